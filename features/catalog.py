@@ -1,0 +1,103 @@
+"""The catalogue: what the shop sells. External ids are strings; inside, an item is its row."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+import polars as pl
+
+from features.errors import DataError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+# The canonical columns, and the type each has inside. Only item_id and title must be present.
+ITEM_COLUMNS: dict[str, pl.DataType] = {
+    "item_id": pl.String(),
+    "title": pl.String(),
+    "description": pl.String(),
+    "brand": pl.String(),
+    "category": pl.String(),
+    "price": pl.Float64(),
+    "available": pl.Boolean(),
+    "created_at": pl.Datetime("us"),
+}
+
+
+@dataclass(frozen=True)
+class Catalog:
+    """Products, one a row, sorted by `item_id`; validated when made.
+
+    Attributes
+    ----------
+    frame: the canonical columns of `ITEM_COLUMNS`, all present; missing values are null, `available` defaults to true.
+
+    Raises
+    ------
+    DataError: an id is null or twice there, or a title is null.
+    """
+
+    frame: pl.DataFrame
+
+    def __post_init__(self) -> None:
+        if self.frame.columns != list(ITEM_COLUMNS):
+            raise DataError(f"catalogue columns are {self.frame.columns}, expected {list(ITEM_COLUMNS)}: use Catalog.from_frame")
+        nulls = self.frame.select(pl.col("item_id", "title").null_count()).row(0)
+        if any(nulls):
+            raise DataError(f"catalogue has {nulls[0]} rows without item_id and {nulls[1]} without title: run `recsys ingest` on it first")
+        if self.frame["item_id"].n_unique() != self.frame.height:
+            twice = self.frame.filter(pl.col("item_id").is_duplicated())["item_id"][0]
+            raise DataError(f"item_id {twice!r} stands more than once in the catalogue: run `recsys ingest` on it first")
+
+    @classmethod
+    def from_frame(cls, frame: pl.DataFrame) -> Catalog:
+        """Bring a table with at least item_id and title into the canonical form. Unknown columns are dropped."""
+        missing = {"item_id", "title"} - set(frame.columns)
+        if missing:
+            raise DataError(f"the catalogue lacks {sorted(missing)}; found {frame.columns}: map your names in recsys.toml")
+        columns = [
+            (pl.col(name).cast(kind) if name in frame.columns else pl.lit(None, kind).alias(name)) for name, kind in ITEM_COLUMNS.items()
+        ]
+        return cls(frame.select(columns).with_columns(pl.col("available").fill_null(True)).sort("item_id"))
+
+    def __len__(self) -> int:
+        return self.frame.height
+
+    @cached_property
+    def ids(self) -> np.ndarray:
+        """External ids by row, object (n,)."""
+        return self.frame["item_id"].to_numpy()
+
+    @cached_property
+    def available(self) -> np.ndarray:
+        """Whether the item may be sold now, bool (n,)."""
+        return self.frame["available"].to_numpy()
+
+    @cached_property
+    def _row_of(self) -> dict[str, int]:
+        return {item: row for row, item in enumerate(self.frame["item_id"].to_list())}
+
+    def rows(self, item_ids: Iterable[str]) -> np.ndarray:
+        """Rows of external ids, int64; -1 where the catalogue has no such item."""
+        return np.array([self._row_of.get(item, -1) for item in item_ids], dtype=np.int64)
+
+    def rows_or_raise(self, item_ids: Sequence[str]) -> np.ndarray:
+        """Rows of external ids, int64.
+
+        Raises
+        ------
+        DataError: one of them is not in the catalogue.
+        """
+        rows = self.rows(item_ids)
+        if (rows < 0).any():
+            unknown = item_ids[int(np.argmax(rows < 0))]
+            raise DataError(f"item {unknown!r} is not in the catalogue of {len(self):,} items: check the id, or ingest and refresh first")
+        return rows
+
+    def codes(self, column: str) -> np.ndarray:
+        """Integer code of each item's value in a text column, int32 (n,); -1 where it is null."""
+        ranks = self.frame[column].rank("dense").cast(pl.Int32) - 1
+        return ranks.fill_null(-1).to_numpy()

@@ -1,0 +1,82 @@
+"""What the recommender knows of each user of a request: the events before now. Known users, baskets and strangers look alike."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from features.interactions import DAY, Interactions
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+# A wholesaler's account or a crawler can have a million events; what lies further back than this says nothing new.
+MAX_EVENTS = 5_000
+
+
+@dataclass(frozen=True)
+class Histories:
+    """The events of b users before `now`, oldest first, in one ragged array.
+
+    Attributes
+    ----------
+    offsets: user i owns events offsets[i]:offsets[i+1], int64 (b + 1,).
+    item: catalogue rows, int32 (n,). age: days before now, float32 (n,), >= 0.
+    event: index into EVENTS, int8 (n,). weight, price: float32 (n,). now: seconds since the epoch.
+    """
+
+    offsets: np.ndarray
+    item: np.ndarray
+    age: np.ndarray
+    event: np.ndarray
+    weight: np.ndarray
+    price: np.ndarray
+    now: int
+
+    @classmethod
+    def of_users(cls, log: Interactions, users: np.ndarray, now: int) -> Histories:
+        """Events of user rows (b,) before `now`; a row of -1 is somebody without history. At most `MAX_EVENTS` a user."""
+        known = np.maximum(users, 0)
+        begin = log.offsets[known] if log.n_users else np.zeros(len(users), dtype=np.int64)
+        stop = log.offsets[known + 1] if log.n_users else begin
+        ends = np.array([b + np.searchsorted(log.time[b:e], now) for b, e in zip(begin, stop, strict=True)], dtype=np.int64)
+        ends = np.where(users >= 0, ends.reshape(len(users)), begin)
+        begin = np.maximum(begin, ends - MAX_EVENTS)
+        lengths = ends - begin
+        offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+        index = np.arange(offsets[-1]) + np.repeat(begin - offsets[:-1], lengths)
+        age = ((now - log.time[index]) / DAY).astype(np.float32)
+        return cls(offsets, log.item[index], age, log.event[index], log.weight[index], log.price[index], now)
+
+    @classmethod
+    def of_baskets(cls, baskets: Sequence[Sequence[int]], now: int) -> Histories:
+        """Histories of purchases made just now: one list of catalogue rows a user."""
+        lengths = [len(basket) for basket in baskets]
+        offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+        item = np.array([row for basket in baskets for row in basket], dtype=np.int32)
+        n = len(item)
+        nan = np.full(n, np.nan, dtype=np.float32)
+        return cls(offsets, item, np.zeros(n, np.float32), np.zeros(n, np.int8), np.ones(n, np.float32), nan, now)
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+    @cached_property
+    def lengths(self) -> np.ndarray:
+        """Events of each user, int64 (b,)."""
+        return np.diff(self.offsets)
+
+    @cached_property
+    def user(self) -> np.ndarray:
+        """Which user of the request each event belongs to, int64 (n,)."""
+        return np.repeat(np.arange(len(self)), self.lengths)
+
+    def take(self, users: np.ndarray) -> Histories:
+        """The histories of some users of the request, in the order given."""
+        lengths = self.lengths[users]
+        offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+        index = np.arange(offsets[-1]) + np.repeat(self.offsets[:-1][users] - offsets[:-1], lengths)
+        return Histories(offsets, self.item[index], self.age[index], self.event[index], self.weight[index], self.price[index], self.now)
