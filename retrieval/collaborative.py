@@ -1,0 +1,261 @@
+"""Collaborative filtering from the history alone: EASE, item-to-item neighbours, ALS.
+
+All of them score a `Histories`, so a known user, a user who came after the fit and a basket given on the spot are one case. What is
+learned is about items; nothing is stored of a user.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Literal, Self
+
+import numpy as np
+import scipy.sparse as sp
+from implicit.als import AlternatingLeastSquares
+from implicit.nearest_neighbours import BM25Recommender, CosineRecommender, TFIDFRecommender
+from pydantic import BaseModel, ConfigDict, Field
+from safetensors.numpy import load, save
+from scipy.linalg import lapack
+from threadpoolctl import threadpool_limits
+
+from features.errors import ModelError
+from retrieval.scorers import Weighting, batches, gather, history_matrix, log_matrix
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from features.histories import Histories
+    from features.interactions import Interactions
+
+
+class EASEConfig(BaseModel):
+    """`max_items` bounds time and memory: the fit holds one (max_items, max_items) float32 matrix and costs max_items^3."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    weighting: Weighting = Weighting()
+    max_items: int = Field(default=6000, ge=1)
+    min_buyers: int = Field(default=2, ge=1)
+    l2: float = Field(default=500.0, gt=0)
+    keep: int = Field(default=200, ge=1)
+
+
+class ItemToItemConfig(BaseModel):
+    """`measure`: how co-purchases are weighed; `keep`: neighbours an item."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    weighting: Weighting = Weighting()
+    measure: Literal["cosine", "tfidf", "bm25"] = "cosine"
+    keep: int = Field(default=100, ge=1)
+
+
+class ALSConfig(BaseModel):
+    """Implicit-feedback matrix factorisation: confidence is 1 + alpha * weight."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    weighting: Weighting = Weighting(count="log")
+    factors: int = Field(default=64, ge=1)
+    iterations: int = Field(default=15, ge=1)
+    l2: float = Field(default=0.05, gt=0)
+    alpha: float = Field(default=5.0, gt=0)
+    seed: int = 0
+
+    def confidence(self, matrix: sp.csr_array) -> sp.csr_matrix:
+        """What implicit expects: how sure each entry is, counting from 1."""
+        return sp.csr_matrix((1 + self.alpha * matrix.data, matrix.indices, matrix.indptr), shape=matrix.shape)
+
+
+@dataclass(frozen=True)
+class ItemWeights:
+    """A sparse item -> item matrix: an item in the history adds its row, times its weight in the history, to the user's scores.
+
+    Attributes
+    ----------
+    weights: float32 csr (n_items, n_items), no diagonal. weighting: how a history becomes a vector.
+    """
+
+    weights: sp.csr_array
+    weighting: Weighting
+
+    @property
+    def n_items(self) -> int:
+        return self.weights.shape[0]
+
+    def scores(self, users: Histories) -> np.ndarray:
+        """See `ItemScorer`."""
+        return (history_matrix(users, self.n_items, self.weighting) @ self.weights).toarray()
+
+    def pair_scores(self, users: Histories, rows: np.ndarray) -> np.ndarray:
+        """See `ItemScorer`."""
+        scores = np.zeros(rows.shape, dtype=np.float32)
+        for part in batches(len(users)):
+            scores[part] = gather(self.scores(users.take(part)), rows[part])
+        return scores
+
+    def neighbours(self, row: int, k: int) -> tuple[np.ndarray, np.ndarray]:
+        """The at most k items most strongly tied to `row`, best first: rows int64 (m,), weights float32 (m,)."""
+        begin, end = self.weights.indptr[row : row + 2]
+        items, weights = self.weights.indices[begin:end].astype(np.int64), self.weights.data[begin:end]
+        order = np.lexsort((items, -weights))[:k]
+        return items[order], weights[order]
+
+    def strongest(self, users: Histories, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The history item that adds most to the score of each candidate row (b, k).
+
+        Returns
+        -------
+        source rows int64 (b, k), -1 where no item of the history adds anything; what it adds, float32 (b, k).
+        """
+        matrix = history_matrix(users, self.n_items, self.weighting)
+        sources, added = np.full(rows.shape, -1, dtype=np.int64), np.zeros(rows.shape, dtype=np.float32)
+        for i in range(len(users)):
+            held, amount = matrix[[i]].indices, matrix[[i]].data
+            if not len(held):
+                continue
+            parts = self.weights[held][:, np.maximum(rows[i], 0)].toarray() * amount[:, None]  # (held, k)
+            best = parts.argmax(axis=0)
+            value = parts[best, np.arange(len(best))]
+            tied = (value > 0) & (rows[i] >= 0)
+            sources[i], added[i] = np.where(tied, held[best], -1), np.where(tied, value, 0)
+        return sources, added
+
+    def to_files(self) -> dict[str, bytes]:
+        """The matrix in safetensors, the weighting in JSON."""
+        arrays = {"data": self.weights.data, "indices": self.weights.indices, "indptr": self.weights.indptr}
+        return {"weights.safetensors": save(arrays), "weighting.json": self.weighting.model_dump_json().encode()}
+
+    @classmethod
+    def from_files(cls, files: Mapping[str, bytes]) -> Self:
+        """What `to_files` made."""
+        arrays = load(files["weights.safetensors"])
+        n = len(arrays["indptr"]) - 1
+        weights = sp.csr_array((arrays["data"], arrays["indices"], arrays["indptr"]), shape=(n, n))
+        return cls(weights, Weighting.model_validate_json(files["weighting.json"]))
+
+
+class EASE(ItemWeights):
+    """Embarrassingly shallow autoencoder (Steck 2019, arXiv 1905.03375), on the items most people bought, pruned."""
+
+    @classmethod
+    def fit(cls, log: Interactions, config: EASEConfig | None = None) -> EASE:
+        """Closed form, one Cholesky inverse; each item keeps its `keep` strongest weights, by size."""
+        config = config or EASEConfig()
+        matrix = log_matrix(log, config.weighting)
+        buyers = np.bincount(matrix.indices, minlength=log.n_items)
+        ranked = np.lexsort((np.arange(log.n_items), -buyers))[: config.max_items]
+        items = np.sort(ranked[buyers[ranked] >= config.min_buyers])
+        if not len(items):
+            return cls(sp.csr_array((log.n_items, log.n_items), dtype=np.float32), config.weighting)
+        held = matrix[:, items]
+        inverse = _inverse((held.T @ held).astype(np.float32).toarray(order="F"), config.l2)
+        return cls(_prune(inverse, items, log.n_items, config.keep), config.weighting)
+
+
+def _inverse(gram: np.ndarray, l2: float) -> np.ndarray:
+    """Inverse of a symmetric (n, n) Gram matrix plus l2 on the diagonal, in its own memory. Only the lower triangle is right."""
+    gram[np.diag_indices_from(gram)] += np.float32(l2)
+    factor, failed = lapack.spotrf(gram, lower=1, clean=0, overwrite_a=1)
+    inverse, failed_too = lapack.spotri(factor, lower=1, overwrite_c=1)
+    if failed or failed_too:
+        raise ModelError(f"EASE could not invert its {len(gram)} x {len(gram)} matrix with l2 = {l2}: raise l2")
+    return inverse
+
+
+def _prune(inverse: np.ndarray, items: np.ndarray, n_items: int, keep: int) -> sp.csr_array:
+    """B = -P_ij / P_jj without its diagonal, the `keep` largest by size of each row i, over the whole catalogue's rows."""
+    n, keep = len(items), min(keep, len(items) - 1)
+    diagonal = np.diagonal(inverse).copy()
+    rows, columns, data = [], [], []
+    for i in range(n):
+        weights = np.concatenate([inverse[i, :i], inverse[i:, i]]) / -diagonal
+        weights[i] = 0
+        columns.append(np.sort(np.argpartition(-np.abs(weights), keep - 1)[:keep]) if keep else np.empty(0, np.int64))
+        data.append(weights[columns[-1]])
+        rows.append(np.full(keep, items[i]))
+    index = (np.concatenate(rows), items[np.concatenate(columns)])
+    return sp.coo_array((np.concatenate(data), index), shape=(n_items, n_items), dtype=np.float32).tocsr()
+
+
+class ItemToItem(ItemWeights):
+    """Items bought by the same people: cosine, TF-IDF or BM25 over the users' columns, the nearest `keep` an item."""
+
+    @classmethod
+    def fit(cls, log: Interactions, config: ItemToItemConfig | None = None) -> ItemToItem:
+        """The neighbours are found by implicit, without ever holding the whole item x item matrix."""
+        config = config or ItemToItemConfig()
+        matrix = sp.csr_matrix(log_matrix(log, config.weighting).astype(np.float64))
+        kind = {"cosine": CosineRecommender, "tfidf": TFIDFRecommender, "bm25": BM25Recommender}[config.measure]
+        # One place more, because the nearest neighbour of an item is itself.
+        model = kind(K=config.keep + 1)
+        model.fit(matrix, show_progress=False)
+        near = model.similarity.tocoo()
+        good = (near.row != near.col) & (near.data > 0)
+        index = (near.row[good], near.col[good])
+        weights = sp.coo_array((near.data[good], index), shape=(log.n_items, log.n_items), dtype=np.float32)
+        return cls(weights.tocsr(), config.weighting)
+
+
+def _solver(config: ALSConfig) -> AlternatingLeastSquares:
+    # implicit runs its own threads and warns of a BLAS that does as well: together they take many times longer.
+    with threadpool_limits(1, "blas"):
+        return AlternatingLeastSquares(
+            factors=config.factors, regularization=config.l2, iterations=config.iterations, random_state=config.seed, use_gpu=False
+        )
+
+
+@dataclass(frozen=True)
+class ALS:
+    """Factors of items by alternating least squares (Hu, Koren, Volinsky 2008); users are folded in from their history.
+
+    Attributes
+    ----------
+    factors: float32 (n_items, d); zero for items never seen. config: what they were fitted with.
+    """
+
+    factors: np.ndarray
+    config: ALSConfig
+
+    @classmethod
+    def fit(cls, log: Interactions, config: ALSConfig | None = None) -> ALS:
+        """implicit's solver on the CPU; the same seed gives the same factors."""
+        config = config or ALSConfig()
+        matrix = log_matrix(log, config.weighting)
+        solver = _solver(config)
+        with threadpool_limits(1, "blas"):
+            solver.fit(config.confidence(matrix), show_progress=False)
+        factors = np.array(solver.item_factors, dtype=np.float32)
+        factors[np.bincount(matrix.indices, minlength=log.n_items) == 0] = 0
+        return cls(factors, config)
+
+    @property
+    def n_items(self) -> int:
+        return len(self.factors)
+
+    @cached_property
+    def _solver(self) -> AlternatingLeastSquares:
+        solver = _solver(self.config)
+        solver.item_factors = self.factors
+        return solver
+
+    def user_factors(self, users: Histories) -> np.ndarray:
+        """Factors of users, float32 (b, d): the least-squares answer to their history, items held fixed. Zero without history."""
+        trust = self.config.confidence(history_matrix(users, self.n_items, self.config.weighting))
+        return np.asarray(self._solver.recalculate_user(np.arange(len(users)), trust))
+
+    def scores(self, users: Histories) -> np.ndarray:
+        """See `ItemScorer`."""
+        return self.user_factors(users) @ self.factors.T
+
+    def pair_scores(self, users: Histories, rows: np.ndarray) -> np.ndarray:
+        """See `ItemScorer`."""
+        found = np.einsum("bd,bkd->bk", self.user_factors(users), self.factors[np.maximum(rows, 0)])
+        return np.where(rows >= 0, found, 0).astype(np.float32)
+
+    def to_files(self) -> dict[str, bytes]:
+        """The factors in safetensors, the configuration in JSON."""
+        return {"factors.safetensors": save({"factors": self.factors}), "config.json": self.config.model_dump_json().encode()}
+
+    @classmethod
+    def from_files(cls, files: Mapping[str, bytes]) -> ALS:
+        """What `to_files` made."""
+        return cls(load(files["factors.safetensors"])["factors"], ALSConfig.model_validate_json(files["config.json"]))
