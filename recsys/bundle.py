@@ -1,0 +1,233 @@
+"""Bundles: everything one answer needs, published as one checked unit.
+
+    bundles/CURRENT                 the id of the bundle in use, one line
+    bundles/<id>/manifest.json      size and sha256 of each file, the bundle before it, and what its maker says about it
+    bundles/<id>/...                the files
+
+An id is the UTC time of publishing and the beginning of the manifest's own sha256: the id vouches for the manifest, the manifest
+for every file. Bytes are read once, checked, and handed on: what was checked is what is deserialized. Publishing is in `recsys.publish`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import stat
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from features.errors import BundleError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+SCHEMA = 1
+MANIFEST = "manifest.json"
+CURRENT = "CURRENT"
+HASH_DIGITS = 12  # 48 bits: damage does not get by; somebody who may write here could replace everything anyway
+# Parts begin with a letter, digit or underscore, so that none is hidden, `.` or `..`.
+_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*(/[A-Za-z0-9_][A-Za-z0-9._-]*)*")
+_ID = re.compile(rf"\d{{8}}T\d{{12}}Z-[0-9a-f]{{{HASH_DIGITS}}}", re.ASCII)
+# A manifest lists a few dozen files and canaries; anything much larger is not one of ours.
+_MAX_MANIFEST = 64 * 2**20
+
+
+class BundleConfig(BaseModel):
+    """How bundles are kept."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    keep: int = Field(3, ge=1, description="bundles to keep: the one in use and those before it")
+
+
+class FileEntry(BaseModel):
+    """What the manifest says of one file."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    size: int = Field(ge=0)
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+
+
+class Manifest(BaseModel):
+    """The content of manifest.json. `parent` is the bundle that was in use before; `about` belongs to whoever published."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+
+    schema_version: int = Field(SCHEMA, alias="schema")
+    created: datetime
+    parent: str | None
+    files: dict[str, FileEntry]
+    about: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A bundle that was opened: its manifest is checked, its files are when they are read."""
+
+    folder: Path
+    manifest: Manifest
+
+    @property
+    def id(self) -> str:
+        return self.folder.name
+
+    @classmethod
+    def open(cls, bundles: Path, bundle_id: str | None = None) -> Bundle:
+        """Open a bundle by id; None opens the one in use.
+
+        Raises
+        ------
+        BundleError: there is none, or its manifest is missing, damaged or of another version.
+        """
+        bundle_id = current_id(bundles) if bundle_id is None else bundle_id
+        if not _ID.fullmatch(bundle_id):
+            raise BundleError(f"{bundle_id!r} is not the id of a bundle: ids look like 20260131T120000000000Z-<12 hex digits>")
+        folder = bundles / bundle_id
+        if not folder.is_dir():
+            raise BundleError(f"bundle {bundle_id} is not in {bundles}: run `recsys rollback` for an older one, or `recsys build-index`")
+        return cls(folder, _read_manifest(folder))
+
+    def read(self, name: str) -> bytes:
+        """The bytes of one file, checked against the manifest.
+
+        Raises
+        ------
+        BundleError: the file is not in the bundle, is missing, or is not as it was published.
+        """
+        entry = self.manifest.files.get(name)
+        if entry is None:
+            raise BundleError(f"bundle {self.id} holds no {name!r}: it was published by another version; run `recsys build-index`")
+        content = _read_plain(self.folder, name, entry.size)
+        if hashlib.sha256(content).hexdigest() != entry.sha256:
+            raise _damaged(self.id, f"{name}: its sha256 is not the published one")
+        return content
+
+    @cached_property
+    def files(self) -> Mapping[str, bytes]:
+        """Name -> bytes; each access reads and checks the file, as `read` does."""
+        return _Files(self)
+
+    def verify(self) -> list[str]:
+        """Read everything; one line for each problem, none if the bundle is as it was published."""
+        problems = []
+        for name in self.manifest.files:
+            try:
+                self.read(name)
+            except BundleError as error:
+                problems.append(str(error))
+        found = {path.relative_to(self.folder).as_posix() for path in self.folder.rglob("*") if path.is_symlink() or not path.is_dir()}
+        strangers = sorted(found - set(self.manifest.files) - {MANIFEST})
+        return problems + [f"bundle {self.id}: {name!r} is not in its manifest: remove it" for name in strangers]
+
+
+class _Files(Mapping[str, bytes]):
+    def __init__(self, bundle: Bundle) -> None:
+        self._bundle = bundle
+
+    def __getitem__(self, name: str) -> bytes:
+        if name not in self._bundle.manifest.files:
+            raise KeyError(name)
+        return self._bundle.read(name)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._bundle.manifest.files)
+
+    def __len__(self) -> int:
+        return len(self._bundle.manifest.files)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._bundle.manifest.files
+
+
+def current_id(bundles: Path) -> str:
+    """The id of the bundle in use.
+
+    Raises
+    ------
+    BundleError: there is none, or CURRENT does not hold an id.
+    """
+    path = bundles / CURRENT
+    try:
+        with path.open("rb") as file:
+            content = file.read(200)
+    except FileNotFoundError:
+        hint = "run `recsys rollback` for the newest one that is whole" if list_bundles(bundles) else "run `recsys build-index` first"
+        raise BundleError(f"no bundle is in use in {bundles}: {hint}") from None
+    except OSError as error:
+        raise BundleError(f"cannot read {path}: {error.strerror}: check the folder and its permissions") from error
+    text = content.decode("ascii", errors="replace").removesuffix("\n")
+    if not _ID.fullmatch(text):
+        raise BundleError(f"{path} is damaged: it holds {text[:60]!r} and not the id of a bundle: run `recsys rollback`")
+    return text
+
+
+def list_bundles(bundles: Path) -> list[str]:
+    """Ids of all bundles there are, newest first; whether they are whole is not checked."""
+    if not bundles.is_dir():
+        return []
+    return sorted((path.name for path in bundles.iterdir() if _ID.fullmatch(path.name) and path.is_dir()), reverse=True)
+
+
+def _read_manifest(folder: Path) -> Manifest:
+    content = _read_plain(folder, MANIFEST, None)
+    if not folder.name.endswith(hashlib.sha256(content).hexdigest()[:HASH_DIGITS]):
+        raise _damaged(folder.name, f"{MANIFEST}: its sha256 is not the one in the bundle's id")
+    try:
+        raw = json.loads(content)
+        version = raw.get("schema")
+        if version != SCHEMA:
+            advice = "install the version that made it, or run `recsys rollback`"
+            raise BundleError(f"bundle {folder.name} has schema {version!r}, this version reads {SCHEMA}: {advice}")
+        manifest = Manifest.model_validate(raw)
+        for name in manifest.files:
+            check_name(name)
+    except (ValueError, AttributeError, ValidationError) as error:
+        raise _damaged(folder.name, f"{MANIFEST}: {str(error).splitlines()[0]}") from error
+    return manifest
+
+
+def _read_plain(folder: Path, name: str, size: int | None) -> bytes:
+    """The bytes of a regular file inside `folder`, of exactly `size` bytes; links are not followed."""
+    path = folder / name
+    if any(parent.is_symlink() for parent in path.parents if folder in parent.parents):
+        raise _damaged(folder.name, f"{name}: a folder on its way is a symbolic link")
+    try:
+        # Without O_NONBLOCK a pipe put in the file's place would wait for ever.
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except FileNotFoundError:
+        raise _damaged(folder.name, f"{name}: missing") from None
+    except OSError as error:
+        raise _damaged(folder.name, f"{name}: {error.strerror}") from error
+    try:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            raise _damaged(folder.name, f"{name}: not a plain file")
+        if status.st_size > _MAX_MANIFEST if size is None else status.st_size != size:
+            raise _damaged(folder.name, f"{name}: {status.st_size:,} bytes, expected {'fewer' if size is None else f'{size:,}'}")
+        with os.fdopen(descriptor, "rb", closefd=False) as file:
+            return file.read()
+    finally:
+        os.close(descriptor)
+
+
+def _damaged(bundle_id: str, what: str) -> BundleError:
+    return BundleError(f"bundle {bundle_id} is damaged: {what}: run `recsys rollback`, or `recsys build-index` to publish a new one")
+
+
+def check_name(name: str) -> None:
+    """Names are relative paths of plain characters, `part/file.ext`; nothing else can leave or hide in the folder.
+
+    Raises
+    ------
+    ValueError: it is not.
+    """
+    if not _NAME.fullmatch(name) or name == MANIFEST:
+        raise ValueError(f"{name!r} cannot be the name of a file in a bundle: letters, digits, '_', '-', '.' and '/' between parts")

@@ -1,0 +1,352 @@
+"""Bundles: whole or refused, old or new, never neither."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from features.errors import BundleError
+from recsys import publish as publishing
+from recsys.bundle import Bundle, check_name, current_id, list_bundles
+from recsys.publish import publish, rollback
+
+FILES = {"tower/weights.safetensors": bytes(range(256)), "items.parquet": b"PAR1 items PAR1", "empty.json": b""}
+
+
+def make(bundles: Path, text: bytes = b"one", keep: int = 9) -> str:
+    return publish(bundles, {**FILES, "text": text}, {"dim": 3, "items": 7}, keep)
+
+
+@pytest.fixture
+def bundles(tmp_path: Path) -> Path:
+    return tmp_path / "bundles"
+
+
+def test_round_trip(bundles: Path) -> None:
+    bundle_id = make(bundles)
+    bundle = Bundle.open(bundles)
+    assert bundle.id == bundle_id == current_id(bundles)
+    assert dict(bundle.files) == {**FILES, "text": b"one"}
+    assert bundle.manifest.about == {"dim": 3, "items": 7}
+    assert bundle.manifest.parent is None
+    assert bundle.verify() == []
+
+
+def test_the_next_one_knows_its_parent_and_is_in_use(bundles: Path) -> None:
+    first, second = make(bundles), make(bundles, b"two")
+    assert Bundle.open(bundles).manifest.parent == first
+    assert current_id(bundles) == second
+    assert Bundle.open(bundles, first).read("text") == b"one"
+    assert list_bundles(bundles) == [second, first]
+
+
+def test_nothing_published_says_what_to_run(bundles: Path) -> None:
+    with pytest.raises(BundleError, match="recsys build-index"):
+        Bundle.open(bundles)
+    with pytest.raises(BundleError, match="recsys build-index"):
+        rollback(bundles)
+    assert list_bundles(bundles) == []
+
+
+@settings(max_examples=60, deadline=None)
+@given(data=st.data())
+def test_any_flipped_bit_is_found(tmp_path_factory: pytest.TempPathFactory, data: st.DataObject) -> None:
+    bundles = tmp_path_factory.mktemp("flip")
+    bundle_id = make(bundles)
+    names = sorted({**FILES, "text": b"", "manifest.json": b""}.keys() - {"empty.json"})
+    path = bundles / bundle_id / data.draw(st.sampled_from(names))
+    content = bytearray(path.read_bytes())
+    position = data.draw(st.integers(0, len(content) * 8 - 1))
+    content[position // 8] ^= 1 << position % 8
+    path.write_bytes(content)
+    with pytest.raises(BundleError, match="damaged"):
+        raise_problems(bundles)
+
+
+def raise_problems(bundles: Path) -> None:
+    problems = Bundle.open(bundles).verify()
+    if problems:
+        raise BundleError(problems[0])
+
+
+def _cut(folder: Path) -> None:
+    path = folder / "items.parquet"
+    path.write_bytes(path.read_bytes()[:-1])
+
+
+def _extend(folder: Path) -> None:
+    with (folder / "empty.json").open("ab") as file:
+        file.write(b" ")
+
+
+def _remove(folder: Path) -> None:
+    (folder / "text").unlink()
+
+
+def _remove_manifest(folder: Path) -> None:
+    (folder / "manifest.json").unlink()
+
+
+def _swap(folder: Path) -> None:
+    a, b = folder / "tower/weights.safetensors", folder / "items.parquet"
+    content = a.read_bytes()
+    a.write_bytes(b.read_bytes())
+    b.write_bytes(content)
+
+
+def _link(folder: Path) -> None:
+    (folder / "text").rename(folder.parent / "text")
+    (folder / "text").symlink_to(folder.parent / "text")
+
+
+def _link_folder(folder: Path) -> None:
+    (folder / "tower").rename(folder.parent / "tower")
+    (folder / "tower").symlink_to(folder.parent / "tower")
+
+
+def _pipe(folder: Path) -> None:
+    (folder / "empty.json").unlink()
+    os.mkfifo(folder / "empty.json")
+
+
+def _folder_for_file(folder: Path) -> None:
+    (folder / "text").unlink()
+    (folder / "text").mkdir()
+
+
+DAMAGES = [_cut, _extend, _remove, _remove_manifest, _swap, _link, _link_folder, _pipe, _folder_for_file]
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_damage_is_found_and_rollback_goes_round_it(bundles: Path, damage) -> None:
+    good, bad = make(bundles), make(bundles, b"two")
+    damage(bundles / bad)
+    with pytest.raises(BundleError, match="damaged.*recsys rollback"):
+        raise_problems(bundles)
+    assert rollback(bundles) == good
+    assert Bundle.open(bundles).read("text") == b"one"
+
+
+def test_a_file_from_another_bundle_is_refused(bundles: Path) -> None:
+    first, second = make(bundles), make(bundles, b"two")
+    for name in ("text", "manifest.json"):
+        shutil.copy(bundles / first / name, bundles / second / name)
+        with pytest.raises(BundleError, match="damaged"):
+            Bundle.open(bundles).read("text")
+
+
+def test_a_bundle_under_another_id_is_refused(bundles: Path) -> None:
+    first, second = make(bundles), make(bundles, b"two")
+    shutil.rmtree(bundles / second)
+    (bundles / first).rename(bundles / second)
+    with pytest.raises(BundleError, match="damaged"):
+        Bundle.open(bundles)
+
+
+def test_verify_names_every_problem(bundles: Path) -> None:
+    folder = bundles / make(bundles)
+    _cut(folder)
+    _remove(folder)
+    (folder / "note.txt").write_text("hello")
+    problems = Bundle.open(bundles).verify()
+    assert [any(name in line for line in problems) for name in ("items.parquet", "text", "note.txt")] == [True] * 3
+    assert len(problems) == 3
+    assert all("\n" not in line for line in problems)
+
+
+@pytest.mark.parametrize("content", [b"", b"\xff\xfe", b"../../etc", b"20260101T000000000000Z-zzzzzzzzzzzz\n", b"x" * 5000])
+def test_damaged_current(bundles: Path, content: bytes) -> None:
+    bundle_id = make(bundles)
+    (bundles / "CURRENT").write_bytes(content)
+    with pytest.raises(BundleError, match="recsys rollback"):
+        Bundle.open(bundles)
+    assert rollback(bundles) == bundle_id
+    assert current_id(bundles) == bundle_id
+
+
+@pytest.mark.parametrize("gone", ["20200101T000000000000Z-0123456789ab", "29990101T000000000000Z-0123456789ab"])
+def test_current_that_points_at_nothing(bundles: Path, gone: str) -> None:
+    bundle_id = make(bundles)
+    (bundles / "CURRENT").write_text(gone)
+    with pytest.raises(BundleError, match="recsys rollback"):
+        Bundle.open(bundles)
+    assert rollback(bundles) == bundle_id
+
+
+def test_missing_current(bundles: Path) -> None:
+    _, second = make(bundles), make(bundles, b"two")
+    (bundles / "CURRENT").unlink()
+    with pytest.raises(BundleError, match="recsys rollback"):
+        Bundle.open(bundles)
+    assert rollback(bundles) == second
+
+
+def plant(bundles: Path, manifest: object) -> str:
+    """A bundle whose manifest is what its id says, whatever it contains."""
+    content = manifest if isinstance(manifest, bytes) else json.dumps(manifest).encode()
+    bundle_id = f"20300101T000000000000Z-{hashlib.sha256(content).hexdigest()[:12]}"
+    (bundles / bundle_id).mkdir(parents=True)
+    (bundles / bundle_id / "manifest.json").write_bytes(content)
+    (bundles / "CURRENT").write_text(bundle_id + "\n")
+    return bundle_id
+
+
+def test_another_schema_is_told_from_damage(bundles: Path) -> None:
+    plant(bundles, {"schema": 2, "whatever": []})
+    with pytest.raises(BundleError, match="schema 2, this version reads 1"):
+        Bundle.open(bundles)
+
+
+VALID = {"schema": 1, "created": "2026-01-01T00:00:00Z", "parent": None, "files": {}, "about": {}}
+ENTRY = {"size": 0, "sha256": hashlib.sha256(b"").hexdigest()}
+
+
+@pytest.mark.parametrize(
+    "manifest",
+    [
+        b"",
+        b"{",
+        b"[]",
+        b"\xff",
+        {**VALID, "extra": 1},
+        {**VALID, "files": {"a": {"size": -1, "sha256": ENTRY["sha256"]}}},
+        {**VALID, "files": {"../../outside": ENTRY}},
+        {**VALID, "files": {"/etc/hostname": ENTRY}},
+        {**VALID, "files": {"a/../../b": ENTRY}},
+        {**VALID, "files": {"manifest.json": ENTRY}},
+    ],
+)
+def test_manifests_that_cannot_be_are_refused(bundles: Path, manifest: object) -> None:
+    plant(bundles, manifest)
+    with pytest.raises(BundleError, match="damaged|schema"):
+        Bundle.open(bundles)
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", "a/..", "/a", "a//b", "a/", ".hidden", "a\\b", "a\nb", "manifest.json", "naïve"])
+def test_names_that_could_leave_the_folder(bundles: Path, name: str) -> None:
+    with pytest.raises(ValueError, match="cannot be the name"):
+        publish(bundles, {name: b""}, {})
+    assert list_bundles(bundles) == []
+
+
+def test_plain_names() -> None:
+    for name in ("a", "a.b", "a-b_c/d.safetensors", "0/1/2"):
+        check_name(name)
+
+
+@pytest.mark.parametrize(
+    "bundle_id", ["..", "latest", "", "20260101T000000000000Z-0123456789ab/../x", "20260101T000000000000Z-0123456789ab"]
+)
+def test_ids_that_are_none(bundles: Path, bundle_id: str) -> None:
+    make(bundles)
+    with pytest.raises(BundleError):
+        Bundle.open(bundles, bundle_id)
+
+
+def test_reading_what_is_not_there(bundles: Path) -> None:
+    make(bundles)
+    bundle = Bundle.open(bundles)
+    with pytest.raises(BundleError, match="holds no 'other'"):
+        bundle.read("other")
+    with pytest.raises(KeyError):
+        bundle.files["other"]
+    assert "other" not in bundle.files
+    assert "text" in bundle.files
+
+
+class Stop(BaseException):
+    """The process is killed: nothing may rely on except clauses for Exception."""
+
+
+def _steps() -> list[tuple[object, str]]:
+    return [(os, "fsync"), (os, "replace"), (os, "rename"), (os, "open"), (Path, "mkdir"), (Path, "open"), (publishing, "_prune")]
+
+
+@pytest.mark.parametrize(("owner", "name"), _steps(), ids=lambda value: getattr(value, "__name__", str(value)))
+@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), Stop()], ids=["full-disk", "killed"])
+def test_interrupted_at_any_step_there_is_the_old_one_or_the_new_one(tmp_path: Path, owner, name: str, error: BaseException) -> None:
+    original, reached = getattr(owner, name), 0
+    for step in range(40):
+        bundles = tmp_path / str(step)
+        old = make(bundles)
+        calls = 0
+
+        def failing(*args, _step=step, **kwargs):
+            nonlocal calls
+            calls += 1
+            if calls > _step:
+                raise error
+            return original(*args, **kwargs)
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(owner, name, failing)
+            try:
+                new = make(bundles, b"two")
+            except (BundleError, Stop):
+                new, reached = None, reached + 1
+        bundle = Bundle.open(bundles)
+        assert bundle.verify() == []
+        assert bundle.read("text") == (b"one" if bundle.id == old else b"two")
+        if new is not None:
+            assert bundle.id == new
+            break
+        # The next publisher is not hindered, and cleans up.
+        third = make(bundles, b"three")
+        assert current_id(bundles) == third
+        assert not list(bundles.glob(".tmp-*"))
+    else:
+        pytest.fail("the publisher never got through")
+    assert reached, f"{name} was never called: the test watches the wrong step"
+
+
+def test_a_full_disk_is_told_in_one_line(bundles: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    make(bundles)
+
+    def full(_: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(BundleError, match="No space left on device.*still whole") as caught:
+        make(bundles, b"two")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_second_publisher_waits_and_then_says_so(bundles: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(publishing, "_LOCK_SECONDS", 0)
+    make(bundles)
+    with publishing._writing(bundles), pytest.raises(BundleError, match="another process"):
+        make(bundles, b"two")
+
+
+def test_only_the_last_few_are_kept(bundles: Path) -> None:
+    ids = [make(bundles, str(i).encode(), keep=3) for i in range(5)]
+    assert list_bundles(bundles) == ids[:1:-1]
+
+
+def test_what_was_rolled_back_is_the_first_to_go(bundles: Path) -> None:
+    first, second, third = (make(bundles, str(i).encode()) for i in range(3))
+    assert rollback(bundles) == second
+    fourth = make(bundles, b"four", keep=3)
+    assert list_bundles(bundles) == [fourth, second, first]
+    assert third not in list_bundles(bundles)
+
+
+def test_rollback_twice_then_no_further(bundles: Path) -> None:
+    first, second, _ = (make(bundles, str(i).encode()) for i in range(3))
+    assert [rollback(bundles), rollback(bundles)] == [second, first]
+    with pytest.raises(BundleError, match="no earlier bundle"):
+        rollback(bundles)
+    assert current_id(bundles) == first
+
+
+def test_rollback_skips_a_damaged_parent(bundles: Path) -> None:
+    first, second, _ = (make(bundles, str(i).encode()) for i in range(3))
+    _cut(bundles / second)
+    assert rollback(bundles) == first
