@@ -1,0 +1,130 @@
+"""The simple systems that ours must beat, each given its best setting.
+
+| name | score of an item | source |
+|---|---|---|
+| popular | distinct buyers before now | |
+| recent_popular | distinct buyers of the last days | |
+| personal_frequency | how often the user bought it, older purchases count less | Ji and others (2020), arXiv 2001.09653, on popularity; Hu and others (2020), SIGIR, on frequency |
+| item_knn | nearness to the items of the history | Deshpande and Karypis (2004), ACM TOIS 22(1) |
+| ease | Steck (2019), WWW | arXiv 1905.03375 |
+| als | Hu, Koren, Volinsky (2008), ICDM | |
+
+All answer with k items: where one has nothing to say, and in ties, the item with more buyers before now comes first, then the lower row.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field
+
+from features.histories import Histories
+from features.interactions import DAY
+from retrieval.candidates import Candidates
+from retrieval.collaborative import ALS, EASE, ALSConfig, EASEConfig, ItemToItem, ItemToItemConfig
+from retrieval.scorers import Weighting, batches, history_matrix
+from retrieval.topk import top_k
+
+if TYPE_CHECKING:
+    from features.interactions import Interactions
+
+
+class BaselinesConfig(BaseModel):
+    """Settings of all baselines; `eval.tune.tune_baselines` finds them. `frequency.half_life` is in days, None: nothing ages."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    recent_days: float = Field(default=28.0, gt=0)
+    frequency: Weighting = Weighting(count="log", half_life=90.0)
+    item_knn: ItemToItemConfig = ItemToItemConfig()
+    ease: EASEConfig = EASEConfig()
+    als: ALSConfig = ALSConfig()
+
+
+class Scores(Protocol):
+    """Scores of the whole catalogue for each user: the part of `ItemScorer` that a list needs."""
+
+    def scores(self, users: Histories) -> np.ndarray:
+        """float32 (b, n_items), higher is better."""
+        ...
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """A retriever over any scorer; see `Retriever`.
+
+    Attributes
+    ----------
+    scorer: scores (b, n_items). buyers: distinct buyers of each item, int (n_items,), for the ties.
+    """
+
+    scorer: Scores
+    buyers: np.ndarray
+
+    @cached_property
+    def _order(self) -> np.ndarray:
+        return np.lexsort((np.arange(len(self.buyers)), -self.buyers))
+
+    def retrieve(self, users: Histories, k: int, allowed: np.ndarray | None = None) -> Candidates:
+        """The k best of the allowed items, seen ones included unless the mask leaves them out."""
+        rows = np.empty((len(users), k), dtype=np.int64)
+        scores = np.empty((len(users), k), dtype=np.float32)
+        for part in batches(len(users)):
+            # Columns by popularity: `top_k` gives ties to the lower one.
+            dense = self.scorer.scores(users.take(part))[:, self._order]
+            if allowed is not None:
+                dense = np.where(allowed[..., self._order] if allowed.ndim == 1 else allowed[part][:, self._order], dense, -np.inf)
+            columns, scores[part] = top_k(dense, k)
+            rows[part] = np.where(columns >= 0, self._order[columns], -1)
+        return Candidates(users, rows, scores)
+
+
+@dataclass(frozen=True)
+class ForAll:
+    """The same scores for everybody, float32 (n_items,)."""
+
+    score: np.ndarray
+
+    def scores(self, users: Histories) -> np.ndarray:
+        """float32 (b, n_items)."""
+        return np.broadcast_to(self.score, (len(users), len(self.score)))
+
+
+@dataclass(frozen=True)
+class PersonalFrequency:
+    """What the user bought, by the sum of the events' weights, aged; 0 for all else."""
+
+    n_items: int
+    weighting: Weighting
+
+    def scores(self, users: Histories) -> np.ndarray:
+        """float32 (b, n_items)."""
+        return history_matrix(users, self.n_items, self.weighting).toarray()
+
+
+def fit_baselines(history: Interactions, now: int, config: BaselinesConfig | None = None) -> dict[str, Baseline]:
+    """All baselines, by name, fitted on the events before `now` (seconds since the epoch)."""
+    config = config or BaselinesConfig()
+    history = history.between(None, now)
+    scorers: dict[str, Scores] = {
+        "popular": ForAll(distinct_buyers(history).astype(np.float32)),
+        "recent_popular": recent_popular(history, now, config.recent_days),
+        "personal_frequency": PersonalFrequency(history.n_items, config.frequency),
+        "item_knn": ItemToItem.fit(history, config.item_knn),
+        "ease": EASE.fit(history, config.ease),
+        "als": ALS.fit(history, config.als),
+    }
+    buyers = distinct_buyers(history)
+    return {name: Baseline(scorer, buyers) for name, scorer in scorers.items()}
+
+
+def recent_popular(history: Interactions, now: int, days: float) -> ForAll:
+    """Distinct buyers of the last days before now."""
+    return ForAll(distinct_buyers(history.between(now - int(days * DAY), now)).astype(np.float32))
+
+
+def distinct_buyers(log: Interactions) -> np.ndarray:
+    """Users with an event on each item, int64 (n_items,)."""
+    return np.bincount(np.unique(log.user.astype(np.int64) * log.n_items + log.item) % log.n_items, minlength=log.n_items)
