@@ -1,0 +1,274 @@
+"""Raw files in, two clean tables out: validated, counted, and published as one."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import IO, TYPE_CHECKING
+
+import polars as pl
+
+from features.catalog import ITEM_COLUMNS
+from features.clean import items_of_log, judge_interactions, judge_items, mark_duplicates, mark_unknown
+from features.datasets import complete_journey
+from features.errors import DataError
+from features.interactions import INTERACTION_COLUMNS
+from features.readers import read_table
+from features.source import UNIT_PRICE, Source
+from features.tables import ITEM_PREFIX, RawTable, TableSpec, malformed
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+ITEMS, INTERACTIONS, QUARANTINE, SOURCE = "items.parquet", "interactions.parquet", "quarantine.csv", "source.json"
+REASONS_SHOWN = 5
+
+# Field names of the public Amazon review files: 2023 first, then 2018 and 2014.
+AMAZON_ITEMS = {
+    "item_id": ("parent_asin", "asin"),
+    "title": ("title",),
+    "description": ("description",),
+    "brand": ("brand", "store"),
+    "category": ("categories", "category"),
+    "price": ("price",),
+}
+AMAZON_INTERACTIONS = {
+    "user_id": ("user_id", "reviewerID"),
+    "item_id": ("parent_asin", "asin"),
+    "timestamp": ("timestamp", "unixReviewTime"),
+}
+
+
+@dataclass(frozen=True)
+class TableSummary:
+    """Rows read = rows kept + rows quarantined, the latter by reason, most frequent first."""
+
+    name: str
+    read: int
+    kept: int
+    reasons: Mapping[str, int]
+
+    @property
+    def quarantined(self) -> int:
+        return sum(self.reasons.values())
+
+    def __str__(self) -> str:
+        line = f"{self.name}: {self.read:,} read = {self.kept:,} kept + {self.quarantined:,} quarantined"
+        return f"{line} ({self.why})" if self.reasons else line
+
+    @property
+    def why(self) -> str:
+        """The most frequent reasons with their counts."""
+        shown = [f"{count:,} {reason}" for reason, count in list(self.reasons.items())[:REASONS_SHOWN]]
+        rest = sum(list(self.reasons.values())[REASONS_SHOWN:])
+        return ", ".join(shown + ([f"{rest:,} for other reasons"] if rest else []))
+
+
+@dataclass(frozen=True)
+class IngestSummary:
+    """What became of both tables. `notes` are things to look at that are not errors."""
+
+    items: TableSummary
+    interactions: TableSummary
+    notes: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        return "\n".join([str(self.items), str(self.interactions), *self.notes])
+
+
+def ingest(source: Source, out: Path) -> IngestSummary:
+    """Read, judge and store a shop's two tables in the folder `out`.
+
+    `out` then holds items.parquet and interactions.parquet (the canonical columns, rows in the order of the source), quarantine.csv (table,
+    row, reason, value) and source.json. All four replace what was there at once, or nothing changes. Memory does not grow with the log.
+
+    Raises
+    ------
+    DataError: a file cannot be read, a required column is missing, or one of the tables would be empty.
+    """
+    out = out.absolute()
+    _recover(out)
+    foreign = (
+        sorted(path.name for path in out.iterdir() if path.name not in (ITEMS, INTERACTIONS, QUARANTINE, SOURCE)) if out.exists() else []
+    )
+    if foreign:
+        raise DataError(f"{out} also holds {foreign[0]!r}, which would be lost: give ingest a folder of its own")
+    out.parent.mkdir(parents=True, exist_ok=True)
+    temporary = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
+    try:
+        (temporary / "out").mkdir()
+        summary = _write_tables(source, temporary)
+        text = json.dumps({"source": source.absolute().model_dump(mode="json")}, indent=1) + "\n"
+        (temporary / "out" / SOURCE).write_text(text, encoding="utf-8")
+        _publish(temporary / "out", out)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+    return summary
+
+
+def load_source(out: Path) -> Source:
+    """What the tables in `out` were read from.
+
+    Raises
+    ------
+    DataError: nothing has been ingested there.
+    """
+    return Source.model_validate(json.loads(_ingested(out, SOURCE).read_text(encoding="utf-8"))["source"])
+
+
+def load_tables(out: Path) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """The canonical items and interactions in `out`.
+
+    Raises
+    ------
+    DataError: nothing has been ingested there.
+    """
+    return pl.read_parquet(_ingested(out, ITEMS)), pl.read_parquet(_ingested(out, INTERACTIONS))
+
+
+def _ingested(out: Path, name: str) -> Path:
+    _recover(out.absolute())
+    path = out / name
+    if not path.is_file():
+        raise DataError(f"{path} is not there: run `recsys ingest` first")
+    return path
+
+
+def _write_tables(source: Source, folder: Path) -> IngestSummary:
+    items, log = _raw_tables(source, folder)
+    judged_log = _stored(judge_interactions(log.frame, source), folder / "log.parquet")
+    _some_left("log", log, judged_log)
+    if items is None:
+        catalogue = items_of_log(judged_log).collect(engine="streaming")
+        items = RawTable(catalogue.lazy(), malformed(), catalogue.height)
+    judged_items = _stored(mark_duplicates(judge_items(items.frame, source)), folder / "items.parquet")
+    _some_left("catalogue", items, judged_items)
+    kept_ids = judged_items.filter(pl.col("reason").is_null()).select("item_id")
+    in_log = judged_log.filter(pl.col("reason").is_null()).select("item_id")
+    judged_log = _stored(mark_unknown(judged_log, kept_ids), folder / "known.parquet")
+    if not judged_log.filter(pl.col("reason").is_null()).head(1).collect().height:
+        ours, theirs = (frame.head(1).collect().item() for frame in (kept_ids, in_log))
+        raise DataError(
+            f"no item of the log is in the catalogue (the log has {theirs!r}, the catalogue {ours!r}): both must use the same item ids"
+        )
+    with (folder / "out" / QUARANTINE).open("wb") as quarantine:
+        of_items = _write_table(items, judged_items, folder / "out" / ITEMS, quarantine)
+        of_log = _write_table(log, judged_log, folder / "out" / INTERACTIONS, quarantine)
+    return IngestSummary(of_items, of_log, _notes(folder / "out" / ITEMS))
+
+
+def _raw_tables(source: Source, folder: Path) -> tuple[RawTable | None, RawTable]:
+    """Both tables as they stand in the source; no items where the catalogue is to be taken from the log."""
+    if source.dataset is not None or source.interactions is None:
+        return complete_journey()
+    amazon = source.format == "amazon"
+    log_columns = AMAZON_INTERACTIONS if amazon else _names([*INTERACTION_COLUMNS, UNIT_PRICE], source.interactions_columns)
+    item_columns = AMAZON_ITEMS if amazon else _names(ITEM_COLUMNS, source.items_columns)
+    required, mapped = ["user_id", "item_id", "timestamp"], list(source.interactions_columns)
+    if source.items is None:
+        carried = {ITEM_PREFIX + name: theirs for name, theirs in item_columns.items() if name != "item_id"}
+        log_columns = log_columns | carried
+        required.append(ITEM_PREFIX + "title")
+        mapped += [ITEM_PREFIX + name for name in source.items_columns if name != "item_id"]
+    spec = TableSpec("interactions", source.interactions, log_columns, tuple(required), tuple(mapped), source.encoding, amazon)
+    log = read_table(spec, folder / "raw_log")
+    if amazon:
+        log = replace(log, frame=log.frame.with_columns(event=pl.lit("rating")))
+    if source.items is None:
+        return None, log
+    spec = TableSpec("items", source.items, item_columns, ("item_id", "title"), tuple(source.items_columns), source.encoding, amazon)
+    return read_table(spec, folder / "raw_items"), log
+
+
+def _names(ours: Iterable[str], mapping: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
+    return {name: (mapping.get(name, name),) for name in ours}
+
+
+def _stored(frame: pl.LazyFrame, path: Path) -> pl.LazyFrame:
+    """The table on disk, so that it is worked out once and never whole in memory."""
+    frame.sink_parquet(path, compression="lz4")
+    return pl.scan_parquet(path)
+
+
+def _some_left(name: str, raw: RawTable, judged: pl.LazyFrame) -> None:
+    if raw.read == 0:
+        raise DataError(f"the {name} is empty, a header at most: it needs at least one row")
+    if judged.filter(pl.col("reason").is_null()).head(1).collect().height:
+        return
+    refused = _refused(raw, judged)
+    row, reason, value = refused.select("row", "reason", "offence").row(0)
+    summary = TableSummary(name, raw.read, 0, _counts(refused))
+    raise DataError(
+        f"not one of the {raw.read:,} rows of the {name} can be used ({summary.why}; row {row}: {reason}: {value!r}): check the mapping"
+    )
+
+
+def _refused(raw: RawTable, judged: pl.LazyFrame) -> pl.DataFrame:
+    return pl.concat([judged.filter(pl.col("reason").is_not_null()).select("row", "reason", "offence").collect(), raw.malformed]).sort(
+        "row"
+    )
+
+
+def _counts(refused: pl.DataFrame) -> dict[str, int]:
+    return dict(refused.group_by("reason").len().sort(["len", "reason"], descending=[True, False]).iter_rows())
+
+
+def _write_table(raw: RawTable, judged: pl.LazyFrame, path: Path, quarantine: IO[bytes]) -> TableSummary:
+    """Good rows to `path`, the others to the quarantine file."""
+    columns = ITEM_COLUMNS if path.name == ITEMS else INTERACTION_COLUMNS
+    judged.filter(pl.col("reason").is_null()).select(list(columns)).sink_parquet(path)
+    refused = _refused(raw, judged)
+    listed = refused.select(pl.lit(path.stem).alias("table"), "row", "reason", pl.col("offence").alias("value"))
+    listed.write_csv(quarantine, include_header=quarantine.tell() == 0)
+    kept = pl.scan_parquet(path).select(pl.len()).collect().item()
+    return TableSummary(path.stem, raw.read, kept, _counts(refused))
+
+
+def _notes(items: Path) -> tuple[str, ...]:
+    damaged = pl.scan_parquet(items).select(pl.col("title").str.contains("\ufffd", literal=True).sum()).collect().item()
+    if not damaged:
+        return ()
+    return (f"note: {damaged:,} titles hold characters that could not be decoded (\ufffd): set source.encoding, say to cp1252",)
+
+
+def _publish(new: Path, out: Path) -> None:
+    """Put a complete folder in the place of `out`.
+
+    A folder cannot be replaced in one step on every system; between the two renames the old one stands beside, and `_recover` puts it back.
+    """
+    for path in [*new.iterdir(), new]:
+        _sync(path)
+    before = _before(out)
+    if before.exists():
+        shutil.rmtree(before)
+    if out.exists():
+        out.rename(before)
+    try:
+        new.rename(out)
+    except OSError:
+        _recover(out)
+        raise
+    _sync(out.parent)
+    shutil.rmtree(before, ignore_errors=True)
+
+
+def _recover(out: Path) -> None:
+    """After a crash between the two renames of `_publish`: bring back what was there."""
+    if not out.exists() and _before(out).exists():
+        _before(out).rename(out)
+
+
+def _before(out: Path) -> Path:
+    return out.with_name(f".{out.name}.before")
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,106 @@
+"""What readers are asked for and what they give: a specification in, a raw table of numbered rows out."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from features.errors import DataError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+ITEM_PREFIX = "item:"  # columns of the catalogue that are read from the log's rows
+MAX_MALFORMED = 1_000_000  # more than this is another format, not some broken rows
+SHOWN = 60  # characters of an offending value that are kept
+
+
+@dataclass(frozen=True)
+class TableSpec:
+    """One table to read: where it is, and under which names each of our columns may be found.
+
+    `columns`: our name -> their names, the first with a value wins. `mapped`: names the user chose, which therefore must be there.
+    """
+
+    name: str
+    path: Path
+    columns: Mapping[str, tuple[str, ...]]
+    required: tuple[str, ...]
+    mapped: tuple[str, ...] = ()
+    encoding: str = "utf-8"
+    amazon: bool = False
+
+    def find(self, found: Sequence[str]) -> dict[str, list[str]]:
+        """Our name -> their names that are among those found.
+
+        Raises
+        ------
+        DataError: a required or mapped column is not there.
+        """
+        present = {ours: [name for name in theirs if name in found] for ours, theirs in self.columns.items()}
+        lacking = [name for name in (*self.required, *self.mapped) if not present[name]]
+        if lacking:
+            wanted = ", ".join(
+                dict.fromkeys(f"{name.removeprefix(ITEM_PREFIX)} (looked for {' or '.join(self.columns[name])})" for name in lacking)
+            )
+            section = "items" if self.name == "items" or lacking[0].startswith(ITEM_PREFIX) else "interactions"
+            names = ", ".join(found[:20]) + (", ..." if len(found) > 20 else "")
+            raise DataError(f"{self.path} has no {wanted}; it has: {names}: say under [source.{section}_columns] which one it is")
+        return {ours: theirs for ours, theirs in present.items() if theirs}
+
+
+@dataclass(frozen=True)
+class RawTable:
+    """What a file holds. `frame`: `row` and the columns found, as text (native dates stay dates). `malformed`: row, reason, offence."""
+
+    frame: pl.LazyFrame
+    malformed: pl.DataFrame
+    read: int
+
+
+@dataclass
+class Spool:
+    """Collects a file's rows as Parquet parts in a folder, and its malformed rows."""
+
+    spec: TableSpec
+    folder: Path
+    parts: int = 0
+    rows: list[int] = field(default_factory=list)
+    reasons: list[str] = field(default_factory=list)
+    values: list[str] = field(default_factory=list)
+
+    def add(self, frame: pl.DataFrame) -> None:
+        self.folder.mkdir(exist_ok=True)
+        frame.write_parquet(self.folder / f"{self.parts:06}.parquet", compression="lz4")
+        self.parts += 1
+
+    def reject(self, row: int, reason: str, value: str) -> None:
+        if len(self.rows) == MAX_MALFORMED:
+            raise DataError(
+                f"{self.spec.path} has over {MAX_MALFORMED:,} rows that cannot be parsed ({reason}): is it really {self.spec.path.suffix}?"
+            )
+        self.rows.append(row)
+        self.reasons.append(reason)
+        self.values.append(value[:SHOWN])
+
+    def table(self, read: int) -> RawTable:
+        schema = {"row": pl.Int64, **dict.fromkeys(self.spec.columns, pl.String)}
+        frame = pl.scan_parquet(self.folder / "*.parquet") if self.parts else pl.LazyFrame(schema=schema)
+        return RawTable(frame, malformed(self.rows, self.reasons, self.values), read)
+
+
+def malformed(rows: Sequence[int] = (), reasons: Sequence[str] = (), values: Sequence[str] = ()) -> pl.DataFrame:
+    """Rows that could not be parsed, with their numbers, the reason and what stood there."""
+    return pl.DataFrame({"row": pl.Series(rows, dtype=pl.Int64), "reason": text_column(reasons), "offence": text_column(values)})
+
+
+def text_column(values: Sequence[str | None]) -> pl.Series:
+    """Strings as a column; a lone surrogate, which JSON can spell and UTF-8 cannot, becomes U+FFFD."""
+    try:
+        return pl.Series(values, dtype=pl.String)
+    except UnicodeEncodeError:
+        return pl.Series([value and re.sub("[\ud800-\udfff]", "\ufffd", value) for value in values], dtype=pl.String)
