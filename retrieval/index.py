@@ -1,0 +1,218 @@
+"""FAISS over the items' vectors: the nearest k of those a request allows, with the rule inside the search.
+
+Items with the same vector (the same text) share one place in FAISS and are told apart after the search, so that a shop's many
+sizes of one product cost nothing and graph indexes do not drown in duplicates.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Literal
+
+import faiss
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field
+from safetensors import SafetensorError
+from safetensors.numpy import load, save
+from threadpoolctl import threadpool_limits
+
+from features.errors import BundleError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+Kind = Literal["flat", "sq8", "hnsw", "ivf"]
+# Below this share of allowed items a graph or lists would wade through what is not allowed: looking at each allowed one is quicker.
+NARROW = 0.1
+
+
+class IndexConfig(BaseModel):
+    """Which FAISS index. kind "auto" goes by the number of distinct vectors, see `kind_for`.
+
+    hnsw_m: links a node. hnsw_build, hnsw_search: how broadly neighbours are looked for. ivf_lists: None makes it 4 sqrt(n).
+    ivf_probes: lists looked into.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    kind: Literal["auto"] | Kind = "auto"
+    hnsw_m: int = Field(default=32, ge=2, le=256)
+    hnsw_build: int = Field(default=80, ge=1)
+    hnsw_search: int = Field(default=200, ge=1)
+    ivf_lists: int | None = Field(default=None, ge=1)
+    ivf_probes: int = Field(default=32, ge=1)
+
+
+def kind_for(n: int) -> Kind:
+    """The index for n distinct vectors."""
+    return "flat" if n <= 100_000 else "ivf"
+
+
+@dataclass(frozen=True)
+class ItemIndex:
+    """Nearest items by inner product of unit vectors.
+
+    Attributes
+    ----------
+    index: FAISS's, over the m distinct vectors. place: which of those each item has, int32 (n,). config: its kind is never "auto".
+    """
+
+    index: Any
+    place: np.ndarray
+    config: IndexConfig
+
+    @classmethod
+    def build(cls, vectors: np.ndarray, config: IndexConfig | None = None) -> ItemIndex:
+        """Index of float32 (n, dim) unit vectors; the row is the item. The same input makes the same bytes."""
+        config = config or IndexConfig()
+        distinct, place = _distinct(np.ascontiguousarray(vectors, dtype=np.float32))
+        if config.kind == "auto" or not len(distinct):
+            config = config.model_copy(update={"kind": kind_for(len(distinct))})
+        index = _empty(config, len(distinct), distinct.shape[1])
+        # A graph's links depend on which thread comes first.
+        with threadpool_limits(1 if config.kind == "hnsw" else None, "openmp"):
+            index.train(distinct)
+            index.add(distinct)
+        return cls(index, place, config)
+
+    @property
+    def dim(self) -> int:
+        return self.index.d
+
+    def __len__(self) -> int:
+        return len(self.place)
+
+    def search(self, queries: np.ndarray, k: int, allowed: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
+        """The k best allowed items for each query, best first, equal scores by row.
+
+        queries: float32 (b, dim). allowed: bool (n,) or (b, n); None allows all. As many items come back as are allowed, up to k.
+
+        Returns
+        -------
+        rows int64 (b, k) padded with -1, scores float32 (b, k) padded with -inf.
+        """
+        queries = np.ascontiguousarray(queries, dtype=np.float32)
+        rows = np.full((len(queries), k), -1, dtype=np.int64)
+        scores = np.full((len(queries), k), -np.inf, dtype=np.float32)
+        if allowed is None or allowed.ndim == 1:
+            parts: Iterator[tuple[slice, np.ndarray | None]] = iter([(slice(None), allowed)])
+        else:
+            parts = ((slice(i, i + 1), mask) for i, mask in enumerate(allowed))
+        for part, mask in parts:
+            places, found = self._places(queries[part], k, mask)
+            for i, (held, near) in enumerate(zip(places, found, strict=True), start=part.start or 0):
+                items, values = self._items(held, near, mask)
+                rows[i, : min(k, len(items))], scores[i, : min(k, len(items))] = items[:k], values[:k]
+        return rows, scores
+
+    def to_files(self) -> dict[str, bytes]:
+        """FAISS's own bytes, the items' places, the configuration."""
+        about = {"items": len(self), "dim": self.dim, "config": self.config.model_dump()}
+        index = faiss.serialize_index(self.index).tobytes()
+        return {"items.faiss": index, "places.safetensors": save({"place": self.place}), "index.json": json.dumps(about).encode()}
+
+    @classmethod
+    def from_files(cls, files: Mapping[str, bytes]) -> ItemIndex:
+        """What `to_files` made. FAISS believes any bytes: check the files' hashes first.
+
+        Raises
+        ------
+        BundleError: the files are not an index, or do not belong together.
+        """
+        try:
+            about, place = json.loads(files["index.json"]), load(files["places.safetensors"])["place"]
+            index = faiss.deserialize_index(np.frombuffer(files["items.faiss"], dtype=np.uint8))
+            config = IndexConfig.model_validate(about["config"])
+            expected = (about["items"], about["dim"], int(place.max(initial=-1)) + 1)
+        except (KeyError, ValueError, RuntimeError, SafetensorError) as error:
+            raise BundleError(f"the index cannot be read ({str(error)[:80]!r}): build the index again, or roll back") from error
+        found = (len(place), index.d, index.ntotal)
+        if found != expected:
+            raise BundleError(f"the index holds (items, dim, vectors) {found}, expected {expected}: build the index again, or roll back")
+        return cls(index, place, config)
+
+    @cached_property
+    def _members(self) -> tuple[np.ndarray, np.ndarray]:
+        """Items by place, int64 (n,), and where each place's items begin, int64 (m + 1,)."""
+        sizes = np.bincount(self.place, minlength=self.index.ntotal)
+        return np.argsort(self.place, kind="stable"), np.concatenate([[0], np.cumsum(sizes)])
+
+    def _places(self, queries: np.ndarray, k: int, allowed: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+        """Nearest allowed places (b, k), padded with -1, and their scores (b, k)."""
+        total = self.index.ntotal
+        if allowed is None:
+            mask = np.ones(total, dtype=bool)
+        else:
+            mask = np.zeros(total, dtype=bool)
+            mask[self.place[allowed]] = True
+        reachable, take = int(mask.sum()), min(k, total)
+        if not reachable or not take:
+            return np.full((len(queries), take), -1), np.zeros((len(queries), take), dtype=np.float32)
+        # Always with a selector: without, FAISS sums large batches in another order, and a batch would differ from its single queries.
+        selector = faiss.IDSelectorBitmap(np.packbits(mask, bitorder="little"))
+        share = reachable / total
+        if share < NARROW or self.config.kind in ("flat", "sq8"):
+            scores, places = self._exact(queries, take, selector)
+        else:
+            scores, places = self.index.search(queries, take, params=self._approximate(take, share, selector))
+            short = (places >= 0).sum(axis=1) < min(take, reachable)
+            if short.any():
+                scores[short], places[short] = self._exact(queries[short], take, selector)
+        return places, scores
+
+    def _approximate(self, k: int, share: float, selector: Any) -> Any:
+        # What is not allowed takes up room in the search: the fewer are allowed, the wider it must be.
+        if self.config.kind == "hnsw":
+            return faiss.SearchParametersHNSW(sel=selector, efSearch=int(max(self.config.hnsw_search, k) / share))
+        return faiss.SearchParametersIVF(sel=selector, nprobe=min(self.index.nlist, int(self.config.ivf_probes / share)))
+
+    def _exact(self, queries: np.ndarray, k: int, selector: Any) -> tuple[np.ndarray, np.ndarray]:
+        """Looks at every allowed place."""
+        if self.config.kind == "ivf":
+            return self.index.search(queries, k, params=faiss.SearchParametersIVF(sel=selector, nprobe=self.index.nlist))
+        index = faiss.downcast_index(self.index.storage) if self.config.kind == "hnsw" else self.index
+        return index.search(queries, k, params=faiss.SearchParameters(sel=selector))
+
+    def _items(self, places: np.ndarray, scores: np.ndarray, allowed: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+        """Allowed items of one query's places, best first, equal scores by row."""
+        items, begins = self._members
+        good = places >= 0
+        places, scores = places[good], scores[good]
+        counts = begins[places + 1] - begins[places]
+        offsets = np.cumsum(counts) - counts
+        rows = items[np.arange(counts.sum()) + np.repeat(begins[places] - offsets, counts)]
+        values = np.repeat(scores, counts)
+        if allowed is not None:
+            rows, values = rows[allowed[rows]], values[allowed[rows]]
+        order = np.lexsort((rows, -values))
+        return rows[order], values[order]
+
+
+def _distinct(vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Distinct rows in order of first sight (m, dim), and the place of each row among them, int32 (n,)."""
+    if not vectors.size:
+        return vectors, np.zeros(len(vectors), dtype=np.int32)
+    keys = vectors.view(f"V{vectors.shape[1] * vectors.itemsize}").ravel()
+    _, first, inverse = np.unique(keys, return_index=True, return_inverse=True)
+    rank = np.empty(len(first), dtype=np.int32)
+    rank[np.argsort(first)] = np.arange(len(first), dtype=np.int32)
+    return vectors[np.sort(first)], rank[inverse]
+
+
+def _empty(config: IndexConfig, n: int, dim: int) -> Any:
+    metric = faiss.METRIC_INNER_PRODUCT
+    if config.kind == "flat":
+        return faiss.IndexFlatIP(dim)
+    if config.kind == "sq8":
+        return faiss.IndexScalarQuantizer(dim, faiss.ScalarQuantizer.QT_8bit, metric)
+    if config.kind == "hnsw":
+        index = faiss.IndexHNSWFlat(dim, config.hnsw_m, metric)
+        index.hnsw.efConstruction = config.hnsw_build
+        return index
+    # FAISS wants 39 vectors a list to place their centres, and warns on stderr below that.
+    lists = max(1, min(config.ivf_lists or int(4 * n**0.5), n // 39))
+    index = faiss.IndexIVFFlat(faiss.IndexFlatIP(dim), dim, lists, metric)
+    index.cp.max_points_per_centroid = 64
+    index.cp.niter = 10
+    return index
