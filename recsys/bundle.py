@@ -176,6 +176,37 @@ def list_bundles(bundles: Path) -> list[str]:
     return sorted((path.name for path in bundles.iterdir() if _ID.fullmatch(path.name) and path.is_dir()), reverse=True)
 
 
+def check_all(bundles: Path) -> tuple[list[str], list[str]]:
+    """Read every bundle there is: a line for each that is whole, and a line for each problem.
+
+    Raises
+    ------
+    BundleError: there are no bundles.
+    """
+    found = list_bundles(bundles)
+    if not found:
+        raise BundleError(f"there are no bundles in {bundles}: run `recsys build-index` first")
+    lines, problems = [], []
+    try:
+        now = Bundle.open(bundles).id
+    except BundleError as error:
+        now = None
+        problems.append(str(error))
+    for bundle_id in found:
+        try:
+            bundle = Bundle.open(bundles, bundle_id)
+        except BundleError as error:
+            problems += [str(error)] if str(error) not in problems else []
+            continue
+        wrong = bundle.verify()
+        problems += wrong
+        if not wrong:
+            size = sum(entry.size for entry in bundle.manifest.files.values())
+            use = ", in use" if bundle_id == now else ""
+            lines.append(f"bundle {bundle_id} is whole: {len(bundle.manifest.files)} files, {size / 2**20:,.1f} MiB{use}")
+    return lines, problems
+
+
 def _read_manifest(folder: Path) -> Manifest:
     content = _read_plain(folder, MANIFEST, None)
     if not folder.name.endswith(hashlib.sha256(content).hexdigest()[:HASH_DIGITS]):

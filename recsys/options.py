@@ -1,0 +1,43 @@
+"""What a command was asked to do: the command line fills these in, the verbs take them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+Preset = Literal["quick", "full"]
+Device = Literal["auto", "cpu", "cuda"]
+
+
+@dataclass(frozen=True)
+class TrainOptions:
+    """`until`: learn only from what lies before this moment, UTC without zone; None: from everything there is."""
+
+    until: datetime | None = None
+    preset: Preset = "quick"
+    device: Device = "auto"
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class RecommendOptions:
+    """For whom, and by which rules.
+
+    user: a known one; None is an unknown visitor. history: items bought just now, oldest first; they come after what is known of the user.
+    new_only: nothing the user has bought before. diversity: 0 ranks by probability alone, 1 wants the items as unlike as can be;
+    None: as configured. explain: with what each feature added to the log odds.
+    """
+
+    user: str | None = None
+    history: tuple[str, ...] = ()
+    k: int = 10
+    category: str | None = None
+    max_price: float | None = None
+    in_stock: bool = False
+    exclude: tuple[str, ...] = ()
+    new_only: bool = False
+    diversity: float | None = None
+    explain: bool = False
