@@ -26,7 +26,9 @@ NULLS = ("", "nan", "NaN", "NAN", "null", "NULL", "None", "<NA>", "\\N")
 YES, NO = ("true", "t", "yes", "y", "1", "1.0"), ("false", "f", "no", "n", "0", "0.0")
 FIRST_DATE = datetime(1971, 1, 1)  # naive UTC, as all timestamps here. An epoch of 0 is a default, not a date.
 _WHOLE_FLOAT = r"^-?\d+\.0+$"
-_ZONE = r"(:\d\d(?:\.\d+)?)\s*(?:Z|z|UTC|GMT|([+-])(\d\d):?(\d\d)?)$"
+_OFFSET = r"(:\d\d(?:\.\d+)?)\s*([+-])(\d\d):?(\d\d)?$"
+_COMPACT = r"^(\d{4})(\d\d)(\d\d)$"
+_AMAZON_PRICE = r"^(?:from )?[$€£¥]?\s*(\d[\d,]*\.?\d*)"  # of a range the lower end
 _THOUSANDS = r"^[$€£¥]?\s*-?\d{1,3}(,\d{3})+(\.\d+)?$"
 
 Rule = tuple[pl.Expr, str, str]  # when it holds, the reason, the column that offends
@@ -70,9 +72,7 @@ def judge_items(raw: pl.LazyFrame, source: Source) -> pl.LazyFrame:
     # The Amazon metadata holds scraps of web pages for prices: no reason to lose the item.
     amazon = source.format == "amazon"
     price = (
-        _present("price").str.extract(r"(\d[\d,]*\.?\d*)").str.replace_all(",", "").cast(pl.Float64, strict=False)
-        if amazon
-        else _money("price")
+        _present("price").str.extract(_AMAZON_PRICE).str.replace_all(",", "").cast(pl.Float64, strict=False) if amazon else _money("price")
     )
     created, available = _time("created_at", facts, None), _present("available").str.to_lowercase()
     frame = _with_raw(raw, list(ITEM_COLUMNS)).with_columns(
@@ -99,7 +99,7 @@ def mark_duplicates(judged: pl.LazyFrame) -> pl.LazyFrame:
     winners = judged.filter(pl.col("reason").is_null()).group_by("item_id").agg(winner=pl.col("row").max())
     marked = judged.join(winners, on="item_id", how="left", maintain_order="left")
     loses = pl.col("reason").is_null() & (pl.col("row") < pl.col("winner"))
-    return _refuse(marked, loses, "duplicate item_id, a later row wins").drop("winner")
+    return _refuse(marked, loses, "duplicate item_id (a later row wins)").drop("winner")
 
 
 def mark_unknown(judged: pl.LazyFrame, item_ids: pl.LazyFrame) -> pl.LazyFrame:
@@ -136,7 +136,8 @@ def _survey(raw: pl.LazyFrame, ids: Sequence[str], time: str) -> dict[str, bool]
         asked[f"{name} floats"] = present.str.contains(_WHOLE_FLOAT).all() & present.is_not_null().any()
     if schema.get(time) == pl.String:
         asked["milliseconds"] = (_number(time) > 1e11).mean() > 0.5  # in seconds the year 5138, in milliseconds 1973
-        asked["zoned"] = _present(time).str.contains(_ZONE).any()
+        asked["offsets"] = _present(time).str.contains(_OFFSET).any()
+        asked["compact"] = _present(time).str.contains(_COMPACT).any()
     answers = frame.select(**asked).collect(engine="streaming").row(0, named=True)
     return {name: bool(answer) for name, answer in answers.items()} | {"dates": isinstance(schema.get(time), pl.Datetime)}
 
@@ -190,14 +191,20 @@ def _time(name: str, facts: dict[str, bool], form: str | None) -> pl.Expr:
             .str.to_datetime(form, strict=False, time_unit="us", time_zone="UTC" if "%z" in form else None)
             .dt.replace_time_zone(None)
         )
-    text = _present(name).str.replace(r"^(\d{4})(\d\d)(\d\d)$", "$1-$2-$3").str.replace("T", " ", literal=True)
-    local = text.str.replace(_ZONE, "$1") if facts.get("zoned") else text
+    text = _present(name)
+    for utc in ("Z", "z", "UTC", "GMT"):
+        text = text.str.strip_suffix(utc)
+    local = text.str.replace("T", " ", literal=True).str.strip_chars()
+    if facts.get("compact"):
+        local = local.str.replace(_COMPACT, "$1-$2-$3")
+    if facts.get("offsets"):
+        local = local.str.replace(_OFFSET, "$1")
     # The tail that a shorter form leaves out, so that one pattern reads them all.
-    missing = pl.lit(" 00:00:00").str.slice((local.str.len_chars().cast(pl.Int64) - len("yyyy-mm-dd")).clip(lower_bound=0))
+    missing = pl.lit(" 00:00:00").str.slice((local.str.len_bytes().cast(pl.Int64) - len("yyyy-mm-dd")).clip(lower_bound=0))
     moment = pl.concat_str(local, missing).str.to_datetime("%Y-%m-%d %H:%M:%S%.f", strict=False, time_unit="us")
-    if facts.get("zoned"):
-        hours, minutes = (text.str.extract(_ZONE, group).cast(pl.Int64, strict=False).fill_null(0) for group in (3, 4))
-        sign = pl.when(text.str.extract(_ZONE, 2) == "-").then(-1).otherwise(1)
+    if facts.get("offsets"):
+        hours, minutes = (text.str.extract(_OFFSET, group).cast(pl.Int64, strict=False).fill_null(0) for group in (3, 4))
+        sign = pl.when(text.str.extract(_OFFSET, 2) == "-").then(-1).otherwise(1)
         moment -= pl.duration(minutes=sign * (hours * 60 + minutes))
     ticks = _number(name) * (1e3 if facts.get("milliseconds") else 1e6)
     return pl.coalesce(moment, ticks.round().cast(pl.Int64, strict=False).cast(pl.Datetime("us")))

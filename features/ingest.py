@@ -88,7 +88,7 @@ def ingest(source: Source, out: Path) -> IngestSummary:
 
     Raises
     ------
-    DataError: a file cannot be read, a required column is missing, or one of the tables would be empty.
+    DataError: a file cannot be read, a required column is missing, one of the tables would be empty, or `out` cannot be written.
     """
     out = out.absolute()
     _recover(out)
@@ -97,16 +97,17 @@ def ingest(source: Source, out: Path) -> IngestSummary:
     )
     if foreign:
         raise DataError(f"{out} also holds {foreign[0]!r}, which would be lost: give ingest a folder of its own")
-    out.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
     try:
-        (temporary / "out").mkdir()
-        summary = _write_tables(source, temporary)
-        text = json.dumps({"source": source.absolute().model_dump(mode="json")}, indent=1) + "\n"
-        (temporary / "out" / SOURCE).write_text(text, encoding="utf-8")
-        _publish(temporary / "out", out)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+        out.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=f".{out.name}.", dir=out.parent, ignore_cleanup_errors=True) as name:
+            new = Path(name) / "out"
+            new.mkdir()
+            summary = _write_tables(source, Path(name))
+            text = json.dumps({"source": source.absolute().model_dump(mode="json")}, indent=1) + "\n"
+            (new / SOURCE).write_text(text, encoding="utf-8")
+            _publish(new, out)
+    except OSError as error:
+        raise DataError(f"{out} cannot be written ({error.strerror or error}): check free space and rights") from error
     return summary
 
 
@@ -115,9 +116,13 @@ def load_source(out: Path) -> Source:
 
     Raises
     ------
-    DataError: nothing has been ingested there.
+    DataError: nothing has been ingested there, or it is damaged.
     """
-    return Source.model_validate(json.loads(_ingested(out, SOURCE).read_text(encoding="utf-8"))["source"])
+    path = _ingested(out, SOURCE)
+    try:
+        return Source.model_validate(json.loads(path.read_bytes())["source"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise DataError(f"{path} is damaged: run `recsys ingest` with the files named again") from error
 
 
 def load_tables(out: Path) -> tuple[pl.DataFrame, pl.DataFrame]:
@@ -125,9 +130,13 @@ def load_tables(out: Path) -> tuple[pl.DataFrame, pl.DataFrame]:
 
     Raises
     ------
-    DataError: nothing has been ingested there.
+    DataError: nothing has been ingested there, or it is damaged.
     """
-    return pl.read_parquet(_ingested(out, ITEMS)), pl.read_parquet(_ingested(out, INTERACTIONS))
+    paths = _ingested(out, ITEMS), _ingested(out, INTERACTIONS)
+    try:
+        return pl.read_parquet(paths[0]), pl.read_parquet(paths[1])
+    except pl.exceptions.PolarsError as error:
+        raise DataError(f"{out} is damaged ({' '.join(str(error).split())[:200]}): run `recsys ingest` again") from error
 
 
 def _ingested(out: Path, name: str) -> Path:
@@ -196,14 +205,14 @@ def _stored(frame: pl.LazyFrame, path: Path) -> pl.LazyFrame:
 
 def _some_left(name: str, raw: RawTable, judged: pl.LazyFrame) -> None:
     if raw.read == 0:
-        raise DataError(f"the {name} is empty, a header at most: it needs at least one row")
+        raise DataError(f"the {name} has no rows: it needs at least one")
     if judged.filter(pl.col("reason").is_null()).head(1).collect().height:
         return
     refused = _refused(raw, judged)
     row, reason, value = refused.select("row", "reason", "offence").row(0)
     summary = TableSummary(name, raw.read, 0, _counts(refused))
     raise DataError(
-        f"not one of the {raw.read:,} rows of the {name} can be used ({summary.why}; row {row}: {reason}: {value!r}): check the mapping"
+        f"not one of the {raw.read:,} rows of the {name} can be used ({summary.why}; row {row}: {reason}: {value!r}): check the file and its mapping"
     )
 
 

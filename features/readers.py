@@ -137,7 +137,11 @@ def _read_csv(text: io.TextIOWrapper, spool: Spool, separator: str | None) -> Ra
     def reject(bad: pc.InvalidRow) -> str:
         tail.update(row=bad.number, text=bad.text)
         if bad.text != _END:
-            spool.reject(bad.number, "wrong number of fields", f"{bad.actual_columns} instead of {bad.expected_columns}: {bad.text}")
+            spool.reject(
+                bad.number,
+                "wrong number of fields",
+                f"{bad.actual_columns} instead of {bad.expected_columns}: {_lines(bad.text)}{bad.text}",
+            )
         return "skip"
 
     reader = pc.open_csv(
@@ -164,17 +168,24 @@ def _read_csv(text: io.TextIOWrapper, spool: Spool, separator: str | None) -> Ra
     return _close_quote(spool.table(done + len(spool.rows)), spool, tail["text"])
 
 
+def _lines(text: str) -> str:
+    """A remark for a row that stands on several lines: it may have swallowed others."""
+    return f"({n:,} lines) " if (n := text.count("\n") + 1) > 1 else ""
+
+
 def _close_quote(table: RawTable, spool: Spool, tail: str) -> RawTable:
     """Put the last row aside if its quote was never closed: it was cut, or it has swallowed rows."""
-    reason = "a quote is never closed"
     if tail == _END:
         return table
-    if tail.endswith(_END):
-        spool.reasons[-1], spool.values[-1] = reason, tail.removesuffix(_END).strip()[:SHOWN]
-        return spool.table(table.read)
-    last = table.frame.last().collect()
-    row = last["row"].item()
-    spool.reject(row, reason, last.get_columns()[-1].item().removesuffix(_END + "\n").strip())
+    if tail.endswith(_END):  # it had too few fields, and so is aside already
+        row, swallowed = spool.rows.pop(), tail
+        spool.reasons.pop()
+        spool.values.pop()
+    else:
+        last = table.frame.last().collect().row(0, named=True)
+        row, swallowed = last["row"], next((text for text in last.values() if _END in str(text)), "")
+    swallowed = swallowed.replace(_END, "").strip()
+    spool.reject(row, "a quote is never closed", f"{_lines(swallowed)}{swallowed}")
     return replace(spool.table(table.read), frame=table.frame.filter(pl.col("row") != row))
 
 

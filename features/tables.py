@@ -44,13 +44,22 @@ class TableSpec:
         present = {ours: [name for name in theirs if name in found] for ours, theirs in self.columns.items()}
         lacking = [name for name in (*self.required, *self.mapped) if not present[name]]
         if lacking:
-            wanted = ", ".join(
-                dict.fromkeys(f"{name.removeprefix(ITEM_PREFIX)} (looked for {' or '.join(self.columns[name])})" for name in lacking)
-            )
-            section = "items" if self.name == "items" or lacking[0].startswith(ITEM_PREFIX) else "interactions"
-            names = ", ".join(found[:20]) + (", ..." if len(found) > 20 else "")
-            raise DataError(f"{self.path} has no {wanted}; it has: {names}: say under [source.{section}_columns] which one it is")
+            raise DataError(f"{self.path} has no {self._wanted(lacking)}; it has: {', '.join(found[:20])}: {self._advice(lacking[0])}")
         return {ours: theirs for ours, theirs in present.items() if theirs}
+
+    def _wanted(self, lacking: Sequence[str]) -> str:
+        def describe(name: str) -> str:
+            ours, theirs = name.removeprefix(ITEM_PREFIX), self.columns[name]
+            return ours if theirs == (ours,) else f"{ours} (looked for {' or '.join(theirs)})"
+
+        return ", ".join(dict.fromkeys(describe(name) for name in lacking))
+
+    def _advice(self, lacking: str) -> str:
+        if self.amazon:
+            return "is it of the Amazon layout? If not, leave the format out"
+        if lacking.startswith(ITEM_PREFIX):
+            return "name a file of items, or say under [source.items_columns] which column of the log it is"
+        return f"say under [source.{self.name}_columns] which one it is"
 
 
 @dataclass(frozen=True)
@@ -85,7 +94,7 @@ class Spool:
             )
         self.rows.append(row)
         self.reasons.append(reason)
-        self.values.append(value[:SHOWN])
+        self.values.append(re.sub(r"[\s\x00-\x1f\x7f]+", " ", value[: 2 * SHOWN]).strip()[:SHOWN])
 
     def table(self, read: int) -> RawTable:
         schema = {"row": pl.Int64, **dict.fromkeys(self.spec.columns, pl.String)}
