@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Literal, Self
 import numpy as np
 import scipy.sparse as sp
 from implicit.als import AlternatingLeastSquares
-from implicit.nearest_neighbours import BM25Recommender, CosineRecommender, TFIDFRecommender
+from implicit.nearest_neighbours import all_pairs_knn, bm25_weight, normalize, tfidf_weight
 from pydantic import BaseModel, ConfigDict, Field
 from safetensors.numpy import load, save
 from scipy.linalg import lapack
@@ -57,7 +57,7 @@ class ALSConfig(BaseModel):
     factors: int = Field(default=64, ge=1)
     iterations: int = Field(default=15, ge=1)
     l2: float = Field(default=0.05, gt=0)
-    alpha: float = Field(default=5.0, gt=0)
+    alpha: float = Field(default=1.0, gt=0)
     seed: int = 0
 
     def confidence(self, matrix: sp.csr_array) -> sp.csr_matrix:
@@ -195,12 +195,14 @@ class ItemToItem(ItemWeights):
     def fit(cls, log: Interactions, config: ItemToItemConfig | None = None) -> ItemToItem:
         """The neighbours are found by implicit, without ever holding the whole item x item matrix."""
         config = config or ItemToItemConfig()
-        matrix = sp.csr_matrix(log_matrix(log, config.weighting).astype(np.float64))
-        kind = {"cosine": CosineRecommender, "tfidf": TFIDFRecommender, "bm25": BM25Recommender}[config.measure]
+        matrix = log_matrix(log, config.weighting).astype(np.float64)
+        weigh = {"cosine": normalize, "tfidf": lambda x: normalize(tfidf_weight(x)), "bm25": bm25_weight}[config.measure]
+        # An item that only those bought who bought everything tells nothing: its TF-IDF column is 0 / 0.
+        with np.errstate(invalid="ignore"):
+            weighted = sp.csr_matrix(weigh(sp.coo_matrix(matrix.T)).T)
+        weighted.data = np.nan_to_num(weighted.data)
         # One place more, because the nearest neighbour of an item is itself.
-        model = kind(K=config.keep + 1)
-        model.fit(matrix, show_progress=False)
-        near = model.similarity.tocoo()
+        near = all_pairs_knn(weighted, config.keep + 1, show_progress=False)
         good = (near.row != near.col) & (near.data > 0)
         index = (near.row[good], near.col[good])
         weights = sp.coo_array((near.data[good], index), shape=(log.n_items, log.n_items), dtype=np.float32)
@@ -256,7 +258,11 @@ class ALS:
 
     def scores(self, users: Histories) -> np.ndarray:
         """See `ItemScorer`."""
-        return self.user_factors(users) @ self.factors.T
+        scores = np.empty((len(users), self.n_items), dtype=np.float32)
+        # One product a user: a BLAS sums a batch in another order, and a user's list would depend on who else asks.
+        for row, factors in zip(scores, self.user_factors(users), strict=True):
+            np.matmul(self.factors, factors, out=row)
+        return scores
 
     def pair_scores(self, users: Histories, rows: np.ndarray) -> np.ndarray:
         """See `ItemScorer`."""

@@ -41,7 +41,7 @@ class IndexConfig(BaseModel):
     hnsw_build: int = Field(default=80, ge=1)
     hnsw_search: int = Field(default=200, ge=1)
     ivf_lists: int | None = Field(default=None, ge=1)
-    ivf_probes: int = Field(default=32, ge=1)
+    ivf_probes: int = Field(default=64, ge=1)
 
 
 def kind_for(n: int) -> Kind:

@@ -1,0 +1,143 @@
+"""What every retriever must do, on a checkerboard: even users buy even items, odd users odd ones. A new retriever adds itself to MAKERS."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import polars as pl
+import pytest
+
+from features.catalog import Catalog
+from features.histories import Histories
+from features.interactions import DAY, Interactions
+from retrieval.candidates import Retriever
+from retrieval.collaborative import ALS, EASE, ALSConfig, EASEConfig, ItemToItem, ItemToItemConfig
+from retrieval.popularity import Popularity, Trended
+from retrieval.scorers import BATCH, TopScores
+
+N_USERS, N_ITEMS, K = 16, 20, 5
+
+
+def checkerboard() -> Interactions:
+    """Each user buys the items of the own colour but two, on successive days; the last item of a colour is rarer, so nothing is tied."""
+    rows = [
+        {"user_id": f"u{u:02}", "item_id": f"i{i:02}", "timestamp": (i + u) * DAY * 1_000_000}
+        for u in range(N_USERS)
+        for i in range(u % 2, N_ITEMS, 2)
+        if i // 2 not in (u % 10, (u * 3 + 1) % 10)
+    ]
+    frame = pl.DataFrame(rows).with_columns(pl.col("timestamp").cast(pl.Datetime("us")))
+    items = pl.DataFrame({"item_id": [f"i{i:02}" for i in range(N_ITEMS)], "title": [f"item {i}" for i in range(N_ITEMS)]})
+    return Interactions.from_frame(frame, Catalog.from_frame(items))
+
+
+def _trended(log: Interactions) -> Trended:
+    return Trended(EASE.fit(log, EASEConfig(l2=5)), Popularity.fit(log, log.end))
+
+
+# name -> makes a fitted retriever of the log, anew each time.
+MAKERS: dict[str, Callable[[Interactions], Retriever]] = {
+    "ease": lambda log: TopScores(EASE.fit(log, EASEConfig(l2=5)), "ease"),
+    "ease_trended": lambda log: TopScores(_trended(log), "ease"),
+    "cosine": lambda log: TopScores(ItemToItem.fit(log, ItemToItemConfig(measure="cosine")), "near"),
+    "tfidf": lambda log: TopScores(ItemToItem.fit(log, ItemToItemConfig(measure="tfidf")), "near"),
+    "bm25": lambda log: TopScores(ItemToItem.fit(log, ItemToItemConfig(measure="bm25")), "near"),
+    "als": lambda log: TopScores(ALS.fit(log, ALSConfig(factors=4)), "als"),
+    "popular": lambda log: TopScores(Popularity.fit(log, log.end), "popular"),
+}
+# These answer everybody alike, colour or not.
+IMPERSONAL = {"popular"}
+
+
+@pytest.fixture(scope="module")
+def log() -> Interactions:
+    return checkerboard()
+
+
+@pytest.fixture(scope="module")
+def users(log: Interactions) -> Histories:
+    return Histories.of_users(log, np.arange(log.n_users), log.end)
+
+
+@pytest.fixture(scope="module", params=list(MAKERS))
+def name(request: pytest.FixtureRequest) -> str:
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def retriever(name: str, log: Interactions) -> Retriever:
+    return MAKERS[name](log)
+
+
+class TestEveryRetriever:
+    def test_gives_k_items_of_the_own_colour(self, name: str, retriever: Retriever, users: Histories):
+        rows = retriever.retrieve(users, K).rows
+        assert rows.shape == (N_USERS, K)
+        assert (rows >= 0).all()
+        if name not in IMPERSONAL:
+            assert (rows % 2 == np.arange(N_USERS)[:, None] % 2).all()
+
+    def test_a_basket_is_answered_like_a_user(self, name: str, retriever: Retriever):
+        rows = retriever.retrieve(Histories.of_baskets([[2, 4], [5]], now=100 * DAY), K).rows
+        if name not in IMPERSONAL:
+            assert ((rows[0] < 0) | (rows[0] % 2 == 0)).all()
+            assert ((rows[1] < 0) | (rows[1] % 2 == 1)).all()
+        assert (rows[:, 0] >= 0).all()
+
+    def test_scores_fall_and_evidence_says_them(self, retriever: Retriever, users: Histories):
+        found = retriever.retrieve(users, K)
+        assert (np.diff(found.scores, axis=1) <= 0).all()
+        assert found.evidence
+        for column in found.evidence.values():
+            assert np.array_equal(np.isnan(column), ~found.valid)
+
+    def test_no_item_twice(self, retriever: Retriever, users: Histories):
+        for rows in retriever.retrieve(users, N_ITEMS).rows:
+            assert len(set(rows[rows >= 0])) == (rows >= 0).sum()
+
+    def test_one_rule_for_all(self, retriever: Retriever, users: Histories):
+        allowed = np.arange(N_ITEMS) >= 8
+        rows = retriever.retrieve(users, K, allowed).rows
+        assert (rows >= 8).all()
+
+    def test_a_rule_for_each_user(self, retriever: Retriever, users: Histories):
+        allowed = np.zeros((N_USERS, N_ITEMS), dtype=bool)
+        for user in range(N_USERS):
+            allowed[user, : 12 if user < 8 else 0] = True
+            allowed[user, 6 if user < 8 else 8 :] = True
+        allowed[3] = False
+        found = retriever.retrieve(users, K, allowed)
+        assert (found.rows[3] == -1).all()
+        for user in set(range(N_USERS)) - {3}:
+            assert (found.rows[user] >= 0).all()
+            assert allowed[user, found.rows[user]].all()
+
+    def test_padding_is_last_and_worst(self, retriever: Retriever, users: Histories):
+        found = retriever.retrieve(users, N_ITEMS + 7)
+        assert found.rows.shape == (N_USERS, N_ITEMS + 7)
+        assert (np.diff(found.valid.astype(int), axis=1) <= 0).all()
+        assert (found.scores[~found.valid] == -np.inf).all()
+        assert (~found.valid).sum() >= 7 * N_USERS
+
+    def test_the_same_again(self, name: str, retriever: Retriever, log: Interactions, users: Histories):
+        first, second = retriever.retrieve(users, K), MAKERS[name](log).retrieve(users, K)
+        assert np.array_equal(first.rows, second.rows)
+        assert np.array_equal(first.scores, second.scores)
+
+    def test_a_batch_answers_as_its_users_do(self, retriever: Retriever, users: Histories):
+        many = np.arange(BATCH + 3) % N_USERS  # more than one batch of the scorers
+        whole = retriever.retrieve(users.take(many), K)
+        for place, user in enumerate(many):
+            alone = retriever.retrieve(users.take(np.array([user])), K)
+            assert np.allclose(alone.scores[0], whole.scores[place], rtol=1e-5)
+            assert np.array_equal(alone.rows[0], whole.rows[place])
+
+    def test_somebody_without_history(self, name: str, retriever: Retriever, log: Interactions):
+        strangers = Histories.of_users(log, np.array([-1, 0]), log.end)
+        rows = retriever.retrieve(strangers, K).rows
+        assert (rows[1] >= 0).all()
+        assert (rows[0] >= 0).all() if name in IMPERSONAL else rows.shape == (2, K)
+
+    def test_nobody(self, retriever: Retriever, users: Histories):
+        assert retriever.retrieve(users.take(np.array([], dtype=np.int64)), K).rows.shape == (0, K)
