@@ -28,7 +28,7 @@ test: lint ## Linter, type checker and tests
 lint: $(DEV_STAMP) ## Linter and type checker alone
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/basedpyright --level error
+	$(BIN)/basedpyright --pythonpath $(BIN)/python --level error
 
 docs: $(DEV_STAMP) ## Write docs/cli.md from the commands' own help
 	$(BIN)/python -m recsys.cli_docs docs/cli.md

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from recsys.answers import Answer
 
-COLUMNS = ("user_id", "item_id", "rank", "probability", "reason")
+COLUMNS: tuple[str, ...] = ("user_id", "item_id", "rank", "probability", "reason")
 _SCHEMA = pa.schema(
     [("user_id", pa.string()), ("item_id", pa.string()), ("rank", pa.int32()), ("probability", pa.float64()), ("reason", pa.string())]
 )

@@ -44,7 +44,7 @@ class BundleConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    keep: int = Field(3, ge=1, description="bundles to keep: the one in use and those before it")
+    keep: int = Field(default=3, ge=1, description="bundles to keep: the one in use and those before it")
 
 
 class FileEntry(BaseModel):
@@ -59,9 +59,9 @@ class FileEntry(BaseModel):
 class Manifest(BaseModel):
     """The content of manifest.json. `parent` is the bundle that was in use before; `about` belongs to whoever published."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
-    schema_version: int = Field(SCHEMA, alias="schema")
+    schema_version: int = SCHEMA
     created: datetime
     parent: str | None
     files: dict[str, FileEntry]
@@ -213,7 +213,7 @@ def _read_manifest(folder: Path) -> Manifest:
         raise _damaged(folder.name, f"{MANIFEST}: its sha256 is not the one in the bundle's id")
     try:
         raw = json.loads(content)
-        version = raw.get("schema")
+        version = raw.get("schema_version")
         if version != SCHEMA:
             advice = "install the version that made it, or run `recsys rollback`"
             raise BundleError(f"bundle {folder.name} has schema {version!r}, this version reads {SCHEMA}: {advice}")

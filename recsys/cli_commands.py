@@ -166,9 +166,9 @@ def recommend(
     if as_json:
         _print_json(answer.to_dict())
     else:
-        from recsys.render import render_answer
+        from recsys.render import render_answer, stdout
 
-        render_answer(answer)
+        render_answer(answer, stdout())
 
 
 def _recommend_to_file(state: State, options: RecommendOptions, users_file: Path, out: Path) -> None:
@@ -251,14 +251,14 @@ def doctor(context: typer.Context, as_json: Json = False) -> None:
     Installation, machine and workspace. Exit code 1 if something has failed.
     """
     from recsys.doctor import examine
-    from recsys.render import render_checks
+    from recsys.render import render_checks, stdout
 
     state = state_of(context)
     checks = examine(state.workspace, state.config)
     if as_json:
         _print_json([asdict(check) for check in checks])
     else:
-        render_checks(checks)
+        render_checks(checks, stdout())
     if any(check.status == "fail" for check in checks):
         raise typer.Exit(1)
 
@@ -267,9 +267,9 @@ def _show_matches(matches: Any, as_json: bool) -> None:
     if as_json:
         _print_json(matches.to_dict())
     else:
-        from recsys.render import render_matches
+        from recsys.render import render_matches, stdout
 
-        render_matches(matches)
+        render_matches(matches, stdout())
 
 
 def _print_json(value: Any) -> None:

@@ -15,8 +15,8 @@ _INTRODUCTION = """\
 
 Written by `make docs` from the commands' own help.
 
-Answers go to stdout; progress and logs go to stderr. The exit code is 0, 1 for an error, 2 for wrong usage, 130 when interrupted. An error is
-one line: what is wrong, where, and what to do next. `-v` before the command adds the traceback.
+Answers go to stdout; progress and logs go to stderr. The exit code is 0, 1 for an error, 2 for wrong usage, 130 when interrupted.
+An error is one line: what is wrong, where, and what to do next. `-v` before the command adds the traceback.
 
 Lists of ids are separated by commas; an id that holds a comma stands in double quotes: `--history '"a,b",c'`.
 """

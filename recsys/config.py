@@ -13,12 +13,16 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
-from eval.evaluate import EvaluateConfig
+from eval.baselines import BaselinesConfig
+from eval.judge import EvaluateConfig
 from features.errors import ConfigError
 from features.interactions import EVENT_WEIGHTS
 from features.source import Source
 from recsys.bundle import BundleConfig
 from retrieval.encoder import EncoderConfig
+from retrieval.index import IndexConfig
+from retrieval.tower import TowerConfig
+from retrieval.train import TrainConfig
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -37,10 +41,10 @@ class EventWeights(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    purchase: float = Field(EVENT_WEIGHTS["purchase"], ge=0)
-    cart: float = Field(EVENT_WEIGHTS["cart"], ge=0)
-    view: float = Field(EVENT_WEIGHTS["view"], ge=0)
-    rating: float = Field(EVENT_WEIGHTS["rating"], ge=0)
+    purchase: float = Field(default=EVENT_WEIGHTS["purchase"], ge=0)
+    cart: float = Field(default=EVENT_WEIGHTS["cart"], ge=0)
+    view: float = Field(default=EVENT_WEIGHTS["view"], ge=0)
+    rating: float = Field(default=EVENT_WEIGHTS["rating"], ge=0)
 
 
 class Settings(BaseSettings):
@@ -54,7 +58,11 @@ class Settings(BaseSettings):
     source: dict[str, Any] = {}
     events: EventWeights = EventWeights()
     encoder: EncoderConfig = EncoderConfig()
+    tower: TowerConfig = TowerConfig()
+    train: TrainConfig = TrainConfig()
+    index: IndexConfig = IndexConfig()
     evaluate: EvaluateConfig = EvaluateConfig()
+    baselines: BaselinesConfig = BaselinesConfig()
     bundles: BundleConfig = BundleConfig()
 
     @field_validator("source")
@@ -67,10 +75,15 @@ class Settings(BaseSettings):
 
     @classmethod
     def settings_customise_sources(
-        cls, settings_cls: type[BaseSettings], init_settings: PydanticBaseSettingsSource, **others: PydanticBaseSettingsSource
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """The environment stands above the file, whose content comes as keyword arguments."""
-        return others["env_settings"], init_settings
+        return env_settings, init_settings
 
     def source_with(self, **options: object) -> Source | None:
         """The section [source] with what the command line adds; None if neither says anything.

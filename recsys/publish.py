@@ -106,7 +106,7 @@ def _write(bundles: Path, files: Mapping[str, bytes], about: dict[str, Any], par
     created = datetime.now(UTC)
     entries = {name: FileEntry(size=len(content), sha256=hashlib.sha256(content).hexdigest()) for name, content in sorted(files.items())}
     manifest = Manifest(created=created, parent=parent, files=entries, about=about)
-    manifest_bytes = manifest.model_dump_json(by_alias=True, indent=1).encode()
+    manifest_bytes = manifest.model_dump_json(indent=1).encode()
     bundle_id = f"{created:%Y%m%dT%H%M%S%fZ}-{hashlib.sha256(manifest_bytes).hexdigest()[:HASH_DIGITS]}"
     temporary = bundles / f"{_TEMPORARY}{uuid.uuid4().hex}"
     try:

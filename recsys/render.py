@@ -33,9 +33,8 @@ def plain(text: str) -> str:
     return " ".join(cleaned.split())
 
 
-def render_answer(answer: Answer, console: Console | None = None) -> None:
+def render_answer(answer: Answer, console: Console) -> None:
     """A table of the recommendations, with a line above it that says for whom and from which bundle."""
-    console = console or stdout()
     whom = f"user {plain(answer.user_id)}" if answer.user_id is not None else "an unknown visitor"
     console.print(Text(f"For {whom}, from bundle {answer.bundle_id}"))
     if answer.fallback:
@@ -60,9 +59,8 @@ def recommendations_table(items: Iterable[Recommendation]) -> Table:
     return table
 
 
-def render_matches(matches: Matches, console: Console | None = None) -> None:
+def render_matches(matches: Matches, console: Console) -> None:
     """A table of the items nearest to an item or a text."""
-    console = console or stdout()
     console.print(Text(f"Nearest to {plain(matches.query)}, from bundle {matches.bundle_id}"))
     table = _table()
     table.add_column("Similarity", justify="right", no_wrap=True)
@@ -71,9 +69,8 @@ def render_matches(matches: Matches, console: Console | None = None) -> None:
     console.print(table)
 
 
-def render_checks(checks: Iterable[Check], console: Console | None = None) -> None:
+def render_checks(checks: Iterable[Check], console: Console) -> None:
     """A line for each check of `recsys doctor`; below one that is not ok, what to do."""
-    console = console or stdout()
     table = Table(box=None, pad_edge=False, show_header=False)
     table.add_column(no_wrap=True)
     table.add_column(no_wrap=True)

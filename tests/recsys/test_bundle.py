@@ -199,12 +199,12 @@ def plant(bundles: Path, manifest: object) -> str:
 
 
 def test_another_schema_is_told_from_damage(bundles: Path) -> None:
-    plant(bundles, {"schema": 2, "whatever": []})
+    plant(bundles, {"schema_version": 2, "whatever": []})
     with pytest.raises(BundleError, match="schema 2, this version reads 1"):
         Bundle.open(bundles)
 
 
-VALID = {"schema": 1, "created": "2026-01-01T00:00:00Z", "parent": None, "files": {}, "about": {}}
+VALID = {"schema_version": 1, "created": "2026-01-01T00:00:00Z", "parent": None, "files": {}, "about": {}}
 ENTRY = {"size": 0, "sha256": hashlib.sha256(b"").hexdigest()}
 
 
