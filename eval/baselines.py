@@ -4,10 +4,10 @@
 |---|---|---|
 | popular | distinct buyers before now | |
 | recent_popular | distinct buyers of the last days | |
-| personal_frequency | how often the user bought it, older purchases count less | Ji and others (2020), arXiv 2001.09653, on popularity; Hu and others (2020), SIGIR, on frequency |
+| personal_frequency | how often the user bought it, older purchases count less | Hu and others (2020), SIGIR, arXiv 2006.00556 |
 | item_knn | nearness to the items of the history | Deshpande and Karypis (2004), ACM TOIS 22(1) |
-| ease | Steck (2019), WWW | arXiv 1905.03375 |
-| als | Hu, Koren, Volinsky (2008), ICDM | |
+| ease | a linear autoencoder of histories | Steck (2019), WWW, arXiv 1905.03375 |
+| als | product of user's and item's factors | Hu, Koren, Volinsky (2008), ICDM |
 
 All answer with k items: where one has nothing to say, and in ties, the item with more buyers before now comes first, then the lower row.
 """
@@ -21,7 +21,6 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
-from features.histories import Histories
 from features.interactions import DAY
 from retrieval.candidates import Candidates
 from retrieval.collaborative import ALS, EASE, ALSConfig, EASEConfig, ItemToItem, ItemToItemConfig
@@ -29,18 +28,26 @@ from retrieval.scorers import Weighting, batches, history_matrix
 from retrieval.topk import top_k
 
 if TYPE_CHECKING:
+    from features.histories import Histories
     from features.interactions import Interactions
 
 
+BASELINES = ("popular", "recent_popular", "personal_frequency", "item_knn", "ease", "als")
+
+
 class BaselinesConfig(BaseModel):
-    """Settings of all baselines; `eval.tune.tune_baselines` finds them. `frequency.half_life` is in days, None: nothing ages."""
+    """Settings of the baselines, by name; `recent_popular` is the days that are counted.
+
+    The defaults are what `eval.tune.tune_baselines` finds on Complete Journey, eight to four weeks before its end; EASE keeps more
+    weights an item than it does in the product, since here it need not be small.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
-    recent_days: float = Field(default=28.0, gt=0)
-    frequency: Weighting = Weighting(count="log", half_life=90.0)
-    item_knn: ItemToItemConfig = ItemToItemConfig()
-    ease: EASEConfig = EASEConfig()
-    als: ALSConfig = ALSConfig()
+    recent_popular: float = Field(default=7.0, gt=0)
+    personal_frequency: Weighting = Weighting(count="log", half_life=90.0)
+    item_knn: ItemToItemConfig = ItemToItemConfig(keep=20)
+    ease: EASEConfig = EASEConfig(weighting=Weighting(count="log"), l2=250.0, keep=1000)
+    als: ALSConfig = ALSConfig(factors=128, l2=10.0, alpha=0.3)
 
 
 class Scores(Protocol):
@@ -106,23 +113,29 @@ class PersonalFrequency:
 
 def fit_baselines(history: Interactions, now: int, config: BaselinesConfig | None = None) -> dict[str, Baseline]:
     """All baselines, by name, fitted on the events before `now` (seconds since the epoch)."""
-    config = config or BaselinesConfig()
-    history = history.between(None, now)
-    scorers: dict[str, Scores] = {
-        "popular": ForAll(distinct_buyers(history).astype(np.float32)),
-        "recent_popular": recent_popular(history, now, config.recent_days),
-        "personal_frequency": PersonalFrequency(history.n_items, config.frequency),
-        "item_knn": ItemToItem.fit(history, config.item_knn),
-        "ease": EASE.fit(history, config.ease),
-        "als": ALS.fit(history, config.als),
-    }
+    config, history = config or BaselinesConfig(), history.between(None, now)
     buyers = distinct_buyers(history)
-    return {name: Baseline(scorer, buyers) for name, scorer in scorers.items()}
+    return {name: Baseline(fit_scorer(name, history, now, config), buyers) for name in BASELINES}
 
 
-def recent_popular(history: Interactions, now: int, days: float) -> ForAll:
-    """Distinct buyers of the last days before now."""
-    return ForAll(distinct_buyers(history.between(now - int(days * DAY), now)).astype(np.float32))
+def fit_scorer(name: str, history: Interactions, now: int, config: BaselinesConfig) -> Scores:
+    """The scorer of one of `BASELINES`, fitted on a history that ends before `now`."""
+    match name:
+        case "popular":
+            return ForAll(distinct_buyers(history).astype(np.float32))
+        case "recent_popular":
+            recent = history.between(now - int(config.recent_popular * DAY), now)
+            return ForAll(distinct_buyers(recent).astype(np.float32))
+        case "personal_frequency":
+            return PersonalFrequency(history.n_items, config.personal_frequency)
+        case "item_knn":
+            return ItemToItem.fit(history, config.item_knn)
+        case "ease":
+            return EASE.fit(history, config.ease)
+        case "als":
+            return ALS.fit(history, config.als)
+        case _:
+            raise ValueError(f"baseline {name!r} does not exist: one of {BASELINES}")
 
 
 def distinct_buyers(log: Interactions) -> np.ndarray:

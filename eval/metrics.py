@@ -2,10 +2,10 @@
 
 What holds for all of them:
 
-- `rows` is int (b, k'), catalogue rows best first, padded with -1; its order is taken as it is. Ties are settled before, where the lists are
-  made, and never by looking at the labels: `retrieval.topk.top_k` gives them to the lower row, `Candidates.ranked` keeps the order that the
-  stage before had found and puts scores of nan last, baselines prefer the item more bought before the cut. So a scorer that gives every
-  item the same score gets a list that knows nothing, and earns what chance earns.
+- `rows` is int (b, k'), catalogue rows best first, padded with -1; its order is taken as it is. Ties are settled before, where the lists
+  are made, and never by looking at the labels: `retrieval.topk.top_k` gives them to the lower row, `Candidates.ranked` keeps the order
+  that the stage before had found and puts scores of nan last, baselines prefer the item with more buyers before the cut. So a scorer that
+  gives every item the same score gets a list that knows nothing of the user, and earns what such a list earns.
 - Padding never counts, and an item that stands twice counts at its first place only.
 - Users without a relevant item get nan: means leave them out.
 - A list shorter than k is not made easier: every formula divides by what was asked for, or by what was relevant.
@@ -90,8 +90,10 @@ def novelty(rows: np.ndarray, buyers: np.ndarray, n_buyers: int, k: int) -> np.n
 
     Parameters
     ----------
-    buyers: distinct buyers of each item, int (n_items,). n_buyers: all users with a purchase. An item that nobody bought counts as bought by
-    one, or it would be infinitely new. Empty lists get nan. Castells, Hurley, Vargas (2015), Recommender Systems Handbook, chapter 26.
+    buyers: distinct buyers of each item, int (n_items,). n_buyers: all users with a purchase.
+
+    An item that nobody bought counts as bought by one, or it would be infinitely new. Empty lists get nan. Castells, Hurley, Vargas (2015),
+    Recommender Systems Handbook, chapter 26.
     """
     top = rows[:, :k]
     bits = np.log2(max(n_buyers, 1) / np.maximum(buyers, 1))
@@ -106,6 +108,7 @@ def diversity(rows: np.ndarray, vectors: np.ndarray, k: int) -> np.ndarray:
     Parameters
     ----------
     vectors: float (n_items, dim), of any length; an item with a vector of zeros is at right angles to all others.
+
     Intra-list distance: Zhang and Hurley (2008), RecSys. The sum over pairs follows from the length of the sum of the unit vectors.
     """
     out = np.full(len(rows), np.nan)

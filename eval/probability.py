@@ -38,7 +38,8 @@ class ScoredPairs:
 def roc_auc(labels: np.ndarray, scores: np.ndarray) -> float:
     """Chance that a bought pair is scored above one not bought, ties counting half; nan where either kind is missing.
 
-    Mann-Whitney U over n+ n-: (sum of the average ranks of the bought - n+ (n+ + 1) / 2) / (n+ n-). Hanley and McNeil (1982), Radiology 143(1).
+    Mann-Whitney U over n+ n-: (sum of the average ranks of the bought - n+ (n+ + 1) / 2) / (n+ n-).
+    Hanley and McNeil (1982), Radiology 143(1).
     labels bool (n,), scores float (n,), higher is better.
     """
     labels = labels.astype(bool)

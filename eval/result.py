@@ -68,6 +68,4 @@ def _figures(figures: Mapping[str, Figure]) -> dict[str, dict[str, float | int |
     def number(value: float) -> float | None:
         return float(value) if math.isfinite(value) else None
 
-    return {
-        name: {"value": number(f.value), "low": number(f.low), "high": number(f.high), "users": f.users} for name, f in figures.items()
-    }
+    return {name: {"value": number(f.value), "low": number(f.low), "high": number(f.high), "users": f.users} for name, f in figures.items()}

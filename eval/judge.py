@@ -1,0 +1,96 @@
+"""Asks a system for its lists, batch by batch, and keeps the answers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field
+
+from eval.intervals import Bootstrap, Figure
+from eval.metrics import ndcg, recall
+from eval.probability import ScoredPairs
+from features.histories import Histories
+from retrieval.candidates import Candidates
+
+if TYPE_CHECKING:
+    from eval.pairs import Pairs
+    from eval.truth import Truth
+
+KS = (5, 10, 20)
+STAGE_KS = (100, 200)
+
+# users, k, allowed (n_items,) or (b, n_items) or None -> k items for each user, best first.
+Recommend = Callable[[Histories, int, np.ndarray | None], Candidates]
+# what is being done, users done, users in all.
+Progress = Callable[[str, int, int], None]
+
+
+class EvaluateConfig(BaseModel):
+    """`depth`: candidates a user on which the scores are judged. `max_users`: judge on a random part of the users; None: on all."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    depth: int = Field(default=200, ge=max(KS))
+    batch: int = Field(default=256, ge=1)
+    resamples: int = Field(default=1000, ge=1)
+    max_users: int | None = Field(default=None, ge=1)
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Lists:
+    """Answers: rows int32 (b, k) and scores float32 (b, k), as they were given."""
+
+    rows_given: np.ndarray
+    scores: np.ndarray
+
+    @property
+    def rows(self) -> np.ndarray:
+        """The lists; an item whose score is nan is no answer, its place stays empty."""
+        return np.where(np.isnan(self.scores), -1, self.rows_given)
+
+    def pairs(self, bought: Pairs) -> ScoredPairs:
+        """Every candidate with its label."""
+        user, place = np.nonzero(self.rows_given >= 0)
+        return ScoredPairs(user, bought.has(user, self.rows_given[user, place]), self.scores[user, place], bought.n_users)
+
+
+@dataclass(frozen=True)
+class Judge:
+    """Asks for lists, batch by batch."""
+
+    truth: Truth
+    config: EvaluateConfig
+    progress: Progress
+
+    @property
+    def bootstrap(self) -> Bootstrap:
+        return Bootstrap(self.config.resamples, self.config.seed)
+
+    def ask(self, recommend: Recommend, name: str, k: int, label: str = "ranking") -> Lists:
+        """The lists `name`; only users to whom something in it is relevant are asked, except for 'all', whose scores are judged too."""
+        truth = self.truth
+        asked = np.arange(len(truth.users)) if name == "all" else np.unique(truth.relevant(name).user)
+        rows = np.full((len(truth.users), k), -1, dtype=np.int32)
+        scores = np.full((len(truth.users), k), -np.inf, dtype=np.float32)
+        for begin in range(0, len(asked), self.config.batch):
+            part = asked[begin : begin + self.config.batch]
+            found = recommend(truth.split.histories(truth.users[part]), k, truth.allowed(name, part))
+            width = min(k, found.rows.shape[1])
+            rows[part, :width], scores[part, :width] = found.rows[:, :width], found.scores[:, :width]
+            self.progress(f"{label}, {name} items", begin + len(part), len(asked))
+        return Lists(rows, scores)
+
+    def stages(self, stages: Mapping[str, Recommend], ranked: Mapping[str, Lists]) -> dict[str, dict[str, dict[str, Figure]]]:
+        """What each stage found, and what ranking made of it: stage -> list -> metric -> figure."""
+        out: dict[str, dict[str, dict[str, Figure]]] = {name: {} for name in (*stages, "ranking")}
+        for kind in ("all", "new"):
+            relevant = self.truth.relevant(kind)
+            for name, stage in stages.items():
+                found = self.ask(stage, kind, max(STAGE_KS), name).rows
+                values = {f"recall@{k}": recall(found, relevant, k) for k in STAGE_KS} | {"ndcg@10": ndcg(found, relevant, 10)}
+                out[name][kind] = self.bootstrap.means(values)
+            out["ranking"][kind] = self.bootstrap.means({"ndcg@10": ndcg(ranked[kind].rows, relevant, 10)})
+        return out

@@ -1,0 +1,87 @@
+"""The plots of the report, as SVG text to stand inside a page."""
+
+from __future__ import annotations
+
+import io
+from typing import TYPE_CHECKING
+
+import numpy as np
+from matplotlib.figure import Figure as Canvas
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from eval.probability import Reliability
+    from eval.result import Figures
+
+# Okabe and Ito's colours, told apart by colour-blind readers too; ours takes the first and the thickest line.
+COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#D55E00", "#56B4E9", "#999999", "#000000")
+
+
+def recall_plot(curves: Mapping[str, Figures]) -> str:
+    """Recall of the list of all items against its length; ours, the first, with its interval."""
+    canvas = Canvas(figsize=(7, 4.2), layout="constrained")
+    axes = canvas.subplots()
+    ticks: set[int] = set()
+    for i, (name, curve) in enumerate(curves.items()):
+        ks = [int(k) for k in curve]
+        ticks.update(ks)
+        colour = COLOURS[i % len(COLOURS)]
+        axes.plot(ks, [f.value for f in curve.values()], color=colour, label=name, linewidth=1.4 if i else 2.8, marker="o", markersize=3)
+        if not i:
+            axes.fill_between(ks, [f.low for f in curve.values()], [f.high for f in curve.values()], color=colour, alpha=0.2, linewidth=0)
+    axes.set_xscale("log")
+    axes.set_xticks(sorted(ticks), [str(k) for k in sorted(ticks)])
+    axes.minorticks_off()
+    axes.set(xlabel="k, length of the list", ylabel="recall@k, all items", ylim=(0, None))
+    axes.grid(alpha=0.3)
+    axes.legend(frameon=False, fontsize=9)
+    return _svg(canvas)
+
+
+def reliability_plot(points: Reliability) -> str:
+    """What was promised against what came, on scales where small probabilities can be seen; below it the pairs of each point."""
+    canvas = Canvas(figsize=(7, 4.6), layout="constrained")
+    axes, counts = canvas.subplots(2, sharex=True, height_ratios=(4, 1))
+    seen = np.concatenate([points.promised, points.came])
+    floor = max(float(seen[seen > 0].min(initial=1.0)) / 2, 1e-6)
+    axes.plot([floor, 1], [floor, 1], color="#999999", linestyle="--", label="perfectly calibrated")
+    axes.plot(points.promised, points.came, color=COLOURS[0], marker="o", label=f"ours, calibration error {points.error:.4f}")
+    for axis in ("x", "y"):
+        # Linear below the smallest value that came, so that bins where nothing was bought are not lost.
+        getattr(axes, f"set_{axis}scale")("symlog", linthresh=floor, linscale=0.3)
+        getattr(axes, f"set_{axis}lim")(0, 1)
+    axes.set(ylabel="share bought")
+    axes.grid(alpha=0.3)
+    axes.legend(frameon=False, fontsize=9)
+    counts.vlines(points.promised, 0, points.counts, color=COLOURS[0], linewidth=4)
+    counts.set(xlabel="predicted probability", ylabel="pairs", ylim=(0, None))
+    return _svg(canvas)
+
+
+def slices_plot(systems: Mapping[str, Mapping[str, Figures]], metric: str = "ndcg@10") -> str:
+    """A bar for each slice and system with its 95% interval."""
+    canvas = Canvas(figsize=(7, 4.2), layout="constrained")
+    axes = canvas.subplots()
+    names = list(next(iter(systems.values())))
+    width = 0.8 / len(systems)
+    for i, (system, slices) in enumerate(systems.items()):
+        figures = [slices[name][metric] for name in names]
+        values = np.nan_to_num([f.value for f in figures])
+        low, high = (np.nan_to_num([abs(getattr(f, end) - f.value) for f in figures]) for end in ("low", "high"))
+        place = np.arange(len(names)) + (i - (len(systems) - 1) / 2) * width
+        colour = COLOURS[i % len(COLOURS)]
+        axes.bar(place, values, width, label=system, color=colour, yerr=[low, high], error_kw={"linewidth": 0.8, "ecolor": "#333333"})
+    axes.set_xticks(range(len(names)), names)
+    axes.set(ylabel="NDCG@10", ylim=(0, None))
+    axes.grid(axis="y", alpha=0.3)
+    axes.legend(frameon=False, fontsize=9, ncols=2)
+    return _svg(canvas)
+
+
+def _svg(canvas: Canvas) -> str:
+    # The canvas of the object interface: no window system, no global state, safe in a server.
+    out = io.StringIO()
+    canvas.savefig(out, format="svg", metadata={"Date": None})
+    text = out.getvalue()
+    return text[text.index("<svg") :]
