@@ -33,11 +33,11 @@ class EASEConfig(BaseModel):
     """`max_items` bounds time and memory: the fit holds one (max_items, max_items) float32 matrix and costs max_items^3."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
-    weighting: Weighting = Weighting()
+    weighting: Weighting = Weighting(half_life=180)
     max_items: int = Field(default=6000, ge=1)
     min_buyers: int = Field(default=2, ge=1)
     l2: float = Field(default=500.0, gt=0)
-    keep: int = Field(default=200, ge=1)
+    keep: int = Field(default=400, ge=1)
 
 
 class ItemToItemConfig(BaseModel):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
@@ -11,10 +11,14 @@ import pytest
 from features.catalog import Catalog
 from features.histories import Histories
 from features.interactions import DAY, Interactions
-from retrieval.candidates import Retriever
 from retrieval.collaborative import ALS, EASE, ALSConfig, EASEConfig, ItemToItem, ItemToItemConfig
 from retrieval.popularity import Popularity, Trended
 from retrieval.scorers import BATCH, TopScores
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from retrieval.candidates import Retriever
 
 N_USERS, N_ITEMS, K = 16, 20, 5
 
