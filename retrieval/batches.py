@@ -1,0 +1,117 @@
+"""Batches for the towers: moments of the past, what was known then, what was bought next; and the loss over them.
+
+An item drawn often as a negative is discounted by the log of how often (logQ: Yi et al. 2019, "Sampling-bias-corrected neural modeling
+for large corpus item recommendations", section 3). Whatever else a user bought in the window is masked out of the negatives.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from features.histories import Histories
+from features.split import LABEL_EVENTS
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from features.interactions import Interactions
+    from retrieval.train import TrainConfig
+
+
+@dataclass(frozen=True)
+class Batch:
+    """One step's material.
+
+    Attributes
+    ----------
+    users: b histories. positives: rows (b, p), padded -1. candidates: all rows scored, sorted, int64 (m,).
+    log_q: log of how often each candidate is expected in a batch, float64 (m,).
+    bought: what each user bought in the window, positives included, bool (b, m).
+    """
+
+    users: Histories
+    positives: np.ndarray
+    candidates: np.ndarray
+    log_q: np.ndarray
+    bought: np.ndarray
+
+
+class Sampler:
+    """Draws batches from a log; all chance comes from the generator it is given."""
+
+    def __init__(self, log: Interactions, config: TrainConfig, horizon: int) -> None:
+        """`horizon`: seconds after the moment within which purchases are positives."""
+        self.log, self.config, self.horizon = log, config, horizon
+        self.label = np.isin(log.event, LABEL_EVENTS)
+        counts = np.bincount(log.item[self.label], minlength=log.n_items).astype(np.float64)
+        self.share = counts / counts.sum()
+        self.known = np.flatnonzero(counts)
+        # Between uniform and by sales: hard enough to learn from, broad enough to see the whole range.
+        smooth = np.sqrt(self.share)
+        self.negative = smooth / smooth.sum()  # (n_items,)
+        self.hard: np.ndarray | None = None  # (n_users, h) rows, -1 where none: set by `mine`
+        self.hard_skipped = 0  # mined negatives that the user turned out to buy
+
+    def draw(self, rng: np.random.Generator) -> Batch:
+        """One batch: users who bought something in the window after a random moment of the log."""
+        log, config = self.log, self.config
+        moment = int(log.time[rng.integers(len(log))])
+        window = self.label & (log.time >= moment) & (log.time < moment + self.horizon)
+        if not window.any():  # the moment was a view, with no purchase after it: stand at a purchase instead
+            moment = int(log.time[rng.choice(np.flatnonzero(self.label))])
+            window = self.label & (log.time >= moment) & (log.time < moment + self.horizon)
+        key = np.unique(log.user[window].astype(np.int64) * log.n_items + log.item[window])
+        owners = np.unique(key // log.n_items)
+        chosen = np.sort(rng.choice(owners, min(config.users, len(owners)), replace=False))
+        key = key[np.isin(key // log.n_items, chosen)]
+        user, item = np.searchsorted(chosen, key // log.n_items), key % log.n_items
+        positives = self._positives(user, item, len(chosen), rng)
+        sampled = rng.choice(log.n_items, config.negatives, p=self.negative)
+        hard = self._hard(chosen, rng)
+        candidates = np.unique(np.concatenate([positives[positives >= 0], sampled, hard[hard >= 0]]))
+        expected = (positives >= 0).sum() * self.share[candidates] + config.negatives * self.negative[candidates]
+        bought = np.zeros((len(chosen), len(candidates)), dtype=bool)
+        at = np.minimum(np.searchsorted(candidates, item), len(candidates) - 1)
+        there = candidates[at] == item
+        bought[user[there], at[there]] = True
+        self.hard_skipped += int(np.isin(np.arange(len(chosen))[:, None] * log.n_items + hard, user * log.n_items + item).sum())
+        users = Histories.of_users(log, chosen, moment)
+        return Batch(users, positives, candidates, np.log(np.maximum(expected, 1e-9)), bought)
+
+    def _positives(self, user: np.ndarray, item: np.ndarray, b: int, rng: np.random.Generator) -> np.ndarray:
+        """At most `positives` items a user, at random; rows (b, p) padded -1."""
+        shuffled = rng.permutation(len(user))
+        order = shuffled[np.argsort(user[shuffled], kind="stable")]
+        place = np.arange(len(order)) - np.searchsorted(user[order], user[order])
+        few = place < self.config.positives
+        positives = np.full((b, self.config.positives), -1, dtype=np.int64)
+        positives[user[order][few], place[few]] = item[order][few]
+        return positives
+
+    def _hard(self, chosen: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """Some of each user's mined negatives, rows (b, h)."""
+        if self.hard is None:
+            return np.zeros((len(chosen), 0), dtype=np.int64)
+        columns = rng.integers(self.hard.shape[1], size=(len(chosen), self.config.hard_negatives))
+        return np.take_along_axis(self.hard[chosen], columns, axis=1)
+
+
+def softmax_loss(scores: Tensor, batch: Batch) -> Tensor:
+    """Mean over positives of -log softmax; scores (b, m) are divided by the temperature already.
+
+    logQ is taken off every score. A positive stands against the candidates that the user did not buy.
+    """
+    device = scores.device
+    corrected = scores - torch.from_numpy(batch.log_q).to(device, scores.dtype)
+    bought = torch.from_numpy(batch.bought).to(device)
+    others = corrected.masked_fill(bought, -torch.inf).logsumexp(1, keepdim=True)  # (b, 1)
+    at = np.searchsorted(batch.candidates, np.maximum(batch.positives, batch.candidates[0]))
+    positive = corrected.gather(1, torch.from_numpy(at).to(device))  # (b, p)
+    # Users without history have no vector to learn by.
+    real = torch.from_numpy((batch.positives >= 0) & (batch.users.lengths > 0)[:, None]).to(device)
+    losses = torch.where(real, torch.logaddexp(positive, others) - positive, 0.0)
+    return losses.sum() / real.sum().clamp_min(1)

@@ -1,0 +1,225 @@
+"""All ways of finding candidates, joined into one list: own past purchases, collaborative filtering, the towers, what sells now.
+
+The lists are fused by reciprocal rank (Cormack et al. 2009), so that no source's scale matters; each source's own score stays beside
+every candidate as evidence, whoever found it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field
+
+from retrieval.candidates import Candidates
+from retrieval.collaborative import ALS, EASE, ALSConfig, EASEConfig, ItemToItem, ItemToItemConfig
+from retrieval.popularity import Popularity, Trended
+from retrieval.scorers import TopScores, batches
+from retrieval.topk import top_k
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from features.histories import Histories
+    from features.interactions import Interactions
+    from retrieval.candidates import Retriever
+    from retrieval.index import ItemIndex
+    from retrieval.tower import TwoTower
+
+FUSION = 60  # the constant of reciprocal rank fusion, as in the paper
+OWN_HALF_LIFE = 90.0  # days
+
+
+class RetrievalConfig(BaseModel):
+    """How many candidates each source brings, and how the collaborative models are fitted."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    own: int = Field(default=300, ge=0)
+    ease: int = Field(default=200, ge=0)
+    together: int = Field(default=40, ge=0)
+    als: int = Field(default=40, ge=0)
+    tower: int = Field(default=60, ge=0)
+    popular: int = Field(default=60, ge=0)
+    ease_model: EASEConfig = EASEConfig()
+    together_model: ItemToItemConfig = ItemToItemConfig()
+    als_model: ALSConfig = ALSConfig()
+
+
+@dataclass(frozen=True)
+class Collaborative:
+    """The models that are fitted on a log alone, in seconds, and so refitted at every cut."""
+
+    ease: EASE
+    together: ItemToItem
+    als: ALS
+    popularity: Popularity
+
+    @classmethod
+    def fit(cls, log: Interactions, now: int, config: RetrievalConfig) -> Collaborative:
+        """Fit on the events before `now` (seconds since the epoch)."""
+        log = log.between(None, now)
+        return cls(
+            EASE.fit(log, config.ease_model),
+            ItemToItem.fit(log, config.together_model),
+            ALS.fit(log, config.als_model),
+            Popularity.fit(log, now),
+        )
+
+    def to_files(self) -> dict[str, bytes]:
+        return {f"{name}/{file}": content for name, model in vars(self).items() for file, content in model.to_files().items()}
+
+    @classmethod
+    def from_files(cls, files: Mapping[str, bytes]) -> Collaborative:
+        return cls(*(kind.from_files(below(files, name)) for name, kind in _MODELS.items()))
+
+
+_MODELS = {"ease": EASE, "together": ItemToItem, "als": ALS, "popularity": Popularity}
+
+
+def below(files: Mapping[str, bytes], folder: str) -> dict[str, bytes]:
+    """The files of one folder, by their names in it."""
+    return {name.removeprefix(f"{folder}/"): content for name, content in files.items() if name.startswith(f"{folder}/")}
+
+
+@dataclass(frozen=True)
+class OwnItems:
+    """What the user bought before, by weight that halves every `OWN_HALF_LIFE` days."""
+
+    n_items: int
+
+    def scores(self, users: Histories) -> np.ndarray:
+        """See `ItemScorer`."""
+        out = np.zeros((len(users), self.n_items), dtype=np.float32)
+        np.add.at(out, (users.user, users.item), users.weight * np.exp2(-users.age / OWN_HALF_LIFE))
+        return out
+
+
+@dataclass(frozen=True)
+class Towers:
+    """The two towers as a retriever: the user's vector against the index of text vectors.
+
+    The index holds one vector a distinct text; of the many items that can share a text, the best sellers among the allowed come first.
+
+    Attributes
+    ----------
+    tower: the user tower. vectors: of the distinct texts, float32 (t, dim). index: over them. text_of: each item's text, int64 (n_items,).
+    sales: by which items of one text are preferred, float32 (n_items,).
+    """
+
+    tower: TwoTower
+    vectors: np.ndarray
+    index: ItemIndex
+    text_of: np.ndarray
+    sales: np.ndarray
+
+    @cached_property
+    def _by_text(self) -> np.ndarray:
+        """Items by text, best sellers first, int64 (n_items,)."""
+        return np.lexsort((np.arange(len(self.text_of)), -self.sales, self.text_of))
+
+    @cached_property
+    def _starts(self) -> np.ndarray:
+        return np.searchsorted(self.text_of[self._by_text], np.arange(len(self.vectors) + 1))
+
+    def user_vectors(self, users: Histories) -> np.ndarray:
+        """float32 (b, dim); zero without history."""
+        return self.tower.user_vectors(users.with_items(self.text_of), self.vectors)
+
+    def retrieve(self, users: Histories, k: int, allowed: np.ndarray | None = None) -> Candidates:
+        """See `Retriever`. One item a text, then the texts' second items, if texts are fewer than k."""
+        queries = self.user_vectors(users)
+        rows, scores = self.nearest(queries, k, allowed)
+        known = (users.lengths > 0)[:, None]
+        rows, scores = np.where(known, rows, -1), np.where(known, scores, -np.inf).astype(np.float32)
+        return Candidates(users, rows, scores, {"tower": np.where(rows >= 0, scores, np.nan).astype(np.float32)})
+
+    def nearest(self, queries: np.ndarray, k: int, allowed: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
+        """Items nearest to vectors (b, dim): rows int64 (b, k) padded -1, cosine float32 (b, k); distinct texts first."""
+        mask = np.ones(len(self.text_of), dtype=bool) if allowed is None else allowed
+        shared = mask.ndim == 1
+        texts, near = self.index.search(queries, min(k, len(self.vectors)), self._texts_with(mask))
+        rows, scores = np.full((len(queries), k), -1, dtype=np.int64), np.full((len(queries), k), -np.inf, dtype=np.float32)
+        for i, (found, value) in enumerate(zip(texts, near, strict=True)):
+            items, place, score = self._items(found[found >= 0], value[found >= 0], mask if shared else mask[i])
+            order = np.lexsort((-score, place))[:k]
+            rows[i, : len(order)], scores[i, : len(order)] = items[order], score[order]
+        return rows, scores
+
+    def pair_scores(self, users: Histories, rows: np.ndarray) -> np.ndarray:
+        """Cosine of user and candidate, float32 (b, k); nan for users without history."""
+        queries = self.user_vectors(users)
+        near = np.einsum("bd,bkd->bk", queries, self.vectors[self.text_of[np.maximum(rows, 0)]])
+        return np.where((rows >= 0) & (users.lengths > 0)[:, None], near, np.nan).astype(np.float32)
+
+    def _texts_with(self, mask: np.ndarray) -> np.ndarray:
+        """Texts of allowed items: (t,) or (b, t)."""
+        return np.logical_or.reduceat(mask[..., self._by_text], self._starts[:-1], axis=-1)
+
+    def _items(self, texts: np.ndarray, near: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Allowed items of some texts: rows, which of its text's items each is (0 the best seller), score of its text."""
+        begin, counts = self._starts[texts], np.diff(self._starts)[texts]
+        offsets = np.cumsum(counts) - counts
+        items = self._by_text[np.arange(counts.sum()) + np.repeat(begin - offsets, counts)]
+        owner = np.repeat(np.arange(len(texts)), counts)[mask[items]]
+        items = items[mask[items]]
+        place = np.arange(len(items)) - np.searchsorted(owner, owner)
+        return items, place, near[owner]
+
+
+@dataclass(frozen=True)
+class JointRetriever:
+    """Every source's best, fused; the evidence of all sources for all candidates."""
+
+    collaborative: Collaborative
+    towers: Towers
+    config: RetrievalConfig
+
+    @property
+    def n_items(self) -> int:
+        return self.collaborative.popularity.n_items
+
+    @cached_property
+    def _sources(self) -> dict[str, tuple[Retriever, int]]:
+        models, config = self.collaborative, self.config
+        return {
+            "own": (TopScores(OwnItems(self.n_items), "own"), config.own),
+            "ease": (TopScores(Trended(models.ease, models.popularity), "ease_trend"), config.ease),
+            "together": (TopScores(models.together, "together"), config.together),
+            "als": (TopScores(models.als, "als"), config.als),
+            "tower": (self.towers, config.tower),
+            "popular": (TopScores(models.popularity, "popular"), config.popular),
+        }
+
+    def retrieve(self, users: Histories, k: int, allowed: np.ndarray | None = None) -> Candidates:
+        """At most k candidates a user, best fused rank first; every source looks only among the allowed items."""
+        parts = []
+        for part in batches(len(users)):
+            some = users.take(part)
+            mask = allowed if allowed is None or allowed.ndim == 1 else allowed[part]
+            parts.append(self._fused(some, k, mask))
+        rows = np.concatenate([rows for rows, _ in parts]) if parts else np.zeros((0, k), dtype=np.int64)
+        scores = np.concatenate([scores for _, scores in parts]) if parts else np.zeros((0, k), dtype=np.float32)
+        width = max(1, int((rows >= 0).sum(axis=1).max(initial=1)))
+        rows, scores = rows[:, :width], scores[:, :width]
+        return Candidates(users, rows, scores, self.evidence(users, rows))
+
+    def _fused(self, users: Histories, k: int, allowed: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+        """Fused rows and scores of a small batch, (b, k)."""
+        fused = np.zeros((len(users), self.n_items), dtype=np.float32)
+        for retriever, quota in self._sources.values():
+            if quota:
+                rows = retriever.retrieve(users, quota, allowed).rows  # (b, quota)
+                user, place = np.nonzero(rows >= 0)
+                fused[user, rows[user, place]] += 1 / (FUSION + 1 + place)  # a source names an item once
+        return top_k(np.where(fused > 0, fused, -np.inf), k)
+
+    def evidence(self, users: Histories, rows: np.ndarray) -> dict[str, np.ndarray]:
+        """Each model's score of each candidate (b, k), float32."""
+        models = self.collaborative
+        out = {"ease": models.ease.pair_scores(users, rows), "together": models.together.pair_scores(users, rows)}
+        out["ease_trend"] = out["ease"] * models.popularity.trend[np.maximum(rows, 0)]
+        out["als"] = models.als.pair_scores(users, rows)
+        out["tower"] = self.towers.pair_scores(users, rows)
+        return out

@@ -1,0 +1,230 @@
+"""Fit the two towers on purchases: AdamW, warm-up and cosine, early stopping on a later window, resumable after every epoch.
+
+The user tower and the projection learn first, on the encoder's vectors as they are; then, for the last epochs, the encoder's text
+vectors learn as well. Tuning pretrained layers under a head that is still random would spoil them (Kumar et al. 2022, arXiv 2202.10054).
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+from contextlib import nullcontext
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+import torch
+from pydantic import BaseModel, ConfigDict, Field
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from features.histories import Histories
+from retrieval.batches import Sampler, softmax_loss
+from retrieval.checkpoint import load_checkpoint, save_checkpoint
+from retrieval.texts import autocast
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from retrieval.batches import Batch
+    from retrieval.texts import Texts
+    from retrieval.tower import TwoTower
+
+_log = logging.getLogger(__name__)
+
+
+class TrainConfig(BaseModel):
+    """How the towers are fitted. users, positives (a user), negatives (a batch), hard_negatives (a user, mined anew every epoch).
+
+    tuning: of the encoder; "auto" takes upper on a CPU, on a GPU lora with the quick preset and full with the full one.
+    epochs: of the towers alone; tuned_epochs: with the encoder. texts_a_step: how many texts a step tunes on.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    users: int = Field(default=128, ge=1)
+    positives: int = Field(default=8, ge=1)
+    negatives: int = Field(default=2048, ge=1)
+    hard_negatives: int = Field(default=0, ge=0)
+    lr: float = Field(default=3e-3, gt=0)
+    encoder_lr: float = Field(default=5e-5, gt=0)
+    weight_decay: float = Field(default=0.01, ge=0)
+    warmup: float = Field(default=0.05, ge=0, le=1)
+    epochs: int = Field(default=8, ge=1)
+    tuned_epochs: int = Field(default=2, ge=0)
+    steps_per_epoch: int = Field(default=40, ge=1)
+    patience: int = Field(default=3, ge=1)
+    tuning: Literal["auto", "frozen", "upper", "lora", "full"] = "auto"
+    texts_a_step: int = Field(default=128, ge=1)
+    accumulate: int = Field(default=1, ge=1)
+
+
+@dataclass
+class Run:
+    """What one training works with. `judge`: how good the towers are on a later window, higher is better. `folder`: for checkpoints."""
+
+    sampler: Sampler
+    tower: TwoTower
+    texts: Texts
+    judge: Callable[[TwoTower, np.ndarray], float]
+    folder: Path
+    seed: int
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+
+
+@dataclass
+class Phase:
+    """A stretch of epochs with one optimizer."""
+
+    name: str
+    epochs: int
+    tune: bool
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """What `fit_towers` says of its work: validation by epoch, the best of it, mined negatives that had to be masked."""
+
+    curve: list[float]
+    best: float
+    hard_skipped: int
+
+
+def fit_towers(run: Run, config: TrainConfig) -> Fitted:
+    """Train `run.tower` and, in the second phase, `run.texts`' encoder in place; both end as they were at the best epoch.
+
+    A training that was cut off goes on after its last whole epoch when it is called again with the same folder.
+    """
+    curve = [run.judge(run.tower, run.texts.pooled)]
+    phases = [Phase("towers", config.epochs, False)]
+    if run.texts.tuning != "frozen" and config.tuned_epochs:
+        phases.append(Phase("text", config.tuned_epochs, True))
+    run.tower.to(run.device)
+    run.texts.encoder.to(run.device)
+    for phase in phases:
+        curve += _fit_phase(run, config, phase, max(curve))
+    run.texts.finish()
+    run.tower.cpu().eval()
+    run.texts.encoder.cpu()
+    return Fitted(curve, max(curve), run.sampler.hard_skipped)
+
+
+def _fit_phase(run: Run, config: TrainConfig, phase: Phase, best: float) -> list[float]:
+    from torch.utils.tensorboard import SummaryWriter
+
+    groups = [{"params": list(run.tower.parameters()), "lr": config.lr * (0.1 if phase.tune else 1.0)}]
+    if phase.tune:
+        groups.append({"params": run.texts.trainable(), "lr": config.encoder_lr})
+    optimizer = torch.optim.AdamW(groups, weight_decay=config.weight_decay)
+    total = phase.epochs * config.steps_per_epoch
+    scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _share(step, total, config.warmup))
+    modules = {"tower": run.tower, "encoder": run.texts.encoder.model} if phase.tune else {"tower": run.tower}
+    last, top = run.folder / f"{phase.name}-last.safetensors", run.folder / f"{phase.name}-best.safetensors"
+    run.folder.mkdir(parents=True, exist_ok=True)
+    progress = load_checkpoint(last, modules, optimizer) or {"epoch": -1}
+    curve = [progress[f"curve{i}"] for i in range(int(progress["epoch"]) + 1)]
+    if not top.exists():
+        save_checkpoint(top, modules, optimizer, {})
+    with SummaryWriter(str(run.folder / "tensorboard")) as writer:
+        for epoch in range(len(curve), phase.epochs):
+            if len(curve) > config.patience and max(curve[-config.patience :]) <= max([best, *curve[: -config.patience]]):
+                break
+            scheduler.last_epoch = epoch * config.steps_per_epoch - 1
+            scheduler.step()
+            loss = _epoch(run, config, phase, epoch, optimizer, scheduler)
+            if phase.tune:
+                run.texts.refresh()
+            curve.append(run.judge(run.tower, run.texts.pooled))
+            writer.add_scalar(f"{phase.name}/loss", loss, epoch)
+            writer.add_scalar(f"{phase.name}/validation_ndcg@10", curve[-1], epoch)
+            _log.info("%s epoch %d of %d: loss %.4f, validation NDCG@10 %.4f", phase.name, epoch + 1, phase.epochs, loss, curve[-1])
+            if curve[-1] >= max([best, *curve]):
+                save_checkpoint(top, modules, optimizer, {})
+            counters = {"epoch": float(epoch)} | {f"curve{i}": value for i, value in enumerate(curve)}
+            save_checkpoint(last, modules, optimizer, counters)
+    load_checkpoint(top, modules, optimizer)
+    if phase.tune:
+        run.texts.refresh()
+    return curve
+
+
+def _epoch(
+    run: Run, config: TrainConfig, phase: Phase, epoch: int, optimizer: torch.optim.Optimizer, scheduler: torch.optim.lr_scheduler.LambdaLR
+) -> float:
+    """One epoch; its chance depends on seed and epoch alone, so that a resumed run is the run itself. Returns the mean loss."""
+    rng = np.random.default_rng([run.seed, epoch, phase.tune])
+    torch.manual_seed(run.seed * 1000 + epoch)
+    if config.hard_negatives:
+        run.sampler.hard = mine_negatives(run, rng)
+    run.tower.train()
+    run.texts.encoder.train(phase.tune)
+    total = 0.0
+    columns = [
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        TextColumn("loss {task.fields[loss]:.3f}"),
+    ]
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(f"{phase.name} epoch {epoch + 1}/{phase.epochs}", total=config.steps_per_epoch, loss=math.nan)
+        for step in range(config.steps_per_epoch):
+            for _ in range(config.accumulate):
+                loss = _loss(run, config, run.sampler.draw(rng), phase.tune, rng) / config.accumulate
+                loss.backward()
+                total += loss.item()
+            torch.nn.utils.clip_grad_norm_([w for group in optimizer.param_groups for w in group["params"]], 1.0)
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
+            scheduler.step()
+            bar.update(task, advance=1, loss=total / (step + 1))
+    return total / config.steps_per_epoch
+
+
+def _loss(run: Run, config: TrainConfig, batch: Batch, tune: bool, rng: np.random.Generator) -> torch.Tensor:
+    recent = batch.users.recent_items(run.sampler.log.n_items, run.tower.config.history)
+    rows = np.maximum(recent.rows, 0)
+    distinct, place = np.unique(np.concatenate([rows.ravel(), batch.candidates]), return_inverse=True)
+    pooled = torch.from_numpy(run.texts.pooled[distinct]).to(run.device)
+    if tune:  # some of the positives learn; what stands in the histories and among the negatives is as of the last refresh
+        wanted = np.unique(batch.positives[batch.positives >= 0])
+        chosen = rng.choice(wanted, min(config.texts_a_step, len(wanted)), replace=False)
+        pooled[torch.from_numpy(np.searchsorted(distinct, chosen)).to(run.device)] = run.texts.fresh(chosen)
+    with autocast(run.device) if run.device.type == "cuda" else nullcontext():
+        vectors = run.tower.item(pooled)  # (distinct, dim)
+        seen = vectors[torch.from_numpy(place[: rows.size]).to(run.device)].view(*rows.shape, -1)  # (b, n, dim)
+        user = run.tower.user(seen, recent)
+        items = vectors[torch.from_numpy(place[rows.size :]).to(run.device)]
+        scores = (user @ items.T).float() * run.tower.scale.exp().clamp(max=100)
+    return softmax_loss(scores, batch)
+
+
+def mine_negatives(run: Run, rng: np.random.Generator, pool: int = 100, skip: int = 10) -> np.ndarray:
+    """Items that the towers put high for a user who never bought them, int64 (n_users, pool).
+
+    The very best `skip` are left out: the most likely of them are purchases yet to come.
+    """
+    log = run.sampler.log
+    vectors = run.tower.item_vectors(run.texts.pooled)
+    known = run.sampler.known
+    hard = np.empty((log.n_users, pool), dtype=np.int64)
+    for start in range(0, log.n_users, 256):
+        rows = np.arange(start, min(start + 256, log.n_users))
+        users = Histories.of_users(log, rows, log.end)
+        scores = run.tower.user_vectors(users, vectors) @ vectors.T
+        scores[users.user, users.item] = -np.inf
+        scores = scores[:, known]
+        take = min(pool + skip, len(known))
+        best = np.argpartition(-scores, take - 1, axis=1)[:, :take]
+        order = np.argsort(-np.take_along_axis(scores, best, axis=1), axis=1)[:, skip:]
+        best = np.take_along_axis(best, order, axis=1)
+        good = np.isfinite(np.take_along_axis(scores, best, axis=1))
+        found = np.where(good, known[best], -1)
+        hard[rows] = np.resize(found.T, (pool, len(rows))).T if found.shape[1] else -1
+    return hard
+
+
+def _share(step: int, total: int, warmup: float) -> float:
+    """Share of the learning rate at a step: linear warm-up, then cosine to nothing."""
+    first = max(1, round(total * warmup))
+    return (step + 1) / first if step < first else 0.5 * (1 + math.cos(math.pi * (step - first) / max(1, total - first)))
