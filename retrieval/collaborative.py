@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Literal, Self
 import numpy as np
 import scipy.sparse as sp
 from implicit.als import AlternatingLeastSquares
-from implicit.nearest_neighbours import all_pairs_knn, bm25_weight, normalize, tfidf_weight
+from implicit.nearest_neighbours import all_pairs_knn, normalize, tfidf_weight
 from pydantic import BaseModel, ConfigDict, Field
 from safetensors.numpy import load, save
 from scipy.linalg import lapack
@@ -41,11 +41,12 @@ class EASEConfig(BaseModel):
 
 
 class ItemToItemConfig(BaseModel):
-    """`measure`: how co-purchases are weighed; `keep`: neighbours an item."""
+    """`measure`: how co-purchases are weighed; `keep`: neighbours an item. One buyer alone makes no two things belong together."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     weighting: Weighting = Weighting()
-    measure: Literal["cosine", "tfidf", "bm25"] = "cosine"
+    measure: Literal["cosine", "tfidf"] = "cosine"
+    min_buyers: int = Field(default=2, ge=1)
     keep: int = Field(default=100, ge=1)
 
 
@@ -189,17 +190,19 @@ def _prune(inverse: np.ndarray, items: np.ndarray, n_items: int, keep: int) -> s
 
 
 class ItemToItem(ItemWeights):
-    """Items bought by the same people: cosine, TF-IDF or BM25 over the users' columns, the nearest `keep` an item."""
+    """Items bought by the same people: cosine over their buyers, with TF-IDF or without, the nearest `keep` an item."""
 
     @classmethod
     def fit(cls, log: Interactions, config: ItemToItemConfig | None = None) -> ItemToItem:
         """The neighbours are found by implicit, without ever holding the whole item x item matrix."""
         config = config or ItemToItemConfig()
         matrix = log_matrix(log, config.weighting).astype(np.float64)
-        weigh = {"cosine": normalize, "tfidf": lambda x: normalize(tfidf_weight(x)), "bm25": bm25_weight}[config.measure]
+        matrix.data[np.bincount(matrix.indices, minlength=log.n_items)[matrix.indices] < config.min_buyers] = 0
+        matrix.eliminate_zeros()
         # An item that only those bought who bought everything tells nothing: its TF-IDF column is 0 / 0.
         with np.errstate(invalid="ignore"):
-            weighted = sp.csr_matrix(weigh(sp.coo_matrix(matrix.T)).T)
+            turned = sp.coo_matrix(matrix.T)
+            weighted = sp.csr_matrix(normalize(tfidf_weight(turned) if config.measure == "tfidf" else turned).T)
         weighted.data = np.nan_to_num(weighted.data)
         # One place more, because the nearest neighbour of an item is itself.
         near = all_pairs_knn(weighted, config.keep + 1, show_progress=False)

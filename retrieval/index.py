@@ -46,7 +46,7 @@ class IndexConfig(BaseModel):
 
 def kind_for(n: int) -> Kind:
     """The index for n distinct vectors."""
-    return "flat" if n <= 100_000 else "ivf"
+    return "flat" if n <= 200_000 else "ivf"
 
 
 @dataclass(frozen=True)

@@ -117,10 +117,15 @@ class TestItemToItem:
         np.fill_diagonal(slow, 0)
         assert np.allclose(ItemToItem.fit(log).weights.toarray(), slow, atol=1e-6)
 
-    @pytest.mark.parametrize("measure", ["cosine", "tfidf", "bm25"])
+    def test_one_buyer_alone_ties_nothing(self):
+        log = shop([("u", 0, 0), ("u", 1, 0), ("u", 2, 0), ("v", 0, 0), ("v", 1, 0)])
+        assert ItemToItem.fit(log).neighbours(0, 5)[0].tolist() == [1]
+        assert ItemToItem.fit(log, ItemToItemConfig(min_buyers=1)).neighbours(0, 5)[0].tolist() == [1, 2]
+
+    @pytest.mark.parametrize("measure", ["cosine", "tfidf"])
     def test_neighbours_are_bought_together(self, measure):
         pairs = [(f"u{u}", item, 0) for u in range(6) for item in ((0, 1) if u % 2 else (2, 3))]
-        model = ItemToItem.fit(shop([*pairs, ("u1", 4, 0)]), ItemToItemConfig(measure=measure))
+        model = ItemToItem.fit(shop([*pairs, ("u1", 4, 0), ("u3", 4, 0)]), ItemToItemConfig(measure=measure))
         rows, weights = model.neighbours(0, 5)
         assert rows[0] == 1
         assert set(rows.tolist()) <= {1, 4}

@@ -46,7 +46,6 @@ MAKERS: dict[str, Callable[[Interactions], Retriever]] = {
     "ease_trended": lambda log: TopScores(_trended(log), "ease"),
     "cosine": lambda log: TopScores(ItemToItem.fit(log, ItemToItemConfig(measure="cosine")), "near"),
     "tfidf": lambda log: TopScores(ItemToItem.fit(log, ItemToItemConfig(measure="tfidf")), "near"),
-    "bm25": lambda log: TopScores(ItemToItem.fit(log, ItemToItemConfig(measure="bm25")), "near"),
     "als": lambda log: TopScores(ALS.fit(log, ALSConfig(factors=4)), "als"),
     "popular": lambda log: TopScores(Popularity.fit(log, log.end), "popular"),
 }

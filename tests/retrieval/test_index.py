@@ -1,0 +1,177 @@
+"""The index: exact where it says so, k items whenever k are allowed, the same bytes again."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from features.errors import BundleError
+from retrieval.index import NARROW, IndexConfig, ItemIndex, kind_for
+
+KINDS = ["flat", "sq8", "hnsw", "ivf"]
+N, DIM, K = 800, 16, 10
+
+
+def unit(rng: np.random.Generator, n: int) -> np.ndarray:
+    vectors = rng.standard_normal((n, DIM), dtype=np.float32)
+    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+
+
+@pytest.fixture(scope="module")
+def vectors() -> np.ndarray:
+    """800 items, among them 200 that share one vector."""
+    vectors = unit(np.random.default_rng(3), N)
+    vectors[np.random.default_rng(4).permutation(N)[:200]] = vectors[11]
+    return vectors
+
+
+@pytest.fixture(scope="module")
+def queries() -> np.ndarray:
+    return unit(np.random.default_rng(8), 25)
+
+
+@pytest.fixture(scope="module", params=KINDS)
+def index(request: pytest.FixtureRequest, vectors: np.ndarray) -> ItemIndex:
+    return ItemIndex.build(vectors, IndexConfig(kind=request.param))
+
+
+def slow_search(vectors: np.ndarray, query: np.ndarray, k: int, allowed: np.ndarray) -> list[int]:
+    """Sort everything; rounded, so that equal vectors have equal scores whatever order numpy sums in."""
+    scores = np.where(allowed, np.round(vectors @ query, 6), -np.inf)
+    return np.argsort(-scores, kind="stable")[: min(k, int(allowed.sum()))].tolist()
+
+
+@pytest.mark.parametrize("share", [1.0, 0.5, 0.05, 0.01])
+def test_k_items_come_back_whenever_k_are_allowed(index, queries, share):
+    allowed = np.random.default_rng(1).random(N) < share
+    for k in (1, K, 100, N + 5):
+        rows, scores = index.search(queries, k, allowed)
+        assert rows.shape == scores.shape == (len(queries), k)
+        found = rows >= 0
+        assert (found.sum(axis=1) == min(k, allowed.sum())).all()
+        assert allowed[rows[found]].all()
+        assert (scores[~found] == -np.inf).all()
+        assert all(len(set(row[row >= 0])) == (row >= 0).sum() for row in rows)
+
+
+def test_a_graph_that_starves_is_helped_out(vectors, queries):
+    # So shallow a search finds too little by itself, though the rule is a wide one.
+    index = ItemIndex.build(vectors, IndexConfig(kind="hnsw", hnsw_m=2, hnsw_build=2, hnsw_search=1))
+    allowed = np.arange(N) % 4 == 0
+    assert allowed.mean() > NARROW
+    rows, _ = index.search(queries, 150, allowed)
+    assert (rows >= 0).all()
+
+
+def test_lists_that_starve_are_helped_out(vectors, queries):
+    index = ItemIndex.build(vectors, IndexConfig(kind="ivf", ivf_lists=15, ivf_probes=1))
+    assert (index.search(queries, 300)[0] >= 0).all()
+
+
+def test_a_narrow_rule_is_answered_exactly(index, vectors, queries):
+    if index.config.kind == "sq8":
+        pytest.skip("SQ8 rounds the vectors themselves")
+    allowed = np.random.default_rng(2).random(N) < NARROW / 2
+    rows, _ = index.search(queries, K, allowed)
+    assert rows.tolist() == [slow_search(vectors, query, K, allowed) for query in queries]
+
+
+@given(st.data())
+@settings(max_examples=40, deadline=None)
+def test_flat_is_the_sorted_list(data):
+    rng = np.random.default_rng(data.draw(st.integers(0, 2**16)))
+    n = data.draw(st.integers(1, 30))
+    vectors = unit(rng, n)[rng.integers(0, n, n)]  # many of them equal
+    allowed = rng.random(n) < data.draw(st.sampled_from([0.2, 0.7, 1.0]))
+    query = unit(rng, 1)
+    k = data.draw(st.integers(1, 35))
+    rows, scores = ItemIndex.build(vectors, IndexConfig(kind="flat")).search(query, k, allowed)
+    expected = slow_search(vectors, query[0], k, allowed)
+    assert rows[0].tolist() == expected + [-1] * (k - len(expected))
+    assert np.allclose(scores[0, : len(expected)], (vectors @ query[0])[expected], atol=1e-6)
+
+
+@pytest.mark.parametrize("kind", ["sq8", "hnsw", "ivf"])
+def test_the_others_find_nearly_the_same(kind, vectors, queries):
+    truth, _ = ItemIndex.build(vectors, IndexConfig(kind="flat")).search(queries, K)
+    found, _ = ItemIndex.build(vectors, IndexConfig(kind=kind)).search(queries, K)
+    assert np.mean([len(set(a) & set(b)) / K for a, b in zip(truth, found, strict=True)]) > 0.9
+
+
+def test_a_rule_for_each_query(index, queries):
+    allowed = np.random.default_rng(6).random((len(queries), N)) < 0.5
+    allowed[3] = False
+    rows, scores = index.search(queries, K, allowed)
+    for place, query in enumerate(queries):
+        alone = index.search(query[None], K, allowed[place])
+        assert np.array_equal(rows[place], alone[0][0])
+        assert np.array_equal(scores[place], alone[1][0])
+    assert (rows[3] == -1).all()
+
+
+def test_a_batch_answers_as_its_queries_do(index, queries):
+    rows, scores = index.search(queries, K)
+    alone = [index.search(query[None], K) for query in queries]
+    assert np.array_equal(rows, np.concatenate([a[0] for a in alone]))
+    assert np.array_equal(scores, np.concatenate([a[1] for a in alone]))
+
+
+def test_equal_vectors_come_in_order_of_rows(index, vectors):
+    same = np.flatnonzero((vectors == vectors[11]).all(axis=1))
+    rows, scores = index.search(vectors[11][None], 50)
+    assert rows[0].tolist() == same[:50].tolist()
+    assert len(set(scores[0])) == 1
+
+
+def test_equal_vectors_take_one_place(index, vectors):
+    assert index.index.ntotal == len(np.unique(vectors, axis=0)) < len(index) == N
+
+
+def test_files_bring_the_same_index_back(index, vectors, queries):
+    files = index.to_files()
+    assert files == ItemIndex.build(vectors, index.config).to_files()
+    again = ItemIndex.from_files(files)
+    assert again.config == index.config
+    for one, other in zip(index.search(queries, K), again.search(queries, K), strict=True):
+        assert np.array_equal(one, other)
+
+
+@pytest.mark.parametrize("name", ["items.faiss", "places.safetensors", "index.json"])
+@pytest.mark.parametrize("damage", ["cut", "gone", "empty"])
+def test_broken_files_are_refused(vectors, name, damage):
+    files = ItemIndex.build(vectors).to_files()
+    files |= {name: {"cut": files[name][: len(files[name]) // 2], "empty": b"", "gone": b""}[damage]}
+    if damage == "gone":
+        del files[name]
+    with pytest.raises(BundleError, match="build the index again"):
+        ItemIndex.from_files(files)
+
+
+def test_files_of_two_indexes_are_refused(vectors):
+    files, other = ItemIndex.build(vectors).to_files(), ItemIndex.build(vectors[:300]).to_files()
+    for name in files:
+        with pytest.raises(BundleError, match="expected"):
+            ItemIndex.from_files(files | {name: other[name]})
+    about = json.loads(files["index.json"])
+    with pytest.raises(BundleError, match="cannot be read"):
+        ItemIndex.from_files(files | {"index.json": json.dumps(about | {"config": {"kind": "magic"}}).encode()})
+
+
+@pytest.mark.parametrize("kind", [*KINDS, "auto"])
+@pytest.mark.parametrize("n", [0, 1, 2])
+def test_tiny_catalogues(kind, n):
+    vectors = unit(np.random.default_rng(0), n)
+    index = ItemIndex.from_files(ItemIndex.build(vectors, IndexConfig(kind=kind)).to_files())
+    rows, _ = index.search(unit(np.random.default_rng(1), 2), 3)
+    assert rows.shape == (2, 3)
+    assert ((rows >= 0).sum(axis=1) == n).all()
+
+
+def test_the_size_decides():
+    assert kind_for(1) == kind_for(200_000) == "flat"
+    assert kind_for(200_001) == "ivf"
+    assert ItemIndex.build(unit(np.random.default_rng(0), 5)).config.kind == "flat"
