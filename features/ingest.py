@@ -212,7 +212,7 @@ def _some_left(name: str, raw: RawTable, judged: pl.LazyFrame) -> None:
     row, reason, value = refused.select("row", "reason", "offence").row(0)
     summary = TableSummary(name, raw.read, 0, _counts(refused))
     raise DataError(
-        f"not one of the {raw.read:,} rows of the {name} can be used ({summary.why}; row {row}: {reason}: {value!r}): check the file and its mapping"
+        f"not one of the {raw.read:,} rows of the {name} can be used ({summary.why}; row {row}: {reason}: {value!r}): check its mapping"
     )
 
 

@@ -25,10 +25,10 @@ import pyarrow as pa
 import pyarrow.csv as pc
 
 from features.errors import DataError
-from features.tables import SHOWN, RawTable, Spool, TableSpec, text_column
+from features.tables import RawTable, Spool, TableSpec, text_column
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 SUFFIXES = (".csv", ".tsv", ".jsonl", ".ndjson", ".json", ".parquet")
@@ -51,7 +51,7 @@ def read_table(spec: TableSpec, folder: Path) -> RawTable:
     if not path.is_file():
         raise DataError(f"{path} is not there, or not a file: check the path of the {spec.name}")
     spool = Spool(spec, folder)
-    with _readable(path):
+    with _readable(spool):
         if suffix.lower() == ".parquet":
             return _read_parquet(spool)
         with _open_text(path, spec.encoding) as text:
@@ -61,13 +61,16 @@ def read_table(spec: TableSpec, folder: Path) -> RawTable:
 
 
 @contextmanager
-def _readable(path: Path) -> Iterator[None]:
+def _readable(spool: Spool) -> Iterator[None]:
     """Turn what libraries say of a damaged file into one line."""
+    path = spool.spec.path
     try:
         yield
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise DataError(f"{path} is cut short or not gzip ({error}): fetch it again") from error
     except (pa.ArrowInvalid, pl.exceptions.PolarsError, csv.Error) as error:
+        if spool.full:
+            raise spool.error() from error
         why = " ".join(str(error).split())[:200]
         if "straddling" in why:
             why = f"a row is longer than {BLOCK >> 20} MiB, most likely a quote that is never closed"
@@ -132,32 +135,17 @@ def _read_csv(text: io.TextIOWrapper, spool: Spool, separator: str | None) -> Ra
     names, separator = _header(spec, text, separator)
     found = spec.find(names)
     keep = sorted({names.index(name) for theirs in found.values() for name in theirs})
-    tail = {"row": 0, "text": ""}  # the last malformed row
+    last = [""]  # the last malformed row as it stands
 
     def reject(bad: pc.InvalidRow) -> str:
-        tail.update(row=bad.number, text=bad.text)
+        last[0] = bad.text
         if bad.text != _END:
-            spool.reject(
-                bad.number,
-                "wrong number of fields",
-                f"{bad.actual_columns} instead of {bad.expected_columns}: {_lines(bad.text)}{bad.text}",
-            )
-        return "skip"
+            what = f"{bad.actual_columns} instead of {bad.expected_columns}: {_lines(bad.text)}{bad.text}"
+            spool.reject(bad.number, "wrong number of fields", what)
+        return "error" if spool.full else "skip"
 
-    reader = pc.open_csv(
-        pa.PythonFile(io.BufferedReader(_Bytes(text), BLOCK), mode="r"),
-        # One thread, because only then are rows numbered.
-        read_options=pc.ReadOptions(use_threads=False, block_size=BLOCK, column_names=[str(i) for i in range(len(names))]),
-        parse_options=pc.ParseOptions(delimiter=separator, newlines_in_values=True, invalid_row_handler=reject),
-        convert_options=pc.ConvertOptions(
-            include_columns=[str(i) for i in keep],
-            column_types={str(i): pa.string() for i in keep},
-            check_utf8=False,
-            strings_can_be_null=False,
-        ),
-    )
     done = 0
-    for batch in reader:
+    for batch in _parse_csv(text, separator, names, keep, reject):
         # Good rows before each malformed one so far: tells how far a good row's number is ahead of its place.
         ahead = np.array(spool.rows, dtype=np.int64) - 1 - np.arange(len(spool.rows))
         places = np.arange(done, done + batch.num_rows)
@@ -165,7 +153,25 @@ def _read_csv(text: io.TextIOWrapper, spool: Spool, separator: str | None) -> Ra
         columns = [pl.coalesce(theirs).alias(ours) for ours, theirs in found.items()]
         spool.add(frame.select(pl.Series("row", places + 1 + np.searchsorted(ahead, places, side="right")), *columns))
         done += batch.num_rows
-    return _close_quote(spool.table(done + len(spool.rows)), spool, tail["text"])
+    return _close_quote(spool.table(done + len(spool.rows)), spool, last[0])
+
+
+def _parse_csv(
+    text: io.TextIOWrapper, separator: str, names: list[str], keep: list[int], reject: Callable[[pc.InvalidRow], str]
+) -> Iterator[pa.RecordBatch]:
+    """What follows the header, in batches of the columns `keep`, named by their places; `reject` hears of each malformed row."""
+    yield from pc.open_csv(
+        pa.PythonFile(io.BufferedReader(_Bytes(text), BLOCK), mode="r"),
+        # One thread, because only then are rows numbered.
+        read_options=pc.ReadOptions(use_threads=False, block_size=BLOCK, column_names=[str(i) for i in range(len(names))]),
+        parse_options=pc.ParseOptions(delimiter=separator, newlines_in_values=True, invalid_row_handler=reject),
+        convert_options=pc.ConvertOptions(
+            include_columns=[str(i) for i in keep],
+            column_types={str(i): pa.string() for i in keep},
+            check_utf8=False,  # it has just been decoded
+            strings_can_be_null=False,
+        ),
+    )
 
 
 def _lines(text: str) -> str:
@@ -207,6 +213,8 @@ def _read_json(text: io.TextIOWrapper, spool: Spool) -> RawTable:
                 records.append(record)
             else:
                 spool.reject(number, "not a JSON object", line.strip())
+        if spool.full:
+            raise spool.error()
         for record in records:
             seen.update(dict.fromkeys(record))
         columns = {ours: text_column([_value(record, theirs, spec, ours) for record in records]) for ours, theirs in spec.columns.items()}

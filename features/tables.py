@@ -87,11 +87,16 @@ class Spool:
         frame.write_parquet(self.folder / f"{self.parts:06}.parquet", compression="lz4")
         self.parts += 1
 
+    @property
+    def full(self) -> bool:
+        """Whether so many rows are malformed that the file must be of another kind."""
+        return len(self.rows) > MAX_MALFORMED
+
+    def error(self) -> DataError:
+        count, kind = f"{len(self.rows):,}", self.spec.path.suffix
+        return DataError(f"{self.spec.path} has at least {count} rows that cannot be parsed ({self.reasons[-1]}): is it really {kind}?")
+
     def reject(self, row: int, reason: str, value: str) -> None:
-        if len(self.rows) == MAX_MALFORMED:
-            raise DataError(
-                f"{self.spec.path} has over {MAX_MALFORMED:,} rows that cannot be parsed ({reason}): is it really {self.spec.path.suffix}?"
-            )
         self.rows.append(row)
         self.reasons.append(reason)
         self.values.append(re.sub(r"[\s\x00-\x1f\x7f]+", " ", value[: 2 * SHOWN]).strip()[:SHOWN])

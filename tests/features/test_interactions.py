@@ -1,0 +1,140 @@
+"""The log over integer rows: nothing lost, nothing swapped, whatever the order of the source."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+import numpy as np
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from features.catalog import Catalog
+from features.errors import DataError
+from features.histories import MAX_EVENTS, Histories
+from features.interactions import DAY, EVENTS, Interactions
+
+START = datetime(2024, 1, 1)
+CATALOG = Catalog.from_frame(pl.DataFrame({"item_id": ["a", "b", "c,1"], "title": ["A", "B", "C"]}))
+
+names = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=4)
+row = st.tuples(
+    names,
+    st.sampled_from(["a", "b", "c,1", "gone"]),
+    st.integers(0, 50).map(lambda hours: START + timedelta(hours=hours)),
+    st.sampled_from(EVENTS),
+    st.sampled_from([None, 1.0, 2.0]),
+    st.sampled_from([None, 0.0, 3.0]),
+)
+SCHEMA = {
+    "user_id": pl.String,
+    "item_id": pl.String,
+    "timestamp": pl.Datetime("us"),
+    "event": pl.String,
+    "quantity": pl.Float64,
+    "value": pl.Float64,
+}
+
+
+def log_of(rows: list[tuple[object, ...]]) -> Interactions:
+    return Interactions.from_frame(pl.DataFrame(rows, schema=SCHEMA, orient="row"), CATALOG)
+
+
+def told(log: Interactions) -> list[tuple[str, str, int, str]]:
+    """The events with their external ids."""
+    return [
+        (log.user_ids[user], CATALOG.ids[item], int(time), EVENTS[event])
+        for user, item, time, event in zip(log.user, log.item, log.time, log.event, strict=True)
+    ]
+
+
+@given(st.lists(row, max_size=30), st.randoms())
+def test_every_event_on_a_known_item_comes_back_with_its_ids(rows: list[tuple[object, ...]], random: object) -> None:
+    log = log_of(rows)
+    wanted = sorted((u, i, int((t - datetime(1970, 1, 1)).total_seconds()), e) for u, i, t, e, _, _ in rows if i != "gone")
+    assert sorted(told(log)) == wanted
+    shuffled = list(rows)
+    random.shuffle(shuffled)  # type: ignore[attr-defined]
+    again = log_of(shuffled)
+    for name in ("user_ids", "user", "item", "time", "event", "weight", "price"):
+        np.testing.assert_array_equal(getattr(again, name), getattr(log, name))
+
+
+@given(st.lists(row, max_size=30), st.lists(names, max_size=5))
+def test_user_rows_find_exactly_the_users_that_are_there(rows: list[tuple[object, ...]], others: list[str]) -> None:
+    log = log_of(rows)
+    wanted = [*log.user_ids, *others]
+    known = {user: number for number, user in enumerate(log.user_ids)}
+    assert log.user_rows(wanted).tolist() == [known.get(user, -1) for user in wanted]
+
+
+@given(st.lists(row, max_size=30))
+def test_offsets_hold_each_users_events_in_order_of_time(rows: list[tuple[object, ...]]) -> None:
+    log = log_of(rows)
+    assert log.offsets[-1] == len(log)
+    for user in range(log.n_users):
+        mine = slice(log.offsets[user], log.offsets[user + 1])
+        assert set(log.user[mine].tolist()) == {user}
+        assert (np.diff(log.time[mine]) >= 0).all()
+
+
+@given(st.lists(row, min_size=1, max_size=30), st.integers(0, 50), st.integers(0, 50))
+def test_between_is_closed_before_and_open_behind(rows: list[tuple[object, ...]], first: int, last: int) -> None:
+    log = log_of(rows)
+    zero = int((START - datetime(1970, 1, 1)).total_seconds())
+    start, end = zero + 3600 * first, zero + 3600 * last
+    assert told(log.between(start, end)) == [event for event in told(log) if start <= event[2] < end]
+    assert told(log.between(None, None)) == told(log)
+
+
+def test_the_price_is_that_of_one_piece_where_it_is_known() -> None:
+    values = [
+        ("u", "a", START, "purchase", quantity, value) for quantity, value in [(2.0, 3.0), (None, 3.0), (1.0, 0.0), (0.0, 3.0), (1.0, None)]
+    ]
+    prices = log_of(values).price
+    assert sorted(prices[~np.isnan(prices)].tolist()) == [1.5]
+
+
+def test_events_weigh_what_is_asked_and_default_to_purchases() -> None:
+    frame = pl.DataFrame({"user_id": ["u", "u"], "item_id": ["a", "b"], "timestamp": [START, START], "event": [None, "view"]})
+    weights = {"purchase": 5.0, "cart": 0.0, "view": 0.5, "rating": 0.0}
+    assert Interactions.from_frame(frame, CATALOG, weights).weight.tolist() == [5.0, 0.5]
+    assert Interactions.from_frame(frame.drop("event"), CATALOG).event.tolist() == [0, 0]
+
+
+def test_a_log_without_a_required_column_is_refused() -> None:
+    with pytest.raises(DataError, match=r"the log lacks \['timestamp'\]"):
+        Interactions.from_frame(pl.DataFrame({"user_id": ["u"], "item_id": ["a"]}), CATALOG)
+
+
+@given(st.lists(row, max_size=30), st.integers(-1, 51))
+def test_histories_hold_what_lies_before_now(rows: list[tuple[object, ...]], hours: int) -> None:
+    log = log_of(rows)
+    now = int((START - datetime(1970, 1, 1)).total_seconds()) + 3600 * hours
+    users = np.array([-1, *range(log.n_users)], dtype=np.int64)
+    histories = Histories.of_users(log, users, now)
+    assert len(histories) == len(users)
+    assert histories.lengths[0] == 0, "somebody without history"
+    for place, user in enumerate(users[1:], 1):
+        mine = slice(histories.offsets[place], histories.offsets[place + 1])
+        past = (log.user == user) & (log.time < now)
+        assert histories.item[mine].tolist() == log.item[past].tolist()
+        np.testing.assert_allclose(histories.age[mine], (now - log.time[past]) / DAY, rtol=1e-6)
+    order = np.arange(len(users))[::-1]
+    assert histories.take(order).take(order).item.tolist() == histories.item.tolist()
+
+
+def test_a_history_without_end_keeps_its_newest_events() -> None:
+    rows = [("u", "a" if hour < 10 else "b", START + timedelta(hours=hour), "purchase", 1.0, 1.0) for hour in range(MAX_EVENTS + 10)]
+    log = log_of(rows)
+    histories = Histories.of_users(log, np.array([0]), log.end)
+    assert histories.lengths.tolist() == [MAX_EVENTS]
+    assert set(histories.item.tolist()) == {1}
+
+
+def test_baskets_are_purchases_made_just_now() -> None:
+    histories = Histories.of_baskets([[2, 0], [], [1]], now=1_000)
+    assert histories.lengths.tolist() == [2, 0, 1]
+    assert (histories.item.tolist(), histories.user.tolist()) == ([2, 0, 1], [0, 0, 2])
+    assert histories.age.tolist() == [0.0, 0.0, 0.0]
