@@ -30,8 +30,8 @@ lint: $(DEV_STAMP) ## Linter and type checker alone
 	$(BIN)/ruff format --check .
 	$(BIN)/basedpyright --pythonpath $(BIN)/python --level error
 
-docs: $(DEV_STAMP) ## Write docs/cli.md from the commands' own help
-	$(BIN)/python -m recsys.cli_docs docs/cli.md
+docs: $(DEV_STAMP) ## Write again what in docs/ follows from the code
+	$(BIN)/python -m recsys.write_docs
 
 clean: ## Remove the environment and the caches; the workspace stays
 	rm -rf $(VENV) dist build .pytest_cache .ruff_cache .hypothesis

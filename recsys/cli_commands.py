@@ -220,9 +220,10 @@ def evaluate(context: typer.Context, as_json: Json = False) -> None:
     if as_json:
         typer.echo(report.to_json())
     else:
-        from eval.report import render_report
+        from eval.report import table
+        from recsys.render import stdout
 
-        render_report(report)
+        stdout().print(table(report))
 
 
 def verify(context: typer.Context) -> None:

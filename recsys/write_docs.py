@@ -1,14 +1,27 @@
-"""docs/cli.md, written from the commands' own help: `python -m recsys.cli_docs docs/cli.md`."""
+"""What is in docs/ and follows from the code: `python -m recsys.write_docs` writes it again.
+
+docs/cli.md is the commands' own help; in docs/configuration.md the defaults are the models', the words are a person's.
+"""
 
 from __future__ import annotations
 
-import sys
+import json
+import re
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
+from pydantic import BaseModel
 
+from features.source import Source
 from recsys.cli import app
+from recsys.config import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_DOCS = Path("docs")
+_ROW = re.compile(r"^\| `([a-z_0-9.]+)` \| [^|]* \|", re.MULTILINE)
 
 _INTRODUCTION = """\
 # The command line
@@ -59,8 +72,8 @@ list is not a personal one.
 """
 
 
-def markdown() -> str:
-    """The whole page."""
+def command_line() -> str:
+    """The whole of docs/cli.md."""
     group: Any = typer.main.get_command(app)
     # Help names the environment and the width of whoever asks; the page must not.
     context = typer.Context(group, info_name="recsys", terminal_width=100)
@@ -78,5 +91,40 @@ def _section(title: str, text: str) -> str:
     return f"## {title}\n\n```\n{lines}\n```\n"
 
 
+def defaults() -> dict[str, object]:
+    """Every key of recsys.toml, dotted, and its default."""
+    source = {f"source.{key}": value for key, value in _leaves(Source.model_construct())}
+    return source | {key: value for key, value in _leaves(Settings.model_construct()) if key != "source"}
+
+
+def documented(page: str) -> list[str]:
+    """The keys that have a row in docs/configuration.md."""
+    return _ROW.findall(page)
+
+
+def with_defaults(page: str) -> str:
+    """docs/configuration.md with the defaults that hold now; rows of keys that are gone stay, for a test to find."""
+    now = defaults()
+
+    def row(match: re.Match[str]) -> str:
+        key = match[1]
+        if key not in now:
+            return match[0]
+        return f"| `{key}` | {'none' if now[key] is None else f'`{json.dumps(now[key])}`'} |"
+
+    return _ROW.sub(row, page)
+
+
+def _leaves(model: BaseModel, prefix: str = "") -> Iterator[tuple[str, object]]:
+    for name in type(model).model_fields:
+        value = getattr(model, name)
+        if isinstance(value, BaseModel):
+            yield from _leaves(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", value
+
+
 if __name__ == "__main__":
-    Path(sys.argv[1]).write_text(markdown(), encoding="utf-8")
+    (_DOCS / "cli.md").write_text(command_line(), encoding="utf-8")
+    _configuration = _DOCS / "configuration.md"
+    _configuration.write_text(with_defaults(_configuration.read_text(encoding="utf-8")), encoding="utf-8")
