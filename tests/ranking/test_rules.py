@@ -1,0 +1,97 @@
+"""Rules: what may be shown."""
+
+from __future__ import annotations
+
+import numpy as np
+import polars as pl
+import pytest
+
+from features.catalog import Catalog
+from features.errors import DataError
+from features.histories import Histories
+from ranking.rules import Rules
+
+CATEGORIES = ["Grocery|Dairy|Milk", "Grocery|Dairy|Cheese", "Grocery|Bakery", "Drug GM|Soap", None, "Dairy Farm|Toys"]
+PRICES = np.array([1.0, 5.0, 2.0, 3.0, np.nan, 9.0])
+NOBODY = Histories.of_baskets([[]], now=0)
+
+
+@pytest.fixture
+def catalog() -> Catalog:
+    frame = pl.DataFrame({"item_id": list("abcdef"), "title": ["x"] * 6, "category": CATEGORIES, "available": [True] * 5 + [False]})
+    return Catalog.from_frame(frame)
+
+
+def shown(catalog: Catalog, rules: Rules) -> str:
+    return "".join(catalog.ids[rules.allowed(catalog, PRICES, NOBODY)])
+
+
+def test_without_rules_what_is_available_is_shown(catalog):
+    assert shown(catalog, Rules()) == "abcde"
+
+
+@pytest.mark.parametrize(
+    ("wanted", "items"),
+    [
+        (("Grocery",), "abc"),
+        (("grocery|DAIRY",), "ab"),
+        (("Dairy",), "ab"),
+        ((" milk ",), "a"),
+        (("Grocery|Dairy|Milk",), "a"),
+        (("Drug GM",), "d"),
+        (("Milk", "Soap"), "ad"),
+        (("Toys",), ""),
+    ],
+)
+def test_a_category_is_a_path_its_beginning_or_a_name_within(catalog, wanted, items):
+    assert shown(catalog, Rules(categories=wanted)) == items
+
+
+@pytest.mark.parametrize(
+    ("wanted", "message"),
+    [
+        ("Diary", "no item is in category 'Diary'; did you mean 'Dairy'"),
+        ("Dairy|Milk", "no item is in category 'Dairy|Milk'; did you mean 'Grocery|Dairy|Milk'"),
+        ("Dai", "no item is in category 'Dai'"),
+        ("xyzzy", "the catalogue has 5 categories, such as 'Dairy Farm|Toys', 'Drug GM|Soap', 'Grocery|Bakery'"),
+        ("", "no item is in category ''"),
+    ],
+)
+def test_an_unknown_category_says_which_are_close(catalog, wanted, message):
+    with pytest.raises(DataError) as error:
+        Rules(categories=("Milk", wanted)).allowed(catalog, PRICES, NOBODY)
+    assert message in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_a_catalogue_without_categories():
+    bare = Catalog.from_frame(pl.DataFrame({"item_id": ["a"], "title": ["x"]}))
+    with pytest.raises(DataError, match="the catalogue has none"):
+        Rules(categories=("Milk",)).allowed(bare, np.array([1.0]), NOBODY)
+
+
+def test_prices_are_inclusive_and_an_unknown_one_is_left_out(catalog):
+    assert shown(catalog, Rules(max_price=3.0)) == "acd"
+    assert shown(catalog, Rules(min_price=3.0)) == "bd"
+    assert shown(catalog, Rules(min_price=2.0, max_price=2.0)) == "c"
+
+
+@pytest.mark.parametrize("prices", [{"max_price": -1.0}, {"min_price": float("nan")}, {"min_price": 3.0, "max_price": 2.0}])
+def test_prices_that_cannot_be(prices):
+    with pytest.raises(DataError, match="_price"):
+        Rules(**prices)
+
+
+def test_excluded_items_and_unknown_ones_among_them(catalog):
+    assert shown(catalog, Rules(exclude=(0, 3, -1))) == "bce"
+
+
+def test_only_new_depends_on_the_user(catalog):
+    users = Histories.of_baskets([[0, 1, 1], [], [5]], now=0)
+    allowed = Rules(new_only=True, max_price=5.0).allowed(catalog, PRICES, users)
+    assert ["".join(catalog.ids[row]) for row in allowed] == ["cd", "abcd", "abcd"]
+
+
+def test_the_catalogue_is_left_as_it_was(catalog):
+    Rules(exclude=(0,)).allowed(catalog, PRICES, NOBODY)
+    assert catalog.available.tolist() == [True] * 5 + [False]
