@@ -6,6 +6,7 @@ import io
 from typing import TYPE_CHECKING
 
 import numpy as np
+from matplotlib import rc_context
 from matplotlib.figure import Figure as Canvas
 
 if TYPE_CHECKING:
@@ -82,6 +83,7 @@ def slices_plot(systems: Mapping[str, Mapping[str, Figures]], metric: str = "ndc
 def _svg(canvas: Canvas) -> str:
     # The canvas of the object interface: no window system, no global state, safe in a server.
     out = io.StringIO()
-    canvas.savefig(out, format="svg", metadata={"Date": None})
+    with rc_context({"svg.hashsalt": "report"}):  # the same report gives the same page
+        canvas.savefig(out, format="svg", metadata={"Date": None})
     text = out.getvalue()
     return text[text.index("<svg") :]
