@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -37,20 +38,20 @@ SCHEMA = {
 }
 
 
-def log_of(rows: list[tuple[object, ...]]) -> Interactions:
+def log_of(rows: list[tuple[Any, ...]]) -> Interactions:
     return Interactions.from_frame(pl.DataFrame(rows, schema=SCHEMA, orient="row"), CATALOG)
 
 
 def told(log: Interactions) -> list[tuple[str, str, int, str]]:
     """The events with their external ids."""
     return [
-        (log.user_ids[user], CATALOG.ids[item], int(time), EVENTS[event])
+        (str(log.user_ids[user]), str(CATALOG.ids[item]), int(time), str(EVENTS[event]))
         for user, item, time, event in zip(log.user, log.item, log.time, log.event, strict=True)
     ]
 
 
 @given(st.lists(row, max_size=30), st.randoms())
-def test_every_event_on_a_known_item_comes_back_with_its_ids(rows: list[tuple[object, ...]], random: object) -> None:
+def test_every_event_on_a_known_item_comes_back_with_its_ids(rows: list[tuple[Any, ...]], random: object) -> None:
     log = log_of(rows)
     wanted = sorted((u, i, int((t - datetime(1970, 1, 1)).total_seconds()), e) for u, i, t, e, _, _ in rows if i != "gone")
     assert sorted(told(log)) == wanted
@@ -62,7 +63,7 @@ def test_every_event_on_a_known_item_comes_back_with_its_ids(rows: list[tuple[ob
 
 
 @given(st.lists(row, max_size=30), st.lists(names, max_size=5))
-def test_user_rows_find_exactly_the_users_that_are_there(rows: list[tuple[object, ...]], others: list[str]) -> None:
+def test_user_rows_find_exactly_the_users_that_are_there(rows: list[tuple[Any, ...]], others: list[str]) -> None:
     log = log_of(rows)
     wanted = [*log.user_ids, *others]
     known = {user: number for number, user in enumerate(log.user_ids)}
@@ -70,7 +71,7 @@ def test_user_rows_find_exactly_the_users_that_are_there(rows: list[tuple[object
 
 
 @given(st.lists(row, max_size=30))
-def test_offsets_hold_each_users_events_in_order_of_time(rows: list[tuple[object, ...]]) -> None:
+def test_offsets_hold_each_users_events_in_order_of_time(rows: list[tuple[Any, ...]]) -> None:
     log = log_of(rows)
     assert log.offsets[-1] == len(log)
     for user in range(log.n_users):
@@ -80,7 +81,7 @@ def test_offsets_hold_each_users_events_in_order_of_time(rows: list[tuple[object
 
 
 @given(st.lists(row, min_size=1, max_size=30), st.integers(0, 50), st.integers(0, 50))
-def test_between_is_closed_before_and_open_behind(rows: list[tuple[object, ...]], first: int, last: int) -> None:
+def test_between_is_closed_before_and_open_behind(rows: list[tuple[Any, ...]], first: int, last: int) -> None:
     log = log_of(rows)
     zero = int((START - datetime(1970, 1, 1)).total_seconds())
     start, end = zero + 3600 * first, zero + 3600 * last
@@ -109,7 +110,7 @@ def test_a_log_without_a_required_column_is_refused() -> None:
 
 
 @given(st.lists(row, max_size=30), st.integers(-1, 51))
-def test_histories_hold_what_lies_before_now(rows: list[tuple[object, ...]], hours: int) -> None:
+def test_histories_hold_what_lies_before_now(rows: list[tuple[Any, ...]], hours: int) -> None:
     log = log_of(rows)
     now = int((START - datetime(1970, 1, 1)).total_seconds()) + 3600 * hours
     users = np.array([-1, *range(log.n_users)], dtype=np.int64)
@@ -126,7 +127,9 @@ def test_histories_hold_what_lies_before_now(rows: list[tuple[object, ...]], hou
 
 
 def test_a_history_without_end_keeps_its_newest_events() -> None:
-    rows = [("u", "a" if hour < 10 else "b", START + timedelta(hours=hour), "purchase", 1.0, 1.0) for hour in range(MAX_EVENTS + 10)]
+    rows: list[tuple[Any, ...]] = [
+        ("u", "a" if hour < 10 else "b", START + timedelta(hours=hour), "purchase", 1.0, 1.0) for hour in range(MAX_EVENTS + 10)
+    ]
     log = log_of(rows)
     histories = Histories.of_users(log, np.array([0]), log.end)
     assert histories.lengths.tolist() == [MAX_EVENTS]

@@ -55,7 +55,7 @@ def test_a_scrambled_future_leaves_the_past_as_it_is(before: list, future: list,
 @given(events, events)
 def test_pairs_are_the_distinct_purchases_and_ratings_after_the_cut(before: list, after: list) -> None:
     split = Split.by_time(log_of(before, [*after, BOUGHT]), CUT)
-    pairs = {(split.labels.user_ids[user], CATALOG.ids[item]) for user, item in zip(*split.pairs, strict=True)}
+    pairs = {(str(split.labels.user_ids[user]), str(CATALOG.ids[item])) for user, item in zip(*split.pairs, strict=True)}
     assert pairs == {(user, item) for user, item, _, kind in [*after, BOUGHT] if kind in ("purchase", "rating")}
     assert len(split.pairs[0]) == len(pairs)
     buyers = {user for user, _ in pairs} & {user for user, _, _, _ in before}

@@ -1,0 +1,43 @@
+"""A shop's files, ingested."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import polars as pl
+import pytest
+
+from features.ingest import IngestSummary, ingest, load_tables
+from features.source import Source
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Ingested:
+    """What came of it. `refused`: row, reason, value of each quarantined row."""
+
+    summary: IngestSummary
+    items: pl.DataFrame
+    log: pl.DataFrame
+    refused: list[tuple[int, str, str]]
+
+
+@pytest.fixture
+def ingested(tmp_path: Path) -> Callable[..., Ingested]:
+    """Ingests a log and items (None: taken from the log) given as text, with further options of the source."""
+
+    def make(log: str, items: str | None = "item_id,title\nA,Apple\nB,Bread\n", suffix: str = "csv", **options: object) -> Ingested:
+        for name, text in {"interactions": log, "items": items}.items():
+            if text is not None:
+                options[name] = tmp_path / f"{name}.{suffix}"
+                (tmp_path / f"{name}.{suffix}").write_text(text, encoding="utf-8")
+        summary = ingest(Source.model_validate(options), tmp_path / "out")
+        frame = pl.read_csv(tmp_path / "out" / "quarantine.csv", schema_overrides={"value": pl.String})
+        refused = [(row, reason, value or "") for _, row, reason, value in frame.iter_rows()]
+        return Ingested(summary, *load_tables(tmp_path / "out"), refused)
+
+    return make
