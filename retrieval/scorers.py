@@ -33,7 +33,10 @@ class Weighting(BaseModel):
 class ItemScorer(Protocol):
     """Says of every item of the catalogue how well it suits a user."""
 
-    n_items: int
+    @property
+    def n_items(self) -> int:
+        """Size of the catalogue."""
+        ...
 
     def scores(self, users: Histories) -> np.ndarray:
         """float32 (b, n_items), 0 where nothing is known. Keep b small: the answer is dense."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 import polars as pl
 import pytest
@@ -11,14 +13,17 @@ from features.histories import Histories
 from features.interactions import DAY, Interactions
 from retrieval.collaborative import ALS, EASE, ALSConfig, EASEConfig, ItemToItem, ItemToItemConfig
 from retrieval.popularity import Popularity, Trended
-from retrieval.scorers import ItemScorer, Weighting, history_matrix, log_matrix
+from retrieval.scorers import Weighting, history_matrix, log_matrix
 from retrieval.topk import top_k
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 N_ITEMS = 12
 PLAIN = Weighting()
 
 
-def shop(rows: list[tuple[str, int, float]], events: list[str] | None = None, n_items: int = N_ITEMS) -> Interactions:
+def shop(rows: Sequence[tuple[str, int, float]], events: list[str] | None = None, n_items: int = N_ITEMS) -> Interactions:
     """A log of (user, item row, day)."""
     frame = pl.DataFrame(
         {
@@ -45,7 +50,7 @@ def everybody(log: Interactions) -> Histories:
     return Histories.of_users(log, np.arange(log.n_users), log.end)
 
 
-def models(log: Interactions) -> dict[str, ItemScorer]:
+def models(log: Interactions) -> dict[str, Any]:
     ease, popular = EASE.fit(log, EASEConfig(l2=3)), Popularity.fit(log, log.end)
     return {
         "ease": ease,
