@@ -1,0 +1,120 @@
+"""The command line when something is wrong: exit codes, one line on stderr, nothing half done."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from features.errors import DataError
+from recsys.cli import run
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+USAGE = [
+    "",
+    "nonsense",
+    "--nonsense",
+    "recommend --nonsense",
+    "recommend -k 0",
+    "recommend -k many",
+    "recommend --diversity 1.5",
+    "recommend --diversity nan",
+    "recommend --max-price -1",
+    "recommend --max-price nan",
+    "recommend --history A,,B",
+    "recommend --history ,",
+    "recommend --out lists.csv",
+    "recommend --users-file users.txt",
+    "recommend --users-file users.txt --out lists.xlsx",
+    "recommend --users-file users.txt --out lists.csv --user 1",
+    "train --until yesterday",
+    "train --preset slow",
+    "train --seed -1",
+    "refresh --every 0m",
+    "refresh --every soon",
+    "similar",
+    "search",
+    "ingest --dataset nonsense",
+    "ingest --dataset completejourney --items a.csv",
+]
+
+
+@pytest.mark.parametrize("line", USAGE)
+def test_wrong_usage_is_2_and_nothing_runs(verbs: Any, capsys: pytest.CaptureFixture[str], line: str) -> None:
+    assert run(line.split()) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert "Traceback" not in captured.err
+    if line:
+        assert captured.err.startswith("error: ")
+        assert captured.err.count("\n") == 1
+        assert "--help" in captured.err
+    assert verbs.calls == []
+
+
+def one_line(capsys: pytest.CaptureFixture[str]) -> str:
+    captured = capsys.readouterr()
+    assert captured.err.startswith("error: ")
+    assert captured.err.count("\n") == 1, captured.err
+    return captured.err
+
+
+def test_errors_of_the_user(verbs: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    verbs.error = DataError("item 'a\nb' is unknown: check the id")
+    assert run(["recommend"]) == 1
+    assert one_line(capsys) == "error: item 'a b' is unknown: check the id\n"
+
+
+def test_unexpected_errors_say_how_to_see_more(verbs: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    verbs.error = ZeroDivisionError("division by zero")
+    assert run(["recommend"]) == 1
+    assert "-v" in one_line(capsys)
+    assert run(["-v", "recommend"]) == 1
+    captured = capsys.readouterr()
+    assert "Traceback" in captured.err
+    assert captured.err.splitlines()[-1].startswith("error: unexpected ZeroDivisionError")
+
+
+def test_interrupted(verbs: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    verbs.error = KeyboardInterrupt()
+    assert run(["recommend"]) == 130
+    assert "Traceback" not in capsys.readouterr().err
+
+
+def test_a_wrong_configuration_is_one_line(verbs: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "recsys.toml").write_text("[encoder]\nmodle = 1\n")
+    assert run(["recommend"]) == 1
+    assert "unknown key encoder.modle" in one_line(capsys)
+    assert run(["--config", "absent.toml", "recommend"]) == 1
+    assert "absent.toml" in one_line(capsys)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("users.csv", "id\n1\n", "no column user_id"),
+        ("users.csv", "", "cannot be read"),
+        ("users.txt", "\n\n", "holds no user ids"),
+        ("users.parquet", "nonsense", "cannot be read"),
+    ],
+)
+def test_files_without_users(verbs: Any, tmp_path: Path, capsys, name: str, content: str, message: str) -> None:
+    (tmp_path / name).write_text(content)
+    (tmp_path / "out.csv").write_text("what was there before")
+    assert run(["recommend", "--users-file", name, "--out", "out.csv"]) == 1
+    assert message in one_line(capsys)
+    assert (tmp_path / "out.csv").read_text() == "what was there before"
+
+
+def test_out_into_a_folder_that_is_not_there(verbs: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "users.txt").write_text("1\n")
+    assert run(["recommend", "--users-file", "users.txt", "--out", "nowhere/out.parquet"]) == 1
+    assert "cannot write nowhere/out.parquet" in one_line(capsys)
+
+
+def test_ingest_without_a_source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert run(["ingest"]) == 1
+    assert "--dataset completejourney" in one_line(capsys)
