@@ -35,19 +35,27 @@ if TYPE_CHECKING:
 BASELINES = ("popular", "recent_popular", "personal_frequency", "item_knn", "ease", "als")
 
 
-class BaselinesConfig(BaseModel):
-    """Settings of the baselines, by name; `recent_popular` is the days that are counted.
-
-    The defaults are what `eval.tune.tune_baselines` finds on Complete Journey, eight to four weeks before its end; EASE keeps more
-    weights an item than it does in the product, since here it need not be small.
-    """
+class BaselineSettings(BaseModel):
+    """What each baseline is fitted with, by its name; `recent_popular` is the days that are counted."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     recent_popular: float = Field(default=7.0, gt=0)
     personal_frequency: Weighting = Weighting(count="log", half_life=90.0)
     item_knn: ItemToItemConfig = ItemToItemConfig(keep=20)
-    ease: EASEConfig = EASEConfig(weighting=Weighting(count="log"), l2=250.0, keep=1000)
+    ease: EASEConfig = EASEConfig(weighting=Weighting(count="log"), l2=100.0, keep=1000)
     als: ALSConfig = ALSConfig(factors=128, l2=10.0, alpha=0.3)
+
+
+class BaselinesConfig(BaseModel):
+    """Two settings of each baseline: `all` for the list of all items, `new` for the lists of new and of cold items.
+
+    What foretells repeats best is not what finds new items best, and a baseline that was tuned for the one would be a straw man for the
+    other. The defaults are what `eval.tune.tune_baselines` finds on Complete Journey, on its last eight weeks but four.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    all: BaselineSettings = BaselineSettings()
+    new: BaselineSettings = BaselineSettings()
 
 
 class Scores(Protocol):
@@ -111,29 +119,27 @@ class PersonalFrequency:
         return history_matrix(users, self.n_items, self.weighting).toarray()
 
 
-def fit_baselines(history: Interactions, now: int, config: BaselinesConfig | None = None) -> dict[str, Baseline]:
-    """All baselines, by name, fitted on the events before `now` (seconds since the epoch)."""
-    config, history = config or BaselinesConfig(), history.between(None, now)
-    buyers = distinct_buyers(history)
-    return {name: Baseline(fit_scorer(name, history, now, config), buyers) for name in BASELINES}
+def fit_baseline(name: str, history: Interactions, now: int, settings: BaselineSettings) -> Baseline:
+    """One of `BASELINES`, fitted on the events before `now` (seconds since the epoch)."""
+    history = history.between(None, now)
+    return Baseline(_scorer(name, history, now, settings), distinct_buyers(history))
 
 
-def fit_scorer(name: str, history: Interactions, now: int, config: BaselinesConfig) -> Scores:
-    """The scorer of one of `BASELINES`, fitted on a history that ends before `now`."""
+def _scorer(name: str, history: Interactions, now: int, settings: BaselineSettings) -> Scores:
     match name:
         case "popular":
             return ForAll(distinct_buyers(history).astype(np.float32))
         case "recent_popular":
-            recent = history.between(now - int(config.recent_popular * DAY), now)
+            recent = history.between(now - int(settings.recent_popular * DAY), now)
             return ForAll(distinct_buyers(recent).astype(np.float32))
         case "personal_frequency":
-            return PersonalFrequency(history.n_items, config.personal_frequency)
+            return PersonalFrequency(history.n_items, settings.personal_frequency)
         case "item_knn":
-            return ItemToItem.fit(history, config.item_knn)
+            return ItemToItem.fit(history, settings.item_knn)
         case "ease":
-            return EASE.fit(history, config.ease)
+            return EASE.fit(history, settings.ease)
         case "als":
-            return ALS.fit(history, config.als)
+            return ALS.fit(history, settings.als)
         case _:
             raise ValueError(f"baseline {name!r} does not exist: one of {BASELINES}")
 

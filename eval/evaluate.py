@@ -43,11 +43,12 @@ class System:
 
     Attributes
     ----------
-    recommend: the whole of it. stages: parts of it that find candidates, by name, asked the same way.
-    calibrated: its scores are probabilities.
+    recommend: the whole of it. explore: what answers for new and cold items; None: `recommend` as well.
+    stages: parts of it that find candidates, by name, asked the same way. calibrated: its scores are probabilities.
     """
 
     recommend: Recommend
+    explore: Recommend | None = None
     stages: Mapping[str, Recommend] = field(default_factory=dict)
     calibrated: bool = False
 
@@ -72,7 +73,8 @@ def evaluate(
     config = config or EvaluateConfig()
     judge = Judge(Truth.of(split, config.max_users, config.seed), config, progress or (lambda _label, _done, _total: None))
     truth, boot = judge.truth, judge.bootstrap
-    lists = {name: judge.ask(system.recommend, name, config.depth if name == "all" else max(KS)) for name in ("all", "new", "cold")}
+    lists = {"all": judge.ask(system.recommend, "all", config.depth)}
+    lists |= {name: judge.ask(system.explore or system.recommend, name, max(KS)) for name in ("new", "cold")}
     relevant = {name: truth.relevant(name) for name in ("all", "repeat", "new", "cold")}
     everyone = _accuracy(lists["all"].rows, relevant["all"])
     tables = {name: _accuracy(lists["all" if name == "repeat" else name].rows, relevant[name]) for name in ("repeat", "new", "cold")}
