@@ -102,6 +102,8 @@ def test_a_folder_with_other_files_is_not_touched(source: Source, tmp_path: Path
     with pytest.raises(DataError, match="also holds 'items.csv', which would be lost"):
         ingest(source, tmp_path)
     assert (tmp_path / "items.csv").exists()
+    with pytest.raises(DataError, match="cannot be written .*Not a directory"):
+        ingest(source, tmp_path / "items.csv")
 
 
 def test_nothing_ingested_and_damage_are_told(source: Source, tmp_path: Path) -> None:
