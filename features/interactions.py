@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
+from safetensors.numpy import load, save
 
 from features.errors import DataError
 
@@ -136,3 +138,15 @@ class Interactions:
         wanted = np.array(user_ids, dtype=object)
         rows = np.minimum(np.searchsorted(self.user_ids, wanted), self.n_users - 1)
         return np.where(self.user_ids[rows] == wanted, rows, -1)
+
+    def to_files(self) -> dict[str, bytes]:
+        """The columns in safetensors, the user ids in JSON."""
+        columns = {name: getattr(self, name) for name in ("user", "item", "time", "event", "weight", "price")}
+        about = {"n_items": self.n_items, "user_ids": self.user_ids.tolist()}
+        return {"log.safetensors": save({k: np.ascontiguousarray(v) for k, v in columns.items()}), "users.json": json.dumps(about).encode()}
+
+    @classmethod
+    def from_files(cls, files: Mapping[str, bytes]) -> Interactions:
+        """What `to_files` made."""
+        about = json.loads(files["users.json"])
+        return cls(user_ids=np.array(about["user_ids"], dtype=object), n_items=about["n_items"], **load(files["log.safetensors"]))

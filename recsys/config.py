@@ -18,9 +18,12 @@ from eval.judge import EvaluateConfig
 from features.errors import ConfigError
 from features.interactions import EVENT_WEIGHTS
 from features.source import Source
+from ranking.blend import BlendConfig
+from ranking.cross_encoder import CrossEncoderConfig
 from recsys.bundle import BundleConfig
 from retrieval.encoder import EncoderConfig
 from retrieval.index import IndexConfig
+from retrieval.joint import RetrievalConfig
 from retrieval.tower import TowerConfig
 from retrieval.train import TrainConfig
 
@@ -61,6 +64,9 @@ class Settings(BaseSettings):
     tower: TowerConfig = TowerConfig()
     train: TrainConfig = TrainConfig()
     index: IndexConfig = IndexConfig()
+    retrieval: RetrievalConfig = RetrievalConfig()
+    blend: BlendConfig = BlendConfig()
+    cross_encoder: CrossEncoderConfig = CrossEncoderConfig()
     evaluate: EvaluateConfig = EvaluateConfig()
     baselines: BaselinesConfig = BaselinesConfig()
     bundles: BundleConfig = BundleConfig()

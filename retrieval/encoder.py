@@ -79,6 +79,12 @@ class TokenStates:
         index = np.arange(offsets[-1]) + np.repeat(self.offsets[:-1][texts] - offsets[:-1], lengths)
         return TokenStates(offsets, self.states[index])
 
+    @classmethod
+    def join(cls, parts: Sequence[TokenStates]) -> TokenStates:
+        """The texts of all parts, one after another."""
+        lengths = np.concatenate([np.diff(part.offsets) for part in parts])
+        return cls(np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64), np.concatenate([part.states for part in parts]))
+
     def to_files(self) -> dict[str, bytes]:
         return {"states.safetensors": safetensors.numpy.save({"offsets": self.offsets, "states": self.states})}
 
@@ -95,7 +101,7 @@ class TextEncoder(nn.Module):
         super().__init__()
         if not isinstance(getattr(getattr(model, "encoder", None), "layer", None), nn.ModuleList):
             raise ModelError(
-                f"{type(model).__name__} keeps no encoder.layer list: choose a BERT-like encoder (BERT, MiniLM, RoBERTa, XLM-R, E5, BGE, GTE)"
+                f"{type(model).__name__} keeps no encoder.layer list: choose a BERT-like model (BERT, MiniLM, RoBERTa, XLM-R, E5, BGE, GTE)"
             )
         layers = len(model.encoder.layer)
         if config.upper_layers > layers:

@@ -33,9 +33,10 @@ OWN_HALF_LIFE = 90.0  # days
 
 
 class RetrievalConfig(BaseModel):
-    """How many candidates each source brings, and how the collaborative models are fitted."""
+    """candidates: at most so many a user in all; own, ease ... popular: at most so many from each source; how each model is fitted."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+    candidates: int = Field(default=500, ge=1)
     own: int = Field(default=300, ge=0)
     ease: int = Field(default=200, ge=0)
     together: int = Field(default=40, ge=0)

@@ -75,6 +75,11 @@ class TwoTower(nn.Module):
         self.project.weight.zero_()
         self.project.weight[: len(leading)] = leading.float()
 
+    @torch.no_grad()
+    def start_as_is(self) -> None:
+        """Leave pooled vectors as they are: for a space as wide as they are."""
+        self.project.weight.copy_(torch.eye(self.width))
+
     def item(self, pooled: Tensor) -> Tensor:
         """Pooled text vectors (n, width) to item vectors of unit norm (n, dim)."""
         return F.normalize(self.project(pooled - self.mean), dim=-1)

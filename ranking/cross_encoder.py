@@ -1,0 +1,158 @@
+"""A BERT cross-encoder over (history text, candidate text), cheap enough to answer online.
+
+Both texts enter as token states that the encoder's lower layers made of each item beforehand (PreTTR: MacAvaney et al. 2020, arXiv
+2004.14255). In the upper layers the candidate's tokens attend to the history's and to their own; the history attends to itself
+alone, so its keys and values are computed once a user and every candidate reads them. When and how often each item was bought is added
+to its tokens. Trained with binary cross-entropy on candidates that retrieval really produced.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import safetensors.torch
+import torch
+from pydantic import BaseModel, ConfigDict, Field
+from torch import Tensor, nn
+from transformers import AutoConfig, AutoModel
+
+from retrieval.encoder import drop_pooler, run_layers
+from retrieval.tower import BUCKETS, buckets
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from features.histories import Histories
+    from retrieval.encoder import TextEncoder, TokenStates
+
+
+class CrossEncoderConfig(BaseModel):
+    """What the cross-encoder reads and how it is fitted.
+
+    read: candidates a user that are read, the blend's best first. history_items: newest distinct items of the history. item_tokens: of
+    each text. users, positives, negatives (a user): what one epoch is trained on.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    read: int = Field(default=20, ge=0)
+    history_items: int = Field(default=10, ge=1)
+    item_tokens: int = Field(default=16, ge=2)
+    users: int = Field(default=1000, ge=1)
+    positives: int = Field(default=6, ge=1)
+    negatives: int = Field(default=10, ge=1)
+    batch_users: int = Field(default=8, ge=1)
+    epochs: int = Field(default=1, ge=1)
+    lr: float = Field(default=1e-4, gt=0)
+    head_lr: float = Field(default=1e-3, gt=0)
+    weight_decay: float = Field(default=0.01, ge=0)
+    warmup: float = Field(default=0.1, ge=0, le=1)
+
+
+class SharedHistory:
+    """Keys and values of the history in each layer: recorded on its own pass, then read by every candidate of the same user.
+
+    Has the one method of transformers' caches that a layer calls.
+    """
+
+    def __init__(self) -> None:
+        self.kept: dict[int, tuple[Tensor, Tensor]] = {}
+        self.candidates = 0  # 0 while recording
+
+    def update(self, key: Tensor, value: Tensor, layer_idx: int) -> tuple[Tensor, Tensor]:
+        """Keys and values (n, heads, L, d) of the pass; answers with what it may attend to."""
+        if not self.candidates:
+            self.kept[layer_idx] = (key, value)
+            return key, value
+        shared = (part.repeat_interleave(self.candidates, dim=0) for part in self.kept[layer_idx])  # (b * c, heads, H, d)
+        past_key, past_value = shared
+        return torch.cat([past_key, key], dim=2), torch.cat([past_value, value], dim=2)
+
+
+@dataclass(frozen=True)
+class ItemTokens:
+    """Kept states by catalogue row: `states` of distinct texts, and each item's text, int64 (n_items,)."""
+
+    states: TokenStates
+    text_of: np.ndarray
+
+    def padded(self, rows: np.ndarray, most: int) -> tuple[Tensor, Tensor]:
+        """States (n, L, width) and mask (n, L) of rows (n,); a row of -1 has no tokens."""
+        hidden, mask = self.states.padded(self.text_of[np.maximum(rows, 0)], most)
+        return hidden, mask & torch.from_numpy(rows >= 0)[:, None]
+
+
+class CrossEncoder(nn.Module):
+    """Upper BERT layers of its own, over kept states."""
+
+    def __init__(self, layers: list[nn.Module], model_config: dict, config: CrossEncoderConfig) -> None:
+        super().__init__()
+        self.config, self.model_config = config, model_config
+        width = model_config["hidden_size"]
+        self.layers = nn.ModuleList(copy.deepcopy(layer) for layer in layers)
+        for index, layer in enumerate(self.layers):
+            layer.attention.self.layer_idx = index
+            layer.requires_grad_(True)
+        self.age = nn.Embedding(BUCKETS, width)
+        self.count = nn.Embedding(BUCKETS, width)
+        self.head = nn.Linear(width, 1)
+        for module in (self.age, self.count, self.head):  # the layers begin on the states that they know
+            nn.init.zeros_(module.weight)
+
+    @classmethod
+    def upon(cls, encoder: TextEncoder, config: CrossEncoderConfig) -> CrossEncoder:
+        """Begin with a copy of the encoder's upper layers."""
+        return cls(encoder.upper_layers, encoder.model.config.to_dict(), config)
+
+    def forward(self, users: Histories, rows: np.ndarray, tokens: ItemTokens) -> Tensor:
+        """Logits (b, c) of candidates `rows` (b, c); those of padding (-1) mean nothing."""
+        device, (b, c) = self.head.weight.device, rows.shape
+        past = SharedHistory()
+        hidden, seen = self._history(users, tokens)  # (b, H, width), (b, H)
+        run_layers(list(self.layers), hidden.to(device), seen.to(device), past)
+        past.candidates = c
+        own, mask = tokens.padded(rows.ravel(), self.config.item_tokens)  # (b * c, L, width)
+        own, mask = own.to(device), mask.to(device)
+        both = torch.cat([seen.to(device).repeat_interleave(c, dim=0), mask], dim=1)  # (b * c, H + L)
+        out = run_layers(list(self.layers), own, both, past)
+        weights = mask[..., None].float()
+        pooled = (out * weights).sum(1) / weights.sum(1).clamp_min(1)  # (b * c, width)
+        return self.head(pooled).view(b, c)
+
+    def _history(self, users: Histories, tokens: ItemTokens) -> tuple[Tensor, Tensor]:
+        """The history's tokens in one row a user, newest item last: states (b, H, width) and mask (b, H)."""
+        recent = users.recent_items(len(tokens.text_of), self.config.history_items)
+        b, n = recent.rows.shape
+        hidden, mask = tokens.padded(recent.rows.ravel(), self.config.item_tokens)  # (b * n, L, width)
+        device = self.head.weight.device
+        when = self.age(buckets(recent.age.ravel()).to(device)) + self.count(buckets(recent.count.ravel()).to(device))
+        hidden = hidden.to(device) + when[:, None, :]
+        return hidden.view(b, -1, hidden.shape[-1]), mask.view(b, -1)
+
+    @torch.inference_mode()
+    def logits(self, users: Histories, rows: np.ndarray, tokens: ItemTokens) -> np.ndarray:
+        """`forward` in small batches, without gradient: float32 (b, c), nan where padded."""
+        self.eval()
+        out = np.full(rows.shape, np.nan, dtype=np.float32)
+        step = self.config.batch_users
+        for start in range(0, len(users), step):
+            part = np.arange(start, min(start + step, len(users)))
+            out[part] = self(users.take(part), rows[part], tokens).float().cpu().numpy()
+        return np.where(rows >= 0, out, np.nan)
+
+    def to_files(self) -> dict[str, bytes]:
+        about = {"config": self.config.model_dump(), "model": self.model_config, "layers": len(self.layers)}
+        weights = {name: tensor.detach().cpu().contiguous() for name, tensor in self.state_dict().items()}
+        return {"cross_encoder.json": json.dumps(about, default=str).encode(), "cross_encoder.safetensors": safetensors.torch.save(weights)}
+
+    @classmethod
+    def from_files(cls, files: Mapping[str, bytes]) -> CrossEncoder:
+        about = json.loads(files["cross_encoder.json"])
+        model = AutoModel.from_config(AutoConfig.for_model(**{**about["model"], "num_hidden_layers": about["layers"]}))
+        drop_pooler(model)
+        encoder = cls(list(model.encoder.layer), about["model"], CrossEncoderConfig(**about["config"]))
+        encoder.load_state_dict(safetensors.torch.load(files["cross_encoder.safetensors"]))
+        return encoder.eval()

@@ -1,0 +1,85 @@
+"""The ranker: features, blend, cross-encoder on the best, correction, calibration. Candidates in, candidates with probabilities out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from features.behavior import behavior_features
+from ranking.blend import CROSS_ENCODER
+
+if TYPE_CHECKING:
+    from features.behavior import ItemStats
+    from ranking.blend import Booster
+    from ranking.calibration import Calibration
+    from ranking.cross_encoder import CrossEncoder, ItemTokens
+    from retrieval.candidates import Candidates
+
+LOG_ODDS = "blend"
+FEATURE_USERS = 256  # users whose features are made at once
+
+
+def with_features(candidates: Candidates, stats: ItemStats) -> Candidates:
+    """The candidates with behaviour features beside what retrieval said of them."""
+    parts = []
+    for start in range(0, len(candidates.users), FEATURE_USERS):
+        part = np.arange(start, min(start + FEATURE_USERS, len(candidates.users)))
+        parts.append(behavior_features(candidates.users.take(part), candidates.rows[part], stats))
+    columns = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]} if parts else {}
+    fused = np.where(candidates.valid, candidates.scores, np.nan)
+    return replace(candidates, evidence=candidates.evidence | columns | {"fused": fused})
+
+
+@dataclass(frozen=True)
+class BlendRanker:
+    """See the module. Implements `Ranker`."""
+
+    stats: ItemStats
+    first: Booster
+    correction: Booster
+    cross_encoder: CrossEncoder
+    tokens: ItemTokens
+    calibration: Calibration
+
+    def rank(self, candidates: Candidates) -> Candidates:
+        """Best first, by log odds; scores are calibrated probabilities, float32 (b, k)."""
+        ranked = order_by_blend(with_features(candidates, self.stats), self.first)
+        ranked = read_best(ranked, self.cross_encoder, self.tokens)
+        ranked = ranked.ranked(corrected(ranked, self.correction))
+        # Ordered by log odds first: isotonic regression makes equals of neighbours, and their order must not be lost.
+        return replace(ranked, scores=np.where(ranked.valid, self.calibration(ranked.scores), -np.inf).astype(np.float32))
+
+    def contributions(self, candidates: Candidates) -> dict[str, np.ndarray]:
+        """What each feature added to the log odds, both boosters together, float32 (b, k) each; for candidates that `rank` gave."""
+        names, first = self.first.contributions(candidates)
+        total = {name: first[..., i] for i, name in enumerate(names)}
+        read = ~np.isnan(candidates.evidence[CROSS_ENCODER])
+        if read.any():
+            names, second = self.correction.contributions(candidates)
+            for i, name in enumerate(names):
+                total[name] = total.get(name, 0) + np.where(read, second[..., i], 0)
+        return total
+
+
+def order_by_blend(candidates: Candidates, booster: Booster) -> Candidates:
+    """Best first by the first booster; its log odds are the scores and evidence too."""
+    odds = booster.log_odds(candidates)
+    return candidates.ranked(odds, **{LOG_ODDS: np.where(candidates.valid, odds, np.nan).astype(np.float32)})
+
+
+def read_best(candidates: Candidates, model: CrossEncoder, tokens: ItemTokens) -> Candidates:
+    """The cross-encoder's logit as evidence on each user's first candidates, nan on the rest and for users without history."""
+    read = model.config.read
+    logits = np.full(candidates.rows.shape, np.nan, dtype=np.float32)
+    some = np.flatnonzero(candidates.users.lengths > 0)
+    if len(some) and read:
+        logits[some, :read] = model.logits(candidates.users.take(some), candidates.rows[some, :read], tokens)
+    return replace(candidates, evidence=candidates.evidence | {CROSS_ENCODER: logits})
+
+
+def corrected(candidates: Candidates, correction: Booster) -> np.ndarray:
+    """Log odds (b, k): the blend's, plus the correction where the cross-encoder has read."""
+    read = ~np.isnan(candidates.evidence[CROSS_ENCODER])
+    return np.where(read, candidates.scores + correction.log_odds(candidates), candidates.scores)

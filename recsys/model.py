@@ -1,0 +1,114 @@
+"""Everything that training made: encoder, towers, cross-encoder, blend, calibration. What is counted from the log is in the snapshot."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from ranking import blend
+from ranking.blend import Booster
+from ranking.calibration import Calibration
+from ranking.cross_encoder import CrossEncoder, CrossEncoderConfig
+from ranking.ranker import BlendRanker
+from retrieval.encoder import TextEncoder
+from retrieval.joint import JointRetriever, RetrievalConfig, Towers, below
+from retrieval.tower import TwoTower
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from recsys.config import Settings
+    from recsys.snapshot import Snapshot
+
+UNTRAINED: dict[str, Any] = {"trained": False}
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """The fitted parts of the ranker."""
+
+    first: Booster
+    correction: Booster
+    cross_encoder: CrossEncoder
+    calibration: Calibration
+
+    def to_files(self) -> dict[str, bytes]:
+        boosters = blend.to_files(self.first, "blend") | blend.to_files(self.correction, "correction")
+        return boosters | self.cross_encoder.to_files() | self.calibration.to_files()
+
+    @classmethod
+    def from_files(cls, files: Mapping[str, bytes]) -> Ranking:
+        return cls(
+            blend.from_files(files, "blend"),
+            blend.from_files(files, "correction"),
+            CrossEncoder.from_files(files),
+            Calibration.from_files(files),
+        )
+
+
+@dataclass(frozen=True)
+class Model:
+    """`ranking` is None where nothing has been trained; `about` is what the model card tells, ready for JSON."""
+
+    encoder: TextEncoder
+    tower: TwoTower
+    retrieval: RetrievalConfig
+    ranking: Ranking | None
+    about: dict[str, Any] = field(default_factory=dict)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Of what makes item vectors: encoder and item tower. 32 hex digits."""
+        digest = hashlib.sha256(self.encoder.fingerprint.encode())
+        for name in ("mean", "project.weight"):
+            digest.update(self.tower.state_dict()[name].numpy().tobytes())
+        return digest.hexdigest()[:32]
+
+    @property
+    def item_tokens(self) -> int:
+        """How many tokens of an item's states are kept for the cross-encoder."""
+        return (self.ranking.cross_encoder.config if self.ranking else CrossEncoderConfig()).item_tokens
+
+    @classmethod
+    def untrained(cls, settings: Settings) -> Model:
+        """The pretrained encoder as it is, a user tower that averages, no ranker."""
+        encoder = TextEncoder.pretrained(settings.encoder)
+        # As wide as the encoder: nothing is lost, and nothing had to be learned.
+        tower = TwoTower(encoder.width, settings.tower.model_copy(update={"dim": encoder.width}))
+        tower.start_as_is()
+        return cls(encoder, tower.eval(), settings.retrieval, None, UNTRAINED)
+
+    def retriever(self, snapshot: Snapshot) -> JointRetriever:
+        """All sources of candidates over a snapshot."""
+        sales = snapshot.collaborative.popularity.ranking
+        towers = Towers(self.tower, snapshot.text_vectors, snapshot.index, snapshot.text_of, sales)
+        return JointRetriever(snapshot.collaborative, towers, self.retrieval)
+
+    def ranker(self, snapshot: Snapshot) -> BlendRanker | None:
+        """The ranker over a snapshot; None for an untrained model."""
+        if self.ranking is None:
+            return None
+        parts = self.ranking
+        return BlendRanker(snapshot.stats, parts.first, parts.correction, parts.cross_encoder, snapshot.tokens, parts.calibration)
+
+    def to_files(self) -> dict[str, bytes]:
+        about = {"retrieval": self.retrieval.model_dump(), "about": self.about}
+        files = {"model.json": json.dumps(about, indent=2).encode()}
+        for name, part in (("encoder", self.encoder), ("tower", self.tower), ("ranking", self.ranking)):
+            if part is not None:
+                files |= {f"{name}/{file}": content for file, content in part.to_files().items()}
+        return files
+
+    @classmethod
+    def from_files(cls, files: Mapping[str, bytes]) -> Model:
+        about = json.loads(files["model.json"])
+        return cls(
+            encoder=TextEncoder.from_files(below(files, "encoder")),
+            tower=TwoTower.from_files(below(files, "tower")),
+            retrieval=RetrievalConfig(**about["retrieval"]),
+            ranking=Ranking.from_files(below(files, "ranking")) if "ranking/blend.txt" in files else None,
+            about=about["about"],
+        )

@@ -1,0 +1,137 @@
+"""What is known at one moment: catalogue, log, the catalogue's vectors and token states, and what is counted from the log.
+
+No weights are trained here: a snapshot is made again at every build and refresh, with the model as it is.
+"""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+import polars as pl
+
+from features.behavior import ItemStats
+from features.catalog import Catalog
+from features.interactions import Interactions
+from features.text import text_hashes
+from ranking.cross_encoder import ItemTokens
+from retrieval.encoder import TokenStates
+from retrieval.index import ItemIndex
+from retrieval.joint import Collaborative, below
+from retrieval.vectors import ItemVectors, update
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from recsys.model import Model
+    from retrieval.index import IndexConfig
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """See the module. `states` are of the distinct texts, in the order of `text_of`'s codes; `now` in seconds since the epoch."""
+
+    catalog: Catalog
+    log: Interactions
+    now: int
+    vectors: ItemVectors
+    states: TokenStates
+    index: ItemIndex
+    collaborative: Collaborative
+    stats: ItemStats
+
+    @cached_property
+    def text_of(self) -> np.ndarray:
+        """Each item's distinct text, int64 (n_items,)."""
+        return group(self.vectors.hashes)[1]
+
+    @cached_property
+    def text_vectors(self) -> np.ndarray:
+        """Vectors of the distinct texts, float32 (t, dim)."""
+        return self.vectors.vectors[group(self.vectors.hashes)[0]]
+
+    @property
+    def tokens(self) -> ItemTokens:
+        return ItemTokens(self.states, self.text_of)
+
+    def to_files(self) -> dict[str, bytes]:
+        buffer = io.BytesIO()
+        self.catalog.frame.write_parquet(buffer)
+        parts = {"log": self.log, "vectors": self.vectors, "states": self.states, "index": self.index, "stats": self.stats}
+        files = {"catalog.parquet": buffer.getvalue(), "now.txt": str(self.now).encode()}
+        for name, part in (parts | {"collaborative": self.collaborative}).items():
+            files |= {f"{name}/{file}": content for file, content in part.to_files().items()}
+        return files
+
+    @classmethod
+    def from_files(cls, files: Mapping[str, bytes]) -> Snapshot:
+        return cls(
+            catalog=Catalog(pl.read_parquet(io.BytesIO(files["catalog.parquet"]))),
+            log=Interactions.from_files(below(files, "log")),
+            now=int(files["now.txt"]),
+            vectors=ItemVectors.from_files(below(files, "vectors")),
+            states=TokenStates.from_files(below(files, "states")),
+            index=ItemIndex.from_files(below(files, "index")),
+            collaborative=Collaborative.from_files(below(files, "collaborative")),
+            stats=ItemStats.from_files(below(files, "stats")),
+        )
+
+
+def group(hashes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Distinct hashes (n, 16): the first item of each, int64 (t,), and each item's place among them, int64 (n,)."""
+    _, first, place = np.unique(np.ascontiguousarray(hashes).view("V16").ravel(), return_index=True, return_inverse=True)
+    return first, place.reshape(-1).astype(np.int64)
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """Vectors of the items and states of their distinct texts (in `group`'s order); how many texts had to be encoded for them."""
+
+    vectors: ItemVectors
+    states: TokenStates
+    encoded: int
+
+
+def encode_catalog(
+    catalog: Catalog, model: Model, previous: Encoded | None = None, progress: Callable[[int], None] | None = None
+) -> Encoded:
+    """Encode the texts that `previous` has not, by the same model; the others are taken over. `progress` is told of texts done."""
+    if previous is not None and previous.vectors.fingerprint != model.fingerprint:
+        previous = None
+    keys = [] if previous is None else distinct(previous.vectors.hashes)
+    pool = [] if previous is None else [previous.states]
+
+    def encode(texts: list[str]) -> np.ndarray:
+        kept = model.encoder.keep(texts, progress)
+        keys.extend(key.tobytes() for key in text_hashes(pl.Series(texts, dtype=pl.String)))
+        pool.append(kept.select(np.arange(len(kept)), model.item_tokens))
+        return model.tower.item_vectors(model.encoder.pool(kept))
+
+    vectors, encoded = update(catalog, encode, model.fingerprint, None if previous is None else previous.vectors)
+    place = {key: i for i, key in enumerate(keys)}
+    order = np.array([place[key] for key in distinct(vectors.hashes)], dtype=np.int64)
+    return Encoded(vectors, TokenStates.join(pool).select(order), encoded)
+
+
+def distinct(hashes: np.ndarray) -> list[bytes]:
+    """The distinct hashes, in `group`'s order."""
+    return [hashes[row].tobytes() for row in group(hashes)[0]]
+
+
+def take_snapshot(catalog: Catalog, log: Interactions, now: int, model: Model, encoded: Encoded, index: IndexConfig) -> Snapshot:
+    """Count and index everything at `now`; events after it are left out."""
+    log = log.between(None, now)
+    text_vectors = encoded.vectors.vectors[group(encoded.vectors.hashes)[0]]
+    return Snapshot(
+        catalog=catalog,
+        log=log,
+        now=now,
+        vectors=encoded.vectors,
+        states=encoded.states,
+        index=ItemIndex.build(text_vectors, index),
+        collaborative=Collaborative.fit(log, now, model.retrieval),
+        stats=ItemStats.fit(log, catalog, now),
+    )

@@ -1,0 +1,206 @@
+"""`recsys train`: towers, then the ranker's parts, each on its own stretch of time (see `recsys.windows`)."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from eval.metrics import ndcg
+from eval.truth import Truth
+from features.behavior import ItemStats
+from features.split import Split
+from features.text import item_texts, text_hashes
+from ranking.blend import CROSS_ENCODER, fit_booster
+from ranking.calibration import Calibration
+from ranking.cross_encoder import CrossEncoder, ItemTokens
+from ranking.fit_cross_encoder import Pairs, fit_cross_encoder
+from ranking.ranker import corrected, order_by_blend, read_best, with_features
+from recsys.model import Model, Ranking
+from recsys.snapshot import group
+from recsys.windows import Windows, moment
+from retrieval.batches import Sampler
+from retrieval.encoder import TextEncoder
+from retrieval.index import ItemIndex
+from retrieval.joint import Collaborative, JointRetriever, Towers
+from retrieval.kept import kept_states
+from retrieval.texts import Texts
+from retrieval.topk import top_k
+from retrieval.tower import TwoTower
+from retrieval.train import Run, fit_towers
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from features.catalog import Catalog
+    from features.interactions import Interactions
+    from recsys.config import Settings
+    from recsys.windows import Window
+    from retrieval.encoder import TokenStates
+    from retrieval.texts import Tuning
+
+_log = logging.getLogger(__name__)
+JUDGED_USERS = 2_000  # on whom the towers' training is stopped
+
+
+@dataclass(frozen=True)
+class Shop:
+    """What is trained on: the log ends where training may not look further."""
+
+    catalog: Catalog
+    log: Interactions
+    windows: Windows
+    settings: Settings
+    seed: int
+
+
+@dataclass(frozen=True)
+class Language:
+    """The catalogue's distinct texts: which item has which, encoder and towers over them, vectors and states."""
+
+    text_of: np.ndarray
+    encoder: TextEncoder
+    tower: TwoTower
+    vectors: np.ndarray
+    kept: TokenStates
+    report: dict[str, Any]
+
+
+def train_model(shop: Shop, device: torch.device, work: Path, cache: Path) -> Model:
+    """Fit everything. Stages write their progress to `work`; called again after a cut, it goes on from there."""
+    language = fit_language(shop, device, work, cache)
+    ranking, report = fit_ranking(shop, language, work)
+    about = {
+        "trained": True,
+        "until": moment(shop.windows.calibration.end),
+        "seed": shop.seed,
+        "device": device.type,
+        "data": {"items": len(shop.catalog), "users": shop.log.n_users, "events": len(shop.log), "texts": len(language.vectors)},
+        "windows": shop.windows.to_dict(),
+        "towers": language.report,
+        "ranking": report,
+    }
+    return Model(language.encoder, language.tower, shop.settings.retrieval, ranking, about)
+
+
+def fit_language(shop: Shop, device: torch.device, work: Path, cache: Path) -> Language:
+    """Encoder and towers, on purchases of the towers' window, stopped by NDCG@10 on the validation window (texts, not items, ranked)."""
+    settings, windows = shop.settings, shop.windows
+    encoder = TextEncoder.pretrained(settings.encoder)
+    texts = item_texts(shop.catalog)
+    first, text_of = group(text_hashes(texts))
+    distinct = texts.gather(first).to_list()
+    kept = kept_states(encoder, distinct, cache)
+    tuning = tuning_for(settings.train.tuning, device)
+    source = Texts(encoder, distinct, kept, tuning)
+    torch.manual_seed(shop.seed)
+    tower = TwoTower(encoder.width, settings.tower)
+    tower.start_from(source.pooled)
+    log = shop.log.between(None, windows.validation.end)
+    log = replace(log, item=text_of[log.item].astype(np.int32), n_items=len(distinct))
+    split = Split.by_time(log, windows.validation.start)
+    sampler = Sampler(split.history, settings.train, windows.validation.end - windows.validation.start)
+    fitted = fit_towers(Run(sampler, tower, source, _judge(split), work, shop.seed, device), settings.train)
+    if tuning in ("lora", "full"):  # the lower layers are others now
+        kept = kept_states(encoder, distinct, cache)
+    report = {"tuning": tuning, "validation_ndcg@10": [round(value, 4) for value in fitted.curve], "hard_negatives_masked": fitted.hard_skipped}
+    return Language(text_of, encoder, tower, tower.item_vectors(encoder.pool(kept)), kept, report)
+
+
+def tuning_for(asked: str, device: torch.device) -> Tuning:
+    """The way of tuning that is affordable on the device, unless one is asked for."""
+    if asked != "auto":
+        return asked  # type: ignore[return-value]
+    return "full" if device.type == "cuda" else "upper"
+
+
+def _judge(split: Split) -> Callable[[TwoTower, np.ndarray], float]:
+    truth = Truth.of(split, JUDGED_USERS)
+    histories, relevant = split.histories(truth.users), truth.relevant("all")
+
+    def judge(tower: TwoTower, pooled: np.ndarray) -> float:
+        vectors = tower.item_vectors(pooled)
+        scores = tower.user_vectors(histories, vectors) @ vectors.T
+        rows, _ = top_k(np.where(split.known, scores, -np.inf), 10)
+        return float(np.nanmean(ndcg(rows, relevant, 10)))
+
+    return judge
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Candidates of one window's users, with features, and what of them was bought."""
+
+    pairs: Pairs
+    found: float  # share of what was bought that is among the candidates
+
+
+def fit_ranking(shop: Shop, language: Language, work: Path) -> tuple[Ranking, dict[str, Any]]:
+    """Blend on the early and late window, cross-encoder on the early one, correction and calibration each on one of their own."""
+    settings, windows, seed = shop.settings, shop.windows, shop.seed
+    tokens = ItemTokens(language.kept, language.text_of)
+    early, late = produce(shop, language, windows.early), produce(shop, language, windows.late)
+    first = fit_booster([(stage.pairs.candidates, stage.pairs.labels) for stage in (early, late)], settings.blend, seed)
+    _log.info("blend fitted on %s and %s", windows.early, windows.late)
+    cross_encoder = CrossEncoder.upon(language.encoder, settings.cross_encoder)
+    best = _best(_ordered(early.pairs, first), 3 * settings.cross_encoder.read)
+    losses = fit_cross_encoder(cross_encoder, best, tokens, work, seed)
+
+    def read(window: Window) -> tuple[Pairs, float]:
+        """The window's candidates, ordered, the best of them read; only as many users as the cross-encoder was trained on."""
+        stage = produce(shop, language, window, settings.cross_encoder.users)
+        pairs = _ordered(stage.pairs, first)
+        return Pairs(read_best(pairs.candidates, cross_encoder, tokens), pairs.labels), stage.found
+
+    second, _ = read(windows.correction)
+    narrow = _best(second, settings.cross_encoder.read)
+    small = settings.blend.model_copy(update={"rounds": max(1, settings.blend.rounds // 4), "leaves": 7})
+    correction = fit_booster([(narrow.candidates, narrow.labels)], small, seed, start=[narrow.candidates.scores])
+    third, found = read(windows.calibration)
+    odds = corrected(third.candidates, correction)
+    valid = third.candidates.valid
+    calibration = Calibration.fit(odds[valid], third.labels[valid])
+    report = {
+        "cross_encoder_loss": [round(loss, 4) for loss in losses],
+        "candidates_hold": round(found, 4),
+        "calibration_pairs": int(valid.sum()),
+        "calibration_bought": int(third.labels[valid].sum()),
+        "cross_encoder_gain": round(float(correction.model.feature_importance("gain")[correction.names.index(CROSS_ENCODER)]), 1),
+    }
+    return Ranking(first, correction, cross_encoder, calibration), report
+
+
+def produce(shop: Shop, language: Language, window: Window, users: int | None = None) -> Stage:
+    """What retrieval finds at the window's start, from what was known then, for users who bought in the window; their purchases as labels."""
+    split = Split.by_time(shop.log.between(None, window.end), window.start)
+    truth = Truth.of(split, users or shop.settings.blend.users, shop.seed)
+    models = Collaborative.fit(split.history, window.start, shop.settings.retrieval)
+    index = ItemIndex.build(language.vectors, shop.settings.index)
+    towers = Towers(language.tower, language.vectors, index, language.text_of, models.popularity.ranking)
+    retriever = JointRetriever(models, towers, shop.settings.retrieval)
+    candidates = retriever.retrieve(split.histories(truth.users), shop.settings.retrieval.candidates)
+    candidates = with_features(candidates, ItemStats.fit(split.history, shop.catalog, window.start))
+    labels = truth.bought.hits(candidates.rows)
+    found = float(labels.sum() / truth.bought.counts.sum())
+    _log.info("candidates of %s: %d users, %.1f%% of their purchases found", window, len(truth.users), 100 * found)
+    return Stage(Pairs(candidates, labels), found)
+
+
+def _ordered(pairs: Pairs, first: Any) -> Pairs:
+    """Candidates and labels in the blend's order."""
+    at = np.broadcast_to(np.arange(pairs.labels.shape[1], dtype=np.float32), pairs.labels.shape)
+    with_place = replace(pairs.candidates, evidence=pairs.candidates.evidence | {"_place": at})
+    candidates = order_by_blend(with_place, first)
+    place = np.nan_to_num(candidates.evidence.pop("_place")).astype(np.int64)
+    return Pairs(candidates, np.take_along_axis(pairs.labels, place, axis=1) & candidates.valid)
+
+
+def _best(pairs: Pairs, k: int) -> Pairs:
+    """The first k candidates of each user."""
+    k = min(k, pairs.labels.shape[1])
+    order = np.broadcast_to(np.arange(k), (len(pairs.labels), k))
+    return Pairs(pairs.candidates.take(order), pairs.labels[:, :k])
