@@ -98,7 +98,7 @@ def evaluate(
 
 def _accuracy(rows: np.ndarray, relevant: Pairs) -> dict[str, np.ndarray]:
     metrics = {"recall": recall, "ndcg": ndcg, "mrr": mrr, "map": average_precision}
-    return {f"{name}@{k}": metric(rows, relevant, k) for k in KS for name, metric in metrics.items()}
+    return {f"{name}@{k}": metric(rows, relevant, k) for name, metric in metrics.items() for k in KS}
 
 
 def _beyond_accuracy(judge: Judge, rows: np.ndarray, vectors: np.ndarray | None) -> dict[str, Figure]:

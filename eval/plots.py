@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 # Okabe and Ito's colours, told apart by colour-blind readers too; ours takes the first and the thickest line.
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#D55E00", "#56B4E9", "#999999", "#000000")
+HARD = ("new", "cold")
 
 
 def recall_plot(curves: Mapping[str, Figures]) -> str:
@@ -28,7 +29,16 @@ def recall_plot(curves: Mapping[str, Figures]) -> str:
         ks = [int(k) for k in curve]
         ticks.update(ks)
         colour = COLOURS[i % len(COLOURS)]
-        axes.plot(ks, [f.value for f in curve.values()], color=colour, label=name, linewidth=1.4 if i else 2.8, marker="o", markersize=3)
+        axes.plot(
+            ks,
+            [f.value for f in curve.values()],
+            color=colour,
+            label=name,
+            linewidth=1.4 if i else 2.8,
+            marker="o",
+            markersize=3,
+            zorder=2 if i else 3,
+        )
         if not i:
             axes.fill_between(ks, [f.low for f in curve.values()], [f.high for f in curve.values()], color=colour, alpha=0.2, linewidth=0)
     axes.set_xscale("log")
@@ -61,22 +71,25 @@ def reliability_plot(points: Reliability) -> str:
 
 
 def slices_plot(systems: Mapping[str, Mapping[str, Figures]], metric: str = "ndcg@10") -> str:
-    """A bar for each slice and system with its 95% interval."""
-    canvas = Canvas(figsize=(7, 4.2), layout="constrained")
-    axes = canvas.subplots()
+    """A bar for each slice and system with its 95% interval; new and cold items, which are much harder, on a scale of their own."""
+    canvas = Canvas(figsize=(7, 4.6), layout="constrained")
     names = list(next(iter(systems.values())))
+    hard = [name for name in names if name in HARD]
+    panels = [[name for name in names if name not in HARD], hard]
     width = 0.8 / len(systems)
-    for i, (system, slices) in enumerate(systems.items()):
-        figures = [slices[name][metric] for name in names]
-        values = np.nan_to_num([f.value for f in figures])
-        low, high = (np.nan_to_num([abs(getattr(f, end) - f.value) for f in figures]) for end in ("low", "high"))
-        place = np.arange(len(names)) + (i - (len(systems) - 1) / 2) * width
-        colour = COLOURS[i % len(COLOURS)]
-        axes.bar(place, values, width, label=system, color=colour, yerr=[low, high], error_kw={"linewidth": 0.8, "ecolor": "#333333"})
-    axes.set_xticks(range(len(names)), names)
-    axes.set(ylabel="NDCG@10", ylim=(0, None))
-    axes.grid(axis="y", alpha=0.3)
-    axes.legend(frameon=False, fontsize=9, ncols=2)
+    for axes, shown in zip(canvas.subplots(1, 2, width_ratios=[len(panel) for panel in panels]), panels, strict=True):
+        for i, (system, slices) in enumerate(systems.items()):
+            figures = [slices[name][metric] for name in shown]
+            values = np.nan_to_num([f.value for f in figures])
+            low, high = (np.nan_to_num([abs(getattr(f, end) - f.value) for f in figures]) for end in ("low", "high"))
+            place = np.arange(len(shown)) + (i - (len(systems) - 1) / 2) * width
+            colour = COLOURS[i % len(COLOURS)]
+            axes.bar(place, values, width, label=system, color=colour, yerr=[low, high], error_kw={"linewidth": 0.8, "ecolor": "#333333"})
+        axes.set_xticks(range(len(shown)), shown)
+        axes.set(ylim=(0, None))
+        axes.grid(axis="y", alpha=0.3)
+    canvas.axes[0].set_ylabel("NDCG@10")
+    canvas.legend(*canvas.axes[0].get_legend_handles_labels(), loc="outside upper left", frameon=False, fontsize=9, ncols=4)
     return _svg(canvas)
 
 

@@ -91,12 +91,17 @@ def page(report: Report, name: str = "ours") -> str:
         report=report,
         lines=lines(report),
         headings=[heading for heading, _, _ in COLUMNS],
-        rows={key: [shown(_figure(one, part, metric), interval=True) for _, part, metric in COLUMNS] for key, one in judged.items()},
+        rows={key: [_value_and_interval(_figure(one, part, metric)) for _, part, metric in COLUMNS] for key, one in judged.items()},
         figures={"all": _cells(report.metrics)} | {part: _cells(figures) for part, figures in report.slices.items()},
         recall_plot=recall_plot({key: one.curve for key, one in judged.items()}),
         reliability_plot=reliability_plot(report.reliability) if report.reliability else "",
         slices_plot=slices_plot({key: one.slices for key, one in judged.items()}),
     )
+
+
+def _value_and_interval(figure: Figure) -> tuple[str, str]:
+    value, _, interval = shown(figure, interval=True).partition(" ")
+    return value, interval
 
 
 def _cells(figures: Figures) -> dict[str, tuple[str, int]]:

@@ -117,7 +117,7 @@ def test_tuning_finds_the_setting_that_foretells_the_window(fashion):
 
 
 def test_each_list_gets_its_own_setting():
-    # Buyers in the last 7 days before the window: 0 1 2 have 0 3 2; in the last 60: 4 3 2. Two v buy 1 again, one buys 0 for the first time.
+    # Items 0 1 2 have 0 3 2 buyers in the 7 days before the window, 4 3 2 in 60. Two v buy 1 again, one buys 0 for the first time.
     before = [(f"u{u}", 0, 1) for u in range(4)] + [(f"v{v}", 1, 28) for v in range(3)] + [(f"w{w}", 2, 29) for w in range(2)]
     window = [("v0", 0, 35), ("v1", 1, 35), ("v2", 1, 35)]
     tuned = tune_baselines(log_of(before + window, 3), at_day(40), 10, grid={"recent_popular": (60.0, 7.0)})
