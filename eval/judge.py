@@ -29,13 +29,17 @@ Progress = Callable[[str, int, int], None]
 
 
 class EvaluateConfig(BaseModel):
-    """`depth`: candidates a user on which the scores are judged. `max_users`: judge on a random part of the users; None: on all."""
+    """`depth`: candidates a user on which the scores are judged. `max_users`: judge on a random part of the users; None: on all.
+
+    `tune`: give the baselines their best settings for this very log first; otherwise those of [baselines] are taken.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     depth: int = Field(default=200, ge=max(KS))
     batch: int = Field(default=256, ge=1)
     resamples: int = Field(default=1000, ge=1)
     max_users: int | None = Field(default=None, ge=1)
+    tune: bool = True
     seed: int = 0
 
 

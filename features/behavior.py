@@ -35,19 +35,22 @@ class ItemStats:
 
     @classmethod
     def fit(cls, log: Interactions, catalog: Catalog, now: int) -> ItemStats:
-        """Count a log; events at or after `now` are left out. Prices: the catalogue's, else the median paid."""
+        """Count a log; events at or after `now` are left out. Prices: the median paid, else the catalogue's.
+
+        What was paid before `now` comes first, because a catalogue's price may be of a later day than `now`.
+        """
         log = log.between(None, now)
         log = log.where(np.isin(log.event, LABEL_EVENTS))
         n, age = log.n_items, (now - log.time) / DAY
         columns = {f"buyers_{days}": distinct_buyers(log, age <= days) for days in (7, 28, 91, 10_000)}
         columns["trend"] = np.log((columns["buyers_28"] + 1) / (columns["buyers_91"] * (28 / 91) + 1))
         columns |= repurchase(log, age)
-        columns["first_sale"] = np.full(n, np.nan)
         first = np.full(n, -np.inf)
         np.maximum.at(first, log.item, age)
         columns["first_sale"] = np.where(np.isfinite(first), first, np.nan)
         listed = catalog.frame["price"].cast(float).fill_null(float("nan")).to_numpy()
-        columns["price"] = np.where(np.isnan(listed), median_paid(log), listed)
+        paid = median_paid(log)
+        columns["price"] = np.where(np.isnan(paid), listed, paid)
         return cls(
             {name: column.astype(np.float32) for name, column in columns.items()},
             narrow_codes(catalog, "category"),
@@ -139,8 +142,8 @@ class Groups:
         variance = np.add.reduceat(gap**2, starts) / gaps - mean**2
         jitter = np.where(count >= 3, np.sqrt(np.maximum(variance, 0)), np.nan)
         decayed = {h: np.add.reduceat(weight * 0.5 ** (age / h), starts).astype(np.float32) for h in half_lives}
-        kept = (column.astype(np.float32) for column in (count, age[ends], age[starts], jitter))
-        return cls(n_codes, key[starts], *kept, decayed)
+        count, last, first, jitter = (column.astype(np.float32) for column in (count, age[ends], age[starts], jitter))
+        return cls(n_codes, key[starts], count, last, first, jitter, decayed)
 
     def find(self, user: np.ndarray, code: np.ndarray) -> np.ndarray:
         """Entry of each (user, code) pair, int64; -1 where the user has none."""

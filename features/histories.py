@@ -81,6 +81,14 @@ class Histories:
         index = np.arange(offsets[-1]) + np.repeat(self.offsets[:-1][users] - offsets[:-1], lengths)
         return Histories(offsets, self.item[index], self.age[index], self.event[index], self.weight[index], self.price[index], self.now)
 
+    def then(self, later: Histories) -> Histories:
+        """These users' events, followed by those of `later`, user by user; both stand at the same `now`."""
+        order = np.argsort(np.concatenate([self.user, later.user]), kind="stable")
+        columns = {
+            name: np.concatenate([getattr(self, name), getattr(later, name)])[order] for name in ("item", "age", "event", "weight", "price")
+        }
+        return replace(self, offsets=self.offsets + later.offsets, **columns)
+
     def with_items(self, code: np.ndarray) -> Histories:
         """The same events with each item's code (n_items,) in place of its row: of texts, say."""
         return replace(self, item=code[self.item].astype(np.int32))

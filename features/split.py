@@ -43,7 +43,9 @@ class Split:
         history, labels = log.between(None, cut), log.between(cut, end)
         labels = labels.where(np.isin(labels.event, LABEL_EVENTS))
         if not len(history) or not len(labels):
-            raise DataError(f"the cut leaves {len(history):,} events before it and {len(labels):,} purchases after it; both must be there: move it")
+            raise DataError(
+                f"the cut leaves {len(history):,} events before it and {len(labels):,} purchases after it; both must be there: move it"
+            )
         return cls(history, labels, cut, end)
 
     @cached_property

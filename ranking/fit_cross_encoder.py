@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from torch.nn import functional as F
 
-from retrieval.checkpoint import load_checkpoint, save_checkpoint
+from retrieval.optimization import load_checkpoint, save_checkpoint, set_rate
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -51,20 +51,14 @@ def fit_cross_encoder(model: CrossEncoder, pairs: Pairs, tokens: ItemTokens, fol
     optimizer = torch.optim.AdamW([layers, rest], weight_decay=config.weight_decay)
     useful = np.flatnonzero((pairs.labels.any(axis=1)) & (pairs.candidates.users.lengths > 0))
     steps = -(-min(config.users, len(useful)) // config.batch_users)
-    total = steps * config.epochs
-    scheduler = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, [config.lr, config.head_lr], total_steps=max(total, 2), pct_start=max(config.warmup, 1.5 / max(total, 2))
-    )
     path = folder / "cross-encoder-last.safetensors"
     progress = load_checkpoint(path, {"model": model}, optimizer) or {"epoch": -1}
     curve = [progress[f"loss{i}"] for i in range(int(progress["epoch"]) + 1)]
     for epoch in range(len(curve), config.epochs):
-        scheduler.last_epoch = epoch * steps - 1
-        scheduler.step()
         rng = np.random.default_rng([seed, epoch])
         torch.manual_seed(seed * 1000 + epoch)
         chosen = rng.permutation(useful)[: config.users]
-        curve.append(_epoch(model, optimizer, scheduler, _Epoch(pairs, tokens, chosen, rng)))
+        curve.append(_epoch(model, optimizer, _Epoch(pairs, tokens, chosen, rng, epoch * steps)))
         save_checkpoint(path, {"model": model}, optimizer, {"epoch": epoch} | {f"loss{i}": loss for i, loss in enumerate(curve)})
         _log.info("cross-encoder epoch %d of %d: loss %.4f", epoch + 1, config.epochs, curve[-1])
     model.eval()
@@ -77,18 +71,18 @@ class _Epoch:
     tokens: ItemTokens
     users: np.ndarray
     rng: np.random.Generator
+    first_step: int
 
 
-def _epoch(
-    model: CrossEncoder, optimizer: torch.optim.Optimizer, scheduler: torch.optim.lr_scheduler.OneCycleLR, work: _Epoch
-) -> float:
+def _epoch(model: CrossEncoder, optimizer: torch.optim.Optimizer, work: _Epoch) -> float:
     model.train()
     losses = []
     batches = [work.users[i : i + model.config.batch_users] for i in range(0, len(work.users), model.config.batch_users)]
     columns = [TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()]
     with Progress(*columns, TextColumn("loss {task.fields[loss]:.3f}"), console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task("cross-encoder", total=len(batches), loss=float("nan"))
-        for batch in batches:
+        for step, batch in enumerate(batches, work.first_step):
+            set_rate(optimizer, step, len(batches) * model.config.epochs, model.config.warmup)
             some = work.pairs.take(batch)
             rows, labels = sample(some, model.config.positives, model.config.negatives, work.rng)
             logits = model(some.candidates.users, rows, work.tokens)
@@ -99,7 +93,6 @@ def _epoch(
             torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
-            scheduler.step()
             losses.append(loss.item())
             bar.update(task, advance=1, loss=float(np.mean(losses[-20:])))
     return float(np.mean(losses)) if losses else float("nan")

@@ -8,14 +8,14 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Recommendation:
-    """One item of an answer. `probability`: calibrated, that it is bought. `contributions`: feature and what it added to the log odds."""
+    """One item of an answer. `probability`: calibrated, that it is bought; None without a trained model. `contributions`: feature and what it added to the log odds."""
 
     rank: int
     item_id: str
     title: str
     category: str | None
     price: float | None
-    probability: float
+    probability: float | None
     reason: str
     contributions: tuple[tuple[str, float], ...] = ()
 

@@ -55,7 +55,11 @@ def recommendations_table(items: Iterable[Recommendation]) -> Table:
     table.add_column("Chance", justify="right", no_wrap=True)
     table.add_column("Why", overflow="fold", ratio=4)
     for item in items:
-        table.add_row(*_cells(item.rank, item.item_id, item.title, item.price), f"{item.probability:.1%}", Text(plain(item.reason)))
+        table.add_row(
+            *_cells(item.rank, item.item_id, item.title, item.price),
+            "" if item.probability is None else f"{item.probability:.1%}",
+            Text(plain(item.reason)),
+        )
     return table
 
 

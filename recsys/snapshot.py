@@ -53,6 +53,12 @@ class Snapshot:
         """Vectors of the distinct texts, float32 (t, dim)."""
         return self.vectors.vectors[group(self.vectors.hashes)[0]]
 
+    @cached_property
+    def prices(self) -> np.ndarray:
+        """What each item costs now, float (n_items,): as the catalogue says, else the median paid; nan where nobody knows."""
+        listed = self.catalog.frame["price"].fill_null(float("nan")).to_numpy()
+        return np.where(np.isnan(listed), self.stats.columns["price"], listed)
+
     @property
     def tokens(self) -> ItemTokens:
         return ItemTokens(self.states, self.text_of)

@@ -107,7 +107,11 @@ def fit_language(shop: Shop, device: torch.device, work: Path, cache: Path) -> L
     fitted = fit_towers(Run(sampler, tower, source, _judge(split), work, shop.seed, device), settings.train)
     if tuning in ("lora", "full"):  # the lower layers are others now
         kept = kept_states(encoder, distinct, cache)
-    report = {"tuning": tuning, "validation_ndcg@10": [round(value, 4) for value in fitted.curve], "hard_negatives_masked": fitted.hard_skipped}
+    report = {
+        "tuning": tuning,
+        "validation_ndcg@10": [round(value, 4) for value in fitted.curve],
+        "hard_negatives_masked": fitted.hard_skipped,
+    }
     return Language(text_of, encoder, tower, tower.item_vectors(encoder.pool(kept)), kept, report)
 
 

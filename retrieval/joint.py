@@ -33,7 +33,11 @@ OWN_HALF_LIFE = 90.0  # days
 
 
 class RetrievalConfig(BaseModel):
-    """candidates: at most so many a user in all; own, ease ... popular: at most so many from each source; how each model is fitted."""
+    """candidates: at most so many a user in all; own, ease ... popular: at most so many from each source; how each model is fitted.
+
+    arrivals: places of a list kept for items created within `arrival_days` that nobody has bought yet, if the towers put them near the
+    user. What has never been sold has no chance by any other evidence, and would never be.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     candidates: int = Field(default=500, ge=1)
@@ -43,6 +47,8 @@ class RetrievalConfig(BaseModel):
     als: int = Field(default=40, ge=0)
     tower: int = Field(default=60, ge=0)
     popular: int = Field(default=60, ge=0)
+    arrivals: int = Field(default=1, ge=0)
+    arrival_days: float = Field(default=28, gt=0)
     ease_model: EASEConfig = EASEConfig()
     together_model: ItemToItemConfig = ItemToItemConfig()
     als_model: ALSConfig = ALSConfig()
@@ -81,7 +87,8 @@ _MODELS = {"ease": EASE, "together": ItemToItem, "als": ALS, "popularity": Popul
 
 def below(files: Mapping[str, bytes], folder: str) -> dict[str, bytes]:
     """The files of one folder, by their names in it."""
-    return {name.removeprefix(f"{folder}/"): content for name, content in files.items() if name.startswith(f"{folder}/")}
+    # Only these: a bundle's files are read and checked one by one, when they are asked for.
+    return {name.removeprefix(f"{folder}/"): files[name] for name in files if name.startswith(f"{folder}/")}
 
 
 @dataclass(frozen=True)
@@ -195,26 +202,29 @@ class JointRetriever:
 
     def retrieve(self, users: Histories, k: int, allowed: np.ndarray | None = None) -> Candidates:
         """At most k candidates a user, best fused rank first; every source looks only among the allowed items."""
-        parts = []
+        shape = (len(users), k)
+        rows, scores, tower_rank = np.full(shape, -1, dtype=np.int64), np.zeros(shape, np.float32), np.zeros(shape, np.float32)
         for part in batches(len(users)):
-            some = users.take(part)
             mask = allowed if allowed is None or allowed.ndim == 1 else allowed[part]
-            parts.append(self._fused(some, k, mask))
-        rows = np.concatenate([rows for rows, _ in parts]) if parts else np.zeros((0, k), dtype=np.int64)
-        scores = np.concatenate([scores for _, scores in parts]) if parts else np.zeros((0, k), dtype=np.float32)
+            rows[part], scores[part], tower_rank[part] = self._fused(users.take(part), k, mask)
         width = max(1, int((rows >= 0).sum(axis=1).max(initial=1)))
-        rows, scores = rows[:, :width], scores[:, :width]
-        return Candidates(users, rows, scores, self.evidence(users, rows))
+        rows = rows[:, :width]
+        return Candidates(users, rows, scores[:, :width], self.evidence(users, rows) | {"tower_rank": tower_rank[:, :width]})
 
-    def _fused(self, users: Histories, k: int, allowed: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
-        """Fused rows and scores of a small batch, (b, k)."""
+    def _fused(self, users: Histories, k: int, allowed: np.ndarray | None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Rows, fused scores, and the place that the towers alone gave each (nan: none), of a small batch, (b, k) each."""
         fused = np.zeros((len(users), self.n_items), dtype=np.float32)
-        for retriever, quota in self._sources.values():
+        towers = np.full(fused.shape, np.nan, dtype=np.float32)
+        for name, (retriever, quota) in self._sources.items():
             if quota:
                 rows = retriever.retrieve(users, quota, allowed).rows  # (b, quota)
                 user, place = np.nonzero(rows >= 0)
                 fused[user, rows[user, place]] += 1 / (FUSION + 1 + place)  # a source names an item once
-        return top_k(np.where(fused > 0, fused, -np.inf), k)
+                if name == "tower":
+                    towers[user, rows[user, place]] = place
+        rows, scores = top_k(np.where(fused > 0, fused, -np.inf), k)
+        rank = np.take_along_axis(towers, np.maximum(rows, 0), axis=1)
+        return rows, scores, np.where(rows >= 0, rank, np.nan)
 
     def evidence(self, users: Histories, rows: np.ndarray) -> dict[str, np.ndarray]:
         """Each model's score of each candidate (b, k), float32."""

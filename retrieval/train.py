@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 import math
-from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
@@ -20,7 +19,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from features.histories import Histories
 from retrieval.batches import Sampler, softmax_loss
-from retrieval.checkpoint import load_checkpoint, save_checkpoint
+from retrieval.optimization import load_checkpoint, save_checkpoint, set_rate
 from retrieval.texts import autocast
 
 if TYPE_CHECKING:
@@ -116,8 +115,6 @@ def _fit_phase(run: Run, config: TrainConfig, phase: Phase, best: float) -> list
     if phase.tune:
         groups.append({"params": run.texts.trainable(), "lr": config.encoder_lr})
     optimizer = torch.optim.AdamW(groups, weight_decay=config.weight_decay)
-    total = phase.epochs * config.steps_per_epoch
-    scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _share(step, total, config.warmup))
     modules = {"tower": run.tower, "encoder": run.texts.encoder.model} if phase.tune else {"tower": run.tower}
     last, top = run.folder / f"{phase.name}-last.safetensors", run.folder / f"{phase.name}-best.safetensors"
     run.folder.mkdir(parents=True, exist_ok=True)
@@ -129,9 +126,7 @@ def _fit_phase(run: Run, config: TrainConfig, phase: Phase, best: float) -> list
         for epoch in range(len(curve), phase.epochs):
             if len(curve) > config.patience and max(curve[-config.patience :]) <= max([best, *curve[: -config.patience]]):
                 break
-            scheduler.last_epoch = epoch * config.steps_per_epoch - 1
-            scheduler.step()
-            loss = _epoch(run, config, phase, epoch, optimizer, scheduler)
+            loss = _epoch(run, config, phase, epoch, optimizer)
             if phase.tune:
                 run.texts.refresh()
             curve.append(run.judge(run.tower, run.texts.pooled))
@@ -148,9 +143,7 @@ def _fit_phase(run: Run, config: TrainConfig, phase: Phase, best: float) -> list
     return curve
 
 
-def _epoch(
-    run: Run, config: TrainConfig, phase: Phase, epoch: int, optimizer: torch.optim.Optimizer, scheduler: torch.optim.lr_scheduler.LambdaLR
-) -> float:
+def _epoch(run: Run, config: TrainConfig, phase: Phase, epoch: int, optimizer: torch.optim.Optimizer) -> float:
     """One epoch; its chance depends on seed and epoch alone, so that a resumed run is the run itself. Returns the mean loss."""
     rng = np.random.default_rng([run.seed, epoch, phase.tune])
     torch.manual_seed(run.seed * 1000 + epoch)
@@ -169,6 +162,7 @@ def _epoch(
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task(f"{phase.name} epoch {epoch + 1}/{phase.epochs}", total=config.steps_per_epoch, loss=math.nan)
         for step in range(config.steps_per_epoch):
+            set_rate(optimizer, epoch * config.steps_per_epoch + step, phase.epochs * config.steps_per_epoch, config.warmup)
             for _ in range(config.accumulate):
                 loss = _loss(run, config, run.sampler.draw(rng), phase.tune, rng) / config.accumulate
                 loss.backward()
@@ -176,7 +170,6 @@ def _epoch(
             torch.nn.utils.clip_grad_norm_([w for group in optimizer.param_groups for w in group["params"]], 1.0)
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
-            scheduler.step()
             bar.update(task, advance=1, loss=total / (step + 1))
     return total / config.steps_per_epoch
 
@@ -190,7 +183,7 @@ def _loss(run: Run, config: TrainConfig, batch: Batch, tune: bool, rng: np.rando
         wanted = np.unique(batch.positives[batch.positives >= 0])
         chosen = rng.choice(wanted, min(config.texts_a_step, len(wanted)), replace=False)
         pooled[torch.from_numpy(np.searchsorted(distinct, chosen)).to(run.device)] = run.texts.fresh(chosen)
-    with autocast(run.device) if run.device.type == "cuda" else nullcontext():
+    with autocast(run.device):
         vectors = run.tower.item(pooled)  # (distinct, dim)
         seen = vectors[torch.from_numpy(place[: rows.size]).to(run.device)].view(*rows.shape, -1)  # (b, n, dim)
         user = run.tower.user(seen, recent)
@@ -222,9 +215,3 @@ def mine_negatives(run: Run, rng: np.random.Generator, pool: int = 100, skip: in
         found = np.where(good, known[best], -1)
         hard[rows] = np.resize(found.T, (pool, len(rows))).T if found.shape[1] else -1
     return hard
-
-
-def _share(step: int, total: int, warmup: float) -> float:
-    """Share of the learning rate at a step: linear warm-up, then cosine to nothing."""
-    first = max(1, round(total * warmup))
-    return (step + 1) / first if step < first else 0.5 * (1 + math.cos(math.pi * (step - first) / max(1, total - first)))

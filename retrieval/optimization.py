@@ -1,8 +1,9 @@
-"""Where a training stands, in one safetensors file: weights, optimizer state, counters. Written whole or not at all."""
+"""What the trainings share: the course of the learning rate, and checkpoints (one safetensors file, written whole or not at all)."""
 
 from __future__ import annotations
 
 import json
+import math
 import os
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,17 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from torch import Tensor, nn
+
+
+def set_rate(optimizer: torch.optim.Optimizer, step: int, total: int, warmup: float) -> None:
+    """Each group's share of its `initial_lr` at a step of `total`: linear warm-up over the share `warmup`, then cosine to nothing.
+
+    A function of the step alone, so that a resumed training goes on where it was.
+    """
+    first = max(1, round(total * warmup))
+    share = (step + 1) / first if step < first else 0.5 * (1 + math.cos(math.pi * (step - first) / max(1, total - first)))
+    for group in optimizer.param_groups:
+        group["lr"] = group.setdefault("initial_lr", group["lr"]) * share
 
 
 def save_checkpoint(path: Path, modules: dict[str, nn.Module], optimizer: torch.optim.Optimizer, progress: dict[str, float]) -> None:

@@ -1,0 +1,98 @@
+"""`recsys evaluate`: the workspace's way of recommending, judged on the last weeks of its own log."""
+
+from __future__ import annotations
+
+import logging
+import os
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from eval.evaluate import System
+from eval.evaluate import evaluate as judge
+from eval.report import page
+from eval.tune import judge_baselines, tune_baselines
+from features.interactions import DAY
+from features.split import Split
+from recsys.bundle import Bundle, list_bundles
+from recsys.model import Model
+from recsys.options import TrainOptions
+from recsys.recommender import Recommender
+from recsys.snapshot import encode_catalog, take_snapshot
+from recsys.verbs import trained
+from recsys.windows import MOST_DAYS, STRETCHES, moment
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from eval.result import Report
+    from features.catalog import Catalog
+    from features.interactions import Interactions
+    from recsys.config import Settings
+    from recsys.workspace import Workspace
+
+_log = logging.getLogger(__name__)
+
+
+def test_cut(log: Interactions) -> int:
+    """Where the test begins, seconds since the epoch: four weeks before the end, or a tenth of the log if that is less."""
+    return log.end - int(min(MOST_DAYS * DAY, (log.end - log.start) / STRETCHES))
+
+
+def evaluate(workspace: Workspace, settings: Settings) -> Report:
+    """Judge on what happened after `test_cut`, with a model that has seen nothing of it; baselines beside it. Writes JSON and a page.
+
+    The workspace's model is used if it was trained until the cut; otherwise one is trained until then in evaluation/, and kept.
+    """
+    catalog, log = workspace.load(settings.events.model_dump())
+    split = Split.by_time(log, test_cut(log))
+    model = _model(workspace, settings, catalog, split)
+    snapshot = take_snapshot(catalog, split.history, split.cut, model, encode_catalog(catalog, model), settings.index)
+    recommender = Recommender(model, snapshot)
+    system = System(recommender.recommend, stages={"retrieval": recommender.candidates}, calibrated=model.ranking is not None)
+    days = (split.end - split.cut) / DAY
+    with _progress() as tell:
+        report = judge(system, split, settings.evaluate, snapshot.vectors.vectors, tell)
+        baselines = settings.baselines
+        if settings.evaluate.tune:
+            baselines = tune_baselines(split.history, split.cut, days, progress=tell)
+        report = report.beside(judge_baselines(split, baselines, settings.evaluate, snapshot.vectors.vectors, tell), _bundle_id(workspace))
+    _write(workspace.reports / "evaluation.json", report.to_json())
+    _write(workspace.reports / "evaluation.html", page(report))
+    _log.info("page with plots: %s", workspace.reports / "evaluation.html")
+    return report
+
+
+def _model(workspace: Workspace, settings: Settings, catalog: Catalog, split: Split) -> Model:
+    for model_id in list_bundles(workspace.models):
+        bundle = Bundle.open(workspace.models, model_id)
+        if bundle.manifest.about["until"] == moment(split.cut):
+            return Model.from_files(bundle.files)
+    _log.info("the workspace's model has seen the test weeks: training one until %s", moment(split.cut))
+    model, said = trained(workspace, workspace.root / "evaluation", settings, TrainOptions(), (catalog, split.history))
+    _log.info("%s", said)
+    return model
+
+
+def _bundle_id(workspace: Workspace) -> str | None:
+    return Bundle.open(workspace.bundles).id if list_bundles(workspace.bundles) else None
+
+
+@contextmanager
+def _progress() -> Iterator[Callable[[str, int, int], None]]:
+    """A bar on stderr that shows what is being done."""
+    columns = [TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()]
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("evaluating", total=None)
+        yield lambda label, done, total: bar.update(task, description=label, completed=done, total=total)
+
+
+def _write(path: Path, text: str) -> None:
+    """Whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_suffix(".tmp")
+    temporary.write_text(text, encoding="utf-8")
+    os.replace(temporary, path)

@@ -1,0 +1,56 @@
+"""What `--preset` and the device mean: values for what recsys.toml leaves open."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from features.errors import ConfigError
+
+if TYPE_CHECKING:
+    from recsys.config import Settings
+    from recsys.options import Device, Preset
+
+# quick is the classes' own defaults: what two cores do in minutes.
+FULL: dict[str, dict[str, Any]] = {
+    "encoder": {"upper_layers": 2},
+    "train": {"epochs": 30, "tuned_epochs": 8, "patience": 6, "users": 256, "hard_negatives": 4},
+    "blend": {"rounds": 500, "learning_rate": 0.04},
+    "cross_encoder": {"users": 4000, "epochs": 2, "read": 30, "history_items": 20},
+}
+GPU: dict[str, dict[str, Any]] = {"train": {"users": 512, "texts_a_step": 512}, "cross_encoder": {"batch_users": 64}}
+
+
+def with_preset(settings: Settings, preset: Preset, device: torch.device) -> Settings:
+    """The settings, completed: what the user set in a file or the environment stays as it is."""
+    wanted: dict[str, dict[str, Any]] = {"train": {"tuning": tuning(preset, device)}}
+    for values in ([FULL] if preset == "full" else []) + ([GPU] if device.type == "cuda" else []):
+        for section, keys in values.items():
+            wanted[section] = wanted.get(section, {}) | keys
+    changed = {}
+    for section, keys in wanted.items():
+        now = getattr(settings, section)
+        open_keys = {key: value for key, value in keys.items() if key not in now.model_fields_set or getattr(now, key) == "auto"}
+        changed[section] = now.model_copy(update=open_keys)
+    return settings.model_copy(update=changed)
+
+
+def tuning(preset: Preset, device: torch.device) -> str:
+    """How the text encoder is tuned, where nothing else is asked for."""
+    if device.type == "cuda":
+        return "full" if preset == "full" else "lora"
+    return "upper"
+
+
+def find_device(asked: Device) -> torch.device:
+    """The device to train on.
+
+    Raises
+    ------
+    ConfigError: a GPU was asked for and torch sees none.
+    """
+    there = torch.cuda.is_available()
+    if asked == "cuda" and not there:
+        raise ConfigError("--device cuda was asked for, but torch sees no GPU: run `recsys doctor`, or take --device cpu")
+    return torch.device("cuda" if there and asked != "cpu" else "cpu")

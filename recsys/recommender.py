@@ -1,0 +1,196 @@
+"""The recommender: one object that answers a known user, a basket given on the spot, and somebody nobody knows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from features.histories import Histories
+from features.interactions import DAY
+from ranking.diversity import diversify
+from ranking.ranker import with_features
+from ranking.reasons import POPULAR_BUYERS, Reasons
+from ranking.rules import Rules
+from recsys.answers import Answer, Match, Matches, Recommendation
+from retrieval.candidates import Candidates
+from retrieval.scorers import TopScores
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from ranking.ranker import BlendRanker
+    from recsys.model import Model
+    from recsys.options import RecommendOptions
+    from recsys.snapshot import Snapshot
+    from retrieval.joint import JointRetriever
+
+BATCH = 256  # users answered at once
+UNKNOWN_USER = "user {!r} has no history here: what is popular now"
+UNKNOWN_VISITOR = "nothing is known of the visitor: what is popular now"
+UNTRAINED = "no model has been trained: fused retrieval order, without probabilities"
+DIVERSE_AMONG = 50  # how many of the best a varied list is chosen from
+
+
+@dataclass(frozen=True)
+class Recommender:
+    """A model over a snapshot."""
+
+    model: Model
+    snapshot: Snapshot
+    bundle_id: str = ""
+
+    @cached_property
+    def retriever(self) -> JointRetriever:
+        return self.model.retriever(self.snapshot)
+
+    @cached_property
+    def ranker(self) -> BlendRanker | None:
+        return self.model.ranker(self.snapshot)
+
+    @cached_property
+    def reasons(self) -> Reasons:
+        snapshot = self.snapshot
+        return Reasons(snapshot.catalog, snapshot.collaborative.ease, snapshot.text_vectors, snapshot.text_of)
+
+    def candidates(self, users: Histories, k: int, allowed: np.ndarray | None = None) -> Candidates:
+        """What retrieval finds, in fused order: at most k a user."""
+        return self.retriever.retrieve(users, k, allowed)
+
+    def recommend(self, users: Histories, k: int, allowed: np.ndarray | None = None) -> Candidates:
+        """The best k among the allowed; scores are probabilities if the model is trained. Users without history get what is popular."""
+        found = self.candidates(users, max(k, self.model.retrieval.candidates), allowed)
+        # Without a ranker the fused order stays; the features are what reasons are told from.
+        ranked = self.ranker.rank(found) if self.ranker else with_features(found, self.snapshot.stats)
+        return ranked.take(self._places(ranked, k))
+
+    def _places(self, ranked: Candidates, k: int) -> np.ndarray:
+        """Which candidates make the list, int64 (b, k), -1 where there are too few: the best, and kept places for new arrivals."""
+        order = np.arange(k)
+        order = np.tile(np.where(order < ranked.rows.shape[1], order, -1), (len(ranked.users), 1))
+        config = self.model.retrieval
+        if not config.arrivals or not self._arrivals.any():
+            return order
+        # Near enough to be among what the towers alone would bring.
+        near = ranked.valid & self._arrivals[np.maximum(ranked.rows, 0)] & ~np.isnan(ranked.evidence["tower_rank"])
+        for b in np.flatnonzero(near.any(axis=1)):
+            new = np.flatnonzero(near[b])
+            new = new[np.argsort(ranked.evidence["tower_rank"][b, new], kind="stable")][: min(config.arrivals, k)]
+            behind = new[new >= k]  # the others made the list by themselves
+            order[b, k - len(behind) :] = behind
+        return order
+
+    @cached_property
+    def _arrivals(self) -> np.ndarray:
+        """Items created of late and not yet bought, bool (n_items,)."""
+        since = self.snapshot.now - int(self.model.retrieval.arrival_days * DAY)
+        created = self.snapshot.catalog.frame["created_at"].dt.epoch("s").fill_null(-1).to_numpy()
+        return (created >= since) & (self.snapshot.stats.columns["buyers_10000"] == 0)
+
+    def popular(self, users: Histories, k: int, allowed: np.ndarray | None = None) -> Candidates:
+        """What sells now, for people of whom nothing is known. The probability is the share of recent shoppers who bought the item."""
+        popularity = self.snapshot.collaborative.popularity
+        found = TopScores(popularity, "popular").retrieve(users, k, allowed)
+        shoppers = max(1, self._recent_shoppers)
+        share = np.where(found.valid, popularity.recent[np.maximum(found.rows, 0)] / shoppers, -np.inf)
+        week = popularity.buyers[:, 0][np.maximum(found.rows, 0)]
+        return replace(found, scores=share.astype(np.float32), evidence={"item_buyers_7": week.astype(np.float32)})
+
+    @cached_property
+    def _recent_shoppers(self) -> int:
+        recent = self.snapshot.log.between(self.snapshot.now - 28 * DAY, None)
+        return len(np.unique(recent.user))
+
+    def answer(self, options: RecommendOptions, users: Sequence[str | None]) -> Iterator[Answer]:
+        """One answer a user, in order; `options.history` counts for all of them."""
+        basket = self.snapshot.catalog.rows_or_raise(list(options.history)).tolist()
+        for start in range(0, len(users), BATCH):
+            some = users[start : start + BATCH]
+            rows = self.snapshot.log.user_rows(["" if user is None else user for user in some])
+            histories = Histories.of_users(self.snapshot.log, rows, self.snapshot.now)
+            if basket:
+                histories = histories.then(Histories.of_baskets([basket] * len(some), self.snapshot.now))
+            yield from self._answers(options, some, histories)
+
+    def _answers(self, options: RecommendOptions, users: Sequence[str | None], histories: Histories) -> list[Answer]:
+        snapshot = self.snapshot
+        allowed = self._rules(options).allowed(snapshot.catalog, snapshot.prices, histories)
+        known = histories.lengths > 0
+        answers: dict[int, Answer] = {}
+        for personal, at in ((True, np.flatnonzero(known)), (False, np.flatnonzero(~known))):
+            if len(at):
+                mask = allowed if allowed.ndim == 1 else allowed[at]
+                find = self.recommend if personal else self.popular
+                best = find(histories.take(at), max(options.k, DIVERSE_AMONG), mask)
+                best = diversify(best, snapshot.vectors.vectors, options.diversity or 0.0, options.k)
+                told = self._told(options, [users[i] for i in at], best, personal=personal)
+                answers |= dict(zip(at.tolist(), told, strict=True))
+        return [answers[i] for i in range(len(users))]
+
+    def _rules(self, options: RecommendOptions) -> Rules:
+        rows_of = self.snapshot.catalog.rows_or_raise
+        return Rules(
+            categories=(options.category,) if options.category else (),
+            max_price=options.max_price,
+            exclude=tuple(rows_of(list(options.exclude)).tolist()),
+            new_only=options.new_only,
+        )
+
+    def _told(self, options: RecommendOptions, users: Sequence[str | None], best: Candidates, *, personal: bool) -> Iterator[Answer]:
+        """Answers with titles, prices and reasons, a user each."""
+        contributions = self.ranker.contributions(best) if personal and self.ranker else {}
+        reasons = self.reasons.tell(best, contributions) if personal else self._popular_reasons(best)
+        for b, user in enumerate(users):
+            items = []
+            for k in np.flatnonzero(best.rows[b] >= 0):
+                item = self._item(int(best.rows[b, k]), len(items) + 1)
+                probability = float(best.scores[b, k]) if self.ranker or not personal else None
+                parts = tuple((name, float(column[b, k])) for name, column in contributions.items()) if options.explain else ()
+                items.append(replace(item, probability=probability, reason=reasons[b][k], contributions=_largest(parts)))
+            yield Answer(user, self.bundle_id, self._fallback(user, personal=personal), tuple(items))
+
+    def _popular_reasons(self, best: Candidates) -> list[list[str]]:
+        week = best.evidence["item_buyers_7"]
+        return [[f"popular this week: {n:,.0f} buyers" if n >= POPULAR_BUYERS else "popular of late" for n in row] for row in week]
+
+    def _fallback(self, user: str | None, *, personal: bool) -> str | None:
+        if personal:
+            return None if self.ranker else UNTRAINED
+        return UNKNOWN_VISITOR if user is None else UNKNOWN_USER.format(user)
+
+    def _item(self, row: int, rank: int) -> Recommendation:
+        item_id, title, category, price = self._facts(row)
+        return Recommendation(rank, item_id, title, category, price, None, "")
+
+    def _facts(self, row: int) -> tuple[str, str, str | None, float | None]:
+        """External id, title, category, price (None where unknown)."""
+        item_id, title, category = self.snapshot.catalog.frame.select("item_id", "title", "category").row(row)
+        price = float(self.snapshot.prices[row])
+        return item_id, title, category, None if np.isnan(price) else price
+
+    def similar(self, item_id: str, k: int) -> Matches:
+        """Items nearest to an item, itself left out."""
+        snapshot = self.snapshot
+        row = int(snapshot.catalog.rows_or_raise([item_id])[0])
+        allowed = snapshot.catalog.available.copy()
+        allowed[row] = False
+        return self._matches(item_id, snapshot.vectors.vectors[row], k, allowed)
+
+    def search(self, text: str, k: int) -> Matches:
+        """Items nearest in meaning to some words."""
+        encoder, tower = self.model.encoder, self.model.tower
+        vector = tower.item_vectors(encoder.pool(encoder.keep([text])))[0]
+        return self._matches(text, vector, k, self.snapshot.catalog.available)
+
+    def _matches(self, query: str, vector: np.ndarray, k: int, allowed: np.ndarray) -> Matches:
+        rows, scores = self.retriever.towers.nearest(vector[None], k, allowed)
+        found = rows[0][rows[0] >= 0]
+        matches = [Match(i + 1, *self._facts(int(row)), float(scores[0, i])) for i, row in enumerate(found)]
+        return Matches(query, self.bundle_id, tuple(matches))
+
+
+def _largest(parts: tuple[tuple[str, float], ...]) -> tuple[tuple[str, float], ...]:
+    """Contributions, the ones that moved most first; those that moved nothing left out."""
+    return tuple(sorted((part for part in parts if part[1]), key=lambda part: -abs(part[1])))
