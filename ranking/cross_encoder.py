@@ -11,7 +11,7 @@ from __future__ import annotations
 import copy
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import safetensors.torch
@@ -88,14 +88,15 @@ class ItemTokens:
 class CrossEncoder(nn.Module):
     """Upper BERT layers of its own, over kept states."""
 
-    def __init__(self, layers: list[nn.Module], model_config: dict, config: CrossEncoderConfig) -> None:
+    def __init__(self, layers: list[Any], model_config: dict[str, Any], config: CrossEncoderConfig) -> None:
         super().__init__()
         self.config, self.model_config = config, model_config
         width = model_config["hidden_size"]
-        self.layers = nn.ModuleList(copy.deepcopy(layer) for layer in layers)
-        for index, layer in enumerate(self.layers):
+        own = [copy.deepcopy(layer) for layer in layers]
+        for index, layer in enumerate(own):
             layer.attention.self.layer_idx = index
             layer.requires_grad_(True)
+        self.layers = nn.ModuleList(own)
         self.age = nn.Embedding(BUCKETS, width)
         self.count = nn.Embedding(BUCKETS, width)
         self.head = nn.Linear(width, 1)
@@ -125,7 +126,7 @@ class CrossEncoder(nn.Module):
     def _history(self, users: Histories, tokens: ItemTokens) -> tuple[Tensor, Tensor]:
         """The history's tokens in one row a user, newest item last: states (b, H, width) and mask (b, H)."""
         recent = users.recent_items(len(tokens.text_of), self.config.history_items)
-        b, n = recent.rows.shape
+        b, _n = recent.rows.shape
         hidden, mask = tokens.padded(recent.rows.ravel(), self.config.item_tokens)  # (b * n, L, width)
         device = self.head.weight.device
         when = self.age(buckets(recent.age.ravel()).to(device)) + self.count(buckets(recent.count.ravel()).to(device))

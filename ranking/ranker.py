@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from ranking.cross_encoder import CrossEncoder, ItemTokens
     from retrieval.candidates import Candidates
 
-LOG_ODDS = "blend"
 FEATURE_USERS = 256  # users whose features are made at once
 
 
@@ -66,7 +65,7 @@ class BlendRanker:
 def order_by_blend(candidates: Candidates, booster: Booster) -> Candidates:
     """Best first by the first booster; its log odds are the scores and evidence too."""
     odds = booster.log_odds(candidates)
-    return candidates.ranked(odds, **{LOG_ODDS: np.where(candidates.valid, odds, np.nan).astype(np.float32)})
+    return candidates.ranked(odds, blend=np.where(candidates.valid, odds, np.nan).astype(np.float32))
 
 
 def read_best(candidates: Candidates, model: CrossEncoder, tokens: ItemTokens) -> Candidates:

@@ -8,7 +8,10 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Recommendation:
-    """One item of an answer. `probability`: calibrated, that it is bought; None without a trained model. `contributions`: feature and what it added to the log odds."""
+    """One item of an answer.
+
+    `probability`: calibrated, that it is bought; None without a trained model. `contributions`: feature and what it added to the log odds.
+    """
 
     rank: int
     item_id: str

@@ -70,7 +70,7 @@ def run_demo(workspace: Workspace, settings: Settings) -> None:
     cut = test_cut(log)
     stand = Stand(workspace, settings, catalog, log.between(None, cut), log.between(cut, None), console)
     console.rule(f"2. Train on everything before {moment(cut)}")
-    model, said = verbs.trained(workspace, workspace.models, settings, TrainOptions(), (catalog, stand.before))
+    _model, said = verbs.trained(workspace, workspace.models, settings, TrainOptions(), (catalog, stand.before))
     console.print(Text(said))
     console.rule("3. Build the index and publish")
     recommender = _published(stand, catalog)

@@ -9,7 +9,6 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from ranking import blend
-from ranking.blend import Booster
 from ranking.calibration import Calibration
 from ranking.cross_encoder import CrossEncoder, CrossEncoderConfig
 from ranking.ranker import BlendRanker
@@ -20,6 +19,7 @@ from retrieval.tower import TwoTower
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from ranking.blend import Booster
     from recsys.config import Settings
     from recsys.snapshot import Snapshot
 

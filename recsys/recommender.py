@@ -15,7 +15,6 @@ from ranking.ranker import with_features
 from ranking.reasons import POPULAR_BUYERS, Reasons
 from ranking.rules import Rules
 from recsys.answers import Answer, Match, Matches, Recommendation
-from retrieval.candidates import Candidates
 from retrieval.scorers import TopScores
 
 if TYPE_CHECKING:
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
     from recsys.model import Model
     from recsys.options import RecommendOptions
     from recsys.snapshot import Snapshot
+    from retrieval.candidates import Candidates
     from retrieval.joint import JointRetriever
 
 BATCH = 256  # users answered at once
@@ -144,7 +144,7 @@ class Recommender:
         reasons = self.reasons.tell(best, contributions) if personal else self._popular_reasons(best)
         for b, user in enumerate(users):
             items = []
-            for k in np.flatnonzero(best.rows[b] >= 0):
+            for k in np.flatnonzero(best.rows[b] >= 0).tolist():
                 item = self._item(int(best.rows[b, k]), len(items) + 1)
                 probability = float(best.scores[b, k]) if self.ranker or not personal else None
                 parts = tuple((name, float(column[b, k])) for name, column in contributions.items()) if options.explain else ()

@@ -179,7 +179,7 @@ def fit_ranking(shop: Shop, language: Language, work: Path) -> tuple[Ranking, di
 
 
 def produce(shop: Shop, language: Language, window: Window, users: int | None = None) -> Stage:
-    """What retrieval finds at the window's start, from what was known then, for users who bought in the window; their purchases as labels."""
+    """What retrieval finds at the window's start, from what was known then, for users who bought in it; what they bought as labels."""
     split = Split.by_time(shop.log.between(None, window.end), window.start)
     truth = Truth.of(split, users or shop.settings.blend.users, shop.seed)
     models = Collaborative.fit(split.history, window.start, shop.settings.retrieval)

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from pathlib import Path
 
+    from eval.result import Report
     from features.catalog import Catalog
     from features.interactions import Interactions
     from recsys.answers import Answer, Matches

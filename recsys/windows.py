@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -57,7 +58,7 @@ class Windows:
                 "bring a longer log, or build the index without training"
             )
         edges = [until - length * back for back in range(5, -1, -1)]
-        later = [Window(begin, end) for begin, end in zip(edges, edges[1:], strict=False)]
+        later = [Window(begin, end) for begin, end in itertools.pairwise(edges)]
         return cls(Window(start, edges[0]), *later)
 
     def to_dict(self) -> dict[str, str]:

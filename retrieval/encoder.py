@@ -97,7 +97,7 @@ class TokenStates:
 class TextEncoder(nn.Module):
     """Tokenizer and BERT-like model; `kept` layers below, the rest above. Mean pooling over tokens, as MiniLM was trained with."""
 
-    def __init__(self, model: nn.Module, tokenizer: Tokenizer, config: EncoderConfig) -> None:
+    def __init__(self, model: Any, tokenizer: Tokenizer, config: EncoderConfig) -> None:
         super().__init__()
         if not isinstance(getattr(getattr(model, "encoder", None), "layer", None), nn.ModuleList):
             raise ModelError(
@@ -106,7 +106,8 @@ class TextEncoder(nn.Module):
         layers = len(model.encoder.layer)
         if config.upper_layers > layers:
             raise ModelError(f"encoder.upper_layers is {config.upper_layers}, but the model has {layers} layers: choose at most {layers}")
-        self.model, self.config, self.kept = model, config, layers - config.upper_layers
+        self.model: Any = model
+        self.config, self.kept = config, layers - config.upper_layers
         self.tokenizer = tokenizer
         self.tokenizer.enable_truncation(config.max_tokens)
         self.tokenizer.no_padding()

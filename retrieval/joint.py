@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
+from features.behavior import Groups
 from retrieval.candidates import Candidates
 from retrieval.collaborative import ALS, EASE, ALSConfig, EASEConfig, ItemToItem, ItemToItemConfig
 from retrieval.popularity import Popularity, Trended
@@ -97,11 +98,21 @@ class OwnItems:
 
     n_items: int
 
-    def scores(self, users: Histories) -> np.ndarray:
-        """See `ItemScorer`."""
-        out = np.zeros((len(users), self.n_items), dtype=np.float32)
-        np.add.at(out, (users.user, users.item), users.weight * np.exp2(-users.age / OWN_HALF_LIFE))
-        return out
+    def retrieve(self, users: Histories, k: int, allowed: np.ndarray | None = None) -> Candidates:
+        """See `Retriever`."""
+        held = Groups.of(users, users.item, self.n_items, (OWN_HALF_LIFE,))
+        user, item, weight = held.key // self.n_items, held.key % self.n_items, held.decayed[OWN_HALF_LIFE]
+        good = weight > 0
+        if allowed is not None:
+            good &= allowed[item] if allowed.ndim == 1 else allowed[user, item]
+        user, item, weight = user[good], item[good], weight[good]
+        order = np.lexsort((item, -weight, user))
+        user, item, weight = user[order], item[order], weight[order]
+        place = np.arange(len(user)) - np.searchsorted(user, user)
+        few = place < k
+        rows, scores = np.full((len(users), k), -1, dtype=np.int64), np.full((len(users), k), -np.inf, dtype=np.float32)
+        rows[user[few], place[few]], scores[user[few], place[few]] = item[few], weight[few]
+        return Candidates(users, rows, scores)
 
 
 @dataclass(frozen=True)
@@ -192,7 +203,7 @@ class JointRetriever:
     def _sources(self) -> dict[str, tuple[Retriever, int]]:
         models, config = self.collaborative, self.config
         return {
-            "own": (TopScores(OwnItems(self.n_items), "own"), config.own),
+            "own": (OwnItems(self.n_items), config.own),
             "ease": (TopScores(Trended(models.ease, models.popularity), "ease_trend"), config.ease),
             "together": (TopScores(models.together, "together"), config.together),
             "als": (TopScores(models.als, "als"), config.als),

@@ -25,7 +25,7 @@ PART = 8_192  # texts a file: a cut costs no more than these
 
 
 def kept_states(encoder: TextEncoder, texts: Sequence[str], cache: Path) -> TokenStates:
-    """States of distinct texts after the encoder's lower layers, in the order given; what `cache` has is read, the rest is made and added."""
+    """States of distinct texts after the lower layers, in the order given; what `cache` has is read, the rest is made and added."""
     folder = cache / f"states-{lower_fingerprint(encoder)}"
     folder.mkdir(parents=True, exist_ok=True)
     place: dict[bytes, int] = {}

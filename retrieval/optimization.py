@@ -12,6 +12,7 @@ import safetensors.torch
 import torch
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from torch import Tensor, nn
@@ -28,7 +29,7 @@ def set_rate(optimizer: torch.optim.Optimizer, step: int, total: int, warmup: fl
         group["lr"] = group.setdefault("initial_lr", group["lr"]) * share
 
 
-def save_checkpoint(path: Path, modules: dict[str, nn.Module], optimizer: torch.optim.Optimizer, progress: dict[str, float]) -> None:
+def save_checkpoint(path: Path, modules: Mapping[str, nn.Module], optimizer: torch.optim.Optimizer, progress: dict[str, float]) -> None:
     """Write modules, optimizer and counters; replaces an older file at once."""
     tensors: dict[str, Tensor] = {}
     for name, module in modules.items():
@@ -42,7 +43,7 @@ def save_checkpoint(path: Path, modules: dict[str, nn.Module], optimizer: torch.
     os.replace(temporary, path)
 
 
-def load_checkpoint(path: Path, modules: dict[str, nn.Module], optimizer: torch.optim.Optimizer) -> dict[str, float] | None:
+def load_checkpoint(path: Path, modules: Mapping[str, nn.Module], optimizer: torch.optim.Optimizer) -> dict[str, float] | None:
     """Restore what `save_checkpoint` wrote and return its counters; None where there is no file."""
     if not path.exists():
         return None

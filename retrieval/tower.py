@@ -44,6 +44,7 @@ class TwoTower(nn.Module):
     def __init__(self, width: int, config: TowerConfig) -> None:
         super().__init__()
         self.width, self.config = width, config
+        self.mean: Tensor
         self.register_buffer("mean", torch.zeros(width))
         self.project = nn.Linear(width, config.dim, bias=False)
         self.enter = nn.Linear(config.dim, config.hidden)
