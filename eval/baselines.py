@@ -41,8 +41,8 @@ class BaselineSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
     recent_popular: float = Field(default=7.0, gt=0)
     personal_frequency: Weighting = Weighting(count="log", half_life=90.0)
-    item_knn: ItemToItemConfig = ItemToItemConfig(keep=20)
-    ease: EASEConfig = EASEConfig(weighting=Weighting(count="log"), l2=100.0, keep=1000)
+    item_knn: ItemToItemConfig = ItemToItemConfig(keep=50)
+    ease: EASEConfig = EASEConfig(weighting=Weighting(count="log", half_life=180.0), l2=30.0, keep=1000)
     als: ALSConfig = ALSConfig(factors=128, l2=10.0, alpha=0.3)
 
 
@@ -50,12 +50,17 @@ class BaselinesConfig(BaseModel):
     """Two settings of each baseline: `all` for the list of all items, `new` for the lists of new and of cold items.
 
     What foretells repeats best is not what finds new items best, and a baseline that was tuned for the one would be a straw man for the
-    other. The defaults are what `eval.tune.tune_baselines` finds on Complete Journey, on its last eight weeks but four.
+    other. The defaults are what `eval.tune.tune_baselines` finds on Complete Journey, in the four
+    weeks before its last four.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     all: BaselineSettings = BaselineSettings()
-    new: BaselineSettings = BaselineSettings()
+    new: BaselineSettings = BaselineSettings(
+        recent_popular=56.0,
+        ease=EASEConfig(weighting=Weighting(count="log"), l2=1000.0, keep=1000),
+        als=ALSConfig(factors=64, l2=0.05, alpha=1.0),
+    )
 
 
 class Scores(Protocol):

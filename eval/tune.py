@@ -28,15 +28,15 @@ Grid = dict[str, tuple[object, ...]]
 
 def default_grid() -> Grid:
     """What is tried for each baseline; the values of a field of `BaselineSettings`."""
-    log, once, ease = Weighting(count="log"), Weighting(), BaselineSettings().ease
+    log, aged, once = Weighting(count="log"), Weighting(count="log", half_life=180), Weighting()
+    ease = BaselineSettings().ease
+    # Little regularisation keeps to what was bought, much of it finds what is new.
+    strengths = [(weighting, l2) for weighting in (log, aged) for l2 in (10.0, 30.0, 300.0, 1000.0)] + [(once, 500.0)]
     return {
         "recent_popular": (7.0, 14.0, 28.0, 56.0),
         "personal_frequency": tuple(Weighting(count="log", half_life=days) for days in (90, 15, 30, 60, 180, None)),
         "item_knn": tuple(ItemToItemConfig(measure=measure, keep=keep) for measure in ("cosine", "tfidf") for keep in (20, 50, 200)),
-        "ease": tuple(
-            ease.model_copy(update={"weighting": weighting, "l2": l2})
-            for weighting, l2 in ((log, 30.0), (log, 100.0), (log, 300.0), (log, 1000.0), (once, 300.0), (once, 1000.0))
-        ),
+        "ease": tuple(ease.model_copy(update={"weighting": weighting, "l2": l2}) for weighting, l2 in strengths),
         "als": tuple(ALSConfig(factors=f, l2=l2, alpha=alpha) for f, l2 in ((64, 0.05), (128, 10.0)) for alpha in (0.3, 1.0)),
     }
 
