@@ -50,8 +50,8 @@ class BaselinesConfig(BaseModel):
     """Two settings of each baseline: `all` for the list of all items, `new` for the lists of new and of cold items.
 
     What foretells repeats best is not what finds new items best, and a baseline that was tuned for the one would be a straw man for the
-    other. The defaults are what `eval.tune.tune_baselines` finds on Complete Journey, in the four
-    weeks before its last four.
+    other. The defaults are what `eval.tune.tune_baselines` finds on Complete Journey, in the
+    four weeks before its last four.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

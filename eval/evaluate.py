@@ -23,7 +23,7 @@ import numpy as np
 
 from eval.intervals import Bootstrap, Figure
 from eval.judge import KS, EvaluateConfig, Judge, Progress, Recommend
-from eval.metrics import average_precision, coverage, diversity, mrr, ndcg, novelty, recall
+from eval.metrics import average_precision, coverage, diversity, hit_rate, mrr, ndcg, novelty, recall
 from eval.probability import Reliability, ScoredPairs, reliability
 from eval.result import Report
 from eval.truth import ACTIVITY, Truth
@@ -97,7 +97,7 @@ def evaluate(
 
 
 def _accuracy(rows: np.ndarray, relevant: Pairs) -> dict[str, np.ndarray]:
-    metrics = {"recall": recall, "ndcg": ndcg, "mrr": mrr, "map": average_precision}
+    metrics = {"recall": recall, "ndcg": ndcg, "mrr": mrr, "map": average_precision, "hit_rate": hit_rate}
     return {f"{name}@{k}": metric(rows, relevant, k) for name, metric in metrics.items() for k in KS}
 
 

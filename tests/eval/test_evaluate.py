@@ -39,6 +39,7 @@ def test_the_list_of_all_items_on_paper(paper_report):
     assert value(metrics, "ndcg@10") == pytest.approx(((1 + 1 / 2) / (1 + 1 / LOG3) + 1 / 2) / 2)
     assert value(metrics, "recall@5") == 1.0
     assert value(metrics, "mrr@20") == pytest.approx((1 + 1 / 3) / 2)
+    assert value(metrics, "hit_rate@5") == 1.0
     assert value(metrics, "map@5") == pytest.approx(((1 + 2 / 3) / 2 + 1 / 3) / 2)
     assert metrics["ndcg@10"].users == 2
     assert value(metrics, "coverage@10") == 1.0  # four shown of four known
