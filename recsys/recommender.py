@@ -125,7 +125,7 @@ class Recommender:
                 find = self.recommend if personal else self.popular
                 best = find(histories.take(at), max(options.k, DIVERSE_AMONG), mask)
                 best = diversify(best, snapshot.vectors.vectors, options.diversity or 0.0, options.k)
-                told = self._told(options, [users[i] for i in at], best, personal=personal)
+                told = self._told(options, [users[i] for i in at.tolist()], best, personal=personal)
                 answers |= dict(zip(at.tolist(), told, strict=True))
         return [answers[i] for i in range(len(users))]
 
