@@ -167,7 +167,15 @@ def tiny_settings(tiny_bert: Path) -> Settings:
         {
             "encoder": {"model": str(tiny_bert), "max_tokens": 24, "upper_layers": 1},
             "tower": {"dim": 16, "hidden": 16, "layers": 1, "heads": 2, "history": 20},
-            "train": {"users": 24, "positives": 4, "negatives": 16, "epochs": 2, "tuned_epochs": 1, "steps_per_epoch": 3, "texts_a_step": 16},
+            "train": {
+                "users": 24,
+                "positives": 4,
+                "negatives": 16,
+                "epochs": 2,
+                "tuned_epochs": 1,
+                "steps_per_epoch": 3,
+                "texts_a_step": 16,
+            },
             "retrieval": {"candidates": 30, "als_model": {"factors": 8}, "ease_model": {"l2": 20}},
             "cross_encoder": {"users": 20, "batch_users": 4, "read": 10, "history_items": 5},
             "blend": {"rounds": 10, "leaves": 7, "min_leaf": 10},
