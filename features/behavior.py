@@ -231,6 +231,6 @@ def _price_gap(users: Histories, stats: ItemStats, safe: np.ndarray) -> np.ndarr
     with np.errstate(divide="ignore", invalid="ignore"):
         paid = np.log(price[users.item])
         known = np.isfinite(paid)
-        usual = np.bincount(users.user[known], weights=paid[known], minlength=len(users))
-        usual /= np.bincount(users.user[known], minlength=len(users))
+        total = np.bincount(users.user[known], weights=paid[known], minlength=len(users))
+        usual = total / np.bincount(users.user[known], minlength=len(users))
         return np.log(price[safe]) - usual[:, None]
