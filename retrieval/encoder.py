@@ -106,6 +106,9 @@ class TextEncoder(nn.Module):
         layers = len(model.encoder.layer)
         if config.upper_layers > layers:
             raise ModelError(f"encoder.upper_layers is {config.upper_layers}, but the model has {layers} layers: choose at most {layers}")
+        places = getattr(model.config, "max_position_embeddings", config.max_tokens)
+        if config.max_tokens > places:
+            raise ModelError(f"encoder.max_tokens is {config.max_tokens}, but the model reads {places} tokens: choose at most {places}")
         self.model: Any = model
         self.config, self.kept = config, layers - config.upper_layers
         self.tokenizer = tokenizer
