@@ -91,7 +91,7 @@ class TestItemStats:
 
     def test_files_round_trip(self) -> None:
         back = ItemStats.from_files(STATS.to_files())
-        assert list(back.columns) and set(back.columns) == set(STATS.columns)
+        assert set(back.columns) == set(STATS.columns)
         for name, column in STATS.columns.items():
             assert np.array_equal(back.columns[name], column, equal_nan=True)
         assert np.array_equal(back.category, STATS.category)
