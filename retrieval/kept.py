@@ -29,10 +29,10 @@ def kept_states(encoder: TextEncoder, texts: Sequence[str], cache: Path) -> Toke
     folder = cache / f"states-{lower_fingerprint(encoder)}"
     folder.mkdir(parents=True, exist_ok=True)
     place: dict[bytes, int] = {}
-    parts = []
+    parts: list[TokenStates] = []
     for path in sorted(folder.glob("*.safetensors")):
         arrays = safetensors.numpy.load(path.read_bytes())
-        _add(place, arrays["hashes"])
+        _add(place, arrays["hashes"], parts)
         parts.append(TokenStates(arrays["offsets"], arrays["states"]))
     hashes = text_hashes(pl.Series(texts, dtype=pl.String))
     missing = [i for i, key in enumerate(hashes) if key.tobytes() not in place]
@@ -43,7 +43,7 @@ def kept_states(encoder: TextEncoder, texts: Sequence[str], cache: Path) -> Toke
             some = missing[start : start + PART]
             kept = encoder.keep([texts[i] for i in some], lambda n: bar.advance(task, n))
             _write(folder / f"{len(parts):06}.safetensors", hashes[some], kept)
-            _add(place, hashes[some])
+            _add(place, hashes[some], parts)
             parts.append(kept)
     order = np.array([place[key.tobytes()] for key in hashes], dtype=np.int64)
     return TokenStates.join(parts).select(order) if parts else encoder.keep([])
@@ -60,8 +60,9 @@ def lower_fingerprint(encoder: TextEncoder) -> str:
     return digest.hexdigest()[:24]
 
 
-def _add(place: dict[bytes, int], hashes: np.ndarray) -> None:
-    begin = len(place)
+def _add(place: dict[bytes, int], hashes: np.ndarray, parts: Sequence[TokenStates]) -> None:
+    """Note where the texts of a further part stand. Two trainings at once may both have kept a text, so `place` does not count them."""
+    begin = sum(map(len, parts))
     for i, key in enumerate(hashes):
         place[key.tobytes()] = begin + i
 
