@@ -1,0 +1,163 @@
+"""The towers before training, and what holds of them whatever their weights are."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from features.histories import Histories
+from features.interactions import DAY
+from retrieval.encoder import EncoderConfig, TextEncoder
+from retrieval.tower import BUCKETS, TowerConfig, TwoTower, buckets
+
+WIDTH, N_ITEMS = 12, 30
+CONFIG = TowerConfig(dim=8, hidden=16, layers=2, heads=2, history=6)
+RNG = np.random.default_rng(0)
+POOLED = (RNG.normal(size=(N_ITEMS, WIDTH)) + 3).astype(np.float32)
+
+
+def tower_of(config: TowerConfig = CONFIG, width: int = WIDTH) -> TwoTower:
+    torch.manual_seed(0)
+    return TwoTower(width, config).eval()
+
+
+def shaken() -> TwoTower:
+    """All weights at random, as after some training."""
+    tower = tower_of()
+    with torch.no_grad():
+        for weight in tower.parameters():
+            weight.add_(torch.randn_like(weight) * 0.3)
+    return tower
+
+
+def some_users() -> Histories:
+    lengths = [3, 0, 11, 1, 6]
+    n = sum(lengths)
+    age = np.concatenate([np.sort(RNG.uniform(0, 300, length))[::-1] for length in lengths])
+    return Histories(
+        offsets=np.concatenate([[0], np.cumsum(lengths)]),
+        item=RNG.integers(0, N_ITEMS, n).astype(np.int32),
+        age=age.astype(np.float32),
+        event=RNG.integers(0, 4, n).astype(np.int8),
+        weight=np.ones(n, np.float32),
+        price=np.full(n, np.nan, np.float32),
+        now=400 * DAY,
+    )
+
+
+USERS = some_users()
+
+
+def normed(vectors: np.ndarray) -> np.ndarray:
+    return vectors / np.linalg.norm(vectors, axis=-1, keepdims=True)
+
+
+class TestUntrained:
+    def test_a_user_is_the_mean_of_the_history(self) -> None:
+        tower = tower_of()
+        items = tower.item_vectors(POOLED)
+        found = tower.user_vectors(USERS, items)
+        for user in (0, 2, 3, 4):
+            rows = USERS.item[USERS.offsets[user] : USERS.offsets[user + 1]]
+            newest = list(dict.fromkeys(rows[::-1]))[: CONFIG.history]  # each item once, however often bought
+            assert found[user] == pytest.approx(normed(items[newest].mean(0)), abs=1e-5)
+
+    @pytest.mark.parametrize(("dim", "rank"), [(12, 12), (8, 8), (16, 12), (8, 5)])
+    def test_principal_components_keep_what_is_near_to_what(self, dim: int, rank: int) -> None:
+        pooled = (RNG.normal(size=(N_ITEMS, rank)) @ RNG.normal(size=(rank, WIDTH)) + 5).astype(np.float32)
+        tower = tower_of(TowerConfig(dim=dim, hidden=16, heads=2))
+        tower.start_from(pooled)
+        centred = normed(pooled - pooled.mean(0))
+        vectors = tower.item_vectors(pooled)
+        assert vectors.shape == (N_ITEMS, dim)
+        assert np.allclose(vectors @ vectors.T, centred @ centred.T, atol=1e-4)
+
+    def test_fewer_dimensions_keep_the_widest(self) -> None:
+        spread = np.array([9.0] * 8 + [0.01] * 4)
+        pooled = (RNG.normal(size=(N_ITEMS, WIDTH)) * spread).astype(np.float32)
+        tower = tower_of()
+        tower.start_from(pooled)
+        centred = normed(pooled - pooled.mean(0))
+        vectors = tower.item_vectors(pooled)
+        assert np.allclose(vectors @ vectors.T, centred @ centred.T, atol=0.02)
+
+    def test_as_is_leaves_the_angles_between_texts(self) -> None:
+        tower = tower_of(TowerConfig(dim=WIDTH, hidden=16, heads=2))
+        tower.start_as_is()
+        assert np.allclose(tower.item_vectors(POOLED), normed(POOLED), atol=1e-6)
+
+
+class TestAnyWeights:
+    tower = shaken()
+    items = tower.item_vectors(POOLED)
+    found = tower.user_vectors(USERS, items)
+
+    def test_unit_norm(self) -> None:
+        assert np.allclose(np.linalg.norm(self.items, axis=1), 1, atol=1e-5)
+        assert np.allclose(np.linalg.norm(self.found, axis=1), [1, 0, 1, 1, 1], atol=1e-5)
+        assert (self.items.dtype, self.found.dtype) == (np.float32, np.float32)
+
+    def test_no_history_is_zero(self) -> None:
+        assert not self.found[1].any()
+        strangers = Histories.of_baskets([[], []], now=DAY)
+        assert np.array_equal(self.tower.user_vectors(strangers, self.items), np.zeros((2, CONFIG.dim)))
+        assert self.tower.user_vectors(strangers.take(np.array([], dtype=np.int64)), self.items).shape == (0, CONFIG.dim)
+
+    def test_a_batch_answers_as_its_users_do(self) -> None:
+        for user in range(len(USERS)):
+            alone = self.tower.user_vectors(USERS.take(np.array([user])), self.items)
+            assert np.allclose(alone[0], self.found[user], atol=1e-5)
+        many = self.tower.user_vectors(USERS.take(np.arange(1100) % len(USERS)), self.items)  # more than one batch
+        assert np.allclose(many, self.found[np.arange(1100) % len(USERS)], atol=1e-5)
+
+    def test_a_basket_in_any_order(self) -> None:
+        found = self.tower.user_vectors(Histories.of_baskets([[3, 9, 4], [9, 4, 3], [3, 9]], now=DAY), self.items)
+        assert np.allclose(found[0], found[1], atol=1e-6)
+        assert not np.allclose(found[0], found[2], atol=1e-3)
+
+    def test_only_the_newest_items_are_read(self) -> None:
+        basket = list(range(10))
+        longer = Histories.of_baskets([[20, *basket[-CONFIG.history :]], basket[-CONFIG.history :]], now=DAY)
+        age = np.where(longer.item == 20, 50, 0).astype(np.float32)
+        aged = Histories(longer.offsets, longer.item, age, longer.event, longer.weight, longer.price, longer.now)
+        found = self.tower.user_vectors(aged, self.items)
+        assert np.allclose(found[0], found[1], atol=1e-6)
+
+    @pytest.mark.parametrize("column", ["age", "event"])
+    def test_when_and_what_kind_matter(self, column: str) -> None:
+        basket = Histories.of_baskets([[3, 9, 4]], now=DAY)
+        changed = {"age": np.array([200, 100, 0], np.float32), "event": np.array([2, 2, 0], np.int8)}
+        arrays = {name: getattr(basket, name) for name in ("offsets", "item", "age", "event", "weight", "price", "now")}
+        other = Histories(**arrays | {column: changed[column]})
+        both = [self.tower.user_vectors(users, self.items)[0] for users in (basket, other)]
+        assert not np.allclose(*both, atol=1e-3)
+
+    def test_how_often_matters(self) -> None:
+        found = self.tower.user_vectors(Histories.of_baskets([[3, 9, 4], [3, 3, 3, 3, 9, 4]], now=DAY), self.items)
+        assert not np.allclose(found[0], found[1], atol=1e-3)
+
+    def test_files_round_trip(self) -> None:
+        back = TwoTower.from_files(self.tower.to_files())
+        assert back.config == CONFIG
+        assert np.array_equal(back.item_vectors(POOLED), self.items)
+        assert np.array_equal(back.user_vectors(USERS, back.item_vectors(POOLED)), self.found)
+
+
+def test_a_new_products_text_alone_gives_a_vector_near_its_like(tiny_bert) -> None:
+    encoder = TextEncoder.pretrained(EncoderConfig(model=str(tiny_bert), max_tokens=24))
+
+    def pooled(texts: list[str]) -> np.ndarray:
+        return encoder.pool(encoder.keep(texts))
+
+    known = ["green tea small", "black tea small", "rye bread large", "seed roll large"]
+    tower = tower_of(width=encoder.width)
+    tower.start_from(pooled(known))
+    near = tower.item_vectors(pooled(["iced tea small"])) @ tower.item_vectors(pooled(known)).T
+    assert near.shape == (1, 4)
+    assert near[0, :2].min() > near[0, 2:].max()
+
+
+def test_buckets_double_in_width() -> None:
+    values = np.array([-1, 0, 1e-6, 0.5, 0.99, 1, 1.99, 2, 3.99, 4, 8191, 8192, 16384, 1e9])
+    assert buckets(values).tolist() == [0, 0, 1, 1, 1, 2, 2, 3, 3, 4, 14, 15, BUCKETS - 1, BUCKETS - 1]
