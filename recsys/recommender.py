@@ -123,7 +123,9 @@ class Recommender:
             if len(at):
                 mask = allowed if allowed.ndim == 1 else allowed[at]
                 find = self.recommend if personal else self.popular
-                best = find(histories.take(at), max(options.k, DIVERSE_AMONG), mask)
+                # More than k only where a choice is made among them: the places kept for new arrivals are a list's last.
+                most = max(options.k, DIVERSE_AMONG) if options.diversity else options.k
+                best = find(histories.take(at), most, mask)
                 best = diversify(best, snapshot.vectors.vectors, options.diversity or 0.0, options.k)
                 told = self._told(options, [users[i] for i in at.tolist()], best, personal=personal)
                 answers |= dict(zip(at.tolist(), told, strict=True))
