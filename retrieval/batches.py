@@ -56,9 +56,14 @@ class Sampler:
         self.hard: np.ndarray | None = None  # (n_users, h) rows, -1 where none: set by `mine`
         self.hard_skipped = 0  # mined negatives that the user turned out to buy
 
-    def draw(self, rng: np.random.Generator) -> Batch:
-        """One batch: users who bought something in the window after a random moment of the log."""
+    def draw(self, rng: np.random.Generator, texts: int | None = None) -> Batch:
+        """One batch: users who bought something in the window after a random moment of the log.
+
+        texts: about so many candidates, half of them positives, half sampled; None: as many users and sampled negatives as configured.
+        """
         log, config = self.log, self.config
+        users = config.users if texts is None else max(2, texts // (2 * config.positives))
+        negatives = config.negatives if texts is None else max(1, texts // 2)
         moment = int(log.time[rng.integers(len(log))])
         window = self.label & (log.time >= moment) & (log.time < moment + self.horizon)
         if not window.any():  # the moment was a view, with no purchase after it: stand at a purchase instead
@@ -66,19 +71,20 @@ class Sampler:
             window = self.label & (log.time >= moment) & (log.time < moment + self.horizon)
         key = np.unique(log.user[window].astype(np.int64) * log.n_items + log.item[window])
         owners = np.unique(key // log.n_items)
-        chosen = np.sort(rng.choice(owners, min(config.users, len(owners)), replace=False))
+        chosen = np.sort(rng.choice(owners, min(users, len(owners)), replace=False))
         key = key[np.isin(key // log.n_items, chosen)]
         user, item = np.searchsorted(chosen, key // log.n_items), key % log.n_items
         positives = self._positives(user, item, len(chosen), rng)
-        sampled = rng.choice(log.n_items, config.negatives, p=self.negative)
+        sampled = rng.choice(log.n_items, negatives, p=self.negative)
         hard = self._hard(chosen, rng)
         candidates = np.unique(np.concatenate([positives[positives >= 0], sampled, hard[hard >= 0]]))
-        expected = (positives >= 0).sum() * self.share[candidates] + config.negatives * self.negative[candidates]
+        expected = (positives >= 0).sum() * self.share[candidates] + negatives * self.negative[candidates]
         bought = np.zeros((len(chosen), len(candidates)), dtype=bool)
         at = np.minimum(np.searchsorted(candidates, item), len(candidates) - 1)
         there = candidates[at] == item
         bought[user[there], at[there]] = True
-        self.hard_skipped += int(np.isin(np.arange(len(chosen))[:, None] * log.n_items + hard, user * log.n_items + item).sum())
+        mined = np.arange(len(chosen))[:, None] * log.n_items + hard
+        self.hard_skipped += int(np.isin(mined[hard >= 0], user * log.n_items + item).sum())
         users = Histories.of_users(log, chosen, moment)
         return Batch(users, positives, candidates, np.log(np.maximum(expected, 1e-9)), bought)
 
