@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import torch
-from peft import LoraConfig, get_peft_model
+from peft import LoraConfig, LoraModel
 
 from retrieval.encoder import length_batches
 
@@ -46,7 +46,7 @@ class Texts:
             model.requires_grad_(True)
         elif self.tuning == "lora":
             # r and alpha as in the paper's section 7; the adapters are merged into the weights when training ends.
-            self._lora = get_peft_model(model, LoraConfig(r=8, lora_alpha=16, target_modules=["query", "value"]))
+            self._lora = LoraModel(model, LoraConfig(r=8, lora_alpha=16, target_modules=["query", "value"]), "default")
         return [weight for weight in model.parameters() if weight.requires_grad]
 
     def fresh(self, chosen: np.ndarray) -> Tensor:
@@ -62,7 +62,8 @@ class Texts:
 
     @torch.inference_mode()
     def refresh(self) -> None:
-        """Make `pooled` anew with the encoder as it is now."""
+        """Make `pooled` anew with the encoder as it is now, without dropout."""
+        self.encoder.eval()
         if self.tuning == "upper":
             self.pooled = self.encoder.pool(self.kept)
         elif self.tuning in ("lora", "full"):
