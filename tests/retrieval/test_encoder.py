@@ -42,8 +42,10 @@ def vectors(encoder: TextEncoder, texts: list[str]) -> np.ndarray:
 def tiny_roberta(tiny_bert: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Another member of the family: it counts positions from the padding id on."""
     folder = tmp_path_factory.mktemp("tiny-roberta")
-    sizes = {"hidden_size": 16, "num_hidden_layers": 3, "num_attention_heads": 2, "intermediate_size": 16}
-    RobertaModel(RobertaConfig(vocab_size=200, max_position_embeddings=66, **sizes)).save_pretrained(folder)
+    config = RobertaConfig(
+        vocab_size=200, max_position_embeddings=66, hidden_size=16, num_hidden_layers=3, num_attention_heads=2, intermediate_size=16
+    )
+    RobertaModel(config).save_pretrained(folder)
     (folder / "tokenizer.json").write_bytes((tiny_bert / "tokenizer.json").read_bytes())
     return folder
 

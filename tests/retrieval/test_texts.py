@@ -1,0 +1,106 @@
+"""Texts whose vectors learn: each way of tuning opens its own weights, and what is pooled is what the encoder says now."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, get_args
+
+import numpy as np
+import pytest
+import torch
+from peft.tuners.lora import LoraLayer
+
+from features.text import item_texts
+from retrieval.encoder import EncoderConfig, TextEncoder
+from retrieval.texts import Texts, Tuning
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+TUNINGS = get_args(Tuning)
+TRAINED = ["upper", "lora", "full"]
+
+
+def texts_of(tiny_bert: Path, shop, tuning: Tuning) -> Texts:
+    encoder = TextEncoder.pretrained(EncoderConfig(model=str(tiny_bert), max_tokens=24))
+    texts = item_texts(shop.catalog).unique(maintain_order=True).to_list()
+    return Texts(encoder, texts, encoder.keep(texts), tuning)
+
+
+def train(texts: Texts) -> None:
+    """Two steps, dropout and all, that pull the first texts' vectors towards nothing."""
+    # Of lora's two matrices one starts at nothing, so that the other learns from the second step on.
+    optimizer = torch.optim.SGD(texts.trainable(), lr=1e-2)
+    texts.encoder.train()
+    for _ in range(2):
+        optimizer.zero_grad()
+        texts.fresh(np.arange(8)).pow(2).sum().backward()
+        optimizer.step()
+
+
+@pytest.mark.parametrize("tuning", TUNINGS)
+def test_pooled_vectors_are_the_encoders(tiny_bert: Path, shop, tuning: Tuning) -> None:
+    texts = texts_of(tiny_bert, shop, tuning)
+    before = texts.pooled.copy()
+    assert before.shape == (39, 32)
+    texts.refresh()
+    assert np.allclose(texts.pooled, before, atol=1e-2)
+
+
+@pytest.mark.parametrize("tuning", TRAINED)
+def test_fresh_vectors_are_the_pooled_ones_with_a_gradient(tiny_bert: Path, shop, tuning: Tuning) -> None:
+    texts = texts_of(tiny_bert, shop, tuning)
+    trained = texts.trainable()
+    chosen = np.array([5, 0, 20])
+    vectors = texts.fresh(chosen)
+    assert np.allclose(vectors.detach(), texts.pooled[chosen], atol=1e-2)
+    vectors[:, 0].sum().backward()
+    assert trained
+    assert any(weight.grad is not None and weight.grad.any() for weight in trained)
+
+
+def test_each_way_opens_its_own_weights(tiny_bert: Path, shop) -> None:
+    opened: dict[str, set[str]] = {}
+    for tuning in TUNINGS:
+        texts = texts_of(tiny_bert, shop, tuning)
+        trained = texts.trainable()
+        opened[tuning] = {name for name, weight in texts.encoder.model.named_parameters() if weight.requires_grad}
+        assert len(trained) == len(opened[tuning])
+    assert opened["frozen"] == set()
+    assert {name.split(".")[2] for name in opened["upper"]} == {"2"}
+    assert len(opened["lora"]) == 3 * 2 * 2  # layers, query and value, A and B
+    assert all("lora_" in name for name in opened["lora"])
+    assert opened["full"] > opened["upper"]
+    assert any(name.startswith("embeddings") for name in opened["full"])
+
+
+@pytest.mark.parametrize("tuning", TRAINED)
+def test_refresh_says_what_the_encoder_says_now_without_dropout(tiny_bert: Path, shop, tuning: Tuning) -> None:
+    texts = texts_of(tiny_bert, shop, tuning)
+    before = texts.pooled.copy()
+    train(texts)
+    texts.refresh()
+    first = texts.pooled.copy()
+    texts.encoder.train()
+    texts.refresh()
+    assert np.array_equal(texts.pooled, first)
+    assert not np.allclose(first, before, atol=1e-2)
+
+
+@pytest.mark.parametrize("tuning", TUNINGS)
+def test_finish_leaves_a_plain_closed_encoder_of_the_same_vectors(tiny_bert: Path, shop, tuning: Tuning) -> None:
+    texts = texts_of(tiny_bert, shop, tuning)
+    if tuning != "frozen":
+        train(texts)
+        texts.refresh()
+    texts.finish()
+    encoder = texts.encoder
+    assert not encoder.training
+    assert not any(weight.requires_grad for weight in encoder.parameters())
+    assert not any(isinstance(module, LoraLayer) for module in encoder.modules())
+    assert not any("lora" in name for name in encoder.state_dict())
+    strings = item_texts(shop.catalog).unique(maintain_order=True).to_list()
+    vectors = encoder.pool(encoder.keep(strings))
+    assert np.allclose(vectors, texts.pooled, atol=1e-2)
+    back = TextEncoder.from_files(encoder.to_files())
+    assert back.fingerprint == encoder.fingerprint
+    assert np.array_equal(back.pool(back.keep(strings)), vectors)
