@@ -41,7 +41,7 @@ class CrossEncoderConfig(BaseModel):
     read: int = Field(default=20, ge=0)
     history_items: int = Field(default=10, ge=1)
     item_tokens: int = Field(default=16, ge=2)
-    users: int = Field(default=1000, ge=1)
+    users: int = Field(default=600, ge=1)
     positives: int = Field(default=6, ge=1)
     negatives: int = Field(default=10, ge=1)
     batch_users: int = Field(default=8, ge=1)

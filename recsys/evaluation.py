@@ -50,7 +50,7 @@ def evaluate(workspace: Workspace, settings: Settings) -> Report:
     catalog, log = workspace.load(settings.events.model_dump())
     split = Split.by_time(log, test_cut(log))
     model = _model(workspace, settings, catalog, split)
-    snapshot = take_snapshot(catalog, split.history, split.cut, model, encode_catalog(catalog, model), settings.index)
+    snapshot = take_snapshot(catalog, split.history, split.cut, model, encode_catalog(catalog, model, workspace.cache), settings.index)
     recommender = Recommender(model, snapshot)
     system = System(recommender.recommend, stages={"retrieval": recommender.candidates}, calibrated=model.ranking is not None)
     days = (split.end - split.cut) / DAY

@@ -21,10 +21,12 @@ from ranking.cross_encoder import ItemTokens
 from retrieval.encoder import TokenStates
 from retrieval.index import ItemIndex
 from retrieval.joint import Collaborative, below
+from retrieval.kept import kept_states
 from retrieval.vectors import ItemVectors, update
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
+    from pathlib import Path
 
     from recsys.model import Model
     from retrieval.index import IndexConfig
@@ -101,17 +103,15 @@ class Encoded:
     encoded: int
 
 
-def encode_catalog(
-    catalog: Catalog, model: Model, previous: Encoded | None = None, progress: Callable[[int], None] | None = None
-) -> Encoded:
-    """Encode the texts that `previous` has not, by the same model; the others are taken over. `progress` is told of texts done."""
+def encode_catalog(catalog: Catalog, model: Model, cache: Path, previous: Encoded | None = None) -> Encoded:
+    """Encode the texts that `previous` has not, by the same model; the others are taken over. `cache`: for kept states, see `kept_states`."""
     if previous is not None and previous.vectors.fingerprint != model.fingerprint:
         previous = None
     keys = [] if previous is None else distinct(previous.vectors.hashes)
     pool = [] if previous is None else [previous.states]
 
     def encode(texts: list[str]) -> np.ndarray:
-        kept = model.encoder.keep(texts, progress)
+        kept = kept_states(model.encoder, texts, cache)
         keys.extend(key.tobytes() for key in text_hashes(pl.Series(texts, dtype=pl.String)))
         pool.append(kept.select(np.arange(len(kept)), model.item_tokens))
         return model.tower.item_vectors(model.encoder.pool(kept))

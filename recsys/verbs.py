@@ -69,6 +69,9 @@ def trained(
     about = {"key": key, **model.about}
     card = model_card(key[:16], model.about, settings.encoder.model, windows.calibration.days)
     model_id = publish(store, model.to_files() | {"MODEL_CARD.md": card.encode()}, about, settings.bundles.keep)
+    curves = workspace.root / "tensorboard" / key[:16]
+    shutil.rmtree(curves, ignore_errors=True)
+    shutil.copytree(work / "tensorboard", curves)
     shutil.rmtree(work)
     return (
         model,
@@ -116,7 +119,7 @@ def build(workspace: Workspace, settings: Settings, model: Model, catalog: Catal
     if previous and previous.manifest.about["fingerprint"] == model.fingerprint:
         old = Snapshot.from_files(below(previous.files, "snapshot"))
         known = Encoded(old.vectors, old.states, 0)
-    encoded = encode_catalog(catalog, model, known)
+    encoded = encode_catalog(catalog, model, workspace.cache, known)
     now = log.end if len(log) else 0
     snapshot = take_snapshot(catalog, log, now, model, encoded, settings.index)
     about = {

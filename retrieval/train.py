@@ -46,11 +46,11 @@ class TrainConfig(BaseModel):
     negatives: int = Field(default=2048, ge=1)
     hard_negatives: int = Field(default=0, ge=0)
     lr: float = Field(default=3e-3, gt=0)
-    encoder_lr: float = Field(default=5e-5, gt=0)
+    encoder_lr: float = Field(default=2e-5, gt=0)
     weight_decay: float = Field(default=0.01, ge=0)
     warmup: float = Field(default=0.05, ge=0, le=1)
-    epochs: int = Field(default=8, ge=1)
-    tuned_epochs: int = Field(default=2, ge=0)
+    epochs: int = Field(default=6, ge=1)
+    tuned_epochs: int = Field(default=1, ge=0)
     steps_per_epoch: int = Field(default=40, ge=1)
     patience: int = Field(default=3, ge=1)
     tuning: Literal["auto", "frozen", "upper", "lora", "full"] = "auto"
@@ -111,10 +111,10 @@ def fit_towers(run: Run, config: TrainConfig) -> Fitted:
 def _fit_phase(run: Run, config: TrainConfig, phase: Phase, best: float) -> list[float]:
     from torch.utils.tensorboard import SummaryWriter
 
-    groups = [{"params": list(run.tower.parameters()), "lr": config.lr * (0.1 if phase.tune else 1.0)}]
-    if phase.tune:
-        groups.append({"params": run.texts.trainable(), "lr": config.encoder_lr})
-    optimizer = torch.optim.AdamW(groups, weight_decay=config.weight_decay)
+    # The text phase leaves the towers as they are: small batches of fresh texts would undo what large ones have taught them.
+    weights, rate = (run.texts.trainable(), config.encoder_lr) if phase.tune else (list(run.tower.parameters()), config.lr)
+    optimizer = torch.optim.AdamW(weights, lr=rate, weight_decay=config.weight_decay)
+    run.tower.requires_grad_(not phase.tune)
     modules = {"tower": run.tower, "encoder": run.texts.encoder.model} if phase.tune else {"tower": run.tower}
     last, top = run.folder / f"{phase.name}-last.safetensors", run.folder / f"{phase.name}-best.safetensors"
     run.folder.mkdir(parents=True, exist_ok=True)
@@ -150,7 +150,7 @@ def _epoch(run: Run, config: TrainConfig, phase: Phase, epoch: int, optimizer: t
     if config.hard_negatives:
         run.sampler.hard = mine_negatives(run, rng)
     run.tower.train()
-    run.texts.encoder.train(phase.tune)
+    run.texts.encoder.eval()  # dropout would set the fresh vectors apart from those of the histories
     total = 0.0
     columns = [
         TextColumn("{task.description}"),
@@ -164,7 +164,8 @@ def _epoch(run: Run, config: TrainConfig, phase: Phase, epoch: int, optimizer: t
         for step in range(config.steps_per_epoch):
             set_rate(optimizer, epoch * config.steps_per_epoch + step, phase.epochs * config.steps_per_epoch, config.warmup)
             for _ in range(config.accumulate):
-                loss = _loss(run, config, run.sampler.draw(rng), phase.tune, rng) / config.accumulate
+                batch = run.sampler.draw(rng, config.texts_a_step if phase.tune else None)
+                loss = _loss(run, batch, phase.tune) / config.accumulate
                 loss.backward()
                 total += loss.item()
             torch.nn.utils.clip_grad_norm_([w for group in optimizer.param_groups for w in group["params"]], 1.0)
@@ -174,15 +175,16 @@ def _epoch(run: Run, config: TrainConfig, phase: Phase, epoch: int, optimizer: t
     return total / config.steps_per_epoch
 
 
-def _loss(run: Run, config: TrainConfig, batch: Batch, tune: bool, rng: np.random.Generator) -> torch.Tensor:
+def _loss(run: Run, batch: Batch, tune: bool) -> torch.Tensor:
     recent = batch.users.recent_items(run.sampler.log.n_items, run.tower.config.history)
     rows = np.maximum(recent.rows, 0)
     distinct, place = np.unique(np.concatenate([rows.ravel(), batch.candidates]), return_inverse=True)
     pooled = torch.from_numpy(run.texts.pooled[distinct]).to(run.device)
-    if tune:  # some of the positives learn; what stands in the histories and among the negatives is as of the last refresh
-        wanted = np.unique(batch.positives[batch.positives >= 0])
-        chosen = rng.choice(wanted, min(config.texts_a_step, len(wanted)), replace=False)
-        pooled[torch.from_numpy(np.searchsorted(distinct, chosen)).to(run.device)] = run.texts.fresh(chosen)
+    if tune:
+        # All candidates alike, positives and negatives: if only some were fresh, the encoder would learn to tell those from the others.
+        # The histories' vectors are as of the last refresh.
+        at = torch.from_numpy(np.searchsorted(distinct, batch.candidates)).to(run.device)
+        pooled = pooled.index_copy(0, at, run.texts.fresh(batch.candidates))
     with autocast(run.device):
         vectors = run.tower.item(pooled)  # (distinct, dim)
         seen = vectors[torch.from_numpy(place[: rows.size]).to(run.device)].view(*rows.shape, -1)  # (b, n, dim)
