@@ -73,6 +73,7 @@ def _set_up_logging(verbose: bool) -> None:
     )
     for name in _LAYERS:
         logging.getLogger(name).setLevel(logging.DEBUG if verbose else logging.INFO)
+    logging.getLogger("faiss").setLevel(logging.WARNING)  # says which of its builds it could not load
     if not verbose:
         warnings.filterwarnings("ignore")
 

@@ -25,7 +25,7 @@ from retrieval.encoder import EncoderConfig
 from retrieval.index import IndexConfig
 from retrieval.joint import RetrievalConfig
 from retrieval.tower import TowerConfig
-from retrieval.train import TrainConfig
+from retrieval.train_config import TrainConfig
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

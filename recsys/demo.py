@@ -26,6 +26,7 @@ from recsys.bundle import Bundle, list_bundles
 from recsys.evaluation import evaluate, test_cut
 from recsys.options import RecommendOptions, TrainOptions
 from recsys.render import plain, recommendations_table, stdout
+from recsys.store import fingerprint, trained
 from recsys.windows import moment
 
 if TYPE_CHECKING:
@@ -70,7 +71,7 @@ def run_demo(workspace: Workspace, settings: Settings) -> None:
     cut = test_cut(log)
     stand = Stand(workspace, settings, catalog, log.between(None, cut), log.between(cut, None), console)
     console.rule(f"2. Train on everything before {moment(cut)}")
-    _model, said = verbs.trained(workspace, workspace.models, settings, TrainOptions(), (catalog, stand.before))
+    _model, said = trained(workspace, workspace.models, settings, TrainOptions(), (catalog, stand.before))
     console.print(Text(said))
     console.rule("3. Build the index and publish")
     recommender = _published(stand, catalog)
@@ -97,7 +98,7 @@ def _ingest(workspace: Workspace, console: Console) -> None:
 
 def _published(stand: Stand, catalog: Catalog) -> Recommender:
     """The recommender over these items and the log before the day: from a bundle that is kept, or from a new one."""
-    data = verbs.fingerprint(catalog, stand.before)
+    data = fingerprint(catalog, stand.before)
     model = verbs.current_model(stand.workspace, stand.settings)
     for bundle_id in list_bundles(stand.workspace.bundles):
         about = Bundle.open(stand.workspace.bundles, bundle_id).manifest.about

@@ -21,7 +21,7 @@ from recsys.model import Model
 from recsys.options import TrainOptions
 from recsys.recommender import Recommender
 from recsys.snapshot import encode_catalog, take_snapshot
-from recsys.verbs import trained
+from recsys.store import trained
 from recsys.windows import MOST_DAYS, STRETCHES, moment
 
 if TYPE_CHECKING:

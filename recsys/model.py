@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING, Any
 from ranking import blend
 from ranking.calibration import Calibration
 from ranking.cross_encoder import CrossEncoder, CrossEncoderConfig
-from ranking.ranker import BlendRanker
 from retrieval.encoder import TextEncoder
-from retrieval.joint import JointRetriever, RetrievalConfig, Towers, below
+from retrieval.joint import RetrievalConfig, below
 from retrieval.tower import TwoTower
 
 if TYPE_CHECKING:
@@ -21,7 +20,6 @@ if TYPE_CHECKING:
 
     from ranking.blend import Booster
     from recsys.config import Settings
-    from recsys.snapshot import Snapshot
 
 UNTRAINED: dict[str, Any] = {"trained": False}
 
@@ -80,19 +78,6 @@ class Model:
         tower = TwoTower(encoder.width, settings.tower.model_copy(update={"dim": encoder.width}))
         tower.start_as_is()
         return cls(encoder, tower.eval(), settings.retrieval, None, UNTRAINED)
-
-    def retriever(self, snapshot: Snapshot) -> JointRetriever:
-        """All sources of candidates over a snapshot."""
-        sales = snapshot.collaborative.popularity.ranking
-        towers = Towers(self.tower, snapshot.text_vectors, snapshot.index, snapshot.text_of, sales)
-        return JointRetriever(snapshot.collaborative, towers, self.retrieval)
-
-    def ranker(self, snapshot: Snapshot) -> BlendRanker | None:
-        """The ranker over a snapshot; None for an untrained model."""
-        if self.ranking is None:
-            return None
-        parts = self.ranking
-        return BlendRanker(snapshot.stats, parts.first, parts.correction, parts.cross_encoder, snapshot.tokens, parts.calibration)
 
     def to_files(self) -> dict[str, bytes]:
         about = {"retrieval": self.retrieval.model_dump(), "about": self.about}

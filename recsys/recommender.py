@@ -11,21 +11,20 @@ import numpy as np
 from features.histories import Histories
 from features.interactions import DAY
 from ranking.diversity import diversify
-from ranking.ranker import with_features
+from ranking.ranker import BlendRanker, with_features
 from ranking.reasons import POPULAR_BUYERS, Reasons
 from ranking.rules import Rules
 from recsys.answers import Answer, Match, Matches, Recommendation
+from retrieval.joint import JointRetriever, Towers
 from retrieval.scorers import TopScores
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from ranking.ranker import BlendRanker
     from recsys.model import Model
     from recsys.options import RecommendOptions
     from recsys.snapshot import Snapshot
     from retrieval.candidates import Candidates
-    from retrieval.joint import JointRetriever
 
 BATCH = 256  # users answered at once
 UNKNOWN_USER = "user {!r} has no history here: what is popular now"
@@ -44,11 +43,20 @@ class Recommender:
 
     @cached_property
     def retriever(self) -> JointRetriever:
-        return self.model.retriever(self.snapshot)
+        """All sources of candidates."""
+        snapshot, model = self.snapshot, self.model
+        sales = snapshot.collaborative.popularity.ranking
+        towers = Towers(model.tower, snapshot.text_vectors, snapshot.index, snapshot.text_of, sales)
+        return JointRetriever(snapshot.collaborative, towers, model.retrieval)
 
     @cached_property
     def ranker(self) -> BlendRanker | None:
-        return self.model.ranker(self.snapshot)
+        """None for an untrained model."""
+        parts = self.model.ranking
+        if parts is None:
+            return None
+        snapshot = self.snapshot
+        return BlendRanker(snapshot.stats, parts.first, parts.correction, parts.cross_encoder, snapshot.tokens, parts.calibration)
 
     @cached_property
     def reasons(self) -> Reasons:

@@ -104,7 +104,7 @@ class Encoded:
 
 
 def encode_catalog(catalog: Catalog, model: Model, cache: Path, previous: Encoded | None = None) -> Encoded:
-    """Encode the texts that `previous` has not, by the same model; the others are taken over. `cache`: for kept states, see `kept_states`."""
+    """Encode the texts that `previous` has not, by the same model; the others are taken over. `cache`: see `kept_states`."""
     if previous is not None and previous.vectors.fingerprint != model.fingerprint:
         previous = None
     keys = [] if previous is None else distinct(previous.vectors.hashes)

@@ -2,31 +2,25 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import logging
-import shutil
 from datetime import UTC
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from features.errors import BundleError, ModelError
+from features.errors import BundleError
 from features.ingest import ingest, load_source
 from recsys.bundle import Bundle, list_bundles
-from recsys.card import model_card
+from recsys.evaluation import evaluate as judge
 from recsys.model import Model
-from recsys.presets import find_device, with_preset
 from recsys.publish import publish
 from recsys.recommender import Recommender
 from recsys.snapshot import Encoded, Snapshot, encode_catalog, take_snapshot
-from recsys.training import Shop, train_model
-from recsys.windows import Windows
+from recsys.store import fingerprint, trained
 from retrieval.joint import below
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
-    from pathlib import Path
 
     from eval.result import Report
     from features.catalog import Catalog
@@ -47,52 +41,6 @@ def train(workspace: Workspace, settings: Settings, options: TrainOptions) -> st
     until = log.end if options.until is None else min(log.end, int(options.until.replace(tzinfo=UTC).timestamp()))
     _, said = trained(workspace, workspace.models, settings, options, (catalog, log.between(None, until)))
     return said
-
-
-def trained(
-    workspace: Workspace, store: Path, settings: Settings, options: TrainOptions, tables: tuple[Catalog, Interactions]
-) -> tuple[Model, str]:
-    """The model for these tables, settings and seed: from `store` if it is there, else trained and published into it."""
-    catalog, log = tables
-    device = find_device(options.device)
-    settings = with_preset(settings, options.preset, device)
-    if not len(log):
-        raise ModelError("no event lies before the date: train on a later --until, or on everything")
-    windows = Windows.plan(log.start, log.end)
-    key = training_key(settings, options.seed, fingerprint(catalog, log))
-    for model_id in list_bundles(store):
-        bundle = Bundle.open(store, model_id)
-        if bundle.manifest.about.get("key") == key:
-            return Model.from_files(bundle.files), f"model {model_id} is already there for this data, these settings and this seed"
-    work = workspace.cache / f"training-{key[:16]}"
-    model = train_model(Shop(catalog, log, windows, settings, options.seed), device, work, workspace.cache)
-    about = {"key": key, **model.about}
-    card = model_card(key[:16], model.about, settings.encoder.model, windows.calibration.days)
-    model_id = publish(store, model.to_files() | {"MODEL_CARD.md": card.encode()}, about, settings.bundles.keep)
-    curves = workspace.root / "tensorboard" / key[:16]
-    shutil.rmtree(curves, ignore_errors=True)
-    shutil.copytree(work / "tensorboard", curves)
-    shutil.rmtree(work)
-    return (
-        model,
-        f"model {model_id} trained until {model.about['until']} on {device.type}; its card is {store / model_id / 'MODEL_CARD.md'}",
-    )
-
-
-def training_key(settings: Settings, seed: int, data: str) -> str:
-    """SHA-256 of all that a model depends on."""
-    sections = ("events", "encoder", "tower", "train", "index", "retrieval", "blend", "cross_encoder")
-    parts = {name: getattr(settings, name).model_dump(mode="json") for name in sections}
-    return hashlib.sha256(json.dumps([parts, seed, data], sort_keys=True).encode()).hexdigest()
-
-
-def fingerprint(catalog: Catalog, log: Interactions) -> str:
-    """SHA-256 of catalogue and log."""
-    digest = hashlib.sha256(catalog.frame.write_json().encode())
-    for name in ("user", "item", "time", "event", "weight", "price"):
-        digest.update(np.ascontiguousarray(getattr(log, name)).tobytes())
-    digest.update("\n".join(log.user_ids.tolist()).encode())
-    return digest.hexdigest()
 
 
 def current_model(workspace: Workspace, settings: Settings) -> Model:
@@ -191,8 +139,6 @@ def similar(workspace: Workspace, _settings: Settings, item_id: str, k: int) -> 
 
 def evaluate(workspace: Workspace, settings: Settings) -> Report:
     """Judge the way of recommending on the last weeks of the log: see `recsys.evaluation`."""
-    from recsys.evaluation import evaluate as judge
-
     return judge(workspace, settings)
 
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from features.interactions import Interactions
-    from retrieval.train import TrainConfig
+    from retrieval.train_config import TrainConfig
 
 
 @dataclass(frozen=True)

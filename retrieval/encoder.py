@@ -18,6 +18,7 @@ import numpy as np
 import safetensors.numpy
 import safetensors.torch
 import torch
+import transformers
 from pydantic import BaseModel, ConfigDict, Field
 from tokenizers import Tokenizer
 from torch import Tensor, nn
@@ -210,6 +211,7 @@ class TextEncoder(nn.Module):
         ModelError: the model is neither packaged, nor a folder, nor to be had from the hub.
         """
         path = find_model(config.model)
+        transformers.utils.logging.disable_progress_bar()  # a bar for a tenth of a second
         try:
             model: Any = AutoModel.from_pretrained(path, trust_remote_code=False, use_safetensors=True)
             source = Path(path) / "tokenizer.json"

@@ -9,11 +9,10 @@ from __future__ import annotations
 import logging
 import math
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from pydantic import BaseModel, ConfigDict, Field
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -29,33 +28,9 @@ if TYPE_CHECKING:
     from retrieval.batches import Batch
     from retrieval.texts import Texts
     from retrieval.tower import TwoTower
+    from retrieval.train_config import TrainConfig
 
 _log = logging.getLogger(__name__)
-
-
-class TrainConfig(BaseModel):
-    """How the towers are fitted. users, positives (a user), negatives (a batch), hard_negatives (a user, mined anew every epoch).
-
-    tuning: of the encoder; "auto" takes upper on a CPU, on a GPU lora with the quick preset and full with the full one.
-    epochs: of the towers alone; tuned_epochs: with the encoder. texts_a_step: how many texts a step tunes on.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-    users: int = Field(default=128, ge=1)
-    positives: int = Field(default=8, ge=1)
-    negatives: int = Field(default=2048, ge=1)
-    hard_negatives: int = Field(default=0, ge=0)
-    lr: float = Field(default=3e-3, gt=0)
-    encoder_lr: float = Field(default=2e-5, gt=0)
-    weight_decay: float = Field(default=0.01, ge=0)
-    warmup: float = Field(default=0.05, ge=0, le=1)
-    epochs: int = Field(default=6, ge=1)
-    tuned_epochs: int = Field(default=1, ge=0)
-    steps_per_epoch: int = Field(default=40, ge=1)
-    patience: int = Field(default=3, ge=1)
-    tuning: Literal["auto", "frozen", "upper", "lora", "full"] = "auto"
-    texts_a_step: int = Field(default=128, ge=1)
-    accumulate: int = Field(default=1, ge=1)
 
 
 @dataclass
@@ -111,6 +86,7 @@ def fit_towers(run: Run, config: TrainConfig) -> Fitted:
 def _fit_phase(run: Run, config: TrainConfig, phase: Phase, best: float) -> list[float]:
     from torch.utils.tensorboard import SummaryWriter
 
+    torch.manual_seed(run.seed)  # adapters begin at random
     # The text phase leaves the towers as they are: small batches of fresh texts would undo what large ones have taught them.
     weights, rate = (run.texts.trainable(), config.encoder_lr) if phase.tune else (list(run.tower.parameters()), config.lr)
     optimizer = torch.optim.AdamW(weights, lr=rate, weight_decay=config.weight_decay)
@@ -120,6 +96,8 @@ def _fit_phase(run: Run, config: TrainConfig, phase: Phase, best: float) -> list
     run.folder.mkdir(parents=True, exist_ok=True)
     progress = load_checkpoint(last, modules, optimizer) or {"epoch": -1}
     curve = [progress[f"curve{i}"] for i in range(int(progress["epoch"]) + 1)]
+    if phase.tune and curve:  # resumed: the encoder is another now
+        run.texts.refresh()
     if not top.exists():
         save_checkpoint(top, modules, optimizer, {})
     with SummaryWriter(str(run.folder / "tensorboard")) as writer:
@@ -148,7 +126,7 @@ def _epoch(run: Run, config: TrainConfig, phase: Phase, epoch: int, optimizer: t
     rng = np.random.default_rng([run.seed, epoch, phase.tune])
     torch.manual_seed(run.seed * 1000 + epoch)
     if config.hard_negatives:
-        run.sampler.hard = mine_negatives(run, rng)
+        run.sampler.hard = mine_negatives(run)
     run.tower.train()
     run.texts.encoder.eval()  # dropout would set the fresh vectors apart from those of the histories
     total = 0.0
@@ -194,7 +172,7 @@ def _loss(run: Run, batch: Batch, tune: bool) -> torch.Tensor:
     return softmax_loss(scores, batch)
 
 
-def mine_negatives(run: Run, rng: np.random.Generator, pool: int = 100, skip: int = 10) -> np.ndarray:
+def mine_negatives(run: Run, pool: int = 100, skip: int = 10) -> np.ndarray:
     """Items that the towers put high for a user who never bought them, int64 (n_users, pool).
 
     The very best `skip` are left out: the most likely of them are purchases yet to come.

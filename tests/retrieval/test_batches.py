@@ -14,7 +14,7 @@ from features.catalog import Catalog
 from features.histories import Histories
 from features.interactions import DAY, Interactions
 from retrieval.batches import Batch, Sampler, softmax_loss
-from retrieval.train import TrainConfig
+from retrieval.train_config import TrainConfig
 
 CONFIG = TrainConfig(users=8, positives=3, negatives=12)
 HORIZON = 20 * DAY

@@ -1,0 +1,74 @@
+"""Trained models on disk: each is published like a bundle, and found again by what it was trained on."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from features.errors import ModelError
+from recsys.bundle import Bundle, list_bundles
+from recsys.card import model_card
+from recsys.model import Model
+from recsys.presets import find_device, with_preset
+from recsys.publish import publish
+from recsys.training import Shop, train_model
+from recsys.windows import Windows
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from features.catalog import Catalog
+    from features.interactions import Interactions
+    from recsys.config import Settings
+    from recsys.options import TrainOptions
+    from recsys.workspace import Workspace
+
+
+def trained(
+    workspace: Workspace, store: Path, settings: Settings, options: TrainOptions, tables: tuple[Catalog, Interactions]
+) -> tuple[Model, str]:
+    """The model for these tables, settings and seed: from `store` if it is there, else trained and published into it."""
+    catalog, log = tables
+    device = find_device(options.device)
+    settings = with_preset(settings, options.preset, device)
+    if not len(log):
+        raise ModelError("no event lies before the date: train on a later --until, or on everything")
+    windows = Windows.plan(log.start, log.end)
+    key = training_key(settings, options.seed, fingerprint(catalog, log))
+    for model_id in list_bundles(store):
+        bundle = Bundle.open(store, model_id)
+        if bundle.manifest.about.get("key") == key:
+            return Model.from_files(bundle.files), f"model {model_id} is already there for this data, these settings and this seed"
+    work = workspace.cache / f"training-{key[:16]}"
+    model = train_model(Shop(catalog, log, windows, settings, options.seed), device, work, workspace.cache)
+    about = {"key": key, **model.about}
+    card = model_card(key[:16], model.about, settings.encoder.model, windows.calibration.days)
+    model_id = publish(store, model.to_files() | {"MODEL_CARD.md": card.encode()}, about, settings.bundles.keep)
+    curves = workspace.root / "tensorboard" / key[:16]
+    shutil.rmtree(curves, ignore_errors=True)
+    shutil.copytree(work / "tensorboard", curves)
+    shutil.rmtree(work)
+    return (
+        model,
+        f"model {model_id} trained until {model.about['until']} on {device.type}; its card is {store / model_id / 'MODEL_CARD.md'}",
+    )
+
+
+def training_key(settings: Settings, seed: int, data: str) -> str:
+    """SHA-256 of all that a model depends on."""
+    sections = ("events", "encoder", "tower", "train", "index", "retrieval", "blend", "cross_encoder")
+    parts = {name: getattr(settings, name).model_dump(mode="json") for name in sections}
+    return hashlib.sha256(json.dumps([parts, seed, data], sort_keys=True).encode()).hexdigest()
+
+
+def fingerprint(catalog: Catalog, log: Interactions) -> str:
+    """SHA-256 of catalogue and log."""
+    digest = hashlib.sha256(catalog.frame.write_json().encode())
+    for name in ("user", "item", "time", "event", "weight", "price"):
+        digest.update(np.ascontiguousarray(getattr(log, name)).tobytes())
+    digest.update("\n".join(log.user_ids.tolist()).encode())
+    return digest.hexdigest()

@@ -1,0 +1,32 @@
+"""How the towers are fitted: read by the sampler of batches and by the training."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class TrainConfig(BaseModel):
+    """How the towers are fitted. users, positives (a user), negatives (a batch), hard_negatives (a user, mined anew every epoch).
+
+    tuning: of the encoder; "auto" takes upper on a CPU, on a GPU lora with the quick preset and full with the full one.
+    epochs: of the towers alone; tuned_epochs: with the encoder. texts_a_step: how many texts a step tunes on.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    users: int = Field(default=128, ge=1)
+    positives: int = Field(default=8, ge=1)
+    negatives: int = Field(default=2048, ge=1)
+    hard_negatives: int = Field(default=0, ge=0)
+    lr: float = Field(default=3e-3, gt=0)
+    encoder_lr: float = Field(default=2e-5, gt=0)
+    weight_decay: float = Field(default=0.01, ge=0)
+    warmup: float = Field(default=0.05, ge=0, le=1)
+    epochs: int = Field(default=6, ge=1)
+    tuned_epochs: int = Field(default=1, ge=0)
+    steps_per_epoch: int = Field(default=40, ge=1)
+    patience: int = Field(default=3, ge=1)
+    tuning: Literal["auto", "frozen", "upper", "lora", "full"] = "auto"
+    texts_a_step: int = Field(default=128, ge=1)
+    accumulate: int = Field(default=1, ge=1)
