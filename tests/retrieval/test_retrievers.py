@@ -7,13 +7,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 import pytest
+import torch
 
 from features.catalog import Catalog
 from features.histories import Histories
 from features.interactions import DAY, Interactions
 from retrieval.collaborative import ALS, EASE, ALSConfig, EASEConfig, ItemToItem, ItemToItemConfig
+from retrieval.index import ItemIndex
+from retrieval.joint import Towers
 from retrieval.popularity import Popularity, Trended
 from retrieval.scorers import BATCH, TopScores
+from retrieval.tower import TowerConfig, TwoTower
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -40,6 +44,19 @@ def _trended(log: Interactions) -> Trended:
     return Trended(EASE.fit(log, EASEConfig(l2=5)), Popularity.fit(log, log.end))
 
 
+def _towers(log: Interactions) -> Towers:
+    """Untrained towers over texts of which the colours lie in two corners, and two items share one."""
+    rng = np.random.default_rng(0)
+    vectors = rng.normal(0, 0.2, (N_ITEMS - 1, 8)).astype(np.float32)
+    vectors[np.arange(N_ITEMS - 1), np.arange(N_ITEMS - 1) % 2] += 1
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    text_of = np.minimum(np.arange(N_ITEMS), N_ITEMS - 2)
+    text_of[-1] = 1  # item 19 has the text of item 1
+    torch.manual_seed(0)
+    tower = TwoTower(8, TowerConfig(dim=8, hidden=8, heads=2)).eval()
+    return Towers(tower, vectors, ItemIndex.build(vectors), text_of, Popularity.fit(log, log.end).ranking)
+
+
 # name -> makes a fitted retriever of the log, anew each time.
 MAKERS: dict[str, Callable[[Interactions], Retriever]] = {
     "ease": lambda log: TopScores(EASE.fit(log, EASEConfig(l2=5)), "ease"),
@@ -48,6 +65,7 @@ MAKERS: dict[str, Callable[[Interactions], Retriever]] = {
     "tfidf": lambda log: TopScores(ItemToItem.fit(log, ItemToItemConfig(measure="tfidf")), "near"),
     "als": lambda log: TopScores(ALS.fit(log, ALSConfig(factors=4)), "als"),
     "popular": lambda log: TopScores(Popularity.fit(log, log.end), "popular"),
+    "towers": _towers,
 }
 # These answer everybody alike, colour or not.
 IMPERSONAL = {"popular"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -93,7 +94,7 @@ def test_loss_falls_and_validation_rises(material: Material, tmp_path: Path, cap
     assert len(fitted.curve) == 1 + config.epochs + config.tuned_epochs
     assert fitted.best == max(fitted.curve) > fitted.curve[0]
     assert material.judge(run.tower, run.texts.pooled) == fitted.best
-    losses = [record.args[3] for record in caplog.records if record.name == "retrieval.train"]  # type: ignore[index]
+    losses = [float(re.findall(r"loss (\S+),", record.getMessage())[0]) for record in caplog.records if record.name == "retrieval.train"]
     assert len(losses) == config.epochs + config.tuned_epochs
     assert losses[config.epochs - 1] < losses[0]
     assert any(path.name.startswith("events.out.tfevents") for path in (tmp_path / "tensorboard").iterdir())
