@@ -23,10 +23,14 @@ CROSS_ENCODER = "cross_encoder"
 
 
 class BlendConfig(BaseModel):
-    """LightGBM's dials, for the first booster; the correction takes a quarter of its rounds with small trees. users: at most, a window."""
+    """LightGBM's dials, for the first booster; the correction takes a quarter of its rounds with small trees. users: at most, a window.
+
+    visitors: strangers with a basket, made of the window's baskets, a window.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     users: int = Field(default=4000, ge=1)
+    visitors: int = Field(default=500, ge=0)
     rounds: int = Field(default=250, ge=1)
     learning_rate: float = Field(default=0.06, gt=0)
     leaves: int = Field(default=63, ge=2)

@@ -18,14 +18,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Rules:
-    """What may be shown. An item that is not available never is.
+    """What may be shown.
 
     Attributes
     ----------
     categories: any of them must hold; each is a whole path from its broad end ("Grocery|Dairy"), a part of it from there on ("Grocery") or
         one name within ("Dairy"); capitals do not matter. min_price, max_price: both inclusive; with either, an item of unknown price
         is left out, because nobody can promise that it is within.
-    exclude: catalogue rows, -1 for an item nobody knows. new_only: leave out what the user has in the history.
+    in_stock: only what is available. exclude: catalogue rows, -1 for an item nobody knows.
+    new_only: leave out what the user has in the history.
 
     Raises
     ------
@@ -35,6 +36,7 @@ class Rules:
     categories: tuple[str, ...] = ()
     min_price: float | None = None
     max_price: float | None = None
+    in_stock: bool = False
     exclude: tuple[int, ...] = ()
     new_only: bool = False
 
@@ -54,7 +56,7 @@ class Rules:
         ------
         DataError: a category that no item has.
         """
-        mask = catalog.available.copy()
+        mask = catalog.available.copy() if self.in_stock else np.ones(len(catalog), dtype=bool)
         if self.categories:
             mask &= _in_categories(catalog, self.categories)
         if self.min_price is not None:

@@ -126,8 +126,8 @@ def recommend(
     exclude: Annotated[list[str] | None, typer.Option(metavar="ID,ID", help="Not these items.")] = None,
     new_only: Annotated[bool, typer.Option("--new-only/--allow-seen", help="Leave out what the user has bought before.")] = False,
     diversity: Annotated[
-        float | None, typer.Option(min=0, max=1, metavar="0..1", help="0: by chance of purchase alone; 1: as unlike as can be.")
-    ] = None,
+        float, typer.Option(min=0, max=1, metavar="0..1", help="0: by chance of purchase alone; 1: as unlike as can be.")
+    ] = 0.0,
     explain: Annotated[bool, typer.Option("--explain", help="Say what each feature added to the log odds.")] = False,
     users_file: Annotated[
         Path | None, typer.Option(metavar="FILE", help="For all users of a file: a column user_id, or one id a line. Needs --out.")

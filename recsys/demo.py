@@ -98,11 +98,10 @@ def _ingest(workspace: Workspace, console: Console) -> None:
 
 def _published(stand: Stand, catalog: Catalog) -> Recommender:
     """The recommender over these items and the log before the day: from a bundle that is kept, or from a new one."""
-    data = fingerprint(catalog, stand.before)
     model = verbs.current_model(stand.workspace, stand.settings)
+    inputs = verbs.bundle_inputs(model, stand.settings, fingerprint(catalog, stand.before))
     for bundle_id in list_bundles(stand.workspace.bundles):
-        about = Bundle.open(stand.workspace.bundles, bundle_id).manifest.about
-        if (about["data"], about["fingerprint"]) == (data, model.fingerprint):
+        if Bundle.open(stand.workspace.bundles, bundle_id).manifest.about["inputs"] == inputs:
             stand.console.print(f"bundle {bundle_id} is already there")
             return verbs.open_recommender(stand.workspace, bundle_id)
     begun = time.perf_counter()

@@ -27,8 +27,8 @@ class RecommendOptions:
     """For whom, and by which rules.
 
     user: a known one; None is an unknown visitor. history: items bought just now, oldest first; they come after what is known of the user.
-    new_only: nothing the user has bought before. diversity: 0 ranks by probability alone, 1 wants the items as unlike as can be;
-    None: as configured. explain: with what each feature added to the log odds.
+    new_only: nothing the user has bought before. diversity: 0 ranks by probability alone, 1 wants the items as unlike as can be.
+    explain: with what each feature added to the log odds.
     """
 
     user: str | None = None
@@ -39,5 +39,5 @@ class RecommendOptions:
     in_stock: bool = False
     exclude: tuple[str, ...] = ()
     new_only: bool = False
-    diversity: float | None = None
+    diversity: float = 0.0
     explain: bool = False

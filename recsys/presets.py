@@ -11,6 +11,7 @@ from features.errors import ConfigError
 if TYPE_CHECKING:
     from recsys.config import Settings
     from recsys.options import Device, Preset
+    from retrieval.texts import Tuning
 
 # quick is the classes' own defaults: what two cores do in minutes.
 FULL: dict[str, dict[str, Any]] = {
@@ -24,7 +25,7 @@ GPU: dict[str, dict[str, Any]] = {"train": {"users": 512, "texts_a_step": 512}, 
 
 def with_preset(settings: Settings, preset: Preset, device: torch.device) -> Settings:
     """The settings, completed: what the user set in a file or the environment stays as it is."""
-    wanted: dict[str, dict[str, Any]] = {"train": {"tuning": tuning(preset, device)}}
+    wanted: dict[str, dict[str, Any]] = {"train": {"tuning": affordable_tuning(preset, device)}}
     for values in ([FULL] if preset == "full" else []) + ([GPU] if device.type == "cuda" else []):
         for section, keys in values.items():
             wanted[section] = wanted.get(section, {}) | keys
@@ -36,7 +37,7 @@ def with_preset(settings: Settings, preset: Preset, device: torch.device) -> Set
     return settings.model_copy(update=changed)
 
 
-def tuning(preset: Preset, device: torch.device) -> str:
+def affordable_tuning(preset: Preset, device: torch.device) -> Tuning:
     """How the text encoder is tuned, where nothing else is asked for."""
     if device.type == "cuda":
         return "full" if preset == "full" else "lora"

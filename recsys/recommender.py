@@ -15,8 +15,9 @@ from ranking.ranker import BlendRanker, with_features
 from ranking.reasons import POPULAR_BUYERS, Reasons
 from ranking.rules import Rules
 from recsys.answers import Answer, Match, Matches, Recommendation
+from retrieval.candidates import Candidates
 from retrieval.joint import JointRetriever, Towers
-from retrieval.scorers import TopScores
+from retrieval.topk import top_k
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from recsys.model import Model
     from recsys.options import RecommendOptions
     from recsys.snapshot import Snapshot
-    from retrieval.candidates import Candidates
 
 BATCH = 256  # users answered at once
 UNKNOWN_USER = "user {!r} has no history here: what is popular now"
@@ -97,19 +97,39 @@ class Recommender:
         created = self.snapshot.catalog.frame["created_at"].dt.epoch("s").fill_null(-1).to_numpy()
         return (created >= since) & (self.snapshot.stats.columns["buyers_10000"] == 0)
 
+    def about_basket(self, users: Histories, k: int, allowed: np.ndarray | None = None) -> Candidates:
+        """`recommend` for visitors of whom nothing is known but a basket: what the basket makes likelier comes first.
+
+        By probability alone everybody would be offered bananas and milk. So half of the log odds that an item has with anybody are taken
+        off for the order; scores stay the probabilities, and need not fall along the list.
+        """
+        ranked = self.recommend(users, self.model.retrieval.candidates, allowed)
+        if self.ranker is not None:
+            usual = np.maximum(self._share[np.maximum(ranked.rows, 0)], 0.5 / self._recent_shoppers)
+            by_lift = ranked.ranked(log_odds(ranked.scores) - 0.5 * log_odds(usual), probability=ranked.scores)
+            ranked = replace(by_lift, scores=by_lift.evidence["probability"])
+        return ranked.take(np.broadcast_to(np.arange(k), (len(users), k)))
+
     def popular(self, users: Histories, k: int, allowed: np.ndarray | None = None) -> Candidates:
         """What sells now, for people of whom nothing is known. The probability is the share of recent shoppers who bought the item."""
         popularity = self.snapshot.collaborative.popularity
-        found = TopScores(popularity, "popular").retrieve(users, k, allowed)
-        shoppers = max(1, self._recent_shoppers)
-        share = np.where(found.valid, popularity.recent[np.maximum(found.rows, 0)] / shoppers, -np.inf)
-        week = popularity.buyers[:, 0][np.maximum(found.rows, 0)]
-        return replace(found, scores=share.astype(np.float32), evidence={"item_buyers_7": week.astype(np.float32)})
+        # What has never been sold comes last, but it comes: a rule may leave nothing else.
+        dense = np.broadcast_to(popularity.ranking, (len(users), popularity.n_items))
+        rows, _ = top_k(dense if allowed is None else np.where(allowed, dense, -np.inf), k)
+        real = np.maximum(rows, 0)
+        share = np.where(rows >= 0, self._share[real], -np.inf).astype(np.float32)
+        return Candidates(users, rows, share, {"item_buyers_7": popularity.buyers[:, 0][real].astype(np.float32)})
+
+    @cached_property
+    def _share(self) -> np.ndarray:
+        """Share of the shoppers of the last 28 days who bought each item, float (n_items,)."""
+        return self.snapshot.collaborative.popularity.recent / self._recent_shoppers
 
     @cached_property
     def _recent_shoppers(self) -> int:
+        """At least 1."""
         recent = self.snapshot.log.between(self.snapshot.now - 28 * DAY, None)
-        return len(np.unique(recent.user))
+        return max(1, len(np.unique(recent.user)))
 
     def answer(self, options: RecommendOptions, users: Sequence[str | None]) -> Iterator[Answer]:
         """One answer a user, in order; `options.history` counts for all of them."""
@@ -118,25 +138,31 @@ class Recommender:
             some = users[start : start + BATCH]
             rows = self.snapshot.log.user_rows(["" if user is None else user for user in some])
             histories = Histories.of_users(self.snapshot.log, rows, self.snapshot.now)
+            known = histories.lengths > 0
             if basket:
                 histories = histories.then(Histories.of_baskets([basket] * len(some), self.snapshot.now))
-            yield from self._answers(options, some, histories)
+            yield from self._answers(options, some, histories, known)
 
-    def _answers(self, options: RecommendOptions, users: Sequence[str | None], histories: Histories) -> list[Answer]:
+    def _answers(self, options: RecommendOptions, users: Sequence[str | None], histories: Histories, known: np.ndarray) -> list[Answer]:
+        """known: whether the log knows each user, bool (b,)."""
         snapshot = self.snapshot
         allowed = self._rules(options).allowed(snapshot.catalog, snapshot.prices, histories)
-        known = histories.lengths > 0
+        basket = ~known & (histories.lengths > 0)
         answers: dict[int, Answer] = {}
-        for personal, at in ((True, np.flatnonzero(known)), (False, np.flatnonzero(~known))):
-            if len(at):
-                mask = allowed if allowed.ndim == 1 else allowed[at]
-                find = self.recommend if personal else self.popular
-                # More than k only where a choice is made among them: the places kept for new arrivals are a list's last.
-                most = max(options.k, DIVERSE_AMONG) if options.diversity else options.k
-                best = find(histories.take(at), most, mask)
-                best = diversify(best, snapshot.vectors.vectors, options.diversity or 0.0, options.k)
-                told = self._told(options, [users[i] for i in at.tolist()], best, personal=personal)
-                answers |= dict(zip(at.tolist(), told, strict=True))
+        for find, group in ((self.recommend, known), (self.about_basket, basket), (self.popular, ~known & ~basket)):
+            at = np.flatnonzero(group)
+            if not len(at):
+                continue
+            some = histories.take(at)
+            mask = allowed if allowed.ndim == 1 else allowed[at]
+            if find == self.about_basket:  # what lies in the basket already is no answer
+                mask = np.broadcast_to(mask, (len(at), len(snapshot.catalog))).copy()
+                mask[some.user, some.item] = False
+            # More than k only where a choice is made among them: the places kept for new arrivals are a list's last.
+            best = find(some, max(options.k, DIVERSE_AMONG) if options.diversity else options.k, mask)
+            best = diversify(best, snapshot.vectors.vectors, options.diversity, options.k)
+            told = self._told(options, [users[i] for i in at.tolist()], best, personal=find != self.popular)
+            answers |= dict(zip(at.tolist(), told, strict=True))
         return [answers[i] for i in range(len(users))]
 
     def _rules(self, options: RecommendOptions) -> Rules:
@@ -144,6 +170,7 @@ class Recommender:
         return Rules(
             categories=(options.category,) if options.category else (),
             max_price=options.max_price,
+            in_stock=options.in_stock,
             exclude=tuple(rows_of(list(options.exclude)).tolist()),
             new_only=options.new_only,
         )
@@ -199,6 +226,12 @@ class Recommender:
         found = rows[0][rows[0] >= 0]
         matches = [Match(i + 1, *self._facts(int(row)), float(scores[0, i])) for i, row in enumerate(found)]
         return Matches(query, self.bundle_id, tuple(matches))
+
+
+def log_odds(probability: np.ndarray) -> np.ndarray:
+    """log(p / (1 - p)), kept finite."""
+    p = np.clip(probability, 1e-9, 1 - 1e-6)
+    return np.log(p) - np.log1p(-p)
 
 
 def _largest(parts: tuple[tuple[str, float], ...]) -> tuple[tuple[str, float], ...]:

@@ -10,8 +10,10 @@ import numpy as np
 import torch
 
 from eval.metrics import ndcg
+from eval.pairs import Pairs as Relevant
 from eval.truth import Truth
 from features.behavior import ItemStats
+from features.histories import Histories
 from features.split import Split
 from features.text import item_texts, text_hashes
 from ranking.blend import CROSS_ENCODER, fit_booster
@@ -20,6 +22,7 @@ from ranking.cross_encoder import CrossEncoder, ItemTokens
 from ranking.fit_cross_encoder import Pairs, fit_cross_encoder
 from ranking.ranker import corrected, order_by_blend, read_best, with_features
 from recsys.model import Model, Ranking
+from recsys.presets import affordable_tuning
 from recsys.snapshot import group
 from recsys.windows import Windows, moment
 from retrieval.batches import Sampler
@@ -41,10 +44,10 @@ if TYPE_CHECKING:
     from recsys.config import Settings
     from recsys.windows import Window
     from retrieval.encoder import TokenStates
-    from retrieval.texts import Tuning
 
 _log = logging.getLogger(__name__)
 JUDGED_USERS = 2_000  # on whom the towers' training is stopped
+LEAST_BASKET, KNOWN_OF_BASKET = 6, 3  # items of a basket that a visitor is made of, and how many of them are shown
 
 
 @dataclass(frozen=True)
@@ -95,7 +98,9 @@ def fit_language(shop: Shop, device: torch.device, work: Path, cache: Path) -> L
     first, text_of = group(text_hashes(texts))
     distinct = texts.gather(first).to_list()
     kept = kept_states(encoder, distinct, cache)
-    tuning = tuning_for(settings.train.tuning, device)
+    tuning = settings.train.tuning
+    if tuning == "auto":
+        tuning = affordable_tuning("quick", device)
     source = Texts(encoder, distinct, kept, tuning)
     torch.manual_seed(shop.seed)
     tower = TwoTower(encoder.width, settings.tower)
@@ -115,13 +120,6 @@ def fit_language(shop: Shop, device: torch.device, work: Path, cache: Path) -> L
     return Language(text_of, encoder, tower, tower.item_vectors(encoder.pool(kept)), kept, report)
 
 
-def tuning_for(asked: str, device: torch.device) -> Tuning:
-    """The way of tuning that is affordable on the device, unless one is asked for."""
-    if asked != "auto":
-        return asked  # type: ignore[return-value]
-    return "full" if device.type == "cuda" else "upper"
-
-
 def _judge(split: Split) -> Callable[[TwoTower, np.ndarray], float]:
     truth = Truth.of(split, JUDGED_USERS)
     histories, relevant = split.histories(truth.users), truth.relevant("all")
@@ -137,9 +135,10 @@ def _judge(split: Split) -> Callable[[TwoTower, np.ndarray], float]:
 
 @dataclass(frozen=True)
 class Stage:
-    """Candidates of one window's users, with features, and what of them was bought."""
+    """Candidates of one window's users, with features, and what of them was bought; the same of made-up visitors."""
 
     pairs: Pairs
+    visitors: Pairs
     found: float  # share of what was bought that is among the candidates
 
 
@@ -148,7 +147,8 @@ def fit_ranking(shop: Shop, language: Language, work: Path) -> tuple[Ranking, di
     settings, windows, seed = shop.settings, shop.windows, shop.seed
     tokens = ItemTokens(language.kept, language.text_of)
     early, late = produce(shop, language, windows.early), produce(shop, language, windows.late)
-    first = fit_booster([(stage.pairs.candidates, stage.pairs.labels) for stage in (early, late)], settings.blend, seed)
+    parts = [pairs for stage in (early, late) for pairs in (stage.pairs, stage.visitors)]
+    first = fit_booster([(pairs.candidates, pairs.labels) for pairs in parts], settings.blend, seed)
     _log.info("blend fitted on %s and %s", windows.early, windows.late)
     cross_encoder = CrossEncoder.upon(language.encoder, settings.cross_encoder)
     best = _best(_ordered(early.pairs, first), 3 * settings.cross_encoder.read)
@@ -186,12 +186,32 @@ def produce(shop: Shop, language: Language, window: Window, users: int | None = 
     index = ItemIndex.build(language.vectors, shop.settings.index)
     towers = Towers(language.tower, language.vectors, index, language.text_of, models.popularity.ranking)
     retriever = JointRetriever(models, towers, shop.settings.retrieval)
+    stats = ItemStats.fit(split.history, shop.catalog, window.start)
     candidates = retriever.retrieve(split.histories(truth.users), shop.settings.retrieval.candidates)
-    candidates = with_features(candidates, ItemStats.fit(split.history, shop.catalog, window.start))
+    candidates = with_features(candidates, stats)
     labels = truth.bought.hits(candidates.rows)
+    guests, rest = visitors(split, shop.settings.blend.visitors, np.random.default_rng([shop.seed, len(split.labels)]))
+    theirs = with_features(retriever.retrieve(guests, shop.settings.retrieval.candidates), stats)
     found = float(labels.sum() / truth.bought.counts.sum())
     _log.info("candidates of %s: %d users, %.1f%% of their purchases found", window, len(truth.users), 100 * found)
-    return Stage(Pairs(candidates, labels), found)
+    return Stage(Pairs(candidates, labels), Pairs(theirs, rest.hits(theirs.rows)), found)
+
+
+def visitors(split: Split, most: int, rng: np.random.Generator) -> tuple[Histories, Relevant]:
+    """Strangers with a basket, made of what was bought at one time after the cut: three of the items are known, the rest is the answer.
+
+    Shops whose log knows no baskets of six items have none of them.
+    """
+    labels = split.labels
+    key = np.unique(np.stack([labels.user.astype(np.int64), labels.time, labels.item.astype(np.int64)]), axis=1)
+    _, starts, sizes = np.unique(key[:2], axis=1, return_index=True, return_counts=True)
+    large = np.flatnonzero(sizes >= LEAST_BASKET)
+    chosen = rng.permutation(large)[:most]
+    baskets = [rng.permutation(key[2, starts[i] : starts[i] + sizes[i]]) for i in chosen]
+    guests = Histories.of_baskets([basket[:KNOWN_OF_BASKET].tolist() for basket in baskets], split.cut)
+    owner = np.repeat(np.arange(len(baskets)), [len(basket) - KNOWN_OF_BASKET for basket in baskets])
+    rest = np.concatenate([np.zeros(0, dtype=np.int64), *(basket[KNOWN_OF_BASKET:] for basket in baskets)])
+    return guests, Relevant.of(owner, rest, len(baskets), labels.n_items)
 
 
 def _ordered(pairs: Pairs, first: Any) -> Pairs:

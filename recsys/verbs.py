@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 from datetime import UTC
 from typing import TYPE_CHECKING
@@ -59,9 +60,9 @@ def build_index(workspace: Workspace, settings: Settings) -> str:
 
 def build(workspace: Workspace, settings: Settings, model: Model, catalog: Catalog, log: Interactions) -> str:
     """Publish a bundle of these tables. Texts that the bundle in use has vectors for, by the same model, are not encoded again."""
-    data = fingerprint(catalog, log)
+    inputs = bundle_inputs(model, settings, fingerprint(catalog, log))
     previous = in_use(workspace)
-    if previous and (previous.manifest.about["data"], previous.manifest.about["fingerprint"]) == (data, model.fingerprint):
+    if previous and previous.manifest.about["inputs"] == inputs:
         return f"nothing has changed: bundle {previous.id} stays in use"
     known = None
     if previous and previous.manifest.about["fingerprint"] == model.fingerprint:
@@ -71,7 +72,7 @@ def build(workspace: Workspace, settings: Settings, model: Model, catalog: Catal
     now = log.end if len(log) else 0
     snapshot = take_snapshot(catalog, log, now, model, encoded, settings.index)
     about = {
-        "data": data,
+        "inputs": inputs,
         "fingerprint": model.fingerprint,
         "dim": snapshot.vectors.dim,
         "items": len(catalog),
@@ -83,6 +84,14 @@ def build(workspace: Workspace, settings: Settings, model: Model, catalog: Catal
     bundle_id = publish(workspace.bundles, model.to_files() | below_snapshot(snapshot), about, settings.bundles.keep)
     texts = f"{encoded.encoded:,} of {about['texts']:,} texts encoded"
     return f"bundle {bundle_id} is in use: {len(catalog):,} items, {texts}, {snapshot.index.config.kind} index"
+
+
+def bundle_inputs(model: Model, settings: Settings, data: str) -> str:
+    """SHA-256 of all that a bundle is made of: model, index settings, `fingerprint` of the tables."""
+    digest = hashlib.sha256(f"{data}|{settings.index.model_dump_json()}".encode())
+    for name, content in sorted(model.to_files().items()):
+        digest.update(name.encode() + content)
+    return digest.hexdigest()
 
 
 def below_snapshot(snapshot: Snapshot) -> dict[str, bytes]:

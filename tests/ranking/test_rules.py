@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import polars as pl
 import pytest
@@ -23,11 +25,12 @@ def catalog() -> Catalog:
 
 
 def shown(catalog: Catalog, rules: Rules) -> str:
-    return "".join(catalog.ids[rules.allowed(catalog, PRICES, NOBODY)])
+    return "".join(catalog.ids[replace(rules, in_stock=True).allowed(catalog, PRICES, NOBODY)])
 
 
-def test_without_rules_what_is_available_is_shown(catalog):
+def test_only_what_is_available_is_in_stock(catalog):
     assert shown(catalog, Rules()) == "abcde"
+    assert "".join(catalog.ids[Rules().allowed(catalog, PRICES, NOBODY)]) == "abcdef"
 
 
 @pytest.mark.parametrize(
