@@ -23,10 +23,10 @@ FEATURE_USERS = 256  # users whose features are made at once
 def with_features(candidates: Candidates, stats: ItemStats) -> Candidates:
     """The candidates with behaviour features beside what retrieval said of them."""
     parts = []
-    for start in range(0, len(candidates.users), FEATURE_USERS):
+    for start in range(0, max(1, len(candidates.users)), FEATURE_USERS):  # nobody has features too: empty columns
         part = np.arange(start, min(start + FEATURE_USERS, len(candidates.users)))
         parts.append(behavior_features(candidates.users.take(part), candidates.rows[part], stats))
-    columns = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]} if parts else {}
+    columns = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
     fused = np.where(candidates.valid, candidates.scores, np.nan)
     return replace(candidates, evidence=candidates.evidence | columns | {"fused": fused})
 
