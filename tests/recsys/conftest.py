@@ -1,22 +1,31 @@
-"""A stand-in for the verbs, so that the command line is tested alone."""
+"""A stand-in for the verbs, so that the command line is tested alone; and the tiny shop, ingested, trained and published."""
 
 from __future__ import annotations
 
 import logging
+import shutil
 import sys
 import types
 import warnings
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 import recsys
 from eval.result import Report
+from features.ingest import ingest
+from features.source import Source
+from recsys import verbs as real_verbs
 from recsys.answers import Answer, Match, Matches, Recommendation
+from recsys.options import TrainOptions
+from recsys.workspace import Workspace
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
+
+    from recsys.config import Settings
 
 ITEM = Recommendation(1, "sku-7", "Green tea", "tea", 4.5, 0.25, "bought 6 times, last 13 days ago")
 HOSTILE = Recommendation(2, "x,y", "[red]a\x1b[31m\x00b\u202ec\nd[/red]", None, None, 0.0625, 'close to "Tea", that you bought')
@@ -86,3 +95,65 @@ def _clean_logging() -> Iterator[None]:
     with warnings.catch_warnings():
         yield
     logging.getLogger().handlers[:] = handlers
+
+
+@dataclass(frozen=True)
+class Place:
+    """A folder with the shop's files, its workspace, and what `train` and `build-index` said, where they were run."""
+
+    folder: Path
+    settings: Settings
+    trained: str = ""
+    built: str = ""
+
+    @property
+    def workspace(self) -> Workspace:
+        return Workspace(self.folder / "workspace")
+
+    @property
+    def items(self) -> Path:
+        return self.folder / "items.csv"
+
+    @property
+    def log(self) -> Path:
+        return self.folder / "interactions.csv"
+
+    def ingest(self) -> str:
+        return str(ingest(Source(items=self.items, interactions=self.log), self.workspace.data))
+
+
+@pytest.fixture(scope="session")
+def _ready(shop: Any, tiny_settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> Place:
+    place = Place(tmp_path_factory.mktemp("ready"), tiny_settings)
+    shop.write(place.folder)
+    place.ingest()
+    trained = real_verbs.train(place.workspace, tiny_settings, TrainOptions())
+    return Place(place.folder, tiny_settings, trained, real_verbs.build_index(place.workspace, tiny_settings))
+
+
+@pytest.fixture(scope="session")
+def ready(_ready: Place) -> Place:
+    """The tiny shop, trained and published. For reading: many tests share it."""
+    return _ready
+
+
+@pytest.fixture
+def spare(_ready: Place, tmp_path: Path) -> Place:
+    """A copy of `ready` to change; its sources are read from the copy."""
+    shutil.copytree(_ready.folder, tmp_path / "shop")
+    place = Place(tmp_path / "shop", _ready.settings, _ready.trained, _ready.built)
+    place.ingest()
+    return place
+
+
+@pytest.fixture
+def fresh(shop: Any, tiny_settings: Settings, tmp_path: Path) -> Callable[[], Place]:
+    """The tiny shop's files in a new folder, nothing done with them yet."""
+
+    def make() -> Place:
+        place = Place(tmp_path / f"fresh-{len(list(tmp_path.iterdir()))}", tiny_settings)
+        place.folder.mkdir()
+        shop.write(place.folder)
+        return place
+
+    return make
