@@ -23,9 +23,9 @@ CROSS_ENCODER = "cross_encoder"
 
 
 class BlendConfig(BaseModel):
-    """LightGBM's dials, for the first booster; the correction takes a quarter of its rounds with small trees. users: at most, a window.
+    """LightGBM's dials, for the first booster; the correction takes a quarter of its rounds with small trees.
 
-    visitors: strangers with a basket, made of the window's baskets, a window.
+    users: of a window, at most. visitors: strangers with a basket, made of the window's baskets.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

@@ -16,7 +16,16 @@ if TYPE_CHECKING:
 # quick is the classes' own defaults: what two cores do in minutes.
 FULL: dict[str, dict[str, Any]] = {
     "encoder": {"upper_layers": 2},
-    "train": {"epochs": 30, "tuned_epochs": 8, "patience": 6, "users": 256, "hard_negatives": 4},
+    "train": {
+        "epochs": 30,
+        "tuned_epochs": 8,
+        "patience": 6,
+        "users": 256,
+        "hard_negatives": 4,
+        "texts_a_step": 256,
+        "accumulate": 2,
+        "encoder_lr": 5e-5,
+    },
     "blend": {"rounds": 500, "learning_rate": 0.04},
     "cross_encoder": {"users": 4000, "epochs": 2, "read": 30, "history_items": 20},
 }
