@@ -180,6 +180,13 @@ class TestJoint:
                 for name, column in whole.evidence.items():
                     assert np.allclose(alone.evidence[name][0], column[place], rtol=1e-3, atol=1e-4, equal_nan=True), name
 
+    def test_a_rule_for_each_of_more_users_than_one_batch(self, joint: JointRetriever, users: Histories) -> None:
+        many = np.arange(BATCH + 3) % len(users)
+        allowed = (np.arange(joint.n_items) + np.arange(len(many))[:, None]) % 3 == 0
+        rows = joint.retrieve(users.take(many), K, allowed).rows
+        assert (rows >= 0).all()
+        assert np.take_along_axis(allowed, rows, axis=1).all()
+
     def test_nobody(self, joint: JointRetriever, users: Histories) -> None:
         found = joint.retrieve(users.take(np.array([], dtype=np.int64)), K)
         assert len(found.rows) == 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import re
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -25,6 +25,8 @@ from retrieval.train_config import TrainConfig
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+
+    from retrieval.batches import Batch
 
 WINDOW = 20 * DAY
 SHORT = TrainConfig(users=16, positives=4, negatives=16, epochs=2, tuned_epochs=2, steps_per_epoch=2, texts_a_step=16, patience=9)
@@ -226,6 +228,18 @@ def test_the_seed_decides(material: Material, tmp_path: Path) -> None:
         found.append(weights(run))
     assert same(found[0], found[1])
     assert not same(found[0], found[2])
+
+
+def test_every_epoch_draws_batches_of_its_own(material: Material, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    draw, drawn = Sampler.draw, []
+
+    def noted(self: Sampler, *rest: Any) -> Batch:
+        drawn.append(draw(self, *rest))
+        return drawn[-1]
+
+    monkeypatch.setattr(Sampler, "draw", noted)
+    fit_towers(material.run(tmp_path, always), SHORT.model_copy(update={"epochs": 3, "tuned_epochs": 2, "steps_per_epoch": 2}))
+    assert len({(batch.users.now, *batch.candidates.tolist()) for batch in drawn}) == len(drawn) == 10
 
 
 class TestMining:
