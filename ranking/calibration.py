@@ -33,7 +33,7 @@ class Calibration:
     def __call__(self, scores: np.ndarray) -> np.ndarray:
         """Probabilities of scores of any shape; nan and -inf stay 0."""
         known = np.where(np.isnan(scores), -np.inf, scores)
-        found = np.interp(np.where(np.isfinite(known), known, self.scores[0]), self.scores, self.probabilities)
+        found = np.interp(known, self.scores, self.probabilities)
         return np.where(known == -np.inf, 0.0, found).astype(np.float32)
 
     def to_files(self) -> dict[str, bytes]:
