@@ -102,6 +102,7 @@ class CrossEncoder(nn.Module):
         self.head = nn.Linear(width, 1)
         for module in (self.age, self.count, self.head):  # the layers begin on the states that they know
             nn.init.zeros_(module.weight)
+        nn.init.zeros_(self.head.bias)  # no chance in it: a training that was cut off goes on to the very same model
 
     @classmethod
     def upon(cls, encoder: TextEncoder, config: CrossEncoderConfig) -> CrossEncoder:
