@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
+import safetensors
 import safetensors.numpy
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 
     from retrieval.encoder import TextEncoder
 
+_log = logging.getLogger(__name__)
 PART = 8_192  # texts a file: a cut costs no more than these
 
 
@@ -30,8 +33,15 @@ def kept_states(encoder: TextEncoder, texts: Sequence[str], cache: Path) -> Toke
     folder.mkdir(parents=True, exist_ok=True)
     place: dict[bytes, int] = {}
     parts: list[TokenStates] = []
+    number = 0
     for path in sorted(folder.glob("*.safetensors")):
-        arrays = safetensors.numpy.load(path.read_bytes())
+        number = int(path.stem) + 1
+        try:
+            arrays = safetensors.numpy.load(path.read_bytes())
+        except safetensors.SafetensorError:  # cut short by a power failure, say: its texts are read again
+            _log.warning("%s is damaged and was removed; it is made again", path)
+            path.unlink()
+            continue
         _add(place, arrays["hashes"], parts)
         parts.append(TokenStates(arrays["offsets"], arrays["states"]))
     hashes = text_hashes(pl.Series(texts, dtype=pl.String))
@@ -39,10 +49,10 @@ def kept_states(encoder: TextEncoder, texts: Sequence[str], cache: Path) -> Toke
     columns = [TextColumn("reading texts"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()]
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task("texts", total=len(missing))
-        for start in range(0, len(missing), PART):
+        for count, start in enumerate(range(0, len(missing), PART), number):
             some = missing[start : start + PART]
             kept = encoder.keep([texts[i] for i in some], lambda n: bar.advance(task, n))
-            _write(folder / f"{len(parts):06}.safetensors", hashes[some], kept)
+            _write(folder / f"{count:06}.safetensors", hashes[some], kept)
             _add(place, hashes[some], parts)
             parts.append(kept)
     order = np.array([place[key.tobytes()] for key in hashes], dtype=np.int64)

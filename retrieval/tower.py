@@ -68,7 +68,8 @@ class TwoTower(nn.Module):
     def start_from(self, pooled: np.ndarray) -> None:
         """Set the projection to the leading principal components of pooled vectors (n, width): neighbours stay neighbours."""
         sample = torch.from_numpy(pooled).double()
-        self.mean.copy_(sample.mean(0))
+        if len(sample) > 1:  # a shop's only text, taken from itself, would leave nothing
+            self.mean.copy_(sample.mean(0))
         _, vectors = torch.linalg.eigh((sample - sample.mean(0)).T @ (sample - sample.mean(0)))  # ascending
         leading = vectors.flip(1)[:, : self.config.dim].T  # (<= dim, width)
         # Eigenvectors come with either sign; fix it, so that every machine starts from the same point.

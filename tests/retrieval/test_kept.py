@@ -123,3 +123,14 @@ def test_fingerprint_of_the_lower_layers_alone(encoder: TextEncoder, tiny_bert: 
     for options in ({"max_tokens": 23}, {"upper_layers": 2}):
         config = EncoderConfig(model=str(tiny_bert), **{"max_tokens": 24, **options})
         assert lower_fingerprint(TextEncoder.pretrained(config)) != first
+
+
+def test_a_damaged_part_is_made_again_and_others_are_kept(encoder: TextEncoder, tmp_path: Path) -> None:
+    whole = kept_states(encoder, ["red tea"], tmp_path)
+    kept_states(encoder, ["red tea", "green soap"], tmp_path)
+    first = min(tmp_path.rglob("*.safetensors"))
+    first.write_bytes(first.read_bytes()[:40])
+    again = kept_states(encoder, ["red tea"], tmp_path)
+    assert np.array_equal(again.states, whole.states)
+    assert len(list(tmp_path.rglob("*.safetensors"))) == 2
+    assert len(kept_states(encoder, ["green soap", "red tea"], tmp_path)) == 2
