@@ -23,7 +23,7 @@ from features.ingest import ingest, load_source
 from features.source import Source
 from recsys import verbs
 from recsys.bundle import Bundle, list_bundles
-from recsys.evaluation import evaluate, test_cut
+from recsys.evaluation import evaluate, evaluation_cut
 from recsys.options import RecommendOptions, TrainOptions
 from recsys.render import plain, recommendations_table, stdout
 from recsys.store import fingerprint, trained
@@ -68,7 +68,7 @@ def run_demo(workspace: Workspace, settings: Settings) -> None:
     console.rule("1. Ingest: Complete Journey, a real grocer's year")
     _ingest(workspace, console)
     catalog, log = workspace.load(settings.events.model_dump())
-    cut = test_cut(log)
+    cut = evaluation_cut(log)
     stand = Stand(workspace, settings, catalog, log.between(None, cut), log.between(cut, None), console)
     console.rule(f"2. Train on everything before {moment(cut)}")
     _model, said = trained(workspace, workspace.models, settings, TrainOptions(), (catalog, stand.before))

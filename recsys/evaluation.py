@@ -37,18 +37,18 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 
-def test_cut(log: Interactions) -> int:
+def evaluation_cut(log: Interactions) -> int:
     """Where the test begins, seconds since the epoch: four weeks before the end, or a tenth of the log if that is less."""
     return log.end - int(min(MOST_DAYS * DAY, (log.end - log.start) / STRETCHES))
 
 
 def evaluate(workspace: Workspace, settings: Settings) -> Report:
-    """Judge on what happened after `test_cut`, with a model that has seen nothing of it; baselines beside it. Writes JSON and a page.
+    """Judge on what happened after `evaluation_cut`, with a model that has seen nothing of it; baselines beside it. Writes JSON and a page.
 
     The workspace's model is used if it was trained until the cut; otherwise one is trained until then in evaluation/, and kept.
     """
     catalog, log = workspace.load(settings.events.model_dump())
-    split = Split.by_time(log, test_cut(log))
+    split = Split.by_time(log, evaluation_cut(log))
     model = _model(workspace, settings, catalog, split)
     snapshot = take_snapshot(catalog, split.history, split.cut, model, encode_catalog(catalog, model, workspace.cache), settings.index)
     recommender = Recommender(model, snapshot)
