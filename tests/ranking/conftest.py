@@ -1,0 +1,75 @@
+"""Candidates with made-up evidence; and what retrieval really finds on the tiny shop, with a ranker fitted on it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+import torch
+
+from eval.truth import Truth
+from features.behavior import ItemStats
+from features.interactions import DAY
+from features.split import Split
+from features.text import item_texts
+from ranking.blend import BlendConfig, fit_booster
+from ranking.calibration import Calibration
+from ranking.cross_encoder import CrossEncoder, CrossEncoderConfig, ItemTokens
+from ranking.ranker import BlendRanker, corrected, order_by_blend, read_best, with_features
+from retrieval.candidates import Candidates
+from retrieval.collaborative import ALSConfig, EASEConfig
+from retrieval.encoder import EncoderConfig, TextEncoder
+from retrieval.index import ItemIndex
+from retrieval.joint import Collaborative, JointRetriever, RetrievalConfig, Towers
+from retrieval.tower import TowerConfig, TwoTower
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+BLEND = BlendConfig(rounds=10, leaves=7, min_leaf=10)
+
+
+@dataclass(frozen=True)
+class Bench:
+    """A ranker, and candidates of the tiny shop that it has not seen, with the labels: bool (b, k)."""
+
+    ranker: BlendRanker
+    candidates: Candidates
+    labels: np.ndarray
+
+
+@pytest.fixture(scope="session")
+def bench(shop: Any, tiny_bert: Path) -> Bench:
+    """Every part is fitted on one window, 60 to 30 days before the end; the candidates are of the last 30 days."""
+    encoder = TextEncoder.pretrained(EncoderConfig(model=str(tiny_bert), max_tokens=24))
+    states = encoder.keep(item_texts(shop.catalog).to_list())
+    tokens = ItemTokens(states, np.arange(len(shop.catalog)))
+    tower = TwoTower(encoder.width, TowerConfig(dim=encoder.width, hidden=16, layers=1, heads=2))
+    tower.start_as_is()
+    vectors = tower.item_vectors(encoder.pool(states))
+
+    def stage(cut: int) -> tuple[Candidates, np.ndarray, ItemStats]:
+        split = Split.by_time(shop.log, cut, days=30)
+        truth = Truth.of(split)
+        config = RetrievalConfig(candidates=20, ease_model=EASEConfig(l2=20), als_model=ALSConfig(factors=4))
+        models = Collaborative.fit(split.history, cut, config)
+        towers = Towers(tower, vectors, ItemIndex.build(vectors), tokens.text_of, models.popularity.ranking)
+        found = JointRetriever(models, towers, config).retrieve(split.histories(truth.users), config.candidates)
+        return found, truth.bought.hits(found.rows), ItemStats.fit(split.history, shop.catalog, cut)
+
+    found, labels, stats = stage(shop.log.end - 60 * DAY)
+    featured = with_features(found, stats)
+    first = fit_booster([(featured, labels)], BLEND, seed=0)
+    torch.manual_seed(0)
+    cross_encoder = CrossEncoder.upon(encoder, CrossEncoderConfig(read=6, history_items=4))
+    torch.nn.init.normal_(cross_encoder.head.weight)
+    ordered = order_by_blend(featured, first)
+    read = read_best(ordered, cross_encoder.eval(), tokens)
+    bought = np.stack([np.isin(rows, of[mine]) for rows, of, mine in zip(ordered.rows, featured.rows, labels, strict=True)]) & read.valid
+    correction = fit_booster([(read, bought)], BLEND, seed=0, start=[read.scores])
+    odds = corrected(read, correction)
+    calibration = Calibration.fit(odds[read.valid], bought[read.valid])
+    later, labels, stats = stage(shop.log.end - 30 * DAY)
+    return Bench(BlendRanker(stats, first, correction, cross_encoder, tokens, calibration), later, labels)

@@ -1,0 +1,149 @@
+"""Gradient boosting over evidence: files, contributions, the start from another's log odds, and that it learns nothing from noise."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from sklearn.metrics import roc_auc_score
+
+from features.histories import Histories
+from ranking import blend
+from ranking.blend import BlendConfig, Booster, fit_booster
+from retrieval.candidates import Candidates
+
+CONFIG = BlendConfig(rounds=20, leaves=7, min_leaf=5)
+B, K = 60, 12
+
+
+def made_up(b: int, k: int, seed: int = 0, padded: int = 0) -> Candidates:
+    """Evidence: `good`, which tells, with holes; `noise`, which does not. The last `padded` places of every second user are empty."""
+    rng = np.random.default_rng(seed)
+    rows = np.array([rng.permutation(max(k, 50))[:k] for _ in range(b)]).astype(np.int64)
+    if padded:
+        rows[::2, -padded:] = -1
+    good, noise = rng.normal(size=(2, b, k)).astype(np.float32)
+    good[rng.random((b, k)) < 0.1] = np.nan
+    evidence = {name: np.where(rows >= 0, column, np.nan).astype(np.float32) for name, column in (("good", good), ("noise", noise))}
+    scores = np.where(rows >= 0, 0, -np.inf).astype(np.float32)
+    return Candidates(Histories.of_baskets([[1]] * b, 0), rows, scores, evidence)
+
+
+def bought(candidates: Candidates, seed: int = 0) -> np.ndarray:
+    """Chosen with the log odds 2 * good - 1."""
+    odds = 2 * np.nan_to_num(candidates.evidence["good"]) - 1
+    return (np.random.default_rng(seed).random(odds.shape) < 1 / (1 + np.exp(-odds))) & candidates.valid
+
+
+@pytest.fixture(scope="module")
+def candidates() -> Candidates:
+    return made_up(B, K, padded=3)
+
+
+@pytest.fixture(scope="module")
+def booster(candidates: Candidates) -> Booster:
+    return fit_booster([(candidates, bought(candidates))], CONFIG, seed=0)
+
+
+def auc(odds: np.ndarray, labels: np.ndarray, valid: np.ndarray) -> float:
+    return float(roc_auc_score(labels[valid], odds[valid]))
+
+
+def test_finds_what_tells_on_data_it_has_not_seen(booster):
+    later = made_up(B, K, seed=7, padded=3)
+    assert auc(booster.log_odds(later), bought(later, 7), later.valid) > 0.75
+    _, parts = booster.contributions(later)
+    moved = dict(zip(booster.names, np.abs(parts).sum((0, 1)), strict=True))
+    assert moved["good"] > 2 * moved["noise"]
+
+
+def test_learns_nothing_from_shuffled_labels():
+    """Otherwise something tells it the answer."""
+    found = []
+    for seed in range(4):
+        candidates, later = made_up(150, K, seed), made_up(150, K, seed + 50)
+        labels = np.random.default_rng(seed).permutation(bought(candidates).ravel()).reshape(candidates.rows.shape)
+        found.append(auc(fit_booster([(candidates, labels)], CONFIG, 0).log_odds(later), bought(later, seed), later.valid))
+    assert np.mean(found) == pytest.approx(0.5, abs=0.06)
+
+
+def test_padding_is_worst_and_the_rest_is_finite(booster, candidates):
+    odds = booster.log_odds(candidates)
+    assert odds.dtype == np.float32
+    assert (odds[~candidates.valid] == -np.inf).all()
+    assert np.isfinite(odds[candidates.valid]).all()
+
+
+def test_comes_back_from_its_text(booster, candidates):
+    files = blend.to_files(booster, "blend")
+    again = blend.from_files(files, "blend")
+    assert again.names == booster.names
+    assert np.array_equal(again.log_odds(candidates), booster.log_odds(candidates))
+    assert blend.to_files(again, "blend") == files
+
+
+def test_contributions_add_up_to_the_log_odds(booster, candidates):
+    names, parts = booster.contributions(candidates)
+    assert names == booster.names
+    assert (parts[~candidates.valid] == 0).all()
+    bias = booster.log_odds(candidates)[candidates.valid] - parts.sum(-1)[candidates.valid]
+    assert np.abs(bias - bias[0]).max() < 1e-4
+
+
+def test_the_order_of_the_evidence_does_not_matter(booster, candidates):
+    turned = replace(candidates, evidence=dict(reversed(candidates.evidence.items())))
+    again = fit_booster([(turned, bought(candidates))], CONFIG, seed=0)
+    assert again.names == booster.names == ("good", "noise")
+    assert blend.to_files(again, "x") == blend.to_files(booster, "x")
+    assert np.array_equal(booster.log_odds(turned), booster.log_odds(candidates))
+
+
+def test_the_same_seed_makes_the_same_model(booster, candidates):
+    assert blend.to_files(fit_booster([(candidates, bought(candidates))], CONFIG, 0), "x") == blend.to_files(booster, "x")
+
+
+def test_several_windows_are_one_table(candidates, booster):
+    half = np.arange(B) < B // 2
+    parts = []
+    for users in (np.flatnonzero(half), np.flatnonzero(~half)):
+        evidence = {name: column[users] for name, column in candidates.evidence.items()}
+        part = Candidates(candidates.users.take(users), candidates.rows[users], candidates.scores[users], evidence)
+        parts.append((part, bought(candidates)[users]))
+    assert blend.to_files(fit_booster(parts, CONFIG, 0), "x") == blend.to_files(booster, "x")
+
+
+def test_a_window_without_anybody_adds_nothing(candidates, booster):
+    nobody = made_up(1, K)
+    nobody = Candidates(
+        nobody.users.take(np.arange(0)), nobody.rows[:0], nobody.scores[:0], {name: column[:0] for name, column in nobody.evidence.items()}
+    )
+    again = fit_booster([(candidates, bought(candidates)), (nobody, np.zeros((0, K), bool))], CONFIG, 0)
+    assert blend.to_files(again, "x") == blend.to_files(booster, "x")
+    assert booster.log_odds(nobody).shape == (0, K)
+
+
+def test_a_correction_starts_from_the_others_log_odds():
+    """Where the first says all there is to say, nothing is left to correct; started from nothing, the same data moves it."""
+    candidates = made_up(400, K)
+    odds = (2 * np.nan_to_num(candidates.evidence["good"]) - 1).astype(np.float32)
+    labels = bought(candidates)
+    corrected = fit_booster([(candidates, labels)], CONFIG, 0, start=[odds]).log_odds(candidates)
+    alone = fit_booster([(candidates, labels)], CONFIG, 0).log_odds(candidates)
+    assert np.abs(corrected).mean() < 0.2
+    assert np.abs(alone).mean() > 0.5
+    shifted = fit_booster([(candidates, labels)], CONFIG, 0, start=[odds - 3]).log_odds(candidates)
+    assert shifted.mean() > 1  # it makes up for a start that is too low
+
+
+def test_evidence_it_does_not_know_is_passed_over(booster, candidates):
+    """Stages may add columns; one that it reads must be there."""
+    more = replace(candidates, evidence=candidates.evidence | {"new": np.ones(candidates.rows.shape, np.float32)})
+    assert np.array_equal(booster.log_odds(more), booster.log_odds(candidates))
+    with pytest.raises(KeyError, match="good"):
+        booster.log_odds(replace(candidates, evidence={"noise": candidates.evidence["noise"]}))
+
+
+def test_nothing_bought_at_all_is_no_error(candidates):
+    odds = fit_booster([(candidates, np.zeros(candidates.rows.shape, bool))], CONFIG, 0).log_odds(candidates)
+    assert (odds[candidates.valid] < -3).all()

@@ -1,0 +1,171 @@
+"""The contract of `Ranker`, held by every ranker; and what the blend's own stages promise."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+from sklearn.metrics import roc_auc_score
+
+from features.histories import Histories
+from ranking.blend import CROSS_ENCODER, BlendConfig, fit_booster
+from ranking.ranker import BlendRanker, with_features
+from retrieval.candidates import Candidates
+
+if TYPE_CHECKING:
+    from retrieval.candidates import Ranker
+
+
+def constant(bench: Any) -> BlendRanker:
+    """All candidates are equally good to it: it was fitted on evidence that is the same for all."""
+    featured = with_features(bench.candidates, bench.ranker.stats)
+    featured = replace(featured, evidence={name: np.zeros_like(column) for name, column in featured.evidence.items()})
+    first = fit_booster([(featured, bench.labels)], BlendConfig(rounds=2), 0)
+    odds = first.log_odds(featured)
+    return replace(bench.ranker, first=first, correction=fit_booster([(featured, bench.labels)], BlendConfig(rounds=2), 0, start=[odds]))
+
+
+def reading(bench: Any, read: int) -> BlendRanker:
+    """The cross-encoder reads so many."""
+    model = bench.ranker.cross_encoder
+    other = type(model)(list(model.layers), model.model_config, model.config.model_copy(update={"read": read}))
+    other.load_state_dict(model.state_dict())
+    return replace(bench.ranker, cross_encoder=other.eval())
+
+
+RANKERS: dict[str, Callable[[Any], Ranker]] = {
+    "blend": lambda bench: bench.ranker,
+    "reads one": lambda bench: reading(bench, 1),
+    "reads all": lambda bench: reading(bench, 1_000),
+    "constant": constant,
+}
+
+
+def users_of(candidates: Candidates, users: np.ndarray) -> Candidates:
+    evidence = {name: column[users] for name, column in candidates.evidence.items()}
+    return Candidates(candidates.users.take(users), candidates.rows[users], candidates.scores[users], evidence)
+
+
+@dataclass(frozen=True)
+class Case:
+    ranker: Ranker
+    given: Candidates
+    ranked: Candidates
+
+
+@pytest.mark.parametrize("name", RANKERS)
+class TestContract:
+    @pytest.fixture
+    def case(self, bench: Any, name: str) -> Case:
+        """Some users with few candidates, one with none."""
+        few = np.tile(np.arange(bench.candidates.rows.shape[1]), (len(bench.candidates.users), 1))
+        few[::3, 4:] = -1
+        few[5] = -1
+        given = bench.candidates.take(few)
+        ranker = RANKERS[name](bench)
+        return Case(ranker, given, ranker.rank(given))
+
+    def test_the_same_items_once_each(self, case):
+        assert case.ranked.rows.shape == case.given.rows.shape
+        assert np.array_equal(np.sort(case.ranked.rows, axis=1), np.sort(case.given.rows, axis=1))
+
+    def test_best_first_padding_last(self, case):
+        scores, valid = case.ranked.scores, case.ranked.valid
+        assert scores.dtype == np.float32
+        assert not np.isnan(scores).any()
+        assert (scores[:, 1:] <= scores[:, :-1]).all()
+        assert (valid[:, :-1] >= valid[:, 1:]).all()
+        assert np.array_equal(scores == -np.inf, ~valid)
+
+    def test_scores_are_probabilities(self, case):
+        scores = case.ranked.scores[case.ranked.valid]
+        assert ((scores > 0) & (scores < 1)).all()
+
+    def test_evidence_goes_along_with_its_item(self, case):
+        for name, column in case.given.evidence.items():
+            for b in range(len(case.given.users)):
+                before = dict(zip(case.given.rows[b].tolist(), column[b].tolist(), strict=True))
+                after = dict(zip(case.ranked.rows[b].tolist(), case.ranked.evidence[name][b].tolist(), strict=True))
+                before.pop(-1, None), after.pop(-1, None)
+                assert before.keys() == after.keys()
+                assert all(np.isnan(after[row]) if np.isnan(value) else after[row] == value for row, value in before.items())
+
+    def test_the_same_again(self, case):
+        again = case.ranker.rank(case.given)
+        assert np.array_equal(again.rows, case.ranked.rows)
+        assert np.array_equal(again.scores, case.ranked.scores)
+
+    def test_a_batch_answers_as_one_by_one(self, case):
+        for b in range(0, len(case.given.users), 7):
+            single = case.ranker.rank(users_of(case.given, np.array([b])))
+            assert np.array_equal(single.rows[0], case.ranked.rows[b])
+            assert np.allclose(single.scores[0], case.ranked.scores[b], atol=1e-4)
+
+    def test_people_without_history(self, case):
+        rows = case.given.rows[[0, 1]]
+        nan = np.full(rows.shape, np.nan, np.float32)
+        strangers = Candidates(
+            Histories.of_baskets([[], []], case.given.users.now), rows, case.given.scores[[0, 1]], dict.fromkeys(case.given.evidence, nan)
+        )
+        ranked = case.ranker.rank(strangers)
+        assert np.array_equal(np.sort(ranked.rows, axis=1), np.sort(rows, axis=1))
+        assert np.isfinite(ranked.scores[ranked.valid]).all()
+
+    def test_nobody(self, case):
+        assert case.ranker.rank(users_of(case.given, np.arange(0))).rows.shape == (0, case.given.rows.shape[1])
+
+
+def auc(candidates: Candidates, bench: Any) -> float:
+    bought = [{*rows[mine].tolist()} for rows, mine in zip(bench.candidates.rows, bench.labels, strict=True)]
+    labels = np.array([[row in mine for row in rows] for rows, mine in zip(candidates.rows.tolist(), bought, strict=True)])
+    return float(roc_auc_score(labels[candidates.valid], candidates.scores[candidates.valid]))
+
+
+def test_it_tells_better_than_retrieval_on_days_it_has_not_seen(bench):
+    assert auc(bench.ranker.rank(bench.candidates), bench) > max(0.75, auc(bench.candidates, bench) + 0.02)
+
+
+def test_one_that_knows_nothing_does_not_win(bench):
+    """Equal scores leave retrieval's order as it is, and say nothing of any item."""
+    ranked = constant(bench).rank(bench.candidates)
+    assert np.array_equal(ranked.rows, bench.candidates.rows)
+    assert auc(ranked, bench) == pytest.approx(0.5)
+
+
+def test_an_item_whose_score_is_nan_is_last():
+    users = Histories.of_baskets([[1]], 0)
+    given = Candidates(users, np.array([[4, 2, 7, -1]]), np.array([[0.3, 0.2, 0.1, -np.inf]], np.float32))
+    ranked = given.ranked(np.array([[np.nan, 0.1, -5.0, 9.0]], np.float32))
+    assert ranked.rows.tolist() == [[2, 7, 4, -1]]
+
+
+def test_the_first_ones_are_read_and_no_others(bench):
+    ranked = bench.ranker.rank(bench.candidates)
+    read = ~np.isnan(ranked.evidence[CROSS_ENCODER])
+    assert (read.sum(axis=1) == np.minimum(ranked.valid.sum(axis=1), bench.ranker.cross_encoder.config.read)).all()
+    blend = ranked.evidence["blend"]
+    for b in range(len(blend)):  # by the first booster's order
+        assert blend[b][read[b]].min() >= blend[b][~read[b] & ranked.valid[b]].max(initial=-np.inf)
+
+
+def test_contributions_tell_the_whole_difference_between_two_items(bench):
+    """Both boosters together add up to the log odds, but for what is the same for all that were read."""
+    ranked = bench.ranker.rank(bench.candidates)
+    total = np.sum([*bench.ranker.contributions(ranked).values()], axis=0)
+    read = ~np.isnan(ranked.evidence[CROSS_ENCODER])
+    odds = ranked.evidence["blend"] + np.where(read, bench.ranker.correction.log_odds(ranked), 0)
+    for group in (read, ~read & ranked.valid):
+        rest = (odds - total)[group]
+        assert len(rest) > 10
+        assert np.abs(rest - rest[0]).max() < 1e-3
+
+
+def test_features_do_not_depend_on_how_many_ask(bench, monkeypatch):
+    whole = with_features(bench.candidates, bench.ranker.stats)
+    monkeypatch.setattr("ranking.ranker.FEATURE_USERS", 7)
+    parts = with_features(bench.candidates, bench.ranker.stats)
+    assert whole.evidence.keys() == parts.evidence.keys()
+    assert all(np.array_equal(whole.evidence[name], parts.evidence[name], equal_nan=True) for name in whole.evidence)
