@@ -71,7 +71,7 @@ def run_demo(workspace: Workspace, settings: Settings) -> None:
     cut = evaluation_cut(log)
     stand = Stand(workspace, settings, catalog, log.between(None, cut), log.between(cut, None), console)
     console.rule(f"2. Train on everything before {moment(cut)}")
-    _model, said = trained(workspace, workspace.models, settings, TrainOptions(), (catalog, stand.before))
+    _model, said = trained(workspace, workspace.models, settings, TrainOptions(), (catalog, log), cut)
     console.print(Text(said))
     console.rule("3. Build the index and publish")
     recommender = _published(stand, catalog)

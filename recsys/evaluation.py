@@ -72,7 +72,7 @@ def _model(workspace: Workspace, settings: Settings, catalog: Catalog, split: Sp
         if bundle.manifest.about["until"] == moment(split.cut):
             return Model.from_files(bundle.files)
     _log.info("the workspace's model has seen the test weeks: training one until %s", moment(split.cut))
-    model, said = trained(workspace, workspace.root / "evaluation", settings, TrainOptions(), (catalog, split.history))
+    model, said = trained(workspace, workspace.root / "evaluation", settings, TrainOptions(), (catalog, split.history), split.cut)
     _log.info("%s", said)
     return model
 

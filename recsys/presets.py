@@ -22,7 +22,6 @@ FULL: dict[str, dict[str, Any]] = {
         "patience": 6,
         "users": 256,
         "hard_negatives": 4,
-        "texts_a_step": 256,
         "accumulate": 2,
         "encoder_lr": 5e-5,
     },

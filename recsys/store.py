@@ -29,16 +29,19 @@ if TYPE_CHECKING:
 
 
 def trained(
-    workspace: Workspace, store: Path, settings: Settings, options: TrainOptions, tables: tuple[Catalog, Interactions]
+    workspace: Workspace, store: Path, settings: Settings, options: TrainOptions, tables: tuple[Catalog, Interactions], until: int
 ) -> tuple[Model, str]:
-    """The model for these tables, settings and seed: from `store` if it is there, else trained and published into it."""
-    catalog, log = tables
+    """The model for these tables, settings and seed: from `store` if it is there, else trained and published into it.
+
+    until: seconds since the epoch; what lies at or after it is left out of the log.
+    """
+    catalog, log = tables[0], tables[1].between(None, until)
     device = find_device(options.device)
     settings = with_preset(settings, options.preset, device)
     if not len(log):
         raise ModelError("no event lies before the date: train on a later --until, or on everything")
-    windows = Windows.plan(log.start, log.end)
-    key = training_key(settings, options.seed, fingerprint(catalog, log))
+    windows = Windows.plan(log.start, until)
+    key = training_key(settings, options.seed, fingerprint(catalog, log), until)
     for model_id in list_bundles(store):
         bundle = Bundle.open(store, model_id)
         if bundle.manifest.about.get("key") == key:
@@ -58,11 +61,11 @@ def trained(
     )
 
 
-def training_key(settings: Settings, seed: int, data: str) -> str:
+def training_key(settings: Settings, seed: int, data: str, until: int) -> str:
     """SHA-256 of all that a model depends on."""
     sections = ("events", "encoder", "tower", "train", "index", "retrieval", "blend", "cross_encoder")
     parts = {name: getattr(settings, name).model_dump(mode="json") for name in sections}
-    return hashlib.sha256(json.dumps([parts, seed, data], sort_keys=True).encode()).hexdigest()
+    return hashlib.sha256(json.dumps([parts, seed, data, until], sort_keys=True).encode()).hexdigest()
 
 
 def fingerprint(catalog: Catalog, log: Interactions) -> str:

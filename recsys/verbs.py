@@ -40,7 +40,7 @@ def train(workspace: Workspace, settings: Settings, options: TrainOptions) -> st
     """Train on what was ingested, and make it the workspace's model. Does nothing where that very model is there."""
     catalog, log = workspace.load(settings.events.model_dump())
     until = log.end if options.until is None else min(log.end, int(options.until.replace(tzinfo=UTC).timestamp()))
-    _, said = trained(workspace, workspace.models, settings, options, (catalog, log.between(None, until)))
+    _, said = trained(workspace, workspace.models, settings, options, (catalog, log), until)
     return said
 
 

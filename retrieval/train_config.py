@@ -28,5 +28,5 @@ class TrainConfig(BaseModel):
     steps_per_epoch: int = Field(default=40, ge=1)
     patience: int = Field(default=3, ge=1)
     tuning: Literal["auto", "frozen", "upper", "lora", "full"] = "auto"
-    texts_a_step: int = Field(default=128, ge=1)
+    texts_a_step: int = Field(default=256, ge=1)
     accumulate: int = Field(default=1, ge=1)
