@@ -43,6 +43,20 @@ def publish(bundles: Path, files: Mapping[str, bytes], about: dict[str, Any], ke
     return bundle_id
 
 
+def use(bundles: Path, bundle_id: str) -> None:
+    """Make a bundle that is kept the one in use.
+
+    Raises
+    ------
+    BundleError: it is damaged, or another process is publishing; nothing was changed.
+    """
+    problems = Bundle.open(bundles, bundle_id).verify()
+    if problems:
+        raise BundleError(problems[0])
+    with _writing(bundles):
+        _set_current(bundles, bundle_id)
+
+
 def rollback(bundles: Path) -> str:
     """Go back to the bundle before the one in use, or the nearest earlier one that is whole. Returns its id.
 

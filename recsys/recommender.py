@@ -61,7 +61,7 @@ class Recommender:
     @cached_property
     def reasons(self) -> Reasons:
         snapshot = self.snapshot
-        return Reasons(snapshot.catalog, snapshot.collaborative.ease, snapshot.text_vectors, snapshot.text_of)
+        return Reasons(snapshot.catalog, snapshot.log, snapshot.collaborative.ease, snapshot.text_vectors, snapshot.text_of)
 
     def candidates(self, users: Histories, k: int, allowed: np.ndarray | None = None) -> Candidates:
         """What retrieval finds, in fused order: at most k a user."""

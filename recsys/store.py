@@ -14,7 +14,7 @@ from recsys.bundle import Bundle, list_bundles
 from recsys.card import model_card
 from recsys.model import Model
 from recsys.presets import find_device, with_preset
-from recsys.publish import publish
+from recsys.publish import publish, use
 from recsys.training import Shop, train_model
 from recsys.windows import Windows
 
@@ -45,6 +45,7 @@ def trained(
     for model_id in list_bundles(store):
         bundle = Bundle.open(store, model_id)
         if bundle.manifest.about.get("key") == key:
+            use(store, model_id)
             return Model.from_files(bundle.files), f"model {model_id} is already there for this data, these settings and this seed"
     work = workspace.cache / f"training-{key[:16]}"
     model = train_model(Shop(catalog, log, windows, settings, options.seed), device, work, workspace.cache)

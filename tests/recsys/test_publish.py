@@ -10,7 +10,7 @@ import pytest
 from features.errors import BundleError
 from recsys import publish as publishing
 from recsys.bundle import Bundle, current_id, list_bundles
-from recsys.publish import publish, rollback
+from recsys.publish import publish, rollback, use
 
 
 def make(bundles: Path, text: bytes = b"one", keep: int = 9) -> str:
@@ -111,3 +111,14 @@ def test_rollback_skips_a_damaged_parent(bundles: Path) -> None:
     first, second, _ = (make(bundles, str(i).encode()) for i in range(3))
     (bundles / second / "text").write_bytes(b"")
     assert rollback(bundles) == first
+
+
+def test_an_older_bundle_can_be_taken_into_use_if_it_is_whole(tmp_path: Path) -> None:
+    first = publish(tmp_path, {"a.txt": b"1"}, {})
+    second = publish(tmp_path, {"a.txt": b"2"}, {})
+    use(tmp_path, first)
+    assert current_id(tmp_path) == first
+    (tmp_path / second / "a.txt").write_bytes(b"3")
+    with pytest.raises(BundleError):
+        use(tmp_path, second)
+    assert current_id(tmp_path) == first
