@@ -81,6 +81,12 @@ class Histories:
         index = np.arange(offsets[-1]) + np.repeat(self.offsets[:-1][users] - offsets[:-1], lengths)
         return Histories(offsets, self.item[index], self.age[index], self.event[index], self.weight[index], self.price[index], self.now)
 
+    def where(self, mask: np.ndarray) -> Histories:
+        """The events where `mask` (n,) is true, of the same users."""
+        offsets = np.concatenate([[0], np.cumsum(mask)]).astype(np.int64)[self.offsets]
+        columns = {name: getattr(self, name)[mask] for name in ("item", "age", "event", "weight", "price")}
+        return replace(self, offsets=offsets, **columns)
+
     def then(self, later: Histories) -> Histories:
         """These users' events, followed by those of `later`, user by user; both stand at the same `now`."""
         order = np.argsort(np.concatenate([self.user, later.user]), kind="stable")

@@ -1,19 +1,26 @@
 """A true reason for each item: what moved its score most, told with the facts behind it.
 
 The blend's contributions (TreeSHAP) are summed by what they speak of; the strongest positive one that can be told truthfully is told.
+The model also learns from views and carts; a sentence says "bought" of what was bought, and of nothing else.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
+import scipy.sparse as sp
+
+from features.split import LABEL_EVENTS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from features.catalog import Catalog
+    from features.histories import Histories
+    from features.interactions import Interactions
     from retrieval.candidates import Candidates
     from retrieval.collaborative import EASE
 
@@ -32,9 +39,13 @@ POPULAR_BUYERS = 3  # fewer than these in a week are not "popular"
 
 @dataclass(frozen=True)
 class Reasons:
-    """Tells reasons over one catalogue. text_vectors float32 (t, dim) and text_of int64 (n_items,): how close two items are."""
+    """Tells reasons over one catalogue. log: by which it is checked that two things were bought by the same people.
+
+    text_vectors float32 (t, dim) and text_of int64 (n_items,): how close two items are.
+    """
 
     catalog: Catalog
+    log: Interactions
     ease: EASE
     text_vectors: np.ndarray
     text_of: np.ndarray
@@ -44,21 +55,45 @@ class Reasons:
 
         contributions: of each feature to the log odds, float32 (b, k).
         """
-        moved = {group: _moved(contributions, prefixes, candidates.rows.shape) for group, prefixes in GROUPS.items()}
+        rows = candidates.rows
+        moved = {group: _moved(contributions, prefixes, rows.shape) for group, prefixes in GROUPS.items()}
         groups = list(moved)
         strength = np.stack([moved[group] for group in groups])  # (groups, b, k)
-        together, _ = self.ease.strongest(candidates.users, candidates.rows)
+        users = candidates.users.where(np.isin(candidates.users.event, LABEL_EVENTS))
+        partners = self._partners(users, rows)
         told = []
-        for b in range(len(candidates.rows)):
-            held = np.unique(candidates.users.item[candidates.users.user == b])
+        for b in range(len(rows)):
+            mine = slice(users.offsets[b], users.offsets[b + 1])
             sentences = []
-            for k in range(candidates.rows.shape[1]):
-                row = int(candidates.rows[b, k])
-                facts = Facts(self, candidates, (b, k), held, int(together[b, k]))
+            for k in range(rows.shape[1]):
+                facts = Facts(self, candidates, (b, k), users.item[mine], users.age[mine], int(partners[b, k]))
                 order = [groups[i] for i in np.argsort(-strength[:, b, k], kind="stable") if strength[i, b, k] > 0]
-                sentences.append(facts.first_true([*order, *groups]) if row >= 0 else "")
+                sentences.append(facts.first_true([*order, *groups]) if rows[b, k] >= 0 else "")
             told.append(sentences)
         return told
+
+    def _partners(self, users: Histories, rows: np.ndarray) -> np.ndarray:
+        """What the user bought that says most for each candidate (b, k), and that somebody bought as well as it; -1 where nothing is."""
+        partners, _ = self.ease.strongest(users, rows)
+        real = (partners >= 0) & (partners != rows)
+        pairs, place = np.unique(np.stack([rows[real], partners[real]]), axis=1, return_inverse=True)
+        both = self._bought[:, pairs[0]].multiply(self._bought[:, pairs[1]]).sum(axis=0) > 0
+        out = np.full(rows.shape, -1, dtype=np.int64)
+        out[real] = np.where(np.ravel(both)[place.ravel()], partners[real], -1)
+        return out
+
+    @cached_property
+    def _bought(self) -> sp.csc_array:
+        """Who ever bought what, 1 or nothing, (n_users, n_items)."""
+        log = self.log.where(np.isin(self.log.event, LABEL_EVENTS))
+        matrix = sp.coo_array((np.ones(len(log), np.int32), (log.user, log.item)), shape=(log.n_users, log.n_items)).tocsc()
+        matrix.data[:] = 1
+        return matrix
+
+    @cached_property
+    def shelves(self) -> dict[str, np.ndarray]:
+        """Category and brand code of each item, int32 (n_items,)."""
+        return {name: self.catalog.codes(name) for name in ("category", "brand")}
 
 
 def _moved(contributions: Mapping[str, np.ndarray], prefixes: tuple[str, ...], shape: tuple[int, ...]) -> np.ndarray:
@@ -71,12 +106,13 @@ def _moved(contributions: Mapping[str, np.ndarray], prefixes: tuple[str, ...], s
 
 @dataclass(frozen=True)
 class Facts:
-    """What is true of one candidate. at: its user and place. held: items of the user's history. partner: its co-purchase, or -1."""
+    """What is true of one candidate. at: its user and place. items, ages: what the user bought, how many days ago. partner: or -1."""
 
     of: Reasons
     candidates: Candidates
     at: tuple[int, int]
-    held: np.ndarray
+    items: np.ndarray
+    ages: np.ndarray
     partner: int
 
     def first_true(self, groups: list[str]) -> str:
@@ -92,41 +128,42 @@ class Facts:
         }
         return next((told for group in groups if (told := tellers[group]())), "found among what similar shoppers buy")
 
-    def _evidence(self, name: str) -> float:
-        return float(self.candidates.evidence[name][self.at])
+    @property
+    def _row(self) -> int:
+        return int(self.candidates.rows[self.at])
 
     def _title(self, row: int) -> str:
         return self.of.catalog.frame["title"][row]
 
     def _repeat(self) -> str | None:
-        count, gap, last = (self._evidence(f"own_{name}") for name in ("count", "gap", "last"))
-        if not count >= 1 or np.isnan(last):
+        times = np.unique(self.ages[self.items == self._row])
+        if not len(times):
             return None
+        last = float(times[0])
         ago = "just now" if last < 1 / 24 else "today" if last < 1 else f"{last:.0f} day{'s' * (round(last) != 1)} ago"
-        if count < 2:
+        if len(times) < 2:
             return f"bought once, {ago}"
+        gap = float(times[-1] - times[0]) / (len(times) - 1)
         every = f", about every {max(gap, 1):.0f} day{'s' * (round(max(gap, 1)) != 1)}" if gap >= 0.5 else ""
-        return f"bought {count:.0f} times{every}, last {ago}"
+        return f"bought {len(times)} times{every}, last {ago}"
 
     def _together(self) -> str | None:
-        row = int(self.candidates.rows[self.at])
-        return f"bought together with {self._title(self.partner)}" if self.partner >= 0 and self.partner != row else None
+        return f"bought together with {self._title(self.partner)}" if self.partner >= 0 else None
 
     def _close(self) -> str | None:
-        row = int(self.candidates.rows[self.at])
-        others = self.held[self.held != row]
+        others = np.unique(self.items[self.items != self._row])
         if not len(others):
             return None
         vectors = self.of.text_vectors
-        near = vectors[self.of.text_of[others]] @ vectors[self.of.text_of[row]]
+        near = vectors[self.of.text_of[others]] @ vectors[self.of.text_of[self._row]]
         return f"close to {self._title(int(others[near.argmax()]))} that you bought"
 
     def _shelf(self, column: str, words: str) -> str | None:
-        if not self._evidence(f"{column}_count") >= 2:
+        code = self.of.shelves[column]
+        if code[self._row] < 0 or len(np.unique(self.ages[code[self.items] == code[self._row]])) < 2:
             return None
-        name = self.of.catalog.frame[column][int(self.candidates.rows[self.at])]
-        return words.format(name.rsplit("|", 1)[-1].strip()) if name else None
+        return words.format(self.of.catalog.frame[column][self._row].rsplit("|", 1)[-1].strip())
 
     def _popular(self) -> str | None:
-        buyers = self._evidence("item_buyers_7")
+        buyers = float(self.candidates.evidence["item_buyers_7"][self.at])
         return f"popular this week: {buyers:,.0f} buyers" if buyers >= POPULAR_BUYERS else None
