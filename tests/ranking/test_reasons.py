@@ -1,0 +1,188 @@
+"""Every reason is true of the data: a shop small enough to check each sentence by hand, and each kind of claim in turn."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+import numpy as np
+import polars as pl
+import pytest
+
+from features.behavior import ItemStats
+from features.catalog import Catalog
+from features.histories import Histories
+from features.interactions import Interactions
+from ranking.ranker import with_features
+from ranking.reasons import GROUPS, Reasons
+from retrieval.candidates import Candidates
+from retrieval.collaborative import EASE, EASEConfig
+
+NOW = datetime(2024, 5, 1)
+ITEMS = {
+    "bread": ("rye bread", "bakery", "nord"),
+    "cake": ("apple cake", "bakery", None),
+    "milk": ("oat milk", "food|drinks", "acme"),
+    "soap": ("hand soap", None, "acme"),
+    "tea": ("green tea", "food|drinks", "acme"),
+    "vase": ("glass vase", "home", None),
+}
+# user, item, days before NOW, event
+EVENTS = [
+    *[("ann", "tea", days, "purchase") for days in (49, 37, 25, 13)],  # every 12 days
+    ("ann", "tea", 2, "view"),  # only looked
+    ("ann", "milk", 13, "purchase"),
+    ("ann", "cake", 1, "cart"),  # not bought after all
+    ("ann", "vase", 0.01, "purchase"),  # minutes ago
+    ("bob", "tea", 3, "purchase"),
+    ("bob", "milk", 3, "purchase"),
+    ("bob", "soap", 0.3, "purchase"),
+    ("cid", "bread", 5, "purchase"),
+    ("cid", "cake", 5, "purchase"),
+    ("cid", "bread", 4, "purchase"),
+    ("dan", "bread", 6, "purchase"),
+    ("dan", "cake", 6, "purchase"),
+    ("dan", "tea", 30, "purchase"),
+    ("eve", "bread", 2, "purchase"),
+    *[("eve", "soap", days, "view") for days in (3, 2, 1)],  # a looker
+]
+# Texts as near as their directions: tea and milk, bread and cake.
+VECTORS = {"bread": (1, 0, 0.2), "cake": (1, 0, 0), "milk": (0.1, 1, 0), "soap": (0, 0, 1), "tea": (0, 1, 0.1), "vase": (-1, 0, 0)}
+USERS = ("ann", "bob", "cid", "dan", "eve")
+BOUGHT = {user: {item for who, item, _, event in EVENTS if who == user and event == "purchase"} for user in USERS}
+TITLES = {title: item for item, (title, *_) in ITEMS.items()}
+HOLLOW = "found among what similar shoppers buy"
+
+
+class Shop:
+    """Six items, five users."""
+
+    def __init__(self) -> None:
+        rows = [{"item_id": item, "title": title, "category": category, "brand": brand} for item, (title, category, brand) in ITEMS.items()]
+        self.catalog = Catalog.from_frame(pl.DataFrame(rows))
+        log = [
+            {"user_id": user, "item_id": item, "timestamp": NOW - timedelta(days=days), "event": event}
+            for user, item, days, event in EVENTS
+        ]
+        self.log = Interactions.from_frame(pl.DataFrame(log), self.catalog)
+        vectors = np.array([VECTORS[item] for item in self.catalog.ids], dtype=np.float32)
+        vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+        self.now = int((NOW - datetime(1970, 1, 1)).total_seconds())
+        self.stats = ItemStats.fit(self.log, self.catalog, self.now)
+        ease = EASE.fit(self.log, EASEConfig(l2=1, min_buyers=1))
+        self.reasons = Reasons(self.catalog, self.log, ease, vectors, np.arange(len(ITEMS)))
+
+    def candidates(self, users: list[str], items: list[str]) -> Candidates:
+        histories = Histories.of_users(self.log, self.log.user_rows(users), self.now)
+        rows = np.tile(self.catalog.rows(items), (len(users), 1))
+        return with_features(Candidates(histories, rows, np.zeros(rows.shape, np.float32)), self.stats)
+
+    def tell(self, user: str, item: str, *strongest: str) -> str:
+        """The reason when these groups moved the score most, in this order; others pulled it down."""
+        candidates = self.candidates([user], [item])
+        strength = {group: 1.0 / (1 + place) for place, group in enumerate(strongest)}
+        names = {group: names[0] + ("count" if names[0].endswith("_") else "") for group, names in GROUPS.items()}
+        contributions = {name: np.full((1, 1), strength.get(group, -1.0), np.float32) for group, name in names.items()}
+        return self.reasons.tell(candidates, contributions)[0][0]
+
+
+@pytest.fixture(scope="module")
+def small() -> Shop:
+    return Shop()
+
+
+SAID = [
+    # ann looked at tea two days ago; what is counted is what she bought.
+    ("ann", "tea", "repeat", "bought 4 times, about every 12 days, last 13 days ago"),
+    ("ann", "milk", "repeat", "bought once, 13 days ago"),
+    ("ann", "vase", "repeat", "bought once, just now"),
+    ("bob", "soap", "repeat", "bought once, today"),
+    ("cid", "bread", "repeat", "bought 2 times, about every 1 day, last 4 days ago"),
+    ("bob", "tea", "repeat", "bought once, 3 days ago"),
+    ("dan", "milk", "together", "bought together with green tea"),
+    ("eve", "cake", "together", "bought together with rye bread"),
+    ("eve", "cake", "close", "close to rye bread that you bought"),
+    ("dan", "milk", "close", "close to green tea that you bought"),
+    ("ann", "milk", "category", "you often buy from drinks"),
+    ("ann", "milk", "brand", "you often buy acme"),
+    ("ann", "soap", "brand", "you often buy acme"),
+    ("ann", "bread", "popular", "popular this week: 3 buyers"),
+]
+
+
+@pytest.mark.parametrize(("user", "item", "group", "sentence"), SAID)
+def test_says_what_moved_the_score_most(small, user, item, group, sentence):
+    assert small.tell(user, item, group) == sentence
+
+
+UNTRUE = [
+    ("ann", "cake", "repeat"),  # in the cart, never bought
+    ("eve", "soap", "repeat"),  # looked at three times
+    ("eve", "milk", "together"),  # nobody has bought milk with what eve bought
+    ("ann", "cake", "category"),
+    ("eve", "tea", "brand"),  # looked at soap of that brand, bought none
+    ("ann", "vase", "category"),  # bought once: not often
+    ("cid", "soap", "category"),  # has none
+    ("ann", "vase", "brand"),  # has none
+    ("ann", "milk", "popular"),  # one buyer this week
+    ("ann", "tea", "price"),
+]
+
+
+@pytest.mark.parametrize(("user", "item", "group"), UNTRUE)
+def test_what_cannot_be_told_truthfully_gives_way_to_the_next(small, user, item, group):
+    alone, then = small.tell(user, item, group), small.tell(user, item, group, "close")
+    assert then.startswith("close to ")
+    assert alone != HOLLOW or then != HOLLOW
+    for word in {"repeat": ["bought once", "times"], "together": ["together"], "popular": ["popular"]}.get(group, ["often"]):
+        assert word not in then
+
+
+def test_nothing_is_called_close_to_what_was_only_looked_at(small):
+    """eve bought bread and looked at soap; dan never saw soap."""
+    assert small.tell("eve", "vase", "close") == "close to rye bread that you bought"
+
+
+@pytest.mark.parametrize(("group", "words"), [("together", "bought together with "), ("close", "close to ")])
+def test_the_other_thing_is_another_and_was_bought(small, group, words):
+    said = [(user, item, sentence) for user in USERS for item in ITEMS if (sentence := small.tell(user, item, group)).startswith(words)]
+    assert len(said) > 3
+    for user, item, sentence in said:
+        other = TITLES[sentence.removeprefix(words).removesuffix(" that you bought")]
+        assert other != item
+        assert other in BOUGHT[user]
+        assert group == "close" or any({item, other} <= basket for basket in BOUGHT.values())
+
+
+def test_the_stronger_group_comes_first(small):
+    assert small.tell("ann", "milk", "brand", "repeat") == "you often buy acme"
+    assert small.tell("ann", "milk", "repeat", "brand") == "bought once, 13 days ago"
+
+
+def test_features_of_one_group_are_taken_together(small):
+    """Two half-strong features of the item's past beat one that is stronger than either."""
+    candidates = small.candidates(["ann"], ["tea"])
+    said = small.reasons.tell(
+        candidates, {name: np.full((1, 1), value) for name, value in (("own_last", 0.6), ("own_gap", 0.6), ("tower", 1.0))}
+    )
+    assert said == [["bought 4 times, about every 12 days, last 13 days ago"]]
+
+
+def test_without_a_model_what_is_true_is_told(small):
+    assert small.reasons.tell(small.candidates(["ann"], ["tea"]), {}) == [["bought 4 times, about every 12 days, last 13 days ago"]]
+
+
+def test_padding_has_no_reason_and_users_keep_their_own(small):
+    candidates = small.candidates(["ann", "cid"], ["tea", "bread"]).take(np.array([[0, 1, -1], [1, -1, -1]]))
+    strong = {"own_count": np.ones((2, 3), np.float32)}
+    said = small.reasons.tell(candidates, strong)
+    assert said[0] == ["bought 4 times, about every 12 days, last 13 days ago", "bought together with green tea", ""]
+    assert said[1] == ["bought 2 times, about every 1 day, last 4 days ago", "", ""]
+
+
+def test_a_basket_of_this_moment_was_bought_just_now(small):
+    """What lies in a basket is what the visitor is buying."""
+    rows = small.catalog.rows(["milk", "bread"])[None]
+    candidates = Candidates(Histories.of_baskets([small.catalog.rows(["tea"]).tolist()], small.now), rows, np.zeros((1, 2), np.float32))
+    strong = {"tower": np.ones((1, 2), np.float32)}
+    said = small.reasons.tell(with_features(candidates, small.stats), strong)
+    assert said == [["close to green tea that you bought", "close to green tea that you bought"]]
