@@ -50,7 +50,6 @@ VECTORS = {"bread": (1, 0, 0.2), "cake": (1, 0, 0), "milk": (0.1, 1, 0), "soap":
 USERS = ("ann", "bob", "cid", "dan", "eve")
 BOUGHT = {user: {item for who, item, _, event in EVENTS if who == user and event == "purchase"} for user in USERS}
 TITLES = {title: item for item, (title, *_) in ITEMS.items()}
-HOLLOW = "found among what similar shoppers buy"
 
 
 class Shop:
@@ -130,9 +129,8 @@ UNTRUE = [
 
 @pytest.mark.parametrize(("user", "item", "group"), UNTRUE)
 def test_what_cannot_be_told_truthfully_gives_way_to_the_next(small, user, item, group):
-    alone, then = small.tell(user, item, group), small.tell(user, item, group, "close")
+    then = small.tell(user, item, group, "close")
     assert then.startswith("close to ")
-    assert alone != HOLLOW or then != HOLLOW
     for word in {"repeat": ["bought once", "times"], "together": ["together"], "popular": ["popular"]}.get(group, ["often"]):
         assert word not in then
 
