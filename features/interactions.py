@@ -131,6 +131,11 @@ class Interactions:
             mask &= self.time < end
         return self.where(mask)
 
+    def with_known_users(self) -> Interactions:
+        """The same events without the users who have none: a log cut in time still lists who comes later."""
+        known = np.unique(self.user)
+        return replace(self, user_ids=self.user_ids[known], user=np.searchsorted(known, self.user).astype(np.int32))
+
     def user_rows(self, user_ids: list[str]) -> np.ndarray:
         """Rows of external user ids, int64; -1 where the log has no such user."""
         if not self.n_users:

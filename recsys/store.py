@@ -35,7 +35,7 @@ def trained(
 
     until: seconds since the epoch; what lies at or after it is left out of the log.
     """
-    catalog, log = tables[0], tables[1].between(None, until)
+    catalog, log = tables[0], tables[1].between(None, until).with_known_users()
     device = find_device(options.device)
     settings = with_preset(settings, options.preset, device)
     if not len(log):

@@ -237,6 +237,8 @@ class ALS:
         """implicit's solver on the CPU; the same seed gives the same factors."""
         config = config or ALSConfig()
         matrix = log_matrix(log, config.weighting)
+        # Factors begin at random, a row a user: how many people come after the log's end must not show in them.
+        matrix = matrix[np.diff(matrix.indptr) > 0]
         solver = _solver(config)
         with threadpool_limits(1, "blas"):
             solver.fit(config.confidence(matrix), show_progress=False)

@@ -49,7 +49,7 @@ class RetrievalConfig(BaseModel):
     tower: int = Field(default=60, ge=0)
     popular: int = Field(default=60, ge=0)
     arrivals: int = Field(default=1, ge=0)
-    arrival_days: float = Field(default=28, gt=0)
+    arrival_days: float = Field(default=28.0, gt=0)
     ease_model: EASEConfig = EASEConfig()
     together_model: ItemToItemConfig = ItemToItemConfig()
     als_model: ALSConfig = ALSConfig()
