@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from ranking.cross_encoder import CrossEncoder, ItemTokens
     from retrieval.candidates import Candidates
 
+LOG_ODDS = "log_odds"  # evidence that `BlendRanker` adds: by which it ordered
 FEATURE_USERS = 256  # users whose features are made at once
 
 
@@ -46,7 +47,8 @@ class BlendRanker:
         """Best first, by log odds; scores are calibrated probabilities, float32 (b, k)."""
         ranked = order_by_blend(with_features(candidates, self.stats), self.first)
         ranked = read_best(ranked, self.cross_encoder, self.tokens)
-        ranked = ranked.ranked(corrected(ranked, self.correction))
+        odds = corrected(ranked, self.correction)
+        ranked = ranked.ranked(odds, **{LOG_ODDS: np.where(ranked.valid, odds, np.nan).astype(np.float32)})
         # Ordered by log odds first: isotonic regression makes equals of neighbours, and their order must not be lost.
         return replace(ranked, scores=np.where(ranked.valid, self.calibration(ranked.scores), -np.inf).astype(np.float32))
 

@@ -11,7 +11,7 @@ import numpy as np
 from features.histories import Histories
 from features.interactions import DAY
 from ranking.diversity import diversify
-from ranking.ranker import BlendRanker, with_features
+from ranking.ranker import LOG_ODDS, BlendRanker, with_features
 from ranking.reasons import POPULAR_BUYERS, Reasons
 from ranking.rules import Rules
 from recsys.answers import Answer, Match, Matches, Recommendation
@@ -103,10 +103,11 @@ class Recommender:
         By probability alone everybody would be offered bananas and milk. So half of the log odds that an item has with anybody are taken
         off for the order; scores stay the probabilities, and need not fall along the list.
         """
-        ranked = self.recommend(users, self.model.retrieval.candidates, allowed)
+        ranked = self.recommend(users, max(k, self.model.retrieval.candidates), allowed)
         if self.ranker is not None:
             usual = np.maximum(self._share[np.maximum(ranked.rows, 0)], 0.5 / self._recent_shoppers)
-            by_lift = ranked.ranked(log_odds(ranked.scores) - 0.5 * log_odds(usual), probability=ranked.scores)
+            # Not of the probabilities: calibration makes equals of neighbours, and then the least sold of them would come first.
+            by_lift = ranked.ranked(ranked.evidence[LOG_ODDS] - 0.5 * log_odds(usual), probability=ranked.scores)
             ranked = replace(by_lift, scores=by_lift.evidence["probability"])
         return ranked.take(np.broadcast_to(np.arange(k), (len(users), k)))
 
@@ -159,8 +160,9 @@ class Recommender:
                 mask = np.broadcast_to(mask, (len(at), len(snapshot.catalog))).copy()
                 mask[some.user, some.item] = False
             # More than k only where a choice is made among them: the places kept for new arrivals are a list's last.
-            best = find(some, max(options.k, DIVERSE_AMONG) if options.diversity else options.k, mask)
-            best = diversify(best, snapshot.vectors.vectors, options.diversity, options.k)
+            k = min(options.k, len(snapshot.catalog))
+            best = find(some, max(k, DIVERSE_AMONG) if options.diversity else k, mask)
+            best = diversify(best, snapshot.vectors.vectors, options.diversity, k)
             told = self._told(options, [users[i] for i in at.tolist()], best, personal=find != self.popular)
             answers |= dict(zip(at.tolist(), told, strict=True))
         return [answers[i] for i in range(len(users))]
@@ -222,7 +224,7 @@ class Recommender:
         return self._matches(text, vector, k, self.snapshot.catalog.available)
 
     def _matches(self, query: str, vector: np.ndarray, k: int, allowed: np.ndarray) -> Matches:
-        rows, scores = self.retriever.towers.nearest(vector[None], k, allowed)
+        rows, scores = self.retriever.towers.nearest(vector[None], min(k, len(allowed)), allowed)
         found = rows[0][rows[0] >= 0]
         matches = [Match(i + 1, *self._facts(int(row)), float(scores[0, i])) for i, row in enumerate(found)]
         return Matches(query, self.bundle_id, tuple(matches))
