@@ -176,6 +176,18 @@ def list_bundles(bundles: Path) -> list[str]:
     return sorted((path.name for path in bundles.iterdir() if _ID.fullmatch(path.name) and path.is_dir()), reverse=True)
 
 
+def find_bundle(bundles: Path, **about: Any) -> Bundle | None:
+    """The newest whole bundle of which its maker said this; damaged ones are passed over."""
+    for bundle_id in list_bundles(bundles):
+        try:
+            bundle = Bundle.open(bundles, bundle_id)
+        except BundleError:
+            continue
+        if all(bundle.manifest.about.get(name) == value for name, value in about.items()) and not bundle.verify():
+            return bundle
+    return None
+
+
 def check_all(bundles: Path) -> tuple[list[str], list[str]]:
     """Read every bundle there is: a line for each that is whole, and a line for each problem.
 

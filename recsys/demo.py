@@ -22,7 +22,7 @@ from features.histories import Histories
 from features.ingest import ingest, load_source
 from features.source import Source
 from recsys import verbs
-from recsys.bundle import Bundle, list_bundles
+from recsys.bundle import Bundle, find_bundle
 from recsys.evaluation import evaluate, evaluation_cut
 from recsys.options import RecommendOptions, TrainOptions
 from recsys.render import plain, recommendations_table, stdout
@@ -100,10 +100,9 @@ def _published(stand: Stand, catalog: Catalog) -> Recommender:
     """The recommender over these items and the log before the day: from a bundle that is kept, or from a new one."""
     model = verbs.current_model(stand.workspace, stand.settings)
     inputs = verbs.bundle_inputs(model, stand.settings, fingerprint(catalog, stand.before))
-    for bundle_id in list_bundles(stand.workspace.bundles):
-        if Bundle.open(stand.workspace.bundles, bundle_id).manifest.about["inputs"] == inputs:
-            stand.console.print(f"bundle {bundle_id} is already there")
-            return verbs.open_recommender(stand.workspace, bundle_id)
+    if bundle := find_bundle(stand.workspace.bundles, inputs=inputs):
+        stand.console.print(f"bundle {bundle.id} is already there")
+        return verbs.open_recommender(stand.workspace, bundle.id)
     begun = time.perf_counter()
     said = verbs.build(stand.workspace, stand.settings, model, catalog, stand.before)
     stand.console.print(Text(f"{said} ({time.perf_counter() - begun:.0f} s)"))

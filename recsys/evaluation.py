@@ -14,9 +14,10 @@ from eval.evaluate import System
 from eval.evaluate import evaluate as judge
 from eval.report import page
 from eval.tune import judge_baselines, tune_baselines
+from features.errors import BundleError
 from features.interactions import DAY
 from features.split import Split
-from recsys.bundle import Bundle, list_bundles
+from recsys.bundle import Bundle, find_bundle
 from recsys.model import Model
 from recsys.options import TrainOptions
 from recsys.recommender import Recommender
@@ -67,10 +68,8 @@ def evaluate(workspace: Workspace, settings: Settings) -> Report:
 
 
 def _model(workspace: Workspace, settings: Settings, catalog: Catalog, split: Split) -> Model:
-    for model_id in list_bundles(workspace.models):
-        bundle = Bundle.open(workspace.models, model_id)
-        if bundle.manifest.about["until"] == moment(split.cut):
-            return Model.from_files(bundle.files)
+    if bundle := find_bundle(workspace.models, until=moment(split.cut)):
+        return Model.from_files(bundle.files)
     _log.info("the workspace's model has seen the test weeks: training one until %s", moment(split.cut))
     model, said = trained(workspace, workspace.root / "evaluation", settings, TrainOptions(), (catalog, split.history), split.cut)
     _log.info("%s", said)
@@ -78,7 +77,10 @@ def _model(workspace: Workspace, settings: Settings, catalog: Catalog, split: Sp
 
 
 def _bundle_id(workspace: Workspace) -> str | None:
-    return Bundle.open(workspace.bundles).id if list_bundles(workspace.bundles) else None
+    try:
+        return Bundle.open(workspace.bundles).id
+    except BundleError:  # none yet, or damaged: the figures are the model's all the same
+        return None
 
 
 @contextmanager

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+import torch
+
 from ranking import blend
 from ranking.calibration import Calibration
 from ranking.cross_encoder import CrossEncoder, CrossEncoderConfig
@@ -75,7 +77,9 @@ class Model:
         """The pretrained encoder as it is, a user tower that averages, no ranker."""
         encoder = TextEncoder.pretrained(settings.encoder)
         # As wide as the encoder: nothing is lost, and nothing had to be learned.
-        tower = TwoTower(encoder.width, settings.tower.model_copy(update={"dim": encoder.width}))
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)  # what chance fills in has no say, but two builds of the same shop are to be the same
+            tower = TwoTower(encoder.width, settings.tower.model_copy(update={"dim": encoder.width}))
         tower.start_as_is()
         return cls(encoder, tower.eval(), settings.retrieval, None, UNTRAINED)
 

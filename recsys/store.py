@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from features.errors import ModelError
-from recsys.bundle import Bundle, list_bundles
+from recsys.bundle import find_bundle
 from recsys.card import model_card
 from recsys.model import Model
 from recsys.presets import find_device, with_preset
@@ -42,11 +42,9 @@ def trained(
         raise ModelError("no event lies before the date: train on a later --until, or on everything")
     windows = Windows.plan(log.start, until)
     key = training_key(settings, options.seed, fingerprint(catalog, log), until)
-    for model_id in list_bundles(store):
-        bundle = Bundle.open(store, model_id)
-        if bundle.manifest.about.get("key") == key:
-            use(store, model_id)
-            return Model.from_files(bundle.files), f"model {model_id} is already there for this data, these settings and this seed"
+    if bundle := find_bundle(store, key=key):
+        use(store, bundle.id)
+        return Model.from_files(bundle.files), f"model {bundle.id} is already there for this data, these settings and this seed"
     work = workspace.cache / f"training-{key[:16]}"
     model = train_model(Shop(catalog, log, windows, settings, options.seed), device, work, workspace.cache)
     about = {"key": key, **model.about}

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from features.errors import BundleError
+from features.errors import BundleError, ModelError
 from features.ingest import ingest, load_source
 from recsys.bundle import Bundle, list_bundles
 from recsys.evaluation import evaluate as judge
@@ -49,7 +49,10 @@ def current_model(workspace: Workspace, settings: Settings) -> Model:
     if not list_bundles(workspace.models):
         _log.warning("no model has been trained: the text encoder is used as it is, and nothing is ranked; run `recsys train`")
         return Model.untrained(settings)
-    return Model.from_files(Bundle.open(workspace.models).files)
+    try:
+        return Model.from_files(Bundle.open(workspace.models).files)
+    except BundleError as error:
+        raise ModelError(f"the trained model cannot be read ({str(error).split(': run ')[0]}): run `recsys train` again") from error
 
 
 def build_index(workspace: Workspace, settings: Settings) -> str:
@@ -107,8 +110,18 @@ def canaries(snapshot: Snapshot) -> list[dict[str, list[int] | int]]:
 
 
 def in_use(workspace: Workspace) -> Bundle | None:
-    """The bundle in use; None where none has been published."""
-    return Bundle.open(workspace.bundles) if list_bundles(workspace.bundles) else None
+    """The bundle in use; None where none has been published, or where it is damaged: what is built next takes its place."""
+    if not list_bundles(workspace.bundles):
+        return None
+    try:
+        bundle = Bundle.open(workspace.bundles)
+        problems = bundle.verify()
+    except BundleError as error:
+        problems = [str(error)]
+    if problems:
+        _log.warning("%s", problems[0])
+        return None
+    return bundle
 
 
 def open_recommender(workspace: Workspace, bundle_id: str | None = None) -> Recommender:
