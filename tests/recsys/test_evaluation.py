@@ -1,0 +1,54 @@
+"""`recsys evaluate` on the tiny shop: what it writes, and that no model is judged on what it has seen."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+
+import pytest
+
+from recsys import store, verbs
+from recsys.bundle import current_id
+from recsys.evaluation import evaluation_cut
+from recsys.options import TrainOptions
+
+KEYS = {"metrics", "slices", "stages", "baselines", "split", "bundle_id"}
+
+
+def test_evaluation_is_json_and_a_page_beside_honest_baselines(spare):
+    report = verbs.evaluate(spare.workspace, spare.settings)
+    told = json.loads(report.to_json())
+    assert told.keys() == KEYS
+    assert {"ndcg@10", "recall@10", "auc", "ece", "log_loss"} <= told["metrics"].keys()
+    for figure in told["metrics"].values():
+        assert figure.keys() == {"value", "low", "high", "users"}
+    assert told["metrics"]["ndcg@10"]["low"] <= told["metrics"]["ndcg@10"]["value"] <= told["metrics"]["ndcg@10"]["high"]
+    assert {"repeat", "new", "cold"} <= told["slices"].keys()
+    assert {"retrieval", "ranking"} <= told["stages"].keys()
+    assert len(told["baselines"]) >= 6
+    assert all(baseline.keys() == {"metrics", "slices"} for baseline in told["baselines"].values())
+    assert told["split"]["cut"].startswith("2024-06-2")
+    assert told["bundle_id"] == current_id(spare.workspace.bundles)
+    assert (spare.workspace.reports / "evaluation.json").read_text() == report.to_json()
+    assert "<html" in (spare.workspace.reports / "evaluation.html").read_text()
+    assert told["metrics"]["ndcg@10"]["value"] > told["baselines"]["popular"]["metrics"]["ndcg@10"]["value"]
+
+
+def test_a_model_that_has_seen_the_test_weeks_is_not_judged_on_them(spare, monkeypatch):
+    """Another is trained until the cut, once; one that ends there is taken as it is."""
+    trained, original = [], store.train_model
+    monkeypatch.setattr(store, "train_model", lambda shop, *rest: trained.append(shop) or original(shop, *rest))
+    verbs.evaluate(spare.workspace, spare.settings)
+    (shop,) = trained
+    assert shop.log.end <= evaluation_cut(spare.workspace.load()[1])
+    verbs.evaluate(spare.workspace, spare.settings)
+    assert len(trained) == 1
+
+
+def test_a_model_trained_until_the_cut_is_the_one_that_is_judged(spare, monkeypatch):
+    cut = datetime.fromisoformat(verbs.evaluate(spare.workspace, spare.settings).cut).replace(tzinfo=None)
+    for path in (spare.workspace.root / "evaluation").iterdir():
+        path.rename(path.with_name(f"gone-{path.name}"))
+    verbs.train(spare.workspace, spare.settings, TrainOptions(until=cut))
+    monkeypatch.setattr(store, "train_model", lambda *_: pytest.fail("a model was trained"))
+    assert verbs.evaluate(spare.workspace, spare.settings).metrics
