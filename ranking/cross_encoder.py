@@ -38,7 +38,7 @@ class CrossEncoderConfig(BaseModel):
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
-    read: int = Field(default=20, ge=1)
+    read: int = Field(default=12, ge=1)
     history_items: int = Field(default=10, ge=1)
     item_tokens: int = Field(default=16, ge=2)
     users: int = Field(default=600, ge=1)

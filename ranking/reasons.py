@@ -35,6 +35,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "price": ("price_gap",),
 }
 POPULAR_BUYERS = 3  # fewer than these in a week are not "popular"
+COMMON = 0.5  # a brand or category that more than this share of the catalogue has says nothing: "National", "Other"
 
 
 @dataclass(frozen=True)
@@ -95,6 +96,11 @@ class Reasons:
         """Category and brand code of each item, int32 (n_items,)."""
         return {name: self.catalog.codes(name) for name in ("category", "brand")}
 
+    @cached_property
+    def commonness(self) -> dict[str, np.ndarray]:
+        """Share of the catalogue that has each code of `shelves`."""
+        return {name: np.bincount(code[code >= 0]) / len(code) for name, code in self.shelves.items()}
+
 
 def _moved(contributions: Mapping[str, np.ndarray], prefixes: tuple[str, ...], shape: tuple[int, ...]) -> np.ndarray:
     total = np.zeros(shape, dtype=np.float32)
@@ -126,6 +132,9 @@ class Facts:
             "popular": self._popular,
             "price": lambda: None,  # nobody buys a thing because of what it usually costs
         }
+        arrival = self.candidates.evidence.get("arrival")
+        if arrival is not None and not np.isnan(arrival[self.at]) and (close := self._close()):
+            return f"new here, {close}"
         return next((told for group in groups if (told := tellers[group]())), "found among what similar shoppers buy")
 
     @property
@@ -159,8 +168,10 @@ class Facts:
         return f"close to {self._title(int(others[near.argmax()]))} that you bought"
 
     def _shelf(self, column: str, words: str) -> str | None:
-        code = self.of.shelves[column]
-        if code[self._row] < 0 or len(np.unique(self.ages[code[self.items] == code[self._row]])) < 2:
+        code, row = self.of.shelves[column], self._row
+        if code[row] < 0 or self.of.commonness[column][code[row]] > COMMON:
+            return None
+        if len(np.unique(self.ages[code[self.items] == code[row]])) < 2:
             return None
         return words.format(self.of.catalog.frame[column][self._row].rsplit("|", 1)[-1].strip())
 

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
 DATASET = "completejourney"
 LAST_PURCHASES = 8
-ASKED = 200  # households that are asked for the new product
+ASKED = 20  # households that are asked for the new product
 NEW_PRODUCT = {
     "item_id": "demo-oat-milk",
     "title": "Organic Oat Milk Barista Edition, 64 OZ",
@@ -79,9 +79,9 @@ def run_demo(workspace: Workspace, settings: Settings) -> None:
     _evaluation(stand)
     console.rule("5. A household")
     user = _household(stand)
-    answer = _show_household(stand, recommender, user)
+    _show_household(stand, recommender, user)
     console.rule("6. One more purchase")
-    _one_more(stand, recommender, user, answer)
+    _one_more(stand, recommender, user)
     console.rule("7. A product that did not exist before")
     _new_product(stand)
 
@@ -131,7 +131,7 @@ def _household(stand: Stand) -> str:
     return str(stand.before.user_ids[users[np.argsort(counts, kind="stable")[len(users) // 2]]])
 
 
-def _show_household(stand: Stand, recommender: Recommender, user: str) -> Answer:
+def _show_household(stand: Stand, recommender: Recommender, user: str) -> None:
     console, log = stand.console, stand.before
     row = int(log.user_rows([user])[0])
     mine = np.flatnonzero(log.user == row)
@@ -149,7 +149,6 @@ def _show_household(stand: Stand, recommender: Recommender, user: str) -> Answer
     new = next(recommender.answer(RecommendOptions(user=user, new_only=True), [user]))
     console.print(Text("\nAnd among what the household had never bought:"))
     console.print(_marked(stand, new, row))
-    return answer
 
 
 def _marked(stand: Stand, answer: Answer, row: int) -> Table:
@@ -158,11 +157,12 @@ def _marked(stand: Stand, answer: Answer, row: int) -> Table:
     return recommendations_table(items)
 
 
-def _one_more(stand: Stand, recommender: Recommender, user: str, answer: Answer) -> None:
-    """The list after one purchase more: of what the first list did not hold, the most probable thing new to the household."""
-    shown = {item.item_id for item in answer.items}
-    options = RecommendOptions(user=user, new_only=True, k=30)
-    extra = next(item for item in next(recommender.answer(options, [user])).items if item.item_id not in shown)
+def _one_more(stand: Stand, recommender: Recommender, user: str) -> None:
+    """The list after one purchase more: of the thirty things new to the household that it may buy, what fewest others bought of late."""
+    snapshot = recommender.snapshot
+    likely = next(recommender.answer(RecommendOptions(user=user, new_only=True, k=30), [user])).items
+    buyers = snapshot.collaborative.popularity.recent[snapshot.catalog.rows([item.item_id for item in likely])]
+    extra = likely[int(buyers.argmin())]
     stand.console.print(Text(f"Household {user} now buys {plain(extra.title)} ({extra.item_id}). What to offer next that is new to it:"))
     after = next(recommender.answer(RecommendOptions(user=user, history=(extra.item_id,), new_only=True), [user]))
     stand.console.print(recommendations_table(after.items))
@@ -190,7 +190,7 @@ def _new_product(stand: Stand) -> None:
             console.print(Text(f"Household {answer.user_id} is offered it, at place {place} of 10:"))
             console.print(recommendations_table(answer.items))
             return
-    console.print(f"none of the {ASKED} households nearest to it is offered it among the first ten")
+    console.print(f"none of the {ASKED} households that bought most like it is offered it among the first ten")
 
 
 def _on(catalog: Catalog, stand: Stand) -> Interactions:
@@ -200,10 +200,13 @@ def _on(catalog: Catalog, stand: Stand) -> Interactions:
 
 
 def _asked(recommender: Recommender, item: str) -> list[Answer]:
-    """Answers for the households whose vectors are nearest to the item's text."""
+    """Answers for the households that bought most of what the item is near to."""
     snapshot = recommender.snapshot
-    row = int(snapshot.catalog.rows_or_raise([item])[0])
+    row = snapshot.catalog.rows_or_raise([item])
     everybody = Histories.of_users(snapshot.log, np.arange(snapshot.log.n_users), snapshot.now)
-    near = recommender.retriever.towers.user_vectors(everybody) @ snapshot.vectors.vectors[row]
-    users = [str(snapshot.log.user_ids[i]) for i in np.argsort(-near)[:ASKED]]
+    arrivals = recommender.retriever.arrivals
+    if arrivals is None:
+        return []
+    near = arrivals.pair_scores(everybody, np.tile(row, (len(everybody), 1)))[:, 0]
+    users = [str(snapshot.log.user_ids[i]) for i in np.argsort(-near, kind="stable")[:ASKED]]
     return list(recommender.answer(RecommendOptions(), users))

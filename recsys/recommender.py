@@ -15,6 +15,7 @@ from ranking.ranker import LOG_ODDS, BlendRanker, with_features
 from ranking.reasons import POPULAR_BUYERS, Reasons
 from ranking.rules import Rules
 from recsys.answers import Answer, Match, Matches, Recommendation
+from retrieval.arrivals import Arrivals
 from retrieval.candidates import Candidates
 from retrieval.joint import JointRetriever, Towers
 from retrieval.topk import top_k
@@ -47,7 +48,8 @@ class Recommender:
         snapshot, model = self.snapshot, self.model
         sales = snapshot.collaborative.popularity.ranking
         towers = Towers(model.tower, snapshot.text_vectors, snapshot.index, snapshot.text_of, sales)
-        return JointRetriever(snapshot.collaborative, towers, model.retrieval)
+        new = self._arrivals
+        return JointRetriever(snapshot.collaborative, towers, model.retrieval, Arrivals.of(towers, new) if len(new) else None)
 
     @cached_property
     def ranker(self) -> BlendRanker | None:
@@ -78,24 +80,21 @@ class Recommender:
         """Which candidates make the list, int64 (b, k), -1 where there are too few: the best, and kept places for new arrivals."""
         order = np.arange(k)
         order = np.tile(np.where(order < ranked.rows.shape[1], order, -1), (len(ranked.users), 1))
-        config = self.model.retrieval
-        if not config.arrivals or not self._arrivals.any():
-            return order
-        # Near enough to be among what the towers alone would bring.
-        near = ranked.valid & self._arrivals[np.maximum(ranked.rows, 0)] & ~np.isnan(ranked.evidence["tower_rank"])
-        for b in np.flatnonzero(near.any(axis=1)):
-            new = np.flatnonzero(near[b])
-            new = new[np.argsort(ranked.evidence["tower_rank"][b, new], kind="stable")][: min(config.arrivals, k)]
-            behind = new[new >= k]  # the others made the list by themselves
+        arrival = ranked.evidence.get("arrival", np.full(ranked.rows.shape, np.nan))
+        most = min(k, self.model.retrieval.arrivals)
+        for b in np.flatnonzero(~np.isnan(arrival).all(axis=1)):
+            new = np.argsort(-arrival[b], kind="stable")[:most]  # nan goes last
+            behind = [place for place in new if place >= k and not np.isnan(arrival[b, place])]  # the others made the list by themselves
             order[b, k - len(behind) :] = behind
         return order
 
     @cached_property
     def _arrivals(self) -> np.ndarray:
-        """Items created of late and not yet bought, bool (n_items,)."""
-        since = self.snapshot.now - int(self.model.retrieval.arrival_days * DAY)
-        created = self.snapshot.catalog.frame["created_at"].dt.epoch("s").fill_null(-1).to_numpy()
-        return (created >= since) & (self.snapshot.stats.columns["buyers_10000"] == 0)
+        """Rows of items created of late and not yet bought, int64 (m,)."""
+        config, snapshot = self.model.retrieval, self.snapshot
+        created = snapshot.catalog.frame["created_at"].dt.epoch("s").fill_null(-1).to_numpy()
+        new = (created >= snapshot.now - int(config.arrival_days * DAY)) & (snapshot.stats.columns["buyers_10000"] == 0)
+        return np.flatnonzero(new & (config.arrivals > 0))
 
     def about_basket(self, users: Histories, k: int, allowed: np.ndarray | None = None) -> Candidates:
         """`recommend` for visitors of whom nothing is known but a basket: what the basket makes likelier comes first.

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from features.histories import Histories
     from features.interactions import Interactions
+    from retrieval.arrivals import Arrivals
     from retrieval.candidates import Retriever
     from retrieval.index import ItemIndex
     from retrieval.tower import TwoTower
@@ -36,8 +37,8 @@ OWN_HALF_LIFE = 90.0  # days
 class RetrievalConfig(BaseModel):
     """candidates: at most so many a user in all; own, ease ... popular: at most so many from each source; how each model is fitted.
 
-    arrivals: places of a list kept for items created within `arrival_days` that nobody has bought yet, if the towers put them near the
-    user. What has never been sold has no chance by any other evidence, and would never be.
+    arrivals: places of a list kept for items created within `arrival_days` that nobody has bought yet, where their text is near to what
+    the user bought. What has never been sold has no chance by any other evidence, and would never be.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -194,6 +195,7 @@ class JointRetriever:
     collaborative: Collaborative
     towers: Towers
     config: RetrievalConfig
+    arrivals: Arrivals | None = None
 
     @property
     def n_items(self) -> int:
@@ -202,7 +204,9 @@ class JointRetriever:
     @cached_property
     def _sources(self) -> dict[str, tuple[Retriever, int]]:
         models, config = self.collaborative, self.config
+        kept = {"arrival": (TopScores(self.arrivals, "arrival"), config.arrivals)} if self.arrivals else {}
         return {
+            **kept,
             "own": (OwnItems(self.n_items), config.own),
             "ease": (TopScores(Trended(models.ease, models.popularity), "ease_trend"), config.ease),
             "together": (TopScores(models.together, "together"), config.together),
@@ -238,10 +242,13 @@ class JointRetriever:
         return rows, scores, np.where(rows >= 0, rank, np.nan)
 
     def evidence(self, users: Histories, rows: np.ndarray) -> dict[str, np.ndarray]:
-        """Each model's score of each candidate (b, k), float32."""
+        """Each model's score of each candidate (b, k), float32; "arrival" only where there are any, nan for all other items."""
         models = self.collaborative
         out = {"ease": models.ease.pair_scores(users, rows), "together": models.together.pair_scores(users, rows)}
         out["ease_trend"] = out["ease"] * models.popularity.trend[np.maximum(rows, 0)]
         out["als"] = models.als.pair_scores(users, rows)
         out["tower"] = self.towers.pair_scores(users, rows)
+        if self.arrivals:
+            near = self.arrivals.pair_scores(users, rows)
+            out["arrival"] = np.where(near > 0, near, np.nan).astype(np.float32)
         return out
