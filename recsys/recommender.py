@@ -10,6 +10,7 @@ import numpy as np
 
 from features.histories import Histories
 from features.interactions import DAY
+from features.split import LABEL_EVENTS
 from ranking.diversity import diversify
 from ranking.ranker import LOG_ODDS, BlendRanker, with_features
 from ranking.reasons import POPULAR_BUYERS, Reasons
@@ -112,24 +113,26 @@ class Recommender:
 
     def popular(self, users: Histories, k: int, allowed: np.ndarray | None = None) -> Candidates:
         """What sells now, for people of whom nothing is known. The probability is the share of recent shoppers who bought the item."""
-        popularity = self.snapshot.collaborative.popularity
-        # What has never been sold comes last, but it comes: a rule may leave nothing else.
-        dense = np.broadcast_to(popularity.ranking, (len(users), popularity.n_items))
+        stats, looked = self.snapshot.stats.columns, self.snapshot.collaborative.popularity.ranking
+        # Then by who looked or bought long ago. What has never been sold comes last, but it comes: a rule may leave nothing else.
+        dense = np.broadcast_to(stats["buyers_28"] + looked / (looked.max(initial=0) + 1), (len(users), len(looked)))
         rows, _ = top_k(dense if allowed is None else np.where(allowed, dense, -np.inf), k)
         real = np.maximum(rows, 0)
         share = np.where(rows >= 0, self._share[real], -np.inf).astype(np.float32)
-        return Candidates(users, rows, share, {"item_buyers_7": popularity.buyers[:, 0][real].astype(np.float32)})
+        return Candidates(
+            users, rows, share, {name: stats[name.removeprefix("item_")][real] for name in ("item_buyers_7", "item_buyers_28")}
+        )
 
     @cached_property
     def _share(self) -> np.ndarray:
         """Share of the shoppers of the last 28 days who bought each item, float (n_items,)."""
-        return self.snapshot.collaborative.popularity.recent / self._recent_shoppers
+        return self.snapshot.stats.columns["buyers_28"] / self._recent_shoppers
 
     @cached_property
     def _recent_shoppers(self) -> int:
         """At least 1."""
         recent = self.snapshot.log.between(self.snapshot.now - 28 * DAY, None)
-        return max(1, len(np.unique(recent.user)))
+        return max(1, len(np.unique(recent.user[np.isin(recent.event, LABEL_EVENTS)])))
 
     def answer(self, options: RecommendOptions, users: Sequence[str | None]) -> Iterator[Answer]:
         """One answer a user, in order; `options.history` counts for all of them."""
@@ -190,8 +193,8 @@ class Recommender:
             yield Answer(user, self.bundle_id, self._fallback(user, personal=personal), tuple(items))
 
     def _popular_reasons(self, best: Candidates) -> list[list[str]]:
-        week = best.evidence["item_buyers_7"]
-        return [[f"popular this week: {n:,.0f} buyers" if n >= POPULAR_BUYERS else "popular of late" for n in row] for row in week]
+        week, month = best.evidence["item_buyers_7"], best.evidence["item_buyers_28"]
+        return [[_sales(*counts) for counts in zip(*rows, strict=True)] for rows in zip(week, month, strict=True)]
 
     def _fallback(self, user: str | None, *, personal: bool) -> str | None:
         if personal:
@@ -227,6 +230,13 @@ class Recommender:
         found = rows[0][rows[0] >= 0]
         matches = [Match(i + 1, *self._facts(int(row)), float(scores[0, i])) for i, row in enumerate(found)]
         return Matches(query, self.bundle_id, tuple(matches))
+
+
+def _sales(week: float, month: float) -> str:
+    """What is true of an item's buyers."""
+    if week >= POPULAR_BUYERS:
+        return f"popular this week: {week:,.0f} buyers"
+    return f"popular of late: {month:,.0f} buyers in 28 days" if month >= POPULAR_BUYERS else "few have bought it of late"
 
 
 def log_odds(probability: np.ndarray) -> np.ndarray:

@@ -140,7 +140,15 @@ def check_reason(shop: Any, item: Recommendation, user: str | None, basket: tupl
         week = shop.events.filter((pl.col("event") == "purchase") & (pl.col("timestamp") > end - timedelta(days=7, seconds=1)))
         assert week.filter(pl.col("item_id") == item.item_id)["user_id"].n_unique() == int(found[1]) >= 3
         return "popular"
-    assert reason in {"found among what similar shoppers buy", "popular of late"}
+    month = shop.events.filter((pl.col("event") == "purchase") & (pl.col("timestamp") > end - timedelta(days=28, seconds=1)))
+    buyers = month.filter(pl.col("item_id") == item.item_id)["user_id"].n_unique()
+    if found := re.fullmatch(r"popular of late: (\d+) buyers in 28 days", reason):
+        assert buyers == int(found[1]) >= 3
+        return "popular"
+    if reason == "few have bought it of late":
+        assert buyers < 3
+        return "few"
+    assert reason == "found among what similar shoppers buy"
     return reason
 
 
@@ -156,7 +164,7 @@ def test_every_reason_of_baskets_and_strangers_is_true(recommender, shop):
         basket = (f"sku-{n:02}", f"sku-{(n * 7 + 3) % 40:02}")
         for item in ask(recommender, history=basket, k=30).items:
             check_reason(shop, item, None, basket)
-    assert "popular" in {check_reason(shop, item, None) for item in ask(recommender).items}
+    assert {check_reason(shop, item, None) for item in ask(recommender, k=40).items} == {"popular", "few"}
 
 
 def expected(shop: Any, options: RecommendOptions) -> set[str]:
