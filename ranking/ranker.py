@@ -48,7 +48,7 @@ class BlendRanker:
         ranked = order_by_blend(with_features(candidates, self.stats), self.first)
         ranked = read_best(ranked, self.cross_encoder, self.tokens)
         odds = corrected(ranked, self.correction)
-        ranked = ranked.ranked(odds, **{LOG_ODDS: np.where(ranked.valid, odds, np.nan).astype(np.float32)})
+        ranked = ranked.ranked(odds, None, **{LOG_ODDS: np.where(ranked.valid, odds, np.nan).astype(np.float32)})
         # Ordered by log odds first: isotonic regression makes equals of neighbours, and their order must not be lost.
         return replace(ranked, scores=np.where(ranked.valid, self.calibration(ranked.scores), -np.inf).astype(np.float32))
 

@@ -115,9 +115,10 @@ def in_use(workspace: Workspace) -> Bundle | None:
         return None
     try:
         bundle = Bundle.open(workspace.bundles)
-        problems = bundle.verify()
     except BundleError as error:
-        problems = [str(error)]
+        _log.warning("%s", error)
+        return None
+    problems = bundle.verify()
     if problems:
         _log.warning("%s", problems[0])
         return None
