@@ -8,6 +8,7 @@ import sys
 import types
 import warnings
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -18,12 +19,14 @@ from features.ingest import ingest
 from features.source import Source
 from recsys import verbs as real_verbs
 from recsys.answers import Answer, Match, Matches, Recommendation
+from recsys.cli import run
 from recsys.options import TrainOptions
 from recsys.workspace import Workspace
 
+from .calls import Command, Said, toml
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
     from recsys.config import Settings
 
@@ -157,3 +160,19 @@ def fresh(shop: Any, tiny_settings: Settings, tmp_path: Path) -> Callable[[], Pl
         return place
 
     return make
+
+
+@pytest.fixture
+def command(tiny_settings: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Command:
+    """Runs a command line with the tiny shop's settings, in a folder of its own."""
+    monkeypatch.chdir(tmp_path)
+    config = tmp_path / "tiny.toml"
+    config.write_text("\n".join(toml(tiny_settings.model_dump(mode="json", exclude_unset=True))), encoding="utf-8")
+
+    def call(*words: object, workspace: Path = Path("workspace")) -> Said:
+        capsys.readouterr()
+        code = run(["--workspace", str(workspace), "--config", str(config), *map(str, words)])
+        captured = capsys.readouterr()
+        return Said(code, captured.out, captured.err)
+
+    return call

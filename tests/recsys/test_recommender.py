@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from datetime import timedelta
 from typing import Any
 
@@ -15,9 +14,11 @@ from hypothesis import strategies as st
 from features.errors import ConfigError, DataError
 from features.text import item_texts
 from recsys import verbs
-from recsys.answers import Answer, Recommendation
+from recsys.answers import Answer
 from recsys.options import RecommendOptions
 from recsys.recommender import Recommender
+
+from .truth import check_reason
 
 EVERYBODY = [f"user-{n:02}" for n in range(60)]
 CATEGORIES = (None, "drinks", "tea", "bakery", "household|paper", "produce")
@@ -34,10 +35,6 @@ def ask(recommender: Recommender, user: str | None = None, **options: Any) -> An
 
 def ids(answer: Answer) -> list[str]:
     return [item.item_id for item in answer.items]
-
-
-def bought(shop: Any, user: str) -> pl.DataFrame:
-    return shop.events.filter((pl.col("user_id") == user) & (pl.col("event") == "purchase"))
 
 
 @pytest.mark.parametrize("user", ["user-03", "user-30", "user-59"])
@@ -104,54 +101,6 @@ def test_who_is_not_known_gets_what_is_popular_and_is_told_so(recommender, shop,
     assert chances == sorted(chances, reverse=True)
 
 
-def check_reason(shop: Any, item: Recommendation, user: str | None, basket: tuple[str, ...] = ()) -> str:
-    """The kind of the reason, after holding every number and name in it against the log."""
-    end = shop.events["timestamp"].max() + timedelta(seconds=1)
-    titles: dict[str, set[str]] = {}
-    for item_id, title in shop.items.select("item_id", "title").rows():
-        titles.setdefault(title, set()).add(item_id)
-    mine = bought(shop, user or "")
-    held = {*mine["item_id"].to_list(), *basket}
-    own = mine.filter(pl.col("item_id") == item.item_id)["timestamp"].unique().sort(descending=True).to_list()
-    own = [*([end] if item.item_id in basket else []), *own]
-    reason = item.reason
-    if found := re.fullmatch(r"bought (?:once|(\d+) times(?:, about every (\d+) days?)?), (?:last )?(.*)", reason):
-        assert len(own) == int(found[1] or 1)
-        days = (end - own[0]) / timedelta(days=1)
-        told = {"just now": 0.0, "today": 0.5}.get(found[3]) if not found[3][0].isdigit() else float(found[3].split()[0])
-        assert told == pytest.approx(days, abs=0.51)
-        if found[2]:
-            assert float(found[2]) == pytest.approx((own[0] - own[-1]) / timedelta(days=1) / (len(own) - 1), abs=0.51)
-        return "repeat"
-    for words in ("bought together with ", "close to "):
-        if reason.startswith(words):
-            partners = titles[reason.removeprefix(words).removesuffix(" that you bought")] & held
-            assert partners - {item.item_id}
-            return words.split()[0] + " " + words.split()[1]
-    if found := re.fullmatch(r"you often buy from (.*)|you often buy (.*)", reason):
-        column, name = ("category", found[1]) if found[1] else ("brand", found[2])
-        value = shop.items.filter(pl.col("item_id") == item.item_id)[column][0]
-        assert value.rsplit("|", 1)[-1] == name
-        shelf = shop.items.filter(pl.col(column) == value)["item_id"].to_list()
-        assert len([row for row in held if row in shelf]) >= 1
-        assert mine.filter(pl.col("item_id").is_in(shelf))["timestamp"].n_unique() + len(set(basket) & set(shelf)) >= 2
-        return column
-    if found := re.fullmatch(r"popular this week: (\d+) buyers", reason):
-        week = shop.events.filter((pl.col("event") == "purchase") & (pl.col("timestamp") > end - timedelta(days=7, seconds=1)))
-        assert week.filter(pl.col("item_id") == item.item_id)["user_id"].n_unique() == int(found[1]) >= 3
-        return "popular"
-    month = shop.events.filter((pl.col("event") == "purchase") & (pl.col("timestamp") > end - timedelta(days=28, seconds=1)))
-    buyers = month.filter(pl.col("item_id") == item.item_id)["user_id"].n_unique()
-    if found := re.fullmatch(r"popular of late: (\d+) buyers in 28 days", reason):
-        assert buyers == int(found[1]) >= 3
-        return "popular"
-    if reason == "few have bought it of late":
-        assert buyers < 3
-        return "few"
-    assert reason == "found among what similar shoppers buy"
-    return reason
-
-
 def test_every_reason_of_everybody_is_true(recommender, shop):
     kinds = set()
     for answer in recommender.answer(RecommendOptions(k=40), EVERYBODY):
@@ -212,12 +161,6 @@ def test_as_many_items_as_there_are_pass_the_rules_and_no_others(recommender, sh
         assert all(bool(item.contributions) == (options.explain and personal) for item in answer.items)
 
     check()
-
-
-def test_never_sold_items_are_still_an_answer_to_a_stranger(recommender, shop):
-    """In the shop every item was sold; a category of one is still answered in full."""
-    answer = ask(recommender, category="drinks", max_price=1.5)
-    assert ids(answer) == ["sku-00"]
 
 
 def test_nothing_passes_the_rules(recommender):
