@@ -1,0 +1,132 @@
+"""The demo from end to end, with the tiny shop in the data set's place: what it shows is so, and a second time repeats nothing."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+import pytest
+
+from features.datasets import _numbered
+from features.errors import DataError
+from recsys import demo, evaluation, store, verbs
+from recsys.bundle import current_id, list_bundles
+from recsys.evaluation import evaluation_cut
+from recsys.options import RecommendOptions
+from recsys.workspace import Workspace
+
+if TYPE_CHECKING:
+    pass
+
+WORK = {"trained": (store, "train_model"), "read": (demo, "ingest"), "built": (verbs, "take_snapshot"), "judged": (evaluation, "judge")}
+
+
+@pytest.fixture
+def done(monkeypatch: pytest.MonkeyPatch, shop: Any) -> list[str]:
+    """What the demo really does, in order; it finds the tiny shop where the data set should be."""
+    bought = shop.events.filter(pl.col("event") == "purchase").drop("event")
+    tables = [table.lazy().with_columns(pl.col(pl.Float64, pl.Boolean).cast(pl.String)) for table in (shop.items, bought)]
+    monkeypatch.setattr("features.ingest.complete_journey", lambda: tuple(map(_numbered, tables)))
+    done: list[str] = []
+
+    def note(name: str, original: Any) -> Any:
+        return lambda *arguments: done.append(name) or original(*arguments)
+
+    for name, (module, function) in WORK.items():
+        monkeypatch.setattr(module, function, note(name, getattr(module, function)))
+    return done
+
+
+@pytest.fixture
+def settings(tiny_settings: Any) -> Any:
+    """Room for what nobody has bought among the candidates."""
+    return tiny_settings.model_copy(update={"retrieval": tiny_settings.retrieval.model_copy(update={"candidates": 50})})
+
+
+def test_the_whole_demo_twice(done, settings, shop, tmp_path, capsys):
+    place = Workspace(tmp_path / "demo")
+    demo.run_demo(place, settings)
+    first = capsys.readouterr().out
+    assert done == ["read", "trained", "built", "judged", "built"]  # the second bundle has a product more
+    check(first, place, shop)
+
+    before = list_bundles(place.bundles), list_bundles(place.models)
+    done.clear()
+    demo.run_demo(place, settings)
+    second = capsys.readouterr().out
+    assert done == []
+    assert (list_bundles(place.bundles), list_bundles(place.models)) == before
+    assert "already ingested" in second
+    assert "is already there for this data" in second
+    assert shown(second) == shown(first)
+
+
+def shown(out: str) -> str:
+    """What is shown of the household on: the same both times, but for seconds and bundles."""
+    return re.sub(r"bundle .*|refresh: .*", "", out[out.index("5. A household") :])
+
+
+def check(out: str, place: Workspace, shop: Any) -> None:
+    """The household, its purchases and its list are those of the log."""
+    assert [f"{n}." in out for n in range(1, 8)] == [True] * 7
+    assert f"interactions: {shop.events.filter(pl.col('event') == 'purchase').height:,} read" in out
+    assert "NDCG@10" in out.upper()
+    _, log = place.load()
+    cut = evaluation_cut(log)
+    user = re.search(r"Household (\S+): ([\d,]+) purchases before the day", out)
+    assert user
+    mine = shop.events.filter((pl.col("user_id") == user[1]) & (pl.col("event") == "purchase")).sort("timestamp")
+    before, after = mine.filter(pl.col("timestamp").dt.epoch("s") < cut), mine.filter(pl.col("timestamp").dt.epoch("s") >= cut)
+    assert before.height == int(user[2].replace(",", ""))
+    last = out[out.index("The last ones:") : out.index("Recommended to household")]
+    assert re.findall(r"sku-\d\d", last) == before["item_id"].to_list()[::-1][: demo.LAST_PURCHASES]
+    lists = out[out.index("Recommended to household") : out.index("6. One more")].splitlines()
+    rows = [line for line in lists if re.match(r"\s*\d+\s+sku-\d\d", line)]
+    assert len(rows) == 20
+    bought = set(after["item_id"])
+    for line in rows:
+        item = re.findall(r"sku-\d\d", line)[0]
+        assert ("* " in line) == (item in bought), line
+        assert "%" in line
+    assert any("* " in line for line in rows)
+    assert "now buys" in out
+    assert "demo-oat-milk" in out
+    assert "is offered it, at place" in out or "is offered it among the first ten" in out
+
+
+def test_the_recommender_of_the_demo_knows_nothing_after_its_day(done, settings, tmp_path, capsys):
+    place = Workspace(tmp_path / "demo")
+    demo.run_demo(place, settings)
+    _, log = place.load()
+    cut = evaluation_cut(log)
+    for bundle in list_bundles(place.bundles):
+        assert verbs.open_recommender(place, bundle).snapshot.log.end <= cut
+    answer = verbs.recommend(place, settings, RecommendOptions(user="user-03"))
+    assert answer.bundle_id == current_id(place.bundles)
+    assert len(answer.items) == 10
+
+
+def test_another_shops_workspace_is_left_alone(done, ready, tmp_path):
+    shutil.copytree(ready.folder, tmp_path / "mine")
+    place = Workspace(tmp_path / "mine" / "workspace")
+    before = {path: path.read_bytes() for path in place.root.rglob("*") if path.is_file()}
+    with pytest.raises(DataError, match="another shop's data: choose another folder"):
+        demo.run_demo(place, ready.settings)
+    assert {path: path.read_bytes() for path in place.root.rglob("*") if path.is_file()} == before
+    assert done == []
+
+
+def test_it_goes_on_after_the_step_that_was_cut_off(done, settings, tmp_path, monkeypatch, capsys):
+    place = Workspace(tmp_path / "demo")
+    with monkeypatch.context() as patch:
+        patch.setattr(verbs, "publish", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            demo.run_demo(place, settings)
+    assert done == ["read", "trained", "built"]
+    done.clear()
+    demo.run_demo(place, settings)
+    assert "read" not in done
+    assert "trained" not in done
+    assert "5. A household" in capsys.readouterr().out
