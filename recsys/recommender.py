@@ -85,8 +85,11 @@ class Recommender:
         most = min(k, self.model.retrieval.arrivals)
         for b in np.flatnonzero(~np.isnan(arrival).all(axis=1)):
             new = np.argsort(-arrival[b], kind="stable")[:most]  # nan goes last
-            behind = [place for place in new if place >= k and not np.isnan(arrival[b, place])]  # the others made the list by themselves
-            order[b, k - len(behind) :] = behind
+            new = np.sort(new[~np.isnan(arrival[b, new])])
+            behind = new[new >= k]  # the others made the list by themselves, and keep their places
+            if len(behind):
+                rest = np.setdiff1d(np.arange(k), new)[: k - len(new)]
+                order[b] = np.concatenate([np.sort(np.concatenate([rest, new[new < k]])), behind])
         return order
 
     @cached_property
