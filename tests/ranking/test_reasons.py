@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import numpy as np
@@ -149,6 +150,21 @@ def test_the_other_thing_is_another_and_was_bought(small, group, words):
         assert other != item
         assert other in BOUGHT[user]
         assert group == "close" or any({item, other} <= basket for basket in BOUGHT.values())
+
+
+def test_a_brand_that_nearly_everything_has_says_nothing(small):
+    national = Catalog(small.catalog.frame.with_columns(brand=pl.lit("National")))
+    candidates = small.candidates(["ann"], ["milk"])
+    said = replace(small.reasons, catalog=national).tell(candidates, {"brand_count": np.ones((1, 1), np.float32)})
+    assert said == [["bought once, 13 days ago"]]
+
+
+def test_an_arrival_is_said_to_be_new(small):
+    """Whatever else moved its score."""
+    candidates = small.candidates(["dan"], ["milk", "soap"])
+    arrival = replace(candidates, evidence=candidates.evidence | {"arrival": np.array([[0.9, np.nan]], np.float32)})
+    said = small.reasons.tell(arrival, {"tower": np.ones((1, 2), np.float32)})
+    assert said == [["new here, close to green tea that you bought", "close to rye bread that you bought"]]
 
 
 def test_the_stronger_group_comes_first(small):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -12,11 +13,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from features.errors import ConfigError, DataError
+from features.histories import Histories
 from features.text import item_texts
 from recsys import verbs
 from recsys.answers import Answer
 from recsys.options import RecommendOptions
 from recsys.recommender import Recommender
+from retrieval.candidates import Candidates
 
 from .truth import check_reason
 
@@ -212,6 +215,29 @@ def test_explained_in_order_of_weight(recommender):
         assert sizes[-1] > 0
         assert item.to_dict() == same.to_dict() | {"contributions": dict(item.contributions)}
     assert any(name.startswith("own_") for name, _ in explained.items[0].contributions)
+
+
+@pytest.mark.parametrize(
+    ("arrivals", "at", "places"),
+    [
+        (1, {6: 0.9, 7: 0.5}, [0, 1, 2, 6]),
+        (1, {2: 0.9, 7: 0.5}, [0, 1, 2, 3]),  # there by itself
+        (2, {3: 0.9, 7: 0.5}, [0, 1, 3, 7]),  # and not pushed out by the other
+        (2, {7: 0.9, 5: 0.5, 6: 0.7}, [0, 1, 6, 7]),  # the two nearest, in the ranker's order
+        (2, {}, [0, 1, 2, 3]),
+        (0, {6: 0.9}, [0, 1, 2, 3]),
+        (9, {0: 0.9, 4: 0.5, 5: 0.5, 6: 0.5, 7: 0.4}, [0, 4, 5, 6]),
+    ],
+)
+def test_places_kept_for_arrivals(arrivals, at, places):
+    """`at`: place in the ranker's order -> how near. The list has four places."""
+    rows = np.arange(8)[None]
+    near = np.full((1, 8), np.nan, np.float32)
+    near[0, list(at)] = list(at.values())
+    ranked = Candidates(Histories.of_baskets([[1]], 0), rows, -rows.astype(np.float32), {"arrival": near})
+    model: Any = SimpleNamespace(retrieval=SimpleNamespace(arrivals=arrivals))
+    snapshot: Any = None
+    assert Recommender(model, snapshot)._places(ranked, 4).tolist() == [places]
 
 
 def test_neighbours_of_an_item(recommender, shop):
