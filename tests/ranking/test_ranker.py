@@ -12,7 +12,7 @@ from sklearn.metrics import roc_auc_score
 
 from features.histories import Histories
 from ranking.blend import CROSS_ENCODER, BlendConfig, fit_booster
-from ranking.ranker import BlendRanker, with_features
+from ranking.ranker import LOG_ODDS, BlendRanker, with_features
 from retrieval.candidates import Candidates
 
 if TYPE_CHECKING:
@@ -157,6 +157,7 @@ def test_contributions_tell_the_whole_difference_between_two_items(bench):
     total = np.sum([*bench.ranker.contributions(ranked).values()], axis=0)
     read = ~np.isnan(ranked.evidence[CROSS_ENCODER])
     odds = ranked.evidence["blend"] + np.where(read, bench.ranker.correction.log_odds(ranked), 0)
+    assert np.allclose(odds[ranked.valid], ranked.evidence[LOG_ODDS][ranked.valid], atol=1e-5)  # by which it ordered
     for group in (read, ~read & ranked.valid):
         rest = (odds - total)[group]
         assert len(rest) > 10

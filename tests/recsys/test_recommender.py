@@ -183,12 +183,18 @@ def test_an_unknown_category_is_said(recommender):
         ask(recommender, "user-03", category="bakry")
 
 
-def test_users_are_answered_in_their_order_as_one_by_one(recommender, monkeypatch):
-    users = ["user-30", None, "nobody", "user-03", "user-30", "user-00"]
-    alone = [ask(recommender, user) for user in users]
-    assert list(recommender.answer(RecommendOptions(), users)) == alone
+@pytest.mark.parametrize("options", [{}, {"new_only": True}, {"history": ("sku-12",)}, {"diversity": 0.5, "new_only": True}])
+def test_users_are_answered_in_their_order_as_one_by_one(recommender, monkeypatch, options):
+    users = [None, "user-30", "nobody", "user-03", "user-30", "user-00"]
+    alone = [ask(recommender, user, **options) for user in users]
+    together = list(recommender.answer(RecommendOptions(**options), users))
     monkeypatch.setattr("recsys.recommender.BATCH", 2)
-    assert list(recommender.answer(RecommendOptions(), users)) == alone
+    for found in (together, list(recommender.answer(RecommendOptions(**options), users))):
+        assert [answer.user_id for answer in found] == users
+        assert [ids(answer) for answer in found] == [ids(answer) for answer in alone]
+        for answer, single in zip(found, alone, strict=True):
+            chances = [item.probability for item in single.items]
+            assert [item.probability for item in answer.items] == pytest.approx(chances, abs=1e-6)
 
 
 def test_diversity_makes_the_items_unlike(recommender):
