@@ -18,8 +18,9 @@ from ranking.rules import Rules
 from recsys.answers import Answer, Match, Matches, Recommendation
 from retrieval.arrivals import Arrivals
 from retrieval.candidates import Candidates
-from retrieval.joint import JointRetriever, Towers
+from retrieval.joint import JointRetriever
 from retrieval.topk import top_k
+from retrieval.towers import Towers
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

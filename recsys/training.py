@@ -28,11 +28,12 @@ from recsys.windows import Windows, moment
 from retrieval.batches import Sampler
 from retrieval.encoder import TextEncoder
 from retrieval.index import ItemIndex
-from retrieval.joint import Collaborative, JointRetriever, Towers
+from retrieval.joint import Collaborative, JointRetriever
 from retrieval.kept import kept_states
 from retrieval.texts import Texts
 from retrieval.topk import top_k
 from retrieval.tower import TwoTower
+from retrieval.towers import Towers
 from retrieval.train import Run, fit_towers
 
 if TYPE_CHECKING:

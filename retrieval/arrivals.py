@@ -12,7 +12,7 @@ from retrieval.scorers import Weighting, gather, history_matrix
 
 if TYPE_CHECKING:
     from features.histories import Histories
-    from retrieval.joint import Towers
+    from retrieval.towers import Towers
 
 NEIGHBOURS = 20  # texts nearest to an arrival whose buyers may like it
 

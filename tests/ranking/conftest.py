@@ -22,8 +22,9 @@ from retrieval.candidates import Candidates
 from retrieval.collaborative import ALSConfig, EASEConfig
 from retrieval.encoder import EncoderConfig, TextEncoder
 from retrieval.index import ItemIndex
-from retrieval.joint import Collaborative, JointRetriever, RetrievalConfig, Towers
+from retrieval.joint import Collaborative, JointRetriever, RetrievalConfig
 from retrieval.tower import TowerConfig, TwoTower
+from retrieval.towers import Towers
 
 if TYPE_CHECKING:
     from pathlib import Path

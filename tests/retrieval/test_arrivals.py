@@ -9,8 +9,8 @@ import torch
 from features.histories import Histories
 from retrieval.arrivals import Arrivals
 from retrieval.index import ItemIndex
-from retrieval.joint import Towers
 from retrieval.tower import TowerConfig, TwoTower
+from retrieval.towers import Towers
 
 # Items 0 and 1 share a text; item 4 is the arrival, near to that text; item 5 is an arrival far from everything.
 VECTORS = np.array([[1, 0, 0], [0.8, 0.6, 0], [0, 1, 0], [0.96, 0.28, 0], [0, 0, 1]], dtype=np.float32)

@@ -15,9 +15,10 @@ from features.text import item_texts
 from retrieval.collaborative import ALSConfig, EASEConfig
 from retrieval.encoder import TextEncoder
 from retrieval.index import ItemIndex
-from retrieval.joint import Collaborative, JointRetriever, OwnItems, RetrievalConfig, Towers
+from retrieval.joint import Collaborative, JointRetriever, OwnItems, RetrievalConfig
 from retrieval.scorers import BATCH
 from retrieval.tower import TowerConfig, TwoTower
+from retrieval.towers import Towers
 
 DIM, N_TEXTS, K = 8, 6, 5
 # Item -> text: three items of text 0, two of text 1, one of each other.

@@ -14,10 +14,10 @@ from features.histories import Histories
 from features.interactions import DAY, Interactions
 from retrieval.collaborative import ALS, EASE, ALSConfig, EASEConfig, ItemToItem, ItemToItemConfig
 from retrieval.index import ItemIndex
-from retrieval.joint import Towers
 from retrieval.popularity import Popularity, Trended
 from retrieval.scorers import BATCH, TopScores
 from retrieval.tower import TowerConfig, TwoTower
+from retrieval.towers import Towers
 
 if TYPE_CHECKING:
     from collections.abc import Callable
