@@ -8,7 +8,7 @@ are on data that neither was fitted on. Log odds add up, so one calibration serv
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import lightgbm as lgb
 import numpy as np
@@ -20,10 +20,11 @@ if TYPE_CHECKING:
     from retrieval.candidates import Candidates
 
 CROSS_ENCODER = "cross_encoder"
+CORRECTION = (CROSS_ENCODER, "blend", "own_count")  # what the second booster sees
 
 
 class BlendConfig(BaseModel):
-    """LightGBM's dials, for the first booster; the correction takes a quarter of its rounds with small trees.
+    """LightGBM's dials, for the first booster; of them the correction takes rounds, leaf size and l2.
 
     users: of a window, at most. visitors: strangers with a basket, made of the window's baskets.
     """
@@ -71,23 +72,40 @@ def table(candidates: Candidates, names: Sequence[str]) -> tuple[np.ndarray, np.
     return columns, np.nonzero(valid)[0]
 
 
-def fit_booster(
-    parts: Sequence[tuple[Candidates, np.ndarray]], config: BlendConfig, seed: int, start: Sequence[np.ndarray] | None = None
-) -> Booster:
-    """Fit on (candidates, labels bool (b, k)) of one or more windows; every column of evidence is a feature.
-
-    start: log odds (b, k) to begin from, a part each.
-    """
+def fit_booster(parts: Sequence[tuple[Candidates, np.ndarray]], config: BlendConfig, seed: int) -> Booster:
+    """Fit on (candidates, labels bool (b, k)) of one or more windows; every column of evidence is a feature."""
     names = tuple(sorted(parts[0][0].evidence))
     x = np.concatenate([table(candidates, names)[0] for candidates, _ in parts])
-    y = np.concatenate([labels[candidates.valid] for candidates, labels in parts])
-    begin = None if start is None else np.concatenate([odds[c.valid] for (c, _), odds in zip(parts, start, strict=True)])
-    parameters = {
+    y = np.concatenate([labels[candidates.valid] for candidates, labels in parts]).astype(np.float32)
+    data = lgb.Dataset(x, y, feature_name=list(names))
+    return Booster(lgb.train(_parameters(config, len(y), seed), data, config.rounds), names)
+
+
+def fit_correction(candidates: Candidates, labels: np.ndarray, config: BlendConfig, seed: int) -> Booster:
+    """The second booster, on candidates that the cross-encoder has read; their scores are the first one's log odds, to begin from.
+
+    It sees the cross-encoder's logit, the log odds, and whether the user bought the item before: with everything else it would fit the
+    window's chance. A quarter of the users say when to stop, so that a cross-encoder that knows nothing moves next to nothing.
+    """
+    x, user = table(candidates, CORRECTION)
+    y, begin = labels[candidates.valid].astype(np.float32), candidates.scores[candidates.valid]
+    held = user % 4 == 3
+    parameters = _parameters(config, len(y), seed) | {"learning_rate": 0.03, "num_leaves": 4, "feature_fraction": 1.0, "bagging_freq": 0}
+    data = lgb.Dataset(x[~held], y[~held], init_score=begin[~held], feature_name=list(CORRECTION))
+    if not held.any():
+        return Booster(lgb.train(parameters, data, 1), CORRECTION)
+    judge = lgb.Dataset(x[held], y[held], init_score=begin[held], reference=data)
+    stop = lgb.early_stopping(10, verbose=False)
+    return Booster(lgb.train(parameters, data, config.rounds, valid_sets=[judge], callbacks=[stop]), CORRECTION)
+
+
+def _parameters(config: BlendConfig, rows: int, seed: int) -> dict[str, Any]:
+    return {
         "objective": "binary",
         "learning_rate": config.learning_rate,
         "num_leaves": config.leaves,
         # A small shop still gets trees.
-        "min_child_samples": max(1, min(config.min_leaf, len(y) // 100)),
+        "min_child_samples": max(1, min(config.min_leaf, rows // 100)),
         "feature_fraction": config.features,
         "bagging_fraction": config.rows,
         "bagging_freq": 1,
@@ -97,8 +115,6 @@ def fit_booster(
         "force_row_wise": True,
         "verbose": -1,
     }
-    data = lgb.Dataset(x, y.astype(np.float32), init_score=begin, feature_name=list(names))
-    return Booster(lgb.train(parameters, data, config.rounds), names)
 
 
 def to_files(booster: Booster, name: str) -> dict[str, bytes]:

@@ -16,7 +16,7 @@ from features.behavior import ItemStats
 from features.histories import Histories
 from features.split import Split
 from features.text import item_texts, text_hashes
-from ranking.blend import CROSS_ENCODER, fit_booster
+from ranking.blend import CROSS_ENCODER, fit_booster, fit_correction
 from ranking.calibration import Calibration
 from ranking.cross_encoder import CrossEncoder, ItemTokens
 from ranking.fit_cross_encoder import Pairs, fit_cross_encoder
@@ -163,8 +163,7 @@ def fit_ranking(shop: Shop, language: Language, work: Path) -> tuple[Ranking, di
 
     second, _ = read(windows.correction)
     narrow = _best(second, settings.cross_encoder.read)
-    small = settings.blend.model_copy(update={"rounds": max(1, settings.blend.rounds // 4), "leaves": 7})
-    correction = fit_booster([(narrow.candidates, narrow.labels)], small, seed, start=[narrow.candidates.scores])
+    correction = fit_correction(narrow.candidates, narrow.labels, settings.blend, seed)
     third, found = read(windows.calibration)
     odds = corrected(third.candidates, correction)
     valid = third.candidates.valid

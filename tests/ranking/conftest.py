@@ -14,7 +14,7 @@ from features.behavior import ItemStats
 from features.interactions import DAY
 from features.split import Split
 from features.text import item_texts
-from ranking.blend import BlendConfig, fit_booster
+from ranking.blend import BlendConfig, fit_booster, fit_correction
 from ranking.calibration import Calibration
 from ranking.cross_encoder import CrossEncoder, CrossEncoderConfig, ItemTokens
 from ranking.ranker import BlendRanker, corrected, order_by_blend, read_best, with_features
@@ -69,7 +69,7 @@ def bench(shop: Any, tiny_bert: Path) -> Bench:
     ordered = order_by_blend(featured, first)
     read = read_best(ordered, cross_encoder.eval(), tokens)
     bought = np.stack([np.isin(rows, of[mine]) for rows, of, mine in zip(ordered.rows, featured.rows, labels, strict=True)]) & read.valid
-    correction = fit_booster([(read, bought)], BLEND, seed=0, start=[read.scores])
+    correction = fit_correction(read, bought, BLEND, seed=0)
     odds = corrected(read, correction)
     calibration = Calibration.fit(odds[read.valid], bought[read.valid])
     later, labels, stats = stage(shop.log.end - 30 * DAY)

@@ -10,7 +10,7 @@ from sklearn.metrics import roc_auc_score
 
 from features.histories import Histories
 from ranking import blend
-from ranking.blend import BlendConfig, Booster, fit_booster
+from ranking.blend import CROSS_ENCODER, BlendConfig, Booster, fit_booster, fit_correction
 from retrieval.candidates import Candidates
 
 CONFIG = BlendConfig(rounds=20, leaves=7, min_leaf=5)
@@ -124,16 +124,21 @@ def test_a_window_without_anybody_adds_nothing(candidates, booster):
 
 
 def test_a_correction_starts_from_the_others_log_odds():
-    """Where the first says all there is to say, nothing is left to correct; started from nothing, the same data moves it."""
+    """Where the first says all there is to say, nothing is left to correct; where it is too low, the correction makes up for it."""
     candidates = made_up(400, K)
     odds = (2 * np.nan_to_num(candidates.evidence["good"]) - 1).astype(np.float32)
     labels = bought(candidates)
-    corrected = fit_booster([(candidates, labels)], CONFIG, 0, start=[odds]).log_odds(candidates)
-    alone = fit_booster([(candidates, labels)], CONFIG, 0).log_odds(candidates)
-    assert np.abs(corrected).mean() < 0.2
-    assert np.abs(alone).mean() > 0.5
-    shifted = fit_booster([(candidates, labels)], CONFIG, 0, start=[odds - 3]).log_odds(candidates)
-    assert shifted.mean() > 1  # it makes up for a start that is too low
+
+    def correction(start: np.ndarray, logit: np.ndarray) -> np.ndarray:
+        columns = {CROSS_ENCODER: logit, "blend": start, "own_count": np.zeros_like(start)}
+        read = replace(candidates, scores=start, evidence=columns)
+        return fit_correction(read, labels, BlendConfig(rounds=300, min_leaf=20), 0).log_odds(read)
+
+    noise = candidates.evidence["noise"]
+    assert np.abs(correction(odds, noise)).mean() < 0.1
+    assert correction(odds - 3, noise).mean() > 1
+    knows = correction(np.zeros_like(odds), candidates.evidence["good"])
+    assert np.corrcoef(knows.ravel(), odds.ravel())[0, 1] > 0.8  # what the cross-encoder knows and the first does not, it takes up
 
 
 def test_evidence_it_does_not_know_is_passed_over(booster, candidates):

@@ -11,7 +11,7 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from features.histories import Histories
-from ranking.blend import CROSS_ENCODER, BlendConfig, fit_booster
+from ranking.blend import CORRECTION, CROSS_ENCODER, BlendConfig, fit_booster, fit_correction
 from ranking.ranker import LOG_ODDS, BlendRanker, with_features
 from retrieval.candidates import Candidates
 
@@ -25,7 +25,9 @@ def constant(bench: Any) -> BlendRanker:
     featured = replace(featured, evidence={name: np.zeros_like(column) for name, column in featured.evidence.items()})
     first = fit_booster([(featured, bench.labels)], BlendConfig(rounds=2), 0)
     odds = first.log_odds(featured)
-    return replace(bench.ranker, first=first, correction=fit_booster([(featured, bench.labels)], BlendConfig(rounds=2), 0, start=[odds]))
+    zeros = {name: np.zeros_like(odds) for name in CORRECTION}
+    correction = fit_correction(replace(featured, scores=odds, evidence=zeros), bench.labels, BlendConfig(rounds=2), 0)
+    return replace(bench.ranker, first=first, correction=correction)
 
 
 def reading(bench: Any, read: int) -> BlendRanker:
