@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 Ingest = Callable[..., Any]
 EXAMPLE = Path(__file__).parents[2] / "docs" / "examples" / "online_retail.toml"
-RETAIL = Path("/work/shared/data/online_retail/raw.csv.gz")
+RETAIL = Path(__file__).resolve().parents[3] / "shared" / "data" / "online_retail" / "raw.csv.gz"
 
 
 MAPPED = """Who,What,When,Pieces,Each,Name
