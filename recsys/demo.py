@@ -99,7 +99,7 @@ def _ingest(workspace: Workspace, console: Console) -> None:
 def _published(stand: Stand, catalog: Catalog) -> Recommender:
     """The recommender over these items and the log before the day: from a bundle that is kept, or from a new one."""
     model = verbs.current_model(stand.workspace, stand.settings)
-    inputs = verbs.bundle_inputs(model, stand.settings, fingerprint(catalog, stand.before))
+    inputs = verbs.bundle_inputs(model.to_files(), stand.settings, fingerprint(catalog, stand.before))
     if bundle := find_bundle(stand.workspace.bundles, inputs=inputs):
         stand.console.print(f"bundle {bundle.id} is already there")
         return verbs.open_recommender(stand.workspace, bundle.id)

@@ -46,14 +46,18 @@ class Snapshot:
     stats: ItemStats
 
     @cached_property
+    def _texts(self) -> tuple[np.ndarray, np.ndarray]:
+        return group(self.vectors.hashes)
+
+    @cached_property
     def text_of(self) -> np.ndarray:
         """Each item's distinct text, int64 (n_items,)."""
-        return group(self.vectors.hashes)[1]
+        return self._texts[1]
 
     @cached_property
     def text_vectors(self) -> np.ndarray:
         """Vectors of the distinct texts, float32 (t, dim)."""
-        return self.vectors.vectors[group(self.vectors.hashes)[0]]
+        return self.vectors.vectors[self._texts[0]]
 
     @cached_property
     def prices(self) -> np.ndarray:

@@ -18,10 +18,12 @@ from recsys.publish import publish
 from recsys.recommender import Recommender
 from recsys.snapshot import Encoded, Snapshot, encode_catalog, take_snapshot
 from recsys.store import fingerprint, trained
+from retrieval.encoder import TokenStates
 from retrieval.joint import below
+from retrieval.vectors import ItemVectors
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from eval.result import Report
     from features.catalog import Catalog
@@ -63,14 +65,16 @@ def build_index(workspace: Workspace, settings: Settings) -> str:
 
 def build(workspace: Workspace, settings: Settings, model: Model, catalog: Catalog, log: Interactions) -> str:
     """Publish a bundle of these tables. Texts that the bundle in use has vectors for, by the same model, are not encoded again."""
-    inputs = bundle_inputs(model, settings, fingerprint(catalog, log))
+    model_files = model.to_files()
+    inputs = bundle_inputs(model_files, settings, fingerprint(catalog, log))
     previous = in_use(workspace)
     if previous and previous.manifest.about["inputs"] == inputs:
         return f"nothing has changed: bundle {previous.id} stays in use"
     known = None
     if previous and previous.manifest.about["fingerprint"] == model.fingerprint:
-        old = Snapshot.from_files(below(previous.files, "snapshot"))
-        known = Encoded(old.vectors, old.states, 0)
+        # Only these two of the bundle's parts are read: the rest is made anew.
+        vectors = ItemVectors.from_files(below(previous.files, "snapshot/vectors"))
+        known = Encoded(vectors, TokenStates.from_files(below(previous.files, "snapshot/states")), 0)
     encoded = encode_catalog(catalog, model, workspace.cache, known)
     now = log.end if len(log) else 0
     snapshot = take_snapshot(catalog, log, now, model, encoded, settings.index)
@@ -84,15 +88,15 @@ def build(workspace: Workspace, settings: Settings, model: Model, catalog: Catal
         "trained_until": model.about.get("until"),
         "canaries": canaries(snapshot),
     }
-    bundle_id = publish(workspace.bundles, model.to_files() | below_snapshot(snapshot), about, settings.bundles.keep)
+    bundle_id = publish(workspace.bundles, model_files | below_snapshot(snapshot), about, settings.bundles.keep)
     texts = f"{encoded.encoded:,} of {about['texts']:,} texts encoded"
     return f"bundle {bundle_id} is in use: {len(catalog):,} items, {texts}, {snapshot.index.config.kind} index"
 
 
-def bundle_inputs(model: Model, settings: Settings, data: str) -> str:
+def bundle_inputs(model_files: Mapping[str, bytes], settings: Settings, data: str) -> str:
     """SHA-256 of all that a bundle is made of: model, index settings, `fingerprint` of the tables."""
     digest = hashlib.sha256(f"{data}|{settings.index.model_dump_json()}".encode())
-    for name, content in sorted(model.to_files().items()):
+    for name, content in sorted(model_files.items()):
         digest.update(name.encode() + content)
     return digest.hexdigest()
 
