@@ -42,6 +42,7 @@ class Interactions:
     user, item: rows, int32 (n,). time: seconds since the epoch, int64 (n,).
     event: index into `EVENTS`, int8 (n,). weight: what the event counts, float32 (n,).
     price: value / quantity paid, float32 (n,), nan where unknown.
+    ordered: times are steps of a day that count back from each user's last, because the log's own told only the order: `features.clock`.
     """
 
     user_ids: np.ndarray
@@ -52,6 +53,7 @@ class Interactions:
     weight: np.ndarray
     price: np.ndarray
     n_items: int
+    ordered: bool = False
 
     @classmethod
     def from_frame(cls, frame: pl.DataFrame, catalog: Catalog, weights: Mapping[str, float] = EVENT_WEIGHTS) -> Interactions:
@@ -147,11 +149,12 @@ class Interactions:
     def to_files(self) -> dict[str, bytes]:
         """The columns in safetensors, the user ids in JSON."""
         columns = {name: getattr(self, name) for name in ("user", "item", "time", "event", "weight", "price")}
-        about = {"n_items": self.n_items, "user_ids": self.user_ids.tolist()}
+        about = {"n_items": self.n_items, "ordered": self.ordered, "user_ids": self.user_ids.tolist()}
         return {"log.safetensors": save({k: np.ascontiguousarray(v) for k, v in columns.items()}), "users.json": json.dumps(about).encode()}
 
     @classmethod
     def from_files(cls, files: Mapping[str, bytes]) -> Interactions:
         """What `to_files` made."""
         about = json.loads(files["users.json"])
-        return cls(user_ids=np.array(about["user_ids"], dtype=object), n_items=about["n_items"], **load(files["log.safetensors"]))
+        columns = load(files["log.safetensors"])
+        return cls(user_ids=np.array(about["user_ids"], dtype=object), n_items=about["n_items"], ordered=about["ordered"], **columns)

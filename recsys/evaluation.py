@@ -39,7 +39,12 @@ _log = logging.getLogger(__name__)
 
 
 def evaluation_cut(log: Interactions) -> int:
-    """Where the test begins, seconds since the epoch: four weeks before the end, or a tenth of the log if that is less."""
+    """Where the test begins, seconds since the epoch: four weeks before the end, or a tenth of the log if that is less.
+
+    On a clock of steps: before each user's last.
+    """
+    if log.ordered:
+        return log.end - DAY
     return log.end - int(min(MOST_DAYS * DAY, (log.end - log.start) / STRETCHES))
 
 

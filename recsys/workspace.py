@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from features.catalog import Catalog
+from features.clock import with_clock
 from features.errors import DataError
 from features.ingest import load_tables
 from features.interactions import EVENT_WEIGHTS, Interactions
@@ -48,7 +49,7 @@ class Workspace:
         return self.root / "reports"
 
     def load(self, weights: Mapping[str, float] = EVENT_WEIGHTS) -> tuple[Catalog, Interactions]:
-        """The catalogue and the log that were ingested; `weights` is what each kind of event counts.
+        """The catalogue and the log that were ingested; `weights` is what each kind of event counts. See `features.clock` for logs without real times.
 
         Raises
         ------
@@ -64,4 +65,4 @@ class Workspace:
                 f"the tables in {self.data} cannot be read: {' '.join(str(error).split())}: run `recsys ingest` again"
             ) from error
         catalog = Catalog.from_frame(items)
-        return catalog, Interactions.from_frame(log, catalog, weights)
+        return catalog, with_clock(Interactions.from_frame(log, catalog, weights))

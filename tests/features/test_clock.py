@@ -1,0 +1,80 @@
+"""Logs whose times carry only the order."""
+
+from __future__ import annotations
+
+import numpy as np
+import polars as pl
+import pytest
+
+from features.catalog import Catalog
+from features.clock import MOST_STEPS, carries_order_only, on_steps, with_clock
+from features.interactions import DAY, Interactions
+from features.split import Split
+
+START = 1_700_000_000
+
+
+def log_of(rows: list[tuple[str, str, int]]) -> Interactions:
+    """(user, item, seconds) purchases."""
+    items = sorted({item for _, item, _ in rows})
+    catalog = Catalog.from_frame(pl.DataFrame({"item_id": items, "title": items}))
+    frame = pl.DataFrame(rows, schema=["user_id", "item_id", "seconds"], orient="row")
+    return Interactions.from_frame(frame.select("user_id", "item_id", timestamp=pl.from_epoch("seconds")), catalog)
+
+
+def steps(n_users: int, starts: np.ndarray) -> Interactions:
+    """Users with three to six items, a day apart, each from its own start."""
+    rows = [(f"u{u:03}", f"i{(u + s) % 7}", int(starts[u]) + s * DAY) for u in range(n_users) for s in range(3 + u % 4)]
+    return log_of(rows)
+
+
+def test_users_who_all_begin_at_one_moment_have_no_real_times() -> None:
+    assert carries_order_only(steps(150, np.full(150, START)))
+
+
+def test_users_who_come_one_after_the_other_have_no_real_times() -> None:
+    assert carries_order_only(steps(150, START + np.arange(150) * 10 * DAY))
+
+
+def test_a_shop_whose_customers_come_back_keeps_its_times() -> None:
+    rng = np.random.default_rng(0)
+    rows = [(f"u{u:03}", f"i{u % 7}", START + int(t)) for u in range(150) for t in rng.integers(0, 100 * DAY, 12)]
+    log = log_of(rows)
+    assert not carries_order_only(log)
+    assert with_clock(log) is log
+
+
+@pytest.mark.parametrize("users", [1, 99])
+def test_a_small_log_is_left_as_it_is(users: int) -> None:
+    assert not with_clock(steps(users, np.full(users, START))).ordered
+
+
+def test_a_cut_a_day_before_the_end_leaves_each_last_step_out() -> None:
+    log = with_clock(steps(150, np.full(150, START)))
+    split = Split.by_time(log, log.end - DAY)
+    assert len(split.labels) == 150
+    assert len(split.users) == 150
+    before = Split.by_time(split.history, log.end - 2 * DAY)
+    assert len(before.labels) == 150
+    assert (before.labels.item != split.labels.item).all()  # items change with every step
+
+
+def test_what_happened_at_one_time_stays_together_and_the_order_stays() -> None:
+    log = on_steps(log_of([("a", "x", 10), ("a", "y", 10), ("a", "z", 500), ("b", "x", 3)]))
+    assert log.time.tolist() == [log.end - 1 - DAY, log.end - 1 - DAY, log.end - 1, log.end - 1]
+    assert log.ordered
+
+
+def test_putting_it_on_the_clock_twice_changes_nothing() -> None:
+    once = on_steps(steps(5, np.arange(5) * 1000))
+    np.testing.assert_array_equal(on_steps(once).time, once.time)
+
+
+def test_a_million_steps_do_not_reach_back_before_the_calendar() -> None:
+    log = on_steps(log_of([("a", "x", second) for second in range(MOST_STEPS + 10)]))
+    assert log.end - log.start <= MOST_STEPS * DAY + 1
+
+
+def test_the_clock_is_kept_in_files() -> None:
+    log = on_steps(steps(5, np.arange(5)))
+    assert Interactions.from_files(log.to_files()).ordered
