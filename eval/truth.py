@@ -56,16 +56,19 @@ class Truth:
     def relevant(self, name: str) -> Pairs:
         """Distinct items bought after the cut.
 
-        'all': those known before it; of these 'repeat' or 'new': bought by that user before, or not; 'cold': not known before it.
+        'all': those known before it; of these 'repeat' or 'new': bought by that user before, or not; 'cold': not known before it;
+        'unseen': not bought by that user before, known or not.
         """
         known = self.known[self.bought.item]
         before = self.seen.has(self.bought.user, self.bought.item)
-        return self.bought.where({"all": known, "repeat": known & before, "new": known & ~before, "cold": ~known}[name])
+        keep = {"all": known, "repeat": known & before, "new": known & ~before, "cold": ~known, "unseen": ~before}
+        return self.bought.where(keep[name])
 
     def allowed(self, name: str, users: np.ndarray) -> np.ndarray:
         """What the list `name` of some users (c,) may hold, bool (n_items,) or (c, n_items).
 
-        'all': items known before the cut; 'new': of these, what the user had not bought; 'cold': everything that the user had not bought.
+        'all': items known before the cut; 'new': of these, what the user had not bought; 'cold' and 'unseen': everything that the user
+        had not bought.
         """
         if name == "all":
             return self.known

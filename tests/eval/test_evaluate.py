@@ -100,6 +100,14 @@ def test_events_that_are_no_purchases_are_neither_seen_nor_bought():
     assert truth.allowed("new", np.array([0])).tolist() == [[False, True]]
 
 
+def test_unseen_is_all_that_the_user_had_not_bought_cold_or_not(paper_split):
+    truth = Truth.of(paper_split)
+    relevant = truth.relevant("unseen")
+    # u0 buys 2 (new) and 5 (cold), u1 buys again what it had, u2 buys 4 (cold).
+    assert list(zip(relevant.user.tolist(), relevant.item.tolist(), strict=True)) == [(0, 2), (0, 5), (2, 4)]
+    assert truth.allowed("unseen", np.array([0])).tolist() == [[False, False, True, True, True, True]]
+
+
 def test_a_part_of_the_users_is_drawn_by_the_seed(paper_split):
     some = [Truth.of(paper_split, 2, seed).users.tolist() for seed in range(8)]
     assert all(len(users) == 2 and set(users) < {0, 1, 2} for users in some)
