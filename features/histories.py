@@ -26,6 +26,8 @@ class Histories:
     offsets: user i owns events offsets[i]:offsets[i+1], int64 (b + 1,).
     item: catalogue rows, int32 (n,). age: days before now, float32 (n,), >= 0.
     event: index into EVENTS, int8 (n,). weight, price: float32 (n,). now: seconds since the epoch.
+    rows: the users' rows in the log they come from, int64 (b,), -1 for a stranger; None where they come from no log. For models that
+    learned something of each user, and to tell users apart; histories that look alike are answered alike by all others.
     """
 
     offsets: np.ndarray
@@ -35,6 +37,7 @@ class Histories:
     weight: np.ndarray
     price: np.ndarray
     now: int
+    rows: np.ndarray | None = None
 
     @classmethod
     def of_users(cls, log: Interactions, users: np.ndarray, now: int) -> Histories:
@@ -49,7 +52,7 @@ class Histories:
         offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
         index = np.arange(offsets[-1]) + np.repeat(begin - offsets[:-1], lengths)
         age = ((now - log.time[index]) / DAY).astype(np.float32)
-        return cls(offsets, log.item[index], age, log.event[index], log.weight[index], log.price[index], now)
+        return cls(offsets, log.item[index], age, log.event[index], log.weight[index], log.price[index], now, users)
 
     @classmethod
     def of_baskets(cls, baskets: Sequence[Sequence[int]], now: int) -> Histories:
@@ -79,7 +82,8 @@ class Histories:
         lengths = self.lengths[users]
         offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
         index = np.arange(offsets[-1]) + np.repeat(self.offsets[:-1][users] - offsets[:-1], lengths)
-        return Histories(offsets, self.item[index], self.age[index], self.event[index], self.weight[index], self.price[index], self.now)
+        columns = {name: getattr(self, name)[index] for name in ("item", "age", "event", "weight", "price")}
+        return replace(self, offsets=offsets, rows=None if self.rows is None else self.rows[users], **columns)
 
     def where(self, mask: np.ndarray) -> Histories:
         """The events where `mask` (n,) is true, of the same users."""
