@@ -103,6 +103,11 @@ class Histories:
         """The same events with each item's code (n_items,) in place of its row: of texts, say."""
         return replace(self, item=code[self.item].astype(np.int32))
 
+    def last_events(self, most: int) -> RecentItems:
+        """The last `most` events of each user, repeats included, each counted once."""
+        begin = np.maximum(self.offsets[:-1], self.offsets[1:] - most)
+        return self._columns(np.arange(len(self.item)), np.ones(len(self.item), dtype=np.int64), begin, self.offsets[1:])
+
     def recent_items(self, n_items: int, most: int) -> RecentItems:
         """The last `most` distinct items of each user: see `RecentItems`."""
         key = self.user * n_items + self.item
@@ -115,6 +120,10 @@ class Histories:
         owner = self.user[last]
         stop = np.searchsorted(owner, np.arange(len(self)), side="right")
         begin = np.maximum(np.searchsorted(owner, np.arange(len(self))), stop - most)
+        return self._columns(last, count, begin, stop)
+
+    def _columns(self, events: np.ndarray, count: np.ndarray, begin: np.ndarray, stop: np.ndarray) -> RecentItems:
+        """Of user i the events begin[i]:stop[i] of `events`, each standing for `count` of them."""
         width = int((stop - begin).max(initial=1))
         index = begin[:, None] + np.arange(width)[None, :]  # (b, width)
         real = index < stop[:, None]
@@ -124,16 +133,16 @@ class Histories:
             return np.where(real, values[at], fill).astype(values.dtype) if len(values) else np.full(real.shape, fill, values.dtype)
 
         return RecentItems(
-            rows=column(self.item[last].astype(np.int64), -1),
-            age=column(self.age[last], 0),
+            rows=column(self.item[events].astype(np.int64), -1),
+            age=column(self.age[events], 0),
             count=column(count.astype(np.float32), 0),
-            event=column(self.event[last], 0),
+            event=column(self.event[events], 0),
         )
 
 
 @dataclass(frozen=True)
 class RecentItems:
-    """Distinct items of b histories, oldest first, padded behind: rows int64 (b, n), -1 where padded; age of the last event in days,
+    """Items of b histories, oldest first, padded behind: rows int64 (b, n), -1 where padded; age of the last event in days,
     number of events, kind of the last event (index into EVENTS), each (b, n)."""
 
     rows: np.ndarray

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from transformers import AutoConfig, AutoModel
 
 from retrieval.encoder import drop_pooler, run_layers
-from retrieval.tower import BUCKETS, buckets
+from retrieval.readers import BUCKETS, buckets
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

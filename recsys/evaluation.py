@@ -23,7 +23,7 @@ from recsys.options import TrainOptions
 from recsys.recommender import Recommender
 from recsys.snapshot import encode_catalog, take_snapshot
 from recsys.store import trained
-from recsys.windows import MOST_DAYS, STRETCHES, moment
+from recsys.windows import LENGTHS, STRETCHES, moment
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -45,7 +45,7 @@ def evaluation_cut(log: Interactions) -> int:
     """
     if log.ordered:
         return log.end - DAY
-    return log.end - int(min(MOST_DAYS * DAY, (log.end - log.start) / STRETCHES))
+    return log.end - int(min(LENGTHS[0] * DAY, (log.end - log.start) / STRETCHES))
 
 
 def evaluate(workspace: Workspace, settings: Settings) -> Report:

@@ -15,6 +15,7 @@ from ranking.calibration import Calibration
 from ranking.cross_encoder import CrossEncoder, CrossEncoderConfig
 from retrieval.encoder import TextEncoder
 from retrieval.joint import RetrievalConfig, below
+from retrieval.learned import Learned
 from retrieval.tower import TwoTower
 
 if TYPE_CHECKING:
@@ -51,13 +52,17 @@ class Ranking:
 
 @dataclass(frozen=True)
 class Model:
-    """`ranking` is None where nothing has been trained; `about` is what the model card tells, ready for JSON."""
+    """`ranking` is None where nothing has been trained; `about` is what the model card tells, ready for JSON.
+
+    learned: what the towers know of single items beyond their texts; None for towers over texts alone.
+    """
 
     encoder: TextEncoder
     tower: TwoTower
     retrieval: RetrievalConfig
     ranking: Ranking | None
     about: dict[str, Any] = field(default_factory=dict)
+    learned: Learned | None = None
 
     @cached_property
     def fingerprint(self) -> str:
@@ -86,7 +91,7 @@ class Model:
     def to_files(self) -> dict[str, bytes]:
         about = {"retrieval": self.retrieval.model_dump(), "about": self.about}
         files = {"model.json": json.dumps(about, indent=2).encode()}
-        for name, part in (("encoder", self.encoder), ("tower", self.tower), ("ranking", self.ranking)):
+        for name, part in (("encoder", self.encoder), ("tower", self.tower), ("ranking", self.ranking), ("learned", self.learned)):
             if part is not None:
                 files |= {f"{name}/{file}": content for file, content in part.to_files().items()}
         return files
@@ -100,4 +105,5 @@ class Model:
             retrieval=RetrievalConfig(**about["retrieval"]),
             ranking=Ranking.from_files(below(files, "ranking")) if "ranking/blend.txt" in files else None,
             about=about["about"],
+            learned=Learned.from_files(below(files, "learned")) if "learned/ids.json" in files else None,
         )

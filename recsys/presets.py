@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from features.errors import ConfigError
+from recsys.choices import completed
 
 if TYPE_CHECKING:
     from recsys.config import Settings
@@ -37,12 +38,7 @@ def with_preset(settings: Settings, preset: Preset, device: torch.device) -> Set
     for values in ([FULL] if preset == "full" else []) + ([GPU] if device.type == "cuda" else []):
         for section, keys in values.items():
             wanted[section] = wanted.get(section, {}) | keys
-    changed = {}
-    for section, keys in wanted.items():
-        now = getattr(settings, section)
-        open_keys = {key: value for key, value in keys.items() if key not in now.model_fields_set or getattr(now, key) == "auto"}
-        changed[section] = now.model_copy(update=open_keys)
-    return settings.model_copy(update=changed)
+    return completed(settings, wanted)
 
 
 def affordable_tuning(preset: Preset, device: torch.device) -> Tuning:

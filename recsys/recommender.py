@@ -18,6 +18,7 @@ from ranking.rules import Rules
 from recsys.answers import Answer, Match, Matches, Recommendation
 from retrieval.arrivals import Arrivals
 from retrieval.candidates import Candidates
+from retrieval.index import ItemIndex
 from retrieval.joint import JointRetriever
 from retrieval.topk import top_k
 from retrieval.towers import Towers
@@ -48,10 +49,18 @@ class Recommender:
     def retriever(self) -> JointRetriever:
         """All sources of candidates."""
         snapshot, model = self.snapshot, self.model
-        sales = snapshot.collaborative.popularity.ranking
-        towers = Towers(model.tower, snapshot.text_vectors, snapshot.index, snapshot.text_of, sales)
+        towers = Towers(model.tower, snapshot.space, snapshot.index, snapshot.text_of, snapshot.collaborative.popularity.ranking)
         new = self._arrivals
-        return JointRetriever(snapshot.collaborative, towers, model.retrieval, Arrivals.of(towers, new) if len(new) else None)
+        return JointRetriever(snapshot.collaborative, towers, model.retrieval, Arrivals.of(self._texts, new) if len(new) else None)
+
+    @cached_property
+    def _texts(self) -> Towers:
+        """The catalogue by its texts alone, for words that were never anybody's history."""
+        snapshot = self.snapshot
+        if snapshot.learned is None:
+            return Towers(self.model.tower, snapshot.space, snapshot.index, snapshot.text_of, snapshot.collaborative.popularity.ranking)
+        index = ItemIndex.build(snapshot.text_vectors, snapshot.index.config)
+        return Towers(self.model.tower, snapshot.text_vectors, index, snapshot.text_of, snapshot.collaborative.popularity.ranking)
 
     @cached_property
     def ranker(self) -> BlendRanker | None:
@@ -221,16 +230,16 @@ class Recommender:
         row = int(snapshot.catalog.rows_or_raise([item_id])[0])
         allowed = snapshot.catalog.available.copy()
         allowed[row] = False
-        return self._matches(item_id, snapshot.vectors.vectors[row], k, allowed)
+        return self._matches(self.retriever.towers, item_id, snapshot.space[snapshot.text_of[row]], k, allowed)
 
     def search(self, text: str, k: int) -> Matches:
         """Items nearest in meaning to some words."""
         encoder, tower = self.model.encoder, self.model.tower
         vector = tower.item_vectors(encoder.pool(encoder.keep([text])))[0]
-        return self._matches(text, vector, k, self.snapshot.catalog.available)
+        return self._matches(self._texts, text, vector, k, self.snapshot.catalog.available)
 
-    def _matches(self, query: str, vector: np.ndarray, k: int, allowed: np.ndarray) -> Matches:
-        rows, scores = self.retriever.towers.nearest(vector[None], min(k, len(allowed)), allowed)
+    def _matches(self, towers: Towers, query: str, vector: np.ndarray, k: int, allowed: np.ndarray) -> Matches:
+        rows, scores = towers.nearest(vector[None], min(k, len(allowed)), allowed)
         found = rows[0][rows[0] >= 0]
         matches = [Match(i + 1, *self._facts(int(row)), float(scores[0, i])) for i, row in enumerate(found)]
         return Matches(query, self.bundle_id, tuple(matches))

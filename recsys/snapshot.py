@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
+from safetensors.numpy import load, save
 
 from features.behavior import ItemStats
 from features.catalog import Catalog
@@ -22,6 +23,7 @@ from retrieval.encoder import TokenStates
 from retrieval.index import ItemIndex
 from retrieval.joint import Collaborative, below
 from retrieval.kept import kept_states
+from retrieval.learned import in_space
 from retrieval.vectors import ItemVectors, update
 
 if TYPE_CHECKING:
@@ -34,7 +36,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """See the module. `states` are of the distinct texts, in the order of `text_of`'s codes; `now` in seconds since the epoch."""
+    """See the module. `states` are of the distinct texts, in the order of `text_of`'s codes; `now` in seconds since the epoch.
+
+    learned: what the model adds to the texts' vectors, float32 (t, dim); None where it adds nothing. index: over `space`.
+    """
 
     catalog: Catalog
     log: Interactions
@@ -44,6 +49,7 @@ class Snapshot:
     index: ItemIndex
     collaborative: Collaborative
     stats: ItemStats
+    learned: np.ndarray | None = None
 
     @cached_property
     def _texts(self) -> tuple[np.ndarray, np.ndarray]:
@@ -60,6 +66,11 @@ class Snapshot:
         return self.vectors.vectors[self._texts[0]]
 
     @cached_property
+    def space(self) -> np.ndarray:
+        """Vectors of the distinct texts with what was learned of their items: those that the user tower reads, float32 (t, dim)."""
+        return in_space(self.text_vectors, self.learned)
+
+    @cached_property
     def prices(self) -> np.ndarray:
         """What each item costs now, float (n_items,): as the catalogue says, else the median paid; nan where nobody knows."""
         listed = self.catalog.frame["price"].fill_null(float("nan")).to_numpy()
@@ -74,6 +85,8 @@ class Snapshot:
         self.catalog.frame.write_parquet(buffer)
         parts = {"log": self.log, "vectors": self.vectors, "states": self.states, "index": self.index, "stats": self.stats}
         files = {"catalog.parquet": buffer.getvalue(), "now.txt": str(self.now).encode()}
+        if self.learned is not None:
+            files["learned.safetensors"] = save({"learned": self.learned})
         for name, part in (parts | {"collaborative": self.collaborative}).items():
             files |= {f"{name}/{file}": content for file, content in part.to_files().items()}
         return files
@@ -89,6 +102,7 @@ class Snapshot:
             index=ItemIndex.from_files(below(files, "index")),
             collaborative=Collaborative.from_files(below(files, "collaborative")),
             stats=ItemStats.from_files(below(files, "stats")),
+            learned=load(files["learned.safetensors"])["learned"] if "learned.safetensors" in files else None,
         )
 
 
@@ -134,14 +148,16 @@ def distinct(hashes: np.ndarray) -> list[bytes]:
 def take_snapshot(catalog: Catalog, log: Interactions, now: int, model: Model, encoded: Encoded, index: IndexConfig) -> Snapshot:
     """Count and index everything at `now`; events after it are left out."""
     log = log.between(None, now)
-    text_vectors = encoded.vectors.vectors[group(encoded.vectors.hashes)[0]]
+    first, text_of = group(encoded.vectors.hashes)
+    learned = None if model.learned is None else model.learned.of_texts(catalog.ids, text_of, len(first))
     return Snapshot(
         catalog=catalog,
         log=log,
         now=now,
         vectors=encoded.vectors,
         states=encoded.states,
-        index=ItemIndex.build(text_vectors, index),
+        index=ItemIndex.build(in_space(encoded.vectors.vectors[first], learned), index),
         collaborative=Collaborative.fit(log, now, model.retrieval),
         stats=ItemStats.fit(log, catalog, now),
+        learned=learned,
     )

@@ -12,6 +12,7 @@ import numpy as np
 from features.errors import ModelError
 from recsys.bundle import find_bundle
 from recsys.card import model_card
+from recsys.choices import Shape, with_shape
 from recsys.model import Model
 from recsys.presets import find_device, with_preset
 from recsys.publish import publish, use
@@ -37,10 +38,10 @@ def trained(
     """
     catalog, log = tables[0], tables[1].between(None, until).with_known_users()
     device = find_device(options.device)
-    settings = with_preset(settings, options.preset, device)
     if not len(log):
         raise ModelError("no event lies before the date: train on a later --until, or on everything")
-    windows = Windows.plan(log.start, until)
+    settings = with_preset(with_shape(settings, Shape.of(log)), options.preset, device)
+    windows = Windows.plan(log, until)
     key = training_key(settings, options.seed, fingerprint(catalog, log), until)
     if bundle := find_bundle(store, key=key):
         use(store, bundle.id)

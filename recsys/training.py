@@ -14,13 +14,13 @@ from eval.pairs import Pairs as Relevant
 from eval.truth import Truth
 from features.behavior import ItemStats
 from features.histories import Histories
-from features.split import Split
 from features.text import item_texts, text_hashes
 from ranking.blend import CROSS_ENCODER, fit_booster, fit_correction
 from ranking.calibration import Calibration
 from ranking.cross_encoder import CrossEncoder, ItemTokens
 from ranking.fit_cross_encoder import Pairs, fit_cross_encoder
 from ranking.ranker import corrected, order_by_blend, read_best, with_features
+from recsys.choices import Shape
 from recsys.model import Model, Ranking
 from recsys.presets import affordable_tuning
 from recsys.snapshot import group
@@ -30,6 +30,8 @@ from retrieval.encoder import TextEncoder
 from retrieval.index import ItemIndex
 from retrieval.joint import Collaborative, JointRetriever
 from retrieval.kept import kept_states
+from retrieval.learned import Learned, LearnedVectors
+from retrieval.sequences import SequenceSampler
 from retrieval.texts import Texts
 from retrieval.topk import top_k
 from retrieval.tower import TwoTower
@@ -42,6 +44,7 @@ if TYPE_CHECKING:
 
     from features.catalog import Catalog
     from features.interactions import Interactions
+    from features.split import Split
     from recsys.config import Settings
     from recsys.windows import Window
     from retrieval.encoder import TokenStates
@@ -64,7 +67,11 @@ class Shop:
 
 @dataclass(frozen=True)
 class Language:
-    """The catalogue's distinct texts: which item has which, encoder and towers over them, vectors and states."""
+    """The catalogue's distinct texts: which item has which, encoder and towers over them, vectors and states.
+
+    vectors: as the towers saw them that were trained until the validation window; what is fitted later stands on those.
+    tower, learned: those that the model keeps.
+    """
 
     text_of: np.ndarray
     encoder: TextEncoder
@@ -72,6 +79,7 @@ class Language:
     vectors: np.ndarray
     kept: TokenStates
     report: dict[str, Any]
+    learned: LearnedVectors | None = None
 
 
 def train_model(shop: Shop, device: torch.device, work: Path, cache: Path) -> Model:
@@ -88,7 +96,8 @@ def train_model(shop: Shop, device: torch.device, work: Path, cache: Path) -> Mo
         "towers": language.report,
         "ranking": report,
     }
-    return Model(language.encoder, language.tower, shop.settings.retrieval, ranking, about)
+    learned = None if language.learned is None else Learned(shop.catalog.ids, language.text_of.astype(np.int32), language.learned.vectors())
+    return Model(language.encoder, language.tower, shop.settings.retrieval, ranking, about, learned)
 
 
 def fit_language(shop: Shop, device: torch.device, work: Path, cache: Path) -> Language:
@@ -106,29 +115,39 @@ def fit_language(shop: Shop, device: torch.device, work: Path, cache: Path) -> L
     torch.manual_seed(shop.seed)
     tower = TwoTower(encoder.width, settings.tower)
     tower.start_from(source.pooled)
-    log = shop.log.between(None, windows.validation.end)
-    log = replace(log, item=text_of[log.item].astype(np.int32), n_items=len(distinct))
-    split = Split.by_time(log, windows.validation.start)
-    sampler = Sampler(split.history, settings.train, windows.validation.end - windows.validation.start)
-    fitted = fit_towers(Run(sampler, tower, source, _judge(split), work, shop.seed, device), settings.train)
+    learned = LearnedVectors(len(distinct), settings.tower.dim, settings.train.hide) if settings.tower.reads == "sequence" else None
+    log = replace(shop.log, item=text_of[shop.log.item].astype(np.int32), n_items=len(distinct))
+    split = windows.validation.split(log)
+    run = Run(_sampler(split.history, shop), tower, source, _judge(split), work, shop.seed, device, learned)
+    fitted = fit_towers(run, settings.train)
     if tuning in ("lora", "full"):  # the lower layers are others now
         kept = kept_states(encoder, distinct, cache)
     report = {
+        "reads": settings.tower.reads,
         "tuning": tuning,
         "validation_ndcg@10": [round(value, 4) for value in fitted.curve],
         "hard_negatives_masked": fitted.hard_skipped,
     }
-    return Language(text_of, encoder, tower, tower.item_vectors(encoder.pool(kept)), kept, report)
+    return Language(text_of, encoder, tower, run.vectors(), kept, report, learned)
+
+
+def _sampler(log: Interactions, shop: Shop) -> Sampler | SequenceSampler:
+    settings, validation = shop.settings, shop.windows.validation
+    if settings.tower.reads == "sequence":
+        return SequenceSampler(log, settings.train, settings.tower.history)
+    return Sampler(log, settings.train, validation.end - validation.start)
 
 
 def _judge(split: Split) -> Callable[[TwoTower, np.ndarray], float]:
+    """By the list of all items, or of those new to the user, where nobody buys a thing twice."""
     truth = Truth.of(split, JUDGED_USERS)
-    histories, relevant = split.histories(truth.users), truth.relevant("all")
+    kind = "all" if Shape.of(split.history).buys_again else "unseen"
+    histories, relevant = split.histories(truth.users), truth.relevant(kind)
+    allowed = truth.allowed(kind, np.arange(len(truth.users)))
 
-    def judge(tower: TwoTower, pooled: np.ndarray) -> float:
-        vectors = tower.item_vectors(pooled)
+    def judge(tower: TwoTower, vectors: np.ndarray) -> float:
         scores = tower.user_vectors(histories, vectors) @ vectors.T
-        rows, _ = top_k(np.where(split.known, scores, -np.inf), 10)
+        rows, _ = top_k(np.where(allowed, scores, -np.inf), 10)
         return float(np.nanmean(ndcg(rows, relevant, 10)))
 
     return judge
@@ -180,7 +199,7 @@ def fit_ranking(shop: Shop, language: Language, work: Path) -> tuple[Ranking, di
 
 def produce(shop: Shop, language: Language, window: Window, users: int | None = None) -> Stage:
     """What retrieval finds at the window's start, from what was known then, for users who bought in it; what they bought as labels."""
-    split = Split.by_time(shop.log.between(None, window.end), window.start)
+    split = window.split(shop.log)
     truth = Truth.of(split, users or shop.settings.blend.users, shop.seed)
     models = Collaborative.fit(split.history, window.start, shop.settings.retrieval)
     index = ItemIndex.build(language.vectors, shop.settings.index)

@@ -109,7 +109,7 @@ def below_snapshot(snapshot: Snapshot) -> dict[str, bytes]:
 def canaries(snapshot: Snapshot) -> list[dict[str, list[int] | int]]:
     """Some texts, spread over the catalogue, and the texts nearest to each: what a bundle must still answer when it is opened."""
     chosen = np.unique(np.linspace(0, len(snapshot.text_vectors) - 1, CANARIES).astype(np.int64))
-    rows, _ = snapshot.index.search(snapshot.text_vectors[chosen], CANARY_K)
+    rows, _ = snapshot.index.search(snapshot.space[chosen], CANARY_K)
     return [{"text": int(text), "nearest": near.tolist()} for text, near in zip(chosen, rows, strict=True)]
 
 

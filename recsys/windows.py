@@ -3,34 +3,61 @@
 from __future__ import annotations
 
 import itertools
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import numpy as np
 
 from features.errors import DataError
 from features.interactions import DAY
+from features.split import LABEL_EVENTS, Split
 
-MOST_DAYS = 28.0
+if TYPE_CHECKING:
+    from features.interactions import Interactions
+
+LENGTHS = (28.0, 56.0, 91.0, 182.0)  # days: the first that has enough buyers is taken
+BUYERS = 500  # in each window
 STRETCHES = 10  # of which the last five are windows; the rest, and all before, trains the towers
+# Parts of the users in whose last step, on a clock of steps, each model is fitted.
+SHARES = {"validation": (0.0, 0.1), "early": (0.1, 0.5), "late": (0.5, 0.8), "correction": (0.8, 0.9), "calibration": (0.9, 1.0)}
 
 
 @dataclass(frozen=True)
 class Window:
-    """start <= time < end, seconds since the epoch."""
+    """start <= time < end, seconds since the epoch. users: from which to which share of them, in an order drawn once."""
 
     start: int
     end: int
+    users: tuple[float, float] = (0.0, 1.0)
 
     @property
     def days(self) -> float:
         return (self.end - self.start) / DAY
 
+    def split(self, log: Interactions) -> Split:
+        """What was known at the window's start, and what its users did in it.
+
+        Raises
+        ------
+        DataError: nothing lies before the window or in it.
+        """
+        split = Split.by_time(log.between(None, self.end), self.start)
+        if self.users == (0.0, 1.0):
+            return split
+        place = np.random.default_rng(0).permutation(log.n_users) / max(log.n_users, 1)
+        mine = (place >= self.users[0]) & (place < self.users[1])
+        return replace(split, labels=split.labels.where(mine[split.labels.user]))
+
     def __str__(self) -> str:
-        return f"{moment(self.start)} to {moment(self.end)}"
+        text = f"{moment(self.start)} to {moment(self.end)}"
+        low, high = (f"{100 * share:.0f}" for share in self.users)
+        return text if (low, high) == ("0", "100") else f"each user's last step, {low} to {high}% of the users"
 
 
 @dataclass(frozen=True)
 class Windows:
-    """Windows of one length, one after another, up to `until`.
+    """Windows of one length, one after another, up to `until`; on a clock of steps each user's last step, other users for each.
 
     towers: histories and purchases that the towers learn from. validation: by which their training is stopped. early, late: labels of the
     blend, and of the cross-encoder (early alone). correction: labels of the blend's second booster. calibration: of the probabilities.
@@ -44,25 +71,37 @@ class Windows:
     calibration: Window
 
     @classmethod
-    def plan(cls, start: int, until: int) -> Windows:
-        """Cut the time from `start` to `until`.
+    def plan(cls, log: Interactions, until: int) -> Windows:
+        """Cut the time from the log's start to `until`.
 
         Raises
         ------
         DataError: the time is too short for ten stretches of an hour.
         """
-        length = int(min(MOST_DAYS * DAY, (until - start) / STRETCHES))
-        if length < 3600:
+        if log.ordered:
+            last = until - DAY
+            return cls(Window(log.start, last), **{name: Window(last, until, users) for name, users in SHARES.items()})
+        longest = (until - log.start) / STRETCHES
+        if longest < 3600:
             raise DataError(
-                f"the log covers {(until - start) / 3600:.1f} hours before {moment(until)}, expected at least {STRETCHES}: "
+                f"the log covers {(until - log.start) / 3600:.1f} hours before {moment(until)}, expected at least {STRETCHES}: "
                 "bring a longer log, or build the index without training"
             )
+        fitting = [int(days * DAY) for days in LENGTHS if days * DAY <= longest] or [int(longest)]
+        length = next((length for length in fitting if fewest_buyers(log, until, length) >= BUYERS), fitting[-1])
         edges = [until - length * back for back in range(5, -1, -1)]
         later = [Window(begin, end) for begin, end in itertools.pairwise(edges)]
-        return cls(Window(start, edges[0]), *later)
+        return cls(Window(log.start, edges[0]), *later)
 
     def to_dict(self) -> dict[str, str]:
         return {name: str(window) for name, window in vars(self).items()}
+
+
+def fewest_buyers(log: Interactions, until: int, length: int) -> int:
+    """Users who buy in a window of `length` seconds, in that of the last five before `until` that has fewest."""
+    bought = np.isin(log.event, LABEL_EVENTS) & (log.time < until)
+    back = (until - 1 - log.time[bought]) // length
+    return min(len(np.unique(log.user[bought][back == window])) for window in range(5))
 
 
 def moment(seconds: int) -> str:

@@ -49,7 +49,7 @@ class Workspace:
         return self.root / "reports"
 
     def load(self, weights: Mapping[str, float] = EVENT_WEIGHTS) -> tuple[Catalog, Interactions]:
-        """The catalogue and the log that were ingested; `weights` is what each kind of event counts. See `features.clock` for logs without real times.
+        """The catalogue and the log that were ingested, on a clock of steps if need be (`features.clock`). weights: what an event counts.
 
         Raises
         ------

@@ -56,6 +56,10 @@ class Sampler:
         self.hard: np.ndarray | None = None  # (n_users, h) rows, -1 where none: set by `mine`
         self.hard_skipped = 0  # mined negatives that the user turned out to buy
 
+    def steps(self, tune: bool) -> int:
+        """Batches an epoch."""
+        return self.config.steps_per_epoch
+
     def draw(self, rng: np.random.Generator, texts: int | None = None) -> Batch:
         """One batch: users who bought something in the window after a random moment of the log.
 

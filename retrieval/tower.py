@@ -6,7 +6,7 @@ The user tower reads nothing but item vectors, so it serves a known user, a bask
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import safetensors.torch
@@ -15,19 +15,21 @@ from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from features.interactions import EVENTS
+from retrieval.readers import SequenceReader, SetReader
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from features.histories import Histories, RecentItems
 
-BUCKETS = 16
 BATCH = 512
 
 
 class TowerConfig(BaseModel):
-    """Sizes of the towers. dim: of the shared space. history: how many distinct items of a user are read."""
+    """Sizes of the towers. dim: of the shared space. history: how much of a user's past is read, newest first.
+
+    reads: histories as a "set" of distinct items or as a "sequence" of events; "auto" lets the shop's log decide (`recsys.choices`).
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     dim: int = Field(default=128, ge=8)
@@ -36,6 +38,7 @@ class TowerConfig(BaseModel):
     heads: int = Field(default=4, ge=1)
     dropout: float = Field(default=0.1, ge=0, lt=1)
     history: int = Field(default=64, ge=1)
+    reads: Literal["auto", "set", "sequence"] = "auto"
 
 
 class TwoTower(nn.Module):
@@ -47,21 +50,7 @@ class TwoTower(nn.Module):
         self.mean: Tensor
         self.register_buffer("mean", torch.zeros(width))
         self.project = nn.Linear(width, config.dim, bias=False)
-        self.enter = nn.Linear(config.dim, config.hidden)
-        self.event = nn.Embedding(len(EVENTS), config.hidden)
-        self.age = nn.Embedding(BUCKETS, config.hidden)
-        self.count = nn.Embedding(BUCKETS, config.hidden)
-        self.norm = nn.LayerNorm(config.hidden)
-        layer = nn.TransformerEncoderLayer(
-            config.hidden, config.heads, 4 * config.hidden, config.dropout, activation="gelu", batch_first=True, norm_first=True
-        )
-        self.body = nn.TransformerEncoder(layer, config.layers, enable_nested_tensor=False)
-        self.attend = nn.Linear(config.hidden, 1)
-        self.leave = nn.Linear(config.hidden, config.dim)
-        # An untrained user tower is the mean of the history's vectors: sensible before any training.
-        for module in (self.attend, self.leave):
-            nn.init.zeros_(module.weight)
-            nn.init.zeros_(module.bias)
+        self.reader = SequenceReader(config) if config.reads == "sequence" else SetReader(config)
         self.scale = nn.Parameter(torch.tensor(np.log(1 / 0.07), dtype=torch.float32))  # log of 1 / temperature
 
     @torch.no_grad()
@@ -82,28 +71,31 @@ class TwoTower(nn.Module):
         """Leave pooled vectors as they are: for a space as wide as they are."""
         self.project.weight.copy_(torch.eye(self.width))
 
-    def item(self, pooled: Tensor) -> Tensor:
-        """Pooled text vectors (n, width) to item vectors of unit norm (n, dim)."""
-        return F.normalize(self.project(pooled - self.mean), dim=-1)
+    def item(self, pooled: Tensor, learned: Tensor | None = None) -> Tensor:
+        """Pooled text vectors (n, width), and what else was learned of the items (n, dim), to item vectors of unit norm (n, dim)."""
+        text = F.normalize(self.project(pooled - self.mean), dim=-1)
+        return text if learned is None else F.normalize(text + learned, dim=-1)
 
     def user(self, vectors: Tensor, recent: RecentItems) -> Tensor:
         """Item vectors of histories (b, n, dim) and what else is known of them to user vectors (b, dim); zero without history."""
-        device = vectors.device
-        real = torch.from_numpy(recent.rows >= 0).to(device)  # (b, n)
-        empty = ~real.any(1, keepdim=True)
-        hidden = self.enter(vectors) + self.event(torch.from_numpy(recent.event).long().to(device))
-        hidden = hidden + self.age(buckets(recent.age).to(device)) + self.count(buckets(recent.count).to(device))
-        # A user without history keeps one place open, so that attention has something to sum to one over.
-        mask = ~(real | empty)
-        hidden = self.body(self.norm(hidden), src_key_padding_mask=mask)  # (b, n, hidden)
-        weights = self.attend(hidden).squeeze(-1).masked_fill(mask, -torch.inf).softmax(-1)[..., None]  # (b, n, 1)
-        vector = (weights * (vectors + self.leave(hidden))).sum(1)
-        return F.normalize(vector, dim=-1) * ~empty
+        return self.reader(vectors, recent)
+
+    def every(self, vectors: Tensor) -> Tensor:
+        """For towers that read sequences: user vectors (b, n, dim) after each place of histories (b, n, dim), padded behind.
+
+        Raises
+        ------
+        TypeError: the tower reads sets.
+        """
+        if not isinstance(self.reader, SequenceReader):
+            raise TypeError("this user tower reads sets: only one that reads sequences has a vector for every place")
+        return self.reader.every(vectors)
 
     @torch.inference_mode()
-    def item_vectors(self, pooled: np.ndarray) -> np.ndarray:
-        """Item vectors of pooled text vectors: float32 (n, width) to (n, dim)."""
-        return self.eval().item(torch.from_numpy(pooled).to(self.mean.device)).cpu().numpy()
+    def item_vectors(self, pooled: np.ndarray, learned: np.ndarray | None = None) -> np.ndarray:
+        """Item vectors of pooled text vectors, and of what else was learned of the items: float32 (n, width), (n, dim) to (n, dim)."""
+        more = None if learned is None else torch.from_numpy(learned).to(self.mean.device)
+        return self.eval().item(torch.from_numpy(pooled).to(self.mean.device), more).cpu().numpy()
 
     @torch.inference_mode()
     def user_vectors(self, users: Histories, item_vectors: np.ndarray) -> np.ndarray:
@@ -112,7 +104,7 @@ class TwoTower(nn.Module):
         out = [np.zeros((0, self.config.dim), dtype=np.float32)]
         for start in range(0, len(users), BATCH):
             part = users.take(np.arange(start, min(start + BATCH, len(users))))
-            recent = part.recent_items(len(item_vectors), self.config.history)
+            recent = self.reader.recent(part, len(item_vectors))
             vectors = torch.from_numpy(item_vectors[np.maximum(recent.rows, 0)]).to(self.mean.device)
             out.append(self.user(vectors, recent).cpu().numpy())
         return np.concatenate(out)
@@ -128,9 +120,3 @@ class TwoTower(nn.Module):
         tower = cls(about["width"], TowerConfig(**about["tower"]))
         tower.load_state_dict(safetensors.torch.load(files["tower.safetensors"]))
         return tower.eval()
-
-
-def buckets(values: np.ndarray) -> Tensor:
-    """Ages in days or counts to buckets that double in width: 0, <1, <2, <4 ... int64, below `BUCKETS`."""
-    codes = np.where(values <= 0, 0, np.floor(np.log2(np.maximum(values, 0.5))) + 2)
-    return torch.from_numpy(np.clip(codes, 0, BUCKETS - 1).astype(np.int64))

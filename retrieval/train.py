@@ -17,15 +17,16 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from features.histories import Histories
-from retrieval.batches import Sampler, softmax_loss
+from retrieval.batches import Batch, Sampler, softmax_loss
 from retrieval.optimization import load_checkpoint, save_checkpoint, set_rate
+from retrieval.sequences import SequenceBatch, SequenceSampler, sequence_loss
 from retrieval.texts import autocast
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from retrieval.batches import Batch
+    from retrieval.learned import LearnedVectors
     from retrieval.texts import Texts
     from retrieval.tower import TwoTower
     from retrieval.train_config import TrainConfig
@@ -35,15 +36,29 @@ _log = logging.getLogger(__name__)
 
 @dataclass
 class Run:
-    """What one training works with. `judge`: how good the towers are on a later window, higher is better. `folder`: for checkpoints."""
+    """What one training works with.
 
-    sampler: Sampler
+    judge: how good the tower with these vectors of all texts is on a later window, higher is better. folder: for checkpoints.
+    learned: vectors of single items beside those of their texts, where the towers learn any.
+    """
+
+    sampler: Sampler | SequenceSampler
     tower: TwoTower
     texts: Texts
     judge: Callable[[TwoTower, np.ndarray], float]
     folder: Path
     seed: int
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+    learned: LearnedVectors | None = None
+
+    def vectors(self) -> np.ndarray:
+        """Vectors of all texts as they are now, float32 (n_texts, dim)."""
+        return self.tower.item_vectors(self.texts.pooled, None if self.learned is None else self.learned.vectors())
+
+    def modules(self, encoder: bool) -> dict[str, torch.nn.Module]:
+        """What a checkpoint holds."""
+        more = {"learned": self.learned} if self.learned is not None else {}
+        return {"tower": self.tower, **more} | ({"encoder": self.texts.encoder.model} if encoder else {})
 
 
 @dataclass
@@ -69,17 +84,17 @@ def fit_towers(run: Run, config: TrainConfig) -> Fitted:
 
     A training that was cut off goes on after its last whole epoch when it is called again with the same folder.
     """
-    curve = [run.judge(run.tower, run.texts.pooled)]
+    for module in run.modules(True).values():
+        module.to(run.device)
+    curve = [run.judge(run.tower, run.vectors())]
     phases = [Phase("towers", config.epochs, False)]
     if run.texts.tuning != "frozen" and config.tuned_epochs:
         phases.append(Phase("text", config.tuned_epochs, True))
-    run.tower.to(run.device)
-    run.texts.encoder.to(run.device)
     for phase in phases:
         curve += _fit_phase(run, config, phase, max(curve))
     run.texts.finish()
-    run.tower.cpu().eval()
-    run.texts.encoder.cpu()
+    for module in run.modules(True).values():
+        module.cpu().eval()
     return Fitted(curve, max(curve), run.sampler.hard_skipped)
 
 
@@ -88,10 +103,12 @@ def _fit_phase(run: Run, config: TrainConfig, phase: Phase, best: float) -> list
 
     torch.manual_seed(run.seed)  # adapters begin at random
     # The text phase leaves the towers as they are: small batches of fresh texts would undo what large ones have taught them.
-    weights, rate = (run.texts.trainable(), config.encoder_lr) if phase.tune else (list(run.tower.parameters()), config.lr)
+    for module in run.modules(False).values():
+        module.requires_grad_(not phase.tune)
+    towers = [weight for module in run.modules(False).values() for weight in module.parameters()]
+    weights, rate = (run.texts.trainable(), config.encoder_lr) if phase.tune else (towers, config.lr)
     optimizer = torch.optim.AdamW(weights, lr=rate, weight_decay=config.weight_decay)
-    run.tower.requires_grad_(not phase.tune)
-    modules = {"tower": run.tower, "encoder": run.texts.encoder.model} if phase.tune else {"tower": run.tower}
+    modules = run.modules(phase.tune)
     last, top = run.folder / f"{phase.name}-last.safetensors", run.folder / f"{phase.name}-best.safetensors"
     run.folder.mkdir(parents=True, exist_ok=True)
     progress = load_checkpoint(last, modules, optimizer) or {"epoch": -1}
@@ -107,7 +124,7 @@ def _fit_phase(run: Run, config: TrainConfig, phase: Phase, best: float) -> list
             loss = _epoch(run, config, phase, epoch, optimizer)
             if phase.tune:
                 run.texts.refresh()
-            curve.append(run.judge(run.tower, run.texts.pooled))
+            curve.append(run.judge(run.tower, run.vectors()))
             writer.add_scalar(f"{phase.name}/loss", loss, epoch)
             writer.add_scalar(f"{phase.name}/validation_ndcg@10", curve[-1], epoch)
             _log.info("%s epoch %d of %d: loss %.4f, validation NDCG@10 %.4f", phase.name, epoch + 1, phase.epochs, loss, curve[-1])
@@ -125,11 +142,12 @@ def _epoch(run: Run, config: TrainConfig, phase: Phase, epoch: int, optimizer: t
     """One epoch; its chance depends on seed and epoch alone, so that a resumed run is the run itself. Returns the mean loss."""
     rng = np.random.default_rng([run.seed, epoch, phase.tune])
     torch.manual_seed(run.seed * 1000 + epoch)
-    if config.hard_negatives:
-        run.sampler.hard = mine_negatives(run)
-    run.tower.train()
+    if config.hard_negatives and isinstance(run.sampler, Sampler):
+        run.sampler.hard = mine_negatives(run, run.sampler)
+    for module in run.modules(False).values():
+        module.train()
     run.texts.encoder.eval()  # dropout would set the fresh vectors apart from those of the histories
-    total = 0.0
+    total, steps = 0.0, run.sampler.steps(phase.tune)
     columns = [
         TextColumn("{task.description}"),
         BarColumn(),
@@ -138,9 +156,9 @@ def _epoch(run: Run, config: TrainConfig, phase: Phase, epoch: int, optimizer: t
         TextColumn("loss {task.fields[loss]:.3f}"),
     ]
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(f"{phase.name} epoch {epoch + 1}/{phase.epochs}", total=config.steps_per_epoch, loss=math.nan)
-        for step in range(config.steps_per_epoch):
-            set_rate(optimizer, epoch * config.steps_per_epoch + step, phase.epochs * config.steps_per_epoch, config.warmup)
+        task = bar.add_task(f"{phase.name} epoch {epoch + 1}/{phase.epochs}", total=steps, loss=math.nan)
+        for step in range(steps):
+            set_rate(optimizer, epoch * steps + step, phase.epochs * steps, config.warmup)
             for _ in range(config.accumulate):
                 batch = run.sampler.draw(rng, config.texts_a_step if phase.tune else None)
                 loss = _loss(run, batch, phase.tune) / config.accumulate
@@ -150,36 +168,43 @@ def _epoch(run: Run, config: TrainConfig, phase: Phase, epoch: int, optimizer: t
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
             bar.update(task, advance=1, loss=total / (step + 1))
-    return total / config.steps_per_epoch
+    return total / steps
 
 
-def _loss(run: Run, batch: Batch, tune: bool) -> torch.Tensor:
-    recent = batch.users.recent_items(run.sampler.log.n_items, run.tower.config.history)
-    rows = np.maximum(recent.rows, 0)
-    distinct, place = np.unique(np.concatenate([rows.ravel(), batch.candidates]), return_inverse=True)
+def _loss(run: Run, batch: Batch | SequenceBatch, tune: bool) -> torch.Tensor:
+    scale = run.tower.scale.exp().clamp(max=100)
+    with autocast(run.device):
+        if isinstance(batch, SequenceBatch):
+            seen, items = _vectors(run, batch.rows, batch.candidates, tune)
+            return sequence_loss(run.tower.every(seen), items, scale, batch)
+        recent = run.tower.reader.recent(batch.users, run.sampler.log.n_items)
+        seen, items = _vectors(run, recent.rows, batch.candidates, tune)
+        return softmax_loss((run.tower.user(seen, recent) @ items.T).float() * scale, batch)
+
+
+def _vectors(run: Run, read: np.ndarray, candidates: np.ndarray, tune: bool) -> tuple[torch.Tensor, torch.Tensor]:
+    """Item vectors of what is read (b, n) and of the candidates (m,): (b, n, dim) and (m, dim)."""
+    rows = np.maximum(read, 0)
+    distinct, place = np.unique(np.concatenate([rows.ravel(), candidates]), return_inverse=True)
+    at = torch.from_numpy(place).to(run.device)
     pooled = torch.from_numpy(run.texts.pooled[distinct]).to(run.device)
     if tune:
         # All candidates alike, positives and negatives: if only some were fresh, the encoder would learn to tell those from the others.
         # The histories' vectors are as of the last refresh.
-        at = torch.from_numpy(np.searchsorted(distinct, batch.candidates)).to(run.device)
-        pooled = pooled.index_copy(0, at, run.texts.fresh(batch.candidates))
-    with autocast(run.device):
-        vectors = run.tower.item(pooled)  # (distinct, dim)
-        seen = vectors[torch.from_numpy(place[: rows.size]).to(run.device)].view(*rows.shape, -1)  # (b, n, dim)
-        user = run.tower.user(seen, recent)
-        items = vectors[torch.from_numpy(place[rows.size :]).to(run.device)]
-        scores = (user @ items.T).float() * run.tower.scale.exp().clamp(max=100)
-    return softmax_loss(scores, batch)
+        fresh = torch.from_numpy(np.searchsorted(distinct, candidates)).to(run.device)
+        pooled = pooled.index_copy(0, fresh, run.texts.fresh(candidates))
+    learned = None if run.learned is None else run.learned(torch.from_numpy(distinct).to(run.device))
+    vectors = run.tower.item(pooled, learned)  # (distinct, dim)
+    return vectors[at[: rows.size]].view(*rows.shape, -1), vectors[at[rows.size :]]
 
 
-def mine_negatives(run: Run, pool: int = 100, skip: int = 10) -> np.ndarray:
+def mine_negatives(run: Run, sampler: Sampler, pool: int = 100, skip: int = 10) -> np.ndarray:
     """Items that the towers put high for a user who never bought them, int64 (n_users, pool).
 
     The very best `skip` are left out: the most likely of them are purchases yet to come.
     """
-    log = run.sampler.log
-    vectors = run.tower.item_vectors(run.texts.pooled)
-    known = run.sampler.known
+    log, known = sampler.log, sampler.known
+    vectors = run.vectors()
     hard = np.empty((log.n_users, pool), dtype=np.int64)
     for start in range(0, log.n_users, 256):
         rows = np.arange(start, min(start + 256, log.n_users))

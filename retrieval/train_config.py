@@ -11,6 +11,7 @@ class TrainConfig(BaseModel):
     """How the towers are fitted. users, positives (a user), negatives (a batch), hard_negatives (a user, mined anew every epoch).
 
     tuning: of the encoder; "auto" takes upper on a CPU, on a GPU lora with the quick preset and full with the full one.
+    hide: how often the vectors that are learned of single items are hidden, so that those without one are served as well.
     epochs: of the towers alone; tuned_epochs: with the encoder. texts_a_step: how many texts a step tunes on.
     """
 
@@ -22,6 +23,7 @@ class TrainConfig(BaseModel):
     lr: float = Field(default=3e-3, gt=0)
     encoder_lr: float = Field(default=2e-5, gt=0)
     weight_decay: float = Field(default=0.01, ge=0)
+    hide: float = Field(default=0.2, ge=0, lt=1)
     warmup: float = Field(default=0.05, ge=0, le=1)
     epochs: int = Field(default=6, ge=1)
     tuned_epochs: int = Field(default=1, ge=0)

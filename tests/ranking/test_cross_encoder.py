@@ -16,7 +16,7 @@ from ranking.cross_encoder import CrossEncoder, CrossEncoderConfig, ItemTokens
 from ranking.fit_cross_encoder import Pairs, fit_cross_encoder, sample
 from retrieval.candidates import Candidates
 from retrieval.encoder import EncoderConfig, TextEncoder, TokenStates
-from retrieval.tower import buckets
+from retrieval.readers import buckets
 
 if TYPE_CHECKING:
     from pathlib import Path

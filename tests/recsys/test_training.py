@@ -100,7 +100,7 @@ def test_the_future_does_not_train_twice(until_then, shop):
 def small(shop: Any, tiny_settings: Any) -> Shop:
     until = shop.log.start + 150 * DAY
     log = shop.log.between(None, until)
-    return Shop(shop.catalog, log, Windows.plan(log.start, until), learning(tiny_settings), 0)
+    return Shop(shop.catalog, log, Windows.plan(log, until), learning(tiny_settings), 0)
 
 
 @pytest.fixture(scope="module")

@@ -4,43 +4,87 @@ from __future__ import annotations
 
 import itertools
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from features.errors import DataError
-from features.interactions import DAY
-from recsys.windows import MOST_DAYS, STRETCHES, Windows, moment
+from features.interactions import DAY, Interactions
+from recsys.windows import BUYERS, LENGTHS, SHARES, STRETCHES, Windows, moment
 
 ORDER = ["towers", "validation", "early", "late", "correction", "calibration"]
 HOUR = 3600
 
 
+def log_of(user: np.ndarray, time: np.ndarray, ordered: bool = False) -> Interactions:
+    """Purchases of one item."""
+    order = np.lexsort((time, user))
+    user, time = user[order].astype(np.int32), time[order].astype(np.int64)
+    n = len(user)
+    ids = np.array([f"u{i}" for i in range(int(user.max()) + 1)], dtype=object)
+    ones = np.ones(n, np.float32)
+    return Interactions(ids, user, np.zeros(n, np.int32), time, np.zeros(n, np.int8), ones, ones, 1, ordered)
+
+
+def lasting(start: int, length: int, users: int = 1) -> Interactions:
+    """Every user buys at the beginning and at 500 times until the end."""
+    time = np.concatenate([np.linspace(start, start + length - 1, 500)] * users)
+    return log_of(np.repeat(np.arange(users), 500), time)
+
+
 @given(st.integers(0, 2_000_000_000), st.integers(STRETCHES * HOUR, 2_000 * DAY))
 def test_one_after_another_up_to_the_end(start, length):
-    windows = Windows.plan(start, start + length)
+    windows = Windows.plan(lasting(start, length), start + length)
     parts = [getattr(windows, name) for name in ORDER]
     assert parts[0].start == start
     assert parts[-1].end == start + length
     assert all(before.end == after.start for before, after in itertools.pairwise(parts))
     lengths = {part.end - part.start for part in parts[1:]}
     assert len(lengths) == 1
-    assert HOUR <= lengths.pop() <= MOST_DAYS * DAY
+    assert HOUR <= lengths.pop() <= LENGTHS[-1] * DAY
     assert parts[0].days >= parts[1].days * (STRETCHES - 5) - 1
 
 
 def test_a_year_has_windows_of_four_weeks():
-    assert Windows.plan(0, 365 * DAY).calibration.days == MOST_DAYS
+    assert Windows.plan(lasting(0, 365 * DAY), 365 * DAY).calibration.days == LENGTHS[0]
 
 
-@pytest.mark.parametrize("length", [STRETCHES * HOUR - 1, 0, -DAY])
+def test_windows_are_as_long_as_it_takes_to_meet_buyers():
+    length = 3_000 * DAY
+    assert Windows.plan(lasting(0, length, users=BUYERS), length).calibration.days == LENGTHS[0]
+    # Each buys once in 80 days, one after the other: 28 and 56 days see too few of them.
+    users = BUYERS + 20
+    user = np.tile(np.arange(users), 30)
+    time = np.arange(30).repeat(users) * 80 * DAY + user * 80 * DAY // users
+    assert Windows.plan(log_of(user, time), 30 * 80 * DAY).calibration.days == LENGTHS[2]
+
+
+@pytest.mark.parametrize("length", [STRETCHES * HOUR - 1, 3, 2])
 def test_too_short_a_log_is_refused_in_one_line(length):
     with pytest.raises(DataError, match=f"expected at least {STRETCHES}.*bring a longer log") as error:
-        Windows.plan(0, length)
+        Windows.plan(lasting(0, length), length)
     assert "\n" not in str(error.value)
 
 
 def test_the_card_names_every_window():
-    told = Windows.plan(0, 100 * DAY).to_dict()
+    told = Windows.plan(lasting(0, 100 * DAY), 100 * DAY).to_dict()
     assert list(told) == ORDER
     assert told["calibration"] == f"{moment(90 * DAY)} to {moment(100 * DAY)}" == "1970-04-01T00:00 to 1970-04-11T00:00"
+
+
+class TestClockOfSteps:
+    LOG = log_of(np.repeat(np.arange(200), 4), np.tile(np.arange(4) * DAY + DAY - 1, 200), ordered=True)
+
+    def test_each_model_is_fitted_on_the_last_step_of_users_of_its_own(self):
+        windows = Windows.plan(self.LOG, self.LOG.end)
+        users = [set(getattr(windows, name).split(self.LOG).users.tolist()) for name in SHARES]
+        assert sum(map(len, users)) == len(set().union(*users)) == 200
+        assert [len(some) for some in users] == [20, 80, 60, 20, 20]
+
+    def test_towers_learn_from_all_steps_but_the_last(self):
+        windows = Windows.plan(self.LOG, self.LOG.end)
+        assert windows.towers.end == self.LOG.end - DAY
+        split = windows.late.split(self.LOG)
+        assert len(split.history) == 600
+        assert (split.labels.time == self.LOG.end - 1).all()

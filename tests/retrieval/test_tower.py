@@ -9,7 +9,8 @@ import torch
 from features.histories import Histories
 from features.interactions import DAY
 from retrieval.encoder import EncoderConfig, TextEncoder
-from retrieval.tower import BUCKETS, TowerConfig, TwoTower, buckets
+from retrieval.readers import BUCKETS, buckets
+from retrieval.tower import TowerConfig, TwoTower
 
 WIDTH, N_ITEMS = 12, 30
 CONFIG = TowerConfig(dim=8, hidden=16, layers=2, heads=2, history=6)

@@ -57,10 +57,9 @@ class Material:
         tower.start_from(texts.pooled)
         return Run(Sampler(self.past, SHORT, WINDOW), tower, texts, judge, folder, seed=0)
 
-    def judge(self, tower: TwoTower, pooled: np.ndarray) -> float:
+    def judge(self, tower: TwoTower, vectors: np.ndarray) -> float:
         """Share of what is bought in the window after the cut that is among a user's first ten."""
         after = self.log.between(self.cut, self.cut + WINDOW)
-        vectors = tower.item_vectors(pooled)
         users = Histories.of_users(self.past, np.arange(self.log.n_users), self.cut)
         best = np.argsort(-(tower.user_vectors(users, vectors) @ vectors.T), axis=1)[:, :10]
         return float((best[after.user] == after.item[:, None]).any(axis=1).mean())
@@ -95,7 +94,7 @@ def test_loss_falls_and_validation_rises(material: Material, tmp_path: Path, cap
         fitted = fit_towers(run, config)
     assert len(fitted.curve) == 1 + config.epochs + config.tuned_epochs
     assert fitted.best == max(fitted.curve) > fitted.curve[0]
-    assert material.judge(run.tower, run.texts.pooled) == fitted.best
+    assert material.judge(run.tower, run.vectors()) == fitted.best
     losses = [float(re.findall(r"loss (\S+),", record.getMessage())[0]) for record in caplog.records if record.name == "retrieval.train"]
     assert len(losses) == config.epochs + config.tuned_epochs
     assert losses[config.epochs - 1] < losses[0]
@@ -109,13 +108,13 @@ class TestCutOff:
         """Train; at the judging number `cut_at` the power fails, and the training is begun again."""
         calls = 0
 
-        def judge(tower: TwoTower, pooled: np.ndarray) -> float:
+        def judge(tower: TwoTower, _: np.ndarray) -> float:
             nonlocal calls
             calls += 1
             if calls == cut_at:
                 raise Cut
             # How far the scores are from the untrained ones: higher from epoch to epoch, so that the last one is kept.
-            return float(tower.project.weight.detach().sub(start).norm() + np.abs(pooled - first).sum())
+            return float(tower.project.weight.detach().sub(start).norm() + np.abs(run.texts.pooled - first).sum())
 
         run = material.run(folder, judge, tuning)
         start, first = run.tower.project.weight.detach().clone(), run.texts.pooled.copy()
@@ -245,8 +244,9 @@ def test_every_epoch_draws_batches_of_its_own(material: Material, tmp_path: Path
 class TestMining:
     def test_mined_are_items_near_the_user_that_were_never_bought(self, material: Material, tmp_path: Path) -> None:
         run = material.run(tmp_path, always)
-        log, known = run.sampler.log, run.sampler.known
-        mined = mine_negatives(run, pool=6, skip=3)
+        sampler = Sampler(material.past, SHORT, WINDOW)
+        log, known = sampler.log, sampler.known
+        mined = mine_negatives(run, sampler, pool=6, skip=3)
         assert mined.shape == (log.n_users, 6)
         vectors = run.tower.item_vectors(run.texts.pooled)
         for user in range(log.n_users):
@@ -258,4 +258,4 @@ class TestMining:
 
     def test_a_shop_of_few_items_has_none(self, material: Material, tmp_path: Path) -> None:
         run = material.run(tmp_path, always)
-        assert (mine_negatives(run, pool=6, skip=len(material.strings)) == -1).all()
+        assert (mine_negatives(run, Sampler(material.past, SHORT, WINDOW), pool=6, skip=len(material.strings)) == -1).all()

@@ -1,0 +1,69 @@
+"""What a shop's own log decides where neither recsys.toml nor the preset does."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from features.split import LABEL_EVENTS
+
+if TYPE_CHECKING:
+    from features.interactions import Interactions
+    from recsys.config import Settings
+
+SINGLE = 1.5  # items bought at one time, on average, up to which the order of single items tells more than the baskets
+REPEATS = 0.02  # share of purchases that are repeats, below which nobody wants to be shown what they have
+
+# Sizes that a sequence tower learns best with: docs/LOG.md.
+SEQUENCE: dict[str, dict[str, Any]] = {
+    "tower": {"reads": "sequence", "dropout": 0.3, "history": 50, "heads": 2},
+    "train": {"lr": 1e-3, "negatives": 1024, "epochs": 8, "patience": 2},
+}
+SET: dict[str, dict[str, Any]] = {"tower": {"reads": "set"}}
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What kind of shop a log is of. basket: items bought at one time, on average. repeats: share of purchases of what the user had."""
+
+    ordered: bool
+    basket: float
+    repeats: float
+
+    @classmethod
+    def of(cls, log: Interactions) -> Shape:
+        """Look at the purchases of a log; what is bought twice at one time counts once."""
+        bought = np.isin(log.event, LABEL_EVENTS)
+        key = np.unique(np.stack([log.user[bought].astype(np.int64), log.time[bought], log.item[bought]]), axis=1)
+        if not key.shape[1]:
+            return cls(log.ordered, 1.0, 0.0)
+        trips = len(np.unique(key[:2], axis=1)[0])
+        pairs = len(np.unique(key[0] * log.n_items + key[2]))
+        return cls(log.ordered, key.shape[1] / trips, 1 - pairs / key.shape[1])
+
+    @property
+    def sequence(self) -> bool:
+        """People buy one thing at a time."""
+        return self.ordered or self.basket <= SINGLE
+
+    @property
+    def buys_again(self) -> bool:
+        """What somebody has is worth showing again."""
+        return self.repeats > REPEATS
+
+
+def with_shape(settings: Settings, shape: Shape) -> Settings:
+    """The settings, completed by what suits such a shop: what the user set in a file or the environment stays as it is."""
+    return completed(settings, SEQUENCE if shape.sequence else SET)
+
+
+def completed(settings: Settings, wanted: dict[str, dict[str, Any]]) -> Settings:
+    """The settings, with values for keys that are open: not set by the user, or "auto"."""
+    changed = {}
+    for section, keys in wanted.items():
+        now = getattr(settings, section)
+        open_keys = {key: value for key, value in keys.items() if key not in now.model_fields_set or getattr(now, key) == "auto"}
+        changed[section] = now.model_copy(update=open_keys)
+    return settings.model_copy(update=changed)

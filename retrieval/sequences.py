@@ -1,0 +1,111 @@
+"""Batches for a user tower that reads sequences: whole histories, to foretell every event from those before it; and the loss over them.
+
+Positives stand against the other positives of the batch and against items drawn by chance; how often an item is met that way is taken
+off by its log (logQ: Yi et al. 2019, section 3). With a loss like this the old SASRec is still hard to beat (Klenitskiy and Vasilev 2023,
+arXiv 2309.07602; Tikhonovich et al. 2025, arXiv 2508.06450).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch.nn import functional as F
+
+from features.split import LABEL_EVENTS
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from features.interactions import Interactions
+    from retrieval.train_config import TrainConfig
+
+POOL = 8  # batches' worth of users that a batch of users with histories alike in length is taken from
+
+
+@dataclass(frozen=True)
+class SequenceBatch:
+    """One step's material.
+
+    Attributes
+    ----------
+    rows: what is read, int64 (b, n), padded -1 behind. targets: what came next, int64 (b, n), -1 where nothing is to be foretold.
+    candidates: all rows scored, sorted, int64 (m,). log_q: log of how often each is expected in a batch, float64 (m,).
+    bought: what each user's stretch of history holds, bool (b, m).
+    """
+
+    rows: np.ndarray
+    targets: np.ndarray
+    candidates: np.ndarray
+    log_q: np.ndarray
+    bought: np.ndarray
+
+
+class SequenceSampler:
+    """Draws batches of users from a log; all chance comes from the generator it is given."""
+
+    def __init__(self, log: Interactions, config: TrainConfig, most: int) -> None:
+        """`most`: events that are read of a history."""
+        self.log, self.config, self.most = log, config, most
+        self.label = np.isin(log.event, LABEL_EVENTS)
+        counts = np.bincount(log.item[self.label], minlength=log.n_items).astype(np.float64)
+        self.share = counts / max(counts.sum(), 1)
+        lengths = np.diff(log.offsets)
+        self.users = np.flatnonzero(lengths >= 2)
+        self.lengths = np.minimum(lengths, most + 1)
+        self.hard_skipped = 0  # mines no negatives
+        self.targets_a_user = float((self.lengths[self.users] - 1).mean()) if len(self.users) else 1.0
+
+    def steps(self, tune: bool) -> int:
+        """Batches an epoch: as many as see each user about once; fewer where the text encoder is tuned as well, which takes longer."""
+        whole = max(1, -(-len(self.users) // self.config.users))
+        return min(whole, self.config.steps_per_epoch) if tune else whole
+
+    def draw(self, rng: np.random.Generator, texts: int | None = None) -> SequenceBatch:
+        """One batch of users with histories of about one length. texts: about so many candidates, half of them positives."""
+        config = self.config
+        b = config.users if texts is None else max(2, int(texts / (2 * self.targets_a_user)))
+        negatives = config.negatives if texts is None else max(1, texts // 2)
+        some = rng.choice(self.users, min(len(self.users), b * POOL), replace=False)
+        some = some[np.argsort(self.lengths[some], kind="stable")]
+        begin = b * int(rng.integers(max(1, -(-len(some) // b))))
+        rows, targets = self._sequences(some[begin : begin + b], rng)
+        positives = targets[targets >= 0]
+        sampled = rng.integers(self.log.n_items, size=negatives)
+        candidates = np.unique(np.concatenate([positives, sampled]))
+        expected = len(positives) * self.share[candidates] + negatives / self.log.n_items
+        bought = np.zeros((len(rows), len(candidates)), dtype=bool)
+        for items in (rows, targets):
+            at = np.minimum(np.searchsorted(candidates, items), len(candidates) - 1)
+            there = candidates[at] == items
+            bought[np.nonzero(there)[0], at[there]] = True
+        return SequenceBatch(rows, targets, candidates, np.log(expected), bought)
+
+    def _sequences(self, users: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+        """Rows and targets (b, n) of user rows (b,); of a history that is too long, a stretch at random."""
+        log, lengths = self.log, self.lengths[users]
+        whole = log.offsets[users + 1] - log.offsets[users]
+        begin = log.offsets[users] + (rng.random(len(users)) * (whole - lengths + 1)).astype(np.int64)
+        index = begin[:, None] + np.arange(lengths.max(initial=2))
+        real = index < (begin + lengths)[:, None]
+        index = np.where(real, index, 0)
+        items = np.where(real, log.item[index], -1).astype(np.int64)
+        targets = np.where(real & self.label[index], items, -1)[:, 1:]
+        return np.where(real[:, 1:], items[:, :-1], -1), targets
+
+
+def sequence_loss(users: Tensor, items: Tensor, scale: Tensor, batch: SequenceBatch) -> Tensor:
+    """Mean cross-entropy over all places; users (b, n, dim) and items (m, dim) of unit norm, `scale` one over the temperature.
+
+    What the user buys at other places is no negative: much of it is only yet to come.
+    """
+    device = users.device
+    owner, place = np.nonzero(batch.targets >= 0)
+    at = np.searchsorted(batch.candidates, batch.targets[owner, place])
+    others = batch.bought[owner]  # (places, m)
+    others[np.arange(len(at)), at] = False
+    scores = (users[torch.from_numpy(owner), torch.from_numpy(place)] @ items.T).float() * scale
+    corrected = scores - torch.from_numpy(batch.log_q).to(device, scores.dtype)
+    return F.cross_entropy(corrected.masked_fill(torch.from_numpy(others).to(device), -torch.inf), torch.from_numpy(at).to(device))
