@@ -19,7 +19,7 @@ REPEATS = 0.02  # share of purchases that are repeats, below which nobody wants 
 # Sizes that a sequence tower learns best with: docs/LOG.md.
 SEQUENCE: dict[str, dict[str, Any]] = {
     "tower": {"reads": "sequence", "dropout": 0.3, "history": 50, "heads": 2},
-    "train": {"lr": 1e-3, "negatives": 1024, "epochs": 8, "patience": 2},
+    "train": {"lr": 1e-3, "negatives": 1024, "epochs": 8, "patience": 2, "last_epochs": 2},
 }
 SET: dict[str, dict[str, Any]] = {"tower": {"reads": "set"}}
 
@@ -36,12 +36,12 @@ class Shape:
     def of(cls, log: Interactions) -> Shape:
         """Look at the purchases of a log; what is bought twice at one time counts once."""
         bought = np.isin(log.event, LABEL_EVENTS)
-        key = np.unique(np.stack([log.user[bought].astype(np.int64), log.time[bought], log.item[bought]]), axis=1)
-        if not key.shape[1]:
+        user, time, item = log.user[bought].astype(np.int64), log.time[bought], log.item[bought].astype(np.int64)
+        trip = np.cumsum((np.diff(user, prepend=-1) != 0) | (np.diff(time, prepend=0) != 0))  # sorted by user and time
+        if not len(trip):
             return cls(log.ordered, 1.0, 0.0)
-        trips = len(np.unique(key[:2], axis=1)[0])
-        pairs = len(np.unique(key[0] * log.n_items + key[2]))
-        return cls(log.ordered, key.shape[1] / trips, 1 - pairs / key.shape[1])
+        lines = len(np.unique(trip * log.n_items + item))
+        return cls(log.ordered, lines / trip[-1], 1 - len(np.unique(user * log.n_items + item)) / lines)
 
     @property
     def sequence(self) -> bool:

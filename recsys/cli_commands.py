@@ -124,7 +124,10 @@ def recommend(
     max_price: Annotated[float | None, typer.Option(min=0, metavar="P", help="Only items that cost no more.")] = None,
     in_stock: Annotated[bool, typer.Option("--in-stock", help="Only items that are available.")] = False,
     exclude: Annotated[list[str] | None, typer.Option(metavar="ID,ID", help="Not these items.")] = None,
-    new_only: Annotated[bool, typer.Option("--new-only/--allow-seen", help="Leave out what the user has bought before.")] = False,
+    new_only: Annotated[
+        bool | None,
+        typer.Option("--new-only/--allow-seen", help="Leave out what the user has bought before. Default: if nobody here buys twice."),
+    ] = None,
     diversity: Annotated[
         float, typer.Option(min=0, max=1, metavar="0..1", help="0: by chance of purchase alone; 1: as unlike as can be.")
     ] = 0.0,

@@ -27,7 +27,8 @@ class RecommendOptions:
     """For whom, and by which rules.
 
     user: a known one; None is an unknown visitor. history: items bought just now, oldest first; they come after what is known of the user.
-    new_only: nothing the user has bought before. diversity: 0 ranks by probability alone, 1 wants the items as unlike as can be.
+    new_only: nothing the user has bought before; None: if people of this shop never buy a thing again.
+    diversity: 0 ranks by probability alone, 1 wants the items as unlike as can be.
     explain: with what each feature added to the log odds.
     """
 
@@ -38,6 +39,6 @@ class RecommendOptions:
     max_price: float | None = None
     in_stock: bool = False
     exclude: tuple[str, ...] = ()
-    new_only: bool = False
+    new_only: bool | None = None
     diversity: float = 0.0
     explain: bool = False

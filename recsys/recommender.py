@@ -189,7 +189,7 @@ class Recommender:
             max_price=options.max_price,
             in_stock=options.in_stock,
             exclude=tuple(rows_of(list(options.exclude)).tolist()),
-            new_only=options.new_only,
+            new_only=not self.snapshot.buys_again if options.new_only is None else options.new_only,
         )
 
     def _told(self, options: RecommendOptions, users: Sequence[str | None], best: Candidates, *, personal: bool) -> Iterator[Answer]:

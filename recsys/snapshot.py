@@ -6,6 +6,7 @@ No weights are trained here: a snapshot is made again at every build and refresh
 from __future__ import annotations
 
 import io
+import json
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -19,6 +20,7 @@ from features.catalog import Catalog
 from features.interactions import Interactions
 from features.text import text_hashes
 from ranking.cross_encoder import ItemTokens
+from recsys.choices import Shape
 from retrieval.encoder import TokenStates
 from retrieval.index import ItemIndex
 from retrieval.joint import Collaborative, below
@@ -39,6 +41,7 @@ class Snapshot:
     """See the module. `states` are of the distinct texts, in the order of `text_of`'s codes; `now` in seconds since the epoch.
 
     learned: what the model adds to the texts' vectors, float32 (t, dim); None where it adds nothing. index: over `space`.
+    buys_again: whether people buy a thing more than once here.
     """
 
     catalog: Catalog
@@ -49,6 +52,7 @@ class Snapshot:
     index: ItemIndex
     collaborative: Collaborative
     stats: ItemStats
+    buys_again: bool = True
     learned: np.ndarray | None = None
 
     @cached_property
@@ -84,7 +88,7 @@ class Snapshot:
         buffer = io.BytesIO()
         self.catalog.frame.write_parquet(buffer)
         parts = {"log": self.log, "vectors": self.vectors, "states": self.states, "index": self.index, "stats": self.stats}
-        files = {"catalog.parquet": buffer.getvalue(), "now.txt": str(self.now).encode()}
+        files = {"catalog.parquet": buffer.getvalue(), "about.json": json.dumps({"now": self.now, "buys_again": self.buys_again}).encode()}
         if self.learned is not None:
             files["learned.safetensors"] = save({"learned": self.learned})
         for name, part in (parts | {"collaborative": self.collaborative}).items():
@@ -93,10 +97,12 @@ class Snapshot:
 
     @classmethod
     def from_files(cls, files: Mapping[str, bytes]) -> Snapshot:
+        about = json.loads(files["about.json"])
         return cls(
             catalog=Catalog(pl.read_parquet(io.BytesIO(files["catalog.parquet"]))),
             log=Interactions.from_files(below(files, "log")),
-            now=int(files["now.txt"]),
+            now=about["now"],
+            buys_again=about["buys_again"],
             vectors=ItemVectors.from_files(below(files, "vectors")),
             states=TokenStates.from_files(below(files, "states")),
             index=ItemIndex.from_files(below(files, "index")),
@@ -159,5 +165,6 @@ def take_snapshot(catalog: Catalog, log: Interactions, now: int, model: Model, e
         index=ItemIndex.build(in_space(encoded.vectors.vectors[first], learned), index),
         collaborative=Collaborative.fit(log, now, model.retrieval),
         stats=ItemStats.fit(log, catalog, now),
+        buys_again=Shape.of(log).buys_again,
         learned=learned,
     )

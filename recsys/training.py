@@ -51,6 +51,7 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 JUDGED_USERS = 2_000  # on whom the towers' training is stopped
+LAST_RATE = 0.3  # of the towers' learning rate, for their last epochs, on everything
 LEAST_BASKET, KNOWN_OF_BASKET = 6, 3  # items of a basket that a visitor is made of, and how many of them are shown
 
 
@@ -86,6 +87,8 @@ def train_model(shop: Shop, device: torch.device, work: Path, cache: Path) -> Mo
     """Fit everything. Stages write their progress to `work`; called again after a cut, it goes on from there."""
     language = fit_language(shop, device, work, cache)
     ranking, report = fit_ranking(shop, language, work)
+    if shop.settings.train.last_epochs:
+        fit_on_the_rest(shop, language, work, device)
     about = {
         "trained": True,
         "until": moment(shop.windows.calibration.end),
@@ -129,6 +132,22 @@ def fit_language(shop: Shop, device: torch.device, work: Path, cache: Path) -> L
         "hard_negatives_masked": fitted.hard_skipped,
     }
     return Language(text_of, encoder, tower, run.vectors(), kept, report, learned)
+
+
+def fit_on_the_rest(shop: Shop, language: Language, work: Path, device: torch.device) -> None:
+    """Let the towers learn, in place and at a lower rate, from what they have not seen: the windows that the ranking was fitted on.
+
+    All that could be chosen has been chosen on those windows by now. What the ranking knows of the towers' scores is from before.
+    """
+    settings = shop.settings.train.model_copy(
+        update={"epochs": shop.settings.train.last_epochs, "tuned_epochs": 0, "lr": shop.settings.train.lr * LAST_RATE}
+    )
+    log = replace(shop.log, item=language.text_of[shop.log.item].astype(np.int32), n_items=len(language.vectors))
+    source = Texts(language.encoder, [], language.kept, "frozen")
+    sampler = SequenceSampler(log, settings, shop.settings.tower.history)
+    # There is nothing left to judge by: every epoch is taken.
+    run = Run(sampler, language.tower, source, lambda _tower, _vectors: 1.0, work / "rest", shop.seed, device, language.learned)
+    fit_towers(run, settings)
 
 
 def _sampler(log: Interactions, shop: Shop) -> Sampler | SequenceSampler:

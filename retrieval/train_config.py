@@ -12,6 +12,7 @@ class TrainConfig(BaseModel):
 
     tuning: of the encoder; "auto" takes upper on a CPU, on a GPU lora with the quick preset and full with the full one.
     hide: how often the vectors that are learned of single items are hidden, so that those without one are served as well.
+    last_epochs: of towers that read sequences, on everything, after all else is fitted.
     epochs: of the towers alone; tuned_epochs: with the encoder. texts_a_step: how many texts a step tunes on.
     """
 
@@ -27,6 +28,7 @@ class TrainConfig(BaseModel):
     warmup: float = Field(default=0.05, ge=0, le=1)
     epochs: int = Field(default=6, ge=1)
     tuned_epochs: int = Field(default=1, ge=0)
+    last_epochs: int = Field(default=0, ge=0)
     steps_per_epoch: int = Field(default=40, ge=1)
     patience: int = Field(default=3, ge=1)
     tuning: Literal["auto", "frozen", "upper", "lora", "full"] = "auto"
