@@ -34,18 +34,22 @@ def with_features(candidates: Candidates, stats: ItemStats) -> Candidates:
 
 @dataclass(frozen=True)
 class BlendRanker:
-    """See the module. Implements `Ranker`."""
+    """See the module. Implements `Ranker`. cross_encoder: None for a ranking without it, in which nothing is corrected."""
 
     stats: ItemStats
     first: Booster
     correction: Booster
-    cross_encoder: CrossEncoder
+    cross_encoder: CrossEncoder | None
     tokens: ItemTokens
     calibration: Calibration
 
     def rank(self, candidates: Candidates) -> Candidates:
         """Best first, by log odds; scores are calibrated probabilities, float32 (b, k)."""
-        ranked = order_by_blend(with_features(candidates, self.stats), self.first)
+        return self.order(with_features(candidates, self.stats))
+
+    def order(self, candidates: Candidates) -> Candidates:
+        """`rank` of candidates that have their behaviour features."""
+        ranked = order_by_blend(candidates, self.first)
         ranked = read_best(ranked, self.cross_encoder, self.tokens)
         odds = corrected(ranked, self.correction)
         ranked = ranked.ranked(odds, None, **{LOG_ODDS: np.where(ranked.valid, odds, np.nan).astype(np.float32)})
@@ -70,12 +74,11 @@ def order_by_blend(candidates: Candidates, booster: Booster) -> Candidates:
     return candidates.ranked(odds, blend=np.where(candidates.valid, odds, np.nan).astype(np.float32))
 
 
-def read_best(candidates: Candidates, model: CrossEncoder, tokens: ItemTokens) -> Candidates:
-    """The cross-encoder's logit as evidence on each user's first candidates, nan on the rest and for users without history."""
-    read = model.config.read
+def read_best(candidates: Candidates, model: CrossEncoder | None, tokens: ItemTokens) -> Candidates:
+    """The cross-encoder's logit as evidence on each user's first candidates, nan elsewhere and for users without history."""
     logits = np.full(candidates.rows.shape, np.nan, dtype=np.float32)
     some = np.flatnonzero(candidates.users.lengths > 0)
-    if len(some) and read:
+    if model is not None and len(some) and (read := model.config.read):
         logits[some, :read] = model.logits(candidates.users.take(some), candidates.rows[some, :read], tokens)
     return replace(candidates, evidence=candidates.evidence | {CROSS_ENCODER: logits})
 

@@ -6,7 +6,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from datetime import datetime
+
+    from recsys.model import Ranking
+    from recsys.training import Material
 
 Preset = Literal["quick", "full"]
 Device = Literal["auto", "cpu", "cuda"]
@@ -14,12 +18,16 @@ Device = Literal["auto", "cpu", "cuda"]
 
 @dataclass(frozen=True)
 class TrainOptions:
-    """`until`: learn only from what lies before this moment, UTC without zone; None: from everything there is."""
+    """`until`: learn only from what lies before this moment, UTC without zone; None: from everything there is.
+
+    watch: told of what the ranking was fitted on, with the ranking, when one is fitted.
+    """
 
     until: datetime | None = None
     preset: Preset = "quick"
     device: Device = "auto"
     seed: int = 0
+    watch: Callable[[Material, Ranking], None] | None = None
 
 
 @dataclass(frozen=True)

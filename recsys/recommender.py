@@ -85,6 +85,10 @@ class Recommender:
         found = self.candidates(users, max(k, self.model.retrieval.candidates), allowed)
         # Without a ranker the fused order stays; the features are what reasons are told from.
         ranked = self.ranker.rank(found) if self.ranker else with_features(found, self.snapshot.stats)
+        return self.shown(ranked, k)
+
+    def shown(self, ranked: Candidates, k: int) -> Candidates:
+        """The first k of ranked candidates, places for new arrivals kept."""
         return ranked.take(self._places(ranked, k))
 
     def _places(self, ranked: Candidates, k: int) -> np.ndarray:

@@ -47,7 +47,7 @@ def trained(
         use(store, bundle.id)
         return Model.from_files(bundle.files), f"model {bundle.id} is already there for this data, these settings and this seed"
     work = workspace.cache / f"training-{key[:16]}"
-    model = train_model(Shop(catalog, log, windows, settings, options.seed), device, work, workspace.cache)
+    model = train_model(Shop(catalog, log, windows, settings, options.seed, options.watch), device, work, workspace.cache)
     about = {"key": key, **model.about}
     card = model_card(key[:16], model.about, settings.encoder.model, windows.calibration.days)
     model_id = publish(store, model.to_files() | {"MODEL_CARD.md": card.encode()}, about, settings.bundles.keep)

@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from features.catalog import Catalog
     from features.interactions import Interactions
     from features.split import Split
+    from ranking.blend import Booster
     from recsys.config import Settings
     from recsys.windows import Window
     from retrieval.encoder import TokenStates
@@ -57,13 +58,14 @@ LEAST_BASKET, KNOWN_OF_BASKET = 6, 3  # items of a basket that a visitor is made
 
 @dataclass(frozen=True)
 class Shop:
-    """What is trained on: the log ends where training may not look further."""
+    """What is trained on: the log ends where training may not look further. watch: see `TrainOptions`."""
 
     catalog: Catalog
     log: Interactions
     windows: Windows
     settings: Settings
     seed: int
+    watch: Callable[[Material, Ranking], None] | None = None
 
 
 @dataclass(frozen=True)
@@ -181,6 +183,16 @@ class Stage:
     found: float  # share of what was bought that is among the candidates
 
 
+@dataclass(frozen=True)
+class Material:
+    """What a ranking is fitted on, candidates in retrieval's order: the blend's parts, and the windows of correction and calibration."""
+
+    blend: tuple[Pairs, ...]
+    correction: Pairs
+    calibration: Pairs
+    tokens: ItemTokens
+
+
 def fit_ranking(shop: Shop, language: Language, work: Path) -> tuple[Ranking, dict[str, Any]]:
     """Blend on the early and late window, cross-encoder on the early one, correction and calibration each on one of their own."""
     settings, windows, seed = shop.settings, shop.windows, shop.seed
@@ -192,28 +204,38 @@ def fit_ranking(shop: Shop, language: Language, work: Path) -> tuple[Ranking, di
     cross_encoder = CrossEncoder.upon(language.encoder, settings.cross_encoder)
     best = _best(_ordered(early.pairs, first), 3 * settings.cross_encoder.read)
     losses = fit_cross_encoder(cross_encoder, best, tokens, work, seed)
-
-    def read(window: Window) -> tuple[Pairs, float]:
-        """The window's candidates, ordered, the best of them read; only as many users as the cross-encoder was trained on."""
-        stage = produce(shop, language, window, settings.cross_encoder.users)
-        pairs = _ordered(stage.pairs, first)
-        return Pairs(read_best(pairs.candidates, cross_encoder, tokens), pairs.labels), stage.found
-
-    second, _ = read(windows.correction)
-    narrow = _best(second, settings.cross_encoder.read)
-    correction = fit_correction(narrow.candidates, narrow.labels, settings.blend, seed)
-    third, found = read(windows.calibration)
-    odds = corrected(third.candidates, correction)
-    valid = third.candidates.valid
-    calibration = Calibration.fit(odds[valid], third.labels[valid])
+    users = settings.cross_encoder.users  # only as many as the cross-encoder was trained on
+    second, third = produce(shop, language, windows.correction, users), produce(shop, language, windows.calibration, users)
+    material = Material(tuple(parts), second.pairs, third.pairs, tokens)
+    correction, calibration = fit_end(first, cross_encoder, material, settings, seed)
+    ranking = Ranking(first, correction, cross_encoder, calibration)
+    if shop.watch:
+        shop.watch(material, ranking)
     report = {
         "cross_encoder_loss": [round(loss, 4) for loss in losses],
-        "candidates_hold": round(found, 4),
-        "calibration_pairs": int(valid.sum()),
-        "calibration_bought": int(third.labels[valid].sum()),
+        "candidates_hold": round(third.found, 4),
+        "calibration_pairs": int(third.pairs.candidates.valid.sum()),
+        "calibration_bought": int(third.pairs.labels.sum()),
         "cross_encoder_gain": round(float(correction.model.feature_importance("gain")[correction.names.index(CROSS_ENCODER)]), 1),
     }
-    return Ranking(first, correction, cross_encoder, calibration), report
+    return ranking, report
+
+
+def fit_end(
+    first: Booster, cross_encoder: CrossEncoder | None, material: Material, settings: Settings, seed: int
+) -> tuple[Booster, Calibration]:
+    """What stands on a blend: the correction of the best that the cross-encoder has read, and the calibration of all candidates."""
+
+    def read(pairs: Pairs) -> Pairs:
+        """In the blend's order, the best of them read."""
+        pairs = _ordered(pairs, first)
+        return Pairs(read_best(pairs.candidates, cross_encoder, material.tokens), pairs.labels)
+
+    narrow = _best(read(material.correction), settings.cross_encoder.read)
+    correction = fit_correction(narrow.candidates, narrow.labels, settings.blend, seed)
+    third = read(material.calibration)
+    valid = third.candidates.valid
+    return correction, Calibration.fit(corrected(third.candidates, correction)[valid], third.labels[valid])
 
 
 def produce(shop: Shop, language: Language, window: Window, users: int | None = None) -> Stage:
