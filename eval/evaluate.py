@@ -7,6 +7,9 @@ Users are those with events before the cut and a purchase after it. Each is aske
 | all | items known before the cut | known items bought after it, repeats included |
 | new | known items that the user had not bought | those of them bought after the cut |
 | cold | every item that the user had not bought | items never sold before the cut |
+| unseen | every item that the user had not bought | those of them bought after the cut, known or not |
+
+A log whose times carry only the order is judged by "unseen" too: leave-one-out as it is published, with seen items masked.
 
 The slice "repeat" judges the list "all", as it is, on what the user had bought before; so do the thirds of users by activity ("light",
 "medium", "heavy") on all that was relevant to them. A user with nothing relevant is left out of a figure; its `users` says how many remain.
@@ -15,7 +18,7 @@ Users who have nothing relevant in "new" or "cold" are not asked for that list.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -31,6 +34,7 @@ from eval.truth import ACTIVITY, Truth
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from eval.judge import Lists
     from eval.pairs import Pairs
     from features.split import Split
 
@@ -43,7 +47,7 @@ class System:
 
     Attributes
     ----------
-    recommend: the whole of it. explore: what answers for new and cold items; None: `recommend` as well.
+    recommend: the whole of it. explore: what answers for new, cold and unseen items; None: `recommend` as well.
     stages: parts of it that find candidates, by name, asked the same way. calibrated: its scores are probabilities.
     """
 
@@ -53,18 +57,25 @@ class System:
     calibrated: bool = False
 
 
+def lists_of(split: Split) -> tuple[str, ...]:
+    """The lists that a log of such a kind is judged by; the scores of the first one's candidates are judged as such."""
+    return ("all", "new", "cold", "unseen") if split.history.ordered else ("all", "new", "cold")
+
+
 def evaluate(
     system: System,
     split: Split,
     config: EvaluateConfig | None = None,
     vectors: np.ndarray | None = None,
     progress: Progress | None = None,
+    kinds: tuple[str, ...] | None = None,
 ) -> Report:
     """Judge a system on a split.
 
     Parameters
     ----------
     vectors: float (n_items, dim), in which the diversity of the lists is measured; None leaves it out.
+    kinds: which lists; None: `lists_of` the split. The report's metrics are those of the first.
 
     Raises
     ------
@@ -72,25 +83,36 @@ def evaluate(
     """
     config = config or EvaluateConfig()
     judge = Judge(Truth.of(split, config.max_users, config.seed), config, progress or (lambda _label, _done, _total: None))
+    lists = {}
+    for name in kinds or lists_of(split):
+        recommend = system.recommend if name == "all" else system.explore or system.recommend
+        lists[name] = judge.ask(recommend, name, max(KS) if lists else config.depth)
+    report = judged(judge, lists, vectors, calibrated=system.calibrated)
+    return replace(report, stages=judge.stages(system.stages, lists)) if system.stages else report
+
+
+def judged(judge: Judge, lists: Mapping[str, Lists], vectors: np.ndarray | None = None, *, calibrated: bool = False) -> Report:
+    """The report of one system's lists, by their names, the main one first; without stages."""
     truth, boot = judge.truth, judge.bootstrap
-    lists = {"all": judge.ask(system.recommend, "all", config.depth)}
-    lists |= {name: judge.ask(system.explore or system.recommend, name, max(KS)) for name in ("new", "cold")}
-    relevant = {name: truth.relevant(name) for name in ("all", "repeat", "new", "cold")}
-    everyone = _accuracy(lists["all"].rows, relevant["all"])
-    tables = {name: _accuracy(lists["all" if name == "repeat" else name].rows, relevant[name]) for name in ("repeat", "new", "cold")}
+    main = next(iter(lists))
+    answers = {name: found.rows for name, found in lists.items()} | ({"repeat": lists["all"].rows} if "all" in lists else {})
+    tables = {name: _accuracy(rows, truth.relevant(name)) for name, rows in answers.items()}
+    order = sorted(tables.keys() - {main}, key=("repeat", "new", "cold", "all", "unseen").index)
     third = truth.activity()
-    for i, name in enumerate(ACTIVITY):
-        tables[name] = {metric: np.where(third == i, values, np.nan) for metric, values in everyone.items()}
-    pairs = lists["all"].pairs(truth.bought)
-    points = reliability(pairs.labels, pairs.scores) if system.calibrated else None
+    by_activity = {
+        name: {metric: np.where(third == i, values, np.nan) for metric, values in tables[main].items()} for i, name in enumerate(ACTIVITY)
+    }
+    pairs = lists[main].pairs(truth.bought)
+    points = reliability(pairs.labels, pairs.scores) if calibrated else None
+    depth = lists[main].rows.shape[1]
     return Report(
-        metrics=boot.means(everyone) | _beyond_accuracy(judge, lists["all"].rows, vectors) | _score_figures(boot, pairs, points),
-        slices={name: boot.means(values) for name, values in tables.items()},
-        stages=judge.stages(system.stages, lists) if system.stages else {},
-        curve=boot.means({str(k): recall(lists["all"].rows, relevant["all"], k) for k in CURVE_KS if k <= config.depth}),
+        metrics=boot.means(tables[main]) | _beyond_accuracy(judge, lists[main].rows, vectors) | _score_figures(boot, pairs, points),
+        slices={name: boot.means(values) for name, values in ({name: tables[name] for name in order} | by_activity).items()},
+        stages={},
+        curve=boot.means({str(k): recall(lists[main].rows, truth.relevant(main), k) for k in CURVE_KS if k <= depth}),
         reliability=points,
-        per_user={"all": everyone, "new": tables["new"]},
-        cut=datetime.fromtimestamp(split.cut, UTC).isoformat(),
+        per_user=tables,
+        cut=datetime.fromtimestamp(truth.split.cut, UTC).isoformat(),
         users=len(truth.users),
         items=int(truth.known.sum()),
     )

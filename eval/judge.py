@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -21,9 +21,12 @@ if TYPE_CHECKING:
 
 KS = (5, 10, 20)
 STAGE_KS = (100, 200)
+MAIN = ("all", "unseen")  # lists whose scores are judged, and so everybody is asked for them
 
 # users, k, allowed (n_items,) or (b, n_items) or None -> k items for each user, best first.
 Recommend = Callable[[Histories, int, np.ndarray | None], Candidates]
+# The same, the lists of several systems at once, by their names.
+RecommendSeveral = Callable[[Histories, int, np.ndarray | None], Mapping[str, Candidates]]
 # what is being done, users done, users in all.
 Progress = Callable[[str, int, int], None]
 
@@ -74,23 +77,29 @@ class Judge:
         return Bootstrap(self.config.resamples, self.config.seed)
 
     def ask(self, recommend: Recommend, name: str, k: int, label: str = "ranking") -> Lists:
-        """The lists `name`; only users to whom something in it is relevant are asked, except for 'all', whose scores are judged too."""
+        """The lists `name`; only users to whom something in it is relevant are asked, except for those whose scores are judged too."""
+        return self.ask_several(lambda users, k, allowed: {label: recommend(users, k, allowed)}, (label,), name, k)[label]
+
+    def ask_several(self, recommend: RecommendSeveral, systems: Sequence[str], name: str, k: int) -> dict[str, Lists]:
+        """`ask` of systems that share most of their work, so that they answer together."""
         truth = self.truth
-        asked = np.arange(len(truth.users)) if name == "all" else np.unique(truth.relevant(name).user)
-        rows = np.full((len(truth.users), k), -1, dtype=np.int32)
-        scores = np.full((len(truth.users), k), -np.inf, dtype=np.float32)
+        asked = np.arange(len(truth.users)) if name in MAIN else np.unique(truth.relevant(name).user)
+        shape = (len(truth.users), k)
+        out = {system: Lists(np.full(shape, -1, dtype=np.int32), np.full(shape, -np.inf, dtype=np.float32)) for system in systems}
         for begin in range(0, len(asked), self.config.batch):
             part = asked[begin : begin + self.config.batch]
-            found = recommend(truth.split.histories(truth.users[part]), k, truth.allowed(name, part))
-            width = min(k, found.rows.shape[1])
-            rows[part, :width], scores[part, :width] = found.rows[:, :width], found.scores[:, :width]
-            self.progress(f"{label}, {name} items", begin + len(part), len(asked))
-        return Lists(rows, scores)
+            for system, found in recommend(truth.split.histories(truth.users[part]), k, truth.allowed(name, part)).items():
+                lists, width = out[system], min(k, found.rows.shape[1])
+                lists.rows_given[part, :width], lists.scores[part, :width] = found.rows[:, :width], found.scores[:, :width]
+            self.progress(f"{systems[0]}, {name} items", begin + len(part), len(asked))
+        return out
 
     def stages(self, stages: Mapping[str, Recommend], ranked: Mapping[str, Lists]) -> dict[str, dict[str, dict[str, Figure]]]:
         """What each stage found, and what ranking made of it: stage -> list -> metric -> figure."""
         out: dict[str, dict[str, dict[str, Figure]]] = {name: {} for name in (*stages, "ranking")}
         for kind in ("all", "new"):
+            if kind not in ranked:
+                continue
             relevant = self.truth.relevant(kind)
             for name, stage in stages.items():
                 found = self.ask(stage, kind, max(STAGE_KS), name).rows

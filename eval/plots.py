@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 # Okabe and Ito's colours, told apart by colour-blind readers too; ours takes the first and the thickest line.
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#D55E00", "#56B4E9", "#999999", "#000000")
-HARD = ("new", "cold")
+HARD = ("new", "cold", "unseen")
 
 
 def recall_plot(curves: Mapping[str, Figures]) -> str:
