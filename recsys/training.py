@@ -191,6 +191,8 @@ class Material:
     correction: Pairs
     calibration: Pairs
     tokens: ItemTokens
+    settings: Settings
+    seed: int
 
 
 def fit_ranking(shop: Shop, language: Language, work: Path) -> tuple[Ranking, dict[str, Any]]:
@@ -206,8 +208,8 @@ def fit_ranking(shop: Shop, language: Language, work: Path) -> tuple[Ranking, di
     losses = fit_cross_encoder(cross_encoder, best, tokens, work, seed)
     users = settings.cross_encoder.users  # only as many as the cross-encoder was trained on
     second, third = produce(shop, language, windows.correction, users), produce(shop, language, windows.calibration, users)
-    material = Material(tuple(parts), second.pairs, third.pairs, tokens)
-    correction, calibration = fit_end(first, cross_encoder, material, settings, seed)
+    material = Material(tuple(parts), second.pairs, third.pairs, tokens, settings, seed)
+    correction, calibration = fit_end(first, cross_encoder, material)
     ranking = Ranking(first, correction, cross_encoder, calibration)
     if shop.watch:
         shop.watch(material, ranking)
@@ -221,9 +223,7 @@ def fit_ranking(shop: Shop, language: Language, work: Path) -> tuple[Ranking, di
     return ranking, report
 
 
-def fit_end(
-    first: Booster, cross_encoder: CrossEncoder | None, material: Material, settings: Settings, seed: int
-) -> tuple[Booster, Calibration]:
+def fit_end(first: Booster, cross_encoder: CrossEncoder | None, material: Material) -> tuple[Booster, Calibration]:
     """What stands on a blend: the correction of the best that the cross-encoder has read, and the calibration of all candidates."""
 
     def read(pairs: Pairs) -> Pairs:
@@ -231,8 +231,9 @@ def fit_end(
         pairs = _ordered(pairs, first)
         return Pairs(read_best(pairs.candidates, cross_encoder, material.tokens), pairs.labels)
 
+    settings = material.settings
     narrow = _best(read(material.correction), settings.cross_encoder.read)
-    correction = fit_correction(narrow.candidates, narrow.labels, settings.blend, seed)
+    correction = fit_correction(narrow.candidates, narrow.labels, settings.blend, material.seed)
     third = read(material.calibration)
     valid = third.candidates.valid
     return correction, Calibration.fit(corrected(third.candidates, correction)[valid], third.labels[valid])
