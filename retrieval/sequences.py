@@ -49,12 +49,12 @@ class SequenceSampler:
     def __init__(self, log: Interactions, config: TrainConfig, most: int) -> None:
         """`most`: events that are read of a history."""
         self.log, self.config, self.most = log, config, most
-        self.label = np.isin(log.event, LABEL_EVENTS)
+        # What a user begins with is never foretold.
+        self.label = np.isin(log.event, LABEL_EVENTS) & (np.diff(log.user, prepend=-1) == 0)
         counts = np.bincount(log.item[self.label], minlength=log.n_items).astype(np.float64)
         self.share = counts / max(counts.sum(), 1)
-        lengths = np.diff(log.offsets)
-        self.users = np.flatnonzero(lengths >= 2)
-        self.lengths = np.minimum(lengths, most + 1)
+        self.users = np.unique(log.user[self.label])
+        self.lengths = np.minimum(np.diff(log.offsets), most + 1)
         self.hard_skipped = 0  # mines no negatives
         self.targets_a_user = float((self.lengths[self.users] - 1).mean()) if len(self.users) else 1.0
 
@@ -99,7 +99,7 @@ class SequenceSampler:
 def sequence_loss(users: Tensor, items: Tensor, scale: Tensor, batch: SequenceBatch) -> Tensor:
     """Mean cross-entropy over all places; users (b, n, dim) and items (m, dim) of unit norm, `scale` one over the temperature.
 
-    What the user buys at other places is no negative: much of it is only yet to come.
+    What the user buys at other places is no negative: much of it is only yet to come. Zero if nothing is to be foretold at any place.
     """
     device = users.device
     owner, place = np.nonzero(batch.targets >= 0)
@@ -108,4 +108,6 @@ def sequence_loss(users: Tensor, items: Tensor, scale: Tensor, batch: SequenceBa
     others[np.arange(len(at)), at] = False
     scores = (users[torch.from_numpy(owner), torch.from_numpy(place)] @ items.T).float() * scale
     corrected = scores - torch.from_numpy(batch.log_q).to(device, scores.dtype)
-    return F.cross_entropy(corrected.masked_fill(torch.from_numpy(others).to(device), -torch.inf), torch.from_numpy(at).to(device))
+    corrected = corrected.masked_fill(torch.from_numpy(others).to(device), -torch.inf)
+    # A mean over no place would be nan, and so would all weights be from then on.
+    return F.cross_entropy(corrected, torch.from_numpy(at).to(device), reduction="sum") / max(len(at), 1)

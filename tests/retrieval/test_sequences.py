@@ -1,0 +1,239 @@
+"""Batches for a tower that reads sequences: what was next, of whom, how often; and the loss over all places."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from features.interactions import Interactions
+from features.split import LABEL_EVENTS
+from retrieval.sequences import SequenceBatch, SequenceSampler, sequence_loss
+from retrieval.train_config import TrainConfig
+
+N_ITEMS = 12
+CONFIG = TrainConfig(users=4, negatives=3, steps_per_epoch=2)
+
+
+def log_of(histories: list[list[tuple[int, int]]], n_items: int = N_ITEMS) -> Interactions:
+    """One event a second for each user: (item, index into EVENTS)."""
+    user = np.repeat(np.arange(len(histories)), [len(events) for events in histories]).astype(np.int32)
+    flat = [entry for events in histories for entry in events]
+    item = np.array([item for item, _ in flat], dtype=np.int32)
+    event = np.array([event for _, event in flat], dtype=np.int8)
+    time = np.concatenate([np.arange(len(events)) for events in histories]).astype(np.int64)
+    ids = np.array([f"u{i:03}" for i in range(len(histories))], dtype=object)
+    ones = np.ones(len(flat), np.float32)
+    return Interactions(ids, user, item, time, event, ones, ones, n_items)
+
+
+def shop(seed: int = 0, n_users: int = 30) -> Interactions:
+    """Histories of 1 to 20 events of all kinds; user u begins with item u % N_ITEMS."""
+    rng = np.random.default_rng(seed)
+    return log_of(
+        [
+            [(u % N_ITEMS, 0)] + [(int(rng.integers(N_ITEMS)), int(rng.integers(4))) for _ in range(int(rng.integers(0, 20)))]
+            for u in range(n_users)
+        ]
+    )
+
+
+def events_of(log: Interactions, user: int) -> list[tuple[int, int]]:
+    mine = slice(log.offsets[user], log.offsets[user + 1])
+    return list(zip(log.item[mine].tolist(), log.event[mine].tolist(), strict=True))
+
+
+def owners(log: Interactions, batch: SequenceBatch) -> list[list[int]]:
+    """For each line of the batch the users with such a stretch of events: what is read, and then what comes next."""
+    found = []
+    for rows, targets in zip(batch.rows, batch.targets, strict=True):
+        n = int((rows >= 0).sum())
+        assert (rows[n:] == -1).all()  # padded behind
+        assert (targets[n:] == -1).all()
+        mine = []
+        for user in range(log.n_users):
+            events = events_of(log, user)
+            for begin in range(len(events) - n):
+                stretch = events[begin : begin + n + 1]
+                next_ones = [item if event in LABEL_EVENTS else -1 for item, event in stretch[1:]]
+                if [item for item, _ in stretch[:-1]] == rows[:n].tolist() and next_ones == targets[:n].tolist():
+                    mine.append(user)
+        found.append(mine)
+    return found
+
+
+class TestSampler:
+    def test_every_line_is_a_stretch_of_one_users_events_and_what_came_next(self) -> None:
+        log, rng = shop(), np.random.default_rng(0)
+        sampler = SequenceSampler(log, CONFIG, most=7)
+        for _ in range(20):
+            batch = sampler.draw(rng)
+            assert batch.rows.shape == batch.targets.shape
+            assert batch.rows.shape[1] <= 7
+            assert all(owners(log, batch))
+
+    def test_a_history_that_fits_is_read_whole(self) -> None:
+        log = log_of([[(3, 0), (4, 0), (5, 2), (6, 3)]])
+        batch = SequenceSampler(log, CONFIG, most=3).draw(np.random.default_rng(0))
+        assert batch.rows.tolist() == [[3, 4, 5]]
+        assert batch.targets.tolist() == [[4, -1, 6]]  # a view is read, and not foretold
+
+    def test_of_a_long_history_every_stretch_comes_up(self) -> None:
+        log = log_of([[(item, 0) for item in range(N_ITEMS)]])
+        sampler, rng = SequenceSampler(log, CONFIG, most=4), np.random.default_rng(0)
+        begins = [batch.rows[0].tolist() for batch in (sampler.draw(rng) for _ in range(400))]
+        assert all(rows == list(range(rows[0], rows[0] + 4)) for rows in begins)
+        counts = np.bincount([rows[0] for rows in begins])
+        assert len(counts) == N_ITEMS - 4
+        assert counts.min() > 25  # 50 each, by chance; 25 is 3.8 deviations below
+
+    def test_users_are_met_about_once_an_epoch(self) -> None:
+        # Item u // 8 comes first, so that a line tells its user's number of events; 40 users of 5 lengths.
+        log = log_of([[(u % N_ITEMS, 0)] * (2 + u // 8) for u in range(40)])
+        sampler, rng = SequenceSampler(log, CONFIG, most=50), np.random.default_rng(0)
+        assert sampler.steps(tune=False) == 10
+        assert sampler.steps(tune=True) == CONFIG.steps_per_epoch
+        met = np.zeros(5)
+        epochs = 60
+        for _ in range(epochs * sampler.steps(tune=False)):
+            rows = sampler.draw(rng).rows
+            assert len(rows) == CONFIG.users
+            met += np.bincount((rows >= 0).sum(axis=1) - 1, minlength=5)
+        assert met.sum() == epochs * 40
+        assert met / epochs == pytest.approx(np.full(5, 8.0), rel=0.2)
+
+    def test_users_of_whom_nothing_can_be_foretold_are_not_drawn(self) -> None:
+        nothing = [[(1, 0)], [(1, 0), (2, 2), (3, 1)], [], [(5, 2), (5, 2)]]
+        sampler = SequenceSampler(log_of([*nothing, [(7, 2), (8, 0)]]), CONFIG, most=5)
+        assert sampler.users.tolist() == [4]
+        batch = sampler.draw(np.random.default_rng(0))
+        assert (batch.rows.tolist(), batch.targets.tolist()) == ([[7]], [[8]])
+
+    def test_a_log_of_single_events_gives_an_empty_batch(self) -> None:
+        sampler = SequenceSampler(log_of([[(1, 0)], [(2, 0)]]), CONFIG, most=5)
+        batch = sampler.draw(np.random.default_rng(0))
+        assert sampler.steps(tune=False) == 1
+        assert len(batch.rows) == 0
+        assert np.isfinite(batch.log_q).all()
+
+    def test_the_same_generator_draws_the_same_batch(self) -> None:
+        one, same, other = (SequenceSampler(shop(), CONFIG, 7).draw(np.random.default_rng(seed)) for seed in (1, 1, 2))
+        for name in vars(one):
+            np.testing.assert_array_equal(getattr(one, name), getattr(same, name))
+        assert not np.array_equal(one.rows, other.rows)
+
+    def test_candidates_are_the_targets_and_some_others(self) -> None:
+        sampler, rng = SequenceSampler(shop(), CONFIG, 7), np.random.default_rng(0)
+        for _ in range(10):
+            batch = sampler.draw(rng)
+            assert (np.diff(batch.candidates) > 0).all()
+            targets = np.unique(batch.targets[batch.targets >= 0])
+            assert np.isin(targets, batch.candidates).all()
+            assert len(batch.candidates) <= len(targets) + CONFIG.negatives
+
+    def test_bought_is_what_the_stretch_holds(self) -> None:
+        sampler, rng = SequenceSampler(shop(), CONFIG, 7), np.random.default_rng(0)
+        some = False
+        for _ in range(10):
+            batch = sampler.draw(rng)
+            for rows, targets, bought in zip(batch.rows, batch.targets, batch.bought, strict=True):
+                assert batch.candidates[bought].tolist() == sorted((set(rows.tolist()) | set(targets.tolist())) & set(batch.candidates.tolist()))
+            some |= bool((~batch.bought).any())
+        assert some
+
+    def test_log_q_is_how_often_an_item_comes_up(self) -> None:
+        """By simulation: items that are bought often, one that users only begin with, one that nobody ever bought."""
+        weights = np.array([0, 0, 8, 4, 2, 1, 1, 1, 1, 1, 1]) / 20
+        rng = np.random.default_rng(0)
+        # All alike in length, so that the number of targets is the same in every batch.
+        log = log_of([[(0, 0), *((int(item), 0) for item in rng.choice(11, 4, p=weights))] for _ in range(200)])
+        sampler = SequenceSampler(log, TrainConfig(users=10, negatives=6), most=10)
+        drawn, said, rounds = np.zeros(N_ITEMS), np.full(N_ITEMS, np.nan), 1500
+        for _ in range(rounds):
+            batch = sampler.draw(rng)
+            said[batch.candidates] = np.exp(batch.log_q)
+            drawn += np.bincount(batch.targets[batch.targets >= 0], minlength=N_ITEMS)
+        drawn = drawn / rounds + 6 / N_ITEMS  # the negatives are uniform
+        assert said == pytest.approx(drawn, rel=0.05)
+        assert said[0] == said[11] == pytest.approx(0.5)  # never a target
+
+    def test_negatives_are_uniform(self) -> None:
+        log = log_of([[(0, 0), (1, 0)]])
+        sampler, rng = SequenceSampler(log, TrainConfig(users=1, negatives=1), most=2), np.random.default_rng(0)
+        drawn = np.concatenate([sampler.draw(rng).candidates for _ in range(1200)])
+        counts = np.bincount(drawn, minlength=N_ITEMS)[np.arange(N_ITEMS) != 1]
+        assert counts == pytest.approx(np.full(11, 100), abs=40)
+
+    def test_so_many_texts_where_the_encoder_is_tuned(self) -> None:
+        log = log_of([[(item, 0) for item in (u % 9, (u + 1) % 9, (u + 2) % 9)] for u in range(50)], 500)
+        sampler = SequenceSampler(log, TrainConfig(users=40, negatives=400), most=5)
+        batch = sampler.draw(np.random.default_rng(0), texts=40)
+        assert len(batch.rows) == 40 / (2 * 2)  # each has two targets
+        assert len(batch.candidates) <= 40
+
+
+class TestLoss:
+    BATCH = SequenceBatch(
+        rows=np.array([[0, 3], [5, -1]]),
+        targets=np.array([[3, 4], [2, -1]]),
+        candidates=np.array([0, 2, 3, 4, 9]),
+        log_q=np.log([0.5, 2.0, 1.0, 3.0, 0.25]),
+        bought=np.array([[True, False, True, True, False], [False, True, False, False, False]]),
+    )
+
+    def vectors(self) -> tuple[torch.Tensor, torch.Tensor]:
+        generator = torch.Generator().manual_seed(0)
+        users = torch.nn.functional.normalize(torch.randn(2, 2, 4, generator=generator), dim=-1)
+        return users, torch.nn.functional.normalize(torch.randn(5, 4, generator=generator), dim=-1)
+
+    def loss(self, batch: SequenceBatch, scale: float = 3.0) -> float:
+        return sequence_loss(*self.vectors(), torch.tensor(scale), batch).item()
+
+    def test_is_the_plain_computation(self) -> None:
+        users, items = (part.double().numpy() for part in self.vectors())
+        losses = []
+        for user, place in ((0, 0), (0, 1), (1, 0)):
+            target = int(self.BATCH.targets[user, place])
+            corrected = {}
+            for at, item in enumerate(self.BATCH.candidates.tolist()):
+                if item == target or not self.BATCH.bought[user, at]:
+                    corrected[item] = 3.0 * float(users[user, place] @ items[at]) - float(self.BATCH.log_q[at])
+            losses.append(np.log(sum(map(np.exp, corrected.values()))) - corrected[target])
+        assert self.loss(self.BATCH) == pytest.approx(np.mean(losses), rel=1e-5)
+
+    def test_what_the_user_buys_elsewhere_is_no_negative(self) -> None:
+        """Its gradient is zero where only a user who has it is asked."""
+        users, items = self.vectors()
+        items.requires_grad_()
+        first = replace(self.BATCH, rows=self.BATCH.rows[:1], targets=np.array([[3, -1]]), bought=self.BATCH.bought[:1])
+        sequence_loss(users[:1], items, torch.tensor(3.0), first).backward()
+        assert items.grad is not None
+        moved = items.grad.abs().sum(1) > 0
+        assert moved.tolist() == [False, True, True, False, True]  # 0 and 4 are the user's own
+
+    def test_a_negative_that_is_met_often_weighs_less(self) -> None:
+        rarer, oftener = (replace(self.BATCH, log_q=self.BATCH.log_q + np.array([0, 0, 0, 0, by])) for by in (-1.0, 1.0))
+        assert self.loss(oftener) < self.loss(self.BATCH) < self.loss(rarer)
+
+    def test_a_positive_that_is_met_often_must_score_higher(self) -> None:
+        one = replace(self.BATCH, targets=np.array([[3, -1], [-1, -1]]))
+        oftener = replace(one, log_q=one.log_q + np.array([0, 0, 1.0, 0, 0]))
+        assert self.loss(oftener) > self.loss(one)
+
+    def test_places_without_a_target_do_not_count(self) -> None:
+        users, items = self.vectors()
+        other = users.clone()
+        other[1, 1] = -other[1, 1]
+        losses = [sequence_loss(some, items, torch.tensor(3.0), self.BATCH).item() for some in (users, other)]
+        assert losses[0] == losses[1]
+
+    def test_nothing_to_foretell_is_no_loss_and_no_gradient(self) -> None:
+        users, items = self.vectors()
+        items.requires_grad_()
+        loss = sequence_loss(users, items, torch.tensor(3.0), replace(self.BATCH, targets=np.full((2, 2), -1)))
+        loss.backward()
+        assert loss.item() == 0
+        assert items.grad is not None
+        assert not items.grad.any()

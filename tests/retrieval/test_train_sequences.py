@@ -1,0 +1,163 @@
+"""Training of towers that read sequences: they learn what follows what, and go on after a cut as if there had been none."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+import torch
+
+from features.histories import Histories
+from features.interactions import DAY, Interactions
+from features.text import item_texts
+from retrieval.encoder import TextEncoder
+from retrieval.learned import LearnedVectors
+from retrieval.sequences import SequenceSampler
+from retrieval.texts import Texts
+from retrieval.tower import TwoTower
+from retrieval.train import Fitted, Run, fit_towers
+from retrieval.train_config import TrainConfig
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+N_ITEMS, LENGTH = 38, 6
+CONFIG = TrainConfig(users=32, negatives=30, epochs=2, tuned_epochs=1, steps_per_epoch=2, texts_a_step=64, lr=1e-3, patience=9)
+
+
+class Cut(Exception):
+    """The power fails."""
+
+
+def walks_from(starts: range, length: int) -> list[list[int]]:
+    """Item i is followed by item i + 1, whoever buys: told by the order alone, not by what sells best or is bought together."""
+    return [[(start + i) % N_ITEMS for i in range(length)] for start in starts]
+
+
+def log_of(walks: list[list[int]]) -> Interactions:
+    """A purchase a day."""
+    user = np.repeat(np.arange(len(walks)), [len(walk) for walk in walks]).astype(np.int32)
+    item = np.array([row for walk in walks for row in walk], dtype=np.int32)
+    time = np.concatenate([np.arange(len(walk)) for walk in walks]) * DAY
+    ids = np.array([f"u{i:03}" for i in range(len(walks))], dtype=object)
+    ones = np.ones(len(item), np.float32)
+    return Interactions(ids, user, item, time, np.zeros(len(item), np.int8), ones, ones, N_ITEMS)
+
+
+LOG = log_of(walks_from(range(0, N_ITEMS, 2), LENGTH) * 6)
+
+
+def always(_: TwoTower, __: np.ndarray) -> float:
+    """Every epoch is as good as the best so far, so the last one is kept."""
+    return 1.0
+
+
+def hits(tower: TwoTower, vectors: np.ndarray) -> float:
+    """How often the next item comes first of all that the user has not; after walks that begin where none of the log begins."""
+    walks = walks_from(range(1, N_ITEMS, 2), 3)
+    scores = tower.user_vectors(Histories.of_baskets(walks, now=0), vectors) @ vectors.T
+    np.put_along_axis(scores, np.array(walks), -np.inf, axis=1)
+    return float((scores.argmax(axis=1) == [(walk[-1] + 1) % N_ITEMS for walk in walks]).mean())
+
+
+def state(run: Run) -> dict[str, torch.Tensor]:
+    """All that is trained, as it is now."""
+    modules = {"tower": run.tower, "encoder": run.texts.encoder.model, "learned": run.learned}
+    found = {f"{name}.{key}": tensor.clone() for name, module in modules.items() if module for key, tensor in module.state_dict().items()}
+    return found | {"pooled": torch.from_numpy(run.texts.pooled.copy())}
+
+
+def same(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
+    return one.keys() == other.keys() and all(torch.equal(tensor, other[name]) for name, tensor in one.items())
+
+
+@pytest.fixture
+def begin(shop: Any, tiny_settings: Any) -> Callable[..., Run]:
+    """Makes a run that has not begun."""
+    strings = item_texts(shop.catalog).unique(maintain_order=True).to_list()[:N_ITEMS]
+    assert len(strings) == N_ITEMS
+
+    def make(folder: Path, judge: Callable[[TwoTower, np.ndarray], float], config: TrainConfig = CONFIG) -> Run:
+        encoder = TextEncoder.pretrained(tiny_settings.encoder)
+        texts = Texts(encoder, strings, encoder.keep(strings), "upper")
+        torch.manual_seed(0)
+        sizes = tiny_settings.tower.model_copy(update={"reads": "sequence", "dim": 32, "hidden": 32})
+        tower = TwoTower(encoder.width, sizes)
+        tower.start_from(texts.pooled)
+        learned = LearnedVectors(N_ITEMS, sizes.dim, 0.2)
+        return Run(SequenceSampler(LOG, config, sizes.history), tower, texts, judge, folder, seed=0, learned=learned)
+
+    return make
+
+
+def test_learns_what_follows_what(begin: Callable[..., Run], tmp_path: Path) -> None:
+    config = CONFIG.model_copy(update={"epochs": 25, "tuned_epochs": 0, "lr": 0.01})
+    run = begin(tmp_path, hits, config)
+    fitted = fit_towers(run, config)
+    assert fitted.curve[0] < 0.3
+    assert fitted.best > 0.8  # 1 / 35 by chance
+    assert hits(run.tower, run.vectors()) == fitted.best
+
+
+class TestCutOff:
+    def fitted(self, begin: Callable[..., Run], folder: Path, cut_at: int | None = None) -> tuple[Fitted, dict[str, torch.Tensor]]:
+        """Train; at the judging number `cut_at` the power fails, and the training is begun again."""
+        calls = 0
+
+        def judge(*_: object) -> float:
+            nonlocal calls
+            calls += 1
+            if calls == cut_at:
+                raise Cut
+            return 1.0
+
+        run = begin(folder, judge)
+        if cut_at is not None:
+            with pytest.raises(Cut):
+                fit_towers(run, CONFIG)
+            torch.manual_seed(99)  # another process has another chance
+            run = begin(folder, judge)
+        return fit_towers(run, CONFIG), state(run)
+
+    def test_a_resumed_training_is_the_training_itself(self, begin: Callable[..., Run], tmp_path: Path) -> None:
+        whole, wanted = self.fitted(begin, tmp_path / "whole")
+        assert not same(wanted, state(begin(tmp_path / "none", always)))
+        for cut_at in (2, 3, 4):
+            fitted, found = self.fitted(begin, tmp_path / str(cut_at), cut_at)
+            assert fitted.curve == whole.curve, cut_at
+            assert same(found, wanted), cut_at
+
+
+def test_the_text_phase_leaves_the_towers_and_what_was_learned_of_items(begin: Callable[..., Run], tmp_path: Path) -> None:
+    states: list[dict[str, torch.Tensor]] = []
+    runs: list[Run] = []
+
+    def judge(*_: object) -> float:
+        states.append(state(runs[0]))
+        return 1.0
+
+    runs.append(begin(tmp_path, judge))
+    fit_towers(runs[0], CONFIG)
+    start, _, towers, text = states
+    changed = [{name for name in one if not torch.equal(one[name], other[name])} for one, other in ((start, towers), (towers, text))]
+    assert {"learned.table.weight", "tower.project.weight", "tower.scale"} <= changed[0]
+    assert all(name.startswith(("learned.", "tower.")) for name in changed[0])
+    assert "pooled" in changed[1]
+    assert all(name == "pooled" or name.startswith("encoder.") for name in changed[1])
+
+
+def test_a_step_without_anything_to_foretell_spoils_nothing(begin: Callable[..., Run], tmp_path: Path) -> None:
+    """A shop where next to all events are views has such batches; a mean over no place is nan."""
+    run = begin(tmp_path, always)
+    draw = run.sampler.draw
+
+    def nothing(*rest: Any) -> Any:
+        batch = draw(*rest)
+        return replace(batch, targets=np.full_like(batch.targets, -1))
+
+    run.sampler.draw = nothing  # type: ignore[method-assign]
+    fit_towers(run, CONFIG.model_copy(update={"epochs": 1, "tuned_epochs": 0}))
+    assert all(torch.isfinite(tensor).all() for tensor in state(run).values())
