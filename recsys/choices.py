@@ -56,8 +56,9 @@ class Shape:
 
 
 def with_shape(settings: Settings, shape: Shape) -> Settings:
-    """The settings, completed by what suits such a shop: what the user set in a file or the environment stays as it is."""
-    return completed(settings, SEQUENCE if shape.sequence else SET)
+    """The settings, completed by what suits such a shop, or the way of reading that the user chose: whatever the user set stays as it is."""
+    reads = settings.tower.reads
+    return completed(settings, SEQUENCE if reads == "sequence" or (reads == "auto" and shape.sequence) else SET)
 
 
 def completed(settings: Settings, wanted: dict[str, dict[str, Any]]) -> Settings:

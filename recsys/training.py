@@ -89,7 +89,7 @@ def train_model(shop: Shop, device: torch.device, work: Path, cache: Path) -> Mo
     """Fit everything. Stages write their progress to `work`; called again after a cut, it goes on from there."""
     language = fit_language(shop, device, work, cache)
     ranking, report = fit_ranking(shop, language, work)
-    if shop.settings.train.last_epochs:
+    if shop.settings.tower.reads == "sequence" and shop.settings.train.last_epochs:
         fit_on_the_rest(shop, language, work, device)
     about = {
         "trained": True,
@@ -141,13 +141,13 @@ def fit_on_the_rest(shop: Shop, language: Language, work: Path, device: torch.de
 
     All that could be chosen has been chosen on those windows by now. What the ranking knows of the towers' scores is from before.
     """
-    settings = shop.settings.train.model_copy(
-        update={"epochs": shop.settings.train.last_epochs, "tuned_epochs": 0, "lr": shop.settings.train.lr * LAST_RATE}
-    )
+    train = shop.settings.train
+    # There is nothing left to judge by: every epoch is taken.
+    changed = {"epochs": train.last_epochs, "patience": train.last_epochs, "tuned_epochs": 0, "lr": train.lr * LAST_RATE}
+    settings = train.model_copy(update=changed)
     log = replace(shop.log, item=language.text_of[shop.log.item].astype(np.int32), n_items=len(language.vectors))
     source = Texts(language.encoder, [], language.kept, "frozen")
     sampler = SequenceSampler(log, settings, shop.settings.tower.history)
-    # There is nothing left to judge by: every epoch is taken.
     run = Run(sampler, language.tower, source, lambda _tower, _vectors: 1.0, work / "rest", shop.seed, device, language.learned)
     fit_towers(run, settings)
 
