@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 
 from features.errors import DataError
+from features.split import LABEL_EVENTS
 
 if TYPE_CHECKING:
     from features.catalog import Catalog
@@ -26,7 +27,7 @@ class Rules:
         one name within ("Dairy"); capitals do not matter. min_price, max_price: both inclusive; with either, an item of unknown price
         is left out, because nobody can promise that it is within.
     in_stock: only what is available. exclude: catalogue rows, -1 for an item nobody knows.
-    new_only: leave out what the user has in the history.
+    new_only: leave out what the user has bought; what was only looked at or put into the cart stays.
 
     Raises
     ------
@@ -67,7 +68,8 @@ class Rules:
         if not self.new_only:
             return mask
         each = np.tile(mask, (len(users), 1))
-        each[users.user, users.item] = False
+        bought = np.isin(users.event, LABEL_EVENTS)
+        each[users.user[bought], users.item[bought]] = False
         return each
 
 

@@ -95,6 +95,11 @@ def test_only_new_depends_on_the_user(catalog):
     assert ["".join(catalog.ids[row]) for row in allowed] == ["cd", "abcd", "abcd"]
 
 
+def test_what_was_looked_at_or_left_in_the_cart_is_still_new(catalog):
+    users = replace(Histories.of_baskets([[0, 1, 2, 3]], now=0), event=np.array([0, 1, 2, 3], np.int8))
+    assert "".join(catalog.ids[Rules(new_only=True).allowed(catalog, PRICES, users)[0]]) == "bcef"
+
+
 def test_the_catalogue_is_left_as_it_was(catalog):
     Rules(exclude=(0,)).allowed(catalog, PRICES, NOBODY)
     assert catalog.available.tolist() == [True] * 5 + [False]
