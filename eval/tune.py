@@ -2,80 +2,92 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from eval.baselines import BASELINES, BaselinesConfig, BaselineSettings, fit_baseline
+from eval.baselines import NEED_TEXTS, QUICK, BaselinesConfig, BaselineSettings, Fitting
 from eval.evaluate import System, evaluate
+from eval.grid import Rounds, default_grid
 from eval.judge import EvaluateConfig, Judge
 from eval.metrics import ndcg
 from eval.truth import Truth
 from features.interactions import DAY
 from features.split import Split
-from retrieval.collaborative import ALSConfig, ItemToItemConfig
-from retrieval.scorers import Weighting
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Sequence
 
+    from eval.baselines import ItemTexts
+    from eval.grid import Grid
     from eval.judge import Progress
     from eval.result import Report
-    from features.interactions import Interactions
 
-Grid = dict[str, tuple[object, ...]]
-
-
-def default_grid() -> Grid:
-    """What is tried for each baseline; the values of a field of `BaselineSettings`."""
-    log, aged, once = Weighting(count="log"), Weighting(count="log", half_life=180), Weighting()
-    ease = BaselineSettings().ease
-    # Little regularisation keeps to what was bought, much of it finds what is new.
-    strengths = [(weighting, l2) for weighting in (log, aged) for l2 in (10.0, 30.0, 300.0, 1000.0)] + [(once, 500.0)]
-    return {
-        "recent_popular": (7.0, 14.0, 28.0, 56.0),
-        "personal_frequency": tuple(Weighting(count="log", half_life=days) for days in (90, 15, 30, 60, 180, None)),
-        "item_knn": tuple(ItemToItemConfig(measure=measure, keep=keep) for measure in ("cosine", "tfidf") for keep in (20, 50, 200)),
-        "ease": tuple(ease.model_copy(update={"weighting": weighting, "l2": l2}) for weighting, l2 in strengths),
-        "als": tuple(ALSConfig(factors=f, l2=l2, alpha=alpha) for f, l2 in ((64, 0.05), (128, 10.0)) for alpha in (0.3, 1.0)),
-    }
+KINDS = ("all", "new")
 
 
 def tune_baselines(
-    history: Interactions,
-    cut: int,
-    days: float,
+    split: Split,
+    grid: Grid | None = None,
+    texts: ItemTexts | None = None,
     max_users: int = 1000,
-    grid: Mapping[str, Sequence[object]] | None = None,
     progress: Progress | None = None,
 ) -> BaselinesConfig:
-    """The settings with the best NDCG@10 in the `days` before the cut, fitted on what lies before those; for each list its own.
+    """The settings with the best NDCG@10 in the stretch before the split's cut that is as long as its test, fitted on what lies before it.
 
-    `max_users`: drawn at random, the same ones for each setting. In a tie the setting that stands first is taken. Nothing after the cut is
-    seen. `judge_baselines` with the answer then fits on the whole history.
+    For each list its own. Nothing after the cut is seen; `judge_baselines` with the answer then fits on the whole history.
+
+    Parameters
+    ----------
+    grid: what is tried; None: `default_grid` of the baselines in `QUICK`. Those that need texts are passed over where there are none.
+    max_users: drawn at random, the same ones for each setting. In a tie the setting that stands first is taken.
 
     Raises
     ------
-    DataError: the history holds nothing before those days, or no purchase in them.
+    DataError: the history holds nothing before that stretch, or no purchase in it.
     """
-    grid = default_grid() if grid is None else grid
-    split = Split.by_time(history.between(None, cut), cut - int(days * DAY), days)
-    judge = Judge(Truth.of(split, max_users), EvaluateConfig(), lambda _label, _done, _total: None)
-    done, total = 0, sum(len(options) for options in grid.values())
-    chosen: dict[str, dict[str, object]] = {"all": {}, "new": {}}
+    days = (split.end - split.cut) / DAY
+    past = Split.by_time(split.history, split.cut - int(days * DAY), days)
+    grid = default_grid(QUICK, split.history.ordered) if grid is None else grid
+    grid = {name: options for name, options in grid.items() if texts is not None or name not in NEED_TEXTS}
+    judge = Judge(Truth.of(past, max_users), EvaluateConfig(), lambda _label, _done, _total: None)
+    fitting = Fitting(past.history, past.cut, texts)
+    done, total = 0, sum(_tries(options) for options in grid.values())
+    chosen: dict[str, dict[str, object]] = {kind: {} for kind in KINDS}
     for name, options in grid.items():
-        quality = np.zeros((2, len(options)))
-        for i, option in enumerate(options):
-            baseline = fit_baseline(name, split.history, split.cut, BaselineSettings().model_copy(update={name: option}))
-            for j, kind in enumerate(chosen):
-                values = ndcg(judge.ask(baseline.retrieve, kind, 10).rows, judge.truth.relevant(kind), 10)
-                quality[j, i] = np.nansum(values)
-            done += 1
-            if progress:
-                progress(f"tuning {name}", done, total)
-        for kind, best in zip(chosen, quality.argmax(axis=1), strict=True):
-            chosen[kind][name] = options[best]
-    return BaselinesConfig(**{kind: BaselineSettings().model_copy(update=settings) for kind, settings in chosen.items()})
+
+        def quality(option: object, name: str = name) -> np.ndarray:
+            baseline = fitting.fit(name, BaselineSettings().model_copy(update={name: option}))
+            lists = ((kind, judge.ask(baseline.retrieve, kind, 10).rows) for kind in KINDS)
+            return np.array([np.nansum(ndcg(rows, judge.truth.relevant(kind), 10)) for kind, rows in lists])
+
+        for kind, best in zip(KINDS, _search(options, quality), strict=True):
+            chosen[kind][name] = best
+        done += _tries(options)
+        if progress:
+            progress(f"tuned {name}", done, total)
+    best = {kind: BaselineSettings().model_copy(update=settings) for kind, settings in chosen.items()}
+    return BaselinesConfig(names=("popular", *grid), **best)
+
+
+def _tries(options: Sequence[object] | Rounds) -> int:
+    return 1 + sum(map(len, options.rounds)) if isinstance(options, Rounds) else len(options)
+
+
+def _search(options: Sequence[object] | Rounds, quality: Callable[[object], np.ndarray]) -> list[object]:
+    """The best option for each of `KINDS`; `quality` of one is (len(KINDS),). Of equal ones the first that was tried."""
+    if not isinstance(options, Rounds):
+        return [options[i] for i in np.stack([quality(option) for option in options]).argmax(axis=0)]
+    start: Any = options.start
+    known = {start: quality(start)}
+    best = [start] * len(KINDS)
+    for updates in options.rounds:
+        for i in range(len(KINDS)):
+            tried = [best[i].model_copy(update=dict(update)) for update in updates]
+            known |= {option: quality(option) for option in tried if option not in known}
+        # What one list tried may be what is best for the other.
+        best = [max(known, key=lambda option, i=i: known[option][i]) for i in range(len(KINDS))]
+    return best
 
 
 def judge_baselines(
@@ -84,14 +96,21 @@ def judge_baselines(
     config: EvaluateConfig | None = None,
     vectors: np.ndarray | None = None,
     progress: Progress | None = None,
+    texts: ItemTexts | None = None,
 ) -> dict[str, Report]:
-    """The report of every baseline, fitted on the split's history; one is held in memory at a time. See `evaluate` for the parameters."""
+    """The reports of the baselines that the settings name, fitted on the split's history. See `evaluate` for the parameters.
+
+    Those that need texts are passed over where there are none.
+    """
     settings = settings or BaselinesConfig()
     reports = {}
-    for name in BASELINES:
-        best = fit_baseline(name, split.history, split.cut, settings.all)
+    for name in settings.names:
+        if texts is None and name in NEED_TEXTS:
+            continue
+        fitting = Fitting(split.history, split.cut, texts)
+        best = fitting.fit(name, settings.all)
         same = getattr(settings.all, name, None) == getattr(settings.new, name, None)
-        explore = best if same else fit_baseline(name, split.history, split.cut, settings.new)
+        explore = best if same else fitting.fit(name, settings.new)
 
         def told(label: str, done: int, total: int, name: str = name) -> None:
             if progress:

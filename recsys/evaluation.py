@@ -59,12 +59,11 @@ def evaluate(workspace: Workspace, settings: Settings) -> Report:
     snapshot = take_snapshot(catalog, split.history, split.cut, model, encode_catalog(catalog, model, workspace.cache), settings.index)
     recommender = Recommender(model, snapshot)
     system = System(recommender.recommend, stages={"retrieval": recommender.candidates}, calibrated=model.ranking is not None)
-    days = (split.end - split.cut) / DAY
     with _progress() as tell:
         report = judge(system, split, settings.evaluate, snapshot.vectors.vectors, tell)
         baselines = settings.baselines
         if settings.evaluate.tune:
-            baselines = tune_baselines(split.history, split.cut, days, progress=tell)
+            baselines = tune_baselines(split, progress=tell)
         report = report.beside(judge_baselines(split, baselines, settings.evaluate, snapshot.vectors.vectors, tell), _bundle_id(workspace))
     _write(workspace.reports / "evaluation.json", report.to_json())
     _write(workspace.reports / "evaluation.html", page(report))

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Literal, Self
 import numpy as np
 import scipy.sparse as sp
 from implicit.als import AlternatingLeastSquares
-from implicit.nearest_neighbours import all_pairs_knn, normalize, tfidf_weight
+from implicit.nearest_neighbours import all_pairs_knn, bm25_weight, normalize, tfidf_weight
 from pydantic import BaseModel, ConfigDict, Field
 from safetensors.numpy import load, save
 from scipy.linalg import lapack
@@ -45,7 +45,7 @@ class ItemToItemConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     weighting: Weighting = Weighting()
-    measure: Literal["cosine", "tfidf"] = "cosine"
+    measure: Literal["cosine", "tfidf", "bm25"] = "cosine"
     min_buyers: int = Field(default=2, ge=1)
     keep: int = Field(default=100, ge=1)
 
@@ -190,7 +190,7 @@ def _prune(inverse: np.ndarray, items: np.ndarray, n_items: int, keep: int) -> s
 
 
 class ItemToItem(ItemWeights):
-    """Items bought by the same people: cosine over their buyers, with TF-IDF or without, the nearest `keep` an item."""
+    """Items bought by the same people, the nearest `keep` an item: cosine over their buyers, by TF-IDF or not, or a dot product by BM25."""
 
     @classmethod
     def fit(cls, log: Interactions, config: ItemToItemConfig | None = None) -> ItemToItem:
@@ -202,7 +202,11 @@ class ItemToItem(ItemWeights):
         # An item that only those bought who bought everything tells nothing: its TF-IDF column is 0 / 0.
         with np.errstate(invalid="ignore"):
             turned = sp.coo_matrix(matrix.T)
-            weighted = sp.csr_matrix(normalize(tfidf_weight(turned) if config.measure == "tfidf" else turned).T)
+            if config.measure == "bm25":
+                turned = bm25_weight(turned, K1=1.2, B=0.75)
+            else:
+                turned = normalize(tfidf_weight(turned) if config.measure == "tfidf" else turned)
+            weighted = sp.csr_matrix(turned.T)
         weighted.data = np.nan_to_num(weighted.data)
         # One place more, because the nearest neighbour of an item is itself.
         near = all_pairs_knn(weighted, config.keep + 1, show_progress=False)

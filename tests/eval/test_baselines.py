@@ -1,17 +1,33 @@
 import numpy as np
 import pytest
+from pydantic import ValidationError
 
-from eval.baselines import BASELINES, Baseline, BaselinesConfig, BaselineSettings, ForAll, distinct_buyers, fit_baseline
-from eval.evaluate import EvaluateConfig
-from eval.tune import default_grid, judge_baselines, tune_baselines
-from features.errors import DataError
+from eval.baselines import (
+    BASELINES,
+    AnsweringEASE,
+    AnsweringKnn,
+    Baseline,
+    BaselinesConfig,
+    BaselineSettings,
+    ItemTexts,
+    distinct_buyers,
+    fit_baseline,
+)
+from eval.neighbours import TifuConfig
+from eval.scorers import ForAll
 from features.histories import Histories
-from retrieval.collaborative import ALSConfig, EASEConfig
+from retrieval.collaborative import ALSConfig
 from retrieval.scorers import Weighting
 
 from .shops import at_day, log_of
 
-SMALL = BaselineSettings(als=ALSConfig(factors=4, iterations=5), ease=EASEConfig(l2=1.0))
+SMALL = BaselineSettings(
+    tifu_knn=TifuConfig(neighbours=3), als=ALSConfig(factors=4, iterations=5), ease=AnsweringEASE(l2=1.0), ease_trend=AnsweringEASE(l2=1.0)
+)
+# Even items are tea, odd ones are soap: what is bought together reads alike.
+TEXTS = ItemTexts(
+    [f"{('tea', 'soap')[i % 2]} {i}" for i in range(11)], np.array([[1, 0.01 * i] if i % 2 else [0.01 * i, 1] for i in range(11)])
+)
 
 
 @pytest.fixture
@@ -22,14 +38,14 @@ def checkerboard():
 
 @pytest.fixture
 def fitted(checkerboard):
-    return {name: fit_baseline(name, checkerboard, at_day(30), SMALL) for name in BASELINES}
+    return {name: fit_baseline(name, checkerboard, at_day(30), SMALL, TEXTS) for name in BASELINES}
 
 
 def users_of(log, now=30):
     return Histories.of_users(log, np.arange(log.n_users), at_day(now))
 
 
-@pytest.mark.parametrize("name", ["item_knn", "ease", "als"])
+@pytest.mark.parametrize("name", ["item_knn", "ease", "als", "bpr", "tifu_knn"])
 def test_what_alike_users_bought_comes_first(name, checkerboard, fitted):
     users = users_of(checkerboard)
     seen = np.zeros((8, 11), dtype=bool)
@@ -61,8 +77,8 @@ class TestContract:
         assert sorted(fitted[name].retrieve(stranger, 11).rows[0]) == list(range(11))
 
     def test_what_comes_after_now_is_not_seen(self, name, checkerboard, fitted):
-        cut = fit_baseline(name, checkerboard, at_day(5), SMALL)
-        same = fit_baseline(name, checkerboard.between(None, at_day(5)), at_day(5), SMALL)
+        cut = fit_baseline(name, checkerboard, at_day(5), SMALL, TEXTS)
+        same = fit_baseline(name, checkerboard.between(None, at_day(5)), at_day(5), SMALL, TEXTS)
         users = users_of(checkerboard, 5)
         assert cut.retrieve(users, 11).rows.tolist() == same.retrieve(users, 11).rows.tolist()
 
@@ -99,59 +115,41 @@ def test_an_unknown_baseline_is_refused(checkerboard):
         fit_baseline("best", checkerboard, at_day(30), SMALL)
 
 
-@pytest.fixture
-def fashion():
-    """What sells changes every ten days: in the window before the cut at day 40 sells what sold just before that window."""
-    events = [(f"u{u}", 3 * (day // 10 if day < 30 else 2) + item, day) for u in range(6) for day in range(0, 40, 2) for item in range(3)]
-    return log_of([*events, ("u0", 0, 45)], 12)
+@pytest.mark.parametrize("name", ["text_knn", "title_knn"])
+def test_what_reads_needs_texts(name, checkerboard):
+    with pytest.raises(ValueError, match="need the items' texts"):
+        fit_baseline(name, checkerboard, at_day(30), SMALL)
 
 
-GRID = {"recent_popular": (100.0, 10.0), "personal_frequency": tuple(Weighting(count="log", half_life=h) for h in (None, 2))}
+@pytest.mark.parametrize("name", ["text_knn", "title_knn"])
+def test_an_item_that_nobody_bought_is_found_by_its_text(name, checkerboard, fitted):
+    # Item 10 is tea, as is all that the even users had; the one tea that they lack stands beside it.
+    users = users_of(checkerboard).take(np.array([0, 2, 4, 6]))
+    allowed = np.zeros((4, 11), dtype=bool)
+    allowed[:, 1::2] = allowed[:, 10] = True
+    assert fitted[name].retrieve(users, 1, allowed).rows.tolist() == [[10]] * 4
 
 
-def test_tuning_finds_the_setting_that_foretells_the_window(fashion):
-    tuned = tune_baselines(fashion, at_day(40), 10, grid=GRID)
-    assert tuned.all.recent_popular == 10.0
-    assert tuned.all.personal_frequency.half_life == 2
-    assert tuned.all.ease == BaselineSettings().ease
+def test_the_trend_lifts_what_sells_of_late():
+    # Items 1 and 2 are both bought with 0 by two people, 1 of late, 2 half a year ago.
+    log = log_of([(f"u{u}", i, 170 if u < 2 else 1) for u, items in enumerate(((0, 1), (0, 1), (0, 2), (0, 2))) for i in items], 3)
+    user = Histories.of_baskets([[0]], at_day(171))
+    settings = SMALL.model_copy(update={"ease_trend": AnsweringEASE(l2=1.0, weighting=Weighting())})
+    scores = fit_baseline("ease_trend", log, at_day(171), settings).scorer.scores(user)[0]
+    assert scores[1] > scores[2]
 
 
-def test_each_list_gets_its_own_setting():
-    # Items 0 1 2 have 0 3 2 buyers in the 7 days before the window, 4 3 2 in 60. Two v buy 1 again, one buys 0 for the first time.
-    before = [(f"u{u}", 0, 1) for u in range(4)] + [(f"v{v}", 1, 28) for v in range(3)] + [(f"w{w}", 2, 29) for w in range(2)]
-    window = [("v0", 0, 35), ("v1", 1, 35), ("v2", 1, 35)]
-    tuned = tune_baselines(log_of(before + window, 3), at_day(40), 10, grid={"recent_popular": (60.0, 7.0)})
-    # All: 1 2 0 earns .5 + 1 + 1, 0 1 2 earns 1 + .63 + .63. New: 0 2 earns 1, 2 0 earns .63.
-    assert (tuned.all.recent_popular, tuned.new.recent_popular) == (7.0, 60.0)
+def test_an_answer_may_age_what_the_fit_did_not():
+    # 0 goes with 2, 1 goes with 3, each by two buyers; the user had 0 long ago and 1 today.
+    pairs = [(f"u{u}", i, 1) for u, items in enumerate(((0, 2), (0, 2), (1, 3), (1, 3))) for i in items]
+    log = log_of([*pairs, ("v", 0, 1), ("v", 1, 60)], 4)
+    user = Histories.of_users(log, log.user_rows(["v"]), at_day(61))
+    allowed = np.array([False, False, True, True])
+    for half_life, first in ((None, 2), (10.0, 3)):
+        settings = BaselineSettings(item_knn=AnsweringKnn(answer=Weighting(half_life=half_life)))
+        assert fit_baseline("item_knn", log, at_day(61), settings).retrieve(user, 1, allowed).rows.tolist() == [[first]]
 
 
-def test_tuning_sees_nothing_after_the_cut(fashion):
-    told = []
-    whole = tune_baselines(fashion, at_day(40), 10, grid=GRID, progress=lambda *what: told.append(what))
-    assert whole == tune_baselines(fashion.between(None, at_day(40)), at_day(40), 10, grid=GRID)
-    assert [done for _, done, _ in told] == [1, 2, 3, 4]
-
-
-def test_tuning_needs_a_history_before_its_window(fashion):
-    with pytest.raises(DataError, match="the cut leaves 0 events before it"):
-        tune_baselines(fashion, at_day(40), 60, grid=GRID)
-
-
-def test_the_grid_holds_settings_of_every_baseline_that_has_any():
-    grid = default_grid()
-    assert set(grid) == set(BaselineSettings.model_fields) == set(BASELINES) - {"popular"}
-    for name, options in grid.items():
-        assert all(BaselineSettings.model_validate({name: option}) for option in options)
-
-
-def test_new_items_are_judged_with_their_own_setting(paper_split):
-    config, told = EvaluateConfig(resamples=5), []
-    short, long = (SMALL.model_copy(update={"recent_popular": days}) for days in (5.5, 100.0))
-    both, mixed = (judge_baselines(paper_split, BaselinesConfig(all=long, new=new), config) for new in (long, short))
-    assert set(both) == set(BASELINES)
-    assert mixed["recent_popular"].metrics == both["recent_popular"].metrics
-    # u0 may still have 2, sold on day 4, and 3, sold on day 5, and buys 2.
-    assert both["recent_popular"].slices["new"]["mrr@5"].value == 1.0
-    assert mixed["recent_popular"].slices["new"]["mrr@5"].value == 0.5
-    judge_baselines(paper_split, BaselinesConfig(all=SMALL, new=SMALL), config, progress=lambda *what: told.append(what))
-    assert told[0] == ("popular, ranking, all items", 3, 3)
+def test_names_of_no_baseline_are_refused():
+    with pytest.raises(ValidationError, match="there is no baseline 'best': choose among popular"):
+        BaselinesConfig(names=("popular", "best"))

@@ -1,0 +1,37 @@
+"""What a rival that lives in another environment needs of a workspace, cut as `recsys evaluate` cuts it.
+
+    python -m benchmarks.sasrec.export WORKSPACE OUT
+
+OUT/rows.parquet: user_id, item_id, timestamp (seconds) and part of every event before the test: "validate" for the stretch before it,
+as long as the test itself, "train" for what lies before that. OUT/users.parquet: the user_id of those to answer.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import polars as pl
+
+from features.split import Split
+from recsys.evaluation import evaluation_cut
+from recsys.workspace import Workspace
+
+
+def export(workspace: Path, out: Path) -> None:
+    """Write both tables."""
+    catalog, log = Workspace(workspace).load()
+    split = Split.by_time(log, evaluation_cut(log))
+    history = split.history
+    rows = pl.DataFrame(
+        {"user_id": history.user_ids[history.user].tolist(), "item_id": catalog.ids[history.item].tolist(), "timestamp": history.time}
+    )
+    begin = split.cut - (split.end - split.cut)
+    part = pl.when(pl.col("timestamp") < begin).then(pl.lit("train")).otherwise(pl.lit("validate"))
+    out.mkdir(parents=True, exist_ok=True)
+    rows.with_columns(part=part).write_parquet(out / "rows.parquet")
+    pl.DataFrame({"user_id": history.user_ids[split.users].tolist()}).write_parquet(out / "users.parquet")
+
+
+if __name__ == "__main__":
+    export(Path(sys.argv[1]), Path(sys.argv[2]))
