@@ -14,7 +14,7 @@ import numpy as np
 from features.interactions import DAY, Interactions
 
 SAME_START = 0.5  # share of users who begin at one and the same moment
-RETURNING = 0.02  # share of users seen again in the last tenth of the log, below which time windows have nobody to learn from
+RETURNING = 0.02  # share of users seen again in the last tenth of the events, below which time windows have nobody to learn from
 ENOUGH_USERS = 1_000  # who do come back: then time windows work, however few they are among all
 LEAST_USERS = 100  # with two steps or more; a smaller log tells nothing about its clock
 MOST_STEPS = 5_000
@@ -26,7 +26,7 @@ def with_clock(log: Interactions) -> Interactions:
 
 
 def carries_order_only(log: Interactions) -> bool:
-    """Whether half of the users begin at the very same moment, or next to nobody of before is seen again in the log's last tenth."""
+    """Whether half of the users begin at the very same moment, or next to nobody of before is seen again in the last tenth of the events."""
     if not len(log):
         return False
     begins = log.offsets[:-1][np.diff(log.offsets) > 0]
@@ -38,7 +38,8 @@ def carries_order_only(log: Interactions) -> bool:
     _, counts = np.unique(first[several], return_counts=True)
     if counts.max() >= SAME_START * several.sum():
         return True
-    cut = log.end - (log.end - log.start) / 10
+    # Of the events, not of the time: one that is dated years ahead by mistake would make a last tenth of itself alone.
+    cut = np.quantile(log.time, 0.9)
     returning = int(((first < cut) & (last >= cut)).sum())
     return returning < min(RETURNING * len(first), ENOUGH_USERS)
 

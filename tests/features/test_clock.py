@@ -44,6 +44,13 @@ def test_a_shop_whose_customers_come_back_keeps_its_times() -> None:
     assert with_clock(log) is log
 
 
+def test_a_few_events_dated_far_ahead_or_far_back_do_not_take_a_shop_its_times() -> None:
+    rng = np.random.default_rng(0)
+    rows = [(f"u{u:03}", f"i{u % 7}", START + int(t)) for u in range(150) for t in rng.integers(0, 100 * DAY, 12)]
+    assert not carries_order_only(log_of([*rows, ("u000", "i1", START + 30_000 * DAY), ("v", "i2", START + 29_000 * DAY)]))
+    assert not carries_order_only(log_of([*rows, ("u000", "i1", 1), ("v", "i2", 2)]))
+
+
 @pytest.mark.parametrize("users", [1, 99])
 def test_a_small_log_is_left_as_it_is(users: int) -> None:
     assert not with_clock(steps(users, np.full(users, START))).ordered
