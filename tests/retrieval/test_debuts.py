@@ -1,0 +1,102 @@
+"""Items that nobody has bought: the rate is learned from what entered sales before, the order is by text as well."""
+
+from __future__ import annotations
+
+import numpy as np
+import polars as pl
+import pytest
+
+from features.catalog import Catalog
+from features.histories import Histories
+from features.interactions import DAY, Interactions
+from retrieval.debuts import Debuts, DebutScorer, id_order
+
+N_ITEMS, N_USERS, DAYS, NOW = 120, 30, 120, 100
+# Item i is a mug if i is odd, else a nail. Of the mugs one more is first sold every day, in the order of the ids; of the nails the first six
+# are sold, and never another.
+CATALOG = Catalog.from_frame(
+    pl.DataFrame(
+        {
+            "item_id": [f"p{i}" for i in range(N_ITEMS)],
+            "title": [("mug" if i % 2 else "nail") for i in range(N_ITEMS)],
+            "category": [("kitchen" if i % 2 else "tools") for i in range(N_ITEMS)],
+        }
+    )
+)
+
+
+def log_of() -> Interactions:
+    rng = np.random.default_rng(0)
+    events = []
+    for day in range(DAYS):
+        newest = day // 2  # of the mugs
+        for user in range(N_USERS):
+            mug = int(rng.integers(max(0, newest - 3), newest + 1))
+            item = 2 * mug + 1 if user % 2 else 2 * int(rng.integers(6))
+            events.append((f"u{user:02}", f"p{min(item, N_ITEMS - 1)}", day * DAY * 1_000_000))
+    frame = pl.DataFrame(events, schema=["user_id", "item_id", "timestamp"], orient="row")
+    return Interactions.from_frame(frame.with_columns(pl.col("timestamp").cast(pl.Datetime("us"))), CATALOG)
+
+
+LOG = log_of()
+NUMBER = np.array([int(item_id[1:]) for item_id in CATALOG.ids])  # of each row
+
+
+@pytest.fixture(scope="module")
+def debuts() -> Debuts:
+    return Debuts.fit(LOG, CATALOG, NOW * DAY, days=14)
+
+
+def test_ids_are_ordered_by_length_first() -> None:
+    assert NUMBER[id_order(CATALOG)].tolist() == list(range(N_ITEMS))  # p9 before p10
+
+
+def test_what_is_sold_has_no_rate_and_all_else_has(debuts: Debuts) -> None:
+    sold = np.unique(LOG.item[LOG.time < NOW * DAY])
+    assert not debuts.rate[sold].any()
+    assert (np.delete(debuts.rate, sold) > 0).all()
+
+
+def test_the_category_and_the_place_that_enter_sales_next_come_first(debuts: Debuts) -> None:
+    unsold = np.flatnonzero(debuts.rate > 0)
+    best = unsold[np.argsort(-debuts.rate[unsold], kind="stable")][:3]
+    truth = np.setdiff1d(LOG.item[(LOG.time >= NOW * DAY) & (LOG.time < (NOW + 14) * DAY)], LOG.item[LOG.time < NOW * DAY])
+    assert set(best.tolist()) <= set(truth.tolist())
+    assert debuts.rate[unsold[NUMBER[unsold] % 2 == 0]].max() < debuts.rate[best].min()
+
+
+def test_nothing_at_or_after_now_counts(debuts: Debuts) -> None:
+    assert np.array_equal(Debuts.fit(LOG.between(None, NOW * DAY), CATALOG, NOW * DAY, days=14).rate, debuts.rate)
+
+
+@pytest.mark.parametrize("now", [0, 3])
+def test_a_log_too_short_to_learn_from_holds_all_unsold_items_equal(now: int) -> None:
+    rate = Debuts.fit(LOG, CATALOG, now * DAY, days=14).rate
+    sold = np.bincount(LOG.item[LOG.time < now * DAY], minlength=N_ITEMS) > 0
+    assert np.array_equal(rate, np.where(sold, 0, 1).astype(np.float32))
+
+
+def test_files_round_trip(debuts: Debuts) -> None:
+    assert np.array_equal(Debuts.from_files(debuts.to_files()).rate, debuts.rate)
+
+
+class TestDebutScorer:
+    # Items 0 and 1 have been sold; 2 shares the text of 0, 3 is near to 1, 4 is far from both.
+    vectors = np.array([[1, 0, 0], [0, 1, 0], [0, 0.8, 0.6], [0, 0, -1]], dtype=np.float32)
+    scorer = DebutScorer(Debuts(np.array([0, 0, 4, 1, 9], dtype=np.float32)), vectors, np.array([0, 1, 0, 2, 3]))
+
+    def test_root_of_the_rate_times_the_eighth_power_of_the_cosine(self) -> None:
+        users = Histories.of_baskets([[0], [1, 1], []], now=0)
+        scores = self.scorer.scores(users)
+        one, two = np.log(2), np.log(3)
+        assert scores[0] == pytest.approx([0, 0, 2 * (0.1 + one), 0.1, 0.3], abs=1e-6)
+        assert scores[1] == pytest.approx([0, 0, 0.2, 0.1 + two * 0.8**8, 0.3], abs=1e-6)
+        assert scores[2] == pytest.approx([0, 0, 0.2, 0.1, 0.3], abs=1e-6)
+
+    def test_pairs_are_read_from_the_same_scores(self) -> None:
+        users = Histories.of_baskets([[0], [1]], now=0)
+        rows = np.array([[2, 0, -1], [4, 3, 1]])
+        whole = self.scorer.scores(users)
+        assert self.scorer.pair_scores(users, rows) == pytest.approx(
+            np.where(rows >= 0, np.take_along_axis(whole, np.maximum(rows, 0), 1), 0)
+        )
