@@ -20,7 +20,7 @@ from recsys.store import trained
 from recsys.training import Shop
 
 from .conftest import Place
-from .steps import steps
+from .futures import steps
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -55,7 +55,7 @@ class TestShape:
 
     @pytest.mark.parametrize("rows", [[], [("u", "a", 0, "view")]])
     def test_nobody_bought_anything(self, rows: list[tuple[str, str, int, str]]) -> None:
-        shape = Shape.of(log_of([("u", "b", 0, "cart")] + rows))
+        shape = Shape.of(log_of([("u", "b", 0, "cart"), *rows]))
         assert shape == Shape(False, 1.0, 0.0)
 
     def test_a_clock_of_steps_is_told(self) -> None:

@@ -139,7 +139,9 @@ class TestSampler:
         for _ in range(10):
             batch = sampler.draw(rng)
             for rows, targets, bought in zip(batch.rows, batch.targets, batch.bought, strict=True):
-                assert batch.candidates[bought].tolist() == sorted((set(rows.tolist()) | set(targets.tolist())) & set(batch.candidates.tolist()))
+                assert batch.candidates[bought].tolist() == sorted(
+                    (set(rows.tolist()) | set(targets.tolist())) & set(batch.candidates.tolist())
+                )
             some |= bool((~batch.bought).any())
         assert some
 
