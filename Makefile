@@ -32,6 +32,7 @@ lint: $(DEV_STAMP) ## Linter and type checker alone
 
 docs: $(DEV_STAMP) ## Write again what in docs/ follows from the code
 	$(BIN)/python -m recsys.write_docs
+	$(BIN)/python -m recsys.write_benchmarks
 
 clean: ## Remove the environment and the caches; the workspace stays
 	rm -rf $(VENV) dist build .pytest_cache .ruff_cache .hypothesis

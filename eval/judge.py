@@ -76,6 +76,10 @@ class Judge:
     def bootstrap(self) -> Bootstrap:
         return Bootstrap(self.config.resamples, self.config.seed)
 
+    def asked(self, name: str) -> np.ndarray:
+        """Who is asked for a list: users of the evaluation, sorted, int64 (m,)."""
+        return np.arange(len(self.truth.users)) if name in MAIN else np.unique(self.truth.relevant(name).user)
+
     def ask(self, recommend: Recommend, name: str, k: int, label: str = "ranking") -> Lists:
         """The lists `name`; only users to whom something in it is relevant are asked, except for those whose scores are judged too."""
         return self.ask_several(lambda users, k, allowed: {label: recommend(users, k, allowed)}, (label,), name, k)[label]
@@ -83,7 +87,7 @@ class Judge:
     def ask_several(self, recommend: RecommendSeveral, systems: Sequence[str], name: str, k: int) -> dict[str, Lists]:
         """`ask` of systems that share most of their work, so that they answer together."""
         truth = self.truth
-        asked = np.arange(len(truth.users)) if name in MAIN else np.unique(truth.relevant(name).user)
+        asked = self.asked(name)
         shape = (len(truth.users), k)
         out = {system: Lists(np.full(shape, -1, dtype=np.int32), np.full(shape, -np.inf, dtype=np.float32)) for system in systems}
         for begin in range(0, len(asked), self.config.batch):

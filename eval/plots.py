@@ -50,14 +50,16 @@ def recall_plot(curves: Mapping[str, Figures]) -> str:
     return _svg(canvas)
 
 
-def reliability_plot(points: Reliability) -> str:
+def reliability_plot(systems: Mapping[str, Reliability]) -> str:
     """What was promised against what came, on scales where small probabilities can be seen; below it the pairs of each point."""
     canvas = Canvas(figsize=(7, 4.6), layout="constrained")
     axes, counts = canvas.subplots(2, sharex=True, height_ratios=(4, 1))
-    seen = np.concatenate([points.promised, points.came])
+    seen = np.concatenate([values for points in systems.values() for values in (points.promised, points.came)])
     floor = max(float(seen[seen > 0].min(initial=1.0)) / 2, 1e-6)
     axes.plot([floor, 1], [floor, 1], color="#999999", linestyle="--", label="perfectly calibrated")
-    axes.plot(points.promised, points.came, color=COLOURS[0], marker="o", label=f"ours, calibration error {points.error:.4f}")
+    for i, (name, points) in enumerate(systems.items()):
+        axes.plot(points.promised, points.came, color=COLOURS[i], marker="o", label=f"{name}, calibration error {points.error:.4f}")
+        counts.vlines(points.promised, 0, points.counts, color=COLOURS[i], linewidth=4)
     for axis in ("x", "y"):
         # Linear below the smallest value that came, so that bins where nothing was bought are not lost.
         getattr(axes, f"set_{axis}scale")("symlog", linthresh=floor, linscale=0.3)
@@ -65,8 +67,24 @@ def reliability_plot(points: Reliability) -> str:
     axes.set(ylabel="share bought")
     axes.grid(alpha=0.3)
     axes.legend(frameon=False, fontsize=9)
-    counts.vlines(points.promised, 0, points.counts, color=COLOURS[0], linewidth=4)
     counts.set(xlabel="predicted probability", ylabel="pairs", ylim=(0, None))
+    return _svg(canvas)
+
+
+def bars_plot(panels: Mapping[str, Mapping[str, tuple[str, float, float, float]]]) -> str:
+    """NDCG@10 of many systems with intervals, a panel a list; each bar is (kind, value, low, high), coloured by its kind."""
+    kinds = list(dict.fromkeys(bar[0] for bars in panels.values() for bar in bars.values()))
+    most = max(len(bars) for bars in panels.values())
+    canvas = Canvas(figsize=(7, len(panels) * (0.8 + 0.24 * most)), layout="constrained")
+    for axes, (part, bars) in zip(np.atleast_1d(canvas.subplots(len(panels), 1)), panels.items(), strict=True):
+        value, low, high = np.array([bar[1:] for bar in bars.values()]).reshape(-1, 3).T
+        colours = [COLOURS[kinds.index(bar[0])] for bar in bars.values()]
+        error = [np.maximum(value - low, 0), np.maximum(high - value, 0)]
+        axes.barh(list(bars), value, color=colours, xerr=error, error_kw={"linewidth": 0.8, "ecolor": "#333333"})
+        axes.invert_yaxis()
+        axes.set(xlabel=f"NDCG@10, list {part!r}", xlim=(0, None))
+        axes.tick_params(axis="y", labelsize=8)
+        axes.grid(axis="x", alpha=0.3)
     return _svg(canvas)
 
 

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import math
-from importlib import resources
 from typing import TYPE_CHECKING
 
-from jinja2 import Environment, StrictUndefined
+from jinja2 import Environment, PackageLoader, StrictUndefined
 from rich.console import Group
 from rich.table import Table
 from rich.text import Text
@@ -84,17 +83,18 @@ def best_baseline(report: Report, kind: str = "all") -> tuple[str, Figure]:
 
 def page(report: Report, name: str = "ours") -> str:
     """A self-contained HTML page: the table, recall against k, reliability, slices, and every figure with its interval."""
-    template = resources.files("eval").joinpath("report.html.j2").read_text(encoding="utf-8")
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    environment = Environment(
+        loader=PackageLoader("eval", "."), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
     judged = systems(report, name)
-    return environment.from_string(template).render(
+    return environment.get_template("report.html.j2").render(
         report=report,
         lines=lines(report),
         headings=[heading for heading, _, _ in COLUMNS],
         rows={key: [_value_and_interval(_figure(one, part, metric)) for _, part, metric in COLUMNS] for key, one in judged.items()},
         figures={"all": _cells(report.metrics)} | {part: _cells(figures) for part, figures in report.slices.items()},
         recall_plot=recall_plot({key: one.curve for key, one in judged.items()}),
-        reliability_plot=reliability_plot(report.reliability) if report.reliability else "",
+        reliability_plot=reliability_plot({name: report.reliability}) if report.reliability else "",
         slices_plot=slices_plot({key: one.slices for key, one in judged.items()}),
     )
 

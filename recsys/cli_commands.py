@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from features.errors import ConfigError, RecsysError
+from recsys.cli_benchmark import benchmark
 from recsys.cli_options import Count, Json, State, parse_ids, parse_interval, parse_moment, parse_out, state_of
 from recsys.options import Device, Preset, RecommendOptions, TrainOptions
 
@@ -280,4 +281,4 @@ def _print_json(value: Any) -> None:
     typer.echo(json.dumps(value, indent=2, allow_nan=False))
 
 
-COMMANDS = (demo, ingest, train, build_index, recommend, similar, search, evaluate, refresh, verify, rollback, doctor)
+COMMANDS = (demo, ingest, train, build_index, recommend, similar, search, evaluate, benchmark, refresh, verify, rollback, doctor)

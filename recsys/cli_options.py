@@ -81,5 +81,14 @@ def parse_out(value: str) -> Path:
     return path
 
 
+def parse_files(values: Sequence[str] | None, option: str) -> tuple[tuple[str, Path], ...]:
+    """Names and files, from an option given any number of times."""
+    pairs = [value.partition("=") for value in values or ()]
+    for value, (name, _, path) in zip(values or (), pairs, strict=True):
+        if not name or not path:
+            raise typer.BadParameter(f"{value!r} is not a name and a file: give it as NAME=FILE", param_hint=option)
+    return tuple((name, Path(path)) for name, _, path in pairs)
+
+
 Count = Annotated[int, typer.Option("-k", min=1, metavar="N", help="How many items.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs instead of a table for people.")]

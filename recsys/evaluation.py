@@ -59,14 +59,14 @@ def evaluate(workspace: Workspace, settings: Settings) -> Report:
     snapshot = take_snapshot(catalog, split.history, split.cut, model, encode_catalog(catalog, model, workspace.cache), settings.index)
     recommender = Recommender(model, snapshot)
     system = System(recommender.recommend, stages={"retrieval": recommender.candidates}, calibrated=model.ranking is not None)
-    with _progress() as tell:
+    with progress() as tell:
         report = judge(system, split, settings.evaluate, snapshot.vectors.vectors, tell)
         baselines = settings.baselines
         if settings.evaluate.tune:
             baselines = tune_baselines(split, progress=tell)
         report = report.beside(judge_baselines(split, baselines, settings.evaluate, snapshot.vectors.vectors, tell), _bundle_id(workspace))
-    _write(workspace.reports / "evaluation.json", report.to_json())
-    _write(workspace.reports / "evaluation.html", page(report))
+    write_whole(workspace.reports / "evaluation.json", report.to_json())
+    write_whole(workspace.reports / "evaluation.html", page(report))
     _log.info("page with plots: %s", workspace.reports / "evaluation.html")
     return report
 
@@ -88,7 +88,7 @@ def _bundle_id(workspace: Workspace) -> str | None:
 
 
 @contextmanager
-def _progress() -> Iterator[Callable[[str, int, int], None]]:
+def progress() -> Iterator[Callable[[str, int, int], None]]:
     """A bar on stderr that shows what is being done."""
     columns = [TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()]
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
@@ -96,7 +96,7 @@ def _progress() -> Iterator[Callable[[str, int, int], None]]:
         yield lambda label, done, total: bar.update(task, description=label, completed=done, total=total)
 
 
-def _write(path: Path, text: str) -> None:
+def write_whole(path: Path, text: str) -> None:
     """Whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_suffix(".tmp")

@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
+    from pathlib import Path
 
     from recsys.model import Ranking
     from recsys.training import Material
 
 Preset = Literal["quick", "full"]
+ShopName = Literal["completejourney", "beauty", "games", "online_retail"]
 Device = Literal["auto", "cpu", "cuda"]
 
 
@@ -28,6 +30,21 @@ class TrainOptions:
     device: Device = "auto"
     seed: int = 0
     watch: Callable[[Material, Ranking], None] | None = None
+
+
+@dataclass(frozen=True)
+class BenchmarkOptions:
+    """`name`: of the shop. data: the folder with its files, None for the one that comes packaged. max_users: judged on so many at most.
+
+    lists: rivals that live elsewhere, by name, as files of their lists. ablations: ours without each of its parts, too.
+    """
+
+    name: ShopName
+    data: Path | None = None
+    train: TrainOptions = TrainOptions()
+    max_users: int = 10_000
+    lists: tuple[tuple[str, Path], ...] = ()
+    ablations: bool = True
 
 
 @dataclass(frozen=True)

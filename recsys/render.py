@@ -21,10 +21,10 @@ _UNSEEN = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
 _PIPE_WIDTH = 200
 
 
-def stdout() -> Console:
-    """The console of answers."""
+def stdout(width: int = _PIPE_WIDTH) -> Console:
+    """The console of answers; `width` where there is no terminal."""
     console = Console(highlight=False)
-    return console if console.is_terminal else Console(highlight=False, width=_PIPE_WIDTH)
+    return console if console.is_terminal else Console(highlight=False, width=width)
 
 
 def plain(text: str) -> str:
