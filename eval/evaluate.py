@@ -55,6 +55,13 @@ class System:
     explore: Recommend | None = None
     stages: Mapping[str, Recommend] = field(default_factory=dict)
     calibrated: bool = False
+    debuts: Recommend | None = None
+
+    def answers(self, name: str) -> Recommend:
+        """What answers for the list `name`."""
+        if name == "all":
+            return self.recommend
+        return (self.debuts if name == "cold" else None) or self.explore or self.recommend
 
 
 def lists_of(split: Split) -> tuple[str, ...]:
@@ -85,8 +92,7 @@ def evaluate(
     judge = Judge(Truth.of(split, config.max_users, config.seed), config, progress or (lambda _label, _done, _total: None))
     lists = {}
     for name in kinds or lists_of(split):
-        recommend = system.recommend if name == "all" else system.explore or system.recommend
-        lists[name] = judge.ask(recommend, name, max(KS) if lists else config.depth)
+        lists[name] = judge.ask(system.answers(name), name, max(KS) if lists else config.depth)
     report = judged(judge, lists, vectors, calibrated=system.calibrated)
     return replace(report, stages=judge.stages(system.stages, lists)) if system.stages else report
 

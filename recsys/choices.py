@@ -56,7 +56,7 @@ class Shape:
 
 
 def with_shape(settings: Settings, shape: Shape) -> Settings:
-    """The settings, completed by what suits such a shop, or the way of reading that the user chose: whatever the user set stays as it is."""
+    """The settings, completed by what suits such a shop, or the way of reading that the user chose: what the user set stays as it is."""
     reads = settings.tower.reads
     return completed(settings, SEQUENCE if reads == "sequence" or (reads == "auto" and shape.sequence) else SET)
 

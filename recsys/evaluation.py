@@ -58,7 +58,8 @@ def evaluate(workspace: Workspace, settings: Settings) -> Report:
     model = _model(workspace, settings, catalog, split)
     snapshot = take_snapshot(catalog, split.history, split.cut, model, encode_catalog(catalog, model, workspace.cache), settings.index)
     recommender = Recommender(model, snapshot)
-    system = System(recommender.recommend, stages={"retrieval": recommender.candidates}, calibrated=model.ranking is not None)
+    calibrated = model.ranking is not None
+    system = System(recommender.recommend, stages={"retrieval": recommender.candidates}, calibrated=calibrated, debuts=recommender.debuts)
     with progress() as tell:
         report = judge(system, split, settings.evaluate, snapshot.vectors.vectors, tell)
         baselines = settings.baselines

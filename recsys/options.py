@@ -54,6 +54,7 @@ class RecommendOptions:
     user: a known one; None is an unknown visitor. history: items bought just now, oldest first; they come after what is known of the user.
     new_only: nothing the user has bought before; None: if people of this shop never buy a thing again.
     diversity: 0 ranks by probability alone, 1 wants the items as unlike as can be.
+    debuts: only items that nobody has bought yet, ordered by how likely they sell soon and suit the user; without probabilities.
     explain: with what each feature added to the log odds.
     """
 
@@ -66,4 +67,5 @@ class RecommendOptions:
     exclude: tuple[str, ...] = ()
     new_only: bool | None = None
     diversity: float = 0.0
+    debuts: bool = False
     explain: bool = False

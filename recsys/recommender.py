@@ -18,8 +18,10 @@ from ranking.rules import Rules
 from recsys.answers import Answer, Match, Matches, Recommendation
 from retrieval.arrivals import Arrivals
 from retrieval.candidates import Candidates
+from retrieval.debuts import DebutScorer
 from retrieval.index import ItemIndex
 from retrieval.joint import JointRetriever
+from retrieval.scorers import TopScores
 from retrieval.topk import top_k
 from retrieval.towers import Towers
 
@@ -128,6 +130,15 @@ class Recommender:
             ranked = replace(by_lift, scores=by_lift.evidence["probability"])
         return ranked.take(np.broadcast_to(np.arange(k), (len(users), k)))
 
+    def debuts(self, users: Histories, k: int, allowed: np.ndarray | None = None) -> Candidates:
+        """Items that nobody has bought yet, those first that are likely to sell soon and near to what the user bought; no probabilities.
+
+        Fewer than k where fewer are unsold.
+        """
+        snapshot = self.snapshot
+        found = TopScores(DebutScorer(snapshot.debuts, snapshot.text_vectors, snapshot.text_of), "debut").retrieve(users, k, allowed)
+        return with_features(found, snapshot.stats)
+
     def popular(self, users: Histories, k: int, allowed: np.ndarray | None = None) -> Candidates:
         """What sells now, for people of whom nothing is known. The probability is the share of recent shoppers who bought the item."""
         stats, looked = self.snapshot.stats.columns, self.snapshot.collaborative.popularity.ranking
@@ -169,7 +180,8 @@ class Recommender:
         allowed = self._rules(options).allowed(snapshot.catalog, snapshot.prices, histories)
         basket = ~known & (histories.lengths > 0)
         answers: dict[int, Answer] = {}
-        for find, group in ((self.recommend, known), (self.about_basket, basket), (self.popular, ~known & ~basket)):
+        ways = ((self.recommend, known), (self.about_basket, basket), (self.popular, ~known & ~basket))
+        for find, group in ((self.debuts, known | ~known),) if options.debuts else ways:
             at = np.flatnonzero(group)
             if not len(at):
                 continue
@@ -198,13 +210,14 @@ class Recommender:
 
     def _told(self, options: RecommendOptions, users: Sequence[str | None], best: Candidates, *, personal: bool) -> Iterator[Answer]:
         """Answers with titles, prices and reasons, a user each."""
-        contributions = self.ranker.contributions(best) if personal and self.ranker else {}
+        ranked = self.ranker is not None and not options.debuts
+        contributions = self.ranker.contributions(best) if personal and self.ranker and ranked else {}
         reasons = self.reasons.tell(best, contributions) if personal else self._popular_reasons(best)
         for b, user in enumerate(users):
             items = []
             for k in np.flatnonzero(best.rows[b] >= 0).tolist():
                 item = self._item(int(best.rows[b, k]), len(items) + 1)
-                probability = float(best.scores[b, k]) if self.ranker or not personal else None
+                probability = float(best.scores[b, k]) if ranked or not personal else None
                 parts = tuple((name, float(column[b, k])) for name, column in contributions.items()) if options.explain else ()
                 items.append(replace(item, probability=probability, reason=reasons[b][k], contributions=_largest(parts)))
             yield Answer(user, self.bundle_id, self._fallback(user, personal=personal), tuple(items))

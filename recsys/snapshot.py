@@ -21,6 +21,7 @@ from features.interactions import Interactions
 from features.text import text_hashes
 from ranking.cross_encoder import ItemTokens
 from recsys.choices import Shape
+from retrieval.debuts import Debuts
 from retrieval.encoder import TokenStates
 from retrieval.index import ItemIndex
 from retrieval.joint import Collaborative, below
@@ -52,6 +53,7 @@ class Snapshot:
     index: ItemIndex
     collaborative: Collaborative
     stats: ItemStats
+    debuts: Debuts
     buys_again: bool = True
     learned: np.ndarray | None = None
 
@@ -87,11 +89,18 @@ class Snapshot:
     def to_files(self) -> dict[str, bytes]:
         buffer = io.BytesIO()
         self.catalog.frame.write_parquet(buffer)
-        parts = {"log": self.log, "vectors": self.vectors, "states": self.states, "index": self.index, "stats": self.stats}
+        parts = {
+            "log": self.log,
+            "vectors": self.vectors,
+            "states": self.states,
+            "index": self.index,
+            "stats": self.stats,
+            "debuts": self.debuts,
+        }
         files = {"catalog.parquet": buffer.getvalue(), "about.json": json.dumps({"now": self.now, "buys_again": self.buys_again}).encode()}
         if self.learned is not None:
             files["learned.safetensors"] = save({"learned": self.learned})
-        for name, part in (parts | {"collaborative": self.collaborative}).items():
+        for name, part in (parts | {"collaborative": self.collaborative, "stats": self.stats, "debuts": self.debuts}).items():
             files |= {f"{name}/{file}": content for file, content in part.to_files().items()}
         return files
 
@@ -108,6 +117,7 @@ class Snapshot:
             index=ItemIndex.from_files(below(files, "index")),
             collaborative=Collaborative.from_files(below(files, "collaborative")),
             stats=ItemStats.from_files(below(files, "stats")),
+            debuts=Debuts.from_files(below(files, "debuts")),
             learned=load(files["learned.safetensors"])["learned"] if "learned.safetensors" in files else None,
         )
 
@@ -165,6 +175,7 @@ def take_snapshot(catalog: Catalog, log: Interactions, now: int, model: Model, e
         index=ItemIndex.build(in_space(encoded.vectors.vectors[first], learned), index),
         collaborative=Collaborative.fit(log, now, model.retrieval),
         stats=ItemStats.fit(log, catalog, now),
+        debuts=Debuts.fit(log, catalog, now, 1.0 if log.ordered else 28.0),
         buys_again=Shape.of(log).buys_again,
         learned=learned,
     )
