@@ -1,11 +1,12 @@
-"""Behaviour features of (user, item) pairs: how often, how lately, how regularly; category, brand and price fit; the item's own trend.
+"""Behaviour features of (user, item) pairs: how often, how lately, how regularly, in days and in trips; fit of text, category, brand and
+price; the item's own trend.
 
 Everything is counted from a log before `now`, for a whole batch of users at once.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,6 +14,7 @@ import safetensors.numpy
 
 from features.interactions import DAY
 from features.split import LABEL_EVENTS
+from features.text import item_texts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,16 +24,22 @@ if TYPE_CHECKING:
     from features.interactions import Interactions
 
 HALF_LIVES = (7.0, 30.0, 90.0, 300.0)  # days
-GROUP_HALF_LIFE = 90.0  # days, for categories and brands
+TRIP_HALF_LIVES = (2.0, 8.0)  # trips
+GROUP_HALF_LIFE = 90.0  # days, for texts, categories and brands
+CODES = ("category", "brand", "text")
 
 
 @dataclass(frozen=True)
 class ItemStats:
-    """What the log says of each item at `now`: float32 (n_items,) columns, and the item's category and brand codes, int32 (n_items,)."""
+    """What the log says of each item at `now`: float32 (n_items,) columns, and the item's category, brand and text, int32 (n_items,) codes.
+
+    Many items can share a text: sizes and colours of one thing, or a till's short names.
+    """
 
     columns: dict[str, np.ndarray]
     category: np.ndarray
     brand: np.ndarray
+    text: np.ndarray
 
     @classmethod
     def fit(cls, log: Interactions, catalog: Catalog, now: int) -> ItemStats:
@@ -51,25 +59,50 @@ class ItemStats:
         listed = catalog.frame["price"].cast(float).fill_null(float("nan")).to_numpy()
         paid = median_paid(log)
         columns["price"] = np.where(np.isnan(paid), listed, paid)
+        columns["beginners"] = beginners(log, age)
+        text = text_codes(catalog)
+        columns["of_text"] = share_of_group(columns["buyers_28"] + columns["buyers_91"] / 10 + columns["buyers_10000"] / 100, text)
         return cls(
             {name: column.astype(np.float32) for name, column in columns.items()},
             narrow_codes(catalog, "category"),
             narrow_codes(catalog, "brand"),
+            text,
         )
 
     def to_files(self) -> dict[str, bytes]:
-        return {"item_stats.safetensors": safetensors.numpy.save(self.columns | {"_category": self.category, "_brand": self.brand})}
+        return {"item_stats.safetensors": safetensors.numpy.save(self.columns | {f"_{name}": getattr(self, name) for name in CODES})}
 
     @classmethod
     def from_files(cls, files: Mapping[str, bytes]) -> ItemStats:
         arrays = safetensors.numpy.load(files["item_stats.safetensors"])
-        category, brand = arrays.pop("_category"), arrays.pop("_brand")
-        return cls(arrays, category, brand)
+        codes = {name: arrays.pop(f"_{name}") for name in CODES}
+        return cls(arrays, **codes)
 
 
 def narrow_codes(catalog: Catalog, column: str) -> np.ndarray:
     """Codes of a text column, int32 (n,); items where it is missing share a code of their own."""
     return (catalog.codes(column) + 1).astype(np.int32)
+
+
+def text_codes(catalog: Catalog) -> np.ndarray:
+    """Codes of the items' whole texts, int32 (n,)."""
+    return item_texts(catalog).rank("dense").to_numpy().astype(np.int32) - 1
+
+
+def share_of_group(amount: np.ndarray, code: np.ndarray) -> np.ndarray:
+    """Each item's part of what all items of its code have together, float (n,); 0 where they have nothing."""
+    total = np.bincount(code, weights=amount)[code] if len(code) else amount
+    return np.where(total > 0, amount / np.maximum(total, 1e-9), 0.0)
+
+
+def beginners(log: Interactions, age: np.ndarray) -> np.ndarray:
+    """Share of each item's buyers of the last 28 days who had never bought it before them, float (n_items,); nan without such buyers."""
+    key = log.item.astype(np.int64) * max(log.n_users, 1) + log.user
+    lately, before = np.unique(key[age <= 28]), np.unique(key[age > 28])
+    item = lately // max(log.n_users, 1)
+    fresh = ~np.isin(lately, before, assume_unique=True)
+    counts = np.bincount(item, minlength=log.n_items)
+    return np.where(counts > 0, np.bincount(item, weights=fresh, minlength=log.n_items) / np.maximum(counts, 1), np.nan)
 
 
 def distinct_buyers(log: Interactions, mask: np.ndarray) -> np.ndarray:
@@ -171,14 +204,16 @@ def behavior_features(users: Histories, rows: np.ndarray, stats: ItemStats) -> d
     n_items = len(stats.category)
     mine = Groups.of(users, users.item, n_items, HALF_LIVES)
     out = _own(mine, mine.find(user, rows), stats, safe)
+    out |= _trips(users, rows, n_items)
     out |= {f"item_{name}": column[safe] for name, column in stats.columns.items()}
     out |= {name: np.broadcast_to(column[:, None], rows.shape) for name, column in _user(users, mine).items()}
-    for name, code in (("category", stats.category), ("brand", stats.brand)):
+    for name in CODES:
+        code: np.ndarray = getattr(stats, name)
         groups = Groups.of(users, code[users.item], int(code.max(initial=0)) + 1, (GROUP_HALF_LIFE,))
         out |= _group(name, groups, groups.find(user, code[safe]), out["own_decay_90"])
     out["price_gap"] = _price_gap(users, stats, safe)
     total = np.maximum(out["user_decay"], 1e-6)
-    for name in ("category", "brand"):
+    for name in CODES:
         out[f"{name}_share"] = out[f"{name}_decay"] / total
     return {name: np.ascontiguousarray(column, dtype=np.float32) for name, column in out.items()}
 
@@ -193,6 +228,24 @@ def _own(mine: Groups, entry: np.ndarray, stats: ItemStats, safe: np.ndarray) ->
     out["own_due"] = last / np.maximum(gap, 0.5)
     out["own_due_shop"] = last / np.maximum(stats.columns["repeat_gap"][safe], 0.5)
     return out
+
+
+def trips_ago(users: Histories) -> np.ndarray:
+    """How many times later than each event the user came, float32 (n_events,): 0 on the last trip."""
+    fresh = (np.diff(users.age, prepend=0) != 0) | (np.diff(users.user, prepend=-1) != 0)
+    trip = np.cumsum(fresh)  # counts on from user to user
+    last = users.offsets[1:] - 1
+    return (trip[last][users.user] - trip).astype(np.float32) if len(trip) else np.zeros(0, dtype=np.float32)
+
+
+def _trips(users: Histories, rows: np.ndarray, n_items: int) -> dict[str, np.ndarray]:
+    """What the user did with this very item, on a clock that ticks once a trip: who comes daily and who comes monthly look alike."""
+    mine = Groups.of(replace(users, age=trips_ago(users)), users.item, n_items, TRIP_HALF_LIVES)
+    entry = mine.find(np.arange(len(users))[:, None], rows)
+    count, last, first = pick(mine.count, entry, 0), pick(mine.last, entry, np.nan), pick(mine.first, entry, np.nan)
+    gap = np.where(count > 1, (first - last) / np.maximum(count - 1, 1), np.nan)
+    out = {f"own_trips_{h:.0f}": pick(column, entry, 0) for h, column in mine.decayed.items()}
+    return out | {"own_trips_ago": last, "own_trips_due": (last + 1) / gap, "own_of_trips": count / (first + 1)}
 
 
 def _user(users: Histories, mine: Groups) -> dict[str, np.ndarray]:

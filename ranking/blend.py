@@ -26,19 +26,21 @@ CORRECTION = (CROSS_ENCODER, "blend", "own_count")  # what the second booster se
 class BlendConfig(BaseModel):
     """LightGBM's dials, for the first booster; of them the correction takes rounds, leaf size and l2.
 
-    users: of a window, at most. visitors: strangers with a basket, made of the window's baskets.
+    users: of a window, at most. visitors: strangers with a basket, made of the window's baskets. negatives: candidates not bought that the
+    first booster is fitted on, at most; each counts for the ones left out, so that log odds stay what they are.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     users: int = Field(default=4000, ge=1)
     visitors: int = Field(default=500, ge=0)
-    rounds: int = Field(default=250, ge=1)
+    negatives: int = Field(default=500_000, ge=1)
+    rounds: int = Field(default=150, ge=1)
     learning_rate: float = Field(default=0.06, gt=0)
-    leaves: int = Field(default=63, ge=2)
-    min_leaf: int = Field(default=200, ge=1)
-    features: float = Field(default=0.6, gt=0, le=1)
+    leaves: int = Field(default=31, ge=2)
+    min_leaf: int = Field(default=300, ge=1)
+    features: float = Field(default=0.4, gt=0, le=1)
     rows: float = Field(default=0.7, gt=0, le=1)
-    l2: float = Field(default=5.0, ge=0)
+    l2: float = Field(default=20.0, ge=0)
 
 
 @dataclass(frozen=True)
@@ -75,9 +77,15 @@ def table(candidates: Candidates, names: Sequence[str]) -> tuple[np.ndarray, np.
 def fit_booster(parts: Sequence[tuple[Candidates, np.ndarray]], config: BlendConfig, seed: int) -> Booster:
     """Fit on (candidates, labels bool (b, k)) of one or more windows; every column of evidence is a feature."""
     names = tuple(sorted(parts[0][0].evidence))
-    x = np.concatenate([table(candidates, names)[0] for candidates, _ in parts])
-    y = np.concatenate([labels[candidates.valid] for candidates, labels in parts]).astype(np.float32)
-    data = lgb.Dataset(x, y, feature_name=list(names))
+    y = np.concatenate([labels[candidates.valid] for candidates, labels in parts])
+    share = min(1.0, config.negatives / max(int((~y).sum()), 1))
+    kept = y | (np.random.default_rng(seed).random(len(y)) < share)
+    ends = np.cumsum([int(candidates.valid.sum()) for candidates, _ in parts])[:-1]
+    # Part by part: all candidates of all windows at once would be the largest thing in memory.
+    x = np.concatenate([table(candidates, names)[0][mine] for (candidates, _), mine in zip(parts, np.split(kept, ends), strict=True)])
+    y = y[kept]
+    weight = np.where(y, 1.0, 1.0 / share).astype(np.float32)
+    data = lgb.Dataset(x, y.astype(np.float32), weight=weight, feature_name=list(names))
     return Booster(lgb.train(_parameters(config, len(y), seed), data, config.rounds), names)
 
 

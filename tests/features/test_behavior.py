@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from features.behavior import Groups, ItemStats, behavior_features
+from features.behavior import Groups, ItemStats, behavior_features, share_of_group, text_codes, trips_ago
 from features.catalog import Catalog
 from features.histories import Histories
 from features.interactions import DAY, Interactions
@@ -96,6 +96,19 @@ class TestItemStats:
             assert np.array_equal(back.columns[name], column, equal_nan=True)
         assert np.array_equal(back.category, STATS.category)
         assert np.array_equal(back.brand, STATS.brand)
+        assert np.array_equal(back.text, STATS.text)
+
+    def test_beginners_are_the_late_buyers_who_had_not_bought_it_before(self) -> None:
+        # a: u0 began on day 70, u1 on day 95; b: u0 on day 90; c is not bought of late.
+        assert STATS.columns["beginners"] == pytest.approx([1 / 2, 1, nan, nan], nan_ok=True)
+
+    def test_part_of_the_texts_sales(self) -> None:
+        assert share_of_group(np.array([3.0, 1, 0, 2]), np.array([0, 0, 1, 2])) == pytest.approx([0.75, 0.25, 0, 1])
+
+    def test_items_of_one_text_share_a_code(self) -> None:
+        twins = Catalog.from_frame(pl.DataFrame({"item_id": ["x", "y", "z"], "title": ["tea", "oil", "tea"], "brand": ["k", "k", "k"]}))
+        code = text_codes(twins)
+        assert code[0] == code[2] != code[1]
 
     def test_a_log_without_purchases(self) -> None:
         empty = ItemStats.fit(LOG, CATALOG, 0)
@@ -126,6 +139,22 @@ class TestOwn:
         assert FEATURES["own_due"][1, A] == pytest.approx(4.75 / 0.5)  # bought twice in six hours: a gap is at least half a day
         gap = STATS.columns["repeat_gap"]
         assert FEATURES["own_due_shop"][0] == pytest.approx([10 / gap[A], 10 / gap[B], 60 / gap[C], nan], nan_ok=True)
+
+
+class TestTrips:
+    # u0 came on days 10, 40, 70, 78, 90: four, three, two, one and no trips ago.
+    def test_how_many_trips_ago(self) -> None:
+        assert FEATURES["own_trips_ago"][0] == pytest.approx([0, 0, 3, nan], nan_ok=True)
+        assert trips_ago(USERS)[: USERS.offsets[1]].tolist() == [4, 3, 2, 1, 0, 0]
+
+    def test_decays_by_trips(self) -> None:
+        for life in (2, 8):
+            wanted = [half(2, life) + half(1, life) + 1, 1, half(4, life) + half(3, life), 0]
+            assert FEATURES[f"own_trips_{life}"][0] == pytest.approx(wanted)
+
+    def test_due_and_share_of_the_trips_since_the_first(self) -> None:
+        assert FEATURES["own_trips_due"][0] == pytest.approx([1, nan, 4, nan], nan_ok=True)
+        assert FEATURES["own_of_trips"][0] == pytest.approx([3 / 3, 1, 2 / 5, nan], nan_ok=True)
 
 
 class TestGroups:

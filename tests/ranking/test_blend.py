@@ -68,6 +68,18 @@ def test_learns_nothing_from_shuffled_labels():
     assert np.mean(found) == pytest.approx(0.5, abs=0.06)
 
 
+def test_candidates_left_out_are_counted_for_by_those_that_are_kept():
+    """Otherwise nine of ten negatives left out would make everything ten times as likely."""
+    candidates, later = made_up(600, K), made_up(150, K, 7)
+    labels = bought(candidates) & (np.random.default_rng(3).random((600, K)) < 0.3)
+    few = fit_booster([(candidates, labels)], CONFIG.model_copy(update={"negatives": int((~labels).sum()) // 4}), seed=0)
+    whole = fit_booster([(candidates, labels)], CONFIG, seed=0)
+    assert blend.to_files(few, "x") != blend.to_files(whole, "x")
+    chance = [1 / (1 + np.exp(-model.log_odds(later))) for model in (few, whole)]
+    assert chance[0].mean() == pytest.approx(chance[1].mean(), rel=0.2)
+    assert auc(few.log_odds(later), bought(later, 7), later.valid) > 0.75
+
+
 def test_padding_is_worst_and_the_rest_is_finite(booster, candidates):
     odds = booster.log_odds(candidates)
     assert odds.dtype == np.float32
