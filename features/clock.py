@@ -26,7 +26,7 @@ def with_clock(log: Interactions) -> Interactions:
 
 
 def carries_order_only(log: Interactions) -> bool:
-    """Whether half of the users begin at the very same moment, or next to nobody of before is seen again in the last tenth of the events."""
+    """Whether half of the users begin at the very same moment, or next to nobody of before comes again in the last tenth of the events."""
     if not len(log):
         return False
     begins = log.offsets[:-1][np.diff(log.offsets) > 0]
