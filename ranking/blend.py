@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from retrieval.candidates import Candidates
 
 CROSS_ENCODER = "cross_encoder"
+NO_SPLIT = 1e30  # a gain that no split has
 CORRECTION = (CROSS_ENCODER, "blend", "own_count")  # what the second booster sees
 
 
@@ -49,6 +50,11 @@ class Booster:
 
     model: lgb.Booster
     names: tuple[str, ...]
+
+    @property
+    def idle(self) -> bool:
+        """Whether it splits on nothing, and so says the same of all."""
+        return not self.model.feature_importance().any()
 
     def log_odds(self, candidates: Candidates) -> np.ndarray:
         """float32 (b, k); -inf where padded. The start score it was fitted on is not in it."""
@@ -93,7 +99,8 @@ def fit_correction(candidates: Candidates, labels: np.ndarray, config: BlendConf
     """The second booster, on candidates that the cross-encoder has read; their scores are the first one's log odds, to begin from.
 
     It sees the cross-encoder's logit, the log odds, and whether the user bought the item before: with everything else it would fit the
-    window's chance. A quarter of the users say when to stop, so that a cross-encoder that knows nothing moves next to nothing.
+    window's chance. A quarter of the users say when to stop, and whether it stays: unless they are foretold better with it, beyond what
+    chance explains, it corrects nothing (`Booster.idle`).
     """
     x, user = table(candidates, CORRECTION)
     y, begin = labels[candidates.valid].astype(np.float32), candidates.scores[candidates.valid]
@@ -104,7 +111,23 @@ def fit_correction(candidates: Candidates, labels: np.ndarray, config: BlendConf
         return Booster(lgb.train(parameters, data, 1), CORRECTION)
     judge = lgb.Dataset(x[held], y[held], init_score=begin[held], reference=data)
     stop = lgb.early_stopping(10, verbose=False)
-    return Booster(lgb.train(parameters, data, config.rounds, valid_sets=[judge], callbacks=[stop]), CORRECTION)
+    model = lgb.train(parameters, data, config.rounds, valid_sets=[judge], callbacks=[stop])
+    after = begin[held] + np.asarray(model.predict(x[held], raw_score=True))
+    if not _earns(_losses(begin[held], y[held]) - _losses(after, y[held]), user[held]):
+        model = lgb.train(parameters | {"min_gain_to_split": NO_SPLIT}, data, 1)
+    return Booster(model, CORRECTION)
+
+
+def _losses(odds: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Binary cross-entropy of each candidate."""
+    return np.logaddexp(0, odds) - y * odds
+
+
+def _earns(gain: np.ndarray, user: np.ndarray) -> bool:
+    """Whether what is gained a user is above 0 by more than 1.64 standard errors (one-sided, 95%)."""
+    _, place = np.unique(user, return_inverse=True)
+    total = np.bincount(place, weights=gain)
+    return bool(total.mean() > 1.64 * total.std(ddof=1) / np.sqrt(len(total))) if len(total) > 1 else False
 
 
 def _parameters(config: BlendConfig, rows: int, seed: int) -> dict[str, Any]:

@@ -71,7 +71,9 @@ class Recommender:
         if parts is None:
             return None
         snapshot = self.snapshot
-        return BlendRanker(snapshot.stats, parts.first, parts.correction, parts.cross_encoder, snapshot.tokens, parts.calibration)
+        # Where it changes nothing it need not be read: it is the most that an answer costs.
+        cross_encoder = None if parts.correction.idle else parts.cross_encoder
+        return BlendRanker(snapshot.stats, parts.first, parts.correction, cross_encoder, snapshot.tokens, parts.calibration)
 
     @cached_property
     def reasons(self) -> Reasons:

@@ -147,7 +147,7 @@ def test_a_correction_starts_from_the_others_log_odds():
         return fit_correction(read, labels, BlendConfig(rounds=300, min_leaf=20), 0).log_odds(read)
 
     noise = candidates.evidence["noise"]
-    assert np.abs(correction(odds, noise)).mean() < 0.1
+    assert np.abs(correction(odds, noise)).max() == 0  # whatever noise might have gained is chance
     assert correction(odds - 3, noise).mean() > 1
     knows = correction(np.zeros_like(odds), candidates.evidence["good"])
     assert np.corrcoef(knows.ravel(), odds.ravel())[0, 1] > 0.8  # what the cross-encoder knows and the first does not, it takes up
