@@ -40,7 +40,8 @@ class TestShape:
     def test_on_paper(self) -> None:
         # u: a b on day 0, a c d on day 5; v: e on day 5. Six lines in three baskets; of them one repeat.
         days = [("u", "a", 0), ("u", "b", 0), ("u", "a", 5), ("u", "c", 5), ("u", "d", 5), ("v", "e", 5)]
-        assert Shape.of(log_of([(*day, "purchase") for day in days])) == Shape(False, 2.0, pytest.approx(1 / 6))
+        shape = Shape.of(log_of([(*day, "purchase") for day in days]))
+        assert (shape.ordered, shape.basket, shape.repeats) == (False, 2.0, pytest.approx(1 / 6))
 
     def test_two_of_a_thing_at_one_time_are_one_line(self) -> None:
         assert Shape.of(log_of([("u", "a", 0, "purchase")] * 3 + [("u", "b", 0, "purchase")])) == Shape(False, 2.0, 0.0)

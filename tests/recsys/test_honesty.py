@@ -52,10 +52,10 @@ def test_the_futures_differ_and_the_pasts_do_not(world: Case) -> None:
     """Or the tests below would say nothing."""
     assert world.log.ordered == world.other.ordered
     assert same(world.past, world.other.between(None, world.cut).with_known_users())
-    future = Split.by_time(world.log, world.cut), Split.by_time(world.other, world.cut)
-    assert future[0].end == future[1].end
-    assert not np.array_equal(*(split.pairs for split in future))
-    assert len(future[0].users) > 40
+    one, other = Split.by_time(world.log, world.cut), Split.by_time(world.other, world.cut)
+    assert one.end == other.end
+    assert not all(np.array_equal(*columns) for columns in zip(one.pairs, other.pairs, strict=True))
+    assert len(one.users) > 40
 
 
 def test_the_clock_of_steps_leaves_everybodys_last_step_out(shop: Any) -> None:

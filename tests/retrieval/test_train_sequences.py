@@ -14,7 +14,7 @@ from features.interactions import DAY, Interactions
 from features.text import item_texts
 from retrieval.encoder import TextEncoder
 from retrieval.learned import LearnedVectors
-from retrieval.sequences import SequenceSampler
+from retrieval.sequences import SequenceBatch, SequenceSampler
 from retrieval.texts import Texts
 from retrieval.tower import TwoTower
 from retrieval.train import Fitted, Run, fit_towers
@@ -154,8 +154,9 @@ def test_a_step_without_anything_to_foretell_spoils_nothing(begin: Callable[...,
     run = begin(tmp_path, always)
     draw = run.sampler.draw
 
-    def nothing(*rest: Any) -> Any:
+    def nothing(*rest: Any) -> SequenceBatch:
         batch = draw(*rest)
+        assert isinstance(batch, SequenceBatch)
         return replace(batch, targets=np.full_like(batch.targets, -1))
 
     run.sampler.draw = nothing  # type: ignore[method-assign]
