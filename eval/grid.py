@@ -73,7 +73,7 @@ def _tifu(ordered: bool) -> Rounds:
     return Rounds(
         TifuConfig(),
         [
-            _over(within=(0.9, 1.0), across=(0.6, 0.8, 0.9, 0.95)),
+            _over(within=(0.9, 1.0), across=(0.4, 0.6, 0.8, 0.9, 0.95)),
             _over(group=(3, 5, 10)),
             _over(own=(0.2, 0.5, 0.9)),
             _over(neighbours=(100, 600), measure=("euclidean", "cosine")),
@@ -94,7 +94,7 @@ def _ease(ordered: bool, answers: Updates) -> Rounds:
         return Rounds(start, [_over(l2=(30.0, 100.0, 1000.0)), answers, _over(max_items=(10_000,))])
     # Little regularisation keeps to what was bought, much of it finds what is new.
     start = AnsweringEASE(weighting=aged, l2=30.0, keep=1000)
-    strengths = [*_over(weighting=(log, aged), l2=(10.0, 30.0, 300.0, 1000.0)), *_over(weighting=(once,), l2=(500.0,))]
+    strengths = [*_over(weighting=(log, aged), l2=(3.0, 10.0, 30.0, 300.0, 1000.0)), *_over(weighting=(once,), l2=(500.0,))]
     return Rounds(start, [strengths, answers])
 
 
