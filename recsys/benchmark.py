@@ -18,18 +18,15 @@ from functools import cached_property
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import polars as pl
 from pydantic import BaseModel
 
-from eval.baselines import BASELINES, NEED_TEXTS, Baseline, Fitting, ItemTexts, distinct_buyers
+from eval.baselines import BASELINES, NEED_TEXTS, Fitting, ItemTexts
 from eval.benchmark import Judged, Result, tabulate
 from eval.benchmark import Split as SplitFacts
 from eval.benchmark_report import page
 from eval.evaluate import System, evaluate, judged
 from eval.grid import default_grid
 from eval.judge import KS, Judge
-from eval.scorers import GivenLists
 from eval.truth import Truth
 from eval.tune import tune_baselines
 from features.behavior import ItemStats
@@ -42,6 +39,7 @@ from recsys.bundle import list_bundles
 from recsys.evaluation import progress, write_whole
 from recsys.kept import Clock, Kept, digest, read_files, write_files
 from recsys.recommender import Recommender
+from recsys.rivals import about_rival, read_rival
 from recsys.shops import SHOPS, Shop, bring_in, source_of
 from recsys.snapshot import encode_catalog, group, take_snapshot
 from recsys.store import fingerprint, trained
@@ -51,9 +49,10 @@ from retrieval.encoder import TextEncoder
 from retrieval.kept import kept_states
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
-    from eval.judge import EvaluateConfig, Progress
+    from eval.judge import EvaluateConfig, Lists, Progress
     from features.catalog import Catalog
     from recsys.ablation import Part
     from recsys.config import Settings
@@ -125,23 +124,31 @@ class Bench:
         """Ours, and ours without each part, on the same candidates."""
         model, seconds = self._trained()
         parts = PARTS if self.options.ablations else ()
-        facts = self._facts | {"model": digest(model.to_files())}
+        facts = self._facts | {"model": digest(model.to_files())} | ({"cold": "debuts"} if "cold" in self.kinds else {})
         notes = {OURS: ""} | {part.name: part.note for part in parts}
         kept = {name: Kept(self.place.root / "results", f"without-{name}" if name != OURS else name, facts) for name in notes}
         if all(one.there for one in kept.values()):
             return [one.load() for one in kept.values()]
         variants = self._variants(model)
         depths = [self.config.depth] + [max(KS)] * (len(self.kinds) - 1)
-        lists = {kind: self.judge.ask_several(variants, variants.names, kind, k) for kind, k in zip(self.kinds, depths, strict=True)}
+        lists = {kind: self._lists(variants, kind, k) for kind, k in zip(self.kinds, depths, strict=True)}
         out = []
         for name, one in kept.items():
-            report = judged(self.judge, {kind: found[name] for kind, found in lists.items()}, calibrated=True)
-            about = {"seconds": {"answer": variants.seconds[name]}, "lists": self._asked(), "note": notes[name]}
+            answered = {kind: found[name] for kind, found in lists.items() if name in found}
+            report = judged(self.judge, answered, calibrated=True)
+            about = {"seconds": {"answer": variants.seconds[name]}, "lists": self._asked(answered), "note": notes[name]}
             if name == OURS:
                 about |= {"seconds": about["seconds"] | seconds, "settings": model.about}
             shown, kind = (OURS, "ours") if name == OURS else (f"without {name}", "without")
             out.append(one.store(Judged.of(shown, kind, report, **about)))
         return out
+
+    def _lists(self, variants: Variants, kind: str, k: int) -> dict[str, Lists]:
+        """A list of all variants; what nobody has bought yet is asked for apart, and no part of the ranking has a say in it."""
+        if kind != "cold":
+            return self.judge.ask_several(variants, variants.names, kind, k)
+        clock = Clock(variants.seconds)
+        return {OURS: clock.timed(OURS, lambda: self.judge.ask(variants.recommender.debuts, kind, k, OURS))}
 
     def _variants(self, model: Model) -> Variants:
         """The recommender over what was known at the cut, whole and without parts."""
@@ -186,9 +193,9 @@ class Bench:
         key = digest(ranking.cross_encoder.to_files() | ranking.calibration.to_files())
         return {part: self.place.root / "ablations" / key / part.name for part in PARTS}
 
-    def _asked(self) -> int:
-        """How many lists are asked of a system."""
-        return sum(len(self.judge.asked(kind)) for kind in self.kinds)
+    def _asked(self, kinds: Iterable[str]) -> int:
+        """How many lists are asked of a system in all."""
+        return sum(len(self.judge.asked(kind)) for kind in kinds)
 
     def baseline(self, name: str) -> Judged:
         """A baseline, tuned before the cut and judged after it."""
@@ -207,7 +214,7 @@ class Bench:
         system = System(clock.answering(whole.retrieve), clock.answering(explore.retrieve))
         report = evaluate(system, self.split, self.config, None, _labelled(self.judge.progress, name), self.kinds)
         settings = {kind: _plain(value) for kind, value in chosen.items() if value is not None and (kind == "new" or "all" in self.kinds)}
-        about = {"seconds": clock.seconds, "lists": self._asked(), "note": "tuned on validation", "settings": settings}
+        about = {"seconds": clock.seconds, "lists": self._asked(self.kinds), "note": "tuned on validation", "settings": settings}
         return kept.store(Judged.of(name, "baseline", report, **about))
 
     @cached_property
@@ -220,33 +227,13 @@ class Bench:
         return ItemTexts(self.catalog.frame["title"].to_list(), vectors[text_of])
 
     def listed(self, name: str, path: Path) -> Judged:
-        """A rival's lists. Those without anything that a user had are judged on what is new alone.
-
-        Raises
-        ------
-        DataError: there is no such file, it holds no lists of this shop's users, or none that are judged here.
-        """
-        truth, history = self.judge.truth, self.split.history
-        if not path.is_file():
-            raise DataError(f"there is no {path}: give --lists NAME=FILE, Parquet with user_id, item_id and rank")
-        try:
-            given = GivenLists.read(path, self.catalog, history)
-        except pl.exceptions.PolarsError as error:
-            problem = " ".join(str(error).split())
-            raise DataError(f"{path} cannot be read as Parquet ({problem}): give a table with user_id, item_id and rank") from error
-        silent = int((np.diff(given.offsets)[truth.users] == 0).sum())
-        if silent:
-            _log.warning("%s has no list for %d of %d users: they get what is popular", path, silent, len(truth.users))
-        user = np.repeat(np.arange(history.n_users), np.diff(given.offsets))
-        place = np.minimum(np.searchsorted(truth.users, user), len(truth.users) - 1)
-        had = truth.seen.has(place, given.item) & (truth.users[place] == user)
-        kinds = tuple(kind for kind in self.kinds if had.any() or kind != "all")
+        """A rival's lists. Those without anything that a user had are judged on what is new alone."""
+        rival, had = read_rival(path, self.catalog, self.judge.truth)
+        kinds = tuple(kind for kind in self.kinds if had or kind != "all")
         if not kinds:
             raise DataError(f"{path} holds nothing that users had before, and only all items are judged: give lists with repeats")
-        system = System(Baseline(given, distinct_buyers(history)).retrieve)
-        report = evaluate(system, self.split, self.config, None, _labelled(self.judge.progress, name), kinds)
-        beside = path.with_suffix(".json")  # what the program that made the lists tells of itself
-        about = json.loads(beside.read_text(encoding="utf-8")) if beside.is_file() else {}
+        report = evaluate(System(rival.retrieve), self.split, self.config, None, _labelled(self.judge.progress, name), kinds)
+        about = about_rival(path)
         seconds = {"fit": float(about["seconds"])} if "seconds" in about else {}
         return Judged.of(name, "baseline", report, seconds=seconds, note="lists from a file", settings=about)
 

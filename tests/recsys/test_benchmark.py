@@ -1,0 +1,264 @@
+"""`recsys benchmark` on the tiny shop, put where Online Retail is in time: what it writes and keeps, and what it says of missing files."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import polars as pl
+import pytest
+
+from eval.benchmark import Result
+from features.errors import DataError
+from features.histories import Histories
+from ranking.ranker import with_features
+from recsys import benchmark, store
+from recsys.ablation import PARTS, behaviour_names, without
+from recsys.benchmark import run_benchmark
+from recsys.options import BenchmarkOptions
+from recsys.shops import SHOPS, bring_in, source_of
+from recsys.verbs import open_recommender
+from recsys.workspace import Workspace
+from recsys.write_benchmarks import benchmarks_page, keep, read_result
+
+if TYPE_CHECKING:
+    from recsys.config import Settings
+
+    from .calls import Command
+    from .conftest import Place
+
+BASELINES = ("popular", "personal_frequency", "title_knn")
+CUT = datetime(2011, 10, 9)
+ROWS = {"ours", *(f"without {part.name}" for part in PARTS), *BASELINES}
+
+
+@dataclass(frozen=True)
+class Run:
+    """A benchmark that was run once."""
+
+    workspace: Workspace
+    data: Path
+    settings: Settings
+    result: Result
+
+    @property
+    def options(self) -> BenchmarkOptions:
+        return BenchmarkOptions("online_retail", self.data)
+
+    def again(self, **changed: Any) -> Result:
+        return run_benchmark(self.workspace, self.settings, replace(self.options, **changed))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _few_baselines() -> Any:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(benchmark, "BASELINES", BASELINES)
+        yield
+
+
+@pytest.fixture(scope="module")
+def _done(shop: Any, tiny_settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    folder = tmp_path_factory.mktemp("benchmark")
+    data = folder / "data" / "online_retail"
+    data.mkdir(parents=True)
+    late = timedelta(days=20)
+    shift = CUT + late - shop.events["timestamp"].max()
+    shop.items.write_parquet(data / "items.parquet")
+    shop.events.with_columns(pl.col("timestamp") + shift).write_parquet(data / "interactions.parquet")
+    workspace = Workspace(folder / "workspace")
+    options = BenchmarkOptions("online_retail", data.parent)
+    return Run(workspace, data.parent, tiny_settings, run_benchmark(workspace, tiny_settings, options))
+
+
+@pytest.fixture
+def done(_done: Run) -> Run:
+    """For reading: many tests share it."""
+    return _done
+
+
+@pytest.fixture
+def spare_run(_done: Run, tmp_path: Path) -> Run:
+    """A copy to change."""
+    shutil.copytree(_done.workspace.root, tmp_path / "workspace")
+    return replace(_done, workspace=Workspace(tmp_path / "workspace"))
+
+
+def forbidden(*_: Any, **__: Any) -> Any:
+    pytest.fail("what was done is done again")
+
+
+def test_the_table_holds_ours_without_each_part_and_the_baselines(done: Run) -> None:
+    result = done.result
+    assert {row.name for row in result.rows} == ROWS
+    assert result.rows[0].name == "ours"
+    assert result.lists == ("all", "repeat", "new")
+    assert result.split.cut == "2011-10-09T00:00"
+    for row in result.rows:
+        assert row.lists.keys() == set(result.lists)
+        for figures in row.lists.values():
+            assert figures.keys() == {"ndcg@10", "recall@10", "over_best", "ours_over"}
+        assert row.seconds["answer"] > 0
+        assert (row.scores.keys() == {"auc", "log_loss", "ece"}) == (row.kind != "baseline")
+    assert result.ours.seconds["fit"] > 0
+    popular = next(row for row in result.rows if row.name == "popular").lists["all"]["ours_over"]
+    assert popular.value is not None
+    assert popular.value > 2
+
+
+def test_it_is_written_as_json_and_a_page(done: Run) -> None:
+    path = done.workspace.reports / "benchmark-online_retail.json"
+    assert Result.model_validate_json(path.read_bytes()) == done.result
+    assert "<svg" in path.with_suffix(".html").read_text(encoding="utf-8")
+
+
+def test_a_second_run_repeats_nothing_and_says_the_same(done: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    for module, name in ((store, "train_model"), (benchmark, "tune_baselines"), (benchmark, "evaluate"), (benchmark, "judged")):
+        monkeypatch.setattr(module, name, forbidden)
+    assert done.again() == done.result
+
+
+def test_a_run_that_was_cut_off_goes_on(spare_run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only what is missing is done again, with the same figures."""
+    results = spare_run.workspace.root / "benchmark-online_retail" / "results"
+    for path in [*results.glob("baseline-popular-*"), *results.glob("without-text-*")]:
+        shutil.rmtree(path)
+    tuned, original = [], benchmark.tune_baselines
+
+    def counted(split: Any, grid: Any, texts: Any, **more: Any) -> Any:
+        tuned.append(grid)
+        return original(split, grid, texts, **more)
+
+    monkeypatch.setattr(benchmark, "tune_baselines", counted)
+    monkeypatch.setattr(store, "train_model", forbidden)
+    again = spare_run.again()
+    assert tuned == [{}]
+    assert [(row.name, row.lists, row.scores) for row in again.rows] == [(row.name, row.lists, row.scores) for row in spare_run.result.rows]
+
+
+def test_rankings_without_parts_that_are_gone_are_fitted_again(spare_run: Run) -> None:
+    place = spare_run.workspace.root / "benchmark-online_retail"
+    shutil.rmtree(place / "ablations")
+    again = spare_run.again()
+    assert {row.name for row in again.rows} == ROWS
+    assert any((place / "ablations").iterdir())
+
+
+def test_other_users_are_judged_anew_and_ablations_can_be_left_out(spare_run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(store, "train_model", forbidden)
+    result = spare_run.again(max_users=20, ablations=False)
+    assert (result.split.users, result.split.of_users) == (20, spare_run.result.split.users)
+    assert {row.name for row in result.rows} == {"ours", *BASELINES}
+
+
+def test_lists_of_a_rival_are_judged_beside(spare_run: Run, tmp_path: Path) -> None:
+    """Lists that leave out what the user had are judged on new items alone; what lies beside them tells of the rival."""
+    place = Workspace(spare_run.workspace.root / "benchmark-online_retail")
+    catalog, log = place.load()
+    cut = SHOPS["online_retail"].cut_of(log)
+    before, after = log.between(None, cut), log.between(cut, None)
+    pairs = {(int(u), int(i)) for u, i in zip(after.user, after.item, strict=True)}
+    had = {(int(u), int(i)) for u, i in zip(before.user, before.item, strict=True)}
+    rows = [(str(log.user_ids[u]), str(catalog.ids[i]), 1) for u, i in sorted(pairs - had)]
+    path = tmp_path / "oracle.parquet"
+    pl.DataFrame(rows, schema=["user_id", "item_id", "rank"], orient="row").write_parquet(path)
+    path.with_suffix(".json").write_text(json.dumps({"seconds": 7.0}))
+    rival = next(row for row in spare_run.again(lists=(("oracle", path),)).rows if row.name == "oracle")
+    assert rival.lists.keys() == {"new"}
+    assert rival.lists["new"]["recall@10"].value == 1.0
+    assert rival.lists["new"]["ndcg@10"].value == 1.0
+    assert rival.seconds == {"fit": 7.0}
+
+
+@pytest.mark.parametrize("part", PARTS, ids=lambda part: part.name)
+def test_a_part_that_is_left_out_says_nothing(ready: Place, part: Any) -> None:
+    recommender = open_recommender(ready.workspace)
+    snapshot = recommender.snapshot
+    users = np.arange(8)
+    candidates = with_features(recommender.candidates(histories(snapshot, users), 30), snapshot.stats)
+    behaviour = behaviour_names(snapshot.stats)
+    less, place = without(candidates, part, behaviour)
+    gone = candidates.evidence.keys() - less.evidence.keys()
+    assert ("tower" in gone) == ("towers" in part.evidence)
+    assert ("ease" in gone) == ("collaborative" in part.evidence)
+    assert ("item_buyers_28" in gone) == ("behaviour" in part.evidence)
+    np.testing.assert_array_equal(less.rows, np.where(place >= 0, np.take_along_axis(candidates.rows, np.maximum(place, 0), axis=1), -1))
+    if "towers" not in part.evidence:
+        np.testing.assert_array_equal(less.rows, candidates.rows)
+
+
+def histories(snapshot: Any, users: np.ndarray) -> Any:
+    return Histories.of_users(snapshot.log, users, snapshot.now)
+
+
+def test_without_towers_the_candidates_are_what_retrieval_finds_without_them(ready: Place) -> None:
+    recommender = open_recommender(ready.workspace)
+    snapshot, retriever = recommender.snapshot, recommender.retriever
+    users = histories(snapshot, np.arange(20))
+    # Few candidates a source, so that some are the towers' alone; room for all of them.
+    config = retriever.config.model_copy(update={"own": 2, "ease": 3, "together": 2, "als": 2, "popular": 2, "tower": 5})
+    candidates = with_features(replace(retriever, config=config).retrieve(users, 40), snapshot.stats)
+    without_towers = replace(retriever, config=config.model_copy(update={"tower": 0})).retrieve(users, 40)
+    part = next(part for part in PARTS if part.name == "towers")
+    less, _ = without(candidates, part, behaviour_names(snapshot.stats))
+    assert (candidates.valid.sum(axis=1) > less.valid.sum(axis=1)).any()
+    for found, expected in zip(less.rows, without_towers.rows, strict=True):
+        assert set(found[found >= 0]) == set(expected[expected >= 0])
+    scores: dict[tuple[int, int], float] = {}
+    for b, (line, fused) in enumerate(zip(without_towers.rows, without_towers.scores, strict=True)):
+        scores |= {(b, int(row)): float(score) for row, score in zip(line, fused, strict=True)}
+    for b, k in zip(*np.nonzero(less.valid), strict=True):
+        assert less.evidence["fused"][b, k] == pytest.approx(scores[b, int(less.rows[b, k])], abs=1e-6)
+
+
+def test_the_command_prints_the_table_or_json(done: Run, command: Command) -> None:
+    said = command("benchmark", "online_retail", "--data", done.data, workspace=done.workspace.root)
+    assert said.code == 0, said
+    assert "× best baseline" in said.out
+    assert "ours without cross-encoder" in said.out
+    answer = command("benchmark", "online_retail", "--data", done.data, "--json", workspace=done.workspace.root).answer
+    assert Result.model_validate(answer) == done.result
+
+
+def test_the_command_says_what_is_missing(command: Command, tmp_path: Path) -> None:
+    assert "games/items.parquet" in command("benchmark", "games").error
+    assert "neither beauty/items.parquet" in command("benchmark", "beauty", "--data", tmp_path).error
+    assert "comes packaged" in command("benchmark", "completejourney", "--data", tmp_path).error
+    assert command("benchmark", "nowhere").code == 2
+    assert command("benchmark", "games", "--lists", "sasrec").code == 2
+
+
+def test_a_file_of_lists_that_is_none_is_refused(done: Run, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="there is no"):
+        done.again(lists=(("rival", tmp_path / "none.parquet"),))
+    (tmp_path / "text.parquet").write_text("user,item")
+    with pytest.raises(DataError, match="cannot be read as Parquet"):
+        done.again(lists=(("rival", tmp_path / "text.parquet"),))
+
+
+def test_the_shop_is_read_from_the_folder_or_one_below_it_and_once(done: Run, tmp_path: Path) -> None:
+    assert source_of("online_retail", done.data) == source_of("online_retail", done.data / "online_retail")
+    place = Workspace(tmp_path / "place")
+    assert bring_in(source_of("online_retail", done.data), place)
+    assert bring_in(source_of("online_retail", done.data), place) is None
+
+
+def test_results_are_kept_and_the_page_is_made_of_them(done: Run, tmp_path: Path) -> None:
+    assert "No results have been kept yet" in benchmarks_page(tmp_path / "kept")
+    keep([done.workspace.reports / "benchmark-online_retail.json"], tmp_path / "kept")
+    assert read_result(tmp_path / "kept" / "online_retail.json") == done.result
+    text = benchmarks_page(tmp_path / "kept")
+    assert "## Online Retail" in text
+    assert f"{done.result.ours.lists['all']['ndcg@10'].value:.4f}" in text
+    (tmp_path / "other.json").write_text("{}")
+    with pytest.raises(DataError, match="no result"):
+        read_result(tmp_path / "other.json")
+
+
+def test_the_page_in_the_docs_is_the_one_that_the_results_make() -> None:
+    docs = Path(__file__).parents[2] / "docs"
+    assert (docs / "benchmarks.md").read_text(encoding="utf-8") == benchmarks_page(docs / "benchmarks"), "run `make docs`"
