@@ -94,6 +94,8 @@ def lines(result: Result) -> list[str]:
     for part, name in result.best.items():
         ratio = by_name[name].lists[part]["ours_over"]
         out.append(f"NDCG@10 {part}: ours is {one_line(ratio, 3)} times the best baseline, {name.replace('_', ' ')}")
+    if result.ours.note:
+        out.append(f"Ours: {result.ours.note}")
     for row in result.rows:
         if row.kind == "without":
             ratios = ", ".join(f"{part} {one_line(figures['ours_over'], 3)}" for part, figures in row.lists.items())

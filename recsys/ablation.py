@@ -130,7 +130,7 @@ class Variants:
     def __call__(self, users: Histories, k: int, allowed: np.ndarray | None) -> dict[str, Candidates]:
         """The first k of each."""
         snapshot, model, ranker = self.recommender.snapshot, self.recommender.model, self.recommender.ranker
-        if ranker is None:
+        if ranker is None or model.ranking is None:
             raise ValueError("the model is not trained: there is nothing to leave out")
         begun = time.perf_counter()
         found = self.recommender.candidates(users, max(k, model.retrieval.candidates), allowed)
@@ -138,7 +138,8 @@ class Variants:
         shared = time.perf_counter() - begun
         out = {OURS: self._timed(OURS, shared, ranker, found, k)}
         for part, fitted in self.ablated.items():
-            reader = ranker.cross_encoder if part.reads else None
+            # One that corrects nothing is not read, as in the recommender; each ranking has a correction of its own.
+            reader = model.ranking.cross_encoder if part.reads and not fitted.correction.idle else None
             other = BlendRanker(snapshot.stats, fitted.first, fitted.correction, reader, ranker.tokens, fitted.calibration)
             out[part.name] = self._timed(part.name, shared, other, without(found, part, self.behaviour)[0], k)
         return out

@@ -61,6 +61,8 @@ if TYPE_CHECKING:
     from recsys.training import Material
 
 _log = logging.getLogger(__name__)
+IDLE = "its cross-encoder corrects nothing, and is not read: on users held out, its correction gained no more than chance explains"
+WAY = 2  # raised when ours is judged in another way: figures of before are not taken over then
 PACKAGES = ("two-tower-recsys", "faiss-cpu", "faiss-gpu", "implicit", "lightgbm", "numpy", "polars", "scipy", "torch", "transformers")
 
 
@@ -124,8 +126,9 @@ class Bench:
         """Ours, and ours without each part, on the same candidates."""
         model, seconds = self._trained()
         parts = PARTS if self.options.ablations else ()
-        facts = self._facts | {"model": digest(model.to_files())} | ({"cold": "debuts"} if "cold" in self.kinds else {})
-        notes = {OURS: ""} | {part.name: part.note for part in parts}
+        idle = model.ranking is not None and model.ranking.correction.idle
+        facts = self._facts | {"model": digest(model.to_files())} | {"way": WAY}
+        notes = {OURS: IDLE if idle else ""} | {part.name: part.note for part in parts}
         kept = {name: Kept(self.place.root / "results", f"without-{name}" if name != OURS else name, facts) for name in notes}
         if all(one.there for one in kept.values()):
             return [one.load() for one in kept.values()]

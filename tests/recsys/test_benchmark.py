@@ -18,7 +18,7 @@ from features.errors import DataError
 from features.histories import Histories
 from ranking.ranker import with_features
 from recsys import benchmark, store
-from recsys.ablation import PARTS, behaviour_names, without
+from recsys.ablation import PARTS, Ablated, Part, Variants, behaviour_names, without
 from recsys.benchmark import run_benchmark
 from recsys.options import BenchmarkOptions
 from recsys.shops import SHOPS, bring_in, source_of
@@ -193,6 +193,24 @@ def test_a_part_that_is_left_out_says_nothing(ready: Place, part: Any) -> None:
 
 def histories(snapshot: Any, users: np.ndarray) -> Any:
     return Histories.of_users(snapshot.log, users, snapshot.now)
+
+
+@pytest.mark.parametrize("idle", [False, True])
+def test_each_ranking_reads_if_its_own_correction_says_something(ready: Place, monkeypatch: pytest.MonkeyPatch, idle: bool) -> None:
+    recommender = open_recommender(ready.workspace)
+    ranking = recommender.model.ranking
+    assert ranking is not None
+    users = histories(recommender.snapshot, np.arange(4))
+    read: list[int] = []
+    original = type(ranking.cross_encoder).logits
+    monkeypatch.setattr(type(ranking.cross_encoder), "logits", lambda self, *asked: read.append(1) or original(self, *asked))
+    monkeypatch.setattr(type(ranking.correction), "idle", property(lambda booster: idle or booster is ranking.correction))
+    fitted = Ablated(ranking.first, replace(ranking.correction), ranking.calibration)
+    reading, silent = Part("nothing", ""), Part("cross-encoder", "", reads=False)
+    Variants(recommender, {silent: fitted}, frozenset())(users, 10, None)
+    assert not read
+    Variants(recommender, {reading: fitted}, frozenset())(users, 10, None)
+    assert bool(read) != idle
 
 
 def test_without_towers_the_candidates_are_what_retrieval_finds_without_them(ready: Place) -> None:
