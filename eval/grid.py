@@ -73,10 +73,10 @@ def _tifu(ordered: bool) -> Rounds:
     return Rounds(
         TifuConfig(),
         [
-            _over(within=(0.9, 1.0), across=(0.4, 0.6, 0.8, 0.9, 0.95)),
-            _over(group=(3, 5, 10)),
-            _over(own=(0.2, 0.5, 0.9)),
-            _over(neighbours=(100, 600), measure=("euclidean", "cosine")),
+            _over(within=(0.9, 1.0), across=(0.5, 0.8, 0.95)),
+            _over(group=(3, 10)),
+            _over(own=(0.3, 0.9)),
+            [{"neighbours": 100}, {"measure": "cosine"}],
         ],
     )
 
