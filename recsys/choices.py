@@ -20,7 +20,7 @@ REPEATS = 0.02  # share of purchases that are repeats, below which nobody wants 
 SEQUENCE: dict[str, dict[str, Any]] = {
     "tower": {"reads": "sequence", "dropout": 0.3, "history": 50, "heads": 2},
     "train": {"lr": 1e-3, "negatives": 1024, "epochs": 8, "patience": 2, "last_epochs": 2},
-    "retrieval": {"tower": 200},
+    "retrieval": {"tower": 200, "transitions": 100},
 }
 SET: dict[str, dict[str, Any]] = {"tower": {"reads": "set"}}
 

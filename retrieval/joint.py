@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from features.behavior import Groups
 from retrieval.candidates import Candidates
 from retrieval.collaborative import ALS, EASE, ALSConfig, EASEConfig, ItemToItem, ItemToItemConfig
+from retrieval.markov import Markov, MarkovConfig
 from retrieval.popularity import Popularity, Trended
 from retrieval.scorers import TopScores, batches
 from retrieval.topk import top_k
@@ -36,6 +37,7 @@ OWN_HALF_LIFE = 90.0  # days
 class RetrievalConfig(BaseModel):
     """candidates: at most so many a user in all; own, ease ... popular: at most so many from each source; how each model is fitted.
 
+    transitions (what follows what) cost most and say most where the order tells something: 0 leaves them out altogether.
     arrivals: places of a list kept for items created within `arrival_days` that nobody has bought yet, where their text is near to what
     the user bought. What has never been sold has no chance by any other evidence, and would never be.
     """
@@ -46,6 +48,7 @@ class RetrievalConfig(BaseModel):
     ease: int = Field(default=200, ge=0)
     together: int = Field(default=40, ge=0)
     als: int = Field(default=40, ge=0)
+    transitions: int = Field(default=0, ge=0)
     tower: int = Field(default=60, ge=0)
     popular: int = Field(default=60, ge=0)
     arrivals: int = Field(default=1, ge=0)
@@ -53,6 +56,7 @@ class RetrievalConfig(BaseModel):
     ease_model: EASEConfig = EASEConfig()
     together_model: ItemToItemConfig = ItemToItemConfig()
     als_model: ALSConfig = ALSConfig()
+    transitions_model: MarkovConfig = MarkovConfig(reach=10, decay=0.8, source=0.5, target=0.0)
 
 
 @dataclass(frozen=True)
@@ -63,6 +67,7 @@ class Collaborative:
     together: ItemToItem
     als: ALS
     popularity: Popularity
+    transitions: Markov | None = None
 
     @classmethod
     def fit(cls, log: Interactions, now: int, config: RetrievalConfig) -> Collaborative:
@@ -73,17 +78,20 @@ class Collaborative:
             ItemToItem.fit(log, config.together_model),
             ALS.fit(log, config.als_model),
             Popularity.fit(log, now),
+            Markov.fit(log, config.transitions_model) if config.transitions else None,
         )
 
     def to_files(self) -> dict[str, bytes]:
-        return {f"{name}/{file}": content for name, model in vars(self).items() for file, content in model.to_files().items()}
+        models = {name: model for name, model in vars(self).items() if model is not None}
+        return {f"{name}/{file}": content for name, model in models.items() for file, content in model.to_files().items()}
 
     @classmethod
     def from_files(cls, files: Mapping[str, bytes]) -> Collaborative:
-        return cls(*(kind.from_files(below(files, name)) for name, kind in _MODELS.items()))
+        found = {name: below(files, name) for name in _MODELS}
+        return cls(**{name: kind.from_files(found[name]) for name, kind in _MODELS.items() if found[name]})
 
 
-_MODELS = {"ease": EASE, "together": ItemToItem, "als": ALS, "popularity": Popularity}
+_MODELS = {"ease": EASE, "together": ItemToItem, "als": ALS, "popularity": Popularity, "transitions": Markov}
 
 
 def below(files: Mapping[str, bytes], folder: str) -> dict[str, bytes]:
@@ -131,6 +139,7 @@ class JointRetriever:
     @cached_property
     def _sources(self) -> dict[str, tuple[Retriever, int]]:
         models, config = self.collaborative, self.config
+        more = {"transitions": (TopScores(models.transitions, "transitions"), config.transitions)} if models.transitions else {}
         kept = {"arrival": (TopScores(self.arrivals, "arrival"), config.arrivals)} if self.arrivals else {}
         return {
             **kept,
@@ -140,6 +149,7 @@ class JointRetriever:
             "als": (TopScores(models.als, "als"), config.als),
             "tower": (self.towers, config.tower),
             "popular": (TopScores(models.popularity, "popular"), config.popular),
+            **more,
         }
 
     def retrieve(self, users: Histories, k: int, allowed: np.ndarray | None = None) -> Candidates:
@@ -174,6 +184,8 @@ class JointRetriever:
         out = {"ease": models.ease.pair_scores(users, rows), "together": models.together.pair_scores(users, rows)}
         out["ease_trend"] = out["ease"] * models.popularity.trend[np.maximum(rows, 0)]
         out["als"] = models.als.pair_scores(users, rows)
+        if models.transitions:
+            out["transitions"] = models.transitions.pair_scores(users, rows)
         out["tower"] = self.towers.pair_scores(users, rows)
         if self.arrivals:
             near = self.arrivals.pair_scores(users, rows)

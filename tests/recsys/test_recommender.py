@@ -117,7 +117,7 @@ def test_every_reason_of_everybody_is_true(recommender, shop):
     kinds = set()
     for answer in recommender.answer(RecommendOptions(k=40), EVERYBODY):
         kinds |= {check_reason(shop, item, answer.user_id) for item in answer.items}
-    assert kinds >= {"repeat", "bought together", "close to"}
+    assert kinds >= {"repeat", "bought together"}
 
 
 def test_every_reason_of_baskets_and_strangers_is_true(recommender, shop):

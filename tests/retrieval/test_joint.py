@@ -250,3 +250,24 @@ class TestJoint:
         assert np.array_equal(one.rows, other.rows)
         for name, column in one.evidence.items():
             assert np.array_equal(other.evidence[name], column, equal_nan=True), name
+
+
+class TestTransitions:
+    CONFIG = CONFIG.model_copy(update={"transitions": 20})
+
+    def test_they_name_candidates_and_speak_of_all(self, joint: JointRetriever, shop, users: Histories) -> None:
+        models = Collaborative.fit(shop.log, shop.log.end, self.CONFIG)
+        found = JointRetriever(models, joint.towers, self.CONFIG).retrieve(users, K)
+        assert models.transitions is not None
+        wanted = np.where(found.valid, models.transitions.pair_scores(users, found.rows), found.evidence["transitions"])
+        np.testing.assert_array_equal(found.evidence["transitions"], wanted)
+        assert np.nanmax(found.evidence["transitions"]) > 0
+        assert "transitions" not in joint.retrieve(users, K).evidence
+
+    def test_files(self, shop, users: Histories) -> None:
+        for config in (CONFIG, self.CONFIG):
+            models = Collaborative.fit(shop.log, shop.log.end, config)
+            back = Collaborative.from_files(models.to_files())
+            assert (back.transitions is None) == (config.transitions == 0)
+            if models.transitions and back.transitions:
+                np.testing.assert_array_equal(back.transitions.scores(users), models.transitions.scores(users))
