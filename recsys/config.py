@@ -24,7 +24,7 @@ from recsys.bundle import BundleConfig
 from retrieval.encoder import EncoderConfig
 from retrieval.index import IndexConfig
 from retrieval.joint import RetrievalConfig
-from retrieval.tower import TowerConfig
+from retrieval.tower_config import TowerConfig
 from retrieval.train_config import TrainConfig
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ from features.interactions import EVENTS
 
 if TYPE_CHECKING:
     from features.histories import Histories, RecentItems
-    from retrieval.tower import TowerConfig
+    from retrieval.tower_config import TowerConfig
 
 BUCKETS = 16
 

@@ -6,16 +6,16 @@ The user tower reads nothing but item vectors, so it serves a known user, a bask
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 import safetensors.torch
 import torch
-from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from retrieval.readers import SequenceReader, SetReader
+from retrieval.tower_config import TowerConfig
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,22 +23,6 @@ if TYPE_CHECKING:
     from features.histories import Histories, RecentItems
 
 BATCH = 512
-
-
-class TowerConfig(BaseModel):
-    """Sizes of the towers. dim: of the shared space. history: how much of a user's past is read, newest first.
-
-    reads: histories as a "set" of distinct items or as a "sequence" of events; "auto" lets the shop's log decide (`recsys.choices`).
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-    dim: int = Field(default=128, ge=8)
-    hidden: int = Field(default=128, ge=8)
-    layers: int = Field(default=2, ge=1)
-    heads: int = Field(default=4, ge=1)
-    dropout: float = Field(default=0.1, ge=0, lt=1)
-    history: int = Field(default=64, ge=1)
-    reads: Literal["auto", "set", "sequence"] = "auto"
 
 
 class TwoTower(nn.Module):

@@ -23,7 +23,8 @@ from retrieval.collaborative import ALSConfig, EASEConfig
 from retrieval.encoder import EncoderConfig, TextEncoder
 from retrieval.index import ItemIndex
 from retrieval.joint import Collaborative, JointRetriever, RetrievalConfig
-from retrieval.tower import TowerConfig, TwoTower
+from retrieval.tower import TwoTower
+from retrieval.tower_config import TowerConfig
 from retrieval.towers import Towers
 
 if TYPE_CHECKING:

@@ -9,7 +9,8 @@ import torch
 from features.histories import Histories
 from retrieval.arrivals import Arrivals
 from retrieval.index import ItemIndex
-from retrieval.tower import TowerConfig, TwoTower
+from retrieval.tower import TwoTower
+from retrieval.tower_config import TowerConfig
 from retrieval.towers import Towers
 
 # Items 0 and 1 share a text; item 4 is the arrival, near to that text; item 5 is an arrival far from everything.

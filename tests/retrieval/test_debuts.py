@@ -12,7 +12,7 @@ from features.interactions import DAY, Interactions
 from retrieval.debuts import Debuts, DebutScorer, id_order
 
 N_ITEMS, N_USERS, DAYS, NOW = 120, 30, 120, 100
-# Item i is a mug if i is odd, else a nail. Of the mugs one more is first sold every day, in the order of the ids; of the nails the first six
+# Item i is a mug if i is odd, else a nail. Of the mugs one more is first sold every day, in the order of ids; of the nails the first six
 # are sold, and never another.
 CATALOG = Catalog.from_frame(
     pl.DataFrame(

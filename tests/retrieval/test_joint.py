@@ -17,7 +17,8 @@ from retrieval.encoder import TextEncoder
 from retrieval.index import ItemIndex
 from retrieval.joint import Collaborative, JointRetriever, OwnItems, RetrievalConfig
 from retrieval.scorers import BATCH
-from retrieval.tower import TowerConfig, TwoTower
+from retrieval.tower import TwoTower
+from retrieval.tower_config import TowerConfig
 from retrieval.towers import Towers
 
 DIM, N_TEXTS, K = 8, 6, 5

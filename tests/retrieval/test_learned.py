@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from retrieval.learned import Learned, LearnedVectors, in_space
-from retrieval.tower import TowerConfig, TwoTower
+from retrieval.tower import TwoTower
+from retrieval.tower_config import TowerConfig
 
 TABLE = np.array([[1, 2], [3, 4], [5, 6]], np.float32)
 

@@ -9,7 +9,8 @@ import torch
 from features.histories import Histories, RecentItems
 from features.interactions import DAY
 from retrieval.readers import SequenceReader
-from retrieval.tower import TowerConfig, TwoTower
+from retrieval.tower import TwoTower
+from retrieval.tower_config import TowerConfig
 
 WIDTH, N_ITEMS, MOST = 12, 30, 6
 CONFIG = TowerConfig(dim=8, hidden=16, layers=2, heads=2, history=MOST, dropout=0.5, reads="sequence")

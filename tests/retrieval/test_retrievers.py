@@ -16,7 +16,8 @@ from retrieval.collaborative import ALS, EASE, ALSConfig, EASEConfig, ItemToItem
 from retrieval.index import ItemIndex
 from retrieval.popularity import Popularity, Trended
 from retrieval.scorers import BATCH, TopScores
-from retrieval.tower import TowerConfig, TwoTower
+from retrieval.tower import TwoTower
+from retrieval.tower_config import TowerConfig
 from retrieval.towers import Towers
 
 if TYPE_CHECKING:

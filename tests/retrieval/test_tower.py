@@ -10,7 +10,8 @@ from features.histories import Histories
 from features.interactions import DAY
 from retrieval.encoder import EncoderConfig, TextEncoder
 from retrieval.readers import BUCKETS, buckets
-from retrieval.tower import TowerConfig, TwoTower
+from retrieval.tower import TwoTower
+from retrieval.tower_config import TowerConfig
 
 WIDTH, N_ITEMS = 12, 30
 CONFIG = TowerConfig(dim=8, hidden=16, layers=2, heads=2, history=6)
