@@ -78,8 +78,8 @@ class BaselineSettings(BaseModel):
     recent_popular: float = Field(default=7.0, gt=0)
     personal_frequency: Weighting = Weighting(count="log", half_life=90.0)
     tifu_knn: TifuConfig = TifuConfig()
-    item_knn: AnsweringKnn = AnsweringKnn(keep=50)
-    markov: MarkovConfig = MarkovConfig()
+    item_knn: AnsweringKnn = AnsweringKnn(keep=20, answer=Weighting(half_life=180.0))
+    markov: MarkovConfig = MarkovConfig(decay=0.5, source=0.0)
     ease: AnsweringEASE = _EASE
     ease_trend: AnsweringEASE = _EASE
     als: ALSConfig = ALSConfig(factors=128, l2=10.0, alpha=0.3)
@@ -101,6 +101,9 @@ class BaselinesConfig(BaseModel):
     all: BaselineSettings = BaselineSettings()
     new: BaselineSettings = BaselineSettings(
         recent_popular=56.0,
+        tifu_knn=TifuConfig(group=3, within=1.0, across=0.6),
+        item_knn=AnsweringKnn(keep=100),
+        markov=MarkovConfig(source=0.0),
         ease=_EASE_NEW,
         ease_trend=_EASE_NEW,
         als=ALSConfig(factors=64, l2=0.05, alpha=1.0),

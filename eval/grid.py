@@ -84,7 +84,7 @@ def _tifu(ordered: bool) -> Rounds:
 def _markov(ordered: bool) -> Rounds:
     # The plain chain, then corrected for what sells anyway, then with a longer reach.
     reaches = _over(reach=(3, 10), decay=(0.5, 0.65, 0.8, 0.9)) if ordered else _over(reach=(3,), decay=(0.5, 0.8))
-    return Rounds(MarkovConfig(source=0.5, target=0.0), [_over(source=(0.0, 1.0)), _over(target=(0.1, 0.25, 0.5, 0.75)), reaches])
+    return Rounds(MarkovConfig(reach=1, source=0.5), [_over(source=(0.0, 1.0)), _over(target=(0.1, 0.25, 0.5, 0.75)), reaches])
 
 
 def _ease(ordered: bool, answers: Updates) -> Rounds:

@@ -30,7 +30,7 @@ def tune_baselines(
     split: Split,
     grid: Grid | None = None,
     texts: ItemTexts | None = None,
-    max_users: int = 1000,
+    max_users: int | None = None,
     progress: Progress | None = None,
 ) -> BaselinesConfig:
     """The settings with the best NDCG@10 in the stretch before the split's cut that is as long as its test, fitted on what lies before it.
@@ -40,7 +40,8 @@ def tune_baselines(
     Parameters
     ----------
     grid: what is tried; None: `default_grid` of the baselines in `QUICK`. Those that need texts are passed over where there are none.
-    max_users: drawn at random, the same ones for each setting. In a tie the setting that stands first is taken.
+    max_users: drawn at random, the same ones for each setting; None: 1,000, or 3,000 of a log of steps, where each has but a purchase or so
+    to foretell. In a tie the setting that stands first is taken.
 
     Raises
     ------
@@ -50,7 +51,9 @@ def tune_baselines(
     past = Split.by_time(split.history, split.cut - int(days * DAY), days)
     grid = default_grid(QUICK, split.history.ordered) if grid is None else grid
     grid = {name: options for name, options in grid.items() if texts is not None or name not in NEED_TEXTS}
-    judge = Judge(Truth.of(past, max_users), EvaluateConfig(), lambda _label, _done, _total: None)
+    judge = Judge(
+        Truth.of(past, max_users or (3000 if split.history.ordered else 1000)), EvaluateConfig(), lambda _label, _done, _total: None
+    )
     fitting = Fitting(past.history, past.cut, texts)
     done, total = 0, sum(_tries(options) for options in grid.values())
     chosen: dict[str, dict[str, object]] = {kind: {} for kind in KINDS}

@@ -32,10 +32,10 @@ class MarkovConfig(BaseModel):
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
-    reach: int = Field(default=1, ge=1)
-    decay: float = Field(default=0.5, gt=0, le=1)
+    reach: int = Field(default=3, ge=1)
+    decay: float = Field(default=0.8, gt=0, le=1)
     source: float = Field(default=0.5, ge=0, le=1)
-    target: float = Field(default=0.25, ge=0, le=1)
+    target: float = Field(default=0.0, ge=0, le=1)
     keep: int = Field(default=200, ge=1)
 
 
@@ -62,11 +62,8 @@ class Markov:
         owner[step] = users.user
         held = sp.coo_array((np.ones(len(step), np.float32), (step, users.item)), shape=(n_steps, log.n_items)).tocsr()
         held.data[:] = 1  # bought twice at one moment is bought
-        counts = sp.csr_array((log.n_items, log.n_items), dtype=np.float32)
-        for gap in range(1, min(config.reach, n_steps - 1) + 1):
-            first = np.flatnonzero(owner[:-gap] == owner[gap:])
-            counts = counts + np.float32(config.decay ** (gap - 1)) * (held[first].T.tocsr() @ held[first + gap])
-        return cls(_strongest(_normalised(counts, config), config.keep), config)
+        before = _before(owner, config) @ held  # of each step, what came before it
+        return cls(_strongest(_normalised((before.T.tocsr() @ held).tocsr(), config), config.keep), config)
 
     @property
     def n_items(self) -> int:
@@ -123,6 +120,15 @@ def _steps(users: Histories) -> np.ndarray:
     return np.concatenate([[0], np.cumsum((np.diff(users.age) != 0) | (np.diff(users.user) != 0))]).astype(np.int64)
 
 
+def _before(owner: np.ndarray, config: MarkovConfig) -> sp.csr_array:
+    """Which steps of the same user come before each step, by how much they count, float32 (n_steps, n_steps); `owner` (n_steps,)."""
+    pairs = [np.flatnonzero(owner[:-gap] == owner[gap:]) for gap in range(1, config.reach + 1)]
+    first = np.concatenate(pairs)
+    gap = np.repeat(np.arange(1, config.reach + 1), [len(some) for some in pairs])
+    weight = np.power(np.float32(config.decay), (gap - 1).astype(np.float32))
+    return sp.coo_array((weight, (first + gap, first)), shape=(len(owner), len(owner))).tocsr()
+
+
 def _normalised(counts: sp.csr_array, config: MarkovConfig) -> sp.csr_array:
     """Counts over powers of their rows' and columns' sums."""
     source, target = (np.maximum(np.asarray(counts.sum(axis=axis)), 1e-12) for axis in (1, 0))
@@ -131,7 +137,13 @@ def _normalised(counts: sp.csr_array, config: MarkovConfig) -> sp.csr_array:
 
 def _strongest(matrix: sp.csr_array, keep: int) -> sp.csr_array:
     """The `keep` largest entries of each row; of equal ones those that come first."""
-    row = np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr))
-    order = np.lexsort((matrix.indices, -matrix.data, row))
-    kept = order[np.arange(len(order)) - matrix.indptr[row] < keep]
-    return sp.coo_array((matrix.data[kept], (row[kept], matrix.indices[kept])), shape=matrix.shape).tocsr()
+    kept = np.ones(matrix.nnz, dtype=bool)
+    for row in np.flatnonzero(np.diff(matrix.indptr) > keep):
+        begin, end = matrix.indptr[row : row + 2]
+        data = matrix.data[begin:end]
+        least = np.partition(data, len(data) - keep)[len(data) - keep]
+        level = np.flatnonzero(data == least)
+        kept[begin:end] = data > least
+        kept[begin + level[: keep - (data > least).sum()]] = True
+    row = np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr))[kept]
+    return sp.coo_array((matrix.data[kept], (row, matrix.indices[kept])), shape=matrix.shape).tocsr()

@@ -7,7 +7,7 @@ from features.histories import Histories
 from features.interactions import DAY, Interactions
 from retrieval.markov import Markov, MarkovConfig, steps_back
 
-PLAIN = MarkovConfig(source=0.0, target=0.0)
+PLAIN = MarkovConfig(reach=1, source=0.0, target=0.0)
 
 
 def log_of(rows, n_items):
@@ -48,7 +48,7 @@ def test_a_longer_reach_counts_less(baskets):
 
 
 def test_counts_over_powers_of_the_sums(baskets):
-    weights = Markov.fit(baskets, MarkovConfig(source=1.0, target=0.5)).weights.toarray()
+    weights = Markov.fit(baskets, MarkovConfig(reach=1, source=1.0, target=0.5)).weights.toarray()
     # From 0 there are three transitions, to 2 three as well, to 3 one.
     np.testing.assert_allclose([weights[0, 2], weights[0, 3]], [2 / 3 / np.sqrt(3), 1 / 3], rtol=1e-6)
 
