@@ -162,7 +162,7 @@ def test_what_you_get_answers(own_shop: OwnShop) -> None:
     asked = [line for line in commands(f"```sh\n{block}```") if line[1] in ("recommend", "similar", "search", "verify", "refresh")]
     for line in asked:
         own_shop.follow(line)
-    assert len(asked) == 9
+    assert len(asked) == 10
     assert pl.read_parquet(own_shop.folder / "lists.parquet")["user_id"].unique().sort().to_list() == ["123", "user-07"]
 
 
