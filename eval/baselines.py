@@ -14,6 +14,7 @@
 | bpr | the same, learned from the order of pairs | Rendle and others (2009), UAI, arXiv 1205.2618 |
 | text_knn | nearness of its text to those of the history, by an encoder as it was pretrained | |
 | title_knn | item_knn, plus nearness of its title to those of the history, by TF-IDF | |
+| id_towers | our own towers and training, on ids alone | `eval.id_towers` |
 
 All answer with k items: where one has nothing to say, and in ties, the item with more buyers before now comes first, then the lower row.
 """
@@ -46,7 +47,8 @@ if TYPE_CHECKING:
 # What `recsys evaluate` takes the time for: the strongest of those that are cheap.
 QUICK = ("popular", "recent_popular", "personal_frequency", "tifu_knn", "item_knn", "markov", "ease", "als")
 NEED_TEXTS = ("text_knn", "title_knn")
-BASELINES = (*QUICK, "ease_trend", "bpr", *NEED_TEXTS)
+NEED_TIMES = ("id_towers",)  # not for a log of steps: there SASRec is the same and better
+BASELINES = (*QUICK, "ease_trend", "bpr", *NEED_TEXTS, *NEED_TIMES)
 
 
 class AnsweringKnn(ItemToItemConfig):
@@ -65,6 +67,16 @@ class TitleKnnConfig(AnsweringKnn):
     """`share`: what a title's nearness counts beside the buyers'."""
 
     share: float = Field(default=0.3, ge=0)
+
+
+class IdTowersConfig(BaseModel):
+    """Two towers on ids alone: `epochs` of 40 batches, `lr` of AdamW, `history`: distinct items that are read of a user, newest first."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    epochs: int = Field(default=6, ge=1)
+    lr: float = Field(default=3e-3, gt=0)
+    history: int = Field(default=64, ge=1)
+    seed: int = 0
 
 
 _EASE = AnsweringEASE(weighting=Weighting(count="log", half_life=180.0), l2=30.0, keep=1000)
@@ -86,6 +98,7 @@ class BaselineSettings(BaseModel):
     bpr: BPRConfig = BPRConfig()
     text_knn: TextKnnConfig = TextKnnConfig()
     title_knn: TitleKnnConfig = TitleKnnConfig(keep=50)
+    id_towers: IdTowersConfig = IdTowersConfig()
 
 
 class BaselinesConfig(BaseModel):
@@ -206,6 +219,7 @@ class Fitting:
             "bpr": lambda config: BPR.fit(self.history, config),
             "text_knn": lambda config: TextKnn.of(self._read.vectors, config),
             "title_knn": self._title_knn,
+            "id_towers": self._id_towers,
         }
         return Baseline(fitters[name](getattr(settings, name)), self.buyers)
 
@@ -241,6 +255,11 @@ class Fitting:
 
     def _ease(self, config: AnsweringEASE) -> ItemWeights:
         return self._once(EASE, _part(EASEConfig, config), config.answer)
+
+    def _id_towers(self, config: IdTowersConfig) -> Scores:
+        from eval.id_towers import IdTowers  # with torch
+
+        return IdTowers.fit(self.history, config)
 
     def _title_knn(self, config: TitleKnnConfig) -> TitleKnn:
         titles, title_of = self._titles

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import product
 from typing import TYPE_CHECKING
 
-from eval.baselines import AnsweringEASE, AnsweringKnn, TitleKnnConfig
+from eval.baselines import NEED_TIMES, AnsweringEASE, AnsweringKnn, IdTowersConfig, TitleKnnConfig
 from eval.neighbours import TextKnnConfig, TifuConfig
 from eval.scorers import BPRConfig
 from retrieval.collaborative import ALSConfig
@@ -52,8 +52,9 @@ def default_grid(names: Sequence[str], ordered: bool = False) -> Grid:
         "bpr": Rounds(BPRConfig(), [_over(factors=(64, 128), l2=(0.01, 0.03)), _over(epochs=(50, 200))]),
         "text_knn": _text(lives),
         "title_knn": Rounds(TitleKnnConfig(keep=50), [*_neighbours(), answers, _over(share=(0.05, 0.1, 0.2, 0.3, 0.5, 1.0))]),
+        "id_towers": Rounds(IdTowersConfig(), [_over(lr=(1e-3, 1e-2)), _over(epochs=(15,))]),
     }
-    return {name: options for name, options in grid.items() if name in names}
+    return {name: options for name, options in grid.items() if name in names and not (ordered and name in NEED_TIMES)}
 
 
 def _over(**fields: Sequence[object]) -> Updates:

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel
 
-from eval.baselines import BASELINES, NEED_TEXTS, Fitting, ItemTexts
+from eval.baselines import BASELINES, NEED_TEXTS, NEED_TIMES, Fitting, ItemTexts
 from eval.benchmark import Judged, Result, tabulate
 from eval.benchmark import Split as SplitFacts
 from eval.benchmark_report import page
@@ -84,7 +84,8 @@ def run_benchmark(workspace: Workspace, settings: Settings, options: BenchmarkOp
         judge = Judge(Truth.of(split, config.max_users, config.seed), config, tell)
         bench = Bench(place, settings, options, catalog, judge)
         ours = bench.ours()
-        systems = [*ours, *(bench.baseline(name) for name in BASELINES), *(bench.listed(*pair) for pair in options.lists)]
+        names = (name for name in BASELINES if not (log.ordered and name in NEED_TIMES))
+        systems = [*ours, *(bench.baseline(name) for name in names), *(bench.listed(*pair) for pair in options.lists)]
     result = bench.result(shop, systems)
     path = workspace.reports / f"benchmark-{options.name}.json"
     write_whole(path, result.to_json())

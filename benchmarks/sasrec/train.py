@@ -4,8 +4,9 @@
 
 DIR holds rows.parquet and users.parquet, as export.py writes them. The model learns from the rows of part "train" and stops when NDCG@10 on
 part "validate" no longer rises; with --refit it is then trained anew on all rows, for as many epochs as were best: the last rows tell most
-(beauty, NDCG@10: .0482 without, .0582 with). The history of an answer is all rows; what a user had is left out. Written: DIR/NAME.parquet (user_id, item_id, rank, score), and DIR/NAME.json (settings, validation
-curve, wall time). The lists are written at every rise, so a run that is cut off leaves the best so far.
+(beauty, NDCG@10: .0482 without, .0582 with). The history of an answer is all rows; what a user had is left out. Written: DIR/NAME.parquet
+(user_id, item_id, rank, score), and DIR/NAME.json (settings, validation curve, wall time). The lists are written at every rise, so a run
+that is cut off leaves the best so far.
 """
 
 from __future__ import annotations

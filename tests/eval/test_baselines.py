@@ -9,6 +9,7 @@ from eval.baselines import (
     Baseline,
     BaselinesConfig,
     BaselineSettings,
+    IdTowersConfig,
     ItemTexts,
     distinct_buyers,
     fit_baseline,
@@ -22,7 +23,11 @@ from retrieval.scorers import Weighting
 from .shops import at_day, log_of
 
 SMALL = BaselineSettings(
-    tifu_knn=TifuConfig(neighbours=3), als=ALSConfig(factors=4, iterations=5), ease=AnsweringEASE(l2=1.0), ease_trend=AnsweringEASE(l2=1.0)
+    tifu_knn=TifuConfig(neighbours=3),
+    als=ALSConfig(factors=4, iterations=5),
+    ease=AnsweringEASE(l2=1.0),
+    ease_trend=AnsweringEASE(l2=1.0),
+    id_towers=IdTowersConfig(epochs=2),
 )
 # Even items are tea, odd ones are soap: what is bought together reads alike.
 TEXTS = ItemTexts(
@@ -30,13 +35,13 @@ TEXTS = ItemTexts(
 )
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def checkerboard():
     """Even users buy even items, odd users odd ones; each leaves out the item of its own number. Item 10 is never sold."""
     return log_of([(f"u{u}", i, u) for u in range(8) for i in range(10) if i % 2 == u % 2 and i != u], 11)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def fitted(checkerboard):
     return {name: fit_baseline(name, checkerboard, at_day(30), SMALL, TEXTS) for name in BASELINES}
 
@@ -153,3 +158,13 @@ def test_an_answer_may_age_what_the_fit_did_not():
 def test_names_of_no_baseline_are_refused():
     with pytest.raises(ValidationError, match="there is no baseline 'best': choose among popular"):
         BaselinesConfig(names=("popular", "best"))
+
+
+def test_id_towers_learn_who_buys_what():
+    # Even users buy even items, odd users odd ones, one a day; the last ones are held back.
+    log = log_of([(f"u{u}", i, (i + u) % 10) for u in range(40) for i in range(10) if i % 2 == u % 2 and i // 2 != u % 5], 10)
+    users, seen = users_of(log), np.zeros((40, 10), dtype=bool)
+    seen[log.user, log.item] = True
+    found = fit_baseline("id_towers", log, at_day(30), BaselineSettings(id_towers=IdTowersConfig(epochs=3))).retrieve(users, 1, ~seen)
+    right = found.rows[:, 0] % 2 == np.array([int(name[1:]) % 2 for name in log.user_ids])
+    assert right.mean() > 0.9
