@@ -59,6 +59,7 @@ class ItemStats:
         listed = catalog.frame["price"].cast(float).fill_null(float("nan")).to_numpy()
         paid = median_paid(log)
         columns["price"] = np.where(np.isnan(paid), listed, paid)
+        columns |= {f"price_{days}": against_usual(log, age <= days) for days in (7, 28)}
         columns["beginners"] = beginners(log, age)
         text = text_codes(catalog)
         columns["of_text"] = share_of_group(columns["buyers_28"] + columns["buyers_91"] / 10 + columns["buyers_10000"] / 100, text)
@@ -122,6 +123,20 @@ def median_paid(log: Interactions) -> np.ndarray:
     sizes = np.diff(np.append(starts, len(item)))
     out[item[starts]] = price[starts + (sizes - 1) // 2]
     return out
+
+
+def against_usual(log: Interactions, lately: np.ndarray) -> np.ndarray:
+    """Log of what was paid lately for each item over what is usually paid, by geometric means, float (n_items,): below 0 is on offer.
+
+    lately: bool (n_events,). nan where nothing was paid lately.
+    """
+    with np.errstate(divide="ignore", invalid="ignore"):
+        paid = np.log(log.price)
+        means = []
+        for some in (lately & np.isfinite(paid), np.isfinite(paid)):
+            total = np.bincount(log.item[some], weights=paid[some], minlength=log.n_items)
+            means.append(total / np.bincount(log.item[some], minlength=log.n_items))
+    return means[0] - means[1]
 
 
 def repurchase(log: Interactions, age: np.ndarray) -> dict[str, np.ndarray]:

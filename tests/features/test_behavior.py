@@ -79,6 +79,11 @@ class TestItemStats:
     def test_price_is_the_median_paid_else_the_catalogues(self) -> None:
         assert STATS.columns["price"] == pytest.approx([3, nan, 4, nan], nan_ok=True)
 
+    def test_what_is_paid_of_late_against_what_is_usual(self) -> None:
+        usual = (3 * ln(3) + 2 * ln(5)) / 5
+        assert STATS.columns["price_7"] == pytest.approx([ln(5) - usual, nan, nan, nan], nan_ok=True)
+        assert STATS.columns["price_28"] == pytest.approx([(ln(3) + ln(5)) / 2 - usual, nan, nan, nan], nan_ok=True)
+
     def test_repurchase_share_is_shrunk_to_the_shops_own(self) -> None:
         # Two of four (user, item) pairs came back; u1's second a on the same day is the same trip.
         wanted = [(1 + 5 / 2) / (2 + 5), (0 + 5 / 2) / (1 + 5), (1 + 5 / 2) / (1 + 5), 1 / 2]
