@@ -28,7 +28,7 @@ from retrieval.towers import Towers
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from recsys.model import Model
+    from recsys.model import Model, ServedModel
     from recsys.options import RecommendOptions
     from recsys.snapshot import Snapshot
 
@@ -43,7 +43,7 @@ DIVERSE_AMONG = 50  # how many of the best a varied list is chosen from
 class Recommender:
     """A model over a snapshot."""
 
-    model: Model
+    model: Model | ServedModel
     snapshot: Snapshot
     bundle_id: str = ""
 

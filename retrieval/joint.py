@@ -14,6 +14,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from features.behavior import Groups
+from features.files import Below
 from retrieval.candidates import Candidates
 from retrieval.collaborative import ALS, EASE, ALSConfig, EASEConfig, ItemToItem, ItemToItemConfig
 from retrieval.markov import Markov, MarkovConfig
@@ -87,17 +88,11 @@ class Collaborative:
 
     @classmethod
     def from_files(cls, files: Mapping[str, bytes]) -> Collaborative:
-        found = {name: below(files, name) for name in _MODELS}
+        found = {name: Below(files, name) for name in _MODELS}
         return cls(**{name: kind.from_files(found[name]) for name, kind in _MODELS.items() if found[name]})
 
 
 _MODELS = {"ease": EASE, "together": ItemToItem, "als": ALS, "popularity": Popularity, "transitions": Markov}
-
-
-def below(files: Mapping[str, bytes], folder: str) -> dict[str, bytes]:
-    """The files of one folder, by their names in it."""
-    # Only these: a bundle's files are read and checked one by one, when they are asked for.
-    return {name.removeprefix(f"{folder}/"): files[name] for name in files if name.startswith(f"{folder}/")}
 
 
 @dataclass(frozen=True)
