@@ -101,4 +101,6 @@ def read_best(candidates: Candidates, model: PairReader | None, tokens: ItemToke
 def corrected(candidates: Candidates, correction: Booster) -> np.ndarray:
     """Log odds (b, k): the blend's, plus the correction where the cross-encoder has read."""
     read = ~np.isnan(candidates.evidence[CROSS_ENCODER])
+    if not read.any():
+        return candidates.scores
     return np.where(read, candidates.scores + correction.log_odds(candidates), candidates.scores)

@@ -17,7 +17,7 @@ from safetensors.numpy import load, save
 from threadpoolctl import threadpool_limits
 
 from features.errors import ModelError
-from retrieval.scorers import Weighting, batches, gather, history_matrix, log_matrix
+from retrieval.scorers import BATCH, Weighting, batches, gather, history_matrix, log_matrix
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -83,10 +83,21 @@ class ItemWeights:
 
     def scores(self, users: Histories) -> np.ndarray:
         """See `ItemScorer`."""
-        return (history_matrix(users, self.n_items, self.weighting) @ self.weights).toarray()
+        return users.once(self, "scores", lambda: self._scores(users))
+
+    def _scores(self, users: Histories) -> np.ndarray:
+        matrix = history_matrix(users, self.n_items, self.weighting)
+        scores = np.empty((len(users), self.n_items), dtype=np.float32)
+        for i in range(len(users)):
+            entries = slice(matrix.indptr[i], matrix.indptr[i + 1])
+            # Only the rows of what the user has; the product of two sparse matrices takes several times as long.
+            scores[i] = self.weights[matrix.indices[entries]].T @ matrix.data[entries]
+        return scores
 
     def pair_scores(self, users: Histories, rows: np.ndarray) -> np.ndarray:
         """See `ItemScorer`."""
+        if len(users) <= BATCH:
+            return gather(self.scores(users), rows)
         scores = np.zeros(rows.shape, dtype=np.float32)
         for part in batches(len(users)):
             scores[part] = gather(self.scores(users.take(part)), rows[part])
@@ -109,15 +120,28 @@ class ItemWeights:
         matrix = history_matrix(users, self.n_items, self.weighting)
         sources, added = np.full(rows.shape, -1, dtype=np.int64), np.zeros(rows.shape, dtype=np.float32)
         for i in range(len(users)):
-            held, amount = matrix[[i]].indices, matrix[[i]].data
+            entries = slice(matrix.indptr[i], matrix.indptr[i + 1])
+            held, amount = matrix.indices[entries], matrix.data[entries]
             if not len(held):
                 continue
-            parts = self.weights[held][:, np.maximum(rows[i], 0)].toarray() * amount[:, None]  # (held, k)
+            parts = self._between(held, np.maximum(rows[i], 0)) * amount[:, None]  # (held, k)
             best = parts.argmax(axis=0)
             value = parts[best, np.arange(len(best))]
             tied = (value > 0) & (rows[i] >= 0)
             sources[i], added[i] = np.where(tied, held[best], -1), np.where(tied, value, 0)
         return sources, added
+
+    def _between(self, held: np.ndarray, rows: np.ndarray) -> np.ndarray:
+        """Weights from some items to some others, float32 (held, k)."""
+        wanted, column = np.unique(rows, return_inverse=True)
+        place = np.full(self.n_items, -1, dtype=np.int32)
+        place[wanted] = np.arange(len(wanted))
+        theirs = self.weights[held]
+        at = place[theirs.indices]
+        hit = np.flatnonzero(at >= 0)
+        out = np.zeros((len(held), len(wanted)), dtype=np.float32)
+        out[np.searchsorted(theirs.indptr, hit, side="right") - 1, at[hit]] = theirs.data[hit]
+        return out[:, column]
 
     def to_files(self) -> dict[str, bytes]:
         """The matrix in safetensors, the weighting in JSON."""
@@ -270,6 +294,9 @@ class ALS:
 
         The paper's equation 4.
         """
+        return users.once(self, "factors", lambda: self._user_factors(users))
+
+    def _user_factors(self, users: Histories) -> np.ndarray:
         matrix = history_matrix(users, self.n_items, self.config.weighting)
         left, right = np.tile(self.gram, (len(users), 1, 1)), np.zeros((len(users), self.factors.shape[1], 1))
         for i in range(len(users)):

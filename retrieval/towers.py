@@ -52,7 +52,7 @@ class Towers:
 
     def user_vectors(self, users: Histories) -> np.ndarray:
         """float32 (b, dim); zero without history."""
-        return self.tower.user_vectors(users.with_items(self.text_of), self.vectors)
+        return users.once(self.tower, "vectors", lambda: self.tower.user_vectors(users.with_items(self.text_of), self.vectors))
 
     def retrieve(self, users: Histories, k: int, allowed: np.ndarray | None = None) -> Candidates:
         """See `Retriever`. One item a text, then the texts' second items, if texts are fewer than k."""
