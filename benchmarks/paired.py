@@ -47,7 +47,7 @@ def median_interval(values: np.ndarray) -> tuple[float, float, float]:
     Conover (1999), Practical Nonparametric Statistics, section 3.2. With fewer than six values the interval is their whole range.
     """
     ordered, n = np.sort(values), len(values)
-    least = int(binom.ppf(0.025, n, 0.5))
+    least = max(0, int(binom.ppf(0.025, n, 0.5)) - 1)
     low, high = (ordered[least], ordered[n - 1 - least]) if n >= 6 else (ordered[0], ordered[-1])
     return float(np.median(ordered)), float(low), float(high)
 
