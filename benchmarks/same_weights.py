@@ -31,8 +31,8 @@ def plainly(model: CrossEncoder, encoder, users: Histories, rows: np.ndarray, te
         ids, mask = encoder.batch(encoder.tokens([texts[row] for row in [*np.tile(past, len(some)), *some]]))
         hidden, mask = encoder.lower(ids, mask)[:, :most], mask[:, :most]
         before = len(past) * len(some)
-        history = (hidden[:before].view(len(some), len(past), *hidden.shape[1:]) + when[None, :, None, :]).flatten(1, 2)
-        seen, own = mask[:before].view(len(some), -1), mask[before:]
+        history = (hidden[:before].reshape(len(some), len(past), *hidden.shape[1:]) + when[None, :, None, :]).flatten(1, 2)
+        seen, own = mask[:before].reshape(len(some), -1), mask[before:]
         both = torch.cat([history, hidden[before:]], dim=1)  # (c, H + L, width)
         sees = torch.cat([seen, own], dim=1)[:, None, :].repeat(1, both.shape[1], 1)
         sees[:, : seen.shape[1], seen.shape[1] :] = False  # the history does not know the candidate

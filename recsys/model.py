@@ -168,6 +168,15 @@ class ServedModel:
         """None where nothing has been trained."""
         return ServedRanking(Below(self.files, "ranking")) if "ranking/blend.txt" in self.files else None
 
+    def read(self) -> ServedModel:
+        """Read now what every answer needs: damage shows before the first one, and a bundle that is removed later still answers."""
+        parts: list[object] = [self.retrieval, self.tower]
+        if self.ranking is not None:
+            parts += [self.ranking.first, self.ranking.calibration]
+            if not self.ranking.correction.idle:
+                parts.append(self.ranking.cross_encoder)
+        return self
+
     @cached_property
     def encoder(self) -> TextEncoder:
         """With torch: words that somebody looks for must be read."""

@@ -143,7 +143,7 @@ def open_recommender(workspace: Workspace, bundle_id: str | None = None) -> Reco
     snapshot = Snapshot.from_files(Below(bundle.files, "snapshot"))
     if canaries(snapshot) != bundle.manifest.about["canaries"]:
         raise BundleError(f"bundle {bundle.id} does not answer its canary queries as it did when built: `recsys rollback`, or build again")
-    return Recommender(ServedModel(bundle.files), snapshot, bundle.id)
+    return Recommender(ServedModel(bundle.files).read(), snapshot, bundle.id)
 
 
 def refresh(workspace: Workspace, settings: Settings) -> str:
