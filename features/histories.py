@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
 from features.interactions import DAY, Interactions
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
+T = TypeVar("T")
 # A wholesaler's account or a crawler can have a million events; what lies further back than this says nothing new.
 MAX_EVENTS = 5_000
 
@@ -76,6 +77,21 @@ class Histories:
     def user(self) -> np.ndarray:
         """Which user of the request each event belongs to, int64 (n,)."""
         return np.repeat(np.arange(len(self)), self.lengths)
+
+    @cached_property
+    def _found(self) -> dict[tuple[int, str], tuple[object, object]]:
+        return {}
+
+    def once(self, owner: object, name: str, compute: Callable[[], T]) -> T:
+        """What `compute` says of these users to `owner`, worked out once: several stages ask the same model for the same.
+
+        It is kept as long as these histories are.
+        """
+        key = (id(owner), name)
+        if key not in self._found:
+            self._found[key] = (owner, compute())  # the owner too: while it lives, nobody else has its id
+        found: T = self._found[key][1]  # type: ignore[assignment]
+        return found
 
     def take(self, users: np.ndarray) -> Histories:
         """The histories of some users of the request, in the order given."""

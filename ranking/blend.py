@@ -10,12 +10,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import lightgbm as lgb
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
+from ranking.native import NativeBooster
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+    import lightgbm as lgb
 
     from retrieval.candidates import Candidates
 
@@ -48,7 +51,7 @@ class BlendConfig(BaseModel):
 class Booster:
     """A LightGBM model and the names of the evidence it reads, in order."""
 
-    model: lgb.Booster
+    model: lgb.Booster | NativeBooster
     names: tuple[str, ...]
 
     @property
@@ -82,6 +85,8 @@ def table(candidates: Candidates, names: Sequence[str]) -> tuple[np.ndarray, np.
 
 def fit_booster(parts: Sequence[tuple[Candidates, np.ndarray]], config: BlendConfig, seed: int) -> Booster:
     """Fit on (candidates, labels bool (b, k)) of one or more windows; every column of evidence is a feature."""
+    import lightgbm as lgb
+
     names = tuple(sorted(parts[0][0].evidence))
     y = np.concatenate([labels[candidates.valid] for candidates, labels in parts])
     share = min(1.0, config.negatives / max(int((~y).sum()), 1))
@@ -102,6 +107,8 @@ def fit_correction(candidates: Candidates, labels: np.ndarray, config: BlendConf
     window's chance. A quarter of the users say when to stop, and whether it stays: unless they are foretold better with it, beyond what
     chance explains, it corrects nothing (`Booster.idle`).
     """
+    import lightgbm as lgb
+
     x, user = table(candidates, CORRECTION)
     y, begin = labels[candidates.valid].astype(np.float32), candidates.scores[candidates.valid]
     held = user % 4 == 3
@@ -154,5 +161,5 @@ def to_files(booster: Booster, name: str) -> dict[str, bytes]:
 
 
 def from_files(files: Mapping[str, bytes], name: str) -> Booster:
-    model = lgb.Booster(model_str=files[f"{name}.txt"].decode())
+    model = NativeBooster(files[f"{name}.txt"].decode())
     return Booster(model, tuple(model.feature_name()))

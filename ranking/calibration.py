@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from sklearn.isotonic import IsotonicRegression
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,6 +23,8 @@ class Calibration:
     def fit(cls, scores: np.ndarray, labels: np.ndarray) -> Calibration:
         """Fit on scores (n,) and whether each came true (n,). Nothing and no certainty is said of what was never seen: the ends are kept
         inside (0, 1) by one imagined example of each kind."""
+        from sklearn.isotonic import IsotonicRegression
+
         if not len(scores):
             return cls(np.zeros(1), np.full(1, 0.5))
         fitted = IsotonicRegression(out_of_bounds="clip").fit(scores, labels)

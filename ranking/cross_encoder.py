@@ -10,46 +10,25 @@ from __future__ import annotations
 
 import copy
 import json
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import safetensors.torch
 import torch
-from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 from transformers import AutoConfig, AutoModel
 
+from ranking.cross_encoder_config import CrossEncoderConfig
+from retrieval.buckets import BUCKETS
 from retrieval.encoder import drop_pooler, run_layers
-from retrieval.readers import BUCKETS, buckets
+from retrieval.readers import buckets
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from features.histories import Histories
-    from retrieval.encoder import TextEncoder, TokenStates
-
-
-class CrossEncoderConfig(BaseModel):
-    """What the cross-encoder reads and how it is fitted.
-
-    read: candidates a user that are read, the blend's best first. history_items: newest distinct items of the history. item_tokens: of
-    each text. users, positives, negatives (a user): what one epoch is trained on.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-    read: int = Field(default=12, ge=1)
-    history_items: int = Field(default=10, ge=1)
-    item_tokens: int = Field(default=16, ge=2)
-    users: int = Field(default=600, ge=1)
-    positives: int = Field(default=6, ge=1)
-    negatives: int = Field(default=10, ge=1)
-    batch_users: int = Field(default=8, ge=1)
-    epochs: int = Field(default=1, ge=1)
-    lr: float = Field(default=1e-4, gt=0)
-    head_lr: float = Field(default=1e-3, gt=0)
-    weight_decay: float = Field(default=0.01, ge=0)
-    warmup: float = Field(default=0.1, ge=0, le=1)
+    from retrieval.encoder import TextEncoder
+    from retrieval.token_states import ItemTokens
 
 
 class SharedHistory:
@@ -70,19 +49,6 @@ class SharedHistory:
         shared = (part.repeat_interleave(self.candidates, dim=0) for part in self.kept[layer_idx])  # (b * c, heads, H, d)
         past_key, past_value = shared
         return torch.cat([past_key, key], dim=2), torch.cat([past_value, value], dim=2)
-
-
-@dataclass(frozen=True)
-class ItemTokens:
-    """Kept states by catalogue row: `states` of distinct texts, and each item's text, int64 (n_items,)."""
-
-    states: TokenStates
-    text_of: np.ndarray
-
-    def padded(self, rows: np.ndarray, most: int) -> tuple[Tensor, Tensor]:
-        """States (n, L, width) and mask (n, L) of rows (n,); a row of -1 has no tokens."""
-        hidden, mask = self.states.padded(self.text_of[np.maximum(rows, 0)], most)
-        return hidden, mask & torch.from_numpy(rows >= 0)[:, None]
 
 
 class CrossEncoder(nn.Module):

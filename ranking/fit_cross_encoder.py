@@ -17,8 +17,9 @@ from retrieval.optimization import load_checkpoint, save_checkpoint, set_rate
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from ranking.cross_encoder import CrossEncoder, ItemTokens
+    from ranking.cross_encoder import CrossEncoder
     from retrieval.candidates import Candidates
+    from retrieval.token_states import ItemTokens
 
 _log = logging.getLogger(__name__)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
@@ -12,10 +12,12 @@ from ranking.blend import CROSS_ENCODER
 
 if TYPE_CHECKING:
     from features.behavior import ItemStats
+    from features.histories import Histories
     from ranking.blend import Booster
     from ranking.calibration import Calibration
-    from ranking.cross_encoder import CrossEncoder, ItemTokens
+    from ranking.cross_encoder_config import CrossEncoderConfig
     from retrieval.candidates import Candidates
+    from retrieval.token_states import ItemTokens
 
 LOG_ODDS = "log_odds"  # evidence that `BlendRanker` adds: by which it ordered
 FEATURE_USERS = 256  # users whose features are made at once
@@ -32,6 +34,19 @@ def with_features(candidates: Candidates, stats: ItemStats) -> Candidates:
     return replace(candidates, evidence=candidates.evidence | columns | {"fused": fused})
 
 
+class PairReader(Protocol):
+    """Reads a user's history beside each of some candidates."""
+
+    @property
+    def config(self) -> CrossEncoderConfig:
+        """What is read."""
+        ...
+
+    def logits(self, users: Histories, rows: np.ndarray, tokens: ItemTokens) -> np.ndarray:
+        """Logits of candidates `rows` (b, c): float32 (b, c), nan where padded."""
+        ...
+
+
 @dataclass(frozen=True)
 class BlendRanker:
     """See the module. Implements `Ranker`. cross_encoder: None for a ranking without it, in which nothing is corrected."""
@@ -39,7 +54,7 @@ class BlendRanker:
     stats: ItemStats
     first: Booster
     correction: Booster
-    cross_encoder: CrossEncoder | None
+    cross_encoder: PairReader | None
     tokens: ItemTokens
     calibration: Calibration
 
@@ -74,7 +89,7 @@ def order_by_blend(candidates: Candidates, booster: Booster) -> Candidates:
     return candidates.ranked(odds, blend=np.where(candidates.valid, odds, np.nan).astype(np.float32))
 
 
-def read_best(candidates: Candidates, model: CrossEncoder | None, tokens: ItemTokens) -> Candidates:
+def read_best(candidates: Candidates, model: PairReader | None, tokens: ItemTokens) -> Candidates:
     """The cross-encoder's logit as evidence on each user's first candidates, nan elsewhere and for users without history."""
     logits = np.full(candidates.rows.shape, np.nan, dtype=np.float32)
     some = np.flatnonzero(candidates.users.lengths > 0)
@@ -86,4 +101,6 @@ def read_best(candidates: Candidates, model: CrossEncoder | None, tokens: ItemTo
 def corrected(candidates: Candidates, correction: Booster) -> np.ndarray:
     """Log odds (b, k): the blend's, plus the correction where the cross-encoder has read."""
     read = ~np.isnan(candidates.evidence[CROSS_ENCODER])
+    if not read.any():
+        return candidates.scores
     return np.where(read, candidates.scores + correction.log_odds(candidates), candidates.scores)

@@ -7,7 +7,7 @@ The model also learns from views and carts; a sentence says "bought" of what was
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -57,9 +57,11 @@ class Reasons:
         contributions: of each feature to the log odds, float32 (b, k).
         """
         rows = candidates.rows
-        moved = {group: _moved(contributions, prefixes, rows.shape) for group, prefixes in GROUPS.items()}
-        groups = list(moved)
-        strength = np.stack([moved[group] for group in groups])  # (groups, b, k)
+        groups = list(GROUPS)
+        strength = np.zeros((len(groups), *rows.shape), dtype=np.float32)  # (groups, b, k)
+        for name, column in contributions.items():
+            for group in _groups_of(name):
+                strength[group] += column
         users = candidates.users.where(np.isin(candidates.users.event, LABEL_EVENTS))
         partners = self._partners(users, rows)
         told = []
@@ -102,12 +104,14 @@ class Reasons:
         return {name: np.bincount(code[code >= 0]) / len(code) for name, code in self.shelves.items()}
 
 
-def _moved(contributions: Mapping[str, np.ndarray], prefixes: tuple[str, ...], shape: tuple[int, ...]) -> np.ndarray:
-    total = np.zeros(shape, dtype=np.float32)
-    for name, column in contributions.items():
-        if name in prefixes or any(prefix.endswith("_") and name.startswith(prefix) for prefix in prefixes):
-            total = total + column
-    return total
+@cache
+def _groups_of(feature: str) -> tuple[int, ...]:
+    """Places in `GROUPS` of what a feature speaks of."""
+    return tuple(
+        place
+        for place, prefixes in enumerate(GROUPS.values())
+        if feature in prefixes or any(prefix.endswith("_") and feature.startswith(prefix) for prefix in prefixes)
+    )
 
 
 @dataclass(frozen=True)

@@ -12,9 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
-import stat
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -24,9 +22,12 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from features.errors import BundleError
+from recsys.plain_files import Pieces, damaged, read_plain
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from features.files import Source
 
 SCHEMA = 1
 MANIFEST = "manifest.json"
@@ -35,8 +36,6 @@ HASH_DIGITS = 12  # 48 bits: damage does not get by; somebody who may write here
 # Parts begin with a letter, digit or underscore, so that none is hidden, `.` or `..`.
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*(/[A-Za-z0-9_][A-Za-z0-9._-]*)*")
 _ID = re.compile(rf"\d{{8}}T\d{{12}}Z-[0-9a-f]{{{HASH_DIGITS}}}", re.ASCII)
-# A manifest lists a few dozen files and canaries; anything much larger is not one of ours.
-_MAX_MANIFEST = 64 * 2**20
 
 
 class BundleConfig(BaseModel):
@@ -102,13 +101,23 @@ class Bundle:
         ------
         BundleError: the file is not in the bundle, is missing, or is not as it was published.
         """
+        entry = self.entry(name)
+        content = read_plain(self.folder, name, entry.size)
+        if hashlib.sha256(content).hexdigest() != entry.sha256:
+            raise damaged(self.id, f"{name}: its sha256 is not the published one")
+        return content
+
+    def entry(self, name: str) -> FileEntry:
+        """What the manifest says of a file.
+
+        Raises
+        ------
+        BundleError: the file is not in the bundle.
+        """
         entry = self.manifest.files.get(name)
         if entry is None:
             raise BundleError(f"bundle {self.id} holds no {name!r}: it was published by another version; run `recsys build-index`")
-        content = _read_plain(self.folder, name, entry.size)
-        if hashlib.sha256(content).hexdigest() != entry.sha256:
-            raise _damaged(self.id, f"{name}: its sha256 is not the published one")
-        return content
+        return entry
 
     @cached_property
     def files(self) -> Mapping[str, bytes]:
@@ -145,6 +154,10 @@ class _Files(Mapping[str, bytes]):
 
     def __contains__(self, name: object) -> bool:
         return name in self._bundle.manifest.files
+
+    def source(self, name: str) -> Source:
+        """A file in pieces, whose content nobody has checked: see `features.files.StoredArray`."""
+        return Pieces(self._bundle.folder, name, self._bundle.entry(name).size)
 
 
 def current_id(bundles: Path) -> str:
@@ -220,9 +233,9 @@ def check_all(bundles: Path) -> tuple[list[str], list[str]]:
 
 
 def _read_manifest(folder: Path) -> Manifest:
-    content = _read_plain(folder, MANIFEST, None)
+    content = read_plain(folder, MANIFEST, None)
     if not folder.name.endswith(hashlib.sha256(content).hexdigest()[:HASH_DIGITS]):
-        raise _damaged(folder.name, f"{MANIFEST}: its sha256 is not the one in the bundle's id")
+        raise damaged(folder.name, f"{MANIFEST}: its sha256 is not the one in the bundle's id")
     try:
         raw = json.loads(content)
         version = raw.get("schema_version")
@@ -233,36 +246,8 @@ def _read_manifest(folder: Path) -> Manifest:
         for name in manifest.files:
             check_name(name)
     except (ValueError, AttributeError, ValidationError) as error:
-        raise _damaged(folder.name, f"{MANIFEST}: {str(error).splitlines()[0]}") from error
+        raise damaged(folder.name, f"{MANIFEST}: {str(error).splitlines()[0]}") from error
     return manifest
-
-
-def _read_plain(folder: Path, name: str, size: int | None) -> bytes:
-    """The bytes of a regular file inside `folder`, of exactly `size` bytes; links are not followed."""
-    path = folder / name
-    if any(parent.is_symlink() for parent in path.parents if folder in parent.parents):
-        raise _damaged(folder.name, f"{name}: a folder on its way is a symbolic link")
-    try:
-        # Without O_NONBLOCK a pipe put in the file's place would wait for ever.
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-    except FileNotFoundError:
-        raise _damaged(folder.name, f"{name}: missing") from None
-    except OSError as error:
-        raise _damaged(folder.name, f"{name}: {error.strerror}") from error
-    try:
-        status = os.fstat(descriptor)
-        if not stat.S_ISREG(status.st_mode):
-            raise _damaged(folder.name, f"{name}: not a plain file")
-        if status.st_size > _MAX_MANIFEST if size is None else status.st_size != size:
-            raise _damaged(folder.name, f"{name}: {status.st_size:,} bytes, expected {'fewer' if size is None else f'{size:,}'}")
-        with os.fdopen(descriptor, "rb", closefd=False) as file:
-            return file.read()
-    finally:
-        os.close(descriptor)
-
-
-def _damaged(bundle_id: str, what: str) -> BundleError:
-    return BundleError(f"bundle {bundle_id} is damaged: {what}: run `recsys rollback`, or `recsys build-index` to publish a new one")
 
 
 def check_name(name: str) -> None:

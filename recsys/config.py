@@ -19,9 +19,9 @@ from features.errors import ConfigError
 from features.interactions import EVENT_WEIGHTS
 from features.source import Source
 from ranking.blend import BlendConfig
-from ranking.cross_encoder import CrossEncoderConfig
+from ranking.cross_encoder_config import CrossEncoderConfig
 from recsys.bundle import BundleConfig
-from retrieval.encoder import EncoderConfig
+from retrieval.encoder_config import EncoderConfig
 from retrieval.index import IndexConfig
 from retrieval.joint import RetrievalConfig
 from retrieval.tower_config import TowerConfig

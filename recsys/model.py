@@ -8,21 +8,23 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-import torch
-
+from features.files import Below
 from ranking import blend
 from ranking.calibration import Calibration
-from ranking.cross_encoder import CrossEncoder, CrossEncoderConfig
-from retrieval.encoder import TextEncoder
-from retrieval.joint import RetrievalConfig, below
+from ranking.cross_encoder_config import CrossEncoderConfig
+from ranking.numpy_cross_encoder import NumpyCrossEncoder
+from retrieval.joint import RetrievalConfig
 from retrieval.learned import Learned
-from retrieval.tower import TwoTower
+from retrieval.numpy_tower import NumpyTower
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from ranking.blend import Booster
+    from ranking.cross_encoder import CrossEncoder
     from recsys.config import Settings
+    from retrieval.encoder import TextEncoder
+    from retrieval.tower import TwoTower
 
 UNTRAINED: dict[str, Any] = {"trained": False}
 
@@ -42,6 +44,8 @@ class Ranking:
 
     @classmethod
     def from_files(cls, files: Mapping[str, bytes]) -> Ranking:
+        from ranking.cross_encoder import CrossEncoder
+
         return cls(
             blend.from_files(files, "blend"),
             blend.from_files(files, "correction"),
@@ -80,6 +84,11 @@ class Model:
     @classmethod
     def untrained(cls, settings: Settings) -> Model:
         """The pretrained encoder as it is, a user tower that averages, no ranker."""
+        import torch
+
+        from retrieval.encoder import TextEncoder
+        from retrieval.tower import TwoTower
+
         encoder = TextEncoder.pretrained(settings.encoder)
         # As wide as the encoder: nothing is lost, and nothing had to be learned.
         with torch.random.fork_rng(devices=[]):
@@ -98,12 +107,79 @@ class Model:
 
     @classmethod
     def from_files(cls, files: Mapping[str, bytes]) -> Model:
+        from retrieval.encoder import TextEncoder
+        from retrieval.tower import TwoTower
+
         about = json.loads(files["model.json"])
         return cls(
-            encoder=TextEncoder.from_files(below(files, "encoder")),
-            tower=TwoTower.from_files(below(files, "tower")),
+            encoder=TextEncoder.from_files(Below(files, "encoder")),
+            tower=TwoTower.from_files(Below(files, "tower")),
             retrieval=RetrievalConfig(**about["retrieval"]),
-            ranking=Ranking.from_files(below(files, "ranking")) if "ranking/blend.txt" in files else None,
+            ranking=Ranking.from_files(Below(files, "ranking")) if "ranking/blend.txt" in files else None,
             about=about["about"],
-            learned=Learned.from_files(below(files, "learned")) if "learned/ids.json" in files else None,
+            learned=Learned.from_files(Below(files, "learned")) if "learned/ids.json" in files else None,
         )
+
+
+@dataclass(frozen=True)
+class ServedRanking:
+    """The fitted parts of the ranker, for answering; see `Ranking`."""
+
+    files: Mapping[str, bytes]
+
+    @cached_property
+    def first(self) -> Booster:
+        return blend.from_files(self.files, "blend")
+
+    @cached_property
+    def correction(self) -> Booster:
+        return blend.from_files(self.files, "correction")
+
+    @cached_property
+    def calibration(self) -> Calibration:
+        return Calibration.from_files(self.files)
+
+    @cached_property
+    def cross_encoder(self) -> NumpyCrossEncoder | CrossEncoder:
+        """In numpy, unless its layers are of a kind that only torch knows."""
+        if NumpyCrossEncoder.can(self.files):
+            return NumpyCrossEncoder.from_files(self.files)
+        from ranking.cross_encoder import CrossEncoder
+
+        return CrossEncoder.from_files(self.files)
+
+
+@dataclass(frozen=True)
+class ServedModel:
+    """A model for answering: each part is read when it is asked for, and none of those that most answers need asks for torch."""
+
+    files: Mapping[str, bytes]
+
+    @cached_property
+    def retrieval(self) -> RetrievalConfig:
+        return RetrievalConfig(**json.loads(self.files["model.json"])["retrieval"])
+
+    @cached_property
+    def tower(self) -> NumpyTower:
+        return NumpyTower.from_files(Below(self.files, "tower"))
+
+    @cached_property
+    def ranking(self) -> ServedRanking | None:
+        """None where nothing has been trained."""
+        return ServedRanking(Below(self.files, "ranking")) if "ranking/blend.txt" in self.files else None
+
+    def read(self) -> ServedModel:
+        """Read now what every answer needs: damage shows before the first one, and a bundle that is removed later still answers."""
+        parts: list[object] = [self.retrieval, self.tower]
+        if self.ranking is not None:
+            parts += [self.ranking.first, self.ranking.calibration]
+            if not self.ranking.correction.idle:
+                parts.append(self.ranking.cross_encoder)
+        return self
+
+    @cached_property
+    def encoder(self) -> TextEncoder:
+        """With torch: words that somebody looks for must be read."""
+        from retrieval.encoder import TextEncoder
+
+        return TextEncoder.from_files(Below(self.files, "encoder"))

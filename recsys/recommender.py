@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -28,7 +30,7 @@ from retrieval.towers import Towers
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from recsys.model import Model
+    from recsys.model import Model, ServedModel
     from recsys.options import RecommendOptions
     from recsys.snapshot import Snapshot
 
@@ -43,7 +45,7 @@ DIVERSE_AMONG = 50  # how many of the best a varied list is chosen from
 class Recommender:
     """A model over a snapshot."""
 
-    model: Model
+    model: Model | ServedModel
     snapshot: Snapshot
     bundle_id: str = ""
 
@@ -167,14 +169,24 @@ class Recommender:
     def answer(self, options: RecommendOptions, users: Sequence[str | None]) -> Iterator[Answer]:
         """One answer a user, in order; `options.history` counts for all of them."""
         basket = self.snapshot.catalog.rows_or_raise(list(options.history)).tolist()
-        for start in range(0, len(users), BATCH):
-            some = users[start : start + BATCH]
+        parts = [users[start : start + BATCH] for start in range(0, len(users), BATCH)]
+
+        def answers(some: Sequence[str | None]) -> list[Answer]:
             rows = self.snapshot.log.user_rows(["" if user is None else user for user in some])
             histories = Histories.of_users(self.snapshot.log, rows, self.snapshot.now)
             known = histories.lengths > 0
             if basket:
                 histories = histories.then(Histories.of_baskets([basket] * len(some), self.snapshot.now))
-            yield from self._answers(options, some, histories, known)
+            return self._answers(options, some, histories, known)
+
+        if len(parts) < 2:
+            yield from (answer for part in parts for answer in answers(part))
+            return
+        # numpy, FAISS and LightGBM let other threads work meanwhile. No more at once than there are threads: no lists pile up.
+        threads = os.cpu_count() or 1
+        with ThreadPoolExecutor(threads) as pool:
+            for start in range(0, len(parts), threads):
+                yield from (answer for found in pool.map(answers, parts[start : start + threads]) for answer in found)
 
     def _answers(self, options: RecommendOptions, users: Sequence[str | None], histories: Histories, known: np.ndarray) -> list[Answer]:
         """known: whether the log knows each user, bool (b,)."""
@@ -215,10 +227,11 @@ class Recommender:
         ranked = self.ranker is not None and not options.debuts
         contributions = self.ranker.contributions(best) if personal and self.ranker and ranked else {}
         reasons = self.reasons.tell(best, contributions) if personal else self._popular_reasons(best)
+        facts = iter(self._facts(best.rows[best.valid]))
         for b, user in enumerate(users):
             items = []
             for k in np.flatnonzero(best.rows[b] >= 0).tolist():
-                item = self._item(int(best.rows[b, k]), len(items) + 1)
+                item = Recommendation(len(items) + 1, *next(facts), None, "")
                 probability = float(best.scores[b, k]) if ranked or not personal else None
                 parts = tuple((name, float(column[b, k])) for name, column in contributions.items()) if options.explain else ()
                 items.append(replace(item, probability=probability, reason=reasons[b][k], contributions=_largest(parts)))
@@ -233,15 +246,11 @@ class Recommender:
             return None if self.ranker else UNTRAINED
         return UNKNOWN_VISITOR if user is None else UNKNOWN_USER.format(user)
 
-    def _item(self, row: int, rank: int) -> Recommendation:
-        item_id, title, category, price = self._facts(row)
-        return Recommendation(rank, item_id, title, category, price, None, "")
-
-    def _facts(self, row: int) -> tuple[str, str, str | None, float | None]:
-        """External id, title, category, price (None where unknown)."""
-        item_id, title, category = self.snapshot.catalog.frame.select("item_id", "title", "category").row(row)
-        price = float(self.snapshot.prices[row])
-        return item_id, title, category, None if np.isnan(price) else price
+    def _facts(self, rows: np.ndarray) -> list[tuple[str, str, str | None, float | None]]:
+        """External id, title, category, price (None where unknown) of some items (n,)."""
+        named = self.snapshot.catalog.frame.select("item_id", "title", "category")[rows].rows()
+        prices = [None if np.isnan(price) else price for price in self.snapshot.prices[rows].tolist()]
+        return [(*names, price) for names, price in zip(named, prices, strict=True)]
 
     def similar(self, item_id: str, k: int) -> Matches:
         """Items nearest to an item, itself left out."""
@@ -260,7 +269,7 @@ class Recommender:
     def _matches(self, towers: Towers, query: str, vector: np.ndarray, k: int, allowed: np.ndarray) -> Matches:
         rows, scores = towers.nearest(vector[None], min(k, len(allowed)), allowed)
         found = rows[0][rows[0] >= 0]
-        matches = [Match(i + 1, *self._facts(int(row)), float(scores[0, i])) for i, row in enumerate(found)]
+        matches = [Match(i + 1, *facts, float(scores[0, i])) for i, facts in enumerate(self._facts(found))]
         return Matches(query, self.bundle_id, tuple(matches))
 
 

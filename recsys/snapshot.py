@@ -17,17 +17,16 @@ from safetensors.numpy import load, save
 
 from features.behavior import ItemStats
 from features.catalog import Catalog
+from features.files import Below
 from features.interactions import Interactions
 from features.text import text_hashes
-from ranking.cross_encoder import ItemTokens
 from recsys.choices import Shape
 from retrieval.debuts import Debuts
-from retrieval.encoder import TokenStates
 from retrieval.index import ItemIndex
-from retrieval.joint import Collaborative, below
-from retrieval.kept import kept_states
+from retrieval.joint import Collaborative
 from retrieval.learned import in_space
-from retrieval.vectors import ItemVectors, update
+from retrieval.token_states import ItemTokens, TokenStates
+from retrieval.vectors import ItemVectors, TextVectors, group, update
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -48,7 +47,7 @@ class Snapshot:
     catalog: Catalog
     log: Interactions
     now: int
-    vectors: ItemVectors
+    texts: TextVectors
     states: TokenStates
     index: ItemIndex
     collaborative: Collaborative
@@ -58,18 +57,19 @@ class Snapshot:
     learned: np.ndarray | None = None
 
     @cached_property
-    def _texts(self) -> tuple[np.ndarray, np.ndarray]:
-        return group(self.vectors.hashes)
+    def vectors(self) -> ItemVectors:
+        """One vector an item."""
+        return self.texts.of_items(self.catalog.ids)
 
-    @cached_property
+    @property
     def text_of(self) -> np.ndarray:
         """Each item's distinct text, int64 (n_items,)."""
-        return self._texts[1]
+        return self.texts.text_of
 
-    @cached_property
+    @property
     def text_vectors(self) -> np.ndarray:
         """Vectors of the distinct texts, float32 (t, dim)."""
-        return self.vectors.vectors[self._texts[0]]
+        return self.texts.vectors
 
     @cached_property
     def space(self) -> np.ndarray:
@@ -91,7 +91,7 @@ class Snapshot:
         self.catalog.frame.write_parquet(buffer)
         parts = {
             "log": self.log,
-            "vectors": self.vectors,
+            "texts": self.texts,
             "states": self.states,
             "index": self.index,
             "stats": self.stats,
@@ -109,23 +109,17 @@ class Snapshot:
         about = json.loads(files["about.json"])
         return cls(
             catalog=Catalog(pl.read_parquet(io.BytesIO(files["catalog.parquet"]))),
-            log=Interactions.from_files(below(files, "log")),
+            log=Interactions.from_files(Below(files, "log")),
             now=about["now"],
             buys_again=about["buys_again"],
-            vectors=ItemVectors.from_files(below(files, "vectors")),
-            states=TokenStates.from_files(below(files, "states")),
-            index=ItemIndex.from_files(below(files, "index")),
-            collaborative=Collaborative.from_files(below(files, "collaborative")),
-            stats=ItemStats.from_files(below(files, "stats")),
-            debuts=Debuts.from_files(below(files, "debuts")),
+            texts=TextVectors.from_files(Below(files, "texts")),
+            states=TokenStates.from_files(Below(files, "states")),
+            index=ItemIndex.from_files(Below(files, "index")),
+            collaborative=Collaborative.from_files(Below(files, "collaborative")),
+            stats=ItemStats.from_files(Below(files, "stats")),
+            debuts=Debuts.from_files(Below(files, "debuts")),
             learned=load(files["learned.safetensors"])["learned"] if "learned.safetensors" in files else None,
         )
-
-
-def group(hashes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Distinct hashes (n, 16): the first item of each, int64 (t,), and each item's place among them, int64 (n,)."""
-    _, first, place = np.unique(np.ascontiguousarray(hashes).view("V16").ravel(), return_index=True, return_inverse=True)
-    return first, place.reshape(-1).astype(np.int64)
 
 
 @dataclass(frozen=True)
@@ -145,6 +139,8 @@ def encode_catalog(catalog: Catalog, model: Model, cache: Path, previous: Encode
     pool = [] if previous is None else [previous.states]
 
     def encode(texts: list[str]) -> np.ndarray:
+        from retrieval.kept import kept_states
+
         kept = kept_states(model.encoder, texts, cache)
         keys.extend(key.tobytes() for key in text_hashes(pl.Series(texts, dtype=pl.String)))
         pool.append(kept.select(np.arange(len(kept)), model.item_tokens))
@@ -164,15 +160,15 @@ def distinct(hashes: np.ndarray) -> list[bytes]:
 def take_snapshot(catalog: Catalog, log: Interactions, now: int, model: Model, encoded: Encoded, index: IndexConfig) -> Snapshot:
     """Count and index everything at `now`; events after it are left out."""
     log = log.between(None, now)
-    first, text_of = group(encoded.vectors.hashes)
-    learned = None if model.learned is None else model.learned.of_texts(catalog.ids, text_of, len(first))
+    texts = TextVectors.of(encoded.vectors)
+    learned = None if model.learned is None else model.learned.of_texts(catalog.ids, texts.text_of, len(texts))
     return Snapshot(
         catalog=catalog,
         log=log,
         now=now,
-        vectors=encoded.vectors,
+        texts=texts,
         states=encoded.states,
-        index=ItemIndex.build(in_space(encoded.vectors.vectors[first], learned), index),
+        index=ItemIndex.build(in_space(texts.vectors, learned), index),
         collaborative=Collaborative.fit(log, now, model.retrieval),
         stats=ItemStats.fit(log, catalog, now),
         debuts=Debuts.fit(log, catalog, now, 1.0 if log.ordered else 28.0),

@@ -17,7 +17,7 @@ from features.histories import Histories
 from features.text import item_texts, text_hashes
 from ranking.blend import CROSS_ENCODER, fit_booster, fit_correction
 from ranking.calibration import Calibration
-from ranking.cross_encoder import CrossEncoder, ItemTokens
+from ranking.cross_encoder import CrossEncoder
 from ranking.fit_cross_encoder import Pairs, fit_cross_encoder
 from ranking.ranker import corrected, order_by_blend, read_best, with_features
 from recsys.choices import Shape
@@ -30,9 +30,11 @@ from retrieval.encoder import TextEncoder
 from retrieval.index import ItemIndex
 from retrieval.joint import Collaborative, JointRetriever
 from retrieval.kept import kept_states
-from retrieval.learned import Learned, LearnedVectors
+from retrieval.learned import Learned
+from retrieval.learned_vectors import LearnedVectors
 from retrieval.sequences import SequenceSampler
 from retrieval.texts import Texts
+from retrieval.token_states import ItemTokens
 from retrieval.topk import top_k
 from retrieval.tower import TwoTower
 from retrieval.towers import Towers
@@ -48,7 +50,7 @@ if TYPE_CHECKING:
     from ranking.blend import Booster
     from recsys.config import Settings
     from recsys.windows import Window
-    from retrieval.encoder import TokenStates
+    from retrieval.token_states import TokenStates
 
 _log = logging.getLogger(__name__)
 JUDGED_USERS = 2_000  # on whom the towers' training is stopped

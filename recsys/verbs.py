@@ -10,17 +10,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from features.errors import BundleError, ModelError
-from features.ingest import ingest, load_source
+from features.files import Below
 from recsys.bundle import Bundle, list_bundles
-from recsys.evaluation import evaluate as judge
-from recsys.model import Model
+from recsys.model import Model, ServedModel
 from recsys.publish import publish
 from recsys.recommender import Recommender
 from recsys.snapshot import Encoded, Snapshot, encode_catalog, take_snapshot
-from recsys.store import fingerprint, trained
-from retrieval.encoder import TokenStates
-from retrieval.joint import below
-from retrieval.vectors import ItemVectors
+from retrieval.token_states import TokenStates
+from retrieval.vectors import TextVectors
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -36,10 +33,13 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 CANARIES = 5
 CANARY_K = 10
+LAYOUT = 2  # of a bundle's files: a bundle of another layout is built anew, whatever else has stayed
 
 
 def train(workspace: Workspace, settings: Settings, options: TrainOptions) -> str:
     """Train on what was ingested, and make it the workspace's model. Does nothing where that very model is there."""
+    from recsys.store import trained
+
     catalog, log = workspace.load(settings.events.model_dump())
     until = log.end if options.until is None else min(log.end, int(options.until.replace(tzinfo=UTC).timestamp()))
     _, said = trained(workspace, workspace.models, settings, options, (catalog, log), until)
@@ -65,23 +65,26 @@ def build_index(workspace: Workspace, settings: Settings) -> str:
 
 def build(workspace: Workspace, settings: Settings, model: Model, catalog: Catalog, log: Interactions) -> str:
     """Publish a bundle of these tables. Texts that the bundle in use has vectors for, by the same model, are not encoded again."""
+    from recsys.store import fingerprint
+
     model_files = model.to_files()
     inputs = bundle_inputs(model_files, settings, fingerprint(catalog, log))
     previous = in_use(workspace)
     if previous and previous.manifest.about["inputs"] == inputs:
         return f"nothing has changed: bundle {previous.id} stays in use"
     known = None
-    if previous and previous.manifest.about["fingerprint"] == model.fingerprint:
+    if previous and previous.manifest.about.get("layout") == LAYOUT and previous.manifest.about["fingerprint"] == model.fingerprint:
         # Only these two of the bundle's parts are read: the rest is made anew.
-        vectors = ItemVectors.from_files(below(previous.files, "snapshot/vectors"))
-        known = Encoded(vectors, TokenStates.from_files(below(previous.files, "snapshot/states")), 0)
+        texts = TextVectors.from_files(Below(previous.files, "snapshot/texts"))
+        known = Encoded(texts.alone(), TokenStates.from_files(Below(previous.files, "snapshot/states")), 0)
     encoded = encode_catalog(catalog, model, workspace.cache, known)
     now = log.end if len(log) else 0
     snapshot = take_snapshot(catalog, log, now, model, encoded, settings.index)
     about = {
+        "layout": LAYOUT,
         "inputs": inputs,
         "fingerprint": model.fingerprint,
-        "dim": snapshot.vectors.dim,
+        "dim": snapshot.text_vectors.shape[1],
         "items": len(catalog),
         "texts": len(snapshot.text_vectors),
         "index": snapshot.index.config.kind,
@@ -95,7 +98,7 @@ def build(workspace: Workspace, settings: Settings, model: Model, catalog: Catal
 
 def bundle_inputs(model_files: Mapping[str, bytes], settings: Settings, data: str) -> str:
     """SHA-256 of all that a bundle is made of: model, index settings, `fingerprint` of the tables."""
-    digest = hashlib.sha256(f"{data}|{settings.index.model_dump_json()}".encode())
+    digest = hashlib.sha256(f"{LAYOUT}|{data}|{settings.index.model_dump_json()}".encode())
     for name, content in sorted(model_files.items()):
         digest.update(name.encode() + content)
     return digest.hexdigest()
@@ -137,14 +140,16 @@ def open_recommender(workspace: Workspace, bundle_id: str | None = None) -> Reco
     BundleError: there is none, it is damaged, or it does not answer its canaries as it did when it was built.
     """
     bundle = Bundle.open(workspace.bundles, bundle_id)
-    snapshot = Snapshot.from_files(below(bundle.files, "snapshot"))
+    snapshot = Snapshot.from_files(Below(bundle.files, "snapshot"))
     if canaries(snapshot) != bundle.manifest.about["canaries"]:
         raise BundleError(f"bundle {bundle.id} does not answer its canary queries as it did when built: `recsys rollback`, or build again")
-    return Recommender(Model.from_files(bundle.files), snapshot, bundle.id)
+    return Recommender(ServedModel(bundle.files).read(), snapshot, bundle.id)
 
 
 def refresh(workspace: Workspace, settings: Settings) -> str:
     """Read the sources again, encode what is new or changed, publish."""
+    from features.ingest import ingest, load_source
+
     summary = ingest(load_source(workspace.data), workspace.data)
     return f"{summary}\n{build_index(workspace, settings)}"
 
@@ -166,6 +171,8 @@ def similar(workspace: Workspace, _settings: Settings, item_id: str, k: int) -> 
 
 def evaluate(workspace: Workspace, settings: Settings) -> Report:
     """Judge the way of recommending on the last weeks of the log: see `recsys.evaluation`."""
+    from recsys.evaluation import evaluate as judge
+
     return judge(workspace, settings)
 
 

@@ -41,11 +41,15 @@ class Candidates:
 
     def take(self, order: np.ndarray) -> Candidates:
         """Columns by index, int (b, m): reorders or cuts each user's list, with all its evidence. -1 makes padding."""
-        index = np.maximum(order, 0)
+        index, each = np.maximum(order, 0), np.arange(len(order))[:, None]
         gone = order < 0
+        some_gone = bool(gone.any())
 
         def pick(array: np.ndarray, fill: float) -> np.ndarray:
-            return np.where(gone, fill, np.take_along_axis(array, index, axis=1)).astype(array.dtype)
+            taken = array[each, index]
+            if some_gone:
+                taken[gone] = fill
+            return taken
 
         evidence = {name: pick(column, np.nan) for name, column in self.evidence.items()}
         return replace(self, rows=pick(self.rows, -1), scores=pick(self.scores, -np.inf), evidence=evidence)

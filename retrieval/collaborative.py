@@ -12,18 +12,17 @@ from typing import TYPE_CHECKING, Literal, Self
 
 import numpy as np
 import scipy.sparse as sp
-from implicit.als import AlternatingLeastSquares
-from implicit.nearest_neighbours import all_pairs_knn, bm25_weight, normalize, tfidf_weight
 from pydantic import BaseModel, ConfigDict, Field
 from safetensors.numpy import load, save
-from scipy.linalg import lapack
 from threadpoolctl import threadpool_limits
 
 from features.errors import ModelError
-from retrieval.scorers import Weighting, batches, gather, history_matrix, log_matrix
+from retrieval.scorers import BATCH, Weighting, batches, gather, history_matrix, log_matrix
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from implicit.als import AlternatingLeastSquares
 
     from features.histories import Histories
     from features.interactions import Interactions
@@ -84,10 +83,21 @@ class ItemWeights:
 
     def scores(self, users: Histories) -> np.ndarray:
         """See `ItemScorer`."""
-        return (history_matrix(users, self.n_items, self.weighting) @ self.weights).toarray()
+        return users.once(self, "scores", lambda: self._scores(users))
+
+    def _scores(self, users: Histories) -> np.ndarray:
+        matrix = history_matrix(users, self.n_items, self.weighting)
+        scores = np.empty((len(users), self.n_items), dtype=np.float32)
+        for i in range(len(users)):
+            entries = slice(matrix.indptr[i], matrix.indptr[i + 1])
+            # Only the rows of what the user has; the product of two sparse matrices takes several times as long.
+            scores[i] = self.weights[matrix.indices[entries]].T @ matrix.data[entries]
+        return scores
 
     def pair_scores(self, users: Histories, rows: np.ndarray) -> np.ndarray:
         """See `ItemScorer`."""
+        if len(users) <= BATCH:
+            return gather(self.scores(users), rows)
         scores = np.zeros(rows.shape, dtype=np.float32)
         for part in batches(len(users)):
             scores[part] = gather(self.scores(users.take(part)), rows[part])
@@ -110,15 +120,28 @@ class ItemWeights:
         matrix = history_matrix(users, self.n_items, self.weighting)
         sources, added = np.full(rows.shape, -1, dtype=np.int64), np.zeros(rows.shape, dtype=np.float32)
         for i in range(len(users)):
-            held, amount = matrix[[i]].indices, matrix[[i]].data
+            entries = slice(matrix.indptr[i], matrix.indptr[i + 1])
+            held, amount = matrix.indices[entries], matrix.data[entries]
             if not len(held):
                 continue
-            parts = self.weights[held][:, np.maximum(rows[i], 0)].toarray() * amount[:, None]  # (held, k)
+            parts = self._between(held, np.maximum(rows[i], 0)) * amount[:, None]  # (held, k)
             best = parts.argmax(axis=0)
             value = parts[best, np.arange(len(best))]
             tied = (value > 0) & (rows[i] >= 0)
             sources[i], added[i] = np.where(tied, held[best], -1), np.where(tied, value, 0)
         return sources, added
+
+    def _between(self, held: np.ndarray, rows: np.ndarray) -> np.ndarray:
+        """Weights from some items to some others, float32 (held, k)."""
+        wanted, column = np.unique(rows, return_inverse=True)
+        place = np.full(self.n_items, -1, dtype=np.int32)
+        place[wanted] = np.arange(len(wanted))
+        theirs = self.weights[held]
+        at = place[theirs.indices]
+        hit = np.flatnonzero(at >= 0)
+        out = np.zeros((len(held), len(wanted)), dtype=np.float32)
+        out[np.searchsorted(theirs.indptr, hit, side="right") - 1, at[hit]] = theirs.data[hit]
+        return out[:, column]
 
     def to_files(self) -> dict[str, bytes]:
         """The matrix in safetensors, the weighting in JSON."""
@@ -166,6 +189,8 @@ def _gram(matrix: sp.csr_array) -> np.ndarray:
 
 def _inverse(gram: np.ndarray, l2: float) -> np.ndarray:
     """Inverse of a symmetric (n, n) Gram matrix plus l2 on the diagonal, in its own memory. Only the lower triangle is right."""
+    from scipy.linalg import lapack
+
     gram[np.diag_indices_from(gram)] += np.float32(l2)
     factor, failed = lapack.spotrf(gram, lower=1, clean=0, overwrite_a=1)
     inverse, failed_too = lapack.spotri(factor, lower=1, overwrite_c=1)
@@ -195,6 +220,8 @@ class ItemToItem(ItemWeights):
     @classmethod
     def fit(cls, log: Interactions, config: ItemToItemConfig | None = None) -> ItemToItem:
         """The neighbours are found by implicit, without ever holding the whole item x item matrix."""
+        from implicit.nearest_neighbours import all_pairs_knn, bm25_weight, normalize, tfidf_weight
+
         config = config or ItemToItemConfig()
         matrix = log_matrix(log, config.weighting).astype(np.float64)
         matrix.data[np.bincount(matrix.indices, minlength=log.n_items)[matrix.indices] < config.min_buyers] = 0
@@ -217,6 +244,8 @@ class ItemToItem(ItemWeights):
 
 
 def _solver(config: ALSConfig) -> AlternatingLeastSquares:
+    from implicit.als import AlternatingLeastSquares
+
     # implicit runs its own threads and warns of a BLAS that does as well: together they take many times longer.
     with threadpool_limits(1, "blas"):
         return AlternatingLeastSquares(
@@ -255,15 +284,28 @@ class ALS:
         return len(self.factors)
 
     @cached_property
-    def _solver(self) -> AlternatingLeastSquares:
-        solver = _solver(self.config)
-        solver.item_factors = self.factors
-        return solver
+    def gram(self) -> np.ndarray:
+        """What all items together say of every user: the factors' products, with l2 on the diagonal, float64 (d, d)."""
+        factors = self.factors.astype(np.float64)
+        return factors.T @ factors + self.config.l2 * np.eye(factors.shape[1])
 
     def user_factors(self, users: Histories) -> np.ndarray:
-        """Factors of users, float32 (b, d): the least-squares answer to their history, items held fixed. Zero without history."""
-        trust = self.config.confidence(history_matrix(users, self.n_items, self.config.weighting))
-        return np.asarray(self._solver.recalculate_user(np.arange(len(users)), trust))
+        """Factors of users, float32 (b, d): the least-squares answer to their history, items held fixed. Zero without history.
+
+        The paper's equation 4.
+        """
+        return users.once(self, "factors", lambda: self._user_factors(users))
+
+    def _user_factors(self, users: Histories) -> np.ndarray:
+        matrix = history_matrix(users, self.n_items, self.config.weighting)
+        left, right = np.tile(self.gram, (len(users), 1, 1)), np.zeros((len(users), self.factors.shape[1], 1))
+        for i in range(len(users)):
+            entries = slice(matrix.indptr[i], matrix.indptr[i + 1])
+            held = self.factors[matrix.indices[entries]].astype(np.float64)  # (items held, d)
+            above = self.config.alpha * matrix.data[entries].astype(np.float64)  # confidence above 1
+            left[i] += (held * above[:, None]).T @ held
+            right[i, :, 0] = (1 + above) @ held
+        return np.linalg.solve(left, right)[..., 0].astype(np.float32)
 
     def scores(self, users: Histories) -> np.ndarray:
         """See `ItemScorer`."""
@@ -280,9 +322,15 @@ class ALS:
 
     def to_files(self) -> dict[str, bytes]:
         """The factors in safetensors, the configuration in JSON."""
-        return {"factors.safetensors": save({"factors": self.factors}), "config.json": self.config.model_dump_json().encode()}
+        return {
+            "factors.safetensors": save({"factors": self.factors, "gram": self.gram}),
+            "config.json": self.config.model_dump_json().encode(),
+        }
 
     @classmethod
     def from_files(cls, files: Mapping[str, bytes]) -> ALS:
         """What `to_files` made."""
-        return cls(load(files["factors.safetensors"])["factors"], ALSConfig.model_validate_json(files["config.json"]))
+        arrays = load(files["factors.safetensors"])
+        model = cls(arrays["factors"], ALSConfig.model_validate_json(files["config.json"]))
+        vars(model)["gram"] = arrays["gram"]  # a catalogue's worth of products, made once
+        return model

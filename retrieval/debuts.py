@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-import lightgbm as lgb
 import numpy as np
 import polars as pl
 from safetensors.numpy import load, save
@@ -22,6 +21,8 @@ from retrieval.scorers import Weighting, gather, history_matrix
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    import lightgbm as lgb
 
     from features.catalog import Catalog
     from features.histories import Histories
@@ -139,6 +140,8 @@ def id_order(catalog: Catalog) -> np.ndarray:
 
 
 def _fit(rows: np.ndarray, bought: np.ndarray) -> lgb.Booster:
+    import lightgbm as lgb
+
     # A small shop still gets trees.
     parameters = TREES | {"min_child_samples": max(1, min(100, len(bought) // 100)), "num_threads": 1}
     return lgb.train(parameters, lgb.Dataset(rows, bought), ROUNDS)

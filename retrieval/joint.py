@@ -14,12 +14,12 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from features.behavior import Groups
+from features.files import Below
 from retrieval.candidates import Candidates
 from retrieval.collaborative import ALS, EASE, ALSConfig, EASEConfig, ItemToItem, ItemToItemConfig
 from retrieval.markov import Markov, MarkovConfig
 from retrieval.popularity import Popularity, Trended
-from retrieval.scorers import TopScores, batches
-from retrieval.topk import top_k
+from retrieval.scorers import TopOfAll, TopScores, batches
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -87,17 +87,11 @@ class Collaborative:
 
     @classmethod
     def from_files(cls, files: Mapping[str, bytes]) -> Collaborative:
-        found = {name: below(files, name) for name in _MODELS}
+        found = {name: Below(files, name) for name in _MODELS}
         return cls(**{name: kind.from_files(found[name]) for name, kind in _MODELS.items() if found[name]})
 
 
 _MODELS = {"ease": EASE, "together": ItemToItem, "als": ALS, "popularity": Popularity, "transitions": Markov}
-
-
-def below(files: Mapping[str, bytes], folder: str) -> dict[str, bytes]:
-    """The files of one folder, by their names in it."""
-    # Only these: a bundle's files are read and checked one by one, when they are asked for.
-    return {name.removeprefix(f"{folder}/"): files[name] for name in files if name.startswith(f"{folder}/")}
 
 
 @dataclass(frozen=True)
@@ -148,35 +142,53 @@ class JointRetriever:
             "together": (TopScores(models.together, "together"), config.together),
             "als": (TopScores(models.als, "als"), config.als),
             "tower": (self.towers, config.tower),
-            "popular": (TopScores(models.popularity, "popular"), config.popular),
+            "popular": (TopOfAll(models.popularity.ranking, "popular"), config.popular),
             **more,
         }
 
     def retrieve(self, users: Histories, k: int, allowed: np.ndarray | None = None) -> Candidates:
         """At most k candidates a user, best fused rank first; every source looks only among the allowed items."""
-        shape = (len(users), k)
-        rows, scores, tower_rank = np.full(shape, -1, dtype=np.int64), np.zeros(shape, np.float32), np.zeros(shape, np.float32)
+        parts = []
         for part in batches(len(users)):
             mask = allowed if allowed is None or allowed.ndim == 1 else allowed[part]
-            rows[part], scores[part], tower_rank[part] = self._fused(users.take(part), k, mask)
+            some = users if len(part) == len(users) else users.take(part)
+            rows, scores, tower_rank = self._fused(some, k, mask)
+            # At once: what the models said of these users is still known.
+            parts.append((rows, scores, self.evidence(some, rows) | {"tower_rank": tower_rank}))
+        if not parts:
+            nothing = np.full((0, 1), -1, dtype=np.int64)
+            rank = {"tower_rank": np.zeros((0, 1), np.float32)}
+            return Candidates(users, nothing, np.zeros((0, 1), np.float32), self.evidence(users, nothing) | rank)
+        rows = np.concatenate([rows for rows, _, _ in parts])
         width = max(1, int((rows >= 0).sum(axis=1).max(initial=1)))
-        rows = rows[:, :width]
-        return Candidates(users, rows, scores[:, :width], self.evidence(users, rows) | {"tower_rank": tower_rank[:, :width]})
+        scores = np.concatenate([scores for _, scores, _ in parts])[:, :width]
+        evidence = {name: np.concatenate([found[name] for _, _, found in parts])[:, :width] for name in parts[0][2]}
+        return Candidates(users, rows[:, :width], scores, evidence)
 
     def _fused(self, users: Histories, k: int, allowed: np.ndarray | None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Rows, fused scores, and the place that the towers alone gave each (nan: none), of a small batch, (b, k) each."""
-        fused = np.zeros((len(users), self.n_items), dtype=np.float32)
-        towers = np.full(fused.shape, np.nan, dtype=np.float32)
+        named: list[tuple[np.ndarray, np.ndarray]] = []
+        towers: tuple[np.ndarray, np.ndarray] | None = None
         for name, (retriever, quota) in self._sources.items():
             if quota:
-                rows = retriever.retrieve(users, quota, allowed).rows  # (b, quota)
-                user, place = np.nonzero(rows >= 0)
-                fused[user, rows[user, place]] += 1 / (FUSION + 1 + place)  # a source names an item once
-                if name == "tower":
-                    towers[user, rows[user, place]] = place
-        rows, scores = top_k(np.where(fused > 0, fused, -np.inf), k)
-        rank = np.take_along_axis(towers, np.maximum(rows, 0), axis=1)
-        return rows, scores, np.where(rows >= 0, rank, np.nan)
+                found = retriever.retrieve(users, quota, allowed).rows  # (b, quota)
+                user, place = np.nonzero(found >= 0)
+                named.append((user * self.n_items + found[user, place], place))
+                towers = named[-1] if name == "tower" else towers
+        # Of the whole catalogue few items are named: they alone are counted and sorted.
+        key = np.unique(np.concatenate([np.zeros(0, dtype=np.int64), *(mine for mine, _ in named)]))
+        fused, rank = np.zeros(len(key), dtype=np.float32), np.full(len(key), np.nan, dtype=np.float32)
+        for mine, place in named:
+            fused[np.searchsorted(key, mine)] += 1 / (FUSION + 1 + place)  # a source names an item once
+        if towers is not None:
+            rank[np.searchsorted(key, towers[0])] = towers[1]
+        user, row = key // self.n_items, key % self.n_items
+        order = np.lexsort((row, -fused, user))
+        place = np.arange(len(order)) - np.searchsorted(user, user)  # `key` is sorted by user, so `order` leaves users where they are
+        order, at = order[place < k], (user[place < k], place[place < k])
+        rows, scores, ranks = (np.full((len(users), k), fill) for fill in (np.int64(-1), np.float32(-np.inf), np.float32(np.nan)))
+        rows[at], scores[at], ranks[at] = row[order], fused[order], rank[order]
+        return rows, scores, ranks
 
     def evidence(self, users: Histories, rows: np.ndarray) -> dict[str, np.ndarray]:
         """Each model's score of each candidate (b, k), float32; "arrival" only where there are any, nan for all other items."""

@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from features.text import text_hashes
-from retrieval.encoder import TokenStates
+from retrieval.token_states import TokenStates
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -79,5 +79,5 @@ def _add(place: dict[bytes, int], hashes: np.ndarray, parts: Sequence[TokenState
 
 def _write(path: Path, hashes: np.ndarray, kept: TokenStates) -> None:
     temporary = path.with_suffix(f".{os.getpid()}.tmp")
-    temporary.write_bytes(safetensors.numpy.save({"hashes": hashes, "offsets": kept.offsets, "states": kept.states}))
+    temporary.write_bytes(safetensors.numpy.save({"hashes": hashes, "offsets": kept.offsets, "states": np.asarray(kept.states)}))
     os.replace(temporary, path)

@@ -8,18 +8,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from features.interactions import EVENTS
+from retrieval.buckets import BUCKETS, bucket_codes
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from features.histories import Histories, RecentItems
     from retrieval.tower_config import TowerConfig
-
-BUCKETS = 16
 
 
 class SetReader(nn.Module):
@@ -107,6 +107,5 @@ def _body(config: TowerConfig) -> nn.TransformerEncoder:
 
 
 def buckets(values: np.ndarray) -> Tensor:
-    """Ages in days or counts to buckets that double in width: 0, <1, <2, <4 ... int64, below `BUCKETS`."""
-    codes = np.where(values <= 0, 0, np.floor(np.log2(np.maximum(values, 0.5))) + 2)
-    return torch.from_numpy(np.clip(codes, 0, BUCKETS - 1).astype(np.int64))
+    """`bucket_codes` for torch."""
+    return torch.from_numpy(bucket_codes(values))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Literal, Protocol
 
 import numpy as np
@@ -79,6 +80,36 @@ def batches(n: int) -> Iterator[np.ndarray]:
 
 
 @dataclass(frozen=True)
+class TopOfAll:
+    """The retriever over one score an item, the same for everybody: see `TopScores`.
+
+    scores: float32 (n_items,). name: of the column of evidence.
+    """
+
+    scores: np.ndarray
+    name: str
+
+    @cached_property
+    def _order(self) -> np.ndarray:
+        """Items with a score above 0, best first, ties by row."""
+        known = np.flatnonzero(self.scores > 0)
+        return known[np.argsort(-self.scores[known], kind="stable")]
+
+    def retrieve(self, users: Histories, k: int, allowed: np.ndarray | None = None) -> Candidates:
+        """See `Retriever`."""
+        rows = np.full((len(users), k), -1, dtype=np.int64)
+        if allowed is None or allowed.ndim == 1:
+            best = (self._order if allowed is None else self._order[allowed[self._order]])[:k]
+            rows[:, : len(best)] = best
+        else:
+            for user, mask in enumerate(allowed):
+                best = self._order[mask[self._order]][:k]
+                rows[user, : len(best)] = best
+        scores = np.where(rows >= 0, self.scores[np.maximum(rows, 0)], -np.inf).astype(np.float32)
+        return Candidates(users, rows, scores, {self.name: np.where(rows >= 0, scores, np.nan).astype(np.float32)})
+
+
+@dataclass(frozen=True)
 class TopScores:
     """The retriever over a scorer: its best items with a score above 0, that is, those it knows something for.
 
@@ -93,9 +124,13 @@ class TopScores:
         rows = np.full((len(users), k), -1, dtype=np.int64)
         scores = np.full((len(users), k), -np.inf, dtype=np.float32)
         for part in batches(len(users)):
-            dense = self.scorer.scores(users.take(part))
+            dense = self.scorer.scores(users if len(part) == len(users) else users.take(part))
             good = dense > 0
             if allowed is not None:
                 good &= allowed if allowed.ndim == 1 else allowed[part]
-            rows[part], scores[part] = top_k(np.where(good, dense, -np.inf), k)
+            for place, user in enumerate(part.tolist()):
+                known = np.flatnonzero(good[place])  # most models know something for a small part of the catalogue
+                best, scores[user] = (found[0] for found in top_k(dense[place, known][None], k))
+                taken = best >= 0
+                rows[user, taken] = known[best[taken]]
         return Candidates(users, rows, scores, {self.name: np.where(rows >= 0, scores, np.nan).astype(np.float32)})

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
     from torch import Tensor, nn
 
-    from retrieval.encoder import TextEncoder, TokenStates
+    from retrieval.encoder import TextEncoder
+    from retrieval.token_states import TokenStates
 
 Tuning = Literal["frozen", "upper", "lora", "full"]
 

@@ -18,6 +18,18 @@ def top_k(scores: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
     rows int64 (b, k) padded with -1, scores float32 (b, k) padded with -inf.
     """
     b, n = scores.shape
+    if k < n and b == 1:
+        # All that may be among the k best, equals of the last one included: their order is settled below, among few.
+        least = np.partition(scores[0], n - k)[n - k]
+        near = np.flatnonzero(~(scores[0] < least))
+        rows, best = _sorted_keys(scores[:, near], k)
+        return np.where(rows >= 0, near[rows], -1), best
+    return _sorted_keys(scores, k)
+
+
+def _sorted_keys(scores: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+    """`top_k` of few rows or columns."""
+    b, n = scores.shape
     # Floats, made into integers of the same order, above the column: one distinct key a place, so that partition has no ties to break.
     bits = (scores.astype(np.float32, copy=False) + np.float32(0)).view(np.int32)  # + 0 turns -0 into 0
     keys = (bits ^ ((bits >> 31) & _FLIP)).astype(np.int64) << 32

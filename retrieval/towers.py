@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
@@ -13,7 +13,14 @@ from retrieval.candidates import Candidates
 if TYPE_CHECKING:
     from features.histories import Histories
     from retrieval.index import ItemIndex
-    from retrieval.tower import TwoTower
+
+
+class UserTower(Protocol):
+    """Says where a user stands among the items."""
+
+    def user_vectors(self, users: Histories, item_vectors: np.ndarray) -> np.ndarray:
+        """User vectors float32 (b, dim) of histories over item vectors (n_items, dim); zero without history."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -28,7 +35,7 @@ class Towers:
     sales: by which items of one text are preferred, float32 (n_items,).
     """
 
-    tower: TwoTower
+    tower: UserTower
     vectors: np.ndarray
     index: ItemIndex
     text_of: np.ndarray
@@ -45,7 +52,7 @@ class Towers:
 
     def user_vectors(self, users: Histories) -> np.ndarray:
         """float32 (b, dim); zero without history."""
-        return self.tower.user_vectors(users.with_items(self.text_of), self.vectors)
+        return users.once(self.tower, "vectors", lambda: self.tower.user_vectors(users.with_items(self.text_of), self.vectors))
 
     def retrieve(self, users: Histories, k: int, allowed: np.ndarray | None = None) -> Candidates:
         """See `Retriever`. One item a text, then the texts' second items, if texts are fewer than k."""

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from retrieval.learned import LearnedVectors
+    from retrieval.learned_vectors import LearnedVectors
     from retrieval.texts import Texts
     from retrieval.tower import TwoTower
     from retrieval.train_config import TrainConfig

@@ -57,26 +57,65 @@ class ItemVectors:
     def dim(self) -> int:
         return self.vectors.shape[1]
 
-    def to_files(self) -> dict[str, bytes]:
-        """Vectors and hashes in safetensors, ids and fingerprint in JSON."""
-        about = {"fingerprint": self.fingerprint, "ids": self.ids.tolist()}
-        arrays = {"vectors": np.ascontiguousarray(self.vectors), "hashes": np.ascontiguousarray(self.hashes)}
-        return {"vectors.safetensors": save(arrays), "ids.json": json.dumps(about, ensure_ascii=False).encode()}
+
+@dataclass(frozen=True)
+class TextVectors:
+    """One vector a distinct text, and which text each item has: what is kept of `ItemVectors`, many items sharing a text.
+
+    Attributes
+    ----------
+    vectors: float32 (t, dim), unit norm. hashes: of the texts, uint8 (t, 16), ascending. text_of: each item's text, int64 (n,).
+    fingerprint: of the encoder.
+    """
+
+    vectors: np.ndarray
+    hashes: np.ndarray
+    text_of: np.ndarray
+    fingerprint: str
 
     @classmethod
-    def from_files(cls, files: Mapping[str, bytes]) -> ItemVectors:
+    def of(cls, items: ItemVectors) -> TextVectors:
+        """The items' texts, each once."""
+        first, text_of = group(items.hashes)
+        return cls(items.vectors[first], items.hashes[first], text_of, items.fingerprint)
+
+    def __len__(self) -> int:
+        return len(self.vectors)
+
+    def of_items(self, ids: np.ndarray) -> ItemVectors:
+        """One vector an item again; ids: of the items, object (n,)."""
+        return ItemVectors(ids, self.vectors[self.text_of], self.hashes[self.text_of], self.fingerprint)
+
+    def alone(self) -> ItemVectors:
+        """Each text as an item of its own, named by its hash: for looking up what has a vector."""
+        names = np.array([key.tobytes().hex() for key in self.hashes], dtype=object)
+        return ItemVectors(names, self.vectors, self.hashes, self.fingerprint)
+
+    def to_files(self) -> dict[str, bytes]:
+        """The arrays in safetensors, the fingerprint in JSON."""
+        arrays = {"vectors": self.vectors, "hashes": self.hashes, "text_of": self.text_of.astype(np.int32)}
+        about = json.dumps({"fingerprint": self.fingerprint}).encode()
+        return {"vectors.safetensors": save({name: np.ascontiguousarray(array) for name, array in arrays.items()}), "about.json": about}
+
+    @classmethod
+    def from_files(cls, files: Mapping[str, bytes]) -> TextVectors:
         """What `to_files` made.
 
         Raises
         ------
-        BundleError: the files are not item vectors.
+        BundleError: the files are not text vectors.
         """
         try:
-            arrays, about = load(files["vectors.safetensors"]), json.loads(files["ids.json"])
-            ids = np.array(about["ids"], dtype=object)
-            return cls(ids, arrays["vectors"], arrays["hashes"], about["fingerprint"])
+            arrays, about = load(files["vectors.safetensors"]), json.loads(files["about.json"])
+            return cls(arrays["vectors"], arrays["hashes"], arrays["text_of"].astype(np.int64), about["fingerprint"])
         except (KeyError, ValueError, SafetensorError) as error:
-            raise BundleError(f"the item vectors cannot be read ({error!r}): build the index again, or roll back") from error
+            raise BundleError(f"the text vectors cannot be read ({error!r}): build the index again, or roll back") from error
+
+
+def group(hashes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Distinct hashes (n, 16): the first item of each, int64 (t,), and each item's place among them, int64 (n,)."""
+    _, first, place = np.unique(np.ascontiguousarray(hashes).view("V16").ravel(), return_index=True, return_inverse=True)
+    return first, place.reshape(-1).astype(np.int64)
 
 
 def update(

@@ -16,13 +16,16 @@ from features.split import Split
 from features.text import item_texts
 from ranking.blend import BlendConfig, fit_booster, fit_correction
 from ranking.calibration import Calibration
-from ranking.cross_encoder import CrossEncoder, CrossEncoderConfig, ItemTokens
+from ranking.cross_encoder import CrossEncoder
+from ranking.cross_encoder_config import CrossEncoderConfig
 from ranking.ranker import BlendRanker, corrected, order_by_blend, read_best, with_features
 from retrieval.candidates import Candidates
 from retrieval.collaborative import ALSConfig, EASEConfig
-from retrieval.encoder import EncoderConfig, TextEncoder
+from retrieval.encoder import TextEncoder
+from retrieval.encoder_config import EncoderConfig
 from retrieval.index import ItemIndex
 from retrieval.joint import Collaborative, JointRetriever, RetrievalConfig
+from retrieval.token_states import ItemTokens
 from retrieval.tower import TwoTower
 from retrieval.tower_config import TowerConfig
 from retrieval.towers import Towers

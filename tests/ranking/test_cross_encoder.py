@@ -12,11 +12,14 @@ from sklearn.metrics import roc_auc_score
 from features.histories import Histories
 from features.text import item_texts
 from ranking import fit_cross_encoder as fitting
-from ranking.cross_encoder import CrossEncoder, CrossEncoderConfig, ItemTokens
+from ranking.cross_encoder import CrossEncoder
+from ranking.cross_encoder_config import CrossEncoderConfig
 from ranking.fit_cross_encoder import Pairs, fit_cross_encoder, sample
 from retrieval.candidates import Candidates
-from retrieval.encoder import EncoderConfig, TextEncoder, TokenStates
+from retrieval.encoder import TextEncoder
+from retrieval.encoder_config import EncoderConfig
 from retrieval.readers import buckets
+from retrieval.token_states import ItemTokens, TokenStates
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -15,7 +15,9 @@ from transformers import AutoModel, DistilBertConfig, DistilBertModel, RobertaCo
 import retrieval.encoder
 from features.errors import ModelError
 from features.text import item_texts
-from retrieval.encoder import EncoderConfig, TextEncoder, TokenStates, length_batches
+from retrieval.encoder import TextEncoder, length_batches
+from retrieval.encoder_config import EncoderConfig
+from retrieval.token_states import TokenStates
 
 if TYPE_CHECKING:
     from pathlib import Path

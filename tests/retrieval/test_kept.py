@@ -9,8 +9,10 @@ import pytest
 import torch
 
 import retrieval.kept
-from retrieval.encoder import EncoderConfig, TextEncoder, TokenStates
+from retrieval.encoder import TextEncoder
+from retrieval.encoder_config import EncoderConfig
 from retrieval.kept import kept_states, lower_fingerprint
+from retrieval.token_states import TokenStates
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from retrieval.learned import Learned, LearnedVectors, in_space
+from retrieval.learned import Learned, in_space
+from retrieval.learned_vectors import LearnedVectors
 from retrieval.tower import TwoTower
 from retrieval.tower_config import TowerConfig
 

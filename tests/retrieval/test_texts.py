@@ -10,7 +10,8 @@ import torch
 from peft.tuners.lora import LoraLayer
 
 from features.text import item_texts
-from retrieval.encoder import EncoderConfig, TextEncoder
+from retrieval.encoder import TextEncoder
+from retrieval.encoder_config import EncoderConfig
 from retrieval.texts import Texts, Tuning
 
 if TYPE_CHECKING:

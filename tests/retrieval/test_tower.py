@@ -8,8 +8,10 @@ import torch
 
 from features.histories import Histories
 from features.interactions import DAY
-from retrieval.encoder import EncoderConfig, TextEncoder
-from retrieval.readers import BUCKETS, buckets
+from retrieval.buckets import BUCKETS
+from retrieval.encoder import TextEncoder
+from retrieval.encoder_config import EncoderConfig
+from retrieval.readers import buckets
 from retrieval.tower import TwoTower
 from retrieval.tower_config import TowerConfig
 

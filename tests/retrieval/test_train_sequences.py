@@ -13,7 +13,7 @@ from features.histories import Histories
 from features.interactions import DAY, Interactions
 from features.text import item_texts
 from retrieval.encoder import TextEncoder
-from retrieval.learned import LearnedVectors
+from retrieval.learned_vectors import LearnedVectors
 from retrieval.sequences import SequenceBatch, SequenceSampler
 from retrieval.texts import Texts
 from retrieval.tower import TwoTower

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from features.catalog import Catalog
 from features.errors import BundleError, ModelError
-from retrieval.vectors import ItemVectors, update
+from retrieval.vectors import ItemVectors, TextVectors, update
 
 DIM = 8
 
@@ -31,7 +31,8 @@ def catalog(titles: dict[str, str]) -> Catalog:
 
 
 def same(one: ItemVectors, other: ItemVectors) -> bool:
-    return one.to_files() == other.to_files()
+    texts, twins = TextVectors.of(one), TextVectors.of(other)
+    return one.ids.tolist() == other.ids.tolist() and texts.to_files() == twins.to_files()
 
 
 shops = st.dictionaries(st.sampled_from("abcdefgh"), st.sampled_from(["milk", "bread", "soap", "cheese"]), max_size=8)
@@ -92,18 +93,20 @@ def test_an_encoder_that_answers_in_another_shape(answer):
 
 
 def test_files_round_trip_with_odd_ids():
-    vectors, _ = update(catalog({"a,b": "milk", 'q"': "soap", "é\n": "bread", "": "x"}), encode, "e1")
-    again = ItemVectors.from_files(vectors.to_files())
+    vectors, _ = update(catalog({"a,b": "milk", 'q"': "soap", "é\n": "bread", "": "x", "twin": "milk"}), encode, "e1")
+    texts = TextVectors.from_files(TextVectors.of(vectors).to_files())
+    assert len(texts) == 4
+    again = texts.of_items(vectors.ids)
     assert again.ids.tolist() == vectors.ids.tolist()
     assert same(again, vectors)
 
 
-@pytest.mark.parametrize("name", ["vectors.safetensors", "ids.json"])
+@pytest.mark.parametrize("name", ["vectors.safetensors", "about.json"])
 def test_broken_files_are_refused(name):
-    files = update(catalog({"a": "milk"}), encode, "e1")[0].to_files()
+    files = TextVectors.of(update(catalog({"a": "milk"}), encode, "e1")[0]).to_files()
     for broken in ({**files, name: files[name][:20]}, {k: v for k, v in files.items() if k != name}):
         with pytest.raises(BundleError, match="cannot be read"):
-            ItemVectors.from_files(broken)
+            TextVectors.from_files(broken)
 
 
 @pytest.mark.parametrize(

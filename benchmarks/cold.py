@@ -1,0 +1,60 @@
+"""`recsys recommend --user` as a whole process, and all users of the shop at once: `python -m benchmarks.cold [--workspace DIR]`.
+
+Seconds of CPU, user and system, of the process and its children. Bytecode is cached, as after any first run.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+import subprocess
+import sys
+import time
+
+import numpy as np
+
+from benchmarks.paired import ROOT, say
+from benchmarks.shop import Bench, bench
+from recsys.options import RecommendOptions
+
+RUNS, TARGET = 15, 1.5
+
+
+def cpu_of(command: list[str]) -> float:
+    """Seconds of CPU that a command takes."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    subprocess.run(command, check=True, cwd=ROOT, stdout=subprocess.DEVNULL, env=environment)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+
+def throughput(shop: Bench, reading: bool) -> None:
+    """Users a second, all of them, in one go."""
+    recommender = shop.reading() if reading else shop.recommender
+    users = [str(user) for user in shop.split.history.user_ids]
+    begun, used = time.perf_counter(), time.process_time()
+    lists = sum(1 for _ in recommender.answer(RecommendOptions(k=10), users))
+    wall, used = time.perf_counter() - begun, time.process_time() - used
+    target = 15 if reading else 100
+    name = f"batch_{'with' if reading else 'without'}_cross_encoder"
+    figures = {"users": lists, "users_a_second": round(lists / wall, 1), "cpu_ms_a_user": round(1000 * used / lists, 2)}
+    say(name, [lists / wall / target], 1, 1.0, kept_is="the very lists of single answers", **figures)
+
+
+def main() -> None:
+    """Three rows; their ratios are against the target itself, at 1."""
+    shop = bench()
+    user = str(shop.split.history.user_ids[shop.truth(1).users[0]])
+    command = [sys.executable, "-m", "recsys", "--workspace", str(shop.workspace.root.resolve()), "recommend", "--user", user]
+    cpu_of(command)
+    seconds = np.array([cpu_of(command) for _ in range(RUNS)])
+    modules = "import sys; from recsys.cli import run; run(sys.argv[1:]); sys.exit('torch' in sys.modules)"
+    torch = subprocess.run([sys.executable, "-c", modules, *command[3:]], cwd=ROOT, stdout=subprocess.DEVNULL, check=False).returncode
+    say("cold_recommend", TARGET / seconds, 1, 1.0, cpu_seconds=round(float(np.median(seconds)), 3), imports_torch=bool(torch))
+    for reading in (False, True):
+        throughput(shop, reading)
+
+
+if __name__ == "__main__":
+    main()

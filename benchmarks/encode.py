@@ -1,0 +1,63 @@
+"""Encoding a catalogue beside SentenceTransformer.encode: `python -m benchmarks.encode [--workspace DIR]`.
+
+Whole groups of items that share a text are drawn, so that texts repeat as often as in the whole catalogue; a row tells what a distinct
+text costs, another what the catalogue costs.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from benchmarks.paired import Rival, say
+from benchmarks.shop import bench
+from features.text import item_texts
+from retrieval.encoder import TextEncoder
+from retrieval.encoder_config import EncoderConfig
+from retrieval.numpy_layers import unit
+
+TEXTS, ROUNDS = 150, 15
+
+
+def overlap(one: np.ndarray, other: np.ndarray, k: int = 10) -> float:
+    """Mean share of each vector's k nearest others that both spaces agree on."""
+    near = []
+    for vectors in (one, other):
+        cosine = vectors @ vectors.T
+        np.fill_diagonal(cosine, -np.inf)
+        near.append(np.argsort(-cosine, axis=1)[:, :k])
+    return float(np.mean([len(set(a) & set(b)) / k for a, b in zip(near[0].tolist(), near[1].tolist(), strict=True)]))
+
+
+def main() -> None:
+    """Two rows."""
+    torch.set_num_threads(2)
+    shop, encoder = bench(), TextEncoder.pretrained(EncoderConfig())
+    snapshot, rng = shop.recommender.snapshot, np.random.default_rng(0)
+    every = np.array(item_texts(snapshot.catalog).to_list(), dtype=object)
+    repeats = len(every) / len(snapshot.text_vectors)
+    single, whole, kept = [], [], []
+    with tempfile.TemporaryDirectory() as name, Rival("pipeline.py", "RIVALS") as rival:
+        out = str(Path(name) / "vectors.npy")
+        for turn in range(-1, ROUNDS):
+            chosen = rng.choice(len(snapshot.text_vectors), TEXTS, replace=False)
+            rows = np.flatnonzero(np.isin(snapshot.text_of, chosen))
+            texts = list(dict.fromkeys(every[rows].tolist()))
+            begun = time.perf_counter()
+            vectors = unit(encoder.pool(encoder.keep(texts)))
+            seconds = time.perf_counter() - begun
+            alone = rival.ask(do="encode", texts=texts, out=out)["seconds"]
+            if turn >= 0:
+                single.append(alone / seconds)
+                kept.append(overlap(vectors, np.load(out)))
+                whole.append(rival.ask(do="encode", texts=every[rows].tolist(), out=out)["seconds"] / seconds)
+    say("encode_a_distinct_text", single, None, float(np.mean(kept)), kept_is="neighbour overlap@10")
+    say("encode_the_catalogue", whole, 4, float(np.mean(kept)), kept_is="neighbour overlap@10", items_a_text=round(repeats, 2))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,47 @@
+"""NDCG@10 and recall@10 of 100,000 users beside RecTools and ranx, on the same lists: `python -m benchmarks.metrics`.
+
+ranx compiles itself at its first call, which is not counted.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.paired import ROUNDS, Rival, say
+from eval.metrics import ndcg, recall
+from eval.pairs import Pairs
+
+USERS, ITEMS, K, BOUGHT = 100_000, 20_000, 10, 8
+TARGETS = {"rectools": 10, "ranx": 3}
+
+
+def main() -> None:
+    """A row for each library. `kept`: 1 where the figures agree to 1e-9."""
+    rng = np.random.default_rng(0)
+    # Drawn skew, so that lists hit now and then; no item twice in a list.
+    rows = (rng.zipf(1.3, (USERS, 1)) + np.cumsum(rng.integers(1, 40, (USERS, K)), axis=1)) % ITEMS
+    user = np.repeat(np.arange(USERS), BOUGHT)
+    relevant = Pairs.of(user, (rng.zipf(1.3, USERS * BOUGHT) + rng.integers(0, 200, USERS * BOUGHT)) % ITEMS, USERS, ITEMS)
+    with tempfile.TemporaryDirectory() as folder, Rival("metrics.py", "METRIC_RIVALS") as rival:
+        for name, array in {"rows": rows, "user": relevant.user, "item": relevant.item}.items():
+            np.save(Path(folder) / f"{name}.npy", array)
+        rival.ask(do="take", folder=folder)
+        for name, target in TARGETS.items():
+            ratios, apart = [], 0.0
+            for turn in range(-1, ROUNDS):
+                begun = time.perf_counter()
+                mine = {"ndcg": float(ndcg(rows, relevant, K).mean()), "recall": float(recall(rows, relevant, K).mean())}
+                seconds = time.perf_counter() - begun
+                theirs = rival.ask(do=name)
+                apart = max(apart, *(abs(mine[metric] - theirs[metric]) for metric in mine))
+                if turn >= 0:
+                    ratios.append(theirs["seconds"] / seconds)
+            say(f"metrics_{name}", ratios, target, float(apart < 1e-9), largest_difference=apart, **mine)
+
+
+if __name__ == "__main__":
+    main()

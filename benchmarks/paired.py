@@ -1,0 +1,100 @@
+"""Two ways of doing one thing, in turn, in one run: what the machine does besides slows both, so only their ratio is told.
+
+A program prints one JSON line a row: {"name", "ratio", "low", "high", "target", "kept"} and whatever else explains it. `ratio` is the
+median over the pairs, `low` and `high` its 95% interval, `target` what it should be, `kept` how much of the quality is left: an overlap
+with the plain way's answers, or an NDCG@10 over the plain way's.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # before numpy: as the command line does
+
+import numpy as np
+from scipy.stats import binom
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from types import TracebackType
+
+ROOT = Path(__file__).resolve().parent.parent
+ROUNDS = 15
+
+
+def alternate(first: Callable[[], object], second: Callable[[], object], rounds: int = ROUNDS) -> tuple[np.ndarray, np.ndarray]:
+    """Seconds that each takes, float64 (rounds,) each, in pairs A B A B; before them each is run once, uncounted."""
+    first(), second()
+    pairs = np.array([[timed(first), timed(second)] for _ in range(rounds)])
+    return pairs[:, 0], pairs[:, 1]
+
+
+def timed(work: Callable[[], object]) -> float:
+    """Seconds of wall clock."""
+    begun = time.perf_counter()
+    work()
+    return time.perf_counter() - begun
+
+
+def median_interval(values: np.ndarray) -> tuple[float, float, float]:
+    """The median and its 95% interval, by order statistics: no distribution is assumed.
+
+    Conover (1999), Practical Nonparametric Statistics, section 3.2. With fewer than six values the interval is their whole range.
+    """
+    ordered, n = np.sort(values), len(values)
+    least = max(0, int(binom.ppf(0.025, n, 0.5)) - 1)
+    low, high = (ordered[least], ordered[n - 1 - least]) if n >= 6 else (ordered[0], ordered[-1])
+    return float(np.median(ordered)), float(low), float(high)
+
+
+def say(name: str, ratios: np.ndarray | Sequence[float], target: float | None, kept: float | None, **more: Any) -> None:
+    """Print one row."""
+    middle, low, high = median_interval(np.asarray(ratios, dtype=np.float64))
+    figures = {"ratio": middle, "low": low, "high": high, "target": target, "kept": kept}
+    row = {"name": name} | {key: value if value is None else round(value, 4) for key, value in figures.items()}
+    print(json.dumps(row | {"pairs": len(ratios)} | more), flush=True)
+
+
+class Rival:
+    """A program of benchmarks/rivals/ in an environment of its own: a JSON line in, a JSON line out.
+
+    Raises
+    ------
+    FileNotFoundError: its environment is not there; `make bench` sets it up.
+    """
+
+    def __init__(self, script: str, environment: str) -> None:
+        python = Path(os.environ.get(environment, ROOT / f".{environment.lower()}" / "bin" / "python"))
+        if not python.exists():
+            raise FileNotFoundError(f"no {python}: run `make bench`, or set {environment} to a Python with benchmarks/rivals/ requirements")
+        path = ROOT / "benchmarks" / "rivals" / script
+        self._process = subprocess.Popen([python, path], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+    def ask(self, **request: Any) -> dict[str, Any]:
+        """Its answer.
+
+        Raises
+        ------
+        RuntimeError: it has ended.
+        """
+        assert self._process.stdin
+        assert self._process.stdout
+        self._process.stdin.write(json.dumps(request) + "\n")
+        self._process.stdin.flush()
+        line = self._process.stdout.readline()
+        if not line:
+            raise RuntimeError("the rival has ended; what it said is above")
+        return json.loads(line)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        assert self._process.stdin
+        self._process.stdin.close()
+        self._process.wait()

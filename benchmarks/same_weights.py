@@ -1,0 +1,79 @@
+"""The same cross-encoder weights over 100 candidates, read plainly by torch and as answers read them: `python -m benchmarks.same_weights`.
+
+Plainly: for each candidate, the texts of the history and of the candidate go through the encoder's lower layers, and all their tokens
+through the upper ones, in torch, in batches of ten candidates. Both compute the same function: the logits agree to 1e-3.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from benchmarks.paired import alternate, say
+from benchmarks.shop import bench
+from features.histories import Histories
+from features.text import item_texts
+from ranking.cross_encoder import CrossEncoder
+from retrieval.readers import buckets
+
+CANDIDATES, USERS, AT_ONCE = 100, 15, 10
+
+
+@torch.inference_mode()
+def plainly(model: CrossEncoder, encoder, users: Histories, rows: np.ndarray, texts: list[str]) -> np.ndarray:  # noqa: ANN001
+    """Logits (c,) of one user's candidates, nothing kept and nothing shared."""
+    recent = users.recent_items(len(texts), model.config.history_items)
+    past, most = recent.rows[0][recent.rows[0] >= 0], model.config.item_tokens
+    when = model.age(buckets(recent.age[0][: len(past)])) + model.count(buckets(recent.count[0][: len(past)]))
+    logits = []
+    for begin in range(0, len(rows), AT_ONCE):
+        some = rows[begin : begin + AT_ONCE]
+        ids, mask = encoder.batch(encoder.tokens([texts[row] for row in [*np.tile(past, len(some)), *some]]))
+        hidden, mask = encoder.lower(ids, mask)[:, :most], mask[:, :most]
+        before = len(past) * len(some)
+        history = (hidden[:before].reshape(len(some), len(past), *hidden.shape[1:]) + when[None, :, None, :]).flatten(1, 2)
+        seen, own = mask[:before].reshape(len(some), -1), mask[before:]
+        both = torch.cat([history, hidden[before:]], dim=1)  # (c, H + L, width)
+        sees = torch.cat([seen, own], dim=1)[:, None, :].repeat(1, both.shape[1], 1)
+        sees[:, : seen.shape[1], seen.shape[1] :] = False  # the history does not know the candidate
+        bias = torch.zeros(sees.shape).masked_fill(~sees, torch.finfo(torch.float32).min)[:, None]
+        for layer in model.layers:
+            out = layer(both, attention_mask=bias)
+            both = out[0] if isinstance(out, tuple) else out
+        weights = own[..., None].float()
+        logits.append(model.head((both[:, seen.shape[1] :] * weights).sum(1) / weights.sum(1))[:, 0].numpy())
+    return np.concatenate(logits)
+
+
+def main() -> None:
+    """One row, over fifteen users."""
+    torch.set_num_threads(2)
+    shop = bench()
+    snapshot, ranking = shop.recommender.snapshot, shop.recommender.model.ranking
+    assert ranking is not None
+    torch_model = CrossEncoder.from_files(ranking.files)
+    if not torch_model.head.weight.any():
+        torch.nn.init.normal_(torch_model.head.weight)
+    texts, encoder = item_texts(snapshot.catalog).to_list(), shop.recommender.model.encoder
+    ratios, same, apart = [], [], 0.0
+    for user in shop.truth(USERS).users:
+        one = Histories.of_users(shop.split.history, np.array([user]), shop.split.cut)
+        rows = shop.recommender.candidates(one, CANDIDATES).rows[:, :CANDIDATES]
+        said: dict[str, np.ndarray] = {}
+
+        def ours(one: Histories = one, rows: np.ndarray = rows, said: dict[str, np.ndarray] = said) -> None:
+            said["ours"] = ranking.cross_encoder.logits(one, rows, snapshot.tokens)[0]
+
+        def theirs(one: Histories = one, rows: np.ndarray = rows, said: dict[str, np.ndarray] = said) -> None:
+            said["plain"] = plainly(torch_model, encoder, one, rows[0], texts)
+
+        mine, plain = alternate(ours, theirs, 1)
+        ratios.append(float(plain[0] / mine[0]))
+        best = {name: set(np.argsort(-logits)[:10].tolist()) for name, logits in said.items()}
+        same.append(len(best["ours"] & best["plain"]) / 10)
+        apart = max(apart, float(np.abs(said["ours"] - said["plain"]).max()))
+    say("cross_encoder_100_candidates", ratios, 4, float(np.mean(same)), kept_is="overlap@10", largest_difference=round(apart, 6))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,74 @@
+"""The shop that most programs here measure on: Complete Journey, four weeks before its end, trained and published as `recsys demo` does."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from eval.metrics import ndcg
+from eval.truth import Truth
+from features.ingest import ingest
+from features.source import Source
+from features.split import Split
+from ranking.ranker import BlendRanker
+from recsys.bundle import find_bundle
+from recsys.config import load_settings
+from recsys.evaluation import evaluation_cut
+from recsys.model import Model
+from recsys.options import TrainOptions
+from recsys.store import trained
+from recsys.verbs import build, open_recommender
+from recsys.windows import moment
+from recsys.workspace import Workspace
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from recsys.config import Settings
+    from recsys.recommender import Recommender
+
+
+@dataclass(frozen=True)
+class Bench:
+    """The recommender that stands at the cut, and what was bought after it."""
+
+    workspace: Workspace
+    settings: Settings
+    split: Split
+    recommender: Recommender
+
+    def truth(self, users: int, seed: int = 0) -> Truth:
+        """Some users with purchases after the cut, at random."""
+        return Truth.of(self.split, users, seed)
+
+    def ndcg(self, rows: np.ndarray, truth: Truth) -> np.ndarray:
+        """NDCG@10 of lists (b, 10) for the users of `truth`, (b,)."""
+        return ndcg(rows, truth.bought, 10)
+
+    def reading(self) -> Recommender:
+        """The same recommender with the cross-encoder on, whether or not it earns its place in this model."""
+        parts, snapshot = self.recommender.model.ranking, self.recommender.snapshot
+        assert parts is not None
+        ranker = BlendRanker(snapshot.stats, parts.first, parts.correction, parts.cross_encoder, snapshot.tokens, parts.calibration)
+        reading = replace(self.recommender)
+        vars(reading)["ranker"] = ranker
+        return reading
+
+
+def bench() -> Bench:
+    """From the folder that `--workspace` names; what is not there yet is ingested, trained and built, which takes minutes."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--workspace", type=Path, default=Path("workspace"))
+    workspace, settings = Workspace(parser.parse_known_args()[0].workspace), load_settings()
+    if not workspace.data.exists():
+        ingest(Source(dataset="completejourney"), workspace.data)
+    catalog, log = workspace.load(settings.events.model_dump())
+    split = Split.by_time(log, evaluation_cut(log))
+    if bundle := find_bundle(workspace.models, until=moment(split.cut)):
+        model = Model.from_files(bundle.files)
+    else:
+        model, _ = trained(workspace, workspace.models, settings, TrainOptions(), (catalog, log), split.cut)
+    build(workspace, settings, model, catalog, split.history)
+    return Bench(workspace, settings, split, open_recommender(workspace))

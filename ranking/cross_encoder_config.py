@@ -1,0 +1,27 @@
+"""What the cross-encoder reads: apart from it, so that reading a configuration imports no torch."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class CrossEncoderConfig(BaseModel):
+    """What the cross-encoder reads and how it is fitted.
+
+    read: candidates a user that are read, the blend's best first. history_items: newest distinct items of the history. item_tokens: of
+    each text. users, positives, negatives (a user): what one epoch is trained on.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    read: int = Field(default=12, ge=1)
+    history_items: int = Field(default=10, ge=1)
+    item_tokens: int = Field(default=16, ge=2)
+    users: int = Field(default=600, ge=1)
+    positives: int = Field(default=6, ge=1)
+    negatives: int = Field(default=10, ge=1)
+    batch_users: int = Field(default=8, ge=1)
+    epochs: int = Field(default=1, ge=1)
+    lr: float = Field(default=1e-4, gt=0)
+    head_lr: float = Field(default=1e-3, gt=0)
+    weight_decay: float = Field(default=0.01, ge=0)
+    warmup: float = Field(default=0.1, ge=0, le=1)

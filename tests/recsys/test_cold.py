@@ -1,0 +1,53 @@
+"""An answer imports and reads what it needs, and no more; a changed byte among what it uses is found."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from features.errors import BundleError
+from recsys import verbs
+from recsys.bundle import Bundle
+from recsys.options import RecommendOptions
+
+ROOT = Path(__file__).parents[2]
+HEAVY = ("torch", "transformers", "sklearn", "pandas", "implicit", "scipy.stats", "matplotlib")
+
+
+def test_an_answer_imports_nothing_that_only_training_needs(ready) -> None:
+    said = f"print([m for m in {HEAVY!r} if m in sys.modules])"
+    arguments = ["--workspace", str(ready.workspace.root), "recommend", "--user", "user-03"]
+    code = f"import sys; from recsys.cli import run; code = run({arguments!r}); {said}; sys.exit(code)"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout.splitlines()[-1]) == (0, "[]"), done.stderr
+
+
+def read_all(place: Any) -> None:
+    """The states of every item, as an answer asks for them."""
+    tokens = verbs.open_recommender(place.workspace).snapshot.tokens
+    tokens.arrays(np.arange(len(tokens.text_of)), 24)
+
+
+def test_a_flipped_bit_of_the_states_is_found_when_they_are_read(spare) -> None:
+    bundle = Bundle.open(spare.workspace.bundles)
+    path = bundle.folder / "snapshot" / "states" / "states.npy"
+    content = bytearray(path.read_bytes())
+    content[-5] ^= 16
+    path.write_bytes(content)
+    with pytest.raises(BundleError, match=r"states\.npy is damaged.*recsys rollback"):
+        read_all(spare)
+    assert any("states.npy" in problem for problem in bundle.verify())
+
+
+def test_a_bundle_that_is_gone_still_reads_its_states(spare) -> None:
+    recommender = verbs.open_recommender(spare.workspace)
+    folder = Bundle.open(spare.workspace.bundles).folder
+    folder.rename(folder.with_name("elsewhere"))
+    tokens = recommender.snapshot.tokens
+    assert tokens.arrays(np.arange(3), 4)[0].shape[0] == 3
+    assert next(recommender.answer(RecommendOptions(user="user-03"), ["user-03"])).items
