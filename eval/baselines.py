@@ -28,11 +28,13 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from eval.id_towers_config import IdTowersConfig
 from eval.neighbours import TextKnn, TextKnnConfig, TifuConfig, TifuKnn, TitleKnn, title_vectors
 from eval.scorers import BPR, BPRConfig, ForAll, PersonalFrequency
 from features.interactions import DAY
+from retrieval.als import ALS, ALSConfig
 from retrieval.candidates import Candidates
-from retrieval.collaborative import ALS, EASE, ALSConfig, EASEConfig, ItemToItem, ItemToItemConfig, ItemWeights
+from retrieval.collaborative import EASE, EASEConfig, ItemToItem, ItemToItemConfig, ItemWeights
 from retrieval.markov import Markov, MarkovConfig
 from retrieval.popularity import Popularity, Trended
 from retrieval.scorers import Weighting, batches
@@ -67,16 +69,6 @@ class TitleKnnConfig(AnsweringKnn):
     """`share`: what a title's nearness counts beside the buyers'."""
 
     share: float = Field(default=0.3, ge=0)
-
-
-class IdTowersConfig(BaseModel):
-    """Two towers on ids alone: `epochs` of 40 batches, `lr` of AdamW, `history`: distinct items that are read of a user, newest first."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-    epochs: int = Field(default=6, ge=1)
-    lr: float = Field(default=3e-3, gt=0)
-    history: int = Field(default=64, ge=1)
-    seed: int = 0
 
 
 _EASE = AnsweringEASE(weighting=Weighting(count="log", half_life=180.0), l2=30.0, keep=1000)

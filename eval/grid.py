@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from itertools import product
 from typing import TYPE_CHECKING
 
-from eval.baselines import NEED_TIMES, AnsweringEASE, AnsweringKnn, IdTowersConfig, TitleKnnConfig
+from eval.baselines import NEED_TIMES, AnsweringEASE, AnsweringKnn, TitleKnnConfig
+from eval.id_towers_config import IdTowersConfig
 from eval.neighbours import TextKnnConfig, TifuConfig
 from eval.scorers import BPRConfig
-from retrieval.collaborative import ALSConfig
+from retrieval.als import ALSConfig
 from retrieval.markov import MarkovConfig
 from retrieval.scorers import Weighting
 

@@ -16,14 +16,14 @@ import torch
 
 from features.interactions import DAY
 from retrieval.batches import Sampler
-from retrieval.learned import LearnedVectors
+from retrieval.learned_vectors import LearnedVectors
 from retrieval.tower import TwoTower
 from retrieval.tower_config import TowerConfig
 from retrieval.train import Run, fit_towers
 from retrieval.train_config import TrainConfig
 
 if TYPE_CHECKING:
-    from eval.baselines import IdTowersConfig
+    from eval.id_towers_config import IdTowersConfig
     from features.histories import Histories
     from features.interactions import Interactions
 

@@ -13,6 +13,7 @@ import numpy as np
 import safetensors.numpy
 
 from features.interactions import DAY
+from features.prices import against_usual, median_paid
 from features.split import LABEL_EVENTS
 from features.text import item_texts
 
@@ -110,33 +111,6 @@ def distinct_buyers(log: Interactions, mask: np.ndarray) -> np.ndarray:
     """Distinct users of each item among the masked events, float (n_items,)."""
     key = np.unique(log.item[mask].astype(np.int64) * max(log.n_users, 1) + log.user[mask])
     return np.bincount(key // max(log.n_users, 1), minlength=log.n_items).astype(np.float64)
-
-
-def median_paid(log: Interactions) -> np.ndarray:
-    """Median unit price paid for each item, float (n_items,); nan where none is known."""
-    known = ~np.isnan(log.price)
-    item, price = log.item[known], log.price[known]
-    order = np.lexsort((price, item))
-    item, price = item[order], price[order]
-    out = np.full(log.n_items, np.nan)
-    starts = np.flatnonzero(np.diff(item, prepend=-1))
-    sizes = np.diff(np.append(starts, len(item)))
-    out[item[starts]] = price[starts + (sizes - 1) // 2]
-    return out
-
-
-def against_usual(log: Interactions, lately: np.ndarray) -> np.ndarray:
-    """Log of what was paid lately for each item over what is usually paid, by geometric means, float (n_items,): below 0 is on offer.
-
-    lately: bool (n_events,). nan where nothing was paid lately.
-    """
-    with np.errstate(divide="ignore", invalid="ignore"):
-        paid = np.log(log.price)
-        means = []
-        for some in (lately & np.isfinite(paid), np.isfinite(paid)):
-            total = np.bincount(log.item[some], weights=paid[some], minlength=log.n_items)
-            means.append(total / np.bincount(log.item[some], minlength=log.n_items))
-    return means[0] - means[1]
 
 
 def repurchase(log: Interactions, age: np.ndarray) -> dict[str, np.ndarray]:

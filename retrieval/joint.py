@@ -15,8 +15,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from features.behavior import Groups
 from features.files import Below
+from retrieval.als import ALS, ALSConfig
 from retrieval.candidates import Candidates
-from retrieval.collaborative import ALS, EASE, ALSConfig, EASEConfig, ItemToItem, ItemToItemConfig
+from retrieval.collaborative import EASE, EASEConfig, ItemToItem, ItemToItemConfig
 from retrieval.markov import Markov, MarkovConfig
 from retrieval.popularity import Popularity, Trended
 from retrieval.scorers import TopOfAll, TopScores, batches

@@ -17,6 +17,7 @@ import numpy as np
 import polars as pl
 import pytest
 import torch
+from hypothesis import settings
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 from transformers import BertConfig, BertModel
 
@@ -25,6 +26,8 @@ from features.interactions import Interactions
 from recsys.config import Settings
 
 torch.set_num_threads(1)
+settings.register_profile("untimed", deadline=None)  # how long an example takes is the machine's affair
+settings.load_profile("untimed")
 
 START = datetime(2024, 1, 1)
 DAYS = 200

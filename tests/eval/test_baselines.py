@@ -9,15 +9,15 @@ from eval.baselines import (
     Baseline,
     BaselinesConfig,
     BaselineSettings,
-    IdTowersConfig,
     ItemTexts,
     distinct_buyers,
     fit_baseline,
 )
+from eval.id_towers_config import IdTowersConfig
 from eval.neighbours import TifuConfig
 from eval.scorers import ForAll
 from features.histories import Histories
-from retrieval.collaborative import ALSConfig
+from retrieval.als import ALSConfig
 from retrieval.scorers import Weighting
 
 from .shops import at_day, log_of

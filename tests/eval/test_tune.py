@@ -8,7 +8,7 @@ from eval.tune import judge_baselines, tune_baselines
 from features.errors import DataError
 from features.interactions import DAY
 from features.split import Split
-from retrieval.collaborative import ALSConfig
+from retrieval.als import ALSConfig
 from retrieval.markov import MarkovConfig
 from retrieval.scorers import Weighting
 

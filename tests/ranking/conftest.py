@@ -19,8 +19,9 @@ from ranking.calibration import Calibration
 from ranking.cross_encoder import CrossEncoder
 from ranking.cross_encoder_config import CrossEncoderConfig
 from ranking.ranker import BlendRanker, corrected, order_by_blend, read_best, with_features
+from retrieval.als import ALSConfig
 from retrieval.candidates import Candidates
-from retrieval.collaborative import ALSConfig, EASEConfig
+from retrieval.collaborative import EASEConfig
 from retrieval.encoder import TextEncoder
 from retrieval.encoder_config import EncoderConfig
 from retrieval.index import ItemIndex

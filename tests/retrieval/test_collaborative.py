@@ -11,7 +11,8 @@ import pytest
 from features.catalog import Catalog
 from features.histories import Histories
 from features.interactions import DAY, Interactions
-from retrieval.collaborative import ALS, EASE, ALSConfig, EASEConfig, ItemToItem, ItemToItemConfig
+from retrieval.als import ALS, ALSConfig
+from retrieval.collaborative import EASE, EASEConfig, ItemToItem, ItemToItemConfig
 from retrieval.popularity import Popularity, Trended
 from retrieval.scorers import Weighting, history_matrix, log_matrix
 from retrieval.topk import top_k

@@ -12,7 +12,8 @@ from features.catalog import Catalog
 from features.histories import Histories
 from features.interactions import DAY, Interactions
 from features.text import item_texts
-from retrieval.collaborative import ALSConfig, EASEConfig
+from retrieval.als import ALSConfig
+from retrieval.collaborative import EASEConfig
 from retrieval.encoder import TextEncoder
 from retrieval.index import ItemIndex
 from retrieval.joint import Collaborative, JointRetriever, OwnItems, RetrievalConfig

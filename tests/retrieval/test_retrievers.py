@@ -12,7 +12,8 @@ import torch
 from features.catalog import Catalog
 from features.histories import Histories
 from features.interactions import DAY, Interactions
-from retrieval.collaborative import ALS, EASE, ALSConfig, EASEConfig, ItemToItem, ItemToItemConfig
+from retrieval.als import ALS, ALSConfig
+from retrieval.collaborative import EASE, EASEConfig, ItemToItem, ItemToItemConfig
 from retrieval.index import ItemIndex
 from retrieval.popularity import Popularity, Trended
 from retrieval.scorers import BATCH, TopScores
