@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 CPU = torch.device("cpu")
 SHUFFLES = 6
+DICE = 12  # times that a window is made up
 
 
 @pytest.fixture(scope="module", params=["timed", "steps"])
@@ -137,10 +138,14 @@ class TestShuffledLabels:
             assert abs(auc - 0.5) < 3.5 * deviation, seed
 
     def test_purchases_by_the_dice_cannot_be_foretold(self, trained: tuple[Shop, Language]) -> None:
-        """From the log on: if anything known of a candidate came from the window itself, this would see it."""
+        """From the log on: if anything known of a candidate came from the window itself, this would see it.
+
+        All throws together: one alone scatters wider than the formula says, since the pairs of a user or an item hang together.
+        """
         shop, language = trained
         window = shop.windows.late
-        for seed in range(SHUFFLES):
+        away = []
+        for seed in range(DICE):
             rng = np.random.default_rng(seed)
             past, late = shop.log.between(None, window.start), shop.log.between(window.start, window.end)
             user = np.sort(rng.choice(np.unique(past.user), 3 * len(late))).astype(np.int32)
@@ -159,4 +164,5 @@ class TestShuffledLabels:
             log = replace(shop.log, **{name: values[order] for name, values in columns.items()})
             some = self.labelled(replace(shop, log=log), language)
             auc, deviation = some.auc(some.labels, shop.settings)
-            assert abs(auc - 0.5) < 3.5 * deviation, seed
+            away.append((auc - 0.5) / deviation)
+        assert abs(np.mean(away)) < 3.5 / np.sqrt(DICE)
