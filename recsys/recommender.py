@@ -15,7 +15,7 @@ from features.interactions import DAY
 from features.split import LABEL_EVENTS
 from ranking.diversity import diversify
 from ranking.ranker import LOG_ODDS, BlendRanker, with_features
-from ranking.reasons import POPULAR_BUYERS, Reasons
+from ranking.reasons import GROUPS, POPULAR_BUYERS, Reasons
 from ranking.rules import Rules
 from recsys.answers import Answer, Match, Matches, Recommendation
 from retrieval.arrivals import Arrivals
@@ -225,15 +225,17 @@ class Recommender:
     def _told(self, options: RecommendOptions, users: Sequence[str | None], best: Candidates, *, personal: bool) -> Iterator[Answer]:
         """Answers with titles, prices and reasons, a user each."""
         ranked = self.ranker is not None and not options.debuts
-        contributions = self.ranker.contributions(best) if personal and self.ranker and ranked else {}
-        reasons = self.reasons.tell(best, contributions) if personal else self._popular_reasons(best)
+        ranker = self.ranker if personal and ranked else None
+        contributions = ranker.contributions(best) if ranker and options.explain else {}
+        strength = ranker.strengths(best) if ranker else np.zeros((len(GROUPS), *best.rows.shape), dtype=np.float32)
+        reasons = self.reasons.tell(best, strength) if personal else self._popular_reasons(best)
         facts = iter(self._facts(best.rows[best.valid]))
         for b, user in enumerate(users):
             items = []
             for k in np.flatnonzero(best.rows[b] >= 0).tolist():
                 item = Recommendation(len(items) + 1, *next(facts), None, "")
                 probability = float(best.scores[b, k]) if ranked or not personal else None
-                parts = tuple((name, float(column[b, k])) for name, column in contributions.items()) if options.explain else ()
+                parts = tuple((name, float(column[b, k])) for name, column in contributions.items())
                 items.append(replace(item, probability=probability, reason=reasons[b][k], contributions=_largest(parts)))
             yield Answer(user, self.bundle_id, self._fallback(user, personal=personal), tuple(items))
 
