@@ -25,11 +25,11 @@ def rows(n: int) -> np.ndarray:
     return x
 
 
-def fitted(**parameters: Any) -> NativeBooster:
+def fitted(categories: list[int] | None = None, **parameters: Any) -> NativeBooster:
     x = rows(3000)
-    y = np.nan_to_num(x[:, 0] * x[:, 2] - x[:, 3]) + np.isnan(x[:, 5]) + RNG.standard_normal(len(x)) > 0
-    categories = parameters.pop("categorical_feature", "auto")
-    data = lgb.Dataset(x, y.astype(np.float32), categorical_feature=categories, params={"verbose": -1, **parameters})
+    x[:, 1] = RNG.permutation(np.abs(np.nan_to_num(x[:, 1])))
+    y = np.nan_to_num(x[:, 0] * x[:, 2] - x[:, 3]) + np.isnan(x[:, 5]) + 2 * (x[:, 1] == 2) + RNG.standard_normal(len(x)) > 0
+    data = lgb.Dataset(x, y.astype(np.float32), categorical_feature=categories or "auto", params={"verbose": -1, **parameters})
     options = {"objective": "binary", "verbose": -1, "num_leaves": 31, "num_threads": 1, **parameters}
     return NativeBooster(lgb.train(options, data, 20).model_to_string())
 
@@ -47,7 +47,7 @@ def test_the_same_as_lightgbm(parameters):
     assert shap(asked[:0]).shape == (0, 2)
 
 
-@pytest.mark.parametrize("parameters", [{"categorical_feature": [1]}, {"min_gain_to_split": 1e30}])
+@pytest.mark.parametrize("parameters", [{"categories": [1]}, {"min_gain_to_split": 1e30}])
 def test_what_has_no_table_is_left_to_lightgbm(parameters, monkeypatch):
     monkeypatch.setattr(tree_shap, "FIRST", 0)
     model, asked = fitted(**parameters), np.abs(rows(50))
