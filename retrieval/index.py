@@ -111,7 +111,7 @@ class ItemIndex:
         else:
             parts = ((slice(i, i + 1), mask) for i, mask in enumerate(allowed))
         for part, mask in parts:
-            with _threads_for(len(queries[part])):
+            with _one_thread():
                 places, found = self._places(queries[part], k, mask)
             for i, (held, near) in enumerate(zip(places, found, strict=True), start=part.start or 0):
                 items, values = self._items(held, near, mask)
@@ -202,11 +202,10 @@ class ItemIndex:
 
 
 @contextmanager
-def _threads_for(queries: int) -> Iterator[None]:
-    """One thread for one query: it is answered before another has woken, and waiting for that one can take thirty times as long."""
+def _one_thread() -> Iterator[None]:
+    """For the calling thread alone: a query is answered before another has woken, and who has many divides them among threads itself."""
     before = faiss.omp_get_max_threads()
-    if queries == 1:
-        faiss.omp_set_num_threads(1)  # of the calling thread alone
+    faiss.omp_set_num_threads(1)
     try:
         yield
     finally:
