@@ -11,7 +11,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 INSTALL := $(BIN)/python -m pip install --quiet --prefer-binary --no-compile
 RUN_STAMP := $(VENV)/.installed-$(FAISS)
 DEV_STAMP := $(VENV)/.installed-$(FAISS)-dev
-BENCHMARKS := cold vectors same_weights one_user encode metrics training sizes
+BENCHMARKS := cold vectors same_weights one_user encode metrics sizes
 
 .PHONY: help setup demo test lint docs bench clean
 
