@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 SCHEMA = 1
 MANIFEST = "manifest.json"
 CURRENT = "CURRENT"
+RETRAIN = "retrain"  # of `Manifest.about`: users were erased since the model in it was trained
 HASH_DIGITS = 12  # 48 bits: damage does not get by; somebody who may write here could replace everything anyway
 # Parts begin with a letter, digit or underscore, so that none is hidden, `.` or `..`.
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*(/[A-Za-z0-9_][A-Za-z0-9._-]*)*")

@@ -43,8 +43,6 @@ def ingest(
 
     Without options: what [source] in recsys.toml names. Bad rows go to data/quarantine.csv with row number and reason.
     """
-    from features.ingest import ingest as read
-
     state = state_of(context)
     if dataset and (items or interactions or format):
         raise typer.BadParameter("a data set brings its own files: leave --items, --interactions and --format out", param_hint="--dataset")
@@ -52,7 +50,7 @@ def ingest(
     if source is None:
         advice = "give --dataset completejourney, or --interactions FILE and --items FILE, or a section [source] in recsys.toml"
         raise ConfigError(f"nothing to ingest: {advice}")
-    typer.echo(read(source.absolute(), state.workspace.data))
+    typer.echo(state.workspace.ingest(source.absolute()))
 
 
 def train(
@@ -252,6 +250,25 @@ def rollback(context: typer.Context) -> None:
     typer.echo(f"bundle {publish.rollback(state_of(context).workspace.bundles)} is in use now")
 
 
+def erase(
+    context: typer.Context,
+    user: Annotated[list[str] | None, typer.Option(metavar="ID", help="Whom to erase; may be given more than once.")] = None,
+    users_file: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="All users of a file: a column user_id, or one id a line.")
+    ] = None,
+) -> None:
+    """Remove a user from the workspace and every kept bundle.
+
+    They stay away when the same sources are read again. Models trained with them are marked for training anew: see docs/privacy.md.
+    """
+    from recsys.answer_files import read_users
+    from recsys.erasure import erase as erase_users
+
+    if not user and not users_file:
+        raise typer.BadParameter("say whom to erase: --user ID, or --users-file FILE")
+    typer.echo(erase_users(state_of(context).workspace, *(user or ()), *(read_users(users_file) if users_file else ())))
+
+
 def doctor(context: typer.Context, as_json: Json = False) -> None:
     """Look for what is wrong, and say what to do.
 
@@ -283,4 +300,4 @@ def _print_json(value: Any) -> None:
     typer.echo(json.dumps(value, indent=2, allow_nan=False))
 
 
-COMMANDS = (demo, ingest, train, build_index, recommend, similar, search, evaluate, benchmark, refresh, verify, rollback, doctor)
+COMMANDS = (demo, ingest, train, build_index, recommend, similar, search, evaluate, benchmark, refresh, verify, rollback, erase, doctor)

@@ -11,7 +11,9 @@ import numpy as np
 
 from features.errors import BundleError, ModelError
 from features.files import Below
-from recsys.bundle import Bundle, list_bundles
+from features.stored import load_source
+from recsys.bundle import RETRAIN, Bundle, current_id, list_bundles
+from recsys.erasure import sweep, to_be_trained
 from recsys.model import Model, ServedModel
 from recsys.publish import publish
 from recsys.recommender import Recommender
@@ -59,6 +61,11 @@ def current_model(workspace: Workspace, settings: Settings) -> Model:
 
 def build_index(workspace: Workspace, settings: Settings) -> str:
     """Encode, count, index, and publish with the model as one bundle."""
+    with workspace.alone():
+        return _build_index(workspace, settings)
+
+
+def _build_index(workspace: Workspace, settings: Settings) -> str:
     catalog, log = workspace.load(settings.events.model_dump())
     return build(workspace, settings, current_model(workspace, settings), catalog, log)
 
@@ -90,6 +97,7 @@ def build(workspace: Workspace, settings: Settings, model: Model, catalog: Catal
         "index": snapshot.index.config.kind,
         "trained_until": model.about.get("until"),
         "canaries": canaries(snapshot),
+        RETRAIN: to_be_trained(workspace),
     }
     bundle_id = publish(workspace.bundles, model_files | below_snapshot(snapshot), about, settings.bundles.keep)
     texts = f"{encoded.encoded:,} of {about['texts']:,} texts encoded"
@@ -139,7 +147,17 @@ def open_recommender(workspace: Workspace, bundle_id: str | None = None) -> Reco
     ------
     BundleError: there is none, it is damaged, or it does not answer its canaries as it did when it was built.
     """
-    bundle = Bundle.open(workspace.bundles, bundle_id)
+    while True:
+        bundle = Bundle.open(workspace.bundles, bundle_id)
+        try:
+            return _opened(bundle)
+        except BundleError:
+            # Another took its place, and it was removed, while it was being read.
+            if bundle_id is not None or current_id(workspace.bundles) == bundle.id:
+                raise
+
+
+def _opened(bundle: Bundle) -> Recommender:
     snapshot = Snapshot.from_files(Below(bundle.files, "snapshot"))
     if canaries(snapshot) != bundle.manifest.about["canaries"]:
         raise BundleError(f"bundle {bundle.id} does not answer its canary queries as it did when built: `recsys rollback`, or build again")
@@ -148,10 +166,10 @@ def open_recommender(workspace: Workspace, bundle_id: str | None = None) -> Reco
 
 def refresh(workspace: Workspace, settings: Settings) -> str:
     """Read the sources again, encode what is new or changed, publish."""
-    from features.ingest import ingest, load_source
-
-    summary = ingest(load_source(workspace.data), workspace.data)
-    return f"{summary}\n{build_index(workspace, settings)}"
+    with workspace.alone():
+        sweep(workspace)
+        summary = workspace.ingest_alone(load_source(workspace.data))
+        return f"{summary}\n{_build_index(workspace, settings)}"
 
 
 def recommend(workspace: Workspace, settings: Settings, options: RecommendOptions) -> Answer:

@@ -13,8 +13,9 @@ import pytest
 from pydantic import ValidationError
 
 from features.errors import DataError
-from features.ingest import ingest, load_source
+from features.ingest import ingest
 from features.source import Source
+from features.stored import load_source
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
