@@ -17,7 +17,7 @@ from features.errors import DataError
 from features.interactions import INTERACTION_COLUMNS
 from features.readers import read_table
 from features.source import UNIT_PRICE, Source
-from features.stored import INTERACTIONS, ITEMS, QUARANTINE, SOURCE, own, recover, replace_folder
+from features.stored import INTERACTIONS, ITEMS, QUARANTINE, SOURCE, own, recover, replace_folder, stamps
 from features.tables import ITEM_PREFIX, RawTable, TableSpec, as_text_cell, malformed
 from features.tombstones import Tombstones
 
@@ -101,8 +101,14 @@ def ingest(source: Source, out: Path, erased: Tombstones | None = None) -> Inges
         with tempfile.TemporaryDirectory(prefix=f".{out.name}.", dir=out.parent, ignore_cleanup_errors=True) as name:
             new = Path(name) / "out"
             new.mkdir()
+            source = source.absolute()
+            files = stamps(source)  # before they are read: what changes meanwhile is read again by the next refresh
             summary = _write_tables(source, Path(name), erased or Tombstones())
-            text = json.dumps({"source": source.absolute().model_dump(mode="json")}, indent=1) + "\n"
+            about = {
+                "source": source.model_dump(mode="json"),
+                "files": files and {path: stamp.model_dump() for path, stamp in files.items()},
+            }
+            text = json.dumps(about, indent=1) + "\n"
             (new / SOURCE).write_text(text, encoding="utf-8")
             replace_folder(new, out)
     except OSError as error:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 import tempfile
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import polars as pl
+from pydantic import BaseModel, ConfigDict
 
+from features.datasets import complete_journey_files
 from features.durable import sync
 from features.errors import DataError
 from features.source import Source
@@ -18,6 +22,7 @@ if TYPE_CHECKING:
     from features.tombstones import Tombstones
 
 ITEMS, INTERACTIONS, QUARANTINE, SOURCE = "items.parquet", "interactions.parquet", "quarantine.csv", "source.json"
+SETTLED = 2_000_000_000  # nanoseconds: a file written twice within one tick of a file system's clock bears one time
 
 
 def load_source(out: Path) -> Source:
@@ -46,6 +51,65 @@ def load_tables(out: Path) -> tuple[pl.DataFrame, pl.DataFrame]:
         return pl.read_parquet(paths[0]), pl.read_parquet(paths[1])
     except pl.exceptions.PolarsError as error:
         raise DataError(f"{out} is damaged ({' '.join(str(error).split())[:200]}): run `recsys ingest` again") from error
+
+
+def stamps(source: Source) -> dict[str, Stamp] | None:
+    """What tells each file of a source from any other; None for a source that is no files, or whose files are not all there."""
+    paths = source_files(source)
+    return {str(path): Stamp.of(path) for path in paths} if paths and all(path.is_file() for path in paths) else None
+
+
+class Stamp(BaseModel):
+    """A file as it stood. modified, changed: nanoseconds since the epoch; seen: when it was looked at, the same."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    size: int
+    modified: int
+    changed: int
+    seen: int
+    sha256: str
+
+    @classmethod
+    def of(cls, path: Path) -> Stamp:
+        """Read it whole. Raises DataError where it cannot be read."""
+        try:
+            status, seen = path.stat(), time.time_ns()
+            with path.open("rb") as file:
+                content = hashlib.file_digest(file, "sha256").hexdigest()
+        except OSError as error:
+            raise DataError(f"{path} cannot be read ({error.strerror or error}): check the file and its rights") from error
+        return cls(size=status.st_size, modified=status.st_mtime_ns, changed=status.st_ctime_ns, seen=seen, sha256=content)
+
+    def still(self, path: Path) -> bool:
+        """Whether the file is the same. Its content is compared where the times differ, or are too near to when it was looked at."""
+        try:
+            status = path.stat()
+        except OSError:
+            return False
+        told = (status.st_size, status.st_mtime_ns, status.st_ctime_ns) == (self.size, self.modified, self.changed)
+        if told and max(self.modified, self.changed) < self.seen - SETTLED:
+            return True
+        return status.st_size == self.size and Stamp.of(path).sha256 == self.sha256
+
+
+def unchanged(out: Path, source: Source) -> bool:
+    """Whether the tables in `out` were read from just these files. False where nobody can say."""
+    try:
+        raw = json.loads(_ingested(out, SOURCE).read_bytes()).get("files")
+        before = {path: Stamp.model_validate(stamp) for path, stamp in raw.items()}
+    except (ValueError, AttributeError):
+        return False
+    paths = source_files(source)
+    return paths is not None and set(before) == set(map(str, paths)) and all(before[str(path)].still(path) for path in paths)
+
+
+def source_files(source: Source) -> list[Path] | None:
+    """The files that a source is read from; None where it is no files."""
+    if source.dataset is not None:
+        return list(complete_journey_files())
+    paths = [path for path in (source.items, source.interactions) if path is not None]
+    return paths or None
 
 
 def forget(out: Path, tombstones: Tombstones) -> int:

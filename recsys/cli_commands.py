@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
-import time
 from dataclasses import asdict
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -12,12 +10,10 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from features.errors import ConfigError, RecsysError
+from features.errors import ConfigError
 from recsys.cli_benchmark import benchmark
 from recsys.cli_options import Count, Json, State, parse_ids, parse_interval, parse_moment, parse_out, state_of
 from recsys.options import Device, Preset, RecommendOptions, TrainOptions
-
-_log = logging.getLogger(__name__)
 
 
 def demo(context: typer.Context) -> None:
@@ -94,23 +90,19 @@ def refresh(
     """Read the sources again and publish.
 
     Encodes only what is new or changed. No training; a product added today is recommendable after it.
+    What does not pass the gates of [refresh] is not published: exit code 1. Published, and a feature has drifted: 3. See docs/refresh.md.
     """
-    from recsys import verbs
+    from recsys.refresh import refresh as refresh_once
+    from recsys.refresh import refresh_every
 
     state = state_of(context)
-    settings = state.settings
-    while True:
-        begun = time.monotonic()
-        try:
-            typer.echo(verbs.refresh(state.workspace, settings))
-        except RecsysError as error:
-            # With --every, a source that is away for an hour must not end the service; the bundle in use stays.
-            if every is None:
-                raise
-            _log.error("refresh failed, next try in %s: %s", every, error)
-        if every is None:
-            return
-        time.sleep(max(0.0, every.total_seconds() - (time.monotonic() - begun)))
+    if every is not None:
+        refresh_every(state.workspace, state.settings, every, typer.echo)
+        return
+    done = refresh_once(state.workspace, state.settings)
+    typer.echo(done)
+    if done.alerts:
+        raise typer.Exit(3)
 
 
 def recommend(

@@ -8,6 +8,7 @@ trained models cannot be, and those models are marked. What this does and does n
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -76,6 +77,8 @@ def sweep(workspace: Workspace) -> Erased:
         # The tables go last: as long as they hold the user, what was cut short is begun again from here.
         models = sum(_mark(folder, tombstones) for folder in (workspace.models, workspace.root / "evaluation"))
         renamed = rewrite(workspace.bundles, lambda bundle: _without(bundle, tombstones))
+        # What was fitted for the gates of a refresh can be made again, without them.
+        shutil.rmtree(workspace.cache / "gates", ignore_errors=True)
         bundles = sum(old != new for old, new in renamed.items())
     rows = forget(workspace.data, tombstones)
     tombstones.done().write(workspace.erased)

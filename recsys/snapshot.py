@@ -158,8 +158,16 @@ def distinct(hashes: np.ndarray) -> list[bytes]:
     return [hashes[row].tobytes() for row in group(hashes)[0]]
 
 
-def take_snapshot(catalog: Catalog, log: Interactions, now: int, model: Model, encoded: Encoded, index: IndexConfig) -> Snapshot:
-    """Count and index everything at `now`; events after it are left out."""
+def take_snapshot(
+    catalog: Catalog,
+    log: Interactions,
+    now: int,
+    model: Model,
+    encoded: Encoded,
+    index: IndexConfig,
+    collaborative: Collaborative | None = None,
+) -> Snapshot:
+    """Count and index everything at `now`; events after it are left out. collaborative: where they were fitted on this log before."""
     texts = TextVectors.of(encoded.vectors)
     learned = None if model.learned is None else model.learned.of_texts(catalog.ids, texts.text_of, len(texts))
     return Snapshot(
@@ -169,7 +177,7 @@ def take_snapshot(catalog: Catalog, log: Interactions, now: int, model: Model, e
         states=encoded.states,
         index=ItemIndex.build(in_space(texts.vectors, learned), index),
         learned=learned,
-        **vars(Counted.of(catalog, log.between(None, now), now, model.retrieval)),
+        **vars(Counted.of(catalog, log.between(None, now), now, model.retrieval, collaborative)),
     )
 
 
@@ -189,11 +197,13 @@ class Counted:
     buys_again: bool
 
     @classmethod
-    def of(cls, catalog: Catalog, log: Interactions, now: int, retrieval: RetrievalConfig) -> Counted:
-        """Of a log that ends before `now`."""
+    def of(
+        cls, catalog: Catalog, log: Interactions, now: int, retrieval: RetrievalConfig, collaborative: Collaborative | None = None
+    ) -> Counted:
+        """Of a log that ends before `now`. collaborative: where they were fitted on it before."""
         return cls(
             log=log,
-            collaborative=Collaborative.fit(log, now, retrieval),
+            collaborative=collaborative or Collaborative.fit(log, now, retrieval),
             stats=ItemStats.fit(log, catalog, now),
             debuts=Debuts.fit(log, catalog, now, 1.0 if log.ordered else 28.0),
             buys_again=Shape.of(log).buys_again,

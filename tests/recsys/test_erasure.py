@@ -7,12 +7,14 @@ import io
 import polars as pl
 import pytest
 
+from features.stored import load_source
 from features.tombstones import Tombstones
 from recsys import erasure, publish, verbs
 from recsys.bundle import Bundle, check_all, current_id, list_bundles
 from recsys.erasure import Erased, erase
 from recsys.options import RecommendOptions
 from recsys.recommender import UNKNOWN_USER
+from recsys.refresh import refresh
 from recsys.workspace import Workspace
 
 from .conftest import Place
@@ -40,7 +42,7 @@ def recommended(place: Place, user: str = "user-03") -> list[str]:
 def test_no_trace_is_left_in_any_kept_bundle(spare: Place) -> None:
     workspace = spare.workspace
     spare.items.write_text(spare.items.read_text() + "sku-new,new tea,,,drinks|tea,2.5,true\n")
-    verbs.refresh(workspace, spare.settings)
+    refresh(workspace, spare.settings)
     before = list_bundles(workspace.bundles)
     assert len(before) == 2
     assert len(traces(workspace, USER)) >= 3
@@ -62,7 +64,7 @@ def test_a_bundle_is_what_it_would_be_had_the_user_never_been_there(spare: Place
     workspace = spare.workspace
     erase(workspace, USER)
     rewritten = Bundle.open(workspace.bundles)
-    verbs.refresh(workspace, spare.settings)
+    refresh(workspace, spare.settings)
     built = Bundle.open(workspace.bundles)
     assert built.id != rewritten.id, "its inputs are other ones, and the refresh must not take it for its own"
     assert rewritten.manifest.files == built.manifest.files
@@ -71,7 +73,7 @@ def test_a_bundle_is_what_it_would_be_had_the_user_never_been_there(spare: Place
 
 def test_they_stay_away_when_the_same_files_are_read_again(spare: Place) -> None:
     erase(spare.workspace, USER)
-    said = str(spare.workspace.ingest(verbs.load_source(spare.workspace.data)))
+    said = str(spare.workspace.ingest(load_source(spare.workspace.data)))
     assert "of an erased user" in said
     assert USER not in spare.workspace.load()[1].user_ids
 
@@ -103,7 +105,7 @@ def test_what_was_cut_short_is_ended_by_the_next_refresh(step: str, spare: Place
         with pytest.raises(Killed):
             erase(spare.workspace, USER)
     assert traces(spare.workspace, USER)
-    verbs.refresh(spare.workspace, spare.settings)
+    refresh(spare.workspace, spare.settings)
     assert traces(spare.workspace, USER) == []
     assert Bundle.open(spare.workspace.models).manifest.about["retrain"]
     assert not Tombstones.read(spare.workspace.erased).pending
@@ -143,7 +145,7 @@ def test_somebody_unknown_leaves_everything_as_it_is(spare: Place, command) -> N
 def test_a_bundle_that_cannot_be_read_goes(spare: Place) -> None:
     workspace = spare.workspace
     spare.items.write_text(spare.items.read_text() + "sku-new,new tea,,,drinks|tea,2.5,true\n")
-    verbs.refresh(workspace, spare.settings)
+    refresh(workspace, spare.settings)
     old = list_bundles(workspace.bundles)[1]
     log = workspace.bundles / old / "snapshot" / "log" / "users.json"
     log.write_bytes(log.read_bytes()[:-1])
@@ -159,7 +161,7 @@ def test_everybody_can_be_erased(spare: Place) -> None:
     assert found.users == 60
     assert recommended(spare)
     with pytest.raises(Exception, match="not one of the"):
-        verbs.refresh(spare.workspace, spare.settings)
+        refresh(spare.workspace, spare.settings)
 
 
 def test_rewriting_with_no_change_changes_nothing(ready: Place) -> None:
