@@ -16,7 +16,10 @@ LEAST = 1e-4  # share of a bin, so that an empty one has a logarithm
 
 
 def drift(old: Standing, new: Standing) -> dict[str, Any]:
-    """psi: by feature, where it has enough values. new_items: share of the catalogue that was not there before. embedding_shift: see there; None by another encoder."""
+    """psi: by feature, where it has enough values. new_items: share of the catalogue that was not there before.
+
+    embedding_shift: see there; None where another encoder made the vectors.
+    """
     before, after = features(old.snapshot), features(new.snapshot)
     fresh = ~np.isin(new.snapshot.catalog.ids.astype(str), old.snapshot.catalog.ids.astype(str))
     return {

@@ -94,7 +94,9 @@ def planted(shop: Small, path: Path, witness: Path) -> None:
     path.write_bytes(PICKLE % str(witness).encode())
     seen: list[str] = []
     watch = seen.append
-    sys.addaudithook(lambda event, _: watch(event) if event in ("pickle.find_class", "os.system", "subprocess.Popen", "socket.connect") else None)
+    sys.addaudithook(
+        lambda event, _: watch(event) if event in ("pickle.find_class", "os.system", "subprocess.Popen", "socket.connect") else None
+    )
     try:
         for work in (lambda: verbs.open_recommender(shop.workspace), lambda: check_all(shop.workspace.bundles), shop.workspace.load):
             try:

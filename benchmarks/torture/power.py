@@ -126,9 +126,14 @@ def after(base: dict[str, bytes | None], steps: list[Step], lucky: set[int] | No
 
 def outcomes(base: dict[str, bytes | None], steps: list[Step]) -> Iterator[Disk]:
     """Every way in which the steps so far may have come to the disk."""
-    names = [number for number, step in enumerate(steps) if step.kind in ("rename", "write")]
-    for lucky in (None, set(), *({number} for number in names)):
-        yield after(base, steps, lucky)
+    yield after(base, steps, None)
+    yield after(base, steps, set())
+    for number, step in enumerate(steps):
+        if step.kind == "rename":  # what it moves had a name before it
+            moved = {other for other, written in enumerate(steps[:number]) if written.path == step.path}
+            yield after(base, steps, moved | {number})
+        elif step.kind == "write":
+            yield after(base, steps, {number})
 
 
 def wrong(base: dict[str, bytes | None], steps: list[Step], old: str, new: str) -> tuple[int, int]:

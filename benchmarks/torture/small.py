@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import io
 import os
 import shutil
 import sys
@@ -80,7 +81,7 @@ def small() -> Iterator[Small]:
         texts = [" ".join(row) for row in items.select("title", "description", "brand", "category").fill_null("").rows()]
         tokenizer = make_tokenizer(texts)
         sizes = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 64}
-        with contextlib.redirect_stderr(None):
+        with contextlib.redirect_stderr(io.StringIO()):
             BertModel(BertConfig(vocab_size=tokenizer.get_vocab_size(), max_position_embeddings=64, **sizes)).save_pretrained(bert)
         tokenizer.save(str(bert / "tokenizer.json"))
         encoder = {"model": str(bert), "max_tokens": 24, "upper_layers": 1}
