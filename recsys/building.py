@@ -18,7 +18,7 @@ from recsys.kept import digest
 from recsys.model import ServedModel
 from recsys.publish import publish
 from recsys.quality import Standing, collaborative_key
-from recsys.snapshot import Encoded, Snapshot, encode_catalog, take_snapshot
+from recsys.snapshot import Counted, Encoded, Snapshot, encode_catalog, indexed
 from retrieval.joint import Collaborative
 from retrieval.token_states import TokenStates
 from retrieval.vectors import TextVectors
@@ -57,7 +57,8 @@ class Build:
         encoded = encode_catalog(catalog, self.model, self.workspace.cache, self._known())
         now = log.end if len(log) else 0
         key = collaborative_key(log, now, self.model.retrieval)
-        snapshot = take_snapshot(catalog, log, now, self.model, encoded, self.settings.index, self._fitted(key))
+        counted = Counted.of(catalog, log, now, self.model.retrieval, self._fitted(key))
+        snapshot = indexed(catalog, counted, now, self.model, encoded, self.settings.index)
         about = self._about(snapshot) | {"collaborative": key}
         moved = None
         if self.gated and self._comparable:

@@ -75,7 +75,8 @@ class Standing:
         counted = Counted.of(self.snapshot.catalog, log, cut, retrieval, collaborative)
         recommender = Recommender(self.model, replace(self.snapshot, now=cut, **vars(counted)))
         best = recommender.recommend(Histories.of_users(log, rows[known], cut), K).rows
-        found[known, : best.shape[1]] = np.where(best >= 0, self.snapshot.catalog.ids[np.maximum(best, 0)], None)
+        places, here = np.flatnonzero(known), best >= 0
+        found[places[np.nonzero(here)[0]], np.nonzero(here)[1]] = self.snapshot.catalog.ids[best[here]]
         return found
 
 

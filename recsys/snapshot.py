@@ -158,16 +158,13 @@ def distinct(hashes: np.ndarray) -> list[bytes]:
     return [hashes[row].tobytes() for row in group(hashes)[0]]
 
 
-def take_snapshot(
-    catalog: Catalog,
-    log: Interactions,
-    now: int,
-    model: Model,
-    encoded: Encoded,
-    index: IndexConfig,
-    collaborative: Collaborative | None = None,
-) -> Snapshot:
-    """Count and index everything at `now`; events after it are left out. collaborative: where they were fitted on this log before."""
+def take_snapshot(catalog: Catalog, log: Interactions, now: int, model: Model, encoded: Encoded, index: IndexConfig) -> Snapshot:
+    """Count and index everything at `now`; events after it are left out."""
+    return indexed(catalog, Counted.of(catalog, log.between(None, now), now, model.retrieval), now, model, encoded, index)
+
+
+def indexed(catalog: Catalog, counted: Counted, now: int, model: Model, encoded: Encoded, index: IndexConfig) -> Snapshot:
+    """A snapshot of what was counted before `now`."""
     texts = TextVectors.of(encoded.vectors)
     learned = None if model.learned is None else model.learned.of_texts(catalog.ids, texts.text_of, len(texts))
     return Snapshot(
@@ -177,7 +174,7 @@ def take_snapshot(
         states=encoded.states,
         index=ItemIndex.build(in_space(texts.vectors, learned), index),
         learned=learned,
-        **vars(Counted.of(catalog, log.between(None, now), now, model.retrieval, collaborative)),
+        **vars(counted),
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import shutil
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from benchmarks.torture.outcome import report
 from benchmarks.torture.small import Small, full, small, tried
@@ -12,6 +12,9 @@ from features.errors import BundleError
 from recsys import verbs
 from recsys.bundle import CURRENT, check_all, current_id
 from recsys.publish import rollback
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 WAYS = ("flip", "zero", "cut", "extend", "swap")
 

@@ -1,4 +1,4 @@
-"""A refresh killed at each of its named points and at random moments: the old bundle or the new one, whole, and the next refresh unaided."""
+"""A refresh killed at each of its named points and at random moments: the old bundle or the new one, whole; the next refresh unaided."""
 
 from __future__ import annotations
 

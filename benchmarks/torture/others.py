@@ -8,7 +8,7 @@ import random
 import signal
 import sys
 import time
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import polars as pl
 
@@ -20,6 +20,9 @@ from recsys.bundle import check_all, current_id
 from recsys.erasure import erase
 from recsys.options import RecommendOptions
 from recsys.publish import rollback
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 # What runs `touch`, were it ever unpickled: spelt out, so that nothing here imports pickle.
 PICKLE = b"cposix\nsystem\n(S'touch %s'\ntR."
