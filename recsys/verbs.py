@@ -68,10 +68,10 @@ def publish_tables(workspace: Workspace, settings: Settings, gated: bool = False
     ------
     RefusedError: it does not.
     """
+    catalog, log = workspace.load(settings.events.model_dump())
     key, previous = inputs(workspace, settings), sound_bundle(workspace.bundles)
     if previous and previous.manifest.about["inputs"] == key:
         return f"nothing has changed: bundle {previous.id} stays in use", None
-    catalog, log = workspace.load(settings.events.model_dump())
     return Build(workspace, settings, current_model(workspace, settings), key, previous, gated).publish(catalog, log)
 
 
