@@ -39,14 +39,14 @@ def die_before(owner: Any, name: str, call: int) -> None:
     setattr(owner, name, counted)
 
 
-def killed_at(shop: Small, owner: Any, name: str, call: int) -> bool:
+def killed_at(shop: Small, point: int, call: int) -> bool:
     """Refresh in a process that dies there. Returns whether it came that far."""
+    return ended(child(_dying, shop, point, call)) == -signal.SIGKILL
 
-    def work() -> None:
-        die_before(owner, name, call)
-        shop.refresh()
 
-    return ended(child(work)) == -signal.SIGKILL
+def _dying(shop: Small, point: int, call: int) -> None:
+    die_before(*POINTS[point], call)
+    shop.refresh()
 
 
 def survives(shop: Small, before: str, number: int) -> None:
@@ -62,19 +62,20 @@ def survives(shop: Small, before: str, number: int) -> None:
 def main() -> None:
     """All named points, then random moments until the number is full."""
     wanted, runs, failures, chance = (300 if full() else 40), 0, 0, random.Random(0)
-    points = [(owner, name, call) for call in (1, 2, 3, 5, 8, 13, 21) for owner, name in POINTS]
+    points = [(point, call) for call in (1, 2, 3, 5, 8, 13, 21) for point in range(len(POINTS))]
     with small() as shop:
         while runs < wanted:
             before = current_id(shop.workspace.bundles)
             shop.change(1_000 + 2 * runs)
             if points:
-                owner, name, call = points.pop(0)
-                if not killed_at(shop, owner, name, call):
+                point, call = points.pop(0)
+                name = POINTS[point][1]
+                if not killed_at(shop, point, call):
                     continue  # it has fewer such calls, and ended well
             else:
                 process = child(shop.refresh)
                 time.sleep(chance.uniform(0, 0.8))
-                os.kill(process, signal.SIGKILL)
+                process.kill()
                 ended(process)
                 name, call = "random moment", runs
             runs += 1

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import os
 import random
-import signal
 import sys
 import time
 from typing import TYPE_CHECKING
@@ -42,9 +41,9 @@ def traces(root: Path, user: str) -> list[str]:
 
 def erased(shop: Small, user: str, seconds: float) -> None:
     """Erase in a process that is killed; the next refresh ends it."""
-    process = child(lambda: erase(shop.workspace, user))
+    process = child(erase, shop.workspace, user)
     time.sleep(seconds)
-    os.kill(process, signal.SIGKILL)
+    process.kill()
     ended(process)
     if not (shop.workspace.erased.is_file() and user not in str(traces(shop.workspace.root, user))):
         erase(shop.workspace, user)
@@ -74,21 +73,20 @@ def gone_back(shop: Small, number: int) -> None:
 def raced(shop: Small, number: int) -> None:
     """Two at once: one publishes, the other is turned away."""
     shop.change(number)
-    ready, go = os.pipe()
-
-    def work() -> None:
-        os.read(ready, 1)
-        try:
-            shop.refresh()
-        except RecsysError as error:
-            assert "another refresh" in str(error), error
-            os._exit(3)
-
-    before, processes = current_id(shop.workspace.bundles), [child(work), child(work)]
-    os.write(go, b"xx")
+    start = time.time() + 1
+    before, processes = current_id(shop.workspace.bundles), [child(_racing, shop, start) for _ in range(2)]
     codes = sorted(ended(process) for process in processes)
     assert codes == [0, 3], codes
     assert shop.whole() != before
+
+
+def _racing(shop: Small, start: float) -> None:
+    time.sleep(max(0.0, start - time.time()))
+    try:
+        shop.refresh()
+    except RecsysError as error:
+        assert "another refresh" in str(error), error
+        os._exit(3)
 
 
 def planted(shop: Small, path: Path, witness: Path) -> None:

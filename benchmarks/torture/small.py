@@ -5,11 +5,10 @@ from __future__ import annotations
 import argparse
 import contextlib
 import io
-import os
+import multiprocessing
 import shutil
 import sys
 import tempfile
-import traceback
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -28,6 +27,7 @@ from tests.conftest import make_events, make_items, make_tokenizer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from multiprocessing.process import BaseProcess
 
 OPEN = {"max_items_lost": 1, "max_events_lost": 1, "max_changed_vectors": 1, "max_ndcg_drop": 1}
 
@@ -99,25 +99,23 @@ def full() -> bool:
     return parser.parse_args().full
 
 
-def child(work: Callable[[], object]) -> int:
-    """Start it in a process of its own and return its id; it ends with 0, or with 1 and its error on stderr."""
-    process = os.fork()
-    if process:
-        return process
-    code = 1
-    try:
-        work()
-        code = 0
-    except BaseException as error:
-        traceback.print_exception(error, limit=-4)
-    finally:
-        sys.stderr.flush()
-        os._exit(code)
+def child(work: Callable[..., object], *given: object) -> BaseProcess:
+    """Start it in a process of its own.
+
+    Not a fork of this one: the threads of polars do not survive that. A server that has imported everything and done nothing is forked.
+    """
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["recsys.verbs", "recsys.gates", "recsys.drift", "features.ingest", "benchmarks.torture.small"])
+    process = context.Process(target=work, args=given)
+    process.start()
+    return process
 
 
-def ended(process: int) -> int:
+def ended(process: BaseProcess) -> int:
     """Its exit code, or minus the signal that ended it."""
-    return os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
+    process.join()
+    assert process.exitcode is not None
+    return process.exitcode
 
 
 def tried(name: str, work: Callable[[], object]) -> bool:

@@ -6,6 +6,7 @@ import errno
 import os
 import resource
 import signal
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +15,13 @@ from benchmarks.torture.outcome import report
 from benchmarks.torture.small import Small, child, ended, full, small, tried
 from features.errors import RecsysError
 
+WRITES = (*POINTS[:4], (Path, "open"))
 ERRORS = (errno.ENOSPC, errno.EROFS, errno.EACCES, errno.EMFILE)
 
 
-def fail_from(owner: Any, name: str, call: int, code: int) -> None:
+def fail_from(point: int, call: int, code: int) -> None:
     """Let a function fail from its n-th call on."""
+    owner, name = WRITES[point]
     original, calls = getattr(owner, name), 0
 
     def counted(*args: Any, **kwargs: Any) -> Any:
@@ -40,31 +43,31 @@ def limit(kind: int, value: int) -> None:
 def starved(shop: Small, hinder: Any) -> None:
     """A refresh under it either ends well or tells one line; whatever it does, the bundle in use is whole."""
     before = shop.whole()
-
-    def work() -> None:
-        hinder()
-        try:
-            shop.refresh()
-        except RecsysError as error:
-            assert "\n" not in str(error)
-            os._exit(3)
-
-    code = ended(child(work))
+    code = ended(child(_starving, shop, hinder))
     assert code in (0, 3), f"exit code {code}"
     now = shop.whole()
     assert code == 0 or now == before, "CURRENT has changed and an error was told"
 
 
+def _starving(shop: Small, hinder: Any) -> None:
+    hinder()
+    try:
+        shop.refresh()
+    except RecsysError as error:
+        assert "\n" not in str(error)
+        os._exit(3)
+
+
 def main() -> None:
     """Injected at each named point, then by limits of the kernel."""
     hinders = [
-        (f"{name} {call} {os.strerror(code)}", lambda o=owner, n=name, c=call, e=code: fail_from(o, n, c, e))
+        (f"{WRITES[point][1]} {call} {os.strerror(code)}", partial(fail_from, point, call, code))
         for call in ((1, 2, 4, 7, 11) if full() else (1, 3))
-        for owner, name in (*POINTS[:4], (Path, "open"))
+        for point in range(len(WRITES))
         for code in (ERRORS if full() else ERRORS[call % 2 :: 2])
     ]
-    hinders += [(f"files of {size} bytes", lambda s=size: limit(resource.RLIMIT_FSIZE, s)) for size in (0, 100, 2_000, 20_000, 100_000)]
-    hinders += [(f"{count} handles", lambda c=count: limit(resource.RLIMIT_NOFILE, c)) for count in (8, 12, 16, 24)]
+    hinders += [(f"files of {size} bytes", partial(limit, resource.RLIMIT_FSIZE, size)) for size in (0, 100, 2_000, 20_000, 100_000)]
+    hinders += [(f"{count} handles", partial(limit, resource.RLIMIT_NOFILE, count)) for count in (8, 12, 16, 24)]
     failures = 0
     with small() as shop:
         for number, (name, hinder) in enumerate(hinders):
