@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from recsys.model import Model
     from recsys.workspace import Workspace
 
+_log = logging.getLogger(__name__)
 CANARIES = 5
 CANARY_K = 10
 
@@ -121,7 +123,10 @@ class Build:
 
     def _report(self, bundle_id: str, about: dict[str, Any]) -> None:
         text = json.dumps({"bundle_id": bundle_id, "gates": about["gates"], **about["drift"]}, indent=2)
-        write_whole(self.workspace.reports / "drift.json", text)
+        try:
+            write_whole(self.workspace.reports / "drift.json", text)
+        except OSError as error:  # the bundle is in use already, and its manifest says the same
+            _log.warning("%s cannot be written: %s", self.workspace.reports / "drift.json", error.strerror or error)
 
 
 def hashed(files: Mapping[str, bytes]) -> dict[str, bytes]:
