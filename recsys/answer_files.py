@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from features.errors import DataError
+from features.tables import text_cell
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -88,7 +89,7 @@ def _write_csv(rows: Iterable[dict[str, Any]], path: Path) -> int:
     with _text(path) as file:
         writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
         writer.writeheader()
-        return sum(bool(writer.writerow(row)) for row in rows)
+        return sum(bool(writer.writerow({name: text_cell(value) for name, value in row.items()})) for row in rows)
 
 
 def _write_jsonl(rows: Iterable[dict[str, Any]], path: Path) -> int:

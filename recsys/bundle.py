@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -29,9 +30,12 @@ if TYPE_CHECKING:
 
     from features.files import Source
 
+_log = logging.getLogger(__name__)
 SCHEMA = 1
+LAYOUT = 2  # of a bundle's files: a bundle of another layout is built anew, whatever else has stayed
 MANIFEST = "manifest.json"
 CURRENT = "CURRENT"
+RETRAIN = "retrain"  # of `Manifest.about`: users were erased since the model in it was trained
 HASH_DIGITS = 12  # 48 bits: damage does not get by; somebody who may write here could replace everything anyway
 # Parts begin with a letter, digit or underscore, so that none is hidden, `.` or `..`.
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*(/[A-Za-z0-9_][A-Za-z0-9._-]*)*")
@@ -187,6 +191,22 @@ def list_bundles(bundles: Path) -> list[str]:
     if not bundles.is_dir():
         return []
     return sorted((path.name for path in bundles.iterdir() if _ID.fullmatch(path.name) and path.is_dir()), reverse=True)
+
+
+def sound_bundle(bundles: Path) -> Bundle | None:
+    """The bundle in use, every file of it checked; None, with a warning, where it is damaged: what is built next takes its place."""
+    if not list_bundles(bundles):
+        return None
+    try:
+        bundle = Bundle.open(bundles)
+    except BundleError as error:
+        _log.warning("%s", error)
+        return None
+    problems = bundle.verify()
+    if problems:
+        _log.warning("%s", problems[0])
+        return None
+    return bundle
 
 
 def find_bundle(bundles: Path, **about: Any) -> Bundle | None:

@@ -57,3 +57,15 @@ def model_card(model_id: str, about: dict[str, Any], encoder: str, days: float) 
         days=days,
         **about["data"],
     )
+
+
+def marked(card: str) -> str:
+    """The card of a model that has learned from users who were erased later."""
+    return (
+        card
+        + """
+## To be trained again
+Users whose purchases this model was trained on have been erased since. No weight names them, and none can be taken back alone: run
+`recsys train`, then `recsys build-index`; the model goes when `bundles.keep` newer ones are there.
+"""
+    )

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
-import time
 from dataclasses import asdict
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -12,12 +10,10 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from features.errors import ConfigError, RecsysError
+from features.errors import ConfigError
 from recsys.cli_benchmark import benchmark
 from recsys.cli_options import Count, Json, State, parse_ids, parse_interval, parse_moment, parse_out, state_of
 from recsys.options import Device, Preset, RecommendOptions, TrainOptions
-
-_log = logging.getLogger(__name__)
 
 
 def demo(context: typer.Context) -> None:
@@ -43,8 +39,6 @@ def ingest(
 
     Without options: what [source] in recsys.toml names. Bad rows go to data/quarantine.csv with row number and reason.
     """
-    from features.ingest import ingest as read
-
     state = state_of(context)
     if dataset and (items or interactions or format):
         raise typer.BadParameter("a data set brings its own files: leave --items, --interactions and --format out", param_hint="--dataset")
@@ -52,7 +46,7 @@ def ingest(
     if source is None:
         advice = "give --dataset completejourney, or --interactions FILE and --items FILE, or a section [source] in recsys.toml"
         raise ConfigError(f"nothing to ingest: {advice}")
-    typer.echo(read(source.absolute(), state.workspace.data))
+    typer.echo(state.workspace.ingest(source.absolute()))
 
 
 def train(
@@ -96,23 +90,19 @@ def refresh(
     """Read the sources again and publish.
 
     Encodes only what is new or changed. No training; a product added today is recommendable after it.
+    What does not pass the gates of [refresh] is not published: exit code 1. Published, and a feature has drifted: 3. See docs/refresh.md.
     """
-    from recsys import verbs
+    from recsys.refresh import refresh as refresh_once
+    from recsys.refresh import refresh_every
 
     state = state_of(context)
-    settings = state.settings
-    while True:
-        begun = time.monotonic()
-        try:
-            typer.echo(verbs.refresh(state.workspace, settings))
-        except RecsysError as error:
-            # With --every, a source that is away for an hour must not end the service; the bundle in use stays.
-            if every is None:
-                raise
-            _log.error("refresh failed, next try in %s: %s", every, error)
-        if every is None:
-            return
-        time.sleep(max(0.0, every.total_seconds() - (time.monotonic() - begun)))
+    if every is not None:
+        refresh_every(state.workspace, state.settings, every, typer.echo)
+        return
+    done = refresh_once(state.workspace, state.settings)
+    typer.echo(done)
+    if done.alerts:
+        raise typer.Exit(3)
 
 
 def recommend(
@@ -252,6 +242,25 @@ def rollback(context: typer.Context) -> None:
     typer.echo(f"bundle {publish.rollback(state_of(context).workspace.bundles)} is in use now")
 
 
+def erase(
+    context: typer.Context,
+    user: Annotated[list[str] | None, typer.Option(metavar="ID", help="Whom to erase; may be given more than once.")] = None,
+    users_file: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="All users of a file: a column user_id, or one id a line.")
+    ] = None,
+) -> None:
+    """Remove a user from the workspace and every kept bundle.
+
+    They stay away when the same sources are read again. Models trained with them are marked for training anew: see docs/privacy.md.
+    """
+    from recsys.answer_files import read_users
+    from recsys.erasure import erase as erase_users
+
+    if not user and not users_file:
+        raise typer.BadParameter("say whom to erase: --user ID, or --users-file FILE")
+    typer.echo(erase_users(state_of(context).workspace, *(user or ()), *(read_users(users_file) if users_file else ())))
+
+
 def doctor(context: typer.Context, as_json: Json = False) -> None:
     """Look for what is wrong, and say what to do.
 
@@ -283,4 +292,4 @@ def _print_json(value: Any) -> None:
     typer.echo(json.dumps(value, indent=2, allow_nan=False))
 
 
-COMMANDS = (demo, ingest, train, build_index, recommend, similar, search, evaluate, benchmark, refresh, verify, rollback, doctor)
+COMMANDS = (demo, ingest, train, build_index, recommend, similar, search, evaluate, benchmark, refresh, verify, rollback, erase, doctor)

@@ -21,6 +21,7 @@ from features.source import Source
 from ranking.blend import BlendConfig
 from ranking.cross_encoder_config import CrossEncoderConfig
 from recsys.bundle import BundleConfig
+from recsys.refresh_config import RefreshConfig
 from retrieval.encoder_config import EncoderConfig
 from retrieval.index import IndexConfig
 from retrieval.joint import RetrievalConfig
@@ -70,6 +71,7 @@ class Settings(BaseSettings):
     evaluate: EvaluateConfig = EvaluateConfig()
     baselines: BaselinesConfig = BaselinesConfig()
     bundles: BundleConfig = BundleConfig()
+    refresh: RefreshConfig = RefreshConfig()
 
     @field_validator("source")
     @classmethod

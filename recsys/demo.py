@@ -19,8 +19,8 @@ from eval.report import table
 from features.catalog import Catalog
 from features.errors import DataError
 from features.histories import Histories
-from features.ingest import ingest, load_source
 from features.source import Source
+from features.stored import load_source
 from recsys import verbs
 from recsys.bundle import Bundle, find_bundle
 from recsys.evaluation import evaluate, evaluation_cut
@@ -89,7 +89,7 @@ def run_demo(workspace: Workspace, settings: Settings) -> None:
 def _ingest(workspace: Workspace, console: Console) -> None:
     source = Source(dataset=DATASET).absolute()
     if not workspace.data.exists():
-        console.print(Text(str(ingest(source, workspace.data))))
+        console.print(Text(str(workspace.ingest(source))))
     elif load_source(workspace.data) == source:
         console.print("already ingested")
     else:

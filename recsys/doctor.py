@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from features.errors import RecsysError
 from recsys.bundle import check_all, list_bundles
+from recsys.erasure import to_be_trained
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -157,6 +158,8 @@ def _workspace(workspace: Workspace) -> Iterator[Check]:
         yield Check("data", "ok", f"{len(catalog):,} items, {len(log):,} events of {log.n_users:,} users in {workspace.data}")
     except RecsysError as error:
         yield Check("data", "warn", str(error))
+    if to_be_trained(workspace):
+        yield Check("models", "warn", "users were erased since the model was trained", "run `recsys train`, then `recsys build-index`")
     if not list_bundles(workspace.bundles):
         yield Check("bundles", "warn", f"none in {workspace.bundles}", "run `recsys build-index`")
         return

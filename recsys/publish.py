@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 import shutil
 import uuid
+from collections import ChainMap
+from collections.abc import Callable, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from filelock import FileLock, Timeout
 
+from features.durable import replace_durably, sync, write_durably
 from features.errors import BundleError
 from recsys.bundle import CURRENT, HASH_DIGITS, MANIFEST, Bundle, BundleConfig, FileEntry, Manifest, check_name, current_id, list_bundles
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
     from pathlib import Path
 
+_log = logging.getLogger(__name__)
 _TEMPORARY = ".tmp-"
 _LOCK_SECONDS = 30
 
@@ -37,10 +42,56 @@ def publish(bundles: Path, files: Mapping[str, bytes], about: dict[str, Any], ke
         check_name(name)
     with _writing(bundles):
         _remove_leftovers(bundles)
-        bundle_id = _write(bundles, files, about, _current_or_none(bundles))
+        manifest = Manifest(created=datetime.now(UTC), parent=_current_or_none(bundles), files={}, about=about)
+        bundle_id = _write(bundles, files, manifest)
         _set_current(bundles, bundle_id)
         _prune(bundles, keep)
     return bundle_id
+
+
+Change = Callable[[Bundle], tuple[Mapping[str, bytes], dict[str, Any]] | None]
+
+
+def rewrite(bundles: Path, change: Change) -> dict[str, str]:
+    """Put changed bundles in the place of those that are kept, the one in use included. Returns old id -> new id.
+
+    change: a bundle -> the files that change and the new `about`; None leaves it as it is.
+    A bundle keeps its moment of publishing; its id, which vouches for its content, changes. First the new ones are written, then CURRENT
+    is replaced, then the old ones go: cut short anywhere, CURRENT names a whole bundle, and the same call again ends the work. A bundle
+    that cannot be read cannot be changed, and is removed.
+
+    Raises
+    ------
+    BundleError: they could not be written, or another process is publishing.
+    """
+    if not bundles.is_dir():
+        return {}
+    with _writing(bundles):
+        _remove_leftovers(bundles)
+        before, renamed = list_bundles(bundles), {}
+        for bundle_id in reversed(before):  # parents first
+            try:
+                renamed[bundle_id] = _rewritten(bundles, Bundle.open(bundles, bundle_id), change, renamed)
+            except BundleError as error:
+                _log.warning("%s; it is removed", error)
+        now = _current_or_none(bundles)
+        if now is not None and renamed.get(now, now) != now:
+            _set_current(bundles, renamed[now])
+        for bundle_id in set(before) - set(renamed.values()):
+            shutil.rmtree(bundles / bundle_id)
+        sync(bundles)
+    return renamed
+
+
+def _rewritten(bundles: Path, bundle: Bundle, change: Change, renamed: Mapping[str, str]) -> str:
+    """Id of the bundle as it is after the change."""
+    changed, parent = change(bundle), bundle.manifest.parent
+    line = renamed.get(parent, parent) if parent else parent
+    if changed is None and line == parent:
+        return bundle.id
+    files, about = changed or ({}, bundle.manifest.about)
+    manifest = bundle.manifest.model_copy(update={"parent": line, "about": about, "files": {}})
+    return _write(bundles, ChainMap(dict(files), cast("dict[str, bytes]", bundle.files)), manifest)
 
 
 def use(bundles: Path, bundle_id: str) -> None:
@@ -115,51 +166,41 @@ def _current_or_none(bundles: Path) -> str | None:
         return None
 
 
-def _write(bundles: Path, files: Mapping[str, bytes], about: dict[str, Any], parent: str | None) -> str:
-    """Write a whole bundle under a temporary name, make sure of it on disk, and give it its name."""
-    created = datetime.now(UTC)
-    entries = {name: FileEntry(size=len(content), sha256=hashlib.sha256(content).hexdigest()) for name, content in sorted(files.items())}
-    manifest = Manifest(created=created, parent=parent, files=entries, about=about)
-    manifest_bytes = manifest.model_dump_json(indent=1).encode()
-    bundle_id = f"{created:%Y%m%dT%H%M%S%fZ}-{hashlib.sha256(manifest_bytes).hexdigest()[:HASH_DIGITS]}"
+def _write(bundles: Path, files: Mapping[str, bytes], manifest: Manifest) -> str:
+    """Write a whole bundle under a temporary name, make sure of it on disk, and give it its name. `manifest.files` is made here."""
     temporary = bundles / f"{_TEMPORARY}{uuid.uuid4().hex}"
     try:
         temporary.mkdir()
-        folders = {temporary}
-        for name, content in {**files, MANIFEST: manifest_bytes}.items():
-            path = temporary / name
+        folders, entries = {temporary}, {}
+        for name in sorted(files):
+            content, path = files[name], temporary / name
+            entries[name] = FileEntry(size=len(content), sha256=hashlib.sha256(content).hexdigest())
             path.parent.mkdir(parents=True, exist_ok=True)
             folders.update(parent for parent in path.parents if temporary in parent.parents)
-            _write_durably(path, content)
+            write_durably(path, content)
+        manifest_bytes = manifest.model_copy(update={"files": entries}).model_dump_json(indent=1).encode()
+        write_durably(temporary / MANIFEST, manifest_bytes)
         for folder in folders:
-            _sync_folder(folder)
-        os.rename(temporary, bundles / bundle_id)
-        _sync_folder(bundles)
+            sync(folder)
+        bundle_id = f"{manifest.created:%Y%m%dT%H%M%S%fZ}-{hashlib.sha256(manifest_bytes).hexdigest()[:HASH_DIGITS]}"
+        _give_name(temporary, bundles, bundle_id)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     return bundle_id
 
 
+def _give_name(temporary: Path, bundles: Path, bundle_id: str) -> None:
+    """A bundle of this name can be there only where a rewriting was cut short; it is taken if it is whole."""
+    if (bundles / bundle_id).exists():
+        if _is_whole(bundles, bundle_id):
+            return
+        shutil.rmtree(bundles / bundle_id)
+    os.rename(temporary, bundles / bundle_id)
+    sync(bundles)
+
+
 def _set_current(bundles: Path, bundle_id: str) -> None:
-    temporary = bundles / f"{_TEMPORARY}{CURRENT}"
-    _write_durably(temporary, f"{bundle_id}\n".encode())
-    os.replace(temporary, bundles / CURRENT)
-    _sync_folder(bundles)
-
-
-def _write_durably(path: Path, content: bytes) -> None:
-    with path.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    replace_durably(bundles / CURRENT, f"{bundle_id}\n".encode())
 
 
 @contextmanager

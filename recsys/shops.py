@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from features.errors import DataError
-from features.ingest import INTERACTIONS, ITEMS, ingest, load_source
 from features.source import Source
+from features.stored import INTERACTIONS, ITEMS, load_source
 from recsys.evaluation import evaluation_cut
 
 if TYPE_CHECKING:
@@ -67,4 +67,4 @@ def bring_in(source: Source, workspace: Workspace) -> str | None:
             return None
     except DataError:  # nothing there yet, or damaged
         pass
-    return str(ingest(source, workspace.data))
+    return str(workspace.ingest(source))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import io
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
     from recsys.model import Model
     from retrieval.index import IndexConfig
+    from retrieval.joint import RetrievalConfig
 
 
 @dataclass(frozen=True)
@@ -159,19 +160,48 @@ def distinct(hashes: np.ndarray) -> list[bytes]:
 
 def take_snapshot(catalog: Catalog, log: Interactions, now: int, model: Model, encoded: Encoded, index: IndexConfig) -> Snapshot:
     """Count and index everything at `now`; events after it are left out."""
-    log = log.between(None, now)
+    return indexed(catalog, Counted.of(catalog, log.between(None, now), now, model.retrieval), now, model, encoded, index)
+
+
+def indexed(catalog: Catalog, counted: Counted, now: int, model: Model, encoded: Encoded, index: IndexConfig) -> Snapshot:
+    """A snapshot of what was counted before `now`."""
     texts = TextVectors.of(encoded.vectors)
     learned = None if model.learned is None else model.learned.of_texts(catalog.ids, texts.text_of, len(texts))
     return Snapshot(
         catalog=catalog,
-        log=log,
         now=now,
         texts=texts,
         states=encoded.states,
         index=ItemIndex.build(in_space(texts.vectors, learned), index),
-        collaborative=Collaborative.fit(log, now, model.retrieval),
-        stats=ItemStats.fit(log, catalog, now),
-        debuts=Debuts.fit(log, catalog, now, 1.0 if log.ordered else 28.0),
-        buys_again=Shape.of(log).buys_again,
         learned=learned,
+        **vars(counted),
     )
+
+
+def recounted(snapshot: Snapshot, log: Interactions, retrieval: RetrievalConfig) -> Snapshot:
+    """The same moment and catalogue with another log."""
+    return replace(snapshot, **vars(Counted.of(snapshot.catalog, log, snapshot.now, retrieval)))
+
+
+@dataclass(frozen=True)
+class Counted:
+    """The parts of a snapshot that follow from its log."""
+
+    log: Interactions
+    collaborative: Collaborative
+    stats: ItemStats
+    debuts: Debuts
+    buys_again: bool
+
+    @classmethod
+    def of(
+        cls, catalog: Catalog, log: Interactions, now: int, retrieval: RetrievalConfig, collaborative: Collaborative | None = None
+    ) -> Counted:
+        """Of a log that ends before `now`. collaborative: where they were fitted on it before."""
+        return cls(
+            log=log,
+            collaborative=collaborative or Collaborative.fit(log, now, retrieval),
+            stats=ItemStats.fit(log, catalog, now),
+            debuts=Debuts.fit(log, catalog, now, 1.0 if log.ordered else 28.0),
+            buys_again=Shape.of(log).buys_again,
+        )

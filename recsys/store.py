@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -47,8 +48,9 @@ def trained(
         use(store, bundle.id)
         return Model.from_files(bundle.files), f"model {bundle.id} is already there for this data, these settings and this seed"
     work = workspace.cache / f"training-{key[:16]}"
+    read = datetime.now(UTC).isoformat(timespec="seconds")
     model = train_model(Shop(catalog, log, windows, settings, options.seed, options.watch), device, work, workspace.cache)
-    about = {"key": key, **model.about}
+    about = {"key": key, "read": read, **model.about}
     card = model_card(key[:16], model.about, settings.encoder.model, windows.calibration.days)
     model_id = publish(store, model.to_files() | {"MODEL_CARD.md": card.encode()}, about, settings.bundles.keep)
     curves = workspace.root / "tensorboard" / key[:16]

@@ -5,19 +5,17 @@ from __future__ import annotations
 import hashlib
 import logging
 from datetime import UTC
-from typing import TYPE_CHECKING
-
-import numpy as np
+from typing import TYPE_CHECKING, Any
 
 from features.errors import BundleError, ModelError
 from features.files import Below
-from recsys.bundle import Bundle, list_bundles
+from recsys.building import Build, canaries
+from recsys.bundle import LAYOUT, Bundle, current_id, list_bundles, sound_bundle
+from recsys.erasure import sweep
 from recsys.model import Model, ServedModel
-from recsys.publish import publish
 from recsys.recommender import Recommender
-from recsys.snapshot import Encoded, Snapshot, encode_catalog, take_snapshot
-from retrieval.token_states import TokenStates
-from retrieval.vectors import TextVectors
+from recsys.refresh import inputs
+from recsys.snapshot import Snapshot
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -31,9 +29,6 @@ if TYPE_CHECKING:
     from recsys.workspace import Workspace
 
 _log = logging.getLogger(__name__)
-CANARIES = 5
-CANARY_K = 10
-LAYOUT = 2  # of a bundle's files: a bundle of another layout is built anew, whatever else has stayed
 
 
 def train(workspace: Workspace, settings: Settings, options: TrainOptions) -> str:
@@ -59,41 +54,35 @@ def current_model(workspace: Workspace, settings: Settings) -> Model:
 
 def build_index(workspace: Workspace, settings: Settings) -> str:
     """Encode, count, index, and publish with the model as one bundle."""
+    with workspace.alone():
+        sweep(workspace)
+        return publish_tables(workspace, settings)[0]
+
+
+def publish_tables(workspace: Workspace, settings: Settings, gated: bool = False) -> tuple[str, dict[str, Any] | None]:
+    """Publish what was ingested. Returns what to tell, and how far it moved from the bundle before.
+
+    gated: only if it passes the gates against the bundle in use.
+
+    Raises
+    ------
+    RefusedError: it does not.
+    """
     catalog, log = workspace.load(settings.events.model_dump())
-    return build(workspace, settings, current_model(workspace, settings), catalog, log)
+    key, previous = inputs(workspace, settings), sound_bundle(workspace.bundles)
+    if previous and previous.manifest.about["inputs"] == key:
+        return f"nothing has changed: bundle {previous.id} stays in use", None
+    return Build(workspace, settings, current_model(workspace, settings), key, previous, gated).publish(catalog, log)
 
 
 def build(workspace: Workspace, settings: Settings, model: Model, catalog: Catalog, log: Interactions) -> str:
     """Publish a bundle of these tables. Texts that the bundle in use has vectors for, by the same model, are not encoded again."""
     from recsys.store import fingerprint
 
-    model_files = model.to_files()
-    inputs = bundle_inputs(model_files, settings, fingerprint(catalog, log))
-    previous = in_use(workspace)
-    if previous and previous.manifest.about["inputs"] == inputs:
+    key, previous = bundle_inputs(model.to_files(), settings, fingerprint(catalog, log)), sound_bundle(workspace.bundles)
+    if previous and previous.manifest.about["inputs"] == key:
         return f"nothing has changed: bundle {previous.id} stays in use"
-    known = None
-    if previous and previous.manifest.about.get("layout") == LAYOUT and previous.manifest.about["fingerprint"] == model.fingerprint:
-        # Only these two of the bundle's parts are read: the rest is made anew.
-        texts = TextVectors.from_files(Below(previous.files, "snapshot/texts"))
-        known = Encoded(texts.alone(), TokenStates.from_files(Below(previous.files, "snapshot/states")), 0)
-    encoded = encode_catalog(catalog, model, workspace.cache, known)
-    now = log.end if len(log) else 0
-    snapshot = take_snapshot(catalog, log, now, model, encoded, settings.index)
-    about = {
-        "layout": LAYOUT,
-        "inputs": inputs,
-        "fingerprint": model.fingerprint,
-        "dim": snapshot.text_vectors.shape[1],
-        "items": len(catalog),
-        "texts": len(snapshot.text_vectors),
-        "index": snapshot.index.config.kind,
-        "trained_until": model.about.get("until"),
-        "canaries": canaries(snapshot),
-    }
-    bundle_id = publish(workspace.bundles, model_files | below_snapshot(snapshot), about, settings.bundles.keep)
-    texts = f"{encoded.encoded:,} of {about['texts']:,} texts encoded"
-    return f"bundle {bundle_id} is in use: {len(catalog):,} items, {texts}, {snapshot.index.config.kind} index"
+    return Build(workspace, settings, model, key, previous).publish(catalog, log)[0]
 
 
 def bundle_inputs(model_files: Mapping[str, bytes], settings: Settings, data: str) -> str:
@@ -104,34 +93,6 @@ def bundle_inputs(model_files: Mapping[str, bytes], settings: Settings, data: st
     return digest.hexdigest()
 
 
-def below_snapshot(snapshot: Snapshot) -> dict[str, bytes]:
-    """The snapshot's files, in a folder of their own beside the model's."""
-    return {f"snapshot/{name}": content for name, content in snapshot.to_files().items()}
-
-
-def canaries(snapshot: Snapshot) -> list[dict[str, list[int] | int]]:
-    """Some texts, spread over the catalogue, and the texts nearest to each: what a bundle must still answer when it is opened."""
-    chosen = np.unique(np.linspace(0, len(snapshot.text_vectors) - 1, CANARIES).astype(np.int64))
-    rows, _ = snapshot.index.search(snapshot.space[chosen], CANARY_K)
-    return [{"text": int(text), "nearest": near.tolist()} for text, near in zip(chosen, rows, strict=True)]
-
-
-def in_use(workspace: Workspace) -> Bundle | None:
-    """The bundle in use; None where none has been published, or where it is damaged: what is built next takes its place."""
-    if not list_bundles(workspace.bundles):
-        return None
-    try:
-        bundle = Bundle.open(workspace.bundles)
-    except BundleError as error:
-        _log.warning("%s", error)
-        return None
-    problems = bundle.verify()
-    if problems:
-        _log.warning("%s", problems[0])
-        return None
-    return bundle
-
-
 def open_recommender(workspace: Workspace, bundle_id: str | None = None) -> Recommender:
     """The recommender of a bundle, the one in use if none is named; every file is checked as it is read.
 
@@ -139,19 +100,21 @@ def open_recommender(workspace: Workspace, bundle_id: str | None = None) -> Reco
     ------
     BundleError: there is none, it is damaged, or it does not answer its canaries as it did when it was built.
     """
-    bundle = Bundle.open(workspace.bundles, bundle_id)
+    while True:
+        bundle = Bundle.open(workspace.bundles, bundle_id)
+        try:
+            return _opened(bundle)
+        except BundleError:
+            # Another took its place, and it was removed, while it was being read.
+            if bundle_id is not None or current_id(workspace.bundles) == bundle.id:
+                raise
+
+
+def _opened(bundle: Bundle) -> Recommender:
     snapshot = Snapshot.from_files(Below(bundle.files, "snapshot"))
     if canaries(snapshot) != bundle.manifest.about["canaries"]:
         raise BundleError(f"bundle {bundle.id} does not answer its canary queries as it did when built: `recsys rollback`, or build again")
     return Recommender(ServedModel(bundle.files).read(), snapshot, bundle.id)
-
-
-def refresh(workspace: Workspace, settings: Settings) -> str:
-    """Read the sources again, encode what is new or changed, publish."""
-    from features.ingest import ingest, load_source
-
-    summary = ingest(load_source(workspace.data), workspace.data)
-    return f"{summary}\n{build_index(workspace, settings)}"
 
 
 def recommend(workspace: Workspace, settings: Settings, options: RecommendOptions) -> Answer:

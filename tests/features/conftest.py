@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 import polars as pl
 import pytest
 
-from features.ingest import IngestSummary, ingest, load_tables
+from features.ingest import IngestSummary, ingest
 from features.source import Source
+from features.stored import load_tables
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -10,8 +10,9 @@ import pytest
 
 import features.datasets as module
 from features.errors import DataError
-from features.ingest import ingest, load_source, load_tables
+from features.ingest import ingest
 from features.source import Source
+from features.stored import load_source, load_tables
 
 if TYPE_CHECKING:
     from pathlib import Path

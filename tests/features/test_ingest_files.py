@@ -16,8 +16,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from features.errors import DataError
-from features.ingest import IngestSummary, ingest, load_tables
+from features.ingest import IngestSummary, ingest
 from features.source import Source
+from features.stored import load_tables
 
 ITEMS = [("A", "Apple", "1.5"), ("B", "Bread", "2"), ("C,1", "Comma, the fruit", "3")]
 LOG = [("u1", "A", "2024-01-01", "1"), ("u2", "B", "2024-01-02T10:00:00+02:00", "2"), ("u,3", "C,1", "2024-01-03 10:00", "1")]
@@ -278,3 +279,10 @@ def test_no_damage_ends_in_a_traceback(kind: str, edits: list[tuple[int, bytes]]
         except DataError as error:
             message = str(error)
     assert "\n" not in message
+
+
+def test_no_spreadsheet_takes_a_quarantined_value_for_a_formula(tmp_path: Path) -> None:
+    (tmp_path / "items.csv").write_text("item_id,title,price\nA,Apple,1\nB,Bread,=1+1\nC,Cake,-3\nD,Date,@now\n")
+    (tmp_path / "log.csv").write_text("user_id,item_id,timestamp\nu,A,2024-01-01\n")
+    ingest(Source(items=tmp_path / "items.csv", interactions=tmp_path / "log.csv"), tmp_path / "out")
+    assert [value for _, _, _, value in quarantine(tmp_path)] == ["'=1+1", "-3", "'@now"]

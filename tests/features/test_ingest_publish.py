@@ -7,10 +7,12 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-import features.ingest as module
+import features.ingest
+import features.stored
 from features.errors import DataError
-from features.ingest import ingest, load_source, load_tables
+from features.ingest import ingest
 from features.source import Source
+from features.stored import load_source, load_tables
 
 FILES = {"items.parquet", "interactions.parquet", "quarantine.csv", "source.json"}
 
@@ -43,8 +45,10 @@ def test_it_replaces_everything_and_leaves_nothing_behind(source: Source, tmp_pa
     assert [path.name for path in out.parent.iterdir()] == ["data"]
 
 
-@pytest.mark.parametrize("step", ["_write_tables", "_publish", "_sync"])
-def test_a_failure_at_any_step_changes_nothing(step: str, source: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("module", "step"), [(features.ingest, "_write_tables"), (features.ingest, "replace_folder"), (features.stored, "sync")]
+)
+def test_a_failure_at_any_step_changes_nothing(module, step: str, source: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     out = tmp_path / "work" / "data"
     ingest(source, out)
     before = state(out)

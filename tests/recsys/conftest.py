@@ -21,6 +21,7 @@ from recsys import verbs as real_verbs
 from recsys.answers import Answer, Match, Matches, Recommendation
 from recsys.cli import run
 from recsys.options import TrainOptions
+from recsys.refresh import Refreshed
 from recsys.workspace import Workspace
 
 from .calls import Command, Said, toml
@@ -55,9 +56,9 @@ class Verbs(types.ModuleType):
         self._note("build_index", workspace.root)
         return "published"
 
-    def refresh(self, workspace, settings) -> str:
+    def refresh(self, workspace, settings) -> Refreshed:
         self._note("refresh", workspace.root)
-        return "refreshed"
+        return Refreshed("refreshed")
 
     def recommend(self, workspace, settings, options) -> Answer:
         self._note("recommend", workspace.root, options)
@@ -87,6 +88,7 @@ def verbs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Verbs:
     fake = Verbs()
     monkeypatch.setitem(sys.modules, "recsys.verbs", fake)
     monkeypatch.setattr(recsys, "verbs", fake, raising=False)
+    monkeypatch.setattr("recsys.refresh.refresh", fake.refresh)
     monkeypatch.chdir(tmp_path)
     return fake
 

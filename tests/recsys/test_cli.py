@@ -126,7 +126,7 @@ def test_refresh_goes_on_after_an_error(verbs: Any, monkeypatch: pytest.MonkeyPa
             raise KeyboardInterrupt
         verbs.error = DataError("the source is away") if len(waits) == 1 else None
 
-    monkeypatch.setattr("recsys.cli_commands.time.sleep", sleep)
+    monkeypatch.setattr("recsys.refresh.time.sleep", sleep)
     assert run(["refresh", "--every", "15m"]) == 130
     assert len(verbs.calls) == 3
     assert all(0 < seconds <= 900 for seconds in waits)

@@ -11,7 +11,7 @@ import pytest
 
 from features.datasets import _numbered
 from features.errors import DataError
-from recsys import demo, evaluation, store, verbs
+from recsys import building, demo, evaluation, store, verbs, workspace
 from recsys.bundle import current_id, list_bundles
 from recsys.evaluation import evaluation_cut
 from recsys.options import RecommendOptions
@@ -20,7 +20,7 @@ from recsys.workspace import Workspace
 if TYPE_CHECKING:
     pass
 
-WORK = {"trained": (store, "train_model"), "read": (demo, "ingest"), "built": (verbs, "take_snapshot"), "judged": (evaluation, "judge")}
+WORK = {"trained": (store, "train_model"), "read": (workspace, "ingest"), "built": (building, "indexed"), "judged": (evaluation, "judge")}
 
 
 @pytest.fixture
@@ -121,7 +121,7 @@ def test_another_shops_workspace_is_left_alone(done, ready, tmp_path):
 def test_it_goes_on_after_the_step_that_was_cut_off(done, settings, tmp_path, monkeypatch, capsys):
     place = Workspace(tmp_path / "demo")
     with monkeypatch.context() as patch:
-        patch.setattr(verbs, "publish", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        patch.setattr(building, "publish", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
             demo.run_demo(place, settings)
     assert done == ["read", "trained", "built"]

@@ -33,7 +33,8 @@ CPU = torch.device("cpu")
 def published(place: Any) -> tuple[dict[str, bytes], dict[str, Any]]:
     """All files of the model in use, and what its manifest says; without the time of day at which it was made."""
     bundle = Bundle.open(place.workspace.models)
-    return {name: bundle.read(name) for name in bundle.files}, bundle.manifest.about
+    about = {name: value for name, value in bundle.manifest.about.items() if name != "read"}
+    return {name: bundle.read(name) for name in bundle.files}, about
 
 
 def another_future(events: pl.DataFrame) -> pl.DataFrame:

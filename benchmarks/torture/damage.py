@@ -1,0 +1,90 @@
+"""Every file of a bundle damaged in every way, and CURRENT: refused in one line, and after a rollback the old one answers."""
+
+from __future__ import annotations
+
+import random
+import shutil
+from typing import TYPE_CHECKING
+
+from benchmarks.torture.outcome import report
+from benchmarks.torture.small import Small, full, small, tried
+from features.errors import BundleError
+from recsys import verbs
+from recsys.bundle import CURRENT, check_all, current_id
+from recsys.publish import rollback
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+WAYS = ("flip", "zero", "cut", "extend", "swap")
+
+
+def damage(path: Path, way: str, other: Path, chance: random.Random) -> bool:
+    """Damage a file; False where this way leaves it as it is."""
+    content = bytearray(path.read_bytes())
+    before = bytes(content)
+    place = chance.randrange(max(len(content), 1))
+    if way == "flip" and content:
+        content[place] ^= 1 << chance.randrange(8)
+    elif way == "zero":
+        content[place : place + 64] = bytes(len(content[place : place + 64]))
+    elif way == "cut":
+        del content[place:]
+    elif way == "extend":
+        content += chance.randbytes(9)
+    elif way == "swap" and other.is_file():
+        content = bytearray(other.read_bytes())
+    path.write_bytes(content)
+    return bytes(content) != before
+
+
+def refused(shop: Small) -> None:
+    """Verify tells of it; opening refuses it, or never reads what is damaged."""
+    problems = check_all(shop.workspace.bundles)[1]
+    assert problems, "verify saw nothing"
+    assert all("\n" not in problem for problem in problems)
+    try:
+        verbs.open_recommender(shop.workspace)
+    except BundleError as error:
+        assert "\n" not in str(error)
+
+
+def main() -> None:
+    """Files in turn, ways in turn; then CURRENT."""
+    wanted, runs, failures, chance = (5_000 if full() else 500), 0, 0, random.Random(0)
+    with small() as shop:
+        old = current_id(shop.workspace.bundles)
+        shop.change(1)
+        shop.refresh()
+        new = current_id(shop.workspace.bundles)
+        bundles = shop.workspace.bundles
+        names = sorted(str(path.relative_to(bundles / new)) for path in (bundles / new).rglob("*") if path.is_file())
+        for number in range(100 * wanted):
+            if runs == wanted:
+                break
+            path, way = bundles / new / names[number % len(names)], WAYS[number // len(names) % len(WAYS)]
+            kept = path.read_bytes()
+            if damage(path, way, bundles / old / path.relative_to(bundles / new), chance):
+                runs += 1
+                failures += not tried(f"{way} {path.name}", lambda: refused(shop))
+                if runs % 50 == 0:
+                    failures += not tried("rollback", lambda: rolled_back(shop, old, new))
+            path.write_bytes(kept)
+        for stale in (b"", b"\0" * 40, b"20200101T000000000000Z-000000000000\n", new.encode()[:-1], b"../" + new.encode()):
+            (bundles / CURRENT).write_bytes(stale)
+            runs += 1
+            failures += not tried(f"CURRENT {stale!r}", lambda: rolled_back(shop, new, new))
+        shutil.rmtree(bundles / new)
+        failures += not tried("CURRENT names what is gone", lambda: rolled_back(shop, old, new))
+    report("damage", runs + 1, failures)
+
+
+def rolled_back(shop: Small, expected: str, new: str) -> None:
+    """Going back finds a whole one, and it answers."""
+    assert rollback(shop.workspace.bundles) == expected
+    verbs.open_recommender(shop.workspace)
+    (shop.workspace.bundles / CURRENT).write_text(f"{new}\n")
+
+
+if __name__ == "__main__":
+    main()

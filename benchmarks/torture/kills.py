@@ -1,0 +1,87 @@
+"""A refresh killed at each of its named points and at random moments: the old bundle or the new one, whole; the next refresh unaided."""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+import signal
+import time
+from pathlib import Path
+from typing import Any
+
+from benchmarks.torture.outcome import report
+from benchmarks.torture.small import Small, child, ended, full, small, tried
+from recsys.bundle import current_id
+
+# What changes the disk: the process dies before the n-th call.
+POINTS: tuple[tuple[Any, str], ...] = (
+    (os, "fsync"),
+    (os, "rename"),
+    (os, "replace"),
+    (Path, "mkdir"),
+    (Path, "rename"),
+    (shutil, "rmtree"),
+)
+
+
+def die_before(owner: Any, name: str, call: int) -> None:
+    """Let the process die before a call of a function."""
+    original, calls = getattr(owner, name), 0
+
+    def counted(*args: Any, **kwargs: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        if calls == call:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return original(*args, **kwargs)
+
+    setattr(owner, name, counted)
+
+
+def killed_at(shop: Small, point: int, call: int) -> bool:
+    """Refresh in a process that dies there. Returns whether it came that far."""
+    return ended(child(_dying, shop, point, call)) == -signal.SIGKILL
+
+
+def _dying(shop: Small, point: int, call: int) -> None:
+    die_before(*POINTS[point], call)
+    shop.refresh()
+
+
+def survives(shop: Small, before: str, number: int) -> None:
+    """Old or new, whole; then the next refresh, with nobody's help, publishes."""
+    shop.whole()
+    shop.change(number)
+    shop.refresh()
+    assert shop.whole() != before
+    left = [path.name for path in shop.workspace.root.glob(".data.*")] + [path.name for path in shop.workspace.bundles.glob(".tmp-*")]
+    assert not left, left
+
+
+def main() -> None:
+    """All named points, then random moments until the number is full."""
+    wanted, runs, failures, chance = (300 if full() else 40), 0, 0, random.Random(0)
+    points = [(point, call) for call in (1, 2, 3, 5, 8, 13, 21) for point in range(len(POINTS))]
+    with small() as shop:
+        while runs < wanted:
+            before = current_id(shop.workspace.bundles)
+            shop.change(1_000 + 2 * runs)
+            if points:
+                point, call = points.pop(0)
+                name = POINTS[point][1]
+                if not killed_at(shop, point, call):
+                    continue  # it has fewer such calls, and ended well
+            else:
+                process = child(shop.refresh)
+                time.sleep(chance.uniform(0, 0.8))
+                process.kill()
+                ended(process)
+                name, call = "random moment", runs
+            runs += 1
+            failures += not tried(f"killed at {name} {call}", lambda: survives(shop, before, 1_001 + 2 * runs))  # noqa: B023
+    report("kill_refresh", runs, failures)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,182 @@
+"""Power loss while a bundle is published: every prefix of what was written, with what no fsync had made sure of lost.
+
+Of names that no fsync of their folder covers, none, all, or any single one may have come to the disk; bytes that were not synced are gone.
+Each must leave the old bundle or the new, and a publish that returned must leave the new. Then each fsync is left out in turn: that has
+to be noticed, or the test would see nothing.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from benchmarks.torture.outcome import report
+from features import durable
+from features.errors import BundleError
+from recsys import publish as publishing
+from recsys.bundle import Bundle
+from recsys.publish import publish
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@dataclass(frozen=True)
+class Step:
+    """kind: write, mkdir, rename, sync. path, to: below the bundles' folder."""
+
+    kind: str
+    path: str
+    to: str = ""
+    content: bytes = b""
+
+
+@dataclass
+class Disk:
+    """What would be there after the power came back. files: path -> bytes; folders too, as None."""
+
+    files: dict[str, bytes | None] = field(default_factory=dict)
+
+    def rename(self, old: str, new: str) -> None:
+        for path in [path for path in self.files if path == old or path.startswith(old + "/")]:
+            self.files[new + path[len(old) :]] = self.files.pop(path)
+
+    def write_to(self, folder: Path) -> None:
+        for path, content in sorted(self.files.items()):
+            place = folder / path
+            if content is None:
+                place.mkdir(parents=True, exist_ok=True)
+            elif place.parent.is_dir():
+                place.write_bytes(content)
+
+
+def recorded(bundles: Path, text: bytes) -> tuple[list[Step], str]:
+    """Publish, and take down each step that the disk sees."""
+    steps: list[Step] = []
+    rename, replace, fsync, mkdir, write = os.rename, os.replace, os.fsync, Path.mkdir, durable.write_durably
+
+    def name(path: Any) -> str:
+        return os.path.relpath(path, bundles)
+
+    def writing(path: Path, content: bytes) -> None:
+        steps.append(Step("write", name(path), content=content))
+        write(path, content)
+
+    def moving(original: Any) -> Any:
+        def moved(old: Any, new: Any) -> None:
+            steps.append(Step("rename", name(old), name(new)))
+            original(old, new)
+
+        return moved
+
+    def syncing(descriptor: int) -> None:
+        steps.append(Step("sync", name(os.readlink(f"/proc/self/fd/{descriptor}"))))
+        fsync(descriptor)
+
+    def making(path: Path, *args: Any, **kwargs: Any) -> None:
+        if not path.exists():
+            steps.append(Step("mkdir", name(path)))
+        mkdir(path, *args, **kwargs)
+
+    with pytest.MonkeyPatch.context() as patch:
+        for module in (durable, publishing):
+            patch.setattr(module, "write_durably", writing)
+        patch.setattr(os, "rename", moving(rename))
+        patch.setattr(os, "replace", moving(replace))
+        patch.setattr(os, "fsync", syncing)
+        patch.setattr(Path, "mkdir", making)
+        bundle = publish(bundles, {"tower/weights": b"1" * 99, "text": text}, {}, 9)
+    return steps, bundle
+
+
+def after(base: dict[str, bytes | None], steps: list[Step], lucky: set[int] | None) -> Disk:
+    """The disk after these steps. lucky: numbers of the unsynced name changes that came to the disk all the same; None: all of them."""
+    disk = Disk(dict(base))
+    for number, step in enumerate(steps):
+        if step.kind == "sync":
+            continue
+        later = steps[number + 1 :]
+        if step.kind == "write":
+            path, safe, named = step.path, False, False
+            for other in later:  # the bytes, under whatever name the folder has by then
+                safe |= other.kind == "sync" and other.path == path
+                named |= other.kind == "sync" and other.path == (os.path.dirname(path) or ".")
+                if other.kind == "rename" and (path == other.path or path.startswith(other.path + "/")):
+                    path = other.to + path[len(other.path) :]
+            if named or lucky is None or number in lucky:
+                disk.files[step.path] = step.content if safe else b""
+        else:
+            target = step.to or step.path
+            synced = any(other.kind == "sync" and other.path == (os.path.dirname(target) or ".") for other in later)
+            if not (synced or lucky is None or number in lucky):
+                # A folder whose own name is not sure yet may still be renamed by a step that is.
+                if step.kind == "mkdir" and any(other.kind == "rename" for other in later):
+                    disk.files[step.path] = None
+                continue
+            if step.kind == "mkdir":
+                disk.files[step.path] = None
+            else:
+                disk.rename(step.path, step.to)
+    return disk
+
+
+def outcomes(base: dict[str, bytes | None], steps: list[Step]) -> Iterator[Disk]:
+    """Every way in which the steps so far may have come to the disk."""
+    yield after(base, steps, None)
+    yield after(base, steps, set())
+    for number, step in enumerate(steps):
+        if step.kind == "rename":  # what it moves had a name before it
+            moved = {other for other, written in enumerate(steps[:number]) if written.path == step.path}
+            yield after(base, steps, moved | {number})
+        elif step.kind == "write":
+            yield after(base, steps, {number})
+
+
+def wrong(base: dict[str, bytes | None], steps: list[Step], old: str, new: str) -> tuple[int, int]:
+    """How many states there are, and how many of them are neither old nor new."""
+    runs = failures = 0
+    for stop in range(len(steps) + 1):
+        allowed = {new} if stop == len(steps) else {old, new}
+        seen: set[int] = set()
+        for disk in outcomes(base, steps[:stop]):
+            if (key := hash(frozenset(disk.files.items()))) in seen:
+                continue
+            seen.add(key)
+            runs += 1
+            with tempfile.TemporaryDirectory() as name:
+                disk.write_to(Path(name))
+                failures += _found(Path(name)) not in allowed
+    return runs, failures
+
+
+def _found(bundles: Path) -> str:
+    try:
+        bundle = Bundle.open(bundles)
+        return "damaged" if bundle.verify() else bundle.id
+    except BundleError as error:
+        return str(error)
+
+
+def main() -> None:
+    """Two lines: the states, and the fsyncs."""
+    with tempfile.TemporaryDirectory() as name:
+        bundles = Path(name) / "bundles"
+        old = publish(bundles, {"tower/weights": b"0" * 99, "text": b"old"}, {}, 9)
+        base = {os.path.relpath(path, bundles): None if path.is_dir() else path.read_bytes() for path in bundles.rglob("*")}
+        steps, new = recorded(bundles, b"new")
+    report("power_loss", *wrong(base, steps, old, new))
+    syncs = [number for number, step in enumerate(steps) if step.kind == "sync"]
+    unseen = [number for number in syncs if not wrong(base, steps[:number] + steps[number + 1 :], old, new)[1]]
+    for number in unseen:
+        print(f"nobody would miss the fsync of {steps[number].path}", file=sys.stderr)
+    report("power_loss_without_one_fsync", len(syncs), len(unseen))
+
+
+if __name__ == "__main__":
+    main()

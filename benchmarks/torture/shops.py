@@ -1,0 +1,112 @@
+"""Broken shops by Hypothesis: whatever stands in the two files, each row is kept or quarantined, or one line says why nothing is stored."""
+
+from __future__ import annotations
+
+import csv
+import io
+import sys
+import tempfile
+from pathlib import Path
+
+import polars as pl
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+
+from benchmarks.torture.outcome import report
+from benchmarks.torture.small import full
+from features.errors import DataError
+from features.ingest import ingest
+from features.source import Source
+from features.tables import FORMULA
+
+ODD = [
+    "",
+    "nan",
+    "=1+1",
+    "@SUM(A1)",
+    "-5",
+    "+49 30",
+    "\t=x",
+    "1e400",
+    "0",
+    "1,299.00",
+    "\0",
+    "x" * 300,
+    '"',
+    "a\nb",
+    "ß🍓",
+    "\u202e",
+    "17850.0",
+]
+cell = st.one_of(st.sampled_from(ODD), st.text(max_size=12), st.integers(-(2**70), 2**70).map(str), st.floats().map(str))
+ident = st.one_of(st.sampled_from(["A", "B", "C"]), cell)
+moment = st.one_of(
+    st.sampled_from(["2024-01-01", "2024-01-02T10:00:00Z", "1704067200", "1704067200000", "99999999999999999999", "1970-01-01"]), cell
+)
+event = st.one_of(st.sampled_from(["purchase", "view", "PURCHASE"]), cell)
+item = st.tuples(ident, cell, cell, cell)
+act = st.tuples(ident, ident, moment, event, cell)
+encoding = st.sampled_from(["utf-8", "utf-8-sig", "utf-16", "cp1252", "latin-1"])
+
+
+def table(header: str, rows: list[tuple[str, ...]], codec: str, tail: bytes, separator: str) -> bytes:
+    """A csv in some encoding, with something after its end."""
+    text = io.StringIO()
+    writer = csv.writer(text, delimiter=separator)
+    writer.writerow(header.split(","))
+    writer.writerows(rows)
+    return text.getvalue().encode(codec, errors="replace") + tail
+
+
+def broken(items: bytes, log: bytes, codec: str) -> None:
+    """Ingest it. Raises AssertionError where a row is lost, or a spreadsheet would run what the list of bad rows says."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        (folder / "items.csv").write_bytes(items)
+        (folder / "log.csv").write_bytes(log)
+        try:
+            done = ingest(Source(items=folder / "items.csv", interactions=folder / "log.csv", encoding=codec), folder / "data")
+        except DataError as error:
+            assert "\n" not in str(error), error
+            return
+        for summary in (done.items, done.interactions):
+            assert summary.read == summary.kept + summary.quarantined, summary
+        values = pl.read_csv(folder / "data" / "quarantine.csv", infer_schema=False)["value"].drop_nulls()
+        formulas = values.filter(values.str.contains(FORMULA) & values.cast(pl.Float64, strict=False).is_null())
+        assert formulas.is_empty(), formulas.to_list()
+
+
+def main() -> None:
+    """One line; the first failure of each kind goes to stderr, made small."""
+    runs = failures = 0
+
+    @settings(
+        max_examples=20_000 if full() else 500,
+        deadline=None,
+        database=None,
+        derandomize=True,
+        suppress_health_check=list(HealthCheck),
+        phases=[Phase.generate],
+    )
+    @given(st.lists(item, max_size=6), st.lists(act, max_size=8), encoding, st.binary(max_size=12), st.sampled_from(",;\t|"))
+    def examples(items: list, log: list, codec: str, tail: bytes, separator: str) -> None:
+        nonlocal runs, failures
+        runs += 1
+        good_items = [("A", "Apple", "1.5", "yes"), *items]
+        good_log = [("u", "A", "2024-01-01", "purchase", "1"), *log]
+        tables = (
+            table("item_id,title,price,available", good_items, codec, tail, separator),
+            table("user_id,item_id,timestamp,event,quantity", good_log, codec, tail, separator),
+        )
+        try:
+            broken(*tables, codec)
+        except Exception as error:
+            failures += 1
+            print(f"{type(error).__name__}: {error}: {tables!r}", file=sys.stderr, flush=True)
+
+    examples()
+    report("broken_shops", runs, failures)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,128 @@
+"""A small shop of one's own for each torture: published, with sources that can be changed, and processes that may be killed."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import io
+import multiprocessing
+import shutil
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import polars as pl
+import torch
+from transformers import BertConfig, BertModel
+
+from features.source import Source
+from recsys import verbs
+from recsys.bundle import Bundle, current_id
+from recsys.config import Settings
+from recsys.refresh import refresh
+from recsys.workspace import Workspace
+from tests.conftest import make_events, make_items, make_tokenizer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from multiprocessing.process import BaseProcess
+
+OPEN = {"max_items_lost": 1, "max_events_lost": 1, "max_changed_vectors": 1, "max_ndcg_drop": 1}
+
+
+@dataclass(frozen=True)
+class Small:
+    """A shop in a folder: items.csv, interactions.csv, workspace/."""
+
+    folder: Path
+    settings: Settings
+
+    @property
+    def workspace(self) -> Workspace:
+        return Workspace(self.folder / "workspace")
+
+    def change(self, number: int) -> None:
+        """Another price and text for one product, so that the next refresh has something to publish."""
+        items = pl.read_csv(self.folder / "items.csv")
+        title = pl.when(pl.col("item_id") == "sku-07").then(pl.lit(f"oat tea number {number}")).otherwise("title")
+        items.with_columns(title=title, price=pl.col("price") + 0.01).write_csv(self.folder / "items.csv")
+
+    def refresh(self) -> None:
+        refresh(self.workspace, self.settings)
+
+    def copy(self, folder: Path) -> Small:
+        """The same shop elsewhere; its sources are the copy's."""
+        shutil.copytree(self.folder, folder)
+        other = Small(folder, self.settings)
+        other.workspace.ingest(Source(items=folder / "items.csv", interactions=folder / "interactions.csv"))
+        return other
+
+    def whole(self) -> str:
+        """Id of the bundle in use, which must be whole. Raises AssertionError or BundleError."""
+        bundle = Bundle.open(self.workspace.bundles)
+        problems = bundle.verify()
+        assert not problems, problems[0]
+        verbs.open_recommender(self.workspace)
+        return current_id(self.workspace.bundles)
+
+
+@contextlib.contextmanager
+def small() -> Iterator[Small]:
+    """Made, ingested and published, without a trained model; removed afterwards."""
+    torch.set_num_threads(1)
+    with tempfile.TemporaryDirectory(prefix="torture-") as name:
+        folder, bert = Path(name) / "shop", Path(name) / "bert"
+        folder.mkdir()
+        items = make_items()
+        items.write_csv(folder / "items.csv")
+        make_events(items).write_csv(folder / "interactions.csv")
+        texts = [" ".join(row) for row in items.select("title", "description", "brand", "category").fill_null("").rows()]
+        tokenizer = make_tokenizer(texts)
+        sizes = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 64}
+        with contextlib.redirect_stderr(io.StringIO()):
+            BertModel(BertConfig(vocab_size=tokenizer.get_vocab_size(), max_position_embeddings=64, **sizes)).save_pretrained(bert)
+        tokenizer.save(str(bert / "tokenizer.json"))
+        encoder = {"model": str(bert), "max_tokens": 24, "upper_layers": 1}
+        settings = Settings.model_validate({"encoder": encoder, "retrieval": {"als_model": {"factors": 8}}, "refresh": OPEN})
+        shop = Small(folder, settings)
+        shop.workspace.ingest(Source(items=folder / "items.csv", interactions=folder / "interactions.csv"))
+        verbs.build_index(shop.workspace, settings)
+        yield shop
+
+
+def full() -> bool:
+    """Whether the nightly size was asked for."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--full", action="store_true", help="the nightly size")
+    return parser.parse_args().full
+
+
+def child(work: Callable[..., object], *given: object) -> BaseProcess:
+    """Start it in a process of its own.
+
+    Not a fork of this one: the threads of polars do not survive that. A server that has imported everything and done nothing is forked.
+    """
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["recsys.verbs", "recsys.gates", "recsys.drift", "features.ingest", "benchmarks.torture.small"])
+    process = context.Process(target=work, args=given)
+    process.start()
+    return process
+
+
+def ended(process: BaseProcess) -> int:
+    """Its exit code, or minus the signal that ended it."""
+    process.join()
+    assert process.exitcode is not None
+    return process.exitcode
+
+
+def tried(name: str, work: Callable[[], object]) -> bool:
+    """Whether it raised nothing; what it raised goes to stderr."""
+    try:
+        work()
+    except Exception as error:
+        print(f"{name}: {type(error).__name__}: {error}", file=sys.stderr, flush=True)
+        return False
+    return True

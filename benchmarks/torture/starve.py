@@ -1,0 +1,82 @@
+"""No space, no rights, read-only, no handles, at each write of a refresh: one line of error, and CURRENT as it was."""
+
+from __future__ import annotations
+
+import errno
+import os
+import resource
+import signal
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from benchmarks.torture.kills import POINTS
+from benchmarks.torture.outcome import report
+from benchmarks.torture.small import Small, child, ended, full, small, tried
+from features.errors import RecsysError
+
+WRITES = (*POINTS[:4], (Path, "open"))
+ERRORS = (errno.ENOSPC, errno.EROFS, errno.EACCES, errno.EMFILE)
+
+
+def fail_from(point: int, call: int, code: int) -> None:
+    """Let a function fail from its n-th call on."""
+    owner, name = WRITES[point]
+    original, calls = getattr(owner, name), 0
+
+    def counted(*args: Any, **kwargs: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        if calls >= call and not (name == "rmtree" and kwargs.get("ignore_errors")):
+            raise OSError(code, os.strerror(code))
+        return original(*args, **kwargs)
+
+    setattr(owner, name, counted)
+
+
+def limit(kind: int, value: int) -> None:
+    """A limit of the kernel's, as of a disk that is full or a table of handles that is."""
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(kind, (value, value))
+
+
+def starved(shop: Small, hinder: Any) -> None:
+    """A refresh under it either ends well or tells one line; whatever it does, the bundle in use is whole."""
+    before = shop.whole()
+    code = ended(child(_starving, shop, hinder))
+    assert code in (0, 3), f"exit code {code}"
+    now = shop.whole()
+    assert code == 0 or now == before, "CURRENT has changed and an error was told"
+
+
+def _starving(shop: Small, hinder: Any) -> None:
+    hinder()
+    try:
+        shop.refresh()
+    except RecsysError as error:
+        assert "\n" not in str(error)
+        os._exit(3)
+
+
+def main() -> None:
+    """Injected at each named point, then by limits of the kernel."""
+    hinders = [
+        (f"{WRITES[point][1]} {call} {os.strerror(code)}", partial(fail_from, point, call, code))
+        for call in ((1, 2, 4, 7, 11) if full() else (1, 3))
+        for point in range(len(WRITES))
+        for code in (ERRORS if full() else ERRORS[call % 2 :: 2])
+    ]
+    hinders += [(f"files of {size} bytes", partial(limit, resource.RLIMIT_FSIZE, size)) for size in (0, 100, 2_000, 20_000, 100_000)]
+    hinders += [(f"{count} handles", partial(limit, resource.RLIMIT_NOFILE, count)) for count in (8, 12, 16, 24)]
+    failures = 0
+    with small() as shop:
+        for number, (name, hinder) in enumerate(hinders):
+            shop.change(number)
+            failures += not tried(name, lambda: starved(shop, hinder))  # noqa: B023
+        shop.change(len(hinders))
+        failures += not tried("the next refresh", shop.refresh)
+    report("starved_disk", len(hinders), failures)
+
+
+if __name__ == "__main__":
+    main()

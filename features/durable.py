@@ -1,0 +1,34 @@
+"""Writing so that a power failure leaves the old or the new, never a half: data first, then names, each made sure of on disk."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def write_durably(path: Path, content: bytes) -> None:
+    """A file whose bytes are on the disk; its name is, once its folder was synced."""
+    with path.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def replace_durably(path: Path, content: bytes) -> None:
+    """Put a file in the place of `path`, whole or not at all; readers see one of the two at any time."""
+    temporary = path.with_name(f".tmp-{path.name}")
+    write_durably(temporary, content)
+    os.replace(temporary, path)
+    sync(path.parent)
+
+
+def sync(path: Path) -> None:
+    """Make sure of a file's bytes, or of a folder's names."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

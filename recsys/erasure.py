@@ -1,0 +1,147 @@
+"""`recsys erase`: a user's rows leave the workspace and every kept bundle, and stay away when the same sources are read again.
+
+First a tombstone is written (`features.tombstones`), then everything is swept by it: whatever is cut short, the next erasure or refresh
+ends it. What is counted from the log is counted anew, so that a bundle is what it would be had the user never been there; the weights of
+trained models cannot be, and those models are marked. What this does and does not do for a person: docs/privacy.md.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import polars as pl
+
+from features.errors import BundleError
+from features.files import Below
+from features.stored import INTERACTIONS, forget, recover
+from features.tombstones import Tombstones
+from recsys.bundle import RETRAIN, Bundle, list_bundles
+from recsys.card import marked
+from recsys.publish import rewrite
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from recsys.workspace import Workspace
+
+PATIENCE = 600.0  # seconds to wait for a refresh to end
+_USERS = "snapshot/log/users.json"
+
+
+@dataclass(frozen=True)
+class Erased:
+    """What an erasure found. users: of those asked for, or left over from an erasure cut short, who were there at all.
+
+    rows: of the log. bundles: that were rewritten. models: that are now to be trained again.
+    """
+
+    users: int = 0
+    rows: int = 0
+    bundles: int = 0
+    models: int = 0
+
+    def __str__(self) -> str:
+        if not self.users:
+            return "nothing was found of them; if they come with a later read of the sources, they are left out"
+        done = f"{self.users:,} users erased: {self.rows:,} rows of the log, {self.bundles} bundles rewritten"
+        return f"{done}; {self.models} models were trained with them: run `recsys train`" if self.models else done
+
+
+def erase(workspace: Workspace, *user_ids: str) -> Erased:
+    """Erase users; a second time does no harm. Waits for a refresh that is under way.
+
+    Raises
+    ------
+    DataError: the workspace is busy or cannot be written; from the tombstone on, the next erasure or refresh ends the work.
+    BundleError: the bundles cannot be written; the same holds.
+    """
+    with workspace.alone(PATIENCE):
+        Tombstones.read(workspace.erased).with_users(user_ids).write(workspace.erased)
+        return sweep(workspace)
+
+
+def sweep(workspace: Workspace) -> Erased:
+    """Remove what is left of erased users, where an erasure has begun and not ended. For who is alone in the workspace."""
+    tombstones = Tombstones.read(workspace.erased)
+    if not tombstones.pending:
+        return Erased()
+    there = _there(workspace, tombstones)
+    models = bundles = 0
+    if there:
+        # The tables go last: as long as they hold the user, what was cut short is begun again from here.
+        models = sum(_mark(folder, tombstones) for folder in (workspace.models, workspace.root / "evaluation"))
+        renamed = rewrite(workspace.bundles, lambda bundle: _without(bundle, tombstones))
+        # What was fitted for the gates of a refresh can be made again, without them.
+        shutil.rmtree(workspace.cache / "gates", ignore_errors=True)
+        bundles = sum(old != new for old, new in renamed.items())
+    rows = forget(workspace.data, tombstones)
+    tombstones.done().write(workspace.erased)
+    return Erased(len(there), rows, bundles, models)
+
+
+def to_be_trained(workspace: Workspace) -> bool:
+    """Whether users were erased since the workspace's model was trained; False where there is none that can be read."""
+    try:
+        return bool(list_bundles(workspace.models)) and bool(Bundle.open(workspace.models).manifest.about.get(RETRAIN))
+    except BundleError:
+        return False
+
+
+def _there(workspace: Workspace, tombstones: Tombstones) -> set[str]:
+    """Erased users who are still in the tables or in a bundle."""
+    found: set[str] = set()
+    recover(workspace.data)
+    if (workspace.data / INTERACTIONS).is_file():
+        users = pl.scan_parquet(workspace.data / INTERACTIONS).select(pl.col("user_id").unique()).collect()["user_id"]
+        found.update(tombstones.among(users))
+    for bundle_id in list_bundles(workspace.bundles):
+        try:
+            found.update(_gone(Bundle.open(workspace.bundles, bundle_id), tombstones))
+        except BundleError:  # nobody can say whom it holds: it has to go
+            found.add("")
+    return found
+
+
+def _gone(bundle: Bundle, tombstones: Tombstones) -> list[str]:
+    return tombstones.among(json.loads(bundle.read(_USERS))["user_ids"])
+
+
+def _without(bundle: Bundle, tombstones: Tombstones) -> tuple[Mapping[str, bytes], dict[str, Any]] | None:
+    """The files of a bundle that change when erased users leave its log."""
+    from recsys.model import ServedModel
+    from recsys.snapshot import Snapshot, recounted
+
+    gone = _gone(bundle, tombstones)
+    if not gone:
+        return None
+    try:
+        snapshot = Snapshot.from_files(Below(bundle.files, "snapshot"))
+        retrieval = ServedModel(bundle.files).retrieval
+    except (KeyError, ValueError, TypeError) as error:
+        raise BundleError(f"bundle {bundle.id} is of another version and cannot be changed ({error!r})") from error
+    log = snapshot.log
+    left = log.where(~np.isin(log.user, log.user_rows(gone))).with_known_users()
+    files = recounted(snapshot, left, retrieval).to_files()
+    # Of other data now: the next build does not take this bundle for its own work.
+    about = bundle.manifest.about | {"inputs": None, RETRAIN: True}
+    return {f"snapshot/{name}": content for name, content in files.items()}, about
+
+
+def _mark(store: Path, tombstones: Tombstones) -> int:
+    """Mark the models that were trained before somebody was erased. Returns how many were not marked before."""
+
+    def change(bundle: Bundle) -> tuple[Mapping[str, bytes], dict[str, Any]] | None:
+        about = bundle.manifest.about
+        read = datetime.fromisoformat(about["read"]) if "read" in about else bundle.manifest.created
+        if about.get(RETRAIN) or not tombstones.since(read):
+            return None
+        card = bundle.read("MODEL_CARD.md").decode()
+        return {"MODEL_CARD.md": marked(card).encode()}, about | {RETRAIN: True}
+
+    return sum(old != new for old, new in rewrite(store, change).items())

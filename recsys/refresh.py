@@ -1,0 +1,100 @@
+"""`recsys refresh`: read the sources again, and publish what they say now, if it passes the gates. What has not changed costs nothing."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from features.errors import RecsysError
+from features.stored import INTERACTIONS, ITEMS, load_source, unchanged
+from recsys.alerts import post
+from recsys.bundle import LAYOUT, Bundle, list_bundles, sound_bundle
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import timedelta
+
+    from recsys.config import Settings
+    from recsys.workspace import Workspace
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Refreshed:
+    """What came of it. alerts: features that drifted past their limit."""
+
+    said: str
+    alerts: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        return self.said
+
+
+def refresh(workspace: Workspace, settings: Settings) -> Refreshed:
+    """Once. One at a time: a lock that ends with its process keeps others out.
+
+    Raises
+    ------
+    RefusedError: a gate did not pass; the bundle in use stays.
+    RecsysError: another refresh is at work, a source cannot be read, or the disk refuses; the bundle in use stays.
+    """
+    try:
+        with workspace.alone():
+            done = _refresh(workspace, settings)
+    except RecsysError as error:
+        post(settings.refresh, {"event": "failed", "message": str(error)})
+        raise
+    if done.alerts:
+        _log.warning("drift: %s", "; ".join(done.alerts))
+        post(settings.refresh, {"event": "drift", "message": "; ".join(done.alerts)})
+    return done
+
+
+def refresh_every(workspace: Workspace, settings: Settings, every: timedelta, tell: Callable[[Refreshed], None]) -> None:
+    """For ever. A source that is away for an hour must not end the service: the bundle in use stays, the next turn tries again."""
+    while True:
+        begun = time.monotonic()
+        try:
+            tell(refresh(workspace, settings))
+        except RecsysError as error:
+            _log.error("refresh failed, next try in %s: %s", every, error)
+        time.sleep(max(0.0, every.total_seconds() - (time.monotonic() - begun)))
+
+
+def _refresh(workspace: Workspace, settings: Settings) -> Refreshed:
+    from features.tombstones import Tombstones
+
+    if Tombstones.read(workspace.erased).pending:
+        from recsys.erasure import sweep
+
+        sweep(workspace)
+    source = load_source(workspace.data)
+    now = sound_bundle(workspace.bundles)
+    if now and unchanged(workspace.data, source) and now.manifest.about["inputs"] == inputs(workspace, settings):
+        return Refreshed(f"nothing has changed: bundle {now.id} stays in use")
+    from recsys import verbs
+
+    summary = workspace.ingest_alone(source)
+    said, moved = verbs.publish_tables(workspace, settings, gated=True)
+    return Refreshed(f"{summary}\n{said}", _alerts(moved, settings.refresh.max_psi))
+
+
+def inputs(workspace: Workspace, settings: Settings) -> str:
+    """SHA-256 of all that a bundle is made of, told without opening any of it: the tables' bytes, the model's id, settings."""
+    tables = [hashlib.sha256((workspace.data / name).read_bytes()).hexdigest() for name in (ITEMS, INTERACTIONS)]
+    model: Any = Bundle.open(workspace.models).id if list_bundles(workspace.models) else _dumped(settings, "encoder", "tower", "retrieval")
+    parts = [LAYOUT, tables, model, _dumped(settings, "index", "events")]
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def _dumped(settings: Settings, *sections: str) -> list[Any]:
+    return [getattr(settings, name).model_dump(mode="json") for name in sections]
+
+
+def _alerts(moved: dict[str, Any] | None, limit: float) -> tuple[str, ...]:
+    return tuple(f"PSI of {name} is {value:.3f}, limit {limit:g}" for name, value in (moved or {"psi": {}})["psi"].items() if value > limit)

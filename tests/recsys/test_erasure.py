@@ -1,0 +1,170 @@
+"""Erasure: gone from everything that is kept, for good, and nobody who reads meanwhile is hurt."""
+
+from __future__ import annotations
+
+import io
+
+import polars as pl
+import pytest
+
+from features.stored import load_source
+from features.tombstones import Tombstones
+from recsys import erasure, publish, verbs
+from recsys.bundle import Bundle, check_all, current_id, list_bundles
+from recsys.erasure import Erased, erase
+from recsys.options import RecommendOptions
+from recsys.recommender import UNKNOWN_USER
+from recsys.refresh import refresh
+from recsys.workspace import Workspace
+
+from .conftest import Place
+
+USER = "user-07"
+
+
+def traces(workspace: Workspace, user: str) -> list[str]:
+    """Files below the workspace in whose content, unpacked, the id stands."""
+    found = []
+    for path in (path for path in workspace.root.rglob("*") if path.is_file()):
+        content = path.read_bytes()
+        if path.suffix == ".parquet":
+            content = pl.read_parquet(io.BytesIO(content)).write_json().encode()
+        if user.encode() in content:
+            found.append(str(path.relative_to(workspace.root)))
+    return found
+
+
+def recommended(place: Place, user: str = "user-03") -> list[str]:
+    answer = verbs.recommend(place.workspace, place.settings, RecommendOptions(user=user))
+    return [item.item_id for item in answer.items]
+
+
+def test_no_trace_is_left_in_any_kept_bundle(spare: Place) -> None:
+    workspace = spare.workspace
+    spare.items.write_text(spare.items.read_text() + "sku-new,new tea,,,drinks|tea,2.5,true\n")
+    refresh(workspace, spare.settings)
+    before = list_bundles(workspace.bundles)
+    assert len(before) == 2
+    assert len(traces(workspace, USER)) >= 3
+    found = erase(workspace, USER)
+    assert (found.users, found.bundles, found.models) == (1, 2, 1)
+    assert found.rows > 0
+    assert traces(workspace, USER) == []
+    after = list_bundles(workspace.bundles)
+    assert [name[:22] for name in after] == [name[:22] for name in before], "they keep their moment of publishing"
+    assert set(after).isdisjoint(before)
+    assert Bundle.open(workspace.bundles).manifest.parent == after[1]
+    assert check_all(workspace.bundles)[1] == check_all(workspace.models)[1] == []
+    answer = verbs.recommend(workspace, spare.settings, RecommendOptions(user=USER))
+    assert answer.fallback == UNKNOWN_USER.format(USER)
+    assert publish.rollback(workspace.bundles) == after[1]
+
+
+def test_a_bundle_is_what_it_would_be_had_the_user_never_been_there(spare: Place) -> None:
+    workspace = spare.workspace
+    erase(workspace, USER)
+    rewritten = Bundle.open(workspace.bundles)
+    refresh(workspace, spare.settings)
+    built = Bundle.open(workspace.bundles)
+    assert built.id != rewritten.id, "its inputs are other ones, and the refresh must not take it for its own"
+    assert rewritten.manifest.files == built.manifest.files
+    assert traces(workspace, USER) == []
+
+
+def test_they_stay_away_when_the_same_files_are_read_again(spare: Place) -> None:
+    erase(spare.workspace, USER)
+    said = str(spare.workspace.ingest(load_source(spare.workspace.data)))
+    assert "of an erased user" in said
+    assert USER not in spare.workspace.load()[1].user_ids
+
+
+def test_models_are_marked_until_a_training_without_them(spare: Place, command) -> None:
+    workspace = spare.workspace
+    erase(workspace, USER)
+    model = Bundle.open(workspace.models)
+    assert model.manifest.about["retrain"]
+    assert "To be trained again" in model.read("MODEL_CARD.md").decode()
+    checks = command("doctor", "--json", workspace=workspace.root).answer
+    assert [check["status"] for check in checks if check["name"] == "models"] == ["warn"]
+    assert erase(workspace, "user-08").models == 0, "it is marked already"
+    assert Bundle.open(workspace.models).id == model.id
+    verbs.build_index(workspace, spare.settings)
+    assert Bundle.open(workspace.bundles).manifest.about["retrain"], "what is built with a marked model says so too"
+
+
+@pytest.mark.parametrize("step", ["_mark", "rewrite", "forget"])
+def test_what_was_cut_short_is_ended_by_the_next_refresh(step: str, spare: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Killed(BaseException):
+        pass
+
+    def killed(*_: object) -> None:
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(erasure, step, killed)
+        with pytest.raises(Killed):
+            erase(spare.workspace, USER)
+    assert traces(spare.workspace, USER)
+    refresh(spare.workspace, spare.settings)
+    assert traces(spare.workspace, USER) == []
+    assert Bundle.open(spare.workspace.models).manifest.about["retrain"]
+    assert not Tombstones.read(spare.workspace.erased).pending
+
+
+def test_a_reader_who_opened_before_goes_on_answering(spare: Place) -> None:
+    recommender = verbs.open_recommender(spare.workspace)
+    before = recommended(spare)
+    erase(spare.workspace, USER)
+    answer = next(iter(recommender.answer(RecommendOptions(user="user-03"), ["user-03"])))
+    assert [item.item_id for item in answer.items] == before
+    assert len(recommended(spare)) == len(before)
+
+
+def test_a_reader_finds_the_new_one_where_the_old_one_went_while_it_was_read(spare: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened, calls = verbs._opened, []
+
+    def slowly(bundle: Bundle):
+        calls.append(bundle.id)
+        if len(calls) == 1:
+            erase(spare.workspace, USER)
+        return opened(bundle)
+
+    monkeypatch.setattr(verbs, "_opened", slowly)
+    assert verbs.open_recommender(spare.workspace).bundle_id == current_id(spare.workspace.bundles) == calls[1]
+
+
+def test_somebody_unknown_leaves_everything_as_it_is(spare: Place, command) -> None:
+    before = list_bundles(spare.workspace.bundles), list_bundles(spare.workspace.models)
+    assert erase(spare.workspace, "nobody") == Erased()
+    assert (list_bundles(spare.workspace.bundles), list_bundles(spare.workspace.models)) == before
+    said = command("erase", "--user", "nobody", workspace=spare.workspace.root)
+    assert "left out" in said.out
+    assert command("erase").code == 2
+
+
+def test_a_bundle_that_cannot_be_read_goes(spare: Place) -> None:
+    workspace = spare.workspace
+    spare.items.write_text(spare.items.read_text() + "sku-new,new tea,,,drinks|tea,2.5,true\n")
+    refresh(workspace, spare.settings)
+    old = list_bundles(workspace.bundles)[1]
+    log = workspace.bundles / old / "snapshot" / "log" / "users.json"
+    log.write_bytes(log.read_bytes()[:-1])
+    erase(workspace, USER)
+    assert len(list_bundles(workspace.bundles)) == 1
+    assert traces(workspace, USER) == []
+    assert check_all(workspace.bundles)[1] == []
+
+
+def test_everybody_can_be_erased(spare: Place) -> None:
+    users = [f"user-{number:02}" for number in range(60)]
+    found = erase(spare.workspace, *users)
+    assert found.users == 60
+    assert recommended(spare)
+    with pytest.raises(Exception, match="not one of the"):
+        refresh(spare.workspace, spare.settings)
+
+
+def test_rewriting_with_no_change_changes_nothing(ready: Place) -> None:
+    before = list_bundles(ready.workspace.bundles)
+    assert publish.rewrite(ready.workspace.bundles, lambda _: None) == {name: name for name in before}
+    assert list_bundles(ready.workspace.bundles) == before

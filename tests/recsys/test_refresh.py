@@ -1,0 +1,129 @@
+"""The refresh: nothing where nothing changed, refusal where something broke, one at a time, and word of drift."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
+
+import numpy as np
+import polars as pl
+import pytest
+
+from features.errors import DataError
+from features.stored import load_source, unchanged
+from recsys.bundle import Bundle, current_id, list_bundles
+from recsys.drift import psi
+from recsys.gates import RefusedError
+from recsys.refresh import refresh
+from recsys.refresh_config import RefreshConfig
+
+from .conftest import Place
+
+
+def with_limits(place: Place, **limits: object):
+    return place.settings.model_copy(update={"refresh": RefreshConfig.model_validate(limits)})
+
+
+def test_nothing_changed_opens_no_model_and_reads_no_source(spare: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    refresh(spare.workspace, spare.settings)
+    for name in ("recsys.verbs", "features.ingest"):
+        monkeypatch.setitem(sys.modules, name, None)  # an import of it fails
+    monkeypatch.setattr(type(spare.workspace), "ingest_alone", None)
+    assert "nothing has changed" in str(refresh(spare.workspace, spare.settings))
+
+
+def test_a_file_of_the_same_size_and_time_with_other_content_is_seen(spare: Place) -> None:
+    refresh(spare.workspace, spare.settings)
+    status, content = spare.items.stat(), spare.items.read_text()
+    source = load_source(spare.workspace.data)
+    spare.items.write_text(content)
+    assert unchanged(spare.workspace.data, source), "written anew with the same content"
+    spare.items.write_text(content.replace("green", "greem", 1))
+    os.utime(spare.items, ns=(status.st_atime_ns, status.st_mtime_ns))
+    assert not unchanged(spare.workspace.data, source)
+
+
+@pytest.mark.parametrize(
+    ("damage", "gate"),
+    [
+        (lambda items, log: (items.head(20), log.filter(pl.col("item_id") < "sku-20")), "max_items_lost"),
+        (lambda items, log: (items, log.head(log.height // 2)), "max_events_lost"),
+        (lambda items, log: (items.with_columns(title=pl.lit("?")), log), "max_changed_vectors"),
+        (lambda items, log: (items, log.with_columns(user_id="new-" + pl.col("user_id"))), "max_ndcg_drop"),
+    ],
+)
+def test_what_breaks_the_shop_is_refused_and_the_old_bundle_stays(damage, gate: str, spare: Place, command) -> None:
+    before = current_id(spare.workspace.bundles)
+    items, log = damage(pl.read_csv(spare.items), pl.read_csv(spare.log))
+    items.write_csv(spare.items)
+    log.write_csv(spare.log)
+    error = command("refresh", workspace=spare.workspace.root).error
+    assert "not published" in error
+    assert f"refresh.{gate}" in error or gate in error
+    assert list_bundles(spare.workspace.bundles) == [before]
+    with pytest.raises(RefusedError):
+        refresh(spare.workspace, spare.settings)
+    refresh(spare.workspace, with_limits(spare, max_items_lost=1, max_events_lost=1, max_changed_vectors=1, max_ndcg_drop=1))
+    assert current_id(spare.workspace.bundles) != before
+
+
+def test_a_sound_change_passes_and_says_what_was_measured(spare: Place) -> None:
+    spare.items.write_text(spare.items.read_text() + "sku-new,new tea,,,drinks|tea,2.5,true\n")
+    refresh(spare.workspace, spare.settings)
+    about = Bundle.open(spare.workspace.bundles).manifest.about
+    assert about["gates"]["min_ann_recall"] == 1
+    assert about["gates"]["max_ndcg_drop"] < 0.1
+    assert 0 < about["drift"]["new_items"] < 0.05
+    report = json.loads((spare.workspace.reports / "drift.json").read_text())
+    assert report["bundle_id"] == current_id(spare.workspace.bundles)
+
+
+def test_a_second_refresh_is_turned_away(spare: Place) -> None:
+    with spare.workspace.alone(), pytest.raises(DataError, match="another refresh"):
+        refresh(spare.workspace, spare.settings)
+    refresh(spare.workspace, spare.settings)
+
+
+def test_drift_is_told_by_exit_code_log_and_webhook(
+    spare: Place, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, command
+) -> None:
+    heard: list[dict[str, str]] = []
+
+    class Hook(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            heard.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+            self.send_response(204)
+            self.end_headers()
+
+        def log_message(self, format: str, *args: object) -> None: ...
+
+    server = HTTPServer(("127.0.0.1", 0), Hook)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    monkeypatch.setenv("RECSYS_REFRESH__WEBHOOK", f"http://127.0.0.1:{server.server_port}/secret")
+    pl.read_csv(spare.log).with_columns(value=pl.col("value") * 40).write_csv(spare.log)
+    said = command("refresh", workspace=spare.workspace.root)
+    server.shutdown()
+    server.server_close()
+    assert said.code == 3
+    assert "PSI of paid" in caplog.text
+    assert [message["event"] for message in heard] == ["drift"]
+    assert "secret" not in said.err + caplog.text
+
+
+def test_a_webhook_that_is_away_ends_nothing(spare: Place) -> None:
+    spare.items.write_text("")
+    with pytest.raises(DataError, match="is empty"):
+        refresh(spare.workspace, with_limits(spare, webhook="http://127.0.0.1:9/x", webhook_seconds=0.5))
+
+
+def test_psi_of_nothing_new_is_nothing_and_of_much_is_much() -> None:
+    values = np.random.default_rng(0).normal(size=5_000)
+    assert psi(values, values) == 0
+    assert psi(values, np.random.default_rng(1).normal(size=5_000)) < 0.02
+    assert psi(values, values + 2) > 0.25
+    assert psi(values, np.where(values > 0, np.nan, values)) > 0.25
+    # By hand: halves 1/2, 1/2 become 1/4, 3/4; (1/4)ln(3/2) + (1/4)ln 2, as the other bins are alike.
+    assert psi(np.array([0.0] * 50 + [1.0] * 50), np.array([0.0] * 25 + [1.0] * 75)) == pytest.approx(0.25 * np.log(1.5) + 0.25 * np.log(2))
