@@ -13,11 +13,11 @@ import numpy as np
 from features.histories import Histories
 from features.interactions import DAY
 from features.split import LABEL_EVENTS
-from ranking.diversity import diversify
 from ranking.ranker import LOG_ODDS, BlendRanker, with_features
 from ranking.reasons import POPULAR_BUYERS, Reasons
 from ranking.rules import Rules
 from recsys.answers import Answer, Match, Matches, Recommendation
+from recsys.asked import Asked
 from retrieval.arrivals import Arrivals
 from retrieval.candidates import Candidates
 from retrieval.debuts import DebutScorer
@@ -38,7 +38,6 @@ BATCH = 256  # users answered at once
 UNKNOWN_USER = "user {!r} has no history here: what is popular now"
 UNKNOWN_VISITOR = "nothing is known of the visitor: what is popular now"
 UNTRAINED = "no model has been trained: fused retrieval order, without probabilities"
-DIVERSE_AMONG = 50  # how many of the best a varied list is chosen from
 
 
 @dataclass(frozen=True)
@@ -88,10 +87,15 @@ class Recommender:
 
     def recommend(self, users: Histories, k: int, allowed: np.ndarray | None = None) -> Candidates:
         """The best k among the allowed; scores are probabilities if the model is trained. Users without history get what is popular."""
-        found = self.candidates(users, max(k, self.model.retrieval.candidates), allowed)
+        return self.best(self.candidates(users, max(k, self.model.retrieval.candidates), allowed), k)
+
+    def best(self, found: Candidates, k: int) -> Candidates:
+        """The best k of what retrieval found."""
+        return self.shown(self._ranked(found), k)
+
+    def _ranked(self, found: Candidates) -> Candidates:
         # Without a ranker the fused order stays; the features are what reasons are told from.
-        ranked = self.ranker.rank(found) if self.ranker else with_features(found, self.snapshot.stats)
-        return self.shown(ranked, k)
+        return self.ranker.rank(found) if self.ranker else with_features(found, self.snapshot.stats)
 
     def shown(self, ranked: Candidates, k: int) -> Candidates:
         """The first k of ranked candidates, places for new arrivals kept."""
@@ -120,19 +124,17 @@ class Recommender:
         new = (created >= snapshot.now - int(config.arrival_days * DAY)) & (snapshot.stats.columns["buyers_10000"] == 0)
         return np.flatnonzero(new & (config.arrivals > 0))
 
-    def about_basket(self, users: Histories, k: int, allowed: np.ndarray | None = None) -> Candidates:
-        """`recommend` for visitors of whom nothing is known but a basket: what the basket makes likelier comes first.
+    def best_beside(self, found: Candidates, k: int) -> Candidates:
+        """`best` for visitors of whom nothing is known but a basket: what the basket makes likelier comes first.
 
         By probability alone everybody would be offered bananas and milk. So half of the log odds that an item has with anybody are taken
         off for the order; scores stay the probabilities, and need not fall along the list.
         """
-        ranked = self.recommend(users, max(k, self.model.retrieval.candidates), allowed)
-        if self.ranker is not None:
-            usual = np.maximum(self._share[np.maximum(ranked.rows, 0)], 0.5 / self._recent_shoppers)
-            # Not of the probabilities: calibration makes equals of neighbours, and then the least sold of them would come first.
-            by_lift = ranked.ranked(ranked.evidence[LOG_ODDS] - 0.5 * log_odds(usual), probability=ranked.scores)
-            ranked = replace(by_lift, scores=by_lift.evidence["probability"])
-        return ranked.take(np.broadcast_to(np.arange(k), (len(users), k)))
+        ranked = self._ranked(found)
+        usual = np.maximum(self._share[np.maximum(ranked.rows, 0)], 0.5 / self._recent_shoppers)
+        # Not of the probabilities: calibration makes equals of neighbours, and then the least sold of them would come first.
+        by_lift = ranked.ranked(ranked.evidence[LOG_ODDS] - 0.5 * log_odds(usual), probability=ranked.scores)
+        return replace(by_lift, scores=by_lift.evidence["probability"]).first(k)
 
     def debuts(self, users: Histories, k: int, allowed: np.ndarray | None = None) -> Candidates:
         """Items that nobody has bought yet, those first that are likely to sell soon and near to what the user bought; no probabilities.
@@ -166,18 +168,18 @@ class Recommender:
         recent = self.snapshot.log.between(self.snapshot.now - 28 * DAY, None)
         return max(1, len(np.unique(recent.user[np.isin(recent.event, LABEL_EVENTS)])))
 
-    def answer(self, options: RecommendOptions, users: Sequence[str | None]) -> Iterator[Answer]:
-        """One answer a user, in order; `options.history` counts for all of them."""
-        basket = self.snapshot.catalog.rows_or_raise(list(options.history)).tolist()
+    def answer(self, options: RecommendOptions, users: Sequence[str | None], recent: Histories | None = None) -> Iterator[Answer]:
+        """One answer a user, in order; `options.history` counts for all of them.
+
+        recent: what these users (b) did that the log does not know; only for a few users, who are answered at once.
+        """
         parts = [users[start : start + BATCH] for start in range(0, len(users), BATCH)]
 
         def answers(some: Sequence[str | None]) -> list[Answer]:
-            rows = self.snapshot.log.user_rows(["" if user is None else user for user in some])
-            histories = Histories.of_users(self.snapshot.log, rows, self.snapshot.now)
-            known = histories.lengths > 0
-            if basket:
-                histories = histories.then(Histories.of_baskets([basket] * len(some), self.snapshot.now))
-            return self._answers(options, some, histories, known)
+            found: dict[int, Answer] = {}
+            for at, asked in Asked.groups(self, options, some, recent):
+                found |= dict(zip(at.tolist(), asked.tell(asked.rank(asked.retrieve())), strict=True))
+            return [found[i] for i in range(len(some))]
 
         if len(parts) < 2:
             yield from (answer for part in parts for answer in answers(part))
@@ -188,31 +190,8 @@ class Recommender:
             for start in range(0, len(parts), threads):
                 yield from (answer for found in pool.map(answers, parts[start : start + threads]) for answer in found)
 
-    def _answers(self, options: RecommendOptions, users: Sequence[str | None], histories: Histories, known: np.ndarray) -> list[Answer]:
-        """known: whether the log knows each user, bool (b,)."""
-        snapshot = self.snapshot
-        allowed = self._rules(options).allowed(snapshot.catalog, snapshot.prices, histories)
-        basket = ~known & (histories.lengths > 0)
-        answers: dict[int, Answer] = {}
-        ways = ((self.recommend, known), (self.about_basket, basket), (self.popular, ~known & ~basket))
-        for find, group in ((self.debuts, known | ~known),) if options.debuts else ways:
-            at = np.flatnonzero(group)
-            if not len(at):
-                continue
-            some = histories.take(at)
-            mask = allowed if allowed.ndim == 1 else allowed[at]
-            if find == self.about_basket:  # what lies in the basket already is no answer
-                mask = np.broadcast_to(mask, (len(at), len(snapshot.catalog))).copy()
-                mask[some.user, some.item] = False
-            # More than k only where a choice is made among them: the places kept for new arrivals are a list's last.
-            k = min(options.k, len(snapshot.catalog))
-            best = find(some, max(k, DIVERSE_AMONG) if options.diversity else k, mask)
-            best = diversify(best, snapshot.vectors.vectors, options.diversity, k)
-            told = self._told(options, [users[i] for i in at.tolist()], best, personal=find != self.popular)
-            answers |= dict(zip(at.tolist(), told, strict=True))
-        return [answers[i] for i in range(len(users))]
-
-    def _rules(self, options: RecommendOptions) -> Rules:
+    def rules(self, options: RecommendOptions) -> Rules:
+        """What may be shown."""
         rows_of = self.snapshot.catalog.rows_or_raise
         return Rules(
             categories=(options.category,) if options.category else (),
@@ -222,10 +201,11 @@ class Recommender:
             new_only=not self.snapshot.buys_again if options.new_only is None else options.new_only,
         )
 
-    def _told(self, options: RecommendOptions, users: Sequence[str | None], best: Candidates, *, personal: bool) -> Iterator[Answer]:
-        """Answers with titles, prices and reasons, a user each."""
-        ranked = self.ranker is not None and not options.debuts
-        contributions = self.ranker.contributions(best) if personal and self.ranker and ranked else {}
+    def told(
+        self, options: RecommendOptions, users: Sequence[str | None], best: Candidates, *, personal: bool, ranked: bool
+    ) -> Iterator[Answer]:
+        """Answers with titles, prices and reasons, a user each. personal: not what is popular. ranked: scores are the ranker's."""
+        contributions = self.ranker.contributions(best) if self.ranker and ranked else {}
         reasons = self.reasons.tell(best, contributions) if personal else self._popular_reasons(best)
         facts = iter(self._facts(best.rows[best.valid]))
         for b, user in enumerate(users):

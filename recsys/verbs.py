@@ -68,8 +68,9 @@ def publish_tables(workspace: Workspace, settings: Settings, gated: bool = False
     ------
     RefusedError: it does not.
     """
-    catalog, log = workspace.load(settings.events.model_dump())
+    # Told before the tables are read: an event that comes in between is then counted by the next refresh, not by none.
     key, previous = inputs(workspace, settings), sound_bundle(workspace.bundles)
+    catalog, log = workspace.load(settings.events.model_dump())
     if previous and previous.manifest.about["inputs"] == key:
         return f"nothing has changed: bundle {previous.id} stays in use", None
     return Build(workspace, settings, current_model(workspace, settings), key, previous, gated).publish(catalog, log)
