@@ -60,7 +60,9 @@ class Asked:
         allowed = recommender.rules(options).allowed(snapshot.catalog, snapshot.prices, histories)
         visitor = ~known & (histories.lengths > 0)
         ways: dict[Way, np.ndarray] = {"personal": known, "basket": visitor, "popular": ~known & ~visitor}
-        for way, group in ({"debuts": known | ~known} if options.debuts else ways).items():
+        if options.debuts:
+            ways = {"debuts": np.ones_like(known)}
+        for way, group in ways.items():
             at = np.flatnonzero(group)
             if len(at):
                 some = histories.take(at)

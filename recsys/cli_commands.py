@@ -261,6 +261,25 @@ def erase(
     typer.echo(erase_users(state_of(context).workspace, *(user or ()), *(read_users(users_file) if users_file else ())))
 
 
+def serve(
+    context: typer.Context,
+    host: Annotated[str | None, typer.Option(metavar="ADDRESS", help="Where to listen.  [default: 127.0.0.1]")] = None,
+    port: Annotated[int | None, typer.Option(min=0, max=65_535, metavar="N", help="[default: 8000]")] = None,
+    workers: Annotated[int | None, typer.Option(min=1, max=64, metavar="N", help="Processes.  [default: 1]")] = None,
+) -> None:
+    """Answer over HTTP.
+
+    New bundles are taken into use as they are published. Anything but loopback needs an API key: see `recsys keys`.
+    """
+    from recsys.service.run import serve as run_service
+
+    state = state_of(context)
+    given = {name: value for name, value in (("host", host), ("port", port), ("workers", workers)) if value is not None}
+    settings = state.settings
+    changed = settings.model_copy(update={"serve": settings.serve.model_copy(update=given)})
+    run_service(state.workspace, changed, state.config)
+
+
 def doctor(context: typer.Context, as_json: Json = False) -> None:
     """Look for what is wrong, and say what to do.
 
@@ -292,4 +311,20 @@ def _print_json(value: Any) -> None:
     typer.echo(json.dumps(value, indent=2, allow_nan=False))
 
 
-COMMANDS = (demo, ingest, train, build_index, recommend, similar, search, evaluate, benchmark, refresh, verify, rollback, erase, doctor)
+COMMANDS = (
+    demo,
+    ingest,
+    train,
+    build_index,
+    recommend,
+    similar,
+    search,
+    evaluate,
+    benchmark,
+    refresh,
+    verify,
+    rollback,
+    erase,
+    serve,
+    doctor,
+)

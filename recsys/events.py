@@ -76,7 +76,8 @@ class EventStore:
             return []
         with self._connected() as connection:
             rows = connection.execute(
-                "SELECT user_id, item_id, event, time, quantity, value FROM events WHERE user_id = ? ORDER BY time DESC, number DESC LIMIT ?",
+                "SELECT user_id, item_id, event, time, quantity, value FROM events"
+                " WHERE user_id = ? ORDER BY time DESC, number DESC LIMIT ?",
                 (user_id, KEPT_OF_USER),
             ).fetchall()
         return [Event(*row) for row in reversed(rows)]

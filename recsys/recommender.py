@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from features.histories import Histories
 from features.interactions import DAY
 from features.split import LABEL_EVENTS
 from ranking.ranker import LOG_ODDS, BlendRanker, with_features
@@ -30,6 +29,7 @@ from retrieval.towers import Towers
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from features.histories import Histories
     from recsys.model import Model, ServedModel
     from recsys.options import RecommendOptions
     from recsys.snapshot import Snapshot

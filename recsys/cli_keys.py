@@ -1,0 +1,45 @@
+"""`recsys keys`: who may ask the service."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import typer
+
+from recsys.cli_options import state_of
+
+keys = typer.Typer(rich_markup_mode=None, no_args_is_help=True, help="The API keys of `recsys serve`.")
+Scopes = Annotated[
+    list[Literal["read", "write", "admin"]],
+    typer.Option(help="read: lists and metrics. write: events. admin: both, and erasing. May be given more than once."),
+]
+Name = Annotated[str, typer.Argument(help="What the key is called.")]
+
+
+@keys.command()
+def add(context: typer.Context, name: Name, scope: Scopes) -> None:
+    """Make a key and print it, this once: only its hash is kept."""
+    from recsys.service.keys import Keys
+
+    path = state_of(context).workspace.service / "keys.json"
+    known, secret = Keys.read(path).added(name, tuple(dict.fromkeys(scope)))
+    known.write(path)
+    typer.echo(secret)
+
+
+@keys.command("list")
+def show(context: typer.Context) -> None:
+    """Names, scopes and dates."""
+    from recsys.service.keys import Keys
+
+    for key in Keys.read(state_of(context).workspace.service / "keys.json").keys:
+        typer.echo(f"{key.name}\t{','.join(key.scopes)}\t{key.created:%Y-%m-%d}")
+
+
+@keys.command()
+def remove(context: typer.Context, name: Name) -> None:
+    """Take a key back; a running service knows within a request."""
+    from recsys.service.keys import Keys
+
+    path = state_of(context).workspace.service / "keys.json"
+    Keys.read(path).without(name).write(path)
