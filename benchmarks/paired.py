@@ -14,10 +14,9 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # before numpy: as the command line does
-
 import numpy as np
 from scipy.stats import binom
+from threadpoolctl import threadpool_limits
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parent.parent
 ROUNDS = 15
+threadpool_limits(1, "blas")  # as the command line does; by the environment it would be too late once numpy is there
 
 
 def alternate(first: Callable[[], object], second: Callable[[], object], rounds: int = ROUNDS) -> tuple[np.ndarray, np.ndarray]:

@@ -8,6 +8,7 @@ from functools import cached_property
 import numpy as np
 
 FEW = 16  # items a user
+BLOCK = 2048  # users whose lists a cache holds
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,14 @@ class Pairs:
         """Items of each user, int64 (n_users,)."""
         return np.bincount(self.user, minlength=self.n_users)
 
+    @cached_property
+    def _in_turn(self) -> np.ndarray:
+        """Each user's first item, second, and so on, int64 (most, n_users); -2 where a user has fewer: no list holds that."""
+        out = np.full((int(self.counts.max(initial=0)), self.n_users), -2, dtype=np.int64)
+        begin = np.cumsum(self.counts) - self.counts
+        out[np.arange(len(self.user)) - begin[self.user], self.user] = self.item
+        return out
+
     def where(self, keep: np.ndarray) -> Pairs:
         """The pairs where `keep` (m,) is true."""
         return Pairs(self.user[keep], self.item[keep], self.n_users, self.n_items)
@@ -70,10 +79,13 @@ class Pairs:
         most = int(self.counts.max(initial=0))
         if most <= FEW:
             hits = np.zeros(rows.shape, dtype=bool)
-            begin = np.cumsum(self.counts) - self.counts
-            for place in range(most):  # each user's items one after another: quicker than looking each place up among all pairs
-                item = self.item[np.minimum(begin + place, len(self.item) - 1)]
-                hits |= (rows == item[:, None]) & (place < self.counts)[:, None]
+            for begin in range(0, len(rows), BLOCK):
+                part = slice(begin, begin + BLOCK)
+                lists = np.ascontiguousarray(rows[part].T)  # (k, block): users side by side, so that many are compared at once
+                found = np.zeros(lists.shape, dtype=bool)
+                for item in self._in_turn[:, part]:
+                    found |= lists == item
+                hits[part] = found.T
         else:
             hits = self.has(np.arange(self.n_users)[:, None], rows)
         user, place = np.nonzero(hits)

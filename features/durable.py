@@ -25,6 +25,14 @@ def replace_durably(path: Path, content: bytes) -> None:
     sync(path.parent)
 
 
+def write_whole(path: Path, text: str) -> None:
+    """A report in the place of `path`, whole or not at all; a power failure may cost it, as it can be made again."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".tmp-{path.name}")
+    temporary.write_text(text, encoding="utf-8")
+    os.replace(temporary, path)
+
+
 def sync(path: Path) -> None:
     """Make sure of a file's bytes, or of a folder's names."""
     descriptor = os.open(path, os.O_RDONLY)

@@ -18,7 +18,6 @@ from features.errors import ModelError
 
 _FLOAT32 = 0
 _RAW, _CONTRIBUTIONS = 1, 3
-FEW = 2_000  # rows that one thread is done with before a second one has started
 
 
 @cache
@@ -97,7 +96,7 @@ class NativeBooster:
             ctypes.c_int(_CONTRIBUTIONS if pred_contrib else _RAW),
             ctypes.c_int(0),
             ctypes.c_int(-1),  # all trees
-            ctypes.c_char_p(b"num_threads=1" if n <= FEW else b""),
+            ctypes.c_char_p(b"num_threads=1"),  # who asks for many users has a thread for each part of them
             ctypes.byref(written),
             out.ctypes.data_as(ctypes.POINTER(ctypes.c_double)),
         )

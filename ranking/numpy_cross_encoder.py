@@ -54,7 +54,9 @@ class NumpyCrossEncoder:
             good = rows[b] >= 0
             if good.any():
                 hidden, mask = tokens.arrays(recent.rows[b], self.config.item_tokens)  # (n, L, width), (n, L)
-                out[b, good] = self._read((hidden + when[b][:, None, :])[mask], rows[b, good], tokens)
+                # Items of one text are read once.
+                _, first, same = np.unique(tokens.text_of[rows[b, good]], return_index=True, return_inverse=True)
+                out[b, good] = self._read((hidden + when[b][:, None, :])[mask], rows[b, good][first], tokens)[same]
         return out
 
     def _read(self, past: np.ndarray, rows: np.ndarray, tokens: ItemTokens) -> np.ndarray:
@@ -67,10 +69,10 @@ class NumpyCrossEncoder:
             if index + 1 < self.layers:
                 past = self._rest(past, self._attend(past, layer, shared), layer)
             own = self._rest(own, self._beside(own, mask, layer, shared), layer)
-        place = np.repeat(np.arange(len(rows)), mask.sum(axis=1))
+        lengths = mask.sum(axis=1)
         pooled = np.zeros((len(rows), own.shape[1]), dtype=np.float32)
-        np.add.at(pooled, place, own)
-        pooled /= np.maximum(mask.sum(axis=1, keepdims=True), 1).astype(np.float32)
+        some = lengths > 0
+        pooled[some] = np.add.reduceat(own, (np.cumsum(lengths) - lengths)[some], axis=0) / lengths[some, None].astype(np.float32)
         return linear(pooled, self.weights.below("head"))[:, 0]
 
     def _keys(self, hidden: np.ndarray, layer: Weights) -> tuple[np.ndarray, np.ndarray]:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
 from features.behavior import behavior_features
-from ranking.blend import CROSS_ENCODER
+from ranking.blend import CROSS_ENCODER, table
+from ranking.reasons import GROUPS, group_weights
+from ranking.tree_shap import Explainer
 
 if TYPE_CHECKING:
     from features.behavior import ItemStats
@@ -81,6 +84,23 @@ class BlendRanker:
             for i, name in enumerate(names):
                 total[name] = total.get(name, 0) + np.where(read, second[..., i], 0)
         return total
+
+    @cached_property
+    def _explainers(self) -> tuple[Explainer, Explainer]:
+        first, second = (Explainer(booster.model, group_weights(booster.names)) for booster in (self.first, self.correction))
+        return first, second
+
+    def strengths(self, candidates: Candidates) -> np.ndarray:
+        """`contributions`, summed over what they speak of, float32 (groups, b, k) in the order of `GROUPS`."""
+        first, second = self._explainers
+        read = ~np.isnan(candidates.evidence[CROSS_ENCODER]) & candidates.valid
+        total = np.zeros((*candidates.rows.shape, len(GROUPS)), dtype=np.float32)
+        if candidates.valid.any():
+            total[candidates.valid] = first(table(candidates, self.first.names)[0])
+        if read.any():
+            columns = np.stack([candidates.evidence[name][read] for name in self.correction.names], axis=1)
+            total[read] += second(columns)
+        return np.moveaxis(total, -1, 0)
 
 
 def order_by_blend(candidates: Candidates, booster: Booster) -> Candidates:

@@ -7,7 +7,7 @@ The model also learns from views and carts; a sentence says "bought" of what was
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,7 +16,7 @@ import scipy.sparse as sp
 from features.split import LABEL_EVENTS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Sequence
 
     from features.catalog import Catalog
     from features.histories import Histories
@@ -51,17 +51,12 @@ class Reasons:
     text_vectors: np.ndarray
     text_of: np.ndarray
 
-    def tell(self, candidates: Candidates, contributions: Mapping[str, np.ndarray]) -> list[list[str]]:
+    def tell(self, candidates: Candidates, strength: np.ndarray) -> list[list[str]]:
         """One sentence for each candidate of each user (b, k); an empty one where padded.
 
-        contributions: of each feature to the log odds, float32 (b, k).
+        strength: what each group of features added to the log odds, float32 (groups, b, k) in the order of `GROUPS`.
         """
-        rows = candidates.rows
-        groups = list(GROUPS)
-        strength = np.zeros((len(groups), *rows.shape), dtype=np.float32)  # (groups, b, k)
-        for name, column in contributions.items():
-            for group in _groups_of(name):
-                strength[group] += column
+        rows, groups = candidates.rows, list(GROUPS)
         users = candidates.users.where(np.isin(candidates.users.event, LABEL_EVENTS))
         partners = self._partners(users, rows)
         told = []
@@ -104,14 +99,13 @@ class Reasons:
         return {name: np.bincount(code[code >= 0]) / len(code) for name, code in self.shelves.items()}
 
 
-@cache
-def _groups_of(feature: str) -> tuple[int, ...]:
-    """Places in `GROUPS` of what a feature speaks of."""
-    return tuple(
-        place
-        for place, prefixes in enumerate(GROUPS.values())
-        if feature in prefixes or any(prefix.endswith("_") and feature.startswith(prefix) for prefix in prefixes)
-    )
+def group_weights(features: Sequence[str]) -> np.ndarray:
+    """1 where a feature speaks of a group, float32 (features, groups) in the order of `GROUPS`."""
+    return np.array([[_speaks_of(name, prefixes) for prefixes in GROUPS.values()] for name in features], dtype=np.float32)
+
+
+def _speaks_of(feature: str, prefixes: tuple[str, ...]) -> bool:
+    return feature in prefixes or any(prefix.endswith("_") and feature.startswith(prefix) for prefix in prefixes)
 
 
 @dataclass(frozen=True)

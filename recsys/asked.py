@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from recsys.answers import Answer
+    from recsys.engine import Engine
     from recsys.events import Event
     from recsys.options import RecommendOptions
-    from recsys.recommender import Recommender
     from recsys.snapshot import Snapshot
     from retrieval.candidates import Candidates
 
@@ -34,7 +34,7 @@ Way = Literal["personal", "basket", "popular", "debuts"]
 class Asked:
     """Users who are answered in the same way. mask: what may be shown, bool (n_items,) or (b, n_items)."""
 
-    recommender: Recommender
+    recommender: Engine
     options: RecommendOptions
     users: Sequence[str | None]
     histories: Histories
@@ -43,7 +43,7 @@ class Asked:
 
     @classmethod
     def groups(
-        cls, recommender: Recommender, options: RecommendOptions, users: Sequence[str | None], recent: Histories | None = None
+        cls, recommender: Engine, options: RecommendOptions, users: Sequence[str | None], recent: Histories | None = None
     ) -> Iterator[tuple[np.ndarray, Asked]]:
         """Which of the users (places, int64) are answered together, and how. recent: what they did that the log does not know.
 

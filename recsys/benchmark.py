@@ -30,13 +30,14 @@ from eval.judge import KS, Judge
 from eval.truth import Truth
 from eval.tune import tune_baselines
 from features.behavior import ItemStats
+from features.durable import write_whole
 from features.errors import DataError
 from features.interactions import DAY
 from features.split import Split
 from features.text import item_texts, text_hashes
 from recsys.ablation import OURS, PARTS, Ablated, Variants, behaviour_names, fit_without
 from recsys.bundle import list_bundles
-from recsys.evaluation import progress, write_whole
+from recsys.evaluation import progress
 from recsys.kept import Clock, Kept, digest, read_files, write_files
 from recsys.recommender import Recommender
 from recsys.rivals import about_rival, read_rival

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from features.durable import write_whole
 from features.files import Below
 from recsys.bundle import LAYOUT, RETRAIN, Bundle
 from recsys.erasure import to_be_trained
-from recsys.evaluation import write_whole
 from recsys.kept import digest
 from recsys.model import ServedModel
 from recsys.publish import publish

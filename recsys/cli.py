@@ -19,8 +19,8 @@ import typer
 
 from features.errors import RecsysError
 from recsys.cli_commands import COMMANDS
-from recsys.cli_keys import keys
 from recsys.cli_options import State, state_of
+from recsys.cli_service import keys
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -13,6 +13,8 @@ import typer
 from features.errors import ConfigError
 from recsys.cli_benchmark import benchmark
 from recsys.cli_options import Count, Json, State, parse_ids, parse_interval, parse_moment, parse_out, state_of
+from recsys.cli_service import serve
+from recsys.cli_upkeep import erase, rollback, verify
 from recsys.options import Device, Preset, RecommendOptions, TrainOptions
 
 
@@ -222,64 +224,6 @@ def evaluate(context: typer.Context, as_json: Json = False) -> None:
         stdout().print(table(report))
 
 
-def verify(context: typer.Context) -> None:
-    """Compare all bundles with what was published.
-
-    Reads every file. Exit code 1 if one of them is damaged.
-    """
-    from recsys.bundle import check_all
-
-    lines, problems = check_all(state_of(context).workspace.bundles)
-    typer.echo("\n".join([*lines, *problems]))
-    if problems:
-        raise typer.Exit(1)
-
-
-def rollback(context: typer.Context) -> None:
-    """Go back to the bundle before this one."""
-    from recsys import publish
-
-    typer.echo(f"bundle {publish.rollback(state_of(context).workspace.bundles)} is in use now")
-
-
-def erase(
-    context: typer.Context,
-    user: Annotated[list[str] | None, typer.Option(metavar="ID", help="Whom to erase; may be given more than once.")] = None,
-    users_file: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="All users of a file: a column user_id, or one id a line.")
-    ] = None,
-) -> None:
-    """Remove a user from the workspace and every kept bundle.
-
-    They stay away when the same sources are read again. Models trained with them are marked for training anew: see docs/privacy.md.
-    """
-    from recsys.answer_files import read_users
-    from recsys.erasure import erase as erase_users
-
-    if not user and not users_file:
-        raise typer.BadParameter("say whom to erase: --user ID, or --users-file FILE")
-    typer.echo(erase_users(state_of(context).workspace, *(user or ()), *(read_users(users_file) if users_file else ())))
-
-
-def serve(
-    context: typer.Context,
-    host: Annotated[str | None, typer.Option(metavar="ADDRESS", help="Where to listen.  [default: 127.0.0.1]")] = None,
-    port: Annotated[int | None, typer.Option(min=0, max=65_535, metavar="N", help="[default: 8000]")] = None,
-    workers: Annotated[int | None, typer.Option(min=1, max=64, metavar="N", help="Processes.  [default: 1]")] = None,
-) -> None:
-    """Answer over HTTP.
-
-    New bundles are taken into use as they are published. Anything but loopback needs an API key: see `recsys keys`.
-    """
-    from recsys.service.run import serve as run_service
-
-    state = state_of(context)
-    given = {name: value for name, value in (("host", host), ("port", port), ("workers", workers)) if value is not None}
-    settings = state.settings
-    changed = settings.model_copy(update={"serve": settings.serve.model_copy(update=given)})
-    run_service(state.workspace, changed, state.config)
-
-
 def doctor(context: typer.Context, as_json: Json = False) -> None:
     """Look for what is wrong, and say what to do.
 
@@ -312,19 +256,6 @@ def _print_json(value: Any) -> None:
 
 
 COMMANDS = (
-    demo,
-    ingest,
-    train,
-    build_index,
-    recommend,
-    similar,
-    search,
-    evaluate,
-    benchmark,
-    refresh,
-    verify,
-    rollback,
-    erase,
-    serve,
-    doctor,
+    *(demo, ingest, train, build_index, recommend, similar, search, evaluate, benchmark),
+    *(refresh, verify, rollback, erase, serve, doctor),
 )

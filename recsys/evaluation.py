@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -14,6 +13,7 @@ from eval.evaluate import System
 from eval.evaluate import evaluate as judge
 from eval.report import page
 from eval.tune import judge_baselines, tune_baselines
+from features.durable import write_whole
 from features.errors import BundleError
 from features.interactions import DAY
 from features.split import Split
@@ -27,7 +27,6 @@ from recsys.windows import LENGTHS, STRETCHES, moment
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
     from eval.result import Report
     from features.catalog import Catalog
@@ -95,11 +94,3 @@ def progress() -> Iterator[Callable[[str, int, int], None]]:
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task("evaluating", total=None)
         yield lambda label, done, total: bar.update(task, description=label, completed=done, total=total)
-
-
-def write_whole(path: Path, text: str) -> None:
-    """Whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(".tmp")
-    temporary.write_text(text, encoding="utf-8")
-    os.replace(temporary, path)

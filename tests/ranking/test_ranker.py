@@ -13,6 +13,7 @@ from sklearn.metrics import roc_auc_score
 from features.histories import Histories
 from ranking.blend import CORRECTION, CROSS_ENCODER, BlendConfig, fit_booster, fit_correction
 from ranking.ranker import LOG_ODDS, BlendRanker, with_features
+from ranking.reasons import group_weights
 from retrieval.candidates import Candidates
 
 if TYPE_CHECKING:
@@ -164,6 +165,16 @@ def test_contributions_tell_the_whole_difference_between_two_items(bench):
         rest = (odds - total)[group]
         assert len(rest) > 10
         assert np.abs(rest - rest[0]).max() < 1e-3
+
+
+def test_strengths_are_the_contributions_by_what_they_speak_of(bench):
+    ranked = bench.ranker.rank(bench.candidates)
+    contributions = bench.ranker.contributions(ranked)
+    assert (~np.isnan(ranked.evidence[CROSS_ENCODER])).any()
+    told = np.tensordot(group_weights([*contributions]).T, np.array([*contributions.values()]), 1)
+    assert np.abs(told).max() > 0.1
+    for strength in (bench.ranker.strengths(ranked), bench.ranker.strengths(ranked)):  # by LightGBM, then by table
+        assert np.allclose(strength, told, atol=1e-5)
 
 
 def test_features_do_not_depend_on_how_many_ask(bench, monkeypatch):

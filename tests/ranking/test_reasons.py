@@ -14,7 +14,7 @@ from features.catalog import Catalog
 from features.histories import Histories
 from features.interactions import Interactions
 from ranking.ranker import with_features
-from ranking.reasons import GROUPS, Reasons
+from ranking.reasons import GROUPS, Reasons, group_weights
 from retrieval.candidates import Candidates
 from retrieval.collaborative import EASE, EASEConfig
 
@@ -82,7 +82,12 @@ class Shop:
         strength = {group: 1.0 / (1 + place) for place, group in enumerate(strongest)}
         names = {group: names[0] + ("count" if names[0].endswith("_") else "") for group, names in GROUPS.items()}
         contributions = {name: np.full((1, 1), strength.get(group, -1.0), np.float32) for group, name in names.items()}
-        return self.reasons.tell(candidates, contributions)[0][0]
+        return self.reasons.tell(candidates, grouped(contributions))[0][0]
+
+
+def grouped(contributions: dict[str, np.ndarray]) -> np.ndarray:
+    """What features added, (b, k) each, summed by what they speak of."""
+    return np.tensordot(group_weights([*contributions]).T, np.array([*contributions.values()], np.float32), 1)
 
 
 @pytest.fixture(scope="module")
@@ -155,7 +160,7 @@ def test_the_other_thing_is_another_and_was_bought(small, group, words):
 def test_a_brand_that_nearly_everything_has_says_nothing(small):
     national = Catalog(small.catalog.frame.with_columns(brand=pl.lit("National")))
     candidates = small.candidates(["ann"], ["milk"])
-    said = replace(small.reasons, catalog=national).tell(candidates, {"brand_count": np.ones((1, 1), np.float32)})
+    said = replace(small.reasons, catalog=national).tell(candidates, grouped({"brand_count": np.ones((1, 1), np.float32)}))
     assert said == [["bought once, 13 days ago"]]
 
 
@@ -163,7 +168,7 @@ def test_an_arrival_is_said_to_be_new(small):
     """Whatever else moved its score."""
     candidates = small.candidates(["dan"], ["milk", "soap"])
     arrival = replace(candidates, evidence=candidates.evidence | {"arrival": np.array([[0.9, np.nan]], np.float32)})
-    said = small.reasons.tell(arrival, {"tower": np.ones((1, 2), np.float32)})
+    said = small.reasons.tell(arrival, grouped({"tower": np.ones((1, 2), np.float32)}))
     assert said == [["new here, close to green tea that you bought", "close to rye bread that you bought"]]
 
 
@@ -175,20 +180,20 @@ def test_the_stronger_group_comes_first(small):
 def test_features_of_one_group_are_taken_together(small):
     """Two half-strong features of the item's past beat one that is stronger than either."""
     candidates = small.candidates(["ann"], ["tea"])
-    said = small.reasons.tell(
-        candidates, {name: np.full((1, 1), value) for name, value in (("own_last", 0.6), ("own_gap", 0.6), ("tower", 1.0))}
-    )
+    strong = {name: np.full((1, 1), value) for name, value in (("own_last", 0.6), ("own_gap", 0.6), ("tower", 1.0))}
+    said = small.reasons.tell(candidates, grouped(strong))
     assert said == [["bought 4 times, about every 12 days, last 13 days ago"]]
 
 
 def test_without_a_model_what_is_true_is_told(small):
-    assert small.reasons.tell(small.candidates(["ann"], ["tea"]), {}) == [["bought 4 times, about every 12 days, last 13 days ago"]]
+    nothing = np.zeros((len(GROUPS), 1, 1), np.float32)
+    assert small.reasons.tell(small.candidates(["ann"], ["tea"]), nothing) == [["bought 4 times, about every 12 days, last 13 days ago"]]
 
 
 def test_padding_has_no_reason_and_users_keep_their_own(small):
     candidates = small.candidates(["ann", "cid"], ["tea", "bread"]).take(np.array([[0, 1, -1], [1, -1, -1]]))
     strong = {"own_count": np.ones((2, 3), np.float32)}
-    said = small.reasons.tell(candidates, strong)
+    said = small.reasons.tell(candidates, grouped(strong))
     assert said[0] == ["bought 4 times, about every 12 days, last 13 days ago", "bought together with green tea", ""]
     assert said[1] == ["bought 2 times, about every 1 day, last 4 days ago", "", ""]
 
@@ -198,5 +203,5 @@ def test_a_basket_of_this_moment_was_bought_just_now(small):
     rows = small.catalog.rows(["milk", "bread"])[None]
     candidates = Candidates(Histories.of_baskets([small.catalog.rows(["tea"]).tolist()], small.now), rows, np.zeros((1, 2), np.float32))
     strong = {"tower": np.ones((1, 2), np.float32)}
-    said = small.reasons.tell(with_features(candidates, small.stats), strong)
+    said = small.reasons.tell(with_features(candidates, small.stats), grouped(strong))
     assert said == [["close to green tea that you bought", "close to green tea that you bought"]]

@@ -11,9 +11,9 @@ from features.stored import load_source
 from features.tombstones import Tombstones
 from recsys import erasure, publish, verbs
 from recsys.bundle import Bundle, check_all, current_id, list_bundles
+from recsys.engine import UNKNOWN_USER
 from recsys.erasure import Erased, erase
 from recsys.options import RecommendOptions
-from recsys.recommender import UNKNOWN_USER
 from recsys.refresh import refresh
 from recsys.workspace import Workspace
 

@@ -156,11 +156,7 @@ class TestTokenStates:
 
 @given(st.lists(st.integers(0, 60), max_size=40), st.integers(1, 200))
 def test_length_batches_hold_every_text_once_and_stay_small(lengths: list[int], most: int) -> None:
-    before, retrieval.encoder.TOKENS_A_BATCH = retrieval.encoder.TOKENS_A_BATCH, most
-    try:
-        made = list(length_batches(np.array(lengths, dtype=np.int64)))
-    finally:
-        retrieval.encoder.TOKENS_A_BATCH = before
+    made = list(length_batches(np.array(lengths, dtype=np.int64), most))
     assert sorted(place for batch in made for place in batch) == list(range(len(lengths)))
     for batch in made:
         assert len(batch) == 1 or len(batch) * max(lengths[place] for place in batch) <= most

@@ -1,4 +1,4 @@
-"""`recsys keys`: who may ask the service."""
+"""`recsys serve`, and `recsys keys`: who may ask it."""
 
 from __future__ import annotations
 
@@ -43,3 +43,22 @@ def remove(context: typer.Context, name: Name) -> None:
 
     path = state_of(context).workspace.service / "keys.json"
     Keys.read(path).without(name).write(path)
+
+
+def serve(
+    context: typer.Context,
+    host: Annotated[str | None, typer.Option(metavar="ADDRESS", help="Where to listen.  [default: 127.0.0.1]")] = None,
+    port: Annotated[int | None, typer.Option(min=0, max=65_535, metavar="N", help="[default: 8000]")] = None,
+    workers: Annotated[int | None, typer.Option(min=1, max=64, metavar="N", help="Processes.  [default: 1]")] = None,
+) -> None:
+    """Answer over HTTP.
+
+    New bundles are taken into use as they are published. Anything but loopback needs an API key: see `recsys keys`.
+    """
+    from recsys.service.run import serve as run_service
+
+    state = state_of(context)
+    given = {name: value for name, value in (("host", host), ("port", port), ("workers", workers)) if value is not None}
+    settings = state.settings
+    changed = settings.model_copy(update={"serve": settings.serve.model_copy(update=given)})
+    run_service(state.workspace, changed, state.config)

@@ -1,0 +1,93 @@
+"""Training the towers, quick preset, beside a plain loop that tunes the whole encoder from the first step: CPU time to one NDCG.
+
+    python -m benchmarks.training [--workspace DIR]
+
+Over the best-selling texts of the shop. Both start from the same weights, draw the same kind of batches, and are judged by NDCG@10 on the
+same later window; judging is not counted, nor what the loop must encode for it. The loop ends when it is as good as quick training got, or
+after `MOST` times its CPU time: then the ratio is a lower bound, and `kept` says how far quick training is ahead.
+"""
+
+from __future__ import annotations
+
+import itertools
+import tempfile
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from benchmarks.paired import say
+from benchmarks.shop import bench
+from features.text import item_texts
+from recsys.training import Shop, _judge, _sampler
+from recsys.windows import Windows
+from retrieval.encoder import TextEncoder
+from retrieval.kept import kept_states
+from retrieval.texts import Texts
+from retrieval.tower import TwoTower
+from retrieval.train import Run, _loss, fit_towers
+
+TEXTS, MOST, STEPS = 2_000, 6.5, 10
+
+
+def start(shop: Shop, texts: list[str], cache: Path, full: bool) -> Run:
+    """What either trains with, untrained."""
+    encoder = TextEncoder.pretrained(shop.settings.encoder)
+    source = Texts(encoder, texts, kept_states(encoder, texts, cache), "full" if full else "upper")
+    torch.manual_seed(shop.seed)
+    tower = TwoTower(encoder.width, shop.settings.tower)
+    tower.start_from(source.pooled)
+    split = shop.windows.validation.split(shop.log)
+    return Run(_sampler(split.history, shop), tower, source, _judge(split), cache / "run", shop.seed)
+
+
+def plainly(run: Run, shop: Shop, wanted: float, most: float) -> tuple[float, float]:
+    """Seconds of CPU until NDCG `wanted` is reached or `most` have been spent, and the best NDCG."""
+    config, rng = shop.settings.train, np.random.default_rng(shop.seed)
+    encoder = run.texts.trainable()
+    optimizer = torch.optim.AdamW([{"params": [*run.tower.parameters()], "lr": config.lr}, {"params": encoder, "lr": config.encoder_lr}])
+    used, best = 0.0, 0.0
+    for step in itertools.count(1):
+        begun = time.process_time()
+        _loss(run, run.sampler.draw(rng, config.texts_a_step), tune=True).backward()
+        torch.nn.utils.clip_grad_norm_([*run.tower.parameters(), *encoder], 1.0)
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+        used += time.process_time() - begun
+        if step % STEPS == 0 or used > most:
+            run.texts.refresh()
+            best = max(best, run.judge(run.tower, run.vectors()))
+            run.tower.train()
+        if best >= wanted or used > most:
+            return used, best
+    raise AssertionError
+
+
+def main() -> None:
+    """One row of one pair."""
+    torch.set_num_threads(2)
+    known = bench()
+    snapshot, log = known.recommender.snapshot, known.split.history
+    sold = np.bincount(snapshot.text_of[log.item], minlength=len(snapshot.text_vectors))
+    chosen = np.sort(np.argsort(-sold, kind="stable")[:TEXTS])
+    place = np.full(len(sold), -1)
+    place[chosen] = np.arange(len(chosen))
+    first = np.unique(snapshot.text_of, return_index=True)[1]
+    texts = item_texts(snapshot.catalog).gather(first[chosen]).to_list()
+    row = place[snapshot.text_of[log.item]]
+    kept = log.where(row >= 0)
+    log = replace(kept, item=row[row >= 0].astype(np.int32), n_items=len(texts))
+    shop = Shop(snapshot.catalog, log, Windows.plan(log, known.split.cut), known.settings, 0)
+    with tempfile.TemporaryDirectory() as name:
+        begun = time.process_time()
+        fitted = fit_towers(start(shop, texts, Path(name), full=False), shop.settings.train)
+        quick = time.process_time() - begun
+        used, best = plainly(start(shop, texts, Path(name), full=True), shop, fitted.best, MOST * quick)
+    figures = {"cpu_s": round(quick, 1), "cpu_s_plain": round(used, 1), "ndcg@10": round(fitted.best, 4), "ndcg@10_plain": round(best, 4)}
+    say("training_quick", [used / quick], 6, fitted.best / best, arrived=best >= fitted.best, kept_is="NDCG@10", **figures)
+
+
+if __name__ == "__main__":
+    main()
