@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
 from recsys.cli_options import state_of
+from recsys.options import Scope
 
 keys = typer.Typer(rich_markup_mode=None, no_args_is_help=True, help="The API keys of `recsys serve`.")
 Scopes = Annotated[
-    list[Literal["read", "write", "admin"]],
+    list[Scope],
     typer.Option(help="read: lists and metrics. write: events. admin: both, and erasing. May be given more than once."),
 ]
 Name = Annotated[str, typer.Argument(help="What the key is called.")]

@@ -6,18 +6,17 @@ import hashlib
 import hmac
 import secrets
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from features.durable import replace_durably
 from features.errors import ConfigError
+from recsys.options import Scope
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-Scope = Literal["read", "write", "admin"]
-SCOPES: tuple[Scope, ...] = ("read", "write", "admin")
 _PREFIX = "rk_"
 
 
@@ -33,7 +32,7 @@ class Key(BaseModel):
 
     def may(self, scope: Scope) -> bool:
         """Whether this key opens what needs the scope."""
-        return scope in self.scopes or "admin" in self.scopes
+        return scope in self.scopes or Scope.ADMIN in self.scopes
 
 
 class Keys(BaseModel):

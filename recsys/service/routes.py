@@ -13,6 +13,7 @@ from fastapi.responses import JSONResponse
 from features.errors import BundleError, DataError
 from recsys.asked import recent_histories
 from recsys.events import Event
+from recsys.options import Scope
 from recsys.service import schemas as s
 from recsys.service.access import needs
 from recsys.service.metrics import EVENTS, FALLBACKS, page
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 DAY = 86_400
 _PROBLEMS: dict[int | str, dict[str, Any]] = dict.fromkeys((401, 403, 408, 413, 422, 429, 503), s.PROBLEM)
+_STORED = _PROBLEMS | {202: {"model": s.Stored}, 409: s.PROBLEM}
 
 router = APIRouter()
 
@@ -64,7 +66,7 @@ def _stages(request: Request) -> Stages:
 StagesOf = Annotated[Any, Depends(_stages)]
 
 
-@router.post("/v1/recommend", dependencies=[Depends(needs("read"))], responses=_PROBLEMS | {200: {"model": s.Recommended}})
+@router.post("/v1/recommend", dependencies=[Depends(needs(Scope.READ))], responses=_PROBLEMS | {200: {"model": s.Recommended}})
 async def recommend(request: Request, body: s.RecommendBody, service: ServiceOf, serving: ServingOf, stages: StagesOf) -> JSONResponse:
     """What a user is most likely to buy: each item with its probability and the reason."""
     _few(request, body.k)
@@ -88,7 +90,7 @@ def _note(serving: Serving, answer: Answer) -> None:
     serving.note([item.item_id for item in answer.items], personal)
 
 
-@router.post("/v1/similar", dependencies=[Depends(needs("read"))], responses=_PROBLEMS | {200: {"model": s.Matched}})
+@router.post("/v1/similar", dependencies=[Depends(needs(Scope.READ))], responses=_PROBLEMS | {200: {"model": s.Matched}})
 async def similar(request: Request, body: s.SimilarBody, service: ServiceOf, serving: ServingOf, stages: StagesOf) -> JSONResponse:
     """Items nearest to an item."""
     _few(request, body.k)
@@ -96,7 +98,7 @@ async def similar(request: Request, body: s.SimilarBody, service: ServiceOf, ser
     return _answered(request, serving, stages, found.to_dict())
 
 
-@router.post("/v1/search", dependencies=[Depends(needs("read"))], responses=_PROBLEMS | {200: {"model": s.Matched}})
+@router.post("/v1/search", dependencies=[Depends(needs(Scope.READ))], responses=_PROBLEMS | {200: {"model": s.Matched}})
 async def search(request: Request, body: s.SearchBody, service: ServiceOf, serving: ServingOf, stages: StagesOf) -> JSONResponse:
     """Items nearest in meaning to some words."""
     _few(request, body.k)
@@ -105,7 +107,10 @@ async def search(request: Request, body: s.SearchBody, service: ServiceOf, servi
 
 
 @router.post(
-    "/v1/events", status_code=202, dependencies=[Depends(needs("write"))], responses=_PROBLEMS | {202: {"model": s.Stored}, 409: s.PROBLEM}
+    "/v1/events",
+    status_code=202,
+    dependencies=[Depends(needs(Scope.WRITE))],
+    responses=_STORED,
 )
 async def events(request: Request, body: s.EventsBody, service: ServiceOf, serving: ServingOf, stages: StagesOf) -> JSONResponse:
     """What customers just did: on the disk before the answer, in the customer's next list, in the log at the next refresh or training."""
@@ -134,7 +139,7 @@ def _event(number: int, event: s.EventBody) -> Event:
     return Event(event.user, event.item, event.event, int(when), event.quantity, event.value)
 
 
-@router.delete("/v1/users/{user_id:path}", dependencies=[Depends(needs("admin"))], responses=_PROBLEMS | {200: {"model": s.ErasedUser}})
+@router.delete("/v1/users/{user_id:path}", dependencies=[Depends(needs(Scope.ADMIN))], responses=_PROBLEMS | {200: {"model": s.ErasedUser}})
 async def erase(request: Request, user_id: str, service: ServiceOf, serving: ServingOf, stages: StagesOf) -> JSONResponse:
     """Erase a user from events, log and every kept bundle. It takes as long as rewriting the bundles does; see docs/privacy.md."""
     from recsys.erasure import erase as erase_user
@@ -162,7 +167,7 @@ async def readyz(serving: ServingOf) -> dict[str, str]:
     return {"status": "ready", "bundle_id": serving.bundle.id}
 
 
-@router.get("/metrics", dependencies=[Depends(needs("read"))], response_class=Response)
+@router.get("/metrics", dependencies=[Depends(needs(Scope.READ))], response_class=Response)
 async def metrics(service: ServiceOf) -> Response:
     """For Prometheus."""
     service.measure()

@@ -41,10 +41,10 @@ class Serving:
     latest: list[float] = field(default_factory=list)
 
     @classmethod
-    def open(cls, workspace: Workspace, bundle_id: str, before: Serving | None) -> Serving:
+    def open(cls, workspace: Workspace, bundle_id: str, before: Serving | None, *, shared: bool = False) -> Serving:
         """Check every file, and read what answers will need: later the folder may be gone.
 
-        before: the one in use, whose text encoder is taken over where it is the same.
+        before: the one in use, whose text encoder is taken over where it is the same. shared: see `open_recommender`.
 
         Raises
         ------
@@ -54,7 +54,7 @@ class Serving:
         problems = bundle.verify()
         if problems:
             raise BundleError(problems[0])
-        recommender = open_recommender(workspace, bundle_id)
+        recommender = open_recommender(workspace, bundle_id, shared=shared)
         if before is not None and _encoder(before.bundle) == _encoder(bundle):
             vars(recommender.model)["encoder"] = before.recommender.model.encoder
         return cls(bundle, recommender, _warm(recommender))
@@ -131,7 +131,7 @@ class Current:
 
     def _take(self, bundle_id: str) -> bool:
         try:
-            serving = Serving.open(self._workspace, bundle_id, self.serving)
+            serving = Serving.open(self._workspace, bundle_id, self.serving, shared=self._config.workers > 1)
         except Exception as error:  # whatever is wrong with it, the old one goes on serving
             self._refuse(bundle_id, error)
             return False
