@@ -116,15 +116,23 @@ async def events(request: Request, body: s.EventsBody, service: ServiceOf, servi
     """What customers just did: on the disk before the answer, in the customer's next list, in the log at the next refresh or training."""
     told = [_event(number, event) for number, event in enumerate(body.events)]
 
-    def store() -> int:
-        if service.erased({event.user_id for event in told}):
-            raise HTTPException(409, "one of the users was erased, and stays so: leave their events out; nothing was stored")
-        return service.workspace.events.add(told)
+    users = {event.user_id for event in told}
+
+    def store() -> int | None:
+        if service.erased(users):
+            return None
+        new = service.workspace.events.add(told)
+        gone = service.erased(users)  # an erasure that came in between has not seen these events
+        for user in gone:
+            service.workspace.events.erase(user)
+        return None if gone else new
 
     try:
         new = await service.pipeline.run(store, stages, "storing")
     except DataError as error:
-        return problem(503, f"{error}; nothing was stored", {"Retry-After": "10"})
+        return problem(503, str(error), {"Retry-After": "10"})
+    if new is None:
+        return problem(409, "one of the users was erased, and stays so: leave their events out")
     EVENTS.inc(new)
     ids = [event.item_id for event in told]
     unknown = sorted({item for item, row in zip(ids, serving.recommender.snapshot.catalog.rows(ids).tolist(), strict=True) if row < 0})

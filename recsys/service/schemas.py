@@ -171,4 +171,4 @@ class Problem(BaseModel):
     detail: str = Field(examples=["k is 500, expected 1 to 100"])
 
 
-PROBLEM: dict[str, Any] = {"model": Problem, "content": {"application/problem+json": {}}}
+PROBLEM: dict[str, Any] = {"content": {"application/problem+json": {"schema": Problem.model_json_schema()}}}

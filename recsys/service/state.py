@@ -49,9 +49,9 @@ class Service:
         """A user in the log."""
         return None if user_id is None else pseudonym(user_id, self._salt)
 
-    def erased(self, user_ids: set[str]) -> bool:
-        """Whether one of them was erased, and is to stay forgotten."""
-        return bool(Tombstones.read(self.workspace.erased).among(user_ids))
+    def erased(self, user_ids: set[str]) -> list[str]:
+        """Those of them who were erased, and are to stay forgotten."""
+        return Tombstones.read(self.workspace.erased).among(user_ids)
 
     def measure(self) -> None:
         """Gauges that are told when they are read."""
