@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from recsys.service.logs import LOGGER
 from recsys.service.metrics import REJECTED, REQUESTS
+from recsys.service.problems import UNEXPECTED
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, MutableMapping
@@ -64,7 +65,7 @@ class Gate:
         except Exception:
             LOGGER.exception("unexpected error")
             if not status:
-                await _refuse(watched, 500, "unexpected error: this is a fault of the service, and stands in its log")
+                await _refuse(watched, 500, UNEXPECTED)
         _tell(scope, status, time.perf_counter() - begun)
 
     async def _let_in(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from fastapi import FastAPI, Request
 
 SHOWN = 60  # characters of a wrong value
+UNEXPECTED = "unexpected error: this is a fault of the service, and stands in its log"
 
 
 def problem(status: int, detail: str, headers: Mapping[str, str] | None = None) -> JSONResponse:
@@ -40,12 +42,16 @@ def tell_problems(app: FastAPI) -> None:
     async def unknown(_request: Request, error: DataError) -> JSONResponse:
         return problem(422, str(error))
 
+    @app.exception_handler(Exception)
+    async def unexpected(_request: Request, _error: Exception) -> JSONResponse:
+        return problem(500, UNEXPECTED)
+
 
 def sentence(problems: Sequence[Mapping[str, Any]]) -> str:
     """The first problem; and how many more there are."""
     first = problems[0]
     key = ".".join(str(part) for part in first["loc"][1:])
-    message = first["msg"].removeprefix("Value error, ").removeprefix("Input ")
+    message = re.sub(r"^(Value error, |Input |String |List )", "", first["msg"])
     if first["type"] == "json_invalid":
         text = f"the body is no JSON ({first.get('ctx', {}).get('error', message)}, at character {key or '0'})"
     elif first["type"] == "missing":

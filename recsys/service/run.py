@@ -53,7 +53,7 @@ def serve(workspace: Workspace, settings: Settings, config: Path | None) -> None
     set_up_logs()
     host, port = listening.getsockname()[:2]
     who = f"{len(keys)} keys" if keys else "no keys, so for this machine alone"
-    LOGGER.info("listening", extra={"fields": {"host": host, "port": port, "workers": serving.workers, "access": who}})
+    LOGGER.info("starting", extra={"fields": {"host": host, "port": port, "workers": serving.workers, "access": who}})
     about = uvicorn.Config(
         "recsys.service.app:make",
         factory=True,
