@@ -44,10 +44,10 @@ bench: $(DEV_STAMP) .rivals/.installed .metric_rivals/.installed ## Measure spee
 	cat docs/performance/*.jsonl
 
 torture-ci: $(DEV_STAMP) ## Kill, starve and damage it, within minutes; one JSON line a test
-	for name in $(TORTURES); do $(BIN)/python -m benchmarks.torture.$$name || exit 1; done
+	failed=0; for name in $(TORTURES); do $(BIN)/python -m benchmarks.torture.$$name || failed=1; done; exit $$failed
 
 torture: $(DEV_STAMP) ## The same for a night
-	for name in $(TORTURES); do $(BIN)/python -m benchmarks.torture.$$name --full || exit 1; done
+	failed=0; for name in $(TORTURES); do $(BIN)/python -m benchmarks.torture.$$name --full || failed=1; done; exit $$failed
 
 .rivals/.installed: benchmarks/rivals/requirements.txt
 	$(PYTHON) -m venv .rivals

@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from benchmarks.torture.outcome import report
+from benchmarks.torture.outcome import report, run
 from benchmarks.torture.small import Small, child, ended, full, small, tried
 from recsys.bundle import current_id
 
@@ -84,4 +84,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from benchmarks.torture.outcome import report
+from benchmarks.torture.outcome import report, run
 from benchmarks.torture.small import Small, child, ended, full, small, tried
 from features.errors import RecsysError
 from recsys import verbs
@@ -126,4 +126,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

@@ -26,8 +26,9 @@ if TYPE_CHECKING:
     from recsys.service.state import Service
 
 DAY = 86_400
-_PROBLEMS: dict[int | str, dict[str, Any]] = dict.fromkeys((401, 403, 408, 413, 422, 429, 503), s.PROBLEM)
+_PROBLEMS: dict[int | str, dict[str, Any]] = dict.fromkeys((400, 401, 403, 408, 413, 422, 429, 503), s.PROBLEM)
 _STORED = _PROBLEMS | {202: {"model": s.Stored}, 409: s.PROBLEM}
+_ERASED = _PROBLEMS | {200: {"model": s.ErasedUser}, 404: s.PROBLEM}  # 404: no path can hold an id with a line break
 
 router = APIRouter()
 
@@ -147,7 +148,7 @@ def _event(number: int, event: s.EventBody) -> Event:
     return Event(event.user, event.item, event.event, int(when), event.quantity, event.value)
 
 
-@router.delete("/v1/users/{user_id:path}", dependencies=[Depends(needs(Scope.ADMIN))], responses=_PROBLEMS | {200: {"model": s.ErasedUser}})
+@router.delete("/v1/users/{user_id:path}", dependencies=[Depends(needs(Scope.ADMIN))], responses=_ERASED)
 async def erase(request: Request, user_id: str, service: ServiceOf, serving: ServingOf, stages: StagesOf) -> JSONResponse:
     """Erase a user from events, log and every kept bundle. It takes as long as rewriting the bundles does; see docs/privacy.md."""
     from recsys.erasure import erase as erase_user
