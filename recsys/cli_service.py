@@ -12,9 +12,9 @@ from recsys.options import Scope
 keys = typer.Typer(rich_markup_mode=None, no_args_is_help=True, help="The API keys of `recsys serve`.")
 Scopes = Annotated[
     list[Scope],
-    typer.Option(help="read: lists and metrics. write: events. admin: both, and erasing. May be given more than once."),
+    typer.Option(metavar="SCOPE", help="read: lists and metrics. write: events. admin: both, and erasing. May be given more than once."),
 ]
-Name = Annotated[str, typer.Argument(help="What the key is called.")]
+Name = Annotated[str, typer.Argument(metavar="NAME", help="What the key is called.")]
 
 
 @keys.command()
