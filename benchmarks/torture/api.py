@@ -11,14 +11,13 @@ import schemathesis
 from hypothesis import HealthCheck, Phase, given, settings
 from schemathesis.checks import not_a_server_error
 
+from benchmarks.torture.client import HEAD
 from benchmarks.torture.outcome import report, run
 from benchmarks.torture.served import Served, served
 from benchmarks.torture.small import full, small, tried
 
 BODY = b'{"user": "user-01", "history": ["sku-07"], "k": 5, "rules": {"max_price": 3.5}, "diversity": 0.5}'
-WHOLE = (
-    b"POST /v1/recommend HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: %d\r\nconnection: close\r\n\r\n%s"
-)
+WHOLE = HEAD.removesuffix(b"\r\n") + b"connection: close\r\n\r\n%s"
 SECONDS = 15.0  # for an answer to bytes; a body that ends too soon is given up after ten
 
 

@@ -16,7 +16,8 @@ def report(name: str, runs: int, failures: int, **figures: float) -> None:
     """Print the outcome of one test as a line of JSON: {"name", "runs", "failures"}, and what else was measured."""
     if failures:
         _failed.append(name)
-    print(json.dumps({"name": name, "runs": runs, "failures": failures} | figures), flush=True)
+    rounded = {key: round(value, 3) for key, value in figures.items()}
+    print(json.dumps({"name": name, "runs": runs, "failures": failures} | rounded), flush=True)
 
 
 def run(main: Callable[[], object]) -> None:
