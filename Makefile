@@ -12,7 +12,7 @@ INSTALL := $(BIN)/python -m pip install --quiet --prefer-binary --no-compile
 RUN_STAMP := $(VENV)/.installed-$(FAISS)
 DEV_STAMP := $(VENV)/.installed-$(FAISS)-dev
 BENCHMARKS := cold vectors same_weights one_user encode metrics sizes refresh
-TORTURES := kills power damage starve others shops
+TORTURES := kills power damage starve others shops swaps ranker overload api soak
 
 .PHONY: help setup demo test lint docs bench torture torture-ci clean
 

@@ -154,9 +154,14 @@ class Oracle:
         ]
 
 
+def percentile(lines: Sequence[Mapping[str, Any]], share: float) -> float:
+    """Milliseconds that so many of a hundred answers took at most."""
+    return float(np.percentile([line["ms"] for line in lines], share)) if lines else float("nan")
+
+
 def p99(lines: Sequence[Mapping[str, Any]]) -> float:
     """Milliseconds."""
-    return float(np.percentile([line["ms"] for line in lines], 99)) if lines else float("nan")
+    return percentile(lines, 99)
 
 
 def use(shop: Small, bundle_id: str) -> None:

@@ -38,9 +38,7 @@ def main() -> None:
         print(line)
     failures = len(wrong) + sum(value > GROWTH for value in growth.values())
     figures = {"rate": rate, "p99_ms": p99(load.lines), "mib": last["mib"], **{f"{name}_growth": value for name, value in growth.items()}}
-    report(
-        "soak", len(load.lines), failures, minutes=minutes, swaps=len(taken), **{name: round(value, 3) for name, value in figures.items()}
-    )
+    report("soak", len(load.lines), failures, minutes=minutes, swaps=len(taken), **figures)
 
 
 if __name__ == "__main__":

@@ -44,8 +44,15 @@ def main() -> None:
     for line in wrong[:5]:
         print(line)
     failures = len(wrong) + (ratio > 1.5) + (growth > GROWTH)
-    figures = {"requests": len(lines), "wrong": len(wrong), "p99_before_ms": p99(before), "p99_during_ms": p99(during), "growth": growth}
-    report("swaps", wanted, failures, **{name: round(value, 2) for name, value in figures.items()}, rate=round(rate, 1))
+    figures = {
+        "rate": rate,
+        "requests": len(lines),
+        "wrong": len(wrong),
+        "p99_before_ms": p99(before),
+        "p99_during_ms": p99(during),
+        "growth": growth,
+    }
+    report("swaps", wanted, failures, **figures)
 
 
 if __name__ == "__main__":

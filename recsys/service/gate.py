@@ -6,6 +6,7 @@ import asyncio
 import json
 import logging
 import time
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 from recsys.service.logs import LOGGER
@@ -125,8 +126,9 @@ def _tell(scope: MutableMapping[str, Any], status: int, seconds: float) -> None:
     """Of the path only its pattern: a path may hold the id of a user."""
     route = getattr(scope.get("route"), "path", "none")
     REQUESTS.labels(route, str(status)).observe(seconds)
-    if not LOGGER.isEnabledFor(logging.INFO):
+    level = logging.DEBUG if status == HTTPStatus.TOO_MANY_REQUESTS else logging.INFO  # a flood must fill no disk; it is counted
+    if not LOGGER.isEnabledFor(level):
         return
     fields = {name: value for name, value in scope["noted"].items() if name != "arrived"}
     about = {"method": scope["method"], "route": route, "status": status, "ms": round(1000 * seconds, 2)}
-    LOGGER.info("request", extra={"fields": about | fields})
+    LOGGER.log(level, "request", extra={"fields": about | fields})
