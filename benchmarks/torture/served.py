@@ -83,7 +83,7 @@ class Served:
         return sum(line["status"] == 200 for line in load.lines) / seconds
 
     @contextlib.contextmanager
-    def load(self, seconds: float, **options: float) -> Iterator[Load]:
+    def load(self, seconds: float, **options: object) -> Iterator[Load]:
         """Clients in a process of their own, for so long at most: see there. What came of it is in `lines` afterwards."""
         out = self.folder / f"load-{time.monotonic_ns()}.jsonl"
         words = [str(self.port), str(seconds), "--out", str(out), *(f"--{name}={value}" for name, value in options.items())]
