@@ -24,7 +24,7 @@ from recsys.workspace import Workspace
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-ROUNDS, SECONDS, CLIENTS, USERS = 6, 10.0, 4, 500
+ROUNDS, SECONDS, CLIENTS, USERS = 4, 10.0, 4, 500
 PROGRAMS = {"throughput_two_workers": "recsys", "throughput_two_workers_cross_encoder": "benchmarks.reading"}
 
 
