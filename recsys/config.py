@@ -23,6 +23,7 @@ from ranking.blend import BlendConfig
 from ranking.cross_encoder_config import CrossEncoderConfig
 from recsys.bundle import BundleConfig
 from recsys.refresh_config import RefreshConfig
+from recsys.serve_config import ServeConfig
 from retrieval.encoder_config import EncoderConfig
 from retrieval.index import IndexConfig
 from retrieval.joint import RetrievalConfig
@@ -73,6 +74,7 @@ class Settings(BaseSettings):
     baselines: BaselinesConfig = BaselinesConfig()
     bundles: BundleConfig = BundleConfig()
     refresh: RefreshConfig = RefreshConfig()
+    serve: ServeConfig = ServeConfig()
 
     @field_validator("source")
     @classmethod

@@ -86,10 +86,10 @@ def _refresh(workspace: Workspace, settings: Settings) -> Refreshed:
 
 
 def inputs(workspace: Workspace, settings: Settings) -> str:
-    """SHA-256 of all that a bundle is made of, told without opening any of it: the tables' bytes, the model's id, settings."""
+    """SHA-256 of all that a bundle is made of, told without opening any of it: the tables' bytes, events, the model's id, settings."""
     tables = [hashlib.sha256((workspace.data / name).read_bytes()).hexdigest() for name in (ITEMS, INTERACTIONS)]
     model: Any = Bundle.open(workspace.models).id if list_bundles(workspace.models) else _dumped(settings, "encoder", "tower", "retrieval")
-    parts = [LAYOUT, tables, model, _dumped(settings, "index", "events")]
+    parts = [LAYOUT, tables, workspace.events.state(), model, _dumped(settings, "index", "events")]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 

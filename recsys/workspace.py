@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import polars as pl
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from features.source import Source
+    from recsys.events import EventStore
+
+SAME = ("user_id", "item_id", "event", "_second")  # an event that agrees in these is the same one
 
 
 @dataclass(frozen=True)
@@ -30,6 +34,7 @@ class Workspace:
 
     data/: what was ingested, in canonical form. models/: what training made. bundles/: what is published.
     cache/: what can be made again (kept states, vectors). reports/: what evaluation wrote. erased.json: who is to stay forgotten.
+    service/: events that came in over HTTP, keys (hashed), the salt of its logs.
     """
 
     root: Path
@@ -61,6 +66,17 @@ class Workspace:
     @property
     def erased(self) -> Path:
         return self.root / "erased.json"
+
+    @property
+    def service(self) -> Path:
+        return self.root / "service"
+
+    @cached_property
+    def events(self) -> EventStore:
+        """What the service was told since the sources were read."""
+        from recsys.events import EventStore
+
+        return EventStore(self.service / "events.sqlite")
 
     @contextmanager
     def alone(self, seconds: float = 0) -> Iterator[None]:
@@ -116,4 +132,16 @@ class Workspace:
                 f"the tables in {self.data} cannot be read: {' '.join(str(error).split())}: run `recsys ingest` again"
             ) from error
         catalog = Catalog.from_frame(items)
+        log = self._with_events(log)
         return catalog, with_clock(Interactions.from_frame(log, catalog, weights))
+
+    def _with_events(self, log: pl.DataFrame) -> pl.DataFrame:
+        """The log, and what the service was told that is not in it."""
+        events = self.events.frame()
+        if not len(events):
+            return log
+        gone = Tombstones.read(self.erased).among(events["user_id"].unique())
+        second = pl.col("timestamp").dt.truncate("1s").alias("_second")
+        known = log.select("user_id", "item_id", pl.col("event").fill_null("purchase"), second).unique()
+        fresh = events.filter(~pl.col("user_id").is_in(gone)).with_columns(second).join(known, on=SAME, how="anti")
+        return pl.concat([log, fresh.select(log.columns)])
