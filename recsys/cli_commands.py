@@ -13,6 +13,7 @@ import typer
 from features.errors import ConfigError
 from recsys.cli_benchmark import benchmark
 from recsys.cli_options import Count, Json, State, parse_ids, parse_interval, parse_moment, parse_out, state_of
+from recsys.cli_simulate import off_policy, simulate
 from recsys.options import Device, Preset, RecommendOptions, TrainOptions
 
 
@@ -292,4 +293,7 @@ def _print_json(value: Any) -> None:
     typer.echo(json.dumps(value, indent=2, allow_nan=False))
 
 
-COMMANDS = (demo, ingest, train, build_index, recommend, similar, search, evaluate, benchmark, refresh, verify, rollback, erase, doctor)
+COMMANDS = (
+    *(demo, ingest, train, build_index, recommend, similar, search, evaluate, benchmark, simulate, off_policy),
+    *(refresh, verify, rollback, erase, doctor),
+)

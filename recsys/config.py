@@ -15,11 +15,13 @@ from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from eval.baselines import BaselinesConfig
 from eval.judge import EvaluateConfig
+from eval.simulation_config import SimulateConfig
 from features.errors import ConfigError
 from features.interactions import EVENT_WEIGHTS
 from features.source import Source
 from ranking.blend import BlendConfig
 from ranking.cross_encoder_config import CrossEncoderConfig
+from recsys.arm_config import ArmConfig
 from recsys.bundle import BundleConfig
 from recsys.refresh_config import RefreshConfig
 from retrieval.encoder_config import EncoderConfig
@@ -72,6 +74,8 @@ class Settings(BaseSettings):
     baselines: BaselinesConfig = BaselinesConfig()
     bundles: BundleConfig = BundleConfig()
     refresh: RefreshConfig = RefreshConfig()
+    simulate: SimulateConfig = SimulateConfig()
+    arm: ArmConfig = ArmConfig()
 
     @field_validator("source")
     @classmethod
