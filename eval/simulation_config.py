@@ -12,7 +12,7 @@ class ClickConfig(BaseModel):
     decay: float = Field(default=1.0, ge=0)
     bought: float = Field(default=0.6, ge=0, le=1)
     other: float = Field(default=0.02, ge=0, le=1)
-    explore: float = Field(default=0.5, gt=0, le=1)
+    explore: float = Field(default=0.9, gt=0, le=1)
     seed: int = 0
 
 

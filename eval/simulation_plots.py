@@ -12,6 +12,8 @@ from eval.plots import COLOURS, svg
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from matplotlib.axes import Axes
+
     from eval.simulation import Compared, Daily, Look
 
 
@@ -44,9 +46,9 @@ def daily_plot(days: Sequence[Daily], names: tuple[str, str], label: str) -> str
     axes = canvas.subplots()
     for i, arm in enumerate("ab"):
         values = [np.nan if (value := getattr(day, arm)) is None else value for day in days]
-        axes.plot([day.day for day in days], values, marker="o", markersize=4, color=COLOURS[i], label=f"{arm}: {names[i]}")
+        axes.plot(range(len(days)), values, marker="o", markersize=4, color=COLOURS[i], label=f"{arm}: {names[i]}")
     axes.set(ylabel=label, ylim=(0, None))
-    _dates(axes, len(days))
+    _dates(axes, [day.day for day in days])
     axes.legend(frameon=False, fontsize=9)
     return svg(canvas)
 
@@ -56,17 +58,17 @@ def looks_plot(looks: Sequence[Look], label: str) -> str:
     shown = [look for look in looks if look.low is not None]
     canvas = Canvas(figsize=(7, 3.8), layout="constrained")
     axes = canvas.subplots()
-    days = [look.day for look in shown]
+    days = range(len(shown))
     axes.axhline(0, color="#999999", linewidth=1)
     axes.plot(days, [look.difference for look in shown], color=COLOURS[0], marker="o", markersize=4)
     axes.fill_between(days, [look.low or 0 for look in shown], [look.high or 0 for look in shown], color=COLOURS[0], alpha=0.2, linewidth=0)
     axes.set_ylabel(f"{label}, b - a")
-    _dates(axes, len(days))
+    _dates(axes, [look.day for look in shown])
     return svg(canvas)
 
 
-def _dates(axes: object, days: int) -> None:
-    step = max(1, days // 8)
-    axes.set_xticks(range(0, days, step))  # type: ignore[attr-defined]
-    axes.tick_params(axis="x", rotation=30, labelsize=8)  # type: ignore[attr-defined]
-    axes.grid(alpha=0.3)  # type: ignore[attr-defined]
+def _dates(axes: Axes, days: Sequence[str]) -> None:
+    step = max(1, len(days) // 8)
+    axes.set_xticks(range(0, len(days), step), days[::step])
+    axes.tick_params(axis="x", rotation=30, labelsize=8)
+    axes.grid(alpha=0.3)

@@ -98,8 +98,9 @@ def _better(found: Simulation) -> str:
 
 
 def _for_whom(found: Simulation) -> str:
-    parts = [f"{SEGMENT_NAMES[segment]}: {VERDICTS[found.row(segment, PRIMARY).paired.sign]}" for segment in SEGMENTS[1:]]
-    return f"For whom? {'; '.join(parts)} (three intervals: one in seven such sets errs somewhere)."
+    rows = [found.row(segment, PRIMARY) for segment in SEGMENTS[1:]]
+    parts = [f"{SEGMENT_NAMES[row.segment]}: {VERDICTS[row.paired.sign] if row.paired.users else 'nobody came'}" for row in rows]
+    return f"For whom? {'; '.join(parts)}."
 
 
 def _online(found: Simulation) -> str:
@@ -110,8 +111,9 @@ def _online(found: Simulation) -> str:
     days = math.ceil(2 * online.needed_cuped / max(online.users_a_day, 1e-9))
     return (
         f"Online? With these {split.users_a:,} and {split.users_b:,} users a test would find it with probability {online.power:.0%}, with CUPED "
-        f"{online.power_cuped:.0%}. For 80%: {math.ceil(online.needed):,} users an arm, with CUPED {math.ceil(online.needed_cuped):,}, about "
-        f"{days:,} days at the {online.users_a_day:.0f} new users a day seen here. The smallest difference it finds: {online.detectable:.4f}."
+        f"{online.power_cuped:.0%}; the smallest difference it finds in 80% of cases is {online.detectable:.4f}. To find this one in 80%: "
+        f"{math.ceil(online.needed):,} users an arm, with CUPED {math.ceil(online.needed_cuped):,}, about {days:,} day{'s' * (days > 1)} at the "
+        f"{online.users_a_day:.0f} first visits a day seen here."
     )
 
 
@@ -122,7 +124,7 @@ def _sequential(found: Simulation) -> str:
 
 
 def _shown(found: Simulation) -> str:
-    return f"Coverage: a shows {found.a.coverage:.1%} of the known items, b {found.b.coverage:.1%}; {found.alike:.1%} of the lists are the same."
+    return f"Coverage: a shows {found.a.coverage:.2%} of the known items, b {found.b.coverage:.2%}; {found.alike:.1%} of the lists are the same."
 
 
 def _split(found: Simulation) -> str:

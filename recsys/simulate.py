@@ -1,6 +1,6 @@
 """`recsys simulate`: two arms live through the same days of the log, and what each would have shown is judged by what was bought.
 
-simulations/<arm>-<key>/ keeps the lists of each day by all that they follow from: a run that was cut off goes on, and an arm that was
+simulations/<system>-<key>/ keeps the lists of each day by all that they follow from: a run that was cut off goes on, and an arm that was
 simulated before is not asked again, whatever stands beside it.
 """
 
@@ -55,12 +55,10 @@ def simulate(workspace: Workspace, settings: Settings, options: SimulateOptions)
     catalog, log = workspace.load(settings.events.model_dump())
     start, days = period(log, options, settings.simulate.horizon_days)
     replay = Replay(Shop(workspace, settings, catalog, log, start), days, options.users)
-    lists = replay.run(arms)
-    visits = replay.visits(lists, settings.simulate.horizon_days)
-    if len(visits.users) < FEWEST_USERS:
-        raise DataError(
-            f"{len(visits.users)} users buy in the {days} days from {moment(start)}, expected at least {FEWEST_USERS}: take more days"
-        )
+    buyers = len(replay.visits({}, settings.simulate.horizon_days).users)
+    if buyers < FEWEST_USERS:
+        raise DataError(f"{buyers} users buy in the {days} days from {moment(start)}, expected at least {FEWEST_USERS}: take more days")
+    visits = replay.visits(replay.run(arms), settings.simulate.horizon_days)
     known = known_before(log, start, visits.users, settings.baselines)
     sides = tuple(replay.side(arm, visits, side) for arm, side in zip(arms, "ab", strict=True))
     names = [moment(start + day * DAY)[:10] for day in range(days)]
@@ -154,7 +152,7 @@ class Replay:
 
     def _kept(self, arm: Arm, key: str, day: int, users: np.ndarray) -> np.ndarray:
         """The lists of a day, int32 (b, K): from the disk, or asked for and put there."""
-        path = self.shop.workspace.root / "simulations" / f"{arm.name}-{key}" / f"day-{day:03}.safetensors"
+        path = self.shop.workspace.root / "simulations" / f"{arm.config.system}-{key}" / f"day-{day:03}.safetensors"
         if path.is_file():
             found = load(path.read_bytes())
             if np.array_equal(found["users"], users):
