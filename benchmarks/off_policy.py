@@ -1,10 +1,11 @@
 """Do the intervals of off-policy evaluation hold? Against a simulator whose true value is known: `python -m benchmarks.off_policy`.
 
-Users of three kinds, 12 items, 3 places, clicks by a position-based model. A JSON line an estimator and case: `coverage` of the 95% interval over
-`runs`, whether it lies between .92 and .98 (`kept`; null where the case is made to mislead the estimator), mean error in standard deviations
-(`bias`). Cases: "context": the reward model knows the user's kind; "blind": it does not, and the direct method is wrong while the doubly robust
-is not; "joint": whole lists are weighted; "cascade": who clicks stops reading, and weights of the places above hold; "cascade_ignored": the
-same, weighted as if places were independent; "few": near the least effective sample size that is answered.
+Users of three kinds, 12 items, 3 places, clicks by a position-based model. A JSON line an estimator and case: `coverage` of the 95%
+interval over `runs`, whether it lies between .92 and .98 (`kept`; null where the case is made to mislead the estimator), mean error in
+standard deviations (`bias`). Cases: "context": the reward model knows the user's kind; "blind": it does not, and the direct method is
+wrong while the doubly robust is not; "joint": whole lists are weighted; "cascade": who clicks stops reading, and weights of the places
+above hold; "cascade_ignored": the same, weighted as if places were independent; "few": near the least effective sample size that is
+answered.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ KINDS, ITEMS, PLACES, RUNS = 3, 12, 3, 500
 
 @dataclass(frozen=True)
 class World:
-    """A shop whose truth is known. taste: chance of a click if seen, (kinds, items). log, target: chances of being shown, (kinds, places, items)."""
+    """A shop of known truth. taste: chance of a click if seen, (kinds, items); log, target: of being shown, (kinds, places, items)."""
 
     taste: np.ndarray
     log: np.ndarray
@@ -95,7 +96,7 @@ MISLED = ("blind_dm", "cascade_dm", "cascade_ignored")
 
 
 def coverage(case: tuple[World, int, bool, Slates], runs: int, seed: int = 0) -> dict[str, tuple[float, float, float]]:
-    """Estimator -> coverage of the 95% interval, mean error in standard deviations, mean effective sample size. Logs that are refused are not counted."""
+    """Estimator -> coverage of the 95% interval, mean error in standard deviations, mean effective sample size; refused logs left out."""
     world, n, blind, slates = case
     rng, errors, held, effective = np.random.default_rng(seed), {}, {}, []
     for _ in range(runs):
@@ -109,7 +110,8 @@ def coverage(case: tuple[World, int, bool, Slates], runs: int, seed: int = 0) ->
             errors.setdefault(name, []).append(estimate.value - world.value)
             held.setdefault(name, []).append(estimate.low <= world.value <= estimate.high)
     return {
-        name: (float(np.mean(held[name])), float(np.mean(errors[name]) / np.std(errors[name])), float(np.mean(effective))) for name in errors
+        name: (float(np.mean(held[name])), float(np.mean(errors[name]) / np.std(errors[name])), float(np.mean(effective)))
+        for name in errors
     }
 
 

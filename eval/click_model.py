@@ -2,8 +2,8 @@
 
 A click on the item at place k is an examination of the place times an attraction by the item, independent of all other places:
 P(click) = k ** -decay * attraction. Richardson, Dominowska, Ragno (2007), WWW; Craswell, Zoeter, Taylor, Ramsey (2008), WSDM, section 3.
-The attraction is `bought` for what the user bought afterwards, `other` for all else. These three numbers are stated, not learned: such a log
-tests methods, it says nothing of the shop's customers.
+The attraction is `bought` for what the user bought afterwards, `other` for all else. These three numbers are stated, not learned: such a
+log tests methods, it says nothing of the shop's customers.
 """
 
 from __future__ import annotations
@@ -36,9 +36,9 @@ def expected_clicks(rows: np.ndarray, bought: Pairs, config: ClickConfig) -> np.
 def click_log(a: np.ndarray, b: np.ndarray, bought: Pairs, config: ClickConfig) -> pl.DataFrame:
     """A log of lists that arm a showed to b' users, with propensities, and arm b as the policy to be judged.
 
-    a, b: lists of the arms without empty places, int (b', k) each. With chance 1 - explore arm a's list is shown as it is; otherwise the first k
-    of a random order of all items of both lists. So an item's chance at a place, over all lists, is (1 - explore) [a has it there] + explore / m
-    with m items in both lists: weights for independent places alone.
+    a, b: lists of the arms without empty places, int (b', k) each. With chance 1 - explore arm a's list is shown as it is; otherwise the
+    first k of a random order of all items of both lists. So the chance at a place, over all lists, is (1 - explore) [a has it there] +
+    explore / m with m items in both lists: weights for independent places alone.
 
     Returns
     -------

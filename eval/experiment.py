@@ -28,7 +28,8 @@ class Effect:
     Attributes
     ----------
     a, b: means of the arms. difference, low, high: b - a with its 95% interval. p_value: two-sided, of no difference.
-    relative, relative_low, relative_high: b / a - 1 with its 95% interval; nan where a is 0. users: how many it rests on, both arms together.
+    relative, relative_low, relative_high: b / a - 1 with its 95% interval; nan where a is 0. users: how many it rests on, both arms
+    together.
     """
 
     a: float
@@ -92,10 +93,8 @@ def _effect(means: tuple[float, float], difference: float, spreads: tuple[float,
     mean_a, mean_b = means
     spread, ratio_spread = spreads
     reach = float(stats.t.ppf((1 + LEVEL) / 2, freedom))
-    if spread:
-        p_value = float(2 * stats.t.sf(abs(difference) / spread, freedom))
-    else:  # nobody differs, or everybody by the same
-        p_value = 1.0 if difference == 0 else 0.0
+    # Without spread nobody differs, or everybody by the same.
+    p_value = float(2 * stats.t.sf(abs(difference) / spread, freedom)) if spread else float(difference == 0)
     relative = mean_b / mean_a - 1 if mean_a else math.nan
     ends = (relative - reach * ratio_spread, relative + reach * ratio_spread)
     return Effect(mean_a, mean_b, difference, difference - reach * spread, difference + reach * spread, p_value, relative, *ends, users)
@@ -103,15 +102,16 @@ def _effect(means: tuple[float, float], difference: float, spreads: tuple[float,
 
 def _unknown(a: np.ndarray, b: np.ndarray, users: int) -> Effect:
     mean_a, mean_b = (float(values.mean()) if len(values) else math.nan for values in (a, b))
-    return Effect(mean_a, mean_b, mean_b - mean_a, *(math.nan,) * 6, users)
+    nan = math.nan
+    return Effect(mean_a, mean_b, mean_b - mean_a, nan, nan, nan, nan, nan, nan, users)
 
 
 def cuped(values: np.ndarray, covariates: np.ndarray) -> np.ndarray:
     """Values (n,) less what was known of the users before the experiment foretells of them; the mean stays.
 
-    covariates: float (n, m), nothing of the experiment's time in them. One coefficient each for both arms together, by least squares, so that
-    the difference stays unbiased. Deng, Xu, Kohavi, Walker (2013), WSDM, "Improving the sensitivity of online controlled experiments by
-    utilizing pre-experiment data"; several covariates as in their section 3.3.
+    covariates: float (n, m), nothing of the experiment's time in them. One coefficient each for both arms together, by least squares, so
+    that the difference stays unbiased. Deng, Xu, Kohavi, Walker (2013), WSDM, "Improving the sensitivity of online controlled experiments
+    by utilizing pre-experiment data"; several covariates as in their section 3.3.
     """
     centred = covariates - covariates.mean(axis=0)
     slopes, *_ = np.linalg.lstsq(centred, values - values.mean(), rcond=None)

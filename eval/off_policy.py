@@ -1,6 +1,7 @@
 """What a policy would have earned, from the log of another that drew what it showed: off-policy evaluation with logged propensities.
 
-An impression is one list shown to one user; a row is one place of it. The value of a policy is the expected sum of rewards of an impression.
+An impression is one list shown to one user; a row is one place of it. The value of a policy is the expected sum of rewards of an
+impression.
 
 What is assumed of how the places of a list act on each other (`Slates`), each with its weight of a row:
 
@@ -54,8 +55,9 @@ class Logged:
     Attributes
     ----------
     impression: 0 to m - 1, int64 (n,). position: from 0, int64 (n,). reward, propensity, probability: float (n,), of what was shown:
-    what it earned, how likely the logging policy and the target policy were to show it. unit: who stands behind each impression, int64 (m,):
-    impressions of one user are not independent. cell: code of what the reward model tells apart, item, place and context together, int64 (n,).
+    what it earned, how likely the logging policy and the target policy were to show it. unit: who stands behind each impression, int64
+    (m,): impressions of one user are not independent. cell: code of what the reward model tells apart, item, place and context together,
+    int64 (n,).
     target: None where it is not known in full; then the reward model cannot be asked.
     """
 
@@ -133,8 +135,8 @@ def off_policy(log: Logged, slates: Slates = "independent") -> OffPolicy:
     effective = effective_size(log, w)
     if effective < FEWEST:
         raise DataError(
-            f"the effective sample size is {effective:.0f} of {log.impressions:,} impressions, expected at least {FEWEST:.0f}: the log hardly "
-            "ever shows what the target would; log longer, explore more, or judge a policy nearer to the one that ran"
+            f"the effective sample size is {effective:.0f} of {log.impressions:,} impressions, expected at least {FEWEST:.0f}: the log "
+            "hardly ever shows what the target would; log longer, explore more, or judge a policy nearer to the one that ran"
         )
     parts = {"ips": log.summed(w * log.reward), "snips": _snips(log, w)}
     unseen = math.nan
@@ -203,7 +205,8 @@ def _snips(log: Logged, w: np.ndarray) -> np.ndarray:
 class RewardModel:
     """Mean reward of each cell, drawn towards its place's mean by `PRIOR` rows.
 
-    mean: float (cells,), nan where the cell was never seen. count: with the prior, float (cells,). place: mean of each position, float (places,).
+    mean: float (cells,), nan where the cell was never seen. count: with the prior, float (cells,). place: mean of each position, float
+    (places,).
     """
 
     mean: np.ndarray
@@ -235,8 +238,8 @@ def _cells(log: Logged, target: Target) -> int:
 def _dm(log: Logged, target: Target) -> np.ndarray:
     """Each impression's part of the direct method, float (m,): what the reward model expects of the target's items.
 
-    The second term sums to about 0; it carries the model's own chance into the interval (the linearisation of a mean of cell means). What the
-    model gets wrong by not telling enough apart is in no interval.
+    The second term sums to about 0; it carries the model's own chance into the interval (the linearisation of a mean of cell means). What
+    the model gets wrong by not telling enough apart is in no interval.
     """
     model = RewardModel.fit(log, np.ones(len(log.reward), dtype=bool), _cells(log, target))
     asked = np.bincount(target.cell, weights=target.probability, minlength=len(model.mean))

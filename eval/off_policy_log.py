@@ -16,7 +16,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
 import polars as pl
 
 from eval.off_policy import Logged, Target
@@ -24,6 +23,8 @@ from features.errors import DataError
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    import numpy as np
 
 NUMBERS = ("propensity", "target_propensity", "reward")
 KEYS = ("impression_id", "position")

@@ -44,7 +44,9 @@ def lines(found: OffPolicy) -> list[str]:
             "propensities are not those of the policy that ran. IPS misses what cannot be seen."
         )
     if found.unseen > 0.01:
-        out.append(f"Warning: {found.unseen:.1%} of what the target shows never stood at that place in the log: the reward model guesses it.")
+        out.append(
+            f"Warning: {found.unseen:.1%} of what the target shows never stood at that place in the log: the reward model guesses it."
+        )
     return out
 
 

@@ -51,7 +51,7 @@ def false_alarms(outcomes: Outcomes, splits: np.ndarray) -> dict[str, int]:
     """
     adjusted = cuped(outcomes.values, outcomes.covariates)
     looks = np.unique(outcomes.looks[outcomes.looks >= FIRST_LOOK])
-    counts = dict.fromkeys(("unpaired", "cuped", "always_valid", "peeking"), 0)
+    counts = {"unpaired": 0, "cuped": 0, "always_valid": 0, "peeking": 0}
     for begin in range(0, len(splits), BLOCK):
         part = splits[begin : begin + BLOCK]
         counts["unpaired"] += int((_welch(outcomes.values, part) < 1 - LEVEL).sum())

@@ -54,7 +54,8 @@ class Compared(_Frozen):
 
     @classmethod
     def of(cls, effect: Effect) -> Compared:
-        return cls(**{name: value if name == "users" else finite(value) for name, value in vars(effect).items()})
+        figures = {name: finite(value) for name, value in vars(effect).items() if name != "users"}
+        return cls(users=effect.users, **figures)
 
     @property
     def sign(self) -> int:
@@ -95,7 +96,7 @@ class Daily(_Frozen):
 
 
 class Online(_Frozen):
-    """Would an online test find the paired difference? Users an arm for 80% power; power and smallest difference found with the users there were."""
+    """Would an online test find the paired difference? needed: users an arm, for 80%. power, detectable: of the users there were."""
 
     difference: float
     needed: float | None
@@ -127,12 +128,13 @@ class SameArms(_Frozen):
 
 
 class Side(_Frozen):
-    """An arm. models: what answered, by the day from which on. coverage: share of the known items that it showed to somebody."""
+    """An arm. models: what answered, by day from which on. coverage: share of the known items that it showed. note: what else to know."""
 
     name: str
     facts: dict[str, Any]
     models: dict[str, str]
     coverage: float
+    note: str = ""
 
 
 class Simulation(_Frozen):
@@ -160,7 +162,9 @@ class Simulation(_Frozen):
     @property
     def decided(self) -> Look | None:
         """The first look whose interval leaves 0 out."""
-        return next((look for look in self.looks if look.low is not None and look.high is not None and not look.low <= 0 <= look.high), None)
+        return next(
+            (look for look in self.looks if look.low is not None and look.high is not None and not look.low <= 0 <= look.high), None
+        )
 
     def to_json(self) -> str:
         return self.model_dump_json(indent=1) + "\n"

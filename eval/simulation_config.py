@@ -6,7 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 
 class ClickConfig(BaseModel):
-    """The click model's numbers, and how the logging policy explores: with chance `explore` a list is a random draw from both arms' items."""
+    """Numbers of `eval.click_model`. explore: chance that a list is drawn at random from both arms' items."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     decay: float = Field(default=1.0, ge=0)

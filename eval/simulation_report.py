@@ -87,14 +87,16 @@ def table(found: Simulation) -> Group:
 
 def lines(found: Simulation) -> list[str]:
     """The answers in words."""
+    notes = [f"{letter}: {side.note}." for letter, side in (("a", found.a), ("b", found.b)) if side.note]
     if found.alike == 1:
-        return ["Both arms showed the same list at every visit: there is nothing to compare.", _split(found), *_same_arms(found)]
-    return [_better(found), _for_whom(found), _online(found), _sequential(found), _shown(found), _split(found), *_same_arms(found)]
+        return ["Both arms showed the same list at every visit: there is nothing to compare.", *notes, _split(found), *_same_arms(found)]
+    return [*notes, _better(found), _for_whom(found), _online(found), _sequential(found), _shown(found), _split(found), *_same_arms(found)]
 
 
 def _better(found: Simulation) -> str:
     row = found.row("all", PRIMARY)
-    return f"Better? {VERDICTS[row.paired.sign]}: NDCG@10 {number(row.paired.a)} to {number(row.paired.b)}, {relative(row.paired)} on the same users."
+    same = row.paired
+    return f"Better? {VERDICTS[same.sign]}: NDCG@10 {number(same.a)} to {number(same.b)}, {relative(same)} on the same users."
 
 
 def _for_whom(found: Simulation) -> str:
@@ -107,13 +109,12 @@ def _online(found: Simulation) -> str:
     online = found.online
     if online.needed is None or online.needed_cuped is None:
         return "Online? There is no difference to find."
-    split = found.split
-    days = math.ceil(2 * online.needed_cuped / max(online.users_a_day, 1e-9))
+    split, days = found.split, math.ceil(2 * online.needed_cuped / max(online.users_a_day, 1e-9))
+    now = f"with these {split.users_a:,} and {split.users_b:,} users a test would find it with probability {online.power:.0%}"
+    wanted = f"{math.ceil(online.needed):,} users an arm, with CUPED {math.ceil(online.needed_cuped):,}"
     return (
-        f"Online? With these {split.users_a:,} and {split.users_b:,} users a test would find it with probability {online.power:.0%}, with CUPED "
-        f"{online.power_cuped:.0%}; the smallest difference it finds in 80% of cases is {online.detectable:.4f}. To find this one in 80%: "
-        f"{math.ceil(online.needed):,} users an arm, with CUPED {math.ceil(online.needed_cuped):,}, about {days:,} day{'s' * (days > 1)} at the "
-        f"{online.users_a_day:.0f} first visits a day seen here."
+        f"Online? {now}, with CUPED {online.power_cuped:.0%}; the smallest difference it finds in 80% of cases is {online.detectable:.4f}. "
+        f"To find this one in 80%: {wanted}, about {days:,} day{'s' * (days > 1)} at the {online.users_a_day:.0f} first visits a day seen here."
     )
 
 
@@ -124,7 +125,8 @@ def _sequential(found: Simulation) -> str:
 
 
 def _shown(found: Simulation) -> str:
-    return f"Coverage: a shows {found.a.coverage:.2%} of the known items, b {found.b.coverage:.2%}; {found.alike:.1%} of the lists are the same."
+    shown = f"a shows {found.a.coverage:.2%} of the known items, b {found.b.coverage:.2%}"
+    return f"Coverage: {shown}; {found.alike:.1%} of the lists are the same."
 
 
 def _split(found: Simulation) -> str:
@@ -132,8 +134,8 @@ def _split(found: Simulation) -> str:
     if split.ok:
         return f"Split: {split.users_a:,} and {split.users_b:,} users, as a share of {split.share_b:g} in b gives (p {split.p_value:.2f})."
     return (
-        f"ALARM, sample ratio mismatch: {split.users_a:,} and {split.users_b:,} users for a share of {split.share_b:g} in b (p {split.p_value:.1e}): "
-        "something but chance decides who is counted, trust no figure of the arms' own users."
+        f"ALARM, sample ratio mismatch: {split.users_a:,} and {split.users_b:,} users for a share of {split.share_b:g} in b "
+        f"(p {split.p_value:.1e}): something but chance decides who is counted, trust no figure of the arms' own users."
     )
 
 
@@ -144,8 +146,8 @@ def _same_arms(found: Simulation) -> list[str]:
     names = {"unpaired": "own users", "cuped": "CUPED", "always_valid": "always-valid"}
     parts = [f"{label} {check.alarms[name]}{'' if check.flat[name] else ' (not flat)'}" for name, label in names.items()]
     return [
-        f"A/A, a against itself, {check.runs} splits: false alarms {', '.join(parts)}; 5% gives {check.low} to {check.high}. Who looks daily "
-        f"without an always-valid interval has {check.alarms['peeking']}."
+        f"A/A, a against itself, {check.runs} splits: false alarms {', '.join(parts)}; 5% gives {check.low} to {check.high}. Who looks "
+        f"daily without an always-valid interval has {check.alarms['peeking']}."
     ]
 
 
@@ -156,9 +158,7 @@ def page(found: Simulation) -> str:
     )
     shown = [(name, PRIMARY, segment) for segment, name in SEGMENT_NAMES.items()]
     shown += [(NAMES[metric], metric, "all") for metric in METRICS[1:]]
-    panels = {
-        name: {way: getattr(found.row(segment, metric), field) for way, field in WAYS.items()} for name, metric, segment in shown
-    }
+    panels = {name: {way: getattr(found.row(segment, metric), field) for way, field in WAYS.items()} for name, metric, segment in shown}
     return environment.get_template("simulation.html.j2").render(
         found=found,
         summary=summary(found),

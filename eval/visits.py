@@ -36,7 +36,8 @@ class Visits:
 
     Attributes
     ----------
-    user: rows of the log, int64 (v,). day: from 0, int64 (v,). lists: catalogue rows of what arm "a" and arm "b" showed, int (v, K), padded -1.
+    user: rows of the log, int64 (v,). day: from 0, int64 (v,). lists: catalogue rows of what arm "a" and arm "b" showed, int (v, K),
+    padded -1.
     log: the whole of it. start: of day 0, seconds since the epoch. horizon: days, from the visit's day on, whose purchases count.
     """
 
@@ -49,7 +50,7 @@ class Visits:
 
     @cached_property
     def _purchases(self) -> tuple[Pairs, np.ndarray, np.ndarray]:
-        """Distinct items bought by each visit; of each whether the user had bought it before the day, bool (m,), and what was paid, float (m,)."""
+        """Distinct items bought by each visit; of each whether the user had it before that day, bool (m,), what was paid, float (m,)."""
         log = self.log.where(np.isin(self.log.event, LABEL_EVENTS))
         keys = log.user.astype(np.int64) * log.n_items + log.item
         # Sorted by user and time: where a user and an item first stand together is their first time.
@@ -88,7 +89,7 @@ class Visits:
         return self._purchases[0]
 
     def earned(self, arm: str) -> dict[str, np.ndarray]:
-        """The arm's `METRICS`, a number a visit, float (v,), nan where nothing counts. One list is judged, on all, on repeats, on what is new.
+        """The arm's `METRICS`, a number a visit, float (v,), nan where nothing counts. One list is judged on all, repeats, what is new.
 
         revenue@10: what was paid for the bought items in the list, over what was paid for all bought items.
         """
@@ -116,7 +117,7 @@ class Visits:
 
     @cached_property
     def users(self) -> np.ndarray:
-        """User rows in the order in which they came, int64 (u,); among those of a day by `in_b`'s kind of chance."""
+        """User rows in the order in which they came, int64 (u,); those of one day in an order drawn once."""
         first = self.entry
         order = np.lexsort((np.random.default_rng(0).permutation(len(first)), self.day[first]))
         return self.user[first][order]
@@ -151,7 +152,7 @@ class Visits:
         return in_b(self.log.user_ids[self.users].tolist(), salt, share)
 
     def segments(self) -> dict[str, np.ndarray]:
-        """Which of `users` are in each of `SEGMENTS`, bool (u,): without an event before the start, or with more, or not more, than most."""
+        """Which of `users` are in each of `SEGMENTS`, bool (u,): newcomers have no event before the start, heavy ones more than half."""
         events = np.bincount(self.log.user[self.log.time < self.start], minlength=self.log.n_users)[self.users]
         newcomers = events == 0
         heavy = events > (np.median(events[~newcomers]) if (~newcomers).any() else 0)
@@ -161,8 +162,8 @@ class Visits:
 def known_before(log: Interactions, start: int, users: np.ndarray, baselines: BaselinesConfig) -> np.ndarray:
     """What was known of user rows (u,) before the start and may foretell what lists earn, float (u, 4), for CUPED.
 
-    Log of events and of distinct items; share of purchases that were repeats; NDCG@10 of what the user bought most often, judged on the last
-    28 days before the start and fitted before those. 0 where nothing is known.
+    Log of events and of distinct items; share of purchases that were repeats; NDCG@10 of what the user bought most often, judged on the
+    last 28 days before the start and fitted before those. 0 where nothing is known.
     """
     before = log.between(None, start)
     bought = before.where(np.isin(before.event, LABEL_EVENTS))

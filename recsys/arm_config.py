@@ -15,8 +15,8 @@ SYSTEMS = (OURS, *(name for name in BASELINES if name not in (*NEED_TEXTS, *NEED
 class ArmConfig(BaseModel):
     """system: ours, or a baseline with its settings of [baselines.all]. retrain_days: 0, trained once, at the start.
 
-    history: how far a user's own events reach: to the last refresh, as `recsys recommend` has them, or to the day's begin, as a service that
-    is told of every purchase has them. cross_encoder: false leaves the blend's order as it is.
+    history: how far a user's own events reach: to the last refresh, as `recsys recommend` has them, or to the day's begin, as a service
+    that is told of every purchase has them. cross_encoder: false leaves the blend's order as it is.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

@@ -49,7 +49,7 @@ class BenchmarkOptions:
 
 @dataclass(frozen=True)
 class SimulateOptions:
-    """a, b: "ours", a baseline's name, or the path of a configuration. start: of the first day, UTC without zone; None: where `evaluate` cuts.
+    """a, b: "ours", a baseline's name, or the path of a configuration. start: the first day, UTC without zone; None: `evaluate`'s cut.
 
     days: None: to the log's end. users: ask so many at most. click_log: where clicks of a click model go, if anywhere.
     """

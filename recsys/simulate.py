@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 WAY = 1  # raised when the same facts would give other lists: those kept are not taken over then
 FEWEST_USERS = 40
+IDLE = "its cross-encoder gained no more than chance explains when the model was trained, corrects nothing and is not read"
 
 
 def simulate(workspace: Workspace, settings: Settings, options: SimulateOptions) -> Simulation:
@@ -98,16 +99,20 @@ def period(log: Interactions, options: SimulateOptions, horizon: int) -> tuple[i
     DataError: the log's times carry only the order, or no whole day is left.
     """
     if log.ordered:
-        raise DataError("the log's times carry only the order of events, so there are no days to replay: bring times, or use `recsys evaluate`")
+        raise DataError(
+            "the log's times carry only the order of events, so there are no days to replay: bring times, or use `recsys evaluate`"
+        )
     start = evaluation_cut(log) if options.start is None else int(options.start.replace(tzinfo=UTC).timestamp())
     whole = int((log.end - start) // DAY) - horizon + 1
     if not log.start < start or whole < 1:
         raise DataError(
-            f"the log runs from {moment(log.start)} to {moment(log.end)}, and --from is {moment(start)}: expected a date after its begin and at "
-            f"least {horizon} days before its end"
+            f"the log runs from {moment(log.start)} to {moment(log.end)}, and --from is {moment(start)}: expected a date after its begin "
+            f"and at least {horizon} days before its end"
         )
     if options.days is not None and options.days > whole:
-        raise DataError(f"--days is {options.days}, and the log holds {whole} whole days from {moment(start)} on: give --days {whole} or fewer")
+        raise DataError(
+            f"--days is {options.days}, and the log holds {whole} whole days from {moment(start)} on: give --days {whole} or fewer"
+        )
     return start, options.days or whole
 
 
@@ -171,11 +176,14 @@ class Replay:
 
     def side(self, arm: Arm, visits: Visits, side: str) -> Side:
         """What the readout tells of an arm."""
-        models = {}
-        if arm.config.system == OURS:
-            trained = sorted({arm.trained(day) for day in range(self.days)})
-            models = {moment(self.shop.at(day))[:10]: f"trained until {moment(self.shop.at(day))}" for day in trained}
-        return Side(name=arm.name, facts=arm.config.model_dump(mode="json"), models=models, coverage=visits.coverage(side))
+        facts, coverage = arm.config.model_dump(mode="json"), visits.coverage(side)
+        if arm.config.system != OURS:
+            return Side(name=arm.name, facts=facts, models={}, coverage=coverage)
+        trained = sorted({arm.trained(day) for day in range(self.days)})
+        models = {moment(self.shop.at(day))[:10]: f"trained until {moment(self.shop.at(day))}" for day in trained}
+        ranking = self.shop.model(arm, 0)[0].ranking
+        idle = ranking is not None and ranking.correction.idle and arm.config.cross_encoder
+        return Side(name=arm.name, facts=facts, models=models, coverage=coverage, note=IDLE if idle else "")
 
 
 def _write_clicks(path: Path, replay: Replay, visits: Visits, settings: Settings) -> None:
@@ -191,7 +199,9 @@ def _write_clicks(path: Path, replay: Replay, visits: Visits, settings: Settings
     users = visits.log.user_ids[visits.user[full]]
     impression = log["impression"].to_numpy()
     log = log.with_columns(
-        impression_id=impression.astype(str), user_id=users[impression].astype(str), item_id=replay.shop.catalog.ids[log["item"]].astype(str)
+        impression_id=impression.astype(str),
+        user_id=users[impression].astype(str),
+        item_id=replay.shop.catalog.ids[log["item"]].astype(str),
     )
     columns = ["impression_id", "user_id", "position", "item_id", "propensity", "target_propensity", "reward"]
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -16,10 +16,9 @@ HEAD = "impression_id,position,item_id,propensity,target_propensity,reward"
 
 def logged(rows, target=None):
     """Of (impression, position, reward, propensity, probability)."""
-    columns = [np.array(column) for column in zip(*rows, strict=True)]
-    impression, position, *numbers = columns
-    unit = np.arange(impression.max() + 1)
-    return Logged(impression, position, *(column.astype(float) for column in numbers), unit, np.arange(len(rows)), target)
+    impression, position, reward, propensity, probability = (np.array(column) for column in zip(*rows, strict=True))
+    numbers = {"reward": reward.astype(float), "propensity": propensity.astype(float), "probability": probability.astype(float)}
+    return Logged(impression, position, **numbers, unit=np.arange(impression.max() + 1), cell=np.arange(len(rows)), target=target)
 
 
 def test_weights_on_paper():

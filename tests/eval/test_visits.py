@@ -9,7 +9,7 @@ from eval.visits import PRIMARY, Visits, known_before
 from .shops import at_day, log_of
 
 NAN = float("nan")
-# Day 10 is the simulation's first. u0 had 0 and comes on two days; u1 had 1 and 2 and comes on the second; u2 is new; u3 looks and buys nothing.
+# Day 10 is the first. u0 had 0 and comes on two days; u1 had 1 and 2 and comes on the second; u2 is new; u3 looks and buys nothing.
 EVENTS = [
     *[("u0", 0, 1), ("u1", 1, 2), ("u1", 2, 3), ("u3", 1, 4)],
     *[("u0", 0, 10.5), ("u0", 3, 10.6), ("u0", 3, 11.2), ("u1", 4, 11.5), ("u2", 1, 11.7), ("u3", 2, 10.2, "view")],
