@@ -1,8 +1,8 @@
 """False alarms of an experiment's tests where the arms are the same: `python -m benchmarks.same_arms`.
 
 500 experiments of 2,000 users each, other users in each: figures as an arm's lists earn them, most of them 0, heavy users more; what is
-known before explains a part. A JSON line a test: `alarms` of `runs`, the 95% interval of the binomial for 5%, and whether they lie in it (at
-its end for the always-valid one).
+known before explains a part. A JSON line a test: `alarms` of `runs`, the 95% interval of the binomial for 5%, and whether they lie in it
+(at most its end for the always-valid one).
 """
 
 from __future__ import annotations

@@ -110,11 +110,12 @@ def _online(found: Simulation) -> str:
     if online.needed is None or online.needed_cuped is None:
         return "Online? There is no difference to find."
     split, days = found.split, math.ceil(2 * online.needed_cuped / max(online.users_a_day, 1e-9))
-    now = f"with these {split.users_a:,} and {split.users_b:,} users a test would find it with probability {online.power:.0%}"
+    now = f"With these {split.users_a:,} and {split.users_b:,} users a test would find it with probability {online.power:.0%}"
     wanted = f"{math.ceil(online.needed):,} users an arm, with CUPED {math.ceil(online.needed_cuped):,}"
+    long = f"about {days:,} day{'s' * (days > 1)} at the {online.users_a_day:.0f} first visits a day seen here"
     return (
         f"Online? {now}, with CUPED {online.power_cuped:.0%}; the smallest difference it finds in 80% of cases is {online.detectable:.4f}. "
-        f"To find this one in 80%: {wanted}, about {days:,} day{'s' * (days > 1)} at the {online.users_a_day:.0f} first visits a day seen here."
+        f"To find this one in 80%: {wanted}, {long}."
     )
 
 
@@ -156,7 +157,8 @@ def page(found: Simulation) -> str:
     environment = Environment(
         loader=PackageLoader("eval", "."), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    shown = [(name, PRIMARY, segment) for segment, name in SEGMENT_NAMES.items()]
+    came = (segment for segment in SEGMENTS if found.row(segment, PRIMARY).paired.users)
+    shown = [(SEGMENT_NAMES[segment], PRIMARY, segment) for segment in came]
     shown += [(NAMES[metric], metric, "all") for metric in METRICS[1:]]
     panels = {name: {way: getattr(found.row(segment, metric), field) for way, field in WAYS.items()} for name, metric, segment in shown}
     return environment.get_template("simulation.html.j2").render(
