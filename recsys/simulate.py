@@ -107,7 +107,7 @@ def period(log: Interactions, options: SimulateOptions, horizon: int) -> tuple[i
     if not log.start < start or whole < 1:
         raise DataError(
             f"the log runs from {moment(log.start)} to {moment(log.end)}, and --from is {moment(start)}: expected a date after its begin "
-            f"and at least {horizon} days before its end"
+            f"and {horizon} or more whole days before its end"
         )
     if options.days is not None and options.days > whole:
         raise DataError(
