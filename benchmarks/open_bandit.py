@@ -1,6 +1,6 @@
 """Off-policy evaluation on the Open Bandit Dataset's small logs, against what the other policy really earned.
 
-`python -m benchmarks.open_bandit FOLDER`: FOLDER is the package `obp` 0.4.1 as it lies in its wheel, unzipped (`pip download obp --no-deps`),
+`python -m benchmarks.open_bandit FOLDER`: FOLDER is the package `obp` 0.4.1 as it lies in its wheel (`pip download obp --no-deps`),
 with dataset/obd/ and policy/conf/. Saito and others (2021), NeurIPS, "Open Bandit Dataset and Pipeline". ZOZOTOWN showed three places at
 random or by Thompson sampling, at the same time; each log of 10,000 rows says how likely what it shows was. Each policy is judged from the
 other's log. A JSON line a campaign and direction: the estimates, what the policy earned in its own log, and `kept`, whether DR's difference

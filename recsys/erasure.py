@@ -77,8 +77,9 @@ def sweep(workspace: Workspace) -> Erased:
         # The tables go last: as long as they hold the user, what was cut short is begun again from here.
         models = sum(_mark(folder, tombstones) for folder in (workspace.models, workspace.root / "evaluation"))
         renamed = rewrite(workspace.bundles, lambda bundle: _without(bundle, tombstones))
-        # What was fitted for the gates of a refresh can be made again, without them.
+        # What was fitted for the gates of a refresh can be made again, without them; so can simulated answers.
         shutil.rmtree(workspace.cache / "gates", ignore_errors=True)
+        shutil.rmtree(workspace.root / "simulations", ignore_errors=True)
         bundles = sum(old != new for old, new in renamed.items())
     rows = forget(workspace.data, tombstones)
     tombstones.done().write(workspace.erased)
