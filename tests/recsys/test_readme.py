@@ -183,7 +183,7 @@ def printed(capsys: pytest.CaptureFixture[str], *line: str) -> Any:
 
 
 # Objects whose keys are names of metrics, slices and the like: an example shows some of them.
-OPEN = ("metrics", "slices", "stages", "baselines", "repeat", "new", "all", "retrieval")
+OPEN = ("reasons", "exposure", "metrics", "slices", "stages", "baselines", "repeat", "new", "all", "retrieval")
 
 
 def apart(documented: Any, found: Any, name: str = "") -> list[str]:
