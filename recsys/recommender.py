@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -17,6 +17,7 @@ from ranking.diversity import diversify
 from ranking.ranker import LOG_ODDS, BlendRanker, with_features
 from ranking.reasons import GROUPS, POPULAR_BUYERS, Reasons
 from ranking.rules import Rules
+from ranking.withheld import Withheld
 from recsys.answers import Answer, Match, Matches, Recommendation
 from retrieval.arrivals import Arrivals
 from retrieval.candidates import Candidates
@@ -48,6 +49,12 @@ class Recommender:
     model: Model | ServedModel
     snapshot: Snapshot
     bundle_id: str = ""
+    withheld: Withheld = field(default_factory=Withheld)
+
+    @cached_property
+    def may_show(self) -> np.ndarray:
+        """What the workspace's rules let through, bool (n_items,)."""
+        return self.withheld.allowed(self.snapshot.catalog)
 
     @cached_property
     def retriever(self) -> JointRetriever:
@@ -191,7 +198,7 @@ class Recommender:
     def _answers(self, options: RecommendOptions, users: Sequence[str | None], histories: Histories, known: np.ndarray) -> list[Answer]:
         """known: whether the log knows each user, bool (b,)."""
         snapshot = self.snapshot
-        allowed = self._rules(options).allowed(snapshot.catalog, snapshot.prices, histories)
+        allowed = self._rules(options).allowed(snapshot.catalog, snapshot.prices, histories) & self.may_show
         basket = ~known & (histories.lengths > 0)
         answers: dict[int, Answer] = {}
         ways = ((self.recommend, known), (self.about_basket, basket), (self.popular, ~known & ~basket))
@@ -258,7 +265,7 @@ class Recommender:
         """Items nearest to an item, itself left out."""
         snapshot = self.snapshot
         row = int(snapshot.catalog.rows_or_raise([item_id])[0])
-        allowed = snapshot.catalog.available.copy()
+        allowed = snapshot.catalog.available & self.may_show
         allowed[row] = False
         return self._matches(self.retriever.towers, item_id, snapshot.space[snapshot.text_of[row]], k, allowed)
 
@@ -266,7 +273,7 @@ class Recommender:
         """Items nearest in meaning to some words."""
         encoder, tower = self.model.encoder, self.model.tower
         vector = tower.item_vectors(encoder.pool(encoder.keep([text])))[0]
-        return self._matches(self._texts, text, vector, k, self.snapshot.catalog.available)
+        return self._matches(self._texts, text, vector, k, self.snapshot.catalog.available & self.may_show)
 
     def _matches(self, towers: Towers, query: str, vector: np.ndarray, k: int, allowed: np.ndarray) -> Matches:
         rows, scores = towers.nearest(vector[None], min(k, len(allowed)), allowed)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from features.errors import BundleError, ModelError
 from features.files import Below
+from ranking.withheld import Withheld
 from recsys.building import Build, canaries
 from recsys.bundle import LAYOUT, Bundle, current_id, list_bundles, sound_bundle
 from recsys.erasure import sweep
@@ -103,18 +104,18 @@ def open_recommender(workspace: Workspace, bundle_id: str | None = None) -> Reco
     while True:
         bundle = Bundle.open(workspace.bundles, bundle_id)
         try:
-            return _opened(bundle)
+            return _opened(workspace, bundle)
         except BundleError:
             # Another took its place, and it was removed, while it was being read.
             if bundle_id is not None or current_id(workspace.bundles) == bundle.id:
                 raise
 
 
-def _opened(bundle: Bundle) -> Recommender:
+def _opened(workspace: Workspace, bundle: Bundle) -> Recommender:
     snapshot = Snapshot.from_files(Below(bundle.files, "snapshot"))
     if canaries(snapshot) != bundle.manifest.about["canaries"]:
         raise BundleError(f"bundle {bundle.id} does not answer its canary queries as it did when built: `recsys rollback`, or build again")
-    return Recommender(ServedModel(bundle.files).read(), snapshot, bundle.id)
+    return Recommender(ServedModel(bundle.files).read(), snapshot, bundle.id, Withheld.read(workspace.rules))
 
 
 def recommend(workspace: Workspace, settings: Settings, options: RecommendOptions) -> Answer:

@@ -68,7 +68,8 @@ list is not a personal one.
 {"metrics": {"ndcg@10": {..}, ..}, "slices": {"repeat": {..}, ..}, "stages": {..},
  "baselines": {"popular": {"metrics": {..}, "slices": {..}}, ..},
  "split": {"cut": "...", "users": 0, "items": 0}, "bundle_id": "...",
- "reasons": {"all": {..}, "new": {..}}, "exposure": {"brand": [{"name": "...", "shown": .., "bought": .., "catalogue": ..}, ..], "price": [..]}}
+ "reasons": {"all": {..}, "new": {..}}, "exposure": {"price": [..],
+  "brand": [{"name": "...", "shown": .., "bought": .., "catalogue": ..}, ..]}}
 ```
 """
 
