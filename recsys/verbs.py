@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+from dataclasses import replace
 from datetime import UTC
 from typing import TYPE_CHECKING, Any
 
@@ -100,22 +101,23 @@ def open_recommender(workspace: Workspace, bundle_id: str | None = None) -> Reco
     Raises
     ------
     BundleError: there is none, it is damaged, or it does not answer its canaries as it did when it was built.
+    ConfigError: the workspace's rules.toml cannot be read.
     """
     while True:
         bundle = Bundle.open(workspace.bundles, bundle_id)
         try:
-            return _opened(workspace, bundle)
+            return replace(_opened(bundle), withheld=Withheld.read(workspace.rules))
         except BundleError:
             # Another took its place, and it was removed, while it was being read.
             if bundle_id is not None or current_id(workspace.bundles) == bundle.id:
                 raise
 
 
-def _opened(workspace: Workspace, bundle: Bundle) -> Recommender:
+def _opened(bundle: Bundle) -> Recommender:
     snapshot = Snapshot.from_files(Below(bundle.files, "snapshot"))
     if canaries(snapshot) != bundle.manifest.about["canaries"]:
         raise BundleError(f"bundle {bundle.id} does not answer its canary queries as it did when built: `recsys rollback`, or build again")
-    return Recommender(ServedModel(bundle.files).read(), snapshot, bundle.id, Withheld.read(workspace.rules))
+    return Recommender(ServedModel(bundle.files).read(), snapshot, bundle.id)
 
 
 def recommend(workspace: Workspace, settings: Settings, options: RecommendOptions) -> Answer:
