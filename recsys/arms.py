@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,7 +11,7 @@ import numpy as np
 from eval.baselines import fit_baseline
 from eval.visits import K
 from features.histories import Histories
-from features.interactions import DAY
+from features.interactions import DAY, EVENTS
 from ranking.ranker import BlendRanker
 from ranking.rules import Rules
 from recsys.arm_config import OURS
@@ -63,7 +63,8 @@ class Arm:
         settings = self.settings
         own = self.config.model_dump()
         if self.config.system != OURS:
-            return {"arm": own, "baseline": repr(getattr(settings.baselines.all, self.config.system, None))}
+            fitted = repr(getattr(settings.baselines.all, self.config.system, None))
+            return {"arm": own, "events": settings.events.model_dump(), "baseline": fitted}
         return {"arm": own, "training": training_sections(settings)}
 
 
@@ -94,20 +95,25 @@ class Shop:
         known[self.log.item[self.log.time < self.at(day)]] = True
         return known
 
+    def weighted(self, arm: Arm) -> Interactions:
+        """The log, with events counting what the arm says they do."""
+        weights = np.array([getattr(arm.settings.events, name) for name in EVENTS], dtype=np.float32)
+        return replace(self.log, weight=weights[self.log.event])
+
     def lists(self, arm: Arm, day: int, users: np.ndarray) -> np.ndarray:
         """The arm's answers to user rows (b,) on a day, int32 (b, K), padded -1."""
         made = arm.refreshed(day)
         answer = self._baseline(arm, made) if arm.config.system != OURS else self._ours(arm, made, arm.trained(day))
         allowed, now = self.known(made), self.at(day if arm.config.history == "live" else made)
-        out = np.full((len(users), K), -1, dtype=np.int32)
+        log, out = self.weighted(arm), np.full((len(users), K), -1, dtype=np.int32)
         for begin in range(0, len(users), BATCH):
             part = slice(begin, begin + BATCH)
-            found = answer(Histories.of_users(self.log, users[part], now), allowed)
+            found = answer(Histories.of_users(log, users[part], now), allowed)
             out[part, : found.shape[1]] = found
         return out
 
     def _baseline(self, arm: Arm, made: int) -> Callable[[Histories, np.ndarray], np.ndarray]:
-        fitted = fit_baseline(arm.config.system, self.log, self.at(made), arm.settings.baselines.all)
+        fitted = fit_baseline(arm.config.system, self.weighted(arm), self.at(made), arm.settings.baselines.all)
         return lambda users, allowed: fitted.retrieve(users, K, allowed).rows
 
     def _ours(self, arm: Arm, made: int, until: int) -> Callable[[Histories, np.ndarray], np.ndarray]:
@@ -134,7 +140,7 @@ class Shop:
                 self._recommenders.pop(next(iter(self._recommenders)))
             if key not in self._encoded:
                 self._encoded[key] = encode_catalog(self.catalog, model, self.workspace.cache, self._known_texts(model))
-            before = self.log.between(None, self.at(made))
+            before = self.weighted(arm).between(None, self.at(made))
             snapshot = take_snapshot(self.catalog, before, self.at(made), model, self._encoded[key], arm.settings.index)
             self._recommenders[key, made] = Recommender(model, snapshot)
         return self._recommenders[key, made]
@@ -161,7 +167,7 @@ class Shop:
             return Model.from_files(bundle.files)
         _log.info("arm %s: training a model until %s", arm.name, moment(until))
         store = self.workspace.root / "simulations" / "models"
-        model, said = trained(self.workspace, store, arm.settings, TrainOptions(), (self.catalog, self.log), until)
+        model, said = trained(self.workspace, store, arm.settings, TrainOptions(), (self.catalog, self.weighted(arm)), until)
         _log.info("%s", said)
         return model
 

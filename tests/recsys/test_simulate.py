@@ -113,6 +113,16 @@ def test_arms_refresh_when_their_schedule_says(settled: Place) -> None:
     assert [Arm("x", settings_of(settled, refresh_days=2, retrain_days=4)).trained(day) for day in range(8)] == [0, 0, 0, 0, 4, 4, 4, 4]
 
 
+def test_events_count_what_the_arm_says(settled: Place) -> None:
+    shop, users = shop_of(settled), np.arange(40)
+    usual = Arm("x", settings_of(settled, system="personal_frequency"))
+    looked = usual.settings.events.model_copy(update={"view": 50.0})
+    other = Arm("x", usual.settings.model_copy(update={"events": looked}))
+    assert np.array_equal(shop.weighted(usual).weight, shop.log.weight)
+    assert not np.array_equal(shop.lists(usual, 0, users), shop.lists(other, 0, users))
+    assert usual.facts != other.facts
+
+
 def test_items_are_shown_once_there_is_a_trace_of_them(settled: Place) -> None:
     shop = shop_of(settled)
     seen = np.unique(shop.log.item[shop.log.time < shop.at(2)])
