@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from safetensors.numpy import load, save
 
-from eval.click_model import click_log, expected_clicks
 from eval.simulation import Side, Simulation, readout
 from eval.simulation_report import page
 from eval.visits import K, Visits, known_before
@@ -27,6 +26,7 @@ from features.interactions import DAY
 from features.stored import INTERACTIONS, ITEMS
 from recsys.arm_config import OURS, SYSTEMS
 from recsys.arms import Arm, Shop
+from recsys.click_files import write_clicks
 from recsys.config import load_settings
 from recsys.evaluation import evaluation_cut, progress
 from recsys.kept import digest
@@ -69,7 +69,7 @@ def simulate(workspace: Workspace, settings: Settings, options: SimulateOptions)
     write_whole(path.with_suffix(".html"), page(found))
     _log.info("page with plots: %s", path.with_suffix(".html"))
     if options.click_log:
-        _write_clicks(options.click_log, replay, visits, settings)
+        write_clicks(options.click_log, visits, catalog.ids, settings.simulate.clicks)
     return found
 
 
@@ -184,27 +184,3 @@ class Replay:
         ranking = self.shop.model(arm, 0)[0].ranking
         idle = ranking is not None and ranking.correction.idle and arm.config.cross_encoder
         return Side(name=arm.name, facts=facts, models=models, coverage=coverage, note=IDLE if idle else "")
-
-
-def _write_clicks(path: Path, replay: Replay, visits: Visits, settings: Settings) -> None:
-    """A log of arm a's lists under the click model, arm b as the target: what `recsys off-policy` reads."""
-    full = np.flatnonzero((visits.lists["a"] >= 0).all(axis=1) & (visits.lists["b"] >= 0).all(axis=1))
-    bought, config = visits.bought, settings.simulate.clicks
-    place = np.full(len(visits.user), -1)
-    place[full] = np.arange(len(full))
-    held = place[bought.user] >= 0
-    relevant = type(bought).of(place[bought.user[held]], bought.item[held], len(full), bought.n_items)
-    a, b = (visits.lists[side][full] for side in "ab")
-    log = click_log(a, b, relevant, config)
-    users = visits.log.user_ids[visits.user[full]]
-    impression = log["impression"].to_numpy()
-    log = log.with_columns(
-        impression_id=impression.astype(str),
-        user_id=users[impression].astype(str),
-        item_id=replay.shop.catalog.ids[log["item"]].astype(str),
-    )
-    columns = ["impression_id", "user_id", "position", "item_id", "propensity", "target_propensity", "reward"]
-    path.parent.mkdir(parents=True, exist_ok=True)
-    log.select(columns).write_csv(path)
-    truth = [expected_clicks(rows, relevant, config).mean() for rows in (a, b)]
-    _log.info("%s: clicks of the position-based model on %s lists; it would give a list %.4f of a, %.4f of b", path, len(full), *truth)

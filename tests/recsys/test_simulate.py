@@ -201,6 +201,9 @@ def test_a_click_log_is_read_by_off_policy(command: Command, spare: Place, tmp_p
     answer = command("off-policy", log, "--json").answer
     assert answer["estimates"].keys() == {"ips", "snips"}
     assert answer["effective"] >= 100
+    full = command("off-policy", log, "--target", tmp_path / "clicks.target.csv", "--json").answer
+    assert full["estimates"].keys() == {"ips", "snips", "dm", "dr"}
+    assert full["estimates"]["ips"] == answer["estimates"]["ips"]
     assert command("off-policy", log).out.count("\n") > 4
     few = tmp_path / "few.csv"
     few.write_text("\n".join(log.read_text().splitlines()[:51]) + "\n")
