@@ -244,7 +244,9 @@ def _dm(log: Logged, target: Target) -> np.ndarray:
     model = RewardModel.fit(log, np.ones(len(log.reward), dtype=bool), _cells(log, target))
     asked = np.bincount(target.cell, weights=target.probability, minlength=len(model.mean))
     parts = _expected(log, target, model(target.cell, target.position))
-    return parts + log.summed(asked[log.cell] / model.count[log.cell] * (log.reward - model(log.cell, log.position)))
+    # A row is part of its own cell's mean, the more so the fewer there are (HC3: MacKinnon and White 1985, Journal of Econometrics 29).
+    rest = (log.reward - model(log.cell, log.position)) / (1 - 1 / model.count[log.cell])
+    return parts + log.summed(asked[log.cell] / model.count[log.cell] * rest)
 
 
 def _dr(log: Logged, target: Target, w: np.ndarray) -> np.ndarray:
