@@ -14,7 +14,7 @@ DEV_STAMP := $(VENV)/.installed-$(FAISS)-dev
 BENCHMARKS := cold vectors same_weights one_user encode metrics sizes refresh
 TORTURES := kills power damage starve others shops swaps ranker overload api soak
 
-.PHONY: help setup demo test lint docs bench torture torture-ci clean
+.PHONY: help setup demo test lint docs bench statistics torture torture-ci clean
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /make \1\t/' | expand -t 16
@@ -42,6 +42,9 @@ bench: $(DEV_STAMP) .rivals/.installed .metric_rivals/.installed ## Measure spee
 	for name in $(BENCHMARKS); do $(BIN)/python -m benchmarks.$$name > bench/$$name.log || exit 1; done
 	$(BIN)/python -m benchmarks.write_performance bench/*.log
 	cat docs/performance/*.jsonl
+
+statistics: $(DEV_STAMP) ## Do tests and intervals hold as often as they say? One JSON line each, against simulators whose truth is known
+	for name in same_arms off_policy; do $(BIN)/python -m benchmarks.$$name || exit 1; done
 
 torture-ci: $(DEV_STAMP) ## Kill, starve and damage it, within minutes; one JSON line a test
 	failed=0; for name in $(TORTURES); do $(BIN)/python -m benchmarks.torture.$$name || failed=1; done; exit $$failed

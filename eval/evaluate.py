@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from eval.exposure import gini, popularity, seen
 from eval.intervals import Bootstrap, Figure
 from eval.judge import KS, EvaluateConfig, Judge, Progress, Recommend
 from eval.metrics import average_precision, coverage, diversity, hit_rate, mrr, ndcg, novelty, recall
@@ -121,6 +122,7 @@ def judged(judge: Judge, lists: Mapping[str, Lists], vectors: np.ndarray | None 
         cut=datetime.fromtimestamp(truth.split.cut, UTC).isoformat(),
         users=len(truth.users),
         items=int(truth.known.sum()),
+        shown=lists[main].rows[:, :10],
     )
 
 
@@ -130,11 +132,13 @@ def _accuracy(rows: np.ndarray, relevant: Pairs) -> dict[str, np.ndarray]:
 
 
 def _beyond_accuracy(judge: Judge, rows: np.ndarray, vectors: np.ndarray | None) -> dict[str, Figure]:
-    share = coverage(rows, 10, int(judge.truth.known.sum()))
-    values = {"novelty@10": novelty(rows, *judge.truth.buyers(), 10)}
+    known, buyers = judge.truth.known, judge.truth.buyers()
+    share, unequal = coverage(rows, 10, int(known.sum())), gini(seen(rows[:, :10], len(known))[known])
+    values = {"novelty@10": novelty(rows, *buyers, 10), "arp@10": popularity(rows, *buyers, 10)}
     if vectors is not None:
         values["diversity@10"] = diversity(rows, vectors, 10)
-    return {"coverage@10": Figure(share, np.nan, np.nan, len(rows)), **judge.bootstrap.means(values)}
+    whole = {"coverage@10": share, "gini@10": unequal}  # of all lists together
+    return {name: Figure(value, np.nan, np.nan, len(rows)) for name, value in whole.items()} | judge.bootstrap.means(values)
 
 
 def _score_figures(boot: Bootstrap, pairs: ScoredPairs, points: Reliability | None) -> dict[str, Figure]:

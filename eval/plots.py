@@ -47,7 +47,7 @@ def recall_plot(curves: Mapping[str, Figures]) -> str:
     axes.set(xlabel="k, length of the list", ylabel="recall@k, all items", ylim=(0, None))
     axes.grid(alpha=0.3)
     axes.legend(frameon=False, fontsize=9)
-    return _svg(canvas)
+    return svg(canvas)
 
 
 def reliability_plot(systems: Mapping[str, Reliability]) -> str:
@@ -68,7 +68,7 @@ def reliability_plot(systems: Mapping[str, Reliability]) -> str:
     axes.grid(alpha=0.3)
     axes.legend(frameon=False, fontsize=9)
     counts.set(xlabel="predicted probability", ylabel="pairs", ylim=(0, None))
-    return _svg(canvas)
+    return svg(canvas)
 
 
 def bars_plot(panels: Mapping[str, Mapping[str, tuple[str, float, float, float]]]) -> str:
@@ -85,7 +85,7 @@ def bars_plot(panels: Mapping[str, Mapping[str, tuple[str, float, float, float]]
         axes.set(xlabel=f"NDCG@10, list {part!r}", xlim=(0, None))
         axes.tick_params(axis="y", labelsize=8)
         axes.grid(axis="x", alpha=0.3)
-    return _svg(canvas)
+    return svg(canvas)
 
 
 def slices_plot(systems: Mapping[str, Mapping[str, Figures]], metric: str = "ndcg@10") -> str:
@@ -108,10 +108,11 @@ def slices_plot(systems: Mapping[str, Mapping[str, Figures]], metric: str = "ndc
         axes.grid(axis="y", alpha=0.3)
     canvas.axes[0].set_ylabel("NDCG@10")
     canvas.legend(*canvas.axes[0].get_legend_handles_labels(), loc="outside upper left", frameon=False, fontsize=9, ncols=4)
-    return _svg(canvas)
+    return svg(canvas)
 
 
-def _svg(canvas: Canvas) -> str:
+def svg(canvas: Canvas) -> str:
+    """Text of the drawing."""
     # The canvas of the object interface: no window system, no global state, safe in a server.
     out = io.StringIO()
     with rc_context({"svg.hashsalt": "report"}):  # the same report gives the same page

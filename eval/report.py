@@ -14,6 +14,7 @@ from eval.intervals import Bootstrap
 from eval.plots import recall_plot, reliability_plot, slices_plot
 
 if TYPE_CHECKING:
+    from eval.exposure import Exposure
     from eval.intervals import Figure
     from eval.result import Figures, Report
 
@@ -62,6 +63,12 @@ def lines(report: Report) -> list[str]:
     for stage, kinds in report.stages.items():
         parts = [f"{metric} {kind} {shown(figure)}" for kind, figures in kinds.items() for metric, figure in figures.items()]
         out.append(f"Stage {stage}: " + ", ".join(parts))
+    if report.reasons:
+        parts = [f"{kind} {shown(figure, interval=True)} of {figure.users:,}" for kind, figure in report.reasons.items()]
+        out.append(f"Reasons whose item scores lower without what they name: {', '.join(parts)}")
+    out.append(
+        f"Exposure: Gini {shown(report.metrics.get('gini@10'))}, popularity (ARP) {shown(report.metrics.get('arp@10'), interval=True)}"
+    )
     for kind in ("all", "new"):
         if report.baselines:
             rival, ratio = best_baseline(report, kind)
@@ -93,10 +100,15 @@ def page(report: Report, name: str = "ours") -> str:
         headings=[heading for heading, _, _ in COLUMNS],
         rows={key: [_value_and_interval(_figure(one, part, metric)) for _, part, metric in COLUMNS] for key, one in judged.items()},
         figures={"all": _cells(report.metrics)} | {part: _cells(figures) for part, figures in report.slices.items()},
+        exposure={name: [_shares(group) for group in groups] for name, groups in report.exposure.items()},
         recall_plot=recall_plot({key: one.curve for key, one in judged.items()}),
         reliability_plot=reliability_plot({name: report.reliability}) if report.reliability else "",
         slices_plot=slices_plot({key: one.slices for key, one in judged.items()}),
     )
+
+
+def _shares(group: Exposure) -> list[str]:
+    return [group.name, *(f"{100 * share:.1f}%" for share in (group.shown, group.bought, group.catalogue))]
 
 
 def _value_and_interval(figure: Figure) -> tuple[str, str]:

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     import numpy as np
 
+    from eval.exposure import Exposure
     from eval.intervals import Figure
     from eval.probability import Reliability
 
@@ -27,6 +28,7 @@ class Report:
     metrics: the list of all items. slices: by name of the slice. stages: stage -> list -> metric.
     curve: recall of the list of all items by k. reliability: points of the plot, None where scores are no probabilities.
     per_user: list -> metric -> (users,), for comparisons. cut: ISO 8601. users, items: judged on; known before the cut.
+    shown: the first ten of the main list, int (users, 10). reasons: share of them that hold, by list. exposure: by "brand" and "price".
     """
 
     metrics: Figures
@@ -40,6 +42,9 @@ class Report:
     items: int
     baselines: dict[str, Report] = field(default_factory=dict)
     bundle_id: str | None = None
+    shown: np.ndarray | None = field(default=None, repr=False, compare=False)
+    reasons: Figures = field(default_factory=dict)
+    exposure: dict[str, list[Exposure]] = field(default_factory=dict)
 
     def beside(self, baselines: Mapping[str, Report], bundle_id: str | None = None) -> Report:
         """The same report with baselines judged on the same split, and the bundle that it speaks of."""
@@ -57,6 +62,8 @@ class Report:
             },
             "split": {"cut": self.cut, "users": self.users, "items": self.items},
             "bundle_id": self.bundle_id,
+            "reasons": _figures(self.reasons),
+            "exposure": {name: [vars(group) for group in groups] for name, groups in self.exposure.items()},
         }
 
     def to_json(self) -> str:

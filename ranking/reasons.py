@@ -39,6 +39,14 @@ COMMON = 0.5  # a brand or category that more than this share of the catalogue h
 
 
 @dataclass(frozen=True)
+class Told:
+    """A sentence, and the rows of the user's purchases that it rests on; none where it speaks of others' purchases, or of a new item."""
+
+    text: str
+    named: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
 class Reasons:
     """Tells reasons over one catalogue. log: by which it is checked that two things were bought by the same people.
 
@@ -52,6 +60,10 @@ class Reasons:
     text_of: np.ndarray
 
     def tell(self, candidates: Candidates, strength: np.ndarray) -> list[list[str]]:
+        """The sentences of `give`."""
+        return [[told.text for told in line] for line in self.give(candidates, strength)]
+
+    def give(self, candidates: Candidates, strength: np.ndarray) -> list[list[Told]]:
         """One sentence for each candidate of each user (b, k); an empty one where padded.
 
         strength: what each group of features added to the log odds, float32 (groups, b, k) in the order of `GROUPS`.
@@ -66,7 +78,7 @@ class Reasons:
             for k in range(rows.shape[1]):
                 facts = Facts(self, candidates, (b, k), users.item[mine], users.age[mine], int(partners[b, k]))
                 order = [groups[i] for i in np.argsort(-strength[:, b, k], kind="stable") if strength[i, b, k] > 0]
-                sentences.append(facts.first_true([*order, *groups]) if rows[b, k] >= 0 else "")
+                sentences.append(facts.first_true([*order, *groups]) if rows[b, k] >= 0 else Told(""))
             told.append(sentences)
         return told
 
@@ -119,9 +131,9 @@ class Facts:
     ages: np.ndarray
     partner: int
 
-    def first_true(self, groups: list[str]) -> str:
+    def first_true(self, groups: list[str]) -> Told:
         """The first sentence that can be said; that it suits the shop's buyers, if nothing else can."""
-        tellers: dict[str, Callable[[], str | None]] = {
+        tellers: dict[str, Callable[[], Told | None]] = {
             "repeat": self._repeat,
             "together": self._together,
             "close": self._close,
@@ -132,8 +144,8 @@ class Facts:
         }
         arrival = self.candidates.evidence.get("arrival")
         if arrival is not None and not np.isnan(arrival[self.at]) and (close := self._close()):
-            return f"new here, {close}"
-        return next((told for group in groups if (told := tellers[group]())), "found among what similar shoppers buy")
+            return Told(f"new here, {close.text}", close.named)
+        return next((told for group in groups if (told := tellers[group]())), Told("found among what similar shoppers buy"))
 
     @property
     def _row(self) -> int:
@@ -142,37 +154,40 @@ class Facts:
     def _title(self, row: int) -> str:
         return self.of.catalog.frame["title"][row]
 
-    def _repeat(self) -> str | None:
+    def _repeat(self) -> Told | None:
         times = np.unique(self.ages[self.items == self._row])
         if not len(times):
             return None
         last = float(times[0])
         ago = "just now" if last < 1 / 24 else "today" if last < 1 else f"{last:.0f} day{'s' * (round(last) != 1)} ago"
         if len(times) < 2:
-            return f"bought once, {ago}"
+            return Told(f"bought once, {ago}", (self._row,))
         gap = float(times[-1] - times[0]) / (len(times) - 1)
         every = f", about every {max(gap, 1):.0f} day{'s' * (round(max(gap, 1)) != 1)}" if gap >= 0.5 else ""
-        return f"bought {len(times)} times{every}, last {ago}"
+        return Told(f"bought {len(times)} times{every}, last {ago}", (self._row,))
 
-    def _together(self) -> str | None:
-        return f"bought together with {self._title(self.partner)}" if self.partner >= 0 else None
+    def _together(self) -> Told | None:
+        return Told(f"bought together with {self._title(self.partner)}", (self.partner,)) if self.partner >= 0 else None
 
-    def _close(self) -> str | None:
+    def _close(self) -> Told | None:
         others = np.unique(self.items[self.items != self._row])
         if not len(others):
             return None
         vectors = self.of.text_vectors
         near = vectors[self.of.text_of[others]] @ vectors[self.of.text_of[self._row]]
-        return f"close to {self._title(int(others[near.argmax()]))} that you bought"
+        nearest = int(others[near.argmax()])
+        return Told(f"close to {self._title(nearest)} that you bought", (nearest,))
 
-    def _shelf(self, column: str, words: str) -> str | None:
+    def _shelf(self, column: str, words: str) -> Told | None:
         code, row = self.of.shelves[column], self._row
         if code[row] < 0 or self.of.commonness[column][code[row]] > COMMON:
             return None
-        if len(np.unique(self.ages[code[self.items] == code[row]])) < 2:
+        same = code[self.items] == code[row]
+        if len(np.unique(self.ages[same])) < 2:
             return None
-        return words.format(self.of.catalog.frame[column][self._row].rsplit("|", 1)[-1].strip())
+        text = words.format(self.of.catalog.frame[column][self._row].rsplit("|", 1)[-1].strip())
+        return Told(text, tuple(np.unique(self.items[same]).tolist()))
 
-    def _popular(self) -> str | None:
+    def _popular(self) -> Told | None:
         buyers = float(self.candidates.evidence["item_buyers_7"][self.at])
-        return f"popular this week: {buyers:,.0f} buyers" if buyers >= POPULAR_BUYERS else None
+        return Told(f"popular this week: {buyers:,.0f} buyers") if buyers >= POPULAR_BUYERS else None

@@ -59,7 +59,7 @@ class Rules:
         """
         mask = catalog.available.copy() if self.in_stock else np.ones(len(catalog), dtype=bool)
         if self.categories:
-            mask &= _in_categories(catalog, self.categories)
+            mask &= in_categories(catalog, self.categories)
         if self.min_price is not None:
             mask &= prices >= self.min_price
         if self.max_price is not None:
@@ -73,7 +73,7 @@ class Rules:
         return each
 
 
-def _in_categories(catalog: Catalog, wanted: tuple[str, ...]) -> np.ndarray:
+def in_categories(catalog: Catalog, wanted: tuple[str, ...]) -> np.ndarray:
     """Items in any of the wanted categories, bool (n,)."""
     # By distinct path: a shop has far fewer of them than items.
     paths = catalog.frame["category"].unique().drop_nulls().to_list()

@@ -57,7 +57,7 @@ class Asked:
         known = histories.lengths > 0
         for later in (recent, Histories.of_baskets([basket] * len(users), snapshot.now) if basket else None):
             histories = histories if later is None else histories.then(later)
-        allowed = recommender.rules(options).allowed(snapshot.catalog, snapshot.prices, histories)
+        allowed = recommender.rules(options).allowed(snapshot.catalog, snapshot.prices, histories) & recommender.may_show
         visitor = ~known & (histories.lengths > 0)
         ways: dict[Way, np.ndarray] = {"personal": known, "basket": visitor, "popular": ~known & ~visitor}
         if options.debuts:

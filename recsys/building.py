@@ -82,12 +82,7 @@ class Build:
         return self.previous is not None and self.previous.manifest.about.get("layout") == LAYOUT
 
     def _known(self) -> Encoded | None:
-        """Vectors and states of the texts of the bundle before, if this model made them."""
-        previous = self.previous
-        if previous is None or not self._comparable or previous.manifest.about["fingerprint"] != self.model.fingerprint:
-            return None
-        texts = TextVectors.from_files(Below(previous.files, "snapshot/texts"))
-        return Encoded(texts.alone(), TokenStates.from_files(Below(previous.files, "snapshot/states")), 0)
+        return None if self.previous is None else encoded_before(self.previous, self.model)
 
     def _fitted(self, key: str) -> Collaborative | None:
         """The collaborative models of the bundle before, if they are of the same log."""
@@ -127,6 +122,15 @@ class Build:
             write_whole(self.workspace.reports / "drift.json", text)
         except OSError as error:  # the bundle is in use already, and its manifest says the same
             _log.warning("%s cannot be written: %s", self.workspace.reports / "drift.json", error.strerror or error)
+
+
+def encoded_before(bundle: Bundle, model: Model) -> Encoded | None:
+    """Vectors and states of the texts of a bundle, if this model made them."""
+    about = bundle.manifest.about
+    if about.get("layout") != LAYOUT or about["fingerprint"] != model.fingerprint:
+        return None
+    texts = TextVectors.from_files(Below(bundle.files, "snapshot/texts"))
+    return Encoded(texts.alone(), TokenStates.from_files(Below(bundle.files, "snapshot/states")), 0)
 
 
 def hashed(files: Mapping[str, bytes]) -> dict[str, bytes]:

@@ -14,6 +14,7 @@ from features.errors import ConfigError
 from recsys.cli_benchmark import benchmark
 from recsys.cli_options import Count, Json, State, parse_ids, parse_interval, parse_moment, parse_out, state_of
 from recsys.cli_service import serve
+from recsys.cli_simulate import off_policy, simulate
 from recsys.cli_upkeep import erase, rollback, verify
 from recsys.options import Device, Preset, RecommendOptions, TrainOptions
 
@@ -256,6 +257,6 @@ def _print_json(value: Any) -> None:
 
 
 COMMANDS = (
-    *(demo, ingest, train, build_index, recommend, similar, search, evaluate, benchmark),
+    *(demo, ingest, train, build_index, recommend, similar, search, evaluate, benchmark, simulate, off_policy),
     *(refresh, verify, rollback, erase, serve, doctor),
 )

@@ -15,12 +15,14 @@ from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from eval.baselines import BaselinesConfig
 from eval.judge import EvaluateConfig
+from eval.simulation_config import SimulateConfig
 from features.errors import ConfigError
 from features.interactions import EVENT_WEIGHTS
 from features.source import Source
 from features.sql_source import SQLITE
 from ranking.blend import BlendConfig
 from ranking.cross_encoder_config import CrossEncoderConfig
+from recsys.arm_config import ArmConfig
 from recsys.bundle import BundleConfig
 from recsys.refresh_config import RefreshConfig
 from recsys.serve_config import ServeConfig
@@ -75,6 +77,8 @@ class Settings(BaseSettings):
     bundles: BundleConfig = BundleConfig()
     refresh: RefreshConfig = RefreshConfig()
     serve: ServeConfig = ServeConfig()
+    simulate: SimulateConfig = SimulateConfig()
+    arm: ArmConfig = ArmConfig()
 
     @field_validator("source")
     @classmethod

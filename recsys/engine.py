@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -13,6 +13,7 @@ from features.split import LABEL_EVENTS
 from ranking.ranker import LOG_ODDS, BlendRanker, with_features
 from ranking.reasons import GROUPS, POPULAR_BUYERS, Reasons
 from ranking.rules import Rules
+from ranking.withheld import Withheld
 from recsys.answers import Answer, Recommendation
 from retrieval.arrivals import Arrivals
 from retrieval.candidates import Candidates
@@ -43,6 +44,12 @@ class Engine:
     model: Model | ServedModel
     snapshot: Snapshot
     bundle_id: str = ""
+    withheld: Withheld = field(default_factory=Withheld)
+
+    @cached_property
+    def may_show(self) -> np.ndarray:
+        """What the workspace's rules let through, bool (n_items,)."""
+        return self.withheld.allowed(self.snapshot.catalog)
 
     @cached_property
     def retriever(self) -> JointRetriever:

@@ -79,8 +79,8 @@ def sweep(workspace: Workspace) -> Erased:
         models = sum(_mark(folder, tombstones) for folder in (workspace.models, workspace.root / "evaluation"))
         renamed = rewrite(workspace.bundles, lambda bundle: _without(bundle, tombstones))
         bundles = sum(old != new for old, new in renamed.items())
-    # What was fitted for the gates of a refresh, and what a database said, can be made again, without them.
-    for folder in (workspace.cache / "gates", workspace.extracts):
+    # What was fitted for the gates of a refresh, what a database said, and simulated answers can be made again, without them.
+    for folder in (workspace.cache / "gates", workspace.extracts, workspace.root / "simulations"):
         shutil.rmtree(folder, ignore_errors=True)
     rows = forget(workspace.data, tombstones)
     events = workspace.events.forget(tombstones)

@@ -4,34 +4,40 @@ from __future__ import annotations
 
 import logging
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import numpy as np
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from eval.evaluate import System
 from eval.evaluate import evaluate as judge
+from eval.exposure import brands, price_bands, seen, shares
 from eval.report import page
 from eval.tune import judge_baselines, tune_baselines
 from features.durable import write_whole
 from features.errors import BundleError
 from features.interactions import DAY
-from features.split import Split
+from features.split import LABEL_EVENTS, Split
 from recsys.bundle import Bundle, find_bundle
 from recsys.model import Model
 from recsys.options import TrainOptions
 from recsys.recommender import Recommender
 from recsys.snapshot import encode_catalog, take_snapshot
 from recsys.store import trained
+from recsys.true_reasons import reasons_hold
 from recsys.windows import LENGTHS, STRETCHES, moment
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from eval.exposure import Exposure
     from eval.result import Report
     from features.catalog import Catalog
     from features.interactions import Interactions
     from recsys.config import Settings
+    from recsys.snapshot import Snapshot
     from recsys.workspace import Workspace
 
 _log = logging.getLogger(__name__)
@@ -61,6 +67,7 @@ def evaluate(workspace: Workspace, settings: Settings) -> Report:
     system = System(recommender.recommend, stages={"retrieval": recommender.candidates}, calibrated=calibrated, debuts=recommender.debuts)
     with progress() as tell:
         report = judge(system, split, settings.evaluate, snapshot.vectors.vectors, tell)
+        report = replace(report, reasons=reasons_hold(recommender, split.users), exposure=exposure(snapshot, split, report))
         baselines = settings.baselines
         if settings.evaluate.tune:
             baselines = tune_baselines(split, progress=tell)
@@ -78,6 +85,20 @@ def _model(workspace: Workspace, settings: Settings, catalog: Catalog, split: Sp
     model, said = trained(workspace, workspace.root / "evaluation", settings, TrainOptions(), (catalog, split.history), split.cut)
     _log.info("%s", said)
     return model
+
+
+def exposure(snapshot: Snapshot, split: Split, report: Report) -> dict[str, list[Exposure]]:
+    """How the lists spread over brands and price bands, beside purchases and catalogue; what nobody tells of is left out."""
+    if report.shown is None:
+        return {}
+    frame, known = snapshot.catalog.frame, split.known
+    shown = seen(report.shown, len(snapshot.catalog))
+    bought = np.bincount(split.history.item[np.isin(split.history.event, LABEL_EVENTS)], minlength=len(known))
+    names = frame["brand"].drop_nulls().unique().sort().to_list()
+    groups = {"brand": brands(snapshot.catalog.codes("brand"), names, known)} if names else {}
+    if not np.isnan(snapshot.prices).all():
+        groups["price"] = price_bands(snapshot.prices, known)
+    return {name: shares(*group, shown, bought, known) for name, group in groups.items()}
 
 
 def _bundle_id(workspace: Workspace) -> str | None:

@@ -57,6 +57,21 @@ class BenchmarkOptions:
 
 
 @dataclass(frozen=True)
+class SimulateOptions:
+    """a, b: "ours", a baseline's name, or the path of a configuration. start: the first day, UTC without zone; None: `evaluate`'s cut.
+
+    days: None: to the log's end. users: ask so many at most. click_log: where clicks of a click model go, if anywhere.
+    """
+
+    a: str
+    b: str
+    start: datetime | None = None
+    days: int | None = None
+    users: int | None = None
+    click_log: Path | None = None
+
+
+@dataclass(frozen=True)
 class RecommendOptions:
     """For whom, and by which rules.
 

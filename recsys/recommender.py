@@ -53,7 +53,7 @@ class Recommender(Engine):
         """Items nearest to an item, itself left out."""
         snapshot = self.snapshot
         row = int(snapshot.catalog.rows_or_raise([item_id])[0])
-        allowed = snapshot.catalog.available.copy()
+        allowed = snapshot.catalog.available & self.may_show
         allowed[row] = False
         return self._matches(self.retriever.towers, item_id, snapshot.space[snapshot.text_of[row]], k, allowed)
 
@@ -61,7 +61,7 @@ class Recommender(Engine):
         """Items nearest in meaning to some words."""
         encoder, tower = self.model.encoder, self.model.tower
         vector = tower.item_vectors(encoder.pool(encoder.keep([text])))[0]
-        return self._matches(self.texts, text, vector, k, self.snapshot.catalog.available)
+        return self._matches(self.texts, text, vector, k, self.snapshot.catalog.available & self.may_show)
 
     def _matches(self, towers: Towers, query: str, vector: np.ndarray, k: int, allowed: np.ndarray) -> Matches:
         rows, scores = towers.nearest(vector[None], min(k, len(allowed)), allowed)

@@ -6,7 +6,7 @@ import hashlib
 import json
 import shutil
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -65,9 +65,13 @@ def trained(
 
 def training_key(settings: Settings, seed: int, data: str, until: int) -> str:
     """SHA-256 of all that a model depends on."""
+    return hashlib.sha256(json.dumps([training_sections(settings), seed, data, until], sort_keys=True).encode()).hexdigest()
+
+
+def training_sections(settings: Settings) -> dict[str, Any]:
+    """The settings that a model depends on, ready for JSON."""
     sections = ("events", "encoder", "tower", "train", "index", "retrieval", "blend", "cross_encoder")
-    parts = {name: getattr(settings, name).model_dump(mode="json") for name in sections}
-    return hashlib.sha256(json.dumps([parts, seed, data, until], sort_keys=True).encode()).hexdigest()
+    return {name: getattr(settings, name).model_dump(mode="json") for name in sections}
 
 
 def fingerprint(catalog: Catalog, log: Interactions) -> str:

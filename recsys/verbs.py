@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import logging
+from dataclasses import replace
 from datetime import UTC
 from typing import TYPE_CHECKING, Any
 
 from features.errors import BundleError, ModelError
 from features.files import Below
+from ranking.withheld import Withheld
 from recsys.building import Build, canaries
 from recsys.bundle import LAYOUT, Bundle, current_id, list_bundles, sound_bundle
 from recsys.erasure import sweep
@@ -103,11 +105,13 @@ def open_recommender(workspace: Workspace, bundle_id: str | None = None, *, shar
     Raises
     ------
     BundleError: there is none, it is damaged, or it does not answer its canaries as it did when it was built.
+    ConfigError: the workspace's rules.toml cannot be read.
     """
     while True:
         bundle = Bundle.open(workspace.bundles, bundle_id)
         try:
-            return _opened(bundle, MappedFiles(bundle) if shared else bundle.files)
+            opened = _opened(bundle, MappedFiles(bundle) if shared else bundle.files)
+            return replace(opened, withheld=Withheld.read(workspace.rules))
         except BundleError:
             # Another took its place, and it was removed, while it was being read.
             if bundle_id is not None or current_id(workspace.bundles) == bundle.id:

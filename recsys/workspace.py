@@ -35,6 +35,7 @@ class Workspace:
     data/: what was ingested, in canonical form. models/: what training made. bundles/: what is published.
     cache/: what can be made again (kept states, vectors). reports/: what evaluation wrote. erased.json: who is to stay forgotten.
     service/: events that came in over HTTP, keys (hashed), the salt of its logs.
+    rules.toml: what must never be recommended, if somebody has written it.
     """
 
     root: Path
@@ -62,6 +63,10 @@ class Workspace:
     @property
     def reports(self) -> Path:
         return self.root / "reports"
+
+    @property
+    def rules(self) -> Path:
+        return self.root / "rules.toml"
 
     @property
     def erased(self) -> Path:

@@ -67,7 +67,9 @@ list is not a personal one.
 ```
 {"metrics": {"ndcg@10": {..}, ..}, "slices": {"repeat": {..}, ..}, "stages": {..},
  "baselines": {"popular": {"metrics": {..}, "slices": {..}}, ..},
- "split": {"cut": "...", "users": 0, "items": 0}, "bundle_id": "..."}
+ "split": {"cut": "...", "users": 0, "items": 0}, "bundle_id": "...",
+ "reasons": {"all": {..}, "new": {..}}, "exposure": {"price": [..],
+  "brand": [{"name": "...", "shown": .., "bought": .., "catalogue": ..}, ..]}}
 ```
 """
 

@@ -144,7 +144,7 @@ def test_evaluate(verbs: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Ca
     monkeypatch.setattr("eval.report.table", lambda report: f"{report.users} users judged")
     assert run(["evaluate", "--json"]) == 0
     report = json.loads(capsys.readouterr().out)
-    assert list(report) == ["metrics", "slices", "stages", "baselines", "split", "bundle_id"]
+    assert list(report) == ["metrics", "slices", "stages", "baselines", "split", "bundle_id", "reasons", "exposure"]
     assert run(["evaluate"]) == 0
     assert capsys.readouterr().out == "3 users judged\n"
     assert verbs.calls == [("evaluate", Path("workspace"))] * 2

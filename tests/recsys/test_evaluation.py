@@ -12,7 +12,7 @@ from recsys.bundle import current_id
 from recsys.evaluation import evaluation_cut
 from recsys.options import TrainOptions
 
-KEYS = {"metrics", "slices", "stages", "baselines", "split", "bundle_id"}
+KEYS = {"metrics", "slices", "stages", "baselines", "split", "reasons", "exposure", "bundle_id"}
 
 
 def test_evaluation_is_json_and_a_page_beside_honest_baselines(spare):

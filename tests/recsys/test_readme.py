@@ -183,7 +183,7 @@ def printed(capsys: pytest.CaptureFixture[str], *line: str) -> Any:
 
 
 # Objects whose keys are names of metrics, slices and the like: an example shows some of them.
-OPEN = ("metrics", "slices", "stages", "baselines", "repeat", "new", "all", "retrieval")
+OPEN = ("reasons", "exposure", "metrics", "slices", "stages", "baselines", "repeat", "new", "all", "retrieval")
 
 
 def apart(documented: Any, found: Any, name: str = "") -> list[str]:
@@ -203,6 +203,7 @@ def apart(documented: Any, found: Any, name: str = "") -> list[str]:
         ("matches", ["similar", "--item", "sku-07"]),
         ("matches", ["search", "green tea"]),
         ("evaluate", ["evaluate"]),
+        ("simulate", ["simulate", "--a", "popular", "--b", "personal_frequency", "--from", "2024-06-01"]),
         ("doctor", ["doctor"]),
     ],
 )
@@ -210,6 +211,13 @@ def apart(documented: Any, found: Any, name: str = "") -> list[str]:
 def test_json_has_the_documented_keys(name: str, line: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     (example,) = blocks((ROOT / "docs" / "json.md").read_text(encoding="utf-8"), f"json {name}")
     assert apart(json.loads(example), printed(capsys, *line)) == []
+
+
+def test_off_policy_has_the_documented_keys(own_shop: OwnShop, capsys: pytest.CaptureFixture[str]) -> None:
+    (example,) = blocks((ROOT / "docs" / "json.md").read_text(encoding="utf-8"), "json off-policy")
+    rows = [f"{number % 2 * 0.5 + 0.25},0.5,{number % 3}" for number in range(400)]
+    (own_shop.folder / "log.csv").write_text("\n".join(["propensity,target_propensity,reward", *rows]), encoding="utf-8")
+    assert apart(json.loads(example), printed(capsys, "off-policy", str(own_shop.folder / "log.csv"))) == []
 
 
 def test_rows_of_the_users_file_have_the_documented_keys(own_shop: OwnShop) -> None:

@@ -1,0 +1,66 @@
+"""The file of rules: what it withholds, what it says of names that nothing has, and that a broken one ends all answers."""
+
+import logging
+
+import polars as pl
+import pytest
+
+from features.catalog import Catalog
+from features.errors import ConfigError
+from ranking.withheld import Withheld
+
+
+@pytest.fixture
+def catalog():
+    rows = [
+        ("a", "Grocery|Tea", "Acme", True),
+        ("b", "Tobacco|Cigarettes", "Nord", True),
+        ("c", "Tobacco|Pipes", " acme", True),
+        ("d", None, None, False),
+    ]
+    frame = pl.DataFrame(rows, schema=["item_id", "category", "brand", "available"], orient="row")
+    return Catalog.from_frame(frame.with_columns(title=pl.col("item_id")))
+
+
+def shown(catalog, **rules):
+    return "".join(catalog.ids[Withheld(**rules).allowed(catalog)])
+
+
+def test_each_rule_withholds_what_it_names(catalog):
+    assert shown(catalog) == "abcd"
+    assert shown(catalog, categories=("tobacco",)) == "ad"
+    assert shown(catalog, categories=("Pipes",)) == "abd"
+    assert shown(catalog, brands=("ACME",)) == "bd"
+    assert shown(catalog, items=("d", "a")) == "bc"
+    assert shown(catalog, unavailable=True) == "abc"
+    assert shown(catalog, categories=("Tobacco",), items=("a",), unavailable=True) == ""
+
+
+def test_a_name_that_nothing_has_is_told_and_the_others_hold(catalog, caplog):
+    with caplog.at_level(logging.WARNING):
+        assert shown(catalog, categories=("Tobaco", "Tea"), brands=("Nobody",), items=("x",)) == "bcd"
+    assert "'Tobaco'; did you mean 'Tobacco'" in caplog.text
+    assert "no item is of brand 'Nobody'" in caplog.text
+    assert "item 'x' is not in the catalogue" in caplog.text
+
+
+def test_no_file_withholds_nothing(tmp_path):
+    assert Withheld.read(tmp_path / "rules.toml") == Withheld()
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('category = ["x"]', "its keys are categories, brands, items, unavailable"),
+        ("categories = 3", "categories"),
+        ("categories = [", "not readable as TOML"),
+        ('unavailable = "perhaps"', "unavailable"),
+    ],
+)
+def test_a_broken_file_is_refused_in_one_line(tmp_path, text, said):
+    path = tmp_path / "rules.toml"
+    path.write_text(text)
+    with pytest.raises(ConfigError) as caught:
+        Withheld.read(path)
+    assert said in str(caught.value)
+    assert "\n" not in str(caught.value)

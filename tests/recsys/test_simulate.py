@@ -1,0 +1,247 @@
+"""`recsys simulate` on the tiny shop: arms see the past alone, refresh when they should, go on after an interruption; and what is said."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import polars as pl
+import pytest
+
+from eval.simulation import Simulation
+from features.errors import ConfigError, DataError
+from features.histories import Histories
+from recsys import arms, simulate, store
+from recsys.arms import Arm, Shop
+from recsys.bundle import Bundle, list_bundles
+from recsys.options import SimulateOptions
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from .calls import Command
+    from .conftest import Place
+
+START = datetime(2024, 6, 10)
+OPTIONS = SimulateOptions("popular", "personal_frequency", START, 6)
+
+
+def settings_of(place: Place, **arm: Any) -> Any:
+    return place.settings.model_copy(update={"arm": place.settings.arm.model_copy(update=arm)})
+
+
+def shop_of(place: Place) -> Shop:
+    catalog, log = place.workspace.load()
+    return Shop(place.workspace, place.settings, catalog, log, int(START.timestamp()))
+
+
+@pytest.fixture
+def settled(spare: Place, monkeypatch: pytest.MonkeyPatch) -> Place:
+    """A shop whose own model is taken for one that ends at the first day: training is not what is tested here."""
+    model = arms.Model.from_files(next(iter(_bundles(spare))).files)
+    monkeypatch.setattr(Shop, "_model", lambda *_: model)
+    return spare
+
+
+def _bundles(place: Place) -> Any:
+    return (Bundle.open(place.workspace.models, name) for name in list_bundles(place.workspace.models))
+
+
+def test_the_better_arm_is_found_and_told(spare: Place) -> None:
+    found = simulate.simulate(spare.workspace, spare.settings, OPTIONS)
+    row = found.row("all", "ndcg@10")
+    assert row.paired.sign == 1  # staples are bought again
+    assert row.paired.low is not None
+    assert row.paired.low > 0
+    assert (found.days, found.users) == (6, found.split.users_a + found.split.users_b)
+    assert found.daily[0].day == "2024-06-10"
+    assert found.same_arms is not None
+    assert sum(day.visits for day in found.daily) == found.visits
+    path = spare.workspace.reports / "simulation-popular-personal_frequency.json"
+    assert Simulation.model_validate_json(path.read_text()) == found
+    page = path.with_suffix(".html").read_text()
+    assert page.count("<svg") >= 2
+    assert "b is better" in page
+    assert not re.search(r"<(script|link|img|iframe)|(src|href)=\"(?!#)http", page)  # nothing is loaded from elsewhere
+
+
+def test_the_same_arm_twice_shows_the_same(spare: Place) -> None:
+    found = simulate.simulate(spare.workspace, spare.settings, SimulateOptions("popular", "popular", START, 6))
+    assert found.alike == 1
+    assert found.row("all", "ndcg@10").paired.difference == 0
+
+
+def shuffled_after(log: pl.DataFrame, moment: datetime) -> pl.DataFrame:
+    """Other people buy other things from a moment on; who comes when stays, so that the same people are asked."""
+    past, future = log.filter(pl.col("timestamp") < moment), log.filter(pl.col("timestamp") >= moment)
+    return pl.concat([past, future.with_columns(pl.col("item_id").shuffle(seed=1), value=pl.col("value") * 7)])
+
+
+@pytest.mark.parametrize("history", ["refresh", "live"])
+@pytest.mark.parametrize("system", ["recent_popular", "item_knn", "ours"])
+def test_no_list_knows_what_comes_after_it(settled: Place, system: str, history: str) -> None:
+    arm = Arm("arm", settings_of(settled, system=system, history=history, refresh_days=2))
+    day = 3
+    first = shop_of(settled)
+    users = np.arange(30)
+    before = first.lists(arm, day, users)
+    limit = day if history == "live" else arm.refreshed(day)
+    log = settled.folder / "interactions.csv"
+    frame = pl.read_csv(log, try_parse_dates=True)
+    shuffled_after(frame, START + timedelta(days=limit)).write_csv(log)
+    settled.ingest()
+    other = shop_of(settled)
+    assert not np.array_equal(first.log.item, other.log.item)
+    assert np.array_equal(before, other.lists(arm, day, users))
+    # What lies before does show, or nothing was tested.
+    shuffled_after(frame, START - timedelta(days=20)).write_csv(log)
+    settled.ingest()
+    assert not np.array_equal(before, shop_of(settled).lists(arm, day, users))
+
+
+def test_arms_refresh_when_their_schedule_says(settled: Place) -> None:
+    shop, users = shop_of(settled), np.arange(40)
+    daily, weekly = (Arm("x", settings_of(settled, system="recent_popular", refresh_days=days)) for days in (1, 7))
+    assert np.array_equal(shop.lists(weekly, 5, users), shop.lists(weekly, 0, users))
+    assert not np.array_equal(shop.lists(daily, 5, users), shop.lists(daily, 0, users))
+    assert np.array_equal(shop.lists(daily, 7, users), shop.lists(weekly, 7, users))
+    assert [Arm("x", settings_of(settled, refresh_days=2, retrain_days=4)).trained(day) for day in range(8)] == [0, 0, 0, 0, 4, 4, 4, 4]
+
+
+def test_events_count_what_the_arm_says(settled: Place) -> None:
+    shop, users = shop_of(settled), np.arange(40)
+    usual = Arm("x", settings_of(settled, system="personal_frequency"))
+    looked = usual.settings.events.model_copy(update={"view": 50.0})
+    other = Arm("x", usual.settings.model_copy(update={"events": looked}))
+    assert np.array_equal(shop.weighted(usual).weight, shop.log.weight)
+    assert not np.array_equal(shop.lists(usual, 0, users), shop.lists(other, 0, users))
+    assert usual.facts != other.facts
+
+
+def test_items_are_shown_once_there_is_a_trace_of_them(settled: Place) -> None:
+    shop = shop_of(settled)
+    seen = np.unique(shop.log.item[shop.log.time < shop.at(2)])
+    assert np.array_equal(np.flatnonzero(shop.known(2)), seen)
+
+
+def test_ours_answers_newcomers_with_what_is_popular(settled: Place) -> None:
+    shop = shop_of(settled)
+    arm = Arm("ours", settings_of(settled))
+    rows = shop.lists(arm, 0, np.array([0, 1]))
+    assert (rows[:, 0] >= 0).all()
+    stranger = shop._ours(arm, 0, 0)
+    found = stranger(Histories.of_users(shop.log, np.array([-1, 0]), shop.at(0)), shop.known(0))
+    assert (found[0] >= 0).all()
+    assert np.array_equal(found[1], rows[0])
+
+
+def test_the_blends_own_order_is_asked_for_without_the_cross_encoder(settled: Place) -> None:
+    shop, users = shop_of(settled), np.arange(30)
+    with_it, without = (shop.lists(Arm("x", settings_of(settled, cross_encoder=reads)), 0, users) for reads in (True, False))
+    recommender = shop._recommender(Arm("x", settings_of(settled)), 0, 0)
+    idle = recommender.model.ranking is not None and recommender.model.ranking.correction.idle
+    assert np.array_equal(with_it, without) == idle
+
+
+def test_a_run_that_was_cut_off_goes_on(spare: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[str, int]] = []
+    original = Shop.lists
+
+    def noted(shop: Shop, arm: Arm, day: int, users: np.ndarray) -> np.ndarray:
+        asked.append((arm.name, day))
+        if len(asked) == 6:
+            raise KeyboardInterrupt
+        return original(shop, arm, day, users)
+
+    monkeypatch.setattr(Shop, "lists", noted)
+    with pytest.raises(KeyboardInterrupt):
+        simulate.simulate(spare.workspace, spare.settings, OPTIONS)
+    done, cut_off = asked[:5], asked[5]
+    asked.clear()
+    asked += [("", 0)] * 10  # past the interruption
+    whole = simulate.simulate(spare.workspace, spare.settings, OPTIONS)
+    again = asked[10:]
+    assert not set(done) & set(again)
+    assert again[0] == cut_off
+    assert len(done) + len(again) == 12
+    shutil.rmtree(spare.workspace.root / "simulations")
+    assert simulate.simulate(spare.workspace, spare.settings, OPTIONS) == whole
+
+
+def test_other_facts_are_not_taken_over(spare: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    simulate.simulate(spare.workspace, spare.settings, OPTIONS)
+    monkeypatch.setattr(Shop, "lists", lambda *_: pytest.fail("asked again"))
+    simulate.simulate(spare.workspace, spare.settings, OPTIONS)
+    with pytest.raises(pytest.fail.Exception):
+        simulate.simulate(spare.workspace, settings_of(spare, refresh_days=3), OPTIONS)
+
+
+def test_a_model_that_has_seen_the_days_is_not_asked(spare: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    trained: list[int] = []
+    original = store.train_model
+    monkeypatch.setattr(store, "train_model", lambda shop, *rest: trained.append(shop.log.end) or original(shop, *rest))
+    options = SimulateOptions("popular", "ours", START, 6)
+    found = simulate.simulate(spare.workspace, spare.settings, options)
+    (end,) = trained
+    assert end <= int(START.timestamp()) + 24 * 3600
+    assert found.b.models == {"2024-06-10": "trained until 2024-06-10T00:00"}
+    simulate.simulate(spare.workspace, spare.settings, options)
+    assert len(trained) == 1
+
+
+def test_a_click_log_is_read_by_off_policy(command: Command, spare: Place, tmp_path: Path) -> None:
+    log = tmp_path / "clicks.csv"
+    words = ("simulate", "--a", "popular", "--b", "recent_popular", "--from", "2024-01-12", "--click-log", log)
+    assert command(*words, workspace=spare.workspace.root).code == 0
+    answer = command("off-policy", log, "--json").answer
+    assert answer["estimates"].keys() == {"ips", "snips"}
+    assert answer["effective"] >= 100
+    full = command("off-policy", log, "--target", tmp_path / "clicks.target.csv", "--json").answer
+    assert full["estimates"].keys() == {"ips", "snips", "dm", "dr"}
+    assert full["estimates"]["ips"] == answer["estimates"]["ips"]
+    assert command("off-policy", log).out.count("\n") > 4
+    few = tmp_path / "few.csv"
+    few.write_text("\n".join(log.read_text().splitlines()[:51]) + "\n")
+    assert "effective sample size" in command("off-policy", few).error
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--a", "popular", "--b", "populer"], "--b 'populer' is no system and no file"),
+        (["--a", "none.toml", "--b", "popular"], "there is no none.toml"),
+        (["--a", "popular", "--b", "ours", "--from", "2031-01-01"], "--from is 2031-01-01"),
+        (["--a", "popular", "--b", "ours", "--from", "2024-06-10", "--days", "500"], "give --days "),
+        (["--a", "popular", "--b", "als", "--from", "2024-06-10", "--days", "1"], "users buy in the 1 days"),
+    ],
+)
+def test_what_cannot_be_is_told_in_one_line(command: Command, ready: Place, words: list[str], said: str) -> None:
+    assert said in command("simulate", *words, workspace=ready.workspace.root).error
+
+
+def test_an_arms_configuration_is_checked(spare: Place, tmp_path: Path) -> None:
+    path = tmp_path / "arm.toml"
+    path.write_text('[arm]\nsystem = "bestsellers"\n')
+    with pytest.raises(ConfigError, match="there is no system 'bestsellers'"):
+        simulate.arm_of(str(path), "--a", spare.settings)
+    path.write_text("[arm]\nrefresh_days = 7\n")
+    arm = simulate.arm_of(str(path), "--a", spare.settings)
+    assert (arm.name, arm.config.refresh_days) == ("arm", 7)
+
+
+def test_json_is_strict(command: Command, spare: Place) -> None:
+    words = ("simulate", "--a", "popular", "--b", "als", "--from", "2024-06-10", "--days", "6", "--json")
+    answer = command(*words, workspace=spare.workspace.root).answer
+    assert json.dumps(answer, allow_nan=False)
+    assert {"rows", "online", "split", "same_arms", "looks"} <= answer.keys()
+
+
+def test_a_log_of_steps_has_no_days(spare: Place) -> None:
+    _, log = spare.workspace.load()
+    with pytest.raises(DataError, match="no days to replay"):
+        simulate.period(replace(log, ordered=True), OPTIONS, 1)

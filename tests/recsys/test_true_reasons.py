@@ -1,0 +1,60 @@
+"""What a reason names is taken out of the history, and the share of items that score lower then is told."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+from features.histories import Histories
+from ranking.reasons import Told
+from recsys import true_reasons
+from recsys.model import Model
+from recsys.recommender import Recommender
+from recsys.true_reasons import reasons_hold, without
+from recsys.verbs import open_recommender
+
+if TYPE_CHECKING:
+    from .conftest import Place
+
+
+@pytest.fixture(scope="module")
+def recommender(ready: Place) -> Recommender:
+    return open_recommender(ready.workspace)
+
+
+def test_what_is_named_is_taken_out_of_that_history_alone() -> None:
+    histories = Histories.of_baskets([[1, 2, 1, 3], [1, 2], [4]], 0)
+    left = without(histories, [Told("", (1, 3)), Told("", (2,)), Told("")])
+    assert [left.item[left.offsets[i] : left.offsets[i + 1]].tolist() for i in range(3)] == [[2], [1], [4]]
+
+
+def test_the_share_is_of_reasons_that_name_something(recommender: Recommender) -> None:
+    users = np.arange(recommender.snapshot.log.n_users)
+    found = reasons_hold(recommender, users)
+    assert found.keys() == {"all", "new"}
+    whole = found["all"]
+    assert 100 < whole.users <= len(users) * true_reasons.K
+    assert whole.low <= whole.value <= whole.high
+    assert whole.value > 0.8  # even this shop's ten trees lean on what was bought
+
+
+def test_reasons_that_name_something_else_are_found_out(recommender: Recommender, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The least-bought item of the shop as the reason for everything: taking it away lowers nothing."""
+    users = np.arange(recommender.snapshot.log.n_users)
+    log = recommender.snapshot.log
+    rare = int(np.bincount(log.item, minlength=log.n_items).argmin())
+
+    def elsewhere(*_: object) -> list[list[Told]]:
+        return [[Told("because of the moon", (rare,))] * true_reasons.K for _ in users]
+
+    monkeypatch.setattr(type(recommender.reasons), "give", elsewhere)
+    assert reasons_hold(recommender, users)["all"].value < 0.3
+
+
+def test_without_a_ranker_there_is_nothing_to_tell(recommender: Recommender) -> None:
+    model = recommender.model
+    bare = Model(model.encoder, model.tower, model.retrieval, None)  # type: ignore[arg-type]
+    assert reasons_hold(replace(recommender, model=bare), np.arange(5)) == {}
