@@ -12,7 +12,7 @@ INSTALL := $(BIN)/python -m pip install --quiet --prefer-binary --no-compile
 RUN_STAMP := $(VENV)/.installed-$(FAISS)
 DEV_STAMP := $(VENV)/.installed-$(FAISS)-dev
 BENCHMARKS := cold vectors same_weights one_user encode metrics sizes refresh
-TORTURES := kills power damage starve others shops
+TORTURES := kills power damage starve others shops swaps ranker overload api soak
 
 .PHONY: help setup demo test lint docs bench statistics torture torture-ci clean
 
@@ -47,10 +47,10 @@ statistics: $(DEV_STAMP) ## Do tests and intervals hold as often as they say? On
 	for name in same_arms off_policy; do $(BIN)/python -m benchmarks.$$name || exit 1; done
 
 torture-ci: $(DEV_STAMP) ## Kill, starve and damage it, within minutes; one JSON line a test
-	for name in $(TORTURES); do $(BIN)/python -m benchmarks.torture.$$name || exit 1; done
+	failed=0; for name in $(TORTURES); do $(BIN)/python -m benchmarks.torture.$$name || failed=1; done; exit $$failed
 
 torture: $(DEV_STAMP) ## The same for a night
-	for name in $(TORTURES); do $(BIN)/python -m benchmarks.torture.$$name --full || exit 1; done
+	failed=0; for name in $(TORTURES); do $(BIN)/python -m benchmarks.torture.$$name --full || failed=1; done; exit $$failed
 
 .rivals/.installed: benchmarks/rivals/requirements.txt
 	$(PYTHON) -m venv .rivals
@@ -79,5 +79,5 @@ $(RUN_STAMP): pyproject.toml constraints.txt | $(BIN)/python
 	@touch $@
 
 $(DEV_STAMP): $(RUN_STAMP)
-	$(INSTALL) --editable ".[$(FAISS),demo,dev]"
+	$(INSTALL) --editable ".[$(FAISS),demo,postgres,dev]"
 	@touch $@

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import safetensors.numpy
 
+from features.files import arrays_of
 from features.interactions import DAY
 from features.prices import against_usual, median_paid
 from features.split import LABEL_EVENTS
@@ -76,7 +77,7 @@ class ItemStats:
 
     @classmethod
     def from_files(cls, files: Mapping[str, bytes]) -> ItemStats:
-        arrays = safetensors.numpy.load(files["item_stats.safetensors"])
+        arrays = arrays_of(files, "item_stats.safetensors")
         codes = {name: arrays.pop(f"_{name}") for name in CODES}
         return cls(arrays, **codes)
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
+from safetensors.numpy import load
 
 from features.errors import BundleError
 
@@ -33,6 +34,19 @@ class InPieces(Protocol):
         ...
 
 
+@runtime_checkable
+class Shared(Protocol):
+    """Files that lie, checked, in memory which other processes read as well; nobody writes into it."""
+
+    def content(self, name: str) -> np.ndarray:
+        """One file, uint8 (n,)."""
+        ...
+
+    def arrays(self, name: str) -> dict[str, np.ndarray]:
+        """Those of a safetensors file."""
+        ...
+
+
 class Below(Mapping[str, bytes]):
     """The files of one folder, by their names in it; each is read when it is asked for."""
 
@@ -51,6 +65,10 @@ class Below(Mapping[str, bytes]):
     def __contains__(self, name: object) -> bool:
         return f"{self._folder}{name}" in self._files
 
+    def inside(self, name: str) -> tuple[Mapping[str, bytes], str]:
+        """The files that it is a folder of, and a file's name there."""
+        return self._files, self._folder + name
+
     def source(self, name: str) -> Source:
         """See `InPieces`."""
         return source_of(self._files, self._folder + name)
@@ -62,6 +80,30 @@ def source_of(files: Mapping[str, bytes], name: str) -> Source:
         return files.source(name)
     content = files[name]
     return lambda begin, stop: content[begin:stop]
+
+
+def shared_of(files: Mapping[str, bytes], name: str) -> tuple[Shared, str] | None:
+    """Where a file lies in shared memory, and its name there; None where it does not."""
+    while isinstance(files, Below):
+        files, name = files.inside(name)
+    return (files, name) if isinstance(files, Shared) else None
+
+
+def content_of(files: Mapping[str, bytes], name: str) -> np.ndarray:
+    """The bytes of a file, uint8 (n,), read-only; not copied where they are shared."""
+    shared = shared_of(files, name)
+    return shared[0].content(shared[1]) if shared else np.frombuffer(files[name], dtype=np.uint8)
+
+
+def arrays_of(files: Mapping[str, bytes], name: str) -> dict[str, np.ndarray]:
+    """The arrays of a safetensors file; not copied, and read-only, where they are shared.
+
+    Raises
+    ------
+    SafetensorError: it is none.
+    """
+    shared = shared_of(files, name)
+    return shared[0].arrays(shared[1]) if shared else load(files[name])
 
 
 def array_files(name: str, array: np.ndarray) -> dict[str, bytes]:
@@ -128,9 +170,10 @@ class StoredArray:
             raise BundleError(
                 f"{self._name} has {len(self._hashes) // DIGEST} hashes, expected {blocks}: build the index again, or roll back"
             )
-        self._here = np.zeros(blocks, dtype=bool)
+        shared = shared_of(files, self._name)
+        self._here = np.full(blocks, shared is not None)
         # Memory that nothing has been written to costs nothing.
-        self._bytes = np.empty(self._layout.stop, dtype=np.uint8)
+        self._bytes = np.empty(self._layout.stop, dtype=np.uint8) if shared is None else shared[0].content(shared[1])
         self._array = self._bytes[self._layout.begin :].view(self._layout.dtype).reshape(self._layout.shape)
 
     @property

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
-from safetensors.numpy import load, save
+from safetensors.numpy import save
 
 from features.errors import DataError
+from features.files import arrays_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -156,5 +157,5 @@ class Interactions:
     def from_files(cls, files: Mapping[str, bytes]) -> Interactions:
         """What `to_files` made."""
         about = json.loads(files["users.json"])
-        columns = load(files["log.safetensors"])
+        columns = arrays_of(files, "log.safetensors")
         return cls(user_ids=np.array(about["user_ids"], dtype=object), n_items=about["n_items"], ordered=about["ordered"], **columns)

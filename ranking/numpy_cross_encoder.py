@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from safetensors.numpy import load
 
+from features.files import arrays_of
 from ranking.cross_encoder_config import CrossEncoderConfig
 from retrieval.buckets import bucket_codes
 from retrieval.numpy_layers import Weights, gelu, heads_of, joined, layer_norm, linear, softmax
@@ -42,7 +42,7 @@ class NumpyCrossEncoder:
     def from_files(cls, files: Mapping[str, bytes]) -> NumpyCrossEncoder:
         """What `CrossEncoder.to_files` made."""
         about = json.loads(files["cross_encoder.json"])
-        weights = Weights(load(files["cross_encoder.safetensors"]))
+        weights = Weights(arrays_of(files, "cross_encoder.safetensors"))
         return cls(weights, about["layers"], about["model"], CrossEncoderConfig(**about["config"]))
 
     def logits(self, users: Histories, rows: np.ndarray, tokens: ItemTokens) -> np.ndarray:

@@ -126,7 +126,7 @@ class Bundle:
     @cached_property
     def files(self) -> Mapping[str, bytes]:
         """Name -> bytes; each access reads and checks the file, as `read` does."""
-        return _Files(self)
+        return Files(self)
 
     def verify(self) -> list[str]:
         """Read everything; one line for each problem, none if the bundle is as it was published."""
@@ -141,7 +141,9 @@ class Bundle:
         return problems + [f"bundle {self.id}: {name!r} is not in its manifest: remove it" for name in strangers]
 
 
-class _Files(Mapping[str, bytes]):
+class Files(Mapping[str, bytes]):
+    """A bundle's files by name, checked as they are read."""
+
     def __init__(self, bundle: Bundle) -> None:
         self._bundle = bundle
 

@@ -20,6 +20,7 @@ import typer
 from features.errors import RecsysError
 from recsys.cli_commands import COMMANDS
 from recsys.cli_options import State, state_of
+from recsys.cli_service import keys
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,6 +37,7 @@ _LAYERS = ("features", "retrieval", "ranking", "eval", "recsys")
 app = typer.Typer(name="recsys", rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=False)
 for command in COMMANDS:
     app.command(command.__name__.replace("_", "-"))(command)
+app.add_typer(keys, name="keys")
 
 
 def _print_version(wanted: bool) -> None:

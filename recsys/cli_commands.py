@@ -13,7 +13,9 @@ import typer
 from features.errors import ConfigError
 from recsys.cli_benchmark import benchmark
 from recsys.cli_options import Count, Json, State, parse_ids, parse_interval, parse_moment, parse_out, state_of
+from recsys.cli_service import serve
 from recsys.cli_simulate import off_policy, simulate
+from recsys.cli_upkeep import erase, rollback, verify
 from recsys.options import Device, Preset, RecommendOptions, TrainOptions
 
 
@@ -223,45 +225,6 @@ def evaluate(context: typer.Context, as_json: Json = False) -> None:
         stdout().print(table(report))
 
 
-def verify(context: typer.Context) -> None:
-    """Compare all bundles with what was published.
-
-    Reads every file. Exit code 1 if one of them is damaged.
-    """
-    from recsys.bundle import check_all
-
-    lines, problems = check_all(state_of(context).workspace.bundles)
-    typer.echo("\n".join([*lines, *problems]))
-    if problems:
-        raise typer.Exit(1)
-
-
-def rollback(context: typer.Context) -> None:
-    """Go back to the bundle before this one."""
-    from recsys import publish
-
-    typer.echo(f"bundle {publish.rollback(state_of(context).workspace.bundles)} is in use now")
-
-
-def erase(
-    context: typer.Context,
-    user: Annotated[list[str] | None, typer.Option(metavar="ID", help="Whom to erase; may be given more than once.")] = None,
-    users_file: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="All users of a file: a column user_id, or one id a line.")
-    ] = None,
-) -> None:
-    """Remove a user from the workspace and every kept bundle.
-
-    They stay away when the same sources are read again. Models trained with them are marked for training anew: see docs/privacy.md.
-    """
-    from recsys.answer_files import read_users
-    from recsys.erasure import erase as erase_users
-
-    if not user and not users_file:
-        raise typer.BadParameter("say whom to erase: --user ID, or --users-file FILE")
-    typer.echo(erase_users(state_of(context).workspace, *(user or ()), *(read_users(users_file) if users_file else ())))
-
-
 def doctor(context: typer.Context, as_json: Json = False) -> None:
     """Look for what is wrong, and say what to do.
 
@@ -295,5 +258,5 @@ def _print_json(value: Any) -> None:
 
 COMMANDS = (
     *(demo, ingest, train, build_index, recommend, similar, search, evaluate, benchmark, simulate, off_policy),
-    *(refresh, verify, rollback, erase, doctor),
+    *(refresh, verify, rollback, erase, serve, doctor),
 )

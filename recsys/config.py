@@ -19,11 +19,13 @@ from eval.simulation_config import SimulateConfig
 from features.errors import ConfigError
 from features.interactions import EVENT_WEIGHTS
 from features.source import Source
+from features.sql_source import SQLITE
 from ranking.blend import BlendConfig
 from ranking.cross_encoder_config import CrossEncoderConfig
 from recsys.arm_config import ArmConfig
 from recsys.bundle import BundleConfig
 from recsys.refresh_config import RefreshConfig
+from recsys.serve_config import ServeConfig
 from retrieval.encoder_config import EncoderConfig
 from retrieval.index import IndexConfig
 from retrieval.joint import RetrievalConfig
@@ -76,6 +78,7 @@ class Settings(BaseSettings):
     refresh: RefreshConfig = RefreshConfig()
     simulate: SimulateConfig = SimulateConfig()
     arm: ArmConfig = ArmConfig()
+    serve: ServeConfig = ServeConfig()
 
     @field_validator("source")
     @classmethod
@@ -110,7 +113,7 @@ class Settings(BaseSettings):
         if "dataset" in given:
             values = given
         elif "interactions" in given:
-            values = {name: value for name, value in self.source.items() if name != "dataset"} | given
+            values = {name: value for name, value in self.source.items() if name not in ("dataset", "sql")} | given
         else:
             values = self.source | given
         if not values:
@@ -152,6 +155,9 @@ def _read(path: Path) -> dict[str, Any]:
         for name in _PATHS:
             if isinstance(source.get(name), str):
                 source[name] = str(path.parent / source[name])
+        sql = source.get("sql")
+        if isinstance(sql, dict) and str(sql.get("uri")).startswith(SQLITE):
+            sql["uri"] = f"{SQLITE}{path.parent / sql['uri'].removeprefix(SQLITE)}"
     return table
 
 

@@ -38,18 +38,19 @@ _USERS = "snapshot/log/users.json"
 class Erased:
     """What an erasure found. users: of those asked for, or left over from an erasure cut short, who were there at all.
 
-    rows: of the log. bundles: that were rewritten. models: that are now to be trained again.
+    rows: of the log. bundles: that were rewritten. models: that are now to be trained again. events: that the service was told.
     """
 
     users: int = 0
     rows: int = 0
     bundles: int = 0
     models: int = 0
+    events: int = 0
 
     def __str__(self) -> str:
-        if not self.users:
+        if not self.users and not self.events:
             return "nothing was found of them; if they come with a later read of the sources, they are left out"
-        done = f"{self.users:,} users erased: {self.rows:,} rows of the log, {self.bundles} bundles rewritten"
+        done = f"{self.users:,} users erased: {self.rows:,} rows of the log, {self.events:,} events, {self.bundles} bundles rewritten"
         return f"{done}; {self.models} models were trained with them: run `recsys train`" if self.models else done
 
 
@@ -77,13 +78,14 @@ def sweep(workspace: Workspace) -> Erased:
         # The tables go last: as long as they hold the user, what was cut short is begun again from here.
         models = sum(_mark(folder, tombstones) for folder in (workspace.models, workspace.root / "evaluation"))
         renamed = rewrite(workspace.bundles, lambda bundle: _without(bundle, tombstones))
-        # What was fitted for the gates of a refresh can be made again, without them; so can simulated answers.
-        shutil.rmtree(workspace.cache / "gates", ignore_errors=True)
-        shutil.rmtree(workspace.root / "simulations", ignore_errors=True)
         bundles = sum(old != new for old, new in renamed.items())
+    # What was fitted for the gates of a refresh, what a database said, and simulated answers can be made again, without them.
+    for folder in (workspace.cache / "gates", workspace.extracts, workspace.root / "simulations"):
+        shutil.rmtree(folder, ignore_errors=True)
     rows = forget(workspace.data, tombstones)
+    events = workspace.events.forget(tombstones)
     tombstones.done().write(workspace.erased)
-    return Erased(len(there), rows, bundles, models)
+    return Erased(len(there), rows, bundles, models, events)
 
 
 def to_be_trained(workspace: Workspace) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
@@ -16,6 +17,14 @@ if TYPE_CHECKING:
 Preset = Literal["quick", "full"]
 ShopName = Literal["completejourney", "beauty", "games", "online_retail"]
 Device = Literal["auto", "cpu", "cuda"]
+
+
+class Scope(StrEnum):
+    """What an API key opens: lists and metrics; events; all of it, and erasing."""
+
+    READ = "read"
+    WRITE = "write"
+    ADMIN = "admin"
 
 
 @dataclass(frozen=True)

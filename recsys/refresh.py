@@ -74,21 +74,22 @@ def _refresh(workspace: Workspace, settings: Settings) -> Refreshed:
 
         sweep(workspace)
     source = load_source(workspace.data)
+    files = workspace.files_of(source)
     now = sound_bundle(workspace.bundles)
-    if now and unchanged(workspace.data, source) and now.manifest.about["inputs"] == inputs(workspace, settings):
+    if now and unchanged(workspace.data, files) and now.manifest.about["inputs"] == inputs(workspace, settings):
         return Refreshed(f"nothing has changed: bundle {now.id} stays in use")
     from recsys import verbs
 
-    summary = workspace.ingest_alone(source)
+    summary = workspace.ingest_alone(source, files)
     said, moved = verbs.publish_tables(workspace, settings, gated=True)
     return Refreshed(f"{summary}\n{said}", _alerts(moved, settings.refresh.max_psi))
 
 
 def inputs(workspace: Workspace, settings: Settings) -> str:
-    """SHA-256 of all that a bundle is made of, told without opening any of it: the tables' bytes, the model's id, settings."""
+    """SHA-256 of all that a bundle is made of, told without opening any of it: the tables' bytes, events, the model's id, settings."""
     tables = [hashlib.sha256((workspace.data / name).read_bytes()).hexdigest() for name in (ITEMS, INTERACTIONS)]
     model: Any = Bundle.open(workspace.models).id if list_bundles(workspace.models) else _dumped(settings, "encoder", "tower", "retrieval")
-    parts = [LAYOUT, tables, model, _dumped(settings, "index", "events")]
+    parts = [LAYOUT, tables, workspace.events.state(), model, _dumped(settings, "index", "events")]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 

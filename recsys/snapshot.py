@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
-from safetensors.numpy import load, save
+from safetensors.numpy import save
 
 from features.behavior import ItemStats
 from features.catalog import Catalog
-from features.files import Below
+from features.files import Below, arrays_of
 from features.interactions import Interactions
 from features.text import text_hashes
 from recsys.choices import Shape
@@ -119,7 +119,7 @@ class Snapshot:
             collaborative=Collaborative.from_files(Below(files, "collaborative")),
             stats=ItemStats.from_files(Below(files, "stats")),
             debuts=Debuts.from_files(Below(files, "debuts")),
-            learned=load(files["learned.safetensors"])["learned"] if "learned.safetensors" in files else None,
+            learned=arrays_of(files, "learned.safetensors")["learned"] if "learned.safetensors" in files else None,
         )
 
 

@@ -14,6 +14,7 @@ from ranking.withheld import Withheld
 from recsys.building import Build, canaries
 from recsys.bundle import LAYOUT, Bundle, current_id, list_bundles, sound_bundle
 from recsys.erasure import sweep
+from recsys.mapped import MappedFiles
 from recsys.model import Model, ServedModel
 from recsys.recommender import Recommender
 from recsys.refresh import inputs
@@ -70,8 +71,9 @@ def publish_tables(workspace: Workspace, settings: Settings, gated: bool = False
     ------
     RefusedError: it does not.
     """
-    catalog, log = workspace.load(settings.events.model_dump())
+    # Told before the tables are read: an event that comes in between is then counted by the next refresh, not by none.
     key, previous = inputs(workspace, settings), sound_bundle(workspace.bundles)
+    catalog, log = workspace.load(settings.events.model_dump())
     if previous and previous.manifest.about["inputs"] == key:
         return f"nothing has changed: bundle {previous.id} stays in use", None
     return Build(workspace, settings, current_model(workspace, settings), key, previous, gated).publish(catalog, log)
@@ -95,8 +97,10 @@ def bundle_inputs(model_files: Mapping[str, bytes], settings: Settings, data: st
     return digest.hexdigest()
 
 
-def open_recommender(workspace: Workspace, bundle_id: str | None = None) -> Recommender:
+def open_recommender(workspace: Workspace, bundle_id: str | None = None, *, shared: bool = False) -> Recommender:
     """The recommender of a bundle, the one in use if none is named; every file is checked as it is read.
+
+    shared: its large files are mapped, so that processes share them: see `recsys.mapped`.
 
     Raises
     ------
@@ -106,18 +110,18 @@ def open_recommender(workspace: Workspace, bundle_id: str | None = None) -> Reco
     while True:
         bundle = Bundle.open(workspace.bundles, bundle_id)
         try:
-            return replace(_opened(bundle), withheld=Withheld.read(workspace.rules))
+            return replace(_opened(bundle, MappedFiles(bundle) if shared else bundle.files), withheld=Withheld.read(workspace.rules))
         except BundleError:
             # Another took its place, and it was removed, while it was being read.
             if bundle_id is not None or current_id(workspace.bundles) == bundle.id:
                 raise
 
 
-def _opened(bundle: Bundle) -> Recommender:
-    snapshot = Snapshot.from_files(Below(bundle.files, "snapshot"))
+def _opened(bundle: Bundle, files: Mapping[str, bytes]) -> Recommender:
+    snapshot = Snapshot.from_files(Below(files, "snapshot"))
     if canaries(snapshot) != bundle.manifest.about["canaries"]:
         raise BundleError(f"bundle {bundle.id} does not answer its canary queries as it did when built: `recsys rollback`, or build again")
-    return Recommender(ServedModel(bundle.files).read(), snapshot, bundle.id)
+    return Recommender(ServedModel(files).read(), snapshot, bundle.id)
 
 
 def recommend(workspace: Workspace, settings: Settings, options: RecommendOptions) -> Answer:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import polars as pl
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from features.source import Source
+    from recsys.events import EventStore
+
+SAME = ("user_id", "item_id", "event", "_second")  # an event that agrees in these is the same one
 
 
 @dataclass(frozen=True)
@@ -31,6 +35,7 @@ class Workspace:
     data/: what was ingested, in canonical form. models/: what training made. bundles/: what is published.
     cache/: what can be made again (kept states, vectors). reports/: what evaluation wrote. erased.json: who is to stay forgotten.
     rules.toml: what must never be recommended, if somebody has written it.
+    service/: events that came in over HTTP, keys (hashed), the salt of its logs.
     """
 
     root: Path
@@ -52,6 +57,10 @@ class Workspace:
         return self.root / "cache"
 
     @property
+    def extracts(self) -> Path:
+        return self.cache / "extract"
+
+    @property
     def reports(self) -> Path:
         return self.root / "reports"
 
@@ -62,6 +71,17 @@ class Workspace:
     @property
     def erased(self) -> Path:
         return self.root / "erased.json"
+
+    @property
+    def service(self) -> Path:
+        return self.root / "service"
+
+    @cached_property
+    def events(self) -> EventStore:
+        """What the service was told since the sources were read."""
+        from recsys.events import EventStore
+
+        return EventStore(self.service / "events.sqlite")
 
     @contextmanager
     def alone(self, seconds: float = 0) -> Iterator[None]:
@@ -85,12 +105,20 @@ class Workspace:
     def ingest(self, source: Source) -> IngestSummary:
         """Read a source in, without those who were erased. Raises what `features.ingest.ingest` does, and what `alone` does."""
         with self.alone():
-            return self.ingest_alone(source)
+            return self.ingest_alone(source, self.files_of(source))
 
-    def ingest_alone(self, source: Source) -> IngestSummary:
-        """`ingest` for who is alone already."""
+    def files_of(self, source: Source) -> Source:
+        """The source as files: of a database, what it says now. Raises DataError where it says nothing."""
+        if source.sql is None:
+            return source
+        from features.extract import extract
+
+        return extract(source, self.extracts, Tombstones.read(self.erased))
+
+    def ingest_alone(self, source: Source, files: Source) -> IngestSummary:
+        """`ingest` for who is alone already, and has the source's files."""
         remove_leftovers(self.data)
-        return ingest(source, self.data, Tombstones.read(self.erased))
+        return ingest(source, self.data, Tombstones.read(self.erased), files)
 
     def load(self, weights: Mapping[str, float] = EVENT_WEIGHTS) -> tuple[Catalog, Interactions]:
         """The catalogue and the log that were ingested, on a clock of steps if need be (`features.clock`). weights: what an event counts.
@@ -109,4 +137,16 @@ class Workspace:
                 f"the tables in {self.data} cannot be read: {' '.join(str(error).split())}: run `recsys ingest` again"
             ) from error
         catalog = Catalog.from_frame(items)
+        log = self._with_events(log)
         return catalog, with_clock(Interactions.from_frame(log, catalog, weights))
+
+    def _with_events(self, log: pl.DataFrame) -> pl.DataFrame:
+        """The log, and what the service was told that is not in it."""
+        events = self.events.frame()
+        if not len(events):
+            return log
+        gone = Tombstones.read(self.erased).among(events["user_id"].unique())
+        second = pl.col("timestamp").dt.truncate("1s").alias("_second")
+        known = log.select("user_id", "item_id", pl.col("event").fill_null("purchase"), second).unique()
+        fresh = events.filter(~pl.col("user_id").is_in(gone)).with_columns(second).join(known, on=SAME, how="anti")
+        return pl.concat([log, fresh.select(log.columns)])

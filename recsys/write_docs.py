@@ -79,13 +79,15 @@ def command_line() -> str:
     group: Any = typer.main.get_command(app)
     # Help names the environment and the width of whoever asks; the page must not.
     context = typer.Context(group, info_name="recsys", terminal_width=100)
-    parts = [_INTRODUCTION, _section("recsys", group.get_help(context))]
-    for name in group.list_commands(context):
-        command = group.get_command(context, name)
-        parts.append(
-            _section(f"recsys {name}", command.get_help(typer.Context(command, parent=context, info_name=name, terminal_width=100)))
-        )
-    return "\n".join([*parts, _ANSWERS])
+    return "\n".join([_INTRODUCTION, *_help(group, context), _ANSWERS])
+
+
+def _help(command: Any, context: typer.Context) -> Iterator[str]:
+    """A section for a command, and for each below it."""
+    yield _section(context.command_path, command.get_help(context))
+    for name in command.list_commands(context) if hasattr(command, "list_commands") else ():
+        below = command.get_command(context, name)
+        yield from _help(below, typer.Context(below, parent=context, info_name=name, terminal_width=100))
 
 
 def _section(title: str, text: str) -> str:

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import scipy.sparse as sp
 from pydantic import BaseModel, ConfigDict, Field
-from safetensors.numpy import load, save
+from safetensors.numpy import save
 from threadpoolctl import threadpool_limits
 
+from features.files import arrays_of
 from retrieval.scorers import Weighting, history_matrix, log_matrix
 
 if TYPE_CHECKING:
@@ -129,7 +130,7 @@ class ALS:
     @classmethod
     def from_files(cls, files: Mapping[str, bytes]) -> ALS:
         """What `to_files` made."""
-        arrays = load(files["factors.safetensors"])
+        arrays = arrays_of(files, "factors.safetensors")
         model = cls(arrays["factors"], ALSConfig.model_validate_json(files["config.json"]))
         vars(model)["gram"] = arrays["gram"]  # a catalogue's worth of products, made once
         return model

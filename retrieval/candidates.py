@@ -54,6 +54,12 @@ class Candidates:
         evidence = {name: pick(column, np.nan) for name, column in self.evidence.items()}
         return replace(self, rows=pick(self.rows, -1), scores=pick(self.scores, -np.inf), evidence=evidence)
 
+    def first(self, k: int) -> Candidates:
+        """The first k of each list."""
+        return replace(
+            self, rows=self.rows[:, :k], scores=self.scores[:, :k], evidence={name: column[:, :k] for name, column in self.evidence.items()}
+        )
+
     def ranked(self, scores: np.ndarray, k: int | None = None, **evidence: np.ndarray) -> Candidates:
         """The same candidates, best first by new scores (b, k); nan counts as worst, ties keep their order."""
         scores = np.where(self.valid & ~np.isnan(scores), scores, -np.inf).astype(np.float32)

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Literal, Self
 import numpy as np
 import scipy.sparse as sp
 from pydantic import BaseModel, ConfigDict, Field
-from safetensors.numpy import load, save
+from safetensors.numpy import save
 from threadpoolctl import threadpool_limits
 
 from features.errors import ModelError
+from features.files import arrays_of
 from retrieval.scorers import BATCH, Weighting, batches, gather, history_matrix, log_matrix
 
 if TYPE_CHECKING:
@@ -132,7 +133,7 @@ class ItemWeights:
     @classmethod
     def from_files(cls, files: Mapping[str, bytes]) -> Self:
         """What `to_files` made."""
-        arrays = load(files["weights.safetensors"])
+        arrays = arrays_of(files, "weights.safetensors")
         n = len(arrays["indptr"]) - 1
         weights = sp.csr_array((arrays["data"], arrays["indices"], arrays["indptr"]), shape=(n, n))
         return cls(weights, Weighting.model_validate_json(files["weighting.json"]))

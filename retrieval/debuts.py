@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
-from safetensors.numpy import load, save
+from safetensors.numpy import save
 
 from features.behavior import narrow_codes, text_codes
+from features.files import arrays_of
 from features.interactions import DAY
 from retrieval.scorers import Weighting, gather, history_matrix
 
@@ -83,7 +84,7 @@ class Debuts:
     @classmethod
     def from_files(cls, files: Mapping[str, bytes]) -> Debuts:
         """What `to_files` made."""
-        return cls(load(files["debuts.safetensors"])["rate"])
+        return cls(arrays_of(files, "debuts.safetensors")["rate"])
 
 
 @dataclass(frozen=True)

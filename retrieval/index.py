@@ -16,10 +16,11 @@ import faiss
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 from safetensors import SafetensorError
-from safetensors.numpy import load, save
+from safetensors.numpy import save
 from threadpoolctl import threadpool_limits
 
 from features.errors import BundleError
+from features.files import arrays_of, content_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -67,11 +68,13 @@ class ItemIndex:
     Attributes
     ----------
     index: FAISS's, over the m distinct vectors. place: which of those each item has, int32 (n,). config: its kind is never "auto".
+    content: the bytes it was read from, in which its vectors still lie.
     """
 
     index: Any
     place: np.ndarray
     config: IndexConfig
+    content: np.ndarray | None = None
 
     @classmethod
     def build(cls, vectors: np.ndarray, config: IndexConfig | None = None) -> ItemIndex:
@@ -133,8 +136,9 @@ class ItemIndex:
         BundleError: the files are not an index, or do not belong together.
         """
         try:
-            about, place = json.loads(files["index.json"]), load(files["places.safetensors"])["place"]
-            index = faiss.deserialize_index(np.frombuffer(files["items.faiss"], dtype=np.uint8))
+            about, place = json.loads(files["index.json"]), arrays_of(files, "places.safetensors")["place"]
+            content = content_of(files, "items.faiss")
+            index = faiss.read_index(_swig.ZeroCopyIOReader(faiss.swig_ptr(content), content.nbytes))
             config = IndexConfig.model_validate(about["config"])
             expected = (about["items"], about["dim"], int(place.max(initial=-1)) + 1)
         except (KeyError, ValueError, RuntimeError, SafetensorError) as error:
@@ -142,7 +146,7 @@ class ItemIndex:
         found = (len(place), index.d, index.ntotal)
         if found != expected:
             raise BundleError(f"the index holds (items, dim, vectors) {found}, expected {expected}: build the index again, or roll back")
-        return cls(index, place, config)
+        return cls(index, place, config, content)
 
     @cached_property
     def _members(self) -> tuple[np.ndarray, np.ndarray]:

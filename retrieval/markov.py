@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 import scipy.sparse as sp
 from pydantic import BaseModel, ConfigDict, Field
-from safetensors.numpy import load, save
+from safetensors.numpy import save
 
+from features.files import arrays_of
 from features.histories import Histories
 from retrieval.scorers import batches, gather
 
@@ -99,7 +100,7 @@ class Markov:
     @classmethod
     def from_files(cls, files: Mapping[str, bytes]) -> Self:
         """What `to_files` made."""
-        arrays = load(files["weights.safetensors"])
+        arrays = arrays_of(files, "weights.safetensors")
         n = len(arrays["indptr"]) - 1
         weights = sp.csr_array((arrays["data"], arrays["indices"], arrays["indptr"]), shape=(n, n))
         return cls(weights, MarkovConfig.model_validate_json(files["config.json"]))

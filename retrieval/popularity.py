@@ -7,8 +7,9 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
-from safetensors.numpy import load, save
+from safetensors.numpy import save
 
+from features.files import arrays_of
 from features.interactions import DAY
 from retrieval.scorers import gather
 
@@ -75,7 +76,7 @@ class Popularity:
     @classmethod
     def from_files(cls, files: Mapping[str, bytes]) -> Popularity:
         """What `to_files` made."""
-        return cls(load(files["popularity.safetensors"])["buyers"])
+        return cls(arrays_of(files, "popularity.safetensors")["buyers"])
 
 
 def _buyers(log: Interactions) -> np.ndarray:

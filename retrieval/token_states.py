@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from safetensors.numpy import load, save
+from safetensors.numpy import save
 
-from features.files import StoredArray, array_files
+from features.files import StoredArray, array_files, arrays_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -73,7 +73,7 @@ class TokenStates:
     @classmethod
     def from_files(cls, files: Mapping[str, bytes]) -> TokenStates:
         """What `to_files` made."""
-        return cls(load(files["offsets.safetensors"])["offsets"], StoredArray(files, "states"))
+        return cls(arrays_of(files, "offsets.safetensors")["offsets"], StoredArray(files, "states"))
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from safetensors import SafetensorError
-from safetensors.numpy import load, save
+from safetensors.numpy import save
 
 from features.errors import BundleError, ModelError
+from features.files import arrays_of
 from features.text import item_texts, text_hashes
 
 if TYPE_CHECKING:
@@ -106,7 +107,7 @@ class TextVectors:
         BundleError: the files are not text vectors.
         """
         try:
-            arrays, about = load(files["vectors.safetensors"]), json.loads(files["about.json"])
+            arrays, about = arrays_of(files, "vectors.safetensors"), json.loads(files["about.json"])
             return cls(arrays["vectors"], arrays["hashes"], arrays["text_of"].astype(np.int64), about["fingerprint"])
         except (KeyError, ValueError, SafetensorError) as error:
             raise BundleError(f"the text vectors cannot be read ({error!r}): build the index again, or roll back") from error

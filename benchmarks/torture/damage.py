@@ -6,7 +6,7 @@ import random
 import shutil
 from typing import TYPE_CHECKING
 
-from benchmarks.torture.outcome import report
+from benchmarks.torture.outcome import report, run
 from benchmarks.torture.small import Small, full, small, tried
 from features.errors import BundleError
 from recsys import verbs
@@ -87,4 +87,4 @@ def rolled_back(shop: Small, expected: str, new: str) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

@@ -1,4 +1,7 @@
-"""A refresh killed at each of its named points and at random moments: the old bundle or the new one, whole; the next refresh unaided."""
+"""A refresh killed at each of its named points and at random moments: the old bundle or the new one, whole; the next refresh unaided.
+
+Meanwhile eight clients ask the service: none of them notices, and each answer is what its bundle answers.
+"""
 
 from __future__ import annotations
 
@@ -6,11 +9,14 @@ import os
 import random
 import shutil
 import signal
+import sys
 import time
 from pathlib import Path
 from typing import Any
 
-from benchmarks.torture.outcome import report
+from benchmarks.torture.client import USERS
+from benchmarks.torture.outcome import report, run
+from benchmarks.torture.served import Oracle, served
 from benchmarks.torture.small import Small, child, ended, full, small, tried
 from recsys.bundle import current_id
 
@@ -23,6 +29,9 @@ POINTS: tuple[tuple[Any, str], ...] = (
     (Path, "rename"),
     (shutil, "rmtree"),
 )
+
+
+ASKED = 20  # requests a second, by eight clients: the refreshes need the machine too
 
 
 def die_before(owner: Any, name: str, call: int) -> None:
@@ -49,39 +58,58 @@ def _dying(shop: Small, point: int, call: int) -> None:
     shop.refresh()
 
 
-def survives(shop: Small, before: str, number: int) -> None:
+def survives(shop: Small, before: str, number: int, oracle: Oracle) -> None:
     """Old or new, whole; then the next refresh, with nobody's help, publishes."""
     shop.whole()
+    oracle.learn()
     shop.change(number)
     shop.refresh()
     assert shop.whole() != before
+    oracle.learn()
     left = [path.name for path in shop.workspace.root.glob(".data.*")] + [path.name for path in shop.workspace.bundles.glob(".tmp-*")]
     assert not left, left
 
 
-def main() -> None:
-    """All named points, then random moments until the number is full."""
-    wanted, runs, failures, chance = (300 if full() else 40), 0, 0, random.Random(0)
+def killings(shop: Small, wanted: int, oracle: Oracle) -> int:
+    """All named points, then random moments until the number is full. How many went wrong."""
+    runs, failures, chance = 0, 0, random.Random(0)
     points = [(point, call) for call in (1, 2, 3, 5, 8, 13, 21) for point in range(len(POINTS))]
-    with small() as shop:
-        while runs < wanted:
-            before = current_id(shop.workspace.bundles)
-            shop.change(1_000 + 2 * runs)
-            if points:
-                point, call = points.pop(0)
-                name = POINTS[point][1]
-                if not killed_at(shop, point, call):
-                    continue  # it has fewer such calls, and ended well
-            else:
-                process = child(shop.refresh)
-                time.sleep(chance.uniform(0, 0.8))
-                process.kill()
-                ended(process)
-                name, call = "random moment", runs
-            runs += 1
-            failures += not tried(f"killed at {name} {call}", lambda: survives(shop, before, 1_001 + 2 * runs))  # noqa: B023
-    report("kill_refresh", runs, failures)
+    while runs < wanted:
+        before = current_id(shop.workspace.bundles)
+        shop.change(1_000 + 2 * runs)
+        if points:
+            point, call = points.pop(0)
+            name = POINTS[point][1]
+            if not killed_at(shop, point, call):
+                oracle.learn()
+                continue  # it has fewer such calls, and ended well
+        else:
+            process = child(shop.refresh)
+            time.sleep(chance.uniform(0, 0.8))
+            process.kill()
+            ended(process)
+            name, call = "random moment", runs
+        runs += 1
+        failures += not tried(f"killed at {name} {call}", lambda: survives(shop, before, 1_001 + 2 * runs, oracle))  # noqa: B023
+    return failures
+
+
+def main() -> None:
+    """Two lines: the kills, and what the clients were answered."""
+    wanted = 300 if full() else 40
+    with small() as shop, served(shop, queue=256) as service:
+        oracle = Oracle(shop, USERS)
+        oracle.learn()
+        with service.load(wanted * 120, rate=ASKED) as load:
+            failures = killings(shop, wanted, oracle)
+            service.wait(current_id(shop.workspace.bundles))
+            load.stop()
+    report("kill_refresh", wanted, failures)
+    wrong = oracle.wrong(load.lines)
+    for line in wrong[:5]:
+        print(line, file=sys.stderr)
+    report("kill_refresh_clients", len(load.lines), len(wrong), bundles=len({line.get("bundle") for line in load.lines}))
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

@@ -1,10 +1,26 @@
-"""How a torture program says what came of it."""
+"""How a torture program says what came of it: a line of JSON a test, and its exit code."""
 
 from __future__ import annotations
 
 import json
+import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_failed: list[str] = []
 
 
-def report(name: str, runs: int, failures: int) -> None:
-    """Print the outcome of one test as a line of JSON: {"name", "runs", "failures"}."""
-    print(json.dumps({"name": name, "runs": runs, "failures": failures}), flush=True)
+def report(name: str, runs: int, failures: int, **figures: float) -> None:
+    """Print the outcome of one test as a line of JSON: {"name", "runs", "failures"}, and what else was measured."""
+    if failures:
+        _failed.append(name)
+    rounded = {key: round(value, 3) for key, value in figures.items()}
+    print(json.dumps({"name": name, "runs": runs, "failures": failures} | rounded), flush=True)
+
+
+def run(main: Callable[[], object]) -> None:
+    """Do it, and leave with exit code 1 if a test reported failures."""
+    main()
+    sys.exit(bool(_failed))

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from benchmarks.torture.outcome import report
+from benchmarks.torture.outcome import report, run
 from features import durable
 from features.errors import BundleError
 from recsys import publish as publishing
@@ -179,4 +179,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

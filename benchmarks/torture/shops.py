@@ -12,7 +12,7 @@ import polars as pl
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from benchmarks.torture.outcome import report
+from benchmarks.torture.outcome import report, run
 from benchmarks.torture.small import full
 from features.errors import DataError
 from features.ingest import ingest
@@ -109,4 +109,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

@@ -21,6 +21,7 @@ from features.source import Source
 from recsys import verbs
 from recsys.bundle import Bundle, current_id
 from recsys.config import Settings
+from recsys.options import TrainOptions
 from recsys.refresh import refresh
 from recsys.workspace import Workspace
 from tests.conftest import make_events, make_items, make_tokenizer
@@ -29,6 +30,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from multiprocessing.process import BaseProcess
 
+TRAINING = {
+    "tower": {"dim": 16, "hidden": 16, "layers": 1, "heads": 2, "history": 20},
+    "train": {"users": 24, "positives": 4, "negatives": 16, "epochs": 1, "tuned_epochs": 1, "steps_per_epoch": 3, "texts_a_step": 16},
+    "cross_encoder": {"users": 20, "batch_users": 4, "read": 10, "history_items": 5},
+    "blend": {"rounds": 10, "leaves": 7, "min_leaf": 10},
+}
 OPEN = {"max_items_lost": 1, "max_events_lost": 1, "max_changed_vectors": 1, "max_ndcg_drop": 1}
 
 
@@ -69,8 +76,8 @@ class Small:
 
 
 @contextlib.contextmanager
-def small() -> Iterator[Small]:
-    """Made, ingested and published, without a trained model; removed afterwards."""
+def small(*, trained: bool = False) -> Iterator[Small]:
+    """Made, ingested and published, with a trained model or without; removed afterwards."""
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory(prefix="torture-") as name:
         folder, bert = Path(name) / "shop", Path(name) / "bert"
@@ -85,9 +92,11 @@ def small() -> Iterator[Small]:
             BertModel(BertConfig(vocab_size=tokenizer.get_vocab_size(), max_position_embeddings=64, **sizes)).save_pretrained(bert)
         tokenizer.save(str(bert / "tokenizer.json"))
         encoder = {"model": str(bert), "max_tokens": 24, "upper_layers": 1}
-        settings = Settings.model_validate({"encoder": encoder, "retrieval": {"als_model": {"factors": 8}}, "refresh": OPEN})
+        settings = Settings.model_validate({"encoder": encoder, "retrieval": {"als_model": {"factors": 8}}, "refresh": OPEN} | TRAINING)
         shop = Small(folder, settings)
         shop.workspace.ingest(Source(items=folder / "items.csv", interactions=folder / "interactions.csv"))
+        if trained:
+            verbs.train(shop.workspace, settings, TrainOptions())
         verbs.build_index(shop.workspace, settings)
         yield shop
 

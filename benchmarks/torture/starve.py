@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.torture.kills import POINTS
-from benchmarks.torture.outcome import report
+from benchmarks.torture.outcome import report, run
 from benchmarks.torture.small import Small, child, ended, full, small, tried
 from features.errors import RecsysError
 
@@ -79,4 +79,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

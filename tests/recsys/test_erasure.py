@@ -11,9 +11,9 @@ from features.stored import load_source
 from features.tombstones import Tombstones
 from recsys import erasure, publish, verbs
 from recsys.bundle import Bundle, check_all, current_id, list_bundles
+from recsys.engine import UNKNOWN_USER
 from recsys.erasure import Erased, erase
 from recsys.options import RecommendOptions
-from recsys.recommender import UNKNOWN_USER
 from recsys.refresh import refresh
 from recsys.workspace import Workspace
 
@@ -123,11 +123,11 @@ def test_a_reader_who_opened_before_goes_on_answering(spare: Place) -> None:
 def test_a_reader_finds_the_new_one_where_the_old_one_went_while_it_was_read(spare: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     opened, calls = verbs._opened, []
 
-    def slowly(bundle: Bundle):
+    def slowly(bundle: Bundle, files):
         calls.append(bundle.id)
         if len(calls) == 1:
             erase(spare.workspace, USER)
-        return opened(bundle)
+        return opened(bundle, files)
 
     monkeypatch.setattr(verbs, "_opened", slowly)
     assert verbs.open_recommender(spare.workspace).bundle_id == current_id(spare.workspace.bundles) == calls[1]

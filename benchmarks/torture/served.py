@@ -1,0 +1,172 @@
+"""A service over a small shop, as a process of its own, and what it takes of the machine."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import subprocess
+import sys
+import time
+import urllib.request
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import psutil
+
+from recsys import verbs
+from recsys.bundle import CURRENT, list_bundles
+from recsys.options import RecommendOptions
+from tests.recsys.calls import toml
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from benchmarks.torture.small import Small
+
+Line = dict[str, Any]
+PATIENCE = 120.0  # seconds until it answers
+
+
+@dataclass
+class Load:
+    """Clients that ask; what came of it, once they have ended."""
+
+    process: subprocess.Popen[bytes]
+    lines: list[Line] = field(default_factory=list)
+
+    def stop(self) -> None:
+        """Ask nothing more."""
+        self.process.terminate()
+
+
+@dataclass
+class Served:
+    """A running service."""
+
+    port: int
+    process: subprocess.Popen[bytes]
+    folder: Path
+
+    def get(self, path: str) -> Any:
+        """JSON of a path, None where it is not there (yet)."""
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=PATIENCE) as response:
+                return json.load(response)
+        except OSError:
+            return None
+
+    @property
+    def bundle(self) -> str | None:
+        """Which it answers from."""
+        return (self.get("/readyz") or {}).get("bundle_id")
+
+    def wait(self, bundle_id: str | None = None) -> None:
+        """Until it answers, from that bundle if one is named. Raises TimeoutError."""
+        until = time.monotonic() + PATIENCE
+        while (now := self.bundle) is None or bundle_id not in (None, now):
+            if time.monotonic() > until or self.process.poll() is not None:
+                raise TimeoutError(f"the service answers from {now}, not from {bundle_id}")
+            time.sleep(0.02)
+
+    def taken(self) -> dict[str, float]:
+        """MiB of memory, open files, threads. How many connections there are is the clients' affair."""
+        about = psutil.Process(self.process.pid)
+        handles = about.num_fds() - len(about.net_connections())
+        return {"mib": about.memory_full_info().uss / 2**20, "handles": handles, "threads": about.num_threads()}
+
+    def capacity(self, seconds: float = 5) -> float:
+        """Answers a second with four clients who wait for theirs."""
+        with self.load(seconds, clients=4) as load:
+            pass
+        return sum(line["status"] == 200 for line in load.lines) / seconds
+
+    @contextlib.contextmanager
+    def load(self, seconds: float, **options: object) -> Iterator[Load]:
+        """Clients in a process of their own, for so long at most: see there. What came of it is in `lines` afterwards."""
+        out = self.folder / f"load-{time.monotonic_ns()}.jsonl"
+        words = [str(self.port), str(seconds), "--out", str(out), *(f"--{name}={value}" for name, value in options.items())]
+        process = subprocess.Popen([sys.executable, "-m", "benchmarks.torture.client", *words])
+        load = Load(process)
+        try:
+            yield load
+            process.wait(seconds + PATIENCE)
+        finally:
+            process.kill()
+            process.wait()
+        load.lines += [json.loads(line) for line in out.read_text(encoding="utf-8").splitlines()]
+        out.unlink()
+
+
+@contextlib.contextmanager
+def served(shop: Small, program: Sequence[str] = ("-m", "recsys"), **serve: object) -> Iterator[Served]:
+    """`recsys serve` of the shop until the end. program: what is started in its place. serve: settings of [serve].
+
+    It stands in the shop's folder; its log is service.log there.
+    """
+    config = shop.folder / "recsys.toml"
+    table = shop.settings.model_dump(mode="json", exclude_unset=True) | {"serve": {"poll_seconds": 0.05} | serve}
+    config.write_text("\n".join(toml(table)), encoding="utf-8")
+    words = ["--workspace", str(shop.workspace.root), "--config", str(config), "serve", "--port", "0"]
+    log = shop.folder / "service.log"
+    with log.open("wb") as stderr:
+        process = subprocess.Popen([sys.executable, *program, *words], stderr=stderr, env=os.environ | {"OMP_NUM_THREADS": "1"})
+    try:
+        until = time.monotonic() + PATIENCE
+        while not (head := log.read_text(encoding="utf-8").partition("\n")[0]) or "port" not in json.loads(head):
+            if time.monotonic() > until or process.poll() is not None:
+                raise TimeoutError(f"the service did not start: {log.read_text(encoding='utf-8')}")
+            time.sleep(0.05)
+        service = Served(json.loads(head)["port"], process, shop.folder)
+        service.wait()
+        yield service
+    finally:
+        process.terminate()
+        process.wait(PATIENCE)
+
+
+@dataclass
+class Oracle:
+    """What each bundle answers, worked out by one thread alone."""
+
+    shop: Small
+    users: Sequence[str]
+    answers: dict[str, dict[str, list[list[Any]]]] = field(default_factory=dict)
+
+    def learn(self) -> None:
+        """Of every bundle there is now."""
+        for bundle_id in list_bundles(self.shop.workspace.bundles):
+            if bundle_id not in self.answers:
+                recommender = verbs.open_recommender(self.shop.workspace, bundle_id)
+                self.answers[bundle_id] = {
+                    str(answer.user_id): [[item.item_id, item.probability] for item in answer.items]
+                    for user in self.users
+                    for answer in recommender.answer(RecommendOptions(user), [user])
+                }
+
+    def wrong(self, lines: Sequence[Line]) -> list[Line]:
+        """Requests that failed, were degraded, or were not answered as their bundle answers."""
+        return [
+            line
+            for line in lines
+            if line["status"] != 200 or line["degraded"] or self.answers[line["bundle"]][line["user"]] != line["items"]
+        ]
+
+
+def percentile(lines: Sequence[Mapping[str, Any]], share: float) -> float:
+    """Milliseconds that so many of a hundred answers took at most."""
+    return float(np.percentile([line["ms"] for line in lines], share)) if lines else float("nan")
+
+
+def p99(lines: Sequence[Mapping[str, Any]]) -> float:
+    """Milliseconds."""
+    return percentile(lines, 99)
+
+
+def use(shop: Small, bundle_id: str) -> None:
+    """Put a bundle into use, as publishing and going back do."""
+    path = shop.workspace.bundles / CURRENT
+    path.with_suffix(".new").write_text(f"{bundle_id}\n", encoding="ascii")
+    path.with_suffix(".new").replace(path)

@@ -1,0 +1,45 @@
+"""Hours at half load with a swap every half minute: memory, open files and threads stay, and every answer is right."""
+
+from __future__ import annotations
+
+import time
+
+from benchmarks.torture.client import USERS
+from benchmarks.torture.outcome import report, run
+from benchmarks.torture.served import Oracle, p99, served, use
+from benchmarks.torture.small import full, small
+from recsys.bundle import current_id
+
+EVERY, GROWTH = 30.0, 1.1
+
+
+def main() -> None:
+    """Compared with what it took after the second swap, when both bundles have been warm once."""
+    minutes = 240 if full() else 3
+    with small(trained=True) as shop:
+        first = current_id(shop.workspace.bundles)
+        shop.change(1)
+        shop.refresh()
+        turn, oracle, taken = (first, current_id(shop.workspace.bundles)), Oracle(shop, USERS), []
+        oracle.learn()
+        with served(shop, budget_ms=5_000, queue=256) as service:
+            rate = service.capacity() / 2
+            with service.load(minutes * 60, rate=rate) as load:
+                begun = time.monotonic()
+                while time.monotonic() - begun < minutes * 60 - EVERY / 2:
+                    use(shop, turn[len(taken) % 2])
+                    service.wait(turn[len(taken) % 2])
+                    time.sleep(EVERY)
+                    taken.append(service.taken())
+    wrong = oracle.wrong(load.lines)
+    base, last = taken[1], taken[-1]
+    growth = {name: last[name] / base[name] for name in base}
+    for line in wrong[:5]:
+        print(line)
+    failures = len(wrong) + sum(value > GROWTH for value in growth.values())
+    figures = {"rate": rate, "p99_ms": p99(load.lines), "mib": last["mib"], **{f"{name}_growth": value for name, value in growth.items()}}
+    report("soak", len(load.lines), failures, minutes=minutes, swaps=len(taken), **figures)
+
+
+if __name__ == "__main__":
+    run(main)

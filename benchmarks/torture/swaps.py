@@ -1,0 +1,52 @@
+"""Hot swaps under load: no request fails, each is answered as its bundle answers, none waits, and memory stays."""
+
+from __future__ import annotations
+
+import time
+
+from benchmarks.torture.client import USERS
+from benchmarks.torture.outcome import report, run
+from benchmarks.torture.served import Oracle, p99, served, use
+from benchmarks.torture.small import full, small
+from recsys.bundle import current_id
+
+SETTLED = 5  # swaps until memory is compared
+GROWTH = 1.1  # of memory, from then on
+APART = 2.0  # seconds between two swaps
+
+
+def main() -> None:
+    """Two bundles in turn; half of the load that the service can bear."""
+    wanted = 500 if full() else 30
+    with small(trained=True) as shop:
+        first = current_id(shop.workspace.bundles)
+        shop.change(1)
+        shop.refresh()
+        turn, oracle, swapping, taken = (first, current_id(shop.workspace.bundles)), Oracle(shop, USERS), [], []
+        oracle.learn()
+        with served(shop, budget_ms=5_000, queue=256) as service:
+            rate = service.capacity() / 2
+            with service.load(wanted * (APART + 30), rate=rate) as load:
+                time.sleep(3)
+                for number in range(wanted):
+                    begun = time.time()
+                    use(shop, turn[number % 2])
+                    service.wait(turn[number % 2])
+                    swapping.append((begun, time.time()))
+                    taken.append(service.taken()["mib"])
+                    time.sleep(APART)
+                load.stop()
+    lines = load.lines
+    wrong = oracle.wrong(lines)
+    during = [line for line in lines if any(begin - line["ms"] / 1000 <= line["at"] <= end for begin, end in swapping)]
+    before = [line for line in lines if line not in during]
+    ratio, growth = p99(during) / p99(before), max(taken[SETTLED:]) / taken[SETTLED]
+    for line in wrong[:5]:
+        print(line)
+    failures = len(wrong) + (ratio > 1.5) + (growth > GROWTH)
+    figures = {"rate": rate, "requests": len(lines), "wrong": len(wrong), "growth": growth}
+    report("swaps", wanted, failures, p99_before_ms=p99(before), p99_during_ms=p99(during), **figures)
+
+
+if __name__ == "__main__":
+    run(main)

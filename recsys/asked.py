@@ -1,0 +1,146 @@
+"""From a request to its lists, in steps that can be taken one by one: retrieve, rank, tell.
+
+A service has to stop between them: when ranking takes too long, the order of retrieval is told.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from features.histories import Histories
+from features.interactions import DAY, EVENTS
+from ranking.diversity import diversify
+from ranking.ranker import with_features
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from recsys.answers import Answer
+    from recsys.engine import Engine
+    from recsys.events import Event
+    from recsys.options import RecommendOptions
+    from recsys.snapshot import Snapshot
+    from retrieval.candidates import Candidates
+
+DIVERSE_AMONG = 50  # how many of the best a varied list is chosen from
+Way = Literal["personal", "basket", "popular", "debuts"]
+
+
+@dataclass(frozen=True)
+class Asked:
+    """Users who are answered in the same way. mask: what may be shown, bool (n_items,) or (b, n_items)."""
+
+    recommender: Engine
+    options: RecommendOptions
+    users: Sequence[str | None]
+    histories: Histories
+    mask: np.ndarray
+    way: Way
+
+    @classmethod
+    def groups(
+        cls, recommender: Engine, options: RecommendOptions, users: Sequence[str | None], recent: Histories | None = None
+    ) -> Iterator[tuple[np.ndarray, Asked]]:
+        """Which of the users (places, int64) are answered together, and how. recent: what they did that the log does not know.
+
+        Raises
+        ------
+        DataError: an id or a category of the options is unknown.
+        """
+        snapshot = recommender.snapshot
+        basket = snapshot.catalog.rows_or_raise(list(options.history)).tolist()
+        histories = Histories.of_users(snapshot.log, snapshot.log.user_rows([user or "" for user in users]), snapshot.now)
+        known = histories.lengths > 0
+        for later in (recent, Histories.of_baskets([basket] * len(users), snapshot.now) if basket else None):
+            histories = histories if later is None else histories.then(later)
+        allowed = recommender.rules(options).allowed(snapshot.catalog, snapshot.prices, histories) & recommender.may_show
+        visitor = ~known & (histories.lengths > 0)
+        ways: dict[Way, np.ndarray] = {"personal": known, "basket": visitor, "popular": ~known & ~visitor}
+        if options.debuts:
+            ways = {"debuts": np.ones_like(known)}
+        for way, group in ways.items():
+            at = np.flatnonzero(group)
+            if len(at):
+                some = histories.take(at)
+                mask = allowed if allowed.ndim == 1 else allowed[at]
+                if way == "basket":  # what lies in the basket already is no answer
+                    mask = np.broadcast_to(mask, (len(at), len(snapshot.catalog))).copy()
+                    mask[some.user, some.item] = False
+                yield at, cls(recommender, options, [users[i] for i in at.tolist()], some, mask, way)
+
+    @cached_property
+    def k(self) -> int:
+        """How many items are told."""
+        return min(self.options.k, len(self.recommender.snapshot.catalog))
+
+    @cached_property
+    def width(self) -> int:
+        """More than k only where a choice is made among them: the places kept for new arrivals are a list's last."""
+        return max(self.k, DIVERSE_AMONG) if self.options.diversity else self.k
+
+    @property
+    def ranks(self) -> bool:
+        """Whether there is anything to rank by."""
+        return self.way in ("personal", "basket") and self.recommender.ranker is not None
+
+    def retrieve(self) -> Candidates:
+        """What the ranking starts from; the list itself where nothing is ranked."""
+        if self.way == "popular":
+            return self.recommender.popular(self.histories, self.width, self.mask)
+        if self.way == "debuts":
+            return self.recommender.debuts(self.histories, self.width, self.mask)
+        return self.recommender.candidates(self.histories, max(self.width, self.recommender.model.retrieval.candidates), self.mask)
+
+    def rank(self, found: Candidates) -> Candidates:
+        """Best first by chance of purchase, or by what the basket makes likelier; scores are probabilities."""
+        if not self.ranks:
+            return self.unranked(found)
+        return self.recommender.best(found, self.width) if self.way == "personal" else self.recommender.best_beside(found, self.width)
+
+    def unranked(self, found: Candidates) -> Candidates:
+        """The order of retrieval, with the features that reasons are told from."""
+        if self.way in ("popular", "debuts"):
+            return found
+        plain = with_features(found, self.recommender.snapshot.stats)
+        return self.recommender.shown(plain, self.width) if self.way == "personal" else plain.first(self.width)
+
+    def tell(self, best: Candidates, *, degraded: bool = False) -> list[Answer]:
+        """The lists, one a user. degraded: `best` is `unranked`, though there is a ranker."""
+        best = diversify(best, self.recommender.snapshot.vectors.vectors, self.options.diversity, self.k)
+        return list(
+            self.recommender.told(self.options, self.users, best, personal=self.way != "popular", ranked=self.ranks and not degraded)
+        )
+
+
+def recent_histories(snapshot: Snapshot, user_id: str, events: Sequence[Event], weights: Mapping[str, float]) -> Histories | None:
+    """What a user did that the snapshot's log does not hold, oldest first; None where there is nothing. weights: what an event counts.
+
+    Events of items that the catalogue does not have are left out. What happened after the snapshot's `now` happened just now.
+    """
+    log = snapshot.log
+    user = int(log.user_rows([user_id])[0])
+    mine = slice(log.offsets[user], log.offsets[user + 1]) if user >= 0 else slice(0, 0)
+    # On a clock of steps the log's times are not those that events come with.
+    times = np.zeros(mine.stop - mine.start, dtype=np.int64) if log.ordered else log.time[mine]
+    held = set(zip(log.item[mine].tolist(), log.event[mine].tolist(), times.tolist(), strict=True))
+    rows = snapshot.catalog.rows([event.item_id for event in events]).tolist()
+    fresh = [
+        (row, EVENTS.index(event.event), event)
+        for row, event in zip(rows, events, strict=True)
+        if row >= 0 and (row, EVENTS.index(event.event), 0 if log.ordered else event.time) not in held
+    ]
+    if not fresh:
+        return None
+    made = Histories.of_baskets([[row for row, _, _ in fresh]], snapshot.now)
+    prices = [event.value / event.quantity if event.value and event.quantity else np.nan for _, _, event in fresh]
+    return replace(
+        made,
+        age=np.array([max(0, snapshot.now - event.time) / DAY for _, _, event in fresh], dtype=np.float32),
+        event=np.array([kind for _, kind, _ in fresh], dtype=np.int8),
+        weight=np.array([weights[event.event] for _, _, event in fresh], dtype=np.float32),
+        price=np.array(prices, dtype=np.float32),
+    )

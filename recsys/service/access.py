@@ -1,0 +1,104 @@
+"""Who may ask what, and how often."""
+
+from __future__ import annotations
+
+import math
+import time
+from typing import TYPE_CHECKING, Annotated
+
+from fastapi import HTTPException, Request, Security
+from fastapi.security import APIKeyHeader, HTTPAuthorizationCredentials, HTTPBearer
+from limits import RateLimitItemPerMinute
+from limits.storage import MemoryStorage
+from limits.strategies import FixedWindowRateLimiter
+
+from features.errors import ConfigError
+from recsys.service.keys import Keys
+from recsys.service.logs import LOGGER
+from recsys.service.metrics import REJECTED
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from recsys.options import Scope
+    from recsys.service.keys import Key
+
+_header = APIKeyHeader(name="X-API-Key", auto_error=False, description="made by `recsys keys add`")
+_bearer = HTTPBearer(auto_error=False, description="the same key")
+
+
+class Access:
+    """The workspace's keys, read again when their file changes, and a count of each one's requests.
+
+    open: whether anybody may ask while there are no keys, which is for loopback alone.
+    """
+
+    def __init__(self, path: Path, rate_per_minute: int, *, open_without_keys: bool) -> None:
+        self._path, self._open = path, open_without_keys
+        self._rate = RateLimitItemPerMinute(rate_per_minute) if rate_per_minute else None
+        self._limiter = FixedWindowRateLimiter(MemoryStorage())
+        self._seen: tuple[int, int] | None = None
+        self._keys = Keys()
+
+    @property
+    def keys(self) -> Keys:
+        """Those of now; the last ones that could be read, while the file is damaged."""
+        try:
+            status = self._path.stat()
+            seen = (status.st_mtime_ns, status.st_ino)
+        except OSError:
+            seen = (0, 0)
+        if seen != self._seen:
+            try:
+                self._keys = Keys.read(self._path)
+            except ConfigError as error:
+                LOGGER.error("%s", error)
+            self._seen = seen
+        return self._keys
+
+    def check(self, secret: str | None, scope: Scope) -> str:
+        """The name of whoever asks.
+
+        Raises
+        ------
+        HTTPException: 401 without a key that is known, 403 without the scope, 429 too often.
+        """
+        keys = self.keys
+        if not keys.keys and self._open:
+            name = "loopback"
+        else:
+            key = keys.find(secret) if secret else None
+            if key is None:
+                REJECTED.labels("401").inc()
+                said = "the key is not known" if secret else "a key is needed: send it in the header X-API-Key"
+                raise HTTPException(401, said, {"WWW-Authenticate": "Bearer"})
+            name = self._named(key, scope)
+        if self._rate is not None and not self._limiter.hit(self._rate, name):
+            REJECTED.labels("rate").inc()
+            seconds = max(1, math.ceil(self._limiter.get_window_stats(self._rate, name).reset_time - time.time()))
+            raise HTTPException(
+                429, f"more than {self._rate.amount:,} requests a minute: try again in {seconds} s", {"Retry-After": str(seconds)}
+            )
+        return name
+
+    def _named(self, key: Key, scope: Scope) -> str:
+        if not key.may(scope):
+            REJECTED.labels("403").inc()
+            raise HTTPException(403, f"key {key.name!r} may {', '.join(key.scopes)}, and this needs {scope}")
+        return key.name
+
+
+def needs(scope: Scope) -> Callable[..., None]:
+    """A dependency that lets nobody by without the scope."""
+
+    def check(
+        request: Request,
+        header: Annotated[str | None, Security(_header)],
+        bearer: Annotated[HTTPAuthorizationCredentials | None, Security(_bearer)],
+    ) -> None:
+        access: Access = request.app.state.access
+        name = access.check(header or (bearer.credentials if bearer else None), scope)
+        request.scope["noted"]["key"] = name
+
+    return check

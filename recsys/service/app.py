@@ -1,0 +1,56 @@
+"""The application: what is asked over HTTP, and the service that answers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from fastapi import FastAPI
+from starlette.middleware.trustedhost import TrustedHostMiddleware
+
+from recsys.serve_config import LOOPBACK
+from recsys.service.access import Access
+from recsys.service.gate import Gate
+from recsys.service.problems import tell_problems
+from recsys.service.routes import router
+from recsys.service.state import Service
+
+if TYPE_CHECKING:
+    from recsys.config import Settings
+    from recsys.workspace import Workspace
+
+
+def application(workspace: Workspace, settings: Settings) -> Gate:
+    """The service of a workspace, as an ASGI application."""
+    config = settings.serve
+    service = Service(workspace, settings)
+    app = FastAPI(
+        title="Recommender",
+        summary="What a user is most likely to buy, with probabilities and reasons.",
+        version="1",
+        lifespan=service.running,
+        # Their pages load scripts from elsewhere; /openapi.json is what such a page is made of.
+        docs_url=None,
+        redoc_url=None,
+    )
+    local = config.host in LOOPBACK
+    app.state.service = service
+    app.state.access = Access(workspace.service / "keys.json", config.rate_per_minute, open_without_keys=local)
+    if local:  # so that no page in a browser on this machine asks in its user's name
+        app.add_middleware(TrustedHostMiddleware, allowed_hosts=list(LOOPBACK))
+    tell_problems(app)
+    app.include_router(router)
+    return Gate(app, config)
+
+
+def make() -> Gate:
+    """For uvicorn, which starts each worker anew: workspace and configuration are those of the environment."""
+    import os
+    from pathlib import Path
+
+    from recsys.config import load_settings
+    from recsys.service.logs import set_up_logs
+    from recsys.workspace import Workspace
+
+    set_up_logs()
+    config = os.environ.get("RECSYS_CONFIG")
+    return application(Workspace(Path(os.environ["RECSYS_WORKSPACE"])), load_settings(Path(config) if config else None))

@@ -1,0 +1,67 @@
+"""The service of the tiny shop, in process: the whole ASGI application with its middle layers, asked by starlette's test client."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from typing import Any
+
+import pytest
+from starlette.testclient import TestClient
+
+from recsys.recommender import Recommender
+from recsys.service.app import application
+from recsys.service.pipeline import Pipeline
+from recsys.service.serving import Current
+from tests.recsys.conftest import Place
+
+Serve = Callable[..., TestClient]
+HERE = "http://127.0.0.1"
+
+
+@pytest.fixture
+def serve() -> Iterator[Serve]:
+    """Starts the service of a place, with other settings of [serve] if need be."""
+    with ExitStack() as stack:
+
+        def start(place: Place, **changed: Any) -> TestClient:
+            config = place.settings.serve.model_copy(update={"poll_seconds": 0.02, "budget_ms": 10_000.0} | changed)
+            app = application(place.workspace, place.settings.model_copy(update={"serve": config}))
+            return stack.enter_context(TestClient(app, base_url=HERE, raise_server_exceptions=False))
+
+        yield start
+
+
+@pytest.fixture(scope="module")
+def asked(ready: Place) -> Iterator[TestClient]:
+    """A service that only reads, for a whole module."""
+    config = ready.settings.serve.model_copy(update={"budget_ms": 10_000.0})
+    with TestClient(application(ready.workspace, ready.settings.model_copy(update={"serve": config})), base_url=HERE) as client:
+        yield client
+
+
+def inside(client: TestClient) -> Any:
+    """What the routes work with."""
+    gate: Any = client.app
+    return gate._app.state.service
+
+
+def recommender_of(client: TestClient) -> Recommender:
+    current: Current = inside(client).current
+    assert current.serving is not None
+    return current.serving.recommender
+
+
+def pipeline_of(client: TestClient) -> Pipeline:
+    return inside(client).pipeline
+
+
+def problem(response: Any, status: int) -> str:
+    """The one line of an error, whose form is checked."""
+    assert response.status_code == status, response.text
+    assert response.headers["content-type"] == "application/problem+json"
+    body = response.json()
+    assert body.keys() == {"type", "title", "status", "detail"}
+    assert body["status"] == status
+    assert "\n" not in body["detail"]
+    return body["detail"]

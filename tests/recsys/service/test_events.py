@@ -1,0 +1,136 @@
+"""What a customer just did: on the disk before the answer, in the next list, in the log at the next build; and gone when erased."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+from starlette.testclient import TestClient
+
+from recsys import verbs
+from recsys.erasure import erase
+from recsys.events import Event, EventStore
+from recsys.options import RecommendOptions
+from recsys.service.state import Service
+from tests.recsys.conftest import Place
+
+from .conftest import Serve, problem
+
+
+def told(client: TestClient, *events: dict[str, Any]) -> Any:
+    return client.post("/v1/events", json={"events": list(events)})
+
+
+def as_after_a_power_cut(place: Place, folder: Path) -> EventStore:
+    """The store's files as they lie on the disk at this moment, opened by somebody else."""
+    shutil.copytree(place.workspace.service, folder)
+    return EventStore(folder / "events.sqlite")
+
+
+def test_it_is_stored_before_the_answer_and_once(spare: Place, serve: Serve, tmp_path: Path) -> None:
+    client = serve(spare)
+    event = {"user": "new", "item": "sku-07", "timestamp": "2024-07-10T12:00:00Z", "quantity": 2, "value": 6.5}
+    response = told(client, event, event | {"item": "sku-99"})
+    assert response.status_code == 202
+    answer = response.json()
+    assert (answer["accepted"], answer["new"], answer["unknown_items"]) == (2, 2, ["sku-99"])
+    rows = as_after_a_power_cut(spare, tmp_path / "then").of_user("new")
+    assert rows == [Event("new", item, "purchase", 1_720_612_800, 2.0, 6.5) for item in ("sku-07", "sku-99")]
+    assert told(client, event).json()["new"] == 0
+    assert told(client, event | {"event": "view"}).json()["new"] == 1
+
+
+def test_all_of_them_or_none(spare: Place, serve: Serve) -> None:
+    client = serve(spare)
+    good, bad = {"user": "new", "item": "sku-07"}, {"user": "new", "item": "sku-08", "timestamp": "1969-01-01"}
+    problem(told(client, good, bad), 422)
+    assert spare.workspace.events.of_user("new") == []
+
+
+def test_the_next_answer_knows_it(spare: Place, serve: Serve) -> None:
+    client, ask = serve(spare), {"user": "new", "k": 5}
+    assert client.post("/v1/recommend", json=ask).json()["fallback"]
+    told(client, {"user": "new", "item": "sku-12"})
+    answer = client.post("/v1/recommend", json=ask).json()
+    assert answer["fallback"] is None
+    same = client.post("/v1/recommend", json={"history": ["sku-12"], "k": 5}).json()
+    assert {item["item_id"] for item in answer["items"]} & {item["item_id"] for item in same["items"]}
+
+    def chance() -> dict[str, float]:
+        answer = client.post("/v1/recommend", json={"user": "user-01", "k": 40, "explain": True}).json()
+        return next(item["contributions"] for item in answer["items"] if item["item_id"] == "sku-35")
+
+    before = chance()
+    assert chance() == before
+    told(client, {"user": "user-01", "item": "sku-35"})
+    assert chance() != before
+
+
+def test_the_next_build_counts_it_and_the_answer_stays(spare: Place, serve: Serve) -> None:
+    client = serve(spare)
+    told(client, *({"user": "new", "item": item, "timestamp": "2024-07-18T10:00:00"} for item in ("sku-12", "sku-17")))
+    verbs.build_index(spare.workspace, spare.settings)
+    recommender = verbs.open_recommender(spare.workspace)
+    log, catalog = recommender.snapshot.log, recommender.snapshot.catalog
+    assert sorted(catalog.ids[log.item[log.user == log.user_rows(["new"])[0]]]) == ["sku-12", "sku-17"]
+    wait_for(client, recommender.bundle_id)
+    (expected,) = recommender.answer(RecommendOptions("new"), ["new"])
+    answer = client.post("/v1/recommend", json={"user": "new"}).json()
+    assert [item["item_id"] for item in answer["items"]] == [item.item_id for item in expected.items]
+
+
+def wait_for(client: TestClient, bundle_id: str) -> None:
+    import time
+
+    until = time.monotonic() + 60
+    while client.get("/readyz").json()["bundle_id"] != bundle_id:
+        assert time.monotonic() < until, "the new bundle was not taken"
+        time.sleep(0.05)
+
+
+def test_an_erased_user_is_gone_and_stays_away(spare: Place, serve: Serve) -> None:
+    client = serve(spare)
+    told(client, {"user": "user-03", "item": "sku-07"}, {"user": "user-04", "item": "sku-07"})
+    answer = client.delete("/v1/users/user-03").json()
+    assert answer["events"] == 1
+    assert answer["rows"] > 10
+    assert answer["bundles"] == 1
+    assert [event.user_id for event in spare.workspace.events.of_user("user-04")] == ["user-04"]
+    stored = b"".join(path.read_bytes() for path in spare.workspace.service.iterdir())
+    assert b"user-03" not in stored
+    assert b"user-04" in stored
+    assert "was erased" in problem(told(client, {"user": "user-03", "item": "sku-07"}, {"user": "user-05", "item": "sku-07"}), 409)
+    assert spare.workspace.events.of_user("user-05") == []
+    wait_for(client, verbs.open_recommender(spare.workspace).bundle_id)
+    assert client.post("/v1/recommend", json={"user": "user-03"}).json()["fallback"]
+
+
+def test_an_erasure_that_comes_in_between_takes_the_events_along(spare: Place, serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    client, add = serve(spare), EventStore.add
+
+    def slowly(store: EventStore, events: list[Event]) -> int:
+        erase(spare.workspace, "user-03")
+        return add(store, events)
+
+    monkeypatch.setattr(EventStore, "add", slowly)
+    problem(told(client, {"user": "user-03", "item": "sku-07"}), 409)
+    assert spare.workspace.events.of_user("user-03") == []
+
+
+def test_the_command_erases_events_too(spare: Place, serve: Serve, command) -> None:
+    told(serve(spare), {"user": "only-here", "item": "sku-07"})
+    assert "1 events" in command("erase", "--user", "only-here", workspace=spare.workspace.root).out
+    assert spare.workspace.events.of_user("only-here") == []
+
+
+def test_a_store_that_cannot_be_written_is_told_and_lists_go_on(spare: Place, serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    client = serve(spare)
+    spare.workspace.service.mkdir(exist_ok=True)
+    (spare.workspace.service / "events.sqlite").write_bytes(b"no database, but long enough to look like one" * 100)
+    response = told(client, {"user": "new", "item": "sku-07"})
+    assert "cannot be read or written" in problem(response, 503)
+    assert response.headers["retry-after"]
+    monkeypatch.setattr(Service, "erased", lambda *_: [])
+    assert client.post("/v1/recommend", json={"history": ["sku-07"]}).status_code == 200

@@ -1,0 +1,123 @@
+"""A ranker that is late, fails or says nan costs a list its order and nothing else; more than the queue holds is turned away."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+import pytest
+
+from recsys.asked import Asked
+from recsys.options import RecommendOptions
+from recsys.service.logs import Lines
+from recsys.service.problems import UNEXPECTED
+from retrieval.candidates import Candidates
+from tests.recsys.conftest import Place
+
+from .conftest import Serve, problem, recommender_of
+
+ASK = {"user": "user-01", "k": 5}
+
+
+def late(asked: Asked, found: Candidates) -> Candidates:
+    time.sleep(0.6)
+    return asked.unranked(found)
+
+
+def failing(_asked: Asked, _found: Candidates) -> Candidates:
+    raise ValueError("user-01 bought it")
+
+
+def leaving(_asked: Asked, _found: Candidates) -> Candidates:
+    raise SystemExit(3)
+
+
+def without_numbers(asked: Asked, found: Candidates) -> Candidates:
+    plain = asked.unranked(found)
+    return Candidates(plain.users, plain.rows, np.full_like(plain.scores, np.nan), plain.evidence)
+
+
+@pytest.fixture
+def ranker(monkeypatch: pytest.MonkeyPatch) -> Callable[[Any], None]:
+    """Puts something in the place of the ranking, for requests that have a ranker; None brings the right one back."""
+    right = Asked.rank
+
+    def put(work: Any) -> None:
+        def rank(asked: Asked, found: Candidates) -> Candidates:
+            return work(asked, found) if work and asked.ranks else right(asked, found)
+
+        monkeypatch.setattr(Asked, "rank", rank)
+
+    return put
+
+
+@pytest.mark.parametrize("work", [late, failing, leaving, without_numbers])
+def test_without_a_ranking_the_order_is_that_of_retrieval(ready: Place, serve: Serve, ranker, work) -> None:
+    client = serve(ready, budget_ms=300.0)
+    good = client.post("/v1/recommend", json=ASK).json()
+    ranker(work)
+    answer = client.post("/v1/recommend", json=ASK).json()
+    assert answer["degraded"] is True
+    assert good["degraded"] is False
+
+    (_, asked), *_ = Asked.groups(recommender_of(client), RecommendOptions(**ASK), ["user-01"])
+    expected = asked.tell(asked.unranked(asked.retrieve()), degraded=True)[0]
+    assert [item["item_id"] for item in answer["items"]] == [item.item_id for item in expected.items]
+    assert all(item["probability"] is None for item in answer["items"])
+    assert len(answer["items"]) == 5
+    assert all(item["probability"] is not None for item in good["items"])
+
+
+def test_a_ranker_that_goes_on_failing_is_left_alone_and_tried_again(ready: Place, serve: Serve, ranker) -> None:
+    client, calls = serve(ready, breaker_failures=3, breaker_seconds=0.3), []
+
+    def counted(asked: Asked, found: Candidates) -> Candidates:
+        calls.append(1)
+        return failing(asked, found)
+
+    ranker(counted)
+    assert all(client.post("/v1/recommend", json=ASK).json()["degraded"] for _ in range(8))
+    assert len(calls) == 3
+    ranker(None)
+    assert client.post("/v1/recommend", json=ASK).json()["degraded"] is True
+    time.sleep(0.35)
+    assert client.post("/v1/recommend", json=ASK).json()["degraded"] is False
+    assert client.post("/v1/recommend", json=ASK).json()["degraded"] is False
+
+
+def test_the_words_of_a_failure_are_not_told(ready: Place, serve: Serve, monkeypatch: pytest.MonkeyPatch, caplog) -> None:
+    client = serve(ready)
+    monkeypatch.setattr(Asked, "retrieve", lambda _asked: failing(_asked, None))  # pyright: ignore[reportArgumentType]
+    said = problem(client.post("/v1/recommend", json=ASK), 500)
+    assert said == UNEXPECTED
+    assert client.get("/healthz").status_code == 200
+    (record,) = [record for record in caplog.records if record.message == "unexpected error"]
+    line = Lines().format(record)
+    assert '"error": "ValueError"' in line
+    assert "test_limits.py" in line
+    assert "user-01" not in line
+
+
+def test_more_than_the_queue_holds_is_turned_away_at_once(ready: Place, serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    client, held, begun, right = serve(ready, queue=2, threads=2), threading.Event(), threading.Semaphore(0), Asked.rank
+
+    def waiting(asked: Asked, found: Candidates) -> Candidates:
+        begun.release()
+        held.wait(20)
+        return right(asked, found)
+
+    monkeypatch.setattr(Asked, "rank", waiting)
+    with ThreadPoolExecutor(2) as pool:
+        inside = [pool.submit(client.post, "/v1/recommend", json=ASK) for _ in range(2)]
+        assert all(begun.acquire(timeout=20) for _ in inside)
+        response = client.post("/v1/recommend", json=ASK)
+        assert "all that this service bears" in problem(response, 429)
+        assert response.headers["retry-after"] == "1"
+        assert client.get("/healthz").status_code == client.get("/metrics").status_code == 200
+        held.set()
+        assert [future.result().status_code for future in inside] == [200, 200]
+    assert client.post("/v1/recommend", json=ASK).status_code == 200

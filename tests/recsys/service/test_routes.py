@@ -1,0 +1,163 @@
+"""What each route answers, and how it refuses."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import numpy as np
+import pytest
+from starlette.testclient import TestClient
+
+from recsys.engine import UNKNOWN_USER, UNKNOWN_VISITOR
+from recsys.options import RecommendOptions
+
+from .conftest import inside, problem, recommender_of
+
+ABOUT = {"bundle_id", "degraded", "stages"}
+
+
+@pytest.mark.parametrize(
+    ("body", "options"),
+    [
+        ({"user": "user-01"}, RecommendOptions("user-01")),
+        ({"user": "user-02", "history": ["sku-31"], "k": 3}, RecommendOptions("user-02", ("sku-31",), 3)),
+        ({"history": ["sku-01", "sku-12"], "diversity": 0.5}, RecommendOptions(None, ("sku-01", "sku-12"), diversity=0.5)),
+        (
+            {"user": "user-05", "rules": {"category": "bakery", "max_price": 5, "in_stock": True, "exclude": ["sku-11"]}},
+            RecommendOptions("user-05", category="bakery", max_price=5, in_stock=True, exclude=("sku-11",)),
+        ),
+        ({"user": "user-07", "rules": {"new_only": True}, "explain": True}, RecommendOptions("user-07", new_only=True, explain=True)),
+        ({"user": "user-07", "rules": {"debuts": True}}, RecommendOptions("user-07", debuts=True)),
+        ({"user": "nobody"}, RecommendOptions("nobody")),
+        ({}, RecommendOptions()),
+    ],
+)
+def test_recommend_answers_as_the_recommender_does(asked: TestClient, body: dict[str, Any], options: RecommendOptions) -> None:
+    response = asked.post("/v1/recommend", json=body)
+    assert response.status_code == 200, response.text
+    answer = response.json()
+    (expected,) = recommender_of(asked).answer(options, [options.user])
+    assert {name: answer[name] for name in answer if name not in ABOUT - {"bundle_id"}} == json.loads(json.dumps(expected.to_dict()))
+    assert answer["degraded"] is False
+    assert {"waiting", "retrieval", "telling"} <= answer["stages"].keys()
+    assert all(taken >= 0 for taken in answer["stages"].values())
+
+
+def test_who_is_unknown_is_told_why(asked: TestClient) -> None:
+    assert asked.post("/v1/recommend", json={"user": "nobody"}).json()["fallback"] == UNKNOWN_USER.format("nobody")
+    assert asked.post("/v1/recommend", json={}).json()["fallback"] == UNKNOWN_VISITOR
+
+
+def test_similar_and_search(asked: TestClient) -> None:
+    recommender = recommender_of(asked)
+    for path, body, expected in (
+        ("similar", {"item": "sku-07", "k": 4}, recommender.similar("sku-07", 4)),
+        ("search", {"text": "rye bread", "k": 4}, recommender.search("rye bread", 4)),
+    ):
+        answer = asked.post(f"/v1/{path}", json=body).json()
+        assert answer.keys() >= ABOUT
+        assert [(item["item_id"], item["rank"]) for item in answer["items"]] == [(item.item_id, item.rank) for item in expected.items]
+        assert np.allclose([item["score"] for item in answer["items"]], [item.score for item in expected.items], atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "detail"),
+    [
+        ("recommend", {"k": 0}, "k is 0, should be greater than or equal to 1"),
+        ("recommend", {"k": 101}, "k is 101, expected 1 to 100"),
+        ("recommend", {"usr": "1"}, "unknown key 'usr': see /openapi.json"),
+        ("recommend", {"user": 7}, "user is 7, should be a valid string"),
+        ("recommend", {"diversity": 2}, "diversity is 2, should be less than or equal to 1"),
+        ("recommend", {"rules": {"max_price": -1}}, "rules.max_price is -1, should be greater than or equal to 0"),
+        ("recommend", {"rules": {"category": "cars"}}, "cars"),
+        ("recommend", {"history": ["sku-99"]}, "sku-99"),
+        ("recommend", {"rules": {"exclude": ["sku-99"]}}, "sku-99"),
+        ("recommend", {"user": "", "k": "x"}, "(and 1 more)"),
+        ("recommend", [1], "the body"),
+        ("similar", {}, "item is missing"),
+        ("similar", {"item": "sku-99"}, "sku-99"),
+        ("search", {"text": " "}, "text is ' ', should match pattern"),
+        ("search", {"text": "tea", "k": 1_000}, "k is 1000, expected 1 to 100"),
+        ("events", {"events": []}, "events is a list of 0, should have at least 1 item"),
+        ("events", {"events": [{"user": "u", "item": "i", "event": "theft"}]}, "events.0.event is 'theft'"),
+        ("events", {"events": [{"user": "u", "item": "i", "timestamp": "2999-01-01"}]}, "expected a time from 1970 until now"),
+    ],
+)
+def test_bad_bodies_are_refused_in_one_line(asked: TestClient, path: str, body: Any, detail: str) -> None:
+    assert detail in problem(asked.post(f"/v1/{path}", json=body), 422)
+
+
+@pytest.mark.parametrize(
+    ("content", "detail"),
+    [
+        (b"{", "the body is no JSON"),
+        (b"", "a JSON body is missing"),
+        (b"\xff\xfe", "the body"),
+        (b'{"user": "\\ud800"}', "user is"),
+        (b'{"rules": {"max_price": 1e400}}', "rules.max_price is"),
+        (b'{"diversity": NaN}', "diversity is"),
+    ],
+)
+def test_what_is_no_json_is_refused_in_one_line(asked: TestClient, content: bytes, detail: str) -> None:
+    response = asked.post("/v1/recommend", content=content, headers={"content-type": "application/json"})
+    assert detail in problem(response, 422)
+
+
+def test_paths_and_hosts_that_are_not_ours(asked: TestClient) -> None:
+    assert asked.get("/v1/recommend").status_code == 405
+    assert asked.get("/docs").status_code == 404
+    assert asked.get("/healthz", headers={"host": "shop.example"}).status_code == 400
+
+
+def test_health(asked: TestClient) -> None:
+    assert asked.get("/healthz").json() == {"status": "ok"}
+    assert asked.get("/readyz").json() == {"status": "ready", "bundle_id": recommender_of(asked).bundle_id}
+
+
+def test_metrics_tell_what_happened(asked: TestClient) -> None:
+    def value(name: str) -> float:
+        lines = asked.get("/metrics").text.splitlines()
+        return sum(float(line.rsplit(" ", 1)[1]) for line in lines if line.startswith(name))
+
+    asked.post("/v1/recommend", json={"user": "user-01"})
+    before = {name: value(name) for name in METRICS}
+    asked.post("/v1/recommend", json={"user": "user-01"})
+    asked.post("/v1/recommend", json={"user": "nobody"})
+    asked.post("/v1/recommend", json={"user": "user-01", "k": 0})
+    assert {name: value(name) - before[name] for name in METRICS} == METRICS
+    serving = inside(asked).current.serving
+    assert value("recsys_list_coverage") == pytest.approx(len(serving.shown) / 40)
+    assert 0 < value("recsys_bundle_age_seconds") < 3_600
+    assert value("recsys_score_drift") == 0
+
+
+METRICS = {
+    'recsys_request_seconds_count{route="/v1/recommend",status="200"}': 2,
+    'recsys_request_seconds_count{route="/v1/recommend",status="422"}': 1,
+    'recsys_stage_seconds_count{stage="retrieval"}': 2,
+    'recsys_stage_seconds_count{stage="ranking"}': 1,
+    'recsys_fallback_total{kind="unknown"}': 1,
+}
+
+
+def test_drift_is_told_once_there_are_lists_enough(asked: TestClient) -> None:
+    serving = inside(asked).current.serving
+    serving.note([], [0.0001] * 500)
+    assert serving.drift > 0.25
+    serving.note([], np.resize(serving.usual, 2_000).tolist())
+    assert serving.drift < 0.01
+
+
+def test_every_example_of_the_documentation_works(asked: TestClient) -> None:
+    document = asked.get("/openapi.json").json()
+    tried = 0
+    for path, operations in document["paths"].items():
+        for about in operations.values():
+            schema = about.get("requestBody", {}).get("content", {}).get("application/json", {}).get("schema")
+            if schema is None or path == "/v1/events":
+                continue
+            for example in document["components"]["schemas"][schema["$ref"].rsplit("/", 1)[1]]["examples"]:
+                assert asked.post(path, json=example).status_code == 200, (path, example)
+                tried += 1
+    assert tried >= 4
