@@ -27,7 +27,7 @@ class Asking(Body):
     words: str = Field(default="", max_length=1_000, description="what to look for in the catalogue")
     k: int = Field(default=10, ge=1, le=50)
     diversity: float = Field(default=0.0, ge=0, le=1)
-    choice: Literal["shop", "new", "all"] = Field(default="shop", description="new: nothing bought before; shop: as `buys_again` says")
+    choice: Literal["new", "all"] | None = Field(default=None, description="new: nothing bought before; None: as `buys_again` says")
     category: Id | None = None
     max_price: float | None = Field(default=None, ge=0)
     in_stock: bool = False
@@ -75,7 +75,7 @@ class Asking(Body):
             max_price=self.max_price,
             in_stock=self.in_stock,
             exclude=self.exclude,
-            new_only={"shop": None, "new": True, "all": False}[self.choice],
+            new_only=None if self.choice is None else self.choice == "new",
             diversity=self.diversity,
             explain=True,
         )

@@ -13,6 +13,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from features.errors import BundleError, DataError
 from recsys.render import plain
+from recsys.service.logs import LOGGER
+from recsys.service.problems import UNEXPECTED
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Mapping
@@ -55,6 +57,11 @@ def figure(told: Mapping[str, Any] | None) -> str:
     return f"{told['value']:.4f} [{told['low']:.4f}–{told['high']:.4f}]"
 
 
+def percent(share: float) -> str:
+    """To a tenth of a percent; what is less is not called nothing."""
+    return "under 0.1%" if 0 < share < 0.0005 else f"{100 * share:.1f}%"
+
+
 _TEMPLATES = Environment(
     loader=PackageLoader("recsys.service.pages", "templates"),
     autoescape=True,
@@ -67,16 +74,16 @@ _TEMPLATES.filters |= {
     "ago": ago,
     "since": since,
     "figure": figure,
-    "percent": lambda share: f"{100 * share:.1f}%",
+    "percent": percent,
     "thousands": lambda count: f"{count:,.0f}",
     "path": lambda name: quote(name, safe=""),
 }
 
 
-def page(request: Request, name: str, status: int = 200, **values: Any) -> HTMLResponse:
+def page(request: Request, template: str, /, status: int = 200, **values: Any) -> HTMLResponse:
     """A page by its template."""
     about = {"here": request.url.path, "free": request.app.state.access.free}
-    return HTMLResponse(_TEMPLATES.get_template(f"{name}.html.j2").render(about | values), status, HEADERS)
+    return HTMLResponse(_TEMPLATES.get_template(f"{template}.html.j2").render(about | values), status, HEADERS)
 
 
 class PageRoute(APIRoute):
@@ -98,5 +105,8 @@ class PageRoute(APIRoute):
                 return answer
             except (DataError, BundleError) as error:
                 return page(request, "error", 404 if request.method == "GET" else 422, said=str(error))
+            except Exception:
+                LOGGER.exception("unexpected error")
+                return page(request, "error", 500, said=UNEXPECTED)
 
         return told

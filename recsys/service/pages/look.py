@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from features.histories import Histories
     from recsys.answers import Answer, Recommendation
+    from recsys.asked import Way
     from recsys.options import RecommendOptions
     from recsys.recommender import Recommender
     from retrieval.candidates import Candidates
@@ -70,6 +71,7 @@ class Looked:
     events: int
     candidates: int
     read: int
+    way: Way
 
     @cached_property
     def rank_of(self) -> dict[str, int]:
@@ -94,10 +96,10 @@ def look(recommender: Recommender, options: RecommendOptions, recent: Histories 
     (answer,) = asked.tell(asked.rank(found))
     history, events = _history(recommender, asked.histories), int(asked.histories.lengths[0])
     if asked.way == "popular":
-        return Looked(answer, {}, history, events, 0, 0)
+        return Looked(answer, {}, history, events, 0, 0, asked.way)
     everything = replace(asked, options=replace(options, k=found.rows.shape[1], diversity=0.0)).rank(found)
     read = int((~np.isnan(everything.evidence.get(CROSS_ENCODER, np.full((1, 1), np.nan)))).sum())
-    return Looked(answer, _steps(asked, found, everything, answer), history, events, int(found.valid.sum()), read)
+    return Looked(answer, _steps(asked, found, everything, answer), history, events, int(found.valid.sum()), read, asked.way)
 
 
 def _steps(asked: Asked, found: Candidates, everything: Candidates, answer: Answer) -> dict[str, Steps]:

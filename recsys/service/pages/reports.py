@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from eval.report import COLUMNS
 from features.errors import BundleError, DataError
-from recsys.bundle import LAYOUT, Bundle, current_id, list_bundles
+from recsys.bundle import LAYOUT, Bundle, list_bundles
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -23,8 +23,8 @@ _SIMULATION = re.compile(r"simulation-[A-Za-z0-9_.-]+")
 Figure = dict[str, Any]
 
 
-def read_json(path: Path) -> dict[str, Any] | None:
-    """A report; None where there is none.
+def _read(path: Path, *keys: str) -> dict[str, Any] | None:
+    """A report that has these keys; None where there is none.
 
     Raises
     ------
@@ -36,9 +36,19 @@ def read_json(path: Path) -> dict[str, Any] | None:
         return None
     except (OSError, ValueError):
         found = None
-    if not isinstance(found, dict):
-        raise DataError(f"{path.name} is damaged: run the command that wrote it again")
+    if not isinstance(found, dict) or not found.keys() >= set(keys):
+        raise DataError(f"{path.name} is damaged, or of another version: run the command that wrote it again")
     return found
+
+
+def read_evaluation(path: Path) -> dict[str, Any] | None:
+    """What `recsys evaluate` found; see `_read`."""
+    return _read(path, "metrics", "slices", "split", "bundle_id")
+
+
+def read_simulation(path: Path) -> dict[str, Any] | None:
+    """What `recsys simulate` found; see `_read`."""
+    return _read(path, "a", "b", "rows", "start", "days", "users", "visits", "alike")
 
 
 def written(path: Path) -> datetime:
@@ -85,16 +95,12 @@ class Published:
         return sorted(self.about.get("drift", {}).get("psi", {}).items(), key=lambda pair: -pair[1])
 
 
-def published(workspace: Workspace) -> list[Published]:
-    """All bundles that are kept, the newest first."""
-    try:
-        current = current_id(workspace.bundles)
-    except BundleError:
-        current = ""
+def published(workspace: Workspace, current: str | None) -> list[Published]:
+    """All bundles that are kept, the newest first. current: the one that answers."""
     return [_published(workspace, bundle_id, current) for bundle_id in list_bundles(workspace.bundles)]
 
 
-def _published(workspace: Workspace, bundle_id: str, current: str) -> Published:
+def _published(workspace: Workspace, bundle_id: str, current: str | None) -> Published:
     try:
         return Published(bundle_id, bundle_id == current, Bundle.open(workspace.bundles, bundle_id).manifest)
     except BundleError as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import UTC, datetime
 from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING, Annotated, Any
@@ -133,7 +134,7 @@ async def _recommendations(
         found=found,
         titles={item: known.get(item, "not in the catalogue") for item in (*asking.basket, *asking.exclude)},
         sights=views.sights(recommender),
-        bundles=[one for one in reports.published(service.workspace) if one.id != recommender.bundle_id],
+        bundles=[one for one in reports.published(service.workspace, recommender.bundle_id) if not one.current],
         sources=SOURCES,
         snapshot=recommender.snapshot,
         idle=recommender.ranker is not None and recommender.ranker.cross_encoder is None,
@@ -194,7 +195,7 @@ async def item(request: Request, item_id: str, service: ServiceOf, serving: Serv
 async def evaluation(request: Request, service: ServiceOf) -> Response:
     """The last evaluation."""
     path = service.workspace.reports / "evaluation.json"
-    report = reports.read_json(path)
+    report = reports.read_evaluation(path)
     serving = service.current.serving
     return page(
         request,
@@ -217,8 +218,11 @@ async def evaluation_report(service: ServiceOf) -> Response:
 @inside.get("/refreshes")
 async def refreshes(request: Request, service: ServiceOf) -> Response:
     """Bundles that are kept."""
-    config = service.settings.refresh
-    return page(request, "refreshes", bundles=reports.published(service.workspace), config=config)
+    serving = service.current.serving
+    bundles = reports.published(service.workspace, serving.bundle.id if serving else None)
+    log = serving.recommender.snapshot.log if serving else None
+    until = datetime.fromtimestamp(log.end, UTC) if log is not None and len(log) and not log.ordered else None
+    return page(request, "refreshes", bundles=bundles, config=service.settings.refresh, until=until)
 
 
 @inside.get("/simulations")
@@ -227,7 +231,7 @@ async def simulations(request: Request, service: ServiceOf) -> Response:
     found = []
     for path in reports.simulations(service.workspace):
         try:
-            found.append((path.stem, reports.written(path), reports.read_json(path), ""))
+            found.append((path.stem, reports.written(path), reports.read_simulation(path), ""))
         except DataError as error:
             found.append((path.stem, reports.written(path), None, str(error)))
     return page(request, "simulations", found=found)
@@ -238,7 +242,7 @@ async def simulation(request: Request, service: ServiceOf, name: str) -> Respons
     """One readout."""
     path = reports.simulation(service.workspace, name)
     plots = path.with_suffix(".html").is_file()
-    return page(request, "simulation", name=name, found=reports.read_json(path), written=reports.written(path), plots=plots)
+    return page(request, "simulation", name=name, found=reports.read_simulation(path), written=reports.written(path), plots=plots)
 
 
 @inside.get("/simulations/{name}/report")
