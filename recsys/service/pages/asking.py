@@ -13,9 +13,10 @@ from recsys.service.problems import sentence
 from recsys.service.schemas import Body, Id
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 Picked = Annotated[tuple[Id, ...], Field(max_length=1_000)]
+LABELS = {"user": "customer", "words": "what to find", "k": "how many", "max_price": "the highest price", "beside": "the other bundle"}
 LISTS = ("basket", "exclude")  # fields of which there may be several
 
 
@@ -62,7 +63,7 @@ class Asking(Body):
         wrong = {str(problem["loc"][0]) for problem in problems}
         wrong |= {"add"} if "basket" in wrong else set()
         kept = {name: values for name, values in fields.items() if name not in wrong}
-        return cls.model_validate(kept), sentence([{**problem, "loc": ("body", *problem["loc"])} for problem in problems])
+        return cls.model_validate(kept), sentence([{**problem, "loc": ("body", *_labelled(problem["loc"]))} for problem in problems])
 
     @property
     def options(self) -> RecommendOptions:
@@ -79,6 +80,11 @@ class Asking(Body):
             diversity=self.diversity,
             explain=True,
         )
+
+
+def _labelled(place: Sequence[int | str]) -> list[int | str]:
+    """Of a field, as the page calls it."""
+    return [LABELS.get(str(place[0]), place[0]), *place[1:]]
 
 
 def fields_of(body: bytes) -> Mapping[str, list[str]]:
