@@ -9,10 +9,12 @@ from collections.abc import Iterator
 from html.parser import HTMLParser
 from typing import Any
 
+import numpy as np
 import polars as pl
 import pytest
 from starlette.testclient import TestClient
 
+from features.histories import Histories
 from recsys import verbs
 from recsys.engine import UNKNOWN_USER, UNKNOWN_VISITOR
 from recsys.options import RecommendOptions, Scope
@@ -21,6 +23,7 @@ from recsys.service.app import application
 from recsys.service.keys import Keys
 from recsys.service.pages.look import look
 from recsys.service.pages.session import COOKIE
+from retrieval.joint import FUSION
 from tests.recsys.conftest import Place
 
 from .conftest import HERE, Serve, inside, recommender_of
@@ -160,7 +163,7 @@ def test_the_list_is_that_of_the_service(asked: TestClient) -> None:
 
 def test_what_each_stage_said(asked: TestClient) -> None:
     recommender = recommender_of(asked)
-    for options in (RecommendOptions("user-05", k=8), RecommendOptions(history=("sku-01", "sku-12"), k=8, diversity=0.4)):
+    for options in (RecommendOptions("user-05", k=8), RecommendOptions(history=("sku-01", "sku-12"), k=8, diversity=1.0)):
         told = look(recommender, options, None)
         (expected,) = recommender.answer(options, [options.user])
         assert [item.item_id for item in told.answer.items] == [item.item_id for item in expected.items]
@@ -169,17 +172,21 @@ def test_what_each_stage_said(asked: TestClient) -> None:
         assert max(one.retrieved for one in steps) <= told.candidates
         assert all(one.found_by for one in steps)
         assert len({one.before for one in steps}) == len({one.after for one in steps}) == len(steps)
-        if not options.diversity:
+        if options.diversity:
+            assert max(one.after or 0 for one in steps) > 8
+        else:
             assert [one.after for one in steps] == list(range(1, 9))
         assert told.way == ("personal" if options.user else "basket")
 
 
-def test_the_places_of_sources_give_the_fused_order(asked: TestClient) -> None:
+def test_the_places_of_sources_give_the_fused_scores(asked: TestClient) -> None:
     recommender = recommender_of(asked)
-    told = look(recommender, RecommendOptions("user-05", k=30), None)
-    fused = {item: sum(1 / (60 + place) for place in steps.found_by.values()) for item, steps in told.steps.items()}
-    by_place = sorted(told.steps, key=lambda item: told.steps[item].retrieved)
-    assert [fused[item] for item in by_place] == pytest.approx(sorted(fused.values(), reverse=True))
+    snapshot = recommender.snapshot
+    found = recommender.candidates(Histories.of_users(snapshot.log, np.arange(3), snapshot.now), 30)
+    places = recommender.retriever.places(found.users, found.rows)
+    fused = sum(np.where(place >= 0, 1 / (FUSION + 1 + place), 0) for place in places.values())
+    assert len(places) > 5
+    assert np.allclose(fused[found.valid], found.scores[found.valid], atol=1e-6)
 
 
 def test_strangers_and_mistakes_are_told_in_a_line(asked: TestClient) -> None:
