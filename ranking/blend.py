@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
-from ranking.native import NativeBooster
+from ranking.native import NativeBooster, mean_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -30,6 +30,7 @@ CORRECTION = (CROSS_ENCODER, "blend", "own_count")  # what the second booster se
 class BlendConfig(BaseModel):
     """LightGBM's dials, for the first booster; of them the correction takes rounds, leaf size and l2.
 
+    boosters: how many are averaged, each with a seed and negatives of its own: what one of them says by chance, the others do not.
     users: of a window, at most. visitors: strangers with a basket, made of the window's baskets. negatives: candidates not bought that the
     first booster is fitted on, at most; each counts for the ones left out, so that log odds stay what they are.
     """
@@ -38,6 +39,7 @@ class BlendConfig(BaseModel):
     users: int = Field(default=4000, ge=1)
     visitors: int = Field(default=500, ge=0)
     negatives: int = Field(default=500_000, ge=1)
+    boosters: int = Field(default=3, ge=1)
     rounds: int = Field(default=150, ge=1)
     learning_rate: float = Field(default=0.06, gt=0)
     leaves: int = Field(default=31, ge=2)
@@ -85,9 +87,14 @@ def table(candidates: Candidates, names: Sequence[str]) -> tuple[np.ndarray, np.
 
 def fit_booster(parts: Sequence[tuple[Candidates, np.ndarray]], config: BlendConfig, seed: int) -> Booster:
     """Fit on (candidates, labels bool (b, k)) of one or more windows; every column of evidence is a feature."""
+    names = tuple(sorted(parts[0][0].evidence))
+    seeds = range(seed * config.boosters, (seed + 1) * config.boosters)
+    return Booster(NativeBooster(mean_of([_fit_one(parts, names, config, each) for each in seeds])), names)
+
+
+def _fit_one(parts: Sequence[tuple[Candidates, np.ndarray]], names: Sequence[str], config: BlendConfig, seed: int) -> str:
     import lightgbm as lgb
 
-    names = tuple(sorted(parts[0][0].evidence))
     y = np.concatenate([labels[candidates.valid] for candidates, labels in parts])
     share = min(1.0, config.negatives / max(int((~y).sum()), 1))
     kept = y | (np.random.default_rng(seed).random(len(y)) < share)
@@ -97,7 +104,7 @@ def fit_booster(parts: Sequence[tuple[Candidates, np.ndarray]], config: BlendCon
     y = y[kept]
     weight = np.where(y, 1.0, 1.0 / share).astype(np.float32)
     data = lgb.Dataset(x, y.astype(np.float32), weight=weight, feature_name=list(names))
-    return Booster(lgb.train(_parameters(config, len(y), seed), data, config.rounds), names)
+    return lgb.train(_parameters(config, len(y), seed), data, config.rounds).model_to_string()
 
 
 def fit_correction(candidates: Candidates, labels: np.ndarray, config: BlendConfig, seed: int) -> Booster:

@@ -10,11 +10,14 @@ import importlib.util
 import re
 from functools import cache
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
 from features.errors import ModelError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 _FLOAT32 = 0
 _RAW, _CONTRIBUTIONS = 1, 3
@@ -40,6 +43,20 @@ def _library() -> ctypes.CDLL:
 def _call(name: str, *arguments: object) -> None:
     if getattr(_library(), name)(*arguments):
         raise ModelError(f"LightGBM refuses ({_library().LGBM_GetLastError().decode()}): train again, or roll back")
+
+
+def mean_of(texts: Sequence[str]) -> str:
+    """The booster that says the mean of several of the same features, in LightGBM's text: all their trees, their leaves in proportion."""
+
+    def scaled(line: re.Match[str]) -> str:
+        return f"{line[1]}=" + " ".join(f"{float(value) / len(texts):.17g}" for value in line[2].split())
+
+    heads, bodies = zip(*(text.split("Tree=", 1) for text in texts), strict=True)
+    trees = [tree for body in bodies for tree in re.split(r"^Tree=", body.split("end of trees", 1)[0], flags=re.MULTILINE)]
+    head = re.sub(r"^tree_sizes=.*\n", "", heads[0], flags=re.MULTILINE)  # of these trees; without, LightGBM reads one after another
+    numbered = (f"Tree={i}\n" + tree.split("\n", 1)[1] for i, tree in enumerate(trees))
+    body = re.sub(r"^(leaf_value|internal_value|shrinkage)=(.*)$", scaled, "".join(numbered), flags=re.MULTILINE)
+    return head + body + "end of trees\n"
 
 
 class NativeBooster:

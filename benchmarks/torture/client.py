@@ -64,7 +64,8 @@ async def run(given: argparse.Namespace, lines: list[dict[str, Any]]) -> None:
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     idle = [Client(given.port) for _ in range(given.clients)]
-    bodies = [(user, json.dumps({"user": user, "k": 10}).encode()) for user in USERS]
+    users = USERS if given.users is None else json.loads(given.users.read_text(encoding="utf-8"))
+    bodies = [(user, json.dumps({"user": user, "k": 10}).encode()) for user in users]
     begun, number, under_way = time.perf_counter(), 0, set()
 
     def over() -> bool:
@@ -99,6 +100,7 @@ def main() -> None:
     parser.add_argument("seconds", type=float)
     parser.add_argument("--clients", type=int, default=8)
     parser.add_argument("--rate", type=float, default=0)
+    parser.add_argument("--users", type=Path, help="a list in JSON, in place of the small shop's")
     parser.add_argument("--most", type=int, default=10**9)
     parser.add_argument("--out", type=Path, required=True)
     given, lines = parser.parse_args(), []

@@ -1,4 +1,4 @@
-"""Erasures that are killed, rollbacks by the clock, two refreshes at once, and a pickle in the place of every file."""
+"""Erasures that are killed, rollbacks by the clock, two refreshes at once among readers, and a pickle in the place of every file."""
 
 from __future__ import annotations
 
@@ -6,12 +6,17 @@ import io
 import os
 import random
 import sys
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import polars as pl
 
+from benchmarks.torture.client import USERS
 from benchmarks.torture.outcome import report, run
+from benchmarks.torture.served import Line, Oracle
 from benchmarks.torture.small import Small, child, ended, full, small, tried
 from features.errors import RecsysError
 from recsys import verbs
@@ -23,6 +28,7 @@ from recsys.publish import rollback
 if TYPE_CHECKING:
     from pathlib import Path
 
+READERS = 16
 # What runs `touch`, were it ever unpickled: spelt out, so that nothing here imports pickle.
 PICKLE = b"cposix\nsystem\n(S'touch %s'\ntR."
 
@@ -89,6 +95,36 @@ def _racing(shop: Small, start: float) -> None:
         os._exit(3)
 
 
+@dataclass
+class Readers:
+    """Threads that open what is in use and ask it, again and again, until the end; what they were answered is judged then."""
+
+    shop: Small
+    oracle: Oracle
+    lines: list[Line] = field(default_factory=list)
+    over: threading.Event = field(default_factory=threading.Event)
+
+    def read(self) -> None:
+        while not self.over.is_set():
+            recommender = verbs.open_recommender(self.shop.workspace)
+            for user in self.oracle.users:
+                (answer,) = recommender.answer(RecommendOptions(user), [user])
+                items = [[item.item_id, item.probability] for item in answer.items]
+                self.lines.append({"status": 200, "degraded": False, "bundle": recommender.bundle_id, "user": user, "items": items})
+
+    def race(self, runs: int) -> int:
+        """So many races of two refreshes. How many went wrong, those of the readers' answers and threads included."""
+        failures = 0
+        with ThreadPoolExecutor(READERS) as pool:
+            threads = [pool.submit(self.read) for _ in range(READERS)]
+            for number in range(runs):
+                failures += not tried("race", lambda: raced(self.shop, 100 + number))  # noqa: B023
+                self.oracle.learn()
+            self.over.set()
+            failures += sum(not tried("reading", thread.result) for thread in threads)
+        return failures + len(self.oracle.wrong(self.lines))
+
+
 def planted(shop: Small, path: Path, witness: Path) -> None:
     """A pickle in its place is refused unread, with nothing run and nobody called."""
     kept = path.read_bytes()
@@ -120,7 +156,9 @@ def main() -> None:
         runs = 20
         report("rollback", runs, sum(not tried("rollback", lambda: gone_back(shop, number)) for number in range(runs)))  # noqa: B023
         runs = 200 if nightly else 10
-        report("two_refreshes", runs, sum(not tried("race", lambda: raced(shop, 100 + number)) for number in range(runs)))  # noqa: B023
+        readers = Readers(shop, Oracle(shop, USERS[:3]))
+        readers.oracle.learn()
+        report("two_refreshes", runs, readers.race(runs), readers=READERS, answers=len(readers.lines))
         users = [f"user-{number:02}" for number in range(55 if nightly else 20)]
         report("erasure", len(users), sum(not tried(user, lambda: erased(shop, user, chance.uniform(0, 0.5))) for user in users))  # noqa: B023
 

@@ -73,9 +73,9 @@ class Gate:
         if scope["path"] in OPEN:
             await self._app(scope, receive, send)
             return
+        self._turn_away()  # at once, and at the least cost: there may be many
         body = await self._body(scope, receive)
-        if self._inside >= self._config.queue:
-            raise TurnedAwayError(429, f"{self._inside} requests are being answered, which is all that this service bears: try again")
+        self._turn_away()
         delivered = False
 
         async def replayed() -> Message:
@@ -90,6 +90,10 @@ class Gate:
             await self._app(scope, replayed, send)
         finally:
             self._inside -= 1
+
+    def _turn_away(self) -> None:
+        if self._inside >= self._config.queue:
+            raise TurnedAwayError(429, f"{self._inside} requests are being answered, which is all that this service bears: try again")
 
     async def _body(self, scope: MutableMapping[str, Any], receive: Receive) -> bytes:
         """All of it, before it takes a place: who sends slowly keeps nobody else out."""

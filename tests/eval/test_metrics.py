@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from ir_measures import AP, RR, R, nDCG
 
 from eval.metrics import average_precision, coverage, diversity, hit_rate, mrr, ndcg, novelty, recall
-from eval.pairs import Pairs
+from eval.pairs import BLOCK, FEW, Pairs
 
 LOG3, LOG6 = math.log2(3), math.log2(6)
 
@@ -163,3 +163,16 @@ def test_pairs_mask_and_has_say_the_same(problem):
     mask = pairs.mask(users)
     assert [set(np.flatnonzero(row).tolist()) for row in mask] == sets[::-1]
     assert (pairs.has(users[:, None], np.arange(n_items)[None, :]) == mask).all()
+
+
+@pytest.mark.parametrize("most", [1, FEW, FEW + 1])
+def test_hits_of_more_users_than_one_block(most: int) -> None:
+    """User u is shown u, u + 1, u + 2 (modulo the items) and u again, and wants u + 1; the last one wants `most` things."""
+    users, items = BLOCK + 3, 50
+    everyone = np.arange(users)
+    own, wanted = np.full(most, users - 1), (users + np.arange(most)) % items
+    pairs = Pairs.of(np.concatenate([everyone, own]), np.concatenate([(everyone + 1) % items, wanted]), users, items)
+    rows = (everyone[:, None] + np.array([0, 1, 2, 0])) % items
+    expected = np.tile([False, True, False, False], (users, 1))
+    expected[-1] = [False, True, most > 1, False]  # it wants u + 1, u + 2, and so on
+    assert np.array_equal(pairs.hits(rows), expected)

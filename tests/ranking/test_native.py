@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from features.errors import ModelError
-from ranking.native import NativeBooster
+from ranking.native import NativeBooster, mean_of
 
 RNG = np.random.default_rng(0)
 X = RNG.standard_normal((400, 4)).astype(np.float32)
@@ -48,3 +48,14 @@ def test_what_it_cannot_do_is_said() -> None:
         NativeBooster("no model")
     with pytest.raises(ValueError, match="raw scores or for contributions"):
         NativeBooster(fitted().model_to_string()).predict(X)
+
+
+def test_the_mean_of_boosters_is_one_of_their_kind() -> None:
+    texts = [fitted(seed=seed, bagging_fraction=0.5, bagging_freq=1).model_to_string() for seed in range(3)]
+    parts, mean = [NativeBooster(text) for text in texts], NativeBooster(mean_of(texts))
+    assert not np.allclose(parts[0].predict(X, raw_score=True), parts[1].predict(X, raw_score=True), atol=1e-3)
+    for way in ("raw_score", "pred_contrib"):
+        assert np.allclose(mean.predict(X, **{way: True}), np.mean([part.predict(X, **{way: True}) for part in parts], axis=0), atol=1e-9)
+    assert np.array_equal(mean.feature_importance(), sum(part.feature_importance() for part in parts))
+    assert NativeBooster(mean_of(texts[:1])).predict(X, raw_score=True) == pytest.approx(parts[0].predict(X, raw_score=True))
+    assert lgb.Booster(model_str=mean_of(texts)).num_trees() == 24

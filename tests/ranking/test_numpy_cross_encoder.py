@@ -52,6 +52,18 @@ def test_the_same_logits(model: CrossEncoder, tokens: ItemTokens, shop) -> None:
     assert np.nanstd(expected) > 0.01
 
 
+def test_candidates_that_share_a_text_share_its_logit(model: CrossEncoder, tokens: ItemTokens, shop) -> None:
+    users = Histories.of_baskets([[5, 9], [1]], shop.log.end)
+    rows = np.array([[7, 30, 3, 7, 31], [31, 2, -1, 30, 3]])
+    text_of = tokens.text_of.copy()
+    text_of[[30, 31]] = text_of[7]
+    shared = ItemTokens(tokens.states, text_of)
+    reader = NumpyCrossEncoder.from_files(model.to_files())
+    found = reader.logits(users, rows, shared)
+    assert np.allclose(found, model.logits(users, rows, shared), atol=1e-5, equal_nan=True)
+    assert found[0, 0] == found[0, 1] == found[0, 4] != found[0, 2]
+
+
 def test_layers_of_another_kind_are_left_to_torch(model: CrossEncoder) -> None:
     files = model.to_files()
     assert NumpyCrossEncoder.can(files)

@@ -1,0 +1,29 @@
+"""`recsys` whose cross-encoder reads in every answer, whether or not it earns its place in the model."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from ranking.ranker import BlendRanker
+from recsys.cli import main
+from recsys.engine import Engine
+
+if TYPE_CHECKING:
+    from recsys.model import ServedModel
+
+
+def _ranker(engine: Engine) -> BlendRanker | None:
+    model: ServedModel = engine.model  # pyright: ignore[reportAssignmentType]
+    parts, snapshot = model.ranking, engine.snapshot
+    if parts is None:
+        return None
+    return BlendRanker(snapshot.stats, parts.first, parts.correction, parts.cross_encoder, snapshot.tokens, parts.calibration)
+
+
+# Not below: the worker processes import this module, and run nothing of it.
+Engine.ranker = cached_property(_ranker)
+Engine.ranker.__set_name__(Engine, "ranker")
+
+if __name__ == "__main__":
+    main()

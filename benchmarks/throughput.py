@@ -1,0 +1,70 @@
+"""What the service answers over HTTP on this machine: requests a second and how long they take, one worker against two, with the
+cross-encoder and without. Clients are a process of their own on the same cores, and each waits for its answer before it asks again.
+
+python -m benchmarks.throughput --workspace DIR, where DIR holds a published bundle.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from benchmarks.paired import say
+from benchmarks.torture.served import Line, Served, percentile, served
+from benchmarks.torture.small import Small
+from recsys.config import load_settings
+from recsys.verbs import open_recommender
+from recsys.workspace import Workspace
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+ROUNDS, SECONDS, CLIENTS, USERS = 4, 10.0, 4, 500
+PROGRAMS = {"throughput_two_workers": "recsys", "throughput_two_workers_cross_encoder": "benchmarks.reading"}
+
+
+def loaded(service: Served, users: Path) -> list[Line]:
+    """Answers of one round."""
+    with service.load(SECONDS, clients=CLIENTS, users=users) as load:
+        pass
+    return [line for line in load.lines if line["status"] == 200]
+
+
+def figures(rounds: Sequence[Sequence[Line]], workers: int) -> dict[str, float]:
+    """Of all rounds together."""
+    lines = [line for some in rounds for line in some]
+    found = {f"p{share}_ms": percentile(lines, share) for share in (50, 95, 99)} | {"a_second": len(lines) / len(rounds) / SECONDS}
+    return {f"{name}_{workers}": round(value, 1) for name, value in found.items()}
+
+
+def main() -> None:
+    """Two rows: requests a second of two workers over those of one."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--workspace", type=Path, default=Path("workspace"))
+    root = parser.parse_args().workspace.absolute()
+    ids = open_recommender(Workspace(root)).snapshot.log.user_ids
+    with tempfile.TemporaryDirectory(prefix="throughput-") as name:
+        shops = []
+        for workers in (1, 2):
+            folder = Path(name) / str(workers)
+            folder.mkdir()
+            (folder / "workspace").symlink_to(root)
+            shops.append(Small(folder, load_settings()))
+        users = Path(name) / "users.json"
+        users.write_text(json.dumps(np.random.default_rng(0).choice(ids, min(USERS, len(ids)), replace=False).tolist()))
+        for row, module in PROGRAMS.items():
+            options = {"rate_per_minute": 0, "budget_ms": 10_000}
+            with served(shops[0], ("-m", module), **options) as one, served(shops[1], ("-m", module), workers=2, **options) as two:
+                loaded(one, users), loaded(two, users)  # uncounted
+                pairs = [(loaded(one, users), loaded(two, users)) for _ in range(ROUNDS)]
+            ones, twos = zip(*pairs, strict=True)
+            say(row, [len(b) / len(a) for a, b in pairs], None, None, **figures(ones, 1), **figures(twos, 2))
+
+
+if __name__ == "__main__":
+    main()
