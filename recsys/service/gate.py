@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 BODY_SECONDS = 10.0  # in which a body has to come
 RETRY_SECONDS = 1
-OPEN = ("/healthz", "/readyz", "/metrics", "/openapi.json")  # answered however much there is to do
+OPEN = ("/healthz", "/readyz", "/metrics", "/openapi.json", "/page.css")  # answered however much there is to do
 TITLES = {408: "Request Timeout", 413: "Content Too Large", 429: "Too Many Requests", 500: "Internal Server Error"}
 
 

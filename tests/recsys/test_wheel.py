@@ -35,7 +35,8 @@ def test_it_holds_the_layers_and_the_program(wheel: Path) -> None:
         assert "recsys = recsys.cli:main" in archive.read(entry).decode()
     assert {name.split("/")[0] for name in names if ".dist-info/" not in name} == set(LAYERS)
     for layer in LAYERS:
-        expected = {path.relative_to(ROOT).as_posix() for path in (ROOT / layer).rglob("*.py")}
+        kinds = ("*.py", "*.j2", "*.css")
+        expected = {path.relative_to(ROOT).as_posix() for kind in kinds for path in (ROOT / layer).rglob(kind)}
         assert expected <= set(names)
 
 

@@ -184,7 +184,7 @@ def test_the_places_of_sources_give_the_fused_scores(asked: TestClient) -> None:
     snapshot = recommender.snapshot
     found = recommender.candidates(Histories.of_users(snapshot.log, np.arange(3), snapshot.now), 30)
     places = recommender.retriever.places(found.users, found.rows)
-    fused = sum(np.where(place >= 0, 1 / (FUSION + 1 + place), 0) for place in places.values())
+    fused = np.sum([np.where(place >= 0, 1 / (FUSION + 1 + place), 0) for place in places.values()], axis=0)
     assert len(places) > 5
     assert np.allclose(fused[found.valid], found.scores[found.valid], atol=1e-6)
 
