@@ -5,6 +5,7 @@ The cookie names a key, and is signed with the key's hash and the workspace's sa
 
 from __future__ import annotations
 
+import hashlib
 from typing import TYPE_CHECKING
 
 from fastapi import Request  # noqa: TC002  FastAPI reads the annotations of a dependency
@@ -26,7 +27,7 @@ SECONDS = 12 * 3_600
 def _signer(request: Request, key: Key) -> URLSafeTimedSerializer:
     service: Service = request.app.state.service
     secret = salt_of(service.workspace.service / "salt")
-    return URLSafeTimedSerializer([secret + key.sha256.encode()], salt="recsys page")
+    return URLSafeTimedSerializer([secret + key.sha256.encode()], salt="recsys page", signer_kwargs={"digest_method": hashlib.sha256})
 
 
 def _key(request: Request) -> Key | None:

@@ -32,6 +32,7 @@ from .test_events import wait_for
 from .test_swap import publish
 
 HOSTILE = '<script>alert("1")</script>\u202e"><img src=x onerror=alert(2)>'
+ODD = "a/b ?#%&é'\"<"  # an item's id
 PATHS = ("/", "/map", "/map?group=0", "/items/sku-07", "/evaluation", "/refreshes", "/simulations", "/items/nothing", "/login")
 
 
@@ -69,7 +70,8 @@ def hostile(_ready: Place, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     shutil.copytree(_ready.folder, place.folder)
     items = pl.read_csv(place.items, schema_overrides={"brand": pl.String})
     texts = {name: pl.concat_str(pl.lit(HOSTILE), pl.col(name).fill_null("")) for name in ("title", "brand", "description", "category")}
-    items.with_columns(**texts).write_csv(place.items)
+    odd = items[:1].with_columns(item_id=pl.lit(ODD))
+    pl.concat([items, odd]).with_columns(**texts).write_csv(place.items)
     place.ingest()
     verbs.build_index(place.workspace, place.settings)
     write_reports(place)
@@ -126,6 +128,12 @@ def test_nothing_of_a_page_runs_or_comes_from_elsewhere(hostile: TestClient) -> 
         assert all(address.startswith(("/", "#")) and not address.startswith("//") for address in page.addresses), page.addresses
         assert "\u202e" not in page.text
     assert '<script>alert("1")</script>' in Seen(hostile.post("/", data={"basket": ["sku-07"]}).text).text
+
+
+def test_any_id_has_a_page(hostile: TestClient) -> None:
+    assert "is not in the catalogue" in seen(hostile.get("/items/"), 404)
+    (address, *_) = [address for address in Seen(hostile.post("/", data={"words": ODD}).text).addresses if address.startswith("/items/a")]
+    assert ODD in seen(hostile.get(address))
 
 
 def test_a_report_with_plots_may_bring_styles_and_run_nothing(hostile: TestClient) -> None:
