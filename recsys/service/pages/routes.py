@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import UTC, datetime
 from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING, Annotated, Any
 
-from fastapi import APIRouter, Depends, HTTPException, Request, Response
-from fastapi.responses import HTMLResponse
+from fastapi import APIRouter, Depends, Request, Response
 
 from features.errors import BundleError, DataError
+from recsys.answers import Match
 from recsys.asked import recent_histories
 from recsys.service.pages import reports
 from recsys.service.pages.asking import Asking, fields_of
-from recsys.service.pages.html import REPORT_HEADERS, PageRoute, page
+from recsys.service.pages.html import PageRoute, page
 from recsys.service.pages.look import SOURCES, Looked, look
+from recsys.service.pages.report_routes import told
 from recsys.service.pages.second import Second
 from recsys.service.pages.session import signed_in, signed_out, visitor
 from recsys.service.pages.sights import Sights
@@ -24,9 +24,8 @@ from recsys.service.pipeline import Stages
 from recsys.service.routes import ServiceOf, ServingOf  # noqa: TC001  FastAPI reads the annotations of a route
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from fastapi.responses import HTMLResponse
 
-    from recsys.answers import Match
     from recsys.recommender import Recommender
     from recsys.service.state import Service
 
@@ -155,8 +154,6 @@ def _found(recommender: Recommender, words: str) -> list[Match]:
     row = recommender.snapshot.catalog.rows([words])
     if row[0] < 0:
         return list(near)
-    from recsys.answers import Match
-
     return [Match(0, *recommender.facts(row)[0], 1.0), *(match for match in near if match.item_id != words)]
 
 
@@ -191,71 +188,5 @@ async def item(request: Request, item_id: str, service: ServiceOf, serving: Serv
     )
 
 
-@inside.get("/evaluation")
-async def evaluation(request: Request, service: ServiceOf) -> Response:
-    """The last evaluation."""
-    path = service.workspace.reports / "evaluation.json"
-    report = reports.read_evaluation(path)
-    serving = service.current.serving
-    return page(
-        request,
-        "evaluation",
-        report=report,
-        systems=reports.beside_baselines(report) if report else {},
-        headings=[heading for heading, _, _ in reports.COLUMNS],
-        written=reports.written(path) if report else None,
-        current=serving.bundle.id if serving else None,
-        plots=path.with_suffix(".html").is_file(),
-    )
-
-
-@inside.get("/evaluation/report")
-async def evaluation_report(service: ServiceOf) -> Response:
-    """The page that `recsys evaluate` wrote."""
-    return _report(service.workspace.reports / "evaluation.html")
-
-
-@inside.get("/refreshes")
-async def refreshes(request: Request, service: ServiceOf) -> Response:
-    """Bundles that are kept."""
-    serving = service.current.serving
-    bundles = reports.published(service.workspace, serving.bundle.id if serving else None)
-    log = serving.recommender.snapshot.log if serving else None
-    until = datetime.fromtimestamp(log.end, UTC) if log is not None and len(log) and not log.ordered else None
-    return page(request, "refreshes", bundles=bundles, config=service.settings.refresh, until=until)
-
-
-@inside.get("/simulations")
-async def simulations(request: Request, service: ServiceOf) -> Response:
-    """All readouts there are."""
-    found = []
-    for path in reports.simulations(service.workspace):
-        try:
-            found.append((path.stem, reports.written(path), reports.read_simulation(path), ""))
-        except DataError as error:
-            found.append((path.stem, reports.written(path), None, str(error)))
-    return page(request, "simulations", found=found)
-
-
-@inside.get("/simulations/{name}")
-async def simulation(request: Request, service: ServiceOf, name: str) -> Response:
-    """One readout."""
-    path = reports.simulation(service.workspace, name)
-    plots = path.with_suffix(".html").is_file()
-    return page(request, "simulation", name=name, found=reports.read_simulation(path), written=reports.written(path), plots=plots)
-
-
-@inside.get("/simulations/{name}/report")
-async def simulation_report(service: ServiceOf, name: str) -> Response:
-    """The page that `recsys simulate` wrote."""
-    return _report(reports.simulation(service.workspace, name).with_suffix(".html"))
-
-
-def _report(path: Path) -> Response:
-    try:
-        return HTMLResponse(path.read_bytes(), headers=REPORT_HEADERS)
-    except FileNotFoundError:
-        raise HTTPException(404, f"there is no {path.name}: run the command that writes it again") from None
-
-
+inside.include_router(told)
 pages.include_router(inside)

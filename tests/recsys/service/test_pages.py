@@ -2,110 +2,20 @@
 
 from __future__ import annotations
 
-import json
-import logging
-import shutil
-from collections.abc import Iterator
-from html.parser import HTMLParser
-from typing import Any
-
 import numpy as np
-import polars as pl
-import pytest
 from starlette.testclient import TestClient
 
 from features.histories import Histories
-from recsys import verbs
 from recsys.engine import UNKNOWN_USER, UNKNOWN_VISITOR
-from recsys.options import RecommendOptions, Scope
-from recsys.refresh import refresh
-from recsys.service.app import application
-from recsys.service.keys import Keys
+from recsys.options import RecommendOptions
 from recsys.service.pages.look import look
-from recsys.service.pages.session import COOKIE
 from retrieval.joint import FUSION
 from tests.recsys.conftest import Place
 
-from .conftest import HERE, Serve, inside, recommender_of
-from .test_access import add
+from .conftest import Serve, inside, recommender_of
+from .pages import HOSTILE, ODD, PATHS, Seen, seen
 from .test_events import wait_for
 from .test_swap import publish
-
-HOSTILE = '<script>alert("1")</script>\u202e"><img src=x onerror=alert(2)>'
-ODD = "a/b ?#%&é'\"<"  # an item's id
-PATHS = ("/", "/map", "/map?group=0", "/items/sku-07", "/evaluation", "/refreshes", "/simulations", "/items/nothing", "/login")
-
-
-class Seen(HTMLParser):
-    """Elements, the addresses that they hold, their attributes, and the text."""
-
-    def __init__(self, html: str) -> None:
-        super().__init__()
-        self.elements: set[str] = set()
-        self.addresses: list[str] = []
-        self.attributes: set[str] = set()
-        self.text = ""
-        self.feed(html)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.elements.add(tag)
-        self.attributes |= {name for name, _ in attrs}
-        self.addresses += [value or "" for name, value in attrs if name in ("href", "src", "action", "formaction")]
-
-    def handle_data(self, data: str) -> None:
-        self.text += f" {' '.join(data.split())}"
-
-
-def seen(response: Any, status: int = 200) -> str:
-    """The words of a page."""
-    assert response.status_code == status, response.text
-    assert response.headers["content-type"] == "text/html; charset=utf-8"
-    return " ".join(Seen(response.text).text.split())
-
-
-@pytest.fixture(scope="module")
-def hostile(_ready: Place, tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
-    """A shop whose titles, brands and categories attack, with reports."""
-    place = Place(tmp_path_factory.mktemp("hostile") / "shop", _ready.settings)
-    shutil.copytree(_ready.folder, place.folder)
-    items = pl.read_csv(place.items, schema_overrides={"brand": pl.String})
-    texts = {name: pl.concat_str(pl.lit(HOSTILE), pl.col(name).fill_null("")) for name in ("title", "brand", "description", "category")}
-    odd = items[:1].with_columns(item_id=pl.lit(ODD))
-    pl.concat([items, odd]).with_columns(**texts).write_csv(place.items)
-    place.ingest()
-    verbs.build_index(place.workspace, place.settings)
-    write_reports(place)
-    with TestClient(application(place.workspace, place.settings), base_url=HERE) as client:
-        yield client
-
-
-def write_reports(place: Place) -> None:
-    """What `recsys evaluate` and `recsys simulate` write, as far as pages read it."""
-    figure = {"value": 0.25, "low": 0.2, "high": 0.3, "users": 40}
-    evaluation = {
-        "metrics": {"ndcg@10": figure, "coverage@10": figure | {"low": None, "high": None}},
-        "slices": {"new": {"ndcg@10": figure | {"value": None}}},
-        "baselines": {"recent_popular": {"metrics": {"ndcg@10": figure}, "slices": {}}},
-        "split": {"cut": "2024-06-20T00:00:00", "users": 60, "items": 40},
-        "bundle_id": "20240101T000000000000Z-000000000000",
-        "reasons": {"all": figure | {"value": 0.981}},
-        "exposure": {"brand": [{"name": HOSTILE, "shown": 0.5, "bought": 0.25, "catalogue": 0.125}]},
-    }
-    paired = {"a": 0.1, "b": 0.2, "difference": 0.1, "low": 0.05, "high": 0.15, "users": 9}
-    simulation = {
-        "start": "2024-06-01",
-        "days": 7,
-        "users": 50,
-        "visits": 90,
-        "alike": 0.5,
-        "a": {"name": "popular", "note": ""},
-        "b": {"name": HOSTILE, "note": HOSTILE},
-        "rows": [{"segment": "all", "metric": "ndcg@10", "paired": paired}],
-    }
-    place.workspace.reports.mkdir(exist_ok=True)
-    for name, told in (("evaluation", evaluation), ("simulation-popular-x", simulation)):
-        (place.workspace.reports / f"{name}.json").write_text(json.dumps(told))
-        (place.workspace.reports / f"{name}.html").write_text("<!doctype html><title>plots</title><script>alert(3)</script>")
 
 
 def test_nothing_of_a_page_runs_or_comes_from_elsewhere(hostile: TestClient) -> None:
@@ -256,94 +166,10 @@ def test_two_bundles_side_by_side(spare: Place, serve: Serve) -> None:
     assert refreshes.index(new) < refreshes.index(old)
 
 
-def test_reports(hostile: TestClient) -> None:
-    evaluation = seen(hostile.get("/evaluation"))
-    assert "98.1% of 40 answers score lower" in evaluation
-    assert "aim: 95%, reached" in evaluation
-    assert "recent popular 0.2500 [0.2000–0.3000]" in evaluation
-    assert "50.0% 25.0% 12.5%" in evaluation
-    assert "Another bundle is in use since" in evaluation
-    assert "is better" in seen(hostile.get("/simulations"))
-    assert "+0.1000 [+0.0500 to +0.1500]" in seen(hostile.get("/simulations/simulation-popular-x"))
-
-
-def test_reports_that_are_missing_or_damaged(spare: Place, serve: Serve) -> None:
-    client = serve(spare)
-    shutil.rmtree(spare.workspace.reports, ignore_errors=True)
-    assert "recsys evaluate" in seen(client.get("/evaluation"))
-    assert "recsys simulate" in seen(client.get("/simulations"))
-    spare.workspace.reports.mkdir()
-    for text in ("{", "[]", "{}"):
-        for name in ("evaluation", "simulation-a-b"):
-            (spare.workspace.reports / f"{name}.json").write_text(text)
-        assert "evaluation.json is damaged" in seen(client.get("/evaluation"), 404)
-        assert "simulation-a-b.json is damaged" in seen(client.get("/simulations"))
-
-
-def test_gates_and_drift_of_a_refresh(spare: Place, serve: Serve) -> None:
-    pl.read_csv(spare.log).with_columns(value=pl.col("value") * 3).write_csv(spare.log)
-    refresh(spare.workspace, spare.settings)
-    words = seen(serve(spare).get("/refreshes"))
-    assert "max_items_lost 0.000 0.2 passed" in words
-    assert "PSI" in words
-    assert "Knows purchases until 2024-07" in words
-
-
 def test_before_there_is_a_bundle(fresh, serve: Serve) -> None:
     client = serve(fresh())
     assert "run `recsys build-index`" in seen(client.get("/"), 503)
     assert "There are no bundles yet" in seen(client.get("/refreshes"))
-
-
-def test_a_key_opens_the_pages(spare: Place, serve: Serve, caplog: pytest.LogCaptureFixture) -> None:
-    secret, other = add(spare, "looker", Scope.READ), add(spare, "writer", Scope.WRITE)
-    client = serve(spare)
-    with caplog.at_level(logging.DEBUG):
-        for path in PATHS[:-1]:
-            response = client.get(path, follow_redirects=False)
-            assert (response.status_code, response.headers["location"]) == (303, "/login")
-        assert client.post("/", data={"user": "user-01"}, follow_redirects=False).status_code == 303
-        assert "the key is not known" in seen(client.post("/login", data={"key": secret[:-1]}), 401)
-        assert "this needs read" in seen(client.post("/login", data={"key": other}), 403)
-        answer = client.post("/login", data={"key": f" {secret} "}, follow_redirects=False)
-        assert answer.headers["location"] == "/"
-        cookie = answer.headers["set-cookie"]
-        assert {"HttpOnly", "SameSite=strict", "Path=/"} <= set(cookie.split("; "))
-        assert secret not in cookie
-        assert "For user-01" in seen(client.post("/", data={"user": "user-01"}))
-        client.get("/items/sku-07")
-    told = caplog.text + "".join(str(vars(record)) for record in caplog.records if record.name.startswith("recsys"))
-    assert "'key': 'looker'" in told
-    for hidden in (secret, other, "user-01", cookie.split(";")[0]):
-        assert hidden not in told
-    assert client.post("/logout", follow_redirects=False).headers["set-cookie"].startswith(f'{COOKIE}=""')
-
-
-def test_sessions_end_with_their_keys_and_cannot_be_made_up(spare: Place, serve: Serve) -> None:
-    secret = add(spare, "looker", Scope.READ)
-    client = serve(spare)
-    client.post("/login", data={"key": secret})
-    cookie = client.cookies[COOKIE]
-    assert client.get("/refreshes").status_code == 200
-    for forged in (cookie[:-1] + ("A" if cookie[-1] != "A" else "B"), "looker", ""):
-        client.cookies.clear()
-        client.cookies.set(COOKIE, forged)
-        assert client.get("/refreshes", follow_redirects=False).status_code == 303
-    path = spare.workspace.service / "keys.json"
-    Keys.read(path).without("looker").write(path)
-    add(spare, "looker", Scope.READ)
-    client.cookies.clear()
-    client.cookies.set(COOKIE, cookie)
-    assert client.get("/refreshes", follow_redirects=False).status_code == 303
-
-
-def test_pages_count_among_the_requests_of_a_key_and_of_a_worker(spare: Place, serve: Serve) -> None:
-    add(spare, "looker", Scope.READ)
-    secret = add(spare, "often", Scope.READ)
-    client = serve(spare, rate_per_minute=3, max_body_kib=1)
-    client.post("/login", data={"key": secret}, follow_redirects=False)
-    assert [client.get("/refreshes").status_code for _ in range(3)] == [200, 200, 429]
-    assert client.post("/", data={"user": "x" * 2_000}).status_code == 413
 
 
 def test_looking_is_not_serving(ready: Place, serve: Serve) -> None:

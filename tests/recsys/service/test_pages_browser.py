@@ -14,7 +14,7 @@ import uvicorn
 from recsys.service.app import application
 from tests.recsys.conftest import Place
 
-from .test_pages import write_reports
+from .pages import write_reports
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium is installed: apt-get install chromium")
