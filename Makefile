@@ -76,5 +76,5 @@ $(RUN_STAMP): pyproject.toml constraints.txt | $(BIN)/python
 	@touch $@
 
 $(DEV_STAMP): $(RUN_STAMP)
-	$(INSTALL) --editable ".[$(FAISS),demo,dev]"
+	$(INSTALL) --editable ".[$(FAISS),demo,postgres,dev]"
 	@touch $@

@@ -80,14 +80,15 @@ class IngestSummary:
         return "\n".join([str(self.items), str(self.interactions), *self.notes])
 
 
-def ingest(source: Source, out: Path, erased: Tombstones | None = None) -> IngestSummary:
+def ingest(source: Source, out: Path, erased: Tombstones | None = None, files: Source | None = None) -> IngestSummary:
     """Read, judge and store a shop's two tables in the folder `out`.
 
     `out` then holds items.parquet and interactions.parquet (the canonical columns, rows in the order of the source), quarantine.csv (table,
     row, reason, value) and source.json. All four replace what was there at once, or nothing changes. The tables are never whole in
     memory; ten million rows peaked at 1.7 GiB (benchmarks/ingest_10m.py).
 
-    erased: whose rows are counted and stored nowhere, neither kept nor listed; in a workspace `Workspace.ingest` knows them.
+    erased: whose rows are counted and stored nowhere, neither kept nor listed; in a workspace `Workspace.ingest` knows them. files: of a
+    source that is a database, what `features.extract` wrote of it.
 
     Raises
     ------
@@ -102,11 +103,12 @@ def ingest(source: Source, out: Path, erased: Tombstones | None = None) -> Inges
             new = Path(name) / "out"
             new.mkdir()
             source = source.absolute()
-            files = stamps(source)  # before they are read: what changes meanwhile is read again by the next refresh
-            summary = _write_tables(source, Path(name), erased or Tombstones())
+            files = files or source
+            seen = stamps(files)  # before they are read: what changes meanwhile is read again by the next refresh
+            summary = _write_tables(files, Path(name), erased or Tombstones())
             about = {
                 "source": source.model_dump(mode="json"),
-                "files": files and {path: stamp.model_dump() for path, stamp in files.items()},
+                "files": seen and {path: stamp.model_dump() for path, stamp in seen.items()},
             }
             text = json.dumps(about, indent=1) + "\n"
             (new / SOURCE).write_text(text, encoding="utf-8")

@@ -11,17 +11,19 @@ from pydantic import BaseModel, ConfigDict, model_validator
 
 from features.catalog import ITEM_COLUMNS
 from features.interactions import EVENTS, INTERACTION_COLUMNS
+from features.sql_source import SqlSource
 
 # A log that holds the price of one piece instead of the value of the line: value = quantity * unit_price.
 UNIT_PRICE = "unit_price"
 
 
 class Source(BaseModel):
-    """What `ingest` reads: a data set by name, or a shop's own files.
+    """What `ingest` reads: a data set by name, a shop's own files, or its database.
 
     Attributes
     ----------
     dataset: a public data set by name, instead of files.
+    sql: queries of a database, in place of the files of the same names.
     items, interactions: the files. Without `items` the catalogue is taken from the log's own rows (`items_columns` names its columns).
     format: canonical (our column names, or mapped ones) or amazon (the public review layout of 2014, 2018 or 2023).
     encoding: of text files; bytes that do not fit become U+FFFD.
@@ -34,6 +36,7 @@ class Source(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     dataset: Literal["completejourney"] | None = None
+    sql: SqlSource | None = None
     items: Path | None = None
     interactions: Path | None = None
     format: Literal["canonical", "amazon"] = "canonical"
@@ -46,8 +49,12 @@ class Source(BaseModel):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        if (self.dataset is None) == (self.interactions is None):
-            raise ValueError("name either a dataset or an interactions file, not both and not neither")
+        if sum(log is not None for log in (self.dataset, self.sql, self.interactions)) != 1:
+            raise ValueError("name one of these: a dataset, an interactions file, or queries in source.sql")
+        if self.sql is not None and (self.format == "amazon" or (self.sql.items is not None and self.items is not None)):
+            raise ValueError(
+                "queries give canonical columns, and items come from a query or from a file: leave format and one of the items out"
+            )
         fixed = self.dataset is not None or self.format == "amazon"
         if fixed and (self.items_columns or self.interactions_columns):
             raise ValueError("a dataset and the amazon format know their columns: leave items_columns and interactions_columns out")
@@ -81,4 +88,4 @@ class Source(BaseModel):
     def absolute(self) -> Source:
         """The same source with absolute paths, so that it can be read again from any folder."""
         paths = {name: path.resolve() for name in ("items", "interactions") if (path := getattr(self, name)) is not None}
-        return self.model_copy(update=paths)
+        return self.model_copy(update=paths | {"sql": self.sql and self.sql.absolute()})

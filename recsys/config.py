@@ -18,6 +18,7 @@ from eval.judge import EvaluateConfig
 from features.errors import ConfigError
 from features.interactions import EVENT_WEIGHTS
 from features.source import Source
+from features.sql_source import SQLITE
 from ranking.blend import BlendConfig
 from ranking.cross_encoder_config import CrossEncoderConfig
 from recsys.bundle import BundleConfig
@@ -108,7 +109,7 @@ class Settings(BaseSettings):
         if "dataset" in given:
             values = given
         elif "interactions" in given:
-            values = {name: value for name, value in self.source.items() if name != "dataset"} | given
+            values = {name: value for name, value in self.source.items() if name not in ("dataset", "sql")} | given
         else:
             values = self.source | given
         if not values:
@@ -150,6 +151,9 @@ def _read(path: Path) -> dict[str, Any]:
         for name in _PATHS:
             if isinstance(source.get(name), str):
                 source[name] = str(path.parent / source[name])
+        sql = source.get("sql")
+        if isinstance(sql, dict) and str(sql.get("uri")).startswith(SQLITE):
+            sql["uri"] = f"{SQLITE}{path.parent / sql['uri'].removeprefix(SQLITE)}"
     return table
 
 

@@ -78,9 +78,10 @@ def sweep(workspace: Workspace) -> Erased:
         # The tables go last: as long as they hold the user, what was cut short is begun again from here.
         models = sum(_mark(folder, tombstones) for folder in (workspace.models, workspace.root / "evaluation"))
         renamed = rewrite(workspace.bundles, lambda bundle: _without(bundle, tombstones))
-        # What was fitted for the gates of a refresh can be made again, without them.
-        shutil.rmtree(workspace.cache / "gates", ignore_errors=True)
         bundles = sum(old != new for old, new in renamed.items())
+    # What was fitted for the gates of a refresh, and what a database said, can be made again, without them.
+    for folder in (workspace.cache / "gates", workspace.extracts):
+        shutil.rmtree(folder, ignore_errors=True)
     rows = forget(workspace.data, tombstones)
     events = workspace.events.forget(tombstones)
     tombstones.done().write(workspace.erased)

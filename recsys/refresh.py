@@ -74,12 +74,13 @@ def _refresh(workspace: Workspace, settings: Settings) -> Refreshed:
 
         sweep(workspace)
     source = load_source(workspace.data)
+    files = workspace.files_of(source)
     now = sound_bundle(workspace.bundles)
-    if now and unchanged(workspace.data, source) and now.manifest.about["inputs"] == inputs(workspace, settings):
+    if now and unchanged(workspace.data, files) and now.manifest.about["inputs"] == inputs(workspace, settings):
         return Refreshed(f"nothing has changed: bundle {now.id} stays in use")
     from recsys import verbs
 
-    summary = workspace.ingest_alone(source)
+    summary = workspace.ingest_alone(source, files)
     said, moved = verbs.publish_tables(workspace, settings, gated=True)
     return Refreshed(f"{summary}\n{said}", _alerts(moved, settings.refresh.max_psi))
 

@@ -56,6 +56,10 @@ class Workspace:
         return self.root / "cache"
 
     @property
+    def extracts(self) -> Path:
+        return self.cache / "extract"
+
+    @property
     def reports(self) -> Path:
         return self.root / "reports"
 
@@ -96,12 +100,20 @@ class Workspace:
     def ingest(self, source: Source) -> IngestSummary:
         """Read a source in, without those who were erased. Raises what `features.ingest.ingest` does, and what `alone` does."""
         with self.alone():
-            return self.ingest_alone(source)
+            return self.ingest_alone(source, self.files_of(source))
 
-    def ingest_alone(self, source: Source) -> IngestSummary:
-        """`ingest` for who is alone already."""
+    def files_of(self, source: Source) -> Source:
+        """The source as files: of a database, what it says now. Raises DataError where it says nothing."""
+        if source.sql is None:
+            return source
+        from features.extract import extract
+
+        return extract(source, self.extracts, Tombstones.read(self.erased))
+
+    def ingest_alone(self, source: Source, files: Source) -> IngestSummary:
+        """`ingest` for who is alone already, and has the source's files."""
         remove_leftovers(self.data)
-        return ingest(source, self.data, Tombstones.read(self.erased))
+        return ingest(source, self.data, Tombstones.read(self.erased), files)
 
     def load(self, weights: Mapping[str, float] = EVENT_WEIGHTS) -> tuple[Catalog, Interactions]:
         """The catalogue and the log that were ingested, on a clock of steps if need be (`features.clock`). weights: what an event counts.

@@ -136,8 +136,8 @@ def test_amazon_scraps_are_no_prices_and_other_layouts_are_refused(ingested: Ing
 
 
 WRONG_SOURCES = {
-    "nothing": ({}, "either a dataset or an interactions file"),
-    "both": ({"dataset": "completejourney", "interactions": "x.csv"}, "either a dataset or an interactions file"),
+    "nothing": ({}, "name one of these: a dataset, an interactions file"),
+    "both": ({"dataset": "completejourney", "interactions": "x.csv"}, "name one of these: a dataset, an interactions file"),
     "items of a dataset": ({"dataset": "completejourney", "items": "x.csv"}, "brings its own items"),
     "amazon without items": ({"interactions": "x", "format": "amazon"}, "needs the metadata"),
     "amazon mapped": ({"interactions": "x", "items": "x", "format": "amazon", "items_columns": {"title": "t"}}, "know their columns"),

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import sqlite3
 import sys
 import threading
+from contextlib import closing
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import numpy as np
@@ -13,9 +15,11 @@ import polars as pl
 import pytest
 
 from features.errors import DataError
+from features.source import Source
 from features.stored import load_source, unchanged
 from recsys.bundle import Bundle, current_id, list_bundles
 from recsys.drift import psi
+from recsys.erasure import erase
 from recsys.gates import RefusedError
 from recsys.refresh import refresh
 from recsys.refresh_config import RefreshConfig
@@ -127,3 +131,27 @@ def test_psi_of_nothing_new_is_nothing_and_of_much_is_much() -> None:
     assert psi(values, np.where(values > 0, np.nan, values)) > 0.25
     # By hand: halves 1/2, 1/2 become 1/4, 3/4; (1/4)ln(3/2) + (1/4)ln 2, as the other bins are alike.
     assert psi(np.array([0.0] * 50 + [1.0] * 50), np.array([0.0] * 25 + [1.0] * 75)) == pytest.approx(0.25 * np.log(1.5) + 0.25 * np.log(2))
+
+
+def test_a_shop_in_a_database(spare: Place) -> None:
+    database = spare.folder / "shop.db"
+    with closing(sqlite3.connect(database)) as connection, connection:
+        for name, frame in (("items", pl.read_csv(spare.items)), ("log", pl.read_csv(spare.log).with_row_index("id"))):
+            connection.execute(f"CREATE TABLE {name} ({', '.join(frame.columns)})")
+            connection.executemany(f"INSERT INTO {name} VALUES ({', '.join('?' * frame.width)})", frame.iter_rows())
+    sql = {"uri": f"sqlite:///{database}", "items": "SELECT * FROM items", "interactions": "SELECT * FROM log", "watermark": "id"}
+    spare.workspace.ingest(Source.model_validate({"sql": sql}))
+    before = current_id(spare.workspace.bundles)
+    assert "nothing has changed" in str(refresh(spare.workspace, spare.settings)), "its tables are those of the files"
+    with closing(sqlite3.connect(database)) as connection, connection:
+        bought = connection.execute("SELECT * FROM log ORDER BY id DESC LIMIT 1").fetchone()
+        connection.execute(f"INSERT INTO log VALUES ({', '.join('?' * len(bought))})", (bought[0] + 1, *bought[1:]))
+    assert f"{bought[0] + 2:,} read = {bought[0] + 2:,} kept" in str(refresh(spare.workspace, spare.settings))
+    assert current_id(spare.workspace.bundles) != before
+    erase(spare.workspace, "user-03")
+    assert not spare.workspace.extracts.exists()
+    refresh(spare.workspace, spare.settings)
+    kept = [pl.read_parquet(path) for path in spare.workspace.extracts.glob("interactions-*.parquet")]
+    assert len(kept) == 1
+    assert "user-03" not in kept[0]["user_id"]
+    assert "user-04" in kept[0]["user_id"]
