@@ -87,7 +87,8 @@ def _refresh(workspace: Workspace, settings: Settings) -> Refreshed:
 
 def inputs(workspace: Workspace, settings: Settings) -> str:
     """SHA-256 of all that a bundle is made of, told without opening any of it: the tables' bytes, events, the model's id, settings."""
-    tables = [hashlib.sha256((workspace.data / name).read_bytes()).hexdigest() for name in (ITEMS, INTERACTIONS)]
+    paths = (workspace.data / ITEMS, workspace.data / INTERACTIONS)  # that one is missing is told by who loads them
+    tables = [hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else None for path in paths]
     model: Any = Bundle.open(workspace.models).id if list_bundles(workspace.models) else _dumped(settings, "encoder", "tower", "retrieval")
     parts = [LAYOUT, tables, workspace.events.state(), model, _dumped(settings, "index", "events")]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()

@@ -23,7 +23,7 @@ from retrieval.popularity import Popularity, Trended
 from retrieval.scorers import TopOfAll, TopScores, batches
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from features.histories import Histories
     from features.interactions import Interactions
@@ -166,16 +166,28 @@ class JointRetriever:
         evidence = {name: np.concatenate([found[name] for _, _, found in parts])[:, :width] for name in parts[0][2]}
         return Candidates(users, rows[:, :width], scores, evidence)
 
+    def _found(self, users: Histories, allowed: np.ndarray | None) -> Iterator[tuple[str, np.ndarray]]:
+        """What each source that is asked names, rows (b, quota), -1 where it names fewer."""
+        for name, (retriever, quota) in self._sources.items():
+            if quota:
+                yield name, retriever.retrieve(users, quota, allowed).rows
+
+    def places(self, users: Histories, rows: np.ndarray, allowed: np.ndarray | None = None) -> dict[str, np.ndarray]:
+        """The place, from 0, at which each source by itself names candidates (b, k): int64 (b, k), -1 where it does not."""
+        out = {}
+        for name, found in self._found(users, allowed):
+            same = (found[:, :, None] == rows[:, None, :]) & (rows >= 0)[:, None, :]  # (b, quota, k)
+            out[name] = np.where(same.any(axis=1), same.argmax(axis=1), -1)
+        return out
+
     def _fused(self, users: Histories, k: int, allowed: np.ndarray | None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Rows, fused scores, and the place that the towers alone gave each (nan: none), of a small batch, (b, k) each."""
         named: list[tuple[np.ndarray, np.ndarray]] = []
         towers: tuple[np.ndarray, np.ndarray] | None = None
-        for name, (retriever, quota) in self._sources.items():
-            if quota:
-                found = retriever.retrieve(users, quota, allowed).rows  # (b, quota)
-                user, place = np.nonzero(found >= 0)
-                named.append((user * self.n_items + found[user, place], place))
-                towers = named[-1] if name == "tower" else towers
+        for name, found in self._found(users, allowed):
+            user, place = np.nonzero(found >= 0)
+            named.append((user * self.n_items + found[user, place], place))
+            towers = named[-1] if name == "tower" else towers
         # Of the whole catalogue few items are named: they alone are counted and sorted.
         key = np.unique(np.concatenate([np.zeros(0, dtype=np.int64), *(mine for mine, _ in named)]))
         fused, rank = np.zeros(len(key), dtype=np.float32), np.full(len(key), np.nan, dtype=np.float32)

@@ -57,22 +57,34 @@ class Access:
             self._seen = seen
         return self._keys
 
+    @property
+    def free(self) -> bool:
+        """Whether anybody may ask."""
+        return self._open and not self.keys.keys
+
     def check(self, secret: str | None, scope: Scope) -> str:
-        """The name of whoever asks.
+        """The name of whoever asks with a key.
+
+        Raises
+        ------
+        HTTPException: see `let_in`.
+        """
+        said = "the key is not known" if secret else "a key is needed: send it in the header X-API-Key"
+        return self.let_in(self.keys.find(secret) if secret else None, scope, said)
+
+    def let_in(self, key: Key | None, scope: Scope, said: str) -> str:
+        """The name of whoever asks. said: what is told who has no key that is known.
 
         Raises
         ------
         HTTPException: 401 without a key that is known, 403 without the scope, 429 too often.
         """
-        keys = self.keys
-        if not keys.keys and self._open:
+        if self.free:
             name = "loopback"
+        elif key is None:
+            REJECTED.labels("401").inc()
+            raise HTTPException(401, said, {"WWW-Authenticate": "Bearer"})
         else:
-            key = keys.find(secret) if secret else None
-            if key is None:
-                REJECTED.labels("401").inc()
-                said = "the key is not known" if secret else "a key is needed: send it in the header X-API-Key"
-                raise HTTPException(401, said, {"WWW-Authenticate": "Bearer"})
             name = self._named(key, scope)
         if self._rate is not None and not self._limiter.hit(self._rate, name):
             REJECTED.labels("rate").inc()

@@ -10,6 +10,7 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 from recsys.serve_config import LOOPBACK
 from recsys.service.access import Access
 from recsys.service.gate import Gate
+from recsys.service.pages.routes import Views, pages
 from recsys.service.problems import tell_problems
 from recsys.service.routes import router
 from recsys.service.state import Service
@@ -34,11 +35,13 @@ def application(workspace: Workspace, settings: Settings) -> Gate:
     )
     local = config.host in LOOPBACK
     app.state.service = service
+    app.state.views = Views(service)
     app.state.access = Access(workspace.service / "keys.json", config.rate_per_minute, open_without_keys=local)
     if local:  # so that no page in a browser on this machine asks in its user's name
         app.add_middleware(TrustedHostMiddleware, allowed_hosts=list(LOOPBACK))
     tell_problems(app)
     app.include_router(router)
+    app.include_router(pages)
     return Gate(app, config)
 
 

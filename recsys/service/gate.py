@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 BODY_SECONDS = 10.0  # in which a body has to come
 RETRY_SECONDS = 1
-PREFIX = "/v1/"
+OPEN = ("/healthz", "/readyz", "/metrics", "/openapi.json", "/page.css")  # answered however much there is to do
 TITLES = {408: "Request Timeout", 413: "Content Too Large", 429: "Too Many Requests", 500: "Internal Server Error"}
 
 
@@ -70,7 +70,7 @@ class Gate:
         _tell(scope, status, time.perf_counter() - begun)
 
     async def _let_in(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
-        if not scope["path"].startswith(PREFIX):
+        if scope["path"] in OPEN:
             await self._app(scope, receive, send)
             return
         self._turn_away()  # at once, and at the least cost: there may be many

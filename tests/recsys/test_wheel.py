@@ -35,7 +35,8 @@ def test_it_holds_the_layers_and_the_program(wheel: Path) -> None:
         assert "recsys = recsys.cli:main" in archive.read(entry).decode()
     assert {name.split("/")[0] for name in names if ".dist-info/" not in name} == set(LAYERS)
     for layer in LAYERS:
-        expected = {path.relative_to(ROOT).as_posix() for path in (ROOT / layer).rglob("*.py")}
+        kinds = ("*.py", "*.j2", "*.css")
+        expected = {path.relative_to(ROOT).as_posix() for kind in kinds for path in (ROOT / layer).rglob(kind)}
         assert expected <= set(names)
 
 
@@ -54,7 +55,7 @@ def normal(requirement: str) -> str:
 
 def test_everything_imported_is_declared() -> None:
     extras = PROJECT["optional-dependencies"]
-    declared = {normal(text) for text in [*PROJECT["dependencies"], *extras["cpu"], *extras["gpu"], *extras["demo"]]}
+    declared = {normal(text) for text in [*PROJECT["dependencies"], *extras["cpu"], *extras["gpu"], *extras["demo"], *extras["postgres"]]}
     owners = {module: {normal(name) for name in names} for module, names in packages_distributions().items()}
     missing = set()
     for path in (path for layer in LAYERS for path in (ROOT / layer).rglob("*.py")):

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from typing import Any
 
+import polars as pl
 import pytest
 from starlette.testclient import TestClient
 
+from recsys import verbs
 from recsys.recommender import Recommender
 from recsys.service.app import application
 from recsys.service.pipeline import Pipeline
 from recsys.service.serving import Current
 from tests.recsys.conftest import Place
+
+from .pages import HOSTILE, ODD, write_reports
 
 Serve = Callable[..., TestClient]
 HERE = "http://127.0.0.1"
@@ -65,3 +70,19 @@ def problem(response: Any, status: int) -> str:
     assert body["status"] == status
     assert "\n" not in body["detail"]
     return body["detail"]
+
+
+@pytest.fixture(scope="module")
+def hostile(_ready: Place, tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
+    """A shop whose titles, brands and categories attack, with reports."""
+    place = Place(tmp_path_factory.mktemp("hostile") / "shop", _ready.settings)
+    shutil.copytree(_ready.folder, place.folder)
+    items = pl.read_csv(place.items, schema_overrides={"brand": pl.String})
+    texts = {name: pl.concat_str(pl.lit(HOSTILE), pl.col(name).fill_null("")) for name in ("title", "brand", "description", "category")}
+    odd = items[:1].with_columns(item_id=pl.lit(ODD))
+    pl.concat([items, odd]).with_columns(**texts).write_csv(place.items)
+    place.ingest()
+    verbs.build_index(place.workspace, place.settings)
+    write_reports(place)
+    with TestClient(application(place.workspace, place.settings), base_url=HERE) as client:
+        yield client

@@ -1,0 +1,112 @@
+"""Templates to answers. What the shop or a visitor wrote is text: escaped, and without characters that turn a line around."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from fastapi import HTTPException
+from fastapi.responses import HTMLResponse, RedirectResponse
+from fastapi.routing import APIRoute
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from features.errors import BundleError, DataError
+from recsys.render import plain
+from recsys.service.logs import LOGGER
+from recsys.service.problems import UNEXPECTED
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine, Mapping
+
+    from fastapi import Request, Response
+
+# Nothing may run, and nothing may come from elsewhere, whatever a title holds.
+HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; style-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
+    "Cache-Control": "no-store",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+}
+# A report's page brings its styles along: our own markup, in which nothing may run either.
+REPORT_HEADERS = HEADERS | {
+    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; frame-ancestors 'none'; sandbox"
+}
+
+
+def ago(seconds: float) -> str:
+    """A length of time in words."""
+    for unit, length in (("day", 86_400), ("hour", 3_600), ("minute", 60)):
+        count = round(seconds / length)
+        if count >= 1:
+            return f"{count:,} {unit}{'s' * (count > 1)} ago"
+    return "just now"
+
+
+def since(moment: datetime) -> str:
+    """How long it is past."""
+    return ago((datetime.now(UTC) - moment).total_seconds())
+
+
+def figure(told: Mapping[str, Any] | None) -> str:
+    """A value with its interval; a dash where there is none."""
+    if not told or told.get("value") is None:
+        return "–"
+    if told.get("low") is None:
+        return f"{told['value']:.4f}"
+    return f"{told['value']:.4f} [{told['low']:.4f}–{told['high']:.4f}]"
+
+
+def percent(share: float) -> str:
+    """To a tenth of a percent; what is less is not called nothing."""
+    return "under 0.1%" if 0 < share < 0.0005 else f"{100 * share:.1f}%"
+
+
+_TEMPLATES = Environment(
+    loader=PackageLoader("recsys.service.pages", "templates"),
+    autoescape=True,
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+)
+_TEMPLATES.filters |= {
+    "plain": plain,
+    "ago": ago,
+    "since": since,
+    "figure": figure,
+    "percent": percent,
+    "thousands": lambda count: f"{count:,.0f}",
+    "path": lambda name: quote(name, safe=""),
+}
+
+
+def page(request: Request, template: str, /, status: int = 200, **values: Any) -> HTMLResponse:
+    """A page by its template."""
+    about = {"here": request.url.path, "free": request.app.state.access.free}
+    return HTMLResponse(_TEMPLATES.get_template(f"{template}.html.j2").render(about | values), status, HEADERS)
+
+
+class PageRoute(APIRoute):
+    """A route whose errors are told on a page; who has no session is sent to where one begins."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """See FastAPI."""
+        handle = super().get_route_handler()
+
+        async def told(request: Request) -> Response:
+            try:
+                return await handle(request)
+            except HTTPException as error:
+                if error.status_code == 401 and request.url.path != "/login":
+                    return RedirectResponse("/login", 303)
+                template = "login" if request.url.path == "/login" else "error"
+                answer = page(request, template, error.status_code, said=error.detail)
+                answer.headers.update(error.headers or {})
+                return answer
+            except (DataError, BundleError) as error:
+                return page(request, "error", 404 if request.method == "GET" else 422, said=str(error))
+            except Exception:
+                LOGGER.exception("unexpected error")
+                return page(request, "error", 500, said=UNEXPECTED)
+
+        return told

@@ -1,0 +1,50 @@
+"""The bundle that is shown beside the one in use."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from features.errors import BundleError
+from recsys.bundle import LAYOUT, Bundle
+from recsys.verbs import open_recommender
+
+if TYPE_CHECKING:
+    from recsys.recommender import Recommender
+    from recsys.workspace import Workspace
+
+
+@dataclass
+class Second:
+    """One is held at a time, its large files mapped: it costs memory, and opening it costs seconds."""
+
+    workspace: Workspace
+    _held: Recommender | None = field(default=None, init=False)
+    _opening: threading.Lock = field(default_factory=threading.Lock, init=False)
+
+    def of(self, bundle_id: str) -> Recommender:
+        """Open it, or take the one that is open.
+
+        Raises
+        ------
+        BundleError: it is missing, damaged, or of another version.
+        """
+        with self._opening:
+            if self._held is None or self._held.bundle_id != bundle_id:
+                self._held = None  # before the next is read: not both at once
+                check_layout(Bundle.open(self.workspace.bundles, bundle_id))
+                self._held = open_recommender(self.workspace, bundle_id, shared=True)
+            return self._held
+
+
+def check_layout(bundle: Bundle) -> None:
+    """Whether this version can answer from it.
+
+    Raises
+    ------
+    BundleError: it cannot.
+    """
+    layout = bundle.manifest.about.get("layout")
+    if layout != LAYOUT:
+        raise BundleError(f"bundle {bundle.id} has layout {layout}, this version answers from layout {LAYOUT}: choose another")

@@ -1,0 +1,169 @@
+"""The pages in a real Chromium: they work by keyboard, without scripts, in narrow and wide windows, and axe-core finds nothing wrong."""
+
+from __future__ import annotations
+
+import shutil
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import uvicorn
+
+from recsys.service.app import application
+from tests.recsys.conftest import Place
+
+from .pages import write_reports
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium is installed: apt-get install chromium")
+WINDOWS = {"narrow": (390, 844), "wide": (1280, 900)}
+PATHS = (
+    "/",
+    "/map",
+    "/map?group=1",
+    "/items/sku-07",
+    "/evaluation",
+    "/refreshes",
+    "/simulations",
+    "/simulations/simulation-popular-x",
+    "/login",
+)
+
+
+@pytest.fixture(scope="module")
+def url(_ready: Place, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The service on a socket, over a copy of the shop with reports."""
+    place = Place(tmp_path_factory.mktemp("browser") / "shop", _ready.settings)
+    shutil.copytree(_ready.folder, place.folder)
+    write_reports(place)
+    server = uvicorn.Server(uvicorn.Config(application(place.workspace, place.settings), port=0, log_config=None, access_log=False))
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    until = time.monotonic() + 60
+    while not server.started:
+        assert time.monotonic() < until
+        time.sleep(0.05)
+    yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
+    server.should_exit = True
+    thread.join(60)
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Any]:
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(params=WINDOWS)
+def page(chromium: Any, url: str, request: pytest.FixtureRequest) -> Iterator[Any]:
+    """A window without scripts, that asks no other server and complains of nothing."""
+    width, height = WINDOWS[request.param]
+    context = chromium.new_context(base_url=url, viewport={"width": width, "height": height}, java_script_enabled=False)
+    window = context.new_page()
+    asked: list[str] = []
+    said: list[str] = []
+    window.on("request", lambda request: asked.append(request.url))
+    window.on("console", lambda message: said.append(message.text))
+    yield window
+    context.close()
+    assert asked
+    assert all(address.startswith(url) for address in asked), asked
+    assert not [text for text in said if "Content Security Policy" in text]
+
+
+def submit(page: Any, act: Any) -> None:
+    with page.expect_navigation():
+        act()
+
+
+def test_by_keyboard_from_a_customer_to_a_basket(page: Any) -> None:
+    page.goto("/")
+    page.keyboard.press("Tab")
+    assert page.locator(":focus").inner_text() == "Skip to the content"
+    page.get_by_label("Customer").focus()
+    page.keyboard.type("user-05")
+    submit(page, lambda: page.keyboard.press("Enter"))
+    assert page.get_by_role("heading", name="For user-05").is_visible()
+    assert page.get_by_role("heading", name="History of user-05").is_visible()
+    results = page.get_by_role("region", name="Results").bounding_box()
+    assert 0 <= results["y"] < 400  # the window stands where the answer begins
+    first = page.locator(".card").first
+    assert "chance" in first.inner_text()
+    assert not first.get_by_text("After retrieval").is_visible()
+    first.locator("summary").focus()
+    page.keyboard.press("Enter")
+    assert first.get_by_text("After retrieval").is_visible()
+    title = first.get_by_role("link").inner_text()
+    first.get_by_role("button", name="Into the basket").focus()
+    submit(page, lambda: page.keyboard.press("Enter"))
+    assert page.get_by_role("checkbox", name=title, exact=True).first.is_checked()
+    assert page.get_by_label("Customer").input_value() == "user-05"
+    page.get_by_role("checkbox", name=title, exact=True).first.uncheck()
+    submit(page, page.get_by_role("button", name="Show", exact=True).last.click)
+    assert page.get_by_role("checkbox", name=title, exact=True).count() == 0
+
+
+def test_the_dial_and_the_rules_stay_as_they_were_set(page: Any) -> None:
+    page.goto("/")
+    page.get_by_label("Diversity").focus()
+    for _ in range(3):
+        page.keyboard.press("ArrowRight")
+    page.get_by_label("only what they never bought").check()
+    page.get_by_label("Category").fill("bakery")
+    submit(page, page.get_by_role("button", name="Show", exact=True).first.click)
+    assert page.get_by_label("Diversity, now 0.3").input_value() == "0.3"
+    assert page.get_by_label("only what they never bought").is_checked()
+    assert page.get_by_label("Category").input_value() == "bakery"
+    assert "diversity 0.3" in page.get_by_role("region", name="Results").inner_text()
+
+
+def test_from_the_map_to_an_item_and_its_list(page: Any) -> None:
+    page.goto("/map")
+    point = page.locator(".map a").first
+    title = point.locator("title").text_content()
+    submit(page, lambda: point.click(force=True))
+    assert page.get_by_role("heading", level=1).inner_text() == title
+    submit(page, page.get_by_role("button", name="Recommend for a basket with this").click)
+    assert page.get_by_role("heading", name="For this basket").is_visible()
+
+
+def test_no_page_is_wider_than_the_window(page: Any) -> None:
+    for path in PATHS:
+        page.goto(path)
+        body = page.locator("body").bounding_box()
+        main = page.locator("main").bounding_box()
+        assert main["x"] + main["width"] <= body["width"] == page.viewport_size["width"], path
+        for part in page.locator("main > *, .card, .lists > section").all():
+            box = part.bounding_box()
+            assert box is None or box["x"] + box["width"] <= body["width"], path
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing(chromium: Any, url: str, scheme: Any) -> None:
+    from axe_playwright_python.sync_playwright import Axe
+
+    context = chromium.new_context(base_url=url, color_scheme=scheme, viewport={"width": 1280, "height": 900})
+    window = context.new_page()
+
+    def problems() -> list[str]:
+        found = Axe().run(window).response
+        assert len(found["passes"]) > 10
+        return [f"{window.url}: {one['id']}: {one['nodes'][0]['html'][:200]}" for one in found["violations"]]
+
+    for path in (*PATHS, "/login", "/items/nothing"):
+        window.goto(path)
+        assert problems() == []
+    window.goto("/")
+    window.get_by_label("Customer").fill("user-05")
+    window.get_by_label("Find items").fill("tea")
+    submit(window, lambda: window.keyboard.press("Enter"))
+    for details in window.locator("summary").all():
+        details.click()
+    assert problems() == []
+    context.close()
