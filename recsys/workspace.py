@@ -101,6 +101,8 @@ class Workspace:
             raise DataError(f"another refresh, ingest or erasure is at work in {self.root}: wait until it is done") from None
         except OSError as error:
             raise DataError(f"{self.root} cannot be written ({error.strerror or error}): check free space and rights") from error
+        except pl.exceptions.PanicException as error:  # its threads panic where the system gives them no handle or memory
+            raise DataError(f"polars gave up ({' '.join(str(error).split())[:200]}): check `ulimit -n` and free memory") from error
 
     def ingest(self, source: Source) -> IngestSummary:
         """Read a source in, without those who were erased. Raises what `features.ingest.ingest` does, and what `alone` does."""
