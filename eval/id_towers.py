@@ -19,7 +19,7 @@ from retrieval.batches import Sampler
 from retrieval.learned_vectors import LearnedVectors
 from retrieval.tower import TwoTower
 from retrieval.tower_config import TowerConfig
-from retrieval.train import Run, fit_towers
+from retrieval.train import Run, every_epoch, fit_towers
 from retrieval.train_config import TrainConfig
 
 if TYPE_CHECKING:
@@ -47,8 +47,7 @@ class IdTowers:
         train = TrainConfig(epochs=config.epochs, patience=config.epochs, lr=config.lr, tuned_epochs=0, tuning="frozen")
         sampler = Sampler(log, train, int(HORIZON * DAY))
         with tempfile.TemporaryDirectory() as folder:
-            # Nothing is held out, so every epoch counts as no worse than the one before.
-            run = Run(sampler, tower, _no_texts(log.n_items), lambda _tower, _vectors: 1.0, Path(folder), config.seed, learned=learned)
+            run = Run(sampler, tower, _no_texts(log.n_items), every_epoch, Path(folder), config.seed, learned=learned)
             fit_towers(run, train)
         return cls(tower, run.vectors(), np.bincount(log.item, minlength=log.n_items) > 0)
 

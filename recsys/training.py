@@ -38,7 +38,7 @@ from retrieval.token_states import ItemTokens
 from retrieval.topk import top_k
 from retrieval.tower import TwoTower
 from retrieval.towers import Towers
-from retrieval.train import Run, fit_towers
+from retrieval.train import Run, every_epoch, fit_towers
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -144,13 +144,12 @@ def fit_on_the_rest(shop: Shop, language: Language, work: Path, device: torch.de
     All that could be chosen has been chosen on those windows by now. What the ranking knows of the towers' scores is from before.
     """
     train = shop.settings.train
-    # There is nothing left to judge by: every epoch is taken.
     changed = {"epochs": train.last_epochs, "patience": train.last_epochs, "tuned_epochs": 0, "lr": train.lr * LAST_RATE}
     settings = train.model_copy(update=changed)
     log = replace(shop.log, item=language.text_of[shop.log.item].astype(np.int32), n_items=len(language.vectors))
     source = Texts(language.encoder, [], language.kept, "frozen")
     sampler = SequenceSampler(log, settings, shop.settings.tower.history)
-    run = Run(sampler, language.tower, source, lambda _tower, _vectors: 1.0, work / "rest", shop.seed, device, language.learned)
+    run = Run(sampler, language.tower, source, every_epoch, work / "rest", shop.seed, device, language.learned)
     fit_towers(run, settings)
 
 

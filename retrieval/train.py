@@ -98,6 +98,11 @@ def fit_towers(run: Run, config: TrainConfig) -> Fitted:
     return Fitted(curve, max(curve), run.sampler.hard_skipped)
 
 
+def every_epoch(_tower: TwoTower, _vectors: np.ndarray) -> float:
+    """For `Run.judge` where there is nothing left to judge by: the last epoch is as good as any, and is taken."""
+    return 1.0
+
+
 def _fit_phase(run: Run, config: TrainConfig, phase: Phase, best: float) -> list[float]:
     from torch.utils.tensorboard import SummaryWriter
 
@@ -127,7 +132,8 @@ def _fit_phase(run: Run, config: TrainConfig, phase: Phase, best: float) -> list
             curve.append(run.judge(run.tower, run.vectors()))
             writer.add_scalar(f"{phase.name}/loss", loss, epoch)
             writer.add_scalar(f"{phase.name}/validation_ndcg@10", curve[-1], epoch)
-            _log.info("%s epoch %d of %d: loss %.4f, validation NDCG@10 %.4f", phase.name, epoch + 1, phase.epochs, loss, curve[-1])
+            judged = "" if run.judge is every_epoch else f", validation NDCG@10 {curve[-1]:.4f}"
+            _log.info("%s epoch %d of %d: loss %.4f%s", phase.name, epoch + 1, phase.epochs, loss, judged)
             if curve[-1] >= max([best, *curve]):
                 save_checkpoint(top, modules, optimizer, {})
             counters = {"epoch": float(epoch)} | {f"curve{i}": value for i, value in enumerate(curve)}
