@@ -141,7 +141,7 @@ def off_policy(log: Logged, slates: Slates = "independent") -> OffPolicy:
     parts = {"ips": log.summed(w * log.reward), "snips": _snips(log, w)}
     unseen = math.nan
     if log.target is not None:
-        parts |= {"dm": _dm(log, log.target), "dr": _dr(log, log.target, w)}
+        parts |= {"dm": _dm(log, log.target), "dr": _dr(log, log.target, w, slates)}
         unseen = _unseen(log, log.target)
     mean, supported = _support(log, w)
     return OffPolicy(
@@ -238,8 +238,9 @@ def _cells(log: Logged, target: Target) -> int:
 def _dm(log: Logged, target: Target) -> np.ndarray:
     """Each impression's part of the direct method, float (m,): what the reward model expects of the target's items.
 
-    The second term sums to about 0; it carries the model's own chance into the interval (the linearisation of a mean of cell means). What
-    the model gets wrong by not telling enough apart is in no interval.
+    It takes the log's places above for the target's own: where a place depends on them, it answers another question. The second term sums
+    to about 0; it carries the model's own chance into the interval (the linearisation of a mean of cell means). What the model gets wrong
+    by not telling enough apart is in no interval.
     """
     model = RewardModel.fit(log, np.ones(len(log.reward), dtype=bool), _cells(log, target))
     asked = np.bincount(target.cell, weights=target.probability, minlength=len(model.mean))
@@ -249,18 +250,25 @@ def _dm(log: Logged, target: Target) -> np.ndarray:
     return parts + log.summed(asked[log.cell] / model.count[log.cell] * rest)
 
 
-def _dr(log: Logged, target: Target, w: np.ndarray) -> np.ndarray:
+def _dr(log: Logged, target: Target, w: np.ndarray, slates: Slates) -> np.ndarray:
     """Each impression's part of the doubly robust estimate, float (m,): the model's expectation, plus the weighted rest of what was earned.
 
     Right where either propensities or model are. Dudik, Langford, Li (2011), ICML, "Doubly robust policy evaluation and learning". Each
-    fifth of the users is judged by a model of the others (Chernozhukov and others 2018, The Econometrics Journal 21(1)).
+    fifth of the users is judged by a model of the others (Chernozhukov and others 2018, The Econometrics Journal 21(1)). Where a place
+    depends on those above it, what is expected there is weighted for them (Kiyohara and others 2022, WSDM, "Doubly robust off-policy
+    evaluation for ranking policies under the cascade behavior model").
     """
+    above = np.ones((log.impressions, max(int(log.position.max()), int(target.position.max())) + 2))
+    if slates != "independent":
+        above[log.impression, log.position + 1] = weights(log, "cascade")
     parts, cells = np.zeros(log.impressions), _cells(log, target)
     fold = np.unique(log.unit, return_inverse=True)[1] % FOLDS
     for number in range(FOLDS):
         held, asked = (fold[impression] == number for impression in (log.impression, target.impression))
         model = RewardModel.fit(log, ~held, cells)
-        expected = _expected(log, target, np.where(asked, model(target.cell, target.position), 0))
+        expected = _expected(
+            log, target, np.where(asked, model(target.cell, target.position) * above[target.impression, target.position], 0)
+        )
         parts += expected + log.summed(np.where(held, w * (log.reward - model(log.cell, log.position)), 0))
     return parts
 

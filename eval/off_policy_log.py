@@ -40,6 +40,8 @@ def read_log(path: Path, target: Path | None = None) -> Logged:
     """
     needed = ("propensity", "reward") + (("item_id", *KEYS) if target else ("target_propensity",))
     frame = _whole(_read(path, needed), path)
+    # Who is not known is nobody else.
+    frame = frame.with_columns(user_id=pl.coalesce("user_id", pl.format("impression {}", "impression")))
     shown = _read_target(target, frame) if target else None
     if shown is not None:
         known = shown.select(*KEYS, "item_id", "probability")

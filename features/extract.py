@@ -77,7 +77,8 @@ def _bring_up(path: Path, database: Database, sql: SqlSource, keep: Callable[[pa
     _write(database.read(sql.interactions, column, since), new, keep)
     known, later = pl.scan_parquet(path), pl.scan_parquet(new)
     newest = known.filter(pl.col(str(column)) == since)
-    if not later.head(MOST_SAME + 1).collect().equals(newest.head(MOST_SAME + 1).collect()):
+    seen, now = (frame.head(MOST_SAME + 1).collect() for frame in (newest, later))
+    if now.height > MOST_SAME or not now.equals(seen):
         whole = path.with_name(f".whole-{path.name}")
         pl.concat([known.filter(pl.col(str(column)) < since), later]).sink_parquet(whole)
         os.replace(whole, path)
@@ -95,7 +96,8 @@ def _without(batch: pa.RecordBatch, users: str, erased: Tombstones) -> pa.Record
     if not erased.users or users not in batch.schema.names:
         return batch
     ids = pl.Series(batch.column(users)).cast(pl.String)
-    gone = [user for user in ids.unique().drop_nulls() if erased.has(user.strip())]
+    # An id as ingest will read it: of a column of fractions, 7.0 is 7.
+    gone = [user for user in ids.unique().drop_nulls() if erased.has(user.strip()) or erased.has(user.strip().removesuffix(".0"))]
     return batch.filter(pa.array(~ids.is_in(gone).fill_null(value=False)))
 
 

@@ -151,7 +151,8 @@ class Replay:
         shop = self.shop
         tables = [hashlib.sha256((shop.workspace.data / name).read_bytes()).hexdigest() for name in (ITEMS, INTERACTIONS)]
         model = {} if arm.config.system != OURS else {"model": shop.model(arm, 0)[0].to_files()}
-        facts: dict[str, Any] = {"arm": arm.facts, "tables": tables, "start": shop.start, "most": self.most, "k": K, "way": WAY}
+        log = [*tables, shop.workspace.events.state()]
+        facts: dict[str, Any] = {"arm": arm.facts, "log": log, "start": shop.start, "most": self.most, "k": K, "way": WAY}
         facts |= {name: digest(files) for name, files in model.items()}
         return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
 

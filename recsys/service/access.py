@@ -39,11 +39,11 @@ class Access:
         self._rate = RateLimitItemPerMinute(rate_per_minute) if rate_per_minute else None
         self._limiter = FixedWindowRateLimiter(MemoryStorage())
         self._seen: tuple[int, int] | None = None
-        self._keys = Keys()
+        self._keys: Keys | None = None
 
     @property
-    def keys(self) -> Keys:
-        """Those of now; the last ones that could be read, while the file is damaged."""
+    def keys(self) -> Keys | None:
+        """Those of now; the last ones that could be read, while the file is damaged, and None where none ever could."""
         try:
             status = self._path.stat()
             seen = (status.st_mtime_ns, status.st_ino)
@@ -51,16 +51,19 @@ class Access:
             seen = (0, 0)
         if seen != self._seen:
             try:
-                self._keys = Keys.read(self._path)
+                self._keys, self._seen = Keys.read(self._path), seen
             except ConfigError as error:
                 LOGGER.error("%s", error)
-            self._seen = seen
         return self._keys
+
+    def find(self, secret: str) -> Key | None:
+        """The key that has this secret."""
+        return self.keys.find(secret) if self.keys is not None else None
 
     @property
     def free(self) -> bool:
         """Whether anybody may ask."""
-        return self._open and not self.keys.keys
+        return self._open and self.keys is not None and not self.keys.keys
 
     def check(self, secret: str | None, scope: Scope) -> str:
         """The name of whoever asks with a key.
@@ -70,7 +73,7 @@ class Access:
         HTTPException: see `let_in`.
         """
         said = "the key is not known" if secret else "a key is needed: send it in the header X-API-Key"
-        return self.let_in(self.keys.find(secret) if secret else None, scope, said)
+        return self.let_in(self.find(secret) if secret else None, scope, said)
 
     def let_in(self, key: Key | None, scope: Scope, said: str) -> str:
         """The name of whoever asks. said: what is told who has no key that is known.

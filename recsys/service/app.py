@@ -38,7 +38,7 @@ def application(workspace: Workspace, settings: Settings) -> Gate:
     app.state.views = Views(service)
     app.state.access = Access(workspace.service / "keys.json", config.rate_per_minute, open_without_keys=local)
     if local:  # so that no page in a browser on this machine asks in its user's name
-        app.add_middleware(TrustedHostMiddleware, allowed_hosts=list(LOOPBACK))
+        app.add_middleware(TrustedHostMiddleware, allowed_hosts=[*LOOPBACK, "[::1]"])
     tell_problems(app)
     app.include_router(router)
     app.include_router(pages)

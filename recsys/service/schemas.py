@@ -5,11 +5,11 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from recsys.options import RecommendOptions
 
-Id = Annotated[str, Field(min_length=1, max_length=256)]
+Id = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=256)]
 Items = Annotated[list[Id], Field(max_length=1_000)]
 K = Annotated[int, Field(ge=1, description="how many items, at most `serve.max_k`")]
 BUNDLE = "20261123T221508673906Z-700944b340f8"

@@ -56,6 +56,44 @@ def test_a_blind_model_misleads_the_direct_method_and_not_the_doubly_robust():
     assert found["dr"][0] > 0.85
 
 
+def test_doubly_robust_weighs_the_places_above():
+    """Two places of three items, without repeats: what a target shows second depends on what was shown first."""
+    rng, m = np.random.default_rng(0), 40_000
+    logging, target = np.array([0.6, 0.3, 0.1]), np.array([0.1, 0.3, 0.6])
+
+    def second(policy: np.ndarray) -> np.ndarray:
+        chance = np.tile(policy, (3, 1)) * (1 - np.eye(3))
+        return chance / chance.sum(axis=1, keepdims=True)
+
+    worth = np.array([0.9, 0.1, 0.5]) * np.array([0.3, 0.3, 1.0])[:, None]  # of the second, by the first
+    truth = target @ np.array([0, 0.2, 0.4]) + target @ (second(target) * worth).sum(axis=1)
+    a = rng.choice(3, m, p=logging)
+    b = (rng.random(m)[:, None] > np.cumsum(second(logging)[a], axis=1)).sum(axis=1)
+
+    def both(first: np.ndarray, then: np.ndarray) -> np.ndarray:
+        return np.stack([first, then], axis=1).ravel()
+
+    shown = Target(
+        np.repeat(np.arange(m), 6),
+        np.tile([0, 0, 0, 1, 1, 1], m),
+        np.tile([0, 2, 4, 1, 3, 5], m),
+        np.concatenate([np.tile(target, (m, 1)), second(target)[a]], axis=1).ravel(),
+    )
+    log = Logged(
+        impression=np.repeat(np.arange(m), 2),
+        position=np.tile([0, 1], m),
+        reward=both(0.2 * a, worth[a, b]),
+        propensity=both(logging[a], second(logging)[a, b]),
+        probability=both(target[a], second(target)[a, b]),
+        unit=np.arange(m),
+        cell=both(2 * a, 2 * b + 1),
+        target=shown,
+    )
+    for slates in ("cascade", "joint"):
+        found = off_policy(log, slates).estimates["dr"]
+        assert found.low < truth < found.high, slates
+
+
 def test_wrong_assumptions_about_places_show():
     assert coverage(CASES["cascade_ignored"], 40)["ips"][0] < 0.5
 

@@ -196,3 +196,24 @@ def test_a_database_that_is_not_there(tmp_path: Path) -> None:
 def test_an_address_that_is_refused(uri: str, said: str) -> None:
     with pytest.raises(ValidationError, match=said):
         Source.model_validate({"sql": {"uri": uri, "interactions": "SELECT 1"}})
+
+
+def test_more_rows_of_one_watermark_than_are_compared(
+    shop: tuple[Source, Execute], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("features.extract.MOST_SAME", 1)
+    source, execute = shop
+    for number in range(4):
+        execute(row(LOG[1][0], "cup", "2024-05-04 08:00:00", 1, 20))
+        files = extract(source, tmp_path / "extract", Tombstones())
+        assert len(users(files)) == 4 + number
+    execute(row(LOG[1][0], "cup", "2024-05-05 08:00:00", 1, 21))
+    assert len(users(extract(source, tmp_path / "extract", Tombstones()))) == 8
+
+
+def test_an_erased_id_in_a_column_of_fractions(tmp_path: Path) -> None:
+    with closing(sqlite3.connect(tmp_path / "shop.db")) as connection, connection:
+        connection.execute("CREATE TABLE log (user_id REAL, item_id TEXT, timestamp TEXT)")
+        connection.executemany("INSERT INTO log VALUES (?, 'tea', '2024-05-01')", [(7,), (8,)])
+    source = Source.model_validate({"sql": {"uri": f"sqlite:///{tmp_path}/shop.db", "interactions": "SELECT * FROM log"}})
+    assert users(extract(source, tmp_path / "extract", Tombstones().with_users(["7"]))) == ["8.0"]

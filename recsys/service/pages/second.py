@@ -31,9 +31,12 @@ class Second:
         BundleError: it is missing, damaged, or of another version.
         """
         with self._opening:
-            if self._held is None or self._held.bundle_id != bundle_id:
-                self._held = None  # before the next is read: not both at once
-                check_layout(Bundle.open(self.workspace.bundles, bundle_id))
+            held, self._held = self._held, None
+            check_layout(Bundle.open(self.workspace.bundles, bundle_id))  # an erasure may have removed the one that is held
+            if held is not None and held.bundle_id == bundle_id:
+                self._held = held
+            else:
+                del held  # before the next is read: not both at once
                 self._held = open_recommender(self.workspace, bundle_id, shared=True)
             return self._held
 

@@ -34,7 +34,7 @@ def _key(request: Request) -> Key | None:
     """Of the session, if it is one."""
     access: Access = request.app.state.access
     cookie = request.cookies.get(COOKIE, "")
-    for key in access.keys.keys if cookie else ():
+    for key in access.keys.keys if cookie and access.keys else ():
         try:
             if _signer(request, key).loads(cookie, max_age=SECONDS) == key.name:
                 return key
@@ -64,7 +64,7 @@ def signed_in(request: Request, secret: str) -> RedirectResponse:
     access: Access = request.app.state.access
     request.scope["noted"]["key"] = access.check(secret, Scope.READ)
     answer = RedirectResponse("/", 303)
-    key = access.keys.find(secret)
+    key = access.find(secret)
     if key is not None:  # None: everybody may ask
         cookie = _signer(request, key).dumps(key.name)
         secure = request.url.scheme == "https"

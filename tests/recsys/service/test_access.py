@@ -6,9 +6,11 @@ import logging
 import stat
 
 import pytest
+from fastapi import HTTPException
 
 from features.errors import ConfigError
 from recsys.options import Scope
+from recsys.service.access import Access
 from recsys.service.keys import Keys
 from tests.recsys.conftest import Command, Place
 
@@ -134,3 +136,18 @@ def test_a_damaged_file_of_keys_is_not_an_empty_one(ready: Place, tmp_path) -> N
     (tmp_path / "keys.json").write_text('{"keys": [')
     with pytest.raises(ConfigError, match="damaged"):
         Keys.read(tmp_path / "keys.json")
+
+
+def test_keys_that_cannot_be_read_open_nothing(spare: Place) -> None:
+    path = spare.workspace.service / "keys.json"
+    secret = add(spare, "shop", Scope.READ)
+    whole = path.read_bytes()
+    path.write_bytes(whole[:40])
+    access = Access(path, 0, open_without_keys=True)
+    assert not access.free
+    assert access.find(secret) is None
+    with pytest.raises(HTTPException) as refused:
+        access.check(None, Scope.ADMIN)
+    assert refused.value.status_code == 401
+    path.write_bytes(whole)
+    assert access.check(secret, Scope.READ) == "shop"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+
 import numpy as np
 from starlette.testclient import TestClient
 
@@ -164,6 +166,8 @@ def test_two_bundles_side_by_side(spare: Place, serve: Serve) -> None:
     refreshes = seen(client.get("/refreshes"))
     assert refreshes.count("in use") == 1
     assert refreshes.index(new) < refreshes.index(old)
+    shutil.rmtree(spare.workspace.bundles / old)  # as by an erasure: what is still open must not be shown
+    assert f"Bundle {old}" not in seen(client.post("/", data={"user": "user-01", "beside": old, "k": "3"}))
 
 
 def test_before_there_is_a_bundle(fresh, serve: Serve) -> None:
