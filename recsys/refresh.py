@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from features.errors import RecsysError
-from features.stored import INTERACTIONS, ITEMS, load_source, unchanged
+from features.stored import load_source, unchanged
 from recsys.alerts import post
 from recsys.bundle import LAYOUT, Bundle, list_bundles, sound_bundle
 
@@ -87,10 +87,8 @@ def _refresh(workspace: Workspace, settings: Settings) -> Refreshed:
 
 def inputs(workspace: Workspace, settings: Settings) -> str:
     """SHA-256 of all that a bundle is made of, told without opening any of it: the tables' bytes, events, the model's id, settings."""
-    paths = (workspace.data / ITEMS, workspace.data / INTERACTIONS)  # that one is missing is told by who loads them
-    tables = [hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else None for path in paths]
     model: Any = Bundle.open(workspace.models).id if list_bundles(workspace.models) else _dumped(settings, "encoder", "tower", "retrieval")
-    parts = [LAYOUT, tables, workspace.events.state(), model, _dumped(settings, "index", "events")]
+    parts = [LAYOUT, *workspace.state(), model, _dumped(settings, "index", "events")]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 

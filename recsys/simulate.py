@@ -23,7 +23,6 @@ from eval.visits import K, Visits, known_before
 from features.durable import replace_durably, write_whole
 from features.errors import ConfigError, DataError
 from features.interactions import DAY
-from features.stored import INTERACTIONS, ITEMS
 from recsys.arm_config import OURS, SYSTEMS
 from recsys.arms import Arm, Shop
 from recsys.click_files import write_clicks
@@ -149,10 +148,15 @@ class Replay:
     def key(self, arm: Arm) -> str:
         """Of all that an arm's lists follow from, 16 hex digits."""
         shop = self.shop
-        tables = [hashlib.sha256((shop.workspace.data / name).read_bytes()).hexdigest() for name in (ITEMS, INTERACTIONS)]
         model = {} if arm.config.system != OURS else {"model": shop.model(arm, 0)[0].to_files()}
-        log = [*tables, shop.workspace.events.state()]
-        facts: dict[str, Any] = {"arm": arm.facts, "log": log, "start": shop.start, "most": self.most, "k": K, "way": WAY}
+        facts: dict[str, Any] = {
+            "arm": arm.facts,
+            "log": shop.workspace.state(),
+            "start": shop.start,
+            "most": self.most,
+            "k": K,
+            "way": WAY,
+        }
         facts |= {name: digest(files) for name, files in model.items()}
         return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
 

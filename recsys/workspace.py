@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,7 +16,7 @@ from features.clock import with_clock
 from features.errors import DataError
 from features.ingest import IngestSummary, ingest
 from features.interactions import EVENT_WEIGHTS, Interactions
-from features.stored import load_tables, remove_leftovers
+from features.stored import INTERACTIONS, ITEMS, load_tables, remove_leftovers
 from features.tombstones import Tombstones
 
 if TYPE_CHECKING:
@@ -141,6 +142,11 @@ class Workspace:
         catalog = Catalog.from_frame(items)
         log = self._with_events(log)
         return catalog, with_clock(Interactions.from_frame(log, catalog, weights))
+
+    def state(self) -> tuple[list[str | None], tuple[int, int]]:
+        """Of what `load` reads, told without parsing it: SHA-256 of each table, None where there is none, and the events' state."""
+        paths = (self.data / ITEMS, self.data / INTERACTIONS)
+        return [hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else None for path in paths], self.events.state()
 
     def _with_events(self, log: pl.DataFrame) -> pl.DataFrame:
         """The log, and what the service was told that is not in it."""

@@ -16,7 +16,7 @@ import numpy as np
 import psutil
 
 from recsys import verbs
-from recsys.bundle import CURRENT, list_bundles
+from recsys.bundle import CURRENT, current_id, list_bundles
 from recsys.options import RecommendOptions
 from tests.recsys.calls import toml
 
@@ -163,6 +163,16 @@ def percentile(lines: Sequence[Mapping[str, Any]], share: float) -> float:
 def p99(lines: Sequence[Mapping[str, Any]]) -> float:
     """Milliseconds."""
     return percentile(lines, 99)
+
+
+def two_bundles(shop: Small, users: Sequence[str]) -> tuple[tuple[str, str], Oracle]:
+    """The ids of a bundle and of the one that a refresh put in its place, to be used in turn, and what each answers."""
+    first = current_id(shop.workspace.bundles)
+    shop.change(1)
+    shop.refresh()
+    oracle = Oracle(shop, users)
+    oracle.learn()
+    return (first, current_id(shop.workspace.bundles)), oracle
 
 
 def use(shop: Small, bundle_id: str) -> None:

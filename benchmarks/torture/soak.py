@@ -6,9 +6,8 @@ import time
 
 from benchmarks.torture.client import USERS
 from benchmarks.torture.outcome import report, run
-from benchmarks.torture.served import Oracle, p99, served, use
+from benchmarks.torture.served import p99, served, two_bundles, use
 from benchmarks.torture.small import full, small
-from recsys.bundle import current_id
 
 EVERY, GROWTH = 30.0, 1.1
 
@@ -17,11 +16,7 @@ def main() -> None:
     """Compared with what it took after the second swap, when both bundles have been warm once."""
     minutes = 240 if full() else 3
     with small(trained=True) as shop:
-        first = current_id(shop.workspace.bundles)
-        shop.change(1)
-        shop.refresh()
-        turn, oracle, taken = (first, current_id(shop.workspace.bundles)), Oracle(shop, USERS), []
-        oracle.learn()
+        (turn, oracle), taken = two_bundles(shop, USERS), []
         with served(shop, budget_ms=5_000, queue=256) as service:
             rate = service.capacity() / 2
             with service.load(minutes * 60, rate=rate) as load:

@@ -6,9 +6,8 @@ import time
 
 from benchmarks.torture.client import USERS
 from benchmarks.torture.outcome import report, run
-from benchmarks.torture.served import Oracle, p99, served, use
+from benchmarks.torture.served import p99, served, two_bundles, use
 from benchmarks.torture.small import full, small
-from recsys.bundle import current_id
 
 SETTLED = 5  # swaps until memory is compared
 GROWTH = 1.1  # of memory, from then on
@@ -19,11 +18,7 @@ def main() -> None:
     """Two bundles in turn; half of the load that the service can bear."""
     wanted = 500 if full() else 30
     with small(trained=True) as shop:
-        first = current_id(shop.workspace.bundles)
-        shop.change(1)
-        shop.refresh()
-        turn, oracle, swapping, taken = (first, current_id(shop.workspace.bundles)), Oracle(shop, USERS), [], []
-        oracle.learn()
+        (turn, oracle), swapping, taken = two_bundles(shop, USERS), [], []
         with served(shop, budget_ms=5_000, queue=256) as service:
             rate = service.capacity() / 2
             with service.load(wanted * (APART + 30), rate=rate) as load:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import shutil
+import threading
+import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import polars as pl
 import pytest
+import uvicorn
 from starlette.testclient import TestClient
 
 from recsys import verbs
@@ -43,6 +46,21 @@ def asked(ready: Place) -> Iterator[TestClient]:
     config = ready.settings.serve.model_copy(update={"budget_ms": 10_000.0})
     with TestClient(application(ready.workspace, ready.settings.model_copy(update={"serve": config})), base_url=HERE) as client:
         yield client
+
+
+@contextmanager
+def listening(app: Any) -> Iterator[str]:
+    """The application on a socket of this process; its address."""
+    server = uvicorn.Server(uvicorn.Config(app, port=0, log_config=None, access_log=False))
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    until = time.monotonic() + 60
+    while not server.started:
+        assert time.monotonic() < until
+        time.sleep(0.05)
+    yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
+    server.should_exit = True
+    thread.join(60)
 
 
 def inside(client: TestClient) -> Any:

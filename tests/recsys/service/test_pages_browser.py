@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import shutil
-import threading
-import time
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
-import uvicorn
 
 from recsys.service.app import application
 from tests.recsys.conftest import Place
 
+from .conftest import listening
 from .pages import write_reports
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -38,16 +36,8 @@ def url(_ready: Place, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str
     place = Place(tmp_path_factory.mktemp("browser") / "shop", _ready.settings)
     shutil.copytree(_ready.folder, place.folder)
     write_reports(place)
-    server = uvicorn.Server(uvicorn.Config(application(place.workspace, place.settings), port=0, log_config=None, access_log=False))
-    thread = threading.Thread(target=server.run, daemon=True)
-    thread.start()
-    until = time.monotonic() + 60
-    while not server.started:
-        assert time.monotonic() < until
-        time.sleep(0.05)
-    yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
-    server.should_exit = True
-    thread.join(60)
+    with listening(application(place.workspace, place.settings)) as address:
+        yield address
 
 
 @pytest.fixture(scope="module")

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import threading
-import time
+import shutil
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 import schemathesis
-import uvicorn
 from hypothesis import HealthCheck, Phase, given, settings
 from schemathesis.checks import not_a_server_error
 from schemathesis.specs.openapi.checks import content_type_conformance, response_schema_conformance, status_code_conformance
 
 from recsys.service.app import application
 from tests.recsys.conftest import Place
+
+from .conftest import listening
 
 SLOW = (HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.data_too_large)
 CHECKS: list[Any] = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
@@ -24,22 +24,12 @@ CHECKS: list[Any] = [not_a_server_error, status_code_conformance, content_type_c
 @pytest.fixture(scope="module")
 def url(_ready: Place, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The service on a socket, over a copy of the shop: the requests store events and erase users."""
-    import shutil
-
     place = Place(tmp_path_factory.mktemp("schema") / "shop", _ready.settings)
     shutil.copytree(_ready.folder, place.folder)
     config = place.settings.serve.model_copy(update={"budget_ms": 10_000.0})
     app = application(place.workspace, place.settings.model_copy(update={"serve": config}))
-    server = uvicorn.Server(uvicorn.Config(app, port=0, log_config=None, access_log=False))
-    thread = threading.Thread(target=server.run, daemon=True)
-    thread.start()
-    until = time.monotonic() + 60
-    while not server.started:
-        assert time.monotonic() < until
-        time.sleep(0.05)
-    yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
-    server.should_exit = True
-    thread.join(60)
+    with listening(app) as address:
+        yield address
 
 
 def test_every_answer_is_one_that_is_documented(url: str) -> None:
