@@ -29,7 +29,7 @@ from retrieval.texts import Texts
 from retrieval.tower import TwoTower
 from retrieval.train import Run, _loss, fit_towers
 
-TEXTS, MOST, STEPS = 2_000, 6.5, 10
+TEXTS, MOST, STEPS = 2_000, 6.5, 25
 
 
 def start(shop: Shop, texts: list[str], cache: Path, full: bool) -> Run:

@@ -31,6 +31,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 from eval.id_towers_config import IdTowersConfig
 from eval.neighbours import TextKnn, TextKnnConfig, TifuConfig, TifuKnn, TitleKnn, title_vectors
 from eval.scorers import BPR, BPRConfig, ForAll, PersonalFrequency
+from features.distinct import distinct
 from features.interactions import DAY
 from retrieval.als import ALS, ALSConfig
 from retrieval.candidates import Candidates
@@ -269,4 +270,4 @@ def fit_baseline(name: str, history: Interactions, now: int, settings: BaselineS
 
 def distinct_buyers(log: Interactions) -> np.ndarray:
     """Users with an event on each item, int64 (n_items,)."""
-    return np.bincount(np.unique(log.user.astype(np.int64) * log.n_items + log.item) % log.n_items, minlength=log.n_items)
+    return np.bincount(distinct(log.user.astype(np.int64) * log.n_items + log.item) % log.n_items, minlength=log.n_items)

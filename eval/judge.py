@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from eval.intervals import Bootstrap, Figure
 from eval.metrics import ndcg, recall
 from eval.probability import ScoredPairs
+from features.distinct import distinct
 from features.histories import Histories
 from retrieval.candidates import Candidates
 
@@ -78,7 +79,7 @@ class Judge:
 
     def asked(self, name: str) -> np.ndarray:
         """Who is asked for a list: users of the evaluation, sorted, int64 (m,)."""
-        return np.arange(len(self.truth.users)) if name in MAIN else np.unique(self.truth.relevant(name).user)
+        return np.arange(len(self.truth.users)) if name in MAIN else distinct(self.truth.relevant(name).user)
 
     def ask(self, recommend: Recommend, name: str, k: int, label: str = "ranking") -> Lists:
         """The lists `name`; only users to whom something in it is relevant are asked, except for those whose scores are judged too."""

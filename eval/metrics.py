@@ -19,6 +19,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from features.distinct import distinct
+
 if TYPE_CHECKING:
     from eval.pairs import Pairs
 
@@ -81,7 +83,7 @@ def coverage(rows: np.ndarray, k: int, n_items: int) -> float:
     Ge, Delgado-Battenfeld, Jannach (2010), RecSys. It is a figure of all lists together, so it has no interval over users, and it grows
     with the number of users: compare systems on the same ones.
     """
-    shown = np.unique(rows[:, :k])
+    shown = distinct(rows[:, :k])
     return float((shown >= 0).sum() / n_items) if n_items else float("nan")
 
 

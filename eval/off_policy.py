@@ -27,6 +27,7 @@ import numpy as np
 from scipy import stats
 
 from eval.experiment import LEVEL
+from features.distinct import distinct
 from features.errors import DataError
 
 Slates = Literal["independent", "cascade", "joint"]
@@ -148,7 +149,7 @@ def off_policy(log: Logged, slates: Slates = "independent") -> OffPolicy:
         slates=slates,
         impressions=log.impressions,
         rows=len(log.reward),
-        units=len(np.unique(log.unit)),
+        units=len(distinct(log.unit)),
         logged=_estimate(log, log.earned),
         estimates={name: _estimate(log, part) for name, part in parts.items()},
         effective=effective,

@@ -7,6 +7,8 @@ from functools import cached_property
 
 import numpy as np
 
+from features.distinct import distinct
+
 FEW = 16  # items a user
 BLOCK = 2048  # users whose lists a cache holds
 
@@ -36,7 +38,7 @@ class Pairs:
         for name, values, limit in (("user", user, n_users), ("item", item, n_items)):
             if len(values) and (values.min() < 0 or values.max() >= limit):
                 raise ValueError(f"{name} rows run from {values.min()} to {values.max()}, expected 0 to {limit - 1}")
-        keys = np.unique(user.astype(np.int64) * n_items + item)
+        keys = distinct(user.astype(np.int64) * n_items + item)
         return cls(keys // max(n_items, 1), keys % max(n_items, 1), n_users, n_items)
 
     @cached_property

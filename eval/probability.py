@@ -10,6 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from features.distinct import distinct
+
 # Probabilities are float32; a certain but wrong answer costs -log(1e-6) = 13.8 nats, not infinity.
 CLIP = 1e-6
 
@@ -31,7 +33,7 @@ class ScoredPairs:
     @property
     def users(self) -> int:
         """Users with a pair."""
-        return len(np.unique(self.user))
+        return len(distinct(self.user))
 
 
 def roc_auc(labels: np.ndarray, scores: np.ndarray) -> float:

@@ -24,6 +24,7 @@ from eval.experiment import (
 from eval.same_arms import Outcomes, false_alarms, flat, hashed_splits
 from eval.sequential import confidence_sequence, contrasts
 from eval.visits import METRICS, PRIMARY
+from features.distinct import distinct
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -199,7 +200,7 @@ def readout(
         start=names[0],
         days=len(names),
         horizon_days=config.horizon_days,
-        visits=len(np.unique(visits.bought.user)),
+        visits=len(distinct(visits.bought.user)),
         users=len(visits.users),
         alike=float((visits.lists["a"] == visits.lists["b"]).all(axis=1).mean()),
         a=sides[0],

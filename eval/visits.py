@@ -12,6 +12,7 @@ from eval.baselines import fit_baseline
 from eval.experiment import in_b
 from eval.metrics import coverage, hit_rate, ndcg
 from eval.pairs import Pairs
+from features.distinct import distinct
 from features.histories import Histories
 from features.interactions import DAY
 from features.prices import median_paid
@@ -112,7 +113,7 @@ class Visits:
 
     def coverage(self, arm: str) -> float:
         """Share of the items that the log had shown before the last day that stand in some list of the arm."""
-        known = len(np.unique(self.log.item[self.log.time < self.start + int(self.day.max(initial=0)) * DAY]))
+        known = len(distinct(self.log.item[self.log.time < self.start + int(self.day.max(initial=0)) * DAY]))
         return coverage(self.lists[arm], K, known)
 
     @cached_property
@@ -125,7 +126,7 @@ class Visits:
     @cached_property
     def entry(self) -> np.ndarray:
         """Each user's first visit after which something was bought, int64 (u,), in the order of user rows."""
-        judged = np.unique(self.bought.user)
+        judged = distinct(self.bought.user)
         order = judged[np.lexsort((self.day[judged], self.user[judged]))]
         return order[np.unique(self.user[order], return_index=True)[1]]
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import safetensors.numpy
 
+from features.distinct import distinct
 from features.files import arrays_of
 from features.interactions import DAY
 from features.prices import against_usual, median_paid
@@ -101,7 +102,7 @@ def share_of_group(amount: np.ndarray, code: np.ndarray) -> np.ndarray:
 def beginners(log: Interactions, age: np.ndarray) -> np.ndarray:
     """Share of each item's buyers of the last 28 days who had never bought it before them, float (n_items,); nan without such buyers."""
     key = log.item.astype(np.int64) * max(log.n_users, 1) + log.user
-    lately, before = np.unique(key[age <= 28]), np.unique(key[age > 28])
+    lately, before = distinct(key[age <= 28]), distinct(key[age > 28])
     item = lately // max(log.n_users, 1)
     fresh = ~np.isin(lately, before, assume_unique=True)
     counts = np.bincount(item, minlength=log.n_items)
@@ -110,7 +111,7 @@ def beginners(log: Interactions, age: np.ndarray) -> np.ndarray:
 
 def distinct_buyers(log: Interactions, mask: np.ndarray) -> np.ndarray:
     """Distinct users of each item among the masked events, float (n_items,)."""
-    key = np.unique(log.item[mask].astype(np.int64) * max(log.n_users, 1) + log.user[mask])
+    key = distinct(log.item[mask].astype(np.int64) * max(log.n_users, 1) + log.user[mask])
     return np.bincount(key // max(log.n_users, 1), minlength=log.n_items).astype(np.float64)
 
 
@@ -125,7 +126,7 @@ def repurchase(log: Interactions, age: np.ndarray) -> dict[str, np.ndarray]:
     item = (key % log.n_items).astype(np.int64)
     n = log.n_items
     gaps, total = np.bincount(item[again], minlength=n), np.bincount(item[again], weights=gap[again], minlength=n)
-    back = np.unique(key[again]) % n
+    back = distinct(key[again]) % n
     buyers, backs = np.bincount(item[fresh], minlength=n), np.bincount(back.astype(np.int64), minlength=n)
     share = backs.sum() / max(buyers.sum(), 1)
     mean = total.sum() / max(gaps.sum(), 1)

@@ -11,6 +11,7 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 from safetensors.numpy import load
 
+from features.distinct import distinct
 from features.errors import BundleError
 
 BLOCK = 1 << 16  # bytes that are read and checked together
@@ -194,7 +195,7 @@ class StoredArray:
 
     def __getitem__(self, rows: np.ndarray) -> np.ndarray:
         """Rows by their numbers, int of any shape, none of them negative."""
-        self._need(np.unique(rows))
+        self._need(distinct(rows))
         return self._array[rows]
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray[Any, np.dtype[Any]]:

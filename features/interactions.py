@@ -11,6 +11,7 @@ import numpy as np
 import polars as pl
 from safetensors.numpy import save
 
+from features.distinct import distinct
 from features.errors import DataError
 from features.files import arrays_of
 
@@ -136,7 +137,7 @@ class Interactions:
 
     def with_known_users(self) -> Interactions:
         """The same events without the users who have none: a log cut in time still lists who comes later."""
-        known = np.unique(self.user)
+        known = distinct(self.user)
         return replace(self, user_ids=self.user_ids[known], user=np.searchsorted(known, self.user).astype(np.int32))
 
     def user_rows(self, user_ids: list[str]) -> np.ndarray:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from features.distinct import distinct
 from features.split import LABEL_EVENTS
 
 if TYPE_CHECKING:
@@ -41,8 +42,8 @@ class Shape:
         trip = np.cumsum((np.diff(user, prepend=-1) != 0) | (np.diff(time, prepend=0) != 0))  # sorted by user and time
         if not len(trip):
             return cls(log.ordered, 1.0, 0.0)
-        lines = len(np.unique(trip * log.n_items + item))
-        return cls(log.ordered, lines / trip[-1], 1 - len(np.unique(user * log.n_items + item)) / lines)
+        lines = len(distinct(trip * log.n_items + item))
+        return cls(log.ordered, lines / trip[-1], 1 - len(distinct(user * log.n_items + item)) / lines)
 
     @property
     def sequence(self) -> bool:

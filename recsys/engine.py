@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from features.distinct import distinct
 from features.interactions import DAY
 from features.split import LABEL_EVENTS
 from ranking.ranker import LOG_ODDS, BlendRanker, with_features
@@ -169,7 +170,7 @@ class Engine:
     def _recent_shoppers(self) -> int:
         """At least 1."""
         recent = self.snapshot.log.between(self.snapshot.now - 28 * DAY, None)
-        return max(1, len(np.unique(recent.user[np.isin(recent.event, LABEL_EVENTS)])))
+        return max(1, len(distinct(recent.user[np.isin(recent.event, LABEL_EVENTS)])))
 
     def rules(self, options: RecommendOptions) -> Rules:
         """What may be shown."""

@@ -20,6 +20,7 @@ from safetensors.numpy import load, save
 from eval.simulation import Side, Simulation, readout
 from eval.simulation_report import page
 from eval.visits import K, Visits, known_before
+from features.distinct import distinct
 from features.durable import replace_durably, write_whole
 from features.errors import ConfigError, DataError
 from features.interactions import DAY
@@ -138,12 +139,12 @@ class Replay:
         """Who comes on each day: user rows with an event on it, sorted."""
         log, shop = self.shop.log, self.shop
         inside = log.between(shop.start, shop.at(self.days))
-        chosen = np.unique(inside.user)
+        chosen = distinct(inside.user)
         if self.most is not None and len(chosen) > self.most:
             chosen = np.random.default_rng(0).choice(chosen, self.most, replace=False)
         inside = inside.where(np.isin(inside.user, chosen))
         day = (inside.time - shop.start) // DAY
-        return [np.unique(inside.user[day == number]).astype(np.int64) for number in range(self.days)]
+        return [distinct(inside.user[day == number]).astype(np.int64) for number in range(self.days)]
 
     def key(self, arm: Arm) -> str:
         """Of all that an arm's lists follow from, 16 hex digits."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from features.distinct import distinct
 from features.errors import DataError
 from features.interactions import DAY
 from features.split import LABEL_EVENTS, Split
@@ -101,7 +102,7 @@ def fewest_buyers(log: Interactions, until: int, length: int) -> int:
     """Users who buy in a window of `length` seconds, in that of the last five before `until` that has fewest."""
     bought = np.isin(log.event, LABEL_EVENTS) & (log.time < until)
     back = (until - 1 - log.time[bought]) // length
-    return min(len(np.unique(log.user[bought][back == window])) for window in range(5))
+    return min(len(distinct(log.user[bought][back == window])) for window in range(5))
 
 
 def moment(seconds: int) -> str:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from features.distinct import distinct
 from features.histories import Histories
 from features.split import LABEL_EVENTS
 
@@ -73,15 +74,15 @@ class Sampler:
         if not window.any():  # the moment was a view, with no purchase after it: stand at a purchase instead
             moment = int(log.time[rng.choice(np.flatnonzero(self.label))])
             window = self.label & (log.time >= moment) & (log.time < moment + self.horizon)
-        key = np.unique(log.user[window].astype(np.int64) * log.n_items + log.item[window])
-        owners = np.unique(key // log.n_items)
+        key = distinct(log.user[window].astype(np.int64) * log.n_items + log.item[window])
+        owners = distinct(key // log.n_items)
         chosen = np.sort(rng.choice(owners, min(users, len(owners)), replace=False))
         key = key[np.isin(key // log.n_items, chosen)]
         user, item = np.searchsorted(chosen, key // log.n_items), key % log.n_items
         positives = self._positives(user, item, len(chosen), rng)
         sampled = rng.choice(log.n_items, negatives, p=self.negative)
         hard = self._hard(chosen, rng)
-        candidates = np.unique(np.concatenate([positives[positives >= 0], sampled, hard[hard >= 0]]))
+        candidates = distinct(np.concatenate([positives[positives >= 0], sampled, hard[hard >= 0]]))
         expected = (positives >= 0).sum() * self.share[candidates] + negatives * self.negative[candidates]
         bought = np.zeros((len(chosen), len(candidates)), dtype=bool)
         at = np.minimum(np.searchsorted(candidates, item), len(candidates) - 1)

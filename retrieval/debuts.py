@@ -16,6 +16,7 @@ import polars as pl
 from safetensors.numpy import save
 
 from features.behavior import narrow_codes, text_codes
+from features.distinct import distinct
 from features.files import arrays_of
 from features.interactions import DAY
 from retrieval.scorers import Weighting, gather, history_matrix
@@ -150,7 +151,7 @@ def _fit(rows: np.ndarray, bought: np.ndarray) -> lgb.Booster:
 
 def _buyers(log: Interactions) -> np.ndarray:
     """Distinct users of each item, int64 (n_items,)."""
-    pairs = np.unique(log.item.astype(np.int64) * max(log.n_users, 1) + log.user)
+    pairs = distinct(log.item.astype(np.int64) * max(log.n_users, 1) + log.user)
     return np.bincount(pairs // max(log.n_users, 1), minlength=log.n_items)
 
 

@@ -14,6 +14,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from features.behavior import Groups
+from features.distinct import distinct
 from features.files import Below
 from retrieval.als import ALS, ALSConfig
 from retrieval.candidates import Candidates
@@ -189,7 +190,7 @@ class JointRetriever:
             named.append((user * self.n_items + found[user, place], place))
             towers = named[-1] if name == "tower" else towers
         # Of the whole catalogue few items are named: they alone are counted and sorted.
-        key = np.unique(np.concatenate([np.zeros(0, dtype=np.int64), *(mine for mine, _ in named)]))
+        key = distinct(np.concatenate([np.zeros(0, dtype=np.int64), *(mine for mine, _ in named)]))
         fused, rank = np.zeros(len(key), dtype=np.float32), np.full(len(key), np.nan, dtype=np.float32)
         for mine, place in named:
             fused[np.searchsorted(key, mine)] += 1 / (FUSION + 1 + place)  # a source names an item once

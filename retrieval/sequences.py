@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
+from features.distinct import distinct
 from features.split import LABEL_EVENTS
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ class SequenceSampler:
         self.label = np.isin(log.event, LABEL_EVENTS) & (np.diff(log.user, prepend=-1) == 0)
         counts = np.bincount(log.item[self.label], minlength=log.n_items).astype(np.float64)
         self.share = counts / max(counts.sum(), 1)
-        self.users = np.unique(log.user[self.label])
+        self.users = distinct(log.user[self.label])
         self.lengths = np.minimum(np.diff(log.offsets), most + 1)
         self.hard_skipped = 0  # mines no negatives
         self.targets_a_user = float((self.lengths[self.users] - 1).mean()) if len(self.users) else 1.0
@@ -74,7 +75,7 @@ class SequenceSampler:
         rows, targets = self._sequences(some[begin : begin + b], rng)
         positives = targets[targets >= 0]
         sampled = rng.integers(self.log.n_items, size=negatives)
-        candidates = np.unique(np.concatenate([positives, sampled]))
+        candidates = distinct(np.concatenate([positives, sampled]))
         expected = len(positives) * self.share[candidates] + negatives / self.log.n_items
         bought = np.zeros((len(rows), len(candidates)), dtype=bool)
         for items in (rows, targets):

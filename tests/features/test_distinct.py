@@ -1,0 +1,21 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from features.distinct import distinct
+
+
+@given(st.lists(st.integers(-5, 5)))
+def test_says_what_numpy_says(values: list[int]) -> None:
+    array = np.array(values, dtype=np.int64)
+    assert distinct(array).tolist() == np.unique(array).tolist()
+
+
+@pytest.mark.parametrize("dtype", [bool, np.int32, np.float32])
+def test_keeps_the_type_and_flattens(dtype: type) -> None:
+    array = np.array([[1, 0], [1, 1]], dtype=dtype)
+    found = distinct(array)
+    assert (found.tolist(), found.dtype) == ([0, 1], array.dtype)
