@@ -79,7 +79,7 @@ class Build:
 
     @property
     def _comparable(self) -> bool:
-        return self.previous is not None and self.previous.manifest.about.get("layout") == LAYOUT
+        return self.previous is not None and self.previous.manifest.answers
 
     def _known(self) -> Encoded | None:
         return None if self.previous is None else encoded_before(self.previous, self.model)
@@ -126,8 +126,7 @@ class Build:
 
 def encoded_before(bundle: Bundle, model: Model) -> Encoded | None:
     """Vectors and states of the texts of a bundle, if this model made them."""
-    about = bundle.manifest.about
-    if about.get("layout") != LAYOUT or about["fingerprint"] != model.fingerprint:
+    if not bundle.manifest.answers or bundle.manifest.about["fingerprint"] != model.fingerprint:
         return None
     texts = TextVectors.from_files(Below(bundle.files, "snapshot/texts"))
     return Encoded(texts.alone(), TokenStates.from_files(Below(bundle.files, "snapshot/states")), 0)

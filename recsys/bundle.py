@@ -70,6 +70,11 @@ class Manifest(BaseModel):
     files: dict[str, FileEntry]
     about: dict[str, Any]
 
+    @property
+    def answers(self) -> bool:
+        """Whether this version can answer from it."""
+        return self.about.get("layout") == LAYOUT
+
 
 @dataclass(frozen=True)
 class Bundle:

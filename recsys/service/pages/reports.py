@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from eval.report import COLUMNS
 from features.errors import BundleError, DataError
-from recsys.bundle import LAYOUT, Bundle, list_bundles
+from recsys.bundle import Bundle, list_bundles
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -83,7 +83,7 @@ class Published:
     @property
     def answers(self) -> bool:
         """Whether this version can answer from it."""
-        return self.about.get("layout") == LAYOUT
+        return self.manifest is not None and self.manifest.answers
 
     def gates(self, config: RefreshConfig) -> list[tuple[str, float, float]]:
         """Name, what was measured, and the limit of now."""

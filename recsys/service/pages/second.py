@@ -48,6 +48,6 @@ def check_layout(bundle: Bundle) -> None:
     ------
     BundleError: it cannot.
     """
-    layout = bundle.manifest.about.get("layout")
-    if layout != LAYOUT:
+    if not bundle.manifest.answers:
+        layout = bundle.manifest.about.get("layout")
         raise BundleError(f"bundle {bundle.id} has layout {layout}, this version answers from layout {LAYOUT}: choose another")
