@@ -125,7 +125,8 @@ axes.set(xlabel="words of an item's text (60: or more)", ylabel="items")
 print(f"{len(texts):,} items, {texts.n_unique():,} distinct texts, median {words.median():.0f} words")
 
 # %%
-catalog.frame.select((100 * pl.all().is_null().mean()).round(1)).transpose(include_header=True, header_name="column", column_names=["missing, %"])
+missing = catalog.frame.select(pl.all().is_null().mean().mul(100).round(1))
+missing.transpose(include_header=True, header_name="column", column_names=["missing, %"])
 
 # %% [markdown]
 # ## What the recommender makes of it
