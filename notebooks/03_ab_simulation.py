@@ -8,7 +8,7 @@
 # 2. With against without the cross-encoder: does the most expensive stage earn its place?
 # 3. A refresh a day against one a week: what does fresh data bring?
 #
-# To stay within minutes, seven days are replayed for at most 800 users, drawn at random. Leave both out for all days and everybody.
+# To stay within minutes, five days are replayed for at most 800 users, drawn at random. Leave both out for all days and everybody.
 
 # %%
 from recsys.notebook import begin
@@ -33,7 +33,7 @@ def arm(name, **how):
 
 
 def compare(a, b):
-    return simulate(workspace, settings, SimulateOptions(a, b, days=7, users=800))
+    return simulate(workspace, settings, SimulateOptions(a, b, days=5, users=800))
 
 
 def told(found):
@@ -63,7 +63,14 @@ drawings(ours)["differences"]
 # %%
 pl.DataFrame(
     [
-        {"segment": segment, "metric": metric, "users": same.users, "popular": same.a, "ours": same.b, "b over a, %": 100 * (same.relative or 0)}
+        {
+            "segment": segment,
+            "metric": metric,
+            "users": same.users,
+            "popular": same.a,
+            "ours": same.b,
+            "b over a, %": 100 * (same.relative or 0),
+        }
         for segment, metric in [("all", metric) for metric in METRICS] + [(segment, METRICS[0]) for segment in SEGMENTS[1:]]
         for same in [ours.row(segment, metric).paired]
     ]

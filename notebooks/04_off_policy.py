@@ -87,6 +87,7 @@ pl.DataFrame(rows)
 # The more the target differs from what was shown, the fewer of the log's lists speak of it. The effective sample size says how many. With the
 # same 1,000 lists, from a target near the logging policy to one that knows exactly what it wants:
 
+
 # %%
 def asked(log):
     size = effective_size(log, weights(log, "independent"))
@@ -99,7 +100,10 @@ def asked(log):
 
 far = [(sharp, World.make(sharp=sharp)) for sharp in (0, 1, 2, 4, 8)]
 pl.DataFrame(
-    [{"sharpness": sharp, "truth": round(shop.value, 3), **asked(shop.draw(1000, np.random.default_rng(2), blind=False))} for sharp, shop in far]
+    [
+        {"sharpness": sharp, "truth": round(shop.value, 3), **asked(shop.draw(1000, np.random.default_rng(2), blind=False))}
+        for sharp, shop in far
+    ]
 )
 
 # %% [markdown]
@@ -108,7 +112,12 @@ pl.DataFrame(
 
 # %%
 log = world.draw(4000, np.random.default_rng(3), blind=False)
-pl.DataFrame([{"slates": slates, "effective of 4,000": round(effective_size(log, weights(log, slates)))} for slates in ("independent", "cascade", "joint")])
+pl.DataFrame(
+    [
+        {"slates": slates, "effective of 4,000": round(effective_size(log, weights(log, slates)))}
+        for slates in ("independent", "cascade", "joint")
+    ]
+)
 
 # %% [markdown]
 # ## The workspace's shop
