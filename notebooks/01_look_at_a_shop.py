@@ -1,8 +1,8 @@
 # %% [markdown]
 # # 1. Look at a shop
 #
-# Before any model: what is in the data, what is not, and what that allows. Every plot below answers a question whose answer changes what a
-# recommender can do for this shop. The shop is `./workspace`, which `make demo` fills, or the folder that `RECSYS_WORKSPACE` names.
+# Before any model: what is in the data, what is not, and what that allows. Every plot below answers a question whose answer changes what
+# a recommender can do for this shop. The shop is `./workspace`, which `make demo` fills, or the folder that `RECSYS_WORKSPACE` names.
 
 # %%
 from recsys.notebook import begin
@@ -26,8 +26,8 @@ bought = events.filter(pl.col("event").fill_null("purchase").is_in(["purchase", 
 # %% [markdown]
 # ## What came in
 #
-# Rows that break a rule are not dropped in silence: they stand in data/quarantine.csv, with the reason. A reason that counts more than a few
-# percent of a table is a question for whoever made the file, not a detail.
+# Rows that break a rule are not dropped in silence: they stand in data/quarantine.csv, with the reason. A reason that counts more than a
+# few percent of a table is a question for whoever made the file, not a detail.
 
 # %%
 quarantine = pl.read_csv(workspace.data / QUARANTINE, infer_schema=False)
@@ -68,8 +68,8 @@ a_user.select(pl.all().exclude("user_id")).describe(percentiles=(0.1, 0.5, 0.9))
 
 # %% [markdown]
 # How often is a purchase one of something that this user has bought before? The curve climbs with time, because everything is new at
-# first: read it at its right end. Where it stays under a few percent, what the user has must be left out of a list; where it is half, a list
-# of the user's own favourites is the rival to beat, and "NDCG" alone rewards saying what everybody knows.
+# first: read it at its right end. Where it stays under a few percent, what the user has must be left out of a list; where it is half, a
+# list of the user's own favourites is the rival to beat, and "NDCG" alone rewards saying what everybody knows.
 
 # %%
 lines = bought.unique(["user_id", "day", "item_id"]).sort("day")
@@ -83,8 +83,8 @@ print(f"repeats: {again['repeat'].mean():.1%} of all purchases, {monthly['repeat
 # %% [markdown]
 # ## Items: the head and the long tail
 #
-# The left plot says how much of the sales the best sellers make. The right one says how many items have how few buyers: whatever has under
-# about five cannot be learned from behaviour, and its text is all there is.
+# The left plot says how much of the sales the best sellers make. The right one says how many items have how few buyers: whatever has
+# under about five cannot be learned from behaviour, and its text is all there is.
 
 # %%
 buyers = bought.group_by("item_id").agg(buyers=pl.col("user_id").n_unique(), sales=pl.len()).sort("sales", descending=True)
@@ -101,7 +101,8 @@ print(f"the best 1% of items make {top:.0%} of the sales; {few:,} items have und
 # %% [markdown]
 # ## Baskets
 #
-# One thing at a time is a path (what comes after what), ten at a time are a set (what belongs together). The user tower reads accordingly.
+# One thing at a time is a path (what comes after what), ten at a time are a set (what belongs together). The user tower reads
+# accordingly.
 
 # %%
 baskets = bought.group_by("user_id", "timestamp").agg(size=pl.col("item_id").n_unique())["size"]
@@ -113,8 +114,8 @@ print(f"{len(baskets):,} baskets, mean {baskets.mean():.1f}, median {baskets.med
 # %% [markdown]
 # ## Texts
 #
-# The encoder sees titles, brands, categories and descriptions. How many items share one text? They are one thing to it. How many words are
-# there to tell two items apart? Three words make a name, thirty a description.
+# The encoder sees titles, brands, categories and descriptions. How many items share one text? They are one thing to it. How many words
+# are there to tell two items apart? Three words make a name, thirty a description.
 
 # %%
 texts = item_texts(catalog)

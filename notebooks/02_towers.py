@@ -33,9 +33,9 @@ snapshot, model = recommender.snapshot, current_model(workspace, settings)
 # %% [markdown]
 # ## How training went
 #
-# NDCG@10 on the validation window, after each epoch. The first point is the towers before any step, with the encoder as it came. The
-# last epochs tune the encoder's upper layers as well: if they add nothing, the texts needed no tuning, and `train.tuned_epochs = 0` saves
-# the time.
+# NDCG@10 on the validation window, after each epoch. The first point is the towers before any step, with the encoder as it came. The last
+# epochs tune the encoder's upper layers as well: if they add nothing, the texts needed no tuning, and `train.tuned_epochs = 0` saves the
+# time.
 
 # %%
 curve = model.about["towers"]["validation_ndcg@10"]
@@ -47,8 +47,8 @@ print(f"learned from {model.about['windows']['towers']}, stopped by {model.about
 # %% [markdown]
 # ## Before and after
 #
-# `before`: the frozen encoder's vectors, minus their mean, of unit norm. `after`: what the item tower makes of the tuned encoder. Items that
-# share a text share a vector. All that follows is about the texts that sold best, one item for each.
+# `before`: the frozen encoder's vectors, minus their mean, of unit norm. `after`: what the item tower makes of the tuned encoder. Items
+# that share a text share a vector. All that follows is about the texts that sold best, one item for each.
 
 # %%
 frozen = encode_catalog(snapshot.catalog, Model.untrained(settings), workspace.cache)
@@ -99,8 +99,8 @@ pl.DataFrame(rows)
 # ## In figures
 #
 # Of the ten neighbours: how many are of the same category (what words know), and how alike their buyers are (cosine over users; what a
-# recommender needs). Buyers are counted after the towers' own window and their validation, so nothing here was learned by heart. "Any two"
-# is chance: two of these texts at random. "Best possible" picks the ten with the most alike buyers.
+# recommender needs). Buyers are counted after the towers' own window and their validation, so nothing here was learned by heart. "Any
+# two" is chance: two of these texts at random. "Best possible" picks the ten with the most alike buyers.
 
 # %%
 until = int(datetime.fromisoformat(model.about["until"]).replace(tzinfo=UTC).timestamp())
@@ -125,15 +125,15 @@ neighbours = pl.DataFrame(
         "same category, %": [round(100 * (path[found] == path[:, None]).mean(), 1) for found in near.values()],
         "alike buyers, cosine": [round(np.take_along_axis(company, found, axis=1).mean(), 4) for found in near.values()],
         "kept from before, of 10": [
-            round(np.mean([len(np.intersect1d(*two)) for two in zip(found, near["before"])]), 1) for found in near.values()
+            round(np.mean([len(np.intersect1d(*two)) for two in zip(found, near["before"], strict=True)]), 1) for found in near.values()
         ],
     }
 )
 neighbours
 
 # %% [markdown]
-# Ten neighbours are what is near. Over all pairs, near and far, do vectors that point the same way belong to items with alike buyers? Rank
-# correlation, 0 is chance:
+# Ten neighbours are what is near. Over all pairs, near and far, do vectors that point the same way belong to items with alike buyers?
+# Rank correlation, 0 is chance:
 
 # %%
 one, other = np.random.default_rng(0).integers(len(chosen), size=(2, 200_000))
@@ -144,15 +144,13 @@ for name, vectors in (("before", before[chosen]), ("after", after[chosen])):
 # %% [markdown]
 # ## What to make of it
 #
-# Near and far are two achievements. If "after" is nearer to "best possible" than "before" is, an item's closest neighbours are company for
-# it, and an item that nobody has bought yet can borrow them. If only the correlation rose, the towers learned the large directions, what
-# goes with whom by and large, while the closest neighbours are still those that words give. If the category share fell far and neither
-# rose, training destroyed more than it taught: fewer epochs, or `train.tuning = "frozen"`. Whether it makes better *lists* is another
-# question, which only `recsys evaluate` and a simulation (notebook 3) answer: the towers are one source of seven.
+# Near and far are two achievements. If "after" is nearer to "best possible" than "before" is, an item's closest neighbours are company
+# for it, and an item that nobody has bought yet can borrow them. If only the correlation rose, the towers learned the large directions,
+# what goes with whom by and large, while the closest neighbours are still those that words give. If the category share fell far and
+# neither rose, training destroyed more than it taught: fewer epochs, or `train.tuning = "frozen"`. Whether it makes better *lists* is
+# another question, which only `recsys evaluate` and a simulation (notebook 3) answer: the towers are one source of seven.
 
 # %%
 company_of = dict(zip(neighbours["neighbours"], neighbours["alike buyers, cosine"], strict=True))
-room = company_of["best possible"] - company_of["before"]
-print(
-    f"from the frozen encoder's neighbours to the best possible ones the towers went {(company_of['after'] - company_of['before']) / room:.0%} of the way"
-)
+way = (company_of["after"] - company_of["before"]) / (company_of["best possible"] - company_of["before"])
+print(f"from the frozen encoder's neighbours to the best possible ones the towers went {way:.0%} of the way")

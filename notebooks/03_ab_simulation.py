@@ -1,8 +1,8 @@
 # %% [markdown]
 # # 3. Is B better than A, for whom, and would an online test find it?
 #
-# `recsys simulate` replays days of the log: each arm sees only what was known on the day, refreshes on its own schedule, answers everybody
-# who came, and is judged by what was then bought. Three questions of a real shop:
+# `recsys simulate` replays days of the log: each arm sees only what was known on the day, refreshes on its own schedule, answers
+# everybody who came, and is judged by what was then bought. Three questions of a real shop:
 #
 # 1. Ours against the list of what is popular: is all this worth it?
 # 2. With against without the cross-encoder: does the most expensive stage earn its place?
@@ -16,7 +16,6 @@ from recsys.notebook import begin
 workspace, settings = begin()
 
 # %%
-import matplotlib.pyplot as plt
 import polars as pl
 from IPython.display import Markdown
 
@@ -49,9 +48,9 @@ ours = compare(arm("popular", system="popular"), daily)
 told(ours)
 
 # %% [markdown]
-# Three intervals for each line, three questions. *Same users*: both arms answered everybody, which only a simulation can do; it says which
-# arm is better. *Own users alone*: what an online test of this length would have seen. *With CUPED*: the same test, less what was known of
-# the users before it. A difference that shows on the same users and not on own users is real, and an online test would miss it.
+# Three intervals for each line, three questions. *Same users*: both arms answered everybody, which only a simulation can do; it says
+# which arm is better. *Own users alone*: what an online test of this length would have seen. *With CUPED*: the same test, less what was
+# known of the users before it. A difference that shows on the same users and not on own users is real, and an online test would miss it.
 
 # %%
 drawings(ours)["differences"]
@@ -108,7 +107,7 @@ pl.DataFrame(
 # %% [markdown]
 # ## With against without the cross-encoder
 #
-# Both arms refresh once, on the first day, and differ in nothing but the last stage. Before you read the figure read the first line: a
+# Both arms refresh once, on the first of the five days, and differ in nothing but the last stage. Before you read the figure read the first line: a
 # cross-encoder that gained nothing in training is left out of answers altogether, and then there is nothing to compare.
 
 # %%
@@ -119,8 +118,8 @@ told(crossed)
 # %% [markdown]
 # ## Weekly against daily refresh
 #
-# The smaller a difference, the more it matters whom you compare. On the same users the two arms share nearly every list, so that even a small
-# difference is seen; on own users, people differ far more than the arms do.
+# The smaller a difference, the more it matters whom you compare. On the same users the two arms share nearly every list, so that even a
+# small difference is seen; on own users, people differ far more than the arms do.
 
 # %%
 fresh = compare(weekly, daily)

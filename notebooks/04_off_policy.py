@@ -2,8 +2,8 @@
 # # 4. What would another policy have earned?
 #
 # A simulation asks what people bought anyway. A log that says *how likely* each item was to be shown can answer what they would have done
-# under another policy. This notebook first looks at a shop whose truth is known, to learn when the estimators can be trusted, and then at a
-# log of the workspace's shop.
+# under another policy. This notebook first looks at a shop whose truth is known, to learn when the estimators can be trusted, and then at
+# a log of the workspace's shop.
 
 # %%
 from recsys.notebook import begin
@@ -31,8 +31,8 @@ from recsys.simulate import simulate
 # %% [markdown]
 # ## A shop whose truth is known
 #
-# Users of three kinds, 12 items, lists of three. The logging policy draws its lists; the target, the policy to be judged, prefers what each
-# kind of user likes. The truth is worked out, not estimated. Four estimators:
+# Users of three kinds, 12 items, lists of three. The logging policy draws its lists; the target, the policy to be judged, prefers what
+# each kind of user likes. The truth is worked out, not estimated. Four estimators:
 #
 # - **IPS** weights what was earned by how much more often the target would have shown it. Right if the propensities are.
 # - **SNIPS** divides by the weights' sum: a little bias, less variance.
@@ -54,12 +54,13 @@ print(f"truth: the target earns {world.value:.4f} clicks a list; {lines(found)[0
 table(found, world.value)
 
 # %% [markdown]
-# The logged policy's own row must not hold the truth: it is about another policy. What the log earned says nothing of what the target would.
+# The logged policy's own row must not hold the truth: it is about another policy. What the log earned says nothing of what the target
+# would.
 #
 # ## Once is luck: two hundred logs
 #
-# Each box is an estimator's error over 200 logs of 1,000 lists. Three shops: one where the reward model knows the user's kind, one
-# where it does not (blind), and one in which a click ends the reading, while the estimators take places as independent.
+# Each box is an estimator's error over 200 logs of 1,000 lists. Three shops: one where the reward model knows the user's kind, one where
+# it does not (blind), and one in which a click ends the reading, while the estimators take places as independent.
 
 # %%
 cases = {"model knows": (World.make(), False), "model is blind": (World.make(), True), "cascade ignored": (World.make(cascade=True), True)}
@@ -84,8 +85,8 @@ pl.DataFrame(rows)
 # %% [markdown]
 # ## How far from the log may a policy be?
 #
-# The more the target differs from what was shown, the fewer of the log's lists speak of it. The effective sample size says how many. With the
-# same 1,000 lists, from a target near the logging policy to one that knows exactly what it wants:
+# The more the target differs from what was shown, the fewer of the log's lists speak of it. The effective sample size says how many. With
+# the same 1,000 lists, from a target near the logging policy to one that knows exactly what it wants:
 
 
 # %%
@@ -152,8 +153,8 @@ shown
 Markdown("\n".join(f"- {line}" for line in (lines(found) if found else ["No answer, so nothing to trust."])))
 
 # %% [markdown]
-# Now with little exploration: nine lists in ten show what is popular, as a careful shop would log. This is the usual reason why off-policy
-# evaluation fails, and it fails when the log is written, not when it is read.
+# Now with little exploration: nine lists in ten show what is popular, as a careful shop would log. This is the usual reason why
+# off-policy evaluation fails, and it fails when the log is written, not when it is read.
 
 # %%
 _, careful = clicks(0.1)

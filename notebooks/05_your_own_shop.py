@@ -1,8 +1,8 @@
 # %% [markdown]
 # # 5. Your own shop
 #
-# From two CSV files to a recommendation and an evaluation, through Python. The commands of the README do the same. The two files here are a
-# slice of the workspace's shop, as a web shop would export them; put your own in their place.
+# From two CSV files to a recommendation and an evaluation, through Python. The commands of the README do the same. The two files here are
+# a slice of the workspace's shop, as a web shop would export them; put your own in their place.
 
 # %%
 from recsys.notebook import begin
@@ -64,9 +64,9 @@ print(shop.ingest(source))
 # %% [markdown]
 # ## Train
 #
-# Until the day on which the evaluation will begin, so that this very model can be judged: it must not have seen the weeks it is judged on.
-# Once you trust it, train again without `until`, on everything. Here the text encoder stays as it is and the cross-encoder reads few users, to
-# save minutes; for your own shop take `settings` as they are.
+# Until the day on which the evaluation will begin, so that this very model can be judged: it must not have seen the weeks it is judged
+# on. Once you trust it, train again without `until`, on everything. Here the text encoder stays as it is and the cross-encoder reads few
+# users, to save minutes; for your own shop take `settings` as they are.
 
 # %%
 catalog, log = shop.load()
@@ -139,8 +139,8 @@ print(f"ours over {rival.replace('_', ' ')}: {ratio.value:.2f} [{ratio.low:.2f} 
 slices_plot({name: systems(report)[name].slices for name in ("ours", rival.replace("_", " "))})
 
 # %% [markdown]
-# Are the chances chances? Points on the diagonal mean that of ten items promised 20% two were bought. With few users, expect scatter at the
-# right end, where there is little to count.
+# Are the chances chances? Points on the diagonal mean that of ten items promised 20% two were bought. With few users, expect scatter at
+# the right end, where there is little to count.
 
 # %%
 reliability_plot({"ours": report.reliability})
@@ -151,5 +151,5 @@ Markdown("\n".join(f"- {line}" for line in lines(report)))
 # %% [markdown]
 # ## What next
 #
-# Notebook 1 on your own data first, and what it finds into recsys.toml. Then `recsys train` on everything, `recsys build-index`,
-# `recsys refresh` as often as your files change, and notebook 3 before you switch anything.
+# Notebook 1 on your own data first, and what it finds into recsys.toml. Then `recsys train` on everything, `recsys build-index`, `recsys
+# refresh` as often as your files change, and notebook 3 before you switch anything.

@@ -59,9 +59,10 @@ class BenchmarkOptions:
 
 @dataclass(frozen=True)
 class SimulateOptions:
-    """a, b: "ours", a baseline's name, the path of a configuration, or an arm. start: the first day, UTC without zone; None: `evaluate`'s cut.
+    """a, b: "ours", a baseline's name, the path of a configuration, or an arm.
 
-    days: None: to the log's end. users: ask so many at most. click_log: where clicks of a click model go, if anywhere.
+    start: the first day, UTC without zone; None: `evaluate`'s cut. days: None: to the log's end. users: ask so many at most.
+    click_log: where clicks of a click model go, if anywhere.
     """
 
     a: str | Arm
