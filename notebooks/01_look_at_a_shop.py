@@ -74,11 +74,13 @@ a_user.select(pl.all().exclude("user_id")).describe(percentiles=(0.1, 0.5, 0.9))
 # %%
 lines = bought.unique(["user_id", "day", "item_id"]).sort("day")
 again = lines.with_columns(repeat=pl.int_range(pl.len()).over("user_id", "item_id") > 0)
-monthly = again.group_by(pl.col("day").dt.truncate("1mo")).agg(pl.col("repeat").mean()).sort("day")
+monthly = (
+    again.filter(pl.col("day") < last.replace(day=1)).group_by(pl.col("day").dt.truncate("1mo")).agg(pl.col("repeat").mean()).sort("day")
+)
 figure, axes = plt.subplots(figsize=(8, 2.6), layout="constrained")
 axes.plot(monthly["day"], 100 * monthly["repeat"], marker="o")
-axes.set(ylabel="repeats, % of purchases", ylim=(0, None))
-print(f"repeats: {again['repeat'].mean():.1%} of all purchases, {monthly['repeat'][-1]:.1%} in the last month")
+axes.set(ylabel="repeats, % of a month's purchases", ylim=(0, None))
+print(f"repeats: {again['repeat'].mean():.1%} of all purchases, {monthly['repeat'][-1]:.1%} in the last whole month")
 
 # %% [markdown]
 # ## Items: the head and the long tail
@@ -121,8 +123,8 @@ print(f"{len(baskets):,} baskets, mean {baskets.mean():.1f}, median {baskets.med
 texts = item_texts(catalog)
 words = texts.str.count_matches(r"\S+")
 figure, axes = plt.subplots(figsize=(8, 2.6), layout="constrained")
-axes.hist(words.clip(upper_bound=60), bins=np.arange(0.5, 61.5))
-axes.set(xlabel="words of an item's text (60: or more)", ylabel="items")
+axes.hist(words.clip(upper_bound=40), bins=np.arange(0.5, 41.5))
+axes.set(xlabel="words of an item's text (40: or more)", ylabel="items")
 print(f"{len(texts):,} items, {texts.n_unique():,} distinct texts, median {words.median():.0f} words")
 
 # %%

@@ -21,6 +21,7 @@ from scipy.stats import spearmanr
 from sklearn.manifold import TSNE
 from sklearn.preprocessing import normalize
 
+from eval.plots import COLOURS
 from recsys.model import Model
 from recsys.snapshot import encode_catalog
 from recsys.verbs import current_model, open_recommender
@@ -72,11 +73,11 @@ figure, panels = plt.subplots(1, 2, figsize=(10, 4.6), layout="constrained")
 for axes, title, vectors in zip(panels, ("before: the frozen encoder", "after: the item tower"), (before, after), strict=True):
     perplexity = min(30, len(chosen) // 4)
     places = TSNE(metric="cosine", init="pca", perplexity=perplexity, random_state=0).fit_transform(vectors[chosen])
-    for number, name in enumerate([None, *groups]):
+    for colour, name in zip(("#cccccc", *COLOURS), (None, *groups), strict=False):
         inside = (~facts["broad"].is_in(groups) if name is None else facts["broad"] == name).to_numpy()
-        axes.scatter(*places[inside].T, s=4, color="#cccccc" if name is None else f"C{number - 1}", label=name or "other")
+        axes.scatter(*places[inside].T, s=4, color=colour, label=name or "other")
     axes.set(title=title, xticks=[], yticks=[])
-figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=4, markerscale=3, frameon=False, fontsize=8)
+legend = figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=4, markerscale=3, frameon=False, fontsize=8)
 # %% [markdown]
 # ## Nearest neighbours
 #

@@ -68,7 +68,7 @@ pl.DataFrame(
             "users": same.users,
             "popular": same.a,
             "ours": same.b,
-            "b over a, %": 100 * (same.relative or 0),
+            "b over a, %": same.relative and 100 * same.relative,
         }
         for segment, metric in [("all", metric) for metric in METRICS] + [(segment, METRICS[0]) for segment in SEGMENTS[1:]]
         for same in [ours.row(segment, metric).paired]
@@ -92,7 +92,8 @@ drawings(ours).get("looks")
 # ## What an online test of this shop can find at all
 #
 # Before you ask for a test: how many users does a lift need? The table takes the spread seen above, and 80% power at 5%. If a test of a
-# month brings fewer users than the row that you hope for, do not run it; a simulation on the same users is the sharper tool.
+# month brings fewer users than the row that you hope for, do not run it; a simulation on the same users is the sharper tool. Days
+# are at the rate at which these users came: where all of yours come, fewer.
 
 # %%
 online, base = ours.online, ours.row("all", METRICS[0]).paired
@@ -107,8 +108,8 @@ pl.DataFrame(
 # %% [markdown]
 # ## With against without the cross-encoder
 #
-# Both arms refresh once, on the first of the five days, and differ in nothing but the last stage. Before you read the figure read the first line: a
-# cross-encoder that gained nothing in training is left out of answers altogether, and then there is nothing to compare.
+# Both arms refresh once, on the first of the five days, and differ in nothing but the last stage. Before you read the figure read the
+# first line: a cross-encoder that gained nothing in training is left out of answers altogether, and then there is nothing to compare.
 
 # %%
 weekly = arm("weekly", refresh_days=7)
@@ -118,7 +119,7 @@ told(crossed)
 # %% [markdown]
 # ## Weekly against daily refresh
 #
-# The smaller a difference, the more it matters whom you compare. On the same users the two arms share nearly every list, so that even a
+# The smaller a difference, the more it matters whom you compare. On the same users the two arms show nearly the same items, so that even a
 # small difference is seen; on own users, people differ far more than the arms do.
 
 # %%

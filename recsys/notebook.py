@@ -26,13 +26,16 @@ def begin() -> tuple[Workspace, Settings]:
     """
     prepare_environment()
     import polars as pl
+    from matplotlib import pyplot
 
     from features.stored import load_source
     from recsys.config import load_settings
     from recsys.workspace import Workspace
 
     # Progress bars in a notebook are widgets; without them there is none, and that needs no warning.
-    warnings.filterwarnings("ignore", 'install "ipywidgets"')
+    for message in ('install "ipywidgets"', "IProgress not found"):
+        warnings.filterwarnings("ignore", message)
+    pyplot.switch_backend(pyplot.get_backend())  # loaded now: figures that are made without pyplot are shown too
     pl.Config(tbl_hide_column_data_types=True, tbl_hide_dataframe_shape=True, tbl_rows=30, fmt_str_lengths=60, tbl_width_chars=150)
     named, config = os.environ.get("RECSYS_WORKSPACE"), os.environ.get("RECSYS_CONFIG")
     root = Path(named) if named else next((place for place in PLACES if place.is_dir()), PLACES[0])
