@@ -21,8 +21,8 @@ from IPython.display import Markdown
 
 from eval.simulation_report import drawings, lines
 from eval.visits import METRICS, SEGMENTS
+from recsys.arm import Arm
 from recsys.arm_config import ArmConfig
-from recsys.arms import Arm
 from recsys.options import SimulateOptions
 from recsys.simulate import simulate
 

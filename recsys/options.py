@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
-    from recsys.arms import Arm
+    from recsys.arm import Arm
     from recsys.model import Ranking
     from recsys.training import Material
 

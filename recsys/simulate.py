@@ -24,8 +24,9 @@ from features.distinct import distinct
 from features.durable import replace_durably, write_whole
 from features.errors import ConfigError, DataError
 from features.interactions import DAY
+from recsys.arm import Arm
 from recsys.arm_config import OURS, SYSTEMS
-from recsys.arms import Arm, Shop
+from recsys.arms import Shop
 from recsys.click_files import write_clicks
 from recsys.config import load_settings
 from recsys.evaluation import evaluation_cut, progress

@@ -17,7 +17,8 @@ from eval.simulation import Simulation
 from features.errors import ConfigError, DataError
 from features.histories import Histories
 from recsys import arms, simulate, store
-from recsys.arms import Arm, Shop
+from recsys.arm import Arm
+from recsys.arms import Shop
 from recsys.bundle import Bundle, list_bundles
 from recsys.options import SimulateOptions
 
