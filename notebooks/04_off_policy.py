@@ -86,7 +86,7 @@ pl.DataFrame(rows)
 # ## How far from the log may a policy be?
 #
 # The more the target differs from what was shown, the fewer of the log's lists speak of it. The effective sample size says how many. With
-# the same 1,000 lists, from a target near the logging policy to one that knows exactly what it wants:
+# the same 400 lists, from a target near the logging policy to one that knows exactly what it wants:
 
 
 # %%
@@ -102,14 +102,15 @@ def asked(log):
 far = [(sharp, World.make(sharp=sharp)) for sharp in (0, 1, 2, 4, 8)]
 pl.DataFrame(
     [
-        {"sharpness": sharp, "truth": round(shop.value, 3), **asked(shop.draw(1000, np.random.default_rng(2), blind=False))}
+        {"sharpness": sharp, "truth": round(shop.value, 3), **asked(shop.draw(400, np.random.default_rng(2), blind=False))}
         for sharp, shop in far
     ]
 )
 
 # %% [markdown]
 # Below an effective size of 100 there is no answer but an error. That is meant: a number would be quoted, its interval would not. What
-# helps is a longer log, more exploration, or a target nearer to what ran. Whole lists (`--slates joint`) cost far more than places:
+# helps is a longer log, more exploration, or a target nearer to what ran. What may depend on the places above
+# (`--slates cascade`, `joint`) costs effective lists as well:
 
 # %%
 log = world.draw(4000, np.random.default_rng(3), blind=False)
@@ -134,7 +135,7 @@ folder = Path(tempfile.mkdtemp())
 def clicks(explore):
     chosen = settings.model_copy(update={"simulate": SimulateConfig(same_arms_runs=0, clicks=ClickConfig(explore=explore))})
     log = folder / f"clicks-{explore}.csv"
-    told = simulate(workspace, chosen, SimulateOptions("popular", "personal_frequency", days=7, click_log=log))
+    told = simulate(workspace, chosen, SimulateOptions("popular", "personal_frequency", days=14, click_log=log))
     return told.clicks, read_log(log, log.with_suffix(".target.csv"))
 
 

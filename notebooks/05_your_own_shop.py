@@ -151,5 +151,5 @@ Markdown("\n".join(f"- {line}" for line in lines(report)))
 # %% [markdown]
 # ## What next
 #
-# Notebook 1 on your own data first, and what it finds into recsys.toml. Then `recsys train` on everything, `recsys build-index`, `recsys
-# refresh` as often as your files change, and notebook 3 before you switch anything.
+# Notebook 1 on your own data first, and what it finds into recsys.toml. Then `recsys train` on everything, `recsys build-index`,
+# `recsys refresh` as often as your files change, and notebook 3 before you switch anything.
