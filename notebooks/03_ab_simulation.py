@@ -50,8 +50,8 @@ told(ours)
 # %% [markdown]
 # Three intervals for each line, three questions. *Same users*: both arms answered everybody, which only a simulation can do; it says
 # which arm is better. *Own users alone*: what an online test of this length would have seen. *With CUPED*: the same test, less what was
-# known of the users before it. A difference that shows on the same users and not on own users is real, and an online test would miss it. An interval
-# without width is no certainty: it says that nobody in that arm had a single hit.
+# known of the users before it. A difference that shows on the same users and not on own users is real, and an online test would miss it.
+# An interval without width is no certainty: it says that nobody in that arm had a single hit.
 
 # %%
 drawings(ours)["differences"]
