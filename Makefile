@@ -14,7 +14,7 @@ DEV_STAMP := $(VENV)/.installed-$(FAISS)-dev
 BENCHMARKS := cold vectors same_weights one_user encode metrics sizes refresh
 TORTURES := kills power damage starve others shops swaps ranker overload api soak
 
-.PHONY: help setup demo test lint docs bench statistics torture torture-ci clean
+.PHONY: help setup demo test lint docs notebooks bench statistics torture torture-ci clean
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /make \1\t/' | expand -t 16
@@ -36,6 +36,16 @@ docs: $(DEV_STAMP) ## Write again what in docs/ follows from the code
 	$(BIN)/python -m recsys.write_docs
 	$(BIN)/python -m recsys.write_benchmarks
 	$(BIN)/python -m benchmarks.write_performance
+
+notebooks: $(DEV_STAMP) ## Run the notebooks on the workspace of make demo, or RECSYS_WORKSPACE, and render them into docs/notebooks
+	rm -rf build/notebooks docs/notebooks && mkdir -p build/notebooks
+	for path in notebooks/*.py; do \
+		name=build/notebooks/$$(basename $$path .py).ipynb; \
+		$(BIN)/jupytext --quiet --to ipynb --output $$name $$path && \
+		RECSYS_WORKSPACE=$(abspath $(or $(RECSYS_WORKSPACE),workspace)) $(BIN)/python -m nbconvert --log-level WARN --execute --to markdown \
+			--output-dir docs/notebooks --ExecutePreprocessor.kernel_name=python3 --NbConvertBase.display_data_priority=text/markdown \
+			--NbConvertBase.display_data_priority=image/png --NbConvertBase.display_data_priority=text/plain $$name || exit 1; \
+	done
 
 bench: $(DEV_STAMP) .rivals/.installed .metric_rivals/.installed ## Measure speed beside what one would otherwise use; the workspace is that of make demo
 	mkdir -p bench
@@ -79,5 +89,5 @@ $(RUN_STAMP): pyproject.toml constraints.txt | $(BIN)/python
 	@touch $@
 
 $(DEV_STAMP): $(RUN_STAMP)
-	$(INSTALL) --editable ".[$(FAISS),demo,postgres,dev]"
+	$(INSTALL) --editable ".[$(FAISS),demo,postgres,notebooks,dev]"
 	@touch $@

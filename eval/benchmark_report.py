@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from eval.benchmark import METRICS, SCORES
-from eval.plots import bars_plot, reliability_plot
+from eval.plots import bars_plot, reliability_plot, svg
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -117,8 +117,8 @@ def page(result: Result) -> str:
         headings=headings(result),
         rows=[(label(row), row.kind, cells(result, row)) for row in result.rows],
         lines=lines(result),
-        bars=bars_plot({part: _bars(result, part) for part in result.lists}),
-        reliability=reliability_plot(points) if points else "",
+        bars=svg(bars_plot({part: _bars(result, part) for part in result.lists})),
+        reliability=svg(reliability_plot(points)) if points else "",
         about=facts(result),
         settings={label(row): row.settings for row in result.rows if row.kind == "baseline" and row.settings},
     )

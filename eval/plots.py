@@ -1,4 +1,4 @@
-"""The plots of the report, as SVG text to stand inside a page."""
+"""The plots of the report; `svg` makes of one the text that stands inside a page."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#D55E00", "#56B4E9", "#9
 HARD = ("new", "cold", "unseen")
 
 
-def recall_plot(curves: Mapping[str, Figures]) -> str:
+def recall_plot(curves: Mapping[str, Figures]) -> Canvas:
     """Recall of the list of all items against its length; ours, the first, with its interval."""
     canvas = Canvas(figsize=(7, 4.2), layout="constrained")
     axes = canvas.subplots()
@@ -47,10 +47,10 @@ def recall_plot(curves: Mapping[str, Figures]) -> str:
     axes.set(xlabel="k, length of the list", ylabel="recall@k, all items", ylim=(0, None))
     axes.grid(alpha=0.3)
     axes.legend(frameon=False, fontsize=9)
-    return svg(canvas)
+    return canvas
 
 
-def reliability_plot(systems: Mapping[str, Reliability]) -> str:
+def reliability_plot(systems: Mapping[str, Reliability]) -> Canvas:
     """What was promised against what came, on scales where small probabilities can be seen; below it the pairs of each point."""
     canvas = Canvas(figsize=(7, 4.6), layout="constrained")
     axes, counts = canvas.subplots(2, sharex=True, height_ratios=(4, 1))
@@ -68,10 +68,10 @@ def reliability_plot(systems: Mapping[str, Reliability]) -> str:
     axes.grid(alpha=0.3)
     axes.legend(frameon=False, fontsize=9)
     counts.set(xlabel="predicted probability", ylabel="pairs", ylim=(0, None))
-    return svg(canvas)
+    return canvas
 
 
-def bars_plot(panels: Mapping[str, Mapping[str, tuple[str, float, float, float]]]) -> str:
+def bars_plot(panels: Mapping[str, Mapping[str, tuple[str, float, float, float]]]) -> Canvas:
     """NDCG@10 of many systems with intervals, a panel a list; each bar is (kind, value, low, high), coloured by its kind."""
     kinds = list(dict.fromkeys(bar[0] for bars in panels.values() for bar in bars.values()))
     most = max(len(bars) for bars in panels.values())
@@ -85,10 +85,10 @@ def bars_plot(panels: Mapping[str, Mapping[str, tuple[str, float, float, float]]
         axes.set(xlabel=f"NDCG@10, list {part!r}", xlim=(0, None))
         axes.tick_params(axis="y", labelsize=8)
         axes.grid(axis="x", alpha=0.3)
-    return svg(canvas)
+    return canvas
 
 
-def slices_plot(systems: Mapping[str, Mapping[str, Figures]], metric: str = "ndcg@10") -> str:
+def slices_plot(systems: Mapping[str, Mapping[str, Figures]], metric: str = "ndcg@10") -> Canvas:
     """A bar for each slice and system with its 95% interval; new and cold items, which are much harder, on a scale of their own."""
     canvas = Canvas(figsize=(7, 4.6), layout="constrained")
     names = list(next(iter(systems.values())))
@@ -108,7 +108,7 @@ def slices_plot(systems: Mapping[str, Mapping[str, Figures]], metric: str = "ndc
         axes.grid(axis="y", alpha=0.3)
     canvas.axes[0].set_ylabel("NDCG@10")
     canvas.legend(*canvas.axes[0].get_legend_handles_labels(), loc="outside upper left", frameon=False, fontsize=9, ncols=4)
-    return svg(canvas)
+    return canvas
 
 
 def svg(canvas: Canvas) -> str:

@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from eval.intervals import Bootstrap
-from eval.plots import recall_plot, reliability_plot, slices_plot
+from eval.plots import recall_plot, reliability_plot, slices_plot, svg
 
 if TYPE_CHECKING:
     from eval.exposure import Exposure
@@ -101,9 +101,9 @@ def page(report: Report, name: str = "ours") -> str:
         rows={key: [_value_and_interval(_figure(one, part, metric)) for _, part, metric in COLUMNS] for key, one in judged.items()},
         figures={"all": _cells(report.metrics)} | {part: _cells(figures) for part, figures in report.slices.items()},
         exposure={name: [_shares(group) for group in groups] for name, groups in report.exposure.items()},
-        recall_plot=recall_plot({key: one.curve for key, one in judged.items()}),
-        reliability_plot=reliability_plot({name: report.reliability}) if report.reliability else "",
-        slices_plot=slices_plot({key: one.slices for key, one in judged.items()}),
+        recall_plot=svg(recall_plot({key: one.curve for key, one in judged.items()})),
+        reliability_plot=svg(reliability_plot({name: report.reliability})) if report.reliability else "",
+        slices_plot=svg(slices_plot({key: one.slices for key, one in judged.items()})),
     )
 
 

@@ -138,8 +138,16 @@ class Side(_Frozen):
     note: str = ""
 
 
+class Clicks(_Frozen):
+    """A click log that was written: how many lists it holds, and the clicks that the click model really gives a list of each arm."""
+
+    lists: int
+    a: float
+    b: float
+
+
 class Simulation(_Frozen):
-    """The whole readout. alike: share of visits at which both arms showed the same list."""
+    """The whole readout. alike: share of visits at which both arms showed the same list. clicks: where a log of them was asked for."""
 
     data: str
     start: str
@@ -156,6 +164,7 @@ class Simulation(_Frozen):
     online: Online
     split: Split
     same_arms: SameArms | None
+    clicks: Clicks | None = None
 
     def row(self, segment: str, metric: str) -> Row:
         return next(row for row in self.rows if (row.segment, row.metric) == (segment, metric))

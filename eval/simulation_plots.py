@@ -1,4 +1,4 @@
-"""The plots of a simulation, as SVG text."""
+"""The plots of a simulation."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from matplotlib.figure import Figure as Canvas
 
-from eval.plots import COLOURS, svg
+from eval.plots import COLOURS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from eval.simulation import Compared, Daily, Look
 
 
-def differences_plot(panels: Mapping[str, Mapping[str, Compared]]) -> str:
+def differences_plot(panels: Mapping[str, Mapping[str, Compared]]) -> Canvas:
     """Relative differences in percent with 95% intervals: a line a segment (or metric), a mark a way of comparing."""
     ways = list(next(iter(panels.values())))
     canvas = Canvas(figsize=(7, 1.2 + 0.55 * len(panels)), layout="constrained")
@@ -37,10 +37,10 @@ def differences_plot(panels: Mapping[str, Mapping[str, Compared]]) -> str:
     axes.set_xlabel("b over a, %")
     axes.grid(axis="x", alpha=0.3)
     axes.legend(frameon=False, fontsize=9)
-    return svg(canvas)
+    return canvas
 
 
-def daily_plot(days: Sequence[Daily], names: tuple[str, str], label: str) -> str:
+def daily_plot(days: Sequence[Daily], names: tuple[str, str], label: str) -> Canvas:
     """Both arms' means by day; where they drift apart or together, novelty or ageing may be at work."""
     canvas = Canvas(figsize=(7, 3.8), layout="constrained")
     axes = canvas.subplots()
@@ -50,10 +50,10 @@ def daily_plot(days: Sequence[Daily], names: tuple[str, str], label: str) -> str
     axes.set(ylabel=label, ylim=(0, None))
     _dates(axes, [day.day for day in days])
     axes.legend(frameon=False, fontsize=9)
-    return svg(canvas)
+    return canvas
 
 
-def looks_plot(looks: Sequence[Look], label: str) -> str:
+def looks_plot(looks: Sequence[Look], label: str) -> Canvas:
     """The always-valid interval as the days go by; decided where it leaves 0."""
     shown = [look for look in looks if look.low is not None]
     canvas = Canvas(figsize=(7, 3.8), layout="constrained")
@@ -64,7 +64,7 @@ def looks_plot(looks: Sequence[Look], label: str) -> str:
     axes.fill_between(days, [look.low or 0 for look in shown], [look.high or 0 for look in shown], color=COLOURS[0], alpha=0.2, linewidth=0)
     axes.set_ylabel(f"{label}, b - a")
     _dates(axes, [look.day for look in shown])
-    return svg(canvas)
+    return canvas
 
 
 def _dates(axes: Axes, days: Sequence[str]) -> None:

@@ -11,10 +11,13 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
+from eval.plots import svg
 from eval.simulation_plots import daily_plot, differences_plot, looks_plot
 from eval.visits import METRICS, PRIMARY, SEGMENTS
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure as Canvas
+
     from eval.simulation import Compared, Row, Simulation
 
 HEADINGS = ("a", "b", "b over a, same users", "own users alone", "with CUPED", "users")
@@ -157,17 +160,22 @@ def page(found: Simulation) -> str:
     environment = Environment(
         loader=PackageLoader("eval", "."), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    came = (segment for segment in SEGMENTS if found.row(segment, PRIMARY).paired.users)
-    shown = [(SEGMENT_NAMES[segment], PRIMARY, segment) for segment in came]
-    shown += [(NAMES[metric], metric, "all") for metric in METRICS[1:]]
-    panels = {name: {way: getattr(found.row(segment, metric), field) for way, field in WAYS.items()} for name, metric, segment in shown}
     return environment.get_template("simulation.html.j2").render(
         found=found,
         summary=summary(found),
         headings=HEADINGS,
         blocks=blocks(found),
         lines=lines(found),
-        differences=differences_plot(panels),
-        daily=daily_plot(found.daily, (found.a.name, found.b.name), NAMES[PRIMARY]),
-        looks=looks_plot(found.looks, NAMES[PRIMARY]) if any(look.low is not None for look in found.looks) else "",
+        **{"looks": ""} | {name: svg(canvas) for name, canvas in drawings(found).items()},
     )
+
+
+def drawings(found: Simulation) -> dict[str, Canvas]:
+    """Plots: "differences" by segment and metric, "daily" means, and "looks", where there were users enough for one."""
+    came = (segment for segment in SEGMENTS if found.row(segment, PRIMARY).paired.users)
+    shown = [(SEGMENT_NAMES[segment], PRIMARY, segment) for segment in came]
+    shown += [(NAMES[metric], metric, "all") for metric in METRICS[1:]]
+    panels = {name: {way: getattr(found.row(segment, metric), field) for way, field in WAYS.items()} for name, metric, segment in shown}
+    label = NAMES[PRIMARY]
+    looks = {"looks": looks_plot(found.looks, label)} if any(look.low is not None for look in found.looks) else {}
+    return {"differences": differences_plot(panels), "daily": daily_plot(found.daily, (found.a.name, found.b.name), label)} | looks

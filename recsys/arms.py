@@ -29,43 +29,12 @@ if TYPE_CHECKING:
 
     from features.catalog import Catalog
     from features.interactions import Interactions
-    from recsys.arm_config import ArmConfig
+    from recsys.arm import Arm
     from recsys.config import Settings
     from recsys.snapshot import Encoded
     from recsys.workspace import Workspace
 
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Arm:
-    """One side of a comparison, with settings of its own."""
-
-    name: str
-    settings: Settings
-
-    @property
-    def config(self) -> ArmConfig:
-        return self.settings.arm
-
-    def refreshed(self, day: int) -> int:
-        """The day of the last refresh, at whose begin it was made."""
-        return day - day % self.config.refresh_days
-
-    def trained(self, day: int) -> int:
-        """The day at whose begin the model ends that the last refresh found."""
-        made = self.refreshed(day)
-        return made - made % self.config.retrain_days if self.config.retrain_days else 0
-
-    @property
-    def facts(self) -> dict[str, Any]:
-        """All that its lists follow from, besides the shop."""
-        settings = self.settings
-        own = self.config.model_dump()
-        if self.config.system != OURS:
-            fitted = repr(getattr(settings.baselines.all, self.config.system, None))
-            return {"arm": own, "events": settings.events.model_dump(), "baseline": fitted}
-        return {"arm": own, "training": training_sections(settings)}
 
 
 @dataclass

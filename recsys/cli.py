@@ -21,17 +21,11 @@ from features.errors import RecsysError
 from recsys.cli_commands import COMMANDS
 from recsys.cli_options import State, state_of
 from recsys.cli_service import keys
+from recsys.environment import prepare_environment
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-# Read by libraries when they are first imported. What the user has set stays.
-_ENVIRONMENT = {
-    "HF_HUB_OFFLINE": "1",  # model names are looked up on disk; HF_HUB_OFFLINE=0 lets the library fetch them
-    "HF_HUB_DISABLE_TELEMETRY": "1",
-    "OPENBLAS_NUM_THREADS": "1",  # implicit runs its own threads; BLAS threads below them halve its speed
-    "TOKENIZERS_PARALLELISM": "false",
-}
 _LAYERS = ("features", "retrieval", "ranking", "eval", "recsys")
 
 app = typer.Typer(name="recsys", rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=False)
@@ -115,8 +109,7 @@ def _fail(message: str, code: int) -> int:
 
 def main() -> None:
     """The program `recsys`."""
-    for name, value in _ENVIRONMENT.items():
-        os.environ.setdefault(name, value)
+    prepare_environment()
     for stream in (sys.stdout, sys.stderr):
         # A title that the terminal's encoding lacks must not end the command.
         if isinstance(stream, io.TextIOWrapper):

@@ -10,6 +10,7 @@ import polars as pl
 
 from eval.click_model import click_log, expected_clicks
 from eval.pairs import Pairs
+from eval.simulation import Clicks
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -21,10 +22,11 @@ _log = logging.getLogger(__name__)
 COLUMNS = ("impression_id", "user_id", "position", "item_id", "propensity", "target_propensity", "reward")
 
 
-def write_clicks(path: Path, visits: Visits, item_ids: np.ndarray, config: ClickConfig) -> None:
+def write_clicks(path: Path, visits: Visits, item_ids: np.ndarray, config: ClickConfig) -> Clicks:
     """Arm a's lists, shown with exploration, as a csv file; beside it NAME.target.csv, arm b's lists in full. No visits with short lists.
 
-    item_ids: of the catalogue's rows, object (n_items,). What the click model would really give a list of each arm is logged.
+    item_ids: of the catalogue's rows, object (n_items,). Returns what the click
+    model would really give a list of each arm.
     """
     full = np.flatnonzero((visits.lists["a"] >= 0).all(axis=1) & (visits.lists["b"] >= 0).all(axis=1))
     a, b = (visits.lists[side][full] for side in "ab")
@@ -41,8 +43,9 @@ def write_clicks(path: Path, visits: Visits, item_ids: np.ndarray, config: Click
     path.parent.mkdir(parents=True, exist_ok=True)
     log.select(COLUMNS).write_csv(path)
     target.write_csv(path.with_suffix(".target.csv"))
-    truth = [expected_clicks(rows, bought, config).mean() for rows in (a, b)]
+    truth = [float(expected_clicks(rows, bought, config).mean()) for rows in (a, b)]
     _log.info("%s: clicks of the position-based model on %s lists; it would give a list %.4f of a, %.4f of b", path, len(full), *truth)
+    return Clicks(lists=len(full), a=truth[0], b=truth[1])
 
 
 def _of_visits(bought: Pairs, some: np.ndarray) -> Pairs:

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
+    from recsys.arm import Arm
     from recsys.model import Ranking
     from recsys.training import Material
 
@@ -58,13 +59,14 @@ class BenchmarkOptions:
 
 @dataclass(frozen=True)
 class SimulateOptions:
-    """a, b: "ours", a baseline's name, or the path of a configuration. start: the first day, UTC without zone; None: `evaluate`'s cut.
+    """a, b: "ours", a baseline's name, the path of a configuration, or an arm.
 
-    days: None: to the log's end. users: ask so many at most. click_log: where clicks of a click model go, if anywhere.
+    start: the first day, UTC without zone; None: `evaluate`'s cut. days: None: to the log's end. users: ask so many at most.
+    click_log: where clicks of a click model go, if anywhere.
     """
 
-    a: str
-    b: str
+    a: str | Arm
+    b: str | Arm
     start: datetime | None = None
     days: int | None = None
     users: int | None = None

@@ -24,8 +24,9 @@ from features.distinct import distinct
 from features.durable import replace_durably, write_whole
 from features.errors import ConfigError, DataError
 from features.interactions import DAY
+from recsys.arm import Arm
 from recsys.arm_config import OURS, SYSTEMS
-from recsys.arms import Arm, Shop
+from recsys.arms import Shop
 from recsys.click_files import write_clicks
 from recsys.config import load_settings
 from recsys.evaluation import evaluation_cut, progress
@@ -64,22 +65,25 @@ def simulate(workspace: Workspace, settings: Settings, options: SimulateOptions)
     sides = tuple(replay.side(arm, visits, side) for arm, side in zip(arms, "ab", strict=True))
     names = [moment(start + day * DAY)[:10] for day in range(days)]
     found = readout(visits, known, settings.simulate, names, (sides[0], sides[1]), workspace.root.name)
+    if options.click_log:
+        clicks = write_clicks(options.click_log, visits, catalog.ids, settings.simulate.clicks)
+        found = found.model_copy(update={"clicks": clicks})
     path = workspace.reports / f"simulation-{arms[0].name}-{arms[1].name}.json"
     write_whole(path, found.to_json())
     write_whole(path.with_suffix(".html"), page(found))
     _log.info("page with plots: %s", path.with_suffix(".html"))
-    if options.click_log:
-        write_clicks(options.click_log, visits, catalog.ids, settings.simulate.clicks)
     return found
 
 
-def arm_of(given: str, option: str, settings: Settings) -> Arm:
-    """An arm by what the command line calls it: "ours", a baseline's name, or the path of a configuration.
+def arm_of(given: str | Arm, option: str, settings: Settings) -> Arm:
+    """An arm, or one by what the command line calls it: "ours", a baseline's name, or the path of a configuration.
 
     Raises
     ------
     ConfigError: it is none of these, or the configuration is not what it must be.
     """
+    if isinstance(given, Arm):
+        return given
     if given in SYSTEMS:
         return Arm(given, settings.model_copy(update={"arm": settings.arm.model_copy(update={"system": given})}))
     path = Path(given)

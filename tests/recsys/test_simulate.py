@@ -17,7 +17,8 @@ from eval.simulation import Simulation
 from features.errors import ConfigError, DataError
 from features.histories import Histories
 from recsys import arms, simulate, store
-from recsys.arms import Arm, Shop
+from recsys.arm import Arm
+from recsys.arms import Shop
 from recsys.bundle import Bundle, list_bundles
 from recsys.options import SimulateOptions
 
@@ -197,8 +198,10 @@ def test_a_model_that_has_seen_the_days_is_not_asked(spare: Place, monkeypatch: 
 def test_a_click_log_is_read_by_off_policy(command: Command, spare: Place, tmp_path: Path) -> None:
     log = tmp_path / "clicks.csv"
     words = ("simulate", "--a", "popular", "--b", "recent_popular", "--from", "2024-01-12", "--click-log", log)
-    assert command(*words, workspace=spare.workspace.root).code == 0
+    clicks = command(*words, "--json", workspace=spare.workspace.root).answer["clicks"]
     answer = command("off-policy", log, "--json").answer
+    assert answer["impressions"] == clicks["lists"]
+    assert answer["logged"]["low"] < (clicks["a"] + clicks["b"]) / 2 < answer["estimates"]["ips"]["high"]
     assert answer["estimates"].keys() == {"ips", "snips"}
     assert answer["effective"] >= 100
     full = command("off-policy", log, "--target", tmp_path / "clicks.target.csv", "--json").answer
@@ -232,6 +235,7 @@ def test_an_arms_configuration_is_checked(spare: Place, tmp_path: Path) -> None:
     path.write_text("[arm]\nrefresh_days = 7\n")
     arm = simulate.arm_of(str(path), "--a", spare.settings)
     assert (arm.name, arm.config.refresh_days) == ("arm", 7)
+    assert simulate.arm_of(arm, "--b", spare.settings) is arm
 
 
 def test_json_is_strict(command: Command, spare: Place) -> None:

@@ -1,0 +1,18 @@
+"""What libraries read from the environment when they are first imported. What the user has set stays."""
+
+from __future__ import annotations
+
+import os
+
+_WANTED = {
+    "HF_HUB_OFFLINE": "1",  # model names are looked up on disk; HF_HUB_OFFLINE=0 lets the library fetch them
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+    "OPENBLAS_NUM_THREADS": "1",  # implicit runs its own threads; BLAS threads below them halve its speed
+    "TOKENIZERS_PARALLELISM": "false",
+}
+
+
+def prepare_environment() -> None:
+    """To be called before anything heavy is imported."""
+    for name, value in _WANTED.items():
+        os.environ.setdefault(name, value)

@@ -1,0 +1,43 @@
+"""What a notebook begins with: the shop that it is about, and tables that read well below a cell."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from recsys.environment import prepare_environment
+
+if TYPE_CHECKING:
+    from recsys.config import Settings
+    from recsys.workspace import Workspace
+
+PLACES = (Path("workspace"), Path("..") / "workspace")  # a notebook runs in its own folder, the command line in the one above
+
+
+def begin() -> tuple[Workspace, Settings]:
+    """The workspace that RECSYS_WORKSPACE names, else the one here or in the folder above; and the settings, as the command line has them.
+
+    Raises
+    ------
+    ConfigError: the configuration is not what it must be.
+    DataError: nothing was ingested into the workspace.
+    """
+    prepare_environment()
+    import polars as pl
+    from matplotlib import pyplot
+
+    from features.stored import load_source
+    from recsys.config import load_settings
+    from recsys.workspace import Workspace
+
+    # Progress bars in a notebook are widgets; without them there is none, and that needs no warning.
+    for message in ('install "ipywidgets"', "IProgress not found"):
+        warnings.filterwarnings("ignore", message)
+    pyplot.switch_backend(pyplot.get_backend())  # loaded now: figures that are made without pyplot are shown too
+    pl.Config(tbl_hide_column_data_types=True, tbl_hide_dataframe_shape=True, tbl_rows=30, fmt_str_lengths=60, tbl_width_chars=150)
+    named, config = os.environ.get("RECSYS_WORKSPACE"), os.environ.get("RECSYS_CONFIG")
+    root = Path(named) if named else next((place for place in PLACES if place.is_dir()), PLACES[0])
+    load_source(root / "data")
+    return Workspace(root.resolve()), load_settings(Path(config) if config else None)
