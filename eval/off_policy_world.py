@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from eval.off_policy import Logged, Target
+from retrieval.numpy_layers import softmax
 
 KINDS, ITEMS, PLACES = 3, 12, 3
 
@@ -30,7 +31,7 @@ class World:
         rng = np.random.default_rng(7)
         taste = rng.beta(2, 4, (KINDS, ITEMS))
         score = rng.normal(size=(KINDS, PLACES, ITEMS))
-        log, target = _softmax(0.7 * score), _softmax(0.7 * score + sharp * 3 * taste[:, None])
+        log, target = softmax(0.7 * score), softmax(0.7 * score + sharp * 3 * taste[:, None])
         return cls(taste, log, target, np.ones(PLACES) if cascade else 1 / np.arange(1, PLACES + 1), cascade)
 
     @property
@@ -66,8 +67,3 @@ class World:
             cell=cells(item, place, told if blind else kind[:, None]),
             target=Target(i.ravel(), p.ravel(), cells(a, p, told if blind else kind[i]), self.target[kind].ravel()),
         )
-
-
-def _softmax(score: np.ndarray) -> np.ndarray:
-    e = np.exp(score - score.max(axis=-1, keepdims=True))
-    return e / e.sum(axis=-1, keepdims=True)
