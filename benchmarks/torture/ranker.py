@@ -24,6 +24,8 @@ def faulty(shop: Small, fault: str, wanted: int) -> None:
             pass
         lines = load.lines
         bad = [line for line in lines if line["status"] != 200 or not line["degraded"] or not line["items"]]
+        for line in bad[:5]:
+            print(line)
         slowest = p99(lines)
         late = slowest > BUDGET_MS + OVER_MS
         figures = {"wrong": len(bad), "p99_ms": slowest, "budget_ms": BUDGET_MS, "breaker": int(failures == 5)}

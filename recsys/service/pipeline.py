@@ -104,18 +104,12 @@ class Pipeline:
         self._budget = config.budget_ms / 1000
         self._retrieving = Threads("retrieve", config.threads)
         self._ranking = Threads("rank", config.threads)
+        self._others = Threads("other", 1)
         self._breakers = AsyncCircuitBreakerFactory(config.breaker_failures, config.breaker_seconds, exclude=[asyncio.CancelledError])
 
     async def run(self, work: Callable[[], T], stages: Stages, name: str) -> T:
-        """Something that is not ranked, in a thread."""
-        begun = time.perf_counter()
-
-        def timed() -> T:
-            stages.set("waiting", time.perf_counter() - begun)
-            with stages.timed(name):
-                return work()
-
-        return await self._retrieving.run(timed)
+        """Something that is no list for a user, in a thread of its own: a long look at the catalogue holds no list up."""
+        return await _timed(self._others, work, stages, name)
 
     async def answer(self, question: Question, stages: Stages) -> tuple[Answer, bool]:
         """The list for one user, and whether it is degraded.
@@ -124,7 +118,7 @@ class Pipeline:
         ------
         DataError: an id or a category of the options is unknown.
         """
-        asked, found = await self.run(lambda: _retrieved(question), stages, "retrieval")
+        asked, found = await _timed(self._retrieving, lambda: _retrieved(question), stages, "retrieval")
         best = None
         if asked.ranks:
             with stages.timed("ranking"):
@@ -146,7 +140,7 @@ class Pipeline:
                 return await asyncio.wait_for(self._ranking.run(lambda: _checked(asked, found)), left)
         except TimeoutError:
             DEGRADED.labels("late").inc()
-        except RankingError:
+        except (RankingError, SystemExit):  # an exit that reaches a thread within `_checked`'s own handler is the future's
             DEGRADED.labels("failed").inc()
         except OpenedState:
             DEGRADED.labels("left_out").inc()
@@ -154,8 +148,19 @@ class Pipeline:
 
     def stop(self) -> None:
         """No more answers."""
-        self._retrieving.stop()
-        self._ranking.stop()
+        for threads in (self._retrieving, self._ranking, self._others):
+            threads.stop()
+
+
+async def _timed(threads: Threads, work: Callable[[], T], stages: Stages, name: str) -> T:
+    begun = time.perf_counter()
+
+    def timed() -> T:
+        stages.set("waiting", time.perf_counter() - begun)
+        with stages.timed(name):
+            return work()
+
+    return await threads.run(timed)
 
 
 def _retrieved(question: Question) -> tuple[Asked, Candidates]:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 SAMPLE = 32  # users of the log whose lists warm a bundle, and say which scores are usual
 LATEST = 2_000  # probabilities of late that drift is told from
+RESTS = 3  # times as long as each of those lists took, before the next: requests under way are answered meanwhile
 RETRY_SECONDS = 10.0  # until a bundle that was refused is looked at again: the reason may have been this process's own
 
 
@@ -57,7 +58,7 @@ class Serving:
         recommender = open_recommender(workspace, bundle_id, shared=shared)
         if before is not None and _encoder(before.bundle) == _encoder(bundle):
             vars(recommender.model)["encoder"] = before.recommender.model.encoder
-        return cls(bundle, recommender, _warm(recommender))
+        return cls(bundle, recommender, _warm(recommender, rests=0 if before is None else RESTS))
 
     def note(self, items: list[str], probabilities: list[float]) -> None:
         """Remember what a list showed."""
@@ -160,13 +161,15 @@ def _encoder(bundle: Bundle) -> dict[str, str]:
     return {name: entry.sha256 for name, entry in bundle.manifest.files.items() if name.startswith("encoder/")}
 
 
-def _warm(recommender: Recommender) -> np.ndarray:
-    """Answer once in every way, so that all parts are read. Returns the probabilities of the known users' lists."""
+def _warm(recommender: Recommender, rests: float) -> np.ndarray:
+    """Answer once in every way, so that all parts are read. Returns the probabilities of the known users' lists. rests: see `RESTS`."""
     ids, items = recommender.snapshot.log.user_ids, recommender.snapshot.catalog.ids
     users = ids[np.unique(np.linspace(0, len(ids) - 1, SAMPLE).astype(np.int64))].tolist() if len(ids) else []
     found: list[float] = []
     for user in users:  # one by one: a batch would hold the interpreter against those who are answered meanwhile
+        begun = time.perf_counter()
         (answer,) = recommender.answer(RecommendOptions(), [user])
+        time.sleep(rests * (time.perf_counter() - begun))
         found += [item.probability for item in answer.items if item.probability is not None]
     for options in (RecommendOptions(), RecommendOptions(history=(str(items[0]),), diversity=0.5), RecommendOptions(debuts=True)):
         list(recommender.answer(options, [None]))
