@@ -11,10 +11,11 @@ import numpy as np
 from features.interactions import EVENTS
 from ranking.blend import CROSS_ENCODER
 from ranking.ranker import LOG_ODDS
+from ranking.reasons import group_weights
 from recsys.asked import Asked
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from features.histories import Histories
     from recsys.answers import Answer, Recommendation
@@ -34,6 +35,28 @@ SOURCES = {
     "transitions": "what follows what",
     "arrival": "new in the catalogue",
 }
+# What each group of features speaks of; "" is of the rest, which is about the customer alone.
+SUBJECTS = {
+    "repeat": "own purchases of it",
+    "together": "what else was bought",
+    "close": "likeness to what was bought",
+    "category": "own purchases in its category",
+    "brand": "own purchases of its brand",
+    "popular": "how it sells, and when",
+    "price": "its price beside what is usual for them",
+    "": "what kind of customer this is",
+}
+
+
+def subjects(contributions: Sequence[tuple[str, float]]) -> list[tuple[str, float, list[str]]]:
+    """What moved the log odds: subject in words, how much in all, and the features, the strongest first."""
+    names = [name for name, _ in contributions]
+    weights = group_weights(names)
+    weights = np.column_stack([weights, weights.sum(axis=1) == 0])
+    sums = np.array([value for _, value in contributions]) @ weights
+    spoken = zip(SUBJECTS.values(), sums.tolist(), weights.T, strict=True)
+    told = [(words, total, [names[at] for at in np.flatnonzero(column)]) for words, total, column in spoken if column.any()]
+    return sorted(told, key=lambda one: -abs(one[1]))
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from recsys.asked import recent_histories
 from recsys.service.pages import reports
 from recsys.service.pages.asking import Asking, fields_of
 from recsys.service.pages.html import PageRoute, page
-from recsys.service.pages.look import SOURCES, Looked, look
+from recsys.service.pages.look import SOURCES, Looked, look, subjects
 from recsys.service.pages.report_routes import told
 from recsys.service.pages.second import Second
 from recsys.service.pages.session import signed_in, signed_out, visitor
@@ -135,6 +135,7 @@ async def _recommendations(
         sights=views.sights(recommender),
         bundles=[one for one in reports.published(service.workspace, recommender.bundle_id) if not one.current],
         sources=SOURCES,
+        subjects=subjects,
         snapshot=recommender.snapshot,
         idle=recommender.ranker is not None and recommender.ranker.cross_encoder is None,
     )

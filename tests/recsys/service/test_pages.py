@@ -10,7 +10,7 @@ from starlette.testclient import TestClient
 from features.histories import Histories
 from recsys.engine import UNKNOWN_USER, UNKNOWN_VISITOR
 from recsys.options import RecommendOptions
-from recsys.service.pages.look import look
+from recsys.service.pages.look import look, subjects
 from retrieval.joint import FUSION
 from tests.recsys.conftest import Place
 
@@ -97,6 +97,15 @@ def test_what_each_stage_said(asked: TestClient) -> None:
         else:
             assert [one.after for one in steps] == list(range(1, 9))
         assert told.way == ("personal" if options.user else "basket")
+
+
+def test_features_are_summed_by_what_they_speak_of() -> None:
+    given = [("own_count", 1.5), ("item_buyers_7", -2.0), ("own_last", 0.25), ("user_trips", 0.125)]
+    assert subjects(given) == [
+        ("how it sells, and when", -2.0, ["item_buyers_7"]),
+        ("own purchases of it", 1.75, ["own_count", "own_last"]),
+        ("what kind of customer this is", 0.125, ["user_trips"]),
+    ]
 
 
 def test_the_places_of_sources_give_the_fused_scores(asked: TestClient) -> None:
