@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from recsys.recommender import Recommender
     from retrieval.candidates import Candidates
 
+LEAST = 0.005  # log odds that are worth a line
 PAST = 200  # items of a history that are shown
 SOURCES = {
     "own": "bought before",
@@ -35,7 +36,7 @@ SOURCES = {
     "transitions": "what follows what",
     "arrival": "new in the catalogue",
 }
-# What each group of features speaks of; "" is of the rest, which is about the customer alone.
+# What each group of features speaks of; "" stands for those of no group.
 SUBJECTS = {
     "repeat": "own purchases of it",
     "together": "what else was bought",
@@ -44,7 +45,7 @@ SUBJECTS = {
     "brand": "own purchases of its brand",
     "popular": "how it sells, and when",
     "price": "its price beside what is usual for them",
-    "": "what kind of customer this is",
+    "": "everything else",
 }
 
 
@@ -55,7 +56,7 @@ def subjects(contributions: Sequence[tuple[str, float]]) -> list[tuple[str, floa
     weights = np.column_stack([weights, weights.sum(axis=1) == 0])
     sums = np.array([value for _, value in contributions]) @ weights
     spoken = zip(SUBJECTS.values(), sums.tolist(), weights.T, strict=True)
-    told = [(words, total, [names[at] for at in np.flatnonzero(column)]) for words, total, column in spoken if column.any()]
+    told = [(words, total, [names[at] for at in np.flatnonzero(column)]) for words, total, column in spoken if abs(total) >= LEAST]
     return sorted(told, key=lambda one: -abs(one[1]))
 
 

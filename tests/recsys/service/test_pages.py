@@ -100,11 +100,11 @@ def test_what_each_stage_said(asked: TestClient) -> None:
 
 
 def test_features_are_summed_by_what_they_speak_of() -> None:
-    given = [("own_count", 1.5), ("item_buyers_7", -2.0), ("own_last", 0.25), ("user_trips", 0.125)]
+    given = [("own_count", 1.5), ("item_buyers_7", -2.0), ("own_last", 0.25), ("user_trips", 0.125), ("price_gap", 0.001)]
     assert subjects(given) == [
         ("how it sells, and when", -2.0, ["item_buyers_7"]),
         ("own purchases of it", 1.75, ["own_count", "own_last"]),
-        ("what kind of customer this is", 0.125, ["user_trips"]),
+        ("everything else", 0.125, ["user_trips"]),
     ]
 
 
