@@ -12,7 +12,7 @@ INSTALL := $(BIN)/python -m pip install --quiet --prefer-binary --no-compile
 RUN_STAMP := $(VENV)/.installed-$(FAISS)
 DEV_STAMP := $(VENV)/.installed-$(FAISS)-dev
 BENCHMARKS := cold vectors same_weights one_user encode metrics sizes refresh
-TORTURES := kills power damage starve others shops swaps ranker overload api soak
+TORTURES := kills server power damage starve others shops swaps ranker overload api soak
 
 .PHONY: help setup demo test lint docs notebooks bench statistics torture torture-ci clean
 
@@ -43,6 +43,7 @@ notebooks: $(DEV_STAMP) ## Run the notebooks on the workspace of make demo, or R
 		name=build/notebooks/$$(basename $$path .py).ipynb; \
 		$(BIN)/jupytext --quiet --to ipynb --output $$name $$path && \
 		RECSYS_WORKSPACE=$(abspath $(or $(RECSYS_WORKSPACE),workspace)) $(BIN)/python -m nbconvert --log-level WARN --execute --to markdown \
+			--TemplateExporter.extra_template_basedirs=notebooks --template template \
 			--output-dir docs/notebooks --ExecutePreprocessor.kernel_name=python3 --NbConvertBase.display_data_priority=text/markdown \
 			--NbConvertBase.display_data_priority=image/png --NbConvertBase.display_data_priority=text/plain $$name || exit 1; \
 	done

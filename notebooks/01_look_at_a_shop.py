@@ -49,7 +49,7 @@ pl.DataFrame(
 # Look for holes (a feed that failed), steps (a new branch, an import) and the week's rhythm. A model takes a hole for a season in which
 # nobody wanted anything. The ends matter most: the last weeks are what it is judged on.
 
-# %%
+# %% alt="Line: purchases a day over the whole log"
 daily = bought.group_by("day").len("purchases").sort("day").upsample("day", every="1d").with_columns(pl.col("purchases").fill_null(0))
 figure, axes = plt.subplots(figsize=(8, 2.6), layout="constrained")
 axes.plot(daily["day"], daily["purchases"], linewidth=0.8)
@@ -71,7 +71,7 @@ a_user.select(pl.all().exclude("user_id")).describe(percentiles=(0.1, 0.5, 0.9))
 # first: read it at its right end. Where it stays under a few percent, what the user has must be left out of a list; where it is half, a
 # list of the user's own favourites is the rival to beat, and "NDCG" alone rewards saying what everybody knows.
 
-# %%
+# %% alt="Line: share of each month's purchases that are repeats"
 lines = bought.unique(["user_id", "day", "item_id"]).sort("day")
 again = lines.with_columns(repeat=pl.int_range(pl.len()).over("user_id", "item_id") > 0)
 monthly = (
@@ -88,7 +88,7 @@ print(f"repeats: {again['repeat'].mean():.1%} of all purchases, {monthly['repeat
 # The left plot says how much of the sales the best sellers make. The right one says how many items have how few buyers: whatever has
 # under about five cannot be learned from behaviour, and its text is all there is.
 
-# %%
+# %% alt="Two lines: share of sales that the best sellers make, and how many items have how few buyers"
 buyers = bought.group_by("item_id").agg(buyers=pl.col("user_id").n_unique(), sales=pl.len()).sort("sales", descending=True)
 share = buyers["sales"].cum_sum() / buyers["sales"].sum()
 figure, (head, tail) = plt.subplots(1, 2, figsize=(8, 2.8), layout="constrained")
@@ -106,7 +106,7 @@ print(f"the best 1% of items make {top:.0%} of the sales; {few:,} items have und
 # One thing at a time is a path (what comes after what), ten at a time are a set (what belongs together). The user tower reads
 # accordingly.
 
-# %%
+# %% alt="Histogram: items bought at one time"
 baskets = bought.group_by("user_id", "timestamp").agg(size=pl.col("item_id").n_unique())["size"]
 figure, axes = plt.subplots(figsize=(8, 2.6), layout="constrained")
 axes.hist(baskets.clip(upper_bound=30), bins=np.arange(0.5, 31.5))
@@ -119,7 +119,7 @@ print(f"{len(baskets):,} baskets, mean {baskets.mean():.1f}, median {baskets.med
 # The encoder sees titles, brands, categories and descriptions. How many items share one text? They are one thing to it. How many words
 # are there to tell two items apart? Three words make a name, thirty a description.
 
-# %%
+# %% alt="Histogram: words of an item's text"
 texts = item_texts(catalog)
 words = texts.str.count_matches(r"\S+")
 figure, axes = plt.subplots(figsize=(8, 2.6), layout="constrained")

@@ -38,7 +38,7 @@ snapshot, model = recommender.snapshot, current_model(workspace, settings)
 # epochs tune the encoder's upper layers as well: if they add nothing, the texts needed no tuning, and `train.tuned_epochs = 0` saves the
 # time.
 
-# %%
+# %% alt="Line: NDCG@10 on validation after each epoch"
 curve = model.about["towers"]["validation_ndcg@10"]
 figure, axes = plt.subplots(figsize=(6, 2.6), layout="constrained")
 axes.plot(curve, marker="o")
@@ -67,7 +67,7 @@ print(f"{len(after):,} texts, of which {len(chosen):,} are looked at; {before.sh
 # t-SNE draws what is near in the vectors near on paper; distances between far islands mean nothing. Before, islands are words. What a
 # data scientist looks for after: do departments mix where shoppers mix them, or has everything run together into one heap?
 
-# %%
+# %% alt="Two maps of the catalogue, coloured by category: before fine-tuning and after"
 groups = facts["broad"].value_counts(sort=True)["broad"][:7].to_list()
 figure, panels = plt.subplots(1, 2, figsize=(10, 4.6), layout="constrained")
 for axes, title, vectors in zip(panels, ("before: the frozen encoder", "after: the item tower"), (before, after), strict=True):

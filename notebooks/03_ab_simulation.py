@@ -53,7 +53,7 @@ told(ours)
 # known of the users before it. A difference that shows on the same users and not on own users is real, and an online test would miss it.
 # An interval without width is no certainty: it says that nobody in that arm had a single hit.
 
-# %%
+# %% alt="Intervals: difference of ours and popular by measure, paired and unpaired"
 drawings(ours)["differences"]
 
 # %% [markdown]
@@ -79,14 +79,14 @@ pl.DataFrame(
 # %% [markdown]
 # Does the gap stay the same from day to day? One that closes tells of a model that ages, or of a first day that was odd.
 
-# %%
+# %% alt="Lines: NDCG@10 of both arms day by day"
 drawings(ours)["daily"]
 
 # %% [markdown]
 # The always-valid interval may be looked at every day, and the test may stop when it leaves 0. It is wider than the others, because it
 # pays for all the looks and because it counts each user's first visit alone.
 
-# %%
+# %% alt="Line with its always-valid interval: the difference as users arrive"
 drawings(ours).get("looks")
 
 # %% [markdown]
@@ -127,10 +127,10 @@ told(crossed)
 fresh = compare(weekly, daily)
 told(fresh)
 
-# %%
+# %% alt="Intervals: difference of daily and weekly refresh by measure, paired and unpaired"
 drawings(fresh)["differences"]
 
-# %%
+# %% alt="Lines: NDCG@10 of daily and weekly refresh day by day"
 drawings(fresh)["daily"]
 
 # %% [markdown]

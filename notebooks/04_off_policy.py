@@ -62,7 +62,7 @@ table(found, world.value)
 # Each box is an estimator's error over 200 logs of 1,000 lists. Three shops: one where the reward model knows the user's kind, one where
 # it does not (blind), and one in which a click ends the reading, while the estimators take places as independent.
 
-# %%
+# %% alt="Three box plots: error of each estimator around 0, one panel a case"
 cases = {"model knows": (World.make(), False), "model is blind": (World.make(), True), "cascade ignored": (World.make(cascade=True), True)}
 figure, panels = plt.subplots(1, 3, figsize=(10, 3), sharey=True, layout="constrained")
 rows = []

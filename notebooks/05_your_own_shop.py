@@ -133,7 +133,7 @@ pl.DataFrame(
     ]
 ).with_columns(pl.selectors.float().round(4)).sort("NDCG@10", descending=True)
 
-# %%
+# %% alt="Bars with intervals: NDCG@10 by kind of customer, ours beside the best rival"
 rival, ratio = best_baseline(report)
 print(f"ours over {rival.replace('_', ' ')}: {ratio.value:.2f} [{ratio.low:.2f} to {ratio.high:.2f}] on {report.users} users")
 slices_plot({name: systems(report)[name].slices for name in ("ours", rival.replace("_", " "))})
@@ -142,7 +142,7 @@ slices_plot({name: systems(report)[name].slices for name in ("ours", rival.repla
 # Are the chances chances? Points on the diagonal mean that of ten items promised 20% two were bought. With few users, expect scatter at
 # the right end, where there is little to count.
 
-# %%
+# %% alt="Reliability: predicted probability against the share that was bought"
 reliability_plot({"ours": report.reliability})
 
 # %%

@@ -146,6 +146,8 @@ def test_the_rendered_page_is_of_the_text(path: Path) -> None:
     page = (ROOT / "docs" / "notebooks" / f"{path.stem}.md").read_text(encoding="utf-8")
     for cell in jupytext.read(path).cells:
         assert cell.source in page, "run `make notebooks`"
+    assert "![](" not in page, "a figure's cell needs an alt"
+    assert page.count("![") == sum("alt" in cell.metadata for cell in jupytext.read(path).cells)
 
 
 def test_no_notebook_is_left_out() -> None:

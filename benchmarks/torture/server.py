@@ -1,0 +1,58 @@
+"""The service itself is killed while it takes events: each that was acknowledged is stored, once, and the next process answers with it."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import threading
+import urllib.request
+from typing import Any
+
+import numpy as np
+
+from benchmarks.torture.outcome import report, run
+from benchmarks.torture.served import PATIENCE, Served, served
+from benchmarks.torture.small import full, small
+from recsys.engine import UNTRAINED
+
+ITEM, LATEST_KILL = "sku-07", 0.5  # seconds
+
+
+def ask(service: Served, path: str, body: dict[str, Any]) -> Any:
+    """Raises OSError where there is no answer."""
+    url, headers = f"http://127.0.0.1:{service.port}{path}", {"content-type": "application/json"}
+    with urllib.request.urlopen(urllib.request.Request(url, json.dumps(body).encode(), headers), timeout=PATIENCE) as response:
+        return json.load(response)
+
+
+def acknowledged(service: Served, first: int) -> list[str]:
+    """New users, one event each, until the service is gone: those whose event was taken."""
+    users: list[str] = []
+    try:
+        while True:
+            user = f"new-{first + len(users)}"
+            assert ask(service, "/v1/events", {"events": [{"user": user, "item": ITEM}]})["new"] == 1
+            users.append(user)
+    except (OSError, http.client.HTTPException):
+        return users
+
+
+def main() -> None:
+    """One line. events: acknowledged in all; lost, twice: of them. unknown: users whom the next process did not know."""
+    kills, rng = 100 if full() else 6, np.random.default_rng(0)
+    told: list[str] = []
+    unknown = 0
+    with small() as shop:
+        for kill in range(kills):
+            with served(shop) as service:
+                if told:
+                    unknown += ask(service, "/v1/recommend", {"user": told[-1]})["fallback"] != UNTRAINED
+                threading.Timer(rng.uniform(0, LATEST_KILL), service.process.kill).start()
+                told += acknowledged(service, 10_000 * kill)
+        stored = shop.workspace.events.frame()["user_id"].to_list()
+    lost, twice = len(set(told) - set(stored)), len(stored) - len(set(stored))
+    report("killed_server", kills, lost + twice + unknown + (not told), events=len(told), lost=lost, twice=twice, unknown=unknown)
+
+
+if __name__ == "__main__":
+    run(main)
