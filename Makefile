@@ -12,7 +12,9 @@ INSTALL := $(BIN)/python -m pip install --quiet --prefer-binary --no-compile
 RUN_STAMP := $(VENV)/.installed-$(FAISS)
 DEV_STAMP := $(VENV)/.installed-$(FAISS)-dev
 BENCHMARKS := cold vectors same_weights one_user encode metrics sizes refresh
-TORTURES := kills server power damage starve others shops swaps ranker overload api soak
+TORTURES := kills others server starve power damage shops
+# Those that time answers, or take both cores, run alone.
+ALONE := swaps ranker overload api soak
 
 .PHONY: help setup demo test lint docs notebooks bench statistics torture torture-ci clean
 
@@ -58,10 +60,11 @@ statistics: $(DEV_STAMP) ## Do tests and intervals hold as often as they say? On
 	for name in same_arms off_policy; do $(BIN)/python -m benchmarks.$$name || exit 1; done
 
 torture-ci: $(DEV_STAMP) ## Kill, starve and damage it, within minutes; one JSON line a test
-	failed=0; for name in $(TORTURES); do $(BIN)/python -m benchmarks.torture.$$name || failed=1; done; exit $$failed
+	failed=0; printf '%s\n' $(TORTURES) | xargs -P 2 -I NAME $(BIN)/python -m benchmarks.torture.NAME $(SIZE) || failed=1; \
+	for name in $(ALONE); do $(BIN)/python -m benchmarks.torture.$$name $(SIZE) || failed=1; done; exit $$failed
 
-torture: $(DEV_STAMP) ## The same for a night
-	failed=0; for name in $(TORTURES); do $(BIN)/python -m benchmarks.torture.$$name --full || failed=1; done; exit $$failed
+torture: SIZE := --full
+torture: torture-ci ## The same for a night
 
 .rivals/.installed: benchmarks/rivals/requirements.txt
 	$(PYTHON) -m venv .rivals

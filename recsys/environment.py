@@ -12,7 +12,7 @@ _WANTED = {
 }
 
 
-def prepare_environment() -> None:
-    """To be called before anything heavy is imported."""
-    for name, value in _WANTED.items():
+def prepare_environment(**more: str) -> None:
+    """To be called before anything heavy is imported. more: wanted beside the rest."""
+    for name, value in (_WANTED | more).items():
         os.environ.setdefault(name, value)

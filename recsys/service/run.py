@@ -12,6 +12,7 @@ from uvicorn.supervisors import Multiprocess
 
 from features.errors import ConfigError
 from recsys.bundle import Bundle, list_bundles
+from recsys.environment import prepare_environment
 from recsys.serve_config import LOOPBACK
 from recsys.service.keys import Keys
 from recsys.service.logs import LOGGER, salt_of, set_up_logs
@@ -25,8 +26,6 @@ if TYPE_CHECKING:
 
 
 GRACE_SECONDS = 20  # for requests under way, when the service is told to stop
-# Requests are answered beside each other: threads below them would only stand in each other's way.
-_ENVIRONMENT = {"OMP_NUM_THREADS": "1"}
 
 
 def serve(workspace: Workspace, settings: Settings, config: Path | None) -> None:
@@ -48,8 +47,8 @@ def serve(workspace: Workspace, settings: Settings, config: Path | None) -> None
     listening = _bound(serving)
     os.environ |= {"RECSYS_WORKSPACE": str(workspace.root.absolute())} | ({"RECSYS_CONFIG": str(config.absolute())} if config else {})
     os.environ |= {f"RECSYS_SERVE__{name.upper()}": str(value) for name, value in serving.model_dump().items()}
-    for name, value in _ENVIRONMENT.items():
-        os.environ.setdefault(name, value)
+    # Requests are answered beside each other: threads below them would only stand in each other's way.
+    prepare_environment(OMP_NUM_THREADS="1")
     set_up_logs()
     host, port = listening.getsockname()[:2]
     who = f"{len(keys)} keys" if keys else "no keys, so for this machine alone"
