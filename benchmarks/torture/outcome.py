@@ -7,7 +7,7 @@ import sys
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
 _failed: list[str] = []
 
@@ -18,6 +18,12 @@ def report(name: str, runs: int, failures: int, **figures: float) -> None:
         _failed.append(name)
     rounded = {key: round(value, 3) for key, value in figures.items()}
     print(json.dumps({"name": name, "runs": runs, "failures": failures} | rounded), flush=True)
+
+
+def show(wrong: Sequence[object]) -> None:
+    """Print the first few of what should not have been."""
+    for line in wrong[:5]:
+        print(line)
 
 
 def run(main: Callable[[], object]) -> None:

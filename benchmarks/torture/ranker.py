@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from benchmarks.torture.outcome import report, run
+from benchmarks.torture.outcome import report, run, show
 from benchmarks.torture.served import p99, served
 from benchmarks.torture.small import Small, full, small
 
@@ -24,8 +24,7 @@ def faulty(shop: Small, fault: str, wanted: int) -> None:
             pass
         lines = load.lines
         bad = [line for line in lines if line["status"] != 200 or not line["degraded"] or not line["items"]]
-        for line in bad[:5]:
-            print(line)
+        show(bad)
         slowest = p99(lines)
         late = slowest > BUDGET_MS + OVER_MS
         figures = {"wrong": len(bad), "p99_ms": slowest, "budget_ms": BUDGET_MS, "breaker": int(failures == 5)}

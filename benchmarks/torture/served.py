@@ -53,10 +53,18 @@ class Served:
     def get(self, path: str) -> Any:
         """JSON of a path, None where it is not there (yet)."""
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=PATIENCE) as response:
-                return json.load(response)
+            return self._answer(path)
         except OSError:
             return None
+
+    def post(self, path: str, body: Mapping[str, Any]) -> Any:
+        """JSON of what is answered to a body. Raises OSError or HTTPException where there is no answer."""
+        return self._answer(path, json.dumps(body).encode())
+
+    def _answer(self, path: str, body: bytes | None = None) -> Any:
+        asked = urllib.request.Request(f"http://127.0.0.1:{self.port}{path}", body, {"content-type": "application/json"})
+        with urllib.request.urlopen(asked, timeout=PATIENCE) as response:
+            return json.load(response)
 
     @property
     def bundle(self) -> str | None:

@@ -2,27 +2,17 @@
 
 from __future__ import annotations
 
-import http.client
-import json
 import threading
-import urllib.request
-from typing import Any
+from http.client import HTTPException
 
 import numpy as np
 
 from benchmarks.torture.outcome import report, run
-from benchmarks.torture.served import PATIENCE, Served, served
+from benchmarks.torture.served import Served, served
 from benchmarks.torture.small import full, small
 from recsys.engine import UNTRAINED
 
 ITEM, LATEST_KILL = "sku-07", 0.5  # seconds
-
-
-def ask(service: Served, path: str, body: dict[str, Any]) -> Any:
-    """Raises OSError where there is no answer."""
-    url, headers = f"http://127.0.0.1:{service.port}{path}", {"content-type": "application/json"}
-    with urllib.request.urlopen(urllib.request.Request(url, json.dumps(body).encode(), headers), timeout=PATIENCE) as response:
-        return json.load(response)
 
 
 def acknowledged(service: Served, first: int) -> list[str]:
@@ -31,9 +21,9 @@ def acknowledged(service: Served, first: int) -> list[str]:
     try:
         while True:
             user = f"new-{first + len(users)}"
-            assert ask(service, "/v1/events", {"events": [{"user": user, "item": ITEM}]})["new"] == 1
+            assert service.post("/v1/events", {"events": [{"user": user, "item": ITEM}]})["new"] == 1
             users.append(user)
-    except (OSError, http.client.HTTPException):
+    except (OSError, HTTPException):
         return users
 
 
@@ -46,7 +36,7 @@ def main() -> None:
         for kill in range(kills):
             with served(shop) as service:
                 if told:
-                    unknown += ask(service, "/v1/recommend", {"user": told[-1]})["fallback"] != UNTRAINED
+                    unknown += service.post("/v1/recommend", {"user": told[-1]})["fallback"] != UNTRAINED
                 threading.Timer(rng.uniform(0, LATEST_KILL), service.process.kill).start()
                 told += acknowledged(service, 10_000 * kill)
         stored = shop.workspace.events.frame()["user_id"].to_list()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from benchmarks.torture.client import USERS
-from benchmarks.torture.outcome import report, run
+from benchmarks.torture.outcome import report, run, show
 from benchmarks.torture.served import p99, served, two_bundles, use
 from benchmarks.torture.small import full, small
 
@@ -29,8 +29,7 @@ def main() -> None:
     wrong = oracle.wrong(load.lines)
     base, last = taken[1], taken[-1]
     growth = {name: last[name] / base[name] for name in base}
-    for line in wrong[:5]:
-        print(line)
+    show(wrong)
     failures = len(wrong) + sum(value > GROWTH for value in growth.values())
     figures = {"rate": rate, "p99_ms": p99(load.lines), "mib": last["mib"], **{f"{name}_growth": value for name, value in growth.items()}}
     report("soak", len(load.lines), failures, minutes=minutes, swaps=len(taken), **figures)

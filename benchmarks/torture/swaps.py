@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from benchmarks.torture.client import USERS
-from benchmarks.torture.outcome import report, run
+from benchmarks.torture.outcome import report, run, show
 from benchmarks.torture.served import p99, served, two_bundles, use
 from benchmarks.torture.small import full, small
 
@@ -36,8 +36,7 @@ def main() -> None:
     during = [line for line in lines if any(begin - line["ms"] / 1000 <= line["at"] <= end for begin, end in swapping)]
     before = [line for line in lines if line not in during]
     ratio, growth = p99(during) / p99(before), max(taken[SETTLED:]) / taken[SETTLED]
-    for line in wrong[:5]:
-        print(line)
+    show(wrong)
     failures = len(wrong) + (ratio > 1.5) + (growth > GROWTH)
     figures = {"rate": rate, "requests": len(lines), "wrong": len(wrong), "growth": growth}
     report("swaps", wanted, failures, p99_before_ms=p99(before), p99_during_ms=p99(during), **figures)

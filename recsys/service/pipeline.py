@@ -37,6 +37,10 @@ class RankingError(Exception):
     """The ranker failed, or its scores are no numbers."""
 
 
+class LostError(Exception):
+    """A thread was told to end in the middle of its work."""
+
+
 @dataclass
 class Stages:
     """How long each stage took, in milliseconds; `waiting` is for a thread. arrived: `time.perf_counter()` when the request came."""
@@ -86,11 +90,19 @@ class Threads:
         return ThreadPoolExecutor(self._count, self._name, initializer=lambda: alive.append(threading.current_thread()))
 
     async def run(self, work: Callable[[], T]) -> T:
-        """Do it in one of the threads. What is given up before its turn is never begun."""
+        """Do it in one of the threads. What is given up before its turn is never begun.
+
+        Raises
+        ------
+        LostError: the thread was told to end meanwhile.
+        """
         if not all(thread.is_alive() for thread in self._alive):
             self.stop()
             self._pool = self._new()
-        return await asyncio.get_running_loop().run_in_executor(self._pool, work)
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._pool, work)
+        except SystemExit as error:  # in a task of its own, as `wait_for` makes one, it would end the event loop
+            raise LostError from error
 
     def stop(self) -> None:
         """Begin nothing more; what has begun is not waited for."""
@@ -140,7 +152,7 @@ class Pipeline:
                 return await asyncio.wait_for(self._ranking.run(lambda: _checked(asked, found)), left)
         except TimeoutError:
             DEGRADED.labels("late").inc()
-        except (RankingError, SystemExit):  # an exit that reaches a thread within `_checked`'s own handler is the future's
+        except (RankingError, LostError):
             DEGRADED.labels("failed").inc()
         except OpenedState:
             DEGRADED.labels("left_out").inc()
