@@ -95,13 +95,14 @@ class Snapshot:
             "texts": self.texts,
             "states": self.states,
             "index": self.index,
+            "collaborative": self.collaborative,
             "stats": self.stats,
             "debuts": self.debuts,
         }
         files = {"catalog.parquet": buffer.getvalue(), "about.json": json.dumps({"now": self.now, "buys_again": self.buys_again}).encode()}
         if self.learned is not None:
             files["learned.safetensors"] = save({"learned": self.learned})
-        for name, part in (parts | {"collaborative": self.collaborative, "stats": self.stats, "debuts": self.debuts}).items():
+        for name, part in parts.items():
             files |= {f"{name}/{file}": content for file, content in part.to_files().items()}
         return files
 

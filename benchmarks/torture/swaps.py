@@ -37,6 +37,10 @@ def main() -> None:
     before = [line for line in lines if line not in during]
     ratio, growth = p99(during) / p99(before), max(taken[SETTLED:]) / taken[SETTLED]
     show(wrong)
+    if ratio > 1.5:  # when in a swap did they wait?
+        for line in sorted(during, key=lambda line: -line["ms"])[: len(during) // 50]:
+            begin = max(begin for begin, _ in swapping if begin <= line["at"] + line["ms"] / 1000)
+            print({"ms": round(line["ms"]), "sent": round(line["at"] - begin, 3), "user": line["user"]})
     failures = len(wrong) + (ratio > 1.5) + (growth > GROWTH)
     figures = {"rate": rate, "requests": len(lines), "wrong": len(wrong), "growth": growth}
     report("swaps", wanted, failures, p99_before_ms=p99(before), p99_during_ms=p99(during), **figures)

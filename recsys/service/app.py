@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from recsys.config import Settings
     from recsys.workspace import Workspace
 
+# Each step of an answer in numpy lets go of the interpreter, and gets it back after so long while another thread opens a bundle.
+SWITCH_SECONDS = 0.0005
+
 
 def application(workspace: Workspace, settings: Settings) -> Gate:
     """The service of a workspace, as an ASGI application."""
@@ -48,6 +51,7 @@ def application(workspace: Workspace, settings: Settings) -> Gate:
 def make() -> Gate:
     """For uvicorn, which starts each worker anew: workspace and configuration are those of the environment."""
     import os
+    import sys
     from pathlib import Path
 
     from recsys.config import load_settings
@@ -55,5 +59,6 @@ def make() -> Gate:
     from recsys.workspace import Workspace
 
     set_up_logs()
+    sys.setswitchinterval(SWITCH_SECONDS)
     config = os.environ.get("RECSYS_CONFIG")
     return application(Workspace(Path(os.environ["RECSYS_WORKSPACE"])), load_settings(Path(config) if config else None))
