@@ -182,7 +182,7 @@ def _warm(recommender: Recommender, rests: float) -> np.ndarray:
 
 
 def _stay() -> None:
-    """Spare the collector what stays for good, the modules above all: to go through it takes a third of a second, and nobody is answered."""
+    """Spare the collector what stays, the modules above all: it takes a third of a second for it, in which nobody is answered."""
     gc.collect()
     gc.freeze()
 
