@@ -5,7 +5,6 @@ Seconds of CPU, user and system, of the process and its children. Bytecode is ca
 
 from __future__ import annotations
 
-import os
 import resource
 import subprocess
 import sys
@@ -13,7 +12,7 @@ import time
 
 import numpy as np
 
-from benchmarks.paired import ROOT, say
+from benchmarks.paired import ROOT, as_users_have_it, say
 from benchmarks.shop import Bench, bench
 from recsys.options import RecommendOptions
 
@@ -24,8 +23,7 @@ ALONE = 50  # users who are asked for one by one as well
 def cpu_of(command: list[str]) -> float:
     """Seconds of CPU that a command takes."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
-    subprocess.run(command, check=True, cwd=ROOT, stdout=subprocess.DEVNULL, env=environment)
+    subprocess.run(command, check=True, cwd=ROOT, stdout=subprocess.DEVNULL, env=as_users_have_it())
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 

@@ -41,6 +41,11 @@ def timed(work: Callable[[], object]) -> float:
     return time.perf_counter() - begun
 
 
+def as_users_have_it() -> dict[str, str]:
+    """The environment, in which Python keeps the bytecode of what it imports: compiling a library anew at each start is nobody's cost."""
+    return {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+
+
 def median_interval(values: np.ndarray) -> tuple[float, float, float]:
     """The median and its 95% interval, by order statistics: no distribution is assumed.
 

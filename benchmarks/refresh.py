@@ -7,7 +7,6 @@ kept states, by the workspace's model. Encoder calls are the texts that the refr
 from __future__ import annotations
 
 import argparse
-import os
 import re
 import shutil
 import subprocess
@@ -19,7 +18,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from benchmarks.paired import ROOT, say
+from benchmarks.paired import ROOT, as_users_have_it, say
 from features.source import Source
 from features.text import item_texts
 from recsys.workspace import Workspace
@@ -31,7 +30,7 @@ def run(workspace: Workspace, *words: str) -> tuple[float, str]:
     """Seconds of wall clock that a command takes, and what it says."""
     command = [sys.executable, "-m", "recsys", "--workspace", str(workspace.root), *words]
     begun = time.perf_counter()
-    done = subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True, env=os.environ)
+    done = subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True, env=as_users_have_it())
     return time.perf_counter() - begun, done.stdout
 
 
