@@ -51,6 +51,8 @@ class Gate:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        if scope["method"] == "HEAD":  # as GET (RFC 9110, section 9.3.2); the server sends no content to who asked for the head
+            scope = {**scope, "method": "GET"}
         begun, status, noted = time.perf_counter(), 0, scope.setdefault("noted", {})
         noted["arrived"] = begun
 

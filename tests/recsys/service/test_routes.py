@@ -115,6 +115,14 @@ def test_health(asked: TestClient) -> None:
     assert asked.get("/readyz").json() == {"status": "ready", "bundle_id": recommender_of(asked).bundle_id}
 
 
+@pytest.mark.parametrize("path", ["/healthz", "/readyz", "/"])
+def test_the_head_of_what_can_be_read(asked: TestClient, path: str) -> None:
+    head, whole = asked.head(path), asked.get(path)
+    assert (head.status_code, head.content) == (200, b"")
+    assert head.headers["content-type"] == whole.headers["content-type"]
+    assert asked.head("/v1/recommend").status_code == 405
+
+
 def test_metrics_tell_what_happened(asked: TestClient) -> None:
     def value(name: str) -> float:
         lines = asked.get("/metrics").text.splitlines()
