@@ -66,7 +66,7 @@ class Tombstones(BaseModel):
 
     def with_users(self, user_ids: Iterable[str]) -> Self:
         """These too, from now on; their rows are still to be removed."""
-        now = datetime.now(UTC).replace(microsecond=0)
+        now = datetime.now(UTC)
         return self.model_copy(update={"users": {self._hash(user): now for user in user_ids} | self.users, "pending": True})
 
     def done(self) -> Self:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import polars as pl
 
-from features.errors import BundleError
+from features.errors import BundleError, DataError
 from features.files import Below
 from features.stored import INTERACTIONS, forget, recover
 from features.tombstones import Tombstones
@@ -54,17 +54,24 @@ class Erased:
         return f"{done}; {self.models} models were trained with them: run `recsys train`" if self.models else done
 
 
-def erase(workspace: Workspace, *user_ids: str) -> Erased:
-    """Erase users; a second time does no harm. Waits for a refresh that is under way.
+def erase(workspace: Workspace, *user_ids: str, patience: float = PATIENCE) -> Erased:
+    """Erase users; a second time does no harm. Waits for a refresh that is under way, `patience` seconds at most.
 
     Raises
     ------
     DataError: the workspace is busy or cannot be written; from the tombstone on, the next erasure or refresh ends the work.
     BundleError: the bundles cannot be written; the same holds.
     """
-    with workspace.alone(PATIENCE):
+    with workspace.alone(patience):
         Tombstones.read(workspace.erased).with_users(user_ids).write(workspace.erased)
         return sweep(workspace)
+
+
+def finish(workspace: Workspace) -> None:
+    """End an erasure that was cut short, if there is one. Raises what `erase` does."""
+    if Tombstones.read(workspace.erased).pending:
+        with workspace.alone(PATIENCE):
+            sweep(workspace)
 
 
 def sweep(workspace: Workspace) -> Erased:
@@ -76,12 +83,12 @@ def sweep(workspace: Workspace) -> Erased:
     models = bundles = 0
     if there:
         # The tables go last: as long as they hold the user, what was cut short is begun again from here.
-        models = sum(_mark(folder, tombstones) for folder in (workspace.models, workspace.root / "evaluation"))
+        models = sum(mark(folder, tombstones) for folder in (workspace.models, workspace.root / "evaluation"))
         renamed = rewrite(workspace.bundles, lambda bundle: _without(bundle, tombstones))
         bundles = sum(old != new for old, new in renamed.items())
     # What was fitted for the gates of a refresh, what a database said, and simulated answers can be made again, without them.
     for folder in (workspace.cache / "gates", workspace.extracts, workspace.root / "simulations"):
-        shutil.rmtree(folder, ignore_errors=True)
+        _remove(folder)
     rows = forget(workspace.data, tombstones)
     events = workspace.events.forget(tombstones)
     tombstones.done().write(workspace.erased)
@@ -97,8 +104,8 @@ def to_be_trained(workspace: Workspace) -> bool:
 
 
 def _there(workspace: Workspace, tombstones: Tombstones) -> set[str]:
-    """Erased users who are still in the tables or in a bundle."""
-    found: set[str] = set()
+    """Erased users who are still in the tables, the events or a bundle."""
+    found = set(workspace.events.among(tombstones))
     recover(workspace.data)
     if (workspace.data / INTERACTIONS).is_file():
         users = pl.scan_parquet(workspace.data / INTERACTIONS).select(pl.col("user_id").unique()).collect()["user_id"]
@@ -109,6 +116,14 @@ def _there(workspace: Workspace, tombstones: Tombstones) -> set[str]:
         except BundleError:  # nobody can say whom it holds: it has to go
             found.add("")
     return found
+
+
+def _remove(folder: Path) -> None:
+    if folder.exists():
+        try:
+            shutil.rmtree(folder)
+        except OSError as error:
+            raise DataError(f"{folder} cannot be removed ({error.strerror or error}): check its rights, and erase again") from error
 
 
 def _gone(bundle: Bundle, tombstones: Tombstones) -> list[str]:
@@ -136,7 +151,7 @@ def _without(bundle: Bundle, tombstones: Tombstones) -> tuple[Mapping[str, bytes
     return {f"snapshot/{name}": content for name, content in files.items()}, about
 
 
-def _mark(store: Path, tombstones: Tombstones) -> int:
+def mark(store: Path, tombstones: Tombstones) -> int:
     """Mark the models that were trained before somebody was erased. Returns how many were not marked before."""
 
     def change(bundle: Bundle) -> tuple[Mapping[str, bytes], dict[str, Any]] | None:

@@ -104,21 +104,25 @@ class EventStore:
 
     def forget(self, tombstones: Tombstones) -> int:
         """`erase` for all who were erased."""
+        return self._erase(self.among(tombstones))
+
+    def among(self, tombstones: Tombstones) -> list[str]:
+        """Erased users of whom there are events."""
         if not self._path.is_file():
-            return 0
+            return []
         with self._connected() as connection:
-            users = [user for (user,) in connection.execute("SELECT DISTINCT user_id FROM events")]
-        return self._erase(tombstones.among(users))
+            return tombstones.among(user for (user,) in connection.execute("SELECT DISTINCT user_id FROM events"))
 
     def _erase(self, users: Sequence[str]) -> int:
-        if not users or not self._path.is_file():
+        if not self._path.is_file():
             return 0
         with self._connected() as connection, self._writing:
             with connection:
                 before = connection.total_changes
                 connection.executemany("DELETE FROM events WHERE user_id = ?", [(user,) for user in users])
                 removed = connection.total_changes - before
-            # The log still holds the pages as they were: it must go, and can while no reader stands in it.
+            # The log still holds the pages as they were: it must go, and can while no reader stands in it. With nobody to remove too:
+            # an erasure that found a reader there has removed the rows, and left the log to the next.
             (busy, _, _) = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
             if busy:
                 raise DataError(f"{self._path} is being read, and its write-ahead log could not be emptied: erase again")

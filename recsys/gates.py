@@ -60,7 +60,7 @@ def _gates(old: Standing, new: Standing, config: RefreshConfig) -> Iterator[Gate
         limit = getattr(config, name)
         return Gate(name, value, limit, value <= limit)
 
-    yield at_most("max_items_lost", _lost(len(old.snapshot.catalog), len(new.snapshot.catalog)))
+    yield at_most("max_items_lost", _gone(old.snapshot.catalog.ids, new.snapshot.catalog.ids))
     yield at_most("max_events_lost", _lost(len(old.snapshot.log), len(new.snapshot.log)))
     if old.same_vectors(new):
         yield at_most("max_changed_vectors", changed_texts(old.snapshot, new.snapshot))
@@ -69,6 +69,11 @@ def _gates(old: Standing, new: Standing, config: RefreshConfig) -> Iterator[Gate
     both = ndcg_of_both(old, new, config)
     if both is not None and both[0] > 0:
         yield at_most("max_ndcg_drop", max(0.0, 1 - both[1] / both[0]))
+
+
+def _gone(before: np.ndarray, after: np.ndarray) -> float:
+    """Share of some ids that are no longer there, however many others have come."""
+    return 1 - np.isin(before.astype(str), after.astype(str)).mean() if len(before) else 0.0
 
 
 def _lost(before: int, after: int) -> float:

@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from features.errors import ModelError
-from recsys.bundle import find_bundle
-from recsys.card import model_card
+from features.tombstones import Tombstones
+from recsys.bundle import RETRAIN, find_bundle
+from recsys.card import marked, model_card
 from recsys.choices import Shape, with_shape
+from recsys.erasure import mark
 from recsys.model import Model
 from recsys.presets import find_device, with_preset
 from recsys.publish import publish, use
@@ -44,15 +46,18 @@ def trained(
     settings = with_preset(with_shape(settings, Shape.of(log)), options.preset, device)
     windows = Windows.plan(log, until)
     key = training_key(settings, options.seed, fingerprint(catalog, log), until)
-    if bundle := find_bundle(store, key=key):
+    if bundle := find_bundle(store, key=key, **{RETRAIN: None}):
         use(store, bundle.id)
         return Model.from_files(bundle.files), f"model {bundle.id} is already there for this data, these settings and this seed"
     work = workspace.cache / f"training-{key[:16]}"
-    read = datetime.now(UTC).isoformat(timespec="seconds")
+    read = datetime.now(UTC).isoformat()
     model = train_model(Shop(catalog, log, windows, settings, options.seed, options.watch), device, work, workspace.cache)
     about = {"key": key, "read": read, **model.about}
     card = model_card(key[:16], model.about, settings.encoder.model, windows.calibration.days)
+    if Tombstones.read(workspace.erased).among(log.user_ids.tolist()):  # while it trained
+        about, card = about | {RETRAIN: True}, marked(card)
     model_id = publish(store, model.to_files() | {"MODEL_CARD.md": card.encode()}, about, settings.bundles.keep)
+    mark(store, Tombstones.read(workspace.erased))  # for an erasure that looked for models a moment before this one was there
     curves = workspace.root / "tensorboard" / key[:16]
     shutil.rmtree(curves, ignore_errors=True)
     shutil.copytree(work / "tensorboard", curves)

@@ -13,7 +13,7 @@ from features.files import Below
 from ranking.withheld import Withheld
 from recsys.building import Build, canaries
 from recsys.bundle import LAYOUT, Bundle, current_id, list_bundles, sound_bundle
-from recsys.erasure import sweep
+from recsys.erasure import finish, sweep
 from recsys.mapped import MappedFiles
 from recsys.model import Model, ServedModel
 from recsys.recommender import Recommender
@@ -38,6 +38,7 @@ def train(workspace: Workspace, settings: Settings, options: TrainOptions) -> st
     """Train on what was ingested, and make it the workspace's model. Does nothing where that very model is there."""
     from recsys.store import trained
 
+    finish(workspace)
     catalog, log = workspace.load(settings.events.model_dump())
     until = log.end if options.until is None else min(log.end, int(options.until.replace(tzinfo=UTC).timestamp()))
     _, said = trained(workspace, workspace.models, settings, options, (catalog, log), until)

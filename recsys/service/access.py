@@ -31,7 +31,7 @@ _bearer = HTTPBearer(auto_error=False, description="the same key")
 class Access:
     """The workspace's keys, read again when their file changes, and a count of each one's requests.
 
-    open: whether anybody may ask while there are no keys, which is for loopback alone.
+    open: whether anybody may ask as long as there have been no keys, which is for loopback alone: who has made one wants the door shut.
     """
 
     def __init__(self, path: Path, rate_per_minute: int, *, open_without_keys: bool) -> None:
@@ -63,7 +63,10 @@ class Access:
     @property
     def free(self) -> bool:
         """Whether anybody may ask."""
-        return self._open and self.keys is not None and not self.keys.keys
+        keys = self.keys
+        if keys is not None and keys.keys:
+            self._open = False
+        return self._open and keys is not None
 
     def check(self, secret: str | None, scope: Scope) -> str:
         """The name of whoever asks with a key.

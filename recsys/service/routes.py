@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from datetime import UTC
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
 from fastapi import APIRouter, Depends, HTTPException, Request, Response
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from recsys.service.state import Service
 
 DAY = 86_400
+ERASE_SECONDS = 5.0  # to wait for a refresh: it takes minutes, and who waits holds one of the queue's places
 _PROBLEMS: dict[int | str, dict[str, Any]] = dict.fromkeys((400, 401, 403, 408, 413, 422, 429, 503), s.PROBLEM)
 _STORED = _PROBLEMS | {202: {"model": s.Stored}, 409: s.PROBLEM}
 _ERASED = _PROBLEMS | {200: {"model": s.ErasedUser}, 404: s.PROBLEM}  # 404: no path can hold an id with a line break
@@ -156,11 +158,10 @@ async def erase(request: Request, user_id: str, service: ServiceOf, serving: Ser
     request.scope["noted"]["user"] = service.pseudonym(user_id)
     try:
         with stages.timed("erasing"):
-            events = await asyncio.to_thread(service.workspace.events.erase, user_id)
-            erased = await asyncio.to_thread(erase_user, service.workspace, user_id)
+            erased = await asyncio.to_thread(partial(erase_user, service.workspace, user_id, patience=ERASE_SECONDS))
     except (DataError, BundleError) as error:
         return problem(503, str(error), {"Retry-After": "60"})
-    body = {"events": events + erased.events, "rows": erased.rows, "bundles": erased.bundles, "models": erased.models}
+    body = {"events": erased.events, "rows": erased.rows, "bundles": erased.bundles, "models": erased.models}
     return _answered(request, serving, stages, body)
 
 

@@ -100,8 +100,10 @@ class Current:
         """Open the bundle in use, or the newest that is whole, and watch for the next."""
         self.look()
         if self.serving is None:
+            refused = self._refused
             for bundle_id in list_bundles(self._workspace.bundles):
                 if self._take(bundle_id):
+                    self._refused = refused  # what CURRENT names is looked at again
                     _log.warning("CURRENT is no bundle that answers: the newest whole one is served")
                     break
         self._thread.start()

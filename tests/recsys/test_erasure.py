@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+import errno
 import io
+import shutil
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
 
 import polars as pl
 import pytest
 
+from features.errors import DataError
 from features.stored import load_source
 from features.tombstones import Tombstones
-from recsys import erasure, publish, verbs
+from recsys import erasure, publish, store, verbs
 from recsys.bundle import Bundle, check_all, current_id, list_bundles
 from recsys.engine import UNKNOWN_USER
 from recsys.erasure import Erased, erase
-from recsys.options import RecommendOptions
+from recsys.events import Event
+from recsys.model import Model
+from recsys.options import RecommendOptions, TrainOptions
 from recsys.refresh import refresh
 from recsys.workspace import Workspace
 
@@ -92,7 +101,80 @@ def test_models_are_marked_until_a_training_without_them(spare: Place, command) 
     assert Bundle.open(workspace.bundles).manifest.about["retrain"], "what is built with a marked model says so too"
 
 
-@pytest.mark.parametrize("step", ["_mark", "rewrite", "forget"])
+def as_trained(place: Place, monkeypatch: pytest.MonkeyPatch, meanwhile: Callable[[], object] = lambda: None) -> str:
+    """Training that ends at once, with the model there is, and a seed of its own. meanwhile: what happens while it trains."""
+    model = verbs.current_model(place.workspace, place.settings)
+
+    def fitted(_shop: object, _device: object, work: Path, _cache: Path) -> Model:
+        (work / "tensorboard").mkdir(parents=True)
+        meanwhile()
+        return model
+
+    with monkeypatch.context() as patch:
+        patch.setattr(store, "train_model", fitted)
+        return verbs.train(place.workspace, place.settings, TrainOptions(seed=7))
+
+
+def test_a_model_that_learned_from_whom_was_erased_meanwhile_is_marked(spare: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    as_trained(spare, monkeypatch, lambda: erase(spare.workspace, USER))
+    assert erasure.to_be_trained(spare.workspace)
+    as_trained(spare, monkeypatch)
+    assert not erasure.to_be_trained(spare.workspace)
+
+
+def test_training_again_takes_no_marked_model_for_its_own_work(spare: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    as_trained(spare, monkeypatch)
+    assert "already there" in as_trained(spare, monkeypatch)
+    told(spare, "only-here")
+    assert erase(spare.workspace, "only-here").models > 0, "it may have learned from events that no table has yet"
+    assert "already there" not in as_trained(spare, monkeypatch)
+    assert not erasure.to_be_trained(spare.workspace)
+
+
+def test_training_ends_an_erasure_that_was_cut_short_before_it_reads(spare: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = spare.workspace.erased
+    Tombstones.read(path).with_users([USER]).write(path)
+    as_trained(spare, monkeypatch)
+    assert traces(spare.workspace, USER) == []
+    assert not erasure.to_be_trained(spare.workspace)
+
+
+def test_the_log_that_a_reader_kept_from_being_emptied_is_emptied_by_the_next(spare: Place) -> None:
+    told(spare, USER)
+    with closing(sqlite3.connect(spare.workspace.service / "events.sqlite", isolation_level=None)) as reader:
+        reader.execute("BEGIN")
+        reader.execute("SELECT count(*) FROM events").fetchone()
+        with pytest.raises(DataError, match="erase again"):
+            erase(spare.workspace, USER)
+        assert traces(spare.workspace, USER)
+        reader.execute("COMMIT")
+        erase(spare.workspace, USER)
+        assert traces(spare.workspace, USER) == []
+
+
+def test_what_cannot_be_removed_is_told_and_left_to_the_next(spare: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    spare.workspace.extracts.mkdir(parents=True)
+    right = shutil.rmtree
+
+    def denied(path: Path, **options: bool) -> None:
+        if path == spare.workspace.extracts:
+            raise PermissionError(errno.EACCES, "Permission denied")
+        right(path, **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(shutil, "rmtree", denied)
+        with pytest.raises(DataError, match="cannot be removed"):
+            erase(spare.workspace, USER)
+    erase(spare.workspace)
+    assert not spare.workspace.extracts.exists()
+
+
+def told(place: Place, user: str) -> None:
+    """An event of theirs over HTTP."""
+    place.workspace.events.add([Event(user, "sku-07", "purchase", place.workspace.load()[1].end, 1.0, None)])
+
+
+@pytest.mark.parametrize("step", ["mark", "rewrite", "forget"])
 def test_what_was_cut_short_is_ended_by_the_next_refresh(step: str, spare: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     class Killed(BaseException):
         pass

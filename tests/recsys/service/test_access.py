@@ -67,6 +67,17 @@ def test_a_key_that_was_taken_back_opens_nothing(spare: Place, serve: Serve) -> 
     assert client.post("/v1/recommend", json={}).status_code == 401
 
 
+def test_a_door_that_once_had_a_key_stays_shut(spare: Place, serve: Serve) -> None:
+    client, path = serve(spare), spare.workspace.service / "keys.json"
+    assert client.post("/v1/recommend", json={}).status_code == 200
+    add(spare, "only", Scope.READ)
+    assert client.post("/v1/recommend", json={}).status_code == 401
+    Keys.read(path).without("only").write(path)
+    assert client.post("/v1/recommend", json={}).status_code == 401
+    path.unlink()
+    assert client.delete("/v1/users/user-01").status_code == 401
+
+
 def test_keys_stand_in_no_log_and_no_file(spare: Place, serve: Serve, caplog: pytest.LogCaptureFixture) -> None:
     secret, wrong = add(spare, "shop", Scope.READ), "rk_somebody-elses"
     with caplog.at_level(logging.DEBUG):

@@ -13,6 +13,7 @@ from recsys import verbs
 from recsys.erasure import erase
 from recsys.events import Event, EventStore
 from recsys.options import RecommendOptions
+from recsys.service import routes
 from recsys.service.state import Service
 from tests.recsys.conftest import Place
 
@@ -117,6 +118,14 @@ def test_an_erasure_that_comes_in_between_takes_the_events_along(spare: Place, s
     monkeypatch.setattr(EventStore, "add", slowly)
     problem(told(client, {"user": "user-03", "item": "sku-07"}), 409)
     assert spare.workspace.events.of_user("user-03") == []
+
+
+def test_who_erases_does_not_wait_for_a_refresh_in_the_queue(spare: Place, serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    client = serve(spare)
+    monkeypatch.setattr(routes, "ERASE_SECONDS", 0.1)
+    with spare.workspace.alone():
+        assert "at work" in problem(client.delete("/v1/users/user-03"), 503)
+    assert client.delete("/v1/users/user-03").json()["rows"] > 0
 
 
 def test_the_command_erases_events_too(spare: Place, serve: Serve, command) -> None:

@@ -14,6 +14,9 @@ from starlette.testclient import TestClient
 from recsys import verbs
 from recsys.asked import Asked
 from recsys.bundle import CURRENT, current_id
+from recsys.service import serving
+from recsys.service.serving import Serving
+from recsys.workspace import Workspace
 from retrieval.candidates import Candidates
 from tests.recsys.conftest import Place
 
@@ -100,6 +103,24 @@ def test_a_stale_current_and_the_newest_whole_one(spare: Place, serve: Serve) ->
     inside(client).current.look()
     assert ask(client) == old
     assert ask(serve(spare)) == old  # one that starts now finds it by itself
+
+
+def test_what_was_refused_at_the_start_is_looked_at_again(spare: Place, serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    old = current_id(spare.workspace.bundles)
+    new = publish(spare, 7.5)
+    right = Serving.open
+
+    def short_of_memory(workspace: Workspace, bundle_id: str, before: Serving | None, *, shared: bool = False) -> Serving:
+        if bundle_id == new:
+            raise MemoryError
+        return right(workspace, bundle_id, before, shared=shared)
+
+    monkeypatch.setattr(serving, "RETRY_SECONDS", 0.1)
+    with monkeypatch.context() as patch:
+        patch.setattr(Serving, "open", short_of_memory)
+        client = serve(spare)
+        assert ask(client)[0] == old
+    wait_for(client, new)
 
 
 def test_a_bundle_whose_folder_is_gone_still_answers_everything(spare: Place, serve: Serve) -> None:
