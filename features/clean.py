@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 NULLS = ("", "nan", "NaN", "NAN", "null", "NULL", "None", "<NA>", "\\N")
 YES, NO = ("true", "t", "yes", "y", "1", "1.0"), ("false", "f", "no", "n", "0", "0.0")
 FIRST_DATE = datetime(1971, 1, 1)  # naive UTC, as all timestamps here. An epoch of 0 is a default, not a date.
+TOO_EARLY = "timestamp before 1971"
 _WHOLE_FLOAT = r"^-?\d+\.0+$"
 _OFFSET = r"(:\d\d(?:\.\d+)?)\s*([+-])(\d\d):?(\d\d)?$"
 _COMPACT = r"^(\d{4})(\d\d)(\d\d)$"
@@ -55,7 +56,7 @@ def judge_interactions(raw: pl.LazyFrame, source: Source) -> pl.LazyFrame:
         *_drop_rules(source.drop_items),
         (_present("timestamp").is_null(), "no timestamp", "timestamp"),
         (time.is_null(), "timestamp not understood", "timestamp"),
-        (time < FIRST_DATE, "timestamp before 1971", "timestamp"),
+        (time < FIRST_DATE, TOO_EARLY, "timestamp"),
         (time > datetime.now(UTC).replace(tzinfo=None) + timedelta(days=1), "timestamp in the future", "timestamp"),
         (~pl.col("event").is_in(EVENTS), "unknown event", "event"),
         *[_number_rule(name) for name in ("quantity", "value", UNIT_PRICE)],
@@ -102,10 +103,13 @@ def mark_duplicates(judged: pl.LazyFrame) -> pl.LazyFrame:
     return _refuse(marked, loses, "duplicate item_id (a later row wins)").drop("winner")
 
 
-def mark_unknown(judged: pl.LazyFrame, item_ids: pl.LazyFrame) -> pl.LazyFrame:
-    """Good rows must be about one of `item_ids` (a column item_id, each once)."""
-    marked = judged.join(item_ids.with_columns(known=True), on="item_id", how="left", maintain_order="left")
-    return _refuse(marked, pl.col("reason").is_null() & pl.col("known").is_null(), "item_id not in the catalogue").drop("known")
+def mark_unknown(judged: pl.LazyFrame, judged_items: pl.LazyFrame) -> pl.LazyFrame:
+    """Good rows must be about an item of which a row was kept."""
+    known = judged_items.group_by("item_id").agg(known=pl.col("reason").is_null().any())
+    marked = judged.join(known, on="item_id", how="left", maintain_order="left")
+    good = pl.col("reason").is_null()
+    marked = _refuse(marked, good & ~pl.col("known"), "item_id whose row in the catalogue is quarantined")
+    return _refuse(marked, good & pl.col("known").is_null(), "item_id not in the catalogue").drop("known")
 
 
 def items_of_log(judged: pl.LazyFrame) -> pl.LazyFrame:

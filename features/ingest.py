@@ -11,7 +11,7 @@ from typing import IO, TYPE_CHECKING
 import polars as pl
 
 from features.catalog import ITEM_COLUMNS
-from features.clean import items_of_log, judge_interactions, judge_items, mark_duplicates, mark_unknown
+from features.clean import TOO_EARLY, items_of_log, judge_interactions, judge_items, mark_duplicates, mark_unknown
 from features.datasets import complete_journey
 from features.errors import DataError
 from features.interactions import INTERACTION_COLUMNS
@@ -129,10 +129,10 @@ def _write_tables(source: Source, folder: Path, erased: Tombstones) -> IngestSum
         items = RawTable(catalogue.lazy(), malformed(), catalogue.height)
     judged_items = _stored(mark_duplicates(judge_items(items.frame, source)), folder / "items.parquet")
     _some_left("catalogue", items, judged_items)
-    kept_ids = judged_items.filter(pl.col("reason").is_null()).select("item_id")
     in_log = judged_log.filter(pl.col("reason").is_null()).select("item_id")
-    judged_log = _stored(mark_unknown(judged_log, kept_ids), folder / "known.parquet")
+    judged_log = _stored(mark_unknown(judged_log, judged_items), folder / "known.parquet")
     if not judged_log.filter(pl.col("reason").is_null()).head(1).collect().height:
+        kept_ids = judged_items.filter(pl.col("reason").is_null()).select("item_id")
         ours, theirs = (frame.head(1).collect().item() for frame in (kept_ids, in_log))
         raise DataError(
             f"no item of the log is in the catalogue (the log has {theirs!r}, the catalogue {ours!r}): both must use the same item ids"
@@ -191,9 +191,9 @@ def _some_left(name: str, raw: RawTable, judged: pl.LazyFrame) -> None:
     refused = _refused(raw, judged)
     row, reason, value = refused.select("row", "reason", "offence").row(0)
     summary = TableSummary(name, raw.read, 0, _counts(refused))
-    raise DataError(
-        f"not one of the {raw.read:,} rows of the {name} can be used ({summary.why}; row {row}: {reason}: {value!r}): check its mapping"
-    )
+    what = f"not one of the {raw.read:,} rows of the {name} can be used ({summary.why}; row {row}: {reason}: {value!r})"
+    order = ", and where times are an order (1, 2, 3) and no dates, add 100000000 to each" if reason == TOO_EARLY else ""
+    raise DataError(f"{what}: check its mapping{order}")
 
 
 def _refused(raw: RawTable, judged: pl.LazyFrame) -> pl.DataFrame:

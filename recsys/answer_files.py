@@ -24,6 +24,7 @@ COLUMNS: tuple[str, ...] = ("user_id", "item_id", "rank", "probability", "reason
 _SCHEMA = pa.schema(
     [("user_id", pa.string()), ("item_id", pa.string()), ("rank", pa.int32()), ("probability", pa.float64()), ("reason", pa.string())]
 )
+NO_IDS = "{} holds no user ids: give a file with a column user_id, or with one id a line"
 _ROWS_A_GROUP = 50_000
 
 
@@ -39,13 +40,15 @@ def read_users(path: Path) -> list[str]:
         users = frame["user_id"].cast(pl.String)
     except FileNotFoundError:
         raise DataError(f"there is no {path}: give a file with a column user_id, or with one id a line") from None
+    except pl.exceptions.NoDataError:
+        raise DataError(NO_IDS.format(path)) from None
     except pl.exceptions.ColumnNotFoundError:
         raise DataError(f"{path} has no column user_id: name the column so, or give a .txt with one id a line") from None
     except (OSError, UnicodeDecodeError, pl.exceptions.PolarsError) as error:
         raise DataError(f"{path} cannot be read: {str(error).strip().splitlines()[0]}: give csv, tsv, jsonl, parquet or txt") from error
     ids = users.filter(users.is_not_null() & (users != "")).unique(maintain_order=True).to_list()
     if not ids:
-        raise DataError(f"{path} holds no user ids: give a file with a column user_id, or with one id a line")
+        raise DataError(NO_IDS.format(path))
     return ids
 
 
@@ -57,7 +60,7 @@ def _read_table(path: Path) -> pl.DataFrame:
         return pl.read_ndjson(path)
     if path.suffix == ".parquet":
         return pl.read_parquet(path)
-    return pl.DataFrame({"user_id": [line.strip() for line in path.read_text(encoding="utf-8").splitlines()]}, {"user_id": pl.String})
+    return pl.DataFrame({"user_id": [line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines()]}, {"user_id": pl.String})
 
 
 def write_answers(answers: Iterable[Answer], path: Path) -> int:

@@ -83,7 +83,10 @@ def run(arguments: Sequence[str]) -> int:
     except typer.TyperException as error:
         context = getattr(error, "ctx", None)
         path = context.command_path if context else "recsys"
-        return _fail(f"{error.format_message().replace('Value error, ', '')} Try `{path} --help`.", error.exit_code)
+        said = error.format_message().replace("Value error, ", "").rstrip(".")
+        if getattr(error, "option_name", None) in ("--workspace", "--config", "--verbose", "-v"):
+            said += ": it goes before the command"
+        return _fail(f"{said}. Try `{path} --help`.", error.exit_code)
     except RecsysError as error:
         _trace(state)
         return _fail(str(error), 1)

@@ -45,6 +45,8 @@ def ingest(
     state = state_of(context)
     if dataset and (items or interactions or format):
         raise typer.BadParameter("a data set brings its own files: leave --items, --interactions and --format out", param_hint="--dataset")
+    if items and not interactions and not state.settings.source:
+        raise typer.BadParameter("the catalogue alone: give the log with --interactions FILE as well", param_hint="--items")
     source = state.settings.source_with(dataset=dataset, items=items, interactions=interactions, format=format)
     if source is None:
         advice = "give --dataset completejourney, or --interactions FILE and --items FILE, or a section [source] in recsys.toml"

@@ -20,7 +20,7 @@ from features.durable import write_whole
 from features.errors import BundleError
 from features.interactions import DAY
 from features.split import LABEL_EVENTS, Split
-from recsys.bundle import Bundle, find_bundle
+from recsys.bundle import Bundle, find_bundle, list_bundles
 from recsys.model import Model
 from recsys.options import TrainOptions
 from recsys.recommender import Recommender
@@ -81,7 +81,8 @@ def evaluate(workspace: Workspace, settings: Settings) -> Report:
 def _model(workspace: Workspace, settings: Settings, catalog: Catalog, split: Split) -> Model:
     if bundle := find_bundle(workspace.models, until=moment(split.cut)):
         return Model.from_files(bundle.files)
-    _log.info("the workspace's model has seen the test weeks: training one until %s", moment(split.cut))
+    why = "the workspace's model has seen the test weeks" if list_bundles(workspace.models) else "there is no trained model to judge"
+    _log.info("%s: training one until %s", why, moment(split.cut))
     model, said = trained(workspace, workspace.root / "evaluation", settings, TrainOptions(), (catalog, split.history), split.cut)
     _log.info("%s", said)
     return model

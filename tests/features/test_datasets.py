@@ -59,7 +59,11 @@ def test_products_and_purchases(package: Path, tmp_path: Path) -> None:
         ("7", "2", "purchase", 1.0, 0.0),
     ]
     assert summary.items.reasons == {"no title": 1}
-    assert summary.interactions.reasons == {"item_id not in the catalogue": 2, "return or zero quantity": 1}
+    assert summary.interactions.reasons == {
+        "item_id not in the catalogue": 1,
+        "item_id whose row in the catalogue is quarantined": 1,
+        "return or zero quantity": 1,
+    }
     assert load_source(tmp_path / "out") == Source(dataset="completejourney")
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from features.errors import DataError
+from recsys.answer_files import read_users
 from recsys.cli import run
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ USAGE = [
     "search",
     "ingest --dataset nonsense",
     "ingest --dataset completejourney --items a.csv",
+    "ingest --items a.csv",
 ]
 
 
@@ -95,7 +97,7 @@ def test_a_wrong_configuration_is_one_line(verbs: Any, tmp_path: Path, capsys: p
     ("name", "content", "message"),
     [
         ("users.csv", "id\n1\n", "no column user_id"),
-        ("users.csv", "", "cannot be read"),
+        ("users.csv", "", "holds no user ids"),
         ("users.txt", "\n\n", "holds no user ids"),
         ("users.parquet", "nonsense", "cannot be read"),
     ],
@@ -106,6 +108,18 @@ def test_files_without_users(verbs: Any, tmp_path: Path, capsys, name: str, cont
     assert run(["recommend", "--users-file", name, "--out", "out.csv"]) == 1
     assert message in one_line(capsys)
     assert (tmp_path / "out.csv").read_text() == "what was there before"
+
+
+@pytest.mark.parametrize(("name", "head"), [("users.txt", ""), ("users.csv", "user_id\n")])
+def test_a_byte_order_mark_is_no_part_of_an_id(tmp_path: Path, name: str, head: str) -> None:
+    (tmp_path / name).write_text(f"{head}u1\r\nu2\n", encoding="utf-8-sig")
+    assert read_users(tmp_path / name) == ["u1", "u2"]
+
+
+def test_an_option_in_the_wrong_place(verbs: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["recommend", "--workspace", "shop"]) == 2
+    assert "--workspace: it goes before the command. Try" in one_line(capsys)
+    assert verbs.calls == []
 
 
 def test_out_into_a_folder_that_is_not_there(verbs: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

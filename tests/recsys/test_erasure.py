@@ -9,6 +9,7 @@ import sqlite3
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
@@ -156,7 +157,7 @@ def test_what_cannot_be_removed_is_told_and_left_to_the_next(spare: Place, monke
     spare.workspace.extracts.mkdir(parents=True)
     right = shutil.rmtree
 
-    def denied(path: Path, **options: bool) -> None:
+    def denied(path: Path, **options: Any) -> None:
         if path == spare.workspace.extracts:
             raise PermissionError(errno.EACCES, "Permission denied")
         right(path, **options)
