@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 # What each group of features speaks of. Features of the user alone are the same for all items and explain none of them.
 GROUPS: dict[str, tuple[str, ...]] = {
     "repeat": ("own_",),
-    "together": ("ease", "ease_trend", "together", "als", "transitions", "fused"),
+    "together": ("ease", "ease_trend", "together", "als", "transitions", "successors", "fused"),
     "close": ("tower", "cross_encoder"),
     "category": ("category_",),
     "brand": ("brand_",),

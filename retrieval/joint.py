@@ -39,7 +39,8 @@ OWN_HALF_LIFE = 90.0  # days
 class RetrievalConfig(BaseModel):
     """candidates: at most so many a user in all; own, ease ... popular: at most so many from each source; how each model is fitted.
 
-    transitions (what follows what) cost most and say most where the order tells something: 0 leaves them out altogether.
+    transitions (what follows what) cost most and say most where the order tells something: 0 leaves them out altogether. With them comes
+    what followed the very last step alone, as evidence and no source: a sum over ten steps hides it.
     arrivals: places of a list kept for items created within `arrival_days` that nobody has bought yet, where their text is near to what
     the user bought. What has never been sold has no chance by any other evidence, and would never be.
     """
@@ -59,6 +60,7 @@ class RetrievalConfig(BaseModel):
     together_model: ItemToItemConfig = ItemToItemConfig()
     als_model: ALSConfig = ALSConfig()
     transitions_model: MarkovConfig = MarkovConfig(reach=10, decay=0.8, source=0.5, target=0.0)
+    successors_model: MarkovConfig = MarkovConfig(reach=1, source=0.5, target=0.0)
 
 
 @dataclass(frozen=True)
@@ -70,6 +72,7 @@ class Collaborative:
     als: ALS
     popularity: Popularity
     transitions: Markov | None = None
+    successors: Markov | None = None
 
     @classmethod
     def fit(cls, log: Interactions, now: int, config: RetrievalConfig) -> Collaborative:
@@ -81,6 +84,7 @@ class Collaborative:
             ALS.fit(log, config.als_model),
             Popularity.fit(log, now),
             Markov.fit(log, config.transitions_model) if config.transitions else None,
+            Markov.fit(log, config.successors_model) if config.transitions else None,
         )
 
     def to_files(self) -> dict[str, bytes]:
@@ -93,7 +97,7 @@ class Collaborative:
         return cls(**{name: kind.from_files(found[name]) for name, kind in _MODELS.items() if found[name]})
 
 
-_MODELS = {"ease": EASE, "together": ItemToItem, "als": ALS, "popularity": Popularity, "transitions": Markov}
+_MODELS = {"ease": EASE, "together": ItemToItem, "als": ALS, "popularity": Popularity, "transitions": Markov, "successors": Markov}
 
 
 @dataclass(frozen=True)
@@ -210,8 +214,9 @@ class JointRetriever:
         out = {"ease": models.ease.pair_scores(users, rows), "together": models.together.pair_scores(users, rows)}
         out["ease_trend"] = out["ease"] * models.popularity.trend[np.maximum(rows, 0)]
         out["als"] = models.als.pair_scores(users, rows)
-        if models.transitions:
-            out["transitions"] = models.transitions.pair_scores(users, rows)
+        for name, model in (("transitions", models.transitions), ("successors", models.successors)):
+            if model:
+                out[name] = model.pair_scores(users, rows)
         out["tower"] = self.towers.pair_scores(users, rows)
         if self.arrivals:
             near = self.arrivals.pair_scores(users, rows)

@@ -49,8 +49,8 @@ def test_a_catalogue_out_of_the_log(ingested: Ingest) -> None:
     assert shop.items.select("item_id", "title", "price").rows() == [("A", "Aple", 1.7)], "the latest of equally frequent titles"
     assert str(shop.summary) == (
         "items: 2 read = 1 kept + 1 quarantined (1 no title)\n"
-        "interactions: 6 read = 2 kept + 4 quarantined (1 dropped by source.drop_items, 1 item_id whose row in the catalogue is quarantined, 1 no user_id, "
-        "1 return or zero quantity)"
+        "interactions: 6 read = 2 kept + 4 quarantined (1 dropped by source.drop_items, "
+        "1 item_id whose row in the catalogue is quarantined, 1 no user_id, 1 return or zero quantity)"
     )
 
 

@@ -17,6 +17,7 @@ from retrieval.collaborative import EASEConfig
 from retrieval.encoder import TextEncoder
 from retrieval.index import ItemIndex
 from retrieval.joint import Collaborative, JointRetriever, OwnItems, RetrievalConfig
+from retrieval.markov import Markov
 from retrieval.scorers import BATCH
 from retrieval.tower import TwoTower
 from retrieval.tower_config import TowerConfig
@@ -264,7 +265,11 @@ class TestTransitions:
         wanted = np.where(found.valid, models.transitions.pair_scores(users, found.rows), found.evidence["transitions"])
         np.testing.assert_array_equal(found.evidence["transitions"], wanted)
         assert np.nanmax(found.evidence["transitions"]) > 0
-        assert "transitions" not in joint.retrieve(users, K).evidence
+        last = Markov.fit(shop.log, self.CONFIG.successors_model)
+        wanted = np.where(found.valid, last.pair_scores(users, found.rows), found.evidence["successors"])
+        np.testing.assert_array_equal(found.evidence["successors"], wanted)
+        assert (found.evidence["successors"] != found.evidence["transitions"])[found.valid].any()
+        assert not {"transitions", "successors"} & set(joint.retrieve(users, K).evidence)
 
     def test_files(self, shop, users: Histories) -> None:
         for config in (CONFIG, self.CONFIG):
