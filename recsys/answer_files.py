@@ -24,7 +24,6 @@ COLUMNS: tuple[str, ...] = ("user_id", "item_id", "rank", "probability", "reason
 _SCHEMA = pa.schema(
     [("user_id", pa.string()), ("item_id", pa.string()), ("rank", pa.int32()), ("probability", pa.float64()), ("reason", pa.string())]
 )
-NO_IDS = "{} holds no user ids: give a file with a column user_id, or with one id a line"
 _ROWS_A_GROUP = 50_000
 
 
@@ -36,19 +35,18 @@ def read_users(path: Path) -> list[str]:
     DataError: the file is missing, cannot be read, or has no ids.
     """
     try:
-        frame = _read_table(path)
-        users = frame["user_id"].cast(pl.String)
+        users = _read_table(path)["user_id"].cast(pl.String)
     except FileNotFoundError:
         raise DataError(f"there is no {path}: give a file with a column user_id, or with one id a line") from None
     except pl.exceptions.NoDataError:
-        raise DataError(NO_IDS.format(path)) from None
+        users = pl.Series(dtype=pl.String)
     except pl.exceptions.ColumnNotFoundError:
         raise DataError(f"{path} has no column user_id: name the column so, or give a .txt with one id a line") from None
     except (OSError, UnicodeDecodeError, pl.exceptions.PolarsError) as error:
         raise DataError(f"{path} cannot be read: {str(error).strip().splitlines()[0]}: give csv, tsv, jsonl, parquet or txt") from error
     ids = users.filter(users.is_not_null() & (users != "")).unique(maintain_order=True).to_list()
     if not ids:
-        raise DataError(NO_IDS.format(path))
+        raise DataError(f"{path} holds no user ids: give a file with a column user_id, or with one id a line")
     return ids
 
 

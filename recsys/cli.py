@@ -84,7 +84,8 @@ def run(arguments: Sequence[str]) -> int:
         context = getattr(error, "ctx", None)
         path = context.command_path if context else "recsys"
         said = error.format_message().replace("Value error, ", "").rstrip(".")
-        if getattr(error, "option_name", None) in ("--workspace", "--config", "--verbose", "-v"):
+        ours = context.find_root().command.params if context and context.parent else []
+        if any(getattr(error, "option_name", None) in option.opts for option in ours):
             said += ": it goes before the command"
         return _fail(f"{said}. Try `{path} --help`.", error.exit_code)
     except RecsysError as error:

@@ -14,6 +14,7 @@ from retrieval.index import ItemIndex
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from features.catalog import Catalog
     from recsys.quality import Standing
     from recsys.refresh_config import RefreshConfig
     from recsys.snapshot import Snapshot
@@ -60,7 +61,7 @@ def _gates(old: Standing, new: Standing, config: RefreshConfig) -> Iterator[Gate
         limit = getattr(config, name)
         return Gate(name, value, limit, value <= limit)
 
-    yield at_most("max_items_lost", _gone(old.snapshot.catalog.ids, new.snapshot.catalog.ids))
+    yield at_most("max_items_lost", _gone(old.snapshot.catalog, new.snapshot.catalog))
     yield at_most("max_events_lost", _lost(len(old.snapshot.log), len(new.snapshot.log)))
     if old.same_vectors(new):
         yield at_most("max_changed_vectors", changed_texts(old.snapshot, new.snapshot))
@@ -71,9 +72,9 @@ def _gates(old: Standing, new: Standing, config: RefreshConfig) -> Iterator[Gate
         yield at_most("max_ndcg_drop", max(0.0, 1 - both[1] / both[0]))
 
 
-def _gone(before: np.ndarray, after: np.ndarray) -> float:
-    """Share of some ids that are no longer there, however many others have come."""
-    return 1 - np.isin(before.astype(str), after.astype(str)).mean() if len(before) else 0.0
+def _gone(before: Catalog, after: Catalog) -> float:
+    """Share of the items that are no longer there, however many others have come."""
+    return float((after.rows(before.ids) < 0).mean()) if len(before) else 0.0
 
 
 def _lost(before: int, after: int) -> float:

@@ -50,14 +50,16 @@ def trained(
         use(store, bundle.id)
         return Model.from_files(bundle.files), f"model {bundle.id} is already there for this data, these settings and this seed"
     work = workspace.cache / f"training-{key[:16]}"
-    read = datetime.now(UTC).isoformat()
+    read = datetime.now(UTC)
     model = train_model(Shop(catalog, log, windows, settings, options.seed, options.watch), device, work, workspace.cache)
-    about = {"key": key, "read": read, **model.about}
+    about = {"key": key, "read": read.isoformat(), **model.about}
     card = model_card(key[:16], model.about, settings.encoder.model, windows.calibration.days)
     if Tombstones.read(workspace.erased).among(log.user_ids.tolist()):  # while it trained
         about, card = about | {RETRAIN: True}, marked(card)
     model_id = publish(store, model.to_files() | {"MODEL_CARD.md": card.encode()}, about, settings.bundles.keep)
-    mark(store, Tombstones.read(workspace.erased))  # for an erasure that looked for models a moment before this one was there
+    erased = Tombstones.read(workspace.erased)
+    if erased.since(read):  # by who may have looked for models a moment before this one was there
+        mark(store, erased)
     curves = workspace.root / "tensorboard" / key[:16]
     shutil.rmtree(curves, ignore_errors=True)
     shutil.copytree(work / "tensorboard", curves)

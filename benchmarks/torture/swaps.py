@@ -10,6 +10,7 @@ from benchmarks.torture.served import p99, served, two_bundles, use
 from benchmarks.torture.small import full, small
 
 SETTLED = 5  # swaps until memory is compared
+SLOWER = 1.5  # the p99 during swaps over that before
 GROWTH = 1.1  # of memory, from then on
 APART = 2.0  # seconds between two swaps
 
@@ -37,11 +38,11 @@ def main() -> None:
     before = [line for line in lines if line not in during]
     ratio, growth = p99(during) / p99(before), max(taken[SETTLED:]) / taken[SETTLED]
     show(wrong)
-    if ratio > 1.5:  # when in a swap did they wait?
+    if ratio > SLOWER:  # when in a swap did they wait?
         for line in sorted(during, key=lambda line: -line["ms"])[: len(during) // 50]:
             begin = max(begin for begin, _ in swapping if begin <= line["at"] + line["ms"] / 1000)
             print({"ms": round(line["ms"]), "sent": round(line["at"] - begin, 3), "user": line["user"]})
-    failures = len(wrong) + (ratio > 1.5) + (growth > GROWTH)
+    failures = len(wrong) + (ratio > SLOWER) + (growth > GROWTH)
     figures = {"rate": rate, "requests": len(lines), "wrong": len(wrong), "growth": growth}
     report("swaps", wanted, failures, p99_before_ms=p99(before), p99_during_ms=p99(during), **figures)
 

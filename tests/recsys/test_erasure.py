@@ -171,7 +171,7 @@ def test_what_cannot_be_removed_is_told_and_left_to_the_next(spare: Place, monke
 
 
 def told(place: Place, user: str) -> None:
-    """An event of theirs over HTTP."""
+    """An event of theirs, stored as the service does."""
     place.workspace.events.add([Event(user, "sku-07", "purchase", place.workspace.load()[1].end, 1.0, None)])
 
 
