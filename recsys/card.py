@@ -27,7 +27,7 @@ Each part stands on scores of data that the earlier parts never saw.
 Collaborative models, popularity and behaviour features are counted anew at the beginning of each window, and at every build.
 
 ## How training went
-- validation NDCG@10 of the towers, over texts, by epoch: {curve}
+- validation NDCG@10 of the towers, over texts, by epoch from 0: {curve}; kept is what epoch {kept} left
 - binary cross-entropy of the cross-encoder by epoch: {losses}
 - of what was bought in the calibration window, retrieval had found {hold:.1%} ({bought:,} of {pairs:,} candidates there were bought)
 
@@ -41,6 +41,7 @@ popular. The model knows nothing of a person but the log; do not use it to judge
 def model_card(model_id: str, about: dict[str, Any], encoder: str, days: float) -> str:
     """Markdown; `about` is what `recsys.training` tells of its work."""
     towers, ranking = about["towers"], about["ranking"]
+    curve = towers["validation_ndcg@10"]
     return _TEMPLATE.format(
         id=model_id,
         until=about["until"],
@@ -49,7 +50,8 @@ def model_card(model_id: str, about: dict[str, Any], encoder: str, days: float) 
         encoder=encoder,
         tuning=towers["tuning"],
         w=about["windows"],
-        curve=", ".join(f"{value:.4f}" for value in towers["validation_ndcg@10"]),
+        curve=", ".join(f"{value:.4f}" for value in curve),
+        kept=max(range(len(curve)), key=lambda epoch: (curve[epoch], epoch)),
         losses=", ".join(f"{value:.4f}" for value in ranking["cross_encoder_loss"]),
         hold=ranking["candidates_hold"],
         bought=ranking["calibration_bought"],

@@ -21,9 +21,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from features.interactions import Interactions
+    from retrieval.tower import TwoTower
     from retrieval.train_config import TrainConfig
-
-POOL = 8  # batches' worth of users that a batch of users with histories alike in length is taken from
 
 
 @dataclass(frozen=True)
@@ -32,7 +31,8 @@ class SequenceBatch:
 
     Attributes
     ----------
-    rows: what is read, int64 (b, n), padded -1 behind. targets: what came next, int64 (b, n), -1 where nothing is to be foretold.
+    rows: what is read, int64 (b, n), padded -1 behind, shortest histories first. targets: what came next, int64 (b, n), -1 where
+    nothing is to be foretold.
     candidates: all rows scored, sorted, int64 (m,). log_q: log of how often each is expected in a batch, float64 (m,).
     bought: what each user's stretch of history holds, bool (b, m).
     """
@@ -45,7 +45,10 @@ class SequenceBatch:
 
 
 class SequenceSampler:
-    """Draws batches of users from a log; all chance comes from the generator it is given."""
+    """Draws batches of users from a log; all chance comes from the generator it is given.
+
+    Users are taken as they come, long histories and short ones together: towers taught by batches of one length are 6% worse (docs/LOG.md).
+    """
 
     def __init__(self, log: Interactions, config: TrainConfig, most: int) -> None:
         """`most`: events that are read of a history."""
@@ -65,14 +68,12 @@ class SequenceSampler:
         return min(whole, self.config.steps_per_epoch) if tune else whole
 
     def draw(self, rng: np.random.Generator, texts: int | None = None) -> SequenceBatch:
-        """One batch of users with histories of about one length. texts: about so many candidates, half of them positives."""
+        """One batch of users at random. texts: about so many candidates, half of them positives."""
         config = self.config
         b = config.users if texts is None else max(2, int(texts / (2 * self.targets_a_user)))
         negatives = config.negatives if texts is None else max(1, texts // 2)
-        some = rng.choice(self.users, min(len(self.users), b * POOL), replace=False)
-        some = some[np.argsort(self.lengths[some], kind="stable")]
-        begin = b * int(rng.integers(max(1, -(-len(some) // b))))
-        rows, targets = self._sequences(some[begin : begin + b], rng)
+        some = rng.choice(self.users, min(len(self.users), b), replace=False)
+        rows, targets = self._sequences(some[np.argsort(self.lengths[some], kind="stable")], rng)
         positives = targets[targets >= 0]
         sampled = rng.integers(self.log.n_items, size=negatives)
         candidates = distinct(np.concatenate([positives, sampled]))
@@ -95,6 +96,16 @@ class SequenceSampler:
         items = np.where(real, log.item[index], -1).astype(np.int64)
         targets = np.where(real & self.label[index], items, -1)[:, 1:]
         return np.where(real[:, 1:], items[:, :-1], -1), targets
+
+
+def after_every_place(tower: TwoTower, seen: Tensor, rows: np.ndarray) -> Tensor:
+    """`TwoTower.every` of a batch's histories (b, n, dim), a quarter at a time: the short ones are not padded to the longest."""
+    lengths = (rows >= 0).sum(axis=1)
+    parts = []
+    for some in np.array_split(np.arange(len(rows)), min(4, len(rows))):
+        n = int(lengths[some].max())
+        parts.append(F.pad(tower.every(seen[some[0] : some[-1] + 1, :n]), (0, 0, 0, seen.shape[1] - n)))
+    return torch.cat(parts)
 
 
 def sequence_loss(users: Tensor, items: Tensor, scale: Tensor, batch: SequenceBatch) -> Tensor:

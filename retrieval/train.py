@@ -19,7 +19,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from features.histories import Histories
 from retrieval.batches import Batch, Sampler, softmax_loss
 from retrieval.optimization import load_checkpoint, save_checkpoint, set_rate
-from retrieval.sequences import SequenceBatch, SequenceSampler, sequence_loss
+from retrieval.sequences import SequenceBatch, SequenceSampler, after_every_place, sequence_loss
 from retrieval.texts import autocast
 
 if TYPE_CHECKING:
@@ -182,7 +182,7 @@ def _loss(run: Run, batch: Batch | SequenceBatch, tune: bool) -> torch.Tensor:
     with autocast(run.device):
         if isinstance(batch, SequenceBatch):
             seen, items = _vectors(run, batch.rows, batch.candidates, tune)
-            return sequence_loss(run.tower.every(seen), items, scale, batch)
+            return sequence_loss(after_every_place(run.tower, seen, batch.rows), items, scale, batch)
         recent = run.tower.reader.recent(batch.users, run.sampler.log.n_items)
         seen, items = _vectors(run, recent.rows, batch.candidates, tune)
         return softmax_loss((run.tower.user(seen, recent) @ items.T).float() * scale, batch)

@@ -10,7 +10,9 @@ import torch
 
 from features.interactions import Interactions
 from features.split import LABEL_EVENTS
-from retrieval.sequences import SequenceBatch, SequenceSampler, sequence_loss
+from retrieval.sequences import SequenceBatch, SequenceSampler, after_every_place, sequence_loss
+from retrieval.tower import TwoTower
+from retrieval.tower_config import TowerConfig
 from retrieval.train_config import TrainConfig
 
 N_ITEMS = 12
@@ -64,7 +66,27 @@ def owners(log: Interactions, batch: SequenceBatch) -> list[list[int]]:
     return found
 
 
+def test_a_quarter_at_a_time_towers_say_what_they_say_of_all_at_once() -> None:
+    rows = SequenceSampler(shop(), TrainConfig(users=9, negatives=3), most=15).draw(np.random.default_rng(0)).rows
+    torch.manual_seed(0)
+    tower = TwoTower(16, TowerConfig(dim=8, hidden=8, heads=2, reads="sequence")).eval()
+    torch.nn.init.normal_(tower.reader.leave.weight)  # or a place would hold nothing but its own item
+    seen = torch.nn.functional.normalize(torch.randn(*rows.shape, 8), dim=-1)
+    assert len(set((rows >= 0).sum(axis=1).tolist())) > 3
+    real = torch.from_numpy(rows >= 0)
+    with torch.inference_mode():
+        assert torch.allclose(after_every_place(tower, seen, rows)[real], tower.every(seen)[real], atol=1e-6)
+
+
 class TestSampler:
+    def test_long_and_short_histories_share_a_batch_shortest_first(self) -> None:
+        sampler, rng = SequenceSampler(shop(n_users=100), TrainConfig(users=25, negatives=3), most=15), np.random.default_rng(0)
+        for _ in range(5):
+            lengths = (sampler.draw(rng).rows >= 0).sum(axis=1)
+            assert (np.diff(lengths) >= 0).all()
+            assert lengths[0] <= 4
+            assert lengths[-1] >= 12
+
     def test_every_line_is_a_stretch_of_one_users_events_and_what_came_next(self) -> None:
         log, rng = shop(), np.random.default_rng(0)
         sampler = SequenceSampler(log, CONFIG, most=7)
