@@ -65,6 +65,15 @@ class Histories:
         nan = np.full(n, np.nan, dtype=np.float32)
         return cls(offsets, item, np.zeros(n, np.float32), np.zeros(n, np.int8), np.ones(n, np.float32), nan, now)
 
+    @classmethod
+    def joined(cls, parts: Sequence[Histories]) -> Histories:
+        """The users of several requests to one log, one after another; `now` is the first one's, ages are as they were."""
+        columns = {
+            name: np.concatenate([getattr(part, name) for part in parts]) for name in ("item", "age", "event", "weight", "price", "rows")
+        }
+        offsets = np.concatenate([[0], np.cumsum(np.concatenate([part.lengths for part in parts]))]).astype(np.int64)
+        return cls(offsets=offsets, now=parts[0].now, **columns)
+
     def __len__(self) -> int:
         return len(self.offsets) - 1
 

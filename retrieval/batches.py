@@ -41,14 +41,29 @@ class Batch:
     bought: np.ndarray
 
 
+@dataclass(frozen=True)
+class _Drawn:
+    """Some users' rows (c,), their histories at a moment, and what they bought after it: place of the user, and row, int64 (n,)."""
+
+    chosen: np.ndarray
+    histories: Histories
+    user: np.ndarray
+    item: np.ndarray
+
+
 class Sampler:
-    """Draws batches from a log; all chance comes from the generator it is given."""
+    """Draws batches from a log; all chance comes from the generator it is given.
+
+    A batch's users stand at several moments: steps that each see one season teach the towers less (docs/LOG.md).
+    """
 
     def __init__(self, log: Interactions, config: TrainConfig, horizon: int) -> None:
         """`horizon`: seconds after the moment within which purchases are positives."""
         self.log, self.config, self.horizon = log, config, horizon
-        self.label = np.isin(log.event, LABEL_EVENTS)
-        counts = np.bincount(log.item[self.label], minlength=log.n_items).astype(np.float64)
+        label = np.flatnonzero(np.isin(log.event, LABEL_EVENTS))
+        self.label = label[np.argsort(log.time[label], kind="stable")]  # purchases, by time
+        self.times = log.time[self.label]
+        counts = np.bincount(log.item[label], minlength=log.n_items).astype(np.float64)
         self.share = counts / counts.sum()
         self.known = np.flatnonzero(counts)
         # Between uniform and by sales: hard enough to learn from, broad enough to see the whole range.
@@ -62,23 +77,18 @@ class Sampler:
         return self.config.steps_per_epoch
 
     def draw(self, rng: np.random.Generator, texts: int | None = None) -> Batch:
-        """One batch: users who bought something in the window after a random moment of the log.
+        """One batch: users who bought something in the window after a random moment of the log, a few for each of some moments.
 
         texts: about so many candidates, half of them positives, half sampled; None: as many users and sampled negatives as configured.
         """
         log, config = self.log, self.config
         users = config.users if texts is None else max(2, texts // (2 * config.positives))
         negatives = config.negatives if texts is None else max(1, texts // 2)
-        moment = int(log.time[rng.integers(len(log))])
-        window = self.label & (log.time >= moment) & (log.time < moment + self.horizon)
-        if not window.any():  # the moment was a view, with no purchase after it: stand at a purchase instead
-            moment = int(log.time[rng.choice(np.flatnonzero(self.label))])
-            window = self.label & (log.time >= moment) & (log.time < moment + self.horizon)
-        key = distinct(log.user[window].astype(np.int64) * log.n_items + log.item[window])
-        owners = distinct(key // log.n_items)
-        chosen = np.sort(rng.choice(owners, min(users, len(owners)), replace=False))
-        key = key[np.isin(key // log.n_items, chosen)]
-        user, item = np.searchsorted(chosen, key // log.n_items), key % log.n_items
+        moments = np.bincount(np.arange(users) % config.moments)  # users at each
+        drawn = [self._at_a_moment(most, rng) for most in moments]
+        chosen, item = np.concatenate([one.chosen for one in drawn]), np.concatenate([one.item for one in drawn])
+        begin = np.cumsum([0, *(len(one.chosen) for one in drawn)])
+        user = np.concatenate([first + one.user for first, one in zip(begin, drawn, strict=False)])
         positives = self._positives(user, item, len(chosen), rng)
         sampled = rng.choice(log.n_items, negatives, p=self.negative)
         hard = self._hard(chosen, rng)
@@ -90,8 +100,27 @@ class Sampler:
         bought[user[there], at[there]] = True
         mined = np.arange(len(chosen))[:, None] * log.n_items + hard
         self.hard_skipped += int(np.isin(mined[hard >= 0], user * log.n_items + item).sum())
-        users = Histories.of_users(log, chosen, moment)
-        return Batch(users, positives, candidates, np.log(np.maximum(expected, 1e-9)), bought)
+        histories = Histories.joined([one.histories for one in drawn])
+        return Batch(histories, positives, candidates, np.log(np.maximum(expected, 1e-9)), bought)
+
+    def _at_a_moment(self, most: int, rng: np.random.Generator) -> _Drawn:
+        """At most `most` of the users who bought something after a random moment."""
+        log = self.log
+        moment = int(log.time[rng.integers(len(log))])
+        window = self._window(moment)
+        if not len(window):  # the moment was a view, with no purchase after it: stand at a purchase instead
+            moment = int(log.time[rng.choice(self.label)])
+            window = self._window(moment)
+        owners = np.flatnonzero(np.bincount(log.user[window]))
+        chosen = np.sort(rng.choice(owners, min(most, len(owners)), replace=False))
+        window = window[np.isin(log.user[window], chosen)]
+        key = distinct(log.user[window].astype(np.int64) * log.n_items + log.item[window])
+        return _Drawn(chosen, Histories.of_users(log, chosen, moment), np.searchsorted(chosen, key // log.n_items), key % log.n_items)
+
+    def _window(self, moment: int) -> np.ndarray:
+        """Purchases within the horizon after a moment: places in the log, int64 (n,)."""
+        begin, end = np.searchsorted(self.times, (moment, moment + self.horizon))
+        return self.label[begin:end]
 
     def _positives(self, user: np.ndarray, item: np.ndarray, b: int, rng: np.random.Generator) -> np.ndarray:
         """At most `positives` items a user, at random; rows (b, p) padded -1."""

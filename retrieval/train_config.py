@@ -11,6 +11,7 @@ class TrainConfig(BaseModel):
     """How the towers are fitted. users, positives (a user), negatives (a batch), hard_negatives (a user, mined anew every epoch).
 
     tuning: of the encoder; "auto" takes upper on a CPU, on a GPU lora with the quick preset and full with the full one.
+    moments: of the past at which a batch's users stand, where towers read sets.
     hide: how often the vectors that are learned of single items are hidden, so that those without one are served as well.
     last_epochs: of towers that read sequences, on everything, after all else is fitted.
     epochs: of the towers alone; tuned_epochs: with the encoder. texts_a_step: how many texts a step tunes on.
@@ -18,6 +19,7 @@ class TrainConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     users: int = Field(default=128, ge=1)
+    moments: int = Field(default=32, ge=1)
     positives: int = Field(default=8, ge=1)
     negatives: int = Field(default=2048, ge=1)
     hard_negatives: int = Field(default=0, ge=0)

@@ -16,7 +16,7 @@ from features.interactions import DAY, Interactions
 from retrieval.batches import Batch, Sampler, softmax_loss
 from retrieval.train_config import TrainConfig
 
-CONFIG = TrainConfig(users=8, positives=3, negatives=12)
+CONFIG = TrainConfig(users=8, moments=1, positives=3, negatives=12)
 HORIZON = 20 * DAY
 
 
@@ -174,6 +174,21 @@ class TestDraw:
             assert batch.users.item.tolist() == list(range(moment // 10))
             seen.add(moment)
         assert seen == {0, 10, 20}
+
+    def test_users_stand_at_several_moments_and_learn_what_came_after_each(self) -> None:
+        log = log_of([(user, item, 10 * day, "purchase") for user in "stuvwxyz" for day, item in enumerate("abcdefgh")])
+        sampler, rng = Sampler(log, CONFIG.model_copy(update={"users": 7, "moments": 3}), 10 * DAY), np.random.default_rng(0)
+        seen = []
+        for _ in range(10):
+            batch = sampler.draw(rng)
+            assert batch.positives[:, 0].tolist() == batch.users.lengths.tolist()  # a to h, one after another
+            assert (batch.positives[:, 1:] == -1).all()
+            assert [batch.candidates[mine].tolist() for mine in batch.bought] == batch.positives[:, :1].tolist()
+            first = batch.users.lengths > 0
+            assert batch.users.age[batch.users.offsets[:-1][first]].tolist() == (10 * batch.users.lengths[first]).tolist()
+            assert len(batch.users) == 7
+            seen.append(len(set(batch.positives[:, 0].tolist())))
+        assert max(seen) == 3
 
     def test_views_are_no_positives(self) -> None:
         log = log_of(
