@@ -27,7 +27,7 @@ from recsys.recommender import Recommender
 from recsys.snapshot import encode_catalog, take_snapshot
 from recsys.store import trained
 from recsys.true_reasons import reasons_hold
-from recsys.windows import LENGTHS, STRETCHES, moment
+from recsys.windows import LENGTHS, STRETCHES, THIN, edges_of_equal_purchases, fewest_buyers, moment
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -46,11 +46,13 @@ _log = logging.getLogger(__name__)
 def evaluation_cut(log: Interactions) -> int:
     """Where the test begins, seconds since the epoch: four weeks before the end, or a tenth of the log if that is less.
 
-    On a clock of steps: before each user's last.
+    On a clock of steps: before each user's last. Where hardly anybody buys in those weeks: a tenth of the purchases before the end.
     """
     if log.ordered:
         return log.end - DAY
-    return log.end - int(min(LENGTHS[0] * DAY, (log.end - log.start) / STRETCHES))
+    cut = log.end - int(min(LENGTHS[0] * DAY, (log.end - log.start) / STRETCHES))
+    even = edges_of_equal_purchases(log, log.end)[-2]
+    return even if fewest_buyers(log, [even, log.end]) > THIN * fewest_buyers(log, [cut, log.end]) else cut
 
 
 def evaluate(workspace: Workspace, settings: Settings) -> Report:

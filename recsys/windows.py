@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 LENGTHS = (28.0, 56.0, 91.0, 182.0)  # days: the first that has enough buyers is taken
 BUYERS = 500  # in each window
+THIN = 10  # times as many buyers, from which equal purchases make better windows than equal time
 STRETCHES = 10  # of which the last five are windows; the rest, and all before, trains the towers
 # Parts of the users in whose last step, on a clock of steps, each model is fitted.
 SHARES = {"validation": (0.0, 0.1), "early": (0.1, 0.5), "late": (0.5, 0.8), "correction": (0.8, 0.9), "calibration": (0.9, 1.0)}
@@ -60,6 +61,8 @@ class Window:
 class Windows:
     """Windows of one length, one after another, up to `until`; on a clock of steps each user's last step, other users for each.
 
+    Where equal time would leave a window nearly empty they hold equal purchases instead.
+
     towers: histories and purchases that the towers learn from. validation: by which their training is stopped. early, late: labels of the
     blend, and of the cross-encoder (early alone). correction: labels of the blend's second booster. calibration: of the probabilities.
     """
@@ -89,8 +92,11 @@ class Windows:
                 "bring a longer log, or build the index without training"
             )
         fitting = [int(days * DAY) for days in LENGTHS if days * DAY <= longest] or [int(longest)]
-        length = next((length for length in fitting if fewest_buyers(log, until, length) >= BUYERS), fitting[-1])
-        edges = [until - length * back for back in range(5, -1, -1)]
+        choices = [[until - length * back for back in range(5, -1, -1)] for length in fitting]
+        edges = next((edges for edges in choices if fewest_buyers(log, edges) >= BUYERS), choices[-1])
+        even = edges_of_equal_purchases(log, until)
+        if fewest_buyers(log, even) > THIN * fewest_buyers(log, edges):
+            edges = even
         later = [Window(begin, end) for begin, end in itertools.pairwise(edges)]
         return cls(Window(log.start, edges[0]), *later)
 
@@ -98,11 +104,17 @@ class Windows:
         return {name: str(window) for name, window in vars(self).items()}
 
 
-def fewest_buyers(log: Interactions, until: int, length: int) -> int:
-    """Users who buy in a window of `length` seconds, in that of the last five before `until` that has fewest."""
-    bought = np.isin(log.event, LABEL_EVENTS) & (log.time < until)
-    back = (until - 1 - log.time[bought]) // length
-    return min(len(distinct(log.user[bought][back == window])) for window in range(5))
+def edges_of_equal_purchases(log: Interactions, until: int) -> list[int]:
+    """Edges of five windows up to `until`, a tenth of the purchases in each: for a shop that was closed, or a log that thins out."""
+    times = np.sort(log.time[np.isin(log.event, LABEL_EVENTS) & (log.time < until)])
+    return [*np.quantile(times, np.arange(5, 10) / STRETCHES, method="higher").tolist(), until] if len(times) else [until] * 6
+
+
+def fewest_buyers(log: Interactions, edges: list[int]) -> int:
+    """Users who buy in a window between two edges, in the one that has fewest."""
+    bought = np.isin(log.event, LABEL_EVENTS)
+    time, user = log.time[bought], log.user[bought]
+    return min(len(distinct(user[(time >= begin) & (time < end)])) for begin, end in itertools.pairwise(edges))
 
 
 def moment(seconds: int) -> str:

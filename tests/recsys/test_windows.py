@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from features.errors import DataError
 from features.interactions import DAY, Interactions
+from recsys.evaluation import evaluation_cut
 from recsys.windows import BUYERS, LENGTHS, SHARES, STRETCHES, Windows, moment
 
 ORDER = ["towers", "validation", "early", "late", "correction", "calibration"]
@@ -58,6 +59,18 @@ def test_windows_are_as_long_as_it_takes_to_meet_buyers():
     user = np.tile(np.arange(users), 30)
     time = np.arange(30).repeat(users) * 80 * DAY + user * 80 * DAY // users
     assert Windows.plan(log_of(user, time), 30 * 80 * DAY).calibration.days == LENGTHS[2]
+
+
+def test_a_shop_that_was_closed_has_windows_of_equal_purchases():
+    """The last window of time holds two late buyers, the one before it nobody."""
+    users = np.arange(200)
+    time = np.concatenate([users * DAY, users * DAY + HOUR, [399 * DAY, 400 * DAY]])
+    log = log_of(np.concatenate([users, users, [0, 1]]), time)
+    windows = Windows.plan(log, log.end)
+    parts = [getattr(windows, name) for name in ORDER]
+    assert all(before.end == after.start for before, after in itertools.pairwise(parts))
+    assert [len(part.split(log).labels) for part in parts[1:]] == pytest.approx([40] * 5, abs=2)
+    assert evaluation_cut(log) == windows.calibration.start
 
 
 @pytest.mark.parametrize("length", [STRETCHES * HOUR - 1, 3, 2])
