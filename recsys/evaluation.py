@@ -27,7 +27,7 @@ from recsys.recommender import Recommender
 from recsys.snapshot import encode_catalog, take_snapshot
 from recsys.store import trained
 from recsys.true_reasons import reasons_hold
-from recsys.windows import LENGTHS, STRETCHES, THIN, edges_of_equal_purchases, fewest_buyers, moment
+from recsys.windows import LENGTHS, STRETCHES, moment, unless_thin
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -51,8 +51,7 @@ def evaluation_cut(log: Interactions) -> int:
     if log.ordered:
         return log.end - DAY
     cut = log.end - int(min(LENGTHS[0] * DAY, (log.end - log.start) / STRETCHES))
-    even = edges_of_equal_purchases(log, log.end)[-2]
-    return even if fewest_buyers(log, [even, log.end]) > THIN * fewest_buyers(log, [cut, log.end]) else cut
+    return unless_thin(log, [cut, log.end])[0]
 
 
 def evaluate(workspace: Workspace, settings: Settings) -> Report:

@@ -93,10 +93,7 @@ class Windows:
             )
         fitting = [int(days * DAY) for days in LENGTHS if days * DAY <= longest] or [int(longest)]
         choices = [[until - length * back for back in range(5, -1, -1)] for length in fitting]
-        edges = next((edges for edges in choices if fewest_buyers(log, edges) >= BUYERS), choices[-1])
-        even = edges_of_equal_purchases(log, until)
-        if fewest_buyers(log, even) > THIN * fewest_buyers(log, edges):
-            edges = even
+        edges = unless_thin(log, next((edges for edges in choices if fewest_buyers(log, edges) >= BUYERS), choices[-1]))
         later = [Window(begin, end) for begin, end in itertools.pairwise(edges)]
         return cls(Window(log.start, edges[0]), *later)
 
@@ -104,10 +101,16 @@ class Windows:
         return {name: str(window) for name, window in vars(self).items()}
 
 
-def edges_of_equal_purchases(log: Interactions, until: int) -> list[int]:
-    """Edges of five windows up to `until`, a tenth of the purchases in each: for a shop that was closed, or a log that thins out."""
-    times = np.sort(log.time[np.isin(log.event, LABEL_EVENTS) & (log.time < until)])
-    return [*np.quantile(times, np.arange(5, 10) / STRETCHES, method="higher").tolist(), until] if len(times) else [until] * 6
+def unless_thin(log: Interactions, edges: list[int]) -> list[int]:
+    """At most six edges of windows; where hardly anybody buys in one of these, as many with a tenth of the purchases in each.
+
+    For a shop that was closed, or a log that thins out.
+    """
+    times = np.sort(log.time[np.isin(log.event, LABEL_EVENTS) & (log.time < edges[-1])])
+    if not len(times):
+        return edges
+    even = [*np.quantile(times, np.arange(5, 10) / STRETCHES, method="higher").tolist(), edges[-1]][-len(edges) :]
+    return even if fewest_buyers(log, even) > THIN * fewest_buyers(log, edges) else edges
 
 
 def fewest_buyers(log: Interactions, edges: list[int]) -> int:
