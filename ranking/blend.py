@@ -22,7 +22,10 @@ if TYPE_CHECKING:
 
     from retrieval.candidates import Candidates
 
+    Labelled = tuple[Candidates, np.ndarray]  # and which of them were bought, bool (b, k)
+
 CROSS_ENCODER = "cross_encoder"
+TOWERS = ("tower", "tower_rank")  # evidence that the towers give
 NO_SPLIT = 1e30  # a gain that no split has
 CORRECTION = (CROSS_ENCODER, "blend", "own_count")  # what the second booster sees
 
@@ -85,14 +88,27 @@ def table(candidates: Candidates, names: Sequence[str]) -> tuple[np.ndarray, np.
     return columns, np.nonzero(valid)[0]
 
 
-def fit_booster(parts: Sequence[tuple[Candidates, np.ndarray]], config: BlendConfig, seed: int) -> Booster:
-    """Fit on (candidates, labels bool (b, k)) of one or more windows; every column of evidence is a feature."""
+def fit_first(parts: Sequence[Labelled], later: Sequence[Labelled], config: BlendConfig, seed: int) -> tuple[Booster, float]:
+    """The first booster, fitted on `parts`, and what the towers' scores save a user of `later` windows, in nats of binary cross-entropy.
+
+    It reads them only if they save more than chance explains there: towers are older than all other evidence, and where what sells has
+    changed since they say what sold then.
+    """
     names = tuple(sorted(parts[0][0].evidence))
+    whole = fit_booster(parts, config, seed, names)
+    plain = fit_booster(parts, config, seed, [name for name in names if name not in TOWERS])
+    saved = np.concatenate([_user_losses(plain, *part) - _user_losses(whole, *part) for part in later])
+    return whole if _earns(saved) else plain, float(saved.mean()) if len(saved) else 0.0
+
+
+def fit_booster(parts: Sequence[Labelled], config: BlendConfig, seed: int, names: Sequence[str] = ()) -> Booster:
+    """Fit on (candidates, labels bool (b, k)) of one or more windows; the named columns of evidence are features, or else all."""
+    names = tuple(names or sorted(parts[0][0].evidence))
     seeds = range(seed * config.boosters, (seed + 1) * config.boosters)
     return Booster(NativeBooster(mean_of([_fit_one(parts, names, config, each) for each in seeds])), names)
 
 
-def _fit_one(parts: Sequence[tuple[Candidates, np.ndarray]], names: Sequence[str], config: BlendConfig, seed: int) -> str:
+def _fit_one(parts: Sequence[Labelled], names: Sequence[str], config: BlendConfig, seed: int) -> str:
     import lightgbm as lgb
 
     y = np.concatenate([labels[candidates.valid] for candidates, labels in parts])
@@ -127,7 +143,8 @@ def fit_correction(candidates: Candidates, labels: np.ndarray, config: BlendConf
     stop = lgb.early_stopping(10, verbose=False)
     model = lgb.train(parameters, data, config.rounds, valid_sets=[judge], callbacks=[stop])
     after = begin[held] + np.asarray(model.predict(x[held], raw_score=True))
-    if not _earns(_losses(begin[held], y[held]) - _losses(after, y[held]), user[held]):
+    saved = _losses(begin[held], y[held]) - _losses(after, y[held])
+    if not _earns(np.bincount(np.unique(user[held], return_inverse=True)[1], weights=saved)):
         model = lgb.train(parameters | {"min_gain_to_split": NO_SPLIT}, data, 1)
     return Booster(model, CORRECTION)
 
@@ -137,11 +154,15 @@ def _losses(odds: np.ndarray, y: np.ndarray) -> np.ndarray:
     return np.logaddexp(0, odds) - y * odds
 
 
-def _earns(gain: np.ndarray, user: np.ndarray) -> bool:
-    """Whether what is gained a user is above 0 by more than 1.64 standard errors (one-sided, 95%)."""
-    _, place = np.unique(user, return_inverse=True)
-    total = np.bincount(place, weights=gain)
-    return bool(total.mean() > 1.64 * total.std(ddof=1) / np.sqrt(len(total))) if len(total) > 1 else False
+def _user_losses(booster: Booster, candidates: Candidates, labels: np.ndarray) -> np.ndarray:
+    """Binary cross-entropy of each user's candidates together (b,)."""
+    odds = np.where(candidates.valid, booster.log_odds(candidates), 0)
+    return np.where(candidates.valid, _losses(odds, labels), 0).sum(axis=1)
+
+
+def _earns(saved: np.ndarray) -> bool:
+    """Whether what is saved a user (b,) is above 0 by more than 1.64 standard errors (one-sided, 95%)."""
+    return len(saved) > 1 and bool(saved.mean() > 1.64 * saved.std(ddof=1) / np.sqrt(len(saved)))
 
 
 def _parameters(config: BlendConfig, rows: int, seed: int) -> dict[str, Any]:

@@ -31,6 +31,11 @@ class Pairs:
     candidates: Candidates
     labels: np.ndarray
 
+    @property
+    def labelled(self) -> tuple[Candidates, np.ndarray]:
+        """Both, as the blend's fits take them."""
+        return self.candidates, self.labels
+
     def take(self, users: np.ndarray) -> Pairs:
         """Some of the users."""
         candidates = self.candidates

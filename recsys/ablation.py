@@ -109,7 +109,8 @@ def fit_without(part: Part, material: Material, ranking: Ranking, behaviour: fro
     first = ranking.first
     if part.evidence:
         parts = [narrowed(pairs) for pairs in material.blend]
-        first = fit_booster([(pairs.candidates, pairs.labels) for pairs in parts], material.settings.blend, material.seed)
+        names = [name for name in ranking.first.names if name in parts[0].candidates.evidence]
+        first = fit_booster([pairs.labelled for pairs in parts], material.settings.blend, material.seed, names)
     less = replace(material, correction=narrowed(material.correction), calibration=narrowed(material.calibration))
     return Ablated(first, *fit_end(first, ranking.cross_encoder if part.reads else None, less))
 

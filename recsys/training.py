@@ -15,7 +15,7 @@ from eval.truth import Truth
 from features.behavior import ItemStats
 from features.histories import Histories
 from features.text import item_texts, text_hashes
-from ranking.blend import CROSS_ENCODER, fit_booster, fit_correction
+from ranking.blend import CROSS_ENCODER, TOWERS, fit_correction, fit_first
 from ranking.calibration import Calibration
 from ranking.cross_encoder import CrossEncoder
 from ranking.fit_cross_encoder import Pairs, fit_cross_encoder
@@ -202,19 +202,22 @@ def fit_ranking(shop: Shop, language: Language, work: Path) -> tuple[Ranking, di
     tokens = ItemTokens(language.kept, language.text_of)
     early, late = produce(shop, language, windows.early), produce(shop, language, windows.late)
     parts = [pairs for stage in (early, late) for pairs in (stage.pairs, stage.visitors)]
-    first = fit_booster([(pairs.candidates, pairs.labels) for pairs in parts], settings.blend, seed)
-    _log.info("blend fitted on %s and %s", windows.early, windows.late)
+    users = settings.cross_encoder.users  # only as many as the cross-encoder is trained on
+    second, third = produce(shop, language, windows.correction, users), produce(shop, language, windows.calibration, users)
+    first, saved = fit_first([pairs.labelled for pairs in parts], [second.pairs.labelled, third.pairs.labelled], settings.blend, seed)
+    reads_towers = TOWERS[0] in first.names
+    _log.info("blend fitted on %s and %s, %s the towers' scores", windows.early, windows.late, "with" if reads_towers else "without")
     cross_encoder = CrossEncoder.upon(language.encoder, settings.cross_encoder)
     best = _best(_ordered(early.pairs, first), 3 * settings.cross_encoder.read)
     losses = fit_cross_encoder(cross_encoder, best, tokens, work, seed)
-    users = settings.cross_encoder.users  # only as many as the cross-encoder was trained on
-    second, third = produce(shop, language, windows.correction, users), produce(shop, language, windows.calibration, users)
     material = Material(tuple(parts), second.pairs, third.pairs, tokens, settings, seed)
     correction, calibration = fit_end(first, cross_encoder, material)
     ranking = Ranking(first, correction, cross_encoder, calibration)
     if shop.watch:
         shop.watch(material, ranking)
     report = {
+        "reads_towers": reads_towers,
+        "towers_save": round(saved, 4),
         "cross_encoder_loss": [round(loss, 4) for loss in losses],
         "candidates_hold": round(third.found, 4),
         "calibration_pairs": int(third.pairs.candidates.valid.sum()),

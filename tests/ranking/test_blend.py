@@ -10,7 +10,7 @@ from sklearn.metrics import roc_auc_score
 
 from features.histories import Histories
 from ranking import blend
-from ranking.blend import CROSS_ENCODER, BlendConfig, Booster, fit_booster, fit_correction
+from ranking.blend import CROSS_ENCODER, BlendConfig, Booster, fit_booster, fit_correction, fit_first
 from retrieval.candidates import Candidates
 
 CONFIG = BlendConfig(rounds=20, leaves=7, min_leaf=5)
@@ -34,6 +34,15 @@ def bought(candidates: Candidates, seed: int = 0) -> np.ndarray:
     """Chosen with the log odds 2 * good - 1."""
     odds = 2 * np.nan_to_num(candidates.evidence["good"]) - 1
     return (np.random.default_rng(seed).random(odds.shape) < 1 / (1 + np.exp(-odds))) & candidates.valid
+
+
+def some(candidates: Candidates, users: np.ndarray) -> Candidates:
+    """Those of user rows (b,)."""
+    evidence = {name: column[users] for name, column in candidates.evidence.items()}
+    return Candidates(candidates.users.take(users), candidates.rows[users], candidates.scores[users], evidence)
+
+
+NOBODY = np.arange(0)
 
 
 @pytest.fixture(scope="module")
@@ -116,23 +125,34 @@ def test_the_same_seed_makes_the_same_model(booster, candidates):
 
 
 def test_several_windows_are_one_table(candidates, booster):
-    half = np.arange(B) < B // 2
-    parts = []
-    for users in (np.flatnonzero(half), np.flatnonzero(~half)):
-        evidence = {name: column[users] for name, column in candidates.evidence.items()}
-        part = Candidates(candidates.users.take(users), candidates.rows[users], candidates.scores[users], evidence)
-        parts.append((part, bought(candidates)[users]))
+    parts = [(some(candidates, users), bought(candidates)[users]) for users in np.split(np.arange(B), [B // 2])]
     assert blend.to_files(fit_booster(parts, CONFIG, 0), "x") == blend.to_files(booster, "x")
 
 
 def test_a_window_without_anybody_adds_nothing(candidates, booster):
-    nobody = made_up(1, K)
-    nobody = Candidates(
-        nobody.users.take(np.arange(0)), nobody.rows[:0], nobody.scores[:0], {name: column[:0] for name, column in nobody.evidence.items()}
-    )
+    nobody = some(candidates, NOBODY)
     again = fit_booster([(candidates, bought(candidates)), (nobody, np.zeros((0, K), bool))], CONFIG, 0)
     assert blend.to_files(again, "x") == blend.to_files(booster, "x")
     assert booster.log_odds(nobody).shape == (0, K)
+
+
+def test_the_towers_are_read_where_they_still_tell_and_not_where_they_have_ceased_to():
+    def told_by_towers(seed: int) -> tuple[Candidates, np.ndarray]:
+        candidates = made_up(300, K, seed)
+        evidence = {"noise": candidates.evidence["noise"], "tower": candidates.evidence["good"], "tower_rank": candidates.evidence["good"]}
+        return replace(candidates, evidence=evidence), bought(candidates, seed)
+
+    parts, later = [told_by_towers(0)], told_by_towers(1)
+    shuffled = np.random.default_rng(0).permuted(later[1], axis=1)
+    reads, saved = fit_first(parts, [later], CONFIG, 0)
+    assert reads.names == ("noise", "tower", "tower_rank")
+    assert saved > 0.5
+    assert blend.to_files(reads, "x") == blend.to_files(fit_booster(parts, CONFIG, 0), "x")
+    without, lost = fit_first(parts, [(later[0], shuffled)], CONFIG, 0)
+    assert without.names == ("noise",)
+    assert lost < 0
+    nobody = some(later[0], NOBODY), later[1][NOBODY]
+    assert fit_first(parts, [nobody], CONFIG, 0)[0].names == ("noise",)
 
 
 def test_a_correction_starts_from_the_others_log_odds():
