@@ -127,7 +127,7 @@ class TextEncoder(nn.Module):
         about = {"encoder": self.config.model_dump(), "model": self.model.config.to_dict()}
         weights = {name: tensor.detach().cpu().contiguous() for name, tensor in self.model.state_dict().items()}
         return {
-            "encoder.json": json.dumps(about, default=str).encode(),
+            "encoder.json": json.dumps(about, default=str, sort_keys=True).encode(),
             "tokenizer.json": self.tokenizer.to_str().encode(),
             "encoder.safetensors": safetensors.torch.save(weights),
         }

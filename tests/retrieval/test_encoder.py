@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -107,6 +109,15 @@ def test_files_round_trip(encoder: TextEncoder, texts: list[str]) -> None:
     assert back.config == encoder.config
     assert back.fingerprint == encoder.fingerprint
     assert np.array_equal(vectors(back, texts), vectors(encoder, texts))
+
+
+def test_what_was_read_is_written_as_it_was(tiny_bert: Path, tmp_path: Path) -> None:
+    """To the byte, whatever order a model's configuration came in: benchmarks know by it what they have judged before."""
+    folder = shutil.copytree(tiny_bert, tmp_path / "older")
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    (folder / "config.json").write_text(json.dumps(config | {"position_embedding_type": "absolute"}), encoding="utf-8")
+    files = TextEncoder.pretrained(EncoderConfig(model=str(folder), max_tokens=MAX_TOKENS)).to_files()
+    assert TextEncoder.from_files(files).to_files() == files
 
 
 class TestFingerprint:
