@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 CROSS_ENCODER = "cross_encoder"
 TOWERS = ("tower", "tower_rank")  # evidence that the towers give
+LEAST_SAVED = 0.002  # of the cross-entropy: other seeds of the same boosters change it by half of that (docs/LOG.md)
 NO_SPLIT = 1e30  # a gain that no split has
 CORRECTION = (CROSS_ENCODER, "blend", "own_count")  # what the second booster sees
 
@@ -89,16 +90,17 @@ def table(candidates: Candidates, names: Sequence[str]) -> tuple[np.ndarray, np.
 
 
 def fit_first(parts: Sequence[Labelled], later: Sequence[Labelled], config: BlendConfig, seed: int) -> tuple[Booster, float]:
-    """The first booster, fitted on `parts`, and what the towers' scores save a user of `later` windows, in nats of binary cross-entropy.
+    """The first booster, fitted on `parts`, and the share of its binary cross-entropy on `later` windows that the towers' scores save.
 
-    It reads them only if they save more than chance explains there: towers are older than all other evidence, and where what sells has
-    changed since they say what sold then.
+    It reads them only if they save at least `LEAST_SAVED` there, and more than chance explains: towers are older than all other evidence,
+    and where what sells has changed since they say what sold then.
     """
     names = tuple(sorted(parts[0][0].evidence))
     whole = fit_booster(parts, config, seed, names)
     plain = fit_booster(parts, config, seed, [name for name in names if name not in TOWERS])
-    saved = np.concatenate([_user_losses(plain, *part) - _user_losses(whole, *part) for part in later])
-    return whole if _earns(saved) else plain, float(saved.mean()) if len(saved) else 0.0
+    before, after = (np.concatenate([_user_losses(booster, *part) for part in later]) for booster in (plain, whole))
+    share = float((before - after).sum() / max(before.sum(), 1e-9))
+    return whole if share >= LEAST_SAVED and _earns(before - after) else plain, share
 
 
 def fit_booster(parts: Sequence[Labelled], config: BlendConfig, seed: int, names: Sequence[str] = ()) -> Booster:

@@ -217,7 +217,7 @@ def fit_ranking(shop: Shop, language: Language, work: Path) -> tuple[Ranking, di
         shop.watch(material, ranking)
     report = {
         "reads_towers": reads_towers,
-        "towers_save": round(saved, 4),
+        "towers_save": round(saved, 5),
         "cross_encoder_loss": [round(loss, 4) for loss in losses],
         "candidates_hold": round(third.found, 4),
         "calibration_pairs": int(third.pairs.candidates.valid.sum()),

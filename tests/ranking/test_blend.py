@@ -146,7 +146,7 @@ def test_the_towers_are_read_where_they_still_tell_and_not_where_they_have_cease
     shuffled = np.random.default_rng(0).permuted(later[1], axis=1)
     reads, saved = fit_first(parts, [later], CONFIG, 0)
     assert reads.names == ("noise", "tower", "tower_rank")
-    assert saved > 0.5
+    assert 0.1 < saved < 1
     assert blend.to_files(reads, "x") == blend.to_files(fit_booster(parts, CONFIG, 0), "x")
     without, lost = fit_first(parts, [(later[0], shuffled)], CONFIG, 0)
     assert without.names == ("noise",)
