@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 
 CROSS_ENCODER = "cross_encoder"
 TOWERS = ("tower", "tower_rank")  # evidence that the towers give
-LEAST_SAVED = 0.002  # of the cross-entropy: other seeds of the same boosters change it by half of that (docs/LOG.md)
 NO_SPLIT = 1e30  # a gain that no split has
 CORRECTION = (CROSS_ENCODER, "blend", "own_count")  # what the second booster sees
 
@@ -90,17 +89,16 @@ def table(candidates: Candidates, names: Sequence[str]) -> tuple[np.ndarray, np.
 
 
 def fit_first(parts: Sequence[Labelled], later: Sequence[Labelled], config: BlendConfig, seed: int) -> tuple[Booster, float]:
-    """The first booster, fitted on `parts`, and the share of its binary cross-entropy on `later` windows that the towers' scores save.
+    """The first booster, fitted on `parts`, and the share of its cross-entropy on `later` windows that the towers' scores save.
 
-    It reads them only if they save at least `LEAST_SAVED` there, and more than chance explains: towers are older than all other evidence,
-    and where what sells has changed since they say what sold then.
+    It reads them only if they save more than chance explains: towers are older than all other evidence, and where what sells has changed
+    since they say what sold then. Looked at is what is new to a user; over the rest boosters of another seed differ more (docs/LOG.md).
     """
     names = tuple(sorted(parts[0][0].evidence))
     whole = fit_booster(parts, config, seed, names)
     plain = fit_booster(parts, config, seed, [name for name in names if name not in TOWERS])
-    before, after = (np.concatenate([_user_losses(booster, *part) for part in later]) for booster in (plain, whole))
-    share = float((before - after).sum() / max(before.sum(), 1e-9))
-    return whole if share >= LEAST_SAVED and _earns(before - after) else plain, share
+    before, after = (np.concatenate([_losses_on_new(booster, *part) for part in later]) for booster in (plain, whole))
+    return whole if _earns(before - after) else plain, float((before - after).sum() / max(before.sum(), 1e-9))
 
 
 def fit_booster(parts: Sequence[Labelled], config: BlendConfig, seed: int, names: Sequence[str] = ()) -> Booster:
@@ -156,10 +154,10 @@ def _losses(odds: np.ndarray, y: np.ndarray) -> np.ndarray:
     return np.logaddexp(0, odds) - y * odds
 
 
-def _user_losses(booster: Booster, candidates: Candidates, labels: np.ndarray) -> np.ndarray:
-    """Binary cross-entropy of each user's candidates together (b,)."""
-    odds = np.where(candidates.valid, booster.log_odds(candidates), 0)
-    return np.where(candidates.valid, _losses(odds, labels), 0).sum(axis=1)
+def _losses_on_new(booster: Booster, candidates: Candidates, labels: np.ndarray) -> np.ndarray:
+    """Binary cross-entropy of each user's candidates together (b,), of those that the user never bought."""
+    new = candidates.valid & ~(candidates.evidence["own_count"] > 0)
+    return np.where(new, _losses(np.where(new, booster.log_odds(candidates), 0), labels), 0).sum(axis=1)
 
 
 def _earns(saved: np.ndarray) -> bool:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from ranking.blend import LEAST_SAVED
-
 _TEMPLATE = """# Model card: {id}
 
 Two towers over a text encoder, a cross-encoder and a blend, trained by `recsys train`.
@@ -30,8 +28,8 @@ Collaborative models, popularity and behaviour features are counted anew at the 
 
 ## How training went
 - validation NDCG@10 of the towers, over texts, by epoch from 0: {curve}; kept is what epoch {kept} left
-- the blend reads {reads}the towers' scores: they save it {saved:.2%} of its binary cross-entropy in the correction and calibration windows,
-  where {least:.2%} are asked for, and more than chance explains
+- the blend reads {reads}the towers' scores: of its binary cross-entropy in the correction and calibration windows, over items new to
+  the user, they save {saved:.2%}, {worth} than chance explains
 - binary cross-entropy of the cross-encoder by epoch: {losses}
 - of what was bought in the calibration window, retrieval had found {hold:.1%} ({bought:,} of {pairs:,} candidates there were bought)
 
@@ -58,7 +56,7 @@ def model_card(model_id: str, about: dict[str, Any], encoder: str, days: float) 
         kept=max(range(len(curve)), key=lambda epoch: (curve[epoch], epoch)),
         reads="" if ranking["reads_towers"] else "nothing of ",
         saved=ranking["towers_save"],
-        least=LEAST_SAVED,
+        worth="more" if ranking["reads_towers"] else "no more",
         losses=", ".join(f"{value:.4f}" for value in ranking["cross_encoder_loss"]),
         hold=ranking["candidates_hold"],
         bought=ranking["calibration_bought"],

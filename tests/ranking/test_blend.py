@@ -136,23 +136,31 @@ def test_a_window_without_anybody_adds_nothing(candidates, booster):
     assert booster.log_odds(nobody).shape == (0, K)
 
 
-def test_the_towers_are_read_where_they_still_tell_and_not_where_they_have_ceased_to():
+def test_the_towers_are_read_where_they_still_tell_what_is_new_to_a_user_and_nowhere_else():
     def told_by_towers(seed: int) -> tuple[Candidates, np.ndarray]:
         candidates = made_up(300, K, seed)
-        evidence = {"noise": candidates.evidence["noise"], "tower": candidates.evidence["good"], "tower_rank": candidates.evidence["good"]}
+        own = np.zeros(candidates.rows.shape, np.float32)
+        own[:, ::2] = 1
+        good = candidates.evidence["good"]
+        evidence = {"noise": candidates.evidence["noise"], "own_count": own, "tower": good, "tower_rank": good}
         return replace(candidates, evidence=evidence), bought(candidates, seed)
 
-    parts, later = [told_by_towers(0)], told_by_towers(1)
-    shuffled = np.random.default_rng(0).permuted(later[1], axis=1)
-    reads, saved = fit_first(parts, [later], CONFIG, 0)
-    assert reads.names == ("noise", "tower", "tower_rank")
+    def chosen(labels: np.ndarray) -> tuple[tuple[str, ...], float]:
+        first, saved = fit_first(parts, [(later, labels)], CONFIG, 0)
+        return first.names, saved
+
+    parts, (later, labels) = [told_by_towers(0)], told_by_towers(1)
+    shuffled = np.random.default_rng(0).permuted(labels, axis=1)
+    own = later.evidence["own_count"] > 0
+    everything, plain = ("noise", "own_count", "tower", "tower_rank"), ("noise", "own_count")
+    names, saved = chosen(np.where(own, shuffled, labels))
+    assert names == everything
     assert 0.1 < saved < 1
-    assert blend.to_files(reads, "x") == blend.to_files(fit_booster(parts, CONFIG, 0), "x")
-    without, lost = fit_first(parts, [(later[0], shuffled)], CONFIG, 0)
-    assert without.names == ("noise",)
-    assert lost < 0
-    nobody = some(later[0], NOBODY), later[1][NOBODY]
-    assert fit_first(parts, [nobody], CONFIG, 0)[0].names == ("noise",)
+    names, saved = chosen(np.where(own, labels, shuffled))
+    assert names == plain
+    assert saved < 0
+    assert blend.to_files(fit_first(parts, [(later, labels)], CONFIG, 0)[0], "x") == blend.to_files(fit_booster(parts, CONFIG, 0), "x")
+    assert fit_first(parts, [(some(later, NOBODY), labels[NOBODY])], CONFIG, 0)[0].names == plain
 
 
 def test_a_correction_starts_from_the_others_log_odds():
