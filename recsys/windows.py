@@ -65,6 +65,7 @@ class Windows:
 
     towers: histories and purchases that the towers learn from. validation: by which their training is stopped. early, late: labels of the
     blend, and of the cross-encoder (early alone). correction: labels of the blend's second booster. calibration: of the probabilities.
+    These two together say whether the blend reads the towers' scores.
     """
 
     towers: Window
