@@ -91,14 +91,15 @@ def table(candidates: Candidates, names: Sequence[str]) -> tuple[np.ndarray, np.
 def fit_first(parts: Sequence[Labelled], later: Sequence[Labelled], config: BlendConfig, seed: int) -> tuple[Booster, float]:
     """The first booster, fitted on `parts`, and the share of its cross-entropy on `later` windows that the towers' scores save.
 
-    It reads them only if they save more than chance explains: towers are older than all other evidence, and where what sells has changed
-    since they say what sold then. Looked at is what is new to a user; over the rest boosters of another seed differ more (docs/LOG.md).
+    It reads them unless they lose: towers are older than all other evidence, and where what sells has changed since they say what sold
+    then. Looked at is what is new to a user; over the rest boosters of another seed differ more (docs/LOG.md).
     """
     names = tuple(sorted(parts[0][0].evidence))
     whole = fit_booster(parts, config, seed, names)
     plain = fit_booster(parts, config, seed, [name for name in names if name not in TOWERS])
     before, after = (np.concatenate([_losses_on_new(booster, *part) for part in later]) for booster in (plain, whole))
-    return whole if _earns(before - after) else plain, float((before - after).sum() / max(before.sum(), 1e-9))
+    saved = float((before - after).sum() / max(before.sum(), 1e-9))
+    return whole if saved >= 0 else plain, saved
 
 
 def fit_booster(parts: Sequence[Labelled], config: BlendConfig, seed: int, names: Sequence[str] = ()) -> Booster:

@@ -28,8 +28,8 @@ Collaborative models, popularity and behaviour features are counted anew at the 
 
 ## How training went
 - validation NDCG@10 of the towers, over texts, by epoch from 0: {curve}; kept is what epoch {kept} left
-- the blend reads {reads}the towers' scores: of its binary cross-entropy in the correction and calibration windows, over items new to
-  the user, they save {saved:.2%}, {worth} than chance explains
+- the blend reads {reads}the towers' scores: they {change} its binary cross-entropy over items new to the user, in the correction and
+  calibration windows, by {saved:.2%}
 - binary cross-entropy of the cross-encoder by epoch: {losses}
 - of what was bought in the calibration window, retrieval had found {hold:.1%} ({bought:,} of {pairs:,} candidates there were bought)
 
@@ -55,8 +55,8 @@ def model_card(model_id: str, about: dict[str, Any], encoder: str, days: float) 
         curve=", ".join(f"{value:.4f}" for value in curve),
         kept=max(range(len(curve)), key=lambda epoch: (curve[epoch], epoch)),
         reads="" if ranking["reads_towers"] else "nothing of ",
-        saved=ranking["towers_save"],
-        worth="more" if ranking["reads_towers"] else "no more",
+        change="lower" if ranking["reads_towers"] else "raise",
+        saved=abs(ranking["towers_save"]),
         losses=", ".join(f"{value:.4f}" for value in ranking["cross_encoder_loss"]),
         hold=ranking["candidates_hold"],
         bought=ranking["calibration_bought"],
