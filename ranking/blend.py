@@ -144,8 +144,7 @@ def fit_correction(candidates: Candidates, labels: np.ndarray, config: BlendConf
     stop = lgb.early_stopping(10, verbose=False)
     model = lgb.train(parameters, data, config.rounds, valid_sets=[judge], callbacks=[stop])
     after = begin[held] + np.asarray(model.predict(x[held], raw_score=True))
-    saved = _losses(begin[held], y[held]) - _losses(after, y[held])
-    if not _earns(np.bincount(np.unique(user[held], return_inverse=True)[1], weights=saved)):
+    if not _earns(_losses(begin[held], y[held]) - _losses(after, y[held]), user[held]):
         model = lgb.train(parameters | {"min_gain_to_split": NO_SPLIT}, data, 1)
     return Booster(model, CORRECTION)
 
@@ -161,9 +160,11 @@ def _losses_on_new(booster: Booster, candidates: Candidates, labels: np.ndarray)
     return np.where(new, _losses(np.where(new, booster.log_odds(candidates), 0), labels), 0).sum(axis=1)
 
 
-def _earns(saved: np.ndarray) -> bool:
-    """Whether what is saved a user (b,) is above 0 by more than 1.64 standard errors (one-sided, 95%)."""
-    return len(saved) > 1 and bool(saved.mean() > 1.64 * saved.std(ddof=1) / np.sqrt(len(saved)))
+def _earns(gain: np.ndarray, user: np.ndarray) -> bool:
+    """Whether what is gained a user is above 0 by more than 1.64 standard errors (one-sided, 95%)."""
+    _, place = np.unique(user, return_inverse=True)
+    total = np.bincount(place, weights=gain)
+    return bool(total.mean() > 1.64 * total.std(ddof=1) / np.sqrt(len(total))) if len(total) > 1 else False
 
 
 def _parameters(config: BlendConfig, rows: int, seed: int) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -38,12 +38,7 @@ class Pairs:
 
     def take(self, users: np.ndarray) -> Pairs:
         """Some of the users."""
-        candidates = self.candidates
-        evidence = {name: column[users] for name, column in candidates.evidence.items()}
-        some = replace(
-            candidates, users=candidates.users.take(users), rows=candidates.rows[users], scores=candidates.scores[users], evidence=evidence
-        )
-        return Pairs(some, self.labels[users])
+        return Pairs(self.candidates.for_users(users), self.labels[users])
 
 
 def fit_cross_encoder(model: CrossEncoder, pairs: Pairs, tokens: ItemTokens, folder: Path, seed: int) -> list[float]:

@@ -63,7 +63,7 @@ def kind_of(name: str, behaviour: frozenset[str]) -> str:
     """Which part of the system a column of evidence comes from."""
     if name in behaviour:
         return "behaviour"
-    if name.startswith("tower"):
+    if name in blend.TOWERS:
         return "towers"
     return name if name in ("fused", "arrival") else "collaborative"
 

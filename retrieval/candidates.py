@@ -39,6 +39,11 @@ class Candidates:
         """Which places hold an item, bool (b, k)."""
         return self.rows >= 0
 
+    def for_users(self, users: np.ndarray) -> Candidates:
+        """The lists of some of the users, in the order given."""
+        evidence = {name: column[users] for name, column in self.evidence.items()}
+        return Candidates(self.users.take(users), self.rows[users], self.scores[users], evidence)
+
     def take(self, order: np.ndarray) -> Candidates:
         """Columns by index, int (b, m): reorders or cuts each user's list, with all its evidence. -1 makes padding."""
         index, each = np.maximum(order, 0), np.arange(len(order))[:, None]

@@ -36,12 +36,6 @@ def bought(candidates: Candidates, seed: int = 0) -> np.ndarray:
     return (np.random.default_rng(seed).random(odds.shape) < 1 / (1 + np.exp(-odds))) & candidates.valid
 
 
-def some(candidates: Candidates, users: np.ndarray) -> Candidates:
-    """Those of user rows (b,)."""
-    evidence = {name: column[users] for name, column in candidates.evidence.items()}
-    return Candidates(candidates.users.take(users), candidates.rows[users], candidates.scores[users], evidence)
-
-
 NOBODY = np.arange(0)
 
 
@@ -125,12 +119,12 @@ def test_the_same_seed_makes_the_same_model(booster, candidates):
 
 
 def test_several_windows_are_one_table(candidates, booster):
-    parts = [(some(candidates, users), bought(candidates)[users]) for users in np.split(np.arange(B), [B // 2])]
+    parts = [(candidates.for_users(users), bought(candidates)[users]) for users in np.split(np.arange(B), [B // 2])]
     assert blend.to_files(fit_booster(parts, CONFIG, 0), "x") == blend.to_files(booster, "x")
 
 
 def test_a_window_without_anybody_adds_nothing(candidates, booster):
-    nobody = some(candidates, NOBODY)
+    nobody = candidates.for_users(NOBODY)
     again = fit_booster([(candidates, bought(candidates)), (nobody, np.zeros((0, K), bool))], CONFIG, 0)
     assert blend.to_files(again, "x") == blend.to_files(booster, "x")
     assert booster.log_odds(nobody).shape == (0, K)
@@ -160,7 +154,7 @@ def test_the_towers_are_read_unless_they_mislead_about_what_is_new_to_a_user():
     assert names == plain
     assert saved < 0
     assert blend.to_files(fit_first(parts, [(later, labels)], CONFIG, 0)[0], "x") == blend.to_files(fit_booster(parts, CONFIG, 0), "x")
-    assert fit_first(parts, [(some(later, NOBODY), labels[NOBODY])], CONFIG, 0)[0].names == everything
+    assert fit_first(parts, [(later.for_users(NOBODY), labels[NOBODY])], CONFIG, 0)[0].names == everything
 
 
 def test_a_correction_starts_from_the_others_log_odds():
