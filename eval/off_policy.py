@@ -31,7 +31,7 @@ from features.distinct import distinct
 from features.errors import DataError
 
 Slates = Literal["independent", "cascade", "joint"]
-FEWEST = 100.0  # effective impressions: below it normal intervals miss too often, see docs/LOG.md
+FEWEST = 100.0  # effective impressions: below it normal intervals miss too often, see docs/decisions/040
 FOLDS = 5
 PRIOR = 1.0  # rows of a place's mean that a cell of the reward model begins with
 

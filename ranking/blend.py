@@ -92,7 +92,7 @@ def fit_first(parts: Sequence[Labelled], later: Sequence[Labelled], config: Blen
     """The first booster, fitted on `parts`, and the share of its cross-entropy on `later` windows that the towers' scores save.
 
     It reads them unless they lose: towers are older than all other evidence, and where what sells has changed since they say what sold
-    then. Looked at is what is new to a user; over the rest boosters of another seed differ more (docs/LOG.md).
+    then. Looked at is what is new to a user; over the rest boosters of another seed differ more (docs/decisions/077).
     """
     names = tuple(sorted(parts[0][0].evidence))
     whole = fit_booster(parts, config, seed, names)

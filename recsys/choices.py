@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 SINGLE = 1.5  # items bought at one time, on average, up to which the order of single items tells more than the baskets
 REPEATS = 0.02  # share of purchases that are repeats, below which nobody wants to be shown what they have
 
-# Sizes that a sequence tower learns best with: docs/LOG.md.
+# Sizes that a sequence tower learns best with: docs/decisions/013.
 SEQUENCE: dict[str, dict[str, Any]] = {
     "tower": {"reads": "sequence", "dropout": 0.3, "history": 50, "heads": 2},
     "train": {"lr": 1e-3, "negatives": 1024, "epochs": 8, "patience": 2, "last_epochs": 2},

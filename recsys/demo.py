@@ -114,7 +114,7 @@ def _evaluation(stand: Stand) -> None:
     model_id = Bundle.open(stand.workspace.models).id
     kept = stand.workspace.reports / f"evaluation-{model_id}.txt"
     if not kept.exists():
-        # The defaults of [baselines] are what tuning finds on this very shop: docs/LOG.md.
+        # The defaults of [baselines] are what tuning finds on this very shop: docs/decisions/006.
         untuned = stand.settings.model_copy(update={"evaluate": stand.settings.evaluate.model_copy(update={"tune": False})})
         report = evaluate(stand.workspace, untuned)
         with stand.console.capture() as captured:

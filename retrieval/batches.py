@@ -54,7 +54,7 @@ class _Drawn:
 class Sampler:
     """Draws batches from a log; all chance comes from the generator it is given.
 
-    A batch's users stand at several moments: steps that each see one season teach the towers less (docs/LOG.md).
+    A batch's users stand at several moments: steps that each see one season teach the towers less (docs/decisions/070).
     """
 
     def __init__(self, log: Interactions, config: TrainConfig, horizon: int) -> None:

@@ -66,7 +66,7 @@ class SequenceReader(nn.Module):
     def __init__(self, config: TowerConfig) -> None:
         super().__init__()
         self.most = config.history
-        # Item vectors enter as they are, where they fit: a random map at the door costs a sixth of the quality (docs/LOG.md).
+        # Item vectors enter as they are, where they fit: a random map at the door costs a sixth of the quality (docs/decisions/013).
         self.enter = nn.Identity() if config.dim == config.hidden else nn.Linear(config.dim, config.hidden)
         self.scale = config.hidden**0.5  # unit vectors to coordinates of about 1
         self.place = nn.Embedding(config.history, config.hidden)

@@ -47,7 +47,7 @@ class SequenceBatch:
 class SequenceSampler:
     """Draws batches of users from a log; all chance comes from the generator it is given.
 
-    Users are taken as they come, long histories and short ones together: towers taught by batches of one length are 6% worse (docs/LOG.md).
+    Users are taken as they come, long histories and short ones together: batches of one length make towers 6% worse (docs/decisions/069).
     """
 
     def __init__(self, log: Interactions, config: TrainConfig, most: int) -> None:
