@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from pydantic import ValidationError
 
 from features.distinct import distinct
+from features.errors import ConfigError
 from features.split import LABEL_EVENTS
 
 if TYPE_CHECKING:
@@ -63,10 +65,20 @@ def with_shape(settings: Settings, shape: Shape) -> Settings:
 
 
 def completed(settings: Settings, wanted: dict[str, dict[str, Any]]) -> Settings:
-    """The settings, with values for keys that are open: not set by the user, or "auto"."""
+    """The settings, with values for keys that are open: not set by the user, or "auto".
+
+    Raises
+    ------
+    ConfigError: a wanted key is unknown, or its value out of range.
+    """
     changed = {}
     for section, keys in wanted.items():
         now = getattr(settings, section)
         open_keys = {key: value for key, value in keys.items() if key not in now.model_fields_set or getattr(now, key) == "auto"}
-        changed[section] = now.model_copy(update=open_keys)
+        try:  # a copy with other values would be taken unchecked
+            changed[section] = type(now).model_validate({key: getattr(now, key) for key in now.model_fields_set} | open_keys)
+        except ValidationError as error:
+            first = error.errors(include_url=False)[0]
+            key = ".".join([section, *map(str, first["loc"])])
+            raise ConfigError(f"{key} = {first['input']!r}: {first['msg']}; set {key} in recsys.toml, see docs/configuration.md") from error
     return settings.model_copy(update=changed)

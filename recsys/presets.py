@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import torch
 
 from features.errors import ConfigError
 from recsys.choices import completed
+from recsys.options import Device, Preset
 
 if TYPE_CHECKING:
     from recsys.config import Settings
-    from recsys.options import Device, Preset
     from retrieval.texts import Tuning
 
 # quick is the classes' own defaults: what two cores do in minutes.
@@ -33,7 +33,14 @@ GPU: dict[str, dict[str, Any]] = {"train": {"users": 512, "texts_a_step": 512}, 
 
 
 def with_preset(settings: Settings, preset: Preset, device: torch.device) -> Settings:
-    """The settings, completed: what the user set in a file or the environment stays as it is."""
+    """The settings, completed: what the user set in a file or the environment stays as it is.
+
+    Raises
+    ------
+    ConfigError: there is no such preset, or one of its values is out of range.
+    """
+    if preset not in get_args(Preset):
+        raise ConfigError(f"preset is {preset!r}, expected one of {', '.join(get_args(Preset))}: see docs/configuration.md")
     wanted: dict[str, dict[str, Any]] = {"train": {"tuning": affordable_tuning(preset, device)}}
     for values in ([FULL] if preset == "full" else []) + ([GPU] if device.type == "cuda" else []):
         for section, keys in values.items():
@@ -53,8 +60,10 @@ def find_device(asked: Device) -> torch.device:
 
     Raises
     ------
-    ConfigError: a GPU was asked for and torch sees none.
+    ConfigError: there is no such choice, or a GPU was asked for and torch sees none.
     """
+    if asked not in get_args(Device):
+        raise ConfigError(f"device is {asked!r}, expected one of {', '.join(get_args(Device))}")
     there = torch.cuda.is_available()
     if asked == "cuda" and not there:
         raise ConfigError("--device cuda was asked for, but torch sees no GPU: run `recsys doctor`, or take --device cpu")

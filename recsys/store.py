@@ -43,7 +43,8 @@ def trained(
     device = find_device(options.device)
     if not len(log):
         raise ModelError("no event lies before the date: train on a later --until, or on everything")
-    settings = with_preset(with_shape(settings, Shape.of(log)), options.preset, device)
+    # The preset first: a key that is set stays, and the log decides only what neither the user nor the preset did.
+    settings = with_shape(with_preset(settings, options.preset, device), Shape.of(log))
     windows = Windows.plan(log, until)
     key = training_key(settings, options.seed, fingerprint(catalog, log), until)
     if bundle := find_bundle(store, key=key, **{RETRAIN: None}):
