@@ -39,6 +39,7 @@ from recsys.ablation import OURS, PARTS, Ablated, Variants, behaviour_names, fit
 from recsys.bundle import list_bundles
 from recsys.evaluation import progress
 from recsys.kept import Clock, Kept, digest, read_files, write_files
+from recsys.presets import find_device
 from recsys.recommender import Recommender
 from recsys.rivals import about_rival, read_rival
 from recsys.shops import SHOPS, Shop, bring_in, source_of
@@ -157,7 +158,7 @@ class Bench:
 
     def _variants(self, model: Model) -> Variants:
         """The recommender over what was known at the cut, whole and without parts."""
-        encoded = encode_catalog(self.catalog, model, self.place.cache)
+        encoded = encode_catalog(self.catalog, model, self.place.cache, device=self.options.train.device)
         snapshot = take_snapshot(self.catalog, self.split.history, self.split.cut, model, encoded, self.settings.index)
         ablated = {part: Ablated.from_files(read_files(folder)) for part, folder in self._ablations(model.ranking).items()}
         return Variants(Recommender(model, snapshot), ablated, behaviour_names(snapshot.stats))
@@ -225,7 +226,7 @@ class Bench:
     @cached_property
     def _texts(self) -> ItemTexts:
         """Titles, and vectors of the items' texts by the encoder as it was pretrained."""
-        encoder = TextEncoder.pretrained(self.settings.encoder)
+        encoder = TextEncoder.pretrained(self.settings.encoder).to(find_device(self.options.train.device))
         texts = item_texts(self.catalog)
         first, text_of = group(text_hashes(texts))
         vectors = encoder.pool(kept_states(encoder, texts.gather(first).to_list(), self.place.cache))

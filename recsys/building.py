@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from features.interactions import Interactions
     from recsys.config import Settings
     from recsys.model import Model
+    from recsys.options import Device
     from recsys.workspace import Workspace
 
 _log = logging.getLogger(__name__)
@@ -40,7 +41,10 @@ CANARY_K = 10
 
 @dataclass(frozen=True)
 class Build:
-    """inputs: of what it is made, for the next one to compare. previous: the bundle in use. gated: whether it must pass the gates."""
+    """inputs: of what it is made, for the next one to compare. previous: the bundle in use. gated: whether it must pass the gates.
+
+    device: where texts are encoded.
+    """
 
     workspace: Workspace
     settings: Settings
@@ -48,6 +52,7 @@ class Build:
     inputs: str
     previous: Bundle | None
     gated: bool = False
+    device: Device = "auto"
 
     def publish(self, catalog: Catalog, log: Interactions) -> tuple[str, dict[str, Any] | None]:
         """Encode, count, index, compare, publish. Returns what to tell, and how far it moved from the bundle before, if it is comparable.
@@ -56,7 +61,7 @@ class Build:
         ------
         RefusedError: a gate did not pass.
         """
-        encoded = encode_catalog(catalog, self.model, self.workspace.cache, self._known())
+        encoded = encode_catalog(catalog, self.model, self.workspace.cache, self._known(), self.device)
         now = log.end if len(log) else 0
         key = collaborative_key(log, now, self.model.retrieval)
         counted = Counted.of(catalog, log, now, self.model.retrieval, self._fitted(key))

@@ -73,7 +73,7 @@ def train(
     typer.echo(verbs.train(state.workspace, state.settings, TrainOptions(until, preset, device, seed)))
 
 
-def build_index(context: typer.Context) -> None:
+def build_index(context: typer.Context, device: Annotated[Device, typer.Option(help="Where to encode texts.")] = "auto") -> None:
     """Publish the model with a fresh index.
 
     Encodes the catalogue, builds the index, and publishes both with the model as one bundle.
@@ -82,7 +82,7 @@ def build_index(context: typer.Context) -> None:
     from recsys import verbs
 
     state = state_of(context)
-    typer.echo(verbs.build_index(state.workspace, state.settings))
+    typer.echo(verbs.build_index(state.workspace, state.settings, device))
 
 
 def refresh(
@@ -91,6 +91,7 @@ def refresh(
         timedelta | None,
         typer.Option(parser=parse_interval, metavar="INTERVAL", help="Do it again and again: 30s, 15m, 2h, 1d."),
     ] = None,
+    device: Annotated[Device, typer.Option(help="Where to encode texts.")] = "auto",
 ) -> None:
     """Read the sources again and publish.
 
@@ -102,9 +103,9 @@ def refresh(
 
     state = state_of(context)
     if every is not None:
-        refresh_every(state.workspace, state.settings, every, typer.echo)
+        refresh_every(state.workspace, state.settings, every, typer.echo, device)
         return
-    done = refresh_once(state.workspace, state.settings)
+    done = refresh_once(state.workspace, state.settings, device)
     typer.echo(done)
     if done.alerts:
         raise typer.Exit(3)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -18,7 +19,9 @@ from retrieval.learned import Learned
 from retrieval.numpy_tower import NumpyTower
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
+
+    import torch
 
     from ranking.blend import Booster
     from ranking.cross_encoder import CrossEncoder
@@ -73,8 +76,19 @@ class Model:
         """Of what makes item vectors: encoder and item tower. 32 hex digits."""
         digest = hashlib.sha256(self.encoder.fingerprint.encode())
         for name in ("mean", "project.weight"):
-            digest.update(self.tower.state_dict()[name].numpy().tobytes())
+            digest.update(self.tower.state_dict()[name].cpu().numpy().tobytes())
         return digest.hexdigest()[:32]
+
+    @contextmanager
+    def on(self, device: torch.device) -> Iterator[None]:
+        """Encoder and towers stand on `device`, until the block ends."""
+        try:
+            self.encoder.to(device)
+            self.tower.to(device)
+            yield
+        finally:
+            self.encoder.cpu()
+            self.tower.cpu()
 
     @property
     def item_tokens(self) -> int:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from datetime import timedelta
 
     from recsys.config import Settings
+    from recsys.options import Device
     from recsys.workspace import Workspace
 
 _log = logging.getLogger(__name__)
@@ -35,8 +36,8 @@ class Refreshed:
         return self.said
 
 
-def refresh(workspace: Workspace, settings: Settings) -> Refreshed:
-    """Once. One at a time: a lock that ends with its process keeps others out.
+def refresh(workspace: Workspace, settings: Settings, device: Device = "auto") -> Refreshed:
+    """Once. One at a time: a lock that ends with its process keeps others out. device: where new texts are encoded.
 
     Raises
     ------
@@ -45,7 +46,7 @@ def refresh(workspace: Workspace, settings: Settings) -> Refreshed:
     """
     try:
         with workspace.alone():
-            done = _refresh(workspace, settings)
+            done = _refresh(workspace, settings, device)
     except RecsysError as error:
         post(settings.refresh, {"event": "failed", "message": str(error)})
         raise
@@ -55,18 +56,20 @@ def refresh(workspace: Workspace, settings: Settings) -> Refreshed:
     return done
 
 
-def refresh_every(workspace: Workspace, settings: Settings, every: timedelta, tell: Callable[[Refreshed], None]) -> None:
+def refresh_every(
+    workspace: Workspace, settings: Settings, every: timedelta, tell: Callable[[Refreshed], None], device: Device = "auto"
+) -> None:
     """For ever. A source that is away for an hour must not end the service: the bundle in use stays, the next turn tries again."""
     while True:
         begun = time.monotonic()
         try:
-            tell(refresh(workspace, settings))
+            tell(refresh(workspace, settings, device))
         except RecsysError as error:
             _log.error("refresh failed, next try in %s: %s", every, error)
         time.sleep(max(0.0, every.total_seconds() - (time.monotonic() - begun)))
 
 
-def _refresh(workspace: Workspace, settings: Settings) -> Refreshed:
+def _refresh(workspace: Workspace, settings: Settings, device: Device) -> Refreshed:
     from features.tombstones import Tombstones
 
     if Tombstones.read(workspace.erased).pending:
@@ -81,7 +84,7 @@ def _refresh(workspace: Workspace, settings: Settings) -> Refreshed:
     from recsys import verbs
 
     summary = workspace.ingest_alone(source, files)
-    said, moved = verbs.publish_tables(workspace, settings, gated=True)
+    said, moved = verbs.publish_tables(workspace, settings, gated=True, device=device)
     return Refreshed(f"{summary}\n{said}", _alerts(moved, settings.refresh.max_psi))
 
 

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from recsys.model import Model
+    from recsys.options import Device
     from retrieval.index import IndexConfig
     from retrieval.joint import RetrievalConfig
 
@@ -133,20 +134,26 @@ class Encoded:
     encoded: int
 
 
-def encode_catalog(catalog: Catalog, model: Model, cache: Path, previous: Encoded | None = None) -> Encoded:
-    """Encode the texts that `previous` has not, by the same model; the others are taken over. `cache`: see `kept_states`."""
+def encode_catalog(catalog: Catalog, model: Model, cache: Path, previous: Encoded | None = None, device: Device = "auto") -> Encoded:
+    """Encode the texts that `previous` has not, by the same model; the others are taken over.
+
+    cache: see `kept_states`. device: where they are encoded; it is asked for only if there is a text to encode.
+    """
     if previous is not None and previous.vectors.fingerprint != model.fingerprint:
         previous = None
     keys = [] if previous is None else distinct(previous.vectors.hashes)
     pool = [] if previous is None else [previous.states]
 
     def encode(texts: list[str]) -> np.ndarray:
+        from recsys.presets import find_device
         from retrieval.kept import kept_states
 
-        kept = kept_states(model.encoder, texts, cache)
+        with model.on(find_device(device)):
+            kept = kept_states(model.encoder, texts, cache)
+            vectors = model.tower.item_vectors(model.encoder.pool(kept))
         keys.extend(key.tobytes() for key in text_hashes(pl.Series(texts, dtype=pl.String)))
         pool.append(kept.select(np.arange(len(kept)), model.item_tokens))
-        return model.tower.item_vectors(model.encoder.pool(kept))
+        return vectors
 
     vectors, encoded = update(catalog, encode, model.fingerprint, None if previous is None else previous.vectors)
     place = {key: i for i, key in enumerate(keys)}

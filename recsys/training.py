@@ -74,6 +74,7 @@ class Shop:
 class Language:
     """The catalogue's distinct texts: which item has which, encoder and towers over them, vectors and states.
 
+    The networks stand on the device that they are trained on.
     vectors: as the towers saw them that were trained until the validation window; what is fitted later stands on those.
     tower, learned: those that the model keeps.
     """
@@ -90,9 +91,11 @@ class Language:
 def train_model(shop: Shop, device: torch.device, work: Path, cache: Path) -> Model:
     """Fit everything. Stages write their progress to `work`; called again after a cut, it goes on from there."""
     language = fit_language(shop, device, work, cache)
-    ranking, report = fit_ranking(shop, language, work)
+    ranking, report = fit_ranking(shop, language, work, device)
     if shop.settings.tower.reads == "sequence" and shop.settings.train.last_epochs:
-        fit_on_the_rest(shop, language, work, device)
+        fit_on_the_rest(shop, language, work)
+    for module in (language.encoder, language.tower, ranking.cross_encoder):
+        module.cpu()  # where answers are worked out
     about = {
         "trained": True,
         "until": moment(shop.windows.calibration.end),
@@ -110,7 +113,7 @@ def train_model(shop: Shop, device: torch.device, work: Path, cache: Path) -> Mo
 def fit_language(shop: Shop, device: torch.device, work: Path, cache: Path) -> Language:
     """Encoder and towers, on purchases of the towers' window, stopped by NDCG@10 on the validation window (texts, not items, ranked)."""
     settings, windows = shop.settings, shop.windows
-    encoder = TextEncoder.pretrained(settings.encoder)
+    encoder = TextEncoder.pretrained(settings.encoder).to(device)
     texts = item_texts(shop.catalog)
     first, text_of = group(text_hashes(texts))
     distinct = texts.gather(first).to_list()
@@ -122,10 +125,12 @@ def fit_language(shop: Shop, device: torch.device, work: Path, cache: Path) -> L
     torch.manual_seed(shop.seed)
     tower = TwoTower(encoder.width, settings.tower)
     tower.start_from(source.pooled)
-    learned = LearnedVectors(len(distinct), settings.tower.dim, settings.train.hide) if settings.tower.reads == "sequence" else None
+    tower.to(device)
+    sequence = settings.tower.reads == "sequence"
+    learned = LearnedVectors(len(distinct), settings.tower.dim, settings.train.hide).to(device) if sequence else None
     log = replace(shop.log, item=text_of[shop.log.item].astype(np.int32), n_items=len(distinct))
     split = windows.validation.split(log)
-    run = Run(_sampler(split.history, shop), tower, source, _judge(split), work, shop.seed, device, learned)
+    run = Run(_sampler(split.history, shop), tower, source, _judge(split), work, shop.seed, learned)
     fitted = fit_towers(run, settings.train)
     if tuning in ("lora", "full"):  # the lower layers are others now
         kept = kept_states(encoder, distinct, cache)
@@ -138,7 +143,7 @@ def fit_language(shop: Shop, device: torch.device, work: Path, cache: Path) -> L
     return Language(text_of, encoder, tower, run.vectors(), kept, report, learned)
 
 
-def fit_on_the_rest(shop: Shop, language: Language, work: Path, device: torch.device) -> None:
+def fit_on_the_rest(shop: Shop, language: Language, work: Path) -> None:
     """Let the towers learn, in place and at a lower rate, from what they have not seen: the windows that the ranking was fitted on.
 
     All that could be chosen has been chosen on those windows by now. What the ranking knows of the towers' scores is from before.
@@ -149,7 +154,7 @@ def fit_on_the_rest(shop: Shop, language: Language, work: Path, device: torch.de
     log = replace(shop.log, item=language.text_of[shop.log.item].astype(np.int32), n_items=len(language.vectors))
     source = Texts(language.encoder, [], language.kept, "frozen")
     sampler = SequenceSampler(log, settings, shop.settings.tower.history)
-    run = Run(sampler, language.tower, source, every_epoch, work / "rest", shop.seed, device, language.learned)
+    run = Run(sampler, language.tower, source, every_epoch, work / "rest", shop.seed, language.learned)
     fit_towers(run, settings)
 
 
@@ -196,7 +201,7 @@ class Material:
     seed: int
 
 
-def fit_ranking(shop: Shop, language: Language, work: Path) -> tuple[Ranking, dict[str, Any]]:
+def fit_ranking(shop: Shop, language: Language, work: Path, device: torch.device) -> tuple[Ranking, dict[str, Any]]:
     """Blend on the early and late window, cross-encoder on the early one, correction and calibration each on one of their own."""
     settings, windows, seed = shop.settings, shop.windows, shop.seed
     tokens = ItemTokens(language.kept, language.text_of)
@@ -207,7 +212,7 @@ def fit_ranking(shop: Shop, language: Language, work: Path) -> tuple[Ranking, di
     first, saved = fit_first([pairs.labelled for pairs in parts], [second.pairs.labelled, third.pairs.labelled], settings.blend, seed)
     reads_towers = TOWERS[0] in first.names
     _log.info("blend fitted on %s and %s, %s the towers' scores", windows.early, windows.late, "with" if reads_towers else "without")
-    cross_encoder = CrossEncoder.upon(language.encoder, settings.cross_encoder)
+    cross_encoder = CrossEncoder.upon(language.encoder, settings.cross_encoder).to(device)
     best = _best(_ordered(early.pairs, first), 3 * settings.cross_encoder.read)
     losses = fit_cross_encoder(cross_encoder, best, tokens, work, seed)
     material = Material(tuple(parts), second.pairs, third.pairs, tokens, settings, seed)

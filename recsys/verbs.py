@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from features.interactions import Interactions
     from recsys.answers import Answer, Matches
     from recsys.config import Settings
-    from recsys.options import RecommendOptions, TrainOptions
+    from recsys.options import Device, RecommendOptions, TrainOptions
     from recsys.workspace import Workspace
 
 _log = logging.getLogger(__name__)
@@ -56,17 +56,19 @@ def current_model(workspace: Workspace, settings: Settings) -> Model:
         raise ModelError(f"the trained model cannot be read ({str(error).split(': run ')[0]}): run `recsys train` again") from error
 
 
-def build_index(workspace: Workspace, settings: Settings) -> str:
-    """Encode, count, index, and publish with the model as one bundle."""
+def build_index(workspace: Workspace, settings: Settings, device: Device = "auto") -> str:
+    """Encode on `device`, count, index, and publish with the model as one bundle."""
     with workspace.alone():
         sweep(workspace)
-        return publish_tables(workspace, settings)[0]
+        return publish_tables(workspace, settings, device=device)[0]
 
 
-def publish_tables(workspace: Workspace, settings: Settings, gated: bool = False) -> tuple[str, dict[str, Any] | None]:
+def publish_tables(
+    workspace: Workspace, settings: Settings, gated: bool = False, device: Device = "auto"
+) -> tuple[str, dict[str, Any] | None]:
     """Publish what was ingested. Returns what to tell, and how far it moved from the bundle before.
 
-    gated: only if it passes the gates against the bundle in use.
+    gated: only if it passes the gates against the bundle in use. device: where texts are encoded.
 
     Raises
     ------
@@ -77,7 +79,7 @@ def publish_tables(workspace: Workspace, settings: Settings, gated: bool = False
     catalog, log = workspace.load(settings.events.model_dump())
     if previous and previous.manifest.about["inputs"] == key:
         return f"nothing has changed: bundle {previous.id} stays in use", None
-    return Build(workspace, settings, current_model(workspace, settings), key, previous, gated).publish(catalog, log)
+    return Build(workspace, settings, current_model(workspace, settings), key, previous, gated, device).publish(catalog, log)
 
 
 def build(workspace: Workspace, settings: Settings, model: Model, catalog: Catalog, log: Interactions) -> str:

@@ -66,6 +66,11 @@ class TextEncoder(nn.Module):
         return digest.hexdigest()[:32]
 
     @property
+    def device(self) -> torch.device:
+        """Where the weights stand: whoever holds the encoder says so with `to`."""
+        return next(self.model.parameters()).device
+
+    @property
     def upper_layers(self) -> list[nn.Module]:
         return list(self.model.encoder.layer[self.kept :])
 
@@ -94,8 +99,7 @@ class TextEncoder(nn.Module):
         for row, some in enumerate(tokens):
             ids[row, : len(some)] = torch.tensor(some)
             mask[row, : len(some)] = True
-        device = next(self.model.parameters()).device
-        return ids.to(device), mask.to(device)
+        return ids.to(self.device), mask.to(self.device)
 
     @torch.inference_mode()
     def keep(self, texts: Sequence[str], progress: Callable[[int], None] | None = None) -> TokenStates:
@@ -104,7 +108,7 @@ class TextEncoder(nn.Module):
         lengths = np.array([len(some) for some in tokens], dtype=np.int64)
         offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
         states = np.empty((offsets[-1], self.width), dtype=np.float16)
-        for chosen in length_batches(lengths, TOKENS_A_BATCH[next(self.model.parameters()).device.type]):
+        for chosen in length_batches(lengths, TOKENS_A_BATCH[self.device.type]):
             ids, mask = self.batch([tokens[i] for i in chosen])
             hidden = self.lower(ids, mask)[mask].half().cpu().numpy()  # (tokens, width)
             index = np.concatenate([np.arange(offsets[i], offsets[i + 1]) for i in chosen])
@@ -117,7 +121,7 @@ class TextEncoder(nn.Module):
     def pool(self, kept: TokenStates) -> np.ndarray:
         """Pooled vectors of all kept texts, float32 (n, width)."""
         out = np.empty((len(kept), self.width), dtype=np.float32)
-        device = next(self.model.parameters()).device
+        device = self.device
         for chosen in length_batches(np.diff(kept.offsets), TOKENS_A_BATCH[device.type]):
             hidden, mask = kept.padded(np.array(chosen))
             out[chosen] = self.upper(hidden.to(device), mask.to(device)).cpu().numpy()

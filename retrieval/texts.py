@@ -53,7 +53,7 @@ class Texts:
     def fresh(self, chosen: np.ndarray) -> Tensor:
         """Pooled vectors (n, width) of some texts, with a gradient to the encoder."""
         encoder = self.encoder
-        device = next(encoder.model.parameters()).device
+        device = encoder.device
         if self.tuning == "upper":
             hidden, mask = self.kept.padded(chosen)
             return encoder.upper(hidden.to(device), mask.to(device))
@@ -68,7 +68,7 @@ class Texts:
         if self.tuning == "upper":
             self.pooled = self.encoder.pool(self.kept)
         elif self.tuning in ("lora", "full"):
-            most = TOKENS_A_BATCH[next(self.encoder.model.parameters()).device.type]
+            most = TOKENS_A_BATCH[self.encoder.device.type]
             for chosen in length_batches(np.array([len(some) for some in self.tokens]), most):
                 self.pooled[chosen] = self.fresh(np.array(chosen)).cpu().numpy()
 

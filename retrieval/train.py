@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -36,7 +36,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass
 class Run:
-    """What one training works with.
+    """What one training works with. Tower, encoder and learned vectors stand on one device, and are trained there.
 
     judge: how good the tower with these vectors of all texts is on a later window, higher is better. folder: for checkpoints.
     learned: vectors of single items beside those of their texts, where the towers learn any.
@@ -48,8 +48,11 @@ class Run:
     judge: Callable[[TwoTower, np.ndarray], float]
     folder: Path
     seed: int
-    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     learned: LearnedVectors | None = None
+
+    @property
+    def device(self) -> torch.device:
+        return self.tower.mean.device
 
     def vectors(self) -> np.ndarray:
         """Vectors of all texts as they are now, float32 (n_texts, dim)."""
@@ -84,8 +87,6 @@ def fit_towers(run: Run, config: TrainConfig) -> Fitted:
 
     A training that was cut off goes on after its last whole epoch when it is called again with the same folder.
     """
-    for module in run.modules(True).values():
-        module.to(run.device)
     curve = [run.judge(run.tower, run.vectors())]
     phases = [Phase("towers", config.epochs, False)]
     if run.texts.tuning != "frozen" and config.tuned_epochs:
@@ -94,7 +95,7 @@ def fit_towers(run: Run, config: TrainConfig) -> Fitted:
         curve += _fit_phase(run, config, phase, max(curve))
     run.texts.finish()
     for module in run.modules(True).values():
-        module.cpu().eval()
+        module.eval()
     return Fitted(curve, max(curve), run.sampler.hard_skipped)
 
 

@@ -52,11 +52,11 @@ class Verbs(types.ModuleType):
         self._note("train", workspace.root, options)
         return "trained"
 
-    def build_index(self, workspace, settings) -> str:
+    def build_index(self, workspace, settings, device="auto") -> str:
         self._note("build_index", workspace.root)
         return "published"
 
-    def refresh(self, workspace, settings) -> Refreshed:
+    def refresh(self, workspace, settings, device="auto") -> Refreshed:
         self._note("refresh", workspace.root)
         return Refreshed("refreshed")
 

@@ -61,7 +61,7 @@ def same(one: dict[str, np.ndarray], other: dict[str, np.ndarray]) -> bool:
 
 def test_towers_and_what_was_learned_of_items_go_on_in_place(small: Shop, language: Language, tmp_path: Path) -> None:
     before, vectors, encoder = state(language), language.vectors.copy(), language.encoder.fingerprint
-    fit_on_the_rest(small, language, tmp_path, CPU)
+    fit_on_the_rest(small, language, tmp_path)
     after = state(language)
     assert not np.array_equal(after["tower.project.weight"], before["tower.project.weight"])
     assert not np.array_equal(after["learned.table.weight"], before["learned.table.weight"])
@@ -77,7 +77,7 @@ def test_they_learn_from_the_windows_that_they_had_not_seen(small: Shop, fitted:
     found = []
     for name, log in (("one", small.log), ("again", small.log), ("other", replace(small.log, item=item))):
         language = deepcopy(fitted)
-        fit_on_the_rest(replace(small, log=log), language, tmp_path / name, CPU)
+        fit_on_the_rest(replace(small, log=log), language, tmp_path / name)
         found.append(state(language))
     assert same(found[0], found[1])
     assert not same(found[0], found[2])
@@ -92,7 +92,7 @@ def test_every_epoch_is_taken_at_a_lower_rate(small: Shop, language: Language, t
         return 0.0
 
     monkeypatch.setattr("retrieval.train._epoch", epoch)
-    fit_on_the_rest(with_settings(small, "sequence", last_epochs=6, patience=1), language, tmp_path, CPU)
+    fit_on_the_rest(with_settings(small, "sequence", last_epochs=6, patience=1), language, tmp_path)
     assert rates == [pytest.approx(small.settings.train.lr * LAST_RATE)] * 6
 
 
