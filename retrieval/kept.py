@@ -62,6 +62,7 @@ def kept_states(encoder: TextEncoder, texts: Sequence[str], cache: Path) -> Toke
 def lower_fingerprint(encoder: TextEncoder) -> str:
     """Of all that the kept states depend on: 24 hex digits."""
     digest = hashlib.sha256(f"{encoder.kept}|{encoder.config.max_tokens}|{encoder.tokenizer.to_str()}".encode())
+    digest.update(encoder.sentence.passage_prompt.encode())
     layers = [f"encoder.layer.{i}." for i in range(encoder.kept)]
     for name, tensor in sorted(encoder.model.state_dict().items()):
         if name.startswith(("embeddings.", *layers)):

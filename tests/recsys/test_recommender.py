@@ -20,6 +20,7 @@ from recsys.answers import Answer
 from recsys.options import RecommendOptions
 from recsys.recommender import Recommender
 from retrieval.candidates import Candidates
+from retrieval.encoder_files import SentenceConfig
 
 from .truth import check_reason
 
@@ -288,3 +289,9 @@ def test_a_k_beyond_the_catalogue_gives_what_there_is(recommender, k):
         assert len(ask(recommender, user, k=k, history=history).items) == 40 - (user is None) * len(history)
     assert len(recommender.similar("sku-00", k).items) == int(recommender.snapshot.catalog.available.sum()) - 1
     assert len(recommender.search("tea", k).items) == int(recommender.snapshot.catalog.available.sum())
+
+
+def test_words_are_searched_after_the_prompt_of_queries(ready: Any) -> None:
+    plain, prompted = verbs.open_recommender(ready.workspace), verbs.open_recommender(ready.workspace)
+    prompted.model.encoder.sentence = SentenceConfig(query_prompt="sweet ", passage_prompt="rye ")
+    assert prompted.search("carrot", 5).items == plain.search("sweet carrot", 5).items != plain.search("carrot", 5).items
