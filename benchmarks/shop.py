@@ -12,14 +12,11 @@ from eval.truth import Truth
 from features.source import Source
 from features.split import Split
 from ranking.ranker import BlendRanker
-from recsys.bundle import find_bundle
 from recsys.config import load_settings
 from recsys.evaluation import evaluation_cut
-from recsys.model import Model
 from recsys.options import TrainOptions
 from recsys.store import trained
 from recsys.verbs import build, open_recommender
-from recsys.windows import moment
 from recsys.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -65,9 +62,6 @@ def bench() -> Bench:
         workspace.ingest(Source(dataset="completejourney"))
     catalog, log = workspace.load(settings.events.model_dump())
     split = Split.by_time(log, evaluation_cut(log))
-    if bundle := find_bundle(workspace.models, until=moment(split.cut)):
-        model = Model.from_files(bundle.files)
-    else:
-        model, _ = trained(workspace, workspace.models, settings, TrainOptions(), (catalog, log), split.cut)
+    model, _ = trained(workspace, workspace.models, settings, TrainOptions(), (catalog, log), split.cut)
     build(workspace, settings, model, catalog, split.history)
     return Bench(workspace, settings, split, open_recommender(workspace))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -15,14 +14,11 @@ from features.interactions import DAY, EVENTS
 from ranking.ranker import BlendRanker
 from ranking.rules import Rules
 from recsys.arm_config import OURS
-from recsys.bundle import find_bundle, sound_bundle
+from recsys.bundle import sound_bundle
 from recsys.kept import digest
-from recsys.model import Model
-from recsys.options import TrainOptions
 from recsys.recommender import BATCH, Recommender
 from recsys.snapshot import encode_catalog, take_snapshot
-from recsys.store import trained, training_sections
-from recsys.windows import moment
+from recsys.store import model_until, training_sections
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,22 +26,16 @@ if TYPE_CHECKING:
     from features.catalog import Catalog
     from features.interactions import Interactions
     from recsys.arm import Arm
-    from recsys.config import Settings
+    from recsys.model import Model
     from recsys.snapshot import Encoded
     from recsys.workspace import Workspace
-
-_log = logging.getLogger(__name__)
 
 
 @dataclass
 class Shop:
-    """The workspace's tables, and what arms can share: models, encoded catalogues, the last recommenders.
-
-    base: the workspace's own settings; an arm that trains as they say may use the workspace's model.
-    """
+    """The workspace's tables, and what arms can share: models, encoded catalogues, the last recommenders."""
 
     workspace: Workspace
-    base: Settings
     catalog: Catalog
     log: Interactions
     start: int
@@ -123,22 +113,15 @@ class Shop:
     def model(self, arm: Arm, day: int) -> tuple[Model, str]:
         """The arm's model of what lies before a day, and a digest of it and of how it is indexed.
 
-        The workspace's, if it was trained until that very moment and the arm asks for no other training; else one is trained and kept.
+        The workspace's, if it is the very one that the arm's settings give on what lies before that moment; else one is trained and kept.
         """
-        wanted = training_sections(arm.settings)
-        key = digest({"settings": repr(wanted).encode(), "until": str(self.at(day)).encode()})
+        until = self.at(day)
+        key = digest({"settings": repr(training_sections(arm.settings)).encode(), "until": str(until).encode()})
         if key not in self._models:
-            self._models[key] = self._model(arm, self.at(day), wanted == training_sections(self.base)), key
+            store = self.workspace.root / "simulations" / "models"
+            made = model_until(self.workspace, store, arm.settings, (self.catalog, self.weighted(arm)), until)
+            self._models[key] = made, key
         return self._models[key]
-
-    def _model(self, arm: Arm, until: int, as_usual: bool) -> Model:
-        if as_usual and (bundle := find_bundle(self.workspace.models, until=moment(until))):
-            return Model.from_files(bundle.files)
-        _log.info("arm %s: training a model until %s", arm.name, moment(until))
-        store = self.workspace.root / "simulations" / "models"
-        model, said = trained(self.workspace, store, arm.settings, TrainOptions(), (self.catalog, self.weighted(arm)), until)
-        _log.info("%s", said)
-        return model
 
 
 def _without_cross_encoder(recommender: Recommender) -> Callable[[Histories, int, np.ndarray], Any]:

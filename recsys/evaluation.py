@@ -20,21 +20,18 @@ from features.durable import write_whole
 from features.errors import BundleError
 from features.interactions import DAY
 from features.split import LABEL_EVENTS, Split
-from recsys.bundle import Bundle, find_bundle, list_bundles
-from recsys.model import Model
-from recsys.options import TrainOptions
+from recsys.bundle import Bundle
 from recsys.recommender import Recommender
 from recsys.snapshot import encode_catalog, take_snapshot
-from recsys.store import trained
+from recsys.store import model_until
 from recsys.true_reasons import reasons_hold
-from recsys.windows import LENGTHS, STRETCHES, moment, unless_thin
+from recsys.windows import LENGTHS, STRETCHES, unless_thin
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from eval.exposure import Exposure
     from eval.result import Report
-    from features.catalog import Catalog
     from features.interactions import Interactions
     from recsys.config import Settings
     from recsys.snapshot import Snapshot
@@ -57,11 +54,12 @@ def evaluation_cut(log: Interactions) -> int:
 def evaluate(workspace: Workspace, settings: Settings) -> Report:
     """Judge on what happened after `evaluation_cut`, with a model that has seen nothing of it; baselines beside it. Writes JSON and a page.
 
-    The workspace's model is used if it was trained until the cut; otherwise one is trained until then in evaluation/, and kept.
+    The workspace's model is used if it is what these settings give, trained until the cut on this very data; otherwise such a model is
+    trained in evaluation/, and kept.
     """
     catalog, log = workspace.load(settings.events.model_dump())
     split = Split.by_time(log, evaluation_cut(log))
-    model = _model(workspace, settings, catalog, split)
+    model = model_until(workspace, workspace.root / "evaluation", settings, (catalog, split.history), split.cut)
     snapshot = take_snapshot(catalog, split.history, split.cut, model, encode_catalog(catalog, model, workspace.cache), settings.index)
     recommender = Recommender(model, snapshot)
     calibrated = model.ranking is not None
@@ -77,16 +75,6 @@ def evaluate(workspace: Workspace, settings: Settings) -> Report:
     write_whole(workspace.reports / "evaluation.html", page(report))
     _log.info("page with plots: %s", workspace.reports / "evaluation.html")
     return report
-
-
-def _model(workspace: Workspace, settings: Settings, catalog: Catalog, split: Split) -> Model:
-    if bundle := find_bundle(workspace.models, until=moment(split.cut)):
-        return Model.from_files(bundle.files)
-    why = "the workspace's model has seen the test weeks" if list_bundles(workspace.models) else "there is no trained model to judge"
-    _log.info("%s: training one until %s", why, moment(split.cut))
-    model, said = trained(workspace, workspace.root / "evaluation", settings, TrainOptions(), (catalog, split.history), split.cut)
-    _log.info("%s", said)
-    return model
 
 
 def exposure(snapshot: Snapshot, split: Split, report: Report) -> dict[str, list[Exposure]]:

@@ -56,7 +56,7 @@ def simulate(workspace: Workspace, settings: Settings, options: SimulateOptions)
     arms = tuple(arm_of(given, side, settings) for side, given in (("--a", options.a), ("--b", options.b)))
     catalog, log = workspace.load(settings.events.model_dump())
     start, days = period(log, options, settings.simulate.horizon_days)
-    replay = Replay(Shop(workspace, settings, catalog, log, start), days, options.users)
+    replay = Replay(Shop(workspace, catalog, log, start), days, options.users)
     buyers = len(replay.visits({}, settings.simulate.horizon_days).users)
     if buyers < FEWEST_USERS:
         raise DataError(f"{buyers} users buy in the {days} days from {moment(start)}, expected at least {FEWEST_USERS}: take more days")

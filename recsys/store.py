@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import shutil
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -12,24 +14,60 @@ import numpy as np
 
 from features.errors import ModelError
 from features.tombstones import Tombstones
-from recsys.bundle import RETRAIN, find_bundle
+from recsys.bundle import RETRAIN, find_bundle, list_bundles
 from recsys.card import marked, model_card
 from recsys.choices import Shape, with_shape
 from recsys.erasure import mark
 from recsys.model import Model
+from recsys.options import TrainOptions
 from recsys.presets import find_device, with_preset
 from recsys.publish import publish, use
-from recsys.training import Shop, train_model
-from recsys.windows import Windows
+from recsys.training import MODEL_VERSION, Shop, train_model
+from recsys.windows import Windows, moment
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    import torch
+
     from features.catalog import Catalog
     from features.interactions import Interactions
+    from recsys.bundle import Bundle
     from recsys.config import Settings
-    from recsys.options import TrainOptions
     from recsys.workspace import Workspace
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Training:
+    """One training with all that its model depends on settled, and the key by which that model is found again."""
+
+    shop: Shop
+    until: int
+    device: torch.device
+    key: str
+
+    @classmethod
+    def of(cls, settings: Settings, options: TrainOptions, tables: tuple[Catalog, Interactions], until: int) -> Training:
+        """On what lies before `until`, seconds since the epoch.
+
+        Raises
+        ------
+        ModelError: nothing does.
+        """
+        catalog, log = tables[0], tables[1].between(None, until).with_known_users()
+        if not len(log):
+            raise ModelError("no event lies before the date: train on a later --until, or on everything")
+        device = find_device(options.device)
+        # The preset first: a key that is set stays, and the log decides only what neither the user nor the preset did.
+        settings = with_shape(with_preset(settings, options.preset, device), Shape.of(log))
+        key = training_key(settings, options.seed, fingerprint(catalog, log), until)
+        return cls(Shop(catalog, log, Windows.plan(log, until), settings, options.seed, options.watch), until, device, key)
+
+    def find(self, store: Path) -> Bundle | None:
+        """Its model in a store; one that has learned from somebody who was erased since is passed over."""
+        return find_bundle(store, key=self.key, **{RETRAIN: None})
 
 
 def trained(
@@ -39,23 +77,38 @@ def trained(
 
     until: seconds since the epoch; what lies at or after it is left out of the log.
     """
-    catalog, log = tables[0], tables[1].between(None, until).with_known_users()
-    device = find_device(options.device)
-    if not len(log):
-        raise ModelError("no event lies before the date: train on a later --until, or on everything")
-    # The preset first: a key that is set stays, and the log decides only what neither the user nor the preset did.
-    settings = with_shape(with_preset(settings, options.preset, device), Shape.of(log))
-    windows = Windows.plan(log, until)
-    key = training_key(settings, options.seed, fingerprint(catalog, log), until)
-    if bundle := find_bundle(store, key=key, **{RETRAIN: None}):
+    return _made(workspace, store, Training.of(settings, options, tables, until))
+
+
+def model_until(workspace: Workspace, store: Path, settings: Settings, tables: tuple[Catalog, Interactions], until: int) -> Model:
+    """The model to judge: the workspace's own where it is the very one that these tables and settings give, else that of `store`.
+
+    The model that the workspace has in use stays in use.
+    """
+    training = Training.of(settings, TrainOptions(), tables, until)
+    if bundle := training.find(workspace.models):
+        return Model.from_files(bundle.files)
+    if not training.find(store):
+        why = "is of another date, other settings, another seed or other data" if list_bundles(workspace.models) else "is not there"
+        _log.info("the workspace's model %s: training one until %s", why, moment(until))
+    model, said = _made(workspace, store, training)
+    _log.info("%s", said)
+    return model
+
+
+def _made(workspace: Workspace, store: Path, training: Training) -> tuple[Model, str]:
+    """From the store, or trained and published into it."""
+    key, device = training.key, training.device
+    if bundle := training.find(store):
         use(store, bundle.id)
         return Model.from_files(bundle.files), f"model {bundle.id} is already there for this data, these settings and this seed"
     work = workspace.cache / f"training-{key[:16]}"
     read = datetime.now(UTC)
-    model = train_model(Shop(catalog, log, windows, settings, options.seed, options.watch), device, work, workspace.cache)
+    model = train_model(training.shop, device, work, workspace.cache)
+    settings = training.shop.settings
     about = {"key": key, "read": read.isoformat(), **model.about}
-    card = model_card(key[:16], model.about, settings.encoder.model, windows.calibration.days)
-    if Tombstones.read(workspace.erased).among(log.user_ids.tolist()):  # while it trained
+    card = model_card(key[:16], model.about, settings.encoder.model, training.shop.windows.calibration.days)
+    if Tombstones.read(workspace.erased).among(training.shop.log.user_ids.tolist()):  # while it trained
         about, card = about | {RETRAIN: True}, marked(card)
     model_id = publish(store, model.to_files() | {"MODEL_CARD.md": card.encode()}, about, settings.bundles.keep)
     erased = Tombstones.read(workspace.erased)
@@ -65,15 +118,14 @@ def trained(
     shutil.rmtree(curves, ignore_errors=True)
     shutil.copytree(work / "tensorboard", curves)
     shutil.rmtree(work)
-    return (
-        model,
-        f"model {model_id} trained until {model.about['until']} on {device.type}; its card is {store / model_id / 'MODEL_CARD.md'}",
-    )
+    said = f"model {model_id} trained until {model.about['until']} on {device.type}; its card is {store / model_id / 'MODEL_CARD.md'}"
+    return model, said
 
 
 def training_key(settings: Settings, seed: int, data: str, until: int) -> str:
-    """SHA-256 of all that a model depends on."""
-    return hashlib.sha256(json.dumps([training_sections(settings), seed, data, until], sort_keys=True).encode()).hexdigest()
+    """SHA-256 of all that a model depends on, the training's code included."""
+    facts = [MODEL_VERSION, training_sections(settings), seed, data, until]
+    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
 
 def training_sections(settings: Settings) -> dict[str, Any]:

@@ -53,6 +53,9 @@ if TYPE_CHECKING:
     from retrieval.token_states import TokenStates
 
 _log = logging.getLogger(__name__)
+# Part of a model's key. Raise it with every change after which the same data, settings and seed train another model: in the towers, the
+# cross-encoder, the blend, the calibration, their windows or samples, or in what a default means. Models of before are trained anew then.
+MODEL_VERSION = 1
 JUDGED_USERS = 2_000  # on whom the towers' training is stopped
 LAST_RATE = 0.3  # of the towers' learning rate, for their last epochs, on everything
 LEAST_BASKET, KNOWN_OF_BASKET = 6, 3  # items of a basket that a visitor is made of, and how many of them are shown

@@ -7,7 +7,7 @@ import shutil
 import sys
 import types
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,11 +17,13 @@ import recsys
 from eval.result import Report
 from features.ingest import ingest
 from features.source import Source
+from recsys import store
 from recsys import verbs as real_verbs
 from recsys.answers import Answer, Match, Matches, Recommendation
 from recsys.cli import run
 from recsys.options import TrainOptions
 from recsys.refresh import Refreshed
+from recsys.windows import moment
 from recsys.workspace import Workspace
 
 from .calls import Command, Said, toml
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from recsys.config import Settings
+    from recsys.model import Model
 
 ITEM = Recommendation(1, "sku-7", "Green tea", "tea", 4.5, 0.25, "bought 6 times, last 13 days ago")
 HOSTILE = Recommendation(2, "x,y", "[red]a\x1b[31m\x00b\u202ec\nd[/red]", None, None, 0.0625, 'close to "Tea", that you bought')
@@ -149,6 +152,24 @@ def spare(_ready: Place, tmp_path: Path) -> Place:
     place = Place(tmp_path / "shop", _ready.settings, _ready.trained, _ready.built)
     place.ingest()
     return place
+
+
+@pytest.fixture
+def model_of(monkeypatch: pytest.MonkeyPatch) -> Callable[[Place, int, int], None]:
+    """Keeps the model there is as one that was trained until a moment, with a seed: training is not what is tested."""
+
+    def keep(place: Place, until: int, seed: int) -> None:
+        model = real_verbs.current_model(place.workspace, place.settings)
+
+        def fitted(_shop: object, _device: object, work: Path, _cache: Path) -> Model:
+            (work / "tensorboard").mkdir(parents=True)
+            return replace(model, about=model.about | {"until": moment(until)})
+
+        with monkeypatch.context() as patch:
+            patch.setattr(store, "train_model", fitted)
+            store.trained(place.workspace, place.workspace.models, place.settings, TrainOptions(seed=seed), place.workspace.load(), until)
+
+    return keep
 
 
 @pytest.fixture

@@ -50,5 +50,43 @@ def test_a_model_trained_until_the_cut_is_the_one_that_is_judged(spare, monkeypa
     for path in (spare.workspace.root / "evaluation").iterdir():
         path.rename(path.with_name(f"gone-{path.name}"))
     verbs.train(spare.workspace, spare.settings, TrainOptions(until=cut))
+    verbs.train(spare.workspace, spare.settings, TrainOptions())
+    now = current_id(spare.workspace.models)
     monkeypatch.setattr(store, "train_model", lambda *_: pytest.fail("a model was trained"))
     assert verbs.evaluate(spare.workspace, spare.settings).metrics
+    assert current_id(spare.workspace.models) == now, "judging one takes no other into use"
+
+
+def other_settings(spare, _):
+    sections = {"tower": spare.settings.tower.model_copy(update={"dim": spare.settings.tower.dim * 2})}
+    return spare.settings.model_copy(update=sections)
+
+
+def other_data(spare, _):
+    spare.items.write_text(spare.items.read_text() + "sku-new,new tea,,,drinks|tea,2.5,true\n")
+    spare.ingest()
+
+
+def other_version(_, monkeypatch):
+    monkeypatch.setattr(store, "MODEL_VERSION", store.MODEL_VERSION + 1)
+
+
+@pytest.mark.parametrize(
+    ("seed", "change"), [(0, other_settings), (0, other_data), (0, other_version), (1, None)], ids=["settings", "data", "version", "seed"]
+)
+def test_a_model_of_the_same_cut_but_another_key_is_not_judged(seed, change, spare, model_of, monkeypatch, caplog):
+    caplog.set_level("INFO")
+    cut = evaluation_cut(spare.workspace.load()[1])
+    model_of(spare, cut, seed)
+    settings = (change and change(spare, monkeypatch)) or spare.settings
+    asked = []
+
+    def noted(shop, *_):
+        asked.append((shop.settings.tower.dim, shop.seed, len(shop.catalog)))
+        raise InterruptedError
+
+    monkeypatch.setattr(store, "train_model", noted)
+    with pytest.raises(InterruptedError):
+        verbs.evaluate(spare.workspace, settings)
+    assert asked == [(settings.tower.dim, 0, len(spare.workspace.load()[0]))]
+    assert "of another date, other settings, another seed or other data: training one until" in caplog.text

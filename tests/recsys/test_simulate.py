@@ -6,7 +6,7 @@ import json
 import re
 import shutil
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,9 +20,11 @@ from recsys import arms, simulate, store
 from recsys.arm import Arm
 from recsys.arms import Shop
 from recsys.bundle import Bundle, list_bundles
+from recsys.model import Model
 from recsys.options import SimulateOptions
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from .calls import Command
@@ -38,14 +40,14 @@ def settings_of(place: Place, **arm: Any) -> Any:
 
 def shop_of(place: Place) -> Shop:
     catalog, log = place.workspace.load()
-    return Shop(place.workspace, place.settings, catalog, log, int(START.timestamp()))
+    return Shop(place.workspace, catalog, log, int(START.timestamp()))
 
 
 @pytest.fixture
 def settled(spare: Place, monkeypatch: pytest.MonkeyPatch) -> Place:
     """A shop whose own model is taken for one that ends at the first day: training is not what is tested here."""
-    model = arms.Model.from_files(next(iter(_bundles(spare))).files)
-    monkeypatch.setattr(Shop, "_model", lambda *_: model)
+    model = Model.from_files(next(iter(_bundles(spare))).files)
+    monkeypatch.setattr(arms, "model_until", lambda *_: model)
     return spare
 
 
@@ -193,6 +195,25 @@ def test_a_model_that_has_seen_the_days_is_not_asked(spare: Place, monkeypatch: 
     assert found.b.models == {"2024-06-10": "trained until 2024-06-10T00:00"}
     simulate.simulate(spare.workspace, spare.settings, options)
     assert len(trained) == 1
+
+
+def test_a_model_of_the_first_day_but_of_other_settings_is_not_asked(
+    spare: Place, model_of: Callable[[Place, int, int], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model_of(spare, int(START.replace(tzinfo=UTC).timestamp()), 0)
+    wanted: list[int] = []
+
+    def noted(shop: Any, *_: object) -> None:
+        wanted.append(shop.settings.tower.dim)
+        raise InterruptedError
+
+    monkeypatch.setattr(store, "train_model", noted)
+    other = spare.settings.model_copy(update={"tower": spare.settings.tower.model_copy(update={"dim": 32})})
+    with pytest.raises(InterruptedError):
+        simulate.simulate(spare.workspace, other, SimulateOptions("popular", "ours", START, 6))
+    assert wanted == [32]
+    simulate.simulate(spare.workspace, spare.settings, SimulateOptions("popular", "ours", START, 6))
+    assert wanted == [32], "the one that is there is of these settings"
 
 
 def test_a_click_log_is_read_by_off_policy(command: Command, spare: Place, tmp_path: Path) -> None:
