@@ -21,6 +21,7 @@ import polars as pl
 from benchmarks.paired import ROOT, as_users_have_it, say
 from features.source import Source
 from features.text import item_texts
+from features.versions import in_use
 from recsys.workspace import Workspace
 
 ROUNDS, SHARE = 3, 0.01
@@ -55,7 +56,7 @@ def main() -> None:
         workspace = Workspace(folder / "workspace")
         shutil.copytree(given.models, workspace.models)
         for table in ("items", "interactions"):
-            shutil.copyfile(given.data / f"{table}.parquet", folder / f"{table}.parquet")
+            shutil.copyfile(in_use(given.data) / f"{table}.parquet", folder / f"{table}.parquet")
         source = Source(items=folder / "items.parquet", interactions=folder / "interactions.parquet")
         begun = time.perf_counter()
         workspace.ingest(source)

@@ -11,6 +11,7 @@ from eval.metrics import ndcg
 from eval.truth import Truth
 from features.source import Source
 from features.split import Split
+from features.stored import is_ingested
 from ranking.ranker import BlendRanker
 from recsys.config import load_settings
 from recsys.evaluation import evaluation_cut
@@ -58,7 +59,7 @@ def bench() -> Bench:
     parser = argparse.ArgumentParser()
     parser.add_argument("--workspace", type=Path, default=Path("workspace"))
     workspace, settings = Workspace(parser.parse_known_args()[0].workspace), load_settings()
-    if not workspace.data.exists():
+    if not is_ingested(workspace.data):
         workspace.ingest(Source(dataset="completejourney"))
     catalog, log = workspace.load(settings.events.model_dump())
     split = Split.by_time(log, evaluation_cut(log))

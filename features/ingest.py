@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import tempfile
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 import polars as pl
@@ -17,12 +15,14 @@ from features.errors import DataError
 from features.interactions import INTERACTION_COLUMNS
 from features.readers import read_table
 from features.source import UNIT_PRICE, Source
-from features.stored import INTERACTIONS, ITEMS, QUARANTINE, SOURCE, own, recover, replace_folder, stamps
+from features.stored import stamps
 from features.tables import ITEM_PREFIX, RawTable, TableSpec, as_text_cell, malformed
 from features.tombstones import Tombstones
+from features.versions import INTERACTIONS, ITEMS, QUARANTINE, SOURCE, publish, writing
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+    from pathlib import Path
 
 REASONS_SHOWN = 5
 ERASED = "of an erased user"
@@ -83,9 +83,10 @@ class IngestSummary:
 def ingest(source: Source, out: Path, erased: Tombstones | None = None, files: Source | None = None) -> IngestSummary:
     """Read, judge and store a shop's two tables in the folder `out`.
 
-    `out` then holds items.parquet and interactions.parquet (the canonical columns, rows in the order of the source), quarantine.csv (table,
-    row, reason, value) and source.json. All four replace what was there at once, or nothing changes. The tables are never whole in
-    memory; ten million rows peaked at 1.7 GiB (benchmarks/ingest_10m.py).
+    The new version (`features.stored`) holds items.parquet and interactions.parquet (the canonical columns, rows in the order of the
+    source), quarantine.csv (table, row, reason, value) and source.json. It takes the place of the one in use as a whole, or nothing
+    changes. The tables are never whole in memory; ten million rows peaked at 1.7 GiB (benchmarks/ingest_10m.py). One at a time in `out`:
+    `Workspace.ingest` sees to that.
 
     erased: whose rows are counted and stored nowhere, neither kept nor listed; in a workspace `Workspace.ingest` knows them. files: of a
     source that is a database, what `features.extract` wrote of it.
@@ -96,23 +97,20 @@ def ingest(source: Source, out: Path, erased: Tombstones | None = None, files: S
     """
     out = out.absolute()
     try:
-        recover(out)
-        own(out)
-        out.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=f".{out.name}.", dir=out.parent, ignore_cleanup_errors=True) as name:
-            new = Path(name) / "out"
+        with writing(out) as folder:
+            new = folder / "out"
             new.mkdir()
             source = source.absolute()
             files = files or source
             seen = stamps(files)  # before they are read: what changes meanwhile is read again by the next refresh
-            summary = _write_tables(files, Path(name), erased or Tombstones())
+            summary = _write_tables(files, folder, erased or Tombstones())
             about = {
                 "source": source.model_dump(mode="json"),
                 "files": seen and {path: stamp.model_dump() for path, stamp in seen.items()},
             }
             text = json.dumps(about, indent=1) + "\n"
             (new / SOURCE).write_text(text, encoding="utf-8")
-            replace_folder(new, out)
+            publish(new, out)
     except OSError as error:
         raise DataError(f"{out} cannot be written ({error.strerror or error}): check free space and rights") from error
     return summary

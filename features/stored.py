@@ -1,11 +1,10 @@
-"""The folder that `ingest` fills: four files that are replaced together, read again, and cleared of those who are to be forgotten."""
+"""What `ingest` has stored (`features.versions`): read again, compared with its source, and cleared of those who are to be forgotten."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import shutil
-import tempfile
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,14 +13,26 @@ import polars as pl
 from pydantic import BaseModel, ConfigDict
 
 from features.datasets import complete_journey_files
-from features.durable import sync
 from features.errors import DataError
 from features.source import Source
+from features.versions import (
+    INTERACTIONS,
+    ITEMS,
+    QUARANTINE,
+    SOURCE,
+    damaged,
+    in_use,
+    present,
+    publish,
+    read,
+    remove_but,
+    versions,
+    writing,
+)
 
 if TYPE_CHECKING:
     from features.tombstones import Tombstones
 
-ITEMS, INTERACTIONS, QUARANTINE, SOURCE = "items.parquet", "interactions.parquet", "quarantine.csv", "source.json"
 SETTLED = 2_000_000_000  # nanoseconds: a file written twice within one tick of a file system's clock bears one time
 
 
@@ -32,25 +43,49 @@ def load_source(out: Path) -> Source:
     ------
     DataError: nothing has been ingested there, or it is damaged.
     """
-    path = _ingested(out, SOURCE)
+    content = read(out, lambda folder: present(folder / SOURCE).read_bytes())
     try:
-        return Source.model_validate(json.loads(path.read_bytes())["source"])
+        return Source.model_validate(json.loads(content)["source"])
     except (ValueError, KeyError, TypeError) as error:
-        raise DataError(f"{path} is damaged: run `recsys ingest` with the files named again") from error
+        raise DataError(f"{SOURCE} in {out} is damaged: run `recsys ingest` with the files named again") from error
 
 
 def load_tables(out: Path) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """The canonical items and interactions in `out`.
+    """The canonical items and interactions in `out`, both of one version.
 
     Raises
     ------
     DataError: nothing has been ingested there, or it is damaged.
     """
-    paths = _ingested(out, ITEMS), _ingested(out, INTERACTIONS)
+    return read(out, lambda folder: (pl.read_parquet(present(folder / ITEMS)), pl.read_parquet(present(folder / INTERACTIONS))))
+
+
+def load_quarantine(out: Path) -> pl.DataFrame:
+    """The rows that broke a rule: table, row, reason, value.
+
+    Raises
+    ------
+    DataError: nothing has been ingested there, or it is damaged.
+    """
+    return read(out, lambda folder: pl.read_csv(present(folder / QUARANTINE), infer_schema=False))
+
+
+def table_digests(out: Path) -> list[str] | None:
+    """SHA-256 of items and interactions; None where they are not both there."""
+
+    def digest(path: Path) -> str:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+
     try:
-        return pl.read_parquet(paths[0]), pl.read_parquet(paths[1])
-    except pl.exceptions.PolarsError as error:
-        raise DataError(f"{out} is damaged ({' '.join(str(error).split())[:200]}): run `recsys ingest` again") from error
+        return read(out, lambda folder: [digest(present(folder / name)) for name in (ITEMS, INTERACTIONS)])
+    except DataError:
+        return None
+
+
+def is_ingested(out: Path) -> bool:
+    """Whether there are tables, as far as can be told without reading them."""
+    return (in_use(out) / SOURCE).is_file()
 
 
 def stamps(source: Source) -> dict[str, Stamp] | None:
@@ -95,9 +130,9 @@ class Stamp(BaseModel):
 
 def unchanged(out: Path, source: Source) -> bool:
     """Whether the tables in `out` were read from just these files. False where nobody can say."""
+    content = read(out, lambda folder: present(folder / SOURCE).read_bytes())
     try:
-        raw = json.loads(_ingested(out, SOURCE).read_bytes()).get("files")
-        before = {path: Stamp.model_validate(stamp) for path, stamp in raw.items()}
+        before = {path: Stamp.model_validate(stamp) for path, stamp in json.loads(content).get("files").items()}
     except (ValueError, AttributeError):
         return False
     paths = source_files(source)
@@ -112,8 +147,21 @@ def source_files(source: Source) -> list[Path] | None:
     return paths or None
 
 
+def users_among(out: Path, tombstones: Tombstones) -> set[str]:
+    """Erased users in the log of any version that is kept. One that cannot be read names nobody; `forget` removes or refuses it."""
+    found: set[str] = set()
+    for folder in (out, *versions(out)):
+        if (folder / INTERACTIONS).is_file():
+            try:
+                users = pl.scan_parquet(folder / INTERACTIONS).select(pl.col("user_id").unique()).collect()["user_id"]
+            except pl.exceptions.PolarsError:
+                continue
+            found.update(tombstones.among(users))
+    return found
+
+
 def forget(out: Path, tombstones: Tombstones) -> int:
-    """Remove the rows of erased users from the folder `out`, all at once. Returns how many there were.
+    """Put a version without the rows of erased users in the place of all that are kept. Returns how many there were in the one in use.
 
     The log's part of quarantine.csv goes as a whole: it does not say whose rows they are. The next ingest lists what is left of it, and
     does not take the sources for read.
@@ -122,82 +170,30 @@ def forget(out: Path, tombstones: Tombstones) -> int:
     ------
     DataError: the tables are damaged, or `out` cannot be written.
     """
-    recover(out)
-    remove_leftovers(out)
-    if not (out / INTERACTIONS).is_file():
-        return 0
+    now, count = in_use(out), 0
     try:
-        log = pl.scan_parquet(out / INTERACTIONS)
-        gone = tombstones.among(log.select(pl.col("user_id").unique()).collect()["user_id"])
-        with tempfile.TemporaryDirectory(prefix=f".{out.name}.", dir=out.parent, ignore_cleanup_errors=True) as name:
-            new = Path(name) / "out"
-            new.mkdir()
-            theirs = pl.col("user_id").is_in(gone)
-            count = log.select(theirs.sum()).collect().item()
-            log.filter(~theirs).sink_parquet(new / INTERACTIONS)
-            shutil.copyfile(out / ITEMS, new / ITEMS)
-            quarantine = pl.read_csv(out / QUARANTINE, infer_schema=False)
-            quarantine.filter(pl.col("table") != Path(INTERACTIONS).stem).write_csv(new / QUARANTINE)
-            source = {"source": load_source(out).model_dump(mode="json")}
-            (new / SOURCE).write_text(json.dumps(source, indent=1) + "\n", encoding="utf-8")
-            replace_folder(new, out)
+        if (now / INTERACTIONS).is_file():
+            with writing(out) as folder:
+                count = _without(now, folder / "out", tombstones)
+                now = publish(folder / "out", out)
+        remove_but(out, {now}, strict=True)
     except pl.exceptions.PolarsError as error:
-        raise DataError(f"{out} is damaged ({' '.join(str(error).split())[:200]}): run `recsys ingest` again") from error
+        raise damaged(out, error) from error
     except OSError as error:
         raise DataError(f"{out} cannot be written ({error.strerror or error}): check free space and rights") from error
+    return count
+
+
+def _without(now: Path, new: Path, tombstones: Tombstones) -> int:
+    """Write the tables of a version, less erased users, to a new folder. Returns how many rows were theirs."""
+    new.mkdir()
+    log = pl.scan_parquet(now / INTERACTIONS)
+    theirs = pl.col("user_id").is_in(tombstones.among(log.select(pl.col("user_id").unique()).collect()["user_id"]))
+    count = log.select(theirs.sum()).collect().item()
+    log.filter(~theirs).sink_parquet(new / INTERACTIONS)
+    shutil.copyfile(now / ITEMS, new / ITEMS)
+    quarantine = pl.read_csv(now / QUARANTINE, infer_schema=False)
+    quarantine.filter(pl.col("table") != Path(INTERACTIONS).stem).write_csv(new / QUARANTINE)
+    source = {"source": load_source(now).model_dump(mode="json")}
+    (new / SOURCE).write_text(json.dumps(source, indent=1) + "\n", encoding="utf-8")
     return int(count or 0)
-
-
-def own(out: Path) -> None:
-    """Refuse a folder that holds anything else: replacing it would lose that."""
-    foreign = sorted({path.name for path in out.iterdir()} - {ITEMS, INTERACTIONS, QUARANTINE, SOURCE}) if out.exists() else []
-    if foreign:
-        raise DataError(f"{out} also holds {foreign[0]!r}, which would be lost: give ingest a folder of its own")
-
-
-def replace_folder(new: Path, out: Path) -> None:
-    """Put a complete folder in the place of `out`.
-
-    A folder cannot be replaced in one step on every system; between the two renames the old one stands beside, and `recover` puts it back.
-    """
-    for path in [*new.iterdir(), new]:
-        sync(path)
-    before = _before(out)
-    if before.exists():
-        shutil.rmtree(before)
-    if out.exists():
-        out.rename(before)
-    try:
-        new.rename(out)
-    except OSError:
-        recover(out)
-        raise
-    sync(out.parent)
-    shutil.rmtree(before, ignore_errors=True)
-
-
-def recover(out: Path) -> None:
-    """After a crash between the two renames of `replace_folder`: bring back what was there."""
-    if not out.exists() and _before(out).exists():
-        _before(out).rename(out)
-
-
-def remove_leftovers(out: Path) -> None:
-    """What writers that were killed left beside `out`. For somebody who is alone in the workspace: another writer's work looks the same."""
-    if not out.parent.is_dir():
-        return
-    for path in out.parent.glob(f".{out.name}.*"):
-        if out.exists() or path != _before(out):
-            shutil.rmtree(path, ignore_errors=True)
-
-
-def _ingested(out: Path, name: str) -> Path:
-    recover(out.absolute())
-    path = out / name
-    if not path.is_file():
-        raise DataError(f"{path} is not there: run `recsys ingest` first")
-    return path
-
-
-def _before(out: Path) -> Path:
-    return out.with_name(f".{out.name}.before")

@@ -14,7 +14,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import polars as pl
 
-from features.stored import QUARANTINE, load_tables
+from features.stored import load_quarantine, load_tables
 from features.text import item_texts
 from recsys.choices import Shape
 from recsys.windows import Windows
@@ -26,11 +26,11 @@ bought = events.filter(pl.col("event").fill_null("purchase").is_in(["purchase", 
 # %% [markdown]
 # ## What came in
 #
-# Rows that break a rule are not dropped in silence: they stand in data/quarantine.csv, with the reason. A reason that counts more than a
-# few percent of a table is a question for whoever made the file, not a detail.
+# Rows that break a rule are not dropped in silence: they stand in quarantine.csv beside the tables, with the reason. A reason that counts
+# more than a few percent of a table is a question for whoever made the file, not a detail.
 
 # %%
-quarantine = pl.read_csv(workspace.data / QUARANTINE, infer_schema=False)
+quarantine = load_quarantine(workspace.data)
 quarantine.group_by("table", "reason").len("rows").sort("rows", descending=True)
 
 # %%

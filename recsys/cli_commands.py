@@ -40,7 +40,8 @@ def ingest(
 ) -> None:
     """Read the shop's two tables in.
 
-    Without options: what [source] in recsys.toml names. Bad rows go to data/quarantine.csv with row number and reason.
+    Without options: what [source] in recsys.toml names. Bad rows go to quarantine.csv, in the folder that
+    data/CURRENT names, with row number and reason.
     """
     state = state_of(context)
     if dataset and (items or interactions or format):

@@ -20,7 +20,7 @@ from features.catalog import Catalog
 from features.errors import DataError
 from features.histories import Histories
 from features.source import Source
-from features.stored import load_source
+from features.stored import is_ingested, load_source
 from recsys import verbs
 from recsys.bundle import Bundle, find_bundle
 from recsys.evaluation import evaluate, evaluation_cut
@@ -88,7 +88,7 @@ def run_demo(workspace: Workspace, settings: Settings) -> None:
 
 def _ingest(workspace: Workspace, console: Console) -> None:
     source = Source(dataset=DATASET).absolute()
-    if not workspace.data.exists():
+    if not is_ingested(workspace.data):
         console.print(Text(str(workspace.ingest(source))))
     elif load_source(workspace.data) == source:
         console.print("already ingested")

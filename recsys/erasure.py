@@ -14,11 +14,10 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import polars as pl
 
 from features.errors import BundleError, DataError
 from features.files import Below
-from features.stored import INTERACTIONS, forget, recover
+from features.stored import forget, users_among
 from features.tombstones import Tombstones
 from recsys.bundle import RETRAIN, Bundle, list_bundles
 from recsys.card import marked
@@ -105,11 +104,7 @@ def to_be_trained(workspace: Workspace) -> bool:
 
 def _there(workspace: Workspace, tombstones: Tombstones) -> set[str]:
     """Erased users who are still in the tables, the events or a bundle."""
-    found = set(workspace.events.among(tombstones))
-    recover(workspace.data)
-    if (workspace.data / INTERACTIONS).is_file():
-        users = pl.scan_parquet(workspace.data / INTERACTIONS).select(pl.col("user_id").unique()).collect()["user_id"]
-        found.update(tombstones.among(users))
+    found = set(workspace.events.among(tombstones)) | users_among(workspace.data, tombstones)
     for bundle_id in list_bundles(workspace.bundles):
         try:
             found.update(_gone(Bundle.open(workspace.bundles, bundle_id), tombstones))

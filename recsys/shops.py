@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from features.errors import DataError
 from features.source import Source
-from features.stored import INTERACTIONS, ITEMS, load_source
+from features.stored import load_source
+from features.versions import INTERACTIONS, ITEMS
 from recsys.evaluation import evaluation_cut
 
 if TYPE_CHECKING:

@@ -31,6 +31,7 @@ from recsys.click_files import write_clicks
 from recsys.config import load_settings
 from recsys.evaluation import evaluation_cut, progress
 from recsys.kept import digest
+from recsys.store import fingerprint
 from recsys.windows import moment
 
 if TYPE_CHECKING:
@@ -156,7 +157,7 @@ class Replay:
         model = {} if arm.config.system != OURS else {"model": shop.model(arm, 0)[0].to_files()}
         facts: dict[str, Any] = {
             "arm": arm.facts,
-            "log": shop.workspace.state(),
+            "log": fingerprint(shop.catalog, shop.log),
             "start": shop.start,
             "most": self.most,
             "k": K,

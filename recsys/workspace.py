@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -16,7 +15,7 @@ from features.clock import with_clock
 from features.errors import DataError
 from features.ingest import IngestSummary, ingest
 from features.interactions import EVENT_WEIGHTS, Interactions
-from features.stored import INTERACTIONS, ITEMS, load_tables, remove_leftovers
+from features.stored import load_tables, table_digests
 from features.tombstones import Tombstones
 
 if TYPE_CHECKING:
@@ -33,7 +32,7 @@ SAME = ("user_id", "item_id", "event", "_second")  # an event that agrees in the
 class Workspace:
     """Paths below one folder.
 
-    data/: what was ingested, in canonical form. models/: what training made. bundles/: what is published.
+    data/: what was ingested, in canonical form: CURRENT names the version in use. models/: what training made. bundles/: what is published.
     cache/: what can be made again (kept states, vectors). reports/: what evaluation wrote. erased.json: who is to stay forgotten.
     service/: events that came in over HTTP, keys (hashed), the salt of its logs.
     rules.toml: what must never be recommended, if somebody has written it.
@@ -120,7 +119,6 @@ class Workspace:
 
     def ingest_alone(self, source: Source, files: Source) -> IngestSummary:
         """`ingest` for who is alone already, and has the source's files."""
-        remove_leftovers(self.data)
         return ingest(source, self.data, Tombstones.read(self.erased), files)
 
     def load(self, weights: Mapping[str, float] = EVENT_WEIGHTS) -> tuple[Catalog, Interactions]:
@@ -135,18 +133,13 @@ class Workspace:
         except DataError as error:
             advice = "run `recsys ingest --dataset completejourney`, or `recsys ingest --items FILE --interactions FILE`"
             raise DataError(f"no data in {self.root}: {advice}") from error
-        except (OSError, pl.exceptions.PolarsError) as error:
-            raise DataError(
-                f"the tables in {self.data} cannot be read: {' '.join(str(error).split())}: run `recsys ingest` again"
-            ) from error
         catalog = Catalog.from_frame(items)
         log = self._with_events(log)
         return catalog, with_clock(Interactions.from_frame(log, catalog, weights))
 
-    def state(self) -> tuple[list[str | None], tuple[int, int]]:
-        """Of what `load` reads, told without parsing it: SHA-256 of each table, None where there is none, and the events' state."""
-        paths = (self.data / ITEMS, self.data / INTERACTIONS)
-        return [hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else None for path in paths], self.events.state()
+    def state(self) -> tuple[list[str] | None, tuple[int, int]]:
+        """Of what `load` reads, told without parsing it: SHA-256 of each table, None where they are not there, and the events' state."""
+        return table_digests(self.data), self.events.state()
 
     def _with_events(self, log: pl.DataFrame) -> pl.DataFrame:
         """The log, and what the service was told that is not in it."""

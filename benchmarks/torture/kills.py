@@ -18,6 +18,7 @@ from benchmarks.torture.client import USERS
 from benchmarks.torture.outcome import report, run
 from benchmarks.torture.served import Oracle, served
 from benchmarks.torture.small import Small, child, ended, full, small, tried
+from features.versions import versions
 from recsys.bundle import current_id
 
 # What changes the disk: the process dies before the n-th call.
@@ -66,8 +67,10 @@ def survives(shop: Small, before: str, number: int, oracle: Oracle) -> None:
     shop.refresh()
     assert shop.whole() != before
     oracle.learn()
-    left = [path.name for path in shop.workspace.root.glob(".data.*")] + [path.name for path in shop.workspace.bundles.glob(".tmp-*")]
+    data, bundles = shop.workspace.data, shop.workspace.bundles
+    left = [path.name for folder in (data, bundles) for path in folder.glob(".tmp-*")]
     assert not left, left
+    assert len(versions(data)) <= 2
 
 
 def killings(shop: Small, wanted: int, oracle: Oracle) -> int:

@@ -1,4 +1,4 @@
-"""Power loss while a bundle is published: every prefix of what was written, with what no fsync had made sure of lost.
+"""Power loss while a bundle or a version of the tables is published: every prefix of what was written, less what no fsync made sure of.
 
 Of names that no fsync of their folder covers, none, all, or any single one may have come to the disk; bytes that were not synced are gone.
 Each must leave the old bundle or the new, and a publish that returned must leave the new. Then each fsync is left out in turn: that has
@@ -17,19 +17,19 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from benchmarks.torture.outcome import report, run
-from features import durable
-from features.errors import BundleError
+from features import durable, versions
+from features.errors import BundleError, DataError
 from recsys import publish as publishing
 from recsys.bundle import Bundle
 from recsys.publish import publish
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 
 @dataclass(frozen=True)
 class Step:
-    """kind: write, mkdir, rename, sync. path, to: below the bundles' folder."""
+    """kind: write, mkdir, rename, sync. path, to: below the folder that is published into."""
 
     kind: str
     path: str
@@ -56,17 +56,63 @@ class Disk:
                 place.write_bytes(content)
 
 
-def recorded(bundles: Path, text: bytes) -> tuple[list[Step], str]:
+@dataclass(frozen=True)
+class Kind:
+    """What is published. publish: into a folder, with some text; returns its name. found: the name that a reader gets, or what is wrong."""
+
+    name: str
+    publish: Callable[[Path, bytes], str]
+    found: Callable[[Path], str]
+
+
+def publish_bundle(bundles: Path, text: bytes) -> str:
+    return publish(bundles, {"tower/weights": b"1" * 99, "text": text}, {}, 9)
+
+
+def found_bundle(bundles: Path) -> str:
+    try:
+        bundle = Bundle.open(bundles)
+        return "damaged" if bundle.verify() else bundle.id
+    except BundleError as error:
+        return str(error)
+
+
+def publish_tables(out: Path, text: bytes) -> str:
+    with versions.writing(out) as folder:
+        new = folder / "out"
+        new.mkdir()
+        for name in FILES:
+            (new / name).write_bytes(text)
+        return versions.publish(new, out).name
+
+
+def found_tables(out: Path) -> str:
+    try:
+        folder = versions.in_use(out)
+        return folder.name if {(folder / name).read_bytes() for name in FILES} in ({b"old"}, {b"new"}) else "damaged"
+    except (DataError, OSError) as error:
+        return str(error)
+
+
+FILES = (versions.ITEMS, versions.INTERACTIONS, versions.QUARANTINE, versions.SOURCE)
+KINDS = (Kind("power_loss", publish_bundle, found_bundle), Kind("power_loss_tables", publish_tables, found_tables))
+
+
+def recorded(kind: Kind, place: Path, text: bytes) -> tuple[list[Step], str]:
     """Publish, and take down each step that the disk sees."""
     steps: list[Step] = []
-    rename, replace, fsync, mkdir, write = os.rename, os.replace, os.fsync, Path.mkdir, durable.write_durably
+    rename, replace, fsync, mkdir = os.rename, os.replace, os.fsync, Path.mkdir
+    durably, plainly = durable.write_durably, Path.write_bytes
 
     def name(path: Any) -> str:
-        return os.path.relpath(path, bundles)
+        return os.path.relpath(path, place)
 
-    def writing(path: Path, content: bytes) -> None:
-        steps.append(Step("write", name(path), content=content))
-        write(path, content)
+    def writing(original: Any) -> Any:
+        def written(path: Path, content: bytes) -> None:
+            steps.append(Step("write", name(path), content=content))
+            original(path, content)
+
+        return written
 
     def moving(original: Any) -> Any:
         def moved(old: Any, new: Any) -> None:
@@ -86,13 +132,14 @@ def recorded(bundles: Path, text: bytes) -> tuple[list[Step], str]:
 
     with pytest.MonkeyPatch.context() as patch:
         for module in (durable, publishing):
-            patch.setattr(module, "write_durably", writing)
+            patch.setattr(module, "write_durably", writing(durably))
+        patch.setattr(Path, "write_bytes", writing(plainly))
         patch.setattr(os, "rename", moving(rename))
         patch.setattr(os, "replace", moving(replace))
         patch.setattr(os, "fsync", syncing)
         patch.setattr(Path, "mkdir", making)
-        bundle = publish(bundles, {"tower/weights": b"1" * 99, "text": text}, {}, 9)
-    return steps, bundle
+        published = kind.publish(place, text)
+    return steps, published
 
 
 def after(base: dict[str, bytes | None], steps: list[Step], lucky: set[int] | None) -> Disk:
@@ -138,11 +185,11 @@ def outcomes(base: dict[str, bytes | None], steps: list[Step]) -> Iterator[Disk]
             yield after(base, steps, {number})
 
 
-def wrong(base: dict[str, bytes | None], steps: list[Step], old: str, new: str) -> tuple[int, int]:
-    """How many states there are, and how many of them are neither old nor new."""
+def wrong(kind: Kind, base: dict[str, bytes | None], steps: list[Step], names: tuple[str, str]) -> tuple[int, int]:
+    """How many states there are, and how many of them are neither old nor new. names: of these two."""
     runs = failures = 0
     for stop in range(len(steps) + 1):
-        allowed = {new} if stop == len(steps) else {old, new}
+        allowed = set(names[1:] if stop == len(steps) else names)
         seen: set[int] = set()
         for disk in outcomes(base, steps[:stop]):
             if (key := hash(frozenset(disk.files.items()))) in seen:
@@ -151,31 +198,29 @@ def wrong(base: dict[str, bytes | None], steps: list[Step], old: str, new: str) 
             runs += 1
             with tempfile.TemporaryDirectory() as name:
                 disk.write_to(Path(name))
-                failures += _found(Path(name)) not in allowed
+                failures += kind.found(Path(name)) not in allowed
     return runs, failures
 
 
-def _found(bundles: Path) -> str:
-    try:
-        bundle = Bundle.open(bundles)
-        return "damaged" if bundle.verify() else bundle.id
-    except BundleError as error:
-        return str(error)
+def lost(kind: Kind) -> None:
+    """Two lines: the states, and the fsyncs."""
+    with tempfile.TemporaryDirectory() as name:
+        place = Path(name) / "place"
+        old = kind.publish(place, b"old")
+        base = {os.path.relpath(path, place): None if path.is_dir() else path.read_bytes() for path in place.rglob("*")}
+        steps, new = recorded(kind, place, b"new")
+    report(kind.name, *wrong(kind, base, steps, (old, new)))
+    syncs = [number for number, step in enumerate(steps) if step.kind == "sync"]
+    unseen = [number for number in syncs if not wrong(kind, base, steps[:number] + steps[number + 1 :], (old, new))[1]]
+    for number in unseen:
+        print(f"nobody would miss the fsync of {steps[number].path}", file=sys.stderr)
+    report(f"{kind.name}_without_one_fsync", len(syncs), len(unseen))
 
 
 def main() -> None:
-    """Two lines: the states, and the fsyncs."""
-    with tempfile.TemporaryDirectory() as name:
-        bundles = Path(name) / "bundles"
-        old = publish(bundles, {"tower/weights": b"0" * 99, "text": b"old"}, {}, 9)
-        base = {os.path.relpath(path, bundles): None if path.is_dir() else path.read_bytes() for path in bundles.rglob("*")}
-        steps, new = recorded(bundles, b"new")
-    report("power_loss", *wrong(base, steps, old, new))
-    syncs = [number for number, step in enumerate(steps) if step.kind == "sync"]
-    unseen = [number for number in syncs if not wrong(base, steps[:number] + steps[number + 1 :], old, new)[1]]
-    for number in unseen:
-        print(f"nobody would miss the fsync of {steps[number].path}", file=sys.stderr)
-    report("power_loss_without_one_fsync", len(syncs), len(unseen))
+    """Two lines a kind."""
+    for kind in KINDS:
+        lost(kind)
 
 
 if __name__ == "__main__":

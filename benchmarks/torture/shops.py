@@ -17,6 +17,7 @@ from benchmarks.torture.small import full
 from features.errors import DataError
 from features.ingest import ingest
 from features.source import Source
+from features.stored import load_quarantine
 from features.tables import FORMULA
 
 ODD = [
@@ -71,7 +72,7 @@ def broken(items: bytes, log: bytes, codec: str) -> None:
             return
         for summary in (done.items, done.interactions):
             assert summary.read == summary.kept + summary.quarantined, summary
-        values = pl.read_csv(folder / "data" / "quarantine.csv", infer_schema=False)["value"].drop_nulls()
+        values = load_quarantine(folder / "data")["value"].drop_nulls()
         formulas = values.filter(values.str.contains(FORMULA) & values.cast(pl.Float64, strict=False).is_null())
         assert formulas.is_empty(), formulas.to_list()
 

@@ -10,7 +10,7 @@ import pytest
 
 from features.ingest import IngestSummary, ingest
 from features.source import Source
-from features.stored import load_tables
+from features.stored import load_quarantine, load_tables
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -37,8 +37,8 @@ def ingested(tmp_path: Path) -> Callable[..., Ingested]:
                 options[name] = tmp_path / f"{name}.{suffix}"
                 (tmp_path / f"{name}.{suffix}").write_text(text, encoding="utf-8")
         summary = ingest(Source.model_validate(options), tmp_path / "out")
-        frame = pl.read_csv(tmp_path / "out" / "quarantine.csv", schema_overrides={"value": pl.String})
-        refused = [(row, reason, value or "") for _, row, reason, value in frame.iter_rows()]
+        frame = load_quarantine(tmp_path / "out")
+        refused = [(int(row), reason, value or "") for _, row, reason, value in frame.iter_rows()]
         return Ingested(summary, *load_tables(tmp_path / "out"), refused)
 
     return make

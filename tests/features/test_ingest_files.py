@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from features.errors import DataError
 from features.ingest import IngestSummary, ingest
 from features.source import Source
-from features.stored import load_tables
+from features.stored import load_quarantine, load_tables
 
 ITEMS = [("A", "Apple", "1.5"), ("B", "Bread", "2"), ("C,1", "Comma, the fruit", "3")]
 LOG = [("u1", "A", "2024-01-01", "1"), ("u2", "B", "2024-01-02T10:00:00+02:00", "2"), ("u,3", "C,1", "2024-01-03 10:00", "1")]
@@ -56,8 +56,8 @@ def run(
 
 
 def quarantine(folder: Path) -> list[tuple[str, int, str, str]]:
-    frame = pl.read_csv(folder / "out" / "quarantine.csv", schema_overrides={"value": pl.String})
-    return [(table, row, reason, value or "") for table, row, reason, value in frame.iter_rows()]
+    frame = load_quarantine(folder / "out")
+    return [(table, int(row), reason, value or "") for table, row, reason, value in frame.iter_rows()]
 
 
 KINDS = {
@@ -203,13 +203,13 @@ REFUSED = {
 @pytest.mark.parametrize("what", REFUSED)
 def test_a_file_that_cannot_be_used_is_refused_in_one_line(what: str, tmp_path: Path) -> None:
     run(tmp_path)
-    before = {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()}
+    before = {path: path.read_bytes() for path in (tmp_path / "out").rglob("*") if path.is_file()}
     name, log, message = REFUSED[what]
     with pytest.raises(DataError, match=message) as caught:
         run(tmp_path, log, log_name=name)
     assert "\n" not in str(caught.value)
-    assert {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()} == before
-    assert not [path for path in tmp_path.iterdir() if path.name.startswith(".")]
+    assert {path: path.read_bytes() for path in (tmp_path / "out").rglob("*") if path.is_file()} == before
+    assert not list(tmp_path.rglob(".*"))
 
 
 def test_an_empty_catalogue_is_refused(tmp_path: Path) -> None:

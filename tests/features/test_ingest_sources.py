@@ -16,6 +16,7 @@ from features.errors import DataError
 from features.ingest import ingest
 from features.source import Source
 from features.stored import load_source
+from features.versions import in_use
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -168,7 +169,7 @@ def test_the_source_can_be_read_again_from_elsewhere(tmp_path: Path, monkeypatch
     assert again == source.model_copy(update={"interactions": tmp_path / "log.csv"})
 
     def tables() -> dict[str, bytes]:  # source.json says when its files were looked at
-        return {path.name: path.read_bytes() for path in (tmp_path / "data").iterdir() if path.name != "source.json"}
+        return {path.name: path.read_bytes() for path in in_use(tmp_path / "data").iterdir() if path.name != "source.json"}
 
     before = tables()
     assert ingest(again, tmp_path / "data") == first

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import shutil
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
 
+import features.versions
 from features.errors import DataError
 from features.ingest import ingest
 from features.source import Source
-from features.stored import forget, load_tables, remove_leftovers
+from features.stored import forget, load_quarantine, load_tables, users_among
 from features.tombstones import Tombstones
+from features.versions import in_use, versions
 
 
 def test_the_file_names_nobody_and_still_knows_them(tmp_path: Path) -> None:
@@ -53,8 +57,9 @@ def source(tmp_path: Path) -> Source:
 
 
 def everything(folder: Path) -> str:
-    log = load_tables(folder)[1]
-    return log.write_csv() + (folder / "quarantine.csv").read_text() + (folder / "source.json").read_text()
+    """Text of all tables of every version."""
+    found = [pl.read_parquet(path).write_csv() for path in sorted(folder.rglob("*.parquet"))]
+    return "".join(found + [path.read_text() for path in sorted(folder.rglob("*")) if path.suffix in (".csv", ".json")])
 
 
 def test_their_rows_go_and_do_not_come_back(source: Source, tmp_path: Path) -> None:
@@ -65,7 +70,7 @@ def test_their_rows_go_and_do_not_come_back(source: Source, tmp_path: Path) -> N
     assert forget(out, erased) == 1
     assert "anna" not in everything(out)
     assert "bea" in everything(out)
-    assert pl.read_csv(out / "quarantine.csv")["table"].to_list() == ["items"]
+    assert load_quarantine(out)["table"].to_list() == ["items"]
     summary = ingest(source, out, erased)
     assert "anna" not in everything(out)
     assert summary.interactions.read == summary.interactions.kept + summary.interactions.quarantined
@@ -73,13 +78,50 @@ def test_their_rows_go_and_do_not_come_back(source: Source, tmp_path: Path) -> N
     assert [path.name for path in out.parent.iterdir()] == ["data"]
 
 
-def test_what_a_killed_writer_left_is_removed(source: Source, tmp_path: Path) -> None:
+@pytest.mark.parametrize("damaged", [False, True])
+def test_they_leave_every_version_that_is_kept(damaged: bool, source: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     out = tmp_path / "work" / "data"
     ingest(source, out)
-    (out.parent / ".data.abc" / "out").mkdir(parents=True)
-    (out.parent / ".data.before").mkdir()
-    remove_leftovers(out)
+    first = in_use(out)
+    for path in first.iterdir():  # and the tables of before there were versions, and of writers that were killed
+        for other in (out, out / ".tmp-killed" / "out", out.parent / ".data.before", first.with_name("99990101T000000000000Z")):
+            other.mkdir(parents=True, exist_ok=True)
+            (other / path.name).write_bytes(path.read_bytes())
+    assert source.interactions is not None
+    source.interactions.write_text("user_id,item_id,timestamp\nbea,A,2024-01-02\n")
+    monkeypatch.setattr(features.versions, "remove_but", lambda *_: None)
+    ingest(source, out)
+    monkeypatch.undo()
+    if damaged:
+        (first / "interactions.parquet").write_bytes(b"PAR1 anna")
+    erased = Tombstones().with_users(["anna"])
+    assert users_among(out, erased) == {"anna"}
+    assert forget(out, erased) == 0, "in the version in use they are no more"
+    assert "anna" not in everything(out.parent)
     assert [path.name for path in out.parent.iterdir()] == ["data"]
-    out.rename(out.parent / ".data.before")
-    remove_leftovers(out)
-    assert load_tables(out)[1].height, "killed between the two renames the old tables are all there is"
+    assert sorted(out.iterdir()) == sorted([out / "CURRENT", in_use(out)])
+    assert load_tables(out)[1]["user_id"].to_list() == ["bea"]
+
+
+def test_a_version_that_stays_is_told(source: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    out = tmp_path / "work" / "data"
+    ingest(source, out)
+    first, right = in_use(out), shutil.rmtree
+
+    def denied(path: Path, *given: Any, **options: Any) -> None:
+        if path == first:
+            raise PermissionError(13, "Permission denied")
+        right(path, *given, **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(shutil, "rmtree", denied)
+        with pytest.raises(DataError, match="cannot be written .*Permission denied"):
+            forget(out, Tombstones().with_users(["anna"]))
+    forget(out, Tombstones().with_users(["anna"]))
+    assert versions(out) == [in_use(out)]
+
+
+def test_a_folder_without_tables_has_nobody_to_forget(tmp_path: Path) -> None:
+    erased = Tombstones().with_users(["anna"])
+    assert (users_among(tmp_path / "data", erased), forget(tmp_path / "data", erased)) == (set(), 0)
+    assert not list(tmp_path.iterdir())

@@ -14,6 +14,7 @@ import polars as pl
 import pytest
 
 from features.errors import DataError
+from features.stored import load_tables
 from recsys.answers import Recommendation
 from recsys.bundle import current_id
 from recsys.cli import run
@@ -156,7 +157,7 @@ def test_ingest_reads_the_files_named(tmp_path: Path, monkeypatch: pytest.Monkey
     Path("log.csv").write_text("user_id,item_id,timestamp\n1,a,2026-01-01\n1,b,nonsense\n")
     assert run(["ingest", "--items", "items.csv", "--interactions", "log.csv"]) == 0
     assert "quarantined" in capsys.readouterr().out
-    assert pl.read_parquet("workspace/data/interactions.parquet").height == 1
+    assert load_tables(Path("workspace/data"))[1].height == 1
 
 
 def test_verify_and_rollback(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 import pytest
 
+from features.versions import in_use
 from recsys.bundle import Bundle, current_id
 
 if TYPE_CHECKING:
@@ -240,7 +241,7 @@ def test_a_bundle_with_a_flipped_bit(built):
 
 @pytest.mark.parametrize("damage", [b"", b"nonsense", None])
 def test_ingested_tables_that_are_damaged(built, damage):
-    path = built.folder / "workspace" / "data" / "items.parquet"
+    path = in_use(built.folder / "workspace" / "data") / "items.parquet"
     path.unlink() if damage is None else path.write_bytes(damage)
     assert "run `recsys ingest" in built.command("build-index").error
     assert built.command("recommend", "--user", "u1", "--json").answer["items"]

@@ -85,6 +85,15 @@ def shuffled_after(log: pl.DataFrame, moment: datetime) -> pl.DataFrame:
     return pl.concat([past, future.with_columns(pl.col("item_id").shuffle(seed=1), value=pl.col("value") * 7)])
 
 
+def test_lists_are_kept_by_the_tables_that_were_read(spare: Place) -> None:
+    replay, arm = simulate.Replay(shop_of(spare), 6, None), simulate.arm_of("popular", "--a", spare.settings)
+    before = replay.key(arm)
+    shuffled_after(pl.read_csv(spare.log, try_parse_dates=True), START).write_csv(spare.log)
+    spare.ingest()  # a refresh while it simulates
+    assert replay.key(arm) == before
+    assert simulate.Replay(shop_of(spare), 6, None).key(arm) != before
+
+
 @pytest.mark.parametrize("history", ["refresh", "live"])
 @pytest.mark.parametrize("system", ["recent_popular", "item_knn", "ours"])
 def test_no_list_knows_what_comes_after_it(settled: Place, system: str, history: str) -> None:
