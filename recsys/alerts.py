@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import urllib.request
+from http.client import HTTPException
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -14,7 +15,7 @@ _log = logging.getLogger(__name__)
 
 
 def post(config: RefreshConfig, message: dict[str, str]) -> None:
-    """Post as JSON. Nobody there is a warning and no error: the refresh has done its work. The address may be a secret: not logged."""
+    """Post as JSON. A post that fails is a warning and no error: the refresh has done its work. The address may be a secret: not logged."""
     if config.webhook is None:
         return
     body = json.dumps(message).encode()
@@ -22,5 +23,5 @@ def post(config: RefreshConfig, message: dict[str, str]) -> None:
     try:
         with urllib.request.urlopen(request, timeout=config.webhook_seconds):
             pass
-    except (OSError, ValueError) as error:  # URLError and timeouts among them
+    except (OSError, HTTPException, ValueError) as error:  # URLError and timeouts are OSErrors; a reply that is not HTTP is none
         _log.warning("the webhook could not be told (%s)", getattr(error, "code", type(error).__name__))

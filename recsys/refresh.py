@@ -47,8 +47,10 @@ def refresh(workspace: Workspace, settings: Settings, device: Device = "auto") -
     try:
         with workspace.alone():
             done = _refresh(workspace, settings, device)
-    except RecsysError as error:
-        post(settings.refresh, {"event": "failed", "message": str(error)})
+    except (KeyboardInterrupt, SystemExit):
+        raise
+    except BaseException as error:
+        post(settings.refresh, {"event": "failed", "message": _line(error)})
         raise
     if done.alerts:
         _log.warning("drift: %s", "; ".join(done.alerts))
@@ -59,14 +61,29 @@ def refresh(workspace: Workspace, settings: Settings, device: Device = "auto") -
 def refresh_every(
     workspace: Workspace, settings: Settings, every: timedelta, tell: Callable[[Refreshed], None], device: Device = "auto"
 ) -> None:
-    """For ever. A source that is away for an hour must not end the service: the bundle in use stays, the next turn tries again."""
+    """Refresh for ever. Whatever one refresh raises is logged and counted; the bundle in use stays, and the next turn tries again."""
+    in_a_row = in_all = 0
     while True:
         begun = time.monotonic()
         try:
-            tell(refresh(workspace, settings, device))
-        except RecsysError as error:
-            _log.error("refresh failed, next try in %s: %s", every, error)
+            done = refresh(workspace, settings, device)
+        except (KeyboardInterrupt, SystemExit):
+            raise
+        except BaseException as error:  # a panic of a library in Rust is no Exception
+            in_a_row, in_all = in_a_row + 1, in_all + 1
+            _log.error("refresh failed (%d in a row, %d in all), next try in %s: %s", in_a_row, in_all, every, _line(error))
+            if not isinstance(error, RecsysError):
+                _log.debug("the traceback of the failed refresh", exc_info=True)
+        else:
+            in_a_row = 0
+            tell(done)
         time.sleep(max(0.0, every.total_seconds() - (time.monotonic() - begun)))
+
+
+def _line(error: BaseException) -> str:
+    """An error in one line, with its type where the message was not written for a user."""
+    message = " ".join(str(error).split())
+    return message if isinstance(error, RecsysError) else f"unexpected {type(error).__name__}: {message}"
 
 
 def _refresh(workspace: Workspace, settings: Settings, device: Device) -> Refreshed:

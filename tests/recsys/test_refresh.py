@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import sqlite3
 import sys
 import threading
 from contextlib import closing
+from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
 
 import numpy as np
 import polars as pl
@@ -18,11 +21,13 @@ from features.errors import DataError
 from features.source import Source
 from features.stored import load_source, unchanged
 from recsys.bundle import Bundle, current_id, list_bundles
+from recsys.config import Settings
 from recsys.drift import psi
 from recsys.erasure import erase
 from recsys.gates import RefusedError
-from recsys.refresh import refresh
+from recsys.refresh import Refreshed, refresh, refresh_every
 from recsys.refresh_config import RefreshConfig
+from recsys.workspace import Workspace
 
 from .conftest import Place
 
@@ -125,6 +130,61 @@ def test_a_webhook_that_is_away_ends_nothing(spare: Place) -> None:
     spare.items.write_text("")
     with pytest.raises(DataError, match="is empty"):
         refresh(spare.workspace, with_limits(spare, webhook="http://127.0.0.1:9/x", webhook_seconds=0.5))
+
+
+@pytest.mark.parametrize("reply", [b"no HTTP at all\r\n\r\n", b"HTTP/1.1 200 OK\r\n" + b"x: y\r\n" * 200, b"HTTP/1.1 500 No\r\n\r\n", b""])
+def test_a_webhook_that_answers_nonsense_ends_nothing(reply: bytes, spare: Place, caplog: pytest.LogCaptureFixture) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def answer() -> None:
+            connection, _ = server.accept()
+            with connection:
+                connection.recv(1 << 16)
+                connection.sendall(reply)
+
+        hook = threading.Thread(target=answer)
+        hook.start()
+        spare.items.write_text("")
+        with pytest.raises(DataError, match="is empty"):
+            refresh(spare.workspace, with_limits(spare, webhook=f"http://127.0.0.1:{server.getsockname()[1]}/secret"))
+        hook.join()
+    assert "the webhook could not be told" in caplog.text
+    assert "secret" not in caplog.text
+
+
+class Panic(BaseException):
+    """What a library in Rust raises when it gives up."""
+
+
+def test_whatever_a_refresh_raises_the_loop_goes_on_and_counts(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    turns = iter([DataError("the file\nis gone"), ValueError("odd"), Refreshed("done"), Panic("gave up"), KeyboardInterrupt()])
+
+    def turn(*_: object) -> Refreshed:
+        came = next(turns)
+        if isinstance(came, BaseException):
+            raise came
+        return came
+
+    monkeypatch.setattr("recsys.refresh.refresh", turn)
+    told: list[Refreshed] = []
+    with pytest.raises(KeyboardInterrupt):
+        refresh_every(Workspace(Path("nowhere")), Settings(), timedelta(0), told.append)
+    assert [str(done) for done in told] == ["done"]
+    assert [record.getMessage() for record in caplog.records if record.levelname == "ERROR"] == [
+        "refresh failed (1 in a row, 1 in all), next try in 0:00:00: the file is gone",
+        "refresh failed (2 in a row, 2 in all), next try in 0:00:00: unexpected ValueError: odd",
+        "refresh failed (1 in a row, 3 in all), next try in 0:00:00: unexpected Panic: gave up",
+    ]
+
+
+def test_an_unexpected_failure_is_posted_too(spare: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    posted: list[dict[str, str]] = []
+    monkeypatch.setattr("recsys.refresh.post", lambda _, message: posted.append(message))
+    monkeypatch.setattr("recsys.refresh.load_source", lambda _: 1 // 0)
+    with pytest.raises(ZeroDivisionError):
+        refresh(spare.workspace, spare.settings)
+    assert [message["event"] for message in posted] == ["failed"]
+    assert "unexpected ZeroDivisionError" in posted[0]["message"]
 
 
 def test_psi_of_nothing_new_is_nothing_and_of_much_is_much() -> None:
