@@ -7,7 +7,7 @@ from pathlib import Path
 
 import polars as pl
 
-from features.errors import DataError
+from features.errors import DataError, disk_errors
 from features.tables import RawTable, malformed
 
 
@@ -21,7 +21,8 @@ def complete_journey() -> tuple[RawTable, RawTable]:
     DataError: the package is not installed, or not whole.
     """
     products, transactions = complete_journey_files()
-    return _numbered(_products(pl.scan_parquet(products))), _numbered(_transactions(pl.scan_parquet(transactions)))
+    with disk_errors(products.parent, "read"):
+        return _numbered(_products(pl.scan_parquet(products))), _numbered(_transactions(pl.scan_parquet(transactions)))
 
 
 def complete_journey_files() -> tuple[Path, Path]:

@@ -15,7 +15,7 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from features.errors import DataError
+from features.errors import DataError, disk_errors
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -51,16 +51,17 @@ def extract(source: Source, folder: Path, erased: Tombstones) -> Source:
     paths = {"interactions": folder / f"interactions-{key}.parquet"}
     users = source.interactions_columns.get("user_id", "user_id")
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with _connected(sql) as database:
-            _bring_up(paths["interactions"], database, sql, lambda batch: _without(batch, users, erased))
-            if sql.items is not None:
-                paths["items"] = folder / f"items-{key}.parquet"
-                _write(database.read(sql.items, None), paths["items"], lambda batch: batch)
-    except (OSError, pa.ArrowException, pl.exceptions.PolarsError) as error:
-        raise DataError(f"{folder} cannot be written, or is damaged ({' '.join(str(error).split())[:200]}): remove it") from error
-    for path in set(folder.iterdir()) - set(paths.values()):  # of other queries, or of a writer that was killed
-        path.unlink()
+        with disk_errors(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+            with _connected(sql) as database:
+                _bring_up(paths["interactions"], database, sql, lambda batch: _without(batch, users, erased))
+                if sql.items is not None:
+                    paths["items"] = folder / f"items-{key}.parquet"
+                    _write(database.read(sql.items, None), paths["items"], lambda batch: batch)
+            for path in set(folder.iterdir()) - set(paths.values()):  # of other queries, or of a writer that was killed
+                path.unlink()
+    except (pa.ArrowException, pl.exceptions.PolarsError) as error:
+        raise DataError(f"{folder} is damaged ({' '.join(str(error).split())[:200]}): remove it") from error
     return source.model_copy(update={"sql": None} | paths)
 
 

@@ -11,7 +11,7 @@ import polars as pl
 from features.catalog import ITEM_COLUMNS
 from features.clean import TOO_EARLY, items_of_log, judge_interactions, judge_items, mark_duplicates, mark_unknown
 from features.datasets import complete_journey
-from features.errors import DataError
+from features.errors import DataError, disk_errors
 from features.interactions import INTERACTION_COLUMNS
 from features.readers import read_table
 from features.source import UNIT_PRICE, Source
@@ -96,23 +96,20 @@ def ingest(source: Source, out: Path, erased: Tombstones | None = None, files: S
     DataError: a file cannot be read, a required column is missing, one of the tables would be empty, or `out` cannot be written.
     """
     out = out.absolute()
-    try:
-        with writing(out) as folder:
-            new = folder / "out"
-            new.mkdir()
-            source = source.absolute()
-            files = files or source
-            seen = stamps(files)  # before they are read: what changes meanwhile is read again by the next refresh
-            summary = _write_tables(files, folder, erased or Tombstones())
-            about = {
-                "source": source.model_dump(mode="json"),
-                "files": seen and {path: stamp.model_dump() for path, stamp in seen.items()},
-            }
-            text = json.dumps(about, indent=1) + "\n"
-            (new / SOURCE).write_text(text, encoding="utf-8")
-            publish(new, out)
-    except OSError as error:
-        raise DataError(f"{out} cannot be written ({error.strerror or error}): check free space and rights") from error
+    with disk_errors(out, "written"), writing(out) as folder:
+        new = folder / "out"
+        new.mkdir()
+        source = source.absolute()
+        files = files or source
+        seen = stamps(files)  # before they are read: what changes meanwhile is read again by the next refresh
+        summary = _write_tables(files, folder, erased or Tombstones())
+        about = {
+            "source": source.model_dump(mode="json"),
+            "files": seen and {path: stamp.model_dump() for path, stamp in seen.items()},
+        }
+        text = json.dumps(about, indent=1) + "\n"
+        (new / SOURCE).write_text(text, encoding="utf-8")
+        publish(new, out)
     return summary
 
 

@@ -24,7 +24,7 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.csv as pc
 
-from features.errors import DataError
+from features.errors import DataError, disk_error
 from features.tables import RawTable, Spool, TableSpec, text_column
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ def _readable(spool: Spool) -> Iterator[None]:
             why = f"a row is longer than {BLOCK >> 20} MiB, most likely a quote that is never closed"
         raise DataError(f"{path} cannot be read as {path.suffix.lstrip('.')} ({why}): check or export it again") from error
     except OSError as error:
-        raise DataError(f"{path} cannot be read ({error.strerror or error}): check the file and its rights") from error
+        raise DataError(disk_error(error, path, "read")) from error
 
 
 @contextmanager

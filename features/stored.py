@@ -13,7 +13,7 @@ import polars as pl
 from pydantic import BaseModel, ConfigDict
 
 from features.datasets import complete_journey_files
-from features.errors import DataError
+from features.errors import DataError, disk_errors
 from features.source import Source
 from features.versions import (
     INTERACTIONS,
@@ -172,15 +172,14 @@ def forget(out: Path, tombstones: Tombstones) -> int:
     """
     now, count = in_use(out), 0
     try:
-        if (now / INTERACTIONS).is_file():
-            with writing(out) as folder:
-                count = _without(now, folder / "out", tombstones)
-                now = publish(folder / "out", out)
-        remove_but(out, {now}, strict=True)
+        with disk_errors(out):
+            if (now / INTERACTIONS).is_file():
+                with writing(out) as folder:
+                    count = _without(now, folder / "out", tombstones)
+                    now = publish(folder / "out", out)
+            remove_but(out, {now}, strict=True)
     except pl.exceptions.PolarsError as error:
         raise damaged(out, error) from error
-    except OSError as error:
-        raise DataError(f"{out} cannot be written ({error.strerror or error}): check free space and rights") from error
     return count
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from features.errors import DataError
+from features.errors import DataError, disk_errors
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -84,8 +84,10 @@ class Spool:
     values: list[str] = field(default_factory=list)
 
     def add(self, frame: pl.DataFrame) -> None:
-        self.folder.mkdir(exist_ok=True)
-        frame.write_parquet(self.folder / f"{self.parts:06}.parquet", compression="lz4")
+        # Told here: around it, whatever is refused is taken for a fault of the file that is read.
+        with disk_errors(self.folder, "written"):
+            self.folder.mkdir(exist_ok=True)
+            frame.write_parquet(self.folder / f"{self.parts:06}.parquet", compression="lz4")
         self.parts += 1
 
     @property

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from features.durable import replace_durably
-from features.errors import DataError
+from features.errors import DataError, disk_error, disk_errors
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -49,7 +49,7 @@ class Tombstones(BaseModel):
         except (ValidationError, ValueError) as error:
             raise DataError(f"{path} is damaged, and says who was erased: bring it back from a backup first") from error
         except OSError as error:
-            raise DataError(f"{path} cannot be read ({error.strerror or error}): check the file and its rights") from error
+            raise DataError(disk_error(error, path, "read")) from error
 
     def write(self, path: Path) -> None:
         """Durably.
@@ -58,11 +58,9 @@ class Tombstones(BaseModel):
         ------
         DataError: the disk refuses.
         """
-        try:
+        with disk_errors(path, "written"):
             path.parent.mkdir(parents=True, exist_ok=True)
             replace_durably(path, self.model_dump_json(indent=1).encode())
-        except OSError as error:
-            raise DataError(f"{path} cannot be written ({error.strerror or error}): check free space and rights") from error
 
     def with_users(self, user_ids: Iterable[str]) -> Self:
         """These too, from now on; their rows are still to be removed."""

@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, TypeVar
 import polars as pl
 
 from features.durable import replace_durably, sync
-from features.errors import DataError
+from features.errors import DataError, disk_error, system_code
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
@@ -53,7 +53,7 @@ def in_use(out: Path) -> Path:
     except (FileNotFoundError, NotADirectoryError):
         return out
     except OSError as error:
-        raise DataError(f"{path} cannot be read ({error.strerror or error}): check the file and its rights") from error
+        raise DataError(disk_error(error, path, "read")) from error
     if not _VERSION.fullmatch(name):
         raise DataError(f"{path} is damaged: it holds {name[:60]!r} and not the name of a version: run `recsys ingest` again")
     return out / name
@@ -82,9 +82,9 @@ def read(out: Path, reading: Callable[[Path], T]) -> T:
             return reading(now)
     except FileNotFoundError as error:
         raise DataError(f"{error.filename or out} is not there: run `recsys ingest` first") from error
-    except OSError as error:
-        raise DataError(f"{out} cannot be read ({error.strerror or error}): check the folder and its rights") from error
-    except pl.exceptions.PolarsError as error:
+    except (OSError, pl.exceptions.PolarsError) as error:
+        if system_code(error) is not None:
+            raise DataError(disk_error(error, out, "read")) from error
         raise damaged(out, error) from error
 
 

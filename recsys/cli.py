@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from features.errors import RecsysError
+from features.errors import NO_ROOM, RecsysError, disk_error, system_code
 from recsys.cli_commands import COMMANDS
 from recsys.cli_options import State, state_of
 from recsys.cli_service import keys
@@ -97,6 +97,8 @@ def run(arguments: Sequence[str]) -> int:
         raise
     except Exception as error:
         _trace(state)
+        if getattr(error, "filename", None) is not None or (system_code(error) or 0) in NO_ROOM:
+            return _fail(disk_error(error, state.root), 1)
         advice = "this is a fault of the program" if state.verbose else "run it again with -v before the command for the traceback"
         return _fail(f"unexpected {type(error).__name__}: {error}: {advice}", 1)
 

@@ -33,7 +33,10 @@ class Pieces:
 def read_plain(folder: Path, name: str, size: int | None) -> bytes:
     """The bytes of a regular file inside `folder`, of exactly `size` bytes; links are not followed."""
     with os.fdopen(opened(folder, name, size), "rb") as file:
-        return file.read()
+        try:
+            return file.read()
+        except OSError as error:
+            raise damaged(folder.name, f"{name}: {error.strerror or error}") from error
 
 
 def opened(folder: Path, name: str, size: int | None) -> int:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, cast
 from filelock import FileLock, Timeout
 
 from features.durable import replace_durably, sync, write_durably
-from features.errors import BundleError
+from features.errors import BundleError, disk_errors
 from recsys.bundle import CURRENT, HASH_DIGITS, MANIFEST, Bundle, BundleConfig, FileEntry, Manifest, check_name, current_id, list_bundles
 
 if TYPE_CHECKING:
@@ -206,15 +206,18 @@ def _set_current(bundles: Path, bundle_id: str) -> None:
 @contextmanager
 def _writing(bundles: Path) -> Iterator[None]:
     """Alone in the folder; what the disk refuses becomes an error the user can act on."""
-    try:
+    lock = FileLock(bundles / ".lock", timeout=_LOCK_SECONDS)
+    with disk_errors(bundles, "written", BundleError, "; the bundle in use is still whole"):
         bundles.mkdir(parents=True, exist_ok=True)
-        with FileLock(bundles / ".lock", timeout=_LOCK_SECONDS):
+        try:
+            lock.acquire()
+        except Timeout:
+            advice = "wait until it is done and run it again"
+            raise BundleError(f"another process has been publishing into {bundles} for {_LOCK_SECONDS} seconds: {advice}") from None
+        try:
             yield
-    except Timeout:
-        advice = "wait until it is done and run it again"
-        raise BundleError(f"another process has been publishing into {bundles} for {_LOCK_SECONDS} seconds: {advice}") from None
-    except OSError as error:
-        raise BundleError(f"cannot write in {bundles}: {error}; the bundle in use is still whole: mend this and run it again") from error
+        finally:
+            lock.release()
 
 
 def _remove_leftovers(bundles: Path) -> None:

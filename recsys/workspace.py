@@ -12,7 +12,7 @@ from filelock import FileLock, Timeout
 
 from features.catalog import Catalog
 from features.clock import with_clock
-from features.errors import DataError
+from features.errors import DataError, disk_errors
 from features.ingest import IngestSummary, ingest
 from features.interactions import EVENT_WEIGHTS, Interactions
 from features.stored import load_tables, table_digests
@@ -89,20 +89,23 @@ class Workspace:
 
         Raises
         ------
-        DataError: another process is at it, or the folder cannot be written.
+        DataError: another process is at it, or the system refuses to read or write a file.
         """
-        lock = self.root / ".lock"
-        try:
+        # Of the kernel's, by the open file: it ends with the process, however that ends.
+        lock = FileLock(self.root / ".lock", timeout=seconds)
+        with disk_errors(self.root, "written"):
             self.root.mkdir(parents=True, exist_ok=True)
-            # Of the kernel's, by the open file: it ends with the process, however that ends.
-            with FileLock(lock, timeout=seconds):
+            try:
+                lock.acquire()
+            except Timeout:
+                raise DataError(f"another refresh, ingest or erasure is at work in {self.root}: wait until it is done") from None
+        try:
+            with disk_errors(self.root):
                 yield
-        except Timeout:
-            raise DataError(f"another refresh, ingest or erasure is at work in {self.root}: wait until it is done") from None
-        except OSError as error:
-            raise DataError(f"{self.root} cannot be written ({error.strerror or error}): check free space and rights") from error
         except pl.exceptions.PanicException as error:  # its threads panic where the system gives them no handle or memory
             raise DataError(f"polars gave up ({' '.join(str(error).split())[:200]}): check `ulimit -n` and free memory") from error
+        finally:
+            lock.release()
 
     def ingest(self, source: Source) -> IngestSummary:
         """Read a source in, without those who were erased. Raises what `features.ingest.ingest` does, and what `alone` does."""
@@ -129,8 +132,11 @@ class Workspace:
         DataError: nothing was ingested, or the tables are damaged.
         """
         try:
-            items, log = load_tables(self.data)
+            with disk_errors(self.data, "read"):
+                items, log = load_tables(self.data)
         except DataError as error:
+            if all((self.data / name).is_file() for name in (ITEMS, INTERACTIONS)):
+                raise
             advice = "run `recsys ingest --dataset completejourney`, or `recsys ingest --items FILE --interactions FILE`"
             raise DataError(f"no data in {self.root}: {advice}") from error
         catalog = Catalog.from_frame(items)

@@ -132,3 +132,20 @@ def test_ingest_without_a_source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     monkeypatch.chdir(tmp_path)
     assert run(["ingest"]) == 1
     assert "--dataset completejourney" in one_line(capsys)
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (OSError(28, "No space left on device"), "cannot be written (No space left on device)"),
+        (FileNotFoundError(2, "No such file or directory", "vocabulary.json"), "vocabulary.json cannot be read (No such file"),
+    ],
+)
+def test_what_the_disk_refuses_anywhere_is_no_fault_of_the_program(
+    error: OSError, message: str, verbs: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    verbs.error = error
+    assert run(["recommend"]) == 1
+    said = one_line(capsys)
+    assert message in said
+    assert "unexpected" not in said
