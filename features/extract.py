@@ -112,7 +112,8 @@ def _connected(sql: SqlSource) -> Iterator[Database]:
     try:
         from adbc_driver_postgresql import dbapi
     except ImportError:
-        raise DataError("PostgreSQL is read through its ADBC driver, which is not installed: `pip install recsys[postgres]`") from None
+        advice = 'pip install "two-tower-recsys[postgres]"'
+        raise DataError(f"PostgreSQL is read through its ADBC driver, which is not installed: `{advice}`") from None
     with _refusals(dbapi.Error), dbapi.connect(sql.uri) as connection, connection.cursor() as cursor:
         yield _PostgreSQL(cursor)
 

@@ -42,7 +42,7 @@ def row(user: str, item: str, when: str, quantity: int, number: int) -> str:
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A PostgreSQL of its own, on a socket; the folder of the socket."""
-    pytest.importorskip("adbc_driver_postgresql", reason="the driver is not installed: pip install recsys[postgres]")
+    pytest.importorskip("adbc_driver_postgresql", reason="the driver is not installed: pip install two-tower-recsys[postgres]")
     found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb")) or [Path(path) for path in [shutil.which("initdb")] if path]
     if not found:
         pytest.skip("no PostgreSQL on this machine: apt-get install postgresql")
