@@ -180,12 +180,14 @@ def _without(erased: Tombstones, log: RawTable, judged: pl.LazyFrame) -> tuple[R
 
 def _some_left(name: str, raw: RawTable, judged: pl.LazyFrame) -> None:
     if raw.read == 0:
-        raise DataError(f"the {name} has no rows: it needs at least one")
+        raise DataError(f"the {name} has no rows, expected at least one: export it again, or name another file")
     if judged.filter(pl.col("reason").is_null()).head(1).collect().height:
         return
     refused = _refused(raw, judged)
     row, reason, value = refused.select("row", "reason", "offence").row(0)
     summary = TableSummary(name, raw.read, 0, _counts(refused))
+    if set(summary.reasons) == {ERASED}:
+        raise DataError(f"all {raw.read:,} rows of the {name} are of erased users: ingest a log that has others")
     what = f"not one of the {raw.read:,} rows of the {name} can be used ({summary.why}; row {row}: {reason}: {value!r})"
     order = ", and where times are an order (1, 2, 3) and no dates, add 100000000 to each" if reason == TOO_EARLY else ""
     raise DataError(f"{what}: check its mapping{order}")

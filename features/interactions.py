@@ -114,12 +114,19 @@ class Interactions:
 
     @property
     def start(self) -> int:
-        return int(self.time.min())
+        """The second of the first event. Raises DataError where there is none."""
+        return int(self._times.min())
 
     @property
     def end(self) -> int:
-        """The second after the last event."""
-        return int(self.time.max()) + 1
+        """The second after the last event. Raises DataError where there is none."""
+        return int(self._times.max()) + 1
+
+    @property
+    def _times(self) -> np.ndarray:
+        if not len(self):
+            raise DataError("the log has no events, expected at least one: run `recsys ingest` with a log that has some")
+        return self.time
 
     def where(self, mask: np.ndarray) -> Interactions:
         """The events where `mask` (n,) is true; user and item rows stay as they are."""
