@@ -11,13 +11,15 @@ _FLIP = np.int32(0x7FFFFFFF)
 def top_k(scores: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
     """The k best columns of each row of `scores` (b, n), best first.
 
-    A score of -inf is never an answer. Equal scores come in order of their column.
+    A score of -inf or nan is never an answer. Equal scores come in order of their column.
 
     Returns
     -------
     rows int64 (b, k) padded with -1, scores float32 (b, k) padded with -inf.
     """
     b, n = scores.shape
+    if np.isnan(scores.min(initial=np.inf)):  # nan spreads to the least; sorted by its bits it would come first
+        scores = np.where(np.isnan(scores), -np.inf, scores)
     if k < n and b == 1:
         # All that may be among the k best, equals of the last one included: their order is settled below, among few.
         least = np.partition(scores[0], n - k)[n - k]

@@ -235,3 +235,14 @@ class TestTopK:
 
     def test_zero_has_no_sign(self):
         assert top_k(np.array([[0.0, -0.0, 0.0, -0.0]]), 4)[0].tolist() == [[0, 1, 2, 3]]
+
+    @pytest.mark.parametrize("nan", [np.nan, -np.nan])
+    @pytest.mark.parametrize("rows", [1, 3])
+    @pytest.mark.parametrize("k", [1, 2, 3, 5])
+    def test_nan_is_never_an_answer(self, nan: float, rows: int, k: int) -> None:
+        """Worse than any score, as -inf is."""
+        scores = np.tile(np.array([nan, 1.0, nan, 2.0, -np.inf], dtype=np.float32), (rows, 1))
+        found, best = top_k(scores, k)
+        assert found.tolist() == [([3, 1] + [-1] * 3)[:k]] * rows
+        assert best.tolist() == [([2.0, 1.0] + [-np.inf] * 3)[:k]] * rows
+        assert (top_k(np.full((rows, 4), nan), 2)[0] == -1).all()
