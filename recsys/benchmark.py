@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
-import os
 import platform
 import shutil
 import time
@@ -37,6 +36,7 @@ from features.split import Split
 from features.text import item_texts, text_hashes
 from recsys.ablation import OURS, PARTS, Ablated, Variants, behaviour_names, fit_without
 from recsys.bundle import list_bundles
+from recsys.environment import usable_cores
 from recsys.evaluation import progress
 from recsys.kept import Clock, Kept, digest, read_files, write_files
 from recsys.presets import find_device
@@ -265,7 +265,7 @@ class Bench:
             rows=rows,
             settings={"preset": options.train.preset, "seed": options.train.seed, "evaluate": self.config.model_dump(mode="json")},
             versions=versions(),
-            machine={"cores": os.cpu_count(), "device": systems[0].settings.get("device", "cpu"), "system": platform.machine()},
+            machine={"cores": usable_cores(), "device": systems[0].settings.get("device", "cpu"), "system": platform.machine()},
         )
 
 

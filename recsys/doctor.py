@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from features.errors import RecsysError
 from recsys.bundle import check_all, list_bundles
+from recsys.environment import usable_cores
 from recsys.erasure import to_be_trained
 
 if TYPE_CHECKING:
@@ -103,7 +104,7 @@ def _gpu() -> Check:
 
 
 def _threads() -> Check:
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    cores = usable_cores()
     try:
         import torch
 

@@ -16,3 +16,10 @@ def prepare_environment(**more: str) -> None:
     """To be called before anything heavy is imported. more: wanted beside the rest."""
     for name, value in (_WANTED | more).items():
         os.environ.setdefault(name, value)
+
+
+def usable_cores() -> int:
+    """Cores that this process may run on; a container or `taskset` may leave it fewer than the machine has."""
+    if hasattr(os, "process_cpu_count"):  # Python 3.13 and later
+        return getattr(os, "process_cpu_count")() or 1  # noqa: B009
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

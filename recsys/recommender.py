@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING
 from recsys.answers import Answer, Match, Matches
 from recsys.asked import Asked
 from recsys.engine import Engine
+from recsys.environment import usable_cores
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -44,7 +44,7 @@ class Recommender(Engine):
             yield from (answer for part in parts for answer in answers(part))
             return
         # numpy, FAISS and LightGBM let other threads work meanwhile. No more at once than there are threads: no lists pile up.
-        threads = os.cpu_count() or 1
+        threads = usable_cores()
         with ThreadPoolExecutor(threads) as pool:
             for start in range(0, len(parts), threads):
                 yield from (answer for found in pool.map(answers, parts[start : start + threads]) for answer in found)
