@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import os
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from filelock import FileLock
+
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
+
+_SECONDS = 30.0  # to wait for another process
 
 
 def write_durably(path: Path, content: bytes) -> None:
@@ -40,3 +46,11 @@ def sync(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+@contextmanager
+def alone_with(path: Path) -> Iterator[None]:
+    """The only one who reads, changes and writes `path` again; its folder is made. Raises OSError, of the disk or after a long wait."""
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with FileLock(path.with_name(f".{path.name}.lock"), timeout=_SECONDS):
+        yield

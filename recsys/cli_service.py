@@ -23,8 +23,9 @@ def add(context: typer.Context, name: Name, scope: Scopes) -> None:
     from recsys.service.keys import Keys
 
     path = state_of(context).workspace.service / "keys.json"
-    known, secret = Keys.read(path).added(name, tuple(dict.fromkeys(scope)))
-    known.write(path)
+    with Keys.changing(path):
+        known, secret = Keys.read(path).added(name, tuple(dict.fromkeys(scope)))
+        known.write(path)
     typer.echo(secret)
 
 
@@ -43,7 +44,8 @@ def remove(context: typer.Context, name: Name) -> None:
     from recsys.service.keys import Keys
 
     path = state_of(context).workspace.service / "keys.json"
-    Keys.read(path).without(name).write(path)
+    with Keys.changing(path):
+        Keys.read(path).without(name).write(path)
 
 
 def serve(

@@ -5,16 +5,18 @@ from __future__ import annotations
 import hashlib
 import hmac
 import secrets
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from features.durable import replace_durably
+from features.durable import alone_with, replace_durably
 from features.errors import ConfigError
 from recsys.options import Scope
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 _PREFIX = "rk_"
@@ -72,6 +74,21 @@ class Keys(BaseModel):
             path.chmod(0o600)
         except OSError as error:
             raise ConfigError(f"{path} cannot be written ({error.strerror or error}): check free space and rights") from error
+
+    @staticmethod
+    @contextmanager
+    def changing(path: Path) -> Iterator[None]:
+        """Around reading and writing: nobody else changes the keys in between, and none is lost.
+
+        Raises
+        ------
+        ConfigError: another process holds them, or the disk refuses.
+        """
+        try:
+            with alone_with(path):
+                yield
+        except OSError as error:
+            raise ConfigError(f"{path} cannot be locked ({error.strerror or error}): check its rights, and try again") from error
 
     def added(self, name: str, scopes: tuple[Scope, ...]) -> tuple[Keys, str]:
         """With a new key, and the key itself, which nothing else will ever show.

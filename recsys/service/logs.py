@@ -11,7 +11,7 @@ import time
 import traceback
 from typing import TYPE_CHECKING
 
-from features.durable import replace_durably
+from features.durable import alone_with, replace_durably
 from features.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -58,9 +58,10 @@ def salt_of(path: Path) -> bytes:
     """
     try:
         if not path.is_file():
-            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            replace_durably(path, secrets.token_bytes(32))
-            path.chmod(0o600)
+            with alone_with(path):
+                if not path.is_file():  # another process may have drawn it meanwhile
+                    replace_durably(path, secrets.token_bytes(32))
+                    path.chmod(0o600)
         return path.read_bytes()
     except OSError as error:
         raise ConfigError(f"{path} cannot be read or written ({error.strerror or error}): check free space and rights") from error

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import stat
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 from fastapi import HTTPException
 
 from features.errors import ConfigError
+from recsys.cli import run
 from recsys.options import Scope
 from recsys.service.access import Access
 from recsys.service.keys import Keys
@@ -162,3 +167,23 @@ def test_keys_that_cannot_be_read_open_nothing(spare: Place) -> None:
     assert refused.value.status_code == 401
     path.write_bytes(whole)
     assert access.check(secret, Scope.READ) == "shop"
+
+
+def test_keys_made_and_removed_at_once_are_all_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between reading and writing each waits until the others had time to read: without a lock, the last one to write would win."""
+    path = tmp_path / "work" / "service" / "keys.json"
+    Keys().added("old", (Scope.READ,))[0].write(path)
+    names = [f"shop-{number}" for number in range(4)]
+    everybody = threading.Barrier(len(names) + 1)
+    write = Keys.write
+
+    def late(keys: Keys, to: Path) -> None:
+        with contextlib.suppress(threading.BrokenBarrierError):
+            everybody.wait(timeout=0.2)
+        write(keys, to)
+
+    monkeypatch.setattr(Keys, "write", late)
+    lines = [*(["keys", "add", name, "--scope", "read"] for name in names), ["keys", "remove", "old"]]
+    with ThreadPoolExecutor(len(lines)) as pool:
+        assert set(pool.map(lambda line: run(["--workspace", str(tmp_path / "work"), *line]), lines)) == {0}
+    assert sorted(key.name for key in Keys.read(path).keys) == names
