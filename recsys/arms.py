@@ -9,13 +9,13 @@ import numpy as np
 
 from eval.baselines import fit_baseline
 from eval.visits import K
+from features.digests import digest
 from features.histories import Histories
 from features.interactions import DAY, EVENTS
 from ranking.ranker import BlendRanker
 from ranking.rules import Rules
 from recsys.arm_config import OURS
 from recsys.bundle import sound_bundle
-from recsys.kept import digest
 from recsys.recommender import BATCH, Recommender
 from recsys.snapshot import encode_catalog, take_snapshot
 from recsys.store import model_until, training_sections

@@ -29,6 +29,7 @@ from eval.judge import KS, Judge
 from eval.truth import Truth
 from eval.tune import tune_baselines
 from features.behavior import ItemStats
+from features.digests import digest
 from features.durable import write_whole
 from features.errors import DataError
 from features.interactions import DAY
@@ -38,7 +39,7 @@ from recsys.ablation import OURS, PARTS, Ablated, Variants, behaviour_names, fit
 from recsys.bundle import list_bundles
 from recsys.environment import usable_cores
 from recsys.evaluation import progress
-from recsys.kept import Clock, Kept, digest, read_files, write_files
+from recsys.kept import Clock, Kept, read_files, write_files
 from recsys.presets import find_device
 from recsys.recommender import Recommender
 from recsys.rivals import about_rival, read_rival

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from features.digests import digest
 from features.durable import write_whole
 from features.files import Below
 from recsys.bundle import LAYOUT, RETRAIN, Bundle
 from recsys.erasure import to_be_trained
-from recsys.kept import digest
 from recsys.model import ServedModel
 from recsys.publish import publish
 from recsys.quality import Standing, collaborative_key

@@ -75,14 +75,6 @@ class Clock:
         return counted
 
 
-def digest(files: Mapping[str, bytes]) -> str:
-    """Of names and contents, 16 hex digits."""
-    found = hashlib.sha256()
-    for name in sorted(files):
-        found.update(name.encode() + b"\\0" + hashlib.sha256(files[name]).digest())
-    return found.hexdigest()[:16]
-
-
 def write_files(folder: Path, files: Mapping[str, bytes]) -> None:
     """A folder of files, whole or not at all."""
     temporary = folder.with_name(f"{folder.name}.tmp")

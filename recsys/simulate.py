@@ -20,6 +20,7 @@ from safetensors.numpy import load, save
 from eval.simulation import Side, Simulation, readout
 from eval.simulation_report import page
 from eval.visits import K, Visits, known_before
+from features.digests import digest
 from features.distinct import distinct
 from features.durable import replace_durably, write_whole
 from features.errors import ConfigError, DataError
@@ -30,7 +31,6 @@ from recsys.arms import Shop
 from recsys.click_files import write_clicks
 from recsys.config import load_settings
 from recsys.evaluation import evaluation_cut, progress
-from recsys.kept import digest
 from recsys.store import fingerprint
 from recsys.windows import moment
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from features.digests import of_strings
 from features.errors import ModelError
 from features.tombstones import Tombstones
 from recsys.bundle import RETRAIN, find_bundle, list_bundles
@@ -139,5 +140,5 @@ def fingerprint(catalog: Catalog, log: Interactions) -> str:
     digest = hashlib.sha256(catalog.frame.write_json().encode())
     for name in ("user", "item", "time", "event", "weight", "price"):
         digest.update(np.ascontiguousarray(getattr(log, name)).tobytes())
-    digest.update("\n".join(log.user_ids.tolist()).encode())
+    digest.update(of_strings(log.user_ids.tolist()))
     return digest.hexdigest()

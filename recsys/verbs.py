@@ -8,6 +8,7 @@ from dataclasses import replace
 from datetime import UTC
 from typing import TYPE_CHECKING, Any
 
+from features.digests import digest, of_strings
 from features.errors import BundleError, ModelError
 from features.files import Below
 from ranking.withheld import Withheld
@@ -94,10 +95,8 @@ def build(workspace: Workspace, settings: Settings, model: Model, catalog: Catal
 
 def bundle_inputs(model_files: Mapping[str, bytes], settings: Settings, data: str) -> str:
     """SHA-256 of all that a bundle is made of: model, index settings, `fingerprint` of the tables."""
-    digest = hashlib.sha256(f"{LAYOUT}|{data}|{settings.index.model_dump_json()}".encode())
-    for name, content in sorted(model_files.items()):
-        digest.update(name.encode() + content)
-    return digest.hexdigest()
+    parts = [str(LAYOUT), data, settings.index.model_dump_json(), digest(model_files)]
+    return hashlib.sha256(of_strings(parts)).hexdigest()
 
 
 def open_recommender(workspace: Workspace, bundle_id: str | None = None, *, shared: bool = False) -> Recommender:

@@ -17,6 +17,7 @@ from features.ingest import IngestSummary, ingest
 from features.interactions import EVENT_WEIGHTS, Interactions
 from features.stored import load_tables, table_digests
 from features.tombstones import Tombstones
+from features.versions import INTERACTIONS, ITEMS, in_use
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -135,7 +136,7 @@ class Workspace:
             with disk_errors(self.data, "read"):
                 items, log = load_tables(self.data)
         except DataError as error:
-            if all((self.data / name).is_file() for name in (ITEMS, INTERACTIONS)):
+            if all((in_use(self.data) / name).is_file() for name in (ITEMS, INTERACTIONS)):
                 raise
             advice = "run `recsys ingest --dataset completejourney`, or `recsys ingest --items FILE --interactions FILE`"
             raise DataError(f"no data in {self.root}: {advice}") from error

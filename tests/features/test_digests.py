@@ -1,0 +1,46 @@
+"""Other strings, other bytes, whatever characters stand in them."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import replace
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from features.digests import digest, of_strings
+from recsys.config import Settings
+from recsys.store import fingerprint
+from recsys.verbs import bundle_inputs
+
+TRICKY = st.text(st.sampled_from(["a", "\\", "0", "\0", "\n", "\ud800", "é"]), max_size=4)
+
+
+@given(st.lists(st.lists(TRICKY, max_size=3), min_size=2, max_size=2))
+def test_only_equal_lists_have_equal_bytes(lists: list[list[str]]) -> None:
+    assert (of_strings(lists[0]) == of_strings(lists[1])) == (lists[0] == lists[1])
+
+
+def test_a_zero_byte_is_not_the_two_characters_that_spell_it() -> None:
+    lists = (["a\0b"], ["a\\0b"], ["a", "b"], ["a\nb"], ["", "ab"], ["ab", ""], ["ab"], [])
+    assert len({of_strings(strings) for strings in lists}) == len(lists)
+
+
+def test_files_differ_by_name_and_content() -> None:
+    folders = ({"a": b"bc"}, {"ab": b"c"}, {"a": b"b", "c": b""}, {"a\\0": b"bc"}, {"a\0": b"bc"}, {})
+    assert len({digest(files) for files in folders}) == len(folders)
+    assert digest({"a": b"1", "b": b"2"}) == digest({"b": b"2", "a": b"1"})
+
+
+def test_logs_of_other_users_have_other_fingerprints(shop) -> None:
+    log = shop.log.where(shop.log.user < 2)
+    ids = (["a", "b\nc"], ["a\nb", "c"], ["a", "b\\nc"])
+    found = [fingerprint(shop.catalog, replace(log, user_ids=np.array(users, dtype=object))) for users in ids]
+    assert len(set(found)) == len(ids)
+
+
+def test_bundles_of_other_models_have_other_inputs() -> None:
+    models = ({"a": b"bc"}, {"ab": b"c"}, {"a": b"b", "c": b""})
+    found = [bundle_inputs(files, Settings(), "data") for files in models]
+    assert all(one != other for one, other in itertools.combinations(found, 2))
