@@ -1,6 +1,7 @@
 """A true reason for each item: what moved its score most, told with the facts behind it.
 
 The blend's contributions (TreeSHAP) are summed by what they speak of; the strongest positive one that can be told truthfully is told.
+Where there is none, a fact is told that claims no cause: a group that lowered the score is no reason.
 The model also learns from views and carts; a sentence says "bought" of what was bought, and of nothing else.
 """
 
@@ -77,8 +78,10 @@ class Reasons:
             sentences = []
             for k in range(rows.shape[1]):
                 facts = Facts(self, candidates, (b, k), users.item[mine], users.age[mine], int(partners[b, k]))
-                order = [groups[i] for i in np.argsort(-strength[:, b, k], kind="stable") if strength[i, b, k] > 0]
-                sentences.append(facts.first_true([*order, *groups]) if rows[b, k] >= 0 else Told(""))
+                added = strength[:, b, k]
+                # All of them 0: nothing was ranked, and whatever is true may be told.
+                order = [groups[i] for i in np.argsort(-added, kind="stable") if added[i] > 0 or not added.any()]
+                sentences.append(facts.first_true(order) if rows[b, k] >= 0 else Told(""))
             told.append(sentences)
         return told
 
@@ -132,7 +135,7 @@ class Facts:
     partner: int
 
     def first_true(self, groups: list[str]) -> Told:
-        """The first sentence that can be said; that it suits the shop's buyers, if nothing else can."""
+        """The first sentence that can be said; how it sells, if none can."""
         tellers: dict[str, Callable[[], Told | None]] = {
             "repeat": self._repeat,
             "together": self._together,
@@ -145,7 +148,7 @@ class Facts:
         arrival = self.candidates.evidence.get("arrival")
         if arrival is not None and not np.isnan(arrival[self.at]) and (close := self._close()):
             return Told(f"new here, {close.text}", close.named)
-        return next((told for group in groups if (told := tellers[group]())), Told("found among what similar shoppers buy"))
+        return next((told for group in groups if (told := tellers[group]())), self._neutral())
 
     @property
     def _row(self) -> int:
@@ -187,6 +190,12 @@ class Facts:
             return None
         text = words.format(self.of.catalog.frame[column][self._row].rsplit("|", 1)[-1].strip())
         return Told(text, tuple(np.unique(self.items[same]).tolist()))
+
+    def _neutral(self) -> Told:
+        if "debut" in self.candidates.evidence:
+            return Told("nobody has bought it yet")
+        buyers = int(self.candidates.evidence["item_buyers_28"][self.at])
+        return Told(f"{f'{buyers:,}' if buyers else 'no'} buyer{'s' * (buyers != 1)} in the last 28 days")
 
     def _popular(self) -> Told | None:
         buyers = float(self.candidates.evidence["item_buyers_7"][self.at])

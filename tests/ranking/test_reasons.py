@@ -161,7 +161,21 @@ def test_a_brand_that_nearly_everything_has_says_nothing(small):
     national = Catalog(small.catalog.frame.with_columns(brand=pl.lit("National")))
     candidates = small.candidates(["ann"], ["milk"])
     said = replace(small.reasons, catalog=national).tell(candidates, grouped({"brand_count": np.ones((1, 1), np.float32)}))
-    assert said == [["bought once, 13 days ago"]]
+    assert said == [["2 buyers in the last 28 days"]]
+
+
+@pytest.mark.parametrize(
+    ("user", "item", "sentence"),
+    [
+        ("ann", "tea", "2 buyers in the last 28 days"),
+        ("dan", "soap", "1 buyer in the last 28 days"),
+        ("bob", "bread", "3 buyers in the last 28 days"),
+    ],
+)
+def test_what_lowered_the_score_is_no_reason(small, user, item, sentence):
+    """Though it is true: that ann bought tea, that milk is bought with it, that three people bought bread this week."""
+    assert small.tell(user, item) == sentence
+    assert small.tell(user, item, "price") == sentence, "what raised it cannot be told"
 
 
 def test_an_arrival_is_said_to_be_new(small):
@@ -194,7 +208,7 @@ def test_padding_has_no_reason_and_users_keep_their_own(small):
     candidates = small.candidates(["ann", "cid"], ["tea", "bread"]).take(np.array([[0, 1, -1], [1, -1, -1]]))
     strong = {"own_count": np.ones((2, 3), np.float32)}
     said = small.reasons.tell(candidates, grouped(strong))
-    assert said[0] == ["bought 4 times, about every 12 days, last 13 days ago", "bought together with green tea", ""]
+    assert said[0] == ["bought 4 times, about every 12 days, last 13 days ago", "3 buyers in the last 28 days", ""]
     assert said[1] == ["bought 2 times, about every 1 day, last 4 days ago", "", ""]
 
 

@@ -60,5 +60,10 @@ def check_reason(shop: Any, item: Recommendation, user: str | None, basket: tupl
     if reason == "few have bought it of late":
         assert buyers < 3
         return "few"
-    assert reason == "found among what similar shoppers buy"
-    return reason
+    if reason == "nobody has bought it yet":
+        assert item.item_id not in shop.events.filter(pl.col("event") == "purchase")["item_id"]
+        return "debut"
+    found = re.fullmatch(r"(no|\d+) buyers? in the last 28 days", reason)
+    assert found, reason
+    assert buyers == int(found[1].replace("no", "0"))
+    return "neutral"
