@@ -60,9 +60,10 @@ class Asked:
         allowed = recommender.rules(options).allowed(snapshot.catalog, snapshot.prices, histories) & recommender.may_show
         visitor = ~known & (histories.lengths > 0)
         ways: dict[Way, np.ndarray] = {"personal": known, "basket": visitor, "popular": ~known & ~visitor}
-        if options.debuts:
-            ways = {"debuts": np.ones_like(known)}
-        for way, group in ways.items():
+        groups = [*ways.items()]
+        if options.debuts:  # those of whom nothing is known are answered apart: theirs is no personal list
+            groups = [("debuts", histories.lengths > 0), ("debuts", histories.lengths == 0)]
+        for way, group in groups:
             at = np.flatnonzero(group)
             if len(at):
                 some = histories.take(at)
@@ -81,6 +82,11 @@ class Asked:
     def width(self) -> int:
         """More than k only where a choice is made among them: the places kept for new arrivals are a list's last."""
         return max(self.k, DIVERSE_AMONG) if self.options.diversity else self.k
+
+    @property
+    def personal(self) -> bool:
+        """Whether the list rests on what the users did."""
+        return self.way != "popular" and bool(self.histories.lengths.any())
 
     @property
     def ranks(self) -> bool:
@@ -111,9 +117,7 @@ class Asked:
     def tell(self, best: Candidates, *, degraded: bool = False) -> list[Answer]:
         """The lists, one a user. degraded: `best` is `unranked`, though there is a ranker."""
         best = diversify(best, self.recommender.snapshot.vectors.vectors, self.options.diversity, self.k)
-        return list(
-            self.recommender.told(self.options, self.users, best, personal=self.way != "popular", ranked=self.ranks and not degraded)
-        )
+        return list(self.recommender.told(self.options, self.users, best, personal=self.personal, ranked=self.ranks and not degraded))
 
 
 def recent_histories(snapshot: Snapshot, user_id: str, events: Sequence[Event], weights: Mapping[str, float]) -> Histories | None:

@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 
 UNKNOWN_USER = "user {!r} has no history here: what is popular now"
 UNKNOWN_VISITOR = "nothing is known of the visitor: what is popular now"
+UNKNOWN_USER_DEBUTS = "user {!r} has no history here: what is likely to sell soon"
+UNKNOWN_VISITOR_DEBUTS = "nothing is known of the visitor: what is likely to sell soon"
 UNTRAINED = "no model has been trained: fused retrieval order, without probabilities"
 
 
@@ -190,24 +192,27 @@ class Engine:
         ranker = self.ranker if ranked else None
         contributions = ranker.contributions(best) if ranker and options.explain else {}
         strength = ranker.strengths(best) if ranker else np.zeros((len(GROUPS), *best.rows.shape), dtype=np.float32)
-        reasons = self.reasons.tell(best, strength) if personal else self._popular_reasons(best)
+        reasons = self.reasons.tell(best, strength) if personal or options.debuts else self._popular_reasons(best)
+        shares = not personal and not options.debuts  # of recent shoppers: see `popular`
         facts = iter(self.facts(best.rows[best.valid]))
         for b, user in enumerate(users):
             items = []
             for k in np.flatnonzero(best.rows[b] >= 0).tolist():
                 item = Recommendation(len(items) + 1, *next(facts), None, "")
-                probability = float(best.scores[b, k]) if ranked or not personal else None
+                probability = float(best.scores[b, k]) if ranked or shares else None
                 parts = tuple((name, float(column[b, k])) for name, column in contributions.items())
                 items.append(replace(item, probability=probability, reason=reasons[b][k], contributions=_largest(parts)))
-            yield Answer(user, self.bundle_id, self._fallback(user, personal=personal), tuple(items))
+            yield Answer(user, self.bundle_id, self._fallback(options, user, personal=personal), tuple(items))
 
     def _popular_reasons(self, best: Candidates) -> list[list[str]]:
         week, month = best.evidence["item_buyers_7"], best.evidence["item_buyers_28"]
         return [[_sales(*counts) for counts in zip(*rows, strict=True)] for rows in zip(week, month, strict=True)]
 
-    def _fallback(self, user: str | None, *, personal: bool) -> str | None:
+    def _fallback(self, options: RecommendOptions, user: str | None, *, personal: bool) -> str | None:
         if personal:
-            return None if self.ranker else UNTRAINED
+            return None if self.ranker or options.debuts else UNTRAINED  # no model ranks debuts
+        if options.debuts:
+            return UNKNOWN_VISITOR_DEBUTS if user is None else UNKNOWN_USER_DEBUTS.format(user)
         return UNKNOWN_VISITOR if user is None else UNKNOWN_USER.format(user)
 
     def facts(self, rows: np.ndarray) -> list[tuple[str, str, str | None, float | None]]:
