@@ -9,20 +9,22 @@ import numpy as np
 from features.errors import ConfigError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from retrieval.candidates import Candidates
 
 # Users at once: (64, 200 candidates, 128) float32 is 6.5 MB.
 BATCH = 64
 
 
-def diversify(candidates: Candidates, vectors: np.ndarray, diversity: float, k: int) -> Candidates:
+def diversify(candidates: Candidates, vectors_of: Callable[[np.ndarray], np.ndarray], diversity: float, k: int) -> Candidates:
     """The k places filled one after another by the item with the best (1 - diversity) * relevance - diversity * nearness.
 
     Relevance is what NDCG gives an item's place in `candidates`, 1 / log2(1 + place): 1 at the top, whatever scale the scores have.
     Nearness is the cosine to the nearest item already chosen, at least 0. With 0 the order stays; with 1 the first item leads and
     only difference counts after it. Items keep their scores, which therefore need not fall along the list.
 
-    vectors: float32 (n_items, dim), unit norm.
+    vectors_of: catalogue rows (b, m) -> float32 (b, m, dim), unit norm; asked for candidates alone, and for none where the order stays.
 
     Raises
     ------
@@ -33,14 +35,14 @@ def diversify(candidates: Candidates, vectors: np.ndarray, diversity: float, k: 
     k = min(k, candidates.rows.shape[1])
     if diversity == 0 or k == 0:
         return candidates.take(np.broadcast_to(np.arange(k), (len(candidates.users), k)))
-    parts = [_chosen(candidates.rows[i : i + BATCH], vectors, diversity, k) for i in range(0, len(candidates.users), BATCH)]
+    parts = [_chosen(candidates.rows[i : i + BATCH], vectors_of, diversity, k) for i in range(0, len(candidates.users), BATCH)]
     return candidates.take(np.concatenate([np.empty((0, k), dtype=np.int64), *parts]))
 
 
-def _chosen(rows: np.ndarray, vectors: np.ndarray, diversity: float, k: int) -> np.ndarray:
+def _chosen(rows: np.ndarray, vectors_of: Callable[[np.ndarray], np.ndarray], diversity: float, k: int) -> np.ndarray:
     """Places of `rows` (b, m) in the order chosen, int64 (b, k), -1 where no item is left."""
     b, m = rows.shape
-    held = vectors[np.maximum(rows, 0)]  # (b, m, dim)
+    held = vectors_of(np.maximum(rows, 0))  # (b, m, dim)
     relevance = 1 / np.log2(np.arange(m) + 2)
     open_places = rows >= 0
     nearness = np.zeros((b, m))

@@ -116,7 +116,7 @@ class Asked:
 
     def tell(self, best: Candidates, *, degraded: bool = False) -> list[Answer]:
         """The lists, one a user. degraded: `best` is `unranked`, though there is a ranker."""
-        best = diversify(best, self.recommender.snapshot.vectors.vectors, self.options.diversity, self.k)
+        best = diversify(best, self.recommender.snapshot.vectors_of, self.options.diversity, self.k)
         return list(self.recommender.told(self.options, self.users, best, personal=self.personal, ranked=self.ranks and not degraded))
 
 

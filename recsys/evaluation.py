@@ -64,13 +64,14 @@ def evaluate(workspace: Workspace, settings: Settings) -> Report:
     recommender = Recommender(model, snapshot)
     calibrated = model.ranking is not None
     system = System(recommender.recommend, stages={"retrieval": recommender.candidates}, calibrated=calibrated, debuts=recommender.debuts)
+    vectors = snapshot.vectors_of(np.arange(len(catalog)))
     with progress() as tell:
-        report = judge(system, split, settings.evaluate, snapshot.vectors.vectors, tell)
+        report = judge(system, split, settings.evaluate, vectors, tell)
         report = replace(report, reasons=reasons_hold(recommender, split.users), exposure=exposure(snapshot, split, report))
         baselines = settings.baselines
         if settings.evaluate.tune:
             baselines = tune_baselines(split, progress=tell)
-        report = report.beside(judge_baselines(split, baselines, settings.evaluate, snapshot.vectors.vectors, tell), _bundle_id(workspace))
+        report = report.beside(judge_baselines(split, baselines, settings.evaluate, vectors, tell), _bundle_id(workspace))
     write_whole(workspace.reports / "evaluation.json", report.to_json())
     write_whole(workspace.reports / "evaluation.html", page(report))
     _log.info("page with plots: %s", workspace.reports / "evaluation.html")

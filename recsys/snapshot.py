@@ -58,10 +58,9 @@ class Snapshot:
     buys_again: bool = True
     learned: np.ndarray | None = None
 
-    @cached_property
-    def vectors(self) -> ItemVectors:
-        """One vector an item."""
-        return self.texts.of_items(self.catalog.ids)
+    def vectors_of(self, rows: np.ndarray) -> np.ndarray:
+        """Vectors of the texts of some items, float32 (*rows.shape, dim). Only these are gathered: many items share a text."""
+        return self.text_vectors[self.text_of[rows]]
 
     @property
     def text_of(self) -> np.ndarray:

@@ -83,10 +83,6 @@ class TextVectors:
     def __len__(self) -> int:
         return len(self.vectors)
 
-    def of_items(self, ids: np.ndarray) -> ItemVectors:
-        """One vector an item again; ids: of the items, object (n,)."""
-        return ItemVectors(ids, self.vectors[self.text_of], self.hashes[self.text_of], self.fingerprint)
-
     def alone(self) -> ItemVectors:
         """Each text as an item of its own, named by its hash: for looking up what has a vector."""
         names = np.array([key.tobytes().hex() for key in self.hashes], dtype=object)

@@ -55,13 +55,26 @@ def slow_mmr(rows: list[int], vectors: np.ndarray, diversity: float, k: int) -> 
 
 
 def test_at_nought_the_order_stays(candidates, vectors):
-    chosen = diversify(candidates, vectors, 0.0, K)
+    chosen = diversify(candidates, vectors.__getitem__, 0.0, K)
     assert np.array_equal(chosen.rows, candidates.rows[:, :K])
     assert np.array_equal(chosen.scores, candidates.scores[:, :K])
 
 
+def test_only_vectors_of_candidates_are_asked_for(candidates, vectors):
+    asked: list[np.ndarray] = []
+
+    def vectors_of(rows: np.ndarray) -> np.ndarray:
+        asked.append(rows)
+        return vectors[rows]
+
+    diversify(candidates, vectors_of, 0.0, K)
+    assert asked == []
+    diversify(candidates, vectors_of, 0.5, K)
+    assert np.array_equal(np.concatenate(asked), np.maximum(candidates.rows, 0))
+
+
 def test_at_one_no_kind_comes_twice_while_others_are_left(candidates, vectors):
-    chosen = diversify(candidates, vectors, 1.0, K)
+    chosen = diversify(candidates, vectors.__getitem__, 1.0, K)
     assert np.array_equal(chosen.rows[:, 0], candidates.rows[:, 0])
     assert len(set(candidates.rows[0, :K] // 6)) == 2  # without, the first user sees two kinds
     assert len(set(chosen.rows[0, :5] // 6)) == 5
@@ -71,19 +84,19 @@ def test_at_one_no_kind_comes_twice_while_others_are_left(candidates, vectors):
 
 @pytest.mark.parametrize("diversity", [0.1, 0.3, 0.5, 0.8, 1.0])
 def test_is_the_slow_definition(candidates, vectors, diversity):
-    chosen = diversify(candidates, vectors, diversity, K)
+    chosen = diversify(candidates, vectors.__getitem__, diversity, K)
     expected = [slow_mmr(rows, vectors, diversity, K) for rows in candidates.rows.tolist()]
     assert chosen.rows.tolist() == expected
 
 
 def test_turning_the_dial_makes_lists_more_different(candidates, vectors):
-    values = [alikeness(diversify(candidates, vectors, dial, K), vectors) for dial in (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)]
+    values = [alikeness(diversify(candidates, vectors.__getitem__, dial, K), vectors) for dial in (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)]
     assert all(later <= earlier + 0.005 for earlier, later in itertools.pairwise(values))
     assert values[-1] < values[0] - 0.05
 
 
 def test_items_keep_scores_and_evidence(candidates, vectors):
-    chosen = diversify(candidates, vectors, 0.7, K)
+    chosen = diversify(candidates, vectors.__getitem__, 0.7, K)
     assert np.array_equal(chosen.evidence["row"][chosen.valid], chosen.rows[chosen.valid])
     score_of = {(user, row): score for user in range(B) for row, score in zip(candidates.rows[user], candidates.scores[user], strict=True)}
     for user, place in zip(*np.nonzero(chosen.valid), strict=True):
@@ -92,12 +105,12 @@ def test_items_keep_scores_and_evidence(candidates, vectors):
 
 def test_short_lists_are_padded(candidates, vectors):
     for dial in (0.0, 0.5):
-        chosen = diversify(candidates, vectors, dial, K)
+        chosen = diversify(candidates, vectors.__getitem__, dial, K)
         assert chosen.valid.sum(axis=1)[:3].tolist() == [K, 3, 0]
-        assert diversify(candidates, vectors, dial, M + 9).rows.shape == (B, M)
+        assert diversify(candidates, vectors.__getitem__, dial, M + 9).rows.shape == (B, M)
 
 
 @pytest.mark.parametrize("dial", [-0.1, 1.1, float("nan")])
 def test_a_dial_beyond_its_ends(candidates, vectors, dial):
     with pytest.raises(ConfigError, match="expected a number from 0"):
-        diversify(candidates, vectors, dial, K)
+        diversify(candidates, vectors.__getitem__, dial, K)
