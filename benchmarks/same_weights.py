@@ -51,7 +51,9 @@ def main() -> None:
     torch.set_num_threads(2)
     shop = bench()
     snapshot, ranking = shop.recommender.snapshot, shop.recommender.model.ranking
+    tokens = snapshot.tokens
     assert ranking is not None
+    assert tokens is not None
     torch_model = CrossEncoder.from_files(ranking.files)
     if not torch_model.head.weight.any():
         torch.nn.init.normal_(torch_model.head.weight)
@@ -63,7 +65,7 @@ def main() -> None:
         said: dict[str, np.ndarray] = {}
 
         def ours(one: Histories = one, rows: np.ndarray = rows, said: dict[str, np.ndarray] = said) -> None:
-            said["ours"] = ranking.cross_encoder.logits(one, rows, snapshot.tokens)[0]
+            said["ours"] = ranking.cross_encoder.logits(one, rows, tokens)[0]
 
         def theirs(one: Histories = one, rows: np.ndarray = rows, said: dict[str, np.ndarray] = said) -> None:
             said["plain"] = plainly(torch_model, encoder, one, rows[0], texts)

@@ -15,6 +15,7 @@ from features.stored import is_ingested
 from ranking.ranker import BlendRanker
 from recsys.config import load_settings
 from recsys.evaluation import evaluation_cut
+from recsys.model import Model
 from recsys.options import TrainOptions
 from recsys.store import trained
 from recsys.verbs import build, open_recommender
@@ -64,5 +65,7 @@ def bench() -> Bench:
     catalog, log = workspace.load(settings.events.model_dump())
     split = Split.by_time(log, evaluation_cut(log))
     model, _ = trained(workspace, workspace.models, settings, TrainOptions(), (catalog, log), split.cut)
+    # `reading` needs the states, also where the model's own answers do not.
+    Model.reads_states = property(lambda model: model.ranking is not None)  # pyright: ignore[reportAttributeAccessIssue]
     build(workspace, settings, model, catalog, split.history)
     return Bench(workspace, settings, split, open_recommender(workspace))

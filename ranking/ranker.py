@@ -52,13 +52,16 @@ class PairReader(Protocol):
 
 @dataclass(frozen=True)
 class BlendRanker:
-    """See the module. Implements `Ranker`. cross_encoder: None for a ranking without it, in which nothing is corrected."""
+    """See the module. Implements `Ranker`.
+
+    cross_encoder: None for a ranking without it, in which nothing is corrected. tokens: what it reads; None only without it.
+    """
 
     stats: ItemStats
     first: Booster
     correction: Booster
     cross_encoder: PairReader | None
-    tokens: ItemTokens
+    tokens: ItemTokens | None
     calibration: Calibration
 
     def rank(self, candidates: Candidates) -> Candidates:
@@ -109,11 +112,13 @@ def order_by_blend(candidates: Candidates, booster: Booster) -> Candidates:
     return candidates.ranked(odds, blend=np.where(candidates.valid, odds, np.nan).astype(np.float32))
 
 
-def read_best(candidates: Candidates, model: PairReader | None, tokens: ItemTokens) -> Candidates:
+def read_best(candidates: Candidates, model: PairReader | None, tokens: ItemTokens | None) -> Candidates:
     """The cross-encoder's logit as evidence on each user's first candidates, nan elsewhere and for users without history."""
     logits = np.full(candidates.rows.shape, np.nan, dtype=np.float32)
     some = np.flatnonzero(candidates.users.lengths > 0)
     if model is not None and len(some) and (read := model.config.read):
+        if tokens is None:
+            raise ValueError("a cross-encoder reads token states, and there are none: encode the catalogue with them")
         logits[some, :read] = model.logits(candidates.users.take(some), candidates.rows[some, :read], tokens)
     return replace(candidates, evidence=candidates.evidence | {CROSS_ENCODER: logits})
 

@@ -159,7 +159,8 @@ class Bench:
 
     def _variants(self, model: Model) -> Variants:
         """The recommender over what was known at the cut, whole and without parts."""
-        encoded = encode_catalog(self.catalog, model, self.place.cache, device=self.options.train.device)
+        # One of the variants may read where the whole does not.
+        encoded = encode_catalog(self.catalog, model, self.place.cache, device=self.options.train.device, states=True)
         snapshot = take_snapshot(self.catalog, self.split.history, self.split.cut, model, encoded, self.settings.index)
         ablated = {part: Ablated.from_files(read_files(folder)) for part, folder in self._ablations(model.ranking).items()}
         return Variants(Recommender(model, snapshot), ablated, behaviour_names(snapshot.stats))

@@ -130,11 +130,12 @@ class Build:
 
 
 def encoded_before(bundle: Bundle, model: Model) -> Encoded | None:
-    """Vectors and states of the texts of a bundle, if this model made them."""
+    """Vectors of the texts of a bundle, and states where it has them, if this model made them."""
     if not bundle.manifest.answers or bundle.manifest.about["fingerprint"] != model.fingerprint:
         return None
     texts = TextVectors.from_files(Below(bundle.files, "snapshot/texts"))
-    return Encoded(texts.alone(), TokenStates.from_files(Below(bundle.files, "snapshot/states")), 0)
+    held = "snapshot/states/offsets.safetensors" in bundle.files
+    return Encoded(texts.alone(), TokenStates.from_files(Below(bundle.files, "snapshot/states")) if held else None, 0)
 
 
 def hashed(files: Mapping[str, bytes]) -> dict[str, bytes]:

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 SCHEMA = 1
-LAYOUT = 2  # of a bundle's files: a bundle of another layout is built anew, whatever else has stayed
+LAYOUT = 3  # of a bundle's files: a bundle of another layout is built anew, whatever else has stayed
 MANIFEST = "manifest.json"
 CURRENT = "CURRENT"
 RETRAIN = "retrain"  # of `Manifest.about`: users were erased since the model in it was trained
@@ -191,6 +191,18 @@ def current_id(bundles: Path) -> str:
     if not _ID.fullmatch(text):
         raise BundleError(f"{path} is damaged: it holds {text[:60]!r} and not the id of a bundle: run `recsys rollback`")
     return text
+
+
+def check_layout(bundle: Bundle, advice: str = "run `recsys build-index`") -> None:
+    """Whether this version can answer from it.
+
+    Raises
+    ------
+    BundleError: it cannot.
+    """
+    if not bundle.manifest.answers:
+        layout = bundle.manifest.about.get("layout")
+        raise BundleError(f"bundle {bundle.id} has layout {layout}, this version answers from layout {LAYOUT}: {advice}")
 
 
 def list_bundles(bundles: Path) -> list[str]:

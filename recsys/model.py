@@ -95,6 +95,11 @@ class Model:
         """How many tokens of an item's states are kept for the cross-encoder."""
         return (self.ranking.cross_encoder.config if self.ranking else CrossEncoderConfig()).item_tokens
 
+    @property
+    def reads_states(self) -> bool:
+        """Whether an answer reads token states: not without a ranker, nor where its cross-encoder changes nothing."""
+        return self.ranking is not None and not self.ranking.correction.idle
+
     @classmethod
     def untrained(cls, settings: Settings) -> Model:
         """The pretrained encoder as it is, a user tower that averages, no ranker."""

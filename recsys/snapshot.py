@@ -1,4 +1,4 @@
-"""What is known at one moment: catalogue, log, the catalogue's vectors and token states, and what is counted from the log.
+"""What is known at one moment: catalogue, log, the catalogue's vectors, and what is counted from the log.
 
 No weights are trained here: a snapshot is made again at every build and refresh, with the model as it is.
 """
@@ -9,7 +9,7 @@ import io
 import json
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import polars as pl
@@ -19,7 +19,7 @@ from features.behavior import ItemStats
 from features.catalog import Catalog
 from features.files import Below, arrays_of
 from features.interactions import Interactions
-from features.text import text_hashes
+from features.text import item_texts, text_hashes
 from recsys.choices import Shape
 from retrieval.debuts import Debuts
 from retrieval.index import ItemIndex
@@ -38,10 +38,19 @@ if TYPE_CHECKING:
     from retrieval.joint import RetrievalConfig
 
 
+class Stored(Protocol):
+    """A part that is kept in files."""
+
+    def to_files(self) -> dict[str, bytes]:
+        """Name -> content."""
+        ...
+
+
 @dataclass(frozen=True)
 class Snapshot:
-    """See the module. `states` are of the distinct texts, in the order of `text_of`'s codes; `now` in seconds since the epoch.
+    """See the module. `now` in seconds since the epoch.
 
+    states: of the distinct texts, in the order of `text_of`'s codes; None where the model's ranker does not read them.
     learned: what the model adds to the texts' vectors, float32 (t, dim); None where it adds nothing. index: over `space`.
     buys_again: whether people buy a thing more than once here.
     """
@@ -50,7 +59,7 @@ class Snapshot:
     log: Interactions
     now: int
     texts: TextVectors
-    states: TokenStates
+    states: TokenStates | None
     index: ItemIndex
     collaborative: Collaborative
     stats: ItemStats
@@ -84,16 +93,16 @@ class Snapshot:
         return np.where(np.isnan(listed), self.stats.columns["price"], listed)
 
     @property
-    def tokens(self) -> ItemTokens:
-        return ItemTokens(self.states, self.text_of)
+    def tokens(self) -> ItemTokens | None:
+        """What a cross-encoder reads."""
+        return None if self.states is None else ItemTokens(self.states, self.text_of)
 
     def to_files(self) -> dict[str, bytes]:
         buffer = io.BytesIO()
         self.catalog.frame.write_parquet(buffer)
-        parts = {
+        parts: dict[str, Stored] = {
             "log": self.log,
             "texts": self.texts,
-            "states": self.states,
             "index": self.index,
             "collaborative": self.collaborative,
             "stats": self.stats,
@@ -102,6 +111,8 @@ class Snapshot:
         files = {"catalog.parquet": buffer.getvalue(), "about.json": json.dumps({"now": self.now, "buys_again": self.buys_again}).encode()}
         if self.learned is not None:
             files["learned.safetensors"] = save({"learned": self.learned})
+        if self.states is not None:
+            parts["states"] = self.states
         for name, part in parts.items():
             files |= {f"{name}/{file}": content for file, content in part.to_files().items()}
         return files
@@ -115,7 +126,7 @@ class Snapshot:
             now=about["now"],
             buys_again=about["buys_again"],
             texts=TextVectors.from_files(Below(files, "texts")),
-            states=TokenStates.from_files(Below(files, "states")),
+            states=TokenStates.from_files(Below(files, "states")) if "states/offsets.safetensors" in files else None,
             index=ItemIndex.from_files(Below(files, "index")),
             collaborative=Collaborative.from_files(Below(files, "collaborative")),
             stats=ItemStats.from_files(Below(files, "stats")),
@@ -126,38 +137,63 @@ class Snapshot:
 
 @dataclass(frozen=True)
 class Encoded:
-    """Vectors of the items and states of their distinct texts (in `group`'s order); how many texts had to be encoded for them."""
+    """Vectors of the items and, if any, states of their distinct texts (in `group`'s order).
+
+    encoded: how many texts had to be encoded for them.
+    """
 
     vectors: ItemVectors
-    states: TokenStates
+    states: TokenStates | None
     encoded: int
 
 
-def encode_catalog(catalog: Catalog, model: Model, cache: Path, previous: Encoded | None = None, device: Device = "auto") -> Encoded:
+def encode_catalog(
+    catalog: Catalog, model: Model, cache: Path, previous: Encoded | None = None, device: Device = "auto", *, states: bool | None = None
+) -> Encoded:
     """Encode the texts that `previous` has not, by the same model; the others are taken over.
 
-    cache: see `kept_states`. device: where they are encoded; it is asked for only if there is a text to encode.
+    cache: see `kept_states`. device: where they are encoded; it is asked for only if there is a text to encode. states: whether token states
+    are wanted beside the vectors; None: if an answer of this model reads them. Those that `previous` lacks come from the cache.
     """
     if previous is not None and previous.vectors.fingerprint != model.fingerprint:
         previous = None
-    keys = [] if previous is None else distinct(previous.vectors.hashes)
-    pool = [] if previous is None else [previous.states]
+    wanted = model.reads_states if states is None else states
+    place: dict[bytes, int] = {}
+    pool: list[TokenStates] = []
+
+    def add(hashes: list[bytes], kept: TokenStates) -> None:
+        place.update(zip(hashes, range(len(place), len(place) + len(hashes)), strict=True))
+        pool.append(kept)
+
+    def kept(texts: list[str]) -> TokenStates:
+        from retrieval.kept import kept_states
+
+        found = kept_states(model.encoder, texts, cache)
+        if wanted:
+            hashes = text_hashes(pl.Series(texts, dtype=pl.String))
+            add([key.tobytes() for key in hashes], found.select(np.arange(len(found)), model.item_tokens))
+        return found
 
     def encode(texts: list[str]) -> np.ndarray:
         from recsys.presets import find_device
-        from retrieval.kept import kept_states
 
         with model.on(find_device(device)):
-            kept = kept_states(model.encoder, texts, cache)
-            vectors = model.tower.item_vectors(model.encoder.pool(kept))
-        keys.extend(key.tobytes() for key in text_hashes(pl.Series(texts, dtype=pl.String)))
-        pool.append(kept.select(np.arange(len(kept)), model.item_tokens))
-        return vectors
+            return model.tower.item_vectors(model.encoder.pool(kept(texts)))
 
-    vectors, encoded = update(catalog, encode, model.fingerprint, None if previous is None else previous.vectors)
-    place = {key: i for i, key in enumerate(keys)}
-    order = np.array([place[key] for key in distinct(vectors.hashes)], dtype=np.int64)
-    return Encoded(vectors, TokenStates.join(pool).select(order), encoded)
+    if wanted and previous is not None and previous.states is not None:
+        add(distinct(previous.vectors.hashes), previous.states)
+    before = None if previous is None else previous.vectors
+    vectors, encoded = update(catalog, encode, model.fingerprint, before)
+    if not wanted:
+        return Encoded(vectors, None, encoded)
+    keys, first = distinct(vectors.hashes), group(vectors.hashes)[0]
+    lacking = [row for key, row in zip(keys, first.tolist(), strict=True) if key not in place]
+    if lacking or not pool:
+        from recsys.presets import find_device
+
+        with model.on(find_device(device)):
+            kept(item_texts(catalog).gather(lacking).to_list())
+    return Encoded(vectors, TokenStates.join(pool).select(np.array([place[key] for key in keys], dtype=np.int64)), encoded)
 
 
 def distinct(hashes: np.ndarray) -> list[bytes]:

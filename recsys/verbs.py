@@ -13,7 +13,7 @@ from features.errors import BundleError, ModelError
 from features.files import Below
 from ranking.withheld import Withheld
 from recsys.building import Build, canaries
-from recsys.bundle import LAYOUT, Bundle, current_id, list_bundles, sound_bundle
+from recsys.bundle import LAYOUT, Bundle, check_layout, current_id, list_bundles, sound_bundle
 from recsys.erasure import finish, sweep
 from recsys.mapped import MappedFiles
 from recsys.model import Model, ServedModel
@@ -106,11 +106,12 @@ def open_recommender(workspace: Workspace, bundle_id: str | None = None, *, shar
 
     Raises
     ------
-    BundleError: there is none, it is damaged, or it does not answer its canaries as it did when it was built.
+    BundleError: there is none, it is damaged, of another layout, or it does not answer its canaries as it did when it was built.
     ConfigError: the workspace's rules.toml cannot be read.
     """
     while True:
         bundle = Bundle.open(workspace.bundles, bundle_id)
+        check_layout(bundle)
         try:
             opened = _opened(bundle, MappedFiles(bundle) if shared else bundle.files)
             return replace(opened, withheld=Withheld.read(workspace.rules))

@@ -30,6 +30,7 @@ def test_an_answer_imports_nothing_that_only_training_needs(ready) -> None:
 def read_all(place: Any) -> None:
     """The states of every item, as an answer asks for them."""
     tokens = verbs.open_recommender(place.workspace).snapshot.tokens
+    assert tokens is not None
     tokens.arrays(np.arange(len(tokens.text_of)), 24)
 
 
@@ -49,5 +50,6 @@ def test_a_bundle_that_is_gone_still_reads_its_states(spare) -> None:
     folder = Bundle.open(spare.workspace.bundles).folder
     folder.rename(folder.with_name("elsewhere"))
     tokens = recommender.snapshot.tokens
+    assert tokens is not None
     assert tokens.arrays(np.arange(3), 4)[0].shape[0] == 3
     assert next(recommender.answer(RecommendOptions(user="user-03"), ["user-03"])).items

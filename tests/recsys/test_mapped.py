@@ -29,6 +29,7 @@ def test_answers_are_the_same(ready: Place) -> None:
 @pytest.mark.parametrize("shared", [True, False])
 def test_the_large_parts_lie_in_the_files(ready: Place, shared: bool) -> None:
     snapshot = verbs.open_recommender(ready.workspace, shared=shared).snapshot
+    assert snapshot.states is not None
     arrays = (snapshot.text_vectors, snapshot.log.item, snapshot.collaborative.ease.weights.data, np.asarray(snapshot.states.offsets))
     for array in arrays:
         assert array.flags.writeable is not shared

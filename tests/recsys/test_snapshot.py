@@ -77,7 +77,7 @@ def counted(model: Model) -> Iterator[list[str]]:
 def encode(catalog: Catalog, model: Model, previous: Encoded | None = None) -> Encoded:
     """With a cache of its own: what is known is known from `previous` alone."""
     with TemporaryDirectory() as cache:
-        return encode_catalog(catalog, model, Path(cache), previous)
+        return encode_catalog(catalog, model, Path(cache), previous, states=True)
 
 
 def assert_same(one: Encoded, other: Encoded) -> None:
@@ -85,6 +85,8 @@ def assert_same(one: Encoded, other: Encoded) -> None:
     assert np.array_equal(one.vectors.hashes, other.vectors.hashes)
     assert np.allclose(one.vectors.vectors, other.vectors.vectors, atol=1e-5)
     assert one.vectors.fingerprint == other.vectors.fingerprint
+    assert one.states is not None
+    assert other.states is not None
     assert np.array_equal(one.states.offsets, other.states.offsets)
     assert one.states.states.dtype == other.states.states.dtype == np.float16
     assert np.allclose(one.states.states, other.states.states, atol=5e-3)
@@ -107,6 +109,7 @@ def test_states_are_in_the_order_of_the_texts(model):
     """The state of each item's text is what the encoder makes of that very text."""
     catalog = catalog_of({f"i{n}": (title, 1.0) for n, title in enumerate([*WORDS[:-1], "tea"])})
     encoded = encode(catalog, model)
+    assert encoded.states is not None
     assert len(encoded.states) == len(WORDS) - 1 == encoded.encoded
     place = {key: i for i, key in enumerate(distinct(encoded.vectors.hashes))}
     for row, text in enumerate(item_texts(catalog).to_list()):
@@ -119,9 +122,9 @@ def test_states_are_in_the_order_of_the_texts(model):
 
 def test_a_text_that_went_and_came_back_is_read_from_the_cache(model, tmp_path):
     first, without = catalog_of({"a": ("tea", 1), "b": ("soap", 1)}), catalog_of({"a": ("tea", 1)})
-    known = encode_catalog(first, model, tmp_path)
+    known = encode_catalog(first, model, tmp_path, states=True)
     with counted(model) as texts:
-        again = encode_catalog(first, model, tmp_path, encode_catalog(without, model, tmp_path, known))
+        again = encode_catalog(first, model, tmp_path, encode_catalog(without, model, tmp_path, known, states=True), states=True)
     assert texts == []
     assert again.encoded == 1  # a vector had to be made, from kept states
     assert_same(again, known)

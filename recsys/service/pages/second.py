@@ -6,8 +6,7 @@ import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from features.errors import BundleError
-from recsys.bundle import LAYOUT, Bundle
+from recsys.bundle import Bundle, check_layout
 from recsys.verbs import open_recommender
 
 if TYPE_CHECKING:
@@ -32,22 +31,11 @@ class Second:
         """
         with self._opening:
             held, self._held = self._held, None
-            check_layout(Bundle.open(self.workspace.bundles, bundle_id))  # an erasure may have removed the one that is held
+            # Each time: an erasure may have removed the one that is held.
+            check_layout(Bundle.open(self.workspace.bundles, bundle_id), "choose another")
             if held is not None and held.bundle_id == bundle_id:
                 self._held = held
             else:
                 del held  # before the next is read: not both at once
                 self._held = open_recommender(self.workspace, bundle_id, shared=True)
             return self._held
-
-
-def check_layout(bundle: Bundle) -> None:
-    """Whether this version can answer from it.
-
-    Raises
-    ------
-    BundleError: it cannot.
-    """
-    if not bundle.manifest.answers:
-        layout = bundle.manifest.about.get("layout")
-        raise BundleError(f"bundle {bundle.id} has layout {layout}, this version answers from layout {LAYOUT}: choose another")
