@@ -62,7 +62,7 @@ def bench() -> Bench:
     workspace, settings = Workspace(parser.parse_known_args()[0].workspace), load_settings()
     if not is_ingested(workspace.data):
         workspace.ingest(Source(dataset="completejourney"))
-    catalog, log = workspace.load(settings.events.model_dump())
+    catalog, log = workspace.load(settings.events)
     split = Split.by_time(log, evaluation_cut(log))
     model, _ = trained(workspace, workspace.models, settings, TrainOptions(), (catalog, log), split.cut)
     # `reading` needs the states, also where the model's own answers do not.

@@ -38,7 +38,7 @@ Rule = tuple[pl.Expr, str, str]  # when it holds, the reason, the column that of
 def judge_interactions(raw: pl.LazyFrame, source: Source) -> pl.LazyFrame:
     """The log's own rules; that the item is in the catalogue is `mark_unknown`'s. Columns with `ITEM_PREFIX` pass through."""
     names = [*INTERACTION_COLUMNS, UNIT_PRICE]
-    facts = _survey(raw, ["user_id", "item_id"], "timestamp")
+    facts = _survey(raw, ["user_id", "item_id", "event_id"], "timestamp")
     event = _present("event").replace(source.events).str.to_lowercase()
     line_value = (_number(UNIT_PRICE) * _number("quantity").fill_null(1)).round(6)
     frame = _with_raw(raw, names).with_columns(
@@ -48,11 +48,13 @@ def judge_interactions(raw: pl.LazyFrame, source: Source) -> pl.LazyFrame:
         event=event.fill_null("purchase"),
         quantity=_number("quantity"),
         value=pl.coalesce(_number("value"), line_value),
+        event_id=_id("event_id", facts),
     )
     time = pl.col("timestamp")
     rules = [
         *_id_rules("user_id"),
         *_id_rules("item_id"),
+        (pl.col("event_id").str.contains("\ufffd", literal=True), "event_id is damaged text", "event_id"),
         *_drop_rules(source.drop_items),
         (_present("timestamp").is_null(), "no timestamp", "timestamp"),
         (time.is_null(), "timestamp not understood", "timestamp"),
@@ -95,12 +97,12 @@ def judge_items(raw: pl.LazyFrame, source: Source) -> pl.LazyFrame:
     return _judged(frame, rules, list(ITEM_COLUMNS))
 
 
-def mark_duplicates(judged: pl.LazyFrame) -> pl.LazyFrame:
-    """Of good rows with one item_id the last is kept."""
-    winners = judged.filter(pl.col("reason").is_null()).group_by("item_id").agg(winner=pl.col("row").max())
-    marked = judged.join(winners, on="item_id", how="left", maintain_order="left")
+def mark_duplicates(judged: pl.LazyFrame, key: str = "item_id") -> pl.LazyFrame:
+    """Of good rows with one key the last is kept; rows without one are no duplicates."""
+    winners = judged.filter(pl.col("reason").is_null(), pl.col(key).is_not_null()).group_by(key).agg(winner=pl.col("row").max())
+    marked = judged.join(winners, on=key, how="left", maintain_order="left")
     loses = pl.col("reason").is_null() & (pl.col("row") < pl.col("winner"))
-    return _refuse(marked, loses, "duplicate item_id (a later row wins)").drop("winner")
+    return _refuse(marked, loses, f"duplicate {key} (a later row wins)", key).drop("winner")
 
 
 def mark_unknown(judged: pl.LazyFrame, judged_items: pl.LazyFrame) -> pl.LazyFrame:
@@ -237,7 +239,7 @@ def _judged(frame: pl.LazyFrame, rules: Sequence[Rule], columns: Sequence[str]) 
     return frame.select("row", *columns, reason=reason, offence=shown)
 
 
-def _refuse(frame: pl.LazyFrame, when: pl.Expr, reason: str) -> pl.LazyFrame:
-    """Put a reason on rows that had none; the item is what offends."""
-    shown = pl.when(when).then(pl.col("item_id").str.slice(0, SHOWN)).otherwise("offence")
+def _refuse(frame: pl.LazyFrame, when: pl.Expr, reason: str, offends: str = "item_id") -> pl.LazyFrame:
+    """Put a reason on rows that had none, with the value that offends."""
+    shown = pl.when(when).then(pl.col(offends).str.slice(0, SHOWN)).otherwise("offence")
     return frame.with_columns(reason=pl.when(when).then(pl.lit(reason)).otherwise("reason"), offence=shown)

@@ -116,6 +116,8 @@ def ingest(source: Source, out: Path, erased: Tombstones | None = None, files: S
 def _write_tables(source: Source, folder: Path, erased: Tombstones) -> IngestSummary:
     items, log = _raw_tables(source, folder)
     judged_log = _stored(judge_interactions(log.frame, source), folder / "log.parquet")
+    if judged_log.filter(pl.col("event_id").is_not_null()).head(1).collect().height:
+        judged_log = _stored(mark_duplicates(judged_log, "event_id"), folder / "once.parquet")
     if erased.users:
         log, judged_log = _without(erased, log, judged_log)
     _some_left("log", log, judged_log)

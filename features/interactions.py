@@ -28,6 +28,7 @@ INTERACTION_COLUMNS: dict[str, pl.DataType] = {
     "event": pl.String(),
     "quantity": pl.Float64(),
     "value": pl.Float64(),
+    "event_id": pl.String(),
 }
 EVENTS = ("purchase", "cart", "view", "rating")
 EVENT_WEIGHTS: dict[str, float] = {"purchase": 1.0, "cart": 0.3, "view": 0.1, "rating": 1.0}

@@ -15,13 +15,15 @@ from features.histories import Histories
 from features.interactions import DAY, EVENTS
 from ranking.diversity import diversify
 from ranking.ranker import with_features
+from recsys.event_rules import covered, days
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Sequence
 
     from recsys.answers import Answer
     from recsys.engine import Engine
     from recsys.events import Event
+    from recsys.events_config import EventWeights
     from recsys.options import RecommendOptions
     from recsys.snapshot import Snapshot
     from retrieval.candidates import Candidates
@@ -120,31 +122,51 @@ class Asked:
         return list(self.recommender.told(self.options, self.users, best, personal=self.personal, ranked=self.ranks and not degraded))
 
 
-def recent_histories(snapshot: Snapshot, user_id: str, events: Sequence[Event], weights: Mapping[str, float]) -> Histories | None:
-    """What a user did that the snapshot's log does not hold, oldest first; None where there is nothing. weights: what an event counts.
+def recent_histories(snapshot: Snapshot, user_id: str, events: Sequence[Event], config: EventWeights) -> Histories | None:
+    """What a user did that the snapshot's log does not hold, oldest first; None where there is nothing. config: what an event counts.
 
-    Events of items that the catalogue does not have are left out. What happened after the snapshot's `now` happened just now.
+    events: as `EventStore.of_user` gives them. Those that the log was made with are in it, or are left out for rows of the sources; so are
+    those that came later and happened before, by the very rule of the build. Events of items that the catalogue does not have are left
+    out. What happened after the snapshot's `now` happened just now.
     """
-    log = snapshot.log
-    user = int(log.user_rows([user_id])[0])
-    mine = slice(log.offsets[user], log.offsets[user + 1]) if user >= 0 else slice(0, 0)
-    # On a clock of steps the log's times are not those that events come with.
-    times = np.zeros(mine.stop - mine.start, dtype=np.int64) if log.ordered else log.time[mine]
-    held = set(zip(log.item[mine].tolist(), log.event[mine].tolist(), times.tolist(), strict=True))
-    rows = snapshot.catalog.rows([event.item_id for event in events]).tolist()
-    fresh = [
-        (row, EVENTS.index(event.event), event)
-        for row, event in zip(rows, events, strict=True)
-        if row >= 0 and (row, EVENTS.index(event.event), 0 if log.ordered else event.time) not in held
-    ]
-    if not fresh:
+    rows = snapshot.catalog.rows([event.item_id for event in events])
+    kinds = np.array([EVENTS.index(event.event) for event in events], dtype=np.int64)
+    new = (rows >= 0) & (np.array([event.number or snapshot.events_read + 1 for event in events]) > snapshot.events_read)
+    new &= ~_held(snapshot, user_id, (rows, kinds), events, config) if new.any() else False
+    if not new.any():
         return None
-    made = Histories.of_baskets([[row for row, _, _ in fresh]], snapshot.now)
-    prices = [event.value / event.quantity if event.value and event.quantity else np.nan for _, _, event in fresh]
+    fresh = [event for event, kept in zip(events, new.tolist(), strict=True) if kept]
+    made = Histories.of_baskets([rows[new].tolist()], snapshot.now)
+    prices = [event.value / event.quantity if event.value and event.quantity else np.nan for event in fresh]
+    weights = config.weights
     return replace(
         made,
-        age=np.array([max(0, snapshot.now - event.time) / DAY for _, _, event in fresh], dtype=np.float32),
-        event=np.array([kind for _, kind, _ in fresh], dtype=np.int8),
-        weight=np.array([weights[event.event] for _, _, event in fresh], dtype=np.float32),
+        age=np.array([max(0, snapshot.now - event.time) / DAY for event in fresh], dtype=np.float32),
+        event=kinds[new].astype(np.int8),
+        weight=np.array([weights[event.event] for event in fresh], dtype=np.float32),
         price=np.array(prices, dtype=np.float32),
     )
+
+
+def _held(
+    snapshot: Snapshot, user_id: str, about: tuple[np.ndarray, np.ndarray], events: Sequence[Event], config: EventWeights
+) -> np.ndarray:
+    """Which events rows of the log stand for, bool (n,). about: the events' items and kinds. The log knows neither ids nor quantities."""
+    log, (item, kind) = snapshot.log, about
+    user = int(log.user_rows([user_id])[0])
+    mine = slice(log.offsets[user], log.offsets[user + 1]) if user >= 0 else slice(0, 0)
+    time = np.array([event.time for event in events], dtype=np.int64)
+    ours, theirs = log.time[mine], time
+    if config.same_day != "both":
+        ours, theirs = (days(some, config.time_zone, whole_days=whole) for some, whole in ((ours, True), (theirs, False)))
+    if log.ordered:  # its times are steps, not those that events come with
+        ours, theirs = np.zeros_like(ours), np.zeros_like(theirs)
+    keys = np.stack([np.concatenate(pair) for pair in ((log.item[mine], item), (log.event[mine], kind), (ours, theirs))])
+    _, code = np.unique(keys, axis=1, return_inverse=True)
+    code = code.reshape(-1)
+    count = len(ours)
+    if log.ordered:
+        return np.isin(code[count:], code[:count])
+    seen = set(zip(log.item[mine].tolist(), log.event[mine].tolist(), log.time[mine].tolist(), strict=True))
+    exact = np.array([key in seen for key in zip(item.tolist(), kind.tolist(), time.tolist(), strict=True)], dtype=bool)
+    return covered((code[:count], np.ones(count)), (code[count:], np.ones(len(events))), time, exact)

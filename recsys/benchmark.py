@@ -80,7 +80,7 @@ def run_benchmark(workspace: Workspace, settings: Settings, options: BenchmarkOp
     place = Workspace(workspace.root / f"benchmark-{options.name}")
     if said := bring_in(source_of(options.name, options.data), place):
         _log.info("%s", said)
-    catalog, log = place.load(settings.events.model_dump())
+    catalog, log = place.load(settings.events)
     split = Split.by_time(log, shop.cut_of(log))
     with progress() as tell:
         config = settings.evaluate.model_copy(update={"max_users": options.max_users})

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -44,6 +44,7 @@ class Build:
     """inputs: of what it is made, for the next one to compare. previous: the bundle in use. gated: whether it must pass the gates.
 
     device: where texts are encoded.
+    events_read: see `Snapshot`.
     """
 
     workspace: Workspace
@@ -53,6 +54,7 @@ class Build:
     previous: Bundle | None
     gated: bool = False
     device: Device = "auto"
+    events_read: int = 0
 
     def publish(self, catalog: Catalog, log: Interactions) -> tuple[str, dict[str, Any] | None]:
         """Encode, count, index, compare, publish. Returns what to tell, and how far it moved from the bundle before, if it is comparable.
@@ -65,7 +67,7 @@ class Build:
         now = log.end if len(log) else 0
         key = collaborative_key(log, now, self.model.retrieval)
         counted = Counted.of(catalog, log, now, self.model.retrieval, self._fitted(key))
-        snapshot = indexed(catalog, counted, now, self.model, encoded, self.settings.index)
+        snapshot = replace(indexed(catalog, counted, now, self.model, encoded, self.settings.index), events_read=self.events_read)
         about = self._about(snapshot) | {"collaborative": key}
         moved = None
         if self.gated and self._comparable:

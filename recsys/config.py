@@ -10,20 +10,20 @@ import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from eval.baselines import BaselinesConfig
 from eval.judge import EvaluateConfig
 from eval.simulation_config import SimulateConfig
 from features.errors import ConfigError
-from features.interactions import EVENT_WEIGHTS
 from features.source import Source
 from features.sql_source import SQLITE
 from ranking.blend import BlendConfig
 from ranking.cross_encoder_config import CrossEncoderConfig
 from recsys.arm_config import ArmConfig
 from recsys.bundle import BundleConfig
+from recsys.events_config import EventWeights
 from recsys.refresh_config import RefreshConfig
 from recsys.serve_config import ServeConfig
 from retrieval.encoder_config import EncoderConfig
@@ -42,17 +42,6 @@ PREFIX = "RECSYS_"
 # Read by the command line itself, before there are settings.
 _COMMAND_LINE = {"RECSYS_WORKSPACE", "RECSYS_CONFIG"}
 _PATHS = ("items", "interactions")
-
-
-class EventWeights(BaseModel):
-    """What one event of each kind counts, when histories and collaborative models are weighted."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    purchase: float = Field(default=EVENT_WEIGHTS["purchase"], ge=0)
-    cart: float = Field(default=EVENT_WEIGHTS["cart"], ge=0)
-    view: float = Field(default=EVENT_WEIGHTS["view"], ge=0)
-    rating: float = Field(default=EVENT_WEIGHTS["rating"], ge=0)
 
 
 class Settings(BaseSettings):

@@ -67,7 +67,7 @@ def run_demo(workspace: Workspace, settings: Settings) -> None:
     console = stdout()
     console.rule("1. Ingest: Complete Journey, a real grocer's year")
     _ingest(workspace, console)
-    catalog, log = workspace.load(settings.events.model_dump())
+    catalog, log = workspace.load(settings.events)
     cut = evaluation_cut(log)
     stand = Stand(workspace, settings, catalog, log.between(None, cut), log.between(cut, None), console)
     console.rule(f"2. Train on everything before {moment(cut)}")

@@ -57,7 +57,7 @@ def evaluate(workspace: Workspace, settings: Settings) -> Report:
     The workspace's model is used if it is what these settings give, trained until the cut on this very data; otherwise such a model is
     trained in evaluation/, and kept.
     """
-    catalog, log = workspace.load(settings.events.model_dump())
+    catalog, log = workspace.load(settings.events)
     split = Split.by_time(log, evaluation_cut(log))
     model = model_until(workspace, workspace.root / "evaluation", settings, (catalog, split.history), split.cut)
     snapshot = take_snapshot(catalog, split.history, split.cut, model, encode_catalog(catalog, model, workspace.cache), settings.index)

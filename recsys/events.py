@@ -1,15 +1,18 @@
 """What customers did since the sources were last read: an embedded store beside them, written before it is acknowledged.
 
 SQLite with a write-ahead log, `synchronous=FULL`: a row that was committed is there after a power cut. The next answer reads it, the next
-build counts it as a row of the log. The same user, item, kind and second count once, whether the sources bring it too or not.
+build counts it as a row of the log. An event counts once by its id: the client's, or one derived from user, item, kind and second.
+Which rows of the sources are the same event: `recsys.event_rules`.
 """
 
 from __future__ import annotations
 
+import hashlib
+import json
 import sqlite3
 import threading
 from contextlib import closing, contextmanager
-from dataclasses import astuple, dataclass
+from dataclasses import astuple, dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -26,18 +29,25 @@ if TYPE_CHECKING:
 
 KEPT_OF_USER = 1_000  # latest events that an answer reads
 BUSY_SECONDS = 5.0  # to wait for another worker's write
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS events (
+DERIVED = "derived:"  # begins an id that no client gave
+_VERSION = 1  # of the table: 0 had no ids
+_COLUMNS = "user_id, item_id, event, time, quantity, value, event_id"
+_TABLE = """
+CREATE TABLE events (
     number INTEGER PRIMARY KEY AUTOINCREMENT,
     user_id TEXT NOT NULL, item_id TEXT NOT NULL, event TEXT NOT NULL, time INTEGER NOT NULL, quantity REAL, value REAL,
-    UNIQUE (user_id, item_id, event, time)
+    event_id TEXT NOT NULL UNIQUE
 )
 """
+_BY_USER = "CREATE INDEX events_of_user ON events (user_id, time)"
 
 
 @dataclass(frozen=True)
 class Event:
-    """One row. time: seconds since the epoch. event: one of `features.interactions.EVENTS`. value: paid for the whole quantity."""
+    """One row. time: seconds since the epoch. event: one of `features.interactions.EVENTS`. value: paid for the whole quantity.
+
+    event_id: the client's own; "" derives one from user, item, kind and second. number: its place in the store, 0 before it is stored.
+    """
 
     user_id: str
     item_id: str
@@ -45,6 +55,13 @@ class Event:
     time: int
     quantity: float | None = None
     value: float | None = None
+    event_id: str = ""
+    number: int = field(default=0, compare=False)
+
+    def __post_init__(self) -> None:
+        if not self.event_id:
+            key = json.dumps([self.user_id, self.item_id, self.event, self.time]).encode()
+            object.__setattr__(self, "event_id", DERIVED + hashlib.sha256(key).hexdigest()[:32])
 
 
 class EventStore:
@@ -65,8 +82,10 @@ class EventStore:
         with self._connected() as connection, self._writing, connection:
             before = connection.total_changes
             connection.executemany(
-                "INSERT OR IGNORE INTO events (user_id, item_id, event, time, quantity, value) VALUES (?, ?, ?, ?, ?, ?)",
-                [astuple(event) for event in events],
+                # An insert that is ignored would take a number, and look like something new.
+                f"INSERT INTO events ({_COLUMNS}) SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7"
+                " WHERE NOT EXISTS (SELECT 1 FROM events WHERE event_id = ?7)",
+                [astuple(event)[:-1] for event in events],
             )
             return connection.total_changes - before
 
@@ -76,27 +95,38 @@ class EventStore:
             return []
         with self._connected() as connection:
             rows = connection.execute(
-                "SELECT user_id, item_id, event, time, quantity, value FROM events"
-                " WHERE user_id = ? ORDER BY time DESC, number DESC LIMIT ?",
+                f"SELECT {_COLUMNS}, number FROM events WHERE user_id = ? ORDER BY time DESC, number DESC LIMIT ?",
                 (user_id, KEPT_OF_USER),
             ).fetchall()
         return [Event(*row) for row in reversed(rows)]
 
     def frame(self) -> pl.DataFrame:
-        """All of them, in the log's canonical columns, oldest first."""
+        """All of them, in the log's canonical columns and their `number`, oldest first."""
         rows: list[tuple[object, ...]] = []
         if self._path.is_file():
             with self._connected() as connection:
-                found = connection.execute("SELECT user_id, item_id, time, event, quantity, value FROM events ORDER BY time, number")
-                rows = [(user, item, datetime.fromtimestamp(time, UTC).replace(tzinfo=None), *rest) for user, item, time, *rest in found]
-        return pl.DataFrame(rows, schema=INTERACTION_COLUMNS, orient="row")
+                found = connection.execute(f"SELECT {_COLUMNS}, number FROM events ORDER BY time, number")
+                rows = [
+                    (user, item, datetime.fromtimestamp(time, UTC).replace(tzinfo=None), event, *rest)
+                    for user, item, event, time, *rest in found
+                ]
+        return pl.DataFrame(rows, schema=INTERACTION_COLUMNS | {"number": pl.Int64()}, orient="row")
 
-    def state(self) -> tuple[int, int]:
-        """How many there are, and the number of the last one: other events, other state."""
+    def last(self) -> int:
+        """The number of the last one that ever came, 0 where none has; it never falls, whatever is removed."""
         if not self._path.is_file():
-            return 0, 0
+            return 0
         with self._connected() as connection:
-            return connection.execute("SELECT count(*), coalesce(max(number), 0) FROM events").fetchone()
+            return connection.execute("SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'events'").fetchone()[0]
+
+    def remove(self, numbers: Sequence[int]) -> int:
+        """Remove events that are no longer needed. Returns how many were there."""
+        if not len(numbers):
+            return 0
+        with self._connected() as connection, self._writing, connection:
+            before = connection.total_changes
+            connection.executemany("DELETE FROM events WHERE number = ?", [(number,) for number in numbers])
+            return connection.total_changes - before
 
     def erase(self, user_id: str) -> int:
         """Remove a user's events from the file and from its write-ahead log; nothing of them is left in free pages. Returns how many."""
@@ -144,7 +174,25 @@ class EventStore:
         for pragma in ("journal_mode=WAL", "synchronous=FULL", "secure_delete=ON"):
             with closing(connection.execute(f"PRAGMA {pragma}")) as done:
                 done.fetchall()
-        connection.execute(_SCHEMA)
-        connection.commit()
+        _make(connection)
         self._path.chmod(0o600)
         return connection
+
+
+def _make(connection: sqlite3.Connection) -> None:
+    """Make the table; one without ids is copied into it, numbers and all."""
+    if connection.execute("PRAGMA user_version").fetchone()[0] == _VERSION:
+        return
+    with connection:
+        connection.execute("BEGIN IMMEDIATE")
+        if connection.execute("PRAGMA user_version").fetchone()[0] == _VERSION:  # another process was first
+            return
+        old: list[tuple[object, ...]] = []
+        if connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'events'").fetchone():
+            found = connection.execute("SELECT user_id, item_id, event, time, quantity, value, number FROM events ORDER BY number")
+            old = [astuple(Event(*values, number=number)) for *values, number in found]
+            connection.execute("DROP TABLE events")
+        connection.execute(_TABLE)
+        connection.execute(_BY_USER)
+        connection.executemany(f"INSERT INTO events ({_COLUMNS}, number) VALUES (?, ?, ?, ?, ?, ?, ?, ?)", old)
+        connection.execute(f"PRAGMA user_version = {_VERSION}")

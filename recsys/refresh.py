@@ -102,6 +102,10 @@ def _refresh(workspace: Workspace, settings: Settings, device: Device) -> Refres
 
     summary = workspace.ingest_alone(source, files)
     said, moved = verbs.publish_tables(workspace, settings, gated=True, device=device)
+    removed = workspace.prune_events(settings.events)
+    if removed:
+        said = f"{said}\n{removed:,} events of the service removed: the sources have them, or they are older than events.keep_days"
+        _log.info("%s events of the service removed", f"{removed:,}")
     return Refreshed(f"{summary}\n{said}", _alerts(moved, settings.refresh.max_psi))
 
 

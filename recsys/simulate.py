@@ -55,7 +55,7 @@ def simulate(workspace: Workspace, settings: Settings, options: SimulateOptions)
     DataError: the log tells no days, they lie outside it, or hardly anybody buys in them.
     """
     arms = tuple(arm_of(given, side, settings) for side, given in (("--a", options.a), ("--b", options.b)))
-    catalog, log = workspace.load(settings.events.model_dump())
+    catalog, log = workspace.load(settings.events)
     start, days = period(log, options, settings.simulate.horizon_days)
     replay = Replay(Shop(workspace, catalog, log, start), days, options.users)
     buyers = len(replay.visits({}, settings.simulate.horizon_days).users)

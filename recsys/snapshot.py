@@ -52,7 +52,8 @@ class Snapshot:
 
     states: of the distinct texts, in the order of `text_of`'s codes; None where the model's ranker does not read them.
     learned: what the model adds to the texts' vectors, float32 (t, dim); None where it adds nothing. index: over `space`.
-    buys_again: whether people buy a thing more than once here.
+    buys_again: whether people buy a thing more than once here. events_read: number of the last event of the service that the log was made
+    with, 0 where it knows of none.
     """
 
     catalog: Catalog
@@ -66,6 +67,7 @@ class Snapshot:
     debuts: Debuts
     buys_again: bool = True
     learned: np.ndarray | None = None
+    events_read: int = 0
 
     def vectors_of(self, rows: np.ndarray) -> np.ndarray:
         """Vectors of the texts of some items, float32 (*rows.shape, dim). Only these are gathered: many items share a text."""
@@ -108,7 +110,8 @@ class Snapshot:
             "stats": self.stats,
             "debuts": self.debuts,
         }
-        files = {"catalog.parquet": buffer.getvalue(), "about.json": json.dumps({"now": self.now, "buys_again": self.buys_again}).encode()}
+        about = {"now": self.now, "buys_again": self.buys_again, "events_read": self.events_read}
+        files = {"catalog.parquet": buffer.getvalue(), "about.json": json.dumps(about).encode()}
         if self.learned is not None:
             files["learned.safetensors"] = save({"learned": self.learned})
         if self.states is not None:
@@ -125,6 +128,7 @@ class Snapshot:
             log=Interactions.from_files(Below(files, "log")),
             now=about["now"],
             buys_again=about["buys_again"],
+            events_read=about.get("events_read", 0),
             texts=TextVectors.from_files(Below(files, "texts")),
             states=TokenStates.from_files(Below(files, "states")) if "states/offsets.safetensors" in files else None,
             index=ItemIndex.from_files(Below(files, "index")),
@@ -152,8 +156,8 @@ def encode_catalog(
 ) -> Encoded:
     """Encode the texts that `previous` has not, by the same model; the others are taken over.
 
-    cache: see `kept_states`. device: where they are encoded; it is asked for only if there is a text to encode. states: whether token states
-    are wanted beside the vectors; None: if an answer of this model reads them. Those that `previous` lacks come from the cache.
+    cache: see `kept_states`. device: where they are encoded; it is asked for only if there is a text to encode.
+    states: whether token states are wanted beside the vectors; None: if an answer of this model reads them. Those that `previous` lacks come from the cache.
     """
     if previous is not None and previous.vectors.fingerprint != model.fingerprint:
         previous = None

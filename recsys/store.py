@@ -132,7 +132,8 @@ def training_key(settings: Settings, seed: int, data: str, until: int) -> str:
 def training_sections(settings: Settings) -> dict[str, Any]:
     """The settings that a model depends on, ready for JSON."""
     sections = ("events", "encoder", "tower", "train", "index", "retrieval", "blend", "cross_encoder")
-    return {name: getattr(settings, name).model_dump(mode="json") for name in sections}
+    found = {name: getattr(settings, name).model_dump(mode="json") for name in sections}
+    return found | {"events": settings.events.weights}  # the rule of the service's events shows in the log itself
 
 
 def fingerprint(catalog: Catalog, log: Interactions) -> str:

@@ -40,7 +40,7 @@ def train(workspace: Workspace, settings: Settings, options: TrainOptions) -> st
     from recsys.store import trained
 
     finish(workspace)
-    catalog, log = workspace.load(settings.events.model_dump())
+    catalog, log = workspace.load(settings.events)
     until = log.end if options.until is None else min(log.end, int(options.until.replace(tzinfo=UTC).timestamp()))
     _, said = trained(workspace, workspace.models, settings, options, (catalog, log), until)
     return said
@@ -76,11 +76,11 @@ def publish_tables(
     RefusedError: it does not.
     """
     # Told before the tables are read: an event that comes in between is then counted by the next refresh, not by none.
-    key, previous = inputs(workspace, settings), sound_bundle(workspace.bundles)
-    catalog, log = workspace.load(settings.events.model_dump())
+    key, previous, read = inputs(workspace, settings), sound_bundle(workspace.bundles), workspace.events.last()
+    catalog, log = workspace.load(settings.events)
     if previous and previous.manifest.about["inputs"] == key:
         return f"nothing has changed: bundle {previous.id} stays in use", None
-    return Build(workspace, settings, current_model(workspace, settings), key, previous, gated, device).publish(catalog, log)
+    return Build(workspace, settings, current_model(workspace, settings), key, previous, gated, device, read).publish(catalog, log)
 
 
 def build(workspace: Workspace, settings: Settings, model: Model, catalog: Catalog, log: Interactions) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 from filelock import FileLock, Timeout
@@ -14,19 +14,19 @@ from features.catalog import Catalog
 from features.clock import with_clock
 from features.errors import DataError, disk_errors
 from features.ingest import IngestSummary, ingest
-from features.interactions import EVENT_WEIGHTS, Interactions
+from features.interactions import Interactions
 from features.stored import load_tables, table_digests
 from features.tombstones import Tombstones
 from features.versions import INTERACTIONS, ITEMS, in_use
+from recsys.events_config import EventWeights
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from features.source import Source
+    from recsys.event_rules import Merged
     from recsys.events import EventStore
-
-SAME = ("user_id", "item_id", "event", "_second")  # an event that agrees in these is the same one
 
 
 @dataclass(frozen=True)
@@ -125,36 +125,47 @@ class Workspace:
         """`ingest` for who is alone already, and has the source's files."""
         return ingest(source, self.data, Tombstones.read(self.erased), files)
 
-    def load(self, weights: Mapping[str, float] = EVENT_WEIGHTS) -> tuple[Catalog, Interactions]:
-        """The catalogue and the log that were ingested, on a clock of steps if need be (`features.clock`). weights: what an event counts.
+    def load(self, events: EventWeights | Mapping[str, Any] | None = None) -> tuple[Catalog, Interactions]:
+        """The catalogue and the log that were ingested, on a clock of steps if need be (`features.clock`).
+
+        events: what an event counts, and which of the service's do; None: the defaults.
 
         Raises
         ------
         DataError: nothing was ingested, or the tables are damaged.
         """
+        config = EventWeights.model_validate({} if events is None else events)
+        items, log = self._tables()
+        catalog = Catalog.from_frame(items)
+        return catalog, with_clock(Interactions.from_frame(self._merged(log, config).log, catalog, config.weights))
+
+    def prune_events(self, config: EventWeights) -> int:
+        """Remove the service's events that the sources stand for by now, and old ones. Returns how many."""
+        if not self.events.last():
+            return 0
+        return self.events.remove(self._merged(self._tables()[1], config).spent)
+
+    def _tables(self) -> tuple[pl.DataFrame, pl.DataFrame]:
         try:
             with disk_errors(self.data, "read"):
-                items, log = load_tables(self.data)
+                return load_tables(self.data)
         except DataError as error:
             if all((in_use(self.data) / name).is_file() for name in (ITEMS, INTERACTIONS)):
                 raise
             advice = "run `recsys ingest --dataset completejourney`, or `recsys ingest --items FILE --interactions FILE`"
             raise DataError(f"no data in {self.root}: {advice}") from error
-        catalog = Catalog.from_frame(items)
-        log = self._with_events(log)
-        return catalog, with_clock(Interactions.from_frame(log, catalog, weights))
 
-    def state(self) -> tuple[list[str] | None, tuple[int, int]]:
-        """Of what `load` reads, told without parsing it: SHA-256 of each table, None where they are not there, and the events' state."""
-        return table_digests(self.data), self.events.state()
+    def state(self) -> tuple[list[str] | None, int]:
+        """Of what `load` reads, told without parsing it: SHA-256 of each table, None where they are not there, and the last event's number.
 
-    def _with_events(self, log: pl.DataFrame) -> pl.DataFrame:
+        Events that are removed change nothing of what is loaded: erased ones are left out, spent ones the sources have.
+        """
+        return table_digests(self.data), self.events.last()
+
+    def _merged(self, log: pl.DataFrame, config: EventWeights) -> Merged:
         """The log, and what the service was told that is not in it."""
+        from recsys.event_rules import merge
+
         events = self.events.frame()
-        if not len(events):
-            return log
-        gone = Tombstones.read(self.erased).among(events["user_id"].unique())
-        second = pl.col("timestamp").dt.truncate("1s").alias("_second")
-        known = log.select("user_id", "item_id", pl.col("event").fill_null("purchase"), second).unique()
-        fresh = events.filter(~pl.col("user_id").is_in(gone)).with_columns(second).join(known, on=SAME, how="anti")
-        return pl.concat([log, fresh.select(log.columns)])
+        gone = Tombstones.read(self.erased).among(events["user_id"].unique()) if len(events) else []
+        return merge(log, events.filter(~pl.col("user_id").is_in(gone)), config)

@@ -13,7 +13,7 @@ from fastapi.responses import JSONResponse
 
 from features.errors import BundleError, DataError
 from recsys.asked import recent_histories
-from recsys.events import Event
+from recsys.events import DERIVED, Event
 from recsys.options import Scope
 from recsys.service import schemas as s
 from recsys.service.access import needs
@@ -78,7 +78,9 @@ async def recommend(request: Request, body: s.RecommendBody, service: ServiceOf,
     def recent() -> Any:
         if body.user is None:
             return None
-        return recent_histories(serving.recommender.snapshot, body.user, service.workspace.events.of_user(body.user), service.weights)
+        return recent_histories(
+            serving.recommender.snapshot, body.user, service.workspace.events.of_user(body.user), service.settings.events
+        )
 
     request.scope["noted"]["user"] = service.pseudonym(body.user)
     answer, degraded = await service.pipeline.answer(Question(serving.recommender, options, recent), stages)
@@ -147,7 +149,9 @@ def _event(number: int, event: s.EventBody) -> Event:
     when = now if moment is None else (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
     if not 0 <= when <= now + DAY:
         raise HTTPException(422, f"events.{number}.timestamp is {moment}, expected a time from 1970 until now")
-    return Event(event.user, event.item, event.event, int(when), event.quantity, event.value)
+    if (event.event_id or "").startswith(DERIVED):
+        raise HTTPException(422, f"events.{number}.event_id begins with {DERIVED!r}, kept for ids made here: give another")
+    return Event(event.user, event.item, event.event, int(when), event.quantity, event.value, event.event_id or "")
 
 
 @router.delete("/v1/users/{user_id:path}", dependencies=[Depends(needs(Scope.ADMIN))], responses=_ERASED)

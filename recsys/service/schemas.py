@@ -78,7 +78,7 @@ class SearchBody(Body):
 
 
 class EventBody(Body):
-    """What a customer did. The same user, item, kind and second count once, so that sending again does no harm."""
+    """What a customer did. An id, or without one the same user, item, kind and second, counts once: sending again does no harm."""
 
     user: Id
     item: Id
@@ -86,6 +86,7 @@ class EventBody(Body):
     timestamp: datetime | None = Field(default=None, description="ISO 8601 or seconds since 1970; without a zone UTC; null: now")
     quantity: float | None = Field(default=None, gt=0)
     value: float | None = Field(default=None, ge=0, description="paid for the whole quantity")
+    event_id: Id | None = Field(default=None, description="of this one event, as the sources have it; null: one is derived")
 
 
 class EventsBody(Body):

@@ -37,11 +37,6 @@ class Service:
         object.__setattr__(self, "pipeline", Pipeline(self.settings.serve))
 
     @cached_property
-    def weights(self) -> dict[str, float]:
-        """What an event of each kind counts."""
-        return self.settings.events.model_dump()
-
-    @cached_property
     def _salt(self) -> bytes:
         return salt_of(self.workspace.service / "salt")
 

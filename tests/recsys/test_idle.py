@@ -75,7 +75,7 @@ def test_a_ranker_that_reads_gets_them_from_the_cache(idle_place: Place, monkeyp
     keep = TextEncoder.keep
     monkeypatch.setattr(TextEncoder, "keep", lambda self, texts, *more: reads.extend(texts) or keep(self, texts, *more))
     model = verbs.Model.from_files(Bundle.open(idle_place.workspace.models).files)
-    catalog, log = idle_place.workspace.load(idle_place.settings.events.model_dump())
+    catalog, log = idle_place.workspace.load(idle_place.settings.events)
     assert "0 of 39 texts encoded" in verbs.build(idle_place.workspace, idle_place.settings, model, catalog, log)
     assert reads == []
     snapshot = verbs.open_recommender(idle_place.workspace).snapshot

@@ -145,7 +145,7 @@ def _look(service: Service, recommender: Recommender, asking: Asking) -> Looked:
     recent = None
     if asking.user is not None:
         events = service.workspace.events.of_user(asking.user)
-        recent = recent_histories(recommender.snapshot, asking.user, events, service.weights)
+        recent = recent_histories(recommender.snapshot, asking.user, events, service.settings.events)
     return look(recommender, asking.options, recent)
 
 
