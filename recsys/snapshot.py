@@ -157,8 +157,8 @@ def encode_catalog(
     """Encode the texts that `previous` has not, by the same model; the others are taken over.
 
     cache: see `kept_states`. device: where they are encoded; it is asked for only if there is a text to encode.
-    states: whether token states are wanted beside the vectors; None: if an answer of this model reads them. Those that `previous` lacks come
-    from the cache.
+    states: whether token states are wanted beside the vectors; None: if an answer of this model reads them.
+    Those that `previous` lacks come from the cache.
     """
     if previous is not None and previous.vectors.fingerprint != model.fingerprint:
         previous = None
