@@ -9,6 +9,10 @@ import numpy as np
 import polars as pl
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from tokenizers import Tokenizer
+
     from features.catalog import Catalog
 
 TEMPLATE_VERSION = "1"
@@ -39,3 +43,10 @@ def text_hashes(texts: pl.Series) -> np.ndarray:
     digests = {t: hashlib.sha256(t.encode("utf-8")).digest()[:16] for t in unique.to_list()}
     joined = b"".join(digests[t] for t in texts.to_list())
     return np.frombuffer(joined, dtype=np.uint8).reshape(-1, 16)
+
+
+def token_ids(tokenizer: Tokenizer, texts: Sequence[str], prompt: str = "") -> list[list[int]]:
+    """Token ids of each text after a prompt, cut as the tokenizer is set to cut."""
+    # A lone surrogate is a legal Python character but no legal UTF-8, which is what the tokenizer wants.
+    clean = [prompt + text.encode("utf-8", "replace").decode("utf-8") for text in texts]
+    return [encoding.ids for encoding in tokenizer.encode_batch(clean)]

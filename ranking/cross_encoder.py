@@ -46,9 +46,13 @@ class SharedHistory:
         if not self.candidates:
             self.kept[layer_idx] = (key, value)
             return key, value
-        shared = (part.repeat_interleave(self.candidates, dim=0) for part in self.kept[layer_idx])  # (b * c, heads, H, d)
-        past_key, past_value = shared
+        past_key, past_value = (each_times(part, self.candidates) for part in self.kept[layer_idx])  # (b * c, heads, H, d)
         return torch.cat([past_key, key], dim=2), torch.cat([past_value, value], dim=2)
+
+
+def each_times(part: Tensor, times: int) -> Tensor:
+    """Each row so many times, one after another: (b, ...) to (b * times, ...)."""
+    return part[:, None].expand(-1, times, *part.shape[1:]).flatten(0, 1)
 
 
 class CrossEncoder(nn.Module):
@@ -77,28 +81,28 @@ class CrossEncoder(nn.Module):
 
     def forward(self, users: Histories, rows: np.ndarray, tokens: ItemTokens) -> Tensor:
         """Logits (b, c) of candidates `rows` (b, c); those of padding (-1) mean nothing."""
-        device, (b, c) = self.head.weight.device, rows.shape
-        past = SharedHistory()
-        hidden, seen = self._history(users, tokens)  # (b, H, width), (b, H)
-        run_layers(list(self.layers), hidden.to(device), seen.to(device), past)
-        past.candidates = c
-        own, mask = tokens.padded(rows.ravel(), self.config.item_tokens)  # (b * c, L, width)
-        own, mask = own.to(device), mask.to(device)
-        both = torch.cat([seen.to(device).repeat_interleave(c, dim=0), mask], dim=1)  # (b * c, H + L)
-        out = run_layers(list(self.layers), own, both, past)
-        weights = mask[..., None].float()
-        pooled = (out * weights).sum(1) / weights.sum(1).clamp_min(1)  # (b * c, width)
-        return self.head(pooled).view(b, c)
-
-    def _history(self, users: Histories, tokens: ItemTokens) -> tuple[Tensor, Tensor]:
-        """The history's tokens in one row a user, newest item last: states (b, H, width) and mask (b, H)."""
+        device, most = self.head.weight.device, self.config.item_tokens
         recent = users.recent_items(len(tokens.text_of), self.config.history_items)
-        b, _n = recent.rows.shape
-        hidden, mask = tokens.padded(recent.rows.ravel(), self.config.item_tokens)  # (b * n, L, width)
-        device = self.head.weight.device
-        when = self.age(buckets(recent.age.ravel()).to(device)) + self.count(buckets(recent.count.ravel()).to(device))
-        hidden = hidden.to(device) + when[:, None, :]
-        return hidden.view(b, -1, hidden.shape[-1]), mask.view(b, -1)
+        parts = [*tokens.padded(recent.rows, most), buckets(recent.age), buckets(recent.count), *tokens.padded(rows, most)]
+        return self.read(*(part.to(device) for part in parts))
+
+    def read(self, history: Tensor, seen: Tensor, age: Tensor, count: Tensor, own: Tensor, mask: Tensor) -> Tensor:
+        """`forward` over tensors, to logits (b, c).
+
+        Token states of the history's items, newest last (b, n, M, width), which of them are real (b, n, M), codes of age and count
+        (b, n); token states of the candidates (b, c, L, width), which of them are real (b, c, L).
+        """
+        c = own.shape[1]
+        when = self.age(age) + self.count(count)  # (b, n, width)
+        past, layers = SharedHistory(), list(self.layers)
+        seen = seen.flatten(1)  # (b, H): the history's tokens in one row
+        run_layers(layers, (history + when[:, :, None]).flatten(1, 2), seen, past)
+        past.candidates = c
+        both = torch.cat([each_times(seen, c), mask.flatten(0, 1)], dim=1)  # (b * c, H + L)
+        out = run_layers(layers, own.flatten(0, 1), both, past)  # (b * c, L, width)
+        weights = mask.flatten(0, 1)[..., None].to(out.dtype)
+        pooled = (out * weights).sum(1) / weights.sum(1).clamp_min(1)  # (b * c, width)
+        return self.head(pooled).view(-1, c)
 
     @torch.inference_mode()
     def logits(self, users: Histories, rows: np.ndarray, tokens: ItemTokens) -> np.ndarray:

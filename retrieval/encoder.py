@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from transformers import AutoConfig, AutoModel
 
 from features.errors import ModelError
-from features.text import TEMPLATE_VERSION
+from features.text import TEMPLATE_VERSION, token_ids
 from retrieval.encoder_config import EncoderConfig
 from retrieval.encoder_files import EncoderFiles, SentenceConfig
 from retrieval.token_states import TokenStates
@@ -101,10 +101,7 @@ class TextEncoder(nn.Module):
 
     def tokens(self, texts: Sequence[str], kind: Kind = "passage") -> list[list[int]]:
         """Token ids of each text after its kind's prompt, cut to max_tokens."""
-        prompt = self.sentence.prompt(kind)
-        # A lone surrogate is a legal Python character but no legal UTF-8, which is what the tokenizer wants.
-        clean = [prompt + text.encode("utf-8", "replace").decode("utf-8") for text in texts]
-        return [encoding.ids for encoding in self.tokenizer.encode_batch(clean)]
+        return token_ids(self.tokenizer, texts, self.sentence.prompt(kind))
 
     def batch(self, tokens: Sequence[list[int]]) -> tuple[Tensor, Tensor]:
         """Padded ids (n, L) int64 and mask (n, L) bool on the model's device."""

@@ -14,6 +14,7 @@ from torch.nn import functional as F
 
 from features.interactions import EVENTS
 from retrieval.buckets import BUCKETS, bucket_codes
+from retrieval.user_inputs import recent_of, user_inputs
 
 if TYPE_CHECKING:
     import numpy as np
@@ -27,7 +28,7 @@ class SetReader(nn.Module):
 
     def __init__(self, config: TowerConfig) -> None:
         super().__init__()
-        self.most = config.history
+        self.config = config
         self.enter = nn.Linear(config.dim, config.hidden)
         self.event = nn.Embedding(len(EVENTS), config.hidden)
         self.age = nn.Embedding(BUCKETS, config.hidden)
@@ -43,15 +44,16 @@ class SetReader(nn.Module):
 
     def recent(self, users: Histories, n_items: int) -> RecentItems:
         """What is read of each history."""
-        return users.recent_items(n_items, self.most)
+        return recent_of(users, n_items, self.config)
 
     def forward(self, vectors: Tensor, recent: RecentItems) -> Tensor:
         """Item vectors (b, n, dim) and what else is known of them to user vectors (b, dim); zero without history."""
-        device = vectors.device
-        real = torch.from_numpy(recent.rows >= 0).to(device)  # (b, n)
+        return self.read(vectors, *_tensors(recent, self.config, vectors.device))
+
+    def read(self, vectors: Tensor, real: Tensor, event: Tensor, age: Tensor, count: Tensor) -> Tensor:
+        """`forward` over tensors: which places are real, bool (b, n), and codes of event, age and count, int64 (b, n)."""
         empty = ~real.any(1, keepdim=True)
-        hidden = self.enter(vectors) + self.event(torch.from_numpy(recent.event).long().to(device))
-        hidden = hidden + self.age(buckets(recent.age).to(device)) + self.count(buckets(recent.count).to(device))
+        hidden = self.enter(vectors) + self.event(event) + self.age(age) + self.count(count)
         # A user without history keeps one place open, so that attention has something to sum to one over.
         mask = ~(real | empty)
         hidden = self.body(self.norm(hidden), src_key_padding_mask=mask)  # (b, n, hidden)
@@ -65,7 +67,7 @@ class SequenceReader(nn.Module):
 
     def __init__(self, config: TowerConfig) -> None:
         super().__init__()
-        self.most = config.history
+        self.config = config
         # Item vectors enter as they are, where they fit: a random map at the door costs a sixth of the quality (docs/decisions/013).
         self.enter = nn.Identity() if config.dim == config.hidden else nn.Linear(config.dim, config.hidden)
         self.scale = config.hidden**0.5  # unit vectors to coordinates of about 1
@@ -82,7 +84,7 @@ class SequenceReader(nn.Module):
 
     def recent(self, users: Histories, n_items: int) -> RecentItems:
         """What is read of each history."""
-        return users.last_events(self.most)
+        return recent_of(users, n_items, self.config)
 
     def every(self, vectors: Tensor) -> Tensor:
         """What comes after each place: item vectors (b, n, dim), padded behind, to unit vectors (b, n, dim)."""
@@ -94,15 +96,36 @@ class SequenceReader(nn.Module):
 
     def forward(self, vectors: Tensor, recent: RecentItems) -> Tensor:
         """Item vectors (b, n, dim) of histories to user vectors (b, dim); zero without history."""
-        lengths = torch.from_numpy((recent.rows >= 0).sum(axis=1)).to(vectors.device)
-        last = self.every(vectors)[torch.arange(len(lengths), device=vectors.device), (lengths - 1).clamp_min(0)]
-        return last * (lengths > 0)[:, None]
+        return self.read(vectors, *_tensors(recent, self.config, vectors.device))
+
+    def read(self, vectors: Tensor, lengths: Tensor) -> Tensor:
+        """`forward` over tensors: how long each history is, int64 (b,)."""
+        every = self.every(vectors)
+        place = (lengths - 1).clamp_min(0)[:, None, None].expand(-1, 1, every.shape[-1])
+        return every.gather(1, place)[:, 0] * (lengths > 0)[:, None]
+
+
+def _tensors(recent: RecentItems, config: TowerConfig, device: torch.device) -> list[Tensor]:
+    return [torch.from_numpy(array).to(device) for array in user_inputs(recent, config).values()]
+
+
+class Layer(nn.TransformerEncoderLayer):
+    """Torch's layer; when it is exported its attention is spelled out, because torch's own writes the example's lengths into the graph."""
+
+    def _sa_block(self, x: Tensor, attn_mask: Tensor | None, key_padding_mask: Tensor | None, is_causal: bool = False) -> Tensor:
+        if not torch.onnx.is_in_onnx_export():
+            return super()._sa_block(x, attn_mask, key_padding_mask, is_causal)
+        attention = self.self_attn
+        mixed = F.linear(x, attention.in_proj_weight, attention.in_proj_bias).unflatten(-1, (3, attention.num_heads, attention.head_dim))
+        query, key, value = mixed.permute(2, 0, 3, 1, 4)  # (b, heads, n, d) each
+        scores = query @ key.transpose(-1, -2) * attention.head_dim**-0.5  # (b, heads, n, n)
+        for bias in (attn_mask, None if key_padding_mask is None else key_padding_mask[:, None, None, :]):
+            scores = scores if bias is None else scores + bias
+        return attention.out_proj((scores.softmax(-1) @ value).transpose(1, 2).flatten(2))
 
 
 def _body(config: TowerConfig) -> nn.TransformerEncoder:
-    layer = nn.TransformerEncoderLayer(
-        config.hidden, config.heads, 4 * config.hidden, config.dropout, activation="gelu", batch_first=True, norm_first=True
-    )
+    layer = Layer(config.hidden, config.heads, 4 * config.hidden, config.dropout, activation="gelu", batch_first=True, norm_first=True)
     return nn.TransformerEncoder(layer, config.layers, enable_nested_tensor=False)
 
 

@@ -84,9 +84,10 @@ class ItemTokens:
     text_of: np.ndarray
 
     def arrays(self, rows: np.ndarray, most: int) -> tuple[np.ndarray, np.ndarray]:
-        """States (n, L, width) and mask (n, L) of rows (n,); a row of -1 has no tokens."""
-        hidden, mask = self.states.arrays(self.text_of[np.maximum(rows, 0)], most)
-        return hidden, mask & (rows >= 0)[:, None]
+        """States (..., L, width) and mask (..., L) of rows of any shape; a row of -1 has no tokens."""
+        hidden, mask = self.states.arrays(self.text_of[np.maximum(rows, 0)].ravel(), most)
+        mask = mask.reshape(*rows.shape, -1) & (rows >= 0)[..., None]
+        return hidden.reshape(*mask.shape, hidden.shape[-1]), mask
 
     def padded(self, rows: np.ndarray, most: int) -> tuple[Tensor, Tensor]:
         """`arrays` for torch."""

@@ -16,13 +16,12 @@ from torch.nn import functional as F
 
 from retrieval.readers import SequenceReader, SetReader
 from retrieval.tower_config import TowerConfig
+from retrieval.user_inputs import BATCH
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from features.histories import Histories, RecentItems
-
-BATCH = 512
 
 
 class TwoTower(nn.Module):

@@ -1,0 +1,102 @@
+"""The towers' graphs say what torch says."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+import pytest
+import torch
+
+from features.errors import BundleError, ConfigError
+from features.histories import Histories
+from features.onnx_session import OnnxSession
+from retrieval.encoder import TextEncoder
+from retrieval.encoder_config import EncoderConfig
+from retrieval.export_towers import query_files, user_tower_files
+from retrieval.onnx_tower import OnnxUserTower, QueryEncoder
+from retrieval.tower import TwoTower
+from retrieval.tower_config import TowerConfig
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+WIDTH, DIM, N_ITEMS = 32, 16, 40
+TEXTS = ["green tea", "", "x" * 2_000, "rye bread acme bakery of the house with butter", "lone \ud800 surrogate", "お茶"]
+
+
+def shaken(module: torch.nn.Module) -> None:
+    """Weights at random everywhere, also where a fresh module has zeros."""
+    with torch.no_grad():
+        for weight in module.parameters():
+            weight.add_(torch.randn_like(weight) * 0.2)
+
+
+@pytest.fixture(params=[("set", 32, 2), ("set", 16, 1), ("sequence", 16, 2), ("sequence", 24, 1)], ids=str)
+def tower(request: pytest.FixtureRequest) -> TwoTower:
+    """Hidden as wide as the space, or not."""
+    reads: Literal["set", "sequence"]
+    reads, hidden, layers = request.param
+    torch.manual_seed(3)
+    tower = TwoTower(WIDTH, TowerConfig(dim=DIM, hidden=hidden, layers=layers, heads=4, history=7, reads=reads)).eval()
+    shaken(tower)
+    return tower
+
+
+def item_vectors(learned: bool = False) -> np.ndarray:
+    vectors = np.random.default_rng(int(learned)).standard_normal((N_ITEMS, DIM), dtype=np.float32)
+    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+
+
+@pytest.mark.parametrize("users", [[0, 5, -1, 17, 59], [12], [-1], [-1, -1]], ids=str)
+def test_the_same_user_vectors(tower: TwoTower, shop, users: list[int]) -> None:
+    histories = Histories.of_users(shop.log, np.array(users), shop.log.end)
+    found = OnnxUserTower.from_files(user_tower_files(tower)).user_vectors(histories, item_vectors())
+    expected = tower.user_vectors(histories, item_vectors())
+    assert found.dtype == np.float32
+    assert np.allclose(found, expected, atol=1e-4)
+    assert not found[np.array(users) < 0].any()
+    assert np.allclose(np.linalg.norm(found[np.array(users) >= 0], axis=1), 1, atol=1e-5)
+
+
+def test_histories_of_every_length(tower: TwoTower, shop) -> None:
+    """From nothing to more than is read, together and one by one; over vectors with what was learned of the items in them, too."""
+    baskets = [list(range(n)) for n in range(10)]
+    users = Histories.of_baskets(baskets, shop.log.end)
+    answering, vectors = OnnxUserTower.from_files(user_tower_files(tower)), item_vectors(learned=True)
+    together = answering.user_vectors(users, vectors)
+    alone = [answering.user_vectors(users.take(np.array([b])), vectors)[0] for b in range(len(baskets))]
+    assert np.allclose(together, tower.user_vectors(users, vectors), atol=1e-4)
+    assert np.allclose(together, alone, atol=1e-5)
+    assert len(np.unique(together.round(3), axis=0)) == len(baskets)
+
+
+def test_nobody(tower: TwoTower, shop) -> None:
+    none = Histories.of_users(shop.log, np.zeros(0, dtype=np.int64), shop.log.end)
+    assert OnnxUserTower.from_files(user_tower_files(tower)).user_vectors(none, np.eye(DIM, dtype=np.float32)).shape == (0, DIM)
+
+
+@pytest.mark.parametrize("upper", [1, 2])
+def test_the_same_query_vectors(tiny_bert: Path, upper: int) -> None:
+    encoder = TextEncoder.pretrained(EncoderConfig(model=str(tiny_bert), max_tokens=24, upper_layers=upper))
+    torch.manual_seed(4)
+    shaken(encoder)
+    tower = TwoTower(WIDTH, TowerConfig(dim=DIM)).eval()
+    attention = encoder.model.config._attn_implementation
+    answering = QueryEncoder.from_files(query_files(encoder, tower))
+    expected = tower.item_vectors(encoder.pool(encoder.keep(TEXTS)))
+    assert np.allclose(answering.vectors(TEXTS), expected, atol=1e-4)
+    assert np.allclose([answering.vectors([text])[0] for text in TEXTS], expected, atol=1e-4)
+    assert encoder.model.config._attn_implementation == attention
+    assert np.std(expected, axis=0).min() > 0.001
+
+
+def test_what_is_no_graph_is_refused() -> None:
+    with pytest.raises(BundleError, match="recsys build-index"):
+        OnnxSession(b"no graph")
+
+
+def test_a_gpu_that_is_not_there_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("onnxruntime.get_available_providers", lambda: ["CPUExecutionProvider"])
+    with pytest.raises(ConfigError, match="onnxruntime-gpu"):
+        OnnxSession(b"", "cuda")
