@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
-from ranking.native import NativeBooster, mean_of
+from features.errors import ModelError
+from ranking.lightgbm_alone import lightgbm
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -54,30 +55,50 @@ class BlendConfig(BaseModel):
 
 @dataclass(frozen=True)
 class Booster:
-    """A LightGBM model and the names of the evidence it reads, in order."""
+    """LightGBM models, whose mean counts, and the names of the evidence they read, in order."""
 
-    model: lgb.Booster | NativeBooster
+    models: tuple[lgb.Booster, ...]
     names: tuple[str, ...]
 
     @property
     def idle(self) -> bool:
         """Whether it splits on nothing, and so says the same of all."""
-        return not self.model.feature_importance().any()
+        return not self.gain().any()
+
+    def gain(self) -> np.ndarray:
+        """What each feature's splits gained, float64 (features,)."""
+        return self._mean([model.feature_importance("gain") for model in self.models])
+
+    def raw(self, rows: np.ndarray) -> np.ndarray:
+        """Log odds of rows (n, features), float64 (n,)."""
+        # One thread: who asks for many users has a thread for each part of them.
+        return self._mean([model.predict(rows, raw_score=True, num_threads=1) for model in self.models])
+
+    def shares(self, rows: np.ndarray) -> np.ndarray:
+        """What each feature adds to the log odds (TreeSHAP: Lundberg et al. 2020), float64 (n, features)."""
+        found = self._mean([model.predict(rows, pred_contrib=True, num_threads=1) for model in self.models])
+        return found[:, :-1]  # the last column is the mean
+
+    def trees(self) -> list[dict[str, Any]]:
+        """All trees, as LightGBM's JSON has them; each counts for one of `len(models)`."""
+        return [tree["tree_structure"] for model in self.models for tree in model.dump_model()["tree_info"]]
+
+    def _mean(self, parts: Sequence[Any]) -> np.ndarray:
+        return sum(np.asarray(part) for part in parts) / len(parts)
 
     def log_odds(self, candidates: Candidates) -> np.ndarray:
         """float32 (b, k); -inf where padded. The start score it was fitted on is not in it."""
         out = np.full(candidates.rows.shape, -np.inf, dtype=np.float32)
         valid = candidates.valid
         if valid.any():
-            out[valid] = self.model.predict(table(candidates, self.names)[0], raw_score=True)
+            out[valid] = self.raw(table(candidates, self.names)[0])
         return out
 
     def contributions(self, candidates: Candidates) -> tuple[tuple[str, ...], np.ndarray]:
-        """What each feature adds to the log odds (TreeSHAP: Lundberg et al. 2020), float32 (b, k, features); 0 where padded."""
+        """`shares` of candidates, float32 (b, k, features); 0 where padded."""
         out = np.zeros((*candidates.rows.shape, len(self.names)), dtype=np.float32)
         if candidates.valid.any():
-            found = np.asarray(self.model.predict(table(candidates, self.names)[0], pred_contrib=True))
-            out[candidates.valid] = found[:, :-1]  # the last column is the mean
+            out[candidates.valid] = self.shares(table(candidates, self.names)[0])
         return self.names, out
 
 
@@ -106,12 +127,10 @@ def fit_booster(parts: Sequence[Labelled], config: BlendConfig, seed: int, names
     """Fit on (candidates, labels bool (b, k)) of one or more windows; the named columns of evidence are features, or else all."""
     names = tuple(names or sorted(parts[0][0].evidence))
     seeds = range(seed * config.boosters, (seed + 1) * config.boosters)
-    return Booster(NativeBooster(mean_of([_fit_one(parts, names, config, each) for each in seeds])), names)
+    return Booster(tuple(_fit_one(parts, names, config, each) for each in seeds), names)
 
 
-def _fit_one(parts: Sequence[Labelled], names: Sequence[str], config: BlendConfig, seed: int) -> str:
-    import lightgbm as lgb
-
+def _fit_one(parts: Sequence[Labelled], names: Sequence[str], config: BlendConfig, seed: int) -> lgb.Booster:
     y = np.concatenate([labels[candidates.valid] for candidates, labels in parts])
     share = min(1.0, config.negatives / max(int((~y).sum()), 1))
     kept = y | (np.random.default_rng(seed).random(len(y)) < share)
@@ -120,8 +139,8 @@ def _fit_one(parts: Sequence[Labelled], names: Sequence[str], config: BlendConfi
     x = np.concatenate([table(candidates, names)[0][mine] for (candidates, _), mine in zip(parts, np.split(kept, ends), strict=True)])
     y = y[kept]
     weight = np.where(y, 1.0, 1.0 / share).astype(np.float32)
-    data = lgb.Dataset(x, y.astype(np.float32), weight=weight, feature_name=list(names))
-    return lgb.train(_parameters(config, len(y), seed), data, config.rounds).model_to_string()
+    data = lightgbm().Dataset(x, y.astype(np.float32), weight=weight, feature_name=list(names))
+    return lightgbm().train(_parameters(config, len(y), seed), data, config.rounds)
 
 
 def fit_correction(candidates: Candidates, labels: np.ndarray, config: BlendConfig, seed: int) -> Booster:
@@ -131,22 +150,21 @@ def fit_correction(candidates: Candidates, labels: np.ndarray, config: BlendConf
     window's chance. A quarter of the users say when to stop, and whether it stays: unless they are foretold better with it, beyond what
     chance explains, it corrects nothing (`Booster.idle`).
     """
-    import lightgbm as lgb
-
+    lgb = lightgbm()
     x, user = table(candidates, CORRECTION)
     y, begin = labels[candidates.valid].astype(np.float32), candidates.scores[candidates.valid]
     held = user % 4 == 3
     parameters = _parameters(config, len(y), seed) | {"learning_rate": 0.03, "num_leaves": 4, "feature_fraction": 1.0, "bagging_freq": 0}
     data = lgb.Dataset(x[~held], y[~held], init_score=begin[~held], feature_name=list(CORRECTION))
     if not held.any():
-        return Booster(lgb.train(parameters, data, 1), CORRECTION)
+        return Booster((lgb.train(parameters, data, 1),), CORRECTION)
     judge = lgb.Dataset(x[held], y[held], init_score=begin[held], reference=data)
     stop = lgb.early_stopping(10, verbose=False)
     model = lgb.train(parameters, data, config.rounds, valid_sets=[judge], callbacks=[stop])
     after = begin[held] + np.asarray(model.predict(x[held], raw_score=True))
     if not _earns(_losses(begin[held], y[held]) - _losses(after, y[held]), user[held]):
         model = lgb.train(parameters | {"min_gain_to_split": NO_SPLIT}, data, 1)
-    return Booster(model, CORRECTION)
+    return Booster((model,), CORRECTION)
 
 
 def _losses(odds: np.ndarray, y: np.ndarray) -> np.ndarray:
@@ -186,10 +204,22 @@ def _parameters(config: BlendConfig, rows: int, seed: int) -> dict[str, Any]:
 
 
 def to_files(booster: Booster, name: str) -> dict[str, bytes]:
-    """LightGBM's own text."""
-    return {f"{name}.txt": booster.model.model_to_string().encode()}
+    """LightGBM's own text, a file a model."""
+    return {f"{name}.{i}.txt": model.model_to_string().encode() for i, model in enumerate(booster.models)}
 
 
 def from_files(files: Mapping[str, bytes], name: str) -> Booster:
-    model = NativeBooster(files[f"{name}.txt"].decode())
-    return Booster(model, tuple(model.feature_name()))
+    """What `to_files` made.
+
+    Raises
+    ------
+    ModelError: LightGBM cannot read it.
+    """
+    texts = []
+    while (file := f"{name}.{len(texts)}.txt") in files:
+        texts.append(files[file].decode())
+    try:
+        models = tuple(lightgbm().Booster(model_str=text) for text in texts)
+    except lightgbm().basic.LightGBMError as error:
+        raise ModelError(f"LightGBM cannot read {name} ({str(error)[:80]}): train again, or roll back") from error
+    return Booster(models, tuple(models[0].feature_name()))

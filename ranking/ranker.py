@@ -90,7 +90,7 @@ class BlendRanker:
 
     @cached_property
     def _explainers(self) -> tuple[Explainer, Explainer]:
-        first, second = (Explainer(booster.model, group_weights(booster.names)) for booster in (self.first, self.correction))
+        first, second = (Explainer(booster, group_weights(booster.names)) for booster in (self.first, self.correction))
         return first, second
 
     def strengths(self, candidates: Candidates) -> np.ndarray:

@@ -6,22 +6,20 @@ looking up: the second algorithm of Fast TreeSHAP (Yang 2021, arXiv 2109.09847),
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 if TYPE_CHECKING:
-    import lightgbm as lgb
+    from collections.abc import Iterator, Sequence
 
-    from ranking.native import NativeBooster
+    from ranking.blend import Booster
 
 FIRST = 1_000  # rows that LightGBM itself explains: as long as a table takes to make
 MOST_ENTRIES = 1 << 22  # of a table; deeper trees are left to LightGBM
 AT_ONCE = 32  # rows: what is looked up for them fits a cache
-_CATEGORICAL, _DEFAULT_LEFT, _MISSING_NAN, _MISSING_ZERO = 1, 2, 8, 4  # bits of LightGBM's decision_type
 _ZERO = 1e-35  # LightGBM's kZeroThreshold
 
 
@@ -40,37 +38,53 @@ class Leaf:
 
 @dataclass(frozen=True)
 class Tree:
-    """Of n nodes: feature, threshold and decision_type (n,); its leaves."""
+    """Of n nodes: feature and threshold (n,); how a missing value goes (n,): which are missing, NaN or zero too, and whether to the left."""
 
     feature: np.ndarray
     threshold: np.ndarray
-    decision: np.ndarray
+    missing_nan: np.ndarray
+    missing_zero: np.ndarray
+    default_left: np.ndarray
     leaves: list[Leaf]
 
     @classmethod
-    def parse(cls, text: str) -> Tree:
-        """One tree of LightGBM's text."""
-
-        def column(name: str) -> np.ndarray:
-            found = re.search(rf"^{name}=(.*)$", text, re.MULTILINE)
-            return np.array(found[1].split() if found else [], dtype=np.float64)
-
-        feature, left, right = (column(name).astype(np.int64) for name in ("split_feature", "left_child", "right_child"))
-        inner, outer, value = column("internal_count"), column("leaf_count"), column("leaf_value")
+    def of(cls, root: dict[str, Any], scale: float) -> Tree | None:
+        """One tree of LightGBM's JSON, its leaves times `scale`; None where it asks for categories."""
+        nodes = {node["split_index"]: node for node in _nodes(root)}
+        if any(node["decision_type"] != "<=" for node in nodes.values()):
+            return None
+        ordered = [nodes[i] for i in range(len(nodes))]
         leaves: list[Leaf] = []
-        ways: list[tuple[int, dict[int, tuple[list[tuple[int, bool]], float]]]] = [(0, {})] if len(feature) else []
+        ways: list[tuple[dict[str, Any], dict[int, tuple[list[tuple[int, bool]], float]]]] = [(root, {})] if nodes else []
         while ways:
             node, path = ways.pop()
-            if node < 0:
-                asked = [nodes for nodes, _ in path.values()]
+            if "leaf_value" in node:
                 share = np.array([share for _, share in path.values()])
-                leaves.append(Leaf(value[~node], np.array(list(path), dtype=np.int64), asked, share))
+                asked = [found for found, _ in path.values()]
+                leaves.append(Leaf(node["leaf_value"] * scale, np.array(list(path), dtype=np.int64), asked, share))
                 continue
-            for child, goes_left in ((left[node], True), (right[node], False)):
-                nodes, share = path.get(int(feature[node]), ([], 1.0))
-                part = (outer[~child] if child < 0 else inner[child]) / inner[node]
-                ways.append((int(child), path | {int(feature[node]): ([*nodes, (node, goes_left)], share * part)}))
-        return cls(feature, column("threshold"), column("decision_type").astype(np.int64), leaves)
+            for side, goes_left in (("left_child", True), ("right_child", False)):
+                child, feature = node[side], node["split_feature"]
+                found, share = path.get(feature, ([], 1.0))
+                part = child.get("leaf_count", child.get("internal_count")) / node["internal_count"]
+                ways.append((child, path | {feature: ([*found, (node["split_index"], goes_left)], share * part)}))
+        missing = np.array([node["missing_type"] for node in ordered], dtype=object)
+        return cls(
+            feature=np.array([node["split_feature"] for node in ordered], dtype=np.int64),
+            threshold=np.array([node["threshold"] for node in ordered], dtype=np.float64),
+            missing_nan=missing == "NaN",
+            missing_zero=missing == "Zero",
+            default_left=np.array([node["default_left"] for node in ordered], dtype=bool),
+            leaves=leaves,
+        )
+
+
+def _nodes(node: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """What splits, below and with a node."""
+    if "split_index" in node:
+        yield node
+        yield from _nodes(node["left_child"])
+        yield from _nodes(node["right_child"])
 
 
 @dataclass(frozen=True)
@@ -79,7 +93,7 @@ class GroupedShap:
 
     Attributes
     ----------
-    feature, threshold, decision: of each tree's nodes, (trees, n), padded. breaks: of s pairs of a leaf and a feature, 1 where going left
+    feature, threshold, missing_nan, missing_zero, default_left: of each tree's nodes, (trees, n), padded. breaks: of s pairs of a leaf and a feature, 1 where going left
     at a node breaks what the leaf's path asks of the feature, -1 where going right does, float32 (trees, n, s); rights: how many of its
     nodes ask for the left, float32 (trees, 1, s). entry: what a pair that holds adds to the leaf's place in the table, float32
     (trees, s, leaves); start: where each leaf's places begin, int32 (trees, 1, leaves). table: float32 (entries, groups).
@@ -87,7 +101,9 @@ class GroupedShap:
 
     feature: np.ndarray
     threshold: np.ndarray
-    decision: np.ndarray
+    missing_nan: np.ndarray
+    missing_zero: np.ndarray
+    default_left: np.ndarray
     breaks: np.ndarray
     rights: np.ndarray
     entry: np.ndarray
@@ -95,26 +111,28 @@ class GroupedShap:
     table: np.ndarray
 
     @classmethod
-    def of(cls, text: str, groups: np.ndarray) -> GroupedShap | None:
-        """Of a model in LightGBM's text; groups: how much each feature counts for each, float32 (features, groups).
+    def of(cls, roots: Sequence[dict[str, Any]], scale: float, groups: np.ndarray) -> GroupedShap | None:
+        """Of trees in LightGBM's JSON, each times `scale`; groups: how much each feature counts for each, float32 (features, groups).
 
         None where there is no table for it: categories, paths that ask too much.
         """
-        trees = [tree for part in re.split(r"^Tree=", text, flags=re.MULTILINE)[1:] if (tree := Tree.parse(part)).leaves]
+        read = [Tree.of(root, scale) for root in roots]
+        trees = [tree for tree in read if tree is not None and tree.leaves]
         entries = sum(2 ** len(leaf.features) for tree in trees for leaf in tree.leaves)
-        if not trees or any((tree.decision & _CATEGORICAL).any() for tree in trees) or entries > MOST_ENTRIES:
+        if not trees or None in read or entries > MOST_ENTRIES:
             return None
         nodes, leaves = (max(len(part) for part in parts) for parts in ([t.feature for t in trees], [t.leaves for t in trees]))
         pairs = max(sum(len(leaf.features) for leaf in tree.leaves) for tree in trees)
-        feature, decision = np.zeros((2, len(trees), nodes), dtype=np.int64)
-        threshold = np.zeros((len(trees), nodes))
+        feature, threshold = np.zeros((len(trees), nodes), dtype=np.int64), np.zeros((len(trees), nodes))
+        missing = np.zeros((3, len(trees), nodes), dtype=bool)
         breaks = np.zeros((len(trees), nodes, pairs), dtype=np.float32)
         entry = np.zeros((len(trees), pairs, leaves), dtype=np.float32)
         start = np.zeros((len(trees), 1, leaves), dtype=np.int32)
         tables, end = [np.zeros((1, groups.shape[1]), dtype=np.float32)], 1  # the first is of leaves that are not there
         for t, tree in enumerate(trees):
             n, pair = len(tree.feature), 0
-            feature[t, :n], threshold[t, :n], decision[t, :n] = tree.feature, tree.threshold, tree.decision
+            feature[t, :n], threshold[t, :n] = tree.feature, tree.threshold
+            missing[:, t, :n] = tree.missing_nan, tree.missing_zero, tree.default_left
             for at, leaf in enumerate(tree.leaves):
                 start[t, 0, at] = end
                 for place, asked in enumerate(leaf.asked):
@@ -125,7 +143,7 @@ class GroupedShap:
                 tables.append(_added(leaf) @ groups[leaf.features])
                 end += len(tables[-1])
         rights = np.count_nonzero(breaks < 0, axis=1, keepdims=True).astype(np.float32)
-        return cls(feature, threshold, decision, breaks, rights, entry, start, np.concatenate(tables))
+        return cls(feature, threshold, *missing, breaks, rights, entry, start, np.concatenate(tables))
 
     def __call__(self, rows: np.ndarray) -> np.ndarray:
         """What rows (n, features) owe to each group, float32 (n, groups)."""
@@ -143,10 +161,10 @@ class GroupedShap:
         """Whether each row (b, features) goes left at each node, bool (trees, b, n), as LightGBM decides."""
         value = np.take(rows.astype(np.float64).T, self.feature, axis=0)  # (trees, n, b)
         value = np.swapaxes(value, 1, 2)
-        decision, unknown = self.decision[:, None, :], np.isnan(value)
+        unknown = np.isnan(value)
         value = np.where(unknown, 0.0, value)
-        missing = (unknown & ((decision & _MISSING_NAN) > 0)) | ((np.abs(value) <= _ZERO) & ((decision & _MISSING_ZERO) > 0))
-        return np.where(missing, (decision & _DEFAULT_LEFT) > 0, value <= self.threshold[:, None, :])
+        missing = (unknown & self.missing_nan[:, None, :]) | ((np.abs(value) <= _ZERO) & self.missing_zero[:, None, :])
+        return np.where(missing, self.default_left[:, None, :], value <= self.threshold[:, None, :])
 
 
 def _added(leaf: Leaf) -> np.ndarray:
@@ -168,17 +186,17 @@ def _added(leaf: Leaf) -> np.ndarray:
 class Explainer:
     """What groups of features add to a booster's log odds: LightGBM explains the first rows, a table all that come later."""
 
-    def __init__(self, model: lgb.Booster | NativeBooster, groups: np.ndarray) -> None:
+    def __init__(self, booster: Booster, groups: np.ndarray) -> None:
         """groups: how much each feature counts for each, float32 (features, groups)."""
-        self._model, self._groups, self._explained = model, groups, 0
+        self._booster, self._groups, self._explained = booster, groups, 0
 
     @cached_property
     def _shap(self) -> GroupedShap | None:
-        return GroupedShap.of(self._model.model_to_string(), self._groups)
+        return GroupedShap.of(self._booster.trees(), 1 / len(self._booster.models), self._groups)
 
     def __call__(self, rows: np.ndarray) -> np.ndarray:
         """float32 (n, groups) of rows (n, features)."""
         self._explained += len(rows)
         if self._explained > FIRST and self._shap is not None:
             return self._shap(rows)
-        return (np.asarray(self._model.predict(rows, pred_contrib=True))[:, :-1] @ self._groups).astype(np.float32)
+        return (self._booster.shares(rows) @ self._groups).astype(np.float32)

@@ -230,7 +230,7 @@ def fit_ranking(shop: Shop, language: Language, work: Path, device: torch.device
         "candidates_hold": round(third.found, 4),
         "calibration_pairs": int(third.pairs.candidates.valid.sum()),
         "calibration_bought": int(third.pairs.labels.sum()),
-        "cross_encoder_gain": round(float(correction.model.feature_importance("gain")[correction.names.index(CROSS_ENCODER)]), 1),
+        "cross_encoder_gain": round(float(correction.gain()[correction.names.index(CROSS_ENCODER)]), 1),
     }
     return ranking, report
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from ranking import tree_shap
-from ranking.native import NativeBooster
+from ranking.blend import Booster
 from ranking.tree_shap import Explainer, GroupedShap
 
 RNG = np.random.default_rng(0)
@@ -25,22 +25,22 @@ def rows(n: int) -> np.ndarray:
     return x
 
 
-def fitted(categories: list[int] | None = None, **parameters: Any) -> NativeBooster:
+def fitted(categories: list[int] | None = None, **parameters: Any) -> Booster:
     x = rows(3000)
     x[:, 1] = RNG.permutation(np.abs(np.nan_to_num(x[:, 1])))
     y = np.nan_to_num(x[:, 0] * x[:, 2] - x[:, 3]) + np.isnan(x[:, 5]) + 2 * (x[:, 1] == 2) + RNG.standard_normal(len(x)) > 0
     data = lgb.Dataset(x, y.astype(np.float32), categorical_feature=categories or "auto", params={"verbose": -1, **parameters})
-    options = {"objective": "binary", "verbose": -1, "num_leaves": 31, "num_threads": 1, **parameters}
-    return NativeBooster(lgb.train(options, data, 20).model_to_string())
+    options = {"objective": "binary", "verbose": -1, "num_leaves": 31, "num_threads": 1, "feature_fraction": 0.9, **parameters}
+    return Booster(tuple(lgb.train(options | {"seed": seed}, data, 10) for seed in range(2)), tuple("abcdef"))
 
 
 @pytest.mark.parametrize("parameters", [{}, {"zero_as_missing": True}, {"use_missing": False}, {"num_leaves": 2}])
 def test_the_same_as_lightgbm(parameters):
     model, asked = fitted(**parameters), rows(400)
     asked[:50, 0] = np.nan
-    shap = GroupedShap.of(model.model_to_string(), GROUPS)
+    shap = GroupedShap.of(model.trees(), 1 / len(model.models), GROUPS)
     assert shap is not None
-    expected = model.predict(asked, pred_contrib=True)[:, :-1] @ GROUPS
+    expected = model.shares(asked) @ GROUPS
     assert np.abs(expected).max() > 0.1
     assert np.allclose(shap(asked), expected, atol=1e-5)
     assert np.allclose(shap(asked[:1]), shap(asked)[:1], atol=1e-6)
@@ -51,14 +51,14 @@ def test_the_same_as_lightgbm(parameters):
 def test_what_has_no_table_is_left_to_lightgbm(parameters, monkeypatch):
     monkeypatch.setattr(tree_shap, "FIRST", 0)
     model, asked = fitted(**parameters), np.abs(rows(50))
-    assert GroupedShap.of(model.model_to_string(), GROUPS) is None
-    assert np.array_equal(Explainer(model, GROUPS)(asked), (model.predict(asked, pred_contrib=True)[:, :-1] @ GROUPS).astype(np.float32))
+    assert GroupedShap.of(model.trees(), 1 / len(model.models), GROUPS) is None
+    assert np.array_equal(Explainer(model, GROUPS)(asked), (model.shares(asked) @ GROUPS).astype(np.float32))
 
 
 def test_too_large_a_table_is_not_made(monkeypatch):
     model = fitted()
     monkeypatch.setattr(tree_shap, "MOST_ENTRIES", 100)
-    assert GroupedShap.of(model.model_to_string(), GROUPS) is None
+    assert GroupedShap.of(model.trees(), 1 / len(model.models), GROUPS) is None
 
 
 def test_the_first_rows_are_explained_without_a_table(monkeypatch):
