@@ -18,7 +18,6 @@ from benchmarks.shop import bench
 from features.text import item_texts
 from retrieval.encoder import TextEncoder
 from retrieval.encoder_config import EncoderConfig
-from retrieval.numpy_layers import unit
 
 TEXTS, ROUNDS = 150, 15
 
@@ -48,7 +47,8 @@ def main() -> None:
             rows = np.flatnonzero(np.isin(snapshot.text_of, chosen))
             texts = list(dict.fromkeys(every[rows].tolist()))
             begun = time.perf_counter()
-            vectors = unit(encoder.pool(encoder.keep(texts)))
+            pooled = encoder.pool(encoder.keep(texts))
+            vectors = pooled / np.linalg.norm(pooled, axis=1, keepdims=True)
             seconds = time.perf_counter() - begun
             alone = rival.ask(do="encode", texts=texts, out=out)["seconds"]
             if turn >= 0:

@@ -22,7 +22,6 @@ from recsys.options import RecommendOptions
 from retrieval.encoder import TextEncoder
 from retrieval.encoder_config import EncoderConfig
 from retrieval.kept import kept_states
-from retrieval.numpy_layers import unit
 
 if TYPE_CHECKING:
     from recsys.snapshot import Snapshot
@@ -38,7 +37,8 @@ def stocked(shop: Bench, rival: Rival, folder: Path) -> list[str]:
     first = np.unique(snapshot.text_of, return_index=True)[1]
     texts = item_texts(snapshot.catalog).gather(first).to_list()
     encoder = TextEncoder.pretrained(EncoderConfig())
-    vectors = unit(encoder.pool(kept_states(encoder, texts, shop.workspace.cache)))
+    pooled = encoder.pool(kept_states(encoder, texts, shop.workspace.cache))
+    vectors = pooled / np.linalg.norm(pooled, axis=1, keepdims=True)
     (folder / "texts.json").write_text(json.dumps(texts), encoding="utf-8")
     np.save(folder / "vectors.npy", vectors)
     rival.ask(do="stock", texts=str(folder / "texts.json"), vectors=str(folder / "vectors.npy"))

@@ -6,6 +6,8 @@ through the upper ones, in torch, in batches of ten candidates. Both compute the
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import torch
 
@@ -13,8 +15,11 @@ from benchmarks.paired import alternate, say
 from benchmarks.shop import bench
 from features.histories import Histories
 from features.text import item_texts
-from ranking.cross_encoder import CrossEncoder
+from recsys.model import ServedRanking
 from retrieval.readers import buckets
+
+if TYPE_CHECKING:
+    from ranking.cross_encoder import CrossEncoder
 
 CANDIDATES, USERS, AT_ONCE = 100, 15, 10
 TIED = 1e-4  # logits nearer than this are equal
@@ -52,12 +57,11 @@ def main() -> None:
     shop = bench()
     snapshot, ranking = shop.recommender.snapshot, shop.recommender.model.ranking
     tokens = snapshot.tokens
-    assert ranking is not None
     assert tokens is not None
-    torch_model = CrossEncoder.from_files(ranking.files)
-    if not torch_model.head.weight.any():
-        torch.nn.init.normal_(torch_model.head.weight)
-    texts, encoder = item_texts(snapshot.catalog).to_list(), shop.recommender.model.encoder
+    assert isinstance(ranking, ServedRanking)
+    assert shop.model.ranking is not None
+    torch_model = shop.model.ranking.cross_encoder
+    texts, encoder = item_texts(snapshot.catalog).to_list(), shop.model.encoder
     ratios, same, apart = [], [], 0.0
     for user in shop.truth(USERS).users:
         one = Histories.of_users(shop.split.history, np.array([user]), shop.split.cut)

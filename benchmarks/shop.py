@@ -30,12 +30,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Bench:
-    """The recommender that stands at the cut, and what was bought after it."""
+    """The recommender that stands at the cut, and what was bought after it. model: of which its networks were exported."""
 
     workspace: Workspace
     settings: Settings
     split: Split
     recommender: Recommender
+    model: Model
 
     def truth(self, users: int, seed: int = 0) -> Truth:
         """Some users with purchases after the cut, at random."""
@@ -68,4 +69,4 @@ def bench() -> Bench:
     # `reading` needs the states, also where the model's own answers do not.
     Model.reads_states = property(lambda model: model.ranking is not None)  # pyright: ignore[reportAttributeAccessIssue]
     build(workspace, settings, model, catalog, split.history)
-    return Bench(workspace, settings, split, open_recommender(workspace))
+    return Bench(workspace, settings, split, open_recommender(workspace), model)

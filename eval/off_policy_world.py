@@ -8,9 +8,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.special import softmax
 
 from eval.off_policy import Logged, Target
-from retrieval.numpy_layers import softmax
 
 KINDS, ITEMS, PLACES = 3, 12, 3
 
@@ -31,7 +31,7 @@ class World:
         rng = np.random.default_rng(7)
         taste = rng.beta(2, 4, (KINDS, ITEMS))
         score = rng.normal(size=(KINDS, PLACES, ITEMS))
-        log, target = softmax(0.7 * score), softmax(0.7 * score + sharp * 3 * taste[:, None])
+        log, target = softmax(0.7 * score, axis=-1), softmax(0.7 * score + sharp * 3 * taste[:, None], axis=-1)
         return cls(taste, log, target, np.ones(PLACES) if cascade else 1 / np.arange(1, PLACES + 1), cascade)
 
     @property

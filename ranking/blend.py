@@ -215,7 +215,7 @@ def from_files(files: Mapping[str, bytes], name: str) -> Booster:
     ------
     ModelError: LightGBM cannot read it.
     """
-    texts = []
+    texts = [files[f"{name}.txt"].decode()] if f"{name}.txt" in files else []  # as models were stored before, all trees in one
     while (file := f"{name}.{len(texts)}.txt") in files:
         texts.append(files[file].decode())
     try:

@@ -1,7 +1,7 @@
 """LightGBM without what it would import beside itself.
 
 Its package imports scikit-learn and pandas where they are installed, for wrappers and frames that nobody here uses: four seconds of CPU,
-three times what an answer takes. An entry of None in `sys.modules` makes Python say that a module is not there, and LightGBM goes on without.
+three times what an answer takes. An entry of None in `sys.modules` makes Python say that a module is not there; LightGBM does without.
 """
 
 from __future__ import annotations

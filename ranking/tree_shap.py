@@ -38,7 +38,7 @@ class Leaf:
 
 @dataclass(frozen=True)
 class Tree:
-    """Of n nodes: feature and threshold (n,); how a missing value goes (n,): which are missing, NaN or zero too, and whether to the left."""
+    """Of n nodes: feature and threshold; whether NaN and zero count as missing, and whether what is missing goes left; (n,) each."""
 
     feature: np.ndarray
     threshold: np.ndarray
@@ -93,10 +93,11 @@ class GroupedShap:
 
     Attributes
     ----------
-    feature, threshold, missing_nan, missing_zero, default_left: of each tree's nodes, (trees, n), padded. breaks: of s pairs of a leaf and a feature, 1 where going left
-    at a node breaks what the leaf's path asks of the feature, -1 where going right does, float32 (trees, n, s); rights: how many of its
-    nodes ask for the left, float32 (trees, 1, s). entry: what a pair that holds adds to the leaf's place in the table, float32
-    (trees, s, leaves); start: where each leaf's places begin, int32 (trees, 1, leaves). table: float32 (entries, groups).
+    feature, threshold, missing_nan, missing_zero, default_left: of each tree's nodes, (trees, n), padded. breaks: of s pairs of a leaf
+    and a feature, 1 where going left at a node breaks what the leaf's path asks of the feature, -1 where going right does, float32
+    (trees, n, s); rights: how many of its nodes ask for the left, float32 (trees, 1, s). entry: what a pair that holds adds to the
+    leaf's place in the table, float32 (trees, s, leaves); start: where each leaf's places begin, int32 (trees, 1, leaves). table:
+    float32 (entries, groups).
     """
 
     feature: np.ndarray

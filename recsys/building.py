@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import logging
 from dataclasses import dataclass, replace
@@ -11,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from features.digests import digest
 from features.durable import write_whole
 from features.files import Below
 from recsys.bundle import LAYOUT, RETRAIN, Bundle
 from recsys.erasure import to_be_trained
+from recsys.export import answering_files, model_digest
 from recsys.model import ServedModel
 from recsys.publish import publish
 from recsys.quality import Standing, collaborative_key
@@ -25,8 +24,6 @@ from retrieval.token_states import TokenStates
 from retrieval.vectors import TextVectors
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from features.catalog import Catalog
     from features.interactions import Interactions
     from recsys.config import Settings
@@ -73,7 +70,7 @@ class Build:
         if self.gated and self._comparable:
             about["gates"], moved = self._compare(snapshot)
             about["drift"] = moved
-        files = self._model_files | below_snapshot(snapshot)
+        files = answering_files(self.model, self._model_key, self.previous) | below_snapshot(snapshot)
         bundle_id = publish(self.workspace.bundles, files, about, self.settings.bundles.keep)
         if moved:
             self._report(bundle_id, about)
@@ -81,8 +78,8 @@ class Build:
         return f"bundle {bundle_id} is in use: {len(catalog):,} items, {texts}, {snapshot.index.config.kind} index", moved
 
     @cached_property
-    def _model_files(self) -> dict[str, bytes]:
-        return self.model.to_files()
+    def _model_key(self) -> str:
+        return model_digest(self.model.to_files())
 
     @property
     def _comparable(self) -> bool:
@@ -101,6 +98,7 @@ class Build:
         return {
             "layout": LAYOUT,
             "inputs": self.inputs,
+            "model": self._model_key,
             "fingerprint": self.model.fingerprint,
             "dim": snapshot.text_vectors.shape[1],
             "items": len(snapshot.catalog),
@@ -117,10 +115,9 @@ class Build:
 
         previous, cache = self.previous, self.workspace.cache
         assert previous is not None
-        hashes = {name: entry.sha256.encode() for name, entry in previous.manifest.files.items() if not name.startswith("snapshot/")}
         before = Snapshot.from_files(Below(previous.files, "snapshot"))
-        old = Standing(ServedModel(previous.files), before, previous.id, digest(hashes), cache)
-        new = Standing(self.model, snapshot, "", digest(hashed(self._model_files)), cache)
+        old = Standing(ServedModel(previous.files), before, previous.id, previous.manifest.about["model"], cache)
+        new = Standing(self.model, snapshot, "", self._model_key, cache)
         return check(old, new, self.settings.refresh), drift(old, new)
 
     def _report(self, bundle_id: str, about: dict[str, Any]) -> None:
@@ -138,11 +135,6 @@ def encoded_before(bundle: Bundle, model: Model) -> Encoded | None:
     texts = TextVectors.from_files(Below(bundle.files, "snapshot/texts"))
     held = "snapshot/states/offsets.safetensors" in bundle.files
     return Encoded(texts.alone(), TokenStates.from_files(Below(bundle.files, "snapshot/states")) if held else None, 0)
-
-
-def hashed(files: Mapping[str, bytes]) -> dict[str, bytes]:
-    """Name -> SHA-256 in hex, as a manifest has it."""
-    return {name: hashlib.sha256(content).hexdigest().encode() for name, content in files.items()}
 
 
 def below_snapshot(snapshot: Snapshot) -> dict[str, bytes]:

@@ -35,6 +35,8 @@ _LIBRARIES = {
     "scikit-learn": "sklearn",
     "lightgbm": "lightgbm",
     "implicit": "implicit",
+    "onnx": "onnx",
+    "onnxruntime": "onnxruntime",
     "safetensors": "safetensors",
 }
 _VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "TOKENIZERS_PARALLELISM", "HF_HUB_OFFLINE", "CUDA_VISIBLE_DEVICES")

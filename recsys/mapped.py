@@ -2,6 +2,7 @@
 
 One process reads files into memory of its own, and what it checked is what it uses. Several on one machine would each hold a copy of the
 same vectors, log and index; mapped, the system holds them once. A published file is never changed in place by anything of ours.
+The library of safetensors copies each array that it reads from a mapped file, so its header, which is JSON, is read here.
 """
 
 from __future__ import annotations

@@ -13,20 +13,22 @@ from features.files import Below
 from ranking import blend
 from ranking.calibration import Calibration
 from ranking.cross_encoder_config import CrossEncoderConfig
-from ranking.numpy_cross_encoder import NumpyCrossEncoder
 from retrieval.joint import RetrievalConfig
 from retrieval.learned import Learned
-from retrieval.numpy_tower import NumpyTower
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
+    import numpy as np
     import torch
 
+    from features.onnx_session import Device
     from ranking.blend import Booster
     from ranking.cross_encoder import CrossEncoder
+    from ranking.onnx_cross_encoder import OnnxCrossEncoder
     from recsys.config import Settings
     from retrieval.encoder import TextEncoder
+    from retrieval.onnx_tower import OnnxUserTower, QueryEncoder
     from retrieval.tower import TwoTower
 
 UNTRAINED: dict[str, Any] = {"trained": False}
@@ -100,6 +102,10 @@ class Model:
         """Whether an answer reads token states: not without a ranker, nor where its cross-encoder changes nothing."""
         return self.ranking is not None and not self.ranking.correction.idle
 
+    def query_vectors(self, texts: Sequence[str]) -> np.ndarray:
+        """Words as vectors of the text space, float32 (n, dim)."""
+        return self.tower.item_vectors(self.encoder.pool(self.encoder.keep(texts, kind="query")))
+
     @classmethod
     def untrained(cls, settings: Settings) -> Model:
         """The pretrained encoder as it is, a user tower that averages, no ranker."""
@@ -134,7 +140,7 @@ class Model:
             encoder=TextEncoder.from_files(Below(files, "encoder")),
             tower=TwoTower.from_files(Below(files, "tower")),
             retrieval=RetrievalConfig(**about["retrieval"]),
-            ranking=Ranking.from_files(Below(files, "ranking")) if "ranking/blend.txt" in files else None,
+            ranking=Ranking.from_files(Below(files, "ranking")) if "ranking/calibration.json" in files else None,
             about=about["about"],
             learned=Learned.from_files(Below(files, "learned")) if "learned/ids.json" in files else None,
         )
@@ -145,6 +151,7 @@ class ServedRanking:
     """The fitted parts of the ranker, for answering; see `Ranking`."""
 
     files: Mapping[str, bytes]
+    device: Device = "cpu"
 
     @cached_property
     def first(self) -> Booster:
@@ -159,33 +166,43 @@ class ServedRanking:
         return Calibration.from_files(self.files)
 
     @cached_property
-    def cross_encoder(self) -> NumpyCrossEncoder | CrossEncoder:
-        """In numpy, unless its layers are of a kind that only torch knows."""
-        if NumpyCrossEncoder.can(self.files):
-            return NumpyCrossEncoder.from_files(self.files)
-        from ranking.cross_encoder import CrossEncoder
+    def cross_encoder(self) -> OnnxCrossEncoder:
+        from ranking.onnx_cross_encoder import OnnxCrossEncoder
 
-        return CrossEncoder.from_files(self.files)
+        return OnnxCrossEncoder.from_files(self.files, self.device)
 
 
 @dataclass(frozen=True)
 class ServedModel:
-    """A model for answering: each part is read when it is asked for, and none of those that most answers need asks for torch."""
+    """A model for answering, from what `recsys.export` made: each part is read when it is asked for, and none needs torch."""
 
     files: Mapping[str, bytes]
+    device: Device = "cpu"
 
     @cached_property
     def retrieval(self) -> RetrievalConfig:
         return RetrievalConfig(**json.loads(self.files["model.json"])["retrieval"])
 
     @cached_property
-    def tower(self) -> NumpyTower:
-        return NumpyTower.from_files(Below(self.files, "tower"))
+    def tower(self) -> OnnxUserTower:
+        from retrieval.onnx_tower import OnnxUserTower
+
+        return OnnxUserTower.from_files(Below(self.files, "tower"), self.device)
+
+    @cached_property
+    def query(self) -> QueryEncoder:
+        from retrieval.onnx_tower import QueryEncoder
+
+        return QueryEncoder.from_files(Below(self.files, "query"), self.device)
 
     @cached_property
     def ranking(self) -> ServedRanking | None:
         """None where nothing has been trained."""
-        return ServedRanking(Below(self.files, "ranking")) if "ranking/blend.txt" in self.files else None
+        return ServedRanking(Below(self.files, "ranking"), self.device) if "ranking/calibration.json" in self.files else None
+
+    def query_vectors(self, texts: Sequence[str]) -> np.ndarray:
+        """Words as vectors of the text space, float32 (n, dim)."""
+        return self.query.vectors(texts)
 
     def read(self) -> ServedModel:
         """Read now what every answer needs: damage shows before the first one, and a bundle that is removed later still answers."""
@@ -195,10 +212,3 @@ class ServedModel:
             if not self.ranking.correction.idle:
                 parts.append(self.ranking.cross_encoder)
         return self
-
-    @cached_property
-    def encoder(self) -> TextEncoder:
-        """With torch: words that somebody looks for must be read."""
-        from retrieval.encoder import TextEncoder
-
-        return TextEncoder.from_files(Below(self.files, "encoder"))

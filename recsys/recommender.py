@@ -59,8 +59,7 @@ class Recommender(Engine):
 
     def search(self, text: str, k: int) -> Matches:
         """Items nearest in meaning to some words."""
-        encoder, tower = self.model.encoder, self.model.tower
-        vector = tower.item_vectors(encoder.pool(encoder.keep([text], kind="query")))[0]
+        vector = self.model.query_vectors([text])[0]
         return self._matches(self.texts, text, vector, k, self.snapshot.catalog.available & self.may_show)
 
     def _matches(self, towers: Towers, query: str, vector: np.ndarray, k: int, allowed: np.ndarray) -> Matches:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import BaseModel, ConfigDict, Field
 
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
@@ -16,6 +18,7 @@ class ServeConfig(BaseModel):
     port: int = Field(default=8000, ge=0, le=65_535, description="0 takes a free one")
     workers: int = Field(default=1, ge=1, le=64, description="processes")
     threads: int = Field(default=1, ge=1, le=64, description="threads that retrieve, and as many that rank, a worker")
+    device: Literal["cpu", "cuda"] = Field(default="cpu", description="where networks answer; cuda needs onnxruntime-gpu")
     queue: int = Field(default=16, ge=1, description="requests inside a worker at once; more are turned away with 429")
     budget_ms: float = Field(default=400.0, gt=0, description="from a request's arrival until ranking must be done")
     breaker_failures: int = Field(default=5, ge=1, description="rankings that fail one after another, until ranking is left out")

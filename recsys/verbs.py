@@ -99,21 +99,21 @@ def bundle_inputs(model_files: Mapping[str, bytes], settings: Settings, data: st
     return hashlib.sha256(of_strings(parts)).hexdigest()
 
 
-def open_recommender(workspace: Workspace, bundle_id: str | None = None, *, shared: bool = False) -> Recommender:
+def open_recommender(workspace: Workspace, bundle_id: str | None = None, *, shared: bool = False, device: Device = "cpu") -> Recommender:
     """The recommender of a bundle, the one in use if none is named; every file is checked as it is read.
 
-    shared: its large files are mapped, so that processes share them: see `recsys.mapped`.
+    shared: its large files are mapped, so that processes share them: see `recsys.mapped`. device: where networks answer.
 
     Raises
     ------
     BundleError: there is none, it is damaged, of another layout, or it does not answer its canaries as it did when it was built.
-    ConfigError: the workspace's rules.toml cannot be read.
+    ConfigError: the workspace's rules.toml cannot be read, or the device is not there.
     """
     while True:
         bundle = Bundle.open(workspace.bundles, bundle_id)
         check_layout(bundle)
         try:
-            opened = _opened(bundle, MappedFiles(bundle) if shared else bundle.files)
+            opened = _opened(bundle, MappedFiles(bundle) if shared else bundle.files, device)
             return replace(opened, withheld=Withheld.read(workspace.rules))
         except BundleError:
             # Another took its place, and it was removed, while it was being read.
@@ -121,11 +121,11 @@ def open_recommender(workspace: Workspace, bundle_id: str | None = None, *, shar
                 raise
 
 
-def _opened(bundle: Bundle, files: Mapping[str, bytes]) -> Recommender:
+def _opened(bundle: Bundle, files: Mapping[str, bytes], device: Device) -> Recommender:
     snapshot = Snapshot.from_files(Below(files, "snapshot"))
     if canaries(snapshot) != bundle.manifest.about["canaries"]:
         raise BundleError(f"bundle {bundle.id} does not answer its canary queries as it did when built: `recsys rollback`, or build again")
-    return Recommender(ServedModel(files).read(), snapshot, bundle.id)
+    return Recommender(ServedModel(files, device).read(), snapshot, bundle.id)
 
 
 def recommend(workspace: Workspace, settings: Settings, options: RecommendOptions) -> Answer:
@@ -133,14 +133,14 @@ def recommend(workspace: Workspace, settings: Settings, options: RecommendOption
     return next(iter(recommend_users(workspace, settings, options, [options.user])))
 
 
-def recommend_users(workspace: Workspace, _settings: Settings, options: RecommendOptions, users: Sequence[str | None]) -> Iterable[Answer]:
+def recommend_users(workspace: Workspace, settings: Settings, options: RecommendOptions, users: Sequence[str | None]) -> Iterable[Answer]:
     """Answers for many users, in their order."""
-    return open_recommender(workspace).answer(options, users)
+    return open_recommender(workspace, device=settings.serve.device).answer(options, users)
 
 
-def similar(workspace: Workspace, _settings: Settings, item_id: str, k: int) -> Matches:
+def similar(workspace: Workspace, settings: Settings, item_id: str, k: int) -> Matches:
     """Items nearest to an item."""
-    return open_recommender(workspace).similar(item_id, k)
+    return open_recommender(workspace, device=settings.serve.device).similar(item_id, k)
 
 
 def evaluate(workspace: Workspace, settings: Settings) -> Report:
@@ -150,6 +150,6 @@ def evaluate(workspace: Workspace, settings: Settings) -> Report:
     return judge(workspace, settings)
 
 
-def search(workspace: Workspace, _settings: Settings, text: str, k: int) -> Matches:
+def search(workspace: Workspace, settings: Settings, text: str, k: int) -> Matches:
     """Items nearest in meaning to some words."""
-    return open_recommender(workspace).search(text, k)
+    return open_recommender(workspace, device=settings.serve.device).search(text, k)

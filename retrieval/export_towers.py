@@ -62,4 +62,5 @@ def query_files(encoder: TextEncoder, tower: TwoTower) -> dict[str, bytes]:
     axes = dict.fromkeys(inputs, ("texts", "tokens"))
     with eager_attention([encoder.model]):
         graph = export_onnx(QueryGraph(encoder, tower), inputs, axes)
-    return {"tokenizer.json": encoder.tokenizer.to_str().encode(), "query.onnx": graph}
+    about = {"prompt": encoder.sentence.prompt("query")}
+    return {"query.json": json.dumps(about).encode(), "tokenizer.json": encoder.tokenizer.to_str().encode(), "query.onnx": graph}

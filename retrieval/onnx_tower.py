@@ -49,10 +49,11 @@ class QueryEncoder:
 
     tokenizer: Tokenizer
     session: OnnxSession
+    prompt: str = ""
 
     def vectors(self, texts: Sequence[str]) -> np.ndarray:
         """float32 (n, dim), of unit norm."""
-        tokens = token_ids(self.tokenizer, texts)
+        tokens = token_ids(self.tokenizer, texts, self.prompt)
         ids = np.zeros((len(tokens), max(map(len, tokens))), dtype=np.int64)
         mask = np.zeros(ids.shape, dtype=bool)
         for row, some in enumerate(tokens):
@@ -63,4 +64,4 @@ class QueryEncoder:
     def from_files(cls, files: Mapping[str, bytes], device: Device = "cpu") -> QueryEncoder:
         """What `retrieval.export_towers.query_files` made."""
         tokenizer = Tokenizer.from_str(files["tokenizer.json"].decode())
-        return cls(tokenizer, OnnxSession(files["query.onnx"], device))
+        return cls(tokenizer, OnnxSession(files["query.onnx"], device), json.loads(files["query.json"])["prompt"])

@@ -43,10 +43,10 @@ class Serving:
     latest: list[float] = field(default_factory=list)
 
     @classmethod
-    def open(cls, workspace: Workspace, bundle_id: str, before: Serving | None, *, shared: bool = False) -> Serving:
+    def open(cls, workspace: Workspace, bundle_id: str, before: Serving | None, config: ServeConfig) -> Serving:
         """Check every file, and read what answers will need: later the folder may be gone.
 
-        before: the one in use, whose text encoder is taken over where it is the same. shared: see `open_recommender`.
+        before: the one in use, whose query encoder is taken over where it is the same.
 
         Raises
         ------
@@ -56,9 +56,9 @@ class Serving:
         problems = bundle.verify()
         if problems:
             raise BundleError(problems[0])
-        recommender = open_recommender(workspace, bundle_id, shared=shared)
-        if before is not None and _encoder(before.bundle) == _encoder(bundle):
-            vars(recommender.model)["encoder"] = before.recommender.model.encoder
+        recommender = open_recommender(workspace, bundle_id, shared=config.workers > 1, device=config.device)
+        if before is not None and _query(before.bundle) == _query(bundle):
+            vars(recommender.model)["query"] = vars(before.recommender.model)["query"]
         return cls(bundle, recommender, _warm(recommender, rests=0 if before is None else RESTS))
 
     def note(self, items: list[str], probabilities: list[float]) -> None:
@@ -135,7 +135,7 @@ class Current:
 
     def _take(self, bundle_id: str) -> bool:
         try:
-            serving = Serving.open(self._workspace, bundle_id, self.serving, shared=self._config.workers > 1)
+            serving = Serving.open(self._workspace, bundle_id, self.serving, self._config)
         except Exception as error:  # whatever is wrong with it, the old one goes on serving
             self._refuse(bundle_id, error)
             return False
@@ -162,8 +162,8 @@ class Current:
                 _give_back()
 
 
-def _encoder(bundle: Bundle) -> dict[str, str]:
-    return {name: entry.sha256 for name, entry in bundle.manifest.files.items() if name.startswith("encoder/")}
+def _query(bundle: Bundle) -> dict[str, str]:
+    return {name: entry.sha256 for name, entry in bundle.manifest.files.items() if name.startswith("query/")}
 
 
 def _warm(recommender: Recommender, rests: float) -> np.ndarray:

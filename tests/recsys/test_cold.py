@@ -19,12 +19,34 @@ ROOT = Path(__file__).parents[2]
 HEAVY = ("torch", "transformers", "sklearn", "pandas", "implicit", "scipy.stats", "matplotlib")
 
 
-def test_an_answer_imports_nothing_that_only_training_needs(ready) -> None:
-    said = f"print([m for m in {HEAVY!r} if m in sys.modules])"
-    arguments = ["--workspace", str(ready.workspace.root), "recommend", "--user", "user-03"]
-    code = f"import sys; from recsys.cli import run; code = run({arguments!r}); {said}; sys.exit(code)"
+COMMANDS = (["recommend", "--user", "user-03"], ["recommend"], ["similar", "--item", "sku-07"], ["search", "green tea"])
+SERVE = """
+import os, sys
+os.environ["RECSYS_WORKSPACE"] = {root!r}
+from starlette.testclient import TestClient
+from recsys.service.app import make
+with TestClient(make(), base_url="http://127.0.0.1") as client:
+    for path, body in (("recommend", {{"user": "user-03", "explain": True}}), ("similar", {{"item": "sku-07"}}), ("search", {{"text": "tea"}})):
+        assert client.post(f"/v1/{{path}}", json=body).status_code == 200, path
+"""
+
+
+def loaded(code: str) -> str:
+    """Which of the heavy modules a program has imported in the end."""
+    code += f"\nprint([m for m in {HEAVY!r} if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stdout.splitlines()[-1]) == (0, "[]"), done.stderr
+    assert done.returncode == 0, done.stderr
+    return done.stdout.splitlines()[-1]
+
+
+@pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
+def test_an_answer_imports_nothing_that_only_training_needs(ready, words: list[str]) -> None:
+    arguments = ["--workspace", str(ready.workspace.root), *words]
+    assert loaded(f"import sys; from recsys.cli import run; assert run({arguments!r}) == 0") == "[]"
+
+
+def test_the_service_imports_nothing_that_only_training_needs(ready) -> None:
+    assert loaded(SERVE.format(root=str(ready.workspace.root))) == "[]"
 
 
 def read_all(place: Any) -> None:

@@ -7,6 +7,7 @@ import time
 import pytest
 
 from recsys.bundle import current_id
+from recsys.serve_config import ServeConfig
 from recsys.service.gate import REST_SECONDS
 from recsys.service.serving import Serving
 from tests.recsys.conftest import Place
@@ -24,10 +25,10 @@ def rests(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
 def test_a_bundle_is_warmed_with_rests_where_another_answers(ready: Place, rests: list[float]) -> None:
     bundle_id = current_id(ready.workspace.bundles)
-    first = Serving.open(ready.workspace, bundle_id, None)
+    first = Serving.open(ready.workspace, bundle_id, None, ServeConfig())
     assert not any(rests)
     rests.clear()
-    Serving.open(ready.workspace, bundle_id, first)
+    Serving.open(ready.workspace, bundle_id, first, ServeConfig())
     assert len(rests) > 1
     assert all(rests)
 

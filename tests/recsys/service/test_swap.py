@@ -14,6 +14,7 @@ from starlette.testclient import TestClient
 from recsys import verbs
 from recsys.asked import Asked
 from recsys.bundle import CURRENT, current_id
+from recsys.serve_config import ServeConfig
 from recsys.service import serving
 from recsys.service.serving import Serving
 from recsys.workspace import Workspace
@@ -110,10 +111,10 @@ def test_what_was_refused_at_the_start_is_looked_at_again(spare: Place, serve: S
     new = publish(spare, 7.5)
     right = Serving.open
 
-    def short_of_memory(workspace: Workspace, bundle_id: str, before: Serving | None, *, shared: bool = False) -> Serving:
+    def short_of_memory(workspace: Workspace, bundle_id: str, before: Serving | None, config: ServeConfig) -> Serving:
         if bundle_id == new:
             raise MemoryError
-        return right(workspace, bundle_id, before, shared=shared)
+        return right(workspace, bundle_id, before, config)
 
     monkeypatch.setattr(serving, "RETRY_SECONDS", 0.1)
     with monkeypatch.context() as patch:
@@ -138,9 +139,9 @@ def test_a_bundle_whose_folder_is_gone_still_answers_everything(spare: Place, se
 
 def test_the_encoder_of_the_same_model_is_not_read_twice(spare: Place, serve: Serve) -> None:
     client = serve(spare)
-    encoder = recommender_of(client).model.encoder
+    encoder = recommender_of(client).model.query
     wait_for(client, publish(spare, 7.5))
-    assert recommender_of(client).model.encoder is encoder
+    assert recommender_of(client).model.query is encoder
 
 
 def test_before_there_is_a_bundle(fresh, serve: Serve) -> None:
