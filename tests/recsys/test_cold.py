@@ -26,7 +26,8 @@ os.environ["RECSYS_WORKSPACE"] = {root!r}
 from starlette.testclient import TestClient
 from recsys.service.app import make
 with TestClient(make(), base_url="http://127.0.0.1") as client:
-    for path, body in (("recommend", {{"user": "user-03", "explain": True}}), ("similar", {{"item": "sku-07"}}), ("search", {{"text": "tea"}})):
+    asked = {{"recommend": {{"user": "user-03", "explain": True}}, "similar": {{"item": "sku-07"}}, "search": {{"text": "tea"}}}}
+    for path, body in asked.items():
         assert client.post(f"/v1/{{path}}", json=body).status_code == 200, path
 """
 

@@ -1,0 +1,123 @@
+"""Each network that answers, as it is and with its weights in 8 bits, in turn: `python -m benchmarks.quantized [--workspace DIR]`.
+
+`kept` is the share of lists of ten that stay the same, in the same order; `ndcg` and `ndcg_int8` are NDCG@10 of what the network orders.
+Weights are quantized by onnxruntime, dynamically and a scale a channel; what enters a product is quantized as it comes.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import onnx
+from onnxruntime.quantization import QuantType, quantize_dynamic
+
+from benchmarks.paired import alternate, say
+from benchmarks.shop import Bench, bench
+from features.files import Below
+from features.histories import Histories
+from features.onnx_session import OnnxSession
+from recsys.model import ServedModel, ServedRanking
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from eval.truth import Truth
+
+TARGET = 1.5  # what int8 must bring to be worth a second form of a network
+JUDGED, TIMED, QUERIES = 400, 32, 200
+
+
+def quantized(content: bytes) -> bytes:
+    """The same graph with weights of 8 bits."""
+    with tempfile.TemporaryDirectory() as name:
+        path = Path(name) / "int8.onnx"
+        quantize_dynamic(onnx.load_from_string(content), path, weight_type=QuantType.QInt8, per_channel=True)
+        return path.read_bytes()
+
+
+def same_order(one: np.ndarray, other: np.ndarray) -> float:
+    """Share of lists (b, k) that are the same, place by place."""
+    return float((one == other).all(axis=1).mean())
+
+
+@dataclass(frozen=True)
+class Judged:
+    """The shop, and the users whose lists are compared."""
+
+    shop: Bench
+    truth: Truth
+
+    @property
+    def model(self) -> ServedModel:
+        model = self.shop.recommender.model
+        assert isinstance(model, ServedModel)
+        return model
+
+    def histories(self, most: int = JUDGED) -> Histories:
+        """Of the first of the users."""
+        return Histories.of_users(self.shop.split.history, self.truth.users[:most], self.shop.split.cut)
+
+    def say(self, name: str, ways: tuple[Callable[[], object], Callable[[], object]], lists: tuple[np.ndarray, np.ndarray]) -> None:
+        """One row of a network that orders items for users."""
+        plain, small = alternate(*ways)
+        before, after = (float(self.shop.ndcg(rows, self.truth).mean()) for rows in lists)
+        say(name, plain / small, TARGET, same_order(*lists), ndcg=round(before, 4), ndcg_int8=round(after, 4))
+
+    def user_tower(self) -> None:
+        """Ten nearest items of each user."""
+        plain, users, some = self.model.tower, self.histories(), self.histories(TIMED)
+        small = replace(plain, session=OnnxSession(quantized(self.model.files["tower/user.onnx"])))
+        towers, space = self.shop.recommender.retriever.towers, self.shop.recommender.snapshot.space
+        codes = some.with_items(towers.text_of)
+        lists = [replace(towers, tower=tower).nearest(replace(towers, tower=tower).user_vectors(users), 10)[0] for tower in (plain, small)]
+        self.say(
+            "int8_user_tower",
+            (lambda: plain.user_vectors(codes, space), lambda: small.user_vectors(codes, space)),
+            (lists[0], lists[1]),
+        )
+
+    def query(self) -> None:
+        """Ten nearest items of titles, which stand in for words that somebody looks for."""
+        plain, recommender = self.model.query, self.shop.recommender
+        small = replace(plain, session=OnnxSession(quantized(self.model.files["query/query.onnx"])))
+        titles = recommender.snapshot.catalog.frame["title"].unique(maintain_order=True)
+        words = titles.gather(np.linspace(0, len(titles) - 1, QUERIES).astype(np.int64)).to_list()
+        lists = [recommender.texts.nearest(query.vectors(words), 10)[0] for query in (plain, small)]
+        seconds = alternate(
+            lambda: [plain.vectors([text]) for text in words[:TIMED]], lambda: [small.vectors([text]) for text in words[:TIMED]]
+        )
+        say("int8_query", seconds[0] / seconds[1], TARGET, same_order(lists[0], lists[1]))
+
+    def cross_encoder(self) -> None:
+        """The best ten with the cross-encoder on."""
+        ranking = self.model.ranking
+        assert isinstance(ranking, ServedRanking)
+        plain, tokens = ranking.cross_encoder, self.shop.recommender.snapshot.tokens
+        small = replace(plain, session=OnnxSession(quantized(Below(self.model.files, "ranking")["cross_encoder.onnx"])))
+        reading, users, some = self.shop.reading(), self.histories(), self.histories(TIMED)
+        rows = reading.candidates(some, plain.config.read).rows[:, : plain.config.read]
+        ranker = reading.ranker
+        assert ranker is not None
+        lists = []
+        for model in (plain, small):
+            vars(reading)["ranker"] = replace(ranker, cross_encoder=model)
+            lists.append(reading.recommend(users, 10).rows)
+        self.say(
+            "int8_cross_encoder", (lambda: plain.logits(some, rows, tokens), lambda: small.logits(some, rows, tokens)), (lists[0], lists[1])
+        )
+
+
+def main() -> None:
+    """A row a network."""
+    shop = bench()
+    judged = Judged(shop, shop.truth(JUDGED))
+    for network in (judged.user_tower, judged.query, judged.cross_encoder):
+        network()
+
+
+if __name__ == "__main__":
+    main()
