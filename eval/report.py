@@ -11,7 +11,6 @@ from rich.table import Table
 from rich.text import Text
 
 from eval.intervals import Bootstrap
-from eval.plots import recall_plot, reliability_plot, slices_plot, svg
 
 if TYPE_CHECKING:
     from eval.exposure import Exposure
@@ -90,6 +89,13 @@ def best_baseline(report: Report, kind: str = "all") -> tuple[str, Figure]:
 
 def page(report: Report, name: str = "ours") -> str:
     """A self-contained HTML page: the table, recall against k, reliability, slices, and every figure with its interval."""
+    from eval.plots import (
+        recall_plot,
+        reliability_plot,
+        slices_plot,
+        svg,
+    )  # matplotlib: a page that needs no more than COLUMNS does without
+
     environment = Environment(
         loader=PackageLoader("eval", "."), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )

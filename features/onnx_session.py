@@ -42,6 +42,7 @@ class OnnxSession:
             self._session = onnxruntime.InferenceSession(content, options, [provider])
         except Exception as error:  # onnxruntime's own exceptions have no common base
             raise BundleError(f"a network cannot be read ({str(error)[:80]!r}): run `recsys build-index`, or roll back") from error
+        self._session._model_bytes = None  # it would be kept for another provider to fall back on: as much again as the weights take
 
     def __call__(self, **inputs: np.ndarray) -> np.ndarray:
         """The output for arrays by the names of the graph's inputs."""

@@ -43,6 +43,8 @@ class MappedFiles(Files):
             os.close(descriptor)
         if hashlib.sha256(content).hexdigest() != entry.sha256:
             raise damaged(self._bundle.id, f"{name}: its sha256 is not the published one")
+        if isinstance(content, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
+            content.madvise(mmap.MADV_DONTNEED)  # pages that only the check has read count as this process's until they are given up
         return np.frombuffer(content, dtype=np.uint8)
 
     def arrays(self, name: str) -> dict[str, np.ndarray]:

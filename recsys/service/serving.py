@@ -187,6 +187,7 @@ def _stay() -> None:
     """Spare the collector what stays, the modules above all: it takes a third of a second for it, in which nobody is answered."""
     gc.collect()
     gc.freeze()
+    _give_back()
 
 
 def _give_back() -> None:

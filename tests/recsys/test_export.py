@@ -66,7 +66,9 @@ def test_an_unchanged_model_is_not_exported_again(spare: Place, monkeypatch: pyt
 
 def test_a_bundle_of_another_layout_is_refused_in_one_line(spare: Place) -> None:
     bundle = Bundle.open(spare.workspace.bundles)
-    publish(spare.workspace.bundles, {name: bundle.read(name) for name in bundle.files}, bundle.manifest.about | {"layout": 2})
+    publish(
+        spare.workspace.bundles, {name: bundle.read(name) for name in bundle.files}, bundle.manifest.about | {"layout": 2, "inputs": None}
+    )
     with pytest.raises(BundleError, match=r"has layout 2, this version answers from layout \d+: run `recsys build-index`$"):
         verbs.open_recommender(spare.workspace)
     assert "in use" in verbs.build_index(spare.workspace, spare.settings)

@@ -229,7 +229,7 @@ def test_a_build_mends_what_says_which_bundle_is_in_use(spare, file):
 def test_a_damaged_model_is_trained_again(spare):
     before = answers(spare)
     model = Bundle.open(spare.workspace.models)
-    path = model.folder / "ranking" / "blend.txt"
+    path = model.folder / "ranking" / "blend.0.txt"
     path.write_bytes(path.read_bytes().replace(b"tree", b"twig", 1))
     assert "trained until" in verbs.train(spare.workspace, spare.settings, TrainOptions())
     assert current_id(spare.workspace.models) != model.id

@@ -7,7 +7,6 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
-from sklearn.decomposition import PCA
 
 if TYPE_CHECKING:
     from recsys.recommender import Recommender
@@ -77,8 +76,8 @@ class Sights:
         if len(rows) < 3:
             return Map([], [], 0.0)
         vectors = snapshot.space[snapshot.text_of[rows]]
-        pca = PCA(2, random_state=0)
-        places = _within(pca.fit_transform(vectors))
+        flat, kept = _principal(vectors)
+        places = _within(flat)
         facts = self.recommender.facts(rows)
         names = [(category or NO_CATEGORY).split("|")[0] for _, _, category, _ in facts]
         counted = sorted(set(names), key=lambda name: (-names.count(name), name))
@@ -87,7 +86,7 @@ class Sights:
         points = [
             Point(item, title, x, y, place[name]) for (item, title, _, _), name, (x, y) in zip(facts, names, places.tolist(), strict=True)
         ]
-        return Map(points, groups, float(pca.explained_variance_ratio_.sum()))
+        return Map(points, groups, kept)
 
     def _sample(self) -> np.ndarray:
         """The best sold of the last 28 days and some others, one of each text: rows, int64."""
@@ -98,6 +97,18 @@ class Sights:
         best, rest = order[:BEST_SOLD], order[BEST_SOLD:]
         drawn = np.random.default_rng(0).choice(rest, min(OTHERS, len(rest)), replace=False)
         return np.concatenate([best, drawn])
+
+
+def _principal(vectors: np.ndarray) -> tuple[np.ndarray, float]:
+    """The first two principal components of vectors (n, dim), (n, 2), and the share of the variance that they hold.
+
+    Without scikit-learn: importing it would take a service three seconds and a hundred megabytes.
+    """
+    centred = vectors - vectors.mean(axis=0)
+    variances, axes = np.linalg.eigh(centred.T @ centred)  # ascending
+    first = axes[:, :-3:-1]  # (dim, 2)
+    first = first * np.sign(np.take_along_axis(first, np.abs(first).argmax(axis=0)[None], axis=0))  # either sign is as good: one is chosen
+    return centred @ first, float(variances[-2:].sum() / max(variances.sum(), 1e-12))
 
 
 def _within(places: np.ndarray) -> np.ndarray:
