@@ -33,7 +33,7 @@ def export_onnx(module: nn.Module, inputs: Mapping[str, Tensor], axes: Mapping[s
             torch.onnx.export(
                 module,
                 tuple(inputs.values()),
-                buffer,
+                buffer,  # pyright: ignore[reportArgumentType]  # the traced exporter takes a file
                 input_names=list(inputs),
                 output_names=["out"],
                 dynamic_axes=dynamic,

@@ -84,7 +84,7 @@ class Booster:
         return [tree["tree_structure"] for model in self.models for tree in model.dump_model()["tree_info"]]
 
     def _mean(self, parts: Sequence[Any]) -> np.ndarray:
-        return sum(np.asarray(part) for part in parts) / len(parts)
+        return np.asarray(sum(np.asarray(part) for part in parts) / len(parts))
 
     def log_odds(self, candidates: Candidates) -> np.ndarray:
         """float32 (b, k); -inf where padded. The start score it was fitted on is not in it."""

@@ -144,7 +144,8 @@ class GroupedShap:
                 tables.append(_added(leaf) @ groups[leaf.features])
                 end += len(tables[-1])
         rights = np.count_nonzero(breaks < 0, axis=1, keepdims=True).astype(np.float32)
-        return cls(feature, threshold, *missing, breaks, rights, entry, start, np.concatenate(tables))
+        nan, zero, left = missing
+        return cls(feature, threshold, nan, zero, left, breaks, rights, entry, start, np.concatenate(tables))
 
     def __call__(self, rows: np.ndarray) -> np.ndarray:
         """What rows (n, features) owe to each group, float32 (n, groups)."""

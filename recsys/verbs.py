@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from eval.result import Report
     from features.catalog import Catalog
     from features.interactions import Interactions
+    from features.onnx_session import Device as AnsweringDevice
     from recsys.answers import Answer, Matches
     from recsys.config import Settings
     from recsys.options import Device, RecommendOptions, TrainOptions
@@ -99,7 +100,9 @@ def bundle_inputs(model_files: Mapping[str, bytes], settings: Settings, data: st
     return hashlib.sha256(of_strings(parts)).hexdigest()
 
 
-def open_recommender(workspace: Workspace, bundle_id: str | None = None, *, shared: bool = False, device: Device = "cpu") -> Recommender:
+def open_recommender(
+    workspace: Workspace, bundle_id: str | None = None, *, shared: bool = False, device: AnsweringDevice = "cpu"
+) -> Recommender:
     """The recommender of a bundle, the one in use if none is named; every file is checked as it is read.
 
     shared: its large files are mapped, so that processes share them: see `recsys.mapped`. device: where networks answer.
@@ -121,7 +124,7 @@ def open_recommender(workspace: Workspace, bundle_id: str | None = None, *, shar
                 raise
 
 
-def _opened(bundle: Bundle, files: Mapping[str, bytes], device: Device) -> Recommender:
+def _opened(bundle: Bundle, files: Mapping[str, bytes], device: AnsweringDevice) -> Recommender:
     snapshot = Snapshot.from_files(Below(files, "snapshot"))
     if canaries(snapshot) != bundle.manifest.about["canaries"]:
         raise BundleError(f"bundle {bundle.id} does not answer its canary queries as it did when built: `recsys rollback`, or build again")

@@ -206,11 +206,11 @@ def test_a_reader_who_opened_before_goes_on_answering(spare: Place) -> None:
 def test_a_reader_finds_the_new_one_where_the_old_one_went_while_it_was_read(spare: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     opened, calls = verbs._opened, []
 
-    def slowly(bundle: Bundle, files):
+    def slowly(bundle: Bundle, files, device):
         calls.append(bundle.id)
         if len(calls) == 1:
             erase(spare.workspace, USER)
-        return opened(bundle, files)
+        return opened(bundle, files, device)
 
     monkeypatch.setattr(verbs, "_opened", slowly)
     assert verbs.open_recommender(spare.workspace).bundle_id == current_id(spare.workspace.bundles) == calls[1]

@@ -30,7 +30,7 @@ def idle(model: Model) -> Model:
     """The same model, whose correction splits on nothing."""
     assert model.ranking is not None
     data = lgb.Dataset(np.zeros((4, len(CORRECTION))), np.array([0, 1, 0, 1]), feature_name=list(CORRECTION))
-    nothing = Booster(lgb.train({"min_gain_to_split": NO_SPLIT, "verbose": -1}, data, 1), CORRECTION)
+    nothing = Booster((lgb.train({"min_gain_to_split": NO_SPLIT, "verbose": -1}, data, 1),), CORRECTION)
     return replace(model, ranking=replace(model.ranking, correction=nothing))
 
 

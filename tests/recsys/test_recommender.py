@@ -19,11 +19,11 @@ from features.text import item_texts
 from recsys import verbs
 from recsys.answers import Answer
 from recsys.asked import DIVERSE_AMONG
+from recsys.model import ServedModel
 from recsys.options import RecommendOptions
 from recsys.recommender import Recommender
 from recsys.snapshot import Snapshot
 from retrieval.candidates import Candidates
-from retrieval.encoder_files import SentenceConfig
 
 from .truth import check_reason
 
@@ -317,5 +317,7 @@ def test_a_k_beyond_the_catalogue_gives_what_there_is(recommender, k):
 
 def test_words_are_searched_after_the_prompt_of_queries(ready: Any) -> None:
     plain, prompted = verbs.open_recommender(ready.workspace), verbs.open_recommender(ready.workspace)
-    prompted.model.encoder.sentence = SentenceConfig(query_prompt="sweet ", passage_prompt="rye ")
+    model = prompted.model
+    assert isinstance(model, ServedModel)
+    model.__dict__["query"] = replace(model.query, prompt="sweet ")
     assert prompted.search("carrot", 5).items == plain.search("sweet carrot", 5).items != plain.search("carrot", 5).items

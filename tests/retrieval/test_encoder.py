@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -121,8 +121,8 @@ def test_what_was_read_is_written_as_it_was(tiny_bert: Path, tmp_path: Path) -> 
 
 
 class TestFingerprint:
-    def config(self, tiny_bert: Path, **options: int) -> EncoderConfig:
-        return EncoderConfig(model=str(tiny_bert), **{"max_tokens": MAX_TOKENS, **options})
+    def config(self, tiny_bert: Path, **options: Any) -> EncoderConfig:
+        return EncoderConfig.model_validate({"model": str(tiny_bert), "max_tokens": MAX_TOKENS} | options)
 
     def test_stays_while_no_vector_can_change(self, encoder: TextEncoder, tiny_bert: Path) -> None:
         assert TextEncoder.pretrained(self.config(tiny_bert)).fingerprint == encoder.fingerprint

@@ -123,7 +123,7 @@ def test_fingerprint_of_the_lower_layers_alone(encoder: TextEncoder, tiny_bert: 
         encoder.model.embeddings.word_embeddings.weight[7, 0] += 1
     assert lower_fingerprint(encoder) != first
     for options in ({"max_tokens": 23}, {"upper_layers": 2}):
-        config = EncoderConfig(model=str(tiny_bert), **{"max_tokens": 24, **options})
+        config = EncoderConfig.model_validate({"model": str(tiny_bert), "max_tokens": 24} | options)
         assert lower_fingerprint(TextEncoder.pretrained(config)) != first
 
 

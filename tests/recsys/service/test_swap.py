@@ -14,11 +14,13 @@ from starlette.testclient import TestClient
 from recsys import verbs
 from recsys.asked import Asked
 from recsys.bundle import CURRENT, current_id
+from recsys.model import ServedModel
 from recsys.serve_config import ServeConfig
 from recsys.service import serving
 from recsys.service.serving import Serving
 from recsys.workspace import Workspace
 from retrieval.candidates import Candidates
+from retrieval.onnx_tower import QueryEncoder
 from tests.recsys.conftest import Place
 
 from .conftest import Serve, inside, recommender_of
@@ -137,11 +139,17 @@ def test_a_bundle_whose_folder_is_gone_still_answers_everything(spare: Place, se
         assert client.post(f"/v1/{path}", json=body).status_code == 200, (path, body)
 
 
+def query_of(client: TestClient) -> QueryEncoder:
+    model = recommender_of(client).model
+    assert isinstance(model, ServedModel)
+    return model.query
+
+
 def test_the_encoder_of_the_same_model_is_not_read_twice(spare: Place, serve: Serve) -> None:
     client = serve(spare)
-    encoder = recommender_of(client).model.query
+    encoder = query_of(client)
     wait_for(client, publish(spare, 7.5))
-    assert recommender_of(client).model.query is encoder
+    assert query_of(client) is encoder
 
 
 def test_before_there_is_a_bundle(fresh, serve: Serve) -> None:
