@@ -22,7 +22,7 @@ def export_onnx(module: nn.Module, inputs: Mapping[str, Tensor], axes: Mapping[s
     inputs: an example of each argument, in order; no axis of length 1, which would be taken for a constant. axes: of each argument the
     names of the axes whose length varies, None for those whose length does not.
     """
-    buffer = io.BytesIO()
+    buffer: Any = io.BytesIO()  # torch's annotation knows paths alone
     dynamic = {name: {i: axis for i, axis in enumerate(names) if axis} for name, names in axes.items()}
     modes, fast = {part: part.training for part in module.modules()}, torch.backends.mha.get_fastpath_enabled()
     module.eval()

@@ -84,7 +84,7 @@ class Booster:
         return [tree["tree_structure"] for model in self.models for tree in model.dump_model()["tree_info"]]
 
     def _mean(self, parts: Sequence[Any]) -> np.ndarray:
-        return np.asarray(sum(np.asarray(part) for part in parts) / len(parts))
+        return np.mean([np.asarray(part) for part in parts], axis=0)
 
     def log_odds(self, candidates: Candidates) -> np.ndarray:
         """float32 (b, k); -inf where padded. The start score it was fitted on is not in it."""
@@ -113,7 +113,7 @@ def fit_first(parts: Sequence[Labelled], later: Sequence[Labelled], config: Blen
     """The first booster, fitted on `parts`, and the share of its cross-entropy on `later` windows that the towers' scores save.
 
     It reads them unless they lose: towers are older than all other evidence, and where what sells has changed since they say what sold
-    then. Looked at is what is new to a user; over the rest boosters of another seed differ more (docs/decisions/077).
+    then. Looked at is what is new to a user; over the rest boosters of another seed differ more (docs/LOG.md).
     """
     names = tuple(sorted(parts[0][0].evidence))
     whole = fit_booster(parts, config, seed, names)

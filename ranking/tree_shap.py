@@ -144,8 +144,7 @@ class GroupedShap:
                 tables.append(_added(leaf) @ groups[leaf.features])
                 end += len(tables[-1])
         rights = np.count_nonzero(breaks < 0, axis=1, keepdims=True).astype(np.float32)
-        nan, zero, left = missing
-        return cls(feature, threshold, nan, zero, left, breaks, rights, entry, start, np.concatenate(tables))
+        return cls(feature, threshold, missing[0], missing[1], missing[2], breaks, rights, entry, start, np.concatenate(tables))
 
     def __call__(self, rows: np.ndarray) -> np.ndarray:
         """What rows (n, features) owe to each group, float32 (n, groups)."""

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
+from features.errors import ModelError
 from features.histories import Histories
 from ranking import blend
 from ranking.blend import CROSS_ENCODER, BlendConfig, Booster, fit_booster, fit_correction, fit_first
@@ -186,3 +187,15 @@ def test_evidence_it_does_not_know_is_passed_over(booster, candidates):
 def test_nothing_bought_at_all_is_no_error(candidates):
     odds = fit_booster([(candidates, np.zeros(candidates.rows.shape, bool))], CONFIG, 0).log_odds(candidates)
     assert (odds[candidates.valid] < -3).all()
+
+
+def test_models_that_were_stored_in_one_file_are_read(candidates, booster):
+    files = blend.to_files(booster, "x")
+    one, rows = blend.from_files({"x.txt": files["x.0.txt"]}, "x"), np.zeros((1, len(booster.names)))
+    assert len(files) == CONFIG.boosters
+    assert np.array_equal(one.raw(rows), booster.models[0].predict(rows, raw_score=True))
+
+
+def test_what_lightgbm_cannot_read_is_refused() -> None:
+    with pytest.raises(ModelError, match="train again"):
+        blend.from_files({"x.0.txt": b"no model"}, "x")
