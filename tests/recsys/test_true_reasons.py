@@ -11,7 +11,7 @@ import pytest
 from features.histories import Histories
 from ranking.reasons import Told
 from recsys import true_reasons
-from recsys.model import Model
+from recsys.model import ServedModel
 from recsys.recommender import Recommender
 from recsys.true_reasons import reasons_hold, without
 from recsys.verbs import open_recommender
@@ -55,6 +55,6 @@ def test_reasons_that_name_something_else_are_found_out(recommender: Recommender
 
 
 def test_without_a_ranker_there_is_nothing_to_tell(recommender: Recommender) -> None:
-    model = recommender.model
-    bare = Model(model.encoder, model.tower, model.retrieval, None)  # type: ignore[arg-type]
-    assert reasons_hold(replace(recommender, model=bare), np.arange(5)) == {}
+    assert isinstance(recommender.model, ServedModel)
+    files = {name: content for name, content in recommender.model.files.items() if not name.startswith("ranking/")}
+    assert reasons_hold(replace(recommender, model=ServedModel(files)), np.arange(5)) == {}
