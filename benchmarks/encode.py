@@ -15,9 +15,9 @@ import torch
 
 from benchmarks.paired import Rival, say
 from benchmarks.shop import bench
-from features.text import item_texts
-from retrieval.encoder import TextEncoder
-from retrieval.encoder_config import EncoderConfig
+from features.text.encoder import TextEncoder
+from features.text.encoder_config import EncoderConfig
+from features.text.template import item_texts
 
 TEXTS, ROUNDS = 150, 15
 

@@ -24,8 +24,8 @@ LIMIT_GIB = 4.0
 CHILD = """
 import sys
 from pathlib import Path
-from features.ingest import ingest
-from features.source import Source
+from features.ingest.pipeline import ingest
+from features.ingest.source import Source
 folder = Path(sys.argv[1])
 print(ingest(Source(items=folder / "items.csv", interactions=folder / "log.csv"), folder / "out"), file=sys.stderr)
 """

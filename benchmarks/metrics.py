@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.paired import ROUNDS, Rival, say
-from eval.metrics import ndcg, recall
-from eval.pairs import Pairs
+from eval.metrics.lists import ndcg, recall
+from eval.metrics.user_items import Pairs
 
 USERS, ITEMS, K, BOUGHT = 100_000, 20_000, 10, 8
 TARGETS = {"rectools": 10, "ranx": 3}

@@ -1,6 +1,6 @@
 """Do the intervals of off-policy evaluation hold? Against a simulator whose true value is known: `python -m benchmarks.off_policy`.
 
-The simulator is `eval.off_policy_world`. A JSON line an estimator and case: `coverage` of the 95%
+The simulator is `eval.off_policy.synthetic`. A JSON line an estimator and case: `coverage` of the 95%
 interval over `runs`, whether it lies between .92 and .98 (`kept`; null where the case is made to mislead the estimator), mean error in
 standard deviations (`bias`). Cases: "context": the reward model knows the user's kind; "blind": it does not, and the direct method is
 wrong while the doubly robust is not; "joint": whole lists are weighted; "cascade": who clicks stops reading, and weights of the places
@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from eval.off_policy import Slates, effective_size, off_policy, weights
-from eval.off_policy_world import World
+from eval.off_policy.estimators import Slates, effective_size, off_policy, weights
+from eval.off_policy.synthetic import World
 from features.errors import DataError
 
 if TYPE_CHECKING:

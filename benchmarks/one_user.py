@@ -16,15 +16,15 @@ import numpy as np
 
 from benchmarks.paired import Rival, say
 from benchmarks.shop import Bench, bench
-from features.histories import Histories
-from features.text import item_texts
-from recsys.options import RecommendOptions
-from retrieval.encoder import TextEncoder
-from retrieval.encoder_config import EncoderConfig
-from retrieval.kept import kept_states
+from features.data.histories import Histories
+from features.text.encoder import TextEncoder
+from features.text.encoder_config import EncoderConfig
+from features.text.state_cache import kept_states
+from features.text.template import item_texts
+from recsys.recommend.request import RecommendOptions
 
 if TYPE_CHECKING:
-    from recsys.snapshot import Snapshot
+    from recsys.snapshot.snapshot import Snapshot
 
 USERS = 25  # each is asked of both, in turn
 JUDGED = 400  # for NDCG

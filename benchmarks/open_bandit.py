@@ -19,7 +19,7 @@ import numpy as np
 import polars as pl
 import yaml
 
-from eval.off_policy import Logged, Target, off_policy
+from eval.off_policy.estimators import Logged, Target, off_policy
 from features.errors import DataError
 
 ITEMS = {"all": 80, "men": 34, "women": 46}

@@ -17,15 +17,15 @@ from onnxruntime.quantization import QuantType, quantize_dynamic
 
 from benchmarks.paired import alternate, say
 from benchmarks.shop import Bench, bench
-from features.files import Below
-from features.histories import Histories
-from features.onnx_session import OnnxSession
-from recsys.model import ServedModel, ServedRanking
+from features.data.histories import Histories
+from features.onnx.session import OnnxSession
+from features.storage.arrays import Below
+from recsys.artifacts.model import ServedModel, ServedRanking
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from eval.truth import Truth
+    from eval.protocol.ground_truth import Truth
 
 TARGET = 1.5  # what int8 must bring to be worth a second form of a network
 JUDGED, TIMED, QUERIES = 400, 32, 200

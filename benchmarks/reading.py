@@ -6,11 +6,11 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from ranking.ranker import BlendRanker
-from recsys.cli import main
-from recsys.engine import Engine
+from recsys.cli.main import main
+from recsys.recommend.engine import Engine
 
 if TYPE_CHECKING:
-    from recsys.model import ServedModel
+    from recsys.artifacts.model import ServedModel
 
 
 def _ranker(engine: Engine) -> BlendRanker | None:

@@ -19,10 +19,10 @@ import numpy as np
 import polars as pl
 
 from benchmarks.paired import ROOT, as_users_have_it, say
-from features.source import Source
-from features.text import item_texts
-from features.versions import in_use
-from recsys.workspace import Workspace
+from features.ingest.source import Source
+from features.ingest.table_versions import in_use
+from features.text.template import item_texts
+from recsys.workspace.workspace import Workspace
 
 ROUNDS, SHARE = 3, 0.01
 

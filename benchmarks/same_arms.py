@@ -11,8 +11,8 @@ import json
 
 import numpy as np
 
-from eval.experiment import binomial_interval
-from eval.same_arms import Outcomes, false_alarms, flat
+from eval.experiment.aa_test import Outcomes, false_alarms, flat
+from eval.experiment.effects import binomial_interval
 
 RUNS, USERS, DAYS = 500, 2_000, 14
 

@@ -13,13 +13,13 @@ import torch
 
 from benchmarks.paired import alternate, say
 from benchmarks.shop import bench
-from features.histories import Histories
-from features.text import item_texts
-from recsys.model import ServedRanking
-from retrieval.readers import buckets
+from features.data.histories import Histories
+from features.text.template import item_texts
+from recsys.artifacts.model import ServedRanking
+from retrieval.two_tower.user_encoders import buckets
 
 if TYPE_CHECKING:
-    from ranking.cross_encoder import CrossEncoder
+    from ranking.cross_encoder.model import CrossEncoder
 
 CANDIDATES, USERS, AT_ONCE = 100, 15, 10
 TIED = 1e-4  # logits nearer than this are equal
@@ -69,7 +69,7 @@ def main() -> None:
         said: dict[str, np.ndarray] = {}
 
         def ours(one: Histories = one, rows: np.ndarray = rows, said: dict[str, np.ndarray] = said) -> None:
-            said["ours"] = ranking.cross_encoder.logits(one, rows, tokens)[0]
+            said["ours"] = ranking.cross_encoder.model.logits(one, rows, tokens)[0]
 
         def theirs(one: Histories = one, rows: np.ndarray = rows, said: dict[str, np.ndarray] = said) -> None:
             said["plain"] = plainly(torch_model, encoder, one, rows[0], texts)

@@ -7,25 +7,26 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from eval.metrics import ndcg
-from eval.truth import Truth
-from features.source import Source
-from features.split import Split
-from features.stored import is_ingested
+from eval.metrics.lists import ndcg
+from eval.protocol.ground_truth import Truth
+from features.data.split import Split
+from features.ingest.source import Source
+from features.ingest.table_store import is_ingested
 from ranking.ranker import BlendRanker
-from recsys.config import load_settings
-from recsys.evaluation import evaluation_cut
-from recsys.model import Model
-from recsys.options import TrainOptions
-from recsys.store import trained
-from recsys.verbs import build, open_recommender
-from recsys.workspace import Workspace
+from recsys.artifacts.model import Model
+from recsys.offline.evaluate import evaluation_cut
+from recsys.recommend.open import open_recommender
+from recsys.refresh.build import build
+from recsys.settings.settings import load_settings
+from recsys.training.find_or_train import trained
+from recsys.training.options import TrainOptions
+from recsys.workspace.workspace import Workspace
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from recsys.config import Settings
-    from recsys.recommender import Recommender
+    from recsys.recommend.recommender import Recommender
+    from recsys.settings.settings import Settings
 
 
 @dataclass(frozen=True)

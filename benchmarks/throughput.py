@@ -17,9 +17,9 @@ import numpy as np
 from benchmarks.paired import say
 from benchmarks.torture.served import Line, Served, percentile, served
 from benchmarks.torture.small import Small
-from recsys.config import load_settings
-from recsys.verbs import open_recommender
-from recsys.workspace import Workspace
+from recsys.recommend.open import open_recommender
+from recsys.settings.settings import load_settings
+from recsys.workspace.workspace import Workspace
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

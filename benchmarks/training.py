@@ -20,14 +20,14 @@ import torch
 
 from benchmarks.paired import say
 from benchmarks.shop import bench
-from features.text import item_texts
-from recsys.training import Shop, _judge, _sampler
-from recsys.windows import Windows
-from retrieval.encoder import TextEncoder
-from retrieval.kept import kept_states
-from retrieval.texts import Texts
-from retrieval.tower import TwoTower
-from retrieval.train import Run, _loss, fit_towers
+from features.text.encoder import TextEncoder
+from features.text.state_cache import kept_states
+from features.text.template import item_texts
+from recsys.training.pipeline import Shop, _judge, _sampler
+from recsys.training.windows import Windows
+from retrieval.two_tower.model import TwoTower
+from retrieval.two_tower.text_tuning import Texts
+from retrieval.two_tower.trainer import Run, _loss, fit_towers
 
 TEXTS, MOST, STEPS = 2_000, 6.5, 25
 

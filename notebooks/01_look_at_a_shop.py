@@ -14,10 +14,10 @@ import matplotlib.pyplot as plt
 import numpy as np
 import polars as pl
 
-from features.stored import load_quarantine, load_tables
-from features.text import item_texts
-from recsys.choices import Shape
-from recsys.windows import Windows
+from features.data.shop_profile import Shape
+from features.ingest.table_store import load_quarantine, load_tables
+from features.text.template import item_texts
+from recsys.training.windows import Windows
 
 items, events = load_tables(workspace.data)
 catalog, log = workspace.load(settings.events.model_dump())

@@ -21,12 +21,13 @@ from scipy.stats import spearmanr
 from sklearn.manifold import TSNE
 from sklearn.preprocessing import normalize
 
-from eval.plots import COLOURS
-from recsys.model import Model
-from recsys.snapshot import encode_catalog
-from recsys.verbs import current_model, open_recommender
-from recsys.windows import Windows
-from retrieval.vectors import TextVectors
+from eval.reports.plots import COLOURS
+from features.text.embeddings import TextVectors
+from recsys.artifacts.model import Model
+from recsys.recommend.open import open_recommender
+from recsys.refresh.build import current_model
+from recsys.snapshot.snapshot import encode_catalog
+from recsys.training.windows import Windows
 
 recommender = open_recommender(workspace)
 snapshot, model = recommender.snapshot, current_model(workspace, settings)

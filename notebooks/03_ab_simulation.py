@@ -19,12 +19,12 @@ workspace, settings = begin()
 import polars as pl
 from IPython.display import Markdown
 
-from eval.simulation_report import drawings, lines
-from eval.visits import METRICS, SEGMENTS
-from recsys.arm import Arm
-from recsys.arm_config import ArmConfig
-from recsys.options import SimulateOptions
-from recsys.simulate import simulate
+from eval.reports.simulation import drawings, lines
+from eval.simulation.visits import METRICS, SEGMENTS
+from recsys.offline.ab_arm import Arm
+from recsys.offline.options import SimulateOptions
+from recsys.offline.simulate import simulate
+from recsys.settings.arm import ArmConfig
 
 
 def arm(name, **how):

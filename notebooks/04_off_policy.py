@@ -19,14 +19,14 @@ import numpy as np
 import polars as pl
 from IPython.display import Markdown
 
-from eval.off_policy import FEWEST, effective_size, off_policy, weights
-from eval.off_policy_log import read_log
-from eval.off_policy_report import NAMES, lines
-from eval.off_policy_world import World
-from eval.simulation_config import ClickConfig, SimulateConfig
+from eval.off_policy.estimators import FEWEST, effective_size, off_policy, weights
+from eval.off_policy.log import read_log
+from eval.off_policy.synthetic import World
+from eval.reports.off_policy import NAMES, lines
+from eval.simulation.config import ClickConfig, SimulateConfig
 from features.errors import DataError
-from recsys.options import SimulateOptions
-from recsys.simulate import simulate
+from recsys.offline.options import SimulateOptions
+from recsys.offline.simulate import simulate
 
 # %% [markdown]
 # ## A shop whose truth is known

@@ -18,14 +18,17 @@ import numpy as np
 import polars as pl
 from IPython.display import Markdown
 
-from eval.plots import reliability_plot, slices_plot
-from eval.report import best_baseline, lines, systems
-from features.source import Source
-from features.stored import load_tables
-from recsys.evaluation import evaluation_cut
-from recsys.options import RecommendOptions, TrainOptions
-from recsys.verbs import build_index, evaluate, open_recommender, train
-from recsys.workspace import Workspace
+from eval.reports.evaluation import best_baseline, lines, systems
+from eval.reports.plots import reliability_plot, slices_plot
+from features.ingest.source import Source
+from features.ingest.table_store import load_tables
+from recsys.offline.evaluate import evaluate, evaluation_cut
+from recsys.recommend.open import open_recommender
+from recsys.recommend.request import RecommendOptions
+from recsys.refresh.build import build_index
+from recsys.training.find_or_train import train
+from recsys.training.options import TrainOptions
+from recsys.workspace.workspace import Workspace
 
 # %% [markdown]
 # ## Two files

@@ -8,19 +8,19 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
-from features.behavior import behavior_features
-from ranking.blend import CROSS_ENCODER, table
+from features.behavior.user_item import behavior_features
+from ranking.explain import Explainer
+from ranking.gbdt import CROSS_ENCODER, table
 from ranking.reasons import GROUPS, group_weights
-from ranking.tree_shap import Explainer
 
 if TYPE_CHECKING:
-    from features.behavior import ItemStats
-    from features.histories import Histories
-    from ranking.blend import Booster
+    from features.behavior.item_stats import ItemStats
+    from features.data.histories import Histories
+    from features.text.token_states import ItemTokens
     from ranking.calibration import Calibration
-    from ranking.cross_encoder_config import CrossEncoderConfig
+    from ranking.cross_encoder.config import CrossEncoderConfig
+    from ranking.gbdt import Booster
     from retrieval.candidates import Candidates
-    from retrieval.token_states import ItemTokens
 
 LOG_ODDS = "log_odds"  # evidence that `BlendRanker` adds: by which it ordered
 FEATURE_USERS = 256  # users whose features are made at once

@@ -14,16 +14,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 import scipy.sparse as sp
 
-from features.split import LABEL_EVENTS
+from features.data.split import LABEL_EVENTS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from features.catalog import Catalog
-    from features.histories import Histories
-    from features.interactions import Interactions
+    from features.data.catalog import Catalog
+    from features.data.histories import Histories
+    from features.data.interactions import Interactions
     from retrieval.candidates import Candidates
-    from retrieval.collaborative import EASE
+    from retrieval.collaborative.ease import EASE
 
 # What each group of features speaks of. Features of the user alone are the same for all items and explain none of them.
 GROUPS: dict[str, tuple[str, ...]] = {

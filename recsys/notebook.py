@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 from recsys.environment import prepare_environment
 
 if TYPE_CHECKING:
-    from recsys.config import Settings
-    from recsys.workspace import Workspace
+    from recsys.settings.settings import Settings
+    from recsys.workspace.workspace import Workspace
 
 PLACES = (Path("workspace"), Path("..") / "workspace")  # a notebook runs in its own folder, the command line in the one above
 
@@ -28,9 +28,9 @@ def begin() -> tuple[Workspace, Settings]:
     import polars as pl
     from matplotlib import pyplot
 
-    from features.stored import load_source
-    from recsys.config import load_settings
-    from recsys.workspace import Workspace
+    from features.ingest.table_store import load_source
+    from recsys.settings.settings import load_settings
+    from recsys.workspace.workspace import Workspace
 
     # Progress bars in a notebook are widgets; without them there is none, and that needs no warning.
     for message in ('install "ipywidgets"', "IProgress not found"):

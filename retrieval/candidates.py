@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 if TYPE_CHECKING:
-    from features.histories import Histories
+    from features.data.histories import Histories
 
 
 @dataclass(frozen=True)

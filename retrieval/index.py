@@ -20,7 +20,7 @@ from safetensors.numpy import save
 from threadpoolctl import threadpool_limits
 
 from features.errors import BundleError
-from features.files import arrays_of, content_of
+from features.storage.arrays import arrays_of, content_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -21,9 +21,9 @@ from hypothesis import settings
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 from transformers import BertConfig, BertModel
 
-from features.catalog import Catalog
-from features.interactions import Interactions
-from recsys.config import Settings
+from features.data.catalog import Catalog
+from features.data.interactions import Interactions
+from recsys.settings.settings import Settings
 
 torch.set_num_threads(1)
 settings.register_profile("untimed", deadline=None)  # how long an example takes is the machine's affair

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import polars as pl
 
-from features.split import Split
-from recsys.evaluation import evaluation_cut
-from recsys.workspace import Workspace
+from features.data.split import Split
+from recsys.offline.evaluate import evaluation_cut
+from recsys.workspace.workspace import Workspace
 
 
 def export(workspace: Path, out: Path) -> None:

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 from benchmarks.torture.outcome import report, run
 from benchmarks.torture.small import Small, full, small, tried
 from features.errors import BundleError
-from recsys import verbs
-from recsys.bundle import CURRENT, check_all, current_id
-from recsys.publish import rollback
+from recsys.artifacts.bundle import CURRENT, check_all, current_id
+from recsys.artifacts.publish import rollback
+from recsys.recommend import open
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -44,7 +44,7 @@ def refused(shop: Small) -> None:
     assert problems, "verify saw nothing"
     assert all("\n" not in problem for problem in problems)
     try:
-        verbs.open_recommender(shop.workspace)
+        open.open_recommender(shop.workspace)
     except BundleError as error:
         assert "\n" not in str(error)
 
@@ -82,7 +82,7 @@ def main() -> None:
 def rolled_back(shop: Small, expected: str, new: str) -> None:
     """Going back finds a whole one, and it answers."""
     assert rollback(shop.workspace.bundles) == expected
-    verbs.open_recommender(shop.workspace)
+    open.open_recommender(shop.workspace)
     (shop.workspace.bundles / CURRENT).write_text(f"{new}\n")
 
 

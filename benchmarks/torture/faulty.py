@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from recsys.asked import Asked
-from recsys.cli import main
+from recsys.cli.main import main
+from recsys.recommend.pipeline import Asked
 
 if TYPE_CHECKING:
     from retrieval.candidates import Candidates

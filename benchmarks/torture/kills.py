@@ -18,8 +18,8 @@ from benchmarks.torture.client import USERS
 from benchmarks.torture.outcome import report, run
 from benchmarks.torture.served import Oracle, served
 from benchmarks.torture.small import Small, child, ended, full, small, tried
-from features.versions import versions
-from recsys.bundle import current_id
+from features.ingest.table_versions import versions
+from recsys.artifacts.bundle import current_id
 
 # What changes the disk: the process dies before the n-th call.
 POINTS: tuple[tuple[Any, str], ...] = (

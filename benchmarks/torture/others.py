@@ -19,11 +19,11 @@ from benchmarks.torture.outcome import report, run
 from benchmarks.torture.served import Line, Oracle
 from benchmarks.torture.small import Small, child, ended, full, small, tried
 from features.errors import RecsysError
-from recsys import verbs
-from recsys.bundle import check_all, current_id
-from recsys.erasure import erase
-from recsys.options import RecommendOptions
-from recsys.publish import rollback
+from recsys.artifacts.bundle import check_all, current_id
+from recsys.artifacts.publish import rollback
+from recsys.privacy.erasure import erase
+from recsys.recommend import open
+from recsys.recommend.request import RecommendOptions
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -65,7 +65,7 @@ def erased(shop: Small, user: str, seconds: float) -> None:
 
 def answers(shop: Small) -> bytes:
     users = [f"user-{number:02}" for number in range(60)]
-    return repr([answer.items for answer in verbs.open_recommender(shop.workspace).answer(RecommendOptions(), users)]).encode()
+    return repr([answer.items for answer in open.open_recommender(shop.workspace).answer(RecommendOptions(), users)]).encode()
 
 
 def gone_back(shop: Small, number: int) -> None:
@@ -109,7 +109,7 @@ class Readers:
 
     def read(self) -> None:
         while not self.over.is_set():
-            recommender = verbs.open_recommender(self.shop.workspace)
+            recommender = open.open_recommender(self.shop.workspace)
             for user in self.oracle.users:
                 (answer,) = recommender.answer(RecommendOptions(user), [user])
                 items = [[item.item_id, item.probability] for item in answer.items]
@@ -138,7 +138,7 @@ def planted(shop: Small, path: Path, witness: Path) -> None:
         lambda event, _: watch(event) if event in ("pickle.find_class", "os.system", "subprocess.Popen", "socket.connect") else None
     )
     try:
-        for work in (lambda: verbs.open_recommender(shop.workspace), lambda: check_all(shop.workspace.bundles), shop.workspace.load):
+        for work in (lambda: open.open_recommender(shop.workspace), lambda: check_all(shop.workspace.bundles), shop.workspace.load):
             try:
                 work()
             except RecsysError as error:

@@ -17,11 +17,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from benchmarks.torture.outcome import report, run
-from features import durable, versions
 from features.errors import BundleError, DataError
-from recsys import publish as publishing
-from recsys.bundle import Bundle
-from recsys.publish import publish
+from features.ingest import table_versions
+from features.storage import atomic
+from recsys.artifacts import publish as publishing
+from recsys.artifacts.bundle import Bundle
+from recsys.artifacts.publish import publish
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -78,23 +79,23 @@ def found_bundle(bundles: Path) -> str:
 
 
 def publish_tables(out: Path, text: bytes) -> str:
-    with versions.writing(out) as folder:
+    with table_versions.writing(out) as folder:
         new = folder / "out"
         new.mkdir()
         for name in FILES:
             (new / name).write_bytes(text)
-        return versions.publish(new, out).name
+        return table_versions.publish(new, out).name
 
 
 def found_tables(out: Path) -> str:
     try:
-        folder = versions.in_use(out)
+        folder = table_versions.in_use(out)
         return folder.name if {(folder / name).read_bytes() for name in FILES} in ({b"old"}, {b"new"}) else "damaged"
     except (DataError, OSError) as error:
         return str(error)
 
 
-FILES = (versions.ITEMS, versions.INTERACTIONS, versions.QUARANTINE, versions.SOURCE)
+FILES = (table_versions.ITEMS, table_versions.INTERACTIONS, table_versions.QUARANTINE, table_versions.SOURCE)
 KINDS = (Kind("power_loss", publish_bundle, found_bundle), Kind("power_loss_tables", publish_tables, found_tables))
 
 
@@ -102,7 +103,7 @@ def recorded(kind: Kind, place: Path, text: bytes) -> tuple[list[Step], str]:
     """Publish, and take down each step that the disk sees."""
     steps: list[Step] = []
     rename, replace, fsync, mkdir = os.rename, os.replace, os.fsync, Path.mkdir
-    durably, plainly = durable.write_durably, Path.write_bytes
+    durably, plainly = atomic.write_durably, Path.write_bytes
 
     def name(path: Any) -> str:
         return os.path.relpath(path, place)
@@ -131,7 +132,7 @@ def recorded(kind: Kind, place: Path, text: bytes) -> tuple[list[Step], str]:
         mkdir(path, *args, **kwargs)
 
     with pytest.MonkeyPatch.context() as patch:
-        for module in (durable, publishing):
+        for module in (atomic, publishing):
             patch.setattr(module, "write_durably", writing(durably))
         patch.setattr(Path, "write_bytes", writing(plainly))
         patch.setattr(os, "rename", moving(rename))

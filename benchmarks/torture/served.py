@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import psutil
 
-from recsys import verbs
-from recsys.bundle import CURRENT, current_id, list_bundles
-from recsys.options import RecommendOptions
+from recsys.artifacts.bundle import CURRENT, current_id, list_bundles
+from recsys.recommend import open
+from recsys.recommend.request import RecommendOptions
 from tests.recsys.calls import toml
 
 if TYPE_CHECKING:
@@ -147,7 +147,7 @@ class Oracle:
         """Of every bundle there is now."""
         for bundle_id in list_bundles(self.shop.workspace.bundles):
             if bundle_id not in self.answers:
-                recommender = verbs.open_recommender(self.shop.workspace, bundle_id)
+                recommender = open.open_recommender(self.shop.workspace, bundle_id)
                 self.answers[bundle_id] = {
                     str(answer.user_id): [[item.item_id, item.probability] for item in answer.items]
                     for user in self.users

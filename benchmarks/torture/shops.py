@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 from benchmarks.torture.outcome import report, run
 from benchmarks.torture.small import full
 from features.errors import DataError
-from features.ingest import ingest
-from features.source import Source
-from features.stored import load_quarantine
-from features.tables import FORMULA
+from features.ingest.pipeline import ingest
+from features.ingest.raw_table import FORMULA
+from features.ingest.source import Source
+from features.ingest.table_store import load_quarantine
 
 ODD = [
     "",

@@ -17,13 +17,15 @@ import polars as pl
 import torch
 from transformers import BertConfig, BertModel
 
-from features.source import Source
-from recsys import verbs
-from recsys.bundle import Bundle, current_id
-from recsys.config import Settings
-from recsys.options import TrainOptions
-from recsys.refresh import refresh
-from recsys.workspace import Workspace
+from features.ingest.source import Source
+from recsys.artifacts.bundle import Bundle, current_id
+from recsys.recommend import open
+from recsys.refresh import build
+from recsys.refresh.refresh import refresh
+from recsys.settings.settings import Settings
+from recsys.training import find_or_train
+from recsys.training.options import TrainOptions
+from recsys.workspace.workspace import Workspace
 from tests.conftest import make_events, make_items, make_tokenizer
 
 if TYPE_CHECKING:
@@ -71,7 +73,7 @@ class Small:
         bundle = Bundle.open(self.workspace.bundles)
         problems = bundle.verify()
         assert not problems, problems[0]
-        verbs.open_recommender(self.workspace)
+        open.open_recommender(self.workspace)
         return current_id(self.workspace.bundles)
 
 
@@ -96,8 +98,8 @@ def small(*, trained: bool = False) -> Iterator[Small]:
         shop = Small(folder, settings)
         shop.workspace.ingest(Source(items=folder / "items.csv", interactions=folder / "interactions.csv"))
         if trained:
-            verbs.train(shop.workspace, settings, TrainOptions())
-        verbs.build_index(shop.workspace, settings)
+            find_or_train.train(shop.workspace, settings, TrainOptions())
+        build.build_index(shop.workspace, settings)
         yield shop
 
 
@@ -114,7 +116,15 @@ def child(work: Callable[..., object], *given: object) -> BaseProcess:
     Not a fork of this one: the threads of polars do not survive that. A server that has imported everything and done nothing is forked.
     """
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["recsys.verbs", "recsys.gates", "recsys.drift", "features.ingest", "benchmarks.torture.small"])
+    context.set_forkserver_preload(
+        [
+            "recsys.recommend.open",
+            "recsys.refresh.quality_gates",
+            "recsys.refresh.drift",
+            "features.ingest.pipeline",
+            "benchmarks.torture.small",
+        ]
+    )
     process = context.Process(target=work, args=given)
     process.start()
     return process

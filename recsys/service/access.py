@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from recsys.options import Scope
     from recsys.service.keys import Key
+    from recsys.settings.scopes import Scope
 
 _header = APIKeyHeader(name="X-API-Key", auto_error=False, description="made by `recsys keys add`")
 _bearer = HTTPBearer(auto_error=False, description="the same key")

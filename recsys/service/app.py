@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING
 from fastapi import FastAPI
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
-from recsys.serve_config import LOOPBACK
 from recsys.service.access import Access
-from recsys.service.gate import Gate
+from recsys.service.admission import Gate
+from recsys.service.container import Service
 from recsys.service.pages.routes import Views, pages
 from recsys.service.problems import tell_problems
 from recsys.service.routes import router
-from recsys.service.state import Service
+from recsys.settings.serve import LOOPBACK
 
 if TYPE_CHECKING:
-    from recsys.config import Settings
-    from recsys.workspace import Workspace
+    from recsys.settings.settings import Settings
+    from recsys.workspace.workspace import Workspace
 
 # Each step of an answer in numpy lets go of the interpreter, and gets it back after so long while another thread opens a bundle.
 SWITCH_SECONDS = 0.0005
@@ -54,9 +54,9 @@ def make() -> Gate:
     import sys
     from pathlib import Path
 
-    from recsys.config import load_settings
     from recsys.service.logs import set_up_logs
-    from recsys.workspace import Workspace
+    from recsys.settings.settings import load_settings
+    from recsys.workspace.workspace import Workspace
 
     set_up_logs()
     sys.setswitchinterval(SWITCH_SECONDS)

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from features.durable import alone_with, replace_durably
 from features.errors import ConfigError
-from recsys.options import Scope
+from features.storage.atomic import alone_with, replace_durably
+from recsys.settings.scopes import Scope
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

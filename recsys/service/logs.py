@@ -11,8 +11,8 @@ import time
 import traceback
 from typing import TYPE_CHECKING
 
-from features.durable import alone_with, replace_durably
 from features.errors import ConfigError
+from features.storage.atomic import alone_with, replace_durably
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -12,19 +12,19 @@ from fastapi import APIRouter, Depends, HTTPException, Request, Response
 from fastapi.responses import JSONResponse
 
 from features.errors import BundleError, DataError
-from recsys.asked import recent_histories
-from recsys.events import DERIVED, Event
-from recsys.options import Scope
+from recsys.recommend.pipeline import recent_histories
 from recsys.service import schemas as s
 from recsys.service.access import needs
+from recsys.service.answering import Question, Stages
 from recsys.service.metrics import EVENTS, FALLBACKS, page
-from recsys.service.pipeline import Question, Stages
 from recsys.service.problems import problem
+from recsys.settings.scopes import Scope
+from recsys.workspace.events import DERIVED, Event
 
 if TYPE_CHECKING:
-    from recsys.answers import Answer
-    from recsys.service.serving import Serving
-    from recsys.service.state import Service
+    from recsys.recommend.answers import Answer
+    from recsys.service.container import Service
+    from recsys.service.live_bundle import Serving
 
 DAY = 86_400
 ERASE_SECONDS = 5.0  # to wait for a refresh: it takes minutes, and who waits holds one of the queue's places
@@ -157,7 +157,7 @@ def _event(number: int, event: s.EventBody) -> Event:
 @router.delete("/v1/users/{user_id:path}", dependencies=[Depends(needs(Scope.ADMIN))], responses=_ERASED)
 async def erase(request: Request, user_id: str, service: ServiceOf, serving: ServingOf, stages: StagesOf) -> JSONResponse:
     """Erase a user from events, log and every kept bundle. It takes as long as rewriting the bundles does; see docs/privacy.md."""
-    from recsys.erasure import erase as erase_user
+    from recsys.privacy.erasure import erase as erase_user
 
     request.scope["noted"]["user"] = service.pseudonym(user_id)
     try:

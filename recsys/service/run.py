@@ -11,18 +11,18 @@ import uvicorn
 from uvicorn.supervisors import Multiprocess
 
 from features.errors import ConfigError
-from recsys.bundle import Bundle, list_bundles
+from recsys.artifacts.bundle import Bundle, list_bundles
 from recsys.environment import prepare_environment
-from recsys.serve_config import LOOPBACK
 from recsys.service.keys import Keys
 from recsys.service.logs import LOGGER, salt_of, set_up_logs
+from recsys.settings.serve import LOOPBACK
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from recsys.config import Settings
-    from recsys.serve_config import ServeConfig
-    from recsys.workspace import Workspace
+    from recsys.settings.serve import ServeConfig
+    from recsys.settings.settings import Settings
+    from recsys.workspace.workspace import Workspace
 
 
 GRACE_SECONDS = 20  # for requests under way, when the service is told to stop

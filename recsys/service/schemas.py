@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from recsys.options import RecommendOptions
+from recsys.recommend.request import RecommendOptions
 
 Id = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=256)]
 Items = Annotated[list[Id], Field(max_length=1_000)]

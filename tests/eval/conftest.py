@@ -1,6 +1,6 @@
 import pytest
 
-from features.split import Split
+from features.data.split import Split
 
 from .shops import at_day, log_of
 

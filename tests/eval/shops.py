@@ -4,8 +4,8 @@ from datetime import UTC, datetime, timedelta
 
 import polars as pl
 
-from features.catalog import Catalog
-from features.interactions import DAY, Interactions
+from features.data.catalog import Catalog
+from features.data.interactions import DAY, Interactions
 
 START = datetime(2024, 1, 1, tzinfo=UTC)
 

@@ -2,7 +2,9 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from eval.baselines import (
+from eval.baselines.id_towers_config import IdTowersConfig
+from eval.baselines.neighbours import TifuConfig
+from eval.baselines.registry import (
     BASELINES,
     AnsweringEASE,
     AnsweringKnn,
@@ -13,12 +15,10 @@ from eval.baselines import (
     distinct_buyers,
     fit_baseline,
 )
-from eval.id_towers_config import IdTowersConfig
-from eval.neighbours import TifuConfig
-from eval.scorers import ForAll
-from features.histories import Histories
-from retrieval.als import ALSConfig
-from retrieval.scorers import Weighting
+from eval.baselines.simple import ForAll
+from features.data.histories import Histories
+from retrieval.collaborative.als import ALSConfig
+from retrieval.collaborative.scoring import Weighting
 
 from .shops import at_day, log_of
 

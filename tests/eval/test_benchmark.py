@@ -10,14 +10,14 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from eval.baselines import BaselineSettings, fit_baseline
-from eval.benchmark import Judged, Kind, Result, Split, tabulate
-from eval.benchmark_report import markdown, page, table
-from eval.evaluate import EvaluateConfig, System, evaluate, judged, lists_of
-from eval.intervals import Bootstrap
-from eval.judge import Judge
-from eval.truth import Truth
-from retrieval.scorers import Weighting
+from eval.baselines.registry import BaselineSettings, fit_baseline
+from eval.metrics.intervals import Bootstrap
+from eval.protocol.benchmark_table import Judged, Kind, Result, Split, tabulate
+from eval.protocol.evaluate import EvaluateConfig, System, evaluate, judged, lists_of
+from eval.protocol.ground_truth import Truth
+from eval.protocol.runner import Judge
+from eval.reports.benchmark import markdown, page, table
+from retrieval.collaborative.scoring import Weighting
 
 QUICK = EvaluateConfig(resamples=50)
 SETTINGS = BaselineSettings(personal_frequency=Weighting(half_life=1.0))

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from eval.click_model import attraction, click_log, examined, expected_clicks
-from eval.off_policy import Logged, off_policy
-from eval.pairs import Pairs
-from eval.simulation_config import ClickConfig
+from eval.metrics.user_items import Pairs
+from eval.off_policy.estimators import Logged, off_policy
+from eval.simulation.click_model import attraction, click_log, examined, expected_clicks
+from eval.simulation.config import ClickConfig
 
 A, B = np.array([[0, 1, 2]]), np.array([[3, 1, 0]])
 BOUGHT = Pairs.of(np.array([0]), np.array([3]), 1, 5)

@@ -4,11 +4,11 @@ import math
 import numpy as np
 import pytest
 
-from eval.baselines import Baseline, ForAll, distinct_buyers
-from eval.evaluate import EvaluateConfig, System, evaluate
-from eval.truth import Truth
+from eval.baselines.registry import Baseline, ForAll, distinct_buyers
+from eval.protocol.evaluate import EvaluateConfig, System, evaluate
+from eval.protocol.ground_truth import Truth
+from features.data.split import Split
 from features.errors import DataError
-from features.split import Split
 from retrieval.candidates import Candidates
 
 from .shops import at_day, log_of

@@ -8,7 +8,8 @@ import pytest
 from scipy import stats
 
 from benchmarks.same_arms import alarms
-from eval.experiment import (
+from eval.experiment.aa_test import _welch, flat, hashed_splits
+from eval.experiment.effects import (
     SRM_ALARM,
     binomial_interval,
     cuped,
@@ -21,7 +22,6 @@ from eval.experiment import (
     users_needed,
     variance_left,
 )
-from eval.same_arms import _welch, flat, hashed_splits
 
 USERS = [f"user-{number}" for number in range(20_000)]
 

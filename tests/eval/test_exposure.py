@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eval.exposure import brands, gini, popularity, price_bands, seen, shares
+from eval.metrics.exposure import brands, gini, popularity, price_bands, seen, shares
 
 
 def test_exposure_falls_with_the_place_and_padding_has_none():

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 from scipy.stats import bootstrap
 
-from eval.intervals import Bootstrap
-from eval.probability import ScoredPairs, log_losses, reliability, roc_auc
+from eval.metrics.intervals import Bootstrap
+from eval.metrics.probabilities import ScoredPairs, log_losses, reliability, roc_auc
 
 NAN = float("nan")
 

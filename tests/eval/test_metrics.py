@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from ir_measures import AP, RR, R, nDCG
 
-from eval.metrics import average_precision, coverage, diversity, hit_rate, mrr, ndcg, novelty, recall
-from eval.pairs import BLOCK, FEW, Pairs
+from eval.metrics.lists import average_precision, coverage, diversity, hit_rate, mrr, ndcg, novelty, recall
+from eval.metrics.user_items import BLOCK, FEW, Pairs
 
 LOG3, LOG6 = math.log2(3), math.log2(6)
 

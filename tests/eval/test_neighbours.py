@@ -2,13 +2,13 @@ import numpy as np
 import polars as pl
 import pytest
 
-from eval.baselines import Baseline
-from eval.neighbours import TextKnn, TextKnnConfig, TifuConfig, TifuKnn, title_vectors, user_vectors
-from eval.scorers import BPR, BPRConfig, GivenLists
-from features.catalog import Catalog
+from eval.baselines.neighbours import TextKnn, TextKnnConfig, TifuConfig, TifuKnn, title_vectors, user_vectors
+from eval.baselines.registry import Baseline
+from eval.baselines.simple import BPR, BPRConfig, GivenLists
+from features.data.catalog import Catalog
+from features.data.histories import Histories
 from features.errors import DataError
-from features.histories import Histories
-from retrieval.scorers import Weighting
+from retrieval.collaborative.scoring import Weighting
 
 from .shops import at_day, log_of
 

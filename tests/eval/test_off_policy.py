@@ -5,10 +5,10 @@ import polars as pl
 import pytest
 
 from benchmarks.off_policy import CASES, World, coverage
-from eval.experiment import in_b
-from eval.off_policy import FEWEST, Logged, Target, effective_size, off_policy, weights
-from eval.off_policy_log import read_log
-from eval.off_policy_report import as_dict, lines, table
+from eval.experiment.effects import in_b
+from eval.off_policy.estimators import FEWEST, Logged, Target, effective_size, off_policy, weights
+from eval.off_policy.log import read_log
+from eval.reports.off_policy import as_dict, lines, table
 from features.errors import DataError
 
 HEAD = "impression_id,position,item_id,propensity,target_propensity,reward"

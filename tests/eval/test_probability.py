@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import log_loss, roc_auc_score
 
-from eval.probability import log_losses, reliability, roc_auc
+from eval.metrics.probabilities import log_losses, reliability, roc_auc
 
 NAN = math.nan
 scored = st.lists(st.tuples(st.booleans(), st.sampled_from([0.0, 0.1, 0.25, 0.5, 0.9, 1.0])), min_size=1, max_size=30)

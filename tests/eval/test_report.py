@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from eval.baselines import QUICK as JUDGED
-from eval.baselines import BaselinesConfig, fit_baseline
-from eval.evaluate import EvaluateConfig, System, evaluate
-from eval.intervals import Figure
-from eval.report import best_baseline, page, shown, table
-from eval.tune import judge_baselines
+from eval.baselines.registry import QUICK as JUDGED
+from eval.baselines.registry import BaselinesConfig, fit_baseline
+from eval.baselines.tune import judge_baselines
+from eval.metrics.intervals import Figure
+from eval.protocol.evaluate import EvaluateConfig, System, evaluate
+from eval.reports.evaluation import best_baseline, page, shown, table
 
 from .test_baselines import SMALL
 

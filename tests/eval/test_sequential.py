@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
-from eval.sequential import FIRST_LOOK, confidence_sequence, contrasts
+from eval.experiment.sequential import FIRST_LOOK, confidence_sequence, contrasts
 
 
 @pytest.mark.parametrize("share", [0.5, 0.3])

@@ -1,16 +1,16 @@
 import numpy as np
 import pytest
 
-from eval.baselines import BASELINES, NEED_TIMES, QUICK, AnsweringEASE, BaselinesConfig, BaselineSettings, ItemTexts
-from eval.evaluate import EvaluateConfig
-from eval.grid import Rounds, default_grid
-from eval.tune import judge_baselines, tune_baselines
+from eval.baselines.registry import BASELINES, NEED_TIMES, QUICK, AnsweringEASE, BaselinesConfig, BaselineSettings, ItemTexts
+from eval.baselines.search_space import Rounds, default_grid
+from eval.baselines.tune import judge_baselines, tune_baselines
+from eval.protocol.evaluate import EvaluateConfig
+from features.data.interactions import DAY
+from features.data.split import Split
 from features.errors import DataError
-from features.interactions import DAY
-from features.split import Split
-from retrieval.als import ALSConfig
-from retrieval.markov import MarkovConfig
-from retrieval.scorers import Weighting
+from retrieval.collaborative.als import ALSConfig
+from retrieval.collaborative.markov import MarkovConfig
+from retrieval.collaborative.scoring import Weighting
 
 from .shops import at_day, log_of
 

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from eval.baselines import BaselinesConfig
-from eval.visits import PRIMARY, Visits, known_before
+from eval.baselines.registry import BaselinesConfig
+from eval.simulation.visits import PRIMARY, Visits, known_before
 
 from .shops import at_day, log_of
 

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import polars as pl
 import pytest
 
-from features.ingest import IngestSummary, ingest
-from features.source import Source
-from features.stored import load_quarantine, load_tables
+from features.ingest.pipeline import IngestSummary, ingest
+from features.ingest.source import Source
+from features.ingest.table_store import load_quarantine, load_tables
 
 if TYPE_CHECKING:
     from collections.abc import Callable

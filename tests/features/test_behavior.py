@@ -11,10 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from features.behavior import Groups, ItemStats, behavior_features, share_of_group, text_codes, trips_ago
-from features.catalog import Catalog
-from features.histories import Histories
-from features.interactions import DAY, Interactions
+from features.behavior.item_stats import ItemStats, share_of_group, text_codes
+from features.behavior.user_item import Groups, behavior_features, trips_ago
+from features.data.catalog import Catalog
+from features.data.histories import Histories
+from features.data.interactions import DAY, Interactions
 
 NOW = 100
 A, B, C, D = range(4)

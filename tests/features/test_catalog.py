@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from features.catalog import ITEM_COLUMNS, Catalog
+from features.data.catalog import ITEM_COLUMNS, Catalog
 from features.errors import DataError
 
 ids = st.lists(st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=6), min_size=1, max_size=20, unique=True)

@@ -6,10 +6,10 @@ import numpy as np
 import polars as pl
 import pytest
 
-from features.catalog import Catalog
-from features.clock import MOST_STEPS, carries_order_only, on_steps, with_clock
-from features.interactions import DAY, Interactions
-from features.split import Split
+from features.data.catalog import Catalog
+from features.data.interactions import DAY, Interactions
+from features.data.split import Split
+from features.data.step_time import MOST_STEPS, carries_order_only, on_steps, with_clock
 
 START = 1_700_000_000
 

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 import polars as pl
 import pytest
 
-import features.datasets as module
+import features.ingest.datasets as module
 from features.errors import DataError
-from features.ingest import ingest
-from features.source import Source
-from features.stored import load_source, load_tables
+from features.ingest.pipeline import ingest
+from features.ingest.source import Source
+from features.ingest.table_store import load_source, load_tables
 
 if TYPE_CHECKING:
     from pathlib import Path

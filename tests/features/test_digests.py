@@ -9,10 +9,10 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from features.digests import digest, of_strings
-from recsys.config import Settings
-from recsys.store import fingerprint
-from recsys.verbs import bundle_inputs
+from features.storage.digests import digest, of_strings
+from recsys.refresh.build import bundle_inputs
+from recsys.settings.settings import Settings
+from recsys.snapshot.fingerprint import fingerprint
 
 TRICKY = st.text(st.sampled_from(["a", "\\", "0", "\0", "\n", "\ud800", "é"]), max_size=4)
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from features.distinct import distinct
+from features.storage.sorted_unique import distinct
 
 
 @given(st.lists(st.integers(-5, 5)))

@@ -16,11 +16,11 @@ import pytest
 from pydantic import ValidationError
 
 from features.errors import DataError
-from features.extract import extract
-from features.ingest import ingest
-from features.source import Source
-from features.stored import load_source, load_tables, unchanged
-from features.tombstones import Tombstones
+from features.ingest.erased_users import Tombstones
+from features.ingest.pipeline import ingest
+from features.ingest.read_database import extract
+from features.ingest.source import Source
+from features.ingest.table_store import load_source, load_tables, unchanged
 
 ITEMS = [("tea", "Green tea", "3.5"), ("cup", "A cup, blue", None), ("pot", "Pot", "20")]
 LOG = [
@@ -201,7 +201,7 @@ def test_an_address_that_is_refused(uri: str, said: str) -> None:
 def test_more_rows_of_one_watermark_than_are_compared(
     shop: tuple[Source, Execute], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("features.extract.MOST_SAME", 1)
+    monkeypatch.setattr("features.ingest.read_database.MOST_SAME", 1)
     source, execute = shop
     for number in range(4):
         execute(row(LOG[1][0], "cup", "2024-05-04 08:00:00", 1, 20))

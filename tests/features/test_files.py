@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from features.errors import BundleError
-from features.files import BLOCK, Below, StoredArray, array_files
+from features.storage.arrays import BLOCK, Below, StoredArray, array_files
 
 LARGE = np.random.default_rng(0).integers(-1000, 1000, (5000, 40), dtype=np.int16)  # 400 kB, seven blocks
 

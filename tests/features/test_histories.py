@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import features.histories
-from features.catalog import Catalog
-from features.histories import Histories
-from features.interactions import DAY, EVENTS, Interactions
+import features.data.histories
+from features.data.catalog import Catalog
+from features.data.histories import Histories
+from features.data.interactions import DAY, EVENTS, Interactions
 
 N_ITEMS = 6
 COLUMNS = ("item", "age", "event", "weight", "price")
@@ -122,7 +122,7 @@ class TestOfUsers:
         assert Histories.of_users(log_of([]), np.array([-1, -1]), 9 * DAY).lengths.tolist() == [0, 0]
 
     def test_the_newest_events_of_an_endless_history(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(features.histories, "MAX_EVENTS", 2)
+        monkeypatch.setattr(features.data.histories, "MAX_EVENTS", 2)
         users = Histories.of_users(self.log, np.array([0, 1]), 9 * DAY)
         assert users.item.tolist() == [2, 3, 4]
         assert Histories.of_users(self.log, np.array([0]), 2 * DAY).item.tolist() == [0, 1]

@@ -8,13 +8,13 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-import features.ingest
-import features.versions
+import features.ingest.pipeline
+import features.ingest.table_versions
 from features.errors import DataError
-from features.ingest import ingest
-from features.source import Source
-from features.stored import is_ingested, load_quarantine, load_source, load_tables, table_digests, unchanged
-from features.versions import in_use, versions
+from features.ingest.pipeline import ingest
+from features.ingest.source import Source
+from features.ingest.table_store import is_ingested, load_quarantine, load_source, load_tables, table_digests, unchanged
+from features.ingest.table_versions import in_use, versions
 
 FILES = {"items.parquet", "interactions.parquet", "quarantine.csv", "source.json"}
 
@@ -70,11 +70,11 @@ def test_it_replaces_everything_and_keeps_the_version_before(source: Source, tmp
 @pytest.mark.parametrize(
     ("module", "step"),
     [
-        (features.ingest, "_write_tables"),
-        (features.ingest, "publish"),
-        (features.versions, "sync"),
+        (features.ingest.pipeline, "_write_tables"),
+        (features.ingest.pipeline, "publish"),
+        (features.ingest.table_versions, "sync"),
         (os, "rename"),
-        (features.versions, "replace_durably"),
+        (features.ingest.table_versions, "replace_durably"),
     ],
 )
 def test_a_failure_at_any_step_changes_nothing(module, step: str, source: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from features.catalog import ITEM_COLUMNS, Catalog
-from features.ingest import TableSummary
-from features.interactions import INTERACTION_COLUMNS, Interactions
+from features.data.catalog import ITEM_COLUMNS, Catalog
+from features.data.interactions import INTERACTION_COLUMNS, Interactions
+from features.ingest.pipeline import TableSummary
 
 Ingest = Callable[..., Any]
 

@@ -13,10 +13,10 @@ import pytest
 from pydantic import ValidationError
 
 from features.errors import DataError
-from features.ingest import ingest
-from features.source import Source
-from features.stored import load_source
-from features.versions import in_use
+from features.ingest.pipeline import ingest
+from features.ingest.source import Source
+from features.ingest.table_store import load_source
+from features.ingest.table_versions import in_use
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from features.catalog import Catalog
+from features.data.catalog import Catalog
+from features.data.histories import MAX_EVENTS, Histories
+from features.data.interactions import DAY, EVENTS, Interactions
 from features.errors import DataError
-from features.histories import MAX_EVENTS, Histories
-from features.interactions import DAY, EVENTS, Interactions
 
 START = datetime(2024, 1, 1)
 CATALOG = Catalog.from_frame(pl.DataFrame({"item_id": ["a", "b", "c,1"], "title": ["A", "B", "C"]}))

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from features.catalog import Catalog
+from features.data.catalog import Catalog
+from features.data.interactions import DAY, EVENTS, Interactions
+from features.data.split import Split
 from features.errors import DataError
-from features.interactions import DAY, EVENTS, Interactions
-from features.split import Split
 
 START = datetime(2024, 1, 1)
 CUT = int((datetime(2024, 1, 11) - datetime(1970, 1, 1)).total_seconds())

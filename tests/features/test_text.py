@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from features.catalog import Catalog
-from features.text import MAX_DESCRIPTION, item_texts, text_hashes
+from features.data.catalog import Catalog
+from features.text.template import MAX_DESCRIPTION, item_texts, text_hashes
 
 
 def text_of(**item: str | None) -> str:

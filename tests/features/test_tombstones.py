@@ -10,13 +10,13 @@ from typing import Any
 import polars as pl
 import pytest
 
-import features.versions
+import features.ingest.table_versions
 from features.errors import DataError
-from features.ingest import ingest
-from features.source import Source
-from features.stored import forget, load_quarantine, load_tables, users_among
-from features.tombstones import Tombstones
-from features.versions import in_use, versions
+from features.ingest.erased_users import Tombstones
+from features.ingest.pipeline import ingest
+from features.ingest.source import Source
+from features.ingest.table_store import forget, load_quarantine, load_tables, users_among
+from features.ingest.table_versions import in_use, versions
 
 
 def test_the_file_names_nobody_and_still_knows_them(tmp_path: Path) -> None:
@@ -89,7 +89,7 @@ def test_they_leave_every_version_that_is_kept(damaged: bool, source: Source, tm
             (other / path.name).write_bytes(path.read_bytes())
     assert source.interactions is not None
     source.interactions.write_text("user_id,item_id,timestamp\nbea,A,2024-01-02\n")
-    monkeypatch.setattr(features.versions, "remove_but", lambda *_: None)
+    monkeypatch.setattr(features.ingest.table_versions, "remove_but", lambda *_: None)
     ingest(source, out)
     monkeypatch.undo()
     if damaged:

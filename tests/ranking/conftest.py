@@ -9,27 +9,29 @@ import numpy as np
 import pytest
 import torch
 
-from eval.truth import Truth
-from features.behavior import ItemStats
-from features.interactions import DAY
-from features.split import Split
-from features.text import item_texts
-from ranking.blend import BlendConfig, fit_booster, fit_correction
+from eval.protocol.ground_truth import Truth
+from features.behavior.item_stats import ItemStats
+from features.data.interactions import DAY
+from features.data.split import Split
+from features.text.encoder import TextEncoder
+from features.text.encoder_config import EncoderConfig
+from features.text.template import item_texts
+from features.text.token_states import ItemTokens
 from ranking.calibration import Calibration
-from ranking.cross_encoder import CrossEncoder
-from ranking.cross_encoder_config import CrossEncoderConfig
+from ranking.cross_encoder.config import CrossEncoderConfig
+from ranking.cross_encoder.model import CrossEncoder
+from ranking.gbdt import BlendConfig, fit_booster, fit_correction
 from ranking.ranker import BlendRanker, corrected, order_by_blend, read_best, with_features
-from retrieval.als import ALSConfig
 from retrieval.candidates import Candidates
-from retrieval.collaborative import EASEConfig
-from retrieval.encoder import TextEncoder
-from retrieval.encoder_config import EncoderConfig
+from retrieval.collaborative.als import ALSConfig
+from retrieval.collaborative.config import RetrievalConfig
+from retrieval.collaborative.ease import EASEConfig
+from retrieval.collaborative.models import Collaborative
+from retrieval.hybrid import JointRetriever
 from retrieval.index import ItemIndex
-from retrieval.joint import Collaborative, JointRetriever, RetrievalConfig
-from retrieval.token_states import ItemTokens
-from retrieval.tower import TwoTower
-from retrieval.tower_config import TowerConfig
-from retrieval.towers import Towers
+from retrieval.two_tower.config import TowerConfig
+from retrieval.two_tower.model import TwoTower
+from retrieval.two_tower.retriever import Towers
 
 if TYPE_CHECKING:
     from pathlib import Path

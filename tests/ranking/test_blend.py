@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
+from features.data.histories import Histories
 from features.errors import ModelError
-from features.histories import Histories
-from ranking import blend
-from ranking.blend import CROSS_ENCODER, BlendConfig, Booster, fit_booster, fit_correction, fit_first
+from ranking import gbdt
+from ranking.gbdt import CROSS_ENCODER, BlendConfig, Booster, fit_booster, fit_correction, fit_first
 from retrieval.candidates import Candidates
 
 CONFIG = BlendConfig(rounds=20, leaves=7, min_leaf=5)
@@ -78,7 +78,7 @@ def test_candidates_left_out_are_counted_for_by_those_that_are_kept():
     labels = bought(candidates) & (np.random.default_rng(3).random((600, K)) < 0.3)
     few = fit_booster([(candidates, labels)], CONFIG.model_copy(update={"negatives": int((~labels).sum()) // 4}), seed=0)
     whole = fit_booster([(candidates, labels)], CONFIG, seed=0)
-    assert blend.to_files(few, "x") != blend.to_files(whole, "x")
+    assert gbdt.to_files(few, "x") != gbdt.to_files(whole, "x")
     chance = [1 / (1 + np.exp(-model.log_odds(later))) for model in (few, whole)]
     assert chance[0].mean() == pytest.approx(chance[1].mean(), rel=0.2)
     assert auc(few.log_odds(later), bought(later, 7), later.valid) > 0.75
@@ -92,11 +92,11 @@ def test_padding_is_worst_and_the_rest_is_finite(booster, candidates):
 
 
 def test_comes_back_from_its_text(booster, candidates):
-    files = blend.to_files(booster, "blend")
-    again = blend.from_files(files, "blend")
+    files = gbdt.to_files(booster, "blend")
+    again = gbdt.from_files(files, "blend")
     assert again.names == booster.names
     assert np.array_equal(again.log_odds(candidates), booster.log_odds(candidates))
-    assert blend.to_files(again, "blend") == files
+    assert gbdt.to_files(again, "blend") == files
 
 
 def test_contributions_add_up_to_the_log_odds(booster, candidates):
@@ -111,23 +111,23 @@ def test_the_order_of_the_evidence_does_not_matter(booster, candidates):
     turned = replace(candidates, evidence=dict(reversed(candidates.evidence.items())))
     again = fit_booster([(turned, bought(candidates))], CONFIG, seed=0)
     assert again.names == booster.names == ("good", "noise")
-    assert blend.to_files(again, "x") == blend.to_files(booster, "x")
+    assert gbdt.to_files(again, "x") == gbdt.to_files(booster, "x")
     assert np.array_equal(booster.log_odds(turned), booster.log_odds(candidates))
 
 
 def test_the_same_seed_makes_the_same_model(booster, candidates):
-    assert blend.to_files(fit_booster([(candidates, bought(candidates))], CONFIG, 0), "x") == blend.to_files(booster, "x")
+    assert gbdt.to_files(fit_booster([(candidates, bought(candidates))], CONFIG, 0), "x") == gbdt.to_files(booster, "x")
 
 
 def test_several_windows_are_one_table(candidates, booster):
     parts = [(candidates.for_users(users), bought(candidates)[users]) for users in np.split(np.arange(B), [B // 2])]
-    assert blend.to_files(fit_booster(parts, CONFIG, 0), "x") == blend.to_files(booster, "x")
+    assert gbdt.to_files(fit_booster(parts, CONFIG, 0), "x") == gbdt.to_files(booster, "x")
 
 
 def test_a_window_without_anybody_adds_nothing(candidates, booster):
     nobody = candidates.for_users(NOBODY)
     again = fit_booster([(candidates, bought(candidates)), (nobody, np.zeros((0, K), bool))], CONFIG, 0)
-    assert blend.to_files(again, "x") == blend.to_files(booster, "x")
+    assert gbdt.to_files(again, "x") == gbdt.to_files(booster, "x")
     assert booster.log_odds(nobody).shape == (0, K)
 
 
@@ -154,7 +154,7 @@ def test_the_towers_are_read_unless_they_mislead_about_what_is_new_to_a_user():
     names, saved = chosen(np.where(own, labels, shuffled))
     assert names == plain
     assert saved < 0
-    assert blend.to_files(fit_first(parts, [(later, labels)], CONFIG, 0)[0], "x") == blend.to_files(fit_booster(parts, CONFIG, 0), "x")
+    assert gbdt.to_files(fit_first(parts, [(later, labels)], CONFIG, 0)[0], "x") == gbdt.to_files(fit_booster(parts, CONFIG, 0), "x")
     assert fit_first(parts, [(later.for_users(NOBODY), labels[NOBODY])], CONFIG, 0)[0].names == everything
 
 
@@ -190,12 +190,12 @@ def test_nothing_bought_at_all_is_no_error(candidates):
 
 
 def test_models_that_were_stored_in_one_file_are_read(candidates, booster):
-    files = blend.to_files(booster, "x")
-    one, rows = blend.from_files({"x.txt": files["x.0.txt"]}, "x"), np.zeros((1, len(booster.names)))
+    files = gbdt.to_files(booster, "x")
+    one, rows = gbdt.from_files({"x.txt": files["x.0.txt"]}, "x"), np.zeros((1, len(booster.names)))
     assert len(files) == CONFIG.boosters
     assert np.array_equal(one.raw(rows), booster.models[0].predict(rows, raw_score=True))
 
 
 def test_what_lightgbm_cannot_read_is_refused() -> None:
     with pytest.raises(ModelError, match="train again"):
-        blend.from_files({"x.0.txt": b"no model"}, "x")
+        gbdt.from_files({"x.0.txt": b"no model"}, "x")

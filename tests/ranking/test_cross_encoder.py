@@ -9,17 +9,17 @@ import pytest
 import torch
 from sklearn.metrics import roc_auc_score
 
-from features.histories import Histories
-from features.text import item_texts
-from ranking import fit_cross_encoder as fitting
-from ranking.cross_encoder import CrossEncoder
-from ranking.cross_encoder_config import CrossEncoderConfig
-from ranking.fit_cross_encoder import Pairs, fit_cross_encoder, sample
+from features.data.histories import Histories
+from features.text.encoder import TextEncoder
+from features.text.encoder_config import EncoderConfig
+from features.text.template import item_texts
+from features.text.token_states import ItemTokens, TokenStates
+from ranking.cross_encoder import trainer as fitting
+from ranking.cross_encoder.config import CrossEncoderConfig
+from ranking.cross_encoder.model import CrossEncoder
+from ranking.cross_encoder.trainer import Pairs, fit_cross_encoder, sample
 from retrieval.candidates import Candidates
-from retrieval.encoder import TextEncoder
-from retrieval.encoder_config import EncoderConfig
-from retrieval.readers import buckets
-from retrieval.token_states import ItemTokens, TokenStates
+from retrieval.two_tower.user_encoders import buckets
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -7,8 +7,8 @@ import itertools
 import numpy as np
 import pytest
 
+from features.data.histories import Histories
 from features.errors import ConfigError
-from features.histories import Histories
 from ranking.diversity import BATCH, diversify
 from retrieval.candidates import Candidates
 

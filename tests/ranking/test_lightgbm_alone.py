@@ -9,7 +9,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 CODE = """
 import sys
-from ranking.lightgbm_alone import lightgbm
+from ranking.lightgbm_import import lightgbm
 lightgbm()
 heavy = [name for name in ("sklearn", "pandas", "pyarrow", "torch") if name in sys.modules]
 import pandas, sklearn

@@ -8,15 +8,15 @@ import numpy as np
 import pytest
 import torch
 
-from features.histories import Histories
-from features.text import item_texts
-from ranking.cross_encoder import CrossEncoder
-from ranking.cross_encoder_config import CrossEncoderConfig
-from ranking.export_cross_encoder import cross_encoder_files
-from ranking.onnx_cross_encoder import OnnxCrossEncoder
-from retrieval.encoder import TextEncoder
-from retrieval.encoder_config import EncoderConfig
-from retrieval.token_states import ItemTokens, TokenStates
+from features.data.histories import Histories
+from features.text.encoder import TextEncoder
+from features.text.encoder_config import EncoderConfig
+from features.text.template import item_texts
+from features.text.token_states import ItemTokens, TokenStates
+from ranking.cross_encoder.config import CrossEncoderConfig
+from ranking.cross_encoder.export import cross_encoder_files
+from ranking.cross_encoder.model import CrossEncoder
+from ranking.cross_encoder.onnx_model import OnnxCrossEncoder
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from features.histories import Histories
-from ranking.blend import CORRECTION, CROSS_ENCODER, BlendConfig, fit_booster, fit_correction
+from features.data.histories import Histories
+from ranking.gbdt import CORRECTION, CROSS_ENCODER, BlendConfig, fit_booster, fit_correction
 from ranking.ranker import LOG_ODDS, BlendRanker, with_features
 from ranking.reasons import group_weights
 from retrieval.candidates import Candidates

@@ -9,14 +9,14 @@ import numpy as np
 import polars as pl
 import pytest
 
-from features.behavior import ItemStats
-from features.catalog import Catalog
-from features.histories import Histories
-from features.interactions import Interactions
+from features.behavior.item_stats import ItemStats
+from features.data.catalog import Catalog
+from features.data.histories import Histories
+from features.data.interactions import Interactions
 from ranking.ranker import with_features
 from ranking.reasons import GROUPS, Reasons, group_weights
 from retrieval.candidates import Candidates
-from retrieval.collaborative import EASE, EASEConfig
+from retrieval.collaborative.ease import EASE, EASEConfig
 
 NOW = datetime(2024, 5, 1)
 ITEMS = {

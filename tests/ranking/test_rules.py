@@ -8,10 +8,10 @@ import numpy as np
 import polars as pl
 import pytest
 
-from features.catalog import Catalog
+from features.data.catalog import Catalog
+from features.data.histories import Histories
 from features.errors import DataError
-from features.histories import Histories
-from ranking.rules import Rules
+from ranking.filters import Rules
 
 CATEGORIES = ["Grocery|Dairy|Milk", "Grocery|Dairy|Cheese", "Grocery|Bakery", "Drug GM|Soap", None, "Dairy Farm|Toys"]
 PRICES = np.array([1.0, 5.0, 2.0, 3.0, np.nan, 9.0])

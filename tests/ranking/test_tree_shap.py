@@ -8,9 +8,9 @@ import lightgbm as lgb
 import numpy as np
 import pytest
 
-from ranking import tree_shap
-from ranking.blend import Booster
-from ranking.tree_shap import Explainer, GroupedShap
+from ranking import explain
+from ranking.explain import Explainer, GroupedShap
+from ranking.gbdt import Booster
 
 RNG = np.random.default_rng(0)
 FEATURES = 6
@@ -49,7 +49,7 @@ def test_the_same_as_lightgbm(parameters):
 
 @pytest.mark.parametrize("parameters", [{"categories": [1]}, {"min_gain_to_split": 1e30}])
 def test_what_has_no_table_is_left_to_lightgbm(parameters, monkeypatch):
-    monkeypatch.setattr(tree_shap, "FIRST", 0)
+    monkeypatch.setattr(explain, "FIRST", 0)
     model, asked = fitted(**parameters), np.abs(rows(50))
     assert GroupedShap.of(model.trees(), 1 / len(model.models), GROUPS) is None
     assert np.array_equal(Explainer(model, GROUPS)(asked), (model.shares(asked) @ GROUPS).astype(np.float32))
@@ -57,15 +57,15 @@ def test_what_has_no_table_is_left_to_lightgbm(parameters, monkeypatch):
 
 def test_too_large_a_table_is_not_made(monkeypatch):
     model = fitted()
-    monkeypatch.setattr(tree_shap, "MOST_ENTRIES", 100)
+    monkeypatch.setattr(explain, "MOST_ENTRIES", 100)
     assert GroupedShap.of(model.trees(), 1 / len(model.models), GROUPS) is None
 
 
 def test_the_first_rows_are_explained_without_a_table(monkeypatch):
-    monkeypatch.setattr(tree_shap, "FIRST", 10)
-    explain, asked = Explainer(fitted(), GROUPS), rows(10)
-    first = explain(asked)
-    assert "_shap" not in vars(explain)
-    second = explain(asked)
-    assert vars(explain)["_shap"] is not None
+    monkeypatch.setattr(explain, "FIRST", 10)
+    explainer, asked = Explainer(fitted(), GROUPS), rows(10)
+    first = explainer(asked)
+    assert "_shap" not in vars(explainer)
+    second = explainer(asked)
+    assert vars(explainer)["_shap"] is not None
     assert np.allclose(first, second, atol=1e-5)

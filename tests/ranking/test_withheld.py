@@ -5,9 +5,9 @@ import logging
 import polars as pl
 import pytest
 
-from features.catalog import Catalog
+from features.data.catalog import Catalog
 from features.errors import ConfigError
-from ranking.withheld import Withheld
+from ranking.blocklist import Withheld
 
 
 @pytest.fixture

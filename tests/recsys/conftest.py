@@ -14,25 +14,25 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import recsys
-from eval.result import Report
-from features.ingest import ingest
-from features.source import Source
-from recsys import store
-from recsys import verbs as real_verbs
-from recsys.answers import Answer, Match, Matches, Recommendation
-from recsys.cli import run
-from recsys.options import TrainOptions
-from recsys.refresh import Refreshed
-from recsys.windows import moment
-from recsys.workspace import Workspace
+from eval.protocol.report import Report
+from features.ingest.pipeline import ingest
+from features.ingest.source import Source
+from recsys.cli.main import run
+from recsys.recommend.answers import Answer, Match, Matches, Recommendation
+from recsys.refresh import build
+from recsys.refresh.refresh import Refreshed
+from recsys.training import find_or_train
+from recsys.training.options import TrainOptions
+from recsys.training.windows import moment
+from recsys.workspace.workspace import Workspace
 
 from .calls import Command, Said, toml
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from recsys.config import Settings
-    from recsys.model import Model
+    from recsys.artifacts.model import Model
+    from recsys.settings.settings import Settings
 
 ITEM = Recommendation(1, "sku-7", "Green tea", "tea", 4.5, 0.25, "bought 6 times, last 13 days ago")
 HOSTILE = Recommendation(2, "x,y", "[red]a\x1b[31m\x00b\u202ec\nd[/red]", None, None, 0.0625, 'close to "Tea", that you bought')
@@ -42,7 +42,7 @@ class Verbs(types.ModuleType):
     """Stands in for the verbs; remembers how it was called."""
 
     def __init__(self) -> None:
-        super().__init__("recsys.verbs")
+        super().__init__("recsys.recommend.open")
         self.calls: list[tuple[Any, ...]] = []
         self.error: BaseException | None = None
 
@@ -89,9 +89,9 @@ class Verbs(types.ModuleType):
 @pytest.fixture
 def verbs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Verbs:
     fake = Verbs()
-    monkeypatch.setitem(sys.modules, "recsys.verbs", fake)
+    monkeypatch.setitem(sys.modules, "recsys.recommend.open", fake)
     monkeypatch.setattr(recsys, "verbs", fake, raising=False)
-    monkeypatch.setattr("recsys.refresh.refresh", fake.refresh)
+    monkeypatch.setattr("recsys.refresh.refresh.refresh", fake.refresh)
     monkeypatch.chdir(tmp_path)
     return fake
 
@@ -135,8 +135,8 @@ def _ready(shop: Any, tiny_settings: Settings, tmp_path_factory: pytest.TempPath
     place = Place(tmp_path_factory.mktemp("ready"), tiny_settings)
     shop.write(place.folder)
     place.ingest()
-    trained = real_verbs.train(place.workspace, tiny_settings, TrainOptions())
-    return Place(place.folder, tiny_settings, trained, real_verbs.build_index(place.workspace, tiny_settings))
+    trained = find_or_train.train(place.workspace, tiny_settings, TrainOptions())
+    return Place(place.folder, tiny_settings, trained, build.build_index(place.workspace, tiny_settings))
 
 
 @pytest.fixture(scope="session")
@@ -159,15 +159,17 @@ def model_of(monkeypatch: pytest.MonkeyPatch) -> Callable[[Place, int, int], Non
     """Keeps the model there is as one that was trained until a moment, with a seed: training is not what is tested."""
 
     def keep(place: Place, until: int, seed: int) -> None:
-        model = real_verbs.current_model(place.workspace, place.settings)
+        model = build.current_model(place.workspace, place.settings)
 
         def fitted(_shop: object, _device: object, work: Path, _cache: Path) -> Model:
             (work / "tensorboard").mkdir(parents=True)
             return replace(model, about=model.about | {"until": moment(until)})
 
         with monkeypatch.context() as patch:
-            patch.setattr(store, "train_model", fitted)
-            store.trained(place.workspace, place.workspace.models, place.settings, TrainOptions(seed=seed), place.workspace.load(), until)
+            patch.setattr(find_or_train, "train_model", fitted)
+            find_or_train.trained(
+                place.workspace, place.workspace.models, place.settings, TrainOptions(seed=seed), place.workspace.load(), until
+            )
 
     return keep
 

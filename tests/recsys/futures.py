@@ -9,12 +9,13 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from features.catalog import Catalog
-from features.clock import with_clock
-from features.interactions import DAY, Interactions
-from recsys.choices import Shape, with_shape
-from recsys.training import Shop
-from recsys.windows import Windows
+from features.data.catalog import Catalog
+from features.data.interactions import DAY, Interactions
+from features.data.shop_profile import Shape
+from features.data.step_time import with_clock
+from recsys.settings.auto import with_shape
+from recsys.training.pipeline import Shop
+from recsys.training.windows import Windows
 
 BEGIN = datetime(2024, 1, 1)
 N_USERS, N_ITEMS = 140, 40

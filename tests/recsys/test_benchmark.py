@@ -13,21 +13,22 @@ import numpy as np
 import polars as pl
 import pytest
 
-from eval.benchmark import Result
+from eval.protocol.benchmark_table import Result
+from features.data.histories import Histories
 from features.errors import DataError
-from features.histories import Histories
 from ranking.ranker import with_features
-from recsys import benchmark, store
-from recsys.ablation import PARTS, Ablated, Part, Variants, behaviour_names, without
-from recsys.benchmark import run_benchmark
-from recsys.options import BenchmarkOptions
-from recsys.shops import SHOPS, bring_in, source_of
-from recsys.verbs import open_recommender
-from recsys.workspace import Workspace
-from recsys.write_benchmarks import benchmarks_page, keep, read_result
+from recsys.docs_tools.write_benchmarks import benchmarks_page, keep, read_result
+from recsys.offline import benchmark
+from recsys.offline.ablation import PARTS, Ablated, Part, Variants, behaviour_names, without
+from recsys.offline.benchmark import run_benchmark
+from recsys.offline.options import BenchmarkOptions
+from recsys.offline.public_datasets import SHOPS, bring_in, source_of
+from recsys.recommend.open import open_recommender
+from recsys.training import find_or_train
+from recsys.workspace.workspace import Workspace
 
 if TYPE_CHECKING:
-    from recsys.config import Settings
+    from recsys.settings.settings import Settings
 
     from .calls import Command
     from .conftest import Place
@@ -117,7 +118,7 @@ def test_it_is_written_as_json_and_a_page(done: Run) -> None:
 
 
 def test_a_second_run_repeats_nothing_and_says_the_same(done: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    for module, name in ((store, "train_model"), (benchmark, "tune_baselines"), (benchmark, "evaluate"), (benchmark, "judged")):
+    for module, name in ((find_or_train, "train_model"), (benchmark, "tune_baselines"), (benchmark, "evaluate"), (benchmark, "judged")):
         monkeypatch.setattr(module, name, forbidden)
     assert done.again() == done.result
 
@@ -134,7 +135,7 @@ def test_a_run_that_was_cut_off_goes_on(spare_run: Run, monkeypatch: pytest.Monk
         return original(split, grid, texts, **more)
 
     monkeypatch.setattr(benchmark, "tune_baselines", counted)
-    monkeypatch.setattr(store, "train_model", forbidden)
+    monkeypatch.setattr(find_or_train, "train_model", forbidden)
     again = spare_run.again()
     assert tuned == [{}]
     assert [(row.name, row.lists, row.scores) for row in again.rows] == [(row.name, row.lists, row.scores) for row in spare_run.result.rows]
@@ -149,7 +150,7 @@ def test_rankings_without_parts_that_are_gone_are_fitted_again(spare_run: Run) -
 
 
 def test_other_users_are_judged_anew_and_ablations_can_be_left_out(spare_run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(store, "train_model", forbidden)
+    monkeypatch.setattr(find_or_train, "train_model", forbidden)
     result = spare_run.again(max_users=20, ablations=False)
     assert (result.split.users, result.split.of_users) == (20, spare_run.result.split.users)
     assert {row.name for row in result.rows} == {"ours", *BASELINES}

@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from features.errors import BundleError
-from recsys.bundle import Bundle, check_name, current_id, list_bundles
-from recsys.publish import publish, rollback
+from recsys.artifacts.bundle import Bundle, check_name, current_id, list_bundles
+from recsys.artifacts.publish import publish, rollback
 
 FILES = {"tower/weights.safetensors": bytes(range(256)), "items.parquet": b"PAR1 items PAR1", "empty.json": b""}
 

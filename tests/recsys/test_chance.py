@@ -9,22 +9,22 @@ import numpy as np
 import pytest
 import torch
 
-from eval.baselines import Baseline
-from eval.judge import EvaluateConfig, Judge
-from eval.metrics import ndcg, recall
-from eval.probability import roc_auc
-from eval.scorers import ForAll
-from eval.truth import Truth
-from features.interactions import DAY, Interactions
-from features.split import Split
-from ranking.blend import fit_booster
-from recsys.training import Language, Shop, fit_language, produce
+from eval.baselines.registry import Baseline
+from eval.baselines.simple import ForAll
+from eval.metrics.lists import ndcg, recall
+from eval.metrics.probabilities import roc_auc
+from eval.protocol.ground_truth import Truth
+from eval.protocol.runner import EvaluateConfig, Judge
+from features.data.interactions import DAY, Interactions
+from features.data.split import Split
+from ranking.gbdt import fit_booster
+from recsys.training.pipeline import Language, Shop, fit_language, produce
 from retrieval.candidates import Candidates
 
 from .futures import Case, case
 
 if TYPE_CHECKING:
-    from features.histories import Histories
+    from features.data.histories import Histories
 
 CPU = torch.device("cpu")
 SHUFFLES = 6

@@ -9,15 +9,18 @@ import numpy as np
 import polars as pl
 import pytest
 
-from features.catalog import Catalog
-from features.clock import on_steps
-from features.interactions import DAY, Interactions
-from recsys import verbs
-from recsys.choices import REPEATS, SEQUENCE, SINGLE, Shape, with_shape
-from recsys.config import Settings, load_settings
-from recsys.options import RecommendOptions, TrainOptions
-from recsys.store import trained
-from recsys.training import Shop
+from features.data.catalog import Catalog
+from features.data.interactions import DAY, Interactions
+from features.data.shop_profile import REPEATS, SINGLE, Shape
+from features.data.step_time import on_steps
+from recsys.recommend import open
+from recsys.recommend.request import RecommendOptions
+from recsys.refresh import build
+from recsys.settings.auto import SEQUENCE, with_shape
+from recsys.settings.settings import Settings, load_settings
+from recsys.training.find_or_train import trained
+from recsys.training.options import TrainOptions
+from recsys.training.pipeline import Shop
 
 from .conftest import Place
 from .futures import steps
@@ -118,7 +121,7 @@ class TestSettings:
             shops.append(shop)
             raise Stop
 
-        monkeypatch.setattr("recsys.store.train_model", train_model)
+        monkeypatch.setattr("recsys.training.find_or_train.train_model", train_model)
         place = fresh()
         place.ingest()
         catalog, log = place.workspace.load()
@@ -139,7 +142,7 @@ def built(folder: Path, shop: Any, events: pl.DataFrame, settings: Settings) -> 
     events.write_csv(folder / "interactions.csv")
     place = Place(folder, settings)
     place.ingest()
-    verbs.build_index(place.workspace, settings)
+    build.build_index(place.workspace, settings)
     return place
 
 
@@ -176,7 +179,7 @@ class TestWhatSomebodyHas:
         assert not mine & self.shown(command, again, "user-03", "--new-only")
 
     def test_many_users_in_one_go(self, once: Place) -> None:
-        recommender = verbs.open_recommender(once.workspace)
+        recommender = open.open_recommender(once.workspace)
         assert recommender.snapshot.buys_again is False
         users = [f"u{number:03}" for number in range(9)]
         for options, kept in ((RecommendOptions(k=40), 0), (RecommendOptions(k=40, new_only=False), 40)):

@@ -14,12 +14,13 @@ import polars as pl
 import pytest
 
 from features.errors import DataError
-from features.stored import load_tables
-from recsys.answers import Recommendation
-from recsys.bundle import current_id
-from recsys.cli import run
-from recsys.options import RecommendOptions, TrainOptions
-from recsys.publish import publish
+from features.ingest.table_store import load_tables
+from recsys.artifacts.bundle import current_id
+from recsys.artifacts.publish import publish
+from recsys.cli.main import run
+from recsys.recommend.answers import Recommendation
+from recsys.recommend.request import RecommendOptions
+from recsys.training.options import TrainOptions
 
 ROOT = Path(__file__).parents[2]
 
@@ -127,7 +128,7 @@ def test_refresh_goes_on_after_an_error(verbs: Any, monkeypatch: pytest.MonkeyPa
             raise KeyboardInterrupt
         verbs.error = DataError("the source is away") if len(waits) == 1 else None
 
-    monkeypatch.setattr("recsys.refresh.time.sleep", sleep)
+    monkeypatch.setattr("recsys.refresh.refresh.time.sleep", sleep)
     assert run(["refresh", "--every", "15m"]) == 130
     assert len(verbs.calls) == 3
     assert all(0 < seconds <= 900 for seconds in waits)
@@ -142,7 +143,7 @@ def test_similar_and_search(verbs: Any, capsys: pytest.CaptureFixture[str]) -> N
 
 
 def test_evaluate(verbs: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    monkeypatch.setattr("eval.report.table", lambda report: f"{report.users} users judged")
+    monkeypatch.setattr("eval.reports.evaluation.table", lambda report: f"{report.users} users judged")
     assert run(["evaluate", "--json"]) == 0
     report = json.loads(capsys.readouterr().out)
     assert list(report) == ["metrics", "slices", "stages", "baselines", "split", "bundle_id", "reasons", "exposure"]
@@ -199,7 +200,7 @@ def test_doctor_looks_at_the_workspace(tmp_path: Path, monkeypatch: pytest.Monke
 
 
 def test_doctor_notices_both_builds_of_faiss(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from recsys import doctor
+    from recsys.cli import doctor
 
     monkeypatch.setattr(doctor, "_version", lambda name: "1.15.1")
     check = doctor._faiss()
@@ -212,7 +213,7 @@ def program(*arguments: str, **options: Any) -> subprocess.CompletedProcess[str]
 
 def test_help_imports_nothing_heavy() -> None:
     heavy = "[m for m in ('torch', 'faiss', 'polars', 'numpy') if m in sys.modules]"
-    code = f"import sys; from recsys.cli import run; run(['--help']); print({heavy})"
+    code = f"import sys; from recsys.cli.main import run; run(['--help']); print({heavy})"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "[]"
 

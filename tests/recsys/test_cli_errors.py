@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from features.errors import DataError
-from recsys.answer_files import read_users
-from recsys.cli import run
+from recsys.cli.main import run
+from recsys.cli.user_files import read_users
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from features.errors import BundleError
-from recsys import verbs
-from recsys.bundle import Bundle
-from recsys.options import RecommendOptions
+from recsys.artifacts.bundle import Bundle
+from recsys.recommend import open
+from recsys.recommend.request import RecommendOptions
 
 ROOT = Path(__file__).parents[2]
 HEAVY = ("torch", "transformers", "sklearn", "pandas", "implicit", "scipy.stats", "matplotlib")
@@ -43,7 +43,7 @@ def loaded(code: str) -> str:
 @pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
 def test_an_answer_imports_nothing_that_only_training_needs(ready, words: list[str]) -> None:
     arguments = ["--workspace", str(ready.workspace.root), *words]
-    assert loaded(f"import sys; from recsys.cli import run; assert run({arguments!r}) == 0") == "[]"
+    assert loaded(f"import sys; from recsys.cli.main import run; assert run({arguments!r}) == 0") == "[]"
 
 
 def test_the_service_imports_nothing_that_only_training_needs(ready) -> None:
@@ -52,7 +52,7 @@ def test_the_service_imports_nothing_that_only_training_needs(ready) -> None:
 
 def read_all(place: Any) -> None:
     """The states of every item, as an answer asks for them."""
-    tokens = verbs.open_recommender(place.workspace).snapshot.tokens
+    tokens = open.open_recommender(place.workspace).snapshot.tokens
     assert tokens is not None
     tokens.arrays(np.arange(len(tokens.text_of)), 24)
 
@@ -69,7 +69,7 @@ def test_a_flipped_bit_of_the_states_is_found_when_they_are_read(spare) -> None:
 
 
 def test_a_bundle_that_is_gone_still_reads_its_states(spare) -> None:
-    recommender = verbs.open_recommender(spare.workspace)
+    recommender = open.open_recommender(spare.workspace)
     folder = Bundle.open(spare.workspace.bundles).folder
     folder.rename(folder.with_name("elsewhere"))
     tokens = recommender.snapshot.tokens

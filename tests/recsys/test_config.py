@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from features.errors import ConfigError
-from recsys.config import Settings, load_settings
+from recsys.settings.settings import Settings, load_settings
 
 if TYPE_CHECKING:
     from pathlib import Path

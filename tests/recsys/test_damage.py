@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import polars as pl
 import pytest
 
-from features.versions import in_use
-from recsys.bundle import Bundle, current_id
+from features.ingest.table_versions import in_use
+from recsys.artifacts.bundle import Bundle, current_id
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from recsys import verbs
-from recsys.options import RecommendOptions
+from recsys.recommend import open
+from recsys.recommend.request import RecommendOptions
+from recsys.refresh import build
 
 from .conftest import Place
 
@@ -15,12 +16,12 @@ def place(spare: Place) -> Place:
     added = "".join(f"sku-new-{n},new tea {n},,,drinks|tea,2.5,true\n" for n in range(3))
     spare.items.write_text(spare.items.read_text() + added)
     spare.ingest()
-    verbs.build_index(spare.workspace, spare.settings)
+    build.build_index(spare.workspace, spare.settings)
     return spare
 
 
 def test_only_who_has_a_history_gets_a_personal_list(place: Place) -> None:
-    recommender = verbs.open_recommender(place.workspace)
+    recommender = open.open_recommender(place.workspace)
     known, unknown, visitor = recommender.answer(RecommendOptions(debuts=True), ["user-00", "nobody", None])
     assert known.fallback is None
     assert unknown.fallback == "user 'nobody' has no history here: what is likely to sell soon"

@@ -9,18 +9,28 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 import pytest
 
-from features.datasets import _numbered
 from features.errors import DataError
-from recsys import building, demo, evaluation, store, verbs, workspace
-from recsys.bundle import current_id, list_bundles
-from recsys.evaluation import evaluation_cut
-from recsys.options import RecommendOptions
-from recsys.workspace import Workspace
+from features.ingest.datasets import _numbered
+from recsys.artifacts.bundle import current_id, list_bundles
+from recsys.cli import demo
+from recsys.offline import evaluate
+from recsys.offline.evaluate import evaluation_cut
+from recsys.recommend import open
+from recsys.recommend.request import RecommendOptions
+from recsys.refresh import build
+from recsys.training import find_or_train
+from recsys.workspace import workspace
+from recsys.workspace.workspace import Workspace
 
 if TYPE_CHECKING:
     pass
 
-WORK = {"trained": (store, "train_model"), "read": (workspace, "ingest"), "built": (building, "indexed"), "judged": (evaluation, "judge")}
+WORK = {
+    "trained": (find_or_train, "train_model"),
+    "read": (workspace, "ingest"),
+    "built": (build, "indexed"),
+    "judged": (evaluate, "judge"),
+}
 
 
 @pytest.fixture
@@ -28,7 +38,7 @@ def done(monkeypatch: pytest.MonkeyPatch, shop: Any) -> list[str]:
     """What the demo really does, in order; it finds the tiny shop where the data set should be."""
     bought = shop.events.filter(pl.col("event") == "purchase").drop("event")
     tables = [table.lazy().with_columns(pl.col(pl.Float64, pl.Boolean).cast(pl.String)) for table in (shop.items, bought)]
-    monkeypatch.setattr("features.ingest.complete_journey", lambda: tuple(map(_numbered, tables)))
+    monkeypatch.setattr("features.ingest.pipeline.complete_journey", lambda: tuple(map(_numbered, tables)))
     done: list[str] = []
 
     def note(name: str, original: Any) -> Any:
@@ -102,8 +112,8 @@ def test_the_recommender_of_the_demo_knows_nothing_after_its_day(done, settings,
     _, log = place.load()
     cut = evaluation_cut(log)
     for bundle in list_bundles(place.bundles):
-        assert verbs.open_recommender(place, bundle).snapshot.log.end <= cut
-    answer = verbs.recommend(place, settings, RecommendOptions(user="user-03"))
+        assert open.open_recommender(place, bundle).snapshot.log.end <= cut
+    answer = open.recommend(place, settings, RecommendOptions(user="user-03"))
     assert answer.bundle_id == current_id(place.bundles)
     assert len(answer.items) == 10
 
@@ -121,7 +131,7 @@ def test_another_shops_workspace_is_left_alone(done, ready, tmp_path):
 def test_it_goes_on_after_the_step_that_was_cut_off(done, settings, tmp_path, monkeypatch, capsys):
     place = Workspace(tmp_path / "demo")
     with monkeypatch.context() as patch:
-        patch.setattr(building, "publish", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        patch.setattr(build, "publish", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
             demo.run_demo(place, settings)
     assert done == ["read", "trained", "built"]

@@ -12,15 +12,16 @@ import pytest
 import torch
 from torch import nn
 
+from features.data.interactions import DAY
 from features.errors import ConfigError
-from features.interactions import DAY
-from ranking.cross_encoder import CrossEncoder
-from recsys import training, verbs
-from recsys.refresh import refresh
-from recsys.training import Shop, train_model
-from recsys.windows import Windows
-from retrieval.encoder import TextEncoder
-from retrieval.tower import TwoTower
+from features.text.encoder import TextEncoder
+from ranking.cross_encoder.model import CrossEncoder
+from recsys.refresh import build
+from recsys.refresh.refresh import refresh
+from recsys.training import pipeline
+from recsys.training.pipeline import Shop, train_model
+from recsys.training.windows import Windows
+from retrieval.two_tower.model import TwoTower
 
 from .fake_gpu import CPU, CUDA, FakeGpu, on_gpu
 
@@ -33,8 +34,8 @@ STAGES = {
     "pooling": (TextEncoder, "pool"),
     "item tower": (TwoTower, "item_vectors"),
     "user tower": (TwoTower, "user_vectors"),
-    "towers' training": (training, "fit_towers"),
-    "cross-encoder's training": (training, "fit_cross_encoder"),
+    "towers' training": (pipeline, "fit_towers"),
+    "cross-encoder's training": (pipeline, "fit_cross_encoder"),
     "cross-encoder's logits": (CrossEncoder, "logits"),
 }
 
@@ -67,7 +68,7 @@ class Stood:
 def fake_gpu(monkeypatch: pytest.MonkeyPatch) -> Iterator[Stood]:
     """A GPU that torch believes in, and what ran where."""
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    for module in ("retrieval.texts", "retrieval.train"):
+    for module in ("retrieval.two_tower.text_tuning", "retrieval.two_tower.trainer"):
         monkeypatch.setattr(f"{module}.autocast", lambda _device: nullcontext())
     stood = Stood(monkeypatch)
     with nn.modules.module.register_module_forward_pre_hook(stood.note), FakeGpu():
@@ -108,10 +109,10 @@ def test_on_the_cpu_nothing_leaves_it(small, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(("device", "at"), [("cuda", "cuda"), ("auto", "cuda"), ("cpu", "cpu")])
-@pytest.mark.parametrize("publish", [verbs.build_index, refresh])
+@pytest.mark.parametrize("publish", [build.build_index, refresh])
 def test_the_catalogue_is_encoded_on_the_device(spare, monkeypatch, publish, device, at):
     spare.items.write_text(spare.items.read_text(encoding="utf-8").replace("green tea", "red soap"), encoding="utf-8")
-    if publish is verbs.build_index:
+    if publish is build.build_index:
         spare.ingest()
     # Whatever the gates ask the towers is asked beside it, of arrays that are stored.
     with fake_gpu(monkeypatch) as stood:
@@ -122,7 +123,7 @@ def test_the_catalogue_is_encoded_on_the_device(spare, monkeypatch, publish, dev
 
 
 def test_a_model_comes_back_even_if_encoding_fails(ready, monkeypatch):
-    model = verbs.current_model(ready.workspace, ready.settings)
+    model = build.current_model(ready.workspace, ready.settings)
     with fake_gpu(monkeypatch):
         with suppress(KeyboardInterrupt), model.on(CUDA):
             assert all(map(on_gpu, weights(model.encoder)))

@@ -8,11 +8,11 @@ import polars as pl
 import pytest
 
 from features.errors import BundleError, DataError
-from features.source import Source
-from features.stored import ITEMS, forget
-from features.tombstones import Tombstones
-from recsys.publish import publish, rewrite
-from recsys.workspace import Workspace
+from features.ingest.erased_users import Tombstones
+from features.ingest.source import Source
+from features.ingest.table_store import ITEMS, forget
+from recsys.artifacts.publish import publish, rewrite
+from recsys.workspace.workspace import Workspace
 
 
 def test_a_file_that_cannot_be_read_under_the_lock_is_not_called_unwritable(tmp_path: Path) -> None:

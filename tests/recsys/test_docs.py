@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from recsys.config import load_settings
-from recsys.write_docs import defaults, documented, with_defaults
+from recsys.docs_tools.write_docs import defaults, documented, with_defaults
+from recsys.settings.settings import load_settings
 
 ROOT = Path(__file__).parents[2]
 
@@ -26,7 +26,7 @@ def test_every_key_is_documented_with_its_default() -> None:
 def test_the_page_of_the_command_line_is_the_help() -> None:
     # In a process of its own: help asks the terminal for its width and the environment for values.
     environment = {name: value for name, value in os.environ.items() if not name.startswith("RECSYS_")}
-    code = "from recsys.write_docs import command_line; import sys; sys.stdout.write(command_line())"
+    code = "from recsys.docs_tools.write_docs import command_line; import sys; sys.stdout.write(command_line())"
     page = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=environment, capture_output=True, text=True, check=True).stdout
     assert (ROOT / "docs" / "cli.md").read_text(encoding="utf-8") == page, "run `make docs`"
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from features.interactions import Interactions
-from features.stored import INTERACTIONS
-from recsys.erasure import erase
+from features.data.interactions import Interactions
+from features.ingest.table_store import INTERACTIONS
+from recsys.privacy.erasure import erase
 
 from .calls import Command
 

@@ -15,17 +15,22 @@ import polars as pl
 import pytest
 
 from features.errors import DataError
-from features.stored import load_source
-from features.tombstones import Tombstones
-from recsys import erasure, publish, store, verbs
-from recsys.bundle import Bundle, check_all, current_id, list_bundles
-from recsys.engine import UNKNOWN_USER
-from recsys.erasure import Erased, erase
-from recsys.events import Event
-from recsys.model import Model
-from recsys.options import RecommendOptions, TrainOptions
-from recsys.refresh import refresh
-from recsys.workspace import Workspace
+from features.ingest.erased_users import Tombstones
+from features.ingest.table_store import load_source
+from recsys.artifacts import model_store, publish
+from recsys.artifacts.bundle import Bundle, check_all, current_id, list_bundles
+from recsys.artifacts.model import Model
+from recsys.privacy import erasure
+from recsys.privacy.erasure import Erased, erase
+from recsys.recommend import open
+from recsys.recommend.engine import UNKNOWN_USER
+from recsys.recommend.request import RecommendOptions
+from recsys.refresh import build
+from recsys.refresh.refresh import refresh
+from recsys.training import find_or_train
+from recsys.training.options import TrainOptions
+from recsys.workspace.events import Event
+from recsys.workspace.workspace import Workspace
 
 from .conftest import Place
 
@@ -45,7 +50,7 @@ def traces(workspace: Workspace, user: str) -> list[str]:
 
 
 def recommended(place: Place, user: str = "user-03") -> list[str]:
-    answer = verbs.recommend(place.workspace, place.settings, RecommendOptions(user=user))
+    answer = open.recommend(place.workspace, place.settings, RecommendOptions(user=user))
     return [item.item_id for item in answer.items]
 
 
@@ -65,7 +70,7 @@ def test_no_trace_is_left_in_any_kept_bundle(spare: Place) -> None:
     assert set(after).isdisjoint(before)
     assert Bundle.open(workspace.bundles).manifest.parent == after[1]
     assert check_all(workspace.bundles)[1] == check_all(workspace.models)[1] == []
-    answer = verbs.recommend(workspace, spare.settings, RecommendOptions(user=USER))
+    answer = open.recommend(workspace, spare.settings, RecommendOptions(user=USER))
     assert answer.fallback == UNKNOWN_USER.format(USER)
     assert publish.rollback(workspace.bundles) == after[1]
 
@@ -98,13 +103,13 @@ def test_models_are_marked_until_a_training_without_them(spare: Place, command) 
     assert [check["status"] for check in checks if check["name"] == "models"] == ["warn"]
     assert erase(workspace, "user-08").models == 0, "it is marked already"
     assert Bundle.open(workspace.models).id == model.id
-    verbs.build_index(workspace, spare.settings)
+    build.build_index(workspace, spare.settings)
     assert Bundle.open(workspace.bundles).manifest.about["retrain"], "what is built with a marked model says so too"
 
 
 def as_trained(place: Place, monkeypatch: pytest.MonkeyPatch, meanwhile: Callable[[], object] = lambda: None) -> str:
     """Training that ends at once, with the model there is, and a seed of its own. meanwhile: what happens while it trains."""
-    model = verbs.current_model(place.workspace, place.settings)
+    model = build.current_model(place.workspace, place.settings)
 
     def fitted(_shop: object, _device: object, work: Path, _cache: Path) -> Model:
         (work / "tensorboard").mkdir(parents=True)
@@ -112,15 +117,15 @@ def as_trained(place: Place, monkeypatch: pytest.MonkeyPatch, meanwhile: Callabl
         return model
 
     with monkeypatch.context() as patch:
-        patch.setattr(store, "train_model", fitted)
-        return verbs.train(place.workspace, place.settings, TrainOptions(seed=7))
+        patch.setattr(find_or_train, "train_model", fitted)
+        return find_or_train.train(place.workspace, place.settings, TrainOptions(seed=7))
 
 
 def test_a_model_that_learned_from_whom_was_erased_meanwhile_is_marked(spare: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     as_trained(spare, monkeypatch, lambda: erase(spare.workspace, USER))
-    assert erasure.to_be_trained(spare.workspace)
+    assert model_store.to_be_trained(spare.workspace)
     as_trained(spare, monkeypatch)
-    assert not erasure.to_be_trained(spare.workspace)
+    assert not model_store.to_be_trained(spare.workspace)
 
 
 def test_training_again_takes_no_marked_model_for_its_own_work(spare: Place, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -129,7 +134,7 @@ def test_training_again_takes_no_marked_model_for_its_own_work(spare: Place, mon
     told(spare, "only-here")
     assert erase(spare.workspace, "only-here").models > 0, "it may have learned from events that no table has yet"
     assert "already there" not in as_trained(spare, monkeypatch)
-    assert not erasure.to_be_trained(spare.workspace)
+    assert not model_store.to_be_trained(spare.workspace)
 
 
 def test_training_ends_an_erasure_that_was_cut_short_before_it_reads(spare: Place, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -137,7 +142,7 @@ def test_training_ends_an_erasure_that_was_cut_short_before_it_reads(spare: Plac
     Tombstones.read(path).with_users([USER]).write(path)
     as_trained(spare, monkeypatch)
     assert traces(spare.workspace, USER) == []
-    assert not erasure.to_be_trained(spare.workspace)
+    assert not model_store.to_be_trained(spare.workspace)
 
 
 def test_the_log_that_a_reader_kept_from_being_emptied_is_emptied_by_the_next(spare: Place) -> None:
@@ -195,7 +200,7 @@ def test_what_was_cut_short_is_ended_by_the_next_refresh(step: str, spare: Place
 
 
 def test_a_reader_who_opened_before_goes_on_answering(spare: Place) -> None:
-    recommender = verbs.open_recommender(spare.workspace)
+    recommender = open.open_recommender(spare.workspace)
     before = recommended(spare)
     erase(spare.workspace, USER)
     answer = next(iter(recommender.answer(RecommendOptions(user="user-03"), ["user-03"])))
@@ -204,7 +209,7 @@ def test_a_reader_who_opened_before_goes_on_answering(spare: Place) -> None:
 
 
 def test_a_reader_finds_the_new_one_where_the_old_one_went_while_it_was_read(spare: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-    opened, calls = verbs._opened, []
+    opened, calls = open._opened, []
 
     def slowly(bundle: Bundle, files, device):
         calls.append(bundle.id)
@@ -212,8 +217,8 @@ def test_a_reader_finds_the_new_one_where_the_old_one_went_while_it_was_read(spa
             erase(spare.workspace, USER)
         return opened(bundle, files, device)
 
-    monkeypatch.setattr(verbs, "_opened", slowly)
-    assert verbs.open_recommender(spare.workspace).bundle_id == current_id(spare.workspace.bundles) == calls[1]
+    monkeypatch.setattr(open, "_opened", slowly)
+    assert open.open_recommender(spare.workspace).bundle_id == current_id(spare.workspace.bundles) == calls[1]
 
 
 def test_somebody_unknown_leaves_everything_as_it_is(spare: Place, command) -> None:

@@ -7,16 +7,17 @@ from datetime import datetime
 
 import pytest
 
-from recsys import store, verbs
-from recsys.bundle import current_id
-from recsys.evaluation import evaluation_cut
-from recsys.options import TrainOptions
+from recsys.artifacts.bundle import current_id
+from recsys.offline import evaluate
+from recsys.offline.evaluate import evaluation_cut
+from recsys.training import find_or_train
+from recsys.training.options import TrainOptions
 
 KEYS = {"metrics", "slices", "stages", "baselines", "split", "reasons", "exposure", "bundle_id"}
 
 
 def test_evaluation_is_json_and_a_page_beside_honest_baselines(spare):
-    report = verbs.evaluate(spare.workspace, spare.settings)
+    report = evaluate.evaluate(spare.workspace, spare.settings)
     told = json.loads(report.to_json())
     assert told.keys() == KEYS
     assert {"ndcg@10", "recall@10", "auc", "ece", "log_loss"} <= told["metrics"].keys()
@@ -36,24 +37,24 @@ def test_evaluation_is_json_and_a_page_beside_honest_baselines(spare):
 
 def test_a_model_that_has_seen_the_test_weeks_is_not_judged_on_them(spare, monkeypatch):
     """Another is trained until the cut, once; one that ends there is taken as it is."""
-    trained, original = [], store.train_model
-    monkeypatch.setattr(store, "train_model", lambda shop, *rest: trained.append(shop) or original(shop, *rest))
-    verbs.evaluate(spare.workspace, spare.settings)
+    trained, original = [], find_or_train.train_model
+    monkeypatch.setattr(find_or_train, "train_model", lambda shop, *rest: trained.append(shop) or original(shop, *rest))
+    evaluate.evaluate(spare.workspace, spare.settings)
     (shop,) = trained
     assert shop.log.end <= evaluation_cut(spare.workspace.load()[1])
-    verbs.evaluate(spare.workspace, spare.settings)
+    evaluate.evaluate(spare.workspace, spare.settings)
     assert len(trained) == 1
 
 
 def test_a_model_trained_until_the_cut_is_the_one_that_is_judged(spare, monkeypatch):
-    cut = datetime.fromisoformat(verbs.evaluate(spare.workspace, spare.settings).cut).replace(tzinfo=None)
+    cut = datetime.fromisoformat(evaluate.evaluate(spare.workspace, spare.settings).cut).replace(tzinfo=None)
     for path in (spare.workspace.root / "evaluation").iterdir():
         path.rename(path.with_name(f"gone-{path.name}"))
-    verbs.train(spare.workspace, spare.settings, TrainOptions(until=cut))
-    verbs.train(spare.workspace, spare.settings, TrainOptions())
+    find_or_train.train(spare.workspace, spare.settings, TrainOptions(until=cut))
+    find_or_train.train(spare.workspace, spare.settings, TrainOptions())
     now = current_id(spare.workspace.models)
-    monkeypatch.setattr(store, "train_model", lambda *_: pytest.fail("a model was trained"))
-    assert verbs.evaluate(spare.workspace, spare.settings).metrics
+    monkeypatch.setattr(find_or_train, "train_model", lambda *_: pytest.fail("a model was trained"))
+    assert evaluate.evaluate(spare.workspace, spare.settings).metrics
     assert current_id(spare.workspace.models) == now, "judging one takes no other into use"
 
 
@@ -68,7 +69,7 @@ def other_data(spare, _):
 
 
 def other_version(_, monkeypatch):
-    monkeypatch.setattr(store, "MODEL_VERSION", store.MODEL_VERSION + 1)
+    monkeypatch.setattr(find_or_train, "MODEL_VERSION", find_or_train.MODEL_VERSION + 1)
 
 
 @pytest.mark.parametrize(
@@ -85,8 +86,8 @@ def test_a_model_of_the_same_cut_but_another_key_is_not_judged(seed, change, spa
         asked.append((shop.settings.tower.dim, shop.seed, len(shop.catalog)))
         raise InterruptedError
 
-    monkeypatch.setattr(store, "train_model", noted)
+    monkeypatch.setattr(find_or_train, "train_model", noted)
     with pytest.raises(InterruptedError):
-        verbs.evaluate(spare.workspace, settings)
+        evaluate.evaluate(spare.workspace, settings)
     assert asked == [(settings.tower.dim, 0, len(spare.workspace.load()[0]))]
     assert "of another date, other settings, another seed or other data: training one until" in caplog.text

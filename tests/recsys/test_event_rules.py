@@ -11,13 +11,14 @@ from typing import Any
 import polars as pl
 import pytest
 
-from features.interactions import INTERACTION_COLUMNS
-from recsys import verbs
-from recsys.asked import recent_histories
-from recsys.event_rules import merge
-from recsys.events import Event, EventStore
-from recsys.events_config import EventWeights
-from recsys.refresh import refresh
+from features.data.interactions import INTERACTION_COLUMNS
+from recsys.recommend import open
+from recsys.recommend.pipeline import recent_histories
+from recsys.refresh import build
+from recsys.refresh.refresh import refresh
+from recsys.settings.events import EventWeights
+from recsys.workspace.event_rules import merge
+from recsys.workspace.events import Event, EventStore
 
 from .conftest import Place
 
@@ -87,14 +88,14 @@ def test_what_counts(tmp_path: Path, rows: list[Any], events: list[Event], rule:
 
 def bought(place: Place, user: str) -> list[str]:
     """What the log of the bundle in use says that a user bought."""
-    snapshot = verbs.open_recommender(place.workspace).snapshot
+    snapshot = open.open_recommender(place.workspace).snapshot
     log = snapshot.log
     return sorted(snapshot.catalog.ids[log.item[log.user == log.user_rows([user])[0]]].tolist())
 
 
 def live(place: Place, user: str) -> int:
     """How many events an answer counts beside the log."""
-    snapshot = verbs.open_recommender(place.workspace).snapshot
+    snapshot = open.open_recommender(place.workspace).snapshot
     recent = recent_histories(snapshot, user, place.workspace.events.of_user(user), place.settings.events)
     return 0 if recent is None else int(recent.lengths.sum())
 
@@ -134,12 +135,12 @@ def test_ids_of_the_sources_are_read_and_count_once(spare: Place) -> None:
     summary = spare.workspace.ingest(verbs_source(source))
     assert summary.interactions.reasons == {"duplicate event_id (a later row wins)": 1}
     spare.workspace.events.add([Event("new", "sku-07", "purchase", seconds(NOON), event_id=name) for name in ("b", "c")])
-    verbs.build_index(spare.workspace, spare.settings)
+    build.build_index(spare.workspace, spare.settings)
     assert bought(spare, "new") == ["sku-07"] * 3
 
 
 def verbs_source(values: dict[str, Any]) -> Any:
-    from features.source import Source
+    from features.ingest.source import Source
 
     return Source.model_validate(values)
 

@@ -9,11 +9,12 @@ import polars as pl
 import pytest
 
 from features.errors import BundleError
-from recsys import verbs
-from recsys.bundle import Bundle, current_id
-from recsys.options import RecommendOptions
-from recsys.publish import publish
-from recsys.recommender import Recommender
+from recsys.artifacts.bundle import Bundle, current_id
+from recsys.artifacts.publish import publish
+from recsys.recommend import open
+from recsys.recommend.recommender import Recommender
+from recsys.recommend.request import RecommendOptions
+from recsys.refresh import build
 
 from .conftest import Place
 
@@ -22,7 +23,7 @@ USERS = [f"user-{number:02}" for number in range(60)]
 
 def in_torch(answering: Recommender, place: Place, *, reading: bool) -> tuple[Recommender, Recommender]:
     """The bundle's recommender and the trained model over its snapshot; reading: with the cross-encoder on, even if it is idle."""
-    both = answering, replace(answering, model=verbs.current_model(place.workspace, place.settings))
+    both = answering, replace(answering, model=build.current_model(place.workspace, place.settings))
     for one in both:
         ranking, ranker = one.model.ranking, one.ranker
         assert ranking is not None
@@ -33,7 +34,7 @@ def in_torch(answering: Recommender, place: Place, *, reading: bool) -> tuple[Re
 
 @pytest.mark.parametrize("reading", [False, True])
 def test_the_same_lists_as_in_torch(ready: Place, reading: bool) -> None:
-    answering, torch = in_torch(verbs.open_recommender(ready.workspace), ready, reading=reading)
+    answering, torch = in_torch(open.open_recommender(ready.workspace), ready, reading=reading)
     for options in (RecommendOptions(), RecommendOptions(history=("sku-07", "sku-30")), RecommendOptions(explain=True, new_only=True)):
         for mine, theirs in zip(answering.answer(options, [*USERS, None]), torch.answer(options, [*USERS, None]), strict=True):
             assert [item.item_id for item in mine.items] == [item.item_id for item in theirs.items]
@@ -43,7 +44,7 @@ def test_the_same_lists_as_in_torch(ready: Place, reading: bool) -> None:
 
 
 def test_the_same_matches_as_in_torch(ready: Place) -> None:
-    answering, torch = in_torch(verbs.open_recommender(ready.workspace), ready, reading=False)
+    answering, torch = in_torch(open.open_recommender(ready.workspace), ready, reading=False)
     for text in ("green tea", "", "お茶 for the kitchen"):
         mine, theirs = answering.search(text, 9).items, torch.search(text, 9).items
         assert [item.item_id for item in mine] == [item.item_id for item in theirs]
@@ -55,13 +56,13 @@ def test_an_unchanged_model_is_not_exported_again(spare: Place, monkeypatch: pyt
     pl.read_csv(spare.items).with_columns(price=pl.lit(9.5)).write_csv(spare.items)
     spare.ingest()
     monkeypatch.delattr("torch.onnx.export")
-    verbs.build_index(spare.workspace, spare.settings)
+    build.build_index(spare.workspace, spare.settings)
     after = Bundle.open(spare.workspace.bundles)
     assert after.id != before.id
     graphs = {name: entry for name, entry in before.manifest.files.items() if name.endswith(".onnx")}
     assert len(graphs) == 3
     assert graphs.items() <= after.manifest.files.items()
-    assert verbs.open_recommender(spare.workspace).search("green tea", 3).items
+    assert open.open_recommender(spare.workspace).search("green tea", 3).items
 
 
 def test_a_bundle_of_another_layout_is_refused_in_one_line(spare: Place) -> None:
@@ -70,9 +71,9 @@ def test_a_bundle_of_another_layout_is_refused_in_one_line(spare: Place) -> None
         spare.workspace.bundles, {name: bundle.read(name) for name in bundle.files}, bundle.manifest.about | {"layout": 2, "inputs": None}
     )
     with pytest.raises(BundleError, match=r"has layout 2, this version answers from layout \d+: run `recsys build-index`$"):
-        verbs.open_recommender(spare.workspace)
-    assert "in use" in verbs.build_index(spare.workspace, spare.settings)
-    assert verbs.open_recommender(spare.workspace).bundle_id == current_id(spare.workspace.bundles)
+        open.open_recommender(spare.workspace)
+    assert "in use" in build.build_index(spare.workspace, spare.settings)
+    assert open.open_recommender(spare.workspace).bundle_id == current_id(spare.workspace.bundles)
 
 
 def test_a_damaged_graph_is_refused(spare: Place) -> None:
@@ -81,4 +82,4 @@ def test_a_damaged_graph_is_refused(spare: Place) -> None:
     content[len(content) // 2] ^= 1
     path.write_bytes(content)
     with pytest.raises(BundleError, match="sha256"):
-        verbs.open_recommender(spare.workspace)
+        open.open_recommender(spare.workspace)

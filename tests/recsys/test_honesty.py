@@ -16,18 +16,18 @@ import polars as pl
 import pytest
 import torch
 
-from eval.baselines import AnsweringKnn
-from eval.tune import tune_baselines
-from features.behavior import ItemStats
-from features.interactions import Interactions
-from features.split import Split
-from recsys import training, verbs
-from recsys.bundle import Bundle
-from recsys.options import TrainOptions
-from recsys.training import train_model
-from recsys.windows import Windows
-from retrieval.joint import Collaborative
-from retrieval.scorers import Weighting
+from eval.baselines.registry import AnsweringKnn
+from eval.baselines.tune import tune_baselines
+from features.behavior.item_stats import ItemStats
+from features.data.interactions import Interactions
+from features.data.split import Split
+from recsys.artifacts.bundle import Bundle
+from recsys.training import find_or_train, pipeline
+from recsys.training.options import TrainOptions
+from recsys.training.pipeline import train_model
+from recsys.training.windows import Windows
+from retrieval.collaborative.models import Collaborative
+from retrieval.collaborative.scoring import Weighting
 
 from .futures import TIMED_CUT, Case, another_last_step, case, is_last_step, steps, timed_future
 
@@ -72,7 +72,7 @@ class TestTrainingToTheBit:
         """All files of the model that the command makes, and what its manifest says."""
         events.write_csv(place.log)
         place.ingest()
-        verbs.train(place.workspace, place.settings, TrainOptions(until))
+        find_or_train.train(place.workspace, place.settings, TrainOptions(until))
         bundle = Bundle.open(place.workspace.models)
         about = {name: told for name, told in bundle.manifest.about.items() if name != "read"}  # the hour of the day
         return {name: bundle.read(name) for name in bundle.files}, about
@@ -134,10 +134,10 @@ def test_all_that_training_looks_at_lies_before_the_cut(
 
         monkeypatch.setattr(owner, name, noted)
 
-    spy(training, "SequenceSampler", "sampler", lambda log, *_: [log])
-    spy(training.Truth, "of", "labels", lambda split, *_: [split.history, split.labels])
-    spy(training.Collaborative, "fit", "collaborative", lambda log, *_: [log])
-    spy(training.ItemStats, "fit", "stats", lambda log, *_: [log])
+    spy(pipeline, "SequenceSampler", "sampler", lambda log, *_: [log])
+    spy(pipeline.Truth, "of", "labels", lambda split, *_: [split.history, split.labels])
+    spy(pipeline.Collaborative, "fit", "collaborative", lambda log, *_: [log])
+    spy(pipeline.ItemStats, "fit", "stats", lambda log, *_: [log])
     train_model(world.training(tiny_settings), CPU, tmp_path / "work", tmp_path)
     assert {label: len(logs) for label, logs in seen.items()} == {"sampler": 2, "labels": 10, "collaborative": 4, "stats": 4}
     assert all(log.time.max() < world.cut for logs in seen.values() for log in logs)

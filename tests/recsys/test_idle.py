@@ -10,16 +10,17 @@ import numpy as np
 import pytest
 
 from features.errors import BundleError
-from ranking.blend import CORRECTION, NO_SPLIT, Booster
-from recsys import verbs
-from recsys.bundle import LAYOUT, Bundle, current_id
-from recsys.evaluation import evaluate
-from recsys.model import Model
-from recsys.options import RecommendOptions
-from recsys.publish import rewrite
-from recsys.refresh import refresh
-from recsys.service.pages.look import look
-from retrieval.encoder import TextEncoder
+from features.text.encoder import TextEncoder
+from ranking.gbdt import CORRECTION, NO_SPLIT, Booster
+from recsys.artifacts.bundle import LAYOUT, Bundle, current_id
+from recsys.artifacts.model import Model
+from recsys.artifacts.publish import rewrite
+from recsys.offline.evaluate import evaluate
+from recsys.recommend import open
+from recsys.recommend.request import RecommendOptions
+from recsys.refresh import build
+from recsys.refresh.refresh import refresh
+from recsys.service.pages.trace import look
 
 from .conftest import Place
 
@@ -37,11 +38,11 @@ def idle(model: Model) -> Model:
 @pytest.fixture
 def idle_place(spare: Place, monkeypatch: pytest.MonkeyPatch) -> Place:
     """The tiny shop, published with a model that does not read."""
-    model = idle(verbs.current_model(spare.workspace, spare.settings))
-    monkeypatch.setattr(verbs, "current_model", lambda *_: model)
-    monkeypatch.setattr("recsys.refresh.inputs", lambda *_: "of the idle model")
-    monkeypatch.setattr(verbs, "inputs", lambda *_: f"idle {spare.items.stat().st_size}")
-    verbs.build_index(spare.workspace, spare.settings)
+    model = idle(build.current_model(spare.workspace, spare.settings))
+    monkeypatch.setattr(build, "current_model", lambda *_: model)
+    monkeypatch.setattr("recsys.refresh.build.inputs", lambda *_: "of the idle model")
+    monkeypatch.setattr(open, "inputs", lambda *_: f"idle {spare.items.stat().st_size}")
+    build.build_index(spare.workspace, spare.settings)
     return spare
 
 
@@ -51,7 +52,7 @@ def states(place: Place) -> list[str]:
 
 def test_its_bundles_hold_no_states_and_answer_everything(idle_place: Place) -> None:
     assert states(idle_place) == []
-    recommender = verbs.open_recommender(idle_place.workspace)
+    recommender = open.open_recommender(idle_place.workspace)
     options = RecommendOptions(user="user-03", explain=True, diversity=0.3, new_only=True)
     (answer,) = recommender.answer(options, ["user-03"])
     assert len(answer.items) == 10
@@ -74,24 +75,24 @@ def test_a_ranker_that_reads_gets_them_from_the_cache(idle_place: Place, monkeyp
     reads: list[str] = []
     keep = TextEncoder.keep
     monkeypatch.setattr(TextEncoder, "keep", lambda self, texts, *more: reads.extend(texts) or keep(self, texts, *more))
-    model = verbs.Model.from_files(Bundle.open(idle_place.workspace.models).files)
+    model = Model.from_files(Bundle.open(idle_place.workspace.models).files)
     catalog, log = idle_place.workspace.load(idle_place.settings.events)
-    assert "0 of 39 texts encoded" in verbs.build(idle_place.workspace, idle_place.settings, model, catalog, log)
+    assert "0 of 39 texts encoded" in build.build(idle_place.workspace, idle_place.settings, model, catalog, log)
     assert reads == []
-    snapshot = verbs.open_recommender(idle_place.workspace).snapshot
+    snapshot = open.open_recommender(idle_place.workspace).snapshot
     assert snapshot.states is not None
     texts = catalog.frame["title"].to_list()
     assert len(snapshot.states) == len(set(texts)) == 39
-    (built,) = verbs.open_recommender(idle_place.workspace).answer(RecommendOptions(), ["user-03"])
-    monkeypatch.setattr(verbs, "sound_bundle", lambda _bundles: None)
-    verbs.build(idle_place.workspace, idle_place.settings, model, catalog, log)
-    (anew,) = verbs.open_recommender(idle_place.workspace).answer(RecommendOptions(), ["user-03"])
+    (built,) = open.open_recommender(idle_place.workspace).answer(RecommendOptions(), ["user-03"])
+    monkeypatch.setattr(open, "sound_bundle", lambda _bundles: None)
+    build.build(idle_place.workspace, idle_place.settings, model, catalog, log)
+    (anew,) = open.open_recommender(idle_place.workspace).answer(RecommendOptions(), ["user-03"])
     assert [item.probability for item in built.items] == [item.probability for item in anew.items]
 
 
 def test_it_is_evaluated_without_them(idle_place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-    trained: Any = verbs.current_model(idle_place.workspace, idle_place.settings)
-    monkeypatch.setattr("recsys.evaluation._model", lambda *_: trained)
+    trained: Any = build.current_model(idle_place.workspace, idle_place.settings)
+    monkeypatch.setattr("recsys.offline.evaluate._model", lambda *_: trained)
     report = evaluate(idle_place.workspace, idle_place.settings)
     assert report.metrics["ndcg@10"].value > 0
 
@@ -100,8 +101,8 @@ def test_a_bundle_of_an_older_layout_is_refused_in_one_line(spare: Place, comman
     rewrite(spare.workspace.bundles, lambda bundle: ({}, bundle.manifest.about | {"layout": LAYOUT - 1, "inputs": "another layout"}))
     old = current_id(spare.workspace.bundles)
     with pytest.raises(BundleError, match=f"{old} has layout {LAYOUT - 1}, .* layout {LAYOUT}: run `recsys build-index`$"):
-        verbs.open_recommender(spare.workspace)
+        open.open_recommender(spare.workspace)
     said = command("recommend", "--user", "user-03", workspace=spare.workspace.root)
     assert (said.code, "run `recsys build-index`" in said.error) == (1, True)
-    assert "39 of 39 texts encoded" in verbs.build_index(spare.workspace, spare.settings)
-    assert verbs.recommend(spare.workspace, spare.settings, RecommendOptions(user="user-03")).items
+    assert "39 of 39 texts encoded" in build.build_index(spare.workspace, spare.settings)
+    assert open.recommend(spare.workspace, spare.settings, RecommendOptions(user="user-03")).items

@@ -10,16 +10,16 @@ import numpy as np
 import pytest
 import torch
 
-from features.interactions import DAY
-from recsys import training
-from recsys.training import LAST_RATE, Language, Shop, fit_language, fit_on_the_rest, train_model
-from recsys.windows import Windows
+from features.data.interactions import DAY
+from recsys.training import pipeline
+from recsys.training.pipeline import LAST_RATE, Language, Shop, fit_language, fit_on_the_rest, train_model
+from recsys.training.windows import Windows
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from retrieval.train import Run
-    from retrieval.train_config import TrainConfig
+    from retrieval.two_tower.config import TrainConfig
+    from retrieval.two_tower.trainer import Run
 
 CPU = torch.device("cpu")
 
@@ -91,20 +91,20 @@ def test_every_epoch_is_taken_at_a_lower_rate(small: Shop, language: Language, t
         rates.append(config.lr)
         return 0.0
 
-    monkeypatch.setattr("retrieval.train._epoch", epoch)
+    monkeypatch.setattr("retrieval.two_tower.trainer._epoch", epoch)
     fit_on_the_rest(with_settings(small, "sequence", last_epochs=6, patience=1), language, tmp_path)
     assert rates == [pytest.approx(small.settings.train.lr * LAST_RATE)] * 6
 
 
 def test_a_training_that_was_cut_off_in_them_goes_on(small: Shop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = train_model(small, CPU, tmp_path / "whole", tmp_path / "cache")
-    original, begun = training.fit_towers, []
+    original, begun = pipeline.fit_towers, []
 
     def cut(run: Run, config: TrainConfig) -> Any:
         """In the second of the last epochs."""
         if run.folder.name == "rest":
             with monkeypatch.context() as patch:
-                from retrieval.train import _epoch
+                from retrieval.two_tower.trainer import _epoch
 
                 def epoch(*arguments: Any) -> float:
                     begun.append(arguments[3])
@@ -112,15 +112,15 @@ def test_a_training_that_was_cut_off_in_them_goes_on(small: Shop, tmp_path: Path
                         raise KeyboardInterrupt
                     return _epoch(*arguments)
 
-                patch.setattr("retrieval.train._epoch", epoch)
+                patch.setattr("retrieval.two_tower.trainer._epoch", epoch)
                 return original(run, config)
         return original(run, config)
 
-    monkeypatch.setattr(training, "fit_towers", cut)
+    monkeypatch.setattr(pipeline, "fit_towers", cut)
     with pytest.raises(KeyboardInterrupt):
         train_model(small, CPU, tmp_path / "cut", tmp_path / "cache")
     assert begun == [0, 1]
-    monkeypatch.setattr(training, "fit_towers", original)
+    monkeypatch.setattr(pipeline, "fit_towers", original)
     torch.manual_seed(1234)  # another process, another state of chance
     assert train_model(small, CPU, tmp_path / "cut", tmp_path / "cache").to_files() == whole.to_files()
 

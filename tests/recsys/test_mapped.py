@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from features.errors import BundleError
-from recsys import verbs
-from recsys.bundle import Bundle
-from recsys.mapped import MappedFiles
-from recsys.options import RecommendOptions
+from recsys.artifacts.bundle import Bundle
+from recsys.artifacts.mapped import MappedFiles
+from recsys.recommend import open
+from recsys.recommend.request import RecommendOptions
 
 from .conftest import Place
 
@@ -20,7 +20,7 @@ USERS = [f"user-{number:02}" for number in range(0, 60, 7)]
 
 
 def test_answers_are_the_same(ready: Place) -> None:
-    own, shared = (verbs.open_recommender(ready.workspace, shared=shared) for shared in (False, True))
+    own, shared = (open.open_recommender(ready.workspace, shared=shared) for shared in (False, True))
     assert list(own.answer(RecommendOptions(), USERS)) == list(shared.answer(RecommendOptions(), USERS))
     assert own.similar("sku-07", 5) == shared.similar("sku-07", 5)
     assert own.search("green tea", 5) == shared.search("green tea", 5)
@@ -28,7 +28,7 @@ def test_answers_are_the_same(ready: Place) -> None:
 
 @pytest.mark.parametrize("shared", [True, False])
 def test_the_large_parts_lie_in_the_files(ready: Place, shared: bool) -> None:
-    snapshot = verbs.open_recommender(ready.workspace, shared=shared).snapshot
+    snapshot = open.open_recommender(ready.workspace, shared=shared).snapshot
     assert snapshot.states is not None
     arrays = (snapshot.text_vectors, snapshot.log.item, snapshot.collaborative.ease.weights.data, np.asarray(snapshot.states.offsets))
     for array in arrays:
@@ -53,7 +53,7 @@ def test_damage_is_refused(spare: Place, name: str) -> None:
     content[-1] ^= 1
     (bundle.folder / name).write_bytes(content)
     with pytest.raises(BundleError, match="sha256"):
-        verbs.open_recommender(spare.workspace, shared=True)
+        open.open_recommender(spare.workspace, shared=True)
 
 
 def test_arrays_are_those_that_the_library_reads(ready: Place) -> None:

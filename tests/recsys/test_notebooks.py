@@ -16,10 +16,11 @@ import polars as pl
 import pytest
 
 from features.errors import ConfigError, DataError
-from recsys.evaluation import evaluation_cut
 from recsys.notebook import begin
-from recsys.options import TrainOptions
-from recsys.verbs import build_index, train
+from recsys.offline.evaluate import evaluation_cut
+from recsys.refresh.build import build_index
+from recsys.training.find_or_train import train
+from recsys.training.options import TrainOptions
 
 from .calls import toml
 from .conftest import Place
@@ -27,7 +28,7 @@ from .conftest import Place
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from recsys.config import Settings
+    from recsys.settings.settings import Settings
 
 ROOT = Path(__file__).parents[2]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.py"))

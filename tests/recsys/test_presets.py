@@ -8,11 +8,11 @@ import pytest
 import torch
 
 from features.errors import ConfigError
-from recsys import store, verbs
-from recsys.choices import SEQUENCE
-from recsys.config import Settings
-from recsys.options import TrainOptions
-from recsys.presets import FULL, GPU, find_device, with_preset
+from recsys.settings.auto import SEQUENCE
+from recsys.settings.presets import FULL, GPU, find_device, with_preset
+from recsys.settings.settings import Settings
+from recsys.training import find_or_train
+from recsys.training.options import TrainOptions
 
 CPU, CUDA = torch.device("cpu"), torch.device("cuda")
 
@@ -84,9 +84,9 @@ def settings_of_a_training(place: Any, settings: Settings, options: TrainOptions
         raise Stop
 
     found: list[Settings] = []
-    monkeypatch.setattr(store, "train_model", train_model)
+    monkeypatch.setattr(find_or_train, "train_model", train_model)
     with pytest.raises(Stop):
-        verbs.train(place.workspace, settings, options)
+        find_or_train.train(place.workspace, settings, options)
     return found[0]
 
 
@@ -107,7 +107,7 @@ def test_a_sequence_trains_as_its_log_suggests_where_the_preset_says_nothing(rea
 
 def test_an_unknown_preset_is_refused_in_one_line(ready):
     with pytest.raises(ConfigError, match=r"^preset is 'slow', expected one of quick, full: see docs/configuration.md$"):
-        verbs.train(ready.workspace, ready.settings, TrainOptions(preset="slow", device="cpu"))  # type: ignore[arg-type]
+        find_or_train.train(ready.workspace, ready.settings, TrainOptions(preset="slow", device="cpu"))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(

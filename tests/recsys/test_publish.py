@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from features.errors import BundleError
-from recsys import publish as publishing
-from recsys.bundle import Bundle, current_id, list_bundles
-from recsys.publish import publish, rollback, use
+from recsys.artifacts import publish as publishing
+from recsys.artifacts.bundle import Bundle, current_id, list_bundles
+from recsys.artifacts.publish import publish, rollback, use
 
 
 def make(bundles: Path, text: bytes = b"one", keep: int = 9) -> str:

@@ -15,13 +15,13 @@ import polars as pl
 import pytest
 import typer
 
-from recsys.cli import app, run
-from recsys.presets import FULL, GPU
+from recsys.cli.main import app, run
+from recsys.settings.presets import FULL, GPU
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from recsys.config import Settings
+    from recsys.settings.settings import Settings
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")

@@ -13,16 +13,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from features.data.histories import Histories
 from features.errors import ConfigError, DataError
-from features.histories import Histories
-from features.text import item_texts
-from recsys import verbs
-from recsys.answers import Answer
-from recsys.asked import DIVERSE_AMONG
-from recsys.model import ServedModel
-from recsys.options import RecommendOptions
-from recsys.recommender import Recommender
-from recsys.snapshot import Snapshot
+from features.text.template import item_texts
+from recsys.artifacts.model import ServedModel
+from recsys.recommend import open
+from recsys.recommend.answers import Answer
+from recsys.recommend.pipeline import DIVERSE_AMONG
+from recsys.recommend.recommender import Recommender
+from recsys.recommend.request import RecommendOptions
+from recsys.snapshot.snapshot import Snapshot
 from retrieval.candidates import Candidates
 
 from .truth import check_reason
@@ -33,7 +33,7 @@ CATEGORIES = (None, "drinks", "tea", "bakery", "household|paper", "produce")
 
 @pytest.fixture(scope="module")
 def recommender(ready: Any) -> Recommender:
-    return verbs.open_recommender(ready.workspace)
+    return open.open_recommender(ready.workspace)
 
 
 def ask(recommender: Recommender, user: str | None = None, **options: Any) -> Answer:
@@ -201,7 +201,7 @@ def test_users_are_answered_in_their_order_as_one_by_one(recommender, monkeypatc
     users = [None, "user-30", "nobody", "user-03", "user-30", "user-00"]
     alone = [ask(recommender, user, **options) for user in users]
     together = list(recommender.answer(RecommendOptions(**options), users))
-    monkeypatch.setattr("recsys.recommender.BATCH", 2)
+    monkeypatch.setattr("recsys.recommend.recommender.BATCH", 2)
     for found in (together, list(recommender.answer(RecommendOptions(**options), users))):
         assert [answer.user_id for answer in found] == users
         assert [ids(answer) for answer in found] == [ids(answer) for answer in alone]
@@ -316,7 +316,7 @@ def test_a_k_beyond_the_catalogue_gives_what_there_is(recommender, k):
 
 
 def test_words_are_searched_after_the_prompt_of_queries(ready: Any) -> None:
-    plain, prompted = verbs.open_recommender(ready.workspace), verbs.open_recommender(ready.workspace)
+    plain, prompted = open.open_recommender(ready.workspace), open.open_recommender(ready.workspace)
     model = prompted.model
     assert isinstance(model, ServedModel)
     model.__dict__["query"] = replace(model.query, prompt="sweet ")

@@ -18,16 +18,16 @@ import polars as pl
 import pytest
 
 from features.errors import DataError
-from features.source import Source
-from features.stored import load_source, unchanged
-from recsys.bundle import Bundle, current_id, list_bundles
-from recsys.config import Settings
-from recsys.drift import psi
-from recsys.erasure import erase
-from recsys.gates import RefusedError
-from recsys.refresh import Refreshed, refresh, refresh_every
-from recsys.refresh_config import RefreshConfig
-from recsys.workspace import Workspace
+from features.ingest.source import Source
+from features.ingest.table_store import load_source, unchanged
+from recsys.artifacts.bundle import Bundle, current_id, list_bundles
+from recsys.privacy.erasure import erase
+from recsys.refresh.drift import psi
+from recsys.refresh.quality_gates import RefusedError
+from recsys.refresh.refresh import Refreshed, refresh, refresh_every
+from recsys.settings.refresh import RefreshConfig
+from recsys.settings.settings import Settings
+from recsys.workspace.workspace import Workspace
 
 from .conftest import Place
 
@@ -38,7 +38,7 @@ def with_limits(place: Place, **limits: object):
 
 def test_nothing_changed_opens_no_model_and_reads_no_source(spare: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     refresh(spare.workspace, spare.settings)
-    for name in ("recsys.verbs", "features.ingest"):
+    for name in ("recsys.recommend.open", "features.ingest.pipeline"):
         monkeypatch.setitem(sys.modules, name, None)  # an import of it fails
     monkeypatch.setattr(type(spare.workspace), "ingest_alone", None)
     assert "nothing has changed" in str(refresh(spare.workspace, spare.settings))
@@ -165,7 +165,7 @@ def test_whatever_a_refresh_raises_the_loop_goes_on_and_counts(monkeypatch: pyte
             raise came
         return came
 
-    monkeypatch.setattr("recsys.refresh.refresh", turn)
+    monkeypatch.setattr("recsys.refresh.refresh.refresh", turn)
     told: list[Refreshed] = []
     with pytest.raises(KeyboardInterrupt):
         refresh_every(Workspace(Path("nowhere")), Settings(), timedelta(0), told.append)
@@ -179,8 +179,8 @@ def test_whatever_a_refresh_raises_the_loop_goes_on_and_counts(monkeypatch: pyte
 
 def test_an_unexpected_failure_is_posted_too(spare: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     posted: list[dict[str, str]] = []
-    monkeypatch.setattr("recsys.refresh.post", lambda _, message: posted.append(message))
-    monkeypatch.setattr("recsys.refresh.load_source", lambda _: 1 // 0)
+    monkeypatch.setattr("recsys.refresh.refresh.post", lambda _, message: posted.append(message))
+    monkeypatch.setattr("recsys.refresh.refresh.load_source", lambda _: 1 // 0)
     with pytest.raises(ZeroDivisionError):
         refresh(spare.workspace, spare.settings)
     assert [message["event"] for message in posted] == ["failed"]

@@ -13,15 +13,16 @@ import numpy as np
 import polars as pl
 import pytest
 
-from eval.simulation import Simulation
+from eval.simulation.readout import Simulation
+from features.data.histories import Histories
 from features.errors import ConfigError, DataError
-from features.histories import Histories
-from recsys import arms, simulate, store
-from recsys.arm import Arm
-from recsys.arms import Shop
-from recsys.bundle import Bundle, list_bundles
-from recsys.model import Model
-from recsys.options import SimulateOptions
+from recsys.artifacts.bundle import Bundle, list_bundles
+from recsys.artifacts.model import Model
+from recsys.offline import ab_runner, simulate
+from recsys.offline.ab_arm import Arm
+from recsys.offline.ab_runner import Shop
+from recsys.offline.options import SimulateOptions
+from recsys.training import find_or_train
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -47,7 +48,7 @@ def shop_of(place: Place) -> Shop:
 def settled(spare: Place, monkeypatch: pytest.MonkeyPatch) -> Place:
     """A shop whose own model is taken for one that ends at the first day: training is not what is tested here."""
     model = Model.from_files(next(iter(_bundles(spare))).files)
-    monkeypatch.setattr(arms, "model_until", lambda *_: model)
+    monkeypatch.setattr(ab_runner, "model_until", lambda *_: model)
     return spare
 
 
@@ -195,8 +196,8 @@ def test_other_facts_are_not_taken_over(spare: Place, monkeypatch: pytest.Monkey
 
 def test_a_model_that_has_seen_the_days_is_not_asked(spare: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     trained: list[int] = []
-    original = store.train_model
-    monkeypatch.setattr(store, "train_model", lambda shop, *rest: trained.append(shop.log.end) or original(shop, *rest))
+    original = find_or_train.train_model
+    monkeypatch.setattr(find_or_train, "train_model", lambda shop, *rest: trained.append(shop.log.end) or original(shop, *rest))
     options = SimulateOptions("popular", "ours", START, 6)
     found = simulate.simulate(spare.workspace, spare.settings, options)
     (end,) = trained
@@ -216,7 +217,7 @@ def test_a_model_of_the_first_day_but_of_other_settings_is_not_asked(
         wanted.append(shop.settings.tower.dim)
         raise InterruptedError
 
-    monkeypatch.setattr(store, "train_model", noted)
+    monkeypatch.setattr(find_or_train, "train_model", noted)
     other = spare.settings.model_copy(update={"tower": spare.settings.tower.model_copy(update={"dim": 32})})
     with pytest.raises(InterruptedError):
         simulate.simulate(spare.workspace, other, SimulateOptions("popular", "ours", START, 6))

@@ -13,11 +13,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from features.catalog import Catalog
-from features.interactions import DAY
-from features.text import item_texts
-from recsys.model import Model
-from recsys.snapshot import Encoded, Snapshot, distinct, encode_catalog, take_snapshot
+from features.data.catalog import Catalog
+from features.data.interactions import DAY
+from features.text.template import item_texts
+from recsys.artifacts.model import Model
+from recsys.snapshot.snapshot import Encoded, Snapshot, distinct, encode_catalog, take_snapshot
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -12,15 +12,15 @@ import polars as pl
 import pytest
 import torch
 
+from features.data.interactions import DAY, Interactions
+from features.data.split import Split
 from features.errors import DataError, ModelError
-from features.interactions import DAY, Interactions
-from features.split import Split
-from recsys import training, verbs
-from recsys.bundle import Bundle
-from recsys.model import Model
-from recsys.options import TrainOptions
-from recsys.training import Language, Shop, fit_language, produce, train_model, visitors
-from recsys.windows import Windows
+from recsys.artifacts.bundle import Bundle
+from recsys.artifacts.model import Model
+from recsys.training import find_or_train, pipeline
+from recsys.training.options import TrainOptions
+from recsys.training.pipeline import Language, Shop, fit_language, produce, train_model, visitors
+from recsys.training.windows import Windows
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -60,7 +60,7 @@ def until_then(fresh: Callable[[], Any], shop: Any) -> Any:
 def trained_on(place: Any, events: pl.DataFrame) -> Any:
     events.write_csv(place.log)
     place.ingest()
-    verbs.train(place.workspace, learning(place.settings), TrainOptions(UNTIL))
+    find_or_train.train(place.workspace, learning(place.settings), TrainOptions(UNTIL))
     return place
 
 
@@ -94,7 +94,7 @@ def test_the_future_does_not_train_twice(until_then, shop):
     """The key is of what is learned from: new events after the end change nothing."""
     another_future(shop.events).write_csv(until_then.log)
     until_then.ingest()
-    assert "already there" in verbs.train(until_then.workspace, learning(until_then.settings), TrainOptions(UNTIL))
+    assert "already there" in find_or_train.train(until_then.workspace, learning(until_then.settings), TrainOptions(UNTIL))
 
 
 @pytest.fixture(scope="module")
@@ -191,7 +191,7 @@ def test_towers_know_nothing_after_their_validation_window(small, language, tmp_
 
 def test_goes_on_where_it_was_cut_off(small, tmp_path, monkeypatch):
     whole = train_model(small, CPU, tmp_path / "whole", tmp_path / "cache")
-    fits, original = [], training.fit_ranking
+    fits, original = [], pipeline.fit_ranking
 
     def cut(*arguments: Any) -> Any:
         fits.append(1)
@@ -199,12 +199,12 @@ def test_goes_on_where_it_was_cut_off(small, tmp_path, monkeypatch):
             raise KeyboardInterrupt
         return original(*arguments)
 
-    monkeypatch.setattr(training, "fit_ranking", cut)
+    monkeypatch.setattr(pipeline, "fit_ranking", cut)
     with pytest.raises(KeyboardInterrupt):
         train_model(small, CPU, tmp_path / "cut", tmp_path / "cache")
     torch.manual_seed(1234)  # another process, another state of chance
     epochs: list[Any] = []
-    monkeypatch.setattr("retrieval.train._epoch", lambda *arguments: epochs.append(arguments))
+    monkeypatch.setattr("retrieval.two_tower.trainer._epoch", lambda *arguments: epochs.append(arguments))
     again = train_model(small, CPU, tmp_path / "cut", tmp_path / "cache")
     assert epochs == []  # the towers were not trained again
     assert again.to_files() == whole.to_files()
@@ -249,6 +249,6 @@ def test_too_little_before_the_date_is_said_in_one_line(fresh, until, error, say
     place = fresh()
     place.ingest()
     with pytest.raises(error, match=says) as raised:
-        verbs.train(place.workspace, place.settings, TrainOptions(until))
+        find_or_train.train(place.workspace, place.settings, TrainOptions(until))
     assert "\n" not in str(raised.value)
     assert not place.workspace.models.exists()

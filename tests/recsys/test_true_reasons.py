@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from features.histories import Histories
+from features.data.histories import Histories
 from ranking.reasons import Told
-from recsys import true_reasons
-from recsys.model import ServedModel
-from recsys.recommender import Recommender
-from recsys.true_reasons import reasons_hold, without
-from recsys.verbs import open_recommender
+from recsys.artifacts.model import ServedModel
+from recsys.offline import reason_check
+from recsys.offline.reason_check import reasons_hold, without
+from recsys.recommend.open import open_recommender
+from recsys.recommend.recommender import Recommender
 
 if TYPE_CHECKING:
     from .conftest import Place
@@ -36,7 +36,7 @@ def test_the_share_is_of_reasons_that_name_something(recommender: Recommender) -
     found = reasons_hold(recommender, users)
     assert found.keys() == {"all", "new"}
     whole = found["all"]
-    assert 100 < whole.users <= len(users) * true_reasons.K
+    assert 100 < whole.users <= len(users) * reason_check.K
     assert whole.low <= whole.value <= whole.high
     assert whole.value > 0.8  # even this shop's ten trees lean on what was bought
 
@@ -48,7 +48,7 @@ def test_reasons_that_name_something_else_are_found_out(recommender: Recommender
     rare = int(np.bincount(log.item, minlength=log.n_items).argmin())
 
     def elsewhere(*_: object) -> list[list[Told]]:
-        return [[Told("because of the moon", (rare,))] * true_reasons.K for _ in users]
+        return [[Told("because of the moon", (rare,))] * reason_check.K for _ in users]
 
     monkeypatch.setattr(type(recommender.reasons), "give", elsewhere)
     assert reasons_hold(recommender, users)["all"].value < 0.3

@@ -13,12 +13,15 @@ import polars as pl
 import pytest
 
 from features.errors import BundleError, DataError
-from recsys import store, verbs
-from recsys.answers import Answer
-from recsys.bundle import Bundle, current_id, list_bundles
-from recsys.options import RecommendOptions, TrainOptions
-from recsys.publish import publish, rollback
-from recsys.refresh import refresh
+from recsys.artifacts.bundle import Bundle, current_id, list_bundles
+from recsys.artifacts.publish import publish, rollback
+from recsys.recommend import open
+from recsys.recommend.answers import Answer
+from recsys.recommend.request import RecommendOptions
+from recsys.refresh import build
+from recsys.refresh.refresh import refresh
+from recsys.training import find_or_train
+from recsys.training.options import TrainOptions
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,8 +34,8 @@ NEW = {"item_id": "sku-new", "title": "matcha green tea", "brand": "acme", "cate
 def answers(place: Any, **options: Any) -> list[Answer]:
     """Of known users, a basket, an unknown user and a visitor; without the id of the bundle."""
     users = [f"user-{n:02}" for n in range(0, 60, 7)]
-    found = list(verbs.recommend_users(place.workspace, place.settings, RecommendOptions(**options), [*users, "nobody", None]))
-    found.append(verbs.recommend(place.workspace, place.settings, RecommendOptions(history=("sku-03", "sku-05"), **options)))
+    found = list(open.recommend_users(place.workspace, place.settings, RecommendOptions(**options), [*users, "nobody", None]))
+    found.append(open.recommend(place.workspace, place.settings, RecommendOptions(history=("sku-03", "sku-05"), **options)))
     return [replace(answer, bundle_id="") for answer in found]
 
 
@@ -51,7 +54,7 @@ def untouchable(monkeypatch: pytest.MonkeyPatch) -> None:
     def train_model(*_arguments: Any) -> None:
         raise AssertionError("a model was trained")
 
-    monkeypatch.setattr(store, "train_model", train_model)
+    monkeypatch.setattr(find_or_train, "train_model", train_model)
 
 
 def add(place: Any, *rows: dict[str, Any]) -> None:
@@ -71,26 +74,26 @@ def test_training_and_building_say_what_they_did(ready):
 
 def test_what_is_done_is_not_done_again(spare, untouchable):
     before = current_id(spare.workspace.bundles), current_id(spare.workspace.models)
-    assert "is already there" in verbs.train(spare.workspace, spare.settings, TrainOptions())
-    assert verbs.build_index(spare.workspace, spare.settings) == f"nothing has changed: bundle {before[0]} stays in use"
+    assert "is already there" in find_or_train.train(spare.workspace, spare.settings, TrainOptions())
+    assert build.build_index(spare.workspace, spare.settings) == f"nothing has changed: bundle {before[0]} stays in use"
     assert "nothing has changed" in str(refresh(spare.workspace, spare.settings))
     assert (current_id(spare.workspace.bundles), current_id(spare.workspace.models)) == before
 
 
 def test_another_seed_is_trained_and_the_first_can_be_taken_back(spare):
-    verbs.train(spare.workspace, spare.settings, TrainOptions(seed=3))
-    second = verbs.build_index(spare.workspace, spare.settings)
+    find_or_train.train(spare.workspace, spare.settings, TrainOptions(seed=3))
+    second = build.build_index(spare.workspace, spare.settings)
     assert "is in use" in second
-    assert "already there" in verbs.train(spare.workspace, spare.settings, TrainOptions())
-    assert "is in use" in verbs.build_index(spare.workspace, spare.settings)  # with the first model again
+    assert "already there" in find_or_train.train(spare.workspace, spare.settings, TrainOptions())
+    assert "is in use" in build.build_index(spare.workspace, spare.settings)  # with the first model again
 
 
 def test_a_model_that_differs_only_in_its_ranking_is_published(spare):
     """Its item vectors are the same."""
     settings = spare.settings.model_copy(update={"blend": spare.settings.blend.model_copy(update={"rounds": 3})})
     before = answers(spare)
-    verbs.train(spare.workspace, settings, TrainOptions())
-    said = verbs.build_index(spare.workspace, settings)
+    find_or_train.train(spare.workspace, settings, TrainOptions())
+    said = build.build_index(spare.workspace, settings)
     assert "0 of 39 texts encoded" in said
     assert answers(spare) != before
 
@@ -100,23 +103,23 @@ def roomy(spare: Any) -> Any:
     """The shop with a model that ranks as many candidates as there are items."""
     retrieval = spare.settings.retrieval.model_copy(update={"candidates": 50})
     place = replace(spare, settings=spare.settings.model_copy(update={"retrieval": retrieval}))
-    verbs.train(place.workspace, place.settings, TrainOptions())
-    verbs.build_index(place.workspace, place.settings)
+    find_or_train.train(place.workspace, place.settings, TrainOptions())
+    build.build_index(place.workspace, place.settings)
     return place
 
 
 @pytest.mark.parametrize("days", [0, 300])
 def test_a_product_added_today_is_recommended_after_a_refresh(roomy, monkeypatch, days):
     """Nobody has bought it; its text alone brings it to somebody. `created_at` is of the log's last day, or long after it."""
-    monkeypatch.setattr(store, "train_model", lambda *_: pytest.fail("a model was trained"))
+    monkeypatch.setattr(find_or_train, "train_model", lambda *_: pytest.fail("a model was trained"))
     before = answers(roomy)
     add(roomy, NEW | {"created_at": (LATEST + timedelta(days=days)).isoformat()})
     said = str(refresh(roomy.workspace, roomy.settings))
     assert "items: 41 read = 41 kept + 0 quarantined" in said
     assert "41 items, 1 of 40 texts encoded" in said
-    near = verbs.similar(roomy.workspace, roomy.settings, "sku-00", 5)
+    near = open.similar(roomy.workspace, roomy.settings, "sku-00", 5)
     assert "sku-new" in [item.item_id for item in near.items]
-    after = list(verbs.recommend_users(roomy.workspace, roomy.settings, RecommendOptions(), EVERYBODY))
+    after = list(open.recommend_users(roomy.workspace, roomy.settings, RecommendOptions(), EVERYBODY))
     offered = [answer for answer in after if "sku-new" in [item.item_id for item in answer.items]]
     assert offered
     for answer in offered:
@@ -135,7 +138,7 @@ def test_a_place_is_kept_for_what_is_new_and_for_no_longer(roomy):
         shutil.copy(roomy.folder / "before.csv", roomy.items)
         add(roomy, NEW | {"created_at": (LATEST - timedelta(days=days)).isoformat()})
         refresh(roomy.workspace, roomy.settings)
-        found = verbs.recommend_users(roomy.workspace, roomy.settings, RecommendOptions(k=5), EVERYBODY)
+        found = open.recommend_users(roomy.workspace, roomy.settings, RecommendOptions(k=5), EVERYBODY)
         offers.append(sum("sku-new" in [item.item_id for item in answer.items] for answer in found))
     assert offers[0] > offers[1]
 
@@ -150,13 +153,13 @@ def test_a_refresh_equals_a_build_from_nothing(spare, untouchable, monkeypatch):
     add(spare, NEW)
     said = str(refresh(spare.workspace, spare.settings))
     assert "40 items, 2 of 39 texts encoded" in said
-    refreshed, snapshot = answers(spare, k=40), verbs.open_recommender(spare.workspace).snapshot
-    monkeypatch.setattr(verbs, "sound_bundle", lambda _bundles: None)
+    refreshed, snapshot = answers(spare, k=40), open.open_recommender(spare.workspace).snapshot
+    monkeypatch.setattr(open, "sound_bundle", lambda _bundles: None)
     for path in spare.workspace.cache.iterdir():
         path.rename(path.with_name(f"gone-{path.name}"))
-    assert "39 of 39 texts encoded" in verbs.build_index(spare.workspace, spare.settings)
+    assert "39 of 39 texts encoded" in build.build_index(spare.workspace, spare.settings)
     close(answers(spare, k=40), refreshed)
-    built = verbs.open_recommender(spare.workspace).snapshot
+    built = open.open_recommender(spare.workspace).snapshot
     assert np.array_equal(built.texts.hashes[built.text_of], snapshot.texts.hashes[snapshot.text_of])
     rows = np.arange(len(built.catalog))
     assert np.allclose(built.vectors_of(rows), snapshot.vectors_of(rows), atol=1e-4)
@@ -165,9 +168,9 @@ def test_a_refresh_equals_a_build_from_nothing(spare, untouchable, monkeypatch):
 def test_new_purchases_come_with_a_refresh_and_encode_nothing(spare, untouchable):
     more = pl.DataFrame([{"user_id": "newcomer", "item_id": f"sku-1{n}", "timestamp": LATEST, "event": "purchase"} for n in (2, 5, 7)])
     pl.concat([pl.read_csv(spare.log, try_parse_dates=True), more], how="diagonal_relaxed").write_csv(spare.log)
-    assert verbs.recommend(spare.workspace, spare.settings, RecommendOptions(user="newcomer")).fallback
+    assert open.recommend(spare.workspace, spare.settings, RecommendOptions(user="newcomer")).fallback
     assert "0 of 39 texts encoded" in str(refresh(spare.workspace, spare.settings))
-    answer = verbs.recommend(spare.workspace, spare.settings, RecommendOptions(user="newcomer"))
+    answer = open.recommend(spare.workspace, spare.settings, RecommendOptions(user="newcomer"))
     assert answer.fallback is None
     assert sum(item.category == "bakery" for item in answer.items) >= 5
 
@@ -198,7 +201,7 @@ def test_a_bundle_that_does_not_answer_its_canaries_is_refused(spare):
     assert len(wrong) == 5
     publish(spare.workspace.bundles, dict(bundle.files), bundle.manifest.about | {"canaries": wrong})
     with pytest.raises(BundleError, match="does not answer its canary queries.*rollback"):
-        verbs.open_recommender(spare.workspace)
+        open.open_recommender(spare.workspace)
     rollback(spare.workspace.bundles)
     assert answers(spare)
 
@@ -209,8 +212,8 @@ def test_a_damaged_bundle_is_refused_and_a_build_mends_it(spare):
     path = bundle.folder / "snapshot" / "log" / "log.safetensors"
     path.write_bytes(path.read_bytes()[:-8] + b"damaged!")
     with pytest.raises(BundleError, match=r"log\.safetensors: its sha256"):
-        verbs.open_recommender(spare.workspace)
-    assert "is in use" in verbs.build_index(spare.workspace, spare.settings)
+        open.open_recommender(spare.workspace)
+    assert "is in use" in build.build_index(spare.workspace, spare.settings)
     assert current_id(spare.workspace.bundles) != bundle.id
     close(answers(spare), before)
 
@@ -221,8 +224,8 @@ def test_a_build_mends_what_says_which_bundle_is_in_use(spare, file):
     bundle = Bundle.open(spare.workspace.bundles)
     (spare.workspace.bundles / "CURRENT" if file == "CURRENT" else bundle.folder / "manifest.json").write_text("{}")
     with pytest.raises(BundleError):
-        verbs.open_recommender(spare.workspace)
-    assert "is in use" in verbs.build_index(spare.workspace, spare.settings)
+        open.open_recommender(spare.workspace)
+    assert "is in use" in build.build_index(spare.workspace, spare.settings)
     close(answers(spare), before)
 
 
@@ -231,9 +234,9 @@ def test_a_damaged_model_is_trained_again(spare):
     model = Bundle.open(spare.workspace.models)
     path = model.folder / "ranking" / "blend.0.txt"
     path.write_bytes(path.read_bytes().replace(b"tree", b"twig", 1))
-    assert "trained until" in verbs.train(spare.workspace, spare.settings, TrainOptions())
+    assert "trained until" in find_or_train.train(spare.workspace, spare.settings, TrainOptions())
     assert current_id(spare.workspace.models) != model.id
-    verbs.build_index(spare.workspace, spare.settings)
+    build.build_index(spare.workspace, spare.settings)
     close(answers(spare), before)
 
 
@@ -241,21 +244,21 @@ def test_without_training_it_answers_and_says_so(fresh: Callable[[], Any], caplo
     place = fresh()
     place.ingest()
     with caplog.at_level("WARNING", "recsys"):
-        said = verbs.build_index(place.workspace, place.settings)
+        said = build.build_index(place.workspace, place.settings)
     assert "no model has been trained" in caplog.text
     assert "39 of 39 texts encoded" in said
-    known = verbs.recommend(place.workspace, place.settings, RecommendOptions(user="user-03", explain=True))
+    known = open.recommend(place.workspace, place.settings, RecommendOptions(user="user-03", explain=True))
     assert "no model has been trained" in (known.fallback or "")
     assert len(known.items) == 10
     assert {item.probability for item in known.items} == {None}
     assert "bought" in known.items[0].reason
-    basket = verbs.recommend(place.workspace, place.settings, RecommendOptions(history=("sku-13", "sku-15")))
+    basket = open.recommend(place.workspace, place.settings, RecommendOptions(history=("sku-13", "sku-15")))
     assert len(basket.items) == 10
-    stranger = verbs.recommend(place.workspace, place.settings, RecommendOptions())
+    stranger = open.recommend(place.workspace, place.settings, RecommendOptions())
     assert "popular" in (stranger.fallback or "")
-    assert verbs.similar(place.workspace, place.settings, "sku-00", 1).items[0].item_id == "sku-01"
-    assert verbs.search(place.workspace, place.settings, "tea", 3).items
-    assert "nothing has changed" in verbs.build_index(place.workspace, place.settings)
+    assert open.similar(place.workspace, place.settings, "sku-00", 1).items[0].item_id == "sku-01"
+    assert open.search(place.workspace, place.settings, "tea", 3).items
+    assert "nothing has changed" in build.build_index(place.workspace, place.settings)
 
 
 def test_only_as_many_bundles_are_kept_as_asked(spare):

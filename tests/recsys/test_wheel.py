@@ -32,7 +32,7 @@ def test_it_holds_the_layers_and_the_program(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         names = archive.namelist()
         entry = next(name for name in names if name.endswith("entry_points.txt"))
-        assert "recsys = recsys.cli:main" in archive.read(entry).decode()
+        assert "recsys = recsys.cli.main:main" in archive.read(entry).decode()
     assert {name.split("/")[0] for name in names if ".dist-info/" not in name} == set(LAYERS)
     for layer in LAYERS:
         kinds = ("*.py", "*.j2", "*.css")

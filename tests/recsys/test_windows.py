@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from features.data.interactions import DAY, Interactions
 from features.errors import DataError
-from features.interactions import DAY, Interactions
-from recsys.evaluation import evaluation_cut
-from recsys.windows import BUYERS, LENGTHS, SHARES, STRETCHES, Windows, moment
+from recsys.offline.evaluate import evaluation_cut
+from recsys.training.windows import BUYERS, LENGTHS, SHARES, STRETCHES, Windows, moment
 
 ORDER = ["towers", "validation", "early", "late", "correction", "calibration"]
 HOUR = 3600

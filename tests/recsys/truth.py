@@ -9,7 +9,7 @@ from typing import Any
 import polars as pl
 import pytest
 
-from recsys.answers import Recommendation
+from recsys.recommend.answers import Recommendation
 
 
 def bought(shop: Any, user: str) -> pl.DataFrame:

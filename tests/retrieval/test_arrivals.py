@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 import torch
 
-from features.histories import Histories
-from retrieval.arrivals import Arrivals
+from features.data.histories import Histories
 from retrieval.index import ItemIndex
-from retrieval.tower import TwoTower
-from retrieval.tower_config import TowerConfig
-from retrieval.towers import Towers
+from retrieval.new_items.arrivals import Arrivals
+from retrieval.two_tower.config import TowerConfig
+from retrieval.two_tower.model import TwoTower
+from retrieval.two_tower.retriever import Towers
 
 # Items 0 and 1 share a text; item 4 is the arrival, near to that text; item 5 is an arrival far from everything.
 VECTORS = np.array([[1, 0, 0], [0.8, 0.6, 0], [0, 1, 0], [0.96, 0.28, 0], [0, 0, 1]], dtype=np.float32)

@@ -10,11 +10,11 @@ import polars as pl
 import pytest
 import torch
 
-from features.catalog import Catalog
-from features.histories import Histories
-from features.interactions import DAY, Interactions
-from retrieval.batches import Batch, Sampler, softmax_loss
-from retrieval.train_config import TrainConfig
+from features.data.catalog import Catalog
+from features.data.histories import Histories
+from features.data.interactions import DAY, Interactions
+from retrieval.two_tower.config import TrainConfig
+from retrieval.two_tower.window_batches import Batch, Sampler, softmax_loss
 
 CONFIG = TrainConfig(users=8, moments=1, positives=3, negatives=12)
 HORIZON = 20 * DAY

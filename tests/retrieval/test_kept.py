@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 import torch
 
-import retrieval.kept
-from retrieval.encoder import TextEncoder
-from retrieval.encoder_config import EncoderConfig
-from retrieval.kept import kept_states, lower_fingerprint
-from retrieval.token_states import TokenStates
+import features.text.state_cache
+from features.text.encoder import TextEncoder
+from features.text.encoder_config import EncoderConfig
+from features.text.state_cache import kept_states, lower_fingerprint
+from features.text.token_states import TokenStates
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -57,7 +57,7 @@ def test_a_text_is_made_once(encoder: TextEncoder, made: list[str], tmp_path: Pa
 
 
 def test_many_texts_go_into_many_parts(encoder: TextEncoder, made: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(retrieval.kept, "PART", 2)
+    monkeypatch.setattr(features.text.state_cache, "PART", 2)
     assert same(kept_states(encoder, TEXTS, tmp_path), encoder, TEXTS)
     assert [path.name for path in sorted(tmp_path.rglob("*.safetensors"))] == [f"{part:06}.safetensors" for part in range(3)]
     made.clear()
@@ -66,8 +66,8 @@ def test_many_texts_go_into_many_parts(encoder: TextEncoder, made: list[str], tm
 
 
 def test_a_cut_costs_no_more_than_a_part(encoder: TextEncoder, made: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(retrieval.kept, "PART", 2)
-    write, calls = retrieval.kept._write, []
+    monkeypatch.setattr(features.text.state_cache, "PART", 2)
+    write, calls = features.text.state_cache._write, []
 
     def cut(*args: object) -> None:
         calls.append(args)
@@ -75,7 +75,7 @@ def test_a_cut_costs_no_more_than_a_part(encoder: TextEncoder, made: list[str], 
             raise KeyboardInterrupt
         write(*args)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(retrieval.kept, "_write", cut)
+    monkeypatch.setattr(features.text.state_cache, "_write", cut)
     with pytest.raises(KeyboardInterrupt):
         kept_states(encoder, TEXTS, tmp_path)
     made.clear()

@@ -6,10 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from retrieval.learned import Learned, in_space
-from retrieval.learned_vectors import LearnedVectors
-from retrieval.tower import TwoTower
-from retrieval.tower_config import TowerConfig
+from retrieval.two_tower.config import TowerConfig
+from retrieval.two_tower.item_ids import Learned, in_space
+from retrieval.two_tower.model import LearnedVectors, TwoTower
 
 TABLE = np.array([[1, 2], [3, 4], [5, 6]], np.float32)
 

@@ -2,10 +2,10 @@ import numpy as np
 import polars as pl
 import pytest
 
-from features.catalog import Catalog
-from features.histories import Histories
-from features.interactions import DAY, Interactions
-from retrieval.markov import Markov, MarkovConfig, steps_back
+from features.data.catalog import Catalog
+from features.data.histories import Histories
+from features.data.interactions import DAY, Interactions
+from retrieval.collaborative.markov import Markov, MarkovConfig, steps_back
 
 PLAIN = MarkovConfig(reach=1, source=0.0, target=0.0)
 

@@ -8,15 +8,15 @@ import numpy as np
 import pytest
 import torch
 
+from features.data.histories import Histories
 from features.errors import BundleError, ConfigError
-from features.histories import Histories
-from features.onnx_session import OnnxSession
-from retrieval.encoder import TextEncoder
-from retrieval.encoder_config import EncoderConfig
-from retrieval.export_towers import query_files, user_tower_files
-from retrieval.onnx_tower import OnnxUserTower, QueryEncoder
-from retrieval.tower import TwoTower
-from retrieval.tower_config import TowerConfig
+from features.onnx.session import OnnxSession
+from features.text.encoder import TextEncoder
+from features.text.encoder_config import EncoderConfig
+from retrieval.two_tower.config import TowerConfig
+from retrieval.two_tower.export import query_files, user_tower_files
+from retrieval.two_tower.model import TwoTower
+from retrieval.two_tower.onnx_model import OnnxUserTower, QueryEncoder
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from retrieval.optimization import load_checkpoint, save_checkpoint, set_rate
+from retrieval.checkpoints import load_checkpoint, save_checkpoint, set_rate
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import torch
 
-from features.histories import Histories, RecentItems
-from features.interactions import DAY
-from retrieval.readers import SequenceReader
-from retrieval.tower import TwoTower
-from retrieval.tower_config import TowerConfig
+from features.data.histories import Histories, RecentItems
+from features.data.interactions import DAY
+from retrieval.two_tower.config import TowerConfig
+from retrieval.two_tower.model import TwoTower
+from retrieval.two_tower.user_encoders import SequenceReader
 
 WIDTH, N_ITEMS, MOST = 12, 30, 6
 CONFIG = TowerConfig(dim=8, hidden=16, layers=2, heads=2, history=MOST, dropout=0.5, reads="sequence")

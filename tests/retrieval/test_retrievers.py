@@ -9,17 +9,18 @@ import polars as pl
 import pytest
 import torch
 
-from features.catalog import Catalog
-from features.histories import Histories
-from features.interactions import DAY, Interactions
-from retrieval.als import ALS, ALSConfig
-from retrieval.collaborative import EASE, EASEConfig, ItemToItem, ItemToItemConfig
+from features.data.catalog import Catalog
+from features.data.histories import Histories
+from features.data.interactions import DAY, Interactions
+from retrieval.collaborative.als import ALS, ALSConfig
+from retrieval.collaborative.ease import EASE, EASEConfig
+from retrieval.collaborative.item_knn import ItemToItem, ItemToItemConfig
+from retrieval.collaborative.popularity import Popularity, Trended
+from retrieval.collaborative.scoring import BATCH, TopScores
 from retrieval.index import ItemIndex
-from retrieval.popularity import Popularity, Trended
-from retrieval.scorers import BATCH, TopScores
-from retrieval.tower import TwoTower
-from retrieval.tower_config import TowerConfig
-from retrieval.towers import Towers
+from retrieval.two_tower.config import TowerConfig
+from retrieval.two_tower.model import TwoTower
+from retrieval.two_tower.retriever import Towers
 
 if TYPE_CHECKING:
     from collections.abc import Callable

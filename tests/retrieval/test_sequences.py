@@ -8,12 +8,11 @@ import numpy as np
 import pytest
 import torch
 
-from features.interactions import Interactions
-from features.split import LABEL_EVENTS
-from retrieval.sequences import SequenceBatch, SequenceSampler, after_every_place, sequence_loss
-from retrieval.tower import TwoTower
-from retrieval.tower_config import TowerConfig
-from retrieval.train_config import TrainConfig
+from features.data.interactions import Interactions
+from features.data.split import LABEL_EVENTS
+from retrieval.two_tower.config import TowerConfig, TrainConfig
+from retrieval.two_tower.model import TwoTower
+from retrieval.two_tower.sequence_batches import SequenceBatch, SequenceSampler, after_every_place, sequence_loss
 
 N_ITEMS = 12
 CONFIG = TrainConfig(users=4, negatives=3, steps_per_epoch=2)

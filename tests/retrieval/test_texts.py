@@ -9,10 +9,10 @@ import pytest
 import torch
 from peft.tuners.lora import LoraLayer
 
-from features.text import item_texts
-from retrieval.encoder import TextEncoder
-from retrieval.encoder_config import EncoderConfig
-from retrieval.texts import Texts, Tuning
+from features.text.encoder import TextEncoder
+from features.text.encoder_config import EncoderConfig
+from features.text.template import item_texts
+from retrieval.two_tower.text_tuning import Texts, Tuning
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 import torch
 
-from features.histories import Histories
-from features.interactions import DAY
-from retrieval.buckets import BUCKETS
-from retrieval.encoder import TextEncoder
-from retrieval.encoder_config import EncoderConfig
-from retrieval.readers import buckets
-from retrieval.tower import TwoTower
-from retrieval.tower_config import TowerConfig
+from features.behavior.log_buckets import BUCKETS
+from features.data.histories import Histories
+from features.data.interactions import DAY
+from features.text.encoder import TextEncoder
+from features.text.encoder_config import EncoderConfig
+from retrieval.two_tower.config import TowerConfig
+from retrieval.two_tower.model import TwoTower
+from retrieval.two_tower.user_encoders import buckets
 
 WIDTH, N_ITEMS = 12, 30
 CONFIG = TowerConfig(dim=8, hidden=16, layers=2, heads=2, history=6)

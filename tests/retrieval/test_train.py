@@ -12,21 +12,21 @@ import pytest
 import torch
 from peft.tuners.lora import LoraLayer
 
-from features.histories import Histories
-from features.interactions import DAY, Interactions
-from features.text import item_texts
-from retrieval.batches import Sampler
-from retrieval.encoder import TextEncoder
-from retrieval.texts import Texts, Tuning
-from retrieval.tower import TwoTower
-from retrieval.train import Fitted, Run, fit_towers, mine_negatives
-from retrieval.train_config import TrainConfig
+from features.data.histories import Histories
+from features.data.interactions import DAY, Interactions
+from features.text.encoder import TextEncoder
+from features.text.template import item_texts
+from retrieval.two_tower.config import TrainConfig
+from retrieval.two_tower.model import TwoTower
+from retrieval.two_tower.text_tuning import Texts, Tuning
+from retrieval.two_tower.trainer import Fitted, Run, fit_towers, mine_negatives
+from retrieval.two_tower.window_batches import Sampler
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from retrieval.batches import Batch
+    from retrieval.two_tower.window_batches import Batch
 
 WINDOW = 20 * DAY
 SHORT = TrainConfig(users=16, positives=4, negatives=16, epochs=2, tuned_epochs=2, steps_per_epoch=2, texts_a_step=16, patience=9)
@@ -90,12 +90,16 @@ def same(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
 def test_loss_falls_and_validation_rises(material: Material, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     config = SHORT.model_copy(update={"users": 40, "epochs": 5, "steps_per_epoch": 8, "lr": 0.01})
     run = material.run(tmp_path, material.judge)
-    with caplog.at_level(logging.INFO, "retrieval.train"):
+    with caplog.at_level(logging.INFO, "retrieval.two_tower.trainer"):
         fitted = fit_towers(run, config)
     assert len(fitted.curve) == 1 + config.epochs + config.tuned_epochs
     assert fitted.best == max(fitted.curve) > fitted.curve[0]
     assert material.judge(run.tower, run.vectors()) == fitted.best
-    losses = [float(re.findall(r"loss (\S+),", record.getMessage())[0]) for record in caplog.records if record.name == "retrieval.train"]
+    losses = [
+        float(re.findall(r"loss (\S+),", record.getMessage())[0])
+        for record in caplog.records
+        if record.name == "retrieval.two_tower.trainer"
+    ]
     assert len(losses) == config.epochs + config.tuned_epochs
     assert losses[config.epochs - 1] < losses[0]
     assert any(path.name.startswith("events.out.tfevents") for path in (tmp_path / "tensorboard").iterdir())

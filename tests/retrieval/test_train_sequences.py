@@ -9,16 +9,15 @@ import numpy as np
 import pytest
 import torch
 
-from features.histories import Histories
-from features.interactions import DAY, Interactions
-from features.text import item_texts
-from retrieval.encoder import TextEncoder
-from retrieval.learned_vectors import LearnedVectors
-from retrieval.sequences import SequenceBatch, SequenceSampler
-from retrieval.texts import Texts
-from retrieval.tower import TwoTower
-from retrieval.train import Fitted, Run, fit_towers
-from retrieval.train_config import TrainConfig
+from features.data.histories import Histories
+from features.data.interactions import DAY, Interactions
+from features.text.encoder import TextEncoder
+from features.text.template import item_texts
+from retrieval.two_tower.config import TrainConfig
+from retrieval.two_tower.model import LearnedVectors, TwoTower
+from retrieval.two_tower.sequence_batches import SequenceBatch, SequenceSampler
+from retrieval.two_tower.text_tuning import Texts
+from retrieval.two_tower.trainer import Fitted, Run, fit_towers
 
 if TYPE_CHECKING:
     from collections.abc import Callable

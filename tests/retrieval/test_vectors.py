@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from features.catalog import Catalog
+from features.data.catalog import Catalog
 from features.errors import BundleError, ModelError
-from retrieval.vectors import ItemVectors, TextVectors, update
+from features.text.embeddings import ItemVectors, TextVectors, update
 
 DIM = 8
 

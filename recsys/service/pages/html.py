@@ -12,7 +12,7 @@ from fastapi.routing import APIRoute
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from features.errors import BundleError, DataError
-from recsys.render import plain
+from features.text.plain import plain
 from recsys.service.logs import LOGGER
 from recsys.service.problems import UNEXPECTED
 

@@ -8,16 +8,16 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from eval.report import COLUMNS
+from eval.reports.evaluation import COLUMNS
 from features.errors import BundleError, DataError
-from recsys.bundle import Bundle, list_bundles
+from recsys.artifacts.bundle import Bundle, list_bundles
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from recsys.bundle import Manifest
-    from recsys.refresh_config import RefreshConfig
-    from recsys.workspace import Workspace
+    from recsys.artifacts.bundle import Manifest
+    from recsys.settings.refresh import RefreshConfig
+    from recsys.workspace.workspace import Workspace
 
 _SIMULATION = re.compile(r"simulation-[A-Za-z0-9_.-]+")
 Figure = dict[str, Any]

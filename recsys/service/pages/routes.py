@@ -10,24 +10,24 @@ from typing import TYPE_CHECKING, Annotated, Any
 from fastapi import APIRouter, Depends, Request, Response
 
 from features.errors import BundleError, DataError
-from recsys.answers import Match
-from recsys.asked import recent_histories
+from recsys.recommend.answers import Match
+from recsys.recommend.pipeline import recent_histories
+from recsys.service.answering import Stages
 from recsys.service.pages import reports
-from recsys.service.pages.asking import Asking, fields_of
+from recsys.service.pages.compare import Second
+from recsys.service.pages.form import Asking, fields_of
 from recsys.service.pages.html import PageRoute, page
-from recsys.service.pages.look import SOURCES, Looked, look, subjects
+from recsys.service.pages.overview import Sights
 from recsys.service.pages.report_routes import told
-from recsys.service.pages.second import Second
 from recsys.service.pages.session import signed_in, signed_out, visitor
-from recsys.service.pages.sights import Sights
-from recsys.service.pipeline import Stages
+from recsys.service.pages.trace import SOURCES, Looked, look, subjects
 from recsys.service.routes import ServiceOf, ServingOf  # noqa: TC001  FastAPI reads the annotations of a route
 
 if TYPE_CHECKING:
     from fastapi.responses import HTMLResponse
 
-    from recsys.recommender import Recommender
-    from recsys.service.state import Service
+    from recsys.recommend.recommender import Recommender
+    from recsys.service.container import Service
 
 FOUND, NEAREST, LISTED = 12, 12, 200
 

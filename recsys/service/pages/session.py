@@ -12,13 +12,13 @@ from fastapi import Request  # noqa: TC002  FastAPI reads the annotations of a d
 from fastapi.responses import RedirectResponse
 from itsdangerous import BadSignature, URLSafeTimedSerializer
 
-from recsys.options import Scope
 from recsys.service.logs import salt_of
+from recsys.settings.scopes import Scope
 
 if TYPE_CHECKING:
     from recsys.service.access import Access
+    from recsys.service.container import Service
     from recsys.service.keys import Key
-    from recsys.service.state import Service
 
 COOKIE = "recsys_session"
 SECONDS = 12 * 3_600

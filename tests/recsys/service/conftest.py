@@ -14,11 +14,11 @@ import pytest
 import uvicorn
 from starlette.testclient import TestClient
 
-from recsys import verbs
-from recsys.recommender import Recommender
+from recsys.recommend.recommender import Recommender
+from recsys.refresh import build
+from recsys.service.answering import Pipeline
 from recsys.service.app import application
-from recsys.service.pipeline import Pipeline
-from recsys.service.serving import Current
+from recsys.service.live_bundle import Current
 from tests.recsys.conftest import Place
 
 from .pages import HOSTILE, ODD, write_reports
@@ -100,7 +100,7 @@ def hostile(_ready: Place, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     odd = items[:1].with_columns(item_id=pl.lit(ODD))
     pl.concat([items, odd]).with_columns(**texts).write_csv(place.items)
     place.ingest()
-    verbs.build_index(place.workspace, place.settings)
+    build.build_index(place.workspace, place.settings)
     write_reports(place)
     with TestClient(application(place.workspace, place.settings), base_url=HERE) as client:
         yield client

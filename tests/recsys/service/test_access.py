@@ -13,10 +13,10 @@ import pytest
 from fastapi import HTTPException
 
 from features.errors import ConfigError
-from recsys.cli import run
-from recsys.options import Scope
+from recsys.cli.main import run
 from recsys.service.access import Access
 from recsys.service.keys import Keys
+from recsys.settings.scopes import Scope
 from tests.recsys.conftest import Command, Place
 
 from .conftest import Serve, problem

@@ -9,12 +9,13 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
-from recsys import verbs
-from recsys.erasure import erase
-from recsys.events import Event, EventStore
-from recsys.options import RecommendOptions
+from recsys.privacy.erasure import erase
+from recsys.recommend import open
+from recsys.recommend.request import RecommendOptions
+from recsys.refresh import build
 from recsys.service import routes
-from recsys.service.state import Service
+from recsys.service.container import Service
+from recsys.workspace.events import Event, EventStore
 from tests.recsys.conftest import Place
 
 from .conftest import Serve, problem
@@ -72,8 +73,8 @@ def test_the_next_answer_knows_it(spare: Place, serve: Serve) -> None:
 def test_the_next_build_counts_it_and_the_answer_stays(spare: Place, serve: Serve) -> None:
     client = serve(spare)
     told(client, *({"user": "new", "item": item, "timestamp": "2024-07-18T10:00:00"} for item in ("sku-12", "sku-17")))
-    verbs.build_index(spare.workspace, spare.settings)
-    recommender = verbs.open_recommender(spare.workspace)
+    build.build_index(spare.workspace, spare.settings)
+    recommender = open.open_recommender(spare.workspace)
     log, catalog = recommender.snapshot.log, recommender.snapshot.catalog
     assert sorted(catalog.ids[log.item[log.user == log.user_rows(["new"])[0]]]) == ["sku-12", "sku-17"]
     wait_for(client, recommender.bundle_id)
@@ -104,7 +105,7 @@ def test_an_erased_user_is_gone_and_stays_away(spare: Place, serve: Serve) -> No
     assert b"user-04" in stored
     assert "was erased" in problem(told(client, {"user": "user-03", "item": "sku-07"}, {"user": "user-05", "item": "sku-07"}), 409)
     assert spare.workspace.events.of_user("user-05") == []
-    wait_for(client, verbs.open_recommender(spare.workspace).bundle_id)
+    wait_for(client, open.open_recommender(spare.workspace).bundle_id)
     assert client.post("/v1/recommend", json={"user": "user-03"}).json()["fallback"]
 
 

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from recsys.asked import Asked
-from recsys.options import RecommendOptions
+from recsys.recommend.pipeline import Asked
+from recsys.recommend.request import RecommendOptions
 from recsys.service.logs import Lines
 from recsys.service.problems import UNEXPECTED
 from retrieval.candidates import Candidates

@@ -7,11 +7,11 @@ import shutil
 import numpy as np
 from starlette.testclient import TestClient
 
-from features.histories import Histories
-from recsys.engine import UNKNOWN_USER, UNKNOWN_VISITOR
-from recsys.options import RecommendOptions
-from recsys.service.pages.look import look, subjects
-from retrieval.joint import FUSION
+from features.data.histories import Histories
+from recsys.recommend.engine import UNKNOWN_USER, UNKNOWN_VISITOR
+from recsys.recommend.request import RecommendOptions
+from recsys.service.pages.trace import look, subjects
+from retrieval.hybrid import FUSION
 from tests.recsys.conftest import Place
 
 from .conftest import Serve, inside, recommender_of

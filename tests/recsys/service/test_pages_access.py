@@ -6,9 +6,9 @@ import logging
 
 import pytest
 
-from recsys.options import Scope
 from recsys.service.keys import Keys
 from recsys.service.pages.session import COOKIE
+from recsys.settings.scopes import Scope
 from tests.recsys.conftest import Place
 
 from .conftest import Serve

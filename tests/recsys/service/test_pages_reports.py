@@ -7,7 +7,7 @@ import shutil
 import polars as pl
 from starlette.testclient import TestClient
 
-from recsys.refresh import refresh
+from recsys.refresh.refresh import refresh
 from tests.recsys.conftest import Place
 
 from .conftest import Serve

@@ -6,10 +6,10 @@ import time
 
 import pytest
 
-from recsys.bundle import current_id
-from recsys.serve_config import ServeConfig
-from recsys.service.gate import REST_SECONDS
-from recsys.service.serving import Serving
+from recsys.artifacts.bundle import current_id
+from recsys.service.admission import REST_SECONDS
+from recsys.service.live_bundle import Serving
+from recsys.settings.serve import ServeConfig
 from tests.recsys.conftest import Place
 
 from .conftest import Serve

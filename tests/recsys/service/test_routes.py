@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from starlette.testclient import TestClient
 
-from recsys.engine import UNKNOWN_USER, UNKNOWN_VISITOR
-from recsys.options import RecommendOptions
+from recsys.recommend.engine import UNKNOWN_USER, UNKNOWN_VISITOR
+from recsys.recommend.request import RecommendOptions
 
 from .conftest import inside, problem, recommender_of
 

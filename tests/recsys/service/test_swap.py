@@ -11,16 +11,16 @@ import polars as pl
 import pytest
 from starlette.testclient import TestClient
 
-from recsys import verbs
-from recsys.asked import Asked
-from recsys.bundle import CURRENT, current_id
-from recsys.model import ServedModel
-from recsys.serve_config import ServeConfig
-from recsys.service import serving
-from recsys.service.serving import Serving
-from recsys.workspace import Workspace
+from recsys.artifacts.bundle import CURRENT, current_id
+from recsys.artifacts.model import ServedModel
+from recsys.recommend.pipeline import Asked
+from recsys.refresh import build
+from recsys.service import live_bundle
+from recsys.service.live_bundle import Serving
+from recsys.settings.serve import ServeConfig
+from recsys.workspace.workspace import Workspace
 from retrieval.candidates import Candidates
-from retrieval.onnx_tower import QueryEncoder
+from retrieval.two_tower.onnx_model import QueryEncoder
 from tests.recsys.conftest import Place
 
 from .conftest import Serve, inside, recommender_of
@@ -31,7 +31,7 @@ def publish(place: Place, price: float) -> str:
     """The same shop with another price for everything."""
     pl.read_csv(place.items).with_columns(price=pl.lit(price)).write_csv(place.items)
     place.ingest()
-    verbs.build_index(place.workspace, place.settings)
+    build.build_index(place.workspace, place.settings)
     return current_id(place.workspace.bundles)
 
 
@@ -118,7 +118,7 @@ def test_what_was_refused_at_the_start_is_looked_at_again(spare: Place, serve: S
             raise MemoryError
         return right(workspace, bundle_id, before, config)
 
-    monkeypatch.setattr(serving, "RETRY_SECONDS", 0.1)
+    monkeypatch.setattr(live_bundle, "RETRY_SECONDS", 0.1)
     with monkeypatch.context() as patch:
         patch.setattr(Serving, "open", short_of_memory)
         client = serve(spare)
@@ -160,7 +160,7 @@ def test_before_there_is_a_bundle(fresh, serve: Serve) -> None:
     assert response.status_code == client.post("/v1/recommend", json={}).status_code == 503
     assert response.headers["retry-after"]
     place.ingest()
-    verbs.build_index(place.workspace, place.settings)
+    build.build_index(place.workspace, place.settings)
     wait_ready(client)
     answer = client.post("/v1/recommend", json={"user": "user-01"}).json()
     assert answer["degraded"] is False

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from recsys.service.pipeline import LostError, Threads
+from recsys.service.answering import LostError, Threads
 
 
 def test_an_exit_in_a_thread_ends_the_work_and_not_the_loop() -> None:

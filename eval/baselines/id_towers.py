@@ -1,0 +1,67 @@
+"""Two towers on ids alone, as a baseline: our own user tower and training, over a learned vector an item in place of its text's.
+
+What text brings is then seen beside it. On a log of steps this would be SASRec, which has a row of its own (`benchmarks/sasrec`).
+"""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from features.data.interactions import DAY
+from retrieval.two_tower.config import TowerConfig, TrainConfig
+from retrieval.two_tower.model import LearnedVectors, TwoTower
+from retrieval.two_tower.trainer import Run, every_epoch, fit_towers
+from retrieval.two_tower.window_batches import Sampler
+
+if TYPE_CHECKING:
+    from eval.baselines.id_towers_config import IdTowersConfig
+    from features.data.histories import Histories
+    from features.data.interactions import Interactions
+
+HORIZON = 28.0  # days after a moment whose purchases are foretold
+
+
+@dataclass(frozen=True)
+class IdTowers:
+    """Attributes: vectors: float32 (n_items, dim), unit norm; bought: whether each item has ever been bought, bool (n_items,)."""
+
+    tower: TwoTower
+    vectors: np.ndarray
+    bought: np.ndarray
+
+    @classmethod
+    def fit(cls, log: Interactions, config: IdTowersConfig) -> IdTowers:
+        """Train on the whole log, for as many epochs as configured: how many are best is for the tuning to say."""
+        torch.manual_seed(config.seed)
+        tower = TwoTower(1, TowerConfig(reads="set", history=config.history))
+        learned = LearnedVectors(log.n_items, tower.config.dim, hide=0.0)
+        train = TrainConfig(epochs=config.epochs, patience=config.epochs, lr=config.lr, tuned_epochs=0, tuning="frozen")
+        sampler = Sampler(log, train, int(HORIZON * DAY))
+        with tempfile.TemporaryDirectory() as folder:
+            run = Run(sampler, tower, _no_texts(log.n_items), every_epoch, Path(folder), config.seed, learned=learned)
+            fit_towers(run, train)
+        return cls(tower, run.vectors(), np.bincount(log.item, minlength=log.n_items) > 0)
+
+    def scores(self, users: Histories) -> np.ndarray:
+        """float32 (b, n_items): cosine plus one, so that what was never bought, with 0, comes last."""
+        return (self.tower.user_vectors(users, self.vectors) @ self.vectors.T + 1) * self.bought
+
+
+def _no_texts(n_items: int) -> Any:
+    """What the training asks of texts, where there are none: vectors of zero."""
+    return SimpleNamespace(pooled=np.zeros((n_items, 1), np.float32), tuning="frozen", encoder=_Nothing(), finish=lambda: None)
+
+
+class _Nothing(torch.nn.Module):
+    """An encoder without weights."""
+
+    @property
+    def model(self) -> torch.nn.Module:
+        return self

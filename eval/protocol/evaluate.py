@@ -1,0 +1,148 @@
+"""The protocol: one function judges our recommender and every baseline.
+
+Users are those with events before the cut and a purchase after it. Each is asked three lists, always ranked over the whole catalogue:
+
+| list | may hold | relevant |
+|---|---|---|
+| all | items known before the cut | known items bought after it, repeats included |
+| new | known items that the user had not bought | those of them bought after the cut |
+| cold | every item that the user had not bought | items never sold before the cut |
+| unseen | every item that the user had not bought | those of them bought after the cut, known or not |
+
+A log whose times carry only the order is judged by "unseen" too: leave-one-out as it is published, with seen items masked.
+
+The slice "repeat" judges the list "all", as it is, on what the user had bought before; so do the thirds of users by activity ("light",
+"medium", "heavy") on all that was relevant to them. A user with nothing relevant is left out of a figure; its `users` says how many remain.
+Users who have nothing relevant in "new" or "cold" are not asked for that list.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from eval.metrics.exposure import gini, popularity, seen
+from eval.metrics.intervals import Bootstrap, Figure
+from eval.metrics.lists import average_precision, coverage, diversity, hit_rate, mrr, ndcg, novelty, recall
+from eval.metrics.probabilities import Reliability, ScoredPairs, reliability
+from eval.protocol.ground_truth import ACTIVITY, Truth
+from eval.protocol.report import Report
+from eval.protocol.runner import KS, EvaluateConfig, Judge, Progress, Recommend
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from eval.metrics.user_items import Pairs
+    from eval.protocol.runner import Lists
+    from features.data.split import Split
+
+CURVE_KS = (1, 2, 5, 10, 20, 50, 100, 200)
+
+
+@dataclass(frozen=True)
+class System:
+    """What is judged.
+
+    Attributes
+    ----------
+    recommend: the whole of it. explore: what answers for new, cold and unseen items; None: `recommend` as well.
+    stages: parts of it that find candidates, by name, asked the same way. calibrated: its scores are probabilities.
+    """
+
+    recommend: Recommend
+    explore: Recommend | None = None
+    stages: Mapping[str, Recommend] = field(default_factory=dict)
+    calibrated: bool = False
+    debuts: Recommend | None = None
+
+    def answers(self, name: str) -> Recommend:
+        """What answers for the list `name`."""
+        if name == "all":
+            return self.recommend
+        return (self.debuts if name == "cold" else None) or self.explore or self.recommend
+
+
+def lists_of(split: Split) -> tuple[str, ...]:
+    """The lists that a log of such a kind is judged by; the scores of the first one's candidates are judged as such."""
+    return ("all", "new", "cold", "unseen") if split.history.ordered else ("all", "new", "cold")
+
+
+def evaluate(
+    system: System,
+    split: Split,
+    config: EvaluateConfig | None = None,
+    vectors: np.ndarray | None = None,
+    progress: Progress | None = None,
+    kinds: tuple[str, ...] | None = None,
+) -> Report:
+    """Judge a system on a split.
+
+    Parameters
+    ----------
+    vectors: float (n_items, dim), in which the diversity of the lists is measured; None leaves it out.
+    kinds: which lists; None: `lists_of` the split. The report's metrics are those of the first.
+
+    Raises
+    ------
+    DataError: the split has no users to judge on.
+    """
+    config = config or EvaluateConfig()
+    judge = Judge(Truth.of(split, config.max_users, config.seed), config, progress or (lambda _label, _done, _total: None))
+    lists = {}
+    for name in kinds or lists_of(split):
+        lists[name] = judge.ask(system.answers(name), name, max(KS) if lists else config.depth)
+    report = judged(judge, lists, vectors, calibrated=system.calibrated)
+    return replace(report, stages=judge.stages(system.stages, lists)) if system.stages else report
+
+
+def judged(judge: Judge, lists: Mapping[str, Lists], vectors: np.ndarray | None = None, *, calibrated: bool = False) -> Report:
+    """The report of one system's lists, by their names, the main one first; without stages."""
+    truth, boot = judge.truth, judge.bootstrap
+    main = next(iter(lists))
+    answers = {name: found.rows for name, found in lists.items()} | ({"repeat": lists["all"].rows} if "all" in lists else {})
+    tables = {name: _accuracy(rows, truth.relevant(name)) for name, rows in answers.items()}
+    order = sorted(tables.keys() - {main}, key=("repeat", "new", "cold", "all", "unseen").index)
+    third = truth.activity()
+    by_activity = {
+        name: {metric: np.where(third == i, values, np.nan) for metric, values in tables[main].items()} for i, name in enumerate(ACTIVITY)
+    }
+    pairs = lists[main].pairs(truth.bought)
+    points = reliability(pairs.labels, pairs.scores) if calibrated else None
+    depth = lists[main].rows.shape[1]
+    return Report(
+        metrics=boot.means(tables[main]) | _beyond_accuracy(judge, lists[main].rows, vectors) | _score_figures(boot, pairs, points),
+        slices={name: boot.means(values) for name, values in ({name: tables[name] for name in order} | by_activity).items()},
+        stages={},
+        curve=boot.means({str(k): recall(lists[main].rows, truth.relevant(main), k) for k in CURVE_KS if k <= depth}),
+        reliability=points,
+        per_user=tables,
+        cut=datetime.fromtimestamp(truth.split.cut, UTC).isoformat(),
+        users=len(truth.users),
+        items=int(truth.known.sum()),
+        shown=lists[main].rows[:, :10],
+    )
+
+
+def _accuracy(rows: np.ndarray, relevant: Pairs) -> dict[str, np.ndarray]:
+    metrics = {"recall": recall, "ndcg": ndcg, "mrr": mrr, "map": average_precision, "hit_rate": hit_rate}
+    return {f"{name}@{k}": metric(rows, relevant, k) for name, metric in metrics.items() for k in KS}
+
+
+def _beyond_accuracy(judge: Judge, rows: np.ndarray, vectors: np.ndarray | None) -> dict[str, Figure]:
+    known, buyers = judge.truth.known, judge.truth.buyers()
+    share, unequal = coverage(rows, 10, int(known.sum())), gini(seen(rows[:, :10], len(known))[known])
+    values = {"novelty@10": novelty(rows, *buyers, 10), "arp@10": popularity(rows, *buyers, 10)}
+    if vectors is not None:
+        values["diversity@10"] = diversity(rows, vectors, 10)
+    whole = {"coverage@10": share, "gini@10": unequal}  # of all lists together
+    return {name: Figure(value, np.nan, np.nan, len(rows)) for name, value in whole.items()} | judge.bootstrap.means(values)
+
+
+def _score_figures(boot: Bootstrap, pairs: ScoredPairs, points: Reliability | None) -> dict[str, Figure]:
+    figures = {"auc": boot.auc(pairs)}
+    if points is not None:
+        figures |= {"log_loss": boot.log_loss(pairs), "ece": boot.calibration_error(pairs, points)}
+    return figures

@@ -1,0 +1,168 @@
+"""Behaviour features of (user, item) pairs: how often, how lately, how regularly, in days and in trips; fit of text, category, brand and
+price; the item's own trend.
+
+Everything is counted from a log before `now`, for a whole batch of users at once.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from features.behavior.item_stats import CODES, ItemStats
+
+if TYPE_CHECKING:
+    from features.data.histories import Histories
+
+HALF_LIVES = (7.0, 30.0, 90.0, 300.0)  # days
+TRIP_HALF_LIVES = (2.0, 8.0)  # trips
+GROUP_HALF_LIFE = 90.0  # days, for texts, categories and brands
+
+
+@dataclass(frozen=True)
+class Groups:
+    """Events of each (user, code) pair, collected: one entry a pair that occurs, sorted by `key` = user * n_codes + code."""
+
+    n_codes: int
+    key: np.ndarray  # int64 (m,)
+    count: np.ndarray  # distinct times, float32 (m,)
+    last: np.ndarray  # days since the last event
+    first: np.ndarray  # days since the first
+    jitter: np.ndarray  # standard deviation of the gaps, days; nan with fewer than three times
+    decayed: dict[float, np.ndarray]  # half-life in days -> weighted count
+
+    @classmethod
+    def of(cls, users: Histories, code: np.ndarray, n_codes: int, half_lives: tuple[float, ...]) -> Groups:
+        """Collect the events of `users` by `code`, int (n_events,)."""
+        raw = users.user * n_codes + code
+        order = np.argsort(raw, kind="stable")  # keeps the oldest first within a pair
+        key, age, weight = raw[order], users.age[order].astype(np.float64), users.weight[order]
+        starts = np.flatnonzero(np.diff(key, prepend=-1))
+        if not len(starts):
+            none = np.zeros(0, dtype=np.float32)
+            return cls(n_codes, np.zeros(0, dtype=np.int64), none, none, none, none, dict.fromkeys(half_lives, none))
+        ends = np.append(starts[1:], len(key)) - 1
+        gap = np.append(0.0, -np.diff(age))
+        gap[starts] = 0.0
+        new_time = gap > 0
+        new_time[starts] = True
+        count = np.add.reduceat(new_time.astype(np.float64), starts)
+        gaps = np.maximum(count - 1, 1)
+        mean = (age[starts] - age[ends]) / gaps
+        variance = np.add.reduceat(gap**2, starts) / gaps - mean**2
+        jitter = np.where(count >= 3, np.sqrt(np.maximum(variance, 0)), np.nan)
+        decayed = {h: np.add.reduceat(weight * 0.5 ** (age / h), starts).astype(np.float32) for h in half_lives}
+        count, last, first, jitter = (column.astype(np.float32) for column in (count, age[ends], age[starts], jitter))
+        return cls(n_codes, key[starts], count, last, first, jitter, decayed)
+
+    def find(self, user: np.ndarray, code: np.ndarray) -> np.ndarray:
+        """Entry of each (user, code) pair, int64; -1 where the user has none."""
+        if not len(self.key):
+            return np.full(np.broadcast_shapes(user.shape, code.shape), -1, dtype=np.int64)
+        wanted = user * self.n_codes + code
+        entry = np.minimum(np.searchsorted(self.key, wanted), len(self.key) - 1)
+        return np.where((self.key[entry] == wanted) & (code >= 0), entry, -1)
+
+
+def pick(column: np.ndarray, entry: np.ndarray, missing: float) -> np.ndarray:
+    """Values by entry, `missing` where the entry is -1; float32."""
+    if not len(column):
+        return np.full(entry.shape, missing, dtype=np.float32)
+    return np.where(entry >= 0, column[np.maximum(entry, 0)], missing).astype(np.float32)
+
+
+def behavior_features(users: Histories, rows: np.ndarray, stats: ItemStats) -> dict[str, np.ndarray]:
+    """Features of the candidates `rows` (b, k) (padding -1 gives rubbish, never an error), each float32 (b, k).
+
+    nan means that there is nothing to say, which gradient boosting reads as such.
+    """
+    user = np.arange(len(users))[:, None]
+    safe = np.maximum(rows, 0)
+    n_items = len(stats.category)
+    mine = Groups.of(users, users.item, n_items, HALF_LIVES)
+    out = _own(mine, mine.find(user, rows), stats, safe)
+    out |= _trips(users, rows, n_items)
+    out |= {f"item_{name}": column[safe] for name, column in stats.columns.items()}
+    out |= {name: np.broadcast_to(column[:, None], rows.shape) for name, column in _user(users, mine).items()}
+    for name in CODES:
+        code: np.ndarray = getattr(stats, name)
+        groups = Groups.of(users, code[users.item], int(code.max(initial=0)) + 1, (GROUP_HALF_LIFE,))
+        out |= _group(name, groups, groups.find(user, code[safe]), out["own_decay_90"])
+    out["price_gap"] = _price_gap(users, stats, safe)
+    total = np.maximum(out["user_decay"], 1e-6)
+    for name in CODES:
+        out[f"{name}_share"] = out[f"{name}_decay"] / total
+    return {name: np.ascontiguousarray(column, dtype=np.float32) for name, column in out.items()}
+
+
+def _own(mine: Groups, entry: np.ndarray, stats: ItemStats, safe: np.ndarray) -> dict[str, np.ndarray]:
+    """What the user did with this very item."""
+    count, last, first = pick(mine.count, entry, 0), pick(mine.last, entry, np.nan), pick(mine.first, entry, np.nan)
+    gap = np.where(count > 1, (first - last) / np.maximum(count - 1, 1), np.nan)
+    out = {f"own_decay_{h:.0f}": pick(column, entry, 0) for h, column in mine.decayed.items()}
+    out |= {"own_count": count, "own_last": last, "own_first": first, "own_gap": gap}
+    out["own_jitter"] = pick(mine.jitter, entry, np.nan)
+    out["own_due"] = last / np.maximum(gap, 0.5)
+    out["own_due_shop"] = last / np.maximum(stats.columns["repeat_gap"][safe], 0.5)
+    return out
+
+
+def trips_ago(users: Histories) -> np.ndarray:
+    """How many times later than each event the user came, float32 (n_events,): 0 on the last trip."""
+    fresh = (np.diff(users.age, prepend=0) != 0) | (np.diff(users.user, prepend=-1) != 0)
+    trip = np.cumsum(fresh)  # counts on from user to user
+    last = users.offsets[1:] - 1
+    return (trip[last][users.user] - trip).astype(np.float32) if len(trip) else np.zeros(0, dtype=np.float32)
+
+
+def _trips(users: Histories, rows: np.ndarray, n_items: int) -> dict[str, np.ndarray]:
+    """What the user did with this very item, on a clock that ticks once a trip: who comes daily and who comes monthly look alike."""
+    mine = Groups.of(replace(users, age=trips_ago(users)), users.item, n_items, TRIP_HALF_LIVES)
+    entry = mine.find(np.arange(len(users))[:, None], rows)
+    count, last, first = pick(mine.count, entry, 0), pick(mine.last, entry, np.nan), pick(mine.first, entry, np.nan)
+    gap = np.where(count > 1, (first - last) / np.maximum(count - 1, 1), np.nan)
+    out = {f"own_trips_{h:.0f}": pick(column, entry, 0) for h, column in mine.decayed.items()}
+    return out | {"own_trips_ago": last, "own_trips_due": (last + 1) / gap, "own_of_trips": count / (first + 1)}
+
+
+def _user(users: Histories, mine: Groups) -> dict[str, np.ndarray]:
+    """What the user is like: (b,) columns."""
+    b = len(users)
+    owner = mine.key // mine.n_codes
+    trips = Groups.of(users, np.zeros(len(users.item), dtype=np.int64), 1, (GROUP_HALF_LIFE,))
+    whole = trips.find(np.arange(b), np.zeros(b, dtype=np.int64))
+    items = np.bincount(owner, minlength=b).astype(np.float32)
+    again = np.bincount(owner, weights=mine.count > 1, minlength=b)
+    count, first = pick(trips.count, whole, 0), pick(trips.first, whole, np.nan)
+    return {
+        "user_trips": count,
+        "user_items": items,
+        "user_repeats": (again / np.maximum(items, 1)).astype(np.float32),
+        "user_last": pick(trips.last, whole, np.nan),
+        "user_trip_gap": first / np.maximum(count, 1),
+        "user_decay": pick(trips.decayed[GROUP_HALF_LIFE], whole, 0),
+    }
+
+
+def _group(name: str, groups: Groups, entry: np.ndarray, own: np.ndarray) -> dict[str, np.ndarray]:
+    """What the user did in the item's category or brand; `others` leaves this very item out."""
+    decay = pick(groups.decayed[GROUP_HALF_LIFE], entry, 0)
+    return {
+        f"{name}_decay": decay,
+        f"{name}_others": decay - own,
+        f"{name}_last": pick(groups.last, entry, np.nan),
+        f"{name}_count": pick(groups.count, entry, 0),
+    }
+
+
+def _price_gap(users: Histories, stats: ItemStats, safe: np.ndarray) -> np.ndarray:
+    """Log of the item's price over the geometric mean of what the user usually pays for a thing; nan where unknown."""
+    price = stats.columns["price"]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        paid = np.log(price[users.item])
+        known = np.isfinite(paid)
+        total = np.bincount(users.user[known], weights=paid[known], minlength=len(users))
+        usual = total / np.bincount(users.user[known], minlength=len(users))
+        return np.log(price[safe]) - usual[:, None]

@@ -1,0 +1,170 @@
+"""Who did what when: the log, over integer rows of users and items."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+import polars as pl
+from safetensors.numpy import save
+
+from features.errors import DataError
+from features.storage.arrays import arrays_of
+from features.storage.sorted_unique import distinct
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from features.data.catalog import Catalog
+
+# The canonical columns of a log with external ids. The first three must be present.
+INTERACTION_COLUMNS: dict[str, pl.DataType] = {
+    "user_id": pl.String(),
+    "item_id": pl.String(),
+    "timestamp": pl.Datetime("us"),
+    "event": pl.String(),
+    "quantity": pl.Float64(),
+    "value": pl.Float64(),
+    "event_id": pl.String(),
+}
+EVENTS = ("purchase", "cart", "view", "rating")
+EVENT_WEIGHTS: dict[str, float] = {"purchase": 1.0, "cart": 0.3, "view": 0.1, "rating": 1.0}
+DAY = 86_400  # seconds
+
+
+@dataclass(frozen=True)
+class Interactions:
+    """The log, sorted by user and time; users and items are rows, not ids.
+
+    Attributes
+    ----------
+    user_ids: external id of each user row, sorted, object (n_users,).
+    user, item: rows, int32 (n,). time: seconds since the epoch, int64 (n,).
+    event: index into `EVENTS`, int8 (n,). weight: what the event counts, float32 (n,).
+    price: value / quantity paid, float32 (n,), nan where unknown.
+    ordered: times are steps of a day that count back from each user's last, because the log's own told only the order: `features.data.step_time`.
+    """
+
+    user_ids: np.ndarray
+    user: np.ndarray
+    item: np.ndarray
+    time: np.ndarray
+    event: np.ndarray
+    weight: np.ndarray
+    price: np.ndarray
+    n_items: int
+    ordered: bool = False
+
+    @classmethod
+    def from_frame(cls, frame: pl.DataFrame, catalog: Catalog, weights: Mapping[str, float] = EVENT_WEIGHTS) -> Interactions:
+        """Convert canonical rows with external ids, once. Rows of items outside the catalogue are left out.
+
+        Raises
+        ------
+        DataError: a required column is missing.
+        """
+        missing = {"user_id", "item_id", "timestamp"} - set(frame.columns)
+        if missing:
+            raise DataError(f"the log lacks {sorted(missing)}; found {frame.columns}: map your names in recsys.toml")
+        defaults = [pl.lit(None, kind).alias(name) for name, kind in INTERACTION_COLUMNS.items() if name not in frame.columns]
+        items = catalog.frame.select("item_id").with_row_index("item")
+        table = (
+            frame.with_columns(defaults)
+            .with_columns(pl.col("event").fill_null("purchase"), pl.col("timestamp").cast(pl.Datetime("us")))
+            .join(items, on="item_id", how="inner")
+        )
+        users = table["user_id"].unique().sort()
+        user_rows = pl.DataFrame({"user_id": users}).with_row_index("user")
+        table = (
+            table.join(user_rows, on="user_id", how="inner")
+            .with_columns(
+                time=pl.col("timestamp").dt.epoch("s"),
+                code=pl.col("event").replace_strict(list(EVENTS), list(range(len(EVENTS))), return_dtype=pl.Int8),
+                weight=pl.col("event").replace_strict(list(weights), list(weights.values()), return_dtype=pl.Float32),
+                price=(pl.col("value") / pl.col("quantity")).cast(pl.Float32),
+            )
+            # The item breaks ties, so that the same rows in any order make the same log.
+            .sort("user", "time", "item", "code", "price")
+        )
+        price = table["price"].fill_null(float("nan")).to_numpy()
+        return cls(
+            user_ids=users.to_numpy(),
+            user=table["user"].cast(pl.Int32).to_numpy(),
+            item=table["item"].cast(pl.Int32).to_numpy(),
+            time=table["time"].to_numpy(),
+            event=table["code"].to_numpy(),
+            weight=table["weight"].to_numpy(),
+            price=np.where(np.isfinite(price) & (price > 0), price, np.nan).astype(np.float32),
+            n_items=len(catalog),
+        )
+
+    def __len__(self) -> int:
+        return len(self.user)
+
+    @property
+    def n_users(self) -> int:
+        return len(self.user_ids)
+
+    @cached_property
+    def offsets(self) -> np.ndarray:
+        """Where each user's events begin, int64 (n_users + 1,)."""
+        return np.searchsorted(self.user, np.arange(self.n_users + 1))
+
+    @property
+    def start(self) -> int:
+        """The second of the first event. Raises DataError where there is none."""
+        return int(self._times.min())
+
+    @property
+    def end(self) -> int:
+        """The second after the last event. Raises DataError where there is none."""
+        return int(self._times.max()) + 1
+
+    @property
+    def _times(self) -> np.ndarray:
+        if not len(self):
+            raise DataError("the log has no events, expected at least one: run `recsys ingest` with a log that has some")
+        return self.time
+
+    def where(self, mask: np.ndarray) -> Interactions:
+        """The events where `mask` (n,) is true; user and item rows stay as they are."""
+        columns = {name: getattr(self, name)[mask] for name in ("user", "item", "time", "event", "weight", "price")}
+        return replace(self, **columns)
+
+    def between(self, start: int | None, end: int | None) -> Interactions:
+        """Events with start <= time < end, in seconds since the epoch; None is open."""
+        mask = np.ones(len(self), dtype=bool)
+        if start is not None:
+            mask &= self.time >= start
+        if end is not None:
+            mask &= self.time < end
+        return self.where(mask)
+
+    def with_known_users(self) -> Interactions:
+        """The same events without the users who have none: a log cut in time still lists who comes later."""
+        known = distinct(self.user)
+        return replace(self, user_ids=self.user_ids[known], user=np.searchsorted(known, self.user).astype(np.int32))
+
+    def user_rows(self, user_ids: list[str]) -> np.ndarray:
+        """Rows of external user ids, int64; -1 where the log has no such user."""
+        if not self.n_users:
+            return np.full(len(user_ids), -1, dtype=np.int64)
+        wanted = np.array(user_ids, dtype=object)
+        rows = np.minimum(np.searchsorted(self.user_ids, wanted), self.n_users - 1)
+        return np.where(self.user_ids[rows] == wanted, rows, -1)
+
+    def to_files(self) -> dict[str, bytes]:
+        """The columns in safetensors, the user ids in JSON."""
+        columns = {name: getattr(self, name) for name in ("user", "item", "time", "event", "weight", "price")}
+        about = {"n_items": self.n_items, "ordered": self.ordered, "user_ids": self.user_ids.tolist()}
+        return {"log.safetensors": save({k: np.ascontiguousarray(v) for k, v in columns.items()}), "users.json": json.dumps(about).encode()}
+
+    @classmethod
+    def from_files(cls, files: Mapping[str, bytes]) -> Interactions:
+        """What `to_files` made."""
+        about = json.loads(files["users.json"])
+        columns = arrays_of(files, "log.safetensors")
+        return cls(user_ids=np.array(about["user_ids"], dtype=object), n_items=about["n_items"], ordered=about["ordered"], **columns)

@@ -1,0 +1,85 @@
+"""What must never be recommended, whatever a request asks for: a file of rules that a merchandiser writes."""
+
+from __future__ import annotations
+
+import logging
+import tomllib
+from typing import TYPE_CHECKING
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from features.errors import ConfigError, DataError
+from ranking.filters import in_categories
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    import polars as pl
+
+    from features.data.catalog import Catalog
+
+_log = logging.getLogger(__name__)
+
+
+class Withheld(BaseModel):
+    """categories: as in `Rules`. brands: as the catalogue spells them, capitals aside. items: ids. unavailable: what is not for sale."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    categories: tuple[str, ...] = ()
+    brands: tuple[str, ...] = ()
+    items: tuple[str, ...] = ()
+    unavailable: bool = False
+
+    @classmethod
+    def read(cls, path: Path) -> Withheld:
+        """The rules of a TOML file; none where there is no file.
+
+        Raises
+        ------
+        ConfigError: it cannot be read, or says something else than these keys: nothing is answered then, for it might be the wrong thing.
+        """
+        try:
+            return cls.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+        except FileNotFoundError:
+            return cls()
+        except ValidationError as error:
+            first = error.errors(include_url=False)[0]
+            where = ".".join(map(str, first["loc"]))
+            raise ConfigError(f"{path}: {where}: {first['msg']}: its keys are {', '.join(cls.model_fields)}; see docs/rules.md") from error
+        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+            raise ConfigError(f"{path}: not readable as TOML: {' '.join(str(error).split())}") from error
+
+    def allowed(self, catalog: Catalog) -> np.ndarray:
+        """What may be shown, bool (n_items,). A name that nothing in the catalogue has withholds nothing, which is told as a warning."""
+        allowed = catalog.available.copy() if self.unavailable else np.ones(len(catalog), dtype=bool)
+        for name in self.categories:
+            allowed &= ~_found(lambda name=name: in_categories(catalog, (name,)), len(catalog))
+        brands = catalog.frame["brand"].str.strip_chars().str.to_lowercase()
+        for name in self.brands:
+            allowed &= ~_found(lambda name=name: _of_brand(brands, name), len(catalog))
+        for name in self.items:
+            allowed &= ~_found(lambda name=name: np.isin(np.arange(len(catalog)), catalog.rows_or_raise([name])), len(catalog))
+        return allowed
+
+
+def _of_brand(brands: pl.Series, name: str) -> np.ndarray:
+    """Items of a brand, bool (n_items,).
+
+    Raises
+    ------
+    DataError: nothing is of that brand.
+    """
+    mask = (brands == name.strip().lower()).fill_null(value=False).to_numpy()
+    if not mask.any():
+        raise DataError(f"no item is of brand {name!r}")
+    return mask
+
+
+def _found(look: Callable[[], np.ndarray], n_items: int) -> np.ndarray:
+    try:
+        return look()
+    except DataError as error:  # the last such item may have left the catalogue: that must not end all answers
+        _log.warning("rules.toml withholds nothing by this rule: %s", error)
+        return np.zeros(n_items, dtype=bool)

@@ -1,0 +1,112 @@
+"""Fit the cross-encoder: binary cross-entropy over what retrieval produced, bought or not."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from torch.nn import functional as F
+
+from retrieval.checkpoints import load_checkpoint, save_checkpoint, set_rate
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from features.text.token_states import ItemTokens
+    from ranking.cross_encoder.model import CrossEncoder
+    from retrieval.candidates import Candidates
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """Candidates that retrieval produced and whether each was bought, bool (b, k)."""
+
+    candidates: Candidates
+    labels: np.ndarray
+
+    @property
+    def labelled(self) -> tuple[Candidates, np.ndarray]:
+        """Both, as the blend's fits take them."""
+        return self.candidates, self.labels
+
+    def take(self, users: np.ndarray) -> Pairs:
+        """Some of the users."""
+        return Pairs(self.candidates.for_users(users), self.labels[users])
+
+
+def fit_cross_encoder(model: CrossEncoder, pairs: Pairs, tokens: ItemTokens, folder: Path, seed: int) -> list[float]:
+    """Train in place; goes on after its last whole epoch when called again with the same folder. Returns the loss of each epoch.
+
+    `pairs` are in the order of the blend: negatives are drawn from its best places, which is what the model will have to tell apart.
+    """
+    config = model.config
+    layers = {"params": [*model.layers.parameters()], "lr": config.lr}
+    rest = {"params": [*model.age.parameters(), *model.count.parameters(), *model.head.parameters()], "lr": config.head_lr}
+    optimizer = torch.optim.AdamW([layers, rest], weight_decay=config.weight_decay)
+    useful = np.flatnonzero((pairs.labels.any(axis=1)) & (pairs.candidates.users.lengths > 0))
+    steps = -(-min(config.users, len(useful)) // config.batch_users)
+    path = folder / "cross-encoder-last.safetensors"
+    progress = load_checkpoint(path, {"model": model}, optimizer) or {"epoch": -1}
+    curve = [progress[f"loss{i}"] for i in range(int(progress["epoch"]) + 1)]
+    for epoch in range(len(curve), config.epochs):
+        rng = np.random.default_rng([seed, epoch])
+        torch.manual_seed(seed * 1000 + epoch)
+        chosen = rng.permutation(useful)[: config.users]
+        curve.append(_epoch(model, optimizer, _Epoch(pairs, tokens, chosen, rng, epoch * steps)))
+        save_checkpoint(path, {"model": model}, optimizer, {"epoch": epoch} | {f"loss{i}": loss for i, loss in enumerate(curve)})
+        _log.info("cross-encoder epoch %d of %d: loss %.4f", epoch + 1, config.epochs, curve[-1])
+    model.eval()
+    return curve
+
+
+@dataclass
+class _Epoch:
+    pairs: Pairs
+    tokens: ItemTokens
+    users: np.ndarray
+    rng: np.random.Generator
+    first_step: int
+
+
+def _epoch(model: CrossEncoder, optimizer: torch.optim.Optimizer, work: _Epoch) -> float:
+    model.train()
+    losses = []
+    batches = [work.users[i : i + model.config.batch_users] for i in range(0, len(work.users), model.config.batch_users)]
+    columns = [TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()]
+    with Progress(*columns, TextColumn("loss {task.fields[loss]:.3f}"), console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("cross-encoder", total=len(batches), loss=float("nan"))
+        for step, batch in enumerate(batches, work.first_step):
+            set_rate(optimizer, step, len(batches) * model.config.epochs, model.config.warmup)
+            some = work.pairs.take(batch)
+            rows, labels = sample(some, model.config.positives, model.config.negatives, work.rng)
+            logits = model(some.candidates.users, rows, work.tokens)
+            real = torch.from_numpy(rows >= 0).to(logits.device)
+            target = torch.from_numpy(labels).to(logits.device, logits.dtype)
+            loss = F.binary_cross_entropy_with_logits(logits[real], target[real])
+            loss.backward()
+            torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
+            losses.append(loss.item())
+            bar.update(task, advance=1, loss=float(np.mean(losses[-20:])))
+    return float(np.mean(losses)) if losses else float("nan")
+
+
+def sample(pairs: Pairs, positives: int, negatives: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """Rows int64 (b, positives + negatives) padded -1 and their labels: bought ones and others, at random among each user's candidates."""
+    rows = np.full((len(pairs.labels), positives + negatives), -1, dtype=np.int64)
+    labels = np.zeros(rows.shape, dtype=bool)
+    for i, (items, bought) in enumerate(zip(pairs.candidates.rows, pairs.labels, strict=True)):
+        good, bad = items[bought & (items >= 0)], items[~bought & (items >= 0)]
+        good = rng.permutation(good)[:positives]
+        bad = rng.permutation(bad)[:negatives]
+        rows[i, : len(good) + len(bad)] = np.concatenate([good, bad])
+        labels[i, : len(good)] = True
+    return rows, labels

@@ -1,0 +1,292 @@
+"""Bundles: everything one answer needs, published as one checked unit.
+
+    bundles/CURRENT                 the id of the bundle in use, one line
+    bundles/<id>/manifest.json      size and sha256 of each file, the bundle before it, and what its maker says about it
+    bundles/<id>/...                the files
+
+An id is the UTC time of publishing and the beginning of the manifest's own sha256: the id vouches for the manifest, the manifest
+for every file. Bytes are read once, checked, and handed on: what was checked is what is deserialized. Publishing is in `recsys.artifacts.publish`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from features.errors import BundleError
+from recsys.artifacts.plain_files import Pieces, damaged, read_plain
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from features.storage.arrays import Source
+
+_log = logging.getLogger(__name__)
+SCHEMA = 1
+LAYOUT = 3  # of a bundle's files: a bundle of another layout is built anew, whatever else has stayed
+MANIFEST = "manifest.json"
+CURRENT = "CURRENT"
+RETRAIN = "retrain"  # of `Manifest.about`: users were erased since the model in it was trained
+HASH_DIGITS = 12  # 48 bits: damage does not get by; somebody who may write here could replace everything anyway
+# Parts begin with a letter, digit or underscore, so that none is hidden, `.` or `..`.
+_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*(/[A-Za-z0-9_][A-Za-z0-9._-]*)*")
+_ID = re.compile(rf"\d{{8}}T\d{{12}}Z-[0-9a-f]{{{HASH_DIGITS}}}", re.ASCII)
+
+
+class FileEntry(BaseModel):
+    """What the manifest says of one file."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    size: int = Field(ge=0)
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+
+
+class Manifest(BaseModel):
+    """The content of manifest.json. `parent` is the bundle that was in use before; `about` belongs to whoever published."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    schema_version: int = SCHEMA
+    created: datetime
+    parent: str | None
+    files: dict[str, FileEntry]
+    about: dict[str, Any]
+
+    @property
+    def answers(self) -> bool:
+        """Whether this version can answer from it."""
+        return self.about.get("layout") == LAYOUT
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A bundle that was opened: its manifest is checked, its files are when they are read."""
+
+    folder: Path
+    manifest: Manifest
+
+    @property
+    def id(self) -> str:
+        return self.folder.name
+
+    @classmethod
+    def open(cls, bundles: Path, bundle_id: str | None = None) -> Bundle:
+        """Open a bundle by id; None opens the one in use.
+
+        Raises
+        ------
+        BundleError: there is none, or its manifest is missing, damaged or of another version.
+        """
+        bundle_id = current_id(bundles) if bundle_id is None else bundle_id
+        if not _ID.fullmatch(bundle_id):
+            raise BundleError(f"{bundle_id!r} is not the id of a bundle: ids look like 20260131T120000000000Z-<12 hex digits>")
+        folder = bundles / bundle_id
+        if not folder.is_dir():
+            raise BundleError(f"bundle {bundle_id} is not in {bundles}: run `recsys rollback` for an older one, or `recsys build-index`")
+        return cls(folder, _read_manifest(folder))
+
+    def read(self, name: str) -> bytes:
+        """The bytes of one file, checked against the manifest.
+
+        Raises
+        ------
+        BundleError: the file is not in the bundle, is missing, or is not as it was published.
+        """
+        entry = self.entry(name)
+        content = read_plain(self.folder, name, entry.size)
+        if hashlib.sha256(content).hexdigest() != entry.sha256:
+            raise damaged(self.id, f"{name}: its sha256 is not the published one")
+        return content
+
+    def entry(self, name: str) -> FileEntry:
+        """What the manifest says of a file.
+
+        Raises
+        ------
+        BundleError: the file is not in the bundle.
+        """
+        entry = self.manifest.files.get(name)
+        if entry is None:
+            raise BundleError(f"bundle {self.id} holds no {name!r}: it was published by another version; run `recsys build-index`")
+        return entry
+
+    @cached_property
+    def files(self) -> Mapping[str, bytes]:
+        """Name -> bytes; each access reads and checks the file, as `read` does."""
+        return Files(self)
+
+    def verify(self) -> list[str]:
+        """Read everything; one line for each problem, none if the bundle is as it was published."""
+        problems = []
+        for name in self.manifest.files:
+            try:
+                self.read(name)
+            except BundleError as error:
+                problems.append(str(error))
+        found = {path.relative_to(self.folder).as_posix() for path in self.folder.rglob("*") if path.is_symlink() or not path.is_dir()}
+        strangers = sorted(found - set(self.manifest.files) - {MANIFEST})
+        return problems + [f"bundle {self.id}: {name!r} is not in its manifest: remove it" for name in strangers]
+
+
+class Files(Mapping[str, bytes]):
+    """A bundle's files by name, checked as they are read."""
+
+    def __init__(self, bundle: Bundle) -> None:
+        self._bundle = bundle
+
+    def __getitem__(self, name: str) -> bytes:
+        if name not in self._bundle.manifest.files:
+            raise KeyError(name)
+        return self._bundle.read(name)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._bundle.manifest.files)
+
+    def __len__(self) -> int:
+        return len(self._bundle.manifest.files)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._bundle.manifest.files
+
+    def source(self, name: str) -> Source:
+        """A file in pieces, whose content nobody has checked: see `features.storage.arrays.StoredArray`."""
+        return Pieces(self._bundle.folder, name, self._bundle.entry(name).size)
+
+
+def current_id(bundles: Path) -> str:
+    """The id of the bundle in use.
+
+    Raises
+    ------
+    BundleError: there is none, or CURRENT does not hold an id.
+    """
+    path = bundles / CURRENT
+    try:
+        with path.open("rb") as file:
+            content = file.read(200)
+    except FileNotFoundError:
+        hint = "run `recsys rollback` for the newest one that is whole" if list_bundles(bundles) else "run `recsys build-index` first"
+        raise BundleError(f"no bundle is in use in {bundles}: {hint}") from None
+    except OSError as error:
+        raise BundleError(f"cannot read {path}: {error.strerror}: check the folder and its permissions") from error
+    text = content.decode("ascii", errors="replace").removesuffix("\n")
+    if not _ID.fullmatch(text):
+        raise BundleError(f"{path} is damaged: it holds {text[:60]!r} and not the id of a bundle: run `recsys rollback`")
+    return text
+
+
+def check_layout(bundle: Bundle, advice: str = "run `recsys build-index`") -> None:
+    """Whether this version can answer from it.
+
+    Raises
+    ------
+    BundleError: it cannot.
+    """
+    if not bundle.manifest.answers:
+        layout = bundle.manifest.about.get("layout")
+        raise BundleError(f"bundle {bundle.id} has layout {layout}, this version answers from layout {LAYOUT}: {advice}")
+
+
+def list_bundles(bundles: Path) -> list[str]:
+    """Ids of all bundles there are, newest first; whether they are whole is not checked."""
+    if not bundles.is_dir():
+        return []
+    return sorted((path.name for path in bundles.iterdir() if _ID.fullmatch(path.name) and path.is_dir()), reverse=True)
+
+
+def sound_bundle(bundles: Path) -> Bundle | None:
+    """The bundle in use, every file of it checked; None, with a warning, where it is damaged: what is built next takes its place."""
+    if not list_bundles(bundles):
+        return None
+    try:
+        bundle = Bundle.open(bundles)
+    except BundleError as error:
+        _log.warning("%s", error)
+        return None
+    problems = bundle.verify()
+    if problems:
+        _log.warning("%s", problems[0])
+        return None
+    return bundle
+
+
+def find_bundle(bundles: Path, **about: Any) -> Bundle | None:
+    """The newest whole bundle of which its maker said this; damaged ones are passed over."""
+    for bundle_id in list_bundles(bundles):
+        try:
+            bundle = Bundle.open(bundles, bundle_id)
+        except BundleError:
+            continue
+        if all(bundle.manifest.about.get(name) == value for name, value in about.items()) and not bundle.verify():
+            return bundle
+    return None
+
+
+def check_all(bundles: Path) -> tuple[list[str], list[str]]:
+    """Read every bundle there is: a line for each that is whole, and a line for each problem.
+
+    Raises
+    ------
+    BundleError: there are no bundles.
+    """
+    found = list_bundles(bundles)
+    if not found:
+        raise BundleError(f"there are no bundles in {bundles}: run `recsys build-index` first")
+    lines, problems = [], []
+    try:
+        now = Bundle.open(bundles).id
+    except BundleError as error:
+        now = None
+        problems.append(str(error))
+    for bundle_id in found:
+        try:
+            bundle = Bundle.open(bundles, bundle_id)
+        except BundleError as error:
+            problems += [str(error)] if str(error) not in problems else []
+            continue
+        wrong = bundle.verify()
+        problems += wrong
+        if not wrong:
+            size = sum(entry.size for entry in bundle.manifest.files.values())
+            use = ", in use" if bundle_id == now else ""
+            lines.append(f"bundle {bundle_id} is whole: {len(bundle.manifest.files)} files, {size / 2**20:,.1f} MiB{use}")
+    return lines, problems
+
+
+def _read_manifest(folder: Path) -> Manifest:
+    content = read_plain(folder, MANIFEST, None)
+    if not folder.name.endswith(hashlib.sha256(content).hexdigest()[:HASH_DIGITS]):
+        raise damaged(folder.name, f"{MANIFEST}: its sha256 is not the one in the bundle's id")
+    try:
+        raw = json.loads(content)
+        version = raw.get("schema_version")
+        if version != SCHEMA:
+            advice = "install the version that made it, or run `recsys rollback`"
+            raise BundleError(f"bundle {folder.name} has schema {version!r}, this version reads {SCHEMA}: {advice}")
+        manifest = Manifest.model_validate(raw)
+        for name in manifest.files:
+            check_name(name)
+    except (ValueError, AttributeError, ValidationError) as error:
+        raise damaged(folder.name, f"{MANIFEST}: {str(error).splitlines()[0]}") from error
+    return manifest
+
+
+def check_name(name: str) -> None:
+    """Names are relative paths of plain characters, `part/file.ext`; nothing else can leave or hide in the folder.
+
+    Raises
+    ------
+    ValueError: it is not.
+    """
+    if not _NAME.fullmatch(name) or name == MANIFEST:
+        raise ValueError(f"{name!r} cannot be the name of a file in a bundle: letters, digits, '_', '-', '.' and '/' between parts")

@@ -1,0 +1,45 @@
+"""A model as bundles hold it: networks as ONNX graphs, boosters in LightGBM's text, all else as training left it."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from features.storage.digests import digest
+from ranking import gbdt
+from recsys.artifacts.bundle import LAYOUT
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from recsys.artifacts.bundle import Bundle
+    from recsys.artifacts.model import Model, Ranking
+
+FOLDERS = ("tower", "query", "ranking")
+
+
+def model_digest(files: Mapping[str, bytes]) -> str:
+    """Of a model's files, as training stored them, and of how this version exports them; 16 hex digits."""
+    return digest({"layout": str(LAYOUT).encode(), **files})
+
+
+def answering_files(model: Model, key: str, previous: Bundle | None = None) -> dict[str, bytes]:
+    """What `ServedModel` reads; taken from the bundle before where that was made of the same model. key: its `model_digest`."""
+    if previous is not None and previous.manifest.about.get("model") == key:
+        names = [name for name in previous.files if name == "model.json" or name.split("/")[0] in FOLDERS]
+        return {name: previous.files[name] for name in names}
+    from retrieval.two_tower.export import query_files, user_tower_files
+
+    parts = {"tower": user_tower_files(model.tower), "query": query_files(model.encoder, model.tower)}
+    if model.ranking is not None:
+        parts["ranking"] = _ranking_files(model.ranking)
+    about = {"retrieval": model.retrieval.model_dump(), "about": model.about}
+    files = {"model.json": json.dumps(about, indent=2).encode()}
+    return files | {f"{folder}/{name}": content for folder, some in parts.items() for name, content in some.items()}
+
+
+def _ranking_files(ranking: Ranking) -> dict[str, bytes]:
+    from ranking.cross_encoder.export import cross_encoder_files
+
+    boosters = gbdt.to_files(ranking.first, "blend") | gbdt.to_files(ranking.correction, "correction")
+    return boosters | cross_encoder_files(ranking.cross_encoder) | ranking.calibration.to_files()

@@ -1,0 +1,214 @@
+"""Everything that training made: encoder, towers, cross-encoder, blend, calibration. What is counted from the log is in the snapshot."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from features.storage.arrays import Below
+from ranking import gbdt
+from ranking.calibration import Calibration
+from ranking.cross_encoder.config import CrossEncoderConfig
+from retrieval.collaborative.config import RetrievalConfig
+from retrieval.two_tower.item_ids import Learned
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    import numpy as np
+    import torch
+
+    from features.onnx.session import Device
+    from features.text.encoder import TextEncoder
+    from ranking.cross_encoder.model import CrossEncoder
+    from ranking.cross_encoder.onnx_model import OnnxCrossEncoder
+    from ranking.gbdt import Booster
+    from recsys.settings.settings import Settings
+    from retrieval.two_tower.model import TwoTower
+    from retrieval.two_tower.onnx_model import OnnxUserTower, QueryEncoder
+
+UNTRAINED: dict[str, Any] = {"trained": False}
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """The fitted parts of the ranker."""
+
+    first: Booster
+    correction: Booster
+    cross_encoder: CrossEncoder
+    calibration: Calibration
+
+    def to_files(self) -> dict[str, bytes]:
+        boosters = gbdt.to_files(self.first, "blend") | gbdt.to_files(self.correction, "correction")
+        return boosters | self.cross_encoder.to_files() | self.calibration.to_files()
+
+    @classmethod
+    def from_files(cls, files: Mapping[str, bytes]) -> Ranking:
+        from ranking.cross_encoder.model import CrossEncoder
+
+        return cls(
+            gbdt.from_files(files, "blend"),
+            gbdt.from_files(files, "correction"),
+            CrossEncoder.from_files(files),
+            Calibration.from_files(files),
+        )
+
+
+@dataclass(frozen=True)
+class Model:
+    """`ranking` is None where nothing has been trained; `about` is what the model card tells, ready for JSON.
+
+    learned: what the towers know of single items beyond their texts; None for towers over texts alone.
+    """
+
+    encoder: TextEncoder
+    tower: TwoTower
+    retrieval: RetrievalConfig
+    ranking: Ranking | None
+    about: dict[str, Any] = field(default_factory=dict)
+    learned: Learned | None = None
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Of what makes item vectors: encoder and item tower. 32 hex digits."""
+        digest = hashlib.sha256(self.encoder.fingerprint.encode())
+        for name in ("mean", "project.weight"):
+            digest.update(self.tower.state_dict()[name].cpu().numpy().tobytes())
+        return digest.hexdigest()[:32]
+
+    @contextmanager
+    def on(self, device: torch.device) -> Iterator[None]:
+        """Encoder and towers stand on `device`, until the block ends."""
+        try:
+            self.encoder.to(device)
+            self.tower.to(device)
+            yield
+        finally:
+            self.encoder.cpu()
+            self.tower.cpu()
+
+    @property
+    def item_tokens(self) -> int:
+        """How many tokens of an item's states are kept for the cross-encoder."""
+        return (self.ranking.cross_encoder.config if self.ranking else CrossEncoderConfig()).item_tokens
+
+    @property
+    def reads_states(self) -> bool:
+        """Whether an answer reads token states: not without a ranker, nor where its cross-encoder changes nothing."""
+        return self.ranking is not None and not self.ranking.correction.idle
+
+    def query_vectors(self, texts: Sequence[str]) -> np.ndarray:
+        """Words as vectors of the text space, float32 (n, dim)."""
+        return self.tower.item_vectors(self.encoder.pool(self.encoder.keep(texts, kind="query")))
+
+    @classmethod
+    def untrained(cls, settings: Settings) -> Model:
+        """The pretrained encoder as it is, a user tower that averages, no ranker."""
+        import torch
+
+        from features.text.encoder import TextEncoder
+        from retrieval.two_tower.model import TwoTower
+
+        encoder = TextEncoder.pretrained(settings.encoder)
+        # As wide as the encoder: nothing is lost, and nothing had to be learned.
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)  # what chance fills in has no say, but two builds of the same shop are to be the same
+            tower = TwoTower(encoder.width, settings.tower.model_copy(update={"dim": encoder.width}))
+        tower.start_as_is()
+        return cls(encoder, tower.eval(), settings.retrieval, None, UNTRAINED)
+
+    def to_files(self) -> dict[str, bytes]:
+        about = {"retrieval": self.retrieval.model_dump(), "about": self.about}
+        files = {"model.json": json.dumps(about, indent=2).encode()}
+        for name, part in (("encoder", self.encoder), ("tower", self.tower), ("ranking", self.ranking), ("learned", self.learned)):
+            if part is not None:
+                files |= {f"{name}/{file}": content for file, content in part.to_files().items()}
+        return files
+
+    @classmethod
+    def from_files(cls, files: Mapping[str, bytes]) -> Model:
+        from features.text.encoder import TextEncoder
+        from retrieval.two_tower.model import TwoTower
+
+        about = json.loads(files["model.json"])
+        return cls(
+            encoder=TextEncoder.from_files(Below(files, "encoder")),
+            tower=TwoTower.from_files(Below(files, "tower")),
+            retrieval=RetrievalConfig(**about["retrieval"]),
+            ranking=Ranking.from_files(Below(files, "ranking")) if "ranking/calibration.json" in files else None,
+            about=about["about"],
+            learned=Learned.from_files(Below(files, "learned")) if "learned/ids.json" in files else None,
+        )
+
+
+@dataclass(frozen=True)
+class ServedRanking:
+    """The fitted parts of the ranker, for answering; see `Ranking`."""
+
+    files: Mapping[str, bytes]
+    device: Device = "cpu"
+
+    @cached_property
+    def first(self) -> Booster:
+        return gbdt.from_files(self.files, "blend")
+
+    @cached_property
+    def correction(self) -> Booster:
+        return gbdt.from_files(self.files, "correction")
+
+    @cached_property
+    def calibration(self) -> Calibration:
+        return Calibration.from_files(self.files)
+
+    @cached_property
+    def cross_encoder(self) -> OnnxCrossEncoder:
+        from ranking.cross_encoder.onnx_model import OnnxCrossEncoder
+
+        return OnnxCrossEncoder.from_files(self.files, self.device)
+
+
+@dataclass(frozen=True)
+class ServedModel:
+    """A model for answering, from what `recsys.artifacts.export` made: each part is read when it is asked for, and none needs torch."""
+
+    files: Mapping[str, bytes]
+    device: Device = "cpu"
+
+    @cached_property
+    def retrieval(self) -> RetrievalConfig:
+        return RetrievalConfig(**json.loads(self.files["model.json"])["retrieval"])
+
+    @cached_property
+    def tower(self) -> OnnxUserTower:
+        from retrieval.two_tower.onnx_model import OnnxUserTower
+
+        return OnnxUserTower.from_files(Below(self.files, "tower"), self.device)
+
+    @cached_property
+    def query(self) -> QueryEncoder:
+        from retrieval.two_tower.onnx_model import QueryEncoder
+
+        return QueryEncoder.from_files(Below(self.files, "query"), self.device)
+
+    @cached_property
+    def ranking(self) -> ServedRanking | None:
+        """None where nothing has been trained."""
+        return ServedRanking(Below(self.files, "ranking"), self.device) if "ranking/calibration.json" in self.files else None
+
+    def query_vectors(self, texts: Sequence[str]) -> np.ndarray:
+        """Words as vectors of the text space, float32 (n, dim)."""
+        return self.query.vectors(texts)
+
+    def read(self) -> ServedModel:
+        """Read now what every answer needs: damage shows before the first one, and a bundle that is removed later still answers."""
+        parts: list[object] = [self.retrieval, self.tower]
+        if self.ranking is not None:
+            parts += [self.ranking.first, self.ranking.calibration]
+            if not self.ranking.correction.idle:
+                parts.append(self.ranking.cross_encoder)
+        return self

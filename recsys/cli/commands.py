@@ -1,0 +1,268 @@
+"""The verbs of the command line: each takes its options apart, calls what does the work, and shows the answer on stdout."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+
+from features.errors import ConfigError
+from recsys.cli.benchmark import benchmark
+from recsys.cli.maintenance import erase, rollback, verify
+from recsys.cli.options import Count, Json, State, parse_ids, parse_interval, parse_moment, parse_out, state_of
+from recsys.cli.service import serve
+from recsys.cli.simulate import off_policy, simulate
+from recsys.recommend.request import RecommendOptions
+from recsys.settings.names import Device, Preset
+from recsys.training.options import TrainOptions
+
+
+def demo(context: typer.Context) -> None:
+    """The whole job on a real retailer's year.
+
+    Ingests Complete Journey, trains, builds, evaluates, and ends in a household's recommendations.
+    A second time does not repeat what is done.
+    """
+    from recsys.cli.demo import run_demo
+
+    state = state_of(context)
+    run_demo(state.workspace, state.settings)
+
+
+def ingest(
+    context: typer.Context,
+    dataset: Annotated[Literal["completejourney"] | None, typer.Option(help="A public data set by name, instead of files.")] = None,
+    items: Annotated[Path | None, typer.Option(metavar="FILE", help="The catalogue: csv, tsv, jsonl (.gz) or parquet.")] = None,
+    interactions: Annotated[Path | None, typer.Option(metavar="FILE", help="The log: csv, tsv, jsonl (.gz) or parquet.")] = None,
+    format: Annotated[Literal["canonical", "amazon"] | None, typer.Option(help="The layout of the files.  [default: canonical]")] = None,
+) -> None:
+    """Read the shop's two tables in.
+
+    Without options: what [source] in recsys.toml names. Bad rows go to quarantine.csv, in the folder that
+    data/CURRENT names, with row number and reason.
+    """
+    state = state_of(context)
+    if dataset and (items or interactions or format):
+        raise typer.BadParameter("a data set brings its own files: leave --items, --interactions and --format out", param_hint="--dataset")
+    if items and not interactions and not state.settings.source:
+        raise typer.BadParameter("the catalogue alone: give the log with --interactions FILE as well", param_hint="--items")
+    source = state.settings.source_with(dataset=dataset, items=items, interactions=interactions, format=format)
+    if source is None:
+        advice = "give --dataset completejourney, or --interactions FILE and --items FILE, or a section [source] in recsys.toml"
+        raise ConfigError(f"nothing to ingest: {advice}")
+    typer.echo(state.workspace.ingest(source.absolute()))
+
+
+def train(
+    context: typer.Context,
+    until: Annotated[
+        datetime | None, typer.Option(parser=parse_moment, metavar="DATE", help="Learn only from what lies before it, ISO 8601, UTC.")
+    ] = None,
+    preset: Annotated[Preset, typer.Option(help="How much to train: what two cores can do, or what a GPU can.")] = "quick",
+    device: Annotated[Device, typer.Option(help="Where to train.")] = "auto",
+    seed: Annotated[int, typer.Option(min=0, metavar="N", help="The same seed and data make the same model on one machine.")] = 0,
+) -> None:
+    """Train the models on what was ingested.
+
+    Text and user towers, collaborative models, cross-encoder, blend and calibration; by default on everything there is.
+    """
+    from recsys.training import find_or_train
+
+    state = state_of(context)
+    typer.echo(find_or_train.train(state.workspace, state.settings, TrainOptions(until, preset, device, seed)))
+
+
+def build_index(context: typer.Context, device: Annotated[Device, typer.Option(help="Where to encode texts.")] = "auto") -> None:
+    """Publish the model with a fresh index.
+
+    Encodes the catalogue, builds the index, and publishes both with the model as one bundle.
+    Without a trained model, the text encoder is used as it is.
+    """
+    from recsys.refresh import build
+
+    state = state_of(context)
+    typer.echo(build.build_index(state.workspace, state.settings, device))
+
+
+def refresh(
+    context: typer.Context,
+    every: Annotated[
+        timedelta | None,
+        typer.Option(parser=parse_interval, metavar="INTERVAL", help="Do it again and again: 30s, 15m, 2h, 1d."),
+    ] = None,
+    device: Annotated[Device, typer.Option(help="Where to encode texts.")] = "auto",
+) -> None:
+    """Read the sources again and publish.
+
+    Encodes only what is new or changed. No training; a product added today is recommendable after it.
+    What does not pass the gates of [refresh] is not published: exit code 1. Published, and a feature has drifted: 3. See docs/refresh.md.
+    """
+    from recsys.refresh.refresh import refresh as refresh_once
+    from recsys.refresh.refresh import refresh_every
+
+    state = state_of(context)
+    if every is not None:
+        refresh_every(state.workspace, state.settings, every, typer.echo, device)
+        return
+    done = refresh_once(state.workspace, state.settings, device)
+    typer.echo(done)
+    if done.alerts:
+        raise typer.Exit(3)
+
+
+def recommend(
+    context: typer.Context,
+    user: Annotated[str | None, typer.Option(metavar="ID", help="For whom; without it, for an unknown visitor.")] = None,
+    k: Count = 10,
+    as_json: Json = False,
+    history: Annotated[list[str] | None, typer.Option(metavar="ID,ID", help="Items bought just now, oldest first.")] = None,
+    category: Annotated[str | None, typer.Option(help="Only items of this category.")] = None,
+    max_price: Annotated[float | None, typer.Option(min=0, metavar="P", help="Only items that cost no more.")] = None,
+    in_stock: Annotated[bool, typer.Option("--in-stock", help="Only items that are available.")] = False,
+    exclude: Annotated[list[str] | None, typer.Option(metavar="ID,ID", help="Not these items.")] = None,
+    new_only: Annotated[
+        bool | None,
+        typer.Option("--new-only/--allow-seen", help="Leave out what the user has bought before. Default: if nobody here buys twice."),
+    ] = None,
+    diversity: Annotated[
+        float, typer.Option(min=0, max=1, metavar="0..1", help="0: by chance of purchase alone; 1: as unlike as can be.")
+    ] = 0.0,
+    debuts: Annotated[bool, typer.Option("--debuts", help="Only items that nobody has bought yet, likely ones first.")] = False,
+    explain: Annotated[bool, typer.Option("--explain", help="Say what each feature added to the log odds.")] = False,
+    users_file: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="For all users of a file: a column user_id, or one id a line. Needs --out.")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(parser=parse_out, metavar="FILE", help="Where their lists go: .csv, .jsonl or .parquet.")
+    ] = None,
+) -> None:
+    """What a user is most likely to buy.
+
+    Each item with the chance that it is bought and the reason. Without --user and --history: what is popular.
+    """
+    from recsys.recommend import open
+
+    if (users_file is None) != (out is None):
+        raise typer.BadParameter("--users-file and --out go together: the one says for whom, the other where the lists go")
+    if users_file and (user is not None or history or as_json or explain):
+        raise typer.BadParameter("--users-file goes without --user, --history, --json and --explain")
+    state = state_of(context)
+    options = RecommendOptions(
+        user=user,
+        history=parse_ids(history, "--history"),
+        k=k,
+        category=category,
+        max_price=max_price,
+        in_stock=in_stock,
+        exclude=parse_ids(exclude, "--exclude"),
+        new_only=new_only,
+        diversity=diversity,
+        debuts=debuts,
+        explain=explain,
+    )
+    if users_file and out:
+        _recommend_to_file(state, options, users_file, out)
+        return
+    answer = open.recommend(state.workspace, state.settings, options)
+    if as_json:
+        _print_json(answer.to_dict())
+    else:
+        from recsys.cli.render import render_answer, stdout
+
+        render_answer(answer, stdout())
+
+
+def _recommend_to_file(state: State, options: RecommendOptions, users_file: Path, out: Path) -> None:
+    from recsys.cli.user_files import read_users, write_answers
+    from recsys.recommend import open
+
+    users = read_users(users_file)
+    rows = write_answers(open.recommend_users(state.workspace, state.settings, options, users), out)
+    typer.echo(f"{len(users):,} users, {rows:,} rows in {out}")
+
+
+def similar(
+    context: typer.Context,
+    item: Annotated[str, typer.Option(metavar="ID", help="The item.")],
+    k: Count = 10,
+    as_json: Json = False,
+) -> None:
+    """Items nearest to an item."""
+    from recsys.recommend import open
+
+    state = state_of(context)
+    _show_matches(open.similar(state.workspace, state.settings, item, k), as_json)
+
+
+def search(
+    context: typer.Context,
+    text: Annotated[str, typer.Argument(help="What to look for, in plain words.")],
+    k: Count = 10,
+    as_json: Json = False,
+) -> None:
+    """Items nearest in meaning to some words."""
+    from recsys.recommend import open
+
+    if not text.strip():
+        raise typer.BadParameter("the text is empty: say what to look for", param_hint="TEXT")
+    state = state_of(context)
+    _show_matches(open.search(state.workspace, state.settings, text, k), as_json)
+
+
+def evaluate(context: typer.Context, as_json: Json = False) -> None:
+    """How good the recommendations are.
+
+    Judged on the last weeks of the log, beside honest baselines; a page with plots goes to reports/.
+    """
+    from recsys.offline import evaluate
+
+    state = state_of(context)
+    report = evaluate.evaluate(state.workspace, state.settings)
+    if as_json:
+        typer.echo(report.to_json())
+    else:
+        from eval.reports.evaluation import table
+        from recsys.cli.render import stdout
+
+        stdout().print(table(report))
+
+
+def doctor(context: typer.Context, as_json: Json = False) -> None:
+    """Look for what is wrong, and say what to do.
+
+    Installation, machine and workspace. Exit code 1 if something has failed.
+    """
+    from recsys.cli.doctor import examine
+    from recsys.cli.render import render_checks, stdout
+
+    state = state_of(context)
+    checks = examine(state.workspace, state.config)
+    if as_json:
+        _print_json([asdict(check) for check in checks])
+    else:
+        render_checks(checks, stdout())
+    if any(check.status == "fail" for check in checks):
+        raise typer.Exit(1)
+
+
+def _show_matches(matches: Any, as_json: bool) -> None:
+    if as_json:
+        _print_json(matches.to_dict())
+    else:
+        from recsys.cli.render import render_matches, stdout
+
+        render_matches(matches, stdout())
+
+
+def _print_json(value: Any) -> None:
+    typer.echo(json.dumps(value, indent=2, allow_nan=False))
+
+
+COMMANDS = (
+    *(demo, ingest, train, build_index, recommend, similar, search, evaluate, benchmark, simulate, off_policy),
+    *(refresh, verify, rollback, erase, serve, doctor),
+)

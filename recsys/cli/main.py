@@ -1,0 +1,131 @@
+"""The command line. Answers go to stdout, progress and logs to stderr; exit 0, 1 for an error, 2 for usage, 130 when interrupted.
+
+Nothing heavy is imported here: `recsys --help` must be quick. Commands are in `recsys.cli.commands`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import logging
+import os
+import sys
+import traceback
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from features.errors import NO_ROOM, RecsysError, disk_error, system_code
+from recsys.cli.commands import COMMANDS
+from recsys.cli.options import State, state_of
+from recsys.cli.service import keys
+from recsys.environment import prepare_environment
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_LAYERS = ("features", "retrieval", "ranking", "eval", "recsys")
+
+app = typer.Typer(name="recsys", rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=False)
+for command in COMMANDS:
+    app.command(command.__name__.replace("_", "-"))(command)
+app.add_typer(keys, name="keys")
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        import importlib.metadata
+
+        typer.echo(f"recsys {importlib.metadata.version('two-tower-recsys')}")
+        raise typer.Exit
+
+
+@app.callback(invoke_without_command=True)
+def _global_options(
+    context: typer.Context,
+    workspace: Annotated[Path, typer.Option(metavar="DIR", envvar="RECSYS_WORKSPACE", help="Where data, models and bundles live.")] = Path(
+        "workspace"
+    ),
+    config: Annotated[
+        Path | None, typer.Option(metavar="FILE", envvar="RECSYS_CONFIG", help="Configuration.  [default: recsys.toml if there is one]")
+    ] = None,
+    verbose: Annotated[bool, typer.Option("-v", "--verbose", help="More on stderr, and tracebacks of unexpected errors.")] = False,
+    version: Annotated[bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")] = False,
+) -> None:
+    """A two-tower recommender for a shop: a catalogue with text and a log of purchases in, recommendations out."""
+    state = state_of(context)
+    state.root, state.config, state.verbose = workspace, config, verbose
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help(), err=True)
+        raise typer.Exit(2)
+    _set_up_logging(verbose)
+
+
+def _set_up_logging(verbose: bool) -> None:
+    logging.basicConfig(
+        stream=sys.stderr, format="%(asctime)s %(message)s", datefmt="%H:%M:%S", level=logging.INFO if verbose else logging.ERROR
+    )
+    for name in _LAYERS:
+        logging.getLogger(name).setLevel(logging.DEBUG if verbose else logging.INFO)
+    logging.getLogger("faiss").setLevel(logging.WARNING)  # says which of its builds it could not load
+    if not verbose:
+        warnings.filterwarnings("ignore")
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command line and return its exit code; no exception leaves it but SystemExit of a closed pipe."""
+    state = State()
+    try:
+        # 0 and None are success; typer gives 130 for an interrupted command.
+        return app(list(arguments), prog_name="recsys", standalone_mode=False, obj=state) or 0
+    except typer.TyperException as error:
+        context = getattr(error, "ctx", None)
+        path = context.command_path if context else "recsys"
+        said = error.format_message().replace("Value error, ", "").rstrip(".")
+        ours = context.find_root().command.params if context and context.parent else []
+        if any(getattr(error, "option_name", None) in option.opts for option in ours):
+            said += ": it goes before the command"
+        return _fail(f"{said}. Try `{path} --help`.", error.exit_code)
+    except RecsysError as error:
+        _trace(state)
+        return _fail(str(error), 1)
+    except (KeyboardInterrupt, typer.Abort):
+        return 130
+    except BrokenPipeError:
+        raise
+    except Exception as error:
+        _trace(state)
+        if getattr(error, "filename", None) is not None or (system_code(error) or 0) in NO_ROOM:
+            return _fail(disk_error(error, state.root), 1)
+        advice = "this is a fault of the program" if state.verbose else "run it again with -v before the command for the traceback"
+        return _fail(f"unexpected {type(error).__name__}: {error}: {advice}", 1)
+
+
+def _trace(state: State) -> None:
+    if state.verbose:
+        traceback.print_exc()
+
+
+def _fail(message: str, code: int) -> int:
+    typer.echo(f"error: {' '.join(message.split())}", err=True)
+    return code
+
+
+def main() -> None:
+    """The program `recsys`."""
+    prepare_environment()
+    for stream in (sys.stdout, sys.stderr):
+        # A title that the terminal's encoding lacks must not end the command.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+    try:
+        code = run(sys.argv[1:])
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Who read us has had enough (`recsys search tea | head -1`); Python would complain again at exit.
+        with contextlib.suppress(OSError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 1
+    sys.exit(code)

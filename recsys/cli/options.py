@@ -1,0 +1,94 @@
+"""What the commands share: the global options, and how the words of a command line become values."""
+
+from __future__ import annotations
+
+import csv
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from recsys.settings.settings import Settings
+    from recsys.workspace.workspace import Workspace
+
+OUT_SUFFIXES = (".csv", ".jsonl", ".parquet")
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
+
+
+@dataclass
+class State:
+    """The options before the verb. Settings and workspace are made when a command asks, so that `--help` imports little."""
+
+    root: Path = Path("workspace")
+    config: Path | None = None
+    verbose: bool = False
+
+    @property
+    def workspace(self) -> Workspace:
+        from recsys.workspace.workspace import Workspace
+
+        return Workspace(self.root)
+
+    @property
+    def settings(self) -> Settings:
+        """Raises ConfigError."""
+        from recsys.settings.settings import load_settings
+
+        return load_settings(self.config)
+
+
+def state_of(context: typer.Context) -> State:
+    """The global options of this call."""
+    return context.find_object(State) or State()
+
+
+def parse_ids(values: Sequence[str] | None, option: str) -> tuple[str, ...]:
+    """Ids between commas, from an option given any number of times; an id that holds a comma stands in double quotes, as in csv."""
+    ids = tuple(item.strip() for value in values or () for item in next(csv.reader([value], skipinitialspace=True)) or [""])
+    if not all(ids):
+        raise typer.BadParameter(f"{', '.join(values or ())!r} is not a list of ids: give them as A,B,C", param_hint=option)
+    return ids
+
+
+def parse_moment(value: str) -> datetime:
+    """An ISO 8601 date or time as UTC without zone; a date is its midnight, a time without zone is UTC."""
+    try:
+        moment = datetime.fromisoformat(value)
+    except ValueError:
+        raise typer.BadParameter(f"{value!r} is not a date: give it as 2026-01-31 or 2026-01-31T18:00:00+01:00") from None
+    return moment.astimezone(UTC).replace(tzinfo=None) if moment.tzinfo else moment
+
+
+def parse_interval(value: str) -> timedelta:
+    """A number and s, m, h or d."""
+    found = re.fullmatch(r"([1-9]\d{0,5})([smhd])", value, re.ASCII)
+    if not found:
+        raise typer.BadParameter(f"{value!r} is not an interval: give a whole number and s, m, h or d, as in 15m")
+    return timedelta(seconds=int(found[1]) * _UNITS[found[2]])
+
+
+def parse_out(value: str) -> Path:
+    """A file whose name says its format."""
+    path = Path(value)
+    if path.suffix not in OUT_SUFFIXES:
+        raise typer.BadParameter(f"{value!r} must end in one of {', '.join(OUT_SUFFIXES)}")
+    return path
+
+
+def parse_files(values: Sequence[str] | None, option: str) -> tuple[tuple[str, Path], ...]:
+    """Names and files, from an option given any number of times."""
+    pairs = [value.partition("=") for value in values or ()]
+    for value, (name, _, path) in zip(values or (), pairs, strict=True):
+        if not name or not path:
+            raise typer.BadParameter(f"{value!r} is not a name and a file: give it as NAME=FILE", param_hint=option)
+    return tuple((name, Path(path)) for name, _, path in pairs)
+
+
+Count = Annotated[int, typer.Option("-k", min=1, metavar="N", help="How many items.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs instead of a table for people.")]

@@ -1,0 +1,92 @@
+"""How answers look on a terminal. Text of the shop is shown, never obeyed: control characters and markup stay text."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from features.text.plain import plain
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from recsys.cli.doctor import Check
+    from recsys.recommend.answers import Answer, Matches, Recommendation
+
+# Lists that go into a pipe or a file are not cut to the width of a terminal that is not there.
+_PIPE_WIDTH = 200
+
+
+def stdout(width: int = _PIPE_WIDTH) -> Console:
+    """The console of answers; `width` where there is no terminal."""
+    console = Console(highlight=False)
+    return console if console.is_terminal else Console(highlight=False, width=width)
+
+
+def render_answer(answer: Answer, console: Console) -> None:
+    """A table of the recommendations, with a line above it that says for whom and from which bundle."""
+    whom = f"user {plain(answer.user_id)}" if answer.user_id is not None else "an unknown visitor"
+    console.print(Text(f"For {whom}, from bundle {answer.bundle_id}"))
+    if answer.fallback:
+        console.print(Text(f"Not personal: {plain(answer.fallback)}"))
+    if not answer.items:
+        console.print("Nothing to recommend: no item passes the rules.")
+        return
+    console.print(recommendations_table(answer.items))
+    for item in answer.items:
+        if item.contributions:
+            parts = ", ".join(f"{plain(name)} {value:+.2f}" for name, value in item.contributions)
+            console.print(Text(f"{item.rank}. {parts}"))
+
+
+def recommendations_table(items: Iterable[Recommendation]) -> Table:
+    """Rank, item, title, price, probability and reason."""
+    table = _table()
+    table.add_column("Chance", justify="right", no_wrap=True)
+    table.add_column("Why", overflow="fold", ratio=4)
+    for item in items:
+        table.add_row(
+            *_cells(item.rank, item.item_id, item.title, item.price),
+            "" if item.probability is None else f"{item.probability:.1%}",
+            Text(plain(item.reason)),
+        )
+    return table
+
+
+def render_matches(matches: Matches, console: Console) -> None:
+    """A table of the items nearest to an item or a text."""
+    console.print(Text(f"Nearest to {plain(matches.query)}, from bundle {matches.bundle_id}"))
+    table = _table()
+    table.add_column("Similarity", justify="right", no_wrap=True)
+    for item in matches.items:
+        table.add_row(*_cells(item.rank, item.item_id, item.title, item.price), f"{item.score:.3f}")
+    console.print(table)
+
+
+def render_checks(checks: Iterable[Check], console: Console) -> None:
+    """A line for each check of `recsys doctor`; below one that is not ok, what to do."""
+    table = Table(box=None, pad_edge=False, show_header=False)
+    table.add_column(no_wrap=True)
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
+    styles = {"ok": "green", "warn": "yellow", "fail": "bold red"}
+    for check in checks:
+        advice = f"\n-> {plain(check.advice)}" if check.advice else ""
+        table.add_row(Text(check.status, styles[check.status]), check.name, Text(plain(check.found) + advice))
+    console.print(table)
+
+
+def _table() -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("#", justify="right", no_wrap=True)
+    table.add_column("Item", overflow="fold")
+    table.add_column("Title", overflow="fold", ratio=3)
+    table.add_column("Price", justify="right", no_wrap=True)
+    return table
+
+
+def _cells(rank: int, item_id: str, title: str, price: float | None) -> tuple[str, Text, Text, str]:
+    return str(rank), Text(plain(item_id)), Text(plain(title)), "" if price is None else f"{price:,.2f}"

@@ -1,0 +1,67 @@
+"""`recsys serve`, and `recsys keys`: who may ask it."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from recsys.cli.options import state_of
+from recsys.settings.scopes import Scope
+
+keys = typer.Typer(rich_markup_mode=None, no_args_is_help=True, help="The API keys of `recsys serve`.")
+Scopes = Annotated[
+    list[Scope],
+    typer.Option(metavar="SCOPE", help="read: lists and metrics. write: events. admin: both, and erasing. May be given more than once."),
+]
+Name = Annotated[str, typer.Argument(metavar="NAME", help="What the key is called.")]
+
+
+@keys.command()
+def add(context: typer.Context, name: Name, scope: Scopes) -> None:
+    """Make a key and print it, this once: only its hash is kept."""
+    from recsys.service.keys import Keys
+
+    path = state_of(context).workspace.service / "keys.json"
+    with Keys.changing(path):
+        known, secret = Keys.read(path).added(name, tuple(dict.fromkeys(scope)))
+        known.write(path)
+    typer.echo(secret)
+
+
+@keys.command("list")
+def show(context: typer.Context) -> None:
+    """Names, scopes and dates."""
+    from recsys.service.keys import Keys
+
+    for key in Keys.read(state_of(context).workspace.service / "keys.json").keys:
+        typer.echo(f"{key.name}\t{','.join(key.scopes)}\t{key.created:%Y-%m-%d}")
+
+
+@keys.command()
+def remove(context: typer.Context, name: Name) -> None:
+    """Take a key back; a running service knows within a request."""
+    from recsys.service.keys import Keys
+
+    path = state_of(context).workspace.service / "keys.json"
+    with Keys.changing(path):
+        Keys.read(path).without(name).write(path)
+
+
+def serve(
+    context: typer.Context,
+    host: Annotated[str | None, typer.Option(metavar="ADDRESS", help="Where to listen.  [default: 127.0.0.1]")] = None,
+    port: Annotated[int | None, typer.Option(min=0, max=65_535, metavar="N", help="[default: 8000]")] = None,
+    workers: Annotated[int | None, typer.Option(min=1, max=64, metavar="N", help="Processes.  [default: 1]")] = None,
+) -> None:
+    """Answer over HTTP.
+
+    New bundles are taken into use as they are published. Anything but loopback needs an API key: see `recsys keys`.
+    """
+    from recsys.service.run import serve as run_service
+
+    state = state_of(context)
+    given = {name: value for name, value in (("host", host), ("port", port), ("workers", workers)) if value is not None}
+    settings = state.settings
+    changed = settings.model_copy(update={"serve": settings.serve.model_copy(update=given)})
+    run_service(state.workspace, changed, state.config)

@@ -1,0 +1,114 @@
+"""Lists of users in, lists of recommendations out: the files of `recommend --users-file`."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+from typing import IO, TYPE_CHECKING, Any
+
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from features.errors import DataError
+from features.ingest.raw_table import text_cell
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from pathlib import Path
+
+    from recsys.recommend.answers import Answer
+
+COLUMNS: tuple[str, ...] = ("user_id", "item_id", "rank", "probability", "reason")
+_SCHEMA = pa.schema(
+    [("user_id", pa.string()), ("item_id", pa.string()), ("rank", pa.int32()), ("probability", pa.float64()), ("reason", pa.string())]
+)
+_ROWS_A_GROUP = 50_000
+
+
+def read_users(path: Path) -> list[str]:
+    """User ids of a file: the column user_id of a .csv, .tsv, .jsonl or .parquet, or one id a line of anything else. Each id once.
+
+    Raises
+    ------
+    DataError: the file is missing, cannot be read, or has no ids.
+    """
+    try:
+        users = _read_table(path)["user_id"].cast(pl.String)
+    except FileNotFoundError:
+        raise DataError(f"there is no {path}: give a file with a column user_id, or with one id a line") from None
+    except pl.exceptions.NoDataError:
+        users = pl.Series(dtype=pl.String)
+    except pl.exceptions.ColumnNotFoundError:
+        raise DataError(f"{path} has no column user_id: name the column so, or give a .txt with one id a line") from None
+    except (OSError, UnicodeDecodeError, pl.exceptions.PolarsError) as error:
+        raise DataError(f"{path} cannot be read: {str(error).strip().splitlines()[0]}: give csv, tsv, jsonl, parquet or txt") from error
+    ids = users.filter(users.is_not_null() & (users != "")).unique(maintain_order=True).to_list()
+    if not ids:
+        raise DataError(f"{path} holds no user ids: give a file with a column user_id, or with one id a line")
+    return ids
+
+
+def _read_table(path: Path) -> pl.DataFrame:
+    if path.suffix in (".csv", ".tsv"):
+        # Ids are text: 007 stays 007.
+        return pl.read_csv(path, separator="\t" if path.suffix == ".tsv" else ",", infer_schema=False)
+    if path.suffix == ".jsonl":
+        return pl.read_ndjson(path)
+    if path.suffix == ".parquet":
+        return pl.read_parquet(path)
+    return pl.DataFrame({"user_id": [line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines()]}, {"user_id": pl.String})
+
+
+def write_answers(answers: Iterable[Answer], path: Path) -> int:
+    """Write one row an item to .csv, .jsonl or .parquet; the file appears when it is complete. Returns the number of rows.
+
+    Raises
+    ------
+    DataError: the folder is missing or cannot be written.
+    """
+    write = {".csv": _write_csv, ".jsonl": _write_jsonl, ".parquet": _write_parquet}[path.suffix]
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        count = write(_rows(answers), temporary)
+        os.replace(temporary, path)
+    except OSError as error:
+        raise DataError(f"cannot write {path}: {error.strerror or error}: check the folder, its permissions and the space left") from error
+    finally:
+        temporary.unlink(missing_ok=True)
+    return count
+
+
+def _rows(answers: Iterable[Answer]) -> Iterator[dict[str, Any]]:
+    for answer in answers:
+        for item in answer.items:
+            yield {"user_id": answer.user_id} | {name: getattr(item, name) for name in COLUMNS[1:]}
+
+
+def _write_csv(rows: Iterable[dict[str, Any]], path: Path) -> int:
+    with _text(path) as file:
+        writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
+        writer.writeheader()
+        return sum(bool(writer.writerow({name: text_cell(value) for name, value in row.items()})) for row in rows)
+
+
+def _write_jsonl(rows: Iterable[dict[str, Any]], path: Path) -> int:
+    with _text(path) as file:
+        return sum(bool(file.write(json.dumps(row, allow_nan=False) + "\n")) for row in rows)
+
+
+def _write_parquet(rows: Iterable[dict[str, Any]], path: Path) -> int:
+    total, group = 0, []
+    with pq.ParquetWriter(path, _SCHEMA) as writer:
+        for row in rows:
+            group.append(row)
+            if len(group) == _ROWS_A_GROUP:
+                writer.write_table(pa.Table.from_pylist(group, _SCHEMA))
+                total, group = total + len(group), []
+        writer.write_table(pa.Table.from_pylist(group, _SCHEMA))
+    return total + len(group)
+
+
+def _text(path: Path) -> IO[str]:
+    return path.open("w", encoding="utf-8", newline="")

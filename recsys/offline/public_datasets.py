@@ -1,0 +1,71 @@
+"""The shops that benchmarks are run on: where their data comes from, and by which lists they are judged."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from features.errors import DataError
+from features.ingest.source import Source
+from features.ingest.table_store import load_source
+from features.ingest.table_versions import INTERACTIONS, ITEMS
+from recsys.offline.evaluate import evaluation_cut
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from features.data.interactions import Interactions
+    from recsys.workspace.workspace import Workspace
+
+
+@dataclass(frozen=True)
+class Shop:
+    """A public shop. lists: those of its table, the main one first. cut: ISO date of the test's begin; None: `evaluation_cut`."""
+
+    data: str
+    lists: tuple[str, ...]
+    cut: str | None = None
+
+    def cut_of(self, log: Interactions) -> int:
+        """Where the test begins, seconds since the epoch."""
+        return evaluation_cut(log) if self.cut is None else int(datetime.fromisoformat(self.cut).replace(tzinfo=UTC).timestamp())
+
+
+PACKAGED = "completejourney"
+SHOPS = {
+    PACKAGED: Shop("Complete Journey (84.51°): a year of a grocer's households", ("all", "new", "cold")),
+    "beauty": Shop("Amazon Beauty, 5-core of 2014 (McAuley, UCSD)", ("unseen",)),
+    "games": Shop("Amazon Video Games, 5-core of 2018 (McAuley, UCSD)", ("unseen",)),
+    "online_retail": Shop("Online Retail (Chen 2015, UCI)", ("all", "repeat", "new"), "2011-10-09"),
+}
+
+
+def source_of(name: str, data: Path | None) -> Source:
+    """Where a shop's tables are read from.
+
+    Raises
+    ------
+    DataError: the files are not where they should be.
+    """
+    if name == PACKAGED:
+        if data is not None:
+            raise DataError(f"{PACKAGED} comes packaged, and --data {data} was given: leave --data out")
+        return Source(dataset=PACKAGED)
+    if data is None:
+        raise DataError(f"{name} does not come packaged: give --data DIR, a folder that holds {name}/{ITEMS} and {name}/{INTERACTIONS}")
+    for folder in (data / name, data):
+        items, log = folder / ITEMS, folder / INTERACTIONS
+        if items.is_file() and log.is_file():
+            return Source(items=items, interactions=log).absolute()
+    raise DataError(f"{data} holds neither {name}/{ITEMS} and {name}/{INTERACTIONS} nor the two files themselves: give --data DIR")
+
+
+def bring_in(source: Source, workspace: Workspace) -> str | None:
+    """Ingest a shop as any user would; None where the very source was ingested before."""
+    try:
+        if load_source(workspace.data) == source:
+            return None
+    except DataError:  # nothing there yet, or damaged
+        pass
+    return str(workspace.ingest(source))

@@ -1,0 +1,197 @@
+"""`recsys simulate`: two arms live through the same days of the log, and what each would have shown is judged by what was bought.
+
+simulations/<system>-<key>/ keeps the lists of each day by all that they follow from: a run that was cut off goes on, and an arm that was
+simulated before is not asked again, whatever stands beside it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+from dataclasses import dataclass
+from datetime import UTC
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from safetensors.numpy import load, save
+
+from eval.reports.simulation import page
+from eval.simulation.readout import Side, Simulation, readout
+from eval.simulation.visits import K, Visits, known_before
+from features.data.interactions import DAY
+from features.errors import ConfigError, DataError
+from features.storage.atomic import replace_durably, write_whole
+from features.storage.digests import digest
+from features.storage.sorted_unique import distinct
+from recsys.offline.ab_arm import Arm
+from recsys.offline.ab_runner import Shop
+from recsys.offline.click_log import write_clicks
+from recsys.offline.evaluate import evaluation_cut, progress
+from recsys.settings.arm import OURS, SYSTEMS
+from recsys.settings.settings import load_settings
+from recsys.snapshot.fingerprint import fingerprint
+from recsys.training.windows import moment
+
+if TYPE_CHECKING:
+    from features.data.interactions import Interactions
+    from recsys.offline.options import SimulateOptions
+    from recsys.settings.settings import Settings
+    from recsys.workspace.workspace import Workspace
+
+_log = logging.getLogger(__name__)
+WAY = 1  # raised when the same facts would give other lists: those kept are not taken over then
+FEWEST_USERS = 40
+IDLE = "its cross-encoder gained no more than chance explains when the model was trained, corrects nothing and is not read"
+
+
+def simulate(workspace: Workspace, settings: Settings, options: SimulateOptions) -> Simulation:
+    """Replay the days, judge, and write JSON and a page to reports/.
+
+    Raises
+    ------
+    ConfigError: an arm is neither a system nor a configuration.
+    DataError: the log tells no days, they lie outside it, or hardly anybody buys in them.
+    """
+    arms = tuple(arm_of(given, side, settings) for side, given in (("--a", options.a), ("--b", options.b)))
+    catalog, log = workspace.load(settings.events)
+    start, days = period(log, options, settings.simulate.horizon_days)
+    replay = Replay(Shop(workspace, catalog, log, start), days, options.users)
+    buyers = len(replay.visits({}, settings.simulate.horizon_days).users)
+    if buyers < FEWEST_USERS:
+        raise DataError(f"{buyers} users buy in the {days} days from {moment(start)}, expected at least {FEWEST_USERS}: take more days")
+    visits = replay.visits(replay.run(arms), settings.simulate.horizon_days)
+    known = known_before(log, start, visits.users, settings.baselines)
+    sides = tuple(replay.side(arm, visits, side) for arm, side in zip(arms, "ab", strict=True))
+    names = [moment(start + day * DAY)[:10] for day in range(days)]
+    found = readout(visits, known, settings.simulate, names, (sides[0], sides[1]), workspace.root.name)
+    if options.click_log:
+        clicks = write_clicks(options.click_log, visits, catalog.ids, settings.simulate.clicks)
+        found = found.model_copy(update={"clicks": clicks})
+    path = workspace.reports / f"simulation-{arms[0].name}-{arms[1].name}.json"
+    write_whole(path, found.to_json())
+    write_whole(path.with_suffix(".html"), page(found))
+    _log.info("page with plots: %s", path.with_suffix(".html"))
+    return found
+
+
+def arm_of(given: str | Arm, option: str, settings: Settings) -> Arm:
+    """An arm, or one by what the command line calls it: "ours", a baseline's name, or the path of a configuration.
+
+    Raises
+    ------
+    ConfigError: it is none of these, or the configuration is not what it must be.
+    """
+    if isinstance(given, Arm):
+        return given
+    if given in SYSTEMS:
+        return Arm(given, settings.model_copy(update={"arm": settings.arm.model_copy(update={"system": given})}))
+    path = Path(given)
+    if path.suffix != ".toml" and not path.is_file():
+        raise ConfigError(
+            f"{option} {given!r} is no system and no file: give a configuration (NAME.toml), {OURS}, or one of {', '.join(SYSTEMS[1:])}"
+        )
+    return Arm(path.stem, load_settings(path))
+
+
+def period(log: Interactions, options: SimulateOptions, horizon: int) -> tuple[int, int]:
+    """The first day's begin, seconds since the epoch, and how many days; by default all whose purchases lie in the log, from where
+    `recsys evaluate` cuts it.
+
+    Raises
+    ------
+    DataError: the log's times carry only the order, or no whole day is left.
+    """
+    if log.ordered:
+        raise DataError(
+            "the log's times carry only the order of events, so there are no days to replay: bring times, or use `recsys evaluate`"
+        )
+    start = evaluation_cut(log) if options.start is None else int(options.start.replace(tzinfo=UTC).timestamp())
+    whole = int((log.end - start) // DAY) - horizon + 1
+    if not log.start < start or whole < 1:
+        raise DataError(
+            f"the log runs from {moment(log.start)} to {moment(log.end)}, and --from is {moment(start)}: expected a date after its begin "
+            f"and {horizon} or more whole days before its end"
+        )
+    if options.days is not None and options.days > whole:
+        raise DataError(
+            f"--days is {options.days}, and the log holds {whole} whole days from {moment(start)} on: give --days {whole} or fewer"
+        )
+    return start, options.days or whole
+
+
+@dataclass(frozen=True)
+class Replay:
+    """The days, and who is asked. most: users at most, drawn at random among those who come."""
+
+    shop: Shop
+    days: int
+    most: int | None
+
+    def run(self, arms: tuple[Arm, ...]) -> dict[str, list[np.ndarray]]:
+        """Every arm's lists of every day, by "a" and "b"; day by day, so that arms that share a refresh share the work."""
+        asked, keys = self.asked(), [self.key(arm) for arm in arms]
+        lists: dict[str, list[np.ndarray]] = {side: [] for side in "ab"}
+        with progress() as tell:
+            for day, users in enumerate(asked):
+                for number, (side, arm, key) in enumerate(zip("ab", arms, keys, strict=True)):
+                    tell(f"{arm.name}, {moment(self.shop.at(day))[:10]}", 2 * day + number, 2 * self.days)
+                    lists[side].append(self._kept(arm, key, day, users))
+        return lists
+
+    def asked(self) -> list[np.ndarray]:
+        """Who comes on each day: user rows with an event on it, sorted."""
+        log, shop = self.shop.log, self.shop
+        inside = log.between(shop.start, shop.at(self.days))
+        chosen = distinct(inside.user)
+        if self.most is not None and len(chosen) > self.most:
+            chosen = np.random.default_rng(0).choice(chosen, self.most, replace=False)
+        inside = inside.where(np.isin(inside.user, chosen))
+        day = (inside.time - shop.start) // DAY
+        return [distinct(inside.user[day == number]).astype(np.int64) for number in range(self.days)]
+
+    def key(self, arm: Arm) -> str:
+        """Of all that an arm's lists follow from, 16 hex digits."""
+        shop = self.shop
+        model = {} if arm.config.system != OURS else {"model": shop.model(arm, 0)[0].to_files()}
+        facts: dict[str, Any] = {
+            "arm": arm.facts,
+            "log": fingerprint(shop.catalog, shop.log),
+            "start": shop.start,
+            "most": self.most,
+            "k": K,
+            "way": WAY,
+        }
+        facts |= {name: digest(files) for name, files in model.items()}
+        return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
+
+    def _kept(self, arm: Arm, key: str, day: int, users: np.ndarray) -> np.ndarray:
+        """The lists of a day, int32 (b, K): from the disk, or asked for and put there."""
+        path = self.shop.workspace.root / "simulations" / f"{arm.config.system}-{key}" / f"day-{day:03}.safetensors"
+        if path.is_file():
+            found = load(path.read_bytes())
+            if np.array_equal(found["users"], users):
+                return found["rows"]
+        rows = self.shop.lists(arm, day, users)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        replace_durably(path, save({"users": users, "rows": rows}))
+        return rows
+
+    def visits(self, lists: dict[str, list[np.ndarray]], horizon: int) -> Visits:
+        """All days together."""
+        asked = self.asked()
+        day = np.repeat(np.arange(self.days), [len(users) for users in asked])
+        both = {side: np.concatenate(found) for side, found in lists.items()}
+        return Visits(np.concatenate(asked), day, both, self.shop.log, self.shop.start, horizon)
+
+    def side(self, arm: Arm, visits: Visits, side: str) -> Side:
+        """What the readout tells of an arm."""
+        facts, coverage = arm.config.model_dump(mode="json"), visits.coverage(side)
+        if arm.config.system != OURS:
+            return Side(name=arm.name, facts=facts, models={}, coverage=coverage)
+        trained = sorted({arm.trained(day) for day in range(self.days)})
+        models = {moment(self.shop.at(day))[:10]: f"trained until {moment(self.shop.at(day))}" for day in trained}
+        ranking = self.shop.model(arm, 0)[0].ranking
+        idle = ranking is not None and ranking.correction.idle and arm.config.cross_encoder
+        return Side(name=arm.name, facts=facts, models=models, coverage=coverage, note=IDLE if idle else "")

@@ -1,0 +1,197 @@
+"""Making a bundle of tables and a model, with what can be taken over from the bundle before."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from features.errors import BundleError, ModelError
+from features.storage.arrays import Below
+from features.storage.atomic import write_whole
+from features.storage.digests import digest, of_strings
+from recsys.artifacts.bundle import LAYOUT, RETRAIN, Bundle, list_bundles, sound_bundle
+from recsys.artifacts.export import answering_files, model_digest
+from recsys.artifacts.model import Model, ServedModel
+from recsys.artifacts.model_store import to_be_trained
+from recsys.artifacts.publish import publish
+from recsys.privacy.erasure import sweep
+from recsys.refresh.offline_check import Standing, collaborative_key
+from recsys.snapshot.canaries import canaries, encoded_before
+from recsys.snapshot.snapshot import Counted, Encoded, Snapshot, encode_catalog, indexed
+from retrieval.collaborative.models import Collaborative
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from features.data.catalog import Catalog
+    from features.data.interactions import Interactions
+    from recsys.settings.names import Device
+    from recsys.settings.settings import Settings
+    from recsys.workspace.workspace import Workspace
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Build:
+    """inputs: of what it is made, for the next one to compare. previous: the bundle in use. gated: whether it must pass the gates.
+
+    device: where texts are encoded.
+    events_read: see `Snapshot`.
+    """
+
+    workspace: Workspace
+    settings: Settings
+    model: Model
+    inputs: str
+    previous: Bundle | None
+    gated: bool = False
+    device: Device = "auto"
+    events_read: int = 0
+
+    def publish(self, catalog: Catalog, log: Interactions) -> tuple[str, dict[str, Any] | None]:
+        """Encode, count, index, compare, publish. Returns what to tell, and how far it moved from the bundle before, if it is comparable.
+
+        Raises
+        ------
+        RefusedError: a gate did not pass.
+        """
+        encoded = encode_catalog(catalog, self.model, self.workspace.cache, self._known(), self.device)
+        now = log.end if len(log) else 0
+        key = collaborative_key(log, now, self.model.retrieval)
+        counted = Counted.of(catalog, log, now, self.model.retrieval, self._fitted(key))
+        snapshot = replace(indexed(catalog, counted, now, self.model, encoded, self.settings.index), events_read=self.events_read)
+        about = self._about(snapshot) | {"collaborative": key}
+        moved = None
+        if self.gated and self._comparable:
+            about["gates"], moved = self._compare(snapshot)
+            about["drift"] = moved
+        files = answering_files(self.model, self._model_key, self.previous) | below_snapshot(snapshot)
+        bundle_id = publish(self.workspace.bundles, files, about, self.settings.bundles.keep)
+        if moved:
+            self._report(bundle_id, about)
+        texts = f"{encoded.encoded:,} of {about['texts']:,} texts encoded"
+        return f"bundle {bundle_id} is in use: {len(catalog):,} items, {texts}, {snapshot.index.config.kind} index", moved
+
+    @cached_property
+    def _model_key(self) -> str:
+        return model_digest(self.model.to_files())
+
+    @property
+    def _comparable(self) -> bool:
+        return self.previous is not None and self.previous.manifest.answers
+
+    def _known(self) -> Encoded | None:
+        return None if self.previous is None else encoded_before(self.previous, self.model)
+
+    def _fitted(self, key: str) -> Collaborative | None:
+        """The collaborative models of the bundle before, if they are of the same log."""
+        if self.previous is None or self.previous.manifest.about.get("collaborative") != key:
+            return None
+        return Collaborative.from_files(Below(self.previous.files, "snapshot/collaborative"))
+
+    def _about(self, snapshot: Snapshot) -> dict[str, Any]:
+        return {
+            "layout": LAYOUT,
+            "inputs": self.inputs,
+            "model": self._model_key,
+            "fingerprint": self.model.fingerprint,
+            "dim": snapshot.text_vectors.shape[1],
+            "items": len(snapshot.catalog),
+            "texts": len(snapshot.text_vectors),
+            "index": snapshot.index.config.kind,
+            "trained_until": self.model.about.get("until"),
+            "canaries": canaries(snapshot),
+            RETRAIN: to_be_trained(self.workspace),
+        }
+
+    def _compare(self, snapshot: Snapshot) -> tuple[dict[str, Any], dict[str, Any]]:
+        from recsys.refresh.drift import drift
+        from recsys.refresh.quality_gates import check
+
+        previous, cache = self.previous, self.workspace.cache
+        assert previous is not None
+        before = Snapshot.from_files(Below(previous.files, "snapshot"))
+        old = Standing(ServedModel(previous.files), before, previous.id, previous.manifest.about["model"], cache)
+        new = Standing(self.model, snapshot, "", self._model_key, cache)
+        return check(old, new, self.settings.refresh), drift(old, new)
+
+    def _report(self, bundle_id: str, about: dict[str, Any]) -> None:
+        text = json.dumps({"bundle_id": bundle_id, "gates": about["gates"], **about["drift"]}, indent=2)
+        try:
+            write_whole(self.workspace.reports / "drift.json", text)
+        except OSError as error:  # the bundle is in use already, and its manifest says the same
+            _log.warning("%s cannot be written: %s", self.workspace.reports / "drift.json", error.strerror or error)
+
+
+def below_snapshot(snapshot: Snapshot) -> dict[str, bytes]:
+    """The snapshot's files, in a folder of their own beside the model's."""
+    return {f"snapshot/{name}": content for name, content in snapshot.to_files().items()}
+
+
+def inputs(workspace: Workspace, settings: Settings) -> str:
+    """SHA-256 of all that a bundle is made of, told without opening any of it: the tables' bytes, events, the model's id, settings."""
+    model: Any = Bundle.open(workspace.models).id if list_bundles(workspace.models) else _dumped(settings, "encoder", "tower", "retrieval")
+    parts = [LAYOUT, *workspace.state(), model, _dumped(settings, "index", "events")]
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def _dumped(settings: Settings, *sections: str) -> list[Any]:
+    return [getattr(settings, name).model_dump(mode="json") for name in sections]
+
+
+def current_model(workspace: Workspace, settings: Settings) -> Model:
+    """The workspace's model; the pretrained encoder as it is, with a word of warning, if nothing has been trained."""
+    if not list_bundles(workspace.models):
+        _log.warning("no model has been trained: the text encoder is used as it is, and nothing is ranked; run `recsys train`")
+        return Model.untrained(settings)
+    try:
+        return Model.from_files(Bundle.open(workspace.models).files)
+    except BundleError as error:
+        raise ModelError(f"the trained model cannot be read ({str(error).split(': run ')[0]}): run `recsys train` again") from error
+
+
+def build_index(workspace: Workspace, settings: Settings, device: Device = "auto") -> str:
+    """Encode on `device`, count, index, and publish with the model as one bundle."""
+    with workspace.alone():
+        sweep(workspace)
+        return publish_tables(workspace, settings, device=device)[0]
+
+
+def publish_tables(
+    workspace: Workspace, settings: Settings, gated: bool = False, device: Device = "auto"
+) -> tuple[str, dict[str, Any] | None]:
+    """Publish what was ingested. Returns what to tell, and how far it moved from the bundle before.
+
+    gated: only if it passes the gates against the bundle in use. device: where texts are encoded.
+
+    Raises
+    ------
+    RefusedError: it does not.
+    """
+    # Told before the tables are read: an event that comes in between is then counted by the next refresh, not by none.
+    key, previous, read = inputs(workspace, settings), sound_bundle(workspace.bundles), workspace.events.last()
+    catalog, log = workspace.load(settings.events)
+    if previous and previous.manifest.about["inputs"] == key:
+        return f"nothing has changed: bundle {previous.id} stays in use", None
+    return Build(workspace, settings, current_model(workspace, settings), key, previous, gated, device, read).publish(catalog, log)
+
+
+def build(workspace: Workspace, settings: Settings, model: Model, catalog: Catalog, log: Interactions) -> str:
+    """Publish a bundle of these tables. Texts that the bundle in use has vectors for, by the same model, are not encoded again."""
+    from recsys.snapshot.fingerprint import fingerprint
+
+    key, previous = bundle_inputs(model.to_files(), settings, fingerprint(catalog, log)), sound_bundle(workspace.bundles)
+    if previous and previous.manifest.about["inputs"] == key:
+        return f"nothing has changed: bundle {previous.id} stays in use"
+    return Build(workspace, settings, model, key, previous).publish(catalog, log)[0]
+
+
+def bundle_inputs(model_files: Mapping[str, bytes], settings: Settings, data: str) -> str:
+    """SHA-256 of all that a bundle is made of: model, index settings, `fingerprint` of the tables."""
+    parts = [str(LAYOUT), data, settings.index.model_dump_json(), digest(model_files)]
+    return hashlib.sha256(of_strings(parts)).hexdigest()

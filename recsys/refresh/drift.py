@@ -1,0 +1,69 @@
+"""How far a new bundle has moved from the one before: features, share of new items, texts' vectors."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from recsys.refresh.offline_check import Standing
+    from recsys.snapshot.snapshot import Snapshot
+
+BINS = 10
+ENOUGH = 500  # values: of fewer, chance alone makes an index of more than 2 * BINS / ENOUGH
+LEAST = 1e-4  # share of a bin, so that an empty one has a logarithm
+
+
+def drift(old: Standing, new: Standing) -> dict[str, Any]:
+    """psi: by feature, where it has enough values. new_items: share of the catalogue that was not there before.
+
+    embedding_shift: see there; None where another encoder made the vectors.
+    """
+    before, after = features(old.snapshot), features(new.snapshot)
+    fresh = ~np.isin(new.snapshot.catalog.ids.astype(str), old.snapshot.catalog.ids.astype(str))
+    return {
+        "against": old.bundle_id,
+        "psi": {name: round(psi(before[name], after[name]), 4) for name in before if min(len(before[name]), len(after[name])) >= ENOUGH},
+        "new_items": round(float(fresh.mean()), 4),
+        "embedding_shift": round(embedding_shift(old.snapshot, new.snapshot), 4) if old.same_vectors(new) else None,
+    }
+
+
+def features(snapshot: Snapshot) -> dict[str, np.ndarray]:
+    """What is watched, each with one number an item sold, an event or a user."""
+    log, stats = snapshot.log, snapshot.stats.columns
+    sold = stats["buyers_10000"] > 0
+    counts = np.bincount(log.user, minlength=log.n_users)
+    return {
+        "price": snapshot.prices,
+        "buyers_28": stats["buyers_28"][sold],
+        "trend": stats["trend"][sold],
+        "paid": log.price,
+        "events_a_user": counts[counts > 0],
+        "event": log.event,
+        "age": (snapshot.now - log.time) / 86_400,
+    }
+
+
+def psi(before: np.ndarray, after: np.ndarray) -> float:
+    """Population stability index over the deciles of `before`: sum of (p - q) ln(p / q); values that are missing are a bin of their own.
+
+    Siddiqi (2006), Credit Risk Scorecards: below .1 little, above .25 much.
+    """
+    known = before[~np.isnan(before)]
+    edges = np.unique(np.quantile(known, np.linspace(0, 1, BINS + 1)[1:-1])) if len(known) else np.zeros(0)
+
+    def shares(values: np.ndarray) -> np.ndarray:
+        place = np.where(np.isnan(values), len(edges) + 1, np.searchsorted(edges, values))
+        counts = np.bincount(place, minlength=len(edges) + 2)
+        return np.maximum(counts / max(len(values), 1), LEAST)
+
+    p, q = shares(after.astype(np.float64)), shares(before.astype(np.float64))
+    return float(((p - q) * np.log(p / q)).sum())
+
+
+def embedding_shift(old: Snapshot, new: Snapshot) -> float:
+    """1 - cosine of the mean item vectors before and after, 0 to 2."""
+    before, after = (one.text_vectors[one.text_of].mean(axis=0, dtype=np.float64) for one in (old, new))
+    return float(1 - before @ after / max(float(np.linalg.norm(before) * np.linalg.norm(after)), 1e-12))

@@ -1,0 +1,112 @@
+"""`recsys refresh`: read the sources again, and publish what they say now, if it passes the gates. What has not changed costs nothing."""
+
+from __future__ import annotations
+
+import logging
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from features.errors import RecsysError
+from features.ingest.table_store import load_source, unchanged
+from recsys.artifacts.bundle import sound_bundle
+from recsys.refresh.build import inputs
+from recsys.refresh.webhook import post
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import timedelta
+
+    from recsys.settings.names import Device
+    from recsys.settings.settings import Settings
+    from recsys.workspace.workspace import Workspace
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Refreshed:
+    """What came of it. alerts: features that drifted past their limit."""
+
+    said: str
+    alerts: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        return self.said
+
+
+def refresh(workspace: Workspace, settings: Settings, device: Device = "auto") -> Refreshed:
+    """Once. One at a time: a lock that ends with its process keeps others out. device: where new texts are encoded.
+
+    Raises
+    ------
+    RefusedError: a gate did not pass; the bundle in use stays.
+    RecsysError: another refresh is at work, a source cannot be read, or the disk refuses; the bundle in use stays.
+    """
+    try:
+        with workspace.alone():
+            done = _refresh(workspace, settings, device)
+    except (KeyboardInterrupt, SystemExit):
+        raise
+    except BaseException as error:
+        post(settings.refresh, {"event": "failed", "message": _line(error)})
+        raise
+    if done.alerts:
+        _log.warning("drift: %s", "; ".join(done.alerts))
+        post(settings.refresh, {"event": "drift", "message": "; ".join(done.alerts)})
+    return done
+
+
+def refresh_every(
+    workspace: Workspace, settings: Settings, every: timedelta, tell: Callable[[Refreshed], None], device: Device = "auto"
+) -> None:
+    """Refresh for ever. Whatever one refresh raises is logged and counted; the bundle in use stays, and the next turn tries again."""
+    in_a_row = in_all = 0
+    while True:
+        begun = time.monotonic()
+        try:
+            done = refresh(workspace, settings, device)
+        except (KeyboardInterrupt, SystemExit):
+            raise
+        except BaseException as error:  # a panic of a library in Rust is no Exception
+            in_a_row, in_all = in_a_row + 1, in_all + 1
+            _log.error("refresh failed (%d in a row, %d in all), next try in %s: %s", in_a_row, in_all, every, _line(error))
+            if not isinstance(error, RecsysError):
+                _log.debug("the traceback of the failed refresh", exc_info=True)
+        else:
+            in_a_row = 0
+            tell(done)
+        time.sleep(max(0.0, every.total_seconds() - (time.monotonic() - begun)))
+
+
+def _line(error: BaseException) -> str:
+    """An error in one line, with its type where the message was not written for a user."""
+    message = " ".join(str(error).split())
+    return message if isinstance(error, RecsysError) else f"unexpected {type(error).__name__}: {message}"
+
+
+def _refresh(workspace: Workspace, settings: Settings, device: Device) -> Refreshed:
+    from features.ingest.erased_users import Tombstones
+
+    if Tombstones.read(workspace.erased).pending:
+        from recsys.privacy.erasure import sweep
+
+        sweep(workspace)
+    source = load_source(workspace.data)
+    files = workspace.files_of(source)
+    now = sound_bundle(workspace.bundles)
+    if now and unchanged(workspace.data, files) and now.manifest.about["inputs"] == inputs(workspace, settings):
+        return Refreshed(f"nothing has changed: bundle {now.id} stays in use")
+    from recsys.refresh import build
+
+    summary = workspace.ingest_alone(source, files)
+    said, moved = build.publish_tables(workspace, settings, gated=True, device=device)
+    removed = workspace.prune_events(settings.events)
+    if removed:
+        said = f"{said}\n{removed:,} events of the service removed: the sources have them, or they are older than events.keep_days"
+        _log.info("%s events of the service removed", f"{removed:,}")
+    return Refreshed(f"{summary}\n{said}", _alerts(moved, settings.refresh.max_psi))
+
+
+def _alerts(moved: dict[str, Any] | None, limit: float) -> tuple[str, ...]:
+    return tuple(f"PSI of {name} is {value:.3f}, limit {limit:g}" for name, value in (moved or {"psi": {}})["psi"].items() if value > limit)

@@ -1,0 +1,70 @@
+"""What `--preset` and the device mean: values for what recsys.toml leaves open."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, get_args
+
+import torch
+
+from features.errors import ConfigError
+from recsys.settings.auto import completed
+from recsys.settings.names import Device, Preset
+
+if TYPE_CHECKING:
+    from recsys.settings.settings import Settings
+    from retrieval.two_tower.text_tuning import Tuning
+
+# quick is the classes' own defaults: what two cores do in minutes.
+FULL: dict[str, dict[str, Any]] = {
+    "encoder": {"upper_layers": 2},
+    "train": {
+        "epochs": 30,
+        "tuned_epochs": 8,
+        "patience": 6,
+        "users": 256,
+        "hard_negatives": 4,
+        "accumulate": 2,
+        "encoder_lr": 5e-5,
+    },
+    "blend": {"rounds": 500, "learning_rate": 0.04},
+    "cross_encoder": {"users": 4000, "epochs": 2, "read": 30, "history_items": 20},
+}
+GPU: dict[str, dict[str, Any]] = {"train": {"users": 512, "texts_a_step": 512}, "cross_encoder": {"batch_users": 64}}
+
+
+def with_preset(settings: Settings, preset: Preset, device: torch.device) -> Settings:
+    """The settings, completed: what the user set in a file or the environment stays as it is.
+
+    Raises
+    ------
+    ConfigError: there is no such preset, or one of its values is out of range.
+    """
+    if preset not in get_args(Preset):
+        raise ConfigError(f"preset is {preset!r}, expected one of {', '.join(get_args(Preset))}: see docs/configuration.md")
+    wanted: dict[str, dict[str, Any]] = {"train": {"tuning": affordable_tuning(preset, device)}}
+    for values in ([FULL] if preset == "full" else []) + ([GPU] if device.type == "cuda" else []):
+        for section, keys in values.items():
+            wanted[section] = wanted.get(section, {}) | keys
+    return completed(settings, wanted)
+
+
+def affordable_tuning(preset: Preset, device: torch.device) -> Tuning:
+    """How the text encoder is tuned, where nothing else is asked for."""
+    if device.type == "cuda":
+        return "full" if preset == "full" else "lora"
+    return "upper"
+
+
+def find_device(asked: Device) -> torch.device:
+    """The device to train on.
+
+    Raises
+    ------
+    ConfigError: there is no such choice, or a GPU was asked for and torch sees none.
+    """
+    if asked not in get_args(Device):
+        raise ConfigError(f"device is {asked!r}, expected one of {', '.join(get_args(Device))}")
+    there = torch.cuda.is_available()
+    if asked == "cuda" and not there:
+        raise ConfigError("--device cuda was asked for, but torch sees no GPU: run `recsys doctor`, or take --device cpu")
+    return torch.device("cuda" if there and asked != "cpu" else "cpu")

@@ -1,0 +1,186 @@
+"""Configuration: recsys.toml, then environment variables RECSYS_SECTION__KEY above it. Unknown keys are refused, in both.
+
+Each section is the configuration class of what it configures; this module only puts them together and words the errors.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pydantic import BaseModel, ValidationError, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
+
+from eval.baselines.registry import BaselinesConfig
+from eval.protocol.runner import EvaluateConfig
+from eval.simulation.config import SimulateConfig
+from features.errors import ConfigError
+from features.ingest.source import SQLITE, Source
+from features.text.encoder_config import EncoderConfig
+from ranking.cross_encoder.config import CrossEncoderConfig
+from ranking.gbdt import BlendConfig
+from recsys.settings.arm import ArmConfig
+from recsys.settings.bundles import BundleConfig
+from recsys.settings.events import EventWeights
+from recsys.settings.refresh import RefreshConfig
+from recsys.settings.serve import ServeConfig
+from retrieval.collaborative.config import RetrievalConfig
+from retrieval.index import IndexConfig
+from retrieval.two_tower.config import TowerConfig, TrainConfig
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from pydantic_settings import PydanticBaseSettingsSource
+
+DEFAULT_FILE = Path("recsys.toml")
+PREFIX = "RECSYS_"
+# Read by the command line itself, before there are settings.
+_COMMAND_LINE = {"RECSYS_WORKSPACE", "RECSYS_CONFIG"}
+_PATHS = ("items", "interactions")
+
+
+class Settings(BaseSettings):
+    """All of recsys.toml.
+
+    `source` is kept as it was written, because the command line may complete it: `source_with` makes the `Source` of it.
+    """
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, env_nested_delimiter="__", extra="forbid", frozen=True)
+
+    source: dict[str, Any] = {}
+    events: EventWeights = EventWeights()
+    encoder: EncoderConfig = EncoderConfig()
+    tower: TowerConfig = TowerConfig()
+    train: TrainConfig = TrainConfig()
+    index: IndexConfig = IndexConfig()
+    retrieval: RetrievalConfig = RetrievalConfig()
+    blend: BlendConfig = BlendConfig()
+    cross_encoder: CrossEncoderConfig = CrossEncoderConfig()
+    evaluate: EvaluateConfig = EvaluateConfig()
+    baselines: BaselinesConfig = BaselinesConfig()
+    bundles: BundleConfig = BundleConfig()
+    refresh: RefreshConfig = RefreshConfig()
+    serve: ServeConfig = ServeConfig()
+    simulate: SimulateConfig = SimulateConfig()
+    arm: ArmConfig = ArmConfig()
+
+    @field_validator("source")
+    @classmethod
+    def _known_keys(cls, value: dict[str, Any]) -> dict[str, Any]:
+        unknown = sorted(set(value) - set(Source.model_fields))
+        if unknown:
+            raise ValueError(f"unknown key {unknown[0]!r}; known keys are {', '.join(Source.model_fields)}")
+        return value
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """The environment stands above the file, whose content comes as keyword arguments."""
+        return env_settings, init_settings
+
+    def source_with(self, **options: object) -> Source | None:
+        """The section [source] with what the command line adds; None if neither says anything.
+
+        A dataset given by name puts the section aside; files replace those of the section, and its column names stay.
+
+        Raises
+        ------
+        ConfigError: the two together name no source.
+        """
+        given = {name: value for name, value in options.items() if value is not None}
+        if "dataset" in given:
+            values = given
+        elif "interactions" in given:
+            values = {name: value for name, value in self.source.items() if name not in ("dataset", "sql")} | given
+        else:
+            values = self.source | given
+        if not values:
+            return None
+        try:
+            return Source.model_validate(values)
+        except ValidationError as error:
+            raise ConfigError(f"source: {_sentence(error, Source)}; see docs/configuration.md") from error
+
+
+def load_settings(path: Path | None = None) -> Settings:
+    """Read recsys.toml and the environment. Without `path`, ./recsys.toml is read if it is there. Paths in [source] start at the file.
+
+    Raises
+    ------
+    ConfigError: the file cannot be read, a key is unknown, or a value is not what it must be.
+    """
+    file = path or (DEFAULT_FILE if DEFAULT_FILE.is_file() else None)
+    table = _read(file) if file else {}
+    _refuse_unknown_variables(os.environ)
+    try:
+        return Settings(**table)
+    except ValidationError as error:
+        key = _variable(error) or (file or "settings")
+        raise ConfigError(f"{key}: {_sentence(error, Settings)}; see docs/configuration.md") from error
+    except SettingsError as error:
+        raise ConfigError(f"environment variables {PREFIX}*: {error}: give sections as {PREFIX}SECTION__KEY=value") from error
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ConfigError(f"there is no {path}: leave --config out for the defaults, or give the path of a TOML file") from None
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ConfigError(f"{path}: not readable as TOML: {' '.join(str(error).split())}") from error
+    source = table.get("source")
+    if isinstance(source, dict):
+        for name in _PATHS:
+            if isinstance(source.get(name), str):
+                source[name] = str(path.parent / source[name])
+        sql = source.get("sql")
+        if isinstance(sql, dict) and str(sql.get("uri")).startswith(SQLITE):
+            sql["uri"] = f"{SQLITE}{path.parent / sql['uri'].removeprefix(SQLITE)}"
+    return table
+
+
+def _refuse_unknown_variables(environment: Mapping[str, str]) -> None:
+    """pydantic-settings passes over variables that begin like ours and name no section: a typo would be silent."""
+    for name in environment:
+        section = name.upper().removeprefix(PREFIX).split("__")[0].lower()
+        if name.upper().startswith(PREFIX) and name not in _COMMAND_LINE and section not in Settings.model_fields:
+            raise ConfigError(f"environment variable {name}: no such section; known sections are {', '.join(Settings.model_fields)}")
+
+
+def _variable(error: ValidationError) -> str | None:
+    """The environment variable that the first wrong value came from, if it came from one."""
+    parts = [str(part) for part in error.errors()[0]["loc"]]
+    names = {"__".join(parts[:depth]).upper() for depth in range(1, len(parts) + 1)}
+    return next((name for name in os.environ if name.upper().removeprefix(PREFIX) in names and name.upper().startswith(PREFIX)), None)
+
+
+def _sentence(error: ValidationError, model: type[BaseModel]) -> str:
+    """The first problem in one line: which key, what was found, what was expected; and how many more there are."""
+    problems = error.errors(include_url=False)
+    first = problems[0]
+    key = ".".join(str(part) for part in first["loc"])
+    if first["type"] == "extra_forbidden":
+        text = f"unknown key {key}; known keys there are {', '.join(_keys(model, first['loc'][:-1]))}"
+    else:
+        message = first["msg"].removeprefix("Value error, ").removeprefix("Input ")
+        text = f"{key} is {first['input']!r}, {message}" if key and first["type"] != "value_error" else f"{key} {message}".strip()
+    more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+    return " ".join(f"{text}{more}".split())
+
+
+def _keys(model: type[BaseModel], path: tuple[int | str, ...]) -> list[str]:
+    for part in path:
+        kind = model.model_fields[str(part)].annotation if str(part) in model.model_fields else None
+        if not (isinstance(kind, type) and issubclass(kind, BaseModel)):
+            return []
+        model = kind
+    return list(model.model_fields)

@@ -1,0 +1,23 @@
+"""One digest of a catalogue and a log."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from features.storage.digests import of_strings
+
+if TYPE_CHECKING:
+    from features.data.catalog import Catalog
+    from features.data.interactions import Interactions
+
+
+def fingerprint(catalog: Catalog, log: Interactions) -> str:
+    """SHA-256 of catalogue and log."""
+    digest = hashlib.sha256(catalog.frame.write_json().encode())
+    for name in ("user", "item", "time", "event", "weight", "price"):
+        digest.update(np.ascontiguousarray(getattr(log, name)).tobytes())
+    digest.update(of_strings(log.user_ids.tolist()))
+    return digest.hexdigest()

@@ -1,0 +1,255 @@
+"""What is known at one moment: catalogue, log, the catalogue's vectors, and what is counted from the log.
+
+No weights are trained here: a snapshot is made again at every build and refresh, with the model as it is.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+import polars as pl
+from safetensors.numpy import save
+
+from features.behavior.item_stats import ItemStats
+from features.data.catalog import Catalog
+from features.data.interactions import Interactions
+from features.data.shop_profile import Shape
+from features.storage.arrays import Below, arrays_of
+from features.text.embeddings import ItemVectors, TextVectors, group, update
+from features.text.template import item_texts, text_hashes
+from features.text.token_states import ItemTokens, TokenStates
+from retrieval.collaborative.models import Collaborative
+from retrieval.index import ItemIndex
+from retrieval.new_items.unsold import Debuts
+from retrieval.two_tower.item_ids import in_space
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from recsys.artifacts.model import Model
+    from recsys.settings.names import Device
+    from retrieval.collaborative.config import RetrievalConfig
+    from retrieval.index import IndexConfig
+
+
+class Stored(Protocol):
+    """A part that is kept in files."""
+
+    def to_files(self) -> dict[str, bytes]:
+        """Name -> content."""
+        ...
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """See the module. `now` in seconds since the epoch.
+
+    states: of the distinct texts, in the order of `text_of`'s codes; None where the model's ranker does not read them.
+    learned: what the model adds to the texts' vectors, float32 (t, dim); None where it adds nothing. index: over `space`.
+    buys_again: whether people buy a thing more than once here. events_read: number of the last event of the service that the log was made
+    with, 0 where it knows of none.
+    """
+
+    catalog: Catalog
+    log: Interactions
+    now: int
+    texts: TextVectors
+    states: TokenStates | None
+    index: ItemIndex
+    collaborative: Collaborative
+    stats: ItemStats
+    debuts: Debuts
+    buys_again: bool = True
+    learned: np.ndarray | None = None
+    events_read: int = 0
+
+    def vectors_of(self, rows: np.ndarray) -> np.ndarray:
+        """Vectors of the texts of some items, float32 (*rows.shape, dim). Only these are gathered: many items share a text."""
+        return self.text_vectors[self.text_of[rows]]
+
+    @property
+    def text_of(self) -> np.ndarray:
+        """Each item's distinct text, int64 (n_items,)."""
+        return self.texts.text_of
+
+    @property
+    def text_vectors(self) -> np.ndarray:
+        """Vectors of the distinct texts, float32 (t, dim)."""
+        return self.texts.vectors
+
+    @cached_property
+    def space(self) -> np.ndarray:
+        """Vectors of the distinct texts with what was learned of their items: those that the user tower reads, float32 (t, dim)."""
+        return in_space(self.text_vectors, self.learned)
+
+    @cached_property
+    def prices(self) -> np.ndarray:
+        """What each item costs now, float (n_items,): as the catalogue says, else the median paid; nan where nobody knows."""
+        listed = self.catalog.frame["price"].fill_null(float("nan")).to_numpy()
+        return np.where(np.isnan(listed), self.stats.columns["price"], listed)
+
+    @property
+    def tokens(self) -> ItemTokens | None:
+        """What a cross-encoder reads."""
+        return None if self.states is None else ItemTokens(self.states, self.text_of)
+
+    def to_files(self) -> dict[str, bytes]:
+        buffer = io.BytesIO()
+        self.catalog.frame.write_parquet(buffer)
+        parts: dict[str, Stored] = {
+            "log": self.log,
+            "texts": self.texts,
+            "index": self.index,
+            "collaborative": self.collaborative,
+            "stats": self.stats,
+            "debuts": self.debuts,
+        }
+        about = {"now": self.now, "buys_again": self.buys_again, "events_read": self.events_read}
+        files = {"catalog.parquet": buffer.getvalue(), "about.json": json.dumps(about).encode()}
+        if self.learned is not None:
+            files["learned.safetensors"] = save({"learned": self.learned})
+        if self.states is not None:
+            parts["states"] = self.states
+        for name, part in parts.items():
+            files |= {f"{name}/{file}": content for file, content in part.to_files().items()}
+        return files
+
+    @classmethod
+    def from_files(cls, files: Mapping[str, bytes]) -> Snapshot:
+        about = json.loads(files["about.json"])
+        return cls(
+            catalog=Catalog(pl.read_parquet(io.BytesIO(files["catalog.parquet"]))),
+            log=Interactions.from_files(Below(files, "log")),
+            now=about["now"],
+            buys_again=about["buys_again"],
+            events_read=about.get("events_read", 0),
+            texts=TextVectors.from_files(Below(files, "texts")),
+            states=TokenStates.from_files(Below(files, "states")) if "states/offsets.safetensors" in files else None,
+            index=ItemIndex.from_files(Below(files, "index")),
+            collaborative=Collaborative.from_files(Below(files, "collaborative")),
+            stats=ItemStats.from_files(Below(files, "stats")),
+            debuts=Debuts.from_files(Below(files, "debuts")),
+            learned=arrays_of(files, "learned.safetensors")["learned"] if "learned.safetensors" in files else None,
+        )
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """Vectors of the items and, if any, states of their distinct texts (in `group`'s order).
+
+    encoded: how many texts had to be encoded for them.
+    """
+
+    vectors: ItemVectors
+    states: TokenStates | None
+    encoded: int
+
+
+def encode_catalog(
+    catalog: Catalog, model: Model, cache: Path, previous: Encoded | None = None, device: Device = "auto", *, states: bool | None = None
+) -> Encoded:
+    """Encode the texts that `previous` has not, by the same model; the others are taken over.
+
+    cache: see `kept_states`. device: where they are encoded; it is asked for only if there is a text to encode.
+    states: whether token states are wanted beside the vectors; None: if an answer of this model reads them.
+    Those that `previous` lacks come from the cache.
+    """
+    if previous is not None and previous.vectors.fingerprint != model.fingerprint:
+        previous = None
+    wanted = model.reads_states if states is None else states
+    place: dict[bytes, int] = {}
+    pool: list[TokenStates] = []
+
+    def add(hashes: list[bytes], kept: TokenStates) -> None:
+        place.update(zip(hashes, range(len(place), len(place) + len(hashes)), strict=True))
+        pool.append(kept)
+
+    def kept(texts: list[str]) -> TokenStates:
+        from features.text.state_cache import kept_states
+
+        found = kept_states(model.encoder, texts, cache)
+        if wanted:
+            hashes = text_hashes(pl.Series(texts, dtype=pl.String))
+            add([key.tobytes() for key in hashes], found.select(np.arange(len(found)), model.item_tokens))
+        return found
+
+    def encode(texts: list[str]) -> np.ndarray:
+        from recsys.settings.presets import find_device
+
+        with model.on(find_device(device)):
+            return model.tower.item_vectors(model.encoder.pool(kept(texts)))
+
+    if wanted and previous is not None and previous.states is not None:
+        add(distinct(previous.vectors.hashes), previous.states)
+    before = None if previous is None else previous.vectors
+    vectors, encoded = update(catalog, encode, model.fingerprint, before)
+    if not wanted:
+        return Encoded(vectors, None, encoded)
+    keys, first = distinct(vectors.hashes), group(vectors.hashes)[0]
+    lacking = [row for key, row in zip(keys, first.tolist(), strict=True) if key not in place]
+    if lacking or not pool:
+        from recsys.settings.presets import find_device
+
+        with model.on(find_device(device)):
+            kept(item_texts(catalog).gather(lacking).to_list())
+    return Encoded(vectors, TokenStates.join(pool).select(np.array([place[key] for key in keys], dtype=np.int64)), encoded)
+
+
+def distinct(hashes: np.ndarray) -> list[bytes]:
+    """The distinct hashes, in `group`'s order."""
+    return [hashes[row].tobytes() for row in group(hashes)[0]]
+
+
+def take_snapshot(catalog: Catalog, log: Interactions, now: int, model: Model, encoded: Encoded, index: IndexConfig) -> Snapshot:
+    """Count and index everything at `now`; events after it are left out."""
+    return indexed(catalog, Counted.of(catalog, log.between(None, now), now, model.retrieval), now, model, encoded, index)
+
+
+def indexed(catalog: Catalog, counted: Counted, now: int, model: Model, encoded: Encoded, index: IndexConfig) -> Snapshot:
+    """A snapshot of what was counted before `now`."""
+    texts = TextVectors.of(encoded.vectors)
+    learned = None if model.learned is None else model.learned.of_texts(catalog.ids, texts.text_of, len(texts))
+    return Snapshot(
+        catalog=catalog,
+        now=now,
+        texts=texts,
+        states=encoded.states,
+        index=ItemIndex.build(in_space(texts.vectors, learned), index),
+        learned=learned,
+        **vars(counted),
+    )
+
+
+def recounted(snapshot: Snapshot, log: Interactions, retrieval: RetrievalConfig) -> Snapshot:
+    """The same moment and catalogue with another log."""
+    return replace(snapshot, **vars(Counted.of(snapshot.catalog, log, snapshot.now, retrieval)))
+
+
+@dataclass(frozen=True)
+class Counted:
+    """The parts of a snapshot that follow from its log."""
+
+    log: Interactions
+    collaborative: Collaborative
+    stats: ItemStats
+    debuts: Debuts
+    buys_again: bool
+
+    @classmethod
+    def of(
+        cls, catalog: Catalog, log: Interactions, now: int, retrieval: RetrievalConfig, collaborative: Collaborative | None = None
+    ) -> Counted:
+        """Of a log that ends before `now`. collaborative: where they were fitted on it before."""
+        return cls(
+            log=log,
+            collaborative=collaborative or Collaborative.fit(log, now, retrieval),
+            stats=ItemStats.fit(log, catalog, now),
+            debuts=Debuts.fit(log, catalog, now, 1.0 if log.ordered else 28.0),
+            buys_again=Shape.of(log).buys_again,
+        )

@@ -1,0 +1,56 @@
+"""All collaborative models of one log, fitted and stored together."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from features.storage.arrays import Below
+from retrieval.collaborative.als import ALS
+from retrieval.collaborative.ease import EASE
+from retrieval.collaborative.item_knn import ItemToItem
+from retrieval.collaborative.markov import Markov
+from retrieval.collaborative.popularity import Popularity
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from features.data.interactions import Interactions
+    from retrieval.collaborative.config import RetrievalConfig
+
+
+@dataclass(frozen=True)
+class Collaborative:
+    """The models that are fitted on a log alone, in seconds, and so refitted at every cut."""
+
+    ease: EASE
+    together: ItemToItem
+    als: ALS
+    popularity: Popularity
+    transitions: Markov | None = None
+    successors: Markov | None = None
+
+    @classmethod
+    def fit(cls, log: Interactions, now: int, config: RetrievalConfig) -> Collaborative:
+        """Fit on the events before `now` (seconds since the epoch)."""
+        log = log.between(None, now)
+        return cls(
+            EASE.fit(log, config.ease_model),
+            ItemToItem.fit(log, config.together_model),
+            ALS.fit(log, config.als_model),
+            Popularity.fit(log, now),
+            Markov.fit(log, config.transitions_model) if config.transitions else None,
+            Markov.fit(log, config.successors_model) if config.transitions else None,
+        )
+
+    def to_files(self) -> dict[str, bytes]:
+        models = {name: model for name, model in vars(self).items() if model is not None}
+        return {f"{name}/{file}": content for name, model in models.items() for file, content in model.to_files().items()}
+
+    @classmethod
+    def from_files(cls, files: Mapping[str, bytes]) -> Collaborative:
+        found = {name: Below(files, name) for name in _MODELS}
+        return cls(**{name: kind.from_files(found[name]) for name, kind in _MODELS.items() if found[name]})
+
+
+_MODELS = {"ease": EASE, "together": ItemToItem, "als": ALS, "popularity": Popularity, "transitions": Markov, "successors": Markov}
