@@ -13,7 +13,7 @@ import numpy as np
 
 from benchmarks.paired import ROUNDS, Rival, say
 from eval.metrics.lists import ndcg, recall
-from eval.metrics.user_items import Pairs
+from eval.metrics.user_items import UserItems
 
 USERS, ITEMS, K, BOUGHT = 100_000, 20_000, 10, 8
 TARGETS = {"rectools": 10, "ranx": 3}
@@ -25,7 +25,7 @@ def main() -> None:
     # Drawn skew, so that lists hit now and then; no item twice in a list.
     rows = (rng.zipf(1.3, (USERS, 1)) + np.cumsum(rng.integers(1, 40, (USERS, K)), axis=1)) % ITEMS
     user = np.repeat(np.arange(USERS), BOUGHT)
-    relevant = Pairs.of(user, (rng.zipf(1.3, USERS * BOUGHT) + rng.integers(0, 200, USERS * BOUGHT)) % ITEMS, USERS, ITEMS)
+    relevant = UserItems.of(user, (rng.zipf(1.3, USERS * BOUGHT) + rng.integers(0, 200, USERS * BOUGHT)) % ITEMS, USERS, ITEMS)
     with tempfile.TemporaryDirectory() as folder, Rival("metrics.py", "METRIC_RIVALS") as rival:
         for name, array in {"rows": rows, "user": relevant.user, "item": relevant.item}.items():
             np.save(Path(folder) / f"{name}.npy", array)

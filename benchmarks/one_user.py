@@ -19,7 +19,7 @@ from benchmarks.shop import Bench, bench
 from features.data.histories import Histories
 from features.text.encoder import TextEncoder
 from features.text.encoder_config import EncoderConfig
-from features.text.state_cache import kept_states
+from features.text.state_cache import cached_states
 from features.text.template import item_texts
 from recsys.recommend.request import RecommendOptions
 
@@ -37,7 +37,7 @@ def stocked(shop: Bench, rival: Rival, folder: Path) -> list[str]:
     first = np.unique(snapshot.text_of, return_index=True)[1]
     texts = item_texts(snapshot.catalog).gather(first).to_list()
     encoder = TextEncoder.pretrained(EncoderConfig())
-    pooled = encoder.pool(kept_states(encoder, texts, shop.workspace.cache))
+    pooled = encoder.pool(cached_states(encoder, texts, shop.workspace.cache))
     vectors = pooled / np.linalg.norm(pooled, axis=1, keepdims=True)
     (folder / "texts.json").write_text(json.dumps(texts), encoding="utf-8")
     np.save(folder / "vectors.npy", vectors)

@@ -19,13 +19,13 @@ from benchmarks.paired import alternate, say
 from benchmarks.shop import Bench, bench
 from features.data.histories import Histories
 from features.onnx.session import OnnxSession
-from features.storage.arrays import Below
+from features.storage.arrays import Subfolder
 from recsys.artifacts.model import ServedModel, ServedRanking
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from eval.protocol.ground_truth import Truth
+    from eval.protocol.ground_truth import GroundTruth
 
 TARGET = 1.5  # what int8 must bring to be worth a second form of a network
 JUDGED, TIMED, QUERIES = 400, 32, 200
@@ -49,7 +49,7 @@ class Judged:
     """The shop, and the users whose lists are compared."""
 
     shop: Bench
-    truth: Truth
+    truth: GroundTruth
 
     @property
     def model(self) -> ServedModel:
@@ -97,7 +97,7 @@ class Judged:
         ranking = self.model.ranking
         assert isinstance(ranking, ServedRanking)
         plain, tokens = ranking.cross_encoder, self.shop.recommender.snapshot.tokens
-        small = replace(plain, session=OnnxSession(quantized(Below(self.model.files, "ranking")["cross_encoder.onnx"])))
+        small = replace(plain, session=OnnxSession(quantized(Subfolder(self.model.files, "ranking")["cross_encoder.onnx"])))
         reading, users, some = self.shop.reading(), self.histories(), self.histories(TIMED)
         rows = reading.candidates(some, plain.config.read).rows[:, : plain.config.read]
         ranker = reading.ranker

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from ranking.ranker import BlendRanker
+from ranking.ranker import GBDTRanker
 from recsys.cli.main import main
 from recsys.recommend.engine import Engine
 
@@ -13,12 +13,12 @@ if TYPE_CHECKING:
     from recsys.artifacts.model import ServedModel
 
 
-def _ranker(engine: Engine) -> BlendRanker | None:
+def _ranker(engine: Engine) -> GBDTRanker | None:
     model: ServedModel = engine.model  # pyright: ignore[reportAssignmentType]
     parts, snapshot = model.ranking, engine.snapshot
     if parts is None:
         return None
-    return BlendRanker(snapshot.stats, parts.first, parts.correction, parts.cross_encoder, snapshot.tokens, parts.calibration)
+    return GBDTRanker(snapshot.stats, parts.first, parts.correction, parts.cross_encoder, snapshot.tokens, parts.calibration)
 
 
 # Not below: the worker processes import this module, and run nothing of it.

@@ -8,17 +8,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from eval.metrics.lists import ndcg
-from eval.protocol.ground_truth import Truth
+from eval.protocol.ground_truth import GroundTruth
 from features.data.split import Split
 from features.ingest.source import Source
 from features.ingest.table_store import is_ingested
-from ranking.ranker import BlendRanker
+from ranking.ranker import GBDTRanker
 from recsys.artifacts.model import Model
 from recsys.offline.evaluate import evaluation_cut
 from recsys.recommend.open import open_recommender
 from recsys.refresh.build import build
 from recsys.settings.settings import load_settings
-from recsys.training.find_or_train import trained
+from recsys.training.find_or_train import find_or_train
 from recsys.training.options import TrainOptions
 from recsys.workspace.workspace import Workspace
 
@@ -39,11 +39,11 @@ class Bench:
     recommender: Recommender
     model: Model
 
-    def truth(self, users: int, seed: int = 0) -> Truth:
+    def truth(self, users: int, seed: int = 0) -> GroundTruth:
         """Some users with purchases after the cut, at random."""
-        return Truth.of(self.split, users, seed)
+        return GroundTruth.of(self.split, users, seed)
 
-    def ndcg(self, rows: np.ndarray, truth: Truth) -> np.ndarray:
+    def ndcg(self, rows: np.ndarray, truth: GroundTruth) -> np.ndarray:
         """NDCG@10 of lists (b, 10) for the users of `truth`, (b,)."""
         return ndcg(rows, truth.bought, 10)
 
@@ -51,7 +51,7 @@ class Bench:
         """The same recommender with the cross-encoder on, whether or not it earns its place in this model."""
         parts, snapshot = self.recommender.model.ranking, self.recommender.snapshot
         assert parts is not None
-        ranker = BlendRanker(snapshot.stats, parts.first, parts.correction, parts.cross_encoder, snapshot.tokens, parts.calibration)
+        ranker = GBDTRanker(snapshot.stats, parts.first, parts.correction, parts.cross_encoder, snapshot.tokens, parts.calibration)
         reading = replace(self.recommender)
         vars(reading)["ranker"] = ranker
         return reading
@@ -66,7 +66,7 @@ def bench() -> Bench:
         workspace.ingest(Source(dataset="completejourney"))
     catalog, log = workspace.load(settings.events)
     split = Split.by_time(log, evaluation_cut(log))
-    model, _ = trained(workspace, workspace.models, settings, TrainOptions(), (catalog, log), split.cut)
+    model, _ = find_or_train(workspace, workspace.models, settings, TrainOptions(), (catalog, log), split.cut)
     # `reading` needs the states, also where the model's own answers do not.
     Model.reads_states = property(lambda model: model.ranking is not None)  # pyright: ignore[reportAttributeAccessIssue]
     build(workspace, settings, model, catalog, split.history)

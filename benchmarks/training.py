@@ -21,21 +21,21 @@ import torch
 from benchmarks.paired import say
 from benchmarks.shop import bench
 from features.text.encoder import TextEncoder
-from features.text.state_cache import kept_states
+from features.text.state_cache import cached_states
 from features.text.template import item_texts
-from recsys.training.pipeline import Shop, _judge, _sampler
+from recsys.training.pipeline import TrainingJob, _judge, _sampler
 from recsys.training.windows import Windows
 from retrieval.two_tower.model import TwoTower
-from retrieval.two_tower.text_tuning import Texts
+from retrieval.two_tower.text_tuning import TrainableTexts
 from retrieval.two_tower.trainer import Run, _loss, fit_towers
 
 TEXTS, MOST, STEPS = 2_000, 6.5, 25
 
 
-def start(shop: Shop, texts: list[str], cache: Path, full: bool) -> Run:
+def start(shop: TrainingJob, texts: list[str], cache: Path, full: bool) -> Run:
     """What either trains with, untrained."""
     encoder = TextEncoder.pretrained(shop.settings.encoder)
-    source = Texts(encoder, texts, kept_states(encoder, texts, cache), "full" if full else "upper")
+    source = TrainableTexts(encoder, texts, cached_states(encoder, texts, cache), "full" if full else "upper")
     torch.manual_seed(shop.seed)
     tower = TwoTower(encoder.width, shop.settings.tower)
     tower.start_from(source.pooled)
@@ -43,7 +43,7 @@ def start(shop: Shop, texts: list[str], cache: Path, full: bool) -> Run:
     return Run(_sampler(split.history, shop), tower, source, _judge(split), cache / "run", shop.seed)
 
 
-def plainly(run: Run, shop: Shop, wanted: float, most: float) -> tuple[float, float]:
+def plainly(run: Run, shop: TrainingJob, wanted: float, most: float) -> tuple[float, float]:
     """Seconds of CPU until NDCG `wanted` is reached or `most` have been spent, and the best NDCG."""
     config, rng = shop.settings.train, np.random.default_rng(shop.seed)
     encoder = run.texts.trainable()
@@ -79,7 +79,7 @@ def main() -> None:
     row = place[snapshot.text_of[log.item]]
     kept = log.where(row >= 0)
     log = replace(kept, item=row[row >= 0].astype(np.int32), n_items=len(texts))
-    shop = Shop(snapshot.catalog, log, Windows.plan(log, known.split.cut), known.settings, 0)
+    shop = TrainingJob(snapshot.catalog, log, Windows.plan(log, known.split.cut), known.settings, 0)
     with tempfile.TemporaryDirectory() as name:
         begun = time.process_time()
         fitted = fit_towers(start(shop, texts, Path(name), full=False), shop.settings.train)

@@ -14,7 +14,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import polars as pl
 
-from features.data.shop_profile import Shape
+from features.data.shop_profile import ShopProfile
 from features.ingest.table_store import load_quarantine, load_tables
 from features.text.template import item_texts
 from recsys.training.windows import Windows
@@ -138,7 +138,7 @@ missing.transpose(include_header=True, header_name="column", column_names=["miss
 # basket, as it does. Set `tower.reads` or the `[retrieval]` section in recsys.toml if you know better.
 
 # %%
-shape = Shape.of(log)
+shape = ShopProfile.of(log)
 print(f"{shape.basket:.1f} items at one time: the user tower reads {'a sequence' if shape.sequence else 'a set'}")
 print(f"{shape.repeats:.1%} repeats: what a user has {'may be shown again' if shape.buys_again else 'is left out'}")
 print(f"times {'carry only the order' if log.ordered else 'are real'}")

@@ -21,14 +21,14 @@ from IPython.display import Markdown
 
 from eval.reports.simulation import drawings, lines
 from eval.simulation.visits import METRICS, SEGMENTS
-from recsys.offline.ab_arm import Arm
+from recsys.offline.ab_arm import AbArm
 from recsys.offline.options import SimulateOptions
 from recsys.offline.simulate import simulate
 from recsys.settings.arm import ArmConfig
 
 
 def arm(name, **how):
-    return Arm(name, settings.model_copy(update={"arm": ArmConfig(**how)}))
+    return AbArm(name, settings.model_copy(update={"arm": ArmConfig(**how)}))
 
 
 def compare(a, b):

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 
-class Withheld(BaseModel):
-    """categories: as in `Rules`. brands: as the catalogue spells them, capitals aside. items: ids. unavailable: what is not for sale."""
+class Blocklist(BaseModel):
+    """categories: as in `Filters`. brands: as the catalogue spells them, capitals aside. items: ids. unavailable: what is not for sale."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     categories: tuple[str, ...] = ()
@@ -33,7 +33,7 @@ class Withheld(BaseModel):
     unavailable: bool = False
 
     @classmethod
-    def read(cls, path: Path) -> Withheld:
+    def read(cls, path: Path) -> Blocklist:
         """The rules of a TOML file; none where there is no file.
 
         Raises

@@ -31,7 +31,7 @@ NO_SPLIT = 1e30  # a gain that no split has
 CORRECTION = (CROSS_ENCODER, "blend", "own_count")  # what the second booster sees
 
 
-class BlendConfig(BaseModel):
+class GBDTConfig(BaseModel):
     """LightGBM's dials, for the first booster; of them the correction takes rounds, leaf size and l2.
 
     boosters: how many are averaged, each with a seed and negatives of its own: what one of them says by chance, the others do not.
@@ -105,17 +105,17 @@ class Booster:
 def table(candidates: Candidates, names: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
     """Evidence of all real candidates, float32 (n, features), and whose they are, int64 (n,)."""
     valid = candidates.valid
-    columns = np.stack([candidates.evidence[name][valid] for name in names], axis=1).astype(np.float32, copy=False)
+    columns = np.stack([candidates.features[name][valid] for name in names], axis=1).astype(np.float32, copy=False)
     return columns, np.nonzero(valid)[0]
 
 
-def fit_first(parts: Sequence[Labelled], later: Sequence[Labelled], config: BlendConfig, seed: int) -> tuple[Booster, float]:
+def fit_base(parts: Sequence[Labelled], later: Sequence[Labelled], config: GBDTConfig, seed: int) -> tuple[Booster, float]:
     """The first booster, fitted on `parts`, and the share of its cross-entropy on `later` windows that the towers' scores save.
 
     It reads them unless they lose: towers are older than all other evidence, and where what sells has changed since they say what sold
     then. Looked at is what is new to a user; over the rest boosters of another seed differ more (docs/LOG.md).
     """
-    names = tuple(sorted(parts[0][0].evidence))
+    names = tuple(sorted(parts[0][0].features))
     whole = fit_booster(parts, config, seed, names)
     plain = fit_booster(parts, config, seed, [name for name in names if name not in TOWERS])
     before, after = (np.concatenate([_losses_on_new(booster, *part) for part in later]) for booster in (plain, whole))
@@ -123,14 +123,14 @@ def fit_first(parts: Sequence[Labelled], later: Sequence[Labelled], config: Blen
     return whole if saved >= 0 else plain, saved
 
 
-def fit_booster(parts: Sequence[Labelled], config: BlendConfig, seed: int, names: Sequence[str] = ()) -> Booster:
+def fit_booster(parts: Sequence[Labelled], config: GBDTConfig, seed: int, names: Sequence[str] = ()) -> Booster:
     """Fit on (candidates, labels bool (b, k)) of one or more windows; the named columns of evidence are features, or else all."""
-    names = tuple(names or sorted(parts[0][0].evidence))
+    names = tuple(names or sorted(parts[0][0].features))
     seeds = range(seed * config.boosters, (seed + 1) * config.boosters)
     return Booster(tuple(_fit_one(parts, names, config, each) for each in seeds), names)
 
 
-def _fit_one(parts: Sequence[Labelled], names: Sequence[str], config: BlendConfig, seed: int) -> lgb.Booster:
+def _fit_one(parts: Sequence[Labelled], names: Sequence[str], config: GBDTConfig, seed: int) -> lgb.Booster:
     y = np.concatenate([labels[candidates.valid] for candidates, labels in parts])
     share = min(1.0, config.negatives / max(int((~y).sum()), 1))
     kept = y | (np.random.default_rng(seed).random(len(y)) < share)
@@ -143,7 +143,7 @@ def _fit_one(parts: Sequence[Labelled], names: Sequence[str], config: BlendConfi
     return lightgbm().train(_parameters(config, len(y), seed), data, config.rounds)
 
 
-def fit_correction(candidates: Candidates, labels: np.ndarray, config: BlendConfig, seed: int) -> Booster:
+def fit_residual(candidates: Candidates, labels: np.ndarray, config: GBDTConfig, seed: int) -> Booster:
     """The second booster, on candidates that the cross-encoder has read; their scores are the first one's log odds, to begin from.
 
     It sees the cross-encoder's logit, the log odds, and whether the user bought the item before: with everything else it would fit the
@@ -174,7 +174,7 @@ def _losses(odds: np.ndarray, y: np.ndarray) -> np.ndarray:
 
 def _losses_on_new(booster: Booster, candidates: Candidates, labels: np.ndarray) -> np.ndarray:
     """Binary cross-entropy of each user's candidates together (b,), of those that the user never bought."""
-    new = candidates.valid & ~(candidates.evidence["own_count"] > 0)
+    new = candidates.valid & ~(candidates.features["own_count"] > 0)
     return np.where(new, _losses(np.where(new, booster.log_odds(candidates), 0), labels), 0).sum(axis=1)
 
 
@@ -185,7 +185,7 @@ def _earns(gain: np.ndarray, user: np.ndarray) -> bool:
     return bool(total.mean() > 1.64 * total.std(ddof=1) / np.sqrt(len(total))) if len(total) > 1 else False
 
 
-def _parameters(config: BlendConfig, rows: int, seed: int) -> dict[str, Any]:
+def _parameters(config: GBDTConfig, rows: int, seed: int) -> dict[str, Any]:
     return {
         "objective": "binary",
         "learning_rate": config.learning_rate,

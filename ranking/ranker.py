@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from ranking.gbdt import Booster
     from retrieval.candidates import Candidates
 
-LOG_ODDS = "log_odds"  # evidence that `BlendRanker` adds: by which it ordered
+LOG_ODDS = "log_odds"  # evidence that `GBDTRanker` adds: by which it ordered
 FEATURE_USERS = 256  # users whose features are made at once
 
 
@@ -34,10 +34,10 @@ def with_features(candidates: Candidates, stats: ItemStats) -> Candidates:
         parts.append(behavior_features(candidates.users.take(part), candidates.rows[part], stats))
     columns = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
     fused = np.where(candidates.valid, candidates.scores, np.nan)
-    return replace(candidates, evidence=candidates.evidence | columns | {"fused": fused})
+    return replace(candidates, features=candidates.features | columns | {"fused": fused})
 
 
-class PairReader(Protocol):
+class PairScorer(Protocol):
     """Reads a user's history beside each of some candidates."""
 
     @property
@@ -51,7 +51,7 @@ class PairReader(Protocol):
 
 
 @dataclass(frozen=True)
-class BlendRanker:
+class GBDTRanker:
     """See the module. Implements `Ranker`.
 
     cross_encoder: None for a ranking without it, in which nothing is corrected. tokens: what it reads; None only without it.
@@ -60,7 +60,7 @@ class BlendRanker:
     stats: ItemStats
     first: Booster
     correction: Booster
-    cross_encoder: PairReader | None
+    cross_encoder: PairScorer | None
     tokens: ItemTokens | None
     calibration: Calibration
 
@@ -70,8 +70,8 @@ class BlendRanker:
 
     def order(self, candidates: Candidates) -> Candidates:
         """`rank` of candidates that have their behaviour features."""
-        ranked = order_by_blend(candidates, self.first)
-        ranked = read_best(ranked, self.cross_encoder, self.tokens)
+        ranked = order_by_base(candidates, self.first)
+        ranked = rerank_top(ranked, self.cross_encoder, self.tokens)
         odds = corrected(ranked, self.correction)
         ranked = ranked.ranked(odds, None, **{LOG_ODDS: np.where(ranked.valid, odds, np.nan).astype(np.float32)})
         # Ordered by log odds first: isotonic regression makes equals of neighbours, and their order must not be lost.
@@ -81,7 +81,7 @@ class BlendRanker:
         """What each feature added to the log odds, both boosters together, float32 (b, k) each; for candidates that `rank` gave."""
         names, first = self.first.contributions(candidates)
         total = {name: first[..., i] for i, name in enumerate(names)}
-        read = ~np.isnan(candidates.evidence[CROSS_ENCODER])
+        read = ~np.isnan(candidates.features[CROSS_ENCODER])
         if read.any():
             names, second = self.correction.contributions(candidates)
             for i, name in enumerate(names):
@@ -96,23 +96,23 @@ class BlendRanker:
     def strengths(self, candidates: Candidates) -> np.ndarray:
         """`contributions`, summed over what they speak of, float32 (groups, b, k) in the order of `GROUPS`."""
         first, second = self._explainers
-        read = ~np.isnan(candidates.evidence[CROSS_ENCODER]) & candidates.valid
+        read = ~np.isnan(candidates.features[CROSS_ENCODER]) & candidates.valid
         total = np.zeros((*candidates.rows.shape, len(GROUPS)), dtype=np.float32)
         if candidates.valid.any():
             total[candidates.valid] = first(table(candidates, self.first.names)[0])
         if read.any():
-            columns = np.stack([candidates.evidence[name][read] for name in self.correction.names], axis=1)
+            columns = np.stack([candidates.features[name][read] for name in self.correction.names], axis=1)
             total[read] += second(columns)
         return np.moveaxis(total, -1, 0)
 
 
-def order_by_blend(candidates: Candidates, booster: Booster) -> Candidates:
+def order_by_base(candidates: Candidates, booster: Booster) -> Candidates:
     """Best first by the first booster; its log odds are the scores and evidence too."""
     odds = booster.log_odds(candidates)
     return candidates.ranked(odds, blend=np.where(candidates.valid, odds, np.nan).astype(np.float32))
 
 
-def read_best(candidates: Candidates, model: PairReader | None, tokens: ItemTokens | None) -> Candidates:
+def rerank_top(candidates: Candidates, model: PairScorer | None, tokens: ItemTokens | None) -> Candidates:
     """The cross-encoder's logit as evidence on each user's first candidates, nan elsewhere and for users without history."""
     logits = np.full(candidates.rows.shape, np.nan, dtype=np.float32)
     some = np.flatnonzero(candidates.users.lengths > 0)
@@ -120,12 +120,12 @@ def read_best(candidates: Candidates, model: PairReader | None, tokens: ItemToke
         if tokens is None:
             raise ValueError("a cross-encoder reads token states, and there are none: encode the catalogue with them")
         logits[some, :read] = model.logits(candidates.users.take(some), candidates.rows[some, :read], tokens)
-    return replace(candidates, evidence=candidates.evidence | {CROSS_ENCODER: logits})
+    return replace(candidates, features=candidates.features | {CROSS_ENCODER: logits})
 
 
 def corrected(candidates: Candidates, correction: Booster) -> np.ndarray:
     """Log odds (b, k): the blend's, plus the correction where the cross-encoder has read."""
-    read = ~np.isnan(candidates.evidence[CROSS_ENCODER])
+    read = ~np.isnan(candidates.features[CROSS_ENCODER])
     if not read.any():
         return candidates.scores
     return np.where(read, candidates.scores + correction.log_odds(candidates), candidates.scores)

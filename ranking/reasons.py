@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 # What each group of features speaks of. Features of the user alone are the same for all items and explain none of them.
 GROUPS: dict[str, tuple[str, ...]] = {
     "repeat": ("own_",),
-    "together": ("ease", "ease_trend", "together", "als", "transitions", "successors", "fused"),
+    "item_knn": ("ease", "ease_trend", "item_knn", "als", "markov", "next_item", "fused"),
     "close": ("tower", "cross_encoder"),
     "category": ("category_",),
     "brand": ("brand_",),
@@ -138,14 +138,14 @@ class Facts:
         """The first sentence that can be said; how it sells, if none can."""
         tellers: dict[str, Callable[[], Told | None]] = {
             "repeat": self._repeat,
-            "together": self._together,
+            "item_knn": self._together,
             "close": self._close,
             "category": lambda: self._shelf("category", "you often buy from {}"),
             "brand": lambda: self._shelf("brand", "you often buy {}"),
             "popular": self._popular,
             "price": lambda: None,  # nobody buys a thing because of what it usually costs
         }
-        arrival = self.candidates.evidence.get("arrival")
+        arrival = self.candidates.features.get("arrival")
         if arrival is not None and not np.isnan(arrival[self.at]) and (close := self._close()):
             return Told(f"new here, {close.text}", close.named)
         return next((told for group in groups if (told := tellers[group]())), self._neutral())
@@ -192,11 +192,11 @@ class Facts:
         return Told(text, tuple(np.unique(self.items[same]).tolist()))
 
     def _neutral(self) -> Told:
-        if "debut" in self.candidates.evidence:
+        if "debut" in self.candidates.features:
             return Told("nobody has bought it yet")
-        buyers = int(self.candidates.evidence["item_buyers_28"][self.at])
+        buyers = int(self.candidates.features["item_buyers_28"][self.at])
         return Told(f"{f'{buyers:,}' if buyers else 'no'} buyer{'s' * (buyers != 1)} in the last 28 days")
 
     def _popular(self) -> Told | None:
-        buyers = float(self.candidates.evidence["item_buyers_7"][self.at])
+        buyers = float(self.candidates.features["item_buyers_7"][self.at])
         return Told(f"popular this week: {buyers:,.0f} buyers") if buyers >= POPULAR_BUYERS else None

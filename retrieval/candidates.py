@@ -26,11 +26,11 @@ class Candidates:
     users: Histories
     rows: np.ndarray
     scores: np.ndarray
-    evidence: dict[str, np.ndarray] = field(default_factory=dict)
+    features: dict[str, np.ndarray] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         shape = (len(self.users), self.rows.shape[1])
-        for name, array in {"rows": self.rows, "scores": self.scores, **self.evidence}.items():
+        for name, array in {"rows": self.rows, "scores": self.scores, **self.features}.items():
             if array.shape != shape:
                 raise ValueError(f"{name} has shape {array.shape}, expected {shape}: one row a user, one column a candidate")
 
@@ -41,8 +41,8 @@ class Candidates:
 
     def for_users(self, users: np.ndarray) -> Candidates:
         """The lists of some of the users, in the order given."""
-        evidence = {name: column[users] for name, column in self.evidence.items()}
-        return Candidates(self.users.take(users), self.rows[users], self.scores[users], evidence)
+        features = {name: column[users] for name, column in self.features.items()}
+        return Candidates(self.users.take(users), self.rows[users], self.scores[users], features)
 
     def take(self, order: np.ndarray) -> Candidates:
         """Columns by index, int (b, m): reorders or cuts each user's list, with all its evidence. -1 makes padding."""
@@ -56,21 +56,21 @@ class Candidates:
                 taken[gone] = fill
             return taken
 
-        evidence = {name: pick(column, np.nan) for name, column in self.evidence.items()}
-        return replace(self, rows=pick(self.rows, -1), scores=pick(self.scores, -np.inf), evidence=evidence)
+        features = {name: pick(column, np.nan) for name, column in self.features.items()}
+        return replace(self, rows=pick(self.rows, -1), scores=pick(self.scores, -np.inf), features=features)
 
     def first(self, k: int) -> Candidates:
         """The first k of each list."""
         return replace(
-            self, rows=self.rows[:, :k], scores=self.scores[:, :k], evidence={name: column[:, :k] for name, column in self.evidence.items()}
+            self, rows=self.rows[:, :k], scores=self.scores[:, :k], features={name: column[:, :k] for name, column in self.features.items()}
         )
 
-    def ranked(self, scores: np.ndarray, k: int | None = None, **evidence: np.ndarray) -> Candidates:
+    def ranked(self, scores: np.ndarray, k: int | None = None, **features: np.ndarray) -> Candidates:
         """The same candidates, best first by new scores (b, k); nan counts as worst, ties keep their order."""
         scores = np.where(self.valid & ~np.isnan(scores), scores, -np.inf).astype(np.float32)
         # Padding goes last, behind an item whose score is -inf.
         order = np.lexsort((-scores, ~self.valid), axis=1)[:, :k]
-        return replace(self, scores=scores, evidence=self.evidence | evidence).take(order)
+        return replace(self, scores=scores, features=self.features | features).take(order)
 
 
 class Retriever(Protocol):

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from features.storage.sorted_unique import distinct
+from features.storage.sorted_unique import sorted_unique
 from retrieval.candidates import Candidates
 from retrieval.collaborative.popularity import Trended
-from retrieval.collaborative.repeat_purchases import OwnItems
+from retrieval.collaborative.repeat_purchases import RepeatPurchases
 from retrieval.collaborative.scoring import TopOfAll, TopScores, batches
 
 if TYPE_CHECKING:
@@ -26,17 +26,17 @@ if TYPE_CHECKING:
     from retrieval.collaborative.config import RetrievalConfig
     from retrieval.collaborative.models import Collaborative
     from retrieval.new_items.arrivals import Arrivals
-    from retrieval.two_tower.retriever import Towers
+    from retrieval.two_tower.retriever import TwoTowerRetriever
 
 FUSION = 60  # the constant of reciprocal rank fusion, as in the paper
 
 
 @dataclass(frozen=True)
-class JointRetriever:
+class HybridRetriever:
     """Every source's best, fused; the evidence of all sources for all candidates."""
 
     collaborative: Collaborative
-    towers: Towers
+    towers: TwoTowerRetriever
     config: RetrievalConfig
     arrivals: Arrivals | None = None
 
@@ -47,13 +47,13 @@ class JointRetriever:
     @cached_property
     def _sources(self) -> dict[str, tuple[Retriever, int]]:
         models, config = self.collaborative, self.config
-        more = {"transitions": (TopScores(models.transitions, "transitions"), config.transitions)} if models.transitions else {}
+        more = {"markov": (TopScores(models.markov, "markov"), config.markov)} if models.markov else {}
         kept = {"arrival": (TopScores(self.arrivals, "arrival"), config.arrivals)} if self.arrivals else {}
         return {
             **kept,
-            "own": (OwnItems(self.n_items), config.own),
+            "own": (RepeatPurchases(self.n_items), config.own),
             "ease": (TopScores(Trended(models.ease, models.popularity), "ease_trend"), config.ease),
-            "together": (TopScores(models.together, "together"), config.together),
+            "item_knn": (TopScores(models.item_knn, "item_knn"), config.item_knn),
             "als": (TopScores(models.als, "als"), config.als),
             "tower": (self.towers, config.tower),
             "popular": (TopOfAll(models.popularity.ranking, "popular"), config.popular),
@@ -68,16 +68,16 @@ class JointRetriever:
             some = users if len(part) == len(users) else users.take(part)
             rows, scores, tower_rank = self._fused(some, k, mask)
             # At once: what the models said of these users is still known.
-            parts.append((rows, scores, self.evidence(some, rows) | {"tower_rank": tower_rank}))
+            parts.append((rows, scores, self.features(some, rows) | {"tower_rank": tower_rank}))
         if not parts:
             nothing = np.full((0, 1), -1, dtype=np.int64)
             rank = {"tower_rank": np.zeros((0, 1), np.float32)}
-            return Candidates(users, nothing, np.zeros((0, 1), np.float32), self.evidence(users, nothing) | rank)
+            return Candidates(users, nothing, np.zeros((0, 1), np.float32), self.features(users, nothing) | rank)
         rows = np.concatenate([rows for rows, _, _ in parts])
         width = max(1, int((rows >= 0).sum(axis=1).max(initial=1)))
         scores = np.concatenate([scores for _, scores, _ in parts])[:, :width]
-        evidence = {name: np.concatenate([found[name] for _, _, found in parts])[:, :width] for name in parts[0][2]}
-        return Candidates(users, rows[:, :width], scores, evidence)
+        features = {name: np.concatenate([found[name] for _, _, found in parts])[:, :width] for name in parts[0][2]}
+        return Candidates(users, rows[:, :width], scores, features)
 
     def _found(self, users: Histories, allowed: np.ndarray | None) -> Iterator[tuple[str, np.ndarray]]:
         """What each source that is asked names, rows (b, quota), -1 where it names fewer."""
@@ -102,7 +102,7 @@ class JointRetriever:
             named.append((user * self.n_items + found[user, place], place))
             towers = named[-1] if name == "tower" else towers
         # Of the whole catalogue few items are named: they alone are counted and sorted.
-        key = distinct(np.concatenate([np.zeros(0, dtype=np.int64), *(mine for mine, _ in named)]))
+        key = sorted_unique(np.concatenate([np.zeros(0, dtype=np.int64), *(mine for mine, _ in named)]))
         fused, rank = np.zeros(len(key), dtype=np.float32), np.full(len(key), np.nan, dtype=np.float32)
         for mine, place in named:
             fused[np.searchsorted(key, mine)] += 1 / (FUSION + 1 + place)  # a source names an item once
@@ -116,13 +116,13 @@ class JointRetriever:
         rows[at], scores[at], ranks[at] = row[order], fused[order], rank[order]
         return rows, scores, ranks
 
-    def evidence(self, users: Histories, rows: np.ndarray) -> dict[str, np.ndarray]:
+    def features(self, users: Histories, rows: np.ndarray) -> dict[str, np.ndarray]:
         """Each model's score of each candidate (b, k), float32; "arrival" only where there are any, nan for all other items."""
         models = self.collaborative
-        out = {"ease": models.ease.pair_scores(users, rows), "together": models.together.pair_scores(users, rows)}
+        out = {"ease": models.ease.pair_scores(users, rows), "item_knn": models.item_knn.pair_scores(users, rows)}
         out["ease_trend"] = out["ease"] * models.popularity.trend[np.maximum(rows, 0)]
         out["als"] = models.als.pair_scores(users, rows)
-        for name, model in (("transitions", models.transitions), ("successors", models.successors)):
+        for name, model in (("markov", models.markov), ("next_item", models.next_item)):
             if model:
                 out[name] = model.pair_scores(users, rows)
         out["tower"] = self.towers.pair_scores(users, rows)

@@ -12,33 +12,33 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from recsys.cli.main import main
-from recsys.recommend.pipeline import Asked
+from recsys.recommend.pipeline import RequestGroup
 
 if TYPE_CHECKING:
     from retrieval.candidates import Candidates
 
-_right = Asked.rank
+_right = RequestGroup.rank
 SLOW = 5.0  # seconds
 
 
-def slow(asked: Asked, found: Candidates) -> Candidates:
+def slow(asked: RequestGroup, found: Candidates) -> Candidates:
     """Far beyond any budget."""
     time.sleep(SLOW)
     return _right(asked, found)
 
 
-def raising(_asked: Asked, _found: Candidates) -> Candidates:
+def raising(_asked: RequestGroup, _found: Candidates) -> Candidates:
     """Fails."""
     raise RuntimeError("the ranker has failed")
 
 
-def nan(asked: Asked, found: Candidates) -> Candidates:
+def nan(asked: RequestGroup, found: Candidates) -> Candidates:
     """Scores that are no numbers."""
     best = _right(asked, found)
     return replace(best, scores=np.full_like(best.scores, np.nan))
 
 
-def killed(asked: Asked, found: Candidates) -> Candidates:
+def killed(asked: RequestGroup, found: Candidates) -> Candidates:
     """Its thread ends: first in the middle of the work, then again while it waits for more."""
     me = threading.get_ident()
     threading.Timer(0.05, _end, (me,)).start()
@@ -51,11 +51,11 @@ def _end(thread: int) -> None:
     ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), ctypes.py_object(SystemExit))
 
 
-def _rank(asked: Asked, found: Candidates) -> Candidates:
+def _rank(asked: RequestGroup, found: Candidates) -> Candidates:
     in_service = threading.current_thread().name.startswith("rank")  # not where a bundle is warmed
     return (globals()[os.environ["FAULT"]] if in_service else _right)(asked, found)
 
 
 if __name__ == "__main__":
-    Asked.rank = _rank
+    RequestGroup.rank = _rank
     main()

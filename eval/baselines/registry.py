@@ -32,7 +32,7 @@ from eval.baselines.id_towers_config import IdTowersConfig
 from eval.baselines.neighbours import TextKnn, TextKnnConfig, TifuConfig, TifuKnn, TitleKnn, title_vectors
 from eval.baselines.simple import BPR, BPRConfig, ForAll, PersonalFrequency
 from features.data.interactions import DAY
-from features.storage.sorted_unique import distinct
+from features.storage.sorted_unique import sorted_unique
 from retrieval.candidates import Candidates
 from retrieval.collaborative.als import ALS, ALSConfig
 from retrieval.collaborative.ease import EASE, EASEConfig
@@ -100,7 +100,8 @@ class BaselinesConfig(BaseModel):
     """Two settings of each baseline: `all` for the list of all items, `new` for the lists of new, cold and unseen items.
 
     What foretells repeats best is not what finds new items best, and a baseline that was tuned for the one would be a straw man for the
-    other. The defaults are what `eval.baselines.tune.tune_baselines` finds on Complete Journey, in the four weeks before its last four. `names` are
+    other. The defaults are what `eval.baselines.tune.tune_baselines` finds on Complete Journey, in the four weeks
+    before its last four. `names` are
     judged; of these, `text_knn` and `title_knn` only where there are texts.
     """
 
@@ -272,4 +273,4 @@ def fit_baseline(name: str, history: Interactions, now: int, settings: BaselineS
 
 def distinct_buyers(log: Interactions) -> np.ndarray:
     """Users with an event on each item, int64 (n_items,)."""
-    return np.bincount(distinct(log.user.astype(np.int64) * log.n_items + log.item) % log.n_items, minlength=log.n_items)
+    return np.bincount(sorted_unique(log.user.astype(np.int64) * log.n_items + log.item) % log.n_items, minlength=log.n_items)

@@ -30,10 +30,10 @@ class Rounds:
 
 
 # By field of `BaselineSettings`: settings to try, or a search in rounds.
-Grid = Mapping[str, "Sequence[object] | Rounds"]
+SearchSpace = Mapping[str, "Sequence[object] | Rounds"]
 
 
-def default_grid(names: Sequence[str], ordered: bool = False) -> Grid:
+def default_search_space(names: Sequence[str], ordered: bool = False) -> SearchSpace:
     """What is tried for each of these baselines.
 
     `ordered`: the log is on a clock of steps, where a day is a step and most people buy an item once: short half-lives, and models of what

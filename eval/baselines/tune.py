@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from eval.baselines.registry import NEED_TEXTS, QUICK, BaselinesConfig, BaselineSettings, Fitting
-from eval.baselines.search_space import Rounds, default_grid
+from eval.baselines.search_space import Rounds, default_search_space
 from eval.metrics.lists import ndcg
 from eval.protocol.evaluate import System, evaluate
-from eval.protocol.ground_truth import Truth
-from eval.protocol.runner import EvaluateConfig, Judge
+from eval.protocol.ground_truth import GroundTruth
+from eval.protocol.runner import EvaluateConfig, EvaluationRunner
 from features.data.interactions import DAY
 from features.data.split import Split
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from eval.baselines.registry import ItemTexts
-    from eval.baselines.search_space import Grid
+    from eval.baselines.search_space import SearchSpace
     from eval.protocol.report import Report
     from eval.protocol.runner import Progress
 
@@ -28,7 +28,7 @@ KINDS = ("all", "new")
 
 def tune_baselines(
     split: Split,
-    grid: Grid | None = None,
+    grid: SearchSpace | None = None,
     texts: ItemTexts | None = None,
     max_users: int | None = None,
     progress: Progress | None = None,
@@ -49,10 +49,10 @@ def tune_baselines(
     """
     days = (split.end - split.cut) / DAY
     past = Split.by_time(split.history, split.cut - int(days * DAY), days)
-    grid = default_grid(QUICK, split.history.ordered) if grid is None else grid
+    grid = default_search_space(QUICK, split.history.ordered) if grid is None else grid
     grid = {name: options for name, options in grid.items() if texts is not None or name not in NEED_TEXTS}
-    judge = Judge(
-        Truth.of(past, max_users or (3000 if split.history.ordered else 1000)), EvaluateConfig(), lambda _label, _done, _total: None
+    judge = EvaluationRunner(
+        GroundTruth.of(past, max_users or (3000 if split.history.ordered else 1000)), EvaluateConfig(), lambda _label, _done, _total: None
     )
     fitting = Fitting(past.history, past.cut, texts)
     done, total = 0, sum(_tries(options) for options in grid.values())

@@ -23,7 +23,7 @@ _AUC_BINS = 2000
 
 
 @dataclass(frozen=True)
-class Figure:
+class MetricValue:
     """A figure with its 95% interval; nan where there is none. `users`: how many it rests on."""
 
     value: float
@@ -54,15 +54,15 @@ class Bootstrap:
             out[begin : begin + size] = np.bincount(drawn.ravel(), minlength=size * n).reshape(size, n).astype(float) @ columns
         return out
 
-    def figure(self, value: float, drawn: np.ndarray, users: int) -> Figure:
+    def figure(self, value: float, drawn: np.ndarray, users: int) -> MetricValue:
         """A value with the interval of what the resamples gave, (resamples,); those that gave nan are left out."""
         drawn = drawn[~np.isnan(drawn)]
         if np.isnan(value) or not len(drawn):
-            return Figure(value, np.nan, np.nan, users)
+            return MetricValue(value, np.nan, np.nan, users)
         low, high = np.quantile(drawn, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-        return Figure(value, float(low), float(high), users)
+        return MetricValue(value, float(low), float(high), users)
 
-    def means(self, values: Mapping[str, np.ndarray]) -> dict[str, Figure]:
+    def means(self, values: Mapping[str, np.ndarray]) -> dict[str, MetricValue]:
         """Mean over users of each array (users,), leaving out nan."""
         if not values:
             return {}
@@ -76,7 +76,7 @@ class Bootstrap:
             for i, name in enumerate(values)
         }
 
-    def paired_ratio(self, a: np.ndarray, b: np.ndarray) -> Figure:
+    def paired_ratio(self, a: np.ndarray, b: np.ndarray) -> MetricValue:
         """Mean of `a` over mean of `b`, (users,) each, of two systems on the same users, drawn together.
 
         Users where either is nan are left out. An interval above 1 says that the first is better.
@@ -86,7 +86,7 @@ class Bootstrap:
         total, drawn = columns.sum(axis=0), self.sums(columns)
         return self.figure(_ratio(total[0], total[1]).item(), _ratio(drawn[:, 0], drawn[:, 1]), int(held.sum()))
 
-    def auc(self, pairs: ScoredPairs) -> Figure:
+    def auc(self, pairs: ScoredPairs) -> MetricValue:
         """`roc_auc` over all users' pairs together."""
         scores = answered(pairs.labels, pairs.scores)
         edges = np.unique(np.quantile(scores, np.arange(1, _AUC_BINS) / _AUC_BINS, method="inverted_cdf")) if len(scores) else np.empty(0)
@@ -101,14 +101,14 @@ class Bootstrap:
         ratio = _ratio((bought * below).sum(axis=1), bought.sum(axis=1) * other.sum(axis=1))
         return self.figure(roc_auc(pairs.labels, pairs.scores), ratio, pairs.users)
 
-    def log_loss(self, pairs: ScoredPairs) -> Figure:
+    def log_loss(self, pairs: ScoredPairs) -> MetricValue:
         """Mean of `log_losses` over all users' pairs together."""
         losses = log_losses(pairs.labels, pairs.scores)
         columns = np.stack([np.bincount(pairs.user, weight, minlength=pairs.n_users) for weight in (losses, np.ones(len(losses)))], axis=1)
         total, drawn = columns.sum(axis=0), self.sums(columns)
         return self.figure(_ratio(total[0], total[1]).item(), _ratio(drawn[:, 0], drawn[:, 1]), pairs.users)
 
-    def calibration_error(self, pairs: ScoredPairs, points: Reliability) -> Figure:
+    def calibration_error(self, pairs: ScoredPairs, points: Reliability) -> MetricValue:
         """Expected calibration error; the bins stay where they are. Chance only adds to it, so its interval leans upwards."""
         bins = len(points.counts)
         gap = np.clip(answered(pairs.labels, pairs.scores), 0, 1) - pairs.labels

@@ -19,20 +19,20 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from features.storage.sorted_unique import distinct
+from features.storage.sorted_unique import sorted_unique
 
 if TYPE_CHECKING:
-    from eval.metrics.user_items import Pairs
+    from eval.metrics.user_items import UserItems
 
 # Users whose vectors are held at once by `diversity`.
 _BLOCK = 1024
 
 
-def _per_user(values: np.ndarray, relevant: Pairs) -> np.ndarray:
+def _per_user(values: np.ndarray, relevant: UserItems) -> np.ndarray:
     return np.where(relevant.counts > 0, values, np.nan)
 
 
-def recall(rows: np.ndarray, relevant: Pairs, k: int) -> np.ndarray:
+def recall(rows: np.ndarray, relevant: UserItems, k: int) -> np.ndarray:
     """Share of the relevant items found in the first k places, float (b,).
 
     |top k and relevant| / |relevant|: with more than k relevant items even the best list stays below 1.
@@ -41,12 +41,12 @@ def recall(rows: np.ndarray, relevant: Pairs, k: int) -> np.ndarray:
     return _per_user(relevant.hits(rows[:, :k]).sum(axis=1) / np.maximum(relevant.counts, 1), relevant)
 
 
-def hit_rate(rows: np.ndarray, relevant: Pairs, k: int) -> np.ndarray:
+def hit_rate(rows: np.ndarray, relevant: UserItems, k: int) -> np.ndarray:
     """1 where at least one of the first k items is relevant, else 0; float (b,). Deshpande and Karypis (2004), ACM TOIS 22(1)."""
     return _per_user(relevant.hits(rows[:, :k]).any(axis=1).astype(float), relevant)
 
 
-def ndcg(rows: np.ndarray, relevant: Pairs, k: int) -> np.ndarray:
+def ndcg(rows: np.ndarray, relevant: UserItems, k: int) -> np.ndarray:
     """Normalised discounted cumulative gain with binary relevance, float (b,).
 
     DCG = sum over hits at rank i <= k of 1 / log2(i + 1); divided by the DCG of the best list of k, which has
@@ -59,14 +59,14 @@ def ndcg(rows: np.ndarray, relevant: Pairs, k: int) -> np.ndarray:
     return _per_user(gained / ideal[np.minimum(relevant.counts, k)], relevant)
 
 
-def mrr(rows: np.ndarray, relevant: Pairs, k: int) -> np.ndarray:
+def mrr(rows: np.ndarray, relevant: UserItems, k: int) -> np.ndarray:
     """One over the rank of the first relevant item, 0 where none is in the first k places; float (b,). Voorhees (1999), TREC-8."""
     hits = relevant.hits(rows[:, :k])
     ranks = np.arange(1, hits.shape[1] + 1)
     return _per_user((hits / ranks).max(axis=1, initial=0.0), relevant)
 
 
-def average_precision(rows: np.ndarray, relevant: Pairs, k: int) -> np.ndarray:
+def average_precision(rows: np.ndarray, relevant: UserItems, k: int) -> np.ndarray:
     """Mean over the relevant items of the precision at their ranks, float (b,); its mean over users is MAP@k.
 
     Sum over hits at rank i <= k of (hits in the first i) / i, divided by min(k, |relevant|), so that a perfect list earns 1.
@@ -83,7 +83,7 @@ def coverage(rows: np.ndarray, k: int, n_items: int) -> float:
     Ge, Delgado-Battenfeld, Jannach (2010), RecSys. It is a figure of all lists together, so it has no interval over users, and it grows
     with the number of users: compare systems on the same ones.
     """
-    shown = distinct(rows[:, :k])
+    shown = sorted_unique(rows[:, :k])
     return float((shown >= 0).sum() / n_items) if n_items else float("nan")
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from features.storage.sorted_unique import distinct
+from features.storage.sorted_unique import sorted_unique
 
 # Probabilities are float32; a certain but wrong answer costs -log(1e-6) = 13.8 nats, not infinity.
 CLIP = 1e-6
@@ -33,7 +33,7 @@ class ScoredPairs:
     @property
     def users(self) -> int:
         """Users with a pair."""
-        return len(distinct(self.user))
+        return len(sorted_unique(self.user))
 
 
 def roc_auc(labels: np.ndarray, scores: np.ndarray) -> float:

@@ -7,14 +7,14 @@ from functools import cached_property
 
 import numpy as np
 
-from features.storage.sorted_unique import distinct
+from features.storage.sorted_unique import sorted_unique
 
 FEW = 16  # items a user
 BLOCK = 2048  # users whose lists a cache holds
 
 
 @dataclass(frozen=True)
-class Pairs:
+class UserItems:
     """Distinct pairs of a user of the evaluation (0 <= user < n_users) and a catalogue row, sorted by user, then item.
 
     Attributes
@@ -28,7 +28,7 @@ class Pairs:
     n_items: int
 
     @classmethod
-    def of(cls, user: np.ndarray, item: np.ndarray, n_users: int, n_items: int) -> Pairs:
+    def of(cls, user: np.ndarray, item: np.ndarray, n_users: int, n_items: int) -> UserItems:
         """From pairs in any order, repeated or not.
 
         Raises
@@ -38,7 +38,7 @@ class Pairs:
         for name, values, limit in (("user", user, n_users), ("item", item, n_items)):
             if len(values) and (values.min() < 0 or values.max() >= limit):
                 raise ValueError(f"{name} rows run from {values.min()} to {values.max()}, expected 0 to {limit - 1}")
-        keys = distinct(user.astype(np.int64) * n_items + item)
+        keys = sorted_unique(user.astype(np.int64) * n_items + item)
         return cls(keys // max(n_items, 1), keys % max(n_items, 1), n_users, n_items)
 
     @cached_property
@@ -59,9 +59,9 @@ class Pairs:
         out[np.arange(len(self.user)) - begin[self.user], self.user] = self.item
         return out
 
-    def where(self, keep: np.ndarray) -> Pairs:
+    def where(self, keep: np.ndarray) -> UserItems:
         """The pairs where `keep` (m,) is true."""
-        return Pairs(self.user[keep], self.item[keep], self.n_users, self.n_items)
+        return UserItems(self.user[keep], self.item[keep], self.n_users, self.n_items)
 
     def has(self, user: np.ndarray, item: np.ndarray) -> np.ndarray:
         """Whether pairs are in the set, bool of the arrays' common shape; False for an item of -1."""

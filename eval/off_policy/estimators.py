@@ -28,7 +28,7 @@ from scipy import stats
 
 from eval.experiment.effects import LEVEL
 from features.errors import DataError
-from features.storage.sorted_unique import distinct
+from features.storage.sorted_unique import sorted_unique
 
 Slates = Literal["independent", "cascade", "joint"]
 FEWEST = 100.0  # effective impressions: below it normal intervals miss too often, see docs/decisions/040
@@ -149,7 +149,7 @@ def off_policy(log: Logged, slates: Slates = "independent") -> OffPolicy:
         slates=slates,
         impressions=log.impressions,
         rows=len(log.reward),
-        units=len(distinct(log.unit)),
+        units=len(sorted_unique(log.unit)),
         logged=_estimate(log, log.earned),
         estimates={name: _estimate(log, part) for name, part in parts.items()},
         effective=effective,

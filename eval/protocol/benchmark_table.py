@@ -16,7 +16,7 @@ from eval.metrics.probabilities import Reliability
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from eval.metrics.intervals import Bootstrap, Figure
+    from eval.metrics.intervals import Bootstrap, MetricValue
     from eval.protocol.report import Report
 
 Kind = Literal["ours", "without", "baseline"]
@@ -35,7 +35,7 @@ class Interval(BaseModel):
     users: int
 
     @classmethod
-    def of(cls, figure: Figure) -> Interval:
+    def of(cls, figure: MetricValue) -> Interval:
         value, low, high = (float(x) if math.isfinite(x) else None for x in (figure.value, figure.low, figure.high))
         return cls(value=value, low=low, high=high, users=figure.users)
 

@@ -25,17 +25,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from eval.metrics.exposure import gini, popularity, seen
-from eval.metrics.intervals import Bootstrap, Figure
+from eval.metrics.intervals import Bootstrap, MetricValue
 from eval.metrics.lists import average_precision, coverage, diversity, hit_rate, mrr, ndcg, novelty, recall
 from eval.metrics.probabilities import Reliability, ScoredPairs, reliability
-from eval.protocol.ground_truth import ACTIVITY, Truth
+from eval.protocol.ground_truth import ACTIVITY, GroundTruth
 from eval.protocol.report import Report
-from eval.protocol.runner import KS, EvaluateConfig, Judge, Progress, Recommend
+from eval.protocol.runner import KS, EvaluateConfig, EvaluationRunner, Progress, Recommend
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from eval.metrics.user_items import Pairs
+    from eval.metrics.user_items import UserItems
     from eval.protocol.runner import Lists
     from features.data.split import Split
 
@@ -56,13 +56,13 @@ class System:
     explore: Recommend | None = None
     stages: Mapping[str, Recommend] = field(default_factory=dict)
     calibrated: bool = False
-    debuts: Recommend | None = None
+    unsold_items: Recommend | None = None
 
     def answers(self, name: str) -> Recommend:
         """What answers for the list `name`."""
         if name == "all":
             return self.recommend
-        return (self.debuts if name == "cold" else None) or self.explore or self.recommend
+        return (self.unsold_items if name == "cold" else None) or self.explore or self.recommend
 
 
 def lists_of(split: Split) -> tuple[str, ...]:
@@ -90,7 +90,7 @@ def evaluate(
     DataError: the split has no users to judge on.
     """
     config = config or EvaluateConfig()
-    judge = Judge(Truth.of(split, config.max_users, config.seed), config, progress or (lambda _label, _done, _total: None))
+    judge = EvaluationRunner(GroundTruth.of(split, config.max_users, config.seed), config, progress or (lambda _label, _done, _total: None))
     lists = {}
     for name in kinds or lists_of(split):
         lists[name] = judge.ask(system.answers(name), name, max(KS) if lists else config.depth)
@@ -98,7 +98,7 @@ def evaluate(
     return replace(report, stages=judge.stages(system.stages, lists)) if system.stages else report
 
 
-def judged(judge: Judge, lists: Mapping[str, Lists], vectors: np.ndarray | None = None, *, calibrated: bool = False) -> Report:
+def judged(judge: EvaluationRunner, lists: Mapping[str, Lists], vectors: np.ndarray | None = None, *, calibrated: bool = False) -> Report:
     """The report of one system's lists, by their names, the main one first; without stages."""
     truth, boot = judge.truth, judge.bootstrap
     main = next(iter(lists))
@@ -126,22 +126,22 @@ def judged(judge: Judge, lists: Mapping[str, Lists], vectors: np.ndarray | None 
     )
 
 
-def _accuracy(rows: np.ndarray, relevant: Pairs) -> dict[str, np.ndarray]:
+def _accuracy(rows: np.ndarray, relevant: UserItems) -> dict[str, np.ndarray]:
     metrics = {"recall": recall, "ndcg": ndcg, "mrr": mrr, "map": average_precision, "hit_rate": hit_rate}
     return {f"{name}@{k}": metric(rows, relevant, k) for name, metric in metrics.items() for k in KS}
 
 
-def _beyond_accuracy(judge: Judge, rows: np.ndarray, vectors: np.ndarray | None) -> dict[str, Figure]:
+def _beyond_accuracy(judge: EvaluationRunner, rows: np.ndarray, vectors: np.ndarray | None) -> dict[str, MetricValue]:
     known, buyers = judge.truth.known, judge.truth.buyers()
     share, unequal = coverage(rows, 10, int(known.sum())), gini(seen(rows[:, :10], len(known))[known])
     values = {"novelty@10": novelty(rows, *buyers, 10), "arp@10": popularity(rows, *buyers, 10)}
     if vectors is not None:
         values["diversity@10"] = diversity(rows, vectors, 10)
     whole = {"coverage@10": share, "gini@10": unequal}  # of all lists together
-    return {name: Figure(value, np.nan, np.nan, len(rows)) for name, value in whole.items()} | judge.bootstrap.means(values)
+    return {name: MetricValue(value, np.nan, np.nan, len(rows)) for name, value in whole.items()} | judge.bootstrap.means(values)
 
 
-def _score_figures(boot: Bootstrap, pairs: ScoredPairs, points: Reliability | None) -> dict[str, Figure]:
+def _score_figures(boot: Bootstrap, pairs: ScoredPairs, points: Reliability | None) -> dict[str, MetricValue]:
     figures = {"auc": boot.auc(pairs)}
     if points is not None:
         figures |= {"log_loss": boot.log_loss(pairs), "ece": boot.calibration_error(pairs, points)}

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from eval.metrics.user_items import Pairs
+from eval.metrics.user_items import UserItems
 from features.data.split import LABEL_EVENTS
 from features.errors import DataError
 
@@ -19,7 +19,7 @@ ACTIVITY = ("light", "medium", "heavy")
 
 
 @dataclass(frozen=True)
-class Truth:
+class GroundTruth:
     """The answers, by user of the evaluation.
 
     Attributes
@@ -30,11 +30,11 @@ class Truth:
 
     split: Split
     users: np.ndarray
-    seen: Pairs
-    bought: Pairs
+    seen: UserItems
+    bought: UserItems
 
     @classmethod
-    def of(cls, split: Split, max_users: int | None = None, seed: int = 0) -> Truth:
+    def of(cls, split: Split, max_users: int | None = None, seed: int = 0) -> GroundTruth:
         """All users of the split, or `max_users` of them drawn at random.
 
         Raises
@@ -53,7 +53,7 @@ class Truth:
         """Items known before the cut, bool (n_items,)."""
         return self.split.known
 
-    def relevant(self, name: str) -> Pairs:
+    def relevant(self, name: str) -> UserItems:
         """Distinct items bought after the cut.
 
         'all': those known before it; of these 'repeat' or 'new': bought by that user before, or not; 'cold': not known before it;
@@ -87,9 +87,9 @@ class Truth:
         return np.bincount(pairs.item, minlength=pairs.n_items), int((pairs.counts > 0).sum())
 
 
-def _purchases(log: Interactions, users: np.ndarray) -> Pairs:
+def _purchases(log: Interactions, users: np.ndarray) -> UserItems:
     """What user rows (b,), sorted, bought according to a log; users by their place in `users`."""
     place = np.full(log.n_users, -1, dtype=np.int64)
     place[users] = np.arange(len(users))
     mine = (place[log.user] >= 0) & np.isin(log.event, LABEL_EVENTS)
-    return Pairs.of(place[log.user[mine]], log.item[mine], len(users), log.n_items)
+    return UserItems.of(place[log.user[mine]], log.item[mine], len(users), log.n_items)

@@ -13,10 +13,10 @@ if TYPE_CHECKING:
     import numpy as np
 
     from eval.metrics.exposure import Exposure
-    from eval.metrics.intervals import Figure
+    from eval.metrics.intervals import MetricValue
     from eval.metrics.probabilities import Reliability
 
-Figures = dict[str, "Figure"]
+Figures = dict[str, "MetricValue"]
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ class Report:
         return json.dumps(self.as_dict(), indent=2, allow_nan=False)
 
 
-def _figures(figures: Mapping[str, Figure]) -> dict[str, dict[str, float | int | None]]:
+def _figures(figures: Mapping[str, MetricValue]) -> dict[str, dict[str, float | int | None]]:
     def number(value: float) -> float | None:
         return float(value) if math.isfinite(value) else None
 

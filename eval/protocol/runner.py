@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
-from eval.metrics.intervals import Bootstrap, Figure
+from eval.metrics.intervals import Bootstrap, MetricValue
 from eval.metrics.lists import ndcg, recall
 from eval.metrics.probabilities import ScoredPairs
 from features.data.histories import Histories
-from features.storage.sorted_unique import distinct
+from features.storage.sorted_unique import sorted_unique
 from retrieval.candidates import Candidates
 
 if TYPE_CHECKING:
-    from eval.metrics.user_items import Pairs
-    from eval.protocol.ground_truth import Truth
+    from eval.metrics.user_items import UserItems
+    from eval.protocol.ground_truth import GroundTruth
 
 KS = (5, 10, 20)
 STAGE_KS = (100, 200)
@@ -59,17 +59,17 @@ class Lists:
         """The lists; an item whose score is nan is no answer, its place stays empty."""
         return np.where(np.isnan(self.scores), -1, self.rows_given)
 
-    def pairs(self, bought: Pairs) -> ScoredPairs:
+    def pairs(self, bought: UserItems) -> ScoredPairs:
         """Every candidate with its label."""
         user, place = np.nonzero(self.rows_given >= 0)
         return ScoredPairs(user, bought.has(user, self.rows_given[user, place]), self.scores[user, place], bought.n_users)
 
 
 @dataclass(frozen=True)
-class Judge:
+class EvaluationRunner:
     """Asks for lists, batch by batch."""
 
-    truth: Truth
+    truth: GroundTruth
     config: EvaluateConfig
     progress: Progress
 
@@ -79,7 +79,7 @@ class Judge:
 
     def asked(self, name: str) -> np.ndarray:
         """Who is asked for a list: users of the evaluation, sorted, int64 (m,)."""
-        return np.arange(len(self.truth.users)) if name in MAIN else distinct(self.truth.relevant(name).user)
+        return np.arange(len(self.truth.users)) if name in MAIN else sorted_unique(self.truth.relevant(name).user)
 
     def ask(self, recommend: Recommend, name: str, k: int, label: str = "ranking") -> Lists:
         """The lists `name`; only users to whom something in it is relevant are asked, except for those whose scores are judged too."""
@@ -99,9 +99,9 @@ class Judge:
             self.progress(f"{systems[0]}, {name} items", begin + len(part), len(asked))
         return out
 
-    def stages(self, stages: Mapping[str, Recommend], ranked: Mapping[str, Lists]) -> dict[str, dict[str, dict[str, Figure]]]:
+    def stages(self, stages: Mapping[str, Recommend], ranked: Mapping[str, Lists]) -> dict[str, dict[str, dict[str, MetricValue]]]:
         """What each stage found, and what ranking made of it: stage -> list -> metric -> figure."""
-        out: dict[str, dict[str, dict[str, Figure]]] = {name: {} for name in (*stages, "ranking")}
+        out: dict[str, dict[str, dict[str, MetricValue]]] = {name: {} for name in (*stages, "ranking")}
         for kind in ("all", "new"):
             if kind not in ranked:
                 continue

@@ -14,7 +14,7 @@ from eval.metrics.intervals import Bootstrap
 
 if TYPE_CHECKING:
     from eval.metrics.exposure import Exposure
-    from eval.metrics.intervals import Figure
+    from eval.metrics.intervals import MetricValue
     from eval.protocol.report import Figures, Report
 
 # heading, slice ("" is the list of all items), metric
@@ -28,7 +28,7 @@ COLUMNS = (
 )
 
 
-def shown(figure: Figure | None, interval: bool = False) -> str:
+def shown(figure: MetricValue | None, interval: bool = False) -> str:
     """A figure to four places, with its interval if asked; a dash where there is none."""
     if figure is None or not math.isfinite(figure.value):
         return "–"
@@ -75,7 +75,7 @@ def lines(report: Report) -> list[str]:
     return out
 
 
-def best_baseline(report: Report, kind: str = "all") -> tuple[str, Figure]:
+def best_baseline(report: Report, kind: str = "all") -> tuple[str, MetricValue]:
     """The baseline with the highest NDCG@10 on a list ('all' or 'new'), and ours over it, on the same users drawn together."""
 
     def quality(name: str) -> float:
@@ -112,7 +112,7 @@ def _shares(group: Exposure) -> list[str]:
     return [group.name, *(f"{100 * share:.1f}%" for share in (group.shown, group.bought, group.catalogue))]
 
 
-def _value_and_interval(figure: Figure) -> tuple[str, str]:
+def _value_and_interval(figure: MetricValue) -> tuple[str, str]:
     value, _, interval = shown(figure, interval=True).partition(" ")
     return value, interval
 
@@ -121,5 +121,5 @@ def _cells(figures: Figures) -> dict[str, tuple[str, int]]:
     return {metric: (shown(figure, interval=True), figure.users) for metric, figure in figures.items()}
 
 
-def _figure(report: Report, part: str, metric: str) -> Figure:
+def _figure(report: Report, part: str, metric: str) -> MetricValue:
     return (report.slices[part] if part else report.metrics)[metric]

@@ -14,7 +14,7 @@ import numpy as np
 import polars as pl
 
 if TYPE_CHECKING:
-    from eval.metrics.user_items import Pairs
+    from eval.metrics.user_items import UserItems
     from eval.simulation.config import ClickConfig
 
 
@@ -23,17 +23,17 @@ def examined(places: int, config: ClickConfig) -> np.ndarray:
     return np.arange(1, places + 1) ** -config.decay
 
 
-def attraction(rows: np.ndarray, bought: Pairs, config: ClickConfig) -> np.ndarray:
+def attraction(rows: np.ndarray, bought: UserItems, config: ClickConfig) -> np.ndarray:
     """Chance of a click on each item of lists (b, k), once it is looked at; 0 for an empty place."""
     return np.where(rows < 0, 0.0, np.where(bought.hits(rows), config.bought, config.other))
 
 
-def expected_clicks(rows: np.ndarray, bought: Pairs, config: ClickConfig) -> np.ndarray:
+def expected_clicks(rows: np.ndarray, bought: UserItems, config: ClickConfig) -> np.ndarray:
     """Clicks that lists (b, k) earn on average, float (b,): the truth that off-policy estimates are held against."""
     return (attraction(rows, bought, config) * examined(rows.shape[1], config)).sum(axis=1)
 
 
-def click_log(a: np.ndarray, b: np.ndarray, bought: Pairs, config: ClickConfig) -> pl.DataFrame:
+def click_log(a: np.ndarray, b: np.ndarray, bought: UserItems, config: ClickConfig) -> pl.DataFrame:
     """A log of lists that arm a showed to b' users, with propensities, and arm b as the policy to be judged.
 
     a, b: lists of the arms without empty places, int (b', k) each. With chance 1 - explore arm a's list is shown as it is; otherwise the

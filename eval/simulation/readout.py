@@ -24,7 +24,7 @@ from eval.experiment.effects import (
 )
 from eval.experiment.sequential import confidence_sequence, contrasts
 from eval.simulation.visits import METRICS, PRIMARY
-from features.storage.sorted_unique import distinct
+from features.storage.sorted_unique import sorted_unique
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -209,7 +209,7 @@ def readout(
         start=names[0],
         days=len(names),
         horizon_days=config.horizon_days,
-        visits=len(distinct(visits.bought.user)),
+        visits=len(sorted_unique(visits.bought.user)),
         users=len(visits.users),
         alike=float((visits.lists["a"] == visits.lists["b"]).all(axis=1).mean()),
         a=sides[0],

@@ -11,12 +11,12 @@ import numpy as np
 from eval.baselines.registry import fit_baseline
 from eval.experiment.effects import in_b
 from eval.metrics.lists import coverage, hit_rate, ndcg
-from eval.metrics.user_items import Pairs
+from eval.metrics.user_items import UserItems
 from features.behavior.item_stats import median_paid
 from features.data.histories import Histories
 from features.data.interactions import DAY
 from features.data.split import LABEL_EVENTS
-from features.storage.sorted_unique import distinct
+from features.storage.sorted_unique import sorted_unique
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -50,7 +50,7 @@ class Visits:
     horizon: int
 
     @cached_property
-    def _purchases(self) -> tuple[Pairs, np.ndarray, np.ndarray]:
+    def _purchases(self) -> tuple[UserItems, np.ndarray, np.ndarray]:
         """Distinct items bought by each visit; of each whether the user had it before that day, bool (m,), what was paid, float (m,)."""
         log = self.log.where(np.isin(self.log.event, LABEL_EVENTS))
         keys = log.user.astype(np.int64) * log.n_items + log.item
@@ -66,7 +66,7 @@ class Visits:
             visit.append(place[held])
             item.append(log.item[held])
             paid.append(np.where(np.isnan(log.price[held]), usual[log.item[held]], log.price[held]))
-        pairs = Pairs.of(np.concatenate(visit), np.concatenate(item), len(self.user), log.n_items)
+        pairs = UserItems.of(np.concatenate(visit), np.concatenate(item), len(self.user), log.n_items)
         begins = self.start + self.day[pairs.user] * DAY
         own = self.user[pairs.user] * log.n_items + pairs.item
         repeat = log.time[first][np.searchsorted(known, own)] < begins
@@ -85,7 +85,7 @@ class Visits:
         return np.where((keys[place] == wanted) & (day >= 0) & (day < span), place, -1)
 
     @property
-    def bought(self) -> Pairs:
+    def bought(self) -> UserItems:
         """What was bought, by visit."""
         return self._purchases[0]
 
@@ -104,7 +104,7 @@ class Visits:
             "ndcg@10 new": ndcg(rows, bought.where(~repeat), K),
         }
 
-    def _revenue(self, rows: np.ndarray, bought: Pairs, price: np.ndarray) -> np.ndarray:
+    def _revenue(self, rows: np.ndarray, bought: UserItems, price: np.ndarray) -> np.ndarray:
         visit, place = np.nonzero(bought.hits(rows))
         keys = visit * np.int64(bought.n_items) + rows[visit, place]
         got = np.bincount(visit, weights=price[np.searchsorted(bought.keys, keys)], minlength=len(rows))
@@ -113,7 +113,7 @@ class Visits:
 
     def coverage(self, arm: str) -> float:
         """Share of the items that the log had shown before the last day that stand in some list of the arm."""
-        known = len(distinct(self.log.item[self.log.time < self.start + int(self.day.max(initial=0)) * DAY]))
+        known = len(sorted_unique(self.log.item[self.log.time < self.start + int(self.day.max(initial=0)) * DAY]))
         return coverage(self.lists[arm], K, known)
 
     @cached_property
@@ -126,7 +126,7 @@ class Visits:
     @cached_property
     def entry(self) -> np.ndarray:
         """Each user's first visit after which something was bought, int64 (u,), in the order of user rows."""
-        judged = distinct(self.bought.user)
+        judged = sorted_unique(self.bought.user)
         order = judged[np.lexsort((self.day[judged], self.user[judged]))]
         return order[np.unique(self.user[order], return_index=True)[1]]
 
@@ -169,7 +169,7 @@ def known_before(log: Interactions, start: int, users: np.ndarray, baselines: Ba
     before = log.between(None, start)
     bought = before.where(np.isin(before.event, LABEL_EVENTS))
     events = np.bincount(before.user, minlength=log.n_users)[users]
-    pairs = Pairs.of(bought.user, bought.item, log.n_users, log.n_items)
+    pairs = UserItems.of(bought.user, bought.item, log.n_users, log.n_items)
     purchases, items = np.bincount(bought.user, minlength=log.n_users)[users], pairs.counts[users]
     repeats = np.where(purchases > 0, 1 - items / np.maximum(purchases, 1), 0)
     return np.stack([np.log1p(events), np.log1p(items), repeats, _foretold(log, start, users, baselines)], axis=1)
@@ -184,6 +184,6 @@ def _foretold(log: Interactions, start: int, users: np.ndarray, baselines: Basel
     place = np.full(log.n_users, -1, dtype=np.int64)
     place[users] = np.arange(len(users))
     mine = place[later.user] >= 0
-    relevant = Pairs.of(place[later.user[mine]], later.item[mine], len(users), log.n_items)
+    relevant = UserItems.of(place[later.user[mine]], later.item[mine], len(users), log.n_items)
     frequent = fit_baseline("personal_frequency", history, cut, baselines.all)
     return np.nan_to_num(ndcg(frequent.retrieve(Histories.of_users(history, users, cut), K).rows, relevant, K))

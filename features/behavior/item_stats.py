@@ -11,7 +11,7 @@ import safetensors.numpy
 from features.data.interactions import DAY
 from features.data.split import LABEL_EVENTS
 from features.storage.arrays import arrays_of
-from features.storage.sorted_unique import distinct
+from features.storage.sorted_unique import sorted_unique
 from features.text.template import item_texts
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ class ItemStats:
         columns |= {f"price_{days}": against_usual(log, age <= days) for days in (7, 28)}
         columns["beginners"] = beginners(log, age)
         text = text_codes(catalog)
-        columns["of_text"] = share_of_group(columns["buyers_28"] + columns["buyers_91"] / 10 + columns["buyers_10000"] / 100, text)
+        columns["of_text"] = share_of_group(columns["buyers_28"] + columns["buyers_91"] / 10 + columns["buyers_ever"] / 100, text)
         return cls(
             {name: column.astype(np.float32) for name, column in columns.items()},
             narrow_codes(catalog, "category"),
@@ -94,7 +94,7 @@ def share_of_group(amount: np.ndarray, code: np.ndarray) -> np.ndarray:
 def beginners(log: Interactions, age: np.ndarray) -> np.ndarray:
     """Share of each item's buyers of the last 28 days who had never bought it before them, float (n_items,); nan without such buyers."""
     key = log.item.astype(np.int64) * max(log.n_users, 1) + log.user
-    lately, before = distinct(key[age <= 28]), distinct(key[age > 28])
+    lately, before = sorted_unique(key[age <= 28]), sorted_unique(key[age > 28])
     item = lately // max(log.n_users, 1)
     fresh = ~np.isin(lately, before, assume_unique=True)
     counts = np.bincount(item, minlength=log.n_items)
@@ -103,7 +103,7 @@ def beginners(log: Interactions, age: np.ndarray) -> np.ndarray:
 
 def distinct_buyers(log: Interactions, mask: np.ndarray) -> np.ndarray:
     """Distinct users of each item among the masked events, float (n_items,)."""
-    key = distinct(log.item[mask].astype(np.int64) * max(log.n_users, 1) + log.user[mask])
+    key = sorted_unique(log.item[mask].astype(np.int64) * max(log.n_users, 1) + log.user[mask])
     return np.bincount(key // max(log.n_users, 1), minlength=log.n_items).astype(np.float64)
 
 
@@ -118,7 +118,7 @@ def repurchase(log: Interactions, age: np.ndarray) -> dict[str, np.ndarray]:
     item = (key % log.n_items).astype(np.int64)
     n = log.n_items
     gaps, total = np.bincount(item[again], minlength=n), np.bincount(item[again], weights=gap[again], minlength=n)
-    back = distinct(key[again]) % n
+    back = sorted_unique(key[again]) % n
     buyers, backs = np.bincount(item[fresh], minlength=n), np.bincount(back.astype(np.int64), minlength=n)
     share = backs.sum() / max(buyers.sum(), 1)
     mean = total.sum() / max(gaps.sum(), 1)

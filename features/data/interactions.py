@@ -13,7 +13,7 @@ from safetensors.numpy import save
 
 from features.errors import DataError
 from features.storage.arrays import arrays_of
-from features.storage.sorted_unique import distinct
+from features.storage.sorted_unique import sorted_unique
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -45,7 +45,8 @@ class Interactions:
     user, item: rows, int32 (n,). time: seconds since the epoch, int64 (n,).
     event: index into `EVENTS`, int8 (n,). weight: what the event counts, float32 (n,).
     price: value / quantity paid, float32 (n,), nan where unknown.
-    ordered: times are steps of a day that count back from each user's last, because the log's own told only the order: `features.data.step_time`.
+    ordered: times are steps of a day that count back from each user's last, because the log's own told only the
+    order: `features.data.step_time`.
     """
 
     user_ids: np.ndarray
@@ -145,7 +146,7 @@ class Interactions:
 
     def with_known_users(self) -> Interactions:
         """The same events without the users who have none: a log cut in time still lists who comes later."""
-        known = distinct(self.user)
+        known = sorted_unique(self.user)
         return replace(self, user_ids=self.user_ids[known], user=np.searchsorted(known, self.user).astype(np.int32))
 
     def user_rows(self, user_ids: list[str]) -> np.ndarray:

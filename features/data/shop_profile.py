@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from features.data.split import LABEL_EVENTS
-from features.storage.sorted_unique import distinct
+from features.storage.sorted_unique import sorted_unique
 
 if TYPE_CHECKING:
     from features.data.interactions import Interactions
@@ -21,7 +21,7 @@ REPEATS = 0.02  # share of purchases that are repeats, below which nobody wants 
 
 
 @dataclass(frozen=True)
-class Shape:
+class ShopProfile:
     """What kind of shop a log is of. basket: items bought at one time, on average. repeats: share of purchases of what the user had."""
 
     ordered: bool
@@ -29,15 +29,15 @@ class Shape:
     repeats: float
 
     @classmethod
-    def of(cls, log: Interactions) -> Shape:
+    def of(cls, log: Interactions) -> ShopProfile:
         """Look at the purchases of a log; what is bought twice at one time counts once."""
         bought = np.isin(log.event, LABEL_EVENTS)
         user, time, item = log.user[bought].astype(np.int64), log.time[bought], log.item[bought].astype(np.int64)
         trip = np.cumsum((np.diff(user, prepend=-1) != 0) | (np.diff(time, prepend=0) != 0))  # sorted by user and time
         if not len(trip):
             return cls(log.ordered, 1.0, 0.0)
-        lines = len(distinct(trip * log.n_items + item))
-        return cls(log.ordered, lines / trip[-1], 1 - len(distinct(user * log.n_items + item)) / lines)
+        lines = len(sorted_unique(trip * log.n_items + item))
+        return cls(log.ordered, lines / trip[-1], 1 - len(sorted_unique(user * log.n_items + item)) / lines)
 
     @property
     def sequence(self) -> bool:

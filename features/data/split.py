@@ -11,7 +11,7 @@ import numpy as np
 from features.data.histories import Histories
 from features.data.interactions import DAY
 from features.errors import DataError
-from features.storage.sorted_unique import distinct
+from features.storage.sorted_unique import sorted_unique
 
 if TYPE_CHECKING:
     from features.data.interactions import Interactions
@@ -59,13 +59,13 @@ class Split:
     @cached_property
     def pairs(self) -> tuple[np.ndarray, np.ndarray]:
         """Distinct (user row, item row) bought after the cut, sorted; int64 (m,) each. Cold items and new users included."""
-        key = distinct(self.labels.user.astype(np.int64) * self.labels.n_items + self.labels.item)
+        key = sorted_unique(self.labels.user.astype(np.int64) * self.labels.n_items + self.labels.item)
         return key // self.labels.n_items, key % self.labels.n_items
 
     @cached_property
     def users(self) -> np.ndarray:
         """User rows to judge on, sorted, int64 (b,): history before the cut, and a later purchase."""
-        return np.intersect1d(distinct(self.history.user), self.pairs[0]).astype(np.int64)
+        return np.intersect1d(sorted_unique(self.history.user), self.pairs[0]).astype(np.int64)
 
     def histories(self, users: np.ndarray) -> Histories:
         """What was known of these user rows at the cut."""

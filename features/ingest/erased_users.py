@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-class Tombstones(BaseModel):
+class ErasedUsers(BaseModel):
     """Keyed BLAKE2b (RFC 7693) of each erased id.
 
     Attributes

@@ -12,7 +12,7 @@ from features.data.catalog import ITEM_COLUMNS
 from features.data.interactions import INTERACTION_COLUMNS
 from features.errors import DataError, disk_errors
 from features.ingest.datasets import complete_journey
-from features.ingest.erased_users import Tombstones
+from features.ingest.erased_users import ErasedUsers
 from features.ingest.raw_table import ITEM_PREFIX, RawTable, TableSpec, as_text_cell, malformed
 from features.ingest.read_files import read_table
 from features.ingest.row_rules import TOO_EARLY, items_of_log, judge_interactions, judge_items, mark_duplicates, mark_unknown
@@ -80,10 +80,11 @@ class IngestSummary:
         return "\n".join([str(self.items), str(self.interactions), *self.notes])
 
 
-def ingest(source: Source, out: Path, erased: Tombstones | None = None, files: Source | None = None) -> IngestSummary:
+def ingest(source: Source, out: Path, erased: ErasedUsers | None = None, files: Source | None = None) -> IngestSummary:
     """Read, judge and store a shop's two tables in the folder `out`.
 
-    The new version (`features.ingest.table_store`) holds items.parquet and interactions.parquet (the canonical columns, rows in the order of the
+    The new version (`features.ingest.table_store`) holds items.parquet and interactions.parquet (the canonical
+    columns, rows in the order of the
     source), quarantine.csv (table, row, reason, value) and source.json. It takes the place of the one in use as a whole, or nothing
     changes. The tables are never whole in memory; ten million rows peaked at 1.7 GiB (benchmarks/ingest_10m.py). One at a time in `out`:
     `Workspace.ingest` sees to that.
@@ -102,7 +103,7 @@ def ingest(source: Source, out: Path, erased: Tombstones | None = None, files: S
         source = source.absolute()
         files = files or source
         seen = stamps(files)  # before they are read: what changes meanwhile is read again by the next refresh
-        summary = _write_tables(files, folder, erased or Tombstones())
+        summary = _write_tables(files, folder, erased or ErasedUsers())
         about = {
             "source": source.model_dump(mode="json"),
             "files": seen and {path: stamp.model_dump() for path, stamp in seen.items()},
@@ -113,7 +114,7 @@ def ingest(source: Source, out: Path, erased: Tombstones | None = None, files: S
     return summary
 
 
-def _write_tables(source: Source, folder: Path, erased: Tombstones) -> IngestSummary:
+def _write_tables(source: Source, folder: Path, erased: ErasedUsers) -> IngestSummary:
     items, log = _raw_tables(source, folder)
     judged_log = _stored(judge_interactions(log.frame, source), folder / "log.parquet")
     if judged_log.filter(pl.col("event_id").is_not_null()).head(1).collect().height:
@@ -173,7 +174,7 @@ def _stored(frame: pl.LazyFrame, path: Path) -> pl.LazyFrame:
     return pl.scan_parquet(path)
 
 
-def _without(erased: Tombstones, log: RawTable, judged: pl.LazyFrame) -> tuple[RawTable, pl.LazyFrame]:
+def _without(erased: ErasedUsers, log: RawTable, judged: pl.LazyFrame) -> tuple[RawTable, pl.LazyFrame]:
     """The log with the rows of erased users refused; what stood in rows that nobody could parse is not told any more: it may be theirs."""
     gone = erased.among(judged.select(pl.col("user_id").unique()).collect()["user_id"].drop_nulls())
     reason = pl.when(pl.col("user_id").is_in(gone)).then(pl.lit(ERASED)).otherwise("reason")

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from features.ingest.erased_users import Tombstones
+    from features.ingest.erased_users import ErasedUsers
     from features.ingest.source import Source, SqlSource
 
 BATCH = 50_000  # rows held at once
@@ -37,7 +37,7 @@ class Database(Protocol):
         ...
 
 
-def extract(source: Source, folder: Path, erased: Tombstones) -> Source:
+def extract(source: Source, folder: Path, erased: ErasedUsers) -> Source:
     """A source of queries with files in `folder` in their place; of erased users nothing is written.
 
     Raises
@@ -92,7 +92,7 @@ def _write(rows: pa.RecordBatchReader, path: Path, keep: Callable[[pa.RecordBatc
     os.replace(temporary, path)
 
 
-def _without(batch: pa.RecordBatch, users: str, erased: Tombstones) -> pa.RecordBatch:
+def _without(batch: pa.RecordBatch, users: str, erased: ErasedUsers) -> pa.RecordBatch:
     if not erased.users or users not in batch.schema.names:
         return batch
     ids = pl.Series(batch.column(users)).cast(pl.String)

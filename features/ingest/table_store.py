@@ -1,4 +1,5 @@
-"""What `ingest` has stored (`features.ingest.table_versions`): read again, compared with its source, and cleared of those who are to be forgotten."""
+"""What `ingest` has stored (`features.ingest.table_versions`): read again, compared with its source, and cleared of
+those who are to be forgotten."""
 
 from __future__ import annotations
 
@@ -31,7 +32,7 @@ from features.ingest.table_versions import (
 )
 
 if TYPE_CHECKING:
-    from features.ingest.erased_users import Tombstones
+    from features.ingest.erased_users import ErasedUsers
 
 SETTLED = 2_000_000_000  # nanoseconds: a file written twice within one tick of a file system's clock bears one time
 
@@ -147,7 +148,7 @@ def source_files(source: Source) -> list[Path] | None:
     return paths or None
 
 
-def users_among(out: Path, tombstones: Tombstones) -> set[str]:
+def users_among(out: Path, erased_users: ErasedUsers) -> set[str]:
     """Erased users in the log of any version that is kept. One that cannot be read names nobody; `forget` removes or refuses it."""
     found: set[str] = set()
     for folder in (out, *versions(out)):
@@ -156,11 +157,11 @@ def users_among(out: Path, tombstones: Tombstones) -> set[str]:
                 users = pl.scan_parquet(folder / INTERACTIONS).select(pl.col("user_id").unique()).collect()["user_id"]
             except pl.exceptions.PolarsError:
                 continue
-            found.update(tombstones.among(users))
+            found.update(erased_users.among(users))
     return found
 
 
-def forget(out: Path, tombstones: Tombstones) -> int:
+def forget(out: Path, erased_users: ErasedUsers) -> int:
     """Put a version without the rows of erased users in the place of all that are kept. Returns how many there were in the one in use.
 
     The log's part of quarantine.csv goes as a whole: it does not say whose rows they are. The next ingest lists what is left of it, and
@@ -175,7 +176,7 @@ def forget(out: Path, tombstones: Tombstones) -> int:
         with disk_errors(out):
             if (now / INTERACTIONS).is_file():
                 with writing(out) as folder:
-                    count = _without(now, folder / "out", tombstones)
+                    count = _without(now, folder / "out", erased_users)
                     now = publish(folder / "out", out)
             remove_but(out, {now}, strict=True)
     except pl.exceptions.PolarsError as error:
@@ -183,11 +184,11 @@ def forget(out: Path, tombstones: Tombstones) -> int:
     return count
 
 
-def _without(now: Path, new: Path, tombstones: Tombstones) -> int:
+def _without(now: Path, new: Path, erased_users: ErasedUsers) -> int:
     """Write the tables of a version, less erased users, to a new folder. Returns how many rows were theirs."""
     new.mkdir()
     log = pl.scan_parquet(now / INTERACTIONS)
-    theirs = pl.col("user_id").is_in(tombstones.among(log.select(pl.col("user_id").unique()).collect()["user_id"]))
+    theirs = pl.col("user_id").is_in(erased_users.among(log.select(pl.col("user_id").unique()).collect()["user_id"]))
     count = log.select(theirs.sum()).collect().item()
     log.filter(~theirs).sink_parquet(new / INTERACTIONS)
     shutil.copyfile(now / ITEMS, new / ITEMS)

@@ -12,7 +12,7 @@ import numpy as np
 from safetensors.numpy import load
 
 from features.errors import BundleError
-from features.storage.sorted_unique import distinct
+from features.storage.sorted_unique import sorted_unique
 
 BLOCK = 1 << 16  # bytes that are read and checked together
 DIGEST = 32  # of SHA-256
@@ -48,7 +48,7 @@ class Shared(Protocol):
         ...
 
 
-class Below(Mapping[str, bytes]):
+class Subfolder(Mapping[str, bytes]):
     """The files of one folder, by their names in it; each is read when it is asked for."""
 
     def __init__(self, files: Mapping[str, bytes], folder: str) -> None:
@@ -85,7 +85,7 @@ def source_of(files: Mapping[str, bytes], name: str) -> Source:
 
 def shared_of(files: Mapping[str, bytes], name: str) -> tuple[Shared, str] | None:
     """Where a file lies in shared memory, and its name there; None where it does not."""
-    while isinstance(files, Below):
+    while isinstance(files, Subfolder):
         files, name = files.inside(name)
     return (files, name) if isinstance(files, Shared) else None
 
@@ -195,7 +195,7 @@ class StoredArray:
 
     def __getitem__(self, rows: np.ndarray) -> np.ndarray:
         """Rows by their numbers, int of any shape, none of them negative."""
-        self._need(distinct(rows))
+        self._need(sorted_unique(rows))
         return self._array[rows]
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray[Any, np.dtype[Any]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 
-def distinct(values: np.ndarray) -> np.ndarray:
+def sorted_unique(values: np.ndarray) -> np.ndarray:
     """The distinct values of an array, ascending, as `numpy.unique` has them.
 
     NumPy from 2.3 hashes there instead of sorting, which takes sixteen times as long for a million (user, item) keys.

@@ -27,7 +27,7 @@ _log = logging.getLogger(__name__)
 PART = 8_192  # texts a file: a cut costs no more than these
 
 
-def kept_states(encoder: TextEncoder, texts: Sequence[str], cache: Path) -> TokenStates:
+def cached_states(encoder: TextEncoder, texts: Sequence[str], cache: Path) -> TokenStates:
     """States of distinct texts after the lower layers, in the order given; what `cache` has is read, the rest is made and added."""
     folder = cache / f"states-{lower_fingerprint(encoder)}"
     folder.mkdir(parents=True, exist_ok=True)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class OnnxCrossEncoder:
-    """See `ranking.cross_encoder.model.CrossEncoder`. Implements `PairReader`."""
+    """See `ranking.cross_encoder.model.CrossEncoder`. Implements `PairScorer`."""
 
     session: OnnxSession
     config: CrossEncoderConfig

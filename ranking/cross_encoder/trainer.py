@@ -25,7 +25,7 @@ _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Pairs:
+class TrainingPairs:
     """Candidates that retrieval produced and whether each was bought, bool (b, k)."""
 
     candidates: Candidates
@@ -36,12 +36,12 @@ class Pairs:
         """Both, as the blend's fits take them."""
         return self.candidates, self.labels
 
-    def take(self, users: np.ndarray) -> Pairs:
+    def take(self, users: np.ndarray) -> TrainingPairs:
         """Some of the users."""
-        return Pairs(self.candidates.for_users(users), self.labels[users])
+        return TrainingPairs(self.candidates.for_users(users), self.labels[users])
 
 
-def fit_cross_encoder(model: CrossEncoder, pairs: Pairs, tokens: ItemTokens, folder: Path, seed: int) -> list[float]:
+def fit_cross_encoder(model: CrossEncoder, pairs: TrainingPairs, tokens: ItemTokens, folder: Path, seed: int) -> list[float]:
     """Train in place; goes on after its last whole epoch when called again with the same folder. Returns the loss of each epoch.
 
     `pairs` are in the order of the blend: negatives are drawn from its best places, which is what the model will have to tell apart.
@@ -68,7 +68,7 @@ def fit_cross_encoder(model: CrossEncoder, pairs: Pairs, tokens: ItemTokens, fol
 
 @dataclass
 class _Epoch:
-    pairs: Pairs
+    pairs: TrainingPairs
     tokens: ItemTokens
     users: np.ndarray
     rng: np.random.Generator
@@ -99,7 +99,7 @@ def _epoch(model: CrossEncoder, optimizer: torch.optim.Optimizer, work: _Epoch) 
     return float(np.mean(losses)) if losses else float("nan")
 
 
-def sample(pairs: Pairs, positives: int, negatives: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+def sample(pairs: TrainingPairs, positives: int, negatives: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """Rows int64 (b, positives + negatives) padded -1 and their labels: bought ones and others, at random among each user's candidates."""
     rows = np.full((len(pairs.labels), positives + negatives), -1, dtype=np.int64)
     labels = np.zeros(rows.shape, dtype=bool)

@@ -5,7 +5,8 @@
     bundles/<id>/...                the files
 
 An id is the UTC time of publishing and the beginning of the manifest's own sha256: the id vouches for the manifest, the manifest
-for every file. Bytes are read once, checked, and handed on: what was checked is what is deserialized. Publishing is in `recsys.artifacts.publish`.
+for every file. Bytes are read once, checked, and handed on: what was checked is what is deserialized. Publishing is
+in `recsys.artifacts.publish`.
 """
 
 from __future__ import annotations

@@ -28,7 +28,7 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class Kept:
+class CachedResult:
     """A system's figures on disk, by all that they depend on."""
 
     folder: Path

@@ -9,12 +9,12 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from features.storage.arrays import Below
+from features.storage.arrays import Subfolder
 from ranking import gbdt
 from ranking.calibration import Calibration
 from ranking.cross_encoder.config import CrossEncoderConfig
 from retrieval.collaborative.config import RetrievalConfig
-from retrieval.two_tower.item_ids import Learned
+from retrieval.two_tower.item_ids import ItemIdVectors
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -71,7 +71,7 @@ class Model:
     retrieval: RetrievalConfig
     ranking: Ranking | None
     about: dict[str, Any] = field(default_factory=dict)
-    learned: Learned | None = None
+    item_id_vectors: ItemIdVectors | None = None
 
     @cached_property
     def fingerprint(self) -> str:
@@ -125,7 +125,7 @@ class Model:
     def to_files(self) -> dict[str, bytes]:
         about = {"retrieval": self.retrieval.model_dump(), "about": self.about}
         files = {"model.json": json.dumps(about, indent=2).encode()}
-        for name, part in (("encoder", self.encoder), ("tower", self.tower), ("ranking", self.ranking), ("learned", self.learned)):
+        for name, part in (("encoder", self.encoder), ("tower", self.tower), ("ranking", self.ranking), ("learned", self.item_id_vectors)):
             if part is not None:
                 files |= {f"{name}/{file}": content for file, content in part.to_files().items()}
         return files
@@ -137,12 +137,12 @@ class Model:
 
         about = json.loads(files["model.json"])
         return cls(
-            encoder=TextEncoder.from_files(Below(files, "encoder")),
-            tower=TwoTower.from_files(Below(files, "tower")),
+            encoder=TextEncoder.from_files(Subfolder(files, "encoder")),
+            tower=TwoTower.from_files(Subfolder(files, "tower")),
             retrieval=RetrievalConfig(**about["retrieval"]),
-            ranking=Ranking.from_files(Below(files, "ranking")) if "ranking/calibration.json" in files else None,
+            ranking=Ranking.from_files(Subfolder(files, "ranking")) if "ranking/calibration.json" in files else None,
             about=about["about"],
-            learned=Learned.from_files(Below(files, "learned")) if "learned/ids.json" in files else None,
+            item_id_vectors=ItemIdVectors.from_files(Subfolder(files, "learned")) if "learned/ids.json" in files else None,
         )
 
 
@@ -187,18 +187,18 @@ class ServedModel:
     def tower(self) -> OnnxUserTower:
         from retrieval.two_tower.onnx_model import OnnxUserTower
 
-        return OnnxUserTower.from_files(Below(self.files, "tower"), self.device)
+        return OnnxUserTower.from_files(Subfolder(self.files, "tower"), self.device)
 
     @cached_property
     def query(self) -> QueryEncoder:
         from retrieval.two_tower.onnx_model import QueryEncoder
 
-        return QueryEncoder.from_files(Below(self.files, "query"), self.device)
+        return QueryEncoder.from_files(Subfolder(self.files, "query"), self.device)
 
     @cached_property
     def ranking(self) -> ServedRanking | None:
         """None where nothing has been trained."""
-        return ServedRanking(Below(self.files, "ranking"), self.device) if "ranking/calibration.json" in self.files else None
+        return ServedRanking(Subfolder(self.files, "ranking"), self.device) if "ranking/calibration.json" in self.files else None
 
     def query_vectors(self, texts: Sequence[str]) -> np.ndarray:
         """Words as vectors of the text space, float32 (n, dim)."""

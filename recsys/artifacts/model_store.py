@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from features.ingest.erased_users import Tombstones
+    from features.ingest.erased_users import ErasedUsers
     from recsys.workspace.workspace import Workspace
 
 
@@ -26,13 +26,13 @@ def to_be_trained(workspace: Workspace) -> bool:
         return False
 
 
-def mark(store: Path, tombstones: Tombstones) -> int:
+def mark(store: Path, erased_users: ErasedUsers) -> int:
     """Mark the models that were trained before somebody was erased. Returns how many were not marked before."""
 
     def change(bundle: Bundle) -> tuple[Mapping[str, bytes], dict[str, Any]] | None:
         about = bundle.manifest.about
         read = datetime.fromisoformat(about["read"]) if "read" in about else bundle.manifest.created
-        if about.get(RETRAIN) or not tombstones.since(read):
+        if about.get(RETRAIN) or not erased_users.since(read):
             return None
         card = bundle.read("MODEL_CARD.md").decode()
         return {"MODEL_CARD.md": marked(card).encode()}, about | {RETRAIN: True}

@@ -16,7 +16,8 @@ _MAX_MANIFEST = 64 * 2**20
 
 
 class Pieces:
-    """One file that is read in pieces. It stays open: a bundle that is removed meanwhile still answers. See `features.storage.arrays.Source`."""
+    """One file that is read in pieces. It stays open: a bundle that is removed meanwhile still answers. See
+    `features.storage.arrays.Source`."""
 
     def __init__(self, folder: Path, name: str, size: int) -> None:
         self._size = size

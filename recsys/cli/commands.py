@@ -131,7 +131,7 @@ def recommend(
     diversity: Annotated[
         float, typer.Option(min=0, max=1, metavar="0..1", help="0: by chance of purchase alone; 1: as unlike as can be.")
     ] = 0.0,
-    debuts: Annotated[bool, typer.Option("--debuts", help="Only items that nobody has bought yet, likely ones first.")] = False,
+    unsold: Annotated[bool, typer.Option("--debuts", help="Only items that nobody has bought yet, likely ones first.")] = False,
     explain: Annotated[bool, typer.Option("--explain", help="Say what each feature added to the log odds.")] = False,
     users_file: Annotated[
         Path | None, typer.Option(metavar="FILE", help="For all users of a file: a column user_id, or one id a line. Needs --out.")
@@ -161,7 +161,7 @@ def recommend(
         exclude=parse_ids(exclude, "--exclude"),
         new_only=new_only,
         diversity=diversity,
-        debuts=debuts,
+        unsold=unsold,
         explain=explain,
     )
     if users_file and out:

@@ -29,7 +29,7 @@ from recsys.recommend import open
 from recsys.recommend.request import RecommendOptions
 from recsys.refresh import build
 from recsys.snapshot.fingerprint import fingerprint
-from recsys.training.find_or_train import trained
+from recsys.training.find_or_train import find_or_train
 from recsys.training.options import TrainOptions
 from recsys.training.windows import moment
 
@@ -75,7 +75,7 @@ def run_demo(workspace: Workspace, settings: Settings) -> None:
     cut = evaluation_cut(log)
     stand = Stand(workspace, settings, catalog, log.between(None, cut), log.between(cut, None), console)
     console.rule(f"2. Train on everything before {moment(cut)}")
-    _model, said = trained(workspace, workspace.models, settings, TrainOptions(), (catalog, log), cut)
+    _model, said = find_or_train(workspace, workspace.models, settings, TrainOptions(), (catalog, log), cut)
     console.print(Text(said))
     console.rule("3. Build the index and publish")
     recommender = _published(stand, catalog)

@@ -1,4 +1,5 @@
-"""Writes docs/benchmarks.md from the results in docs/benchmarks/: `python -m recsys.docs_tools.write_benchmarks [reports/benchmark-NAME.json ...]`.
+"""Writes docs/benchmarks.md from the results in docs/benchmarks/: `python -m recsys.docs_tools.write_benchmarks
+[reports/benchmark-NAME.json ...]`.
 
 Results that are given are copied there first, under their shop's name.
 """

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Arm:
+class AbArm:
     """One side of a comparison, with settings of its own."""
 
     name: str

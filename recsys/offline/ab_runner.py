@@ -12,8 +12,8 @@ from eval.simulation.visits import K
 from features.data.histories import Histories
 from features.data.interactions import DAY, EVENTS
 from features.storage.digests import digest
-from ranking.filters import Rules
-from ranking.ranker import BlendRanker
+from ranking.filters import Filters
+from ranking.ranker import GBDTRanker
 from recsys.artifacts.bundle import sound_bundle
 from recsys.recommend.recommender import BATCH, Recommender
 from recsys.settings.arm import OURS
@@ -27,13 +27,13 @@ if TYPE_CHECKING:
     from features.data.catalog import Catalog
     from features.data.interactions import Interactions
     from recsys.artifacts.model import Model
-    from recsys.offline.ab_arm import Arm
+    from recsys.offline.ab_arm import AbArm
     from recsys.snapshot.snapshot import Encoded
     from recsys.workspace.workspace import Workspace
 
 
 @dataclass
-class Shop:
+class AbRunner:
     """The workspace's tables, and what arms can share: models, encoded catalogues, the last recommenders."""
 
     workspace: Workspace
@@ -55,12 +55,12 @@ class Shop:
         known[self.log.item[self.log.time < self.at(day)]] = True
         return known
 
-    def weighted(self, arm: Arm) -> Interactions:
+    def weighted(self, arm: AbArm) -> Interactions:
         """The log, with events counting what the arm says they do."""
         weights = np.array([getattr(arm.settings.events, name) for name in EVENTS], dtype=np.float32)
         return replace(self.log, weight=weights[self.log.event])
 
-    def lists(self, arm: Arm, day: int, users: np.ndarray) -> np.ndarray:
+    def lists(self, arm: AbArm, day: int, users: np.ndarray) -> np.ndarray:
         """The arm's answers to user rows (b,) on a day, int32 (b, K), padded -1."""
         made = arm.refreshed(day)
         answer = self._baseline(arm, made) if arm.config.system != OURS else self._ours(arm, made, arm.trained(day))
@@ -72,11 +72,11 @@ class Shop:
             out[part, : found.shape[1]] = found
         return out
 
-    def _baseline(self, arm: Arm, made: int) -> Callable[[Histories, np.ndarray], np.ndarray]:
+    def _baseline(self, arm: AbArm, made: int) -> Callable[[Histories, np.ndarray], np.ndarray]:
         fitted = fit_baseline(arm.config.system, self.weighted(arm), self.at(made), arm.settings.baselines.all)
         return lambda users, allowed: fitted.retrieve(users, K, allowed).rows
 
-    def _ours(self, arm: Arm, made: int, until: int) -> Callable[[Histories, np.ndarray], np.ndarray]:
+    def _ours(self, arm: AbArm, made: int, until: int) -> Callable[[Histories, np.ndarray], np.ndarray]:
         recommender = self._recommender(arm, made, until)
         known = _without_cross_encoder(recommender) if not arm.config.cross_encoder else recommender.recommend
 
@@ -85,7 +85,7 @@ class Shop:
             for find, group in ((known, users.lengths > 0), (recommender.popular, users.lengths == 0)):
                 some = users.take(np.flatnonzero(group))
                 if len(some):
-                    rules = Rules(new_only=not recommender.snapshot.buys_again)
+                    rules = Filters(new_only=not recommender.snapshot.buys_again)
                     mask = allowed & rules.allowed(self.catalog, recommender.snapshot.prices, some)
                     found = find(some, K, mask).rows
                     rows[np.flatnonzero(group), : found.shape[1]] = found
@@ -93,7 +93,7 @@ class Shop:
 
         return answer
 
-    def _recommender(self, arm: Arm, made: int, until: int) -> Recommender:
+    def _recommender(self, arm: AbArm, made: int, until: int) -> Recommender:
         model, key = self.model(arm, until)
         if (key, made) not in self._recommenders:
             while len(self._recommenders) > 1:  # each holds models of the whole shop
@@ -111,7 +111,7 @@ class Shop:
         bundle = sound_bundle(self.workspace.bundles)
         return encoded_before(bundle, model) if bundle else None
 
-    def model(self, arm: Arm, day: int) -> tuple[Model, str]:
+    def model(self, arm: AbArm, day: int) -> tuple[Model, str]:
         """The arm's model of what lies before a day, and a digest of it and of how it is indexed.
 
         The workspace's, if it is the very one that the arm's settings give on what lies before that moment; else one is trained and kept.
@@ -130,7 +130,7 @@ def _without_cross_encoder(recommender: Recommender) -> Callable[[Histories, int
     parts, snapshot = recommender.model.ranking, recommender.snapshot
     if parts is None:
         return recommender.recommend
-    ranker = BlendRanker(snapshot.stats, parts.first, parts.correction, None, snapshot.tokens, parts.calibration)
+    ranker = GBDTRanker(snapshot.stats, parts.first, parts.correction, None, snapshot.tokens, parts.calibration)
 
     def recommend(users: Histories, k: int, allowed: np.ndarray) -> Any:
         found = recommender.candidates(users, max(k, recommender.model.retrieval.candidates), allowed)

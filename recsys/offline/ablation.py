@@ -16,9 +16,9 @@ from features.behavior.user_item import behavior_features
 from features.data.histories import Histories
 from ranking import gbdt
 from ranking.calibration import Calibration
-from ranking.cross_encoder.trainer import Pairs
+from ranking.cross_encoder.trainer import TrainingPairs
 from ranking.gbdt import Booster, fit_booster
-from ranking.ranker import BlendRanker, with_features
+from ranking.ranker import GBDTRanker, with_features
 from recsys.training.pipeline import fit_end
 from retrieval.hybrid import FUSION
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from features.behavior.item_stats import ItemStats
     from recsys.artifacts.model import Ranking
     from recsys.recommend.recommender import Recommender
-    from recsys.training.pipeline import Material
+    from recsys.training.pipeline import RankingData
     from retrieval.candidates import Candidates
 
 OURS = "ours"
@@ -41,7 +41,7 @@ class Part:
 
     name: str
     note: str
-    evidence: tuple[str, ...] = ()
+    features: tuple[str, ...] = ()
     reads: bool = True
 
 
@@ -70,17 +70,17 @@ def kind_of(name: str, behaviour: frozenset[str]) -> str:
 
 def without(candidates: Candidates, part: Part, behaviour: frozenset[str]) -> tuple[Candidates, np.ndarray]:
     """Candidates with features as they would be without a part, and the place each had before, int64 (b, k), -1 for padding."""
-    evidence = {name: column for name, column in candidates.evidence.items() if kind_of(name, behaviour) not in part.evidence}
-    if "own_count" not in evidence:  # the correction reads it
-        evidence["own_count"] = np.full(candidates.rows.shape, np.nan, dtype=np.float32)
+    features = {name: column for name, column in candidates.features.items() if kind_of(name, behaviour) not in part.features}
+    if "own_count" not in features:  # the correction reads it
+        features["own_count"] = np.full(candidates.rows.shape, np.nan, dtype=np.float32)
     place = np.where(candidates.valid, np.arange(candidates.rows.shape[1]), -1)
-    if "towers" in part.evidence:
-        rank = candidates.evidence["tower_rank"]
-        fused = candidates.evidence["fused"] - np.where(np.isnan(rank), 0, 1 / (FUSION + 1 + rank))
-        evidence["fused"] = fused.astype(np.float32)
+    if "towers" in part.features:
+        rank = candidates.features["tower_rank"]
+        fused = candidates.features["fused"] - np.where(np.isnan(rank), 0, 1 / (FUSION + 1 + rank))
+        features["fused"] = fused.astype(np.float32)
         place = np.where(fused > _LEAST_SHARE, place, -1)
         place = np.take_along_axis(place, np.argsort(place < 0, axis=1, kind="stable"), axis=1)
-    return replace(candidates, evidence=evidence).take(place), place
+    return replace(candidates, features=features).take(place), place
 
 
 @dataclass(frozen=True)
@@ -99,17 +99,17 @@ class Ablated:
         return cls(gbdt.from_files(files, "blend"), gbdt.from_files(files, "correction"), Calibration.from_files(files))
 
 
-def fit_without(part: Part, material: Material, ranking: Ranking, behaviour: frozenset[str]) -> Ablated:
+def fit_without(part: Part, material: RankingData, ranking: Ranking, behaviour: frozenset[str]) -> Ablated:
     """The ranking without a part, on what the whole one was fitted on."""
 
-    def narrowed(pairs: Pairs) -> Pairs:
+    def narrowed(pairs: TrainingPairs) -> TrainingPairs:
         candidates, place = without(pairs.candidates, part, behaviour)
-        return Pairs(candidates, np.take_along_axis(pairs.labels, np.maximum(place, 0), axis=1) & (place >= 0))
+        return TrainingPairs(candidates, np.take_along_axis(pairs.labels, np.maximum(place, 0), axis=1) & (place >= 0))
 
     first = ranking.first
-    if part.evidence:
+    if part.features:
         parts = [narrowed(pairs) for pairs in material.blend]
-        names = [name for name in ranking.first.names if name in parts[0].candidates.evidence]
+        names = [name for name in ranking.first.names if name in parts[0].candidates.features]
         first = fit_booster([pairs.labelled for pairs in parts], material.settings.blend, material.seed, names)
     less = replace(material, correction=narrowed(material.correction), calibration=narrowed(material.calibration))
     return Ablated(first, *fit_end(first, ranking.cross_encoder if part.reads else None, less))
@@ -141,11 +141,11 @@ class Variants:
         for part, fitted in self.ablated.items():
             # One that corrects nothing is not read, as in the recommender; each ranking has a correction of its own.
             reader = model.ranking.cross_encoder if part.reads and not fitted.correction.idle else None
-            other = BlendRanker(snapshot.stats, fitted.first, fitted.correction, reader, ranker.tokens, fitted.calibration)
+            other = GBDTRanker(snapshot.stats, fitted.first, fitted.correction, reader, ranker.tokens, fitted.calibration)
             out[part.name] = self._timed(part.name, shared, other, without(found, part, self.behaviour)[0], k)
         return out
 
-    def _timed(self, name: str, shared: float, ranker: BlendRanker, found: Candidates, k: int) -> Candidates:
+    def _timed(self, name: str, shared: float, ranker: GBDTRanker, found: Candidates, k: int) -> Candidates:
         begun = time.perf_counter()
         best = self.recommender.shown(ranker.order(found), k)
         self.seconds[name] = self.seconds.get(name, 0.0) + shared + time.perf_counter() - begun

@@ -20,13 +20,13 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel
 
 from eval.baselines.registry import BASELINES, NEED_TEXTS, NEED_TIMES, Fitting, ItemTexts
-from eval.baselines.search_space import default_grid
+from eval.baselines.search_space import default_search_space
 from eval.baselines.tune import tune_baselines
 from eval.protocol.benchmark_table import Judged, Result, tabulate
 from eval.protocol.benchmark_table import Split as SplitFacts
 from eval.protocol.evaluate import System, evaluate, judged
-from eval.protocol.ground_truth import Truth
-from eval.protocol.runner import KS, Judge
+from eval.protocol.ground_truth import GroundTruth
+from eval.protocol.runner import KS, EvaluationRunner
 from eval.reports.benchmark import page
 from features.behavior.item_stats import ItemStats
 from features.data.interactions import DAY
@@ -35,20 +35,20 @@ from features.errors import DataError
 from features.storage.atomic import write_whole
 from features.storage.digests import digest
 from features.text.encoder import TextEncoder
-from features.text.state_cache import kept_states
+from features.text.state_cache import cached_states
 from features.text.template import item_texts, text_hashes
 from recsys.artifacts.bundle import list_bundles
-from recsys.artifacts.job_cache import Clock, Kept, read_files, write_files
+from recsys.artifacts.job_cache import CachedResult, Clock, read_files, write_files
 from recsys.environment import usable_cores
 from recsys.offline.ablation import OURS, PARTS, Ablated, Variants, behaviour_names, fit_without
 from recsys.offline.evaluate import progress
-from recsys.offline.external_lists import about_rival, read_rival
-from recsys.offline.public_datasets import SHOPS, Shop, bring_in, source_of
+from recsys.offline.external_lists import about_external_lists, read_external_lists
+from recsys.offline.public_datasets import SHOPS, PublicDataset, bring_in, source_of
 from recsys.recommend.recommender import Recommender
 from recsys.settings.presets import find_device
 from recsys.snapshot.fingerprint import fingerprint
 from recsys.snapshot.snapshot import encode_catalog, group, take_snapshot
-from recsys.training.find_or_train import trained
+from recsys.training.find_or_train import find_or_train
 from recsys.training.windows import moment
 from recsys.workspace.workspace import Workspace
 
@@ -62,7 +62,7 @@ if TYPE_CHECKING:
     from recsys.offline.ablation import Part
     from recsys.offline.options import BenchmarkOptions
     from recsys.settings.settings import Settings
-    from recsys.training.pipeline import Material
+    from recsys.training.pipeline import RankingData
 
 _log = logging.getLogger(__name__)
 IDLE = "its cross-encoder corrects nothing, and is not read: on users held out, its correction gained no more than chance explains"
@@ -85,7 +85,7 @@ def run_benchmark(workspace: Workspace, settings: Settings, options: BenchmarkOp
     split = Split.by_time(log, shop.cut_of(log))
     with progress() as tell:
         config = settings.evaluate.model_copy(update={"max_users": options.max_users})
-        judge = Judge(Truth.of(split, config.max_users, config.seed), config, tell)
+        judge = EvaluationRunner(GroundTruth.of(split, config.max_users, config.seed), config, tell)
         bench = Bench(place, settings, options, catalog, judge)
         ours = bench.ours()
         names = (name for name in BASELINES if not (log.ordered and name in NEED_TIMES))
@@ -106,7 +106,7 @@ class Bench:
     settings: Settings
     options: BenchmarkOptions
     catalog: Catalog
-    judge: Judge
+    judge: EvaluationRunner
 
     @property
     def split(self) -> Split:
@@ -134,7 +134,7 @@ class Bench:
         idle = model.ranking is not None and model.ranking.correction.idle
         facts = self._facts | {"model": digest(model.to_files())} | {"way": WAY}
         notes = {OURS: IDLE if idle else ""} | {part.name: part.note for part in parts}
-        kept = {name: Kept(self.place.root / "results", f"without-{name}" if name != OURS else name, facts) for name in notes}
+        kept = {name: CachedResult(self.place.root / "results", f"without-{name}" if name != OURS else name, facts) for name in notes}
         if all(one.there for one in kept.values()):
             return [one.load() for one in kept.values()]
         variants = self._variants(model)
@@ -156,7 +156,7 @@ class Bench:
         if kind != "cold":
             return self.judge.ask_several(variants, variants.names, kind, k)
         clock = Clock(variants.seconds)
-        return {OURS: clock.timed(OURS, lambda: self.judge.ask(variants.recommender.debuts, kind, k, OURS))}
+        return {OURS: clock.timed(OURS, lambda: self.judge.ask(variants.recommender.unsold_items, kind, k, OURS))}
 
     def _variants(self, model: Model) -> Variants:
         """The recommender over what was known at the cut, whole and without parts."""
@@ -173,7 +173,7 @@ class Bench:
         behaviour = behaviour_names(ItemStats.fit(history, self.catalog, self.split.cut))
         aside = 0.0
 
-        def watch(material: Material, ranking: Ranking) -> None:
+        def watch(material: RankingData, ranking: Ranking) -> None:
             nonlocal aside
             begun = time.perf_counter()
             for part, folder in self._ablations(ranking).items():
@@ -184,7 +184,7 @@ class Bench:
 
         options = replace(self.options.train, watch=watch if self.options.ablations else None)
         before, begun = list_bundles(store), time.perf_counter()
-        model, said = trained(self.place, store, self.settings, options, (self.catalog, history), self.split.cut)
+        model, said = find_or_train(self.place, store, self.settings, options, (self.catalog, history), self.split.cut)
         _log.info("%s", said)
         if not all(folder.exists() for folder in self._ablations(model.ranking).values()):
             _log.info("what the ranking was fitted on is gone: training again, for ours without its parts")
@@ -208,9 +208,9 @@ class Bench:
 
     def baseline(self, name: str) -> Judged:
         """A baseline, tuned before the cut and judged after it."""
-        grid = default_grid((name,), self.split.history.ordered)
+        grid = default_search_space((name,), self.split.history.ordered)
         encoder = self.settings.encoder.model_dump(mode="json") if name in NEED_TEXTS else None
-        kept = Kept(self.place.root / "results", f"baseline-{name}", self._facts | {"grid": repr(grid), "encoder": encoder})
+        kept = CachedResult(self.place.root / "results", f"baseline-{name}", self._facts | {"grid": repr(grid), "encoder": encoder})
         if kept.there:
             return kept.load()
         texts, clock = self._texts if name in NEED_TEXTS else None, Clock()
@@ -232,21 +232,21 @@ class Bench:
         encoder = TextEncoder.pretrained(self.settings.encoder).to(find_device(self.options.train.device))
         texts = item_texts(self.catalog)
         first, text_of = group(text_hashes(texts))
-        vectors = encoder.pool(kept_states(encoder, texts.gather(first).to_list(), self.place.cache))
+        vectors = encoder.pool(cached_states(encoder, texts.gather(first).to_list(), self.place.cache))
         return ItemTexts(self.catalog.frame["title"].to_list(), vectors[text_of])
 
     def listed(self, name: str, path: Path) -> Judged:
         """A rival's lists. Those without anything that a user had are judged on what is new alone."""
-        rival, had = read_rival(path, self.catalog, self.judge.truth)
+        rival, had = read_external_lists(path, self.catalog, self.judge.truth)
         kinds = tuple(kind for kind in self.kinds if had or kind != "all")
         if not kinds:
             raise DataError(f"{path} holds nothing that users had before, and only all items are judged: give lists with repeats")
         report = evaluate(System(rival.retrieve), self.split, self.config, None, _labelled(self.judge.progress, name), kinds)
-        about = about_rival(path)
+        about = about_external_lists(path)
         seconds = {"fit": float(about["seconds"])} if "seconds" in about else {}
         return Judged.of(name, "baseline", report, seconds=seconds, note="lists from a file", settings=about)
 
-    def result(self, shop: Shop, systems: list[Judged]) -> Result:
+    def result(self, shop: PublicDataset, systems: list[Judged]) -> Result:
         """The table."""
         split, truth, options = self.split, self.judge.truth, self.options
         best, rows = tabulate(systems, shop.lists, self.judge.bootstrap)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
-from eval.metrics.user_items import Pairs
+from eval.metrics.user_items import UserItems
 from eval.simulation.click_model import click_log, expected_clicks
 from eval.simulation.readout import Clicks
 
@@ -48,9 +48,9 @@ def write_clicks(path: Path, visits: Visits, item_ids: np.ndarray, config: Click
     return Clicks(lists=len(full), a=truth[0], b=truth[1])
 
 
-def _of_visits(bought: Pairs, some: np.ndarray) -> Pairs:
+def _of_visits(bought: UserItems, some: np.ndarray) -> UserItems:
     """The pairs of some visits, which are counted from 0 then."""
     place = np.full(bought.n_users, -1)
     place[some] = np.arange(len(some))
     held = place[bought.user] >= 0
-    return Pairs.of(place[bought.user[held]], bought.item[held], len(some), bought.n_items)
+    return UserItems.of(place[bought.user[held]], bought.item[held], len(some), bought.n_items)

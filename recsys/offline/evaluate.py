@@ -63,7 +63,9 @@ def evaluate(workspace: Workspace, settings: Settings) -> Report:
     snapshot = take_snapshot(catalog, split.history, split.cut, model, encode_catalog(catalog, model, workspace.cache), settings.index)
     recommender = Recommender(model, snapshot)
     calibrated = model.ranking is not None
-    system = System(recommender.recommend, stages={"retrieval": recommender.candidates}, calibrated=calibrated, debuts=recommender.debuts)
+    system = System(
+        recommender.recommend, stages={"retrieval": recommender.candidates}, calibrated=calibrated, unsold_items=recommender.unsold_items
+    )
     vectors = snapshot.vectors_of(np.arange(len(catalog)))
     with progress() as tell:
         report = judge(system, split, settings.evaluate, vectors, tell)

@@ -16,13 +16,13 @@ from features.errors import DataError
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from eval.protocol.ground_truth import Truth
+    from eval.protocol.ground_truth import GroundTruth
     from features.data.catalog import Catalog
 
 _log = logging.getLogger(__name__)
 
 
-def read_rival(path: Path, catalog: Catalog, truth: Truth) -> tuple[Baseline, bool]:
+def read_external_lists(path: Path, catalog: Catalog, truth: GroundTruth) -> tuple[Baseline, bool]:
     """A rival's lists, what is popular behind them; and whether they hold anything that a user who is judged had bought before.
 
     Raises
@@ -45,7 +45,7 @@ def read_rival(path: Path, catalog: Catalog, truth: Truth) -> tuple[Baseline, bo
     return Baseline(given, distinct_buyers(truth.split.history)), bool(had.any())
 
 
-def about_rival(path: Path) -> dict[str, Any]:
+def about_external_lists(path: Path) -> dict[str, Any]:
     """What the program that made the lists wrote beside them, as JSON of the same name; empty if it wrote nothing."""
     beside = path.with_suffix(".json")
     return json.loads(beside.read_text(encoding="utf-8")) if beside.is_file() else {}

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
-    from recsys.offline.ab_arm import Arm
+    from recsys.offline.ab_arm import AbArm
     from recsys.settings.names import ShopName
 
 
@@ -38,8 +38,8 @@ class SimulateOptions:
     click_log: where clicks of a click model go, if anywhere.
     """
 
-    a: str | Arm
-    b: str | Arm
+    a: str | AbArm
+    b: str | AbArm
     start: datetime | None = None
     days: int | None = None
     users: int | None = None

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Shop:
+class PublicDataset:
     """A public shop. lists: those of its table, the main one first. cut: ISO date of the test's begin; None: `evaluation_cut`."""
 
     data: str
@@ -34,10 +34,10 @@ class Shop:
 
 PACKAGED = "completejourney"
 SHOPS = {
-    PACKAGED: Shop("Complete Journey (84.51°): a year of a grocer's households", ("all", "new", "cold")),
-    "beauty": Shop("Amazon Beauty, 5-core of 2014 (McAuley, UCSD)", ("unseen",)),
-    "games": Shop("Amazon Video Games, 5-core of 2018 (McAuley, UCSD)", ("unseen",)),
-    "online_retail": Shop("Online Retail (Chen 2015, UCI)", ("all", "repeat", "new"), "2011-10-09"),
+    PACKAGED: PublicDataset("Complete Journey (84.51°): a year of a grocer's households", ("all", "new", "cold")),
+    "beauty": PublicDataset("Amazon Beauty, 5-core of 2014 (McAuley, UCSD)", ("unseen",)),
+    "games": PublicDataset("Amazon Video Games, 5-core of 2018 (McAuley, UCSD)", ("unseen",)),
+    "online_retail": PublicDataset("Online Retail (Chen 2015, UCI)", ("all", "repeat", "new"), "2011-10-09"),
 }
 
 

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from eval.metrics.intervals import Bootstrap, Figure
+from eval.metrics.intervals import Bootstrap, MetricValue
 from features.data.histories import Histories
-from ranking.filters import Rules
+from ranking.filters import Filters
 from ranking.ranker import LOG_ODDS
 from recsys.recommend.recommender import BATCH
 
@@ -20,7 +20,7 @@ ANSWERS = 1_000
 K = 10
 
 
-def reasons_hold(recommender: Recommender, users: np.ndarray, seed: int = 0) -> dict[str, Figure]:
+def reasons_hold(recommender: Recommender, users: np.ndarray, seed: int = 0) -> dict[str, MetricValue]:
     """Share of the reasons naming something of the history whose item scores lower without it, over about `ANSWERS` answers a list.
 
     users: rows of the snapshot's log to draw from. Lists: "all", and "new" of what the user had not bought. An item that is not even found
@@ -33,11 +33,11 @@ def reasons_hold(recommender: Recommender, users: np.ndarray, seed: int = 0) -> 
     drawn = np.random.default_rng(seed).permutation(users)[:most]
     histories = Histories.of_users(recommender.snapshot.log, np.sort(drawn), recommender.snapshot.now)
     figures = {"all": _share(recommender, histories, None)}
-    unseen = Rules(new_only=True).allowed(recommender.snapshot.catalog, recommender.snapshot.prices, histories)
+    unseen = Filters(new_only=True).allowed(recommender.snapshot.catalog, recommender.snapshot.prices, histories)
     return figures | {"new": _share(recommender, histories, unseen)}
 
 
-def _share(recommender: Recommender, users: Histories, allowed: np.ndarray | None) -> Figure:
+def _share(recommender: Recommender, users: Histories, allowed: np.ndarray | None) -> MetricValue:
     ranker = recommender.ranker
     assert ranker is not None
     best = recommender.recommend(users, K, allowed)
@@ -72,5 +72,5 @@ def _odds(recommender: Recommender, users: Histories, rows: np.ndarray, allowed:
         found = recommender.candidates(users.take(part), recommender.model.retrieval.candidates, None if allowed is None else allowed[part])
         ranked = ranker.rank(found)
         user, place = np.nonzero(ranked.rows == rows[part][:, None])
-        out[part[user]] = ranked.evidence[LOG_ODDS][user, place]
+        out[part[user]] = ranked.features[LOG_ODDS][user, place]
     return out

@@ -24,9 +24,9 @@ from features.data.interactions import DAY
 from features.errors import ConfigError, DataError
 from features.storage.atomic import replace_durably, write_whole
 from features.storage.digests import digest
-from features.storage.sorted_unique import distinct
-from recsys.offline.ab_arm import Arm
-from recsys.offline.ab_runner import Shop
+from features.storage.sorted_unique import sorted_unique
+from recsys.offline.ab_arm import AbArm
+from recsys.offline.ab_runner import AbRunner
 from recsys.offline.click_log import write_clicks
 from recsys.offline.evaluate import evaluation_cut, progress
 from recsys.settings.arm import OURS, SYSTEMS
@@ -57,7 +57,7 @@ def simulate(workspace: Workspace, settings: Settings, options: SimulateOptions)
     arms = tuple(arm_of(given, side, settings) for side, given in (("--a", options.a), ("--b", options.b)))
     catalog, log = workspace.load(settings.events)
     start, days = period(log, options, settings.simulate.horizon_days)
-    replay = Replay(Shop(workspace, catalog, log, start), days, options.users)
+    replay = Replay(AbRunner(workspace, catalog, log, start), days, options.users)
     buyers = len(replay.visits({}, settings.simulate.horizon_days).users)
     if buyers < FEWEST_USERS:
         raise DataError(f"{buyers} users buy in the {days} days from {moment(start)}, expected at least {FEWEST_USERS}: take more days")
@@ -76,23 +76,23 @@ def simulate(workspace: Workspace, settings: Settings, options: SimulateOptions)
     return found
 
 
-def arm_of(given: str | Arm, option: str, settings: Settings) -> Arm:
+def arm_of(given: str | AbArm, option: str, settings: Settings) -> AbArm:
     """An arm, or one by what the command line calls it: "ours", a baseline's name, or the path of a configuration.
 
     Raises
     ------
     ConfigError: it is none of these, or the configuration is not what it must be.
     """
-    if isinstance(given, Arm):
+    if isinstance(given, AbArm):
         return given
     if given in SYSTEMS:
-        return Arm(given, settings.model_copy(update={"arm": settings.arm.model_copy(update={"system": given})}))
+        return AbArm(given, settings.model_copy(update={"arm": settings.arm.model_copy(update={"system": given})}))
     path = Path(given)
     if path.suffix != ".toml" and not path.is_file():
         raise ConfigError(
             f"{option} {given!r} is no system and no file: give a configuration (NAME.toml), {OURS}, or one of {', '.join(SYSTEMS[1:])}"
         )
-    return Arm(path.stem, load_settings(path))
+    return AbArm(path.stem, load_settings(path))
 
 
 def period(log: Interactions, options: SimulateOptions, horizon: int) -> tuple[int, int]:
@@ -125,11 +125,11 @@ def period(log: Interactions, options: SimulateOptions, horizon: int) -> tuple[i
 class Replay:
     """The days, and who is asked. most: users at most, drawn at random among those who come."""
 
-    shop: Shop
+    shop: AbRunner
     days: int
     most: int | None
 
-    def run(self, arms: tuple[Arm, ...]) -> dict[str, list[np.ndarray]]:
+    def run(self, arms: tuple[AbArm, ...]) -> dict[str, list[np.ndarray]]:
         """Every arm's lists of every day, by "a" and "b"; day by day, so that arms that share a refresh share the work."""
         asked, keys = self.asked(), [self.key(arm) for arm in arms]
         lists: dict[str, list[np.ndarray]] = {side: [] for side in "ab"}
@@ -144,14 +144,14 @@ class Replay:
         """Who comes on each day: user rows with an event on it, sorted."""
         log, shop = self.shop.log, self.shop
         inside = log.between(shop.start, shop.at(self.days))
-        chosen = distinct(inside.user)
+        chosen = sorted_unique(inside.user)
         if self.most is not None and len(chosen) > self.most:
             chosen = np.random.default_rng(0).choice(chosen, self.most, replace=False)
         inside = inside.where(np.isin(inside.user, chosen))
         day = (inside.time - shop.start) // DAY
-        return [distinct(inside.user[day == number]).astype(np.int64) for number in range(self.days)]
+        return [sorted_unique(inside.user[day == number]).astype(np.int64) for number in range(self.days)]
 
-    def key(self, arm: Arm) -> str:
+    def key(self, arm: AbArm) -> str:
         """Of all that an arm's lists follow from, 16 hex digits."""
         shop = self.shop
         model = {} if arm.config.system != OURS else {"model": shop.model(arm, 0)[0].to_files()}
@@ -166,7 +166,7 @@ class Replay:
         facts |= {name: digest(files) for name, files in model.items()}
         return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
 
-    def _kept(self, arm: Arm, key: str, day: int, users: np.ndarray) -> np.ndarray:
+    def _kept(self, arm: AbArm, key: str, day: int, users: np.ndarray) -> np.ndarray:
         """The lists of a day, int32 (b, K): from the disk, or asked for and put there."""
         path = self.shop.workspace.root / "simulations" / f"{arm.config.system}-{key}" / f"day-{day:03}.safetensors"
         if path.is_file():
@@ -185,7 +185,7 @@ class Replay:
         both = {side: np.concatenate(found) for side, found in lists.items()}
         return Visits(np.concatenate(asked), day, both, self.shop.log, self.shop.start, horizon)
 
-    def side(self, arm: Arm, visits: Visits, side: str) -> Side:
+    def side(self, arm: AbArm, visits: Visits, side: str) -> Side:
         """What the readout tells of an arm."""
         facts, coverage = arm.config.model_dump(mode="json"), visits.coverage(side)
         if arm.config.system != OURS:

@@ -10,20 +10,20 @@ import numpy as np
 
 from features.data.interactions import DAY
 from features.data.split import LABEL_EVENTS
-from features.storage.sorted_unique import distinct
-from ranking.blocklist import Withheld
-from ranking.filters import Rules
-from ranking.ranker import LOG_ODDS, BlendRanker, with_features
+from features.storage.sorted_unique import sorted_unique
+from ranking.blocklist import Blocklist
+from ranking.filters import Filters
+from ranking.ranker import LOG_ODDS, GBDTRanker, with_features
 from ranking.reasons import GROUPS, POPULAR_BUYERS, Reasons
 from recsys.recommend.answers import Answer, Recommendation
 from retrieval.candidates import Candidates
 from retrieval.collaborative.scoring import TopScores
-from retrieval.hybrid import JointRetriever
+from retrieval.hybrid import HybridRetriever
 from retrieval.index import ItemIndex
 from retrieval.new_items.arrivals import Arrivals
-from retrieval.new_items.unsold import DebutScorer
+from retrieval.new_items.unsold import UnsoldScorer
 from retrieval.topk import top_k
-from retrieval.two_tower.retriever import Towers
+from retrieval.two_tower.retriever import TwoTowerRetriever
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -47,32 +47,36 @@ class Engine:
     model: Model | ServedModel
     snapshot: Snapshot
     bundle_id: str = ""
-    withheld: Withheld = field(default_factory=Withheld)
+    blocklist: Blocklist = field(default_factory=Blocklist)
 
     @cached_property
     def may_show(self) -> np.ndarray:
         """What the workspace's rules let through, bool (n_items,)."""
-        return self.withheld.allowed(self.snapshot.catalog)
+        return self.blocklist.allowed(self.snapshot.catalog)
 
     @cached_property
-    def retriever(self) -> JointRetriever:
+    def retriever(self) -> HybridRetriever:
         """All sources of candidates."""
         snapshot, model = self.snapshot, self.model
-        towers = Towers(model.tower, snapshot.space, snapshot.index, snapshot.text_of, snapshot.collaborative.popularity.ranking)
+        towers = TwoTowerRetriever(model.tower, snapshot.space, snapshot.index, snapshot.text_of, snapshot.collaborative.popularity.ranking)
         new = self._arrivals
-        return JointRetriever(snapshot.collaborative, towers, model.retrieval, Arrivals.of(self.texts, new) if len(new) else None)
+        return HybridRetriever(snapshot.collaborative, towers, model.retrieval, Arrivals.of(self.texts, new) if len(new) else None)
 
     @cached_property
-    def texts(self) -> Towers:
+    def texts(self) -> TwoTowerRetriever:
         """The catalogue by its texts alone, for words that were never anybody's history."""
         snapshot = self.snapshot
-        if snapshot.learned is None:
-            return Towers(self.model.tower, snapshot.space, snapshot.index, snapshot.text_of, snapshot.collaborative.popularity.ranking)
+        if snapshot.item_id_vectors is None:
+            return TwoTowerRetriever(
+                self.model.tower, snapshot.space, snapshot.index, snapshot.text_of, snapshot.collaborative.popularity.ranking
+            )
         index = ItemIndex.build(snapshot.text_vectors, snapshot.index.config)
-        return Towers(self.model.tower, snapshot.text_vectors, index, snapshot.text_of, snapshot.collaborative.popularity.ranking)
+        return TwoTowerRetriever(
+            self.model.tower, snapshot.text_vectors, index, snapshot.text_of, snapshot.collaborative.popularity.ranking
+        )
 
     @cached_property
-    def ranker(self) -> BlendRanker | None:
+    def ranker(self) -> GBDTRanker | None:
         """None for an untrained model."""
         parts = self.model.ranking
         if parts is None:
@@ -80,7 +84,7 @@ class Engine:
         snapshot = self.snapshot
         # Where it changes nothing it need not be read: it is the most that an answer costs.
         cross_encoder = None if parts.correction.idle else parts.cross_encoder
-        return BlendRanker(snapshot.stats, parts.first, parts.correction, cross_encoder, snapshot.tokens, parts.calibration)
+        return GBDTRanker(snapshot.stats, parts.first, parts.correction, cross_encoder, snapshot.tokens, parts.calibration)
 
     @cached_property
     def reasons(self) -> Reasons:
@@ -111,7 +115,7 @@ class Engine:
         """Which candidates make the list, int64 (b, k), -1 where there are too few: the best, and kept places for new arrivals."""
         order = np.arange(k)
         order = np.tile(np.where(order < ranked.rows.shape[1], order, -1), (len(ranked.users), 1))
-        arrival = ranked.evidence.get("arrival", np.full(ranked.rows.shape, np.nan))
+        arrival = ranked.features.get("arrival", np.full(ranked.rows.shape, np.nan))
         most = min(k, self.model.retrieval.arrivals)
         for b in np.flatnonzero(~np.isnan(arrival).all(axis=1)):
             new = np.argsort(-arrival[b], kind="stable")[:most]  # nan goes last
@@ -127,7 +131,7 @@ class Engine:
         """Rows of items created of late and not yet bought, int64 (m,)."""
         config, snapshot = self.model.retrieval, self.snapshot
         created = snapshot.catalog.frame["created_at"].dt.epoch("s").fill_null(-1).to_numpy()
-        new = (created >= snapshot.now - int(config.arrival_days * DAY)) & (snapshot.stats.columns["buyers_10000"] == 0)
+        new = (created >= snapshot.now - int(config.arrival_days * DAY)) & (snapshot.stats.columns["buyers_ever"] == 0)
         return np.flatnonzero(new & (config.arrivals > 0))
 
     def best_beside(self, found: Candidates, k: int) -> Candidates:
@@ -139,16 +143,16 @@ class Engine:
         ranked = self._ranked(found)
         usual = np.maximum(self._share[np.maximum(ranked.rows, 0)], 0.5 / self._recent_shoppers)
         # Not of the probabilities: calibration makes equals of neighbours, and then the least sold of them would come first.
-        by_lift = ranked.ranked(ranked.evidence[LOG_ODDS] - 0.5 * log_odds(usual), probability=ranked.scores)
-        return replace(by_lift, scores=by_lift.evidence["probability"]).first(k)
+        by_lift = ranked.ranked(ranked.features[LOG_ODDS] - 0.5 * log_odds(usual), probability=ranked.scores)
+        return replace(by_lift, scores=by_lift.features["probability"]).first(k)
 
-    def debuts(self, users: Histories, k: int, allowed: np.ndarray | None = None) -> Candidates:
+    def unsold_items(self, users: Histories, k: int, allowed: np.ndarray | None = None) -> Candidates:
         """Items that nobody has bought yet, those first that are likely to sell soon and near to what the user bought; no probabilities.
 
         Fewer than k where fewer are unsold.
         """
         snapshot = self.snapshot
-        found = TopScores(DebutScorer(snapshot.debuts, snapshot.text_vectors, snapshot.text_of), "debut").retrieve(users, k, allowed)
+        found = TopScores(UnsoldScorer(snapshot.unsold_items, snapshot.text_vectors, snapshot.text_of), "debut").retrieve(users, k, allowed)
         return with_features(found, snapshot.stats)
 
     def popular(self, users: Histories, k: int, allowed: np.ndarray | None = None) -> Candidates:
@@ -172,12 +176,12 @@ class Engine:
     def _recent_shoppers(self) -> int:
         """At least 1."""
         recent = self.snapshot.log.between(self.snapshot.now - 28 * DAY, None)
-        return max(1, len(distinct(recent.user[np.isin(recent.event, LABEL_EVENTS)])))
+        return max(1, len(sorted_unique(recent.user[np.isin(recent.event, LABEL_EVENTS)])))
 
-    def rules(self, options: RecommendOptions) -> Rules:
+    def rules(self, options: RecommendOptions) -> Filters:
         """What may be shown."""
         rows_of = self.snapshot.catalog.rows_or_raise
-        return Rules(
+        return Filters(
             categories=(options.category,) if options.category else (),
             max_price=options.max_price,
             in_stock=options.in_stock,
@@ -192,8 +196,8 @@ class Engine:
         ranker = self.ranker if ranked else None
         contributions = ranker.contributions(best) if ranker and options.explain else {}
         strength = ranker.strengths(best) if ranker else np.zeros((len(GROUPS), *best.rows.shape), dtype=np.float32)
-        reasons = self.reasons.tell(best, strength) if personal or options.debuts else self._popular_reasons(best)
-        shares = not personal and not options.debuts  # of recent shoppers: see `popular`
+        reasons = self.reasons.tell(best, strength) if personal or options.unsold else self._popular_reasons(best)
+        shares = not personal and not options.unsold  # of recent shoppers: see `popular`
         facts = iter(self.facts(best.rows[best.valid]))
         for b, user in enumerate(users):
             items = []
@@ -205,13 +209,13 @@ class Engine:
             yield Answer(user, self.bundle_id, self._fallback(options, user, personal=personal), tuple(items))
 
     def _popular_reasons(self, best: Candidates) -> list[list[str]]:
-        week, month = best.evidence["item_buyers_7"], best.evidence["item_buyers_28"]
+        week, month = best.features["item_buyers_7"], best.features["item_buyers_28"]
         return [[_sales(*counts) for counts in zip(*rows, strict=True)] for rows in zip(week, month, strict=True)]
 
     def _fallback(self, options: RecommendOptions, user: str | None, *, personal: bool) -> str | None:
         if personal:
-            return None if self.ranker or options.debuts else UNTRAINED  # no model ranks debuts
-        if options.debuts:
+            return None if self.ranker or options.unsold else UNTRAINED  # no model ranks debuts
+        if options.unsold:
             return UNKNOWN_VISITOR_DEBUTS if user is None else UNKNOWN_USER_DEBUTS.format(user)
         return UNKNOWN_VISITOR if user is None else UNKNOWN_USER.format(user)
 

@@ -7,8 +7,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from features.errors import BundleError
-from features.storage.arrays import Below
-from ranking.blocklist import Withheld
+from features.storage.arrays import Subfolder
+from ranking.blocklist import Blocklist
 from recsys.artifacts.bundle import Bundle, check_layout, current_id
 from recsys.artifacts.mapped import MappedFiles
 from recsys.artifacts.model import ServedModel
@@ -45,7 +45,7 @@ def open_recommender(
         check_layout(bundle)
         try:
             opened = _opened(bundle, MappedFiles(bundle) if shared else bundle.files, device)
-            return replace(opened, withheld=Withheld.read(workspace.rules))
+            return replace(opened, blocklist=Blocklist.read(workspace.rules))
         except BundleError:
             # Another took its place, and it was removed, while it was being read.
             if bundle_id is not None or current_id(workspace.bundles) == bundle.id:
@@ -53,7 +53,7 @@ def open_recommender(
 
 
 def _opened(bundle: Bundle, files: Mapping[str, bytes], device: AnsweringDevice) -> Recommender:
-    snapshot = Snapshot.from_files(Below(files, "snapshot"))
+    snapshot = Snapshot.from_files(Subfolder(files, "snapshot"))
     if canaries(snapshot) != bundle.manifest.about["canaries"]:
         raise BundleError(f"bundle {bundle.id} does not answer its canary queries as it did when built: `recsys rollback`, or build again")
     return Recommender(ServedModel(files, device).read(), snapshot, bundle.id)

@@ -29,11 +29,11 @@ if TYPE_CHECKING:
     from retrieval.candidates import Candidates
 
 DIVERSE_AMONG = 50  # how many of the best a varied list is chosen from
-Way = Literal["personal", "basket", "popular", "debuts"]
+Way = Literal["personal", "basket", "popular", "unsold"]
 
 
 @dataclass(frozen=True)
-class Asked:
+class RequestGroup:
     """Users who are answered in the same way. mask: what may be shown, bool (n_items,) or (b, n_items)."""
 
     recommender: Engine
@@ -46,7 +46,7 @@ class Asked:
     @classmethod
     def groups(
         cls, recommender: Engine, options: RecommendOptions, users: Sequence[str | None], recent: Histories | None = None
-    ) -> Iterator[tuple[np.ndarray, Asked]]:
+    ) -> Iterator[tuple[np.ndarray, RequestGroup]]:
         """Which of the users (places, int64) are answered together, and how. recent: what they did that the log does not know.
 
         Raises
@@ -63,8 +63,8 @@ class Asked:
         visitor = ~known & (histories.lengths > 0)
         ways: dict[Way, np.ndarray] = {"personal": known, "basket": visitor, "popular": ~known & ~visitor}
         groups = [*ways.items()]
-        if options.debuts:  # those of whom nothing is known are answered apart: theirs is no personal list
-            groups = [("debuts", histories.lengths > 0), ("debuts", histories.lengths == 0)]
+        if options.unsold:  # those of whom nothing is known are answered apart: theirs is no personal list
+            groups = [("unsold", histories.lengths > 0), ("unsold", histories.lengths == 0)]
         for way, group in groups:
             at = np.flatnonzero(group)
             if len(at):
@@ -99,8 +99,8 @@ class Asked:
         """What the ranking starts from; the list itself where nothing is ranked."""
         if self.way == "popular":
             return self.recommender.popular(self.histories, self.width, self.mask)
-        if self.way == "debuts":
-            return self.recommender.debuts(self.histories, self.width, self.mask)
+        if self.way == "unsold":
+            return self.recommender.unsold_items(self.histories, self.width, self.mask)
         return self.recommender.candidates(self.histories, max(self.width, self.recommender.model.retrieval.candidates), self.mask)
 
     def rank(self, found: Candidates) -> Candidates:
@@ -111,7 +111,7 @@ class Asked:
 
     def unranked(self, found: Candidates) -> Candidates:
         """The order of retrieval, with the features that reasons are told from."""
-        if self.way in ("popular", "debuts"):
+        if self.way in ("popular", "unsold"):
             return found
         plain = with_features(found, self.recommender.snapshot.stats)
         return self.recommender.shown(plain, self.width) if self.way == "personal" else plain.first(self.width)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from recsys.environment import usable_cores
 from recsys.recommend.answers import Answer, Match, Matches
 from recsys.recommend.engine import Engine
-from recsys.recommend.pipeline import Asked
+from recsys.recommend.pipeline import RequestGroup
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from features.data.histories import Histories
     from recsys.recommend.request import RecommendOptions
-    from retrieval.two_tower.retriever import Towers
+    from retrieval.two_tower.retriever import TwoTowerRetriever
 
 BATCH = 256  # users answered at once
 
@@ -36,7 +36,7 @@ class Recommender(Engine):
 
         def answers(some: Sequence[str | None]) -> list[Answer]:
             found: dict[int, Answer] = {}
-            for at, asked in Asked.groups(self, options, some, recent):
+            for at, asked in RequestGroup.groups(self, options, some, recent):
                 found |= dict(zip(at.tolist(), asked.tell(asked.rank(asked.retrieve())), strict=True))
             return [found[i] for i in range(len(some))]
 
@@ -62,7 +62,7 @@ class Recommender(Engine):
         vector = self.model.query_vectors([text])[0]
         return self._matches(self.texts, text, vector, k, self.snapshot.catalog.available & self.may_show)
 
-    def _matches(self, towers: Towers, query: str, vector: np.ndarray, k: int, allowed: np.ndarray) -> Matches:
+    def _matches(self, towers: TwoTowerRetriever, query: str, vector: np.ndarray, k: int, allowed: np.ndarray) -> Matches:
         rows, scores = towers.nearest(vector[None], min(k, len(allowed)), allowed)
         found = rows[0][rows[0] >= 0]
         matches = [Match(i + 1, *facts, float(scores[0, i])) for i, facts in enumerate(self.facts(found))]

@@ -25,5 +25,5 @@ class RecommendOptions:
     exclude: tuple[str, ...] = ()
     new_only: bool | None = None
     diversity: float = 0.0
-    debuts: bool = False
+    unsold: bool = False
     explain: bool = False

@@ -10,7 +10,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from features.errors import BundleError, ModelError
-from features.storage.arrays import Below
+from features.storage.arrays import Subfolder
 from features.storage.atomic import write_whole
 from features.storage.digests import digest, of_strings
 from recsys.artifacts.bundle import LAYOUT, RETRAIN, Bundle, list_bundles, sound_bundle
@@ -19,9 +19,9 @@ from recsys.artifacts.model import Model, ServedModel
 from recsys.artifacts.model_store import to_be_trained
 from recsys.artifacts.publish import publish
 from recsys.privacy.erasure import sweep
-from recsys.refresh.offline_check import Standing, collaborative_key
+from recsys.refresh.offline_check import BundleUnderTest, collaborative_key
 from recsys.snapshot.canaries import canaries, encoded_before
-from recsys.snapshot.snapshot import Counted, Encoded, Snapshot, encode_catalog, indexed
+from recsys.snapshot.snapshot import Encoded, LogAggregates, Snapshot, encode_catalog, indexed
 from retrieval.collaborative.models import Collaborative
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ class Build:
         encoded = encode_catalog(catalog, self.model, self.workspace.cache, self._known(), self.device)
         now = log.end if len(log) else 0
         key = collaborative_key(log, now, self.model.retrieval)
-        counted = Counted.of(catalog, log, now, self.model.retrieval, self._fitted(key))
+        counted = LogAggregates.of(catalog, log, now, self.model.retrieval, self._fitted(key))
         snapshot = replace(indexed(catalog, counted, now, self.model, encoded, self.settings.index), events_read=self.events_read)
         about = self._about(snapshot) | {"collaborative": key}
         moved = None
@@ -92,7 +92,7 @@ class Build:
         """The collaborative models of the bundle before, if they are of the same log."""
         if self.previous is None or self.previous.manifest.about.get("collaborative") != key:
             return None
-        return Collaborative.from_files(Below(self.previous.files, "snapshot/collaborative"))
+        return Collaborative.from_files(Subfolder(self.previous.files, "snapshot/collaborative"))
 
     def _about(self, snapshot: Snapshot) -> dict[str, Any]:
         return {
@@ -115,9 +115,9 @@ class Build:
 
         previous, cache = self.previous, self.workspace.cache
         assert previous is not None
-        before = Snapshot.from_files(Below(previous.files, "snapshot"))
-        old = Standing(ServedModel(previous.files), before, previous.id, previous.manifest.about["model"], cache)
-        new = Standing(self.model, snapshot, "", self._model_key, cache)
+        before = Snapshot.from_files(Subfolder(previous.files, "snapshot"))
+        old = BundleUnderTest(ServedModel(previous.files), before, previous.id, previous.manifest.about["model"], cache)
+        new = BundleUnderTest(self.model, snapshot, "", self._model_key, cache)
         return check(old, new, self.settings.refresh), drift(old, new)
 
     def _report(self, bundle_id: str, about: dict[str, Any]) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
-    from recsys.refresh.offline_check import Standing
+    from recsys.refresh.offline_check import BundleUnderTest
     from recsys.snapshot.snapshot import Snapshot
 
 BINS = 10
@@ -15,7 +15,7 @@ ENOUGH = 500  # values: of fewer, chance alone makes an index of more than 2 * B
 LEAST = 1e-4  # share of a bin, so that an empty one has a logarithm
 
 
-def drift(old: Standing, new: Standing) -> dict[str, Any]:
+def drift(old: BundleUnderTest, new: BundleUnderTest) -> dict[str, Any]:
     """psi: by feature, where it has enough values. new_items: share of the catalogue that was not there before.
 
     embedding_shift: see there; None where another encoder made the vectors.
@@ -33,7 +33,7 @@ def drift(old: Standing, new: Standing) -> dict[str, Any]:
 def features(snapshot: Snapshot) -> dict[str, np.ndarray]:
     """What is watched, each with one number an item sold, an event or a user."""
     log, stats = snapshot.log, snapshot.stats.columns
-    sold = stats["buyers_10000"] > 0
+    sold = stats["buyers_ever"] > 0
     counts = np.bincount(log.user, minlength=log.n_users)
     return {
         "price": snapshot.prices,

@@ -14,16 +14,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from eval.metrics.lists import ndcg
-from eval.protocol.ground_truth import Truth
+from eval.protocol.ground_truth import GroundTruth
 from features.data.histories import Histories
 from features.data.interactions import DAY
 from features.data.split import Split
 from features.errors import DataError
-from features.storage.arrays import Below
+from features.storage.arrays import Subfolder
 from recsys.artifacts.bundle import find_bundle
 from recsys.artifacts.publish import publish
 from recsys.recommend.recommender import Recommender
-from recsys.snapshot.snapshot import Counted
+from recsys.snapshot.snapshot import LogAggregates
 from retrieval.collaborative.models import Collaborative
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ KEPT = 2  # fits at the judged moment that are kept: the old one's and the new o
 
 
 @dataclass(frozen=True)
-class Standing:
+class BundleUnderTest:
     """A model over a snapshot, published or about to be. model_id: tells models apart. cache: where fits are kept."""
 
     model: Model | ServedModel
@@ -54,7 +54,7 @@ class Standing:
         """External item ids by row."""
         return self.snapshot.catalog.ids.tolist()
 
-    def same_vectors(self, other: Standing) -> bool:
+    def same_vectors(self, other: BundleUnderTest) -> bool:
         """Whether one encoder made the vectors of both."""
         return self.snapshot.texts.fingerprint == other.snapshot.texts.fingerprint
 
@@ -71,8 +71,8 @@ class Standing:
         if not known.any():
             return found
         retrieval = self.model.retrieval
-        collaborative = kept_collaborative(self.cache / "gates", log, cut, retrieval)
-        counted = Counted.of(self.snapshot.catalog, log, cut, retrieval, collaborative)
+        collaborative = cached_collaborative(self.cache / "gates", log, cut, retrieval)
+        counted = LogAggregates.of(self.snapshot.catalog, log, cut, retrieval, collaborative)
         recommender = Recommender(self.model, replace(self.snapshot, now=cut, **vars(counted)))
         best = recommender.recommend(Histories.of_users(log, rows[known], cut), K).rows
         places, here = np.flatnonzero(known), best >= 0
@@ -80,7 +80,7 @@ class Standing:
         return found
 
 
-def ndcg_of_both(old: Standing, new: Standing, config: RefreshConfig) -> tuple[float, float] | None:
+def ndcg_of_both(old: BundleUnderTest, new: BundleUnderTest, config: RefreshConfig) -> tuple[float, float] | None:
     """NDCG@10 of both on the old log's last days; None where there is nothing to judge on, or nothing that could make a difference."""
     log = old.snapshot.log
     if not len(log) or not config.judged_users:
@@ -88,7 +88,7 @@ def ndcg_of_both(old: Standing, new: Standing, config: RefreshConfig) -> tuple[f
     # On a grid of days, so that the refreshes of a day judge at one moment and what is fitted there is fitted once.
     cut = log.end - DAY if log.ordered else log.end // DAY * DAY - config.judged_days * DAY
     try:
-        truth = Truth.of(Split.by_time(log, cut), config.judged_users)
+        truth = GroundTruth.of(Split.by_time(log, cut), config.judged_users)
     except DataError:
         return None
     if _alike(old, new, cut):
@@ -104,7 +104,7 @@ def ndcg_of_both(old: Standing, new: Standing, config: RefreshConfig) -> tuple[f
     return scores[0], scores[1]
 
 
-def _alike(old: Standing, new: Standing, cut: int) -> bool:
+def _alike(old: BundleUnderTest, new: BundleUnderTest, cut: int) -> bool:
     """Whether both must answer alike at the cut: by one model, of one catalogue, from one past."""
     if old.model_id != new.model_id or not old.snapshot.catalog.frame.equals(new.snapshot.catalog.frame):
         return False
@@ -112,11 +112,11 @@ def _alike(old: Standing, new: Standing, cut: int) -> bool:
     return np.array_equal(before.user_ids, after.user_ids) and log_digest(before) == log_digest(after)
 
 
-def kept_collaborative(store: Path, log: Interactions, now: int, retrieval: RetrievalConfig) -> Collaborative:
+def cached_collaborative(store: Path, log: Interactions, now: int, retrieval: RetrievalConfig) -> Collaborative:
     """The collaborative models of a log at a moment, fitted once."""
     key = collaborative_key(log, now, retrieval)
     if bundle := find_bundle(store, key=key):
-        return Collaborative.from_files(Below(bundle.files, "collaborative"))
+        return Collaborative.from_files(Subfolder(bundle.files, "collaborative"))
     made = Collaborative.fit(log, now, retrieval)
     publish(store, {f"collaborative/{name}": content for name, content in made.to_files().items()}, {"key": key}, KEPT)
     return made

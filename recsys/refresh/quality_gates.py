@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from features.data.catalog import Catalog
-    from recsys.refresh.offline_check import Standing
+    from recsys.refresh.offline_check import BundleUnderTest
     from recsys.settings.refresh import RefreshConfig
     from recsys.snapshot.snapshot import Snapshot
 
@@ -27,7 +27,7 @@ class RefusedError(BundleError):
 
 
 @dataclass(frozen=True)
-class Gate:
+class QualityGate:
     """One measurement beside its limit. `passes` says on which side it lies."""
 
     name: str
@@ -39,7 +39,7 @@ class Gate:
         return f"{self.name} {self.value:.3f}, limit {self.limit:g}"
 
 
-def check(old: Standing, new: Standing, config: RefreshConfig) -> dict[str, Any]:
+def check(old: BundleUnderTest, new: BundleUnderTest, config: RefreshConfig) -> dict[str, Any]:
     """All gates; what they measured, for the manifest.
 
     Raises
@@ -56,17 +56,17 @@ def check(old: Standing, new: Standing, config: RefreshConfig) -> dict[str, Any]
     return {gate.name: round(gate.value, 4) for gate in gates}
 
 
-def _gates(old: Standing, new: Standing, config: RefreshConfig) -> Iterator[Gate]:
-    def at_most(name: str, value: float) -> Gate:
+def _gates(old: BundleUnderTest, new: BundleUnderTest, config: RefreshConfig) -> Iterator[QualityGate]:
+    def at_most(name: str, value: float) -> QualityGate:
         limit = getattr(config, name)
-        return Gate(name, value, limit, value <= limit)
+        return QualityGate(name, value, limit, value <= limit)
 
     yield at_most("max_items_lost", _gone(old.snapshot.catalog, new.snapshot.catalog))
     yield at_most("max_events_lost", _lost(len(old.snapshot.log), len(new.snapshot.log)))
     if old.same_vectors(new):
         yield at_most("max_changed_vectors", changed_texts(old.snapshot, new.snapshot))
     recall = ann_recall(new.snapshot)
-    yield Gate("min_ann_recall", recall, config.min_ann_recall, recall >= config.min_ann_recall)
+    yield QualityGate("min_ann_recall", recall, config.min_ann_recall, recall >= config.min_ann_recall)
     both = ndcg_of_both(old, new, config)
     if both is not None and both[0] > 0:
         yield at_most("max_ndcg_drop", max(0.0, 1 - both[1] / both[0]))

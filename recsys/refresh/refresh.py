@@ -86,9 +86,9 @@ def _line(error: BaseException) -> str:
 
 
 def _refresh(workspace: Workspace, settings: Settings, device: Device) -> Refreshed:
-    from features.ingest.erased_users import Tombstones
+    from features.ingest.erased_users import ErasedUsers
 
-    if Tombstones.read(workspace.erased).pending:
+    if ErasedUsers.read(workspace.erased).pending:
         from recsys.privacy.erasure import sweep
 
         sweep(workspace)

@@ -38,7 +38,7 @@ class TurnedAwayError(Exception):
         self.status, self.detail = status, detail
 
 
-class Gate:
+class Admission:
     """An ASGI application around another. What the inner one writes into scope["noted"] stands in the log's line."""
 
     def __init__(self, app: App, config: ServeConfig) -> None:

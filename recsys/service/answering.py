@@ -17,7 +17,7 @@ import numpy as np
 from purgatory import AsyncCircuitBreakerFactory
 from purgatory.domain.model import OpenedState
 
-from recsys.recommend.pipeline import Asked
+from recsys.recommend.pipeline import RequestGroup
 from recsys.service.metrics import DEGRADED, STAGES
 
 if TYPE_CHECKING:
@@ -144,7 +144,7 @@ class Pipeline:
 
         return await self._retrieving.run(told), asked.ranks and best is None
 
-    async def _ranked(self, asked: Asked, found: Candidates, stages: Stages) -> Candidates | None:
+    async def _ranked(self, asked: RequestGroup, found: Candidates, stages: Stages) -> Candidates | None:
         """None where there is no ranking in time; the breaker leaves the ranker alone for a while when that goes on."""
         try:
             async with await self._breakers.get_breaker("ranking"):
@@ -175,13 +175,13 @@ async def _timed(threads: Threads, work: Callable[[], T], stages: Stages, name: 
     return await threads.run(timed)
 
 
-def _retrieved(question: Question) -> tuple[Asked, Candidates]:
+def _retrieved(question: Question) -> tuple[RequestGroup, Candidates]:
     user = question.options.user
-    (_, asked), *_ = Asked.groups(question.recommender, question.options, [user], question.recent())
+    (_, asked), *_ = RequestGroup.groups(question.recommender, question.options, [user], question.recent())
     return asked, asked.retrieve()
 
 
-def _checked(asked: Asked, found: Candidates) -> Candidates:
+def _checked(asked: RequestGroup, found: Candidates) -> Candidates:
     """The ranking, if it is one."""
     try:
         best = asked.rank(found)

@@ -8,7 +8,7 @@ from fastapi import FastAPI
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from recsys.service.access import Access
-from recsys.service.admission import Gate
+from recsys.service.admission import Admission
 from recsys.service.container import Service
 from recsys.service.pages.routes import Views, pages
 from recsys.service.problems import tell_problems
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 SWITCH_SECONDS = 0.0005
 
 
-def application(workspace: Workspace, settings: Settings) -> Gate:
+def application(workspace: Workspace, settings: Settings) -> Admission:
     """The service of a workspace, as an ASGI application."""
     config = settings.serve
     service = Service(workspace, settings)
@@ -45,10 +45,10 @@ def application(workspace: Workspace, settings: Settings) -> Gate:
     tell_problems(app)
     app.include_router(router)
     app.include_router(pages)
-    return Gate(app, config)
+    return Admission(app, config)
 
 
-def make() -> Gate:
+def make() -> Admission:
     """For uvicorn, which starts each worker anew: workspace and configuration are those of the environment."""
     import os
     import sys

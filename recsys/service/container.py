@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from features.ingest.erased_users import Tombstones
+from features.ingest.erased_users import ErasedUsers
 from recsys.service.answering import Pipeline
 from recsys.service.live_bundle import Current
 from recsys.service.logs import pseudonym, salt_of
@@ -46,7 +46,7 @@ class Service:
 
     def erased(self, user_ids: set[str]) -> list[str]:
         """Those of them who were erased, and are to stay forgotten."""
-        return Tombstones.read(self.workspace.erased).among(user_ids)
+        return ErasedUsers.read(self.workspace.erased).among(user_ids)
 
     def measure(self) -> None:
         """Gauges that are told when they are read."""

@@ -176,7 +176,7 @@ def _warm(recommender: Recommender, rests: float) -> np.ndarray:
         (answer,) = recommender.answer(RecommendOptions(), [user])
         time.sleep(rests * (time.perf_counter() - begun))
         found += [item.probability for item in answer.items if item.probability is not None]
-    for options in (RecommendOptions(), RecommendOptions(history=(str(items[0]),), diversity=0.5), RecommendOptions(debuts=True)):
+    for options in (RecommendOptions(), RecommendOptions(history=(str(items[0]),), diversity=0.5), RecommendOptions(unsold=True)):
         list(recommender.answer(options, [None]))
     recommender.similar(str(items[0]), 1)
     recommender.search("warm", 1)

@@ -30,7 +30,7 @@ class RulesBody(Body):
     in_stock: bool = False
     exclude: Items = []
     new_only: bool | None = Field(default=None, description="nothing bought before; null: if nobody here buys twice")
-    debuts: bool = Field(default=False, description="only what nobody has bought yet, without probabilities")
+    unsold: bool = Field(default=False, description="only what nobody has bought yet, without probabilities")
 
 
 class RecommendBody(Body):

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from features.errors import ConfigError
 
 if TYPE_CHECKING:
-    from features.data.shop_profile import Shape
+    from features.data.shop_profile import ShopProfile
     from recsys.settings.settings import Settings
 
 
@@ -17,12 +17,12 @@ if TYPE_CHECKING:
 SEQUENCE: dict[str, dict[str, Any]] = {
     "tower": {"reads": "sequence", "dropout": 0.3, "history": 50, "heads": 2},
     "train": {"lr": 1e-3, "negatives": 1024, "epochs": 8, "patience": 2, "last_epochs": 2},
-    "retrieval": {"tower": 200, "transitions": 100},
+    "retrieval": {"tower": 200, "markov": 100},
 }
 SET: dict[str, dict[str, Any]] = {"tower": {"reads": "set"}}
 
 
-def with_shape(settings: Settings, shape: Shape) -> Settings:
+def with_profile(settings: Settings, shape: ShopProfile) -> Settings:
     """The settings, completed by what suits such a shop, or the way of reading that the user chose: what the user set stays as it is."""
     reads = settings.tower.reads
     return completed(settings, SEQUENCE if reads == "sequence" or (reads == "auto" and shape.sequence) else SET)

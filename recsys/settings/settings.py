@@ -20,7 +20,7 @@ from features.errors import ConfigError
 from features.ingest.source import SQLITE, Source
 from features.text.encoder_config import EncoderConfig
 from ranking.cross_encoder.config import CrossEncoderConfig
-from ranking.gbdt import BlendConfig
+from ranking.gbdt import GBDTConfig
 from recsys.settings.arm import ArmConfig
 from recsys.settings.bundles import BundleConfig
 from recsys.settings.events import EventWeights
@@ -57,7 +57,7 @@ class Settings(BaseSettings):
     train: TrainConfig = TrainConfig()
     index: IndexConfig = IndexConfig()
     retrieval: RetrievalConfig = RetrievalConfig()
-    blend: BlendConfig = BlendConfig()
+    blend: GBDTConfig = GBDTConfig()
     cross_encoder: CrossEncoderConfig = CrossEncoderConfig()
     evaluate: EvaluateConfig = EvaluateConfig()
     baselines: BaselinesConfig = BaselinesConfig()

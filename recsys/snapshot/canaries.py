@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from features.storage.arrays import Below
+from features.storage.arrays import Subfolder
 from features.text.embeddings import TextVectors
 from features.text.token_states import TokenStates
 from recsys.snapshot.snapshot import Encoded, Snapshot
@@ -26,9 +26,9 @@ def encoded_before(bundle: Bundle, model: Model) -> Encoded | None:
     """Vectors of the texts of a bundle, and states where it has them, if this model made them."""
     if not bundle.manifest.answers or bundle.manifest.about["fingerprint"] != model.fingerprint:
         return None
-    texts = TextVectors.from_files(Below(bundle.files, "snapshot/texts"))
+    texts = TextVectors.from_files(Subfolder(bundle.files, "snapshot/texts"))
     held = "snapshot/states/offsets.safetensors" in bundle.files
-    return Encoded(texts.alone(), TokenStates.from_files(Below(bundle.files, "snapshot/states")) if held else None, 0)
+    return Encoded(texts.alone(), TokenStates.from_files(Subfolder(bundle.files, "snapshot/states")) if held else None, 0)
 
 
 def canaries(snapshot: Snapshot) -> list[dict[str, list[int] | int]]:

@@ -18,14 +18,14 @@ from safetensors.numpy import save
 from features.behavior.item_stats import ItemStats
 from features.data.catalog import Catalog
 from features.data.interactions import Interactions
-from features.data.shop_profile import Shape
-from features.storage.arrays import Below, arrays_of
+from features.data.shop_profile import ShopProfile
+from features.storage.arrays import Subfolder, arrays_of
 from features.text.embeddings import ItemVectors, TextVectors, group, update
 from features.text.template import item_texts, text_hashes
 from features.text.token_states import ItemTokens, TokenStates
 from retrieval.collaborative.models import Collaborative
 from retrieval.index import ItemIndex
-from retrieval.new_items.unsold import Debuts
+from retrieval.new_items.unsold import UnsoldItems
 from retrieval.two_tower.item_ids import in_space
 
 if TYPE_CHECKING:
@@ -64,9 +64,9 @@ class Snapshot:
     index: ItemIndex
     collaborative: Collaborative
     stats: ItemStats
-    debuts: Debuts
+    unsold_items: UnsoldItems
     buys_again: bool = True
-    learned: np.ndarray | None = None
+    item_id_vectors: np.ndarray | None = None
     events_read: int = 0
 
     def vectors_of(self, rows: np.ndarray) -> np.ndarray:
@@ -86,7 +86,7 @@ class Snapshot:
     @cached_property
     def space(self) -> np.ndarray:
         """Vectors of the distinct texts with what was learned of their items: those that the user tower reads, float32 (t, dim)."""
-        return in_space(self.text_vectors, self.learned)
+        return in_space(self.text_vectors, self.item_id_vectors)
 
     @cached_property
     def prices(self) -> np.ndarray:
@@ -108,12 +108,12 @@ class Snapshot:
             "index": self.index,
             "collaborative": self.collaborative,
             "stats": self.stats,
-            "debuts": self.debuts,
+            "unsold": self.unsold_items,
         }
         about = {"now": self.now, "buys_again": self.buys_again, "events_read": self.events_read}
         files = {"catalog.parquet": buffer.getvalue(), "about.json": json.dumps(about).encode()}
-        if self.learned is not None:
-            files["learned.safetensors"] = save({"learned": self.learned})
+        if self.item_id_vectors is not None:
+            files["learned.safetensors"] = save({"learned": self.item_id_vectors})
         if self.states is not None:
             parts["states"] = self.states
         for name, part in parts.items():
@@ -125,17 +125,17 @@ class Snapshot:
         about = json.loads(files["about.json"])
         return cls(
             catalog=Catalog(pl.read_parquet(io.BytesIO(files["catalog.parquet"]))),
-            log=Interactions.from_files(Below(files, "log")),
+            log=Interactions.from_files(Subfolder(files, "log")),
             now=about["now"],
             buys_again=about["buys_again"],
             events_read=about.get("events_read", 0),
-            texts=TextVectors.from_files(Below(files, "texts")),
-            states=TokenStates.from_files(Below(files, "states")) if "states/offsets.safetensors" in files else None,
-            index=ItemIndex.from_files(Below(files, "index")),
-            collaborative=Collaborative.from_files(Below(files, "collaborative")),
-            stats=ItemStats.from_files(Below(files, "stats")),
-            debuts=Debuts.from_files(Below(files, "debuts")),
-            learned=arrays_of(files, "learned.safetensors")["learned"] if "learned.safetensors" in files else None,
+            texts=TextVectors.from_files(Subfolder(files, "texts")),
+            states=TokenStates.from_files(Subfolder(files, "states")) if "states/offsets.safetensors" in files else None,
+            index=ItemIndex.from_files(Subfolder(files, "index")),
+            collaborative=Collaborative.from_files(Subfolder(files, "collaborative")),
+            stats=ItemStats.from_files(Subfolder(files, "stats")),
+            unsold_items=UnsoldItems.from_files(Subfolder(files, "unsold")),
+            item_id_vectors=arrays_of(files, "learned.safetensors")["learned"] if "learned.safetensors" in files else None,
         )
 
 
@@ -156,7 +156,7 @@ def encode_catalog(
 ) -> Encoded:
     """Encode the texts that `previous` has not, by the same model; the others are taken over.
 
-    cache: see `kept_states`. device: where they are encoded; it is asked for only if there is a text to encode.
+    cache: see `cached_states`. device: where they are encoded; it is asked for only if there is a text to encode.
     states: whether token states are wanted beside the vectors; None: if an answer of this model reads them.
     Those that `previous` lacks come from the cache.
     """
@@ -171,9 +171,9 @@ def encode_catalog(
         pool.append(kept)
 
     def kept(texts: list[str]) -> TokenStates:
-        from features.text.state_cache import kept_states
+        from features.text.state_cache import cached_states
 
-        found = kept_states(model.encoder, texts, cache)
+        found = cached_states(model.encoder, texts, cache)
         if wanted:
             hashes = text_hashes(pl.Series(texts, dtype=pl.String))
             add([key.tobytes() for key in hashes], found.select(np.arange(len(found)), model.item_tokens))
@@ -186,12 +186,12 @@ def encode_catalog(
             return model.tower.item_vectors(model.encoder.pool(kept(texts)))
 
     if wanted and previous is not None and previous.states is not None:
-        add(distinct(previous.vectors.hashes), previous.states)
+        add(distinct_hashes(previous.vectors.hashes), previous.states)
     before = None if previous is None else previous.vectors
     vectors, encoded = update(catalog, encode, model.fingerprint, before)
     if not wanted:
         return Encoded(vectors, None, encoded)
-    keys, first = distinct(vectors.hashes), group(vectors.hashes)[0]
+    keys, first = distinct_hashes(vectors.hashes), group(vectors.hashes)[0]
     lacking = [row for key, row in zip(keys, first.tolist(), strict=True) if key not in place]
     if lacking or not pool:
         from recsys.settings.presets import find_device
@@ -201,55 +201,55 @@ def encode_catalog(
     return Encoded(vectors, TokenStates.join(pool).select(np.array([place[key] for key in keys], dtype=np.int64)), encoded)
 
 
-def distinct(hashes: np.ndarray) -> list[bytes]:
+def distinct_hashes(hashes: np.ndarray) -> list[bytes]:
     """The distinct hashes, in `group`'s order."""
     return [hashes[row].tobytes() for row in group(hashes)[0]]
 
 
 def take_snapshot(catalog: Catalog, log: Interactions, now: int, model: Model, encoded: Encoded, index: IndexConfig) -> Snapshot:
     """Count and index everything at `now`; events after it are left out."""
-    return indexed(catalog, Counted.of(catalog, log.between(None, now), now, model.retrieval), now, model, encoded, index)
+    return indexed(catalog, LogAggregates.of(catalog, log.between(None, now), now, model.retrieval), now, model, encoded, index)
 
 
-def indexed(catalog: Catalog, counted: Counted, now: int, model: Model, encoded: Encoded, index: IndexConfig) -> Snapshot:
+def indexed(catalog: Catalog, counted: LogAggregates, now: int, model: Model, encoded: Encoded, index: IndexConfig) -> Snapshot:
     """A snapshot of what was counted before `now`."""
     texts = TextVectors.of(encoded.vectors)
-    learned = None if model.learned is None else model.learned.of_texts(catalog.ids, texts.text_of, len(texts))
+    item_id_vectors = None if model.item_id_vectors is None else model.item_id_vectors.of_texts(catalog.ids, texts.text_of, len(texts))
     return Snapshot(
         catalog=catalog,
         now=now,
         texts=texts,
         states=encoded.states,
-        index=ItemIndex.build(in_space(texts.vectors, learned), index),
-        learned=learned,
+        index=ItemIndex.build(in_space(texts.vectors, item_id_vectors), index),
+        item_id_vectors=item_id_vectors,
         **vars(counted),
     )
 
 
 def recounted(snapshot: Snapshot, log: Interactions, retrieval: RetrievalConfig) -> Snapshot:
     """The same moment and catalogue with another log."""
-    return replace(snapshot, **vars(Counted.of(snapshot.catalog, log, snapshot.now, retrieval)))
+    return replace(snapshot, **vars(LogAggregates.of(snapshot.catalog, log, snapshot.now, retrieval)))
 
 
 @dataclass(frozen=True)
-class Counted:
+class LogAggregates:
     """The parts of a snapshot that follow from its log."""
 
     log: Interactions
     collaborative: Collaborative
     stats: ItemStats
-    debuts: Debuts
+    unsold_items: UnsoldItems
     buys_again: bool
 
     @classmethod
     def of(
         cls, catalog: Catalog, log: Interactions, now: int, retrieval: RetrievalConfig, collaborative: Collaborative | None = None
-    ) -> Counted:
+    ) -> LogAggregates:
         """Of a log that ends before `now`. collaborative: where they were fitted on it before."""
         return cls(
             log=log,
             collaborative=collaborative or Collaborative.fit(log, now, retrieval),
             stats=ItemStats.fit(log, catalog, now),
-            debuts=Debuts.fit(log, catalog, now, 1.0 if log.ordered else 28.0),
-            buys_again=Shape.of(log).buys_again,
+            unsold_items=UnsoldItems.fit(log, catalog, now, 1.0 if log.ordered else 28.0),
+            buys_again=ShopProfile.of(log).buys_again,
         )

@@ -10,21 +10,21 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from features.data.shop_profile import Shape
+from features.data.shop_profile import ShopProfile
 from features.errors import ModelError
-from features.ingest.erased_users import Tombstones
+from features.ingest.erased_users import ErasedUsers
 from recsys.artifacts.bundle import RETRAIN, find_bundle, list_bundles
 from recsys.artifacts.model import Model
 from recsys.artifacts.model_card import marked, model_card
 from recsys.artifacts.model_store import mark
 from recsys.artifacts.publish import publish, use
 from recsys.privacy.erasure import finish
-from recsys.settings.auto import with_shape
+from recsys.settings.auto import with_profile
 from recsys.settings.keys import training_sections
 from recsys.settings.presets import find_device, with_preset
 from recsys.snapshot.fingerprint import fingerprint
 from recsys.training.options import TrainOptions
-from recsys.training.pipeline import MODEL_VERSION, Shop, train_model
+from recsys.training.pipeline import MODEL_VERSION, TrainingJob, train_model
 from recsys.training.windows import Windows, moment
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ _log = logging.getLogger(__name__)
 class Training:
     """One training with all that its model depends on settled, and the key by which that model is found again."""
 
-    shop: Shop
+    shop: TrainingJob
     until: int
     device: torch.device
     key: str
@@ -63,16 +63,16 @@ class Training:
             raise ModelError("no event lies before the date: train on a later --until, or on everything")
         device = find_device(options.device)
         # The preset first: a key that is set stays, and the log decides only what neither the user nor the preset did.
-        settings = with_shape(with_preset(settings, options.preset, device), Shape.of(log))
+        settings = with_profile(with_preset(settings, options.preset, device), ShopProfile.of(log))
         key = training_key(settings, options.seed, fingerprint(catalog, log), until)
-        return cls(Shop(catalog, log, Windows.plan(log, until), settings, options.seed, options.watch), until, device, key)
+        return cls(TrainingJob(catalog, log, Windows.plan(log, until), settings, options.seed, options.watch), until, device, key)
 
     def find(self, store: Path) -> Bundle | None:
         """Its model in a store; one that has learned from somebody who was erased since is passed over."""
         return find_bundle(store, key=self.key, **{RETRAIN: None})
 
 
-def trained(
+def find_or_train(
     workspace: Workspace, store: Path, settings: Settings, options: TrainOptions, tables: tuple[Catalog, Interactions], until: int
 ) -> tuple[Model, str]:
     """The model for these tables, settings and seed: from `store` if it is there, else trained and published into it.
@@ -110,10 +110,10 @@ def _made(workspace: Workspace, store: Path, training: Training) -> tuple[Model,
     settings = training.shop.settings
     about = {"key": key, "read": read.isoformat(), **model.about}
     card = model_card(key[:16], model.about, settings.encoder.model, training.shop.windows.calibration.days)
-    if Tombstones.read(workspace.erased).among(training.shop.log.user_ids.tolist()):  # while it trained
+    if ErasedUsers.read(workspace.erased).among(training.shop.log.user_ids.tolist()):  # while it trained
         about, card = about | {RETRAIN: True}, marked(card)
     model_id = publish(store, model.to_files() | {"MODEL_CARD.md": card.encode()}, about, settings.bundles.keep)
-    erased = Tombstones.read(workspace.erased)
+    erased = ErasedUsers.read(workspace.erased)
     if erased.since(read):  # by who may have looked for models a moment before this one was there
         mark(store, erased)
     curves = workspace.root / "tensorboard" / key[:16]
@@ -136,5 +136,5 @@ def train(workspace: Workspace, settings: Settings, options: TrainOptions) -> st
     finish(workspace)
     catalog, log = workspace.load(settings.events)
     until = log.end if options.until is None else min(log.end, int(options.until.replace(tzinfo=UTC).timestamp()))
-    _, said = trained(workspace, workspace.models, settings, options, (catalog, log), until)
+    _, said = find_or_train(workspace, workspace.models, settings, options, (catalog, log), until)
     return said

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from recsys.artifacts.model import Ranking
     from recsys.settings.names import Device, Preset
-    from recsys.training.pipeline import Material
+    from recsys.training.pipeline import RankingData
 
 
 @dataclass(frozen=True)
@@ -25,4 +25,4 @@ class TrainOptions:
     preset: Preset = "quick"
     device: Device = "auto"
     seed: int = 0
-    watch: Callable[[Material, Ranking], None] | None = None
+    watch: Callable[[RankingData, Ranking], None] | None = None

@@ -10,33 +10,33 @@ import numpy as np
 import torch
 
 from eval.metrics.lists import ndcg
-from eval.metrics.user_items import Pairs as Relevant
-from eval.protocol.ground_truth import Truth
+from eval.metrics.user_items import UserItems as Relevant
+from eval.protocol.ground_truth import GroundTruth
 from features.behavior.item_stats import ItemStats
 from features.data.histories import Histories
-from features.data.shop_profile import Shape
+from features.data.shop_profile import ShopProfile
 from features.text.encoder import TextEncoder
-from features.text.state_cache import kept_states
+from features.text.state_cache import cached_states
 from features.text.template import item_texts, text_hashes
 from features.text.token_states import ItemTokens
 from ranking.calibration import Calibration
 from ranking.cross_encoder.model import CrossEncoder
-from ranking.cross_encoder.trainer import Pairs, fit_cross_encoder
-from ranking.gbdt import CROSS_ENCODER, TOWERS, fit_correction, fit_first
-from ranking.ranker import corrected, order_by_blend, read_best, with_features
+from ranking.cross_encoder.trainer import TrainingPairs, fit_cross_encoder
+from ranking.gbdt import CROSS_ENCODER, TOWERS, fit_base, fit_residual
+from ranking.ranker import corrected, order_by_base, rerank_top, with_features
 from recsys.artifacts.model import Model, Ranking
 from recsys.settings.presets import affordable_tuning
 from recsys.snapshot.snapshot import group
 from recsys.training.windows import Windows, moment
 from retrieval.collaborative.models import Collaborative
-from retrieval.hybrid import JointRetriever
+from retrieval.hybrid import HybridRetriever
 from retrieval.index import ItemIndex
 from retrieval.topk import top_k
-from retrieval.two_tower.item_ids import Learned
-from retrieval.two_tower.model import LearnedVectors, TwoTower
-from retrieval.two_tower.retriever import Towers
+from retrieval.two_tower.item_ids import ItemIdVectors
+from retrieval.two_tower.model import ItemIdEmbedding, TwoTower
+from retrieval.two_tower.retriever import TwoTowerRetriever
 from retrieval.two_tower.sequence_batches import SequenceSampler
-from retrieval.two_tower.text_tuning import Texts
+from retrieval.two_tower.text_tuning import TrainableTexts
 from retrieval.two_tower.trainer import Run, every_epoch, fit_towers
 from retrieval.two_tower.window_batches import Sampler
 
@@ -62,7 +62,7 @@ LEAST_BASKET, KNOWN_OF_BASKET = 6, 3  # items of a basket that a visitor is made
 
 
 @dataclass(frozen=True)
-class Shop:
+class TrainingJob:
     """What is trained on: the log ends where training may not look further. watch: see `TrainOptions`."""
 
     catalog: Catalog
@@ -70,11 +70,11 @@ class Shop:
     windows: Windows
     settings: Settings
     seed: int
-    watch: Callable[[Material, Ranking], None] | None = None
+    watch: Callable[[RankingData, Ranking], None] | None = None
 
 
 @dataclass(frozen=True)
-class Language:
+class TextModels:
     """The catalogue's distinct texts: which item has which, encoder and towers over them, vectors and states.
 
     The networks stand on the device that they are trained on.
@@ -88,10 +88,10 @@ class Language:
     vectors: np.ndarray
     kept: TokenStates
     report: dict[str, Any]
-    learned: LearnedVectors | None = None
+    item_id_vectors: ItemIdEmbedding | None = None
 
 
-def train_model(shop: Shop, device: torch.device, work: Path, cache: Path) -> Model:
+def train_model(shop: TrainingJob, device: torch.device, work: Path, cache: Path) -> Model:
     """Fit everything. Stages write their progress to `work`; called again after a cut, it goes on from there."""
     language = fit_language(shop, device, work, cache)
     ranking, report = fit_ranking(shop, language, work, device)
@@ -109,44 +109,48 @@ def train_model(shop: Shop, device: torch.device, work: Path, cache: Path) -> Mo
         "towers": language.report,
         "ranking": report,
     }
-    learned = None if language.learned is None else Learned(shop.catalog.ids, language.text_of.astype(np.int32), language.learned.vectors())
-    return Model(language.encoder, language.tower, shop.settings.retrieval, ranking, about, learned)
+    item_id_vectors = (
+        None
+        if language.item_id_vectors is None
+        else ItemIdVectors(shop.catalog.ids, language.text_of.astype(np.int32), language.item_id_vectors.vectors())
+    )
+    return Model(language.encoder, language.tower, shop.settings.retrieval, ranking, about, item_id_vectors)
 
 
-def fit_language(shop: Shop, device: torch.device, work: Path, cache: Path) -> Language:
+def fit_language(shop: TrainingJob, device: torch.device, work: Path, cache: Path) -> TextModels:
     """Encoder and towers, on purchases of the towers' window, stopped by NDCG@10 on the validation window (texts, not items, ranked)."""
     settings, windows = shop.settings, shop.windows
     encoder = TextEncoder.pretrained(settings.encoder).to(device)
     texts = item_texts(shop.catalog)
     first, text_of = group(text_hashes(texts))
     distinct = texts.gather(first).to_list()
-    kept = kept_states(encoder, distinct, cache)
+    kept = cached_states(encoder, distinct, cache)
     tuning = settings.train.tuning
     if tuning == "auto":
         tuning = affordable_tuning("quick", device)
-    source = Texts(encoder, distinct, kept, tuning)
+    source = TrainableTexts(encoder, distinct, kept, tuning)
     torch.manual_seed(shop.seed)
     tower = TwoTower(encoder.width, settings.tower)
     tower.start_from(source.pooled)
     tower.to(device)
     sequence = settings.tower.reads == "sequence"
-    learned = LearnedVectors(len(distinct), settings.tower.dim, settings.train.hide).to(device) if sequence else None
+    item_id_vectors = ItemIdEmbedding(len(distinct), settings.tower.dim, settings.train.hide).to(device) if sequence else None
     log = replace(shop.log, item=text_of[shop.log.item].astype(np.int32), n_items=len(distinct))
     split = windows.validation.split(log)
-    run = Run(_sampler(split.history, shop), tower, source, _judge(split), work, shop.seed, learned)
+    run = Run(_sampler(split.history, shop), tower, source, _judge(split), work, shop.seed, item_id_vectors)
     fitted = fit_towers(run, settings.train)
     if tuning in ("lora", "full"):  # the lower layers are others now
-        kept = kept_states(encoder, distinct, cache)
+        kept = cached_states(encoder, distinct, cache)
     report = {
         "reads": settings.tower.reads,
         "tuning": tuning,
         "validation_ndcg@10": [round(value, 4) for value in fitted.curve],
         "hard_negatives_masked": fitted.hard_skipped,
     }
-    return Language(text_of, encoder, tower, run.vectors(), kept, report, learned)
+    return TextModels(text_of, encoder, tower, run.vectors(), kept, report, item_id_vectors)
 
 
-def fit_on_the_rest(shop: Shop, language: Language, work: Path) -> None:
+def fit_on_the_rest(shop: TrainingJob, language: TextModels, work: Path) -> None:
     """Let the towers learn, in place and at a lower rate, from what they have not seen: the windows that the ranking was fitted on.
 
     All that could be chosen has been chosen on those windows by now. What the ranking knows of the towers' scores is from before.
@@ -155,13 +159,13 @@ def fit_on_the_rest(shop: Shop, language: Language, work: Path) -> None:
     changed = {"epochs": train.last_epochs, "patience": train.last_epochs, "tuned_epochs": 0, "lr": train.lr * LAST_RATE}
     settings = train.model_copy(update=changed)
     log = replace(shop.log, item=language.text_of[shop.log.item].astype(np.int32), n_items=len(language.vectors))
-    source = Texts(language.encoder, [], language.kept, "frozen")
+    source = TrainableTexts(language.encoder, [], language.kept, "frozen")
     sampler = SequenceSampler(log, settings, shop.settings.tower.history)
-    run = Run(sampler, language.tower, source, every_epoch, work / "rest", shop.seed, language.learned)
+    run = Run(sampler, language.tower, source, every_epoch, work / "rest", shop.seed, language.item_id_vectors)
     fit_towers(run, settings)
 
 
-def _sampler(log: Interactions, shop: Shop) -> Sampler | SequenceSampler:
+def _sampler(log: Interactions, shop: TrainingJob) -> Sampler | SequenceSampler:
     settings, validation = shop.settings, shop.windows.validation
     if settings.tower.reads == "sequence":
         return SequenceSampler(log, settings.train, settings.tower.history)
@@ -170,8 +174,8 @@ def _sampler(log: Interactions, shop: Shop) -> Sampler | SequenceSampler:
 
 def _judge(split: Split) -> Callable[[TwoTower, np.ndarray], float]:
     """By the list of all items, or of those new to the user, where nobody buys a thing twice."""
-    truth = Truth.of(split, JUDGED_USERS)
-    kind = "all" if Shape.of(split.history).buys_again else "unseen"
+    truth = GroundTruth.of(split, JUDGED_USERS)
+    kind = "all" if ShopProfile.of(split.history).buys_again else "unseen"
     histories, relevant = split.histories(truth.users), truth.relevant(kind)
     allowed = truth.allowed(kind, np.arange(len(truth.users)))
 
@@ -184,27 +188,27 @@ def _judge(split: Split) -> Callable[[TwoTower, np.ndarray], float]:
 
 
 @dataclass(frozen=True)
-class Stage:
+class WindowCandidates:
     """Candidates of one window's users, with features, and what of them was bought; the same of made-up visitors."""
 
-    pairs: Pairs
-    visitors: Pairs
+    pairs: TrainingPairs
+    visitors: TrainingPairs
     found: float  # share of what was bought that is among the candidates
 
 
 @dataclass(frozen=True)
-class Material:
+class RankingData:
     """What a ranking is fitted on, candidates in retrieval's order: the blend's parts, and the windows of correction and calibration."""
 
-    blend: tuple[Pairs, ...]
-    correction: Pairs
-    calibration: Pairs
+    blend: tuple[TrainingPairs, ...]
+    correction: TrainingPairs
+    calibration: TrainingPairs
     tokens: ItemTokens
     settings: Settings
     seed: int
 
 
-def fit_ranking(shop: Shop, language: Language, work: Path, device: torch.device) -> tuple[Ranking, dict[str, Any]]:
+def fit_ranking(shop: TrainingJob, language: TextModels, work: Path, device: torch.device) -> tuple[Ranking, dict[str, Any]]:
     """Blend on the early and late window, cross-encoder on the early one, correction and calibration each on one of their own."""
     settings, windows, seed = shop.settings, shop.windows, shop.seed
     tokens = ItemTokens(language.kept, language.text_of)
@@ -212,13 +216,13 @@ def fit_ranking(shop: Shop, language: Language, work: Path, device: torch.device
     parts = [pairs for stage in (early, late) for pairs in (stage.pairs, stage.visitors)]
     users = settings.cross_encoder.users  # only as many as the cross-encoder is trained on
     second, third = produce(shop, language, windows.correction, users), produce(shop, language, windows.calibration, users)
-    first, saved = fit_first([pairs.labelled for pairs in parts], [second.pairs.labelled, third.pairs.labelled], settings.blend, seed)
+    first, saved = fit_base([pairs.labelled for pairs in parts], [second.pairs.labelled, third.pairs.labelled], settings.blend, seed)
     reads_towers = TOWERS[0] in first.names
     _log.info("blend fitted on %s and %s, %s the towers' scores", windows.early, windows.late, "with" if reads_towers else "without")
     cross_encoder = CrossEncoder.upon(language.encoder, settings.cross_encoder).to(device)
     best = _best(_ordered(early.pairs, first), 3 * settings.cross_encoder.read)
     losses = fit_cross_encoder(cross_encoder, best, tokens, work, seed)
-    material = Material(tuple(parts), second.pairs, third.pairs, tokens, settings, seed)
+    material = RankingData(tuple(parts), second.pairs, third.pairs, tokens, settings, seed)
     correction, calibration = fit_end(first, cross_encoder, material)
     ranking = Ranking(first, correction, cross_encoder, calibration)
     if shop.watch:
@@ -235,30 +239,30 @@ def fit_ranking(shop: Shop, language: Language, work: Path, device: torch.device
     return ranking, report
 
 
-def fit_end(first: Booster, cross_encoder: CrossEncoder | None, material: Material) -> tuple[Booster, Calibration]:
+def fit_end(first: Booster, cross_encoder: CrossEncoder | None, material: RankingData) -> tuple[Booster, Calibration]:
     """What stands on a blend: the correction of the best that the cross-encoder has read, and the calibration of all candidates."""
 
-    def read(pairs: Pairs) -> Pairs:
+    def read(pairs: TrainingPairs) -> TrainingPairs:
         """In the blend's order, the best of them read."""
         pairs = _ordered(pairs, first)
-        return Pairs(read_best(pairs.candidates, cross_encoder, material.tokens), pairs.labels)
+        return TrainingPairs(rerank_top(pairs.candidates, cross_encoder, material.tokens), pairs.labels)
 
     settings = material.settings
     narrow = _best(read(material.correction), settings.cross_encoder.read)
-    correction = fit_correction(narrow.candidates, narrow.labels, settings.blend, material.seed)
+    correction = fit_residual(narrow.candidates, narrow.labels, settings.blend, material.seed)
     third = read(material.calibration)
     valid = third.candidates.valid
     return correction, Calibration.fit(corrected(third.candidates, correction)[valid], third.labels[valid])
 
 
-def produce(shop: Shop, language: Language, window: Window, users: int | None = None) -> Stage:
+def produce(shop: TrainingJob, language: TextModels, window: Window, users: int | None = None) -> WindowCandidates:
     """What retrieval finds at the window's start, from what was known then, for users who bought in it; what they bought as labels."""
     split = window.split(shop.log)
-    truth = Truth.of(split, users or shop.settings.blend.users, shop.seed)
+    truth = GroundTruth.of(split, users or shop.settings.blend.users, shop.seed)
     models = Collaborative.fit(split.history, window.start, shop.settings.retrieval)
     index = ItemIndex.build(language.vectors, shop.settings.index)
-    towers = Towers(language.tower, language.vectors, index, language.text_of, models.popularity.ranking)
-    retriever = JointRetriever(models, towers, shop.settings.retrieval)
+    towers = TwoTowerRetriever(language.tower, language.vectors, index, language.text_of, models.popularity.ranking)
+    retriever = HybridRetriever(models, towers, shop.settings.retrieval)
     stats = ItemStats.fit(split.history, shop.catalog, window.start)
     candidates = retriever.retrieve(split.histories(truth.users), shop.settings.retrieval.candidates)
     candidates = with_features(candidates, stats)
@@ -267,7 +271,7 @@ def produce(shop: Shop, language: Language, window: Window, users: int | None = 
     theirs = with_features(retriever.retrieve(guests, shop.settings.retrieval.candidates), stats)
     found = float(labels.sum() / truth.bought.counts.sum())
     _log.info("candidates of %s: %d users, %.1f%% of their purchases found", window, len(truth.users), 100 * found)
-    return Stage(Pairs(candidates, labels), Pairs(theirs, rest.hits(theirs.rows)), found)
+    return WindowCandidates(TrainingPairs(candidates, labels), TrainingPairs(theirs, rest.hits(theirs.rows)), found)
 
 
 def visitors(split: Split, most: int, rng: np.random.Generator) -> tuple[Histories, Relevant]:
@@ -287,17 +291,17 @@ def visitors(split: Split, most: int, rng: np.random.Generator) -> tuple[Histori
     return guests, Relevant.of(owner, rest, len(baskets), labels.n_items)
 
 
-def _ordered(pairs: Pairs, first: Any) -> Pairs:
+def _ordered(pairs: TrainingPairs, first: Any) -> TrainingPairs:
     """Candidates and labels in the blend's order."""
     at = np.broadcast_to(np.arange(pairs.labels.shape[1], dtype=np.float32), pairs.labels.shape)
-    with_place = replace(pairs.candidates, evidence=pairs.candidates.evidence | {"_place": at})
-    candidates = order_by_blend(with_place, first)
-    place = np.nan_to_num(candidates.evidence.pop("_place")).astype(np.int64)
-    return Pairs(candidates, np.take_along_axis(pairs.labels, place, axis=1) & candidates.valid)
+    with_place = replace(pairs.candidates, features=pairs.candidates.features | {"_place": at})
+    candidates = order_by_base(with_place, first)
+    place = np.nan_to_num(candidates.features.pop("_place")).astype(np.int64)
+    return TrainingPairs(candidates, np.take_along_axis(pairs.labels, place, axis=1) & candidates.valid)
 
 
-def _best(pairs: Pairs, k: int) -> Pairs:
+def _best(pairs: TrainingPairs, k: int) -> TrainingPairs:
     """The first k candidates of each user."""
     k = min(k, pairs.labels.shape[1])
     order = np.broadcast_to(np.arange(k), (len(pairs.labels), k))
-    return Pairs(pairs.candidates.take(order), pairs.labels[:, :k])
+    return TrainingPairs(pairs.candidates.take(order), pairs.labels[:, :k])

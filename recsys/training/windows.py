@@ -12,7 +12,7 @@ import numpy as np
 from features.data.interactions import DAY
 from features.data.split import LABEL_EVENTS, Split
 from features.errors import DataError
-from features.storage.sorted_unique import distinct
+from features.storage.sorted_unique import sorted_unique
 
 if TYPE_CHECKING:
     from features.data.interactions import Interactions
@@ -118,7 +118,7 @@ def fewest_buyers(log: Interactions, edges: list[int]) -> int:
     """Users who buy in a window between two edges, in the one that has fewest."""
     bought = np.isin(log.event, LABEL_EVENTS)
     time, user = log.time[bought], log.user[bought]
-    return min(len(distinct(user[(time >= begin) & (time < end)])) for begin, end in itertools.pairwise(edges))
+    return min(len(sorted_unique(user[(time >= begin) & (time < end)])) for begin, end in itertools.pairwise(edges))
 
 
 def moment(seconds: int) -> str:

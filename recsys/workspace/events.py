@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    from features.ingest.erased_users import Tombstones
+    from features.ingest.erased_users import ErasedUsers
 
 KEPT_OF_USER = 1_000  # latest events that an answer reads
 BUSY_SECONDS = 5.0  # to wait for another worker's write
@@ -132,16 +132,16 @@ class EventStore:
         """Remove a user's events from the file and from its write-ahead log; nothing of them is left in free pages. Returns how many."""
         return self._erase([user_id])
 
-    def forget(self, tombstones: Tombstones) -> int:
+    def forget(self, erased_users: ErasedUsers) -> int:
         """`erase` for all who were erased."""
-        return self._erase(self.among(tombstones))
+        return self._erase(self.among(erased_users))
 
-    def among(self, tombstones: Tombstones) -> list[str]:
+    def among(self, erased_users: ErasedUsers) -> list[str]:
         """Erased users of whom there are events."""
         if not self._path.is_file():
             return []
         with self._connected() as connection:
-            return tombstones.among(user for (user,) in connection.execute("SELECT DISTINCT user_id FROM events"))
+            return erased_users.among(user for (user,) in connection.execute("SELECT DISTINCT user_id FROM events"))
 
     def _erase(self, users: Sequence[str]) -> int:
         if not self._path.is_file():

@@ -14,7 +14,7 @@ from features.data.catalog import Catalog
 from features.data.interactions import Interactions
 from features.data.step_time import with_clock
 from features.errors import DataError, disk_errors
-from features.ingest.erased_users import Tombstones
+from features.ingest.erased_users import ErasedUsers
 from features.ingest.pipeline import IngestSummary, ingest
 from features.ingest.table_store import load_tables, table_digests
 from features.ingest.table_versions import INTERACTIONS, ITEMS, in_use
@@ -119,11 +119,11 @@ class Workspace:
             return source
         from features.ingest.read_database import extract
 
-        return extract(source, self.extracts, Tombstones.read(self.erased))
+        return extract(source, self.extracts, ErasedUsers.read(self.erased))
 
     def ingest_alone(self, source: Source, files: Source) -> IngestSummary:
         """`ingest` for who is alone already, and has the source's files."""
-        return ingest(source, self.data, Tombstones.read(self.erased), files)
+        return ingest(source, self.data, ErasedUsers.read(self.erased), files)
 
     def load(self, events: EventWeights | Mapping[str, Any] | None = None) -> tuple[Catalog, Interactions]:
         """The catalogue and the log that were ingested, on a clock of steps if need be (`features.data.step_time`).
@@ -167,5 +167,5 @@ class Workspace:
         from recsys.workspace.event_rules import merge
 
         events = self.events.frame()
-        gone = Tombstones.read(self.erased).among(events["user_id"].unique()) if len(events) else []
+        gone = ErasedUsers.read(self.erased).among(events["user_id"].unique()) if len(events) else []
         return merge(log, events.filter(~pl.col("user_id").is_in(gone)), config)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from features.storage.arrays import Below
+from features.storage.arrays import Subfolder
 from retrieval.collaborative.als import ALS
 from retrieval.collaborative.ease import EASE
 from retrieval.collaborative.item_knn import ItemToItem
@@ -24,11 +24,11 @@ class Collaborative:
     """The models that are fitted on a log alone, in seconds, and so refitted at every cut."""
 
     ease: EASE
-    together: ItemToItem
+    item_knn: ItemToItem
     als: ALS
     popularity: Popularity
-    transitions: Markov | None = None
-    successors: Markov | None = None
+    markov: Markov | None = None
+    next_item: Markov | None = None
 
     @classmethod
     def fit(cls, log: Interactions, now: int, config: RetrievalConfig) -> Collaborative:
@@ -36,11 +36,11 @@ class Collaborative:
         log = log.between(None, now)
         return cls(
             EASE.fit(log, config.ease_model),
-            ItemToItem.fit(log, config.together_model),
+            ItemToItem.fit(log, config.item_knn_model),
             ALS.fit(log, config.als_model),
             Popularity.fit(log, now),
-            Markov.fit(log, config.transitions_model) if config.transitions else None,
-            Markov.fit(log, config.successors_model) if config.transitions else None,
+            Markov.fit(log, config.markov_model) if config.markov else None,
+            Markov.fit(log, config.next_item_model) if config.markov else None,
         )
 
     def to_files(self) -> dict[str, bytes]:
@@ -49,8 +49,8 @@ class Collaborative:
 
     @classmethod
     def from_files(cls, files: Mapping[str, bytes]) -> Collaborative:
-        found = {name: Below(files, name) for name in _MODELS}
+        found = {name: Subfolder(files, name) for name in _MODELS}
         return cls(**{name: kind.from_files(found[name]) for name, kind in _MODELS.items() if found[name]})
 
 
-_MODELS = {"ease": EASE, "together": ItemToItem, "als": ALS, "popularity": Popularity, "transitions": Markov, "successors": Markov}
+_MODELS = {"ease": EASE, "item_knn": ItemToItem, "als": ALS, "popularity": Popularity, "markov": Markov, "next_item": Markov}

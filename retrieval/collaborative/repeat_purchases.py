@@ -14,19 +14,19 @@ if TYPE_CHECKING:
     from features.data.histories import Histories
 
 
-OWN_HALF_LIFE = 90.0  # days
+REPEAT_HALF_LIFE = 90.0  # days
 
 
 @dataclass(frozen=True)
-class OwnItems:
-    """What the user bought before, by weight that halves every `OWN_HALF_LIFE` days."""
+class RepeatPurchases:
+    """What the user bought before, by weight that halves every `REPEAT_HALF_LIFE` days."""
 
     n_items: int
 
     def retrieve(self, users: Histories, k: int, allowed: np.ndarray | None = None) -> Candidates:
         """See `Retriever`."""
-        held = Groups.of(users, users.item, self.n_items, (OWN_HALF_LIFE,))
-        user, item, weight = held.key // self.n_items, held.key % self.n_items, held.decayed[OWN_HALF_LIFE]
+        held = Groups.of(users, users.item, self.n_items, (REPEAT_HALF_LIFE,))
+        user, item, weight = held.key // self.n_items, held.key % self.n_items, held.decayed[REPEAT_HALF_LIFE]
         good = weight > 0
         if allowed is not None:
             good &= allowed[item] if allowed.ndim == 1 else allowed[user, item]

@@ -12,7 +12,7 @@ from retrieval.collaborative.scoring import Weighting, gather, history_matrix
 
 if TYPE_CHECKING:
     from features.data.histories import Histories
-    from retrieval.two_tower.retriever import Towers
+    from retrieval.two_tower.retriever import TwoTowerRetriever
 
 NEIGHBOURS = 20  # texts nearest to an arrival whose buyers may like it
 
@@ -33,7 +33,7 @@ class Arrivals:
         return self.near.shape[0]
 
     @classmethod
-    def of(cls, towers: Towers, arrivals: np.ndarray) -> Arrivals:
+    def of(cls, towers: TwoTowerRetriever, arrivals: np.ndarray) -> Arrivals:
         """For the items `arrivals`, int64 (m,)."""
         n = len(towers.text_of)
         texts, cosine = towers.index.search(towers.vectors[towers.text_of[arrivals]], NEIGHBOURS)  # (m, NEIGHBOURS)

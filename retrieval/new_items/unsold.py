@@ -18,7 +18,7 @@ from safetensors.numpy import save
 from features.behavior.item_stats import narrow_codes, text_codes
 from features.data.interactions import DAY
 from features.storage.arrays import arrays_of
-from features.storage.sorted_unique import distinct
+from features.storage.sorted_unique import sorted_unique
 from retrieval.collaborative.scoring import Weighting, gather, history_matrix
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ HISTORY = Weighting(count="log", half_life=90.0)
 
 
 @dataclass(frozen=True)
-class Debuts:
+class UnsoldItems:
     """How many buyers each never-sold item may expect in the days to come.
 
     Attributes
@@ -53,7 +53,7 @@ class Debuts:
     rate: np.ndarray
 
     @classmethod
-    def fit(cls, log: Interactions, catalog: Catalog, now: int, days: float = 28.0) -> Debuts:
+    def fit(cls, log: Interactions, catalog: Catalog, now: int, days: float = 28.0) -> UnsoldItems:
         """Learn from the last `WINDOWS` stretches of `days` before `now`: which of the items unsold at their start were then bought.
 
         Poisson regression by gradient boosting (Friedman 2001) on counts of the item's text, category and neighbours by id. Events at or
@@ -83,13 +83,13 @@ class Debuts:
         return {"debuts.safetensors": save({"rate": self.rate})}
 
     @classmethod
-    def from_files(cls, files: Mapping[str, bytes]) -> Debuts:
+    def from_files(cls, files: Mapping[str, bytes]) -> UnsoldItems:
         """What `to_files` made."""
         return cls(arrays_of(files, "debuts.safetensors")["rate"])
 
 
 @dataclass(frozen=True)
-class DebutScorer:
+class UnsoldScorer:
     """Never-sold items for a user: root of the rate, times the nearness of the text to what the user bought. Implements `ItemScorer`.
 
     Attributes
@@ -97,7 +97,7 @@ class DebutScorer:
     debuts: the rates. vectors: of the distinct texts, unit norm, float32 (t, dim). text_of: each item's text, int64 (n_items,).
     """
 
-    debuts: Debuts
+    unsold_items: UnsoldItems
     vectors: np.ndarray
     text_of: np.ndarray
 
@@ -107,7 +107,7 @@ class DebutScorer:
 
     @cached_property
     def _unsold(self) -> np.ndarray:
-        return np.flatnonzero(self.debuts.rate > 0)
+        return np.flatnonzero(self.unsold_items.rate > 0)
 
     @cached_property
     def _texts(self) -> tuple[np.ndarray, np.ndarray]:
@@ -119,7 +119,7 @@ class DebutScorer:
         held = history_matrix(users.with_items(self.text_of), len(self.vectors), HISTORY)
         texts, place = self._texts
         out = np.zeros((len(users), self.n_items), dtype=np.float32)
-        root = np.sqrt(self.debuts.rate[self._unsold])
+        root = np.sqrt(self.unsold_items.rate[self._unsold])
         candidates = self.vectors[texts].T
         for i in range(len(users)):
             mine = held[[i]]
@@ -151,7 +151,7 @@ def _fit(rows: np.ndarray, bought: np.ndarray) -> lgb.Booster:
 
 def _buyers(log: Interactions) -> np.ndarray:
     """Distinct users of each item, int64 (n_items,)."""
-    pairs = distinct(log.item.astype(np.int64) * max(log.n_users, 1) + log.user)
+    pairs = sorted_unique(log.item.astype(np.int64) * max(log.n_users, 1) + log.user)
     return np.bincount(pairs // max(log.n_users, 1), minlength=log.n_items)
 
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from features.onnx.export import eager_attention, export_onnx
-from retrieval.two_tower.user_encoders import SequenceReader
+from retrieval.two_tower.user_encoders import SequenceUserEncoder
 
 if TYPE_CHECKING:
     from features.text.encoder import TextEncoder
@@ -24,7 +24,7 @@ class UserGraph(nn.Module):
         self.reader = tower.reader
 
     def forward(self, vectors: Tensor, *about: Tensor) -> Tensor:
-        """See `SetReader.read` and `SequenceReader.read`."""
+        """See `SetUserEncoder.read` and `SequenceUserEncoder.read`."""
         return self.reader.read(vectors, *about)
 
 
@@ -47,7 +47,7 @@ def user_tower_files(tower: TwoTower) -> dict[str, bytes]:
     codes = torch.zeros((b, n), dtype=torch.long)
     inputs = {"vectors": torch.ones((b, n, config.dim))}
     axes: dict[str, tuple[str | None, ...]] = {"vectors": ("users", "places", None)}
-    if isinstance(tower.reader, SequenceReader):
+    if isinstance(tower.reader, SequenceUserEncoder):
         inputs["lengths"], axes["lengths"] = torch.full((b,), n), ("users",)
     else:
         inputs |= {"real": torch.ones((b, n), dtype=torch.bool), "event": codes, "age": codes.clone(), "count": codes.clone()}

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Learned:
+class ItemIdVectors:
     """The vectors once they are trained, found by item id: a text may be edited, and items come and go.
 
     Attributes
@@ -50,14 +50,14 @@ class Learned:
         }
 
     @classmethod
-    def from_files(cls, files: Mapping[str, bytes]) -> Learned:
+    def from_files(cls, files: Mapping[str, bytes]) -> ItemIdVectors:
         """What `to_files` made."""
         return cls(np.array(json.loads(files["ids.json"]), dtype=object), **load(files["learned.safetensors"]))
 
 
-def in_space(texts: np.ndarray, learned: np.ndarray | None) -> np.ndarray:
+def in_space(texts: np.ndarray, item_id_vectors: np.ndarray | None) -> np.ndarray:
     """Unit vectors of texts (t, dim) with what was learned of their items (t, dim) added, unit norm again: as `TwoTower.item` does it."""
-    if learned is None:
+    if item_id_vectors is None:
         return texts
-    moved = texts + learned
+    moved = texts + item_id_vectors
     return moved / np.maximum(np.linalg.norm(moved, axis=1, keepdims=True), 1e-12)

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from retrieval.two_tower.config import TowerConfig
-from retrieval.two_tower.user_encoders import SequenceReader, SetReader
+from retrieval.two_tower.user_encoders import SequenceUserEncoder, SetUserEncoder
 from retrieval.two_tower.user_inputs import BATCH
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ class TwoTower(nn.Module):
         self.mean: Tensor
         self.register_buffer("mean", torch.zeros(width))
         self.project = nn.Linear(width, config.dim, bias=False)
-        self.reader = SequenceReader(config) if config.reads == "sequence" else SetReader(config)
+        self.reader = SequenceUserEncoder(config) if config.reads == "sequence" else SetUserEncoder(config)
         self.scale = nn.Parameter(torch.tensor(np.log(1 / 0.07), dtype=torch.float32))  # log of 1 / temperature
 
     @torch.no_grad()
@@ -54,10 +54,10 @@ class TwoTower(nn.Module):
         """Leave pooled vectors as they are: for a space as wide as they are."""
         self.project.weight.copy_(torch.eye(self.width))
 
-    def item(self, pooled: Tensor, learned: Tensor | None = None) -> Tensor:
+    def item(self, pooled: Tensor, item_id_vectors: Tensor | None = None) -> Tensor:
         """Pooled text vectors (n, width), and what else was learned of the items (n, dim), to item vectors of unit norm (n, dim)."""
         text = F.normalize(self.project(pooled - self.mean), dim=-1)
-        return text if learned is None else F.normalize(text + learned, dim=-1)
+        return text if item_id_vectors is None else F.normalize(text + item_id_vectors, dim=-1)
 
     def user(self, vectors: Tensor, recent: RecentItems) -> Tensor:
         """Item vectors of histories (b, n, dim) and what else is known of them to user vectors (b, dim); zero without history."""
@@ -70,14 +70,14 @@ class TwoTower(nn.Module):
         ------
         TypeError: the tower reads sets.
         """
-        if not isinstance(self.reader, SequenceReader):
+        if not isinstance(self.reader, SequenceUserEncoder):
             raise TypeError("this user tower reads sets: only one that reads sequences has a vector for every place")
         return self.reader.every(vectors)
 
     @torch.inference_mode()
-    def item_vectors(self, pooled: np.ndarray, learned: np.ndarray | None = None) -> np.ndarray:
+    def item_vectors(self, pooled: np.ndarray, item_id_vectors: np.ndarray | None = None) -> np.ndarray:
         """Item vectors of pooled text vectors, and of what else was learned of the items: float32 (n, width), (n, dim) to (n, dim)."""
-        more = None if learned is None else torch.from_numpy(learned).to(self.mean.device)
+        more = None if item_id_vectors is None else torch.from_numpy(item_id_vectors).to(self.mean.device)
         return self.eval().item(torch.from_numpy(pooled).to(self.mean.device), more).cpu().numpy()
 
     @torch.inference_mode()
@@ -105,7 +105,7 @@ class TwoTower(nn.Module):
         return tower.eval()
 
 
-class LearnedVectors(nn.Module):
+class ItemIdEmbedding(nn.Module):
     """The vectors while they are trained, one a distinct text of the catalogue; the optimizer's only parameters that grow with the shop."""
 
     def __init__(self, n_texts: int, dim: int, hide: float) -> None:

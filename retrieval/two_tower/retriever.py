@@ -24,7 +24,7 @@ class UserTower(Protocol):
 
 
 @dataclass(frozen=True)
-class Towers:
+class TwoTowerRetriever:
     """The two towers as a retriever: the user's vector against the index of text vectors.
 
     The index holds one vector a distinct text; of the many items that can share a text, the best sellers among the allowed come first.

@@ -15,7 +15,7 @@ import torch
 from torch.nn import functional as F
 
 from features.data.split import LABEL_EVENTS
-from features.storage.sorted_unique import distinct
+from features.storage.sorted_unique import sorted_unique
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -57,7 +57,7 @@ class SequenceSampler:
         self.label = np.isin(log.event, LABEL_EVENTS) & (np.diff(log.user, prepend=-1) == 0)
         counts = np.bincount(log.item[self.label], minlength=log.n_items).astype(np.float64)
         self.share = counts / max(counts.sum(), 1)
-        self.users = distinct(log.user[self.label])
+        self.users = sorted_unique(log.user[self.label])
         self.lengths = np.minimum(np.diff(log.offsets), most + 1)
         self.hard_skipped = 0  # mines no negatives
         self.targets_a_user = float((self.lengths[self.users] - 1).mean()) if len(self.users) else 1.0
@@ -76,7 +76,7 @@ class SequenceSampler:
         rows, targets = self._sequences(some[np.argsort(self.lengths[some], kind="stable")], rng)
         positives = targets[targets >= 0]
         sampled = rng.integers(self.log.n_items, size=negatives)
-        candidates = distinct(np.concatenate([positives, sampled]))
+        candidates = sorted_unique(np.concatenate([positives, sampled]))
         expected = len(positives) * self.share[candidates] + negatives / self.log.n_items
         bought = np.zeros((len(rows), len(candidates)), dtype=bool)
         for items in (rows, targets):

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 Tuning = Literal["frozen", "upper", "lora", "full"]
 
 
-class Texts:
+class TrainableTexts:
     """Distinct texts, their pooled vectors `pooled` float32 (n, width), and fresh vectors with a gradient for some of them."""
 
     def __init__(self, encoder: TextEncoder, texts: Sequence[str], kept: TokenStates, tuning: Tuning) -> None:

@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from retrieval.two_tower.config import TrainConfig
-    from retrieval.two_tower.model import LearnedVectors, TwoTower
-    from retrieval.two_tower.text_tuning import Texts
+    from retrieval.two_tower.model import ItemIdEmbedding, TwoTower
+    from retrieval.two_tower.text_tuning import TrainableTexts
 
 _log = logging.getLogger(__name__)
 
@@ -43,11 +43,11 @@ class Run:
 
     sampler: Sampler | SequenceSampler
     tower: TwoTower
-    texts: Texts
+    texts: TrainableTexts
     judge: Callable[[TwoTower, np.ndarray], float]
     folder: Path
     seed: int
-    learned: LearnedVectors | None = None
+    item_id_vectors: ItemIdEmbedding | None = None
 
     @property
     def device(self) -> torch.device:
@@ -55,11 +55,11 @@ class Run:
 
     def vectors(self) -> np.ndarray:
         """Vectors of all texts as they are now, float32 (n_texts, dim)."""
-        return self.tower.item_vectors(self.texts.pooled, None if self.learned is None else self.learned.vectors())
+        return self.tower.item_vectors(self.texts.pooled, None if self.item_id_vectors is None else self.item_id_vectors.vectors())
 
     def modules(self, encoder: bool) -> dict[str, torch.nn.Module]:
         """What a checkpoint holds."""
-        more = {"learned": self.learned} if self.learned is not None else {}
+        more = {"learned": self.item_id_vectors} if self.item_id_vectors is not None else {}
         return {"tower": self.tower, **more} | ({"encoder": self.texts.encoder.model} if encoder else {})
 
 
@@ -199,8 +199,8 @@ def _vectors(run: Run, read: np.ndarray, candidates: np.ndarray, tune: bool) -> 
         # The histories' vectors are as of the last refresh.
         fresh = torch.from_numpy(np.searchsorted(distinct, candidates)).to(run.device)
         pooled = pooled.index_copy(0, fresh, run.texts.fresh(candidates))
-    learned = None if run.learned is None else run.learned(torch.from_numpy(distinct).to(run.device))
-    vectors = run.tower.item(pooled, learned)  # (distinct, dim)
+    item_id_vectors = None if run.item_id_vectors is None else run.item_id_vectors(torch.from_numpy(distinct).to(run.device))
+    vectors = run.tower.item(pooled, item_id_vectors)  # (distinct, dim)
     return vectors[at[: rows.size]].view(*rows.shape, -1), vectors[at[rows.size :]]
 
 

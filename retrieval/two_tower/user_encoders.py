@@ -1,7 +1,7 @@
 """How the user tower reads a history: as a set of distinct items, or as a sequence of events.
 
 A shop of baskets tells most by what is bought and how often; the order within a basket is chance. Where people buy one thing at a time,
-the order tells what comes next, and every event of the log is a lesson: `SequenceReader` learns from all places of a history at once.
+the order tells what comes next, and every event of the log is a lesson: `SequenceUserEncoder` learns from all places of a history at once.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from retrieval.two_tower.config import TowerConfig
 
 
-class SetReader(nn.Module):
+class SetUserEncoder(nn.Module):
     """The mean of the history's vectors, weighted and moved by attention over item, event, age and count."""
 
     def __init__(self, config: TowerConfig) -> None:
@@ -62,7 +62,7 @@ class SetReader(nn.Module):
         return F.normalize(vector, dim=-1) * ~empty
 
 
-class SequenceReader(nn.Module):
+class SequenceUserEncoder(nn.Module):
     """A causal transformer over the last events, oldest first (SASRec: Kang and McAuley 2018, arXiv 1808.09781, section III)."""
 
     def __init__(self, config: TowerConfig) -> None:

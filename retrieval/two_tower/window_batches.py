@@ -14,7 +14,7 @@ import torch
 
 from features.data.histories import Histories
 from features.data.split import LABEL_EVENTS
-from features.storage.sorted_unique import distinct
+from features.storage.sorted_unique import sorted_unique
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -92,7 +92,7 @@ class Sampler:
         positives = self._positives(user, item, len(chosen), rng)
         sampled = rng.choice(log.n_items, negatives, p=self.negative)
         hard = self._hard(chosen, rng)
-        candidates = distinct(np.concatenate([positives[positives >= 0], sampled, hard[hard >= 0]]))
+        candidates = sorted_unique(np.concatenate([positives[positives >= 0], sampled, hard[hard >= 0]]))
         expected = (positives >= 0).sum() * self.share[candidates] + negatives * self.negative[candidates]
         bought = np.zeros((len(chosen), len(candidates)), dtype=bool)
         at = np.minimum(np.searchsorted(candidates, item), len(candidates) - 1)
@@ -114,7 +114,7 @@ class Sampler:
         owners = np.flatnonzero(np.bincount(log.user[window]))
         chosen = np.sort(rng.choice(owners, min(most, len(owners)), replace=False))
         window = window[np.isin(log.user[window], chosen)]
-        key = distinct(log.user[window].astype(np.int64) * log.n_items + log.item[window])
+        key = sorted_unique(log.user[window].astype(np.int64) * log.n_items + log.item[window])
         return _Drawn(chosen, Histories.of_users(log, chosen, moment), np.searchsorted(chosen, key // log.n_items), key % log.n_items)
 
     def _window(self, moment: int) -> np.ndarray:

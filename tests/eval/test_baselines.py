@@ -71,11 +71,11 @@ class TestContract:
 
     def test_a_batch_answers_as_each_alone(self, name, checkerboard, fitted):
         users, allowed = users_of(checkerboard), np.arange(11) != 3
-        together = fitted[name].retrieve(users, 5, allowed)
+        item_knn = fitted[name].retrieve(users, 5, allowed)
         for i in range(8):
             alone = fitted[name].retrieve(users.take(np.array([i])), 5, allowed)
-            assert alone.rows[0].tolist() == together.rows[i].tolist()
-            np.testing.assert_allclose(alone.scores[0], together.scores[i], rtol=1e-4, atol=1e-5)
+            assert alone.rows[0].tolist() == item_knn.rows[i].tolist()
+            np.testing.assert_allclose(alone.scores[0], item_knn.scores[i], rtol=1e-4, atol=1e-5)
 
     def test_a_stranger_gets_a_list(self, name, checkerboard, fitted):
         stranger = Histories.of_users(checkerboard, np.array([-1]), at_day(30))

@@ -14,8 +14,8 @@ from eval.baselines.registry import BaselineSettings, fit_baseline
 from eval.metrics.intervals import Bootstrap
 from eval.protocol.benchmark_table import Judged, Kind, Result, Split, tabulate
 from eval.protocol.evaluate import EvaluateConfig, System, evaluate, judged, lists_of
-from eval.protocol.ground_truth import Truth
-from eval.protocol.runner import Judge
+from eval.protocol.ground_truth import GroundTruth
+from eval.protocol.runner import EvaluationRunner
 from eval.reports.benchmark import markdown, page, table
 from retrieval.collaborative.scoring import Weighting
 
@@ -104,14 +104,14 @@ def test_a_log_of_steps_is_judged_by_what_is_unseen(paper_split):
 def test_several_asked_together_answer_as_each_alone(paper_split):
     names = ("popular", "personal_frequency")
     retrieve = {name: fit_baseline(name, paper_split.history, paper_split.cut, SETTINGS).retrieve for name in names}
-    judge = Judge(Truth.of(paper_split), QUICK, lambda _label, _done, _total: None)
-    together = {
+    judge = EvaluationRunner(GroundTruth.of(paper_split), QUICK, lambda _label, _done, _total: None)
+    item_knn = {
         kind: judge.ask_several(lambda *asked: {name: one(*asked) for name, one in retrieve.items()}, names, kind, 20) for kind in KINDS
     }
     for name in names:
         alone = {kind: judge.ask(retrieve[name], kind, 20) for kind in KINDS}
         for kind in KINDS:
-            np.testing.assert_array_equal(together[kind][name].rows, alone[kind].rows)
+            np.testing.assert_array_equal(item_knn[kind][name].rows, alone[kind].rows)
         report = judged(judge, alone)
         assert report.metrics["ndcg@10"] == evaluate(System(retrieve[name]), paper_split, QUICK, kinds=KINDS).metrics["ndcg@10"]
 

@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 
-from eval.metrics.user_items import Pairs
+from eval.metrics.user_items import UserItems
 from eval.off_policy.estimators import Logged, off_policy
 from eval.simulation.click_model import attraction, click_log, examined, expected_clicks
 from eval.simulation.config import ClickConfig
 
 A, B = np.array([[0, 1, 2]]), np.array([[3, 1, 0]])
-BOUGHT = Pairs.of(np.array([0]), np.array([3]), 1, 5)
+BOUGHT = UserItems.of(np.array([0]), np.array([3]), 1, 5)
 
 
 def test_clicks_on_paper():
@@ -21,7 +21,7 @@ def test_clicks_on_paper():
 
 def test_things_are_shown_as_often_as_the_log_says():
     n = 20_000
-    bought = Pairs.of(np.empty(0, int), np.empty(0, int), n, 5)
+    bought = UserItems.of(np.empty(0, int), np.empty(0, int), n, 5)
     log = click_log(np.repeat(A, n, axis=0), np.repeat(B, n, axis=0), bought, ClickConfig(explore=0.6))
     for (position, item), rows in log.group_by("position", "item"):
         assert len(rows) / n == pytest.approx(rows["propensity"][0], abs=0.015), (position, item)
@@ -32,7 +32,7 @@ def test_things_are_shown_as_often_as_the_log_says():
 def test_off_policy_finds_what_the_other_list_earns():
     rng, n, config = np.random.default_rng(0), 6_000, ClickConfig(explore=1.0)
     a, b = (np.argsort(rng.random((n, 8)), axis=1)[:, :3] for _ in range(2))
-    bought = Pairs.of(np.arange(n), b[:, 0], n, 8)  # b knows what is bought
+    bought = UserItems.of(np.arange(n), b[:, 0], n, 8)  # b knows what is bought
     log = click_log(a, b, bought, config)
     columns = [log[name].to_numpy() for name in ("impression", "position", "reward", "propensity", "target_propensity")]
     impression, position, reward, propensity, target = columns

@@ -6,7 +6,7 @@ import pytest
 
 from eval.baselines.registry import Baseline, ForAll, distinct_buyers
 from eval.protocol.evaluate import EvaluateConfig, System, evaluate
-from eval.protocol.ground_truth import Truth
+from eval.protocol.ground_truth import GroundTruth
 from features.data.split import Split
 from features.errors import DataError
 from retrieval.candidates import Candidates
@@ -94,14 +94,14 @@ def test_batches_change_nothing(paper_split):
 
 def test_events_that_are_no_purchases_are_neither_seen_nor_bought():
     events = [("u0", 0, 1), ("u0", 1, 1, "view"), ("u0", 0, 11, "view"), ("u0", 1, 12)]
-    truth = Truth.of(Split.by_time(log_of(events, 2), at_day(10)))
+    truth = GroundTruth.of(Split.by_time(log_of(events, 2), at_day(10)))
     assert truth.relevant("new").item.tolist() == [1]
     assert truth.relevant("repeat").item.tolist() == []
     assert truth.allowed("new", np.array([0])).tolist() == [[False, True]]
 
 
 def test_unseen_is_all_that_the_user_had_not_bought_cold_or_not(paper_split):
-    truth = Truth.of(paper_split)
+    truth = GroundTruth.of(paper_split)
     relevant = truth.relevant("unseen")
     # u0 buys 2 (new) and 5 (cold), u1 buys again what it had, u2 buys 4 (cold).
     assert list(zip(relevant.user.tolist(), relevant.item.tolist(), strict=True)) == [(0, 2), (0, 5), (2, 4)]
@@ -109,9 +109,9 @@ def test_unseen_is_all_that_the_user_had_not_bought_cold_or_not(paper_split):
 
 
 def test_a_part_of_the_users_is_drawn_by_the_seed(paper_split):
-    some = [Truth.of(paper_split, 2, seed).users.tolist() for seed in range(8)]
+    some = [GroundTruth.of(paper_split, 2, seed).users.tolist() for seed in range(8)]
     assert all(len(users) == 2 and set(users) < {0, 1, 2} for users in some)
-    assert some == [Truth.of(paper_split, 2, seed).users.tolist() for seed in range(8)]
+    assert some == [GroundTruth.of(paper_split, 2, seed).users.tolist() for seed in range(8)]
     assert len({tuple(users) for users in some}) > 1
 
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from ir_measures import AP, RR, R, nDCG
 
 from eval.metrics.lists import average_precision, coverage, diversity, hit_rate, mrr, ndcg, novelty, recall
-from eval.metrics.user_items import BLOCK, FEW, Pairs
+from eval.metrics.user_items import BLOCK, FEW, UserItems
 
 LOG3, LOG6 = math.log2(3), math.log2(6)
 
@@ -16,7 +16,7 @@ LOG3, LOG6 = math.log2(3), math.log2(6)
 def relevant_of(sets, n_items):
     pairs = [(u, i) for u, items in enumerate(sets) for i in items]
     user, item = (np.array([p[axis] for p in pairs], dtype=np.int64) for axis in (0, 1))
-    return Pairs.of(user, item, len(sets), n_items)
+    return UserItems.of(user, item, len(sets), n_items)
 
 
 # One user, list 3 1 4 0 2, relevant 1 2 9: hits at ranks 2 and 5.
@@ -171,7 +171,7 @@ def test_hits_of_more_users_than_one_block(most: int) -> None:
     users, items = BLOCK + 3, 50
     everyone = np.arange(users)
     own, wanted = np.full(most, users - 1), (users + np.arange(most)) % items
-    pairs = Pairs.of(np.concatenate([everyone, own]), np.concatenate([(everyone + 1) % items, wanted]), users, items)
+    pairs = UserItems.of(np.concatenate([everyone, own]), np.concatenate([(everyone + 1) % items, wanted]), users, items)
     rows = (everyone[:, None] + np.array([0, 1, 2, 0])) % items
     expected = np.tile([False, True, False, False], (users, 1))
     expected[-1] = [False, True, most > 1, False]  # it wants u + 1, u + 2, and so on

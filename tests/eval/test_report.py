@@ -9,7 +9,7 @@ from rich.console import Console
 from eval.baselines.registry import QUICK as JUDGED
 from eval.baselines.registry import BaselinesConfig, fit_baseline
 from eval.baselines.tune import judge_baselines
-from eval.metrics.intervals import Figure
+from eval.metrics.intervals import MetricValue
 from eval.protocol.evaluate import EvaluateConfig, System, evaluate
 from eval.reports.evaluation import best_baseline, page, shown, table
 
@@ -61,9 +61,9 @@ def test_the_best_baseline_is_the_one_with_the_highest_ndcg(report):
 
 
 def test_a_figure_that_is_missing_shows_a_dash():
-    assert shown(None) == shown(Figure(float("nan"), 0.0, 1.0, 0), interval=True) == "–"
-    assert shown(Figure(0.5, float("nan"), float("nan"), 3), interval=True) == "0.5000"
-    assert shown(Figure(0.5, 0.4, 0.6, 3), interval=True) == "0.5000 [0.4000–0.6000]"
+    assert shown(None) == shown(MetricValue(float("nan"), 0.0, 1.0, 0), interval=True) == "–"
+    assert shown(MetricValue(0.5, float("nan"), float("nan"), 3), interval=True) == "0.5000"
+    assert shown(MetricValue(0.5, 0.4, 0.6, 3), interval=True) == "0.5000 [0.4000–0.6000]"
 
 
 def test_the_page_needs_nothing_else_and_escapes_what_it_is_given(report):

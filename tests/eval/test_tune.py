@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from eval.baselines.registry import BASELINES, NEED_TIMES, QUICK, AnsweringEASE, BaselinesConfig, BaselineSettings, ItemTexts
-from eval.baselines.search_space import Rounds, default_grid
+from eval.baselines.search_space import Rounds, default_search_space
 from eval.baselines.tune import judge_baselines, tune_baselines
 from eval.protocol.evaluate import EvaluateConfig
 from features.data.interactions import DAY
@@ -65,7 +65,7 @@ def test_tuning_needs_a_history_before_its_window(fashion):
 
 @pytest.mark.parametrize("ordered", [False, True])
 def test_the_grid_holds_settings_of_every_baseline_that_has_any(ordered):
-    grid = default_grid(BASELINES, ordered)
+    grid = default_search_space(BASELINES, ordered)
     assert set(BaselineSettings.model_fields) == set(BASELINES) - {"popular"}
     assert set(grid) == set(BaselineSettings.model_fields) - (set(NEED_TIMES) if ordered else set())
     for name, options in grid.items():
@@ -76,7 +76,7 @@ def test_the_grid_holds_settings_of_every_baseline_that_has_any(ordered):
         else:
             tried += options
         assert all(getattr(BaselineSettings.model_validate({name: option}), name) == option for option in tried)
-    assert set(default_grid(QUICK, ordered)) == set(QUICK) - {"popular"}
+    assert set(default_search_space(QUICK, ordered)) == set(QUICK) - {"popular"}
 
 
 def test_rounds_go_on_from_the_best_so_far():
@@ -91,7 +91,7 @@ def test_rounds_go_on_from_the_best_so_far():
 
 
 def test_what_needs_texts_is_passed_over_without(fashion):
-    grid = {name: default_grid(BASELINES)[name] for name in ("recent_popular", "text_knn")}
+    grid = {name: default_search_space(BASELINES)[name] for name in ("recent_popular", "text_knn")}
     split = cut_at(fashion, 40, 10)
     texts = ItemTexts([""] * 12, np.eye(12))
     assert tune_baselines(split, grid).names == ("popular", "recent_popular")

@@ -67,7 +67,7 @@ class TestItemStats:
         assert STATS.columns["buyers_7"].tolist() == [1, 0, 0, 0]
         assert STATS.columns["buyers_28"].tolist() == [2, 1, 0, 0]
         assert STATS.columns["buyers_91"].tolist() == [2, 1, 1, 0]
-        assert STATS.columns["buyers_10000"].tolist() == [2, 1, 1, 0]
+        assert STATS.columns["buyers_ever"].tolist() == [2, 1, 1, 0]
 
     def test_trend_is_the_last_month_over_the_quarter(self) -> None:
         month = 28 / 91
@@ -118,7 +118,7 @@ class TestItemStats:
 
     def test_a_log_without_purchases(self) -> None:
         empty = ItemStats.fit(LOG, CATALOG, 0)
-        assert not empty.columns["buyers_10000"].any()
+        assert not empty.columns["buyers_ever"].any()
         assert empty.columns["price"] == pytest.approx([2, nan, 4, nan], nan_ok=True)
         assert np.isfinite(empty.columns["repeat_gap"]).all()
 

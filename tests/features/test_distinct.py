@@ -5,17 +5,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from features.storage.sorted_unique import distinct
+from features.storage.sorted_unique import sorted_unique
 
 
 @given(st.lists(st.integers(-5, 5)))
 def test_says_what_numpy_says(values: list[int]) -> None:
     array = np.array(values, dtype=np.int64)
-    assert distinct(array).tolist() == np.unique(array).tolist()
+    assert sorted_unique(array).tolist() == np.unique(array).tolist()
 
 
 @pytest.mark.parametrize("dtype", [bool, np.int32, np.float32])
 def test_keeps_the_type_and_flattens(dtype: type) -> None:
     array = np.array([[1, 0], [1, 1]], dtype=dtype)
-    found = distinct(array)
+    found = sorted_unique(array)
     assert (found.tolist(), found.dtype) == ([0, 1], array.dtype)

@@ -16,7 +16,7 @@ import pytest
 from pydantic import ValidationError
 
 from features.errors import DataError
-from features.ingest.erased_users import Tombstones
+from features.ingest.erased_users import ErasedUsers
 from features.ingest.pipeline import ingest
 from features.ingest.read_database import extract
 from features.ingest.source import Source
@@ -116,7 +116,7 @@ def test_the_same_tables_as_from_files(shop: tuple[Source, Execute], tmp_path: P
         "user_id,item_id,timestamp,quantity\n" + "".join(",".join(map(str, values[:4])) + "\n" for values in LOG)
     )
     ingest(Source(items=tmp_path / "items.csv", interactions=tmp_path / "log.csv"), tmp_path / "of_files")
-    files = extract(source, tmp_path / "extract", Tombstones())
+    files = extract(source, tmp_path / "extract", ErasedUsers())
     said = ingest(source, tmp_path / "of_database", files=files)
     assert (said.items.kept, said.interactions.kept, said.interactions.quarantined) == (3, 3, 0)
     for ours, theirs in zip(load_tables(tmp_path / "of_database"), load_tables(tmp_path / "of_files"), strict=True):
@@ -127,14 +127,14 @@ def test_the_same_tables_as_from_files(shop: tuple[Source, Execute], tmp_path: P
 def test_only_what_is_new_is_asked_for(shop: tuple[Source, Execute], tmp_path: Path) -> None:
     source, execute = shop
     folder = tmp_path / "extract"
-    first = extract(source, folder, Tombstones())
+    first = extract(source, folder, ErasedUsers())
     ingest(source, tmp_path / "data", files=first)
-    assert unchanged(tmp_path / "data", extract(source, folder, Tombstones())), "nothing is new"
+    assert unchanged(tmp_path / "data", extract(source, folder, ErasedUsers())), "nothing is new"
     execute("UPDATE purchases SET quantity = 9 WHERE id = 1")  # old: not asked for again
     late, new = "00000000-0000-0000-0000-000000000007", "00000000-0000-0000-0000-000000000008"
     execute(row(late, "cup", "2024-05-03 08:00:00", 1, 3))  # as new as the newest known, which came first
     execute(row(new, "tea", "2024-05-04 08:00:00", 1, 10))
-    files = extract(source, folder, Tombstones())
+    files = extract(source, folder, ErasedUsers())
     assert not unchanged(tmp_path / "data", files)
     assert files.interactions is not None
     found = pl.read_parquet(files.interactions).sort("id", "user_id")
@@ -142,7 +142,7 @@ def test_only_what_is_new_is_asked_for(shop: tuple[Source, Execute], tmp_path: P
     assert found["user_id"].cast(pl.String).to_list()[2:] == [LOG[2][0], late, new]
     assert int(found["quantity"][0]) == 2
     everything = source.model_copy(update={"sql": source.sql and source.sql.model_copy(update={"watermark": None})})
-    files = extract(everything, folder, Tombstones())
+    files = extract(everything, folder, ErasedUsers())
     assert files.interactions is not None
     assert int(pl.read_parquet(files.interactions).sort("id")["quantity"][0]) == 9
     assert len(list(folder.iterdir())) == 2, "what other queries gave is gone"
@@ -151,7 +151,7 @@ def test_only_what_is_new_is_asked_for(shop: tuple[Source, Execute], tmp_path: P
 def test_erased_users_are_not_written_down(shop: tuple[Source, Execute], tmp_path: Path) -> None:
     source, execute = shop
     gone = LOG[0][0]
-    erased = Tombstones().with_users([gone])
+    erased = ErasedUsers().with_users([gone])
     assert users(extract(source, tmp_path / "extract", erased)) == [LOG[1][0]]
     execute(row(gone, "cup", "2024-05-05 08:00:00", 1, 11))
     execute(row(LOG[1][0], "cup", "2024-05-05 08:00:00", 1, 12))
@@ -172,15 +172,15 @@ def test_what_cannot_be_read_is_one_line(changes: dict[str, str], said: str, sho
     assert source.sql is not None
     wrong = source.model_copy(update={"sql": source.sql.model_copy(update=changes)})
     with pytest.raises(DataError, match=said) as told:
-        extract(wrong, tmp_path / "extract", Tombstones())
+        extract(wrong, tmp_path / "extract", ErasedUsers())
     assert "\n" not in str(told.value)
-    assert users(extract(source, tmp_path / "extract", Tombstones())) == [values[0] for values in LOG], "and it can be read after that"
+    assert users(extract(source, tmp_path / "extract", ErasedUsers())) == [values[0] for values in LOG], "and it can be read after that"
 
 
 def test_a_database_that_is_not_there(tmp_path: Path) -> None:
     sql = {"uri": f"sqlite:///{tmp_path}/none.db", "interactions": "SELECT 1"}
     with pytest.raises(DataError, match="the database refuses"):
-        extract(Source.model_validate({"sql": sql}), tmp_path / "extract", Tombstones())
+        extract(Source.model_validate({"sql": sql}), tmp_path / "extract", ErasedUsers())
     assert not (tmp_path / "none.db").exists()
 
 
@@ -205,10 +205,10 @@ def test_more_rows_of_one_watermark_than_are_compared(
     source, execute = shop
     for number in range(4):
         execute(row(LOG[1][0], "cup", "2024-05-04 08:00:00", 1, 20))
-        files = extract(source, tmp_path / "extract", Tombstones())
+        files = extract(source, tmp_path / "extract", ErasedUsers())
         assert len(users(files)) == 4 + number
     execute(row(LOG[1][0], "cup", "2024-05-05 08:00:00", 1, 21))
-    assert len(users(extract(source, tmp_path / "extract", Tombstones()))) == 8
+    assert len(users(extract(source, tmp_path / "extract", ErasedUsers()))) == 8
 
 
 def test_an_erased_id_in_a_column_of_fractions(tmp_path: Path) -> None:
@@ -216,4 +216,4 @@ def test_an_erased_id_in_a_column_of_fractions(tmp_path: Path) -> None:
         connection.execute("CREATE TABLE log (user_id REAL, item_id TEXT, timestamp TEXT)")
         connection.executemany("INSERT INTO log VALUES (?, 'tea', '2024-05-01')", [(7,), (8,)])
     source = Source.model_validate({"sql": {"uri": f"sqlite:///{tmp_path}/shop.db", "interactions": "SELECT * FROM log"}})
-    assert users(extract(source, tmp_path / "extract", Tombstones().with_users(["7"]))) == ["8.0"]
+    assert users(extract(source, tmp_path / "extract", ErasedUsers().with_users(["7"]))) == ["8.0"]

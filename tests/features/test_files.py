@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from features.errors import BundleError
-from features.storage.arrays import BLOCK, Below, StoredArray, array_files
+from features.storage.arrays import BLOCK, StoredArray, Subfolder, array_files
 
 LARGE = np.random.default_rng(0).integers(-1000, 1000, (5000, 40), dtype=np.int16)  # 400 kB, seven blocks
 
@@ -68,7 +68,7 @@ def test_files_cut_short_are_refused(name: str, cut: int) -> None:
         np.asarray(StoredArray({**files, name: files[name][:cut]}, "part"))
 
 
-class Counted(Mapping[str, bytes]):
+class LogAggregates(Mapping[str, bytes]):
     """Files that say which of them were read."""
 
     def __init__(self, files: dict[str, bytes]) -> None:
@@ -89,11 +89,11 @@ class Counted(Mapping[str, bytes]):
 
 
 def test_a_folder_of_files_is_read_one_by_one() -> None:
-    files = Counted({"a/one": b"1", "a/b/two": b"2", "other": b"3", "ab/three": b"4"})
-    below = Below(files, "a")
+    files = LogAggregates({"a/one": b"1", "a/b/two": b"2", "other": b"3", "ab/three": b"4"})
+    below = Subfolder(files, "a")
     assert (sorted(below), len(below), "one" in below, "other" in below) == (["b/two", "one"], 2, True, False)
     assert files.read == []
-    assert Below(below, "b")["two"] == b"2"
+    assert Subfolder(below, "b")["two"] == b"2"
     assert files.read == ["a/b/two"]
     with pytest.raises(KeyError):
         below["three"]

@@ -12,7 +12,7 @@ import pytest
 
 import features.ingest.table_versions
 from features.errors import DataError
-from features.ingest.erased_users import Tombstones
+from features.ingest.erased_users import ErasedUsers
 from features.ingest.pipeline import ingest
 from features.ingest.source import Source
 from features.ingest.table_store import forget, load_quarantine, load_tables, users_among
@@ -21,18 +21,18 @@ from features.ingest.table_versions import in_use, versions
 
 def test_the_file_names_nobody_and_still_knows_them(tmp_path: Path) -> None:
     path = tmp_path / "work" / "erased.json"
-    Tombstones.read(path).with_users(["anna@example.org", "k\ud800"]).write(path)
-    found = Tombstones.read(path)
+    ErasedUsers.read(path).with_users(["anna@example.org", "k\ud800"]).write(path)
+    found = ErasedUsers.read(path)
     assert found.pending
     assert found.among(["bea", "anna@example.org", "k\ud800"]) == ["anna@example.org", "k\ud800"]
     assert b"anna" not in path.read_bytes()
     assert [entry.name for entry in path.parent.iterdir()] == ["erased.json"]
-    other = Tombstones().with_users(["anna@example.org"])
+    other = ErasedUsers().with_users(["anna@example.org"])
     assert set(other.users).isdisjoint(found.users), "two shops' lists must not be comparable"
 
 
 def test_erased_again_they_keep_their_first_date() -> None:
-    once = Tombstones().with_users(["a"])
+    once = ErasedUsers().with_users(["a"])
     early = once.model_copy(update={"users": {key: datetime(2020, 1, 1, tzinfo=UTC) for key in once.users}})
     assert early.with_users(["a"]).users == early.users
     assert early.since(datetime(2020, 1, 1, tzinfo=UTC)) == 1
@@ -43,7 +43,7 @@ def test_erased_again_they_keep_their_first_date() -> None:
 def test_a_damaged_list_is_not_taken_for_an_empty_one(content: bytes, tmp_path: Path) -> None:
     (tmp_path / "erased.json").write_bytes(content)
     with pytest.raises(DataError, match="is damaged.*backup"):
-        Tombstones.read(tmp_path / "erased.json")
+        ErasedUsers.read(tmp_path / "erased.json")
 
 
 LOG = 'user_id,item_id,timestamp\nanna,A,2024-01-01\nbea,A,2024-01-02\nanna,A,yesterday\nanna,A\n"anna,A,2024-01-01\n'
@@ -66,7 +66,7 @@ def test_their_rows_go_and_do_not_come_back(source: Source, tmp_path: Path) -> N
     out = tmp_path / "work" / "data"
     ingest(source, out)
     assert everything(out).count("anna") == 3
-    erased = Tombstones().with_users(["anna"])
+    erased = ErasedUsers().with_users(["anna"])
     assert forget(out, erased) == 1
     assert "anna" not in everything(out)
     assert "bea" in everything(out)
@@ -94,7 +94,7 @@ def test_they_leave_every_version_that_is_kept(damaged: bool, source: Source, tm
     monkeypatch.undo()
     if damaged:
         (first / "interactions.parquet").write_bytes(b"PAR1 anna")
-    erased = Tombstones().with_users(["anna"])
+    erased = ErasedUsers().with_users(["anna"])
     assert users_among(out, erased) == {"anna"}
     assert forget(out, erased) == 0, "in the version in use they are no more"
     assert "anna" not in everything(out.parent)
@@ -116,12 +116,12 @@ def test_a_version_that_stays_is_told(source: Source, tmp_path: Path, monkeypatc
     with monkeypatch.context() as patch:
         patch.setattr(shutil, "rmtree", denied)
         with pytest.raises(DataError, match="cannot be written .*Permission denied"):
-            forget(out, Tombstones().with_users(["anna"]))
-    forget(out, Tombstones().with_users(["anna"]))
+            forget(out, ErasedUsers().with_users(["anna"]))
+    forget(out, ErasedUsers().with_users(["anna"]))
     assert versions(out) == [in_use(out)]
 
 
 def test_a_folder_without_tables_has_nobody_to_forget(tmp_path: Path) -> None:
-    erased = Tombstones().with_users(["anna"])
+    erased = ErasedUsers().with_users(["anna"])
     assert (users_among(tmp_path / "data", erased), forget(tmp_path / "data", erased)) == (set(), 0)
     assert not list(tmp_path.iterdir())

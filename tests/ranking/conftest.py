@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from eval.protocol.ground_truth import Truth
+from eval.protocol.ground_truth import GroundTruth
 from features.behavior.item_stats import ItemStats
 from features.data.interactions import DAY
 from features.data.split import Split
@@ -20,30 +20,30 @@ from features.text.token_states import ItemTokens
 from ranking.calibration import Calibration
 from ranking.cross_encoder.config import CrossEncoderConfig
 from ranking.cross_encoder.model import CrossEncoder
-from ranking.gbdt import BlendConfig, fit_booster, fit_correction
-from ranking.ranker import BlendRanker, corrected, order_by_blend, read_best, with_features
+from ranking.gbdt import GBDTConfig, fit_booster, fit_residual
+from ranking.ranker import GBDTRanker, corrected, order_by_base, rerank_top, with_features
 from retrieval.candidates import Candidates
 from retrieval.collaborative.als import ALSConfig
 from retrieval.collaborative.config import RetrievalConfig
 from retrieval.collaborative.ease import EASEConfig
 from retrieval.collaborative.models import Collaborative
-from retrieval.hybrid import JointRetriever
+from retrieval.hybrid import HybridRetriever
 from retrieval.index import ItemIndex
 from retrieval.two_tower.config import TowerConfig
 from retrieval.two_tower.model import TwoTower
-from retrieval.two_tower.retriever import Towers
+from retrieval.two_tower.retriever import TwoTowerRetriever
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-BLEND = BlendConfig(rounds=10, leaves=7, min_leaf=10)
+BLEND = GBDTConfig(rounds=10, leaves=7, min_leaf=10)
 
 
 @dataclass(frozen=True)
 class Bench:
     """A ranker, and candidates of the tiny shop that it has not seen, with the labels: bool (b, k)."""
 
-    ranker: BlendRanker
+    ranker: GBDTRanker
     candidates: Candidates
     labels: np.ndarray
 
@@ -60,11 +60,11 @@ def bench(shop: Any, tiny_bert: Path) -> Bench:
 
     def stage(cut: int) -> tuple[Candidates, np.ndarray, ItemStats]:
         split = Split.by_time(shop.log, cut, days=30)
-        truth = Truth.of(split)
+        truth = GroundTruth.of(split)
         config = RetrievalConfig(candidates=20, ease_model=EASEConfig(l2=20), als_model=ALSConfig(factors=4))
         models = Collaborative.fit(split.history, cut, config)
-        towers = Towers(tower, vectors, ItemIndex.build(vectors), tokens.text_of, models.popularity.ranking)
-        found = JointRetriever(models, towers, config).retrieve(split.histories(truth.users), config.candidates)
+        towers = TwoTowerRetriever(tower, vectors, ItemIndex.build(vectors), tokens.text_of, models.popularity.ranking)
+        found = HybridRetriever(models, towers, config).retrieve(split.histories(truth.users), config.candidates)
         return found, truth.bought.hits(found.rows), ItemStats.fit(split.history, shop.catalog, cut)
 
     found, labels, stats = stage(shop.log.end - 60 * DAY)
@@ -73,11 +73,11 @@ def bench(shop: Any, tiny_bert: Path) -> Bench:
     torch.manual_seed(0)
     cross_encoder = CrossEncoder.upon(encoder, CrossEncoderConfig(read=6, history_items=4))
     torch.nn.init.normal_(cross_encoder.head.weight)
-    ordered = order_by_blend(featured, first)
-    read = read_best(ordered, cross_encoder.eval(), tokens)
+    ordered = order_by_base(featured, first)
+    read = rerank_top(ordered, cross_encoder.eval(), tokens)
     bought = np.stack([np.isin(rows, of[mine]) for rows, of, mine in zip(ordered.rows, featured.rows, labels, strict=True)]) & read.valid
-    correction = fit_correction(read, bought, BLEND, seed=0)
+    correction = fit_residual(read, bought, BLEND, seed=0)
     odds = corrected(read, correction)
     calibration = Calibration.fit(odds[read.valid], bought[read.valid])
     later, labels, stats = stage(shop.log.end - 30 * DAY)
-    return Bench(BlendRanker(stats, first, correction, cross_encoder, tokens, calibration), later, labels)
+    return Bench(GBDTRanker(stats, first, correction, cross_encoder, tokens, calibration), later, labels)

@@ -11,10 +11,10 @@ from sklearn.metrics import roc_auc_score
 from features.data.histories import Histories
 from features.errors import ModelError
 from ranking import gbdt
-from ranking.gbdt import CROSS_ENCODER, BlendConfig, Booster, fit_booster, fit_correction, fit_first
+from ranking.gbdt import CROSS_ENCODER, Booster, GBDTConfig, fit_base, fit_booster, fit_residual
 from retrieval.candidates import Candidates
 
-CONFIG = BlendConfig(rounds=20, leaves=7, min_leaf=5)
+CONFIG = GBDTConfig(rounds=20, leaves=7, min_leaf=5)
 B, K = 60, 12
 
 
@@ -26,14 +26,14 @@ def made_up(b: int, k: int, seed: int = 0, padded: int = 0) -> Candidates:
         rows[::2, -padded:] = -1
     good, noise = rng.normal(size=(2, b, k)).astype(np.float32)
     good[rng.random((b, k)) < 0.1] = np.nan
-    evidence = {name: np.where(rows >= 0, column, np.nan).astype(np.float32) for name, column in (("good", good), ("noise", noise))}
+    features = {name: np.where(rows >= 0, column, np.nan).astype(np.float32) for name, column in (("good", good), ("noise", noise))}
     scores = np.where(rows >= 0, 0, -np.inf).astype(np.float32)
-    return Candidates(Histories.of_baskets([[1]] * b, 0), rows, scores, evidence)
+    return Candidates(Histories.of_baskets([[1]] * b, 0), rows, scores, features)
 
 
 def bought(candidates: Candidates, seed: int = 0) -> np.ndarray:
     """Chosen with the log odds 2 * good - 1."""
-    odds = 2 * np.nan_to_num(candidates.evidence["good"]) - 1
+    odds = 2 * np.nan_to_num(candidates.features["good"]) - 1
     return (np.random.default_rng(seed).random(odds.shape) < 1 / (1 + np.exp(-odds))) & candidates.valid
 
 
@@ -108,7 +108,7 @@ def test_contributions_add_up_to_the_log_odds(booster, candidates):
 
 
 def test_the_order_of_the_evidence_does_not_matter(booster, candidates):
-    turned = replace(candidates, evidence=dict(reversed(candidates.evidence.items())))
+    turned = replace(candidates, features=dict(reversed(candidates.features.items())))
     again = fit_booster([(turned, bought(candidates))], CONFIG, seed=0)
     assert again.names == booster.names == ("good", "noise")
     assert gbdt.to_files(again, "x") == gbdt.to_files(booster, "x")
@@ -136,17 +136,17 @@ def test_the_towers_are_read_unless_they_mislead_about_what_is_new_to_a_user():
         candidates = made_up(300, K, seed)
         own = np.zeros(candidates.rows.shape, np.float32)
         own[:, ::2] = 1
-        good = candidates.evidence["good"]
-        evidence = {"noise": candidates.evidence["noise"], "own_count": own, "tower": good, "tower_rank": good}
-        return replace(candidates, evidence=evidence), bought(candidates, seed)
+        good = candidates.features["good"]
+        features = {"noise": candidates.features["noise"], "own_count": own, "tower": good, "tower_rank": good}
+        return replace(candidates, features=features), bought(candidates, seed)
 
     def chosen(labels: np.ndarray) -> tuple[tuple[str, ...], float]:
-        first, saved = fit_first(parts, [(later, labels)], CONFIG, 0)
+        first, saved = fit_base(parts, [(later, labels)], CONFIG, 0)
         return first.names, saved
 
     parts, (later, labels) = [told_by_towers(0)], told_by_towers(1)
     shuffled = np.random.default_rng(0).permuted(labels, axis=1)
-    own = later.evidence["own_count"] > 0
+    own = later.features["own_count"] > 0
     everything, plain = ("noise", "own_count", "tower", "tower_rank"), ("noise", "own_count")
     names, saved = chosen(np.where(own, shuffled, labels))
     assert names == everything
@@ -154,34 +154,34 @@ def test_the_towers_are_read_unless_they_mislead_about_what_is_new_to_a_user():
     names, saved = chosen(np.where(own, labels, shuffled))
     assert names == plain
     assert saved < 0
-    assert gbdt.to_files(fit_first(parts, [(later, labels)], CONFIG, 0)[0], "x") == gbdt.to_files(fit_booster(parts, CONFIG, 0), "x")
-    assert fit_first(parts, [(later.for_users(NOBODY), labels[NOBODY])], CONFIG, 0)[0].names == everything
+    assert gbdt.to_files(fit_base(parts, [(later, labels)], CONFIG, 0)[0], "x") == gbdt.to_files(fit_booster(parts, CONFIG, 0), "x")
+    assert fit_base(parts, [(later.for_users(NOBODY), labels[NOBODY])], CONFIG, 0)[0].names == everything
 
 
 def test_a_correction_starts_from_the_others_log_odds():
     """Where the first says all there is to say, nothing is left to correct; where it is too low, the correction makes up for it."""
     candidates = made_up(400, K)
-    odds = (2 * np.nan_to_num(candidates.evidence["good"]) - 1).astype(np.float32)
+    odds = (2 * np.nan_to_num(candidates.features["good"]) - 1).astype(np.float32)
     labels = bought(candidates)
 
     def correction(start: np.ndarray, logit: np.ndarray) -> np.ndarray:
         columns = {CROSS_ENCODER: logit, "blend": start, "own_count": np.zeros_like(start)}
-        read = replace(candidates, scores=start, evidence=columns)
-        return fit_correction(read, labels, BlendConfig(rounds=300, min_leaf=20), 0).log_odds(read)
+        read = replace(candidates, scores=start, features=columns)
+        return fit_residual(read, labels, GBDTConfig(rounds=300, min_leaf=20), 0).log_odds(read)
 
-    noise = candidates.evidence["noise"]
+    noise = candidates.features["noise"]
     assert np.abs(correction(odds, noise)).max() == 0  # whatever noise might have gained is chance
     assert correction(odds - 3, noise).mean() > 1
-    knows = correction(np.zeros_like(odds), candidates.evidence["good"])
+    knows = correction(np.zeros_like(odds), candidates.features["good"])
     assert np.corrcoef(knows.ravel(), odds.ravel())[0, 1] > 0.8  # what the cross-encoder knows and the first does not, it takes up
 
 
 def test_evidence_it_does_not_know_is_passed_over(booster, candidates):
     """Stages may add columns; one that it reads must be there."""
-    more = replace(candidates, evidence=candidates.evidence | {"new": np.ones(candidates.rows.shape, np.float32)})
+    more = replace(candidates, features=candidates.features | {"new": np.ones(candidates.rows.shape, np.float32)})
     assert np.array_equal(booster.log_odds(more), booster.log_odds(candidates))
     with pytest.raises(KeyError, match="good"):
-        booster.log_odds(replace(candidates, evidence={"noise": candidates.evidence["noise"]}))
+        booster.log_odds(replace(candidates, features={"noise": candidates.features["noise"]}))
 
 
 def test_nothing_bought_at_all_is_no_error(candidates):

@@ -17,7 +17,7 @@ from features.text.token_states import ItemTokens, TokenStates
 from ranking.cross_encoder import trainer as fitting
 from ranking.cross_encoder.config import CrossEncoderConfig
 from ranking.cross_encoder.model import CrossEncoder
-from ranking.cross_encoder.trainer import Pairs, fit_cross_encoder, sample
+from ranking.cross_encoder.trainer import TrainingPairs, fit_cross_encoder, sample
 from retrieval.candidates import Candidates
 from retrieval.two_tower.user_encoders import buckets
 
@@ -144,14 +144,14 @@ def test_its_layers_are_its_own(encoder, tokens, users, rows, tmp_path):
     assert encoder.to_files() == before
 
 
-def toy(seeds: np.ndarray) -> Pairs:
+def toy(seeds: np.ndarray) -> TrainingPairs:
     """Made-up users with three things of one category; of twenty candidates they buy those of that category."""
     rng = np.random.default_rng(seeds)
     favourite = rng.integers(0, 4, len(seeds) * 12)
     baskets = [(10 * category + rng.permutation(10)[:3]).tolist() for category in favourite]
     rows = np.array([rng.permutation(40)[:20] for _ in baskets])
     scores = np.zeros(rows.shape, np.float32)
-    return Pairs(Candidates(Histories.of_baskets(baskets, 0), rows, scores), rows // 10 == favourite[:, None])
+    return TrainingPairs(Candidates(Histories.of_baskets(baskets, 0), rows, scores), rows // 10 == favourite[:, None])
 
 
 def telling_tokens() -> ItemTokens:
@@ -218,7 +218,7 @@ def test_draws_bought_and_others_of_each_user_without_repeating():
 
 def test_nobody_to_learn_from_is_no_error(encoder, tokens, tmp_path):
     pairs = toy(np.arange(1))
-    nothing = Pairs(pairs.candidates, np.zeros_like(pairs.labels))
+    nothing = TrainingPairs(pairs.candidates, np.zeros_like(pairs.labels))
     model = CrossEncoder.upon(encoder, CONFIG)
     assert np.isnan(fit_cross_encoder(model, nothing, tokens, tmp_path, 0)).all()
     assert np.isfinite(model.logits(pairs.candidates.users, pairs.candidates.rows, tokens)).all()

@@ -97,7 +97,7 @@ def test_turning_the_dial_makes_lists_more_different(candidates, vectors):
 
 def test_items_keep_scores_and_evidence(candidates, vectors):
     chosen = diversify(candidates, vectors.__getitem__, 0.7, K)
-    assert np.array_equal(chosen.evidence["row"][chosen.valid], chosen.rows[chosen.valid])
+    assert np.array_equal(chosen.features["row"][chosen.valid], chosen.rows[chosen.valid])
     score_of = {(user, row): score for user in range(B) for row, score in zip(candidates.rows[user], candidates.scores[user], strict=True)}
     for user, place in zip(*np.nonzero(chosen.valid), strict=True):
         assert chosen.scores[user, place] == score_of[user, chosen.rows[user, place]]

@@ -11,8 +11,8 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from features.data.histories import Histories
-from ranking.gbdt import CORRECTION, CROSS_ENCODER, BlendConfig, fit_booster, fit_correction
-from ranking.ranker import LOG_ODDS, BlendRanker, with_features
+from ranking.gbdt import CORRECTION, CROSS_ENCODER, GBDTConfig, fit_booster, fit_residual
+from ranking.ranker import LOG_ODDS, GBDTRanker, with_features
 from ranking.reasons import group_weights
 from retrieval.candidates import Candidates
 
@@ -20,18 +20,18 @@ if TYPE_CHECKING:
     from retrieval.candidates import Ranker
 
 
-def constant(bench: Any) -> BlendRanker:
+def constant(bench: Any) -> GBDTRanker:
     """All candidates are equally good to it: it was fitted on evidence that is the same for all."""
     featured = with_features(bench.candidates, bench.ranker.stats)
-    featured = replace(featured, evidence={name: np.zeros_like(column) for name, column in featured.evidence.items()})
-    first = fit_booster([(featured, bench.labels)], BlendConfig(rounds=2), 0)
+    featured = replace(featured, features={name: np.zeros_like(column) for name, column in featured.features.items()})
+    first = fit_booster([(featured, bench.labels)], GBDTConfig(rounds=2), 0)
     odds = first.log_odds(featured)
     zeros = {name: np.zeros_like(odds) for name in CORRECTION}
-    correction = fit_correction(replace(featured, scores=odds, evidence=zeros), bench.labels, BlendConfig(rounds=2), 0)
+    correction = fit_residual(replace(featured, scores=odds, features=zeros), bench.labels, GBDTConfig(rounds=2), 0)
     return replace(bench.ranker, first=first, correction=correction)
 
 
-def reading(bench: Any, read: int) -> BlendRanker:
+def reading(bench: Any, read: int) -> GBDTRanker:
     """The cross-encoder reads so many."""
     model = bench.ranker.cross_encoder
     other = type(model)(list(model.layers), model.model_config, model.config.model_copy(update={"read": read}))
@@ -83,10 +83,10 @@ class TestContract:
         assert ((scores > 0) & (scores < 1)).all()
 
     def test_evidence_goes_along_with_its_item(self, case):
-        for name, column in case.given.evidence.items():
+        for name, column in case.given.features.items():
             for b in range(len(case.given.users)):
                 before = dict(zip(case.given.rows[b].tolist(), column[b].tolist(), strict=True))
-                after = dict(zip(case.ranked.rows[b].tolist(), case.ranked.evidence[name][b].tolist(), strict=True))
+                after = dict(zip(case.ranked.rows[b].tolist(), case.ranked.features[name][b].tolist(), strict=True))
                 before.pop(-1, None), after.pop(-1, None)
                 assert before.keys() == after.keys()
                 assert all(np.isnan(after[row]) if np.isnan(value) else after[row] == value for row, value in before.items())
@@ -106,7 +106,7 @@ class TestContract:
         rows = case.given.rows[[0, 1]]
         nan = np.full(rows.shape, np.nan, np.float32)
         strangers = Candidates(
-            Histories.of_baskets([[], []], case.given.users.now), rows, case.given.scores[[0, 1]], dict.fromkeys(case.given.evidence, nan)
+            Histories.of_baskets([[], []], case.given.users.now), rows, case.given.scores[[0, 1]], dict.fromkeys(case.given.features, nan)
         )
         ranked = case.ranker.rank(strangers)
         assert np.array_equal(np.sort(ranked.rows, axis=1), np.sort(rows, axis=1))
@@ -142,9 +142,9 @@ def test_an_item_whose_score_is_nan_is_last():
 
 def test_the_first_ones_are_read_and_no_others(bench):
     ranked = bench.ranker.rank(bench.candidates)
-    read = ~np.isnan(ranked.evidence[CROSS_ENCODER])
+    read = ~np.isnan(ranked.features[CROSS_ENCODER])
     assert (read.sum(axis=1) == np.minimum(ranked.valid.sum(axis=1), bench.ranker.cross_encoder.config.read)).all()
-    blend = ranked.evidence["blend"]
+    blend = ranked.features["blend"]
     for b in range(len(blend)):  # by the first booster's order
         assert blend[b][read[b]].min() >= blend[b][~read[b] & ranked.valid[b]].max(initial=-np.inf)
 
@@ -153,9 +153,9 @@ def test_contributions_tell_the_whole_difference_between_two_items(bench):
     """Both boosters together add up to the log odds, but for what is the same for all that were read."""
     ranked = bench.ranker.rank(bench.candidates)
     total = np.sum([*bench.ranker.contributions(ranked).values()], axis=0)
-    read = ~np.isnan(ranked.evidence[CROSS_ENCODER])
-    odds = ranked.evidence["blend"] + np.where(read, bench.ranker.correction.log_odds(ranked), 0)
-    assert np.allclose(odds[ranked.valid], ranked.evidence[LOG_ODDS][ranked.valid], atol=1e-5)  # by which it ordered
+    read = ~np.isnan(ranked.features[CROSS_ENCODER])
+    odds = ranked.features["blend"] + np.where(read, bench.ranker.correction.log_odds(ranked), 0)
+    assert np.allclose(odds[ranked.valid], ranked.features[LOG_ODDS][ranked.valid], atol=1e-5)  # by which it ordered
     for group in (read, ~read & ranked.valid):
         rest = (odds - total)[group]
         assert len(rest) > 10
@@ -165,7 +165,7 @@ def test_contributions_tell_the_whole_difference_between_two_items(bench):
 def test_strengths_are_the_contributions_by_what_they_speak_of(bench):
     ranked = bench.ranker.rank(bench.candidates)
     contributions = bench.ranker.contributions(ranked)
-    assert (~np.isnan(ranked.evidence[CROSS_ENCODER])).any()
+    assert (~np.isnan(ranked.features[CROSS_ENCODER])).any()
     told = np.tensordot(group_weights([*contributions]).T, np.array([*contributions.values()]), 1)
     assert np.abs(told).max() > 0.1
     for strength in (bench.ranker.strengths(ranked), bench.ranker.strengths(ranked)):  # by LightGBM, then by table
@@ -176,5 +176,5 @@ def test_features_do_not_depend_on_how_many_ask(bench, monkeypatch):
     whole = with_features(bench.candidates, bench.ranker.stats)
     monkeypatch.setattr("ranking.ranker.FEATURE_USERS", 7)
     parts = with_features(bench.candidates, bench.ranker.stats)
-    assert whole.evidence.keys() == parts.evidence.keys()
-    assert all(np.array_equal(whole.evidence[name], parts.evidence[name], equal_nan=True) for name in whole.evidence)
+    assert whole.features.keys() == parts.features.keys()
+    assert all(np.array_equal(whole.features[name], parts.features[name], equal_nan=True) for name in whole.features)

@@ -103,8 +103,8 @@ SAID = [
     ("bob", "soap", "repeat", "bought once, today"),
     ("cid", "bread", "repeat", "bought 2 times, about every 1 day, last 4 days ago"),
     ("bob", "tea", "repeat", "bought once, 3 days ago"),
-    ("dan", "milk", "together", "bought together with green tea"),
-    ("eve", "cake", "together", "bought together with rye bread"),
+    ("dan", "milk", "item_knn", "bought together with green tea"),
+    ("eve", "cake", "item_knn", "bought together with rye bread"),
     ("eve", "cake", "close", "close to rye bread that you bought"),
     ("dan", "milk", "close", "close to green tea that you bought"),
     ("ann", "milk", "category", "you often buy from drinks"),
@@ -122,7 +122,7 @@ def test_says_what_moved_the_score_most(small, user, item, group, sentence):
 UNTRUE = [
     ("ann", "cake", "repeat"),  # in the cart, never bought
     ("eve", "soap", "repeat"),  # looked at three times
-    ("eve", "milk", "together"),  # nobody has bought milk with what eve bought
+    ("eve", "milk", "item_knn"),  # nobody has bought milk with what eve bought
     ("ann", "cake", "category"),
     ("eve", "tea", "brand"),  # looked at soap of that brand, bought none
     ("ann", "vase", "category"),  # bought once: not often
@@ -137,7 +137,7 @@ UNTRUE = [
 def test_what_cannot_be_told_truthfully_gives_way_to_the_next(small, user, item, group):
     then = small.tell(user, item, group, "close")
     assert then.startswith("close to ")
-    for word in {"repeat": ["bought once", "times"], "together": ["together"], "popular": ["popular"]}.get(group, ["often"]):
+    for word in {"repeat": ["bought once", "times"], "item_knn": ["item_knn"], "popular": ["popular"]}.get(group, ["often"]):
         assert word not in then
 
 
@@ -146,7 +146,7 @@ def test_nothing_is_called_close_to_what_was_only_looked_at(small):
     assert small.tell("eve", "vase", "close") == "close to rye bread that you bought"
 
 
-@pytest.mark.parametrize(("group", "words"), [("together", "bought together with "), ("close", "close to ")])
+@pytest.mark.parametrize(("group", "words"), [("item_knn", "bought together with "), ("close", "close to ")])
 def test_the_other_thing_is_another_and_was_bought(small, group, words):
     said = [(user, item, sentence) for user in USERS for item in ITEMS if (sentence := small.tell(user, item, group)).startswith(words)]
     assert len(said) > 3
@@ -181,7 +181,7 @@ def test_what_lowered_the_score_is_no_reason(small, user, item, sentence):
 def test_an_arrival_is_said_to_be_new(small):
     """Whatever else moved its score."""
     candidates = small.candidates(["dan"], ["milk", "soap"])
-    arrival = replace(candidates, evidence=candidates.evidence | {"arrival": np.array([[0.9, np.nan]], np.float32)})
+    arrival = replace(candidates, features=candidates.features | {"arrival": np.array([[0.9, np.nan]], np.float32)})
     said = small.reasons.tell(arrival, grouped({"tower": np.ones((1, 2), np.float32)}))
     assert said == [["new here, close to green tea that you bought", "close to rye bread that you bought"]]
 

@@ -11,7 +11,7 @@ import pytest
 from features.data.catalog import Catalog
 from features.data.histories import Histories
 from features.errors import DataError
-from ranking.filters import Rules
+from ranking.filters import Filters
 
 CATEGORIES = ["Grocery|Dairy|Milk", "Grocery|Dairy|Cheese", "Grocery|Bakery", "Drug GM|Soap", None, "Dairy Farm|Toys"]
 PRICES = np.array([1.0, 5.0, 2.0, 3.0, np.nan, 9.0])
@@ -24,13 +24,13 @@ def catalog() -> Catalog:
     return Catalog.from_frame(frame)
 
 
-def shown(catalog: Catalog, rules: Rules) -> str:
+def shown(catalog: Catalog, rules: Filters) -> str:
     return "".join(catalog.ids[replace(rules, in_stock=True).allowed(catalog, PRICES, NOBODY)])
 
 
 def test_only_what_is_available_is_in_stock(catalog):
-    assert shown(catalog, Rules()) == "abcde"
-    assert "".join(catalog.ids[Rules().allowed(catalog, PRICES, NOBODY)]) == "abcdef"
+    assert shown(catalog, Filters()) == "abcde"
+    assert "".join(catalog.ids[Filters().allowed(catalog, PRICES, NOBODY)]) == "abcdef"
 
 
 @pytest.mark.parametrize(
@@ -47,7 +47,7 @@ def test_only_what_is_available_is_in_stock(catalog):
     ],
 )
 def test_a_category_is_a_path_its_beginning_or_a_name_within(catalog, wanted, items):
-    assert shown(catalog, Rules(categories=wanted)) == items
+    assert shown(catalog, Filters(categories=wanted)) == items
 
 
 @pytest.mark.parametrize(
@@ -62,7 +62,7 @@ def test_a_category_is_a_path_its_beginning_or_a_name_within(catalog, wanted, it
 )
 def test_an_unknown_category_says_which_are_close(catalog, wanted, message):
     with pytest.raises(DataError) as error:
-        Rules(categories=("Milk", wanted)).allowed(catalog, PRICES, NOBODY)
+        Filters(categories=("Milk", wanted)).allowed(catalog, PRICES, NOBODY)
     assert message in str(error.value)
     assert "\n" not in str(error.value)
 
@@ -70,36 +70,36 @@ def test_an_unknown_category_says_which_are_close(catalog, wanted, message):
 def test_a_catalogue_without_categories():
     bare = Catalog.from_frame(pl.DataFrame({"item_id": ["a"], "title": ["x"]}))
     with pytest.raises(DataError, match="the catalogue has none"):
-        Rules(categories=("Milk",)).allowed(bare, np.array([1.0]), NOBODY)
+        Filters(categories=("Milk",)).allowed(bare, np.array([1.0]), NOBODY)
 
 
 def test_prices_are_inclusive_and_an_unknown_one_is_left_out(catalog):
-    assert shown(catalog, Rules(max_price=3.0)) == "acd"
-    assert shown(catalog, Rules(min_price=3.0)) == "bd"
-    assert shown(catalog, Rules(min_price=2.0, max_price=2.0)) == "c"
+    assert shown(catalog, Filters(max_price=3.0)) == "acd"
+    assert shown(catalog, Filters(min_price=3.0)) == "bd"
+    assert shown(catalog, Filters(min_price=2.0, max_price=2.0)) == "c"
 
 
 @pytest.mark.parametrize("prices", [{"max_price": -1.0}, {"min_price": float("nan")}, {"min_price": 3.0, "max_price": 2.0}])
 def test_prices_that_cannot_be(prices):
     with pytest.raises(DataError, match="_price"):
-        Rules(**prices)
+        Filters(**prices)
 
 
 def test_excluded_items_and_unknown_ones_among_them(catalog):
-    assert shown(catalog, Rules(exclude=(0, 3, -1))) == "bce"
+    assert shown(catalog, Filters(exclude=(0, 3, -1))) == "bce"
 
 
 def test_only_new_depends_on_the_user(catalog):
     users = Histories.of_baskets([[0, 1, 1], [], [5]], now=0)
-    allowed = Rules(new_only=True, max_price=5.0).allowed(catalog, PRICES, users)
+    allowed = Filters(new_only=True, max_price=5.0).allowed(catalog, PRICES, users)
     assert ["".join(catalog.ids[row]) for row in allowed] == ["cd", "abcd", "abcd"]
 
 
 def test_what_was_looked_at_or_left_in_the_cart_is_still_new(catalog):
     users = replace(Histories.of_baskets([[0, 1, 2, 3]], now=0), event=np.array([0, 1, 2, 3], np.int8))
-    assert "".join(catalog.ids[Rules(new_only=True).allowed(catalog, PRICES, users)[0]]) == "bcef"
+    assert "".join(catalog.ids[Filters(new_only=True).allowed(catalog, PRICES, users)[0]]) == "bcef"
 
 
 def test_the_catalogue_is_left_as_it_was(catalog):
-    Rules(exclude=(0,)).allowed(catalog, PRICES, NOBODY)
+    Filters(exclude=(0,)).allowed(catalog, PRICES, NOBODY)
     assert catalog.available.tolist() == [True] * 5 + [False]

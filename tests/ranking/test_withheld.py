@@ -7,7 +7,7 @@ import pytest
 
 from features.data.catalog import Catalog
 from features.errors import ConfigError
-from ranking.blocklist import Withheld
+from ranking.blocklist import Blocklist
 
 
 @pytest.fixture
@@ -23,7 +23,7 @@ def catalog():
 
 
 def shown(catalog, **rules):
-    return "".join(catalog.ids[Withheld(**rules).allowed(catalog)])
+    return "".join(catalog.ids[Blocklist(**rules).allowed(catalog)])
 
 
 def test_each_rule_withholds_what_it_names(catalog):
@@ -45,7 +45,7 @@ def test_a_name_that_nothing_has_is_told_and_the_others_hold(catalog, caplog):
 
 
 def test_no_file_withholds_nothing(tmp_path):
-    assert Withheld.read(tmp_path / "rules.toml") == Withheld()
+    assert Blocklist.read(tmp_path / "rules.toml") == Blocklist()
 
 
 @pytest.mark.parametrize(
@@ -61,6 +61,6 @@ def test_a_broken_file_is_refused_in_one_line(tmp_path, text, said):
     path = tmp_path / "rules.toml"
     path.write_text(text)
     with pytest.raises(ConfigError) as caught:
-        Withheld.read(path)
+        Blocklist.read(path)
     assert said in str(caught.value)
     assert "\n" not in str(caught.value)

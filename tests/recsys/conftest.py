@@ -167,7 +167,7 @@ def model_of(monkeypatch: pytest.MonkeyPatch) -> Callable[[Place, int, int], Non
 
         with monkeypatch.context() as patch:
             patch.setattr(find_or_train, "train_model", fitted)
-            find_or_train.trained(
+            find_or_train.find_or_train(
                 place.workspace, place.workspace.models, place.settings, TrainOptions(seed=seed), place.workspace.load(), until
             )
 

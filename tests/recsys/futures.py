@@ -11,10 +11,10 @@ import polars as pl
 
 from features.data.catalog import Catalog
 from features.data.interactions import DAY, Interactions
-from features.data.shop_profile import Shape
+from features.data.shop_profile import ShopProfile
 from features.data.step_time import with_clock
-from recsys.settings.auto import with_shape
-from recsys.training.pipeline import Shop
+from recsys.settings.auto import with_profile
+from recsys.training.pipeline import TrainingJob
 from recsys.training.windows import Windows
 
 BEGIN = datetime(2024, 1, 1)
@@ -78,9 +78,9 @@ class Case:
     def past(self) -> Interactions:
         return self.log.between(None, self.cut).with_known_users()
 
-    def training(self, settings: Any) -> Shop:
+    def training(self, settings: Any) -> TrainingJob:
         """What a training until the cut is given."""
-        return Shop(self.catalog, self.past, Windows.plan(self.past, self.cut), with_shape(settings, Shape.of(self.past)), 0)
+        return TrainingJob(self.catalog, self.past, Windows.plan(self.past, self.cut), with_profile(settings, ShopProfile.of(self.past)), 0)
 
 
 def case(name: str, shop: Any) -> Case:

@@ -183,12 +183,12 @@ def test_a_part_that_is_left_out_says_nothing(ready: Place, part: Any) -> None:
     candidates = with_features(recommender.candidates(histories(snapshot, users), 30), snapshot.stats)
     behaviour = behaviour_names(snapshot.stats)
     less, place = without(candidates, part, behaviour)
-    gone = candidates.evidence.keys() - less.evidence.keys()
-    assert ("tower" in gone) == ("towers" in part.evidence)
-    assert ("ease" in gone) == ("collaborative" in part.evidence)
-    assert ("item_buyers_28" in gone) == ("behaviour" in part.evidence)
+    gone = candidates.features.keys() - less.features.keys()
+    assert ("tower" in gone) == ("towers" in part.features)
+    assert ("ease" in gone) == ("collaborative" in part.features)
+    assert ("item_buyers_28" in gone) == ("behaviour" in part.features)
     np.testing.assert_array_equal(less.rows, np.where(place >= 0, np.take_along_axis(candidates.rows, np.maximum(place, 0), axis=1), -1))
-    if "towers" not in part.evidence:
+    if "towers" not in part.features:
         np.testing.assert_array_equal(less.rows, candidates.rows)
 
 
@@ -219,7 +219,7 @@ def test_without_towers_the_candidates_are_what_retrieval_finds_without_them(rea
     snapshot, retriever = recommender.snapshot, recommender.retriever
     users = histories(snapshot, np.arange(20))
     # Few candidates a source, so that some are the towers' alone; room for all of them.
-    config = retriever.config.model_copy(update={"own": 2, "ease": 3, "together": 2, "als": 2, "popular": 2, "transitions": 2, "tower": 5})
+    config = retriever.config.model_copy(update={"own": 2, "ease": 3, "item_knn": 2, "als": 2, "popular": 2, "markov": 2, "tower": 5})
     candidates = with_features(replace(retriever, config=config).retrieve(users, 40), snapshot.stats)
     without_towers = replace(retriever, config=config.model_copy(update={"tower": 0})).retrieve(users, 40)
     part = next(part for part in PARTS if part.name == "towers")
@@ -231,7 +231,7 @@ def test_without_towers_the_candidates_are_what_retrieval_finds_without_them(rea
     for b, (line, fused) in enumerate(zip(without_towers.rows, without_towers.scores, strict=True)):
         scores |= {(b, int(row)): float(score) for row, score in zip(line, fused, strict=True)}
     for b, k in zip(*np.nonzero(less.valid), strict=True):
-        assert less.evidence["fused"][b, k] == pytest.approx(scores[b, int(less.rows[b, k])], abs=1e-6)
+        assert less.features["fused"][b, k] == pytest.approx(scores[b, int(less.rows[b, k])], abs=1e-6)
 
 
 def test_the_command_prints_the_table_or_json(done: Run, command: Command) -> None:

@@ -13,12 +13,12 @@ from eval.baselines.registry import Baseline
 from eval.baselines.simple import ForAll
 from eval.metrics.lists import ndcg, recall
 from eval.metrics.probabilities import roc_auc
-from eval.protocol.ground_truth import Truth
-from eval.protocol.runner import EvaluateConfig, Judge
+from eval.protocol.ground_truth import GroundTruth
+from eval.protocol.runner import EvaluateConfig, EvaluationRunner
 from features.data.interactions import DAY, Interactions
 from features.data.split import Split
 from ranking.gbdt import fit_booster
-from recsys.training.pipeline import Language, Shop, fit_language, produce
+from recsys.training.pipeline import TextModels, TrainingJob, fit_language, produce
 from retrieval.candidates import Candidates
 
 from .futures import Case, case
@@ -41,7 +41,7 @@ class TestWhoKnowsNothing:
 
     N_ITEMS, LISTS = 120, ("all", "new", "cold", "unseen")
 
-    def judge(self) -> Judge:
+    def judge(self) -> EvaluationRunner:
         rng = np.random.default_rng(5)
         known = np.flatnonzero(np.arange(self.N_ITEMS) % 10 != 4)
         before = [(u, i, 1) for u in range(150) for i in rng.permutation(known)[:6]]
@@ -52,7 +52,7 @@ class TestWhoKnowsNothing:
         log = Interactions(
             ids, user.astype(np.int32), item.astype(np.int32), day * DAY, np.zeros(len(user), np.int8), ones, ones, self.N_ITEMS
         )
-        return Judge(Truth.of(Split.by_time(log, 10 * DAY)), EvaluateConfig(), lambda _label, _done, _total: None)
+        return EvaluationRunner(GroundTruth.of(Split.by_time(log, 10 * DAY)), EvaluateConfig(), lambda _label, _done, _total: None)
 
     @pytest.mark.parametrize("name", LISTS)
     @pytest.mark.parametrize("constant", [0.0, 1.0])
@@ -115,18 +115,18 @@ class Labelled:
 class TestShuffledLabels:
     @pytest.fixture(scope="class")
     @classmethod
-    def trained(cls, world: Case, tiny_settings: Any, tmp_path_factory: pytest.TempPathFactory) -> tuple[Shop, Language]:
+    def trained(cls, world: Case, tiny_settings: Any, tmp_path_factory: pytest.TempPathFactory) -> tuple[TrainingJob, TextModels]:
         shop, folder = world.training(tiny_settings), tmp_path_factory.mktemp("language")
         return shop, fit_language(shop, CPU, folder / "work", folder)
 
-    def labelled(self, shop: Shop, language: Language) -> Labelled:
+    def labelled(self, shop: TrainingJob, language: TextModels) -> Labelled:
         # Of all users, and not of those alone that the plan keeps for one model.
         window = replace(shop.windows.late, users=(0.0, 1.0))
         pairs = produce(shop, language, window).pairs
         held = np.random.default_rng(0).random(len(pairs.labels)) < 0.5
         return Labelled(pairs.candidates, pairs.labels, held)
 
-    def test_tell_nothing_of_people_who_were_held_out(self, trained: tuple[Shop, Language]) -> None:
+    def test_tell_nothing_of_people_who_were_held_out(self, trained: tuple[TrainingJob, TextModels]) -> None:
         some = self.labelled(*trained)
         auc, deviation = some.auc(some.labels, trained[0].settings)
         assert auc > 0.5 + 4 * deviation  # the true ones do
@@ -137,7 +137,7 @@ class TestShuffledLabels:
             auc, deviation = some.auc(shuffled, trained[0].settings)
             assert abs(auc - 0.5) < 3.5 * deviation, seed
 
-    def test_purchases_by_the_dice_cannot_be_foretold(self, trained: tuple[Shop, Language]) -> None:
+    def test_purchases_by_the_dice_cannot_be_foretold(self, trained: tuple[TrainingJob, TextModels]) -> None:
         """From the log on: if anything known of a candidate came from the window itself, this would see it.
 
         All throws together: one alone scatters wider than the formula says, since the pairs of a user or an item hang together.

@@ -11,16 +11,16 @@ import pytest
 
 from features.data.catalog import Catalog
 from features.data.interactions import DAY, Interactions
-from features.data.shop_profile import REPEATS, SINGLE, Shape
+from features.data.shop_profile import REPEATS, SINGLE, ShopProfile
 from features.data.step_time import on_steps
 from recsys.recommend import open
 from recsys.recommend.request import RecommendOptions
 from recsys.refresh import build
-from recsys.settings.auto import SEQUENCE, with_shape
+from recsys.settings.auto import SEQUENCE, with_profile
 from recsys.settings.settings import Settings, load_settings
-from recsys.training.find_or_train import trained
+from recsys.training.find_or_train import find_or_train
 from recsys.training.options import TrainOptions
-from recsys.training.pipeline import Shop
+from recsys.training.pipeline import TrainingJob
 
 from .conftest import Place
 from .futures import steps
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-BASKETS, SINGLES = Shape(ordered=False, basket=8.0, repeats=0.4), Shape(ordered=False, basket=1.1, repeats=0.0)
+BASKETS, SINGLES = ShopProfile(ordered=False, basket=8.0, repeats=0.4), ShopProfile(ordered=False, basket=1.1, repeats=0.0)
 
 
 def log_of(rows: list[tuple[str, str, int, str]]) -> Interactions:
@@ -43,81 +43,81 @@ class TestShape:
     def test_on_paper(self) -> None:
         # u: a b on day 0, a c d on day 5; v: e on day 5. Six lines in three baskets; of them one repeat.
         days = [("u", "a", 0), ("u", "b", 0), ("u", "a", 5), ("u", "c", 5), ("u", "d", 5), ("v", "e", 5)]
-        shape = Shape.of(log_of([(*day, "purchase") for day in days]))
+        shape = ShopProfile.of(log_of([(*day, "purchase") for day in days]))
         assert (shape.ordered, shape.basket, shape.repeats) == (False, 2.0, pytest.approx(1 / 6))
 
     def test_two_of_a_thing_at_one_time_are_one_line(self) -> None:
-        assert Shape.of(log_of([("u", "a", 0, "purchase")] * 3 + [("u", "b", 0, "purchase")])) == Shape(False, 2.0, 0.0)
+        assert ShopProfile.of(log_of([("u", "a", 0, "purchase")] * 3 + [("u", "b", 0, "purchase")])) == ShopProfile(False, 2.0, 0.0)
 
     def test_looking_is_not_buying(self) -> None:
         bought = [("u", "a", 0, "purchase"), ("u", "b", 3, "rating")]
         looked = [("u", "a", 0, "view"), ("u", "c", 0, "view"), ("u", "d", 3, "cart"), ("u", "a", 4, "view"), ("v", "a", 3, "view")]
-        assert Shape.of(log_of(bought + looked)) == Shape.of(log_of(bought)) == Shape(False, 1.0, 0.0)
+        assert ShopProfile.of(log_of(bought + looked)) == ShopProfile.of(log_of(bought)) == ShopProfile(False, 1.0, 0.0)
 
     def test_two_users_at_one_time_are_two_baskets(self) -> None:
-        assert Shape.of(log_of([("u", "a", 2, "purchase"), ("v", "a", 2, "purchase")])) == Shape(False, 1.0, 0.0)
+        assert ShopProfile.of(log_of([("u", "a", 2, "purchase"), ("v", "a", 2, "purchase")])) == ShopProfile(False, 1.0, 0.0)
 
     @pytest.mark.parametrize("rows", [[], [("u", "a", 0, "view")]])
     def test_nobody_bought_anything(self, rows: list[tuple[str, str, int, str]]) -> None:
-        shape = Shape.of(log_of([("u", "b", 0, "cart"), *rows]))
-        assert shape == Shape(False, 1.0, 0.0)
+        shape = ShopProfile.of(log_of([("u", "b", 0, "cart"), *rows]))
+        assert shape == ShopProfile(False, 1.0, 0.0)
 
     def test_a_clock_of_steps_is_told(self) -> None:
         log = on_steps(log_of([("u", item, 0, "purchase") for item in "abcd"]))
-        assert Shape.of(log) == Shape(True, 4.0, 0.0)
+        assert ShopProfile.of(log) == ShopProfile(True, 4.0, 0.0)
 
     @pytest.mark.parametrize(
         ("shape", "sequence"),
         [
-            (Shape(False, SINGLE, 0.0), True),
-            (Shape(False, SINGLE + 0.01, 0.0), False),
-            (Shape(True, 9.0, 0.0), True),  # what counts as one time tells nothing there
+            (ShopProfile(False, SINGLE, 0.0), True),
+            (ShopProfile(False, SINGLE + 0.01, 0.0), False),
+            (ShopProfile(True, 9.0, 0.0), True),  # what counts as one time tells nothing there
         ],
     )
-    def test_one_thing_at_a_time(self, shape: Shape, sequence: bool) -> None:
+    def test_one_thing_at_a_time(self, shape: ShopProfile, sequence: bool) -> None:
         assert shape.sequence == sequence
 
     @pytest.mark.parametrize(("repeats", "again"), [(0.0, False), (REPEATS, False), (REPEATS + 0.001, True), (0.6, True)])
     def test_what_is_worth_showing_again(self, repeats: float, again: bool) -> None:
-        assert Shape(False, 1.0, repeats).buys_again == again
+        assert ShopProfile(False, 1.0, repeats).buys_again == again
 
 
 class TestSettings:
     def test_one_thing_at_a_time_is_read_as_a_sequence(self) -> None:
-        settings = with_shape(Settings(), SINGLES)
+        settings = with_profile(Settings(), SINGLES)
         for section, keys in SEQUENCE.items():
             assert {key: getattr(getattr(settings, section), key) for key in keys} == keys
 
     def test_baskets_are_read_as_sets_and_nothing_else_changes(self) -> None:
         wanted = Settings().model_dump()
         wanted["tower"]["reads"] = "set"
-        assert with_shape(Settings(), BASKETS).model_dump() == wanted
+        assert with_profile(Settings(), BASKETS).model_dump() == wanted
 
     @pytest.mark.parametrize("shape", [SINGLES, BASKETS])
-    def test_what_the_user_set_stays(self, shape: Shape, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_what_the_user_set_stays(self, shape: ShopProfile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         (tmp_path / "recsys.toml").write_text("[tower]\ndropout = 0.1\nhistory = 64\n[train]\nlr = 0.003\nlast_epochs = 0\n")
         monkeypatch.setenv("RECSYS_TRAIN__EPOCHS", "11")
-        settings = with_shape(load_settings(tmp_path / "recsys.toml"), shape)
+        settings = with_profile(load_settings(tmp_path / "recsys.toml"), shape)
         found = (settings.tower.dropout, settings.tower.history, settings.train.lr, settings.train.last_epochs, settings.train.epochs)
         assert found == (0.1, 64, 0.003, 0, 11)  # the defaults among them: they were asked for
         assert settings.tower.heads == (2 if shape.sequence else 4)
 
     @pytest.mark.parametrize("reads", ["set", "sequence"])
     @pytest.mark.parametrize("shape", [SINGLES, BASKETS])
-    def test_a_way_of_reading_that_was_asked_for_comes_with_its_own_sizes(self, reads: str, shape: Shape) -> None:
-        settings = with_shape(Settings.model_validate({"tower": {"reads": reads}}), shape)
+    def test_a_way_of_reading_that_was_asked_for_comes_with_its_own_sizes(self, reads: str, shape: ShopProfile) -> None:
+        settings = with_profile(Settings.model_validate({"tower": {"reads": reads}}), shape)
         assert settings.tower.reads == reads
         assert settings.train.last_epochs == (2 if reads == "sequence" else 0)
         assert settings.tower.dropout == (0.3 if reads == "sequence" else 0.1)
 
     @pytest.mark.parametrize(("per_day", "reads"), [(1, "sequence"), (4, "set")])
     def test_training_asks_the_log(self, fresh: Callable[[], Any], monkeypatch: pytest.MonkeyPatch, per_day: int, reads: str) -> None:
-        shops: list[Shop] = []
+        shops: list[TrainingJob] = []
 
         class Stop(Exception):
             """What would be trained is known."""
 
-        def train_model(shop: Shop, *_: object) -> None:
+        def train_model(shop: TrainingJob, *_: object) -> None:
             shops.append(shop)
             raise Stop
 
@@ -132,7 +132,7 @@ class TestSettings:
         ones, item = np.ones(n, np.float32), (rng.integers(0, 10, n) * 4 + np.arange(n) % 4).astype(np.int32)
         log = Interactions(log.user_ids[:50], user, item, time, np.zeros(n, np.int8), ones, ones, log.n_items)
         with pytest.raises(Stop):
-            trained(place.workspace, place.workspace.models, place.settings, TrainOptions(), (catalog, log), log.end)
+            find_or_train(place.workspace, place.workspace.models, place.settings, TrainOptions(), (catalog, log), log.end)
         assert shops[0].settings.tower.reads == reads
 
 

@@ -22,7 +22,7 @@ def place(spare: Place) -> Place:
 
 def test_only_who_has_a_history_gets_a_personal_list(place: Place) -> None:
     recommender = open.open_recommender(place.workspace)
-    known, unknown, visitor = recommender.answer(RecommendOptions(debuts=True), ["user-00", "nobody", None])
+    known, unknown, visitor = recommender.answer(RecommendOptions(unsold=True), ["user-00", "nobody", None])
     assert known.fallback is None
     assert unknown.fallback == "user 'nobody' has no history here: what is likely to sell soon"
     assert visitor.fallback == "nothing is known of the visitor: what is likely to sell soon"
@@ -31,5 +31,5 @@ def test_only_who_has_a_history_gets_a_personal_list(place: Place) -> None:
         assert all(item.probability is None for item in answer.items)
     for answer in (unknown, visitor):
         assert {item.reason for item in answer.items} == {"nobody has bought it yet"}
-    (basket,) = recommender.answer(RecommendOptions(debuts=True, history=("sku-03",)), [None])
+    (basket,) = recommender.answer(RecommendOptions(unsold=True, history=("sku-03",)), [None])
     assert basket.fallback is None

@@ -19,7 +19,7 @@ from ranking.cross_encoder.model import CrossEncoder
 from recsys.refresh import build
 from recsys.refresh.refresh import refresh
 from recsys.training import pipeline
-from recsys.training.pipeline import Shop, train_model
+from recsys.training.pipeline import TrainingJob, train_model
 from recsys.training.windows import Windows
 from retrieval.two_tower.model import TwoTower
 
@@ -76,10 +76,10 @@ def fake_gpu(monkeypatch: pytest.MonkeyPatch) -> Iterator[Stood]:
 
 
 @pytest.fixture
-def small(shop: Any, tiny_settings: Any) -> Shop:
+def small(shop: Any, tiny_settings: Any) -> TrainingJob:
     until = shop.log.start + 150 * DAY
     log = shop.log.between(None, until)
-    return Shop(shop.catalog, log, Windows.plan(log, until), tiny_settings, 0)
+    return TrainingJob(shop.catalog, log, Windows.plan(log, until), tiny_settings, 0)
 
 
 def weights(module: nn.Module) -> list[torch.Tensor]:

@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 from features.errors import BundleError, DataError
-from features.ingest.erased_users import Tombstones
+from features.ingest.erased_users import ErasedUsers
 from features.ingest.source import Source
 from features.ingest.table_store import ITEMS, forget
 from recsys.artifacts.publish import publish, rewrite
@@ -49,7 +49,7 @@ def test_a_full_disk_does_not_make_the_tables_damaged(tmp_path: Path, monkeypatc
     sink = pl.LazyFrame.sink_parquet
     monkeypatch.setattr(pl.LazyFrame, "sink_parquet", lambda frame, _, **options: sink(frame, "/dev/full", **options))
     with pytest.raises(DataError, match=r"data cannot be written \(No space left on device\)"):
-        forget(workspace.data, Tombstones().with_users(["u"]))
+        forget(workspace.data, ErasedUsers().with_users(["u"]))
 
 
 def test_damaged_tables_are_not_called_missing(tmp_path: Path) -> None:

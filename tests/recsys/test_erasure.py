@@ -15,7 +15,7 @@ import polars as pl
 import pytest
 
 from features.errors import DataError
-from features.ingest.erased_users import Tombstones
+from features.ingest.erased_users import ErasedUsers
 from features.ingest.table_store import load_source
 from recsys.artifacts import model_store, publish
 from recsys.artifacts.bundle import Bundle, check_all, current_id, list_bundles
@@ -139,7 +139,7 @@ def test_training_again_takes_no_marked_model_for_its_own_work(spare: Place, mon
 
 def test_training_ends_an_erasure_that_was_cut_short_before_it_reads(spare: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     path = spare.workspace.erased
-    Tombstones.read(path).with_users([USER]).write(path)
+    ErasedUsers.read(path).with_users([USER]).write(path)
     as_trained(spare, monkeypatch)
     assert traces(spare.workspace, USER) == []
     assert not model_store.to_be_trained(spare.workspace)
@@ -196,7 +196,7 @@ def test_what_was_cut_short_is_ended_by_the_next_refresh(step: str, spare: Place
     refresh(spare.workspace, spare.settings)
     assert traces(spare.workspace, USER) == []
     assert Bundle.open(spare.workspace.models).manifest.about["retrain"]
-    assert not Tombstones.read(spare.workspace.erased).pending
+    assert not ErasedUsers.read(spare.workspace.erased).pending
 
 
 def test_a_reader_who_opened_before_goes_on_answering(spare: Place) -> None:

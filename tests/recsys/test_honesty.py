@@ -135,7 +135,7 @@ def test_all_that_training_looks_at_lies_before_the_cut(
         monkeypatch.setattr(owner, name, noted)
 
     spy(pipeline, "SequenceSampler", "sampler", lambda log, *_: [log])
-    spy(pipeline.Truth, "of", "labels", lambda split, *_: [split.history, split.labels])
+    spy(pipeline.GroundTruth, "of", "labels", lambda split, *_: [split.history, split.labels])
     spy(pipeline.Collaborative, "fit", "collaborative", lambda log, *_: [log])
     spy(pipeline.ItemStats, "fit", "stats", lambda log, *_: [log])
     train_model(world.training(tiny_settings), CPU, tmp_path / "work", tmp_path)

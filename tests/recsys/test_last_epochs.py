@@ -12,7 +12,7 @@ import torch
 
 from features.data.interactions import DAY
 from recsys.training import pipeline
-from recsys.training.pipeline import LAST_RATE, Language, Shop, fit_language, fit_on_the_rest, train_model
+from recsys.training.pipeline import LAST_RATE, TextModels, TrainingJob, fit_language, fit_on_the_rest, train_model
 from recsys.training.windows import Windows
 
 if TYPE_CHECKING:
@@ -24,34 +24,34 @@ if TYPE_CHECKING:
 CPU = torch.device("cpu")
 
 
-def with_settings(shop: Shop, reads: str, **train: Any) -> Shop:
+def with_settings(shop: TrainingJob, reads: str, **train: Any) -> TrainingJob:
     settings = shop.settings
     update = {"tower": settings.tower.model_copy(update={"reads": reads}), "train": settings.train.model_copy(update=train)}
     return replace(shop, settings=settings.model_copy(update=update))
 
 
 @pytest.fixture(scope="module")
-def small(shop: Any, tiny_settings: Any) -> Shop:
+def small(shop: Any, tiny_settings: Any) -> TrainingJob:
     until = shop.log.start + 150 * DAY
     log = shop.log.between(None, until)
-    return with_settings(Shop(shop.catalog, log, Windows.plan(log, until), tiny_settings, 0), "sequence", last_epochs=2)
+    return with_settings(TrainingJob(shop.catalog, log, Windows.plan(log, until), tiny_settings, 0), "sequence", last_epochs=2)
 
 
 @pytest.fixture(scope="module")
-def fitted(small: Shop, tmp_path_factory: pytest.TempPathFactory) -> Language:
+def fitted(small: TrainingJob, tmp_path_factory: pytest.TempPathFactory) -> TextModels:
     folder = tmp_path_factory.mktemp("language")
     return fit_language(small, CPU, folder / "work", folder)
 
 
 @pytest.fixture
-def language(fitted: Language) -> Language:
+def language(fitted: TextModels) -> TextModels:
     """To change."""
     return deepcopy(fitted)
 
 
-def state(language: Language) -> dict[str, np.ndarray]:
-    assert language.learned is not None
-    parts = {"tower": language.tower, "learned": language.learned}
+def state(language: TextModels) -> dict[str, np.ndarray]:
+    assert language.item_id_vectors is not None
+    parts = {"tower": language.tower, "learned": language.item_id_vectors}
     return {f"{part}.{name}": tensor.numpy().copy() for part, module in parts.items() for name, tensor in module.state_dict().items()}
 
 
@@ -59,7 +59,7 @@ def same(one: dict[str, np.ndarray], other: dict[str, np.ndarray]) -> bool:
     return all(np.array_equal(values, other[name]) for name, values in one.items())
 
 
-def test_towers_and_what_was_learned_of_items_go_on_in_place(small: Shop, language: Language, tmp_path: Path) -> None:
+def test_towers_and_what_was_learned_of_items_go_on_in_place(small: TrainingJob, language: TextModels, tmp_path: Path) -> None:
     before, vectors, encoder = state(language), language.vectors.copy(), language.encoder.fingerprint
     fit_on_the_rest(small, language, tmp_path)
     after = state(language)
@@ -71,7 +71,7 @@ def test_towers_and_what_was_learned_of_items_go_on_in_place(small: Shop, langua
     assert not language.tower.training
 
 
-def test_they_learn_from_the_windows_that_they_had_not_seen(small: Shop, fitted: Language, tmp_path: Path) -> None:
+def test_they_learn_from_the_windows_that_they_had_not_seen(small: TrainingJob, fitted: TextModels, tmp_path: Path) -> None:
     late = small.log.time >= small.windows.calibration.start
     item = np.where(late, (small.log.item + 7) % small.log.n_items, small.log.item).astype(np.int32)
     found = []
@@ -83,7 +83,9 @@ def test_they_learn_from_the_windows_that_they_had_not_seen(small: Shop, fitted:
     assert not same(found[0], found[2])
 
 
-def test_every_epoch_is_taken_at_a_lower_rate(small: Shop, language: Language, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_epoch_is_taken_at_a_lower_rate(
+    small: TrainingJob, language: TextModels, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """However little patience the training before had."""
     rates = []
 
@@ -96,7 +98,7 @@ def test_every_epoch_is_taken_at_a_lower_rate(small: Shop, language: Language, t
     assert rates == [pytest.approx(small.settings.train.lr * LAST_RATE)] * 6
 
 
-def test_a_training_that_was_cut_off_in_them_goes_on(small: Shop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_training_that_was_cut_off_in_them_goes_on(small: TrainingJob, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = train_model(small, CPU, tmp_path / "whole", tmp_path / "cache")
     original, begun = pipeline.fit_towers, []
 
@@ -125,14 +127,14 @@ def test_a_training_that_was_cut_off_in_them_goes_on(small: Shop, tmp_path: Path
     assert train_model(small, CPU, tmp_path / "cut", tmp_path / "cache").to_files() == whole.to_files()
 
 
-def test_the_ranking_is_fitted_before_them(small: Shop, tmp_path: Path) -> None:
+def test_the_ranking_is_fitted_before_them(small: TrainingJob, tmp_path: Path) -> None:
     one, other = (train_model(with_settings(small, "sequence", last_epochs=n), CPU, tmp_path / str(n), tmp_path).to_files() for n in (0, 2))
     changed = {name for name in one if one[name] != other[name]}
     assert changed == {"tower/tower.safetensors", "learned/learned.safetensors"}
 
 
-def test_towers_of_sets_have_none(small: Shop, tmp_path: Path) -> None:
+def test_towers_of_sets_have_none(small: TrainingJob, tmp_path: Path) -> None:
     """Whatever a recsys.toml says of them."""
     one, other = (train_model(with_settings(small, "set", last_epochs=n), CPU, tmp_path / str(n), tmp_path) for n in (0, 2))
-    assert one.learned is None
+    assert one.item_id_vectors is None
     assert one.to_files() == other.to_files()

@@ -67,7 +67,7 @@ def test_users_of_different_tastes_get_different_lists(recommender):
 
 def test_debuts_are_items_that_nobody_has_bought(recommender, shop):
     sold = set(shop.events["item_id"].to_list())
-    answer = ask(recommender, "user-00", k=5, debuts=True)
+    answer = ask(recommender, "user-00", k=5, unsold=True)
     unsold = set(shop.items["item_id"].to_list()) - sold
     assert set(ids(answer)) <= unsold
     assert len(answer.items) == min(5, len(unsold))
@@ -200,9 +200,9 @@ def test_an_unknown_category_is_said(recommender):
 def test_users_are_answered_in_their_order_as_one_by_one(recommender, monkeypatch, options):
     users = [None, "user-30", "nobody", "user-03", "user-30", "user-00"]
     alone = [ask(recommender, user, **options) for user in users]
-    together = list(recommender.answer(RecommendOptions(**options), users))
+    item_knn = list(recommender.answer(RecommendOptions(**options), users))
     monkeypatch.setattr("recsys.recommend.recommender.BATCH", 2)
-    for found in (together, list(recommender.answer(RecommendOptions(**options), users))):
+    for found in (item_knn, list(recommender.answer(RecommendOptions(**options), users))):
         assert [answer.user_id for answer in found] == users
         assert [ids(answer) for answer in found] == [ids(answer) for answer in alone]
         for answer, single in zip(found, alone, strict=True):

@@ -19,8 +19,8 @@ from features.errors import ConfigError, DataError
 from recsys.artifacts.bundle import Bundle, list_bundles
 from recsys.artifacts.model import Model
 from recsys.offline import ab_runner, simulate
-from recsys.offline.ab_arm import Arm
-from recsys.offline.ab_runner import Shop
+from recsys.offline.ab_arm import AbArm
+from recsys.offline.ab_runner import AbRunner
 from recsys.offline.options import SimulateOptions
 from recsys.training import find_or_train
 
@@ -39,9 +39,9 @@ def settings_of(place: Place, **arm: Any) -> Any:
     return place.settings.model_copy(update={"arm": place.settings.arm.model_copy(update=arm)})
 
 
-def shop_of(place: Place) -> Shop:
+def shop_of(place: Place) -> AbRunner:
     catalog, log = place.workspace.load()
-    return Shop(place.workspace, catalog, log, int(START.timestamp()))
+    return AbRunner(place.workspace, catalog, log, int(START.timestamp()))
 
 
 @pytest.fixture
@@ -98,7 +98,7 @@ def test_lists_are_kept_by_the_tables_that_were_read(spare: Place) -> None:
 @pytest.mark.parametrize("history", ["refresh", "live"])
 @pytest.mark.parametrize("system", ["recent_popular", "item_knn", "ours"])
 def test_no_list_knows_what_comes_after_it(settled: Place, system: str, history: str) -> None:
-    arm = Arm("arm", settings_of(settled, system=system, history=history, refresh_days=2))
+    arm = AbArm("arm", settings_of(settled, system=system, history=history, refresh_days=2))
     day = 3
     first = shop_of(settled)
     users = np.arange(30)
@@ -119,18 +119,18 @@ def test_no_list_knows_what_comes_after_it(settled: Place, system: str, history:
 
 def test_arms_refresh_when_their_schedule_says(settled: Place) -> None:
     shop, users = shop_of(settled), np.arange(40)
-    daily, weekly = (Arm("x", settings_of(settled, system="recent_popular", refresh_days=days)) for days in (1, 7))
+    daily, weekly = (AbArm("x", settings_of(settled, system="recent_popular", refresh_days=days)) for days in (1, 7))
     assert np.array_equal(shop.lists(weekly, 5, users), shop.lists(weekly, 0, users))
     assert not np.array_equal(shop.lists(daily, 5, users), shop.lists(daily, 0, users))
     assert np.array_equal(shop.lists(daily, 7, users), shop.lists(weekly, 7, users))
-    assert [Arm("x", settings_of(settled, refresh_days=2, retrain_days=4)).trained(day) for day in range(8)] == [0, 0, 0, 0, 4, 4, 4, 4]
+    assert [AbArm("x", settings_of(settled, refresh_days=2, retrain_days=4)).trained(day) for day in range(8)] == [0, 0, 0, 0, 4, 4, 4, 4]
 
 
 def test_events_count_what_the_arm_says(settled: Place) -> None:
     shop, users = shop_of(settled), np.arange(40)
-    usual = Arm("x", settings_of(settled, system="personal_frequency"))
+    usual = AbArm("x", settings_of(settled, system="personal_frequency"))
     looked = usual.settings.events.model_copy(update={"view": 50.0})
-    other = Arm("x", usual.settings.model_copy(update={"events": looked}))
+    other = AbArm("x", usual.settings.model_copy(update={"events": looked}))
     assert np.array_equal(shop.weighted(usual).weight, shop.log.weight)
     assert not np.array_equal(shop.lists(usual, 0, users), shop.lists(other, 0, users))
     assert usual.facts != other.facts
@@ -144,7 +144,7 @@ def test_items_are_shown_once_there_is_a_trace_of_them(settled: Place) -> None:
 
 def test_ours_answers_newcomers_with_what_is_popular(settled: Place) -> None:
     shop = shop_of(settled)
-    arm = Arm("ours", settings_of(settled))
+    arm = AbArm("ours", settings_of(settled))
     rows = shop.lists(arm, 0, np.array([0, 1]))
     assert (rows[:, 0] >= 0).all()
     stranger = shop._ours(arm, 0, 0)
@@ -155,23 +155,23 @@ def test_ours_answers_newcomers_with_what_is_popular(settled: Place) -> None:
 
 def test_the_blends_own_order_is_asked_for_without_the_cross_encoder(settled: Place) -> None:
     shop, users = shop_of(settled), np.arange(30)
-    with_it, without = (shop.lists(Arm("x", settings_of(settled, cross_encoder=reads)), 0, users) for reads in (True, False))
-    recommender = shop._recommender(Arm("x", settings_of(settled)), 0, 0)
+    with_it, without = (shop.lists(AbArm("x", settings_of(settled, cross_encoder=reads)), 0, users) for reads in (True, False))
+    recommender = shop._recommender(AbArm("x", settings_of(settled)), 0, 0)
     idle = recommender.model.ranking is not None and recommender.model.ranking.correction.idle
     assert np.array_equal(with_it, without) == idle
 
 
 def test_a_run_that_was_cut_off_goes_on(spare: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[tuple[str, int]] = []
-    original = Shop.lists
+    original = AbRunner.lists
 
-    def noted(shop: Shop, arm: Arm, day: int, users: np.ndarray) -> np.ndarray:
+    def noted(shop: AbRunner, arm: AbArm, day: int, users: np.ndarray) -> np.ndarray:
         asked.append((arm.name, day))
         if len(asked) == 6:
             raise KeyboardInterrupt
         return original(shop, arm, day, users)
 
-    monkeypatch.setattr(Shop, "lists", noted)
+    monkeypatch.setattr(AbRunner, "lists", noted)
     with pytest.raises(KeyboardInterrupt):
         simulate.simulate(spare.workspace, spare.settings, OPTIONS)
     done, cut_off = asked[:5], asked[5]
@@ -188,7 +188,7 @@ def test_a_run_that_was_cut_off_goes_on(spare: Place, monkeypatch: pytest.Monkey
 
 def test_other_facts_are_not_taken_over(spare: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     simulate.simulate(spare.workspace, spare.settings, OPTIONS)
-    monkeypatch.setattr(Shop, "lists", lambda *_: pytest.fail("asked again"))
+    monkeypatch.setattr(AbRunner, "lists", lambda *_: pytest.fail("asked again"))
     simulate.simulate(spare.workspace, spare.settings, OPTIONS)
     with pytest.raises(pytest.fail.Exception):
         simulate.simulate(spare.workspace, settings_of(spare, refresh_days=3), OPTIONS)

@@ -17,7 +17,7 @@ from features.data.catalog import Catalog
 from features.data.interactions import DAY
 from features.text.template import item_texts
 from recsys.artifacts.model import Model
-from recsys.snapshot.snapshot import Encoded, Snapshot, distinct, encode_catalog, take_snapshot
+from recsys.snapshot.snapshot import Encoded, Snapshot, distinct_hashes, encode_catalog, take_snapshot
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -111,7 +111,7 @@ def test_states_are_in_the_order_of_the_texts(model):
     encoded = encode(catalog, model)
     assert encoded.states is not None
     assert len(encoded.states) == len(WORDS) - 1 == encoded.encoded
-    place = {key: i for i, key in enumerate(distinct(encoded.vectors.hashes))}
+    place = {key: i for i, key in enumerate(distinct_hashes(encoded.vectors.hashes))}
     for row, text in enumerate(item_texts(catalog).to_list()):
         alone = model.encoder.keep([text]).select(np.array([0]), model.item_tokens)
         mine = encoded.states.select(np.array([place[encoded.vectors.hashes[row].tobytes()]]))

@@ -19,7 +19,7 @@ from recsys.artifacts.bundle import Bundle
 from recsys.artifacts.model import Model
 from recsys.training import find_or_train, pipeline
 from recsys.training.options import TrainOptions
-from recsys.training.pipeline import Language, Shop, fit_language, produce, train_model, visitors
+from recsys.training.pipeline import TextModels, TrainingJob, fit_language, produce, train_model, visitors
 from recsys.training.windows import Windows
 
 if TYPE_CHECKING:
@@ -98,14 +98,14 @@ def test_the_future_does_not_train_twice(until_then, shop):
 
 
 @pytest.fixture(scope="module")
-def small(shop: Any, tiny_settings: Any) -> Shop:
+def small(shop: Any, tiny_settings: Any) -> TrainingJob:
     until = shop.log.start + 150 * DAY
     log = shop.log.between(None, until)
-    return Shop(shop.catalog, log, Windows.plan(log, until), learning(tiny_settings), 0)
+    return TrainingJob(shop.catalog, log, Windows.plan(log, until), learning(tiny_settings), 0)
 
 
 @pytest.fixture(scope="module")
-def language(small: Shop, tmp_path_factory: pytest.TempPathFactory) -> Language:
+def language(small: TrainingJob, tmp_path_factory: pytest.TempPathFactory) -> TextModels:
     folder = tmp_path_factory.mktemp("language")
     return fit_language(small, CPU, folder / "work", folder)
 
@@ -131,8 +131,8 @@ def test_candidates_and_labels_of_a_window_see_nothing_after_it(small, language,
     for one, two in ((stage.pairs, other.pairs), (stage.visitors, other.visitors)):
         assert np.array_equal(one.candidates.rows, two.candidates.rows)
         assert np.array_equal(one.labels, two.labels)
-        assert one.candidates.evidence.keys() == two.candidates.evidence.keys()
-        for column, same in zip(one.candidates.evidence.values(), two.candidates.evidence.values(), strict=True):
+        assert one.candidates.features.keys() == two.candidates.features.keys()
+        for column, same in zip(one.candidates.features.values(), two.candidates.features.values(), strict=True):
             assert np.array_equal(column, same, equal_nan=True)
 
 
@@ -146,7 +146,7 @@ def test_candidates_of_a_window_know_nothing_that_happens_in_it(small, language,
     other = produce(replace(small, log=replace(small.log, item=item)), language, window).pairs
     assert np.array_equal(stage.candidates.rows, other.candidates.rows)
     assert np.array_equal(stage.candidates.scores, other.candidates.scores)
-    for column, same in zip(stage.candidates.evidence.values(), other.candidates.evidence.values(), strict=True):
+    for column, same in zip(stage.candidates.features.values(), other.candidates.features.values(), strict=True):
         assert np.array_equal(column, same, equal_nan=True)
     assert not np.array_equal(stage.labels, other.labels)
 
@@ -164,7 +164,7 @@ def test_how_many_people_come_later_does_not_show(small, language):
     columns = {name: getattr(log, name)[at] for name in ("item", "time", "event", "weight", "price")}
     other = produce(replace(small, log=Interactions(ids, user, n_items=log.n_items, **columns)), language, window).pairs
     assert np.array_equal(stage.candidates.rows, other.candidates.rows)
-    for column, same in zip(stage.candidates.evidence.values(), other.candidates.evidence.values(), strict=True):
+    for column, same in zip(stage.candidates.features.values(), other.candidates.features.values(), strict=True):
         assert np.array_equal(column, same, equal_nan=True)
 
 

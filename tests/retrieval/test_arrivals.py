@@ -11,7 +11,7 @@ from retrieval.index import ItemIndex
 from retrieval.new_items.arrivals import Arrivals
 from retrieval.two_tower.config import TowerConfig
 from retrieval.two_tower.model import TwoTower
-from retrieval.two_tower.retriever import Towers
+from retrieval.two_tower.retriever import TwoTowerRetriever
 
 # Items 0 and 1 share a text; item 4 is the arrival, near to that text; item 5 is an arrival far from everything.
 VECTORS = np.array([[1, 0, 0], [0.8, 0.6, 0], [0, 1, 0], [0.96, 0.28, 0], [0, 0, 1]], dtype=np.float32)
@@ -22,7 +22,7 @@ TEXT_OF = np.array([0, 0, 1, 2, 3, 4])
 def arrivals() -> Arrivals:
     torch.manual_seed(0)
     tower = TwoTower(8, TowerConfig(dim=8, hidden=8, heads=2)).eval()
-    towers = Towers(tower, VECTORS, ItemIndex.build(VECTORS), TEXT_OF, np.zeros(6, dtype=np.float32))
+    towers = TwoTowerRetriever(tower, VECTORS, ItemIndex.build(VECTORS), TEXT_OF, np.zeros(6, dtype=np.float32))
     return Arrivals.of(towers, np.array([4, 5]))
 
 

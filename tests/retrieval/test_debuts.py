@@ -9,7 +9,7 @@ import pytest
 from features.data.catalog import Catalog
 from features.data.histories import Histories
 from features.data.interactions import DAY, Interactions
-from retrieval.new_items.unsold import Debuts, DebutScorer, id_order
+from retrieval.new_items.unsold import UnsoldItems, UnsoldScorer, id_order
 
 N_ITEMS, N_USERS, DAYS, NOW = 120, 30, 120, 100
 # Item i is a mug if i is odd, else a nail. Of the mugs one more is first sold every day, in the order of ids; of the nails the first six
@@ -43,47 +43,47 @@ NUMBER = np.array([int(item_id[1:]) for item_id in CATALOG.ids])  # of each row
 
 
 @pytest.fixture(scope="module")
-def debuts() -> Debuts:
-    return Debuts.fit(LOG, CATALOG, NOW * DAY, days=14)
+def unsold_items() -> UnsoldItems:
+    return UnsoldItems.fit(LOG, CATALOG, NOW * DAY, days=14)
 
 
 def test_ids_are_ordered_by_length_first() -> None:
     assert NUMBER[id_order(CATALOG)].tolist() == list(range(N_ITEMS))  # p9 before p10
 
 
-def test_what_is_sold_has_no_rate_and_all_else_has(debuts: Debuts) -> None:
+def test_what_is_sold_has_no_rate_and_all_else_has(unsold_items: UnsoldItems) -> None:
     sold = np.unique(LOG.item[LOG.time < NOW * DAY])
-    assert not debuts.rate[sold].any()
-    assert (np.delete(debuts.rate, sold) > 0).all()
+    assert not unsold_items.rate[sold].any()
+    assert (np.delete(unsold_items.rate, sold) > 0).all()
 
 
-def test_the_category_and_the_place_that_enter_sales_next_come_first(debuts: Debuts) -> None:
-    unsold = np.flatnonzero(debuts.rate > 0)
-    best = unsold[np.argsort(-debuts.rate[unsold], kind="stable")][:3]
+def test_the_category_and_the_place_that_enter_sales_next_come_first(unsold_items: UnsoldItems) -> None:
+    unsold = np.flatnonzero(unsold_items.rate > 0)
+    best = unsold[np.argsort(-unsold_items.rate[unsold], kind="stable")][:3]
     truth = np.setdiff1d(LOG.item[(LOG.time >= NOW * DAY) & (LOG.time < (NOW + 14) * DAY)], LOG.item[LOG.time < NOW * DAY])
     assert set(best.tolist()) <= set(truth.tolist())
-    assert debuts.rate[unsold[NUMBER[unsold] % 2 == 0]].max() < debuts.rate[best].min()
+    assert unsold_items.rate[unsold[NUMBER[unsold] % 2 == 0]].max() < unsold_items.rate[best].min()
 
 
-def test_nothing_at_or_after_now_counts(debuts: Debuts) -> None:
-    assert np.array_equal(Debuts.fit(LOG.between(None, NOW * DAY), CATALOG, NOW * DAY, days=14).rate, debuts.rate)
+def test_nothing_at_or_after_now_counts(unsold_items: UnsoldItems) -> None:
+    assert np.array_equal(UnsoldItems.fit(LOG.between(None, NOW * DAY), CATALOG, NOW * DAY, days=14).rate, unsold_items.rate)
 
 
 @pytest.mark.parametrize("now", [0, 3])
 def test_a_log_too_short_to_learn_from_holds_all_unsold_items_equal(now: int) -> None:
-    rate = Debuts.fit(LOG, CATALOG, now * DAY, days=14).rate
+    rate = UnsoldItems.fit(LOG, CATALOG, now * DAY, days=14).rate
     sold = np.bincount(LOG.item[LOG.time < now * DAY], minlength=N_ITEMS) > 0
     assert np.array_equal(rate, np.where(sold, 0, 1).astype(np.float32))
 
 
-def test_files_round_trip(debuts: Debuts) -> None:
-    assert np.array_equal(Debuts.from_files(debuts.to_files()).rate, debuts.rate)
+def test_files_round_trip(unsold_items: UnsoldItems) -> None:
+    assert np.array_equal(UnsoldItems.from_files(unsold_items.to_files()).rate, unsold_items.rate)
 
 
 class TestDebutScorer:
     # Items 0 and 1 have been sold; 2 shares the text of 0, 3 is near to 1, 4 is far from both.
     vectors = np.array([[1, 0, 0], [0, 1, 0], [0, 0.8, 0.6], [0, 0, -1]], dtype=np.float32)
-    scorer = DebutScorer(Debuts(np.array([0, 0, 4, 1, 9], dtype=np.float32)), vectors, np.array([0, 1, 0, 2, 3]))
+    scorer = UnsoldScorer(UnsoldItems(np.array([0, 0, 4, 1, 9], dtype=np.float32)), vectors, np.array([0, 1, 0, 2, 3]))
 
     def test_root_of_the_rate_times_the_eighth_power_of_the_cosine(self) -> None:
         users = Histories.of_baskets([[0], [1, 1], []], now=0)

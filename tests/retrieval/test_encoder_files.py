@@ -16,7 +16,7 @@ from transformers import AutoModel
 from features.errors import ModelError
 from features.text.encoder import PACKAGED_MODEL, TextEncoder, find_model, length_batches
 from features.text.encoder_config import EncoderConfig
-from features.text.state_cache import kept_states, lower_fingerprint
+from features.text.state_cache import cached_states, lower_fingerprint
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -195,8 +195,8 @@ def test_the_fingerprint_knows_pooling_and_prompts(model: Any) -> None:
 def test_kept_states_of_another_prompt_are_not_taken(model: Any, tmp_path: Path) -> None:
     plain, prompted = load(model("plain")), load(model("prompted", prompts={"prompts": {"passage": "tea: "}}))
     assert lower_fingerprint(plain) != lower_fingerprint(prompted)
-    kept_states(plain, TEXTS, tmp_path)
-    kept = kept_states(prompted, TEXTS, tmp_path)
+    cached_states(plain, TEXTS, tmp_path)
+    kept = cached_states(prompted, TEXTS, tmp_path)
     assert np.array_equal(kept.states, prompted.keep(TEXTS).states)
 
 

@@ -18,13 +18,13 @@ from retrieval.collaborative.config import RetrievalConfig
 from retrieval.collaborative.ease import EASEConfig
 from retrieval.collaborative.markov import Markov
 from retrieval.collaborative.models import Collaborative
-from retrieval.collaborative.repeat_purchases import OwnItems
+from retrieval.collaborative.repeat_purchases import RepeatPurchases
 from retrieval.collaborative.scoring import BATCH
-from retrieval.hybrid import JointRetriever
+from retrieval.hybrid import HybridRetriever
 from retrieval.index import ItemIndex
 from retrieval.two_tower.config import TowerConfig
 from retrieval.two_tower.model import TwoTower
-from retrieval.two_tower.retriever import Towers
+from retrieval.two_tower.retriever import TwoTowerRetriever
 
 DIM, N_TEXTS, K = 8, 6, 5
 # Item -> text: three items of text 0, two of text 1, one of each other.
@@ -33,12 +33,12 @@ SALES = np.array([1, 5, 9, 2, 0, 5, 3, 4, 0], dtype=np.float32)
 CONFIG = RetrievalConfig(candidates=20, ease_model=EASEConfig(l2=20), als_model=ALSConfig(factors=4))
 
 
-def towers_of() -> Towers:
+def towers_of() -> TwoTowerRetriever:
     torch.manual_seed(0)
     vectors = np.random.default_rng(1).normal(size=(N_TEXTS, DIM)).astype(np.float32)
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     tower = TwoTower(DIM, TowerConfig(dim=DIM, hidden=8, heads=2)).eval()
-    return Towers(tower, vectors, ItemIndex.build(vectors), TEXT_OF, SALES)
+    return TwoTowerRetriever(tower, vectors, ItemIndex.build(vectors), TEXT_OF, SALES)
 
 
 class TestTowers:
@@ -92,7 +92,7 @@ class TestTowers:
     def test_pair_scores_are_those_of_the_search(self) -> None:
         users = Histories.of_baskets([[0, 4], [], [1]], now=DAY)
         found = self.towers.retrieve(users, 9)
-        assert np.allclose(self.towers.pair_scores(users, found.rows), found.evidence["tower"], atol=1e-5, equal_nan=True)
+        assert np.allclose(self.towers.pair_scores(users, found.rows), found.features["tower"], atol=1e-5, equal_nan=True)
         assert np.isnan(self.towers.pair_scores(users, np.zeros((3, 2), dtype=np.int64))[1]).all()
         assert (found.rows[1] == -1).all()
 
@@ -103,17 +103,17 @@ class TestOwnItems:
         n = len(item)
         weight = np.array([1, 1, 1, 0, 0.1], dtype=np.float32)
         users = Histories(offsets, item.astype(np.int32), age.astype(np.float32), np.zeros(n, np.int8), weight, weight, 0)
-        found = OwnItems(6).retrieve(users, 4)
+        found = RepeatPurchases(6).retrieve(users, 4)
         assert found.rows.tolist() == [[1, 3, 0, -1], [-1] * 4]  # what has no weight is not there
         wanted = [0.5 ** (100 / 90), 0.5 ** (200 / 90) + 0.5 ** (190 / 90), 0.1 * 0.5 ** (1 / 90)]
         assert found.scores[0, :3] == pytest.approx(wanted, rel=1e-4)
         only = np.array([True, True, True, False, True, True])
-        assert OwnItems(6).retrieve(users, 4, only).rows[0].tolist() == [1, 0, -1, -1]
+        assert RepeatPurchases(6).retrieve(users, 4, only).rows[0].tolist() == [1, 0, -1, -1]
         each = np.array([only, ~only])
-        assert OwnItems(6).retrieve(users.take(np.array([0, 0])), 2, each).rows.tolist() == [[1, 0], [3, -1]]
+        assert RepeatPurchases(6).retrieve(users.take(np.array([0, 0])), 2, each).rows.tolist() == [[1, 0], [3, -1]]
 
 
-def joint_of(catalog: Catalog, log: Interactions, tiny_settings) -> JointRetriever:
+def joint_of(catalog: Catalog, log: Interactions, tiny_settings) -> HybridRetriever:
     encoder = TextEncoder.pretrained(tiny_settings.encoder)
     texts = item_texts(catalog)
     strings = texts.unique(maintain_order=True).to_list()
@@ -124,11 +124,11 @@ def joint_of(catalog: Catalog, log: Interactions, tiny_settings) -> JointRetriev
     vectors = tower.item_vectors(pooled)
     models = Collaborative.fit(log, log.end, CONFIG)
     text_of = np.array([strings.index(text) for text in texts])
-    return JointRetriever(models, Towers(tower, vectors, ItemIndex.build(vectors), text_of, models.popularity.ranking), CONFIG)
+    return HybridRetriever(models, TwoTowerRetriever(tower, vectors, ItemIndex.build(vectors), text_of, models.popularity.ranking), CONFIG)
 
 
 @pytest.fixture(scope="module")
-def joint(shop, tiny_settings) -> JointRetriever:
+def joint(shop, tiny_settings) -> HybridRetriever:
     return joint_of(shop.catalog, shop.log, tiny_settings)
 
 
@@ -139,7 +139,7 @@ def users(shop) -> Histories:
 
 
 class TestJoint:
-    def test_k_items_for_everybody_no_item_twice(self, joint: JointRetriever, users: Histories) -> None:
+    def test_k_items_for_everybody_no_item_twice(self, joint: HybridRetriever, users: Histories) -> None:
         for k in (1, K, 20):
             found = joint.retrieve(users, k)
             assert found.rows.shape == (len(users), k)
@@ -147,17 +147,17 @@ class TestJoint:
             assert all(len(set(rows)) == k for rows in found.rows)
             assert (np.diff(found.scores, axis=1) <= 0).all()
 
-    def test_more_than_there_are(self, joint: JointRetriever, users: Histories) -> None:
+    def test_more_than_there_are(self, joint: HybridRetriever, users: Histories) -> None:
         found = joint.retrieve(users, 100)
         assert found.rows.shape[1] <= 100
         assert (np.diff(found.valid.astype(int), axis=1) <= 0).all()
         assert (found.scores[~found.valid] == -np.inf).all()
         for rows in found.rows:
             assert len(set(rows[rows >= 0])) == (rows >= 0).sum()
-        for name, column in found.evidence.items():
+        for name, column in found.features.items():
             assert np.isnan(column[~found.valid]).all(), name
 
-    def test_one_rule_for_all_and_one_for_each(self, joint: JointRetriever, users: Histories) -> None:
+    def test_one_rule_for_all_and_one_for_each(self, joint: HybridRetriever, users: Histories) -> None:
         allowed = np.arange(joint.n_items) % 3 == 0
         rows = joint.retrieve(users, K, allowed).rows
         assert rows.shape == (len(users), K)
@@ -171,12 +171,12 @@ class TestJoint:
         assert (found.rows[1] % 3 != 0).all()
         assert (found.rows[2] == -1).all()
 
-    def test_the_same_again(self, joint: JointRetriever, users: Histories, shop, tiny_settings) -> None:
+    def test_the_same_again(self, joint: HybridRetriever, users: Histories, shop, tiny_settings) -> None:
         one, other = joint.retrieve(users, K), joint_of(shop.catalog, shop.log, tiny_settings).retrieve(users, K)
         assert np.array_equal(one.rows, other.rows)
         assert np.array_equal(one.scores, other.scores)
 
-    def test_a_batch_answers_as_its_users_do(self, joint: JointRetriever, users: Histories) -> None:
+    def test_a_batch_answers_as_its_users_do(self, joint: HybridRetriever, users: Histories) -> None:
         many = np.arange(BATCH + 3) % len(users)
         whole = joint.retrieve(users.take(many), K)
         for user in range(len(users)):
@@ -184,44 +184,44 @@ class TestJoint:
             for place in np.flatnonzero(many == user):
                 assert np.array_equal(alone.rows[0], whole.rows[place])
                 assert np.allclose(alone.scores[0], whole.scores[place], rtol=1e-5)
-                for name, column in whole.evidence.items():
-                    assert np.allclose(alone.evidence[name][0], column[place], rtol=1e-3, atol=1e-4, equal_nan=True), name
+                for name, column in whole.features.items():
+                    assert np.allclose(alone.features[name][0], column[place], rtol=1e-3, atol=1e-4, equal_nan=True), name
 
-    def test_a_rule_for_each_of_more_users_than_one_batch(self, joint: JointRetriever, users: Histories) -> None:
+    def test_a_rule_for_each_of_more_users_than_one_batch(self, joint: HybridRetriever, users: Histories) -> None:
         many = np.arange(BATCH + 3) % len(users)
         allowed = (np.arange(joint.n_items) + np.arange(len(many))[:, None]) % 3 == 0
         rows = joint.retrieve(users.take(many), K, allowed).rows
         assert (rows >= 0).all()
         assert np.take_along_axis(allowed, rows, axis=1).all()
 
-    def test_nobody(self, joint: JointRetriever, users: Histories) -> None:
+    def test_nobody(self, joint: HybridRetriever, users: Histories) -> None:
         found = joint.retrieve(users.take(np.array([], dtype=np.int64)), K)
         assert len(found.rows) == 0
 
-    def test_every_source_says_something_of_every_candidate(self, joint: JointRetriever, users: Histories) -> None:
+    def test_every_source_says_something_of_every_candidate(self, joint: HybridRetriever, users: Histories) -> None:
         found = joint.retrieve(users, K)
-        assert set(found.evidence) == {"ease", "ease_trend", "together", "als", "tower", "tower_rank"}
+        assert set(found.features) == {"ease", "ease_trend", "item_knn", "als", "tower", "tower_rank"}
         known = users.lengths > 0
-        for name in set(found.evidence) - {"tower_rank"}:
-            assert not np.isnan(found.evidence[name][known]).any(), name
-        assert np.isnan(found.evidence["tower"][~known]).all()
+        for name in set(found.features) - {"tower_rank"}:
+            assert not np.isnan(found.features[name][known]).any(), name
+        assert np.isnan(found.features["tower"][~known]).all()
         trend = joint.collaborative.popularity.trend[found.rows]
-        assert np.allclose(found.evidence["ease_trend"], found.evidence["ease"] * trend)
+        assert np.allclose(found.features["ease_trend"], found.features["ease"] * trend)
 
-    def test_tower_rank_is_the_place_among_the_towers_own(self, joint: JointRetriever, users: Histories) -> None:
+    def test_tower_rank_is_the_place_among_the_towers_own(self, joint: HybridRetriever, users: Histories) -> None:
         found, alone = joint.retrieve(users, 20), joint.towers.retrieve(users, CONFIG.tower).rows
         for user in range(len(users)):
             place = {row: rank for rank, row in enumerate(alone[user].tolist()) if row >= 0}
             wanted = [place.get(row, np.nan) for row in found.rows[user].tolist()]
-            assert np.array_equal(found.evidence["tower_rank"][user], wanted, equal_nan=True)
+            assert np.array_equal(found.features["tower_rank"][user], wanted, equal_nan=True)
 
-    def test_own_items_are_found(self, joint: JointRetriever, users: Histories) -> None:
+    def test_own_items_are_found(self, joint: HybridRetriever, users: Histories) -> None:
         rows = joint.retrieve(users, 40).rows
         for user in range(len(users) - 1):
             bought = users.item[users.offsets[user] : users.offsets[user + 1]]
             assert set(bought.tolist()) <= set(rows[user].tolist())
 
-    def test_fused_by_the_sum_of_reciprocal_ranks(self, joint: JointRetriever, users: Histories) -> None:
+    def test_fused_by_the_sum_of_reciprocal_ranks(self, joint: HybridRetriever, users: Histories) -> None:
         found = joint.retrieve(users, K)
         for user in (0, 7, len(users) - 1):
             points = np.zeros(joint.n_items)
@@ -232,8 +232,8 @@ class TestJoint:
             assert found.scores[user] == pytest.approx(np.sort(points)[::-1][:K])
             assert found.scores[user] == pytest.approx(points[found.rows[user]])
 
-    def test_a_source_without_places_is_left_out(self, joint: JointRetriever, users: Histories) -> None:
-        nothing = dict.fromkeys(("own", "ease", "together", "als", "popular"), 0)
+    def test_a_source_without_places_is_left_out(self, joint: HybridRetriever, users: Histories) -> None:
+        nothing = dict.fromkeys(("own", "ease", "item_knn", "als", "popular"), 0)
         alone = replace(joint, config=CONFIG.model_copy(update=nothing | {"tower": 3}))
         found = alone.retrieve(users, K)
         assert np.array_equal(found.rows, joint.towers.retrieve(users, 3).rows)
@@ -246,38 +246,38 @@ class TestJoint:
         found = joint.retrieve(users, joint.n_items)
         user, place = np.nonzero(found.rows == 39)
         assert user.tolist() == list(range(len(users)))
-        assert not found.evidence["ease"][user, place].any()
-        rank, likes = found.evidence["tower_rank"][user, place], user % 4 == 3
+        assert not found.features["ease"][user, place].any()
+        rank, likes = found.features["tower_rank"][user, place], user % 4 == 3
         assert rank[likes].mean() + 5 < rank[~likes].mean()
 
-    def test_files_round_trip(self, joint: JointRetriever, users: Histories) -> None:
+    def test_files_round_trip(self, joint: HybridRetriever, users: Histories) -> None:
         back = replace(joint, collaborative=Collaborative.from_files(joint.collaborative.to_files()))
         one, other = joint.retrieve(users, K), back.retrieve(users, K)
         assert np.array_equal(one.rows, other.rows)
-        for name, column in one.evidence.items():
-            assert np.array_equal(other.evidence[name], column, equal_nan=True), name
+        for name, column in one.features.items():
+            assert np.array_equal(other.features[name], column, equal_nan=True), name
 
 
 class TestTransitions:
-    CONFIG = CONFIG.model_copy(update={"transitions": 20})
+    CONFIG = CONFIG.model_copy(update={"markov": 20})
 
-    def test_they_name_candidates_and_speak_of_all(self, joint: JointRetriever, shop, users: Histories) -> None:
+    def test_they_name_candidates_and_speak_of_all(self, joint: HybridRetriever, shop, users: Histories) -> None:
         models = Collaborative.fit(shop.log, shop.log.end, self.CONFIG)
-        found = JointRetriever(models, joint.towers, self.CONFIG).retrieve(users, K)
-        assert models.transitions is not None
-        wanted = np.where(found.valid, models.transitions.pair_scores(users, found.rows), found.evidence["transitions"])
-        np.testing.assert_array_equal(found.evidence["transitions"], wanted)
-        assert np.nanmax(found.evidence["transitions"]) > 0
-        last = Markov.fit(shop.log, self.CONFIG.successors_model)
-        wanted = np.where(found.valid, last.pair_scores(users, found.rows), found.evidence["successors"])
-        np.testing.assert_array_equal(found.evidence["successors"], wanted)
-        assert (found.evidence["successors"] != found.evidence["transitions"])[found.valid].any()
-        assert not {"transitions", "successors"} & set(joint.retrieve(users, K).evidence)
+        found = HybridRetriever(models, joint.towers, self.CONFIG).retrieve(users, K)
+        assert models.markov is not None
+        wanted = np.where(found.valid, models.markov.pair_scores(users, found.rows), found.features["markov"])
+        np.testing.assert_array_equal(found.features["markov"], wanted)
+        assert np.nanmax(found.features["markov"]) > 0
+        last = Markov.fit(shop.log, self.CONFIG.next_item_model)
+        wanted = np.where(found.valid, last.pair_scores(users, found.rows), found.features["next_item"])
+        np.testing.assert_array_equal(found.features["next_item"], wanted)
+        assert (found.features["next_item"] != found.features["markov"])[found.valid].any()
+        assert not {"markov", "next_item"} & set(joint.retrieve(users, K).features)
 
     def test_files(self, shop, users: Histories) -> None:
         for config in (CONFIG, self.CONFIG):
             models = Collaborative.fit(shop.log, shop.log.end, config)
             back = Collaborative.from_files(models.to_files())
-            assert (back.transitions is None) == (config.transitions == 0)
-            if models.transitions and back.transitions:
-                np.testing.assert_array_equal(back.transitions.scores(users), models.transitions.scores(users))
+            assert (back.markov is None) == (config.markov == 0)
+            if models.markov and back.markov:
+                np.testing.assert_array_equal(back.markov.scores(users), models.markov.scores(users))

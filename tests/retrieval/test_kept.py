@@ -11,7 +11,7 @@ import torch
 import features.text.state_cache
 from features.text.encoder import TextEncoder
 from features.text.encoder_config import EncoderConfig
-from features.text.state_cache import kept_states, lower_fingerprint
+from features.text.state_cache import cached_states, lower_fingerprint
 from features.text.token_states import TokenStates
 
 if TYPE_CHECKING:
@@ -45,23 +45,23 @@ def same(kept: TokenStates, encoder: TextEncoder, texts: list[str]) -> bool:
 
 
 def test_a_text_is_made_once(encoder: TextEncoder, made: list[str], tmp_path: Path) -> None:
-    assert same(kept_states(encoder, TEXTS[:3], tmp_path), encoder, TEXTS[:3])
+    assert same(cached_states(encoder, TEXTS[:3], tmp_path), encoder, TEXTS[:3])
     assert made == TEXTS[:3]
     made.clear()
-    assert same(kept_states(encoder, TEXTS, tmp_path), encoder, TEXTS)
+    assert same(cached_states(encoder, TEXTS, tmp_path), encoder, TEXTS)
     assert made == TEXTS[3:]
     made.clear()
-    assert same(kept_states(encoder, TEXTS[::-1], tmp_path), encoder, TEXTS[::-1])
-    assert same(kept_states(encoder, [TEXTS[4], TEXTS[1]], tmp_path), encoder, [TEXTS[4], TEXTS[1]])
+    assert same(cached_states(encoder, TEXTS[::-1], tmp_path), encoder, TEXTS[::-1])
+    assert same(cached_states(encoder, [TEXTS[4], TEXTS[1]], tmp_path), encoder, [TEXTS[4], TEXTS[1]])
     assert made == []
 
 
 def test_many_texts_go_into_many_parts(encoder: TextEncoder, made: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(features.text.state_cache, "PART", 2)
-    assert same(kept_states(encoder, TEXTS, tmp_path), encoder, TEXTS)
+    assert same(cached_states(encoder, TEXTS, tmp_path), encoder, TEXTS)
     assert [path.name for path in sorted(tmp_path.rglob("*.safetensors"))] == [f"{part:06}.safetensors" for part in range(3)]
     made.clear()
-    assert same(kept_states(encoder, TEXTS, tmp_path), encoder, TEXTS)
+    assert same(cached_states(encoder, TEXTS, tmp_path), encoder, TEXTS)
     assert made == []
 
 
@@ -77,40 +77,40 @@ def test_a_cut_costs_no_more_than_a_part(encoder: TextEncoder, made: list[str], 
 
     monkeypatch.setattr(features.text.state_cache, "_write", cut)
     with pytest.raises(KeyboardInterrupt):
-        kept_states(encoder, TEXTS, tmp_path)
+        cached_states(encoder, TEXTS, tmp_path)
     made.clear()
-    assert same(kept_states(encoder, TEXTS, tmp_path), encoder, TEXTS)
+    assert same(cached_states(encoder, TEXTS, tmp_path), encoder, TEXTS)
     assert made == TEXTS[2:]
 
 
 def test_a_half_written_file_is_passed_over(encoder: TextEncoder, made: list[str], tmp_path: Path) -> None:
-    kept_states(encoder, TEXTS[:2], tmp_path)
+    cached_states(encoder, TEXTS[:2], tmp_path)
     (folder,) = tmp_path.iterdir()
     (folder / "000001.77.tmp").write_bytes(b"half")
     made.clear()
-    assert same(kept_states(encoder, TEXTS[:3], tmp_path), encoder, TEXTS[:3])
+    assert same(cached_states(encoder, TEXTS[:3], tmp_path), encoder, TEXTS[:3])
     assert made == TEXTS[2:3]
 
 
 def test_two_trainings_that_kept_the_same_text(encoder: TextEncoder, tmp_path: Path) -> None:
-    kept_states(encoder, TEXTS[:2], tmp_path)
-    kept_states(encoder, TEXTS[1:3], tmp_path / "other")
+    cached_states(encoder, TEXTS[:2], tmp_path)
+    cached_states(encoder, TEXTS[1:3], tmp_path / "other")
     (folder,), (other,) = tmp_path.glob("states-*"), (tmp_path / "other").glob("states-*")
     (folder / "000001.safetensors").write_bytes((other / "000000.safetensors").read_bytes())
-    assert same(kept_states(encoder, TEXTS, tmp_path), encoder, TEXTS)
-    assert same(kept_states(encoder, TEXTS, tmp_path), encoder, TEXTS)
+    assert same(cached_states(encoder, TEXTS, tmp_path), encoder, TEXTS)
+    assert same(cached_states(encoder, TEXTS, tmp_path), encoder, TEXTS)
 
 
 def test_no_texts(encoder: TextEncoder, tmp_path: Path) -> None:
-    assert len(kept_states(encoder, [], tmp_path)) == 0
+    assert len(cached_states(encoder, [], tmp_path)) == 0
 
 
 def test_states_of_other_lower_layers_are_not_taken(encoder: TextEncoder, made: list[str], tmp_path: Path) -> None:
-    kept_states(encoder, TEXTS, tmp_path)
+    cached_states(encoder, TEXTS, tmp_path)
     with torch.no_grad():
         encoder.model.encoder.layer[0].output.dense.bias += 1
     made.clear()
-    assert same(kept_states(encoder, TEXTS, tmp_path), encoder, TEXTS)
+    assert same(cached_states(encoder, TEXTS, tmp_path), encoder, TEXTS)
     assert made == TEXTS
 
 
@@ -128,11 +128,11 @@ def test_fingerprint_of_the_lower_layers_alone(encoder: TextEncoder, tiny_bert: 
 
 
 def test_a_damaged_part_is_made_again_and_others_are_kept(encoder: TextEncoder, tmp_path: Path) -> None:
-    whole = kept_states(encoder, ["red tea"], tmp_path)
-    kept_states(encoder, ["red tea", "green soap"], tmp_path)
+    whole = cached_states(encoder, ["red tea"], tmp_path)
+    cached_states(encoder, ["red tea", "green soap"], tmp_path)
     first = min(tmp_path.rglob("*.safetensors"))
     first.write_bytes(first.read_bytes()[:40])
-    again = kept_states(encoder, ["red tea"], tmp_path)
+    again = cached_states(encoder, ["red tea"], tmp_path)
     assert np.array_equal(again.states, whole.states)
     assert len(list(tmp_path.rglob("*.safetensors"))) == 2
-    assert len(kept_states(encoder, ["green soap", "red tea"], tmp_path)) == 2
+    assert len(cached_states(encoder, ["green soap", "red tea"], tmp_path)) == 2

@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from retrieval.two_tower.config import TowerConfig
-from retrieval.two_tower.item_ids import Learned, in_space
-from retrieval.two_tower.model import LearnedVectors, TwoTower
+from retrieval.two_tower.item_ids import ItemIdVectors, in_space
+from retrieval.two_tower.model import ItemIdEmbedding, TwoTower
 
 TABLE = np.array([[1, 2], [3, 4], [5, 6]], np.float32)
 
@@ -18,7 +18,7 @@ def ids(*names: str) -> np.ndarray:
 
 
 # "a" and "b" had one text when it was learned, "c" and "d" one each.
-LEARNED = Learned(ids("a", "b", "c", "d"), np.array([0, 0, 1, 2], np.int32), TABLE)
+LEARNED = ItemIdVectors(ids("a", "b", "c", "d"), np.array([0, 0, 1, 2], np.int32), TABLE)
 
 
 class TestOfTexts:
@@ -53,20 +53,20 @@ class TestOfTexts:
 
 
 def test_files_round_trip() -> None:
-    learned = Learned(ids("é", "お茶", 'x"y'), np.array([1, 0, 1], np.int32), TABLE[:2])
-    back = Learned.from_files(learned.to_files())
-    assert back.ids.tolist() == learned.ids.tolist()
+    item_id_vectors = ItemIdVectors(ids("é", "お茶", 'x"y'), np.array([1, 0, 1], np.int32), TABLE[:2])
+    back = ItemIdVectors.from_files(item_id_vectors.to_files())
+    assert back.ids.tolist() == item_id_vectors.ids.tolist()
     assert back.ids.dtype == object
     for name in ("row", "table"):
-        assert np.array_equal(getattr(back, name), getattr(learned, name))
-        assert getattr(back, name).dtype == getattr(learned, name).dtype
-    assert back.to_files() == learned.to_files()
+        assert np.array_equal(getattr(back, name), getattr(item_id_vectors, name))
+        assert getattr(back, name).dtype == getattr(item_id_vectors, name).dtype
+    assert back.to_files() == item_id_vectors.to_files()
 
 
 class TestWhileTheyAreTrained:
     def test_some_are_hidden_in_training(self) -> None:
         torch.manual_seed(0)
-        module, texts = LearnedVectors(2000, 4, hide=0.3).train(), torch.arange(2000)
+        module, texts = ItemIdEmbedding(2000, 4, hide=0.3).train(), torch.arange(2000)
         hidden = (module(texts) == 0).all(1)
         assert 500 < int(hidden.sum()) < 700  # 600 by chance; 20 is one deviation
         seen = module(texts)
@@ -76,11 +76,11 @@ class TestWhileTheyAreTrained:
 
     def test_none_is_hidden_outside_of_training_or_if_not_asked_for(self) -> None:
         texts = torch.tensor([3, 3, 0])
-        for module in (LearnedVectors(5, 4, hide=0.9).eval(), LearnedVectors(5, 4, hide=0.0).train()):
+        for module in (ItemIdEmbedding(5, 4, hide=0.9).eval(), ItemIdEmbedding(5, 4, hide=0.0).train()):
             assert torch.equal(module(texts), module.table.weight[texts])
 
     def test_what_is_taken_out_is_a_copy_of_all(self) -> None:
-        module = LearnedVectors(5, 4, hide=0.9).train()
+        module = ItemIdEmbedding(5, 4, hide=0.9).train()
         vectors = module.vectors()
         assert (vectors.shape, vectors.dtype) == ((5, 4), np.float32)
         assert np.array_equal(vectors, module.table.weight.detach().numpy())
@@ -94,9 +94,9 @@ class TestInSpace:
         rng = np.random.default_rng(0)
         torch.manual_seed(0)
         tower = TwoTower(12, TowerConfig(dim=8, hidden=16, heads=2)).eval()
-        pooled, learned = rng.normal(size=(9, 12)).astype(np.float32), rng.normal(size=(9, 8)).astype(np.float32)
-        moved = in_space(tower.item_vectors(pooled), learned)
-        assert moved == pytest.approx(tower.item_vectors(pooled, learned), abs=1e-6)
+        pooled, item_id_vectors = rng.normal(size=(9, 12)).astype(np.float32), rng.normal(size=(9, 8)).astype(np.float32)
+        moved = in_space(tower.item_vectors(pooled), item_id_vectors)
+        assert moved == pytest.approx(tower.item_vectors(pooled, item_id_vectors), abs=1e-6)
         assert np.linalg.norm(moved, axis=1) == pytest.approx(np.ones(9), abs=1e-6)
         assert not np.allclose(moved, tower.item_vectors(pooled), atol=1e-2)
 

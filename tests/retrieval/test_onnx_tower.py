@@ -43,8 +43,8 @@ def tower(request: pytest.FixtureRequest) -> TwoTower:
     return tower
 
 
-def item_vectors(learned: bool = False) -> np.ndarray:
-    vectors = np.random.default_rng(int(learned)).standard_normal((N_ITEMS, DIM), dtype=np.float32)
+def item_vectors(item_id_vectors: bool = False) -> np.ndarray:
+    vectors = np.random.default_rng(int(item_id_vectors)).standard_normal((N_ITEMS, DIM), dtype=np.float32)
     return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
 
 
@@ -63,12 +63,12 @@ def test_histories_of_every_length(tower: TwoTower, shop) -> None:
     """From nothing to more than is read, together and one by one; over vectors with what was learned of the items in them, too."""
     baskets = [list(range(n)) for n in range(10)]
     users = Histories.of_baskets(baskets, shop.log.end)
-    answering, vectors = OnnxUserTower.from_files(user_tower_files(tower)), item_vectors(learned=True)
-    together = answering.user_vectors(users, vectors)
+    answering, vectors = OnnxUserTower.from_files(user_tower_files(tower)), item_vectors(item_id_vectors=True)
+    item_knn = answering.user_vectors(users, vectors)
     alone = [answering.user_vectors(users.take(np.array([b])), vectors)[0] for b in range(len(baskets))]
-    assert np.allclose(together, tower.user_vectors(users, vectors), atol=1e-4)
-    assert np.allclose(together, alone, atol=1e-5)
-    assert len(np.unique(together.round(3), axis=0)) == len(baskets)
+    assert np.allclose(item_knn, tower.user_vectors(users, vectors), atol=1e-4)
+    assert np.allclose(item_knn, alone, atol=1e-5)
+    assert len(np.unique(item_knn.round(3), axis=0)) == len(baskets)
 
 
 def test_nobody(tower: TwoTower, shop) -> None:

@@ -10,7 +10,7 @@ from features.data.histories import Histories, RecentItems
 from features.data.interactions import DAY
 from retrieval.two_tower.config import TowerConfig
 from retrieval.two_tower.model import TwoTower
-from retrieval.two_tower.user_encoders import SequenceReader
+from retrieval.two_tower.user_encoders import SequenceUserEncoder
 
 WIDTH, N_ITEMS, MOST = 12, 30, 6
 CONFIG = TowerConfig(dim=8, hidden=16, layers=2, heads=2, history=MOST, dropout=0.5, reads="sequence")
@@ -88,11 +88,11 @@ def test_padding_says_nothing(tower: TwoTower) -> None:
 
 
 def test_a_batch_answers_as_its_users_do(tower: TwoTower) -> None:
-    together = found(tower, HISTORIES)
+    item_knn = found(tower, HISTORIES)
     for user, history in enumerate(HISTORIES):
-        assert np.allclose(found(tower, [history])[0], together[user], atol=1e-5)
+        assert np.allclose(found(tower, [history])[0], item_knn[user], atol=1e-5)
     many = found(tower, [HISTORIES[i % 5] for i in range(1100)])  # more than one batch
-    assert np.allclose(many, together[np.arange(1100) % 5], atol=1e-5)
+    assert np.allclose(many, item_knn[np.arange(1100) % 5], atol=1e-5)
 
 
 def test_unit_norm_and_zero_without_history(tower: TwoTower) -> None:
@@ -118,7 +118,7 @@ def test_only_the_last_events_are_read(tower: TwoTower) -> None:
 def test_files_round_trip(tower: TwoTower) -> None:
     back = TwoTower.from_files(tower.to_files())
     assert back.config == tower.config
-    assert isinstance(back.reader, SequenceReader)
+    assert isinstance(back.reader, SequenceUserEncoder)
     assert back.to_files() == tower.to_files()
     assert np.array_equal(found(back, HISTORIES), found(tower, HISTORIES))
 

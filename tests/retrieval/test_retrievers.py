@@ -20,7 +20,7 @@ from retrieval.collaborative.scoring import BATCH, TopScores
 from retrieval.index import ItemIndex
 from retrieval.two_tower.config import TowerConfig
 from retrieval.two_tower.model import TwoTower
-from retrieval.two_tower.retriever import Towers
+from retrieval.two_tower.retriever import TwoTowerRetriever
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -47,7 +47,7 @@ def _trended(log: Interactions) -> Trended:
     return Trended(EASE.fit(log, EASEConfig(l2=5)), Popularity.fit(log, log.end))
 
 
-def _towers(log: Interactions) -> Towers:
+def _towers(log: Interactions) -> TwoTowerRetriever:
     """Untrained towers over texts of which the colours lie in two corners, and two items share one."""
     rng = np.random.default_rng(0)
     vectors = rng.normal(0, 0.2, (N_ITEMS - 1, 8)).astype(np.float32)
@@ -57,7 +57,7 @@ def _towers(log: Interactions) -> Towers:
     text_of[-1] = 1  # item 19 has the text of item 1
     torch.manual_seed(0)
     tower = TwoTower(8, TowerConfig(dim=8, hidden=8, heads=2)).eval()
-    return Towers(tower, vectors, ItemIndex.build(vectors), text_of, Popularity.fit(log, log.end).ranking)
+    return TwoTowerRetriever(tower, vectors, ItemIndex.build(vectors), text_of, Popularity.fit(log, log.end).ranking)
 
 
 # name -> makes a fitted retriever of the log, anew each time.
@@ -112,8 +112,8 @@ class TestEveryRetriever:
     def test_scores_fall_and_evidence_says_them(self, retriever: Retriever, users: Histories):
         found = retriever.retrieve(users, K)
         assert (np.diff(found.scores, axis=1) <= 0).all()
-        assert found.evidence
-        for column in found.evidence.values():
+        assert found.features
+        for column in found.features.values():
             assert np.array_equal(np.isnan(column), ~found.valid)
 
     def test_no_item_twice(self, retriever: Retriever, users: Histories):

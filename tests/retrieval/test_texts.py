@@ -12,7 +12,7 @@ from peft.tuners.lora import LoraLayer
 from features.text.encoder import TextEncoder
 from features.text.encoder_config import EncoderConfig
 from features.text.template import item_texts
-from retrieval.two_tower.text_tuning import Texts, Tuning
+from retrieval.two_tower.text_tuning import TrainableTexts, Tuning
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -21,13 +21,13 @@ TUNINGS = get_args(Tuning)
 TRAINED = ["upper", "lora", "full"]
 
 
-def texts_of(tiny_bert: Path, shop, tuning: Tuning) -> Texts:
+def texts_of(tiny_bert: Path, shop, tuning: Tuning) -> TrainableTexts:
     encoder = TextEncoder.pretrained(EncoderConfig(model=str(tiny_bert), max_tokens=24))
     texts = item_texts(shop.catalog).unique(maintain_order=True).to_list()
-    return Texts(encoder, texts, encoder.keep(texts), tuning)
+    return TrainableTexts(encoder, texts, encoder.keep(texts), tuning)
 
 
-def train(texts: Texts) -> None:
+def train(texts: TrainableTexts) -> None:
     """Two steps, dropout and all, that pull the first texts' vectors towards nothing."""
     # Of lora's two matrices one starts at nothing, so that the other learns from the second step on.
     optimizer = torch.optim.SGD(texts.trainable(), lr=1e-2)

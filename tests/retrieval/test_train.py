@@ -18,7 +18,7 @@ from features.text.encoder import TextEncoder
 from features.text.template import item_texts
 from retrieval.two_tower.config import TrainConfig
 from retrieval.two_tower.model import TwoTower
-from retrieval.two_tower.text_tuning import Texts, Tuning
+from retrieval.two_tower.text_tuning import TrainableTexts, Tuning
 from retrieval.two_tower.trainer import Fitted, Run, fit_towers, mine_negatives
 from retrieval.two_tower.window_batches import Sampler
 
@@ -37,7 +37,7 @@ class Cut(Exception):
 
 
 @dataclass(frozen=True)
-class Material:
+class RankingData:
     """The shop by distinct texts, and its log until and after the training window."""
 
     settings: object
@@ -51,7 +51,7 @@ class Material:
 
     def run(self, folder: Path, judge: Callable[[TwoTower, np.ndarray], float], tuning: Tuning = "upper") -> Run:
         encoder = TextEncoder.pretrained(self.settings.encoder)  # type: ignore[attr-defined]
-        texts = Texts(encoder, self.strings, encoder.keep(self.strings), tuning)
+        texts = TrainableTexts(encoder, self.strings, encoder.keep(self.strings), tuning)
         torch.manual_seed(0)
         tower = TwoTower(encoder.width, self.settings.tower)  # type: ignore[attr-defined]
         tower.start_from(texts.pooled)
@@ -66,12 +66,12 @@ class Material:
 
 
 @pytest.fixture(scope="module")
-def material(shop, tiny_settings) -> Material:
+def material(shop, tiny_settings) -> RankingData:
     texts = item_texts(shop.catalog)
     strings = texts.unique(maintain_order=True).to_list()
     text_of = np.array([strings.index(text) for text in texts], dtype=np.int32)
     log = replace(shop.log, item=text_of[shop.log.item], n_items=len(strings))
-    return Material(tiny_settings, strings, log, log.start + 160 * DAY)
+    return RankingData(tiny_settings, strings, log, log.start + 160 * DAY)
 
 
 def always(_: TwoTower, __: np.ndarray) -> float:
@@ -87,7 +87,7 @@ def same(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
     return one.keys() == other.keys() and all(torch.equal(tensor, other[name]) for name, tensor in one.items())
 
 
-def test_loss_falls_and_validation_rises(material: Material, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_loss_falls_and_validation_rises(material: RankingData, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     config = SHORT.model_copy(update={"users": 40, "epochs": 5, "steps_per_epoch": 8, "lr": 0.01})
     run = material.run(tmp_path, material.judge)
     with caplog.at_level(logging.INFO, "retrieval.two_tower.trainer"):
@@ -107,7 +107,7 @@ def test_loss_falls_and_validation_rises(material: Material, tmp_path: Path, cap
 
 class TestCutOff:
     def fitted(
-        self, material: Material, folder: Path, tuning: Tuning, config: TrainConfig, cut_at: int | None = None
+        self, material: RankingData, folder: Path, tuning: Tuning, config: TrainConfig, cut_at: int | None = None
     ) -> tuple[Fitted, dict]:
         """Train; at the judging number `cut_at` the power fails, and the training is begun again."""
         calls = 0
@@ -133,7 +133,7 @@ class TestCutOff:
     @pytest.mark.parametrize(
         ("tuning", "options"), [("upper", {}), ("lora", {}), ("full", {"accumulate": 2}), ("frozen", {"hard_negatives": 2})]
     )
-    def test_a_resumed_training_is_the_training_itself(self, material: Material, tmp_path: Path, tuning: Tuning, options: dict) -> None:
+    def test_a_resumed_training_is_the_training_itself(self, material: RankingData, tmp_path: Path, tuning: Tuning, options: dict) -> None:
         config = SHORT.model_copy(update={"steps_per_epoch": 1, "encoder_lr": 1e-3} | options)
         whole, wanted = self.fitted(material, tmp_path / "whole", tuning, config)
         assert whole.curve == sorted(whole.curve)
@@ -142,7 +142,7 @@ class TestCutOff:
             assert fitted.curve == whole.curve, cut_at
             assert same(found, wanted), cut_at
 
-    def test_a_finished_training_is_not_repeated(self, material: Material, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_a_finished_training_is_not_repeated(self, material: RankingData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         whole, wanted = self.fitted(material, tmp_path, "upper", SHORT)
 
         def refuse(*_: object) -> None:
@@ -155,7 +155,7 @@ class TestCutOff:
 
 
 class TestEarlyStopping:
-    def fitted(self, material: Material, folder: Path, values: list[float], **options: int) -> tuple[list[dict], Fitted, Run]:
+    def fitted(self, material: RankingData, folder: Path, values: list[float], **options: int) -> tuple[list[dict], Fitted, Run]:
         """Judged by the given values; the weights as they were at each judging."""
         seen: list[dict] = []
         runs: list[Run] = []
@@ -168,7 +168,7 @@ class TestEarlyStopping:
         fitted = fit_towers(runs[0], SHORT.model_copy(update={"steps_per_epoch": 1} | options))
         return seen, fitted, runs[0]
 
-    def test_stops_after_patience_and_ends_at_the_best(self, material: Material, tmp_path: Path) -> None:
+    def test_stops_after_patience_and_ends_at_the_best(self, material: RankingData, tmp_path: Path) -> None:
         values = [0.1, 0.2, 0.5, 0.3, 0.4, 0.45, 0.9]
         seen, fitted, run = self.fitted(material, tmp_path, values, epochs=20, patience=3, tuned_epochs=0)
         assert fitted.curve == values[:6]
@@ -176,12 +176,12 @@ class TestEarlyStopping:
         assert same(weights(run), seen[2])
         assert not same(seen[2], seen[5])
 
-    def test_a_training_that_makes_it_worse_ends_where_it_began(self, material: Material, tmp_path: Path) -> None:
+    def test_a_training_that_makes_it_worse_ends_where_it_began(self, material: RankingData, tmp_path: Path) -> None:
         seen, fitted, run = self.fitted(material, tmp_path, [0.5, 0.4, 0.3, 0.2, 0.1], epochs=2, tuned_epochs=2)
         assert fitted.best == 0.5
         assert same(weights(run), seen[0])
 
-    def test_the_texts_best_epoch(self, material: Material, tmp_path: Path) -> None:
+    def test_the_texts_best_epoch(self, material: RankingData, tmp_path: Path) -> None:
         seen, fitted, run = self.fitted(material, tmp_path, [0.1, 0.2, 0.3, 0.6, 0.4, 0.5], epochs=2, tuned_epochs=3)
         assert fitted.best == 0.6
         assert same(weights(run), seen[3])
@@ -190,7 +190,7 @@ class TestEarlyStopping:
 
 
 @pytest.mark.parametrize("tuning", ["frozen", "upper", "lora", "full"])
-def test_every_tuning_leaves_a_plain_encoder(material: Material, tmp_path: Path, tuning: Tuning) -> None:
+def test_every_tuning_leaves_a_plain_encoder(material: RankingData, tmp_path: Path, tuning: Tuning) -> None:
     run = material.run(tmp_path, always, tuning)
     before, lower, kept = run.texts.encoder.fingerprint, run.texts.encoder.model.embeddings.word_embeddings.weight.clone(), run.texts.pooled
     kept = kept.copy()
@@ -208,7 +208,7 @@ def test_every_tuning_leaves_a_plain_encoder(material: Material, tmp_path: Path,
     assert np.allclose(back.pool(back.keep(material.strings)), run.texts.pooled, atol=1e-2)
 
 
-def test_what_lies_after_the_training_window_is_not_seen(material: Material, tmp_path: Path) -> None:
+def test_what_lies_after_the_training_window_is_not_seen(material: RankingData, tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     later = material.log.time >= material.cut
     scrambled = replace(material.log, item=np.where(later, rng.permutation(material.log.item), material.log.item).astype(np.int32))
@@ -222,7 +222,7 @@ def test_what_lies_after_the_training_window_is_not_seen(material: Material, tmp
     assert same(*found)
 
 
-def test_the_seed_decides(material: Material, tmp_path: Path) -> None:
+def test_the_seed_decides(material: RankingData, tmp_path: Path) -> None:
     found = []
     for name, seed in (("one", 1), ("again", 1), ("other", 2)):
         run = material.run(tmp_path / name, always)
@@ -233,7 +233,7 @@ def test_the_seed_decides(material: Material, tmp_path: Path) -> None:
     assert not same(found[0], found[2])
 
 
-def test_every_epoch_draws_batches_of_its_own(material: Material, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_epoch_draws_batches_of_its_own(material: RankingData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     draw, drawn = Sampler.draw, []
 
     def noted(self: Sampler, *rest: Any) -> Batch:
@@ -246,7 +246,7 @@ def test_every_epoch_draws_batches_of_its_own(material: Material, tmp_path: Path
 
 
 class TestMining:
-    def test_mined_are_items_near_the_user_that_were_never_bought(self, material: Material, tmp_path: Path) -> None:
+    def test_mined_are_items_near_the_user_that_were_never_bought(self, material: RankingData, tmp_path: Path) -> None:
         run = material.run(tmp_path, always)
         sampler = Sampler(material.past, SHORT, WINDOW)
         log, known = sampler.log, sampler.known
@@ -260,6 +260,6 @@ class TestMining:
             wanted = unbought[np.argsort(-scores[unbought])][3:9]
             assert set(mined[user].tolist()) == (set(wanted.tolist()) or {-1}), user
 
-    def test_a_shop_of_few_items_has_none(self, material: Material, tmp_path: Path) -> None:
+    def test_a_shop_of_few_items_has_none(self, material: RankingData, tmp_path: Path) -> None:
         run = material.run(tmp_path, always)
         assert (mine_negatives(run, Sampler(material.past, SHORT, WINDOW), pool=6, skip=len(material.strings)) == -1).all()

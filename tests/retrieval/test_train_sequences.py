@@ -14,9 +14,9 @@ from features.data.interactions import DAY, Interactions
 from features.text.encoder import TextEncoder
 from features.text.template import item_texts
 from retrieval.two_tower.config import TrainConfig
-from retrieval.two_tower.model import LearnedVectors, TwoTower
+from retrieval.two_tower.model import ItemIdEmbedding, TwoTower
 from retrieval.two_tower.sequence_batches import SequenceBatch, SequenceSampler
-from retrieval.two_tower.text_tuning import Texts
+from retrieval.two_tower.text_tuning import TrainableTexts
 from retrieval.two_tower.trainer import Fitted, Run, fit_towers
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ def hits(tower: TwoTower, vectors: np.ndarray) -> float:
 
 def state(run: Run) -> dict[str, torch.Tensor]:
     """All that is trained, as it is now."""
-    modules = {"tower": run.tower, "encoder": run.texts.encoder.model, "learned": run.learned}
+    modules = {"tower": run.tower, "encoder": run.texts.encoder.model, "learned": run.item_id_vectors}
     found = {f"{name}.{key}": tensor.clone() for name, module in modules.items() if module for key, tensor in module.state_dict().items()}
     return found | {"pooled": torch.from_numpy(run.texts.pooled.copy())}
 
@@ -81,13 +81,13 @@ def begin(shop: Any, tiny_settings: Any) -> Callable[..., Run]:
 
     def make(folder: Path, judge: Callable[[TwoTower, np.ndarray], float], config: TrainConfig = CONFIG) -> Run:
         encoder = TextEncoder.pretrained(tiny_settings.encoder)
-        texts = Texts(encoder, strings, encoder.keep(strings), "upper")
+        texts = TrainableTexts(encoder, strings, encoder.keep(strings), "upper")
         torch.manual_seed(0)
         sizes = tiny_settings.tower.model_copy(update={"reads": "sequence", "dim": 32, "hidden": 32})
         tower = TwoTower(encoder.width, sizes)
         tower.start_from(texts.pooled)
-        learned = LearnedVectors(N_ITEMS, sizes.dim, 0.2)
-        return Run(SequenceSampler(LOG, config, sizes.history), tower, texts, judge, folder, seed=0, learned=learned)
+        item_id_vectors = ItemIdEmbedding(N_ITEMS, sizes.dim, 0.2)
+        return Run(SequenceSampler(LOG, config, sizes.history), tower, texts, judge, folder, seed=0, item_id_vectors=item_id_vectors)
 
     return make
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from recsys.workspace.workspace import Workspace
 
 _SIMULATION = re.compile(r"simulation-[A-Za-z0-9_.-]+")
-Figure = dict[str, Any]
+ShownMetric = dict[str, Any]
 
 
 def _read(path: Path, *keys: str) -> dict[str, Any] | None:
@@ -56,13 +56,13 @@ def written(path: Path) -> datetime:
     return datetime.fromtimestamp(path.stat().st_mtime, UTC)
 
 
-def beside_baselines(report: dict[str, Any]) -> dict[str, list[Figure | None]]:
+def beside_baselines(report: dict[str, Any]) -> dict[str, list[ShownMetric | None]]:
     """System -> its figures in the order of `COLUMNS`; ours first."""
     systems = {"ours": report} | {name.replace("_", " "): other for name, other in report.get("baselines", {}).items()}
     return {name: [_figure(one, part, metric) for _, part, metric in COLUMNS] for name, one in systems.items()}
 
 
-def _figure(report: dict[str, Any], part: str, metric: str) -> Figure | None:
+def _figure(report: dict[str, Any], part: str, metric: str) -> ShownMetric | None:
     return (report.get("slices", {}).get(part, {}) if part else report.get("metrics", {})).get(metric)
 
 

@@ -185,7 +185,7 @@ async def item(request: Request, item_id: str, service: ServiceOf, serving: Serv
         price=recommender.facts(recommender.snapshot.catalog.rows([item_id]))[0][3],
         near=near.items,
         buyers={days: int(stats[f"buyers_{days}"][row]) for days in (7, 28)},
-        buyers_ever=int(stats["buyers_10000"][row]),
+        buyers_ever=int(stats["buyers_ever"][row]),
     )
 
 

@@ -12,7 +12,7 @@ from features.data.interactions import EVENTS
 from ranking.gbdt import CROSS_ENCODER
 from ranking.ranker import LOG_ODDS
 from ranking.reasons import group_weights
-from recsys.recommend.pipeline import Asked
+from recsys.recommend.pipeline import RequestGroup
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -29,17 +29,17 @@ PAST = 200  # items of a history that are shown
 SOURCES = {
     "own": "bought before",
     "ease": "goes with the history (EASE, sales trend)",
-    "together": "bought together (item to item)",
+    "item_knn": "bought together (item to item)",
     "als": "taste (ALS)",
     "tower": "two towers",
     "popular": "popular now",
-    "transitions": "what follows what",
+    "markov": "what follows what",
     "arrival": "new in the catalogue",
 }
 # What each group of features speaks of; "" stands for those of no group.
 SUBJECTS = {
     "repeat": "own purchases of it",
-    "together": "what else was bought",
+    "item_knn": "what else was bought",
     "close": "likeness to what was bought",
     "category": "own purchases in its category",
     "brand": "own purchases of its brand",
@@ -109,31 +109,32 @@ class Looked:
 
 
 def look(recommender: Recommender, options: RecommendOptions, recent: Histories | None) -> Looked:
-    """Answer one user by the very steps of the service, and keep what each stage said. recent: see `recsys.recommend.pipeline.recent_histories`.
+    """Answer one user by the very steps of the service, and keep what each stage said. recent: see
+    `recsys.recommend.pipeline.recent_histories`.
 
     Raises
     ------
     DataError: an id or a category of the options is unknown.
     """
-    (_, asked), *_ = Asked.groups(recommender, options, [options.user], recent)
+    (_, asked), *_ = RequestGroup.groups(recommender, options, [options.user], recent)
     found = asked.retrieve()
     (answer,) = asked.tell(asked.rank(found))
     history, events = _history(recommender, asked.histories), int(asked.histories.lengths[0])
     if asked.way == "popular":
         return Looked(answer, {}, history, events, 0, 0, asked.way)
     everything = replace(asked, options=replace(options, k=found.rows.shape[1], diversity=0.0)).rank(found)
-    read = int((~np.isnan(everything.evidence.get(CROSS_ENCODER, np.full((1, 1), np.nan)))).sum())
+    read = int((~np.isnan(everything.features.get(CROSS_ENCODER, np.full((1, 1), np.nan)))).sum())
     return Looked(answer, _steps(asked, found, everything, answer), history, events, int(found.valid.sum()), read, asked.way)
 
 
-def _steps(asked: Asked, found: Candidates, everything: Candidates, answer: Answer) -> dict[str, Steps]:
+def _steps(asked: RequestGroup, found: Candidates, everything: Candidates, answer: Answer) -> dict[str, Steps]:
     """everything: all candidates, ranked."""
     ids = [item.item_id for item in answer.items]
     rows = asked.recommender.snapshot.catalog.rows(ids)
     named = asked.recommender.retriever.places(found.users, rows[None], asked.mask)
     retrieved = _places(found.rows[0], np.arange(found.rows.shape[1]))
     before, after = (_by(everything, name) for name in ("blend", LOG_ODDS))
-    logits = everything.evidence.get(CROSS_ENCODER)
+    logits = everything.features.get(CROSS_ENCODER)
     read = {} if logits is None else dict(zip(everything.rows[0].tolist(), logits[0].tolist(), strict=True))
     out = {}
     for k, (item, row) in enumerate(zip(ids, rows.tolist(), strict=True)):
@@ -143,9 +144,9 @@ def _steps(asked: Asked, found: Candidates, everything: Candidates, answer: Answ
     return out
 
 
-def _by(everything: Candidates, evidence: str) -> dict[int, int]:
+def _by(everything: Candidates, features: str) -> dict[int, int]:
     """Row -> place by a score, equals in the order in which they are; nothing where there is no such score."""
-    scores = everything.evidence.get(evidence)
+    scores = everything.features.get(features)
     return {} if scores is None else _places(everything.rows[0], np.argsort(-scores[0], kind="stable"))
 
 

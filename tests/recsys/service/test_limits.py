@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from recsys.recommend.pipeline import Asked
+from recsys.recommend.pipeline import RequestGroup
 from recsys.recommend.request import RecommendOptions
 from recsys.service.logs import Lines
 from recsys.service.problems import UNEXPECTED
@@ -23,34 +23,34 @@ from .conftest import Serve, problem, recommender_of
 ASK = {"user": "user-01", "k": 5}
 
 
-def late(asked: Asked, found: Candidates) -> Candidates:
+def late(asked: RequestGroup, found: Candidates) -> Candidates:
     time.sleep(0.6)
     return asked.unranked(found)
 
 
-def failing(_asked: Asked, _found: Candidates) -> Candidates:
+def failing(_asked: RequestGroup, _found: Candidates) -> Candidates:
     raise ValueError("user-01 bought it")
 
 
-def leaving(_asked: Asked, _found: Candidates) -> Candidates:
+def leaving(_asked: RequestGroup, _found: Candidates) -> Candidates:
     raise SystemExit(3)
 
 
-def without_numbers(asked: Asked, found: Candidates) -> Candidates:
+def without_numbers(asked: RequestGroup, found: Candidates) -> Candidates:
     plain = asked.unranked(found)
-    return Candidates(plain.users, plain.rows, np.full_like(plain.scores, np.nan), plain.evidence)
+    return Candidates(plain.users, plain.rows, np.full_like(plain.scores, np.nan), plain.features)
 
 
 @pytest.fixture
 def ranker(monkeypatch: pytest.MonkeyPatch) -> Callable[[Any], None]:
     """Puts something in the place of the ranking, for requests that have a ranker; None brings the right one back."""
-    right = Asked.rank
+    right = RequestGroup.rank
 
     def put(work: Any) -> None:
-        def rank(asked: Asked, found: Candidates) -> Candidates:
+        def rank(asked: RequestGroup, found: Candidates) -> Candidates:
             return work(asked, found) if work and asked.ranks else right(asked, found)
 
-        monkeypatch.setattr(Asked, "rank", rank)
+        monkeypatch.setattr(RequestGroup, "rank", rank)
 
     return put
 
@@ -64,7 +64,7 @@ def test_without_a_ranking_the_order_is_that_of_retrieval(ready: Place, serve: S
     assert answer["degraded"] is True
     assert good["degraded"] is False
 
-    (_, asked), *_ = Asked.groups(recommender_of(client), RecommendOptions(**ASK), ["user-01"])
+    (_, asked), *_ = RequestGroup.groups(recommender_of(client), RecommendOptions(**ASK), ["user-01"])
     expected = asked.tell(asked.unranked(asked.retrieve()), degraded=True)[0]
     assert [item["item_id"] for item in answer["items"]] == [item.item_id for item in expected.items]
     assert all(item["probability"] is None for item in answer["items"])
@@ -75,7 +75,7 @@ def test_without_a_ranking_the_order_is_that_of_retrieval(ready: Place, serve: S
 def test_a_ranker_that_goes_on_failing_is_left_alone_and_tried_again(ready: Place, serve: Serve, ranker) -> None:
     client, calls = serve(ready, breaker_failures=3, breaker_seconds=0.3), []
 
-    def counted(asked: Asked, found: Candidates) -> Candidates:
+    def counted(asked: RequestGroup, found: Candidates) -> Candidates:
         calls.append(1)
         return failing(asked, found)
 
@@ -91,7 +91,7 @@ def test_a_ranker_that_goes_on_failing_is_left_alone_and_tried_again(ready: Plac
 
 def test_the_words_of_a_failure_are_not_told(ready: Place, serve: Serve, monkeypatch: pytest.MonkeyPatch, caplog) -> None:
     client = serve(ready)
-    monkeypatch.setattr(Asked, "retrieve", lambda _asked: failing(_asked, None))  # pyright: ignore[reportArgumentType]
+    monkeypatch.setattr(RequestGroup, "retrieve", lambda _asked: failing(_asked, None))  # pyright: ignore[reportArgumentType]
     said = problem(client.post("/v1/recommend", json=ASK), 500)
     assert said == UNEXPECTED
     assert client.get("/healthz").status_code == 200
@@ -103,14 +103,14 @@ def test_the_words_of_a_failure_are_not_told(ready: Place, serve: Serve, monkeyp
 
 
 def test_more_than_the_queue_holds_is_turned_away_at_once(ready: Place, serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
-    client, held, begun, right = serve(ready, queue=2, threads=2), threading.Event(), threading.Semaphore(0), Asked.rank
+    client, held, begun, right = serve(ready, queue=2, threads=2), threading.Event(), threading.Semaphore(0), RequestGroup.rank
 
-    def waiting(asked: Asked, found: Candidates) -> Candidates:
+    def waiting(asked: RequestGroup, found: Candidates) -> Candidates:
         begun.release()
         held.wait(20)
         return right(asked, found)
 
-    monkeypatch.setattr(Asked, "rank", waiting)
+    monkeypatch.setattr(RequestGroup, "rank", waiting)
     with ThreadPoolExecutor(2) as pool:
         inside = [pool.submit(client.post, "/v1/recommend", json=ASK) for _ in range(2)]
         assert all(begun.acquire(timeout=20) for _ in inside)

@@ -28,7 +28,7 @@ ABOUT = {"bundle_id", "degraded", "stages"}
             RecommendOptions("user-05", category="bakery", max_price=5, in_stock=True, exclude=("sku-11",)),
         ),
         ({"user": "user-07", "rules": {"new_only": True}, "explain": True}, RecommendOptions("user-07", new_only=True, explain=True)),
-        ({"user": "user-07", "rules": {"debuts": True}}, RecommendOptions("user-07", debuts=True)),
+        ({"user": "user-07", "rules": {"unsold": True}}, RecommendOptions("user-07", unsold=True)),
         ({"user": "nobody"}, RecommendOptions("nobody")),
         ({}, RecommendOptions()),
     ],

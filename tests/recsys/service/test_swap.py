@@ -13,7 +13,7 @@ from starlette.testclient import TestClient
 
 from recsys.artifacts.bundle import CURRENT, current_id
 from recsys.artifacts.model import ServedModel
-from recsys.recommend.pipeline import Asked
+from recsys.recommend.pipeline import RequestGroup
 from recsys.refresh import build
 from recsys.service import live_bundle
 from recsys.service.live_bundle import Serving
@@ -59,16 +59,16 @@ def test_a_new_bundle_takes_over_while_requests_are_answered(spare: Place, serve
 
 
 def test_a_request_ends_with_the_bundle_it_began_with(spare: Place, serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
-    client, right = serve(spare), Asked.rank
+    client, right = serve(spare), RequestGroup.rank
     old, begun, go_on = ask(client), threading.Event(), threading.Event()
 
-    def slowly(asked: Asked, found: Candidates) -> Candidates:
+    def slowly(asked: RequestGroup, found: Candidates) -> Candidates:
         if asked.recommender.bundle_id == old[0] and threading.current_thread().name.startswith("rank"):
             begun.set()
             go_on.wait(60)
         return right(asked, found)
 
-    monkeypatch.setattr(Asked, "rank", slowly)
+    monkeypatch.setattr(RequestGroup, "rank", slowly)
     with ThreadPoolExecutor(1) as pool:
         held = pool.submit(client.post, "/v1/recommend", json={"user": "user-01", "k": 1})
         assert begun.wait(20)
@@ -132,7 +132,7 @@ def test_a_bundle_whose_folder_is_gone_still_answers_everything(spare: Place, se
     for path, body in (
         ("recommend", {"user": "user-08"}),
         ("recommend", {"history": ["sku-30", "sku-02"], "k": 40}),
-        ("recommend", {"rules": {"debuts": True}}),
+        ("recommend", {"rules": {"unsold": True}}),
         ("similar", {"item": "sku-39"}),
         ("search", {"text": "a word"}),
     ):
