@@ -86,7 +86,7 @@ class Judged:
         small = replace(plain, session=OnnxSession(quantized(self.model.files["query/query.onnx"])))
         titles = recommender.snapshot.catalog.frame["title"].unique(maintain_order=True)
         words = titles.gather(np.linspace(0, len(titles) - 1, QUERIES).astype(np.int64)).to_list()
-        lists = [recommender.texts.nearest(query.vectors(words), 10)[0] for query in (plain, small)]
+        lists = [recommender.text_retriever.nearest(query.vectors(words), 10)[0] for query in (plain, small)]
         seconds = alternate(
             lambda: [plain.vectors([text]) for text in words[:TIMED]], lambda: [small.vectors([text]) for text in words[:TIMED]]
         )

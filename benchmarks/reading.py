@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 from ranking.ranker import GBDTRanker
 from recsys.cli.main import main
-from recsys.recommend.engine import Engine
+from recsys.recommend.components import Components
 
 if TYPE_CHECKING:
     from recsys.artifacts.model import ServedModel
 
 
-def _ranker(engine: Engine) -> GBDTRanker | None:
+def _ranker(engine: Components) -> GBDTRanker | None:
     model: ServedModel = engine.model  # pyright: ignore[reportAssignmentType]
     parts, snapshot = model.ranking, engine.snapshot
     if parts is None:
@@ -22,8 +22,8 @@ def _ranker(engine: Engine) -> GBDTRanker | None:
 
 
 # Not below: the worker processes import this module, and run nothing of it.
-Engine.ranker = cached_property(_ranker)
-Engine.ranker.__set_name__(Engine, "ranker")
+Components.ranker = cached_property(_ranker)
+Components.ranker.__set_name__(Components, "ranker")
 
 if __name__ == "__main__":
     main()

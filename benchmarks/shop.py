@@ -25,7 +25,7 @@ from recsys.workspace.workspace import Workspace
 if TYPE_CHECKING:
     import numpy as np
 
-    from recsys.recommend.recommender import Recommender
+    from recsys.recommend.pipeline import Recommender
     from recsys.settings.settings import Settings
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from benchmarks.torture.outcome import report, run
 from benchmarks.torture.served import Served, served
 from benchmarks.torture.small import full, small
-from recsys.recommend.engine import UNTRAINED
+from recsys.recommend.present import UNTRAINED
 
 ITEM, LATEST_KILL = "sku-07", 0.5  # seconds
 

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
     from features.data.interactions import Interactions
     from recsys.recommend.answers import Answer
-    from recsys.recommend.recommender import Recommender
+    from recsys.recommend.pipeline import Recommender
     from recsys.settings.settings import Settings
     from recsys.workspace.workspace import Workspace
 

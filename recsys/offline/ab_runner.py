@@ -15,7 +15,7 @@ from features.storage.digests import digest
 from ranking.filters import Filters
 from ranking.ranker import GBDTRanker
 from recsys.artifacts.bundle import sound_bundle
-from recsys.recommend.recommender import BATCH, Recommender
+from recsys.recommend.pipeline import BATCH, Recommender
 from recsys.settings.arm import OURS
 from recsys.settings.keys import training_sections
 from recsys.snapshot.snapshot import encode_catalog, take_snapshot
@@ -134,6 +134,6 @@ def _without_cross_encoder(recommender: Recommender) -> Callable[[Histories, int
 
     def recommend(users: Histories, k: int, allowed: np.ndarray) -> Any:
         found = recommender.candidates(users, max(k, recommender.model.retrieval.candidates), allowed)
-        return recommender.shown(ranker.rank(found), k)
+        return recommender.first_places(ranker.rank(found), k)
 
     return recommend

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from features.behavior.item_stats import ItemStats
     from recsys.artifacts.model import Ranking
-    from recsys.recommend.recommender import Recommender
+    from recsys.recommend.pipeline import Recommender
     from recsys.training.pipeline import RankingData
     from retrieval.candidates import Candidates
 
@@ -147,6 +147,6 @@ class Variants:
 
     def _timed(self, name: str, shared: float, ranker: GBDTRanker, found: Candidates, k: int) -> Candidates:
         begun = time.perf_counter()
-        best = self.recommender.shown(ranker.order(found), k)
+        best = self.recommender.first_places(ranker.order(found), k)
         self.seconds[name] = self.seconds.get(name, 0.0) + shared + time.perf_counter() - begun
         return best

@@ -44,7 +44,7 @@ from recsys.offline.ablation import OURS, PARTS, Ablated, Variants, behaviour_na
 from recsys.offline.evaluate import progress
 from recsys.offline.external_lists import about_external_lists, read_external_lists
 from recsys.offline.public_datasets import SHOPS, PublicDataset, bring_in, source_of
-from recsys.recommend.recommender import Recommender
+from recsys.recommend.pipeline import Recommender
 from recsys.settings.presets import find_device
 from recsys.snapshot.fingerprint import fingerprint
 from recsys.snapshot.snapshot import encode_catalog, group, take_snapshot

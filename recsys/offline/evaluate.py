@@ -22,7 +22,7 @@ from features.errors import BundleError
 from features.storage.atomic import write_whole
 from recsys.artifacts.bundle import Bundle
 from recsys.offline.reason_check import reasons_hold
-from recsys.recommend.recommender import Recommender
+from recsys.recommend.pipeline import Recommender
 from recsys.snapshot.snapshot import encode_catalog, take_snapshot
 from recsys.training.find_or_train import model_until
 from recsys.training.windows import LENGTHS, STRETCHES, unless_thin

@@ -10,11 +10,11 @@ from eval.metrics.intervals import Bootstrap, MetricValue
 from features.data.histories import Histories
 from ranking.filters import Filters
 from ranking.ranker import LOG_ODDS
-from recsys.recommend.recommender import BATCH
+from recsys.recommend.pipeline import BATCH
 
 if TYPE_CHECKING:
     from ranking.reasons import Told
-    from recsys.recommend.recommender import Recommender
+    from recsys.recommend.pipeline import Recommender
 
 ANSWERS = 1_000
 K = 10

@@ -1,10 +1,13 @@
-"""From a request to its lists, in steps that can be taken one by one: retrieve, rank, tell.
+"""The answer path, from top to bottom: request, histories, retrieve, filter, rank, diversify, explain, answer.
 
-A service has to stop between them: when ranking takes too long, the order of retrieval is told.
+`Recommender.answer` runs the path. `RequestGroup` holds the users of a request that take the same route through it, and has one method a
+stage: a service stops between stages when its time is up, and presents the order of retrieval. Filters and blocklist act inside the search,
+so k items still come back.
 """
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Literal
@@ -12,46 +15,166 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from features.data.histories import Histories
-from features.data.interactions import DAY, EVENTS
 from ranking.diversity import diversify
-from ranking.ranker import with_features
-from recsys.workspace.event_rules import covered, days
+from ranking.filters import Filters
+from ranking.ranker import LOG_ODDS, with_features
+from recsys.environment import usable_cores
+from recsys.recommend.components import Components
+from recsys.recommend.present import matches, present
+from retrieval.candidates import Candidates
+from retrieval.collaborative.scoring import TopScores
+from retrieval.new_items.arrivals import reserve_places
+from retrieval.new_items.unsold import UnsoldScorer
+from retrieval.topk import top_k
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from recsys.recommend.answers import Answer
-    from recsys.recommend.engine import Engine
+    from recsys.recommend.answers import Answer, Matches
     from recsys.recommend.request import RecommendOptions
-    from recsys.settings.events import EventWeights
-    from recsys.snapshot.snapshot import Snapshot
-    from recsys.workspace.events import Event
-    from retrieval.candidates import Candidates
 
-DIVERSE_AMONG = 50  # how many of the best a varied list is chosen from
-Way = Literal["personal", "basket", "popular", "unsold"]
+BATCH = 256  # users answered at once
+DIVERSE_AMONG = 50  # how many of the best a diverse list is chosen from
+Route = Literal["personal", "basket", "popular", "unsold"]
+
+
+@dataclass(frozen=True)
+class Recommender(Components):
+    """Answers requests over one model and one snapshot."""
+
+    def answer(self, options: RecommendOptions, users: Sequence[str | None], recent: Histories | None = None) -> Iterator[Answer]:
+        """Answer each user, in order.
+
+        Parameters
+        ----------
+        options : filters and list length; `options.history` counts for every user.
+        users : external ids; None is an unknown visitor.
+        recent : what these users (b) did after the snapshot; only for at most `BATCH` users.
+
+        Raises
+        ------
+        DataError: an item id or a category of the options is unknown.
+        """
+        parts = [users[start : start + BATCH] for start in range(0, len(users), BATCH)]
+
+        def answers(some: Sequence[str | None]) -> list[Answer]:
+            by_place: dict[int, Answer] = {}
+            for places, group in RequestGroup.groups(self, options, some, recent):
+                by_place |= dict(zip(places.tolist(), group.present(group.rank(group.retrieve())), strict=True))
+            return [by_place[i] for i in range(len(some))]
+
+        if len(parts) < 2:
+            yield from (answer for part in parts for answer in answers(part))
+            return
+        # numpy, FAISS and LightGBM release the interpreter. No more parts at once than threads, so that no lists pile up.
+        threads = usable_cores()
+        with ThreadPoolExecutor(threads) as pool:
+            for start in range(0, len(parts), threads):
+                yield from (answer for lists in pool.map(answers, parts[start : start + threads]) for answer in lists)
+
+    def similar(self, item_id: str, k: int) -> Matches:
+        """Find the k items nearest to an item, without the item itself.
+
+        Raises
+        ------
+        DataError: the item is unknown.
+        """
+        snapshot = self.snapshot
+        row = int(snapshot.catalog.rows_or_raise([item_id])[0])
+        allowed = snapshot.catalog.available & self.not_blocked
+        allowed[row] = False
+        vector = snapshot.space[snapshot.text_of[row]]
+        return matches(self, item_id, *self.retriever.towers.nearest(vector[None], min(k, len(allowed)), allowed))
+
+    def search(self, text: str, k: int) -> Matches:
+        """Find the k items nearest in meaning to a text."""
+        allowed = self.snapshot.catalog.available & self.not_blocked
+        vector = self.model.query_vectors([text])[0]
+        return matches(self, text, *self.text_retriever.nearest(vector[None], min(k, len(allowed)), allowed))
+
+    # The stages over histories alone; evaluation and simulation call them as the requests do.
+
+    def recommend(self, users: Histories, k: int, allowed: np.ndarray | None = None) -> Candidates:
+        """Retrieve and rank: the best k among the allowed; scores are probabilities if the model is trained."""
+        return self.best(self.candidates(users, max(k, self.model.retrieval.candidates), allowed), k)
+
+    def candidates(self, users: Histories, k: int, allowed: np.ndarray | None = None) -> Candidates:
+        """Retrieve from all sources: at most k items a user, in fused order."""
+        return self.retriever.retrieve(users, k, allowed)
+
+    def unsold_items(self, users: Histories, k: int, allowed: np.ndarray | None = None) -> Candidates:
+        """Retrieve never-sold items: those likely to sell soon and near to the user's purchases first; scores are no probabilities.
+
+        Fewer than k where fewer are unsold.
+        """
+        snapshot = self.snapshot
+        scorer = UnsoldScorer(snapshot.unsold_items, snapshot.text_vectors, snapshot.text_of)
+        return with_features(TopScores(scorer, "debut").retrieve(users, k, allowed), snapshot.stats)
+
+    def popular(self, users: Histories, k: int, allowed: np.ndarray | None = None) -> Candidates:
+        """Retrieve what sells now. The score is the share of recent shoppers who bought the item."""
+        stats, ever = self.snapshot.stats.columns, self.snapshot.collaborative.popularity.ranking
+        # Ties go to all-time popularity. Never-sold items come last, but they come: a filter may leave nothing else.
+        dense = np.broadcast_to(stats["buyers_28"] + ever / (ever.max(initial=0) + 1), (len(users), len(ever)))
+        rows, _ = top_k(dense if allowed is None else np.where(allowed, dense, -np.inf), k)
+        real = np.maximum(rows, 0)
+        share = np.where(rows >= 0, self.recent_share[real], -np.inf).astype(np.float32)
+        features = {name: stats[name.removeprefix("item_")][real] for name in ("item_buyers_7", "item_buyers_28")}
+        return Candidates(users, rows, share, features)
+
+    def best(self, candidates: Candidates, k: int) -> Candidates:
+        """Rank: the best k candidates by probability of purchase."""
+        return self.first_places(self._ranked(candidates), k)
+
+    def best_with_basket(self, candidates: Candidates, k: int) -> Candidates:
+        """Rank for unknown visitors with a basket: what the basket makes likelier comes first.
+
+        By probability alone every basket would get bananas and milk. So half of the log odds that an item has with any shopper are
+        subtracted for the order. Scores stay probabilities and need not fall along the list.
+        """
+        ranked = self._ranked(candidates)
+        usual = np.maximum(self.recent_share[np.maximum(ranked.rows, 0)], 0.5 / self.recent_shoppers)
+        # Log odds, not probabilities: calibration makes equals of neighbours, and then the least sold of them would come first.
+        by_lift = ranked.ranked(ranked.features[LOG_ODDS] - 0.5 * _log_odds(usual), probability=ranked.scores)
+        return replace(by_lift, scores=by_lift.features["probability"]).first(k)
+
+    def first_places(self, ranked: Candidates, k: int) -> Candidates:
+        """The first k of ranked candidates, with the places that are reserved for new items."""
+        return reserve_places(ranked, k, self.model.retrieval.arrivals)
+
+    def _ranked(self, candidates: Candidates) -> Candidates:
+        # Without a ranker the fused order stays; reasons need the features.
+        return self.ranker.rank(candidates) if self.ranker else with_features(candidates, self.snapshot.stats)
 
 
 @dataclass(frozen=True)
 class RequestGroup:
-    """Users who are answered in the same way. mask: what may be shown, bool (n_items,) or (b, n_items)."""
+    """The users of a request that take the same route.
 
-    recommender: Engine
+    Attributes
+    ----------
+    users : external ids (b), None for an unknown visitor.
+    histories : what each did (b), with the request's own history and recent events.
+    mask : what may be recommended, bool (n_items,) or (b, n_items).
+    route : where candidates come from, and whether they are ranked.
+    """
+
+    recommender: Recommender
     options: RecommendOptions
     users: Sequence[str | None]
     histories: Histories
     mask: np.ndarray
-    way: Way
+    route: Route
 
     @classmethod
     def groups(
-        cls, recommender: Engine, options: RecommendOptions, users: Sequence[str | None], recent: Histories | None = None
+        cls, recommender: Recommender, options: RecommendOptions, users: Sequence[str | None], recent: Histories | None = None
     ) -> Iterator[tuple[np.ndarray, RequestGroup]]:
-        """Which of the users (places, int64) are answered together, and how. recent: what they did that the log does not know.
+        """Look the users up, apply the filters, and group users by route; yields places in `users` (int64) and their group.
 
         Raises
         ------
-        DataError: an id or a category of the options is unknown.
+        DataError: an item id or a category of the options is unknown.
         """
         snapshot = recommender.snapshot
         basket = snapshot.catalog.rows_or_raise(list(options.history)).tolist()
@@ -59,114 +182,87 @@ class RequestGroup:
         known = histories.lengths > 0
         for later in (recent, Histories.of_baskets([basket] * len(users), snapshot.now) if basket else None):
             histories = histories if later is None else histories.then(later)
-        allowed = recommender.rules(options).allowed(snapshot.catalog, snapshot.prices, histories) & recommender.may_show
-        visitor = ~known & (histories.lengths > 0)
-        ways: dict[Way, np.ndarray] = {"personal": known, "basket": visitor, "popular": ~known & ~visitor}
-        groups = [*ways.items()]
-        if options.unsold:  # those of whom nothing is known are answered apart: theirs is no personal list
-            groups = [("unsold", histories.lengths > 0), ("unsold", histories.lengths == 0)]
-        for way, group in groups:
-            at = np.flatnonzero(group)
-            if len(at):
-                some = histories.take(at)
-                mask = allowed if allowed.ndim == 1 else allowed[at]
-                if way == "basket":  # what lies in the basket already is no answer
-                    mask = np.broadcast_to(mask, (len(at), len(snapshot.catalog))).copy()
-                    mask[some.user, some.item] = False
-                yield at, cls(recommender, options, [users[i] for i in at.tolist()], some, mask, way)
+        allowed = _filters(recommender, options).allowed(snapshot.catalog, snapshot.prices, histories) & recommender.not_blocked
+        some_history = histories.lengths > 0
+        routes: list[tuple[Route, np.ndarray]] = [
+            ("personal", known),
+            ("basket", ~known & some_history),
+            ("popular", ~some_history & ~known),
+        ]
+        if options.unsold:  # users without history form a group of their own: their list is not personal
+            routes = [("unsold", some_history), ("unsold", ~some_history)]
+        for route, members in routes:
+            places = np.flatnonzero(members)
+            if not len(places):
+                continue
+            group = histories.take(places)
+            mask = allowed if allowed.ndim == 1 else allowed[places]
+            if route == "basket":  # an item of the basket is no recommendation
+                mask = np.broadcast_to(mask, (len(places), len(snapshot.catalog))).copy()
+                mask[group.user, group.item] = False
+            yield places, cls(recommender, options, [users[i] for i in places.tolist()], group, mask, route)
 
     @cached_property
     def k(self) -> int:
-        """How many items are told."""
+        """List length."""
         return min(self.options.k, len(self.recommender.snapshot.catalog))
 
     @cached_property
     def width(self) -> int:
-        """More than k only where a choice is made among them: the places kept for new arrivals are a list's last."""
+        """How many ranked items are needed: more than k only where diversity chooses among them."""
         return max(self.k, DIVERSE_AMONG) if self.options.diversity else self.k
 
     @property
     def personal(self) -> bool:
-        """Whether the list rests on what the users did."""
-        return self.way != "popular" and bool(self.histories.lengths.any())
+        """Whether the list rests on the users' own events."""
+        return self.route != "popular" and bool(self.histories.lengths.any())
 
     @property
     def ranks(self) -> bool:
-        """Whether there is anything to rank by."""
-        return self.way in ("personal", "basket") and self.recommender.ranker is not None
+        """Whether the route has a ranking stage."""
+        return self.route in ("personal", "basket") and self.recommender.ranker is not None
 
     def retrieve(self) -> Candidates:
-        """What the ranking starts from; the list itself where nothing is ranked."""
-        if self.way == "popular":
-            return self.recommender.popular(self.histories, self.width, self.mask)
-        if self.way == "unsold":
-            return self.recommender.unsold_items(self.histories, self.width, self.mask)
-        return self.recommender.candidates(self.histories, max(self.width, self.recommender.model.retrieval.candidates), self.mask)
+        """Find candidates among the allowed items; the list itself on a route without ranking."""
+        recommender = self.recommender
+        if self.route == "popular":
+            return recommender.popular(self.histories, self.width, self.mask)
+        if self.route == "unsold":
+            return recommender.unsold_items(self.histories, self.width, self.mask)
+        return recommender.candidates(self.histories, max(self.width, recommender.model.retrieval.candidates), self.mask)
 
-    def rank(self, found: Candidates) -> Candidates:
-        """Best first by chance of purchase, or by what the basket makes likelier; scores are probabilities."""
+    def rank(self, candidates: Candidates) -> Candidates:
+        """Order candidates by probability of purchase, or by what the basket makes likelier; scores are probabilities."""
         if not self.ranks:
-            return self.unranked(found)
-        return self.recommender.best(found, self.width) if self.way == "personal" else self.recommender.best_beside(found, self.width)
+            return self.unranked(candidates)
+        recommender = self.recommender
+        return (recommender.best if self.route == "personal" else recommender.best_with_basket)(candidates, self.width)
 
-    def unranked(self, found: Candidates) -> Candidates:
-        """The order of retrieval, with the features that reasons are told from."""
-        if self.way in ("popular", "unsold"):
-            return found
-        plain = with_features(found, self.recommender.snapshot.stats)
-        return self.recommender.shown(plain, self.width) if self.way == "personal" else plain.first(self.width)
+    def unranked(self, candidates: Candidates) -> Candidates:
+        """Keep the order of retrieval, with the features that reasons need."""
+        if self.route in ("popular", "unsold"):
+            return candidates
+        with_all = with_features(candidates, self.recommender.snapshot.stats)
+        return self.recommender.first_places(with_all, self.width) if self.route == "personal" else with_all.first(self.width)
 
-    def tell(self, best: Candidates, *, degraded: bool = False) -> list[Answer]:
-        """The lists, one a user. degraded: `best` is `unranked`, though there is a ranker."""
+    def present(self, best: Candidates, *, degraded: bool = False) -> list[Answer]:
+        """Diversify, explain, and make one answer a user. degraded: `best` is `unranked` though there is a ranker."""
         best = diversify(best, self.recommender.snapshot.vectors_of, self.options.diversity, self.k)
-        return list(self.recommender.told(self.options, self.users, best, personal=self.personal, ranked=self.ranks and not degraded))
+        return present(self.recommender, self.options, self.users, best, personal=self.personal, ranked=self.ranks and not degraded)
 
 
-def recent_histories(snapshot: Snapshot, user_id: str, events: Sequence[Event], config: EventWeights) -> Histories | None:
-    """What a user did that the snapshot's log does not hold, oldest first; None where there is nothing. config: what an event counts.
-
-    events: as `EventStore.of_user` gives them. Those that the log was made with are in it, or are left out for rows of the sources; so are
-    those that came later and happened before, by the very rule of the build. Events of items that the catalogue does not have are left
-    out. What happened after the snapshot's `now` happened just now.
-    """
-    rows = snapshot.catalog.rows([event.item_id for event in events])
-    kinds = np.array([EVENTS.index(event.event) for event in events], dtype=np.int64)
-    new = (rows >= 0) & (np.array([event.number or snapshot.events_read + 1 for event in events]) > snapshot.events_read)
-    new &= ~_held(snapshot, user_id, (rows, kinds), events, config) if new.any() else False
-    if not new.any():
-        return None
-    fresh = [event for event, kept in zip(events, new.tolist(), strict=True) if kept]
-    made = Histories.of_baskets([rows[new].tolist()], snapshot.now)
-    prices = [event.value / event.quantity if event.value and event.quantity else np.nan for event in fresh]
-    weights = config.weights
-    return replace(
-        made,
-        age=np.array([max(0, snapshot.now - event.time) / DAY for event in fresh], dtype=np.float32),
-        event=kinds[new].astype(np.int8),
-        weight=np.array([weights[event.event] for event in fresh], dtype=np.float32),
-        price=np.array(prices, dtype=np.float32),
+def _filters(recommender: Recommender, options: RecommendOptions) -> Filters:
+    snapshot = recommender.snapshot
+    return Filters(
+        categories=(options.category,) if options.category else (),
+        max_price=options.max_price,
+        in_stock=options.in_stock,
+        exclude=tuple(snapshot.catalog.rows_or_raise(list(options.exclude)).tolist()),
+        new_only=not snapshot.buys_again if options.new_only is None else options.new_only,
     )
 
 
-def _held(
-    snapshot: Snapshot, user_id: str, about: tuple[np.ndarray, np.ndarray], events: Sequence[Event], config: EventWeights
-) -> np.ndarray:
-    """Which events rows of the log stand for, bool (n,). about: the events' items and kinds. The log knows neither ids nor quantities."""
-    log, (item, kind) = snapshot.log, about
-    user = int(log.user_rows([user_id])[0])
-    mine = slice(log.offsets[user], log.offsets[user + 1]) if user >= 0 else slice(0, 0)
-    time = np.array([event.time for event in events], dtype=np.int64)
-    ours, theirs = log.time[mine], time
-    if config.same_day != "both":
-        ours, theirs = (days(some, config.time_zone, whole_days=whole) for some, whole in ((ours, True), (theirs, False)))
-    if log.ordered:  # its times are steps, not those that events come with
-        ours, theirs = np.zeros_like(ours), np.zeros_like(theirs)
-    keys = np.stack([np.concatenate(pair) for pair in ((log.item[mine], item), (log.event[mine], kind), (ours, theirs))])
-    _, code = np.unique(keys, axis=1, return_inverse=True)
-    code = code.reshape(-1)
-    count = len(ours)
-    if log.ordered:
-        return np.isin(code[count:], code[:count])
-    seen = set(zip(log.item[mine].tolist(), log.event[mine].tolist(), log.time[mine].tolist(), strict=True))
-    exact = np.array([key in seen for key in zip(item.tolist(), kind.tolist(), time.tolist(), strict=True)], dtype=bool)
-    return covered((code[:count], np.ones(count)), (code[count:], np.ones(len(events))), time, exact)
+def _log_odds(probability: np.ndarray) -> np.ndarray:
+    """log(p / (1 - p)), finite."""
+    p = np.clip(probability, 1e-9, 1 - 1e-6)
+    return np.log(p) - np.log1p(-p)

@@ -22,7 +22,7 @@ from features.errors import DataError
 from features.storage.arrays import Subfolder
 from recsys.artifacts.bundle import find_bundle
 from recsys.artifacts.publish import publish
-from recsys.recommend.recommender import Recommender
+from recsys.recommend.pipeline import Recommender
 from recsys.snapshot.snapshot import LogAggregates
 from retrieval.collaborative.models import Collaborative
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from features.data.histories import Histories
     from recsys.recommend.answers import Answer
-    from recsys.recommend.recommender import Recommender
+    from recsys.recommend.pipeline import Recommender
     from recsys.recommend.request import RecommendOptions
     from recsys.settings.serve import ServeConfig
     from retrieval.candidates import Candidates
@@ -139,8 +139,8 @@ class Pipeline:
         def told() -> Answer:
             with stages.timed("telling"):
                 if best is not None:
-                    return asked.tell(best)[0]
-                return asked.tell(asked.rank(found) if not asked.ranks else asked.unranked(found), degraded=asked.ranks)[0]
+                    return asked.present(best)[0]
+                return asked.present(asked.rank(found) if not asked.ranks else asked.unranked(found), degraded=asked.ranks)[0]
 
         return await self._retrieving.run(told), asked.ranks and best is None
 

@@ -21,7 +21,7 @@ from recsys.refresh.drift import psi
 from recsys.service.metrics import SWAPS
 
 if TYPE_CHECKING:
-    from recsys.recommend.recommender import Recommender
+    from recsys.recommend.pipeline import Recommender
     from recsys.settings.serve import ServeConfig
     from recsys.workspace.workspace import Workspace
 

@@ -12,7 +12,7 @@ from fastapi import APIRouter, Depends, HTTPException, Request, Response
 from fastapi.responses import JSONResponse
 
 from features.errors import BundleError, DataError
-from recsys.recommend.pipeline import recent_histories
+from recsys.recommend.recent_events import recent_histories
 from recsys.service import schemas as s
 from recsys.service.access import needs
 from recsys.service.answering import Question, Stages

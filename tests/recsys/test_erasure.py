@@ -23,7 +23,7 @@ from recsys.artifacts.model import Model
 from recsys.privacy import erasure
 from recsys.privacy.erasure import Erased, erase
 from recsys.recommend import open
-from recsys.recommend.engine import UNKNOWN_USER
+from recsys.recommend.present import UNKNOWN_USER
 from recsys.recommend.request import RecommendOptions
 from recsys.refresh import build
 from recsys.refresh.refresh import refresh

@@ -13,7 +13,7 @@ import pytest
 
 from features.data.interactions import INTERACTION_COLUMNS
 from recsys.recommend import open
-from recsys.recommend.pipeline import recent_histories
+from recsys.recommend.recent_events import recent_histories
 from recsys.refresh import build
 from recsys.refresh.refresh import refresh
 from recsys.settings.events import EventWeights

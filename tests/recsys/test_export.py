@@ -12,7 +12,7 @@ from features.errors import BundleError
 from recsys.artifacts.bundle import Bundle, current_id
 from recsys.artifacts.publish import publish
 from recsys.recommend import open
-from recsys.recommend.recommender import Recommender
+from recsys.recommend.pipeline import Recommender
 from recsys.recommend.request import RecommendOptions
 from recsys.refresh import build
 

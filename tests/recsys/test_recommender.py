@@ -19,8 +19,7 @@ from features.text.template import item_texts
 from recsys.artifacts.model import ServedModel
 from recsys.recommend import open
 from recsys.recommend.answers import Answer
-from recsys.recommend.pipeline import DIVERSE_AMONG
-from recsys.recommend.recommender import Recommender
+from recsys.recommend.pipeline import DIVERSE_AMONG, Recommender
 from recsys.recommend.request import RecommendOptions
 from recsys.snapshot.snapshot import Snapshot
 from retrieval.candidates import Candidates

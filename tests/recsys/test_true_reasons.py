@@ -14,7 +14,7 @@ from recsys.artifacts.model import ServedModel
 from recsys.offline import reason_check
 from recsys.offline.reason_check import reasons_hold, without
 from recsys.recommend.open import open_recommender
-from recsys.recommend.recommender import Recommender
+from recsys.recommend.pipeline import Recommender
 
 if TYPE_CHECKING:
     from .conftest import Place

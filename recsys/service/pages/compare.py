@@ -10,7 +10,7 @@ from recsys.artifacts.bundle import Bundle, check_layout
 from recsys.recommend.open import open_recommender
 
 if TYPE_CHECKING:
-    from recsys.recommend.recommender import Recommender
+    from recsys.recommend.pipeline import Recommender
     from recsys.workspace.workspace import Workspace
 
 

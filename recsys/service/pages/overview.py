@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from recsys.recommend.recommender import Recommender
+    from recsys.recommend.pipeline import Recommender
 
 USERS, CATEGORIES = 40, 500
 BEST_SOLD, OTHERS = 1_000, 1_000  # items of the map

@@ -11,7 +11,7 @@ from fastapi import APIRouter, Depends, Request, Response
 
 from features.errors import BundleError, DataError
 from recsys.recommend.answers import Match
-from recsys.recommend.pipeline import recent_histories
+from recsys.recommend.recent_events import recent_histories
 from recsys.service.answering import Stages
 from recsys.service.pages import reports
 from recsys.service.pages.compare import Second
@@ -26,7 +26,7 @@ from recsys.service.routes import ServiceOf, ServingOf  # noqa: TC001  FastAPI r
 if TYPE_CHECKING:
     from fastapi.responses import HTMLResponse
 
-    from recsys.recommend.recommender import Recommender
+    from recsys.recommend.pipeline import Recommender
     from recsys.service.container import Service
 
 FOUND, NEAREST, LISTED = 12, 12, 200

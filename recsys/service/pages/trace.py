@@ -19,8 +19,7 @@ if TYPE_CHECKING:
 
     from features.data.histories import Histories
     from recsys.recommend.answers import Answer, Recommendation
-    from recsys.recommend.pipeline import Way
-    from recsys.recommend.recommender import Recommender
+    from recsys.recommend.pipeline import Recommender, Route
     from recsys.recommend.request import RecommendOptions
     from retrieval.candidates import Candidates
 
@@ -95,7 +94,7 @@ class Looked:
     events: int
     candidates: int
     read: int
-    way: Way
+    way: Route
 
     @cached_property
     def rank_of(self) -> dict[str, int]:
@@ -110,7 +109,7 @@ class Looked:
 
 def look(recommender: Recommender, options: RecommendOptions, recent: Histories | None) -> Looked:
     """Answer one user by the very steps of the service, and keep what each stage said. recent: see
-    `recsys.recommend.pipeline.recent_histories`.
+    `recsys.recommend.recent_events.recent_histories`.
 
     Raises
     ------
@@ -118,13 +117,13 @@ def look(recommender: Recommender, options: RecommendOptions, recent: Histories 
     """
     (_, asked), *_ = RequestGroup.groups(recommender, options, [options.user], recent)
     found = asked.retrieve()
-    (answer,) = asked.tell(asked.rank(found))
+    (answer,) = asked.present(asked.rank(found))
     history, events = _history(recommender, asked.histories), int(asked.histories.lengths[0])
-    if asked.way == "popular":
-        return Looked(answer, {}, history, events, 0, 0, asked.way)
+    if asked.route == "popular":
+        return Looked(answer, {}, history, events, 0, 0, asked.route)
     everything = replace(asked, options=replace(options, k=found.rows.shape[1], diversity=0.0)).rank(found)
     read = int((~np.isnan(everything.features.get(CROSS_ENCODER, np.full((1, 1), np.nan)))).sum())
-    return Looked(answer, _steps(asked, found, everything, answer), history, events, int(found.valid.sum()), read, asked.way)
+    return Looked(answer, _steps(asked, found, everything, answer), history, events, int(found.valid.sum()), read, asked.route)
 
 
 def _steps(asked: RequestGroup, found: Candidates, everything: Candidates, answer: Answer) -> dict[str, Steps]:

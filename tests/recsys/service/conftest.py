@@ -14,7 +14,7 @@ import pytest
 import uvicorn
 from starlette.testclient import TestClient
 
-from recsys.recommend.recommender import Recommender
+from recsys.recommend.pipeline import Recommender
 from recsys.refresh import build
 from recsys.service.answering import Pipeline
 from recsys.service.app import application

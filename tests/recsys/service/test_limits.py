@@ -65,7 +65,7 @@ def test_without_a_ranking_the_order_is_that_of_retrieval(ready: Place, serve: S
     assert good["degraded"] is False
 
     (_, asked), *_ = RequestGroup.groups(recommender_of(client), RecommendOptions(**ASK), ["user-01"])
-    expected = asked.tell(asked.unranked(asked.retrieve()), degraded=True)[0]
+    expected = asked.present(asked.unranked(asked.retrieve()), degraded=True)[0]
     assert [item["item_id"] for item in answer["items"]] == [item.item_id for item in expected.items]
     assert all(item["probability"] is None for item in answer["items"])
     assert len(answer["items"]) == 5

@@ -8,7 +8,7 @@ import numpy as np
 from starlette.testclient import TestClient
 
 from features.data.histories import Histories
-from recsys.recommend.engine import UNKNOWN_USER, UNKNOWN_VISITOR
+from recsys.recommend.present import UNKNOWN_USER, UNKNOWN_VISITOR
 from recsys.recommend.request import RecommendOptions
 from recsys.service.pages.trace import look, subjects
 from retrieval.hybrid import FUSION

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from starlette.testclient import TestClient
 
-from recsys.recommend.engine import UNKNOWN_USER, UNKNOWN_VISITOR
+from recsys.recommend.present import UNKNOWN_USER, UNKNOWN_VISITOR
 from recsys.recommend.request import RecommendOptions
 
 from .conftest import inside, problem, recommender_of

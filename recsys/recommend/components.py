@@ -1,0 +1,107 @@
+"""The parts that answer: retriever, ranker and reasons over one model and one snapshot, each built when it is first needed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from features.data.interactions import DAY
+from features.data.split import LABEL_EVENTS
+from features.storage.sorted_unique import sorted_unique
+from ranking.blocklist import Blocklist
+from ranking.ranker import GBDTRanker
+from ranking.reasons import Reasons
+from retrieval.hybrid import HybridRetriever
+from retrieval.index import ItemIndex
+from retrieval.new_items.arrivals import Arrivals
+from retrieval.two_tower.retriever import TwoTowerRetriever
+
+if TYPE_CHECKING:
+    from recsys.artifacts.model import Model, ServedModel
+    from recsys.snapshot.snapshot import Snapshot
+
+
+@dataclass(frozen=True)
+class Components:
+    """A model over a snapshot.
+
+    Attributes
+    ----------
+    model : the trained model, or the one of a bundle.
+    snapshot : catalogue, log, vectors and counts at one moment.
+    bundle_id : the bundle that both come from; empty outside a bundle.
+    blocklist : what must never be recommended.
+    """
+
+    model: Model | ServedModel
+    snapshot: Snapshot
+    bundle_id: str = ""
+    blocklist: Blocklist = field(default_factory=Blocklist)
+
+    @cached_property
+    def not_blocked(self) -> np.ndarray:
+        """Items that the blocklist lets through, bool (n_items,)."""
+        return self.blocklist.allowed(self.snapshot.catalog)
+
+    @cached_property
+    def retriever(self) -> HybridRetriever:
+        """All candidate sources."""
+        snapshot, model = self.snapshot, self.model
+        towers = TwoTowerRetriever(model.tower, snapshot.space, snapshot.index, snapshot.text_of, snapshot.collaborative.popularity.ranking)
+        new = self._new_items
+        arrivals = Arrivals.of(self.text_retriever, new) if len(new) else None
+        return HybridRetriever(snapshot.collaborative, towers, model.retrieval, arrivals)
+
+    @cached_property
+    def text_retriever(self) -> TwoTowerRetriever:
+        """The catalogue by its texts alone, for a query in words."""
+        snapshot = self.snapshot
+        index = snapshot.index
+        if snapshot.item_id_vectors is not None:
+            index = ItemIndex.build(snapshot.text_vectors, index.config)
+        popularity = snapshot.collaborative.popularity.ranking
+        return TwoTowerRetriever(self.model.tower, snapshot.text_vectors, index, snapshot.text_of, popularity)
+
+    @cached_property
+    def ranker(self) -> GBDTRanker | None:
+        """None for an untrained model."""
+        parts = self.model.ranking
+        if parts is None:
+            return None
+        # A cross-encoder that changes no score is not run: it is the most expensive part of an answer.
+        cross_encoder = None if parts.correction.idle else parts.cross_encoder
+        return GBDTRanker(self.snapshot.stats, parts.first, parts.correction, cross_encoder, self.snapshot.tokens, parts.calibration)
+
+    @cached_property
+    def reasons(self) -> Reasons:
+        """Reasons over the snapshot's catalogue and log."""
+        snapshot = self.snapshot
+        return Reasons(snapshot.catalog, snapshot.log, snapshot.collaborative.ease, snapshot.text_vectors, snapshot.text_of)
+
+    @cached_property
+    def recent_share(self) -> np.ndarray:
+        """Share of the last 28 days' shoppers who bought each item, float (n_items,)."""
+        return self.snapshot.stats.columns["buyers_28"] / self.recent_shoppers
+
+    @cached_property
+    def recent_shoppers(self) -> int:
+        """Number of shoppers in the last 28 days, at least 1."""
+        recent = self.snapshot.log.between(self.snapshot.now - 28 * DAY, None)
+        return max(1, len(sorted_unique(recent.user[np.isin(recent.event, LABEL_EVENTS)])))
+
+    def facts(self, rows: np.ndarray) -> list[tuple[str, str, str | None, float | None]]:
+        """External id, title, category and price (None where unknown) of items (n,)."""
+        named = self.snapshot.catalog.frame.select("item_id", "title", "category")[rows].rows()
+        prices = [None if np.isnan(price) else price for price in self.snapshot.prices[rows].tolist()]
+        return [(*names, price) for names, price in zip(named, prices, strict=True)]
+
+    @cached_property
+    def _new_items(self) -> np.ndarray:
+        """Rows of items that were created recently and never sold, int64 (m,)."""
+        config, snapshot = self.model.retrieval, self.snapshot
+        created = snapshot.catalog.frame["created_at"].dt.epoch("s").fill_null(-1).to_numpy()
+        new = (created >= snapshot.now - int(config.arrival_days * DAY)) & (snapshot.stats.columns["buyers_ever"] == 0)
+        return np.flatnonzero(new & (config.arrivals > 0))

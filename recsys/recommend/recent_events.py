@@ -1,0 +1,69 @@
+"""What a user did after the snapshot: events that the service stored and the snapshot's log does not hold."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from features.data.histories import Histories
+from features.data.interactions import DAY, EVENTS
+from recsys.workspace.event_rules import covered, days
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from recsys.settings.events import EventWeights
+    from recsys.snapshot.snapshot import Snapshot
+    from recsys.workspace.events import Event
+
+
+def recent_histories(snapshot: Snapshot, user_id: str, events: Sequence[Event], config: EventWeights) -> Histories | None:
+    """What a user did that the snapshot's log does not hold, oldest first; None where there is nothing. config: what an event counts.
+
+    events: as `EventStore.of_user` gives them. Those that the log was made with are in it, or are left out for rows of the sources; so are
+    those that came later and happened before, by the very rule of the build. Events of items that the catalogue does not have are left
+    out. What happened after the snapshot's `now` happened just now.
+    """
+    rows = snapshot.catalog.rows([event.item_id for event in events])
+    kinds = np.array([EVENTS.index(event.event) for event in events], dtype=np.int64)
+    new = (rows >= 0) & (np.array([event.number or snapshot.events_read + 1 for event in events]) > snapshot.events_read)
+    new &= ~_held(snapshot, user_id, (rows, kinds), events, config) if new.any() else False
+    if not new.any():
+        return None
+    fresh = [event for event, kept in zip(events, new.tolist(), strict=True) if kept]
+    made = Histories.of_baskets([rows[new].tolist()], snapshot.now)
+    prices = [event.value / event.quantity if event.value and event.quantity else np.nan for event in fresh]
+    weights = config.weights
+    return replace(
+        made,
+        age=np.array([max(0, snapshot.now - event.time) / DAY for event in fresh], dtype=np.float32),
+        event=kinds[new].astype(np.int8),
+        weight=np.array([weights[event.event] for event in fresh], dtype=np.float32),
+        price=np.array(prices, dtype=np.float32),
+    )
+
+
+def _held(
+    snapshot: Snapshot, user_id: str, about: tuple[np.ndarray, np.ndarray], events: Sequence[Event], config: EventWeights
+) -> np.ndarray:
+    """Which events rows of the log stand for, bool (n,). about: the events' items and kinds. The log knows neither ids nor quantities."""
+    log, (item, kind) = snapshot.log, about
+    user = int(log.user_rows([user_id])[0])
+    mine = slice(log.offsets[user], log.offsets[user + 1]) if user >= 0 else slice(0, 0)
+    time = np.array([event.time for event in events], dtype=np.int64)
+    ours, theirs = log.time[mine], time
+    if config.same_day != "both":
+        ours, theirs = (days(some, config.time_zone, whole_days=whole) for some, whole in ((ours, True), (theirs, False)))
+    if log.ordered:  # its times are steps, not those that events come with
+        ours, theirs = np.zeros_like(ours), np.zeros_like(theirs)
+    keys = np.stack([np.concatenate(pair) for pair in ((log.item[mine], item), (log.event[mine], kind), (ours, theirs))])
+    _, code = np.unique(keys, axis=1, return_inverse=True)
+    code = code.reshape(-1)
+    count = len(ours)
+    if log.ordered:
+        return np.isin(code[count:], code[:count])
+    seen = set(zip(log.item[mine].tolist(), log.event[mine].tolist(), log.time[mine].tolist(), strict=True))
+    exact = np.array([key in seen for key in zip(item.tolist(), kind.tolist(), time.tolist(), strict=True)], dtype=bool)
+    return covered((code[:count], np.ones(count)), (code[count:], np.ones(len(events))), time, exact)
