@@ -10,7 +10,6 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from features.errors import ConfigError
 from recsys.cli.benchmark import benchmark
 from recsys.cli.maintenance import erase, rollback, verify
 from recsys.cli.options import Count, Json, State, parse_ids, parse_interval, parse_moment, parse_out, state_of
@@ -18,7 +17,6 @@ from recsys.cli.service import serve
 from recsys.cli.simulate import off_policy, simulate
 from recsys.recommend.request import RecommendOptions
 from recsys.settings.names import Device, Preset
-from recsys.training.options import TrainOptions
 
 
 def demo(context: typer.Context) -> None:
@@ -50,11 +48,7 @@ def ingest(
         raise typer.BadParameter("a data set brings its own files: leave --items, --interactions and --format out", param_hint="--dataset")
     if items and not interactions and not state.settings.source:
         raise typer.BadParameter("the catalogue alone: give the log with --interactions FILE as well", param_hint="--items")
-    source = state.settings.source_with(dataset=dataset, items=items, interactions=interactions, format=format)
-    if source is None:
-        advice = "give --dataset completejourney, or --interactions FILE and --items FILE, or a section [source] in recsys.toml"
-        raise ConfigError(f"nothing to ingest: {advice}")
-    typer.echo(state.workspace.ingest(source.absolute()))
+    typer.echo(state.shop.ingest(dataset=dataset, items=items, interactions=interactions, format=format))
 
 
 def train(
@@ -70,10 +64,7 @@ def train(
 
     Text and user towers, collaborative models, cross-encoder, blend and calibration; by default on everything there is.
     """
-    from recsys.training import find_or_train
-
-    state = state_of(context)
-    typer.echo(find_or_train.train(state.workspace, state.settings, TrainOptions(until, preset, device, seed)))
+    typer.echo(state_of(context).shop.train(until, preset=preset, device=device, random_state=seed))
 
 
 def build_index(context: typer.Context, device: Annotated[Device, typer.Option(help="Where to encode texts.")] = "auto") -> None:
@@ -82,10 +73,7 @@ def build_index(context: typer.Context, device: Annotated[Device, typer.Option(h
     Encodes the catalogue, builds the index, and publishes both with the model as one bundle.
     Without a trained model, the text encoder is used as it is.
     """
-    from recsys.refresh import build
-
-    state = state_of(context)
-    typer.echo(build.build_index(state.workspace, state.settings, device))
+    typer.echo(state_of(context).shop.build_index(device=device))
 
 
 def refresh(
@@ -101,14 +89,13 @@ def refresh(
     Encodes only what is new or changed. No training; a product added today is recommendable after it.
     What does not pass the gates of [refresh] is not published: exit code 1. Published, and a feature has drifted: 3. See docs/refresh.md.
     """
-    from recsys.refresh.refresh import refresh as refresh_once
-    from recsys.refresh.refresh import refresh_every
-
     state = state_of(context)
     if every is not None:
+        from recsys.refresh.refresh import refresh_every
+
         refresh_every(state.workspace, state.settings, every, typer.echo, device)
         return
-    done = refresh_once(state.workspace, state.settings, device)
+    done = state.shop.refresh(device=device)
     typer.echo(done)
     if done.alerts:
         raise typer.Exit(3)
@@ -144,8 +131,6 @@ def recommend(
 
     Each item with the chance that it is bought and the reason. Without --user and --history: what is popular.
     """
-    from recsys.recommend import open
-
     if (users_file is None) != (out is None):
         raise typer.BadParameter("--users-file and --out go together: the one says for whom, the other where the lists go")
     if users_file and (user is not None or history or as_json or explain):
@@ -167,7 +152,7 @@ def recommend(
     if users_file and out:
         _recommend_to_file(state, options, users_file, out)
         return
-    answer = open.recommend(state.workspace, state.settings, options)
+    answer = next(iter(state.shop.answers(options, [user])))
     if as_json:
         _print_json(answer.to_dict())
     else:
@@ -178,10 +163,9 @@ def recommend(
 
 def _recommend_to_file(state: State, options: RecommendOptions, users_file: Path, out: Path) -> None:
     from recsys.cli.user_files import read_users, write_answers
-    from recsys.recommend import open
 
     users = read_users(users_file)
-    rows = write_answers(open.recommend_users(state.workspace, state.settings, options, users), out)
+    rows = write_answers(state.shop.answers(options, users), out)
     typer.echo(f"{len(users):,} users, {rows:,} rows in {out}")
 
 
@@ -192,10 +176,7 @@ def similar(
     as_json: Json = False,
 ) -> None:
     """Items nearest to an item."""
-    from recsys.recommend import open
-
-    state = state_of(context)
-    _show_matches(open.similar(state.workspace, state.settings, item, k), as_json)
+    _show_matches(state_of(context).shop.recommender.similar(item, k), as_json)
 
 
 def search(
@@ -205,12 +186,9 @@ def search(
     as_json: Json = False,
 ) -> None:
     """Items nearest in meaning to some words."""
-    from recsys.recommend import open
-
     if not text.strip():
         raise typer.BadParameter("the text is empty: say what to look for", param_hint="TEXT")
-    state = state_of(context)
-    _show_matches(open.search(state.workspace, state.settings, text, k), as_json)
+    _show_matches(state_of(context).shop.recommender.search(text, k), as_json)
 
 
 def evaluate(context: typer.Context, as_json: Json = False) -> None:
@@ -218,10 +196,7 @@ def evaluate(context: typer.Context, as_json: Json = False) -> None:
 
     Judged on the last weeks of the log, beside honest baselines; a page with plots goes to reports/.
     """
-    from recsys.offline import evaluate
-
-    state = state_of(context)
-    report = evaluate.evaluate(state.workspace, state.settings)
+    report = state_of(context).shop.evaluate()
     if as_json:
         typer.echo(report.to_json())
     else:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from recsys.settings.settings import Settings
+    from recsys.shop import Shop
     from recsys.workspace.workspace import Workspace
 
 OUT_SUFFIXES = (".csv", ".jsonl", ".parquet")
@@ -41,6 +42,13 @@ class State:
         from recsys.settings.settings import load_settings
 
         return load_settings(self.config)
+
+    @property
+    def shop(self) -> Shop:
+        """The public face over both; commands call nothing below it that it offers. Raises ConfigError."""
+        from recsys.shop import Shop
+
+        return Shop(self.workspace, self.settings)
 
 
 def state_of(context: typer.Context) -> State:

@@ -1,8 +1,7 @@
-"""What the commands do with a workspace: train, build, refresh, answer, evaluate."""
+"""Opens the recommender of a published bundle."""
 
 from __future__ import annotations
 
-import logging
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -12,20 +11,15 @@ from ranking.blocklist import Blocklist
 from recsys.artifacts.bundle import Bundle, check_layout, current_id
 from recsys.artifacts.mapped import MappedFiles
 from recsys.artifacts.model import ServedModel
-from recsys.recommend.recommender import Recommender
+from recsys.recommend.pipeline import Recommender
 from recsys.snapshot.canaries import canaries
 from recsys.snapshot.snapshot import Snapshot
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Mapping
 
     from features.onnx.session import Device as AnsweringDevice
-    from recsys.recommend.answers import Answer, Matches
-    from recsys.recommend.request import RecommendOptions
-    from recsys.settings.settings import Settings
     from recsys.workspace.workspace import Workspace
-
-_log = logging.getLogger(__name__)
 
 
 def open_recommender(
@@ -57,23 +51,3 @@ def _opened(bundle: Bundle, files: Mapping[str, bytes], device: AnsweringDevice)
     if canaries(snapshot) != bundle.manifest.about["canaries"]:
         raise BundleError(f"bundle {bundle.id} does not answer its canary queries as it did when built: `recsys rollback`, or build again")
     return Recommender(ServedModel(files, device).read(), snapshot, bundle.id)
-
-
-def recommend(workspace: Workspace, settings: Settings, options: RecommendOptions) -> Answer:
-    """One user's answer."""
-    return next(iter(recommend_users(workspace, settings, options, [options.user])))
-
-
-def recommend_users(workspace: Workspace, settings: Settings, options: RecommendOptions, users: Sequence[str | None]) -> Iterable[Answer]:
-    """Answers for many users, in their order."""
-    return open_recommender(workspace, device=settings.serve.device).answer(options, users)
-
-
-def similar(workspace: Workspace, settings: Settings, item_id: str, k: int) -> Matches:
-    """Items nearest to an item."""
-    return open_recommender(workspace, device=settings.serve.device).similar(item_id, k)
-
-
-def search(workspace: Workspace, settings: Settings, text: str, k: int) -> Matches:
-    """Items nearest in meaning to some words."""
-    return open_recommender(workspace, device=settings.serve.device).search(text, k)

@@ -23,7 +23,7 @@ from recsys.recommend.components import Components
 from recsys.recommend.present import matches, present
 from retrieval.candidates import Candidates
 from retrieval.collaborative.scoring import TopScores
-from retrieval.new_items.arrivals import reserve_places
+from retrieval.new_items.reserved_places import reserve_places
 from retrieval.new_items.unsold import UnsoldScorer
 from retrieval.topk import top_k
 

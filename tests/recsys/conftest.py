@@ -1,11 +1,9 @@
-"""A stand-in for the verbs, so that the command line is tested alone; and the tiny shop, ingested, trained and published."""
+"""A stand-in for `recsys.Shop`, so that the command line is tested alone; and the tiny shop, ingested, trained and published."""
 
 from __future__ import annotations
 
 import logging
 import shutil
-import sys
-import types
 import warnings
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,14 +11,15 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-import recsys
 from eval.protocol.report import Report
 from features.ingest.pipeline import ingest
 from features.ingest.source import Source
 from recsys.cli.main import run
 from recsys.recommend.answers import Answer, Match, Matches, Recommendation
+from recsys.recommend.request import RecommendOptions
 from recsys.refresh import build
 from recsys.refresh.refresh import Refreshed
+from recsys.shop import Shop
 from recsys.training import find_or_train
 from recsys.training.options import TrainOptions
 from recsys.training.windows import moment
@@ -38,60 +37,66 @@ ITEM = Recommendation(1, "sku-7", "Green tea", "tea", 4.5, 0.25, "bought 6 times
 HOSTILE = Recommendation(2, "x,y", "[red]a\x1b[31m\x00b\u202ec\nd[/red]", None, None, 0.0625, 'close to "Tea", that you bought')
 
 
-class Verbs(types.ModuleType):
-    """Stands in for the verbs; remembers how it was called."""
+class FakeShop:
+    """Stands in for `recsys.Shop`; remembers how it was called."""
 
     def __init__(self) -> None:
-        super().__init__("recsys.recommend.open")
         self.calls: list[tuple[Any, ...]] = []
         self.error: BaseException | None = None
+        self.root = Path()
+
+    def __call__(self, workspace: Workspace, settings: Settings) -> FakeShop:
+        self.root = workspace.root
+        return self
+
+    @property
+    def recommender(self) -> FakeShop:
+        return self
 
     def _note(self, *call: Any) -> None:
         self.calls.append(call)
         if self.error:
             raise self.error
 
-    def train(self, workspace, settings, options) -> str:
-        self._note("train", workspace.root, options)
+    def train(self, until, *, preset, device, random_state) -> str:
+        self._note("train", self.root, until, preset, device, random_state)
         return "trained"
 
-    def build_index(self, workspace, settings, device="auto") -> str:
-        self._note("build_index", workspace.root)
+    def build_index(self, *, device) -> str:
+        self._note("build_index", self.root)
         return "published"
 
-    def refresh(self, workspace, settings, device="auto") -> Refreshed:
-        self._note("refresh", workspace.root)
+    def refresh(self, *, device) -> Refreshed:
+        self._note("refresh", self.root)
         return Refreshed("refreshed")
 
-    def recommend(self, workspace, settings, options) -> Answer:
-        self._note("recommend", workspace.root, options)
-        return Answer(options.user, "b1", None if options.user else "popular: nothing is known", (ITEM, HOSTILE))
+    def answers(self, options, users) -> Iterator[Answer]:
+        self._note("answers", self.root, options)
+        fallback = None if users[0] else "popular: nothing is known"
+        return iter([Answer(user, "b1", fallback, (ITEM, HOSTILE)) for user in users])
 
-    def recommend_users(self, workspace, settings, options, users) -> Iterator[Answer]:
-        self._note("recommend_users", workspace.root, options)
-        return (Answer(user, "b1", None, (ITEM, HOSTILE)) for user in users)
-
-    def similar(self, workspace, settings, item, k) -> Matches:
+    def similar(self, item, k) -> Matches:
         self._note("similar", item, k)
         return Matches(item, "b1", (Match(1, "sku-7", "Green tea", "tea", None, 0.875),))
 
-    def evaluate(self, workspace, settings) -> Report:
-        self._note("evaluate", workspace.root)
+    def search(self, text, k) -> Matches:
+        self._note("search", text, k)
+        return Matches(text, "b1", ())
+
+    def evaluate(self, **options) -> Report:
+        self._note("evaluate", self.root)
         return Report(
             metrics={}, slices={}, stages={}, curve={}, reliability=None, per_user={}, cut="2017-12-04T00:00:00", users=3, items=9
         )
 
-    def search(self, workspace, settings, text, k) -> Matches:
-        self._note("search", text, k)
-        return Matches(text, "b1", ())
-
 
 @pytest.fixture
-def verbs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Verbs:
-    fake = Verbs()
-    monkeypatch.setitem(sys.modules, "recsys.recommend.open", fake)
-    monkeypatch.setattr(recsys, "verbs", fake, raising=False)
-    monkeypatch.setattr("recsys.refresh.refresh.refresh", fake.refresh)
+def fake_shop(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> FakeShop:
+    fake = FakeShop()
+    monkeypatch.setattr("recsys.shop.Shop", fake)
+    monkeypatch.setattr(
+        "recsys.refresh.refresh.refresh", lambda workspace, settings, device: fake(workspace, settings).refresh(device=device)
+    )
     monkeypatch.chdir(tmp_path)
     return fake
 
@@ -117,6 +122,14 @@ class Place:
     @property
     def workspace(self) -> Workspace:
         return Workspace(self.folder / "workspace")
+
+    @property
+    def shop(self) -> Shop:
+        return Shop(self.workspace, self.settings)
+
+    def answer(self, user: str | None = None, **options: Any) -> Answer:
+        """One user's answer of the bundle in use."""
+        return next(self.shop.answers(RecommendOptions(**options), [user]))
 
     @property
     def items(self) -> Path:

@@ -20,17 +20,16 @@ from recsys.artifacts.publish import publish
 from recsys.cli.main import run
 from recsys.recommend.answers import Recommendation
 from recsys.recommend.request import RecommendOptions
-from recsys.training.options import TrainOptions
 
 ROOT = Path(__file__).parents[2]
 
 
-def options_of(verbs: Any, line: list[str]) -> RecommendOptions:
+def options_of(fake_shop: Any, line: list[str]) -> RecommendOptions:
     assert run(line) == 0
-    return verbs.calls[-1][2]
+    return fake_shop.calls[-1][2]
 
 
-def test_recommend_takes_every_option(verbs: Any) -> None:
+def test_recommend_takes_every_option(fake_shop: Any) -> None:
     line = "recommend --user 123 -k 5 --history A,B --category tea --max-price 9.5 --in-stock --exclude C --new-only"
     expected = RecommendOptions(
         user="123",
@@ -44,23 +43,23 @@ def test_recommend_takes_every_option(verbs: Any) -> None:
         diversity=0.3,
         explain=True,
     )
-    assert options_of(verbs, [*line.split(), "--diversity", "0.3", "--explain"]) == expected
+    assert options_of(fake_shop, [*line.split(), "--diversity", "0.3", "--explain"]) == expected
 
 
-def test_recommend_for_a_stranger(verbs: Any, capsys: pytest.CaptureFixture[str]) -> None:
-    assert options_of(verbs, ["recommend"]) == RecommendOptions()
+def test_recommend_for_a_stranger(fake_shop: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    assert options_of(fake_shop, ["recommend"]) == RecommendOptions()
     out = capsys.readouterr().out
     assert "an unknown visitor" in out
     assert "Not personal: popular" in out
 
 
-def test_lists_of_ids_may_be_given_twice_and_quoted(verbs: Any) -> None:
-    options = options_of(verbs, ["recommend", "--history", "A, B", "--history", '"a,b",c', "--allow-seen"])
+def test_lists_of_ids_may_be_given_twice_and_quoted(fake_shop: Any) -> None:
+    options = options_of(fake_shop, ["recommend", "--history", "A, B", "--history", '"a,b",c', "--allow-seen"])
     assert options.history == ("A", "B", "a,b", "c")
     assert options.new_only is False
 
 
-def test_recommend_json_is_stable(verbs: Any, capsys: pytest.CaptureFixture[str]) -> None:
+def test_recommend_json_is_stable(fake_shop: Any, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["recommend", "--user", "1", "--json"]) == 0
     captured = capsys.readouterr()
     answer = json.loads(captured.out)
@@ -83,7 +82,7 @@ def test_contributions_are_there_when_asked_for() -> None:
     assert item.to_dict()["contributions"] == {"recency": 0.8, "price_fit": -0.1}
 
 
-def test_the_terminal_obeys_no_title(verbs: Any, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_terminal_obeys_no_title(fake_shop: Any, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["recommend", "--user", "\x1b]0;owned\x07"]) == 0
     out = capsys.readouterr().out
     assert not set(out) & set("\x1b\x00\x07\u202e")
@@ -91,7 +90,7 @@ def test_the_terminal_obeys_no_title(verbs: Any, capsys: pytest.CaptureFixture[s
 
 
 @pytest.mark.parametrize("suffix", ["csv", "jsonl", "parquet"])
-def test_lists_of_many_users(verbs: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str], suffix: str) -> None:
+def test_lists_of_many_users(fake_shop: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str], suffix: str) -> None:
     users, out = tmp_path / "users.csv", tmp_path / f"lists.{suffix}"
     users.write_text("name,user_id\nAda,007\nBob,b\nAgain,007\nNobody,\n")
     assert run(["recommend", "--users-file", str(users), "-k", "2", "--out", str(out)]) == 0
@@ -104,52 +103,52 @@ def test_lists_of_many_users(verbs: Any, tmp_path: Path, capsys: pytest.CaptureF
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
 
 
-def test_train_options(verbs: Any) -> None:
+def test_train_options(fake_shop: Any) -> None:
     line = "--workspace w train --until 2017-12-04T01:00:00+01:00 --preset full --device cpu --seed 7"
     assert run(line.split()) == 0
-    assert verbs.calls == [("train", Path("w"), TrainOptions(datetime(2017, 12, 4), "full", "cpu", 7))]
+    assert fake_shop.calls == [("train", Path("w"), datetime(2017, 12, 4), "full", "cpu", 7)]
     assert run(["train", "--until", "2017-12-04"]) == 0
-    assert verbs.calls[-1] == ("train", Path("workspace"), TrainOptions(datetime(2017, 12, 4)))
+    assert fake_shop.calls[-1] == ("train", Path("workspace"), datetime(2017, 12, 4), "quick", "auto", 0)
 
 
 @pytest.mark.parametrize("line", ["build-index", "refresh"])
-def test_publishing_verbs(verbs: Any, capsys: pytest.CaptureFixture[str], line: str) -> None:
+def test_publishing_verbs(fake_shop: Any, capsys: pytest.CaptureFixture[str], line: str) -> None:
     assert run([line]) == 0
-    assert verbs.calls == [(line.replace("-", "_"), Path("workspace"))]
+    assert fake_shop.calls == [(line.replace("-", "_"), Path("workspace"))]
     assert capsys.readouterr().out in ("published\n", "refreshed\n")
 
 
-def test_refresh_goes_on_after_an_error(verbs: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_refresh_goes_on_after_an_error(fake_shop: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     waits: list[float] = []
 
     def sleep(seconds: float) -> None:
         waits.append(seconds)
         if len(waits) == 3:
             raise KeyboardInterrupt
-        verbs.error = DataError("the source is away") if len(waits) == 1 else None
+        fake_shop.error = DataError("the source is away") if len(waits) == 1 else None
 
     monkeypatch.setattr("recsys.refresh.refresh.time.sleep", sleep)
     assert run(["refresh", "--every", "15m"]) == 130
-    assert len(verbs.calls) == 3
+    assert len(fake_shop.calls) == 3
     assert all(0 < seconds <= 900 for seconds in waits)
 
 
-def test_similar_and_search(verbs: Any, capsys: pytest.CaptureFixture[str]) -> None:
+def test_similar_and_search(fake_shop: Any, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["similar", "--item", "sku-1", "-k", "3", "--json"]) == 0
     item = {"rank": 1, "item_id": "sku-7", "title": "Green tea", "category": "tea", "price": None, "score": 0.875}
     assert json.loads(capsys.readouterr().out) == {"query": "sku-1", "bundle_id": "b1", "items": [item]}
     assert run(["search", "green tea"]) == 0
-    assert verbs.calls == [("similar", "sku-1", 3), ("search", "green tea", 10)]
+    assert fake_shop.calls == [("similar", "sku-1", 3), ("search", "green tea", 10)]
 
 
-def test_evaluate(verbs: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_evaluate(fake_shop: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setattr("eval.reports.evaluation.table", lambda report: f"{report.users} users judged")
     assert run(["evaluate", "--json"]) == 0
     report = json.loads(capsys.readouterr().out)
     assert list(report) == ["metrics", "slices", "stages", "baselines", "split", "bundle_id", "reasons", "exposure"]
     assert run(["evaluate"]) == 0
     assert capsys.readouterr().out == "3 users judged\n"
-    assert verbs.calls == [("evaluate", Path("workspace"))] * 2
+    assert fake_shop.calls == [("evaluate", Path("workspace"))] * 2
 
 
 def test_ingest_reads_the_files_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

@@ -44,7 +44,7 @@ USAGE = [
 
 
 @pytest.mark.parametrize("line", USAGE)
-def test_wrong_usage_is_2_and_nothing_runs(verbs: Any, capsys: pytest.CaptureFixture[str], line: str) -> None:
+def test_wrong_usage_is_2_and_nothing_runs(fake_shop: Any, capsys: pytest.CaptureFixture[str], line: str) -> None:
     assert run(line.split()) == 2
     captured = capsys.readouterr()
     assert captured.out == ""
@@ -53,7 +53,7 @@ def test_wrong_usage_is_2_and_nothing_runs(verbs: Any, capsys: pytest.CaptureFix
         assert captured.err.startswith("error: ")
         assert captured.err.count("\n") == 1
         assert "--help" in captured.err
-    assert verbs.calls == []
+    assert fake_shop.calls == []
 
 
 def one_line(capsys: pytest.CaptureFixture[str]) -> str:
@@ -63,14 +63,14 @@ def one_line(capsys: pytest.CaptureFixture[str]) -> str:
     return captured.err
 
 
-def test_errors_of_the_user(verbs: Any, capsys: pytest.CaptureFixture[str]) -> None:
-    verbs.error = DataError("item 'a\nb' is unknown: check the id")
+def test_errors_of_the_user(fake_shop: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    fake_shop.error = DataError("item 'a\nb' is unknown: check the id")
     assert run(["recommend"]) == 1
     assert one_line(capsys) == "error: item 'a b' is unknown: check the id\n"
 
 
-def test_unexpected_errors_say_how_to_see_more(verbs: Any, capsys: pytest.CaptureFixture[str]) -> None:
-    verbs.error = ZeroDivisionError("division by zero")
+def test_unexpected_errors_say_how_to_see_more(fake_shop: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    fake_shop.error = ZeroDivisionError("division by zero")
     assert run(["recommend"]) == 1
     assert "-v" in one_line(capsys)
     assert run(["-v", "recommend"]) == 1
@@ -79,13 +79,13 @@ def test_unexpected_errors_say_how_to_see_more(verbs: Any, capsys: pytest.Captur
     assert captured.err.splitlines()[-1].startswith("error: unexpected ZeroDivisionError")
 
 
-def test_interrupted(verbs: Any, capsys: pytest.CaptureFixture[str]) -> None:
-    verbs.error = KeyboardInterrupt()
+def test_interrupted(fake_shop: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    fake_shop.error = KeyboardInterrupt()
     assert run(["recommend"]) == 130
     assert "Traceback" not in capsys.readouterr().err
 
 
-def test_a_wrong_configuration_is_one_line(verbs: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_wrong_configuration_is_one_line(fake_shop: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "recsys.toml").write_text("[encoder]\nmodle = 1\n")
     assert run(["recommend"]) == 1
     assert "unknown key encoder.modle" in one_line(capsys)
@@ -102,7 +102,7 @@ def test_a_wrong_configuration_is_one_line(verbs: Any, tmp_path: Path, capsys: p
         ("users.parquet", "nonsense", "cannot be read"),
     ],
 )
-def test_files_without_users(verbs: Any, tmp_path: Path, capsys, name: str, content: str, message: str) -> None:
+def test_files_without_users(fake_shop: Any, tmp_path: Path, capsys, name: str, content: str, message: str) -> None:
     (tmp_path / name).write_text(content)
     (tmp_path / "out.csv").write_text("what was there before")
     assert run(["recommend", "--users-file", name, "--out", "out.csv"]) == 1
@@ -116,13 +116,13 @@ def test_a_byte_order_mark_is_no_part_of_an_id(tmp_path: Path, name: str, head: 
     assert read_users(tmp_path / name) == ["u1", "u2"]
 
 
-def test_an_option_in_the_wrong_place(verbs: Any, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_option_in_the_wrong_place(fake_shop: Any, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["recommend", "--workspace", "shop"]) == 2
     assert "--workspace: it goes before the command. Try" in one_line(capsys)
-    assert verbs.calls == []
+    assert fake_shop.calls == []
 
 
-def test_out_into_a_folder_that_is_not_there(verbs: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_out_into_a_folder_that_is_not_there(fake_shop: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "users.txt").write_text("1\n")
     assert run(["recommend", "--users-file", "users.txt", "--out", "nowhere/out.parquet"]) == 1
     assert "cannot write nowhere/out.parquet" in one_line(capsys)
@@ -142,9 +142,9 @@ def test_ingest_without_a_source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ],
 )
 def test_what_the_disk_refuses_anywhere_is_no_fault_of_the_program(
-    error: OSError, message: str, verbs: Any, capsys: pytest.CaptureFixture[str]
+    error: OSError, message: str, fake_shop: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    verbs.error = error
+    fake_shop.error = error
     assert run(["recommend"]) == 1
     said = one_line(capsys)
     assert message in said

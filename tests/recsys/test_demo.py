@@ -18,6 +18,7 @@ from recsys.offline.evaluate import evaluation_cut
 from recsys.recommend import open
 from recsys.recommend.request import RecommendOptions
 from recsys.refresh import build
+from recsys.shop import Shop
 from recsys.training import find_or_train
 from recsys.workspace import workspace
 from recsys.workspace.workspace import Workspace
@@ -113,7 +114,7 @@ def test_the_recommender_of_the_demo_knows_nothing_after_its_day(done, settings,
     cut = evaluation_cut(log)
     for bundle in list_bundles(place.bundles):
         assert open.open_recommender(place, bundle).snapshot.log.end <= cut
-    answer = open.recommend(place, settings, RecommendOptions(user="user-03"))
+    (answer,) = Shop(place, settings).answers(RecommendOptions(), ["user-03"])
     assert answer.bundle_id == current_id(place.bundles)
     assert len(answer.items) == 10
 

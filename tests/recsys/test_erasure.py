@@ -50,7 +50,7 @@ def traces(workspace: Workspace, user: str) -> list[str]:
 
 
 def recommended(place: Place, user: str = "user-03") -> list[str]:
-    answer = open.recommend(place.workspace, place.settings, RecommendOptions(user=user))
+    answer = place.answer(user)
     return [item.item_id for item in answer.items]
 
 
@@ -70,7 +70,7 @@ def test_no_trace_is_left_in_any_kept_bundle(spare: Place) -> None:
     assert set(after).isdisjoint(before)
     assert Bundle.open(workspace.bundles).manifest.parent == after[1]
     assert check_all(workspace.bundles)[1] == check_all(workspace.models)[1] == []
-    answer = open.recommend(workspace, spare.settings, RecommendOptions(user=USER))
+    answer = spare.answer(USER)
     assert answer.fallback == UNKNOWN_USER.format(USER)
     assert publish.rollback(workspace.bundles) == after[1]
 

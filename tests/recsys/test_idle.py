@@ -105,4 +105,4 @@ def test_a_bundle_of_an_older_layout_is_refused_in_one_line(spare: Place, comman
     said = command("recommend", "--user", "user-03", workspace=spare.workspace.root)
     assert (said.code, "run `recsys build-index`" in said.error) == (1, True)
     assert "39 of 39 texts encoded" in build.build_index(spare.workspace, spare.settings)
-    assert open.recommend(spare.workspace, spare.settings, RecommendOptions(user="user-03")).items
+    assert spare.answer("user-03").items

@@ -34,8 +34,8 @@ NEW = {"item_id": "sku-new", "title": "matcha green tea", "brand": "acme", "cate
 def answers(place: Any, **options: Any) -> list[Answer]:
     """Of known users, a basket, an unknown user and a visitor; without the id of the bundle."""
     users = [f"user-{n:02}" for n in range(0, 60, 7)]
-    found = list(open.recommend_users(place.workspace, place.settings, RecommendOptions(**options), [*users, "nobody", None]))
-    found.append(open.recommend(place.workspace, place.settings, RecommendOptions(history=("sku-03", "sku-05"), **options)))
+    found = list(place.shop.answers(RecommendOptions(**options), [*users, "nobody", None]))
+    found.append(place.answer(history=("sku-03", "sku-05"), **options))
     return [replace(answer, bundle_id="") for answer in found]
 
 
@@ -117,9 +117,9 @@ def test_a_product_added_today_is_recommended_after_a_refresh(roomy, monkeypatch
     said = str(refresh(roomy.workspace, roomy.settings))
     assert "items: 41 read = 41 kept + 0 quarantined" in said
     assert "41 items, 1 of 40 texts encoded" in said
-    near = open.similar(roomy.workspace, roomy.settings, "sku-00", 5)
+    near = roomy.shop.recommender.similar("sku-00", 5)
     assert "sku-new" in [item.item_id for item in near.items]
-    after = list(open.recommend_users(roomy.workspace, roomy.settings, RecommendOptions(), EVERYBODY))
+    after = list(roomy.shop.answers(RecommendOptions(), EVERYBODY))
     offered = [answer for answer in after if "sku-new" in [item.item_id for item in answer.items]]
     assert offered
     for answer in offered:
@@ -138,7 +138,7 @@ def test_a_place_is_kept_for_what_is_new_and_for_no_longer(roomy):
         shutil.copy(roomy.folder / "before.csv", roomy.items)
         add(roomy, NEW | {"created_at": (LATEST - timedelta(days=days)).isoformat()})
         refresh(roomy.workspace, roomy.settings)
-        found = open.recommend_users(roomy.workspace, roomy.settings, RecommendOptions(k=5), EVERYBODY)
+        found = roomy.shop.answers(RecommendOptions(k=5), EVERYBODY)
         offers.append(sum("sku-new" in [item.item_id for item in answer.items] for answer in found))
     assert offers[0] > offers[1]
 
@@ -168,9 +168,9 @@ def test_a_refresh_equals_a_build_from_nothing(spare, untouchable, monkeypatch):
 def test_new_purchases_come_with_a_refresh_and_encode_nothing(spare, untouchable):
     more = pl.DataFrame([{"user_id": "newcomer", "item_id": f"sku-1{n}", "timestamp": LATEST, "event": "purchase"} for n in (2, 5, 7)])
     pl.concat([pl.read_csv(spare.log, try_parse_dates=True), more], how="diagonal_relaxed").write_csv(spare.log)
-    assert open.recommend(spare.workspace, spare.settings, RecommendOptions(user="newcomer")).fallback
+    assert spare.answer("newcomer").fallback
     assert "0 of 39 texts encoded" in str(refresh(spare.workspace, spare.settings))
-    answer = open.recommend(spare.workspace, spare.settings, RecommendOptions(user="newcomer"))
+    answer = spare.answer("newcomer")
     assert answer.fallback is None
     assert sum(item.category == "bakery" for item in answer.items) >= 5
 
@@ -247,17 +247,17 @@ def test_without_training_it_answers_and_says_so(fresh: Callable[[], Any], caplo
         said = build.build_index(place.workspace, place.settings)
     assert "no model has been trained" in caplog.text
     assert "39 of 39 texts encoded" in said
-    known = open.recommend(place.workspace, place.settings, RecommendOptions(user="user-03", explain=True))
+    known = place.answer("user-03", explain=True)
     assert "no model has been trained" in (known.fallback or "")
     assert len(known.items) == 10
     assert {item.probability for item in known.items} == {None}
     assert "bought" in known.items[0].reason
-    basket = open.recommend(place.workspace, place.settings, RecommendOptions(history=("sku-13", "sku-15")))
+    basket = place.answer(history=("sku-13", "sku-15"))
     assert len(basket.items) == 10
-    stranger = open.recommend(place.workspace, place.settings, RecommendOptions())
+    stranger = place.answer()
     assert "popular" in (stranger.fallback or "")
-    assert open.similar(place.workspace, place.settings, "sku-00", 1).items[0].item_id == "sku-01"
-    assert open.search(place.workspace, place.settings, "tea", 3).items
+    assert place.shop.recommender.similar("sku-00", 1).items[0].item_id == "sku-01"
+    assert place.shop.recommender.search("tea", 3).items
     assert "nothing has changed" in build.build_index(place.workspace, place.settings)
 
 

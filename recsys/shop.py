@@ -1,0 +1,271 @@
+"""The public face: one shop, its data and models in a workspace, and what they answer.
+
+The command line is a thin layer over the same calls. Frames may be pandas, polars or Arrow; answers come back in the caller's kind.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+from features.errors import ConfigError
+from recsys.environment import prepare_environment
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from narwhals.typing import IntoDataFrame
+
+    from eval.protocol.report import Report
+    from features.ingest.pipeline import IngestSummary
+    from features.ingest.source import Source
+    from recsys.privacy.erasure import Erased
+    from recsys.recommend.answers import Answer, Matches
+    from recsys.recommend.pipeline import Recommender
+    from recsys.recommend.request import RecommendOptions
+    from recsys.refresh.refresh import Refreshed
+    from recsys.settings.names import Device, Preset
+    from recsys.settings.settings import Settings
+    from recsys.workspace.workspace import Workspace
+
+FRAMES = "frames"  # folder of the workspace with the tables that came as frames, for the next refresh
+
+
+class Shop:
+    """A shop's data, models and answers.
+
+    Parameters
+    ----------
+    workspace : the folder of the shop; `Shop.open` and `Shop.from_frames` make it from a path.
+    settings : as in recsys.toml.
+
+    Examples
+    --------
+    >>> shop = Shop.from_frames(items, interactions, workspace="my-shop")  # doctest: +SKIP
+    >>> shop.train(until="2017-12-04")  # doctest: +SKIP
+    >>> shop.build_index()  # doctest: +SKIP
+    >>> shop.recommend(["123", None], k=10, new_only=True)  # doctest: +SKIP
+    """
+
+    def __init__(self, workspace: Workspace, settings: Settings) -> None:
+        prepare_environment()
+        self.workspace = workspace
+        self.settings = settings
+        self._backend = "polars"
+
+    @classmethod
+    def open(cls, path: str | Path = "workspace", *, config: str | Path | None = None) -> Self:
+        """Open a workspace.
+
+        Parameters
+        ----------
+        path : the folder; what is missing in it is reported by the call that needs it.
+        config : a TOML file; None takes recsys.toml where there is one.
+
+        Raises
+        ------
+        ConfigError: the configuration has an unknown key or a wrong value.
+        """
+        prepare_environment()
+        from recsys.settings.settings import load_settings
+        from recsys.workspace.workspace import Workspace
+
+        return cls(Workspace(Path(path)), load_settings(None if config is None else Path(config)))
+
+    @classmethod
+    def from_frames(
+        cls,
+        items: IntoDataFrame | str | Path | None,
+        interactions: IntoDataFrame | str | Path,
+        *,
+        workspace: str | Path = "workspace",
+        config: str | Path | None = None,
+    ) -> Self:
+        """Ingest a catalogue and a log, and open their workspace.
+
+        Parameters
+        ----------
+        items : a frame or a file with the columns of docs/data-format.md; None takes the catalogue from the log's rows.
+        interactions : a frame or a file.
+        workspace : the folder; data that was ingested into it before is replaced.
+
+        Raises
+        ------
+        DataError: a required column is missing, or no valid row is left.
+        """
+        shop = cls.open(workspace, config=config)
+        files = {}
+        for name, table in (("items", items), ("interactions", interactions)):
+            if table is not None:
+                files[name] = Path(table) if isinstance(table, str | Path) else shop._store_frame(name, table)
+        shop.ingest(**files)
+        return shop
+
+    def ingest(self, source: Source | None = None, **options: Any) -> IngestSummary:
+        """Read the shop's tables in.
+
+        Parameters
+        ----------
+        source : what to read; None takes the section [source] of the settings, completed by `options`.
+        options : dataset, items, interactions or format.
+
+        Raises
+        ------
+        ConfigError: neither names a source.
+        DataError: a table cannot be read, lacks a required column, or has no valid row.
+        """
+        source = source or self.settings.source_with(**options)
+        if source is None:
+            advice = "give --dataset completejourney, or --interactions FILE and --items FILE, or a section [source] in recsys.toml"
+            raise ConfigError(f"nothing to ingest: {advice}")
+        return self.workspace.ingest(source.absolute())
+
+    def train(
+        self, until: str | datetime | None = None, *, preset: Preset = "quick", device: Device = "auto", random_state: int = 0
+    ) -> str:
+        """Train the models on what was ingested, and use the result from now on.
+
+        Parameters
+        ----------
+        until : learn only from events before this moment, ISO 8601, UTC without a zone; None learns from all.
+        preset : `quick` for two cores, `full` for a GPU or a night.
+        random_state : the same value and data give the same model on one machine.
+
+        Returns
+        -------
+        One line: the model, and where its card is. A model of the same data, settings and seed is not trained again.
+
+        Raises
+        ------
+        DataError: nothing was ingested. ModelError: no event lies before `until`.
+        """
+        from recsys.training.find_or_train import train
+        from recsys.training.options import TrainOptions
+
+        return train(self.workspace, self.settings, TrainOptions(_moment(until), preset, device, random_state))
+
+    def build_index(self, *, device: Device = "auto") -> str:
+        """Encode the catalogue, build the index, and publish both with the model as one bundle. Returns one line."""
+        from recsys.refresh.build import build_index
+
+        self.__dict__.pop("recommender", None)
+        return build_index(self.workspace, self.settings, device)
+
+    def refresh(self, *, device: Device = "auto") -> Refreshed:
+        """Read the sources again, encode what is new or changed, and publish.
+
+        Raises
+        ------
+        RefusedError: a quality gate did not pass; the bundle in use stays.
+        """
+        from recsys.refresh.refresh import refresh
+
+        self.__dict__.pop("recommender", None)
+        return refresh(self.workspace, self.settings, device)
+
+    @cached_property
+    def recommender(self) -> Recommender:
+        """The recommender of the bundle in use; `build_index` and `refresh` of this object open a new one.
+
+        Raises
+        ------
+        BundleError: no bundle is published, or it is damaged.
+        """
+        from recsys.recommend.open import open_recommender
+
+        return open_recommender(self.workspace, device=self.settings.serve.device)
+
+    def answers(self, options: RecommendOptions, users: Sequence[str | None]) -> Iterator[Answer]:
+        """Answer users in order, one `Answer` each; `recommend` is the same as a frame."""
+        return self.recommender.answer(options, users)
+
+    def recommend(self, users: Iterable[object] | None = None, k: int = 10, **options: Any) -> Any:
+        """Recommend k items to each user.
+
+        Parameters
+        ----------
+        users : external ids; None among them is an unknown visitor. None alone is one unknown visitor.
+        options : category, max_price, in_stock, exclude, history, new_only, diversity, unsold.
+
+        Returns
+        -------
+        A frame with user_id, item_id, rank, probability and reason, best first. Users without history get what is popular, and the
+        reason says so. probability is null where no trained model ranked the list.
+
+        Raises
+        ------
+        DataError: an item id or a category is unknown. TypeError: an option is unknown.
+        """
+        from recsys.recommend.request import RecommendOptions
+
+        ids = [None] if users is None else [None if user is None else str(user) for user in users]
+        listed = {name: tuple(map(str, options[name])) for name in ("history", "exclude") if name in options}
+        rows = [
+            {"user_id": answer.user_id, "item_id": item.item_id, "rank": item.rank, "probability": item.probability, "reason": item.reason}
+            for answer in self.answers(replace(RecommendOptions(k=k), **(options | listed)), ids)
+            for item in answer.items
+        ]
+        return self._frame(rows, {"user_id": "str", "item_id": "str", "rank": "int", "probability": "float", "reason": "str"})
+
+    def similar(self, item_id: object, k: int = 10) -> Any:
+        """Find the k items nearest to an item: a frame with item_id, title, rank and score (cosine).
+
+        Raises
+        ------
+        DataError: the item is unknown.
+        """
+        return self._matched(self.recommender.similar(str(item_id), k))
+
+    def search(self, text: str, k: int = 10) -> Any:
+        """Find the k items nearest in meaning to a text: a frame with item_id, title, rank and score (cosine)."""
+        return self._matched(self.recommender.search(text, k))
+
+    def evaluate(self) -> Report:
+        """Evaluate on the last weeks of the log, with a model that was trained before them and with tuned baselines."""
+        from recsys.offline.evaluate import evaluate
+
+        return evaluate(self.workspace, self.settings)
+
+    def erase(self, *user_ids: object) -> Erased:
+        """Erase users from tables, events and bundles; they stay out when the same sources are read again."""
+        from recsys.privacy.erasure import erase
+
+        self.__dict__.pop("recommender", None)
+        return erase(self.workspace, *map(str, user_ids))
+
+    def _store_frame(self, name: str, table: IntoDataFrame) -> Path:
+        import narwhals as nw
+
+        frame = nw.from_native(table, eager_only=True)
+        self._backend = str(frame.implementation)
+        path = self.workspace.root / FRAMES / f"{name}.parquet"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        frame.write_parquet(path)
+        return path
+
+    def _matched(self, found: Matches) -> Any:
+        rows = [{"item_id": item.item_id, "title": item.title, "rank": item.rank, "score": item.score} for item in found.items]
+        return self._frame(rows, {"item_id": "str", "title": "str", "rank": "int", "score": "float"})
+
+    def _frame(self, rows: list[dict[str, Any]], kinds: dict[str, str]) -> Any:
+        """A frame of the caller's kind, also where there is no row."""
+        import narwhals as nw
+
+        dtypes = {"str": nw.String(), "int": nw.Int64(), "float": nw.Float64()}
+        columns = {name: [row[name] for row in rows] for name in kinds}
+        schema = {name: dtypes[kind] for name, kind in kinds.items()}
+        return nw.from_dict(columns, schema, backend=self._backend).to_native()
+
+
+def _moment(until: str | datetime | None) -> datetime | None:
+    """UTC without a zone."""
+    if until is None:
+        return None
+    try:
+        moment = datetime.fromisoformat(until) if isinstance(until, str) else until
+    except ValueError:
+        raise ConfigError(f"until is {until!r}, expected an ISO 8601 date or time: give it as 2026-01-31") from None
+    return moment.astimezone(UTC).replace(tzinfo=None) if moment.tzinfo else moment
