@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -23,6 +22,7 @@ from recsys.recommend.pipeline import DIVERSE_AMONG, Recommender
 from recsys.recommend.request import RecommendOptions
 from recsys.snapshot.snapshot import Snapshot
 from retrieval.candidates import Candidates
+from retrieval.new_items.reserved_places import reserve_places
 
 from .truth import check_reason
 
@@ -200,7 +200,7 @@ def test_users_are_answered_in_their_order_as_one_by_one(recommender, monkeypatc
     users = [None, "user-30", "nobody", "user-03", "user-30", "user-00"]
     alone = [ask(recommender, user, **options) for user in users]
     item_knn = list(recommender.answer(RecommendOptions(**options), users))
-    monkeypatch.setattr("recsys.recommend.recommender.BATCH", 2)
+    monkeypatch.setattr("recsys.recommend.pipeline.BATCH", 2)
     for found in (item_knn, list(recommender.answer(RecommendOptions(**options), users))):
         assert [answer.user_id for answer in found] == users
         assert [ids(answer) for answer in found] == [ids(answer) for answer in alone]
@@ -274,9 +274,7 @@ def test_places_kept_for_arrivals(arrivals, at, places):
     near = np.full((1, 8), np.nan, np.float32)
     near[0, list(at)] = list(at.values())
     ranked = Candidates(Histories.of_baskets([[1]], 0), rows, -rows.astype(np.float32), {"arrival": near})
-    model: Any = SimpleNamespace(retrieval=SimpleNamespace(arrivals=arrivals))
-    snapshot: Any = None
-    assert Recommender(model, snapshot)._places(ranked, 4).tolist() == [places]
+    assert reserve_places(ranked, 4, arrivals).rows.tolist() == [places]
 
 
 def test_neighbours_of_an_item(recommender, shop):
