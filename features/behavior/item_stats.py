@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,23 @@ import safetensors.numpy
 
 from features.data.interactions import DAY
 from features.data.split import LABEL_EVENTS
+from features.names import (
+    BEGINNERS,
+    BRAND,
+    BUYERS_7,
+    BUYERS_28,
+    BUYERS_91,
+    BUYERS_EVER,
+    CATEGORY,
+    FIRST_SALE,
+    PRICE,
+    PRICE_CHANGE,
+    REPEAT_GAP,
+    REPEAT_SHARE,
+    SHARE_OF_TEXT,
+    TEXT,
+    TREND,
+)
 from features.storage.arrays import arrays_of
 from features.storage.sorted_unique import sorted_unique
 from features.text.template import item_texts
@@ -21,7 +39,8 @@ if TYPE_CHECKING:
     from features.data.interactions import Interactions
 
 
-CODES = ("category", "brand", "text")
+CODES = (CATEGORY, BRAND, TEXT)
+BUYER_DAYS = {BUYERS_7: 7.0, BUYERS_28: 28.0, BUYERS_91: 91.0, BUYERS_EVER: math.inf}
 
 
 @dataclass(frozen=True)
@@ -45,23 +64,23 @@ class ItemStats:
         log = log.between(None, now)
         log = log.where(np.isin(log.event, LABEL_EVENTS))
         n, age = log.n_items, (now - log.time) / DAY
-        columns = {f"buyers_{days}": distinct_buyers(log, age <= days) for days in (7, 28, 91, 10_000)}
-        columns["trend"] = np.log((columns["buyers_28"] + 1) / (columns["buyers_91"] * (28 / 91) + 1))
+        columns = {name: distinct_buyers(log, age <= days) for name, days in BUYER_DAYS.items()}
+        columns[TREND] = np.log((columns[BUYERS_28] + 1) / (columns[BUYERS_91] * (28 / 91) + 1))
         columns |= repurchase(log, age)
         first = np.full(n, -np.inf)
         np.maximum.at(first, log.item, age)
-        columns["first_sale"] = np.where(np.isfinite(first), first, np.nan)
-        listed = catalog.frame["price"].cast(float).fill_null(float("nan")).to_numpy()
+        columns[FIRST_SALE] = np.where(np.isfinite(first), first, np.nan)
+        listed = catalog.frame[PRICE].cast(float).fill_null(float("nan")).to_numpy()
         paid = median_paid(log)
-        columns["price"] = np.where(np.isnan(paid), listed, paid)
-        columns |= {f"price_{days}": against_usual(log, age <= days) for days in (7, 28)}
-        columns["beginners"] = beginners(log, age)
+        columns[PRICE] = np.where(np.isnan(paid), listed, paid)
+        columns |= {PRICE_CHANGE.format(days): against_usual(log, age <= days) for days in (7, 28)}
+        columns[BEGINNERS] = beginners(log, age)
         text = text_codes(catalog)
-        columns["of_text"] = share_of_group(columns["buyers_28"] + columns["buyers_91"] / 10 + columns["buyers_ever"] / 100, text)
+        columns[SHARE_OF_TEXT] = share_of_group(columns[BUYERS_28] + columns[BUYERS_91] / 10 + columns[BUYERS_EVER] / 100, text)
         return cls(
             {name: column.astype(np.float32) for name, column in columns.items()},
-            narrow_codes(catalog, "category"),
-            narrow_codes(catalog, "brand"),
+            narrow_codes(catalog, CATEGORY),
+            narrow_codes(catalog, BRAND),
             text,
         )
 
@@ -122,7 +141,7 @@ def repurchase(log: Interactions, age: np.ndarray) -> dict[str, np.ndarray]:
     buyers, backs = np.bincount(item[fresh], minlength=n), np.bincount(back.astype(np.int64), minlength=n)
     share = backs.sum() / max(buyers.sum(), 1)
     mean = total.sum() / max(gaps.sum(), 1)
-    return {"repeat_share": (backs + 5 * share) / (buyers + 5), "repeat_gap": (total + 5 * mean) / (gaps + 5)}
+    return {REPEAT_SHARE: (backs + 5 * share) / (buyers + 5), REPEAT_GAP: (total + 5 * mean) / (gaps + 5)}
 
 
 def median_paid(log: Interactions) -> np.ndarray:

@@ -12,6 +12,35 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from features.behavior.item_stats import CODES, ItemStats
+from features.names import (
+    GROUP_COUNT,
+    GROUP_DECAY,
+    GROUP_LAST,
+    GROUP_OTHERS,
+    GROUP_SHARE,
+    ITEM_STAT_PREFIX,
+    OWN_COUNT,
+    OWN_DECAY,
+    OWN_DUE,
+    OWN_DUE_SHOP,
+    OWN_FIRST,
+    OWN_GAP,
+    OWN_JITTER,
+    OWN_LAST,
+    OWN_OF_TRIPS,
+    OWN_TRIPS,
+    OWN_TRIPS_AGO,
+    OWN_TRIPS_DUE,
+    PRICE,
+    PRICE_GAP,
+    REPEAT_GAP,
+    USER_DECAY,
+    USER_ITEMS,
+    USER_LAST,
+    USER_REPEATS,
+    USER_TRIP_GAP,
+    USER_TRIPS,
+)
 
 if TYPE_CHECKING:
     from features.data.histories import Histories
@@ -84,16 +113,16 @@ def behavior_features(users: Histories, rows: np.ndarray, stats: ItemStats) -> d
     mine = Groups.of(users, users.item, n_items, HALF_LIVES)
     out = _own(mine, mine.find(user, rows), stats, safe)
     out |= _trips(users, rows, n_items)
-    out |= {f"item_{name}": column[safe] for name, column in stats.columns.items()}
+    out |= {ITEM_STAT_PREFIX + name: column[safe] for name, column in stats.columns.items()}
     out |= {name: np.broadcast_to(column[:, None], rows.shape) for name, column in _user(users, mine).items()}
     for name in CODES:
         code: np.ndarray = getattr(stats, name)
         groups = Groups.of(users, code[users.item], int(code.max(initial=0)) + 1, (GROUP_HALF_LIFE,))
-        out |= _group(name, groups, groups.find(user, code[safe]), out["own_decay_90"])
-    out["price_gap"] = _price_gap(users, stats, safe)
-    total = np.maximum(out["user_decay"], 1e-6)
+        out |= _group(name, groups, groups.find(user, code[safe]), out[OWN_DECAY.format(GROUP_HALF_LIFE)])
+    out[PRICE_GAP] = _price_gap(users, stats, safe)
+    total = np.maximum(out[USER_DECAY], 1e-6)
     for name in CODES:
-        out[f"{name}_share"] = out[f"{name}_decay"] / total
+        out[GROUP_SHARE.format(name)] = out[GROUP_DECAY.format(name)] / total
     return {name: np.ascontiguousarray(column, dtype=np.float32) for name, column in out.items()}
 
 
@@ -101,11 +130,11 @@ def _own(mine: Groups, entry: np.ndarray, stats: ItemStats, safe: np.ndarray) ->
     """What the user did with this very item."""
     count, last, first = pick(mine.count, entry, 0), pick(mine.last, entry, np.nan), pick(mine.first, entry, np.nan)
     gap = np.where(count > 1, (first - last) / np.maximum(count - 1, 1), np.nan)
-    out = {f"own_decay_{h:.0f}": pick(column, entry, 0) for h, column in mine.decayed.items()}
-    out |= {"own_count": count, "own_last": last, "own_first": first, "own_gap": gap}
-    out["own_jitter"] = pick(mine.jitter, entry, np.nan)
-    out["own_due"] = last / np.maximum(gap, 0.5)
-    out["own_due_shop"] = last / np.maximum(stats.columns["repeat_gap"][safe], 0.5)
+    out = {OWN_DECAY.format(h): pick(column, entry, 0) for h, column in mine.decayed.items()}
+    out |= {OWN_COUNT: count, OWN_LAST: last, OWN_FIRST: first, OWN_GAP: gap}
+    out[OWN_JITTER] = pick(mine.jitter, entry, np.nan)
+    out[OWN_DUE] = last / np.maximum(gap, 0.5)
+    out[OWN_DUE_SHOP] = last / np.maximum(stats.columns[REPEAT_GAP][safe], 0.5)
     return out
 
 
@@ -123,8 +152,8 @@ def _trips(users: Histories, rows: np.ndarray, n_items: int) -> dict[str, np.nda
     entry = mine.find(np.arange(len(users))[:, None], rows)
     count, last, first = pick(mine.count, entry, 0), pick(mine.last, entry, np.nan), pick(mine.first, entry, np.nan)
     gap = np.where(count > 1, (first - last) / np.maximum(count - 1, 1), np.nan)
-    out = {f"own_trips_{h:.0f}": pick(column, entry, 0) for h, column in mine.decayed.items()}
-    return out | {"own_trips_ago": last, "own_trips_due": (last + 1) / gap, "own_of_trips": count / (first + 1)}
+    out = {OWN_TRIPS.format(h): pick(column, entry, 0) for h, column in mine.decayed.items()}
+    return out | {OWN_TRIPS_AGO: last, OWN_TRIPS_DUE: (last + 1) / gap, OWN_OF_TRIPS: count / (first + 1)}
 
 
 def _user(users: Histories, mine: Groups) -> dict[str, np.ndarray]:
@@ -137,12 +166,12 @@ def _user(users: Histories, mine: Groups) -> dict[str, np.ndarray]:
     again = np.bincount(owner, weights=mine.count > 1, minlength=b)
     count, first = pick(trips.count, whole, 0), pick(trips.first, whole, np.nan)
     return {
-        "user_trips": count,
-        "user_items": items,
-        "user_repeats": (again / np.maximum(items, 1)).astype(np.float32),
-        "user_last": pick(trips.last, whole, np.nan),
-        "user_trip_gap": first / np.maximum(count, 1),
-        "user_decay": pick(trips.decayed[GROUP_HALF_LIFE], whole, 0),
+        USER_TRIPS: count,
+        USER_ITEMS: items,
+        USER_REPEATS: (again / np.maximum(items, 1)).astype(np.float32),
+        USER_LAST: pick(trips.last, whole, np.nan),
+        USER_TRIP_GAP: first / np.maximum(count, 1),
+        USER_DECAY: pick(trips.decayed[GROUP_HALF_LIFE], whole, 0),
     }
 
 
@@ -150,16 +179,16 @@ def _group(name: str, groups: Groups, entry: np.ndarray, own: np.ndarray) -> dic
     """What the user did in the item's category or brand; `others` leaves this very item out."""
     decay = pick(groups.decayed[GROUP_HALF_LIFE], entry, 0)
     return {
-        f"{name}_decay": decay,
-        f"{name}_others": decay - own,
-        f"{name}_last": pick(groups.last, entry, np.nan),
-        f"{name}_count": pick(groups.count, entry, 0),
+        GROUP_DECAY.format(name): decay,
+        GROUP_OTHERS.format(name): decay - own,
+        GROUP_LAST.format(name): pick(groups.last, entry, np.nan),
+        GROUP_COUNT.format(name): pick(groups.count, entry, 0),
     }
 
 
 def _price_gap(users: Histories, stats: ItemStats, safe: np.ndarray) -> np.ndarray:
     """Log of the item's price over the geometric mean of what the user usually pays for a thing; nan where unknown."""
-    price = stats.columns["price"]
+    price = stats.columns[PRICE]
     with np.errstate(divide="ignore", invalid="ignore"):
         paid = np.log(price[users.item])
         known = np.isfinite(paid)

@@ -10,20 +10,21 @@ import numpy as np
 import polars as pl
 
 from features.errors import DataError
+from features.names import AVAILABLE, BRAND, CATEGORY, CREATED_AT, DESCRIPTION, ITEM_ID, PRICE, TITLE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 # The canonical columns, and the type each has inside. Only item_id and title must be present.
 ITEM_COLUMNS: dict[str, pl.DataType] = {
-    "item_id": pl.String(),
-    "title": pl.String(),
-    "description": pl.String(),
-    "brand": pl.String(),
-    "category": pl.String(),
-    "price": pl.Float64(),
-    "available": pl.Boolean(),
-    "created_at": pl.Datetime("us"),
+    ITEM_ID: pl.String(),
+    TITLE: pl.String(),
+    DESCRIPTION: pl.String(),
+    BRAND: pl.String(),
+    CATEGORY: pl.String(),
+    PRICE: pl.Float64(),
+    AVAILABLE: pl.Boolean(),
+    CREATED_AT: pl.Datetime("us"),
 }
 
 

@@ -12,6 +12,7 @@ import polars as pl
 from safetensors.numpy import save
 
 from features.errors import DataError
+from features.names import CART, EVENT, EVENT_ID, EVENTS, ITEM_ID, PURCHASE, QUANTITY, RATING, TIMESTAMP, USER_ID, VALUE, VIEW
 from features.storage.arrays import arrays_of
 from features.storage.sorted_unique import sorted_unique
 
@@ -22,16 +23,15 @@ if TYPE_CHECKING:
 
 # The canonical columns of a log with external ids. The first three must be present.
 INTERACTION_COLUMNS: dict[str, pl.DataType] = {
-    "user_id": pl.String(),
-    "item_id": pl.String(),
-    "timestamp": pl.Datetime("us"),
-    "event": pl.String(),
-    "quantity": pl.Float64(),
-    "value": pl.Float64(),
-    "event_id": pl.String(),
+    USER_ID: pl.String(),
+    ITEM_ID: pl.String(),
+    TIMESTAMP: pl.Datetime("us"),
+    EVENT: pl.String(),
+    QUANTITY: pl.Float64(),
+    VALUE: pl.Float64(),
+    EVENT_ID: pl.String(),
 }
-EVENTS = ("purchase", "cart", "view", "rating")
-EVENT_WEIGHTS: dict[str, float] = {"purchase": 1.0, "cart": 0.3, "view": 0.1, "rating": 1.0}
+EVENT_WEIGHTS: dict[str, float] = {PURCHASE: 1.0, CART: 0.3, VIEW: 0.1, RATING: 1.0}
 DAY = 86_400  # seconds
 
 
@@ -74,7 +74,7 @@ class Interactions:
         items = catalog.frame.select("item_id").with_row_index("item")
         table = (
             frame.with_columns(defaults)
-            .with_columns(pl.col("event").fill_null("purchase"), pl.col("timestamp").cast(pl.Datetime("us")))
+            .with_columns(pl.col("event").fill_null(PURCHASE), pl.col("timestamp").cast(pl.Datetime("us")))
             .join(items, on="item_id", how="inner")
         )
         users = table["user_id"].unique().sort()

@@ -11,13 +11,14 @@ import numpy as np
 from features.data.histories import Histories
 from features.data.interactions import DAY
 from features.errors import DataError
+from features.names import EVENTS, PURCHASE, RATING
 from features.storage.sorted_unique import sorted_unique
 
 if TYPE_CHECKING:
     from features.data.interactions import Interactions
 
 # Views and carts tell of interest; what is foretold is the purchase (a shop that logs only ratings has those).
-LABEL_EVENTS = (0, 3)
+LABEL_EVENTS = (EVENTS.index(PURCHASE), EVENTS.index(RATING))
 
 
 @dataclass(frozen=True)
