@@ -57,7 +57,7 @@ class Interactions:
     weight: np.ndarray
     price: np.ndarray
     n_items: int
-    ordered: bool = False
+    ordinal: bool = False
 
     @classmethod
     def from_frame(cls, frame: pl.DataFrame, catalog: Catalog, weights: Mapping[str, float] = EVENT_WEIGHTS) -> Interactions:
@@ -160,7 +160,7 @@ class Interactions:
     def to_files(self) -> dict[str, bytes]:
         """The columns in safetensors, the user ids in JSON."""
         columns = {name: getattr(self, name) for name in ("user", "item", "time", "event", "weight", "price")}
-        about = {"n_items": self.n_items, "ordered": self.ordered, "user_ids": self.user_ids.tolist()}
+        about = {"n_items": self.n_items, "ordered": self.ordinal, "user_ids": self.user_ids.tolist()}
         return {"log.safetensors": save({k: np.ascontiguousarray(v) for k, v in columns.items()}), "users.json": json.dumps(about).encode()}
 
     @classmethod
@@ -168,4 +168,4 @@ class Interactions:
         """What `to_files` made."""
         about = json.loads(files["users.json"])
         columns = arrays_of(files, "log.safetensors")
-        return cls(user_ids=np.array(about["user_ids"], dtype=object), n_items=about["n_items"], ordered=about["ordered"], **columns)
+        return cls(user_ids=np.array(about["user_ids"], dtype=object), n_items=about["n_items"], ordinal=about["ordered"], **columns)

@@ -24,7 +24,7 @@ REPEATS = 0.02  # share of purchases that are repeats, below which nobody wants 
 class ShopProfile:
     """What kind of shop a log is of. basket: items bought at one time, on average. repeats: share of purchases of what the user had."""
 
-    ordered: bool
+    ordinal: bool
     basket: float
     repeats: float
 
@@ -35,14 +35,14 @@ class ShopProfile:
         user, time, item = log.user[bought].astype(np.int64), log.time[bought], log.item[bought].astype(np.int64)
         trip = np.cumsum((np.diff(user, prepend=-1) != 0) | (np.diff(time, prepend=0) != 0))  # sorted by user and time
         if not len(trip):
-            return cls(log.ordered, 1.0, 0.0)
+            return cls(log.ordinal, 1.0, 0.0)
         lines = len(sorted_unique(trip * log.n_items + item))
-        return cls(log.ordered, lines / trip[-1], 1 - len(sorted_unique(user * log.n_items + item)) / lines)
+        return cls(log.ordinal, lines / trip[-1], 1 - len(sorted_unique(user * log.n_items + item)) / lines)
 
     @property
     def sequence(self) -> bool:
         """People buy one thing at a time."""
-        return self.ordered or self.basket <= SINGLE
+        return self.ordinal or self.basket <= SINGLE
 
     @property
     def buys_again(self) -> bool:

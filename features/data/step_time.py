@@ -1,7 +1,7 @@
 """Shops whose times tell nothing but the order, and the clock of steps that such a log is put on.
 
 Published benchmark sets, and exports that lost their dates, number each user's events from the same first day. A cut in time then parts
-the users, not their pasts. On a clock of steps every user's last step falls on the log's last moment and each step before it lies a day
+the users, not their pasts. In step time every user's last step falls on the log's last moment and each step before it lies a day
 further back, so that a cut a day before the end is exactly "leave the last one out", and all that reads ages, windows and cuts works on.
 """
 
@@ -20,12 +20,12 @@ LEAST_USERS = 100  # with two steps or more; a smaller log tells nothing about i
 MOST_STEPS = 5_000
 
 
-def with_clock(log: Interactions) -> Interactions:
-    """The log as it is, or on a clock of steps if its times carry only the order (see `carries_order_only`)."""
-    return on_steps(log) if carries_order_only(log) else log
+def with_step_time(log: Interactions) -> Interactions:
+    """The log as it is, or in step time if its times carry only the order (see `is_ordinal`)."""
+    return to_step_time(log) if is_ordinal(log) else log
 
 
-def carries_order_only(log: Interactions) -> bool:
+def is_ordinal(log: Interactions) -> bool:
     """Whether half of the users begin at the very same moment, or next to nobody of before comes again in the last tenth of the events."""
     if not len(log):
         return False
@@ -44,15 +44,15 @@ def carries_order_only(log: Interactions) -> bool:
     return returning < min(RETURNING * len(first), ENOUGH_USERS)
 
 
-def on_steps(log: Interactions) -> Interactions:
+def to_step_time(log: Interactions) -> Interactions:
     """Each user's distinct times become days that count back from the log's last second; what happened at one time stays together.
 
     Beyond `MOST_STEPS` steps back everything lies on one day.
     """
     if not len(log):
-        return replace(log, ordered=True)
+        return replace(log, ordinal=True)
     fresh = (np.diff(log.time, prepend=log.time[0]) != 0) | (np.diff(log.user, prepend=-1) != 0)
     step = np.cumsum(fresh)  # counts on from user to user
     last = step[log.offsets[1:] - 1][log.user]
     back = np.minimum(last - step, MOST_STEPS)
-    return replace(log, time=(log.end - 1 - back * DAY).astype(np.int64), ordered=True)
+    return replace(log, time=(log.end - 1 - back * DAY).astype(np.int64), ordinal=True)

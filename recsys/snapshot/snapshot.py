@@ -251,6 +251,6 @@ class LogAggregates:
             log=log,
             collaborative=collaborative or Collaborative.fit(log, now, retrieval),
             stats=ItemStats.fit(log, catalog, now),
-            unsold_items=UnsoldItems.fit(log, catalog, now, 1.0 if log.ordered else 28.0),
+            unsold_items=UnsoldItems.fit(log, catalog, now, 1.0 if log.ordinal else 28.0),
             buys_again=ShopProfile.of(log).buys_again,
         )
