@@ -109,7 +109,7 @@ def arrays_of(files: Mapping[str, bytes], name: str) -> dict[str, np.ndarray]:
 
 
 def array_files(name: str, array: np.ndarray) -> dict[str, bytes]:
-    """Return an array as an .npy file, and the SHA-256 digest of each of its blocks, so that each can be verified alone."""
+    """Return an array as an .npy file, and the SHA-256 digests of its blocks, so that each can be verified alone."""
     buffer = io.BytesIO()
     np.lib.format.write_array(buffer, np.ascontiguousarray(array), allow_pickle=False)
     content = buffer.getvalue()
