@@ -69,7 +69,7 @@ class ItemVectors:
 
 @dataclass(frozen=True)
 class TextVectors:
-    """One vector per distinct text, and each item's text. It is the stored form of `ItemVectors`: many items share a text.
+    """One vector per distinct text, and each item's text: the stored form of `ItemVectors`.
 
     Attributes
     ----------

@@ -188,8 +188,8 @@ class TextEncoder(nn.Module):
 
         Raises
         ------
-        ModelError: the model is neither packaged, nor a folder, nor to be had from the hub, or it pools in a way that
-        is not known here.
+        ModelError
+            If the model cannot be found or loaded, or its pooling is not supported.
         """
         path = find_model(config.model)
         transformers.utils.logging.disable_progress_bar()  # it would show for a tenth of a second

@@ -185,7 +185,7 @@ class TestRefusals:
         DistilBertModel(config).save_pretrained(tmp_path)
         (tmp_path / "tokenizer.json").write_bytes((tiny_bert / "tokenizer.json").read_bytes())
         message = self.refusal(EncoderConfig(model=str(tmp_path)))
-        assert "DistilBertModel keeps no encoder.layer" in message
+        assert "DistilBertModel has no encoder.layer" in message
         assert "choose a BERT-like model" in message
 
     def test_more_upper_layers_than_there_are(self, tiny_bert: Path) -> None:
@@ -194,7 +194,7 @@ class TestRefusals:
 
     def test_more_tokens_than_the_model_has_places_for(self, tiny_bert: Path) -> None:
         message = self.refusal(EncoderConfig(model=str(tiny_bert), max_tokens=65))
-        assert "encoder.max_tokens is 65, but the model reads 64 tokens" in message
+        assert "encoder.max_tokens is 65, but the model takes 64 tokens" in message
 
     def test_the_packaged_model_is_not_installed(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(features.text.encoder, "PACKAGED_MODEL", "no_such_package")
