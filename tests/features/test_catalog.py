@@ -1,4 +1,4 @@
-"""The catalogue: validated when made, ids to rows and back."""
+"""The catalogue: validation, and ids to rows and back."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def test_missing_columns_are_filled() -> None:
         ({"item_id": ["a"]}, r"lacks \['title'\]"),
     ],
 )
-def test_bad_tables_are_refused(frame: dict[str, list[str | None]], message: str) -> None:
+def test_invalid_tables_are_refused(frame: dict[str, list[str | None]], message: str) -> None:
     with pytest.raises(DataError, match=message):
         Catalog.from_frame(pl.DataFrame(frame))
 
