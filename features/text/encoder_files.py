@@ -101,8 +101,8 @@ class EncoderFiles:
         modules = self._json("modules.json", [])
         kinds = {str(module["type"]).rsplit(".", 1)[-1]: str(module["path"]) for module in modules}
         if strange := sorted(set(kinds) - _MODULES):
-            wanted = "Transformer, Pooling and Normalize alone"
-            raise ModelError(f"{self.path} has a module {strange[0]}, which is not supported: choose an encoder.model of {wanted}")
+            supported = "Transformer, Pooling and Normalize only"
+            raise ModelError(f"{self.path} has a module {strange[0]}, which is not supported: choose an encoder.model of {supported}")
         if kinds and "Pooling" not in kinds:
             raise ModelError(f"{self.path} has no Pooling among its modules: choose an encoder.model that pools a text into one vector")
         return kinds
