@@ -10,6 +10,7 @@ import numpy as np
 
 from features.data.interactions import DAY
 from features.data.split import LABEL_EVENTS
+from features.names import BUYERS_28, BUYERS_EVER
 from features.storage.sorted_unique import sorted_unique
 from ranking.blocklist import Blocklist
 from ranking.ranker import GBDTRanker
@@ -84,7 +85,7 @@ class Components:
     @cached_property
     def recent_share(self) -> np.ndarray:
         """Share of the last 28 days' shoppers who bought each item, float (n_items,)."""
-        return self.snapshot.stats.columns["buyers_28"] / self.recent_shoppers
+        return self.snapshot.stats.columns[BUYERS_28] / self.recent_shoppers
 
     @cached_property
     def recent_shoppers(self) -> int:
@@ -103,5 +104,5 @@ class Components:
         """Rows of items that were created recently and never sold, int64 (m,)."""
         config, snapshot = self.model.retrieval, self.snapshot
         created = snapshot.catalog.frame["created_at"].dt.epoch("s").fill_null(-1).to_numpy()
-        new = (created >= snapshot.now - int(config.arrival_days * DAY)) & (snapshot.stats.columns["buyers_ever"] == 0)
+        new = (created >= snapshot.now - int(config.arrival_days * DAY)) & (snapshot.stats.columns[BUYERS_EVER] == 0)
         return np.flatnonzero(new & (config.arrivals > 0))

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from features.data.histories import Histories
+from features.names import BUYERS_28, ITEM_BUYERS_7, ITEM_BUYERS_28, ITEM_STAT_PREFIX, UNSOLD_SCORE
 from ranking.diversity import diversify
 from ranking.filters import Filters
 from ranking.ranker import LOG_ODDS, with_features
@@ -109,17 +110,17 @@ class Recommender(Components):
         """
         snapshot = self.snapshot
         scorer = UnsoldScorer(snapshot.unsold_items, snapshot.text_vectors, snapshot.text_of)
-        return with_features(TopScores(scorer, "debut").retrieve(users, k, allowed), snapshot.stats)
+        return with_features(TopScores(scorer, UNSOLD_SCORE).retrieve(users, k, allowed), snapshot.stats)
 
     def popular(self, users: Histories, k: int, allowed: np.ndarray | None = None) -> Candidates:
         """Retrieve what sells now. The score is the share of recent shoppers who bought the item."""
         stats, ever = self.snapshot.stats.columns, self.snapshot.collaborative.popularity.ranking
         # Ties go to all-time popularity. Never-sold items come last, but they come: a filter may leave nothing else.
-        dense = np.broadcast_to(stats["buyers_28"] + ever / (ever.max(initial=0) + 1), (len(users), len(ever)))
+        dense = np.broadcast_to(stats[BUYERS_28] + ever / (ever.max(initial=0) + 1), (len(users), len(ever)))
         rows, _ = top_k(dense if allowed is None else np.where(allowed, dense, -np.inf), k)
         real = np.maximum(rows, 0)
         share = np.where(rows >= 0, self.recent_share[real], -np.inf).astype(np.float32)
-        features = {name: stats[name.removeprefix("item_")][real] for name in ("item_buyers_7", "item_buyers_28")}
+        features = {name: stats[name.removeprefix(ITEM_STAT_PREFIX)][real] for name in (ITEM_BUYERS_7, ITEM_BUYERS_28)}
         return Candidates(users, rows, share, features)
 
     def best(self, candidates: Candidates, k: int) -> Candidates:

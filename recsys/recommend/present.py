@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from features.names import ITEM_BUYERS_7, ITEM_BUYERS_28
 from ranking.reasons import GROUPS, POPULAR_BUYERS
 from recsys.recommend.answers import Answer, Match, Matches, Recommendation
 
@@ -61,7 +62,7 @@ def matches(parts: Components, query: str, rows: np.ndarray, scores: np.ndarray)
 
 
 def _popular_reasons(best: Candidates) -> list[list[str]]:
-    week, month = best.features["item_buyers_7"], best.features["item_buyers_28"]
+    week, month = best.features[ITEM_BUYERS_7], best.features[ITEM_BUYERS_28]
     return [[_sales(*counts) for counts in zip(*rows, strict=True)] for rows in zip(week, month, strict=True)]
 
 

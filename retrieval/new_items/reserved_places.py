@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from features.names import ARRIVAL_SCORE
+
 if TYPE_CHECKING:
     from retrieval.candidates import Candidates
 
@@ -20,7 +22,7 @@ def reserve_places(ranked: Candidates, k: int, reserved: int) -> Candidates:
     """
     order = np.arange(k)
     order = np.tile(np.where(order < ranked.rows.shape[1], order, -1), (len(ranked.users), 1))
-    arrival = ranked.features.get("arrival", np.full(ranked.rows.shape, np.nan))
+    arrival = ranked.features.get(ARRIVAL_SCORE, np.full(ranked.rows.shape, np.nan))
     for b in np.flatnonzero(~np.isnan(arrival).all(axis=1)):
         new = np.argsort(-arrival[b], kind="stable")[: min(k, reserved)]  # nan sorts last
         new = np.sort(new[~np.isnan(arrival[b, new])])

@@ -1,4 +1,4 @@
-"""Behaviour features against numbers worked out by hand, on a log of three users and four items, seen from day 100."""
+"""Behaviour features against values computed by hand, on a log of three users and four items, at day 100."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def half(age: float, life: float = 90) -> float:
 
 
 class TestItemStats:
-    def test_distinct_buyers_and_what_is_no_purchase(self) -> None:
+    def test_distinct_buyers_without_views(self) -> None:
         assert STATS.columns["buyers_7"].tolist() == [1, 0, 0, 0]
         assert STATS.columns["buyers_28"].tolist() == [2, 1, 0, 0]
         assert STATS.columns["buyers_91"].tolist() == [2, 1, 1, 0]
@@ -80,17 +80,17 @@ class TestItemStats:
     def test_price_is_the_median_paid_else_the_catalogues(self) -> None:
         assert STATS.columns["price"] == pytest.approx([3, nan, 4, nan], nan_ok=True)
 
-    def test_what_is_paid_of_late_against_what_is_usual(self) -> None:
+    def test_recent_price_over_mean_price(self) -> None:
         usual = (3 * ln(3) + 2 * ln(5)) / 5
         assert STATS.columns["price_7"] == pytest.approx([ln(5) - usual, nan, nan, nan], nan_ok=True)
         assert STATS.columns["price_28"] == pytest.approx([(ln(3) + ln(5)) / 2 - usual, nan, nan, nan], nan_ok=True)
 
-    def test_repurchase_share_is_shrunk_to_the_shops_own(self) -> None:
-        # Two of four (user, item) pairs came back; u1's second a on the same day is the same trip.
+    def test_repurchase_share_is_shrunk_to_the_shops_mean(self) -> None:
+        # Two of four (user, item) pairs bought again; u1's second a on the same day is the same trip.
         wanted = [(1 + 5 / 2) / (2 + 5), (0 + 5 / 2) / (1 + 5), (1 + 5 / 2) / (1 + 5), 1 / 2]
         assert STATS.columns["repeat_share"] == pytest.approx(wanted)
 
-    def test_repurchase_gap_is_shrunk_to_the_shops_own(self) -> None:
+    def test_repurchase_gap_is_shrunk_to_the_shops_mean(self) -> None:
         mean = (8 + 12 + 30) / 3
         wanted = [(20 + 5 * mean) / (2 + 5), mean, (30 + 5 * mean) / (1 + 5), mean]
         assert STATS.columns["repeat_gap"] == pytest.approx(wanted)
@@ -104,11 +104,11 @@ class TestItemStats:
         assert np.array_equal(back.brand, STATS.brand)
         assert np.array_equal(back.text, STATS.text)
 
-    def test_beginners_are_the_late_buyers_who_had_not_bought_it_before(self) -> None:
-        # a: u0 began on day 70, u1 on day 95; b: u0 on day 90; c is not bought of late.
+    def test_beginners_are_recent_first_time_buyers(self) -> None:
+        # a: u0 began on day 70, u1 on day 95; b: u0 on day 90; c has no recent buyers.
         assert STATS.columns["beginners"] == pytest.approx([1 / 2, 1, nan, nan], nan_ok=True)
 
-    def test_part_of_the_texts_sales(self) -> None:
+    def test_share_of_the_texts_sales(self) -> None:
         assert share_of_group(np.array([3.0, 1, 0, 2]), np.array([0, 0, 1, 2])) == pytest.approx([0.75, 0.25, 0, 1])
 
     def test_items_of_one_text_share_a_code(self) -> None:
@@ -123,7 +123,7 @@ class TestItemStats:
         assert np.isfinite(empty.columns["repeat_gap"]).all()
 
 
-class TestOwn:
+class TestRepeat:
     def test_count_last_first_gap(self) -> None:
         assert FEATURES["own_count"][0].tolist() == [3, 1, 2, 0]
         assert FEATURES["own_last"][0] == pytest.approx([10, 10, 60, nan], nan_ok=True)
@@ -171,7 +171,7 @@ class TestGroups:
         assert FEATURES["category_decay"][0] == pytest.approx([tea, tea, half(90) + half(60), 0])
         assert FEATURES["category_others"][0] == pytest.approx([half(10), tea - half(10), 0, 0], abs=1e-6)
 
-    def test_shares_are_of_all_that_the_user_did(self) -> None:
+    def test_shares_are_of_all_the_users_events(self) -> None:
         bread, tea = half(90) + half(60), half(30) + half(22) + 2 * half(10)
         assert FEATURES["category_share"][0] == pytest.approx(np.array([tea, tea, bread, 0]) / (bread + tea))
 
@@ -181,7 +181,7 @@ class TestGroups:
         )
         assert FEATURES["brand_others"][0, D] == pytest.approx(half(90) + half(60))
 
-    def test_price_gap_is_to_what_the_user_usually_pays(self) -> None:
+    def test_price_gap_is_relative_to_the_users_mean_price(self) -> None:
         usual = (3 * ln(3) + 2 * ln(4)) / 5  # b's price is unknown
         assert FEATURES["price_gap"][0] == pytest.approx([ln(3) - usual, nan, ln(4) - usual, nan], nan_ok=True)
         assert FEATURES["price_gap"][1, C] == pytest.approx(ln(4 / 3))
@@ -202,7 +202,7 @@ def test_nothing_at_or_after_now_counts() -> None:
         assert np.array_equal(column, alone[name], equal_nan=True), name
 
 
-def test_a_user_without_history_has_nothing_to_say() -> None:
+def test_a_user_without_history_has_zeros_and_missing_values() -> None:
     for user in (2, 3):
         for name in ("own_count", "own_decay_90", "category_decay", "category_share", "brand_count", "user_trips", "user_items"):
             assert not FEATURES[name][user].any(), name
@@ -211,22 +211,22 @@ def test_a_user_without_history_has_nothing_to_say() -> None:
         assert FEATURES["item_buyers_28"][user].tolist() == [2, 1, 0, 0]
 
 
-def test_nobody_and_a_request_of_strangers() -> None:
-    strangers = behavior_features(USERS.take(np.array([3])), EVERYTHING[:1], STATS)
+def test_no_users_and_only_unknown_users() -> None:
+    unknown = behavior_features(USERS.take(np.array([3])), EVERYTHING[:1], STATS)
     for name, column in FEATURES.items():
-        assert np.array_equal(strangers[name][0], column[3], equal_nan=True), name
-    nobody = behavior_features(USERS.take(np.array([], dtype=np.int64)), np.zeros((0, 3), dtype=np.int64), STATS)
-    assert {column.shape for column in nobody.values()} == {(0, 3)}
+        assert np.array_equal(unknown[name][0], column[3], equal_nan=True), name
+    empty = behavior_features(USERS.take(np.array([], dtype=np.int64)), np.zeros((0, 3), dtype=np.int64), STATS)
+    assert {column.shape for column in empty.values()} == {(0, 3)}
 
 
-def test_a_batch_says_of_each_user_what_a_request_of_one_says() -> None:
+def test_features_do_not_depend_on_the_batch() -> None:
     for user in range(4):
         alone = behavior_features(USERS.take(np.array([user])), EVERYTHING[:1], STATS)
         for name, column in FEATURES.items():
             assert np.allclose(alone[name][0], column[user], rtol=1e-6, equal_nan=True), name
 
 
-def test_padding_leaves_the_candidates_alone() -> None:
+def test_padding_does_not_change_the_candidates() -> None:
     rows = np.array([[C, -1, A], [-1, -1, D], [B, A, -1], [-1, -1, -1]])
     padded = behavior_features(USERS, rows, STATS)
     user, place = np.nonzero(rows >= 0)
@@ -236,16 +236,16 @@ def test_padding_leaves_the_candidates_alone() -> None:
 
 
 @given(st.lists(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 60)), max_size=10), max_size=4))
-def test_groups_like_a_slow_plain_twin(users: list[list[tuple[int, int]]]) -> None:
-    ordered = [sorted(events, key=lambda event: -event[1]) for events in users]
-    flat = [event for events in ordered for event in events]
+def test_groups_equal_a_plain_reference(users: list[list[tuple[int, int]]]) -> None:
+    by_age = [sorted(events, key=lambda event: -event[1]) for events in users]
+    flat = [event for events in by_age for event in events]
     item, age = np.array([code for code, _ in flat], dtype=np.int32), np.array([age for _, age in flat], dtype=np.float32)
-    offsets = np.concatenate([[0], np.cumsum([len(events) for events in ordered])]).astype(np.int64)
+    offsets = np.concatenate([[0], np.cumsum([len(events) for events in by_age])]).astype(np.int64)
     n = len(flat)
     weight = np.linspace(0.1, 1, n).astype(np.float32)
     made = Histories(offsets, item, age, np.zeros(n, np.int8), weight, np.full(n, np.nan, np.float32), 0)
     groups = Groups.of(made, made.item, 4, (30.0,))
-    for user, events in enumerate(ordered):
+    for user, events in enumerate(by_age):
         for code in range(4):
             entry = int(groups.find(np.array([user]), np.array([code]))[0])
             mine = [(age, weight[offsets[user] + place]) for place, (other, age) in enumerate(events) if other == code]

@@ -1,4 +1,4 @@
-"""The catalogue: validated when made, ids to rows and back."""
+"""The catalogue: validation, and ids to rows and back."""
 
 from __future__ import annotations
 
@@ -45,13 +45,13 @@ def test_missing_columns_are_filled() -> None:
 @pytest.mark.parametrize(
     ("frame", "message"),
     [
-        ({"item_id": ["a", "a"], "title": ["A", "B"]}, "item_id 'a' stands more than once"),
+        ({"item_id": ["a", "a"], "title": ["A", "B"]}, "item_id 'a' occurs more than once"),
         ({"item_id": ["a", None], "title": ["A", "B"]}, "1 rows without item_id and 0 without title"),
         ({"item_id": ["a", "b"], "title": ["A", None]}, "0 rows without item_id and 1 without title"),
         ({"item_id": ["a"]}, r"lacks \['title'\]"),
     ],
 )
-def test_bad_tables_are_refused(frame: dict[str, list[str | None]], message: str) -> None:
+def test_invalid_tables_are_refused(frame: dict[str, list[str | None]], message: str) -> None:
     with pytest.raises(DataError, match=message):
         Catalog.from_frame(pl.DataFrame(frame))
 

@@ -1,4 +1,4 @@
-"""Other strings, other bytes, whatever characters stand in them."""
+"""Different inputs have different digests, whatever characters they contain."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ def test_files_differ_by_name_and_content() -> None:
     assert digest({"a": b"1", "b": b"2"}) == digest({"b": b"2", "a": b"1"})
 
 
-def test_logs_of_other_users_have_other_fingerprints(shop) -> None:
+def test_logs_of_different_users_have_different_fingerprints(shop) -> None:
     log = shop.log.where(shop.log.user < 2)
     ids = (["a", "b\nc"], ["a\nb", "c"], ["a", "b\\nc"])
-    found = [fingerprint(shop.catalog, replace(log, user_ids=np.array(users, dtype=object))) for users in ids]
-    assert len(set(found)) == len(ids)
+    digests = [fingerprint(shop.catalog, replace(log, user_ids=np.array(users, dtype=object))) for users in ids]
+    assert len(set(digests)) == len(ids)
 
 
-def test_bundles_of_other_models_have_other_inputs() -> None:
+def test_bundles_of_different_models_have_different_inputs() -> None:
     models = ({"a": b"bc"}, {"ab": b"c"}, {"a": b"b", "c": b""})
-    found = [bundle_inputs(files, Settings(), "data") for files in models]
-    assert all(one != other for one, other in itertools.combinations(found, 2))
+    digests = [bundle_inputs(files, Settings(), "data") for files in models]
+    assert all(one != other for one, other in itertools.combinations(digests, 2))

@@ -1,4 +1,4 @@
-"""What the system refuses is said in one line: which file, whether it was read or written, and why."""
+"""Errors of the operating system become one line: which file, whether it was read or written, and why."""
 
 from __future__ import annotations
 
@@ -33,38 +33,38 @@ def _full_for_polars(_: Path) -> None:
 
 
 def _unreadable(folder: Path) -> None:
-    (folder / "kept.csv").touch()
-    raise PermissionError(errno.EACCES, "Permission denied", str(folder / "kept.csv"))
+    (folder / "stored.csv").touch()
+    raise PermissionError(errno.EACCES, "Permission denied", str(folder / "stored.csv"))
 
 
 def _moved(folder: Path) -> None:
-    (folder / "kept.csv").touch()
-    (folder / "kept.csv").rename(folder / "nowhere" / "kept.csv")
+    (folder / "stored.csv").touch()
+    (folder / "stored.csv").rename(folder / "nowhere" / "stored.csv")
 
 
 def _too_many(_: Path) -> None:
     raise OSError(errno.EMFILE, "Too many open files", "/shop/a")
 
 
-REFUSED = [
+FAILURES = [
     (_missing, r"gone\.csv cannot be read \(No such file or directory\): check the file"),
     (_missing_for_polars, r"gone\.csv cannot be read \(No such file or directory\): check the file"),
     (_full, r"^/shop cannot be written \(No space left on device\): check free space"),
     (_full_for_polars, r"^/shop cannot be written \(No space left on device\): check free space"),
-    (_unreadable, r"kept\.csv cannot be read \(Permission denied\): check the file"),
-    (_moved, r"kept\.csv cannot be written \(No such file or directory\)"),
+    (_unreadable, r"stored\.csv cannot be read \(Permission denied\): check the file"),
+    (_moved, r"stored\.csv cannot be written \(No such file or directory\)"),
     (_too_many, r"^/shop/a cannot be opened \(Too many open files\): check `ulimit -n`"),
 ]
 
 
-@pytest.mark.parametrize(("refused", "said"), REFUSED)
-def test_reading_is_told_from_writing(refused, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(os, "access", lambda path, mode: False)  # root may do everything
-    with pytest.raises(DataError, match=said), disk_errors(PLACE):
-        refused(tmp_path)
+@pytest.mark.parametrize(("operation", "message"), FAILURES)
+def test_reading_is_distinguished_from_writing(operation, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "access", lambda path, mode: False)  # root has access to everything
+    with pytest.raises(DataError, match=message), disk_errors(PLACE):
+        operation(tmp_path)
 
 
-def test_what_nobody_can_know_is_not_claimed() -> None:
+def test_an_unknown_operation_is_not_guessed() -> None:
     with pytest.raises(DataError, match=r"^/shop cannot be read or written \(Input/output error\)"), disk_errors(PLACE):
         raise OSError(errno.EIO, "Input/output error")
     with pytest.raises(DataError, match=r"^/shop cannot be read \(Input/output error\)"), disk_errors(PLACE, "read"):
@@ -78,7 +78,7 @@ def test_other_errors_pass(error: BaseException) -> None:
     assert raised.value is error
 
 
-def test_the_spool_is_written_whatever_is_read_around_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_under_the_spool_is_a_write_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write = pl.DataFrame.write_parquet
     monkeypatch.setattr(pl.DataFrame, "write_parquet", lambda frame, _, **options: write(frame, "/dev/full", **options))
     spec = TableSpec("log", tmp_path / "log.csv", {}, ())

@@ -1,4 +1,4 @@
-"""Histories: what is known of users before now, and their distinct items against a slow plain twin."""
+"""Histories of users, and their recent items against a plain reference implementation."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ EVENT_LISTS = st.lists(
 
 
 def histories(users: list[list[tuple[int, int, int]]]) -> Histories:
-    """Users' events, put in order, oldest first."""
-    ordered = [sorted(events, key=lambda event: -event[1]) for events in users]
-    flat = [event for events in ordered for event in events]
+    """Histories of the users' events, sorted oldest first."""
+    by_age = [sorted(events, key=lambda event: -event[1]) for events in users]
+    flat = [event for events in by_age for event in events]
     item, age, event = (np.array([entry[column] for entry in flat]) for column in range(3))
     return Histories(
-        offsets=np.concatenate([[0], np.cumsum([len(events) for events in ordered])]).astype(np.int64),
+        offsets=np.concatenate([[0], np.cumsum([len(events) for events in by_age])]).astype(np.int64),
         item=item.astype(np.int32),
         age=age.astype(np.float32),
         event=event.astype(np.int8),
@@ -50,7 +50,7 @@ def of_user(users: Histories, user: int) -> list[tuple]:
 
 
 @given(EVENT_LISTS, st.integers(1, 8))
-def test_recent_items_like_a_slow_plain_twin(users: list[list[tuple[int, int, int]]], most: int) -> None:
+def test_recent_items_equal_a_plain_reference(users: list[list[tuple[int, int, int]]], most: int) -> None:
     made = histories(users)
     recent = made.recent_items(N_ITEMS, most)
     for user in range(len(users)):
@@ -66,7 +66,7 @@ def test_recent_items_like_a_slow_plain_twin(users: list[list[tuple[int, int, in
         assert not real[len(wanted) :].any()
 
 
-def test_recent_items_are_as_wide_as_the_longest_needs() -> None:
+def test_recent_items_are_as_wide_as_the_longest_history() -> None:
     made = histories([[(0, 3, 0), (1, 2, 0), (0, 1, 0)], [], [(5, 0, 2)]])
     recent = made.recent_items(N_ITEMS, 50)
     assert recent.rows.tolist() == [[1, 0], [-1, -1], [5, -1]]
@@ -75,7 +75,7 @@ def test_recent_items_are_as_wide_as_the_longest_needs() -> None:
 
 
 @given(EVENT_LISTS, st.data())
-def test_take_gives_the_same_users_in_another_order(users: list[list[tuple[int, int, int]]], data: st.DataObject) -> None:
+def test_take_selects_users_in_the_given_order(users: list[list[tuple[int, int, int]]], data: st.DataObject) -> None:
     made = histories(users)
     chosen = data.draw(st.lists(st.integers(0, len(users) - 1), max_size=6)) if users else []
     taken = made.take(np.array(chosen, dtype=np.int64))
@@ -85,7 +85,7 @@ def test_take_gives_the_same_users_in_another_order(users: list[list[tuple[int, 
 
 
 @given(EVENT_LISTS, st.data())
-def test_then_puts_later_events_behind_each_user(users: list[list[tuple[int, int, int]]], data: st.DataObject) -> None:
+def test_then_appends_later_events_to_each_user(users: list[list[tuple[int, int, int]]], data: st.DataObject) -> None:
     first = histories(users)
     later = histories([data.draw(st.lists(st.tuples(st.integers(0, 5), st.just(0), st.just(1)), max_size=3)) for _ in users])
     both = first.then(later)
@@ -94,7 +94,7 @@ def test_then_puts_later_events_behind_each_user(users: list[list[tuple[int, int
         assert of_user(both, user) == of_user(first, user) + of_user(later, user)
 
 
-def test_with_items_changes_the_items_alone() -> None:
+def test_with_items_changes_only_the_items() -> None:
     made = histories([[(0, 3, 0), (4, 2, 2)], [(5, 1, 0)]])
     coded = made.with_items(np.array([7, 7, 8, 8, 9, 9]))
     assert coded.item.tolist() == [7, 9, 9]
@@ -106,22 +106,22 @@ def test_with_items_changes_the_items_alone() -> None:
 class TestOfUsers:
     log = log_of([("u0", "a", 0), ("u0", "b", DAY), ("u0", "c", 2 * DAY), ("u0", "d", 3 * DAY), ("u1", "e", 2 * DAY - 1)])
 
-    def test_an_event_at_now_is_not_known_and_the_second_before_is(self) -> None:
+    def test_events_before_now_are_included_and_events_at_now_are_not(self) -> None:
         users = Histories.of_users(self.log, np.array([0, 1]), 2 * DAY)
         assert users.item.tolist() == [0, 1, 4]
         assert users.age.tolist() == pytest.approx([2, 1, 1 / DAY])
 
-    def test_minus_one_is_somebody_without_history(self) -> None:
+    def test_minus_one_gives_an_empty_history(self) -> None:
         users = Histories.of_users(self.log, np.array([-1, 1, -1]), 9 * DAY)
         assert users.lengths.tolist() == [0, 1, 0]
         assert users.item.tolist() == [4]
 
-    def test_an_empty_log_knows_nobody(self) -> None:
+    def test_an_empty_log_gives_empty_histories(self) -> None:
         users = Histories.of_users(self.log.where(np.zeros(len(self.log), dtype=bool)), np.array([0, -1]), 9 * DAY)
         assert users.lengths.tolist() == [0, 0]
         assert Histories.of_users(log_of([]), np.array([-1, -1]), 9 * DAY).lengths.tolist() == [0, 0]
 
-    def test_the_newest_events_of_an_endless_history(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_a_long_history_is_truncated_to_its_newest_events(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(features.data.histories, "MAX_EVENTS", 2)
         users = Histories.of_users(self.log, np.array([0, 1]), 9 * DAY)
         assert users.item.tolist() == [2, 3, 4]

@@ -1,4 +1,4 @@
-"""The log over integer rows: nothing lost, nothing swapped, whatever the order of the source."""
+"""The log over integer rows: every event is kept, in any order of the source."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def log_of(rows: list[tuple[Any, ...]]) -> Interactions:
     return Interactions.from_frame(pl.DataFrame(rows, schema=SCHEMA, orient="row"), CATALOG)
 
 
-def told(log: Interactions) -> list[tuple[str, str, int, str]]:
+def events_of(log: Interactions) -> list[tuple[str, str, int, str]]:
     """The events with their external ids."""
     return [
         (str(log.user_ids[user]), str(CATALOG.ids[item]), int(time), str(EVENTS[event]))
@@ -51,10 +51,10 @@ def told(log: Interactions) -> list[tuple[str, str, int, str]]:
 
 
 @given(st.lists(row, max_size=30), st.randoms())
-def test_every_event_on_a_known_item_comes_back_with_its_ids(rows: list[tuple[Any, ...]], random: object) -> None:
+def test_every_event_of_a_known_item_keeps_its_ids(rows: list[tuple[Any, ...]], random: object) -> None:
     log = log_of(rows)
     wanted = sorted((u, i, int((t - datetime(1970, 1, 1)).total_seconds()), e) for u, i, t, e, _, _ in rows if i != "gone")
-    assert sorted(told(log)) == wanted
+    assert sorted(events_of(log)) == wanted
     shuffled = list(rows)
     random.shuffle(shuffled)  # type: ignore[attr-defined]
     again = log_of(shuffled)
@@ -63,7 +63,7 @@ def test_every_event_on_a_known_item_comes_back_with_its_ids(rows: list[tuple[An
 
 
 @given(st.lists(row, max_size=30), st.lists(names, max_size=5))
-def test_user_rows_find_exactly_the_users_that_are_there(rows: list[tuple[Any, ...]], others: list[str]) -> None:
+def test_user_rows_find_exactly_the_known_users(rows: list[tuple[Any, ...]], others: list[str]) -> None:
     log = log_of(rows)
     wanted = [*log.user_ids, *others]
     known = {user: number for number, user in enumerate(log.user_ids)}
@@ -71,7 +71,7 @@ def test_user_rows_find_exactly_the_users_that_are_there(rows: list[tuple[Any, .
 
 
 @given(st.lists(row, max_size=30))
-def test_offsets_hold_each_users_events_in_order_of_time(rows: list[tuple[Any, ...]]) -> None:
+def test_offsets_delimit_each_users_events_in_time_order(rows: list[tuple[Any, ...]]) -> None:
     log = log_of(rows)
     assert log.offsets[-1] == len(log)
     for user in range(log.n_users):
@@ -81,15 +81,15 @@ def test_offsets_hold_each_users_events_in_order_of_time(rows: list[tuple[Any, .
 
 
 @given(st.lists(row, min_size=1, max_size=30), st.integers(0, 50), st.integers(0, 50))
-def test_between_is_closed_before_and_open_behind(rows: list[tuple[Any, ...]], first: int, last: int) -> None:
+def test_between_includes_the_start_and_excludes_the_end(rows: list[tuple[Any, ...]], first: int, last: int) -> None:
     log = log_of(rows)
     zero = int((START - datetime(1970, 1, 1)).total_seconds())
     start, end = zero + 3600 * first, zero + 3600 * last
-    assert told(log.between(start, end)) == [event for event in told(log) if start <= event[2] < end]
-    assert told(log.between(None, None)) == told(log)
+    assert events_of(log.between(start, end)) == [event for event in events_of(log) if start <= event[2] < end]
+    assert events_of(log.between(None, None)) == events_of(log)
 
 
-def test_the_price_is_that_of_one_piece_where_it_is_known() -> None:
+def test_the_price_is_the_unit_price_where_known() -> None:
     values = [
         ("u", "a", START, "purchase", quantity, value) for quantity, value in [(2.0, 3.0), (None, 3.0), (1.0, 0.0), (0.0, 3.0), (1.0, None)]
     ]
@@ -97,7 +97,7 @@ def test_the_price_is_that_of_one_piece_where_it_is_known() -> None:
     assert sorted(prices[~np.isnan(prices)].tolist()) == [1.5]
 
 
-def test_events_weigh_what_is_asked_and_default_to_purchases() -> None:
+def test_events_have_the_given_weights_and_default_to_purchases() -> None:
     frame = pl.DataFrame({"user_id": ["u", "u"], "item_id": ["a", "b"], "timestamp": [START, START], "event": [None, "view"]})
     weights = {"purchase": 5.0, "cart": 0.0, "view": 0.5, "rating": 0.0}
     assert Interactions.from_frame(frame, CATALOG, weights).weight.tolist() == [5.0, 0.5]
@@ -110,13 +110,13 @@ def test_a_log_without_a_required_column_is_refused() -> None:
 
 
 @given(st.lists(row, max_size=30), st.integers(-1, 51))
-def test_histories_hold_what_lies_before_now(rows: list[tuple[Any, ...]], hours: int) -> None:
+def test_histories_hold_the_events_before_now(rows: list[tuple[Any, ...]], hours: int) -> None:
     log = log_of(rows)
     now = int((START - datetime(1970, 1, 1)).total_seconds()) + 3600 * hours
     users = np.array([-1, *range(log.n_users)], dtype=np.int64)
     histories = Histories.of_users(log, users, now)
     assert len(histories) == len(users)
-    assert histories.lengths[0] == 0, "somebody without history"
+    assert histories.lengths[0] == 0, "an unknown user has no history"
     for place, user in enumerate(users[1:], 1):
         mine = slice(histories.offsets[place], histories.offsets[place + 1])
         past = (log.user == user) & (log.time < now)
@@ -126,7 +126,7 @@ def test_histories_hold_what_lies_before_now(rows: list[tuple[Any, ...]], hours:
     assert histories.take(order).take(order).item.tolist() == histories.item.tolist()
 
 
-def test_a_history_without_end_keeps_its_newest_events() -> None:
+def test_a_long_history_is_truncated_to_its_newest_events() -> None:
     rows: list[tuple[Any, ...]] = [
         ("u", "a" if hour < 10 else "b", START + timedelta(hours=hour), "purchase", 1.0, 1.0) for hour in range(MAX_EVENTS + 10)
     ]
@@ -136,7 +136,7 @@ def test_a_history_without_end_keeps_its_newest_events() -> None:
     assert set(histories.item.tolist()) == {1}
 
 
-def test_baskets_are_purchases_made_just_now() -> None:
+def test_baskets_are_purchases_at_now() -> None:
     histories = Histories.of_baskets([[2, 0], [], [1]], now=1_000)
     assert histories.lengths.tolist() == [2, 0, 1]
     assert (histories.item.tolist(), histories.user.tolist()) == ([2, 0, 1], [0, 0, 2])

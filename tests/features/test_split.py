@@ -1,4 +1,4 @@
-"""A cut through time: what lies behind it never shows in what is known before it."""
+"""Splits by time: events after the cut never change the history."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ BOUGHT = ("u", "a", 0, "purchase")  # so that there is a label
 
 
 @given(events, events, events)
-def test_a_scrambled_future_leaves_the_past_as_it_is(before: list, future: list, other: list) -> None:
+def test_a_scrambled_future_leaves_the_history_unchanged(before: list, future: list, other: list) -> None:
     one = Split.by_time(log_of(before, [*future, BOUGHT]), CUT)
     two = Split.by_time(log_of(before, [*other, BOUGHT]), CUT)
     assert past(one) == past(two)
@@ -63,7 +63,7 @@ def test_pairs_are_the_distinct_purchases_and_ratings_after_the_cut(before: list
     assert np.flatnonzero(split.known).tolist() == sorted({"abcdef".index(item) for _, item, _, _ in before})
 
 
-def test_the_window_closes() -> None:
+def test_the_label_window_ends_after_its_days() -> None:
     log = log_of([("u", "a", 0, "purchase")], [("u", "b", 0, "purchase"), ("u", "c", 23, "purchase"), ("u", "d", 24, "purchase")])
     split = Split.by_time(log, CUT, days=1)
     assert (split.cut, split.end) == (CUT, CUT + DAY)
@@ -80,6 +80,6 @@ def test_the_window_closes() -> None:
         ([BOUGHT], [("u", "a", 1, "view")], "1 events before it and 0 purchases after it"),
     ],
 )
-def test_a_cut_with_nothing_on_one_side_is_refused(before: list, after: list, message: str) -> None:
+def test_a_cut_without_events_on_one_side_is_refused(before: list, after: list, message: str) -> None:
     with pytest.raises(DataError, match=message):
         Split.by_time(log_of(before, after), CUT)

@@ -1,4 +1,4 @@
-"""The text template: what the encoder reads."""
+"""The text template of an item."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def test_any_text_becomes_one_clean_line(title: str, brand: str, description: st
     assert all(character.isprintable() or character.isspace() for character in text)
 
 
-def test_texts_stand_in_the_order_of_the_rows() -> None:
+def test_texts_are_in_catalogue_order() -> None:
     catalog = Catalog.from_frame(pl.DataFrame({"item_id": ["b", "a"], "title": ["Bread", "Apple"]}))
     assert item_texts(catalog).to_list() == ["Apple", "Bread"]
 

@@ -1,3 +1,5 @@
+"""`sorted_unique` agrees with `numpy.unique`."""
+
 from __future__ import annotations
 
 import numpy as np
@@ -9,13 +11,13 @@ from features.storage.sorted_unique import sorted_unique
 
 
 @given(st.lists(st.integers(-5, 5)))
-def test_says_what_numpy_says(values: list[int]) -> None:
+def test_same_values_as_numpy(values: list[int]) -> None:
     array = np.array(values, dtype=np.int64)
     assert sorted_unique(array).tolist() == np.unique(array).tolist()
 
 
 @pytest.mark.parametrize("dtype", [bool, np.int32, np.float32])
-def test_keeps_the_type_and_flattens(dtype: type) -> None:
+def test_keeps_the_dtype_and_flattens(dtype: type) -> None:
     array = np.array([[1, 0], [1, 1]], dtype=dtype)
-    found = sorted_unique(array)
-    assert (found.tolist(), found.dtype) == ([0, 1], array.dtype)
+    result = sorted_unique(array)
+    assert (result.tolist(), result.dtype) == ([0, 1], array.dtype)

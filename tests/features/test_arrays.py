@@ -1,4 +1,4 @@
-"""Stored arrays: rows as they were, read no further than asked, and no changed byte among those that are used."""
+"""Stored arrays: the same rows, no more blocks than requested, and no damaged block used."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ LARGE = np.random.default_rng(0).integers(-1000, 1000, (5000, 40), dtype=np.int1
 
 
 @given(hnp.arrays(st.sampled_from([np.float16, np.float32, np.int64]), st.tuples(st.integers(0, 50), st.integers(1, 9))), st.data())
-def test_rows_and_all_as_in_memory(array: np.ndarray, data: st.DataObject) -> None:
+def test_rows_and_whole_array_are_those_in_memory(array: np.ndarray, data: st.DataObject) -> None:
     stored = StoredArray(array_files("part", array), "part")
     assert (stored.shape, stored.dtype, len(stored)) == (array.shape, array.dtype, len(array))
     if len(array):
@@ -31,7 +31,7 @@ def test_wide_rows_over_many_blocks() -> None:
     assert np.array_equal(StoredArray(array_files("wide", wide), "wide")[np.array([1])], wide[[1]])
 
 
-def test_no_more_is_read_than_asked() -> None:
+def test_only_the_requested_blocks_are_read() -> None:
     stored = StoredArray(array_files("part", LARGE), "part")
     rows = np.array([2500, 2501])
     assert np.array_equal(stored[rows], LARGE[rows])
@@ -41,13 +41,13 @@ def test_no_more_is_read_than_asked() -> None:
 
 
 @given(st.integers(0, LARGE.nbytes - 1), st.integers(0, 7))
-def test_a_flipped_bit_is_found_where_it_is_read_and_nowhere_else(byte: int, bit: int) -> None:
+def test_a_flipped_bit_is_found_in_its_block_only(byte: int, bit: int) -> None:
     files = array_files("part", LARGE)
     begin = len(files["part.npy"]) - LARGE.nbytes
     content = bytearray(files["part.npy"])
     content[begin + byte] ^= 1 << bit
     row, block = byte // 80, (begin + byte) // BLOCK
-    if block == 0:  # with the head
+    if block == 0:  # the block of the header
         with pytest.raises(BundleError, match="damaged"):
             StoredArray({**files, "part.npy": bytes(content)}, "part")
         return
@@ -62,14 +62,14 @@ def test_a_flipped_bit_is_found_where_it_is_read_and_nowhere_else(byte: int, bit
 
 @pytest.mark.parametrize("name", ["part.npy", "part.sha256"])
 @pytest.mark.parametrize("cut", [0, 60, 64, -1])
-def test_files_cut_short_are_refused(name: str, cut: int) -> None:
+def test_truncated_files_are_refused(name: str, cut: int) -> None:
     files = array_files("part", LARGE)
     with pytest.raises(BundleError):
         np.asarray(StoredArray({**files, name: files[name][:cut]}, "part"))
 
 
-class LogAggregates(Mapping[str, bytes]):
-    """Files that say which of them were read."""
+class RecordingFiles(Mapping[str, bytes]):
+    """Files that record which of them were read."""
 
     def __init__(self, files: dict[str, bytes]) -> None:
         self.files, self.read = files, []
@@ -88,8 +88,8 @@ class LogAggregates(Mapping[str, bytes]):
         return name in self.files
 
 
-def test_a_folder_of_files_is_read_one_by_one() -> None:
-    files = LogAggregates({"a/one": b"1", "a/b/two": b"2", "other": b"3", "ab/three": b"4"})
+def test_files_of_a_folder_are_read_on_access() -> None:
+    files = RecordingFiles({"a/one": b"1", "a/b/two": b"2", "other": b"3", "ab/three": b"4"})
     below = Subfolder(files, "a")
     assert (sorted(below), len(below), "one" in below, "other" in below) == (["b/two", "one"], 2, True, False)
     assert files.read == []
