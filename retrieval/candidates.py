@@ -1,4 +1,4 @@
-"""The one type between the stages: some items for each user of a request, with scores and the evidence for them."""
+"""Candidates, the one type between the stages: some items for each user of a request, with scores and candidate features."""
 
 from __future__ import annotations
 
@@ -17,10 +17,14 @@ class Candidates:
 
     Attributes
     ----------
-    users: whom they are for, with what was known of them (b).
-    rows: catalogue rows, int64 (b, k), padded with -1 at the end of a row.
-    scores: float32 (b, k), higher is better; -inf where padded.
-    evidence: named columns float32 (b, k) that stages add: a retriever's score, a feature, a rank. nan where unknown.
+    users : Histories
+        The b users with their histories.
+    rows : int64 (b, k)
+        Catalogue rows, padded with -1 at the end of a row.
+    scores : float32 (b, k)
+        Higher is better; -inf where padded.
+    features : dict of str to float32 (b, k)
+        Columns that stages add: a retriever's score, a ranking feature, a rank; nan where unknown.
     """
 
     users: Histories
@@ -36,54 +40,70 @@ class Candidates:
 
     @property
     def valid(self) -> np.ndarray:
-        """Which places hold an item, bool (b, k)."""
+        """Where `rows` holds an item and no padding, bool (b, k)."""
         return self.rows >= 0
 
     def for_users(self, users: np.ndarray) -> Candidates:
-        """The lists of some of the users, in the order given."""
+        """Return the lists of some users (positions in the batch, int (m,)), in the order given."""
         features = {name: column[users] for name, column in self.features.items()}
         return Candidates(self.users.take(users), self.rows[users], self.scores[users], features)
 
     def take(self, order: np.ndarray) -> Candidates:
-        """Columns by index, int (b, m): reorders or cuts each user's list, with all its evidence. -1 makes padding."""
-        index, each = np.maximum(order, 0), np.arange(len(order))[:, None]
-        gone = order < 0
-        some_gone = bool(gone.any())
+        """Return each user's list reordered or cut, with all its features.
+
+        Parameters
+        ----------
+        order : int (b, m)
+            Columns of each user's list, best first; -1 makes padding.
+        """
+        columns, users = np.maximum(order, 0), np.arange(len(order))[:, None]
+        padding = order < 0
+        padded = bool(padding.any())
 
         def pick(array: np.ndarray, fill: float) -> np.ndarray:
-            taken = array[each, index]
-            if some_gone:
-                taken[gone] = fill
+            taken = array[users, columns]
+            if padded:
+                taken[padding] = fill
             return taken
 
         features = {name: pick(column, np.nan) for name, column in self.features.items()}
         return replace(self, rows=pick(self.rows, -1), scores=pick(self.scores, -np.inf), features=features)
 
     def first(self, k: int) -> Candidates:
-        """The first k of each list."""
+        """Return the first k candidates of each user."""
         return replace(
             self, rows=self.rows[:, :k], scores=self.scores[:, :k], features={name: column[:, :k] for name, column in self.features.items()}
         )
 
     def ranked(self, scores: np.ndarray, k: int | None = None, **features: np.ndarray) -> Candidates:
-        """The same candidates, best first by new scores (b, k); nan counts as worst, ties keep their order."""
+        """Return the best k candidates by new scores (b, k), best first; nan counts as worst, ties stay in their order."""
         scores = np.where(self.valid & ~np.isnan(scores), scores, -np.inf).astype(np.float32)
-        # Padding goes last, behind an item whose score is -inf.
+        # Padding goes last, after an item whose score is -inf.
         order = np.lexsort((-scores, ~self.valid), axis=1)[:, :k]
         return replace(self, scores=scores, features=self.features | features).take(order)
 
 
 class Retriever(Protocol):
-    """Finds items among the whole catalogue."""
+    """A source of candidates that searches the whole catalogue."""
 
     def retrieve(self, users: Histories, k: int, allowed: np.ndarray | None = None) -> Candidates:
-        """The best k items a user, among those `allowed` (bool, (n_items,) or (b, n_items); None allows all)."""
+        """Return at most k items for each user, best first.
+
+        Parameters
+        ----------
+        users : Histories
+            The b users with their histories.
+        k : int
+            Length of each list; lists that are shorter are padded.
+        allowed : bool (n_items,) or (b, n_items), optional
+            Items that may be returned, for all users or for each; None allows all.
+        """
         ...
 
 
 class Ranker(Protocol):
-    """Puts candidates in a better order."""
+    """A stage that reorders candidates."""
 
     def rank(self, candidates: Candidates) -> Candidates:
-        """The same items, best first, with scores of its own."""
+        """Return the same items, best first by new scores."""
         ...

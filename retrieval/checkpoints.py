@@ -1,4 +1,4 @@
-"""What the trainings share: the course of the learning rate, and checkpoints (one safetensors file, written whole or not at all)."""
+"""Learning-rate schedule and checkpoints, shared by all training; a checkpoint is one safetensors file, written atomically."""
 
 from __future__ import annotations
 
@@ -19,18 +19,30 @@ if TYPE_CHECKING:
 
 
 def set_rate(optimizer: torch.optim.Optimizer, step: int, total: int, warmup: float) -> None:
-    """Each group's share of its `initial_lr` at a step of `total`: linear warm-up over the share `warmup`, then cosine to nothing.
+    """Set the learning rate of each parameter group: linear warm-up, then cosine decay to zero.
 
-    A function of the step alone, so that a resumed training goes on where it was.
+    The rate depends on the step alone, so a resumed training continues with the same rates.
+
+    Parameters
+    ----------
+    optimizer : torch.optim.Optimizer
+        The peak rate of a group is its `initial_lr`, or its `lr` at the first call.
+    step, total : int
+        Current step, from 0, and number of steps.
+    warmup : float
+        Share of the steps over which the rate rises.
     """
-    first = max(1, round(total * warmup))
-    share = (step + 1) / first if step < first else 0.5 * (1 + math.cos(math.pi * (step - first) / max(1, total - first)))
+    warmup_steps = max(1, round(total * warmup))
+    if step < warmup_steps:
+        factor = (step + 1) / warmup_steps
+    else:
+        factor = 0.5 * (1 + math.cos(math.pi * (step - warmup_steps) / max(1, total - warmup_steps)))
     for group in optimizer.param_groups:
-        group["lr"] = group.setdefault("initial_lr", group["lr"]) * share
+        group["lr"] = group.setdefault("initial_lr", group["lr"]) * factor
 
 
 def save_checkpoint(path: Path, modules: Mapping[str, nn.Module], optimizer: torch.optim.Optimizer, progress: dict[str, float]) -> None:
-    """Write modules, optimizer and counters; replaces an older file at once."""
+    """Write the state of modules and optimizer and the counters `progress`; an older file is replaced atomically."""
     tensors: dict[str, Tensor] = {}
     for name, module in modules.items():
         tensors |= {f"{name}/{key}": value for key, value in module.state_dict().items()}
@@ -38,13 +50,13 @@ def save_checkpoint(path: Path, modules: Mapping[str, nn.Module], optimizer: tor
         tensors |= {f"optimizer/{index}/{key}": torch.as_tensor(value) for key, value in state.items()}
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_suffix(".tmp")
-    plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    temporary.write_bytes(safetensors.torch.save(plain, metadata={"progress": json.dumps(progress)}))
+    on_cpu = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    temporary.write_bytes(safetensors.torch.save(on_cpu, metadata={"progress": json.dumps(progress)}))
     os.replace(temporary, path)
 
 
 def load_checkpoint(path: Path, modules: Mapping[str, nn.Module], optimizer: torch.optim.Optimizer) -> dict[str, float] | None:
-    """Restore what `save_checkpoint` wrote and return its counters; None where there is no file."""
+    """Load a file of `save_checkpoint` into modules and optimizer and return its counters; None if the file does not exist."""
     if not path.exists():
         return None
     tensors = safetensors.torch.load_file(path)
@@ -58,6 +70,5 @@ def load_checkpoint(path: Path, modules: Mapping[str, nn.Module], optimizer: tor
         if key.startswith("optimizer/"):
             _, index, field = key.split("/")
             state.setdefault(int(index), {})[field] = value
-    whole = optimizer.state_dict()
-    optimizer.load_state_dict({"state": state, "param_groups": whole["param_groups"]})
+    optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
     return progress

@@ -1,4 +1,4 @@
-"""The k best of many scores, the same way everywhere: ties go to the lower row, whatever the batch."""
+"""Top-k selection with one tie rule everywhere: equal scores come in order of their column, whatever the batch."""
 
 from __future__ import annotations
 
@@ -9,30 +9,33 @@ _FLIP = np.int32(0x7FFFFFFF)
 
 
 def top_k(scores: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
-    """The k best columns of each row of `scores` (b, n), best first.
+    """Return the k best columns of each row, best first; a score of -inf or nan is never returned.
 
-    A score of -inf or nan is never an answer. Equal scores come in order of their column.
+    Parameters
+    ----------
+    scores : float (b, n)
 
     Returns
     -------
-    rows int64 (b, k) padded with -1, scores float32 (b, k) padded with -inf.
+    columns : int64 (b, k), padded with -1
+    best : float32 (b, k), padded with -inf
     """
     b, n = scores.shape
-    if np.isnan(scores.min(initial=np.inf)):  # nan spreads to the least; sorted by its bits it would come first
+    if np.isnan(scores.min(initial=np.inf)):  # the minimum is nan if any score is; sorted by its bits, nan would come first
         scores = np.where(np.isnan(scores), -np.inf, scores)
     if k < n and b == 1:
-        # All that may be among the k best, equals of the last one included: their order is settled below, among few.
-        least = np.partition(scores[0], n - k)[n - k]
-        near = np.flatnonzero(~(scores[0] < least))
-        rows, best = _sorted_keys(scores[:, near], k)
-        return np.where(rows >= 0, near[rows], -1), best
+        # Sort only the scores that may be among the k best, ties with the k-th included.
+        threshold = np.partition(scores[0], n - k)[n - k]
+        columns = np.flatnonzero(~(scores[0] < threshold))
+        rows, best = _sorted_keys(scores[:, columns], k)
+        return np.where(rows >= 0, columns[rows], -1), best
     return _sorted_keys(scores, k)
 
 
 def _sorted_keys(scores: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
-    """`top_k` of few rows or columns."""
+    """Return `top_k` of all columns by one sort of integer keys."""
     b, n = scores.shape
-    # Floats, made into integers of the same order, above the column: one distinct key a place, so that partition has no ties to break.
+    # Key: the float as an integer of the same order, then the column. All keys differ, so partition has no ties to break.
     bits = (scores.astype(np.float32, copy=False) + np.float32(0)).view(np.int32)  # + 0 turns -0 into 0
     keys = (bits ^ ((bits >> 31) & _FLIP)).astype(np.int64) << 32
     keys |= _LOW - np.arange(n)
