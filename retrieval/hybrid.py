@@ -1,11 +1,12 @@
 """Hybrid retrieval: one candidate list from repeat purchases, collaborative filtering, the two towers and popularity.
 
-The lists are fused by reciprocal rank, so the scales of the sources do not matter. Every model also scores every candidate, whichever
-source found it; these scores are the candidate features.
+The lists are fused by reciprocal rank, so the scales of the sources do not matter. Every model also scores every
+candidate, whichever source found it; these scores are the candidate features.
 
 References
 ----------
-Cormack, Clarke, Buettcher 2009, "Reciprocal rank fusion outperforms Condorcet and individual rank learning methods", SIGIR.
+Cormack, Clarke, Buettcher 2009, "Reciprocal rank fusion outperforms Condorcet and individual rank learning methods",
+SIGIR.
 """
 
 from __future__ import annotations
@@ -78,7 +79,7 @@ class HybridRetriever:
         }
 
     def retrieve(self, users: Histories, k: int, allowed: np.ndarray | None = None) -> Candidates:
-        """Return at most k candidates a user, best fused score first; every source searches the allowed items only. See `Retriever`."""
+        """Return at most k candidates a user, best fused score first, see `Retriever`."""
         parts = []
         for part in batches(len(users)):
             mask = allowed if allowed is None or allowed.ndim == 1 else allowed[part]
@@ -125,7 +126,7 @@ class HybridRetriever:
         return out
 
     def _fused(self, users: Histories, k: int, allowed: np.ndarray | None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Return rows, fused scores and the rank in the towers' list (nan: not listed) of a small batch, (b, k) each."""
+        """Return rows, fused scores and ranks in the towers' list (nan: not listed) of a small batch, (b, k) each."""
         lists: list[tuple[np.ndarray, np.ndarray]] = []  # keys of (user, item) and ranks, of each source
         towers: tuple[np.ndarray, np.ndarray] | None = None
         for name, listed in self._source_rows(users, allowed):
@@ -148,7 +149,10 @@ class HybridRetriever:
         return rows, scores, ranks
 
     def features(self, users: Histories, rows: np.ndarray) -> dict[str, np.ndarray]:
-        """Return each model's score of candidate rows (b, k), float32 (b, k); "arrival" only with arrivals, nan for all other items."""
+        """Return each model's score of candidate rows (b, k), float32 (b, k).
+
+        The column "arrival" exists only where there are arrivals; it is nan for all other items.
+        """
         models = self.collaborative
         out = {"ease": models.ease.pair_scores(users, rows), "item_knn": models.item_knn.pair_scores(users, rows)}
         out["ease_trend"] = out["ease"] * models.popularity.trend[np.maximum(rows, 0)]

@@ -97,9 +97,9 @@ class ALS:
         return factors.T @ factors + self.config.l2 * np.eye(factors.shape[1])
 
     def user_factors(self, users: Histories) -> np.ndarray:
-        """Return user factors float32 (b, d): the least-squares solution for their history with item factors fixed (equation 4).
+        """Return user factors float32 (b, d), zero without history.
 
-        The factors of a user without history are zero.
+        They are the least-squares solution for the history with item factors fixed (equation 4 of the paper).
         """
         return users.once(self, "factors", lambda: self._user_factors(users))
 
@@ -117,7 +117,7 @@ class ALS:
     def scores(self, users: Histories) -> np.ndarray:
         """See `ItemScorer`."""
         scores = np.empty((len(users), self.n_items), dtype=np.float32)
-        # One product a user: BLAS sums a batch in another order, and a list would depend on the other users of the batch.
+        # One product a user: BLAS sums a batch in another order, and a list would depend on the rest of the batch.
         for row, factors in zip(scores, self.user_factors(users), strict=True):
             np.matmul(self.factors, factors, out=row)
         return scores

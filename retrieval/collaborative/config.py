@@ -20,12 +20,12 @@ class RetrievalConfig(BaseModel):
     own, ease, item_knn, als, tower, popular : int
         At most so many candidates a user from each source; `own` are items that the user bought before.
     markov : int
-        The same for Markov transitions. They cost most, and help most where order matters; 0 does not fit them. With them comes
-        `next_item_model`, a candidate feature and not a source: the transitions from the last step alone, which a sum over ten steps
-        hides.
+        The same for Markov transitions. They cost most, and help most where order matters; 0 does not fit them. With
+        them comes `next_item_model`, a candidate feature and not a source: the transitions from the last step alone,
+        which a sum over ten steps hides.
     arrivals : int
-        Places of a list for items created within `arrival_days` that nobody has bought yet and whose text is similar to what the user
-        bought. No other feature gives a never-sold item a chance.
+        Places of a list for items created within `arrival_days` that nobody has bought yet and whose text is similar to
+        what the user bought. No other feature gives a never-sold item a chance.
     arrival_days : float
         Age in days up to which an item is an arrival.
     ease_model, item_knn_model, als_model, markov_model, next_item_model

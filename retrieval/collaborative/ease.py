@@ -25,8 +25,8 @@ class EASEConfig(BaseModel):
     weighting : Weighting
         How a history becomes a vector.
     max_items : int
-        The fit covers at most so many items, those with most buyers. It holds one (max_items, max_items) float32 matrix and takes
-        time in max_items^3.
+        The fit covers at most so many items, those with most buyers. It holds one (max_items, max_items) float32 matrix
+        and takes time in max_items^3.
     min_buyers : int
         Items with fewer buyers are not fitted.
     l2 : float
@@ -53,7 +53,7 @@ class EASE(ItemWeights):
 
     @classmethod
     def fit(cls, log: Interactions, config: EASEConfig | None = None) -> EASE:
-        """Fit in closed form by one Cholesky inverse, then prune each item to its `keep` largest weights by absolute value."""
+        """Fit in closed form by one Cholesky inverse, then prune each item to its `keep` largest weights."""
         config = config or EASEConfig()
         matrix = log_matrix(log, config.weighting)
         buyers = np.bincount(matrix.indices, minlength=log.n_items)
@@ -61,14 +61,17 @@ class EASE(ItemWeights):
         items = np.sort(ranked[buyers[ranked] >= config.min_buyers])
         if not len(items):
             return cls(sp.csr_array((log.n_items, log.n_items), dtype=np.float32), config.weighting)
-        # One thread gives the same bits on any machine. Two on a busy one wait for each other (measured: 31 s instead of 5 s).
+        # One thread gives the same bits on any machine. On a busy machine two wait for each other (31 s instead of 5 s).
         with threadpool_limits(1, "blas"):
             inverse = _inverse(_gram(matrix[:, items]), config.l2)
         return cls(_prune(inverse, items, log.n_items, config.keep), config.weighting)
 
 
 def _gram(matrix: sp.csr_array) -> np.ndarray:
-    """Return X'X of a sparse (users, n) matrix, float32 (n, n) in column order, computed in strips: the whole is larger as sparse."""
+    """Return X'X of a sparse (users, n) matrix, float32 (n, n) in column order.
+
+    It is computed in strips, because the whole takes more memory as a sparse matrix.
+    """
     n = matrix.shape[1]
     gram = np.empty((n, n), dtype=np.float32, order="F")
     transposed = matrix.T.tocsr()
@@ -90,7 +93,10 @@ def _inverse(gram: np.ndarray, l2: float) -> np.ndarray:
 
 
 def _prune(inverse: np.ndarray, items: np.ndarray, n_items: int, keep: int) -> sp.csr_array:
-    """Return B = -P_ij / P_jj with zero diagonal, the `keep` largest by absolute value of each row i, float32 csr (n_items, n_items)."""
+    """Return B = -P_ij / P_jj with zero diagonal, float32 csr (n_items, n_items).
+
+    Each row i holds its `keep` largest weights by absolute value.
+    """
     n, keep = len(items), min(keep, len(items) - 1)
     diagonal = np.diagonal(inverse).copy()
     rows, columns, data = [], [], []

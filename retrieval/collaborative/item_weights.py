@@ -1,7 +1,7 @@
 """Item-item models, the base of EASE and ItemKNN: the score of an item is a sum of weights over the history.
 
-They score `Histories`, so a known user, a user who came after the fit and an anonymous basket are one case. Nothing is stored about
-users.
+They score `Histories`, so a known user, a user who came after the fit and an anonymous basket are one case. Nothing is
+stored about users.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ItemWeights:
-    """Sparse item-item matrix: each item of the history adds its row, times its weight in the history. Implements `ItemScorer`.
+    """Sparse item-item matrix: each item of the history adds its row, times its weight. Implements `ItemScorer`.
 
     Attributes
     ----------
@@ -64,7 +64,13 @@ class ItemWeights:
         return scores
 
     def neighbours(self, row: int, k: int) -> tuple[np.ndarray, np.ndarray]:
-        """Return at most k items with the largest weights from item `row`, best first: rows int64 (m,), weights float32 (m,)."""
+        """Return the items with the largest weights from item `row`, best first.
+
+        Returns
+        -------
+        rows : int64 (m,), m <= k
+        weights : float32 (m,)
+        """
         begin, end = self.weights.indptr[row : row + 2]
         items, weights = self.weights.indices[begin:end].astype(np.int64), self.weights.data[begin:end]
         order = np.lexsort((items, -weights))[:k]

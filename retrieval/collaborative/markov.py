@@ -1,14 +1,15 @@
 """Markov chains over items: transitions between the steps of a user.
 
-A step is everything that a user did at one moment: a basket, or one event of a log without baskets. There is a transition from each item
-of a step to each item of the user's next step. With a reach above 1, later steps count as well, with a weight that decays, and earlier
-steps of the history add to the scores.
+A step is everything that a user did at one moment: a basket, or one event of a log without baskets. There is a
+transition from each item of a step to each item of the user's next step. With a reach above 1, later steps count as well,
+with a weight that decays, and earlier steps of the history add to the scores.
 
 References
 ----------
-Rendle, Freudenthaler, Schmidt-Thieme 2010, "Factorizing personalized Markov chains for next-basket recommendation", WWW, section 4.
-Kamehkhosh, Jannach, Ludewig 2017, "A comparison of frequent pattern techniques and a deep learning method for session-based
-recommendation", RecTemp, section 2 (sequential rules).
+Rendle, Freudenthaler, Schmidt-Thieme 2010, "Factorizing personalized Markov chains for next-basket recommendation", WWW,
+section 4.
+Kamehkhosh, Jannach, Ludewig 2017, "A comparison of frequent pattern techniques and a deep learning method for
+session-based recommendation", RecTemp, section 2 (sequential rules).
 """
 
 from __future__ import annotations
@@ -41,8 +42,9 @@ class MarkovConfig(BaseModel):
     decay : float
         Factor of the weight from one step to the next one.
     source, target : float
-        Exponents of the normalisation: a count is divided by the sum over its source item to the power `source`, and by the sum over
-        its target item to the power `target`. With `target` 0 popular targets score high, with 1 targets of few sources.
+        Exponents of the normalisation: a count is divided by the sum over its source item to the power `source`, and by
+        the sum over its target item to the power `target`. With `target` 0 popular targets score high, with 1 targets
+        of few sources.
     keep : int
         Transitions of an item that remain after pruning.
     """
@@ -140,7 +142,7 @@ def _steps(users: Histories) -> np.ndarray:
 
 
 def _before(owner: np.ndarray, config: MarkovConfig) -> sp.csr_array:
-    """Return the weight of each earlier step of the same user, float32 (n_steps, n_steps); `owner` (n_steps,) is the user of a step."""
+    """Return the weights of earlier steps of the same user, float32 csr (n_steps, n_steps); `owner` is each step's user."""
     pairs = [np.flatnonzero(owner[:-gap] == owner[gap:]) for gap in range(1, config.reach + 1)]
     first = np.concatenate(pairs)
     gap = np.repeat(np.arange(1, config.reach + 1), [len(steps) for steps in pairs])

@@ -55,13 +55,13 @@ class Popularity:
 
     @cached_property
     def ranking(self) -> np.ndarray:
-        """Score of each item, float32 (n_items,): buyers in the last 28 days, plus a fraction below 1 by all-time buyers to break ties."""
+        """Score of each item, float32 (n_items,): buyers in the last 28 days; all-time buyers break ties."""
         ever = self.buyers[:, -1]
         return self.recent + ever / (ever.max(initial=0) + 1)
 
     @cached_property
     def trend(self) -> np.ndarray:
-        """Trend of each item, float32 (n_items,): the square root of (buyers in the last 28 days / square root of all-time buyers)."""
+        """Trend of each item, float32 (n_items,): sqrt(buyers in the last 28 days / sqrt(all-time buyers))."""
         return np.sqrt(self.recent / np.sqrt(np.maximum(self.buyers[:, -1], 1)))
 
     def scores(self, users: Histories) -> np.ndarray:

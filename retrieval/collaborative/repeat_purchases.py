@@ -19,7 +19,7 @@ REPEAT_HALF_LIFE = 90.0  # days
 
 @dataclass(frozen=True)
 class RepeatPurchases:
-    """Items of the history, ordered by event weights that halve every `REPEAT_HALF_LIFE` days. Implements `Retriever`."""
+    """Items of the history by event weights that halve every `REPEAT_HALF_LIFE` days. Implements `Retriever`."""
 
     n_items: int
 

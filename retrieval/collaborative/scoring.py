@@ -48,7 +48,7 @@ class ItemScorer(Protocol):
         ...
 
     def scores(self, users: Histories) -> np.ndarray:
-        """Return scores float32 (b, n_items), 0 where the model knows nothing. The result is dense: pass few users at once."""
+        """Return dense scores float32 (b, n_items), 0 where the model knows nothing. Pass few users at once."""
         ...
 
     def pair_scores(self, users: Histories, rows: np.ndarray) -> np.ndarray:

@@ -1,8 +1,9 @@
 """Never-sold items: how likely each of them is to sell soon, and how similar its text is to what the user bought.
 
-A list ranked by purchase probability never shows a never-sold item, because its probability is close to zero next to any item that
-sells. A list of never-sold items alone can be ranked well, because first sales are not random: some categories change their range every
-month, and shops number products in the order in which they arrive, so the neighbours of last week's first sales often come next.
+A list ranked by purchase probability never shows a never-sold item, because its probability is close to zero next to any
+item that sells. A list of never-sold items alone can be ranked well, because first sales are not random: some categories
+change their range every month, and shops number products in the order in which they arrive, so the neighbours of last
+week's first sales often come next.
 """
 
 from __future__ import annotations
@@ -55,10 +56,10 @@ class UnsoldItems:
 
     @classmethod
     def fit(cls, log: Interactions, catalog: Catalog, now: int, days: float = 28.0) -> UnsoldItems:
-        """Fit on the last `WINDOWS` windows before `now`: which items unsold at the start of a window were bought within it.
+        """Fit on the last `WINDOWS` windows before `now`: which unsold items were bought within the window.
 
-        The model is a Poisson regression by gradient boosting on counts over the item's text, category and neighbours by id. If the log
-        is too short to learn from, all never-sold items get the same rate.
+        The model is a Poisson regression by gradient boosting on counts over the item's text, category and neighbours
+        by id. If the log is too short to learn from, all never-sold items get the same rate.
 
         Parameters
         ----------
@@ -105,7 +106,7 @@ class UnsoldItems:
 
 @dataclass(frozen=True)
 class UnsoldScorer:
-    """Scorer of never-sold items: square root of the rate times similarity of the text to what the user bought. Implements `ItemScorer`.
+    """Scorer of never-sold items: square root of the rate times similarity to the history. Implements `ItemScorer`.
 
     Attributes
     ----------
@@ -137,7 +138,7 @@ class UnsoldScorer:
     def scores(self, users: Histories) -> np.ndarray:
         """Return scores float32 (b, n_items), 0 for items that have been sold.
 
-        The similarity of a text is `FLOOR` plus the sum over the user's texts of weight times the 8th power of the cosine.
+        The similarity is `FLOOR` plus the sum over the user's texts of weight times the 8th power of the cosine.
         """
         history = history_matrix(users.with_items(self.text_of), len(self.vectors), HISTORY)
         texts, place = self._texts
@@ -159,7 +160,7 @@ class UnsoldScorer:
 
 
 def id_order(catalog: Catalog) -> np.ndarray:
-    """Return item rows in the order in which a shop assigns ids: short ids first, then alphabetically, so that i9 precedes i10."""
+    """Return item rows in the order in which a shop assigns ids: by length, then alphabetically (i9 precedes i10)."""
     ids = pl.DataFrame({"id": catalog.ids, "row": np.arange(len(catalog))}, schema={"id": pl.String, "row": pl.Int64})
     return ids.sort(pl.col("id").str.len_chars(), "id")["row"].to_numpy()
 
