@@ -61,7 +61,7 @@ class EASE(ItemWeights):
         items = np.sort(ranked[buyers[ranked] >= config.min_buyers])
         if not len(items):
             return cls(sp.csr_array((log.n_items, log.n_items), dtype=np.float32), config.weighting)
-        # One thread gives the same bits on any machine. On a busy machine two wait for each other (31 s instead of 5 s).
+        # One thread gives the same bits on any machine. On a busy machine two wait for each other (31 s, not 5 s).
         with threadpool_limits(1, "blas"):
             inverse = _inverse(_gram(matrix[:, items]), config.l2)
         return cls(_prune(inverse, items, log.n_items, config.keep), config.weighting)

@@ -1,13 +1,13 @@
 """Markov chains over items: transitions between the steps of a user.
 
 A step is everything that a user did at one moment: a basket, or one event of a log without baskets. There is a
-transition from each item of a step to each item of the user's next step. With a reach above 1, later steps count as well,
-with a weight that decays, and earlier steps of the history add to the scores.
+transition from each item of a step to each item of the user's next step. With a reach above 1, later steps count as
+well, with a weight that decays, and earlier steps of the history add to the scores.
 
 References
 ----------
-Rendle, Freudenthaler, Schmidt-Thieme 2010, "Factorizing personalized Markov chains for next-basket recommendation", WWW,
-section 4.
+Rendle, Freudenthaler, Schmidt-Thieme 2010, "Factorizing personalized Markov chains for next-basket recommendation",
+WWW, section 4.
 Kamehkhosh, Jannach, Ludewig 2017, "A comparison of frequent pattern techniques and a deep learning method for
 session-based recommendation", RecTemp, section 2 (sequential rules).
 """
@@ -142,7 +142,7 @@ def _steps(users: Histories) -> np.ndarray:
 
 
 def _before(owner: np.ndarray, config: MarkovConfig) -> sp.csr_array:
-    """Return the weights of earlier steps of the same user, float32 csr (n_steps, n_steps); `owner` is each step's user."""
+    """Return the weights of earlier steps of the same user, float32 (n_steps, n_steps); `owner` is each step's user."""
     pairs = [np.flatnonzero(owner[:-gap] == owner[gap:]) for gap in range(1, config.reach + 1)]
     first = np.concatenate(pairs)
     gap = np.repeat(np.arange(1, config.reach + 1), [len(steps) for steps in pairs])

@@ -44,7 +44,7 @@ class Arrivals:
         return cls(table[towers.text_of])
 
     def scores(self, users: Histories) -> np.ndarray:
-        """Return the sum of cosines to what the user bought, float32 (b, n_items); 0 for items that are not arrivals."""
+        """Return the sum of cosines to what the user bought, float32 (b, n_items); 0 for other items."""
         return (history_matrix(users, self.n_items, Weighting()) @ self.near).toarray()
 
     def pair_scores(self, users: Histories, rows: np.ndarray) -> np.ndarray:

@@ -1,9 +1,9 @@
 """Never-sold items: how likely each of them is to sell soon, and how similar its text is to what the user bought.
 
-A list ranked by purchase probability never shows a never-sold item, because its probability is close to zero next to any
-item that sells. A list of never-sold items alone can be ranked well, because first sales are not random: some categories
-change their range every month, and shops number products in the order in which they arrive, so the neighbours of last
-week's first sales often come next.
+A list ranked by purchase probability never shows a never-sold item, because its probability is close to zero next to
+any item that sells. A list of never-sold items alone can be ranked well, because first sales are not random: some
+categories change their range every month, and shops number products in the order in which they arrive, so the
+neighbours of last week's first sales often come next.
 """
 
 from __future__ import annotations
