@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from features.data.histories import Histories, RecentItems
 
 
-# The user encoder's prefix in stored state: its name in files and checkpoints of November 2026, which stay readable.
-_STORED, _CURRENT = "reader.", "user_encoder."
+# Prefix of the user encoder's tensors in files. It differs from the attribute's name, so that older models stay readable.
+STORED_PREFIX, PREFIX = "reader.", "user_encoder."
 
 
 class TwoTower(nn.Module):
@@ -47,6 +47,7 @@ class TwoTower(nn.Module):
         self.project = nn.Linear(width, config.dim, bias=False)
         self.user_encoder = SequenceUserEncoder(config) if config.reads == "sequence" else SetUserEncoder(config)
         self.scale = nn.Parameter(torch.tensor(np.log(1 / 0.07), dtype=torch.float32))  # log of 1 / temperature
+        self.register_load_state_dict_pre_hook(_rename_stored)  # files and checkpoints of any version
 
     @torch.no_grad()
     def start_from(self, pooled: np.ndarray) -> None:
@@ -124,7 +125,7 @@ class TwoTower(nn.Module):
     def to_files(self) -> dict[str, bytes]:
         """Return the sizes in JSON and the weights in safetensors."""
         header = {"width": self.width, "tower": self.config.model_dump()}
-        weights = {name: tensor.detach().cpu().contiguous() for name, tensor in self.state_dict().items()}
+        weights = {_renamed(name, PREFIX, STORED_PREFIX): tensor.detach().cpu().contiguous() for name, tensor in self.state_dict().items()}
         return {"tower.json": json.dumps(header).encode(), "tower.safetensors": safetensors.torch.save(weights)}
 
     @classmethod
@@ -134,6 +135,16 @@ class TwoTower(nn.Module):
         tower = cls(header["width"], TowerConfig(**header["tower"]))
         tower.load_state_dict(safetensors.torch.load(files["tower.safetensors"]))
         return tower.eval()
+
+
+def _renamed(name: str, old: str, new: str) -> str:
+    return new + name.removeprefix(old) if name.startswith(old) else name
+
+
+def _rename_stored(_module: nn.Module, state: dict[str, Tensor], prefix: str, *_: object) -> None:
+    """Give the user encoder's tensors in `state` their current names, in place."""
+    for name in list(state):
+        state[_renamed(name, prefix + STORED_PREFIX, prefix + PREFIX)] = state.pop(name)
 
 
 class ItemIdEmbedding(nn.Module):

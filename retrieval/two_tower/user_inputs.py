@@ -16,7 +16,7 @@ BATCH = 512  # users that are encoded at once
 
 
 def recent_of(users: Histories, n_items: int, config: TowerConfig) -> RecentItems:
-    """Return the part of each history that the user encoder sees, newest first for sets, oldest first for sequences."""
+    """Return the newest items (sets) or events (sequences) of each history that the user encoder sees, oldest first."""
     return users.last_events(config.history) if config.reads == "sequence" else users.recent_items(n_items, config.history)
 
 
