@@ -38,7 +38,7 @@ from retrieval.two_tower.retriever import TwoTowerRetriever
 from retrieval.two_tower.sequence_batches import SequenceSampler
 from retrieval.two_tower.text_tuning import TrainableTexts
 from retrieval.two_tower.trainer import Run, every_epoch, fit_towers
-from retrieval.two_tower.window_batches import Sampler
+from retrieval.two_tower.window_batches import WindowSampler
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -145,7 +145,7 @@ def fit_language(shop: TrainingJob, device: torch.device, work: Path, cache: Pat
         "reads": settings.tower.reads,
         "tuning": tuning,
         "validation_ndcg@10": [round(value, 4) for value in fitted.curve],
-        "hard_negatives_masked": fitted.hard_skipped,
+        "hard_negatives_masked": fitted.masked_hard_negatives,
     }
     return TextModels(text_of, encoder, tower, run.vectors(), kept, report, item_id_vectors)
 
@@ -165,11 +165,11 @@ def fit_on_the_rest(shop: TrainingJob, language: TextModels, work: Path) -> None
     fit_towers(run, settings)
 
 
-def _sampler(log: Interactions, shop: TrainingJob) -> Sampler | SequenceSampler:
+def _sampler(log: Interactions, shop: TrainingJob) -> WindowSampler | SequenceSampler:
     settings, validation = shop.settings, shop.windows.validation
     if settings.tower.reads == "sequence":
         return SequenceSampler(log, settings.train, settings.tower.history)
-    return Sampler(log, settings.train, validation.end - validation.start)
+    return WindowSampler(log, settings.train, validation.end - validation.start)
 
 
 def _judge(split: Split) -> Callable[[TwoTower, np.ndarray], float]:

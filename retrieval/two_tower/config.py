@@ -65,8 +65,8 @@ class TrainConfig(BaseModel):
     patience : int
         Epochs without improvement after which a phase stops.
     tuning : str
-        Weights of the text encoder that are trained, see `retrieval.two_tower.text_tuning`; "auto" takes upper on a CPU,
-        and on a GPU lora with the quick preset and full with the full one.
+        Weights of the text encoder that are trained, see `retrieval.two_tower.text_tuning`; "auto" takes upper on a
+        CPU, and on a GPU lora with the quick preset and full with the full one.
     texts_a_step : int
         About so many texts are encoded in a step that tunes the encoder.
     accumulate : int

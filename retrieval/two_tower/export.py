@@ -36,7 +36,7 @@ class QueryGraph(nn.Module):
         self.encoder, self.tower = encoder, tower
 
     def forward(self, ids: Tensor, mask: Tensor) -> Tensor:
-        """Return item vectors of texts, rounded where those of the catalogue are: its token states are stored as float16."""
+        """Return item vectors; token states are rounded to float16, as those of the catalogue are stored."""
         hidden = self.encoder.lower(ids, mask).half().float()
         return self.tower.item(self.encoder.upper(hidden, mask))
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from features.data.histories import Histories, RecentItems
 
 
-# Prefix of the user encoder's tensors in files. It differs from the attribute's name, so that older models stay readable.
+# Prefix of the user encoder's tensors in files, older than the attribute's name: stored models stay readable.
 STORED_PREFIX, PREFIX = "reader.", "user_encoder."
 
 
@@ -51,7 +51,7 @@ class TwoTower(nn.Module):
 
     @torch.no_grad()
     def start_from(self, pooled: np.ndarray) -> None:
-        """Set the projection to the leading principal components of pooled vectors (n, width), so neighbours stay close."""
+        """Set the projection to the leading principal components of pooled vectors (n, width)."""
         sample = torch.from_numpy(pooled).double()
         if len(sample) > 1:  # a single text minus its mean would be zero
             self.mean.copy_(sample.mean(0))
@@ -112,7 +112,7 @@ class TwoTower(nn.Module):
 
     @torch.inference_mode()
     def user_vectors(self, users: Histories, item_vectors: np.ndarray) -> np.ndarray:
-        """Return user vectors float32 (b, dim) of histories, given the catalogue's item vectors float32 (n_items, dim)."""
+        """Return user vectors float32 (b, dim) of histories over item vectors float32 (n_items, dim)."""
         self.eval()
         out = [np.zeros((0, self.config.dim), dtype=np.float32)]
         for start in range(0, len(users), BATCH):

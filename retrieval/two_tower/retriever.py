@@ -108,7 +108,7 @@ class TwoTowerRetriever:
         return rows, scores
 
     def pair_scores(self, users: Histories, rows: np.ndarray) -> np.ndarray:
-        """Return the cosine of user and candidate rows (b, k), float32 (b, k); nan for padding and users without history."""
+        """Return the cosine of users and rows (b, k), float32 (b, k); nan for padding and users without history."""
         queries = self.user_vectors(users)
         cosine = np.einsum("bd,bkd->bk", queries, self.vectors[self.text_of[np.maximum(rows, 0)]])
         return np.where((rows >= 0) & (users.lengths > 0)[:, None], cosine, np.nan).astype(np.float32)
@@ -118,7 +118,7 @@ class TwoTowerRetriever:
         return np.logical_or.reduceat(mask[..., self._by_text], self._starts[:-1], axis=-1)
 
     def _items(self, texts: np.ndarray, scores: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Return the allowed items of texts, the rank of each within its text (0: best seller), and its text's score."""
+        """Return the allowed items of texts, the rank of each in its text (0: best seller), and its text's score."""
         begin, counts = self._starts[texts], np.diff(self._starts)[texts]
         offsets = np.cumsum(counts) - counts
         items = self._by_text[np.arange(counts.sum()) + np.repeat(begin - offsets, counts)]

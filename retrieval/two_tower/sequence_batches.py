@@ -1,4 +1,4 @@
-"""Training batches of sequence encoders, and their loss: every event of a history is predicted from the events before it.
+"""Training batches of sequence encoders, and their loss: every event is predicted from the events before it.
 
 The negatives of a position are the other positives of the batch and items drawn uniformly. Scores are corrected by the
 log of the expected number of draws of an item (logQ correction: Yi et al. 2019, section 3). With such a loss SASRec is
@@ -75,7 +75,7 @@ class SequenceSampler:
         self.targets_a_user = float((self.lengths[self.users] - 1).mean()) if len(self.users) else 1.0
 
     def steps(self, tune: bool) -> int:
-        """Return the batches of an epoch: one pass over the users, or fewer if `tune`, as steps with the encoder are slow."""
+        """Return the batches of an epoch: one pass over the users, fewer if `tune`, because such steps are slow."""
         one_pass = max(1, -(-len(self.users) // self.config.users))
         return min(one_pass, self.config.steps_per_epoch) if tune else one_pass
 

@@ -1,7 +1,8 @@
 """User encoders: a history as a set of distinct items, or as a sequence of events.
 
-In a shop of baskets, what is bought and how often says most, and the order within a basket is arbitrary. Where people buy
-one item at a time, the order predicts the next one: `SequenceUserEncoder` is trained on all positions of a history at once.
+In a shop of baskets, what is bought and how often says most, and the order within a basket is arbitrary. Where people
+buy one item at a time, the order predicts the next one: `SequenceUserEncoder` is trained on all positions of a history
+at once.
 """
 
 from __future__ import annotations
@@ -60,7 +61,7 @@ class SetUserEncoder(nn.Module):
         real : bool (b, n)
             False where padded.
         event, age, count : int64 (b, n)
-            Bucket codes.
+            Codes, see `user_inputs`.
         """
         empty = ~real.any(1, keepdim=True)
         hidden = self.enter(vectors) + self.event(event) + self.age(age) + self.count(count)

@@ -26,8 +26,8 @@ def user_inputs(recent: RecentItems, config: TowerConfig) -> dict[str, np.ndarra
     Returns
     -------
     dict of str to array
-        For sequences `lengths`, int64 (b,). For sets `real`, bool (b, n), False where padded, and bucket codes `event`,
-        `age` and `count`, int64 (b, n).
+        For sequences `lengths`, int64 (b,). For sets `real`, bool (b, n), False where padded; `event`, the kind of the
+        last event, and `age` and `count` as bucket codes, int64 (b, n).
     """
     real = recent.rows >= 0
     if config.reads == "sequence":

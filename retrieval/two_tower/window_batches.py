@@ -54,7 +54,7 @@ class WindowBatch:
 
 @dataclass(frozen=True)
 class _Moment:
-    """Users (c,) with their histories at a moment, and their purchases after it: position of the user and item, int64 (n,)."""
+    """Users (c,) with their histories at a moment, and their purchases after it: index of the user, item, int64 (n,)."""
 
     chosen: np.ndarray
     histories: Histories
@@ -65,7 +65,7 @@ class _Moment:
 class WindowSampler:
     """Sampler of users at random moments of a log; randomness comes only from the generator passed to `draw`.
 
-    The users of a batch are spread over several moments: with one moment, and so one season, a step the towers learn less
+    The users of a batch are spread over several moments: if every step shows one season only, the towers learn less
     (docs/decisions/070).
 
     Parameters
@@ -95,7 +95,7 @@ class WindowSampler:
         return self.config.steps_per_epoch
 
     def draw(self, rng: np.random.Generator, texts: int | None = None) -> WindowBatch:
-        """Return a batch of users who bought something in the window after a random moment, spread over several moments.
+        """Return a batch of users who bought something in the window after their moment.
 
         Parameters
         ----------

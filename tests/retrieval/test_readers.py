@@ -43,7 +43,7 @@ def found(tower: TwoTower, histories: list[list[int]]) -> np.ndarray:
 def every(tower: TwoTower, rows: list[int]) -> np.ndarray:
     """Vectors after each place (n, dim)."""
     with torch.inference_mode():
-        return tower.every(torch.from_numpy(tower.item_vectors(POOLED)[rows])[None])[0].numpy()
+        return tower.encode_positions(torch.from_numpy(tower.item_vectors(POOLED)[rows])[None])[0].numpy()
 
 
 @pytest.fixture(scope="module", params=[16, 8], ids=["enters through a map", "enters as it is"])
@@ -118,7 +118,7 @@ def test_only_the_last_events_are_read(tower: TwoTower) -> None:
 def test_files_round_trip(tower: TwoTower) -> None:
     back = TwoTower.from_files(tower.to_files())
     assert back.config == tower.config
-    assert isinstance(back.reader, SequenceUserEncoder)
+    assert isinstance(back.user_encoder, SequenceUserEncoder)
     assert back.to_files() == tower.to_files()
     assert np.array_equal(found(back, HISTORIES), found(tower, HISTORIES))
 

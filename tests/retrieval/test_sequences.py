@@ -12,7 +12,7 @@ from features.data.interactions import Interactions
 from features.data.split import LABEL_EVENTS
 from retrieval.two_tower.config import TowerConfig, TrainConfig
 from retrieval.two_tower.model import TwoTower
-from retrieval.two_tower.sequence_batches import SequenceBatch, SequenceSampler, after_every_place, sequence_loss
+from retrieval.two_tower.sequence_batches import SequenceBatch, SequenceSampler, encode_by_length, sequence_loss
 
 N_ITEMS = 12
 CONFIG = TrainConfig(users=4, negatives=3, steps_per_epoch=2)
@@ -69,12 +69,12 @@ def test_a_quarter_at_a_time_towers_say_what_they_say_of_all_at_once() -> None:
     rows = SequenceSampler(shop(), TrainConfig(users=9, negatives=3), most=15).draw(np.random.default_rng(0)).rows
     torch.manual_seed(0)
     tower = TwoTower(16, TowerConfig(dim=8, hidden=8, heads=2, reads="sequence")).eval()
-    torch.nn.init.normal_(tower.reader.leave.weight)  # or a place would hold nothing but its own item
+    torch.nn.init.normal_(tower.user_encoder.leave.weight)  # or a place would hold nothing but its own item
     seen = torch.nn.functional.normalize(torch.randn(*rows.shape, 8), dim=-1)
     assert len(set((rows >= 0).sum(axis=1).tolist())) > 3
     real = torch.from_numpy(rows >= 0)
     with torch.inference_mode():
-        assert torch.allclose(after_every_place(tower, seen, rows)[real], tower.every(seen)[real], atol=1e-6)
+        assert torch.allclose(encode_by_length(tower, seen, rows)[real], tower.encode_positions(seen)[real], atol=1e-6)
 
 
 class TestSampler:

@@ -34,7 +34,7 @@ def train(texts: TrainableTexts) -> None:
     texts.encoder.train()
     for _ in range(2):
         optimizer.zero_grad()
-        texts.fresh(np.arange(8)).pow(2).sum().backward()
+        texts.encode(np.arange(8)).pow(2).sum().backward()
         optimizer.step()
 
 
@@ -52,7 +52,7 @@ def test_fresh_vectors_are_the_pooled_ones_with_a_gradient(tiny_bert: Path, shop
     texts = texts_of(tiny_bert, shop, tuning)
     trained = texts.trainable()
     chosen = np.array([5, 0, 20])
-    vectors = texts.fresh(chosen)
+    vectors = texts.encode(chosen)
     assert np.allclose(vectors.detach(), texts.pooled[chosen], atol=1e-2)
     vectors[:, 0].sum().backward()
     assert trained

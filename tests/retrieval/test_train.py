@@ -19,14 +19,14 @@ from features.text.template import item_texts
 from retrieval.two_tower.config import TrainConfig
 from retrieval.two_tower.model import TwoTower
 from retrieval.two_tower.text_tuning import TrainableTexts, Tuning
-from retrieval.two_tower.trainer import Fitted, Run, fit_towers, mine_negatives
-from retrieval.two_tower.window_batches import Sampler
+from retrieval.two_tower.trainer import TrainingResult, Run, fit_towers, mine_negatives
+from retrieval.two_tower.window_batches import WindowSampler
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from retrieval.two_tower.window_batches import Batch
+    from retrieval.two_tower.window_batches import WindowBatch
 
 WINDOW = 20 * DAY
 SHORT = TrainConfig(users=16, positives=4, negatives=16, epochs=2, tuned_epochs=2, steps_per_epoch=2, texts_a_step=16, patience=9)
@@ -55,7 +55,7 @@ class RankingData:
         torch.manual_seed(0)
         tower = TwoTower(encoder.width, self.settings.tower)  # type: ignore[attr-defined]
         tower.start_from(texts.pooled)
-        return Run(Sampler(self.past, SHORT, WINDOW), tower, texts, judge, folder, seed=0)
+        return Run(WindowSampler(self.past, SHORT, WINDOW), tower, texts, judge, folder, seed=0)
 
     def judge(self, tower: TwoTower, vectors: np.ndarray) -> float:
         """Share of what is bought in the window after the cut that is among a user's first ten."""
@@ -108,7 +108,7 @@ def test_loss_falls_and_validation_rises(material: RankingData, tmp_path: Path, 
 class TestCutOff:
     def fitted(
         self, material: RankingData, folder: Path, tuning: Tuning, config: TrainConfig, cut_at: int | None = None
-    ) -> tuple[Fitted, dict]:
+    ) -> tuple[TrainingResult, dict]:
         """Train; at the judging number `cut_at` the power fails, and the training is begun again."""
         calls = 0
 
@@ -148,14 +148,14 @@ class TestCutOff:
         def refuse(*_: object) -> None:
             raise AssertionError("there was nothing left to train")
 
-        monkeypatch.setattr(Sampler, "draw", refuse)
+        monkeypatch.setattr(WindowSampler, "draw", refuse)
         again, found = self.fitted(material, tmp_path, "upper", SHORT)
         assert again.curve == whole.curve
         assert same(found, wanted)
 
 
 class TestEarlyStopping:
-    def fitted(self, material: RankingData, folder: Path, values: list[float], **options: int) -> tuple[list[dict], Fitted, Run]:
+    def fitted(self, material: RankingData, folder: Path, values: list[float], **options: int) -> tuple[list[dict], TrainingResult, Run]:
         """Judged by the given values; the weights as they were at each judging."""
         seen: list[dict] = []
         runs: list[Run] = []
@@ -186,7 +186,7 @@ class TestEarlyStopping:
         assert fitted.best == 0.6
         assert same(weights(run), seen[3])
         assert not same(seen[3], seen[2])
-        assert np.allclose(run.texts.pooled, run.texts.encoder.pool(run.texts.kept))
+        assert np.allclose(run.texts.pooled, run.texts.encoder.pool(run.texts.states))
 
 
 @pytest.mark.parametrize("tuning", ["frozen", "upper", "lora", "full"])
@@ -234,13 +234,13 @@ def test_the_seed_decides(material: RankingData, tmp_path: Path) -> None:
 
 
 def test_every_epoch_draws_batches_of_its_own(material: RankingData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    draw, drawn = Sampler.draw, []
+    draw, drawn = WindowSampler.draw, []
 
-    def noted(self: Sampler, *rest: Any) -> Batch:
+    def noted(self: WindowSampler, *rest: Any) -> WindowBatch:
         drawn.append(draw(self, *rest))
         return drawn[-1]
 
-    monkeypatch.setattr(Sampler, "draw", noted)
+    monkeypatch.setattr(WindowSampler, "draw", noted)
     fit_towers(material.run(tmp_path, always), SHORT.model_copy(update={"epochs": 3, "tuned_epochs": 2, "steps_per_epoch": 2}))
     assert len({(batch.users.now, *batch.candidates.tolist()) for batch in drawn}) == len(drawn) == 10
 
@@ -248,7 +248,7 @@ def test_every_epoch_draws_batches_of_its_own(material: RankingData, tmp_path: P
 class TestMining:
     def test_mined_are_items_near_the_user_that_were_never_bought(self, material: RankingData, tmp_path: Path) -> None:
         run = material.run(tmp_path, always)
-        sampler = Sampler(material.past, SHORT, WINDOW)
+        sampler = WindowSampler(material.past, SHORT, WINDOW)
         log, known = sampler.log, sampler.known
         mined = mine_negatives(run, sampler, pool=6, skip=3)
         assert mined.shape == (log.n_users, 6)
@@ -262,4 +262,4 @@ class TestMining:
 
     def test_a_shop_of_few_items_has_none(self, material: RankingData, tmp_path: Path) -> None:
         run = material.run(tmp_path, always)
-        assert (mine_negatives(run, Sampler(material.past, SHORT, WINDOW), pool=6, skip=len(material.strings)) == -1).all()
+        assert (mine_negatives(run, WindowSampler(material.past, SHORT, WINDOW), pool=6, skip=len(material.strings)) == -1).all()

@@ -17,7 +17,7 @@ from retrieval.two_tower.config import TrainConfig
 from retrieval.two_tower.model import ItemIdEmbedding, TwoTower
 from retrieval.two_tower.sequence_batches import SequenceBatch, SequenceSampler
 from retrieval.two_tower.text_tuning import TrainableTexts
-from retrieval.two_tower.trainer import Fitted, Run, fit_towers
+from retrieval.two_tower.trainer import TrainingResult, Run, fit_towers
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -102,7 +102,7 @@ def test_learns_what_follows_what(begin: Callable[..., Run], tmp_path: Path) -> 
 
 
 class TestCutOff:
-    def fitted(self, begin: Callable[..., Run], folder: Path, cut_at: int | None = None) -> tuple[Fitted, dict[str, torch.Tensor]]:
+    def fitted(self, begin: Callable[..., Run], folder: Path, cut_at: int | None = None) -> tuple[TrainingResult, dict[str, torch.Tensor]]:
         """Train; at the judging number `cut_at` the power fails, and the training is begun again."""
         calls = 0
 
