@@ -44,7 +44,7 @@ class SetUserEncoder(nn.Module):
             nn.init.zeros_(module.bias)
 
     def recent(self, users: Histories, n_items: int) -> RecentItems:
-        """What is read of each history."""
+        """See `recent_of`."""
         return recent_of(users, n_items, self.config)
 
     def forward(self, vectors: Tensor, recent: RecentItems) -> Tensor:
@@ -99,7 +99,7 @@ class SequenceUserEncoder(nn.Module):
         nn.init.zeros_(self.leave.bias)
 
     def recent(self, users: Histories, n_items: int) -> RecentItems:
-        """What is read of each history."""
+        """See `recent_of`."""
         return recent_of(users, n_items, self.config)
 
     def encode_positions(self, vectors: Tensor) -> Tensor:

@@ -54,7 +54,7 @@ class WindowBatch:
 
 @dataclass(frozen=True)
 class _Moment:
-    """Users (c,) with their histories at a moment, and their purchases after it: index of the user, item, int64 (n,)."""
+    """Users (c,) with their histories at a moment, and their purchases after it as (user, item), int64 (n,)."""
 
     chosen: np.ndarray
     histories: Histories

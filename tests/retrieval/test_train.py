@@ -19,7 +19,7 @@ from features.text.template import item_texts
 from retrieval.two_tower.config import TrainConfig
 from retrieval.two_tower.model import TwoTower
 from retrieval.two_tower.text_tuning import TrainableTexts, Tuning
-from retrieval.two_tower.trainer import TrainingResult, Run, fit_towers, mine_negatives
+from retrieval.two_tower.trainer import Run, TrainingResult, fit_towers, mine_negatives
 from retrieval.two_tower.window_batches import WindowSampler
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ from retrieval.two_tower.config import TrainConfig
 from retrieval.two_tower.model import ItemIdEmbedding, TwoTower
 from retrieval.two_tower.sequence_batches import SequenceBatch, SequenceSampler
 from retrieval.two_tower.text_tuning import TrainableTexts
-from retrieval.two_tower.trainer import TrainingResult, Run, fit_towers
+from retrieval.two_tower.trainer import Run, TrainingResult, fit_towers
 
 if TYPE_CHECKING:
     from collections.abc import Callable
