@@ -15,6 +15,7 @@ from eval.protocol.ground_truth import GroundTruth
 from features.behavior.item_stats import ItemStats
 from features.data.histories import Histories
 from features.data.shop_profile import ShopProfile
+from features.progress import silent
 from features.text.encoder import TextEncoder
 from features.text.state_cache import cached_states
 from features.text.template import item_texts, text_hashes
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
     from features.data.catalog import Catalog
     from features.data.interactions import Interactions
     from features.data.split import Split
+    from features.progress import Progress
     from features.text.token_states import TokenStates
     from ranking.gbdt import Booster
     from recsys.settings.settings import Settings
@@ -71,6 +73,7 @@ class TrainingJob:
     settings: Settings
     seed: int
     watch: Callable[[RankingData, Ranking], None] | None = None
+    progress: Progress = silent
 
 
 @dataclass(frozen=True)
@@ -124,7 +127,7 @@ def fit_language(shop: TrainingJob, device: torch.device, work: Path, cache: Pat
     texts = item_texts(shop.catalog)
     first, text_of = group(text_hashes(texts))
     distinct = texts.gather(first).to_list()
-    kept = cached_states(encoder, distinct, cache)
+    kept = cached_states(encoder, distinct, cache, shop.progress)
     tuning = settings.train.tuning
     if tuning == "auto":
         tuning = affordable_tuning("quick", device)
@@ -137,10 +140,10 @@ def fit_language(shop: TrainingJob, device: torch.device, work: Path, cache: Pat
     item_id_vectors = ItemIdEmbedding(len(distinct), settings.tower.dim, settings.train.hide).to(device) if sequence else None
     log = replace(shop.log, item=text_of[shop.log.item].astype(np.int32), n_items=len(distinct))
     split = windows.validation.split(log)
-    run = Run(_sampler(split.history, shop), tower, source, _judge(split), work, shop.seed, item_id_vectors)
+    run = Run(_sampler(split.history, shop), tower, source, _judge(split), work, shop.seed, item_id_vectors, shop.progress)
     fitted = fit_towers(run, settings.train)
     if tuning in ("lora", "full"):  # the lower layers are others now
-        kept = cached_states(encoder, distinct, cache)
+        kept = cached_states(encoder, distinct, cache, shop.progress)
     report = {
         "reads": settings.tower.reads,
         "tuning": tuning,
@@ -161,7 +164,7 @@ def fit_on_the_rest(shop: TrainingJob, language: TextModels, work: Path) -> None
     log = replace(shop.log, item=language.text_of[shop.log.item].astype(np.int32), n_items=len(language.vectors))
     source = TrainableTexts(language.encoder, [], language.kept, "frozen")
     sampler = SequenceSampler(log, settings, shop.settings.tower.history)
-    run = Run(sampler, language.tower, source, every_epoch, work / "rest", shop.seed, language.item_id_vectors)
+    run = Run(sampler, language.tower, source, every_epoch, work / "rest", shop.seed, language.item_id_vectors, shop.progress)
     fit_towers(run, settings)
 
 
@@ -221,7 +224,7 @@ def fit_ranking(shop: TrainingJob, language: TextModels, work: Path, device: tor
     _log.info("blend fitted on %s and %s, %s the towers' scores", windows.early, windows.late, "with" if reads_towers else "without")
     cross_encoder = CrossEncoder.upon(language.encoder, settings.cross_encoder).to(device)
     best = _best(_ordered(early.pairs, first), 3 * settings.cross_encoder.read)
-    losses = fit_cross_encoder(cross_encoder, best, tokens, work, seed)
+    losses = fit_cross_encoder(cross_encoder, best, tokens, work, seed, shop.progress)
     material = RankingData(tuple(parts), second.pairs, third.pairs, tokens, settings, seed)
     correction, calibration = fit_end(first, cross_encoder, material)
     ranking = Ranking(first, correction, cross_encoder, calibration)

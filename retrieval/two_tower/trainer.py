@@ -7,16 +7,14 @@ encoder. Tuning pretrained layers under a random head would distort them (Kumar 
 from __future__ import annotations
 
 import logging
-import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from features.data.histories import Histories
+from features.progress import silent
 from retrieval.checkpoints import load_checkpoint, save_checkpoint, set_rate
 from retrieval.two_tower.sequence_batches import SequenceBatch, SequenceSampler, encode_by_length, sequence_loss
 from retrieval.two_tower.text_tuning import autocast
@@ -26,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from features.progress import Progress
     from retrieval.two_tower.config import TrainConfig
     from retrieval.two_tower.model import ItemIdEmbedding, TwoTower
     from retrieval.two_tower.text_tuning import TrainableTexts
@@ -61,6 +60,7 @@ class Run:
     folder: Path
     seed: int
     item_id_vectors: ItemIdEmbedding | None = None
+    progress: Progress = silent
 
     @property
     def device(self) -> torch.device:
@@ -128,8 +128,6 @@ def every_epoch(_tower: TwoTower, _vectors: np.ndarray) -> float:
 
 
 def _fit_phase(run: Run, config: TrainConfig, phase: Phase, best: float) -> list[float]:
-    from torch.utils.tensorboard import SummaryWriter
-
     torch.manual_seed(run.seed)  # adapters begin at random
     # The text phase freezes the towers: its small batches would undo what large ones have taught them.
     for module in run.modules(False).values():
@@ -146,22 +144,19 @@ def _fit_phase(run: Run, config: TrainConfig, phase: Phase, best: float) -> list
         run.texts.refresh()
     if not top.exists():
         save_checkpoint(top, modules, optimizer, {})
-    with SummaryWriter(str(run.folder / "tensorboard")) as writer:
-        for epoch in range(len(curve), phase.epochs):
-            if len(curve) > config.patience and max(curve[-config.patience :]) <= max([best, *curve[: -config.patience]]):
-                break
-            loss = _epoch(run, config, phase, epoch, optimizer)
-            if phase.tune:
-                run.texts.refresh()
-            curve.append(run.judge(run.tower, run.vectors()))
-            writer.add_scalar(f"{phase.name}/loss", loss, epoch)
-            writer.add_scalar(f"{phase.name}/validation_ndcg@10", curve[-1], epoch)
-            judged = "" if run.judge is every_epoch else f", validation NDCG@10 {curve[-1]:.4f}"
-            _log.info("%s epoch %d of %d: loss %.4f%s", phase.name, epoch + 1, phase.epochs, loss, judged)
-            if curve[-1] >= max([best, *curve]):
-                save_checkpoint(top, modules, optimizer, {})
-            counters = {"epoch": float(epoch)} | {f"curve{i}": value for i, value in enumerate(curve)}
-            save_checkpoint(last, modules, optimizer, counters)
+    for epoch in range(len(curve), phase.epochs):
+        if len(curve) > config.patience and max(curve[-config.patience :]) <= max([best, *curve[: -config.patience]]):
+            break
+        loss = _epoch(run, config, phase, epoch, optimizer)
+        if phase.tune:
+            run.texts.refresh()
+        curve.append(run.judge(run.tower, run.vectors()))
+        judged = "" if run.judge is every_epoch else f", validation NDCG@10 {curve[-1]:.4f}"
+        _log.info("%s epoch %d of %d: loss %.4f%s", phase.name, epoch + 1, phase.epochs, loss, judged)
+        if curve[-1] >= max([best, *curve]):
+            save_checkpoint(top, modules, optimizer, {})
+        counters = {"epoch": float(epoch)} | {f"curve{i}": value for i, value in enumerate(curve)}
+        save_checkpoint(last, modules, optimizer, counters)
     load_checkpoint(top, modules, optimizer)
     if phase.tune:
         run.texts.refresh()
@@ -178,15 +173,7 @@ def _epoch(run: Run, config: TrainConfig, phase: Phase, epoch: int, optimizer: t
         module.train()
     run.texts.encoder.eval()  # dropout would make fresh vectors differ from those of the histories
     total, steps = 0.0, run.sampler.steps(phase.tune)
-    columns = [
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        TextColumn("loss {task.fields[loss]:.3f}"),
-    ]
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(f"{phase.name} epoch {epoch + 1}/{phase.epochs}", total=steps, loss=math.nan)
+    with run.progress(f"{phase.name} epoch {epoch + 1}/{phase.epochs}", steps) as report:
         for step in range(steps):
             set_rate(optimizer, epoch * steps + step, phase.epochs * steps, config.warmup)
             for _ in range(config.accumulate):
@@ -197,7 +184,7 @@ def _epoch(run: Run, config: TrainConfig, phase: Phase, epoch: int, optimizer: t
             torch.nn.utils.clip_grad_norm_([w for group in optimizer.param_groups for w in group["params"]], 1.0)
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
-            bar.update(task, advance=1, loss=total / (step + 1))
+            report(note=f"loss {total / (step + 1):.3f}")
     return total / steps
 
 

@@ -68,7 +68,6 @@ def test_training_and_building_say_what_they_did(ready):
     assert "on cpu" in ready.trained
     assert f"bundle {current_id(ready.workspace.bundles)} is in use: 40 items, 39 of 39 texts encoded, flat index" == ready.built
     assert (ready.workspace.models / current_id(ready.workspace.models) / "MODEL_CARD.md").exists()
-    assert list((ready.workspace.root / "tensorboard").glob("*/events*"))
     assert not list(ready.workspace.cache.glob("training-*"))
 
 
