@@ -17,7 +17,7 @@ import torch
 from features.data.interactions import DAY
 from retrieval.two_tower.config import TowerConfig, TrainConfig
 from retrieval.two_tower.model import ItemIdEmbedding, TwoTower
-from retrieval.two_tower.trainer import Run, every_epoch, fit_towers
+from retrieval.two_tower.trainer import TrainingRun, fit_towers, no_validation
 from retrieval.two_tower.window_batches import WindowSampler
 
 if TYPE_CHECKING:
@@ -45,7 +45,9 @@ class IdTowers:
         train = TrainConfig(epochs=config.epochs, patience=config.epochs, lr=config.lr, tuned_epochs=0, tuning="frozen")
         sampler = WindowSampler(log, train, int(HORIZON * DAY))
         with tempfile.TemporaryDirectory() as folder:
-            run = Run(sampler, tower, _no_texts(log.n_items), every_epoch, Path(folder), config.seed, item_id_vectors=item_id_vectors)
+            run = TrainingRun(
+                sampler, tower, _no_texts(log.n_items), no_validation, Path(folder), config.seed, item_id_vectors=item_id_vectors
+            )
             fit_towers(run, train)
         return cls(tower, run.vectors(), np.bincount(log.item, minlength=log.n_items) > 0)
 

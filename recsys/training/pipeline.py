@@ -38,7 +38,7 @@ from retrieval.two_tower.model import ItemIdEmbedding, TwoTower
 from retrieval.two_tower.retriever import TwoTowerRetriever
 from retrieval.two_tower.sequence_batches import SequenceSampler
 from retrieval.two_tower.text_tuning import TrainableTexts
-from retrieval.two_tower.trainer import Run, every_epoch, fit_towers
+from retrieval.two_tower.trainer import TrainingRun, fit_towers, no_validation
 from retrieval.two_tower.window_batches import WindowSampler
 
 if TYPE_CHECKING:
@@ -140,7 +140,7 @@ def fit_language(shop: TrainingJob, device: torch.device, work: Path, cache: Pat
     item_id_vectors = ItemIdEmbedding(len(distinct), settings.tower.dim, settings.train.hide).to(device) if sequence else None
     log = replace(shop.log, item=text_of[shop.log.item].astype(np.int32), n_items=len(distinct))
     split = windows.validation.split(log)
-    run = Run(_sampler(split.history, shop), tower, source, _judge(split), work, shop.seed, item_id_vectors, shop.progress)
+    run = TrainingRun(_sampler(split.history, shop), tower, source, _judge(split), work, shop.seed, item_id_vectors, shop.progress)
     fitted = fit_towers(run, settings.train)
     if tuning in ("lora", "full"):  # the lower layers are others now
         kept = cached_states(encoder, distinct, cache, shop.progress)
@@ -164,7 +164,7 @@ def fit_on_the_rest(shop: TrainingJob, language: TextModels, work: Path) -> None
     log = replace(shop.log, item=language.text_of[shop.log.item].astype(np.int32), n_items=len(language.vectors))
     source = TrainableTexts(language.encoder, [], language.kept, "frozen")
     sampler = SequenceSampler(log, settings, shop.settings.tower.history)
-    run = Run(sampler, language.tower, source, every_epoch, work / "rest", shop.seed, language.item_id_vectors, shop.progress)
+    run = TrainingRun(sampler, language.tower, source, no_validation, work / "rest", shop.seed, language.item_id_vectors, shop.progress)
     fit_towers(run, settings)
 
 

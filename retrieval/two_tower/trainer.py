@@ -33,7 +33,7 @@ _log = logging.getLogger(__name__)
 
 
 @dataclass
-class Run:
+class TrainingRun:
     """Inputs of one training. Tower, encoder and item id vectors are on one device, and are trained there.
 
     Attributes
@@ -44,19 +44,21 @@ class Run:
         Trained in place.
     texts : TrainableTexts
         The catalogue's distinct texts; their encoder is tuned in place.
-    judge : callable
+    validate : callable
         Validation metric of a tower and the vectors of all texts, float32 (n_texts, dim); higher is better.
     folder : Path
         For checkpoints.
     seed : int
     item_id_vectors : ItemIdEmbedding, optional
         Trained with the towers.
+    progress : Progress
+        Reports the steps of each epoch.
     """
 
     sampler: WindowSampler | SequenceSampler
     tower: TwoTower
     texts: TrainableTexts
-    judge: Callable[[TwoTower, np.ndarray], float]
+    validate: Callable[[TwoTower, np.ndarray], float]
     folder: Path
     seed: int
     item_id_vectors: ItemIdEmbedding | None = None
@@ -105,12 +107,12 @@ class TrainingResult:
     masked_hard_negatives: int
 
 
-def fit_towers(run: Run, config: TrainConfig) -> TrainingResult:
+def fit_towers(run: TrainingRun, config: TrainConfig) -> TrainingResult:
     """Train the tower and, in the second phase, the text encoder in place; both end with the weights of the best epoch.
 
     An interrupted training resumes after its last complete epoch when it is called again with the same folder.
     """
-    curve = [run.judge(run.tower, run.vectors())]
+    curve = [run.validate(run.tower, run.vectors())]
     phases = [Phase("towers", config.epochs, False)]
     if run.texts.tuning != "frozen" and config.tuned_epochs:
         phases.append(Phase("text", config.tuned_epochs, True))
@@ -122,13 +124,13 @@ def fit_towers(run: Run, config: TrainConfig) -> TrainingResult:
     return TrainingResult(curve, max(curve), run.sampler.masked_hard_negatives)
 
 
-def every_epoch(_tower: TwoTower, _vectors: np.ndarray) -> float:
+def no_validation(_tower: TwoTower, _vectors: np.ndarray) -> float:
     """Return a constant metric, for training without a validation window: the last epoch is taken."""
     return 1.0
 
 
-def _fit_phase(run: Run, config: TrainConfig, phase: Phase, best: float) -> list[float]:
-    torch.manual_seed(run.seed)  # adapters begin at random
+def _fit_phase(run: TrainingRun, config: TrainConfig, phase: Phase, best: float) -> list[float]:
+    torch.manual_seed(run.seed)  # adapters are initialised at random
     # The text phase freezes the towers: its small batches would undo what large ones have taught them.
     for module in run.modules(False).values():
         module.requires_grad_(not phase.tune)
@@ -150,9 +152,9 @@ def _fit_phase(run: Run, config: TrainConfig, phase: Phase, best: float) -> list
         loss = _epoch(run, config, phase, epoch, optimizer)
         if phase.tune:
             run.texts.refresh()
-        curve.append(run.judge(run.tower, run.vectors()))
-        judged = "" if run.judge is every_epoch else f", validation NDCG@10 {curve[-1]:.4f}"
-        _log.info("%s epoch %d of %d: loss %.4f%s", phase.name, epoch + 1, phase.epochs, loss, judged)
+        curve.append(run.validate(run.tower, run.vectors()))
+        metric = "" if run.validate is no_validation else f", validation NDCG@10 {curve[-1]:.4f}"
+        _log.info("%s epoch %d of %d: loss %.4f%s", phase.name, epoch + 1, phase.epochs, loss, metric)
         if curve[-1] >= max([best, *curve]):
             save_checkpoint(top, modules, optimizer, {})
         counters = {"epoch": float(epoch)} | {f"curve{i}": value for i, value in enumerate(curve)}
@@ -163,7 +165,7 @@ def _fit_phase(run: Run, config: TrainConfig, phase: Phase, best: float) -> list
     return curve
 
 
-def _epoch(run: Run, config: TrainConfig, phase: Phase, epoch: int, optimizer: torch.optim.Optimizer) -> float:
+def _epoch(run: TrainingRun, config: TrainConfig, phase: Phase, epoch: int, optimizer: torch.optim.Optimizer) -> float:
     """Train one epoch and return the mean loss. The random state depends on seed and epoch alone."""
     rng = np.random.default_rng([run.seed, epoch, phase.tune])
     torch.manual_seed(run.seed * 1000 + epoch)
@@ -188,7 +190,7 @@ def _epoch(run: Run, config: TrainConfig, phase: Phase, epoch: int, optimizer: t
     return total / steps
 
 
-def _loss(run: Run, batch: WindowBatch | SequenceBatch, tune: bool) -> torch.Tensor:
+def _loss(run: TrainingRun, batch: WindowBatch | SequenceBatch, tune: bool) -> torch.Tensor:
     scale = run.tower.scale.exp().clamp(max=100)
     with autocast(run.device):
         if isinstance(batch, SequenceBatch):
@@ -199,7 +201,7 @@ def _loss(run: Run, batch: WindowBatch | SequenceBatch, tune: bool) -> torch.Ten
         return sampled_softmax_loss((run.tower.user(histories, recent) @ items.T).float() * scale, batch)
 
 
-def _vectors(run: Run, histories: np.ndarray, candidates: np.ndarray, tune: bool) -> tuple[torch.Tensor, torch.Tensor]:
+def _vectors(run: TrainingRun, histories: np.ndarray, candidates: np.ndarray, tune: bool) -> tuple[torch.Tensor, torch.Tensor]:
     """Return item vectors of histories (b, n) and candidates (m,): (b, n, dim) and (m, dim)."""
     rows = np.maximum(histories, 0)
     distinct, place = np.unique(np.concatenate([rows.ravel(), candidates]), return_inverse=True)
@@ -215,7 +217,7 @@ def _vectors(run: Run, histories: np.ndarray, candidates: np.ndarray, tune: bool
     return vectors[at[: rows.size]].view(*rows.shape, -1), vectors[at[rows.size :]]
 
 
-def mine_negatives(run: Run, sampler: WindowSampler, pool: int = 100, skip: int = 10) -> np.ndarray:
+def mine_negatives(run: TrainingRun, sampler: WindowSampler, pool: int = 100, skip: int = 10) -> np.ndarray:
     """Return items that the towers score high for users who never bought them, int64 (n_users, pool).
 
     The best `skip` are left out, because they are likely purchases of the future. A list that is too short is repeated;

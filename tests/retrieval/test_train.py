@@ -19,7 +19,7 @@ from features.text.template import item_texts
 from retrieval.two_tower.config import TrainConfig
 from retrieval.two_tower.model import TwoTower
 from retrieval.two_tower.text_tuning import TrainableTexts, Tuning
-from retrieval.two_tower.trainer import Run, TrainingResult, fit_towers, mine_negatives
+from retrieval.two_tower.trainer import TrainingResult, TrainingRun, fit_towers, mine_negatives
 from retrieval.two_tower.window_batches import WindowSampler
 
 if TYPE_CHECKING:
@@ -49,15 +49,15 @@ class RankingData:
     def past(self) -> Interactions:
         return self.log.between(None, self.cut)
 
-    def run(self, folder: Path, judge: Callable[[TwoTower, np.ndarray], float], tuning: Tuning = "upper") -> Run:
+    def run(self, folder: Path, validate: Callable[[TwoTower, np.ndarray], float], tuning: Tuning = "upper") -> TrainingRun:
         encoder = TextEncoder.pretrained(self.settings.encoder)  # type: ignore[attr-defined]
         texts = TrainableTexts(encoder, self.strings, encoder.keep(self.strings), tuning)
         torch.manual_seed(0)
         tower = TwoTower(encoder.width, self.settings.tower)  # type: ignore[attr-defined]
         tower.start_from(texts.pooled)
-        return Run(WindowSampler(self.past, SHORT, WINDOW), tower, texts, judge, folder, seed=0)
+        return TrainingRun(WindowSampler(self.past, SHORT, WINDOW), tower, texts, validate, folder, seed=0)
 
-    def judge(self, tower: TwoTower, vectors: np.ndarray) -> float:
+    def validate(self, tower: TwoTower, vectors: np.ndarray) -> float:
         """Share of what is bought in the window after the cut that is among a user's first ten."""
         after = self.log.between(self.cut, self.cut + WINDOW)
         users = Histories.of_users(self.past, np.arange(self.log.n_users), self.cut)
@@ -79,7 +79,7 @@ def always(_: TwoTower, __: np.ndarray) -> float:
     return 1.0
 
 
-def weights(run: Run) -> dict[str, torch.Tensor]:
+def weights(run: TrainingRun) -> dict[str, torch.Tensor]:
     return {name: tensor.clone() for module in (run.tower, run.texts.encoder.model) for name, tensor in module.state_dict().items()}
 
 
@@ -89,12 +89,12 @@ def same(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
 
 def test_loss_falls_and_validation_rises(material: RankingData, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     config = SHORT.model_copy(update={"users": 40, "epochs": 5, "steps_per_epoch": 8, "lr": 0.01})
-    run = material.run(tmp_path, material.judge)
+    run = material.run(tmp_path, material.validate)
     with caplog.at_level(logging.INFO, "retrieval.two_tower.trainer"):
         fitted = fit_towers(run, config)
     assert len(fitted.curve) == 1 + config.epochs + config.tuned_epochs
     assert fitted.best == max(fitted.curve) > fitted.curve[0]
-    assert material.judge(run.tower, run.vectors()) == fitted.best
+    assert material.validate(run.tower, run.vectors()) == fitted.best
     losses = [
         float(re.findall(r"loss (\S+),", record.getMessage())[0])
         for record in caplog.records
@@ -108,10 +108,10 @@ class TestCutOff:
     def fitted(
         self, material: RankingData, folder: Path, tuning: Tuning, config: TrainConfig, cut_at: int | None = None
     ) -> tuple[TrainingResult, dict]:
-        """Train; at the judging number `cut_at` the power fails, and the training is begun again."""
+        """Train; at validation number `cut_at` the power fails, and the training is begun again."""
         calls = 0
 
-        def judge(tower: TwoTower, _: np.ndarray) -> float:
+        def validate(tower: TwoTower, _: np.ndarray) -> float:
             nonlocal calls
             calls += 1
             if calls == cut_at:
@@ -119,13 +119,13 @@ class TestCutOff:
             # How far the scores are from the untrained ones: higher from epoch to epoch, so that the last one is kept.
             return float(tower.project.weight.detach().sub(start).norm() + np.abs(run.texts.pooled - first).sum())
 
-        run = material.run(folder, judge, tuning)
+        run = material.run(folder, validate, tuning)
         start, first = run.tower.project.weight.detach().clone(), run.texts.pooled.copy()
         if cut_at is not None:
             with pytest.raises(Cut):
                 fit_towers(run, config)
             torch.manual_seed(99)  # another process has another chance
-            run = material.run(folder, judge, tuning)
+            run = material.run(folder, validate, tuning)
         fitted = fit_towers(run, config)
         return fitted, weights(run) | {"pooled": torch.from_numpy(run.texts.pooled)}
 
@@ -154,16 +154,18 @@ class TestCutOff:
 
 
 class TestEarlyStopping:
-    def fitted(self, material: RankingData, folder: Path, values: list[float], **options: int) -> tuple[list[dict], TrainingResult, Run]:
-        """Judged by the given values; the weights as they were at each judging."""
+    def fitted(
+        self, material: RankingData, folder: Path, values: list[float], **options: int
+    ) -> tuple[list[dict], TrainingResult, TrainingRun]:
+        """Validated by the given values; return the weights at each validation."""
         seen: list[dict] = []
-        runs: list[Run] = []
+        runs: list[TrainingRun] = []
 
-        def judge(_: TwoTower, __: np.ndarray) -> float:
+        def validate(_: TwoTower, __: np.ndarray) -> float:
             seen.append(weights(runs[0]))
             return values[len(seen) - 1]
 
-        runs.append(material.run(folder, judge))
+        runs.append(material.run(folder, validate))
         fitted = fit_towers(runs[0], SHORT.model_copy(update={"steps_per_epoch": 1} | options))
         return seen, fitted, runs[0]
 
@@ -203,7 +205,7 @@ def test_every_tuning_leaves_a_plain_encoder(material: RankingData, tmp_path: Pa
     assert not any(module.training for module in (*encoder.modules(), *run.tower.modules()))
     back = TextEncoder.from_files(encoder.to_files())
     assert back.fingerprint == encoder.fingerprint
-    # What the towers were judged on is what the finished encoder says.
+    # What the towers were validated on is what the finished encoder says.
     assert np.allclose(back.pool(back.keep(material.strings)), run.texts.pooled, atol=1e-2)
 
 

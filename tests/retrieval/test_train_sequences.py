@@ -17,7 +17,7 @@ from retrieval.two_tower.config import TrainConfig
 from retrieval.two_tower.model import ItemIdEmbedding, TwoTower
 from retrieval.two_tower.sequence_batches import SequenceBatch, SequenceSampler
 from retrieval.two_tower.text_tuning import TrainableTexts
-from retrieval.two_tower.trainer import Run, TrainingResult, fit_towers
+from retrieval.two_tower.trainer import TrainingResult, TrainingRun, fit_towers
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -62,7 +62,7 @@ def hits(tower: TwoTower, vectors: np.ndarray) -> float:
     return float((scores.argmax(axis=1) == [(walk[-1] + 1) % N_ITEMS for walk in walks]).mean())
 
 
-def state(run: Run) -> dict[str, torch.Tensor]:
+def state(run: TrainingRun) -> dict[str, torch.Tensor]:
     """All that is trained, as it is now."""
     modules = {"tower": run.tower, "encoder": run.texts.encoder.model, "learned": run.item_id_vectors}
     found = {f"{name}.{key}": tensor.clone() for name, module in modules.items() if module for key, tensor in module.state_dict().items()}
@@ -74,12 +74,12 @@ def same(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
 
 
 @pytest.fixture
-def begin(shop: Any, tiny_settings: Any) -> Callable[..., Run]:
+def begin(shop: Any, tiny_settings: Any) -> Callable[..., TrainingRun]:
     """Makes a run that has not begun."""
     strings = item_texts(shop.catalog).unique(maintain_order=True).to_list()[:N_ITEMS]
     assert len(strings) == N_ITEMS
 
-    def make(folder: Path, judge: Callable[[TwoTower, np.ndarray], float], config: TrainConfig = CONFIG) -> Run:
+    def make(folder: Path, validate: Callable[[TwoTower, np.ndarray], float], config: TrainConfig = CONFIG) -> TrainingRun:
         encoder = TextEncoder.pretrained(tiny_settings.encoder)
         texts = TrainableTexts(encoder, strings, encoder.keep(strings), "upper")
         torch.manual_seed(0)
@@ -87,12 +87,14 @@ def begin(shop: Any, tiny_settings: Any) -> Callable[..., Run]:
         tower = TwoTower(encoder.width, sizes)
         tower.start_from(texts.pooled)
         item_id_vectors = ItemIdEmbedding(N_ITEMS, sizes.dim, 0.2)
-        return Run(SequenceSampler(LOG, config, sizes.history), tower, texts, judge, folder, seed=0, item_id_vectors=item_id_vectors)
+        return TrainingRun(
+            SequenceSampler(LOG, config, sizes.history), tower, texts, validate, folder, seed=0, item_id_vectors=item_id_vectors
+        )
 
     return make
 
 
-def test_learns_what_follows_what(begin: Callable[..., Run], tmp_path: Path) -> None:
+def test_learns_what_follows_what(begin: Callable[..., TrainingRun], tmp_path: Path) -> None:
     config = CONFIG.model_copy(update={"epochs": 25, "tuned_epochs": 0, "lr": 0.01})
     run = begin(tmp_path, hits, config)
     fitted = fit_towers(run, config)
@@ -102,26 +104,28 @@ def test_learns_what_follows_what(begin: Callable[..., Run], tmp_path: Path) -> 
 
 
 class TestCutOff:
-    def fitted(self, begin: Callable[..., Run], folder: Path, cut_at: int | None = None) -> tuple[TrainingResult, dict[str, torch.Tensor]]:
-        """Train; at the judging number `cut_at` the power fails, and the training is begun again."""
+    def fitted(
+        self, begin: Callable[..., TrainingRun], folder: Path, cut_at: int | None = None
+    ) -> tuple[TrainingResult, dict[str, torch.Tensor]]:
+        """Train; at validation number `cut_at` the power fails, and the training is begun again."""
         calls = 0
 
-        def judge(*_: object) -> float:
+        def validate(*_: object) -> float:
             nonlocal calls
             calls += 1
             if calls == cut_at:
                 raise Cut
             return 1.0
 
-        run = begin(folder, judge)
+        run = begin(folder, validate)
         if cut_at is not None:
             with pytest.raises(Cut):
                 fit_towers(run, CONFIG)
             torch.manual_seed(99)  # another process has another chance
-            run = begin(folder, judge)
+            run = begin(folder, validate)
         return fit_towers(run, CONFIG), state(run)
 
-    def test_a_resumed_training_is_the_training_itself(self, begin: Callable[..., Run], tmp_path: Path) -> None:
+    def test_a_resumed_training_is_the_training_itself(self, begin: Callable[..., TrainingRun], tmp_path: Path) -> None:
         whole, wanted = self.fitted(begin, tmp_path / "whole")
         assert not same(wanted, state(begin(tmp_path / "none", always)))
         for cut_at in (2, 3, 4):
@@ -130,15 +134,15 @@ class TestCutOff:
             assert same(found, wanted), cut_at
 
 
-def test_the_text_phase_leaves_the_towers_and_what_was_learned_of_items(begin: Callable[..., Run], tmp_path: Path) -> None:
+def test_the_text_phase_leaves_the_towers_and_what_was_learned_of_items(begin: Callable[..., TrainingRun], tmp_path: Path) -> None:
     states: list[dict[str, torch.Tensor]] = []
-    runs: list[Run] = []
+    runs: list[TrainingRun] = []
 
-    def judge(*_: object) -> float:
+    def validate(*_: object) -> float:
         states.append(state(runs[0]))
         return 1.0
 
-    runs.append(begin(tmp_path, judge))
+    runs.append(begin(tmp_path, validate))
     fit_towers(runs[0], CONFIG)
     start, _, towers, text = states
     changed = [{name for name in one if not torch.equal(one[name], other[name])} for one, other in ((start, towers), (towers, text))]
@@ -148,7 +152,7 @@ def test_the_text_phase_leaves_the_towers_and_what_was_learned_of_items(begin: C
     assert all(name == "pooled" or name.startswith("encoder.") for name in changed[1])
 
 
-def test_a_step_without_anything_to_foretell_spoils_nothing(begin: Callable[..., Run], tmp_path: Path) -> None:
+def test_a_step_without_anything_to_foretell_spoils_nothing(begin: Callable[..., TrainingRun], tmp_path: Path) -> None:
     """A shop where next to all events are views has such batches; a mean over no place is nan."""
     run = begin(tmp_path, always)
     draw = run.sampler.draw
