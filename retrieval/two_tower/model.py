@@ -24,8 +24,17 @@ if TYPE_CHECKING:
     from features.data.histories import Histories, RecentItems
 
 
-# Prefix of the user encoder's tensors in files, older than the attribute's name: stored models stay readable.
-STORED_PREFIX, PREFIX = "reader.", "user_encoder."
+# Prefixes of the user encoder's tensors: in files, where they stay as they are so that stored models remain readable, and
+# in the module. The first match counts.
+_TENSOR_NAMES = (
+    ("reader.enter.", "user_encoder.input_projection."),
+    ("reader.place.", "user_encoder.position."),
+    ("reader.body.", "user_encoder.transformer."),
+    ("reader.attend.", "user_encoder.pooling."),
+    ("reader.last_norm.", "user_encoder.output_norm."),
+    ("reader.leave.", "user_encoder.output_projection."),
+    ("reader.", "user_encoder."),
+)
 
 
 class TwoTower(nn.Module):
@@ -47,7 +56,7 @@ class TwoTower(nn.Module):
         self.project = nn.Linear(width, config.dim, bias=False)
         self.user_encoder = SequenceUserEncoder(config) if config.reads == "sequence" else SetUserEncoder(config)
         self.scale = nn.Parameter(torch.tensor(np.log(1 / 0.07), dtype=torch.float32))  # log of 1 / temperature
-        self.register_load_state_dict_pre_hook(_rename_stored)  # files and checkpoints of any version
+        self.register_load_state_dict_pre_hook(_rename_stored)
 
     @torch.no_grad()
     def start_from(self, pooled: np.ndarray) -> None:
@@ -125,7 +134,7 @@ class TwoTower(nn.Module):
     def to_files(self) -> dict[str, bytes]:
         """Return the sizes in JSON and the weights in safetensors."""
         header = {"width": self.width, "tower": self.config.model_dump()}
-        weights = {_renamed(name, PREFIX, STORED_PREFIX): tensor.detach().cpu().contiguous() for name, tensor in self.state_dict().items()}
+        weights = {_stored_name(name): tensor.detach().cpu().contiguous() for name, tensor in self.state_dict().items()}
         return {"tower.json": json.dumps(header).encode(), "tower.safetensors": safetensors.torch.save(weights)}
 
     @classmethod
@@ -137,14 +146,19 @@ class TwoTower(nn.Module):
         return tower.eval()
 
 
-def _renamed(name: str, old: str, new: str) -> str:
-    return new + name.removeprefix(old) if name.startswith(old) else name
+def _stored_name(name: str) -> str:
+    """Return the name of a tensor in files."""
+    for stored, current in _TENSOR_NAMES:
+        if name.startswith(current):
+            return stored + name.removeprefix(current)
+    return name
 
 
 def _rename_stored(_module: nn.Module, state: dict[str, Tensor], prefix: str, *_: object) -> None:
-    """Give the user encoder's tensors in `state` their current names, in place."""
-    for name in list(state):
-        state[_renamed(name, prefix + STORED_PREFIX, prefix + PREFIX)] = state.pop(name)
+    """Rename the tensors of a file, or of a checkpoint of an older version, to the module's names, in place."""
+    for stored, current in _TENSOR_NAMES:
+        for name in [name for name in state if name.startswith(prefix + stored)]:
+            state[prefix + current + name.removeprefix(prefix + stored)] = state.pop(name)
 
 
 class ItemIdEmbedding(nn.Module):

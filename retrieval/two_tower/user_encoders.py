@@ -30,16 +30,16 @@ class SetUserEncoder(nn.Module):
     def __init__(self, config: TowerConfig) -> None:
         super().__init__()
         self.config = config
-        self.enter = nn.Linear(config.dim, config.hidden)
+        self.input_projection = nn.Linear(config.dim, config.hidden)
         self.event = nn.Embedding(len(EVENTS), config.hidden)
         self.age = nn.Embedding(BUCKETS, config.hidden)
         self.count = nn.Embedding(BUCKETS, config.hidden)
         self.norm = nn.LayerNorm(config.hidden)
-        self.body = _body(config)
-        self.attend = nn.Linear(config.hidden, 1)
-        self.leave = nn.Linear(config.hidden, config.dim)
+        self.transformer = _transformer(config)
+        self.pooling = nn.Linear(config.hidden, 1)
+        self.output_projection = nn.Linear(config.hidden, config.dim)
         # Untrained, a user is the mean of the history's vectors: sensible before any training.
-        for module in (self.attend, self.leave):
+        for module in (self.pooling, self.output_projection):
             nn.init.zeros_(module.weight)
             nn.init.zeros_(module.bias)
 
@@ -64,12 +64,12 @@ class SetUserEncoder(nn.Module):
             Codes, see `user_inputs`.
         """
         empty = ~real.any(1, keepdim=True)
-        hidden = self.enter(vectors) + self.event(event) + self.age(age) + self.count(count)
+        hidden = self.input_projection(vectors) + self.event(event) + self.age(age) + self.count(count)
         # Without history no position is masked: a softmax over masked positions alone would be nan.
         mask = ~(real | empty)
-        hidden = self.body(self.norm(hidden), src_key_padding_mask=mask)  # (b, n, hidden)
-        weights = self.attend(hidden).squeeze(-1).masked_fill(mask, -torch.inf).softmax(-1)[..., None]  # (b, n, 1)
-        vector = (weights * (vectors + self.leave(hidden))).sum(1)
+        hidden = self.transformer(self.norm(hidden), src_key_padding_mask=mask)  # (b, n, hidden)
+        weights = self.pooling(hidden).squeeze(-1).masked_fill(mask, -torch.inf).softmax(-1)[..., None]  # (b, n, 1)
+        vector = (weights * (vectors + self.output_projection(hidden))).sum(1)
         return F.normalize(vector, dim=-1) * ~empty
 
 
@@ -85,18 +85,18 @@ class SequenceUserEncoder(nn.Module):
         super().__init__()
         self.config = config
         # No input projection if the sizes agree: a random one costs a sixth of the quality (docs/decisions/013).
-        self.enter = nn.Identity() if config.dim == config.hidden else nn.Linear(config.dim, config.hidden)
+        self.input_projection = nn.Identity() if config.dim == config.hidden else nn.Linear(config.dim, config.hidden)
         self.scale = config.hidden**0.5  # scales unit vectors to coordinates of about 1
-        self.place = nn.Embedding(config.history, config.hidden)
-        nn.init.normal_(self.place.weight, std=0.02)
+        self.position = nn.Embedding(config.history, config.hidden)
+        nn.init.normal_(self.position.weight, std=0.02)
         self.norm = nn.LayerNorm(config.hidden)
-        self.drop = nn.Dropout(config.dropout)
-        self.body = _body(config)
-        self.last_norm = nn.LayerNorm(config.hidden)
-        self.leave = nn.Linear(config.hidden, config.dim)
+        self.dropout = nn.Dropout(config.dropout)
+        self.transformer = _transformer(config)
+        self.output_norm = nn.LayerNorm(config.hidden)
+        self.output_projection = nn.Linear(config.hidden, config.dim)
         # Untrained, a user is the vector of the last item: sensible before any training.
-        nn.init.zeros_(self.leave.weight)
-        nn.init.zeros_(self.leave.bias)
+        nn.init.zeros_(self.output_projection.weight)
+        nn.init.zeros_(self.output_projection.bias)
 
     def recent(self, users: Histories, n_items: int) -> RecentItems:
         """See `recent_of`."""
@@ -105,10 +105,10 @@ class SequenceUserEncoder(nn.Module):
     def encode_positions(self, vectors: Tensor) -> Tensor:
         """Return unit user vectors (b, n, dim) after each position of histories (b, n, dim), padded at the end."""
         n = vectors.shape[1]
-        hidden = self.enter(vectors) * self.scale + self.place.weight[:n]
+        hidden = self.input_projection(vectors) * self.scale + self.position.weight[:n]
         causal = torch.triu(torch.full((n, n), -torch.inf, device=vectors.device), 1)
-        hidden = self.body(self.drop(self.norm(hidden)), mask=causal, is_causal=True)
-        return F.normalize(vectors + self.leave(self.last_norm(hidden)), dim=-1)
+        hidden = self.transformer(self.dropout(self.norm(hidden)), mask=causal, is_causal=True)
+        return F.normalize(vectors + self.output_projection(self.output_norm(hidden)), dim=-1)
 
     def forward(self, vectors: Tensor, recent: RecentItems) -> Tensor:
         """Return user vectors (b, dim) of histories with item vectors (b, n, dim); zero without history."""
@@ -140,7 +140,7 @@ class Layer(nn.TransformerEncoderLayer):
         return attention.out_proj((scores.softmax(-1) @ value).transpose(1, 2).flatten(2))
 
 
-def _body(config: TowerConfig) -> nn.TransformerEncoder:
+def _transformer(config: TowerConfig) -> nn.TransformerEncoder:
     layer = Layer(config.hidden, config.heads, 4 * config.hidden, config.dropout, activation="gelu", batch_first=True, norm_first=True)
     return nn.TransformerEncoder(layer, config.layers, enable_nested_tensor=False)
 

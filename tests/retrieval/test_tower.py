@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import numpy as np
 import pytest
+import safetensors.torch
 import torch
 
 from features.behavior.log_buckets import BUCKETS
@@ -146,6 +149,19 @@ class TestAnyWeights:
         assert back.config == CONFIG
         assert np.array_equal(back.item_vectors(POOLED), self.items)
         assert np.array_equal(back.user_vectors(USERS, back.item_vectors(POOLED)), self.found)
+
+    @pytest.mark.parametrize("reads", ["set", "sequence"])
+    def test_tensor_names_of_files_do_not_change(self, reads: Literal["set", "sequence"]) -> None:
+        """Stored models and checkpoints of older versions have these names."""
+        tower = tower_of(CONFIG.model_copy(update={"reads": reads}))
+        stored = safetensors.torch.load(tower.to_files()["tower.safetensors"])
+        layers = {"set": {"enter", "event", "age", "count", "norm", "body", "attend", "leave"}}
+        layers["sequence"] = {"enter", "place", "norm", "body", "last_norm", "leave"}
+        assert {name.split(".")[1] for name in stored if name.startswith("reader.")} == layers[reads]
+        assert {name for name in stored if not name.startswith("reader.")} == {"mean", "project.weight", "scale"}
+        back = TwoTower(WIDTH, tower.config)
+        back.load_state_dict(stored)
+        assert all(torch.equal(tensor, back.state_dict()[name]) for name, tensor in tower.state_dict().items())
 
 
 def test_a_new_products_text_alone_gives_a_vector_near_its_like(tiny_bert) -> None:
