@@ -47,7 +47,7 @@ def main() -> None:
             rows = np.flatnonzero(np.isin(snapshot.text_of, chosen))
             texts = list(dict.fromkeys(every[rows].tolist()))
             begun = time.perf_counter()
-            pooled = encoder.pool(encoder.keep(texts))
+            pooled = encoder.pool(encoder.token_states(texts))
             vectors = pooled / np.linalg.norm(pooled, axis=1, keepdims=True)
             seconds = time.perf_counter() - begun
             alone = rival.ask(do="encode", texts=texts, out=out)["seconds"]

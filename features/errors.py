@@ -1,4 +1,4 @@
-"""Errors a user can act on.
+"""Errors that a user can act on.
 
 RecsysError
 +-- DataError      a table, file or id is not what it should be
@@ -6,7 +6,8 @@ RecsysError
 +-- ModelError     a model is missing, or does not fit the data
 +-- BundleError    a bundle is missing, damaged or incompatible
 
-Every message is one line: what was found, what was expected, what to do next. The command line prints it and exits with 1.
+Every message is one line: what was found, what was expected, what to do next. The command line prints it and exits with
+1.
 """
 
 from __future__ import annotations
@@ -22,9 +23,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 Doing = Literal["read", "written", "read or written"]
-NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS}  # only who writes meets these
+NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS}  # only writing can fail with these
 _TOO_MANY_OPEN = {errno.EMFILE, errno.ENFILE}
-_OF_RUST = re.compile(r"\(os error (\d+)\)(?:: (\S.*))?")
+_RUST_ERROR = re.compile(r"\(os error (\d+)\)(?:: (\S.*))?")
 _ADVICE = {
     "read": "check the file and its rights",
     "written": "check free space and rights",
@@ -33,15 +34,15 @@ _ADVICE = {
 
 
 class RecsysError(Exception):
-    """Base of all errors that are the user's to mend."""
+    """Base class of all errors that the user can fix."""
 
 
 class DataError(RecsysError):
-    """A table, a file or an id is not what it should be."""
+    """A table, a file or an id is invalid."""
 
 
 class ConfigError(RecsysError):
-    """The configuration asks for something that cannot be."""
+    """The configuration is invalid or cannot be met."""
 
 
 class ModelError(RecsysError):
@@ -49,25 +50,31 @@ class ModelError(RecsysError):
 
 
 class BundleError(RecsysError):
-    """A bundle is missing, damaged or was made by an incompatible version."""
+    """A bundle is missing, damaged or of an incompatible version."""
 
 
 def system_code(error: BaseException) -> int | None:
-    """The errno behind an error; polars, which reads and writes in Rust, has it in its message alone. None where there is none."""
+    """Return the errno of an error, or None if it has none.
+
+    Polars reads and writes in Rust, so its errors carry the errno only in their message.
+    """
     if isinstance(error, OSError) and error.errno is not None:
         return error.errno
-    found = _OF_RUST.search(str(error))
-    return int(found[1]) if found else None
+    match = _RUST_ERROR.search(str(error))
+    return int(match[1]) if match else None
 
 
 def disk_error(error: BaseException, place: Path, doing: Doing = "read or written") -> str:
-    """Say in one line which file could not be read or written, and why.
+    """Describe in one line which file could not be read or written, and why.
 
     Parameters
     ----------
-    error : of the system, or of polars with an errno in its message.
-    place : named where the error names no file.
-    doing : what was being done, where the error itself does not say.
+    error : BaseException
+        An error of the operating system, or one of polars with an errno in its message.
+    place : Path
+        The path to report if the error names no file.
+    doing : {"read", "written", "read or written"}
+        The operation to report if the error does not show it.
     """
     code = system_code(error)
     path = _path_of(error) or place
@@ -80,7 +87,17 @@ def disk_error(error: BaseException, place: Path, doing: Doing = "read or writte
 
 @contextmanager
 def disk_errors(place: Path, doing: Doing = "read or written", kind: type[RecsysError] = DataError, more: str = "") -> Iterator[None]:
-    """Turn what the system refuses into an error of `kind`: see `disk_error`. more: ends the line. Other errors pass."""
+    """Convert errors of the operating system into `RecsysError`s; let other errors pass.
+
+    Parameters
+    ----------
+    place, doing
+        See `disk_error`.
+    kind : type of RecsysError
+        The class of the new error.
+    more : str
+        Text to append to the message.
+    """
     try:
         yield
     except RecsysError:
@@ -94,15 +111,15 @@ def disk_errors(place: Path, doing: Doing = "read or written", kind: type[Recsys
 def _path_of(error: BaseException) -> Path | None:
     if isinstance(error, OSError) and isinstance(error.filename, str | bytes):
         return Path(os.fsdecode(error.filename))
-    found = _OF_RUST.search(str(error))
-    return Path(found[2]) if found and found[2] else None
+    match = _RUST_ERROR.search(str(error))
+    return Path(match[2]) if match and match[2] else None
 
 
 def _what_was_done(error: BaseException, code: int | None, path: Path) -> Doing | None:
-    """Whether a file was read or written, where that can be known."""
-    if code in NO_ROOM or getattr(error, "filename2", None) is not None:  # two names: a renaming
+    """Infer whether a file was read or written; None if it cannot be known."""
+    if code in NO_ROOM or getattr(error, "filename2", None) is not None:  # two file names mean a rename
         return "written"
-    if code == errno.ENOENT and path.parent.is_dir() and not path.exists():  # writing would have made it
+    if code == errno.ENOENT and path.parent.is_dir() and not path.exists():  # writing would have created it
         return "read"
     if code in (errno.EACCES, errno.EPERM):
         if path.exists() and not os.access(path, os.R_OK):

@@ -141,6 +141,6 @@ missing.transpose(include_header=True, header_name="column", column_names=["miss
 shape = ShopProfile.of(log)
 print(f"{shape.basket:.1f} items at one time: the user tower reads {'a sequence' if shape.sequence else 'a set'}")
 print(f"{shape.repeats:.1%} repeats: what a user has {'may be shown again' if shape.buys_again else 'is left out'}")
-print(f"times {'carry only the order' if log.ordered else 'are real'}")
+print(f"times {'carry only the order' if log.ordinal else 'are real'}")
 for part, window in Windows.plan(log, log.end).to_dict().items():
     print(f"{part:12}{window}")

@@ -14,6 +14,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from features.errors import ModelError
+from features.names import BASE_LOG_ODDS, CROSS_ENCODER_LOGIT, OWN_COUNT, TOWER_RANK, TOWER_SCORE
 from ranking.lightgbm_import import lightgbm
 
 if TYPE_CHECKING:
@@ -25,10 +26,10 @@ if TYPE_CHECKING:
 
     Labelled = tuple[Candidates, np.ndarray]  # and which of them were bought, bool (b, k)
 
-CROSS_ENCODER = "cross_encoder"
-TOWERS = ("tower", "tower_rank")  # evidence that the towers give
+CROSS_ENCODER = CROSS_ENCODER_LOGIT
+TOWERS = (TOWER_SCORE, TOWER_RANK)  # evidence that the towers give
 NO_SPLIT = 1e30  # a gain that no split has
-CORRECTION = (CROSS_ENCODER, "blend", "own_count")  # what the second booster sees
+CORRECTION = (CROSS_ENCODER, BASE_LOG_ODDS, OWN_COUNT)  # what the second booster sees
 
 
 class GBDTConfig(BaseModel):
@@ -174,7 +175,7 @@ def _losses(odds: np.ndarray, y: np.ndarray) -> np.ndarray:
 
 def _losses_on_new(booster: Booster, candidates: Candidates, labels: np.ndarray) -> np.ndarray:
     """Binary cross-entropy of each user's candidates together (b,), of those that the user never bought."""
-    new = candidates.valid & ~(candidates.features["own_count"] > 0)
+    new = candidates.valid & ~(candidates.features[OWN_COUNT] > 0)
     return np.where(new, _losses(np.where(new, booster.log_odds(candidates), 0), labels), 0).sum(axis=1)
 
 

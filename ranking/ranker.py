@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 from features.behavior.user_item import behavior_features
+from features.names import BASE_LOG_ODDS, FUSED_SCORE, LOG_ODDS
 from ranking.explain import Explainer
 from ranking.gbdt import CROSS_ENCODER, table
 from ranking.reasons import GROUPS, group_weights
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from ranking.gbdt import Booster
     from retrieval.candidates import Candidates
 
-LOG_ODDS = "log_odds"  # evidence that `GBDTRanker` adds: by which it ordered
 FEATURE_USERS = 256  # users whose features are made at once
 
 
@@ -34,7 +34,7 @@ def with_features(candidates: Candidates, stats: ItemStats) -> Candidates:
         parts.append(behavior_features(candidates.users.take(part), candidates.rows[part], stats))
     columns = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
     fused = np.where(candidates.valid, candidates.scores, np.nan)
-    return replace(candidates, features=candidates.features | columns | {"fused": fused})
+    return replace(candidates, features=candidates.features | columns | {FUSED_SCORE: fused})
 
 
 class PairScorer(Protocol):
@@ -109,7 +109,7 @@ class GBDTRanker:
 def order_by_base(candidates: Candidates, booster: Booster) -> Candidates:
     """Best first by the first booster; its log odds are the scores and evidence too."""
     odds = booster.log_odds(candidates)
-    return candidates.ranked(odds, blend=np.where(candidates.valid, odds, np.nan).astype(np.float32))
+    return candidates.ranked(odds, None, **{BASE_LOG_ODDS: np.where(candidates.valid, odds, np.nan).astype(np.float32)})
 
 
 def rerank_top(candidates: Candidates, model: PairScorer | None, tokens: ItemTokens | None) -> Candidates:

@@ -15,6 +15,24 @@ import numpy as np
 import scipy.sparse as sp
 
 from features.data.split import LABEL_EVENTS
+from features.names import (
+    ALS_SCORE,
+    ARRIVAL_SCORE,
+    CROSS_ENCODER_LOGIT,
+    EASE_SCORE,
+    EASE_TREND_SCORE,
+    FUSED_SCORE,
+    ITEM_BUYERS_7,
+    ITEM_BUYERS_28,
+    ITEM_KNN_SCORE,
+    ITEM_STAT_PREFIX,
+    MARKOV_SCORE,
+    NEXT_ITEM_SCORE,
+    OWN_PREFIX,
+    PRICE_GAP,
+    TOWER_SCORE,
+    UNSOLD_SCORE,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -27,13 +45,13 @@ if TYPE_CHECKING:
 
 # What each group of features speaks of. Features of the user alone are the same for all items and explain none of them.
 GROUPS: dict[str, tuple[str, ...]] = {
-    "repeat": ("own_",),
-    "item_knn": ("ease", "ease_trend", "item_knn", "als", "markov", "next_item", "fused"),
-    "close": ("tower", "cross_encoder"),
+    "repeat": (OWN_PREFIX,),
+    "item_knn": (EASE_SCORE, EASE_TREND_SCORE, ITEM_KNN_SCORE, ALS_SCORE, MARKOV_SCORE, NEXT_ITEM_SCORE, FUSED_SCORE),
+    "close": (TOWER_SCORE, CROSS_ENCODER_LOGIT),
     "category": ("category_",),
     "brand": ("brand_",),
-    "popular": ("item_",),
-    "price": ("price_gap",),
+    "popular": (ITEM_STAT_PREFIX,),
+    "price": (PRICE_GAP,),
 }
 POPULAR_BUYERS = 3  # fewer than these in a week are not "popular"
 COMMON = 0.5  # a brand or category that more than this share of the catalogue has says nothing: "National", "Other"
@@ -145,7 +163,7 @@ class Facts:
             "popular": self._popular,
             "price": lambda: None,  # nobody buys a thing because of what it usually costs
         }
-        arrival = self.candidates.features.get("arrival")
+        arrival = self.candidates.features.get(ARRIVAL_SCORE)
         if arrival is not None and not np.isnan(arrival[self.at]) and (close := self._close()):
             return Told(f"new here, {close.text}", close.named)
         return next((told for group in groups if (told := tellers[group]())), self._neutral())
@@ -192,11 +210,11 @@ class Facts:
         return Told(text, tuple(np.unique(self.items[same]).tolist()))
 
     def _neutral(self) -> Told:
-        if "debut" in self.candidates.features:
+        if UNSOLD_SCORE in self.candidates.features:
             return Told("nobody has bought it yet")
-        buyers = int(self.candidates.features["item_buyers_28"][self.at])
+        buyers = int(self.candidates.features[ITEM_BUYERS_28][self.at])
         return Told(f"{f'{buyers:,}' if buyers else 'no'} buyer{'s' * (buyers != 1)} in the last 28 days")
 
     def _popular(self) -> Told | None:
-        buyers = float(self.candidates.features["item_buyers_7"][self.at])
+        buyers = float(self.candidates.features[ITEM_BUYERS_7][self.at])
         return Told(f"popular this week: {buyers:,.0f} buyers") if buyers >= POPULAR_BUYERS else None

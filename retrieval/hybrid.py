@@ -17,6 +17,17 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from features.names import (
+    ALS_SCORE,
+    ARRIVAL_SCORE,
+    EASE_SCORE,
+    EASE_TREND_SCORE,
+    ITEM_KNN_SCORE,
+    MARKOV_SCORE,
+    NEXT_ITEM_SCORE,
+    TOWER_RANK,
+    TOWER_SCORE,
+)
 from features.storage.sorted_unique import sorted_unique
 from retrieval.candidates import Candidates
 from retrieval.collaborative.popularity import Trended
@@ -65,14 +76,14 @@ class HybridRetriever:
     def _sources(self) -> dict[str, tuple[Retriever, int]]:
         """Retriever and quota of each source."""
         models, config = self.collaborative, self.config
-        markov = {"markov": (TopScores(models.markov, "markov"), config.markov)} if models.markov else {}
-        arrivals = {"arrival": (TopScores(self.arrivals, "arrival"), config.arrivals)} if self.arrivals else {}
+        markov = {"markov": (TopScores(models.markov, MARKOV_SCORE), config.markov)} if models.markov else {}
+        arrivals = {"arrival": (TopScores(self.arrivals, ARRIVAL_SCORE), config.arrivals)} if self.arrivals else {}
         return {
             **arrivals,
             "own": (RepeatPurchases(self.n_items), config.own),
-            "ease": (TopScores(Trended(models.ease, models.popularity), "ease_trend"), config.ease),
-            "item_knn": (TopScores(models.item_knn, "item_knn"), config.item_knn),
-            "als": (TopScores(models.als, "als"), config.als),
+            "ease": (TopScores(Trended(models.ease, models.popularity), EASE_TREND_SCORE), config.ease),
+            "item_knn": (TopScores(models.item_knn, ITEM_KNN_SCORE), config.item_knn),
+            "als": (TopScores(models.als, ALS_SCORE), config.als),
             "tower": (self.towers, config.tower),
             "popular": (TopOfAll(models.popularity.ranking, "popular"), config.popular),
             **markov,
@@ -86,10 +97,10 @@ class HybridRetriever:
             batch = users if len(part) == len(users) else users.take(part)
             rows, scores, tower_rank = self._fused(batch, k, mask)
             # Features of this batch now, while the models' scores of these users are cached.
-            parts.append((rows, scores, self.features(batch, rows) | {"tower_rank": tower_rank}))
+            parts.append((rows, scores, self.features(batch, rows) | {TOWER_RANK: tower_rank}))
         if not parts:
             empty = np.full((0, 1), -1, dtype=np.int64)
-            rank = {"tower_rank": np.zeros((0, 1), np.float32)}
+            rank = {TOWER_RANK: np.zeros((0, 1), np.float32)}
             return Candidates(users, empty, np.zeros((0, 1), np.float32), self.features(users, empty) | rank)
         rows = np.concatenate([rows for rows, _, _ in parts])
         width = max(1, int((rows >= 0).sum(axis=1).max(initial=1)))
@@ -154,14 +165,14 @@ class HybridRetriever:
         The column "arrival" exists only where there are arrivals; it is nan for all other items.
         """
         models = self.collaborative
-        out = {"ease": models.ease.pair_scores(users, rows), "item_knn": models.item_knn.pair_scores(users, rows)}
-        out["ease_trend"] = out["ease"] * models.popularity.trend[np.maximum(rows, 0)]
-        out["als"] = models.als.pair_scores(users, rows)
-        for name, model in (("markov", models.markov), ("next_item", models.next_item)):
+        out = {EASE_SCORE: models.ease.pair_scores(users, rows), ITEM_KNN_SCORE: models.item_knn.pair_scores(users, rows)}
+        out[EASE_TREND_SCORE] = out[EASE_SCORE] * models.popularity.trend[np.maximum(rows, 0)]
+        out[ALS_SCORE] = models.als.pair_scores(users, rows)
+        for name, model in ((MARKOV_SCORE, models.markov), (NEXT_ITEM_SCORE, models.next_item)):
             if model:
                 out[name] = model.pair_scores(users, rows)
-        out["tower"] = self.towers.pair_scores(users, rows)
+        out[TOWER_SCORE] = self.towers.pair_scores(users, rows)
         if self.arrivals:
             near = self.arrivals.pair_scores(users, rows)
-            out["arrival"] = np.where(near > 0, near, np.nan).astype(np.float32)
+            out[ARRIVAL_SCORE] = np.where(near > 0, near, np.nan).astype(np.float32)
         return out

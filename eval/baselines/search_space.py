@@ -36,7 +36,7 @@ SearchSpace = Mapping[str, "Sequence[object] | Rounds"]
 def default_search_space(names: Sequence[str], ordered: bool = False) -> SearchSpace:
     """What is tried for each of these baselines.
 
-    `ordered`: the log is on a clock of steps, where a day is a step and most people buy an item once: short half-lives, and models of what
+    `ordered`: the log is in step time, where a day is a step and most people buy an item once: short half-lives, and models of what
     comes next, get more tries; those of repeats and of last weeks fewer.
     """
     lives = (1.0, 2.0, 5.0, 10.0) if ordered else (15.0, 30.0, 90.0, 180.0)

@@ -49,10 +49,10 @@ def tune_baselines(
     """
     days = (split.end - split.cut) / DAY
     past = Split.by_time(split.history, split.cut - int(days * DAY), days)
-    grid = default_search_space(QUICK, split.history.ordered) if grid is None else grid
+    grid = default_search_space(QUICK, split.history.ordinal) if grid is None else grid
     grid = {name: options for name, options in grid.items() if texts is not None or name not in NEED_TEXTS}
     judge = EvaluationRunner(
-        GroundTruth.of(past, max_users or (3000 if split.history.ordered else 1000)), EvaluateConfig(), lambda _label, _done, _total: None
+        GroundTruth.of(past, max_users or (3000 if split.history.ordinal else 1000)), EvaluateConfig(), lambda _label, _done, _total: None
     )
     fitting = Fitting(past.history, past.cut, texts)
     done, total = 0, sum(_tries(options) for options in grid.values())

@@ -67,7 +67,7 @@ class System:
 
 def lists_of(split: Split) -> tuple[str, ...]:
     """The lists that a log of such a kind is judged by; the scores of the first one's candidates are judged as such."""
-    return ("all", "new", "cold", "unseen") if split.history.ordered else ("all", "new", "cold")
+    return ("all", "new", "cold", "unseen") if split.history.ordinal else ("all", "new", "cold")
 
 
 def evaluate(

@@ -1,7 +1,7 @@
-"""Behaviour features of (user, item) pairs: how often, how lately, how regularly, in days and in trips; fit of text, category, brand and
-price; the item's own trend.
+"""Behaviour features of (user, item) pairs.
 
-Everything is counted from a log before `now`, for a whole batch of users at once.
+They are frequency, recency and regularity in days and in trips, the same for the item's text, category and brand, the
+price level, and the item's statistics. All are computed from events before `now`, for a whole batch of users at once.
 """
 
 from __future__ import annotations
@@ -12,6 +12,35 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from features.behavior.item_stats import CODES, ItemStats
+from features.names import (
+    GROUP_COUNT,
+    GROUP_DECAY,
+    GROUP_LAST,
+    GROUP_OTHERS,
+    GROUP_SHARE,
+    ITEM_STAT_PREFIX,
+    OWN_COUNT,
+    OWN_DECAY,
+    OWN_DUE,
+    OWN_DUE_SHOP,
+    OWN_FIRST,
+    OWN_GAP,
+    OWN_JITTER,
+    OWN_LAST,
+    OWN_OF_TRIPS,
+    OWN_TRIPS,
+    OWN_TRIPS_AGO,
+    OWN_TRIPS_DUE,
+    PRICE,
+    PRICE_GAP,
+    REPEAT_GAP,
+    USER_DECAY,
+    USER_ITEMS,
+    USER_LAST,
+    USER_REPEATS,
+    USER_TRIP_GAP,
+    USER_TRIPS,
+)
 
 if TYPE_CHECKING:
     from features.data.histories import Histories
@@ -23,26 +52,42 @@ GROUP_HALF_LIFE = 90.0  # days, for texts, categories and brands
 
 @dataclass(frozen=True)
 class Groups:
-    """Events of each (user, code) pair, collected: one entry a pair that occurs, sorted by `key` = user * n_codes + code."""
+    """Events aggregated by (user, code): one entry per pair that occurs, sorted by `key`.
+
+    Attributes
+    ----------
+    n_codes : int
+        Number of codes.
+    key : int64 (m,)
+        user * n_codes + code.
+    count : float32 (m,)
+        Distinct times.
+    last, first : float32 (m,)
+        Days (or trips) since the last and the first event.
+    jitter : float32 (m,)
+        Standard deviation of the gaps; nan with fewer than three times.
+    decayed : dict of float to float32 (m,)
+        Exponentially decayed sum of weights, by half-life.
+    """
 
     n_codes: int
-    key: np.ndarray  # int64 (m,)
-    count: np.ndarray  # distinct times, float32 (m,)
-    last: np.ndarray  # days since the last event
-    first: np.ndarray  # days since the first
-    jitter: np.ndarray  # standard deviation of the gaps, days; nan with fewer than three times
-    decayed: dict[float, np.ndarray]  # half-life in days -> weighted count
+    key: np.ndarray
+    count: np.ndarray
+    last: np.ndarray
+    first: np.ndarray
+    jitter: np.ndarray
+    decayed: dict[float, np.ndarray]
 
     @classmethod
     def of(cls, users: Histories, code: np.ndarray, n_codes: int, half_lives: tuple[float, ...]) -> Groups:
-        """Collect the events of `users` by `code`, int (n_events,)."""
+        """Aggregate the events of `users` by `code`, int (n_events,)."""
         raw = users.user * n_codes + code
-        order = np.argsort(raw, kind="stable")  # keeps the oldest first within a pair
+        order = np.argsort(raw, kind="stable")  # stable: the oldest event stays first within a pair
         key, age, weight = raw[order], users.age[order].astype(np.float64), users.weight[order]
         starts = np.flatnonzero(np.diff(key, prepend=-1))
         if not len(starts):
-            none = np.zeros(0, dtype=np.float32)
-            return cls(n_codes, np.zeros(0, dtype=np.int64), none, none, none, none, dict.fromkeys(half_lives, none))
+            empty = np.zeros(0, dtype=np.float32)
+            return cls(n_codes, np.zeros(0, dtype=np.int64), empty, empty, empty, empty, dict.fromkeys(half_lives, empty))
         ends = np.append(starts[1:], len(key)) - 1
         gap = np.append(0.0, -np.diff(age))
         gap[starts] = 0.0
@@ -58,108 +103,120 @@ class Groups:
         return cls(n_codes, key[starts], count, last, first, jitter, decayed)
 
     def find(self, user: np.ndarray, code: np.ndarray) -> np.ndarray:
-        """Entry of each (user, code) pair, int64; -1 where the user has none."""
+        """Return the entry of each (user, code) pair, int64; -1 where the user has no such event."""
         if not len(self.key):
             return np.full(np.broadcast_shapes(user.shape, code.shape), -1, dtype=np.int64)
-        wanted = user * self.n_codes + code
-        entry = np.minimum(np.searchsorted(self.key, wanted), len(self.key) - 1)
-        return np.where((self.key[entry] == wanted) & (code >= 0), entry, -1)
+        key = user * self.n_codes + code
+        entry = np.minimum(np.searchsorted(self.key, key), len(self.key) - 1)
+        return np.where((self.key[entry] == key) & (code >= 0), entry, -1)
 
 
 def pick(column: np.ndarray, entry: np.ndarray, missing: float) -> np.ndarray:
-    """Values by entry, `missing` where the entry is -1; float32."""
+    """Look up values by entry, float32; `missing` where the entry is -1."""
     if not len(column):
         return np.full(entry.shape, missing, dtype=np.float32)
     return np.where(entry >= 0, column[np.maximum(entry, 0)], missing).astype(np.float32)
 
 
 def behavior_features(users: Histories, rows: np.ndarray, stats: ItemStats) -> dict[str, np.ndarray]:
-    """Features of the candidates `rows` (b, k) (padding -1 gives rubbish, never an error), each float32 (b, k).
+    """Compute the behaviour features of candidates.
 
-    nan means that there is nothing to say, which gradient boosting reads as such.
+    Parameters
+    ----------
+    users : Histories
+        Histories of b users.
+    rows : int64 (b, k)
+        Candidate items. Padding of -1 gives arbitrary values.
+    stats : ItemStats
+        Statistics of all items.
+
+    Returns
+    -------
+    dict of str to float32 (b, k)
+        By the names in `features.names`; nan where a feature is undefined, which LightGBM treats as missing.
     """
     user = np.arange(len(users))[:, None]
     safe = np.maximum(rows, 0)
     n_items = len(stats.category)
-    mine = Groups.of(users, users.item, n_items, HALF_LIVES)
-    out = _own(mine, mine.find(user, rows), stats, safe)
-    out |= _trips(users, rows, n_items)
-    out |= {f"item_{name}": column[safe] for name, column in stats.columns.items()}
-    out |= {name: np.broadcast_to(column[:, None], rows.shape) for name, column in _user(users, mine).items()}
+    by_item = Groups.of(users, users.item, n_items, HALF_LIVES)
+    out = _repeat_features(by_item, by_item.find(user, rows), stats, safe)
+    out |= _trip_features(users, rows, n_items)
+    out |= {ITEM_STAT_PREFIX + name: column[safe] for name, column in stats.columns.items()}
+    out |= {name: np.broadcast_to(column[:, None], rows.shape) for name, column in _user_features(users, by_item).items()}
     for name in CODES:
         code: np.ndarray = getattr(stats, name)
         groups = Groups.of(users, code[users.item], int(code.max(initial=0)) + 1, (GROUP_HALF_LIFE,))
-        out |= _group(name, groups, groups.find(user, code[safe]), out["own_decay_90"])
-    out["price_gap"] = _price_gap(users, stats, safe)
-    total = np.maximum(out["user_decay"], 1e-6)
+        out |= _group_features(name, groups, groups.find(user, code[safe]), out[OWN_DECAY.format(GROUP_HALF_LIFE)])
+    out[PRICE_GAP] = _price_gap(users, stats, safe)
+    total = np.maximum(out[USER_DECAY], 1e-6)
     for name in CODES:
-        out[f"{name}_share"] = out[f"{name}_decay"] / total
+        out[GROUP_SHARE.format(name)] = out[GROUP_DECAY.format(name)] / total
     return {name: np.ascontiguousarray(column, dtype=np.float32) for name, column in out.items()}
 
 
-def _own(mine: Groups, entry: np.ndarray, stats: ItemStats, safe: np.ndarray) -> dict[str, np.ndarray]:
-    """What the user did with this very item."""
-    count, last, first = pick(mine.count, entry, 0), pick(mine.last, entry, np.nan), pick(mine.first, entry, np.nan)
+def _repeat_features(by_item: Groups, entry: np.ndarray, stats: ItemStats, safe: np.ndarray) -> dict[str, np.ndarray]:
+    """Features of the user's events with the same item, in days."""
+    count, last, first = pick(by_item.count, entry, 0), pick(by_item.last, entry, np.nan), pick(by_item.first, entry, np.nan)
     gap = np.where(count > 1, (first - last) / np.maximum(count - 1, 1), np.nan)
-    out = {f"own_decay_{h:.0f}": pick(column, entry, 0) for h, column in mine.decayed.items()}
-    out |= {"own_count": count, "own_last": last, "own_first": first, "own_gap": gap}
-    out["own_jitter"] = pick(mine.jitter, entry, np.nan)
-    out["own_due"] = last / np.maximum(gap, 0.5)
-    out["own_due_shop"] = last / np.maximum(stats.columns["repeat_gap"][safe], 0.5)
+    out = {OWN_DECAY.format(h): pick(column, entry, 0) for h, column in by_item.decayed.items()}
+    out |= {OWN_COUNT: count, OWN_LAST: last, OWN_FIRST: first, OWN_GAP: gap}
+    out[OWN_JITTER] = pick(by_item.jitter, entry, np.nan)
+    out[OWN_DUE] = last / np.maximum(gap, 0.5)
+    out[OWN_DUE_SHOP] = last / np.maximum(stats.columns[REPEAT_GAP][safe], 0.5)
     return out
 
 
 def trips_ago(users: Histories) -> np.ndarray:
-    """How many times later than each event the user came, float32 (n_events,): 0 on the last trip."""
+    """Return the number of later trips of the user for each event, float32 (n_events,); 0 on the last trip."""
     fresh = (np.diff(users.age, prepend=0) != 0) | (np.diff(users.user, prepend=-1) != 0)
-    trip = np.cumsum(fresh)  # counts on from user to user
+    trip = np.cumsum(fresh)  # numbered across users
     last = users.offsets[1:] - 1
     return (trip[last][users.user] - trip).astype(np.float32) if len(trip) else np.zeros(0, dtype=np.float32)
 
 
-def _trips(users: Histories, rows: np.ndarray, n_items: int) -> dict[str, np.ndarray]:
-    """What the user did with this very item, on a clock that ticks once a trip: who comes daily and who comes monthly look alike."""
-    mine = Groups.of(replace(users, age=trips_ago(users)), users.item, n_items, TRIP_HALF_LIVES)
-    entry = mine.find(np.arange(len(users))[:, None], rows)
-    count, last, first = pick(mine.count, entry, 0), pick(mine.last, entry, np.nan), pick(mine.first, entry, np.nan)
+def _trip_features(users: Histories, rows: np.ndarray, n_items: int) -> dict[str, np.ndarray]:
+    """Features of the user's events with the same item, in trips, so that daily and monthly shoppers are comparable."""
+    by_item = Groups.of(replace(users, age=trips_ago(users)), users.item, n_items, TRIP_HALF_LIVES)
+    entry = by_item.find(np.arange(len(users))[:, None], rows)
+    count, last, first = pick(by_item.count, entry, 0), pick(by_item.last, entry, np.nan), pick(by_item.first, entry, np.nan)
     gap = np.where(count > 1, (first - last) / np.maximum(count - 1, 1), np.nan)
-    out = {f"own_trips_{h:.0f}": pick(column, entry, 0) for h, column in mine.decayed.items()}
-    return out | {"own_trips_ago": last, "own_trips_due": (last + 1) / gap, "own_of_trips": count / (first + 1)}
+    out = {OWN_TRIPS.format(h): pick(column, entry, 0) for h, column in by_item.decayed.items()}
+    return out | {OWN_TRIPS_AGO: last, OWN_TRIPS_DUE: (last + 1) / gap, OWN_OF_TRIPS: count / (first + 1)}
 
 
-def _user(users: Histories, mine: Groups) -> dict[str, np.ndarray]:
-    """What the user is like: (b,) columns."""
+def _user_features(users: Histories, by_item: Groups) -> dict[str, np.ndarray]:
+    """Features of the user alone, (b,) each."""
     b = len(users)
-    owner = mine.key // mine.n_codes
+    owner = by_item.key // by_item.n_codes
     trips = Groups.of(users, np.zeros(len(users.item), dtype=np.int64), 1, (GROUP_HALF_LIFE,))
     whole = trips.find(np.arange(b), np.zeros(b, dtype=np.int64))
     items = np.bincount(owner, minlength=b).astype(np.float32)
-    again = np.bincount(owner, weights=mine.count > 1, minlength=b)
+    again = np.bincount(owner, weights=by_item.count > 1, minlength=b)
     count, first = pick(trips.count, whole, 0), pick(trips.first, whole, np.nan)
     return {
-        "user_trips": count,
-        "user_items": items,
-        "user_repeats": (again / np.maximum(items, 1)).astype(np.float32),
-        "user_last": pick(trips.last, whole, np.nan),
-        "user_trip_gap": first / np.maximum(count, 1),
-        "user_decay": pick(trips.decayed[GROUP_HALF_LIFE], whole, 0),
+        USER_TRIPS: count,
+        USER_ITEMS: items,
+        USER_REPEATS: (again / np.maximum(items, 1)).astype(np.float32),
+        USER_LAST: pick(trips.last, whole, np.nan),
+        USER_TRIP_GAP: first / np.maximum(count, 1),
+        USER_DECAY: pick(trips.decayed[GROUP_HALF_LIFE], whole, 0),
     }
 
 
-def _group(name: str, groups: Groups, entry: np.ndarray, own: np.ndarray) -> dict[str, np.ndarray]:
-    """What the user did in the item's category or brand; `others` leaves this very item out."""
+def _group_features(name: str, groups: Groups, entry: np.ndarray, item_decay: np.ndarray) -> dict[str, np.ndarray]:
+    """Features of the user's events in the item's text, category or brand; `others` leaves the item itself out."""
     decay = pick(groups.decayed[GROUP_HALF_LIFE], entry, 0)
     return {
-        f"{name}_decay": decay,
-        f"{name}_others": decay - own,
-        f"{name}_last": pick(groups.last, entry, np.nan),
-        f"{name}_count": pick(groups.count, entry, 0),
+        GROUP_DECAY.format(name): decay,
+        GROUP_OTHERS.format(name): decay - item_decay,
+        GROUP_LAST.format(name): pick(groups.last, entry, np.nan),
+        GROUP_COUNT.format(name): pick(groups.count, entry, 0),
     }
 
 
 def _price_gap(users: Histories, stats: ItemStats, safe: np.ndarray) -> np.ndarray:
-    """Log of the item's price over the geometric mean of what the user usually pays for a thing; nan where unknown."""
-    price = stats.columns["price"]
+    """Log ratio of the item's price and the geometric mean price of the user's items; nan where unknown."""
+    price = stats.columns[PRICE]
     with np.errstate(divide="ignore", invalid="ignore"):
         paid = np.log(price[users.item])
         known = np.isfinite(paid)

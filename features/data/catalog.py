@@ -1,4 +1,4 @@
-"""The catalogue: what the shop sells. External ids are strings; inside, an item is its row."""
+"""The catalogue of the shop's items. External ids are strings; all other code refers to an item by its row."""
 
 from __future__ import annotations
 
@@ -10,34 +10,37 @@ import numpy as np
 import polars as pl
 
 from features.errors import DataError
+from features.names import AVAILABLE, BRAND, CATEGORY, CREATED_AT, DESCRIPTION, ITEM_ID, PRICE, TITLE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-# The canonical columns, and the type each has inside. Only item_id and title must be present.
+# Canonical columns and their types. Only item_id and title are required.
 ITEM_COLUMNS: dict[str, pl.DataType] = {
-    "item_id": pl.String(),
-    "title": pl.String(),
-    "description": pl.String(),
-    "brand": pl.String(),
-    "category": pl.String(),
-    "price": pl.Float64(),
-    "available": pl.Boolean(),
-    "created_at": pl.Datetime("us"),
+    ITEM_ID: pl.String(),
+    TITLE: pl.String(),
+    DESCRIPTION: pl.String(),
+    BRAND: pl.String(),
+    CATEGORY: pl.String(),
+    PRICE: pl.Float64(),
+    AVAILABLE: pl.Boolean(),
+    CREATED_AT: pl.Datetime("us"),
 }
 
 
 @dataclass(frozen=True)
 class Catalog:
-    """Products, one a row, sorted by `item_id`; validated when made.
+    """Items, one per row, sorted by `item_id`; validated on construction.
 
     Attributes
     ----------
-    frame: the canonical columns of `ITEM_COLUMNS`, all present; missing values are null, `available` defaults to true.
+    frame : pl.DataFrame
+        All columns of `ITEM_COLUMNS`. Missing values are null; `available` defaults to true.
 
     Raises
     ------
-    DataError: an id is null or twice there, or a title is null.
+    DataError
+        If an id is null or duplicated, or a title is null.
     """
 
     frame: pl.DataFrame
@@ -50,11 +53,17 @@ class Catalog:
             raise DataError(f"catalogue has {nulls[0]} rows without item_id and {nulls[1]} without title: run `recsys ingest` on it first")
         if self.frame["item_id"].n_unique() != self.frame.height:
             twice = self.frame.filter(pl.col("item_id").is_duplicated())["item_id"][0]
-            raise DataError(f"item_id {twice!r} stands more than once in the catalogue: run `recsys ingest` on it first")
+            raise DataError(f"item_id {twice!r} occurs more than once in the catalogue: run `recsys ingest` on it first")
 
     @classmethod
     def from_frame(cls, frame: pl.DataFrame) -> Catalog:
-        """Bring a table with at least item_id and title into the canonical form. Unknown columns are dropped."""
+        """Build a catalogue from a table with at least item_id and title; drop unknown columns.
+
+        Raises
+        ------
+        DataError
+            If a required column is missing, or the rows are not a valid catalogue.
+        """
         missing = {"item_id", "title"} - set(frame.columns)
         if missing:
             raise DataError(f"the catalogue lacks {sorted(missing)}; found {frame.columns}: map your names in recsys.toml")
@@ -68,7 +77,7 @@ class Catalog:
 
     @cached_property
     def ids(self) -> np.ndarray:
-        """External ids by row, object (n,)."""
+        """External id of each row, object (n,)."""
         return self.frame["item_id"].to_numpy()
 
     @cached_property
@@ -81,15 +90,16 @@ class Catalog:
         return {item: row for row, item in enumerate(self.frame["item_id"].to_list())}
 
     def rows(self, item_ids: Iterable[str]) -> np.ndarray:
-        """Rows of external ids, int64; -1 where the catalogue has no such item."""
+        """Return the row of each external id, int64 (n,); -1 where the catalogue has no such item."""
         return np.array([self._row_of.get(item, -1) for item in item_ids], dtype=np.int64)
 
     def rows_or_raise(self, item_ids: Sequence[str]) -> np.ndarray:
-        """Rows of external ids, int64.
+        """Return the row of each external id, int64 (n,).
 
         Raises
         ------
-        DataError: one of them is not in the catalogue.
+        DataError
+            If an id is not in the catalogue.
         """
         rows = self.rows(item_ids)
         if (rows < 0).any():
@@ -98,6 +108,6 @@ class Catalog:
         return rows
 
     def codes(self, column: str) -> np.ndarray:
-        """Integer code of each item's value in a text column, int32 (n,); -1 where it is null."""
+        """Return an integer code for each item's value in a text column, int32 (n,); -1 where it is null."""
         ranks = self.frame[column].rank("dense").cast(pl.Int32) - 1
         return ranks.fill_null(-1).to_numpy()

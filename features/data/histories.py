@@ -1,4 +1,7 @@
-"""What the recommender knows of each user of a request: the events before now. Known users, baskets and strangers look alike."""
+"""User histories: the events of each user of a request before the time of the request.
+
+Known users, anonymous baskets and unknown users have the same form.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 T = TypeVar("T")
-# A wholesaler's account or a crawler can have a million events; what lies further back than this says nothing new.
+# A wholesaler's account or a crawler can have a million events; older events than these add nothing.
 MAX_EVENTS = 5_000
 
 
@@ -24,11 +27,21 @@ class Histories:
 
     Attributes
     ----------
-    offsets: user i owns events offsets[i]:offsets[i+1], int64 (b + 1,).
-    item: catalogue rows, int32 (n,). age: days before now, float32 (n,), >= 0.
-    event: index into EVENTS, int8 (n,). weight, price: float32 (n,). now: seconds since the epoch.
-    rows: the users' rows in the log they come from, int64 (b,), -1 for a stranger; None where they come from no log. For models that
-    learned something of each user, and to tell users apart; histories that look alike are answered alike by all others.
+    offsets : int64 (b + 1,)
+        User i has the events offsets[i]:offsets[i+1].
+    item : int32 (n,)
+        Catalogue rows.
+    age : float32 (n,)
+        Days before `now`, at least 0.
+    event : int8 (n,)
+        Index into `features.names.EVENTS`.
+    weight, price : float32 (n,)
+        Weight of the event, and unit price paid, nan where unknown.
+    now : int
+        Seconds since the epoch.
+    rows : int64 (b,) or None
+        The users' rows in their log, -1 for an unknown user; None if the histories come from no log. Models with
+        parameters for each user need them; all other models give equal histories equal scores.
     """
 
     offsets: np.ndarray
@@ -42,7 +55,7 @@ class Histories:
 
     @classmethod
     def of_users(cls, log: Interactions, users: np.ndarray, now: int) -> Histories:
-        """Events of user rows (b,) before `now`; a row of -1 is somebody without history. At most `MAX_EVENTS` a user."""
+        """Select the last `MAX_EVENTS` events before `now` of user rows (b,); a row of -1 gives an empty history."""
         known = np.maximum(users, 0)
         begin = log.offsets[known] if log.n_users else np.zeros(len(users), dtype=np.int64)
         stop = log.offsets[known + 1] if log.n_users else begin
@@ -57,7 +70,7 @@ class Histories:
 
     @classmethod
     def of_baskets(cls, baskets: Sequence[Sequence[int]], now: int) -> Histories:
-        """Histories of purchases made just now: one list of catalogue rows a user."""
+        """Build histories of purchases made at `now` from one list of catalogue rows per user."""
         lengths = [len(basket) for basket in baskets]
         offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
         item = np.array([row for basket in baskets for row in basket], dtype=np.int32)
@@ -67,7 +80,7 @@ class Histories:
 
     @classmethod
     def joined(cls, parts: Sequence[Histories]) -> Histories:
-        """The users of several requests to one log, one after another; `now` is the first one's, ages are as they were."""
+        """Concatenate the users of several requests over one log; `now` is that of the first, ages stay unchanged."""
         columns = {
             name: np.concatenate([getattr(part, name) for part in parts]) for name in ("item", "age", "event", "weight", "price", "rows")
         }
@@ -79,31 +92,31 @@ class Histories:
 
     @cached_property
     def lengths(self) -> np.ndarray:
-        """Events of each user, int64 (b,)."""
+        """Number of events of each user, int64 (b,)."""
         return np.diff(self.offsets)
 
     @cached_property
     def user(self) -> np.ndarray:
-        """Which user of the request each event belongs to, int64 (n,)."""
+        """Index of the user of each event, int64 (n,)."""
         return np.repeat(np.arange(len(self)), self.lengths)
 
     @cached_property
-    def _found(self) -> dict[tuple[int, str], tuple[object, object]]:
+    def _cache(self) -> dict[tuple[int, str], tuple[object, object]]:
         return {}
 
     def once(self, owner: object, name: str, compute: Callable[[], T]) -> T:
-        """What `compute` says of these users to `owner`, worked out once: several stages ask the same model for the same.
+        """Return `compute()`, cached for `owner` and `name` as long as these histories live.
 
-        It is kept as long as these histories are.
+        Several stages need the same result of the same model.
         """
         key = (id(owner), name)
-        if key not in self._found:
-            self._found[key] = (owner, compute())  # the owner too: while it lives, nobody else has its id
-        found: T = self._found[key][1]  # type: ignore[assignment]
+        if key not in self._cache:
+            self._cache[key] = (owner, compute())  # a reference to the owner, so that no other object gets its id
+        found: T = self._cache[key][1]  # type: ignore[assignment]
         return found
 
     def take(self, users: np.ndarray) -> Histories:
-        """The histories of some users of the request, in the order given."""
+        """Select users of the request, int (m,), in the given order."""
         lengths = self.lengths[users]
         offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
         index = np.arange(offsets[-1]) + np.repeat(self.offsets[:-1][users] - offsets[:-1], lengths)
@@ -111,13 +124,13 @@ class Histories:
         return replace(self, offsets=offsets, rows=None if self.rows is None else self.rows[users], **columns)
 
     def where(self, mask: np.ndarray) -> Histories:
-        """The events where `mask` (n,) is true, of the same users."""
+        """Select the events where `mask`, bool (n,), is true; the users stay the same."""
         offsets = np.concatenate([[0], np.cumsum(mask)]).astype(np.int64)[self.offsets]
         columns = {name: getattr(self, name)[mask] for name in ("item", "age", "event", "weight", "price")}
         return replace(self, offsets=offsets, **columns)
 
     def then(self, later: Histories) -> Histories:
-        """These users' events, followed by those of `later`, user by user; both stand at the same `now`."""
+        """Append the events of `later` to each user's events; both must have the same users and the same `now`."""
         order = np.argsort(np.concatenate([self.user, later.user]), kind="stable")
         columns = {
             name: np.concatenate([getattr(self, name), getattr(later, name)])[order] for name in ("item", "age", "event", "weight", "price")
@@ -125,18 +138,18 @@ class Histories:
         return replace(self, offsets=self.offsets + later.offsets, **columns)
 
     def with_items(self, code: np.ndarray) -> Histories:
-        """The same events with each item's code (n_items,) in place of its row: of texts, say."""
+        """Replace each item by its code, int (n_items,), for example the code of its text."""
         return replace(self, item=code[self.item].astype(np.int32))
 
     def last_events(self, most: int) -> RecentItems:
-        """The last `most` events of each user, repeats included, each counted once."""
+        """Return the last `most` events of each user, repeated items included, each with a count of 1."""
         begin = np.maximum(self.offsets[:-1], self.offsets[1:] - most)
         return self._columns(np.arange(len(self.item)), np.ones(len(self.item), dtype=np.int64), begin, self.offsets[1:])
 
     def recent_items(self, n_items: int, most: int) -> RecentItems:
-        """The last `most` distinct items of each user: see `RecentItems`."""
+        """Return the last `most` distinct items of each user."""
         key = self.user * n_items + self.item
-        order = np.argsort(key, kind="stable")  # keeps the oldest first within an item
+        order = np.argsort(key, kind="stable")  # stable: the oldest event stays first within an item
         starts = np.flatnonzero(np.diff(key[order], prepend=-1))
         ends = np.append(starts[1:], len(key))
         last = order[ends - 1] if len(starts) else np.zeros(0, dtype=np.int64)
@@ -148,7 +161,7 @@ class Histories:
         return self._columns(last, count, begin, stop)
 
     def _columns(self, events: np.ndarray, count: np.ndarray, begin: np.ndarray, stop: np.ndarray) -> RecentItems:
-        """Of user i the events begin[i]:stop[i] of `events`, each standing for `count` of them."""
+        """Pad the entries begin[i]:stop[i] of `events` of each user i to rows of equal length."""
         width = int((stop - begin).max(initial=1))
         index = begin[:, None] + np.arange(width)[None, :]  # (b, width)
         real = index < stop[:, None]
@@ -167,8 +180,19 @@ class Histories:
 
 @dataclass(frozen=True)
 class RecentItems:
-    """Items of b histories, oldest first, padded behind: rows int64 (b, n), -1 where padded; age of the last event in days,
-    number of events, kind of the last event (index into EVENTS), each (b, n)."""
+    """Items of b histories, oldest first, padded at the end.
+
+    Attributes
+    ----------
+    rows : int64 (b, n)
+        Catalogue rows, -1 where padded.
+    age : float32 (b, n)
+        Days since the last event.
+    count : float32 (b, n)
+        Number of events.
+    event : int8 (b, n)
+        Kind of the last event, an index into `features.names.EVENTS`.
+    """
 
     rows: np.ndarray
     age: np.ndarray

@@ -1,4 +1,4 @@
-"""Who did what when: the log, over integer rows of users and items."""
+"""The interaction log over integer rows of users and items."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import polars as pl
 from safetensors.numpy import save
 
 from features.errors import DataError
+from features.names import CART, EVENT, EVENT_ID, EVENTS, ITEM_ID, PURCHASE, QUANTITY, RATING, TIMESTAMP, USER_ID, VALUE, VIEW
 from features.storage.arrays import arrays_of
 from features.storage.sorted_unique import sorted_unique
 
@@ -20,18 +21,17 @@ if TYPE_CHECKING:
 
     from features.data.catalog import Catalog
 
-# The canonical columns of a log with external ids. The first three must be present.
+# Canonical columns of a log with external ids. The first three are required.
 INTERACTION_COLUMNS: dict[str, pl.DataType] = {
-    "user_id": pl.String(),
-    "item_id": pl.String(),
-    "timestamp": pl.Datetime("us"),
-    "event": pl.String(),
-    "quantity": pl.Float64(),
-    "value": pl.Float64(),
-    "event_id": pl.String(),
+    USER_ID: pl.String(),
+    ITEM_ID: pl.String(),
+    TIMESTAMP: pl.Datetime("us"),
+    EVENT: pl.String(),
+    QUANTITY: pl.Float64(),
+    VALUE: pl.Float64(),
+    EVENT_ID: pl.String(),
 }
-EVENTS = ("purchase", "cart", "view", "rating")
-EVENT_WEIGHTS: dict[str, float] = {"purchase": 1.0, "cart": 0.3, "view": 0.1, "rating": 1.0}
+EVENT_WEIGHTS: dict[str, float] = {PURCHASE: 1.0, CART: 0.3, VIEW: 0.1, RATING: 1.0}
 DAY = 86_400  # seconds
 
 
@@ -41,12 +41,22 @@ class Interactions:
 
     Attributes
     ----------
-    user_ids: external id of each user row, sorted, object (n_users,).
-    user, item: rows, int32 (n,). time: seconds since the epoch, int64 (n,).
-    event: index into `EVENTS`, int8 (n,). weight: what the event counts, float32 (n,).
-    price: value / quantity paid, float32 (n,), nan where unknown.
-    ordered: times are steps of a day that count back from each user's last, because the log's own told only the
-    order: `features.data.step_time`.
+    user_ids : object (n_users,)
+        External id of each user row, sorted.
+    user, item : int32 (n,)
+        Rows.
+    time : int64 (n,)
+        Seconds since the epoch.
+    event : int8 (n,)
+        Index into `features.names.EVENTS`.
+    weight : float32 (n,)
+        Weight of the event.
+    price : float32 (n,)
+        Unit price paid (value / quantity), nan where unknown.
+    n_items : int
+        Items in the catalogue.
+    ordinal : bool
+        Whether `time` is step time, because the source's times carry only the order; see `features.data.step_time`.
     """
 
     user_ids: np.ndarray
@@ -57,15 +67,16 @@ class Interactions:
     weight: np.ndarray
     price: np.ndarray
     n_items: int
-    ordered: bool = False
+    ordinal: bool = False
 
     @classmethod
     def from_frame(cls, frame: pl.DataFrame, catalog: Catalog, weights: Mapping[str, float] = EVENT_WEIGHTS) -> Interactions:
-        """Convert canonical rows with external ids, once. Rows of items outside the catalogue are left out.
+        """Convert canonical rows with external ids; drop rows of items outside the catalogue.
 
         Raises
         ------
-        DataError: a required column is missing.
+        DataError
+            If a required column is missing.
         """
         missing = {"user_id", "item_id", "timestamp"} - set(frame.columns)
         if missing:
@@ -74,7 +85,7 @@ class Interactions:
         items = catalog.frame.select("item_id").with_row_index("item")
         table = (
             frame.with_columns(defaults)
-            .with_columns(pl.col("event").fill_null("purchase"), pl.col("timestamp").cast(pl.Datetime("us")))
+            .with_columns(pl.col("event").fill_null(PURCHASE), pl.col("timestamp").cast(pl.Datetime("us")))
             .join(items, on="item_id", how="inner")
         )
         users = table["user_id"].unique().sort()
@@ -87,7 +98,7 @@ class Interactions:
                 weight=pl.col("event").replace_strict(list(weights), list(weights.values()), return_dtype=pl.Float32),
                 price=(pl.col("value") / pl.col("quantity")).cast(pl.Float32),
             )
-            # The item breaks ties, so that the same rows in any order make the same log.
+            # Items break ties, so that the same rows in any order give the same log.
             .sort("user", "time", "item", "code", "price")
         )
         price = table["price"].fill_null(float("nan")).to_numpy()
@@ -107,36 +118,37 @@ class Interactions:
 
     @property
     def n_users(self) -> int:
+        """Number of user rows."""
         return len(self.user_ids)
 
     @cached_property
     def offsets(self) -> np.ndarray:
-        """Where each user's events begin, int64 (n_users + 1,)."""
+        """Index of each user's first event, and the number of events, int64 (n_users + 1,)."""
         return np.searchsorted(self.user, np.arange(self.n_users + 1))
 
     @property
     def start(self) -> int:
-        """The second of the first event. Raises DataError where there is none."""
+        """Time of the first event. Raises DataError if the log is empty."""
         return int(self._times.min())
 
     @property
     def end(self) -> int:
-        """The second after the last event. Raises DataError where there is none."""
+        """One second after the last event. Raises DataError if the log is empty."""
         return int(self._times.max()) + 1
 
     @property
     def _times(self) -> np.ndarray:
         if not len(self):
-            raise DataError("the log has no events, expected at least one: run `recsys ingest` with a log that has some")
+            raise DataError("the log has no events, expected at least one: run `recsys ingest` with a log that has events")
         return self.time
 
     def where(self, mask: np.ndarray) -> Interactions:
-        """The events where `mask` (n,) is true; user and item rows stay as they are."""
+        """Select the events where `mask`, bool (n,), is true; user and item rows stay the same."""
         columns = {name: getattr(self, name)[mask] for name in ("user", "item", "time", "event", "weight", "price")}
         return replace(self, **columns)
 
     def between(self, start: int | None, end: int | None) -> Interactions:
-        """Events with start <= time < end, in seconds since the epoch; None is open."""
+        """Select the events with start <= time < end, in seconds since the epoch; None means no bound."""
         mask = np.ones(len(self), dtype=bool)
         if start is not None:
             mask &= self.time >= start
@@ -145,27 +157,27 @@ class Interactions:
         return self.where(mask)
 
     def with_known_users(self) -> Interactions:
-        """The same events without the users who have none: a log cut in time still lists who comes later."""
+        """Drop users without events. A log cut in time still lists the users that appear after the cut."""
         known = sorted_unique(self.user)
         return replace(self, user_ids=self.user_ids[known], user=np.searchsorted(known, self.user).astype(np.int32))
 
     def user_rows(self, user_ids: list[str]) -> np.ndarray:
-        """Rows of external user ids, int64; -1 where the log has no such user."""
+        """Return the row of each external user id, int64 (n,); -1 where the log has no such user."""
         if not self.n_users:
             return np.full(len(user_ids), -1, dtype=np.int64)
-        wanted = np.array(user_ids, dtype=object)
-        rows = np.minimum(np.searchsorted(self.user_ids, wanted), self.n_users - 1)
-        return np.where(self.user_ids[rows] == wanted, rows, -1)
+        ids = np.array(user_ids, dtype=object)
+        rows = np.minimum(np.searchsorted(self.user_ids, ids), self.n_users - 1)
+        return np.where(self.user_ids[rows] == ids, rows, -1)
 
     def to_files(self) -> dict[str, bytes]:
-        """The columns in safetensors, the user ids in JSON."""
+        """Return the columns as safetensors and the user ids as JSON."""
         columns = {name: getattr(self, name) for name in ("user", "item", "time", "event", "weight", "price")}
-        about = {"n_items": self.n_items, "ordered": self.ordered, "user_ids": self.user_ids.tolist()}
+        about = {"n_items": self.n_items, "ordered": self.ordinal, "user_ids": self.user_ids.tolist()}
         return {"log.safetensors": save({k: np.ascontiguousarray(v) for k, v in columns.items()}), "users.json": json.dumps(about).encode()}
 
     @classmethod
     def from_files(cls, files: Mapping[str, bytes]) -> Interactions:
-        """What `to_files` made."""
+        """Read the files of `to_files`."""
         about = json.loads(files["users.json"])
         columns = arrays_of(files, "log.safetensors")
-        return cls(user_ids=np.array(about["user_ids"], dtype=object), n_items=about["n_items"], ordered=about["ordered"], **columns)
+        return cls(user_ids=np.array(about["user_ids"], dtype=object), n_items=about["n_items"], ordinal=about["ordered"], **columns)

@@ -1,8 +1,9 @@
-"""Shops whose times tell nothing but the order, and the clock of steps that such a log is put on.
+"""Step time, for logs whose times carry only the order of each user's events.
 
-Published benchmark sets, and exports that lost their dates, number each user's events from the same first day. A cut in time then parts
-the users, not their pasts. On a clock of steps every user's last step falls on the log's last moment and each step before it lies a day
-further back, so that a cut a day before the end is exactly "leave the last one out", and all that reads ages, windows and cuts works on.
+Published benchmark sets, and exports that lost their dates, number each user's events from the same first day. A cut in
+time then separates users instead of their past and future. In step time, every user's last step falls on the log's last
+second, and each earlier step lies one day further back. A cut one day before the end is then exactly leave-one-out, and
+ages, windows and cuts work unchanged.
 """
 
 from __future__ import annotations
@@ -13,20 +14,24 @@ import numpy as np
 
 from features.data.interactions import DAY, Interactions
 
-SAME_START = 0.5  # share of users who begin at one and the same moment
-RETURNING = 0.02  # share of users seen again in the last tenth of the events, below which time windows have nobody to learn from
-ENOUGH_USERS = 1_000  # who do come back: then time windows work, however few they are among all
-LEAST_USERS = 100  # with two steps or more; a smaller log tells nothing about its clock
-MOST_STEPS = 5_000
+SAME_START = 0.5  # share of users that begin in the same second
+# Below this share of users seen again in the last tenth of the events, time windows have no users to learn from.
+RETURNING = 0.02
+ENOUGH_USERS = 1_000  # with this many returning users, time windows work whatever their share
+LEAST_USERS = 100  # with two steps or more; a smaller log does not show what its times mean
+MOST_STEPS = 5_000  # all earlier steps lie on one day
 
 
-def with_clock(log: Interactions) -> Interactions:
-    """The log as it is, or on a clock of steps if its times carry only the order (see `carries_order_only`)."""
-    return on_steps(log) if carries_order_only(log) else log
+def with_step_time(log: Interactions) -> Interactions:
+    """Convert an ordinal log to step time; return any other log unchanged."""
+    return to_step_time(log) if is_ordinal(log) else log
 
 
-def carries_order_only(log: Interactions) -> bool:
-    """Whether half of the users begin at the very same moment, or next to nobody of before comes again in the last tenth of the events."""
+def is_ordinal(log: Interactions) -> bool:
+    """Return whether the times of a log carry only the order of each user's events.
+
+    They do if half of the users begin in the same second, or almost no user returns in the last tenth of the events.
+    """
     if not len(log):
         return False
     begins = log.offsets[:-1][np.diff(log.offsets) > 0]
@@ -38,21 +43,21 @@ def carries_order_only(log: Interactions) -> bool:
     _, counts = np.unique(first[several], return_counts=True)
     if counts.max() >= SAME_START * several.sum():
         return True
-    # Of the events, not of the time: one that is dated years ahead by mistake would make a last tenth of itself alone.
+    # A tenth of the events, not of the time: one event dated years ahead by mistake would be the whole last tenth.
     cut = np.quantile(log.time, 0.9)
     returning = int(((first < cut) & (last >= cut)).sum())
     return returning < min(RETURNING * len(first), ENOUGH_USERS)
 
 
-def on_steps(log: Interactions) -> Interactions:
-    """Each user's distinct times become days that count back from the log's last second; what happened at one time stays together.
+def to_step_time(log: Interactions) -> Interactions:
+    """Replace each user's distinct times by days that count back from the log's last second.
 
-    Beyond `MOST_STEPS` steps back everything lies on one day.
+    Events of one time stay together. Steps further back than `MOST_STEPS` lie on one day.
     """
     if not len(log):
-        return replace(log, ordered=True)
+        return replace(log, ordinal=True)
     fresh = (np.diff(log.time, prepend=log.time[0]) != 0) | (np.diff(log.user, prepend=-1) != 0)
-    step = np.cumsum(fresh)  # counts on from user to user
+    step = np.cumsum(fresh)  # numbered across users
     last = step[log.offsets[1:] - 1][log.user]
     back = np.minimum(last - step, MOST_STEPS)
-    return replace(log, time=(log.end - 1 - back * DAY).astype(np.int64), ordered=True)
+    return replace(log, time=(log.end - 1 - back * DAY).astype(np.int64), ordinal=True)

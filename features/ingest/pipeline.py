@@ -19,6 +19,7 @@ from features.ingest.row_rules import TOO_EARLY, items_of_log, judge_interaction
 from features.ingest.source import UNIT_PRICE, Source
 from features.ingest.table_store import stamps
 from features.ingest.table_versions import INTERACTIONS, ITEMS, QUARANTINE, SOURCE, publish, writing
+from features.names import RATING
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -157,7 +158,7 @@ def _raw_tables(source: Source, folder: Path) -> tuple[RawTable | None, RawTable
     spec = TableSpec("interactions", source.interactions, log_columns, tuple(required), tuple(mapped), source.encoding, amazon)
     log = read_table(spec, folder / "raw_log")
     if amazon:
-        log = replace(log, frame=log.frame.with_columns(event=pl.lit("rating")))
+        log = replace(log, frame=log.frame.with_columns(event=pl.lit(RATING)))
     if source.items is None:
         return None, log
     spec = TableSpec("items", source.items, item_columns, ("item_id", "title"), tuple(source.items_columns), source.encoding, amazon)

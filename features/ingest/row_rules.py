@@ -15,6 +15,7 @@ from features.data.catalog import ITEM_COLUMNS
 from features.data.interactions import EVENTS, INTERACTION_COLUMNS
 from features.ingest.raw_table import ITEM_PREFIX, SHOWN
 from features.ingest.source import UNIT_PRICE
+from features.names import PURCHASE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -45,7 +46,7 @@ def judge_interactions(raw: pl.LazyFrame, source: Source) -> pl.LazyFrame:
         user_id=_id("user_id", facts),
         item_id=_id("item_id", facts),
         timestamp=_time("timestamp", facts, source.timestamp_format),
-        event=event.fill_null("purchase"),
+        event=event.fill_null(PURCHASE),
         quantity=_number("quantity"),
         value=pl.coalesce(_number("value"), line_value),
         event_id=_id("event_id", facts),

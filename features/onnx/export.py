@@ -1,4 +1,4 @@
-"""Torch modules to ONNX graphs: architecture is written once, in torch, and answered from the graph."""
+"""Export of torch modules to ONNX graphs, so that each architecture is written only once."""
 
 from __future__ import annotations
 
@@ -17,23 +17,34 @@ OPSET = 17
 
 
 def export_onnx(module: nn.Module, inputs: Mapping[str, Tensor], axes: Mapping[str, tuple[str | None, ...]]) -> bytes:
-    """The graph of a module's forward.
+    """Export the forward pass of a module, with one output named "out".
 
-    inputs: an example of each argument, in order; no axis of length 1, which would be taken for a constant. axes: of each argument the
-    names of the axes whose length varies, None for those whose length does not.
+    Parameters
+    ----------
+    module : nn.Module
+        Any module; its training modes are restored.
+    inputs : mapping of str to Tensor
+        An example of each argument, in order. No axis may have length 1, which the exporter would take for a constant.
+    axes : mapping of str to tuple of str or None
+        For each argument, the names of its axes of variable length, None for an axis of fixed length.
+
+    Returns
+    -------
+    bytes
+        The serialised graph.
     """
-    buffer: Any = io.BytesIO()  # torch's annotation knows paths alone
+    buffer: Any = io.BytesIO()  # torch annotates paths only
     dynamic = {name: {i: axis for i, axis in enumerate(names) if axis} for name, names in axes.items()}
     modes, fast = {part: part.training for part in module.modules()}, torch.backends.mha.get_fastpath_enabled()
     module.eval()
-    torch.backends.mha.set_fastpath_enabled(False)  # its kernels have no ONNX form
+    torch.backends.mha.set_fastpath_enabled(False)  # its kernels cannot be exported
     try:
         with warnings.catch_warnings(), torch.no_grad():
-            warnings.simplefilter("ignore")  # the exporter of traced graphs is the one that needs no onnxscript; torch says it is old
+            warnings.simplefilter("ignore")  # torch warns that this exporter is deprecated; only it needs no onnxscript
             torch.onnx.export(
                 module,
                 tuple(inputs.values()),
-                buffer,  # pyright: ignore[reportArgumentType]  # the traced exporter takes a file
+                buffer,  # pyright: ignore[reportArgumentType]  # this exporter accepts a file object
                 input_names=list(inputs),
                 output_names=["out"],
                 dynamic_axes=dynamic,
@@ -49,7 +60,7 @@ def export_onnx(module: nn.Module, inputs: Mapping[str, Tensor], axes: Mapping[s
 
 @contextmanager
 def eager_attention(layers: Iterable[nn.Module]) -> Iterator[None]:
-    """For transformers' layers: attention in plain steps, which every version of onnxruntime knows."""
+    """Switch transformers layers to eager attention, whose operators every version of onnxruntime supports."""
     configs: dict[int, Any] = {}
     for layer in layers:
         for module in layer.modules():

@@ -1,4 +1,4 @@
-"""Networks that answer: ONNX graphs, run by onnxruntime from bytes that were checked before."""
+"""Inference over ONNX graphs with onnxruntime."""
 
 from __future__ import annotations
 
@@ -17,15 +17,17 @@ _ERRORS_ONLY = 3
 
 
 class OnnxSession:
-    """One graph with one output. Several threads may call it at once; each call runs in the thread that makes it."""
+    """A graph with one output. Calls are thread-safe, and each runs in the calling thread."""
 
     def __init__(self, content: bytes, device: Device = "cpu") -> None:
-        """Read a graph.
+        """Load a graph from verified bytes.
 
         Raises
         ------
-        BundleError: the bytes are no graph.
-        ConfigError: a GPU was asked for that onnxruntime cannot use.
+        BundleError
+            If the bytes are not a graph.
+        ConfigError
+            If the device is cuda and onnxruntime has no CUDA provider.
         """
         provider = _PROVIDERS[device]
         if provider not in onnxruntime.get_available_providers():
@@ -33,17 +35,17 @@ class OnnxSession:
                 "serve.device is cuda, but onnxruntime finds no CUDA provider: install onnxruntime-gpu, or set serve.device to cpu"
             )
         options = onnxruntime.SessionOptions()
-        # Answers run beside each other, a thread each: threads below them would only stand in each other's way.
+        # Requests run in parallel, one thread each; more threads below them would only compete.
         options.intra_op_num_threads = options.inter_op_num_threads = 1
-        # Every history has a length of its own: an arena and memory patterns would keep the largest of all of them.
+        # Histories differ in length; an arena and memory patterns would hold memory for the longest of all.
         options.enable_cpu_mem_arena = options.enable_mem_pattern = False
         options.log_severity_level = _ERRORS_ONLY
         try:
             self._session = onnxruntime.InferenceSession(content, options, [provider])
         except Exception as error:  # onnxruntime's own exceptions have no common base
             raise BundleError(f"a network cannot be read ({str(error)[:80]!r}): run `recsys build-index`, or roll back") from error
-        self._session._model_bytes = None  # it would be kept for another provider to fall back on: as much again as the weights take
+        self._session._model_bytes = None  # a copy for fallback providers, as large as the weights
 
     def __call__(self, **inputs: np.ndarray) -> np.ndarray:
-        """The output for arrays by the names of the graph's inputs."""
+        """Run the graph on arrays, given by the names of its inputs."""
         return self._session.run(None, inputs)[0]

@@ -1,4 +1,4 @@
-"""Stored files as those see them who read them: names to bytes, read when asked for; large arrays block by block."""
+"""Read access to stored files: a mapping of names to bytes, and arrays that are read and verified block by block."""
 
 from __future__ import annotations
 
@@ -14,42 +14,42 @@ from safetensors.numpy import load
 from features.errors import BundleError
 from features.storage.sorted_unique import sorted_unique
 
-BLOCK = 1 << 16  # bytes that are read and checked together
-DIGEST = 32  # of SHA-256
+BLOCK = 1 << 16  # bytes that are read and verified together
+DIGEST = 32  # bytes of a SHA-256 digest
 
 
 class Source(Protocol):
-    """One file, read in pieces; nothing is checked."""
+    """Read a part of one file, without verification."""
 
     def __call__(self, begin: int, stop: int) -> bytes:
-        """The bytes begin:stop."""
+        """Return the bytes begin:stop."""
         ...
 
 
 @runtime_checkable
 class InPieces(Protocol):
-    """Files that can be read in pieces as well."""
+    """Files that can also be read in parts."""
 
     def source(self, name: str) -> Source:
-        """One file."""
+        """Return a reader of one file."""
         ...
 
 
 @runtime_checkable
 class Shared(Protocol):
-    """Files that lie, checked, in memory which other processes read as well; nobody writes into it."""
+    """Verified files in read-only memory that several processes share."""
 
     def content(self, name: str) -> np.ndarray:
-        """One file, uint8 (n,)."""
+        """Return the bytes of one file, uint8 (n,)."""
         ...
 
     def arrays(self, name: str) -> dict[str, np.ndarray]:
-        """Those of a safetensors file."""
+        """Return the arrays of a safetensors file."""
         ...
 
 
 class Subfolder(Mapping[str, bytes]):
-    """The files of one folder, by their names in it; each is read when it is asked for."""
+    """The files of one folder by their names in it, read on access."""
 
     def __init__(self, files: Mapping[str, bytes], folder: str) -> None:
         self._files, self._folder = files, f"{folder}/"
@@ -67,16 +67,16 @@ class Subfolder(Mapping[str, bytes]):
         return f"{self._folder}{name}" in self._files
 
     def inside(self, name: str) -> tuple[Mapping[str, bytes], str]:
-        """The files that it is a folder of, and a file's name there."""
+        """Return the parent mapping, and the name of a file in it."""
         return self._files, self._folder + name
 
     def source(self, name: str) -> Source:
-        """See `InPieces`."""
+        """Return a reader of one file."""
         return source_of(self._files, self._folder + name)
 
 
 def source_of(files: Mapping[str, bytes], name: str) -> Source:
-    """A file in pieces, from files that can, or from its bytes."""
+    """Return a reader of one file, which holds all its bytes if `files` cannot read in parts."""
     if isinstance(files, InPieces):
         return files.source(name)
     content = files[name]
@@ -84,31 +84,32 @@ def source_of(files: Mapping[str, bytes], name: str) -> Source:
 
 
 def shared_of(files: Mapping[str, bytes], name: str) -> tuple[Shared, str] | None:
-    """Where a file lies in shared memory, and its name there; None where it does not."""
+    """Return the shared files that hold a file, and its name there; None if it is not shared."""
     while isinstance(files, Subfolder):
         files, name = files.inside(name)
     return (files, name) if isinstance(files, Shared) else None
 
 
 def content_of(files: Mapping[str, bytes], name: str) -> np.ndarray:
-    """The bytes of a file, uint8 (n,), read-only; not copied where they are shared."""
+    """Return the bytes of a file, uint8 (n,), read-only; shared bytes are not copied."""
     shared = shared_of(files, name)
     return shared[0].content(shared[1]) if shared else np.frombuffer(files[name], dtype=np.uint8)
 
 
 def arrays_of(files: Mapping[str, bytes], name: str) -> dict[str, np.ndarray]:
-    """The arrays of a safetensors file; not copied, and read-only, where they are shared.
+    """Return the arrays of a safetensors file; shared arrays are read-only and not copied.
 
     Raises
     ------
-    SafetensorError: it is none.
+    SafetensorError
+        If the file is not in the safetensors format.
     """
     shared = shared_of(files, name)
     return shared[0].arrays(shared[1]) if shared else load(files[name])
 
 
 def array_files(name: str, array: np.ndarray) -> dict[str, bytes]:
-    """An array as numpy's own file, and the SHA-256 of each of its blocks, so that a part of it can be checked alone."""
+    """Return an array as an .npy file, and the SHA-256 digests of its blocks, so that each can be verified alone."""
     buffer = io.BytesIO()
     np.lib.format.write_array(buffer, np.ascontiguousarray(array), allow_pickle=False)
     content = buffer.getvalue()
@@ -118,21 +119,22 @@ def array_files(name: str, array: np.ndarray) -> dict[str, bytes]:
 
 @dataclass(frozen=True)
 class Layout:
-    """What the head of numpy's file says, and where the numbers begin."""
+    """The header of an .npy file, and the offset of its data in bytes."""
 
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
     begin: int
 
     @classmethod
-    def of(cls, head: bytes) -> Layout:
-        """Read the head.
+    def of(cls, header: bytes) -> Layout:
+        """Parse the header.
 
         Raises
         ------
-        ValueError: it is none, or of an array whose rows do not lie one after another.
+        ValueError
+            If the bytes are not a header, or the array is not stored row by row.
         """
-        file = io.BytesIO(head)
+        file = io.BytesIO(header)
         if np.lib.format.read_magic(file) != (1, 0):
             raise ValueError("not an array of version 1.0")
         shape, by_column, dtype = np.lib.format.read_array_header_1_0(file)
@@ -142,84 +144,89 @@ class Layout:
 
     @property
     def row_bytes(self) -> int:
+        """Bytes of one row."""
         return int(np.prod(self.shape[1:])) * self.dtype.itemsize
 
     @property
     def stop(self) -> int:
+        """Length of the file in bytes."""
         return self.begin + self.shape[0] * self.row_bytes
 
 
 class StoredArray:
-    """An array that `array_files` made, of which only those blocks are read that hold the rows asked for; each is checked as it comes.
+    """An array from `array_files` that reads and verifies only the blocks of the requested rows.
 
-    Indexed by rows, as an array is. What was read stays in memory: bytes that were checked are the bytes that are used.
+    It is indexed by rows, like an array. Blocks stay in memory, so that the verified bytes are the bytes that are used.
 
     Raises
     ------
-    BundleError: when made or when read, the file is not the one whose hashes are given.
+    BundleError
+        On construction or access, if a block does not match its digest.
     """
 
     def __init__(self, files: Mapping[str, bytes], name: str) -> None:
         self._name, self._source = f"{name}.npy", source_of(files, f"{name}.npy")
         self._hashes = files[f"{name}.sha256"]
         try:
-            self._layout = Layout.of(self._checked(0))
+            self._layout = Layout.of(self._verified(0))
         except ValueError as error:
-            raise BundleError(f"{self._name} is no array ({error}): build the index again, or roll back") from error
+            raise BundleError(f"{self._name} is not an array ({error}): build the index again, or roll back") from error
         blocks = -(-self._layout.stop // BLOCK)
         if len(self._hashes) != blocks * DIGEST:
             raise BundleError(
                 f"{self._name} has {len(self._hashes) // DIGEST} hashes, expected {blocks}: build the index again, or roll back"
             )
         shared = shared_of(files, self._name)
-        self._here = np.full(blocks, shared is not None)
-        # Memory that nothing has been written to costs nothing.
+        self._loaded = np.full(blocks, shared is not None)
+        # Pages that nothing is written to take no memory.
         self._bytes = np.empty(self._layout.stop, dtype=np.uint8) if shared is None else shared[0].content(shared[1])
         self._array = self._bytes[self._layout.begin :].view(self._layout.dtype).reshape(self._layout.shape)
 
     @property
     def shape(self) -> tuple[int, ...]:
+        """Shape of the whole array."""
         return self._layout.shape
 
     @property
     def dtype(self) -> np.dtype[Any]:
+        """Type of the elements."""
         return self._layout.dtype
 
     @property
     def bytes_read(self) -> int:
-        """How much of the file has been read so far."""
-        return int(self._here.sum()) * BLOCK
+        """Bytes of the file read so far."""
+        return int(self._loaded.sum()) * BLOCK
 
     def __len__(self) -> int:
         return self.shape[0]
 
     def __getitem__(self, rows: np.ndarray) -> np.ndarray:
-        """Rows by their numbers, int of any shape, none of them negative."""
-        self._need(sorted_unique(rows))
+        """Return rows by index, int of any shape, none negative."""
+        self._load(sorted_unique(rows))
         return self._array[rows]
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray[Any, np.dtype[Any]]:
-        """All of it."""
-        self._need(np.arange(len(self)))
+        """Read the whole array."""
+        self._load(np.arange(len(self)))
         return np.array(self._array, dtype=dtype, copy=copy)
 
     def tolist(self) -> list[Any]:
-        """All of it, as numpy does."""
+        """Return the whole array as nested lists."""
         return np.asarray(self).tolist()
 
-    def _need(self, rows: np.ndarray) -> None:
-        """Read what is missing of some rows, sorted."""
+    def _load(self, rows: np.ndarray) -> None:
+        """Read the missing blocks of some rows, sorted."""
         begin = self._layout.begin + rows * self._layout.row_bytes
         first, last = begin // BLOCK, (begin + self._layout.row_bytes - 1) // BLOCK
-        wanted = np.zeros(len(self._here), dtype=bool)
+        needed = np.zeros(len(self._loaded), dtype=bool)
         for step in range(int((last - first).max(initial=-1)) + 1):
-            wanted[np.minimum(first + step, last)] = True
-        for block in np.flatnonzero(wanted & ~self._here).tolist():
-            content = self._checked(block)
+            needed[np.minimum(first + step, last)] = True
+        for block in np.flatnonzero(needed & ~self._loaded).tolist():
+            content = self._verified(block)
             self._bytes[block * BLOCK : block * BLOCK + len(content)] = np.frombuffer(content, dtype=np.uint8)
-            self._here[block] = True
+            self._loaded[block] = True
 
-    def _checked(self, block: int) -> bytes:
+    def _verified(self, block: int) -> bytes:
         content = self._source(block * BLOCK, (block + 1) * BLOCK)
         if hashlib.sha256(content).digest() != self._hashes[block * DIGEST : (block + 1) * DIGEST]:
             raise BundleError(

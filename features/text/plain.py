@@ -1,14 +1,15 @@
-"""Text made safe to print."""
+"""Sanitisation of text for a terminal."""
 
 from __future__ import annotations
 
 import unicodedata
 
-# Control, format (right-to-left overrides among them), surrogate, private, unassigned; line and paragraph separators.
+# Control, format (including right-to-left overrides), surrogate, private use, unassigned; line and paragraph
+# separators.
 _UNSEEN = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
 
 
 def plain(text: str) -> str:
-    """The text without characters that a terminal would obey: each run of them becomes a space."""
+    """Replace control characters, and runs of white space, by one space."""
     cleaned = "".join(" " if unicodedata.category(character) in _UNSEEN else character for character in text)
     return " ".join(cleaned.split())

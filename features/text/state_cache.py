@@ -1,4 +1,4 @@
-"""Token states of texts on disk, so that no text goes through the lower layers twice, whatever happens in between."""
+"""A cache of token states on disk, so that each text passes the lower layers only once."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ if TYPE_CHECKING:
     from features.text.encoder import TextEncoder
 
 _log = logging.getLogger(__name__)
-PART = 8_192  # texts a file: a cut costs no more than these
+PART = 8_192  # texts per file, and the most that an interruption loses
 
 
 def cached_states(encoder: TextEncoder, texts: Sequence[str], cache: Path, progress: Progress = silent) -> TokenStates:
-    """States of distinct texts after the lower layers, in the order given; what `cache` has is read, the rest is made and added."""
+    """Return the token states of distinct texts, in the given order; compute and add those that `cache` lacks."""
     folder = cache / f"states-{lower_fingerprint(encoder)}"
     folder.mkdir(parents=True, exist_ok=True)
     place: dict[bytes, int] = {}
@@ -38,8 +38,8 @@ def cached_states(encoder: TextEncoder, texts: Sequence[str], cache: Path, progr
         number = int(path.stem) + 1
         try:
             arrays = safetensors.numpy.load(path.read_bytes())
-        except safetensors.SafetensorError:  # cut short by a power failure, say: its texts are read again
-            _log.warning("%s is damaged and was removed; it is made again", path)
+        except safetensors.SafetensorError:  # truncated by a power failure, for example
+            _log.warning("%s is damaged and was removed; its texts are encoded again", path)
             path.unlink()
             continue
         _add(place, arrays["hashes"], parts)
@@ -49,19 +49,19 @@ def cached_states(encoder: TextEncoder, texts: Sequence[str], cache: Path, progr
     with progress("encoding texts", len(missing)) as step:
         for count, start in enumerate(range(0, len(missing), PART), number):
             some = missing[start : start + PART]
-            kept = encoder.keep([texts[i] for i in some], step)
-            _write(folder / f"{count:06}.safetensors", hashes[some], kept)
+            states = encoder.token_states([texts[i] for i in some], step)
+            _write(folder / f"{count:06}.safetensors", hashes[some], states)
             _add(place, hashes[some], parts)
-            parts.append(kept)
+            parts.append(states)
     order = np.array([place[key.tobytes()] for key in hashes], dtype=np.int64)
-    return TokenStates.join(parts).select(order) if parts else encoder.keep([])
+    return TokenStates.join(parts).select(order) if parts else encoder.token_states([])
 
 
 def lower_fingerprint(encoder: TextEncoder) -> str:
-    """Of all that the kept states depend on: 24 hex digits."""
-    digest = hashlib.sha256(f"{encoder.kept}|{encoder.config.max_tokens}|{encoder.tokenizer.to_str()}".encode())
+    """Return a digest of all that the token states depend on, 24 hex digits."""
+    digest = hashlib.sha256(f"{encoder.n_lower}|{encoder.config.max_tokens}|{encoder.tokenizer.to_str()}".encode())
     digest.update(encoder.sentence.passage_prompt.encode())
-    layers = [f"encoder.layer.{i}." for i in range(encoder.kept)]
+    layers = [f"encoder.layer.{i}." for i in range(encoder.n_lower)]
     for name, tensor in sorted(encoder.model.state_dict().items()):
         if name.startswith(("embeddings.", *layers)):
             digest.update(name.encode())
@@ -70,13 +70,16 @@ def lower_fingerprint(encoder: TextEncoder) -> str:
 
 
 def _add(place: dict[bytes, int], hashes: np.ndarray, parts: Sequence[TokenStates]) -> None:
-    """Note where the texts of a further part stand. Two trainings at once may both have kept a text, so `place` does not count them."""
+    """Add the positions of a part's texts to `place`.
+
+    Two trainings at once may both have stored a text, so the length of `place` is not the number of stored texts.
+    """
     begin = sum(map(len, parts))
     for i, key in enumerate(hashes):
         place[key.tobytes()] = begin + i
 
 
-def _write(path: Path, hashes: np.ndarray, kept: TokenStates) -> None:
+def _write(path: Path, hashes: np.ndarray, part: TokenStates) -> None:
     temporary = path.with_suffix(f".{os.getpid()}.tmp")
-    temporary.write_bytes(safetensors.numpy.save({"hashes": hashes, "offsets": kept.offsets, "states": np.asarray(kept.states)}))
+    temporary.write_bytes(safetensors.numpy.save({"hashes": hashes, "offsets": part.offsets, "states": np.asarray(part.states)}))
     os.replace(temporary, path)

@@ -1,4 +1,4 @@
-"""The one text template: what the encoder reads of an item, in training and in serving alike."""
+"""The text template of an item, used in training and in serving."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ if TYPE_CHECKING:
     from features.data.catalog import Catalog
 
 TEMPLATE_VERSION = "1"
-# A description's first words carry what it is; the encoder would cut the rest anyway.
+# The first words of a description say what the item is. The encoder would truncate the rest anyway.
 MAX_DESCRIPTION = 400
 
 
 def item_texts(catalog: Catalog) -> pl.Series:
-    """The text of each item, String (n,): title, brand, category path from the narrow end, description.
+    """Return the text of each item, String (n,): title, brand, category path from the leaf to the root, description.
 
-    Empty parts leave nothing behind; white space, NULs and other control characters become one space.
+    Empty parts are left out. A run of white space and control characters becomes one space.
     """
     clean = [
         pl.col(name).fill_null("").str.replace_all(r"[\s\p{C}]+", " ").str.strip_chars().alias(name)
@@ -38,7 +38,10 @@ def item_texts(catalog: Catalog) -> pl.Series:
 
 
 def text_hashes(texts: pl.Series) -> np.ndarray:
-    """SHA-256 of each text, first 16 bytes, uint8 (n, 16). Cryptographic, so that no two texts share a vector by chance."""
+    """Return the first 16 bytes of each text's SHA-256, uint8 (n, 16).
+
+    The hash is cryptographic, so that no two texts share a vector by chance.
+    """
     unique = texts.unique(maintain_order=True)
     digests = {t: hashlib.sha256(t.encode("utf-8")).digest()[:16] for t in unique.to_list()}
     joined = b"".join(digests[t] for t in texts.to_list())
@@ -46,7 +49,7 @@ def text_hashes(texts: pl.Series) -> np.ndarray:
 
 
 def token_ids(tokenizer: Tokenizer, texts: Sequence[str], prompt: str = "") -> list[list[int]]:
-    """Token ids of each text after a prompt, cut as the tokenizer is set to cut."""
-    # A lone surrogate is a legal Python character but no legal UTF-8, which is what the tokenizer wants.
+    """Tokenize each text after a prompt; the tokenizer truncates as configured."""
+    # A Python string may hold lone surrogates, but the tokenizer needs valid UTF-8.
     clean = [prompt + text.encode("utf-8", "replace").decode("utf-8") for text in texts]
     return [encoding.ids for encoding in tokenizer.encode_batch(clean)]

@@ -1,4 +1,4 @@
-"""Token states of texts after an encoder's lower layers: what item tower and cross-encoder are fed with."""
+"""Token states: hidden states of texts after the encoder's lower layers, as inputs of item tower and cross-encoder."""
 
 from __future__ import annotations
 
@@ -22,8 +22,10 @@ class TokenStates:
 
     Attributes
     ----------
-    offsets: text i owns tokens offsets[i]:offsets[i+1], int64 (n + 1,).
-    states: float16 (total tokens, width); those that come from files are read as they are asked for.
+    offsets : int64 (n + 1,)
+        Text i has the tokens offsets[i]:offsets[i+1].
+    states : float16 (tokens, width)
+        Hidden states. A `StoredArray` reads them on access.
     """
 
     offsets: np.ndarray
@@ -33,26 +35,42 @@ class TokenStates:
         return len(self.offsets) - 1
 
     def arrays(self, texts: np.ndarray, most: int | None = None) -> tuple[np.ndarray, np.ndarray]:
-        """States of some texts: float32 (n, L, width) and the mask of real tokens, bool (n, L); at most `most` tokens a text."""
+        """Return the padded states of some texts.
+
+        Parameters
+        ----------
+        texts : int (n,)
+            Indices of texts.
+        most : int, optional
+            Longest text in tokens; the rest is truncated.
+
+        Returns
+        -------
+        states : float32 (n, L, width)
+            Hidden states; padding is arbitrary.
+        mask : bool (n, L)
+            Whether a token is real.
+        """
         lengths = np.diff(self.offsets)[texts]
         lengths = lengths if most is None else np.minimum(lengths, most)
         width = int(lengths.max(initial=1))
         place = np.arange(width)[None, :]
         mask = place < lengths[:, None]  # (n, L)
-        # Padding repeats the text's own first token: no other row need be read for it. A text without tokens has none of its own.
+        # Padding repeats the first token of the text, so that it needs no other row. An empty text takes another text's
+        # token.
         begin = np.minimum(self.offsets[:-1][texts], max(len(self.states) - 1, 0))
         index = begin[:, None] + np.where(mask, place, 0)
         return self.states[index].astype(np.float32), mask
 
     def padded(self, texts: np.ndarray, most: int | None = None) -> tuple[Tensor, Tensor]:
-        """`arrays` for torch."""
+        """Return the result of `arrays` as tensors."""
         import torch
 
         states, mask = self.arrays(texts, most)
         return torch.from_numpy(states), torch.from_numpy(mask)
 
     def select(self, texts: np.ndarray, most: int | None = None) -> TokenStates:
-        """Some of the texts, in the order given, each cut to `most` tokens."""
+        """Select texts, int (m,), in the given order, each truncated to `most` tokens."""
         lengths = np.diff(self.offsets)[texts]
         lengths = lengths if most is None else np.minimum(lengths, most)
         offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
@@ -61,36 +79,44 @@ class TokenStates:
 
     @classmethod
     def join(cls, parts: Sequence[TokenStates]) -> TokenStates:
-        """The texts of all parts, one after another."""
+        """Concatenate the texts of all parts."""
         lengths = np.concatenate([np.diff(part.offsets) for part in parts])
         states = np.concatenate([np.asarray(part.states) for part in parts])
         return cls(np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64), states)
 
     def to_files(self) -> dict[str, bytes]:
-        """The offsets in safetensors, the states so that each text's can be read alone."""
+        """Return the offsets as safetensors, and the states so that each text can be read alone."""
         return {"offsets.safetensors": save({"offsets": self.offsets}), **array_files("states", np.asarray(self.states))}
 
     @classmethod
     def from_files(cls, files: Mapping[str, bytes]) -> TokenStates:
-        """What `to_files` made."""
+        """Read the files of `to_files`."""
         return cls(arrays_of(files, "offsets.safetensors")["offsets"], StoredArray(files, "states"))
 
 
 @dataclass(frozen=True)
 class ItemTokens:
-    """Kept states by catalogue row: `states` of distinct texts, and each item's text, int64 (n_items,)."""
+    """Token states by catalogue row.
+
+    Attributes
+    ----------
+    states : TokenStates
+        States of the distinct texts.
+    text_of : int64 (n_items,)
+        Index of each item's text.
+    """
 
     states: TokenStates
     text_of: np.ndarray
 
     def arrays(self, rows: np.ndarray, most: int) -> tuple[np.ndarray, np.ndarray]:
-        """States (..., L, width) and mask (..., L) of rows of any shape; a row of -1 has no tokens."""
+        """Return states (..., L, width) and mask (..., L) of rows of any shape; a row of -1 has no tokens."""
         hidden, mask = self.states.arrays(self.text_of[np.maximum(rows, 0)].ravel(), most)
         mask = mask.reshape(*rows.shape, -1) & (rows >= 0)[..., None]
         return hidden.reshape(*mask.shape, hidden.shape[-1]), mask
 
     def padded(self, rows: np.ndarray, most: int) -> tuple[Tensor, Tensor]:
-        """`arrays` for torch."""
+        """Return the result of `arrays` as tensors."""
         import torch
 
         hidden, mask = self.arrays(rows, most)

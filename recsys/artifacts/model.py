@@ -104,7 +104,7 @@ class Model:
 
     def query_vectors(self, texts: Sequence[str]) -> np.ndarray:
         """Words as vectors of the text space, float32 (n, dim)."""
-        return self.tower.item_vectors(self.encoder.pool(self.encoder.keep(texts, kind="query")))
+        return self.tower.item_vectors(self.encoder.pool(self.encoder.token_states(texts, kind="query")))
 
     @classmethod
     def untrained(cls, settings: Settings) -> Model:

@@ -14,6 +14,7 @@ import numpy as np
 
 from features.behavior.user_item import behavior_features
 from features.data.histories import Histories
+from features.names import ARRIVAL_SCORE, FUSED_SCORE, OWN_COUNT, TOWER_RANK
 from ranking import gbdt
 from ranking.calibration import Calibration
 from ranking.cross_encoder.trainer import TrainingPairs
@@ -48,7 +49,7 @@ class Part:
 PARTS = (
     Part("cross-encoder", "same blend, same candidates, nothing is read; calibrated again", reads=False),
     Part("towers", "without what they alone found and what they say; blend, correction and calibration fitted again", ("towers",)),
-    Part("collaborative", "same candidates without collaborative scores and fused rank; fitted again", ("collaborative", "fused")),
+    Part("collaborative", "same candidates without collaborative scores and fused rank; fitted again", ("collaborative", FUSED_SCORE)),
     Part("behaviour", "same candidates without counts, recency, sales, categories, brands and prices; fitted again", ("behaviour",)),
     Part("text", "neither towers nor cross-encoder; blend and calibration fitted again", ("towers",), reads=False),
 )
@@ -65,19 +66,19 @@ def kind_of(name: str, behaviour: frozenset[str]) -> str:
         return "behaviour"
     if name in gbdt.TOWERS:
         return "towers"
-    return name if name in ("fused", "arrival") else "collaborative"
+    return name if name in (FUSED_SCORE, ARRIVAL_SCORE) else "collaborative"
 
 
 def without(candidates: Candidates, part: Part, behaviour: frozenset[str]) -> tuple[Candidates, np.ndarray]:
     """Candidates with features as they would be without a part, and the place each had before, int64 (b, k), -1 for padding."""
     features = {name: column for name, column in candidates.features.items() if kind_of(name, behaviour) not in part.features}
-    if "own_count" not in features:  # the correction reads it
-        features["own_count"] = np.full(candidates.rows.shape, np.nan, dtype=np.float32)
+    if OWN_COUNT not in features:  # the correction reads it
+        features[OWN_COUNT] = np.full(candidates.rows.shape, np.nan, dtype=np.float32)
     place = np.where(candidates.valid, np.arange(candidates.rows.shape[1]), -1)
     if "towers" in part.features:
-        rank = candidates.features["tower_rank"]
-        fused = candidates.features["fused"] - np.where(np.isnan(rank), 0, 1 / (FUSION + 1 + rank))
-        features["fused"] = fused.astype(np.float32)
+        rank = candidates.features[TOWER_RANK]
+        fused = candidates.features[FUSED_SCORE] - np.where(np.isnan(rank), 0, 1 / (FUSION + 1 + rank))
+        features[FUSED_SCORE] = fused.astype(np.float32)
         place = np.where(fused > _LEAST_SHARE, place, -1)
         place = np.take_along_axis(place, np.argsort(place < 0, axis=1, kind="stable"), axis=1)
     return replace(candidates, features=features).take(place), place

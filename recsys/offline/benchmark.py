@@ -89,7 +89,7 @@ def run_benchmark(workspace: Workspace, settings: Settings, options: BenchmarkOp
         judge = EvaluationRunner(GroundTruth.of(split, config.max_users, config.seed), config, tell)
         bench = Bench(place, settings, options, catalog, judge)
         ours = bench.ours()
-        names = (name for name in BASELINES if not (log.ordered and name in NEED_TIMES))
+        names = (name for name in BASELINES if not (log.ordinal and name in NEED_TIMES))
         systems = [*ours, *(bench.baseline(name) for name in names), *(bench.listed(*pair) for pair in options.lists)]
     result = bench.result(shop, systems)
     path = workspace.reports / f"benchmark-{options.name}.json"
@@ -210,7 +210,7 @@ class Bench:
 
     def baseline(self, name: str) -> Judged:
         """A baseline, tuned before the cut and judged after it."""
-        grid = default_search_space((name,), self.split.history.ordered)
+        grid = default_search_space((name,), self.split.history.ordinal)
         encoder = self.settings.encoder.model_dump(mode="json") if name in NEED_TEXTS else None
         kept = CachedResult(self.place.root / "results", f"baseline-{name}", self._facts | {"grid": repr(grid), "encoder": encoder})
         if kept.there:
@@ -254,7 +254,7 @@ class Bench:
         best, rows = tabulate(systems, shop.lists, self.judge.bootstrap)
         days = (split.end - split.cut) / DAY
         told = f"everything before {moment(split.cut)} (UTC) trains, the {days:.0f} days after it test"
-        protocol = "leave-one-out: each user's last step is the test; what a user had is masked" if split.history.ordered else told
+        protocol = "leave-one-out: each user's last step is the test; what a user had is masked" if split.history.ordinal else told
         return Result(
             name=options.name,
             data=shop.data,

@@ -42,9 +42,9 @@ _log = logging.getLogger(__name__)
 def evaluation_cut(log: Interactions) -> int:
     """Where the test begins, seconds since the epoch: four weeks before the end, or a tenth of the log if that is less.
 
-    On a clock of steps: before each user's last. Where hardly anybody buys in those weeks: a tenth of the purchases before the end.
+    In step time: before each user's last. Where hardly anybody buys in those weeks: a tenth of the purchases before the end.
     """
-    if log.ordered:
+    if log.ordinal:
         return log.end - DAY
     cut = log.end - int(min(LENGTHS[0] * DAY, (log.end - log.start) / STRETCHES))
     return unless_thin(log, [cut, log.end])[0]

@@ -103,7 +103,7 @@ def period(log: Interactions, options: SimulateOptions, horizon: int) -> tuple[i
     ------
     DataError: the log's times carry only the order, or no whole day is left.
     """
-    if log.ordered:
+    if log.ordinal:
         raise DataError(
             "the log's times carry only the order of events, so there are no days to replay: bring times, or use `recsys evaluate`"
         )

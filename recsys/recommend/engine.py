@@ -10,6 +10,7 @@ import numpy as np
 
 from features.data.interactions import DAY
 from features.data.split import LABEL_EVENTS
+from features.names import ARRIVAL_SCORE, BUYERS_28, BUYERS_EVER, ITEM_BUYERS_7, ITEM_BUYERS_28, ITEM_STAT_PREFIX, UNSOLD_SCORE
 from features.storage.sorted_unique import sorted_unique
 from ranking.blocklist import Blocklist
 from ranking.filters import Filters
@@ -115,7 +116,7 @@ class Engine:
         """Which candidates make the list, int64 (b, k), -1 where there are too few: the best, and kept places for new arrivals."""
         order = np.arange(k)
         order = np.tile(np.where(order < ranked.rows.shape[1], order, -1), (len(ranked.users), 1))
-        arrival = ranked.features.get("arrival", np.full(ranked.rows.shape, np.nan))
+        arrival = ranked.features.get(ARRIVAL_SCORE, np.full(ranked.rows.shape, np.nan))
         most = min(k, self.model.retrieval.arrivals)
         for b in np.flatnonzero(~np.isnan(arrival).all(axis=1)):
             new = np.argsort(-arrival[b], kind="stable")[:most]  # nan goes last
@@ -131,7 +132,7 @@ class Engine:
         """Rows of items created of late and not yet bought, int64 (m,)."""
         config, snapshot = self.model.retrieval, self.snapshot
         created = snapshot.catalog.frame["created_at"].dt.epoch("s").fill_null(-1).to_numpy()
-        new = (created >= snapshot.now - int(config.arrival_days * DAY)) & (snapshot.stats.columns["buyers_ever"] == 0)
+        new = (created >= snapshot.now - int(config.arrival_days * DAY)) & (snapshot.stats.columns[BUYERS_EVER] == 0)
         return np.flatnonzero(new & (config.arrivals > 0))
 
     def best_beside(self, found: Candidates, k: int) -> Candidates:
@@ -152,25 +153,27 @@ class Engine:
         Fewer than k where fewer are unsold.
         """
         snapshot = self.snapshot
-        found = TopScores(UnsoldScorer(snapshot.unsold_items, snapshot.text_vectors, snapshot.text_of), "debut").retrieve(users, k, allowed)
+        found = TopScores(UnsoldScorer(snapshot.unsold_items, snapshot.text_vectors, snapshot.text_of), UNSOLD_SCORE).retrieve(
+            users, k, allowed
+        )
         return with_features(found, snapshot.stats)
 
     def popular(self, users: Histories, k: int, allowed: np.ndarray | None = None) -> Candidates:
         """What sells now, for people of whom nothing is known. The probability is the share of recent shoppers who bought the item."""
         stats, looked = self.snapshot.stats.columns, self.snapshot.collaborative.popularity.ranking
         # Then by who looked or bought long ago. What has never been sold comes last, but it comes: a rule may leave nothing else.
-        dense = np.broadcast_to(stats["buyers_28"] + looked / (looked.max(initial=0) + 1), (len(users), len(looked)))
+        dense = np.broadcast_to(stats[BUYERS_28] + looked / (looked.max(initial=0) + 1), (len(users), len(looked)))
         rows, _ = top_k(dense if allowed is None else np.where(allowed, dense, -np.inf), k)
         real = np.maximum(rows, 0)
         share = np.where(rows >= 0, self._share[real], -np.inf).astype(np.float32)
         return Candidates(
-            users, rows, share, {name: stats[name.removeprefix("item_")][real] for name in ("item_buyers_7", "item_buyers_28")}
+            users, rows, share, {name: stats[name.removeprefix(ITEM_STAT_PREFIX)][real] for name in (ITEM_BUYERS_7, ITEM_BUYERS_28)}
         )
 
     @cached_property
     def _share(self) -> np.ndarray:
         """Share of the shoppers of the last 28 days who bought each item, float (n_items,)."""
-        return self.snapshot.stats.columns["buyers_28"] / self._recent_shoppers
+        return self.snapshot.stats.columns[BUYERS_28] / self._recent_shoppers
 
     @cached_property
     def _recent_shoppers(self) -> int:
@@ -209,7 +212,7 @@ class Engine:
             yield Answer(user, self.bundle_id, self._fallback(options, user, personal=personal), tuple(items))
 
     def _popular_reasons(self, best: Candidates) -> list[list[str]]:
-        week, month = best.features["item_buyers_7"], best.features["item_buyers_28"]
+        week, month = best.features[ITEM_BUYERS_7], best.features[ITEM_BUYERS_28]
         return [[_sales(*counts) for counts in zip(*rows, strict=True)] for rows in zip(week, month, strict=True)]
 
     def _fallback(self, options: RecommendOptions, user: str | None, *, personal: bool) -> str | None:

@@ -159,13 +159,13 @@ def _held(
     ours, theirs = log.time[mine], time
     if config.same_day != "both":
         ours, theirs = (days(some, config.time_zone, whole_days=whole) for some, whole in ((ours, True), (theirs, False)))
-    if log.ordered:  # its times are steps, not those that events come with
+    if log.ordinal:  # its times are steps, not those that events come with
         ours, theirs = np.zeros_like(ours), np.zeros_like(theirs)
     keys = np.stack([np.concatenate(pair) for pair in ((log.item[mine], item), (log.event[mine], kind), (ours, theirs))])
     _, code = np.unique(keys, axis=1, return_inverse=True)
     code = code.reshape(-1)
     count = len(ours)
-    if log.ordered:
+    if log.ordinal:
         return np.isin(code[count:], code[:count])
     seen = set(zip(log.item[mine].tolist(), log.event[mine].tolist(), log.time[mine].tolist(), strict=True))
     exact = np.array([key in seen for key in zip(item.tolist(), kind.tolist(), time.tolist(), strict=True)], dtype=bool)

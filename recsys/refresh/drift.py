@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from features.names import BUYERS_28, BUYERS_EVER, EVENT, PRICE, TREND
+
 if TYPE_CHECKING:
     from recsys.refresh.offline_check import BundleUnderTest
     from recsys.snapshot.snapshot import Snapshot
@@ -33,15 +35,15 @@ def drift(old: BundleUnderTest, new: BundleUnderTest) -> dict[str, Any]:
 def features(snapshot: Snapshot) -> dict[str, np.ndarray]:
     """What is watched, each with one number an item sold, an event or a user."""
     log, stats = snapshot.log, snapshot.stats.columns
-    sold = stats["buyers_ever"] > 0
+    sold = stats[BUYERS_EVER] > 0
     counts = np.bincount(log.user, minlength=log.n_users)
     return {
-        "price": snapshot.prices,
-        "buyers_28": stats["buyers_28"][sold],
-        "trend": stats["trend"][sold],
+        PRICE: snapshot.prices,
+        BUYERS_28: stats[BUYERS_28][sold],
+        TREND: stats[TREND][sold],
         "paid": log.price,
         "events_a_user": counts[counts > 0],
-        "event": log.event,
+        EVENT: log.event,
         "age": (snapshot.now - log.time) / 86_400,
     }
 

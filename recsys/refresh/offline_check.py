@@ -86,7 +86,7 @@ def ndcg_of_both(old: BundleUnderTest, new: BundleUnderTest, config: RefreshConf
     if not len(log) or not config.judged_users:
         return None
     # On a grid of days, so that the refreshes of a day judge at one moment and what is fitted there is fitted once.
-    cut = log.end - DAY if log.ordered else log.end // DAY * DAY - config.judged_days * DAY
+    cut = log.end - DAY if log.ordinal else log.end // DAY * DAY - config.judged_days * DAY
     try:
         truth = GroundTruth.of(Split.by_time(log, cut), config.judged_users)
     except DataError:
@@ -129,7 +129,7 @@ def collaborative_key(log: Interactions, now: int, retrieval: RetrievalConfig) -
 
 def log_digest(log: Interactions) -> str:
     """SHA-256 of who (by row) did what when."""
-    digest = hashlib.sha256(f"{log.n_items}|{log.ordered}".encode())
+    digest = hashlib.sha256(f"{log.n_items}|{log.ordinal}".encode())
     for name in ("user", "item", "time", "event", "weight", "price"):
         digest.update(np.ascontiguousarray(getattr(log, name)).tobytes())
     return digest.hexdigest()

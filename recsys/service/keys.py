@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from features.errors import ConfigError
-from features.storage.atomic import alone_with, replace_durably
+from features.storage.atomic import exclusive, replace_durably
 from recsys.settings.scopes import Scope
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ class Keys(BaseModel):
         ConfigError: another process holds them, or the disk refuses.
         """
         try:
-            with alone_with(path):
+            with exclusive(path):
                 yield
         except OSError as error:
             raise ConfigError(f"{path} cannot be locked ({error.strerror or error}): check its rights, and try again") from error

@@ -12,7 +12,7 @@ import traceback
 from typing import TYPE_CHECKING
 
 from features.errors import ConfigError
-from features.storage.atomic import alone_with, replace_durably
+from features.storage.atomic import exclusive, replace_durably
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -58,7 +58,7 @@ def salt_of(path: Path) -> bytes:
     """
     try:
         if not path.is_file():
-            with alone_with(path):
+            with exclusive(path):
                 if not path.is_file():  # another process may have drawn it meanwhile
                     replace_durably(path, secrets.token_bytes(32))
                     path.chmod(0o600)

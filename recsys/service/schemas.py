@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
+from features.names import PURCHASE, EventKind
 from recsys.recommend.request import RecommendOptions
 
 Id = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=256)]
@@ -82,7 +83,7 @@ class EventBody(Body):
 
     user: Id
     item: Id
-    event: Literal["purchase", "cart", "view", "rating"] = "purchase"
+    event: EventKind = PURCHASE
     timestamp: datetime | None = Field(default=None, description="ISO 8601 or seconds since 1970; without a zone UTC; null: now")
     quantity: float | None = Field(default=None, gt=0)
     value: float | None = Field(default=None, ge=0, description="paid for the whole quantity")
@@ -93,7 +94,7 @@ class EventsBody(Body):
     """All are stored, or none."""
 
     model_config = ConfigDict(
-        json_schema_extra={"examples": [{"events": [{"user": "123", "item": "sku-07", "event": "purchase", "quantity": 1, "value": 3.5}]}]}
+        json_schema_extra={"examples": [{"events": [{"user": "123", "item": "sku-07", "event": PURCHASE, "quantity": 1, "value": 3.5}]}]}
     )
 
     events: list[EventBody] = Field(min_length=1, max_length=1_000)

@@ -8,6 +8,7 @@ import polars as pl
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from features.data.interactions import EVENT_WEIGHTS, EVENTS
+from features.names import CART, PURCHASE, RATING, VIEW
 
 
 class EventWeights(BaseModel):
@@ -15,10 +16,10 @@ class EventWeights(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    purchase: float = Field(default=EVENT_WEIGHTS["purchase"], ge=0)
-    cart: float = Field(default=EVENT_WEIGHTS["cart"], ge=0)
-    view: float = Field(default=EVENT_WEIGHTS["view"], ge=0)
-    rating: float = Field(default=EVENT_WEIGHTS["rating"], ge=0)
+    purchase: float = Field(default=EVENT_WEIGHTS[PURCHASE], ge=0)
+    cart: float = Field(default=EVENT_WEIGHTS[CART], ge=0)
+    view: float = Field(default=EVENT_WEIGHTS[VIEW], ge=0)
+    rating: float = Field(default=EVENT_WEIGHTS[RATING], ge=0)
     same_day: Literal["source", "service", "both"] = Field(
         default="source", description="whose rows of one user, item, event and day count, where both have them; `both` counts both"
     )

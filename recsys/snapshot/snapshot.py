@@ -19,6 +19,7 @@ from features.behavior.item_stats import ItemStats
 from features.data.catalog import Catalog
 from features.data.interactions import Interactions
 from features.data.shop_profile import ShopProfile
+from features.names import PRICE
 from features.progress import silent
 from features.storage.arrays import Subfolder, arrays_of
 from features.text.embeddings import ItemVectors, TextVectors, group, update
@@ -94,7 +95,7 @@ class Snapshot:
     def prices(self) -> np.ndarray:
         """What each item costs now, float (n_items,): as the catalogue says, else the median paid; nan where nobody knows."""
         listed = self.catalog.frame["price"].fill_null(float("nan")).to_numpy()
-        return np.where(np.isnan(listed), self.stats.columns["price"], listed)
+        return np.where(np.isnan(listed), self.stats.columns[PRICE], listed)
 
     @property
     def tokens(self) -> ItemTokens | None:
@@ -271,6 +272,6 @@ class LogAggregates:
             log=log,
             collaborative=collaborative or Collaborative.fit(log, now, retrieval),
             stats=ItemStats.fit(log, catalog, now),
-            unsold_items=UnsoldItems.fit(log, catalog, now, 1.0 if log.ordered else 28.0),
+            unsold_items=UnsoldItems.fit(log, catalog, now, 1.0 if log.ordinal else 28.0),
             buys_again=ShopProfile.of(log).buys_again,
         )

@@ -21,7 +21,7 @@ LENGTHS = (28.0, 56.0, 91.0, 182.0)  # days: the first that has enough buyers is
 BUYERS = 500  # in each window
 THIN = 10  # times as many buyers, from which equal purchases make better windows than equal time
 STRETCHES = 10  # of which the last five are windows; the rest, and all before, trains the towers
-# Parts of the users in whose last step, on a clock of steps, each model is fitted.
+# Parts of the users in whose last step, in step time, each model is fitted.
 SHARES = {"validation": (0.0, 0.1), "early": (0.1, 0.5), "late": (0.5, 0.8), "correction": (0.8, 0.9), "calibration": (0.9, 1.0)}
 
 
@@ -59,7 +59,7 @@ class Window:
 
 @dataclass(frozen=True)
 class Windows:
-    """Windows of one length, one after another, up to `until`; on a clock of steps each user's last step, other users for each.
+    """Windows of one length, one after another, up to `until`; in step time each user's last step, other users for each.
 
     Where equal time would leave a window nearly empty they hold equal purchases instead.
 
@@ -83,7 +83,7 @@ class Windows:
         ------
         DataError: the time is too short for ten stretches of an hour.
         """
-        if log.ordered:
+        if log.ordinal:
             last = until - DAY
             return cls(Window(log.start, last), **{name: Window(last, until, users) for name, users in SHARES.items()})
         longest = (until - log.start) / STRETCHES

@@ -13,6 +13,7 @@ import numpy as np
 import polars as pl
 
 from features.data.interactions import DAY
+from features.names import PURCHASE
 from recsys.workspace.events import DERIVED
 
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ def _keyed(frame: pl.DataFrame, config: EventWeights, whole_days: bool) -> pl.Da
     day = days(seconds, config.time_zone, whole_days=whole_days)
     return frame.select(
         *("user_id", "item_id", "event_id"),
-        pl.col("event").fill_null("purchase"),
+        pl.col("event").fill_null(PURCHASE),
         pl.col("quantity").fill_null(1.0),
         second=pl.Series(seconds),
         day=pl.Series(day),

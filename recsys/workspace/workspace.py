@@ -12,7 +12,7 @@ from filelock import FileLock, Timeout
 
 from features.data.catalog import Catalog
 from features.data.interactions import Interactions
-from features.data.step_time import with_clock
+from features.data.step_time import with_step_time
 from features.errors import DataError, disk_errors
 from features.ingest.erased_users import ErasedUsers
 from features.ingest.pipeline import IngestSummary, ingest
@@ -126,7 +126,7 @@ class Workspace:
         return ingest(source, self.data, ErasedUsers.read(self.erased), files)
 
     def load(self, events: EventWeights | Mapping[str, Any] | None = None) -> tuple[Catalog, Interactions]:
-        """The catalogue and the log that were ingested, on a clock of steps if need be (`features.data.step_time`).
+        """The catalogue and the log that were ingested, in step time if need be (`features.data.step_time`).
 
         events: what an event counts, and which of the service's do; None: the defaults.
 
@@ -137,7 +137,7 @@ class Workspace:
         config = EventWeights.model_validate({} if events is None else events)
         items, log = self._tables()
         catalog = Catalog.from_frame(items)
-        return catalog, with_clock(Interactions.from_frame(self._merged(log, config).log, catalog, config.weights))
+        return catalog, with_step_time(Interactions.from_frame(self._merged(log, config).log, catalog, config.weights))
 
     def prune_events(self, config: EventWeights) -> int:
         """Remove the service's events that the sources stand for by now, and old ones. Returns how many."""

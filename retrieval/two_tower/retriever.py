@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
+from features.names import TOWER_SCORE
 from retrieval.candidates import Candidates
 
 if TYPE_CHECKING:
@@ -80,7 +81,7 @@ class TwoTowerRetriever:
         rows, scores = self.nearest(queries, k, allowed)
         known = (users.lengths > 0)[:, None]
         rows, scores = np.where(known, rows, -1), np.where(known, scores, -np.inf).astype(np.float32)
-        return Candidates(users, rows, scores, {"tower": np.where(rows >= 0, scores, np.nan).astype(np.float32)})
+        return Candidates(users, rows, scores, {TOWER_SCORE: np.where(rows >= 0, scores, np.nan).astype(np.float32)})
 
     def nearest(self, queries: np.ndarray, k: int, allowed: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
         """Return the items nearest to given vectors, one item of each text before the second of any.

@@ -97,7 +97,7 @@ def test_a_list_that_a_system_was_not_asked_for_has_no_figures(systems, paper_sp
 
 def test_a_log_of_steps_is_judged_by_what_is_unseen(paper_split):
     assert "unseen" not in lists_of(paper_split)
-    stepped = replace(paper_split, history=replace(paper_split.history, ordered=True))
+    stepped = replace(paper_split, history=replace(paper_split.history, ordinal=True))
     assert "unseen" in lists_of(stepped)
 
 

@@ -45,7 +45,7 @@ def test_missing_columns_are_filled() -> None:
 @pytest.mark.parametrize(
     ("frame", "message"),
     [
-        ({"item_id": ["a", "a"], "title": ["A", "B"]}, "item_id 'a' stands more than once"),
+        ({"item_id": ["a", "a"], "title": ["A", "B"]}, "item_id 'a' occurs more than once"),
         ({"item_id": ["a", None], "title": ["A", "B"]}, "1 rows without item_id and 0 without title"),
         ({"item_id": ["a", "b"], "title": ["A", None]}, "0 rows without item_id and 1 without title"),
         ({"item_id": ["a"]}, r"lacks \['title'\]"),

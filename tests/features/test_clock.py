@@ -9,7 +9,7 @@ import pytest
 from features.data.catalog import Catalog
 from features.data.interactions import DAY, Interactions
 from features.data.split import Split
-from features.data.step_time import MOST_STEPS, carries_order_only, on_steps, with_clock
+from features.data.step_time import MOST_STEPS, is_ordinal, to_step_time, with_step_time
 
 START = 1_700_000_000
 
@@ -29,35 +29,35 @@ def steps(n_users: int, starts: np.ndarray) -> Interactions:
 
 
 def test_users_who_all_begin_at_one_moment_have_no_real_times() -> None:
-    assert carries_order_only(steps(150, np.full(150, START)))
+    assert is_ordinal(steps(150, np.full(150, START)))
 
 
 def test_users_who_come_one_after_the_other_have_no_real_times() -> None:
-    assert carries_order_only(steps(150, START + np.arange(150) * 10 * DAY))
+    assert is_ordinal(steps(150, START + np.arange(150) * 10 * DAY))
 
 
 def test_a_shop_whose_customers_come_back_keeps_its_times() -> None:
     rng = np.random.default_rng(0)
     rows = [(f"u{u:03}", f"i{u % 7}", START + int(t)) for u in range(150) for t in rng.integers(0, 100 * DAY, 12)]
     log = log_of(rows)
-    assert not carries_order_only(log)
-    assert with_clock(log) is log
+    assert not is_ordinal(log)
+    assert with_step_time(log) is log
 
 
 def test_a_few_events_dated_far_ahead_or_far_back_do_not_take_a_shop_its_times() -> None:
     rng = np.random.default_rng(0)
     rows = [(f"u{u:03}", f"i{u % 7}", START + int(t)) for u in range(150) for t in rng.integers(0, 100 * DAY, 12)]
-    assert not carries_order_only(log_of([*rows, ("u000", "i1", START + 30_000 * DAY), ("v", "i2", START + 29_000 * DAY)]))
-    assert not carries_order_only(log_of([*rows, ("u000", "i1", 1), ("v", "i2", 2)]))
+    assert not is_ordinal(log_of([*rows, ("u000", "i1", START + 30_000 * DAY), ("v", "i2", START + 29_000 * DAY)]))
+    assert not is_ordinal(log_of([*rows, ("u000", "i1", 1), ("v", "i2", 2)]))
 
 
 @pytest.mark.parametrize("users", [1, 99])
 def test_a_small_log_is_left_as_it_is(users: int) -> None:
-    assert not with_clock(steps(users, np.full(users, START))).ordered
+    assert not with_step_time(steps(users, np.full(users, START))).ordinal
 
 
 def test_a_cut_a_day_before_the_end_leaves_each_last_step_out() -> None:
-    log = with_clock(steps(150, np.full(150, START)))
+    log = with_step_time(steps(150, np.full(150, START)))
     split = Split.by_time(log, log.end - DAY)
     assert len(split.labels) == 150
     assert len(split.users) == 150
@@ -67,21 +67,21 @@ def test_a_cut_a_day_before_the_end_leaves_each_last_step_out() -> None:
 
 
 def test_what_happened_at_one_time_stays_together_and_the_order_stays() -> None:
-    log = on_steps(log_of([("a", "x", 10), ("a", "y", 10), ("a", "z", 500), ("b", "x", 3)]))
+    log = to_step_time(log_of([("a", "x", 10), ("a", "y", 10), ("a", "z", 500), ("b", "x", 3)]))
     assert log.time.tolist() == [log.end - 1 - DAY, log.end - 1 - DAY, log.end - 1, log.end - 1]
-    assert log.ordered
+    assert log.ordinal
 
 
 def test_putting_it_on_the_clock_twice_changes_nothing() -> None:
-    once = on_steps(steps(5, np.arange(5) * 1000))
-    np.testing.assert_array_equal(on_steps(once).time, once.time)
+    once = to_step_time(steps(5, np.arange(5) * 1000))
+    np.testing.assert_array_equal(to_step_time(once).time, once.time)
 
 
 def test_a_million_steps_do_not_reach_back_before_the_calendar() -> None:
-    log = on_steps(log_of([("a", "x", second) for second in range(MOST_STEPS + 10)]))
+    log = to_step_time(log_of([("a", "x", second) for second in range(MOST_STEPS + 10)]))
     assert log.end - log.start <= MOST_STEPS * DAY + 1
 
 
 def test_the_clock_is_kept_in_files() -> None:
-    log = on_steps(steps(5, np.arange(5)))
-    assert Interactions.from_files(log.to_files()).ordered
+    log = to_step_time(steps(5, np.arange(5)))
+    assert Interactions.from_files(log.to_files()).ordinal

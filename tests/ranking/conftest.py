@@ -52,7 +52,7 @@ class Bench:
 def bench(shop: Any, tiny_bert: Path) -> Bench:
     """Every part is fitted on one window, 60 to 30 days before the end; the candidates are of the last 30 days."""
     encoder = TextEncoder.pretrained(EncoderConfig(model=str(tiny_bert), max_tokens=24))
-    states = encoder.keep(item_texts(shop.catalog).to_list())
+    states = encoder.token_states(item_texts(shop.catalog).to_list())
     tokens = ItemTokens(states, np.arange(len(shop.catalog)))
     tower = TwoTower(encoder.width, TowerConfig(dim=encoder.width, hidden=16, layers=1, heads=2))
     tower.start_as_is()

@@ -35,7 +35,7 @@ def encoder(tiny_bert: Path) -> TextEncoder:
 
 @pytest.fixture(scope="module")
 def tokens(encoder: TextEncoder, shop) -> ItemTokens:
-    return ItemTokens(encoder.keep(item_texts(shop.catalog).to_list()), np.arange(len(shop.catalog)))
+    return ItemTokens(encoder.token_states(item_texts(shop.catalog).to_list()), np.arange(len(shop.catalog)))
 
 
 @pytest.fixture

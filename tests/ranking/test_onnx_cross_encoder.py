@@ -41,7 +41,7 @@ def answering(model: CrossEncoder) -> OnnxCrossEncoder:
 @pytest.fixture(scope="module")
 def tokens(tiny_bert: Path, shop) -> ItemTokens:
     encoder = TextEncoder.pretrained(EncoderConfig(model=str(tiny_bert), max_tokens=24))
-    states = encoder.keep(item_texts(shop.catalog).to_list())
+    states = encoder.token_states(item_texts(shop.catalog).to_list())
     return ItemTokens(TokenStates.from_files(states.to_files()), np.arange(len(shop.catalog)))
 
 

@@ -12,7 +12,7 @@ import polars as pl
 from features.data.catalog import Catalog
 from features.data.interactions import DAY, Interactions
 from features.data.shop_profile import ShopProfile
-from features.data.step_time import with_clock
+from features.data.step_time import with_step_time
 from recsys.settings.auto import with_profile
 from recsys.training.pipeline import TrainingJob
 from recsys.training.windows import Windows
@@ -86,6 +86,6 @@ class Case:
 def case(name: str, shop: Any) -> Case:
     events = shop.events if name == "timed" else steps()
     other = timed_future(events) if name == "timed" else another_last_step(events)
-    one, two = (with_clock(Interactions.from_frame(frame, shop.catalog)) for frame in (events, other))
+    one, two = (with_step_time(Interactions.from_frame(frame, shop.catalog)) for frame in (events, other))
     cut = int(TIMED_CUT.replace(tzinfo=UTC).timestamp()) if name == "timed" else one.end - DAY
     return Case(shop.catalog, one, two, cut)

@@ -12,7 +12,7 @@ import pytest
 from features.data.catalog import Catalog
 from features.data.interactions import DAY, Interactions
 from features.data.shop_profile import REPEATS, SINGLE, ShopProfile
-from features.data.step_time import on_steps
+from features.data.step_time import to_step_time
 from recsys.recommend import open
 from recsys.recommend.request import RecommendOptions
 from recsys.refresh import build
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-BASKETS, SINGLES = ShopProfile(ordered=False, basket=8.0, repeats=0.4), ShopProfile(ordered=False, basket=1.1, repeats=0.0)
+BASKETS, SINGLES = ShopProfile(ordinal=False, basket=8.0, repeats=0.4), ShopProfile(ordinal=False, basket=1.1, repeats=0.0)
 
 
 def log_of(rows: list[tuple[str, str, int, str]]) -> Interactions:
@@ -44,7 +44,7 @@ class TestShape:
         # u: a b on day 0, a c d on day 5; v: e on day 5. Six lines in three baskets; of them one repeat.
         days = [("u", "a", 0), ("u", "b", 0), ("u", "a", 5), ("u", "c", 5), ("u", "d", 5), ("v", "e", 5)]
         shape = ShopProfile.of(log_of([(*day, "purchase") for day in days]))
-        assert (shape.ordered, shape.basket, shape.repeats) == (False, 2.0, pytest.approx(1 / 6))
+        assert (shape.ordinal, shape.basket, shape.repeats) == (False, 2.0, pytest.approx(1 / 6))
 
     def test_two_of_a_thing_at_one_time_are_one_line(self) -> None:
         assert ShopProfile.of(log_of([("u", "a", 0, "purchase")] * 3 + [("u", "b", 0, "purchase")])) == ShopProfile(False, 2.0, 0.0)
@@ -63,7 +63,7 @@ class TestShape:
         assert shape == ShopProfile(False, 1.0, 0.0)
 
     def test_a_clock_of_steps_is_told(self) -> None:
-        log = on_steps(log_of([("u", item, 0, "purchase") for item in "abcd"]))
+        log = to_step_time(log_of([("u", item, 0, "purchase") for item in "abcd"]))
         assert ShopProfile.of(log) == ShopProfile(True, 4.0, 0.0)
 
     @pytest.mark.parametrize(

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 # Each stage of a job, by the function whose networks run in it.
 STAGES = {
-    "lower layers": (TextEncoder, "keep"),
+    "lower layers": (TextEncoder, "token_states"),
     "pooling": (TextEncoder, "pool"),
     "item tower": (TwoTower, "item_vectors"),
     "user tower": (TwoTower, "user_vectors"),
@@ -98,7 +98,7 @@ def test_training_stands_on_the_device_from_end_to_end(small, tmp_path, monkeypa
     assert model.ranking is not None
     for module in (model.encoder, model.tower, model.ranking.cross_encoder):
         assert not any(map(on_gpu, weights(module)))
-    assert all(np.isfinite(values).all() for values in model.encoder.pool(model.encoder.keep(["green tea"])))
+    assert all(np.isfinite(values).all() for values in model.encoder.pool(model.encoder.token_states(["green tea"])))
     assert model.to_files()
 
 

@@ -50,7 +50,7 @@ def same(one: Interactions, other: Interactions) -> bool:
 
 def test_the_futures_differ_and_the_pasts_do_not(world: Case) -> None:
     """Or the tests below would say nothing."""
-    assert world.log.ordered == world.other.ordered
+    assert world.log.ordinal == world.other.ordinal
     assert same(world.past, world.other.between(None, world.cut).with_known_users())
     one, other = Split.by_time(world.log, world.cut), Split.by_time(world.other, world.cut)
     assert one.end == other.end
@@ -60,7 +60,7 @@ def test_the_futures_differ_and_the_pasts_do_not(world: Case) -> None:
 
 def test_the_clock_of_steps_leaves_everybodys_last_step_out(shop: Any) -> None:
     last = case("steps", shop)
-    assert last.log.ordered
+    assert last.log.ordinal
     events = steps()
     future = last.log.between(last.cut, None)
     found = {(last.log.user_ids[u], shop.catalog.ids[i]) for u, i in zip(future.user, future.item, strict=True)}
@@ -146,7 +146,7 @@ def test_all_that_training_looks_at_lies_before_the_cut(
     first, last = seen["sampler"]
     assert first.time.max() < windows.validation.start
     assert len(last) == len(world.past)  # the last epochs see all that lies before the cut, and no more
-    if world.log.ordered:  # nobody buys a thing twice: an item tells the step
+    if world.log.ordinal:  # nobody buys a thing twice: an item tells the step
         future = world.log.between(world.cut, None)
         held = set(zip(world.log.user_ids[future.user].tolist(), future.item.tolist(), strict=True))
         of_items = [log for label in ("labels", "collaborative", "stats") for log in seen[label] if log.n_items == world.log.n_items]

@@ -73,8 +73,8 @@ def test_a_refresh_encodes_what_is_new_and_passes_the_gates_without_them(idle_pl
 
 def test_a_ranker_that_reads_gets_them_from_the_cache(idle_place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     reads: list[str] = []
-    keep = TextEncoder.keep
-    monkeypatch.setattr(TextEncoder, "keep", lambda self, texts, *more: reads.extend(texts) or keep(self, texts, *more))
+    keep = TextEncoder.token_states
+    monkeypatch.setattr(TextEncoder, "token_states", lambda self, texts, *more: reads.extend(texts) or keep(self, texts, *more))
     model = Model.from_files(Bundle.open(idle_place.workspace.models).files)
     catalog, log = idle_place.workspace.load(idle_place.settings.events)
     assert "0 of 39 texts encoded" in build.build(idle_place.workspace, idle_place.settings, model, catalog, log)

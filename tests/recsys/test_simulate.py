@@ -279,4 +279,4 @@ def test_json_is_strict(command: Command, spare: Place) -> None:
 def test_a_log_of_steps_has_no_days(spare: Place) -> None:
     _, log = spare.workspace.load()
     with pytest.raises(DataError, match="no days to replay"):
-        simulate.period(replace(log, ordered=True), OPTIONS, 1)
+        simulate.period(replace(log, ordinal=True), OPTIONS, 1)

@@ -61,17 +61,17 @@ def edited(shop: dict[str, tuple[str, float]], edits: list[tuple[str, str, str]]
 def counted(model: Model) -> Iterator[list[str]]:
     """The texts that go through the lower layers."""
     texts: list[str] = []
-    original = model.encoder.keep
+    original = model.encoder.token_states
 
-    def keep(some: list[str], progress: Any = None) -> Any:
+    def token_states(some: list[str], progress: Any = None) -> Any:
         texts.extend(some)
         return original(some, progress)
 
-    model.encoder.keep = keep  # type: ignore[method-assign]
+    model.encoder.token_states = token_states  # type: ignore[method-assign]
     try:
         yield texts
     finally:
-        del model.encoder.keep
+        del model.encoder.token_states
 
 
 def encode(catalog: Catalog, model: Model, previous: Encoded | None = None) -> Encoded:
@@ -113,10 +113,10 @@ def test_states_are_in_the_order_of_the_texts(model):
     assert len(encoded.states) == len(WORDS) - 1 == encoded.encoded
     place = {key: i for i, key in enumerate(distinct_hashes(encoded.vectors.hashes))}
     for row, text in enumerate(item_texts(catalog).to_list()):
-        alone = model.encoder.keep([text]).select(np.array([0]), model.item_tokens)
+        alone = model.encoder.token_states([text]).select(np.array([0]), model.item_tokens)
         mine = encoded.states.select(np.array([place[encoded.vectors.hashes[row].tobytes()]]))
         assert np.allclose(mine.states, alone.states, atol=5e-3)
-        vector = model.tower.item_vectors(model.encoder.pool(model.encoder.keep([text])))[0]
+        vector = model.tower.item_vectors(model.encoder.pool(model.encoder.token_states([text])))[0]
         assert np.allclose(encoded.vectors.vectors[row], vector, atol=5e-3)
 
 

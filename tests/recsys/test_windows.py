@@ -18,14 +18,14 @@ ORDER = ["towers", "validation", "early", "late", "correction", "calibration"]
 HOUR = 3600
 
 
-def log_of(user: np.ndarray, time: np.ndarray, ordered: bool = False) -> Interactions:
+def log_of(user: np.ndarray, time: np.ndarray, ordinal: bool = False) -> Interactions:
     """Purchases of one item."""
     order = np.lexsort((time, user))
     user, time = user[order].astype(np.int32), time[order].astype(np.int64)
     n = len(user)
     ids = np.array([f"u{i}" for i in range(int(user.max()) + 1)], dtype=object)
     ones = np.ones(n, np.float32)
-    return Interactions(ids, user, np.zeros(n, np.int32), time, np.zeros(n, np.int8), ones, ones, 1, ordered)
+    return Interactions(ids, user, np.zeros(n, np.int32), time, np.zeros(n, np.int8), ones, ones, 1, ordinal)
 
 
 def lasting(start: int, length: int, users: int = 1) -> Interactions:
@@ -87,7 +87,7 @@ def test_the_card_names_every_window():
 
 
 class TestClockOfSteps:
-    LOG = log_of(np.repeat(np.arange(200), 4), np.tile(np.arange(4) * DAY + DAY - 1, 200), ordered=True)
+    LOG = log_of(np.repeat(np.arange(200), 4), np.tile(np.arange(4) * DAY + DAY - 1, 200), ordinal=True)
 
     def test_each_model_is_fitted_on_the_last_step_of_users_of_its_own(self):
         windows = Windows.plan(self.LOG, self.LOG.end)

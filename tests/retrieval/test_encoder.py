@@ -39,7 +39,7 @@ def texts(shop) -> list[str]:
 
 
 def vectors(encoder: TextEncoder, texts: list[str]) -> np.ndarray:
-    return encoder.pool(encoder.keep(texts))
+    return encoder.pool(encoder.token_states(texts))
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +61,7 @@ def test_cut_in_two_it_is_the_whole_model_with_mean_pooling(
 ) -> None:
     folder: Path = request.getfixturevalue(kind)
     encoder = TextEncoder.pretrained(EncoderConfig(model=str(folder), max_tokens=MAX_TOKENS, upper_layers=upper_layers))
-    assert encoder.kept == 3 - upper_layers
+    assert encoder.n_lower == 3 - upper_layers
     model = AutoModel.from_pretrained(folder).eval()
     tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
     wanted = []
@@ -80,7 +80,7 @@ def test_a_vector_does_not_depend_on_its_mates(encoder: TextEncoder, texts: list
 
 
 def test_any_text_has_a_vector(encoder: TextEncoder) -> None:
-    kept = encoder.keep(HOSTILE)
+    kept = encoder.token_states(HOSTILE)
     assert np.diff(kept.offsets).max() == MAX_TOKENS
     assert np.isfinite(encoder.pool(kept)).all()
     assert len({tuple(row) for row in vectors(encoder, ["red apple", "rye bread"])}) == 2
@@ -98,7 +98,7 @@ def test_what_lies_beyond_max_tokens_is_not_read(encoder: TextEncoder) -> None:
 
 def test_progress_counts_every_text_once(encoder: TextEncoder, texts: list[str]) -> None:
     told: list[int] = []
-    encoder.keep(texts, told.append)
+    encoder.token_states(texts, told.append)
     assert sum(told) == len(texts)
 
 

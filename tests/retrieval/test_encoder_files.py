@@ -58,7 +58,7 @@ def load(folder: Path, **options: Any) -> TextEncoder:
 
 
 def vectors(encoder: TextEncoder, texts: list[str], kind: Any = "passage") -> np.ndarray:
-    return encoder.pool(encoder.keep(texts, kind=kind))
+    return encoder.pool(encoder.token_states(texts, kind=kind))
 
 
 def states(folder: Path, text: str) -> np.ndarray:
@@ -197,7 +197,7 @@ def test_kept_states_of_another_prompt_are_not_taken(model: Any, tmp_path: Path)
     assert lower_fingerprint(plain) != lower_fingerprint(prompted)
     cached_states(plain, TEXTS, tmp_path)
     kept = cached_states(prompted, TEXTS, tmp_path)
-    assert np.array_equal(kept.states, prompted.keep(TEXTS).states)
+    assert np.array_equal(kept.states, prompted.token_states(TEXTS).states)
 
 
 @pytest.mark.parametrize(
@@ -232,7 +232,7 @@ def test_what_is_not_known_is_refused_in_one_line(model: Any, files: dict[str, A
 def test_damaged_files_are_said(model: Any) -> None:
     folder = model()
     (folder / "modules.json").write_text("[{", encoding="utf-8")
-    with pytest.raises(ModelError, match=r"modules\.json is no JSON"):
+    with pytest.raises(ModelError, match=r"modules\.json is not JSON"):
         load(folder)
 
 
@@ -261,5 +261,5 @@ class TestPackaged:
                     out = out[0] if isinstance(out, tuple) else out
                 weights = mask[..., None].to(out.dtype)
                 wanted[chosen] = ((out * weights).sum(1) / weights.sum(1).clamp_min(1.0)).numpy()
-        assert np.array_equal(encoder.pool(encoder.keep(TEXTS)), wanted)
-        assert np.array_equal(encoder.pool(encoder.keep(TEXTS, kind="query")), wanted)
+        assert np.array_equal(encoder.pool(encoder.token_states(TEXTS)), wanted)
+        assert np.array_equal(encoder.pool(encoder.token_states(TEXTS, kind="query")), wanted)

@@ -117,7 +117,7 @@ def joint_of(catalog: Catalog, log: Interactions, tiny_settings) -> HybridRetrie
     encoder = TextEncoder.pretrained(tiny_settings.encoder)
     texts = item_texts(catalog)
     strings = texts.unique(maintain_order=True).to_list()
-    pooled = encoder.pool(encoder.keep(strings))
+    pooled = encoder.pool(encoder.token_states(strings))
     torch.manual_seed(0)
     tower = TwoTower(encoder.width, tiny_settings.tower).eval()
     tower.start_from(pooled)

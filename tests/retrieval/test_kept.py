@@ -29,18 +29,18 @@ def encoder(tiny_bert: Path) -> TextEncoder:
 def made(encoder: TextEncoder, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The texts that went through the lower layers."""
     texts: list[str] = []
-    keep = encoder.keep
+    original = encoder.token_states
 
     def counted(some: list[str], *rest: object) -> TokenStates:
         texts.extend(some)
-        return keep(some, *rest)  # type: ignore[arg-type]
+        return original(some, *rest)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(encoder, "keep", counted)
+    monkeypatch.setattr(encoder, "token_states", counted)
     return texts
 
 
 def same(kept: TokenStates, encoder: TextEncoder, texts: list[str]) -> bool:
-    wanted = TextEncoder.keep(encoder, texts)
+    wanted = TextEncoder.token_states(encoder, texts)
     return np.array_equal(kept.offsets, wanted.offsets) and np.allclose(kept.states, wanted.states, atol=2e-3)
 
 

@@ -84,7 +84,7 @@ def test_the_same_query_vectors(tiny_bert: Path, upper: int) -> None:
     tower = TwoTower(WIDTH, TowerConfig(dim=DIM)).eval()
     attention = encoder.model.config._attn_implementation
     answering = QueryEncoder.from_files(query_files(encoder, tower))
-    expected = tower.item_vectors(encoder.pool(encoder.keep(TEXTS)))
+    expected = tower.item_vectors(encoder.pool(encoder.token_states(TEXTS)))
     assert np.allclose(answering.vectors(TEXTS), expected, atol=1e-4)
     assert np.allclose([answering.vectors([text])[0] for text in TEXTS], expected, atol=1e-4)
     assert encoder.model.config._attn_implementation == attention

@@ -24,7 +24,7 @@ TRAINED = ["upper", "lora", "full"]
 def texts_of(tiny_bert: Path, shop, tuning: Tuning) -> TrainableTexts:
     encoder = TextEncoder.pretrained(EncoderConfig(model=str(tiny_bert), max_tokens=24))
     texts = item_texts(shop.catalog).unique(maintain_order=True).to_list()
-    return TrainableTexts(encoder, texts, encoder.keep(texts), tuning)
+    return TrainableTexts(encoder, texts, encoder.token_states(texts), tuning)
 
 
 def train(texts: TrainableTexts) -> None:
@@ -100,8 +100,8 @@ def test_finish_leaves_a_plain_closed_encoder_of_the_same_vectors(tiny_bert: Pat
     assert not any(isinstance(module, LoraLayer) for module in encoder.modules())
     assert not any("lora" in name for name in encoder.state_dict())
     strings = item_texts(shop.catalog).unique(maintain_order=True).to_list()
-    vectors = encoder.pool(encoder.keep(strings))
+    vectors = encoder.pool(encoder.token_states(strings))
     assert np.allclose(vectors, texts.pooled, atol=1e-2)
     back = TextEncoder.from_files(encoder.to_files())
     assert back.fingerprint == encoder.fingerprint
-    assert np.array_equal(back.pool(back.keep(strings)), vectors)
+    assert np.array_equal(back.pool(back.token_states(strings)), vectors)

@@ -168,7 +168,7 @@ def test_a_new_products_text_alone_gives_a_vector_near_its_like(tiny_bert) -> No
     encoder = TextEncoder.pretrained(EncoderConfig(model=str(tiny_bert), max_tokens=24))
 
     def pooled(texts: list[str]) -> np.ndarray:
-        return encoder.pool(encoder.keep(texts))
+        return encoder.pool(encoder.token_states(texts))
 
     known = ["green tea small", "black tea small", "rye bread large", "seed roll large"]
     tower = tower_of(width=encoder.width)

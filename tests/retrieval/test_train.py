@@ -51,7 +51,7 @@ class RankingData:
 
     def run(self, folder: Path, validate: Callable[[TwoTower, np.ndarray], float], tuning: Tuning = "upper") -> TrainingRun:
         encoder = TextEncoder.pretrained(self.settings.encoder)  # type: ignore[attr-defined]
-        texts = TrainableTexts(encoder, self.strings, encoder.keep(self.strings), tuning)
+        texts = TrainableTexts(encoder, self.strings, encoder.token_states(self.strings), tuning)
         torch.manual_seed(0)
         tower = TwoTower(encoder.width, self.settings.tower)  # type: ignore[attr-defined]
         tower.start_from(texts.pooled)
@@ -206,7 +206,7 @@ def test_every_tuning_leaves_a_plain_encoder(material: RankingData, tmp_path: Pa
     back = TextEncoder.from_files(encoder.to_files())
     assert back.fingerprint == encoder.fingerprint
     # What the towers were validated on is what the finished encoder says.
-    assert np.allclose(back.pool(back.keep(material.strings)), run.texts.pooled, atol=1e-2)
+    assert np.allclose(back.pool(back.token_states(material.strings)), run.texts.pooled, atol=1e-2)
 
 
 def test_what_lies_after_the_training_window_is_not_seen(material: RankingData, tmp_path: Path) -> None:

@@ -81,7 +81,7 @@ def begin(shop: Any, tiny_settings: Any) -> Callable[..., TrainingRun]:
 
     def make(folder: Path, validate: Callable[[TwoTower, np.ndarray], float], config: TrainConfig = CONFIG) -> TrainingRun:
         encoder = TextEncoder.pretrained(tiny_settings.encoder)
-        texts = TrainableTexts(encoder, strings, encoder.keep(strings), "upper")
+        texts = TrainableTexts(encoder, strings, encoder.token_states(strings), "upper")
         torch.manual_seed(0)
         sizes = tiny_settings.tower.model_copy(update={"reads": "sequence", "dim": 32, "hidden": 32})
         tower = TwoTower(encoder.width, sizes)

@@ -88,7 +88,7 @@ def test_an_empty_catalogue():
 @pytest.mark.parametrize("answer", [np.ones((1, DIM)), np.ones((2, DIM + 1)), np.ones(2)])
 def test_an_encoder_that_answers_in_another_shape(answer):
     first, _ = update(catalog({"a": "milk"}), encode, "e1")
-    with pytest.raises(ModelError, match="the encoder answered"):
+    with pytest.raises(ModelError, match="the encoder returned"):
         update(catalog({"b": "soap", "c": "bread"}), lambda _: answer, "e1", first)
 
 
@@ -114,7 +114,7 @@ def test_broken_files_are_refused(name):
     [
         ({"ids": np.array(["a"], dtype=object)}, "do not fit together"),
         ({"hashes": np.zeros((2, 8), np.uint8)}, "do not fit together"),
-        ({"ids": np.array(["a", "a"], dtype=object)}, "stands twice"),
+        ({"ids": np.array(["a", "a"], dtype=object)}, "is duplicated"),
         ({"vectors": np.array([[1, 0], [2, 0]], np.float32)}, "1 of 2 item vectors are not of length 1, 'b' first"),
         ({"vectors": np.array([[1, 0], [np.nan, 0]], np.float32)}, "1 of 2 item vectors are not of length 1, 'b' first"),
     ],

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from features.names import BUYERS_28
+
 if TYPE_CHECKING:
     from recsys.recommend.recommender import Recommender
 
@@ -91,7 +93,7 @@ class Sights:
     def _sample(self) -> np.ndarray:
         """The best sold of the last 28 days and some others, one of each text: rows, int64."""
         snapshot = self.recommender.snapshot
-        order = np.argsort(-snapshot.stats.columns["buyers_28"], kind="stable")
+        order = np.argsort(-snapshot.stats.columns[BUYERS_28], kind="stable")
         _, first = np.unique(snapshot.text_of[order], return_index=True)
         order = order[np.sort(first)]
         best, rest = order[:BEST_SOLD], order[BEST_SOLD:]

@@ -49,7 +49,7 @@ async def refreshes(request: Request, service: ServiceOf) -> Response:
     serving = service.current.serving
     bundles = reports.published(service.workspace, serving.bundle.id if serving else None)
     log = serving.recommender.snapshot.log if serving else None
-    until = datetime.fromtimestamp(log.end, UTC) if log is not None and len(log) and not log.ordered else None
+    until = datetime.fromtimestamp(log.end, UTC) if log is not None and len(log) and not log.ordinal else None
     return page(request, "refreshes", bundles=bundles, config=service.settings.refresh, until=until)
 
 

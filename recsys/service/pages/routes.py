@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from fastapi import APIRouter, Depends, Request, Response
 
 from features.errors import BundleError, DataError
+from features.names import BUYERS, BUYERS_EVER
 from recsys.recommend.answers import Match
 from recsys.recommend.pipeline import recent_histories
 from recsys.service.answering import Stages
@@ -184,8 +185,8 @@ async def item(request: Request, item_id: str, service: ServiceOf, serving: Serv
         item=recommender.snapshot.catalog.frame.row(row, named=True),
         price=recommender.facts(recommender.snapshot.catalog.rows([item_id]))[0][3],
         near=near.items,
-        buyers={days: int(stats[f"buyers_{days}"][row]) for days in (7, 28)},
-        buyers_ever=int(stats["buyers_ever"][row]),
+        buyers={days: int(stats[BUYERS.format(days)][row]) for days in (7, 28)},
+        buyers_ever=int(stats[BUYERS_EVER][row]),
     )
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from features.data.interactions import EVENTS
+from features.names import BASE_LOG_ODDS
 from ranking.gbdt import CROSS_ENCODER
 from ranking.ranker import LOG_ODDS
 from ranking.reasons import group_weights
@@ -133,7 +134,7 @@ def _steps(asked: RequestGroup, found: Candidates, everything: Candidates, answe
     rows = asked.recommender.snapshot.catalog.rows(ids)
     named = asked.recommender.retriever.places(found.users, rows[None], asked.mask)
     retrieved = _places(found.rows[0], np.arange(found.rows.shape[1]))
-    before, after = (_by(everything, name) for name in ("blend", LOG_ODDS))
+    before, after = (_by(everything, name) for name in (BASE_LOG_ODDS, LOG_ODDS))
     logits = everything.features.get(CROSS_ENCODER)
     read = {} if logits is None else dict(zip(everything.rows[0].tolist(), logits[0].tolist(), strict=True))
     out = {}

@@ -1,0 +1,103 @@
+"""Names of columns, event kinds and candidate features: this module is the only place where they are spelled.
+
+Polars expressions and JSON examples may repeat a column's name where a constant would make them harder to read.
+"""
+
+from __future__ import annotations
+
+from typing import Final, Literal
+
+# Columns of the catalogue. Their types are in `features.data.catalog.ITEM_COLUMNS`.
+ITEM_ID: Final = "item_id"
+TITLE: Final = "title"
+DESCRIPTION: Final = "description"
+BRAND: Final = "brand"
+CATEGORY: Final = "category"
+PRICE: Final = "price"
+AVAILABLE: Final = "available"
+CREATED_AT: Final = "created_at"
+
+# Columns of the log, beside ITEM_ID. Their types are in `features.data.interactions.INTERACTION_COLUMNS`.
+USER_ID: Final = "user_id"
+TIMESTAMP: Final = "timestamp"
+EVENT: Final = "event"
+QUANTITY: Final = "quantity"
+VALUE: Final = "value"
+EVENT_ID: Final = "event_id"
+
+# Event kinds. A log stores each event as its index in EVENTS.
+EventKind = Literal["purchase", "cart", "view", "rating"]
+PURCHASE: Final = "purchase"
+CART: Final = "cart"
+VIEW: Final = "view"
+RATING: Final = "rating"
+EVENTS: tuple[EventKind, ...] = (PURCHASE, CART, VIEW, RATING)
+
+# Candidate features from retrieval: the score of each source.
+EASE_SCORE: Final = "ease"
+EASE_TREND_SCORE: Final = "ease_trend"
+ITEM_KNN_SCORE: Final = "item_knn"
+ALS_SCORE: Final = "als"
+MARKOV_SCORE: Final = "markov"
+NEXT_ITEM_SCORE: Final = "next_item"
+TOWER_SCORE: Final = "tower"
+TOWER_RANK: Final = "tower_rank"  # from 0, among the candidates of the two towers
+ARRIVAL_SCORE: Final = "arrival"  # items added recently that nobody has bought
+UNSOLD_SCORE: Final = "unsold"  # all items that nobody has bought
+
+# Candidate features from the ranker.
+FUSED_SCORE: Final = "fused"  # reciprocal rank fusion over all sources
+BASE_LOG_ODDS: Final = "blend"  # of the base booster
+CROSS_ENCODER_LOGIT: Final = "cross_encoder"
+LOG_ODDS: Final = "log_odds"  # base and residual booster together
+
+# Statistics of an item, columns of `features.behavior.item_stats.ItemStats`. {} is a window in days.
+BUYERS: Final = "buyers_{}"
+BUYERS_7: Final = "buyers_7"
+BUYERS_28: Final = "buyers_28"
+BUYERS_91: Final = "buyers_91"
+BUYERS_EVER: Final = "buyers_ever"
+TREND: Final = "trend"
+REPEAT_SHARE: Final = "repeat_share"
+REPEAT_GAP: Final = "repeat_gap"
+FIRST_SALE: Final = "first_sale"
+PRICE_CHANGE: Final = "price_{}"
+BEGINNERS: Final = "beginners"
+SHARE_OF_TEXT: Final = "of_text"
+
+# Behaviour features of an item: its statistics.
+ITEM_STAT_PREFIX: Final = "item_"
+ITEM_BUYERS_7: Final = ITEM_STAT_PREFIX + BUYERS_7
+ITEM_BUYERS_28: Final = ITEM_STAT_PREFIX + BUYERS_28
+
+# Behaviour features of a user and an item. {} is a half-life, in days or in trips.
+OWN_PREFIX: Final = "own_"
+OWN_DECAY: Final = "own_decay_{:.0f}"
+OWN_COUNT: Final = "own_count"
+OWN_LAST: Final = "own_last"
+OWN_FIRST: Final = "own_first"
+OWN_GAP: Final = "own_gap"
+OWN_JITTER: Final = "own_jitter"
+OWN_DUE: Final = "own_due"
+OWN_DUE_SHOP: Final = "own_due_shop"
+OWN_TRIPS: Final = "own_trips_{:.0f}"
+OWN_TRIPS_AGO: Final = "own_trips_ago"
+OWN_TRIPS_DUE: Final = "own_trips_due"
+OWN_OF_TRIPS: Final = "own_of_trips"
+PRICE_GAP: Final = "price_gap"
+
+# Behaviour features of a user and a group of items. {} is CATEGORY, BRAND or TEXT.
+TEXT: Final = "text"
+GROUP_DECAY: Final = "{}_decay"
+GROUP_OTHERS: Final = "{}_others"
+GROUP_LAST: Final = "{}_last"
+GROUP_COUNT: Final = "{}_count"
+GROUP_SHARE: Final = "{}_share"
+
+# Behaviour features of a user.
+USER_TRIPS: Final = "user_trips"
+USER_ITEMS: Final = "user_items"
+USER_REPEATS: Final = "user_repeats"
+USER_LAST: Final = "user_last"
+USER_TRIP_GAP: Final = "user_trip_gap"
+USER_DECAY: Final = "user_decay"
