@@ -12,8 +12,8 @@ from features.data.interactions import DAY, Interactions
 from retrieval.new_items.unsold import UnsoldItems, UnsoldScorer, id_order
 
 N_ITEMS, N_USERS, DAYS, NOW = 120, 30, 120, 100
-# Item i is a mug if i is odd, else a nail. Of the mugs one more is first sold every day, in the order of ids; of the nails the first six
-# are sold, and never another.
+# Item i is a mug if i is odd, else a nail. A new mug is sold every other day, in the order of ids; only the first six
+# nails are ever sold.
 CATALOG = Catalog.from_frame(
     pl.DataFrame(
         {
