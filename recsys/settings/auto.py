@@ -15,16 +15,16 @@ if TYPE_CHECKING:
 
 # Sizes that a sequence tower learns best with: docs/decisions/013.
 SEQUENCE: dict[str, dict[str, Any]] = {
-    "tower": {"reads": "sequence", "dropout": 0.3, "history": 50, "heads": 2},
+    "tower": {"user_encoder": "sequence", "dropout": 0.3, "history": 50, "heads": 2},
     "train": {"lr": 1e-3, "negatives": 1024, "epochs": 8, "patience": 2, "last_epochs": 2},
     "retrieval": {"tower": 200, "markov": 100},
 }
-SET: dict[str, dict[str, Any]] = {"tower": {"reads": "set"}}
+SET: dict[str, dict[str, Any]] = {"tower": {"user_encoder": "set"}}
 
 
 def with_profile(settings: Settings, shape: ShopProfile) -> Settings:
     """The settings, completed by what suits such a shop, or the way of reading that the user chose: what the user set stays as it is."""
-    reads = settings.tower.reads
+    reads = settings.tower.user_encoder
     return completed(settings, SEQUENCE if reads == "sequence" or (reads == "auto" and shape.sequence) else SET)
 
 

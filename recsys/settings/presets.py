@@ -26,8 +26,8 @@ FULL: dict[str, dict[str, Any]] = {
         "accumulate": 2,
         "encoder_lr": 5e-5,
     },
-    "blend": {"rounds": 500, "learning_rate": 0.04},
-    "cross_encoder": {"users": 4000, "epochs": 2, "read": 30, "history_items": 20},
+    "gbdt": {"rounds": 500, "learning_rate": 0.04},
+    "cross_encoder": {"users": 4000, "epochs": 2, "rerank_depth": 30, "history_items": 20},
 }
 GPU: dict[str, dict[str, Any]] = {"train": {"users": 512, "texts_a_step": 512}, "cross_encoder": {"batch_users": 64}}
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ValidationError, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
+from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDict, SettingsError
 
 from eval.baselines.registry import BaselinesConfig
 from eval.protocol.runner import EvaluateConfig
@@ -25,6 +25,7 @@ from recsys.settings.arm import ArmConfig
 from recsys.settings.bundles import BundleConfig
 from recsys.settings.events import EventWeights
 from recsys.settings.refresh import RefreshConfig
+from recsys.settings.renamed_keys import RENAMED, spellings, with_new_keys, with_new_variables
 from recsys.settings.serve import ServeConfig
 from retrieval.collaborative.config import RetrievalConfig
 from retrieval.index import IndexConfig
@@ -42,6 +43,17 @@ _COMMAND_LINE = {"RECSYS_WORKSPACE", "RECSYS_CONFIG"}
 _PATHS = ("items", "interactions")
 
 
+class _Environment(EnvSettingsSource):
+    """Environment variables, with renamed keys under their new names, in the variables' names and inside JSON values."""
+
+    def __init__(self, settings_class: type[BaseSettings]) -> None:
+        super().__init__(settings_class)
+        self.env_vars = with_new_variables(self.env_vars, PREFIX)
+
+    def __call__(self) -> dict[str, Any]:
+        return with_new_keys(super().__call__(), f"environment variables {PREFIX}*")
+
+
 class Settings(BaseSettings):
     """All of recsys.toml.
 
@@ -57,7 +69,7 @@ class Settings(BaseSettings):
     train: TrainConfig = TrainConfig()
     index: IndexConfig = IndexConfig()
     retrieval: RetrievalConfig = RetrievalConfig()
-    blend: GBDTConfig = GBDTConfig()
+    gbdt: GBDTConfig = GBDTConfig()
     cross_encoder: CrossEncoderConfig = CrossEncoderConfig()
     evaluate: EvaluateConfig = EvaluateConfig()
     baselines: BaselinesConfig = BaselinesConfig()
@@ -85,7 +97,7 @@ class Settings(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """The environment stands above the file, whose content comes as keyword arguments."""
-        return env_settings, init_settings
+        return _Environment(settings_cls), init_settings
 
     def source_with(self, **options: object) -> Source | None:
         """The section [source] with what the command line adds; None if neither says anything.
@@ -122,7 +134,7 @@ def load_settings(path: Path | None = None) -> Settings:
     table = _read(file) if file else {}
     _refuse_unknown_variables(os.environ)
     try:
-        return Settings(**table)
+        return Settings(**with_new_keys(table, str(file)))
     except ValidationError as error:
         key = _variable(error) or (file or "settings")
         raise ConfigError(f"{key}: {_sentence(error, Settings)}; see docs/configuration.md") from error
@@ -152,14 +164,15 @@ def _refuse_unknown_variables(environment: Mapping[str, str]) -> None:
     """pydantic-settings passes over variables that begin like ours and name no section: a typo would be silent."""
     for name in environment:
         section = name.upper().removeprefix(PREFIX).split("__")[0].lower()
-        if name.upper().startswith(PREFIX) and name not in _COMMAND_LINE and section not in Settings.model_fields:
+        if name.upper().startswith(PREFIX) and name not in _COMMAND_LINE and section not in {*Settings.model_fields, *RENAMED}:
             raise ConfigError(f"environment variable {name}: no such section; known sections are {', '.join(Settings.model_fields)}")
 
 
 def _variable(error: ValidationError) -> str | None:
     """The environment variable that the first wrong value came from, if it came from one."""
     parts = [str(part) for part in error.errors()[0]["loc"]]
-    names = {"__".join(parts[:depth]).upper() for depth in range(1, len(parts) + 1)}
+    paths = (".".join(parts[:depth]) for depth in range(1, len(parts) + 1))
+    names = {spelling.replace(".", "__").upper() for path in paths for spelling in spellings(path)}
     return next((name for name in os.environ if name.upper().removeprefix(PREFIX) in names and name.upper().startswith(PREFIX)), None)
 
 
