@@ -1,6 +1,6 @@
-"""Configuration: recsys.toml, then environment variables RECSYS_SECTION__KEY above it. Unknown keys are refused, in both.
+"""Configuration: recsys.toml, overridden by environment variables RECSYS_SECTION__KEY. Unknown keys are errors in both.
 
-Each section is the configuration class of what it configures; this module only puts them together and words the errors.
+Each section is the configuration class of what it configures. This module combines the sections and words the errors.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 DEFAULT_FILE = Path("recsys.toml")
 PREFIX = "RECSYS_"
-# Read by the command line itself, before there are settings.
+# The command line reads these before it loads the settings.
 _COMMAND_LINE = {"RECSYS_WORKSPACE", "RECSYS_CONFIG"}
 _PATHS = ("items", "interactions")
 
@@ -57,7 +57,7 @@ class _Environment(EnvSettingsSource):
 class Settings(BaseSettings):
     """All of recsys.toml.
 
-    `source` is kept as it was written, because the command line may complete it: `source_with` makes the `Source` of it.
+    `source` stays a dictionary, because options of the command line may complete it. `source_with` builds the `Source`.
     """
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, env_nested_delimiter="__", extra="forbid", frozen=True)
@@ -96,17 +96,18 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """The environment stands above the file, whose content comes as keyword arguments."""
+        """Give the environment priority over the file, whose content arrives as keyword arguments."""
         return _Environment(settings_cls), init_settings
 
     def source_with(self, **options: object) -> Source | None:
-        """The section [source] with what the command line adds; None if neither says anything.
+        """Return the section [source] completed by options of the command line; None if both are empty.
 
-        A dataset given by name puts the section aside; files replace those of the section, and its column names stay.
+        A dataset given by name replaces the whole section. Files replace the section's files, and its column names stay.
 
         Raises
         ------
-        ConfigError: the two together name no source.
+        ConfigError
+            If the two together are not a valid source.
         """
         given = {name: value for name, value in options.items() if value is not None}
         if "dataset" in given:
@@ -124,11 +125,18 @@ class Settings(BaseSettings):
 
 
 def load_settings(path: Path | None = None) -> Settings:
-    """Read recsys.toml and the environment. Without `path`, ./recsys.toml is read if it is there. Paths in [source] start at the file.
+    """Read recsys.toml and the environment.
+
+    Paths in [source] are relative to the file's folder.
+
+    Parameters
+    ----------
+    path : None reads ./recsys.toml if it exists.
 
     Raises
     ------
-    ConfigError: the file cannot be read, a key is unknown, or a value is not what it must be.
+    ConfigError
+        If the file cannot be read, a key is unknown or given under two names, or a value is invalid.
     """
     file = path or (DEFAULT_FILE if DEFAULT_FILE.is_file() else None)
     table = _read(file) if file else {}
@@ -146,9 +154,9 @@ def _read(path: Path) -> dict[str, Any]:
     try:
         table = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise ConfigError(f"there is no {path}: leave --config out for the defaults, or give the path of a TOML file") from None
+        raise ConfigError(f"{path} does not exist: omit --config for the defaults, or give the path of a TOML file") from None
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise ConfigError(f"{path}: not readable as TOML: {' '.join(str(error).split())}") from error
+        raise ConfigError(f"{path} cannot be read as TOML: {' '.join(str(error).split())}") from error
     source = table.get("source")
     if isinstance(source, dict):
         for name in _PATHS:
@@ -161,15 +169,15 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def _refuse_unknown_variables(environment: Mapping[str, str]) -> None:
-    """pydantic-settings passes over variables that begin like ours and name no section: a typo would be silent."""
+    """Refuse variables with our prefix that name no section: pydantic-settings ignores them, and a typo would go unnoticed."""
     for name in environment:
         section = name.upper().removeprefix(PREFIX).split("__")[0].lower()
         if name.upper().startswith(PREFIX) and name not in _COMMAND_LINE and section not in {*Settings.model_fields, *RENAMED}:
-            raise ConfigError(f"environment variable {name}: no such section; known sections are {', '.join(Settings.model_fields)}")
+            raise ConfigError(f"environment variable {name}: unknown section; known sections are {', '.join(Settings.model_fields)}")
 
 
 def _variable(error: ValidationError) -> str | None:
-    """The environment variable that the first wrong value came from, if it came from one."""
+    """Return the environment variable that holds the first invalid value, if one does."""
     parts = [str(part) for part in error.errors()[0]["loc"]]
     paths = (".".join(parts[:depth]) for depth in range(1, len(parts) + 1))
     names = {spelling.replace(".", "__").upper() for path in paths for spelling in spellings(path)}
@@ -177,7 +185,7 @@ def _variable(error: ValidationError) -> str | None:
 
 
 def _sentence(error: ValidationError, model: type[BaseModel]) -> str:
-    """The first problem in one line: which key, what was found, what was expected; and how many more there are."""
+    """Return the first problem in one line: key, value found, value expected, and how many more problems there are."""
     problems = error.errors(include_url=False)
     first = problems[0]
     key = ".".join(str(part) for part in first["loc"])
