@@ -80,7 +80,7 @@ class HybridRetriever:
         arrivals = {"arrival": (TopScores(self.arrivals, ARRIVAL_SCORE), config.arrivals)} if self.arrivals else {}
         return {
             **arrivals,
-            "own": (RepeatPurchases(self.n_items), config.own),
+            "own": (RepeatPurchases(self.n_items), config.repeat_purchases),
             "ease": (TopScores(Trended(models.ease, models.popularity), EASE_TREND_SCORE), config.ease),
             "item_knn": (TopScores(models.item_knn, ITEM_KNN_SCORE), config.item_knn),
             "als": (TopScores(models.als, ALS_SCORE), config.als),

@@ -17,8 +17,8 @@ class RetrievalConfig(BaseModel):
     ----------
     candidates : int
         At most so many candidates a user after fusion.
-    own, ease, item_knn, als, tower, popular : int
-        At most so many candidates a user from each source; `own` are items that the user bought before.
+    repeat_purchases, ease, item_knn, als, tower, popular : int
+        At most so many candidates a user from each source; `repeat_purchases` are items that the user bought before.
     markov : int
         The same for Markov transitions. They cost most, and help most where order matters; 0 does not fit them. With
         them comes `next_item_model`, a candidate feature and not a source: the transitions from the last step alone,
@@ -34,7 +34,7 @@ class RetrievalConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     candidates: int = Field(default=500, ge=1)
-    own: int = Field(default=300, ge=0)
+    repeat_purchases: int = Field(default=300, ge=0)
     ease: int = Field(default=200, ge=0)
     item_knn: int = Field(default=40, ge=0)
     als: int = Field(default=40, ge=0)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
 class TowerConfig(BaseModel):
@@ -18,8 +21,8 @@ class TowerConfig(BaseModel):
         Sizes of the user encoder's transformer.
     history : int
         The user encoder sees at most so many items or events of a history, the newest.
-    reads : str
-        User encoder: over the "set" of distinct items or the "sequence" of events; "auto" chooses by the shop's log
+    user_encoder : str
+        Over the "set" of distinct items or the "sequence" of events; "auto" chooses by the shop's log
         (`recsys.settings.auto`).
     """
 
@@ -30,7 +33,12 @@ class TowerConfig(BaseModel):
     heads: int = Field(default=4, ge=1)
     dropout: float = Field(default=0.1, ge=0, lt=1)
     history: int = Field(default=64, ge=1)
-    reads: Literal["auto", "set", "sequence"] = "auto"
+    user_encoder: Literal["auto", "set", "sequence"] = "auto"
+
+    @classmethod
+    def from_stored(cls, values: Mapping[str, Any]) -> TowerConfig:
+        """Return the configuration of a stored tower; older versions stored `user_encoder` as `reads`."""
+        return cls(**{"user_encoder" if name == "reads" else name: value for name, value in values.items()})
 
 
 class TrainConfig(BaseModel):
@@ -52,7 +60,7 @@ class TrainConfig(BaseModel):
         Peak learning rates of the towers and of the text encoder.
     weight_decay : float
         Of AdamW.
-    hide : float
+    id_dropout : float
         Dropout of whole item id vectors, so that items without one are scored well too.
     warmup : float
         Share of the steps over which the learning rate rises.
@@ -82,7 +90,7 @@ class TrainConfig(BaseModel):
     lr: float = Field(default=3e-3, gt=0)
     encoder_lr: float = Field(default=2e-5, gt=0)
     weight_decay: float = Field(default=0.01, ge=0)
-    hide: float = Field(default=0.2, ge=0, lt=1)
+    id_dropout: float = Field(default=0.2, ge=0, lt=1)
     warmup: float = Field(default=0.05, ge=0, le=1)
     epochs: int = Field(default=6, ge=1)
     tuned_epochs: int = Field(default=1, ge=0)

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from features.data.histories import Histories, RecentItems
 
 
-# Prefixes of the user encoder's tensors: in files, where they stay as they are so that stored models remain readable, and
-# in the module. The first match counts.
+# Prefixes of the user encoder's tensors: in files, where they do not change so that stored models remain readable, and in
+# the module. The first match counts.
 _TENSOR_NAMES = (
     ("reader.enter.", "user_encoder.input_projection."),
     ("reader.place.", "user_encoder.position."),
@@ -54,7 +54,7 @@ class TwoTower(nn.Module):
         self.mean: Tensor
         self.register_buffer("mean", torch.zeros(width))
         self.project = nn.Linear(width, config.dim, bias=False)
-        self.user_encoder = SequenceUserEncoder(config) if config.reads == "sequence" else SetUserEncoder(config)
+        self.user_encoder = SequenceUserEncoder(config) if config.user_encoder == "sequence" else SetUserEncoder(config)
         self.scale = nn.Parameter(torch.tensor(np.log(1 / 0.07), dtype=torch.float32))  # log of 1 / temperature
         self.register_load_state_dict_pre_hook(_rename_stored)
 
@@ -141,7 +141,7 @@ class TwoTower(nn.Module):
     def from_files(cls, files: Mapping[str, bytes]) -> TwoTower:
         """Read the files of `to_files`."""
         header = json.loads(files["tower.json"])
-        tower = cls(header["width"], TowerConfig(**header["tower"]))
+        tower = cls(header["width"], TowerConfig.from_stored(header["tower"]))
         tower.load_state_dict(safetensors.torch.load(files["tower.safetensors"]))
         return tower.eval()
 
@@ -168,21 +168,21 @@ class ItemIdEmbedding(nn.Module):
     ----------
     n_texts, dim : int
         Size of the table, the only trained parameters that grow with the catalogue.
-    hide : float
+    id_dropout : float
         Probability with which a vector is zero in training.
     """
 
-    def __init__(self, n_texts: int, dim: int, hide: float) -> None:
+    def __init__(self, n_texts: int, dim: int, id_dropout: float) -> None:
         super().__init__()
-        self.hide = hide
+        self.id_dropout = id_dropout
         self.table = nn.Embedding(n_texts, dim)
         nn.init.normal_(self.table.weight, std=0.02)
 
     def forward(self, texts: Tensor) -> Tensor:
         """Return the vectors (n, dim) of text rows (n,); in training some of them are zero."""
         vectors = self.table(texts)
-        if self.training and self.hide:
-            vectors = vectors * (torch.rand(len(texts), 1, device=vectors.device) >= self.hide)
+        if self.training and self.id_dropout:
+            vectors = vectors * (torch.rand(len(texts), 1, device=vectors.device) >= self.id_dropout)
         return vectors
 
     def vectors(self) -> np.ndarray:

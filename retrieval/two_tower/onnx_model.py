@@ -40,7 +40,7 @@ class OnnxUserTower:
     @classmethod
     def from_files(cls, files: Mapping[str, bytes], device: Device = "cpu") -> OnnxUserTower:
         """Read the files of `retrieval.two_tower.export.user_tower_files`."""
-        return cls(OnnxSession(files["user.onnx"], device), TowerConfig(**json.loads(files["tower.json"])["tower"]))
+        return cls(OnnxSession(files["user.onnx"], device), TowerConfig.from_stored(json.loads(files["tower.json"])["tower"]))
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ BATCH = 512  # users that are encoded at once
 
 def recent_of(users: Histories, n_items: int, config: TowerConfig) -> RecentItems:
     """Return the newest items (sets) or events (sequences) of each history that the user encoder sees, oldest first."""
-    return users.last_events(config.history) if config.reads == "sequence" else users.recent_items(n_items, config.history)
+    return users.last_events(config.history) if config.user_encoder == "sequence" else users.recent_items(n_items, config.history)
 
 
 def user_inputs(recent: RecentItems, config: TowerConfig) -> dict[str, np.ndarray]:
@@ -30,7 +30,7 @@ def user_inputs(recent: RecentItems, config: TowerConfig) -> dict[str, np.ndarra
         last event, and `age` and `count` as bucket codes, int64 (b, n).
     """
     real = recent.rows >= 0
-    if config.reads == "sequence":
+    if config.user_encoder == "sequence":
         return {"lengths": real.sum(axis=1)}
     event = recent.event.astype("int64")
     return {"real": real, "event": event, "age": bucket_codes(recent.age), "count": bucket_codes(recent.count)}

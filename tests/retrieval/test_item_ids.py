@@ -66,7 +66,7 @@ def test_files_round_trip() -> None:
 class TestItemIdEmbedding:
     def test_vectors_are_dropped_in_training(self) -> None:
         torch.manual_seed(0)
-        module, texts = ItemIdEmbedding(2000, 4, hide=0.3).train(), torch.arange(2000)
+        module, texts = ItemIdEmbedding(2000, 4, id_dropout=0.3).train(), torch.arange(2000)
         hidden = (module(texts) == 0).all(1)
         assert 500 < int(hidden.sum()) < 700  # 600 by chance; 20 is one deviation
         seen = module(texts)
@@ -76,11 +76,11 @@ class TestItemIdEmbedding:
 
     def test_no_vector_is_dropped_in_evaluation_or_at_probability_0(self) -> None:
         texts = torch.tensor([3, 3, 0])
-        for module in (ItemIdEmbedding(5, 4, hide=0.9).eval(), ItemIdEmbedding(5, 4, hide=0.0).train()):
+        for module in (ItemIdEmbedding(5, 4, id_dropout=0.9).eval(), ItemIdEmbedding(5, 4, id_dropout=0.0).train()):
             assert torch.equal(module(texts), module.table.weight[texts])
 
     def test_vectors_returns_a_copy(self) -> None:
-        module = ItemIdEmbedding(5, 4, hide=0.9).train()
+        module = ItemIdEmbedding(5, 4, id_dropout=0.9).train()
         vectors = module.vectors()
         assert (vectors.shape, vectors.dtype) == ((5, 4), np.float32)
         assert np.array_equal(vectors, module.table.weight.detach().numpy())

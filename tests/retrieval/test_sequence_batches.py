@@ -68,7 +68,7 @@ def owners(log: Interactions, batch: SequenceBatch) -> list[list[int]]:
 def test_encoding_by_length_equals_encoding_the_whole_batch() -> None:
     rows = SequenceSampler(shop(), TrainConfig(users=9, negatives=3), most=15).draw(np.random.default_rng(0)).rows
     torch.manual_seed(0)
-    tower = TwoTower(16, TowerConfig(dim=8, hidden=8, heads=2, reads="sequence")).eval()
+    tower = TwoTower(16, TowerConfig(dim=8, hidden=8, heads=2, user_encoder="sequence")).eval()
     torch.nn.init.normal_(tower.user_encoder.output_projection.weight)  # zero at first: a position would be its item
     seen = torch.nn.functional.normalize(torch.randn(*rows.shape, 8), dim=-1)
     assert len(set((rows >= 0).sum(axis=1).tolist())) > 3

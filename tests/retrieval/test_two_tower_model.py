@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Literal
 
 import numpy as np
@@ -150,18 +151,26 @@ class TestAnyWeights:
         assert np.array_equal(back.item_vectors(POOLED), self.items)
         assert np.array_equal(back.user_vectors(USERS, back.item_vectors(POOLED)), self.found)
 
-    @pytest.mark.parametrize("reads", ["set", "sequence"])
-    def test_tensor_names_of_files_do_not_change(self, reads: Literal["set", "sequence"]) -> None:
+    @pytest.mark.parametrize("kind", ["set", "sequence"])
+    def test_tensor_names_of_files_do_not_change(self, kind: Literal["set", "sequence"]) -> None:
         """Stored models and checkpoints of older versions have these names."""
-        tower = tower_of(CONFIG.model_copy(update={"reads": reads}))
+        tower = tower_of(CONFIG.model_copy(update={"user_encoder": kind}))
         stored = safetensors.torch.load(tower.to_files()["tower.safetensors"])
         layers = {"set": {"enter", "event", "age", "count", "norm", "body", "attend", "leave"}}
         layers["sequence"] = {"enter", "place", "norm", "body", "last_norm", "leave"}
-        assert {name.split(".")[1] for name in stored if name.startswith("reader.")} == layers[reads]
+        assert {name.split(".")[1] for name in stored if name.startswith("reader.")} == layers[kind]
         assert {name for name in stored if not name.startswith("reader.")} == {"mean", "project.weight", "scale"}
         back = TwoTower(WIDTH, tower.config)
         back.load_state_dict(stored)
         assert all(torch.equal(tensor, back.state_dict()[name]) for name, tensor in tower.state_dict().items())
+
+    def test_a_model_of_an_older_version_is_read(self) -> None:
+        files = self.tower.to_files()
+        header = json.loads(files["tower.json"])
+        header["tower"]["reads"] = header["tower"].pop("user_encoder")
+        back = TwoTower.from_files(files | {"tower.json": json.dumps(header).encode()})
+        assert back.config == CONFIG
+        assert np.array_equal(back.user_vectors(USERS, self.items), self.found)
 
 
 def test_a_new_product_is_near_similar_products_by_its_text(tiny_bert) -> None:
