@@ -27,12 +27,12 @@ from recsys.training.pipeline import TrainingJob, _judge, _sampler
 from recsys.training.windows import Windows
 from retrieval.two_tower.model import TwoTower
 from retrieval.two_tower.text_tuning import TrainableTexts
-from retrieval.two_tower.trainer import Run, _loss, fit_towers
+from retrieval.two_tower.trainer import TrainingRun, _loss, fit_towers
 
 TEXTS, MOST, STEPS = 2_000, 6.5, 25
 
 
-def start(shop: TrainingJob, texts: list[str], cache: Path, full: bool) -> Run:
+def start(shop: TrainingJob, texts: list[str], cache: Path, full: bool) -> TrainingRun:
     """What either trains with, untrained."""
     encoder = TextEncoder.pretrained(shop.settings.encoder)
     source = TrainableTexts(encoder, texts, cached_states(encoder, texts, cache), "full" if full else "upper")
@@ -40,10 +40,10 @@ def start(shop: TrainingJob, texts: list[str], cache: Path, full: bool) -> Run:
     tower = TwoTower(encoder.width, shop.settings.tower)
     tower.start_from(source.pooled)
     split = shop.windows.validation.split(shop.log)
-    return Run(_sampler(split.history, shop), tower, source, _judge(split), cache / "run", shop.seed)
+    return TrainingRun(_sampler(split.history, shop), tower, source, _judge(split), cache / "run", shop.seed)
 
 
-def plainly(run: Run, shop: TrainingJob, wanted: float, most: float) -> tuple[float, float]:
+def plainly(run: TrainingRun, shop: TrainingJob, wanted: float, most: float) -> tuple[float, float]:
     """Seconds of CPU until NDCG `wanted` is reached or `most` have been spent, and the best NDCG."""
     config, rng = shop.settings.train, np.random.default_rng(shop.seed)
     encoder = run.texts.trainable()
@@ -58,7 +58,7 @@ def plainly(run: Run, shop: TrainingJob, wanted: float, most: float) -> tuple[fl
         used += time.process_time() - begun
         if step % STEPS == 0 or used > most:
             run.texts.refresh()
-            best = max(best, run.judge(run.tower, run.vectors()))
+            best = max(best, run.validate(run.tower, run.vectors()))
             run.tower.train()
         if best >= wanted or used > most:
             return used, best

@@ -1,4 +1,4 @@
-"""Candidates, the one type between the stages: some items for each user of a request, with scores and candidate features."""
+"""Candidates, the one type between stages: items for each user of a request, with scores and candidate features."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ class Candidates:
         )
 
     def ranked(self, scores: np.ndarray, k: int | None = None, **features: np.ndarray) -> Candidates:
-        """Return the best k candidates by new scores (b, k), best first; nan counts as worst, ties stay in their order."""
+        """Return the best k candidates by new scores (b, m), best first; nan counts as worst, ties keep their order."""
         scores = np.where(self.valid & ~np.isnan(scores), scores, -np.inf).astype(np.float32)
         # Padding goes last, after an item whose score is -inf.
         order = np.lexsort((-scores, ~self.valid), axis=1)[:, :k]

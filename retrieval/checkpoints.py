@@ -1,4 +1,4 @@
-"""Learning-rate schedule and checkpoints, shared by all training; a checkpoint is one safetensors file, written atomically."""
+"""Learning-rate schedule and checkpoints of training; a checkpoint is one safetensors file, written atomically."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def save_checkpoint(path: Path, modules: Mapping[str, nn.Module], optimizer: tor
 
 
 def load_checkpoint(path: Path, modules: Mapping[str, nn.Module], optimizer: torch.optim.Optimizer) -> dict[str, float] | None:
-    """Load a file of `save_checkpoint` into modules and optimizer and return its counters; None if the file does not exist."""
+    """Load a file of `save_checkpoint` into modules and optimizer; return its counters, None if there is no file."""
     if not path.exists():
         return None
     tensors = safetensors.torch.load_file(path)

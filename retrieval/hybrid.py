@@ -1,7 +1,12 @@
-"""All ways of finding candidates, joined into one list: own past purchases, collaborative filtering, the towers, what sells now.
+"""Hybrid retrieval: one candidate list from repeat purchases, collaborative filtering, the two towers and popularity.
 
-The lists are fused by reciprocal rank (Cormack et al. 2009), so that no source's scale matters; each source's own score stays beside
-every candidate as evidence, whoever found it.
+The lists are fused by reciprocal rank, so the scales of the sources do not matter. Every model also scores every
+candidate, whichever source found it; these scores are the candidate features.
+
+References
+----------
+Cormack, Clarke, Buettcher 2009, "Reciprocal rank fusion outperforms Condorcet and individual rank learning methods",
+SIGIR.
 """
 
 from __future__ import annotations
@@ -39,12 +44,24 @@ if TYPE_CHECKING:
     from retrieval.new_items.arrivals import Arrivals
     from retrieval.two_tower.retriever import TwoTowerRetriever
 
-FUSION = 60  # the constant of reciprocal rank fusion, as in the paper
+FUSION = 60  # the constant k of reciprocal rank fusion, as in the paper
 
 
 @dataclass(frozen=True)
 class HybridRetriever:
-    """Every source's best, fused; the evidence of all sources for all candidates."""
+    """Retriever that fuses the lists of all sources and scores every candidate by every model. Implements `Retriever`.
+
+    Attributes
+    ----------
+    collaborative : Collaborative
+        The collaborative models.
+    towers : TwoTowerRetriever
+        The two towers.
+    config : RetrievalConfig
+        Quota of each source.
+    arrivals : Arrivals, optional
+        Scorer of new items that nobody has bought.
+    """
 
     collaborative: Collaborative
     towers: TwoTowerRetriever
@@ -57,78 +74,96 @@ class HybridRetriever:
 
     @cached_property
     def _sources(self) -> dict[str, tuple[Retriever, int]]:
+        """Retriever and quota of each source."""
         models, config = self.collaborative, self.config
-        more = {"markov": (TopScores(models.markov, MARKOV_SCORE), config.markov)} if models.markov else {}
-        kept = {"arrival": (TopScores(self.arrivals, ARRIVAL_SCORE), config.arrivals)} if self.arrivals else {}
+        markov = {"markov": (TopScores(models.markov, MARKOV_SCORE), config.markov)} if models.markov else {}
+        arrivals = {"arrival": (TopScores(self.arrivals, ARRIVAL_SCORE), config.arrivals)} if self.arrivals else {}
         return {
-            **kept,
-            "own": (RepeatPurchases(self.n_items), config.own),
+            **arrivals,
+            "own": (RepeatPurchases(self.n_items), config.repeat_purchases),
             "ease": (TopScores(Trended(models.ease, models.popularity), EASE_TREND_SCORE), config.ease),
             "item_knn": (TopScores(models.item_knn, ITEM_KNN_SCORE), config.item_knn),
             "als": (TopScores(models.als, ALS_SCORE), config.als),
             "tower": (self.towers, config.tower),
             "popular": (TopOfAll(models.popularity.ranking, "popular"), config.popular),
-            **more,
+            **markov,
         }
 
     def retrieve(self, users: Histories, k: int, allowed: np.ndarray | None = None) -> Candidates:
-        """At most k candidates a user, best fused rank first; every source looks only among the allowed items."""
+        """Return at most k candidates a user, best fused score first, see `Retriever`."""
         parts = []
         for part in batches(len(users)):
             mask = allowed if allowed is None or allowed.ndim == 1 else allowed[part]
-            some = users if len(part) == len(users) else users.take(part)
-            rows, scores, tower_rank = self._fused(some, k, mask)
-            # At once: what the models said of these users is still known.
-            parts.append((rows, scores, self.features(some, rows) | {TOWER_RANK: tower_rank}))
+            batch = users if len(part) == len(users) else users.take(part)
+            rows, scores, tower_rank = self._fused(batch, k, mask)
+            # Features of this batch now, while the models' scores of these users are cached.
+            parts.append((rows, scores, self.features(batch, rows) | {TOWER_RANK: tower_rank}))
         if not parts:
-            nothing = np.full((0, 1), -1, dtype=np.int64)
+            empty = np.full((0, 1), -1, dtype=np.int64)
             rank = {TOWER_RANK: np.zeros((0, 1), np.float32)}
-            return Candidates(users, nothing, np.zeros((0, 1), np.float32), self.features(users, nothing) | rank)
+            return Candidates(users, empty, np.zeros((0, 1), np.float32), self.features(users, empty) | rank)
         rows = np.concatenate([rows for rows, _, _ in parts])
         width = max(1, int((rows >= 0).sum(axis=1).max(initial=1)))
         scores = np.concatenate([scores for _, scores, _ in parts])[:, :width]
-        features = {name: np.concatenate([found[name] for _, _, found in parts])[:, :width] for name in parts[0][2]}
+        features = {name: np.concatenate([columns[name] for _, _, columns in parts])[:, :width] for name in parts[0][2]}
         return Candidates(users, rows[:, :width], scores, features)
 
-    def _found(self, users: Histories, allowed: np.ndarray | None) -> Iterator[tuple[str, np.ndarray]]:
-        """What each source that is asked names, rows (b, quota), -1 where it names fewer."""
+    def _source_rows(self, users: Histories, allowed: np.ndarray | None) -> Iterator[tuple[str, np.ndarray]]:
+        """Yield the list of each source with a quota: rows (b, quota), padded with -1."""
         for name, (retriever, quota) in self._sources.items():
             if quota:
                 yield name, retriever.retrieve(users, quota, allowed).rows
 
     def places(self, users: Histories, rows: np.ndarray, allowed: np.ndarray | None = None) -> dict[str, np.ndarray]:
-        """The place, from 0, at which each source by itself names candidates (b, k): int64 (b, k), -1 where it does not."""
+        """Return the rank of each candidate in each source's list.
+
+        Parameters
+        ----------
+        users : Histories
+        rows : int64 (b, k)
+            Candidates; -1 is padding.
+        allowed : bool (n_items,) or (b, n_items), optional
+            As in `retrieve`.
+
+        Returns
+        -------
+        dict of str to int64 (b, k)
+            Rank from 0 in the list of each source; -1 where the source does not list the candidate.
+        """
         out = {}
-        for name, found in self._found(users, allowed):
-            same = (found[:, :, None] == rows[:, None, :]) & (rows >= 0)[:, None, :]  # (b, quota, k)
+        for name, listed in self._source_rows(users, allowed):
+            same = (listed[:, :, None] == rows[:, None, :]) & (rows >= 0)[:, None, :]  # (b, quota, k)
             out[name] = np.where(same.any(axis=1), same.argmax(axis=1), -1)
         return out
 
     def _fused(self, users: Histories, k: int, allowed: np.ndarray | None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Rows, fused scores, and the place that the towers alone gave each (nan: none), of a small batch, (b, k) each."""
-        named: list[tuple[np.ndarray, np.ndarray]] = []
+        """Return rows, fused scores and ranks in the towers' list (nan: not listed) of a small batch, (b, k) each."""
+        lists: list[tuple[np.ndarray, np.ndarray]] = []  # keys of (user, item) and ranks, of each source
         towers: tuple[np.ndarray, np.ndarray] | None = None
-        for name, found in self._found(users, allowed):
-            user, place = np.nonzero(found >= 0)
-            named.append((user * self.n_items + found[user, place], place))
-            towers = named[-1] if name == "tower" else towers
-        # Of the whole catalogue few items are named: they alone are counted and sorted.
-        key = sorted_unique(np.concatenate([np.zeros(0, dtype=np.int64), *(mine for mine, _ in named)]))
+        for name, listed in self._source_rows(users, allowed):
+            user, place = np.nonzero(listed >= 0)
+            lists.append((user * self.n_items + listed[user, place], place))
+            towers = lists[-1] if name == "tower" else towers
+        # Few items of the catalogue are listed: only they are counted and sorted.
+        key = sorted_unique(np.concatenate([np.zeros(0, dtype=np.int64), *(source_key for source_key, _ in lists)]))
         fused, rank = np.zeros(len(key), dtype=np.float32), np.full(len(key), np.nan, dtype=np.float32)
-        for mine, place in named:
-            fused[np.searchsorted(key, mine)] += 1 / (FUSION + 1 + place)  # a source names an item once
+        for source_key, place in lists:
+            fused[np.searchsorted(key, source_key)] += 1 / (FUSION + 1 + place)  # a source lists an item once
         if towers is not None:
             rank[np.searchsorted(key, towers[0])] = towers[1]
         user, row = key // self.n_items, key % self.n_items
         order = np.lexsort((row, -fused, user))
-        place = np.arange(len(order)) - np.searchsorted(user, user)  # `key` is sorted by user, so `order` leaves users where they are
+        place = np.arange(len(order)) - np.searchsorted(user, user)  # `key` is sorted by user, so `order` does not mix users
         order, at = order[place < k], (user[place < k], place[place < k])
         rows, scores, ranks = (np.full((len(users), k), fill) for fill in (np.int64(-1), np.float32(-np.inf), np.float32(np.nan)))
         rows[at], scores[at], ranks[at] = row[order], fused[order], rank[order]
         return rows, scores, ranks
 
     def features(self, users: Histories, rows: np.ndarray) -> dict[str, np.ndarray]:
-        """Each model's score of each candidate (b, k), float32; "arrival" only where there are any, nan for all other items."""
+        """Return each model's score of candidate rows (b, k), float32 (b, k).
+
+        The column "arrival" exists only where there are arrivals; it is nan for all other items.
+        """
         models = self.collaborative
         out = {EASE_SCORE: models.ease.pair_scores(users, rows), ITEM_KNN_SCORE: models.item_knn.pair_scores(users, rows)}
         out[EASE_TREND_SCORE] = out[EASE_SCORE] * models.popularity.trend[np.maximum(rows, 0)]

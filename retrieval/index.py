@@ -1,7 +1,7 @@
 """Nearest-neighbour index over item vectors with FAISS; the filter of a request is applied inside the search.
 
-Items with the same vector (the same text) share one vector in FAISS, called a place here, and are separated after the search. The
-many sizes of one product then cost nothing, and graph indexes do not fill up with duplicates.
+Items with the same vector (the same text) share one vector in FAISS, called a place here, and are separated after the
+search. The many sizes of one product then cost nothing, and graph indexes do not fill up with duplicates.
 """
 
 from __future__ import annotations
@@ -64,11 +64,11 @@ def kind_for(n: int) -> Kind:
 
     Notes
     -----
-    `python -m benchmarks.index_rule` measured at 100,000 vectors (128 dimensions, k = 100, one thread): exact search 2.0 ms a query;
-    HNSW .35 ms with recall .99 and three times IVF's build time; IVF .6 ms with recall 1.0. Exact search is used up to about 4 ms a
-    query (an estimate); beyond that IVF, which is built in seconds. Recall depends on the vectors: in tight clusters smaller than k,
-    IVF reached .76 (.93 with 256 probes). SQ8 with one scale for all dimensions takes a quarter of the memory and about the time of
-    exact search, see docs/performance.md.
+    `python -m benchmarks.index_rule` measured at 100,000 vectors (128 dimensions, k = 100, one thread): exact search
+    2.0 ms a query; HNSW .35 ms with recall .99 and three times IVF's build time; IVF .6 ms with recall 1.0. Exact
+    search is used up to about 4 ms a query (an estimate); beyond that IVF, which is built in seconds. Recall depends on
+    the vectors: in tight clusters smaller than k, IVF reached .76 (.93 with 256 probes). SQ8 with one scale for all
+    dimensions takes a quarter of the memory and about the time of exact search, see docs/performance.md.
     """
     return "flat" if n <= 200_000 else "ivf"
 
@@ -191,7 +191,7 @@ class ItemIndex:
         reachable, take = int(mask.sum()), min(k, total)
         if not reachable or not take:
             return np.full((len(queries), take), -1), np.zeros((len(queries), take), dtype=np.float32)
-        # Always pass a selector: without one FAISS sums large batches in another order, and a batch would differ from its single queries.
+        # Always pass a selector: without one FAISS sums large batches in another order than single queries.
         selector = _swig.IDSelectorBitmap(np.packbits(mask, bitorder="little"))
         share = reachable / total
         if share < NARROW or self.config.kind in ("flat", "sq8"):
@@ -233,7 +233,10 @@ class ItemIndex:
 
 @contextmanager
 def _one_thread() -> Iterator[None]:
-    """Limit FAISS to the calling thread: waking others takes longer than one query, and callers spread batches over threads themselves."""
+    """Limit FAISS to the calling thread.
+
+    Waking other threads takes longer than one query, and callers spread batches over threads themselves.
+    """
     before = faiss.omp_get_max_threads()
     faiss.omp_set_num_threads(1)
     try:

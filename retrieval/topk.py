@@ -35,7 +35,7 @@ def top_k(scores: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
 def _sorted_keys(scores: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
     """Return `top_k` of all columns by one sort of integer keys."""
     b, n = scores.shape
-    # Key: the float as an integer of the same order, then the column. All keys differ, so partition has no ties to break.
+    # Key: the float as an integer of the same order, then the column. All keys differ, so partition has no ties.
     bits = (scores.astype(np.float32, copy=False) + np.float32(0)).view(np.int32)  # + 0 turns -0 into 0
     keys = (bits ^ ((bits >> 31) & _FLIP)).astype(np.int64) << 32
     keys |= _LOW - np.arange(n)

@@ -17,8 +17,8 @@ import torch
 from features.data.interactions import DAY
 from retrieval.two_tower.config import TowerConfig, TrainConfig
 from retrieval.two_tower.model import ItemIdEmbedding, TwoTower
-from retrieval.two_tower.trainer import Run, every_epoch, fit_towers
-from retrieval.two_tower.window_batches import Sampler
+from retrieval.two_tower.trainer import TrainingRun, fit_towers, no_validation
+from retrieval.two_tower.window_batches import WindowSampler
 
 if TYPE_CHECKING:
     from eval.baselines.id_towers_config import IdTowersConfig
@@ -40,12 +40,14 @@ class IdTowers:
     def fit(cls, log: Interactions, config: IdTowersConfig) -> IdTowers:
         """Train on the whole log, for as many epochs as configured: how many are best is for the tuning to say."""
         torch.manual_seed(config.seed)
-        tower = TwoTower(1, TowerConfig(reads="set", history=config.history))
+        tower = TwoTower(1, TowerConfig(user_encoder="set", history=config.history))
         item_id_vectors = ItemIdEmbedding(log.n_items, tower.config.dim, hide=0.0)
         train = TrainConfig(epochs=config.epochs, patience=config.epochs, lr=config.lr, tuned_epochs=0, tuning="frozen")
-        sampler = Sampler(log, train, int(HORIZON * DAY))
+        sampler = WindowSampler(log, train, int(HORIZON * DAY))
         with tempfile.TemporaryDirectory() as folder:
-            run = Run(sampler, tower, _no_texts(log.n_items), every_epoch, Path(folder), config.seed, item_id_vectors=item_id_vectors)
+            run = TrainingRun(
+                sampler, tower, _no_texts(log.n_items), no_validation, Path(folder), config.seed, item_id_vectors=item_id_vectors
+            )
             fit_towers(run, train)
         return cls(tower, run.vectors(), np.bincount(log.item, minlength=log.n_items) > 0)
 

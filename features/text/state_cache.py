@@ -11,9 +11,8 @@ import numpy as np
 import polars as pl
 import safetensors
 import safetensors.numpy
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from features.progress import silent
 from features.text.template import text_hashes
 from features.text.token_states import TokenStates
 
@@ -21,13 +20,14 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from features.progress import Progress
     from features.text.encoder import TextEncoder
 
 _log = logging.getLogger(__name__)
 PART = 8_192  # texts per file, and the most that an interruption loses
 
 
-def cached_states(encoder: TextEncoder, texts: Sequence[str], cache: Path) -> TokenStates:
+def cached_states(encoder: TextEncoder, texts: Sequence[str], cache: Path, progress: Progress = silent) -> TokenStates:
     """Return the token states of distinct texts, in the given order; compute and add those that `cache` lacks."""
     folder = cache / f"states-{lower_fingerprint(encoder)}"
     folder.mkdir(parents=True, exist_ok=True)
@@ -46,12 +46,10 @@ def cached_states(encoder: TextEncoder, texts: Sequence[str], cache: Path) -> To
         parts.append(TokenStates(arrays["offsets"], arrays["states"]))
     hashes = text_hashes(pl.Series(texts, dtype=pl.String))
     missing = [i for i, key in enumerate(hashes) if key.tobytes() not in place]
-    columns = [TextColumn("encoding texts"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()]
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("texts", total=len(missing))
+    with progress("encoding texts", len(missing)) as step:
         for count, start in enumerate(range(0, len(missing), PART), number):
             some = missing[start : start + PART]
-            states = encoder.token_states([texts[i] for i in some], lambda n: bar.advance(task, n))
+            states = encoder.token_states([texts[i] for i in some], step)
             _write(folder / f"{count:06}.safetensors", hashes[some], states)
             _add(place, hashes[some], parts)
             parts.append(states)

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from torch.nn import functional as F
 
+from features.progress import silent
 from retrieval.checkpoints import load_checkpoint, save_checkpoint, set_rate
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from features.progress import Progress
     from features.text.token_states import ItemTokens
     from ranking.cross_encoder.model import CrossEncoder
     from retrieval.candidates import Candidates
@@ -41,7 +41,9 @@ class TrainingPairs:
         return TrainingPairs(self.candidates.for_users(users), self.labels[users])
 
 
-def fit_cross_encoder(model: CrossEncoder, pairs: TrainingPairs, tokens: ItemTokens, folder: Path, seed: int) -> list[float]:
+def fit_cross_encoder(
+    model: CrossEncoder, pairs: TrainingPairs, tokens: ItemTokens, folder: Path, seed: int, progress: Progress = silent
+) -> list[float]:
     """Train in place; goes on after its last whole epoch when called again with the same folder. Returns the loss of each epoch.
 
     `pairs` are in the order of the blend: negatives are drawn from its best places, which is what the model will have to tell apart.
@@ -53,13 +55,13 @@ def fit_cross_encoder(model: CrossEncoder, pairs: TrainingPairs, tokens: ItemTok
     useful = np.flatnonzero((pairs.labels.any(axis=1)) & (pairs.candidates.users.lengths > 0))
     steps = -(-min(config.users, len(useful)) // config.batch_users)
     path = folder / "cross-encoder-last.safetensors"
-    progress = load_checkpoint(path, {"model": model}, optimizer) or {"epoch": -1}
-    curve = [progress[f"loss{i}"] for i in range(int(progress["epoch"]) + 1)]
+    saved = load_checkpoint(path, {"model": model}, optimizer) or {"epoch": -1}
+    curve = [saved[f"loss{i}"] for i in range(int(saved["epoch"]) + 1)]
     for epoch in range(len(curve), config.epochs):
         rng = np.random.default_rng([seed, epoch])
         torch.manual_seed(seed * 1000 + epoch)
         chosen = rng.permutation(useful)[: config.users]
-        curve.append(_epoch(model, optimizer, _Epoch(pairs, tokens, chosen, rng, epoch * steps)))
+        curve.append(_epoch(model, optimizer, _Epoch(pairs, tokens, chosen, rng, epoch * steps, progress)))
         save_checkpoint(path, {"model": model}, optimizer, {"epoch": epoch} | {f"loss{i}": loss for i, loss in enumerate(curve)})
         _log.info("cross-encoder epoch %d of %d: loss %.4f", epoch + 1, config.epochs, curve[-1])
     model.eval()
@@ -73,15 +75,14 @@ class _Epoch:
     users: np.ndarray
     rng: np.random.Generator
     first_step: int
+    progress: Progress
 
 
 def _epoch(model: CrossEncoder, optimizer: torch.optim.Optimizer, work: _Epoch) -> float:
     model.train()
     losses = []
     batches = [work.users[i : i + model.config.batch_users] for i in range(0, len(work.users), model.config.batch_users)]
-    columns = [TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()]
-    with Progress(*columns, TextColumn("loss {task.fields[loss]:.3f}"), console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("cross-encoder", total=len(batches), loss=float("nan"))
+    with work.progress("cross-encoder", len(batches)) as report:
         for step, batch in enumerate(batches, work.first_step):
             set_rate(optimizer, step, len(batches) * model.config.epochs, model.config.warmup)
             some = work.pairs.take(batch)
@@ -95,7 +96,7 @@ def _epoch(model: CrossEncoder, optimizer: torch.optim.Optimizer, work: _Epoch) 
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
             losses.append(loss.item())
-            bar.update(task, advance=1, loss=float(np.mean(losses[-20:])))
+            report(note=f"loss {np.mean(losses[-20:]):.3f}")
     return float(np.mean(losses)) if losses else float("nan")
 
 

@@ -15,10 +15,11 @@ from features.storage.digests import digest
 from ranking.filters import Filters
 from ranking.ranker import GBDTRanker
 from recsys.artifacts.bundle import sound_bundle
+from recsys.progress import terminal_progress
 from recsys.recommend.pipeline import BATCH, Recommender
 from recsys.settings.arm import OURS
 from recsys.settings.keys import training_sections
-from recsys.snapshot.snapshot import encode_catalog, take_snapshot
+from recsys.snapshot.snapshot import EncodeOptions, encode_catalog, take_snapshot
 from recsys.training.find_or_train import model_until
 
 if TYPE_CHECKING:
@@ -99,7 +100,8 @@ class AbRunner:
             while len(self._recommenders) > 1:  # each holds models of the whole shop
                 self._recommenders.pop(next(iter(self._recommenders)))
             if key not in self._encoded:
-                self._encoded[key] = encode_catalog(self.catalog, model, self.workspace.cache, self._known_texts(model))
+                options = EncodeOptions(progress=terminal_progress)
+                self._encoded[key] = encode_catalog(self.catalog, model, self.workspace.cache, self._known_texts(model), options)
             before = self.weighted(arm).between(None, self.at(made))
             snapshot = take_snapshot(self.catalog, before, self.at(made), model, self._encoded[key], arm.settings.index)
             self._recommenders[key, made] = Recommender(model, snapshot)

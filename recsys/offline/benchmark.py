@@ -44,10 +44,11 @@ from recsys.offline.ablation import OURS, PARTS, Ablated, Variants, behaviour_na
 from recsys.offline.evaluate import progress
 from recsys.offline.external_lists import about_external_lists, read_external_lists
 from recsys.offline.public_datasets import SHOPS, PublicDataset, bring_in, source_of
+from recsys.progress import terminal_progress
 from recsys.recommend.pipeline import Recommender
 from recsys.settings.presets import find_device
 from recsys.snapshot.fingerprint import fingerprint
-from recsys.snapshot.snapshot import encode_catalog, group, take_snapshot
+from recsys.snapshot.snapshot import EncodeOptions, encode_catalog, group, take_snapshot
 from recsys.training.find_or_train import find_or_train
 from recsys.training.windows import moment
 from recsys.workspace.workspace import Workspace
@@ -161,7 +162,8 @@ class Bench:
     def _variants(self, model: Model) -> Variants:
         """The recommender over what was known at the cut, whole and without parts."""
         # One of the variants may read where the whole does not.
-        encoded = encode_catalog(self.catalog, model, self.place.cache, device=self.options.train.device, states=True)
+        options = EncodeOptions(self.options.train.device, states=True, progress=terminal_progress)
+        encoded = encode_catalog(self.catalog, model, self.place.cache, options=options)
         snapshot = take_snapshot(self.catalog, self.split.history, self.split.cut, model, encoded, self.settings.index)
         ablated = {part: Ablated.from_files(read_files(folder)) for part, folder in self._ablations(model.ranking).items()}
         return Variants(Recommender(model, snapshot), ablated, behaviour_names(snapshot.stats))
@@ -232,7 +234,7 @@ class Bench:
         encoder = TextEncoder.pretrained(self.settings.encoder).to(find_device(self.options.train.device))
         texts = item_texts(self.catalog)
         first, text_of = group(text_hashes(texts))
-        vectors = encoder.pool(cached_states(encoder, texts.gather(first).to_list(), self.place.cache))
+        vectors = encoder.pool(cached_states(encoder, texts.gather(first).to_list(), self.place.cache, terminal_progress))
         return ItemTexts(self.catalog.frame["title"].to_list(), vectors[text_of])
 
     def listed(self, name: str, path: Path) -> Judged:

@@ -8,8 +8,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from eval.baselines.tune import judge_baselines, tune_baselines
 from eval.metrics.exposure import brands, price_bands, seen, shares
@@ -22,8 +20,9 @@ from features.errors import BundleError
 from features.storage.atomic import write_whole
 from recsys.artifacts.bundle import Bundle
 from recsys.offline.reason_check import reasons_hold
+from recsys.progress import open_bar, terminal_progress
 from recsys.recommend.pipeline import Recommender
-from recsys.snapshot.snapshot import encode_catalog, take_snapshot
+from recsys.snapshot.snapshot import EncodeOptions, encode_catalog, take_snapshot
 from recsys.training.find_or_train import model_until
 from recsys.training.windows import LENGTHS, STRETCHES, unless_thin
 
@@ -60,7 +59,8 @@ def evaluate(workspace: Workspace, settings: Settings) -> Report:
     catalog, log = workspace.load(settings.events)
     split = Split.by_time(log, evaluation_cut(log))
     model = model_until(workspace, workspace.root / "evaluation", settings, (catalog, split.history), split.cut)
-    snapshot = take_snapshot(catalog, split.history, split.cut, model, encode_catalog(catalog, model, workspace.cache), settings.index)
+    encoded = encode_catalog(catalog, model, workspace.cache, options=EncodeOptions(progress=terminal_progress))
+    snapshot = take_snapshot(catalog, split.history, split.cut, model, encoded, settings.index)
     recommender = Recommender(model, snapshot)
     calibrated = model.ranking is not None
     system = System(
@@ -104,7 +104,5 @@ def _bundle_id(workspace: Workspace) -> str | None:
 @contextmanager
 def progress() -> Iterator[Callable[[str, int, int], None]]:
     """A bar on stderr that shows what is being done."""
-    columns = [TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()]
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("evaluating", total=None)
-        yield lambda label, done, total: bar.update(task, description=label, completed=done, total=total)
+    with open_bar("evaluating", None) as update:
+        yield lambda label, done, total: update(description=label, completed=done, total=total)

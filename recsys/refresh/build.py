@@ -19,9 +19,10 @@ from recsys.artifacts.model import Model, ServedModel
 from recsys.artifacts.model_store import to_be_trained
 from recsys.artifacts.publish import publish
 from recsys.privacy.erasure import sweep
+from recsys.progress import terminal_progress
 from recsys.refresh.offline_check import BundleUnderTest, collaborative_key
 from recsys.snapshot.canaries import canaries, encoded_before
-from recsys.snapshot.snapshot import Encoded, LogAggregates, Snapshot, encode_catalog, indexed
+from recsys.snapshot.snapshot import Encoded, EncodeOptions, LogAggregates, Snapshot, encode_catalog, indexed
 from retrieval.collaborative.models import Collaborative
 
 if TYPE_CHECKING:
@@ -60,7 +61,9 @@ class Build:
         ------
         RefusedError: a gate did not pass.
         """
-        encoded = encode_catalog(catalog, self.model, self.workspace.cache, self._known(), self.device)
+        encoded = encode_catalog(
+            catalog, self.model, self.workspace.cache, self._known(), EncodeOptions(self.device, progress=terminal_progress)
+        )
         now = log.end if len(log) else 0
         key = collaborative_key(log, now, self.model.retrieval)
         counted = LogAggregates.of(catalog, log, now, self.model.retrieval, self._fitted(key))

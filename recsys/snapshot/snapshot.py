@@ -20,6 +20,7 @@ from features.data.catalog import Catalog
 from features.data.interactions import Interactions
 from features.data.shop_profile import ShopProfile
 from features.names import PRICE
+from features.progress import silent
 from features.storage.arrays import Subfolder, arrays_of
 from features.text.embeddings import ItemVectors, TextVectors, group, update
 from features.text.template import item_texts, text_hashes
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from features.progress import Progress
     from recsys.artifacts.model import Model
     from recsys.settings.names import Device
     from retrieval.collaborative.config import RetrievalConfig
@@ -152,18 +154,37 @@ class Encoded:
     encoded: int
 
 
-def encode_catalog(
-    catalog: Catalog, model: Model, cache: Path, previous: Encoded | None = None, device: Device = "auto", *, states: bool | None = None
-) -> Encoded:
-    """Encode the texts that `previous` has not, by the same model; the others are taken over.
+@dataclass(frozen=True)
+class EncodeOptions:
+    """How a catalogue is encoded.
 
-    cache: see `cached_states`. device: where they are encoded; it is asked for only if there is a text to encode.
-    states: whether token states are wanted beside the vectors; None: if an answer of this model reads them.
-    Those that `previous` lacks come from the cache.
+    Attributes
+    ----------
+    device : where texts are encoded; looked up only if there is a text to encode.
+    states : whether token states are wanted besides the vectors; None: if the model's ranker reads them.
+    progress : reports the texts that go through the encoder's lower layers.
+    """
+
+    device: Device = "auto"
+    states: bool | None = None
+    progress: Progress = silent
+
+
+DEFAULTS = EncodeOptions()
+
+
+def encode_catalog(
+    catalog: Catalog, model: Model, cache: Path, previous: Encoded | None = None, options: EncodeOptions = DEFAULTS
+) -> Encoded:
+    """Encode the texts that `previous` lacks; vectors and states that `previous` holds by the same model are taken over.
+
+    Parameters
+    ----------
+    cache : folder of token states, see `features.text.state_cache.cached_states`; states that `previous` lacks come from there.
     """
     if previous is not None and previous.vectors.fingerprint != model.fingerprint:
         previous = None
-    wanted = model.reads_states if states is None else states
+    wanted = model.reads_states if options.states is None else options.states
     place: dict[bytes, int] = {}
     pool: list[TokenStates] = []
 
@@ -174,7 +195,7 @@ def encode_catalog(
     def kept(texts: list[str]) -> TokenStates:
         from features.text.state_cache import cached_states
 
-        found = cached_states(model.encoder, texts, cache)
+        found = cached_states(model.encoder, texts, cache, options.progress)
         if wanted:
             hashes = text_hashes(pl.Series(texts, dtype=pl.String))
             add([key.tobytes() for key in hashes], found.select(np.arange(len(found)), model.item_tokens))
@@ -183,7 +204,7 @@ def encode_catalog(
     def encode(texts: list[str]) -> np.ndarray:
         from recsys.settings.presets import find_device
 
-        with model.on(find_device(device)):
+        with model.on(find_device(options.device)):
             return model.tower.item_vectors(model.encoder.pool(kept(texts)))
 
     if wanted and previous is not None and previous.states is not None:
@@ -197,7 +218,7 @@ def encode_catalog(
     if lacking or not pool:
         from recsys.settings.presets import find_device
 
-        with model.on(find_device(device)):
+        with model.on(find_device(options.device)):
             kept(item_texts(catalog).gather(lacking).to_list())
     return Encoded(vectors, TokenStates.join(pool).select(np.array([place[key] for key in keys], dtype=np.int64)), encoded)
 

@@ -19,6 +19,7 @@ from recsys.artifacts.model_card import marked, model_card
 from recsys.artifacts.model_store import mark
 from recsys.artifacts.publish import publish, use
 from recsys.privacy.erasure import finish
+from recsys.progress import terminal_progress
 from recsys.settings.auto import with_profile
 from recsys.settings.keys import training_sections
 from recsys.settings.presets import find_device, with_preset
@@ -65,7 +66,8 @@ class Training:
         # The preset first: a key that is set stays, and the log decides only what neither the user nor the preset did.
         settings = with_profile(with_preset(settings, options.preset, device), ShopProfile.of(log))
         key = training_key(settings, options.seed, fingerprint(catalog, log), until)
-        return cls(TrainingJob(catalog, log, Windows.plan(log, until), settings, options.seed, options.watch), until, device, key)
+        job = TrainingJob(catalog, log, Windows.plan(log, until), settings, options.seed, options.watch, terminal_progress)
+        return cls(job, until, device, key)
 
     def find(self, store: Path) -> Bundle | None:
         """Its model in a store; one that has learned from somebody who was erased since is passed over."""
@@ -116,9 +118,6 @@ def _made(workspace: Workspace, store: Path, training: Training) -> tuple[Model,
     erased = ErasedUsers.read(workspace.erased)
     if erased.since(read):  # by who may have looked for models a moment before this one was there
         mark(store, erased)
-    curves = workspace.root / "tensorboard" / key[:16]
-    shutil.rmtree(curves, ignore_errors=True)
-    shutil.copytree(work / "tensorboard", curves)
     shutil.rmtree(work)
     said = f"model {model_id} trained until {model.about['until']} on {device.type}; its card is {store / model_id / 'MODEL_CARD.md'}"
     return model, said

@@ -1,6 +1,6 @@
-"""Alternating least squares over histories: one more model of what people buy together, with factors.
+"""Matrix factorisation by alternating least squares (ALS).
 
-As in `retrieval.collaborative.item_weights`, what is learned is about items; users are folded in from their history.
+Only item factors are stored. Users are folded in from their history, as in `retrieval.collaborative.item_weights`.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 class ALSConfig(BaseModel):
-    """Implicit-feedback matrix factorisation: confidence is 1 + alpha * weight."""
+    """Parameters of implicit-feedback matrix factorisation; the confidence of an entry is 1 + alpha * weight."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     weighting: Weighting = Weighting(count="log")
@@ -39,14 +39,14 @@ class ALSConfig(BaseModel):
     seed: int = 0
 
     def confidence(self, matrix: sp.csr_array) -> sp.csr_matrix:
-        """What implicit expects: how sure each entry is, counting from 1."""
+        """Return the confidence of each entry, in the form that implicit expects."""
         return sp.csr_matrix((1 + self.alpha * matrix.data, matrix.indices, matrix.indptr), shape=matrix.shape)
 
 
 def _solver(config: ALSConfig) -> AlternatingLeastSquares:
     from implicit.als import AlternatingLeastSquares
 
-    # implicit runs its own threads and warns of a BLAS that does as well: together they take many times longer.
+    # implicit runs its own threads, and warns if BLAS does so too: together they take many times longer.
     with threadpool_limits(1, "blas"):
         return AlternatingLeastSquares(
             factors=config.factors, regularization=config.l2, iterations=config.iterations, random_state=config.seed, use_gpu=False
@@ -55,11 +55,18 @@ def _solver(config: ALSConfig) -> AlternatingLeastSquares:
 
 @dataclass(frozen=True)
 class ALS:
-    """Factors of items by alternating least squares (Hu, Koren, Volinsky 2008); users are folded in from their history.
+    """Item factors by alternating least squares; users are folded in from their history. Implements `ItemScorer`.
 
     Attributes
     ----------
-    factors: float32 (n_items, d); zero for items never seen. config: what they were fitted with.
+    factors : float32 (n_items, d)
+        Zero for items without events.
+    config : ALSConfig
+        Parameters of the fit.
+
+    References
+    ----------
+    Hu, Koren, Volinsky 2008, "Collaborative filtering for implicit feedback datasets", ICDM.
     """
 
     factors: np.ndarray
@@ -67,10 +74,10 @@ class ALS:
 
     @classmethod
     def fit(cls, log: Interactions, config: ALSConfig | None = None) -> ALS:
-        """implicit's solver on the CPU; the same seed gives the same factors."""
+        """Fit with the solver of implicit on the CPU; the same seed gives the same factors."""
         config = config or ALSConfig()
         matrix = log_matrix(log, config.weighting)
-        # Factors begin at random, a row a user: how many people come after the log's end must not show in them.
+        # Factors start at random, one row a user. Users without events before the cut must not change them.
         matrix = matrix[np.diff(matrix.indptr) > 0]
         solver = _solver(config)
         with threadpool_limits(1, "blas"):
@@ -85,14 +92,14 @@ class ALS:
 
     @cached_property
     def gram(self) -> np.ndarray:
-        """What all items together say of every user: the factors' products, with l2 on the diagonal, float64 (d, d)."""
+        """Gram matrix of the item factors with l2 on the diagonal, float64 (d, d)."""
         factors = self.factors.astype(np.float64)
         return factors.T @ factors + self.config.l2 * np.eye(factors.shape[1])
 
     def user_factors(self, users: Histories) -> np.ndarray:
-        """Factors of users, float32 (b, d): the least-squares answer to their history, items held fixed. Zero without history.
+        """Return user factors float32 (b, d), zero without history.
 
-        The paper's equation 4.
+        They are the least-squares solution for the history with item factors fixed (equation 4 of the paper).
         """
         return users.once(self, "factors", lambda: self._user_factors(users))
 
@@ -101,27 +108,27 @@ class ALS:
         left, right = np.tile(self.gram, (len(users), 1, 1)), np.zeros((len(users), self.factors.shape[1], 1))
         for i in range(len(users)):
             entries = slice(matrix.indptr[i], matrix.indptr[i + 1])
-            held = self.factors[matrix.indices[entries]].astype(np.float64)  # (items held, d)
+            factors = self.factors[matrix.indices[entries]].astype(np.float64)  # (items of the user, d)
             above = self.config.alpha * matrix.data[entries].astype(np.float64)  # confidence above 1
-            left[i] += (held * above[:, None]).T @ held
-            right[i, :, 0] = (1 + above) @ held
+            left[i] += (factors * above[:, None]).T @ factors
+            right[i, :, 0] = (1 + above) @ factors
         return np.linalg.solve(left, right)[..., 0].astype(np.float32)
 
     def scores(self, users: Histories) -> np.ndarray:
         """See `ItemScorer`."""
         scores = np.empty((len(users), self.n_items), dtype=np.float32)
-        # One product a user: a BLAS sums a batch in another order, and a user's list would depend on who else asks.
+        # One product a user: BLAS sums a batch in another order, and a list would depend on the rest of the batch.
         for row, factors in zip(scores, self.user_factors(users), strict=True):
             np.matmul(self.factors, factors, out=row)
         return scores
 
     def pair_scores(self, users: Histories, rows: np.ndarray) -> np.ndarray:
         """See `ItemScorer`."""
-        found = np.einsum("bd,bkd->bk", self.user_factors(users), self.factors[np.maximum(rows, 0)])
-        return np.where(rows >= 0, found, 0).astype(np.float32)
+        scores = np.einsum("bd,bkd->bk", self.user_factors(users), self.factors[np.maximum(rows, 0)])
+        return np.where(rows >= 0, scores, 0).astype(np.float32)
 
     def to_files(self) -> dict[str, bytes]:
-        """The factors in safetensors, the configuration in JSON."""
+        """Return the factors in safetensors and the configuration in JSON."""
         return {
             "factors.safetensors": save({"factors": self.factors, "gram": self.gram}),
             "config.json": self.config.model_dump_json().encode(),
@@ -129,8 +136,8 @@ class ALS:
 
     @classmethod
     def from_files(cls, files: Mapping[str, bytes]) -> ALS:
-        """What `to_files` made."""
+        """Read the files of `to_files`."""
         arrays = arrays_of(files, "factors.safetensors")
         model = cls(arrays["factors"], ALSConfig.model_validate_json(files["config.json"]))
-        vars(model)["gram"] = arrays["gram"]  # a catalogue's worth of products, made once
+        vars(model)["gram"] = arrays["gram"]  # stored: it takes a pass over the whole catalogue
         return model

@@ -1,4 +1,4 @@
-"""Settings of retrieval: how many candidates each source gives."""
+"""Configuration of retrieval: the quota of each source and the parameters of each collaborative model."""
 
 from __future__ import annotations
 
@@ -11,17 +11,30 @@ from retrieval.collaborative.markov import MarkovConfig
 
 
 class RetrievalConfig(BaseModel):
-    """candidates: at most so many a user in all; own, ease ... popular: at most so many from each source; how each model is fitted.
+    """Quotas of the candidate sources and parameters of the collaborative models.
 
-    transitions (what follows what) cost most and say most where the order tells something: 0 leaves them out altogether. With them comes
-    what followed the very last step alone, as evidence and no source: a sum over ten steps hides it.
-    arrivals: places of a list kept for items created within `arrival_days` that nobody has bought yet, where their text is near to what
-    the user bought. What has never been sold has no chance by any other evidence, and would never be.
+    Attributes
+    ----------
+    candidates : int
+        At most so many candidates a user after fusion.
+    repeat_purchases, ease, item_knn, als, tower, popular : int
+        At most so many candidates a user from each source; `repeat_purchases` are items that the user bought before.
+    markov : int
+        The same for Markov transitions. They cost most, and help most where order matters; 0 does not fit them. With
+        them comes `next_item_model`, a candidate feature and not a source: the transitions from the last step alone,
+        which a sum over ten steps hides.
+    arrivals : int
+        Places of a list for items created within `arrival_days` that nobody has bought yet and whose text is similar to
+        what the user bought. No other feature gives a never-sold item a chance.
+    arrival_days : float
+        Age in days up to which an item is an arrival.
+    ease_model, item_knn_model, als_model, markov_model, next_item_model
+        Parameters of the models.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     candidates: int = Field(default=500, ge=1)
-    own: int = Field(default=300, ge=0)
+    repeat_purchases: int = Field(default=300, ge=0)
     ease: int = Field(default=200, ge=0)
     item_knn: int = Field(default=40, ge=0)
     als: int = Field(default=40, ge=0)

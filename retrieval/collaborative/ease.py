@@ -1,4 +1,4 @@
-"""EASE (Steck 2019): a linear item-item model in closed form."""
+"""EASE: a linear item-item model in closed form."""
 
 from __future__ import annotations
 
@@ -18,7 +18,22 @@ if TYPE_CHECKING:
 
 
 class EASEConfig(BaseModel):
-    """`max_items` bounds time and memory: the fit holds one (max_items, max_items) float32 matrix and costs max_items^3."""
+    """Parameters of EASE.
+
+    Attributes
+    ----------
+    weighting : Weighting
+        How a history becomes a vector.
+    max_items : int
+        The fit covers at most so many items, those with most buyers. It holds one (max_items, max_items) float32 matrix
+        and takes time in max_items^3.
+    min_buyers : int
+        Items with fewer buyers are not fitted.
+    l2 : float
+        Regularisation.
+    keep : int
+        Weights of an item that remain after pruning, the largest by absolute value.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     weighting: Weighting = Weighting(half_life=180)
@@ -29,11 +44,16 @@ class EASEConfig(BaseModel):
 
 
 class EASE(ItemWeights):
-    """Embarrassingly shallow autoencoder (Steck 2019, arXiv 1905.03375), on the items most people bought, pruned."""
+    """Embarrassingly shallow autoencoder over the items with most buyers, with pruned weights.
+
+    References
+    ----------
+    Steck 2019, "Embarrassingly shallow autoencoders for sparse data", WWW, arXiv 1905.03375.
+    """
 
     @classmethod
     def fit(cls, log: Interactions, config: EASEConfig | None = None) -> EASE:
-        """Closed form, one Cholesky inverse; each item keeps its `keep` strongest weights, by size."""
+        """Fit in closed form by one Cholesky inverse, then prune each item to its `keep` largest weights."""
         config = config or EASEConfig()
         matrix = log_matrix(log, config.weighting)
         buyers = np.bincount(matrix.indices, minlength=log.n_items)
@@ -41,37 +61,42 @@ class EASE(ItemWeights):
         items = np.sort(ranked[buyers[ranked] >= config.min_buyers])
         if not len(items):
             return cls(sp.csr_array((log.n_items, log.n_items), dtype=np.float32), config.weighting)
-        held = matrix[:, items]
-        # One thread: the same bits on any machine; two on a busy one wait for each other (measured: 31 s in place of 5).
+        # One thread gives the same bits on any machine. On a busy machine two wait for each other (31 s, not 5 s).
         with threadpool_limits(1, "blas"):
-            inverse = _inverse(_gram(held), config.l2)
+            inverse = _inverse(_gram(matrix[:, items]), config.l2)
         return cls(_prune(inverse, items, log.n_items, config.keep), config.weighting)
 
 
 def _gram(matrix: sp.csr_array) -> np.ndarray:
-    """X'X of a sparse (users, n) matrix, float32 (n, n) in column order; made in strips, because whole its sparse form is larger."""
+    """Return X'X of a sparse (users, n) matrix, float32 (n, n) in column order.
+
+    It is computed in strips, because the whole takes more memory as a sparse matrix.
+    """
     n = matrix.shape[1]
     gram = np.empty((n, n), dtype=np.float32, order="F")
-    turned = matrix.T.tocsr()
+    transposed = matrix.T.tocsr()
     for begin in range(0, n, 512):
-        gram[:, begin : begin + 512] = (turned[begin : begin + 512] @ matrix).toarray().T
+        gram[:, begin : begin + 512] = (transposed[begin : begin + 512] @ matrix).toarray().T
     return gram
 
 
 def _inverse(gram: np.ndarray, l2: float) -> np.ndarray:
-    """Inverse of a symmetric (n, n) Gram matrix plus l2 on the diagonal, in its own memory. Only the lower triangle is right."""
+    """Invert a symmetric (n, n) Gram matrix plus l2 on the diagonal in place. Only the lower triangle is valid."""
     from scipy.linalg import lapack
 
     gram[np.diag_indices_from(gram)] += np.float32(l2)
-    factor, failed = lapack.spotrf(gram, lower=1, clean=0, overwrite_a=1)
-    inverse, failed_too = lapack.spotri(factor, lower=1, overwrite_c=1)
-    if failed or failed_too:
+    factor, factor_info = lapack.spotrf(gram, lower=1, clean=0, overwrite_a=1)
+    inverse, inverse_info = lapack.spotri(factor, lower=1, overwrite_c=1)
+    if factor_info or inverse_info:
         raise ModelError(f"EASE could not invert its {len(gram)} x {len(gram)} matrix with l2 = {l2}: raise l2")
     return inverse
 
 
 def _prune(inverse: np.ndarray, items: np.ndarray, n_items: int, keep: int) -> sp.csr_array:
-    """B = -P_ij / P_jj without its diagonal, the `keep` largest by size of each row i, over the whole catalogue's rows."""
+    """Return B = -P_ij / P_jj with zero diagonal, float32 csr (n_items, n_items).
+
+    Each row i holds its `keep` largest weights by absolute value.
+    """
     n, keep = len(items), min(keep, len(items) - 1)
     diagonal = np.diagonal(inverse).copy()
     rows, columns, data = [], [], []

@@ -1,4 +1,4 @@
-"""Item-to-item neighbours by cosine of their buyers."""
+"""Item-based k nearest neighbours (ItemKNN): items with similar buyers."""
 
 from __future__ import annotations
 
@@ -16,7 +16,19 @@ if TYPE_CHECKING:
 
 
 class ItemToItemConfig(BaseModel):
-    """`measure`: how co-purchases are weighed; `keep`: neighbours an item. One buyer alone makes no two things belong together."""
+    """Parameters of ItemKNN.
+
+    Attributes
+    ----------
+    weighting : Weighting
+        How a history becomes a vector.
+    measure : str
+        "cosine" over buyers, "tfidf" (cosine after TF-IDF weighting) or "bm25" (dot product after BM25 weighting).
+    min_buyers : int
+        Items with fewer buyers have no neighbours: one buyer does not make two items similar.
+    keep : int
+        Neighbours of an item.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     weighting: Weighting = Weighting()
@@ -26,29 +38,29 @@ class ItemToItemConfig(BaseModel):
 
 
 class ItemToItem(ItemWeights):
-    """Items bought by the same people, the nearest `keep` an item: cosine over their buyers, by TF-IDF or not, or a dot product by BM25."""
+    """The nearest neighbours of each item by its buyers, see `ItemToItemConfig`."""
 
     @classmethod
     def fit(cls, log: Interactions, config: ItemToItemConfig | None = None) -> ItemToItem:
-        """The neighbours are found by implicit, without ever holding the whole item x item matrix."""
+        """Fit with implicit, which does not hold the whole (n_items, n_items) matrix."""
         from implicit.nearest_neighbours import all_pairs_knn, bm25_weight, normalize, tfidf_weight
 
         config = config or ItemToItemConfig()
         matrix = log_matrix(log, config.weighting).astype(np.float64)
         matrix.data[np.bincount(matrix.indices, minlength=log.n_items)[matrix.indices] < config.min_buyers] = 0
         matrix.eliminate_zeros()
-        # An item that only those bought who bought everything tells nothing: its TF-IDF column is 0 / 0.
+        # The TF-IDF weight of an item that every user bought is 0, and its normalised column is 0 / 0.
         with np.errstate(invalid="ignore"):
-            turned = sp.coo_matrix(matrix.T)
+            by_item = sp.coo_matrix(matrix.T)
             if config.measure == "bm25":
-                turned = bm25_weight(turned, K1=1.2, B=0.75)
+                by_item = bm25_weight(by_item, K1=1.2, B=0.75)
             else:
-                turned = normalize(tfidf_weight(turned) if config.measure == "tfidf" else turned)
-            weighted = sp.csr_matrix(turned.T)
+                by_item = normalize(tfidf_weight(by_item) if config.measure == "tfidf" else by_item)
+            weighted = sp.csr_matrix(by_item.T)
         weighted.data = np.nan_to_num(weighted.data)
-        # One place more, because the nearest neighbour of an item is itself.
-        near = all_pairs_knn(weighted, config.keep + 1, show_progress=False)
-        good = (near.row != near.col) & (near.data > 0)
-        index = (near.row[good], near.col[good])
-        weights = sp.coo_array((near.data[good], index), shape=(log.n_items, log.n_items), dtype=np.float32)
+        # One more, because the nearest neighbour of an item is itself.
+        neighbours = all_pairs_knn(weighted, config.keep + 1, show_progress=False)
+        valid = (neighbours.row != neighbours.col) & (neighbours.data > 0)
+        index = (neighbours.row[valid], neighbours.col[valid])
+        weights = sp.coo_array((neighbours.data[valid], index), shape=(log.n_items, log.n_items), dtype=np.float32)
         return cls(weights.tocsr(), config.weighting)

@@ -1,7 +1,7 @@
-"""Collaborative filtering from the history alone: EASE and item-to-item neighbours (ALS has a module of its own).
+"""Item-item models, the base of EASE and ItemKNN: the score of an item is a sum of weights over the history.
 
-All of them score a `Histories`, so a known user, a user who came after the fit and a basket given on the spot are one case. What is
-learned is about items; nothing is stored of a user.
+They score `Histories`, so a known user, a user who came after the fit and an anonymous basket are one case. Nothing is
+stored about users.
 """
 
 from __future__ import annotations
@@ -24,11 +24,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ItemWeights:
-    """A sparse item -> item matrix: an item in the history adds its row, times its weight in the history, to the user's scores.
+    """Sparse item-item matrix: each item of the history adds its row, times its weight. Implements `ItemScorer`.
 
     Attributes
     ----------
-    weights: float32 csr (n_items, n_items), no diagonal. weighting: how a history becomes a vector.
+    weights : float32 csr (n_items, n_items)
+        From an item of the history to a candidate; no diagonal.
+    weighting : Weighting
+        How a history becomes a vector.
     """
 
     weights: sp.csr_array
@@ -47,7 +50,7 @@ class ItemWeights:
         scores = np.empty((len(users), self.n_items), dtype=np.float32)
         for i in range(len(users)):
             entries = slice(matrix.indptr[i], matrix.indptr[i + 1])
-            # Only the rows of what the user has; the product of two sparse matrices takes several times as long.
+            # Only the rows of the user's items; the product of two sparse matrices takes several times as long.
             scores[i] = self.weights[matrix.indices[entries]].T @ matrix.data[entries]
         return scores
 
@@ -61,53 +64,68 @@ class ItemWeights:
         return scores
 
     def neighbours(self, row: int, k: int) -> tuple[np.ndarray, np.ndarray]:
-        """The at most k items most strongly tied to `row`, best first: rows int64 (m,), weights float32 (m,)."""
+        """Return the items with the largest weights from item `row`, best first.
+
+        Returns
+        -------
+        rows : int64 (m,), m <= k
+        weights : float32 (m,)
+        """
         begin, end = self.weights.indptr[row : row + 2]
         items, weights = self.weights.indices[begin:end].astype(np.int64), self.weights.data[begin:end]
         order = np.lexsort((items, -weights))[:k]
         return items[order], weights[order]
 
     def strongest(self, users: Histories, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """The history item that adds most to the score of each candidate row (b, k).
+        """Return the item of the history that adds most to the score of each candidate.
+
+        Parameters
+        ----------
+        users : Histories
+        rows : int64 (b, k)
+            Candidates; -1 is padding.
 
         Returns
         -------
-        source rows int64 (b, k), -1 where no item of the history adds anything; what it adds, float32 (b, k).
+        sources : int64 (b, k)
+            Row of the item, -1 where no item of the history adds a positive amount.
+        added : float32 (b, k)
+            The amount that it adds.
         """
         matrix = history_matrix(users, self.n_items, self.weighting)
         sources, added = np.full(rows.shape, -1, dtype=np.int64), np.zeros(rows.shape, dtype=np.float32)
         for i in range(len(users)):
             entries = slice(matrix.indptr[i], matrix.indptr[i + 1])
-            held, amount = matrix.indices[entries], matrix.data[entries]
-            if not len(held):
+            history, amount = matrix.indices[entries], matrix.data[entries]
+            if not len(history):
                 continue
-            parts = self._between(held, np.maximum(rows[i], 0)) * amount[:, None]  # (held, k)
+            parts = self._between(history, np.maximum(rows[i], 0)) * amount[:, None]  # (items of the user, k)
             best = parts.argmax(axis=0)
             value = parts[best, np.arange(len(best))]
-            tied = (value > 0) & (rows[i] >= 0)
-            sources[i], added[i] = np.where(tied, held[best], -1), np.where(tied, value, 0)
+            positive = (value > 0) & (rows[i] >= 0)
+            sources[i], added[i] = np.where(positive, history[best], -1), np.where(positive, value, 0)
         return sources, added
 
-    def _between(self, held: np.ndarray, rows: np.ndarray) -> np.ndarray:
-        """Weights from some items to some others, float32 (held, k)."""
-        wanted, column = np.unique(rows, return_inverse=True)
-        place = np.full(self.n_items, -1, dtype=np.int32)
-        place[wanted] = np.arange(len(wanted))
-        theirs = self.weights[held]
-        at = place[theirs.indices]
-        hit = np.flatnonzero(at >= 0)
-        out = np.zeros((len(held), len(wanted)), dtype=np.float32)
-        out[np.searchsorted(theirs.indptr, hit, side="right") - 1, at[hit]] = theirs.data[hit]
-        return out[:, column]
+    def _between(self, sources: np.ndarray, targets: np.ndarray) -> np.ndarray:
+        """Return the weights from items (m,) to items (k,), float32 (m, k)."""
+        distinct, inverse = np.unique(targets, return_inverse=True)
+        column_of = np.full(self.n_items, -1, dtype=np.int32)
+        column_of[distinct] = np.arange(len(distinct))
+        weights = self.weights[sources]
+        column = column_of[weights.indices]
+        hit = np.flatnonzero(column >= 0)
+        out = np.zeros((len(sources), len(distinct)), dtype=np.float32)
+        out[np.searchsorted(weights.indptr, hit, side="right") - 1, column[hit]] = weights.data[hit]
+        return out[:, inverse]
 
     def to_files(self) -> dict[str, bytes]:
-        """The matrix in safetensors, the weighting in JSON."""
+        """Return the matrix in safetensors and the weighting in JSON."""
         arrays = {"data": self.weights.data, "indices": self.weights.indices, "indptr": self.weights.indptr}
         return {"weights.safetensors": save(arrays), "weighting.json": self.weighting.model_dump_json().encode()}
 
     @classmethod
     def from_files(cls, files: Mapping[str, bytes]) -> Self:
-        """What `to_files` made."""
+        """Read the files of `to_files`."""
         arrays = arrays_of(files, "weights.safetensors")
         n = len(arrays["indptr"]) - 1
         weights = sp.csr_array((arrays["data"], arrays["indices"], arrays["indptr"]), shape=(n, n))

@@ -1,8 +1,15 @@
-"""What follows what: first-order transitions between a user's steps (Rendle, Freudenthaler, Schmidt-Thieme 2010, WWW, section 4).
+"""Markov chains over items: transitions between the steps of a user.
 
-A step is all that a user did at one moment: a basket, or one event of a log that has no baskets. Each item of a step leads to each item of
-the user's next one. With a reach above 1 the steps after that count as well, less and less (sequential rules: Kamehkhosh, Jannach,
-Ludewig 2017, RecTemp, section 2), and earlier steps of the history speak beside the last one.
+A step is everything that a user did at one moment: a basket, or one event of a log without baskets. There is a
+transition from each item of a step to each item of the user's next step. With a reach above 1, later steps count as
+well, with a weight that decays, and earlier steps of the history add to the scores.
+
+References
+----------
+Rendle, Freudenthaler, Schmidt-Thieme 2010, "Factorizing personalized Markov chains for next-basket recommendation",
+WWW, section 4.
+Kamehkhosh, Jannach, Ludewig 2017, "A comparison of frequent pattern techniques and a deep learning method for
+session-based recommendation", RecTemp, section 2 (sequential rules).
 """
 
 from __future__ import annotations
@@ -26,10 +33,20 @@ if TYPE_CHECKING:
 
 
 class MarkovConfig(BaseModel):
-    """`reach`: steps over which a transition counts; `decay`: what each step further counts of the one before.
+    """Parameters of the Markov chain.
 
-    A transition's count is divided by how often its first item had a next step, to the power `source`, and by how often its second was a
-    next step, to the power `target`: 0 prefers what sells anyway, 1 what follows nothing else. `keep`: transitions an item.
+    Attributes
+    ----------
+    reach : int
+        Steps over which a transition counts.
+    decay : float
+        Factor of the weight from one step to the next one.
+    source, target : float
+        Exponents of the normalisation: a count is divided by the sum over its source item to the power `source`, and by
+        the sum over its target item to the power `target`. With `target` 0 popular targets score high, with 1 targets
+        of few sources.
+    keep : int
+        Transitions of an item that remain after pruning.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -42,11 +59,14 @@ class MarkovConfig(BaseModel):
 
 @dataclass(frozen=True)
 class Markov:
-    """Transitions between items; see `ItemScorer`.
+    """Transitions between items. Implements `ItemScorer`.
 
     Attributes
     ----------
-    weights: float32 csr (n_items, n_items), from an item to what comes after it, itself included. config: how they were counted.
+    weights : float32 csr (n_items, n_items)
+        From an item to the items that follow it, the item itself included.
+    config : MarkovConfig
+        Parameters of the fit.
     """
 
     weights: sp.csr_array
@@ -61,10 +81,10 @@ class Markov:
         n_steps = int(step.max(initial=-1)) + 1
         owner = np.zeros(n_steps, dtype=np.int64)
         owner[step] = users.user
-        held = sp.coo_array((np.ones(len(step), np.float32), (step, users.item)), shape=(n_steps, log.n_items)).tocsr()
-        held.data[:] = 1  # bought twice at one moment is bought
-        before = _before(owner, config) @ held  # of each step, what came before it
-        return cls(_strongest(_normalised((before.T.tocsr() @ held).tocsr(), config), config.keep), config)
+        items = sp.coo_array((np.ones(len(step), np.float32), (step, users.item)), shape=(n_steps, log.n_items)).tocsr()
+        items.data[:] = 1  # an item counts once a step
+        before = _before(owner, config) @ items  # items of the earlier steps, by step
+        return cls(_strongest(_normalised((before.T.tocsr() @ items).tocsr(), config), config.keep), config)
 
     @property
     def n_items(self) -> int:
@@ -82,9 +102,9 @@ class Markov:
         return scores
 
     def _last_steps(self, users: Histories) -> sp.csr_array:
-        """Items of the last steps, each by its last one: float32 (b, n_items)."""
+        """Return the items of the last `reach` steps, weighted by their most recent step, float32 (b, n_items)."""
         back = steps_back(users)
-        # Oldest first, so of an item's events the last one in the order of (user, item) is its newest.
+        # Oldest first: in the order of (user, item), the last event of an item is the newest.
         order = np.lexsort((-back, users.item, users.user))
         newest = np.ones(len(order), dtype=bool)
         newest[:-1] = (np.diff(users.item[order]) != 0) | (np.diff(users.user[order]) != 0)
@@ -93,13 +113,13 @@ class Markov:
         return sp.coo_array((weight, (users.user[chosen], users.item[chosen])), shape=(len(users), self.n_items)).tocsr()
 
     def to_files(self) -> dict[str, bytes]:
-        """The matrix in safetensors, the configuration in JSON."""
+        """Return the matrix in safetensors and the configuration in JSON."""
         arrays = {"data": self.weights.data, "indices": self.weights.indices, "indptr": self.weights.indptr}
         return {"weights.safetensors": save(arrays), "config.json": self.config.model_dump_json().encode()}
 
     @classmethod
     def from_files(cls, files: Mapping[str, bytes]) -> Self:
-        """What `to_files` made."""
+        """Read the files of `to_files`."""
         arrays = arrays_of(files, "weights.safetensors")
         n = len(arrays["indptr"]) - 1
         weights = sp.csr_array((arrays["data"], arrays["indices"], arrays["indptr"]), shape=(n, n))
@@ -107,7 +127,7 @@ class Markov:
 
 
 def steps_back(users: Histories) -> np.ndarray:
-    """How many steps before the user's last each event lies, int64 (n,): 0 for the last one."""
+    """Return how many steps each event lies before the user's last step, int64 (n,)."""
     step = _steps(users)
     last = np.zeros(len(users), dtype=np.int64)
     last[users.user] = step  # the last write is the user's last event
@@ -115,36 +135,36 @@ def steps_back(users: Histories) -> np.ndarray:
 
 
 def _steps(users: Histories) -> np.ndarray:
-    """A number for each event's step, int64 (n,), counting on from user to user."""
+    """Return the number of each event's step, int64 (n,), counted over all users."""
     if not len(users.item):
         return np.zeros(0, dtype=np.int64)
     return np.concatenate([[0], np.cumsum((np.diff(users.age) != 0) | (np.diff(users.user) != 0))]).astype(np.int64)
 
 
 def _before(owner: np.ndarray, config: MarkovConfig) -> sp.csr_array:
-    """Which steps of the same user come before each step, by how much they count, float32 (n_steps, n_steps); `owner` (n_steps,)."""
+    """Return the weights of earlier steps of the same user, float32 (n_steps, n_steps); `owner` is each step's user."""
     pairs = [np.flatnonzero(owner[:-gap] == owner[gap:]) for gap in range(1, config.reach + 1)]
     first = np.concatenate(pairs)
-    gap = np.repeat(np.arange(1, config.reach + 1), [len(some) for some in pairs])
+    gap = np.repeat(np.arange(1, config.reach + 1), [len(steps) for steps in pairs])
     weight = np.power(np.float32(config.decay), (gap - 1).astype(np.float32))
     return sp.coo_array((weight, (first + gap, first)), shape=(len(owner), len(owner))).tocsr()
 
 
 def _normalised(counts: sp.csr_array, config: MarkovConfig) -> sp.csr_array:
-    """Counts over powers of their rows' and columns' sums."""
+    """Divide counts by powers of the sums of their rows and columns."""
     source, target = (np.maximum(np.asarray(counts.sum(axis=axis)), 1e-12) for axis in (1, 0))
     return (sp.diags_array(source**-config.source) @ counts @ sp.diags_array(target**-config.target)).tocsr().astype(np.float32)
 
 
 def _strongest(matrix: sp.csr_array, keep: int) -> sp.csr_array:
-    """The `keep` largest entries of each row; of equal ones those that come first."""
-    kept = np.ones(matrix.nnz, dtype=bool)
+    """Return the `keep` largest entries of each row; among equal entries the first."""
+    selected = np.ones(matrix.nnz, dtype=bool)
     for row in np.flatnonzero(np.diff(matrix.indptr) > keep):
         begin, end = matrix.indptr[row : row + 2]
         data = matrix.data[begin:end]
-        least = np.partition(data, len(data) - keep)[len(data) - keep]
-        level = np.flatnonzero(data == least)
-        kept[begin:end] = data > least
-        kept[begin + level[: keep - (data > least).sum()]] = True
-    row = np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr))[kept]
-    return sp.coo_array((matrix.data[kept], (row, matrix.indices[kept])), shape=matrix.shape).tocsr()
+        threshold = np.partition(data, len(data) - keep)[len(data) - keep]
+        ties = np.flatnonzero(data == threshold)
+        selected[begin:end] = data > threshold
+        selected[begin + ties[: keep - (data > threshold).sum()]] = True
+    row = np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr))[selected]
+    return sp.coo_array((matrix.data[selected], (row, matrix.indices[selected])), shape=matrix.shape).tocsr()

@@ -1,4 +1,4 @@
-"""All collaborative models of one log, fitted and stored together."""
+"""The collaborative models of one log, fitted and stored together."""
 
 from __future__ import annotations
 
@@ -21,7 +21,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Collaborative:
-    """The models that are fitted on a log alone, in seconds, and so refitted at every cut."""
+    """The models that need only a log. They are fitted in seconds, so each cut has its own.
+
+    Attributes
+    ----------
+    markov, next_item : Markov, optional
+        Transitions over several steps, and from the last step alone; None if `RetrievalConfig.markov` is 0.
+    """
 
     ease: EASE
     item_knn: ItemToItem
@@ -32,7 +38,7 @@ class Collaborative:
 
     @classmethod
     def fit(cls, log: Interactions, now: int, config: RetrievalConfig) -> Collaborative:
-        """Fit on the events before `now` (seconds since the epoch)."""
+        """Fit all models on the events before `now` (seconds since the epoch)."""
         log = log.between(None, now)
         return cls(
             EASE.fit(log, config.ease_model),
@@ -44,13 +50,15 @@ class Collaborative:
         )
 
     def to_files(self) -> dict[str, bytes]:
+        """Return the files of all models, each in a folder of its name."""
         models = {name: model for name, model in vars(self).items() if model is not None}
         return {f"{name}/{file}": content for name, model in models.items() for file, content in model.to_files().items()}
 
     @classmethod
     def from_files(cls, files: Mapping[str, bytes]) -> Collaborative:
-        found = {name: Subfolder(files, name) for name in _MODELS}
-        return cls(**{name: kind.from_files(found[name]) for name, kind in _MODELS.items() if found[name]})
+        """Read the files of `to_files`."""
+        folders = {name: Subfolder(files, name) for name in _MODELS}
+        return cls(**{name: kind.from_files(folders[name]) for name, kind in _MODELS.items() if folders[name]})
 
 
 _MODELS = {"ease": EASE, "item_knn": ItemToItem, "als": ALS, "popularity": Popularity, "markov": Markov, "next_item": Markov}

@@ -1,4 +1,4 @@
-"""What all models that score the whole catalogue share: how a history becomes a vector, and how scores become candidates."""
+"""Parts shared by models that score the whole catalogue: history vectors, and retrievers over their scores."""
 
 from __future__ import annotations
 
@@ -24,7 +24,15 @@ BATCH = 64
 
 
 class Weighting(BaseModel):
-    """What a user's events with an item count together. `half_life`: days after which an event counts half; None: no ageing."""
+    """How the events of a user with an item become one weight.
+
+    Attributes
+    ----------
+    count : str
+        "once" caps the sum of the events' weights at 1; "log" takes log(1 + sum).
+    half_life : float, optional
+        Days after which an event counts half; None for no decay.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     count: Literal["once", "log"] = "once"
@@ -32,26 +40,26 @@ class Weighting(BaseModel):
 
 
 class ItemScorer(Protocol):
-    """Says of every item of the catalogue how well it suits a user."""
+    """A model that scores every item of the catalogue for a user."""
 
     @property
     def n_items(self) -> int:
-        """Size of the catalogue."""
+        """Number of items in the catalogue."""
         ...
 
     def scores(self, users: Histories) -> np.ndarray:
-        """float32 (b, n_items), 0 where nothing is known. Keep b small: the answer is dense."""
+        """Return dense scores float32 (b, n_items), 0 where the model knows nothing. Pass few users at once."""
         ...
 
     def pair_scores(self, users: Histories, rows: np.ndarray) -> np.ndarray:
-        """float32 (b, k) for catalogue rows (b, k); 0 where the row is -1."""
+        """Return scores float32 (b, k) of catalogue rows int64 (b, k); 0 where the row is -1."""
         ...
 
 
 def history_matrix(users: Histories, n_items: int, weighting: Weighting) -> sp.csr_array:
-    """One row a user, one column an item: the sum of the events' weights, aged; then at most 1 ("once") or its log1p ("log").
+    """Return the histories as a matrix of user-item weights, float32 csr (b, n_items), see `Weighting`.
 
-    float32 (b, n_items). Events without weight leave no entry.
+    Events of weight 0 leave no entry.
     """
     weight = users.weight
     if weighting.half_life is not None:
@@ -63,27 +71,32 @@ def history_matrix(users: Histories, n_items: int, weighting: Weighting) -> sp.c
 
 
 def log_matrix(log: Interactions, weighting: Weighting) -> sp.csr_array:
-    """`history_matrix` of every user of a log at its end: fit and answer see users the same way."""
+    """Return `history_matrix` of every user of a log at its end, so that models are fitted on what they score."""
     now = log.end if len(log) else 0
     return history_matrix(Histories.of_users(log, np.arange(log.n_users), now), log.n_items, weighting)
 
 
 def gather(scores: np.ndarray, rows: np.ndarray) -> np.ndarray:
-    """scores (b, n_items) at rows (b, k); 0 where the row is -1."""
+    """Return scores (b, n_items) at rows (b, k), float32 (b, k); 0 where the row is -1."""
     return np.where(rows >= 0, np.take_along_axis(scores, np.maximum(rows, 0), axis=1), 0).astype(np.float32)
 
 
 def batches(n: int) -> Iterator[np.ndarray]:
-    """0..n in pieces of at most `BATCH`."""
+    """Yield the integers below n in arrays of at most `BATCH`."""
     for begin in range(0, n, BATCH):
         yield np.arange(begin, min(begin + BATCH, n))
 
 
 @dataclass(frozen=True)
 class TopOfAll:
-    """The retriever over one score an item, the same for everybody: see `TopScores`.
+    """Retriever over scores that are the same for every user. Implements `Retriever`.
 
-    scores: float32 (n_items,). name: of the column of evidence.
+    Attributes
+    ----------
+    scores : float32 (n_items,)
+        Only items with a score above 0 are retrieved.
+    name : str
+        Feature column that carries the score.
     """
 
     scores: np.ndarray
@@ -92,8 +105,8 @@ class TopOfAll:
     @cached_property
     def _order(self) -> np.ndarray:
         """Items with a score above 0, best first, ties by row."""
-        known = np.flatnonzero(self.scores > 0)
-        return known[np.argsort(-self.scores[known], kind="stable")]
+        positive = np.flatnonzero(self.scores > 0)
+        return positive[np.argsort(-self.scores[positive], kind="stable")]
 
     def retrieve(self, users: Histories, k: int, allowed: np.ndarray | None = None) -> Candidates:
         """See `Retriever`."""
@@ -111,26 +124,30 @@ class TopOfAll:
 
 @dataclass(frozen=True)
 class TopScores:
-    """The retriever over a scorer: its best items with a score above 0, that is, those it knows something for.
+    """Retriever over a scorer: its best items with a score above 0. Implements `Retriever`.
 
-    `name` is the column of evidence that carries the score.
+    Attributes
+    ----------
+    scorer : ItemScorer
+    name : str
+        Feature column that carries the score.
     """
 
     scorer: ItemScorer
     name: str
 
     def retrieve(self, users: Histories, k: int, allowed: np.ndarray | None = None) -> Candidates:
-        """At most k items a user, best first, ties by row; fewer (padded) where the scorer knows fewer. See `Retriever`."""
+        """Return at most k items a user, best first, ties by row; fewer where fewer score above 0. See `Retriever`."""
         rows = np.full((len(users), k), -1, dtype=np.int64)
         scores = np.full((len(users), k), -np.inf, dtype=np.float32)
         for part in batches(len(users)):
             dense = self.scorer.scores(users if len(part) == len(users) else users.take(part))
-            good = dense > 0
+            eligible = dense > 0
             if allowed is not None:
-                good &= allowed if allowed.ndim == 1 else allowed[part]
-            for place, user in enumerate(part.tolist()):
-                known = np.flatnonzero(good[place])  # most models know something for a small part of the catalogue
-                best, scores[user] = (found[0] for found in top_k(dense[place, known][None], k))
-                taken = best >= 0
-                rows[user, taken] = known[best[taken]]
+                eligible &= allowed if allowed.ndim == 1 else allowed[part]
+            for i, user in enumerate(part.tolist()):
+                items = np.flatnonzero(eligible[i])  # a small part of the catalogue for most models
+                (best,), (scores[user],) = top_k(dense[i, items][None], k)
+                valid = best >= 0
+                rows[user, valid] = items[best[valid]]
         return Candidates(users, rows, scores, {self.name: np.where(rows >= 0, scores, np.nan).astype(np.float32)})

@@ -1,4 +1,4 @@
-"""New arrivals: items created of late that nobody has bought. Nothing speaks for them but their text."""
+"""New arrivals: recently created items that nobody has bought. They are scored by their text alone."""
 
 from __future__ import annotations
 
@@ -14,16 +14,17 @@ if TYPE_CHECKING:
     from features.data.histories import Histories
     from retrieval.two_tower.retriever import TwoTowerRetriever
 
-NEIGHBOURS = 20  # texts nearest to an arrival whose buyers may like it
+NEIGHBOURS = 20  # nearest texts of an arrival; buyers of their items may like it
 
 
 @dataclass(frozen=True)
 class Arrivals:
-    """Scores an arrival by how near it is to what the user bought, if that is among its nearest texts. Implements `ItemScorer`.
+    """Scorer of arrivals by their similarity to what the user bought. Implements `ItemScorer`.
 
     Attributes
     ----------
-    near: cosine of each item and the arrivals that it is among the nearest to, float32 csr (n_items, n_items).
+    near : float32 csr (n_items, n_items)
+        Cosine from an item to each arrival that has the item's text among its `NEIGHBOURS` nearest.
     """
 
     near: sp.csr_array
@@ -34,7 +35,7 @@ class Arrivals:
 
     @classmethod
     def of(cls, towers: TwoTowerRetriever, arrivals: np.ndarray) -> Arrivals:
-        """For the items `arrivals`, int64 (m,)."""
+        """Find the nearest texts of the items `arrivals`, int64 (m,)."""
         n = len(towers.text_of)
         texts, cosine = towers.index.search(towers.vectors[towers.text_of[arrivals]], NEIGHBOURS)  # (m, NEIGHBOURS)
         arrival, place = np.nonzero((texts >= 0) & (cosine > 0))
@@ -43,7 +44,7 @@ class Arrivals:
         return cls(table[towers.text_of])
 
     def scores(self, users: Histories) -> np.ndarray:
-        """float32 (b, n_items): sum of the cosines to what the user bought, 0 for all that is no arrival near to it."""
+        """Return the sum of cosines to what the user bought, float32 (b, n_items); 0 for other items."""
         return (history_matrix(users, self.n_items, Weighting()) @ self.near).toarray()
 
     def pair_scores(self, users: Histories, rows: np.ndarray) -> np.ndarray:

@@ -1,16 +1,29 @@
-"""Sizes of the towers: read by the user tower's readers and by the towers themselves."""
+"""Configuration of the two towers: their sizes and their training."""
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
 
 class TowerConfig(BaseModel):
-    """Sizes of the towers. dim: of the shared space. history: how much of a user's past is read, newest first.
+    """Sizes of the towers.
 
-    reads: histories as a "set" of distinct items or as a "sequence" of events; "auto" lets the shop's log decide (`recsys.settings.auto`).
+    Attributes
+    ----------
+    dim : int
+        Dimensions of the shared space.
+    hidden, layers, heads, dropout
+        Sizes of the user encoder's transformer.
+    history : int
+        The user encoder sees at most so many items or events of a history, the newest.
+    user_encoder : str
+        Over the "set" of distinct items or the "sequence" of events; "auto" chooses by the shop's log
+        (`recsys.settings.auto`).
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -20,17 +33,52 @@ class TowerConfig(BaseModel):
     heads: int = Field(default=4, ge=1)
     dropout: float = Field(default=0.1, ge=0, lt=1)
     history: int = Field(default=64, ge=1)
-    reads: Literal["auto", "set", "sequence"] = "auto"
+    user_encoder: Literal["auto", "set", "sequence"] = "auto"
+
+    @classmethod
+    def from_stored(cls, values: Mapping[str, Any]) -> TowerConfig:
+        """Return the configuration of a stored tower; older versions stored `user_encoder` as `reads`."""
+        return cls(**{"user_encoder" if name == "reads" else name: value for name, value in values.items()})
 
 
 class TrainConfig(BaseModel):
-    """How the towers are fitted. users, positives (a user), negatives (a batch), hard_negatives (a user, mined anew every epoch).
+    """Parameters of the towers' training.
 
-    tuning: of the encoder; "auto" takes upper on a CPU, on a GPU lora with the quick preset and full with the full one.
-    moments: of the past at which a batch's users stand, where towers read sets.
-    hide: how often the vectors that are learned of single items are hidden, so that those without one are served as well.
-    last_epochs: of towers that read sequences, on everything, after all else is fitted.
-    epochs: of the towers alone; tuned_epochs: with the encoder. texts_a_step: how many texts a step tunes on.
+    Attributes
+    ----------
+    users : int
+        Users of a batch.
+    moments : int
+        Moments of the log over which the users of a window batch are spread.
+    positives : int
+        Positives of a user in a window batch.
+    negatives : int
+        Sampled negatives of a batch.
+    hard_negatives : int
+        Hard negatives of a user, mined again every epoch.
+    lr, encoder_lr : float
+        Peak learning rates of the towers and of the text encoder.
+    weight_decay : float
+        Of AdamW.
+    id_dropout : float
+        Dropout of whole item id vectors, so that items without one are scored well too.
+    warmup : float
+        Share of the steps over which the learning rate rises.
+    epochs, tuned_epochs : int
+        Epochs of the towers alone, then of the text encoder.
+    last_epochs : int
+        Epochs of sequence encoders on the whole log, after everything else is fitted.
+    steps_per_epoch : int
+        Batches of an epoch.
+    patience : int
+        Epochs without improvement after which a phase stops.
+    tuning : str
+        Weights of the text encoder that are trained, see `retrieval.two_tower.text_tuning`; "auto" takes upper on a
+        CPU, and on a GPU lora with the quick preset and full with the full one.
+    texts_a_step : int
+        About so many texts are encoded in a step that tunes the encoder.
+    accumulate : int
+        Batches over which gradients are accumulated.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -42,7 +90,7 @@ class TrainConfig(BaseModel):
     lr: float = Field(default=3e-3, gt=0)
     encoder_lr: float = Field(default=2e-5, gt=0)
     weight_decay: float = Field(default=0.01, ge=0)
-    hide: float = Field(default=0.2, ge=0, lt=1)
+    id_dropout: float = Field(default=0.2, ge=0, lt=1)
     warmup: float = Field(default=0.05, ge=0, le=1)
     epochs: int = Field(default=6, ge=1)
     tuned_epochs: int = Field(default=1, ge=0)

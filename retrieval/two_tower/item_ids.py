@@ -1,6 +1,7 @@
-"""What the towers learned of single items beyond their texts: a vector an item that is added to its text's.
+"""Item id vectors: a trained vector of an item that is added to the vector of its text.
 
-Items that came after the training have none and stand by their text alone. How they are trained: `retrieval.two_tower.model`.
+Items that are newer than the training have none, and are placed by their text alone. `ItemIdEmbedding` in
+`retrieval.two_tower.model` is the table while it is trained.
 """
 
 from __future__ import annotations
@@ -18,11 +19,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ItemIdVectors:
-    """The vectors once they are trained, found by item id: a text may be edited, and items come and go.
+    """Trained item id vectors, looked up by external id, because texts are edited and items come and go.
 
     Attributes
     ----------
-    ids: external item ids, object (n,). row: of each in `table`, int32 (n,). table: float32 (m, dim).
+    ids : object (n,)
+        External item ids.
+    row : int32 (n,)
+        Row of each item in `table`.
+    table : float32 (m, dim)
     """
 
     ids: np.ndarray
@@ -30,12 +35,23 @@ class ItemIdVectors:
     table: np.ndarray
 
     def of_texts(self, ids: np.ndarray, text_of: np.ndarray, n_texts: int) -> np.ndarray:
-        """What to add to each distinct text of a catalogue, float32 (n_texts, dim): the mean over its items, 0 where none is known.
+        """Return the mean of the item id vectors of each distinct text.
 
-        ids: external ids of the catalogue's items, object (n_items,). text_of: their texts, int64 (n_items,).
+        Parameters
+        ----------
+        ids : object (n_items,)
+            External ids of the catalogue's items.
+        text_of : int64 (n_items,)
+            The text of each item.
+        n_texts : int
+
+        Returns
+        -------
+        float32 (n_texts, dim)
+            Zero for texts without a known item.
         """
-        place = dict(zip(self.ids.tolist(), self.row.tolist(), strict=True))
-        row = np.array([place.get(item, -1) for item in ids.tolist()], dtype=np.int64)
+        row_of = dict(zip(self.ids.tolist(), self.row.tolist(), strict=True))
+        row = np.array([row_of.get(item, -1) for item in ids.tolist()], dtype=np.int64)
         known = row >= 0
         count = np.bincount(text_of[known], minlength=n_texts)
         total = np.zeros((n_texts, self.table.shape[1]), dtype=np.float64)
@@ -43,7 +59,7 @@ class ItemIdVectors:
         return (total / np.maximum(count, 1)[:, None]).astype(np.float32)
 
     def to_files(self) -> dict[str, bytes]:
-        """The arrays in safetensors, the ids in JSON."""
+        """Return the arrays in safetensors and the ids in JSON."""
         return {
             "learned.safetensors": save({"row": self.row, "table": np.ascontiguousarray(self.table)}),
             "ids.json": json.dumps(self.ids.tolist(), ensure_ascii=False).encode(),
@@ -51,13 +67,13 @@ class ItemIdVectors:
 
     @classmethod
     def from_files(cls, files: Mapping[str, bytes]) -> ItemIdVectors:
-        """What `to_files` made."""
+        """Read the files of `to_files`."""
         return cls(np.array(json.loads(files["ids.json"]), dtype=object), **load(files["learned.safetensors"]))
 
 
 def in_space(texts: np.ndarray, item_id_vectors: np.ndarray | None) -> np.ndarray:
-    """Unit vectors of texts (t, dim) with what was learned of their items (t, dim) added, unit norm again: as `TwoTower.item` does it."""
+    """Return text vectors (t, dim) plus item id vectors (t, dim), normalised again, as `TwoTower.item` does."""
     if item_id_vectors is None:
         return texts
-    moved = texts + item_id_vectors
-    return moved / np.maximum(np.linalg.norm(moved, axis=1, keepdims=True), 1e-12)
+    total = texts + item_id_vectors
+    return total / np.maximum(np.linalg.norm(total, axis=1, keepdims=True), 1e-12)

@@ -1,4 +1,4 @@
-"""The towers as they answer: the user tower, and words to a vector of the text space, both as ONNX graphs."""
+"""The towers at inference: the user tower and the query encoder as ONNX graphs, run by onnxruntime."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class OnnxUserTower:
-    """See `retrieval.two_tower.model.TwoTower.user_vectors`. Implements `UserTower`."""
+    """The user tower of `retrieval.two_tower.model.TwoTower` as a graph. Implements `UserTower`."""
 
     session: OnnxSession
     config: TowerConfig
 
     def user_vectors(self, users: Histories, item_vectors: np.ndarray) -> np.ndarray:
-        """User vectors float32 (b, dim) of histories over the catalogue's item vectors (n_items, dim); zero without history."""
+        """See `UserTower`."""
         out = [np.zeros((0, self.config.dim), dtype=np.float32)]
         for start in range(0, len(users), BATCH):
             part = users.take(np.arange(start, min(start + BATCH, len(users))))
@@ -39,29 +39,37 @@ class OnnxUserTower:
 
     @classmethod
     def from_files(cls, files: Mapping[str, bytes], device: Device = "cpu") -> OnnxUserTower:
-        """What `retrieval.two_tower.export.user_tower_files` made."""
-        return cls(OnnxSession(files["user.onnx"], device), TowerConfig(**json.loads(files["tower.json"])["tower"]))
+        """Read the files of `retrieval.two_tower.export.user_tower_files`."""
+        return cls(OnnxSession(files["user.onnx"], device), TowerConfig.from_stored(json.loads(files["tower.json"])["tower"]))
 
 
 @dataclass(frozen=True)
 class QueryEncoder:
-    """Words to vectors of the text space: tokenizer, then text encoder, pooling and projection in one graph."""
+    """Encoder of queries into the item space: a tokenizer, then text encoder, pooling and projection in one graph.
+
+    Attributes
+    ----------
+    tokenizer : Tokenizer
+    session : OnnxSession
+    prompt : str
+        Prefix of every query.
+    """
 
     tokenizer: Tokenizer
     session: OnnxSession
     prompt: str = ""
 
     def vectors(self, texts: Sequence[str]) -> np.ndarray:
-        """float32 (n, dim), of unit norm."""
+        """Return unit vectors of texts, float32 (n, dim)."""
         tokens = token_ids(self.tokenizer, texts, self.prompt)
         ids = np.zeros((len(tokens), max(map(len, tokens))), dtype=np.int64)
         mask = np.zeros(ids.shape, dtype=bool)
-        for row, some in enumerate(tokens):
-            ids[row, : len(some)], mask[row, : len(some)] = some, True
+        for row, text_ids in enumerate(tokens):
+            ids[row, : len(text_ids)], mask[row, : len(text_ids)] = text_ids, True
         return self.session(ids=ids, mask=mask)
 
     @classmethod
     def from_files(cls, files: Mapping[str, bytes], device: Device = "cpu") -> QueryEncoder:
-        """What `retrieval.two_tower.export.query_files` made."""
+        """Read the files of `retrieval.two_tower.export.query_files`."""
         tokenizer = Tokenizer.from_str(files["tokenizer.json"].decode())
         return cls(tokenizer, OnnxSession(files["query.onnx"], device), json.loads(files["query.json"])["prompt"])

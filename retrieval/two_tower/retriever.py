@@ -1,4 +1,4 @@
-"""The two towers as a retriever: a user's vector against the index of the catalogue's texts."""
+"""Retrieval with the two towers: the user vector against the index of the catalogue's texts."""
 
 from __future__ import annotations
 
@@ -17,23 +17,42 @@ if TYPE_CHECKING:
 
 
 class UserTower(Protocol):
-    """Says where a user stands among the items."""
+    """A user tower at inference."""
 
     def user_vectors(self, users: Histories, item_vectors: np.ndarray) -> np.ndarray:
-        """User vectors float32 (b, dim) of histories over item vectors (n_items, dim); zero without history."""
+        """Return user vectors of histories.
+
+        Parameters
+        ----------
+        users : Histories
+            The b users with their histories.
+        item_vectors : float32 (n_items, dim)
+
+        Returns
+        -------
+        float32 (b, dim)
+            Of unit norm; zero without history.
+        """
         ...
 
 
 @dataclass(frozen=True)
 class TwoTowerRetriever:
-    """The two towers as a retriever: the user's vector against the index of text vectors.
+    """Retriever by the cosine of user vector and text vector. Implements `Retriever`.
 
-    The index holds one vector a distinct text; of the many items that can share a text, the best sellers among the allowed come first.
+    The index holds one vector for each distinct text. Among the items that share a text, best sellers come first.
 
     Attributes
     ----------
-    tower: the user tower. vectors: of the distinct texts, float32 (t, dim). index: over them. text_of: each item's text, int64 (n_items,).
-    sales: by which items of one text are preferred, float32 (n_items,).
+    tower : UserTower
+    vectors : float32 (t, dim)
+        Unit vectors of the distinct texts.
+    index : ItemIndex
+        Over `vectors`.
+    text_of : int64 (n_items,)
+        The text of each item.
+    sales : float32 (n_items,)
+        Order among items of one text.
     """
 
     tower: UserTower
@@ -44,19 +63,20 @@ class TwoTowerRetriever:
 
     @cached_property
     def _by_text(self) -> np.ndarray:
-        """Items by text, best sellers first, int64 (n_items,)."""
+        """Items sorted by text, best sellers first, int64 (n_items,)."""
         return np.lexsort((np.arange(len(self.text_of)), -self.sales, self.text_of))
 
     @cached_property
     def _starts(self) -> np.ndarray:
+        """Offset of each text's items in `_by_text`, int64 (t + 1,)."""
         return np.searchsorted(self.text_of[self._by_text], np.arange(len(self.vectors) + 1))
 
     def user_vectors(self, users: Histories) -> np.ndarray:
-        """float32 (b, dim); zero without history."""
+        """Return user vectors float32 (b, dim); zero without history."""
         return users.once(self.tower, "vectors", lambda: self.tower.user_vectors(users.with_items(self.text_of), self.vectors))
 
     def retrieve(self, users: Histories, k: int, allowed: np.ndarray | None = None) -> Candidates:
-        """See `Retriever`. One item a text, then the texts' second items, if texts are fewer than k."""
+        """See `Retriever`. The first items of all texts come before their second items."""
         queries = self.user_vectors(users)
         rows, scores = self.nearest(queries, k, allowed)
         known = (users.lengths > 0)[:, None]
@@ -64,33 +84,46 @@ class TwoTowerRetriever:
         return Candidates(users, rows, scores, {TOWER_SCORE: np.where(rows >= 0, scores, np.nan).astype(np.float32)})
 
     def nearest(self, queries: np.ndarray, k: int, allowed: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
-        """Items nearest to vectors (b, dim): rows int64 (b, k) padded -1, cosine float32 (b, k); distinct texts first."""
+        """Return the items nearest to given vectors, one item of each text before the second of any.
+
+        Parameters
+        ----------
+        queries : float32 (b, dim)
+        k : int
+        allowed : bool (n_items,) or (b, n_items), optional
+            Items that may be returned; None allows all.
+
+        Returns
+        -------
+        rows : int64 (b, k), padded with -1
+        scores : float32 (b, k), cosine; -inf where padded
+        """
         mask = np.ones(len(self.text_of), dtype=bool) if allowed is None else allowed
         shared = mask.ndim == 1
-        texts, near = self.index.search(queries, min(k, len(self.vectors)), self._texts_with(mask))
+        texts, cosine = self.index.search(queries, min(k, len(self.vectors)), self._texts_with(mask))
         rows, scores = np.full((len(queries), k), -1, dtype=np.int64), np.full((len(queries), k), -np.inf, dtype=np.float32)
-        for i, (found, value) in enumerate(zip(texts, near, strict=True)):
-            items, place, score = self._items(found[found >= 0], value[found >= 0], mask if shared else mask[i])
+        for i, (nearest, value) in enumerate(zip(texts, cosine, strict=True)):
+            items, place, score = self._items(nearest[nearest >= 0], value[nearest >= 0], mask if shared else mask[i])
             order = np.lexsort((-score, place))[:k]
             rows[i, : len(order)], scores[i, : len(order)] = items[order], score[order]
         return rows, scores
 
     def pair_scores(self, users: Histories, rows: np.ndarray) -> np.ndarray:
-        """Cosine of user and candidate, float32 (b, k); nan for users without history."""
+        """Return the cosine of users and rows (b, k), float32 (b, k); nan for padding and users without history."""
         queries = self.user_vectors(users)
-        near = np.einsum("bd,bkd->bk", queries, self.vectors[self.text_of[np.maximum(rows, 0)]])
-        return np.where((rows >= 0) & (users.lengths > 0)[:, None], near, np.nan).astype(np.float32)
+        cosine = np.einsum("bd,bkd->bk", queries, self.vectors[self.text_of[np.maximum(rows, 0)]])
+        return np.where((rows >= 0) & (users.lengths > 0)[:, None], cosine, np.nan).astype(np.float32)
 
     def _texts_with(self, mask: np.ndarray) -> np.ndarray:
-        """Texts of allowed items: (t,) or (b, t)."""
+        """Return which texts have an allowed item, bool (t,) or (b, t)."""
         return np.logical_or.reduceat(mask[..., self._by_text], self._starts[:-1], axis=-1)
 
-    def _items(self, texts: np.ndarray, near: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Allowed items of some texts: rows, which of its text's items each is (0 the best seller), score of its text."""
+    def _items(self, texts: np.ndarray, scores: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return the allowed items of texts, the rank of each in its text (0: best seller), and its text's score."""
         begin, counts = self._starts[texts], np.diff(self._starts)[texts]
         offsets = np.cumsum(counts) - counts
         items = self._by_text[np.arange(counts.sum()) + np.repeat(begin - offsets, counts)]
         owner = np.repeat(np.arange(len(texts)), counts)[mask[items]]
         items = items[mask[items]]
         place = np.arange(len(items)) - np.searchsorted(owner, owner)
-        return items, place, near[owner]
+        return items, place, scores[owner]

@@ -1,31 +1,30 @@
-"""Fit the two towers on purchases: AdamW, warm-up and cosine, early stopping on a later window, resumable after every epoch.
+"""Training of the two towers: AdamW, warm-up and cosine decay, early stopping on a later window, resumable each epoch.
 
-The user tower and the projection learn first, on the encoder's vectors as they are; then, for the last epochs, the encoder's text
-vectors learn as well. Tuning pretrained layers under a head that is still random would spoil them (Kumar et al. 2022, arXiv 2202.10054).
+The first phase trains the user tower and the projection on the encoder's vectors; the second one tunes the text
+encoder. Tuning pretrained layers under a random head would distort them (Kumar et al. 2022, arXiv 2202.10054).
 """
 
 from __future__ import annotations
 
 import logging
-import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from features.data.histories import Histories
+from features.progress import silent
 from retrieval.checkpoints import load_checkpoint, save_checkpoint, set_rate
-from retrieval.two_tower.sequence_batches import SequenceBatch, SequenceSampler, after_every_place, sequence_loss
+from retrieval.two_tower.sequence_batches import SequenceBatch, SequenceSampler, encode_by_length, sequence_loss
 from retrieval.two_tower.text_tuning import autocast
-from retrieval.two_tower.window_batches import Batch, Sampler, softmax_loss
+from retrieval.two_tower.window_batches import WindowBatch, WindowSampler, sampled_softmax_loss
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from features.progress import Progress
     from retrieval.two_tower.config import TrainConfig
     from retrieval.two_tower.model import ItemIdEmbedding, TwoTower
     from retrieval.two_tower.text_tuning import TrainableTexts
@@ -34,38 +33,55 @@ _log = logging.getLogger(__name__)
 
 
 @dataclass
-class Run:
-    """What one training works with. Tower, encoder and learned vectors stand on one device, and are trained there.
+class TrainingRun:
+    """Inputs of one training. Tower, encoder and item id vectors are on one device, and are trained there.
 
-    judge: how good the tower with these vectors of all texts is on a later window, higher is better. folder: for checkpoints.
-    learned: vectors of single items beside those of their texts, where the towers learn any.
+    Attributes
+    ----------
+    sampler : WindowSampler or SequenceSampler
+        Source of batches.
+    tower : TwoTower
+        Trained in place.
+    texts : TrainableTexts
+        The catalogue's distinct texts; their encoder is tuned in place.
+    validate : callable
+        Validation metric of a tower and the vectors of all texts, float32 (n_texts, dim); higher is better.
+    folder : Path
+        For checkpoints.
+    seed : int
+    item_id_vectors : ItemIdEmbedding, optional
+        Trained with the towers.
+    progress : Progress
+        Reports the steps of each epoch.
     """
 
-    sampler: Sampler | SequenceSampler
+    sampler: WindowSampler | SequenceSampler
     tower: TwoTower
     texts: TrainableTexts
-    judge: Callable[[TwoTower, np.ndarray], float]
+    validate: Callable[[TwoTower, np.ndarray], float]
     folder: Path
     seed: int
     item_id_vectors: ItemIdEmbedding | None = None
+    progress: Progress = silent
 
     @property
     def device(self) -> torch.device:
+        """Where the tower is trained."""
         return self.tower.mean.device
 
     def vectors(self) -> np.ndarray:
-        """Vectors of all texts as they are now, float32 (n_texts, dim)."""
+        """Return the current vectors of all texts, float32 (n_texts, dim)."""
         return self.tower.item_vectors(self.texts.pooled, None if self.item_id_vectors is None else self.item_id_vectors.vectors())
 
     def modules(self, encoder: bool) -> dict[str, torch.nn.Module]:
-        """What a checkpoint holds."""
-        more = {"learned": self.item_id_vectors} if self.item_id_vectors is not None else {}
-        return {"tower": self.tower, **more} | ({"encoder": self.texts.encoder.model} if encoder else {})
+        """Return the modules of a checkpoint, with or without the text encoder."""
+        item_ids = {"learned": self.item_id_vectors} if self.item_id_vectors is not None else {}
+        return {"tower": self.tower, **item_ids} | ({"encoder": self.texts.encoder.model} if encoder else {})
 
 
 @dataclass
 class Phase:
-    """A stretch of epochs with one optimizer."""
+    """Epochs with one optimizer: of the towers, or of the text encoder if `tune`."""
 
     name: str
     epochs: int
@@ -73,20 +89,30 @@ class Phase:
 
 
 @dataclass(frozen=True)
-class Fitted:
-    """What `fit_towers` says of its work: validation by epoch, the best of it, mined negatives that had to be masked."""
+class TrainingResult:
+    """Outcome of `fit_towers`.
+
+    Attributes
+    ----------
+    curve : list of float
+        Validation metric before training and after each epoch.
+    best : float
+        Its maximum, the metric of the final weights.
+    masked_hard_negatives : int
+        Hard negatives that were masked, because the user bought them.
+    """
 
     curve: list[float]
     best: float
-    hard_skipped: int
+    masked_hard_negatives: int
 
 
-def fit_towers(run: Run, config: TrainConfig) -> Fitted:
-    """Train `run.tower` and, in the second phase, `run.texts`' encoder in place; both end as they were at the best epoch.
+def fit_towers(run: TrainingRun, config: TrainConfig) -> TrainingResult:
+    """Train the tower and, in the second phase, the text encoder in place; both end with the weights of the best epoch.
 
-    A training that was cut off goes on after its last whole epoch when it is called again with the same folder.
+    An interrupted training resumes after its last complete epoch when it is called again with the same folder.
     """
-    curve = [run.judge(run.tower, run.vectors())]
+    curve = [run.validate(run.tower, run.vectors())]
     phases = [Phase("towers", config.epochs, False)]
     if run.texts.tuning != "frozen" and config.tuned_epochs:
         phases.append(Phase("text", config.tuned_epochs, True))
@@ -95,19 +121,17 @@ def fit_towers(run: Run, config: TrainConfig) -> Fitted:
     run.texts.finish()
     for module in run.modules(True).values():
         module.eval()
-    return Fitted(curve, max(curve), run.sampler.hard_skipped)
+    return TrainingResult(curve, max(curve), run.sampler.masked_hard_negatives)
 
 
-def every_epoch(_tower: TwoTower, _vectors: np.ndarray) -> float:
-    """For `Run.judge` where there is nothing left to judge by: the last epoch is as good as any, and is taken."""
+def no_validation(_tower: TwoTower, _vectors: np.ndarray) -> float:
+    """Return a constant metric, for training without a validation window: the last epoch is taken."""
     return 1.0
 
 
-def _fit_phase(run: Run, config: TrainConfig, phase: Phase, best: float) -> list[float]:
-    from torch.utils.tensorboard import SummaryWriter
-
-    torch.manual_seed(run.seed)  # adapters begin at random
-    # The text phase leaves the towers as they are: small batches of fresh texts would undo what large ones have taught them.
+def _fit_phase(run: TrainingRun, config: TrainConfig, phase: Phase, best: float) -> list[float]:
+    torch.manual_seed(run.seed)  # adapters are initialised at random
+    # The text phase freezes the towers: its small batches would undo what large ones have taught them.
     for module in run.modules(False).values():
         module.requires_grad_(not phase.tune)
     towers = [weight for module in run.modules(False).values() for weight in module.parameters()]
@@ -118,51 +142,40 @@ def _fit_phase(run: Run, config: TrainConfig, phase: Phase, best: float) -> list
     run.folder.mkdir(parents=True, exist_ok=True)
     progress = load_checkpoint(last, modules, optimizer) or {"epoch": -1}
     curve = [progress[f"curve{i}"] for i in range(int(progress["epoch"]) + 1)]
-    if phase.tune and curve:  # resumed: the encoder is another now
+    if phase.tune and curve:  # resumed: the encoder's weights have changed
         run.texts.refresh()
     if not top.exists():
         save_checkpoint(top, modules, optimizer, {})
-    with SummaryWriter(str(run.folder / "tensorboard")) as writer:
-        for epoch in range(len(curve), phase.epochs):
-            if len(curve) > config.patience and max(curve[-config.patience :]) <= max([best, *curve[: -config.patience]]):
-                break
-            loss = _epoch(run, config, phase, epoch, optimizer)
-            if phase.tune:
-                run.texts.refresh()
-            curve.append(run.judge(run.tower, run.vectors()))
-            writer.add_scalar(f"{phase.name}/loss", loss, epoch)
-            writer.add_scalar(f"{phase.name}/validation_ndcg@10", curve[-1], epoch)
-            judged = "" if run.judge is every_epoch else f", validation NDCG@10 {curve[-1]:.4f}"
-            _log.info("%s epoch %d of %d: loss %.4f%s", phase.name, epoch + 1, phase.epochs, loss, judged)
-            if curve[-1] >= max([best, *curve]):
-                save_checkpoint(top, modules, optimizer, {})
-            counters = {"epoch": float(epoch)} | {f"curve{i}": value for i, value in enumerate(curve)}
-            save_checkpoint(last, modules, optimizer, counters)
+    for epoch in range(len(curve), phase.epochs):
+        if len(curve) > config.patience and max(curve[-config.patience :]) <= max([best, *curve[: -config.patience]]):
+            break
+        loss = _epoch(run, config, phase, epoch, optimizer)
+        if phase.tune:
+            run.texts.refresh()
+        curve.append(run.validate(run.tower, run.vectors()))
+        metric = "" if run.validate is no_validation else f", validation NDCG@10 {curve[-1]:.4f}"
+        _log.info("%s epoch %d of %d: loss %.4f%s", phase.name, epoch + 1, phase.epochs, loss, metric)
+        if curve[-1] >= max([best, *curve]):
+            save_checkpoint(top, modules, optimizer, {})
+        counters = {"epoch": float(epoch)} | {f"curve{i}": value for i, value in enumerate(curve)}
+        save_checkpoint(last, modules, optimizer, counters)
     load_checkpoint(top, modules, optimizer)
     if phase.tune:
         run.texts.refresh()
     return curve
 
 
-def _epoch(run: Run, config: TrainConfig, phase: Phase, epoch: int, optimizer: torch.optim.Optimizer) -> float:
-    """One epoch; its chance depends on seed and epoch alone, so that a resumed run is the run itself. Returns the mean loss."""
+def _epoch(run: TrainingRun, config: TrainConfig, phase: Phase, epoch: int, optimizer: torch.optim.Optimizer) -> float:
+    """Train one epoch and return the mean loss. The random state depends on seed and epoch alone."""
     rng = np.random.default_rng([run.seed, epoch, phase.tune])
     torch.manual_seed(run.seed * 1000 + epoch)
-    if config.hard_negatives and isinstance(run.sampler, Sampler):
+    if config.hard_negatives and isinstance(run.sampler, WindowSampler):
         run.sampler.hard = mine_negatives(run, run.sampler)
     for module in run.modules(False).values():
         module.train()
-    run.texts.encoder.eval()  # dropout would set the fresh vectors apart from those of the histories
+    run.texts.encoder.eval()  # dropout would make fresh vectors differ from those of the histories
     total, steps = 0.0, run.sampler.steps(phase.tune)
-    columns = [
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        TextColumn("loss {task.fields[loss]:.3f}"),
-    ]
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(f"{phase.name} epoch {epoch + 1}/{phase.epochs}", total=steps, loss=math.nan)
+    with run.progress(f"{phase.name} epoch {epoch + 1}/{phase.epochs}", steps) as report:
         for step in range(steps):
             set_rate(optimizer, epoch * steps + step, phase.epochs * steps, config.warmup)
             for _ in range(config.accumulate):
@@ -173,41 +186,42 @@ def _epoch(run: Run, config: TrainConfig, phase: Phase, epoch: int, optimizer: t
             torch.nn.utils.clip_grad_norm_([w for group in optimizer.param_groups for w in group["params"]], 1.0)
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
-            bar.update(task, advance=1, loss=total / (step + 1))
+            report(note=f"loss {total / (step + 1):.3f}")
     return total / steps
 
 
-def _loss(run: Run, batch: Batch | SequenceBatch, tune: bool) -> torch.Tensor:
+def _loss(run: TrainingRun, batch: WindowBatch | SequenceBatch, tune: bool) -> torch.Tensor:
     scale = run.tower.scale.exp().clamp(max=100)
     with autocast(run.device):
         if isinstance(batch, SequenceBatch):
-            seen, items = _vectors(run, batch.rows, batch.candidates, tune)
-            return sequence_loss(after_every_place(run.tower, seen, batch.rows), items, scale, batch)
-        recent = run.tower.reader.recent(batch.users, run.sampler.log.n_items)
-        seen, items = _vectors(run, recent.rows, batch.candidates, tune)
-        return softmax_loss((run.tower.user(seen, recent) @ items.T).float() * scale, batch)
+            histories, items = _vectors(run, batch.rows, batch.candidates, tune)
+            return sequence_loss(encode_by_length(run.tower, histories, batch.rows), items, scale, batch)
+        recent = run.tower.user_encoder.recent(batch.users, run.sampler.log.n_items)
+        histories, items = _vectors(run, recent.rows, batch.candidates, tune)
+        return sampled_softmax_loss((run.tower.user(histories, recent) @ items.T).float() * scale, batch)
 
 
-def _vectors(run: Run, read: np.ndarray, candidates: np.ndarray, tune: bool) -> tuple[torch.Tensor, torch.Tensor]:
-    """Item vectors of what is read (b, n) and of the candidates (m,): (b, n, dim) and (m, dim)."""
-    rows = np.maximum(read, 0)
+def _vectors(run: TrainingRun, histories: np.ndarray, candidates: np.ndarray, tune: bool) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return item vectors of histories (b, n) and candidates (m,): (b, n, dim) and (m, dim)."""
+    rows = np.maximum(histories, 0)
     distinct, place = np.unique(np.concatenate([rows.ravel(), candidates]), return_inverse=True)
     at = torch.from_numpy(place).to(run.device)
     pooled = torch.from_numpy(run.texts.pooled[distinct]).to(run.device)
     if tune:
-        # All candidates alike, positives and negatives: if only some were fresh, the encoder would learn to tell those from the others.
-        # The histories' vectors are as of the last refresh.
+        # All candidates, positives and negatives: if only some were fresh, the encoder would learn to separate those
+        # from the rest. The vectors of other items are as of the last refresh.
         fresh = torch.from_numpy(np.searchsorted(distinct, candidates)).to(run.device)
-        pooled = pooled.index_copy(0, fresh, run.texts.fresh(candidates))
+        pooled = pooled.index_copy(0, fresh, run.texts.encode(candidates))
     item_id_vectors = None if run.item_id_vectors is None else run.item_id_vectors(torch.from_numpy(distinct).to(run.device))
     vectors = run.tower.item(pooled, item_id_vectors)  # (distinct, dim)
     return vectors[at[: rows.size]].view(*rows.shape, -1), vectors[at[rows.size :]]
 
 
-def mine_negatives(run: Run, sampler: Sampler, pool: int = 100, skip: int = 10) -> np.ndarray:
-    """Items that the towers put high for a user who never bought them, int64 (n_users, pool).
+def mine_negatives(run: TrainingRun, sampler: WindowSampler, pool: int = 100, skip: int = 10) -> np.ndarray:
+    """Return items that the towers score high for users who never bought them, int64 (n_users, pool).
 
-    The very best `skip` are left out: the most likely of them are purchases yet to come.
+    The best `skip` are left out, because they are likely purchases of the future. A list that is too short is repeated;
+    -1 marks users without any.
     """
     log, known = sampler.log, sampler.known
     vectors = run.vectors()
@@ -218,11 +232,11 @@ def mine_negatives(run: Run, sampler: Sampler, pool: int = 100, skip: int = 10) 
         scores = run.tower.user_vectors(users, vectors) @ vectors.T
         scores[users.user, users.item] = -np.inf
         scores = scores[:, known]
-        take = min(pool + skip, len(known))
-        best = np.argpartition(-scores, take - 1, axis=1)[:, :take]
+        most = min(pool + skip, len(known))
+        best = np.argpartition(-scores, most - 1, axis=1)[:, :most]
         order = np.argsort(-np.take_along_axis(scores, best, axis=1), axis=1)[:, skip:]
         best = np.take_along_axis(best, order, axis=1)
-        good = np.isfinite(np.take_along_axis(scores, best, axis=1))
-        found = np.where(good, known[best], -1)
-        hard[rows] = np.resize(found.T, (pool, len(rows))).T if found.shape[1] else -1
+        unbought = np.isfinite(np.take_along_axis(scores, best, axis=1))
+        items = np.where(unbought, known[best], -1)
+        hard[rows] = np.resize(items.T, (pool, len(rows))).T if items.shape[1] else -1
     return hard

@@ -1,7 +1,8 @@
-"""How the user tower reads a history: as a set of distinct items, or as a sequence of events.
+"""User encoders: a history as a set of distinct items, or as a sequence of events.
 
-A shop of baskets tells most by what is bought and how often; the order within a basket is chance. Where people buy one thing at a time,
-the order tells what comes next, and every event of the log is a lesson: `SequenceUserEncoder` learns from all places of a history at once.
+In a shop of baskets, what is bought and how often says most, and the order within a basket is arbitrary. Where people
+buy one item at a time, the order predicts the next one: `SequenceUserEncoder` is trained on all positions of a history
+at once.
 """
 
 from __future__ import annotations
@@ -24,85 +25,100 @@ if TYPE_CHECKING:
 
 
 class SetUserEncoder(nn.Module):
-    """The mean of the history's vectors, weighted and moved by attention over item, event, age and count."""
+    """Transformer over the distinct items of a history with their event, age and count, pooled by attention."""
 
     def __init__(self, config: TowerConfig) -> None:
         super().__init__()
         self.config = config
-        self.enter = nn.Linear(config.dim, config.hidden)
+        self.input_projection = nn.Linear(config.dim, config.hidden)
         self.event = nn.Embedding(len(EVENTS), config.hidden)
         self.age = nn.Embedding(BUCKETS, config.hidden)
         self.count = nn.Embedding(BUCKETS, config.hidden)
         self.norm = nn.LayerNorm(config.hidden)
-        self.body = _body(config)
-        self.attend = nn.Linear(config.hidden, 1)
-        self.leave = nn.Linear(config.hidden, config.dim)
-        # An untrained user tower is the mean of the history's vectors: sensible before any training.
-        for module in (self.attend, self.leave):
+        self.transformer = _transformer(config)
+        self.pooling = nn.Linear(config.hidden, 1)
+        self.output_projection = nn.Linear(config.hidden, config.dim)
+        # Untrained, a user is the mean of the history's vectors: sensible before any training.
+        for module in (self.pooling, self.output_projection):
             nn.init.zeros_(module.weight)
             nn.init.zeros_(module.bias)
 
     def recent(self, users: Histories, n_items: int) -> RecentItems:
-        """What is read of each history."""
+        """See `recent_of`."""
         return recent_of(users, n_items, self.config)
 
     def forward(self, vectors: Tensor, recent: RecentItems) -> Tensor:
-        """Item vectors (b, n, dim) and what else is known of them to user vectors (b, dim); zero without history."""
-        return self.read(vectors, *_tensors(recent, self.config, vectors.device))
+        """Return user vectors (b, dim) of histories with item vectors (b, n, dim); zero without history."""
+        return self.encode(vectors, *_tensors(recent, self.config, vectors.device))
 
-    def read(self, vectors: Tensor, real: Tensor, event: Tensor, age: Tensor, count: Tensor) -> Tensor:
-        """`forward` over tensors: which places are real, bool (b, n), and codes of event, age and count, int64 (b, n)."""
+    def encode(self, vectors: Tensor, real: Tensor, event: Tensor, age: Tensor, count: Tensor) -> Tensor:
+        """Return `forward` over tensors alone.
+
+        Parameters
+        ----------
+        vectors : float32 (b, n, dim)
+            Item vectors of the histories.
+        real : bool (b, n)
+            False where padded.
+        event, age, count : int64 (b, n)
+            Codes, see `user_inputs`.
+        """
         empty = ~real.any(1, keepdim=True)
-        hidden = self.enter(vectors) + self.event(event) + self.age(age) + self.count(count)
-        # A user without history keeps one place open, so that attention has something to sum to one over.
+        hidden = self.input_projection(vectors) + self.event(event) + self.age(age) + self.count(count)
+        # Without history no position is masked: a softmax over masked positions alone would be nan.
         mask = ~(real | empty)
-        hidden = self.body(self.norm(hidden), src_key_padding_mask=mask)  # (b, n, hidden)
-        weights = self.attend(hidden).squeeze(-1).masked_fill(mask, -torch.inf).softmax(-1)[..., None]  # (b, n, 1)
-        vector = (weights * (vectors + self.leave(hidden))).sum(1)
+        hidden = self.transformer(self.norm(hidden), src_key_padding_mask=mask)  # (b, n, hidden)
+        weights = self.pooling(hidden).squeeze(-1).masked_fill(mask, -torch.inf).softmax(-1)[..., None]  # (b, n, 1)
+        vector = (weights * (vectors + self.output_projection(hidden))).sum(1)
         return F.normalize(vector, dim=-1) * ~empty
 
 
 class SequenceUserEncoder(nn.Module):
-    """A causal transformer over the last events, oldest first (SASRec: Kang and McAuley 2018, arXiv 1808.09781, section III)."""
+    """Causal transformer over the last events, oldest first (SASRec).
+
+    References
+    ----------
+    Kang and McAuley 2018, "Self-attentive sequential recommendation", ICDM, arXiv 1808.09781, section III.
+    """
 
     def __init__(self, config: TowerConfig) -> None:
         super().__init__()
         self.config = config
-        # Item vectors enter as they are, where they fit: a random map at the door costs a sixth of the quality (docs/decisions/013).
-        self.enter = nn.Identity() if config.dim == config.hidden else nn.Linear(config.dim, config.hidden)
-        self.scale = config.hidden**0.5  # unit vectors to coordinates of about 1
-        self.place = nn.Embedding(config.history, config.hidden)
-        nn.init.normal_(self.place.weight, std=0.02)
+        # No input projection if the sizes agree: a random one costs a sixth of the quality (docs/decisions/013).
+        self.input_projection = nn.Identity() if config.dim == config.hidden else nn.Linear(config.dim, config.hidden)
+        self.scale = config.hidden**0.5  # scales unit vectors to coordinates of about 1
+        self.position = nn.Embedding(config.history, config.hidden)
+        nn.init.normal_(self.position.weight, std=0.02)
         self.norm = nn.LayerNorm(config.hidden)
-        self.drop = nn.Dropout(config.dropout)
-        self.body = _body(config)
-        self.last_norm = nn.LayerNorm(config.hidden)
-        self.leave = nn.Linear(config.hidden, config.dim)
-        # Untrained, a user is the last item: sensible before any training.
-        nn.init.zeros_(self.leave.weight)
-        nn.init.zeros_(self.leave.bias)
+        self.dropout = nn.Dropout(config.dropout)
+        self.transformer = _transformer(config)
+        self.output_norm = nn.LayerNorm(config.hidden)
+        self.output_projection = nn.Linear(config.hidden, config.dim)
+        # Untrained, a user is the vector of the last item: sensible before any training.
+        nn.init.zeros_(self.output_projection.weight)
+        nn.init.zeros_(self.output_projection.bias)
 
     def recent(self, users: Histories, n_items: int) -> RecentItems:
-        """What is read of each history."""
+        """See `recent_of`."""
         return recent_of(users, n_items, self.config)
 
-    def every(self, vectors: Tensor) -> Tensor:
-        """What comes after each place: item vectors (b, n, dim), padded behind, to unit vectors (b, n, dim)."""
+    def encode_positions(self, vectors: Tensor) -> Tensor:
+        """Return unit user vectors (b, n, dim) after each position of histories (b, n, dim), padded at the end."""
         n = vectors.shape[1]
-        hidden = self.enter(vectors) * self.scale + self.place.weight[:n]
-        ahead = torch.triu(torch.full((n, n), -torch.inf, device=vectors.device), 1)
-        hidden = self.body(self.drop(self.norm(hidden)), mask=ahead, is_causal=True)
-        return F.normalize(vectors + self.leave(self.last_norm(hidden)), dim=-1)
+        hidden = self.input_projection(vectors) * self.scale + self.position.weight[:n]
+        causal = torch.triu(torch.full((n, n), -torch.inf, device=vectors.device), 1)
+        hidden = self.transformer(self.dropout(self.norm(hidden)), mask=causal, is_causal=True)
+        return F.normalize(vectors + self.output_projection(self.output_norm(hidden)), dim=-1)
 
     def forward(self, vectors: Tensor, recent: RecentItems) -> Tensor:
-        """Item vectors (b, n, dim) of histories to user vectors (b, dim); zero without history."""
-        return self.read(vectors, *_tensors(recent, self.config, vectors.device))
+        """Return user vectors (b, dim) of histories with item vectors (b, n, dim); zero without history."""
+        return self.encode(vectors, *_tensors(recent, self.config, vectors.device))
 
-    def read(self, vectors: Tensor, lengths: Tensor) -> Tensor:
-        """`forward` over tensors: how long each history is, int64 (b,)."""
-        every = self.every(vectors)
-        place = (lengths - 1).clamp_min(0)[:, None, None].expand(-1, 1, every.shape[-1])
-        return every.gather(1, place)[:, 0] * (lengths > 0)[:, None]
+    def encode(self, vectors: Tensor, lengths: Tensor) -> Tensor:
+        """Return `forward` over tensors alone; `lengths` of the histories are int64 (b,)."""
+        positions = self.encode_positions(vectors)
+        last = (lengths - 1).clamp_min(0)[:, None, None].expand(-1, 1, positions.shape[-1])
+        return positions.gather(1, last)[:, 0] * (lengths > 0)[:, None]
 
 
 def _tensors(recent: RecentItems, config: TowerConfig, device: torch.device) -> list[Tensor]:
@@ -110,7 +126,7 @@ def _tensors(recent: RecentItems, config: TowerConfig, device: torch.device) -> 
 
 
 class Layer(nn.TransformerEncoderLayer):
-    """Torch's layer; when it is exported its attention is spelled out, because torch's own writes the example's lengths into the graph."""
+    """Torch's layer with explicit attention on export: torch's own writes the lengths of the example into the graph."""
 
     def _sa_block(self, x: Tensor, attn_mask: Tensor | None, key_padding_mask: Tensor | None, is_causal: bool = False) -> Tensor:
         if not torch.onnx.is_in_onnx_export():
@@ -124,11 +140,11 @@ class Layer(nn.TransformerEncoderLayer):
         return attention.out_proj((scores.softmax(-1) @ value).transpose(1, 2).flatten(2))
 
 
-def _body(config: TowerConfig) -> nn.TransformerEncoder:
+def _transformer(config: TowerConfig) -> nn.TransformerEncoder:
     layer = Layer(config.hidden, config.heads, 4 * config.hidden, config.dropout, activation="gelu", batch_first=True, norm_first=True)
     return nn.TransformerEncoder(layer, config.layers, enable_nested_tensor=False)
 
 
 def buckets(values: np.ndarray) -> Tensor:
-    """`bucket_codes` for torch."""
+    """Return `bucket_codes` as a tensor."""
     return torch.from_numpy(bucket_codes(values))

@@ -1,4 +1,4 @@
-"""What a user tower is told of histories, as arrays: the same for torch, which trains it, and for onnxruntime, which answers."""
+"""Inputs of the user encoders as arrays, shared by torch (training) and onnxruntime (inference)."""
 
 from __future__ import annotations
 
@@ -12,18 +12,25 @@ if TYPE_CHECKING:
     from features.data.histories import Histories, RecentItems
     from retrieval.two_tower.config import TowerConfig
 
-BATCH = 512  # users whose vectors are worked out at once
+BATCH = 512  # users that are encoded at once
 
 
 def recent_of(users: Histories, n_items: int, config: TowerConfig) -> RecentItems:
-    """What is read of each history."""
-    return users.last_events(config.history) if config.reads == "sequence" else users.recent_items(n_items, config.history)
+    """Return the newest items (sets) or events (sequences) of each history that the user encoder sees, oldest first."""
+    return users.last_events(config.history) if config.user_encoder == "sequence" else users.recent_items(n_items, config.history)
 
 
 def user_inputs(recent: RecentItems, config: TowerConfig) -> dict[str, np.ndarray]:
-    """Beside the items' vectors: of a sequence its length, int64 (b,); of a set which places are real, bool, and codes, int64 (b, n)."""
+    """Return the inputs of a user encoder other than item vectors.
+
+    Returns
+    -------
+    dict of str to array
+        For sequences `lengths`, int64 (b,). For sets `real`, bool (b, n), False where padded; `event`, the kind of the
+        last event, and `age` and `count` as bucket codes, int64 (b, n).
+    """
     real = recent.rows >= 0
-    if config.reads == "sequence":
+    if config.user_encoder == "sequence":
         return {"lengths": real.sum(axis=1)}
     event = recent.event.astype("int64")
     return {"real": real, "event": event, "age": bucket_codes(recent.age), "count": bucket_codes(recent.count)}

@@ -1,7 +1,11 @@
-"""Batches for the towers: moments of the past, what was known then, what was bought next; and the loss over them.
+"""Training batches of set encoders, and their loss: histories at random moments, and the purchases in the window after.
 
-An item drawn often as a negative is discounted by the log of how often (logQ: Yi et al. 2019, "Sampling-bias-corrected neural modeling
-for large corpus item recommendations", section 3). Whatever else a user bought in the window is masked out of the negatives.
+The loss is a sampled softmax. Scores are corrected by the log of the expected number of draws of an item (logQ
+correction). Other items that the user bought in the window are masked out of the negatives.
+
+References
+----------
+Yi et al. 2019, "Sampling-bias-corrected neural modeling for large corpus item recommendations", RecSys, section 3.
 """
 
 from __future__ import annotations
@@ -24,14 +28,21 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Batch:
-    """One step's material.
+class WindowBatch:
+    """Histories of users with purchases from the window after each history.
 
     Attributes
     ----------
-    users: b histories. positives: rows (b, p), padded -1. candidates: all rows scored, sorted, int64 (m,).
-    log_q: log of how often each candidate is expected in a batch, float64 (m,).
-    bought: what each user bought in the window, positives included, bool (b, m).
+    users : Histories
+        The b histories.
+    positives : int64 (b, p)
+        Rows of bought items, padded with -1.
+    candidates : int64 (m,)
+        Rows of all scored items, sorted.
+    log_q : float64 (m,)
+        Log of the expected number of draws of each candidate in a batch.
+    bought : bool (b, m)
+        Which candidates each user bought in the window, positives included.
     """
 
     users: Histories
@@ -42,8 +53,8 @@ class Batch:
 
 
 @dataclass(frozen=True)
-class _Drawn:
-    """Some users' rows (c,), their histories at a moment, and what they bought after it: place of the user, and row, int64 (n,)."""
+class _Moment:
+    """Users (c,) with their histories at a moment, and their purchases after it as (user, item), int64 (n,)."""
 
     chosen: np.ndarray
     histories: Histories
@@ -51,14 +62,21 @@ class _Drawn:
     item: np.ndarray
 
 
-class Sampler:
-    """Draws batches from a log; all chance comes from the generator it is given.
+class WindowSampler:
+    """Sampler of users at random moments of a log; randomness comes only from the generator passed to `draw`.
 
-    A batch's users stand at several moments: steps that each see one season teach the towers less (docs/decisions/070).
+    The users of a batch are spread over several moments: if every step shows one season only, the towers learn less
+    (docs/decisions/070).
+
+    Parameters
+    ----------
+    log : Interactions
+    config : TrainConfig
+    horizon : int
+        Length of the window in seconds.
     """
 
     def __init__(self, log: Interactions, config: TrainConfig, horizon: int) -> None:
-        """`horizon`: seconds after the moment within which purchases are positives."""
         self.log, self.config, self.horizon = log, config, horizon
         label = np.flatnonzero(np.isin(log.event, LABEL_EVENTS))
         self.label = label[np.argsort(log.time[label], kind="stable")]  # purchases, by time
@@ -66,29 +84,33 @@ class Sampler:
         counts = np.bincount(log.item[label], minlength=log.n_items).astype(np.float64)
         self.share = counts / counts.sum()
         self.known = np.flatnonzero(counts)
-        # Between uniform and by sales: hard enough to learn from, broad enough to see the whole range.
+        # Between uniform and proportional to sales: hard enough to learn from, and spread over the whole catalogue.
         smooth = np.sqrt(self.share)
         self.negative = smooth / smooth.sum()  # (n_items,)
-        self.hard: np.ndarray | None = None  # (n_users, h) rows, -1 where none: set by `mine`
-        self.hard_skipped = 0  # mined negatives that the user turned out to buy
+        self.hard: np.ndarray | None = None  # hard negatives (n_users, h), padded with -1: set by the trainer
+        self.masked_hard_negatives = 0  # hard negatives that the user bought in the window
 
     def steps(self, tune: bool) -> int:
-        """Batches an epoch."""
+        """Return the batches of an epoch."""
         return self.config.steps_per_epoch
 
-    def draw(self, rng: np.random.Generator, texts: int | None = None) -> Batch:
-        """One batch: users who bought something in the window after a random moment of the log, a few for each of some moments.
+    def draw(self, rng: np.random.Generator, texts: int | None = None) -> WindowBatch:
+        """Return a batch of users who bought something in the window after their moment.
 
-        texts: about so many candidates, half of them positives, half sampled; None: as many users and sampled negatives as configured.
+        Parameters
+        ----------
+        rng : np.random.Generator
+        texts : int, optional
+            About so many candidates, half of them positives; None takes users and negatives of the configuration.
         """
         log, config = self.log, self.config
         users = config.users if texts is None else max(2, texts // (2 * config.positives))
         negatives = config.negatives if texts is None else max(1, texts // 2)
-        moments = np.bincount(np.arange(users) % config.moments)  # users at each
-        drawn = [self._at_a_moment(most, rng) for most in moments]
-        chosen, item = np.concatenate([one.chosen for one in drawn]), np.concatenate([one.item for one in drawn])
-        begin = np.cumsum([0, *(len(one.chosen) for one in drawn)])
-        user = np.concatenate([first + one.user for first, one in zip(begin, drawn, strict=False)])
+        users_at = np.bincount(np.arange(users) % config.moments)  # number of users of each moment
+        moments = [self._moment(most, rng) for most in users_at]
+        chosen, item = np.concatenate([moment.chosen for moment in moments]), np.concatenate([moment.item for moment in moments])
+        begin = np.cumsum([0, *(len(moment.chosen) for moment in moments)])
+        user = np.concatenate([first + moment.user for first, moment in zip(begin, moments, strict=False)])
         positives = self._positives(user, item, len(chosen), rng)
         sampled = rng.choice(log.n_items, negatives, p=self.negative)
         hard = self._hard(chosen, rng)
@@ -96,54 +118,58 @@ class Sampler:
         expected = (positives >= 0).sum() * self.share[candidates] + negatives * self.negative[candidates]
         bought = np.zeros((len(chosen), len(candidates)), dtype=bool)
         at = np.minimum(np.searchsorted(candidates, item), len(candidates) - 1)
-        there = candidates[at] == item
-        bought[user[there], at[there]] = True
+        exists = candidates[at] == item
+        bought[user[exists], at[exists]] = True
         mined = np.arange(len(chosen))[:, None] * log.n_items + hard
-        self.hard_skipped += int(np.isin(mined[hard >= 0], user * log.n_items + item).sum())
-        histories = Histories.joined([one.histories for one in drawn])
-        return Batch(histories, positives, candidates, np.log(np.maximum(expected, 1e-9)), bought)
+        self.masked_hard_negatives += int(np.isin(mined[hard >= 0], user * log.n_items + item).sum())
+        histories = Histories.joined([moment.histories for moment in moments])
+        return WindowBatch(histories, positives, candidates, np.log(np.maximum(expected, 1e-9)), bought)
 
-    def _at_a_moment(self, most: int, rng: np.random.Generator) -> _Drawn:
-        """At most `most` of the users who bought something after a random moment."""
+    def _moment(self, most: int, rng: np.random.Generator) -> _Moment:
+        """Return at most `most` users who bought something in the window after a random moment."""
         log = self.log
         moment = int(log.time[rng.integers(len(log))])
         window = self._window(moment)
-        if not len(window):  # the moment was a view, with no purchase after it: stand at a purchase instead
+        if not len(window):  # the moment was of a view without a purchase after it: take that of a purchase
             moment = int(log.time[rng.choice(self.label)])
             window = self._window(moment)
         owners = np.flatnonzero(np.bincount(log.user[window]))
         chosen = np.sort(rng.choice(owners, min(most, len(owners)), replace=False))
         window = window[np.isin(log.user[window], chosen)]
         key = sorted_unique(log.user[window].astype(np.int64) * log.n_items + log.item[window])
-        return _Drawn(chosen, Histories.of_users(log, chosen, moment), np.searchsorted(chosen, key // log.n_items), key % log.n_items)
+        return _Moment(chosen, Histories.of_users(log, chosen, moment), np.searchsorted(chosen, key // log.n_items), key % log.n_items)
 
     def _window(self, moment: int) -> np.ndarray:
-        """Purchases within the horizon after a moment: places in the log, int64 (n,)."""
+        """Return the purchases within the horizon after a moment, as positions in the log, int64 (n,)."""
         begin, end = np.searchsorted(self.times, (moment, moment + self.horizon))
         return self.label[begin:end]
 
     def _positives(self, user: np.ndarray, item: np.ndarray, b: int, rng: np.random.Generator) -> np.ndarray:
-        """At most `positives` items a user, at random; rows (b, p) padded -1."""
+        """Return at most `positives` random items a user, rows (b, p) padded with -1."""
         shuffled = rng.permutation(len(user))
         order = shuffled[np.argsort(user[shuffled], kind="stable")]
         place = np.arange(len(order)) - np.searchsorted(user[order], user[order])
-        few = place < self.config.positives
+        taken = place < self.config.positives
         positives = np.full((b, self.config.positives), -1, dtype=np.int64)
-        positives[user[order][few], place[few]] = item[order][few]
+        positives[user[order][taken], place[taken]] = item[order][taken]
         return positives
 
     def _hard(self, chosen: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """Some of each user's mined negatives, rows (b, h)."""
+        """Return a random part of each user's hard negatives, rows (b, h)."""
         if self.hard is None:
             return np.zeros((len(chosen), 0), dtype=np.int64)
         columns = rng.integers(self.hard.shape[1], size=(len(chosen), self.config.hard_negatives))
         return np.take_along_axis(self.hard[chosen], columns, axis=1)
 
 
-def softmax_loss(scores: Tensor, batch: Batch) -> Tensor:
-    """Mean over positives of -log softmax; scores (b, m) are divided by the temperature already.
+def sampled_softmax_loss(scores: Tensor, batch: WindowBatch) -> Tensor:
+    """Return the mean over positives of -log softmax with logQ correction; the negatives are what the user did not buy.
 
-    logQ is taken off every score. A positive stands against the candidates that the user did not buy.
+    Parameters
+    ----------
+    scores : (b, m)
+        Similarity of users and candidates over the temperature.
+    batch : WindowBatch
     """
     device = scores.device
     corrected = scores - torch.from_numpy(batch.log_q).to(device, scores.dtype)
@@ -151,7 +177,7 @@ def softmax_loss(scores: Tensor, batch: Batch) -> Tensor:
     others = corrected.masked_fill(bought, -torch.inf).logsumexp(1, keepdim=True)  # (b, 1)
     at = np.searchsorted(batch.candidates, np.maximum(batch.positives, batch.candidates[0]))
     positive = corrected.gather(1, torch.from_numpy(at).to(device))  # (b, p)
-    # Users without history have no vector to learn by.
+    # Users without history have a zero vector without gradient.
     real = torch.from_numpy((batch.positives >= 0) & (batch.users.lengths > 0)[:, None]).to(device)
     losses = torch.where(real, torch.logaddexp(positive, others) - positive, 0.0)
     return losses.sum() / real.sum().clamp_min(1)

@@ -175,7 +175,7 @@ def model_of(monkeypatch: pytest.MonkeyPatch) -> Callable[[Place, int, int], Non
         model = build.current_model(place.workspace, place.settings)
 
         def fitted(_shop: object, _device: object, work: Path, _cache: Path) -> Model:
-            (work / "tensorboard").mkdir(parents=True)
+            work.mkdir(parents=True)
             return replace(model, about=model.about | {"until": moment(until)})
 
         with monkeypatch.context() as patch:

@@ -112,7 +112,7 @@ def as_trained(place: Place, monkeypatch: pytest.MonkeyPatch, meanwhile: Callabl
     model = build.current_model(place.workspace, place.settings)
 
     def fitted(_shop: object, _device: object, work: Path, _cache: Path) -> Model:
-        (work / "tensorboard").mkdir(parents=True)
+        work.mkdir(parents=True)
         meanwhile()
         return model
 

@@ -19,14 +19,14 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from retrieval.two_tower.config import TrainConfig
-    from retrieval.two_tower.trainer import Run
+    from retrieval.two_tower.trainer import TrainingRun
 
 CPU = torch.device("cpu")
 
 
 def with_settings(shop: TrainingJob, reads: str, **train: Any) -> TrainingJob:
     settings = shop.settings
-    update = {"tower": settings.tower.model_copy(update={"reads": reads}), "train": settings.train.model_copy(update=train)}
+    update = {"tower": settings.tower.model_copy(update={"user_encoder": reads}), "train": settings.train.model_copy(update=train)}
     return replace(shop, settings=settings.model_copy(update=update))
 
 
@@ -89,7 +89,7 @@ def test_every_epoch_is_taken_at_a_lower_rate(
     """However little patience the training before had."""
     rates = []
 
-    def epoch(_run: Run, config: TrainConfig, *_: Any) -> float:
+    def epoch(_run: TrainingRun, config: TrainConfig, *_: Any) -> float:
         rates.append(config.lr)
         return 0.0
 
@@ -102,7 +102,7 @@ def test_a_training_that_was_cut_off_in_them_goes_on(small: TrainingJob, tmp_pat
     whole = train_model(small, CPU, tmp_path / "whole", tmp_path / "cache")
     original, begun = pipeline.fit_towers, []
 
-    def cut(run: Run, config: TrainConfig) -> Any:
+    def cut(run: TrainingRun, config: TrainConfig) -> Any:
         """In the second of the last epochs."""
         if run.folder.name == "rest":
             with monkeypatch.context() as patch:

@@ -17,7 +17,7 @@ from features.data.catalog import Catalog
 from features.data.interactions import DAY
 from features.text.template import item_texts
 from recsys.artifacts.model import Model
-from recsys.snapshot.snapshot import Encoded, Snapshot, distinct_hashes, encode_catalog, take_snapshot
+from recsys.snapshot.snapshot import Encoded, EncodeOptions, Snapshot, distinct_hashes, encode_catalog, take_snapshot
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -77,7 +77,7 @@ def counted(model: Model) -> Iterator[list[str]]:
 def encode(catalog: Catalog, model: Model, previous: Encoded | None = None) -> Encoded:
     """With a cache of its own: what is known is known from `previous` alone."""
     with TemporaryDirectory() as cache:
-        return encode_catalog(catalog, model, Path(cache), previous, states=True)
+        return encode_catalog(catalog, model, Path(cache), previous, EncodeOptions(states=True))
 
 
 def assert_same(one: Encoded, other: Encoded) -> None:
@@ -122,9 +122,11 @@ def test_states_are_in_the_order_of_the_texts(model):
 
 def test_a_text_that_went_and_came_back_is_read_from_the_cache(model, tmp_path):
     first, without = catalog_of({"a": ("tea", 1), "b": ("soap", 1)}), catalog_of({"a": ("tea", 1)})
-    known = encode_catalog(first, model, tmp_path, states=True)
+    known = encode_catalog(first, model, tmp_path, options=EncodeOptions(states=True))
     with counted(model) as texts:
-        again = encode_catalog(first, model, tmp_path, encode_catalog(without, model, tmp_path, known, states=True), states=True)
+        again = encode_catalog(
+            first, model, tmp_path, encode_catalog(without, model, tmp_path, known, EncodeOptions(states=True)), EncodeOptions(states=True)
+        )
     assert texts == []
     assert again.encoded == 1  # a vector had to be made, from kept states
     assert_same(again, known)

@@ -1,4 +1,4 @@
-"""New arrivals: offered by text to those who bought what is near, and to nobody else."""
+"""New arrivals are scored by text for users who bought something similar, and for nobody else."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from retrieval.two_tower.config import TowerConfig
 from retrieval.two_tower.model import TwoTower
 from retrieval.two_tower.retriever import TwoTowerRetriever
 
-# Items 0 and 1 share a text; item 4 is the arrival, near to that text; item 5 is an arrival far from everything.
+# Items 0 and 1 share a text; item 4 is an arrival similar to that text; item 5 is an arrival similar to nothing.
 VECTORS = np.array([[1, 0, 0], [0.8, 0.6, 0], [0, 1, 0], [0.96, 0.28, 0], [0, 0, 1]], dtype=np.float32)
 TEXT_OF = np.array([0, 0, 1, 2, 3, 4])
 
@@ -30,11 +30,11 @@ def test_score_is_the_sum_of_cosines_to_what_was_bought(arrivals: Arrivals) -> N
     users = Histories.of_baskets([[0], [1, 2], [3, 3], []], now=0)
     scores = arrivals.scores(users)
     assert scores[:, 4] == pytest.approx([0.96, 0.96 + 0.936, 0.28, 0], abs=1e-5)
-    assert not scores[:, 5].any()  # nothing is near to it
+    assert not scores[:, 5].any()  # nothing is similar to it
     assert not scores[:, :4].any()  # no arrivals
 
 
-def test_pairs_are_read_from_the_same_scores(arrivals: Arrivals) -> None:
+def test_pair_scores_are_those_of_the_whole(arrivals: Arrivals) -> None:
     users = Histories.of_baskets([[0], [2]], now=0)
     found = arrivals.pair_scores(users, np.array([[4, 0, -1], [5, 4, 2]]))
     assert found == pytest.approx(np.array([[0.96, 0, 0], [0, 0.936, 0]]), abs=1e-5)

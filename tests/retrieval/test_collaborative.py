@@ -1,4 +1,4 @@
-"""The collaborative models against plain twins, and what only they can do."""
+"""The collaborative models against plain implementations, and their edge cases."""
 
 from __future__ import annotations
 
@@ -72,22 +72,22 @@ class TestHistoryMatrix:
         users = Histories.of_baskets([[3, 3, 5]], now=0)
         assert np.allclose(history_matrix(users, 6, Weighting(count="log")).toarray()[0, [3, 5]], np.log1p([2, 1]))
 
-    def test_ages(self):
+    def test_weights_decay(self):
         log = shop([("u", 0, 0), ("u", 1, 10)])
         users = Histories.of_users(log, np.array([0]), 20 * DAY)
         assert np.allclose(history_matrix(users, N_ITEMS, Weighting(half_life=10)).toarray()[0, :2], [0.25, 0.5])
 
-    def test_a_look_counts_less_than_a_purchase_and_many_looks_no_more(self):
+    def test_views_count_less_than_a_purchase_however_many(self):
         log = shop([("u", 0, 0), ("v", 0, 0)] + [("v", 1, day) for day in range(20)], ["view", "purchase"] + ["view"] * 20)
         assert np.allclose(log_matrix(log, PLAIN).toarray()[:, :2], [[0.1, 0], [1, 1]])
 
-    def test_fit_and_answer_see_a_user_alike(self, log: Interactions, everybody: Histories):
+    def test_fit_and_scoring_use_the_same_user_vectors(self, log: Interactions, everybody: Histories):
         weighting = Weighting(count="log", half_life=30)
         assert np.array_equal(log_matrix(log, weighting).toarray(), history_matrix(everybody, N_ITEMS, weighting).toarray())
 
 
 class TestEASE:
-    def test_is_the_closed_form(self, log: Interactions, everybody: Histories):
+    def test_equals_the_closed_form(self, log: Interactions, everybody: Histories):
         x = log_matrix(log, PLAIN).toarray().astype(np.float64)
         inverse = np.linalg.inv(x.T @ x + 3 * np.eye(N_ITEMS))
         slow = -inverse / np.diag(inverse)
@@ -96,7 +96,7 @@ class TestEASE:
         assert np.allclose(ease.weights.toarray(), slow, atol=1e-5)
         assert np.allclose(ease.scores(everybody), x @ slow, atol=1e-5)
 
-    def test_keeps_the_strongest_weights_of_each_item(self, log: Interactions):
+    def test_pruning_keeps_the_largest_weights_of_each_item(self, log: Interactions):
         whole = EASE.fit(log, EASEConfig(l2=3)).weights.toarray()
         pruned = EASE.fit(log, EASEConfig(l2=3, keep=4)).weights.toarray()
         assert ((pruned != 0).sum(axis=1)[:-1] == 4).all()
@@ -104,27 +104,27 @@ class TestEASE:
             assert np.array_equal(few[few != 0], full[few != 0])
             assert np.abs(few[few != 0]).min(initial=np.inf) >= np.abs(full[few == 0]).max()
 
-    def test_learns_only_the_items_most_people_bought(self, log: Interactions):
+    def test_covers_only_the_items_with_most_buyers(self, log: Interactions):
         buyers = (log_matrix(log, PLAIN).toarray() > 0).sum(axis=0)
         weights = EASE.fit(log, EASEConfig(l2=3, max_items=5)).weights.toarray()
         known = np.flatnonzero(np.abs(weights).sum(axis=0))
         assert len(known) == 5
         assert buyers[known].min() >= np.delete(buyers, known).max()
 
-    def test_nobody_bought_anything_twice(self):
+    def test_no_item_has_two_buyers(self):
         log = shop([("u", 0, 0), ("v", 1, 0)])
         assert not EASE.fit(log).scores(Histories.of_baskets([[0]], now=0)).any()
 
 
 class TestItemToItem:
-    def test_cosine_is_the_cosine(self, log: Interactions):
+    def test_equals_the_cosine(self, log: Interactions):
         x = log_matrix(log, PLAIN).toarray().astype(np.float64)
         norms = np.maximum(np.linalg.norm(x, axis=0), 1e-9)
         slow = (x.T @ x) / norms / norms[:, None]
         np.fill_diagonal(slow, 0)
         assert np.allclose(ItemToItem.fit(log).weights.toarray(), slow, atol=1e-6)
 
-    def test_one_buyer_alone_ties_nothing(self):
+    def test_items_with_one_buyer_have_no_neighbours(self):
         log = shop([("u", 0, 0), ("u", 1, 0), ("u", 2, 0), ("v", 0, 0), ("v", 1, 0)])
         assert ItemToItem.fit(log).neighbours(0, 5)[0].tolist() == [1]
         assert ItemToItem.fit(log, ItemToItemConfig(min_buyers=1)).neighbours(0, 5)[0].tolist() == [1, 2]
@@ -140,13 +140,13 @@ class TestItemToItem:
         assert len(model.neighbours(0, 1)[0]) == 1
         assert not len(model.neighbours(7, 5)[0])
 
-    def test_everybody_bought_everything_but_one(self):
-        # TF-IDF gives such users no weight at all.
+    def test_tfidf_of_items_that_every_user_bought_is_finite(self):
+        # TF-IDF gives such items no weight.
         log = shop([("u", 0, 0), ("u", 1, 0), ("v", 0, 0), ("v", 1, 0)], n_items=3)
         scores = ItemToItem.fit(log, ItemToItemConfig(measure="tfidf")).scores(Histories.of_baskets([[0]], now=0))
         assert np.isfinite(scores).all()
 
-    def test_strongest_is_the_largest_part_of_the_score(self, log: Interactions, everybody: Histories):
+    def test_strongest_is_the_largest_contribution(self, log: Interactions, everybody: Histories):
         model = ItemToItem.fit(log)
         rows = np.tile(np.array([4, 0, -1, N_ITEMS - 1]), (len(everybody), 1))
         sources, added = model.strongest(everybody, rows)
@@ -158,13 +158,13 @@ class TestItemToItem:
         assert (sources[:, 2:] == -1).all()
         assert (added[:, 2:] == 0).all()
 
-    def test_a_stranger_has_no_strongest(self, log: Interactions):
+    def test_a_user_without_history_has_no_strongest(self, log: Interactions):
         sources, _ = ItemToItem.fit(log).strongest(Histories.of_baskets([[]], now=0), np.array([[1, 2]]))
         assert (sources == -1).all()
 
 
 class TestALS:
-    def test_folding_in_is_the_least_squares_answer(self, log: Interactions, everybody: Histories):
+    def test_folding_in_is_the_least_squares_solution(self, log: Interactions, everybody: Histories):
         config = ALSConfig(factors=4, alpha=2.0)
         model = ALS.fit(log, config)
         y = model.factors.astype(np.float64)
@@ -173,7 +173,7 @@ class TestALS:
             slow = np.linalg.solve(y.T @ trust @ y + config.l2 * np.eye(4), y.T @ trust @ (row > 0))
             assert np.allclose(model.user_factors(everybody)[user], slow, rtol=1e-3, atol=1e-4)
 
-    def test_knows_nothing_of_what_nobody_bought(self, log: Interactions, everybody: Histories):
+    def test_items_without_events_score_zero(self, log: Interactions, everybody: Histories):
         assert not ALS.fit(log, ALSConfig(factors=4)).scores(everybody)[:, -1].any()
 
     def test_the_seed_decides(self, log: Interactions):
@@ -183,26 +183,26 @@ class TestALS:
 
 
 class TestPopularity:
-    def test_counts_people_in_windows(self):
+    def test_counts_buyers_in_windows(self):
         rows = [("u", 0, 99), ("u", 0, 98), ("v", 0, 95), ("w", 0, 80), ("x", 0, 20), ("y", 0, 1), ("u", 1, 101)]
         assert Popularity.fit(shop(rows), 100 * DAY).buyers[:2].tolist() == [[2, 3, 4, 5], [0, 0, 0, 0]]
 
-    def test_counts_each_by_the_weightiest_event(self):
+    def test_counts_each_user_by_the_largest_weight(self):
         log = shop([("u", 0, 0), ("u", 0, 1), ("v", 0, 0), ("v", 0, 1)], ["view", "purchase", "view", "view"])
         assert np.allclose(Popularity.fit(log, log.end).buyers[0], 1.1)
 
-    def test_recent_buyers_first_then_all(self):
+    def test_recent_buyers_first_then_all_time_buyers(self):
         rows = [("u", 0, 99), ("u", 1, 99), ("v", 1, 1), *((f"x{i}", 2, 1) for i in range(5))]
         scores = Popularity.fit(shop(rows), 100 * DAY).scores(Histories.of_baskets([[]], now=0))
         assert np.argsort(-scores[0]).tolist()[:3] == [1, 0, 2]
 
-    def test_trend_favours_what_sells_now(self):
+    def test_trend_favours_recent_sales(self):
         rows = [(f"u{i}", 0, 99) for i in range(4)] + [(f"u{i}", 1, 99 if i < 4 else 1) for i in range(16)]
         assert np.allclose(Popularity.fit(shop(rows), 100 * DAY).trend[:3], [2**0.5, 1, 0])
 
 
 class TestScorers:
-    def test_pairs_are_the_scores_at_the_rows(self, log: Interactions, everybody: Histories):
+    def test_pair_scores_are_the_scores_at_the_rows(self, log: Interactions, everybody: Histories):
         rows = np.random.default_rng(0).integers(-1, N_ITEMS, (len(everybody), 7))
         for model in models(log).values():
             dense = model.scores(everybody)
@@ -210,7 +210,7 @@ class TestScorers:
             assert np.allclose(model.pair_scores(everybody, rows), slow, rtol=1e-5, atol=1e-7)
 
     @pytest.mark.parametrize("name", ["ease", "near", "als", "popular"])
-    def test_files_bring_the_same_model_back(self, name: str, log: Interactions, everybody: Histories):
+    def test_files_round_trip(self, name: str, log: Interactions, everybody: Histories):
         model = models(log)[name]
         again = type(model).from_files(model.to_files())
         assert np.array_equal(model.scores(everybody), again.scores(everybody))
@@ -222,7 +222,7 @@ class TestScorers:
 
 
 class TestTopK:
-    def test_is_a_stable_sort(self):
+    def test_equals_a_stable_sort(self):
         rng = np.random.default_rng(0)
         scores = rng.integers(-3, 4, (50, 40)).astype(np.float32)
         scores[rng.random(scores.shape) < 0.2] = -np.inf
@@ -240,8 +240,8 @@ class TestTopK:
     @pytest.mark.parametrize("nan", [np.nan, -np.nan])
     @pytest.mark.parametrize("rows", [1, 3])
     @pytest.mark.parametrize("k", [1, 2, 3, 5])
-    def test_nan_is_never_an_answer(self, nan: float, rows: int, k: int) -> None:
-        """Worse than any score, as -inf is."""
+    def test_nan_is_never_returned(self, nan: float, rows: int, k: int) -> None:
+        """Nan is treated as -inf."""
         scores = np.tile(np.array([nan, 1.0, nan, 2.0, -np.inf], dtype=np.float32), (rows, 1))
         found, best = top_k(scores, k)
         assert found.tolist() == [([3, 1] + [-1] * 3)[:k]] * rows

@@ -74,9 +74,9 @@ def test_cut_in_two_it_is_the_whole_model_with_mean_pooling(
 
 
 def test_a_vector_does_not_depend_on_its_mates(encoder: TextEncoder, texts: list[str]) -> None:
-    item_knn = vectors(encoder, [*HOSTILE, *texts])
+    together = vectors(encoder, [*HOSTILE, *texts])
     for place, text in enumerate([*HOSTILE, *texts]):
-        assert np.allclose(vectors(encoder, [text])[0], item_knn[place], atol=1e-4), text[:20]
+        assert np.allclose(vectors(encoder, [text])[0], together[place], atol=1e-4), text[:20]
 
 
 def test_any_text_has_a_vector(encoder: TextEncoder) -> None:

@@ -1,4 +1,4 @@
-"""The index: exact where it says so, k items whenever k are allowed, the same bytes again."""
+"""The index: exact where it claims to be, k items whenever k are allowed, reproducible bytes."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def index(request: pytest.FixtureRequest, vectors: np.ndarray) -> ItemIndex:
 
 
 def slow_search(vectors: np.ndarray, query: np.ndarray, k: int, allowed: np.ndarray) -> list[int]:
-    """Sort everything; rounded, so that equal vectors have equal scores whatever order numpy sums in."""
+    """Sort all scores; rounded, so that equal vectors have equal scores in any order of summation."""
     scores = np.where(allowed, np.round(vectors @ query, 6), -np.inf)
     return np.argsort(-scores, kind="stable")[: min(k, int(allowed.sum()))].tolist()
 
@@ -58,8 +58,8 @@ def test_k_items_come_back_whenever_k_are_allowed(index, queries, share):
         assert all(len(set(row[row >= 0])) == (row >= 0).sum() for row in rows)
 
 
-def test_a_graph_that_starves_is_helped_out(vectors, queries):
-    # So shallow a search finds too little by itself, though the rule is a wide one.
+def test_a_graph_that_finds_too_few_falls_back_to_exact_search(vectors, queries):
+    # So shallow a search finds too few by itself, although the filter allows many.
     index = ItemIndex.build(vectors, IndexConfig(kind="hnsw", hnsw_m=2, hnsw_build=2, hnsw_search=1))
     allowed = np.arange(N) % 4 == 0
     assert allowed.mean() > NARROW
@@ -67,12 +67,12 @@ def test_a_graph_that_starves_is_helped_out(vectors, queries):
     assert (rows >= 0).all()
 
 
-def test_lists_that_starve_are_helped_out(vectors, queries):
+def test_clusters_that_hold_too_few_fall_back_to_exact_search(vectors, queries):
     index = ItemIndex.build(vectors, IndexConfig(kind="ivf", ivf_lists=15, ivf_probes=1))
     assert (index.search(queries, 300)[0] >= 0).all()
 
 
-def test_a_narrow_rule_is_answered_exactly(index, vectors, queries):
+def test_a_narrow_filter_is_searched_exactly(index, vectors, queries):
     if index.config.kind == "sq8":
         pytest.skip("SQ8 rounds the vectors themselves")
     allowed = np.random.default_rng(2).random(N) < NARROW / 2
@@ -86,7 +86,7 @@ def eighths(rng, n):
 
 @given(st.data())
 @settings(max_examples=40, deadline=None)
-def test_flat_is_the_sorted_list(data):
+def test_flat_equals_a_full_sort(data):
     rng = np.random.default_rng(data.draw(st.integers(0, 2**16)))
     n = data.draw(st.integers(1, 30))
     # Eighths, so that sums are exact in any order; many of them equal.
@@ -101,13 +101,13 @@ def test_flat_is_the_sorted_list(data):
 
 
 @pytest.mark.parametrize("kind", ["sq8", "hnsw", "ivf"])
-def test_the_others_find_nearly_the_same(kind, vectors, queries):
-    truth, _ = ItemIndex.build(vectors, IndexConfig(kind="flat")).search(queries, K)
+def test_approximate_indexes_have_high_recall(kind, vectors, queries):
+    exact, _ = ItemIndex.build(vectors, IndexConfig(kind="flat")).search(queries, K)
     found, _ = ItemIndex.build(vectors, IndexConfig(kind=kind)).search(queries, K)
-    assert np.mean([len(set(a) & set(b)) / K for a, b in zip(truth, found, strict=True)]) > 0.9
+    assert np.mean([len(set(a) & set(b)) / K for a, b in zip(exact, found, strict=True)]) > 0.9
 
 
-def test_a_rule_for_each_query(index, queries):
+def test_a_filter_for_each_query(index, queries):
     allowed = np.random.default_rng(6).random((len(queries), N)) < 0.5
     allowed[3] = False
     rows, scores = index.search(queries, K, allowed)
@@ -118,7 +118,7 @@ def test_a_rule_for_each_query(index, queries):
     assert (rows[3] == -1).all()
 
 
-def test_a_batch_answers_as_its_queries_do(index, queries):
+def test_a_batch_equals_its_single_queries(index, queries):
     rows, scores = index.search(queries, K)
     alone = [index.search(query[None], K) for query in queries]
     assert np.array_equal(rows, np.concatenate([a[0] for a in alone]))
@@ -132,11 +132,11 @@ def test_equal_vectors_come_in_order_of_rows(index, vectors):
     assert len(set(scores[0])) == 1
 
 
-def test_equal_vectors_take_one_place(index, vectors):
+def test_equal_vectors_are_stored_once(index, vectors):
     assert index.index.ntotal == len(np.unique(vectors, axis=0)) < len(index) == N
 
 
-def test_files_bring_the_same_index_back(index, vectors, queries):
+def test_files_round_trip(index, vectors, queries):
     files = index.to_files()
     assert files == ItemIndex.build(vectors, index.config).to_files()
     again = ItemIndex.from_files(files)
@@ -176,7 +176,7 @@ def test_tiny_catalogues(kind, n):
     assert ((rows >= 0).sum(axis=1) == n).all()
 
 
-def test_the_size_decides():
+def test_the_kind_depends_on_the_size():
     assert kind_for(1) == kind_for(200_000) == "flat"
     assert kind_for(200_001) == "ivf"
     assert ItemIndex.build(unit(np.random.default_rng(0), 5)).config.kind == "flat"

@@ -1,3 +1,5 @@
+"""Transitions between the steps of users: counts, normalisation, pruning, scores."""
+
 import numpy as np
 import polars as pl
 import pytest
@@ -34,7 +36,7 @@ def test_steps_are_counted_back_from_each_users_last(baskets):
     assert steps_back(Histories.of_baskets([[]], 0)).tolist() == []
 
 
-def test_each_item_leads_to_each_of_the_next_step(baskets):
+def test_transitions_go_from_each_item_to_each_item_of_the_next_step(baskets):
     weights = Markov.fit(baskets, PLAIN).weights.toarray()
     expected = np.zeros((5, 5))
     expected[0, 2], expected[1, 2], expected[2, 0], expected[0, 3] = 2, 1, 1, 1
@@ -49,15 +51,15 @@ def test_a_longer_reach_counts_less(baskets):
 
 def test_counts_over_powers_of_the_sums(baskets):
     weights = Markov.fit(baskets, MarkovConfig(reach=1, source=1.0, target=0.5)).weights.toarray()
-    # From 0 there are three transitions, to 2 three as well, to 3 one.
+    # Item 0 has three transitions to others; item 2 is the target of three, item 3 of one.
     np.testing.assert_allclose([weights[0, 2], weights[0, 3]], [2 / 3 / np.sqrt(3), 1 / 3], rtol=1e-6)
 
 
-def test_the_strongest_are_kept(baskets):
+def test_pruning_keeps_the_strongest(baskets):
     assert Markov.fit(baskets, PLAIN.model_copy(update={"keep": 1})).weights.toarray()[0].tolist() == [0, 0, 2, 0, 0]
 
 
-def test_only_the_last_steps_speak_each_item_by_its_newest():
+def test_scores_use_the_last_steps_each_item_by_its_newest():
     log = log_of([("u", 0, 1), ("u", 1, 2), ("u", 0, 3), ("v", 0, 1), ("v", 2, 2), ("w", 1, 1), ("w", 3, 2)], 4)
     user = Histories.of_users(log, log.user_rows(["u"]), at_day(9))
     first = Markov.fit(log, PLAIN).scores(user)[0]
@@ -81,7 +83,7 @@ def test_pair_scores_are_those_of_the_whole_and_files_keep_the_model(baskets):
 
 def test_nobody_has_a_next_step():
     log = log_of([("u", 0, 1), ("v", 1, 1)], 2)
-    for some in (log, log.between(None, 0)):
-        model = Markov.fit(some, MarkovConfig(reach=3))
+    for part in (log, log.between(None, 0)):
+        model = Markov.fit(part, MarkovConfig(reach=3))
         assert model.weights.nnz == 0
         assert model.scores(Histories.of_baskets([[0], []], DAY)).tolist() == [[0, 0], [0, 0]]

@@ -1,4 +1,7 @@
-"""What every retriever must do, on a checkerboard: even users buy even items, odd users odd ones. A new retriever adds itself to MAKERS."""
+"""Contract of every retriever, on a checkerboard: even users buy even items, odd users odd ones.
+
+A new retriever is added to MAKERS.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +34,7 @@ N_USERS, N_ITEMS, K = 16, 20, 5
 
 
 def checkerboard() -> Interactions:
-    """Each user buys the items of the own colour but two, on successive days; the last item of a colour is rarer, so nothing is tied."""
+    """Return a log in which each user buys all but two items of one colour, on successive days."""
     rows = [
         {"user_id": f"u{u:02}", "item_id": f"i{i:02}", "timestamp": (i + u) * DAY * 1_000_000}
         for u in range(N_USERS)
@@ -48,7 +51,7 @@ def _trended(log: Interactions) -> Trended:
 
 
 def _towers(log: Interactions) -> TwoTowerRetriever:
-    """Untrained towers over texts of which the colours lie in two corners, and two items share one."""
+    """Return untrained towers over texts whose colours are two clusters; two items share a text."""
     rng = np.random.default_rng(0)
     vectors = rng.normal(0, 0.2, (N_ITEMS - 1, 8)).astype(np.float32)
     vectors[np.arange(N_ITEMS - 1), np.arange(N_ITEMS - 1) % 2] += 1
@@ -60,7 +63,7 @@ def _towers(log: Interactions) -> TwoTowerRetriever:
     return TwoTowerRetriever(tower, vectors, ItemIndex.build(vectors), text_of, Popularity.fit(log, log.end).ranking)
 
 
-# name -> makes a fitted retriever of the log, anew each time.
+# name -> function that fits a retriever on the log.
 MAKERS: dict[str, Callable[[Interactions], Retriever]] = {
     "ease": lambda log: TopScores(EASE.fit(log, EASEConfig(l2=5)), "ease"),
     "ease_trended": lambda log: TopScores(_trended(log), "ease"),
@@ -70,7 +73,7 @@ MAKERS: dict[str, Callable[[Interactions], Retriever]] = {
     "popular": lambda log: TopScores(Popularity.fit(log, log.end), "popular"),
     "towers": _towers,
 }
-# These answer everybody alike, colour or not.
+# These return the same list for every user.
 IMPERSONAL = {"popular"}
 
 
@@ -95,37 +98,37 @@ def retriever(name: str, log: Interactions) -> Retriever:
 
 
 class TestEveryRetriever:
-    def test_gives_k_items_of_the_own_colour(self, name: str, retriever: Retriever, users: Histories):
+    def test_returns_k_items_of_the_users_colour(self, name: str, retriever: Retriever, users: Histories):
         rows = retriever.retrieve(users, K).rows
         assert rows.shape == (N_USERS, K)
         assert (rows >= 0).all()
         if name not in IMPERSONAL:
             assert (rows % 2 == np.arange(N_USERS)[:, None] % 2).all()
 
-    def test_a_basket_is_answered_like_a_user(self, name: str, retriever: Retriever):
+    def test_a_basket_is_treated_like_a_user(self, name: str, retriever: Retriever):
         rows = retriever.retrieve(Histories.of_baskets([[2, 4], [5]], now=100 * DAY), K).rows
         if name not in IMPERSONAL:
             assert ((rows[0] < 0) | (rows[0] % 2 == 0)).all()
             assert ((rows[1] < 0) | (rows[1] % 2 == 1)).all()
         assert (rows[:, 0] >= 0).all()
 
-    def test_scores_fall_and_evidence_says_them(self, retriever: Retriever, users: Histories):
+    def test_scores_decrease_and_features_cover_them(self, retriever: Retriever, users: Histories):
         found = retriever.retrieve(users, K)
         assert (np.diff(found.scores, axis=1) <= 0).all()
         assert found.features
         for column in found.features.values():
             assert np.array_equal(np.isnan(column), ~found.valid)
 
-    def test_no_item_twice(self, retriever: Retriever, users: Histories):
+    def test_items_are_distinct(self, retriever: Retriever, users: Histories):
         for rows in retriever.retrieve(users, N_ITEMS).rows:
             assert len(set(rows[rows >= 0])) == (rows >= 0).sum()
 
-    def test_one_rule_for_all(self, retriever: Retriever, users: Histories):
+    def test_a_filter_for_all_users(self, retriever: Retriever, users: Histories):
         allowed = np.arange(N_ITEMS) >= 8
         rows = retriever.retrieve(users, K, allowed).rows
         assert (rows >= 8).all()
 
-    def test_a_rule_for_each_user(self, retriever: Retriever, users: Histories):
+    def test_a_filter_for_each_user(self, retriever: Retriever, users: Histories):
         allowed = np.zeros((N_USERS, N_ITEMS), dtype=bool)
         for user in range(N_USERS):
             allowed[user, : 12 if user < 8 else 0] = True
@@ -137,19 +140,19 @@ class TestEveryRetriever:
             assert (found.rows[user] >= 0).all()
             assert allowed[user, found.rows[user]].all()
 
-    def test_padding_is_last_and_worst(self, retriever: Retriever, users: Histories):
+    def test_padding_comes_last_with_the_lowest_score(self, retriever: Retriever, users: Histories):
         found = retriever.retrieve(users, N_ITEMS + 7)
         assert found.rows.shape == (N_USERS, N_ITEMS + 7)
         assert (np.diff(found.valid.astype(int), axis=1) <= 0).all()
         assert (found.scores[~found.valid] == -np.inf).all()
         assert (~found.valid).sum() >= 7 * N_USERS
 
-    def test_the_same_again(self, name: str, retriever: Retriever, log: Interactions, users: Histories):
+    def test_results_are_deterministic(self, name: str, retriever: Retriever, log: Interactions, users: Histories):
         first, second = retriever.retrieve(users, K), MAKERS[name](log).retrieve(users, K)
         assert np.array_equal(first.rows, second.rows)
         assert np.array_equal(first.scores, second.scores)
 
-    def test_a_batch_answers_as_its_users_do(self, retriever: Retriever, users: Histories):
+    def test_a_batch_equals_its_single_users(self, retriever: Retriever, users: Histories):
         many = np.arange(BATCH + 3) % N_USERS  # more than one batch of the scorers
         whole = retriever.retrieve(users.take(many), K)
         for place, user in enumerate(many):
@@ -157,11 +160,11 @@ class TestEveryRetriever:
             assert np.allclose(alone.scores[0], whole.scores[place], rtol=1e-5)
             assert np.array_equal(alone.rows[0], whole.rows[place])
 
-    def test_somebody_without_history(self, name: str, retriever: Retriever, log: Interactions):
-        strangers = Histories.of_users(log, np.array([-1, 0]), log.end)
-        rows = retriever.retrieve(strangers, K).rows
+    def test_a_user_without_history(self, name: str, retriever: Retriever, log: Interactions):
+        unknown = Histories.of_users(log, np.array([-1, 0]), log.end)
+        rows = retriever.retrieve(unknown, K).rows
         assert (rows[1] >= 0).all()
         assert (rows[0] >= 0).all() if name in IMPERSONAL else rows.shape == (2, K)
 
-    def test_nobody(self, retriever: Retriever, users: Histories):
+    def test_no_users(self, retriever: Retriever, users: Histories):
         assert retriever.retrieve(users.take(np.array([], dtype=np.int64)), K).rows.shape == (0, K)

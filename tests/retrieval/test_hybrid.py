@@ -1,4 +1,4 @@
-"""The towers as a retriever, where many items share a text, and all sources joined into one list with the evidence of each."""
+"""The two-tower retriever, where many items share a text, and the fusion of all sources with their features."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ class TestTowers:
         assert rows[0] == 7
         assert sorted(rows) == [-1, -1, 0, 1, 4, 5, 6, 7, 8]
 
-    def test_each_user_by_a_rule_of_the_own(self) -> None:
+    def test_a_filter_for_each_user(self) -> None:
         allowed = np.ones((3, len(TEXT_OF)), dtype=bool)
         allowed[1, [2, 7]] = False
         allowed[2] = False
@@ -97,14 +97,14 @@ class TestTowers:
         assert (found.rows[1] == -1).all()
 
 
-class TestOwnItems:
-    def test_by_weight_that_fades(self) -> None:
+class TestRepeatPurchases:
+    def test_order_is_by_decayed_weight(self) -> None:
         offsets, item, age = np.array([0, 5, 5]), np.array([3, 3, 1, 2, 0]), np.array([200, 190, 100, 80, 1])
         n = len(item)
         weight = np.array([1, 1, 1, 0, 0.1], dtype=np.float32)
         users = Histories(offsets, item.astype(np.int32), age.astype(np.float32), np.zeros(n, np.int8), weight, weight, 0)
         found = RepeatPurchases(6).retrieve(users, 4)
-        assert found.rows.tolist() == [[1, 3, 0, -1], [-1] * 4]  # what has no weight is not there
+        assert found.rows.tolist() == [[1, 3, 0, -1], [-1] * 4]  # items without weight are not returned
         wanted = [0.5 ** (100 / 90), 0.5 ** (200 / 90) + 0.5 ** (190 / 90), 0.1 * 0.5 ** (1 / 90)]
         assert found.scores[0, :3] == pytest.approx(wanted, rel=1e-4)
         only = np.array([True, True, True, False, True, True])
@@ -113,7 +113,7 @@ class TestOwnItems:
         assert RepeatPurchases(6).retrieve(users.take(np.array([0, 0])), 2, each).rows.tolist() == [[1, 0], [3, -1]]
 
 
-def joint_of(catalog: Catalog, log: Interactions, tiny_settings) -> HybridRetriever:
+def hybrid_of(catalog: Catalog, log: Interactions, tiny_settings) -> HybridRetriever:
     encoder = TextEncoder.pretrained(tiny_settings.encoder)
     texts = item_texts(catalog)
     strings = texts.unique(maintain_order=True).to_list()
@@ -128,27 +128,27 @@ def joint_of(catalog: Catalog, log: Interactions, tiny_settings) -> HybridRetrie
 
 
 @pytest.fixture(scope="module")
-def joint(shop, tiny_settings) -> HybridRetriever:
-    return joint_of(shop.catalog, shop.log, tiny_settings)
+def hybrid(shop, tiny_settings) -> HybridRetriever:
+    return hybrid_of(shop.catalog, shop.log, tiny_settings)
 
 
 @pytest.fixture(scope="module")
 def users(shop) -> Histories:
-    """Everybody, and in the end somebody without history."""
+    """All users, and one without history at the end."""
     return Histories.of_users(shop.log, np.append(np.arange(shop.log.n_users), -1), shop.log.end)
 
 
-class TestJoint:
-    def test_k_items_for_everybody_no_item_twice(self, joint: HybridRetriever, users: Histories) -> None:
+class TestHybrid:
+    def test_every_user_gets_k_distinct_items(self, hybrid: HybridRetriever, users: Histories) -> None:
         for k in (1, K, 20):
-            found = joint.retrieve(users, k)
+            found = hybrid.retrieve(users, k)
             assert found.rows.shape == (len(users), k)
             assert found.valid.all()
             assert all(len(set(rows)) == k for rows in found.rows)
             assert (np.diff(found.scores, axis=1) <= 0).all()
 
-    def test_more_than_there_are(self, joint: HybridRetriever, users: Histories) -> None:
-        found = joint.retrieve(users, 100)
+    def test_k_beyond_the_catalogue_is_padded(self, hybrid: HybridRetriever, users: Histories) -> None:
+        found = hybrid.retrieve(users, 100)
         assert found.rows.shape[1] <= 100
         assert (np.diff(found.valid.astype(int), axis=1) <= 0).all()
         assert (found.scores[~found.valid] == -np.inf).all()
@@ -157,113 +157,113 @@ class TestJoint:
         for name, column in found.features.items():
             assert np.isnan(column[~found.valid]).all(), name
 
-    def test_one_rule_for_all_and_one_for_each(self, joint: HybridRetriever, users: Histories) -> None:
-        allowed = np.arange(joint.n_items) % 3 == 0
-        rows = joint.retrieve(users, K, allowed).rows
+    def test_filters_for_all_users_and_for_each(self, hybrid: HybridRetriever, users: Histories) -> None:
+        allowed = np.arange(hybrid.n_items) % 3 == 0
+        rows = hybrid.retrieve(users, K, allowed).rows
         assert rows.shape == (len(users), K)
         assert (rows % 3 == 0).all()
         each = np.tile(allowed, (len(users), 1))
         each[1] = ~allowed
         each[2] = False
-        found = joint.retrieve(users, K, each)
+        found = hybrid.retrieve(users, K, each)
         others = np.delete(np.arange(len(users)), [1, 2])
         assert np.array_equal(found.rows[others], rows[others])
         assert (found.rows[1] % 3 != 0).all()
         assert (found.rows[2] == -1).all()
 
-    def test_the_same_again(self, joint: HybridRetriever, users: Histories, shop, tiny_settings) -> None:
-        one, other = joint.retrieve(users, K), joint_of(shop.catalog, shop.log, tiny_settings).retrieve(users, K)
+    def test_results_are_deterministic(self, hybrid: HybridRetriever, users: Histories, shop, tiny_settings) -> None:
+        one, other = hybrid.retrieve(users, K), hybrid_of(shop.catalog, shop.log, tiny_settings).retrieve(users, K)
         assert np.array_equal(one.rows, other.rows)
         assert np.array_equal(one.scores, other.scores)
 
-    def test_a_batch_answers_as_its_users_do(self, joint: HybridRetriever, users: Histories) -> None:
+    def test_a_batch_equals_its_single_users(self, hybrid: HybridRetriever, users: Histories) -> None:
         many = np.arange(BATCH + 3) % len(users)
-        whole = joint.retrieve(users.take(many), K)
+        whole = hybrid.retrieve(users.take(many), K)
         for user in range(len(users)):
-            alone = joint.retrieve(users.take(np.array([user])), K)
+            alone = hybrid.retrieve(users.take(np.array([user])), K)
             for place in np.flatnonzero(many == user):
                 assert np.array_equal(alone.rows[0], whole.rows[place])
                 assert np.allclose(alone.scores[0], whole.scores[place], rtol=1e-5)
                 for name, column in whole.features.items():
                     assert np.allclose(alone.features[name][0], column[place], rtol=1e-3, atol=1e-4, equal_nan=True), name
 
-    def test_a_rule_for_each_of_more_users_than_one_batch(self, joint: HybridRetriever, users: Histories) -> None:
+    def test_filters_for_each_user_over_several_batches(self, hybrid: HybridRetriever, users: Histories) -> None:
         many = np.arange(BATCH + 3) % len(users)
-        allowed = (np.arange(joint.n_items) + np.arange(len(many))[:, None]) % 3 == 0
-        rows = joint.retrieve(users.take(many), K, allowed).rows
+        allowed = (np.arange(hybrid.n_items) + np.arange(len(many))[:, None]) % 3 == 0
+        rows = hybrid.retrieve(users.take(many), K, allowed).rows
         assert (rows >= 0).all()
         assert np.take_along_axis(allowed, rows, axis=1).all()
 
-    def test_nobody(self, joint: HybridRetriever, users: Histories) -> None:
-        found = joint.retrieve(users.take(np.array([], dtype=np.int64)), K)
+    def test_no_users(self, hybrid: HybridRetriever, users: Histories) -> None:
+        found = hybrid.retrieve(users.take(np.array([], dtype=np.int64)), K)
         assert len(found.rows) == 0
 
-    def test_every_source_says_something_of_every_candidate(self, joint: HybridRetriever, users: Histories) -> None:
-        found = joint.retrieve(users, K)
+    def test_every_model_scores_every_candidate(self, hybrid: HybridRetriever, users: Histories) -> None:
+        found = hybrid.retrieve(users, K)
         assert set(found.features) == {"ease", "ease_trend", "item_knn", "als", "tower", "tower_rank"}
         known = users.lengths > 0
         for name in set(found.features) - {"tower_rank"}:
             assert not np.isnan(found.features[name][known]).any(), name
         assert np.isnan(found.features["tower"][~known]).all()
-        trend = joint.collaborative.popularity.trend[found.rows]
+        trend = hybrid.collaborative.popularity.trend[found.rows]
         assert np.allclose(found.features["ease_trend"], found.features["ease"] * trend)
 
-    def test_tower_rank_is_the_place_among_the_towers_own(self, joint: HybridRetriever, users: Histories) -> None:
-        found, alone = joint.retrieve(users, 20), joint.towers.retrieve(users, CONFIG.tower).rows
+    def test_tower_rank_is_the_rank_in_the_towers_list(self, hybrid: HybridRetriever, users: Histories) -> None:
+        found, alone = hybrid.retrieve(users, 20), hybrid.towers.retrieve(users, CONFIG.tower).rows
         for user in range(len(users)):
             place = {row: rank for rank, row in enumerate(alone[user].tolist()) if row >= 0}
             wanted = [place.get(row, np.nan) for row in found.rows[user].tolist()]
             assert np.array_equal(found.features["tower_rank"][user], wanted, equal_nan=True)
 
-    def test_own_items_are_found(self, joint: HybridRetriever, users: Histories) -> None:
-        rows = joint.retrieve(users, 40).rows
+    def test_past_purchases_are_candidates(self, hybrid: HybridRetriever, users: Histories) -> None:
+        rows = hybrid.retrieve(users, 40).rows
         for user in range(len(users) - 1):
             bought = users.item[users.offsets[user] : users.offsets[user + 1]]
             assert set(bought.tolist()) <= set(rows[user].tolist())
 
-    def test_fused_by_the_sum_of_reciprocal_ranks(self, joint: HybridRetriever, users: Histories) -> None:
-        found = joint.retrieve(users, K)
+    def test_scores_are_sums_of_reciprocal_ranks(self, hybrid: HybridRetriever, users: Histories) -> None:
+        found = hybrid.retrieve(users, K)
         for user in (0, 7, len(users) - 1):
-            points = np.zeros(joint.n_items)
-            for retriever, quota in joint._sources.values():
+            points = np.zeros(hybrid.n_items)
+            for retriever, quota in hybrid._sources.values():
                 for place, row in enumerate(retriever.retrieve(users.take(np.array([user])), quota).rows[0].tolist()):
                     if row >= 0:
                         points[row] += 1 / (61 + place)
             assert found.scores[user] == pytest.approx(np.sort(points)[::-1][:K])
             assert found.scores[user] == pytest.approx(points[found.rows[user]])
 
-    def test_a_source_without_places_is_left_out(self, joint: HybridRetriever, users: Histories) -> None:
-        nothing = dict.fromkeys(("own", "ease", "item_knn", "als", "popular"), 0)
-        alone = replace(joint, config=CONFIG.model_copy(update=nothing | {"tower": 3}))
+    def test_a_source_with_quota_0_is_left_out(self, hybrid: HybridRetriever, users: Histories) -> None:
+        nothing = dict.fromkeys(("repeat_purchases", "ease", "item_knn", "als", "popular"), 0)
+        alone = replace(hybrid, config=CONFIG.model_copy(update=nothing | {"tower": 3}))
         found = alone.retrieve(users, K)
-        assert np.array_equal(found.rows, joint.towers.retrieve(users, 3).rows)
+        assert np.array_equal(found.rows, hybrid.towers.retrieve(users, 3).rows)
 
-    def test_a_new_product_is_found_by_its_text_alone(self, shop, tiny_settings) -> None:
-        """Nobody has bought it yet: the towers alone bring it, and nearer to those who like its category."""
+    def test_a_never_sold_item_is_retrieved_by_its_text(self, shop, tiny_settings) -> None:
+        """Only the towers retrieve it, and rank it higher for users who like its category."""
         before = shop.log.where(shop.log.item != 39)
-        joint = joint_of(shop.catalog, before, tiny_settings)
+        hybrid = hybrid_of(shop.catalog, before, tiny_settings)
         users = Histories.of_users(before, np.arange(before.n_users), before.end)
-        found = joint.retrieve(users, joint.n_items)
+        found = hybrid.retrieve(users, hybrid.n_items)
         user, place = np.nonzero(found.rows == 39)
         assert user.tolist() == list(range(len(users)))
         assert not found.features["ease"][user, place].any()
         rank, likes = found.features["tower_rank"][user, place], user % 4 == 3
         assert rank[likes].mean() + 5 < rank[~likes].mean()
 
-    def test_files_round_trip(self, joint: HybridRetriever, users: Histories) -> None:
-        back = replace(joint, collaborative=Collaborative.from_files(joint.collaborative.to_files()))
-        one, other = joint.retrieve(users, K), back.retrieve(users, K)
+    def test_files_round_trip(self, hybrid: HybridRetriever, users: Histories) -> None:
+        back = replace(hybrid, collaborative=Collaborative.from_files(hybrid.collaborative.to_files()))
+        one, other = hybrid.retrieve(users, K), back.retrieve(users, K)
         assert np.array_equal(one.rows, other.rows)
         for name, column in one.features.items():
             assert np.array_equal(other.features[name], column, equal_nan=True), name
 
 
-class TestTransitions:
+class TestMarkov:
     CONFIG = CONFIG.model_copy(update={"markov": 20})
 
-    def test_they_name_candidates_and_speak_of_all(self, joint: HybridRetriever, shop, users: Histories) -> None:
+    def test_transitions_are_a_source_and_a_feature_of_all_candidates(self, hybrid: HybridRetriever, shop, users: Histories) -> None:
         models = Collaborative.fit(shop.log, shop.log.end, self.CONFIG)
-        found = HybridRetriever(models, joint.towers, self.CONFIG).retrieve(users, K)
+        found = HybridRetriever(models, hybrid.towers, self.CONFIG).retrieve(users, K)
         assert models.markov is not None
         wanted = np.where(found.valid, models.markov.pair_scores(users, found.rows), found.features["markov"])
         np.testing.assert_array_equal(found.features["markov"], wanted)
@@ -272,7 +272,7 @@ class TestTransitions:
         wanted = np.where(found.valid, last.pair_scores(users, found.rows), found.features["next_item"])
         np.testing.assert_array_equal(found.features["next_item"], wanted)
         assert (found.features["next_item"] != found.features["markov"])[found.valid].any()
-        assert not {"markov", "next_item"} & set(joint.retrieve(users, K).features)
+        assert not {"markov", "next_item"} & set(hybrid.retrieve(users, K).features)
 
     def test_files(self, shop, users: Histories) -> None:
         for config in (CONFIG, self.CONFIG):

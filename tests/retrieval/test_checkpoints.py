@@ -1,4 +1,4 @@
-"""The learning rate's course, and checkpoints that hold everything a training goes on with."""
+"""The learning-rate schedule, and checkpoints from which a training resumes exactly."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def rates(warmup: float, total: int = TOTAL) -> list[float]:
     return out
 
 
-def test_rate_warms_up_in_a_line_and_falls_in_a_cosine() -> None:
+def test_linear_warm_up_and_cosine_decay() -> None:
     course = rates(warmup=0.1)
     assert course[:10] == pytest.approx([0.2 * step for step in range(1, 11)])
     assert course[10] == pytest.approx(2.0)
@@ -36,11 +36,11 @@ def test_rate_warms_up_in_a_line_and_falls_in_a_cosine() -> None:
 
 
 @pytest.mark.parametrize(("warmup", "total"), [(0.0, 1), (1.0, 3), (0.5, 1)])
-def test_rate_of_short_trainings(warmup: float, total: int) -> None:
+def test_rate_is_positive_in_short_trainings(warmup: float, total: int) -> None:
     assert all(0 < rate <= 2 for rate in rates(warmup, total))
 
 
-def test_each_group_has_a_share_of_its_own_rate() -> None:
+def test_each_group_scales_its_own_rate() -> None:
     groups = [{"params": [nn.Parameter(torch.zeros(1))], "lr": rate} for rate in (1.0, 0.1)]
     optimizer = torch.optim.AdamW(groups)
     for step in (0, 70, 3):  # a function of the step alone
@@ -62,7 +62,7 @@ def fresh() -> tuple[nn.Linear, torch.optim.Optimizer]:
     return module, torch.optim.AdamW(module.parameters(), lr=0.1)
 
 
-def test_a_training_goes_on_as_if_never_cut(tmp_path: Path) -> None:
+def test_a_resumed_training_equals_an_uninterrupted_one(tmp_path: Path) -> None:
     whole, optimizer = fresh()
     steps(whole, optimizer, 0, 9)
     module, optimizer = fresh()
@@ -76,7 +76,7 @@ def test_a_training_goes_on_as_if_never_cut(tmp_path: Path) -> None:
     assert [path.name for path in (tmp_path / "new").iterdir()] == ["last.safetensors"]
 
 
-def test_a_checkpoint_is_written_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_checkpoint_is_written_atomically(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "last.safetensors"
     module, optimizer = fresh()
     save_checkpoint(path, {"m": module}, optimizer, {"epoch": 1.0})
@@ -92,7 +92,7 @@ def test_a_checkpoint_is_written_whole_or_not_at_all(tmp_path: Path, monkeypatch
     assert path.read_bytes() == before
 
 
-def test_no_checkpoint_changes_nothing(tmp_path: Path) -> None:
+def test_a_missing_checkpoint_changes_nothing(tmp_path: Path) -> None:
     module, optimizer = fresh()
     before = module.weight.clone()
     assert load_checkpoint(tmp_path / "none.safetensors", {"m": module}, optimizer) is None

@@ -1,4 +1,4 @@
-"""Items that nobody has bought: the rate is learned from what entered sales before, the order is by text as well."""
+"""Never-sold items: the rate is fitted on earlier first sales, and the order depends on text as well."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from features.data.interactions import DAY, Interactions
 from retrieval.new_items.unsold import UnsoldItems, UnsoldScorer, id_order
 
 N_ITEMS, N_USERS, DAYS, NOW = 120, 30, 120, 100
-# Item i is a mug if i is odd, else a nail. Of the mugs one more is first sold every day, in the order of ids; of the nails the first six
-# are sold, and never another.
+# Item i is a mug if i is odd, else a nail. A new mug is sold every other day, in the order of ids; only the first six
+# nails are ever sold.
 CATALOG = Catalog.from_frame(
     pl.DataFrame(
         {
@@ -51,26 +51,26 @@ def test_ids_are_ordered_by_length_first() -> None:
     assert NUMBER[id_order(CATALOG)].tolist() == list(range(N_ITEMS))  # p9 before p10
 
 
-def test_what_is_sold_has_no_rate_and_all_else_has(unsold_items: UnsoldItems) -> None:
+def test_only_never_sold_items_have_a_rate(unsold_items: UnsoldItems) -> None:
     sold = np.unique(LOG.item[LOG.time < NOW * DAY])
     assert not unsold_items.rate[sold].any()
     assert (np.delete(unsold_items.rate, sold) > 0).all()
 
 
-def test_the_category_and_the_place_that_enter_sales_next_come_first(unsold_items: UnsoldItems) -> None:
+def test_items_of_the_category_and_ids_that_sell_next_come_first(unsold_items: UnsoldItems) -> None:
     unsold = np.flatnonzero(unsold_items.rate > 0)
     best = unsold[np.argsort(-unsold_items.rate[unsold], kind="stable")][:3]
-    truth = np.setdiff1d(LOG.item[(LOG.time >= NOW * DAY) & (LOG.time < (NOW + 14) * DAY)], LOG.item[LOG.time < NOW * DAY])
-    assert set(best.tolist()) <= set(truth.tolist())
+    first_sold = np.setdiff1d(LOG.item[(LOG.time >= NOW * DAY) & (LOG.time < (NOW + 14) * DAY)], LOG.item[LOG.time < NOW * DAY])
+    assert set(best.tolist()) <= set(first_sold.tolist())
     assert unsold_items.rate[unsold[NUMBER[unsold] % 2 == 0]].max() < unsold_items.rate[best].min()
 
 
-def test_nothing_at_or_after_now_counts(unsold_items: UnsoldItems) -> None:
+def test_events_at_or_after_the_cut_are_ignored(unsold_items: UnsoldItems) -> None:
     assert np.array_equal(UnsoldItems.fit(LOG.between(None, NOW * DAY), CATALOG, NOW * DAY, days=14).rate, unsold_items.rate)
 
 
 @pytest.mark.parametrize("now", [0, 3])
-def test_a_log_too_short_to_learn_from_holds_all_unsold_items_equal(now: int) -> None:
+def test_a_log_too_short_to_fit_on_gives_equal_rates(now: int) -> None:
     rate = UnsoldItems.fit(LOG, CATALOG, now * DAY, days=14).rate
     sold = np.bincount(LOG.item[LOG.time < now * DAY], minlength=N_ITEMS) > 0
     assert np.array_equal(rate, np.where(sold, 0, 1).astype(np.float32))
@@ -80,8 +80,8 @@ def test_files_round_trip(unsold_items: UnsoldItems) -> None:
     assert np.array_equal(UnsoldItems.from_files(unsold_items.to_files()).rate, unsold_items.rate)
 
 
-class TestDebutScorer:
-    # Items 0 and 1 have been sold; 2 shares the text of 0, 3 is near to 1, 4 is far from both.
+class TestUnsoldScorer:
+    # Items 0 and 1 have been sold; 2 shares the text of 0, 3 is similar to 1, 4 to neither.
     vectors = np.array([[1, 0, 0], [0, 1, 0], [0, 0.8, 0.6], [0, 0, -1]], dtype=np.float32)
     scorer = UnsoldScorer(UnsoldItems(np.array([0, 0, 4, 1, 9], dtype=np.float32)), vectors, np.array([0, 1, 0, 2, 3]))
 
@@ -93,7 +93,7 @@ class TestDebutScorer:
         assert scores[1] == pytest.approx([0, 0, 0.2, 0.1 + two * 0.8**8, 0.3], abs=1e-6)
         assert scores[2] == pytest.approx([0, 0, 0.2, 0.1, 0.3], abs=1e-6)
 
-    def test_pairs_are_read_from_the_same_scores(self) -> None:
+    def test_pair_scores_are_those_of_the_whole(self) -> None:
         users = Histories.of_baskets([[0], [1]], now=0)
         rows = np.array([[2, 0, -1], [4, 3, 1]])
         whole = self.scorer.scores(users)

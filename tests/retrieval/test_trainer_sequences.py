@@ -1,4 +1,4 @@
-"""Training of towers that read sequences: they learn what follows what, and go on after a cut as if there had been none."""
+"""Training of sequence encoders: they learn transitions, and resume exactly after an interruption."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from retrieval.two_tower.config import TrainConfig
 from retrieval.two_tower.model import ItemIdEmbedding, TwoTower
 from retrieval.two_tower.sequence_batches import SequenceBatch, SequenceSampler
 from retrieval.two_tower.text_tuning import TrainableTexts
-from retrieval.two_tower.trainer import Fitted, Run, fit_towers
+from retrieval.two_tower.trainer import TrainingResult, TrainingRun, fit_towers
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,16 +28,16 @@ CONFIG = TrainConfig(users=32, negatives=30, epochs=2, tuned_epochs=1, steps_per
 
 
 class Cut(Exception):
-    """The power fails."""
+    """The training is interrupted."""
 
 
 def walks_from(starts: range, length: int) -> list[list[int]]:
-    """Item i is followed by item i + 1, whoever buys: told by the order alone, not by what sells best or is bought together."""
+    """Return histories in which item i + 1 follows item i: only the order predicts it, not sales or co-purchases."""
     return [[(start + i) % N_ITEMS for i in range(length)] for start in starts]
 
 
 def log_of(walks: list[list[int]]) -> Interactions:
-    """A purchase a day."""
+    """One purchase a day."""
     user = np.repeat(np.arange(len(walks)), [len(walk) for walk in walks]).astype(np.int32)
     item = np.array([row for walk in walks for row in walk], dtype=np.int32)
     time = np.concatenate([np.arange(len(walk)) for walk in walks]) * DAY
@@ -50,20 +50,20 @@ LOG = log_of(walks_from(range(0, N_ITEMS, 2), LENGTH) * 6)
 
 
 def always(_: TwoTower, __: np.ndarray) -> float:
-    """Every epoch is as good as the best so far, so the last one is kept."""
+    """Return a constant metric: the last epoch is taken."""
     return 1.0
 
 
 def hits(tower: TwoTower, vectors: np.ndarray) -> float:
-    """How often the next item comes first of all that the user has not; after walks that begin where none of the log begins."""
+    """Return how often the next item ranks first among new items, for histories unlike those of the log."""
     walks = walks_from(range(1, N_ITEMS, 2), 3)
     scores = tower.user_vectors(Histories.of_baskets(walks, now=0), vectors) @ vectors.T
     np.put_along_axis(scores, np.array(walks), -np.inf, axis=1)
     return float((scores.argmax(axis=1) == [(walk[-1] + 1) % N_ITEMS for walk in walks]).mean())
 
 
-def state(run: Run) -> dict[str, torch.Tensor]:
-    """All that is trained, as it is now."""
+def state(run: TrainingRun) -> dict[str, torch.Tensor]:
+    """Return a copy of all trained tensors and the pooled vectors."""
     modules = {"tower": run.tower, "encoder": run.texts.encoder.model, "learned": run.item_id_vectors}
     found = {f"{name}.{key}": tensor.clone() for name, module in modules.items() if module for key, tensor in module.state_dict().items()}
     return found | {"pooled": torch.from_numpy(run.texts.pooled.copy())}
@@ -74,25 +74,27 @@ def same(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
 
 
 @pytest.fixture
-def begin(shop: Any, tiny_settings: Any) -> Callable[..., Run]:
-    """Makes a run that has not begun."""
+def begin(shop: Any, tiny_settings: Any) -> Callable[..., TrainingRun]:
+    """Return a function that makes a new run."""
     strings = item_texts(shop.catalog).unique(maintain_order=True).to_list()[:N_ITEMS]
     assert len(strings) == N_ITEMS
 
-    def make(folder: Path, judge: Callable[[TwoTower, np.ndarray], float], config: TrainConfig = CONFIG) -> Run:
+    def make(folder: Path, validate: Callable[[TwoTower, np.ndarray], float], config: TrainConfig = CONFIG) -> TrainingRun:
         encoder = TextEncoder.pretrained(tiny_settings.encoder)
         texts = TrainableTexts(encoder, strings, encoder.token_states(strings), "upper")
         torch.manual_seed(0)
-        sizes = tiny_settings.tower.model_copy(update={"reads": "sequence", "dim": 32, "hidden": 32})
+        sizes = tiny_settings.tower.model_copy(update={"user_encoder": "sequence", "dim": 32, "hidden": 32})
         tower = TwoTower(encoder.width, sizes)
         tower.start_from(texts.pooled)
         item_id_vectors = ItemIdEmbedding(N_ITEMS, sizes.dim, 0.2)
-        return Run(SequenceSampler(LOG, config, sizes.history), tower, texts, judge, folder, seed=0, item_id_vectors=item_id_vectors)
+        return TrainingRun(
+            SequenceSampler(LOG, config, sizes.history), tower, texts, validate, folder, seed=0, item_id_vectors=item_id_vectors
+        )
 
     return make
 
 
-def test_learns_what_follows_what(begin: Callable[..., Run], tmp_path: Path) -> None:
+def test_learns_transitions(begin: Callable[..., TrainingRun], tmp_path: Path) -> None:
     config = CONFIG.model_copy(update={"epochs": 25, "tuned_epochs": 0, "lr": 0.01})
     run = begin(tmp_path, hits, config)
     fitted = fit_towers(run, config)
@@ -101,44 +103,46 @@ def test_learns_what_follows_what(begin: Callable[..., Run], tmp_path: Path) -> 
     assert hits(run.tower, run.vectors()) == fitted.best
 
 
-class TestCutOff:
-    def fitted(self, begin: Callable[..., Run], folder: Path, cut_at: int | None = None) -> tuple[Fitted, dict[str, torch.Tensor]]:
-        """Train; at the judging number `cut_at` the power fails, and the training is begun again."""
+class TestInterruption:
+    def fitted(
+        self, begin: Callable[..., TrainingRun], folder: Path, interrupted_at: int | None = None
+    ) -> tuple[TrainingResult, dict[str, torch.Tensor]]:
+        """Train; at validation number `interrupted_at` the training is interrupted and started again."""
         calls = 0
 
-        def judge(*_: object) -> float:
+        def validate(*_: object) -> float:
             nonlocal calls
             calls += 1
-            if calls == cut_at:
+            if calls == interrupted_at:
                 raise Cut
             return 1.0
 
-        run = begin(folder, judge)
-        if cut_at is not None:
+        run = begin(folder, validate)
+        if interrupted_at is not None:
             with pytest.raises(Cut):
                 fit_towers(run, CONFIG)
-            torch.manual_seed(99)  # another process has another chance
-            run = begin(folder, judge)
+            torch.manual_seed(99)  # another process has another random state
+            run = begin(folder, validate)
         return fit_towers(run, CONFIG), state(run)
 
-    def test_a_resumed_training_is_the_training_itself(self, begin: Callable[..., Run], tmp_path: Path) -> None:
+    def test_a_resumed_training_equals_an_uninterrupted_one(self, begin: Callable[..., TrainingRun], tmp_path: Path) -> None:
         whole, wanted = self.fitted(begin, tmp_path / "whole")
         assert not same(wanted, state(begin(tmp_path / "none", always)))
-        for cut_at in (2, 3, 4):
-            fitted, found = self.fitted(begin, tmp_path / str(cut_at), cut_at)
-            assert fitted.curve == whole.curve, cut_at
-            assert same(found, wanted), cut_at
+        for interrupted_at in (2, 3, 4):
+            fitted, found = self.fitted(begin, tmp_path / str(interrupted_at), interrupted_at)
+            assert fitted.curve == whole.curve, interrupted_at
+            assert same(found, wanted), interrupted_at
 
 
-def test_the_text_phase_leaves_the_towers_and_what_was_learned_of_items(begin: Callable[..., Run], tmp_path: Path) -> None:
+def test_the_text_phase_freezes_the_towers_and_item_id_vectors(begin: Callable[..., TrainingRun], tmp_path: Path) -> None:
     states: list[dict[str, torch.Tensor]] = []
-    runs: list[Run] = []
+    runs: list[TrainingRun] = []
 
-    def judge(*_: object) -> float:
+    def validate(*_: object) -> float:
         states.append(state(runs[0]))
         return 1.0
 
-    runs.append(begin(tmp_path, judge))
+    runs.append(begin(tmp_path, validate))
     fit_towers(runs[0], CONFIG)
     start, _, towers, text = states
     changed = [{name for name in one if not torch.equal(one[name], other[name])} for one, other in ((start, towers), (towers, text))]
@@ -148,8 +152,8 @@ def test_the_text_phase_leaves_the_towers_and_what_was_learned_of_items(begin: C
     assert all(name == "pooled" or name.startswith("encoder.") for name in changed[1])
 
 
-def test_a_step_without_anything_to_foretell_spoils_nothing(begin: Callable[..., Run], tmp_path: Path) -> None:
-    """A shop where next to all events are views has such batches; a mean over no place is nan."""
+def test_a_batch_without_targets_keeps_weights_finite(begin: Callable[..., TrainingRun], tmp_path: Path) -> None:
+    """Shops where nearly all events are views have such batches; a mean over no position is nan."""
     run = begin(tmp_path, always)
     draw = run.sampler.draw
 

@@ -1,4 +1,4 @@
-"""The user tower that reads sequences, whatever its weights are; for the one that reads sets see test_tower.py."""
+"""Properties of the sequence user encoder for any weights; for the set encoder see test_two_tower_model.py."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from retrieval.two_tower.model import TwoTower
 from retrieval.two_tower.user_encoders import SequenceUserEncoder
 
 WIDTH, N_ITEMS, MOST = 12, 30, 6
-CONFIG = TowerConfig(dim=8, hidden=16, layers=2, heads=2, history=MOST, dropout=0.5, reads="sequence")
+CONFIG = TowerConfig(dim=8, hidden=16, layers=2, heads=2, history=MOST, dropout=0.5, user_encoder="sequence")
 RNG = np.random.default_rng(0)
 POOLED = (RNG.normal(size=(N_ITEMS, WIDTH)) + 3).astype(np.float32)
 HISTORIES = [[3, 9, 4], [], [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11], [7], [5, 5, 2, 5]]
 
 
 def tower_of(config: TowerConfig = CONFIG, *, shaken: bool = True) -> TwoTower:
-    """All weights at random, as after some training; or as they begin."""
+    """Return a tower with random weights, or untrained."""
     torch.manual_seed(0)
     tower = TwoTower(WIDTH, config).eval()
     with torch.no_grad():
@@ -30,7 +30,7 @@ def tower_of(config: TowerConfig = CONFIG, *, shaken: bool = True) -> TwoTower:
 
 
 def users_of(histories: list[list[int]]) -> Histories:
-    """A purchase a day, the last one just now."""
+    """One purchase a day, the last one at the present."""
     baskets = Histories.of_baskets(histories, now=400 * DAY)
     age = np.concatenate([np.zeros(0), *(np.arange(len(items))[::-1] for items in histories)]).astype(np.float32)
     return Histories(baskets.offsets, baskets.item, age, baskets.event, baskets.weight, baskets.price, baskets.now)
@@ -40,41 +40,41 @@ def found(tower: TwoTower, histories: list[list[int]]) -> np.ndarray:
     return tower.user_vectors(users_of(histories), tower.item_vectors(POOLED))
 
 
-def every(tower: TwoTower, rows: list[int]) -> np.ndarray:
-    """Vectors after each place (n, dim)."""
+def positions(tower: TwoTower, rows: list[int]) -> np.ndarray:
+    """Return the vectors after each position (n, dim)."""
     with torch.inference_mode():
-        return tower.every(torch.from_numpy(tower.item_vectors(POOLED)[rows])[None])[0].numpy()
+        return tower.encode_positions(torch.from_numpy(tower.item_vectors(POOLED)[rows])[None])[0].numpy()
 
 
-@pytest.fixture(scope="module", params=[16, 8], ids=["enters through a map", "enters as it is"])
+@pytest.fixture(scope="module", params=[16, 8], ids=["input projection", "no input projection"])
 def tower(request: pytest.FixtureRequest) -> TwoTower:
     return tower_of(CONFIG.model_copy(update={"hidden": request.param}))
 
 
-def test_untrained_a_user_is_the_last_item() -> None:
+def test_an_untrained_user_is_the_last_item() -> None:
     tower = tower_of(shaken=False)
     items = tower.item_vectors(POOLED)
     assert np.allclose(found(tower, HISTORIES), items[[4, 0, 11, 7, 5]] * np.array([1, 0, 1, 1, 1])[:, None], atol=1e-6)
-    assert np.allclose(every(tower, [3, 9, 4]), items[[3, 9, 4]], atol=1e-6)
+    assert np.allclose(positions(tower, [3, 9, 4]), items[[3, 9, 4]], atol=1e-6)
 
 
-def test_what_comes_later_does_not_change_what_was_said_before(tower: TwoTower) -> None:
+def test_attention_is_causal(tower: TwoTower) -> None:
     rows = [3, 9, 4, 1, 7, 2]
-    before = every(tower, rows)
+    before = positions(tower, rows)
     for place in range(len(rows)):
-        changed = every(tower, [20 if i == place else row for i, row in enumerate(rows)])
+        changed = positions(tower, [20 if i == place else row for i, row in enumerate(rows)])
         assert np.allclose(changed[:place], before[:place], atol=1e-6)
-        # And all from there on do change: nothing is cut off by mistake.
+        # All later positions do change: nothing is masked by mistake.
         assert (np.abs(changed - before)[place:].max(axis=1) > 1e-3).all()
 
 
-def test_every_place_is_what_a_user_would_be_who_stopped_there(tower: TwoTower) -> None:
+def test_each_position_equals_the_user_of_the_history_so_far(tower: TwoTower) -> None:
     rows = [3, 9, 4, 1, 7, 2]
     alone = found(tower, [rows[: n + 1] for n in range(len(rows))])
-    assert np.allclose(every(tower, rows), alone, atol=1e-5)
+    assert np.allclose(positions(tower, rows), alone, atol=1e-5)
 
 
-def test_padding_says_nothing(tower: TwoTower) -> None:
+def test_padding_has_no_effect(tower: TwoTower) -> None:
     items = torch.from_numpy(tower.item_vectors(POOLED))
     answers = []
     for filler in (0, 17):
@@ -87,12 +87,12 @@ def test_padding_says_nothing(tower: TwoTower) -> None:
     assert np.allclose(answers[0][[0, 2]], found(tower, [[3, 9, 4], [5]]), atol=1e-5)
 
 
-def test_a_batch_answers_as_its_users_do(tower: TwoTower) -> None:
-    item_knn = found(tower, HISTORIES)
+def test_a_batch_equals_its_single_users(tower: TwoTower) -> None:
+    together = found(tower, HISTORIES)
     for user, history in enumerate(HISTORIES):
-        assert np.allclose(found(tower, [history])[0], item_knn[user], atol=1e-5)
+        assert np.allclose(found(tower, [history])[0], together[user], atol=1e-5)
     many = found(tower, [HISTORIES[i % 5] for i in range(1100)])  # more than one batch
-    assert np.allclose(many, item_knn[np.arange(1100) % 5], atol=1e-5)
+    assert np.allclose(many, together[np.arange(1100) % 5], atol=1e-5)
 
 
 def test_unit_norm_and_zero_without_history(tower: TwoTower) -> None:
@@ -109,7 +109,7 @@ def test_order_and_repeats_matter(tower: TwoTower) -> None:
     assert not np.allclose(one, again, atol=1e-3)
 
 
-def test_only_the_last_events_are_read(tower: TwoTower) -> None:
+def test_only_the_last_events_count(tower: TwoTower) -> None:
     long = HISTORIES[2]
     assert np.allclose(*found(tower, [long, long[-MOST:]]), atol=1e-6)
     assert not np.allclose(*found(tower, [long, long[1 - MOST :]]), atol=1e-3)
@@ -118,18 +118,18 @@ def test_only_the_last_events_are_read(tower: TwoTower) -> None:
 def test_files_round_trip(tower: TwoTower) -> None:
     back = TwoTower.from_files(tower.to_files())
     assert back.config == tower.config
-    assert isinstance(back.reader, SequenceUserEncoder)
+    assert isinstance(back.user_encoder, SequenceUserEncoder)
     assert back.to_files() == tower.to_files()
     assert np.array_equal(found(back, HISTORIES), found(tower, HISTORIES))
 
 
-def test_a_tower_of_sets_has_no_vector_for_every_place() -> None:
-    with pytest.raises(TypeError, match="reads sets"):
-        every(tower_of(CONFIG.model_copy(update={"reads": "set"})), [1, 2])
+def test_a_set_encoder_has_no_positions() -> None:
+    with pytest.raises(TypeError, match="encodes sets"):
+        positions(tower_of(CONFIG.model_copy(update={"user_encoder": "set"})), [1, 2])
 
 
-def test_answers_do_not_depend_on_chance(tower: TwoTower) -> None:
-    """Dropout is for training alone; `user_vectors` sees to it."""
+def test_user_vectors_are_without_dropout(tower: TwoTower) -> None:
+    """`user_vectors` switches to evaluation mode."""
     tower.train()
     once = found(tower, HISTORIES)
     assert np.array_equal(found(tower, HISTORIES), once)

@@ -1,4 +1,4 @@
-"""The towers' graphs say what torch says."""
+"""The ONNX graphs of the towers agree with torch."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ TEXTS = ["green tea", "", "x" * 2_000, "rye bread acme bakery of the house with 
 
 
 def shaken(module: torch.nn.Module) -> None:
-    """Weights at random everywhere, also where a fresh module has zeros."""
+    """Randomise all weights, including those that start at zero."""
     with torch.no_grad():
         for weight in module.parameters():
             weight.add_(torch.randn_like(weight) * 0.2)
@@ -38,7 +38,7 @@ def tower(request: pytest.FixtureRequest) -> TwoTower:
     reads: Literal["set", "sequence"]
     reads, hidden, layers = request.param
     torch.manual_seed(3)
-    tower = TwoTower(WIDTH, TowerConfig(dim=DIM, hidden=hidden, layers=layers, heads=4, history=7, reads=reads)).eval()
+    tower = TwoTower(WIDTH, TowerConfig(dim=DIM, hidden=hidden, layers=layers, heads=4, history=7, user_encoder=reads)).eval()
     shaken(tower)
     return tower
 
@@ -60,18 +60,18 @@ def test_the_same_user_vectors(tower: TwoTower, shop, users: list[int]) -> None:
 
 
 def test_histories_of_every_length(tower: TwoTower, shop) -> None:
-    """From nothing to more than is read, together and one by one; over vectors with what was learned of the items in them, too."""
+    """From empty to longer than the encoder sees, as a batch and one by one, with item id vectors too."""
     baskets = [list(range(n)) for n in range(10)]
     users = Histories.of_baskets(baskets, shop.log.end)
-    answering, vectors = OnnxUserTower.from_files(user_tower_files(tower)), item_vectors(item_id_vectors=True)
-    item_knn = answering.user_vectors(users, vectors)
-    alone = [answering.user_vectors(users.take(np.array([b])), vectors)[0] for b in range(len(baskets))]
-    assert np.allclose(item_knn, tower.user_vectors(users, vectors), atol=1e-4)
-    assert np.allclose(item_knn, alone, atol=1e-5)
-    assert len(np.unique(item_knn.round(3), axis=0)) == len(baskets)
+    onnx, vectors = OnnxUserTower.from_files(user_tower_files(tower)), item_vectors(item_id_vectors=True)
+    together = onnx.user_vectors(users, vectors)
+    alone = [onnx.user_vectors(users.take(np.array([b])), vectors)[0] for b in range(len(baskets))]
+    assert np.allclose(together, tower.user_vectors(users, vectors), atol=1e-4)
+    assert np.allclose(together, alone, atol=1e-5)
+    assert len(np.unique(together.round(3), axis=0)) == len(baskets)
 
 
-def test_nobody(tower: TwoTower, shop) -> None:
+def test_no_users(tower: TwoTower, shop) -> None:
     none = Histories.of_users(shop.log, np.zeros(0, dtype=np.int64), shop.log.end)
     assert OnnxUserTower.from_files(user_tower_files(tower)).user_vectors(none, np.eye(DIM, dtype=np.float32)).shape == (0, DIM)
 
@@ -83,20 +83,20 @@ def test_the_same_query_vectors(tiny_bert: Path, upper: int) -> None:
     shaken(encoder)
     tower = TwoTower(WIDTH, TowerConfig(dim=DIM)).eval()
     attention = encoder.model.config._attn_implementation
-    answering = QueryEncoder.from_files(query_files(encoder, tower))
+    onnx = QueryEncoder.from_files(query_files(encoder, tower))
     expected = tower.item_vectors(encoder.pool(encoder.token_states(TEXTS)))
-    assert np.allclose(answering.vectors(TEXTS), expected, atol=1e-4)
-    assert np.allclose([answering.vectors([text])[0] for text in TEXTS], expected, atol=1e-4)
+    assert np.allclose(onnx.vectors(TEXTS), expected, atol=1e-4)
+    assert np.allclose([onnx.vectors([text])[0] for text in TEXTS], expected, atol=1e-4)
     assert encoder.model.config._attn_implementation == attention
     assert np.std(expected, axis=0).min() > 0.001
 
 
-def test_what_is_no_graph_is_refused() -> None:
+def test_bytes_that_are_no_graph_are_refused() -> None:
     with pytest.raises(BundleError, match="recsys build-index"):
         OnnxSession(b"no graph")
 
 
-def test_a_gpu_that_is_not_there_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_gpu_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("onnxruntime.get_available_providers", lambda: ["CPUExecutionProvider"])
     with pytest.raises(ConfigError, match="onnxruntime-gpu"):
         OnnxSession(b"", "cuda")

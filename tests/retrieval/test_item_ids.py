@@ -1,4 +1,4 @@
-"""Vectors of single items beside those of their texts: found again by item id, whatever became of the texts."""
+"""Item id vectors are looked up by item id, whatever became of the texts."""
 
 from __future__ import annotations
 
@@ -17,39 +17,39 @@ def ids(*names: str) -> np.ndarray:
     return np.array(names, dtype=object)
 
 
-# "a" and "b" had one text when it was learned, "c" and "d" one each.
-LEARNED = ItemIdVectors(ids("a", "b", "c", "d"), np.array([0, 0, 1, 2], np.int32), TABLE)
+# "a" and "b" shared a text in training, "c" and "d" had one each.
+TRAINED = ItemIdVectors(ids("a", "b", "c", "d"), np.array([0, 0, 1, 2], np.int32), TABLE)
 
 
 class TestOfTexts:
-    def test_the_same_catalogue_gets_what_was_learned(self) -> None:
-        assert np.array_equal(LEARNED.of_texts(LEARNED.ids, LEARNED.row.astype(np.int64), 3), TABLE)
+    def test_the_same_catalogue_gets_the_trained_vectors(self) -> None:
+        assert np.array_equal(TRAINED.of_texts(TRAINED.ids, TRAINED.row.astype(np.int64), 3), TABLE)
 
-    def test_items_may_stand_in_another_order(self) -> None:
-        found = LEARNED.of_texts(ids("d", "b", "c", "a"), np.array([0, 1, 2, 1]), 3)
+    def test_items_may_come_in_another_order(self) -> None:
+        found = TRAINED.of_texts(ids("d", "b", "c", "a"), np.array([0, 1, 2, 1]), 3)
         assert np.array_equal(found, TABLE[[2, 0, 1]])
 
     def test_a_text_is_the_mean_of_its_items(self) -> None:
-        # "c" and "d" have one text now, and "a" another than "b".
-        found = LEARNED.of_texts(ids("a", "b", "c", "d"), np.array([0, 1, 2, 2]), 3)
+        # "c" and "d" share a text now, and "a" and "b" do not.
+        found = TRAINED.of_texts(ids("a", "b", "c", "d"), np.array([0, 1, 2, 2]), 3)
         assert found.tolist() == [[1, 2], [1, 2], [4, 5]]
         assert found.dtype == np.float32
 
-    def test_of_unknown_items_nothing_was_learned(self) -> None:
-        found = LEARNED.of_texts(ids("new", "c"), np.array([0, 1]), 2)
+    def test_unknown_items_have_zero_vectors(self) -> None:
+        found = TRAINED.of_texts(ids("new", "c"), np.array([0, 1]), 2)
         assert found.tolist() == [[0, 0], [3, 4]]
 
-    def test_an_unknown_item_does_not_thin_its_text(self) -> None:
-        found = LEARNED.of_texts(ids("c", "new", "d"), np.array([0, 0, 0]), 1)
+    def test_an_unknown_item_does_not_change_the_mean(self) -> None:
+        found = TRAINED.of_texts(ids("c", "new", "d"), np.array([0, 0, 0]), 1)
         assert found.tolist() == [[4, 5]]
 
-    def test_an_edited_text_keeps_what_was_learned_of_its_item(self) -> None:
+    def test_an_edited_text_keeps_the_vector_of_its_item(self) -> None:
         # A fourth text appears, for "b" alone; the others stay.
-        found = LEARNED.of_texts(ids("a", "b", "c", "d"), np.array([0, 3, 1, 2]), 4)
+        found = TRAINED.of_texts(ids("a", "b", "c", "d"), np.array([0, 3, 1, 2]), 4)
         assert np.array_equal(found, TABLE[[0, 1, 2, 0]])
 
     def test_an_empty_catalogue(self) -> None:
-        assert LEARNED.of_texts(ids(), np.zeros(0, np.int64), 0).shape == (0, 2)
+        assert TRAINED.of_texts(ids(), np.zeros(0, np.int64), 0).shape == (0, 2)
 
 
 def test_files_round_trip() -> None:
@@ -63,24 +63,24 @@ def test_files_round_trip() -> None:
     assert back.to_files() == item_id_vectors.to_files()
 
 
-class TestWhileTheyAreTrained:
-    def test_some_are_hidden_in_training(self) -> None:
+class TestItemIdEmbedding:
+    def test_vectors_are_dropped_in_training(self) -> None:
         torch.manual_seed(0)
-        module, texts = ItemIdEmbedding(2000, 4, hide=0.3).train(), torch.arange(2000)
+        module, texts = ItemIdEmbedding(2000, 4, id_dropout=0.3).train(), torch.arange(2000)
         hidden = (module(texts) == 0).all(1)
         assert 500 < int(hidden.sum()) < 700  # 600 by chance; 20 is one deviation
         seen = module(texts)
-        there = (seen != 0).any(1)
-        assert torch.equal(seen[there], module.table.weight[there])
-        assert not torch.equal(there, ~hidden)  # others each time
+        present = (seen != 0).any(1)
+        assert torch.equal(seen[present], module.table.weight[present])
+        assert not torch.equal(present, ~hidden)  # random at each call
 
-    def test_none_is_hidden_outside_of_training_or_if_not_asked_for(self) -> None:
+    def test_no_vector_is_dropped_in_evaluation_or_at_probability_0(self) -> None:
         texts = torch.tensor([3, 3, 0])
-        for module in (ItemIdEmbedding(5, 4, hide=0.9).eval(), ItemIdEmbedding(5, 4, hide=0.0).train()):
+        for module in (ItemIdEmbedding(5, 4, id_dropout=0.9).eval(), ItemIdEmbedding(5, 4, id_dropout=0.0).train()):
             assert torch.equal(module(texts), module.table.weight[texts])
 
-    def test_what_is_taken_out_is_a_copy_of_all(self) -> None:
-        module = ItemIdEmbedding(5, 4, hide=0.9).train()
+    def test_vectors_returns_a_copy(self) -> None:
+        module = ItemIdEmbedding(5, 4, id_dropout=0.9).train()
         vectors = module.vectors()
         assert (vectors.shape, vectors.dtype) == ((5, 4), np.float32)
         assert np.array_equal(vectors, module.table.weight.detach().numpy())
@@ -90,7 +90,7 @@ class TestWhileTheyAreTrained:
 
 
 class TestInSpace:
-    def test_is_what_the_tower_says(self) -> None:
+    def test_equals_the_tower(self) -> None:
         rng = np.random.default_rng(0)
         torch.manual_seed(0)
         tower = TwoTower(12, TowerConfig(dim=8, hidden=16, heads=2)).eval()
@@ -100,7 +100,7 @@ class TestInSpace:
         assert np.linalg.norm(moved, axis=1) == pytest.approx(np.ones(9), abs=1e-6)
         assert not np.allclose(moved, tower.item_vectors(pooled), atol=1e-2)
 
-    def test_nothing_learned_changes_nothing(self) -> None:
+    def test_no_or_zero_vectors_change_nothing(self) -> None:
         texts = np.eye(3, dtype=np.float32)
         assert in_space(texts, None) is texts
         assert np.array_equal(in_space(texts, np.zeros((3, 3), np.float32)), texts)

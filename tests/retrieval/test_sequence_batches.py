@@ -1,4 +1,4 @@
-"""Batches for a tower that reads sequences: what was next, of whom, how often; and the loss over all places."""
+"""Batches of sequence encoders: inputs, targets, frequencies, and the loss over all positions."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from features.data.interactions import Interactions
 from features.data.split import LABEL_EVENTS
 from retrieval.two_tower.config import TowerConfig, TrainConfig
 from retrieval.two_tower.model import TwoTower
-from retrieval.two_tower.sequence_batches import SequenceBatch, SequenceSampler, after_every_place, sequence_loss
+from retrieval.two_tower.sequence_batches import SequenceBatch, SequenceSampler, encode_by_length, sequence_loss
 
 N_ITEMS = 12
 CONFIG = TrainConfig(users=4, negatives=3, steps_per_epoch=2)
@@ -42,39 +42,39 @@ def shop(seed: int = 0, n_users: int = 30) -> Interactions:
 
 
 def events_of(log: Interactions, user: int) -> list[tuple[int, int]]:
-    mine = slice(log.offsets[user], log.offsets[user + 1])
-    return list(zip(log.item[mine].tolist(), log.event[mine].tolist(), strict=True))
+    events = slice(log.offsets[user], log.offsets[user + 1])
+    return list(zip(log.item[events].tolist(), log.event[events].tolist(), strict=True))
 
 
 def owners(log: Interactions, batch: SequenceBatch) -> list[list[int]]:
-    """For each line of the batch the users with such a stretch of events: what is read, and then what comes next."""
+    """Return for each row of the batch the users who have these events with these targets in their history."""
     found = []
     for rows, targets in zip(batch.rows, batch.targets, strict=True):
         n = int((rows >= 0).sum())
-        assert (rows[n:] == -1).all()  # padded behind
+        assert (rows[n:] == -1).all()  # padded at the end
         assert (targets[n:] == -1).all()
-        mine = []
+        users = []
         for user in range(log.n_users):
             events = events_of(log, user)
             for begin in range(len(events) - n):
                 stretch = events[begin : begin + n + 1]
                 next_ones = [item if event in LABEL_EVENTS else -1 for item, event in stretch[1:]]
                 if [item for item, _ in stretch[:-1]] == rows[:n].tolist() and next_ones == targets[:n].tolist():
-                    mine.append(user)
-        found.append(mine)
+                    users.append(user)
+        found.append(users)
     return found
 
 
-def test_a_quarter_at_a_time_towers_say_what_they_say_of_all_at_once() -> None:
+def test_encoding_by_length_equals_encoding_the_whole_batch() -> None:
     rows = SequenceSampler(shop(), TrainConfig(users=9, negatives=3), most=15).draw(np.random.default_rng(0)).rows
     torch.manual_seed(0)
-    tower = TwoTower(16, TowerConfig(dim=8, hidden=8, heads=2, reads="sequence")).eval()
-    torch.nn.init.normal_(tower.reader.leave.weight)  # or a place would hold nothing but its own item
+    tower = TwoTower(16, TowerConfig(dim=8, hidden=8, heads=2, user_encoder="sequence")).eval()
+    torch.nn.init.normal_(tower.user_encoder.output_projection.weight)  # zero at first: a position would be its item
     seen = torch.nn.functional.normalize(torch.randn(*rows.shape, 8), dim=-1)
     assert len(set((rows >= 0).sum(axis=1).tolist())) > 3
     real = torch.from_numpy(rows >= 0)
     with torch.inference_mode():
-        assert torch.allclose(after_every_place(tower, seen, rows)[real], tower.every(seen)[real], atol=1e-6)
+        assert torch.allclose(encode_by_length(tower, seen, rows)[real], tower.encode_positions(seen)[real], atol=1e-6)
 
 
 class TestSampler:
@@ -86,7 +86,7 @@ class TestSampler:
             assert lengths[0] <= 4
             assert lengths[-1] >= 12
 
-    def test_every_line_is_a_stretch_of_one_users_events_and_what_came_next(self) -> None:
+    def test_every_row_is_a_part_of_one_history_with_the_next_items(self) -> None:
         log, rng = shop(), np.random.default_rng(0)
         sampler = SequenceSampler(log, CONFIG, most=7)
         for _ in range(20):
@@ -95,13 +95,13 @@ class TestSampler:
             assert batch.rows.shape[1] <= 7
             assert all(owners(log, batch))
 
-    def test_a_history_that_fits_is_read_whole(self) -> None:
+    def test_a_history_that_fits_is_whole(self) -> None:
         log = log_of([[(3, 0), (4, 0), (5, 2), (6, 3)]])
         batch = SequenceSampler(log, CONFIG, most=3).draw(np.random.default_rng(0))
         assert batch.rows.tolist() == [[3, 4, 5]]
-        assert batch.targets.tolist() == [[4, -1, 6]]  # a view is read, and not foretold
+        assert batch.targets.tolist() == [[4, -1, 6]]  # a view is an input but no target
 
-    def test_of_a_long_history_every_stretch_comes_up(self) -> None:
+    def test_every_part_of_a_long_history_is_drawn(self) -> None:
         log = log_of([[(item, 0) for item in range(N_ITEMS)]])
         sampler, rng = SequenceSampler(log, CONFIG, most=4), np.random.default_rng(0)
         begins = [batch.rows[0].tolist() for batch in (sampler.draw(rng) for _ in range(400))]
@@ -110,8 +110,8 @@ class TestSampler:
         assert len(counts) == N_ITEMS - 4
         assert counts.min() > 25  # 50 each, by chance; 25 is 3.8 deviations below
 
-    def test_users_are_met_about_once_an_epoch(self) -> None:
-        # Item u // 8 comes first, so that a line tells its user's number of events; 40 users of 5 lengths.
+    def test_an_epoch_draws_each_user_about_once(self) -> None:
+        # 40 users of 5 lengths: the length of a row says which group its user is in.
         log = log_of([[(u % N_ITEMS, 0)] * (2 + u // 8) for u in range(40)])
         sampler, rng = SequenceSampler(log, CONFIG, most=50), np.random.default_rng(0)
         assert sampler.steps(tune=False) == 10
@@ -125,7 +125,7 @@ class TestSampler:
         assert met.sum() == epochs * 40
         assert met / epochs == pytest.approx(np.full(5, 8.0), rel=0.2)
 
-    def test_users_of_whom_nothing_can_be_foretold_are_not_drawn(self) -> None:
+    def test_users_without_targets_are_not_drawn(self) -> None:
         nothing = [[(1, 0)], [(1, 0), (2, 2), (3, 1)], [], [(5, 2), (5, 2)]]
         sampler = SequenceSampler(log_of([*nothing, [(7, 2), (8, 0)]]), CONFIG, most=5)
         assert sampler.users.tolist() == [4]
@@ -154,7 +154,7 @@ class TestSampler:
             assert np.isin(targets, batch.candidates).all()
             assert len(batch.candidates) <= len(targets) + CONFIG.negatives
 
-    def test_bought_is_what_the_stretch_holds(self) -> None:
+    def test_bought_marks_the_items_of_the_sequence(self) -> None:
         sampler, rng = SequenceSampler(shop(), CONFIG, 7), np.random.default_rng(0)
         some = False
         for _ in range(10):
@@ -166,7 +166,7 @@ class TestSampler:
             some |= bool((~batch.bought).any())
         assert some
 
-    def test_log_q_is_how_often_an_item_comes_up(self) -> None:
+    def test_log_q_is_the_expected_number_of_draws(self) -> None:
         """By simulation: items that are bought often, one that users only begin with, one that nobody ever bought."""
         weights = np.array([0, 0, 8, 4, 2, 1, 1, 1, 1, 1, 1]) / 20
         rng = np.random.default_rng(0)
@@ -189,7 +189,7 @@ class TestSampler:
         counts = np.bincount(drawn, minlength=N_ITEMS)[np.arange(N_ITEMS) != 1]
         assert counts == pytest.approx(np.full(11, 100), abs=40)
 
-    def test_so_many_texts_where_the_encoder_is_tuned(self) -> None:
+    def test_texts_bounds_the_candidates(self) -> None:
         log = log_of([[(item, 0) for item in (u % 9, (u + 1) % 9, (u + 2) % 9)] for u in range(50)], 500)
         sampler = SequenceSampler(log, TrainConfig(users=40, negatives=400), most=5)
         batch = sampler.draw(np.random.default_rng(0), texts=40)
@@ -214,7 +214,7 @@ class TestLoss:
     def loss(self, batch: SequenceBatch, scale: float = 3.0) -> float:
         return sequence_loss(*self.vectors(), torch.tensor(scale), batch).item()
 
-    def test_is_the_plain_computation(self) -> None:
+    def test_equals_a_plain_computation(self) -> None:
         users, items = (part.double().numpy() for part in self.vectors())
         losses = []
         for user, place in ((0, 0), (0, 1), (1, 0)):
@@ -226,33 +226,33 @@ class TestLoss:
             losses.append(np.log(sum(map(np.exp, corrected.values()))) - corrected[target])
         assert self.loss(self.BATCH) == pytest.approx(np.mean(losses), rel=1e-5)
 
-    def test_what_the_user_buys_elsewhere_is_no_negative(self) -> None:
-        """Its gradient is zero where only a user who has it is asked."""
+    def test_other_items_of_the_user_are_no_negatives(self) -> None:
+        """Their gradient is zero if no other user is in the batch."""
         users, items = self.vectors()
         items.requires_grad_()
         first = replace(self.BATCH, rows=self.BATCH.rows[:1], targets=np.array([[3, -1]]), bought=self.BATCH.bought[:1])
         sequence_loss(users[:1], items, torch.tensor(3.0), first).backward()
         assert items.grad is not None
         moved = items.grad.abs().sum(1) > 0
-        assert moved.tolist() == [False, True, True, False, True]  # 0 and 4 are the user's own
+        assert moved.tolist() == [False, True, True, False, True]  # the user has 0 and 4
 
-    def test_a_negative_that_is_met_often_weighs_less(self) -> None:
+    def test_a_frequent_negative_weighs_less(self) -> None:
         rarer, oftener = (replace(self.BATCH, log_q=self.BATCH.log_q + np.array([0, 0, 0, 0, by])) for by in (-1.0, 1.0))
         assert self.loss(oftener) < self.loss(self.BATCH) < self.loss(rarer)
 
-    def test_a_positive_that_is_met_often_must_score_higher(self) -> None:
+    def test_a_frequent_positive_must_score_higher(self) -> None:
         one = replace(self.BATCH, targets=np.array([[3, -1], [-1, -1]]))
         oftener = replace(one, log_q=one.log_q + np.array([0, 0, 1.0, 0, 0]))
         assert self.loss(oftener) > self.loss(one)
 
-    def test_places_without_a_target_do_not_count(self) -> None:
+    def test_positions_without_a_target_do_not_count(self) -> None:
         users, items = self.vectors()
         other = users.clone()
         other[1, 1] = -other[1, 1]
         losses = [sequence_loss(some, items, torch.tensor(3.0), self.BATCH).item() for some in (users, other)]
         assert losses[0] == losses[1]
 
-    def test_nothing_to_foretell_is_no_loss_and_no_gradient(self) -> None:
+    def test_no_targets_give_no_loss_and_no_gradient(self) -> None:
         users, items = self.vectors()
         items.requires_grad_()
         loss = sequence_loss(users, items, torch.tensor(3.0), replace(self.BATCH, targets=np.full((2, 2), -1)))

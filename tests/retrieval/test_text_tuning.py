@@ -1,4 +1,4 @@
-"""Texts whose vectors learn: each way of tuning opens its own weights, and what is pooled is what the encoder says now."""
+"""Tuning of the text encoder: each way trains its own weights, and pooled vectors follow the encoder."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ def texts_of(tiny_bert: Path, shop, tuning: Tuning) -> TrainableTexts:
 
 
 def train(texts: TrainableTexts) -> None:
-    """Two steps, dropout and all, that pull the first texts' vectors towards nothing."""
-    # Of lora's two matrices one starts at nothing, so that the other learns from the second step on.
+    """Train two steps, with dropout, towards zero vectors of the first texts."""
+    # One of lora's two matrices starts at zero, so the other has a gradient from the second step on.
     optimizer = torch.optim.SGD(texts.trainable(), lr=1e-2)
     texts.encoder.train()
     for _ in range(2):
         optimizer.zero_grad()
-        texts.fresh(np.arange(8)).pow(2).sum().backward()
+        texts.encode(np.arange(8)).pow(2).sum().backward()
         optimizer.step()
 
 
@@ -52,14 +52,14 @@ def test_fresh_vectors_are_the_pooled_ones_with_a_gradient(tiny_bert: Path, shop
     texts = texts_of(tiny_bert, shop, tuning)
     trained = texts.trainable()
     chosen = np.array([5, 0, 20])
-    vectors = texts.fresh(chosen)
+    vectors = texts.encode(chosen)
     assert np.allclose(vectors.detach(), texts.pooled[chosen], atol=1e-2)
     vectors[:, 0].sum().backward()
     assert trained
     assert any(weight.grad is not None and weight.grad.any() for weight in trained)
 
 
-def test_each_way_opens_its_own_weights(tiny_bert: Path, shop) -> None:
+def test_each_way_trains_its_own_weights(tiny_bert: Path, shop) -> None:
     opened: dict[str, set[str]] = {}
     for tuning in TUNINGS:
         texts = texts_of(tiny_bert, shop, tuning)
@@ -75,7 +75,7 @@ def test_each_way_opens_its_own_weights(tiny_bert: Path, shop) -> None:
 
 
 @pytest.mark.parametrize("tuning", TRAINED)
-def test_refresh_says_what_the_encoder_says_now_without_dropout(tiny_bert: Path, shop, tuning: Tuning) -> None:
+def test_refresh_encodes_with_current_weights_without_dropout(tiny_bert: Path, shop, tuning: Tuning) -> None:
     texts = texts_of(tiny_bert, shop, tuning)
     before = texts.pooled.copy()
     train(texts)
@@ -88,7 +88,7 @@ def test_refresh_says_what_the_encoder_says_now_without_dropout(tiny_bert: Path,
 
 
 @pytest.mark.parametrize("tuning", TUNINGS)
-def test_finish_leaves_a_plain_closed_encoder_of_the_same_vectors(tiny_bert: Path, shop, tuning: Tuning) -> None:
+def test_finish_leaves_a_plain_frozen_encoder_with_the_same_vectors(tiny_bert: Path, shop, tuning: Tuning) -> None:
     texts = texts_of(tiny_bert, shop, tuning)
     if tuning != "frozen":
         train(texts)
