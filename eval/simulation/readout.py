@@ -46,8 +46,8 @@ def readout(
     sides : variants a and b
     data : what the log is
     """
-    earned = {arm: visits.earned(arm) for arm in ("a", "b")}
-    by_user = {arm: {metric: visits.by_user(values) for metric, values in metrics.items()} for arm, metrics in earned.items()}
+    earned = {variant: visits.earned(variant) for variant in ("a", "b")}
+    by_user = {variant: {metric: visits.by_user(values) for metric, values in metrics.items()} for variant, metrics in earned.items()}
     split = visits.in_b(config.salt, config.share_b)
     rows = [
         _row(segment, metric, by_user["a"][metric][inside], by_user["b"][metric][inside], split[inside], known[inside])
@@ -56,7 +56,7 @@ def readout(
     ]
     n = (int((~split).sum()), int(split.sum()))
     p_value = ratio_mismatch(*n, config.share_b)
-    entry = {arm: visits.at_entry(metrics[PRIMARY]) for arm, metrics in earned.items()}
+    entry = {variant: visits.at_entry(metrics[PRIMARY]) for variant, metrics in earned.items()}
     return Simulation(
         data=data,
         start=names[0],
@@ -68,7 +68,7 @@ def readout(
         a=sides[0],
         b=sides[1],
         rows=tuple(rows),
-        daily=tuple(_daily(visits, {arm: metrics[PRIMARY] for arm, metrics in earned.items()}, names)),
+        daily=tuple(_daily(visits, {variant: metrics[PRIMARY] for variant, metrics in earned.items()}, names)),
         looks=tuple(_looks(visits, np.where(split, entry["b"], entry["a"]), split, config, names)),
         online=_online(by_user, rows[0], n, known, len(visits.users) / len(names)),
         split=UserSplit(users_a=n[0], users_b=n[1], share_b=config.share_b, p_value=p_value, ok=p_value >= SRM_ALARM),
@@ -102,7 +102,7 @@ def _daily(visits: Visits, earned: dict[str, np.ndarray], names: Sequence[str]) 
     out = []
     for day, name in enumerate(names):
         defined = (visits.day == day) & ~np.isnan(earned["a"])
-        means = {arm: finite(values[defined].mean()) if defined.any() else None for arm, values in earned.items()}
+        means = {variant: finite(values[defined].mean()) if defined.any() else None for variant, values in earned.items()}
         out.append(Daily(day=name, visits=int(defined.sum()), **means))
     return out
 
@@ -121,8 +121,8 @@ def _looks(visits: Visits, assigned: np.ndarray, split: np.ndarray, config: Simu
 
 def _online(by_user: dict[str, dict[str, np.ndarray]], row: SegmentRow, n: tuple[int, int], known: np.ndarray, a_day: float) -> Online:
     """Return sample sizes and power of an online test of the paired difference."""
-    a, b = (float(by_user[arm][PRIMARY].var(ddof=1)) if len(by_user[arm][PRIMARY]) > 1 else math.nan for arm in ("a", "b"))
-    left_a, left_b = (variance_left(by_user[arm][PRIMARY], cuped(by_user[arm][PRIMARY], known)) for arm in ("a", "b"))
+    a, b = (float(by_user[variant][PRIMARY].var(ddof=1)) if len(by_user[variant][PRIMARY]) > 1 else math.nan for variant in ("a", "b"))
+    left_a, left_b = (variance_left(by_user[variant][PRIMARY], cuped(by_user[variant][PRIMARY], known)) for variant in ("a", "b"))
     plain, adjusted, difference = (a, b), (a * left_a, b * left_b), row.paired.difference or 0.0
     return Online(
         difference=difference,

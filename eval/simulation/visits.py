@@ -97,14 +97,14 @@ class Visits:
         """What was bought, by visit."""
         return self._purchases[0]
 
-    def earned(self, arm: str) -> dict[str, np.ndarray]:
+    def earned(self, variant: str) -> dict[str, np.ndarray]:
         """Return a variant's `METRICS`, float (v,) each, nan where nothing counts.
 
         One list is evaluated on all purchases, on repeats, and on items new to the user. revenue@10 is what was paid
         for the bought items in the list, over what was paid for all bought items.
         """
         bought, repeat, price = self._purchases
-        rows = self.lists[arm]
+        rows = self.lists[variant]
         return {
             PRIMARY: ndcg(rows, bought, K),
             "hit_rate@10": hit_rate(rows, bought, K),
@@ -121,10 +121,10 @@ class Visits:
         spent = np.bincount(bought.user, weights=price, minlength=len(rows))
         return np.where(spent > 0, revenue / np.where(spent > 0, spent, 1), np.nan)
 
-    def coverage(self, arm: str) -> float:
+    def coverage(self, variant: str) -> float:
         """Return the share of the items known before the last day that stand in some list of the variant."""
         known = len(sorted_unique(self.log.item[self.log.time < self.start + int(self.day.max(initial=0)) * DAY]))
-        return coverage(self.lists[arm], K, known)
+        return coverage(self.lists[variant], K, known)
 
     @cached_property
     def users(self) -> np.ndarray:
