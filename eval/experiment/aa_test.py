@@ -58,9 +58,10 @@ def false_alarms(outcomes: Outcomes, splits: np.ndarray) -> dict[str, int]:
     splits : bool (runs, n), whether each user is in b
 
     Returns
-    ------- Counts by test. unpaired: Welch's test. cuped: the same after `cuped`. always_valid: the confidence sequence
-    leaves 0 at the end of any day. peeking: Welch's test on first days, looked at every day, where the first alarm
-    counts; for comparison.
+    -------
+    Counts by test. unpaired: Welch's test. cuped: the same after `cuped`. always_valid: the confidence sequence leaves
+    0 at the end of any day. peeking: Welch's test on first days, looked at every day, where the first alarm counts; for
+    comparison.
     """
     adjusted = cuped(outcomes.values, outcomes.covariates)
     looks = np.unique(outcomes.looks[outcomes.looks >= FIRST_LOOK])

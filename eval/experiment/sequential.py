@@ -49,9 +49,10 @@ def confidence_sequence(x: np.ndarray, best_at: int) -> tuple[np.ndarray, np.nda
     float (..., n) each; the half width is inf before `FIRST_LOOK` numbers
 
     References
-    ---------- Mixture boundary of Robbins (1970) with estimated variance: Waudby-Smith, Arbour, Sinha, Kennedy, Ramdas
-    (2024), Annals of Statistics 52(6), arXiv 2103.06476, theorem 2.2. Mixture SPRT: Johari, Koomen, Pekelis, Walsh
-    (2022), Operations Research 70(3).
+    ----------
+    Mixture boundary of Robbins (1970) with estimated variance: Waudby-Smith, Arbour, Sinha, Kennedy, Ramdas (2024),
+    Annals of Statistics 52(6), arXiv 2103.06476, theorem 2.2. Mixture SPRT: Johari, Koomen, Pekelis, Walsh (2022),
+    Operations Research 70(3).
     """
     t = np.arange(1, x.shape[-1] + 1)
     mean = np.cumsum(x, axis=-1) / t

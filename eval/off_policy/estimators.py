@@ -256,9 +256,10 @@ def _dr(log: Logged, target: Target, w: np.ndarray, slates: Slates) -> np.ndarra
     others. Where a place depends on those above it, its expectation is weighted for them.
 
     References
-    ---------- Dudik, Langford, Li (2011), ICML, "Doubly robust policy evaluation and learning". Cross-fitting:
-    Chernozhukov and others (2018), The Econometrics Journal 21(1). Cascade: Kiyohara and others (2022), WSDM, "Doubly
-    robust off-policy evaluation for ranking policies under the cascade behavior model".
+    ----------
+    Dudik, Langford, Li (2011), ICML, "Doubly robust policy evaluation and learning". Cross-fitting: Chernozhukov and
+    others (2018), The Econometrics Journal 21(1). Cascade: Kiyohara and others (2022), WSDM, "Doubly robust off-policy
+    evaluation for ranking policies under the cascade behavior model".
     """
     above = np.ones((log.impressions, max(int(log.position.max()), int(target.position.max())) + 2))
     if slates != "independent":

@@ -57,8 +57,9 @@ class Visits:
         """Distinct items bought after each visit.
 
         Returns
-        ------- The m pairs of visit and item; bool (m,), whether the user had bought the item before that day; float
-        (m,), the unit price paid, the usual one where the log has none.
+        -------
+        The m pairs of visit and item; bool (m,), whether the user had bought the item before that day; float (m,), the
+        unit price paid, the usual one where the log has none.
         """
         log = self.log.where(np.isin(self.log.event, LABEL_EVENTS))
         keys = log.user.astype(np.int64) * log.n_items + log.item
