@@ -1,6 +1,7 @@
-"""Two towers on ids alone, as a baseline: our own user tower and training, over a learned vector an item in place of its text's.
+"""Two towers on ids alone, as a baseline: our user tower and training, over a learned vector an item in place of text.
 
-What text brings is then seen beside it. On a log of steps this would be SASRec, which has a row of its own (`benchmarks/sasrec`).
+The difference to ours is what text adds. On a log of steps this would be SASRec, which has a row of its own
+(`benchmarks/sasrec`).
 """
 
 from __future__ import annotations
@@ -25,12 +26,18 @@ if TYPE_CHECKING:
     from features.data.histories import Histories
     from features.data.interactions import Interactions
 
-HORIZON = 28.0  # days after a moment whose purchases are foretold
+HORIZON = 28.0  # days of purchases that training predicts
 
 
 @dataclass(frozen=True)
 class IdTowers:
-    """Attributes: vectors: float32 (n_items, dim), unit norm; bought: whether each item has ever been bought, bool (n_items,)."""
+    """A trained user tower and the learned item vectors.
+
+    Attributes
+    ----------
+    vectors : float32 (n_items, dim), unit norm
+    bought : bool (n_items,), whether the item was ever bought
+    """
 
     tower: TwoTower
     vectors: np.ndarray
@@ -38,7 +45,7 @@ class IdTowers:
 
     @classmethod
     def fit(cls, log: Interactions, config: IdTowersConfig) -> IdTowers:
-        """Train on the whole log, for as many epochs as configured: how many are best is for the tuning to say."""
+        """Train on the whole log, for as many epochs as configured; tuning chooses how many."""
         torch.manual_seed(config.seed)
         tower = TwoTower(1, TowerConfig(user_encoder="set", history=config.history))
         item_id_vectors = ItemIdEmbedding(log.n_items, tower.config.dim, hide=0.0)
@@ -52,12 +59,12 @@ class IdTowers:
         return cls(tower, run.vectors(), np.bincount(log.item, minlength=log.n_items) > 0)
 
     def scores(self, users: Histories) -> np.ndarray:
-        """float32 (b, n_items): cosine plus one, so that what was never bought, with 0, comes last."""
+        """Return float32 (b, n_items): cosine + 1, so that items never bought, with 0, come last."""
         return (self.tower.user_vectors(users, self.vectors) @ self.vectors.T + 1) * self.bought
 
 
 def _no_texts(n_items: int) -> Any:
-    """What the training asks of texts, where there are none: vectors of zero."""
+    """Return what the training expects of texts, with vectors of zeros."""
     return SimpleNamespace(pooled=np.zeros((n_items, 1), np.float32), tuning="frozen", encoder=_Nothing(), finish=lambda: None)
 
 
@@ -66,4 +73,5 @@ class _Nothing(torch.nn.Module):
 
     @property
     def model(self) -> torch.nn.Module:
+        """The module itself."""
         return self

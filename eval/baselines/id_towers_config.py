@@ -1,4 +1,4 @@
-"""Settings of the two towers on ids alone: read without torch, which `eval.baselines.id_towers` needs."""
+"""Settings of the two towers on ids alone, in a module that does not import torch."""
 
 from __future__ import annotations
 
@@ -6,7 +6,14 @@ from pydantic import BaseModel, ConfigDict, Field
 
 
 class IdTowersConfig(BaseModel):
-    """Two towers on ids alone: `epochs` of 40 batches, `lr` of AdamW, `history`: distinct items that are read of a user, newest first."""
+    """Settings of the two towers on ids alone.
+
+    Attributes
+    ----------
+    epochs : epochs of 40 batches
+    lr : learning rate of AdamW
+    history : distinct items of a user's history that are encoded, newest first
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     epochs: int = Field(default=6, ge=1)

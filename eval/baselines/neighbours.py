@@ -1,4 +1,4 @@
-"""Baselines that look for near users, near texts, and for both near buyers and near titles."""
+"""Nearest-neighbour baselines: near users, near texts, and near items by buyers and titles together."""
 
 from __future__ import annotations
 
@@ -22,8 +22,17 @@ if TYPE_CHECKING:
 
 
 class TifuConfig(BaseModel):
-    """`group`: steps a group; `within`, `across`: what a step or a group counts of the next younger one; `neighbours`: users whose mean is
-    taken; `own`: share of the user's own vector in the score; `measure`: how near users are found, "euclidean" in the paper."""
+    """Settings of TIFU-kNN.
+
+    Attributes
+    ----------
+    group : steps a group
+    within : weight of a step relative to the next younger one of its group
+    across : weight of a group relative to the next younger one
+    neighbours : nearest users whose mean is taken
+    own : share of the user's own vector in the score
+    measure : distance between users; the paper uses "euclidean"
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     group: int = Field(default=7, ge=1)
@@ -36,12 +45,16 @@ class TifuConfig(BaseModel):
 
 @dataclass(frozen=True)
 class TifuKnn:
-    """TIFU-kNN (Hu, He, Gao, Zhang 2020, SIGIR, arXiv 2006.00556, section 4): the user's own frequencies, aged by groups of baskets, beside
-    the mean of those of the nearest users.
+    """TIFU-kNN: the user's own frequencies, aged by groups of baskets, and the mean of those of the nearest users.
 
     Attributes
     ----------
-    vectors: csr float32 (n_users, n_items), of the log's users. people: rows of those who have a history, int64 (m,).
+    vectors : csr float32 (n_users, n_items), of the log's users
+    people : int64 (m,), rows of the users with a history
+
+    References
+    ----------
+    Hu, He, Gao, Zhang (2020), SIGIR, arXiv 2006.00556, section 4.
     """
 
     vectors: sp.csr_array
@@ -50,7 +63,7 @@ class TifuKnn:
 
     @classmethod
     def fit(cls, log: Interactions, config: TifuConfig) -> TifuKnn:
-        """Vectors of all users of the log."""
+        """Compute the vectors of all users of the log."""
         users = Histories.of_users(log, np.arange(log.n_users), log.end if len(log) else 0)
         vectors = user_vectors(users, log.n_items, config)
         return cls(vectors, np.flatnonzero(np.diff(vectors.indptr)), config)
@@ -60,7 +73,7 @@ class TifuKnn:
         return self.vectors[self.people]
 
     @cached_property
-    def _turned(self) -> sp.csr_array:
+    def _items_by_user(self) -> sp.csr_array:
         return self._known.T.tocsr()
 
     @cached_property
@@ -68,33 +81,37 @@ class TifuKnn:
         return np.asarray((self._known**2).sum(axis=1), dtype=np.float32)
 
     def scores(self, users: Histories) -> np.ndarray:
-        """float32 (b, n_items)."""
-        config, own = self.config, user_vectors(users, self.vectors.shape[1], self.config).toarray()
+        """Return float32 (b, n_items)."""
+        config, frequencies = self.config, user_vectors(users, self.vectors.shape[1], self.config).toarray()
         # Sparse times dense: a product of two sparse matrices takes several times longer here.
-        near = (self._known @ np.ascontiguousarray(own.T)).T  # (b, m)
-        near = near / np.sqrt(self._squares) if config.measure == "cosine" else 2 * near - self._squares
-        if users.rows is not None:  # nobody is their own neighbour
-            near[self.people[None, :] == users.rows[:, None]] = -np.inf
+        similarity = (self._known @ np.ascontiguousarray(frequencies.T)).T  # (b, m)
+        similarity = similarity / np.sqrt(self._squares) if config.measure == "cosine" else 2 * similarity - self._squares
+        if users.rows is not None:  # no user is their own neighbour
+            similarity[self.people[None, :] == users.rows[:, None]] = -np.inf
         k = min(config.neighbours, len(self.people))
-        chosen = np.argpartition(-near, k - 1, axis=1)[:, :k] if k else np.zeros((len(users), 0), dtype=np.int64)
-        # Who has nothing in common with the user is a neighbour by the paper's measure, never by the cosine.
-        real = np.take_along_axis(near, chosen, axis=1) > (0 if config.measure == "cosine" else -np.inf)
+        chosen = np.argpartition(-similarity, k - 1, axis=1)[:, :k] if k else np.zeros((len(users), 0), dtype=np.int64)
+        # A user with nothing in common is a neighbour by the paper's measure, never by the cosine.
+        real = np.take_along_axis(similarity, chosen, axis=1) > (0 if config.measure == "cosine" else -np.inf)
         share = np.zeros((len(self.people), len(users)), dtype=np.float32)
         user, place = np.nonzero(real)
         share[chosen[user, place], user] = (1 - config.own) / max(k, 1)
-        return np.float32(config.own) * own + (self._turned @ share).T
+        return np.float32(config.own) * frequencies + (self._items_by_user @ share).T
 
 
 def user_vectors(users: Histories, n_items: int, config: TifuConfig) -> sp.csr_array:
-    """Baskets as 0/1 vectors, averaged in groups with decay, and the groups averaged with decay; csr float32 (b, n_items).
+    """Return baskets as 0/1 vectors, averaged in groups with decay, and the groups averaged with decay.
 
-    Groups are counted from the last basket backwards; an item counts once a basket, with the weight of its event.
+    Groups are counted from the last basket backwards. An item counts once a basket, with the weight of its event.
+
+    Returns
+    -------
+    csr float32 (b, n_items)
     """
     back = steps_back(users)
-    order = np.lexsort((-users.weight, back, users.item, users.user))  # an item of a basket: its weightiest event first
-    same = np.zeros(len(order), dtype=bool)
-    same[1:] = (np.diff(users.user[order]) == 0) & (np.diff(users.item[order]) == 0) & (np.diff(back[order]) == 0)
-    chosen = order[~same]
+    order = np.lexsort((-users.weight, back, users.item, users.user))  # of each item of a basket the event with the most weight first
+    duplicate = np.zeros(len(order), dtype=bool)
+    duplicate[1:] = (np.diff(users.user[order]) == 0) & (np.diff(users.item[order]) == 0) & (np.diff(back[order]) == 0)
+    chosen = order[~duplicate]
     user, back = users.user[chosen], back[chosen]
     steps = np.zeros(len(users), dtype=np.int64)
     np.maximum.at(steps, user, back + 1)
@@ -106,7 +123,13 @@ def user_vectors(users: Histories, n_items: int, config: TifuConfig) -> sp.csr_a
 
 
 class TextKnnConfig(BaseModel):
-    """`pool`: "mean": cosine to the weighted mean of the history; "max": the nearest one of its last `last` distinct texts."""
+    """Settings of `TextKnn`.
+
+    Attributes
+    ----------
+    pool : "mean": cosine to the weighted mean of the history; "max": to the nearest of its last distinct texts
+    last : how many distinct texts "max" compares with
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     pool: Literal["mean", "max"] = "mean"
@@ -116,11 +139,12 @@ class TextKnnConfig(BaseModel):
 
 @dataclass(frozen=True)
 class TextKnn:
-    """Nearness of texts alone, by an encoder that was never trained on this shop; cold items are scored like all others.
+    """Text similarity alone, by an encoder that was never trained on this shop; cold items are scored like all others.
 
     Attributes
     ----------
-    vectors: distinct, of unit length, float32 (n_texts, dim). text_of: which of them each item has, int64 (n_items,).
+    vectors : float32 (n_texts, dim), of the distinct texts, unit norm
+    text_of : int64 (n_items,), which of them each item has
     """
 
     vectors: np.ndarray
@@ -129,33 +153,36 @@ class TextKnn:
 
     @classmethod
     def of(cls, texts: np.ndarray, config: TextKnnConfig) -> TextKnn:
-        """From the items' text vectors (n_items, dim), of any length."""
+        """Make it from the items' text vectors, float (n_items, dim), of any length."""
         vectors = np.ascontiguousarray(texts, dtype=np.float32)
         vectors = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
         _, first, text_of = np.unique(vectors.view(f"V{vectors.shape[1] * 4}").ravel(), return_index=True, return_inverse=True)
         return cls(vectors[first], text_of, config)
 
     def scores(self, users: Histories) -> np.ndarray:
-        """float32 (b, n_items)."""
-        read = users.with_items(self.text_of)
+        """Return float32 (b, n_items)."""
+        texts = users.with_items(self.text_of)
         if self.config.pool == "mean":
-            mean = history_matrix(read, len(self.vectors), self.config.weighting) @ self.vectors
+            mean = history_matrix(texts, len(self.vectors), self.config.weighting) @ self.vectors
             return (mean @ self.vectors.T)[:, self.text_of]
-        recent = read.recent_items(len(self.vectors), self.config.last)
+        recent = texts.recent_items(len(self.vectors), self.config.last)
         best = np.zeros((len(users), len(self.vectors)), dtype=np.float32)
         for column in recent.rows.T:  # (b,) one text of each user
-            held = np.flatnonzero(column >= 0)
-            best[held] = np.maximum(best[held], self.vectors[column[held]] @ self.vectors.T)
+            filled = np.flatnonzero(column >= 0)
+            best[filled] = np.maximum(best[filled], self.vectors[column[filled]] @ self.vectors.T)
         return best[:, self.text_of]
 
 
 @dataclass(frozen=True)
 class TitleKnn:
-    """Item-to-item neighbours, plus the TF-IDF cosine between titles: an item of the history adds both, by its weight.
+    """Item-to-item neighbours plus the TF-IDF cosine between titles: each item of the history adds both, by its weight.
 
     Attributes
     ----------
-    items: the neighbours. titles: csr float32 (n_titles, words), rows of unit length. title_of: int64 (n_items,). share: of the titles.
+    items : the neighbours
+    titles : csr float32 (n_titles, words), unit rows
+    title_of : int64 (n_items,), which title each item has
+    share : weight of the titles' cosine
     """
 
     items: ItemWeights
@@ -164,17 +191,22 @@ class TitleKnn:
     share: float
 
     def scores(self, users: Histories) -> np.ndarray:
-        """float32 (b, n_items)."""
+        """Return float32 (b, n_items)."""
         history = history_matrix(users.with_items(self.title_of), self.titles.shape[0], self.items.weighting)
-        alike = ((history @ self.titles) @ self.titles.T).toarray()
-        return self.items.scores(users) + np.float32(self.share) * alike[:, self.title_of]
+        similarity = ((history @ self.titles) @ self.titles.T).toarray()
+        return self.items.scores(users) + np.float32(self.share) * similarity[:, self.title_of]
 
 
 def title_vectors(titles: Sequence[str]) -> tuple[sp.csr_array, np.ndarray]:
-    """TF-IDF of the words of the distinct titles, csr float32 (n_titles, words), and which of them each item has, int64 (n_items,)."""
+    """Return TF-IDF vectors of the distinct titles.
+
+    Returns
+    -------
+    csr float32 (n_titles, words), and int64 (n_items,): which of them each item has
+    """
     distinct, title_of = np.unique(np.array(titles, dtype=object).astype(str), return_inverse=True)
-    # Letters and digits, single ones too ("PS 3"): the list of English stop words would take "it" of a film's name.
+    # Single letters and digits are words too ("PS 3"). No stop words: they would take "it" out of a film's name.
     from sklearn.feature_extraction.text import TfidfVectorizer
 
-    made = TfidfVectorizer(sublinear_tf=True, token_pattern=r"(?u)\b\w+\b", dtype=np.float32).fit_transform(distinct)
-    return sp.csr_array(made), title_of
+    vectors = TfidfVectorizer(sublinear_tf=True, token_pattern=r"(?u)\b\w+\b", dtype=np.float32).fit_transform(distinct)
+    return sp.csr_array(vectors), title_of

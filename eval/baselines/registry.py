@@ -1,22 +1,22 @@
-"""The simple systems that ours must beat, each given its best setting.
+"""The baselines that ours must beat, each with its best setting.
 
 | name | score of an item | source |
 |---|---|---|
 | popular | distinct buyers before now | |
 | recent_popular | distinct buyers of the last days | |
-| personal_frequency | how often the user bought it, older purchases count less | Hu and others (2020), SIGIR, arXiv 2006.00556 |
+| personal_frequency | how often the user bought it, older purchases count less | Hu and others (2020), SIGIR |
 | tifu_knn | the same by groups of baskets, with the mean of near users | the same |
-| item_knn | nearness to the items of the history | Deshpande and Karypis (2004), ACM TOIS 22(1) |
-| markov | what follows the items of the last steps | Rendle and others (2010), WWW |
+| item_knn | similarity to the items of the history | Deshpande and Karypis (2004), ACM TOIS 22(1) |
+| markov | transitions from the items of the last steps | Rendle and others (2010), WWW |
 | ease | a linear autoencoder of histories | Steck (2019), WWW, arXiv 1905.03375 |
-| ease_trend | EASE times how well the item sells of late | `retrieval.collaborative.popularity` |
-| als | product of user's and item's factors | Hu, Koren, Volinsky (2008), ICDM |
+| ease_trend | EASE times the item's recent trend in sales | `retrieval.collaborative.popularity` |
+| als | product of the user's and the item's factors | Hu, Koren, Volinsky (2008), ICDM |
 | bpr | the same, learned from the order of pairs | Rendle and others (2009), UAI, arXiv 1205.2618 |
-| text_knn | nearness of its text to those of the history, by an encoder as it was pretrained | |
-| title_knn | item_knn, plus nearness of its title to those of the history, by TF-IDF | |
+| text_knn | similarity of its text to those of the history, by an encoder as it was pretrained | |
+| title_knn | item_knn, plus similarity of its title to those of the history, by TF-IDF | |
 | id_towers | our own towers and training, on ids alone | `eval.baselines.id_towers` |
 
-All answer with k items: where one has nothing to say, and in ties, the item with more buyers before now comes first, then the lower row.
+All return k items. Ties, and items without a score, go to the item with more buyers before now, then to the lower row.
 """
 
 from __future__ import annotations
@@ -49,27 +49,37 @@ if TYPE_CHECKING:
     from features.data.histories import Histories
     from features.data.interactions import Interactions
 
-# What `recsys evaluate` takes the time for: the strongest of those that are cheap.
+# What `recsys evaluate` runs: the strongest of the cheap ones.
 QUICK = ("popular", "recent_popular", "personal_frequency", "tifu_knn", "item_knn", "markov", "ease", "als")
 NEED_TEXTS = ("text_knn", "title_knn")
-NEED_TIMES = ("id_towers",)  # not for a log of steps: there SASRec is the same and better
+NEED_TIMES = ("id_towers",)  # not for a log of steps, where SASRec is the same and better
 BASELINES = (*QUICK, "ease_trend", "bpr", *NEED_TEXTS, *NEED_TIMES)
 
 
 class AnsweringKnn(ItemToItemConfig):
-    """`answer`: how a history counts when it is answered; None: as in the fit."""
+    """Item-kNN settings with a separate weighting of the histories to recommend to.
+
+    Attributes
+    ----------
+    answer : weighting of a history when scoring; None: that of the fit
+    """
 
     answer: Weighting | None = None
 
 
 class AnsweringEASE(EASEConfig):
-    """`answer`: how a history counts when it is answered; None: as in the fit."""
+    """EASE settings with a separate weighting of the histories to recommend to; see `AnsweringKnn`."""
 
     answer: Weighting | None = None
 
 
 class TitleKnnConfig(AnsweringKnn):
-    """`share`: what a title's nearness counts beside the buyers'."""
+    """Settings of `TitleKnn`.
+
+    Attributes
+    ----------
+    share : weight of the titles' cosine relative to the neighbours by buyers
+    """
 
     share: float = Field(default=0.3, ge=0)
 
@@ -79,7 +89,7 @@ _EASE_NEW = AnsweringEASE(weighting=Weighting(count="log"), l2=1000.0, keep=1000
 
 
 class BaselineSettings(BaseModel):
-    """What each baseline is fitted with, by its name; `recent_popular` is the days that are counted."""
+    """The settings of each baseline, by its name; `recent_popular` is the number of days that count."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     recent_popular: float = Field(default=7.0, gt=0)
@@ -97,12 +107,17 @@ class BaselineSettings(BaseModel):
 
 
 class BaselinesConfig(BaseModel):
-    """Two settings of each baseline: `all` for the list of all items, `new` for the lists of new, cold and unseen items.
+    """Which baselines are evaluated, and two settings of each.
 
-    What foretells repeats best is not what finds new items best, and a baseline that was tuned for the one would be a straw man for the
+    What predicts repeats best is not what finds new items best: a baseline tuned for one would be a straw man for the
     other. The defaults are what `eval.baselines.tune.tune_baselines` finds on Complete Journey, in the four weeks
-    before its last four. `names` are
-    judged; of these, `text_knn` and `title_knn` only where there are texts.
+    before its last four.
+
+    Attributes
+    ----------
+    names : the baselines that are evaluated; `text_knn` and `title_knn` only where there are texts
+    all : settings for the list of all items
+    new : settings for the lists of new, cold and unseen items
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -131,7 +146,7 @@ class Scores(Protocol):
     """Scores of the whole catalogue for each user: the part of `ItemScorer` that a list needs."""
 
     def scores(self, users: Histories) -> np.ndarray:
-        """float32 (b, n_items), higher is better."""
+        """Return float32 (b, n_items), higher is better."""
         ...
 
 
@@ -141,7 +156,8 @@ class Baseline:
 
     Attributes
     ----------
-    scorer: scores (b, n_items). buyers: distinct buyers of each item, int (n_items,), for the ties.
+    scorer : scores the whole catalogue
+    buyers : int (n_items,), distinct buyers of each item, which break ties
     """
 
     scorer: Scores
@@ -152,7 +168,7 @@ class Baseline:
         return np.lexsort((np.arange(len(self.buyers)), -self.buyers))
 
     def retrieve(self, users: Histories, k: int, allowed: np.ndarray | None = None) -> Candidates:
-        """The k best of the allowed items, seen ones included unless the mask leaves them out."""
+        """Return the k best of the allowed items, seen ones included unless the mask leaves them out."""
         rows = np.empty((len(users), k), dtype=np.int64)
         scores = np.empty((len(users), k), dtype=np.float32)
         for part in batches(len(users)):
@@ -167,11 +183,12 @@ class Baseline:
 
 @dataclass(frozen=True)
 class ItemTexts:
-    """What the baselines that read are given.
+    """The texts that `text_knn` and `title_knn` need.
 
     Attributes
     ----------
-    titles: of each item, n_items. vectors: of the items' texts by a pretrained encoder that was not tuned, float (n_items, dim).
+    titles : n_items, the title of each item
+    vectors : float (n_items, dim), of the items' texts by a pretrained encoder that was not tuned
     """
 
     titles: Sequence[str]
@@ -180,24 +197,27 @@ class ItemTexts:
 
 @dataclass
 class Fitting:
-    """Fits baselines on one history; what several settings of one have in common is made once.
+    """Fits baselines on one history; work that several settings share is done once.
 
     Attributes
     ----------
-    history: events before `now`. now: seconds since the epoch. texts: None where there are none.
+    history : events before `now`
+    now : seconds since the epoch
+    texts : None where there are none
     """
 
     history: Interactions
     now: int
     texts: ItemTexts | None = None
-    _kept: dict[str, tuple[object, Any]] = field(default_factory=dict)
+    _cache: dict[str, tuple[object, Any]] = field(default_factory=dict)
 
     def fit(self, name: str, settings: BaselineSettings) -> Baseline:
-        """One of `BASELINES`.
+        """Fit one of `BASELINES`.
 
         Raises
         ------
-        ValueError: there is no such baseline, or it needs texts and there are none.
+        ValueError
+            There is no such baseline, or it needs texts and there are none.
         """
         if name not in BASELINES:
             raise ValueError(f"baseline {name!r} does not exist: one of {BASELINES}")
@@ -213,7 +233,7 @@ class Fitting:
             "ease_trend": lambda config: Trended(self._ease(config), Popularity.fit(self.history, self.now)),
             "als": lambda config: ALS.fit(self.history, config),
             "bpr": lambda config: BPR.fit(self.history, config),
-            "text_knn": lambda config: TextKnn.of(self._read.vectors, config),
+            "text_knn": lambda config: TextKnn.of(self._item_texts.vectors, config),
             "title_knn": self._title_knn,
             "id_towers": self._id_towers,
         }
@@ -225,32 +245,32 @@ class Fitting:
         return distinct_buyers(self.history)
 
     @property
-    def _read(self) -> ItemTexts:
+    def _item_texts(self) -> ItemTexts:
         if self.texts is None:
             raise ValueError(f"{NEED_TEXTS} need the items' texts: pass `texts`, or leave them out")
         return self.texts
 
     @cached_property
     def _titles(self) -> tuple[Any, np.ndarray]:
-        return title_vectors(self._read.titles)
+        return title_vectors(self._item_texts.titles)
 
     def _recent_popular(self, days: float) -> ForAll:
         recent = self.history.between(self.now - int(days * DAY), self.now)
         return ForAll(distinct_buyers(recent).astype(np.float32))
 
-    def _once(self, kind: type[ItemToItem] | type[EASE], config: Any, answer: Weighting | None) -> ItemWeights:
-        """The last fit is kept: settings that differ in the answer alone share it."""
-        last, model = self._kept.get(kind.__name__, (None, None))
+    def _fit_weights(self, kind: type[ItemToItem] | type[EASE], config: Any, answer: Weighting | None) -> ItemWeights:
+        """Return the fitted weights; the last fit is cached, so settings that differ only in `answer` share it."""
+        last, model = self._cache.get(kind.__name__, (None, None))
         if last != config:
             model = kind.fit(self.history, config)
-            self._kept[kind.__name__] = (config, model)
+            self._cache[kind.__name__] = (config, model)
         return ItemWeights(model.weights, answer or config.weighting)
 
     def _item_knn(self, config: AnsweringKnn) -> ItemWeights:
-        return self._once(ItemToItem, _part(ItemToItemConfig, config), config.answer)
+        return self._fit_weights(ItemToItem, _subconfig(ItemToItemConfig, config), config.answer)
 
     def _ease(self, config: AnsweringEASE) -> ItemWeights:
-        return self._once(EASE, _part(EASEConfig, config), config.answer)
+        return self._fit_weights(EASE, _subconfig(EASEConfig, config), config.answer)
 
     def _id_towers(self, config: IdTowersConfig) -> Scores:
         from eval.baselines.id_towers import IdTowers
@@ -262,15 +282,16 @@ class Fitting:
         return TitleKnn(self._item_knn(config), titles, title_of, config.share)
 
 
-def _part(kind: type[BaseModel], config: BaseModel) -> Any:
+def _subconfig(kind: type[BaseModel], config: BaseModel) -> Any:
+    """Return the fields of `config` that `kind` has."""
     return kind(**{name: getattr(config, name) for name in kind.model_fields})
 
 
 def fit_baseline(name: str, history: Interactions, now: int, settings: BaselineSettings, texts: ItemTexts | None = None) -> Baseline:
-    """One of `BASELINES`, fitted on the events before `now` (seconds since the epoch); see `Fitting.fit`."""
+    """Fit one of `BASELINES` on the events before `now` (seconds since the epoch); see `Fitting.fit`."""
     return Fitting(history.between(None, now), now, texts).fit(name, settings)
 
 
 def distinct_buyers(log: Interactions) -> np.ndarray:
-    """Users with an event on each item, int64 (n_items,)."""
+    """Return the number of users with an event on each item, int64 (n_items,)."""
     return np.bincount(sorted_unique(log.user.astype(np.int64) * log.n_items + log.item) % log.n_items, minlength=log.n_items)

@@ -1,4 +1,4 @@
-"""Baselines whose scores need no fit worth the name, one that knows each user by a learned vector, and lists that another program made."""
+"""Baselines with little or no fit, Bayesian personalised ranking, and lists that another program made."""
 
 from __future__ import annotations
 
@@ -25,29 +25,34 @@ LIST_COLUMNS = ("user_id", "item_id", "rank")
 
 @dataclass(frozen=True)
 class ForAll:
-    """The same scores for everybody, float32 (n_items,)."""
+    """The same scores for every user.
+
+    Attributes
+    ----------
+    score : float32 (n_items,)
+    """
 
     score: np.ndarray
 
     def scores(self, users: Histories) -> np.ndarray:
-        """float32 (b, n_items)."""
+        """Return float32 (b, n_items)."""
         return np.broadcast_to(self.score, (len(users), len(self.score)))
 
 
 @dataclass(frozen=True)
 class PersonalFrequency:
-    """What the user bought, by the sum of the events' weights, aged; 0 for all else."""
+    """What the user bought, by the sum of the aged weights of its events; 0 for everything else."""
 
     n_items: int
     weighting: Weighting
 
     def scores(self, users: Histories) -> np.ndarray:
-        """float32 (b, n_items)."""
+        """Return float32 (b, n_items)."""
         return history_matrix(users, self.n_items, self.weighting).toarray()
 
 
 class BPRConfig(BaseModel):
-    """Matrix factorisation for the order of pairs, by stochastic gradient descent."""
+    """Settings of `BPR`: factors, learning rate, L2 regularisation and epochs of stochastic gradient descent."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     factors: int = Field(default=64, ge=1)
@@ -59,11 +64,16 @@ class BPRConfig(BaseModel):
 
 @dataclass(frozen=True)
 class BPR:
-    """Bayesian personalised ranking (Rendle and others 2009, UAI, arXiv 1205.2618), by implicit.
+    """Bayesian personalised ranking: matrix factorisation for the order of pairs, by the package implicit.
 
     Attributes
     ----------
-    users: float32 (n_users, d), of the log's users; the last column is 1. items: float32 (n_items, d), the last column is the item's bias.
+    users : float32 (n_users, d), of the log's users; the last column is 1
+    items : float32 (n_items, d); the last column is the item's bias
+
+    References
+    ----------
+    Rendle, Freudenthaler, Gantner, Schmidt-Thieme (2009), UAI, arXiv 1205.2618.
     """
 
     users: np.ndarray
@@ -71,7 +81,7 @@ class BPR:
 
     @classmethod
     def fit(cls, log: Interactions, config: BPRConfig) -> BPR:
-        """One thread: the same seed gives the same factors."""
+        """Fit on one thread: the same seed gives the same factors."""
         from implicit.cpu.bpr import BayesianPersonalizedRanking
 
         model = BayesianPersonalizedRanking(
@@ -83,7 +93,7 @@ class BPR:
             random_state=config.seed,
         )
         matrix = log_matrix(log, Weighting())
-        # As in ALS: who only comes after the log's end must not show in what is drawn at random.
+        # As in ALS: users who only appear after the end of the log must not change what is drawn at random.
         known = np.diff(matrix.indptr) > 0
         model.fit(sp.csr_matrix(matrix[known]), show_progress=False)
         users = np.zeros((log.n_users, model.user_factors.shape[1]), dtype=np.float32)
@@ -94,19 +104,21 @@ class BPR:
         return cls(users, items)
 
     def scores(self, users: Histories) -> np.ndarray:
-        """float32 (b, n_items); somebody unknown gets the items' biases."""
+        """Return float32 (b, n_items); an unknown user gets the items' biases."""
         rows = np.full(len(users), -1) if users.rows is None else users.rows
-        mine = np.where(rows[:, None] >= 0, self.users[np.maximum(rows, 0)], np.eye(1, self.users.shape[1], self.users.shape[1] - 1))
-        return mine.astype(np.float32) @ self.items.T
+        vectors = np.where(rows[:, None] >= 0, self.users[np.maximum(rows, 0)], np.eye(1, self.users.shape[1], self.users.shape[1] - 1))
+        return vectors.astype(np.float32) @ self.items.T
 
 
 @dataclass(frozen=True)
 class GivenLists:
-    """Lists that were made elsewhere, judged like any other system; users whom they leave out get nothing of them.
+    """Lists that another program made, evaluated like any other system; users without a list score 0 everywhere.
 
     Attributes
     ----------
-    offsets: int64 (n_users + 1,), of the log's users; item: catalogue rows, int64 (m,); score: above 0, higher is better, float32 (m,).
+    offsets : int64 (n_users + 1,), of the log's users
+    item : int64 (m,), catalogue rows
+    score : float32 (m,), above 0, higher is better
     """
 
     offsets: np.ndarray
@@ -116,11 +128,14 @@ class GivenLists:
 
     @classmethod
     def read(cls, path: Path, catalog: Catalog, log: Interactions) -> GivenLists:
-        """A Parquet file with the columns user_id, item_id and rank (1 is best); users and items that are not known here are left out.
+        """Read a Parquet file with the columns user_id, item_id and rank (1 is best).
+
+        Users and items that are not known here are left out.
 
         Raises
         ------
-        DataError: a column is missing, or no user and item of the file are known here.
+        DataError
+            A column is missing, or no user and item of the file are known here.
         """
         frame = pl.read_parquet(path)
         missing = set(LIST_COLUMNS) - set(frame.columns)
@@ -131,16 +146,17 @@ class GivenLists:
         known = np.flatnonzero((user >= 0) & (item >= 0))
         if not len(known):
             raise DataError(
-                f"none of the {len(frame):,} rows of {path} speaks of a user and an item of this shop: was it made for another?"
+                f"none of the {len(frame):,} rows of {path} names a user and an item of this shop, expected some: "
+                "give a file made for this shop"
             )
         known = known[np.argsort(user[known], kind="stable")]
         offsets = np.searchsorted(user[known], np.arange(log.n_users + 1))
         return cls(offsets, item[known], (1 / rank[known]).astype(np.float32), len(catalog))
 
     def scores(self, users: Histories) -> np.ndarray:
-        """float32 (b, n_items)."""
+        """Return float32 (b, n_items)."""
         scores = np.zeros((len(users), self.n_items), dtype=np.float32)
         for line, row in zip(scores, [] if users.rows is None else users.rows, strict=False):
-            mine = slice(self.offsets[row], self.offsets[row + 1]) if row >= 0 else slice(0, 0)
-            line[self.item[mine]] = self.score[mine]
+            chosen = slice(self.offsets[row], self.offsets[row + 1]) if row >= 0 else slice(0, 0)
+            line[self.item[chosen]] = self.score[chosen]
         return scores

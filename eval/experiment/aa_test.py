@@ -1,4 +1,4 @@
-"""The A/A check: the same arm twice, split again and again. A test that cries wolf more often than it promises is broken."""
+"""The A/A test: one variant against itself under many splits, to check a test's false positive rate."""
 
 from __future__ import annotations
 
@@ -14,17 +14,19 @@ from eval.experiment.sequential import FIRST_LOOK, confidence_sequence, contrast
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-BLOCK = 50  # splits at once
+BLOCK = 50  # splits tested at once
 
 
 @dataclass(frozen=True)
 class Outcomes:
-    """What one arm earned of n users, in the order in which they came.
+    """What one variant earned from n users, in the order in which they came.
 
     Attributes
     ----------
-    values: each user's figure over the whole experiment, float (n,). covariates: known before it, float (n, m).
-    entry: each user's figure on the first day, float (n,). looks: how many users had come at the end of each day, int (days,).
+    values : float (n,), each user's metric over the whole experiment
+    covariates : float (n, m), known before the experiment
+    entry : float (n,), each user's metric on the first day
+    looks : int (days,), how many users had come at the end of each day
     """
 
     values: np.ndarray
@@ -33,21 +35,33 @@ class Outcomes:
     looks: np.ndarray
 
     def take(self, users: np.ndarray) -> Outcomes:
-        """Of some users, sorted places int64 (m,)."""
+        """Return the outcomes of some users.
+
+        Parameters
+        ----------
+        users : int64 (m,), sorted places
+        """
         looks = np.searchsorted(users, self.looks)
         return Outcomes(self.values[users], self.covariates[users], self.entry[users], looks)
 
 
 def hashed_splits(user_ids: Sequence[str], runs: int, salt: str) -> np.ndarray:
-    """Halves by `in_b` under `runs` salts, bool (runs, n)."""
+    """Return halves by `in_b` under `runs` salts, bool (runs, n)."""
     return np.stack([in_b(user_ids, f"{salt}/{run}") for run in range(runs)])
 
 
 def false_alarms(outcomes: Outcomes, splits: np.ndarray) -> dict[str, int]:
-    """How many of the splits, bool (runs, n), each test takes for a difference where there is none.
+    """Count the splits in which each test reports a difference, though there is none.
 
-    unpaired: Welch's test. cuped: the same after `cuped`. always_valid: the confidence sequence leaves 0 at the end of any day.
-    peeking: what becomes of Welch's test, on first days, if it is looked at every day and the first alarm counts; for comparison.
+    Parameters
+    ----------
+    splits : bool (runs, n), whether each user is in b
+
+    Returns
+    -------
+    Counts by test. unpaired: Welch's test. cuped: the same after `cuped`. always_valid: the confidence sequence leaves
+    0 at the end of any day. peeking: Welch's test on first days, looked at every day, where the first alarm counts; for
+    comparison.
     """
     adjusted = cuped(outcomes.values, outcomes.covariates)
     looks = np.unique(outcomes.looks[outcomes.looks >= FIRST_LOOK])
@@ -64,20 +78,35 @@ def false_alarms(outcomes: Outcomes, splits: np.ndarray) -> dict[str, int]:
 
 
 def flat(alarms: int, runs: int, *, at_most: bool = False) -> bool:
-    """Whether so many false alarms are what 5% gives, by the binomial's 95% interval. at_most: fewer are as good (always-valid tests)."""
+    """Return whether the number of false alarms is what a rate of 5% gives, by the binomial's 95% interval.
+
+    Parameters
+    ----------
+    at_most : whether fewer are as good, as with always-valid tests
+    """
     low, high = binomial_interval(runs)
     return alarms <= high and (at_most or alarms >= low)
 
 
 def _welch(values: np.ndarray, splits: np.ndarray) -> np.ndarray:
-    """p-values of `eval.experiment.effects.unpaired` for many splits, bool (r, n) -> float (r,)."""
-    centred = values - values.mean()  # the squares below keep their digits
+    """Return the p-values of `eval.experiment.effects.unpaired` for many splits.
+
+    Parameters
+    ----------
+    values : float (n,)
+    splits : bool (r, n)
+
+    Returns
+    -------
+    float (r,)
+    """
+    centred = values - values.mean()  # so that the squares below keep their precision
     n = np.stack([(~splits).sum(axis=1), splits.sum(axis=1)])  # (2, r)
-    total = np.stack([~splits @ centred, splits @ centred])
+    sums = np.stack([~splits @ centred, splits @ centred])
     squares = np.stack([~splits @ centred**2, splits @ centred**2])
     with np.errstate(divide="ignore", invalid="ignore"):
-        mean = total / n
-        error = np.maximum(squares / n - mean**2, 0) / (n - 1)  # each mean's squared standard error
+        mean = sums / n
+        error = np.maximum(squares / n - mean**2, 0) / (n - 1)  # squared standard error of each mean
         freedom = error.sum(axis=0) ** 2 / (error**2 / (n - 1)).sum(axis=0)
         t = np.abs(mean[1] - mean[0]) / np.sqrt(error.sum(axis=0))
     return np.nan_to_num(2 * stats.t.sf(t, freedom), nan=1.0)

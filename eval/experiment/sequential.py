@@ -1,4 +1,4 @@
-"""Looking at an experiment every day without fooling oneself: an interval that holds at all looks together."""
+"""Sequential testing: an always-valid interval, which holds at all looks together."""
 
 from __future__ import annotations
 
@@ -7,27 +7,52 @@ import math
 import numpy as np
 
 LEVEL = 0.95
-FIRST_LOOK = 100  # users, before which the normal approximation is not trusted and nothing is decided
+FIRST_LOOK = 100  # users, below which the normal approximation is not trusted and nothing is decided
 
 
 def contrasts(values: np.ndarray, in_b: np.ndarray, share: float = 0.5) -> np.ndarray:
-    """One number a user, in the order in which they came, whose expectation is the difference between the arms; float (..., n).
+    """Return one number a user, in the order in which they came, whose expectation is b's mean minus a's.
 
-    values: float (n,), each user's figure. in_b: bool (..., n), drawn with probability `share` whoever the user is. What the users before
-    earned on average is taken off first: that it is known beforehand keeps the expectation, and it takes most of the variance away.
-    The augmented inverse probability weighting of Waudby-Smith and others (2024), section 3, with a constant as the model.
+    The mean of the earlier users is subtracted first. It is known beforehand, so the expectation stays, and most of the
+    variance goes.
+
+    Parameters
+    ----------
+    values : float (n,), each user's metric
+    in_b : bool (..., n), drawn with probability `share` independently of the user
+
+    Returns
+    -------
+    float (..., n)
+
+    References
+    ----------
+    Augmented inverse probability weighting with a constant as the model: Waudby-Smith and others (2024), section 3.
     """
     before = np.concatenate([[0.0], np.cumsum(values)[:-1] / np.arange(1, len(values))]) if len(values) else values
     return np.where(in_b, 1 / share, -1 / (1 - share)) * (values - before)
 
 
 def confidence_sequence(x: np.ndarray, best_at: int) -> tuple[np.ndarray, np.ndarray]:
-    """Running mean of x (..., n) and half the width of its 95% interval after each of its n numbers, float (..., n) each.
+    """Return the running mean, and half the width of its 95% interval after each number.
 
-    The chance that any of the n intervals misses is at most 5%, asymptotically, so one may look whenever and stop whenever. It is narrowest
-    after about `best_at` numbers. The mixture boundary of Robbins (1970) with estimated variance: Waudby-Smith, Arbour, Sinha, Kennedy,
-    Ramdas (2024), Annals of Statistics 52(6), arXiv 2103.06476, theorem 2.2; read as a test it is the mixture SPRT of Johari, Koomen,
-    Pekelis, Walsh (2022), Operations Research 70(3). inf before `FIRST_LOOK` numbers.
+    The probability that any of the n intervals misses is at most 5%, asymptotically: one may look, and stop, at any
+    time. As a test it is the mixture SPRT.
+
+    Parameters
+    ----------
+    x : float (..., n)
+    best_at : after about how many numbers the interval is narrowest
+
+    Returns
+    -------
+    float (..., n) each; the half width is inf before `FIRST_LOOK` numbers
+
+    References
+    ----------
+    Mixture boundary of Robbins (1970) with estimated variance: Waudby-Smith, Arbour, Sinha, Kennedy, Ramdas (2024),
+    Annals of Statistics 52(6), arXiv 2103.06476, theorem 2.2. Mixture SPRT: Johari, Koomen, Pekelis, Walsh (2022),
+    Operations Research 70(3).
     """
     t = np.arange(1, x.shape[-1] + 1)
     mean = np.cumsum(x, axis=-1) / t

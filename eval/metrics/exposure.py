@@ -1,4 +1,4 @@
-"""Who gets seen: how lists spread over items, brands and prices, against the catalogue and against what people buy."""
+"""Exposure of items: how lists spread over items, brands and prices, compared with the catalogue and with purchases."""
 
 from __future__ import annotations
 
@@ -7,13 +7,20 @@ from dataclasses import dataclass
 
 import numpy as np
 
-BANDS = 5  # of price, with equally many known items in each
-LARGEST = 10  # brands that are told by name
+BANDS = 5  # price bands, with equally many known items each
+LARGEST = 10  # brands that are listed by name
 
 
 @dataclass(frozen=True)
 class Exposure:
-    """Shares of one brand or price band, each 0 to 1: of the places shown, of the purchases before the cut, of the known items."""
+    """Shares of one brand or price band, each 0 to 1.
+
+    Attributes
+    ----------
+    shown : share of the exposure
+    bought : share of the purchases before the cut
+    catalogue : share of the known items
+    """
 
     name: str
     shown: float
@@ -22,19 +29,42 @@ class Exposure:
 
 
 def seen(rows: np.ndarray, n_items: int) -> np.ndarray:
-    """Exposure of each item, float (n_items,), by lists (b, k): 1 / log2(1 + place) for each place that it holds.
+    """Return the exposure of each item: the sum of 1 / log2(1 + place) over the places it holds in any list.
 
+    Parameters
+    ----------
+    rows : int (b, k), catalogue rows, best first, padded with -1
+
+    Returns
+    -------
+    float (n_items,)
+
+    References
+    ----------
     Singh and Joachims (2018), KDD, "Fairness of exposure in rankings", section 3.
     """
     weight = np.broadcast_to(1 / np.log2(np.arange(2, rows.shape[1] + 2)), rows.shape)
-    held = rows >= 0
-    return np.bincount(rows[held], weights=weight[held], minlength=n_items)
+    filled = rows >= 0
+    return np.bincount(rows[filled], weights=weight[filled], minlength=n_items)
 
 
 def gini(exposure: np.ndarray) -> float:
-    """How unequal the exposure of items (n,) is: 0 where all have the same, near 1 where one has all; nan where nothing is shown.
+    """Return the Gini coefficient of the items' exposure: 0 where all are equal, near 1 where one item has everything.
 
-    Fleder and Hosanagar (2009), Management Science 55(5). It grows with the number of items that could be shown.
+    G = sum over i of (2 i - n - 1) x_i / (n * sum of x), with x sorted upwards and i from 1. Ties do not matter. It
+    grows with the number of items that could be shown.
+
+    Parameters
+    ----------
+    exposure : float (n,), not negative
+
+    Returns
+    -------
+    0 to 1; nan where nothing is shown
+
+    References
+    ----------
+    Fleder and Hosanagar (2009), Management Science 55(5).
     """
     n, total = len(exposure), exposure.sum()
     if not total:
@@ -44,24 +74,44 @@ def gini(exposure: np.ndarray) -> float:
 
 
 def popularity(rows: np.ndarray, buyers: np.ndarray, n_buyers: int, k: int) -> np.ndarray:
-    """Average recommendation popularity of each list (b,): mean share of the users who had bought its first k items; nan for an empty list.
+    """Return the average recommendation popularity (ARP) of each list.
 
-    buyers: distinct buyers of each item before the cut, int (n_items,), of n_buyers. Yin, Cui, Li, Yao, Chen (2012), PVLDB 5(9);
-    Abdollahpouri, Burke, Mobasher (2019), FLAIRS.
+    ARP@k = mean over a list's first k items of (buyers of the item / `n_buyers`).
+
+    Parameters
+    ----------
+    rows : int (b, k'), padded with -1
+    buyers : int (n_items,), distinct buyers of each item before the cut
+    n_buyers : users with a purchase before the cut
+
+    Returns
+    -------
+    float (b,), 0 to 1; nan for an empty list
+
+    References
+    ----------
+    Yin, Cui, Li, Yao, Chen (2012), PVLDB 5(9); Abdollahpouri, Burke, Mobasher (2019), FLAIRS.
     """
     top = rows[:, :k]
-    held = top >= 0
-    share = np.where(held, buyers[np.maximum(top, 0)], 0).sum(axis=1) / max(n_buyers, 1)
-    return np.where(held.any(axis=1), share / np.maximum(held.sum(axis=1), 1), np.nan)
+    filled = top >= 0
+    share = np.where(filled, buyers[np.maximum(top, 0)], 0).sum(axis=1) / max(n_buyers, 1)
+    return np.where(filled.any(axis=1), share / np.maximum(filled.sum(axis=1), 1), np.nan)
 
 
 def price_bands(prices: np.ndarray, known: np.ndarray) -> tuple[np.ndarray, list[str]]:
-    """Band of each item, int64 (n_items,), and the bands' names, cheap ones first; the last is of unknown price.
+    """Assign each item to a price band.
 
-    prices: float (n_items,), nan where unknown. known: the items by which bands are cut into `BANDS` of equal size, bool (n_items,).
+    Parameters
+    ----------
+    prices : float (n_items,), nan where unknown
+    known : bool (n_items,), the items that are cut into `BANDS` bands of equal size
+
+    Returns
+    -------
+    The band of each item, int64 (n_items,), and the names of the bands, cheapest first; the last is "price unknown".
     """
-    told = prices[known & ~np.isnan(prices)]
-    edges = np.unique(np.quantile(told, np.arange(1, BANDS) / BANDS)) if len(told) else np.empty(0)
+    known_prices = prices[known & ~np.isnan(prices)]
+    edges = np.unique(np.quantile(known_prices, np.arange(1, BANDS) / BANDS)) if len(known_prices) else np.empty(0)
     band = np.where(np.isnan(prices), len(edges) + 1, np.searchsorted(edges, prices, side="right"))
     ends = [f"{edge:.2f}" for edge in edges]
     between = (f"{low} to {high}" for low, high in itertools.pairwise(ends))
@@ -70,21 +120,33 @@ def price_bands(prices: np.ndarray, known: np.ndarray) -> tuple[np.ndarray, list
 
 
 def brands(codes: np.ndarray, names: list[str], known: np.ndarray) -> tuple[np.ndarray, list[str]]:
-    """The same for the `LARGEST` brands by known items, all others together, and items without one.
+    """Assign each item to one of the `LARGEST` brands by known items, to "other brands" or to "no brand".
 
-    codes: int (n_items,), place in `names`, -1 where there is none.
+    Parameters
+    ----------
+    codes : int (n_items,), place in `names`, -1 where an item has no brand
+    known : bool (n_items,)
+
+    Returns
+    -------
+    The group of each item, int64 (n_items,), and the names of the groups.
     """
     counts = np.bincount(codes[known & (codes >= 0)], minlength=len(names))
     largest = [code for code in np.argsort(-counts, kind="stable")[:LARGEST].tolist() if counts[code]]
-    place = np.full(len(names) + 1, len(largest), dtype=np.int64)  # the last is what -1 finds
+    place = np.full(len(names) + 1, len(largest), dtype=np.int64)  # -1 indexes the last
     place[largest], place[-1] = np.arange(len(largest)), len(largest) + 1
     return place[codes], [*(names[code] for code in largest), "other brands", "no brand"]
 
 
 def shares(group: np.ndarray, names: list[str], shown: np.ndarray, bought: np.ndarray, known: np.ndarray) -> list[Exposure]:
-    """The groups that hold anything.
+    """Return the shares of each group that is not empty.
 
-    group: place in `names`, int (n_items,). shown: exposure, bought: purchases, known: in the catalogue, each (n_items,).
+    Parameters
+    ----------
+    group : int (n_items,), place in `names`
+    shown : float (n_items,), exposure
+    bought : int (n_items,), purchases
+    known : bool (n_items,), whether the item is in the catalogue at the cut
     """
 
     def share(weights: np.ndarray) -> np.ndarray:

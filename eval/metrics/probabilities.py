@@ -1,7 +1,7 @@
-"""How good scores are as such: whether they tell bought from not bought (AUC), and whether they are the probabilities they claim to be.
+"""Metrics of scores: whether they separate bought from not bought (AUC), and whether they are calibrated probabilities.
 
-A score of nan counts as the wrong answer for its pair: below everything where the item was bought, above everything where it was not; as a
-probability, 0 and 1. So a scorer that does not answer cannot win.
+A score of nan counts as the wrong answer for its pair: below everything where the item was bought, above everything
+where it was not; as a probability, 0 and 1. A scorer that returns nan cannot gain by it.
 """
 
 from __future__ import annotations
@@ -18,11 +18,13 @@ CLIP = 1e-6
 
 @dataclass(frozen=True)
 class ScoredPairs:
-    """(user, candidate) pairs with what was said of them and what came.
+    """(user, candidate) pairs with their scores and labels.
 
     Attributes
     ----------
-    user: rows 0 <= user < n_users, int64 (n,). labels: whether it was bought, bool (n,). scores: float (n,).
+    user : int64 (n,), 0 <= user < n_users
+    labels : bool (n,), whether the item was bought
+    scores : float (n,)
     """
 
     user: np.ndarray
@@ -32,16 +34,27 @@ class ScoredPairs:
 
     @property
     def users(self) -> int:
-        """Users with a pair."""
+        """Number of users with a pair."""
         return len(sorted_unique(self.user))
 
 
 def roc_auc(labels: np.ndarray, scores: np.ndarray) -> float:
-    """Chance that a bought pair is scored above one not bought, ties counting half; nan where either kind is missing.
+    """Return the area under the ROC curve: the probability that a bought pair is scored above one that was not bought.
 
-    Mann-Whitney U over n+ n-: (sum of the average ranks of the bought - n+ (n+ + 1) / 2) / (n+ n-).
+    Mann-Whitney U / (n+ n-) = (sum of the average ranks of the bought - n+ (n+ + 1) / 2) / (n+ n-). Ties count half.
+
+    Parameters
+    ----------
+    labels : bool (n,)
+    scores : float (n,), higher is better; nan counts as the wrong answer
+
+    Returns
+    -------
+    0 to 1; nan where all labels are alike
+
+    References
+    ----------
     Hanley and McNeil (1982), Radiology 143(1).
-    labels bool (n,), scores float (n,), higher is better.
     """
     labels = labels.astype(bool)
     bought = int(labels.sum())
@@ -50,51 +63,74 @@ def roc_auc(labels: np.ndarray, scores: np.ndarray) -> float:
         return float("nan")
     from scipy.stats import rankdata
 
-    ranks = rankdata(answered(labels, scores))
+    ranks = rankdata(nan_as_wrong(labels, scores))
     return float((ranks[labels].sum() - bought * (bought + 1) / 2) / (bought * other))
 
 
-def answered(labels: np.ndarray, scores: np.ndarray) -> np.ndarray:
-    """The scores, float64 (n,), with those that are nan put at the wrong end."""
+def nan_as_wrong(labels: np.ndarray, scores: np.ndarray) -> np.ndarray:
+    """Return the scores, float64 (n,), with -inf (bought) or inf (not bought) in place of nan."""
     return np.where(np.isnan(scores), np.where(labels, -np.inf, np.inf), scores.astype(np.float64))
 
 
 def log_losses(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
-    """-log of the probability given to what happened, in nats, one a pair, float (n,); probabilities are clipped to [1e-6, 1 - 1e-6].
+    """Return the log loss of each pair: -log of the probability given to what happened, in nats.
 
-    Good (1952), JRSS B 14(1).
+    Probabilities are clipped to [1e-6, 1 - 1e-6].
+
+    Returns
+    -------
+    float (n,); their mean is the log loss
+
+    References
+    ----------
+    Good (1952), Journal of the Royal Statistical Society B 14(1).
     """
-    p = np.clip(answered(labels, probabilities), CLIP, 1 - CLIP)
+    p = np.clip(nan_as_wrong(labels, probabilities), CLIP, 1 - CLIP)
     return -np.log(np.where(labels, p, 1 - p))
 
 
 @dataclass(frozen=True)
 class Reliability:
-    """What was promised and what came, by bins of equal mass.
+    """Points of a reliability plot, by bins of equal mass, from low to high.
 
     Attributes
     ----------
-    bin: the bin of each pair, int64 (n,). promised: mean probability, came: share bought, counts: pairs; (m,) each, from low to high.
+    bin : int64 (n,), the bin of each pair
+    predicted : float (m,), mean predicted probability of each bin
+    observed : float (m,), share of each bin that was bought
+    counts : int (m,), pairs in each bin
     """
 
     bin: np.ndarray
-    promised: np.ndarray
-    came: np.ndarray
+    predicted: np.ndarray
+    observed: np.ndarray
     counts: np.ndarray
 
     @property
     def error(self) -> float:
-        """Expected calibration error: sum over bins of the bin's share times |came - promised|; nan without pairs."""
-        return float(np.average(np.abs(self.came - self.promised), weights=self.counts)) if len(self.counts) else float("nan")
+        """Expected calibration error: sum over bins of (share of the pairs) * |observed - predicted|.
+
+        nan without pairs.
+        """
+        return float(np.average(np.abs(self.observed - self.predicted), weights=self.counts)) if len(self.counts) else float("nan")
 
 
 def reliability(labels: np.ndarray, probabilities: np.ndarray, bins: int = 20) -> Reliability:
-    """Points of the reliability plot.
+    """Return the points of the reliability plot.
 
-    Bins hold equally many pairs, so that the many small probabilities of a shop do not end up in one bin (Nguyen and O'Connor 2015, EMNLP;
-    Naeini and others 2015, AAAI for the error). Equal probabilities always share a bin, whatever their order: then there are fewer bins.
+    Bins hold equally many pairs, so that the many small probabilities of a shop do not end up in one bin. Equal
+    probabilities always share a bin, whatever their order; then there are fewer than `bins`.
+
+    Parameters
+    ----------
+    labels : bool (n,)
+    probabilities : float (n,), clipped to [0, 1]; nan counts as the wrong answer
+
+    References
+    ----------
+    Bins: Nguyen and O'Connor (2015), EMNLP. Error: Naeini, Cooper, Hauskrecht (2015), AAAI.
     """
-    p = np.clip(answered(labels, probabilities), 0, 1)
+    p = np.clip(nan_as_wrong(labels, probabilities), 0, 1)
     if not len(p):
         return Reliability(*(np.empty(0, dtype=kind) for kind in (np.int64, float, float, np.int64)))
     edges = np.quantile(p, np.arange(1, bins) / bins, method="inverted_cdf")

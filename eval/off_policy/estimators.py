@@ -1,9 +1,9 @@
-"""What a policy would have earned, from the log of another that drew what it showed: off-policy evaluation with logged propensities.
+"""Off-policy evaluation: estimates what a policy would have earned from another policy's log with propensities.
 
-An impression is one list shown to one user; a row is one place of it. The value of a policy is the expected sum of rewards of an
-impression.
+An impression is one list shown to one user; a row is one place of it. The value of a policy is the expected sum of
+rewards of an impression.
 
-What is assumed of how the places of a list act on each other (`Slates`), each with its weight of a row:
+`Slates` says what is assumed of how the places of a list affect each other, and so how a row is weighted:
 
 | slates | a place's reward depends on | weight of a row | propensities are |
 |---|---|---|---|
@@ -11,9 +11,13 @@ What is assumed of how the places of a list act on each other (`Slates`), each w
 | cascade | that place and those above it | product down to that place | given the places above |
 | joint | the whole list | product over all places | given the places above |
 
-IIPS: Li and others (2018), KDD, "Offline evaluation of ranking policies with click models". Cascade: McInerney and others (2020), KDD,
-"Counterfactual evaluation of slate recommendations with sequential reward interactions". Joint: the plain estimator of Horvitz and Thompson
-(1952). The fewer places may act on each other, the smaller the variance, and the larger the error where they do after all.
+The fewer places may affect each other, the smaller the variance, and the larger the error where they do after all.
+
+References
+----------
+Independent (IIPS): Li and others (2018), KDD, "Offline evaluation of ranking policies with click models". Cascade:
+McInerney and others (2020), KDD, "Counterfactual evaluation of slate recommendations with sequential reward
+interactions". Joint: Horvitz and Thompson (1952), Journal of the American Statistical Association 47.
 """
 
 from __future__ import annotations
@@ -27,20 +31,24 @@ import numpy as np
 from scipy import stats
 
 from eval.experiment.effects import LEVEL
+from eval.off_policy.reward_model import RewardModel
 from features.errors import DataError
 from features.storage.sorted_unique import sorted_unique
 
 Slates = Literal["independent", "cascade", "joint"]
-FEWEST = 100.0  # effective impressions: below it normal intervals miss too often, see docs/decisions/040
-FOLDS = 5
-PRIOR = 1.0  # rows of a place's mean that a cell of the reward model begins with
+FEWEST = 100.0  # effective impressions; below it normal intervals miss too often, see docs/decisions/040
+FOLDS = 5  # of the users, for cross-fitting
 
 
 @dataclass(frozen=True)
 class Target:
-    """What the policy to be judged would show, a row for each item with any chance at a place.
+    """What the target policy would show: a row for each item with any probability at a place.
 
-    impression, position: int64 (t,), as in the log. cell: code of the reward model's cell, int64 (t,). probability: float (t,).
+    Attributes
+    ----------
+    impression, position : int64 (t,), as in the log
+    cell : int64 (t,), code of the reward model's cell
+    probability : float (t,)
     """
 
     impression: np.ndarray
@@ -55,11 +63,14 @@ class Logged:
 
     Attributes
     ----------
-    impression: 0 to m - 1, int64 (n,). position: from 0, int64 (n,). reward, propensity, probability: float (n,), of what was shown:
-    what it earned, how likely the logging policy and the target policy were to show it. unit: who stands behind each impression, int64
-    (m,): impressions of one user are not independent. cell: code of what the reward model tells apart, item, place and context together,
-    int64 (n,).
-    target: None where it is not known in full; then the reward model cannot be asked.
+    impression : int64 (n,), 0 to m - 1
+    position : int64 (n,), from 0
+    reward : float (n,)
+    propensity : float (n,), probability that the logging policy shows the row's item there
+    probability : float (n,), probability that the target policy does
+    unit : int64 (m,), the user of each impression: impressions of one user are not independent
+    cell : int64 (n,), code of item, place and context together, for the reward model
+    target : None where it is not known in full; then there is no reward model
     """
 
     impression: np.ndarray
@@ -73,25 +84,26 @@ class Logged:
 
     @property
     def impressions(self) -> int:
+        """Number of impressions, m."""
         return len(self.unit)
 
     @cached_property
     def earned(self) -> np.ndarray:
-        """Rewards of each impression, float (m,)."""
+        """Sum of rewards of each impression, float (m,)."""
         return self.summed(self.reward)
 
     def summed(self, rows: np.ndarray) -> np.ndarray:
-        """Sums over each impression's rows, float (n,) -> (m,)."""
+        """Return sums over each impression's rows, float (n,) -> (m,)."""
         return np.bincount(self.impression, weights=rows, minlength=self.impressions)
 
     def by_position(self, rows: np.ndarray) -> np.ndarray:
-        """Sums over each position's rows, float (n,) -> (places,)."""
+        """Return sums over each position's rows, float (n,) -> (places,)."""
         return np.bincount(self.position, weights=rows)
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """A policy's value with its 95% interval, and what it earns above the logging policy, with its own."""
+    """A policy's value and its gain over the logging policy, each with its 95% interval."""
 
     value: float
     low: float
@@ -103,14 +115,17 @@ class Estimate:
 
 @dataclass(frozen=True)
 class OffPolicy:
-    """The answer.
+    """The result of an off-policy evaluation.
 
     Attributes
     ----------
-    logged: what the logging policy earned an impression. estimates: by "ips", "snips", "dm", "dr"; the last two where the target is known
-    in full. effective: effective sample size, that of the place that has the least. mean_weight: 1 but for chance where the log could show
-    all that the target shows; of the place where it is farthest. supported: whether it is near enough to 1.
-    unseen: share of what the target shows that the log has never shown at that place, nan where the target is not known in full.
+    logged : what the logging policy earned an impression
+    estimates : by "ips", "snips", "dm", "dr"; the last two where the target is known in full
+    effective : effective sample size, of the place that has the least
+    mean_weight : 1 but for chance where the log can show everything that the target shows; of the place farthest from 1
+    supported : whether `mean_weight` is near enough to 1
+    unseen : share of what the target shows that the log never showed at that place; nan where the target is not known
+        in full
     """
 
     slates: Slates
@@ -126,18 +141,19 @@ class OffPolicy:
 
 
 def off_policy(log: Logged, slates: Slates = "independent") -> OffPolicy:
-    """Judge the target policy.
+    """Evaluate the target policy.
 
     Raises
     ------
-    DataError: the effective sample size is below `FEWEST`: the answer would be a guess.
+    DataError
+        The effective sample size is below `FEWEST`.
     """
     w = weights(log, slates)
     effective = effective_size(log, w)
     if effective < FEWEST:
         raise DataError(
             f"the effective sample size is {effective:.0f} of {log.impressions:,} impressions, expected at least {FEWEST:.0f}: the log "
-            "hardly ever shows what the target would; log longer, explore more, or judge a policy nearer to the one that ran"
+            "hardly ever shows what the target would; log longer, explore more, or evaluate a policy nearer to the one that ran"
         )
     parts = {"ips": log.summed(w * log.reward), "snips": _snips(log, w)}
     unseen = math.nan
@@ -160,7 +176,7 @@ def off_policy(log: Logged, slates: Slates = "independent") -> OffPolicy:
 
 
 def weights(log: Logged, slates: Slates) -> np.ndarray:
-    """How much more often the target would have shown each row, float (n,)."""
+    """Return the importance weight of each row, float (n,): how much more often the target would have shown it."""
     ratio = log.probability / log.propensity
     if slates == "independent":
         return ratio
@@ -168,129 +184,117 @@ def weights(log: Logged, slates: Slates) -> np.ndarray:
     if slates == "joint":
         return np.multiply.reduceat(ratio, begin)[log.impression]
     out = ratio.copy()
-    for place in range(1, int(np.bincount(log.impression).max())):  # row by row from the top: a product of logs would lose zeros
+    for place in range(1, int(np.bincount(log.impression).max())):  # place by place from the top: a sum of logs would lose zeros
         at = begin[np.bincount(log.impression) > place] + place
         out[at] *= out[at - 1]
     return out
 
 
 def effective_size(log: Logged, w: np.ndarray) -> float:
-    """Kish's (1965, Survey sampling) effective sample size, (sum w)^2 / sum w^2, of the place that has the least."""
+    """Return Kish's effective sample size, (sum w)^2 / sum w^2, of the place that has the least.
+
+    Kish (1965), Survey sampling.
+
+    Parameters
+    ----------
+    w : float (n,), weights of the rows
+    """
     total, squares = log.by_position(w), log.by_position(w**2)
     return float(np.min(np.where(squares > 0, total**2 / np.where(squares > 0, squares, 1), 0)))
 
 
 def _support(log: Logged, w: np.ndarray) -> tuple[float, bool]:
-    """Mean weight of the place where it is farthest from 1, in standard errors; whether that is what chance explains (4 of them)."""
+    """Return the mean weight of the place farthest from 1 in standard errors, and whether it is within 4 of them."""
     n = log.by_position(np.ones(len(w)))
     mean = log.by_position(w) / n
-    spread = np.sqrt(np.maximum(log.by_position(w**2) / n - mean**2, 0) / n)
-    far = np.abs(mean - 1) / np.maximum(spread, 1e-12)
-    far = np.where(np.abs(mean - 1) < 1e-9, 0, far)
-    worst = int(np.argmax(far))
-    return float(mean[worst]), bool(far[worst] <= 4)
+    error = np.sqrt(np.maximum(log.by_position(w**2) / n - mean**2, 0) / n)
+    distance = np.abs(mean - 1) / np.maximum(error, 1e-12)
+    distance = np.where(np.abs(mean - 1) < 1e-9, 0, distance)
+    worst = int(np.argmax(distance))
+    return float(mean[worst]), bool(distance[worst] <= 4)
 
 
 def _snips(log: Logged, w: np.ndarray) -> np.ndarray:
-    """Each impression's part of the self-normalised estimate, place by place, float (m,); their mean is the estimate.
+    """Return each impression's part of the self-normalised estimate (SNIPS), place by place, float (m,).
 
-    Swaminathan and Joachims (2015), NeurIPS, "The self-normalized estimator for counterfactual learning"; the ratio is linearised, so that
-    the parts vary as the estimate does (delta method).
+    Their mean is the estimate. The ratio is linearised, so that the parts vary as the estimate does (delta method).
+
+    References
+    ----------
+    Swaminathan and Joachims (2015), NeurIPS, "The self-normalized estimator for counterfactual learning".
     """
     n, total = log.by_position(np.ones(len(w))), np.maximum(log.by_position(w), 1e-300)
     value = log.by_position(w * log.reward) / total
     return log.summed(value[log.position] + w * (log.reward - value[log.position]) * (n / total)[log.position])
 
 
-@dataclass(frozen=True)
-class RewardModel:
-    """Mean reward of each cell, drawn towards its place's mean by `PRIOR` rows.
-
-    mean: float (cells,), nan where the cell was never seen. count: with the prior, float (cells,). place: mean of each position, float
-    (places,).
-    """
-
-    mean: np.ndarray
-    count: np.ndarray
-    place: np.ndarray
-
-    @classmethod
-    def fit(cls, log: Logged, rows: np.ndarray, cells: int) -> RewardModel:
-        """On some rows, bool (n,)."""
-        position, cell, reward = log.position[rows], log.cell[rows], log.reward[rows]
-        places = int(log.position.max()) + 1
-        n = np.bincount(position, minlength=places)
-        place = np.bincount(position, weights=reward, minlength=places) / np.maximum(n, 1)
-        count = np.bincount(cell, minlength=cells)
-        drawn = np.bincount(cell, weights=reward + PRIOR * place[position] / np.maximum(count[cell], 1), minlength=cells)
-        mean = np.where(count > 0, drawn / (count + PRIOR), np.nan)
-        return cls(mean, count + PRIOR, place)
-
-    def __call__(self, cell: np.ndarray, position: np.ndarray) -> np.ndarray:
-        """Expected reward of rows; a cell never seen gets its place's mean."""
-        found = self.mean[cell]
-        return np.where(np.isnan(found), self.place[position], found)
-
-
-def _cells(log: Logged, target: Target) -> int:
-    return int(max(log.cell.max(), target.cell.max())) + 1
+def _fit_model(log: Logged, target: Target, rows: np.ndarray) -> RewardModel:
+    """Fit the reward model on some rows of the log, bool (n,), with room for the cells of the target."""
+    places, cells = int(log.position.max()) + 1, int(max(log.cell.max(), target.cell.max())) + 1
+    return RewardModel.fit(log.position[rows], log.cell[rows], log.reward[rows], places, cells)
 
 
 def _dm(log: Logged, target: Target) -> np.ndarray:
-    """Each impression's part of the direct method, float (m,): what the reward model expects of the target's items.
+    """Return each impression's part of the direct method, float (m,): the model's expectation of the target's items.
 
-    It takes the log's places above for the target's own: where a place depends on them, it answers another question. The second term sums
-    to about 0; it carries the model's own chance into the interval (the linearisation of a mean of cell means). What the model gets wrong
-    by not telling enough apart is in no interval.
+    It takes the log's places above for the target's: where a place depends on them, the estimate answers another
+    question. The second term sums to about 0. It carries the model's sampling error into the interval (the
+    linearisation of a mean of cell means). The model's bias, from cells that are too coarse, is in no interval.
     """
-    model = RewardModel.fit(log, np.ones(len(log.reward), dtype=bool), _cells(log, target))
-    asked = np.bincount(target.cell, weights=target.probability, minlength=len(model.mean))
+    model = _fit_model(log, target, np.ones(len(log.reward), dtype=bool))
+    shown = np.bincount(target.cell, weights=target.probability, minlength=len(model.mean))
     parts = _expected(log, target, model(target.cell, target.position))
-    # A row is part of its own cell's mean, the more so the fewer there are (HC3: MacKinnon and White 1985, Journal of Econometrics 29).
-    rest = (log.reward - model(log.cell, log.position)) / (1 - 1 / model.count[log.cell])
-    return parts + log.summed(asked[log.cell] / model.count[log.cell] * rest)
+    # A row is part of its own cell's mean: leverage correction HC3 (MacKinnon and White 1985, J. of Econometrics 29).
+    residual = (log.reward - model(log.cell, log.position)) / (1 - 1 / model.count[log.cell])
+    return parts + log.summed(shown[log.cell] / model.count[log.cell] * residual)
 
 
 def _dr(log: Logged, target: Target, w: np.ndarray, slates: Slates) -> np.ndarray:
-    """Each impression's part of the doubly robust estimate, float (m,): the model's expectation, plus the weighted rest of what was earned.
+    """Return each impression's part of the doubly robust estimate, float (m,): expectation plus weighted residuals.
 
-    Right where either propensities or model are. Dudik, Langford, Li (2011), ICML, "Doubly robust policy evaluation and learning". Each
-    fifth of the users is judged by a model of the others (Chernozhukov and others 2018, The Econometrics Journal 21(1)). Where a place
-    depends on those above it, what is expected there is weighted for them (Kiyohara and others 2022, WSDM, "Doubly robust off-policy
-    evaluation for ranking policies under the cascade behavior model").
+    It is right where either the propensities or the model are. Each fifth of the users is evaluated by a model of the
+    others. Where a place depends on those above it, its expectation is weighted for them.
+
+    References
+    ----------
+    Dudik, Langford, Li (2011), ICML, "Doubly robust policy evaluation and learning". Cross-fitting: Chernozhukov and
+    others (2018), The Econometrics Journal 21(1). Cascade: Kiyohara and others (2022), WSDM, "Doubly robust off-policy
+    evaluation for ranking policies under the cascade behavior model".
     """
     above = np.ones((log.impressions, max(int(log.position.max()), int(target.position.max())) + 2))
     if slates != "independent":
         above[log.impression, log.position + 1] = weights(log, "cascade")
-    parts, cells = np.zeros(log.impressions), _cells(log, target)
+    parts = np.zeros(log.impressions)
     fold = np.unique(log.unit, return_inverse=True)[1] % FOLDS
     for number in range(FOLDS):
-        held, asked = (fold[impression] == number for impression in (log.impression, target.impression))
-        model = RewardModel.fit(log, ~held, cells)
+        held_out, scored = (fold[impression] == number for impression in (log.impression, target.impression))
+        model = _fit_model(log, target, ~held_out)
         expected = _expected(
-            log, target, np.where(asked, model(target.cell, target.position) * above[target.impression, target.position], 0)
+            log, target, np.where(scored, model(target.cell, target.position) * above[target.impression, target.position], 0)
         )
-        parts += expected + log.summed(np.where(held, w * (log.reward - model(log.cell, log.position)), 0))
+        parts += expected + log.summed(np.where(held_out, w * (log.reward - model(log.cell, log.position)), 0))
     return parts
 
 
 def _expected(log: Logged, target: Target, reward: np.ndarray) -> np.ndarray:
+    """Return the expected reward of each impression under the target, float (m,)."""
     return np.bincount(target.impression, weights=target.probability * reward, minlength=log.impressions)
 
 
 def _unseen(log: Logged, target: Target) -> float:
+    """Return the share of the target's probability in cells that the log never showed."""
     seen = np.isin(target.cell, log.cell)
     return float(target.probability[~seen].sum() / target.probability.sum())
 
 
 def _estimate(log: Logged, parts: np.ndarray) -> Estimate:
-    """Mean of the parts (m,), normal interval over units: sums of a unit's parts vary, not the parts."""
+    """Return the mean of the parts (m,) with a normal interval over units, whose sums vary independently."""
     ends = []
     for values in (parts, parts - log.earned):
         mean = float(values.mean())
         total = np.bincount(np.unique(log.unit, return_inverse=True)[1], weights=values - mean)
         units = len(total)
-        spread = math.sqrt(float((total**2).sum()) * units / max(units - 1, 1)) / len(values)
-        reach = float(stats.norm.ppf((1 + LEVEL) / 2)) * spread
-        ends += [mean, mean - reach, mean + reach]
+        error = math.sqrt(float((total**2).sum()) * units / max(units - 1, 1)) / len(values)
+        margin = float(stats.norm.ppf((1 + LEVEL) / 2)) * error
+        ends += [mean, mean - margin, mean + margin]
     return Estimate(*ends)

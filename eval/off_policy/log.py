@@ -1,15 +1,15 @@
-"""Reads a log of impressions with propensities, and what another policy would show, for `eval.off_policy.estimators`.
+"""Reads a log of impressions with propensities, and what a target policy would show, for `eval.off_policy.estimators`.
 
 | column | holds |
 |---|---|
 | impression_id | which list was shown; rows of one list share it. Without it each row is a list of its own |
 | position | place in the list, from 1. Without it every list has one place |
-| item_id | what was shown; needed beside a file of the target policy |
-| propensity | how likely the logging policy was to show that there, above 0 up to 1 |
-| target_propensity | how likely the policy to be judged is to; needed where no file of it is given |
+| item_id | what was shown; needed together with a file of the target policy |
+| propensity | probability that the logging policy shows that there, above 0 up to 1 |
+| target_propensity | probability that the target policy does; needed without a file of it |
 | reward | what came of it: a click, a purchase, an amount |
-| user_id | who saw it: impressions of one user are not independent. Without it every impression stands for itself |
-| context | what else the reward model tells apart, a kind of user or of page, in a few values |
+| user_id | the user: impressions of one user are not independent. Without it every impression is independent |
+| context | what else the reward model distinguishes, a kind of user or of page, in a few values |
 """
 
 from __future__ import annotations
@@ -28,19 +28,24 @@ if TYPE_CHECKING:
 
 NUMBERS = ("propensity", "target_propensity", "reward")
 KEYS = ("impression_id", "position")
-ASSIGNED = 1e-6  # how far from 1 the target's chances at a place may sum up
+TOLERANCE = 1e-6  # how far from 1 the target's probabilities at a place may sum up to
 
 
 def read_log(path: Path, target: Path | None = None) -> Logged:
-    """A log, csv or Parquet; `target`: a file with impression_id, position, item_id and probability, the target policy in full.
+    """Read a log from csv or Parquet.
+
+    Parameters
+    ----------
+    target : a file with impression_id, position, item_id and probability: the target policy in full
 
     Raises
     ------
-    DataError: a file cannot be read, a column is missing, or a value is not what it must be.
+    DataError
+        A file cannot be read, a column is missing, or a value is out of range.
     """
     needed = ("propensity", "reward") + (("item_id", *KEYS) if target else ("target_propensity",))
-    frame = _whole(_read(path, needed), path)
-    # Who is not known is nobody else.
+    frame = _complete(_read(path, needed), path)
+    # An impression without a user is a unit of its own.
     frame = frame.with_columns(user_id=pl.coalesce("user_id", pl.format("impression {}", "impression")))
     shown = _read_target(target, frame) if target else None
     if shown is not None:
@@ -68,22 +73,22 @@ def _read(path: Path, needed: tuple[str, ...]) -> pl.DataFrame:
         # Ids stay strings: 007 is not 7.
         frame = pl.read_parquet(path) if path.suffix == ".parquet" else pl.read_csv(path, infer_schema=False)
     except FileNotFoundError:
-        raise DataError(f"there is no {path}: give a csv or Parquet file") from None
+        raise DataError(f"there is no file {path}: give a csv or Parquet file") from None
     except (OSError, pl.exceptions.PolarsError) as error:
         raise DataError(f"{path} cannot be read as {path.suffix[1:] or 'csv'}: {' '.join(str(error).split())[:200]}") from error
     missing = [name for name in needed if name not in frame.columns]
     if missing:
         raise DataError(f"{path} lacks the columns {', '.join(missing)}; found {', '.join(frame.columns)}: see docs/simulate.md")
     if not len(frame):
-        raise DataError(f"{path} holds no rows: expected one a place of each list that was shown")
+        raise DataError(f"{path} holds no rows: expected one row for each place of each list that was shown")
     return frame
 
 
-def _whole(frame: pl.DataFrame, path: Path) -> pl.DataFrame:
-    """With all columns, in their types; `impression`: a number for each list."""
+def _complete(frame: pl.DataFrame, path: Path) -> pl.DataFrame:
+    """Add missing columns, cast all to their types, and number the lists in `impression`."""
     row = pl.int_range(pl.len()).cast(pl.String)
-    one = [pl.lit("1").alias(name) for name in ("position", "context") if name not in frame.columns]
-    frame = frame.with_columns(*one, *([row.alias("impression_id")] if "impression_id" not in frame.columns else []))
+    constants = [pl.lit("1").alias(name) for name in ("position", "context") if name not in frame.columns]
+    frame = frame.with_columns(*constants, *([row.alias("impression_id")] if "impression_id" not in frame.columns else []))
     frame = frame.with_columns(*([pl.col("impression_id").alias("user_id")] if "user_id" not in frame.columns else []))
     frame = frame.with_columns(*([pl.lit("").alias("item_id")] if "item_id" not in frame.columns else []))
     texts = ("impression_id", "user_id", "item_id", "context")
@@ -93,11 +98,12 @@ def _whole(frame: pl.DataFrame, path: Path) -> pl.DataFrame:
 
 
 def _number(frame: pl.DataFrame, name: str, path: Path) -> pl.Series:
-    """A column as numbers.
+    """Return a column as numbers.
 
     Raises
     ------
-    DataError: a value is none, with its row.
+    DataError
+        A value is not a number; the message names its row.
     """
     values = frame[name].cast(pl.Float64, strict=False)
     bad = (values.is_null() | ~values.is_finite()).fill_null(True).arg_true()
@@ -108,9 +114,13 @@ def _number(frame: pl.DataFrame, name: str, path: Path) -> pl.Series:
 
 
 def _check(frame: pl.DataFrame, path: Path) -> None:
-    """Values in their ranges; each place of a list once, places without a gap."""
+    """Check that values are in range, and that each list has each place once and without a gap."""
     for name, wrong, expected in (
-        ("propensity", (pl.col("propensity") <= 0) | (pl.col("propensity") > 1), "above 0 and at most 1: what was shown had a chance"),
+        (
+            "propensity",
+            (pl.col("propensity") <= 0) | (pl.col("propensity") > 1),
+            "above 0 and at most 1, as it was shown",
+        ),
         ("target_propensity", ~pl.col("target_propensity").is_between(0, 1), "0 to 1"),
         ("position", pl.col("position") < 1, "1 or more"),
         ("position", pl.struct(KEYS).is_duplicated(), "each position once in a list"),
@@ -125,11 +135,12 @@ def _check(frame: pl.DataFrame, path: Path) -> None:
 
 
 def _read_target(path: Path, log: pl.DataFrame) -> pl.DataFrame:
-    """What the target policy shows, for the log's own places alone; `impression` and `context` from the log.
+    """Read what the target policy shows at the places of the log; `impression` and `context` come from the log.
 
     Raises
     ------
-    DataError: a place of the log has no row, or the chances at a place do not sum up to 1.
+    DataError
+        A place of the log has no row, or the probabilities at a place do not sum up to 1.
     """
     frame = _read(path, (*KEYS, "item_id", "probability"))
     frame = frame.with_columns(pl.col("impression_id", "item_id").cast(pl.String), _number(frame, "probability", path))
@@ -140,17 +151,17 @@ def _read_target(path: Path, log: pl.DataFrame) -> pl.DataFrame:
     sums = places.join(frame.group_by(KEYS).agg(pl.col("probability").sum()), on=KEYS, how="left").with_columns(
         pl.col("probability").fill_null(0.0)
     )
-    wrong = sums.filter((pl.col("probability") - 1).abs() > ASSIGNED).sort(KEYS)
+    wrong = sums.filter((pl.col("probability") - 1).abs() > TOLERANCE).sort(KEYS)
     if len(wrong):
         where, place, total = wrong.select(*KEYS, "probability").row(0)
         raise DataError(
-            f"{path}: the chances at position {place} of impression {where!r} sum up to {total:g}, expected 1 ({len(wrong):,} such places)"
+            f"{path}: probabilities at position {place} of impression {where!r} sum to {total:g}, expected 1 ({len(wrong):,} such places)"
         )
     return frame.join(places, on=KEYS, how="inner")
 
 
 def _cells(frame: pl.DataFrame, target: pl.DataFrame | None) -> np.ndarray:
-    """Codes of item, place and context, of the log's rows and then the target's, int64."""
+    """Return codes of item, place and context, of the log's rows and then the target's, int64."""
     columns = ["item_id", "position", "context"]
     parts = [frame.select(columns)] + ([] if target is None else [target.select(columns)])
     return pl.concat(parts).select(pl.struct(columns).rank("dense").cast(pl.Int64) - 1).to_series().to_numpy()

@@ -1,6 +1,6 @@
-"""A shop whose truth is known, to try off-policy evaluation on: users of three kinds, 12 items, 3 places.
+"""A shop with known policy values, to test off-policy evaluation on: users of three kinds, 12 items, 3 places.
 
-Clicks by a position-based model, or by a cascade: who clicks stops reading.
+Clicks follow a position-based model, or a cascade model, where a user stops after the first click.
 """
 
 from __future__ import annotations
@@ -17,7 +17,15 @@ KINDS, ITEMS, PLACES = 3, 12, 3
 
 @dataclass(frozen=True)
 class World:
-    """A shop of known truth. taste: chance of a click if seen, (kinds, items); log, target: of being shown, (kinds, places, items)."""
+    """A shop with known click probabilities and policies.
+
+    Attributes
+    ----------
+    taste : float (kinds, items), probability of a click on an item that is seen
+    log, target : float (kinds, places, items), probability that each policy shows the item there
+    seen : float (places,), probability that a place is seen
+    cascade : whether a user stops after the first click
+    """
 
     taste: np.ndarray
     log: np.ndarray
@@ -27,7 +35,12 @@ class World:
 
     @classmethod
     def make(cls, cascade: bool = False, sharp: float = 1.0) -> World:
-        """The same for ever. sharp: how far the target is from the logging policy."""
+        """Make the shop; always the same.
+
+        Parameters
+        ----------
+        sharp : how far the target policy is from the logging policy
+        """
         rng = np.random.default_rng(7)
         taste = rng.beta(2, 4, (KINDS, ITEMS))
         score = rng.normal(size=(KINDS, PLACES, ITEMS))
@@ -36,14 +49,21 @@ class World:
 
     @property
     def value(self) -> float:
-        """Expected clicks of an impression of the target."""
+        """Expected clicks of an impression of the target policy."""
         clicks = (self.target * self.taste[:, None]).sum(axis=2) * self.seen  # (kinds, places)
         if self.cascade:
             clicks[:, 1:] *= np.cumprod(1 - clicks, axis=1)[:, :-1]
         return float(clicks.sum(axis=1).mean())
 
     def draw(self, n: int, rng: np.random.Generator, *, blind: bool) -> Logged:
-        """A log of n impressions; the places of a list are drawn apart, so that propensities hold under every assumption."""
+        """Draw a log of n impressions.
+
+        The places of a list are drawn independently, so that propensities hold under every assumption.
+
+        Parameters
+        ----------
+        blind : whether the cells of the reward model leave out the kind of user
+        """
         kind = rng.integers(KINDS, size=n)
         item = (rng.random((n, PLACES, 1)) > np.cumsum(self.log[kind], axis=2)).sum(axis=2).clip(max=ITEMS - 1)
         place = np.broadcast_to(np.arange(PLACES), item.shape)
@@ -51,7 +71,6 @@ class World:
         if self.cascade:
             click &= np.cumsum(click, axis=1) == 1
         shown = kind[:, None], place, item
-        told = 0 if blind else kind
 
         def cells(items: np.ndarray, places: np.ndarray, kinds: np.ndarray | int) -> np.ndarray:
             return ((kinds * PLACES + places) * ITEMS + items).ravel()
@@ -64,6 +83,6 @@ class World:
             propensity=self.log[shown].ravel(),
             probability=self.target[shown].ravel(),
             unit=np.arange(n),
-            cell=cells(item, place, told if blind else kind[:, None]),
-            target=Target(i.ravel(), p.ravel(), cells(a, p, told if blind else kind[i]), self.target[kind].ravel()),
+            cell=cells(item, place, 0 if blind else kind[:, None]),
+            target=Target(i.ravel(), p.ravel(), cells(a, p, 0 if blind else kind[i]), self.target[kind].ravel()),
         )

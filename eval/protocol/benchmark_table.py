@@ -1,4 +1,4 @@
-"""One table of a benchmark: ours, ours without each of its parts, baselines, all judged on the same users; and its JSON."""
+"""The table of a benchmark, and its JSON: ours, ours without each of its parts, and baselines, on the same users."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ if TYPE_CHECKING:
 Kind = Literal["ours", "without", "baseline"]
 METRICS = ("ndcg@10", "recall@10")
 SCORES = ("auc", "log_loss", "ece")
-RATIO = "ndcg@10"  # by which systems are compared
+RATIO = "ndcg@10"  # the metric whose ratios compare systems
 
 
 class Interval(BaseModel):
-    """A figure with its 95% interval; None where there is none. users: how many it rests on."""
+    """A metric's value with its 95% interval, None where undefined; `users`: how many it rests on."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     value: float | None
@@ -35,13 +35,21 @@ class Interval(BaseModel):
     users: int
 
     @classmethod
-    def of(cls, figure: MetricValue) -> Interval:
-        value, low, high = (float(x) if math.isfinite(x) else None for x in (figure.value, figure.low, figure.high))
-        return cls(value=value, low=low, high=high, users=figure.users)
+    def of(cls, metric: MetricValue) -> Interval:
+        """Convert from a `MetricValue`."""
+        value, low, high = (float(x) if math.isfinite(x) else None for x in (metric.value, metric.low, metric.high))
+        return cls(value=value, low=low, high=high, users=metric.users)
 
 
 class Points(BaseModel):
-    """Points of a reliability plot: what was promised, what came, and how many pairs, by bins."""
+    """Points of a reliability plot, by bins.
+
+    Attributes
+    ----------
+    promised : mean predicted probability of each bin
+    came : share of each bin that was bought
+    counts : pairs in each bin
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     promised: list[float]
@@ -50,23 +58,27 @@ class Points(BaseModel):
 
     @classmethod
     def of(cls, points: Reliability) -> Points:
-        return cls(promised=points.promised.tolist(), came=points.came.tolist(), counts=points.counts.tolist())
+        """Convert from a `Reliability`."""
+        return cls(promised=points.predicted.tolist(), came=points.observed.tolist(), counts=points.counts.tolist())
 
     @property
     def reliability(self) -> Reliability:
-        """For the plot; which pair is in which bin is not kept."""
+        """The points as a `Reliability` for the plot, without the bin of each pair, which is not stored."""
         return Reliability(np.empty(0, dtype=np.int64), np.array(self.promised), np.array(self.came), np.array(self.counts))
 
 
 @dataclass(frozen=True)
-class Judged:
-    """One system, judged.
+class EvaluatedSystem:
+    """One system with what its evaluation gave.
 
     Attributes
     ----------
-    per_user: list -> metric -> (users,), nan where nothing was relevant. scores: AUC and, of probabilities, log loss and calibration error.
-    seconds: of "tune", "fit" and "answer" (all lists together), where known. lists: how many lists were answered. note: what it is.
-    settings: with what it was fitted.
+    per_user : list -> metric -> float (users,), nan where nothing was relevant
+    scores : AUC and, of probabilities, log loss and calibration error
+    seconds : of "tune", "fit" and "answer" (all lists together), where known
+    lists : how many lists were answered
+    note : what the system is
+    settings : the settings it was fitted with
     """
 
     name: str
@@ -80,18 +92,19 @@ class Judged:
     settings: dict[str, Any] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, name: str, kind: Kind, report: Report, **about: Any) -> Judged:
-        """From its report."""
+    def of(cls, name: str, kind: Kind, report: Report, **about: Any) -> EvaluatedSystem:
+        """Convert from a report; `about` gives the other fields."""
         per_user = {part: {metric: values[metric] for metric in METRICS} for part, values in report.per_user.items()}
-        # A baseline's scores are no probabilities.
+        # Scores of a baseline are not probabilities.
         scores = {key: Interval.of(report.metrics[key]) for key in SCORES if key in report.metrics and report.reliability}
         points = Points.of(report.reliability) if report.reliability else None
         return cls(name, kind, per_user, scores, points, **about)
 
     def to_files(self) -> dict[str, bytes]:
+        """Return the files to store, by name."""
         arrays = {f"{part}/{metric}": column for part, columns in self.per_user.items() for metric, column in columns.items()}
         about = {key: value for key, value in vars(self).items() if key not in ("per_user", "scores", "reliability")}
-        about["scores"] = {key: figure.model_dump() for key, figure in self.scores.items()}
+        about["scores"] = {key: interval.model_dump() for key, interval in self.scores.items()}
         about["reliability"] = self.reliability.model_dump() if self.reliability else None
         text = json.dumps(about, indent=1, allow_nan=False)
         return {
@@ -100,18 +113,25 @@ class Judged:
         }
 
     @classmethod
-    def from_files(cls, files: Mapping[str, bytes]) -> Judged:
+    def from_files(cls, files: Mapping[str, bytes]) -> EvaluatedSystem:
+        """Load from the files of `to_files`."""
         about, per_user = json.loads(files["about.json"]), {}
         for name, column in load(files["per_user.safetensors"]).items():
             part, metric = name.split("/")
             per_user.setdefault(part, {})[metric] = column
-        scores = {key: Interval(**figure) for key, figure in about.pop("scores").items()}
+        scores = {key: Interval(**interval) for key, interval in about.pop("scores").items()}
         points = about.pop("reliability")
         return cls(per_user=per_user, scores=scores, reliability=Points(**points) if points else None, **about)
 
 
-class Row(BaseModel):
-    """A system's figures, by list; `over_best`: its NDCG@10 over the best baseline's, `ours_over`: that of ours over its."""
+class BenchmarkRow(BaseModel):
+    """One system's row.
+
+    Attributes
+    ----------
+    lists : list -> metric -> value; `over_best` is its NDCG@10 / the best baseline's, `ours_over` is ours / its NDCG@10
+    answered : how many lists were answered
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     name: str
@@ -125,8 +145,14 @@ class Row(BaseModel):
     settings: dict[str, Any]
 
 
-class Split(BaseModel):
-    """How the log was cut. users: judged on, of `of_users`; items: known before the cut."""
+class BenchmarkSplit(BaseModel):
+    """How the log was cut.
+
+    Attributes
+    ----------
+    users : users of the evaluation, drawn from `of_users`
+    items : items known before the cut
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     protocol: str
@@ -137,51 +163,59 @@ class Split(BaseModel):
 
 
 class Result(BaseModel):
-    """The whole table. best: the best baseline of each list, by NDCG@10."""
+    """The whole table.
+
+    Attributes
+    ----------
+    best : list -> the name of its best baseline by NDCG@10
+    rows : ours first
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     name: str
     data: str
-    split: Split
+    split: BenchmarkSplit
     lists: tuple[str, ...]
     best: dict[str, str]
-    rows: tuple[Row, ...]
+    rows: tuple[BenchmarkRow, ...]
     settings: dict[str, Any]
     versions: dict[str, str]
     machine: dict[str, Any]
 
     @property
-    def ours(self) -> Row:
+    def ours(self) -> BenchmarkRow:
+        """The row of our system."""
         return self.rows[0]
 
     def to_json(self) -> str:
+        """Return the result as JSON."""
         return self.model_dump_json(indent=1) + "\n"
 
 
-def tabulate(systems: Sequence[Judged], lists: Sequence[str], boot: Bootstrap) -> tuple[dict[str, str], tuple[Row, ...]]:
-    """The best baseline of each list, and a row a system: ours, ours without parts, baselines from the best down.
+def tabulate(systems: Sequence[EvaluatedSystem], lists: Sequence[str], boot: Bootstrap) -> tuple[dict[str, str], tuple[BenchmarkRow, ...]]:
+    """Return the best baseline of each list, and the rows: ours, ours without parts, baselines from the best down.
 
-    The same users are drawn for each figure and each ratio.
+    The same users are drawn for each metric and each ratio.
     """
     best = {part: name for part in lists if (name := _best(systems, part))}
-    ours, rest = systems[0], [system for system in systems[1:] if system.kind == "without"]
+    ours, ablations = systems[0], [system for system in systems[1:] if system.kind == "without"]
     baselines = [system for system in systems if system.kind == "baseline"]
-    systems = [ours, *rest, *sorted(baselines, key=lambda system: -_quality(system, lists))]
+    systems = [ours, *ablations, *sorted(baselines, key=lambda system: -_quality(system, lists))]
     by_name = {system.name: system for system in systems}
 
-    def compared(system: Judged, part: str) -> dict[str, Interval]:
+    def metric_values(system: EvaluatedSystem, part: str) -> dict[str, Interval]:
         if part not in system.per_user:
             return {}
-        own = system.per_user[part]
-        figures = boot.means({metric: own[metric] for metric in METRICS})
-        figures["ours_over"] = boot.paired_ratio(ours.per_user[part][RATIO], own[RATIO])
+        theirs = system.per_user[part]
+        values = boot.means({metric: theirs[metric] for metric in METRICS})
+        values["ours_over"] = boot.paired_ratio(ours.per_user[part][RATIO], theirs[RATIO])
         if part in best:
-            figures["over_best"] = boot.paired_ratio(own[RATIO], by_name[best[part]].per_user[part][RATIO])
-        return {name: Interval.of(figure) for name, figure in figures.items()}
+            values["over_best"] = boot.paired_ratio(theirs[RATIO], by_name[best[part]].per_user[part][RATIO])
+        return {name: Interval.of(value) for name, value in values.items()}
 
     rows = [
-        Row(
-            lists={part: found for part in lists if (found := compared(system, part))},
+        BenchmarkRow(
+            lists={part: values for part in lists if (values := metric_values(system, part))},
             answered=system.lists,
             **{name: getattr(system, name) for name in ("name", "kind", "note", "scores", "reliability", "seconds", "settings")},
         )
@@ -190,14 +224,14 @@ def tabulate(systems: Sequence[Judged], lists: Sequence[str], boot: Bootstrap) -
     return best, tuple(rows)
 
 
-def _best(systems: Sequence[Judged], part: str) -> str | None:
-    """The baseline with the highest mean on a list; None where nobody has anything relevant, or there are no baselines."""
+def _best(systems: Sequence[EvaluatedSystem], part: str) -> str | None:
+    """Return the baseline with the highest mean on a list; None without baselines or relevant items."""
     quality = {system.name: _quality(system, (part,)) for system in systems if system.kind == "baseline"}
     quality = {name: value for name, value in quality.items() if value > -math.inf}
     return max(quality, key=quality.__getitem__) if quality else None
 
 
-def _quality(system: Judged, lists: Sequence[str]) -> float:
-    """Mean NDCG@10 on the first of these lists that it was judged on; -inf where there is none."""
+def _quality(system: EvaluatedSystem, lists: Sequence[str]) -> float:
+    """Return the mean NDCG@10 on the first of these lists that the system has; -inf where undefined."""
     values = next((system.per_user[part][RATIO] for part in lists if part in system.per_user), np.empty(0))
     return -math.inf if np.isnan(values).all() else float(np.nanmean(values))

@@ -1,6 +1,7 @@
-"""The protocol: one function judges our recommender and every baseline.
+"""The evaluation protocol: one function evaluates our recommender and every baseline.
 
-Users are those with events before the cut and a purchase after it. Each is asked three lists, always ranked over the whole catalogue:
+Users are those with events before the cut and a purchase after it. Each gets these lists, always ranked over the whole
+catalogue:
 
 | list | may hold | relevant |
 |---|---|---|
@@ -9,11 +10,12 @@ Users are those with events before the cut and a purchase after it. Each is aske
 | cold | every item that the user had not bought | items never sold before the cut |
 | unseen | every item that the user had not bought | those of them bought after the cut, known or not |
 
-A log whose times carry only the order is judged by "unseen" too: leave-one-out as it is published, with seen items masked.
+A log whose times carry only an order is evaluated on "unseen" too: leave-one-out as it is published, with seen items
+masked.
 
-The slice "repeat" judges the list "all", as it is, on what the user had bought before; so do the thirds of users by activity ("light",
-"medium", "heavy") on all that was relevant to them. A user with nothing relevant is left out of a figure; its `users` says how many remain.
-Users who have nothing relevant in "new" or "cold" are not asked for that list.
+The slice "repeat" evaluates the list "all", as it is, on what the user had bought before. The thirds of users by
+activity ("light", "medium", "heavy") evaluate it on everything relevant to them. A user with nothing relevant is left
+out of a metric; its `users` says how many remain. Users with nothing relevant in "new" or "cold" get no such list.
 """
 
 from __future__ import annotations
@@ -44,12 +46,15 @@ CURVE_KS = (1, 2, 5, 10, 20, 50, 100, 200)
 
 @dataclass(frozen=True)
 class System:
-    """What is judged.
+    """The system to evaluate.
 
     Attributes
     ----------
-    recommend: the whole of it. explore: what answers for new, cold and unseen items; None: `recommend` as well.
-    stages: parts of it that find candidates, by name, asked the same way. calibrated: its scores are probabilities.
+    recommend : the whole system
+    explore : recommends for the lists "new", "cold" and "unseen"; None: `recommend` does
+    stages : its candidate stages, by name, called in the same way
+    calibrated : whether its scores are probabilities
+    unsold_items : recommends for the list "cold"; None: `explore` or `recommend` does
     """
 
     recommend: Recommend
@@ -58,15 +63,15 @@ class System:
     calibrated: bool = False
     unsold_items: Recommend | None = None
 
-    def answers(self, name: str) -> Recommend:
-        """What answers for the list `name`."""
+    def recommender_of(self, name: str) -> Recommend:
+        """Return what recommends for the list `name`."""
         if name == "all":
             return self.recommend
         return (self.unsold_items if name == "cold" else None) or self.explore or self.recommend
 
 
 def lists_of(split: Split) -> tuple[str, ...]:
-    """The lists that a log of such a kind is judged by; the scores of the first one's candidates are judged as such."""
+    """Return the lists that a split is evaluated on, the main one first: AUC and calibration are of its candidates."""
     return ("all", "new", "cold", "unseen") if split.history.ordinal else ("all", "new", "cold")
 
 
@@ -78,50 +83,55 @@ def evaluate(
     progress: Progress | None = None,
     kinds: tuple[str, ...] | None = None,
 ) -> Report:
-    """Judge a system on a split.
+    """Evaluate a system on a split.
 
     Parameters
     ----------
-    vectors: float (n_items, dim), in which the diversity of the lists is measured; None leaves it out.
-    kinds: which lists; None: `lists_of` the split. The report's metrics are those of the first.
+    vectors : float (n_items, dim), in which the diversity of the lists is measured; None leaves diversity out
+    kinds : which lists; None: `lists_of` the split. The report's metrics are those of the first
 
     Raises
     ------
-    DataError: the split has no users to judge on.
+    DataError
+        The split has no users to evaluate.
     """
     config = config or EvaluateConfig()
-    judge = EvaluationRunner(GroundTruth.of(split, config.max_users, config.seed), config, progress or (lambda _label, _done, _total: None))
+    runner = EvaluationRunner(
+        GroundTruth.of(split, config.max_users, config.seed), config, progress or (lambda _label, _done, _total: None)
+    )
     lists = {}
     for name in kinds or lists_of(split):
-        lists[name] = judge.ask(system.answers(name), name, max(KS) if lists else config.depth)
-    report = judged(judge, lists, vectors, calibrated=system.calibrated)
-    return replace(report, stages=judge.stages(system.stages, lists)) if system.stages else report
+        lists[name] = runner.run(system.recommender_of(name), name, max(KS) if lists else config.depth)
+    report = build_report(runner, lists, vectors, calibrated=system.calibrated)
+    return replace(report, stages=runner.stages(system.stages, lists)) if system.stages else report
 
 
-def judged(judge: EvaluationRunner, lists: Mapping[str, Lists], vectors: np.ndarray | None = None, *, calibrated: bool = False) -> Report:
-    """The report of one system's lists, by their names, the main one first; without stages."""
-    truth, boot = judge.truth, judge.bootstrap
+def build_report(
+    runner: EvaluationRunner, lists: Mapping[str, Lists], vectors: np.ndarray | None = None, *, calibrated: bool = False
+) -> Report:
+    """Return the report of one system's lists, by name, the main one first; without stages."""
+    ground_truth, boot = runner.ground_truth, runner.bootstrap
     main = next(iter(lists))
-    answers = {name: found.rows for name, found in lists.items()} | ({"repeat": lists["all"].rows} if "all" in lists else {})
-    tables = {name: _accuracy(rows, truth.relevant(name)) for name, rows in answers.items()}
+    rows_of = {name: found.rows for name, found in lists.items()} | ({"repeat": lists["all"].rows} if "all" in lists else {})
+    tables = {name: _accuracy(rows, ground_truth.relevant(name)) for name, rows in rows_of.items()}
     order = sorted(tables.keys() - {main}, key=("repeat", "new", "cold", "all", "unseen").index)
-    third = truth.activity()
+    third = ground_truth.activity()
     by_activity = {
         name: {metric: np.where(third == i, values, np.nan) for metric, values in tables[main].items()} for i, name in enumerate(ACTIVITY)
     }
-    pairs = lists[main].pairs(truth.bought)
+    pairs = lists[main].pairs(ground_truth.bought)
     points = reliability(pairs.labels, pairs.scores) if calibrated else None
     depth = lists[main].rows.shape[1]
     return Report(
-        metrics=boot.means(tables[main]) | _beyond_accuracy(judge, lists[main].rows, vectors) | _score_figures(boot, pairs, points),
+        metrics=boot.means(tables[main]) | _beyond_accuracy(runner, lists[main].rows, vectors) | _score_metrics(boot, pairs, points),
         slices={name: boot.means(values) for name, values in ({name: tables[name] for name in order} | by_activity).items()},
         stages={},
-        curve=boot.means({str(k): recall(lists[main].rows, truth.relevant(main), k) for k in CURVE_KS if k <= depth}),
+        curve=boot.means({str(k): recall(lists[main].rows, ground_truth.relevant(main), k) for k in CURVE_KS if k <= depth}),
         reliability=points,
         per_user=tables,
-        cut=datetime.fromtimestamp(truth.split.cut, UTC).isoformat(),
-        users=len(truth.users),
-        items=int(truth.known.sum()),
+        cut=datetime.fromtimestamp(ground_truth.split.cut, UTC).isoformat(),
+        users=len(ground_truth.users),
+        items=int(ground_truth.known.sum()),
         shown=lists[main].rows[:, :10],
     )
 
@@ -131,18 +141,18 @@ def _accuracy(rows: np.ndarray, relevant: UserItems) -> dict[str, np.ndarray]:
     return {f"{name}@{k}": metric(rows, relevant, k) for name, metric in metrics.items() for k in KS}
 
 
-def _beyond_accuracy(judge: EvaluationRunner, rows: np.ndarray, vectors: np.ndarray | None) -> dict[str, MetricValue]:
-    known, buyers = judge.truth.known, judge.truth.buyers()
-    share, unequal = coverage(rows, 10, int(known.sum())), gini(seen(rows[:, :10], len(known))[known])
+def _beyond_accuracy(runner: EvaluationRunner, rows: np.ndarray, vectors: np.ndarray | None) -> dict[str, MetricValue]:
+    known, buyers = runner.ground_truth.known, runner.ground_truth.buyers()
+    item_coverage, inequality = coverage(rows, 10, int(known.sum())), gini(seen(rows[:, :10], len(known))[known])
     values = {"novelty@10": novelty(rows, *buyers, 10), "arp@10": popularity(rows, *buyers, 10)}
     if vectors is not None:
         values["diversity@10"] = diversity(rows, vectors, 10)
-    whole = {"coverage@10": share, "gini@10": unequal}  # of all lists together
-    return {name: MetricValue(value, np.nan, np.nan, len(rows)) for name, value in whole.items()} | judge.bootstrap.means(values)
+    pooled = {"coverage@10": item_coverage, "gini@10": inequality}  # of all lists together: no interval
+    return {name: MetricValue(value, np.nan, np.nan, len(rows)) for name, value in pooled.items()} | runner.bootstrap.means(values)
 
 
-def _score_figures(boot: Bootstrap, pairs: ScoredPairs, points: Reliability | None) -> dict[str, MetricValue]:
-    figures = {"auc": boot.auc(pairs)}
+def _score_metrics(boot: Bootstrap, pairs: ScoredPairs, points: Reliability | None) -> dict[str, MetricValue]:
+    metrics = {"auc": boot.auc(pairs)}
     if points is not None:
-        figures |= {"log_loss": boot.log_loss(pairs), "ece": boot.calibration_error(pairs, points)}
-    return figures
+        metrics |= {"log_loss": boot.log_loss(pairs), "ece": boot.calibration_error(pairs, points)}
+    return metrics

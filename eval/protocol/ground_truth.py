@@ -1,4 +1,4 @@
-"""What a split's users really did: whom to judge on, what was relevant to them, what they may be shown."""
+"""The ground truth of a split: its users, what was relevant to them, and what their lists may hold."""
 
 from __future__ import annotations
 
@@ -20,12 +20,14 @@ ACTIVITY = ("light", "medium", "heavy")
 
 @dataclass(frozen=True)
 class GroundTruth:
-    """The answers, by user of the evaluation.
+    """What the users of the evaluation bought before and after the cut.
 
     Attributes
     ----------
-    split: where they come from. users: user rows of the log, int64 (b,).
-    seen: what they had bought before the cut. bought: what they bought after it, cold items included.
+    split : the split it comes from
+    users : int64 (b,), user rows of the log
+    seen : what they had bought before the cut
+    bought : what they bought after it, cold items included
     """
 
     split: Split
@@ -35,11 +37,12 @@ class GroundTruth:
 
     @classmethod
     def of(cls, split: Split, max_users: int | None = None, seed: int = 0) -> GroundTruth:
-        """All users of the split, or `max_users` of them drawn at random.
+        """Make the ground truth of all users of the split, or of `max_users` of them drawn at random.
 
         Raises
         ------
-        DataError: the split has no users to judge on.
+        DataError
+            The split has no users to evaluate.
         """
         users = split.users
         if not len(users):
@@ -54,10 +57,17 @@ class GroundTruth:
         return self.split.known
 
     def relevant(self, name: str) -> UserItems:
-        """Distinct items bought after the cut.
+        """Return the distinct items bought after the cut that are relevant in a list or slice.
 
-        'all': those known before it; of these 'repeat' or 'new': bought by that user before, or not; 'cold': not known before it;
-        'unseen': not bought by that user before, known or not.
+        Parameters
+        ----------
+        name : which of them:
+
+            - "all": those known before the cut
+            - "repeat": those known before the cut that the user had bought before it
+            - "new": those known before the cut that the user had not bought before it
+            - "cold": those not known before the cut
+            - "unseen": those that the user had not bought before the cut, known or not
         """
         known = self.known[self.bought.item]
         before = self.seen.has(self.bought.user, self.bought.item)
@@ -65,10 +75,17 @@ class GroundTruth:
         return self.bought.where(keep[name])
 
     def allowed(self, name: str, users: np.ndarray) -> np.ndarray:
-        """What the list `name` of some users (c,) may hold, bool (n_items,) or (c, n_items).
+        """Return what the list `name` of some users may hold.
 
-        'all': items known before the cut; 'new': of these, what the user had not bought; 'cold' and 'unseen': everything that the user
-        had not bought.
+        Parameters
+        ----------
+        name : "all": items known before the cut; "new": those of them that the user had not bought; "cold" and
+            "unseen": every item that the user had not bought
+        users : int (c,), places in `self.users`
+
+        Returns
+        -------
+        bool (n_items,) for "all", else bool (c, n_items)
         """
         if name == "all":
             return self.known
@@ -76,20 +93,27 @@ class GroundTruth:
         return unseen & self.known if name == "new" else unseen
 
     def activity(self) -> np.ndarray:
-        """Third of the users by number of events before the cut: 0 light, 1 medium, 2 heavy; int64 (b,). Equal numbers share a third."""
+        """Return the third of each user by number of events before the cut: 0 light, 1 medium, 2 heavy.
+
+        Users with equal numbers share a third.
+
+        Returns
+        -------
+        int64 (b,)
+        """
         events = np.diff(self.split.history.offsets)[self.users]
         return np.searchsorted(np.quantile(events, [1 / 3, 2 / 3], method="inverted_cdf"), events)
 
     def buyers(self) -> tuple[np.ndarray, int]:
-        """Distinct buyers of each item before the cut, int64 (n_items,), and how many users bought anything."""
+        """Return the distinct buyers of each item before the cut, int64 (n_items,), and the number of all buyers."""
         history = self.split.history
         pairs = _purchases(history, np.arange(history.n_users))
         return np.bincount(pairs.item, minlength=pairs.n_items), int((pairs.counts > 0).sum())
 
 
 def _purchases(log: Interactions, users: np.ndarray) -> UserItems:
-    """What user rows (b,), sorted, bought according to a log; users by their place in `users`."""
+    """Return what user rows (b,), sorted, bought according to a log; users by their place in `users`."""
     place = np.full(log.n_users, -1, dtype=np.int64)
     place[users] = np.arange(len(users))
-    mine = (place[log.user] >= 0) & np.isin(log.event, LABEL_EVENTS)
-    return UserItems.of(place[log.user[mine]], log.item[mine], len(users), log.n_items)
+    chosen = (place[log.user] >= 0) & np.isin(log.event, LABEL_EVENTS)
+    return UserItems.of(place[log.user[chosen]], log.item[chosen], len(users), log.n_items)

@@ -1,4 +1,4 @@
-"""What an evaluation found."""
+"""The report of an evaluation, and its JSON."""
 
 from __future__ import annotations
 
@@ -16,25 +16,33 @@ if TYPE_CHECKING:
     from eval.metrics.intervals import MetricValue
     from eval.metrics.probabilities import Reliability
 
-Figures = dict[str, "MetricValue"]
+MetricValues = dict[str, "MetricValue"]
 
 
 @dataclass(frozen=True)
 class Report:
-    """Figures of one system on one split, and of the baselines beside it.
+    """Metrics of one system on one split, and of the baselines it is compared with.
 
     Attributes
     ----------
-    metrics: the list of all items. slices: by name of the slice. stages: stage -> list -> metric.
-    curve: recall of the list of all items by k. reliability: points of the plot, None where scores are no probabilities.
-    per_user: list -> metric -> (users,), for comparisons. cut: ISO 8601. users, items: judged on; known before the cut.
-    shown: the first ten of the main list, int (users, 10). reasons: share of them that hold, by list. exposure: by "brand" and "price".
+    metrics : of the main list
+    slices : slice -> metric
+    stages : stage -> list -> metric
+    curve : recall of the main list by k
+    reliability : points of the plot; None where scores are not probabilities
+    per_user : list -> metric -> float (users,), for paired comparisons
+    cut : ISO 8601
+    users : users of the evaluation
+    items : items known before the cut
+    shown : int (users, 10), the first ten of the main list
+    reasons : list -> the share of reasons whose item scores lower without what they name
+    exposure : "brand" and "price" -> groups
     """
 
-    metrics: Figures
-    slices: dict[str, Figures]
-    stages: dict[str, dict[str, Figures]]
-    curve: Figures
+    metrics: MetricValues
+    slices: dict[str, MetricValues]
+    stages: dict[str, dict[str, MetricValues]]
+    curve: MetricValues
     reliability: Reliability | None
     per_user: dict[str, dict[str, np.ndarray]] = field(repr=False, compare=False)
     cut: str
@@ -43,36 +51,36 @@ class Report:
     baselines: dict[str, Report] = field(default_factory=dict)
     bundle_id: str | None = None
     shown: np.ndarray | None = field(default=None, repr=False, compare=False)
-    reasons: Figures = field(default_factory=dict)
+    reasons: MetricValues = field(default_factory=dict)
     exposure: dict[str, list[Exposure]] = field(default_factory=dict)
 
     def beside(self, baselines: Mapping[str, Report], bundle_id: str | None = None) -> Report:
-        """The same report with baselines judged on the same split, and the bundle that it speaks of."""
+        """Return the same report with baselines on the same split, and the id of the bundle it describes."""
         return replace(self, baselines=dict(baselines), bundle_id=bundle_id)
 
     def as_dict(self) -> dict[str, Any]:
-        """What `recsys evaluate --json` prints; a figure that does not exist is None."""
+        """Return what `recsys evaluate --json` prints; an undefined value is None."""
         return {
-            "metrics": _figures(self.metrics),
-            "slices": {name: _figures(figures) for name, figures in self.slices.items()},
-            "stages": {name: {kind: _figures(figures) for kind, figures in stage.items()} for name, stage in self.stages.items()},
+            "metrics": _values(self.metrics),
+            "slices": {name: _values(metrics) for name, metrics in self.slices.items()},
+            "stages": {name: {kind: _values(metrics) for kind, metrics in stage.items()} for name, stage in self.stages.items()},
             "baselines": {
-                name: {"metrics": _figures(other.metrics), "slices": {part: _figures(figures) for part, figures in other.slices.items()}}
+                name: {"metrics": _values(other.metrics), "slices": {part: _values(metrics) for part, metrics in other.slices.items()}}
                 for name, other in self.baselines.items()
             },
             "split": {"cut": self.cut, "users": self.users, "items": self.items},
             "bundle_id": self.bundle_id,
-            "reasons": _figures(self.reasons),
+            "reasons": _values(self.reasons),
             "exposure": {name: [vars(group) for group in groups] for name, groups in self.exposure.items()},
         }
 
     def to_json(self) -> str:
-        """Strict JSON: no NaN in it."""
+        """Return strict JSON, without NaN."""
         return json.dumps(self.as_dict(), indent=2, allow_nan=False)
 
 
-def _figures(figures: Mapping[str, MetricValue]) -> dict[str, dict[str, float | int | None]]:
+def _values(metrics: Mapping[str, MetricValue]) -> dict[str, dict[str, float | int | None]]:
     def number(value: float) -> float | None:
         return float(value) if math.isfinite(value) else None
 
-    return {name: {"value": number(f.value), "low": number(f.low), "high": number(f.high), "users": f.users} for name, f in figures.items()}
+    return {name: {"value": number(m.value), "low": number(m.low), "high": number(m.high), "users": m.users} for name, m in metrics.items()}

@@ -1,4 +1,4 @@
-"""Shows a benchmark: a table on the terminal, a page with plots, a section of docs/benchmarks.md; all from the result alone."""
+"""Presents a benchmark: a table on the terminal, a page with plots, a section of docs/benchmarks.md."""
 
 from __future__ import annotations
 
@@ -17,51 +17,53 @@ from eval.reports.plots import bars_plot, reliability_plot, svg
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from eval.protocol.benchmark_table import Interval, Result, Row
+    from eval.protocol.benchmark_table import BenchmarkRow, Interval, Result
 
 HEADINGS = {"ndcg@10": "NDCG@10", "recall@10": "Recall@10", "over_best": "× best baseline"}
 SCORE_HEADINGS = {"auc": "AUC", "log_loss": "log loss", "ece": "calibration error"}
 NONE = ("–", "")
 
 
-def shown(figure: Interval | None, digits: int = 4) -> tuple[str, str]:
-    """A figure and its interval; a dash where there is none."""
-    if figure is None or figure.value is None:
+def shown(interval: Interval | None, digits: int = 4) -> tuple[str, str]:
+    """Return a value and its interval; a dash where undefined."""
+    if interval is None or interval.value is None:
         return NONE
-    interval = "" if figure.low is None else f"{figure.low:.{digits}f}–{figure.high:.{digits}f}"
-    return f"{figure.value:.{digits}f}", interval
+    low_high = "" if interval.low is None else f"{interval.low:.{digits}f}–{interval.high:.{digits}f}"
+    return f"{interval.value:.{digits}f}", low_high
 
 
-def one_line(figure: Interval | None, digits: int = 4) -> str:
-    """The same on one line."""
-    value, interval = shown(figure, digits)
-    return f"{value} [{interval}]" if interval else value
+def one_line(interval: Interval | None, digits: int = 4) -> str:
+    """Return a value and its interval on one line."""
+    value, low_high = shown(interval, digits)
+    return f"{value} [{low_high}]" if low_high else value
 
 
 def headings(result: Result) -> list[str]:
-    """Of the table's columns, after the name's."""
+    """Return the headings of the table's columns, after that of the name."""
     quality = [f"{HEADINGS[metric]} {part}" for part in result.lists for metric in HEADINGS]
     return [*quality, *SCORE_HEADINGS.values(), "tuning s", "fit s", "ms a list"]
 
 
-def cells(result: Result, row: Row) -> list[tuple[str, str]]:
-    """A row of the table: value and interval of each column; ratios to three places."""
+def cells(result: Result, row: BenchmarkRow) -> list[tuple[str, str]]:
+    """Return value and interval of each column of a row; ratios have three decimal places."""
     quality = [shown(row.lists.get(part, {}).get(metric), 4 if metric in METRICS else 3) for part in result.lists for metric in HEADINGS]
     return [*quality, *(shown(row.scores.get(key)) for key in SCORES), *_times(row)]
 
 
-def _times(row: Row) -> list[tuple[str, str]]:
+def _times(row: BenchmarkRow) -> list[tuple[str, str]]:
+    """Return the columns of times."""
     times = [(f"{row.seconds[key]:,.0f}" if key in row.seconds else NONE[0], "") for key in ("tune", "fit")]
     a_list = f"{1000 * row.seconds['answer'] / row.answered:.1f}" if row.answered and "answer" in row.seconds else NONE[0]
     return [*times, (a_list, "")]
 
 
-def label(row: Row) -> str:
+def label(row: BenchmarkRow) -> str:
+    """Return the name that a row is shown under."""
     return f"ours {row.name}" if row.kind == "without" else row.name.replace("_", " ")
 
 
 def table(result: Result) -> Group:
-    """What `recsys benchmark` prints: ours, ours without each part, the baselines from the best down; below it what that says."""
+    """Return what `recsys benchmark` prints: ours, ours without each part, baselines from the best down, notes."""
     grid = Table(title=f"{result.data}: {summary(result)}", box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
     grid.add_column("", no_wrap=True)
     for heading in headings(result):
@@ -76,19 +78,19 @@ def table(result: Result) -> Group:
 
 
 def _narrow(cell: str) -> str:
-    """Without the zero before the point: the table is wide."""
+    """Drop the zero before the decimal point: the table is wide."""
     return re.sub(r"\b0\.", ".", cell)
 
 
 def summary(result: Result) -> str:
-    """What was judged, in a line."""
+    """Return one line on the users, the items and the protocol."""
     split = result.split
     users = f"{split.users:,}" if split.users == split.of_users else f"{split.users:,} of {split.of_users:,}, drawn at random,"
     return f"{users} users, {split.items:,} known items; {split.protocol}"
 
 
 def lines(result: Result) -> list[str]:
-    """Ours beside the best baseline of each list, what each part brings, and how a part was left out."""
+    """Return the notes: ours over the best baseline of each list, what each part adds, and how a part was left out."""
     by_name = {row.name: row for row in result.rows}
     out = []
     for part, name in result.best.items():
@@ -98,13 +100,13 @@ def lines(result: Result) -> list[str]:
         out.append(f"Ours: {result.ours.note}")
     for row in result.rows:
         if row.kind == "without":
-            ratios = ", ".join(f"{part} {one_line(figures['ours_over'], 3)}" for part, figures in row.lists.items())
+            ratios = ", ".join(f"{part} {one_line(values['ours_over'], 3)}" for part, values in row.lists.items())
             out.append(f"NDCG@10 of ours over ours {row.name} ({row.note}): {ratios}")
     return out
 
 
 def page(result: Result) -> str:
-    """A self-contained HTML page: the table, bars with intervals, the reliability plot."""
+    """Return a self-contained HTML page: the table, bars with intervals, the reliability plot."""
     environment = Environment(
         loader=PackageLoader("eval.reports", "."), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
@@ -125,17 +127,17 @@ def page(result: Result) -> str:
 
 
 def _bars(result: Result, part: str) -> Mapping[str, tuple[str, float, float, float]]:
-    """Kind, value, low, high of each system's NDCG@10 on a list, by its name."""
-    found = {}
+    """Return kind, value, low and high of each system's NDCG@10 on a list, by its name."""
+    bars = {}
     for row in result.rows:
-        figure = row.lists.get(part, {}).get("ndcg@10")
-        if figure and figure.value is not None and figure.low is not None and figure.high is not None:
-            found[label(row)] = (row.kind, figure.value, figure.low, figure.high)
-    return found
+        interval = row.lists.get(part, {}).get("ndcg@10")
+        if interval and interval.value is not None and interval.low is not None and interval.high is not None:
+            bars[label(row)] = (row.kind, interval.value, interval.low, interval.high)
+    return bars
 
 
 def facts(result: Result) -> list[str]:
-    """With what it was made."""
+    """Return lines on the settings, the machine and the versions."""
     settings = ", ".join(f"{name} {value}" for name, value in result.settings.items() if name != "evaluate")
     machine = ", ".join(f"{name} {value}" for name, value in result.machine.items())
     packages = ", ".join(f"{name} {value}" for name, value in result.versions.items())
@@ -143,7 +145,7 @@ def facts(result: Result) -> list[str]:
 
 
 def markdown(result: Result) -> str:
-    """A section of docs/benchmarks.md."""
+    """Return the section of docs/benchmarks.md."""
     head = ["", *headings(result)]
     rows = [[label(row), *(f"{cell} [{low_high}]" if low_high else cell for cell, low_high in cells(result, row))] for row in result.rows]
     text = [f"## {result.data}", "", f"`recsys benchmark {result.name}`: {summary(result)}.", ""]

@@ -1,4 +1,4 @@
-"""Shows what off-policy evaluation found: a table on the terminal, and JSON."""
+"""Presents an off-policy evaluation: a table on the terminal, and JSON."""
 
 from __future__ import annotations
 
@@ -23,20 +23,20 @@ NAMES = {
 
 
 def table(found: OffPolicy) -> Group:
-    """The logged policy's value, and each estimate of the other's with its gain."""
+    """Return the logging policy's value, and each estimate of the target's with its gain."""
     title = f"{found.impressions:,} impressions of {found.units:,} users, {found.rows:,} places, taken as {found.slates}"
     grid = Table(title=title, box=SIMPLE_HEAD)
     for heading in ("", "value of an impression", "95% interval", "above the logged policy", "95% interval"):
         grid.add_column(heading, justify="right" if heading else "left")
     grid.add_row("logged policy", f"{found.logged.value:.4f}", f"{found.logged.low:.4f} to {found.logged.high:.4f}", "", "")
-    for name, one in found.estimates.items():
-        gain = f"{one.gain:+.4f}", f"{one.gain_low:+.4f} to {one.gain_high:+.4f}"
-        grid.add_row(NAMES[name], f"{one.value:.4f}", f"{one.low:.4f} to {one.high:.4f}", *gain)
+    for name, estimate in found.estimates.items():
+        gain = f"{estimate.gain:+.4f}", f"{estimate.gain_low:+.4f} to {estimate.gain_high:+.4f}"
+        grid.add_row(NAMES[name], f"{estimate.value:.4f}", f"{estimate.low:.4f} to {estimate.high:.4f}", *gain)
     return Group(grid, *(Text(line) for line in lines(found)))
 
 
 def lines(found: OffPolicy) -> list[str]:
-    """How far the figures may be trusted."""
+    """Return the notes on how far the estimates can be trusted."""
     out = [f"Effective sample size {found.effective:,.0f} of {found.impressions:,} impressions."]
     if not found.supported:
         out.append(
@@ -51,6 +51,6 @@ def lines(found: OffPolicy) -> list[str]:
 
 
 def as_dict(found: OffPolicy) -> dict[str, Any]:
-    """For `--json`: a figure that does not exist is None."""
+    """Return what `--json` prints; an undefined value is None."""
     values = asdict(found)
     return values | {"unseen": None if math.isnan(found.unseen) else found.unseen}

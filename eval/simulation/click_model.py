@@ -1,9 +1,12 @@
-"""Clicks where there are none: a position-based click model over what people really bought, and a logging policy with known propensities.
+"""A position-based click model over what users really bought, and a logging policy with known propensities.
 
-A click on the item at place k is an examination of the place times an attraction by the item, independent of all other places:
-P(click) = k ** -decay * attraction. Richardson, Dominowska, Ragno (2007), WWW; Craswell, Zoeter, Taylor, Ramsey (2008), WSDM, section 3.
-The attraction is `bought` for what the user bought afterwards, `other` for all else. These three numbers are stated, not learned: such a
-log tests methods, it says nothing of the shop's customers.
+A click on the item at place k needs an examination of the place and an attraction by the item, independent of all other
+places: P(click) = k ** -decay * attraction. The attraction is `bought` for what the user bought afterwards, `other` for
+everything else. These three numbers are stated, not learned: such a log tests methods, it says nothing of customers.
+
+References
+----------
+Richardson, Dominowska, Ragno (2007), WWW; Craswell, Zoeter, Taylor, Ramsey (2008), WSDM, section 3.
 """
 
 from __future__ import annotations
@@ -19,26 +22,30 @@ if TYPE_CHECKING:
 
 
 def examined(places: int, config: ClickConfig) -> np.ndarray:
-    """Chance that each place is looked at, float (places,)."""
+    """Return the probability that each place is examined, float (places,)."""
     return np.arange(1, places + 1) ** -config.decay
 
 
 def attraction(rows: np.ndarray, bought: UserItems, config: ClickConfig) -> np.ndarray:
-    """Chance of a click on each item of lists (b, k), once it is looked at; 0 for an empty place."""
+    """Return the probability of a click on each item of lists (b, k) once it is examined; 0 for an empty place."""
     return np.where(rows < 0, 0.0, np.where(bought.hits(rows), config.bought, config.other))
 
 
 def expected_clicks(rows: np.ndarray, bought: UserItems, config: ClickConfig) -> np.ndarray:
-    """Clicks that lists (b, k) earn on average, float (b,): the truth that off-policy estimates are held against."""
+    """Return the expected clicks of lists (b, k), float (b,): the ground truth for off-policy estimates."""
     return (attraction(rows, bought, config) * examined(rows.shape[1], config)).sum(axis=1)
 
 
 def click_log(a: np.ndarray, b: np.ndarray, bought: UserItems, config: ClickConfig) -> pl.DataFrame:
-    """A log of lists that arm a showed to b' users, with propensities, and arm b as the policy to be judged.
+    """Return a log of lists that variant a showed, with propensities, and variant b as the target policy.
 
-    a, b: lists of the arms without empty places, int (b', k) each. With chance 1 - explore arm a's list is shown as it is; otherwise the
-    first k of a random order of all items of both lists. So the chance at a place, over all lists, is (1 - explore) [a has it there] +
+    With probability 1 - explore variant a's list is shown as it is; otherwise the first k of a random order of all
+    items of both lists. The probability of an item at a place, over all lists, is (1 - explore) [a has it there] +
     explore / m with m items in both lists: weights for independent places alone.
+
+    Parameters
+    ----------
+    a, b : int (n, k), lists of the variants without empty places
 
     Returns
     -------
@@ -47,8 +54,8 @@ def click_log(a: np.ndarray, b: np.ndarray, bought: UserItems, config: ClickConf
     rng = np.random.default_rng(config.seed)
     users, k = a.shape
     shown, pool = a.copy(), np.empty(users, dtype=np.int64)
-    for i, (mine, other) in enumerate(zip(a, b, strict=True)):
-        items = np.union1d(mine, other)
+    for i, (first, second) in enumerate(zip(a, b, strict=True)):
+        items = np.union1d(first, second)
         pool[i] = len(items)
         if rng.random() < config.explore:
             shown[i] = rng.permutation(items)[:k]

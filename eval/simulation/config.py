@@ -1,4 +1,4 @@
-"""How a simulation compares its arms."""
+"""Settings of a simulation."""
 
 from __future__ import annotations
 
@@ -6,7 +6,14 @@ from pydantic import BaseModel, ConfigDict, Field
 
 
 class ClickConfig(BaseModel):
-    """Numbers of `eval.simulation.click_model`. explore: chance that a list is drawn at random from both arms' items."""
+    """Settings of `eval.simulation.click_model`.
+
+    Attributes
+    ----------
+    decay : place k is examined with probability k ** -decay
+    bought, other : probability of a click on an examined item that the user bought, or did not buy
+    explore : probability that a list is drawn at random from both variants' items
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     decay: float = Field(default=1.0, ge=0)
@@ -17,7 +24,15 @@ class ClickConfig(BaseModel):
 
 
 class SimulateConfig(BaseModel):
-    """How arms are compared. horizon_days: purchases of so many days, from the visit on, count. share_b: of the users in arm b."""
+    """How variants are compared.
+
+    Attributes
+    ----------
+    horizon_days : purchases of this many days count, from the visit's day on
+    share_b : share of the users in variant b
+    salt : of the hash that assigns users to variants
+    same_arms_runs : splits of the A/A test; 0 leaves it out
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     horizon_days: int = Field(default=1, ge=1)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from eval.protocol.benchmark_table import Judged
+from eval.protocol.benchmark_table import EvaluatedSystem
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -44,11 +44,11 @@ class CachedResult:
     def there(self) -> bool:
         return self.path.is_dir()
 
-    def load(self) -> Judged:
+    def load(self) -> EvaluatedSystem:
         _log.info("%s was judged before: %s", self.name, self.path)
-        return Judged.from_files(read_files(self.path))
+        return EvaluatedSystem.from_files(read_files(self.path))
 
-    def store(self, found: Judged) -> Judged:
+    def store(self, found: EvaluatedSystem) -> EvaluatedSystem:
         write_files(self.path, found.to_files())
         return found
 

@@ -22,9 +22,9 @@ from pydantic import BaseModel
 from eval.baselines.registry import BASELINES, NEED_TEXTS, NEED_TIMES, Fitting, ItemTexts
 from eval.baselines.search_space import default_search_space
 from eval.baselines.tune import tune_baselines
-from eval.protocol.benchmark_table import Judged, Result, tabulate
-from eval.protocol.benchmark_table import Split as SplitFacts
-from eval.protocol.evaluate import System, evaluate, judged
+from eval.protocol.benchmark_table import BenchmarkSplit as SplitFacts
+from eval.protocol.benchmark_table import EvaluatedSystem, Result, tabulate
+from eval.protocol.evaluate import System, build_report, evaluate
 from eval.protocol.ground_truth import GroundTruth
 from eval.protocol.runner import KS, EvaluationRunner
 from eval.reports.benchmark import page
@@ -111,7 +111,7 @@ class Bench:
 
     @property
     def split(self) -> Split:
-        return self.judge.truth.split
+        return self.judge.ground_truth.split
 
     @property
     def config(self) -> EvaluateConfig:
@@ -128,7 +128,7 @@ class Bench:
         data = fingerprint(self.catalog, self.split.history) + fingerprint(self.catalog, self.split.labels)
         return {"data": data, "evaluate": self.config.model_dump(mode="json"), "kinds": self.kinds, "cut": self.split.cut}
 
-    def ours(self) -> list[Judged]:
+    def ours(self) -> list[EvaluatedSystem]:
         """Ours, and ours without each part, on the same candidates."""
         model, seconds = self._trained()
         parts = PARTS if self.options.ablations else ()
@@ -144,20 +144,20 @@ class Bench:
         out = []
         for name, one in kept.items():
             answered = {kind: found[name] for kind, found in lists.items() if name in found}
-            report = judged(self.judge, answered, calibrated=True)
+            report = build_report(self.judge, answered, calibrated=True)
             about = {"seconds": {"answer": variants.seconds[name]}, "lists": self._asked(answered), "note": notes[name]}
             if name == OURS:
                 about |= {"seconds": about["seconds"] | seconds, "settings": model.about}
             shown, kind = (OURS, "ours") if name == OURS else (f"without {name}", "without")
-            out.append(one.store(Judged.of(shown, kind, report, **about)))
+            out.append(one.store(EvaluatedSystem.of(shown, kind, report, **about)))
         return out
 
     def _lists(self, variants: Variants, kind: str, k: int) -> dict[str, Lists]:
         """A list of all variants; what nobody has bought yet is asked for apart, and no part of the ranking has a say in it."""
         if kind != "cold":
-            return self.judge.ask_several(variants, variants.names, kind, k)
+            return self.judge.run_several(variants, variants.names, kind, k)
         clock = Clock(variants.seconds)
-        return {OURS: clock.timed(OURS, lambda: self.judge.ask(variants.recommender.unsold_items, kind, k, OURS))}
+        return {OURS: clock.timed(OURS, lambda: self.judge.run(variants.recommender.unsold_items, kind, k, OURS))}
 
     def _variants(self, model: Model) -> Variants:
         """The recommender over what was known at the cut, whole and without parts."""
@@ -206,9 +206,9 @@ class Bench:
 
     def _asked(self, kinds: Iterable[str]) -> int:
         """How many lists are asked of a system in all."""
-        return sum(len(self.judge.asked(kind)) for kind in kinds)
+        return sum(len(self.judge.users_of(kind)) for kind in kinds)
 
-    def baseline(self, name: str) -> Judged:
+    def baseline(self, name: str) -> EvaluatedSystem:
         """A baseline, tuned before the cut and judged after it."""
         grid = default_search_space((name,), self.split.history.ordinal)
         encoder = self.settings.encoder.model_dump(mode="json") if name in NEED_TEXTS else None
@@ -226,7 +226,7 @@ class Bench:
         report = evaluate(system, self.split, self.config, None, _labelled(self.judge.progress, name), self.kinds)
         settings = {kind: _plain(value) for kind, value in chosen.items() if value is not None and (kind == "new" or "all" in self.kinds)}
         about = {"seconds": clock.seconds, "lists": self._asked(self.kinds), "note": "tuned on validation", "settings": settings}
-        return kept.store(Judged.of(name, "baseline", report, **about))
+        return kept.store(EvaluatedSystem.of(name, "baseline", report, **about))
 
     @cached_property
     def _texts(self) -> ItemTexts:
@@ -237,20 +237,20 @@ class Bench:
         vectors = encoder.pool(cached_states(encoder, texts.gather(first).to_list(), self.place.cache, terminal_progress))
         return ItemTexts(self.catalog.frame["title"].to_list(), vectors[text_of])
 
-    def listed(self, name: str, path: Path) -> Judged:
+    def listed(self, name: str, path: Path) -> EvaluatedSystem:
         """A rival's lists. Those without anything that a user had are judged on what is new alone."""
-        rival, had = read_external_lists(path, self.catalog, self.judge.truth)
+        rival, had = read_external_lists(path, self.catalog, self.judge.ground_truth)
         kinds = tuple(kind for kind in self.kinds if had or kind != "all")
         if not kinds:
             raise DataError(f"{path} holds nothing that users had before, and only all items are judged: give lists with repeats")
         report = evaluate(System(rival.retrieve), self.split, self.config, None, _labelled(self.judge.progress, name), kinds)
         about = about_external_lists(path)
         seconds = {"fit": float(about["seconds"])} if "seconds" in about else {}
-        return Judged.of(name, "baseline", report, seconds=seconds, note="lists from a file", settings=about)
+        return EvaluatedSystem.of(name, "baseline", report, seconds=seconds, note="lists from a file", settings=about)
 
-    def result(self, shop: PublicDataset, systems: list[Judged]) -> Result:
+    def result(self, shop: PublicDataset, systems: list[EvaluatedSystem]) -> Result:
         """The table."""
-        split, truth, options = self.split, self.judge.truth, self.options
+        split, truth, options = self.split, self.judge.ground_truth, self.options
         best, rows = tabulate(systems, shop.lists, self.judge.bootstrap)
         days = (split.end - split.cut) / DAY
         told = f"everything before {moment(split.cut)} (UTC) trains, the {days:.0f} days after it test"

@@ -10,7 +10,7 @@ import polars as pl
 
 from eval.metrics.user_items import UserItems
 from eval.simulation.click_model import click_log, expected_clicks
-from eval.simulation.readout import Clicks
+from eval.simulation.report import Clicks
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from eval.baselines.tune import judge_baselines, tune_baselines
+from eval.baselines.tune import evaluate_baselines, tune_baselines
 from eval.metrics.exposure import brands, price_bands, seen, shares
 from eval.protocol.evaluate import System
 from eval.protocol.evaluate import evaluate as judge
@@ -73,7 +73,7 @@ def evaluate(workspace: Workspace, settings: Settings) -> Report:
         baselines = settings.baselines
         if settings.evaluate.tune:
             baselines = tune_baselines(split, progress=tell)
-        report = report.beside(judge_baselines(split, baselines, settings.evaluate, vectors, tell), _bundle_id(workspace))
+        report = report.beside(evaluate_baselines(split, baselines, settings.evaluate, vectors, tell), _bundle_id(workspace))
     write_whole(workspace.reports / "evaluation.json", report.to_json())
     write_whole(workspace.reports / "evaluation.html", page(report))
     _log.info("page with plots: %s", workspace.reports / "evaluation.html")

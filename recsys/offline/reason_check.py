@@ -52,7 +52,7 @@ def _share(recommender: Recommender, users: Histories, allowed: np.ndarray | Non
     boot = Bootstrap()
     drawn = boot.sums(columns)
     shares = np.divide(drawn[:, 0], drawn[:, 1], out=np.full(len(drawn), np.nan), where=drawn[:, 1] > 0)
-    return boot.figure(float(lower.mean()) if len(lower) else np.nan, shares, len(lower))
+    return boot.with_interval(float(lower.mean()) if len(lower) else np.nan, shares, len(lower))
 
 
 def without(users: Histories, named: list[Told]) -> Histories:

@@ -18,7 +18,8 @@ import numpy as np
 from safetensors.numpy import load, save
 
 from eval.reports.simulation import page
-from eval.simulation.readout import Side, Simulation, readout
+from eval.simulation.readout import readout
+from eval.simulation.report import Side, Simulation
 from eval.simulation.visits import K, Visits, known_before
 from features.data.interactions import DAY
 from features.errors import ConfigError, DataError

@@ -1,4 +1,4 @@
-"""Tiny shops whose figures can be worked out on paper."""
+"""Tiny shops whose metrics can be computed on paper."""
 
 from datetime import UTC, datetime, timedelta
 

@@ -29,7 +29,7 @@ SMALL = BaselineSettings(
     ease_trend=AnsweringEASE(l2=1.0),
     id_towers=IdTowersConfig(epochs=2),
 )
-# Even items are tea, odd ones are soap: what is bought together reads alike.
+# Even items are tea, odd ones are soap: items bought together have similar texts.
 TEXTS = ItemTexts(
     [f"{('tea', 'soap')[i % 2]} {i}" for i in range(11)], np.array([[1, 0.01 * i] if i % 2 else [0.01 * i, 1] for i in range(11)])
 )
@@ -37,7 +37,7 @@ TEXTS = ItemTexts(
 
 @pytest.fixture(scope="module")
 def checkerboard():
-    """Even users buy even items, odd users odd ones; each leaves out the item of its own number. Item 10 is never sold."""
+    """Even users buy even items, odd users odd ones; each leaves out the item of its own number; none buys 10."""
     return log_of([(f"u{u}", i, u) for u in range(8) for i in range(10) if i % 2 == u % 2 and i != u], 11)
 
 
@@ -51,7 +51,7 @@ def users_of(log, now=30):
 
 
 @pytest.mark.parametrize("name", ["item_knn", "ease", "als", "bpr", "tifu_knn"])
-def test_what_alike_users_bought_comes_first(name, checkerboard, fitted):
+def test_items_of_similar_users_come_first(name, checkerboard, fitted):
     users = users_of(checkerboard)
     seen = np.zeros((8, 11), dtype=bool)
     seen[checkerboard.user, checkerboard.item] = True
@@ -64,24 +64,24 @@ class TestContract:
         users = users_of(checkerboard)
         allowed = np.random.default_rng(0).random((8, 11)) < 0.6
         found = fitted[name].retrieve(users, 15, allowed)
-        for row, mine in zip(found.rows, allowed, strict=True):
-            assert sorted(row[row >= 0]) == np.flatnonzero(mine).tolist()
-            assert (row[mine.sum() :] == -1).all()
+        for row, mask in zip(found.rows, allowed, strict=True):
+            assert sorted(row[row >= 0]) == np.flatnonzero(mask).tolist()
+            assert (row[mask.sum() :] == -1).all()
         assert (np.diff(np.where(found.valid, found.scores, -1e9), axis=1) <= 0).all()
 
     def test_a_batch_answers_as_each_alone(self, name, checkerboard, fitted):
         users, allowed = users_of(checkerboard), np.arange(11) != 3
-        item_knn = fitted[name].retrieve(users, 5, allowed)
+        batch = fitted[name].retrieve(users, 5, allowed)
         for i in range(8):
             alone = fitted[name].retrieve(users.take(np.array([i])), 5, allowed)
-            assert alone.rows[0].tolist() == item_knn.rows[i].tolist()
-            np.testing.assert_allclose(alone.scores[0], item_knn.scores[i], rtol=1e-4, atol=1e-5)
+            assert alone.rows[0].tolist() == batch.rows[i].tolist()
+            np.testing.assert_allclose(alone.scores[0], batch.scores[i], rtol=1e-4, atol=1e-5)
 
-    def test_a_stranger_gets_a_list(self, name, checkerboard, fitted):
-        stranger = Histories.of_users(checkerboard, np.array([-1]), at_day(30))
-        assert sorted(fitted[name].retrieve(stranger, 11).rows[0]) == list(range(11))
+    def test_an_unknown_user_gets_a_list(self, name, checkerboard, fitted):
+        unknown = Histories.of_users(checkerboard, np.array([-1]), at_day(30))
+        assert sorted(fitted[name].retrieve(unknown, 11).rows[0]) == list(range(11))
 
-    def test_what_comes_after_now_is_not_seen(self, name, checkerboard, fitted):
+    def test_later_events_are_not_seen(self, name, checkerboard, fitted):
         cut = fit_baseline(name, checkerboard, at_day(5), SMALL, TEXTS)
         same = fit_baseline(name, checkerboard.between(None, at_day(5)), at_day(5), SMALL, TEXTS)
         users = users_of(checkerboard, 5)
@@ -94,7 +94,7 @@ def test_ties_go_to_the_item_with_more_buyers_then_to_the_lower_row():
     assert found.rows.tolist() == [[2, 1, 3, 0]]
 
 
-def test_popular_counts_people_not_purchases():
+def test_popular_counts_users_not_purchases():
     log = log_of([("u0", 0, 1), ("u0", 0, 2), ("u0", 0, 3), ("u1", 1, 1), ("u2", 1, 1)], 3)
     assert distinct_buyers(log).tolist() == [1, 2, 0]
 
@@ -121,22 +121,22 @@ def test_an_unknown_baseline_is_refused(checkerboard):
 
 
 @pytest.mark.parametrize("name", ["text_knn", "title_knn"])
-def test_what_reads_needs_texts(name, checkerboard):
+def test_text_baselines_need_texts(name, checkerboard):
     with pytest.raises(ValueError, match="need the items' texts"):
         fit_baseline(name, checkerboard, at_day(30), SMALL)
 
 
 @pytest.mark.parametrize("name", ["text_knn", "title_knn"])
-def test_an_item_that_nobody_bought_is_found_by_its_text(name, checkerboard, fitted):
-    # Item 10 is tea, as is all that the even users had; the one tea that they lack stands beside it.
+def test_an_item_without_buyers_is_found_by_its_text(name, checkerboard, fitted):
+    # Item 10 is tea, like the whole history of the even users.
     users = users_of(checkerboard).take(np.array([0, 2, 4, 6]))
     allowed = np.zeros((4, 11), dtype=bool)
     allowed[:, 1::2] = allowed[:, 10] = True
     assert fitted[name].retrieve(users, 1, allowed).rows.tolist() == [[10]] * 4
 
 
-def test_the_trend_lifts_what_sells_of_late():
-    # Items 1 and 2 are both bought with 0 by two people, 1 of late, 2 half a year ago.
+def test_the_trend_lifts_items_that_sell_now():
+    # Items 1 and 2 are both bought with 0 by two users, 1 in the last days, 2 half a year ago.
     log = log_of([(f"u{u}", i, 170 if u < 2 else 1) for u, items in enumerate(((0, 1), (0, 1), (0, 2), (0, 2))) for i in items], 3)
     user = Histories.of_baskets([[0]], at_day(171))
     settings = SMALL.model_copy(update={"ease_trend": AnsweringEASE(l2=1.0, weighting=Weighting())})
@@ -144,7 +144,7 @@ def test_the_trend_lifts_what_sells_of_late():
     assert scores[1] > scores[2]
 
 
-def test_an_answer_may_age_what_the_fit_did_not():
+def test_histories_may_be_aged_when_the_fit_is_not():
     # 0 goes with 2, 1 goes with 3, each by two buyers; the user had 0 long ago and 1 today.
     pairs = [(f"u{u}", i, 1) for u, items in enumerate(((0, 2), (0, 2), (1, 3), (1, 3))) for i in items]
     log = log_of([*pairs, ("v", 0, 1), ("v", 1, 60)], 4)
@@ -155,13 +155,13 @@ def test_an_answer_may_age_what_the_fit_did_not():
         assert fit_baseline("item_knn", log, at_day(61), settings).retrieve(user, 1, allowed).rows.tolist() == [[first]]
 
 
-def test_names_of_no_baseline_are_refused():
+def test_unknown_names_are_refused():
     with pytest.raises(ValidationError, match="there is no baseline 'best': choose among popular"):
         BaselinesConfig(names=("popular", "best"))
 
 
-def test_id_towers_learn_who_buys_what():
-    # Even users buy even items, odd users odd ones, one a day; the last ones are held back.
+def test_id_towers_learn_the_checkerboard():
+    # Even users buy even items, odd users odd ones, one a day; each has one item left to find.
     log = log_of([(f"u{u}", i, (i + u) % 10) for u in range(40) for i in range(10) if i % 2 == u % 2 and i // 2 != u % 5], 10)
     users, seen = users_of(log), np.zeros((40, 10), dtype=bool)
     seen[log.user, log.item] = True

@@ -1,4 +1,4 @@
-"""The click model's log: its propensities are how often things are shown, and off-policy evaluation finds the truth in it."""
+"""The click model's log: its propensities are true frequencies, and off-policy estimates from it are right."""
 
 import numpy as np
 import pytest
@@ -19,7 +19,7 @@ def test_clicks_on_paper():
     assert expected_clicks(B, BOUGHT, config) == pytest.approx([0.6 + 0.05 + 0.1 / 3])
 
 
-def test_things_are_shown_as_often_as_the_log_says():
+def test_items_are_shown_as_often_as_the_propensities_say():
     n = 20_000
     bought = UserItems.of(np.empty(0, int), np.empty(0, int), n, 5)
     log = click_log(np.repeat(A, n, axis=0), np.repeat(B, n, axis=0), bought, ClickConfig(explore=0.6))
@@ -29,15 +29,15 @@ def test_things_are_shown_as_often_as_the_log_says():
     assert log.group_by("impression", "item").len()["len"].max() == 1
 
 
-def test_off_policy_finds_what_the_other_list_earns():
+def test_off_policy_estimates_cover_the_target_value():
     rng, n, config = np.random.default_rng(0), 6_000, ClickConfig(explore=1.0)
     a, b = (np.argsort(rng.random((n, 8)), axis=1)[:, :3] for _ in range(2))
-    bought = UserItems.of(np.arange(n), b[:, 0], n, 8)  # b knows what is bought
+    bought = UserItems.of(np.arange(n), b[:, 0], n, 8)  # b has every bought item first
     log = click_log(a, b, bought, config)
     columns = [log[name].to_numpy() for name in ("impression", "position", "reward", "propensity", "target_propensity")]
     impression, position, reward, propensity, target = columns
     found = off_policy(Logged(impression, position - 1, reward, propensity, target, np.arange(n), np.zeros(len(log), int)))
-    truth, naive = expected_clicks(b, bought, config).mean(), found.logged.value
-    assert found.estimates["snips"].low <= truth <= found.estimates["snips"].high
+    true_value, naive = expected_clicks(b, bought, config).mean(), found.logged.value
+    assert found.estimates["snips"].low <= true_value <= found.estimates["snips"].high
     assert found.estimates["ips"].gain_low > 0
-    assert naive < truth / 2
+    assert naive < true_value / 2

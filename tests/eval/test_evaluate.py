@@ -22,19 +22,19 @@ def popular(split):
     return Baseline(ForAll(buyers.astype(np.float32)), buyers).retrieve
 
 
-def value(figures, metric):
-    return figures[metric].value
+def value(values, metric):
+    return values[metric].value
 
 
 @pytest.fixture
 def paper_report(paper_split):
-    # At right angles but for items 0 and 1, which are alike.
+    # All at right angles except items 0 and 1, which are equal.
     vectors = np.eye(6)[[0, 0, 2, 3, 4, 5]]
     return evaluate(System(popular(paper_split)), paper_split, QUICK, vectors)
 
 
 def test_the_list_of_all_items_on_paper(paper_report):
-    # Everybody gets 0 1 2 3. u0 wants 0 and 2, u1 wants 2; u2 bought only what was not known.
+    # Every list is 0 1 2 3. Relevant: 0 and 2 to u0, 2 to u1; u2 bought only cold items.
     metrics = paper_report.metrics
     assert value(metrics, "ndcg@10") == pytest.approx(((1 + 1 / 2) / (1 + 1 / LOG3) + 1 / 2) / 2)
     assert value(metrics, "recall@5") == 1.0
@@ -49,11 +49,11 @@ def test_the_list_of_all_items_on_paper(paper_report):
 
 
 def test_the_slices_on_paper(paper_report):
-    ndcg = {name: value(figures, "ndcg@10") for name, figures in paper_report.slices.items()}
+    ndcg = {name: value(values, "ndcg@10") for name, values in paper_report.slices.items()}
     one = (1 + 1 / 2) / (1 + 1 / LOG3)
     expected = {"repeat": (1 + 1 / 2) / 2, "new": 1.0, "cold": 1 / math.log2(5), "light": math.nan, "medium": 1 / 2, "heavy": one}
     assert ndcg == pytest.approx(expected, nan_ok=True)
-    users = {name: figures["ndcg@10"].users for name, figures in paper_report.slices.items()}
+    users = {name: values["ndcg@10"].users for name, values in paper_report.slices.items()}
     assert users == {"repeat": 2, "new": 1, "cold": 2, "light": 0, "medium": 1, "heavy": 1}
 
 
@@ -64,22 +64,22 @@ def test_the_scores_on_paper(paper_report):
     assert paper_report.reliability is None
 
 
-def test_users_and_items_that_count(paper_split, paper_report):
+def test_users_and_items_of_the_evaluation(paper_split, paper_report):
     assert paper_split.history.user_ids[paper_split.users].tolist() == ["u0", "u1", "u2"]
     assert (paper_report.users, paper_report.items) == (3, 4)
     assert paper_report.cut == "2024-01-11T00:00:00+00:00"
 
 
-def test_what_is_asked(paper_split):
-    asked = []
+def test_requests_to_the_system(paper_split):
+    calls = []
 
     def recommend(users, k, allowed):
-        asked.append((len(users), k, None if allowed is None else np.broadcast_to(allowed, (len(users), 6)).astype(int).tolist()))
+        calls.append((len(users), k, None if allowed is None else np.broadcast_to(allowed, (len(users), 6)).astype(int).tolist()))
         return popular(paper_split)(users, k, allowed)
 
     evaluate(System(recommend), paper_split, QUICK)
     known = [1, 1, 1, 1, 0, 0]
-    assert asked == [
+    assert calls == [
         (3, 200, [known] * 3),
         (1, 20, [[0, 0, 1, 1, 0, 0]]),  # new: only u0 bought something new
         (2, 20, [[0, 0, 1, 1, 1, 1], [1, 1, 1, 0, 1, 1]]),  # cold: u0 and u2
@@ -92,23 +92,23 @@ def test_batches_change_nothing(paper_split):
     assert whole.to_json() == single.to_json()
 
 
-def test_events_that_are_no_purchases_are_neither_seen_nor_bought():
+def test_events_other_than_purchases_are_neither_seen_nor_bought():
     events = [("u0", 0, 1), ("u0", 1, 1, "view"), ("u0", 0, 11, "view"), ("u0", 1, 12)]
-    truth = GroundTruth.of(Split.by_time(log_of(events, 2), at_day(10)))
-    assert truth.relevant("new").item.tolist() == [1]
-    assert truth.relevant("repeat").item.tolist() == []
-    assert truth.allowed("new", np.array([0])).tolist() == [[False, True]]
+    ground_truth = GroundTruth.of(Split.by_time(log_of(events, 2), at_day(10)))
+    assert ground_truth.relevant("new").item.tolist() == [1]
+    assert ground_truth.relevant("repeat").item.tolist() == []
+    assert ground_truth.allowed("new", np.array([0])).tolist() == [[False, True]]
 
 
-def test_unseen_is_all_that_the_user_had_not_bought_cold_or_not(paper_split):
-    truth = GroundTruth.of(paper_split)
-    relevant = truth.relevant("unseen")
-    # u0 buys 2 (new) and 5 (cold), u1 buys again what it had, u2 buys 4 (cold).
+def test_unseen_items_are_those_the_user_had_not_bought_cold_or_not(paper_split):
+    ground_truth = GroundTruth.of(paper_split)
+    relevant = ground_truth.relevant("unseen")
+    # u0 buys 2 (new) and 5 (cold), u1 repeats a purchase, u2 buys 4 (cold).
     assert list(zip(relevant.user.tolist(), relevant.item.tolist(), strict=True)) == [(0, 2), (0, 5), (2, 4)]
-    assert truth.allowed("unseen", np.array([0])).tolist() == [[False, False, True, True, True, True]]
+    assert ground_truth.allowed("unseen", np.array([0])).tolist() == [[False, False, True, True, True, True]]
 
 
-def test_a_part_of_the_users_is_drawn_by_the_seed(paper_split):
+def test_a_sample_of_the_users_depends_on_the_seed(paper_split):
     some = [GroundTruth.of(paper_split, 2, seed).users.tolist() for seed in range(8)]
     assert all(len(users) == 2 and set(users) < {0, 1, 2} for users in some)
     assert some == [GroundTruth.of(paper_split, 2, seed).users.tolist() for seed in range(8)]
@@ -138,7 +138,7 @@ def test_the_json_keeps_the_contract_and_is_strict(paper_split, paper_report):
     assert found["slices"]["light"]["ndcg@10"] == {"value": None, "low": None, "high": None, "users": 0}
 
 
-def test_stages_tell_what_was_found_from_what_was_made_of_it(paper_split):
+def test_stages_separate_retrieval_from_ranking(paper_split):
     def backwards(users, k, allowed):
         found = popular(paper_split)(users, k, allowed)
         return found.ranked(-np.arange(k, 0, -1) * np.ones((len(users), 1)))
@@ -150,12 +150,12 @@ def test_stages_tell_what_was_found_from_what_was_made_of_it(paper_split):
     # 3 2 1 0: u0 hits at ranks 2 and 4, u1 at 2.
     assert value(ranking["all"], "ndcg@10") == pytest.approx(((1 / LOG3 + 1 / math.log2(5)) / (1 + 1 / LOG3) + 1 / LOG3) / 2)
     assert value(ranking["all"], "ndcg@10") == value(report.metrics, "ndcg@10")
-    assert value(ranking["new"], "ndcg@10") == pytest.approx(1 / LOG3)  # of 2 and 3, the wrong way round
+    assert value(ranking["new"], "ndcg@10") == pytest.approx(1 / LOG3)  # 2 and 3 in the wrong order
 
 
 @pytest.fixture(scope="module")
 def oracle_shop():
-    """150 users, 120 items; what is bought has nothing to do with what was bought before."""
+    """150 users, 120 items; purchases after the cut are independent of those before it."""
     rng = np.random.default_rng(4)
     before = [(f"u{u:03d}", i, 1) for u in range(150) for i in rng.permutation(120)[:6]]
     after = [(f"u{u:03d}", i, 12) for u in range(150) for i in rng.permutation(120)[:6]]
@@ -163,40 +163,40 @@ def oracle_shop():
 
 
 def oracle(split, score):
-    """The best list there is, with scores by `score(bought)`."""
+    """The best possible list, with scores `score(bought)`."""
     bought = np.zeros((split.history.n_users, 120), dtype=bool)
     bought[split.pairs] = True
     order = iter(split.users)
 
     def recommend(users, k, allowed):
-        mine = bought[[next(order) for _ in range(len(users))]]
-        rows = np.argsort(~mine, axis=1, kind="stable")[:, :k]
-        scores = score(np.take_along_axis(mine, rows, axis=1)).astype(np.float32)
+        relevant = bought[[next(order) for _ in range(len(users))]]
+        rows = np.argsort(~relevant, axis=1, kind="stable")[:, :k]
+        scores = score(np.take_along_axis(relevant, rows, axis=1)).astype(np.float32)
         pad = np.full((len(users), k - rows.shape[1]), -1)
         return Candidates(users, np.hstack([rows, pad]), np.hstack([scores, np.where(pad < 0, -np.inf, 0)]).astype(np.float32))
 
-    def ask(users, k, allowed):
-        # Only the list of all items asks everybody, in order; the others are empty here.
+    def retrieve(users, k, allowed):
+        # Only the list of all items is for every user, in order; the others are empty here.
         if allowed is not None and allowed.ndim == 1:
             return recommend(users, k, allowed)
         return Candidates(users, np.full((len(users), k), -1), np.full((len(users), k), -np.inf, dtype=np.float32))
 
-    return ask
+    return retrieve
 
 
-def test_an_oracle_earns_everything(oracle_shop):
+def test_an_oracle_scores_one(oracle_shop):
     metrics = evaluate(System(oracle(oracle_shop, lambda hit: hit * 1.0), calibrated=True), oracle_shop, QUICK).metrics
     assert [value(metrics, m) for m in ("ndcg@10", "recall@10", "auc", "ece")] == pytest.approx([1.0, 1.0, 1.0, 0.0])
     assert value(metrics, "log_loss") == pytest.approx(0.0, abs=1e-5)
 
 
-def test_an_oracle_that_answers_nan_earns_nothing(oracle_shop):
+def test_an_oracle_that_returns_nan_scores_zero(oracle_shop):
     metrics = evaluate(System(oracle(oracle_shop, lambda hit: hit * np.nan), calibrated=True), oracle_shop, QUICK).metrics
     assert [value(metrics, m) for m in ("ndcg@10", "recall@10", "auc", "ece")] == [0.0, 0.0, 0.0, 1.0]
     assert value(metrics, "log_loss") == pytest.approx(-math.log(1e-6))
 
 
-def test_a_constant_scorer_earns_what_chance_earns(oracle_shop):
+def test_a_constant_scorer_is_as_good_as_chance(oracle_shop):
     constant = Baseline(ForAll(np.zeros(120, dtype=np.float32)), np.zeros(120))
     metrics = evaluate(System(constant.retrieve), oracle_shop, EvaluateConfig()).metrics
     assert metrics["recall@10"].low < 10 / 120 < metrics["recall@10"].high
@@ -204,7 +204,7 @@ def test_a_constant_scorer_earns_what_chance_earns(oracle_shop):
     assert value(metrics, "coverage@10") == pytest.approx(10 / 120)
 
 
-def test_scores_that_know_nothing_of_the_labels_have_an_auc_of_one_half(oracle_shop):
+def test_scores_independent_of_the_labels_have_an_auc_of_one_half(oracle_shop):
     rng = np.random.default_rng(0)
     noise = oracle(oracle_shop, lambda hit: rng.random(hit.shape))
     auc = evaluate(System(noise), oracle_shop, EvaluateConfig()).metrics["auc"]
@@ -212,7 +212,12 @@ def test_scores_that_know_nothing_of_the_labels_have_an_auc_of_one_half(oracle_s
     assert auc.high - auc.low < 0.1
 
 
-def test_progress_tells_how_far_it_is(paper_split):
-    told = []
-    evaluate(System(popular(paper_split)), paper_split, EvaluateConfig(resamples=5, batch=2), progress=lambda *what: told.append(what))
-    assert told == [("ranking, all items", 2, 3), ("ranking, all items", 3, 3), ("ranking, new items", 1, 1), ("ranking, cold items", 2, 2)]
+def test_progress_counts_users(paper_split):
+    calls = []
+    evaluate(System(popular(paper_split)), paper_split, EvaluateConfig(resamples=5, batch=2), progress=lambda *what: calls.append(what))
+    assert calls == [
+        ("ranking, all items", 2, 3),
+        ("ranking, all items", 3, 3),
+        ("ranking, new items", 1, 1),
+        ("ranking, cold items", 2, 2),
+    ]

@@ -8,7 +8,7 @@ from eval.metrics.probabilities import ScoredPairs, log_losses, reliability, roc
 NAN = float("nan")
 
 
-def test_the_interval_of_a_mean_is_scipys():
+def test_the_interval_of_a_mean_agrees_with_scipy():
     values = np.random.default_rng(0).exponential(size=300)
     found = Bootstrap(resamples=4000).means({"x": values})["x"]
     theirs = bootstrap((values,), np.mean, n_resamples=4000, method="percentile", rng=1).confidence_interval
@@ -16,9 +16,9 @@ def test_the_interval_of_a_mean_is_scipys():
     assert (found.low, found.high) == pytest.approx((theirs.low, theirs.high), abs=0.01)
 
 
-def test_users_without_a_figure_are_left_out():
-    figures = Bootstrap(50).means({"half": np.array([1.0, NAN, 1.0, NAN]), "none": np.full(4, NAN)})
-    half, none = figures["half"], figures["none"]
+def test_users_without_a_value_are_left_out():
+    values = Bootstrap(50).means({"half": np.array([1.0, NAN, 1.0, NAN]), "none": np.full(4, NAN)})
+    half, none = values["half"], values["none"]
     assert (half.value, half.low, half.high, half.users) == (1.0, 1.0, 1.0, 2)
     assert np.isnan([none.value, none.low, none.high]).all()
     assert none.users == 0
@@ -36,11 +36,11 @@ def test_each_resample_draws_as_many_users_as_there_are():
     assert (sums == 9).all()
 
 
-def test_the_interval_covers_the_truth_about_as_often_as_it_says():
+def test_the_interval_covers_the_true_mean_at_its_level():
     rng = np.random.default_rng(0)
     samples = rng.normal(size=(200, 100))
-    figures = [Bootstrap(200).means({"x": sample})["x"] for sample in samples]
-    assert 0.88 < np.mean([f.low <= 0 <= f.high for f in figures]) < 0.99
+    values = [Bootstrap(200).means({"x": sample})["x"] for sample in samples]
+    assert 0.88 < np.mean([f.low <= 0 <= f.high for f in values]) < 0.99
 
 
 def test_a_ratio_of_paired_systems_is_narrower_than_their_own_intervals():
@@ -91,8 +91,8 @@ def test_the_interval_of_the_calibration_error_lies_about_it(pairs):
     assert 0 < found.low < found.value < found.high < 1
 
 
-def test_pooled_figures_without_pairs_are_missing():
+def test_pooled_metrics_without_pairs_are_undefined():
     nothing = ScoredPairs(np.empty(0, np.int64), np.empty(0, bool), np.empty(0), 3)
-    figures = [Bootstrap(5).auc(nothing), Bootstrap(5).log_loss(nothing)]
-    figures.append(Bootstrap(5).calibration_error(nothing, reliability(nothing.labels, nothing.scores)))
-    assert all(np.isnan(f.value) and f.users == 0 for f in figures)
+    values = [Bootstrap(5).auc(nothing), Bootstrap(5).log_loss(nothing)]
+    values.append(Bootstrap(5).calibration_error(nothing, reliability(nothing.labels, nothing.scores)))
+    assert all(np.isnan(f.value) and f.users == 0 for f in values)

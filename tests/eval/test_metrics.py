@@ -36,7 +36,7 @@ GOLDEN = [
 
 
 @pytest.mark.parametrize(("metric", "k", "expected"), GOLDEN)
-def test_golden_figures(metric, k, expected):
+def test_golden_values(metric, k, expected):
     rows = np.array([[3, 1, 4, 0, 2]])
     assert metric(rows, relevant_of([{1, 2, 9}], 10), k) == pytest.approx([expected])
 
@@ -45,7 +45,7 @@ METRICS = (recall, hit_rate, ndcg, mrr, average_precision)
 
 
 @pytest.mark.parametrize("metric", METRICS)
-def test_a_perfect_list_earns_one_and_an_empty_one_nothing(metric):
+def test_a_perfect_list_scores_one_and_an_empty_one_zero(metric):
     relevant = relevant_of([{0, 1}, {0, 1}, set()], 4)
     rows = np.array([[1, 0, -1], [-1, -1, -1], [0, 1, 2]])
     assert metric(rows, relevant, 3) == pytest.approx([1.0, 0.0, np.nan], nan_ok=True)
@@ -65,7 +65,7 @@ def test_a_list_shorter_than_k_is_not_made_easier(metric):
 
 
 def plain(name, row, wanted, k):
-    """The slow twin, one user, as one would write it down."""
+    """The slow plain implementation, for one user."""
     if not wanted:
         return math.nan
     seen, hits = set(), []
@@ -93,7 +93,7 @@ def problems(draw):
 
 
 @given(problems())
-def test_vectorised_metrics_equal_the_plain_twin(problem):
+def test_vectorised_metrics_equal_the_plain_ones(problem):
     rows, sets, n_items, k = problem
     relevant = relevant_of(sets, n_items)
     for metric in METRICS:
@@ -115,7 +115,7 @@ def test_metrics_agree_with_ir_measures():
     np.testing.assert_allclose(ndcg(rows, relevant, k), theirs[nDCG @ k])
     np.testing.assert_allclose(recall(rows, relevant, k), theirs[R @ k])
     np.testing.assert_allclose(mrr(rows, relevant, k), theirs[RR @ k])
-    # trec_eval divides by all relevant items, also where k could not hold them.
+    # trec_eval divides by all relevant items, even beyond k.
     ours = average_precision(rows, relevant, k) * np.minimum(k, relevant.counts) / relevant.counts
     np.testing.assert_allclose(ours, theirs[AP @ k])
 
@@ -131,10 +131,10 @@ def test_novelty_is_the_mean_of_bits():
     assert found == pytest.approx([5 / 3, 2.0, np.nan], nan_ok=True)
 
 
-def test_diversity_of_lists_worked_out_by_hand():
+def test_diversity_on_paper():
     vectors = np.array([[2.0, 0.0], [5.0, 0.0], [0.0, 1.0], [-1.0, 0.0], [0.0, 0.0]])
     rows = np.array([[0, 1, -1], [0, 2, -1], [0, 3, -1], [0, 1, 2], [0, -1, -1], [0, 4, -1]])
-    # Same way, at right angles, against each other, (1 + 0 + 0) / 3, alone, beside a vector of zeros.
+    # Parallel, at right angles, opposite, (1 + 0 + 0) / 3, alone, with a vector of zeros.
     assert diversity(rows, vectors, 3) == pytest.approx([0.0, 1.0, 2.0, 2 / 3, np.nan, 1.0], nan_ok=True)
 
 
@@ -148,7 +148,7 @@ def test_diversity_equals_the_sum_over_pairs(seed, k):
     assert diversity(row[None], vectors, k) == pytest.approx([1 - np.mean(cosines)])
 
 
-def test_pairs_refuse_what_is_out_of_range():
+def test_rows_out_of_range_are_refused():
     with pytest.raises(ValueError, match="item rows run from 0 to 4, expected 0 to 3"):
         relevant_of([{0, 4}], 4)
     with pytest.raises(ValueError, match="2 lists for 1 users"):
@@ -156,7 +156,7 @@ def test_pairs_refuse_what_is_out_of_range():
 
 
 @given(problems())
-def test_pairs_mask_and_has_say_the_same(problem):
+def test_mask_and_has_agree(problem):
     _, sets, n_items, _ = problem
     pairs = relevant_of(sets, n_items)
     users = np.arange(len(sets))[::-1]
@@ -167,12 +167,12 @@ def test_pairs_mask_and_has_say_the_same(problem):
 
 @pytest.mark.parametrize("most", [1, FEW, FEW + 1])
 def test_hits_of_more_users_than_one_block(most: int) -> None:
-    """User u is shown u, u + 1, u + 2 (modulo the items) and u again, and wants u + 1; the last one wants `most` things."""
+    """User u gets u, u + 1, u + 2 (modulo the items), u. Relevant is u + 1; to the last user `most` items."""
     users, items = BLOCK + 3, 50
     everyone = np.arange(users)
-    own, wanted = np.full(most, users - 1), (users + np.arange(most)) % items
-    pairs = UserItems.of(np.concatenate([everyone, own]), np.concatenate([(everyone + 1) % items, wanted]), users, items)
+    last, wanted = np.full(most, users - 1), (users + np.arange(most)) % items
+    pairs = UserItems.of(np.concatenate([everyone, last]), np.concatenate([(everyone + 1) % items, wanted]), users, items)
     rows = (everyone[:, None] + np.array([0, 1, 2, 0])) % items
     expected = np.tile([False, True, False, False], (users, 1))
-    expected[-1] = [False, True, most > 1, False]  # it wants u + 1, u + 2, and so on
+    expected[-1] = [False, True, most > 1, False]  # relevant are u + 1, u + 2, and so on
     assert np.array_equal(pairs.hits(rows), expected)

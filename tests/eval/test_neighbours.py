@@ -37,7 +37,7 @@ class TestTifu:
         np.testing.assert_allclose(scores[0], [1, 0.25, 0, 0, 0])  # b is a's neighbour, a is not
         np.testing.assert_allclose(scores[1], [1, 0.75, 0, 0, 0])
 
-    def test_by_cosine_strangers_are_no_neighbours(self, log):
+    def test_by_cosine_users_without_common_items_are_no_neighbours(self, log):
         scores = TifuKnn.fit(log, TifuConfig(neighbours=5, own=0.5, measure="cosine")).scores(users_of(log))
         assert scores[2].tolist() == [0, 0, 0.5, 0.5, 0]
 
@@ -58,23 +58,23 @@ class TestTexts:
             scores = TextKnn.of(self.VECTORS, TextKnnConfig(pool="max", last=last)).scores(users_of(log))
             np.testing.assert_allclose(scores[0], expected, atol=1e-6)
 
-    def test_titles_are_read_once_and_to_the_letter(self):
+    def test_titles_are_distinct_and_keep_single_characters(self):
         vectors, title_of = title_vectors(["PS 3", "PS 2", "PS 3", ""])
         assert title_of.tolist() == [2, 1, 2, 0]
         assert (vectors @ vectors.T).toarray()[1, 2] < 1
         assert vectors[[0]].nnz == 0
 
 
-def test_bpr_knows_users_by_their_rows_and_strangers_by_what_sells():
+def test_bpr_has_factors_of_users_and_popularity_for_unknown_ones():
     log = log_of([(f"u{u}", i, 1) for u in range(8) for i in range(6) if i % 2 == u % 2 and i != u], 7)
     model = BPR.fit(log, BPRConfig(factors=4))
     again = BPR.fit(log, BPRConfig(factors=4))
     scores = model.scores(users_of(log))
     assert np.array_equal(scores, again.scores(users_of(log)))
     assert np.array_equal(model.scores(users_of(log).take(np.array([3, 1]))), scores[[3, 1]])
-    strangers = model.scores(Histories.of_baskets([[0], [1]], 0))
-    assert np.array_equal(strangers[0], strangers[1])
-    assert strangers[0, 6] == 0
+    unknown = model.scores(Histories.of_baskets([[0], [1]], 0))
+    assert np.array_equal(unknown[0], unknown[1])
+    assert unknown[0, 6] == 0
 
 
 class TestGivenLists:
@@ -85,12 +85,12 @@ class TestGivenLists:
         pl.DataFrame(rows, schema=list(columns), orient="row").write_parquet(tmp_path / "lists.parquet")
         return GivenLists.read(tmp_path / "lists.parquet", self.CATALOG, self.LOG)
 
-    def test_are_judged_as_they_are_and_filled_up_by_what_sells(self, tmp_path):
+    def test_are_kept_in_order_and_filled_up_with_popular_items(self, tmp_path):
         rows = [("b", "i0002", 1), ("a", "i0001", 2), ("a", "i0002", 1), ("zed", "i0001", 1), ("a", "new", 3)]
         lists = Baseline(self.read(tmp_path, rows), np.array([2, 1, 0]))
         assert lists.retrieve(users_of(self.LOG), 3).rows.tolist() == [[2, 1, 0], [2, 0, 1]]
-        stranger = Histories.of_users(self.LOG, np.array([-1]), at_day(30))
-        assert lists.retrieve(stranger, 3).rows.tolist() == [[0, 1, 2]]
+        unknown = Histories.of_users(self.LOG, np.array([-1]), at_day(30))
+        assert lists.retrieve(unknown, 3).rows.tolist() == [[0, 1, 2]]
         assert lists.retrieve(Histories.of_baskets([[2]], 0), 3).rows.tolist() == [[0, 1, 2]]
 
     def test_a_missing_column_is_named(self, tmp_path):

@@ -1,4 +1,4 @@
-"""Off-policy evaluation: weights on paper, intervals against a known truth, and what is refused."""
+"""Off-policy evaluation: weights on paper, intervals against a known value, and errors."""
 
 import numpy as np
 import polars as pl
@@ -29,7 +29,7 @@ def test_weights_on_paper():
     assert effective_size(log, np.array([1.0, 1, 1, 1, 2])) == 1  # the third place has one row
 
 
-def test_the_policy_that_ran_earns_what_it_earned():
+def test_the_logging_policy_as_target_has_its_own_value():
     rng = np.random.default_rng(0)
     rows = [(i, 0, reward, 0.4, 0.4) for i, reward in enumerate(rng.random(500) < 0.3)]
     found = off_policy(logged(rows))
@@ -41,7 +41,7 @@ def test_the_policy_that_ran_earns_what_it_earned():
 
 
 @pytest.mark.parametrize("case", ["context", "few", "cascade"])
-def test_intervals_hold_as_often_as_they_say(case):
+def test_intervals_cover_the_value_at_their_level(case):
     runs, low, high = 150, 0.89, 0.995  # the binomial's 99.5% interval around .95
     found = coverage(CASES[case], runs)
     sound = {name for name in found if (case, name) != ("cascade", "dm")}
@@ -66,7 +66,7 @@ def test_doubly_robust_weighs_the_places_above():
         return chance / chance.sum(axis=1, keepdims=True)
 
     worth = np.array([0.9, 0.1, 0.5]) * np.array([0.3, 0.3, 1.0])[:, None]  # of the second, by the first
-    truth = target @ np.array([0, 0.2, 0.4]) + target @ (second(target) * worth).sum(axis=1)
+    true_value = target @ np.array([0, 0.2, 0.4]) + target @ (second(target) * worth).sum(axis=1)
     a = rng.choice(3, m, p=logging)
     b = (rng.random(m)[:, None] > np.cumsum(second(logging)[a], axis=1)).sum(axis=1)
 
@@ -91,14 +91,14 @@ def test_doubly_robust_weighs_the_places_above():
     )
     for slates in ("cascade", "joint"):
         found = off_policy(log, slates).estimates["dr"]
-        assert found.low < truth < found.high, slates
+        assert found.low < true_value < found.high, slates
 
 
-def test_wrong_assumptions_about_places_show():
+def test_wrong_assumptions_about_places_bias_the_estimate():
     assert coverage(CASES["cascade_ignored"], 40)["ips"][0] < 0.5
 
 
-def test_users_who_come_again_are_not_so_many_users():
+def test_impressions_of_one_user_are_one_unit():
     log = World.make().draw(600, np.random.default_rng(0), blind=False)
     alone = off_policy(log)
     several = off_policy(Logged(**{**vars_of(log), "unit": np.repeat(np.arange(20), 30)}))
@@ -123,8 +123,8 @@ def test_too_few_effective_impressions_are_refused():
         off_policy(log)
 
 
-def test_what_the_log_never_shows_is_told():
-    """The target shows one of three items always, another never logged half of the time."""
+def test_missing_support_is_reported():
+    """Half of what the target shows was never logged."""
     rng = np.random.default_rng(0)
     rows = [(i, 0, 0.0, 0.5, 0.5 * one) for i, one in enumerate(rng.integers(2, size=1_000))]
     target = Target(np.repeat(np.arange(1_000), 2), np.zeros(2_000, int), np.tile([0, 5_000], 1_000), np.full(2_000, 0.5))
@@ -140,7 +140,7 @@ def write(folder, name, *rows):
     return path
 
 
-def test_a_log_is_read_as_it_is(tmp_path):
+def test_a_log_is_read(tmp_path):
     path = write(tmp_path, "log.csv", HEAD + ",user_id", "b,2,y,.5,.25,0,u1", "b,1,x,.5,1,1,u1", "a,1,y,.25,.5,0,u0")
     log = read_log(path)
     assert log.impression.tolist() == [0, 1, 1]
@@ -151,7 +151,7 @@ def test_a_log_is_read_as_it_is(tmp_path):
     assert log.target is None
 
 
-def test_a_target_in_full_brings_its_own_propensities(tmp_path):
+def test_a_full_target_gives_the_target_propensities(tmp_path):
     log = write(tmp_path, "log.csv", "impression_id,position,item_id,propensity,reward", "a,1,x,.5,1", "b,1,y,.5,0")
     head = "impression_id,position,item_id,probability"
     target = write(tmp_path, "target.csv", head, "a,1,x,.25", "a,1,z,.75", "b,1,x,1", "never shown,1,x,1")
@@ -161,12 +161,12 @@ def test_a_target_in_full_brings_its_own_propensities(tmp_path):
     assert found.target.probability.tolist() == [0.25, 0.75, 1]
     assert found.target.cell[0] == found.target.cell[2] == found.cell[0]
     short = write(tmp_path, "short.csv", head, "a,1,x,.25", "b,1,x,1")
-    with pytest.raises(DataError, match=r"position 1 of impression 'a' sum up to 0.25, expected 1"):
+    with pytest.raises(DataError, match=r"position 1 of impression 'a' sum to 0.25, expected 1"):
         read_log(log, short)
 
 
 @pytest.mark.parametrize(
-    ("rows", "said"),
+    ("rows", "message"),
     [
         (["a,1,x,0,.5,1"], "propensity is 0.0 in impression 'a', expected above 0"),
         (["a,1,x,.5,1.5,1"], "target_propensity is 1.5"),
@@ -178,10 +178,10 @@ def test_a_target_in_full_brings_its_own_propensities(tmp_path):
         ([], "no rows"),
     ],
 )
-def test_broken_logs_are_refused_in_one_line(tmp_path, rows, said):
+def test_broken_logs_are_refused_in_one_line(tmp_path, rows, message):
     with pytest.raises(DataError) as caught:
         read_log(write(tmp_path, "log.csv", HEAD, *rows))
-    assert said in str(caught.value)
+    assert message in str(caught.value)
     assert "\n" not in str(caught.value)
 
 

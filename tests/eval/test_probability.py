@@ -12,7 +12,7 @@ NAN = math.nan
 scored = st.lists(st.tuples(st.booleans(), st.sampled_from([0.0, 0.1, 0.25, 0.5, 0.9, 1.0])), min_size=1, max_size=30)
 
 
-def test_auc_by_hand():
+def test_auc_on_paper():
     # Bought .8 and .4, not bought .6, .4, .1: .8 beats three, .4 beats one and ties with one.
     labels = np.array([True, True, False, False, False])
     assert roc_auc(labels, np.array([0.8, 0.4, 0.6, 0.4, 0.1])) == pytest.approx((3 + 1.5) / 6)
@@ -54,17 +54,17 @@ def test_scores_of_nan_are_the_wrong_answer():
     assert reliability(labels, np.array([NAN, NAN])).error == 1.0
 
 
-def test_log_loss_by_hand_and_clipped():
+def test_log_loss_on_paper_and_clipped():
     labels = np.array([True, False, True, False])
     expected = [-math.log(0.25), -math.log(0.75), -math.log(1e-6), -math.log(1e-6)]
     assert log_losses(labels, np.array([0.25, 0.25, 0.0, 1.0])) == pytest.approx(expected)
 
 
-def test_calibration_error_by_hand():
-    # Two bins of two: promised .15, came .5; promised .85, came 1.
+def test_calibration_error_on_paper():
+    # Two bins of two: predicted .15, observed .5; predicted .85, observed 1.
     points = reliability(np.array([False, True, True, True]), np.array([0.1, 0.2, 0.8, 0.9]), bins=2)
-    assert points.promised == pytest.approx([0.15, 0.85])
-    assert points.came == pytest.approx([0.5, 1.0])
+    assert points.predicted == pytest.approx([0.15, 0.85])
+    assert points.observed == pytest.approx([0.5, 1.0])
     assert points.counts.tolist() == [2, 2]
     assert points.error == pytest.approx((0.35 + 0.15) / 2)
 
@@ -76,9 +76,9 @@ def test_reliability_does_not_depend_on_the_order_of_ties(pairs, bins, random):
     random.shuffle(order)
     here, there = reliability(labels, scores, bins), reliability(labels[order], scores[order], bins)
     assert here.counts.tolist() == there.counts.tolist()
-    assert here.came == pytest.approx(there.came)
+    assert here.observed == pytest.approx(there.observed)
     assert here.counts.sum() == len(pairs)
-    assert (np.diff(here.promised) > 0).all()
+    assert (np.diff(here.predicted) > 0).all()
     # All pairs of one probability are in one bin.
     assert all(len(set(here.bin[scores == p])) == 1 for p in set(scores))
 

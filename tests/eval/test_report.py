@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from eval.baselines.registry import QUICK as JUDGED
+from eval.baselines.registry import QUICK as BASELINE_NAMES
 from eval.baselines.registry import BaselinesConfig, fit_baseline
-from eval.baselines.tune import judge_baselines
+from eval.baselines.tune import evaluate_baselines
 from eval.metrics.intervals import MetricValue
 from eval.protocol.evaluate import EvaluateConfig, System, evaluate
 from eval.reports.evaluation import best_baseline, page, shown, table
@@ -27,7 +27,7 @@ def report(paper_split):
         return replace(found, scores=np.where(found.valid, found.scores / 2, -np.inf).astype(np.float32))
 
     ours = evaluate(System(recommend, stages={"retrieval": ease}, calibrated=True), paper_split, QUICK, np.eye(6))
-    return ours.beside(judge_baselines(paper_split, BaselinesConfig(all=SMALL, new=SMALL), QUICK), "bundle <7>")
+    return ours.beside(evaluate_baselines(paper_split, BaselinesConfig(all=SMALL, new=SMALL), QUICK), "bundle <7>")
 
 
 def text_of(report):
@@ -40,12 +40,12 @@ def test_the_table_shows_ours_then_every_baseline(report):
     lines = text_of(report).splitlines()
     assert "3 users, 4 known items, cut at 2024-01-11" in lines[0]
     names = [line.split("│")[1].strip() for line in lines if line.startswith("│")]
-    assert names == ["ours", *(name.replace("_", " ") for name in JUDGED)]
+    assert names == ["ours", *(name.replace("_", " ") for name in BASELINE_NAMES)]
     row = next(line for line in lines if line.startswith("│ popular"))
     assert [cell.strip().split()[0] for cell in row.split("│")[2:-1]] == ["0.7099", "1.0000", "1.0000", "1.0000", "0.4307", "1.0000"]
 
 
-def test_below_the_table_stand_scores_stages_and_the_best_rival(report):
+def test_below_the_table_are_scores_stages_and_the_best_baseline(report):
     text = text_of(report)
     assert re.search(r"Scores of the candidates: AUC 0\.\d{4} \[.*log loss \d.*calibration error \d", text)
     assert "Stage retrieval: recall@100 all 1.0000" in text
@@ -60,24 +60,24 @@ def test_the_best_baseline_is_the_one_with_the_highest_ndcg(report):
     assert ratio.value == pytest.approx(report.metrics["ndcg@10"].value / values[name])
 
 
-def test_a_figure_that_is_missing_shows_a_dash():
+def test_an_undefined_value_shows_a_dash():
     assert shown(None) == shown(MetricValue(float("nan"), 0.0, 1.0, 0), interval=True) == "–"
     assert shown(MetricValue(0.5, float("nan"), float("nan"), 3), interval=True) == "0.5000"
     assert shown(MetricValue(0.5, 0.4, 0.6, 3), interval=True) == "0.5000 [0.4000–0.6000]"
 
 
-def test_the_page_needs_nothing_else_and_escapes_what_it_is_given(report):
+def test_the_page_is_self_contained_and_escapes_text(report):
     html = page(report)
     assert html.count("<svg") == 3
     assert "bundle &lt;7&gt;" in html
     assert not re.search(r"<(script|link|img|iframe)|@import|src=", html)
-    # SVG names its languages by address and refers to its own parts; nothing is fetched.
+    # SVG names its namespaces by address and refers to its own parts; nothing is fetched.
     assert all(ref.startswith("#") for ref in re.findall(r'href="([^"]*)"', html))
     for heading in ("NDCG@10 all", "personal frequency", "novelty@10", "predicted probability"):
         assert heading in html
 
 
-def test_the_page_of_scores_that_are_no_probabilities_has_no_reliability_plot(report):
+def test_without_probabilities_the_page_has_no_reliability_plot(report):
     other = report.baselines["ease"]
     assert page(other).count("<svg") == 2
     assert "Scores of the candidates: AUC" in text_of(other)

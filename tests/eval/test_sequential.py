@@ -1,4 +1,4 @@
-"""The always-valid interval: what it is of, that it holds at all looks together, and that it narrows."""
+"""The always-valid interval: its expectation, its coverage at all looks together, and its width."""
 
 import itertools
 
@@ -9,7 +9,7 @@ from eval.experiment.sequential import FIRST_LOOK, confidence_sequence, contrast
 
 
 @pytest.mark.parametrize("share", [0.5, 0.3])
-def test_contrasts_expect_the_difference_between_the_arms(share):
+def test_contrasts_expect_the_difference_between_the_variants(share):
     """Over all splits of three users, each as likely as it is."""
     a, b = np.array([0.2, 0.9, 0.4]), np.array([0.5, 0.7, 1.0])
     total = 0.0
@@ -19,7 +19,7 @@ def test_contrasts_expect_the_difference_between_the_arms(share):
     assert total == pytest.approx((b - a).mean())
 
 
-def test_it_covers_the_truth_at_all_looks_together():
+def test_it_covers_the_mean_at_all_looks_together():
     rng, missed, fixed = np.random.default_rng(0), 0, 0
     for _ in range(400):
         x = rng.exponential(1, 2_000)
@@ -28,7 +28,7 @@ def test_it_covers_the_truth_at_all_looks_together():
         n = np.arange(FIRST_LOOK, 2_001)
         fixed += bool((np.abs(mean[FIRST_LOOK - 1 :] - 1) > 1.96 / np.sqrt(n)).any())
     assert missed / 400 <= 0.07
-    assert fixed / 400 > 0.2  # what a fixed interval does, looked at all the time
+    assert fixed / 400 > 0.2  # a fixed interval under continuous looks
 
 
 def test_it_narrows_and_finds_a_difference():

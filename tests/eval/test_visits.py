@@ -1,4 +1,4 @@
-"""What two arms' lists earned, worked out on paper; segments, first visits, what was known before."""
+"""Metrics of two variants' visits on paper; segments, first visits, covariates."""
 
 import numpy as np
 import pytest
@@ -9,7 +9,8 @@ from eval.simulation.visits import PRIMARY, Visits, known_before
 from .shops import at_day, log_of
 
 NAN = float("nan")
-# Day 10 is the first. u0 had 0 and comes on two days; u1 had 1 and 2 and comes on the second; u2 is new; u3 looks and buys nothing.
+# Day 10 is the first. u0 had 0 and comes on two days; u1 had 1 and 2 and comes on the second; u2 is new; u3 only
+# views.
 EVENTS = [
     *[("u0", 0, 1), ("u1", 1, 2), ("u1", 2, 3), ("u3", 1, 4)],
     *[("u0", 0, 10.5), ("u0", 3, 10.6), ("u0", 3, 11.2), ("u1", 4, 11.5), ("u2", 1, 11.7), ("u3", 2, 10.2, "view")],
@@ -31,7 +32,7 @@ A = [padded(0), padded(0), padded(3), padded(1), padded(1)]
 NOTHING = [padded()] * 5
 
 
-def test_lists_are_judged_by_what_was_bought_that_day():
+def test_lists_are_evaluated_on_the_purchases_of_that_day():
     earned = visits(A, NOTHING).earned("a")
     both = 1 + 1 / np.log2(3)
     assert earned[PRIMARY] == pytest.approx([1 / both, NAN, 1, 0, 1], nan_ok=True)
@@ -50,7 +51,7 @@ def test_a_longer_horizon_counts_what_is_bought_later():
     assert (0, 7) not in set(zip(later.user.tolist(), later.item.tolist(), strict=True))
 
 
-def test_money_counts_by_what_was_paid():
+def test_revenue_is_what_was_paid():
     shop = visits(A, NOTHING)
     price = np.full(len(shop.log), np.nan)
     price[(shop.log.item == 0)] = 3.0
@@ -63,7 +64,7 @@ def vars_of(log):
     return {name: getattr(log, name) for name in log.__dataclass_fields__}
 
 
-def test_users_count_once_however_often_they_come():
+def test_users_count_once_however_many_visits():
     shop = visits(A, NOTHING)
     ids = shop.log.user_ids[shop.users].tolist()
     assert ids[0] == "u0"  # came first
@@ -75,19 +76,19 @@ def test_users_count_once_however_often_they_come():
     assert shop.entry_day.tolist() == [0, 1, 1]
 
 
-def test_segments_part_the_users():
+def test_segments_partition_the_users():
     shop = visits(A, NOTHING)
     ids = shop.log.user_ids[shop.users]
     who = {name: set(ids[inside]) for name, inside in shop.segments().items()}
     assert who == {"all": {"u0", "u1", "u2"}, "heavy": {"u1"}, "light": {"u0"}, "newcomers": {"u2"}}
 
 
-def test_coverage_is_of_what_was_known():
+def test_coverage_is_of_the_known_items():
     assert visits(A, NOTHING).coverage("a") == pytest.approx(3 / 4)  # of 0 to 3, sold before the last day, 0, 1 and 3 are shown
     assert visits(A, NOTHING).coverage("b") == 0
 
 
-def test_what_was_known_before_knows_nothing_of_what_comes():
+def test_covariates_do_not_see_the_simulated_days():
     shop = visits(A, NOTHING)
     known = known_before(shop.log, shop.start, shop.users, BaselinesConfig())
     other = log_of([*EVENTS[:4], *[(user, 9, 11.1) for user in ("u0", "u1", "u2", "u3")]], 12)
@@ -96,7 +97,7 @@ def test_what_was_known_before_knows_nothing_of_what_comes():
     assert (known[list(shop.log.user_ids[shop.users]).index("u2")] == 0).all()
 
 
-def test_regulars_are_foretold_before_the_start():
+def test_frequent_items_are_evaluated_before_the_start():
     events = [("u0", 0, day) for day in range(1, 60, 3)] + [("u1", day, day) for day in range(1, 60, 3)] + [("u0", 0, 61)]
     known = known_before(log_of(events, 60), at_day(60), np.array([0, 1]), BaselinesConfig())
     assert known[0, 3] == 1 > known[1, 3]

@@ -59,15 +59,15 @@ class TestWhoKnowsNothing:
     def test_a_constant_finds_what_chance_finds(self, name: str, constant: float) -> None:
         judge = self.judge()
         baseline = Baseline(ForAll(np.full(self.N_ITEMS, constant, np.float32)), np.zeros(self.N_ITEMS, np.int64))
-        found = judge.ask(baseline.retrieve, name, 200)
-        relevant = judge.truth.relevant(name)
+        found = judge.run(baseline.retrieve, name, 200)
+        relevant = judge.ground_truth.relevant(name)
         values = recall(found.rows, relevant, 10)
-        chance = 10 / np.broadcast_to(judge.truth.allowed(name, np.arange(150)), (150, self.N_ITEMS)).sum(axis=1)
+        chance = 10 / np.broadcast_to(judge.ground_truth.allowed(name, np.arange(150)), (150, self.N_ITEMS)).sum(axis=1)
         wanted = np.where(np.isnan(values), np.nan, chance)
         counted = int((~np.isnan(values)).sum())
         assert counted > 50
         assert np.nanmean(values) == pytest.approx(np.nanmean(wanted), abs=4 * np.nanstd(values) / np.sqrt(counted))
-        pairs = found.pairs(judge.truth.bought)
+        pairs = found.pairs(judge.ground_truth.bought)
         assert roc_auc(pairs.labels, pairs.scores) == 0.5
 
     @pytest.mark.parametrize("name", LISTS)
@@ -75,7 +75,7 @@ class TestWhoKnowsNothing:
     def test_nan_finds_nothing(self, name: str, everything: bool) -> None:
         """Though the order is the best there is."""
         judge = self.judge()
-        relevant = judge.truth.relevant(name)
+        relevant = judge.ground_truth.relevant(name)
         bought = np.zeros((150, self.N_ITEMS), dtype=bool)
         bought[relevant.user, relevant.item] = True
 
@@ -85,12 +85,12 @@ class TestWhoKnowsNothing:
             hit = np.take_along_axis(mine, rows, axis=1)
             return Candidates(users, rows, np.where(hit | everything, value, 0).astype(np.float32))
 
-        found = judge.ask(oracle, name, 100)
+        found = judge.run(oracle, name, 100)
         for metric in (ndcg, recall):
             assert np.nanmax(metric(found.rows, relevant, 10)) == 0
         pairs = found.pairs(relevant)
         assert roc_auc(pairs.labels, pairs.scores) == 0
-        best = judge.ask(lambda users, k, allowed: oracle(users, k, allowed, 1.0), name, 100)
+        best = judge.run(lambda users, k, allowed: oracle(users, k, allowed, 1.0), name, 100)
         assert np.nanmin(ndcg(best.rows, relevant, 10)) == pytest.approx(1)  # an order that says its scores does win
 
 

@@ -13,7 +13,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from eval.simulation.readout import Simulation
+from eval.simulation.report import Simulation
 from features.data.histories import Histories
 from features.errors import ConfigError, DataError
 from recsys.artifacts.bundle import Bundle, list_bundles
