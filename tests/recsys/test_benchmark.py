@@ -118,7 +118,12 @@ def test_it_is_written_as_json_and_a_page(done: Run) -> None:
 
 
 def test_a_second_run_repeats_nothing_and_says_the_same(done: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    for module, name in ((find_or_train, "train_model"), (benchmark, "tune_baselines"), (benchmark, "evaluate"), (benchmark, "build_report")):
+    for module, name in (
+        (find_or_train, "train_model"),
+        (benchmark, "tune_baselines"),
+        (benchmark, "evaluate"),
+        (benchmark, "build_report"),
+    ):
         monkeypatch.setattr(module, name, forbidden)
     assert done.again() == done.result
 
