@@ -213,7 +213,12 @@ def search(
     _show_matches(open.search(state.workspace, state.settings, text, k), as_json)
 
 
-def evaluate(context: typer.Context, as_json: Json = False) -> None:
+def evaluate(
+    context: typer.Context,
+    preset: Annotated[Preset, typer.Option(help="The preset that the model was trained with.")] = "quick",
+    seed: Annotated[int, typer.Option(min=0, metavar="N", help="The seed that the model was trained with.")] = 0,
+    as_json: Json = False,
+) -> None:
     """How good the recommendations are.
 
     Judged on the last weeks of the log, beside honest baselines; a page with plots goes to reports/.
@@ -221,7 +226,7 @@ def evaluate(context: typer.Context, as_json: Json = False) -> None:
     from recsys.offline import evaluate
 
     state = state_of(context)
-    report = evaluate.evaluate(state.workspace, state.settings)
+    report = evaluate.evaluate(state.workspace, state.settings, TrainOptions(preset=preset, seed=seed))
     if as_json:
         typer.echo(report.to_json())
     else:

@@ -22,7 +22,7 @@ from recsys.offline import benchmark
 from recsys.offline.ablation import PARTS, Ablated, Part, Variants, behaviour_names, without
 from recsys.offline.benchmark import run_benchmark
 from recsys.offline.options import BenchmarkOptions
-from recsys.offline.public_datasets import SHOPS, bring_in, source_of
+from recsys.offline.public_datasets import SHOPS, ingest_once, source_of
 from recsys.recommend.open import open_recommender
 from recsys.training import find_or_train
 from recsys.workspace.workspace import Workspace
@@ -149,15 +149,15 @@ def test_rankings_without_parts_that_are_gone_are_fitted_again(spare_run: Run) -
     assert any((place / "ablations").iterdir())
 
 
-def test_other_users_are_judged_anew_and_ablations_can_be_left_out(spare_run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_other_users_are_evaluated_again_and_ablations_can_be_left_out(spare_run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(find_or_train, "train_model", forbidden)
     result = spare_run.again(max_users=20, ablations=False)
     assert (result.split.users, result.split.of_users) == (20, spare_run.result.split.users)
     assert {row.name for row in result.rows} == {"ours", *BASELINES}
 
 
-def test_lists_of_a_rival_are_judged_beside(spare_run: Run, tmp_path: Path) -> None:
-    """Lists that leave out what the user had are judged on new items alone; what lies beside them tells of the rival."""
+def test_external_lists_are_evaluated(spare_run: Run, tmp_path: Path) -> None:
+    """Lists without repeat purchases are evaluated on new items alone; a JSON file beside them describes the system."""
     place = Workspace(spare_run.workspace.root / "benchmark-online_retail")
     catalog, log = place.load()
     cut = SHOPS["online_retail"].cut_of(log)
@@ -246,13 +246,13 @@ def test_the_command_prints_the_table_or_json(done: Run, command: Command) -> No
 def test_the_command_says_what_is_missing(command: Command, tmp_path: Path) -> None:
     assert "games/items.parquet" in command("benchmark", "games").error
     assert "neither beauty/items.parquet" in command("benchmark", "beauty", "--data", tmp_path).error
-    assert "comes packaged" in command("benchmark", "completejourney", "--data", tmp_path).error
+    assert "is packaged" in command("benchmark", "completejourney", "--data", tmp_path).error
     assert command("benchmark", "nowhere").code == 2
     assert command("benchmark", "games", "--lists", "sasrec").code == 2
 
 
 def test_a_file_of_lists_that_is_none_is_refused(done: Run, tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="there is no"):
+    with pytest.raises(DataError, match="does not exist"):
         done.again(lists=(("rival", tmp_path / "none.parquet"),))
     (tmp_path / "text.parquet").write_text("user,item")
     with pytest.raises(DataError, match="cannot be read as Parquet"):
@@ -262,8 +262,8 @@ def test_a_file_of_lists_that_is_none_is_refused(done: Run, tmp_path: Path) -> N
 def test_the_shop_is_read_from_the_folder_or_one_below_it_and_once(done: Run, tmp_path: Path) -> None:
     assert source_of("online_retail", done.data) == source_of("online_retail", done.data / "online_retail")
     place = Workspace(tmp_path / "place")
-    assert bring_in(source_of("online_retail", done.data), place)
-    assert bring_in(source_of("online_retail", done.data), place) is None
+    assert ingest_once(source_of("online_retail", done.data), place)
+    assert ingest_once(source_of("online_retail", done.data), place) is None
 
 
 def test_results_are_kept_and_the_page_is_made_of_them(done: Run, tmp_path: Path) -> None:

@@ -100,7 +100,7 @@ def test_a_second_refresh_is_turned_away(spare: Place) -> None:
     refresh(spare.workspace, spare.settings)
 
 
-def test_drift_is_told_by_exit_code_log_and_webhook(
+def test_drift_is_reported_by_exit_code_log_and_webhook(
     spare: Place, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, command
 ) -> None:
     heard: list[dict[str, str]] = []
@@ -148,7 +148,7 @@ def test_a_webhook_that_answers_nonsense_ends_nothing(reply: bytes, spare: Place
         with pytest.raises(DataError, match="is empty"):
             refresh(spare.workspace, with_limits(spare, webhook=f"http://127.0.0.1:{server.getsockname()[1]}/secret"))
         hook.join()
-    assert "the webhook could not be told" in caplog.text
+    assert "the post to the webhook failed" in caplog.text
     assert "secret" not in caplog.text
 
 
@@ -166,10 +166,10 @@ def test_whatever_a_refresh_raises_the_loop_goes_on_and_counts(monkeypatch: pyte
         return came
 
     monkeypatch.setattr("recsys.refresh.refresh.refresh", turn)
-    told: list[Refreshed] = []
+    reported: list[Refreshed] = []
     with pytest.raises(KeyboardInterrupt):
-        refresh_every(Workspace(Path("nowhere")), Settings(), timedelta(0), told.append)
-    assert [str(done) for done in told] == ["done"]
+        refresh_every(Workspace(Path("nowhere")), Settings(), timedelta(0), reported.append)
+    assert [str(done) for done in reported] == ["done"]
     assert [record.getMessage() for record in caplog.records if record.levelname == "ERROR"] == [
         "refresh failed (1 in a row, 1 in all), next try in 0:00:00: the file is gone",
         "refresh failed (2 in a row, 2 in all), next try in 0:00:00: unexpected ValueError: odd",
