@@ -61,7 +61,7 @@ class AbRunner:
         return self.start + day * DAY
 
     def known(self, day: int) -> np.ndarray:
-        """Return which items existed at the beginning of a day, created or seen in the log before it, bool (n_items,)."""
+        """Return which items had been created or seen in the log before a day began, bool (n_items,)."""
         created = self.catalog.frame["created_at"].dt.epoch("s").to_numpy()
         known = created < self.at(day)  # nan, an unknown date, is not
         known[self.log.item[self.log.time < self.at(day)]] = True

@@ -1,7 +1,9 @@
-"""Ablations of our recommender: each lacks one part. Only the gradient-boosted ranker is refitted, not the towers or the cross-encoder.
+"""Ablations of our recommender: each lacks one part.
 
-Each ablated ranking is fitted on the same candidates of the same windows as the whole one, without the features of its part, and then
-calibrated. It is evaluated on the same candidates as well. The ablation of the towers also lacks the candidates that only they retrieved.
+Only the gradient-boosted ranker is refitted, not the towers or the cross-encoder. Each ablated ranking is fitted on
+the same candidates of the same windows as the whole one, without the features of its part, and then calibrated. It is
+evaluated on the same candidates as well. The ablation of the towers also lacks the candidates that only they
+retrieved.
 """
 
 from __future__ import annotations
@@ -81,7 +83,7 @@ def kind_of(name: str, behaviour: frozenset[str]) -> str:
 
 
 def without(candidates: Candidates, part: Part, behaviour: frozenset[str]) -> tuple[Candidates, np.ndarray]:
-    """Return the candidates as they would be without a part, and where each stood before, int64 (b, k), -1 for padding."""
+    """Return the candidates as they would be without a part, and their former places, int64 (b, k), padded with -1."""
     features = {name: column for name, column in candidates.features.items() if kind_of(name, behaviour) not in part.features}
     if "own_count" not in features:  # the residual booster needs it
         features["own_count"] = np.full(candidates.rows.shape, np.nan, dtype=np.float32)
@@ -163,7 +165,7 @@ class Variants:
         shared = time.perf_counter() - begun
         out = {OURS: self._timed(OURS, shared, ranker, candidates, k)}
         for part, fitted in self.ablated.items():
-            # A cross-encoder whose residual booster is idle is not run, as in the recommender; each ranking has its own residual booster.
+            # As in the recommender, the cross-encoder is not run where the residual booster is idle.
             reader = model.ranking.cross_encoder if part.reads and not fitted.correction.idle else None
             other = GBDTRanker(snapshot.stats, fitted.first, fitted.correction, reader, ranker.tokens, fitted.calibration)
             out[part.name] = self._timed(part.name, shared, other, without(candidates, part, self.behaviour)[0], k)

@@ -154,7 +154,7 @@ class Bench:
         return out
 
     def _lists(self, variants: Variants, kind: str, k: int) -> dict[str, Lists]:
-        """Return the lists of each variant. Never-sold items have a list of their own, which no part of the ranking changes."""
+        """Return the lists of each variant; the list of never-sold items does not depend on the ranking."""
         if kind != "cold":
             return self.runner.ask_several(variants, variants.names, kind, k)
         clock = Clock(variants.seconds)

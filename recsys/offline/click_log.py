@@ -1,4 +1,4 @@
-"""Writes a simulation's lists as a log with propensities, which `recsys off-policy` reads. A click model makes the clicks."""
+"""Writes a simulation's lists as a log with propensities and simulated clicks, for `recsys off-policy`."""
 
 from __future__ import annotations
 

@@ -42,10 +42,11 @@ _log = logging.getLogger(__name__)
 
 
 def evaluation_cut(log: Interactions) -> int:
-    """Return when the test begins, seconds since the epoch: four weeks before the log's end, or a tenth of the log if that is less.
+    """Return when the test begins, seconds since the epoch.
 
-    Where few users buy in those weeks, the test holds the last tenth of the purchases. Where times carry only the order of events, it
-    holds each user's last step.
+    It begins four weeks before the log's end, or a tenth of the log before it if that is less. Where few users buy in
+    those weeks, the test holds the last tenth of the purchases. Where times carry only the order of events, it holds each
+    user's last step.
     """
     if log.ordered:
         return log.end - DAY
@@ -89,7 +90,7 @@ def evaluate(workspace: Workspace, settings: Settings, options: TrainOptions | N
 
 
 def exposure(snapshot: Snapshot, split: Split, report: Report) -> dict[str, list[Exposure]]:
-    """Return how lists, purchases and catalogue spread over brands and price bands; unknown brands and prices are left out."""
+    """Return how lists, purchases and catalogue spread over brands and price bands, where these are known."""
     if report.shown is None:
         return {}
     frame, known = snapshot.catalog.frame, split.known

@@ -51,6 +51,6 @@ def read_external_lists(path: Path, catalog: Catalog, truth: GroundTruth) -> tup
 
 
 def about_external_lists(path: Path) -> dict[str, Any]:
-    """Return the JSON file of the same name that the external program wrote beside its lists; empty if there is no such file."""
+    """Return what the external program wrote to a JSON file of the same name; empty without such a file."""
     about = path.with_suffix(".json")
     return json.loads(about.read_text(encoding="utf-8")) if about.is_file() else {}

@@ -77,7 +77,7 @@ def simulate(workspace: Workspace, settings: Settings, options: SimulateOptions)
 
 
 def arm_of(given: str | AbArm, option: str, settings: Settings) -> AbArm:
-    """Return the arm that the command line names: "ours", a baseline, or the path of a configuration; an arm is returned as it is.
+    """Return the arm that an option names: "ours", a baseline, or the path of a configuration.
 
     Raises
     ------
@@ -135,7 +135,7 @@ class Replay:
     most: int | None
 
     def run(self, arms: tuple[AbArm, ...]) -> dict[str, list[np.ndarray]]:
-        """Return the lists of each day of arm "a" and arm "b". Both arms run day by day, because they may share a refresh."""
+        """Return the lists of each day, by "a" and "b". Both arms run day by day, so that they share refreshes."""
         visitors, keys = self.visitors(), [self.key(arm) for arm in arms]
         lists: dict[str, list[np.ndarray]] = {side: [] for side in "ab"}
         with progress() as show:

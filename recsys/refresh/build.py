@@ -149,7 +149,7 @@ def below_snapshot(snapshot: Snapshot) -> dict[str, bytes]:
 
 
 def inputs(workspace: Workspace, settings: Settings) -> str:
-    """Return the SHA-256 of all that a bundle is built from, without opening any of it: tables, events, the model's id, settings."""
+    """Return the SHA-256 of all that a bundle is built from: tables, events, the model's id, settings."""
     model: Any = Bundle.open(workspace.models).id if list_bundles(workspace.models) else _dumped(settings, "encoder", "tower", "retrieval")
     parts = [LAYOUT, *workspace.state(), model, _dumped(settings, "index", "events")]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()

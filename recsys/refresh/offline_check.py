@@ -71,7 +71,7 @@ class BundleUnderTest:
         return self.snapshot.log.between(None, cut).with_known_users()
 
     def lists(self, users: list[str], cut: int) -> np.ndarray:
-        """Return the external ids of each user's ten best items at a moment, object (b, 10), padded with None; unknown users have none."""
+        """Return the external ids of each user's ten best items at a moment, object (b, 10), padded with None."""
         log = self.before(cut)
         rows = log.user_rows(users)
         out = np.full((len(users), K), None, dtype=object)

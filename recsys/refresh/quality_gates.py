@@ -1,4 +1,4 @@
-"""Quality gates: limits on what a new bundle may lose against the one in use. A bundle that fails a gate is not published."""
+"""Quality gates: limits on what a new bundle may lose against the one in use."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def changed_texts(old: Snapshot, new: Snapshot) -> float:
 
 
 def ann_recall(snapshot: Snapshot, seed: int = 0) -> float:
-    """Return recall@10 of the index, loaded from its stored bytes, against exact search. Queries are item vectors with noise."""
+    """Return recall@10 of the index, loaded from its stored bytes, against exact search for noisy item vectors."""
     index, space = ItemIndex.from_files(snapshot.index.to_files()), snapshot.space
     random = np.random.default_rng(seed)
     chosen = random.choice(len(space), min(QUERIES, len(space)), replace=False)

@@ -1,4 +1,4 @@
-"""`recsys refresh`: reads the sources again and publishes a new bundle if it passes the gates. Unchanged texts are not encoded again."""
+"""`recsys refresh`: reads the sources again and publishes a new bundle if it passes the gates."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def refresh(workspace: Workspace, settings: Settings, device: Device = "auto") -
 def refresh_every(
     workspace: Workspace, settings: Settings, every: timedelta, report: Callable[[Refreshed], None], device: Device = "auto"
 ) -> None:
-    """Refresh forever. A refresh that fails is logged and counted; the bundle in use stays, and the next refresh tries again."""
+    """Refresh forever. A failed refresh is logged and counted, and leaves the bundle in use."""
     consecutive = total = 0
     while True:
         begun = time.monotonic()
