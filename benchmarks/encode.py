@@ -1,7 +1,7 @@
 """Encoding a catalogue, compared with SentenceTransformer.encode: `python -m benchmarks.encode [--workspace DIR]`.
 
-The sample holds whole groups of items that share a text, so that texts repeat as often as in the catalogue. One row gives the cost of a
-distinct text, another that of the catalogue.
+The sample holds whole groups of items that share a text, so that texts repeat as often as in the catalogue. One row
+gives the cost of a distinct text, another that of the catalogue.
 """
 
 from __future__ import annotations

@@ -1,9 +1,10 @@
-"""Recall, time and bytes of each kind of FAISS index by size. The rule `kind_for` in retrieval/index.py follows from it.
+"""Recall, time and bytes of each kind of FAISS index by size; `kind_for` in retrieval/index.py follows from it.
 
-    python -m benchmarks.index_rule [SIZE ...]        prints one JSON line a kind and size; default sizes 1000 10000 100000
+    python -m benchmarks.index_rule [SIZE ...]        prints one JSON line a kind and size; default sizes 1000 10000
+    100000
 
-Vectors lie in a tree of departments, product types and items, and queries lie near items, as text vectors do. On plain noise, every
-approximate index has low recall.
+Vectors lie in a tree of departments, product types and items, and queries lie near items, as text vectors do. On plain
+noise, every approximate index has low recall.
 """
 
 from __future__ import annotations

@@ -2,8 +2,8 @@
 
     python benchmarks/ingest_10m.py [--rows N]
 
-Writes a synthetic csv file to a temporary folder, ingests it in a separate process and prints one JSON line. It needs about 1 GiB of
-disk.
+Writes a synthetic csv file to a temporary folder, ingests it in a separate process and prints one JSON line. It needs
+about 1 GiB of disk.
 """
 
 from __future__ import annotations

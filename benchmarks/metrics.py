@@ -1,4 +1,6 @@
-"""NDCG@10 and recall@10 of 100,000 users, compared with RecTools and ranx on the same lists: `python -m benchmarks.metrics`.
+"""Time of NDCG@10 and recall@10 of 100,000 users, compared with RecTools and ranx on the same lists.
+
+    python -m benchmarks.metrics
 
 The first call of ranx compiles it and is not counted.
 """

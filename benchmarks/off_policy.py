@@ -1,8 +1,10 @@
-"""Coverage of the intervals of off-policy evaluation, on a simulator with a known true value: `python -m benchmarks.off_policy`.
+"""Coverage of the intervals of off-policy evaluation, on a simulator with a known true value.
 
-The simulator is `eval.off_policy.synthetic`. The program prints a JSON line for each estimator and case. `coverage` is that of the 95%
-interval over `runs`. `kept` says whether it lies between .92 and .98, and is null where the case is designed to mislead the estimator.
-`bias` is the mean error in standard deviations. The cases:
+    python -m benchmarks.off_policy
+
+The simulator is `eval.off_policy.synthetic`. The program prints a JSON line for each estimator and case. `coverage` is
+that of the 95% interval over `runs`. `kept` says whether it lies between .92 and .98, and is null where the case is
+designed to mislead the estimator. `bias` is the mean error in standard deviations. The cases:
 
 - "context": the reward model knows the user's kind.
 - "blind": it does not. The direct method is biased, the doubly robust estimator is not.

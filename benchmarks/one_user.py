@@ -2,9 +2,9 @@
 
     python -m benchmarks.one_user [--workspace DIR]
 
-The pipeline encodes the titles of the user's last ten items, searches a flat FAISS index, and scores 100 candidates of up to 128 tokens
-with MiniLM-L6 as a cross-encoder. That cross-encoder is not trained and would lower NDCG. The pipeline's NDCG is therefore that of its
-nearest texts, each represented by its best-selling item.
+The pipeline encodes the titles of the user's last ten items, searches a flat FAISS index, and scores 100 candidates of
+up to 128 tokens with MiniLM-L6 as a cross-encoder. That cross-encoder is not trained and would lower NDCG. The
+pipeline's NDCG is therefore that of its nearest texts, each represented by its best-selling item.
 """
 
 from __future__ import annotations

@@ -2,11 +2,12 @@
 
     python -m benchmarks.open_bandit FOLDER
 
-FOLDER is the package `obp` 0.4.1 as unpacked from its wheel (`pip download obp --no-deps`), with dataset/obd/ and policy/conf/. ZOZOTOWN
-filled three positions at random or by Thompson sampling during the same days. Each log has 10,000 rows with propensities. Each policy is
-evaluated from the log of the other. The program prints a JSON line for each campaign and direction: the estimates, what the policy earned
-in its log, and `kept`. `kept` says whether the difference of DR lies within the 95% interval of both together. It is null, with `refused`,
-where too few effective impressions remain. Data: Saito and others (2021), NeurIPS, "Open Bandit Dataset and Pipeline".
+FOLDER is the package `obp` 0.4.1 as unpacked from its wheel (`pip download obp --no-deps`), with dataset/obd/ and
+policy/conf/. ZOZOTOWN filled three positions at random or by Thompson sampling during the same days. Each log has
+10,000 rows with propensities. Each policy is evaluated from the log of the other. The program prints a JSON line for
+each campaign and direction: the estimates, what the policy earned in its log, and `kept`. `kept` says whether the
+difference of DR lies within the 95% interval of both together. It is null, with `refused`, where too few effective
+impressions remain. Data: Saito and others (2021), NeurIPS, "Open Bandit Dataset and Pipeline".
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ def thompson(folder: Path, campaign: str) -> np.ndarray:
 
 
 def evaluated(log: pl.DataFrame, chances: np.ndarray) -> dict[str, Any]:
-    """Evaluate a policy, (places, items), from the log of the other. A row is an impression of one position, which is its context."""
+    """Evaluate a policy, (places, items), from the log of the other; the position of a row is its context."""
     item, place = log["item_id"].to_numpy(), log["position"].to_numpy() - 1
     n, items = len(log), chances.shape[1]
     everywhere = (place[:, None] * items + np.arange(items)).ravel()

@@ -1,8 +1,9 @@
 """Paired measurements: two ways of doing one thing run in turn, so that other load on the machine slows both.
 
-A program prints a JSON line for each row: {"name", "ratio", "low", "high", "target", "kept"} and further figures. `ratio` is the median
-over the pairs, and `low` and `high` are its 95% interval. `target` is what the ratio should reach. `kept` is the quality that remains: the
-overlap with the reference's answers, or NDCG@10 over that of the reference.
+A program prints a JSON line for each row: {"name", "ratio", "low", "high", "target", "kept"} and further figures.
+`ratio` is the median over the pairs, and `low` and `high` are its 95% interval. `target` is what the ratio should
+reach. `kept` is the quality that remains: the overlap with the reference's answers, or NDCG@10 over that of the
+reference.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ def timed(work: Callable[[], object]) -> float:
 
 
 def as_users_have_it() -> dict[str, str]:
-    """Return the environment without PYTHONDONTWRITEBYTECODE, so that libraries are compiled once and not at each start."""
+    """Return the environment without PYTHONDONTWRITEBYTECODE, so that libraries are compiled only once."""
     return {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
 
 

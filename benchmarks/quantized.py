@@ -1,7 +1,9 @@
-"""Speed and quality of each served network with int8 weights, compared with float32: `python -m benchmarks.quantized [--workspace DIR]`.
+"""Speed and quality of each served network with int8 weights, compared with float32.
 
-`kept` is the share of lists of ten that stay the same, in the same order. `ndcg` and `ndcg_int8` are NDCG@10 of the network's lists.
-onnxruntime quantizes weights with one scale a channel, and activations dynamically.
+    python -m benchmarks.quantized [--workspace DIR]
+
+`kept` is the share of lists of ten that stay the same, in the same order. `ndcg` and `ndcg_int8` are NDCG@10 of the
+network's lists. onnxruntime quantizes weights with one scale a channel, and activations dynamically.
 """
 
 from __future__ import annotations

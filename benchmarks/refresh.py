@@ -2,9 +2,9 @@
 
     python -m benchmarks.refresh [--workspace DIR]
 
-All commands run as whole processes. The shop is Complete Journey, written from the workspace's tables to files. The full build starts from
-the same files and the workspace's model, without a bundle or cached states. Encoder calls are the texts that the refresh reports as
-encoded, divided by those that were changed.
+All commands run as whole processes. The shop is Complete Journey, written from the workspace's tables to files. The
+full build starts from the same files and the workspace's model, without a bundle or cached states. Encoder calls are
+the texts that the refresh reports as encoded, divided by those that were changed.
 """
 
 from __future__ import annotations

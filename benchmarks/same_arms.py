@@ -1,8 +1,8 @@
 """False alarms of an experiment's tests where both arms are the same (A/A tests): `python -m benchmarks.same_arms`.
 
-There are 500 experiments with 2,000 new users each. Most outcomes are 0, heavy users have larger ones, and covariates explain a part. The
-program prints a JSON line for each test: `alarms` of `runs`, the 95% binomial interval for 5%, and whether the alarms lie in it. For the
-always-valid test they may lie below it.
+There are 500 experiments with 2,000 new users each. Most outcomes are 0, heavy users have larger ones, and covariates
+explain a part. The program prints a JSON line for each test: `alarms` of `runs`, the 95% binomial interval for 5%, and
+whether the alarms lie in it. For the always-valid test they may lie below it.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ RUNS, USERS, DAYS = 500, 2_000, 14
 
 
 def population(rng: np.random.Generator, users: int = USERS, days: int = DAYS) -> Outcomes:
-    """Draw users who visit on some of the days. The outcome of a user is a mean of hits and misses that depends on a trait."""
+    """Draw users who visit on some of the days; a user's outcome is a share of hits that depends on a trait."""
     trait = rng.beta(1, 4, users)
     visits = 1 + rng.poisson(3 * trait)
     hits = rng.binomial(visits, trait)

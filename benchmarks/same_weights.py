@@ -1,7 +1,10 @@
-"""The same cross-encoder weights over 100 candidates, in plain PyTorch and as served: `python -m benchmarks.same_weights`.
+"""The same cross-encoder weights over 100 candidates, in plain PyTorch and as served.
 
-In plain PyTorch, the texts of the history and of each candidate go through the encoder's lower layers, and all their tokens through the
-upper layers, in batches of ten candidates. Both compute the same function: their logits agree to 1e-3.
+    python -m benchmarks.same_weights [--workspace DIR]
+
+In plain PyTorch, the texts of the history and of each candidate go through the encoder's lower layers, and all their
+tokens through the upper layers, in batches of ten candidates. Both compute the same function: their logits agree to
+1e-3.
 """
 
 from __future__ import annotations

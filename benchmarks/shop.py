@@ -1,4 +1,4 @@
-"""The shop of most programs here: Complete Journey, four weeks before its end, trained and published as by `recsys demo`."""
+"""The shop of most programs here: Complete Journey, cut four weeks before its end, as in `recsys demo`."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class Bench:
 
 
 def bench() -> Bench:
-    """Open the shop in the folder of `--workspace`. What is missing is ingested, trained and built, which takes minutes."""
+    """Open the shop in the folder of `--workspace`; ingest, train and build what is missing, which takes minutes."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--workspace", type=Path, default=Path("workspace"))
     workspace, settings = Workspace(parser.parse_known_args()[0].workspace), load_settings()

@@ -2,8 +2,8 @@
 
     python -m benchmarks.sizes [SIZE]
 
-Vectors lie in a tree of departments, types and items; see `benchmarks.index_rule`. Each size runs in a separate process. Its peak memory
-includes the exact answers for recall.
+Vectors lie in a tree of departments, types and items; see `benchmarks.index_rule`. Each size runs in a separate
+process. Its peak memory includes the exact answers for recall.
 """
 
 from __future__ import annotations

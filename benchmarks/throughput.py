@@ -2,7 +2,8 @@
 
     python -m benchmarks.throughput --workspace DIR
 
-DIR holds a published bundle. Clients run in a separate process on the same cores; each sends its next request after its answer.
+DIR holds a published bundle. Clients run in a separate process on the same cores; each sends its next request after its
+answer.
 """
 
 from __future__ import annotations

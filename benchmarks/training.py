@@ -1,11 +1,11 @@
-"""CPU time of training the towers to the same NDCG: the quick preset, and a plain loop that tunes the whole encoder from the first step.
+"""CPU time of training the towers to the same NDCG: the quick preset against a loop that tunes the whole encoder.
 
     python -m benchmarks.training [--workspace DIR]
 
-The data are the best-selling texts of the shop. Both start from the same weights, draw the same kind of batches, and are evaluated by
-NDCG@10 on the same later window. The time of evaluation is not counted, nor what the loop encodes for it. The loop ends when it reaches the
-NDCG of quick training, or after `MOST` times its CPU time. In the second case the ratio is a lower bound, and `kept` is the NDCG of quick
-training over that of the loop.
+The data are the best-selling texts of the shop. Both start from the same weights, draw the same kind of batches, and
+are evaluated by NDCG@10 on the same later window. The time of evaluation is not counted, nor what the loop encodes for
+it. The loop ends when it reaches the NDCG of quick training, or after `MOST` times its CPU time. In the second case the
+ratio is a lower bound, and `kept` is the NDCG of quick training over that of the loop.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def start(shop: TrainingJob, texts: list[str], cache: Path, full: bool) -> Run:
 
 
 def plainly(run: Run, shop: TrainingJob, wanted: float, most: float) -> tuple[float, float]:
-    """Train until NDCG `wanted` is reached or `most` seconds of CPU are spent. Return these seconds and the best NDCG."""
+    """Train to NDCG `wanted` or for `most` seconds of CPU. Return the seconds spent and the best NDCG."""
     config, rng = shop.settings.train, np.random.default_rng(shop.seed)
     encoder = run.texts.trainable()
     optimizer = torch.optim.AdamW([{"params": [*run.tower.parameters()], "lr": config.lr}, {"params": encoder, "lr": config.encoder_lr}])

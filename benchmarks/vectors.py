@@ -1,4 +1,7 @@
-"""Bytes a vector and search time of SQ8 against flat float32, on the shop's text vectors: `python -m benchmarks.vectors`."""
+"""Bytes a vector and search time of SQ8 against flat float32, on the shop's text vectors.
+
+python -m benchmarks.vectors [--workspace DIR]
+"""
 
 from __future__ import annotations
 

@@ -2,8 +2,9 @@
 
     python -m benchmarks.sasrec.export WORKSPACE OUT
 
-OUT/rows.parquet holds user_id, item_id, timestamp (seconds) and part of every event before the test. The part is "validate" in a window
-before the test that is as long as the test, and "train" before that. OUT/users.parquet holds the user_id of the test users.
+OUT/rows.parquet holds user_id, item_id, timestamp (seconds) and part of every event before the test. The part is
+"validate" in a window before the test that is as long as the test, and "train" before that. OUT/users.parquet holds the
+user_id of the test users.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """RecTools' SASRec with two changes that make it affordable on a CPU and leave the model and its loss unchanged.
 
-Batches hold sequences of similar length and are as wide as the longest of them; padding is not scored. The negatives of the sampled softmax
-are drawn uniformly once a batch and shared by its positions, instead of separately for each position.
+Batches hold sequences of similar length and are as wide as the longest of them; padding is not scored. The negatives of
+the sampled softmax are drawn uniformly once a batch and shared by its positions, instead of separately for each
+position.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from torch.utils.data import DataLoader, Sampler
 
 
 class AlikeLengths(Sampler[list[int]]):
-    """Batches of sequences of similar length: shuffled in each epoch, then sorted within groups of `stretch` batches."""
+    """Batches of similar length: shuffled in each epoch, then sorted within groups of `stretch` batches."""
 
     def __init__(self, lengths: np.ndarray, batch: int, stretch: int = 25) -> None:
         self.lengths, self.batch, self.stretch = lengths, batch, stretch
@@ -38,7 +39,7 @@ class AlikeLengths(Sampler[list[int]]):
 
 
 class Trimmed(SASRecDataPreparator):
-    """Batches as wide as their longest sequence. Positions count from a sequence's end, so trimming does not change them."""
+    """Batches as wide as their longest sequence; positions count from the end, so trimming keeps them."""
 
     def _collate_fn_train(self, batch: list[Any]) -> dict[str, torch.Tensor]:
         widest = max(len(items) for items, _, _ in batch) - 1

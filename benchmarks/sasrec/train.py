@@ -1,12 +1,14 @@
 """Trains RecTools' SASRec with a sampled softmax, as an external system for `recsys benchmark --lists`.
 
-    python benchmarks/sasrec/train.py DIR --factors 128 --blocks 2 --dropout 0.3     in the environment of requirements.txt
+    python benchmarks/sasrec/train.py DIR --factors 128 --blocks 2 --dropout 0.3     in the environment of
+    requirements.txt
 
-DIR holds rows.parquet and users.parquet, as export.py writes them. The model trains on the rows of part "train" and stops when NDCG@10 on
-part "validate" no longer rises. With --refit it is then trained from scratch on all rows, for the best number of epochs, because the latest
-rows matter most (beauty, NDCG@10: .0482 without, .0582 with). All rows are the history of an answer; items of the history are left out. The
-program writes DIR/NAME.parquet (user_id, item_id, rank, score) and DIR/NAME.json (settings, validation curve, wall time). The lists are
-written at every improvement, so an interrupted run leaves the best so far.
+DIR holds rows.parquet and users.parquet, as export.py writes them. The model trains on the rows of part "train" and
+stops when NDCG@10 on part "validate" no longer rises. With --refit it is then trained from scratch on all rows, for the
+best number of epochs, because the latest rows matter most (beauty, NDCG@10: .0482 without, .0582 with). All rows are
+the history of an answer; items of the history are left out. The program writes DIR/NAME.parquet (user_id, item_id,
+rank, score) and DIR/NAME.json (settings, validation curve, wall time). The lists are written at every improvement, so
+an interrupted run leaves the best so far.
 
 References: Kang and McAuley (2018), arXiv 1808.09781; sampled softmax: arXiv 2508.06450.
 """

@@ -1,4 +1,4 @@
-"""Fuzzes the API by schemathesis, from its OpenAPI document, and by raw bytes. No response may be a 5xx, and the service stays up."""
+"""Fuzzes the API by schemathesis and by raw bytes: no response is a 5xx, and the service stays up."""
 
 from __future__ import annotations
 

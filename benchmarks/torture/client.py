@@ -1,7 +1,8 @@
 """Clients of the service in a separate process: `python -m benchmarks.torture.client PORT SECONDS --out FILE`.
 
-Clients use plain sockets and little Python, because costly clients would measure themselves. The program writes a line of JSON for each
-request: when it was sent (seconds since the epoch), milliseconds, status (0: no answer), user, bundle, degraded, items with probabilities.
+Clients use plain sockets and little Python, because costly clients would measure themselves. The program writes a line
+of JSON for each request: when it was sent (seconds since the epoch), milliseconds, status (0: no answer), user, bundle,
+degraded, items with probabilities.
 """
 
 from __future__ import annotations
@@ -58,8 +59,8 @@ class Client:
 async def run(given: argparse.Namespace, lines: list[dict[str, Any]]) -> None:
     """Send requests until the time is over, `most` requests are sent, or SIGTERM arrives.
 
-    With a rate, requests are sent at that rate, over as many connections as needed, even before earlier answers arrive. Without one, each
-    client sends its next request after its answer.
+    With a rate, requests are sent at that rate, over as many connections as needed, even before earlier answers arrive.
+    Without one, each client sends its next request after its answer.
     """
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)

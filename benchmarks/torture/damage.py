@@ -1,4 +1,4 @@
-"""Damages every file of a bundle, and CURRENT. Each fault is refused in one line, and after a rollback the old bundle answers."""
+"""Damages every file of a bundle, and CURRENT: each is refused in one line, and a rollback restores answers."""
 
 from __future__ import annotations
 

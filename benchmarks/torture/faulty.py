@@ -1,4 +1,4 @@
-"""`recsys` with a faulty ranker. The environment variable FAULT names the fault, which begins when the service is ready."""
+"""`recsys` with the ranker's fault that the variable FAULT names, from when the service is ready."""
 
 from __future__ import annotations
 

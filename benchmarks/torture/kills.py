@@ -1,7 +1,7 @@
 """Kills a refresh at each named point and at random moments.
 
-Either the old or the new bundle is in use, intact, and the next refresh needs no help. Meanwhile eight clients use the service: no request
-fails, and each answer is that of its bundle.
+Either the old or the new bundle is in use, intact, and the next refresh needs no help. Meanwhile eight clients use the
+service: no request fails, and each answer is that of its bundle.
 """
 
 from __future__ import annotations

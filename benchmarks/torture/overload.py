@@ -1,4 +1,4 @@
-"""Ten times the capacity of the service: the excess is rejected, admitted requests are answered, and latency soon recovers."""
+"""Ten times the capacity of the service: the excess is rejected, the rest answered, and latency recovers."""
 
 from __future__ import annotations
 

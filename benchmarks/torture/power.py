@@ -1,8 +1,9 @@
 """Simulates power loss while a bundle or a version of the tables is published.
 
-The states are every prefix of the writes, without what no fsync has made durable. Of names that no fsync of their folder covers, none, all
-or any single one may be on the disk; bytes that were not synced are lost. Each state must hold the old or the new version, and a publish
-that returned must leave the new one. Then each fsync is left out in turn, which the test must detect.
+The states are every prefix of the writes, without what no fsync has made durable. Of names that no fsync of their
+folder covers, none, all or any single one may be on the disk; bytes that were not synced are lost. Each state must hold
+the old or the new version, and a publish that returned must leave the new one. Then each fsync is left out in turn,
+which the test must detect.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Step:
-    """A change of the disk. `kind` is write, mkdir, rename or sync; paths are relative to the folder that is published into."""
+    """A change of the disk: write, mkdir, rename or sync. Paths are relative to the folder published into."""
 
     kind: str
     path: str
@@ -158,7 +159,7 @@ def recorded(kind: Kind, place: Path, text: bytes) -> tuple[list[Step], str]:
 
 
 def after(base: dict[str, bytes | None], steps: list[Step], lucky: set[int] | None) -> Disk:
-    """Return the disk after some steps. `lucky` numbers the unsynced name changes that reached the disk; None: all of them."""
+    """Return the disk after some steps; `lucky` are the unsynced name changes that reached it, None: all."""
     disk = Disk(dict(base))
     for number, step in enumerate(steps):
         if step.kind == "sync":

@@ -1,4 +1,4 @@
-"""A ranker that is slow, fails, returns nan or loses its threads: every request is answered within its budget, in retrieval order."""
+"""A ranker that is slow, fails, returns nan or loses threads: requests are answered in retrieval order, in time."""
 
 from __future__ import annotations
 

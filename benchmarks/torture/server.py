@@ -1,4 +1,4 @@
-"""Kills the service while it receives events: each acknowledged event is stored once, and the next process answers with it."""
+"""Kills the service while it receives events: each acknowledged event is stored once and used afterwards."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ def acknowledged(service: Served, first: int) -> list[str]:
 def main() -> None:
     """Print one line.
 
-    `events` counts acknowledged events, `lost` and `twice` those of them that are stored never or twice, `unknown` the users that the next
-    process did not know.
+    `events` counts acknowledged events, `lost` and `twice` those of them that are stored never or twice, `unknown` the
+    users that the next process did not know.
     """
     kills, rng = 100 if full() else 6, np.random.default_rng(0)
     users: list[str] = []

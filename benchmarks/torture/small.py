@@ -1,4 +1,4 @@
-"""A small published shop for each torture program, with sources that can be changed, and processes that may be killed."""
+"""A small published shop for each torture program: its sources can be changed, its processes killed."""
 
 from __future__ import annotations
 
@@ -120,7 +120,8 @@ def full() -> bool:
 def child(work: Callable[..., object], *given: object) -> BaseProcess:
     """Start a function in a separate process.
 
-    The threads of polars do not survive a fork of this process. A server that has imported everything and run nothing is forked instead.
+    The threads of polars do not survive a fork of this process. A server that has imported everything and run nothing
+    is forked instead.
     """
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(

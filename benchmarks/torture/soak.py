@@ -1,4 +1,4 @@
-"""Hours at half load with a bundle swap every half minute: memory, open files and threads are stable, and every answer is correct."""
+"""Hours at half load with a swap every half minute: resources are stable, and every answer is correct."""
 
 from __future__ import annotations
 

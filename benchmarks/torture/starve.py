@@ -1,4 +1,4 @@
-"""No space, no permission, read-only, no file handles, at each write of a refresh: one line of error, and CURRENT is unchanged."""
+"""Disk errors at each write of a refresh: the error is one line, and CURRENT is unchanged."""
 
 from __future__ import annotations
 

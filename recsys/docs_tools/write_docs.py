@@ -1,6 +1,7 @@
 """Writes the parts of docs/ that follow from the code: `python -m recsys.docs_tools.write_docs`.
 
-docs/cli.md is the help of the commands. In docs/configuration.md the defaults are those of the settings; the text is written by people.
+docs/cli.md is the help of the commands. In docs/configuration.md the defaults are those of the settings; the text is
+written by people.
 """
 
 from __future__ import annotations

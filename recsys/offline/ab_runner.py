@@ -126,8 +126,8 @@ class AbRunner:
     def model(self, arm: AbArm, day: int) -> tuple[Model, str]:
         """Return the arm's model, trained on the log before a day, and the key under which it is cached.
 
-        The workspace's model is used where the arm's settings would train that very model; otherwise one is trained and stored in
-        simulations/models/.
+        The workspace's model is used where the arm's settings would train that very model; otherwise one is trained and
+        stored in simulations/models/.
         """
         until = self.at(day)
         key = digest({"settings": repr(training_sections(arm.settings)).encode(), "until": str(until).encode()})

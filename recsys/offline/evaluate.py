@@ -45,8 +45,8 @@ def evaluation_cut(log: Interactions) -> int:
     """Return when the test begins, seconds since the epoch.
 
     It begins four weeks before the log's end, or a tenth of the log before it if that is less. Where few users buy in
-    those weeks, the test holds the last tenth of the purchases. Where times carry only the order of events, it holds each
-    user's last step.
+    those weeks, the test holds the last tenth of the purchases. Where times carry only the order of events, it holds
+    each user's last step.
     """
     if log.ordered:
         return log.end - DAY
@@ -57,8 +57,8 @@ def evaluation_cut(log: Interactions) -> int:
 def evaluate(workspace: Workspace, settings: Settings, options: TrainOptions | None = None) -> Report:
     """Evaluate on the events after `evaluation_cut`, beside baselines, and write JSON and a page to reports/.
 
-    The model has seen none of those events. The workspace's model is used if these settings and options, trained on this data until the
-    cut, give that very model. Otherwise such a model is trained and stored in evaluation/.
+    The model has seen none of those events. The workspace's model is used if these settings and options, trained on
+    this data until the cut, give that very model. Otherwise such a model is trained and stored in evaluation/.
 
     Parameters
     ----------

@@ -23,7 +23,8 @@ K = 10
 def reasons_hold(recommender: Recommender, users: np.ndarray, seed: int = 0) -> dict[str, MetricValue]:
     """Return the share of reasons whose item scores lower without the purchases that the reason names.
 
-    Reasons about other users' purchases name none of the user's, and are left out. An item that is no longer a candidate counts as lower.
+    Reasons about other users' purchases name none of the user's, and are left out. An item that is no longer a
+    candidate counts as lower.
 
     Parameters
     ----------

@@ -1,7 +1,7 @@
 """`recsys simulate`: two arms replay the same days of the log, and their lists are compared by what was then bought.
 
-simulations/<system>-<key>/ caches the lists of each day under a digest of all that determines them. An interrupted run resumes, and an
-arm that was simulated before is not computed again, whatever it is compared with.
+simulations/<system>-<key>/ caches the lists of each day under a digest of all that determines them. An interrupted run
+resumes, and an arm that was simulated before is not computed again, whatever it is compared with.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """Compares a new bundle with the one in use: both predict, at a moment some days ago, what was bought since.
 
-Features are counted at that moment, each from the bundle's log. The trained weights of both may have seen the days since. The comparison
-therefore shows harm (ids that no longer match, texts that were emptied), not quality; `recsys evaluate` measures quality.
+Features are counted at that moment, each from the bundle's log. The trained weights of both may have seen the days
+since. The comparison therefore shows harm (ids that no longer match, texts that were emptied), not quality; `recsys
+evaluate` measures quality.
 """
 
 from __future__ import annotations

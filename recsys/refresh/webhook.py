@@ -17,7 +17,8 @@ _log = logging.getLogger(__name__)
 def post(config: RefreshConfig, message: dict[str, str]) -> None:
     """Post a message as JSON to `refresh.webhook`, if it is set.
 
-    A failed post is a warning, not an error, because the refresh is done. The address may be a secret and is not logged.
+    A failed post is a warning, not an error, because the refresh is done. The address may be a secret and is not
+    logged.
     """
     if config.webhook is None:
         return
