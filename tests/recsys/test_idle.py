@@ -57,9 +57,9 @@ def test_its_bundles_hold_no_states_and_answer_everything(idle_place: Place) -> 
     (answer,) = recommender.answer(options, ["user-03"])
     assert len(answer.items) == 10
     assert all(item.reason and item.contributions for item in answer.items)
-    looked = look(recommender, options, None)
-    assert looked.read == 0
-    assert looked.answer == answer
+    trace = look(recommender, options, None)
+    assert trace.read == 0
+    assert trace.answer == answer
     assert recommender.similar("sku-07", 3).items
     assert recommender.search("green tea", 3).items
 
@@ -71,7 +71,7 @@ def test_a_refresh_encodes_what_is_new_and_passes_the_gates_without_them(idle_pl
     assert states(idle_place) == []
 
 
-def test_a_ranker_that_reads_gets_them_from_the_cache(idle_place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_ranker_that_uses_them_gets_them_from_the_cache(idle_place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     reads: list[str] = []
     keep = TextEncoder.keep
     monkeypatch.setattr(TextEncoder, "keep", lambda self, texts, *more: reads.extend(texts) or keep(self, texts, *more))
@@ -86,8 +86,8 @@ def test_a_ranker_that_reads_gets_them_from_the_cache(idle_place: Place, monkeyp
     (built,) = open.open_recommender(idle_place.workspace).answer(RecommendOptions(), ["user-03"])
     monkeypatch.setattr(build, "sound_bundle", lambda _bundles: None)
     build.build(idle_place.workspace, idle_place.settings, model, catalog, log)
-    (anew,) = open.open_recommender(idle_place.workspace).answer(RecommendOptions(), ["user-03"])
-    assert [item.probability for item in built.items] == [item.probability for item in anew.items]
+    (rebuilt,) = open.open_recommender(idle_place.workspace).answer(RecommendOptions(), ["user-03"])
+    assert [item.probability for item in built.items] == [item.probability for item in rebuilt.items]
 
 
 def test_it_is_evaluated_without_them(idle_place: Place, monkeypatch: pytest.MonkeyPatch) -> None:

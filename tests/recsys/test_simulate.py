@@ -47,7 +47,7 @@ def shop_of(place: Place) -> AbRunner:
 
 @pytest.fixture
 def settled(spare: Place, monkeypatch: pytest.MonkeyPatch) -> Place:
-    """A shop whose own model is taken for one that ends at the first day: training is not what is tested here."""
+    """A shop whose model counts as trained until the first day, because training is not tested here."""
     model = Model.from_files(next(iter(_bundles(spare))).files)
     monkeypatch.setattr(ab_runner, "model_until", lambda *_: model)
     return spare
@@ -98,7 +98,7 @@ def test_cached_lists_depend_on_the_tables(spare: Place) -> None:
 
 @pytest.mark.parametrize("history", ["refresh", "live"])
 @pytest.mark.parametrize("system", ["recent_popular", "item_knn", "ours"])
-def test_no_list_knows_what_comes_after_it(settled: Place, system: str, history: str) -> None:
+def test_no_list_depends_on_later_events(settled: Place, system: str, history: str) -> None:
     arm = AbArm("arm", settings_of(settled, system=system, history=history, refresh_days=2))
     day = 3
     first = shop_of(settled)
@@ -118,7 +118,7 @@ def test_no_list_knows_what_comes_after_it(settled: Place, system: str, history:
     assert not np.array_equal(before, shop_of(settled).lists(arm, day, users))
 
 
-def test_arms_refresh_when_their_schedule_says(settled: Place) -> None:
+def test_arms_refresh_on_schedule(settled: Place) -> None:
     shop, users = shop_of(settled), np.arange(40)
     daily, weekly = (AbArm("x", settings_of(settled, system="recent_popular", refresh_days=days)) for days in (1, 7))
     assert np.array_equal(shop.lists(weekly, 5, users), shop.lists(weekly, 0, users))
@@ -127,7 +127,7 @@ def test_arms_refresh_when_their_schedule_says(settled: Place) -> None:
     assert [AbArm("x", settings_of(settled, refresh_days=2, retrain_days=4)).trained(day) for day in range(8)] == [0, 0, 0, 0, 4, 4, 4, 4]
 
 
-def test_events_count_what_the_arm_says(settled: Place) -> None:
+def test_events_have_the_weights_of_the_arm(settled: Place) -> None:
     shop, users = shop_of(settled), np.arange(40)
     usual = AbArm("x", settings_of(settled, system="personal_frequency"))
     looked = usual.settings.events.model_copy(update={"view": 50.0})
@@ -137,13 +137,13 @@ def test_events_count_what_the_arm_says(settled: Place) -> None:
     assert usual.facts != other.facts
 
 
-def test_items_are_shown_once_there_is_a_trace_of_them(settled: Place) -> None:
+def test_items_are_shown_once_they_have_been_created_or_seen(settled: Place) -> None:
     shop = shop_of(settled)
     seen = np.unique(shop.log.item[shop.log.time < shop.at(2)])
     assert np.array_equal(np.flatnonzero(shop.known(2)), seen)
 
 
-def test_ours_answers_newcomers_with_what_is_popular(settled: Place) -> None:
+def test_ours_gives_new_users_popular_items(settled: Place) -> None:
     shop = shop_of(settled)
     arm = AbArm("ours", settings_of(settled))
     rows = shop.lists(arm, 0, np.array([0, 1]))
@@ -295,7 +295,7 @@ def test_json_is_strict(command: Command, spare: Place) -> None:
     assert {"rows", "online", "split", "same_arms", "looks"} <= answer.keys()
 
 
-def test_a_log_of_steps_has_no_days(spare: Place) -> None:
+def test_a_log_without_times_has_no_days(spare: Place) -> None:
     _, log = spare.workspace.load()
     with pytest.raises(DataError, match="no days to replay"):
         simulate.period(replace(log, ordered=True), OPTIONS, 1)
