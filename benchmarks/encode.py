@@ -1,7 +1,7 @@
-"""Encoding a catalogue beside SentenceTransformer.encode: `python -m benchmarks.encode [--workspace DIR]`.
+"""Encoding a catalogue, compared with SentenceTransformer.encode: `python -m benchmarks.encode [--workspace DIR]`.
 
-Whole groups of items that share a text are drawn, so that texts repeat as often as in the whole catalogue; a row tells what a distinct
-text costs, another what the catalogue costs.
+The sample holds whole groups of items that share a text, so that texts repeat as often as in the catalogue. One row
+gives the cost of a distinct text, another that of the catalogue.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ TEXTS, ROUNDS = 150, 15
 
 
 def overlap(one: np.ndarray, other: np.ndarray, k: int = 10) -> float:
-    """Mean share of each vector's k nearest others that both spaces agree on."""
+    """Return the mean share of each vector's k nearest neighbours that both spaces have in common."""
     near = []
     for vectors in (one, other):
         cosine = vectors @ vectors.T
@@ -33,7 +33,7 @@ def overlap(one: np.ndarray, other: np.ndarray, k: int = 10) -> float:
 
 
 def main() -> None:
-    """Two rows."""
+    """Print two rows."""
     torch.set_num_threads(2)
     shop, encoder = bench(), TextEncoder.pretrained(EncoderConfig())
     snapshot, rng = shop.recommender.snapshot, np.random.default_rng(0)
@@ -50,9 +50,9 @@ def main() -> None:
             pooled = encoder.pool(encoder.token_states(texts))
             vectors = pooled / np.linalg.norm(pooled, axis=1, keepdims=True)
             seconds = time.perf_counter() - begun
-            alone = rival.ask(do="encode", texts=texts, out=out)["seconds"]
+            theirs = rival.ask(do="encode", texts=texts, out=out)["seconds"]
             if turn >= 0:
-                single.append(alone / seconds)
+                single.append(theirs / seconds)
                 kept.append(overlap(vectors, np.load(out)))
                 whole.append(rival.ask(do="encode", texts=every[rows].tolist(), out=out)["seconds"] / seconds)
     say("encode_a_distinct_text", single, None, float(np.mean(kept)), kept_is="neighbour overlap@10")

@@ -1,9 +1,10 @@
-"""Which FAISS index at which size: recall, time and bytes of each kind. The rule in retrieval/index.py (`kind_for`) stands on this.
+"""Recall, time and bytes of each kind of FAISS index by size; `kind_for` in retrieval/index.py follows from it.
 
-    python -m benchmarks.index_rule [SIZE ...]        prints one JSON line a kind and size; default sizes 1000 10000 100000
+    python -m benchmarks.index_rule [SIZE ...]        prints one JSON line a kind and size; default sizes 1000 10000
+    100000
 
-Vectors lie in a tree of departments, product types and items, and queries beside items, as text vectors do: on plain noise every
-approximate index looks bad.
+Vectors lie in a tree of departments, product types and items, and queries lie near items, as text vectors do. On plain
+noise, every approximate index has low recall.
 """
 
 from __future__ import annotations
@@ -24,7 +25,10 @@ KINDS: tuple[Kind, ...] = ("flat", "sq8", "hnsw", "ivf")
 
 
 def unit_vectors(n: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Items (n, DIM) in a tree of about n^(1/3) departments, n^(2/3) product types and n items; queries (QUERIES, DIM) near items."""
+    """Return items (n, DIM) and queries (QUERIES, DIM) near them.
+
+    The items form a tree of about n^(1/3) departments and n^(2/3) product types.
+    """
     rng = np.random.default_rng(seed)
     items = rng.standard_normal((n, DIM), dtype=np.float32)
     for groups in (round(n ** (1 / 3)), round(n ** (2 / 3))):
@@ -33,17 +37,17 @@ def unit_vectors(n: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     return items / np.linalg.norm(items, axis=1, keepdims=True), queries / np.linalg.norm(queries, axis=1, keepdims=True)
 
 
-def recall(found: np.ndarray, truth: np.ndarray) -> float:
-    """Mean share of the true rows (b, k) among those found (b, k)."""
-    return float(np.mean([np.isin(t[t >= 0], f).mean() for f, t in zip(found, truth, strict=True)]))
+def recall(rows: np.ndarray, exact: np.ndarray) -> float:
+    """Return the mean share of the exact rows (b, k) among the retrieved rows (b, k)."""
+    return float(np.mean([np.isin(t[t >= 0], f).mean() for f, t in zip(rows, exact, strict=True)]))
 
 
 def main(sizes: list[int]) -> None:
-    """Measure every kind at every size."""
+    """Print a row for every kind and size."""
     for n in sizes:
         items, queries = unit_vectors(n, seed=n)
         allowed = np.random.default_rng(1).random(n) < ALLOWED_SHARE
-        truth: dict[str, np.ndarray] = {}
+        exact: dict[str, np.ndarray] = {}
         for kind in KINDS:
             start = time.perf_counter()
             index = ItemIndex.build(items, IndexConfig(kind=kind))
@@ -53,7 +57,7 @@ def main(sizes: list[int]) -> None:
                 start = time.perf_counter()
                 found = np.concatenate([index.search(query[None], K, mask)[0] for query in queries])
                 row[f"ms_{name}"] = round((time.perf_counter() - start) * 1000 / QUERIES, 3)
-                row[f"recall_{name}"] = round(recall(found, truth.setdefault(name, found)), 4)  # flat comes first and is exact
+                row[f"recall_{name}"] = round(recall(found, exact.setdefault(name, found)), 4)  # flat is first, and exact
             print(json.dumps(row | {"bytes": len(index.to_files()["items.faiss"])}), flush=True)
 
 

@@ -1,8 +1,9 @@
-"""How long `ingest` takes for a log of ten million rows, and how much memory it needs at its peak.
+"""Time and peak memory of `ingest` for a log of ten million rows.
 
     python benchmarks/ingest_10m.py [--rows N]
 
-Writes a synthetic csv to a temporary folder, ingests it in a process of its own and prints one JSON line. About 1 GiB of disk.
+Writes a synthetic csv file to a temporary folder, ingests it in a separate process and prints one JSON line. It needs
+about 1 GiB of disk.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ print(ingest(Source(items=folder / "items.csv", interactions=folder / "log.csv")
 
 
 def write_shop(folder: Path, rows: int) -> None:
-    """A catalogue and a log with some of each usual fault, in canonical columns."""
+    """Write a catalogue and a log with canonical columns and some of each usual fault."""
     random = np.random.default_rng(0)
     items = [f"SKU{number:06}" for number in range(ITEMS)]
     pl.DataFrame({"item_id": items, "title": [f"Product, number {number}" for number in range(ITEMS)]}).write_csv(folder / "items.csv")
@@ -55,6 +56,7 @@ def write_shop(folder: Path, rows: int) -> None:
 
 
 def main() -> None:
+    """Print one row."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--rows", type=int, default=10_000_000)
     rows = parser.parse_args().rows

@@ -1,6 +1,8 @@
-"""NDCG@10 and recall@10 of 100,000 users beside RecTools and ranx, on the same lists: `python -m benchmarks.metrics`.
+"""Time of NDCG@10 and recall@10 of 100,000 users, compared with RecTools and ranx on the same lists.
 
-ranx compiles itself at its first call, which is not counted.
+    python -m benchmarks.metrics
+
+The first call of ranx compiles it and is not counted.
 """
 
 from __future__ import annotations
@@ -20,9 +22,9 @@ TARGETS = {"rectools": 10, "ranx": 3}
 
 
 def main() -> None:
-    """A row for each library. `kept`: 1 where the figures agree to 1e-9."""
+    """Print a row for each library. `kept` is 1 where the metrics agree to 1e-9."""
     rng = np.random.default_rng(0)
-    # Drawn skew, so that lists hit now and then; no item twice in a list.
+    # A skewed draw, so that some lists have hits; no item is twice in a list.
     rows = (rng.zipf(1.3, (USERS, 1)) + np.cumsum(rng.integers(1, 40, (USERS, K)), axis=1)) % ITEMS
     user = np.repeat(np.arange(USERS), BOUGHT)
     relevant = UserItems.of(user, (rng.zipf(1.3, USERS * BOUGHT) + rng.integers(0, 200, USERS * BOUGHT)) % ITEMS, USERS, ITEMS)
@@ -31,16 +33,16 @@ def main() -> None:
             np.save(Path(folder) / f"{name}.npy", array)
         rival.ask(do="take", folder=folder)
         for name, target in TARGETS.items():
-            ratios, apart = [], 0.0
+            ratios, difference = [], 0.0
             for turn in range(-1, ROUNDS):
                 begun = time.perf_counter()
-                mine = {"ndcg": float(ndcg(rows, relevant, K).mean()), "recall": float(recall(rows, relevant, K).mean())}
+                ours = {"ndcg": float(ndcg(rows, relevant, K).mean()), "recall": float(recall(rows, relevant, K).mean())}
                 seconds = time.perf_counter() - begun
                 theirs = rival.ask(do=name)
-                apart = max(apart, *(abs(mine[metric] - theirs[metric]) for metric in mine))
+                difference = max(difference, *(abs(ours[metric] - theirs[metric]) for metric in ours))
                 if turn >= 0:
                     ratios.append(theirs["seconds"] / seconds)
-            say(f"metrics_{name}", ratios, target, float(apart < 1e-9), largest_difference=apart, **mine)
+            say(f"metrics_{name}", ratios, target, float(difference < 1e-9), largest_difference=difference, **ours)
 
 
 if __name__ == "__main__":

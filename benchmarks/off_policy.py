@@ -1,11 +1,17 @@
-"""Do the intervals of off-policy evaluation hold? Against a simulator whose true value is known: `python -m benchmarks.off_policy`.
+"""Coverage of the intervals of off-policy evaluation, on a simulator with a known true value.
 
-The simulator is `eval.off_policy.synthetic`. A JSON line an estimator and case: `coverage` of the 95%
-interval over `runs`, whether it lies between .92 and .98 (`kept`; null where the case is made to mislead the estimator), mean error in
-standard deviations (`bias`). Cases: "context": the reward model knows the user's kind; "blind": it does not, and the direct method is
-wrong while the doubly robust is not; "joint": whole lists are weighted; "cascade": who clicks stops reading, and weights of the places
-above hold; "cascade_ignored": the same, weighted as if places were independent; "few": near the least effective sample size that is
-answered.
+    python -m benchmarks.off_policy
+
+The simulator is `eval.off_policy.synthetic`. The program prints a JSON line for each estimator and case. `coverage` is
+that of the 95% interval over `runs`. `kept` says whether it lies between .92 and .98, and is null where the case is
+designed to mislead the estimator. `bias` is the mean error in standard deviations. The cases:
+
+- "context": the reward model knows the user's kind.
+- "blind": it does not. The direct method is biased, the doubly robust estimator is not.
+- "joint": whole lists are weighted.
+- "cascade": a click ends the reading of a list. Weights cover the positions above.
+- "cascade_ignored": the same, weighted as if positions were independent.
+- "few": near the smallest effective sample size for which there are estimates.
 """
 
 from __future__ import annotations
@@ -36,9 +42,12 @@ MISLED = ("blind_dm", "cascade_dm", "cascade_ignored")
 
 
 def coverage(case: tuple[World, int, bool, Slates], runs: int, seed: int = 0) -> dict[str, tuple[float, float, float]]:
-    """Estimator -> coverage of the 95% interval, mean error in standard deviations, mean effective sample size; refused logs left out."""
+    """Return coverage of the 95% interval, mean error in standard deviations and mean effective size, by estimator.
+
+    Logs with too few effective impressions are left out.
+    """
     world, n, blind, slates = case
-    rng, errors, held, effective = np.random.default_rng(seed), {}, {}, []
+    rng, errors, covered, effective = np.random.default_rng(seed), {}, {}, []
     for _ in range(runs):
         log = world.draw(n, rng, blind=blind)
         effective.append(effective_size(log, weights(log, slates)))
@@ -48,24 +57,24 @@ def coverage(case: tuple[World, int, bool, Slates], runs: int, seed: int = 0) ->
             continue
         for name, estimate in found.estimates.items():
             errors.setdefault(name, []).append(estimate.value - world.value)
-            held.setdefault(name, []).append(estimate.low <= world.value <= estimate.high)
+            covered.setdefault(name, []).append(estimate.low <= world.value <= estimate.high)
     return {
-        name: (float(np.mean(held[name])), float(np.mean(errors[name]) / np.std(errors[name])), float(np.mean(effective)))
+        name: (float(np.mean(covered[name])), float(np.mean(errors[name]) / np.std(errors[name])), float(np.mean(effective)))
         for name in errors
     }
 
 
 def rows(runs: int = RUNS) -> Iterator[dict[str, object]]:
-    """The lines that are printed."""
+    """Yield the rows that are printed."""
     for name, case in CASES.items():
         for estimator, (share, bias, effective) in coverage(case, runs).items():
             figures = {"coverage": round(share, 4), "bias": round(bias, 2), "effective": round(effective), "runs": runs}
-            held = None if f"{name}_{estimator}".startswith(MISLED) else 0.92 <= share <= 0.98
-            yield {"name": f"off_policy_{name}_{estimator}", **figures, "kept": held}
+            kept = None if f"{name}_{estimator}".startswith(MISLED) else 0.92 <= share <= 0.98
+            yield {"name": f"off_policy_{name}_{estimator}", **figures, "kept": kept}
 
 
 def main() -> None:
-    """A row a case and estimator."""
+    """Print a row for each case and estimator."""
     for row in rows():
         print(json.dumps(row), flush=True)
 

@@ -1,10 +1,13 @@
-"""Off-policy evaluation on the Open Bandit Dataset's small logs, against what the other policy really earned.
+"""Off-policy evaluation on the small logs of the Open Bandit Dataset, compared with the on-policy value of the target.
 
-`python -m benchmarks.open_bandit FOLDER`: FOLDER is the package `obp` 0.4.1 as it lies in its wheel (`pip download obp --no-deps`),
-with dataset/obd/ and policy/conf/. Saito and others (2021), NeurIPS, "Open Bandit Dataset and Pipeline". ZOZOTOWN showed three places at
-random or by Thompson sampling, at the same time; each log of 10,000 rows says how likely what it shows was. Each policy is judged from the
-other's log. A JSON line a campaign and direction: the estimates, what the policy earned in its own log, and `kept`, whether DR's difference
-to that is within the 95% interval of both together; null with `refused` where too little is left to judge by.
+    python -m benchmarks.open_bandit FOLDER
+
+FOLDER is the package `obp` 0.4.1 as unpacked from its wheel (`pip download obp --no-deps`), with dataset/obd/ and
+policy/conf/. ZOZOTOWN filled three positions at random or by Thompson sampling during the same days. Each log has
+10,000 rows with propensities. Each policy is evaluated from the log of the other. The program prints a JSON line for
+each campaign and direction: the estimates, what the policy earned in its log, and `kept`. `kept` says whether the
+difference of DR lies within the 95% interval of both together. It is null, with `refused`, where too few effective
+impressions remain. Data: Saito and others (2021), NeurIPS, "Open Bandit Dataset and Pipeline".
 """
 
 from __future__ import annotations
@@ -27,7 +30,10 @@ PLACES, DRAWS = 3, 200_000
 
 
 def thompson(folder: Path, campaign: str) -> np.ndarray:
-    """Chance of each item at each place under the Thompson sampling that ran, (places, items), by simulation from its fixed prior."""
+    """Return the probability of each item at each position under the Thompson sampling that ran, (places, items).
+
+    It is simulated from the policy's fixed prior.
+    """
     prior = yaml.safe_load((folder / "policy" / "conf" / "prior_bts.yaml").read_text(encoding="utf-8"))[campaign]
     rng, shown = np.random.default_rng(0), np.zeros((PLACES, ITEMS[campaign]))
     drawn = rng.beta(prior["alpha"], prior["beta"], (DRAWS, ITEMS[campaign]))
@@ -37,8 +43,8 @@ def thompson(folder: Path, campaign: str) -> np.ndarray:
     return shown
 
 
-def judged(log: pl.DataFrame, chances: np.ndarray) -> dict[str, Any]:
-    """A policy, (places, items), from the other's log; a row is an impression of one place, and the place a context."""
+def evaluated(log: pl.DataFrame, chances: np.ndarray) -> dict[str, Any]:
+    """Evaluate a policy, (places, items), from the log of the other; the position of a row is its context."""
     item, place = log["item_id"].to_numpy(), log["position"].to_numpy() - 1
     n, items = len(log), chances.shape[1]
     everywhere = (place[:, None] * items + np.arange(items)).ravel()
@@ -53,7 +59,7 @@ def judged(log: pl.DataFrame, chances: np.ndarray) -> dict[str, Any]:
 
 
 def main() -> None:
-    """A row a campaign and direction."""
+    """Print a row for each campaign and direction."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
     folder = parser.parse_args().folder
@@ -61,13 +67,13 @@ def main() -> None:
         logs = {name: pl.read_csv(folder / "dataset" / "obd" / name / campaign / f"{campaign}.csv") for name in ("random", "bts")}
         chances = {"random": np.full((PLACES, items), 1 / items), "bts": thompson(folder, campaign)}
         for source, policy in (("random", "bts"), ("bts", "random")):
-            row = judged(logs[source], chances[policy])
+            row = evaluated(logs[source], chances[policy])
             clicks = logs[policy]["click"].to_numpy().astype(float)
-            truth, reach = clicks.mean(), 1.96 * clicks.std() / math.sqrt(len(clicks))
+            earned, reach = clicks.mean(), 1.96 * clicks.std() / math.sqrt(len(clicks))
             if "dr" in row:
                 value, low, high = row["dr"]
-                row["kept"] = bool(abs(value - truth) <= math.hypot(reach, (high - low) / 2))
-            print(json.dumps({"name": f"open_bandit_{campaign}_{policy}_from_{source}", "earned": round(truth, 5), **row}), flush=True)
+                row["kept"] = bool(abs(value - earned) <= math.hypot(reach, (high - low) / 2))
+            print(json.dumps({"name": f"open_bandit_{campaign}_{policy}_from_{source}", "earned": round(earned, 5), **row}), flush=True)
 
 
 if __name__ == "__main__":

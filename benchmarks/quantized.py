@@ -1,7 +1,9 @@
-"""Each network that answers, as it is and with its weights in 8 bits, in turn: `python -m benchmarks.quantized [--workspace DIR]`.
+"""Speed and quality of each served network with int8 weights, compared with float32.
 
-`kept` is the share of lists of ten that stay the same, in the same order; `ndcg` and `ndcg_int8` are NDCG@10 of what the network orders.
-Weights are quantized by onnxruntime, dynamically and a scale a channel; what enters a product is quantized as it comes.
+    python -m benchmarks.quantized [--workspace DIR]
+
+`kept` is the share of lists of ten that stay the same, in the same order. `ndcg` and `ndcg_int8` are NDCG@10 of the
+network's lists. onnxruntime quantizes weights with one scale a channel, and activations dynamically.
 """
 
 from __future__ import annotations
@@ -27,12 +29,12 @@ if TYPE_CHECKING:
 
     from eval.protocol.ground_truth import GroundTruth
 
-TARGET = 1.5  # what int8 must bring to be worth a second form of a network
-JUDGED, TIMED, QUERIES = 400, 32, 200
+TARGET = 1.5  # the speedup that makes a second form of a network worthwhile
+EVALUATED, TIMED, QUERIES = 400, 32, 200
 
 
 def quantized(content: bytes) -> bytes:
-    """The same graph with weights of 8 bits."""
+    """Return the graph with int8 weights."""
     with tempfile.TemporaryDirectory() as name:
         path = Path(name) / "int8.onnx"
         quantize_dynamic(onnx.load_from_string(content), path, weight_type=QuantType.QInt8, per_channel=True)
@@ -40,35 +42,36 @@ def quantized(content: bytes) -> bytes:
 
 
 def same_order(one: np.ndarray, other: np.ndarray) -> float:
-    """Share of lists (b, k) that are the same, place by place."""
+    """Return the share of lists (b, k) that are equal, position by position."""
     return float((one == other).all(axis=1).mean())
 
 
 @dataclass(frozen=True)
-class Judged:
-    """The shop, and the users whose lists are compared."""
+class Comparison:
+    """A shop and the users whose lists are compared."""
 
     shop: Bench
     truth: GroundTruth
 
     @property
     def model(self) -> ServedModel:
+        """The model of the published bundle."""
         model = self.shop.recommender.model
         assert isinstance(model, ServedModel)
         return model
 
-    def histories(self, most: int = JUDGED) -> Histories:
-        """Of the first of the users."""
+    def histories(self, most: int = EVALUATED) -> Histories:
+        """Return the histories of the first users."""
         return Histories.of_users(self.shop.split.history, self.truth.users[:most], self.shop.split.cut)
 
-    def say(self, name: str, ways: tuple[Callable[[], object], Callable[[], object]], lists: tuple[np.ndarray, np.ndarray]) -> None:
-        """One row of a network that orders items for users."""
-        plain, small = alternate(*ways)
+    def say(self, name: str, calls: tuple[Callable[[], object], Callable[[], object]], lists: tuple[np.ndarray, np.ndarray]) -> None:
+        """Print the row of a network that ranks items for users."""
+        plain, small = alternate(*calls)
         before, after = (float(self.shop.ndcg(rows, self.truth).mean()) for rows in lists)
         say(name, plain / small, TARGET, same_order(*lists), ndcg=round(before, 4), ndcg_int8=round(after, 4))
 
     def user_tower(self) -> None:
-        """Ten nearest items of each user."""
+        """Compare the ten nearest items of each user."""
         plain, users, some = self.model.tower, self.histories(), self.histories(TIMED)
         small = replace(plain, session=OnnxSession(quantized(self.model.files["tower/user.onnx"])))
         towers, space = self.shop.recommender.retriever.towers, self.shop.recommender.snapshot.space
@@ -81,7 +84,7 @@ class Judged:
         )
 
     def query(self) -> None:
-        """Ten nearest items of titles, which stand in for words that somebody looks for."""
+        """Compare the ten nearest items of titles, used as search queries."""
         plain, recommender = self.model.query, self.shop.recommender
         small = replace(plain, session=OnnxSession(quantized(self.model.files["query/query.onnx"])))
         titles = recommender.snapshot.catalog.frame["title"].unique(maintain_order=True)
@@ -93,29 +96,29 @@ class Judged:
         say("int8_query", seconds[0] / seconds[1], TARGET, same_order(lists[0], lists[1]))
 
     def cross_encoder(self) -> None:
-        """The best ten with the cross-encoder on."""
+        """Compare the ten best items with the cross-encoder in use."""
         ranking = self.model.ranking
         assert isinstance(ranking, ServedRanking)
         plain, tokens = ranking.cross_encoder, self.shop.recommender.snapshot.tokens
         small = replace(plain, session=OnnxSession(quantized(Subfolder(self.model.files, "ranking")["cross_encoder.onnx"])))
-        reading, users, some = self.shop.reading(), self.histories(), self.histories(TIMED)
-        rows = reading.candidates(some, plain.config.rerank_depth).rows[:, : plain.config.rerank_depth]
-        ranker = reading.ranker
+        recommender, users, some = self.shop.with_cross_encoder(), self.histories(), self.histories(TIMED)
+        rows = recommender.candidates(some, plain.config.rerank_depth).rows[:, : plain.config.rerank_depth]
+        ranker = recommender.ranker
         assert ranker is not None
         lists = []
         for model in (plain, small):
-            vars(reading)["ranker"] = replace(ranker, cross_encoder=model)
-            lists.append(reading.recommend(users, 10).rows)
+            vars(recommender)["ranker"] = replace(ranker, cross_encoder=model)
+            lists.append(recommender.recommend(users, 10).rows)
         self.say(
             "int8_cross_encoder", (lambda: plain.logits(some, rows, tokens), lambda: small.logits(some, rows, tokens)), (lists[0], lists[1])
         )
 
 
 def main() -> None:
-    """A row a network."""
+    """Print a row for each network."""
     shop = bench()
-    judged = Judged(shop, shop.truth(JUDGED))
-    for network in (judged.user_tower, judged.query, judged.cross_encoder):
+    comparison = Comparison(shop, shop.truth(EVALUATED))
+    for network in (comparison.user_tower, comparison.query, comparison.cross_encoder):
         network()
 
 

@@ -1,4 +1,4 @@
-"""`recsys` whose cross-encoder reads in every answer, whether or not it earns its place in the model."""
+"""`recsys` with the cross-encoder in use for every answer, even if the residual booster is idle."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def _ranker(engine: Components) -> GBDTRanker | None:
     return GBDTRanker(snapshot.stats, parts.first, parts.correction, parts.cross_encoder, snapshot.tokens, parts.calibration)
 
 
-# Not below: the worker processes import this module, and run nothing of it.
+# At module level, because worker processes import this module without running it.
 Components.ranker = cached_property(_ranker)
 Components.ranker.__set_name__(Components, "ranker")
 

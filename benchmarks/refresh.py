@@ -1,7 +1,10 @@
-"""A refresh with nothing and with 1% changed against a full build: `python -m benchmarks.refresh [--workspace DIR]`, as whole processes.
+"""Time of a refresh with no change and with 1% of the texts changed, compared with a full build.
 
-The shop is Complete Journey, out of the workspace's own tables written as files. Full build: from the same files with no bundle and no
-kept states, by the workspace's model. Encoder calls are the texts that the refresh says it encoded, by those that were changed.
+    python -m benchmarks.refresh [--workspace DIR]
+
+All commands run as whole processes. The shop is Complete Journey, written from the workspace's tables to files. The
+full build starts from the same files and the workspace's model, without a bundle or cached states. Encoder calls are
+the texts that the refresh reports as encoded, divided by those that were changed.
 """
 
 from __future__ import annotations
@@ -28,7 +31,7 @@ ROUNDS, SHARE = 3, 0.01
 
 
 def run(workspace: Workspace, *words: str) -> tuple[float, str]:
-    """Seconds of wall clock that a command takes, and what it says."""
+    """Run a command, and return its seconds of wall clock and its output."""
     command = [sys.executable, "-m", "recsys", "--workspace", str(workspace.root), *words]
     begun = time.perf_counter()
     done = subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True, env=as_users_have_it())
@@ -36,7 +39,7 @@ def run(workspace: Workspace, *words: str) -> tuple[float, str]:
 
 
 def change(items: Path, number: int) -> int:
-    """Another title for the items of 1% of the distinct texts; returns how many texts that makes."""
+    """Change the titles of the items of 1% of the distinct texts, and return the number of these texts."""
     frame = pl.read_parquet(items)
     groups = pl.DataFrame({"text": item_texts(Workspace(items.parent / "workspace").load()[0])})["text"]
     chosen = groups.unique().sort().sample(fraction=SHARE, seed=number)
@@ -47,7 +50,7 @@ def change(items: Path, number: int) -> int:
 
 
 def main() -> None:
-    """Three rows."""
+    """Print three rows."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--workspace", type=Path, default=Path("workspace"))
     given = Workspace(parser.parse_args().workspace)
@@ -62,15 +65,15 @@ def main() -> None:
         workspace.ingest(source)
         full = time.perf_counter() - begun + run(workspace, "build-index")[0]
         change(folder / "items.parquet", 0)
-        first, _ = run(workspace, "refresh")  # fits what the gates stand on, once a day
+        first, _ = run(workspace, "refresh")  # fits the collaborative models of the gates, once a day
         none = np.array([run(workspace, "refresh")[0] for _ in range(ROUNDS)])
         few, calls = [], []
         for number in range(1, ROUNDS + 1):
             texts = change(folder / "items.parquet", number)
-            seconds, said = run(workspace, "refresh")
-            found = re.search(r"([\d,]+) of [\d,]+ texts encoded", said)
+            seconds, output = run(workspace, "refresh")
+            match = re.search(r"([\d,]+) of [\d,]+ texts encoded", output)
             few.append(seconds)
-            calls.append(int(found[1].replace(",", "")) / texts if found else np.nan)
+            calls.append(int(match[1].replace(",", "")) / texts if match else np.nan)
     figures = {"full_build_seconds": round(full, 1), "first_of_a_day_seconds": round(first, 1)}
     say("refresh_encoder_calls_a_changed_text", calls, 1.0, None, better="lower")
     say("refresh_one_percent_changed", np.array(few) / full, 0.03, None, better="lower", seconds=round(float(np.median(few)), 2), **figures)

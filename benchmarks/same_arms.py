@@ -1,8 +1,8 @@
-"""False alarms of an experiment's tests where the arms are the same: `python -m benchmarks.same_arms`.
+"""False alarms of an experiment's tests where both arms are the same (A/A tests): `python -m benchmarks.same_arms`.
 
-500 experiments of 2,000 users each, other users in each: figures as an arm's lists earn them, most of them 0, heavy users more; what is
-known before explains a part. A JSON line a test: `alarms` of `runs`, the 95% interval of the binomial for 5%, and whether they lie in it
-(at most its end for the always-valid one).
+There are 500 experiments with 2,000 new users each. Most outcomes are 0, heavy users have larger ones, and covariates
+explain a part. The program prints a JSON line for each test: `alarms` of `runs`, the 95% binomial interval for 5%, and
+whether the alarms lie in it. For the always-valid test they may lie below it.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ RUNS, USERS, DAYS = 500, 2_000, 14
 
 
 def population(rng: np.random.Generator, users: int = USERS, days: int = DAYS) -> Outcomes:
-    """Users who come on some of the days; a user's figure is a mean of hit and miss that leans on a trait."""
+    """Draw users who visit on some of the days; a user's outcome is a share of hits that depends on a trait."""
     trait = rng.beta(1, 4, users)
     visits = 1 + rng.poisson(3 * trait)
     hits = rng.binomial(visits, trait)
@@ -29,7 +29,7 @@ def population(rng: np.random.Generator, users: int = USERS, days: int = DAYS) -
 
 
 def alarms(runs: int, users: int = USERS, seed: int = 0) -> dict[str, int]:
-    """False alarms of each test over `runs` experiments, other users in each."""
+    """Return the false alarms of each test over `runs` experiments, each with new users."""
     rng = np.random.default_rng(seed)
     total: dict[str, int] = {}
     for _ in range(runs):
@@ -39,7 +39,7 @@ def alarms(runs: int, users: int = USERS, seed: int = 0) -> dict[str, int]:
 
 
 def main() -> None:
-    """A row a test."""
+    """Print a row for each test."""
     low, high = binomial_interval(RUNS)
     for name, count in alarms(RUNS).items():
         kept = None if name == "peeking" else flat(count, RUNS, at_most=name == "always_valid")

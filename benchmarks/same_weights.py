@@ -1,7 +1,10 @@
-"""The same cross-encoder weights over 100 candidates, read plainly by torch and as answers read them: `python -m benchmarks.same_weights`.
+"""The same cross-encoder weights over 100 candidates, in plain PyTorch and as served.
 
-Plainly: for each candidate, the texts of the history and of the candidate go through the encoder's lower layers, and all their tokens
-through the upper ones, in torch, in batches of ten candidates. Both compute the same function: the logits agree to 1e-3.
+    python -m benchmarks.same_weights [--workspace DIR]
+
+In plain PyTorch, the texts of the history and of each candidate go through the encoder's lower layers, and all their
+tokens through the upper layers, in batches of ten candidates. Both compute the same function: their logits agree to
+1e-3.
 """
 
 from __future__ import annotations
@@ -22,12 +25,12 @@ if TYPE_CHECKING:
     from ranking.cross_encoder.model import CrossEncoder
 
 CANDIDATES, USERS, AT_ONCE = 100, 15, 10
-TIED = 1e-4  # logits nearer than this are equal
+TIED = 1e-4  # logits closer than this are equal
 
 
 @torch.inference_mode()
 def plainly(model: CrossEncoder, encoder, users: Histories, rows: np.ndarray, texts: list[str]) -> np.ndarray:  # noqa: ANN001
-    """Logits (c,) of one user's candidates, nothing kept and nothing shared."""
+    """Return the logits (c,) of one user's candidates, without a cache and without shared work."""
     recent = users.recent_items(len(texts), model.config.history_items)
     past, most = recent.rows[0][recent.rows[0] >= 0], model.config.item_tokens
     when = model.age(buckets(recent.age[0][: len(past)])) + model.count(buckets(recent.count[0][: len(past)]))
@@ -38,21 +41,21 @@ def plainly(model: CrossEncoder, encoder, users: Histories, rows: np.ndarray, te
         hidden, mask = encoder.lower(ids, mask)[:, :most], mask[:, :most]
         before = len(past) * len(some)
         history = (hidden[:before].reshape(len(some), len(past), *hidden.shape[1:]) + when[None, :, None, :]).flatten(1, 2)
-        seen, own = mask[:before].reshape(len(some), -1), mask[before:]
+        seen, candidate = mask[:before].reshape(len(some), -1), mask[before:]
         both = torch.cat([history, hidden[before:]], dim=1)  # (c, H + L, width)
-        sees = torch.cat([seen, own], dim=1)[:, None, :].repeat(1, both.shape[1], 1)
-        sees[:, : seen.shape[1], seen.shape[1] :] = False  # the history does not know the candidate
+        sees = torch.cat([seen, candidate], dim=1)[:, None, :].repeat(1, both.shape[1], 1)
+        sees[:, : seen.shape[1], seen.shape[1] :] = False  # the history does not attend to the candidate
         bias = torch.zeros(sees.shape).masked_fill(~sees, torch.finfo(torch.float32).min)[:, None]
         for layer in model.layers:
             out = layer(both, attention_mask=bias)
             both = out[0] if isinstance(out, tuple) else out
-        weights = own[..., None].float()
+        weights = candidate[..., None].float()
         logits.append(model.head((both[:, seen.shape[1] :] * weights).sum(1) / weights.sum(1))[:, 0].numpy())
     return np.concatenate(logits)
 
 
 def main() -> None:
-    """One row, over fifteen users."""
+    """Print one row, over fifteen users."""
     torch.set_num_threads(2)
     shop = bench()
     snapshot, ranking = shop.recommender.snapshot, shop.recommender.model.ranking
@@ -62,24 +65,24 @@ def main() -> None:
     assert shop.model.ranking is not None
     torch_model = shop.model.ranking.cross_encoder
     texts, encoder = item_texts(snapshot.catalog).to_list(), shop.model.encoder
-    ratios, same, apart = [], [], 0.0
+    ratios, same, difference = [], [], 0.0
     for user in shop.truth(USERS).users:
         one = Histories.of_users(shop.split.history, np.array([user]), shop.split.cut)
         rows = shop.recommender.candidates(one, CANDIDATES).rows[:, :CANDIDATES]
-        said: dict[str, np.ndarray] = {}
+        logits: dict[str, np.ndarray] = {}
 
-        def ours(one: Histories = one, rows: np.ndarray = rows, said: dict[str, np.ndarray] = said) -> None:
-            said["ours"] = ranking.cross_encoder.model.logits(one, rows, tokens)[0]
+        def ours(one: Histories = one, rows: np.ndarray = rows, logits: dict[str, np.ndarray] = logits) -> None:
+            logits["ours"] = ranking.cross_encoder.model.logits(one, rows, tokens)[0]
 
-        def theirs(one: Histories = one, rows: np.ndarray = rows, said: dict[str, np.ndarray] = said) -> None:
-            said["plain"] = plainly(torch_model, encoder, one, rows[0], texts)
+        def theirs(one: Histories = one, rows: np.ndarray = rows, logits: dict[str, np.ndarray] = logits) -> None:
+            logits["plain"] = plainly(torch_model, encoder, one, rows[0], texts)
 
-        mine, plain = alternate(ours, theirs, 1)
-        ratios.append(float(plain[0] / mine[0]))
-        tenth = np.sort(said["plain"])[-10] - TIED  # items of one text are equals, and any of them may be the tenth
-        same.append(float(np.mean(said["plain"][np.argsort(-said["ours"])[:10]] >= tenth)))
-        apart = max(apart, float(np.abs(said["ours"] - said["plain"]).max()))
-    say("cross_encoder_100_candidates", ratios, 4, float(np.mean(same)), kept_is="overlap@10", largest_difference=round(apart, 6))
+        served, plain = alternate(ours, theirs, 1)
+        ratios.append(float(plain[0] / served[0]))
+        tenth = np.sort(logits["plain"])[-10] - TIED  # items with the same text have equal logits, and any of them may be the tenth
+        same.append(float(np.mean(logits["plain"][np.argsort(-logits["ours"])[:10]] >= tenth)))
+        difference = max(difference, float(np.abs(logits["ours"] - logits["plain"]).max()))
+    say("cross_encoder_100_candidates", ratios, 4, float(np.mean(same)), kept_is="overlap@10", largest_difference=round(difference, 6))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The shop that most programs here measure on: Complete Journey, four weeks before its end, trained and published as `recsys demo` does."""
+"""The shop of most programs here: Complete Journey, cut four weeks before its end, as in `recsys demo`."""
 
 from __future__ import annotations
 
@@ -31,7 +31,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Bench:
-    """The recommender that stands at the cut, and what was bought after it. model: of which its networks were exported."""
+    """The recommender at the cut, and the purchases after it.
+
+    Attributes
+    ----------
+    model : Model
+        The PyTorch model from which the recommender's networks were exported.
+    """
 
     workspace: Workspace
     settings: Settings
@@ -40,25 +46,25 @@ class Bench:
     model: Model
 
     def truth(self, users: int, seed: int = 0) -> GroundTruth:
-        """Some users with purchases after the cut, at random."""
+        """Return the ground truth of randomly drawn users with purchases after the cut."""
         return GroundTruth.of(self.split, users, seed)
 
     def ndcg(self, rows: np.ndarray, truth: GroundTruth) -> np.ndarray:
-        """NDCG@10 of lists (b, 10) for the users of `truth`, (b,)."""
+        """Return NDCG@10 of lists (b, 10) for the users of `truth`, float (b,)."""
         return ndcg(rows, truth.bought, 10)
 
-    def reading(self) -> Recommender:
-        """The same recommender with the cross-encoder on, whether or not it earns its place in this model."""
+    def with_cross_encoder(self) -> Recommender:
+        """Return the recommender with the cross-encoder in use, even if the residual booster is idle."""
         parts, snapshot = self.recommender.model.ranking, self.recommender.snapshot
         assert parts is not None
         ranker = GBDTRanker(snapshot.stats, parts.first, parts.correction, parts.cross_encoder, snapshot.tokens, parts.calibration)
-        reading = replace(self.recommender)
-        vars(reading)["ranker"] = ranker
-        return reading
+        recommender = replace(self.recommender)
+        vars(recommender)["ranker"] = ranker
+        return recommender
 
 
 def bench() -> Bench:
-    """From the folder that `--workspace` names; what is not there yet is ingested, trained and built, which takes minutes."""
+    """Open the shop in the folder of `--workspace`; ingest, train and build what is missing, which takes minutes."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--workspace", type=Path, default=Path("workspace"))
     workspace, settings = Workspace(parser.parse_known_args()[0].workspace), load_settings()
@@ -67,7 +73,7 @@ def bench() -> Bench:
     catalog, log = workspace.load(settings.events)
     split = Split.by_time(log, evaluation_cut(log))
     model, _ = find_or_train(workspace, workspace.models, settings, TrainOptions(), (catalog, log), split.cut)
-    # `reading` needs the states, also where the model's own answers do not.
+    # `with_cross_encoder` needs the token states even where the model's answers do not.
     Model.reads_states = property(lambda model: model.ranking is not None)  # pyright: ignore[reportAttributeAccessIssue]
     build(workspace, settings, model, catalog, split.history)
     return Bench(workspace, settings, split, open_recommender(workspace), model)

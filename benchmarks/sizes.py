@@ -1,7 +1,9 @@
-"""Synthetic catalogues of 10k, 100k and 1M items: build time, memory, search at recall@100 of .95: `python -m benchmarks.sizes [SIZE ...]`.
+"""Build time, memory and search time at recall@100 of .95 for synthetic catalogues of 10k, 100k and 1M items.
 
-Vectors lie in a tree of departments, types and items, see `benchmarks.index_rule`. Each size is a process of its own, whose highest
-memory is told, the exact answers it is judged by included.
+    python -m benchmarks.sizes [SIZE]
+
+Vectors lie in a tree of departments, types and items; see `benchmarks.index_rule`. Each size runs in a separate
+process. Its peak memory includes the exact answers for recall.
 """
 
 from __future__ import annotations
@@ -24,13 +26,13 @@ LIMIT_GIB = 4.0
 
 
 def measure(n: int) -> dict[str, float]:
-    """One size: the index that answers would have, with the fewest lists looked into that reach the recall."""
+    """Measure the index of one size, with the fewest probed lists that reach the recall."""
     items, queries = unit_vectors(n, seed=n)
     kind = "ivf" if n >= 100_000 else kind_for(n)
-    truth = np.concatenate([np.argsort(-(items @ query))[:K][None] for query in queries])
+    exact = np.concatenate([np.argsort(-(items @ query))[:K][None] for query in queries])
     begun = time.perf_counter()
     index = ItemIndex.build(items, IndexConfig(kind=kind))
-    built, found = time.perf_counter() - begun, 0.0
+    built, reached = time.perf_counter() - begun, 0.0
     milliseconds = 0.0
     for probes in PROBES:
         index = ItemIndex(index.index, index.place, IndexConfig(kind=kind, ivf_probes=probes))
@@ -40,15 +42,15 @@ def measure(n: int) -> dict[str, float]:
             begun = time.perf_counter()
             rows.append(index.search(query[None], K)[0])
             times.append(time.perf_counter() - begun)
-        found, milliseconds = recall(np.concatenate(rows), truth), 1000 * float(np.median(times))
-        if found >= 0.95 or kind == "flat":
+        reached, milliseconds = recall(np.concatenate(rows), exact), 1000 * float(np.median(times))
+        if reached >= 0.95 or kind == "flat":
             break
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-    return {"items": n, "build_s": round(built, 2), "ms": round(milliseconds, 3), "recall": round(found, 4), "peak_gib": round(peak, 2)}
+    return {"items": n, "build_s": round(built, 2), "ms": round(milliseconds, 3), "recall": round(reached, 4), "peak_gib": round(peak, 2)}
 
 
 def main() -> None:
-    """A row a size, against the first: `ratio` is how many times longer a search takes than at the smallest size."""
+    """Print a row for each size; `ratio` is the search time over that of the smallest size."""
     results = []
     for n in SIZES:
         done = subprocess.run([sys.executable, "-m", "benchmarks.sizes", str(n)], cwd=ROOT, check=True, capture_output=True, text=True)

@@ -1,7 +1,9 @@
-"""What the service answers over HTTP on this machine: requests a second and how long they take, one worker against two, with the
-cross-encoder and without. Clients are a process of their own on the same cores, and each waits for its answer before it asks again.
+"""Throughput and latency of the service over HTTP: one worker against two, with and without the cross-encoder.
 
-python -m benchmarks.throughput --workspace DIR, where DIR holds a published bundle.
+    python -m benchmarks.throughput --workspace DIR
+
+DIR holds a published bundle. Clients run in a separate process on the same cores; each sends its next request after its
+answer.
 """
 
 from __future__ import annotations
@@ -29,21 +31,21 @@ PROGRAMS = {"throughput_two_workers": "recsys", "throughput_two_workers_cross_en
 
 
 def loaded(service: Served, users: Path) -> list[Line]:
-    """Answers of one round."""
+    """Return the answers of one round."""
     with service.load(SECONDS, clients=CLIENTS, users=users) as load:
         pass
     return [line for line in load.lines if line["status"] == 200]
 
 
 def figures(rounds: Sequence[Sequence[Line]], workers: int) -> dict[str, float]:
-    """Of all rounds together."""
+    """Return latency percentiles and answers a second over all rounds."""
     lines = [line for some in rounds for line in some]
-    found = {f"p{share}_ms": percentile(lines, share) for share in (50, 95, 99)} | {"a_second": len(lines) / len(rounds) / SECONDS}
-    return {f"{name}_{workers}": round(value, 1) for name, value in found.items()}
+    values = {f"p{share}_ms": percentile(lines, share) for share in (50, 95, 99)} | {"a_second": len(lines) / len(rounds) / SECONDS}
+    return {f"{name}_{workers}": round(value, 1) for name, value in values.items()}
 
 
 def main() -> None:
-    """Two rows: requests a second of two workers over those of one."""
+    """Print two rows: requests a second of two workers over those of one."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--workspace", type=Path, default=Path("workspace"))
     root = parser.parse_args().workspace.absolute()

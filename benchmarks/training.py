@@ -1,10 +1,11 @@
-"""Training the towers, quick preset, beside a plain loop that tunes the whole encoder from the first step: CPU time to one NDCG.
+"""CPU time of training the towers to the same NDCG: the quick preset against a loop that tunes the whole encoder.
 
     python -m benchmarks.training [--workspace DIR]
 
-Over the best-selling texts of the shop. Both start from the same weights, draw the same kind of batches, and are judged by NDCG@10 on the
-same later window; judging is not counted, nor what the loop must encode for it. The loop ends when it is as good as quick training got, or
-after `MOST` times its CPU time: then the ratio is a lower bound, and `kept` says how far quick training is ahead.
+The data are the best-selling texts of the shop. Both start from the same weights, draw the same kind of batches, and
+are evaluated by NDCG@10 on the same later window. The time of evaluation is not counted, nor what the loop encodes for
+it. The loop ends when it reaches the NDCG of quick training, or after `MOST` times its CPU time. In the second case the
+ratio is a lower bound, and `kept` is the NDCG of quick training over that of the loop.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ TEXTS, MOST, STEPS = 2_000, 6.5, 25
 
 
 def start(shop: TrainingJob, texts: list[str], cache: Path, full: bool) -> TrainingRun:
-    """What either trains with, untrained."""
+    """Return the untrained model, the texts and the sampler that either trains with."""
     encoder = TextEncoder.pretrained(shop.settings.encoder)
     source = TrainableTexts(encoder, texts, cached_states(encoder, texts, cache), "full" if full else "upper")
     torch.manual_seed(shop.seed)
@@ -44,7 +45,7 @@ def start(shop: TrainingJob, texts: list[str], cache: Path, full: bool) -> Train
 
 
 def plainly(run: TrainingRun, shop: TrainingJob, wanted: float, most: float) -> tuple[float, float]:
-    """Seconds of CPU until NDCG `wanted` is reached or `most` have been spent, and the best NDCG."""
+    """Train to NDCG `wanted` or for `most` seconds of CPU. Return the seconds spent and the best NDCG."""
     config, rng = shop.settings.train, np.random.default_rng(shop.seed)
     encoder = run.texts.trainable()
     optimizer = torch.optim.AdamW([{"params": [*run.tower.parameters()], "lr": config.lr}, {"params": encoder, "lr": config.encoder_lr}])
@@ -66,7 +67,7 @@ def plainly(run: TrainingRun, shop: TrainingJob, wanted: float, most: float) -> 
 
 
 def main() -> None:
-    """One row of one pair."""
+    """Print one row of one pair."""
     torch.set_num_threads(2)
     known = bench()
     snapshot, log = known.recommender.snapshot, known.split.history

@@ -1,4 +1,7 @@
-"""Bytes a vector and search time of SQ8 against float32 flat, on the shop's own text vectors: `python -m benchmarks.vectors`."""
+"""Bytes a vector and search time of SQ8 against flat float32, on the shop's text vectors.
+
+python -m benchmarks.vectors [--workspace DIR]
+"""
 
 from __future__ import annotations
 
@@ -9,13 +12,13 @@ from benchmarks.paired import alternate, say
 from benchmarks.shop import bench
 from retrieval.index import IndexConfig, ItemIndex
 
-K, QUERIES, JUDGED = 100, 64, 1000
+K, QUERIES, EVALUATED = 100, 64, 1000
 
 
 def main() -> None:
-    """Two rows: bytes (lower is better), and how many times faster the search is."""
+    """Print two rows: bytes (lower is better), and the speedup of the search."""
     snapshot = bench().recommender.snapshot
-    users = snapshot.space[np.random.default_rng(0).choice(len(snapshot.space), JUDGED, replace=False)]
+    users = snapshot.space[np.random.default_rng(0).choice(len(snapshot.space), EVALUATED, replace=False)]
     flat, small = (ItemIndex.build(snapshot.space, IndexConfig(kind=kind)) for kind in ("flat", "sq8"))
     sizes = [len(index.to_files()["items.faiss"]) for index in (small, flat)]
     kept = recall(small.search(users, K)[0], flat.search(users, K)[0])

@@ -1,8 +1,9 @@
 # %% [markdown]
 # # 1. Look at a shop
 #
-# Before any model: what is in the data, what is not, and what that allows. Every plot below answers a question whose answer changes what
-# a recommender can do for this shop. The shop is `./workspace`, which `make demo` fills, or the folder that `RECSYS_WORKSPACE` names.
+# This notebook shows what is in the data, what is missing, and what that allows. Every plot answers a question that
+# changes what a recommender can do for this shop. The shop is in `./workspace`, which `make demo` fills, or in the
+# folder that `RECSYS_WORKSPACE` names.
 
 # %%
 from recsys.notebook import begin
@@ -26,8 +27,8 @@ bought = events.filter(pl.col("event").fill_null("purchase").is_in(["purchase", 
 # %% [markdown]
 # ## What came in
 #
-# Rows that break a rule are not dropped in silence: they stand in quarantine.csv beside the tables, with the reason. A reason that counts
-# more than a few percent of a table is a question for whoever made the file, not a detail.
+# Rows that break a rule are written to quarantine.csv, with the reason. If a reason covers more than a few percent of a
+# table, ask the people who export the file.
 
 # %%
 quarantine = load_quarantine(workspace.data)
@@ -46,8 +47,8 @@ pl.DataFrame(
 # %% [markdown]
 # ## Days
 #
-# Look for holes (a feed that failed), steps (a new branch, an import) and the week's rhythm. A model takes a hole for a season in which
-# nobody wanted anything. The ends matter most: the last weeks are what it is judged on.
+# Look for gaps (a failed feed), steps (a new branch, an import) and the weekly rhythm. To a model, a gap is a season
+# without demand. The end matters most, because the model is evaluated on the last weeks.
 
 # %% alt="Line: purchases a day over the whole log"
 daily = bought.group_by("day").len("purchases").sort("day").upsample("day", every="1d").with_columns(pl.col("purchases").fill_null(0))
@@ -60,16 +61,17 @@ print(f"{first} to {last}: {len(daily)} days, {len(closed)} without a sale{': ' 
 # %% [markdown]
 # ## People
 #
-# Who has a handful of events can be told little; who has hundreds has habits. Is the median nearer to 5 or to 500?
+# A user with a handful of events gives a model little; a user with hundreds has habits. Is the median nearer to 5 or to
+# 500?
 
 # %%
 a_user = bought.group_by("user_id").agg(purchases=pl.len(), items=pl.col("item_id").n_unique(), days=pl.col("day").n_unique())
 a_user.select(pl.all().exclude("user_id")).describe(percentiles=(0.1, 0.5, 0.9)).filter(pl.col("statistic") != "null_count")
 
 # %% [markdown]
-# How often is a purchase one of something that this user has bought before? The curve climbs with time, because everything is new at
-# first: read it at its right end. Where it stays under a few percent, what the user has must be left out of a list; where it is half, a
-# list of the user's own favourites is the rival to beat, and "NDCG" alone rewards saying what everybody knows.
+# How often does a user buy an item again? The curve climbs with time, because every item is new at first, so read its
+# right end. If it stays under a few percent, items that the user has should be left out of a list. If it reaches half,
+# a list of the user's most frequent items is the baseline to beat, and NDCG alone rewards obvious recommendations.
 
 # %% alt="Line: share of each month's purchases that are repeats"
 lines = bought.unique(["user_id", "day", "item_id"]).sort("day")
@@ -85,8 +87,8 @@ print(f"repeats: {again['repeat'].mean():.1%} of all purchases, {monthly['repeat
 # %% [markdown]
 # ## Items: the head and the long tail
 #
-# The left plot says how much of the sales the best sellers make. The right one says how many items have how few buyers: whatever has
-# under about five cannot be learned from behaviour, and its text is all there is.
+# The left plot shows the share of sales of the best sellers. The right one shows how many items have few buyers.
+# Behaviour says little about an item with fewer than about five buyers; its text says more.
 
 # %% alt="Two lines: share of sales that the best sellers make, and how many items have how few buyers"
 buyers = bought.group_by("item_id").agg(buyers=pl.col("user_id").n_unique(), sales=pl.len()).sort("sales", descending=True)
@@ -103,8 +105,8 @@ print(f"the best 1% of items make {top:.0%} of the sales; {few:,} items have und
 # %% [markdown]
 # ## Baskets
 #
-# One thing at a time is a path (what comes after what), ten at a time are a set (what belongs together). The user tower reads
-# accordingly.
+# Single items form a sequence (what follows what); ten items at a time form a set (what belongs together). The user
+# encoder is chosen accordingly.
 
 # %% alt="Histogram: items bought at one time"
 baskets = bought.group_by("user_id", "timestamp").agg(size=pl.col("item_id").n_unique())["size"]
@@ -116,8 +118,8 @@ print(f"{len(baskets):,} baskets, mean {baskets.mean():.1f}, median {baskets.med
 # %% [markdown]
 # ## Texts
 #
-# The encoder sees titles, brands, categories and descriptions. How many items share one text? They are one thing to it. How many words
-# are there to tell two items apart? Three words make a name, thirty a description.
+# The encoder sees titles, brands, categories and descriptions. How many items share one text? The encoder cannot
+# distinguish them. How many words distinguish two items? Three words are a name, thirty a description.
 
 # %% alt="Histogram: words of an item's text"
 texts = item_texts(catalog)
@@ -132,15 +134,16 @@ missing = catalog.frame.select(pl.all().is_null().mean().mul(100).round(1))
 missing.transpose(include_header=True, header_name="column", column_names=["missing, %"])
 
 # %% [markdown]
-# ## What the recommender makes of it
+# ## What the recommender derives from it
 #
-# These are the facts from which `recsys train` chooses, and the windows it will fit its parts on. Repeats here count distinct items of a
-# basket, as it does. Set `tower.user_encoder` or the `[retrieval]` section in recsys.toml if you know better.
+# `recsys train` chooses its defaults from these facts, and fits its parts on these windows. As in training, repeats
+# count distinct items of a basket. Set `tower.user_encoder` or the `[retrieval]` section in recsys.toml to override the
+# choice.
 
 # %%
 shape = ShopProfile.of(log)
-print(f"{shape.basket:.1f} items at one time: the user tower reads {'a sequence' if shape.sequence else 'a set'}")
-print(f"{shape.repeats:.1%} repeats: what a user has {'may be shown again' if shape.buys_again else 'is left out'}")
+print(f"{shape.basket:.1f} items at one time: the user encoder takes {'a sequence' if shape.sequence else 'a set'}")
+print(f"{shape.repeats:.1%} repeats: items that a user has {'may be shown again' if shape.buys_again else 'are left out'}")
 print(f"times {'carry only the order' if log.ordinal else 'are real'}")
 for part, window in Windows.plan(log, log.end).to_dict().items():
     print(f"{part:12}{window}")

@@ -1,9 +1,10 @@
 # %% [markdown]
 # # 2. The towers, and what they learned
 #
-# A text encoder knows what words mean before it has seen this shop: green tea is near black tea. Training moves texts by what people buy.
-# Here is the catalogue before and after, first to look at, then in figures, on purchases that the towers never saw. The question to take
-# along: did training teach the towers something about customers, or did it only blur what the texts had told?
+# A text encoder knows what words mean before it has seen this shop: green tea is near black tea. Training moves texts
+# according to what people buy. This notebook compares the catalogue before and after training, first in plots, then in
+# figures on purchases that the towers have not seen. The question is whether training taught the towers something about
+# customers, or only blurred the texts.
 
 # %%
 from recsys.notebook import begin
@@ -35,9 +36,8 @@ snapshot, model = recommender.snapshot, current_model(workspace, settings)
 # %% [markdown]
 # ## How training went
 #
-# NDCG@10 on the validation window, after each epoch. The first point is the towers before any step, with the encoder as it came. The last
-# epochs tune the encoder's upper layers as well: if they add nothing, the texts needed no tuning, and `train.tuned_epochs = 0` saves the
-# time.
+# NDCG@10 on the validation window, after each epoch. The first point is before any step, with the pretrained encoder.
+# The last epochs also tune the encoder's upper layers. If they add nothing, `train.tuned_epochs = 0` saves the time.
 
 # %% alt="Line: NDCG@10 on validation after each epoch"
 curve = model.about["towers"]["validation_ndcg@10"]
@@ -49,8 +49,9 @@ print(f"learned from {model.about['windows']['towers']}, stopped by {model.about
 # %% [markdown]
 # ## Before and after
 #
-# `before`: the frozen encoder's vectors, minus their mean, of unit norm. `after`: what the item tower makes of the tuned encoder. Items
-# that share a text share a vector. All that follows is about the texts that sold best, one item for each.
+# `before` are the frozen encoder's vectors, centred and of unit norm. `after` are the vectors of the item tower over
+# the tuned encoder. Items that share a text share a vector. The rest of the notebook uses the best-selling texts, with
+# one item for each.
 
 # %%
 frozen = encode_catalog(snapshot.catalog, Model.untrained(settings), workspace.cache)
@@ -60,13 +61,14 @@ chosen = np.argsort(-sales, kind="stable")[:2000]
 item_of = np.unique(snapshot.text_of, return_index=True)[1][chosen]
 facts = snapshot.catalog.frame[item_of].select("title", path=pl.col("category").fill_null("none"))
 facts = facts.with_columns(broad=pl.col("path").str.split("|").list.first())
-print(f"{len(after):,} texts, of which {len(chosen):,} are looked at; {before.shape[1]} numbers before, {after.shape[1]} after")
+print(f"{len(after):,} texts, of which {len(chosen):,} are used; {before.shape[1]} dimensions before, {after.shape[1]} after")
 
 # %% [markdown]
 # ## A map of the catalogue
 #
-# t-SNE draws what is near in the vectors near on paper; distances between far islands mean nothing. Before, islands are words. What a
-# data scientist looks for after: do departments mix where shoppers mix them, or has everything run together into one heap?
+# t-SNE draws near vectors near each other; distances between far clusters mean nothing. Before training, clusters
+# follow words. After training, look whether departments mix where shoppers mix them, or whether everything has
+# collapsed into one cluster.
 
 # %% alt="Two maps of the catalogue, coloured by category: before fine-tuning and after"
 groups = facts["broad"].value_counts(sort=True)["broad"][:7].to_list()
@@ -82,8 +84,8 @@ legend = figure.legend(*axes.get_legend_handles_labels(), loc="outside lower cen
 # %% [markdown]
 # ## Nearest neighbours
 #
-# The best seller of each of some departments, and what stands next to it. Read each row twice: is the neighbour like it, or is it bought
-# by the same people? The frozen encoder can only give the first.
+# The best seller of some departments, and its nearest neighbours. For each row, ask two questions: is the neighbour a
+# similar product, and do the same people buy it? The frozen encoder can only answer the first.
 
 # %%
 K = 10
@@ -100,9 +102,10 @@ pl.DataFrame(rows)
 # %% [markdown]
 # ## In figures
 #
-# Of the ten neighbours: how many are of the same category (what words know), and how alike their buyers are (cosine over users; what a
-# recommender needs). Buyers are counted after the towers' own window and their validation, so nothing here was learned by heart. "Any
-# two" is chance: two of these texts at random. "Best possible" picks the ten with the most alike buyers.
+# Of the ten neighbours, how many have the same category (known from words), and how similar are their buyers (cosine
+# over users, which a recommender needs)? Buyers are counted after the training and validation windows of the towers, so
+# nothing here was memorised. "Any two" is chance: two random texts. "Best possible" picks the ten texts with the most
+# similar buyers.
 
 # %%
 until = int(datetime.fromisoformat(model.about["until"]).replace(tzinfo=UTC).timestamp())
@@ -114,18 +117,18 @@ users, held = unseen.user[text >= 0], text[text >= 0]
 buyers = sp.csr_array((np.ones(len(held)), (users, held)), shape=(unseen.n_users, len(chosen)))
 buyers.data[:] = 1
 buyers = normalize(buyers, axis=0)
-company = (buyers.T @ buyers).toarray()
-np.fill_diagonal(company, 0)
+similarity = (buyers.T @ buyers).toarray()
+np.fill_diagonal(similarity, 0)
 
 # %%
 path = facts["path"].to_numpy()
-near["best possible"] = np.argsort(-company, axis=1, kind="stable")[:, :K]
+near["best possible"] = np.argsort(-similarity, axis=1, kind="stable")[:, :K]
 near["any two"] = np.random.default_rng(0).integers(len(chosen), size=(len(chosen), K))
 neighbours = pl.DataFrame(
     {
         "neighbours": list(near),
         "same category, %": [round(100 * (path[found] == path[:, None]).mean(), 1) for found in near.values()],
-        "alike buyers, cosine": [round(np.take_along_axis(company, found, axis=1).mean(), 4) for found in near.values()],
+        "similar buyers, cosine": [round(np.take_along_axis(similarity, found, axis=1).mean(), 4) for found in near.values()],
         "kept from before, of 10": [
             round(np.mean([len(np.intersect1d(*two)) for two in zip(found, near["before"], strict=True)]), 1) for found in near.values()
         ],
@@ -134,25 +137,26 @@ neighbours = pl.DataFrame(
 neighbours
 
 # %% [markdown]
-# Ten neighbours are what is near. Over all pairs, near and far, do vectors that point the same way belong to items with alike buyers?
-# Rank correlation, 0 is chance:
+# The ten neighbours are near pairs only. Over all pairs, near and far, do similar vectors belong to items with similar
+# buyers? The rank correlation answers; 0 is chance:
 
 # %%
 one, other = np.random.default_rng(0).integers(len(chosen), size=(2, 200_000))
 for name, vectors in (("before", before[chosen]), ("after", after[chosen])):
     cosine = np.einsum("nd,nd->n", vectors[one], vectors[other])
-    print(f"{name}: {spearmanr(cosine[one != other], company[one, other][one != other]).statistic:.3f}")
+    print(f"{name}: {spearmanr(cosine[one != other], similarity[one, other][one != other]).statistic:.3f}")
 
 # %% [markdown]
 # ## What to make of it
 #
-# Near and far are two achievements. If "after" is nearer to "best possible" than "before" is, an item's closest neighbours are company
-# for it, and an item that nobody has bought yet can borrow them. If only the correlation rose, the towers learned the large directions,
-# what goes with whom by and large, while the closest neighbours are still those that words give. If the category share fell far and
-# neither rose, training destroyed more than it taught: fewer epochs, or `train.tuning = "frozen"`. Whether it makes better *lists* is
-# another question, which only `recsys evaluate` and a simulation (notebook 3) answer: the towers are one source of seven.
+# Near and far pairs are two separate results. If "after" is closer to "best possible" than "before" is, the nearest
+# neighbours of an item share its buyers, and a never-sold item can use those of its neighbours. If only the correlation
+# rose, the towers learned the broad structure, while the nearest neighbours still follow words. If the category share
+# fell far and neither rose, training destroyed more than it taught: use fewer epochs, or `train.tuning = "frozen"`.
+# Only `recsys evaluate` and a simulation (notebook 3) tell whether the *lists* are better, because the towers are one
+# of seven retrievers.
 
 # %%
-company_of = dict(zip(neighbours["neighbours"], neighbours["alike buyers, cosine"], strict=True))
-way = (company_of["after"] - company_of["before"]) / (company_of["best possible"] - company_of["before"])
-print(f"from the frozen encoder's neighbours to the best possible ones the towers went {way:.0%} of the way")
+cosine_of = dict(zip(neighbours["neighbours"], neighbours["similar buyers, cosine"], strict=True))
+share = (cosine_of["after"] - cosine_of["before"]) / (cosine_of["best possible"] - cosine_of["before"])
+print(f"the towers closed {share:.0%} of the gap between the frozen encoder's neighbours and the best possible ones")

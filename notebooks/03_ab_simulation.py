@@ -1,14 +1,15 @@
 # %% [markdown]
 # # 3. Is B better than A, for whom, and would an online test find it?
 #
-# `recsys simulate` replays days of the log: each arm sees only what was known on the day, refreshes on its own schedule, answers
-# everybody who came, and is judged by what was then bought. Three questions of a real shop:
+# `recsys simulate` replays days of the log. Each arm sees only the past of a day, refreshes on its schedule, and
+# answers the users of the day. Its lists are compared with what they then bought. Three questions of a real shop:
 #
-# 1. Ours against the list of what is popular: is all this worth it?
-# 2. With against without the cross-encoder: does the most expensive stage earn its place?
-# 3. A refresh a day against one a week: what does fresh data bring?
+# 1. Ours against popular items: is a recommender worth its cost?
+# 2. With against without the cross-encoder: is the most expensive stage worth its cost?
+# 3. A daily against a weekly refresh: what does fresh data bring?
 #
-# To stay within minutes, five days are replayed for at most 800 users, drawn at random. Leave both out for all days and everybody.
+# To stay within minutes, five days are replayed for at most 800 users, drawn at random. Leave both options out for all
+# days and users.
 
 # %%
 from recsys.notebook import begin
@@ -35,8 +36,8 @@ def compare(a, b):
     return simulate(workspace, settings, SimulateOptions(a, b, days=5, users=800))
 
 
-def told(found):
-    return Markdown("\n".join(f"- {line}" for line in lines(found)))
+def summary(result):
+    return Markdown("\n".join(f"- {line}" for line in lines(result)))
 
 
 # %% [markdown]
@@ -45,20 +46,21 @@ def told(found):
 # %%
 daily = arm("daily")
 ours = compare(arm("popular", system="popular"), daily)
-told(ours)
+summary(ours)
 
 # %% [markdown]
-# Three intervals for each line, three questions. *Same users*: both arms answered everybody, which only a simulation can do; it says
-# which arm is better. *Own users alone*: what an online test of this length would have seen. *With CUPED*: the same test, less what was
-# known of the users before it. A difference that shows on the same users and not on own users is real, and an online test would miss it.
-# An interval without width is no certainty: it says that nobody in that arm had a single hit.
+# Each line has three intervals. *Same users*: both arms answer every user, which only a simulation can do; it shows
+# which arm is better. *Own users alone*: what an online test of this length would have measured. *With CUPED*: the same
+# test, adjusted for what was known of the users before it. A difference on the same users but not on own users is real,
+# and an online test would miss it. An interval of width zero is not certainty: it means that no user of that arm had a
+# hit.
 
 # %% alt="Intervals: difference of ours and popular by measure, paired and unpaired"
 drawings(ours)["differences"]
 
 # %% [markdown]
-# "For whom" is the lower half of the decision. Look at *new*: what the user had never bought. A recommender of habits wins everywhere
-# else and may lose there, which is where a shop hopes to sell more.
+# The second question is for whom. Look at *new*, the items that the user had never bought. A recommender of habits wins
+# elsewhere and may lose there, where a shop hopes to sell more.
 
 # %%
 pl.DataFrame(
@@ -77,24 +79,25 @@ pl.DataFrame(
 ).with_columns(pl.col("popular", "ours").round(4), pl.col("b over a, %").round(1))
 
 # %% [markdown]
-# Does the gap stay the same from day to day? One that closes tells of a model that ages, or of a first day that was odd.
+# Does the gap stay the same from day to day? A closing gap means that the model ages, or that the first day was
+# unusual.
 
 # %% alt="Lines: NDCG@10 of both arms day by day"
 drawings(ours)["daily"]
 
 # %% [markdown]
-# The always-valid interval may be looked at every day, and the test may stop when it leaves 0. It is wider than the others, because it
-# pays for all the looks and because it counts each user's first visit alone.
+# The always-valid interval may be checked every day, and the test may stop when it excludes 0. It is wider than the
+# others, because it allows for all checks and counts only each user's first visit.
 
 # %% alt="Line with its always-valid interval: the difference as users arrive"
 drawings(ours).get("looks")
 
 # %% [markdown]
-# ## What an online test of this shop can find at all
+# ## What an online test of this shop can detect
 #
-# Before you ask for a test: how many users does a lift need? The table takes the spread seen above, and 80% power at 5%. If a test of a
-# month brings fewer users than the row that you hope for, do not run it; a simulation on the same users is the sharper tool. Days
-# are at the rate at which these users came: where all of yours come, fewer.
+# How many users does a lift need? The table uses the variance measured above and 80% power at 5%. If a month's test has
+# fewer users than the row of the lift that you expect, do not run it; a simulation on the same users is more sensitive.
+# Days follow from the rate of visits of the sampled users; with all users, the test takes fewer days.
 
 # %%
 online, base = ours.online, ours.row("all", METRICS[0]).paired
@@ -109,23 +112,24 @@ pl.DataFrame(
 # %% [markdown]
 # ## With against without the cross-encoder
 #
-# Both arms refresh once, on the first of the five days, and differ in nothing but the last stage. Before you read the figure read the
-# first line: a cross-encoder that gained nothing in training is left out of answers altogether, and then there is nothing to compare.
+# Both arms refresh once, on the first of the five days, and differ only in the last stage. Read the first line before
+# the figures: a cross-encoder that gained nothing in training is not used in answers, and then there is nothing to
+# compare.
 
 # %%
 weekly = arm("weekly", refresh_days=7)
 crossed = compare(arm("without", refresh_days=7, cross_encoder=False), weekly)
-told(crossed)
+summary(crossed)
 
 # %% [markdown]
 # ## Weekly against daily refresh
 #
-# The smaller a difference, the more it matters whom you compare. On the same users the two arms show nearly the same items, so that even a
-# small difference is seen; on own users, people differ far more than the arms do.
+# The smaller a difference, the more the choice of users matters. On the same users, both arms show nearly the same
+# items, so a small difference is visible. On own users, users differ far more than the arms do.
 
 # %%
 fresh = compare(weekly, daily)
-told(fresh)
+summary(fresh)
 
 # %% alt="Intervals: difference of daily and weekly refresh by measure, paired and unpaired"
 drawings(fresh)["differences"]
@@ -136,8 +140,8 @@ drawings(fresh)["daily"]
 # %% [markdown]
 # ## The three decisions
 #
-# Better: the sign on the same users. For whom: the segments whose interval leaves 0. Online: whether a test with these users would see it
-# in 80% of cases, and how many it needs.
+# Better: the sign on the same users. For whom: the segments whose interval excludes 0. Online: whether a test with
+# these users would detect it in 80% of cases, and how many users it needs.
 
 # %%
 pl.DataFrame(
@@ -155,5 +159,5 @@ pl.DataFrame(
 )
 
 # %% [markdown]
-# And what none of it says: nobody saw these lists. People bought under what was shown then, so an arm that repeats habits is flattered.
-# docs/simulate.md has the rest under "What it cannot tell"; notebook 4 shows what a log with propensities adds.
+# No user saw these lists. Users bought what was shown to them then, so the simulation favours an arm that repeats
+# habits. docs/simulate.md lists further limits; notebook 4 shows what a log with propensities adds.

@@ -1,9 +1,9 @@
 # %% [markdown]
 # # 4. What would another policy have earned?
 #
-# A simulation asks what people bought anyway. A log that says *how likely* each item was to be shown can answer what they would have done
-# under another policy. This notebook first looks at a shop whose truth is known, to learn when the estimators can be trusted, and then at
-# a log of the workspace's shop.
+# A simulation uses what people bought anyway. A log with the *propensity* of each shown item can answer what they would
+# have done under another policy. This notebook first uses a synthetic shop with a known true value, to learn when the
+# estimators can be trusted, and then a log of the workspace's shop.
 
 # %%
 from recsys.notebook import begin
@@ -29,38 +29,39 @@ from recsys.offline.options import SimulateOptions
 from recsys.offline.simulate import simulate
 
 # %% [markdown]
-# ## A shop whose truth is known
+# ## A shop with a known true value
 #
-# Users of three kinds, 12 items, lists of three. The logging policy draws its lists; the target, the policy to be judged, prefers what
-# each kind of user likes. The truth is worked out, not estimated. Four estimators:
+# There are three kinds of users, 12 items, and lists of three. The logging policy draws its lists. The target policy,
+# which is evaluated, prefers what each kind of user likes. The true value is computed exactly. Four estimators:
 #
-# - **IPS** weights what was earned by how much more often the target would have shown it. Right if the propensities are.
-# - **SNIPS** divides by the weights' sum: a little bias, less variance.
-# - **DM** asks a model of rewards. Right if the model is.
-# - **DR** asks the model and corrects it by weights. Right if either is.
+# - **IPS** weights each reward by how much more often the target would have shown the list. It is unbiased if the
+#   propensities are correct.
+# - **SNIPS** divides by the sum of the weights: a little bias, less variance.
+# - **DM** predicts rewards with a model. It is correct if the model is.
+# - **DR** corrects the model's predictions by weights. It is unbiased if either is correct.
 
 # %%
 world = World.make()
 found = off_policy(world.draw(1000, np.random.default_rng(0), blind=False))
 
 
-def table(found, truth=None):
-    rows = [{"": "logged policy", **vars(found.logged)}] + [{"": NAMES[name], **vars(one)} for name, one in found.estimates.items()]
-    held = [] if truth is None else [pl.col("low").le(truth).and_(pl.col("high").ge(truth)).alias("holds the truth")]
+def table(result, truth=None):
+    rows = [{"": "logged policy", **vars(result.logged)}] + [{"": NAMES[name], **vars(one)} for name, one in result.estimates.items()]
+    held = [] if truth is None else [pl.col("low").le(truth).and_(pl.col("high").ge(truth)).alias("covers the true value")]
     return pl.DataFrame(rows).select("", pl.col("value", "low", "high").round(4), *held)
 
 
-print(f"truth: the target earns {world.value:.4f} clicks a list; {lines(found)[0]}")
+print(f"true value: the target earns {world.value:.4f} clicks a list; {lines(found)[0]}")
 table(found, world.value)
 
 # %% [markdown]
-# The logged policy's own row must not hold the truth: it is about another policy. What the log earned says nothing of what the target
-# would.
+# The row of the logged policy need not cover the true value, because it is about another policy. What the log earned
+# says nothing about the target.
 #
-# ## Once is luck: two hundred logs
+# ## Two hundred logs
 #
-# Each box is an estimator's error over 200 logs of 1,000 lists. Three shops: one where the reward model knows the user's kind, one where
-# it does not (blind), and one in which a click ends the reading, while the estimators take places as independent.
+# Each box is an estimator's error over 200 logs of 1,000 lists, in three shops: the reward model knows the user's kind;
+# it does not (blind); a click ends the reading of a list, while the estimators assume independent positions.
 
 # %% alt="Three box plots: error of each estimator around 0, one panel a case"
 cases = {"model knows": (World.make(), False), "model is blind": (World.make(), True), "cascade ignored": (World.make(cascade=True), True)}
@@ -76,8 +77,9 @@ for axes, (name, (shop, blind)) in zip(panels, cases.items(), strict=True):
     rows.append({"case": name} | {key: f"{np.mean([run[key].low <= shop.value <= run[key].high for run in runs]):.1%}" for key in errors})
 
 # %% [markdown]
-# How often did the 95% interval hold the truth? What to remember: the direct method's interval is narrow *and wrong* when its model is
-# blind, and no figure of the log shows it; DR is not harmed. And no estimator survives a wrong assumption about places.
+# How often did the 95% interval cover the true value? The direct method's interval is narrow *and wrong* when its model
+# is blind, and no figure of the log shows it; DR is unaffected. No estimator is correct under a wrong assumption about
+# positions.
 
 # %%
 pl.DataFrame(rows)
@@ -85,12 +87,12 @@ pl.DataFrame(rows)
 # %% [markdown]
 # ## How far from the log may a policy be?
 #
-# The more the target differs from what was shown, the fewer of the log's lists speak of it. The effective sample size says how many. With
-# the same 400 lists, from a target near the logging policy to one that knows exactly what it wants:
+# The more the target differs from the logging policy, the fewer of the log's lists are informative. The effective
+# sample size says how many. With the same 400 lists, from a target near the logging policy to a deterministic one:
 
 
 # %%
-def asked(log):
+def estimated(log):
     size = effective_size(log, weights(log, "independent"))
     try:
         ips = off_policy(log).estimates["ips"]
@@ -102,15 +104,15 @@ def asked(log):
 far = [(sharp, World.make(sharp=sharp)) for sharp in (0, 1, 2, 4, 8)]
 pl.DataFrame(
     [
-        {"sharpness": sharp, "truth": round(shop.value, 3), **asked(shop.draw(400, np.random.default_rng(2), blind=False))}
+        {"sharpness": sharp, "truth": round(shop.value, 3), **estimated(shop.draw(400, np.random.default_rng(2), blind=False))}
         for sharp, shop in far
     ]
 )
 
 # %% [markdown]
-# Below an effective size of 100 there is no answer but an error. That is meant: a number would be quoted, its interval would not. What
-# helps is a longer log, more exploration, or a target nearer to what ran. What may depend on the places above
-# (`--slates cascade`, `joint`) costs effective lists as well:
+# Below an effective size of 100 the result is an error, on purpose: a number would be quoted without its interval. A
+# longer log, more exploration, or a target nearer to the logging policy helps. Weaker assumptions about positions
+# (`--slates cascade`, `joint`) cost effective lists as well:
 
 # %%
 log = world.draw(4000, np.random.default_rng(3), blind=False)
@@ -124,9 +126,10 @@ pl.DataFrame(
 # %% [markdown]
 # ## The workspace's shop
 #
-# Nobody logged propensities there, so a click model writes a log: popular items in random order beside those of the other arm, seen and
-# clicked by stated numbers (`[simulate.clicks]`). Such a log says nothing of real customers; it has the shop's size, its users who come
-# again and its lists of ten, so it tells whether a log *like yours* could answer. The target is every user's own frequent items.
+# The shop has no propensities, so a click model writes a log: popular items in random order and items of the other arm,
+# viewed and clicked with configured probabilities (`[simulate.clicks]`). Such a log says nothing about real customers.
+# It has the shop's size, returning users and lists of ten, so it shows whether a log *like yours* could answer. The
+# target shows each user's most frequent items.
 
 # %%
 folder = Path(tempfile.mkdtemp())
@@ -135,12 +138,12 @@ folder = Path(tempfile.mkdtemp())
 def clicks(explore):
     chosen = settings.model_copy(update={"simulate": SimulateConfig(same_arms_runs=0, clicks=ClickConfig(explore=explore))})
     log = folder / f"clicks-{explore}.csv"
-    told = simulate(workspace, chosen, SimulateOptions("popular", "personal_frequency", days=14, click_log=log))
-    return told.clicks, read_log(log, log.with_suffix(".target.csv"))
+    result = simulate(workspace, chosen, SimulateOptions("popular", "personal_frequency", days=14, click_log=log))
+    return result.clicks, read_log(log, log.with_suffix(".target.csv"))
 
 
 truth, log = clicks(0.9)
-print(f"truth by the click model: {truth.a:.4f} clicks a list of popular, {truth.b:.4f} of the target; {truth.lists:,} lists")
+print(f"true values of the click model: {truth.a:.4f} clicks a list of popular, {truth.b:.4f} of the target; {truth.lists:,} lists")
 
 # %%
 try:
@@ -154,8 +157,8 @@ shown
 Markdown("\n".join(f"- {line}" for line in (lines(found) if found else ["No answer, so nothing to trust."])))
 
 # %% [markdown]
-# Now with little exploration: nine lists in ten show what is popular, as a careful shop would log. This is the usual reason why
-# off-policy evaluation fails, and it fails when the log is written, not when it is read.
+# Now with little exploration: nine lists in ten show popular items, as a careful shop would. Little exploration is the
+# usual reason why off-policy evaluation fails, and it is decided when the log is written.
 
 # %%
 _, careful = clicks(0.1)
@@ -165,5 +168,6 @@ print(f"{size:.0f} effective lists of {careful.impressions:,}: {'too few, refuse
 # %% [markdown]
 # ## Before you log
 #
-# Decide which policies you will want to judge, draw among their items with a chance you write down, and work out the effective size from
-# planned propensities: it needs no rewards. Then judge with DR, read the effective size first and the value last.
+# Decide which policies you will want to evaluate, draw among their items with logged propensities, and compute the
+# effective size from the planned propensities, which needs no rewards. Then evaluate with DR; read the effective size
+# first and the value last.

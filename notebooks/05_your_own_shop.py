@@ -1,8 +1,9 @@
 # %% [markdown]
 # # 5. Your own shop
 #
-# From two CSV files to a recommendation and an evaluation, through Python. The commands of the README do the same. The two files here are
-# a slice of the workspace's shop, as a web shop would export them; put your own in their place.
+# This notebook goes from two CSV files to recommendations and an evaluation in Python. The commands of the README do
+# the same. The two files are a sample of the workspace's shop, as a web shop would export them; replace them by your
+# files.
 
 # %%
 from recsys.notebook import begin
@@ -33,8 +34,8 @@ from recsys.workspace.workspace import Workspace
 # %% [markdown]
 # ## Two files
 #
-# 300 users and the 2,000 products that sell best, so that training takes a minute or two. The columns have a shop's own names, and two
-# rows are broken, as there always are.
+# The sample has 300 users and the 2,000 best-selling products, so that training takes a minute or two. The columns have
+# a shop's names, and two rows are broken.
 
 # %%
 folder = Path(tempfile.mkdtemp())
@@ -52,7 +53,8 @@ print(f"{len(products):,} products, {len(orders):,} order lines")
 # %% [markdown]
 # ## Read them in
 #
-# Other names are mapped, ours to theirs. The summary adds up: read = kept + quarantined. Look at the reasons before you go on.
+# A mapping gives the file's name of each column. In the summary, read = kept + quarantined. Check the reasons before
+# you go on.
 
 # %%
 shop = Workspace(folder / "my-shop")
@@ -67,9 +69,9 @@ print(shop.ingest(source))
 # %% [markdown]
 # ## Train
 #
-# Until the day on which the evaluation will begin, so that this very model can be judged: it must not have seen the weeks it is judged
-# on. Once you trust it, train again without `until`, on everything. Here the text encoder stays as it is and the cross-encoder reads few
-# users, to save minutes; for your own shop take `settings` as they are.
+# The model is trained until the day on which the evaluation begins, because it must not have seen the weeks of the
+# evaluation. Once you trust it, train again on everything, without `until`. To save minutes, the text encoder is not
+# tuned here, and the cross-encoder is trained on few users. For your shop, use `settings` unchanged.
 
 # %%
 catalog, log = shop.load()
@@ -78,8 +80,8 @@ towers = settings.train.model_copy(update={"tuned_epochs": 0, "steps_per_epoch":
 settings = settings.model_copy(
     update={"train": towers, "cross_encoder": settings.cross_encoder.model_copy(update={"users": min(200, settings.cross_encoder.users)})}
 )
-said = train(shop, settings, TrainOptions(until=cut))
-print(said.split(";")[0])
+summary = train(shop, settings, TrainOptions(until=cut))
+print(summary.split(";")[0])
 
 # %%
 print(build_index(shop, settings).split(":")[1].strip())
@@ -87,7 +89,7 @@ print(build_index(shop, settings).split(":")[1].strip())
 # %% [markdown]
 # ## Recommend
 #
-# The same call serves a known user, a visitor with a basket, and somebody of whom nothing is known. `None` is the visitor.
+# The same call serves a known user, a visitor with a basket, and an unknown visitor. `None` is a visitor.
 
 # %%
 recommender = open_recommender(shop)
@@ -95,11 +97,11 @@ recommender = open_recommender(shop)
 
 def shown(options, user=None):
     answer = next(iter(recommender.answer(options, [user])))
-    kept = [
-        {"title": item.title, "chance, %": item.probability and round(100 * item.probability, 1), "why": item.reason}
+    rows = [
+        {"title": item.title, "probability, %": item.probability and round(100 * item.probability, 1), "why": item.reason}
         for item in answer.items
     ]
-    return pl.DataFrame(kept)
+    return pl.DataFrame(rows)
 
 
 counts = np.diff(log.offsets)
@@ -107,13 +109,13 @@ user = str(log.user_ids[np.argsort(counts, kind="stable")[len(counts) // 2]])  #
 shown(RecommendOptions(k=5), user)
 
 # %% [markdown]
-# Only what this user has never bought, and the five most unlike each other of the likely ones:
+# Only items that this user has never bought, and diverse ones among the likely:
 
 # %%
 shown(RecommendOptions(k=5, new_only=True, diversity=0.3), user)
 
 # %% [markdown]
-# A visitor who has put the best seller into the basket:
+# A visitor with the best seller in the basket:
 
 # %%
 seller = str(catalog.ids[np.bincount(log.item).argmax()])
@@ -122,8 +124,9 @@ shown(RecommendOptions(k=5, history=(seller,)))
 # %% [markdown]
 # ## Evaluate
 #
-# Beside honest baselines, on the last weeks. Read three things. Does ours beat the *best* baseline, and is 1 outside the interval of the
-# ratio? How much of the NDCG is repeats (slice "repeat"), which a list of favourites gets as well? And how few users is "new" judged on?
+# The evaluation compares the model with baselines on the last weeks. Check three things. Does ours beat the *best*
+# baseline, and is 1 outside the interval of the ratio? How much of the NDCG comes from repeats (slice "repeat"), which
+# a list of frequent items gets as well? How many users is "new" evaluated on?
 
 # %%
 quick = settings.model_copy(update={"evaluate": settings.evaluate.model_copy(update={"tune": False})})
@@ -142,8 +145,8 @@ print(f"ours over {rival.replace('_', ' ')}: {ratio.value:.2f} [{ratio.low:.2f} 
 slices_plot({name: systems(report)[name].slices for name in ("ours", rival.replace("_", " "))})
 
 # %% [markdown]
-# Are the chances chances? Points on the diagonal mean that of ten items promised 20% two were bought. With few users, expect scatter at
-# the right end, where there is little to count.
+# Are the probabilities calibrated? Points on the diagonal mean that of ten items with probability 20% two were bought.
+# With few users, expect scatter at the right end, which has few items.
 
 # %% alt="Reliability: predicted probability against the share that was bought"
 reliability_plot({"ours": report.reliability})
@@ -154,5 +157,6 @@ Markdown("\n".join(f"- {line}" for line in lines(report)))
 # %% [markdown]
 # ## What next
 #
-# Notebook 1 on your own data first, and what it finds into recsys.toml. Then `recsys train` on everything, `recsys build-index`,
-# `recsys refresh` as often as your files change, and notebook 3 before you switch anything.
+# Run notebook 1 on your data first, and put what it finds into recsys.toml. Then run `recsys train` on everything,
+# `recsys build-index`, and `recsys refresh` as often as your files change. Run notebook 3 before you change anything in
+# production.

@@ -223,11 +223,15 @@ class Shop:
         """Find the k items nearest in meaning to a text: a frame with item_id, title, rank and score (cosine)."""
         return self._matched(self.recommender.search(text, k))
 
-    def evaluate(self) -> Report:
-        """Evaluate on the last weeks of the log, with a model that was trained before them and with tuned baselines."""
-        from recsys.offline.evaluate import evaluate
+    def evaluate(self, *, preset: Preset = "quick", random_state: int = 0) -> Report:
+        """Evaluate on the last weeks of the log, with a model that was trained before them and beside tuned baselines.
 
-        return evaluate(self.workspace, self.settings)
+        preset, random_state : as in `train`; the model of these is trained first where there is none.
+        """
+        from recsys.offline.evaluate import evaluate
+        from recsys.training.options import TrainOptions
+
+        return evaluate(self.workspace, self.settings, TrainOptions(preset=preset, seed=random_state))
 
     def erase(self, *user_ids: object) -> Erased:
         """Erase users from tables, events and bundles; they stay out when the same sources are read again."""

@@ -1,4 +1,4 @@
-"""NDCG@10 and recall@10 of every user by RecTools and by ranx. Runs in the environment of requirements-metrics.txt."""
+"""NDCG@10 and recall@10 of every user by RecTools and ranx. Runs in the environment of requirements-metrics.txt."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from rectools.metrics import NDCG, Recall, calc_metrics
 
 
 class Metrics:
-    """Each library's own form of the lists is made before the clock starts."""
+    """The lists in the format of each library, converted before the clock starts."""
 
     def take(self, folder: str) -> dict[str, Any]:
-        """Lists (b, k) of rows, and the relevant pairs."""
+        """Load lists (b, k) of item rows, and the relevant pairs."""
         rows, user, item = (np.load(Path(folder) / f"{name}.npy") for name in ("rows", "user", "item"))
         b, k = rows.shape
         flat = {"user_id": np.repeat(np.arange(b), k), "item_id": rows.ravel(), "rank": np.tile(np.arange(1, k + 1), b)}
@@ -32,14 +32,14 @@ class Metrics:
         return {"users": b}
 
     def rectools(self) -> dict[str, Any]:
-        """Means, and the time they took."""
+        """Return the mean metrics, and the time they took."""
         begun = time.perf_counter()
         metrics = {"ndcg": NDCG(10, divide_by_achievable=True), "recall": Recall(10)}
         found = calc_metrics(metrics, self.lists, self.bought)
         return {"seconds": time.perf_counter() - begun, **{name: float(value) for name, value in found.items()}}
 
     def ranx(self) -> dict[str, Any]:
-        """Means, and the time they took."""
+        """Return the mean metrics, and the time they took."""
         begun = time.perf_counter()
         found = evaluate(self.qrels, self.run, ["ndcg@10", "recall@10"])
         return {"seconds": time.perf_counter() - begun, "ndcg": float(found["ndcg@10"]), "recall": float(found["recall@10"])}

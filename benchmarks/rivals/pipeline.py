@@ -1,6 +1,6 @@
-"""The obvious pipeline: sentence-transformers for texts, FAISS flat, a sentence-transformers cross-encoder over 100 candidates.
+"""An off-the-shelf pipeline: sentence-transformers, a flat FAISS index, and a cross-encoder over 100 candidates.
 
-Reads a JSON line, answers with one. Runs in the environment of requirements.txt.
+The program reads a JSON line and answers with one. It runs in the environment of requirements.txt.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ TOKENS = 128
 
 
 class Pipeline:
-    """Built once; then answers."""
+    """The models and the index, loaded once."""
 
     def __init__(self) -> None:
         torch.set_num_threads(2)
@@ -31,12 +31,12 @@ class Pipeline:
         assert spec.origin is not None
         folder = str(Path(spec.origin).parent / "model")
         self.encoder = SentenceTransformer(folder, device="cpu")
-        self.reader = CrossEncoder(folder, num_labels=1, max_length=TOKENS, device="cpu")
+        self.cross_encoder = CrossEncoder(folder, num_labels=1, max_length=TOKENS, device="cpu")
         self.texts: list[str] = []
         self.index: Any = None
 
     def stock(self, texts: str, vectors: str) -> dict[str, Any]:
-        """Take a catalogue: its distinct texts, and what `encode` says of them (unit norm), float32 (t, width)."""
+        """Load a catalogue: files of its distinct texts and of their unit vectors, float32 (t, width)."""
         self.texts = json.loads(Path(texts).read_text(encoding="utf-8"))
         matrix = np.load(vectors)
         self.index = faiss.IndexFlatIP(matrix.shape[1])
@@ -44,16 +44,16 @@ class Pipeline:
         return {"texts": len(self.texts)}
 
     def answer(self, history: str) -> dict[str, Any]:
-        """The ten best texts for somebody who bought these things, and the ten nearest before the cross-encoder has read them."""
+        """Return the ten best texts for a history, and the ten nearest before the cross-encoder."""
         begun = time.perf_counter()
         query = self.encoder.encode([history], normalize_embeddings=True)
         _, near = self.index.search(query, CANDIDATES)
-        scores = self.reader.predict([(history, self.texts[i]) for i in near[0]], show_progress_bar=False)
+        scores = self.cross_encoder.predict([(history, self.texts[i]) for i in near[0]], show_progress_bar=False)
         best = near[0][np.argsort(-scores)[:10]]
         return {"seconds": time.perf_counter() - begun, "texts": best.tolist(), "nearest": near[0][:10].tolist()}
 
     def encode(self, texts: list[str], out: str) -> dict[str, Any]:
-        """Vectors of texts, written to a file."""
+        """Encode texts, and write their vectors to a file."""
         begun = time.perf_counter()
         vectors = self.encoder.encode(texts, normalize_embeddings=True, show_progress_bar=False)
         seconds = time.perf_counter() - begun

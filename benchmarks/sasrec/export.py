@@ -1,9 +1,10 @@
-"""What a rival that lives in another environment needs of a workspace, cut as `recsys evaluate` cuts it.
+"""Exports a workspace for a rival in another environment, cut as `recsys evaluate` cuts it.
 
     python -m benchmarks.sasrec.export WORKSPACE OUT
 
-OUT/rows.parquet: user_id, item_id, timestamp (seconds) and part of every event before the test: "validate" for the stretch before it,
-as long as the test itself, "train" for what lies before that. OUT/users.parquet: the user_id of those to answer.
+OUT/rows.parquet holds user_id, item_id, timestamp (seconds) and part of every event before the test. The part is
+"validate" in a window before the test that is as long as the test, and "train" before that. OUT/users.parquet holds the
+user_id of the test users.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
-"""RecTools' SASRec, with the two changes that make it affordable on a CPU; both leave the model and its loss what they are.
+"""RecTools' SASRec with two changes that make it affordable on a CPU and leave the model and its loss unchanged.
 
-Batches hold sequences of about one length and are as wide as the longest of them, and positions that are padding are never scored. The
-negatives of the sampled softmax are drawn uniformly once a batch and shared by its positions, in place of some for each position.
+Batches hold sequences of similar length and are as wide as the longest of them; padding is not scored. The negatives of
+the sampled softmax are drawn uniformly once a batch and shared by its positions, instead of separately for each
+position.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from torch.utils.data import DataLoader, Sampler
 
 
 class AlikeLengths(Sampler[list[int]]):
-    """Batches of sequences of alike length, drawn anew in each epoch: shuffled, then sorted within stretches of `stretch` batches."""
+    """Batches of similar length: shuffled in each epoch, then sorted within groups of `stretch` batches."""
 
     def __init__(self, lengths: np.ndarray, batch: int, stretch: int = 25) -> None:
         self.lengths, self.batch, self.stretch = lengths, batch, stretch
@@ -38,21 +39,21 @@ class AlikeLengths(Sampler[list[int]]):
 
 
 class Trimmed(SASRecDataPreparator):
-    """Batches no wider than their longest sequence. Positions count from a sequence's end, so trimming moves none."""
+    """Batches as wide as their longest sequence; positions count from the end, so trimming keeps them."""
 
     def _collate_fn_train(self, batch: list[Any]) -> dict[str, torch.Tensor]:
         widest = max(len(items) for items, _, _ in batch) - 1
         return {name: values[:, -widest:] for name, values in super()._collate_fn_train(batch).items()}
 
     def get_dataloader_train(self) -> DataLoader:
-        """As RecTools' own, in batches of alike length."""
+        """Return RecTools' data loader with batches of similar length."""
         sequences = SequenceDataset.from_interactions(self.train_dataset.interactions.df)
         lengths = np.array([len(items) for items in sequences.sessions])
         return DataLoader(sequences, collate_fn=self._collate_fn_train, batch_sampler=AlikeLengths(lengths, self.batch_size))
 
 
 class SharedNegatives(TransformerLightningModule):
-    """Softmax of the next item against `negatives` items drawn for the whole batch; 0 draws none: against the whole catalogue."""
+    """Softmax of the next item against `negatives` items drawn for the batch; 0: against the whole catalogue."""
 
     def __init__(self, negatives: int, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -60,11 +61,11 @@ class SharedNegatives(TransformerLightningModule):
 
     @staticmethod
     def requires_negatives(loss: str) -> bool:
-        """They are drawn here, not with the data."""
+        """Return False: negatives are drawn here, not with the data."""
         return False
 
     def training_step(self, batch: dict[str, torch.Tensor], batch_idx: int) -> torch.Tensor:
-        """Mean loss of the positions that have a next item."""
+        """Return the mean loss of the positions that have a next item."""
         items = self.torch_model.item_model.get_all_embeddings()
         real = batch["y"] != 0
         sessions = self.torch_model.encode_sessions(batch, items)[real]  # (n, d)
@@ -78,7 +79,7 @@ class SharedNegatives(TransformerLightningModule):
 
 
 def sasrec(settings: dict[str, Any]) -> SASRecModel:
-    """An untrained model; `settings` are those of the command line of `train.py`."""
+    """Return an untrained model; `settings` are the command-line options of `train.py`."""
     return SASRecModel(
         n_blocks=settings["blocks"],
         n_heads=settings["heads"],

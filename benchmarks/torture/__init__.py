@@ -1,1 +1,4 @@
-"""Faults on purpose: kills, damage, overload. Run by `make torture-ci` and `make torture`; each program ends with one JSON line a test."""
+"""Fault injection: kills, damage, overload.
+
+`make torture-ci` and `make torture` run these programs. Each prints one JSON line for each test.
+"""

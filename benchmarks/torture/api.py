@@ -1,4 +1,4 @@
-"""The API asked by schemathesis, from its own documentation, and by raw bytes: never a 5xx, and it goes on answering."""
+"""Fuzzes the API by schemathesis and by raw bytes: no response is a 5xx, and the service stays up."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from benchmarks.torture.small import full, small, tried
 
 BODY = b'{"user": "user-01", "history": ["sku-07"], "k": 5, "rules": {"max_price": 3.5}, "diversity": 0.5}'
 WHOLE = HEAD.removesuffix(b"\r\n") + b"connection: close\r\n\r\n%s"
-WITH_BODIES = 5  # routes that there is more than one way to ask
-SECONDS = 15.0  # for an answer to bytes; a body that ends too soon is given up after ten
+WITH_BODIES = 5  # routes that take a body
+SECONDS = 15.0  # for a response to raw bytes; the service gives up on a short body after ten
 
 
 def documented(service: Served, examples: int) -> tuple[int, int]:
-    """What the documentation allows, and some of what it does not. Runs and failures."""
+    """Send requests that the document allows, and some that it does not. Return runs and failures."""
     runs = failures = 0
     url = f"http://127.0.0.1:{service.port}"
     schema: Any = schemathesis.openapi.from_url(f"{url}/openapi.json")
@@ -40,58 +40,63 @@ def documented(service: Served, examples: int) -> tuple[int, int]:
             deadline=None,
         )
         @given(case=operation.as_strategy())
-        def asks(case: schemathesis.Case) -> None:
+        def send(case: schemathesis.Case) -> None:
             nonlocal runs, failures
             runs += 1
             failures += not tried(str(case.operation.path), lambda: case.call_and_validate(checks=[not_a_server_error], timeout=60))
 
-        asks()
+        send()
     return runs, failures
 
 
-def spoilt(chance: random.Random) -> bytes:
-    """A good request with something wrong in it, or noise."""
-    way = chance.randrange(5)
-    if way == 0:
-        return chance.randbytes(chance.randrange(1, 400))
+def corrupted(rng: random.Random) -> bytes:
+    """Return a valid request with a fault, or noise."""
+    fault = rng.randrange(5)
+    if fault == 0:
+        return rng.randbytes(rng.randrange(1, 400))
     content = bytearray(WHOLE % (len(BODY), BODY))
-    if way == 1:  # the body's bytes
-        for _ in range(chance.randrange(1, 5)):
-            content[chance.randrange(len(content) - len(BODY), len(content))] = chance.randrange(256)
-    elif way == 2:  # any byte
-        content[chance.randrange(len(content))] = chance.randrange(256)
-    elif way == 3:  # something more
-        place = chance.randrange(len(content))
-        content[place:place] = chance.randbytes(chance.randrange(1, 40))
-    else:  # another length than it says
-        return WHOLE % (chance.choice((0, 1, len(BODY) - 1, 10**12)), BODY)
+    if fault == 1:  # bytes of the body
+        for _ in range(rng.randrange(1, 5)):
+            content[rng.randrange(len(content) - len(BODY), len(content))] = rng.randrange(256)
+    elif fault == 2:  # any byte
+        content[rng.randrange(len(content))] = rng.randrange(256)
+    elif fault == 3:  # inserted bytes
+        place = rng.randrange(len(content))
+        content[place:place] = rng.randbytes(rng.randrange(1, 40))
+    else:  # a wrong content length
+        return WHOLE % (rng.choice((0, 1, len(BODY) - 1, 10**12)), BODY)
     return bytes(content)
 
 
 def raw(service: Served, content: bytes) -> None:
-    """Send bytes and end. What comes back, if anything, is no 5xx. Raises AssertionError."""
+    """Send bytes and close.
+
+    Raises
+    ------
+    AssertionError: the response is a 5xx.
+    """
     with socket.create_connection(("127.0.0.1", service.port), timeout=SECONDS) as connection:
         connection.sendall(content)
         connection.shutdown(socket.SHUT_WR)
         try:
-            answer = connection.recv(64)
+            response = connection.recv(64)
         except ConnectionResetError:
             return
-    assert not answer.startswith(b"HTTP/1.1 5"), (answer, content)
+    assert not response.startswith(b"HTTP/1.1 5"), (response, content)
 
 
 def main() -> None:
-    """Half by schemathesis, half raw."""
-    wanted, chance = (25_000 if full() else 1_000) // 2, random.Random(0)
+    """Print two lines: one half of the requests is by schemathesis, the other raw bytes."""
+    wanted, rng = (25_000 if full() else 1_000) // 2, random.Random(0)
     with small(trained=True) as shop, served(shop, rate_per_minute=0, budget_ms=5_000) as service:
         runs, failures = documented(service, wanted)
         report("api_schemathesis", runs, failures)
-        failures = sum(not tried("raw bytes", lambda: raw(service, spoilt(chance))) for _ in range(wanted))
+        failures = sum(not tried("raw bytes", lambda: raw(service, corrupted(rng))) for _ in range(wanted))
         alive = service.bundle is not None and service.process.poll() is None
-        told = "Traceback" in (shop.folder / "service.log").read_text(encoding="utf-8")
-        if not alive or told:
-            print(f"alive: {alive}, tracebacks in the log: {told}", file=sys.stderr)
-        report("api_raw_bytes", wanted, failures + (not alive) + told)
+        traceback = "Traceback" in (shop.folder / "service.log").read_text(encoding="utf-8")
+        if not alive or traceback:
+            print(f"alive: {alive}, tracebacks in the log: {traceback}", file=sys.stderr)
+        report("api_raw_bytes", wanted, failures + (not alive) + traceback)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
-"""Clients of the service in a process of their own: `python -m benchmarks.torture.client PORT SECONDS --out FILE`.
+"""Clients of the service in a separate process: `python -m benchmarks.torture.client PORT SECONDS --out FILE`.
 
-Plain sockets and as little Python as can be: clients that cost more than the answers would measure themselves. Writes a line of JSON a
-request: when it was sent (seconds since the epoch), milliseconds, status (0: no answer), user, bundle, degraded, items with probabilities.
+Clients use plain sockets and little Python, because costly clients would measure themselves. The program writes a line
+of JSON for each request: when it was sent (seconds since the epoch), milliseconds, status (0: no answer), user, bundle,
+degraded, items with probabilities.
 """
 
 from __future__ import annotations
@@ -23,27 +24,27 @@ PATIENCE = 30.0  # seconds for an answer
 
 
 class Client:
-    """One connection, kept open; opened again after an error."""
+    """One persistent connection, opened again after an error."""
 
     def __init__(self, port: int) -> None:
         self._port = port
         self._streams: tuple[StreamReader, StreamWriter] | None = None
 
     async def ask(self, user: str, body: bytes) -> dict[str, Any]:
-        """Send one request. Its line for the file."""
-        begun, found = time.time(), {"status": 0, "user": user}
+        """Send one request, and return its line for the file."""
+        begun, line = time.time(), {"status": 0, "user": user}
         try:
             async with asyncio.timeout(PATIENCE):
                 status, content = await self._exchange(body)
-            found["status"] = status
+            line["status"] = status
             if status == 200:
                 answer = json.loads(content)
-                found |= {"bundle": answer["bundle_id"], "degraded": answer["degraded"]}
-                found["items"] = [[item["item_id"], item["probability"]] for item in answer["items"]]
+                line |= {"bundle": answer["bundle_id"], "degraded": answer["degraded"]}
+                line["items"] = [[item["item_id"], item["probability"]] for item in answer["items"]]
         except (OSError, asyncio.IncompleteReadError, TimeoutError) as error:
-            found["error"] = repr(error)
+            line["error"] = repr(error)
             self._streams = None
-        return {"at": begun, "ms": 1000 * (time.time() - begun)} | found
+        return {"at": begun, "ms": 1000 * (time.time() - begun)} | line
 
     async def _exchange(self, body: bytes) -> tuple[int, bytes]:
         if self._streams is None:
@@ -56,10 +57,10 @@ class Client:
 
 
 async def run(given: argparse.Namespace, lines: list[dict[str, Any]]) -> None:
-    """Ask, until the time is over, so many requests are sent, or SIGTERM comes.
+    """Send requests until the time is over, `most` requests are sent, or SIGTERM arrives.
 
-    rate: requests a second, sent whether answers come or not, over as many connections as it takes; 0: each client sends the next one when
-    it has its answer.
+    With a rate, requests are sent at that rate, over as many connections as needed, even before earlier answers arrive.
+    Without one, each client sends its next request after its answer.
     """
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
@@ -95,12 +96,13 @@ async def run(given: argparse.Namespace, lines: list[dict[str, Any]]) -> None:
 
 
 def main() -> None:
+    """Run the clients, and write their lines."""
     parser = argparse.ArgumentParser()
     parser.add_argument("port", type=int)
     parser.add_argument("seconds", type=float)
     parser.add_argument("--clients", type=int, default=8)
     parser.add_argument("--rate", type=float, default=0)
-    parser.add_argument("--users", type=Path, help="a list in JSON, in place of the small shop's")
+    parser.add_argument("--users", type=Path, help="a JSON list of users instead of the small shop's")
     parser.add_argument("--most", type=int, default=10**9)
     parser.add_argument("--out", type=Path, required=True)
     given, lines = parser.parse_args(), []

@@ -1,4 +1,4 @@
-"""Every file of a bundle damaged in every way, and CURRENT: refused in one line, and after a rollback the old one answers."""
+"""Damages every file of a bundle, and CURRENT: each is refused in one line, and a rollback restores answers."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ if TYPE_CHECKING:
 WAYS = ("flip", "zero", "cut", "extend", "swap")
 
 
-def damage(path: Path, way: str, other: Path, chance: random.Random) -> bool:
-    """Damage a file; False where this way leaves it as it is."""
+def damage(path: Path, way: str, other: Path, rng: random.Random) -> bool:
+    """Damage a file; return False if the file stays as it is."""
     content = bytearray(path.read_bytes())
     before = bytes(content)
-    place = chance.randrange(max(len(content), 1))
+    place = rng.randrange(max(len(content), 1))
     if way == "flip" and content:
-        content[place] ^= 1 << chance.randrange(8)
+        content[place] ^= 1 << rng.randrange(8)
     elif way == "zero":
         content[place : place + 64] = bytes(len(content[place : place + 64]))
     elif way == "cut":
         del content[place:]
     elif way == "extend":
-        content += chance.randbytes(9)
+        content += rng.randbytes(9)
     elif way == "swap" and other.is_file():
         content = bytearray(other.read_bytes())
     path.write_bytes(content)
@@ -39,9 +39,9 @@ def damage(path: Path, way: str, other: Path, chance: random.Random) -> bool:
 
 
 def refused(shop: Small) -> None:
-    """Verify tells of it; opening refuses it, or never reads what is damaged."""
+    """Check that verify reports the damage, and that opening refuses it or does not read it."""
     problems = check_all(shop.workspace.bundles)[1]
-    assert problems, "verify saw nothing"
+    assert problems, "verify reported nothing"
     assert all("\n" not in problem for problem in problems)
     try:
         open.open_recommender(shop.workspace)
@@ -50,8 +50,8 @@ def refused(shop: Small) -> None:
 
 
 def main() -> None:
-    """Files in turn, ways in turn; then CURRENT."""
-    wanted, runs, failures, chance = (5_000 if full() else 500), 0, 0, random.Random(0)
+    """Damage files in turn, each in all ways; then CURRENT."""
+    wanted, runs, failures, rng = (5_000 if full() else 500), 0, 0, random.Random(0)
     with small() as shop:
         old = current_id(shop.workspace.bundles)
         shop.change(1)
@@ -63,24 +63,24 @@ def main() -> None:
             if runs == wanted:
                 break
             path, way = bundles / new / names[number % len(names)], WAYS[number // len(names) % len(WAYS)]
-            kept = path.read_bytes()
-            if damage(path, way, bundles / old / path.relative_to(bundles / new), chance):
+            content = path.read_bytes()
+            if damage(path, way, bundles / old / path.relative_to(bundles / new), rng):
                 runs += 1
                 failures += not tried(f"{way} {path.name}", lambda: refused(shop))
                 if runs % 50 == 0:
                     failures += not tried("rollback", lambda: rolled_back(shop, old, new))
-            path.write_bytes(kept)
+            path.write_bytes(content)
         for stale in (b"", b"\0" * 40, b"20200101T000000000000Z-000000000000\n", new.encode()[:-1], b"../" + new.encode()):
             (bundles / CURRENT).write_bytes(stale)
             runs += 1
             failures += not tried(f"CURRENT {stale!r}", lambda: rolled_back(shop, new, new))
         shutil.rmtree(bundles / new)
-        failures += not tried("CURRENT names what is gone", lambda: rolled_back(shop, old, new))
+        failures += not tried("CURRENT names a missing bundle", lambda: rolled_back(shop, old, new))
     report("damage", runs + 1, failures)
 
 
 def rolled_back(shop: Small, expected: str, new: str) -> None:
-    """Going back finds a whole one, and it answers."""
+    """Check that a rollback finds an intact bundle, which answers."""
     assert rollback(shop.workspace.bundles) == expected
     open.open_recommender(shop.workspace)
     (shop.workspace.bundles / CURRENT).write_text(f"{new}\n")

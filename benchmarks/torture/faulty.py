@@ -1,4 +1,4 @@
-"""`recsys` with a ranker that has a fault, named by the variable FAULT, from the moment that the service is ready."""
+"""`recsys` with the ranker's fault that the variable FAULT names, from when the service is ready."""
 
 from __future__ import annotations
 
@@ -17,43 +17,43 @@ from recsys.recommend.pipeline import RequestGroup
 if TYPE_CHECKING:
     from retrieval.candidates import Candidates
 
-_right = RequestGroup.rank
+_rank_correctly = RequestGroup.rank
 SLOW = 5.0  # seconds
 
 
-def slow(asked: RequestGroup, found: Candidates) -> Candidates:
-    """Far beyond any budget."""
+def slow(group: RequestGroup, candidates: Candidates) -> Candidates:
+    """Rank far beyond the time budget."""
     time.sleep(SLOW)
-    return _right(asked, found)
+    return _rank_correctly(group, candidates)
 
 
-def raising(_asked: RequestGroup, _found: Candidates) -> Candidates:
-    """Fails."""
+def raising(_group: RequestGroup, _candidates: Candidates) -> Candidates:
+    """Fail."""
     raise RuntimeError("the ranker has failed")
 
 
-def nan(asked: RequestGroup, found: Candidates) -> Candidates:
-    """Scores that are no numbers."""
-    best = _right(asked, found)
+def nan(group: RequestGroup, candidates: Candidates) -> Candidates:
+    """Return scores that are nan."""
+    best = _rank_correctly(group, candidates)
     return replace(best, scores=np.full_like(best.scores, np.nan))
 
 
-def killed(asked: RequestGroup, found: Candidates) -> Candidates:
-    """Its thread ends: first in the middle of the work, then again while it waits for more."""
-    me = threading.get_ident()
-    threading.Timer(0.05, _end, (me,)).start()
-    _end(me)
-    time.sleep(0.001)  # here it comes
-    return _right(asked, found)
+def killed(group: RequestGroup, candidates: Candidates) -> Candidates:
+    """End the thread: first while it ranks, then again while it waits for work."""
+    thread = threading.get_ident()
+    threading.Timer(0.05, _end, (thread,)).start()
+    _end(thread)
+    time.sleep(0.001)  # the exception arrives here
+    return _rank_correctly(group, candidates)
 
 
 def _end(thread: int) -> None:
     ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), ctypes.py_object(SystemExit))
 
 
-def _rank(asked: RequestGroup, found: Candidates) -> Candidates:
-    in_service = threading.current_thread().name.startswith("rank")  # not where a bundle is warmed
-    return (globals()[os.environ["FAULT"]] if in_service else _right)(asked, found)
+def _rank(group: RequestGroup, candidates: Candidates) -> Candidates:
+    in_service = threading.current_thread().name.startswith("rank")  # not while a bundle is warmed up
+    return (globals()[os.environ["FAULT"]] if in_service else _rank_correctly)(group, candidates)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
-"""A refresh killed at each of its named points and at random moments: the old bundle or the new one, whole; the next refresh unaided.
+"""Kills a refresh at each named point and at random moments.
 
-Meanwhile eight clients ask the service: none of them notices, and each answer is what its bundle answers.
+Either the old or the new bundle is in use, intact, and the next refresh needs no help. Meanwhile eight clients use the
+service: no request fails, and each answer is that of its bundle.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from benchmarks.torture.small import Small, child, ended, full, small, tried
 from features.ingest.table_versions import versions
 from recsys.artifacts.bundle import current_id
 
-# What changes the disk: the process dies before the n-th call.
+# Calls that change the disk: the process dies before the n-th call.
 POINTS: tuple[tuple[Any, str], ...] = (
     (os, "fsync"),
     (os, "rename"),
@@ -30,13 +31,11 @@ POINTS: tuple[tuple[Any, str], ...] = (
     (Path, "rename"),
     (shutil, "rmtree"),
 )
-
-
-ASKED = 20  # requests a second, by eight clients: the refreshes need the machine too
+RATE = 20  # requests a second, by eight clients; the refreshes need the machine too
 
 
 def die_before(owner: Any, name: str, call: int) -> None:
-    """Let the process die before a call of a function."""
+    """Kill this process before the n-th call of a function."""
     original, calls = getattr(owner, name), 0
 
     def counted(*args: Any, **kwargs: Any) -> Any:
@@ -50,7 +49,7 @@ def die_before(owner: Any, name: str, call: int) -> None:
 
 
 def killed_at(shop: Small, point: int, call: int) -> bool:
-    """Refresh in a process that dies there. Returns whether it came that far."""
+    """Refresh in a process that dies at a point. Return whether it got that far."""
     return ended(child(_dying, shop, point, call)) == -signal.SIGKILL
 
 
@@ -60,7 +59,7 @@ def _dying(shop: Small, point: int, call: int) -> None:
 
 
 def survives(shop: Small, before: str, number: int, oracle: Oracle) -> None:
-    """Old or new, whole; then the next refresh, with nobody's help, publishes."""
+    """Check that the bundle in use is intact, and that the next refresh publishes."""
     shop.whole()
     oracle.learn()
     shop.change(number)
@@ -74,8 +73,8 @@ def survives(shop: Small, before: str, number: int, oracle: Oracle) -> None:
 
 
 def killings(shop: Small, wanted: int, oracle: Oracle) -> int:
-    """All named points, then random moments until the number is full. How many went wrong."""
-    runs, failures, chance = 0, 0, random.Random(0)
+    """Kill at all named points, then at random moments, `wanted` times. Return the failures."""
+    runs, failures, rng = 0, 0, random.Random(0)
     points = [(point, call) for call in (1, 2, 3, 5, 8, 13, 21) for point in range(len(POINTS))]
     while runs < wanted:
         before = current_id(shop.workspace.bundles)
@@ -85,10 +84,10 @@ def killings(shop: Small, wanted: int, oracle: Oracle) -> int:
             name = POINTS[point][1]
             if not killed_at(shop, point, call):
                 oracle.learn()
-                continue  # it has fewer such calls, and ended well
+                continue  # it has fewer such calls, and completed
         else:
             process = child(shop.refresh)
-            time.sleep(chance.uniform(0, 0.8))
+            time.sleep(rng.uniform(0, 0.8))
             process.kill()
             ended(process)
             name, call = "random moment", runs
@@ -98,12 +97,12 @@ def killings(shop: Small, wanted: int, oracle: Oracle) -> int:
 
 
 def main() -> None:
-    """Two lines: the kills, and what the clients were answered."""
+    """Print two lines: the kills, and the answers of the clients."""
     wanted = 300 if full() else 40
     with small() as shop, served(shop, queue=256) as service:
         oracle = Oracle(shop, USERS)
         oracle.learn()
-        with service.load(wanted * 120, rate=ASKED) as load:
+        with service.load(wanted * 120, rate=RATE) as load:
             failures = killings(shop, wanted, oracle)
             service.wait(current_id(shop.workspace.bundles))
             load.stop()

@@ -1,4 +1,4 @@
-"""Erasures that are killed, rollbacks by the clock, two refreshes at once among readers, and a pickle in the place of every file."""
+"""Killed erasures, timed rollbacks, two concurrent refreshes with readers, and a pickle in place of every file."""
 
 from __future__ import annotations
 
@@ -29,27 +29,27 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 READERS = 16
-# What runs `touch`, were it ever unpickled: spelt out, so that nothing here imports pickle.
+# It would run `touch` if it were unpickled. Written as bytes, so that nothing here imports pickle.
 PICKLE = b"cposix\nsystem\n(S'touch %s'\ntR."
 
 
 def traces(root: Path, user: str) -> list[str]:
-    """Files in whose content, unpacked, the id stands."""
-    found = []
+    """Return the files whose unpacked content holds the id."""
+    paths = []
     for path in root.rglob("*"):
         if path.is_file():
             content = path.read_bytes()
             if path.suffix == ".parquet":
                 try:
                     content = pl.read_parquet(io.BytesIO(content)).write_json().encode()
-                except pl.exceptions.ComputeError:  # a writer was killed in the middle of it: nobody can say whom it holds
+                except pl.exceptions.ComputeError:  # its writer was killed, so it may hold anybody
                     content = user.encode()
-            found += [str(path)] if user.encode() in content else []
-    return found
+            paths += [str(path)] if user.encode() in content else []
+    return paths
 
 
 def erased(shop: Small, user: str, seconds: float) -> None:
-    """Erase in a process that is killed; the next refresh ends it."""
+    """Erase in a process that is killed; the next refresh completes the erasure."""
     process = child(erase, shop.workspace, user)
     time.sleep(seconds)
     process.kill()
@@ -57,19 +57,20 @@ def erased(shop: Small, user: str, seconds: float) -> None:
     if not (shop.workspace.erased.is_file() and user not in str(traces(shop.workspace.root, user))):
         erase(shop.workspace, user)
     shop.refresh()
-    erase(shop.workspace, user)  # nobody was told that the first had ended
+    erase(shop.workspace, user)  # the killed process did not report that it was done
     assert not traces(shop.workspace.root, user), traces(shop.workspace.root, user)
     assert not check_all(shop.workspace.bundles)[1]
     shop.whole()
 
 
 def answers(shop: Small) -> bytes:
+    """Return the answers of all users."""
     users = [f"user-{number:02}" for number in range(60)]
     return repr([answer.items for answer in open.open_recommender(shop.workspace).answer(RecommendOptions(), users)]).encode()
 
 
-def gone_back(shop: Small, number: int) -> None:
-    """Within a second, to the very same answers."""
+def rolled_back(shop: Small, number: int) -> None:
+    """Check that a rollback takes less than a second and gives the same answers as before."""
     before = answers(shop)
     shop.change(number)
     shop.refresh()
@@ -80,7 +81,7 @@ def gone_back(shop: Small, number: int) -> None:
 
 
 def raced(shop: Small, number: int) -> None:
-    """Two at once: one publishes, the other is turned away."""
+    """Check that of two concurrent refreshes one publishes and the other is refused."""
     shop.change(number)
     start = time.time() + 1
     before, processes = current_id(shop.workspace.bundles), [child(_racing, shop, start) for _ in range(2)]
@@ -100,7 +101,7 @@ def _racing(shop: Small, start: float) -> None:
 
 @dataclass
 class Readers:
-    """Threads that open what is in use and ask it, again and again, until the end; what they were answered is judged then."""
+    """Threads that open the bundle in use and request answers until the end, when the answers are checked."""
 
     shop: Small
     oracle: Oracle
@@ -108,6 +109,7 @@ class Readers:
     over: threading.Event = field(default_factory=threading.Event)
 
     def read(self) -> None:
+        """Request answers until the races are over."""
         while not self.over.is_set():
             recommender = open.open_recommender(self.shop.workspace)
             for user in self.oracle.users:
@@ -116,7 +118,7 @@ class Readers:
                 self.lines.append({"status": 200, "degraded": False, "bundle": recommender.bundle_id, "user": user, "items": items})
 
     def race(self, runs: int) -> int:
-        """So many races of two refreshes. How many went wrong, those of the readers' answers and threads included."""
+        """Run races of two refreshes. Return the failures, including wrong answers and failed threads."""
         failures = 0
         with ThreadPoolExecutor(READERS) as pool:
             threads = [pool.submit(self.read) for _ in range(READERS)]
@@ -129,11 +131,11 @@ class Readers:
 
 
 def planted(shop: Small, path: Path, witness: Path) -> None:
-    """A pickle in its place is refused unread, with nothing run and nobody called."""
-    kept = path.read_bytes()
+    """Check that a pickle in place of a file is refused, and that nothing is executed or connected to."""
+    content = path.read_bytes()
     path.write_bytes(PICKLE % str(witness).encode())
-    seen: list[str] = []
-    watch = seen.append
+    events: list[str] = []
+    watch = events.append
     sys.addaudithook(
         lambda event, _: watch(event) if event in ("pickle.find_class", "os.system", "subprocess.Popen", "socket.connect") else None
     )
@@ -144,26 +146,26 @@ def planted(shop: Small, path: Path, witness: Path) -> None:
             except RecsysError as error:
                 assert "\n" not in str(error), error
     finally:
-        path.write_bytes(kept)
-    assert not seen, seen
+        path.write_bytes(content)
+    assert not events, events
     assert not witness.exists()
 
 
 def main() -> None:
-    """One line each."""
-    nightly, chance = full(), random.Random(0)
+    """Print one line for each test."""
+    nightly, rng = full(), random.Random(0)
     with small() as shop:
         paths = sorted(path for folder in ("bundles", "data") for path in (shop.workspace.root / folder).rglob("*") if path.is_file())
         bad = sum(not tried(str(path), lambda: planted(shop, path, shop.folder / "witness")) for path in paths if path.name != ".lock")  # noqa: B023
         report("pickles", len(paths), bad)
         runs = 20
-        report("rollback", runs, sum(not tried("rollback", lambda: gone_back(shop, number)) for number in range(runs)))  # noqa: B023
+        report("rollback", runs, sum(not tried("rollback", lambda: rolled_back(shop, number)) for number in range(runs)))  # noqa: B023
         runs = 200 if nightly else 10
         readers = Readers(shop, Oracle(shop, USERS[:3]))
         readers.oracle.learn()
         report("two_refreshes", runs, readers.race(runs), readers=READERS, answers=len(readers.lines))
         users = [f"user-{number:02}" for number in range(55 if nightly else 20)]
-        report("erasure", len(users), sum(not tried(user, lambda: erased(shop, user, chance.uniform(0, 0.5))) for user in users))  # noqa: B023
+        report("erasure", len(users), sum(not tried(user, lambda: erased(shop, user, rng.uniform(0, 0.5))) for user in users))  # noqa: B023
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""How a torture program says what came of it: a line of JSON a test, and its exit code."""
+"""The output of a torture program: a line of JSON for each test, and the exit code."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _failed: list[str] = []
 
 
 def report(name: str, runs: int, failures: int, **figures: float) -> None:
-    """Print the outcome of one test as a line of JSON: {"name", "runs", "failures"}, and what else was measured."""
+    """Print the outcome of one test as a line of JSON: {"name", "runs", "failures"} and further figures."""
     if failures:
         _failed.append(name)
     rounded = {key: round(value, 3) for key, value in figures.items()}
@@ -21,12 +21,12 @@ def report(name: str, runs: int, failures: int, **figures: float) -> None:
 
 
 def show(wrong: Sequence[object]) -> None:
-    """Print the first few of what should not have been."""
+    """Print the first few failures."""
     for line in wrong[:5]:
         print(line)
 
 
 def run(main: Callable[[], object]) -> None:
-    """Do it, and leave with exit code 1 if a test reported failures."""
+    """Run a program, and exit with code 1 if a test reported failures."""
     main()
     sys.exit(bool(_failed))

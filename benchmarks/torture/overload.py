@@ -1,4 +1,4 @@
-"""Ten times the load that the service can bear: the excess is turned away, what is let in is answered, and soon after all is as before."""
+"""Ten times the capacity of the service: the excess is rejected, the rest answered, and latency recovers."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from benchmarks.torture.served import p99, percentile, served
 from benchmarks.torture.small import full, small
 
 TIMES, GOODPUT, RECOVERY = 10, 0.8, 5.0
-REST = 1.5  # times the p95 of before, until it counts as normal
+RECOVERED = 1.5  # p95 over that before the load, at most
 
 
 def main() -> None:
-    """Capacity first, in the same run."""
+    """Measure the capacity first, in the same run."""
     seconds = 120 if full() else 20
     with small(trained=True) as shop, served(shop, rate_per_minute=0) as service:
         capacity = service.capacity(10)
@@ -30,7 +30,7 @@ def main() -> None:
     goodput = len(good) / seconds / capacity
     recovered = percentile(late, 95) / percentile(calm.lines, 95)
     unwell = sum(line["status"] != 200 or line["degraded"] for line in late)
-    failures = len(other) + (goodput < GOODPUT) + unwell + (recovered > REST)
+    failures = len(other) + (goodput < GOODPUT) + unwell + (recovered > RECOVERED)
     figures = {
         "capacity_a_second": capacity,
         "sent_a_second": len(storm.lines) / seconds,

@@ -1,8 +1,9 @@
-"""Power loss while a bundle or a version of the tables is published: every prefix of what was written, less what no fsync made sure of.
+"""Simulates power loss while a bundle or a version of the tables is published.
 
-Of names that no fsync of their folder covers, none, all, or any single one may have come to the disk; bytes that were not synced are gone.
-Each must leave the old bundle or the new, and a publish that returned must leave the new. Then each fsync is left out in turn: that has
-to be noticed, or the test would see nothing.
+The states are every prefix of the writes, without what no fsync has made durable. Of names that no fsync of their
+folder covers, none, all or any single one may be on the disk; bytes that were not synced are lost. Each state must hold
+the old or the new version, and a publish that returned must leave the new one. Then each fsync is left out in turn,
+which the test must detect.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Step:
-    """kind: write, mkdir, rename, sync. path, to: below the folder that is published into."""
+    """A change of the disk: write, mkdir, rename or sync. Paths are relative to the folder published into."""
 
     kind: str
     path: str
@@ -40,15 +41,17 @@ class Step:
 
 @dataclass
 class Disk:
-    """What would be there after the power came back. files: path -> bytes; folders too, as None."""
+    """The content of the disk after the power returns. `files` maps a path to its bytes, or to None for a folder."""
 
     files: dict[str, bytes | None] = field(default_factory=dict)
 
     def rename(self, old: str, new: str) -> None:
+        """Rename a file or folder."""
         for path in [path for path in self.files if path == old or path.startswith(old + "/")]:
             self.files[new + path[len(old) :]] = self.files.pop(path)
 
     def write_to(self, folder: Path) -> None:
+        """Write the content below a folder."""
         for path, content in sorted(self.files.items()):
             place = folder / path
             if content is None:
@@ -59,7 +62,15 @@ class Disk:
 
 @dataclass(frozen=True)
 class Kind:
-    """What is published. publish: into a folder, with some text; returns its name. found: the name that a reader gets, or what is wrong."""
+    """A kind of publication.
+
+    Attributes
+    ----------
+    publish : callable
+        Publish some bytes into a folder; returns the version's name.
+    found : callable
+        The name of the version that a reader opens, or what is wrong.
+    """
 
     name: str
     publish: Callable[[Path, bytes], str]
@@ -67,10 +78,12 @@ class Kind:
 
 
 def publish_bundle(bundles: Path, text: bytes) -> str:
+    """Publish a bundle."""
     return publish(bundles, {"tower/weights": b"1" * 99, "text": text}, {}, 9)
 
 
 def found_bundle(bundles: Path) -> str:
+    """Return the id of the bundle in use, or what is wrong."""
     try:
         bundle = Bundle.open(bundles)
         return "damaged" if bundle.verify() else bundle.id
@@ -79,6 +92,7 @@ def found_bundle(bundles: Path) -> str:
 
 
 def publish_tables(out: Path, text: bytes) -> str:
+    """Publish a version of the tables."""
     with table_versions.writing(out) as folder:
         new = folder / "out"
         new.mkdir()
@@ -88,6 +102,7 @@ def publish_tables(out: Path, text: bytes) -> str:
 
 
 def found_tables(out: Path) -> str:
+    """Return the name of the tables in use, or what is wrong."""
     try:
         folder = table_versions.in_use(out)
         return folder.name if {(folder / name).read_bytes() for name in FILES} in ({b"old"}, {b"new"}) else "damaged"
@@ -100,7 +115,7 @@ KINDS = (Kind("power_loss", publish_bundle, found_bundle), Kind("power_loss_tabl
 
 
 def recorded(kind: Kind, place: Path, text: bytes) -> tuple[list[Step], str]:
-    """Publish, and take down each step that the disk sees."""
+    """Publish, and record each change of the disk."""
     steps: list[Step] = []
     rename, replace, fsync, mkdir = os.rename, os.replace, os.fsync, Path.mkdir
     durably, plainly = atomic.write_durably, Path.write_bytes
@@ -144,7 +159,7 @@ def recorded(kind: Kind, place: Path, text: bytes) -> tuple[list[Step], str]:
 
 
 def after(base: dict[str, bytes | None], steps: list[Step], lucky: set[int] | None) -> Disk:
-    """The disk after these steps. lucky: numbers of the unsynced name changes that came to the disk all the same; None: all of them."""
+    """Return the disk after some steps; `lucky` are the unsynced name changes that reached it, None: all."""
     disk = Disk(dict(base))
     for number, step in enumerate(steps):
         if step.kind == "sync":
@@ -163,7 +178,7 @@ def after(base: dict[str, bytes | None], steps: list[Step], lucky: set[int] | No
             target = step.to or step.path
             synced = any(other.kind == "sync" and other.path == (os.path.dirname(target) or ".") for other in later)
             if not (synced or lucky is None or number in lucky):
-                # A folder whose own name is not sure yet may still be renamed by a step that is.
+                # A folder whose name is not durable yet may still be renamed by a step that is.
                 if step.kind == "mkdir" and any(other.kind == "rename" for other in later):
                     disk.files[step.path] = None
                 continue
@@ -175,11 +190,11 @@ def after(base: dict[str, bytes | None], steps: list[Step], lucky: set[int] | No
 
 
 def outcomes(base: dict[str, bytes | None], steps: list[Step]) -> Iterator[Disk]:
-    """Every way in which the steps so far may have come to the disk."""
+    """Yield every state in which the steps so far may be on the disk."""
     yield after(base, steps, None)
     yield after(base, steps, set())
     for number, step in enumerate(steps):
-        if step.kind == "rename":  # what it moves had a name before it
+        if step.kind == "rename":  # what it moves had a name before
             moved = {other for other, written in enumerate(steps[:number]) if written.path == step.path}
             yield after(base, steps, moved | {number})
         elif step.kind == "write":
@@ -187,7 +202,7 @@ def outcomes(base: dict[str, bytes | None], steps: list[Step]) -> Iterator[Disk]
 
 
 def wrong(kind: Kind, base: dict[str, bytes | None], steps: list[Step], names: tuple[str, str]) -> tuple[int, int]:
-    """How many states there are, and how many of them are neither old nor new. names: of these two."""
+    """Return the number of states, and of those that hold neither of the two versions in `names`."""
     runs = failures = 0
     for stop in range(len(steps) + 1):
         allowed = set(names[1:] if stop == len(steps) else names)
@@ -204,7 +219,7 @@ def wrong(kind: Kind, base: dict[str, bytes | None], steps: list[Step], names: t
 
 
 def lost(kind: Kind) -> None:
-    """Two lines: the states, and the fsyncs."""
+    """Print two lines: the states, and the fsyncs."""
     with tempfile.TemporaryDirectory() as name:
         place = Path(name) / "place"
         old = kind.publish(place, b"old")
@@ -212,14 +227,14 @@ def lost(kind: Kind) -> None:
         steps, new = recorded(kind, place, b"new")
     report(kind.name, *wrong(kind, base, steps, (old, new)))
     syncs = [number for number, step in enumerate(steps) if step.kind == "sync"]
-    unseen = [number for number in syncs if not wrong(kind, base, steps[:number] + steps[number + 1 :], (old, new))[1]]
-    for number in unseen:
-        print(f"nobody would miss the fsync of {steps[number].path}", file=sys.stderr)
-    report(f"{kind.name}_without_one_fsync", len(syncs), len(unseen))
+    undetected = [number for number in syncs if not wrong(kind, base, steps[:number] + steps[number + 1 :], (old, new))[1]]
+    for number in undetected:
+        print(f"no state fails without the fsync of {steps[number].path}", file=sys.stderr)
+    report(f"{kind.name}_without_one_fsync", len(syncs), len(undetected))
 
 
 def main() -> None:
-    """Two lines a kind."""
+    """Print two lines for each kind."""
     for kind in KINDS:
         lost(kind)
 

@@ -1,4 +1,4 @@
-"""A ranker that is slow, fails, says nan or loses its threads: every request is answered, in the order of retrieval, within its budget."""
+"""A ranker that is slow, fails, returns nan or loses threads: requests are answered in retrieval order, in time."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ BUDGET_MS, OVER_MS = 200.0, 50.0
 
 
 def faulty(shop: Small, fault: str, wanted: int) -> None:
-    """So many requests, by two clients, with the breaker on and with it off."""
+    """Send requests by two clients, with the circuit breaker and without."""
     os.environ["FAULT"] = fault
     for failures in (5, 10**6):
         program = ("-m", "benchmarks.torture.faulty")
@@ -32,7 +32,7 @@ def faulty(shop: Small, fault: str, wanted: int) -> None:
 
 
 def main() -> None:
-    """Two lines a fault."""
+    """Print two lines for each fault."""
     with small(trained=True) as shop:
         for fault in FAULTS:
             faulty(shop, fault, 1_000 if full() else 200)

@@ -1,4 +1,4 @@
-"""A service over a small shop, as a process of its own, and what it takes of the machine."""
+"""A service over a small shop in a separate process, and its use of memory, files and threads."""
 
 from __future__ import annotations
 
@@ -27,18 +27,18 @@ if TYPE_CHECKING:
     from benchmarks.torture.small import Small
 
 Line = dict[str, Any]
-PATIENCE = 120.0  # seconds until it answers
+PATIENCE = 120.0  # seconds until the service answers
 
 
 @dataclass
 class Load:
-    """Clients that ask; what came of it, once they have ended."""
+    """Running clients, and the lines of their requests once they have ended."""
 
     process: subprocess.Popen[bytes]
     lines: list[Line] = field(default_factory=list)
 
     def stop(self) -> None:
-        """Ask nothing more."""
+        """End the clients."""
         self.process.terminate()
 
 
@@ -51,49 +51,59 @@ class Served:
     folder: Path
 
     def get(self, path: str) -> Any:
-        """JSON of a path, None where it is not there (yet)."""
+        """Return the JSON of a path; None if there is no answer."""
         try:
-            return self._answer(path)
+            return self._request(path)
         except OSError:
             return None
 
     def post(self, path: str, body: Mapping[str, Any]) -> Any:
-        """JSON of what is answered to a body. Raises OSError or HTTPException where there is no answer."""
-        return self._answer(path, json.dumps(body).encode())
+        """Post a body, and return the JSON of the answer.
 
-    def _answer(self, path: str, body: bytes | None = None) -> Any:
-        asked = urllib.request.Request(f"http://127.0.0.1:{self.port}{path}", body, {"content-type": "application/json"})
-        with urllib.request.urlopen(asked, timeout=PATIENCE) as response:
+        Raises
+        ------
+        OSError or HTTPException: there is no answer.
+        """
+        return self._request(path, json.dumps(body).encode())
+
+    def _request(self, path: str, body: bytes | None = None) -> Any:
+        request = urllib.request.Request(f"http://127.0.0.1:{self.port}{path}", body, {"content-type": "application/json"})
+        with urllib.request.urlopen(request, timeout=PATIENCE) as response:
             return json.load(response)
 
     @property
     def bundle(self) -> str | None:
-        """Which it answers from."""
+        """The bundle that the service answers from."""
         return (self.get("/readyz") or {}).get("bundle_id")
 
     def wait(self, bundle_id: str | None = None) -> None:
-        """Until it answers, from that bundle if one is named. Raises TimeoutError."""
+        """Wait until the service answers, from that bundle if one is named.
+
+        Raises
+        ------
+        TimeoutError: it does not.
+        """
         until = time.monotonic() + PATIENCE
         while (now := self.bundle) is None or bundle_id not in (None, now):
             if time.monotonic() > until or self.process.poll() is not None:
                 raise TimeoutError(f"the service answers from {now}, not from {bundle_id}")
             time.sleep(0.02)
 
-    def taken(self) -> dict[str, float]:
-        """MiB of memory, open files, threads. How many connections there are is the clients' affair."""
+    def resources(self) -> dict[str, float]:
+        """Return MiB of memory, open files without connections, and threads."""
         about = psutil.Process(self.process.pid)
         handles = about.num_fds() - len(about.net_connections())
         return {"mib": about.memory_full_info().uss / 2**20, "handles": handles, "threads": about.num_threads()}
 
     def capacity(self, seconds: float = 5) -> float:
-        """Answers a second with four clients who wait for theirs."""
+        """Return answers a second with four clients, each of which waits for its answer."""
         with self.load(seconds, clients=4) as load:
             pass
         return sum(line["status"] == 200 for line in load.lines) / seconds
 
     @contextlib.contextmanager
     def load(self, seconds: float, **options: object) -> Iterator[Load]:
-        """Clients in a process of their own, for so long at most: see there. What came of it is in `lines` afterwards."""
+        """Run `benchmarks.torture.client` in a separate process; the requests are in `lines` afterwards."""
         out = self.folder / f"load-{time.monotonic_ns()}.jsonl"
         words = [str(self.port), str(seconds), "--out", str(out), *(f"--{name}={value}" for name, value in options.items())]
         process = subprocess.Popen([sys.executable, "-m", "benchmarks.torture.client", *words])
@@ -110,9 +120,14 @@ class Served:
 
 @contextlib.contextmanager
 def served(shop: Small, program: Sequence[str] = ("-m", "recsys"), **serve: object) -> Iterator[Served]:
-    """`recsys serve` of the shop until the end. program: what is started in its place. serve: settings of [serve].
+    """Run `recsys serve` over a shop; its log is service.log in the shop's folder.
 
-    It stands in the shop's folder; its log is service.log there.
+    Parameters
+    ----------
+    program : sequence of str
+        Arguments of Python that start the service.
+    serve : object
+        Settings of [serve].
     """
     config = shop.folder / "recsys.toml"
     table = shop.settings.model_dump(mode="json", exclude_unset=True) | {"serve": {"poll_seconds": 0.05} | serve}
@@ -137,14 +152,14 @@ def served(shop: Small, program: Sequence[str] = ("-m", "recsys"), **serve: obje
 
 @dataclass
 class Oracle:
-    """What each bundle answers, worked out by one thread alone."""
+    """The expected answers of each bundle, computed by a single thread."""
 
     shop: Small
     users: Sequence[str]
     answers: dict[str, dict[str, list[list[Any]]]] = field(default_factory=dict)
 
     def learn(self) -> None:
-        """Of every bundle there is now."""
+        """Compute the answers of every new bundle."""
         for bundle_id in list_bundles(self.shop.workspace.bundles):
             if bundle_id not in self.answers:
                 recommender = open.open_recommender(self.shop.workspace, bundle_id)
@@ -155,7 +170,7 @@ class Oracle:
                 }
 
     def wrong(self, lines: Sequence[Line]) -> list[Line]:
-        """Requests that failed, were degraded, or were not answered as their bundle answers."""
+        """Return the requests that failed, were degraded, or whose answer differs from that of their bundle."""
         return [
             line
             for line in lines
@@ -164,17 +179,17 @@ class Oracle:
 
 
 def percentile(lines: Sequence[Mapping[str, Any]], share: float) -> float:
-    """Milliseconds that so many of a hundred answers took at most."""
+    """Return a percentile of latency in milliseconds; `share` is 0 to 100."""
     return float(np.percentile([line["ms"] for line in lines], share)) if lines else float("nan")
 
 
 def p99(lines: Sequence[Mapping[str, Any]]) -> float:
-    """Milliseconds."""
+    """Return the 99th percentile of latency in milliseconds."""
     return percentile(lines, 99)
 
 
 def two_bundles(shop: Small, users: Sequence[str]) -> tuple[tuple[str, str], Oracle]:
-    """The ids of a bundle and of the one that a refresh put in its place, to be used in turn, and what each answers."""
+    """Return the ids of a bundle and of its successor, and the answers of both."""
     first = current_id(shop.workspace.bundles)
     shop.change(1)
     shop.refresh()
@@ -184,7 +199,7 @@ def two_bundles(shop: Small, users: Sequence[str]) -> tuple[tuple[str, str], Ora
 
 
 def use(shop: Small, bundle_id: str) -> None:
-    """Put a bundle into use, as publishing and going back do."""
+    """Put a bundle into use, as publishing and rollback do."""
     path = shop.workspace.bundles / CURRENT
     path.with_suffix(".new").write_text(f"{bundle_id}\n", encoding="ascii")
     path.with_suffix(".new").replace(path)

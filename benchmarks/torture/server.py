@@ -1,4 +1,4 @@
-"""The service itself is killed while it takes events: each that was acknowledged is stored, once, and the next process answers with it."""
+"""Kills the service while it receives events: each acknowledged event is stored once and used afterwards."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ ITEM, LATEST_KILL = "sku-07", 0.5  # seconds
 
 
 def acknowledged(service: Served, first: int) -> list[str]:
-    """New users, one event each, until the service is gone: those whose event was taken."""
+    """Post one event each of new users until the service is gone, and return the users whose event was acknowledged."""
     users: list[str] = []
     try:
         while True:
@@ -28,20 +28,24 @@ def acknowledged(service: Served, first: int) -> list[str]:
 
 
 def main() -> None:
-    """One line. events: acknowledged in all; lost, twice: of them. unknown: users whom the next process did not know."""
+    """Print one line.
+
+    `events` counts acknowledged events, `lost` and `twice` those of them that are stored never or twice, `unknown` the
+    users that the next process did not know.
+    """
     kills, rng = 100 if full() else 6, np.random.default_rng(0)
-    told: list[str] = []
+    users: list[str] = []
     unknown = 0
     with small() as shop:
         for kill in range(kills):
             with served(shop) as service:
-                if told:
-                    unknown += service.post("/v1/recommend", {"user": told[-1]})["fallback"] != UNTRAINED
+                if users:
+                    unknown += service.post("/v1/recommend", {"user": users[-1]})["fallback"] != UNTRAINED
                 threading.Timer(rng.uniform(0, LATEST_KILL), service.process.kill).start()
-                told += acknowledged(service, 10_000 * kill)
+                users += acknowledged(service, 10_000 * kill)
         stored = shop.workspace.events.frame()["user_id"].to_list()
-    lost, twice = len(set(told) - set(stored)), len(stored) - len(set(stored))
-    report("killed_server", kills, lost + twice + unknown + (not told), events=len(told), lost=lost, twice=twice, unknown=unknown)
+    lost, twice = len(set(users) - set(stored)), len(stored) - len(set(stored))
+    report("killed_server", kills, lost + twice + unknown + (not users), events=len(users), lost=lost, twice=twice, unknown=unknown)
 
 
 if __name__ == "__main__":

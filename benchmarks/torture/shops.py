@@ -1,4 +1,4 @@
-"""Broken shops by Hypothesis: whatever stands in the two files, each row is kept or quarantined, or one line says why nothing is stored."""
+"""Broken shops by Hypothesis: each row is stored or quarantined, or one line of error says why nothing is stored."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ encoding = st.sampled_from(["utf-8", "utf-8-sig", "utf-16", "cp1252", "latin-1"]
 
 
 def table(header: str, rows: list[tuple[str, ...]], codec: str, tail: bytes, separator: str) -> bytes:
-    """A csv in some encoding, with something after its end."""
+    """Return a csv file in an encoding, with bytes after its end."""
     text = io.StringIO()
     writer = csv.writer(text, delimiter=separator)
     writer.writerow(header.split(","))
@@ -60,7 +60,12 @@ def table(header: str, rows: list[tuple[str, ...]], codec: str, tail: bytes, sep
 
 
 def broken(items: bytes, log: bytes, codec: str) -> None:
-    """Ingest it. Raises AssertionError where a row is lost, or a spreadsheet would run what the list of bad rows says."""
+    """Ingest two files.
+
+    Raises
+    ------
+    AssertionError: a row is lost, or the quarantine file holds a value that a spreadsheet would execute.
+    """
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         (folder / "items.csv").write_bytes(items)
@@ -78,7 +83,7 @@ def broken(items: bytes, log: bytes, codec: str) -> None:
 
 
 def main() -> None:
-    """One line; the first failure of each kind goes to stderr, made small."""
+    """Print one line; failures go to stderr."""
     runs = failures = 0
 
     @settings(

@@ -1,4 +1,4 @@
-"""A small shop of one's own for each torture: published, with sources that can be changed, and processes that may be killed."""
+"""A small published shop for each torture program: its sources can be changed, its processes killed."""
 
 from __future__ import annotations
 
@@ -50,26 +50,33 @@ class Small:
 
     @property
     def workspace(self) -> Workspace:
+        """The shop's workspace."""
         return Workspace(self.folder / "workspace")
 
     def change(self, number: int) -> None:
-        """Another price and text for one product, so that the next refresh has something to publish."""
+        """Change the price and text of one product, so that the next refresh publishes."""
         items = pl.read_csv(self.folder / "items.csv")
         title = pl.when(pl.col("item_id") == "sku-07").then(pl.lit(f"oat tea number {number}")).otherwise("title")
         items.with_columns(title=title, price=pl.col("price") + 0.01).write_csv(self.folder / "items.csv")
 
     def refresh(self) -> None:
+        """Run `recsys refresh`."""
         refresh(self.workspace, self.settings)
 
     def copy(self, folder: Path) -> Small:
-        """The same shop elsewhere; its sources are the copy's."""
+        """Copy the shop, with its sources, to another folder."""
         shutil.copytree(self.folder, folder)
         other = Small(folder, self.settings)
         other.workspace.ingest(Source(items=folder / "items.csv", interactions=folder / "interactions.csv"))
         return other
 
     def whole(self) -> str:
-        """Id of the bundle in use, which must be whole. Raises AssertionError or BundleError."""
+        """Return the id of the bundle in use after checking that it is intact.
+
+        Raises
+        ------
+        AssertionError or BundleError: it is not.
+        """
         bundle = Bundle.open(self.workspace.bundles)
         problems = bundle.verify()
         assert not problems, problems[0]
@@ -79,7 +86,7 @@ class Small:
 
 @contextlib.contextmanager
 def small(*, trained: bool = False) -> Iterator[Small]:
-    """Made, ingested and published, with a trained model or without; removed afterwards."""
+    """Create, ingest and publish a shop, with a trained model or without; remove it afterwards."""
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory(prefix="torture-") as name:
         folder, bert = Path(name) / "shop", Path(name) / "bert"
@@ -104,16 +111,17 @@ def small(*, trained: bool = False) -> Iterator[Small]:
 
 
 def full() -> bool:
-    """Whether the nightly size was asked for."""
+    """Return whether the nightly size is requested."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--full", action="store_true", help="the nightly size")
     return parser.parse_args().full
 
 
 def child(work: Callable[..., object], *given: object) -> BaseProcess:
-    """Start it in a process of its own.
+    """Start a function in a separate process.
 
-    Not a fork of this one: the threads of polars do not survive that. A server that has imported everything and done nothing is forked.
+    The threads of polars do not survive a fork of this process. A server that has imported everything and run nothing
+    is forked instead.
     """
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(
@@ -131,14 +139,14 @@ def child(work: Callable[..., object], *given: object) -> BaseProcess:
 
 
 def ended(process: BaseProcess) -> int:
-    """Its exit code, or minus the signal that ended it."""
+    """Wait for a process, and return its exit code, or minus the signal that ended it."""
     process.join()
     assert process.exitcode is not None
     return process.exitcode
 
 
 def tried(name: str, work: Callable[[], object]) -> bool:
-    """Whether it raised nothing; what it raised goes to stderr."""
+    """Return whether a call succeeds; print its error to stderr if not."""
     try:
         work()
     except Exception as error:

@@ -1,4 +1,4 @@
-"""Hours at half load with a swap every half minute: memory, open files and threads stay, and every answer is right."""
+"""Hours at half load with a swap every half minute: resources are stable, and every answer is correct."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ EVERY, GROWTH = 30.0, 1.1
 
 
 def main() -> None:
-    """Compared with what it took after the second swap, when both bundles have been warm once."""
+    """Compare resources with those after the second swap, when both bundles have been used once."""
     minutes = 240 if full() else 3
     with small(trained=True) as shop:
         (turn, oracle), taken = two_bundles(shop, USERS), []
@@ -25,7 +25,7 @@ def main() -> None:
                     use(shop, turn[len(taken) % 2])
                     service.wait(turn[len(taken) % 2])
                     time.sleep(EVERY)
-                    taken.append(service.taken())
+                    taken.append(service.resources())
     wrong = oracle.wrong(load.lines)
     base, last = taken[1], taken[-1]
     growth = {name: last[name] / base[name] for name in base}

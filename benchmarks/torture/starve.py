@@ -1,4 +1,4 @@
-"""No space, no rights, read-only, no handles, at each write of a refresh: one line of error, and CURRENT as it was."""
+"""Disk errors at each write of a refresh: the error is one line, and CURRENT is unchanged."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ ERRORS = (errno.ENOSPC, errno.EROFS, errno.EACCES, errno.EMFILE)
 
 
 def fail_from(point: int, call: int, code: int) -> None:
-    """Let a function fail from its n-th call on."""
+    """Make a function fail from its n-th call on."""
     owner, name = WRITES[point]
     original, calls = getattr(owner, name), 0
 
@@ -35,18 +35,18 @@ def fail_from(point: int, call: int, code: int) -> None:
 
 
 def limit(kind: int, value: int) -> None:
-    """A limit of the kernel's, as of a disk that is full or a table of handles that is."""
+    """Set a kernel limit, like that of a full disk or of too many open files."""
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(kind, (value, value))
 
 
 def starved(shop: Small, hinder: Any) -> None:
-    """A refresh under it either ends well or tells one line; whatever it does, the bundle in use is whole."""
+    """Check that a hindered refresh succeeds or prints one line, and that the bundle in use is intact."""
     before = shop.whole()
     code = ended(child(_starving, shop, hinder))
     assert code in (0, 3), f"exit code {code}"
     now = shop.whole()
-    assert code == 0 or now == before, "CURRENT has changed and an error was told"
+    assert code == 0 or now == before, "CURRENT has changed although the refresh failed"
 
 
 def _starving(shop: Small, hinder: Any) -> None:
@@ -59,7 +59,7 @@ def _starving(shop: Small, hinder: Any) -> None:
 
 
 def main() -> None:
-    """Injected at each named point, then by limits of the kernel."""
+    """Inject errors at each named point, then set kernel limits."""
     hinders = [
         (f"{WRITES[point][1]} {call} {os.strerror(code)}", partial(fail_from, point, call, code))
         for call in ((1, 2, 4, 7, 11) if full() else (1, 3))

@@ -1,4 +1,4 @@
-"""Hot swaps under load: no request fails, each is answered as its bundle answers, none waits, and memory stays."""
+"""Hot swaps under load: no request fails or waits, each answer is that of its bundle, and memory is stable."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from benchmarks.torture.outcome import report, run, show
 from benchmarks.torture.served import p99, served, two_bundles, use
 from benchmarks.torture.small import full, small
 
-SETTLED = 5  # swaps until memory is compared
+SETTLED = 5  # swaps before memory is compared
 SLOWER = 1.5  # the p99 during swaps over that before
-GROWTH = 1.1  # of memory, from then on
+GROWTH = 1.1  # of memory, after that
 APART = 2.0  # seconds between two swaps
 
 
 def main() -> None:
-    """Two bundles in turn; half of the load that the service can bear."""
+    """Swap two bundles in turn at half of the service's capacity."""
     wanted = 500 if full() else 30
     with small(trained=True) as shop:
         (turn, oracle), swapping, taken = two_bundles(shop, USERS), [], []
@@ -29,7 +29,7 @@ def main() -> None:
                     use(shop, turn[number % 2])
                     service.wait(turn[number % 2])
                     swapping.append((begun, time.time()))
-                    taken.append(service.taken()["mib"])
+                    taken.append(service.resources()["mib"])
                     time.sleep(APART)
                 load.stop()
     lines = load.lines
@@ -38,7 +38,7 @@ def main() -> None:
     before = [line for line in lines if line not in during]
     ratio, growth = p99(during) / p99(before), max(taken[SETTLED:]) / taken[SETTLED]
     show(wrong)
-    if ratio > SLOWER:  # when in a swap did they wait?
+    if ratio > SLOWER:  # show when during a swap they waited
         for line in sorted(during, key=lambda line: -line["ms"])[: len(during) // 50]:
             begin = max(begin for begin, _ in swapping if begin <= line["at"] + line["ms"] / 1000)
             print({"ms": round(line["ms"]), "sent": round(line["at"] - begin, 3), "user": line["user"]})

@@ -191,12 +191,17 @@ def search(
     _show_matches(state_of(context).shop.recommender.search(text, k), as_json)
 
 
-def evaluate(context: typer.Context, as_json: Json = False) -> None:
+def evaluate(
+    context: typer.Context,
+    preset: Annotated[Preset, typer.Option(help="The preset that the model was trained with.")] = "quick",
+    seed: Annotated[int, typer.Option(min=0, metavar="N", help="The seed that the model was trained with.")] = 0,
+    as_json: Json = False,
+) -> None:
     """How good the recommendations are.
 
     Judged on the last weeks of the log, beside honest baselines; a page with plots goes to reports/.
     """
-    report = state_of(context).shop.evaluate()
+    report = state_of(context).shop.evaluate(preset=preset, random_state=seed)
     if as_json:
         typer.echo(report.to_json())
     else:

@@ -1,4 +1,4 @@
-"""One arm of a simulation: its settings, and when it refreshes and learns."""
+"""One arm of an offline A/B simulation: its settings and its schedule of refreshes and retrainings."""
 
 from __future__ import annotations
 
@@ -15,30 +15,34 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class AbArm:
-    """One side of a comparison, with settings of its own."""
+    """One side of a comparison.
+
+    Days are counted from the first day of the simulation, which is day 0.
+    """
 
     name: str
     settings: Settings
 
     @property
     def config(self) -> ArmConfig:
+        """The section [arm] of its settings."""
         return self.settings.arm
 
     def refreshed(self, day: int) -> int:
-        """The day of the last refresh, at whose begin it was made."""
+        """Return the day of the last refresh; a refresh happens at the beginning of its day."""
         return day - day % self.config.refresh_days
 
     def trained(self, day: int) -> int:
-        """The day at whose begin the model ends that the last refresh found."""
-        made = self.refreshed(day)
-        return made - made % self.config.retrain_days if self.config.retrain_days else 0
+        """Return the day before which the training data of the model in use ends."""
+        refreshed = self.refreshed(day)
+        return refreshed - refreshed % self.config.retrain_days if self.config.retrain_days else 0
 
     @property
     def facts(self) -> dict[str, Any]:
-        """All that its lists follow from, besides the shop."""
+        """Everything that determines its lists, apart from the shop's data."""
         settings = self.settings
-        own = self.config.model_dump()
+        config = self.config.model_dump()
         if self.config.system != OURS:
             fitted = repr(getattr(settings.baselines.all, self.config.system, None))
-            return {"arm": own, "events": settings.events.model_dump(), "baseline": fitted}
-        return {"arm": own, "training": training_sections(settings)}
+            return {"arm": config, "events": settings.events.model_dump(), "baseline": fitted}
+        return {"arm": config, "training": training_sections(settings)}

@@ -1,4 +1,4 @@
-"""What answers in a simulation's arm on one day: a baseline, or ours over a snapshot of what was known at the last refresh."""
+"""Runs one arm of a simulation on one day: a baseline, or our recommender over a snapshot taken at the last refresh."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from recsys.settings.arm import OURS
 from recsys.settings.keys import training_sections
 from recsys.snapshot.snapshot import EncodeOptions, encode_catalog, take_snapshot
 from recsys.training.find_or_train import model_until
+from recsys.training.options import TrainOptions
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,77 +36,89 @@ if TYPE_CHECKING:
 
 @dataclass
 class AbRunner:
-    """The workspace's tables, and what arms can share: models, encoded catalogues, the last recommenders."""
+    """Produces the lists of arms over one shop. Arms share models, encoded catalogues and the latest recommenders.
+
+    Attributes
+    ----------
+    log : Interactions
+        The whole log; an arm sees only what lies before the day it answers.
+    start : int
+        The beginning of day 0, seconds since the epoch.
+    train : TrainOptions
+        The preset, seed and device of the models.
+    """
 
     workspace: Workspace
     catalog: Catalog
     log: Interactions
     start: int
+    train: TrainOptions = field(default_factory=TrainOptions)
     _models: dict[str, tuple[Model, str]] = field(default_factory=dict)
     _encoded: dict[str, Encoded] = field(default_factory=dict)
     _recommenders: dict[tuple[str, int], Recommender] = field(default_factory=dict)
 
     def at(self, day: int) -> int:
-        """A day's begin, seconds since the epoch."""
+        """Return the beginning of a day, seconds since the epoch."""
         return self.start + day * DAY
 
     def known(self, day: int) -> np.ndarray:
-        """What there was to show at a day's begin: created or seen in the log before it, bool (n_items,)."""
+        """Return which items had been created or seen in the log before a day began, bool (n_items,)."""
         created = self.catalog.frame["created_at"].dt.epoch("s").to_numpy()
-        known = created < self.at(day)  # nan, where the catalogue does not say, is not
+        known = created < self.at(day)  # nan, an unknown date, is not
         known[self.log.item[self.log.time < self.at(day)]] = True
         return known
 
     def weighted(self, arm: AbArm) -> Interactions:
-        """The log, with events counting what the arm says they do."""
+        """Return the log with the arm's weights of events."""
         weights = np.array([getattr(arm.settings.events, name) for name in EVENTS], dtype=np.float32)
         return replace(self.log, weight=weights[self.log.event])
 
     def lists(self, arm: AbArm, day: int, users: np.ndarray) -> np.ndarray:
-        """The arm's answers to user rows (b,) on a day, int32 (b, K), padded -1."""
-        made = arm.refreshed(day)
-        answer = self._baseline(arm, made) if arm.config.system != OURS else self._ours(arm, made, arm.trained(day))
-        allowed, now = self.known(made), self.at(day if arm.config.history == "live" else made)
+        """Return the arm's lists for user rows (b,) on a day, int32 (b, K), padded with -1."""
+        refreshed = arm.refreshed(day)
+        answer = self._baseline(arm, refreshed) if arm.config.system != OURS else self._ours(arm, refreshed, arm.trained(day))
+        allowed, now = self.known(refreshed), self.at(day if arm.config.history == "live" else refreshed)
         log, out = self.weighted(arm), np.full((len(users), K), -1, dtype=np.int32)
         for begin in range(0, len(users), BATCH):
             part = slice(begin, begin + BATCH)
-            found = answer(Histories.of_users(log, users[part], now), allowed)
-            out[part, : found.shape[1]] = found
+            rows = answer(Histories.of_users(log, users[part], now), allowed)
+            out[part, : rows.shape[1]] = rows
         return out
 
-    def _baseline(self, arm: AbArm, made: int) -> Callable[[Histories, np.ndarray], np.ndarray]:
-        fitted = fit_baseline(arm.config.system, self.weighted(arm), self.at(made), arm.settings.baselines.all)
+    def _baseline(self, arm: AbArm, refreshed: int) -> Callable[[Histories, np.ndarray], np.ndarray]:
+        fitted = fit_baseline(arm.config.system, self.weighted(arm), self.at(refreshed), arm.settings.baselines.all)
         return lambda users, allowed: fitted.retrieve(users, K, allowed).rows
 
-    def _ours(self, arm: AbArm, made: int, until: int) -> Callable[[Histories, np.ndarray], np.ndarray]:
-        recommender = self._recommender(arm, made, until)
-        known = _without_cross_encoder(recommender) if not arm.config.cross_encoder else recommender.recommend
+    def _ours(self, arm: AbArm, refreshed: int, until: int) -> Callable[[Histories, np.ndarray], np.ndarray]:
+        recommender = self._recommender(arm, refreshed, until)
+        personal = _without_cross_encoder(recommender) if not arm.config.cross_encoder else recommender.recommend
 
         def answer(users: Histories, allowed: np.ndarray) -> np.ndarray:
             rows = np.full((len(users), K), -1, dtype=np.int64)
-            for find, group in ((known, users.lengths > 0), (recommender.popular, users.lengths == 0)):
+            for recommend, group in ((personal, users.lengths > 0), (recommender.popular, users.lengths == 0)):
                 some = users.take(np.flatnonzero(group))
                 if len(some):
-                    rules = Filters(new_only=not recommender.snapshot.buys_again)
-                    mask = allowed & rules.allowed(self.catalog, recommender.snapshot.prices, some)
-                    found = find(some, K, mask).rows
-                    rows[np.flatnonzero(group), : found.shape[1]] = found
+                    filters = Filters(new_only=not recommender.snapshot.buys_again)
+                    mask = allowed & filters.allowed(self.catalog, recommender.snapshot.prices, some)
+                    best = recommend(some, K, mask).rows
+                    rows[np.flatnonzero(group), : best.shape[1]] = best
             return rows
 
         return answer
 
-    def _recommender(self, arm: AbArm, made: int, until: int) -> Recommender:
+    def _recommender(self, arm: AbArm, refreshed: int, until: int) -> Recommender:
         model, key = self.model(arm, until)
-        if (key, made) not in self._recommenders:
+        if (key, refreshed) not in self._recommenders:
             while len(self._recommenders) > 1:  # each holds models of the whole shop
                 self._recommenders.pop(next(iter(self._recommenders)))
             if key not in self._encoded:
-                options = EncodeOptions(progress=terminal_progress)
-                self._encoded[key] = encode_catalog(self.catalog, model, self.workspace.cache, self._known_texts(model), options)
-            before = self.weighted(arm).between(None, self.at(made))
-            snapshot = take_snapshot(self.catalog, before, self.at(made), model, self._encoded[key], arm.settings.index)
-            self._recommenders[key, made] = Recommender(model, snapshot)
-        return self._recommenders[key, made]
+                self._encoded[key] = encode_catalog(
+                    self.catalog, model, self.workspace.cache, self._known_texts(model), EncodeOptions(progress=terminal_progress)
+                )
+            before = self.weighted(arm).between(None, self.at(refreshed))
+            snapshot = take_snapshot(self.catalog, before, self.at(refreshed), model, self._encoded[key], arm.settings.index)
+            self._recommenders[key, refreshed] = Recommender(model, snapshot)
+        return self._recommenders[key, refreshed]
 
     def _known_texts(self, model: Model) -> Encoded | None:
         from recsys.snapshot.canaries import encoded_before
@@ -114,28 +127,29 @@ class AbRunner:
         return encoded_before(bundle, model) if bundle else None
 
     def model(self, arm: AbArm, day: int) -> tuple[Model, str]:
-        """The arm's model of what lies before a day, and a digest of it and of how it is indexed.
+        """Return the arm's model, trained on the log before a day, and the key under which it is cached.
 
-        The workspace's, if it is the very one that the arm's settings give on what lies before that moment; else one is trained and kept.
+        The workspace's model is used where the arm's settings would train that very model; otherwise one is trained and
+        stored in simulations/models/.
         """
         until = self.at(day)
         key = digest({"settings": repr(training_sections(arm.settings)).encode(), "until": str(until).encode()})
         if key not in self._models:
             store = self.workspace.root / "simulations" / "models"
-            made = model_until(self.workspace, store, arm.settings, (self.catalog, self.weighted(arm)), until)
-            self._models[key] = made, key
+            model = model_until(self.workspace, store, arm.settings, self.train, (self.catalog, self.weighted(arm)), until)
+            self._models[key] = model, key
         return self._models[key]
 
 
 def _without_cross_encoder(recommender: Recommender) -> Callable[[Histories, int, np.ndarray], Any]:
-    """`Recommender.recommend` in the blend's own order."""
+    """Return `Recommender.recommend` without the cross-encoder: the gradient-boosted ranker alone sets the order."""
     parts, snapshot = recommender.model.ranking, recommender.snapshot
     if parts is None:
         return recommender.recommend
     ranker = GBDTRanker(snapshot.stats, parts.first, parts.correction, None, snapshot.tokens, parts.calibration)
 
     def recommend(users: Histories, k: int, allowed: np.ndarray) -> Any:
-        found = recommender.candidates(users, max(k, recommender.model.retrieval.candidates), allowed)
-        return recommender.first_places(ranker.rank(found), k)
+        candidates = recommender.candidates(users, max(k, recommender.model.retrieval.candidates), allowed)
+        return recommender.first_places(ranker.rank(candidates), k)
 
     return recommend

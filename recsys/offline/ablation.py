@@ -1,7 +1,9 @@
-"""Ours without each of its parts, at the price of refitting the blend: towers and cross-encoder are not trained again.
+"""Ablations of our recommender: each lacks one part.
 
-Every ranking without a part is fitted on the same candidates of the same windows as the whole one, with what the part says of them taken
-away, and calibrated anew. Judged on the same candidates too; only what nobody but the towers found is gone where the towers are.
+Only the gradient-boosted ranker is refitted, not the towers or the cross-encoder. Each ablated ranking is fitted on
+the same candidates of the same windows as the whole one, without the features of its part, and then calibrated. It is
+evaluated on the same candidates as well. The ablation of the towers also lacks the candidates that only they
+retrieved.
 """
 
 from __future__ import annotations
@@ -38,7 +40,15 @@ _LEAST_SHARE = 1e-4  # of a fused score: every source that names an item adds mo
 
 @dataclass(frozen=True)
 class Part:
-    """A part that can be left out. evidence: the kinds of columns that go (see `kind_of`). reads: whether the cross-encoder stays."""
+    """A part that an ablation leaves out.
+
+    Attributes
+    ----------
+    features : tuple of str
+        The kinds of candidate features that are left out; see `kind_of`.
+    reads : bool
+        Whether the cross-encoder stays.
+    """
 
     name: str
     note: str
@@ -47,21 +57,25 @@ class Part:
 
 
 PARTS = (
-    Part("cross-encoder", "same blend, same candidates, nothing is read; calibrated again", reads=False),
-    Part("towers", "without what they alone found and what they say; blend, correction and calibration fitted again", ("towers",)),
-    Part("collaborative", "same candidates without collaborative scores and fused rank; fitted again", ("collaborative", FUSED_SCORE)),
+    Part("cross-encoder", "same gradient-boosted ranker and candidates, no cross-encoder; calibrated again", reads=False),
+    Part(
+        "towers",
+        "without their features and the candidates that only they retrieved; ranker, residual booster and calibration fitted again",
+        ("towers",),
+    ),
+    Part("collaborative", "same candidates without collaborative scores and fused rank; fitted again", ("collaborative", "fused")),
     Part("behaviour", "same candidates without counts, recency, sales, categories, brands and prices; fitted again", ("behaviour",)),
-    Part("text", "neither towers nor cross-encoder; blend and calibration fitted again", ("towers",), reads=False),
+    Part("text", "neither towers nor cross-encoder; ranker and calibration fitted again", ("towers",), reads=False),
 )
 
 
 def behaviour_names(stats: ItemStats) -> frozenset[str]:
-    """The columns that `with_features` adds for behaviour."""
+    """Return the names of the behaviour features that `with_features` adds."""
     return frozenset(behavior_features(Histories.of_baskets([], 0), np.zeros((0, 1), dtype=np.int64), stats))
 
 
 def kind_of(name: str, behaviour: frozenset[str]) -> str:
-    """Which part of the system a column of evidence comes from."""
+    """Return which part of the system a candidate feature comes from."""
     if name in behaviour:
         return "behaviour"
     if name in gbdt.TOWERS:
@@ -70,9 +84,9 @@ def kind_of(name: str, behaviour: frozenset[str]) -> str:
 
 
 def without(candidates: Candidates, part: Part, behaviour: frozenset[str]) -> tuple[Candidates, np.ndarray]:
-    """Candidates with features as they would be without a part, and the place each had before, int64 (b, k), -1 for padding."""
+    """Return the candidates as they would be without a part, and their former places, int64 (b, k), padded with -1."""
     features = {name: column for name, column in candidates.features.items() if kind_of(name, behaviour) not in part.features}
-    if OWN_COUNT not in features:  # the correction reads it
+    if OWN_COUNT not in features:  # the residual booster needs it
         features[OWN_COUNT] = np.full(candidates.rows.shape, np.nan, dtype=np.float32)
     place = np.where(candidates.valid, np.arange(candidates.rows.shape[1]), -1)
     if "towers" in part.features:
@@ -86,7 +100,7 @@ def without(candidates: Candidates, part: Part, behaviour: frozenset[str]) -> tu
 
 @dataclass(frozen=True)
 class Ablated:
-    """The fitted parts of a ranking that lacks one."""
+    """The fitted models of an ablated ranking."""
 
     first: Booster
     correction: Booster
@@ -100,8 +114,8 @@ class Ablated:
         return cls(gbdt.from_files(files, "blend"), gbdt.from_files(files, "correction"), Calibration.from_files(files))
 
 
-def fit_without(part: Part, material: RankingData, ranking: Ranking, behaviour: frozenset[str]) -> Ablated:
-    """The ranking without a part, on what the whole one was fitted on."""
+def fit_without(part: Part, data: RankingData, ranking: Ranking, behaviour: frozenset[str]) -> Ablated:
+    """Fit a ranking without a part, on the data that the whole ranking was fitted on."""
 
     def narrowed(pairs: TrainingPairs) -> TrainingPairs:
         candidates, place = without(pairs.candidates, part, behaviour)
@@ -109,16 +123,22 @@ def fit_without(part: Part, material: RankingData, ranking: Ranking, behaviour: 
 
     first = ranking.first
     if part.features:
-        parts = [narrowed(pairs) for pairs in material.blend]
+        parts = [narrowed(pairs) for pairs in data.blend]
         names = [name for name in ranking.first.names if name in parts[0].candidates.features]
-        first = fit_booster([pairs.labelled for pairs in parts], material.settings.gbdt, material.seed, names)
-    less = replace(material, correction=narrowed(material.correction), calibration=narrowed(material.calibration))
-    return Ablated(first, *fit_end(first, ranking.cross_encoder if part.reads else None, less))
+        first = fit_booster([pairs.labelled for pairs in parts], data.settings.gbdt, data.seed, names)
+    ablated = replace(data, correction=narrowed(data.correction), calibration=narrowed(data.calibration))
+    return Ablated(first, *fit_end(first, ranking.cross_encoder if part.reads else None, ablated))
 
 
 @dataclass(frozen=True)
 class Variants:
-    """Ours and ours without parts, answering together over the same candidates; `seconds` adds up what each would have taken alone."""
+    """Our recommender and its ablations, which rank the same candidates.
+
+    Attributes
+    ----------
+    seconds : dict of str to float
+        The time that each has taken so far, as if it had run alone.
+    """
 
     recommender: Recommender
     ablated: Mapping[Part, Ablated]
@@ -127,27 +147,33 @@ class Variants:
 
     @property
     def names(self) -> tuple[str, ...]:
+        """Of the whole recommender, then of each ablation."""
         return (OURS, *(part.name for part in self.ablated))
 
     def __call__(self, users: Histories, k: int, allowed: np.ndarray | None) -> dict[str, Candidates]:
-        """The first k of each."""
+        """Return the first k candidates of each, by name.
+
+        Raises
+        ------
+        ValueError: the model has no ranking.
+        """
         snapshot, model, ranker = self.recommender.snapshot, self.recommender.model, self.recommender.ranker
         if ranker is None or model.ranking is None:
-            raise ValueError("the model is not trained: there is nothing to leave out")
+            raise ValueError("the model is not trained, so there is nothing to leave out: run `recsys train`")
         begun = time.perf_counter()
-        found = self.recommender.candidates(users, max(k, model.retrieval.candidates), allowed)
-        found = with_features(found, snapshot.stats)
+        candidates = self.recommender.candidates(users, max(k, model.retrieval.candidates), allowed)
+        candidates = with_features(candidates, snapshot.stats)
         shared = time.perf_counter() - begun
-        out = {OURS: self._timed(OURS, shared, ranker, found, k)}
+        out = {OURS: self._timed(OURS, shared, ranker, candidates, k)}
         for part, fitted in self.ablated.items():
-            # One that corrects nothing is not read, as in the recommender; each ranking has a correction of its own.
+            # As in the recommender, the cross-encoder is not run where the residual booster is idle.
             reader = model.ranking.cross_encoder if part.reads and not fitted.correction.idle else None
             other = GBDTRanker(snapshot.stats, fitted.first, fitted.correction, reader, ranker.tokens, fitted.calibration)
-            out[part.name] = self._timed(part.name, shared, other, without(found, part, self.behaviour)[0], k)
+            out[part.name] = self._timed(part.name, shared, other, without(candidates, part, self.behaviour)[0], k)
         return out
 
-    def _timed(self, name: str, shared: float, ranker: GBDTRanker, found: Candidates, k: int) -> Candidates:
+    def _timed(self, name: str, shared: float, ranker: GBDTRanker, candidates: Candidates, k: int) -> Candidates:
         begun = time.perf_counter()
-        best = self.recommender.first_places(ranker.order(found), k)
+        best = self.recommender.first_places(ranker.order(candidates), k)
         self.seconds[name] = self.seconds.get(name, 0.0) + shared + time.perf_counter() - begun
         return best

@@ -1,7 +1,7 @@
-"""`recsys benchmark`: ours, ours without each of its parts, and tuned baselines, on one split of a public shop, in one table.
+"""`recsys benchmark`: our recommender, its ablations and tuned baselines on one split of a public shop, in one table.
 
-Everything lives in a folder of its own below the workspace. What is done is kept there, system by system, and found again by all that it
-depends on: a run that was cut off goes on.
+Everything is stored in a separate folder below the workspace. The result of each system is cached there under a digest
+of all that it depends on, so an interrupted run resumes.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ from recsys.environment import usable_cores
 from recsys.offline.ablation import OURS, PARTS, Ablated, Variants, behaviour_names, fit_without
 from recsys.offline.evaluate import progress
 from recsys.offline.external_lists import about_external_lists, read_external_lists
-from recsys.offline.public_datasets import SHOPS, PublicDataset, bring_in, source_of
+from recsys.offline.public_datasets import SHOPS, PublicDataset, ingest_once, source_of
 from recsys.progress import terminal_progress
 from recsys.recommend.pipeline import Recommender
 from recsys.settings.presets import find_device
@@ -66,28 +66,28 @@ if TYPE_CHECKING:
     from recsys.training.pipeline import RankingData
 
 _log = logging.getLogger(__name__)
-IDLE = "its cross-encoder corrects nothing, and is not read: on users held out, its correction gained no more than chance explains"
-WAY = 2  # raised when ours is judged in another way: figures of before are not taken over then
+IDLE = "the cross-encoder is not used: on held-out users, its residual booster gained no more than chance explains"
+VERSION = 2  # raise it when our recommender is evaluated differently: cached results of other versions are not reused
 PACKAGES = ("two-tower-recsys", "faiss-cpu", "faiss-gpu", "implicit", "lightgbm", "numpy", "polars", "scipy", "torch", "transformers")
 
 
 def run_benchmark(workspace: Workspace, settings: Settings, options: BenchmarkOptions) -> Result:
-    """The table of a shop; JSON and a page with plots go to reports/.
+    """Run the benchmark of a shop, and write JSON and a page with plots to reports/.
 
     Raises
     ------
-    DataError: the shop's files are not there, or a file of lists is not what it should be.
+    DataError: the shop's files are missing, or a file of lists cannot be used.
     """
     shop = SHOPS[options.name]
     place = Workspace(workspace.root / f"benchmark-{options.name}")
-    if said := bring_in(source_of(options.name, options.data), place):
-        _log.info("%s", said)
+    if summary := ingest_once(source_of(options.name, options.data), place):
+        _log.info("%s", summary)
     catalog, log = place.load(settings.events)
     split = Split.by_time(log, shop.cut_of(log))
-    with progress() as tell:
+    with progress() as report:
         config = settings.evaluate.model_copy(update={"max_users": options.max_users})
-        judge = EvaluationRunner(GroundTruth.of(split, config.max_users, config.seed), config, tell)
-        bench = Bench(place, settings, options, catalog, judge)
+        runner = EvaluationRunner(GroundTruth.of(split, config.max_users, config.seed), config, report)
+        bench = Bench(place, settings, options, catalog, runner)
         ours = bench.ours()
         names = (name for name in BASELINES if not (log.ordinal and name in NEED_TIMES))
         systems = [*ours, *(bench.baseline(name) for name in names), *(bench.listed(*pair) for pair in options.lists)]
@@ -101,67 +101,69 @@ def run_benchmark(workspace: Workspace, settings: Settings, options: BenchmarkOp
 
 @dataclass(frozen=True)
 class Bench:
-    """One run: a shop's split and all that is judged on it."""
+    """One benchmark run: the split of a shop, and the systems that are evaluated on it."""
 
     place: Workspace
     settings: Settings
     options: BenchmarkOptions
     catalog: Catalog
-    judge: EvaluationRunner
+    runner: EvaluationRunner
 
     @property
     def split(self) -> Split:
-        return self.judge.ground_truth.split
+        """The split that every system is evaluated on."""
+        return self.runner.ground_truth.split
 
     @property
     def config(self) -> EvaluateConfig:
-        return self.judge.config
+        """The section [evaluate], with the number of users of this run."""
+        return self.runner.config
 
     @property
     def kinds(self) -> tuple[str, ...]:
-        """The lists that are asked for; "repeat" is seen in that of all items."""
+        """The kinds of lists that are requested; "repeat" is measured on that of all items."""
         return tuple(name for name in SHOPS[self.options.name].lists if name != "repeat")
 
     @cached_property
     def _facts(self) -> dict[str, Any]:
-        """What every figure depends on."""
+        """What every metric depends on."""
         data = fingerprint(self.catalog, self.split.history) + fingerprint(self.catalog, self.split.labels)
         return {"data": data, "evaluate": self.config.model_dump(mode="json"), "kinds": self.kinds, "cut": self.split.cut}
 
     def ours(self) -> list[EvaluatedSystem]:
-        """Ours, and ours without each part, on the same candidates."""
+        """Evaluate our recommender and its ablations on the same candidates."""
         model, seconds = self._trained()
         parts = PARTS if self.options.ablations else ()
         idle = model.ranking is not None and model.ranking.correction.idle
-        facts = self._facts | {"model": digest(model.to_files())} | {"way": WAY}
+        facts = self._facts | {"model": digest(model.to_files())} | {"way": VERSION}
         notes = {OURS: IDLE if idle else ""} | {part.name: part.note for part in parts}
-        kept = {name: CachedResult(self.place.root / "results", f"without-{name}" if name != OURS else name, facts) for name in notes}
-        if all(one.there for one in kept.values()):
-            return [one.load() for one in kept.values()]
+        cached = {name: CachedResult(self.place.root / "results", f"without-{name}" if name != OURS else name, facts) for name in notes}
+        if all(result.there for result in cached.values()):
+            return [result.load() for result in cached.values()]
         variants = self._variants(model)
         depths = [self.config.depth] + [max(KS)] * (len(self.kinds) - 1)
         lists = {kind: self._lists(variants, kind, k) for kind, k in zip(self.kinds, depths, strict=True)}
         out = []
-        for name, one in kept.items():
-            answered = {kind: found[name] for kind, found in lists.items() if name in found}
-            report = build_report(self.judge, answered, calibrated=True)
-            about = {"seconds": {"answer": variants.seconds[name]}, "lists": self._asked(answered), "note": notes[name]}
+        for name, result in cached.items():
+            answered = {kind: by_name[name] for kind, by_name in lists.items() if name in by_name}
+            report = build_report(self.runner, answered, calibrated=True)
+            about = {"seconds": {"answer": variants.seconds[name]}, "lists": self._count(answered), "note": notes[name]}
             if name == OURS:
                 about |= {"seconds": about["seconds"] | seconds, "settings": model.about}
-            shown, kind = (OURS, "ours") if name == OURS else (f"without {name}", "without")
-            out.append(one.store(EvaluatedSystem.of(shown, kind, report, **about)))
+            label, kind = (OURS, "ours") if name == OURS else (f"without {name}", "without")
+            out.append(result.store(EvaluatedSystem.of(label, kind, report, **about)))
         return out
 
     def _lists(self, variants: Variants, kind: str, k: int) -> dict[str, Lists]:
-        """A list of all variants; what nobody has bought yet is asked for apart, and no part of the ranking has a say in it."""
+        """Return the lists of each variant; the list of never-sold items does not depend on the ranking."""
         if kind != "cold":
-            return self.judge.run_several(variants, variants.names, kind, k)
+            return self.runner.run_several(variants, variants.names, kind, k)
         clock = Clock(variants.seconds)
-        return {OURS: clock.timed(OURS, lambda: self.judge.run(variants.recommender.unsold_items, kind, k, OURS))}
+        return {OURS: clock.timed(OURS, lambda: self.runner.run(variants.recommender.unsold_items, kind, k, OURS))}
 
     def _variants(self, model: Model) -> Variants:
-        """The recommender over what was known at the cut, whole and without parts."""
-        # One of the variants may read where the whole does not.
+        """Return the recommender and its ablations over the data before the cut."""
+        # An ablation may use the cross-encoder where the whole recommender does not.
         options = EncodeOptions(self.options.train.device, states=True, progress=terminal_progress)
         encoded = encode_catalog(self.catalog, model, self.place.cache, options=options)
         snapshot = take_snapshot(self.catalog, self.split.history, self.split.cut, model, encoded, self.settings.index)
@@ -169,68 +171,68 @@ class Bench:
         return Variants(Recommender(model, snapshot), ablated, behaviour_names(snapshot.stats))
 
     def _trained(self) -> tuple[Model, dict[str, float]]:
-        """The model until the cut, and the seconds that training took, where it is known."""
+        """Return the model trained until the cut, and the seconds that training took where they are known."""
         store = self.place.models
         history = self.split.history
         behaviour = behaviour_names(ItemStats.fit(history, self.catalog, self.split.cut))
-        aside = 0.0
+        ablation_seconds = 0.0
 
-        def watch(material: RankingData, ranking: Ranking) -> None:
-            nonlocal aside
+        def watch(data: RankingData, ranking: Ranking) -> None:
+            nonlocal ablation_seconds
             begun = time.perf_counter()
             for part, folder in self._ablations(ranking).items():
                 if not folder.exists():
                     _log.info("fitting the ranking without %s", part.name)
-                    write_files(folder, fit_without(part, material, ranking, behaviour).to_files())
-            aside = time.perf_counter() - begun
+                    write_files(folder, fit_without(part, data, ranking, behaviour).to_files())
+            ablation_seconds = time.perf_counter() - begun
 
         options = replace(self.options.train, watch=watch if self.options.ablations else None)
         before, begun = list_bundles(store), time.perf_counter()
-        model, said = find_or_train(self.place, store, self.settings, options, (self.catalog, history), self.split.cut)
-        _log.info("%s", said)
+        model, message = find_or_train(self.place, store, self.settings, options, (self.catalog, history), self.split.cut)
+        _log.info("%s", message)
         if not all(folder.exists() for folder in self._ablations(model.ranking).values()):
-            _log.info("what the ranking was fitted on is gone: training again, for ours without its parts")
+            _log.info("the data that the ranking was fitted on is gone: training again for the ablations")
             shutil.rmtree(store)
             return self._trained()
         path = self.place.root / "results" / f"training-{digest(model.to_files())}.json"
         if list_bundles(store) != before:
-            write_whole(path, json.dumps({"fit": round(time.perf_counter() - begun - aside, 1)}))
+            write_whole(path, json.dumps({"fit": round(time.perf_counter() - begun - ablation_seconds, 1)}))
         return model, json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
 
     def _ablations(self, ranking: Ranking | None) -> dict[Part, Path]:
-        """Where the rankings without parts are kept."""
+        """Return the folders of the ablated rankings."""
         if ranking is None or not self.options.ablations:
             return {}
         key = digest(ranking.cross_encoder.to_files() | ranking.calibration.to_files())
         return {part: self.place.root / "ablations" / key / part.name for part in PARTS}
 
-    def _asked(self, kinds: Iterable[str]) -> int:
-        """How many lists are asked of a system in all."""
-        return sum(len(self.judge.users_of(kind)) for kind in kinds)
+    def _count(self, kinds: Iterable[str]) -> int:
+        """Return how many lists are requested of a system."""
+        return sum(len(self.runner.users_of(kind)) for kind in kinds)
 
     def baseline(self, name: str) -> EvaluatedSystem:
-        """A baseline, tuned before the cut and judged after it."""
+        """Tune a baseline before the cut, and evaluate it after the cut."""
         grid = default_search_space((name,), self.split.history.ordinal)
         encoder = self.settings.encoder.model_dump(mode="json") if name in NEED_TEXTS else None
-        kept = CachedResult(self.place.root / "results", f"baseline-{name}", self._facts | {"grid": repr(grid), "encoder": encoder})
-        if kept.there:
-            return kept.load()
+        cached = CachedResult(self.place.root / "results", f"baseline-{name}", self._facts | {"grid": repr(grid), "encoder": encoder})
+        if cached.there:
+            return cached.load()
         texts, clock = self._texts if name in NEED_TEXTS else None, Clock()
-        best = clock.timed("tune", lambda: tune_baselines(self.split, grid, texts, progress=self.judge.progress))
+        best = clock.timed("tune", lambda: tune_baselines(self.split, grid, texts, progress=self.runner.progress))
         fitting = Fitting(self.split.history, self.split.cut, texts)
         chosen = {kind: getattr(getattr(best, kind), name, None) for kind in ("all", "new")}
         explore = clock.timed("fit", lambda: fitting.fit(name, best.new))
         same = "all" not in self.kinds or chosen["all"] == chosen["new"]
         whole = explore if same else clock.timed("fit", lambda: fitting.fit(name, best.all))
         system = System(clock.answering(whole.retrieve), clock.answering(explore.retrieve))
-        report = evaluate(system, self.split, self.config, None, _labelled(self.judge.progress, name), self.kinds)
+        report = evaluate(system, self.split, self.config, None, _labelled(self.runner.progress, name), self.kinds)
         settings = {kind: _plain(value) for kind, value in chosen.items() if value is not None and (kind == "new" or "all" in self.kinds)}
-        about = {"seconds": clock.seconds, "lists": self._asked(self.kinds), "note": "tuned on validation", "settings": settings}
-        return kept.store(EvaluatedSystem.of(name, "baseline", report, **about))
+        about = {"seconds": clock.seconds, "lists": self._count(self.kinds), "note": "tuned on validation", "settings": settings}
+        return cached.store(EvaluatedSystem.of(name, "baseline", report, **about))
 
     @cached_property
     def _texts(self) -> ItemTexts:
-        """Titles, and vectors of the items' texts by the encoder as it was pretrained."""
+        """Titles, and vectors of the items' texts by the pretrained encoder."""
         encoder = TextEncoder.pretrained(self.settings.encoder).to(find_device(self.options.train.device))
         texts = item_texts(self.catalog)
         first, text_of = group(text_hashes(texts))
@@ -238,23 +240,30 @@ class Bench:
         return ItemTexts(self.catalog.frame["title"].to_list(), vectors[text_of])
 
     def listed(self, name: str, path: Path) -> EvaluatedSystem:
-        """A rival's lists. Those without anything that a user had are judged on what is new alone."""
-        rival, had = read_external_lists(path, self.catalog, self.judge.ground_truth)
-        kinds = tuple(kind for kind in self.kinds if had or kind != "all")
+        """Evaluate the lists of an external system; without any repeat purchase, only on items new to the user.
+
+        Raises
+        ------
+        DataError: the benchmark needs repeat purchases, and the lists hold none.
+        """
+        lists, has_repeats = read_external_lists(path, self.catalog, self.runner.ground_truth)
+        kinds = tuple(kind for kind in self.kinds if has_repeats or kind != "all")
         if not kinds:
-            raise DataError(f"{path} holds nothing that users had before, and only all items are judged: give lists with repeats")
-        report = evaluate(System(rival.retrieve), self.split, self.config, None, _labelled(self.judge.progress, name), kinds)
+            raise DataError(
+                f"{path} holds no repeat purchase, and this benchmark evaluates only lists of all items: give lists with repeats"
+            )
+        report = evaluate(System(lists.retrieve), self.split, self.config, None, _labelled(self.runner.progress, name), kinds)
         about = about_external_lists(path)
         seconds = {"fit": float(about["seconds"])} if "seconds" in about else {}
         return EvaluatedSystem.of(name, "baseline", report, seconds=seconds, note="lists from a file", settings=about)
 
     def result(self, shop: PublicDataset, systems: list[EvaluatedSystem]) -> Result:
-        """The table."""
-        split, truth, options = self.split, self.judge.ground_truth, self.options
-        best, rows = tabulate(systems, shop.lists, self.judge.bootstrap)
+        """Return the table of all systems."""
+        split, truth, options = self.split, self.runner.ground_truth, self.options
+        best, rows = tabulate(systems, shop.lists, self.runner.bootstrap)
         days = (split.end - split.cut) / DAY
-        told = f"everything before {moment(split.cut)} (UTC) trains, the {days:.0f} days after it test"
-        protocol = "leave-one-out: each user's last step is the test; what a user had is masked" if split.history.ordinal else told
+        by_time = f"everything before {moment(split.cut)} (UTC) trains, the {days:.0f} days after it test"
+        protocol = "leave-one-out: each user's last step is the test; what a user had is masked" if split.history.ordinal else by_time
         return Result(
             name=options.name,
             data=shop.data,
@@ -275,12 +284,12 @@ class Bench:
 
 
 def versions() -> dict[str, str]:
-    """Of Python and of what computes."""
-    found = {"python": platform.python_version()}
+    """Return the versions of Python and of the packages that compute."""
+    out = {"python": platform.python_version()}
     for name in PACKAGES:
         with contextlib.suppress(PackageNotFoundError):
-            found[name] = version(name)
-    return found
+            out[name] = version(name)
+    return out
 
 
 def _labelled(progress: Progress, name: str) -> Progress:
@@ -288,5 +297,5 @@ def _labelled(progress: Progress, name: str) -> Progress:
 
 
 def _plain(value: Any) -> Any:
-    """A setting, ready for JSON."""
+    """Return a setting as JSON data."""
     return value.model_dump(mode="json") if isinstance(value, BaseModel) else value

@@ -1,4 +1,4 @@
-"""A simulation's lists as a log with propensities: what `recsys off-policy` reads, with clicks of `eval.simulation.click_model`."""
+"""Writes a simulation's lists as a log with propensities and simulated clicks, for `recsys off-policy`."""
 
 from __future__ import annotations
 
@@ -23,10 +23,19 @@ COLUMNS = ("impression_id", "user_id", "position", "item_id", "propensity", "tar
 
 
 def write_clicks(path: Path, visits: Visits, item_ids: np.ndarray, config: ClickConfig) -> Clicks:
-    """Arm a's lists, shown with exploration, as a csv file; beside it NAME.target.csv, arm b's lists in full. No visits with short lists.
+    """Write the lists of arm a, shown with exploration, as a csv file, and those of arm b to NAME.target.csv.
 
-    item_ids: of the catalogue's rows, object (n_items,). Returns what the click
-    model would really give a list of each arm.
+    Visits with fewer than K items in either list are left out.
+
+    Parameters
+    ----------
+    item_ids : object (n_items,)
+        External ids by catalogue row.
+
+    Returns
+    -------
+    Clicks
+        The expected clicks a list of each arm under the click model.
     """
     full = np.flatnonzero((visits.lists["a"] >= 0).all(axis=1) & (visits.lists["b"] >= 0).all(axis=1))
     a, b = (visits.lists[side][full] for side in "ab")
@@ -43,13 +52,15 @@ def write_clicks(path: Path, visits: Visits, item_ids: np.ndarray, config: Click
     path.parent.mkdir(parents=True, exist_ok=True)
     log.select(COLUMNS).write_csv(path)
     target.write_csv(path.with_suffix(".target.csv"))
-    truth = [float(expected_clicks(rows, bought, config).mean()) for rows in (a, b)]
-    _log.info("%s: clicks of the position-based model on %s lists; it would give a list %.4f of a, %.4f of b", path, len(full), *truth)
-    return Clicks(lists=len(full), a=truth[0], b=truth[1])
+    expected = [float(expected_clicks(rows, bought, config).mean()) for rows in (a, b)]
+    _log.info(
+        "%s: clicks of the position-based model on %s lists; expected clicks a list: %.4f for a, %.4f for b", path, len(full), *expected
+    )
+    return Clicks(lists=len(full), a=expected[0], b=expected[1])
 
 
 def _of_visits(bought: UserItems, some: np.ndarray) -> UserItems:
-    """The pairs of some visits, which are counted from 0 then."""
+    """Return the pairs of some visits, renumbered from 0."""
     place = np.full(bought.n_users, -1)
     place[some] = np.arange(len(some))
     held = place[bought.user] >= 0

@@ -1,4 +1,4 @@
-"""`recsys evaluate`: the workspace's way of recommending, judged on the last weeks of its own log."""
+"""`recsys evaluate`: the offline evaluation of a workspace's recommender on the last weeks of its log."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy as np
 from eval.baselines.tune import evaluate_baselines, tune_baselines
 from eval.metrics.exposure import brands, price_bands, seen, shares
 from eval.protocol.evaluate import System
-from eval.protocol.evaluate import evaluate as judge
+from eval.protocol.evaluate import evaluate as evaluate_system
 from eval.reports.evaluation import page
 from features.data.interactions import DAY
 from features.data.split import LABEL_EVENTS, Split
@@ -24,6 +24,7 @@ from recsys.progress import open_bar, terminal_progress
 from recsys.recommend.pipeline import Recommender
 from recsys.snapshot.snapshot import EncodeOptions, encode_catalog, take_snapshot
 from recsys.training.find_or_train import model_until
+from recsys.training.options import TrainOptions
 from recsys.training.windows import LENGTHS, STRETCHES, unless_thin
 
 if TYPE_CHECKING:
@@ -40,9 +41,11 @@ _log = logging.getLogger(__name__)
 
 
 def evaluation_cut(log: Interactions) -> int:
-    """Where the test begins, seconds since the epoch: four weeks before the end, or a tenth of the log if that is less.
+    """Return when the test begins, seconds since the epoch.
 
-    In step time: before each user's last. Where hardly anybody buys in those weeks: a tenth of the purchases before the end.
+    It begins four weeks before the log's end, or a tenth of the log before it if that is less. Where few users buy in
+    those weeks, the test holds the last tenth of the purchases. Where times carry only the order of events, it holds
+    each user's last step.
     """
     if log.ordinal:
         return log.end - DAY
@@ -50,15 +53,21 @@ def evaluation_cut(log: Interactions) -> int:
     return unless_thin(log, [cut, log.end])[0]
 
 
-def evaluate(workspace: Workspace, settings: Settings) -> Report:
-    """Judge on what happened after `evaluation_cut`, with a model that has seen nothing of it; baselines beside it. Writes JSON and a page.
+def evaluate(workspace: Workspace, settings: Settings, options: TrainOptions | None = None) -> Report:
+    """Evaluate on the events after `evaluation_cut`, beside baselines, and write JSON and a page to reports/.
 
-    The workspace's model is used if it is what these settings give, trained until the cut on this very data; otherwise such a model is
-    trained in evaluation/, and kept.
+    The model has seen none of those events. The workspace's model is used if these settings and options, trained on
+    this data until the cut, give that very model. Otherwise such a model is trained and stored in evaluation/.
+
+    Parameters
+    ----------
+    options : TrainOptions, optional
+        The preset, seed and device of the model; `until` is ignored.
     """
     catalog, log = workspace.load(settings.events)
     split = Split.by_time(log, evaluation_cut(log))
-    model = model_until(workspace, workspace.root / "evaluation", settings, (catalog, split.history), split.cut)
+    store = workspace.root / "evaluation"
+    model = model_until(workspace, store, settings, options or TrainOptions(), (catalog, split.history), split.cut)
     encoded = encode_catalog(catalog, model, workspace.cache, options=EncodeOptions(progress=terminal_progress))
     snapshot = take_snapshot(catalog, split.history, split.cut, model, encoded, settings.index)
     recommender = Recommender(model, snapshot)
@@ -67,13 +76,13 @@ def evaluate(workspace: Workspace, settings: Settings) -> Report:
         recommender.recommend, stages={"retrieval": recommender.candidates}, calibrated=calibrated, unsold_items=recommender.unsold_items
     )
     vectors = snapshot.vectors_of(np.arange(len(catalog)))
-    with progress() as tell:
-        report = judge(system, split, settings.evaluate, vectors, tell)
+    with progress() as show:
+        report = evaluate_system(system, split, settings.evaluate, vectors, show)
         report = replace(report, reasons=reasons_hold(recommender, split.users), exposure=exposure(snapshot, split, report))
         baselines = settings.baselines
         if settings.evaluate.tune:
-            baselines = tune_baselines(split, progress=tell)
-        report = report.beside(evaluate_baselines(split, baselines, settings.evaluate, vectors, tell), _bundle_id(workspace))
+            baselines = tune_baselines(split, progress=show)
+        report = report.beside(evaluate_baselines(split, baselines, settings.evaluate, vectors, show), _bundle_id(workspace))
     write_whole(workspace.reports / "evaluation.json", report.to_json())
     write_whole(workspace.reports / "evaluation.html", page(report))
     _log.info("page with plots: %s", workspace.reports / "evaluation.html")
@@ -81,7 +90,7 @@ def evaluate(workspace: Workspace, settings: Settings) -> Report:
 
 
 def exposure(snapshot: Snapshot, split: Split, report: Report) -> dict[str, list[Exposure]]:
-    """How the lists spread over brands and price bands, beside purchases and catalogue; what nobody tells of is left out."""
+    """Return how lists, purchases and catalogue spread over brands and price bands, where these are known."""
     if report.shown is None:
         return {}
     frame, known = snapshot.catalog.frame, split.known
@@ -97,12 +106,12 @@ def exposure(snapshot: Snapshot, split: Split, report: Report) -> dict[str, list
 def _bundle_id(workspace: Workspace) -> str | None:
     try:
         return Bundle.open(workspace.bundles).id
-    except BundleError:  # none yet, or damaged: the figures are the model's all the same
+    except BundleError:  # no bundle, or a damaged one: the metrics do not depend on it
         return None
 
 
 @contextmanager
 def progress() -> Iterator[Callable[[str, int, int], None]]:
-    """A bar on stderr that shows what is being done."""
+    """Show a progress bar on stderr."""
     with open_bar("evaluating", None) as update:
         yield lambda label, done, total: update(description=label, completed=done, total=total)

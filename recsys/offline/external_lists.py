@@ -1,4 +1,4 @@
-"""Rivals that live in an environment of their own: their lists come as files, with what made them told beside."""
+"""Reads the lists of external systems, which run in other environments and hand over files."""
 
 from __future__ import annotations
 
@@ -23,29 +23,34 @@ _log = logging.getLogger(__name__)
 
 
 def read_external_lists(path: Path, catalog: Catalog, truth: GroundTruth) -> tuple[Baseline, bool]:
-    """A rival's lists, what is popular behind them; and whether they hold anything that a user who is judged had bought before.
+    """Read the lists of an external system; popular items follow them where they are short.
+
+    Returns
+    -------
+    tuple of Baseline and bool
+        The lists, and whether any of them holds an item that its user had bought before.
 
     Raises
     ------
-    DataError: there is no such file, or it holds no lists of this shop's users.
+    DataError: the file is missing, or it holds no lists for this shop's users.
     """
     if not path.is_file():
-        raise DataError(f"there is no {path}: give --lists NAME=FILE, Parquet with user_id, item_id and rank")
+        raise DataError(f"{path} does not exist: give --lists NAME=FILE, Parquet with user_id, item_id and rank")
     try:
         given = GivenLists.read(path, catalog, truth.split.history)
     except pl.exceptions.PolarsError as error:
         problem = " ".join(str(error).split())
         raise DataError(f"{path} cannot be read as Parquet ({problem}): give a table with user_id, item_id and rank") from error
     lengths = np.diff(given.offsets)
-    if silent := int((lengths[truth.users] == 0).sum()):
-        _log.warning("%s has no list for %d of %d users: they get what is popular", path, silent, len(truth.users))
+    if missing := int((lengths[truth.users] == 0).sum()):
+        _log.warning("%s has no list for %d of %d users: they get popular items", path, missing, len(truth.users))
     user = np.repeat(np.arange(len(lengths)), lengths)
     place = np.minimum(np.searchsorted(truth.users, user), len(truth.users) - 1)
-    had = truth.seen.has(place, given.item) & (truth.users[place] == user)
-    return Baseline(given, distinct_buyers(truth.split.history)), bool(had.any())
+    repeats = truth.seen.has(place, given.item) & (truth.users[place] == user)
+    return Baseline(given, distinct_buyers(truth.split.history)), bool(repeats.any())
 
 
 def about_external_lists(path: Path) -> dict[str, Any]:
-    """What the program that made the lists wrote beside them, as JSON of the same name; empty if it wrote nothing."""
-    beside = path.with_suffix(".json")
-    return json.loads(beside.read_text(encoding="utf-8")) if beside.is_file() else {}
+    """Return what the external program wrote to a JSON file of the same name; empty without such a file."""
+    about = path.with_suffix(".json")
+    return json.loads(about.read_text(encoding="utf-8")) if about.is_file() else {}

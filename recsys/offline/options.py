@@ -1,4 +1,4 @@
-"""Options of the offline commands: benchmark and simulate."""
+"""Options of `recsys benchmark` and `recsys simulate`."""
 
 from __future__ import annotations
 
@@ -17,9 +17,22 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class BenchmarkOptions:
-    """`name`: of the shop. data: the folder with its files, None for the one that comes packaged. max_users: judged on so many at most.
+    """Options of `recsys benchmark`.
 
-    lists: rivals that live elsewhere, by name, as files of their lists. ablations: ours without each of its parts, too.
+    Attributes
+    ----------
+    name : ShopName
+        The public shop.
+    data : Path or None
+        The folder with its files; None for the packaged shop.
+    train : TrainOptions
+        The preset, device and seed of our model.
+    max_users : int
+        The number of users to evaluate on, at most.
+    lists : tuple of (str, Path)
+        External systems: a name and a file of lists for each.
+    ablations : bool
+        Whether our recommender is also evaluated without each of its parts.
     """
 
     name: ShopName
@@ -32,10 +45,22 @@ class BenchmarkOptions:
 
 @dataclass(frozen=True)
 class SimulateOptions:
-    """a, b: "ours", a baseline's name, the path of a configuration, or an arm.
+    """Options of `recsys simulate`.
 
-    start: the first day, UTC without zone; None: `evaluate`'s cut. days: None: to the log's end. users: ask so many at most.
-    click_log: where clicks of a click model go, if anywhere.
+    Attributes
+    ----------
+    a, b : str or AbArm
+        "ours", a baseline's name, the path of a configuration, or an arm.
+    start : datetime or None
+        The first day, UTC without a zone; None: where `recsys evaluate` cuts the log.
+    days : int or None
+        None: to the log's end.
+    users : int or None
+        The number of users, at most, drawn at random; None: all.
+    click_log : Path or None
+        Where the clicks of a click model are written.
+    train : TrainOptions
+        The preset, device and seed of the models that the arms use.
     """
 
     a: str | AbArm
@@ -44,3 +69,4 @@ class SimulateOptions:
     days: int | None = None
     users: int | None = None
     click_log: Path | None = None
+    train: TrainOptions = field(default_factory=TrainOptions)

@@ -1,4 +1,4 @@
-"""The shops that benchmarks are run on: where their data comes from, and by which lists they are judged."""
+"""The public shops of `recsys benchmark`: where their data comes from, and which lists are evaluated."""
 
 from __future__ import annotations
 
@@ -21,14 +21,24 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class PublicDataset:
-    """A public shop. lists: those of its table, the main one first. cut: ISO date of the test's begin; None: `evaluation_cut`."""
+    """A public shop.
+
+    Attributes
+    ----------
+    data : str
+        The name and origin of the data, for the table's heading.
+    lists : tuple of str
+        The kinds of lists in its table, the main one first.
+    cut : str or None
+        The ISO date on which the test begins; None: `evaluation_cut`.
+    """
 
     data: str
     lists: tuple[str, ...]
     cut: str | None = None
 
     def cut_of(self, log: Interactions) -> int:
-        """Where the test begins, seconds since the epoch."""
+        """Return when the test begins, seconds since the epoch."""
         return evaluation_cut(log) if self.cut is None else int(datetime.fromisoformat(self.cut).replace(tzinfo=UTC).timestamp())
 
 
@@ -42,18 +52,18 @@ SHOPS = {
 
 
 def source_of(name: str, data: Path | None) -> Source:
-    """Where a shop's tables are read from.
+    """Return where a shop's tables are read from.
 
     Raises
     ------
-    DataError: the files are not where they should be.
+    DataError: the files are missing, or a folder is given for the packaged data set.
     """
     if name == PACKAGED:
         if data is not None:
-            raise DataError(f"{PACKAGED} comes packaged, and --data {data} was given: leave --data out")
+            raise DataError(f"{PACKAGED} is packaged, and --data {data} was given: leave --data out")
         return Source(dataset=PACKAGED)
     if data is None:
-        raise DataError(f"{name} does not come packaged: give --data DIR, a folder that holds {name}/{ITEMS} and {name}/{INTERACTIONS}")
+        raise DataError(f"{name} is not packaged: give --data DIR, a folder that holds {name}/{ITEMS} and {name}/{INTERACTIONS}")
     for folder in (data / name, data):
         items, log = folder / ITEMS, folder / INTERACTIONS
         if items.is_file() and log.is_file():
@@ -61,11 +71,11 @@ def source_of(name: str, data: Path | None) -> Source:
     raise DataError(f"{data} holds neither {name}/{ITEMS} and {name}/{INTERACTIONS} nor the two files themselves: give --data DIR")
 
 
-def bring_in(source: Source, workspace: Workspace) -> str | None:
-    """Ingest a shop as any user would; None where the very source was ingested before."""
+def ingest_once(source: Source, workspace: Workspace) -> str | None:
+    """Ingest a shop and return the summary; do nothing and return None if this source has been ingested before."""
     try:
         if load_source(workspace.data) == source:
             return None
-    except DataError:  # nothing there yet, or damaged
+    except DataError:  # nothing has been ingested, or it is damaged
         pass
     return str(workspace.ingest(source))

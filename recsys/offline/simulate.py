@@ -1,7 +1,7 @@
-"""`recsys simulate`: two arms live through the same days of the log, and what each would have shown is judged by what was bought.
+"""`recsys simulate`: two arms replay the same days of the log, and their lists are compared by what was then bought.
 
-simulations/<system>-<key>/ keeps the lists of each day by all that they follow from: a run that was cut off goes on, and an arm that was
-simulated before is not asked again, whatever stands beside it.
+simulations/<system>-<key>/ caches the lists of each day under a digest of all that determines them. An interrupted run
+resumes, and an arm that was simulated before is not computed again, whatever it is compared with.
 """
 
 from __future__ import annotations
@@ -42,23 +42,23 @@ if TYPE_CHECKING:
     from recsys.workspace.workspace import Workspace
 
 _log = logging.getLogger(__name__)
-WAY = 1  # raised when the same facts would give other lists: those kept are not taken over then
+VERSION = 1  # raise it when the same facts give other lists: cached lists of other versions are not reused
 FEWEST_USERS = 40
-IDLE = "its cross-encoder gained no more than chance explains when the model was trained, corrects nothing and is not read"
+IDLE = "the cross-encoder is not used: when the model was trained, it gained no more than chance explains"
 
 
 def simulate(workspace: Workspace, settings: Settings, options: SimulateOptions) -> Simulation:
-    """Replay the days, judge, and write JSON and a page to reports/.
+    """Replay the days with both arms, compare them, and write JSON and a page to reports/.
 
     Raises
     ------
     ConfigError: an arm is neither a system nor a configuration.
-    DataError: the log tells no days, they lie outside it, or hardly anybody buys in them.
+    DataError: the log has no times, the days lie outside it, or too few users buy in them.
     """
     arms = tuple(arm_of(given, side, settings) for side, given in (("--a", options.a), ("--b", options.b)))
     catalog, log = workspace.load(settings.events)
     start, days = period(log, options, settings.simulate.horizon_days)
-    replay = Replay(AbRunner(workspace, catalog, log, start), days, options.users)
+    replay = Replay(AbRunner(workspace, catalog, log, start, options.train), days, options.users)
     buyers = len(replay.visits({}, settings.simulate.horizon_days).users)
     if buyers < FEWEST_USERS:
         raise DataError(f"{buyers} users buy in the {days} days from {moment(start)}, expected at least {FEWEST_USERS}: take more days")
@@ -66,23 +66,23 @@ def simulate(workspace: Workspace, settings: Settings, options: SimulateOptions)
     known = known_before(log, start, visits.users, settings.baselines)
     sides = tuple(replay.side(arm, visits, side) for arm, side in zip(arms, "ab", strict=True))
     names = [moment(start + day * DAY)[:10] for day in range(days)]
-    found = readout(visits, known, settings.simulate, names, (sides[0], sides[1]), workspace.root.name)
+    result = readout(visits, known, settings.simulate, names, (sides[0], sides[1]), workspace.root.name)
     if options.click_log:
         clicks = write_clicks(options.click_log, visits, catalog.ids, settings.simulate.clicks)
-        found = found.model_copy(update={"clicks": clicks})
+        result = result.model_copy(update={"clicks": clicks})
     path = workspace.reports / f"simulation-{arms[0].name}-{arms[1].name}.json"
-    write_whole(path, found.to_json())
-    write_whole(path.with_suffix(".html"), page(found))
+    write_whole(path, result.to_json())
+    write_whole(path.with_suffix(".html"), page(result))
     _log.info("page with plots: %s", path.with_suffix(".html"))
-    return found
+    return result
 
 
 def arm_of(given: str | AbArm, option: str, settings: Settings) -> AbArm:
-    """An arm, or one by what the command line calls it: "ours", a baseline's name, or the path of a configuration.
+    """Return the arm that an option names: "ours", a baseline, or the path of a configuration.
 
     Raises
     ------
-    ConfigError: it is none of these, or the configuration is not what it must be.
+    ConfigError: it is none of these, or the configuration is invalid.
     """
     if isinstance(given, AbArm):
         return given
@@ -90,59 +90,64 @@ def arm_of(given: str | AbArm, option: str, settings: Settings) -> AbArm:
         return AbArm(given, settings.model_copy(update={"arm": settings.arm.model_copy(update={"system": given})}))
     path = Path(given)
     if path.suffix != ".toml" and not path.is_file():
-        raise ConfigError(
-            f"{option} {given!r} is no system and no file: give a configuration (NAME.toml), {OURS}, or one of {', '.join(SYSTEMS[1:])}"
-        )
+        raise ConfigError(f"{option} {given!r} is neither a system nor a file: give NAME.toml, {OURS}, or one of {', '.join(SYSTEMS[1:])}")
     return AbArm(path.stem, load_settings(path))
 
 
 def period(log: Interactions, options: SimulateOptions, horizon: int) -> tuple[int, int]:
-    """The first day's begin, seconds since the epoch, and how many days; by default all whose purchases lie in the log, from where
-    `recsys evaluate` cuts it.
+    """Return the beginning of the first day, seconds since the epoch, and the number of days.
+
+    By default the days run from where `recsys evaluate` cuts the log to the last day whose whole horizon lies in it.
 
     Raises
     ------
-    DataError: the log's times carry only the order, or no whole day is left.
+    DataError: the log's times carry only the order of events, or no whole day is left.
     """
     if log.ordinal:
         raise DataError(
-            "the log's times carry only the order of events, so there are no days to replay: bring times, or use `recsys evaluate`"
+            "the log's times carry only the order of events, so there are no days to replay: give times, or use `recsys evaluate`"
         )
     start = evaluation_cut(log) if options.start is None else int(options.start.replace(tzinfo=UTC).timestamp())
     whole = int((log.end - start) // DAY) - horizon + 1
     if not log.start < start or whole < 1:
         raise DataError(
-            f"the log runs from {moment(log.start)} to {moment(log.end)}, and --from is {moment(start)}: expected a date after its begin "
+            f"the log runs from {moment(log.start)} to {moment(log.end)}, and --from is {moment(start)}: expected a date after its start "
             f"and {horizon} or more whole days before its end"
         )
     if options.days is not None and options.days > whole:
         raise DataError(
-            f"--days is {options.days}, and the log holds {whole} whole days from {moment(start)} on: give --days {whole} or fewer"
+            f"--days is {options.days}, and the log holds {whole} whole days from {moment(start)}: give --days {whole} or fewer"
         )
     return start, options.days or whole
 
 
 @dataclass(frozen=True)
 class Replay:
-    """The days, and who is asked. most: users at most, drawn at random among those who come."""
+    """The days that both arms replay, and their users.
+
+    Attributes
+    ----------
+    most : int or None
+        The number of users, at most, drawn at random among those with an event on these days.
+    """
 
     shop: AbRunner
     days: int
     most: int | None
 
     def run(self, arms: tuple[AbArm, ...]) -> dict[str, list[np.ndarray]]:
-        """Every arm's lists of every day, by "a" and "b"; day by day, so that arms that share a refresh share the work."""
-        asked, keys = self.asked(), [self.key(arm) for arm in arms]
+        """Return the lists of each day, by "a" and "b". Both arms run day by day, so that they share refreshes."""
+        visitors, keys = self.visitors(), [self.key(arm) for arm in arms]
         lists: dict[str, list[np.ndarray]] = {side: [] for side in "ab"}
-        with progress() as tell:
-            for day, users in enumerate(asked):
+        with progress() as show:
+            for day, users in enumerate(visitors):
                 for number, (side, arm, key) in enumerate(zip("ab", arms, keys, strict=True)):
-                    tell(f"{arm.name}, {moment(self.shop.at(day))[:10]}", 2 * day + number, 2 * self.days)
-                    lists[side].append(self._kept(arm, key, day, users))
+                    show(f"{arm.name}, {moment(self.shop.at(day))[:10]}", 2 * day + number, 2 * self.days)
+                    lists[side].append(self._cached(arm, key, day, users))
         return lists
 
-    def asked(self) -> list[np.ndarray]:
-        """Who comes on each day: user rows with an event on it, sorted."""
+    def visitors(self) -> list[np.ndarray]:
+        """Return the users of each day: sorted user rows with an event on it."""
         log, shop = self.shop.log, self.shop
         inside = log.between(shop.start, shop.at(self.days))
         chosen = sorted_unique(inside.user)
@@ -153,7 +158,7 @@ class Replay:
         return [sorted_unique(inside.user[day == number]).astype(np.int64) for number in range(self.days)]
 
     def key(self, arm: AbArm) -> str:
-        """Of all that an arm's lists follow from, 16 hex digits."""
+        """Return a digest of all that determines an arm's lists, 16 hex digits."""
         shop = self.shop
         model = {} if arm.config.system != OURS else {"model": shop.model(arm, 0)[0].to_files()}
         facts: dict[str, Any] = {
@@ -162,32 +167,32 @@ class Replay:
             "start": shop.start,
             "most": self.most,
             "k": K,
-            "way": WAY,
+            "way": VERSION,
         }
         facts |= {name: digest(files) for name, files in model.items()}
         return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
 
-    def _kept(self, arm: AbArm, key: str, day: int, users: np.ndarray) -> np.ndarray:
-        """The lists of a day, int32 (b, K): from the disk, or asked for and put there."""
+    def _cached(self, arm: AbArm, key: str, day: int, users: np.ndarray) -> np.ndarray:
+        """Return the lists of a day, int32 (b, K), from the cache if it has them."""
         path = self.shop.workspace.root / "simulations" / f"{arm.config.system}-{key}" / f"day-{day:03}.safetensors"
         if path.is_file():
-            found = load(path.read_bytes())
-            if np.array_equal(found["users"], users):
-                return found["rows"]
+            stored = load(path.read_bytes())
+            if np.array_equal(stored["users"], users):
+                return stored["rows"]
         rows = self.shop.lists(arm, day, users)
         path.parent.mkdir(parents=True, exist_ok=True)
         replace_durably(path, save({"users": users, "rows": rows}))
         return rows
 
     def visits(self, lists: dict[str, list[np.ndarray]], horizon: int) -> Visits:
-        """All days together."""
-        asked = self.asked()
-        day = np.repeat(np.arange(self.days), [len(users) for users in asked])
-        both = {side: np.concatenate(found) for side, found in lists.items()}
-        return Visits(np.concatenate(asked), day, both, self.shop.log, self.shop.start, horizon)
+        """Return all days as one table of visits."""
+        visitors = self.visitors()
+        day = np.repeat(np.arange(self.days), [len(users) for users in visitors])
+        both = {side: np.concatenate(days) for side, days in lists.items()}
+        return Visits(np.concatenate(visitors), day, both, self.shop.log, self.shop.start, horizon)
 
     def side(self, arm: AbArm, visits: Visits, side: str) -> Side:
-        """What the readout tells of an arm."""
+        """Return what the readout reports of an arm."""
         facts, coverage = arm.config.model_dump(mode="json"), visits.coverage(side)
         if arm.config.system != OURS:
             return Side(name=arm.name, facts=facts, models={}, coverage=coverage)

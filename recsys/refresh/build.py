@@ -1,4 +1,4 @@
-"""Making a bundle of tables and a model, with what can be taken over from the bundle before."""
+"""Builds and publishes a bundle from the tables and a model. What is unchanged is reused from the bundle in use."""
 
 from __future__ import annotations
 
@@ -39,10 +39,20 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Build:
-    """inputs: of what it is made, for the next one to compare. previous: the bundle in use. gated: whether it must pass the gates.
+    """The build of one bundle.
 
-    device: where texts are encoded.
-    events_read: see `Snapshot`.
+    Attributes
+    ----------
+    inputs : str
+        A digest of all that the bundle is built from, which the next build compares.
+    previous : Bundle or None
+        The bundle in use.
+    gated : bool
+        Whether it must pass the quality gates.
+    device : Device
+        Where texts are encoded.
+    events_read : int
+        See `Snapshot`.
     """
 
     workspace: Workspace
@@ -55,7 +65,12 @@ class Build:
     events_read: int = 0
 
     def publish(self, catalog: Catalog, log: Interactions) -> tuple[str, dict[str, Any] | None]:
-        """Encode, count, index, compare, publish. Returns what to tell, and how far it moved from the bundle before, if it is comparable.
+        """Encode, count, index, compare and publish.
+
+        Returns
+        -------
+        tuple of str and dict or None
+            A summary for the user, and the drift from the bundle in use if the two are comparable.
 
         Raises
         ------
@@ -66,19 +81,19 @@ class Build:
         )
         now = log.end if len(log) else 0
         key = collaborative_key(log, now, self.model.retrieval)
-        counted = LogAggregates.of(catalog, log, now, self.model.retrieval, self._fitted(key))
-        snapshot = replace(indexed(catalog, counted, now, self.model, encoded, self.settings.index), events_read=self.events_read)
+        aggregates = LogAggregates.of(catalog, log, now, self.model.retrieval, self._fitted(key))
+        snapshot = replace(indexed(catalog, aggregates, now, self.model, encoded, self.settings.index), events_read=self.events_read)
         about = self._about(snapshot) | {"collaborative": key}
-        moved = None
+        drift = None
         if self.gated and self._comparable:
-            about["gates"], moved = self._compare(snapshot)
-            about["drift"] = moved
+            about["gates"], drift = self._compare(snapshot)
+            about["drift"] = drift
         files = answering_files(self.model, self._model_key, self.previous) | below_snapshot(snapshot)
         bundle_id = publish(self.workspace.bundles, files, about, self.settings.bundles.keep)
-        if moved:
+        if drift:
             self._report(bundle_id, about)
         texts = f"{encoded.encoded:,} of {about['texts']:,} texts encoded"
-        return f"bundle {bundle_id} is in use: {len(catalog):,} items, {texts}, {snapshot.index.config.kind} index", moved
+        return f"bundle {bundle_id} is in use: {len(catalog):,} items, {texts}, {snapshot.index.config.kind} index", drift
 
     @cached_property
     def _model_key(self) -> str:
@@ -92,7 +107,7 @@ class Build:
         return None if self.previous is None else encoded_before(self.previous, self.model)
 
     def _fitted(self, key: str) -> Collaborative | None:
-        """The collaborative models of the bundle before, if they are of the same log."""
+        """Return the collaborative models of the bundle in use if they are of the same log."""
         if self.previous is None or self.previous.manifest.about.get("collaborative") != key:
             return None
         return Collaborative.from_files(Subfolder(self.previous.files, "snapshot/collaborative"))
@@ -127,17 +142,17 @@ class Build:
         text = json.dumps({"bundle_id": bundle_id, "gates": about["gates"], **about["drift"]}, indent=2)
         try:
             write_whole(self.workspace.reports / "drift.json", text)
-        except OSError as error:  # the bundle is in use already, and its manifest says the same
+        except OSError as error:  # the bundle is already in use, and its manifest holds the same figures
             _log.warning("%s cannot be written: %s", self.workspace.reports / "drift.json", error.strerror or error)
 
 
 def below_snapshot(snapshot: Snapshot) -> dict[str, bytes]:
-    """The snapshot's files, in a folder of their own beside the model's."""
+    """Return the snapshot's files, by their path in the bundle."""
     return {f"snapshot/{name}": content for name, content in snapshot.to_files().items()}
 
 
 def inputs(workspace: Workspace, settings: Settings) -> str:
-    """SHA-256 of all that a bundle is made of, told without opening any of it: the tables' bytes, events, the model's id, settings."""
+    """Return the SHA-256 of all that a bundle is built from: tables, events, the model's id, settings."""
     model: Any = Bundle.open(workspace.models).id if list_bundles(workspace.models) else _dumped(settings, "encoder", "tower", "retrieval")
     parts = [LAYOUT, *workspace.state(), model, _dumped(settings, "index", "events")]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
@@ -148,9 +163,14 @@ def _dumped(settings: Settings, *sections: str) -> list[Any]:
 
 
 def current_model(workspace: Workspace, settings: Settings) -> Model:
-    """The workspace's model; the pretrained encoder as it is, with a word of warning, if nothing has been trained."""
+    """Return the workspace's model; if none is trained, the pretrained encoder, with a warning.
+
+    Raises
+    ------
+    ModelError: the trained model cannot be read.
+    """
     if not list_bundles(workspace.models):
-        _log.warning("no model has been trained: the text encoder is used as it is, and nothing is ranked; run `recsys train`")
+        _log.warning("no model has been trained: the pretrained text encoder is used and nothing is ranked; run `recsys train`")
         return Model.untrained(settings)
     try:
         return Model.from_files(Bundle.open(workspace.models).files)
@@ -159,7 +179,7 @@ def current_model(workspace: Workspace, settings: Settings) -> Model:
 
 
 def build_index(workspace: Workspace, settings: Settings, device: Device = "auto") -> str:
-    """Encode on `device`, count, index, and publish with the model as one bundle."""
+    """Encode on `device`, count, index, and publish with the model as one bundle. Return a summary for the user."""
     with workspace.alone():
         sweep(workspace)
         return publish_tables(workspace, settings, device=device)[0]
@@ -168,15 +188,25 @@ def build_index(workspace: Workspace, settings: Settings, device: Device = "auto
 def publish_tables(
     workspace: Workspace, settings: Settings, gated: bool = False, device: Device = "auto"
 ) -> tuple[str, dict[str, Any] | None]:
-    """Publish what was ingested. Returns what to tell, and how far it moved from the bundle before.
+    """Publish the ingested tables.
 
-    gated: only if it passes the gates against the bundle in use. device: where texts are encoded.
+    Parameters
+    ----------
+    gated : bool
+        Whether the bundle must pass the quality gates against the bundle in use.
+    device : Device
+        Where texts are encoded.
+
+    Returns
+    -------
+    tuple of str and dict or None
+        A summary for the user, and the drift from the bundle in use.
 
     Raises
     ------
-    RefusedError: it does not.
+    RefusedError: a gate did not pass.
     """
-    # Told before the tables are read: an event that comes in between is then counted by the next refresh, not by none.
+    # Before the tables are read, so that an event that arrives in between is counted by the next refresh.
     key, previous, read = inputs(workspace, settings), sound_bundle(workspace.bundles), workspace.events.last()
     catalog, log = workspace.load(settings.events)
     if previous and previous.manifest.about["inputs"] == key:
@@ -185,7 +215,7 @@ def publish_tables(
 
 
 def build(workspace: Workspace, settings: Settings, model: Model, catalog: Catalog, log: Interactions) -> str:
-    """Publish a bundle of these tables. Texts that the bundle in use has vectors for, by the same model, are not encoded again."""
+    """Publish a bundle of these tables. Vectors that the bundle in use has from the same model are reused."""
     from recsys.snapshot.fingerprint import fingerprint
 
     key, previous = bundle_inputs(model.to_files(), settings, fingerprint(catalog, log)), sound_bundle(workspace.bundles)
@@ -195,6 +225,6 @@ def build(workspace: Workspace, settings: Settings, model: Model, catalog: Catal
 
 
 def bundle_inputs(model_files: Mapping[str, bytes], settings: Settings, data: str) -> str:
-    """SHA-256 of all that a bundle is made of: model, index settings, `fingerprint` of the tables."""
+    """Return the SHA-256 of all that a bundle is built from: model, index settings, `fingerprint` of the tables."""
     parts = [str(LAYOUT), data, settings.index.model_dump_json(), digest(model_files)]
     return hashlib.sha256(of_strings(parts)).hexdigest()

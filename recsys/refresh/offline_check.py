@@ -1,7 +1,8 @@
-"""Whether a new bundle recommends as well as the one in use: both stand at one moment some days ago and foretell what was bought since.
+"""Compares a new bundle with the one in use: both predict, at a moment some days ago, what was bought since.
 
-What is counted is counted at that moment, from each one's own log. The trained weights may have seen the days since; both have, so that
-the comparison shows harm (ids that no longer match, texts that were emptied), not how good either is: `recsys evaluate` tells that.
+Features are counted at that moment, each from the bundle's log. The trained weights of both may have seen the days
+since. The comparison therefore shows harm (ids that no longer match, texts that were emptied), not quality; `recsys
+evaluate` measures quality.
 """
 
 from __future__ import annotations
@@ -36,12 +37,20 @@ if TYPE_CHECKING:
     from retrieval.collaborative.config import RetrievalConfig
 
 K = 10
-KEPT = 2  # fits at the judged moment that are kept: the old one's and the new one's
+CACHED = 2  # collaborative fits: of the old bundle's log and of the new one's
 
 
 @dataclass(frozen=True)
 class BundleUnderTest:
-    """A model over a snapshot, published or about to be. model_id: tells models apart. cache: where fits are kept."""
+    """A model over a snapshot, published or about to be.
+
+    Attributes
+    ----------
+    model_id : str
+        A digest of the model's files.
+    cache : Path
+        Where collaborative fits are cached.
+    """
 
     model: Model | ServedModel
     snapshot: Snapshot
@@ -55,57 +64,58 @@ class BundleUnderTest:
         return self.snapshot.catalog.ids.tolist()
 
     def same_vectors(self, other: BundleUnderTest) -> bool:
-        """Whether one encoder made the vectors of both."""
+        """Return whether the same encoder made the vectors of both."""
         return self.snapshot.texts.fingerprint == other.snapshot.texts.fingerprint
 
     def before(self, cut: int) -> Interactions:
-        """What the log says of the time before a moment."""
+        """Return the log before a moment."""
         return self.snapshot.log.between(None, cut).with_known_users()
 
     def lists(self, users: list[str], cut: int) -> np.ndarray:
-        """External ids of the best ten of each user at a moment, object (b, 10), None where there are fewer or the user is unknown."""
+        """Return the external ids of each user's ten best items at a moment, object (b, 10), padded with None."""
         log = self.before(cut)
         rows = log.user_rows(users)
-        found = np.full((len(users), K), None, dtype=object)
+        out = np.full((len(users), K), None, dtype=object)
         known = rows >= 0
         if not known.any():
-            return found
+            return out
         retrieval = self.model.retrieval
         collaborative = cached_collaborative(self.cache / "gates", log, cut, retrieval)
-        counted = LogAggregates.of(self.snapshot.catalog, log, cut, retrieval, collaborative)
-        recommender = Recommender(self.model, replace(self.snapshot, now=cut, **vars(counted)))
+        aggregates = LogAggregates.of(self.snapshot.catalog, log, cut, retrieval, collaborative)
+        recommender = Recommender(self.model, replace(self.snapshot, now=cut, **vars(aggregates)))
         best = recommender.recommend(Histories.of_users(log, rows[known], cut), K).rows
-        places, here = np.flatnonzero(known), best >= 0
-        found[places[np.nonzero(here)[0]], np.nonzero(here)[1]] = self.snapshot.catalog.ids[best[here]]
-        return found
+        valid = best >= 0
+        user, place = np.nonzero(valid)
+        out[np.flatnonzero(known)[user], place] = self.snapshot.catalog.ids[best[valid]]
+        return out
 
 
 def ndcg_of_both(old: BundleUnderTest, new: BundleUnderTest, config: RefreshConfig) -> tuple[float, float] | None:
-    """NDCG@10 of both on the old log's last days; None where there is nothing to judge on, or nothing that could make a difference."""
+    """Return NDCG@10 of both on the last days of the old log; None without test users, or if the two cannot differ."""
     log = old.snapshot.log
     if not len(log) or not config.judged_users:
         return None
-    # On a grid of days, so that the refreshes of a day judge at one moment and what is fitted there is fitted once.
+    # On a grid of days, so that all refreshes of a day compare at one moment and share the collaborative fits.
     cut = log.end - DAY if log.ordinal else log.end // DAY * DAY - config.judged_days * DAY
     try:
-        truth = GroundTruth.of(Split.by_time(log, cut), config.judged_users)
+        ground_truth = GroundTruth.of(Split.by_time(log, cut), config.judged_users)
     except DataError:
         return None
-    if _alike(old, new, cut):
+    if _equal(old, new, cut):
         return None
-    users = log.user_ids[truth.users].tolist()
+    users = log.user_ids[ground_truth.users].tolist()
     place = {item: row for row, item in enumerate(old.ids)}
     scores = []
-    for standing in (old, new):
-        lists = standing.lists(users, cut)
-        # Items that only the new one has are misses, each another one.
+    for bundle in (old, new):
+        lists = bundle.lists(users, cut)
+        # Items that only the new bundle has are misses.
         rows = np.array([[place.get(item, -1) if item is not None else -1 for item in row] for row in lists], dtype=np.int64)
-        scores.append(float(np.nanmean(ndcg(rows, truth.bought, K))))
+        scores.append(float(np.nanmean(ndcg(rows, ground_truth.bought, K))))
     return scores[0], scores[1]
 
 
-def _alike(old: BundleUnderTest, new: BundleUnderTest, cut: int) -> bool:
-    """Whether both must answer alike at the cut: by one model, of one catalogue, from one past."""
+def _equal(old: BundleUnderTest, new: BundleUnderTest, cut: int) -> bool:
+    """Return whether both must give equal lists: same model, same catalogue, same log before the cut."""
     if old.model_id != new.model_id or not old.snapshot.catalog.frame.equals(new.snapshot.catalog.frame):
         return False
     before, after = old.before(cut), new.before(cut)
@@ -113,22 +123,22 @@ def _alike(old: BundleUnderTest, new: BundleUnderTest, cut: int) -> bool:
 
 
 def cached_collaborative(store: Path, log: Interactions, now: int, retrieval: RetrievalConfig) -> Collaborative:
-    """The collaborative models of a log at a moment, fitted once."""
+    """Return the collaborative models of a log at a moment, from the cache if it has them."""
     key = collaborative_key(log, now, retrieval)
     if bundle := find_bundle(store, key=key):
         return Collaborative.from_files(Subfolder(bundle.files, "collaborative"))
-    made = Collaborative.fit(log, now, retrieval)
-    publish(store, {f"collaborative/{name}": content for name, content in made.to_files().items()}, {"key": key}, KEPT)
-    return made
+    fitted = Collaborative.fit(log, now, retrieval)
+    publish(store, {f"collaborative/{name}": content for name, content in fitted.to_files().items()}, {"key": key}, CACHED)
+    return fitted
 
 
 def collaborative_key(log: Interactions, now: int, retrieval: RetrievalConfig) -> str:
-    """SHA-256 of all that the collaborative models follow from. They know no user by name."""
+    """Return the SHA-256 of all that the collaborative models depend on. User ids are not part of it."""
     return hashlib.sha256(f"{log_digest(log)}|{now}|{retrieval.model_dump_json()}".encode()).hexdigest()
 
 
 def log_digest(log: Interactions) -> str:
-    """SHA-256 of who (by row) did what when."""
+    """Return the SHA-256 of the log's events, by user and item rows."""
     digest = hashlib.sha256(f"{log.n_items}|{log.ordinal}".encode())
     for name in ("user", "item", "time", "event", "weight", "price"):
         digest.update(np.ascontiguousarray(getattr(log, name)).tobytes())

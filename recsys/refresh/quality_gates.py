@@ -1,4 +1,4 @@
-"""What a new bundle must pass before it takes the place of the one in use: it may hold less, know less or find less only within limits."""
+"""Quality gates: limits on what a new bundle may lose against the one in use."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ QUERIES, K = 200, 10
 
 
 class RefusedError(BundleError):
-    """A bundle that was built and is not published."""
+    """A bundle was built and did not pass the quality gates."""
 
 
 @dataclass(frozen=True)
 class QualityGate:
-    """One measurement beside its limit. `passes` says on which side it lies."""
+    """One measurement with its limit."""
 
     name: str
     value: float
@@ -40,18 +40,18 @@ class QualityGate:
 
 
 def check(old: BundleUnderTest, new: BundleUnderTest, config: RefreshConfig) -> dict[str, Any]:
-    """All gates; what they measured, for the manifest.
+    """Check all gates, and return what they measured, by name.
 
     Raises
     ------
-    RefusedError: one of them does not pass; which, with its figure and the key that sets its limit.
+    RefusedError: a gate does not pass; the message names it, its value and the key of its limit.
     """
     gates = list(_gates(old, new, config))
     failed = [gate for gate in gates if not gate.passes]
     if failed:
-        what = "; ".join(map(str, failed))
+        reasons = "; ".join(map(str, failed))
         raise RefusedError(
-            f"not published, {old.bundle_id} stays in use: {what}: mend the source, or move refresh.{failed[0].name} for this once"
+            f"not published, {old.bundle_id} stays in use: {reasons}: correct the source, or change refresh.{failed[0].name} for this run"
         )
     return {gate.name: round(gate.value, 4) for gate in gates}
 
@@ -61,8 +61,8 @@ def _gates(old: BundleUnderTest, new: BundleUnderTest, config: RefreshConfig) ->
         limit = getattr(config, name)
         return QualityGate(name, value, limit, value <= limit)
 
-    yield at_most("max_items_lost", _gone(old.snapshot.catalog, new.snapshot.catalog))
-    yield at_most("max_events_lost", _lost(len(old.snapshot.log), len(new.snapshot.log)))
+    yield at_most("max_items_lost", _items_lost(old.snapshot.catalog, new.snapshot.catalog))
+    yield at_most("max_events_lost", _events_lost(len(old.snapshot.log), len(new.snapshot.log)))
     if old.same_vectors(new):
         yield at_most("max_changed_vectors", changed_texts(old.snapshot, new.snapshot))
     recall = ann_recall(new.snapshot)
@@ -72,35 +72,35 @@ def _gates(old: BundleUnderTest, new: BundleUnderTest, config: RefreshConfig) ->
         yield at_most("max_ndcg_drop", max(0.0, 1 - both[1] / both[0]))
 
 
-def _gone(before: Catalog, after: Catalog) -> float:
-    """Share of the items that are no longer there, however many others have come."""
+def _items_lost(before: Catalog, after: Catalog) -> float:
+    """Return the share of the old items that the new catalogue lacks."""
     return float((after.rows(before.ids) < 0).mean()) if len(before) else 0.0
 
 
-def _lost(before: int, after: int) -> float:
+def _events_lost(before: int, after: int) -> float:
     return max(0.0, 1 - after / before) if before else 0.0
 
 
 def changed_texts(old: Snapshot, new: Snapshot) -> float:
-    """Of the items in both catalogues, the share whose text is another: with one encoder those have other vectors, and no others."""
-    _, mine, theirs = np.intersect1d(old.catalog.ids.astype(str), new.catalog.ids.astype(str), return_indices=True)
-    if not len(mine):
+    """Return the share of the items in both catalogues whose text, and so whose vector, has changed."""
+    _, old_rows, new_rows = np.intersect1d(old.catalog.ids.astype(str), new.catalog.ids.astype(str), return_indices=True)
+    if not len(old_rows):
         return 1.0
-    before, after = old.texts.hashes[old.text_of[mine]], new.texts.hashes[new.text_of[theirs]]
+    before, after = old.texts.hashes[old.text_of[old_rows]], new.texts.hashes[new.text_of[new_rows]]
     return float((before != after).any(axis=1).mean())
 
 
 def ann_recall(snapshot: Snapshot, seed: int = 0) -> float:
-    """Recall@10 of the index, as its own bytes bring it back, against exact search; queries are texts of the catalogue with some noise."""
+    """Return recall@10 of the index, loaded from its stored bytes, against exact search for noisy item vectors."""
     index, space = ItemIndex.from_files(snapshot.index.to_files()), snapshot.space
     random = np.random.default_rng(seed)
     chosen = random.choice(len(space), min(QUERIES, len(space)), replace=False)
     queries = space[chosen] + random.normal(0, 0.3 / np.sqrt(space.shape[1]), (len(chosen), space.shape[1]))
     queries = (queries / np.linalg.norm(queries, axis=1, keepdims=True)).astype(np.float32)
     k = min(K, len(space))
-    found, _ = index.search(queries, k)
+    rows, _ = index.search(queries, k)
     scores = queries @ space.T  # (q, t)
-    # By score, not by row: of texts with equal vectors any will do.
+    # By score, not by row, because texts may have equal vectors.
     least = np.partition(scores, -k, axis=1)[:, -k][:, None]
-    good = (found >= 0) & (np.take_along_axis(scores, np.maximum(found, 0), axis=1) >= least - 1e-5)
-    return float(good.mean())
+    hits = (rows >= 0) & (np.take_along_axis(scores, np.maximum(rows, 0), axis=1) >= least - 1e-5)
+    return float(hits.mean())

@@ -1,4 +1,4 @@
-"""`recsys refresh`: read the sources again, and publish what they say now, if it passes the gates. What has not changed costs nothing."""
+"""`recsys refresh`: reads the sources again and publishes a new bundle if it passes the gates."""
 
 from __future__ import annotations
 
@@ -26,22 +26,35 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Refreshed:
-    """What came of it. alerts: features that drifted past their limit."""
+    """The outcome of a refresh.
 
-    said: str
+    Attributes
+    ----------
+    message : str
+        A summary for the user.
+    alerts : tuple of str
+        Features that drifted past their limit.
+    """
+
+    message: str
     alerts: tuple[str, ...] = ()
 
     def __str__(self) -> str:
-        return self.said
+        return self.message
 
 
 def refresh(workspace: Workspace, settings: Settings, device: Device = "auto") -> Refreshed:
-    """Once. One at a time: a lock that ends with its process keeps others out. device: where new texts are encoded.
+    """Refresh once. A lock, which ends with its process, allows one refresh at a time.
+
+    Parameters
+    ----------
+    device : Device
+        Where new texts are encoded.
 
     Raises
     ------
     RefusedError: a gate did not pass; the bundle in use stays.
-    RecsysError: another refresh is at work, a source cannot be read, or the disk refuses; the bundle in use stays.
+    RecsysError: another refresh is running, a source cannot be read, or the disk refuses; the bundle in use stays.
     """
     try:
         with workspace.alone():
@@ -58,29 +71,29 @@ def refresh(workspace: Workspace, settings: Settings, device: Device = "auto") -
 
 
 def refresh_every(
-    workspace: Workspace, settings: Settings, every: timedelta, tell: Callable[[Refreshed], None], device: Device = "auto"
+    workspace: Workspace, settings: Settings, every: timedelta, report: Callable[[Refreshed], None], device: Device = "auto"
 ) -> None:
-    """Refresh for ever. Whatever one refresh raises is logged and counted; the bundle in use stays, and the next turn tries again."""
-    in_a_row = in_all = 0
+    """Refresh forever. A failed refresh is logged and counted, and leaves the bundle in use."""
+    consecutive = total = 0
     while True:
         begun = time.monotonic()
         try:
             done = refresh(workspace, settings, device)
         except (KeyboardInterrupt, SystemExit):
             raise
-        except BaseException as error:  # a panic of a library in Rust is no Exception
-            in_a_row, in_all = in_a_row + 1, in_all + 1
-            _log.error("refresh failed (%d in a row, %d in all), next try in %s: %s", in_a_row, in_all, every, _line(error))
+        except BaseException as error:  # a panic in a Rust library is not an Exception
+            consecutive, total = consecutive + 1, total + 1
+            _log.error("refresh failed (%d in a row, %d in all), next try in %s: %s", consecutive, total, every, _line(error))
             if not isinstance(error, RecsysError):
                 _log.debug("the traceback of the failed refresh", exc_info=True)
         else:
-            in_a_row = 0
-            tell(done)
+            consecutive = 0
+            report(done)
         time.sleep(max(0.0, every.total_seconds() - (time.monotonic() - begun)))
 
 
 def _line(error: BaseException) -> str:
-    """An error in one line, with its type where the message was not written for a user."""
+    """Return an error in one line, with its type unless the message is written for users."""
     message = " ".join(str(error).split())
     return message if isinstance(error, RecsysError) else f"unexpected {type(error).__name__}: {message}"
 
@@ -100,13 +113,13 @@ def _refresh(workspace: Workspace, settings: Settings, device: Device) -> Refres
     from recsys.refresh import build
 
     summary = workspace.ingest_alone(source, files)
-    said, moved = build.publish_tables(workspace, settings, gated=True, device=device)
+    message, drift = build.publish_tables(workspace, settings, gated=True, device=device)
     removed = workspace.prune_events(settings.events)
     if removed:
-        said = f"{said}\n{removed:,} events of the service removed: the sources have them, or they are older than events.keep_days"
+        message = f"{message}\n{removed:,} events of the service removed: the sources have them, or they are older than events.keep_days"
         _log.info("%s events of the service removed", f"{removed:,}")
-    return Refreshed(f"{summary}\n{said}", _alerts(moved, settings.refresh.max_psi))
+    return Refreshed(f"{summary}\n{message}", _alerts(drift, settings.refresh.max_psi))
 
 
-def _alerts(moved: dict[str, Any] | None, limit: float) -> tuple[str, ...]:
-    return tuple(f"PSI of {name} is {value:.3f}, limit {limit:g}" for name, value in (moved or {"psi": {}})["psi"].items() if value > limit)
+def _alerts(drift: dict[str, Any] | None, limit: float) -> tuple[str, ...]:
+    return tuple(f"PSI of {name} is {value:.3f}, limit {limit:g}" for name, value in (drift or {"psi": {}})["psi"].items() if value > limit)

@@ -1,4 +1,4 @@
-"""Word to a webhook that the shop has configured; nothing is sent where none is."""
+"""Posts messages to the webhook of the configuration, if there is one."""
 
 from __future__ import annotations
 
@@ -15,7 +15,11 @@ _log = logging.getLogger(__name__)
 
 
 def post(config: RefreshConfig, message: dict[str, str]) -> None:
-    """Post as JSON. A post that fails is a warning and no error: the refresh has done its work. The address may be a secret: not logged."""
+    """Post a message as JSON to `refresh.webhook`, if it is set.
+
+    A failed post is a warning, not an error, because the refresh is done. The address may be a secret and is not
+    logged.
+    """
     if config.webhook is None:
         return
     body = json.dumps(message).encode()
@@ -23,5 +27,5 @@ def post(config: RefreshConfig, message: dict[str, str]) -> None:
     try:
         with urllib.request.urlopen(request, timeout=config.webhook_seconds):
             pass
-    except (OSError, HTTPException, ValueError) as error:  # URLError and timeouts are OSErrors; a reply that is not HTTP is none
-        _log.warning("the webhook could not be told (%s)", getattr(error, "code", type(error).__name__))
+    except (OSError, HTTPException, ValueError) as error:  # URLError and timeouts are OSErrors; a reply that is not HTTP is not
+        _log.warning("the post to the webhook failed (%s)", getattr(error, "code", type(error).__name__))

@@ -24,7 +24,6 @@ from recsys.settings.auto import with_profile
 from recsys.settings.keys import training_sections
 from recsys.settings.presets import find_device, with_preset
 from recsys.snapshot.fingerprint import fingerprint
-from recsys.training.options import TrainOptions
 from recsys.training.pipeline import MODEL_VERSION, TrainingJob, train_model
 from recsys.training.windows import Windows, moment
 
@@ -37,6 +36,7 @@ if TYPE_CHECKING:
     from features.data.interactions import Interactions
     from recsys.artifacts.bundle import Bundle
     from recsys.settings.settings import Settings
+    from recsys.training.options import TrainOptions
     from recsys.workspace.workspace import Workspace
 
 _log = logging.getLogger(__name__)
@@ -84,12 +84,14 @@ def find_or_train(
     return _made(workspace, store, Training.of(settings, options, tables, until))
 
 
-def model_until(workspace: Workspace, store: Path, settings: Settings, tables: tuple[Catalog, Interactions], until: int) -> Model:
+def model_until(
+    workspace: Workspace, store: Path, settings: Settings, options: TrainOptions, tables: tuple[Catalog, Interactions], until: int
+) -> Model:
     """The model to judge: the workspace's own where it is the very one that these tables and settings give, else that of `store`.
 
     The model that the workspace has in use stays in use.
     """
-    training = Training.of(settings, TrainOptions(), tables, until)
+    training = Training.of(settings, options, tables, until)
     if bundle := training.find(workspace.models):
         return Model.from_files(bundle.files)
     if not training.find(store):

@@ -1,4 +1,4 @@
-"""`recsys benchmark` on the tiny shop, put where Online Retail is in time: what it writes and keeps, and what it says of missing files."""
+"""`recsys benchmark` on the tiny shop with the dates of Online Retail: its results, its cache and its errors."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from recsys.offline import benchmark
 from recsys.offline.ablation import PARTS, Ablated, Part, Variants, behaviour_names, without
 from recsys.offline.benchmark import run_benchmark
 from recsys.offline.options import BenchmarkOptions
-from recsys.offline.public_datasets import SHOPS, bring_in, source_of
+from recsys.offline.public_datasets import SHOPS, ingest_once, source_of
 from recsys.recommend.open import open_recommender
 from recsys.training import find_or_train
 from recsys.workspace.workspace import Workspace
@@ -40,7 +40,7 @@ ROWS = {"ours", *(f"without {part.name}" for part in PARTS), *BASELINES}
 
 @dataclass(frozen=True)
 class Run:
-    """A benchmark that was run once."""
+    """A completed benchmark run."""
 
     workspace: Workspace
     data: Path
@@ -78,13 +78,13 @@ def _done(shop: Any, tiny_settings: Settings, tmp_path_factory: pytest.TempPathF
 
 @pytest.fixture
 def done(_done: Run) -> Run:
-    """For reading: many tests share it."""
+    """A completed run that many tests share; it must not be changed."""
     return _done
 
 
 @pytest.fixture
 def spare_run(_done: Run, tmp_path: Path) -> Run:
-    """A copy to change."""
+    """A copy of the run, which a test may change."""
     shutil.copytree(_done.workspace.root, tmp_path / "workspace")
     return replace(_done, workspace=Workspace(tmp_path / "workspace"))
 
@@ -117,19 +117,14 @@ def test_it_is_written_as_json_and_a_page(done: Run) -> None:
     assert "<svg" in path.with_suffix(".html").read_text(encoding="utf-8")
 
 
-def test_a_second_run_repeats_nothing_and_says_the_same(done: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    for module, name in (
-        (find_or_train, "train_model"),
-        (benchmark, "tune_baselines"),
-        (benchmark, "evaluate"),
-        (benchmark, "build_report"),
-    ):
+def test_a_second_run_uses_the_cache_and_gives_equal_results(done: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    for module, name in ((find_or_train, "train_model"), (benchmark, "tune_baselines"), (benchmark, "evaluate"), (benchmark, "judged")):
         monkeypatch.setattr(module, name, forbidden)
     assert done.again() == done.result
 
 
-def test_a_run_that_was_cut_off_goes_on(spare_run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Only what is missing is done again, with the same figures."""
+def test_an_interrupted_run_resumes(spare_run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only missing results are computed, with the same metrics."""
     results = spare_run.workspace.root / "benchmark-online_retail" / "results"
     for path in [*results.glob("baseline-popular-*"), *results.glob("without-text-*")]:
         shutil.rmtree(path)
@@ -146,7 +141,7 @@ def test_a_run_that_was_cut_off_goes_on(spare_run: Run, monkeypatch: pytest.Monk
     assert [(row.name, row.lists, row.scores) for row in again.rows] == [(row.name, row.lists, row.scores) for row in spare_run.result.rows]
 
 
-def test_rankings_without_parts_that_are_gone_are_fitted_again(spare_run: Run) -> None:
+def test_missing_ablations_are_fitted_again(spare_run: Run) -> None:
     place = spare_run.workspace.root / "benchmark-online_retail"
     shutil.rmtree(place / "ablations")
     again = spare_run.again()
@@ -154,15 +149,15 @@ def test_rankings_without_parts_that_are_gone_are_fitted_again(spare_run: Run) -
     assert any((place / "ablations").iterdir())
 
 
-def test_other_users_are_judged_anew_and_ablations_can_be_left_out(spare_run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_other_users_are_evaluated_again_and_ablations_can_be_left_out(spare_run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(find_or_train, "train_model", forbidden)
     result = spare_run.again(max_users=20, ablations=False)
     assert (result.split.users, result.split.of_users) == (20, spare_run.result.split.users)
     assert {row.name for row in result.rows} == {"ours", *BASELINES}
 
 
-def test_lists_of_a_rival_are_judged_beside(spare_run: Run, tmp_path: Path) -> None:
-    """Lists that leave out what the user had are judged on new items alone; what lies beside them tells of the rival."""
+def test_external_lists_are_evaluated(spare_run: Run, tmp_path: Path) -> None:
+    """Lists without repeat purchases are evaluated on new items alone; a JSON file beside them describes the system."""
     place = Workspace(spare_run.workspace.root / "benchmark-online_retail")
     catalog, log = place.load()
     cut = SHOPS["online_retail"].cut_of(log)
@@ -181,7 +176,7 @@ def test_lists_of_a_rival_are_judged_beside(spare_run: Run, tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("part", PARTS, ids=lambda part: part.name)
-def test_a_part_that_is_left_out_says_nothing(ready: Place, part: Any) -> None:
+def test_an_ablation_lacks_the_features_of_its_part(ready: Place, part: Any) -> None:
     recommender = open_recommender(ready.workspace)
     snapshot = recommender.snapshot
     users = np.arange(8)
@@ -202,7 +197,9 @@ def histories(snapshot: Any, users: np.ndarray) -> Any:
 
 
 @pytest.mark.parametrize("idle", [False, True])
-def test_each_ranking_reads_if_its_own_correction_says_something(ready: Place, monkeypatch: pytest.MonkeyPatch, idle: bool) -> None:
+def test_each_ranking_uses_the_cross_encoder_unless_its_residual_booster_is_idle(
+    ready: Place, monkeypatch: pytest.MonkeyPatch, idle: bool
+) -> None:
     recommender = open_recommender(ready.workspace)
     ranking = recommender.model.ranking
     assert ranking is not None
@@ -219,7 +216,7 @@ def test_each_ranking_reads_if_its_own_correction_says_something(ready: Place, m
     assert bool(read) != idle
 
 
-def test_without_towers_the_candidates_are_what_retrieval_finds_without_them(ready: Place) -> None:
+def test_without_towers_the_candidates_are_those_of_the_other_retrievers(ready: Place) -> None:
     recommender = open_recommender(ready.workspace)
     snapshot, retriever = recommender.snapshot, recommender.retriever
     users = histories(snapshot, np.arange(20))
@@ -250,30 +247,30 @@ def test_the_command_prints_the_table_or_json(done: Run, command: Command) -> No
     assert Result.model_validate(answer) == done.result
 
 
-def test_the_command_says_what_is_missing(command: Command, tmp_path: Path) -> None:
+def test_the_error_names_what_is_missing(command: Command, tmp_path: Path) -> None:
     assert "games/items.parquet" in command("benchmark", "games").error
     assert "neither beauty/items.parquet" in command("benchmark", "beauty", "--data", tmp_path).error
-    assert "comes packaged" in command("benchmark", "completejourney", "--data", tmp_path).error
+    assert "is packaged" in command("benchmark", "completejourney", "--data", tmp_path).error
     assert command("benchmark", "nowhere").code == 2
     assert command("benchmark", "games", "--lists", "sasrec").code == 2
 
 
-def test_a_file_of_lists_that_is_none_is_refused(done: Run, tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="there is no"):
+def test_an_invalid_file_of_lists_is_refused(done: Run, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="does not exist"):
         done.again(lists=(("rival", tmp_path / "none.parquet"),))
     (tmp_path / "text.parquet").write_text("user,item")
     with pytest.raises(DataError, match="cannot be read as Parquet"):
         done.again(lists=(("rival", tmp_path / "text.parquet"),))
 
 
-def test_the_shop_is_read_from_the_folder_or_one_below_it_and_once(done: Run, tmp_path: Path) -> None:
+def test_the_shop_is_ingested_once_from_the_folder_or_its_subfolder(done: Run, tmp_path: Path) -> None:
     assert source_of("online_retail", done.data) == source_of("online_retail", done.data / "online_retail")
     place = Workspace(tmp_path / "place")
-    assert bring_in(source_of("online_retail", done.data), place)
-    assert bring_in(source_of("online_retail", done.data), place) is None
+    assert ingest_once(source_of("online_retail", done.data), place)
+    assert ingest_once(source_of("online_retail", done.data), place) is None
 
 
-def test_results_are_kept_and_the_page_is_made_of_them(done: Run, tmp_path: Path) -> None:
+def test_results_are_stored_and_make_the_page(done: Run, tmp_path: Path) -> None:
     assert "No results have been kept yet" in benchmarks_page(tmp_path / "kept")
     keep([done.workspace.reports / "benchmark-online_retail.json"], tmp_path / "kept")
     assert read_result(tmp_path / "kept" / "online_retail.json") == done.result
@@ -285,6 +282,6 @@ def test_results_are_kept_and_the_page_is_made_of_them(done: Run, tmp_path: Path
         read_result(tmp_path / "other.json")
 
 
-def test_the_page_in_the_docs_is_the_one_that_the_results_make() -> None:
+def test_the_page_in_the_docs_follows_from_the_results() -> None:
     docs = Path(__file__).parents[2] / "docs"
     assert (docs / "benchmarks.md").read_text(encoding="utf-8") == benchmarks_page(docs / "benchmarks"), "run `make docs`"

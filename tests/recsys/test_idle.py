@@ -1,4 +1,4 @@
-"""A ranker that does not read token states: its bundles hold none, nothing asks for them, and they come back with one that reads."""
+"""A ranker that does not use token states: its bundles hold none, and they return with a ranker that uses them."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ NEW = "sku-new,matcha green tea,,acme,drinks|tea,2.5,true\n"
 
 
 def idle(model: Model) -> Model:
-    """The same model, whose correction splits on nothing."""
+    """Return the same model with a residual booster that never splits."""
     assert model.ranking is not None
     data = lgb.Dataset(np.zeros((4, len(CORRECTION))), np.array([0, 1, 0, 1]), feature_name=list(CORRECTION))
     nothing = Booster((lgb.train({"min_gain_to_split": NO_SPLIT, "verbose": -1}, data, 1),), CORRECTION)
@@ -37,11 +37,11 @@ def idle(model: Model) -> Model:
 
 @pytest.fixture
 def idle_place(spare: Place, monkeypatch: pytest.MonkeyPatch) -> Place:
-    """The tiny shop, published with a model that does not read."""
+    """The tiny shop, published with a model whose cross-encoder is not used."""
     model = idle(build.current_model(spare.workspace, spare.settings))
     monkeypatch.setattr(build, "current_model", lambda *_: model)
-    monkeypatch.setattr("recsys.refresh.build.inputs", lambda *_: "of the idle model")
-    monkeypatch.setattr(open, "inputs", lambda *_: f"idle {spare.items.stat().st_size}")
+    for module in ("build", "refresh"):
+        monkeypatch.setattr(f"recsys.refresh.{module}.inputs", lambda *_: f"idle {spare.items.stat().st_size}")
     build.build_index(spare.workspace, spare.settings)
     return spare
 
@@ -57,9 +57,9 @@ def test_its_bundles_hold_no_states_and_answer_everything(idle_place: Place) -> 
     (answer,) = recommender.answer(options, ["user-03"])
     assert len(answer.items) == 10
     assert all(item.reason and item.contributions for item in answer.items)
-    looked = look(recommender, options, None)
-    assert looked.read == 0
-    assert looked.answer == answer
+    trace = look(recommender, options, None)
+    assert trace.read == 0
+    assert trace.answer == answer
     assert recommender.similar("sku-07", 3).items
     assert recommender.search("green tea", 3).items
 
@@ -71,7 +71,7 @@ def test_a_refresh_encodes_what_is_new_and_passes_the_gates_without_them(idle_pl
     assert states(idle_place) == []
 
 
-def test_a_ranker_that_reads_gets_them_from_the_cache(idle_place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_ranker_that_uses_them_gets_them_from_the_cache(idle_place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     reads: list[str] = []
     original = TextEncoder.token_states
     monkeypatch.setattr(TextEncoder, "token_states", lambda self, texts, *more: reads.extend(texts) or original(self, texts, *more))
@@ -84,15 +84,15 @@ def test_a_ranker_that_reads_gets_them_from_the_cache(idle_place: Place, monkeyp
     texts = catalog.frame["title"].to_list()
     assert len(snapshot.states) == len(set(texts)) == 39
     (built,) = open.open_recommender(idle_place.workspace).answer(RecommendOptions(), ["user-03"])
-    monkeypatch.setattr(open, "sound_bundle", lambda _bundles: None)
+    monkeypatch.setattr(build, "sound_bundle", lambda _bundles: None)
     build.build(idle_place.workspace, idle_place.settings, model, catalog, log)
-    (anew,) = open.open_recommender(idle_place.workspace).answer(RecommendOptions(), ["user-03"])
-    assert [item.probability for item in built.items] == [item.probability for item in anew.items]
+    (rebuilt,) = open.open_recommender(idle_place.workspace).answer(RecommendOptions(), ["user-03"])
+    assert [item.probability for item in built.items] == [item.probability for item in rebuilt.items]
 
 
 def test_it_is_evaluated_without_them(idle_place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     trained: Any = build.current_model(idle_place.workspace, idle_place.settings)
-    monkeypatch.setattr("recsys.offline.evaluate._model", lambda *_: trained)
+    monkeypatch.setattr("recsys.offline.evaluate.model_until", lambda *_: trained)
     report = evaluate(idle_place.workspace, idle_place.settings)
     assert report.metrics["ndcg@10"].value > 0
 

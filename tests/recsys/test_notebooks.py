@@ -82,7 +82,7 @@ def test_towers_are_compared_with_the_best_neighbours_there_are(run_notebook: Ca
     rows = {row["neighbours"]: row for row in names["neighbours"].iter_rows(named=True)}
     assert len(names["before"]) == len(names["after"]) == len(shop.items) - 1
     assert rows["before"]["kept from before, of 10"] == 10
-    assert max(row["alike buyers, cosine"] for row in rows.values()) == rows["best possible"]["alike buyers, cosine"]
+    assert max(row["similar buyers, cosine"] for row in rows.values()) == rows["best possible"]["similar buyers, cosine"]
     assert names["before"].shape[1] > names["after"].shape[1]
     for name in ("before", "after"):  # by hand, of one text
         i, vectors = names["chosen"][0], names[name][names["chosen"]]

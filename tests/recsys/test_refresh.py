@@ -1,4 +1,4 @@
-"""The refresh: nothing where nothing changed, refusal where something broke, one at a time, and word of drift."""
+"""The refresh: nothing changed, quality gates, the lock, and reports of drift."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_nothing_changed_opens_no_model_and_reads_no_source(spare: Place, monkey
     assert "nothing has changed" in str(refresh(spare.workspace, spare.settings))
 
 
-def test_a_file_of_the_same_size_and_time_with_other_content_is_seen(spare: Place) -> None:
+def test_a_file_of_the_same_size_and_time_with_other_content_is_noticed(spare: Place) -> None:
     refresh(spare.workspace, spare.settings)
     status, content = spare.items.stat(), spare.items.read_text()
     source = load_source(spare.workspace.data)
@@ -68,7 +68,7 @@ def test_a_file_of_the_same_size_and_time_with_other_content_is_seen(spare: Plac
         (lambda items, log: (items, log.with_columns(user_id="new-" + pl.col("user_id"))), "max_ndcg_drop"),
     ],
 )
-def test_what_breaks_the_shop_is_refused_and_the_old_bundle_stays(damage, gate: str, spare: Place, command) -> None:
+def test_a_damaged_source_is_refused_and_the_old_bundle_stays(damage, gate: str, spare: Place, command) -> None:
     before = current_id(spare.workspace.bundles)
     items, log = damage(pl.read_csv(spare.items), pl.read_csv(spare.log))
     items.write_csv(spare.items)
@@ -83,7 +83,7 @@ def test_what_breaks_the_shop_is_refused_and_the_old_bundle_stays(damage, gate: 
     assert current_id(spare.workspace.bundles) != before
 
 
-def test_a_sound_change_passes_and_says_what_was_measured(spare: Place) -> None:
+def test_a_valid_change_passes_and_stores_the_measurements(spare: Place) -> None:
     spare.items.write_text(spare.items.read_text() + "sku-new,new tea,,,drinks|tea,2.5,true\n")
     refresh(spare.workspace, spare.settings)
     about = Bundle.open(spare.workspace.bundles).manifest.about
@@ -94,13 +94,13 @@ def test_a_sound_change_passes_and_says_what_was_measured(spare: Place) -> None:
     assert report["bundle_id"] == current_id(spare.workspace.bundles)
 
 
-def test_a_second_refresh_is_turned_away(spare: Place) -> None:
+def test_a_second_refresh_is_refused(spare: Place) -> None:
     with spare.workspace.alone(), pytest.raises(DataError, match="another refresh"):
         refresh(spare.workspace, spare.settings)
     refresh(spare.workspace, spare.settings)
 
 
-def test_drift_is_told_by_exit_code_log_and_webhook(
+def test_drift_is_reported_by_exit_code_log_and_webhook(
     spare: Place, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, command
 ) -> None:
     heard: list[dict[str, str]] = []
@@ -126,14 +126,14 @@ def test_drift_is_told_by_exit_code_log_and_webhook(
     assert "secret" not in said.err + caplog.text
 
 
-def test_a_webhook_that_is_away_ends_nothing(spare: Place) -> None:
+def test_an_unreachable_webhook_is_only_a_warning(spare: Place) -> None:
     spare.items.write_text("")
     with pytest.raises(DataError, match="is empty"):
         refresh(spare.workspace, with_limits(spare, webhook="http://127.0.0.1:9/x", webhook_seconds=0.5))
 
 
 @pytest.mark.parametrize("reply", [b"no HTTP at all\r\n\r\n", b"HTTP/1.1 200 OK\r\n" + b"x: y\r\n" * 200, b"HTTP/1.1 500 No\r\n\r\n", b""])
-def test_a_webhook_that_answers_nonsense_ends_nothing(reply: bytes, spare: Place, caplog: pytest.LogCaptureFixture) -> None:
+def test_an_invalid_answer_of_the_webhook_is_only_a_warning(reply: bytes, spare: Place, caplog: pytest.LogCaptureFixture) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
 
         def answer() -> None:
@@ -148,15 +148,15 @@ def test_a_webhook_that_answers_nonsense_ends_nothing(reply: bytes, spare: Place
         with pytest.raises(DataError, match="is empty"):
             refresh(spare.workspace, with_limits(spare, webhook=f"http://127.0.0.1:{server.getsockname()[1]}/secret"))
         hook.join()
-    assert "the webhook could not be told" in caplog.text
+    assert "the post to the webhook failed" in caplog.text
     assert "secret" not in caplog.text
 
 
 class Panic(BaseException):
-    """What a library in Rust raises when it gives up."""
+    """The exception of a panic in a Rust library."""
 
 
-def test_whatever_a_refresh_raises_the_loop_goes_on_and_counts(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+def test_the_loop_continues_after_any_failure_and_counts_it(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
     turns = iter([DataError("the file\nis gone"), ValueError("odd"), Refreshed("done"), Panic("gave up"), KeyboardInterrupt()])
 
     def turn(*_: object) -> Refreshed:
@@ -166,10 +166,10 @@ def test_whatever_a_refresh_raises_the_loop_goes_on_and_counts(monkeypatch: pyte
         return came
 
     monkeypatch.setattr("recsys.refresh.refresh.refresh", turn)
-    told: list[Refreshed] = []
+    reported: list[Refreshed] = []
     with pytest.raises(KeyboardInterrupt):
-        refresh_every(Workspace(Path("nowhere")), Settings(), timedelta(0), told.append)
-    assert [str(done) for done in told] == ["done"]
+        refresh_every(Workspace(Path("nowhere")), Settings(), timedelta(0), reported.append)
+    assert [str(done) for done in reported] == ["done"]
     assert [record.getMessage() for record in caplog.records if record.levelname == "ERROR"] == [
         "refresh failed (1 in a row, 1 in all), next try in 0:00:00: the file is gone",
         "refresh failed (2 in a row, 2 in all), next try in 0:00:00: unexpected ValueError: odd",
@@ -187,7 +187,7 @@ def test_an_unexpected_failure_is_posted_too(spare: Place, monkeypatch: pytest.M
     assert "unexpected ZeroDivisionError" in posted[0]["message"]
 
 
-def test_psi_of_nothing_new_is_nothing_and_of_much_is_much() -> None:
+def test_psi_is_zero_without_drift_and_large_with_much() -> None:
     values = np.random.default_rng(0).normal(size=5_000)
     assert psi(values, values) == 0
     assert psi(values, np.random.default_rng(1).normal(size=5_000)) < 0.02

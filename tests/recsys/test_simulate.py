@@ -1,4 +1,4 @@
-"""`recsys simulate` on the tiny shop: arms see the past alone, refresh when they should, go on after an interruption; and what is said."""
+"""`recsys simulate` on the tiny shop: arms see only the past, refresh on schedule and resume after an interruption."""
 
 from __future__ import annotations
 
@@ -15,13 +15,14 @@ import pytest
 
 from eval.simulation.report import Simulation
 from features.data.histories import Histories
-from features.errors import ConfigError, DataError
+from features.errors import ConfigError, DataError, ModelError
 from recsys.artifacts.bundle import Bundle, list_bundles
 from recsys.artifacts.model import Model
 from recsys.offline import ab_runner, simulate
 from recsys.offline.ab_arm import AbArm
 from recsys.offline.ab_runner import AbRunner
 from recsys.offline.options import SimulateOptions
+from recsys.settings.presets import FULL
 from recsys.training import find_or_train
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ def shop_of(place: Place) -> AbRunner:
 
 @pytest.fixture
 def settled(spare: Place, monkeypatch: pytest.MonkeyPatch) -> Place:
-    """A shop whose own model is taken for one that ends at the first day: training is not what is tested here."""
+    """A shop whose model counts as trained until the first day, because training is not tested here."""
     model = Model.from_files(next(iter(_bundles(spare))).files)
     monkeypatch.setattr(ab_runner, "model_until", lambda *_: model)
     return spare
@@ -56,7 +57,7 @@ def _bundles(place: Place) -> Any:
     return (Bundle.open(place.workspace.models, name) for name in list_bundles(place.workspace.models))
 
 
-def test_the_better_arm_is_found_and_told(spare: Place) -> None:
+def test_the_better_arm_is_found_and_reported(spare: Place) -> None:
     found = simulate.simulate(spare.workspace, spare.settings, OPTIONS)
     row = found.row("all", "ndcg@10")
     assert row.paired.sign == 1  # staples are bought again
@@ -81,12 +82,12 @@ def test_the_same_arm_twice_shows_the_same(spare: Place) -> None:
 
 
 def shuffled_after(log: pl.DataFrame, moment: datetime) -> pl.DataFrame:
-    """Other people buy other things from a moment on; who comes when stays, so that the same people are asked."""
+    """Users buy other items from a moment on; the days of their visits stay, so that the same users get lists."""
     past, future = log.filter(pl.col("timestamp") < moment), log.filter(pl.col("timestamp") >= moment)
     return pl.concat([past, future.with_columns(pl.col("item_id").shuffle(seed=1), value=pl.col("value") * 7)])
 
 
-def test_lists_are_kept_by_the_tables_that_were_read(spare: Place) -> None:
+def test_cached_lists_depend_on_the_tables(spare: Place) -> None:
     replay, arm = simulate.Replay(shop_of(spare), 6, None), simulate.arm_of("popular", "--a", spare.settings)
     before = replay.key(arm)
     shuffled_after(pl.read_csv(spare.log, try_parse_dates=True), START).write_csv(spare.log)
@@ -97,7 +98,7 @@ def test_lists_are_kept_by_the_tables_that_were_read(spare: Place) -> None:
 
 @pytest.mark.parametrize("history", ["refresh", "live"])
 @pytest.mark.parametrize("system", ["recent_popular", "item_knn", "ours"])
-def test_no_list_knows_what_comes_after_it(settled: Place, system: str, history: str) -> None:
+def test_no_list_depends_on_later_events(settled: Place, system: str, history: str) -> None:
     arm = AbArm("arm", settings_of(settled, system=system, history=history, refresh_days=2))
     day = 3
     first = shop_of(settled)
@@ -117,7 +118,7 @@ def test_no_list_knows_what_comes_after_it(settled: Place, system: str, history:
     assert not np.array_equal(before, shop_of(settled).lists(arm, day, users))
 
 
-def test_arms_refresh_when_their_schedule_says(settled: Place) -> None:
+def test_arms_refresh_on_schedule(settled: Place) -> None:
     shop, users = shop_of(settled), np.arange(40)
     daily, weekly = (AbArm("x", settings_of(settled, system="recent_popular", refresh_days=days)) for days in (1, 7))
     assert np.array_equal(shop.lists(weekly, 5, users), shop.lists(weekly, 0, users))
@@ -126,7 +127,7 @@ def test_arms_refresh_when_their_schedule_says(settled: Place) -> None:
     assert [AbArm("x", settings_of(settled, refresh_days=2, retrain_days=4)).trained(day) for day in range(8)] == [0, 0, 0, 0, 4, 4, 4, 4]
 
 
-def test_events_count_what_the_arm_says(settled: Place) -> None:
+def test_events_have_the_weights_of_the_arm(settled: Place) -> None:
     shop, users = shop_of(settled), np.arange(40)
     usual = AbArm("x", settings_of(settled, system="personal_frequency"))
     looked = usual.settings.events.model_copy(update={"view": 50.0})
@@ -136,13 +137,13 @@ def test_events_count_what_the_arm_says(settled: Place) -> None:
     assert usual.facts != other.facts
 
 
-def test_items_are_shown_once_there_is_a_trace_of_them(settled: Place) -> None:
+def test_items_are_shown_once_they_have_been_created_or_seen(settled: Place) -> None:
     shop = shop_of(settled)
     seen = np.unique(shop.log.item[shop.log.time < shop.at(2)])
     assert np.array_equal(np.flatnonzero(shop.known(2)), seen)
 
 
-def test_ours_answers_newcomers_with_what_is_popular(settled: Place) -> None:
+def test_ours_gives_new_users_popular_items(settled: Place) -> None:
     shop = shop_of(settled)
     arm = AbArm("ours", settings_of(settled))
     rows = shop.lists(arm, 0, np.array([0, 1]))
@@ -153,7 +154,7 @@ def test_ours_answers_newcomers_with_what_is_popular(settled: Place) -> None:
     assert np.array_equal(found[1], rows[0])
 
 
-def test_the_blends_own_order_is_asked_for_without_the_cross_encoder(settled: Place) -> None:
+def test_without_the_cross_encoder_the_gbdt_sets_the_order(settled: Place) -> None:
     shop, users = shop_of(settled), np.arange(30)
     with_it, without = (shop.lists(AbArm("x", settings_of(settled, cross_encoder=reads)), 0, users) for reads in (True, False))
     recommender = shop._recommender(AbArm("x", settings_of(settled)), 0, 0)
@@ -161,24 +162,24 @@ def test_the_blends_own_order_is_asked_for_without_the_cross_encoder(settled: Pl
     assert np.array_equal(with_it, without) == idle
 
 
-def test_a_run_that_was_cut_off_goes_on(spare: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[tuple[str, int]] = []
+def test_an_interrupted_run_resumes(spare: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    requests: list[tuple[str, int]] = []
     original = AbRunner.lists
 
     def noted(shop: AbRunner, arm: AbArm, day: int, users: np.ndarray) -> np.ndarray:
-        asked.append((arm.name, day))
-        if len(asked) == 6:
+        requests.append((arm.name, day))
+        if len(requests) == 6:
             raise KeyboardInterrupt
         return original(shop, arm, day, users)
 
     monkeypatch.setattr(AbRunner, "lists", noted)
     with pytest.raises(KeyboardInterrupt):
         simulate.simulate(spare.workspace, spare.settings, OPTIONS)
-    done, cut_off = asked[:5], asked[5]
-    asked.clear()
-    asked += [("", 0)] * 10  # past the interruption
+    done, cut_off = requests[:5], requests[5]
+    requests.clear()
+    requests += [("", 0)] * 10  # past the interruption
     whole = simulate.simulate(spare.workspace, spare.settings, OPTIONS)
-    again = asked[10:]
+    again = requests[10:]
     assert not set(done) & set(again)
     assert again[0] == cut_off
     assert len(done) + len(again) == 12
@@ -186,15 +187,15 @@ def test_a_run_that_was_cut_off_goes_on(spare: Place, monkeypatch: pytest.Monkey
     assert simulate.simulate(spare.workspace, spare.settings, OPTIONS) == whole
 
 
-def test_other_facts_are_not_taken_over(spare: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_lists_of_other_facts_are_not_reused(spare: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     simulate.simulate(spare.workspace, spare.settings, OPTIONS)
-    monkeypatch.setattr(AbRunner, "lists", lambda *_: pytest.fail("asked again"))
+    monkeypatch.setattr(AbRunner, "lists", lambda *_: pytest.fail("computed again"))
     simulate.simulate(spare.workspace, spare.settings, OPTIONS)
     with pytest.raises(pytest.fail.Exception):
         simulate.simulate(spare.workspace, settings_of(spare, refresh_days=3), OPTIONS)
 
 
-def test_a_model_that_has_seen_the_days_is_not_asked(spare: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_model_that_has_seen_the_days_is_not_used(spare: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     trained: list[int] = []
     original = find_or_train.train_model
     monkeypatch.setattr(find_or_train, "train_model", lambda shop, *rest: trained.append(shop.log.end) or original(shop, *rest))
@@ -207,7 +208,7 @@ def test_a_model_that_has_seen_the_days_is_not_asked(spare: Place, monkeypatch: 
     assert len(trained) == 1
 
 
-def test_a_model_of_the_first_day_but_of_other_settings_is_not_asked(
+def test_a_model_of_the_first_day_but_of_other_settings_is_not_used(
     spare: Place, model_of: Callable[[Place, int, int], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     model_of(spare, int(START.replace(tzinfo=UTC).timestamp()), 0)
@@ -224,6 +225,24 @@ def test_a_model_of_the_first_day_but_of_other_settings_is_not_asked(
     assert wanted == [32]
     simulate.simulate(spare.workspace, spare.settings, SimulateOptions("popular", "ours", START, 6))
     assert wanted == [32], "the one that is there is of these settings"
+
+
+def test_the_arms_models_have_the_given_preset_and_seed(
+    spare: Place, model_of: Callable[[Place, int, int], None], monkeypatch: pytest.MonkeyPatch, command: Command
+) -> None:
+    model_of(spare, int(START.replace(tzinfo=UTC).timestamp()), 3)
+    requested: list[tuple[int, int]] = []
+
+    def noted(job: Any, *_: object) -> None:
+        requested.append((job.settings.train.patience, job.seed))
+        raise ModelError("stop here")
+
+    monkeypatch.setattr(find_or_train, "train_model", noted)
+    words = ("simulate", "--a", "popular", "--b", "ours", "--from", "2024-06-10", "--days", 6, "--seed", 3)
+    assert command(*words, workspace=spare.workspace.root).code == 0, "the model of seed 3 is in the workspace"
+    said = command(*words, "--preset", "full", workspace=spare.workspace.root)
+    assert (said.code, "stop here" in said.error) == (1, True)
+    assert requested == [(FULL["train"]["patience"], 3)]
 
 
 def test_a_click_log_is_read_by_off_policy(command: Command, spare: Place, tmp_path: Path) -> None:
@@ -247,14 +266,14 @@ def test_a_click_log_is_read_by_off_policy(command: Command, spare: Place, tmp_p
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["--a", "popular", "--b", "populer"], "--b 'populer' is no system and no file"),
-        (["--a", "none.toml", "--b", "popular"], "none.toml does not exist"),
+        (["--a", "popular", "--b", "populer"], "--b 'populer' is neither a system nor a file"),
+        (["--a", "none.toml", "--b", "popular"], "there is no none.toml"),
         (["--a", "popular", "--b", "ours", "--from", "2031-01-01"], "--from is 2031-01-01"),
         (["--a", "popular", "--b", "ours", "--from", "2024-06-10", "--days", "500"], "give --days "),
         (["--a", "popular", "--b", "als", "--from", "2024-06-10", "--days", "1"], "users buy in the 1 days"),
     ],
 )
-def test_what_cannot_be_is_told_in_one_line(command: Command, ready: Place, words: list[str], said: str) -> None:
+def test_an_error_is_one_line(command: Command, ready: Place, words: list[str], said: str) -> None:
     assert said in command("simulate", *words, workspace=ready.workspace.root).error
 
 
@@ -276,7 +295,7 @@ def test_json_is_strict(command: Command, spare: Place) -> None:
     assert {"rows", "online", "split", "same_arms", "looks"} <= answer.keys()
 
 
-def test_a_log_of_steps_has_no_days(spare: Place) -> None:
+def test_a_log_without_times_has_no_days(spare: Place) -> None:
     _, log = spare.workspace.load()
     with pytest.raises(DataError, match="no days to replay"):
         simulate.period(replace(log, ordinal=True), OPTIONS, 1)

@@ -1,4 +1,4 @@
-"""What a reason names is taken out of the history, and the share of items that score lower then is told."""
+"""The share of reasons whose item scores lower without the purchases that the reason names."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def recommender(ready: Place) -> Recommender:
     return open_recommender(ready.workspace)
 
 
-def test_what_is_named_is_taken_out_of_that_history_alone() -> None:
+def test_named_items_are_removed_from_that_history_alone() -> None:
     histories = Histories.of_baskets([[1, 2, 1, 3], [1, 2], [4]], 0)
     left = without(histories, [Told("", (1, 3)), Told("", (2,)), Told("")])
     assert [left.item[left.offsets[i] : left.offsets[i + 1]].tolist() for i in range(3)] == [[2], [1], [4]]
@@ -33,16 +33,16 @@ def test_what_is_named_is_taken_out_of_that_history_alone() -> None:
 
 def test_the_share_is_of_reasons_that_name_something(recommender: Recommender) -> None:
     users = np.arange(recommender.snapshot.log.n_users)
-    found = reasons_hold(recommender, users)
-    assert found.keys() == {"all", "new"}
-    whole = found["all"]
+    shares = reasons_hold(recommender, users)
+    assert shares.keys() == {"all", "new"}
+    whole = shares["all"]
     assert 100 < whole.users <= len(users) * reason_check.K
     assert whole.low <= whole.value <= whole.high
-    assert whole.value > 0.8  # even this shop's ten trees lean on what was bought
+    assert whole.value > 0.8  # even ten trees depend on the history
 
 
-def test_reasons_that_name_something_else_are_found_out(recommender: Recommender, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The least-bought item of the shop as the reason for everything: taking it away lowers nothing."""
+def test_false_reasons_have_a_low_share(recommender: Recommender, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every reason names the least-bought item of the shop, without which no score falls."""
     users = np.arange(recommender.snapshot.log.n_users)
     log = recommender.snapshot.log
     rare = int(np.bincount(log.item, minlength=log.n_items).argmin())
@@ -54,7 +54,7 @@ def test_reasons_that_name_something_else_are_found_out(recommender: Recommender
     assert reasons_hold(recommender, users)["all"].value < 0.3
 
 
-def test_without_a_ranker_there_is_nothing_to_tell(recommender: Recommender) -> None:
+def test_without_a_ranker_there_are_no_shares(recommender: Recommender) -> None:
     assert isinstance(recommender.model, ServedModel)
     files = {name: content for name, content in recommender.model.files.items() if not name.startswith("ranking/")}
     assert reasons_hold(replace(recommender, model=ServedModel(files)), np.arange(5)) == {}
