@@ -72,7 +72,8 @@ def test_the_list_is_that_of_the_service(asked: TestClient) -> None:
     words = seen(asked.post("/", data=form | {"diversity": "0.5"}))
     place = -1
     for item in answer["items"]:
-        shown = f"{item['rank']} {item['title']} {100 * item['probability']:.1f}% probability {item['price']:.2f} {item['item_id']} {item['reason']}"
+        heading, chance = f"{item['rank']} {item['title']}", f"{100 * item['probability']:.1f}% probability"
+        shown = f"{heading} {chance} {item['price']:.2f} {item['item_id']} {item['reason']}"
         assert words.find(shown) > place
         place = words.find(shown)
     assert answer["bundle_id"] in words
