@@ -49,10 +49,7 @@ def serve(workspace: Workspace, settings: Settings, file: Path | None) -> None:
     config = settings.serve
     if not list_bundles(workspace.bundles):
         Bundle.open(workspace.bundles)  # says what to do
-    keys = Keys.read(workspace.service / "keys.json").keys
-    if not keys and config.host not in LOOPBACK:
-        advice = "make one with `recsys keys add NAME --scope read`, or serve on --host 127.0.0.1"
-        raise ConfigError(f"there are no API keys, and {config.host} is open to others: {advice}")
+    access = _access(workspace, config)
     salt_of(workspace.service / "salt")
     listening = _bound_socket(config)
     os.environ |= {"RECSYS_WORKSPACE": str(workspace.root.absolute())} | ({"RECSYS_CONFIG": str(file.absolute())} if file else {})
@@ -61,7 +58,6 @@ def serve(workspace: Workspace, settings: Settings, file: Path | None) -> None:
     prepare_environment(OMP_NUM_THREADS="1")
     set_up_logs()
     host, port = listening.getsockname()[:2]
-    access = f"{len(keys)} keys" if keys else "no keys, so this machine only"
     LOGGER.info("starting", extra={"fields": {"host": host, "port": port, "workers": config.workers, "access": access}})
     server_config = uvicorn.Config(
         "recsys.service.app:make",
@@ -79,6 +75,17 @@ def serve(workspace: Workspace, settings: Settings, file: Path | None) -> None:
     with tempfile.TemporaryDirectory(prefix="recsys-metrics-") as folder:
         os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder
         Multiprocess(server_config, [listening]).run()
+
+
+def _access(workspace: Workspace, config: ServeConfig) -> str:
+    """Return in words who has access; refuse to serve other machines without keys."""
+    keys = Keys.read(workspace.service / "keys.json").keys
+    if keys:
+        return f"{len(keys)} keys"
+    if config.host not in LOOPBACK:
+        advice = "create one with `recsys keys add NAME --scope read`, or serve on --host 127.0.0.1"
+        raise ConfigError(f"there are no API keys, and {config.host} is open to others: {advice}")
+    return "no keys, so this machine only"
 
 
 def _bound_socket(config: ServeConfig) -> socket.socket:

@@ -41,7 +41,7 @@ def serve() -> Iterator[Serve]:
 
 
 @pytest.fixture(scope="module")
-def asked(ready: Place) -> Iterator[TestClient]:
+def shared(ready: Place) -> Iterator[TestClient]:
     """A service that only reads, for a whole module."""
     config = ready.settings.serve.model_copy(update={"budget_ms": 10_000.0})
     with TestClient(application(ready.workspace, ready.settings.model_copy(update={"serve": config})), base_url=HERE) as client:

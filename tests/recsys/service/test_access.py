@@ -91,10 +91,10 @@ def test_keys_stand_in_no_log_and_no_file(spare: Place, serve: Serve, caplog: py
             client.post("/v1/recommend", json={}, headers={"x-api-key": head})
             client.post("/v1/recommend", json={"k": 0}, headers={"authorization": f"Bearer {head}"})
             client.delete("/v1/users/user-01", headers={"x-api-key": head})
-    told = caplog.text + "".join(str(vars(record)) for record in caplog.records)
-    assert "'key': 'shop'" in told
-    assert secret not in told
-    assert wrong not in told
+    logged = caplog.text + "".join(str(vars(record)) for record in caplog.records)
+    assert "'key': 'shop'" in logged
+    assert secret not in logged
+    assert wrong not in logged
     path = spare.workspace.service / "keys.json"
     assert secret not in path.read_text()
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
@@ -169,7 +169,7 @@ def test_keys_that_cannot_be_read_open_nothing(spare: Place) -> None:
     assert access.check(secret, Scope.READ) == "shop"
 
 
-def test_keys_made_and_removed_at_once_are_all_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_concurrent_changes_of_keys_lose_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each waits between reading and writing, so that the others could read: without a lock the last would win."""
     path = tmp_path / "work" / "service" / "keys.json"
     Keys().added("old", (Scope.READ,))[0].write(path)

@@ -56,14 +56,14 @@ def page(chromium: Any, url: str, request: pytest.FixtureRequest) -> Iterator[An
     width, height = WINDOWS[request.param]
     context = chromium.new_context(base_url=url, viewport={"width": width, "height": height}, java_script_enabled=False)
     window = context.new_page()
-    asked: list[str] = []
+    addresses: list[str] = []
     said: list[str] = []
-    window.on("request", lambda request: asked.append(request.url))
+    window.on("request", lambda request: addresses.append(request.url))
     window.on("console", lambda message: said.append(message.text))
     yield window
     context.close()
-    assert asked
-    assert all(address.startswith(url) for address in asked), asked
+    assert addresses
+    assert all(address.startswith(url) for address in addresses), addresses
     assert not [text for text in said if "Content Security Policy" in text]
 
 
@@ -142,9 +142,9 @@ def test_axe_finds_nothing(chromium: Any, url: str, scheme: Any) -> None:
     window = context.new_page()
 
     def problems() -> list[str]:
-        found = Axe().run(window).response
-        assert len(found["passes"]) > 10
-        return [f"{window.url}: {one['id']}: {one['nodes'][0]['html'][:200]}" for one in found["violations"]]
+        result = Axe().run(window).response
+        assert len(result["passes"]) > 10
+        return [f"{window.url}: {one['id']}: {one['nodes'][0]['html'][:200]}" for one in result["violations"]]
 
     for path in (*PATHS, "/login", "/items/nothing"):
         window.goto(path)

@@ -62,11 +62,11 @@ def test_a_request_ends_with_the_bundle_it_began_with(spare: Place, serve: Serve
     client, right = serve(spare), RequestGroup.rank
     old, begun, go_on = ask(client), threading.Event(), threading.Event()
 
-    def slowly(asked: RequestGroup, found: Candidates) -> Candidates:
-        if asked.recommender.bundle_id == old[0] and threading.current_thread().name.startswith("rank"):
+    def slowly(group: RequestGroup, candidates: Candidates) -> Candidates:
+        if group.recommender.bundle_id == old[0] and threading.current_thread().name.startswith("rank"):
             begun.set()
             go_on.wait(60)
-        return right(asked, found)
+        return right(group, candidates)
 
     monkeypatch.setattr(RequestGroup, "rank", slowly)
     with ThreadPoolExecutor(1) as pool:
