@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 GRACE_SECONDS = 20  # for running requests, once the service is to stop
 # A new worker answers the supervisor only once Python has imported the program. On a busy machine that takes longer
 # than uvicorn's 5 seconds: the worker would be killed and started again without end.
-HEALTHCHECK_SECONDS = 120
+HEALTHCHECK_SECONDS = 60
 
 
 def serve(workspace: Workspace, settings: Settings, file: Path | None) -> None:

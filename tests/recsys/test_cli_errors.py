@@ -141,7 +141,7 @@ def test_ingest_without_a_source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         (FileNotFoundError(2, "No such file or directory", "vocabulary.json"), "vocabulary.json cannot be read (No such file"),
     ],
 )
-def test_what_the_disk_refuses_anywhere_is_no_fault_of_the_program(
+def test_a_disk_error_is_not_reported_as_a_bug(
     error: OSError, message: str, verbs: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
     verbs.error = error
