@@ -1,4 +1,4 @@
-"""The command line's contract: options, streams, exit codes, one-line errors. What the verbs do is tested elsewhere."""
+"""The command line's contract: options, streams, exit codes, one-line errors. What the commands do is tested elsewhere."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def test_recommend_takes_every_option(fake_shop: Any) -> None:
     assert options_of(fake_shop, [*line.split(), "--diversity", "0.3", "--explain"]) == expected
 
 
-def test_recommend_for_a_stranger(fake_shop: Any, capsys: pytest.CaptureFixture[str]) -> None:
+def test_recommend_for_an_unknown_visitor(fake_shop: Any, capsys: pytest.CaptureFixture[str]) -> None:
     assert options_of(fake_shop, ["recommend"]) == RecommendOptions()
     out = capsys.readouterr().out
     assert "an unknown visitor" in out
@@ -77,12 +77,12 @@ def test_recommend_json_is_stable(fake_shop: Any, capsys: pytest.CaptureFixture[
     assert captured.err == ""
 
 
-def test_contributions_are_there_when_asked_for() -> None:
+def test_contributions_on_request() -> None:
     item = Recommendation(1, "a", "A", None, None, 0.5, "", (("recency", 0.8), ("price_fit", -0.1)))
     assert item.to_dict()["contributions"] == {"recency": 0.8, "price_fit": -0.1}
 
 
-def test_the_terminal_obeys_no_title(fake_shop: Any, capsys: pytest.CaptureFixture[str]) -> None:
+def test_control_characters_of_a_title_are_escaped(fake_shop: Any, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["recommend", "--user", "\x1b]0;owned\x07"]) == 0
     out = capsys.readouterr().out
     assert not set(out) & set("\x1b\x00\x07\u202e")
@@ -112,7 +112,7 @@ def test_train_options(fake_shop: Any) -> None:
 
 
 @pytest.mark.parametrize("line", ["build-index", "refresh"])
-def test_publishing_verbs(fake_shop: Any, capsys: pytest.CaptureFixture[str], line: str) -> None:
+def test_publishing_commands(fake_shop: Any, capsys: pytest.CaptureFixture[str], line: str) -> None:
     assert run([line]) == 0
     assert fake_shop.calls == [(line.replace("-", "_"), Path("workspace"))]
     assert capsys.readouterr().out in ("published\n", "refreshed\n")
@@ -224,7 +224,7 @@ def test_the_program_itself(tmp_path: Path) -> None:
     assert done.stderr.startswith("error: ")
 
 
-def test_a_reader_that_has_had_enough() -> None:
+def test_a_closed_pipe_ends_quietly() -> None:
     read, write = os.pipe()
     os.close(read)
     process = subprocess.Popen([sys.executable, "-m", "recsys", "--help"], cwd=ROOT, stdout=write, stderr=subprocess.PIPE, text=True)

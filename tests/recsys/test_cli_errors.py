@@ -141,9 +141,7 @@ def test_ingest_without_a_source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         (FileNotFoundError(2, "No such file or directory", "vocabulary.json"), "vocabulary.json cannot be read (No such file"),
     ],
 )
-def test_what_the_disk_refuses_anywhere_is_no_fault_of_the_program(
-    error: OSError, message: str, fake_shop: Any, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_disk_error_is_not_reported_as_a_bug(error: OSError, message: str, fake_shop: Any, capsys: pytest.CaptureFixture[str]) -> None:
     fake_shop.error = error
     assert run(["recommend"]) == 1
     said = one_line(capsys)

@@ -64,6 +64,6 @@ def write_reports(place: Place) -> None:
         "rows": [{"segment": "all", "metric": "ndcg@10", "paired": paired}],
     }
     place.workspace.reports.mkdir(exist_ok=True)
-    for name, told in (("evaluation", evaluation), ("simulation-popular-x", simulation)):
-        (place.workspace.reports / f"{name}.json").write_text(json.dumps(told))
+    for name, report in (("evaluation", evaluation), ("simulation-popular-x", simulation)):
+        (place.workspace.reports / f"{name}.json").write_text(json.dumps(report))
         (place.workspace.reports / f"{name}.html").write_text("<!doctype html><title>plots</title><script>alert(3)</script>")

@@ -1,4 +1,4 @@
-"""The examples of docs/service.md are asked of the service."""
+"""The examples of docs/service.md work."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a customer just did: on the disk before the answer, in the next list, in the log at the next build; and gone when erased."""
+"""Events: on disk before the answer, in the next list, in the log from the next build on, and gone when erased."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.recsys.conftest import Place
 from .conftest import Serve, problem
 
 
-def told(client: TestClient, *events: dict[str, Any]) -> Any:
+def send(client: TestClient, *events: dict[str, Any]) -> Any:
     return client.post("/v1/events", json={"events": list(events)})
 
 
@@ -34,27 +34,27 @@ def as_after_a_power_cut(place: Place, folder: Path) -> EventStore:
 def test_it_is_stored_before_the_answer_and_once(spare: Place, serve: Serve, tmp_path: Path) -> None:
     client = serve(spare)
     event = {"user": "new", "item": "sku-07", "timestamp": "2024-07-10T12:00:00Z", "quantity": 2, "value": 6.5}
-    response = told(client, event, event | {"item": "sku-99"})
+    response = send(client, event, event | {"item": "sku-99"})
     assert response.status_code == 202
     answer = response.json()
     assert (answer["accepted"], answer["new"], answer["unknown_items"]) == (2, 2, ["sku-99"])
     rows = as_after_a_power_cut(spare, tmp_path / "then").of_user("new")
     assert rows == [Event("new", item, "purchase", 1_720_612_800, 2.0, 6.5) for item in ("sku-07", "sku-99")]
-    assert told(client, event).json()["new"] == 0
-    assert told(client, event | {"event": "view"}).json()["new"] == 1
+    assert send(client, event).json()["new"] == 0
+    assert send(client, event | {"event": "view"}).json()["new"] == 1
 
 
 def test_all_of_them_or_none(spare: Place, serve: Serve) -> None:
     client = serve(spare)
     good, bad = {"user": "new", "item": "sku-07"}, {"user": "new", "item": "sku-08", "timestamp": "1969-01-01"}
-    problem(told(client, good, bad), 422)
+    problem(send(client, good, bad), 422)
     assert spare.workspace.events.of_user("new") == []
 
 
 def test_the_next_answer_knows_it(spare: Place, serve: Serve) -> None:
     client, ask = serve(spare), {"user": "new", "k": 5}
     assert client.post("/v1/recommend", json=ask).json()["fallback"]
-    told(client, {"user": "new", "item": "sku-12"})
+    send(client, {"user": "new", "item": "sku-12"})
     answer = client.post("/v1/recommend", json=ask).json()
     assert answer["fallback"] is None
     same = client.post("/v1/recommend", json={"history": ["sku-12"], "k": 5}).json()
@@ -66,13 +66,13 @@ def test_the_next_answer_knows_it(spare: Place, serve: Serve) -> None:
 
     before = chance()
     assert chance() == before
-    told(client, {"user": "user-01", "item": "sku-35"})
+    send(client, {"user": "user-01", "item": "sku-35"})
     assert chance() != before
 
 
 def test_the_next_build_counts_it_and_the_answer_stays(spare: Place, serve: Serve) -> None:
     client = serve(spare)
-    told(client, *({"user": "new", "item": item, "timestamp": "2024-07-18T10:00:00"} for item in ("sku-12", "sku-17")))
+    send(client, *({"user": "new", "item": item, "timestamp": "2024-07-18T10:00:00"} for item in ("sku-12", "sku-17")))
     build.build_index(spare.workspace, spare.settings)
     recommender = open.open_recommender(spare.workspace)
     log, catalog = recommender.snapshot.log, recommender.snapshot.catalog
@@ -94,7 +94,7 @@ def wait_for(client: TestClient, bundle_id: str) -> None:
 
 def test_an_erased_user_is_gone_and_stays_away(spare: Place, serve: Serve) -> None:
     client = serve(spare)
-    told(client, {"user": "user-03", "item": "sku-07"}, {"user": "user-04", "item": "sku-07"})
+    send(client, {"user": "user-03", "item": "sku-07"}, {"user": "user-04", "item": "sku-07"})
     answer = client.delete("/v1/users/user-03").json()
     assert answer["events"] == 1
     assert answer["rows"] > 10
@@ -103,7 +103,7 @@ def test_an_erased_user_is_gone_and_stays_away(spare: Place, serve: Serve) -> No
     stored = b"".join(path.read_bytes() for path in spare.workspace.service.iterdir())
     assert b"user-03" not in stored
     assert b"user-04" in stored
-    assert "was erased" in problem(told(client, {"user": "user-03", "item": "sku-07"}, {"user": "user-05", "item": "sku-07"}), 409)
+    assert "has been erased" in problem(send(client, {"user": "user-03", "item": "sku-07"}, {"user": "user-05", "item": "sku-07"}), 409)
     assert spare.workspace.events.of_user("user-05") == []
     wait_for(client, open.open_recommender(spare.workspace).bundle_id)
     assert client.post("/v1/recommend", json={"user": "user-03"}).json()["fallback"]
@@ -117,11 +117,11 @@ def test_an_erasure_that_comes_in_between_takes_the_events_along(spare: Place, s
         return add(store, events)
 
     monkeypatch.setattr(EventStore, "add", slowly)
-    problem(told(client, {"user": "user-03", "item": "sku-07"}), 409)
+    problem(send(client, {"user": "user-03", "item": "sku-07"}), 409)
     assert spare.workspace.events.of_user("user-03") == []
 
 
-def test_who_erases_does_not_wait_for_a_refresh_in_the_queue(spare: Place, serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_erasure_does_not_wait_for_a_refresh_in_the_queue(spare: Place, serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
     client = serve(spare)
     monkeypatch.setattr(routes, "ERASE_SECONDS", 0.1)
     with spare.workspace.alone():
@@ -130,16 +130,16 @@ def test_who_erases_does_not_wait_for_a_refresh_in_the_queue(spare: Place, serve
 
 
 def test_the_command_erases_events_too(spare: Place, serve: Serve, command) -> None:
-    told(serve(spare), {"user": "only-here", "item": "sku-07"})
+    send(serve(spare), {"user": "only-here", "item": "sku-07"})
     assert "1 events" in command("erase", "--user", "only-here", workspace=spare.workspace.root).out
     assert spare.workspace.events.of_user("only-here") == []
 
 
-def test_a_store_that_cannot_be_written_is_told_and_lists_go_on(spare: Place, serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_store_that_cannot_be_written_is_reported_and_lists_go_on(spare: Place, serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
     client = serve(spare)
     spare.workspace.service.mkdir(exist_ok=True)
     (spare.workspace.service / "events.sqlite").write_bytes(b"no database, but long enough to look like one" * 100)
-    response = told(client, {"user": "new", "item": "sku-07"})
+    response = send(client, {"user": "new", "item": "sku-07"})
     assert "cannot be read or written" in problem(response, 503)
     assert response.headers["retry-after"]
     monkeypatch.setattr(Service, "erased", lambda *_: [])

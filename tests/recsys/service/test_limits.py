@@ -1,4 +1,4 @@
-"""A ranker that is late, fails or says nan costs a list its order and nothing else; more than the queue holds is turned away."""
+"""A ranker that is late, fails or returns nan costs a list its order alone; requests beyond the queue are refused."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ import pytest
 
 from recsys.recommend.pipeline import RequestGroup
 from recsys.recommend.request import RecommendOptions
-from recsys.service.logs import Lines
+from recsys.service.logs import JsonFormatter
 from recsys.service.problems import UNEXPECTED
 from retrieval.candidates import Candidates
 from tests.recsys.conftest import Place
 
-from .conftest import Serve, problem, recommender_of
+from .conftest import Serve, pipeline_of, problem, recommender_of
 
 ASK = {"user": "user-01", "k": 5}
 
 
-def late(asked: RequestGroup, found: Candidates) -> Candidates:
+def late(group: RequestGroup, candidates: Candidates) -> Candidates:
     time.sleep(0.6)
-    return asked.unranked(found)
+    return group.unranked(candidates)
 
 
 def failing(_asked: RequestGroup, _found: Candidates) -> Candidates:
@@ -36,8 +36,8 @@ def leaving(_asked: RequestGroup, _found: Candidates) -> Candidates:
     raise SystemExit(3)
 
 
-def without_numbers(asked: RequestGroup, found: Candidates) -> Candidates:
-    plain = asked.unranked(found)
+def without_numbers(group: RequestGroup, candidates: Candidates) -> Candidates:
+    plain = group.unranked(candidates)
     return Candidates(plain.users, plain.rows, np.full_like(plain.scores, np.nan), plain.features)
 
 
@@ -47,8 +47,8 @@ def ranker(monkeypatch: pytest.MonkeyPatch) -> Callable[[Any], None]:
     right = RequestGroup.rank
 
     def put(work: Any) -> None:
-        def rank(asked: RequestGroup, found: Candidates) -> Candidates:
-            return work(asked, found) if work and asked.ranks else right(asked, found)
+        def rank(group: RequestGroup, candidates: Candidates) -> Candidates:
+            return work(group, candidates) if work and group.ranks else right(group, candidates)
 
         monkeypatch.setattr(RequestGroup, "rank", rank)
 
@@ -64,58 +64,61 @@ def test_without_a_ranking_the_order_is_that_of_retrieval(ready: Place, serve: S
     assert answer["degraded"] is True
     assert good["degraded"] is False
 
-    (_, asked), *_ = RequestGroup.groups(recommender_of(client), RecommendOptions(**ASK), ["user-01"])
-    expected = asked.present(asked.unranked(asked.retrieve()), degraded=True)[0]
+    (_, group), *_ = RequestGroup.groups(recommender_of(client), RecommendOptions(**ASK), ["user-01"])
+    expected = group.present(group.unranked(group.retrieve()), degraded=True)[0]
     assert [item["item_id"] for item in answer["items"]] == [item.item_id for item in expected.items]
     assert all(item["probability"] is None for item in answer["items"])
     assert len(answer["items"]) == 5
     assert all(item["probability"] is not None for item in good["items"])
 
 
-def test_a_ranker_that_goes_on_failing_is_left_alone_and_tried_again(ready: Place, serve: Serve, ranker) -> None:
-    client, calls = serve(ready, breaker_failures=3, breaker_seconds=0.3), []
+def test_a_ranker_that_keeps_failing_is_skipped_and_tried_again(
+    ready: Place, serve: Serve, ranker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client, calls, seconds = serve(ready, breaker_failures=3, breaker_seconds=5.0), [], 0.0
+    monkeypatch.setattr(pipeline_of(client)._breaker, "_clock", lambda: seconds)
 
-    def counted(asked: RequestGroup, found: Candidates) -> Candidates:
+    def counted(group: RequestGroup, candidates: Candidates) -> Candidates:
         calls.append(1)
-        return failing(asked, found)
+        return failing(group, candidates)
 
     ranker(counted)
     assert all(client.post("/v1/recommend", json=ASK).json()["degraded"] for _ in range(8))
     assert len(calls) == 3
     ranker(None)
     assert client.post("/v1/recommend", json=ASK).json()["degraded"] is True
-    time.sleep(0.35)
+    seconds = 5.0
     assert client.post("/v1/recommend", json=ASK).json()["degraded"] is False
     assert client.post("/v1/recommend", json=ASK).json()["degraded"] is False
 
 
-def test_the_words_of_a_failure_are_not_told(ready: Place, serve: Serve, monkeypatch: pytest.MonkeyPatch, caplog) -> None:
+def test_the_message_of_a_failure_is_not_revealed(ready: Place, serve: Serve, monkeypatch: pytest.MonkeyPatch, caplog) -> None:
     client = serve(ready)
     monkeypatch.setattr(RequestGroup, "retrieve", lambda _asked: failing(_asked, None))  # pyright: ignore[reportArgumentType]
     said = problem(client.post("/v1/recommend", json=ASK), 500)
     assert said == UNEXPECTED
     assert client.get("/healthz").status_code == 200
     (record,) = [record for record in caplog.records if record.message == "unexpected error"]
-    line = Lines().format(record)
+    line = JsonFormatter().format(record)
     assert '"error": "ValueError"' in line
     assert "test_limits.py" in line
     assert "user-01" not in line
 
 
-def test_more_than_the_queue_holds_is_turned_away_at_once(ready: Place, serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_requests_beyond_the_queue_are_refused_at_once(ready: Place, serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
     client, held, begun, right = serve(ready, queue=2, threads=2), threading.Event(), threading.Semaphore(0), RequestGroup.rank
 
-    def waiting(asked: RequestGroup, found: Candidates) -> Candidates:
+    def waiting(group: RequestGroup, candidates: Candidates) -> Candidates:
         begun.release()
         held.wait(20)
-        return right(asked, found)
+        return right(group, candidates)
 
     monkeypatch.setattr(RequestGroup, "rank", waiting)
     with ThreadPoolExecutor(2) as pool:
         inside = [pool.submit(client.post, "/v1/recommend", json=ASK) for _ in range(2)]
         assert all(begun.acquire(timeout=20) for _ in inside)
         response = client.post("/v1/recommend", json=ASK)
-        assert "all that this service bears" in problem(response, 429)
+        assert "the queue is full" in problem(response, 429)
         assert response.headers["retry-after"] == "1"
         assert client.get("/healthz").status_code == client.get("/metrics").status_code == 200
         held.set()

@@ -7,7 +7,7 @@ import logging
 
 import pytest
 
-from recsys.service.logs import Lines, pseudonym, salt_of
+from recsys.service.logs import JsonFormatter, pseudonym, salt_of
 from tests.recsys.conftest import Place
 
 from .conftest import Serve
@@ -26,18 +26,18 @@ def test_a_user_is_a_salted_hash_and_a_body_is_nowhere(spare: Place, serve: Serv
         client.post("/v1/events", content=SECRET.encode())
         client.get(f"/v1/users/{SECRET}")
         client.delete(f"/v1/users/{SECRET}")
-    lines = [json.loads(Lines().format(record)) for record in caplog.records]
+    lines = [json.loads(JsonFormatter().format(record)) for record in caplog.records]
     text = json.dumps(lines)
     assert SECRET not in text
     assert "sku-07" not in text
-    told = [line for line in lines if line["message"] == "request"]
-    assert [line["status"] for line in told] == [200, 422, 200, 202, 422, 405, 200]
+    requests = [line for line in lines if line["message"] == "request"]
+    assert [line["status"] for line in requests] == [200, 422, 200, 202, 422, 405, 200]
     hashed = pseudonym(SECRET, salt_of(spare.workspace.service / "salt"))
-    assert [line.get("user") for line in told] == [hashed, None, None, None, None, None, hashed]
-    assert told[0]["route"] == "/v1/recommend"
-    assert told[0]["bundle_id"]
-    assert told[0]["stages"]["retrieval"] > 0
-    assert told[-1]["route"] == "/v1/users/{user_id:path}"
+    assert [line.get("user") for line in requests] == [hashed, None, None, None, None, None, hashed]
+    assert requests[0]["route"] == "/v1/recommend"
+    assert requests[0]["bundle_id"]
+    assert requests[0]["stages"]["retrieval"] > 0
+    assert requests[-1]["route"] == "/v1/users/{user_id:path}"
 
 
 def test_another_workspace_has_another_salt(tmp_path) -> None:

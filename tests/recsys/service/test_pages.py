@@ -10,7 +10,7 @@ from starlette.testclient import TestClient
 from features.data.histories import Histories
 from recsys.recommend.present import UNKNOWN_USER, UNKNOWN_VISITOR
 from recsys.recommend.request import RecommendOptions
-from recsys.service.pages.trace import look, subjects
+from recsys.service.pages.trace import subjects, trace
 from retrieval.hybrid import FUSION
 from tests.recsys.conftest import Place
 
@@ -57,7 +57,7 @@ def test_a_report_with_plots_may_bring_styles_and_run_nothing(hostile: TestClien
         assert hostile.get(path).status_code == 404
 
 
-def test_the_list_is_that_of_the_service(asked: TestClient) -> None:
+def test_the_list_is_that_of_the_service(shared: TestClient) -> None:
     form = {
         "user": "user-05",
         "category": "bakery",
@@ -68,96 +68,95 @@ def test_the_list_is_that_of_the_service(asked: TestClient) -> None:
         "choice": "all",
     }
     rules = {"category": "bakery", "max_price": 5, "in_stock": True, "exclude": ["sku-11"], "new_only": False}
-    answer = asked.post("/v1/recommend", json={"user": "user-05", "rules": rules, "diversity": 0.5}).json()
-    words = seen(asked.post("/", data=form | {"diversity": "0.5"}))
+    answer = shared.post("/v1/recommend", json={"user": "user-05", "rules": rules, "diversity": 0.5}).json()
+    words = seen(shared.post("/", data=form | {"diversity": "0.5"}))
     place = -1
     for item in answer["items"]:
-        shown = (
-            f"{item['rank']} {item['title']} {100 * item['probability']:.1f}% chance {item['price']:.2f} {item['item_id']} {item['reason']}"
-        )
+        heading, chance = f"{item['rank']} {item['title']}", f"{100 * item['probability']:.1f}% probability"
+        shown = f"{heading} {chance} {item['price']:.2f} {item['item_id']} {item['reason']}"
         assert words.find(shown) > place
         place = words.find(shown)
     assert answer["bundle_id"] in words
     assert "History of user-05" in words
 
 
-def test_what_each_stage_said(asked: TestClient) -> None:
-    recommender = recommender_of(asked)
+def test_the_trace_of_each_stage(shared: TestClient) -> None:
+    recommender = recommender_of(shared)
     for options in (RecommendOptions("user-05", k=8), RecommendOptions(history=("sku-01", "sku-12"), k=8, diversity=1.0)):
-        told = look(recommender, options, None)
+        traced = trace(recommender, options, None)
         (expected,) = recommender.answer(options, [options.user])
-        assert [item.item_id for item in told.answer.items] == [item.item_id for item in expected.items]
-        steps = [told.steps[item.item_id] for item in told.answer.items]
-        assert told.candidates >= len({one.retrieved for one in steps}) == len(steps)
-        assert max(one.retrieved for one in steps) <= told.candidates
+        assert [item.item_id for item in traced.answer.items] == [item.item_id for item in expected.items]
+        steps = [traced.steps[item.item_id] for item in traced.answer.items]
+        assert traced.candidates >= len({one.retrieved for one in steps}) == len(steps)
+        assert max(one.retrieved for one in steps) <= traced.candidates
         assert all(one.found_by for one in steps)
         assert len({one.before for one in steps}) == len({one.after for one in steps}) == len(steps)
         if options.diversity:
             assert max(one.after or 0 for one in steps) > 8
         else:
             assert [one.after for one in steps] == list(range(1, 9))
-        assert told.way == ("personal" if options.user else "basket")
+        assert traced.route == ("personal" if options.user else "basket")
 
 
-def test_features_are_summed_by_what_they_speak_of() -> None:
+def test_contributions_are_summed_by_subject() -> None:
     given = [("own_count", 1.5), ("item_buyers_7", -2.0), ("own_last", 0.25), ("user_trips", 0.125), ("price_gap", 0.001)]
     assert subjects(given) == [
-        ("how it sells, and when", -2.0, ["item_buyers_7"]),
-        ("own purchases of it", 1.75, ["own_count", "own_last"]),
+        ("its sales", -2.0, ["item_buyers_7"]),
+        ("earlier purchases of the item", 1.75, ["own_count", "own_last"]),
         ("everything else", 0.125, ["user_trips"]),
     ]
 
 
-def test_the_places_of_sources_give_the_fused_scores(asked: TestClient) -> None:
-    recommender = recommender_of(asked)
+def test_the_places_of_sources_give_the_fused_scores(shared: TestClient) -> None:
+    recommender = recommender_of(shared)
     snapshot = recommender.snapshot
-    found = recommender.candidates(Histories.of_users(snapshot.log, np.arange(3), snapshot.now), 30)
-    places = recommender.retriever.places(found.users, found.rows)
+    candidates = recommender.candidates(Histories.of_users(snapshot.log, np.arange(3), snapshot.now), 30)
+    places = recommender.retriever.places(candidates.users, candidates.rows)
     fused = np.sum([np.where(place >= 0, 1 / (FUSION + 1 + place), 0) for place in places.values()], axis=0)
     assert len(places) > 5
-    assert np.allclose(fused[found.valid], found.scores[found.valid], atol=1e-6)
+    assert np.allclose(fused[candidates.valid], candidates.scores[candidates.valid], atol=1e-6)
 
 
-def test_strangers_and_mistakes_are_told_in_a_line(asked: TestClient) -> None:
-    assert UNKNOWN_VISITOR in seen(asked.get("/"))
-    assert UNKNOWN_USER.format("nobody") in seen(asked.post("/", data={"user": " nobody "}))
+def test_unknown_users_and_mistakes_get_one_line(shared: TestClient) -> None:
+    assert UNKNOWN_VISITOR in seen(shared.get("/"))
+    assert UNKNOWN_USER.format("nobody") in seen(shared.post("/", data={"user": " nobody "}))
     for form, said in (
-        ({"user": "user-05", "max_price": "cheap"}, "the highest price is 'cheap', should be a valid number"),
+        ({"user": "user-05", "max_price": "cheap"}, "highest price is 'cheap', should be a valid number"),
         ({"diversity": "7"}, "diversity is '7', should be less than or equal to 1"),
         ({"category": "bakry"}, "did you mean 'bakery'?"),
         ({"basket": ["sku-07", "sku-99"]}, "item 'sku-99' is not in the catalogue"),
         ({"nonsense": "1"}, "unknown key 'nonsense'"),
     ):
-        response = asked.post("/", data=form)
+        response = shared.post("/", data=form)
         words = seen(response, 422)
         assert said in words
-        assert "chance" not in words  # a list beside an error would be taken for the one that was asked for
+        assert "probability" not in words  # a list beside an error would be taken for the requested one
         assert all(f'value="{value}"' in response.text for name, value in form.items() if name in ("user", "category"))
-    assert "is not the id of a bundle" in seen(asked.post("/", data={"beside": "nonsense"}))
-    assert "item 'sku-99' is not in the catalogue" in seen(asked.get("/items/sku-99"), 404)
-    assert "Nothing to recommend: no item passes the rules." in seen(asked.post("/", data={"user": "user-05", "max_price": "0"}))
+    assert "is not the id of a bundle" in seen(shared.post("/", data={"beside": "nonsense"}))
+    assert "item 'sku-99' is not in the catalogue" in seen(shared.get("/items/sku-99"), 404)
+    assert "Nothing to recommend: no item passes the rules." in seen(shared.post("/", data={"user": "user-05", "max_price": "0"}))
 
 
-def test_a_basket_by_search(asked: TestClient) -> None:
-    found = asked.post("/", data={"words": "rye bread"})
-    (best, *_) = recommender_of(asked).search("rye bread", 1).items
+def test_a_basket_by_search(shared: TestClient) -> None:
+    found = shared.post("/", data={"words": "rye bread"})
+    (best, *_) = recommender_of(shared).search("rye bread", 1).items
     assert f'name="add" value="{best.item_id}"' in found.text
-    words = seen(asked.post("/", data={"words": "rye bread", "basket": ["sku-01"], "add": best.item_id}))
+    words = seen(shared.post("/", data={"words": "rye bread", "basket": ["sku-01"], "add": best.item_id}))
     assert "For this basket" in words
     assert "in the basket" in words
-    by_id = seen(asked.post("/", data={"words": "sku-33"}))
-    assert "sku-33" in by_id[by_id.index("Found for") :][:200]
+    by_id = seen(shared.post("/", data={"words": "sku-33"}))
+    assert "sku-33" in by_id[by_id.index("Results for") :][:200]
 
 
-def test_map_and_items(asked: TestClient) -> None:
-    page = Seen(asked.get("/map").text)
+def test_map_and_items(shared: TestClient) -> None:
+    page = Seen(shared.get("/map").text)
     points = [address for address in page.addresses if address.startswith("/items/")]
     assert len(points) == len(set(points)) == 39  # two items share a text
-    group = Seen(asked.get("/map?group=1").text)
+    group = Seen(shared.get("/map?group=1").text)
     assert len([address for address in group.addresses if address.startswith("/items/")]) == 2 * 10  # points, and the list
-    assert asked.get("/map?group=99").status_code == asked.get("/map?group=x").status_code == 200
-    near = recommender_of(asked).similar("sku-07", 12)
-    words = seen(asked.get("/items/sku-07"))
+    assert shared.get("/map?group=99").status_code == shared.get("/map?group=x").status_code == 200
+    near = recommender_of(shared).similar("sku-07", 12)
+    words = seen(shared.get("/items/sku-07"))
     assert all(f"{match.title} {match.score:.3f}" in words for match in near.items)
 
 
@@ -185,9 +184,9 @@ def test_before_there_is_a_bundle(fresh, serve: Serve) -> None:
     assert "There are no bundles yet" in seen(client.get("/refreshes"))
 
 
-def test_looking_is_not_serving(ready: Place, serve: Serve) -> None:
+def test_page_views_do_not_count_as_lists(ready: Place, serve: Serve) -> None:
     client = serve(ready)
-    serving = inside(client).current.serving
+    live = inside(client).bundles.live
     client.post("/", data={"user": "user-01"})
-    assert not serving.shown
-    assert not serving.latest
+    assert not live.shown
+    assert not live.latest

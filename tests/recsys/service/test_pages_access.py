@@ -1,4 +1,4 @@
-"""Who sees the pages, and what is told of who looked."""
+"""Who sees the pages, and what is logged of who looked."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def test_a_key_opens_the_pages(spare: Place, serve: Serve, caplog: pytest.LogCap
             response = client.get(path, follow_redirects=False)
             assert (response.status_code, response.headers["location"]) == (303, "/login")
         assert client.post("/", data={"user": "user-01"}, follow_redirects=False).status_code == 303
-        assert "the key is not known" in seen(client.post("/login", data={"key": secret[:-1]}), 401)
+        assert "the key is unknown" in seen(client.post("/login", data={"key": secret[:-1]}), 401)
         assert "this needs read" in seen(client.post("/login", data={"key": other}), 403)
         answer = client.post("/login", data={"key": f" {secret} "}, follow_redirects=False)
         assert answer.headers["location"] == "/"
@@ -33,10 +33,10 @@ def test_a_key_opens_the_pages(spare: Place, serve: Serve, caplog: pytest.LogCap
         assert secret not in cookie
         assert "For user-01" in seen(client.post("/", data={"user": "user-01"}))
         client.get("/items/sku-07")
-    told = caplog.text + "".join(str(vars(record)) for record in caplog.records if record.name.startswith("recsys"))
-    assert "'key': 'looker'" in told
+    logged = caplog.text + "".join(str(vars(record)) for record in caplog.records if record.name.startswith("recsys"))
+    assert "'key': 'looker'" in logged
     for hidden in (secret, other, "user-01", cookie.split(";")[0]):
-        assert hidden not in told
+        assert hidden not in logged
     assert client.post("/logout", follow_redirects=False).headers["set-cookie"].startswith(f'{COOKIE}=""')
 
 

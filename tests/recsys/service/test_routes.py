@@ -29,33 +29,43 @@ ABOUT = {"bundle_id", "degraded", "stages"}
         ),
         ({"user": "user-07", "rules": {"new_only": True}, "explain": True}, RecommendOptions("user-07", new_only=True, explain=True)),
         ({"user": "user-07", "rules": {"unsold": True}}, RecommendOptions("user-07", unsold=True)),
+        ({"user": "user-07", "rules": {"debuts": True}}, RecommendOptions("user-07", unsold=True)),
         ({"user": "nobody"}, RecommendOptions("nobody")),
         ({}, RecommendOptions()),
     ],
 )
-def test_recommend_answers_as_the_recommender_does(asked: TestClient, body: dict[str, Any], options: RecommendOptions) -> None:
-    response = asked.post("/v1/recommend", json=body)
+def test_recommend_answers_as_the_recommender_does(shared: TestClient, body: dict[str, Any], options: RecommendOptions) -> None:
+    response = shared.post("/v1/recommend", json=body)
     assert response.status_code == 200, response.text
     answer = response.json()
-    (expected,) = recommender_of(asked).answer(options, [options.user])
+    (expected,) = recommender_of(shared).answer(options, [options.user])
     assert {name: answer[name] for name in answer if name not in ABOUT - {"bundle_id"}} == json.loads(json.dumps(expected.to_dict()))
     assert answer["degraded"] is False
     assert {"waiting", "retrieval", "telling"} <= answer["stages"].keys()
     assert all(taken >= 0 for taken in answer["stages"].values())
 
 
-def test_who_is_unknown_is_told_why(asked: TestClient) -> None:
-    assert asked.post("/v1/recommend", json={"user": "nobody"}).json()["fallback"] == UNKNOWN_USER.format("nobody")
-    assert asked.post("/v1/recommend", json={}).json()["fallback"] == UNKNOWN_VISITOR
+def test_the_former_name_of_unsold_is_documented_as_deprecated(shared: TestClient) -> None:
+    rules = shared.get("/openapi.json").json()["components"]["schemas"]["RulesBody"]["properties"]
+    assert rules["debuts"]["deprecated"] is True
+    assert "unsold" in rules["debuts"]["description"]
+    assert "deprecated" not in rules["unsold"]
+    assert "rules.debuts is 'x'" in problem(shared.post("/v1/recommend", json={"rules": {"debuts": "x"}}), 422)
+    assert "'rules.debuts'" in problem(shared.post("/v1/recommend", json={"rules": {"debuts": True, "unsold": True}}), 422)
 
 
-def test_similar_and_search(asked: TestClient) -> None:
-    recommender = recommender_of(asked)
+def test_the_fallback_says_that_the_user_is_unknown(shared: TestClient) -> None:
+    assert shared.post("/v1/recommend", json={"user": "nobody"}).json()["fallback"] == UNKNOWN_USER.format("nobody")
+    assert shared.post("/v1/recommend", json={}).json()["fallback"] == UNKNOWN_VISITOR
+
+
+def test_similar_and_search(shared: TestClient) -> None:
+    recommender = recommender_of(shared)
     for path, body, expected in (
         ("similar", {"item": "sku-07", "k": 4}, recommender.similar("sku-07", 4)),
         ("search", {"text": "rye bread", "k": 4}, recommender.search("rye bread", 4)),
     ):
-        answer = asked.post(f"/v1/{path}", json=body).json()
+        answer = shared.post(f"/v1/{path}", json=body).json()
         assert answer.keys() >= ABOUT
         assert [(item["item_id"], item["rank"]) for item in answer["items"]] == [(item.item_id, item.rank) for item in expected.items]
         assert np.allclose([item["score"] for item in answer["items"]], [item.score for item in expected.items], atol=1e-6)
@@ -84,14 +94,14 @@ def test_similar_and_search(asked: TestClient) -> None:
         ("events", {"events": [{"user": "u", "item": "i", "timestamp": "2999-01-01"}]}, "expected a time from 1970 until now"),
     ],
 )
-def test_bad_bodies_are_refused_in_one_line(asked: TestClient, path: str, body: Any, detail: str) -> None:
-    assert detail in problem(asked.post(f"/v1/{path}", json=body), 422)
+def test_bad_bodies_are_refused_in_one_line(shared: TestClient, path: str, body: Any, detail: str) -> None:
+    assert detail in problem(shared.post(f"/v1/{path}", json=body), 422)
 
 
 @pytest.mark.parametrize(
     ("content", "detail"),
     [
-        (b"{", "the body is no JSON"),
+        (b"{", "the body is not valid JSON"),
         (b"", "a JSON body is missing"),
         (b"\xff\xfe", "the body"),
         (b'{"user": "\\ud800"}', "user is"),
@@ -99,43 +109,43 @@ def test_bad_bodies_are_refused_in_one_line(asked: TestClient, path: str, body: 
         (b'{"diversity": NaN}', "diversity is"),
     ],
 )
-def test_what_is_no_json_is_refused_in_one_line(asked: TestClient, content: bytes, detail: str) -> None:
-    response = asked.post("/v1/recommend", content=content, headers={"content-type": "application/json"})
+def test_what_is_no_json_is_refused_in_one_line(shared: TestClient, content: bytes, detail: str) -> None:
+    response = shared.post("/v1/recommend", content=content, headers={"content-type": "application/json"})
     assert detail in problem(response, 422)
 
 
-def test_paths_and_hosts_that_are_not_ours(asked: TestClient) -> None:
-    assert asked.get("/v1/recommend").status_code == 405
-    assert asked.get("/docs").status_code == 404
-    assert asked.get("/healthz", headers={"host": "shop.example"}).status_code == 400
+def test_paths_and_hosts_that_are_not_ours(shared: TestClient) -> None:
+    assert shared.get("/v1/recommend").status_code == 405
+    assert shared.get("/docs").status_code == 404
+    assert shared.get("/healthz", headers={"host": "shop.example"}).status_code == 400
 
 
-def test_health(asked: TestClient) -> None:
-    assert asked.get("/healthz").json() == {"status": "ok"}
-    assert asked.get("/readyz").json() == {"status": "ready", "bundle_id": recommender_of(asked).bundle_id}
+def test_health(shared: TestClient) -> None:
+    assert shared.get("/healthz").json() == {"status": "ok"}
+    assert shared.get("/readyz").json() == {"status": "ready", "bundle_id": recommender_of(shared).bundle_id}
 
 
 @pytest.mark.parametrize("path", ["/healthz", "/readyz", "/"])
-def test_the_head_of_what_can_be_read(asked: TestClient, path: str) -> None:
-    head, whole = asked.head(path), asked.get(path)
+def test_the_head_of_what_can_be_read(shared: TestClient, path: str) -> None:
+    head, whole = shared.head(path), shared.get(path)
     assert (head.status_code, head.content) == (200, b"")
     assert head.headers["content-type"] == whole.headers["content-type"]
-    assert asked.head("/v1/recommend").status_code == 405
+    assert shared.head("/v1/recommend").status_code == 405
 
 
-def test_metrics_tell_what_happened(asked: TestClient) -> None:
+def test_metrics_tell_what_happened(shared: TestClient) -> None:
     def value(name: str) -> float:
-        lines = asked.get("/metrics").text.splitlines()
+        lines = shared.get("/metrics").text.splitlines()
         return sum(float(line.rsplit(" ", 1)[1]) for line in lines if line.startswith(name))
 
-    asked.post("/v1/recommend", json={"user": "user-01"})
+    shared.post("/v1/recommend", json={"user": "user-01"})
     before = {name: value(name) for name in METRICS}
-    asked.post("/v1/recommend", json={"user": "user-01"})
-    asked.post("/v1/recommend", json={"user": "nobody"})
-    asked.post("/v1/recommend", json={"user": "user-01", "k": 0})
+    shared.post("/v1/recommend", json={"user": "user-01"})
+    shared.post("/v1/recommend", json={"user": "nobody"})
+    shared.post("/v1/recommend", json={"user": "user-01", "k": 0})
     assert {name: value(name) - before[name] for name in METRICS} == METRICS
-    serving = inside(asked).current.serving
-    assert value("recsys_list_coverage") == pytest.approx(len(serving.shown) / 40)
+    live = inside(shared).bundles.live
+    assert value("recsys_list_coverage") == pytest.approx(len(live.shown) / 40)
     assert 0 < value("recsys_bundle_age_seconds") < 3_600
     assert value("recsys_score_drift") == 0
 
@@ -149,16 +159,16 @@ METRICS = {
 }
 
 
-def test_drift_is_told_once_there_are_lists_enough(asked: TestClient) -> None:
-    serving = inside(asked).current.serving
-    serving.note([], [0.0001] * 500)
-    assert serving.drift > 0.25
-    serving.note([], np.resize(serving.usual, 2_000).tolist())
-    assert serving.drift < 0.01
+def test_drift_is_reported_once_there_are_enough_lists(shared: TestClient) -> None:
+    live = inside(shared).bundles.live
+    live.note([], [0.0001] * 500)
+    assert live.drift > 0.25
+    live.note([], np.resize(live.usual, 2_000).tolist())
+    assert live.drift < 0.01
 
 
-def test_every_example_of_the_documentation_works(asked: TestClient) -> None:
-    document = asked.get("/openapi.json").json()
+def test_every_example_of_the_documentation_works(shared: TestClient) -> None:
+    document = shared.get("/openapi.json").json()
     tried = 0
     for path, operations in document["paths"].items():
         for about in operations.values():
@@ -166,6 +176,6 @@ def test_every_example_of_the_documentation_works(asked: TestClient) -> None:
             if schema is None or path == "/v1/events":
                 continue
             for example in document["components"]["schemas"][schema["$ref"].rsplit("/", 1)[1]]["examples"]:
-                assert asked.post(path, json=example).status_code == 200, (path, example)
+                assert shared.post(path, json=example).status_code == 200, (path, example)
                 tried += 1
     assert tried >= 4
