@@ -1,4 +1,4 @@
-"""`recsys doctor`: is this installation, this machine and this workspace fit for the job, and if not, what to do."""
+"""Checks the installation, the machine and the workspace, for `recsys doctor`."""
 
 from __future__ import annotations
 
@@ -40,12 +40,12 @@ _LIBRARIES = {
     "safetensors": "safetensors",
 }
 _VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "TOKENIZERS_PARALLELISM", "HF_HUB_OFFLINE", "CUDA_VISIBLE_DEVICES")
-_LITTLE_SPACE = 2 * 2**30
+_LOW_SPACE = 2 * 2**30
 
 
 @dataclass(frozen=True)
 class Check:
-    """One line of the examination. `advice`: what to do, where it is not ok."""
+    """One line of the report; `advice` says what to do where `status` is not ok."""
 
     name: str
     status: Literal["ok", "warn", "fail"]
@@ -54,7 +54,7 @@ class Check:
 
 
 def examine(workspace: Workspace, config: Path | None = None) -> list[Check]:
-    """All checks, none of which raises: installation, machine, configuration, workspace."""
+    """Run all checks: installation, machine, configuration, workspace. None of them raises."""
     installation = [_python(), *_libraries(), _faiss(), _packaged_encoder()]
     machine = [_gpu(), _threads(), _variables(), _disk(workspace.root)]
     return [*installation, *machine, _configuration(config), *_workspace(workspace)]
@@ -64,7 +64,7 @@ def _python() -> Check:
     found = f"{platform.python_version()} on {platform.system()} {platform.machine()}"
     if sys.version_info[:2] == (3, 11):
         return Check("python", "ok", found)
-    return Check("python", "warn", found, "tried on 3.11 only")
+    return Check("python", "warn", found, "only 3.11 is tested")
 
 
 def _libraries() -> Iterator[Check]:
@@ -93,17 +93,17 @@ def _faiss() -> Check:
 
 
 def _gpu() -> Check:
-    """A GPU that is there and is not used is the failure nobody notices."""
+    """A GPU that is present but unusable would go unnoticed: everything runs on the CPU."""
     try:
         import torch
     except Exception as error:
-        return Check("gpu", "warn", _line(error), "without torch no GPU can be looked for")
+        return Check("gpu", "warn", _line(error), "a GPU cannot be detected without torch")
     if torch.cuda.is_available():
         return Check("gpu", "ok", ", ".join(torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())))
     if Path("/dev/nvidia0").exists() or shutil.which("nvidia-smi"):
         build = f"torch {torch.__version__} cannot use the NVIDIA GPU of this machine"
         return Check(
-            "gpu", "warn", build, "install a torch built for CUDA, and look at the driver with nvidia-smi; until then the CPU is used"
+            "gpu", "warn", build, "install a torch built for CUDA, and check the driver with nvidia-smi; until then the CPU is used"
         )
     return Check("gpu", "ok", "none; the CPU is used")
 
@@ -142,9 +142,9 @@ def _configuration(path: Path | None) -> Check:
     try:
         load_settings(path)
     except RecsysError as error:
-        return Check("configuration", "fail", str(error), "mend it; docs/configuration.md lists all keys")
+        return Check("configuration", "fail", str(error), "correct it; docs/configuration.md lists all keys")
     file = path or (DEFAULT_FILE if DEFAULT_FILE.is_file() else None)
-    return Check("configuration", "ok", str(file) if file else "defaults; there is no recsys.toml here")
+    return Check("configuration", "ok", str(file) if file else "defaults; there is no recsys.toml in this folder")
 
 
 def _disk(root: Path) -> Check:
@@ -152,9 +152,9 @@ def _disk(root: Path) -> Check:
     free = shutil.disk_usage(place).free
     found = f"{free / 2**30:,.1f} GiB free at {place}"
     if not os.access(place, os.W_OK):
-        return Check("disk", "fail", f"{place} cannot be written", "change its owner, or give another --workspace")
-    if free < _LITTLE_SPACE:
-        return Check("disk", "warn", found, "training and publishing need about 2 GiB: make room")
+        return Check("disk", "fail", f"{place} cannot be written", "change its owner, or choose another --workspace")
+    if free < _LOW_SPACE:
+        return Check("disk", "warn", found, "training and publishing need about 2 GiB: free some space")
     return Check("disk", "ok", found)
 
 
@@ -165,7 +165,7 @@ def _workspace(workspace: Workspace) -> Iterator[Check]:
     except RecsysError as error:
         yield Check("data", "warn", str(error))
     if to_be_trained(workspace):
-        yield Check("models", "warn", "users were erased since the model was trained", "run `recsys train`, then `recsys build-index`")
+        yield Check("models", "warn", "users have been erased since the model was trained", "run `recsys train`, then `recsys build-index`")
     if not list_bundles(workspace.bundles):
         yield Check("bundles", "warn", f"none in {workspace.bundles}", "run `recsys build-index`")
         return

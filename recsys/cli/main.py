@@ -1,6 +1,7 @@
-"""The command line. Answers go to stdout, progress and logs to stderr; exit 0, 1 for an error, 2 for usage, 130 when interrupted.
+"""Defines the program `recsys`: its global options, logging, errors and exit codes.
 
-Nothing heavy is imported here: `recsys --help` must be quick. Commands are in `recsys.cli.commands`.
+Answers go to stdout, progress and logs to stderr. The exit code is 0, 1 for an error, 2 for wrong usage and 130 for an
+interrupt. Nothing heavy is imported here: `recsys --help` must be quick. Commands are in `recsys.cli.commands`.
 """
 
 from __future__ import annotations
@@ -45,16 +46,16 @@ def _print_version(wanted: bool) -> None:
 @app.callback(invoke_without_command=True)
 def _global_options(
     context: typer.Context,
-    workspace: Annotated[Path, typer.Option(metavar="DIR", envvar="RECSYS_WORKSPACE", help="Where data, models and bundles live.")] = Path(
+    workspace: Annotated[Path, typer.Option(metavar="DIR", envvar="RECSYS_WORKSPACE", help="Folder of data, models and bundles.")] = Path(
         "workspace"
     ),
     config: Annotated[
-        Path | None, typer.Option(metavar="FILE", envvar="RECSYS_CONFIG", help="Configuration.  [default: recsys.toml if there is one]")
+        Path | None, typer.Option(metavar="FILE", envvar="RECSYS_CONFIG", help="Configuration file.  [default: recsys.toml if it exists]")
     ] = None,
-    verbose: Annotated[bool, typer.Option("-v", "--verbose", help="More on stderr, and tracebacks of unexpected errors.")] = False,
+    verbose: Annotated[bool, typer.Option("-v", "--verbose", help="Log more to stderr, with tracebacks of errors.")] = False,
     version: Annotated[bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")] = False,
 ) -> None:
-    """A two-tower recommender for a shop: a catalogue with text and a log of purchases in, recommendations out."""
+    """A two-tower recommender for a shop: from a catalogue with text and a log of purchases to recommendations."""
     state = state_of(context)
     state.root, state.config, state.verbose = workspace, config, verbose
     if context.invoked_subcommand is None:
@@ -69,13 +70,13 @@ def _set_up_logging(verbose: bool) -> None:
     )
     for name in _LAYERS:
         logging.getLogger(name).setLevel(logging.DEBUG if verbose else logging.INFO)
-    logging.getLogger("faiss").setLevel(logging.WARNING)  # says which of its builds it could not load
+    logging.getLogger("faiss").setLevel(logging.WARNING)  # it logs which of its builds it cannot load
     if not verbose:
         warnings.filterwarnings("ignore")
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Run one command line and return its exit code; no exception leaves it but SystemExit of a closed pipe."""
+    """Run one command line and return its exit code. Only a BrokenPipeError leaves it as an exception."""
     state = State()
     try:
         # 0 and None are success; typer gives 130 for an interrupted command.
@@ -83,11 +84,11 @@ def run(arguments: Sequence[str]) -> int:
     except typer.TyperException as error:
         context = getattr(error, "ctx", None)
         path = context.command_path if context else "recsys"
-        said = error.format_message().replace("Value error, ", "").rstrip(".")
-        ours = context.find_root().command.params if context and context.parent else []
-        if any(getattr(error, "option_name", None) in option.opts for option in ours):
-            said += ": it goes before the command"
-        return _fail(f"{said}. Try `{path} --help`.", error.exit_code)
+        message = error.format_message().replace("Value error, ", "").rstrip(".")
+        global_options = context.find_root().command.params if context and context.parent else []
+        if any(getattr(error, "option_name", None) in option.opts for option in global_options):
+            message += ": it goes before the command"
+        return _fail(f"{message}. Try `{path} --help`.", error.exit_code)
     except RecsysError as error:
         _trace(state)
         return _fail(str(error), 1)
@@ -102,7 +103,7 @@ def run(arguments: Sequence[str]) -> int:
             return _fail(advice, 1)
         if getattr(error, "filename", None) is not None or (system_code(error) or 0) in NO_ROOM:
             return _fail(disk_error(error, state.root), 1)
-        advice = "this is a fault of the program" if state.verbose else "run it again with -v before the command for the traceback"
+        advice = "this is a bug of the program" if state.verbose else "run it again with -v before the command for the traceback"
         return _fail(f"unexpected {type(error).__name__}: {error}: {advice}", 1)
 
 
@@ -117,17 +118,17 @@ def _fail(message: str, code: int) -> int:
 
 
 def main() -> None:
-    """The program `recsys`."""
+    """Run the program `recsys`."""
     prepare_environment()
     for stream in (sys.stdout, sys.stderr):
-        # A title that the terminal's encoding lacks must not end the command.
+        # A title with characters that the terminal cannot show must not end the command.
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
     try:
         code = run(sys.argv[1:])
         sys.stdout.flush()
     except BrokenPipeError:
-        # Who read us has had enough (`recsys search tea | head -1`); Python would complain again at exit.
+        # The reader has closed the pipe (`recsys search tea | head -1`); Python would report it once more at exit.
         with contextlib.suppress(OSError):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 1

@@ -1,4 +1,4 @@
-"""What keeps a workspace whole: checking, going back, erasing."""
+"""Defines `recsys verify`, `recsys rollback` and `recsys erase`."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from recsys.cli.options import state_of
 
 
 def verify(context: typer.Context) -> None:
-    """Compare all bundles with what was published.
+    """Check that all bundles are as they were published.
 
-    Reads every file. Exit code 1 if one of them is damaged.
+    Reads every file. The exit code is 1 if one is damaged.
     """
     from recsys.artifacts.bundle import check_all
 
@@ -24,7 +24,7 @@ def verify(context: typer.Context) -> None:
 
 
 def rollback(context: typer.Context) -> None:
-    """Go back to the bundle before this one."""
+    """Put the previous bundle into use again."""
     from recsys.artifacts import publish
 
     typer.echo(f"bundle {publish.rollback(state_of(context).workspace.bundles)} is in use now")
@@ -32,18 +32,19 @@ def rollback(context: typer.Context) -> None:
 
 def erase(
     context: typer.Context,
-    user: Annotated[list[str] | None, typer.Option(metavar="ID", help="Whom to erase; may be given more than once.")] = None,
+    user: Annotated[list[str] | None, typer.Option(metavar="ID", help="User to erase; may be given more than once.")] = None,
     users_file: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="All users of a file: a column user_id, or one id a line.")
+        Path | None, typer.Option(metavar="FILE", help="File with users to erase: a column user_id, or one id per line.")
     ] = None,
 ) -> None:
-    """Remove a user from the workspace and every kept bundle.
+    """Remove users from the workspace and all stored bundles.
 
-    They stay away when the same sources are read again. Models trained with them are marked for training anew: see docs/privacy.md.
+    They stay erased when the same sources are read again. Models trained with them are marked for retraining: see
+    docs/privacy.md.
     """
     from recsys.cli.user_files import read_users
     from recsys.privacy.erasure import erase as erase_users
 
     if not user and not users_file:
-        raise typer.BadParameter("say whom to erase: --user ID, or --users-file FILE")
+        raise typer.BadParameter("no user is given: add --user ID or --users-file FILE")
     typer.echo(erase_users(state_of(context).workspace, *(user or ()), *(read_users(users_file) if users_file else ())))

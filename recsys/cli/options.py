@@ -1,4 +1,4 @@
-"""What the commands share: the global options, and how the words of a command line become values."""
+"""Defines what the commands share: the global options, and parsers of option values."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 
 @dataclass
 class State:
-    """The options before the verb. Settings and workspace are made when a command asks, so that `--help` imports little."""
+    """The options before the command. Settings and workspace are created on access, so that `--help` imports little."""
 
     root: Path = Path("workspace")
     config: Path | None = None
@@ -37,19 +37,19 @@ class State:
 
     @property
     def settings(self) -> Settings:
-        """Raises ConfigError."""
+        """The settings of the configuration file; raises ConfigError."""
         from recsys.settings.settings import load_settings
 
         return load_settings(self.config)
 
 
 def state_of(context: typer.Context) -> State:
-    """The global options of this call."""
+    """Return the global options of this call."""
     return context.find_object(State) or State()
 
 
 def parse_ids(values: Sequence[str] | None, option: str) -> tuple[str, ...]:
-    """Ids between commas, from an option given any number of times; an id that holds a comma stands in double quotes, as in csv."""
+    """Parse lists of ids between commas; an id that holds a comma is in double quotes, as in csv."""
     ids = tuple(item.strip() for value in values or () for item in next(csv.reader([value], skipinitialspace=True)) or [""])
     if not all(ids):
         raise typer.BadParameter(f"{', '.join(values or ())!r} is not a list of ids: give them as A,B,C", param_hint=option)
@@ -57,7 +57,7 @@ def parse_ids(values: Sequence[str] | None, option: str) -> tuple[str, ...]:
 
 
 def parse_moment(value: str) -> datetime:
-    """An ISO 8601 date or time as UTC without zone; a date is its midnight, a time without zone is UTC."""
+    """Parse an ISO 8601 date or time to UTC without zone. A date is its midnight; a time without zone is UTC."""
     try:
         moment = datetime.fromisoformat(value)
     except ValueError:
@@ -66,7 +66,7 @@ def parse_moment(value: str) -> datetime:
 
 
 def parse_interval(value: str) -> timedelta:
-    """A number and s, m, h or d."""
+    """Parse a whole number and s, m, h or d."""
     found = re.fullmatch(r"([1-9]\d{0,5})([smhd])", value, re.ASCII)
     if not found:
         raise typer.BadParameter(f"{value!r} is not an interval: give a whole number and s, m, h or d, as in 15m")
@@ -74,7 +74,7 @@ def parse_interval(value: str) -> timedelta:
 
 
 def parse_out(value: str) -> Path:
-    """A file whose name says its format."""
+    """Check that a file name ends in one of `OUT_SUFFIXES`."""
     path = Path(value)
     if path.suffix not in OUT_SUFFIXES:
         raise typer.BadParameter(f"{value!r} must end in one of {', '.join(OUT_SUFFIXES)}")
@@ -82,7 +82,7 @@ def parse_out(value: str) -> Path:
 
 
 def parse_files(values: Sequence[str] | None, option: str) -> tuple[tuple[str, Path], ...]:
-    """Names and files, from an option given any number of times."""
+    """Parse pairs NAME=FILE."""
     pairs = [value.partition("=") for value in values or ()]
     for value, (name, _, path) in zip(values or (), pairs, strict=True):
         if not name or not path:
@@ -90,5 +90,5 @@ def parse_files(values: Sequence[str] | None, option: str) -> tuple[tuple[str, P
     return tuple((name, Path(path)) for name, _, path in pairs)
 
 
-Count = Annotated[int, typer.Option("-k", min=1, metavar="N", help="How many items.")]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs instead of a table for people.")]
+Count = Annotated[int, typer.Option("-k", min=1, metavar="N", help="Number of items.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]

@@ -1,4 +1,4 @@
-"""How answers look on a terminal. Text of the shop is shown, never obeyed: control characters and markup stay text."""
+"""Renders answers for a terminal. Text of the shop is escaped: control characters and markup have no effect."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ if TYPE_CHECKING:
     from recsys.cli.doctor import Check
     from recsys.recommend.answers import Answer, Matches, Recommendation
 
-# Lists that go into a pipe or a file are not cut to the width of a terminal that is not there.
+# Rich would cut lists in a pipe or a file to 80 columns.
 _PIPE_WIDTH = 200
 
 
 def stdout(width: int = _PIPE_WIDTH) -> Console:
-    """The console of answers; `width` where there is no terminal."""
+    """Return the console of answers; outside a terminal it is `width` columns wide."""
     console = Console(highlight=False)
     return console if console.is_terminal else Console(highlight=False, width=width)
 
 
 def render_answer(answer: Answer, console: Console) -> None:
-    """A table of the recommendations, with a line above it that says for whom and from which bundle."""
-    whom = f"user {plain(answer.user_id)}" if answer.user_id is not None else "an unknown visitor"
-    console.print(Text(f"For {whom}, from bundle {answer.bundle_id}"))
+    """Print a table of recommendations below a line with the user and the bundle."""
+    user = f"user {plain(answer.user_id)}" if answer.user_id is not None else "an unknown visitor"
+    console.print(Text(f"For {user}, from bundle {answer.bundle_id}"))
     if answer.fallback:
         console.print(Text(f"Not personal: {plain(answer.fallback)}"))
     if not answer.items:
@@ -43,7 +43,7 @@ def render_answer(answer: Answer, console: Console) -> None:
 
 
 def recommendations_table(items: Iterable[Recommendation]) -> Table:
-    """Rank, item, title, price, probability and reason."""
+    """Return a table of rank, item, title, price, probability and reason."""
     table = _table()
     table.add_column("Chance", justify="right", no_wrap=True)
     table.add_column("Why", overflow="fold", ratio=4)
@@ -57,7 +57,7 @@ def recommendations_table(items: Iterable[Recommendation]) -> Table:
 
 
 def render_matches(matches: Matches, console: Console) -> None:
-    """A table of the items nearest to an item or a text."""
+    """Print a table of the items nearest to an item or a text."""
     console.print(Text(f"Nearest to {plain(matches.query)}, from bundle {matches.bundle_id}"))
     table = _table()
     table.add_column("Similarity", justify="right", no_wrap=True)
@@ -67,7 +67,7 @@ def render_matches(matches: Matches, console: Console) -> None:
 
 
 def render_checks(checks: Iterable[Check], console: Console) -> None:
-    """A line for each check of `recsys doctor`; below one that is not ok, what to do."""
+    """Print a line per check of `recsys doctor`, with advice below those that are not ok."""
     table = Table(box=None, pad_edge=False, show_header=False)
     table.add_column(no_wrap=True)
     table.add_column(no_wrap=True)

@@ -1,4 +1,4 @@
-"""`recsys serve`, and `recsys keys`: who may ask it."""
+"""Defines `recsys serve` and `recsys keys`."""
 
 from __future__ import annotations
 
@@ -12,14 +12,16 @@ from recsys.settings.scopes import Scope
 keys = typer.Typer(rich_markup_mode=None, no_args_is_help=True, help="The API keys of `recsys serve`.")
 Scopes = Annotated[
     list[Scope],
-    typer.Option(metavar="SCOPE", help="read: lists and metrics. write: events. admin: both, and erasing. May be given more than once."),
+    typer.Option(
+        metavar="SCOPE", help="read: lists and metrics. write: events. admin: both, and erasing users. May be given more than once."
+    ),
 ]
-Name = Annotated[str, typer.Argument(metavar="NAME", help="What the key is called.")]
+Name = Annotated[str, typer.Argument(metavar="NAME", help="Name of the key.")]
 
 
 @keys.command()
 def add(context: typer.Context, name: Name, scope: Scopes) -> None:
-    """Make a key and print it, this once: only its hash is kept."""
+    """Create a key and print it once: only its hash is stored."""
     from recsys.service.keys import Keys
 
     path = state_of(context).workspace.service / "keys.json"
@@ -31,7 +33,7 @@ def add(context: typer.Context, name: Name, scope: Scopes) -> None:
 
 @keys.command("list")
 def show(context: typer.Context) -> None:
-    """Names, scopes and dates."""
+    """List keys with their scopes and dates."""
     from recsys.service.keys import Keys
 
     for key in Keys.read(state_of(context).workspace.service / "keys.json").keys:
@@ -40,7 +42,7 @@ def show(context: typer.Context) -> None:
 
 @keys.command()
 def remove(context: typer.Context, name: Name) -> None:
-    """Take a key back; a running service knows within a request."""
+    """Remove a key; a running service refuses it from the next request on."""
     from recsys.service.keys import Keys
 
     path = state_of(context).workspace.service / "keys.json"
@@ -50,18 +52,18 @@ def remove(context: typer.Context, name: Name) -> None:
 
 def serve(
     context: typer.Context,
-    host: Annotated[str | None, typer.Option(metavar="ADDRESS", help="Where to listen.  [default: 127.0.0.1]")] = None,
+    host: Annotated[str | None, typer.Option(metavar="ADDRESS", help="Address to listen on.  [default: 127.0.0.1]")] = None,
     port: Annotated[int | None, typer.Option(min=0, max=65_535, metavar="N", help="[default: 8000]")] = None,
-    workers: Annotated[int | None, typer.Option(min=1, max=64, metavar="N", help="Processes.  [default: 1]")] = None,
+    workers: Annotated[int | None, typer.Option(min=1, max=64, metavar="N", help="Number of processes.  [default: 1]")] = None,
 ) -> None:
     """Answer over HTTP.
 
-    New bundles are taken into use as they are published. Anything but loopback needs an API key: see `recsys keys`.
+    Switches to new bundles as they are published. Addresses other than loopback need an API key: see `recsys keys`.
     """
     from recsys.service.run import serve as run_service
 
     state = state_of(context)
     given = {name: value for name, value in (("host", host), ("port", port), ("workers", workers)) if value is not None}
     settings = state.settings
-    changed = settings.model_copy(update={"serve": settings.serve.model_copy(update=given)})
-    run_service(state.workspace, changed, state.config)
+    settings = settings.model_copy(update={"serve": settings.serve.model_copy(update=given)})
+    run_service(state.workspace, settings, state.config)

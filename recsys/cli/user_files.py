@@ -1,4 +1,4 @@
-"""Lists of users in, lists of recommendations out: the files of `recommend --users-file`."""
+"""Reads files of users and writes files of recommendations, for `recommend --users-file`."""
 
 from __future__ import annotations
 
@@ -24,29 +24,32 @@ COLUMNS: tuple[str, ...] = ("user_id", "item_id", "rank", "probability", "reason
 _SCHEMA = pa.schema(
     [("user_id", pa.string()), ("item_id", pa.string()), ("rank", pa.int32()), ("probability", pa.float64()), ("reason", pa.string())]
 )
-_ROWS_A_GROUP = 50_000
+_ROWS_PER_GROUP = 50_000
 
 
 def read_users(path: Path) -> list[str]:
-    """User ids of a file: the column user_id of a .csv, .tsv, .jsonl or .parquet, or one id a line of anything else. Each id once.
+    """Read the distinct user ids of a file, in their order.
+
+    They are in the column user_id of a .csv, .tsv, .jsonl or .parquet, or one per line of any other file.
 
     Raises
     ------
-    DataError: the file is missing, cannot be read, or has no ids.
+    DataError
+        The file is missing, cannot be read, or has no ids.
     """
     try:
         users = _read_table(path)["user_id"].cast(pl.String)
     except FileNotFoundError:
-        raise DataError(f"there is no {path}: give a file with a column user_id, or with one id a line") from None
+        raise DataError(f"there is no {path}: give a file with a column user_id, or with one id per line") from None
     except pl.exceptions.NoDataError:
         users = pl.Series(dtype=pl.String)
     except pl.exceptions.ColumnNotFoundError:
-        raise DataError(f"{path} has no column user_id: name the column so, or give a .txt with one id a line") from None
+        raise DataError(f"{path} has no column user_id: rename the column, or give a .txt with one id per line") from None
     except (OSError, UnicodeDecodeError, pl.exceptions.PolarsError) as error:
         raise DataError(f"{path} cannot be read: {str(error).strip().splitlines()[0]}: give csv, tsv, jsonl, parquet or txt") from error
     ids = users.filter(users.is_not_null() & (users != "")).unique(maintain_order=True).to_list()
     if not ids:
-        raise DataError(f"{path} holds no user ids: give a file with a column user_id, or with one id a line")
+        raise DataError(f"{path} holds no user ids: give a file with a column user_id, or with one id per line")
     return ids
 
 
@@ -62,11 +65,12 @@ def _read_table(path: Path) -> pl.DataFrame:
 
 
 def write_answers(answers: Iterable[Answer], path: Path) -> int:
-    """Write one row an item to .csv, .jsonl or .parquet; the file appears when it is complete. Returns the number of rows.
+    """Write one row per item to .csv, .jsonl or .parquet and return the number of rows. The file appears once complete.
 
     Raises
     ------
-    DataError: the folder is missing or cannot be written.
+    DataError
+        The folder is missing or cannot be written.
     """
     write = {".csv": _write_csv, ".jsonl": _write_jsonl, ".parquet": _write_parquet}[path.suffix]
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
@@ -74,7 +78,7 @@ def write_answers(answers: Iterable[Answer], path: Path) -> int:
         count = write(_rows(answers), temporary)
         os.replace(temporary, path)
     except OSError as error:
-        raise DataError(f"cannot write {path}: {error.strerror or error}: check the folder, its permissions and the space left") from error
+        raise DataError(f"cannot write {path}: {error.strerror or error}: check the folder, its permissions and free space") from error
     finally:
         temporary.unlink(missing_ok=True)
     return count
@@ -103,7 +107,7 @@ def _write_parquet(rows: Iterable[dict[str, Any]], path: Path) -> int:
     with pq.ParquetWriter(path, _SCHEMA) as writer:
         for row in rows:
             group.append(row)
-            if len(group) == _ROWS_A_GROUP:
+            if len(group) == _ROWS_PER_GROUP:
                 writer.write_table(pa.Table.from_pylist(group, _SCHEMA))
                 total, group = total + len(group), []
         writer.write_table(pa.Table.from_pylist(group, _SCHEMA))

@@ -1,4 +1,4 @@
-"""Who may ask what, and how often."""
+"""Checks API keys, their scopes and their request rate."""
 
 from __future__ import annotations
 
@@ -24,14 +24,20 @@ if TYPE_CHECKING:
     from recsys.service.keys import Key
     from recsys.settings.scopes import Scope
 
-_header = APIKeyHeader(name="X-API-Key", auto_error=False, description="made by `recsys keys add`")
+_header = APIKeyHeader(name="X-API-Key", auto_error=False, description="created by `recsys keys add`")
 _bearer = HTTPBearer(auto_error=False, description="the same key")
 
 
 class Access:
-    """The workspace's keys, read again when their file changes, and a count of each one's requests.
+    """Reads the workspace's keys again when their file changes, and counts each key's requests.
 
-    open: whether anybody may ask as long as there have been no keys, which is for loopback alone: who has made one wants the door shut.
+    Parameters
+    ----------
+    rate_per_minute
+        Requests a key; 0 sets no limit.
+    open_without_keys
+        Whether requests need no key as long as none exists; for loopback only. Once a key exists, every request
+        needs one.
     """
 
     def __init__(self, path: Path, rate_per_minute: int, *, open_without_keys: bool) -> None:
@@ -43,7 +49,7 @@ class Access:
 
     @property
     def keys(self) -> Keys | None:
-        """Those of now; the last ones that could be read, while the file is damaged, and None where none ever could."""
+        """The current keys. While the file is damaged, the last ones that were read; None where none ever were."""
         try:
             status = self._path.stat()
             seen = (status.st_mtime_ns, status.st_ino)
@@ -57,41 +63,48 @@ class Access:
         return self._keys
 
     def find(self, secret: str) -> Key | None:
-        """The key that has this secret."""
+        """Return the key with this secret, or None."""
         return self.keys.find(secret) if self.keys is not None else None
 
     @property
     def free(self) -> bool:
-        """Whether anybody may ask."""
+        """Whether requests need no key."""
         keys = self.keys
         if keys is not None and keys.keys:
             self._open = False
         return self._open and keys is not None
 
     def check(self, secret: str | None, scope: Scope) -> str:
-        """The name of whoever asks with a key.
+        """Return the name of the key with this secret; "loopback" where no key is needed.
 
         Raises
         ------
-        HTTPException: see `let_in`.
+        HTTPException
+            See `admit`.
         """
-        said = "the key is not known" if secret else "a key is needed: send it in the header X-API-Key"
-        return self.let_in(self.find(secret) if secret else None, scope, said)
+        detail = "the key is unknown" if secret else "a key is required: send it in the header X-API-Key"
+        return self.admit(self.find(secret) if secret else None, scope, detail)
 
-    def let_in(self, key: Key | None, scope: Scope, said: str) -> str:
-        """The name of whoever asks. said: what is told who has no key that is known.
+    def admit(self, key: Key | None, scope: Scope, detail: str) -> str:
+        """Return the name of the key; "loopback" where no key is needed.
+
+        Parameters
+        ----------
+        detail
+            The error's text where there is no key.
 
         Raises
         ------
-        HTTPException: 401 without a key that is known, 403 without the scope, 429 too often.
+        HTTPException
+            401 without a key, 403 without the scope, 429 above the rate.
         """
         if self.free:
             name = "loopback"
         elif key is None:
             REJECTED.labels("401").inc()
-            raise HTTPException(401, said, {"WWW-Authenticate": "Bearer"})
+            raise HTTPException(401, detail, {"WWW-Authenticate": "Bearer"})
         else:
-            name = self._named(key, scope)
+            name = self._checked_name(key, scope)
         if self._rate is not None and not self._limiter.hit(self._rate, name):
             REJECTED.labels("rate").inc()
             seconds = max(1, math.ceil(self._limiter.get_window_stats(self._rate, name).reset_time - time.time()))
@@ -100,15 +113,15 @@ class Access:
             )
         return name
 
-    def _named(self, key: Key, scope: Scope) -> str:
+    def _checked_name(self, key: Key, scope: Scope) -> str:
         if not key.may(scope):
             REJECTED.labels("403").inc()
-            raise HTTPException(403, f"key {key.name!r} may {', '.join(key.scopes)}, and this needs {scope}")
+            raise HTTPException(403, f"key {key.name!r} has the scopes {', '.join(key.scopes)}; this needs {scope}")
         return key.name
 
 
 def needs(scope: Scope) -> Callable[..., None]:
-    """A dependency that lets nobody by without the scope."""
+    """Return a FastAPI dependency that refuses requests without the scope."""
 
     def check(
         request: Request,

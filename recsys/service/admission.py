@@ -1,4 +1,4 @@
-"""The outermost layer: reads no more of a request than is allowed, turns away what is too much, and writes the log's line."""
+"""The outermost layer: limits the size of bodies and the number of requests, and logs each request."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ if TYPE_CHECKING:
     Send = Callable[[Message], Awaitable[None]]
     App = Callable[[MutableMapping[str, Any], Receive, Send], Awaitable[None]]
 
-BODY_SECONDS = 10.0  # in which a body has to come
+BODY_SECONDS = 10.0  # in which a body must arrive
 RETRY_SECONDS = 1
 REST_SECONDS = 0.005
-OPEN = ("/healthz", "/readyz", "/metrics", "/openapi.json", "/page.css")  # answered however much there is to do
+OPEN = ("/healthz", "/readyz", "/metrics", "/openapi.json", "/page.css")  # answered even when the queue is full
 TITLES = {408: "Request Timeout", 413: "Content Too Large", 429: "Too Many Requests", 500: "Internal Server Error"}
 
 
-class TurnedAwayError(Exception):
-    """A request that is answered here: status, and one line."""
+class RejectedError(Exception):
+    """The request is refused here, with a status and one line."""
 
     def __init__(self, status: int, detail: str) -> None:
         super().__init__(detail)
@@ -39,22 +39,22 @@ class TurnedAwayError(Exception):
 
 
 class Admission:
-    """An ASGI application around another. What the inner one writes into scope["noted"] stands in the log's line."""
+    """An ASGI application around another; it logs what the inner one writes into `scope["noted"]`."""
 
     def __init__(self, app: App, config: ServeConfig) -> None:
         self._app, self._config = app, config
-        self._inside = 0
-        self._rested = 0.0
+        self._running = 0
+        self._last_rest = 0.0
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
-        """See ASGI."""
+        """Handle one connection, as ASGI specifies."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        if scope["method"] == "HEAD":  # as GET (RFC 9110, section 9.3.2); the server sends no content to who asked for the head
+        if scope["method"] == "HEAD":  # answered as GET (RFC 9110, section 9.3.2); the server drops the content
             scope = {**scope, "method": "GET"}
-        begun, status, noted = time.perf_counter(), 0, scope.setdefault("noted", {})
-        noted["arrived"] = begun
+        start, status, noted = time.perf_counter(), 0, scope.setdefault("noted", {})
+        noted["arrived"] = start
 
         async def watched(message: Message) -> None:
             nonlocal status
@@ -63,24 +63,24 @@ class Admission:
             await send(message)
 
         try:
-            await self._let_in(scope, receive, watched)
-        except TurnedAwayError as turned_away:
-            REJECTED.labels(str(turned_away.status)).inc()
+            await self._admit(scope, receive, watched)
+        except RejectedError as error:
+            REJECTED.labels(str(error.status)).inc()
             self._rest()
-            await _refuse(watched, turned_away.status, turned_away.detail)
+            await _send_problem(watched, error.status, error.detail)
         except Exception:
             LOGGER.exception("unexpected error")
             if not status:
-                await _refuse(watched, 500, UNEXPECTED)
-        _tell(scope, status, time.perf_counter() - begun)
+                await _send_problem(watched, 500, UNEXPECTED)
+        _log_request(scope, status, time.perf_counter() - start)
 
-    async def _let_in(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
+    async def _admit(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
         if scope["path"] in OPEN:
             await self._app(scope, receive, send)
             return
-        self._turn_away()  # at once, and at the least cost: there may be many
+        self._check_queue()  # before the body is read: refusing must cost little
         body = await self._body(scope, receive)
-        self._turn_away()
+        self._check_queue()
         delivered = False
 
         async def replayed() -> Message:
@@ -90,48 +90,48 @@ class Admission:
             delivered = True
             return {"type": "http.request", "body": body, "more_body": False}
 
-        self._inside += 1
+        self._running += 1
         try:
             await self._app(scope, replayed, send)
         finally:
-            self._inside -= 1
+            self._running -= 1
 
-    def _turn_away(self) -> None:
-        if self._inside >= self._config.queue:
-            raise TurnedAwayError(429, f"{self._inside} requests are being answered, which is all that this service bears: try again")
+    def _check_queue(self) -> None:
+        if self._running >= self._config.queue:
+            raise RejectedError(429, f"the queue is full with {self._running} requests: try again later")
 
     def _rest(self) -> None:
-        """Hold the whole loop still, half of the time at most: a flood is then turned away by the handful.
+        """Block the event loop for a moment, half of the time at most, so that a flood is refused in batches.
 
-        One by one, each request would take the interpreter from the threads that answer; with tens of times as many as answers that shows.
+        Refused one by one, each request would take the interpreter lock from the threads that answer.
         """
-        if time.perf_counter() - self._rested > 2 * REST_SECONDS:
+        if time.perf_counter() - self._last_rest > 2 * REST_SECONDS:
             time.sleep(REST_SECONDS)
-            self._rested = time.perf_counter()
+            self._last_rest = time.perf_counter()
 
     async def _body(self, scope: MutableMapping[str, Any], receive: Receive) -> bytes:
-        """All of it, before it takes a place: who sends slowly keeps nobody else out."""
-        most = self._config.max_body_kib * 1024
+        """Read the whole body before the request takes a place in the queue: a slow sender blocks nobody."""
+        largest = self._config.max_body_kib * 1024
         length = dict(scope["headers"]).get(b"content-length", b"0")
         parts, size, more = [], 0, True
         try:
             async with asyncio.timeout(BODY_SECONDS):
                 while more:
-                    if max(size, int(length) if length.isdigit() else 0) > most:
-                        raise TurnedAwayError(413, f"the body is larger than {self._config.max_body_kib} KiB: send less at once")
+                    if max(size, int(length) if length.isdigit() else 0) > largest:
+                        raise RejectedError(413, f"the body is larger than {self._config.max_body_kib} KiB: send less in one request")
                     message = await receive()
                     if message["type"] == "http.disconnect":
-                        raise TurnedAwayError(408, "the body ended before its length")
+                        raise RejectedError(408, "the body ended before its content-length")
                     parts.append(message.get("body", b""))
                     size, more = size + len(parts[-1]), message.get("more_body", False)
         except TimeoutError:
-            raise TurnedAwayError(408, f"the body did not come within {BODY_SECONDS:.0f} seconds") from None
-        if size > most:
-            raise TurnedAwayError(413, f"the body is larger than {self._config.max_body_kib} KiB: send less at once")
+            raise RejectedError(408, f"the body did not arrive within {BODY_SECONDS:.0f} seconds") from None
+        if size > largest:
+            raise RejectedError(413, f"the body is larger than {self._config.max_body_kib} KiB: send less in one request")
         return b"".join(parts)
 
 
-async def _refuse(send: Send, status: int, detail: str) -> None:
+async def _send_problem(send: Send, status: int, detail: str) -> None:
     body = json.dumps({"type": "about:blank", "title": TITLES[status], "status": status, "detail": detail}).encode()
     headers = [(b"content-type", b"application/problem+json"), (b"content-length", str(len(body)).encode())]
     if status == 429:
@@ -140,13 +140,14 @@ async def _refuse(send: Send, status: int, detail: str) -> None:
     await send({"type": "http.response.body", "body": body})
 
 
-def _tell(scope: MutableMapping[str, Any], status: int, seconds: float) -> None:
-    """Of the path only its pattern: a path may hold the id of a user."""
+def _log_request(scope: MutableMapping[str, Any], status: int, seconds: float) -> None:
+    """Count and log a request by its route's pattern: the path itself may hold a user id."""
     route = getattr(scope.get("route"), "path", "none")
     REQUESTS.labels(route, str(status)).observe(seconds)
-    level = logging.DEBUG if status == HTTPStatus.TOO_MANY_REQUESTS else logging.INFO  # a flood must fill no disk; it is counted
+    # A flood must not fill the disk; it is counted.
+    level = logging.DEBUG if status == HTTPStatus.TOO_MANY_REQUESTS else logging.INFO
     if not LOGGER.isEnabledFor(level):
         return
     fields = {name: value for name, value in scope["noted"].items() if name != "arrived"}
-    about = {"method": scope["method"], "route": route, "status": status, "ms": round(1000 * seconds, 2)}
-    LOGGER.log(level, "request", extra={"fields": about | fields})
+    request = {"method": scope["method"], "route": route, "status": status, "ms": round(1000 * seconds, 2)}
+    LOGGER.log(level, "request", extra={"fields": request | fields})

@@ -1,6 +1,7 @@
-"""One answer within its time: threads that retrieve, threads that rank, and a circuit breaker between them.
+"""Builds answers within a time budget: threads that retrieve, threads that rank, a circuit breaker around ranking.
 
-Ranking that is late, fails or says nan costs a list its order, never the answer: what retrieval found is told in retrieval's own order.
+A ranking that is late, fails or returns nan costs a list its order, never the answer: the candidates come in the order
+of retrieval.
 """
 
 from __future__ import annotations
@@ -14,10 +15,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
-from purgatory import AsyncCircuitBreakerFactory
-from purgatory.domain.model import OpenedState
 
 from recsys.recommend.pipeline import RequestGroup
+from recsys.service.breaker import CircuitBreaker
 from recsys.service.metrics import DEGRADED, STAGES
 
 if TYPE_CHECKING:
@@ -34,43 +34,57 @@ T = TypeVar("T")
 
 
 class RankingError(Exception):
-    """The ranker failed, or its scores are no numbers."""
+    """The ranker failed, or its scores are not finite."""
 
 
-class LostError(Exception):
-    """A thread was told to end in the middle of its work."""
+class ThreadEndedError(Exception):
+    """A thread was ended in the middle of its work."""
 
 
 @dataclass
-class Stages:
-    """How long each stage took, in milliseconds; `waiting` is for a thread. arrived: `time.perf_counter()` when the request came."""
+class StageTimes:
+    """How long each stage of a request took.
+
+    Attributes
+    ----------
+    arrived : float
+        `time.perf_counter()` when the request arrived.
+    milliseconds : dict of str to float
+        Stage -> milliseconds; `waiting` is the time until a thread was free.
+    """
 
     arrived: float
-    taken: dict[str, float] = field(default_factory=dict)
+    milliseconds: dict[str, float] = field(default_factory=dict)
 
     @contextmanager
-    def timed(self, name: str) -> Iterator[None]:
-        """Count what happens inside."""
-        begun = time.perf_counter()
+    def timed(self, stage: str) -> Iterator[None]:
+        """Record how long the body takes, whether or not it raises."""
+        start = time.perf_counter()
         try:
             yield
         finally:
-            self.set(name, time.perf_counter() - begun)
+            self.record(stage, time.perf_counter() - start)
 
-    def set(self, name: str, seconds: float) -> None:
-        """Count it."""
-        self.taken[name] = round(1000 * seconds, 3)
-        STAGES.labels(name).observe(seconds)
+    def record(self, stage: str, seconds: float) -> None:
+        """Record a stage, here and in the metrics."""
+        self.milliseconds[stage] = round(1000 * seconds, 3)
+        STAGES.labels(stage).observe(seconds)
 
     @property
-    def passed(self) -> float:
-        """Seconds since the request came."""
+    def elapsed(self) -> float:
+        """Seconds since the request arrived."""
         return time.perf_counter() - self.arrived
 
 
 @dataclass(frozen=True)
-class Question:
-    """What is asked for one user, of the recommender that a request holds on to. recent: see `recent_histories`."""
+class RecommendRequest:
+    """What to recommend to one user, and the recommender that answers: a new bundle does not change it halfway.
+
+    Attributes
+    ----------
+    recent : callable
+        Returns the user's events since the bundle was built; see `recsys.recommend.pipeline.recent_histories`.
+    """
 
     recommender: Recommender
     options: RecommendOptions
@@ -78,7 +92,7 @@ class Question:
 
 
 class Threads:
-    """A pool whose threads may be lost: where one has died, all are replaced by new ones."""
+    """A pool that is replaced as a whole once one of its threads has died."""
 
     def __init__(self, name: str, count: int) -> None:
         self._name, self._count = name, count
@@ -90,103 +104,106 @@ class Threads:
         return ThreadPoolExecutor(self._count, self._name, initializer=lambda: alive.append(threading.current_thread()))
 
     async def run(self, work: Callable[[], T]) -> T:
-        """Do it in one of the threads. What is given up before its turn is never begun.
+        """Run `work` in one of the threads. Work that is cancelled before its turn never starts.
 
         Raises
         ------
-        LostError: the thread was told to end meanwhile.
+        ThreadEndedError
+            The thread was ended while it worked.
         """
         if not all(thread.is_alive() for thread in self._alive):
             self.stop()
             self._pool = self._new()
         try:
             return await asyncio.get_running_loop().run_in_executor(self._pool, work)
-        except SystemExit as error:  # in a task of its own, as `wait_for` makes one, it would end the event loop
-            raise LostError from error
+        except SystemExit as error:  # `wait_for` runs this in a task, where a SystemExit would end the event loop
+            raise ThreadEndedError from error
 
     def stop(self) -> None:
-        """Begin nothing more; what has begun is not waited for."""
+        """Start no more work; what has started is not waited for."""
         self._pool.shutdown(wait=False, cancel_futures=True)
 
 
-class Pipeline:
-    """See the module. One a process, on one event loop."""
+class AnswerPipeline:
+    """Runs the stages of answers in threads of their own. One per process, on one event loop."""
 
     def __init__(self, config: ServeConfig) -> None:
         self._budget = config.budget_ms / 1000
-        self._retrieving = Threads("retrieve", config.threads)
+        self._retrieval = Threads("retrieve", config.threads)
         self._ranking = Threads("rank", config.threads)
         self._others = Threads("other", 1)
-        self._breakers = AsyncCircuitBreakerFactory(config.breaker_failures, config.breaker_seconds, exclude=[asyncio.CancelledError])
+        self._breaker = CircuitBreaker(config.breaker_failures, config.breaker_seconds)
 
-    async def run(self, work: Callable[[], T], stages: Stages, name: str) -> T:
-        """Something that is no list for a user, in a thread of its own: a long look at the catalogue holds no list up."""
-        return await _timed(self._others, work, stages, name)
+    async def run(self, work: Callable[[], T], times: StageTimes, stage: str) -> T:
+        """Run work that is not a user's list in the thread for such work: a long one delays no list."""
+        return await _timed(self._others, work, times, stage)
 
-    async def answer(self, question: Question, stages: Stages) -> tuple[Answer, bool]:
-        """The list for one user, and whether it is degraded.
+    async def answer(self, request: RecommendRequest, times: StageTimes) -> tuple[Answer, bool]:
+        """Return the list of one user and whether it is degraded: unranked although there is a ranker.
 
         Raises
         ------
-        DataError: an id or a category of the options is unknown.
+        DataError
+            An id or a category of the options is unknown.
         """
-        asked, found = await _timed(self._retrieving, lambda: _retrieved(question), stages, "retrieval")
-        best = None
-        if asked.ranks:
-            with stages.timed("ranking"):
-                best = await self._ranked(asked, found, stages)
+        group, candidates = await _timed(self._retrieval, lambda: _retrieve(request), times, "retrieval")
+        ranked = None
+        if group.ranks:
+            with times.timed("ranking"):
+                ranked = await self._rank(group, candidates, times)
 
-        def told() -> Answer:
-            with stages.timed("telling"):
-                if best is not None:
-                    return asked.tell(best)[0]
-                return asked.tell(asked.rank(found) if not asked.ranks else asked.unranked(found), degraded=asked.ranks)[0]
+        def present() -> Answer:
+            with times.timed("telling"):
+                if ranked is not None:
+                    return group.tell(ranked)[0]
+                return group.tell(group.rank(candidates) if not group.ranks else group.unranked(candidates), degraded=group.ranks)[0]
 
-        return await self._retrieving.run(told), asked.ranks and best is None
+        return await self._retrieval.run(present), group.ranks and ranked is None
 
-    async def _ranked(self, asked: RequestGroup, found: Candidates, stages: Stages) -> Candidates | None:
-        """None where there is no ranking in time; the breaker leaves the ranker alone for a while when that goes on."""
-        try:
-            async with await self._breakers.get_breaker("ranking"):
-                left = max(0.0, self._budget - stages.passed)
-                return await asyncio.wait_for(self._ranking.run(lambda: _checked(asked, found)), left)
-        except TimeoutError:
-            DEGRADED.labels("late").inc()
-        except (RankingError, LostError):
-            DEGRADED.labels("failed").inc()
-        except OpenedState:
+    async def _rank(self, group: RequestGroup, candidates: Candidates, times: StageTimes) -> Candidates | None:
+        """Return the ranking, or None where it does not come in time, fails, or the breaker is open."""
+        if not self._breaker.allows():
             DEGRADED.labels("left_out").inc()
-        return None
+            return None
+        try:
+            left = max(0.0, self._budget - times.elapsed)
+            ranked = await asyncio.wait_for(self._ranking.run(lambda: _checked_ranking(group, candidates)), left)
+        except (TimeoutError, RankingError, ThreadEndedError) as error:
+            DEGRADED.labels("late" if isinstance(error, TimeoutError) else "failed").inc()
+            self._breaker.record(success=False)
+            return None
+        self._breaker.record(success=True)
+        return ranked
 
     def stop(self) -> None:
-        """No more answers."""
-        for threads in (self._retrieving, self._ranking, self._others):
+        """Stop all threads."""
+        for threads in (self._retrieval, self._ranking, self._others):
             threads.stop()
 
 
-async def _timed(threads: Threads, work: Callable[[], T], stages: Stages, name: str) -> T:
-    begun = time.perf_counter()
+async def _timed(threads: Threads, work: Callable[[], T], times: StageTimes, stage: str) -> T:
+    submitted = time.perf_counter()
 
     def timed() -> T:
-        stages.set("waiting", time.perf_counter() - begun)
-        with stages.timed(name):
+        times.record("waiting", time.perf_counter() - submitted)
+        with times.timed(stage):
             return work()
 
     return await threads.run(timed)
 
 
-def _retrieved(question: Question) -> tuple[RequestGroup, Candidates]:
-    user = question.options.user
-    (_, asked), *_ = RequestGroup.groups(question.recommender, question.options, [user], question.recent())
-    return asked, asked.retrieve()
+def _retrieve(request: RecommendRequest) -> tuple[RequestGroup, Candidates]:
+    user = request.options.user
+    (_, group), *_ = RequestGroup.groups(request.recommender, request.options, [user], request.recent())
+    return group, group.retrieve()
 
 
-def _checked(asked: RequestGroup, found: Candidates) -> Candidates:
-    """The ranking, if it is one."""
+def _checked_ranking(group: RequestGroup, candidates: Candidates) -> Candidates:
+    """Rank, and refuse scores that are not finite."""
     try:
-        best = asked.rank(found)
-    except BaseException as error:  # a SystemExit must end neither thread nor service
+        ranked = group.rank(candidates)
+    except BaseException as error:  # a SystemExit must end neither the thread nor the service
         raise RankingError(type(error).__name__) from error
-    if not np.isfinite(best.scores[best.valid]).all():
-        raise RankingError("scores are no numbers")
-    return best
+    if not np.isfinite(ranked.scores[ranked.valid]).all():
+        raise RankingError("scores are not finite")
+    return ranked

@@ -1,4 +1,4 @@
-"""The application: what is asked over HTTP, and the service that answers."""
+"""Builds the ASGI application: routes, pages, access and admission around one service."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from recsys.service.access import Access
 from recsys.service.admission import Admission
 from recsys.service.container import Service
 from recsys.service.pages.routes import Views, pages
-from recsys.service.problems import tell_problems
+from recsys.service.problems import add_problem_handlers
 from recsys.service.routes import router
 from recsys.settings.serve import LOOPBACK
 
@@ -19,20 +19,21 @@ if TYPE_CHECKING:
     from recsys.settings.settings import Settings
     from recsys.workspace.workspace import Workspace
 
-# Each step of an answer in numpy lets go of the interpreter, and gets it back after so long while another thread opens a bundle.
+# numpy releases the interpreter lock at each step of an answer, and waits this long to get it back while another thread
+# opens a bundle.
 SWITCH_SECONDS = 0.0005
 
 
 def application(workspace: Workspace, settings: Settings) -> Admission:
-    """The service of a workspace, as an ASGI application."""
+    """Return the service of a workspace as an ASGI application."""
     config = settings.serve
     service = Service(workspace, settings)
     app = FastAPI(
         title="Recommender",
         summary="What a user is most likely to buy, with probabilities and reasons.",
         version="1",
-        lifespan=service.running,
-        # Their pages load scripts from elsewhere; /openapi.json is what such a page is made of.
+        lifespan=service.lifespan,
+        # FastAPI's own documentation pages load scripts from a CDN; /openapi.json holds the same.
         docs_url=None,
         redoc_url=None,
     )
@@ -40,16 +41,16 @@ def application(workspace: Workspace, settings: Settings) -> Admission:
     app.state.service = service
     app.state.views = Views(service)
     app.state.access = Access(workspace.service / "keys.json", config.rate_per_minute, open_without_keys=local)
-    if local:  # so that no page in a browser on this machine asks in its user's name
+    if local:  # a website open in a browser on this machine cannot send requests under another name
         app.add_middleware(TrustedHostMiddleware, allowed_hosts=[*LOOPBACK, "[::1]"])
-    tell_problems(app)
+    add_problem_handlers(app)
     app.include_router(router)
     app.include_router(pages)
     return Admission(app, config)
 
 
 def make() -> Admission:
-    """For uvicorn, which starts each worker anew: workspace and configuration are those of the environment."""
+    """Return the application of a uvicorn worker; the environment names workspace and configuration."""
     import os
     import sys
     from pathlib import Path

@@ -1,4 +1,4 @@
-"""What the routes work with."""
+"""Holds what all routes share: the workspace, the bundle in use and the answer pipeline."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from features.ingest.erased_users import ErasedUsers
-from recsys.service.answering import Pipeline
-from recsys.service.live_bundle import Current
+from recsys.service.answering import AnswerPipeline
+from recsys.service.live_bundle import BundleWatcher
 from recsys.service.logs import pseudonym, salt_of
 from recsys.service.metrics import BUNDLE_AGE, COVERAGE, DRIFT
 
@@ -25,44 +25,44 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Service:
-    """A workspace, the bundle of it that is in use, and the way to an answer."""
+    """A workspace, its bundle in use, and the pipeline that answers."""
 
     workspace: Workspace
     settings: Settings
-    current: Current = field(init=False)
-    pipeline: Pipeline = field(init=False)
+    bundles: BundleWatcher = field(init=False)
+    pipeline: AnswerPipeline = field(init=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "current", Current(self.workspace, self.settings.serve))
-        object.__setattr__(self, "pipeline", Pipeline(self.settings.serve))
+        object.__setattr__(self, "bundles", BundleWatcher(self.workspace, self.settings.serve))
+        object.__setattr__(self, "pipeline", AnswerPipeline(self.settings.serve))
 
     @cached_property
     def _salt(self) -> bytes:
         return salt_of(self.workspace.service / "salt")
 
     def pseudonym(self, user_id: str | None) -> str | None:
-        """A user in the log."""
+        """Return the salted hash that stands for a user in the log."""
         return None if user_id is None else pseudonym(user_id, self._salt)
 
     def erased(self, user_ids: set[str]) -> list[str]:
-        """Those of them who were erased, and are to stay forgotten."""
+        """Return the ids among these that have been erased; their events are refused."""
         return ErasedUsers.read(self.workspace.erased).among(user_ids)
 
     def measure(self) -> None:
-        """Gauges that are told when they are read."""
-        serving = self.current.serving
-        if serving is not None:
-            BUNDLE_AGE.set(time.time() - serving.created)
-            COVERAGE.set(serving.coverage)
-            DRIFT.set(serving.drift)
+        """Set the gauges, when the metrics are read."""
+        live = self.bundles.live
+        if live is not None:
+            BUNDLE_AGE.set(time.time() - live.created)
+            COVERAGE.set(live.coverage)
+            DRIFT.set(live.drift)
 
     @asynccontextmanager
-    async def running(self, _app: FastAPI) -> AsyncIterator[None]:
-        """Open the bundle before the first request, stop watching after the last."""
+    async def lifespan(self, _app: FastAPI) -> AsyncIterator[None]:
+        """Open the bundle before the first request; stop all threads after the last."""
         from threadpoolctl import threadpool_limits
 
-        with threadpool_limits(1):  # requests are answered beside each other already
-            self.current.start()
+        with threadpool_limits(1):  # requests already run in parallel
+            self.bundles.start()
             yield
-            self.current.stop()
+            self.bundles.stop()
             self.pipeline.stop()

@@ -1,4 +1,7 @@
-"""API keys: the file holds names, scopes and SHA-256 hashes. A key has 256 random bits, so that a fast hash is enough; it is shown once."""
+"""Stores API keys: names, scopes and SHA-256 hashes.
+
+A key has 256 random bits, so a fast hash suffices. It is shown once and never stored.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +26,7 @@ _PREFIX = "rk_"
 
 
 class Key(BaseModel):
-    """What is kept of a key. `admin` may do what `read` and `write` may."""
+    """What is stored of a key. The scope `admin` includes `read` and `write`."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -33,7 +36,7 @@ class Key(BaseModel):
     created: datetime
 
     def may(self, scope: Scope) -> bool:
-        """Whether this key opens what needs the scope."""
+        """Return whether the key has the scope."""
         return scope in self.scopes or Scope.ADMIN in self.scopes
 
 
@@ -46,81 +49,86 @@ class Keys(BaseModel):
 
     @classmethod
     def read(cls, path: Path) -> Keys:
-        """Those of a file; none where there is no file.
+        """Read a file of keys; a missing file holds none.
 
         Raises
         ------
-        ConfigError: it cannot be read. Taking it for empty would open the service.
+        ConfigError
+            The file cannot be read. Treating it as empty would open the service.
         """
         try:
             return cls.model_validate_json(path.read_bytes())
         except FileNotFoundError:
             return cls()
         except ValidationError:
-            raise ConfigError(f"{path} is damaged: remove it and make the keys again with `recsys keys add`") from None
+            raise ConfigError(f"{path} is damaged: remove it and create the keys again with `recsys keys add`") from None
         except OSError as error:
-            raise ConfigError(f"{path} cannot be read ({error.strerror or error}): check its rights") from error
+            raise ConfigError(f"{path} cannot be read ({error.strerror or error}): check its permissions") from error
 
     def write(self, path: Path) -> None:
-        """Durably, for the owner's eyes alone.
+        """Write the file durably, readable by its owner alone.
 
         Raises
         ------
-        ConfigError: the disk refuses.
+        ConfigError
+            The file cannot be written.
         """
         try:
             path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             replace_durably(path, self.model_dump_json(indent=1).encode())
             path.chmod(0o600)
         except OSError as error:
-            raise ConfigError(f"{path} cannot be written ({error.strerror or error}): check free space and rights") from error
+            raise ConfigError(f"{path} cannot be written ({error.strerror or error}): check free space and permissions") from error
 
     @staticmethod
     @contextmanager
     def changing(path: Path) -> Iterator[None]:
-        """Around reading and writing: nobody else changes the keys in between, and none is lost.
+        """Hold the lock of a file of keys, from reading it to writing it, so that no concurrent change is lost.
 
         Raises
         ------
-        ConfigError: another process holds them, or the disk refuses.
+        ConfigError
+            Another process holds the lock, or the file cannot be locked.
         """
         try:
             with alone_with(path):
                 yield
         except OSError as error:
-            raise ConfigError(f"{path} cannot be locked ({error.strerror or error}): check its rights, and try again") from error
+            raise ConfigError(f"{path} cannot be locked ({error.strerror or error}): check its permissions and try again") from error
 
     def added(self, name: str, scopes: tuple[Scope, ...]) -> tuple[Keys, str]:
-        """With a new key, and the key itself, which nothing else will ever show.
+        """Return the keys with a new one, and its secret, which is stored nowhere.
 
         Raises
         ------
-        ConfigError: the name is taken, or no name.
+        ConfigError
+            The name is taken or malformed.
         """
         if any(key.name == name for key in self.keys):
-            raise ConfigError(f"there is a key {name!r} already: take another name, or remove it first")
+            raise ConfigError(f"key {name!r} already exists: choose another name, or remove it first")
         secret = _PREFIX + secrets.token_urlsafe(32)
         try:
             key = Key(name=name, sha256=_hash(secret), scopes=scopes, created=datetime.now(UTC).replace(microsecond=0))
         except ValidationError:
-            raise ConfigError(f"{name!r} cannot name a key: letters, digits, '_', '.' and '-', 64 at most") from None
+            raise ConfigError(f"{name!r} is not a valid key name: use up to 64 letters, digits, '_', '.' and '-'") from None
         return Keys(keys=(*self.keys, key)), secret
 
     def without(self, name: str) -> Keys:
-        """Without a key.
+        """Return the keys without one.
 
         Raises
         ------
-        ConfigError: there is none of that name.
+        ConfigError
+            No key has that name.
         """
         left = tuple(key for key in self.keys if key.name != name)
         if len(left) == len(self.keys):
             known = ", ".join(key.name for key in self.keys) or "none"
-            raise ConfigError(f"there is no key {name!r}; there are: {known}")
+            raise ConfigError(f"there is no key {name!r}; existing keys: {known}")
         return Keys(keys=left)
 
     def find(self, secret: str) -> Key | None:
-        """Whose key it is. All are compared, each in constant time, so that time tells nothing."""
+        """Return the key with this secret, or None; compares all in constant time, so that timing reveals nothing."""
         digest, found = _hash(secret), None
         for key in self.keys:
             if hmac.compare_digest(digest, key.sha256):

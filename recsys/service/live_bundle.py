@@ -1,4 +1,7 @@
-"""The bundle in use: opened and warmed before it takes over, and given up when the last request that holds it is done."""
+"""Watches for new bundles and switches to them.
+
+A new bundle is opened and warmed before it takes over; the old one lives until its last request ends.
+"""
 
 from __future__ import annotations
 
@@ -26,15 +29,25 @@ if TYPE_CHECKING:
     from recsys.workspace.workspace import Workspace
 
 _log = logging.getLogger(__name__)
-SAMPLE = 32  # users of the log whose lists warm a bundle, and say which scores are usual
-LATEST = 2_000  # probabilities of late that drift is told from
-RESTS = 3  # times as long as each of those lists took, before the next: requests under way are answered meanwhile
-RETRY_SECONDS = 10.0  # until a bundle that was refused is looked at again: the reason may have been this process's own
+SAMPLE = 32  # users of the log whose lists warm a bundle and are the reference for drift
+LATEST = 2_000  # latest probabilities that drift is computed from
+REST_FACTOR = 3  # pause between warming lists, in units of the last one's duration: running requests get the cores
+RETRY_SECONDS = 10.0  # until a refused bundle is tried again: the cause may be passing, as too little memory
 
 
 @dataclass(frozen=True)
-class Serving:
-    """A warm recommender and what its lists have shown. usual: probabilities of the log's users' first ten, (n,)."""
+class LiveBundle:
+    """A warm recommender and what its lists have shown.
+
+    Attributes
+    ----------
+    usual : float (n,)
+        Probabilities in the lists of `SAMPLE` users of the log: the reference for drift.
+    shown : set of str
+        Items that lists have shown.
+    latest : list of float
+        The latest probabilities, `LATEST` at most.
+    """
 
     bundle: Bundle
     recommender: Recommender
@@ -43,26 +56,30 @@ class Serving:
     latest: list[float] = field(default_factory=list)
 
     @classmethod
-    def open(cls, workspace: Workspace, bundle_id: str, before: Serving | None, config: ServeConfig) -> Serving:
-        """Check every file, and read what answers will need: later the folder may be gone.
+    def open(cls, workspace: Workspace, bundle_id: str, before: LiveBundle | None, config: ServeConfig) -> LiveBundle:
+        """Check every file and read all that answers need: the folder may be removed later.
 
-        before: the one in use, whose query encoder is taken over where it is the same.
+        Parameters
+        ----------
+        before
+            The bundle in use; its query encoder is reused where it is the same.
 
         Raises
         ------
-        BundleError: the bundle is missing or damaged.
+        BundleError
+            The bundle is missing or damaged.
         """
         bundle = Bundle.open(workspace.bundles, bundle_id)
         problems = bundle.verify()
         if problems:
             raise BundleError(problems[0])
         recommender = open_recommender(workspace, bundle_id, shared=config.workers > 1, device=config.device)
-        if before is not None and _query(before.bundle) == _query(bundle):
+        if before is not None and _query_digests(before.bundle) == _query_digests(bundle):
             vars(recommender.model)["query"] = vars(before.recommender.model)["query"]
-        return cls(bundle, recommender, _warm(recommender, rests=0 if before is None else RESTS))
+        return cls(bundle, recommender, _warm(recommender, 0 if before is None else REST_FACTOR))
 
     def note(self, items: list[str], probabilities: list[float]) -> None:
-        """Remember what a list showed."""
+        """Count a list that was shown."""
         self.shown.update(items)
         self.latest.extend(probabilities)
         del self.latest[:-LATEST]
@@ -81,15 +98,21 @@ class Serving:
 
     @cached_property
     def created(self) -> float:
-        """When the bundle was published, seconds since the epoch."""
+        """When the bundle was published, in seconds since 1970."""
         return self.bundle.manifest.created.timestamp()
 
 
-class Current:
-    """Watches bundles/CURRENT, and swaps. `serving` is the one for a request to hold on to; None until there is one."""
+class BundleWatcher:
+    """Watches bundles/CURRENT and swaps bundles.
+
+    Attributes
+    ----------
+    live : LiveBundle or None
+        The bundle in use; a request reads it once and keeps it. None until a bundle could be opened.
+    """
 
     def __init__(self, workspace: Workspace, config: ServeConfig) -> None:
-        self.serving: Serving | None = None
+        self.live: LiveBundle | None = None
         self._workspace, self._config = workspace, config
         self._stop = threading.Event()
         self._refused: tuple[str, float] | None = None
@@ -97,24 +120,24 @@ class Current:
         self._thread = threading.Thread(target=self._watch, name="bundles", daemon=True)
 
     def start(self) -> None:
-        """Open the bundle in use, or the newest that is whole, and watch for the next."""
-        self.look()
-        if self.serving is None:
+        """Open the bundle that CURRENT names, or else the newest intact one, and watch for the next."""
+        self.check()
+        if self.live is None:
             refused = self._refused
             for bundle_id in list_bundles(self._workspace.bundles):
                 if self._take(bundle_id):
-                    self._refused = refused  # what CURRENT names is looked at again
-                    _log.warning("CURRENT is no bundle that answers: the newest whole one is served")
+                    self._refused = refused  # so that what CURRENT names is tried again
+                    _log.warning("CURRENT names no usable bundle: the newest intact one is in use")
                     break
         self._thread.start()
 
     def stop(self) -> None:
-        """No more swaps."""
+        """Stop watching."""
         self._stop.set()
         self._thread.join(timeout=10)
 
-    def look(self) -> None:
-        """Take over what CURRENT names, if it is another one and whole; what is in use stays otherwise."""
+    def check(self) -> None:
+        """Take the bundle that CURRENT names into use, if it is another one and intact."""
         try:
             status = (self._workspace.bundles / CURRENT).stat()
         except OSError:
@@ -128,70 +151,70 @@ class Current:
         except BundleError as error:
             self._refuse("", error)
             return
-        if self.serving is None or bundle_id != self.serving.bundle.id:
+        if self.live is None or bundle_id != self.live.bundle.id:
             self._take(bundle_id)
         else:
             self._refused = None
 
     def _take(self, bundle_id: str) -> bool:
         try:
-            serving = Serving.open(self._workspace, bundle_id, self.serving, self._config)
-        except Exception as error:  # whatever is wrong with it, the old one goes on serving
+            live = LiveBundle.open(self._workspace, bundle_id, self.live, self._config)
+        except Exception as error:  # whatever is wrong, the old bundle stays in use
             self._refuse(bundle_id, error)
             return False
-        if self.serving is None:
-            _stay()
-        self.serving, self._refused = serving, None
+        if self.live is None:
+            _freeze_modules()
+        self.live, self._refused = live, None
         SWAPS.labels("taken").inc()
-        _log.info("bundle %s is served", bundle_id)
+        _log.info("bundle %s is in use", bundle_id)
         return True
 
     def _refuse(self, bundle_id: str, error: Exception) -> None:
         if self._refused is None or self._refused[0] != bundle_id:
             SWAPS.labels("refused").inc()
-            what = str(error) if isinstance(error, RecsysError) else f"unexpected {type(error).__name__}"
-            _log.error("a bundle is refused, what was served stays: %s", what)
+            reason = str(error) if isinstance(error, RecsysError) else f"unexpected {type(error).__name__}"
+            _log.error("a bundle is refused, the one in use stays: %s", reason)
         self._refused = (bundle_id, time.monotonic() + RETRY_SECONDS)
 
     def _watch(self) -> None:
         while not self._stop.wait(self._config.poll_seconds):
-            before = self.serving
-            self.look()
-            if self.serving is not before:
+            before = self.live
+            self.check()
+            if self.live is not before:
                 del before
-                _give_back()
+                _trim_memory()
 
 
-def _query(bundle: Bundle) -> dict[str, str]:
+def _query_digests(bundle: Bundle) -> dict[str, str]:
     return {name: entry.sha256 for name, entry in bundle.manifest.files.items() if name.startswith("query/")}
 
 
-def _warm(recommender: Recommender, rests: float) -> np.ndarray:
-    """Answer once in every way, so that all parts are read. Returns the probabilities of the known users' lists. rests: see `RESTS`."""
+def _warm(recommender: Recommender, rest_factor: float) -> np.ndarray:
+    """Answer requests of every kind, so that all parts are loaded; return the probabilities of known users' lists, (n,)."""
     ids, items = recommender.snapshot.log.user_ids, recommender.snapshot.catalog.ids
     users = ids[np.unique(np.linspace(0, len(ids) - 1, SAMPLE).astype(np.int64))].tolist() if len(ids) else []
-    found: list[float] = []
-    for user in users:  # one by one: a batch would hold the interpreter against those who are answered meanwhile
-        begun = time.perf_counter()
+    probabilities: list[float] = []
+    for user in users:  # one by one: a batch would hold the interpreter lock against running requests
+        start = time.perf_counter()
         (answer,) = recommender.answer(RecommendOptions(), [user])
-        time.sleep(rests * (time.perf_counter() - begun))
-        found += [item.probability for item in answer.items if item.probability is not None]
+        time.sleep(rest_factor * (time.perf_counter() - start))
+        probabilities += [item.probability for item in answer.items if item.probability is not None]
     for options in (RecommendOptions(), RecommendOptions(history=(str(items[0]),), diversity=0.5), RecommendOptions(unsold=True)):
         list(recommender.answer(options, [None]))
     recommender.similar(str(items[0]), 1)
     recommender.search("warm", 1)
-    return np.array(found)
+    return np.array(probabilities)
 
 
-def _stay() -> None:
-    """Spare the collector what stays, the modules above all: it takes a third of a second for it, in which nobody is answered."""
+def _freeze_modules() -> None:
+    """Exempt modules from garbage collection: scanning them stops all answers for a third of a second."""
     gc.collect()
     gc.freeze()
-    _give_back()
+    _trim_memory()
 
 
-def _give_back() -> None:
-    """Hand freed memory back to the system: glibc keeps what threads of their own arenas freed."""
+def _trim_memory() -> None:
+    """Return freed memory to the system: glibc keeps it in the arenas of the threads that freed it."""
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
     if trim is not None:
         trim(0)

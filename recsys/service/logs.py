@@ -1,4 +1,7 @@
-"""One JSON line for each request, on stderr: no ids of users, no keys, nothing of a body. A user is a salted hash."""
+"""Writes the service's log: one JSON line per request on stderr.
+
+The log holds no user ids, keys or bodies; a user is a salted hash.
+"""
 
 from __future__ import annotations
 
@@ -20,28 +23,31 @@ if TYPE_CHECKING:
 LOGGER = logging.getLogger("recsys.service")
 
 
-class Lines(logging.Formatter):
-    """A record as JSON: `fields` of the record beside its message. Of an exception its kind and place; its words may quote a request."""
+class JsonFormatter(logging.Formatter):
+    """Formats a record as JSON: its message and its `fields`.
+
+    An exception is logged by type and place, without its message, which may quote a request.
+    """
 
     def format(self, record: logging.LogRecord) -> str:
-        """One line."""
+        """Return one line of JSON."""
         line = {"time": f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(record.created))}.{int(record.msecs):03}Z"}
         line |= {"level": record.levelname.lower(), "message": record.getMessage()} | getattr(record, "fields", {})
         if record.exc_info and record.exc_info[0]:
-            line |= described(record.exc_info[1])
+            line |= exception_fields(record.exc_info[1])
         return json.dumps(line)
 
 
-def described(error: BaseException | None) -> dict[str, str]:
-    """Kind and place of an exception."""
+def exception_fields(error: BaseException | None) -> dict[str, str]:
+    """Return the type of an exception and the last four places of its traceback."""
     frames = traceback.extract_tb(error.__traceback__)[-4:] if error else []
     return {"error": type(error).__name__, "at": " < ".join(f"{frame.filename}:{frame.lineno}" for frame in reversed(frames))}
 
 
 def set_up_logs(level: int = logging.INFO) -> None:
-    """Everything that this process says, as JSON on stderr."""
+    """Send this process's log to stderr as JSON."""
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(Lines())
+    handler.setFormatter(JsonFormatter())
     logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
     for name in ("recsys", "uvicorn"):
         logging.getLogger(name).setLevel(level)
@@ -50,23 +56,24 @@ def set_up_logs(level: int = logging.INFO) -> None:
 
 
 def salt_of(path: Path) -> bytes:
-    """The salt of a workspace's logs, drawn once.
+    """Return the salt of a workspace's log; the first call draws it.
 
     Raises
     ------
-    ConfigError: it cannot be read or written.
+    ConfigError
+        The file cannot be read or written.
     """
     try:
         if not path.is_file():
             with alone_with(path):
-                if not path.is_file():  # another process may have drawn it meanwhile
+                if not path.is_file():  # another process may have drawn it in the meantime
                     replace_durably(path, secrets.token_bytes(32))
                     path.chmod(0o600)
         return path.read_bytes()
     except OSError as error:
-        raise ConfigError(f"{path} cannot be read or written ({error.strerror or error}): check free space and rights") from error
+        raise ConfigError(f"{path} cannot be read or written ({error.strerror or error}): check free space and permissions") from error
 
 
 def pseudonym(user_id: str, salt: bytes) -> str:
-    """A salted hash, 16 hex digits."""
+    """Return the salted hash of a user id, 16 hex digits."""
     return hashlib.blake2b(user_id.encode("utf-8", "surrogatepass"), digest_size=8, key=salt[:64]).hexdigest()

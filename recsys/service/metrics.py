@@ -1,4 +1,4 @@
-"""What Prometheus reads at /metrics; several workers write into one folder, and any of them answers for all."""
+"""Defines the Prometheus metrics of /metrics. Workers share them through a folder, so any worker reports all."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from prometheus_client.multiprocess import MultiProcessCollector
 
 BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.4, 0.6, 1, 2.5, 5, 10)  # seconds
 
-REQUESTS = Histogram("recsys_request_seconds", "Time of whole requests.", ("route", "status"), buckets=BUCKETS)
-STAGES = Histogram("recsys_stage_seconds", "Time of the stages of an answer.", ("stage",), buckets=BUCKETS)
-DEGRADED = Counter("recsys_degraded", "Answers in the order of retrieval, by what became of the ranking.", ("reason",))
-FALLBACKS = Counter("recsys_fallback", "Answers that are not personal lists.", ("kind",))
-REJECTED = Counter("recsys_rejected", "Requests turned away.", ("reason",))
+REQUESTS = Histogram("recsys_request_seconds", "Duration of requests.", ("route", "status"), buckets=BUCKETS)
+STAGES = Histogram("recsys_stage_seconds", "Duration of the stages of an answer.", ("stage",), buckets=BUCKETS)
+DEGRADED = Counter("recsys_degraded", "Answers without ranking, by reason: late, failed, left_out.", ("reason",))
+FALLBACKS = Counter("recsys_fallback", "Lists that are not personal, by kind.", ("kind",))
+REJECTED = Counter("recsys_rejected", "Requests refused, by reason.", ("reason",))
 EVENTS = Counter("recsys_events", "Events stored.")
-SWAPS = Counter("recsys_swaps", "Bundles that were to be taken into use.", ("outcome",))
-BUNDLE_AGE = Gauge("recsys_bundle_age_seconds", "Since the bundle in use was published.", multiprocess_mode="mostrecent")
+SWAPS = Counter("recsys_swaps", "New bundles, by outcome: taken, refused.", ("outcome",))
+BUNDLE_AGE = Gauge("recsys_bundle_age_seconds", "Age of the bundle in use.", multiprocess_mode="mostrecent")
 COVERAGE = Gauge(
-    "recsys_list_coverage", "Share of the catalogue that a worker's lists have shown since its bundle came.", multiprocess_mode="max"
+    "recsys_list_coverage", "Share of the catalogue that a worker's lists have shown since it opened its bundle.", multiprocess_mode="max"
 )
 DRIFT = Gauge(
     "recsys_score_drift",
@@ -28,7 +28,7 @@ DRIFT = Gauge(
 
 
 def page() -> bytes:
-    """All of them, in Prometheus' text format."""
+    """Return all metrics in Prometheus' text format."""
     if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
         return generate_latest(REGISTRY)
     registry = CollectorRegistry()

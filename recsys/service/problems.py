@@ -1,4 +1,4 @@
-"""Errors as RFC 9457 problems: one line that says what was found, what was expected, what to do next."""
+"""Turns errors into RFC 9457 problems: one line with what was found, what was expected and what to do next."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ if TYPE_CHECKING:
     from fastapi import FastAPI, Request
 
 SHOWN = 60  # characters of a wrong value
-UNEXPECTED = "unexpected error: this is a fault of the service, and stands in its log"
+UNEXPECTED = "unexpected error: this is a bug of the service; its log has the details"
 
 
 def problem(status: int, detail: str, headers: Mapping[str, str] | None = None) -> JSONResponse:
-    """The answer to a request that cannot be answered."""
+    """Return an RFC 9457 response."""
     body = {"type": "about:blank", "title": HTTPStatus(status).phrase, "status": status, "detail": " ".join(detail.split())}
     return JSONResponse(body, status, headers, media_type="application/problem+json")
 
 
-def tell_problems(app: FastAPI) -> None:
-    """Make problems of what the routes raise."""
+def add_problem_handlers(app: FastAPI) -> None:
+    """Register handlers that turn exceptions of the routes into problems."""
 
     @app.exception_handler(RequestValidationError)
     async def invalid(_request: Request, error: RequestValidationError) -> JSONResponse:
@@ -48,18 +48,18 @@ def tell_problems(app: FastAPI) -> None:
 
 
 def sentence(problems: Sequence[Mapping[str, Any]]) -> str:
-    """The first problem; and how many more there are."""
+    """Return one line about the first of pydantic's errors, and how many more there are."""
     first = problems[0]
     key = ".".join(str(part) for part in first["loc"][1:])
     message = re.sub(r"^(Value error, |Input |String |List )", "", first["msg"])
     if first["type"] == "json_invalid":
-        text = f"the body is no JSON ({first.get('ctx', {}).get('error', message)}, at character {key or '0'})"
+        text = f"the body is not valid JSON ({first.get('ctx', {}).get('error', message)}, at character {key or '0'})"
     elif first["type"] == "missing":
         text = f"{key or 'a JSON body'} is missing"
     elif first["type"] == "extra_forbidden":
         text = f"unknown key {key!r}: see /openapi.json"
     elif first["type"] == "model_attributes_type":
-        text = f"{key or 'the body'} is no JSON object: send one, with content-type: application/json"
+        text = f"{key or 'the body'} is not a JSON object: send one, with content-type: application/json"
     else:
         text = f"{key} is {_shown(first.get('input'))}, {message}"
     return f"{text} (and {len(problems) - 1} more)" if len(problems) > 1 else text

@@ -1,4 +1,4 @@
-"""Starting the service: one process, or several under uvicorn's supervisor, which starts a lost one again."""
+"""Starts the service: one process, or several under uvicorn's supervisor, which replaces a worker that dies."""
 
 from __future__ import annotations
 
@@ -25,59 +25,69 @@ if TYPE_CHECKING:
     from recsys.workspace.workspace import Workspace
 
 
-GRACE_SECONDS = 20  # for requests under way, when the service is told to stop
+GRACE_SECONDS = 20  # for running requests, once the service is to stop
+# A new worker answers the supervisor only once Python has imported the program. On a busy machine that takes longer
+# than uvicorn's 5 seconds: the worker would be killed and started again without end.
+HEALTHCHECK_SECONDS = 120
 
 
-def serve(workspace: Workspace, settings: Settings, config: Path | None) -> None:
-    """Answer until told to stop by SIGTERM or SIGINT.
+def serve(workspace: Workspace, settings: Settings, file: Path | None) -> None:
+    """Answer requests until SIGTERM or SIGINT.
+
+    Parameters
+    ----------
+    file
+        The configuration file, which workers read again.
 
     Raises
     ------
-    BundleError: there is no bundle.
-    ConfigError: the address cannot be had, or it is open to others and there are no keys.
+    BundleError
+        The workspace has no bundle.
+    ConfigError
+        The address is not available, or it is not loopback and there are no keys.
     """
-    serving = settings.serve
+    config = settings.serve
     if not list_bundles(workspace.bundles):
         Bundle.open(workspace.bundles)  # says what to do
     keys = Keys.read(workspace.service / "keys.json").keys
-    if not keys and serving.host not in LOOPBACK:
+    if not keys and config.host not in LOOPBACK:
         advice = "make one with `recsys keys add NAME --scope read`, or serve on --host 127.0.0.1"
-        raise ConfigError(f"there are no API keys, and {serving.host} is open to others: {advice}")
+        raise ConfigError(f"there are no API keys, and {config.host} is open to others: {advice}")
     salt_of(workspace.service / "salt")
-    listening = _bound(serving)
-    os.environ |= {"RECSYS_WORKSPACE": str(workspace.root.absolute())} | ({"RECSYS_CONFIG": str(config.absolute())} if config else {})
-    os.environ |= {f"RECSYS_SERVE__{name.upper()}": str(value) for name, value in serving.model_dump().items()}
-    # Requests are answered beside each other: threads below them would only stand in each other's way.
+    listening = _bound_socket(config)
+    os.environ |= {"RECSYS_WORKSPACE": str(workspace.root.absolute())} | ({"RECSYS_CONFIG": str(file.absolute())} if file else {})
+    os.environ |= {f"RECSYS_SERVE__{name.upper()}": str(value) for name, value in config.model_dump().items()}
+    # Requests already run in parallel: more threads inside each would only compete for the cores.
     prepare_environment(OMP_NUM_THREADS="1")
     set_up_logs()
     host, port = listening.getsockname()[:2]
-    who = f"{len(keys)} keys" if keys else "no keys, so for this machine alone"
-    LOGGER.info("starting", extra={"fields": {"host": host, "port": port, "workers": serving.workers, "access": who}})
-    about = uvicorn.Config(
+    access = f"{len(keys)} keys" if keys else "no keys, so this machine only"
+    LOGGER.info("starting", extra={"fields": {"host": host, "port": port, "workers": config.workers, "access": access}})
+    server_config = uvicorn.Config(
         "recsys.service.app:make",
         factory=True,
-        workers=serving.workers,
+        workers=config.workers,
         log_config=None,
         access_log=False,  # paths hold ids
         server_header=False,
         timeout_graceful_shutdown=GRACE_SECONDS,
+        timeout_worker_healthcheck=HEALTHCHECK_SECONDS,
     )
-    server = uvicorn.Server(about)
-    if serving.workers == 1:
-        server.run([listening])
+    if config.workers == 1:
+        uvicorn.Server(server_config).run([listening])
         return
     with tempfile.TemporaryDirectory(prefix="recsys-metrics-") as folder:
         os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder
-        Multiprocess(about, [listening]).run()
+        Multiprocess(server_config, [listening]).run()
 
 
-def _bound(serving: ServeConfig) -> socket.socket:
+def _bound_socket(config: ServeConfig) -> socket.socket:
     try:
-        family = socket.getaddrinfo(serving.host, serving.port, type=socket.SOCK_STREAM)[0][0]
+        family = socket.getaddrinfo(config.host, config.port, type=socket.SOCK_STREAM)[0][0]
         listening = socket.socket(family, socket.SOCK_STREAM)
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listening.bind((serving.host, serving.port))
+        listening.bind((config.host, config.port))
     except OSError as error:
-        raise ConfigError(f"cannot listen on {serving.host}:{serving.port} ({error.strerror}): take another --host or --port") from None
+        raise ConfigError(f"cannot listen on {config.host}:{config.port} ({error.strerror}): choose another --host or --port") from None
     listening.set_inheritable(True)
     return listening

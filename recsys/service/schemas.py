@@ -1,11 +1,11 @@
-"""Bodies of requests and answers; the documentation at /openapi.json is made of them."""
+"""Defines the bodies of requests and answers; /openapi.json is generated from them."""
 
 from __future__ import annotations
 
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, StringConstraints
 
 from recsys.recommend.request import RecommendOptions
 
@@ -17,24 +17,36 @@ STAGES = {"waiting": 0.1, "retrieval": 11.2, "ranking": 9.8, "telling": 3.1}
 
 
 class Body(BaseModel):
-    """Unknown keys are refused: a typo would be silent."""
+    """Refuses unknown keys: a typo would go unnoticed."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
-class RulesBody(Body):
-    """What may be shown; the search looks only inside it, so that k items still come back."""
+def _document_debuts(schema: dict[str, Any]) -> None:
+    """Add the former name of `unsold` to the schema: pydantic documents the first of the aliases alone."""
+    about = {"title": "Debuts", "type": "boolean", "default": False, "deprecated": True}
+    schema["properties"]["debuts"] = about | {"description": "former name of `unsold`, accepted for one more release"}
 
-    category: Id | None = Field(default=None, description="a path, its beginning, or one name within")
+
+class RulesBody(Body):
+    """Which items may be shown. Retrieval searches among these alone, so k items still come back."""
+
+    model_config = ConfigDict(json_schema_extra=_document_debuts)
+
+    category: Id | None = Field(default=None, description="a path, its beginning, or one of its names")
     max_price: float | None = Field(default=None, ge=0)
     in_stock: bool = False
     exclude: Items = []
-    new_only: bool | None = Field(default=None, description="nothing bought before; null: if nobody here buys twice")
-    unsold: bool = Field(default=False, description="only what nobody has bought yet, without probabilities")
+    new_only: bool | None = Field(
+        default=None, description="only items the user has not bought; null: true in a shop without repeat purchases"
+    )
+    unsold: bool = Field(
+        default=False, validation_alias=AliasChoices("unsold", "debuts"), description="only never-sold items, without probabilities"
+    )
 
 
 class RecommendBody(Body):
-    """For a known user, for a basket, for both, or for nobody known: then what is popular."""
+    """A list for a user, for a basket, or for both; without either, the popular items."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -46,21 +58,21 @@ class RecommendBody(Body):
     )
 
     user: Id | None = None
-    history: Items = Field(default=[], description="items bought just now, oldest first")
+    history: Items = Field(default=[], description="the basket: item ids, oldest first")
     k: K = 10
     rules: RulesBody = RulesBody()
-    diversity: float = Field(default=0.0, ge=0, le=1, description="0: by chance of purchase alone; 1: as unlike as can be")
-    explain: bool = Field(default=False, description="what each feature added to the log odds")
+    diversity: float = Field(default=0.0, ge=0, le=1, description="0: by probability alone; 1: as diverse as possible")
+    explain: bool = Field(default=False, description="add what each feature contributed to the log odds")
 
     @property
     def options(self) -> RecommendOptions:
-        """The same, as the recommender takes it."""
+        """The request as the recommender takes it."""
         rules: dict[str, Any] = self.rules.model_dump() | {"exclude": tuple(self.rules.exclude)}
         return RecommendOptions(self.user, tuple(self.history), self.k, diversity=self.diversity, explain=self.explain, **rules)
 
 
 class SimilarBody(Body):
-    """Items nearest to an item."""
+    """Asks for the items nearest to an item."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"item": "sku-07", "k": 5}]})
 
@@ -69,7 +81,7 @@ class SimilarBody(Body):
 
 
 class SearchBody(Body):
-    """Items nearest in meaning to some words."""
+    """Asks for the items nearest in meaning to a text."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"text": "something warm to drink", "k": 5}]})
 
@@ -78,19 +90,19 @@ class SearchBody(Body):
 
 
 class EventBody(Body):
-    """What a customer did. An id, or without one the same user, item, kind and second, counts once: sending again does no harm."""
+    """What a customer did. Equal `event_id`, or without one equal user, item, kind and second: counted once."""
 
     user: Id
     item: Id
     event: Literal["purchase", "cart", "view", "rating"] = "purchase"
     timestamp: datetime | None = Field(default=None, description="ISO 8601 or seconds since 1970; without a zone UTC; null: now")
     quantity: float | None = Field(default=None, gt=0)
-    value: float | None = Field(default=None, ge=0, description="paid for the whole quantity")
-    event_id: Id | None = Field(default=None, description="of this one event, as the sources have it; null: one is derived")
+    value: float | None = Field(default=None, ge=0, description="price paid for the whole quantity")
+    event_id: Id | None = Field(default=None, description="id of the event, the same as in the sources; null: derived")
 
 
 class EventsBody(Body):
-    """All are stored, or none."""
+    """A batch of events, stored as a whole or not at all."""
 
     model_config = ConfigDict(
         json_schema_extra={"examples": [{"events": [{"user": "123", "item": "sku-07", "event": "purchase", "quantity": 1, "value": 3.5}]}]}
@@ -100,15 +112,15 @@ class EventsBody(Body):
 
 
 class Answered(BaseModel):
-    """In every answer. degraded: the ranking did not come in time, and the order is that of retrieval. stages: milliseconds."""
+    """Keys of every answer."""
 
     bundle_id: str = Field(examples=[BUNDLE])
-    degraded: bool = False
-    stages: dict[str, float] = Field(examples=[STAGES])
+    degraded: bool = Field(default=False, description="ranking failed or was late: the order is that of retrieval")
+    stages: dict[str, float] = Field(examples=[STAGES], description="duration of each stage in milliseconds")
 
 
 class RecommendedItem(BaseModel):
-    """See docs/json.md."""
+    """One item of an answer; docs/json.md describes the keys."""
 
     rank: int = Field(examples=[1])
     item_id: str = Field(examples=["sku-07"])
@@ -124,12 +136,12 @@ class Recommended(Answered):
     """A list, best first."""
 
     user_id: str | None = Field(examples=["123"])
-    fallback: str | None = Field(description="why it is not a personal list, if it is not")
+    fallback: str | None = Field(description="why the list is not personal; null if it is")
     items: list[RecommendedItem]
 
 
 class MatchedItem(BaseModel):
-    """See docs/json.md."""
+    """One item of an answer; docs/json.md describes the keys."""
 
     rank: int = Field(examples=[1])
     item_id: str = Field(examples=["sku-02"])
@@ -147,15 +159,15 @@ class Matched(Answered):
 
 
 class Stored(Answered):
-    """new: not there before. unknown_items: ids that the bundle's catalogue lacks; they count once a refresh has brought them."""
+    """How many events were accepted, and how many of them are new."""
 
     accepted: int = Field(examples=[1])
     new: int = Field(examples=[1])
-    unknown_items: list[str] = Field(examples=[[]])
+    unknown_items: list[str] = Field(examples=[[]], description="ids missing from the catalogue; they count once a refresh adds them")
 
 
 class ErasedUser(Answered):
-    """What was removed; models are those that were trained with the user, and are to be trained again."""
+    """How much was removed; `models` counts those trained with the user, which should be trained again."""
 
     events: int
     rows: int
@@ -164,7 +176,7 @@ class ErasedUser(Answered):
 
 
 class Problem(BaseModel):
-    """RFC 9457. detail: what was found, what was expected, what to do next."""
+    """An error as RFC 9457 defines it; `detail` says what was found, what was expected and what to do next."""
 
     type: str = "about:blank"
     title: str = Field(examples=["Unprocessable Content"])

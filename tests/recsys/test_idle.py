@@ -20,7 +20,7 @@ from recsys.recommend import open
 from recsys.recommend.request import RecommendOptions
 from recsys.refresh import build
 from recsys.refresh.refresh import refresh
-from recsys.service.pages.trace import look
+from recsys.service.pages.trace import trace
 
 from .conftest import Place
 
@@ -57,9 +57,9 @@ def test_its_bundles_hold_no_states_and_answer_everything(idle_place: Place) -> 
     (answer,) = recommender.answer(options, ["user-03"])
     assert len(answer.items) == 10
     assert all(item.reason and item.contributions for item in answer.items)
-    looked = look(recommender, options, None)
-    assert looked.read == 0
-    assert looked.answer == answer
+    traced = trace(recommender, options, None)
+    assert traced.read == 0
+    assert traced.answer == answer
     assert recommender.similar("sku-07", 3).items
     assert recommender.search("green tea", 3).items
 

@@ -1,4 +1,4 @@
-"""The page that `recsys serve` has at `/`: what customers would be shown and why, a map of the catalogue, what other commands reported.
+"""The pages of `recsys serve`: recommendations with reasons, a map of the catalogue, reports of other commands.
 
-Plain forms and links over templates: nothing runs in the browser, and nothing is loaded from anywhere else.
+Plain forms and links: no scripts run in the browser, and nothing is loaded from other hosts.
 """

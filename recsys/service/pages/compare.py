@@ -1,4 +1,4 @@
-"""The bundle that is shown beside the one in use."""
+"""Opens the bundle that the page compares with the one in use."""
 
 from __future__ import annotations
 
@@ -15,27 +15,28 @@ if TYPE_CHECKING:
 
 
 @dataclass
-class Second:
-    """One is held at a time, its large files mapped: it costs memory, and opening it costs seconds."""
+class ComparedBundle:
+    """Keeps one compared bundle open, its large files mapped: opening one takes seconds, and each takes memory."""
 
     workspace: Workspace
-    _held: Recommender | None = field(default=None, init=False)
-    _opening: threading.Lock = field(default_factory=threading.Lock, init=False)
+    _opened: Recommender | None = field(default=None, init=False)
+    _lock: threading.Lock = field(default_factory=threading.Lock, init=False)
 
     def of(self, bundle_id: str) -> Recommender:
-        """Open it, or take the one that is open.
+        """Return the recommender of a bundle; opens the bundle unless it is open already.
 
         Raises
         ------
-        BundleError: it is missing, damaged, or of another version.
+        BundleError
+            The bundle is missing, damaged or of another version.
         """
-        with self._opening:
-            held, self._held = self._held, None
-            # Each time: an erasure may have removed the one that is held.
+        with self._lock:
+            opened, self._opened = self._opened, None
+            # Checked each time: an erasure may have removed the open one.
             check_layout(Bundle.open(self.workspace.bundles, bundle_id), "choose another")
-            if held is not None and held.bundle_id == bundle_id:
-                self._held = held
+            if opened is not None and opened.bundle_id == bundle_id:
+                self._opened = opened
             else:
-                del held  # before the next is read: not both at once
-                self._held = open_recommender(self.workspace, bundle_id, shared=True)
-            return self._held
+                del opened  # frees its memory before the next is read
+                self._opened = open_recommender(self.workspace, bundle_id, shared=True)
+            return self._opened

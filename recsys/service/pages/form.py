@@ -1,4 +1,4 @@
-"""What somebody at the page asks: for whom, by which rules, and beside which other bundle."""
+"""Reads the form of the first page: customer, basket, rules, and a bundle to compare with."""
 
 from __future__ import annotations
 
@@ -15,59 +15,60 @@ from recsys.service.schemas import Body, Id
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-Picked = Annotated[tuple[Id, ...], Field(max_length=1_000)]
-LABELS = {"user": "customer", "words": "what to find", "k": "how many", "max_price": "the highest price", "beside": "the other bundle"}
-LISTS = ("basket", "exclude")  # fields of which there may be several
+ItemIds = Annotated[tuple[Id, ...], Field(max_length=1_000)]
+LABELS = {"user": "customer", "words": "search", "k": "number of items", "max_price": "highest price", "beside": "bundle to compare with"}
+LISTS = ("basket", "exclude")  # fields with several values
 
 
-class Asking(Body):
-    """The form of the first page. Fields that are left empty stand for nothing."""
+class RecommendForm(Body):
+    """The form of the first page; an empty field counts as missing."""
 
     user: Id | None = None
-    basket: Picked = ()
-    words: str = Field(default="", max_length=1_000, description="what to look for in the catalogue")
+    basket: ItemIds = ()
+    words: str = Field(default="", max_length=1_000, description="text to search the catalogue for")
     k: int = Field(default=10, ge=1, le=50)
     diversity: float = Field(default=0.0, ge=0, le=1)
-    choice: Literal["new", "all"] | None = Field(default=None, description="new: nothing bought before; None: as `buys_again` says")
+    choice: Literal["new", "all"] | None = Field(default=None, description="new: only items not bought before; None: as `buys_again` says")
     category: Id | None = None
     max_price: float | None = Field(default=None, ge=0)
     in_stock: bool = False
-    exclude: Picked = ()
-    beside: Id | None = Field(default=None, description="another bundle that is asked the same")
+    exclude: ItemIds = ()
+    beside: Id | None = Field(default=None, description="id of the bundle to compare with")
 
     @model_validator(mode="before")
     @classmethod
-    def _tidied(cls, fields: Any) -> Any:
-        """An empty field is one that was not filled in. `add` puts one more item into the basket."""
-        told = {name: [value.strip() for value in values if value.strip()] for name, values in fields.items()}
-        told["basket"] = told.get("basket", []) + told.pop("add", [])
+    def _single_values(cls, fields: Any) -> Any:
+        """Drop empty fields, append `add` to the basket, and reduce all fields but `LISTS` to one value."""
+        filled = {name: [value.strip() for value in values if value.strip()] for name, values in fields.items()}
+        filled["basket"] = filled.get("basket", []) + filled.pop("add", [])
         return {
             name: list(dict.fromkeys(values)) if name in LISTS else values[-1]
-            for name, values in told.items()
-            if values  # of a choice that stands twice, the last holds, as where a browser sends a default first
+            for name, values in filled.items()
+            if values  # the last value wins: some browsers send a default first
         }
 
     @classmethod
-    def of(cls, body: bytes) -> tuple[Asking, str]:
-        """What a browser sent, and one line about the first field that is not what it should be, if there is one: such are left out.
+    def of(cls, body: bytes) -> tuple[RecommendForm, str]:
+        """Read a body; return the form without its invalid fields, and one line about the first of these, or "".
 
         Raises
         ------
-        DataError: it is no form.
+        DataError
+            The form has too many fields.
         """
         fields = fields_of(body)
         try:
             return cls.model_validate(fields), ""
         except ValidationError as error:
             problems = error.errors()
-        wrong = {str(problem["loc"][0]) for problem in problems}
-        wrong |= {"add"} if "basket" in wrong else set()
-        kept = {name: values for name, values in fields.items() if name not in wrong}
-        return cls.model_validate(kept), sentence([{**problem, "loc": ("body", *_labelled(problem["loc"]))} for problem in problems])
+        invalid = {str(problem["loc"][0]) for problem in problems}
+        invalid |= {"add"} if "basket" in invalid else set()
+        valid = {name: values for name, values in fields.items() if name not in invalid}
+        return cls.model_validate(valid), sentence([{**problem, "loc": ("body", *_labelled(problem["loc"]))} for problem in problems])
 
     @property
     def options(self) -> RecommendOptions:
-        """The same, as the recommender takes it."""
+        """The form as the recommender takes it."""
         return RecommendOptions(
             user=self.user,
             history=self.basket,
@@ -82,17 +83,18 @@ class Asking(Body):
         )
 
 
-def _labelled(place: Sequence[int | str]) -> list[int | str]:
-    """Of a field, as the page calls it."""
-    return [LABELS.get(str(place[0]), place[0]), *place[1:]]
+def _labelled(location: Sequence[int | str]) -> list[int | str]:
+    """Replace a field's name by its label on the page."""
+    return [LABELS.get(str(location[0]), location[0]), *location[1:]]
 
 
 def fields_of(body: bytes) -> Mapping[str, list[str]]:
-    """The fields of a form, as browsers send them: application/x-www-form-urlencoded.
+    """Parse a form (application/x-www-form-urlencoded): field -> its values.
 
     Raises
     ------
-    DataError: there are too many.
+    DataError
+        There are more than 3,000 fields.
     """
     try:
         return parse_qs(body.decode("utf-8", "replace"), max_num_fields=3_000)

@@ -1,4 +1,4 @@
-"""Templates to answers. What the shop or a visitor wrote is text: escaped, and without characters that turn a line around."""
+"""Renders templates. Text of the shop or a visitor is escaped, and loses characters that reverse a line's direction."""
 
 from __future__ import annotations
 
@@ -21,21 +21,21 @@ if TYPE_CHECKING:
 
     from fastapi import Request, Response
 
-# Nothing may run, and nothing may come from elsewhere, whatever a title holds.
+# No scripts and nothing from other hosts, whatever a title holds.
 HEADERS = {
     "Content-Security-Policy": "default-src 'none'; style-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
     "Cache-Control": "no-store",
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
 }
-# A report's page brings its styles along: our own markup, in which nothing may run either.
+# A report's page holds its own styles; it may run no scripts either.
 REPORT_HEADERS = HEADERS | {
     "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; frame-ancestors 'none'; sandbox"
 }
 
 
 def ago(seconds: float) -> str:
-    """A length of time in words."""
+    """Return a duration in words."""
     for unit, length in (("day", 86_400), ("hour", 3_600), ("minute", 60)):
         count = round(seconds / length)
         if count >= 1:
@@ -44,21 +44,21 @@ def ago(seconds: float) -> str:
 
 
 def since(moment: datetime) -> str:
-    """How long it is past."""
+    """Return in words how long ago a moment was."""
     return ago((datetime.now(UTC) - moment).total_seconds())
 
 
-def figure(told: Mapping[str, Any] | None) -> str:
-    """A value with its interval; a dash where there is none."""
-    if not told or told.get("value") is None:
+def figure(value: Mapping[str, Any] | None) -> str:
+    """Return a value with its interval; a dash where there is no value."""
+    if not value or value.get("value") is None:
         return "–"
-    if told.get("low") is None:
-        return f"{told['value']:.4f}"
-    return f"{told['value']:.4f} [{told['low']:.4f}–{told['high']:.4f}]"
+    if value.get("low") is None:
+        return f"{value['value']:.4f}"
+    return f"{value['value']:.4f} [{value['low']:.4f}–{value['high']:.4f}]"
 
 
 def percent(share: float) -> str:
-    """To a tenth of a percent; what is less is not called nothing."""
+    """Return a share in percent with one digit; a smaller one that is not 0 as "under 0.1%"."""
     return "under 0.1%" if 0 < share < 0.0005 else f"{100 * share:.1f}%"
 
 
@@ -81,32 +81,32 @@ _TEMPLATES.filters |= {
 
 
 def page(request: Request, template: str, /, status: int = 200, **values: Any) -> HTMLResponse:
-    """A page by its template."""
-    about = {"here": request.url.path, "free": request.app.state.access.free}
-    return HTMLResponse(_TEMPLATES.get_template(f"{template}.html.j2").render(about | values), status, HEADERS)
+    """Render a template."""
+    common = {"here": request.url.path, "free": request.app.state.access.free}
+    return HTMLResponse(_TEMPLATES.get_template(f"{template}.html.j2").render(common | values), status, HEADERS)
 
 
 class PageRoute(APIRoute):
-    """A route whose errors are told on a page; who has no session is sent to where one begins."""
+    """A route that shows errors on a page and redirects requests without a session to the login."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        """See FastAPI."""
+        """Return the handler, wrapped; see FastAPI."""
         handle = super().get_route_handler()
 
-        async def told(request: Request) -> Response:
+        async def handle_errors(request: Request) -> Response:
             try:
                 return await handle(request)
             except HTTPException as error:
                 if error.status_code == 401 and request.url.path != "/login":
                     return RedirectResponse("/login", 303)
                 template = "login" if request.url.path == "/login" else "error"
-                answer = page(request, template, error.status_code, said=error.detail)
+                answer = page(request, template, error.status_code, detail=error.detail)
                 answer.headers.update(error.headers or {})
                 return answer
             except (DataError, BundleError) as error:
-                return page(request, "error", 404 if request.method == "GET" else 422, said=str(error))
+                return page(request, "error", 404 if request.method == "GET" else 422, detail=str(error))
             except Exception:
                 LOGGER.exception("unexpected error")
-                return page(request, "error", 500, said=UNEXPECTED)
+                return page(request, "error", 500, detail=UNEXPECTED)
 
-        return told
+        return handle_errors

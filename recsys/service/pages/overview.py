@@ -1,4 +1,4 @@
-"""What of a bundle helps to find one's way: some users, the categories, a map of the catalogue. Worked out once for each bundle."""
+"""Summarises a bundle for the pages: sample users, categories and a map of the catalogue."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 USERS, CATEGORIES = 40, 500
 BEST_SOLD, OTHERS = 1_000, 1_000  # items of the map
-GROUPS = 7  # categories that have a shape and a colour of their own
+GROUPS = 7  # categories with their own shape and colour
 NO_CATEGORY = "no category"
 SIDE = 1_000.0  # of the map's square
 MARGIN = 20.0
@@ -21,7 +21,7 @@ MARGIN = 20.0
 
 @dataclass(frozen=True)
 class Point:
-    """An item on the map; x and y within `SIDE`. group: place in `Map.groups`."""
+    """An item on the map: `x` and `y` from 0 to `SIDE`, `group` an index into `Map.groups`."""
 
     item_id: str
     title: str
@@ -32,29 +32,37 @@ class Point:
 
 @dataclass(frozen=True)
 class Map:
-    """kept: share of the vectors' variance that two dimensions hold. groups: the largest categories, and all others."""
+    """Items in two dimensions.
+
+    Attributes
+    ----------
+    groups : list of str
+        The largest categories; the last group holds all others.
+    explained : float
+        Share of the vectors' variance in the two dimensions.
+    """
 
     points: list[Point]
     groups: list[str]
-    kept: float
+    explained: float
 
     def of_group(self, group: int) -> Map:
-        """One category alone, drawn as large as the map is."""
+        """Return the map of one category, scaled to the full size."""
         points = [point for point in self.points if point.group == group]
-        places = _within(np.array([(point.x, point.y) for point in points]).reshape(-1, 2))
+        places = _scaled(np.array([(point.x, point.y) for point in points]).reshape(-1, 2))
         moved = [Point(p.item_id, p.title, x, y, p.group) for p, (x, y) in zip(points, places.tolist(), strict=True)]
-        return Map(moved, self.groups, self.kept)
+        return Map(moved, self.groups, self.explained)
 
 
 @dataclass(frozen=True)
-class Sights:
-    """See the module."""
+class Overview:
+    """What the pages show of a bundle."""
 
     recommender: Recommender
 
     @cached_property
     def users(self) -> list[tuple[str, int]]:
-        """Ids of some users, and how many events each has: the fewest first."""
+        """Ids of a sample of users with their numbers of events, fewest first."""
         log = self.recommender.snapshot.log
         counts = np.diff(log.offsets)
         order = np.argsort(counts, kind="stable")
@@ -64,7 +72,7 @@ class Sights:
 
     @cached_property
     def categories(self) -> list[str]:
-        """Paths and their broad beginnings."""
+        """Top-level categories, then full paths."""
         paths = self.recommender.snapshot.catalog.frame["category"].unique().drop_nulls().to_list()
         return sorted({path.split("|")[0] for path in paths}) + sorted(path for path in paths if "|" in path)[:CATEGORIES]
 
@@ -76,8 +84,8 @@ class Sights:
         if len(rows) < 3:
             return Map([], [], 0.0)
         vectors = snapshot.space[snapshot.text_of[rows]]
-        flat, kept = _principal(vectors)
-        places = _within(flat)
+        components, explained = _principal_components(vectors)
+        places = _scaled(components)
         facts = self.recommender.facts(rows)
         names = [(category or NO_CATEGORY).split("|")[0] for _, _, category, _ in facts]
         counted = sorted(set(names), key=lambda name: (-names.count(name), name))
@@ -86,10 +94,10 @@ class Sights:
         points = [
             Point(item, title, x, y, place[name]) for (item, title, _, _), name, (x, y) in zip(facts, names, places.tolist(), strict=True)
         ]
-        return Map(points, groups, kept)
+        return Map(points, groups, explained)
 
     def _sample(self) -> np.ndarray:
-        """The best sold of the last 28 days and some others, one of each text: rows, int64."""
+        """Return rows, int64 (n,): best-sellers of the last 28 days and a random sample of the rest, one per text."""
         snapshot = self.recommender.snapshot
         order = np.argsort(-snapshot.stats.columns["buyers_28"], kind="stable")
         _, first = np.unique(snapshot.text_of[order], return_index=True)
@@ -99,20 +107,21 @@ class Sights:
         return np.concatenate([best, drawn])
 
 
-def _principal(vectors: np.ndarray) -> tuple[np.ndarray, float]:
-    """The first two principal components of vectors (n, dim), (n, 2), and the share of the variance that they hold.
+def _principal_components(vectors: np.ndarray) -> tuple[np.ndarray, float]:
+    """Project vectors (n, dim) on two principal components, (n, 2); return them and the share of variance explained.
 
-    Without scikit-learn: importing it would take a service three seconds and a hundred megabytes.
+    Does without scikit-learn, whose import takes three seconds and a hundred megabytes.
     """
     centred = vectors - vectors.mean(axis=0)
     variances, axes = np.linalg.eigh(centred.T @ centred)  # ascending
     first = axes[:, :-3:-1]  # (dim, 2)
-    first = first * np.sign(np.take_along_axis(first, np.abs(first).argmax(axis=0)[None], axis=0))  # either sign is as good: one is chosen
+    # The sign of a component is arbitrary: make its largest entry positive.
+    first = first * np.sign(np.take_along_axis(first, np.abs(first).argmax(axis=0)[None], axis=0))
     return centred @ first, float(variances[-2:].sum() / max(variances.sum(), 1e-12))
 
 
-def _within(places: np.ndarray) -> np.ndarray:
-    """Moved and stretched to fill the square, each way by itself, float (n, 2)."""
+def _scaled(places: np.ndarray) -> np.ndarray:
+    """Scale each dimension to fill the square, float (n, 2)."""
     if not len(places):
         return places
     low, high = places.min(axis=0), places.max(axis=0)

@@ -1,4 +1,4 @@
-"""Pages of what other commands reported: evaluation, refreshes, simulations."""
+"""Defines the routes of reports: evaluation, refreshes, simulations."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from recsys.service.routes import ServiceOf  # noqa: TC001  FastAPI reads the an
 if TYPE_CHECKING:
     from pathlib import Path
 
-told = APIRouter(route_class=PageRoute)
+report_pages = APIRouter(route_class=PageRoute)
 
 
-@told.get("/evaluation")
+@report_pages.get("/evaluation")
 async def evaluation(request: Request, service: ServiceOf) -> Response:
-    """The last evaluation."""
+    """Show the last evaluation."""
     path = service.workspace.reports / "evaluation.json"
     report = reports.read_evaluation(path)
-    serving = service.current.serving
+    live = service.bundles.live
     return page(
         request,
         "evaluation",
@@ -32,50 +32,50 @@ async def evaluation(request: Request, service: ServiceOf) -> Response:
         systems=reports.beside_baselines(report) if report else {},
         headings=[heading for heading, _, _ in reports.COLUMNS],
         written=reports.written(path) if report else None,
-        current=serving.bundle.id if serving else None,
+        current=live.bundle.id if live else None,
         plots=path.with_suffix(".html").is_file(),
     )
 
 
-@told.get("/evaluation/report")
+@report_pages.get("/evaluation/report")
 async def evaluation_report(service: ServiceOf) -> Response:
-    """The page that `recsys evaluate` wrote."""
+    """Return the page that `recsys evaluate` wrote."""
     return _report(service.workspace.reports / "evaluation.html")
 
 
-@told.get("/refreshes")
+@report_pages.get("/refreshes")
 async def refreshes(request: Request, service: ServiceOf) -> Response:
-    """Bundles that are kept."""
-    serving = service.current.serving
-    bundles = reports.published(service.workspace, serving.bundle.id if serving else None)
-    log = serving.recommender.snapshot.log if serving else None
+    """Show all stored bundles."""
+    live = service.bundles.live
+    bundles = reports.published(service.workspace, live.bundle.id if live else None)
+    log = live.recommender.snapshot.log if live else None
     until = datetime.fromtimestamp(log.end, UTC) if log is not None and len(log) and not log.ordered else None
     return page(request, "refreshes", bundles=bundles, config=service.settings.refresh, until=until)
 
 
-@told.get("/simulations")
+@report_pages.get("/simulations")
 async def simulations(request: Request, service: ServiceOf) -> Response:
-    """All readouts there are."""
-    found = []
+    """List all simulations."""
+    readouts = []
     for path in reports.simulations(service.workspace):
         try:
-            found.append((path.stem, reports.written(path), reports.read_simulation(path), ""))
+            readouts.append((path.stem, reports.written(path), reports.read_simulation(path), ""))
         except DataError as error:
-            found.append((path.stem, reports.written(path), None, str(error)))
-    return page(request, "simulations", found=found)
+            readouts.append((path.stem, reports.written(path), None, str(error)))
+    return page(request, "simulations", readouts=readouts)
 
 
-@told.get("/simulations/{name}")
+@report_pages.get("/simulations/{name}")
 async def simulation(request: Request, service: ServiceOf, name: str) -> Response:
-    """One readout."""
+    """Show one simulation."""
     path = reports.simulation(service.workspace, name)
     plots = path.with_suffix(".html").is_file()
-    return page(request, "simulation", name=name, found=reports.read_simulation(path), written=reports.written(path), plots=plots)
+    return page(request, "simulation", name=name, readout=reports.read_simulation(path), written=reports.written(path), plots=plots)
 
 
-@told.get("/simulations/{name}/report")
+@report_pages.get("/simulations/{name}/report")
 async def simulation_report(service: ServiceOf, name: str) -> Response:
-    """The page that `recsys simulate` wrote."""
+    """Return the page that `recsys simulate` wrote."""
     return _report(reports.simulation(service.workspace, name).with_suffix(".html"))
 
 
@@ -83,4 +83,4 @@ def _report(path: Path) -> Response:
     try:
         return HTMLResponse(path.read_bytes(), headers=REPORT_HEADERS)
     except FileNotFoundError:
-        raise HTTPException(404, f"there is no {path.name}: run the command that writes it again") from None
+        raise HTTPException(404, f"there is no {path.name}: run the command that writes it") from None

@@ -1,4 +1,4 @@
-"""What other commands wrote and the pages tell: evaluation, bundles, simulations."""
+"""Reads what the pages report: evaluations, bundles and simulations."""
 
 from __future__ import annotations
 
@@ -24,51 +24,52 @@ ShownMetric = dict[str, Any]
 
 
 def _read(path: Path, *keys: str) -> dict[str, Any] | None:
-    """A report that has these keys; None where there is none.
+    """Read a report with these keys; None where the file is missing.
 
     Raises
     ------
-    DataError: it is damaged.
+    DataError
+        The file is damaged or of another version.
     """
     try:
-        found = json.loads(path.read_bytes())
+        report = json.loads(path.read_bytes())
     except FileNotFoundError:
         return None
     except (OSError, ValueError):
-        found = None
-    if not isinstance(found, dict) or not found.keys() >= set(keys):
-        raise DataError(f"{path.name} is damaged, or of another version: run the command that wrote it again")
-    return found
+        report = None
+    if not isinstance(report, dict) or not report.keys() >= set(keys):
+        raise DataError(f"{path.name} is damaged or of another version: run the command that writes it again")
+    return report
 
 
 def read_evaluation(path: Path) -> dict[str, Any] | None:
-    """What `recsys evaluate` found; see `_read`."""
+    """Read the report of `recsys evaluate`; see `_read`."""
     return _read(path, "metrics", "slices", "split", "bundle_id")
 
 
 def read_simulation(path: Path) -> dict[str, Any] | None:
-    """What `recsys simulate` found; see `_read`."""
+    """Read a report of `recsys simulate`; see `_read`."""
     return _read(path, "a", "b", "rows", "start", "days", "users", "visits", "alike")
 
 
 def written(path: Path) -> datetime:
-    """When a file was."""
+    """Return when a file was last written."""
     return datetime.fromtimestamp(path.stat().st_mtime, UTC)
 
 
 def beside_baselines(report: dict[str, Any]) -> dict[str, list[ShownMetric | None]]:
-    """System -> its figures in the order of `COLUMNS`; ours first."""
+    """Return system -> its metrics in the order of `COLUMNS`, ours first."""
     systems = {"ours": report} | {name.replace("_", " "): other for name, other in report.get("baselines", {}).items()}
-    return {name: [_figure(one, part, metric) for _, part, metric in COLUMNS] for name, one in systems.items()}
+    return {name: [_metric(one, part, metric) for _, part, metric in COLUMNS] for name, one in systems.items()}
 
 
-def _figure(report: dict[str, Any], part: str, metric: str) -> ShownMetric | None:
+def _metric(report: dict[str, Any], part: str, metric: str) -> ShownMetric | None:
     return (report.get("slices", {}).get(part, {}) if part else report.get("metrics", {})).get(metric)
 
 
 @dataclass(frozen=True)
 class Published:
-    """A bundle that is kept. problem: why it cannot be read, where it cannot."""
+    """A stored bundle; `problem` says why it cannot be read, if it cannot."""
 
     id: str
     current: bool
@@ -77,7 +78,7 @@ class Published:
 
     @property
     def about(self) -> dict[str, Any]:
-        """What its maker said of it."""
+        """Facts that the build stored in the manifest."""
         return self.manifest.about if self.manifest else {}
 
     @property
@@ -86,17 +87,17 @@ class Published:
         return self.manifest is not None and self.manifest.answers
 
     def gates(self, config: RefreshConfig) -> list[tuple[str, float, float]]:
-        """Name, what was measured, and the limit of now."""
+        """Return each gate with what was measured and the current limit."""
         return [(name, value, getattr(config, name)) for name, value in self.about.get("gates", {}).items() if hasattr(config, name)]
 
     @property
     def drift(self) -> list[tuple[str, float]]:
-        """Feature -> population stability index, the largest first."""
+        """Features and their population stability index, largest first."""
         return sorted(self.about.get("drift", {}).get("psi", {}).items(), key=lambda pair: -pair[1])
 
 
 def published(workspace: Workspace, current: str | None) -> list[Published]:
-    """All bundles that are kept, the newest first. current: the one that answers."""
+    """Return all stored bundles, newest first. `current` is the id of the one in use."""
     return [_published(workspace, bundle_id, current) for bundle_id in list_bundles(workspace.bundles)]
 
 
@@ -108,19 +109,20 @@ def _published(workspace: Workspace, bundle_id: str, current: str | None) -> Pub
 
 
 def simulations(workspace: Workspace) -> list[Path]:
-    """Readouts of `recsys simulate`, the newest first."""
-    found = [path for path in workspace.reports.glob("simulation-*.json") if _SIMULATION.fullmatch(path.stem)]
-    return sorted(found, key=lambda path: (-path.stat().st_mtime, path.name))
+    """Return the reports of `recsys simulate`, newest first."""
+    paths = [path for path in workspace.reports.glob("simulation-*.json") if _SIMULATION.fullmatch(path.stem)]
+    return sorted(paths, key=lambda path: (-path.stat().st_mtime, path.name))
 
 
 def simulation(workspace: Workspace, name: str) -> Path:
-    """The readout of that name.
+    """Return the report of that name.
 
     Raises
     ------
-    DataError: there is none.
+    DataError
+        There is no such report.
     """
     for path in simulations(workspace):
         if path.stem == name:
             return path
-    raise DataError("there is no such simulation: /simulations lists those there are")
+    raise DataError("there is no such simulation: /simulations lists all of them")

@@ -1,4 +1,4 @@
-"""The pages, and what each of them shows."""
+"""Defines the routes of the pages, except those of reports."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from fastapi import APIRouter, Depends, Request, Response
 from features.errors import BundleError, DataError
 from recsys.recommend.answers import Match
 from recsys.recommend.pipeline import recent_histories
-from recsys.service.answering import Stages
+from recsys.service.answering import StageTimes
 from recsys.service.pages import reports
-from recsys.service.pages.compare import Second
-from recsys.service.pages.form import Asking, fields_of
+from recsys.service.pages.compare import ComparedBundle
+from recsys.service.pages.form import RecommendForm, fields_of
 from recsys.service.pages.html import PageRoute, page
-from recsys.service.pages.overview import Sights
-from recsys.service.pages.report_routes import told
+from recsys.service.pages.overview import Overview
+from recsys.service.pages.report_routes import report_pages
 from recsys.service.pages.session import signed_in, signed_out, visitor
-from recsys.service.pages.trace import SOURCES, Looked, look, subjects
-from recsys.service.routes import ServiceOf, ServingOf  # noqa: TC001  FastAPI reads the annotations of a route
+from recsys.service.pages.trace import SOURCES, Trace, subjects, trace
+from recsys.service.routes import LiveBundleOf, ServiceOf  # noqa: TC001  FastAPI reads the annotations of a route
 
 if TYPE_CHECKING:
     from fastapi.responses import HTMLResponse
@@ -36,17 +36,17 @@ inside = APIRouter(route_class=PageRoute, include_in_schema=False, dependencies=
 
 
 class Views:
-    """What pages hold on to between requests."""
+    """Objects that pages keep between requests."""
 
     def __init__(self, service: Service) -> None:
-        self.second = Second(service.workspace)
-        self._sights: Sights | None = None
+        self.compared = ComparedBundle(service.workspace)
+        self._overview: Overview | None = None
 
-    def sights(self, recommender: Recommender) -> Sights:
-        """Of the bundle in use."""
-        if self._sights is None or self._sights.recommender is not recommender:
-            self._sights = Sights(recommender)
-        return self._sights
+    def overview(self, recommender: Recommender) -> Overview:
+        """Return the overview of a bundle, computed once."""
+        if self._overview is None or self._overview.recommender is not recommender:
+            self._overview = Overview(recommender)
+        return self._overview
 
 
 def _views(request: Request) -> Views:
@@ -58,7 +58,7 @@ ViewsOf = Annotated[Any, Depends(_views)]
 
 @pages.get("/page.css")
 async def style() -> Response:
-    """How pages look."""
+    """Return the style sheet."""
     return Response(_style(), media_type="text/css; charset=utf-8", headers={"Cache-Control": "max-age=300"})
 
 
@@ -69,70 +69,70 @@ def _style() -> bytes:
 
 @pages.get("/login")
 async def login(request: Request) -> Response:
-    """Where a key is given."""
-    return page(request, "login", said="")
+    """Show the form that takes a key."""
+    return page(request, "login", detail="")
 
 
 @pages.post("/login")
 async def give_key(request: Request) -> Response:
-    """A key for a session."""
+    """Start a session, if the key is valid."""
     keys = fields_of(await request.body()).get("key", [""])
     return signed_in(request, keys[-1].strip())
 
 
 @pages.post("/logout")
 async def logout() -> Response:
-    """The end of a session."""
+    """End the session."""
     return signed_out()
 
 
 @inside.get("/")
-async def first(request: Request, service: ServiceOf, serving: ServingOf, views: ViewsOf) -> Response:
-    """What a visitor of whom nothing is known would be shown."""
-    return await _recommendations(request, service, serving.recommender, views, Asking())
+async def first(request: Request, service: ServiceOf, live: LiveBundleOf, views: ViewsOf) -> Response:
+    """Show the list of an unknown visitor."""
+    return await _recommendations(request, service, live.recommender, views, RecommendForm())
 
 
 @inside.post("/")
-async def recommendations(request: Request, service: ServiceOf, serving: ServingOf, views: ViewsOf) -> Response:
-    """What the form asks for."""
-    asking, said = Asking.of(await request.body())
-    return await _recommendations(request, service, serving.recommender, views, asking, said)
+async def recommendations(request: Request, service: ServiceOf, live: LiveBundleOf, views: ViewsOf) -> Response:
+    """Show the lists that the form asks for."""
+    form, form_error = RecommendForm.of(await request.body())
+    return await _recommendations(request, service, live.recommender, views, form, form_error)
 
 
 async def _recommendations(
-    request: Request, service: Service, recommender: Recommender, views: Views, asking: Asking, said: str = ""
+    request: Request, service: Service, recommender: Recommender, views: Views, form: RecommendForm, form_error: str = ""
 ) -> HTMLResponse:
-    request.scope["noted"] |= {"user": service.pseudonym(asking.user), "bundle_id": recommender.bundle_id}
-    stages = Stages(request.scope["noted"]["arrived"])
-    second, problem = None, ""
-    if asking.beside:
+    request.scope["noted"] |= {"user": service.pseudonym(form.user), "bundle_id": recommender.bundle_id}
+    times = StageTimes(request.scope["noted"]["arrived"])
+    compared, bundle_error = None, ""
+    if form.beside:
         try:
-            second = await asyncio.to_thread(views.second.of, asking.beside)
+            compared = await asyncio.to_thread(views.compared.of, form.beside)
         except BundleError as error:
-            problem = str(error)
+            bundle_error = str(error)
 
-    def lists() -> tuple[list[Looked], str]:
-        if said:  # a list that leaves a rule out would be taken for one that keeps it
-            return [], said
+    def lists() -> tuple[list[Trace], str]:
+        if form_error:  # a list made without the faulty field would look like one that respects it
+            return [], form_error
         try:
-            return [_look(service, one, asking) for one in (recommender, second) if one is not None], ""
+            return [_trace(service, one, form) for one in (recommender, compared) if one is not None], ""
         except DataError as error:
             return [], str(error)
 
-    looked, wrong = await service.pipeline.run(lists, stages, "page")
-    found = await service.pipeline.run(lambda: _found(recommender, asking.words), stages, "page") if asking.words else []
-    rows = recommender.snapshot.catalog.rows([*asking.basket, *asking.exclude])
-    known = {item: title for item, title, _, _ in recommender.facts(rows[rows >= 0])}
+    traces, error = await service.pipeline.run(lists, times, "page")
+    matches = await service.pipeline.run(lambda: _search(recommender, form.words), times, "page") if form.words else []
+    rows = recommender.snapshot.catalog.rows([*form.basket, *form.exclude])
+    titles = {item: title for item, title, _, _ in recommender.facts(rows[rows >= 0])}
     return page(
         request,
         "recommendations",
-        422 if wrong else 200,
-        asking=asking,
-        problems=[line for line in (wrong, problem) if line],
-        looked=looked,
-        found=found,
-        titles={item: known.get(item, "not in the catalogue") for item in (*asking.basket, *asking.exclude)},
-        sights=views.sights(recommender),
+        422 if error else 200,
+        form=form,
+        problems=[line for line in (error, bundle_error) if line],
+        traces=traces,
+        matches=matches,
+        titles={item: titles.get(item, "not in the catalogue") for item in (*form.basket, *form.exclude)},
+        overview=views.overview(recommender),
         bundles=[one for one in reports.published(service.workspace, recommender.bundle_id) if not one.current],
         sources=SOURCES,
         subjects=subjects,
@@ -141,16 +141,16 @@ async def _recommendations(
     )
 
 
-def _look(service: Service, recommender: Recommender, asking: Asking) -> Looked:
+def _trace(service: Service, recommender: Recommender, form: RecommendForm) -> Trace:
     recent = None
-    if asking.user is not None:
-        events = service.workspace.events.of_user(asking.user)
-        recent = recent_histories(recommender.snapshot, asking.user, events, service.settings.events)
-    return look(recommender, asking.options, recent)
+    if form.user is not None:
+        events = service.workspace.events.of_user(form.user)
+        recent = recent_histories(recommender.snapshot, form.user, events, service.settings.events)
+    return trace(recommender, form.options, recent)
 
 
-def _found(recommender: Recommender, words: str) -> list[Match]:
-    """Items by their words; one whose id was given comes first."""
+def _search(recommender: Recommender, words: str) -> list[Match]:
+    """Search the catalogue; an item whose id was typed comes first."""
     near = recommender.search(words, FOUND).items
     row = recommender.snapshot.catalog.rows([words])
     if row[0] < 0:
@@ -159,24 +159,24 @@ def _found(recommender: Recommender, words: str) -> list[Match]:
 
 
 @inside.get("/map")
-async def catalogue_map(request: Request, service: ServiceOf, serving: ServingOf, views: ViewsOf) -> Response:
-    """Items by their vectors, all or one category."""
-    stages = Stages(request.scope["noted"]["arrived"])
-    sights = views.sights(serving.recommender)
-    whole = await service.pipeline.run(lambda: sights.map, stages, "page")
-    asked = request.query_params.get("group", "")
-    group = int(asked) if asked.isdecimal() and len(asked) < 3 and int(asked) < len(whole.groups) else None
-    shown = whole if group is None else whole.of_group(group)
-    count = len(serving.recommender.snapshot.catalog)
-    return page(request, "map", whole=whole, shown=shown, group=group, count=count, listed=LISTED)
+async def catalogue_map(request: Request, service: ServiceOf, live: LiveBundleOf, views: ViewsOf) -> Response:
+    """Show items by their vectors, all of them or one category."""
+    times = StageTimes(request.scope["noted"]["arrived"])
+    overview = views.overview(live.recommender)
+    full_map = await service.pipeline.run(lambda: overview.map, times, "page")
+    number = request.query_params.get("group", "")
+    group = int(number) if number.isdecimal() and len(number) < 3 and int(number) < len(full_map.groups) else None
+    shown = full_map if group is None else full_map.of_group(group)
+    count = len(live.recommender.snapshot.catalog)
+    return page(request, "map", full_map=full_map, shown=shown, group=group, count=count, listed=LISTED)
 
 
 @inside.get("/items/{item_id:path}")
-async def item(request: Request, item_id: str, service: ServiceOf, serving: ServingOf) -> Response:
-    """An item and its nearest neighbours."""
-    recommender, stages = serving.recommender, Stages(request.scope["noted"]["arrived"])
+async def item(request: Request, item_id: str, service: ServiceOf, live: LiveBundleOf) -> Response:
+    """Show an item and its nearest neighbours."""
+    recommender, times = live.recommender, StageTimes(request.scope["noted"]["arrived"])
     row = int(recommender.snapshot.catalog.rows_or_raise([item_id])[0])
-    near = await service.pipeline.run(lambda: recommender.similar(item_id, NEAREST), stages, "page")
+    near = await service.pipeline.run(lambda: recommender.similar(item_id, NEAREST), times, "page")
     stats = recommender.snapshot.stats.columns
     return page(
         request,
@@ -189,5 +189,5 @@ async def item(request: Request, item_id: str, service: ServiceOf, serving: Serv
     )
 
 
-inside.include_router(told)
+inside.include_router(report_pages)
 pages.include_router(inside)

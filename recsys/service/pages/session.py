@@ -1,6 +1,7 @@
-"""Who is at the page.
+"""Signs visitors of the pages in and out.
 
-The cookie names a key, and is signed with the key's hash and the workspace's salt: it opens nothing once the key is taken back.
+The cookie names a key and is signed with the key's hash and the workspace's salt: it is worthless once the key is
+removed.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ def _signer(request: Request, key: Key) -> URLSafeTimedSerializer:
 
 
 def _key(request: Request) -> Key | None:
-    """Of the session, if it is one."""
+    """Return the key of the session, or None."""
     access: Access = request.app.state.access
     cookie = request.cookies.get(COOKIE, "")
     for key in access.keys.keys if cookie and access.keys else ():
@@ -44,28 +45,30 @@ def _key(request: Request) -> Key | None:
 
 
 def visitor(request: Request) -> None:
-    """A dependency that lets nobody by who has not given a key that may read.
+    """A FastAPI dependency that refuses requests without a session.
 
     Raises
     ------
-    HTTPException: 401 without a session, 403 without the scope, 429 too often.
+    HTTPException
+        401 without a session, 403 without the scope `read`, 429 above the rate.
     """
     access: Access = request.app.state.access
-    request.scope["noted"]["key"] = access.let_in(_key(request), Scope.READ, "the session has ended: sign in again")
+    request.scope["noted"]["key"] = access.admit(_key(request), Scope.READ, "the session has ended: sign in again")
 
 
 def signed_in(request: Request, secret: str) -> RedirectResponse:
-    """A session for who has the key.
+    """Start a session.
 
     Raises
     ------
-    HTTPException: see `visitor`.
+    HTTPException
+        See `visitor`.
     """
     access: Access = request.app.state.access
     request.scope["noted"]["key"] = access.check(secret, Scope.READ)
     answer = RedirectResponse("/", 303)
     key = access.find(secret)
-    if key is not None:  # None: everybody may ask
+    if key is not None:  # None: no key is needed
         cookie = _signer(request, key).dumps(key.name)
         secure = request.url.scheme == "https"
         answer.set_cookie(COOKIE, str(cookie), max_age=SECONDS, httponly=True, samesite="strict", secure=secure)
@@ -73,7 +76,7 @@ def signed_in(request: Request, secret: str) -> RedirectResponse:
 
 
 def signed_out() -> RedirectResponse:
-    """The end of a session."""
+    """End the session."""
     answer = RedirectResponse("/login", 303)
     answer.delete_cookie(COOKIE, httponly=True, samesite="strict")
     return answer

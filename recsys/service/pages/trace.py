@@ -1,4 +1,4 @@
-"""A list as customers would be shown it, and how each of its items got there."""
+"""Traces an answer: what each stage did with each item of the list."""
 
 from __future__ import annotations
 
@@ -24,47 +24,64 @@ if TYPE_CHECKING:
     from recsys.recommend.request import RecommendOptions
     from retrieval.candidates import Candidates
 
-LEAST = 0.005  # log odds that are worth a line
-PAST = 200  # items of a history that are shown
+SMALLEST_SHOWN = 0.005  # log odds
+HISTORY_LENGTH = 200  # items of a history that are shown
 SOURCES = {
     "own": "bought before",
-    "ease": "goes with the history (EASE, sales trend)",
-    "item_knn": "bought together (item to item)",
+    "ease": "fits the history (EASE, sales trend)",
+    "item_knn": "bought together (item-kNN)",
     "als": "taste (ALS)",
     "tower": "two towers",
     "popular": "popular now",
-    "markov": "what follows what",
+    "markov": "often bought next",
     "arrival": "new in the catalogue",
 }
-# What each group of features speaks of; "" stands for those of no group.
+# What each group of features describes, in the order of `ranking.reasons.group_weights`; "" is for the rest.
 SUBJECTS = {
-    "repeat": "own purchases of it",
-    "item_knn": "what else was bought",
-    "close": "likeness to what was bought",
-    "category": "own purchases in its category",
-    "brand": "own purchases of its brand",
-    "popular": "how it sells, and when",
-    "price": "its price beside what is usual for them",
+    "repeat": "earlier purchases of the item",
+    "item_knn": "other purchases",
+    "close": "similarity to purchases",
+    "category": "purchases in its category",
+    "brand": "purchases of its brand",
+    "popular": "its sales",
+    "price": "its price against what the customer usually pays",
     "": "everything else",
 }
 
 
 def subjects(contributions: Sequence[tuple[str, float]]) -> list[tuple[str, float, list[str]]]:
-    """What moved the log odds: subject in words, how much in all, and the features, the strongest first."""
+    """Sum contributions to the log odds by subject.
+
+    Returns
+    -------
+    list of (str, float, list of str)
+        Subject in words, its sum and its features, strongest first; sums below `SMALLEST_SHOWN` are left out.
+    """
     names = [name for name, _ in contributions]
     weights = group_weights(names)
-    weights = np.column_stack([weights, weights.sum(axis=1) == 0])
+    weights = np.column_stack([weights, weights.sum(axis=1) == 0])  # (n_features, n_subjects)
     sums = np.array([value for _, value in contributions]) @ weights
-    spoken = zip(SUBJECTS.values(), sums.tolist(), weights.T, strict=True)
-    told = [(words, total, [names[at] for at in np.flatnonzero(column)]) for words, total, column in spoken if abs(total) >= LEAST]
-    return sorted(told, key=lambda one: -abs(one[1]))
+    columns = zip(SUBJECTS.values(), sums.tolist(), weights.T, strict=True)
+    shown = [
+        (words, total, [names[at] for at in np.flatnonzero(column)]) for words, total, column in columns if abs(total) >= SMALLEST_SHOWN
+    ]
+    return sorted(shown, key=lambda subject: -abs(subject[1]))
 
 
 @dataclass(frozen=True)
 class Steps:
-    """Places of one item, from 1. found_by: source -> its place there. before, after: the cross-encoder; None where nothing is ranked.
+    """Ranks of one item after each stage, from 1.
 
-    read: the cross-encoder's logit, None where it has not read the item.
+    Attributes
+    ----------
+    found_by : mapping of str to int
+        Retrieval source -> rank there.
+    retrieved : int
+        Rank among the candidates after retrieval.
+    before, after : int or None
+        Rank before and after the cross-encoder; None where nothing is ranked.
+    read : float or None
+        Logit of the cross-encoder; None if it did not score the item.
     """
 
     found_by: Mapping[str, int]
@@ -75,8 +92,16 @@ class Steps:
 
 
 @dataclass(frozen=True)
-class Past:
-    """An item of a history. times: events with it. age: of the last one, in days, or in steps where the log knows only the order."""
+class HistoryItem:
+    """An item of a history.
+
+    Attributes
+    ----------
+    times : int
+        Number of events with the item.
+    age : float
+        Age of the last one in days, or in steps where the log knows only the order.
+    """
 
     item_id: str
     title: str
@@ -86,80 +111,98 @@ class Past:
 
 
 @dataclass(frozen=True)
-class Looked:
-    """An answer, and how it came about. candidates: how many retrieval found; 0 where the list is not made of candidates."""
+class Trace:
+    """An answer and how it was made.
+
+    Attributes
+    ----------
+    steps : mapping of str to Steps
+        Item id -> its ranks; empty for a list of popular items.
+    events : int
+        Length of the history.
+    candidates : int
+        Number of candidates retrieved; 0 for a list of popular items.
+    read : int
+        Number of candidates that the cross-encoder scored.
+    """
 
     answer: Answer
     steps: Mapping[str, Steps]
-    history: list[Past]
+    history: list[HistoryItem]
     events: int
     candidates: int
     read: int
-    way: Way
+    route: Way
 
     @cached_property
     def rank_of(self) -> dict[str, int]:
-        """Item -> its place in the list."""
+        """Item id -> rank in the list."""
         return {item.item_id: item.rank for item in self.answer.items}
 
     @property
     def cards(self) -> list[tuple[Recommendation, Steps | None]]:
-        """What is shown."""
+        """The list's items with their steps."""
         return [(item, self.steps.get(item.item_id)) for item in self.answer.items]
 
 
-def look(recommender: Recommender, options: RecommendOptions, recent: Histories | None) -> Looked:
-    """Answer one user by the very steps of the service, and keep what each stage said. recent: see
-    `recsys.recommend.pipeline.recent_histories`.
+def trace(recommender: Recommender, options: RecommendOptions, recent: Histories | None) -> Trace:
+    """Answer one user by the same steps as the API, and record the result of each.
+
+    Parameters
+    ----------
+    recent
+        The user's events since the bundle was built; see `recsys.recommend.pipeline.recent_histories`.
 
     Raises
     ------
-    DataError: an id or a category of the options is unknown.
+    DataError
+        An id or a category of the options is unknown.
     """
-    (_, asked), *_ = RequestGroup.groups(recommender, options, [options.user], recent)
-    found = asked.retrieve()
-    (answer,) = asked.tell(asked.rank(found))
-    history, events = _history(recommender, asked.histories), int(asked.histories.lengths[0])
-    if asked.way == "popular":
-        return Looked(answer, {}, history, events, 0, 0, asked.way)
-    everything = replace(asked, options=replace(options, k=found.rows.shape[1], diversity=0.0)).rank(found)
-    read = int((~np.isnan(everything.features.get(CROSS_ENCODER, np.full((1, 1), np.nan)))).sum())
-    return Looked(answer, _steps(asked, found, everything, answer), history, events, int(found.valid.sum()), read, asked.way)
+    (_, group), *_ = RequestGroup.groups(recommender, options, [options.user], recent)
+    candidates = group.retrieve()
+    (answer,) = group.tell(group.rank(candidates))
+    history, events = _history(recommender, group.histories), int(group.histories.lengths[0])
+    if group.way == "popular":
+        return Trace(answer, {}, history, events, 0, 0, group.way)
+    ranked = replace(group, options=replace(options, k=candidates.rows.shape[1], diversity=0.0)).rank(candidates)
+    read = int((~np.isnan(ranked.features.get(CROSS_ENCODER, np.full((1, 1), np.nan)))).sum())
+    return Trace(answer, _steps(group, candidates, ranked, answer), history, events, int(candidates.valid.sum()), read, group.way)
 
 
-def _steps(asked: RequestGroup, found: Candidates, everything: Candidates, answer: Answer) -> dict[str, Steps]:
-    """everything: all candidates, ranked."""
+def _steps(group: RequestGroup, candidates: Candidates, ranked: Candidates, answer: Answer) -> dict[str, Steps]:
+    """Collect the ranks of the answer's items; `ranked` holds all candidates, ranked."""
     ids = [item.item_id for item in answer.items]
-    rows = asked.recommender.snapshot.catalog.rows(ids)
-    named = asked.recommender.retriever.places(found.users, rows[None], asked.mask)
-    retrieved = _places(found.rows[0], np.arange(found.rows.shape[1]))
-    before, after = (_by(everything, name) for name in ("blend", LOG_ODDS))
-    logits = everything.features.get(CROSS_ENCODER)
-    read = {} if logits is None else dict(zip(everything.rows[0].tolist(), logits[0].tolist(), strict=True))
-    out = {}
+    rows = group.recommender.snapshot.catalog.rows(ids)
+    places = group.recommender.retriever.places(candidates.users, rows[None], group.mask)
+    retrieved = _ranks(candidates.rows[0], np.arange(candidates.rows.shape[1]))
+    before, after = (_ranks_by(ranked, name) for name in ("blend", LOG_ODDS))
+    logits = ranked.features.get(CROSS_ENCODER)
+    read = {} if logits is None else dict(zip(ranked.rows[0].tolist(), logits[0].tolist(), strict=True))
+    steps = {}
     for k, (item, row) in enumerate(zip(ids, rows.tolist(), strict=True)):
-        found_by = {name: int(place[0, k]) + 1 for name, place in named.items() if place[0, k] >= 0}
+        found_by = {name: int(place[0, k]) + 1 for name, place in places.items() if place[0, k] >= 0}
         logit = read.get(row, np.nan)
-        out[item] = Steps(found_by, retrieved[row], before.get(row), after.get(row), None if np.isnan(logit) else logit)
-    return out
+        steps[item] = Steps(found_by, retrieved[row], before.get(row), after.get(row), None if np.isnan(logit) else logit)
+    return steps
 
 
-def _by(everything: Candidates, features: str) -> dict[int, int]:
-    """Row -> place by a score, equals in the order in which they are; nothing where there is no such score."""
-    scores = everything.features.get(features)
-    return {} if scores is None else _places(everything.rows[0], np.argsort(-scores[0], kind="stable"))
+def _ranks_by(ranked: Candidates, feature: str) -> dict[int, int]:
+    """Row -> rank by a score, ties in the order of the candidates; empty where the score is missing."""
+    scores = ranked.features.get(feature)
+    return {} if scores is None else _ranks(ranked.rows[0], np.argsort(-scores[0], kind="stable"))
 
 
-def _places(rows: np.ndarray, order: np.ndarray) -> dict[int, int]:
+def _ranks(rows: np.ndarray, order: np.ndarray) -> dict[int, int]:
     return {row: place + 1 for place, row in enumerate(rows[order].tolist()) if row >= 0}
 
 
-def _history(recommender: Recommender, users: Histories) -> list[Past]:
-    """The distinct items, the newest first."""
-    held = users.recent_items(len(recommender.snapshot.catalog), PAST)
-    some = np.flatnonzero(held.rows[0] >= 0)[::-1]
-    facts = recommender.facts(held.rows[0][some])
-    columns = (column[0][some].tolist() for column in (held.event, held.count, held.age))
+def _history(recommender: Recommender, users: Histories) -> list[HistoryItem]:
+    """Return the distinct items of the first user's history, newest first."""
+    recent = users.recent_items(len(recommender.snapshot.catalog), HISTORY_LENGTH)
+    at = np.flatnonzero(recent.rows[0] >= 0)[::-1]
+    facts = recommender.facts(recent.rows[0][at])
+    columns = (column[0][at].tolist() for column in (recent.event, recent.count, recent.age))
     return [
-        Past(item, title, EVENTS[event], int(times), age) for (item, title, _, _), event, times, age in zip(facts, *columns, strict=True)
+        HistoryItem(item, title, EVENTS[event], int(times), age)
+        for (item, title, _, _), event, times, age in zip(facts, *columns, strict=True)
     ]

@@ -1,4 +1,4 @@
-"""The service of the tiny shop, in process: the whole ASGI application with its middle layers, asked by starlette's test client."""
+"""The service of the tiny shop in this process: the whole ASGI application behind starlette's test client."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from starlette.testclient import TestClient
 
 from recsys.recommend.recommender import Recommender
 from recsys.refresh import build
-from recsys.service.answering import Pipeline
+from recsys.service.answering import AnswerPipeline
 from recsys.service.app import application
-from recsys.service.live_bundle import Current
+from recsys.service.live_bundle import BundleWatcher
 from tests.recsys.conftest import Place
 
 from .pages import HOSTILE, ODD, write_reports
@@ -70,12 +70,12 @@ def inside(client: TestClient) -> Any:
 
 
 def recommender_of(client: TestClient) -> Recommender:
-    current: Current = inside(client).current
-    assert current.serving is not None
-    return current.serving.recommender
+    bundles: BundleWatcher = inside(client).bundles
+    assert bundles.live is not None
+    return bundles.live.recommender
 
 
-def pipeline_of(client: TestClient) -> Pipeline:
+def pipeline_of(client: TestClient) -> AnswerPipeline:
     return inside(client).pipeline
 
 

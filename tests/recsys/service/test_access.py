@@ -1,4 +1,4 @@
-"""Who may ask what, how often and how much at once; keys are nowhere but with who holds them."""
+"""Keys, their scopes and rates; the secret of a key is stored nowhere."""
 
 from __future__ import annotations
 
@@ -44,13 +44,13 @@ def test_keys_open_what_their_scopes_say(spare: Place, serve: Serve) -> None:
                 if mine in (needed, Scope.ADMIN):
                     assert response.status_code in (200, 202), response.text
                 else:
-                    assert f"may {mine.value}, and this needs {needed.value}" in problem(response, 403)
+                    assert f"has the scopes {mine.value}; this needs {needed.value}" in problem(response, 403)
 
 
 def test_a_wrong_key_and_none(spare: Place, serve: Serve) -> None:
     secret = add(spare, "shop", Scope.READ)
     client = serve(spare)
-    for head, detail in ((b"", "a key is needed"), (secret[:-1].encode(), "not known"), ("ключ".encode(), "not known")):
+    for head, detail in ((b"", "a key is required"), (secret[:-1].encode(), "is unknown"), ("ключ".encode(), "is unknown")):
         response = client.post("/v1/recommend", json={}, headers={b"x-api-key": head} if head else {})
         assert detail in problem(response, 401)
         assert response.headers["www-authenticate"] == "Bearer"
@@ -127,9 +127,9 @@ def test_the_command_line_makes_lists_and_removes_keys(command: Command) -> None
     secret = command("keys", "add", "shop", "--scope", "read", "--scope", "write").out.strip()
     assert len(secret) > 40
     assert "already" in command("keys", "add", "shop", "--scope", "read").error
-    assert "cannot name a key" in command("keys", "add", "my shop", "--scope", "read").error
+    assert "is not a valid key name" in command("keys", "add", "my shop", "--scope", "read").error
     assert command("keys", "list").out.split("\t")[:2] == ["shop", "read,write"]
-    assert "there are: shop" in command("keys", "remove", "other").error
+    assert "existing keys: shop" in command("keys", "remove", "other").error
     assert command("keys", "remove", "shop").code == 0
     assert command("keys", "list").out == ""
 
@@ -170,7 +170,7 @@ def test_keys_that_cannot_be_read_open_nothing(spare: Place) -> None:
 
 
 def test_keys_made_and_removed_at_once_are_all_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Between reading and writing each waits until the others had time to read: without a lock, the last one to write would win."""
+    """Each waits between reading and writing, so that the others could read: without a lock the last would win."""
     path = tmp_path / "work" / "service" / "keys.json"
     Keys().added("old", (Scope.READ,))[0].write(path)
     names = [f"shop-{number}" for number in range(4)]

@@ -1,4 +1,4 @@
-"""What a customer just did: on the disk before the answer, in the next list, in the log at the next build; and gone when erased."""
+"""Events: on disk before the answer, in the next list, in the log from the next build on, and gone when erased."""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ import logging
 
 import pytest
 
-from recsys.service.logs import Lines, pseudonym, salt_of
+from recsys.service.logs import JsonFormatter, pseudonym, salt_of
 from tests.recsys.conftest import Place
 
 from .conftest import Serve
@@ -26,7 +26,7 @@ def test_a_user_is_a_salted_hash_and_a_body_is_nowhere(spare: Place, serve: Serv
         client.post("/v1/events", content=SECRET.encode())
         client.get(f"/v1/users/{SECRET}")
         client.delete(f"/v1/users/{SECRET}")
-    lines = [json.loads(Lines().format(record)) for record in caplog.records]
+    lines = [json.loads(JsonFormatter().format(record)) for record in caplog.records]
     text = json.dumps(lines)
     assert SECRET not in text
     assert "sku-07" not in text

@@ -10,7 +10,7 @@ from starlette.testclient import TestClient
 from features.data.histories import Histories
 from recsys.recommend.engine import UNKNOWN_USER, UNKNOWN_VISITOR
 from recsys.recommend.request import RecommendOptions
-from recsys.service.pages.trace import look, subjects
+from recsys.service.pages.trace import subjects, trace
 from retrieval.hybrid import FUSION
 from tests.recsys.conftest import Place
 
@@ -72,9 +72,8 @@ def test_the_list_is_that_of_the_service(asked: TestClient) -> None:
     words = seen(asked.post("/", data=form | {"diversity": "0.5"}))
     place = -1
     for item in answer["items"]:
-        shown = (
-            f"{item['rank']} {item['title']} {100 * item['probability']:.1f}% chance {item['price']:.2f} {item['item_id']} {item['reason']}"
-        )
+        heading, chance = f"{item['rank']} {item['title']}", f"{100 * item['probability']:.1f}% probability"
+        shown = f"{heading} {chance} {item['price']:.2f} {item['item_id']} {item['reason']}"
         assert words.find(shown) > place
         place = words.find(shown)
     assert answer["bundle_id"] in words
@@ -84,26 +83,26 @@ def test_the_list_is_that_of_the_service(asked: TestClient) -> None:
 def test_what_each_stage_said(asked: TestClient) -> None:
     recommender = recommender_of(asked)
     for options in (RecommendOptions("user-05", k=8), RecommendOptions(history=("sku-01", "sku-12"), k=8, diversity=1.0)):
-        told = look(recommender, options, None)
+        traced = trace(recommender, options, None)
         (expected,) = recommender.answer(options, [options.user])
-        assert [item.item_id for item in told.answer.items] == [item.item_id for item in expected.items]
-        steps = [told.steps[item.item_id] for item in told.answer.items]
-        assert told.candidates >= len({one.retrieved for one in steps}) == len(steps)
-        assert max(one.retrieved for one in steps) <= told.candidates
+        assert [item.item_id for item in traced.answer.items] == [item.item_id for item in expected.items]
+        steps = [traced.steps[item.item_id] for item in traced.answer.items]
+        assert traced.candidates >= len({one.retrieved for one in steps}) == len(steps)
+        assert max(one.retrieved for one in steps) <= traced.candidates
         assert all(one.found_by for one in steps)
         assert len({one.before for one in steps}) == len({one.after for one in steps}) == len(steps)
         if options.diversity:
             assert max(one.after or 0 for one in steps) > 8
         else:
             assert [one.after for one in steps] == list(range(1, 9))
-        assert told.way == ("personal" if options.user else "basket")
+        assert traced.route == ("personal" if options.user else "basket")
 
 
 def test_features_are_summed_by_what_they_speak_of() -> None:
     given = [("own_count", 1.5), ("item_buyers_7", -2.0), ("own_last", 0.25), ("user_trips", 0.125), ("price_gap", 0.001)]
     assert subjects(given) == [
-        ("how it sells, and when", -2.0, ["item_buyers_7"]),
-        ("own purchases of it", 1.75, ["own_count", "own_last"]),
+        ("its sales", -2.0, ["item_buyers_7"]),
+        ("earlier purchases of the item", 1.75, ["own_count", "own_last"]),
         ("everything else", 0.125, ["user_trips"]),
     ]
 
@@ -122,7 +121,7 @@ def test_strangers_and_mistakes_are_told_in_a_line(asked: TestClient) -> None:
     assert UNKNOWN_VISITOR in seen(asked.get("/"))
     assert UNKNOWN_USER.format("nobody") in seen(asked.post("/", data={"user": " nobody "}))
     for form, said in (
-        ({"user": "user-05", "max_price": "cheap"}, "the highest price is 'cheap', should be a valid number"),
+        ({"user": "user-05", "max_price": "cheap"}, "highest price is 'cheap', should be a valid number"),
         ({"diversity": "7"}, "diversity is '7', should be less than or equal to 1"),
         ({"category": "bakry"}, "did you mean 'bakery'?"),
         ({"basket": ["sku-07", "sku-99"]}, "item 'sku-99' is not in the catalogue"),
@@ -131,7 +130,7 @@ def test_strangers_and_mistakes_are_told_in_a_line(asked: TestClient) -> None:
         response = asked.post("/", data=form)
         words = seen(response, 422)
         assert said in words
-        assert "chance" not in words  # a list beside an error would be taken for the one that was asked for
+        assert "probability" not in words  # a list beside an error would be taken for the requested one
         assert all(f'value="{value}"' in response.text for name, value in form.items() if name in ("user", "category"))
     assert "is not the id of a bundle" in seen(asked.post("/", data={"beside": "nonsense"}))
     assert "item 'sku-99' is not in the catalogue" in seen(asked.get("/items/sku-99"), 404)
@@ -146,7 +145,7 @@ def test_a_basket_by_search(asked: TestClient) -> None:
     assert "For this basket" in words
     assert "in the basket" in words
     by_id = seen(asked.post("/", data={"words": "sku-33"}))
-    assert "sku-33" in by_id[by_id.index("Found for") :][:200]
+    assert "sku-33" in by_id[by_id.index("Results for") :][:200]
 
 
 def test_map_and_items(asked: TestClient) -> None:
@@ -187,7 +186,7 @@ def test_before_there_is_a_bundle(fresh, serve: Serve) -> None:
 
 def test_looking_is_not_serving(ready: Place, serve: Serve) -> None:
     client = serve(ready)
-    serving = inside(client).current.serving
+    live = inside(client).bundles.live
     client.post("/", data={"user": "user-01"})
-    assert not serving.shown
-    assert not serving.latest
+    assert not live.shown
+    assert not live.latest

@@ -24,7 +24,7 @@ def test_a_key_opens_the_pages(spare: Place, serve: Serve, caplog: pytest.LogCap
             response = client.get(path, follow_redirects=False)
             assert (response.status_code, response.headers["location"]) == (303, "/login")
         assert client.post("/", data={"user": "user-01"}, follow_redirects=False).status_code == 303
-        assert "the key is not known" in seen(client.post("/login", data={"key": secret[:-1]}), 401)
+        assert "the key is unknown" in seen(client.post("/login", data={"key": secret[:-1]}), 401)
         assert "this needs read" in seen(client.post("/login", data={"key": other}), 403)
         answer = client.post("/login", data={"key": f" {secret} "}, follow_redirects=False)
         assert answer.headers["location"] == "/"

@@ -1,4 +1,4 @@
-"""The pages in a real Chromium: they work by keyboard, without scripts, in narrow and wide windows, and axe-core finds nothing wrong."""
+"""The pages in Chromium: by keyboard, without scripts, in narrow and wide windows; axe-core finds no fault."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def test_by_keyboard_from_a_customer_to_a_basket(page: Any) -> None:
     page.keyboard.press("Enter")
     assert first.get_by_text("After retrieval").is_visible()
     title = first.get_by_role("link").inner_text()
-    first.get_by_role("button", name="Into the basket").focus()
+    first.get_by_role("button", name="Add to basket").focus()
     submit(page, lambda: page.keyboard.press("Enter"))
     assert page.get_by_role("checkbox", name=title, exact=True).first.is_checked()
     assert page.get_by_label("Customer").input_value() == "user-05"
@@ -104,11 +104,11 @@ def test_the_dial_and_the_rules_stay_as_they_were_set(page: Any) -> None:
     page.get_by_label("Diversity").focus()
     for _ in range(3):
         page.keyboard.press("ArrowRight")
-    page.get_by_label("only what they never bought").check()
+    page.get_by_label("only items they have not bought").check()
     page.get_by_label("Category").fill("bakery")
     submit(page, page.get_by_role("button", name="Show", exact=True).first.click)
     assert page.get_by_label("Diversity, now 0.3").input_value() == "0.3"
-    assert page.get_by_label("only what they never bought").is_checked()
+    assert page.get_by_label("only items they have not bought").is_checked()
     assert page.get_by_label("Category").input_value() == "bakery"
     assert "diversity 0.3" in page.get_by_role("region", name="Results").inner_text()
 
@@ -119,7 +119,7 @@ def test_from_the_map_to_an_item_and_its_list(page: Any) -> None:
     title = point.locator("title").text_content()
     submit(page, lambda: point.click(force=True))
     assert page.get_by_role("heading", level=1).inner_text() == title
-    submit(page, page.get_by_role("button", name="Recommend for a basket with this").click)
+    submit(page, page.get_by_role("button", name="Recommend for a basket with this item").click)
     assert page.get_by_role("heading", name="For this basket").is_visible()
 
 
@@ -151,7 +151,7 @@ def test_axe_finds_nothing(chromium: Any, url: str, scheme: Any) -> None:
         assert problems() == []
     window.goto("/")
     window.get_by_label("Customer").fill("user-05")
-    window.get_by_label("Find items").fill("tea")
+    window.get_by_label("Search for items").fill("tea")
     submit(window, lambda: window.keyboard.press("Enter"))
     for details in window.locator("summary").all():
         details.click()

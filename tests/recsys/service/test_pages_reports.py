@@ -1,4 +1,4 @@
-"""The pages of what other commands wrote."""
+"""The pages of reports that other commands wrote."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from .pages import seen
 
 def test_reports(hostile: TestClient) -> None:
     evaluation = seen(hostile.get("/evaluation"))
-    assert "98.1% of 40 answers score lower" in evaluation
-    assert "aim: 95%, reached" in evaluation
+    assert "98.1% of the items score lower in 40 answers" in evaluation
+    assert "target: 95%, reached" in evaluation
     assert "recent popular 0.2500 [0.2000–0.3000]" in evaluation
     assert "50.0% 25.0% 12.5%" in evaluation
-    assert "Another bundle is in use since" in evaluation
+    assert "is in use now: run recsys evaluate again" in evaluation
     assert "is better" in seen(hostile.get("/simulations"))
     assert "+0.1000 [+0.0500 to +0.1500]" in seen(hostile.get("/simulations/simulation-popular-x"))
 
@@ -44,4 +44,4 @@ def test_gates_and_drift_of_a_refresh(spare: Place, serve: Serve) -> None:
     words = seen(serve(spare).get("/refreshes"))
     assert "max_items_lost 0.000 0.2 passed" in words
     assert "PSI" in words
-    assert "Knows purchases until 2024-07" in words
+    assert "Last purchase in the log 2024-07" in words

@@ -29,6 +29,7 @@ ABOUT = {"bundle_id", "degraded", "stages"}
         ),
         ({"user": "user-07", "rules": {"new_only": True}, "explain": True}, RecommendOptions("user-07", new_only=True, explain=True)),
         ({"user": "user-07", "rules": {"unsold": True}}, RecommendOptions("user-07", unsold=True)),
+        ({"user": "user-07", "rules": {"debuts": True}}, RecommendOptions("user-07", unsold=True)),
         ({"user": "nobody"}, RecommendOptions("nobody")),
         ({}, RecommendOptions()),
     ],
@@ -42,6 +43,15 @@ def test_recommend_answers_as_the_recommender_does(asked: TestClient, body: dict
     assert answer["degraded"] is False
     assert {"waiting", "retrieval", "telling"} <= answer["stages"].keys()
     assert all(taken >= 0 for taken in answer["stages"].values())
+
+
+def test_the_former_name_of_unsold_is_documented_as_deprecated(asked: TestClient) -> None:
+    rules = asked.get("/openapi.json").json()["components"]["schemas"]["RulesBody"]["properties"]
+    assert rules["debuts"]["deprecated"] is True
+    assert "unsold" in rules["debuts"]["description"]
+    assert "deprecated" not in rules["unsold"]
+    assert "rules.debuts is 'x'" in problem(asked.post("/v1/recommend", json={"rules": {"debuts": "x"}}), 422)
+    assert "'rules.debuts'" in problem(asked.post("/v1/recommend", json={"rules": {"debuts": True, "unsold": True}}), 422)
 
 
 def test_who_is_unknown_is_told_why(asked: TestClient) -> None:
@@ -91,7 +101,7 @@ def test_bad_bodies_are_refused_in_one_line(asked: TestClient, path: str, body: 
 @pytest.mark.parametrize(
     ("content", "detail"),
     [
-        (b"{", "the body is no JSON"),
+        (b"{", "the body is not valid JSON"),
         (b"", "a JSON body is missing"),
         (b"\xff\xfe", "the body"),
         (b'{"user": "\\ud800"}', "user is"),
@@ -134,8 +144,8 @@ def test_metrics_tell_what_happened(asked: TestClient) -> None:
     asked.post("/v1/recommend", json={"user": "nobody"})
     asked.post("/v1/recommend", json={"user": "user-01", "k": 0})
     assert {name: value(name) - before[name] for name in METRICS} == METRICS
-    serving = inside(asked).current.serving
-    assert value("recsys_list_coverage") == pytest.approx(len(serving.shown) / 40)
+    live = inside(asked).bundles.live
+    assert value("recsys_list_coverage") == pytest.approx(len(live.shown) / 40)
     assert 0 < value("recsys_bundle_age_seconds") < 3_600
     assert value("recsys_score_drift") == 0
 
@@ -150,11 +160,11 @@ METRICS = {
 
 
 def test_drift_is_told_once_there_are_lists_enough(asked: TestClient) -> None:
-    serving = inside(asked).current.serving
-    serving.note([], [0.0001] * 500)
-    assert serving.drift > 0.25
-    serving.note([], np.resize(serving.usual, 2_000).tolist())
-    assert serving.drift < 0.01
+    live = inside(asked).bundles.live
+    live.note([], [0.0001] * 500)
+    assert live.drift > 0.25
+    live.note([], np.resize(live.usual, 2_000).tolist())
+    assert live.drift < 0.01
 
 
 def test_every_example_of_the_documentation_works(asked: TestClient) -> None:

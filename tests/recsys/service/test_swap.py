@@ -16,7 +16,7 @@ from recsys.artifacts.model import ServedModel
 from recsys.recommend.pipeline import RequestGroup
 from recsys.refresh import build
 from recsys.service import live_bundle
-from recsys.service.live_bundle import Serving
+from recsys.service.live_bundle import LiveBundle
 from recsys.settings.serve import ServeConfig
 from recsys.workspace.workspace import Workspace
 from retrieval.candidates import Candidates
@@ -83,19 +83,19 @@ def test_a_request_ends_with_the_bundle_it_began_with(spare: Place, serve: Serve
 def test_a_damaged_bundle_is_refused_and_the_old_one_serves(spare: Place, serve: Serve, caplog: pytest.LogCaptureFixture) -> None:
     client = serve(spare)
     old = ask(client)
-    thread = inside(client).current
+    thread = inside(client).bundles
     thread.stop()  # the damage must be there before anybody looks
     new = publish(spare, 7.5)
     path = spare.workspace.bundles / new / "snapshot/stats/item_stats.safetensors"
     content = path.read_bytes()
     path.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
     for _ in range(3):
-        thread.look()
+        thread.check()
     assert ask(client) == old
     assert caplog.text.count("a bundle is refused") == 1
     path.write_bytes(content)
     thread._refused = (new, time.monotonic())
-    thread.look()
+    thread.check()
     assert ask(client) == (new, 7.5)
 
 
@@ -103,7 +103,7 @@ def test_a_stale_current_and_the_newest_whole_one(spare: Place, serve: Serve) ->
     client = serve(spare)
     old = ask(client)
     (spare.workspace.bundles / CURRENT).write_text("nonsense\n")
-    inside(client).current.look()
+    inside(client).bundles.check()
     assert ask(client) == old
     assert ask(serve(spare)) == old  # one that starts now finds it by itself
 
@@ -111,16 +111,16 @@ def test_a_stale_current_and_the_newest_whole_one(spare: Place, serve: Serve) ->
 def test_what_was_refused_at_the_start_is_looked_at_again(spare: Place, serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
     old = current_id(spare.workspace.bundles)
     new = publish(spare, 7.5)
-    right = Serving.open
+    right = LiveBundle.open
 
-    def short_of_memory(workspace: Workspace, bundle_id: str, before: Serving | None, config: ServeConfig) -> Serving:
+    def short_of_memory(workspace: Workspace, bundle_id: str, before: LiveBundle | None, config: ServeConfig) -> LiveBundle:
         if bundle_id == new:
             raise MemoryError
         return right(workspace, bundle_id, before, config)
 
     monkeypatch.setattr(live_bundle, "RETRY_SECONDS", 0.1)
     with monkeypatch.context() as patch:
-        patch.setattr(Serving, "open", short_of_memory)
+        patch.setattr(LiveBundle, "open", short_of_memory)
         client = serve(spare)
         assert ask(client)[0] == old
     wait_for(client, new)
