@@ -99,7 +99,7 @@ class Judged:
         plain, tokens = ranking.cross_encoder, self.shop.recommender.snapshot.tokens
         small = replace(plain, session=OnnxSession(quantized(Subfolder(self.model.files, "ranking")["cross_encoder.onnx"])))
         reading, users, some = self.shop.reading(), self.histories(), self.histories(TIMED)
-        rows = reading.candidates(some, plain.config.read).rows[:, : plain.config.read]
+        rows = reading.candidates(some, plain.config.rerank_depth).rows[:, : plain.config.rerank_depth]
         ranker = reading.ranker
         assert ranker is not None
         lists = []

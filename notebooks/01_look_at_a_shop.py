@@ -135,7 +135,7 @@ missing.transpose(include_header=True, header_name="column", column_names=["miss
 # ## What the recommender makes of it
 #
 # These are the facts from which `recsys train` chooses, and the windows it will fit its parts on. Repeats here count distinct items of a
-# basket, as it does. Set `tower.reads` or the `[retrieval]` section in recsys.toml if you know better.
+# basket, as it does. Set `tower.user_encoder` or the `[retrieval]` section in recsys.toml if you know better.
 
 # %%
 shape = ShopProfile.of(log)

@@ -116,7 +116,7 @@ def rerank_top(candidates: Candidates, model: PairScorer | None, tokens: ItemTok
     """The cross-encoder's logit as evidence on each user's first candidates, nan elsewhere and for users without history."""
     logits = np.full(candidates.rows.shape, np.nan, dtype=np.float32)
     some = np.flatnonzero(candidates.users.lengths > 0)
-    if model is not None and len(some) and (read := model.config.read):
+    if model is not None and len(some) and (read := model.config.rerank_depth):
         if tokens is None:
             raise ValueError("a cross-encoder reads token states, and there are none: encode the catalogue with them")
         logits[some, :read] = model.logits(candidates.users.take(some), candidates.rows[some, :read], tokens)

@@ -51,7 +51,7 @@ class HybridRetriever:
         kept = {"arrival": (TopScores(self.arrivals, "arrival"), config.arrivals)} if self.arrivals else {}
         return {
             **kept,
-            "own": (RepeatPurchases(self.n_items), config.own),
+            "own": (RepeatPurchases(self.n_items), config.repeat_purchases),
             "ease": (TopScores(Trended(models.ease, models.popularity), "ease_trend"), config.ease),
             "item_knn": (TopScores(models.item_knn, "item_knn"), config.item_knn),
             "als": (TopScores(models.als, "als"), config.als),

@@ -180,8 +180,8 @@ def tiny_settings(tiny_bert: Path) -> Settings:
                 "texts_a_step": 16,
             },
             "retrieval": {"candidates": 30, "als_model": {"factors": 8}, "ease_model": {"l2": 20}},
-            "cross_encoder": {"users": 20, "batch_users": 4, "read": 10, "history_items": 5},
-            "blend": {"rounds": 10, "leaves": 7, "min_leaf": 10},
+            "cross_encoder": {"users": 20, "batch_users": 4, "rerank_depth": 10, "history_items": 5},
+            "gbdt": {"rounds": 10, "leaves": 7, "min_leaf": 10},
             "evaluate": {"tune": False, "resamples": 50},
         }
     )

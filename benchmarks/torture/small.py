@@ -35,8 +35,8 @@ if TYPE_CHECKING:
 TRAINING = {
     "tower": {"dim": 16, "hidden": 16, "layers": 1, "heads": 2, "history": 20},
     "train": {"users": 24, "positives": 4, "negatives": 16, "epochs": 1, "tuned_epochs": 1, "steps_per_epoch": 3, "texts_a_step": 16},
-    "cross_encoder": {"users": 20, "batch_users": 4, "read": 10, "history_items": 5},
-    "blend": {"rounds": 10, "leaves": 7, "min_leaf": 10},
+    "cross_encoder": {"users": 20, "batch_users": 4, "rerank_depth": 10, "history_items": 5},
+    "gbdt": {"rounds": 10, "leaves": 7, "min_leaf": 10},
 }
 OPEN = {"max_items_lost": 1, "max_events_lost": 1, "max_changed_vectors": 1, "max_ndcg_drop": 1}
 

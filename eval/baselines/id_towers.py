@@ -40,7 +40,7 @@ class IdTowers:
     def fit(cls, log: Interactions, config: IdTowersConfig) -> IdTowers:
         """Train on the whole log, for as many epochs as configured: how many are best is for the tuning to say."""
         torch.manual_seed(config.seed)
-        tower = TwoTower(1, TowerConfig(reads="set", history=config.history))
+        tower = TwoTower(1, TowerConfig(user_encoder="set", history=config.history))
         item_id_vectors = ItemIdEmbedding(log.n_items, tower.config.dim, hide=0.0)
         train = TrainConfig(epochs=config.epochs, patience=config.epochs, lr=config.lr, tuned_epochs=0, tuning="frozen")
         sampler = Sampler(log, train, int(HORIZON * DAY))

@@ -45,7 +45,8 @@ class ItemStats:
         log = log.between(None, now)
         log = log.where(np.isin(log.event, LABEL_EVENTS))
         n, age = log.n_items, (now - log.time) / DAY
-        columns = {f"buyers_{days}": distinct_buyers(log, age <= days) for days in (7, 28, 91, 10_000)}
+        columns = {f"buyers_{days}": distinct_buyers(log, age <= days) for days in (7, 28, 91)}
+        columns["buyers_ever"] = distinct_buyers(log, np.ones(len(log), dtype=bool))
         columns["trend"] = np.log((columns["buyers_28"] + 1) / (columns["buyers_91"] * (28 / 91) + 1))
         columns |= repurchase(log, age)
         first = np.full(n, -np.inf)

@@ -8,12 +8,12 @@ from pydantic import BaseModel, ConfigDict, Field
 class CrossEncoderConfig(BaseModel):
     """What the cross-encoder reads and how it is fitted.
 
-    read: candidates a user that are read, the blend's best first. history_items: newest distinct items of the history. item_tokens: of
-    each text. users, positives, negatives (a user): what one epoch is trained on.
+    rerank_depth: candidates a user that are read, the blend's best first. history_items: newest distinct items of the history.
+    item_tokens: of each text. users, positives, negatives (a user): what one epoch is trained on.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
-    read: int = Field(default=12, ge=1)
+    rerank_depth: int = Field(default=12, ge=1)
     history_items: int = Field(default=10, ge=1)
     item_tokens: int = Field(default=16, ge=2)
     users: int = Field(default=600, ge=1)

@@ -110,7 +110,7 @@ def fit_without(part: Part, material: RankingData, ranking: Ranking, behaviour: 
     if part.features:
         parts = [narrowed(pairs) for pairs in material.blend]
         names = [name for name in ranking.first.names if name in parts[0].candidates.features]
-        first = fit_booster([pairs.labelled for pairs in parts], material.settings.blend, material.seed, names)
+        first = fit_booster([pairs.labelled for pairs in parts], material.settings.gbdt, material.seed, names)
     less = replace(material, correction=narrowed(material.correction), calibration=narrowed(material.calibration))
     return Ablated(first, *fit_end(first, ranking.cross_encoder if part.reads else None, less))
 

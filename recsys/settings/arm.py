@@ -1,4 +1,4 @@
-"""One arm of a simulation: what answers, and how often it learns what has happened."""
+"""Settings of one arm of a simulated A/B test: the system that answers, and how often it is refreshed and retrained."""
 
 from __future__ import annotations
 
@@ -13,10 +13,16 @@ SYSTEMS = (OURS, *(name for name in BASELINES if name not in (*NEED_TEXTS, *NEED
 
 
 class ArmConfig(BaseModel):
-    """system: ours, or a baseline with its settings of [baselines.all]. retrain_days: 0, trained once, at the start.
+    """One arm of a simulated A/B test.
 
-    history: how far a user's own events reach: to the last refresh, as `recsys recommend` has them, or to the day's begin, as a service
-    that is told of every purchase has them. cross_encoder: false leaves the blend's order as it is.
+    Attributes
+    ----------
+    system : "ours", or a baseline with its settings of [baselines.all].
+    refresh_days : days from one refresh to the next.
+    retrain_days : days from one training to the next; 0 trains once, at the start.
+    history : how recent a user's own events are. "refresh": up to the last refresh, as in `recsys recommend`. "live": up to the
+        start of the day, as in a service that receives every purchase.
+    cross_encoder : False keeps the order of the gradient-boosted ranker.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -30,5 +36,5 @@ class ArmConfig(BaseModel):
     @classmethod
     def _known(cls, value: str) -> str:
         if value not in SYSTEMS:
-            raise ValueError(f"there is no system {value!r}: choose among {', '.join(SYSTEMS)}")
+            raise ValueError(f"system {value!r} does not exist: choose one of {', '.join(SYSTEMS)}")
         return value

@@ -1,4 +1,4 @@
-"""What a shop's own log decides where neither recsys.toml nor the preset does."""
+"""Settings that follow from a shop's log, where neither recsys.toml nor the preset sets them."""
 
 from __future__ import annotations
 
@@ -13,34 +13,40 @@ if TYPE_CHECKING:
     from recsys.settings.settings import Settings
 
 
-# Sizes that a sequence tower learns best with: docs/decisions/013.
+# The sizes with which a sequence encoder of users learns best: docs/decisions/013.
 SEQUENCE: dict[str, dict[str, Any]] = {
-    "tower": {"reads": "sequence", "dropout": 0.3, "history": 50, "heads": 2},
+    "tower": {"user_encoder": "sequence", "dropout": 0.3, "history": 50, "heads": 2},
     "train": {"lr": 1e-3, "negatives": 1024, "epochs": 8, "patience": 2, "last_epochs": 2},
     "retrieval": {"tower": 200, "markov": 100},
 }
-SET: dict[str, dict[str, Any]] = {"tower": {"reads": "set"}}
+SET: dict[str, dict[str, Any]] = {"tower": {"user_encoder": "set"}}
 
 
-def with_profile(settings: Settings, shape: ShopProfile) -> Settings:
-    """The settings, completed by what suits such a shop, or the way of reading that the user chose: what the user set stays as it is."""
-    reads = settings.tower.reads
-    return completed(settings, SEQUENCE if reads == "sequence" or (reads == "auto" and shape.sequence) else SET)
+def with_profile(settings: Settings, profile: ShopProfile) -> Settings:
+    """Return the settings with open keys filled in for this shop, or for the user encoder that the user chose."""
+    user_encoder = settings.tower.user_encoder
+    return completed(settings, SEQUENCE if user_encoder == "sequence" or (user_encoder == "auto" and profile.sequence) else SET)
 
 
 def completed(settings: Settings, wanted: dict[str, dict[str, Any]]) -> Settings:
-    """The settings, with values for keys that are open: not set by the user, or "auto".
+    """Return the settings with values for the keys that are open: not set by the user, or "auto".
+
+    Parameters
+    ----------
+    wanted : section -> key -> value.
 
     Raises
     ------
-    ConfigError: a wanted key is unknown, or its value out of range.
+    ConfigError
+        If a wanted key is unknown or its value is out of range.
     """
     changed = {}
     for section, keys in wanted.items():
-        now = getattr(settings, section)
-        open_keys = {key: value for key, value in keys.items() if key not in now.model_fields_set or getattr(now, key) == "auto"}
-        try:  # a copy with other values would be taken unchecked
-            changed[section] = type(now).model_validate({key: getattr(now, key) for key in now.model_fields_set} | open_keys)
+        current = getattr(settings, section)
+        set_keys = {key: getattr(current, key) for key in current.model_fields_set}
+        open_keys = {key: value for key, value in keys.items() if key not in set_keys or set_keys[key] == "auto"}
+        try:  # model_copy would not validate the values
+            changed[section] = type(current).model_validate(set_keys | open_keys)
         except ValidationError as error:
             first = error.errors(include_url=False)[0]
             key = ".".join([section, *map(str, first["loc"])])

@@ -6,8 +6,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 
 class BundleConfig(BaseModel):
-    """How bundles are kept."""
+    """Settings of published bundles."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    keep: int = Field(default=3, ge=1, description="bundles to keep: the one in use and those before it")
+    keep: int = Field(default=3, ge=1, description="how many bundles to keep: the one in use and the ones before it")

@@ -1,4 +1,4 @@
-"""What an event counts, and which rows of the service and of the sources are one and the same event."""
+"""Weights of events, and the rule that matches the service's events with rows of the sources."""
 
 from __future__ import annotations
 
@@ -11,7 +11,12 @@ from features.data.interactions import EVENT_WEIGHTS, EVENTS
 
 
 class EventWeights(BaseModel):
-    """What one event of each kind counts, when histories and collaborative models are weighted; and the rule of the service's events."""
+    """Weights of events in histories and models, and the rule that matches events with rows of the sources.
+
+    Attributes
+    ----------
+    purchase, cart, view, rating : weight of one event of that kind.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -20,10 +25,12 @@ class EventWeights(BaseModel):
     view: float = Field(default=EVENT_WEIGHTS["view"], ge=0)
     rating: float = Field(default=EVENT_WEIGHTS["rating"], ge=0)
     same_day: Literal["source", "service", "both"] = Field(
-        default="source", description="whose rows of one user, item, event and day count, where both have them; `both` counts both"
+        default="source", description="whose rows of one user, item, event and day count, where both have such rows; `both` counts both"
     )
-    time_zone: str = Field(default="UTC", description="of the days")
-    keep_days: int = Field(default=400, ge=1, description="days before the sources' last row, after which the service's events are removed")
+    time_zone: str = Field(default="UTC", description="time zone in which days are counted")
+    keep_days: int = Field(
+        default=400, ge=1, description="the service's events older than this, counted from the sources' last row, are removed"
+    )
 
     @field_validator("time_zone")
     @classmethod
@@ -31,10 +38,10 @@ class EventWeights(BaseModel):
         try:
             pl.Series([0]).cast(pl.Datetime("ms", "UTC")).dt.convert_time_zone(value)
         except pl.exceptions.PolarsError:
-            raise ValueError("is no time zone; expected a name like UTC or Europe/Berlin") from None
+            raise ValueError("is not a time zone; expected a name like UTC or Europe/Berlin") from None
         return value
 
     @property
     def weights(self) -> dict[str, float]:
-        """Event -> weight."""
+        """Weight by event."""
         return {event: getattr(self, event) for event in EVENTS}

@@ -1,4 +1,4 @@
-"""The settings that a trained model depends on, and the digest that identifies it."""
+"""The settings that a trained model depends on."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 
 def training_sections(settings: Settings) -> dict[str, Any]:
-    """The settings that a model depends on, ready for JSON."""
-    sections = ("events", "encoder", "tower", "train", "index", "retrieval", "blend", "cross_encoder")
-    found = {name: getattr(settings, name).model_dump(mode="json") for name in sections}
-    return found | {"events": settings.events.weights}  # the rule of the service's events shows in the log itself
+    """Return the settings that a trained model depends on, as values that JSON can hold."""
+    sections = ("events", "encoder", "tower", "train", "index", "retrieval", "gbdt", "cross_encoder")
+    values = {name: getattr(settings, name).model_dump(mode="json") for name in sections}
+    return values | {"events": settings.events.weights}  # the rule for the service's events shows in the log's own digest

@@ -1,4 +1,4 @@
-"""What a command was asked to do: the command line fills these in, the verbs take them."""
+"""Values that options of the command line may take."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What `--preset` and the device mean: values for what recsys.toml leaves open."""
+"""Values that `--preset` and the device give to keys that recsys.toml leaves open."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from recsys.settings.settings import Settings
     from retrieval.two_tower.text_tuning import Tuning
 
-# quick is the classes' own defaults: what two cores do in minutes.
+# The quick preset is the defaults of the configuration classes: two cores train it in minutes.
 FULL: dict[str, dict[str, Any]] = {
     "encoder": {"upper_layers": 2},
     "train": {
@@ -26,18 +26,19 @@ FULL: dict[str, dict[str, Any]] = {
         "accumulate": 2,
         "encoder_lr": 5e-5,
     },
-    "blend": {"rounds": 500, "learning_rate": 0.04},
-    "cross_encoder": {"users": 4000, "epochs": 2, "read": 30, "history_items": 20},
+    "gbdt": {"rounds": 500, "learning_rate": 0.04},
+    "cross_encoder": {"users": 4000, "epochs": 2, "rerank_depth": 30, "history_items": 20},
 }
 GPU: dict[str, dict[str, Any]] = {"train": {"users": 512, "texts_a_step": 512}, "cross_encoder": {"batch_users": 64}}
 
 
 def with_preset(settings: Settings, preset: Preset, device: torch.device) -> Settings:
-    """The settings, completed: what the user set in a file or the environment stays as it is.
+    """Return the settings with open keys filled in; keys that a file or the environment sets stay as they are.
 
     Raises
     ------
-    ConfigError: there is no such preset, or one of its values is out of range.
+    ConfigError
+        If the preset is unknown or one of its values is out of range.
     """
     if preset not in get_args(Preset):
         raise ConfigError(f"preset is {preset!r}, expected one of {', '.join(get_args(Preset))}: see docs/configuration.md")
@@ -49,22 +50,23 @@ def with_preset(settings: Settings, preset: Preset, device: torch.device) -> Set
 
 
 def affordable_tuning(preset: Preset, device: torch.device) -> Tuning:
-    """How the text encoder is tuned, where nothing else is asked for."""
+    """Return how the text encoder is tuned where `train.tuning` is "auto"."""
     if device.type == "cuda":
         return "full" if preset == "full" else "lora"
     return "upper"
 
 
-def find_device(asked: Device) -> torch.device:
-    """The device to train on.
+def find_device(requested: Device) -> torch.device:
+    """Return the device to train on.
 
     Raises
     ------
-    ConfigError: there is no such choice, or a GPU was asked for and torch sees none.
+    ConfigError
+        If the choice is unknown, or a GPU was requested and torch sees none.
     """
-    if asked not in get_args(Device):
-        raise ConfigError(f"device is {asked!r}, expected one of {', '.join(get_args(Device))}")
-    there = torch.cuda.is_available()
-    if asked == "cuda" and not there:
-        raise ConfigError("--device cuda was asked for, but torch sees no GPU: run `recsys doctor`, or take --device cpu")
-    return torch.device("cuda" if there and asked != "cpu" else "cpu")
+    if requested not in get_args(Device):
+        raise ConfigError(f"device is {requested!r}, expected one of {', '.join(get_args(Device))}")
+    available = torch.cuda.is_available()
+    if requested == "cuda" and not available:
+        raise ConfigError("--device cuda was given, but torch sees no GPU: run `recsys doctor`, or use --device cpu")
+    return torch.device("cuda" if available and requested != "cpu" else "cpu")

@@ -1,4 +1,4 @@
-"""What an API key may do."""
+"""Scopes of API keys."""
 
 from __future__ import annotations
 
@@ -6,7 +6,10 @@ from enum import StrEnum
 
 
 class Scope(StrEnum):
-    """What an API key opens: lists and metrics; events; all of it, and erasing."""
+    """A scope of an API key.
+
+    READ allows recommendations and metrics, WRITE allows events, ADMIN allows both and erasure.
+    """
 
     READ = "read"
     WRITE = "write"

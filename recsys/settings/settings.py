@@ -1,6 +1,6 @@
-"""Configuration: recsys.toml, then environment variables RECSYS_SECTION__KEY above it. Unknown keys are refused, in both.
+"""Configuration: recsys.toml, overridden by environment variables RECSYS_SECTION__KEY. Unknown keys are errors in both.
 
-Each section is the configuration class of what it configures; this module only puts them together and words the errors.
+Each section is the configuration class of what it configures. This module combines the sections and words the errors.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ValidationError, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
+from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDict, SettingsError
 
 from eval.baselines.registry import BaselinesConfig
 from eval.protocol.runner import EvaluateConfig
@@ -25,6 +25,7 @@ from recsys.settings.arm import ArmConfig
 from recsys.settings.bundles import BundleConfig
 from recsys.settings.events import EventWeights
 from recsys.settings.refresh import RefreshConfig
+from recsys.settings.renamed_keys import RENAMED, spellings, with_new_keys, with_new_variables
 from recsys.settings.serve import ServeConfig
 from retrieval.collaborative.config import RetrievalConfig
 from retrieval.index import IndexConfig
@@ -37,15 +38,26 @@ if TYPE_CHECKING:
 
 DEFAULT_FILE = Path("recsys.toml")
 PREFIX = "RECSYS_"
-# Read by the command line itself, before there are settings.
+# The command line reads these before it loads the settings.
 _COMMAND_LINE = {"RECSYS_WORKSPACE", "RECSYS_CONFIG"}
 _PATHS = ("items", "interactions")
+
+
+class _Environment(EnvSettingsSource):
+    """Environment variables, with renamed keys under their new names, in the variables' names and inside JSON values."""
+
+    def __init__(self, settings_class: type[BaseSettings]) -> None:
+        super().__init__(settings_class)
+        self.env_vars = with_new_variables(self.env_vars, PREFIX)
+
+    def __call__(self) -> dict[str, Any]:
+        return with_new_keys(super().__call__(), f"environment variables {PREFIX}*")
 
 
 class Settings(BaseSettings):
     """All of recsys.toml.
 
-    `source` is kept as it was written, because the command line may complete it: `source_with` makes the `Source` of it.
+    `source` stays a dictionary, because options of the command line may complete it. `source_with` builds the `Source`.
     """
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, env_nested_delimiter="__", extra="forbid", frozen=True)
@@ -57,7 +69,7 @@ class Settings(BaseSettings):
     train: TrainConfig = TrainConfig()
     index: IndexConfig = IndexConfig()
     retrieval: RetrievalConfig = RetrievalConfig()
-    blend: GBDTConfig = GBDTConfig()
+    gbdt: GBDTConfig = GBDTConfig()
     cross_encoder: CrossEncoderConfig = CrossEncoderConfig()
     evaluate: EvaluateConfig = EvaluateConfig()
     baselines: BaselinesConfig = BaselinesConfig()
@@ -84,17 +96,18 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """The environment stands above the file, whose content comes as keyword arguments."""
-        return env_settings, init_settings
+        """Give the environment priority over the file, whose content arrives as keyword arguments."""
+        return _Environment(settings_cls), init_settings
 
     def source_with(self, **options: object) -> Source | None:
-        """The section [source] with what the command line adds; None if neither says anything.
+        """Return the section [source] completed by options of the command line; None if both are empty.
 
-        A dataset given by name puts the section aside; files replace those of the section, and its column names stay.
+        A dataset given by name replaces the whole section. Files replace the section's files, and its column names stay.
 
         Raises
         ------
-        ConfigError: the two together name no source.
+        ConfigError
+            If the two together are not a valid source.
         """
         given = {name: value for name, value in options.items() if value is not None}
         if "dataset" in given:
@@ -112,17 +125,24 @@ class Settings(BaseSettings):
 
 
 def load_settings(path: Path | None = None) -> Settings:
-    """Read recsys.toml and the environment. Without `path`, ./recsys.toml is read if it is there. Paths in [source] start at the file.
+    """Read recsys.toml and the environment.
+
+    Paths in [source] are relative to the file's folder.
+
+    Parameters
+    ----------
+    path : None reads ./recsys.toml if it exists.
 
     Raises
     ------
-    ConfigError: the file cannot be read, a key is unknown, or a value is not what it must be.
+    ConfigError
+        If the file cannot be read, a key is unknown or given under two names, or a value is invalid.
     """
     file = path or (DEFAULT_FILE if DEFAULT_FILE.is_file() else None)
     table = _read(file) if file else {}
     _refuse_unknown_variables(os.environ)
     try:
-        return Settings(**table)
+        return Settings(**with_new_keys(table, str(file)))
     except ValidationError as error:
         key = _variable(error) or (file or "settings")
         raise ConfigError(f"{key}: {_sentence(error, Settings)}; see docs/configuration.md") from error
@@ -134,9 +154,9 @@ def _read(path: Path) -> dict[str, Any]:
     try:
         table = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise ConfigError(f"there is no {path}: leave --config out for the defaults, or give the path of a TOML file") from None
+        raise ConfigError(f"{path} does not exist: omit --config for the defaults, or give the path of a TOML file") from None
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise ConfigError(f"{path}: not readable as TOML: {' '.join(str(error).split())}") from error
+        raise ConfigError(f"{path} cannot be read as TOML: {' '.join(str(error).split())}") from error
     source = table.get("source")
     if isinstance(source, dict):
         for name in _PATHS:
@@ -149,22 +169,23 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def _refuse_unknown_variables(environment: Mapping[str, str]) -> None:
-    """pydantic-settings passes over variables that begin like ours and name no section: a typo would be silent."""
+    """Refuse variables with our prefix that name no section: pydantic-settings ignores them, and a typo would go unnoticed."""
     for name in environment:
         section = name.upper().removeprefix(PREFIX).split("__")[0].lower()
-        if name.upper().startswith(PREFIX) and name not in _COMMAND_LINE and section not in Settings.model_fields:
-            raise ConfigError(f"environment variable {name}: no such section; known sections are {', '.join(Settings.model_fields)}")
+        if name.upper().startswith(PREFIX) and name not in _COMMAND_LINE and section not in {*Settings.model_fields, *RENAMED}:
+            raise ConfigError(f"environment variable {name}: unknown section; known sections are {', '.join(Settings.model_fields)}")
 
 
 def _variable(error: ValidationError) -> str | None:
-    """The environment variable that the first wrong value came from, if it came from one."""
+    """Return the environment variable that holds the first invalid value, if one does."""
     parts = [str(part) for part in error.errors()[0]["loc"]]
-    names = {"__".join(parts[:depth]).upper() for depth in range(1, len(parts) + 1)}
+    paths = (".".join(parts[:depth]) for depth in range(1, len(parts) + 1))
+    names = {spelling.replace(".", "__").upper() for path in paths for spelling in spellings(path)}
     return next((name for name in os.environ if name.upper().removeprefix(PREFIX) in names and name.upper().startswith(PREFIX)), None)
 
 
 def _sentence(error: ValidationError, model: type[BaseModel]) -> str:
-    """The first problem in one line: which key, what was found, what was expected; and how many more there are."""
+    """Return the first problem in one line: key, value found, value expected, and how many more problems there are."""
     problems = error.errors(include_url=False)
     first = problems[0]
     key = ".".join(str(part) for part in first["loc"])

@@ -95,7 +95,7 @@ def train_model(shop: TrainingJob, device: torch.device, work: Path, cache: Path
     """Fit everything. Stages write their progress to `work`; called again after a cut, it goes on from there."""
     language = fit_language(shop, device, work, cache)
     ranking, report = fit_ranking(shop, language, work, device)
-    if shop.settings.tower.reads == "sequence" and shop.settings.train.last_epochs:
+    if shop.settings.tower.user_encoder == "sequence" and shop.settings.train.last_epochs:
         fit_on_the_rest(shop, language, work)
     for module in (language.encoder, language.tower, ranking.cross_encoder):
         module.cpu()  # where answers are worked out
@@ -133,8 +133,8 @@ def fit_language(shop: TrainingJob, device: torch.device, work: Path, cache: Pat
     tower = TwoTower(encoder.width, settings.tower)
     tower.start_from(source.pooled)
     tower.to(device)
-    sequence = settings.tower.reads == "sequence"
-    item_id_vectors = ItemIdEmbedding(len(distinct), settings.tower.dim, settings.train.hide).to(device) if sequence else None
+    sequence = settings.tower.user_encoder == "sequence"
+    item_id_vectors = ItemIdEmbedding(len(distinct), settings.tower.dim, settings.train.id_dropout).to(device) if sequence else None
     log = replace(shop.log, item=text_of[shop.log.item].astype(np.int32), n_items=len(distinct))
     split = windows.validation.split(log)
     run = Run(_sampler(split.history, shop), tower, source, _judge(split), work, shop.seed, item_id_vectors)
@@ -142,7 +142,7 @@ def fit_language(shop: TrainingJob, device: torch.device, work: Path, cache: Pat
     if tuning in ("lora", "full"):  # the lower layers are others now
         kept = cached_states(encoder, distinct, cache)
     report = {
-        "reads": settings.tower.reads,
+        "reads": settings.tower.user_encoder,
         "tuning": tuning,
         "validation_ndcg@10": [round(value, 4) for value in fitted.curve],
         "hard_negatives_masked": fitted.hard_skipped,
@@ -167,7 +167,7 @@ def fit_on_the_rest(shop: TrainingJob, language: TextModels, work: Path) -> None
 
 def _sampler(log: Interactions, shop: TrainingJob) -> Sampler | SequenceSampler:
     settings, validation = shop.settings, shop.windows.validation
-    if settings.tower.reads == "sequence":
+    if settings.tower.user_encoder == "sequence":
         return SequenceSampler(log, settings.train, settings.tower.history)
     return Sampler(log, settings.train, validation.end - validation.start)
 
@@ -216,11 +216,11 @@ def fit_ranking(shop: TrainingJob, language: TextModels, work: Path, device: tor
     parts = [pairs for stage in (early, late) for pairs in (stage.pairs, stage.visitors)]
     users = settings.cross_encoder.users  # only as many as the cross-encoder is trained on
     second, third = produce(shop, language, windows.correction, users), produce(shop, language, windows.calibration, users)
-    first, saved = fit_base([pairs.labelled for pairs in parts], [second.pairs.labelled, third.pairs.labelled], settings.blend, seed)
+    first, saved = fit_base([pairs.labelled for pairs in parts], [second.pairs.labelled, third.pairs.labelled], settings.gbdt, seed)
     reads_towers = TOWERS[0] in first.names
     _log.info("blend fitted on %s and %s, %s the towers' scores", windows.early, windows.late, "with" if reads_towers else "without")
     cross_encoder = CrossEncoder.upon(language.encoder, settings.cross_encoder).to(device)
-    best = _best(_ordered(early.pairs, first), 3 * settings.cross_encoder.read)
+    best = _best(_ordered(early.pairs, first), 3 * settings.cross_encoder.rerank_depth)
     losses = fit_cross_encoder(cross_encoder, best, tokens, work, seed)
     material = RankingData(tuple(parts), second.pairs, third.pairs, tokens, settings, seed)
     correction, calibration = fit_end(first, cross_encoder, material)
@@ -248,8 +248,8 @@ def fit_end(first: Booster, cross_encoder: CrossEncoder | None, material: Rankin
         return TrainingPairs(rerank_top(pairs.candidates, cross_encoder, material.tokens), pairs.labels)
 
     settings = material.settings
-    narrow = _best(read(material.correction), settings.cross_encoder.read)
-    correction = fit_residual(narrow.candidates, narrow.labels, settings.blend, material.seed)
+    narrow = _best(read(material.correction), settings.cross_encoder.rerank_depth)
+    correction = fit_residual(narrow.candidates, narrow.labels, settings.gbdt, material.seed)
     third = read(material.calibration)
     valid = third.candidates.valid
     return correction, Calibration.fit(corrected(third.candidates, correction)[valid], third.labels[valid])
@@ -258,7 +258,7 @@ def fit_end(first: Booster, cross_encoder: CrossEncoder | None, material: Rankin
 def produce(shop: TrainingJob, language: TextModels, window: Window, users: int | None = None) -> WindowCandidates:
     """What retrieval finds at the window's start, from what was known then, for users who bought in it; what they bought as labels."""
     split = window.split(shop.log)
-    truth = GroundTruth.of(split, users or shop.settings.blend.users, shop.seed)
+    truth = GroundTruth.of(split, users or shop.settings.gbdt.users, shop.seed)
     models = Collaborative.fit(split.history, window.start, shop.settings.retrieval)
     index = ItemIndex.build(language.vectors, shop.settings.index)
     towers = TwoTowerRetriever(language.tower, language.vectors, index, language.text_of, models.popularity.ranking)
@@ -267,7 +267,7 @@ def produce(shop: TrainingJob, language: TextModels, window: Window, users: int 
     candidates = retriever.retrieve(split.histories(truth.users), shop.settings.retrieval.candidates)
     candidates = with_features(candidates, stats)
     labels = truth.bought.hits(candidates.rows)
-    guests, rest = visitors(split, shop.settings.blend.visitors, np.random.default_rng([shop.seed, len(split.labels)]))
+    guests, rest = visitors(split, shop.settings.gbdt.visitors, np.random.default_rng([shop.seed, len(split.labels)]))
     theirs = with_features(retriever.retrieve(guests, shop.settings.retrieval.candidates), stats)
     found = float(labels.sum() / truth.bought.counts.sum())
     _log.info("candidates of %s: %d users, %.1f%% of their purchases found", window, len(truth.users), 100 * found)

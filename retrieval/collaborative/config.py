@@ -11,17 +11,18 @@ from retrieval.collaborative.markov import MarkovConfig
 
 
 class RetrievalConfig(BaseModel):
-    """candidates: at most so many a user in all; own, ease ... popular: at most so many from each source; how each model is fitted.
+    """candidates: at most so many a user in all; repeat_purchases, ease ... popular: at most so many from each source; each model's own
+    settings.
 
-    transitions (what follows what) cost most and say most where the order tells something: 0 leaves them out altogether. With them comes
-    what followed the very last step alone, as evidence and no source: a sum over ten steps hides it.
+    markov (transitions: what follows what) cost most and say most where the order tells something: 0 leaves them out altogether. With
+    them comes what followed the very last step alone, as evidence and no source: a sum over ten steps hides it.
     arrivals: places of a list kept for items created within `arrival_days` that nobody has bought yet, where their text is near to what
     the user bought. What has never been sold has no chance by any other evidence, and would never be.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     candidates: int = Field(default=500, ge=1)
-    own: int = Field(default=300, ge=0)
+    repeat_purchases: int = Field(default=300, ge=0)
     ease: int = Field(default=200, ge=0)
     item_knn: int = Field(default=40, ge=0)
     als: int = Field(default=40, ge=0)

@@ -10,7 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field
 class TowerConfig(BaseModel):
     """Sizes of the towers. dim: of the shared space. history: how much of a user's past is read, newest first.
 
-    reads: histories as a "set" of distinct items or as a "sequence" of events; "auto" lets the shop's log decide (`recsys.settings.auto`).
+    user_encoder: reads histories as a "set" of distinct items or as a "sequence" of events; "auto" lets the shop's log decide
+    (`recsys.settings.auto`).
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -20,7 +21,7 @@ class TowerConfig(BaseModel):
     heads: int = Field(default=4, ge=1)
     dropout: float = Field(default=0.1, ge=0, lt=1)
     history: int = Field(default=64, ge=1)
-    reads: Literal["auto", "set", "sequence"] = "auto"
+    user_encoder: Literal["auto", "set", "sequence"] = "auto"
 
 
 class TrainConfig(BaseModel):
@@ -28,7 +29,7 @@ class TrainConfig(BaseModel):
 
     tuning: of the encoder; "auto" takes upper on a CPU, on a GPU lora with the quick preset and full with the full one.
     moments: of the past at which a batch's users stand, where towers read sets.
-    hide: how often the vectors that are learned of single items are hidden, so that those without one are served as well.
+    id_dropout: how often the vectors that are learned of single items are hidden, so that those without one are served as well.
     last_epochs: of towers that read sequences, on everything, after all else is fitted.
     epochs: of the towers alone; tuned_epochs: with the encoder. texts_a_step: how many texts a step tunes on.
     """
@@ -42,7 +43,7 @@ class TrainConfig(BaseModel):
     lr: float = Field(default=3e-3, gt=0)
     encoder_lr: float = Field(default=2e-5, gt=0)
     weight_decay: float = Field(default=0.01, ge=0)
-    hide: float = Field(default=0.2, ge=0, lt=1)
+    id_dropout: float = Field(default=0.2, ge=0, lt=1)
     warmup: float = Field(default=0.05, ge=0, le=1)
     epochs: int = Field(default=6, ge=1)
     tuned_epochs: int = Field(default=1, ge=0)

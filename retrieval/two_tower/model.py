@@ -33,7 +33,7 @@ class TwoTower(nn.Module):
         self.mean: Tensor
         self.register_buffer("mean", torch.zeros(width))
         self.project = nn.Linear(width, config.dim, bias=False)
-        self.reader = SequenceUserEncoder(config) if config.reads == "sequence" else SetUserEncoder(config)
+        self.reader = SequenceUserEncoder(config) if config.user_encoder == "sequence" else SetUserEncoder(config)
         self.scale = nn.Parameter(torch.tensor(np.log(1 / 0.07), dtype=torch.float32))  # log of 1 / temperature
 
     @torch.no_grad()

@@ -71,7 +71,7 @@ def bench(shop: Any, tiny_bert: Path) -> Bench:
     featured = with_features(found, stats)
     first = fit_booster([(featured, labels)], BLEND, seed=0)
     torch.manual_seed(0)
-    cross_encoder = CrossEncoder.upon(encoder, CrossEncoderConfig(read=6, history_items=4))
+    cross_encoder = CrossEncoder.upon(encoder, CrossEncoderConfig(rerank_depth=6, history_items=4))
     torch.nn.init.normal_(cross_encoder.head.weight)
     ordered = order_by_base(featured, first)
     read = rerank_top(ordered, cross_encoder.eval(), tokens)

@@ -34,7 +34,7 @@ def constant(bench: Any) -> GBDTRanker:
 def reading(bench: Any, read: int) -> GBDTRanker:
     """The cross-encoder reads so many."""
     model = bench.ranker.cross_encoder
-    other = type(model)(list(model.layers), model.model_config, model.config.model_copy(update={"read": read}))
+    other = type(model)(list(model.layers), model.model_config, model.config.model_copy(update={"rerank_depth": read}))
     other.load_state_dict(model.state_dict())
     return replace(bench.ranker, cross_encoder=other.eval())
 
@@ -143,7 +143,7 @@ def test_an_item_whose_score_is_nan_is_last():
 def test_the_first_ones_are_read_and_no_others(bench):
     ranked = bench.ranker.rank(bench.candidates)
     read = ~np.isnan(ranked.features[CROSS_ENCODER])
-    assert (read.sum(axis=1) == np.minimum(ranked.valid.sum(axis=1), bench.ranker.cross_encoder.config.read)).all()
+    assert (read.sum(axis=1) == np.minimum(ranked.valid.sum(axis=1), bench.ranker.cross_encoder.config.rerank_depth)).all()
     blend = ranked.features["blend"]
     for b in range(len(blend)):  # by the first booster's order
         assert blend[b][read[b]].min() >= blend[b][~read[b] & ranked.valid[b]].max(initial=-np.inf)

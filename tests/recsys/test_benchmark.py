@@ -219,7 +219,9 @@ def test_without_towers_the_candidates_are_what_retrieval_finds_without_them(rea
     snapshot, retriever = recommender.snapshot, recommender.retriever
     users = histories(snapshot, np.arange(20))
     # Few candidates a source, so that some are the towers' alone; room for all of them.
-    config = retriever.config.model_copy(update={"own": 2, "ease": 3, "item_knn": 2, "als": 2, "popular": 2, "markov": 2, "tower": 5})
+    config = retriever.config.model_copy(
+        update={"repeat_purchases": 2, "ease": 3, "item_knn": 2, "als": 2, "popular": 2, "markov": 2, "tower": 5}
+    )
     candidates = with_features(replace(retriever, config=config).retrieve(users, 40), snapshot.stats)
     without_towers = replace(retriever, config=config.model_copy(update={"tower": 0})).retrieve(users, 40)
     part = next(part for part in PARTS if part.name == "towers")

@@ -105,7 +105,7 @@ class Labelled:
     def auc(self, labels: np.ndarray, settings: Any) -> tuple[float, float]:
         """Of a blend fitted on the one half, on the other; and the deviation of one that means nothing (Hanley, McNeil 1982)."""
         parts = [replace(self.candidates, rows=np.where(mine[:, None], self.candidates.rows, -1)) for mine in (~self.held, self.held)]
-        booster = fit_booster([(parts[0], labels)], settings.blend, 0)
+        booster = fit_booster([(parts[0], labels)], settings.gbdt, 0)
         valid = parts[1].valid
         bought, odds = labels[valid], booster.log_odds(parts[1])[valid]
         yes, no = int(bought.sum()), int((~bought).sum())

@@ -90,7 +90,7 @@ class TestSettings:
 
     def test_baskets_are_read_as_sets_and_nothing_else_changes(self) -> None:
         wanted = Settings().model_dump()
-        wanted["tower"]["reads"] = "set"
+        wanted["tower"]["user_encoder"] = "set"
         assert with_profile(Settings(), BASKETS).model_dump() == wanted
 
     @pytest.mark.parametrize("shape", [SINGLES, BASKETS])
@@ -105,8 +105,8 @@ class TestSettings:
     @pytest.mark.parametrize("reads", ["set", "sequence"])
     @pytest.mark.parametrize("shape", [SINGLES, BASKETS])
     def test_a_way_of_reading_that_was_asked_for_comes_with_its_own_sizes(self, reads: str, shape: ShopProfile) -> None:
-        settings = with_profile(Settings.model_validate({"tower": {"reads": reads}}), shape)
-        assert settings.tower.reads == reads
+        settings = with_profile(Settings.model_validate({"tower": {"user_encoder": reads}}), shape)
+        assert settings.tower.user_encoder == reads
         assert settings.train.last_epochs == (2 if reads == "sequence" else 0)
         assert settings.tower.dropout == (0.3 if reads == "sequence" else 0.1)
 
@@ -133,7 +133,7 @@ class TestSettings:
         log = Interactions(log.user_ids[:50], user, item, time, np.zeros(n, np.int8), ones, ones, log.n_items)
         with pytest.raises(Stop):
             find_or_train(place.workspace, place.workspace.models, place.settings, TrainOptions(), (catalog, log), log.end)
-        assert shops[0].settings.tower.reads == reads
+        assert shops[0].settings.tower.user_encoder == reads
 
 
 def built(folder: Path, shop: Any, events: pl.DataFrame, settings: Settings) -> Place:

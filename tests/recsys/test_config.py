@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import json
+from pathlib import Path
 
 import pytest
 
 from features.errors import ConfigError
+from recsys.settings.renamed_keys import RENAMED
 from recsys.settings.settings import Settings, load_settings
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 @pytest.fixture(autouse=True)
@@ -57,7 +56,7 @@ def test_the_environment_wins_and_the_rest_of_the_section_stays(tmp_path: Path, 
         ("encoder = 3", ["encoder", "3"]),
         ("[source]\nitem = 'a.csv'", ["source", "unknown key 'item'", "items"]),
         ("[events]\nview = -1\ncart = -1", ["events", "(and 1 more)"]),
-        ("[encoder", ["not readable as TOML"]),
+        ("[encoder", ["cannot be read as TOML"]),
         ("workspace = 'x'", ["unknown key workspace"]),
     ],
 )
@@ -71,12 +70,12 @@ def test_an_error_is_one_line_with_file_key_found_and_expected(tmp_path: Path, t
 
 
 def test_files_that_cannot_be_read(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="there is no"):
+    with pytest.raises(ConfigError, match="does not exist"):
         load_settings(tmp_path / "absent.toml")
     (tmp_path / "latin.toml").write_bytes(b"a = '\xe9'")
-    with pytest.raises(ConfigError, match="not readable"):
+    with pytest.raises(ConfigError, match="cannot be read as TOML"):
         load_settings(tmp_path / "latin.toml")
-    with pytest.raises(ConfigError, match="not readable"):
+    with pytest.raises(ConfigError, match="cannot be read as TOML"):
         load_settings(tmp_path)
 
 
@@ -85,7 +84,7 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
     [
         ("RECSYS_ENCODER__MAX_TOKENS", "1", "RECSYS_ENCODER__MAX_TOKENS"),
         ("RECSYS_ENCODER__TOKENS", "1", "RECSYS_ENCODER__TOKENS"),
-        ("RECSYS_ENCODR__MAX_TOKENS", "32", "RECSYS_ENCODR__MAX_TOKENS: no such section"),
+        ("RECSYS_ENCODR__MAX_TOKENS", "32", "RECSYS_ENCODR__MAX_TOKENS: unknown section"),
         ("RECSYS_ENCODER", "{", "environment variables RECSYS_"),
     ],
 )
@@ -134,3 +133,88 @@ def test_a_source_that_cannot_be(tmp_path: Path) -> None:
     assert load_settings().source_with() is None
     with pytest.raises(ConfigError, match="source: .*interactions"):
         load_settings().source_with(items=tmp_path / "items.csv")
+
+
+# Values that are not the defaults.
+VALUES = {
+    "gbdt": {"rounds": 7},
+    "retrieval.repeat_purchases": 7,
+    "retrieval.item_knn": 7,
+    "retrieval.markov": 7,
+    "retrieval.item_knn_model": {"keep": 7},
+    "retrieval.markov_model": {"keep": 7},
+    "retrieval.next_item_model": {"keep": 7},
+    "cross_encoder.rerank_depth": 7,
+    "train.id_dropout": 0.5,
+    "tower.user_encoder": "set",
+}
+
+
+@pytest.mark.parametrize(("old", "new"), RENAMED.items())
+class TestRenamedKeys:
+    def expected(self, new: str) -> Settings:
+        section, _, key = new.partition(".")
+        return Settings.model_validate({section: {key: VALUES[new]} if key else VALUES[new]})
+
+    def toml(self, path: str, value: object) -> str:
+        keys = ", ".join(f"{key} = {json.dumps(part)}" for key, part in value.items()) if isinstance(value, dict) else None
+        return f"{path} = {f'{{ {keys} }}' if keys else json.dumps(value)}\n"
+
+    def test_in_the_file(self, tmp_path: Path, caplog: pytest.LogCaptureFixture, old: str, new: str) -> None:
+        write(tmp_path, self.toml(old, VALUES[new]))
+        settings = load_settings()
+        assert settings == self.expected(new) != Settings()
+        (line,) = caplog.messages
+        assert line.startswith(f"recsys.toml: {old} is called {new} now")
+
+    @pytest.mark.parametrize("depth", ["key", "JSON"])
+    def test_in_the_environment(
+        self, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, old: str, new: str, depth: str
+    ) -> None:
+        value, name, renamed = VALUES[new], *(f"RECSYS_{path.replace('.', '__').upper()}" for path in (old, new))
+        if depth == "key" and isinstance(value, dict):
+            ((key, value),) = value.items()
+            name, renamed = f"{name}__{key.upper()}", f"{renamed}__{key.upper()}"
+        monkeypatch.setenv(name, value if isinstance(value, str) else json.dumps(value))
+        assert load_settings() == self.expected(new)
+        assert caplog.messages[0].startswith(f"environment variable {name} is called {renamed} now")
+
+    def test_both_names_in_the_file(self, tmp_path: Path, old: str, new: str) -> None:
+        write(tmp_path, self.toml(old, VALUES[new]) + self.toml(new, VALUES[new]))
+        with pytest.raises(ConfigError, match=f"^recsys.toml: {old} and {new} are the same key") as caught:
+            load_settings()
+        assert "\n" not in str(caught.value)
+
+    def test_both_names_in_the_environment(self, monkeypatch: pytest.MonkeyPatch, old: str, new: str) -> None:
+        names = [f"RECSYS_{path.replace('.', '__').upper()}" for path in (old, new)]
+        for name in names:
+            monkeypatch.setenv(name, json.dumps(VALUES[new]))
+        with pytest.raises(ConfigError, match=f"^environment variables {names[0]} and {names[1]} set the same key, {new}") as caught:
+            load_settings()
+        assert "\n" not in str(caught.value)
+
+    def test_the_page_lists_them(self, old: str, new: str) -> None:
+        page = (Path(__file__).parents[2] / "docs" / "configuration.md").read_text(encoding="utf-8")
+        names = (f"`{path}`" if "." in path else f"`[{path}]`" for path in (old, new))
+        assert f"- {' is now '.join(names)}\n" in page
+
+
+def test_the_environment_wins_under_an_old_name_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(tmp_path, "[gbdt]\nrounds = 5\nleaves = 6\n")
+    monkeypatch.setenv("RECSYS_BLEND__ROUNDS", "7")
+    gbdt = load_settings().gbdt
+    assert (gbdt.rounds, gbdt.leaves) == (7, 6)
+
+
+def test_an_old_name_inside_a_section_given_as_json(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    monkeypatch.setenv("RECSYS_TRAIN", '{"hide": 0.5}')
+    assert load_settings().train.id_dropout == 0.5
+    (line,) = caplog.messages
+    assert line.startswith("environment variables RECSYS_*: train.hide is called train.id_dropout now")
+
+
+@pytest.mark.parametrize("name", ["RECSYS_BLEND__ROUNDS", "RECSYS_TOWER__READS", "RECSYS_RETRIEVAL__TOGETHER_MODEL__KEEP"])
+def test_a_wrong_value_under_an_old_name_names_the_variable(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setenv(name, "-1")
+    with pytest.raises(ConfigError, match=f"^{name}: "):
+        load_settings()

@@ -88,7 +88,7 @@ def weights(module: nn.Module) -> list[torch.Tensor]:
 
 @pytest.mark.parametrize(("reads", "tuning"), [("set", "upper"), ("set", "lora"), ("sequence", "full")])
 def test_training_stands_on_the_device_from_end_to_end(small, tmp_path, monkeypatch, reads, tuning):
-    tower = small.settings.tower.model_copy(update={"reads": reads})
+    tower = small.settings.tower.model_copy(update={"user_encoder": reads})
     train = small.settings.train.model_copy(update={"tuning": tuning, "hard_negatives": 2, "last_epochs": 1})
     shop = replace(small, settings=small.settings.model_copy(update={"tower": tower, "train": train}))
     with fake_gpu(monkeypatch) as stood:

@@ -26,7 +26,7 @@ CPU = torch.device("cpu")
 
 def with_settings(shop: TrainingJob, reads: str, **train: Any) -> TrainingJob:
     settings = shop.settings
-    update = {"tower": settings.tower.model_copy(update={"reads": reads}), "train": settings.train.model_copy(update=train)}
+    update = {"tower": settings.tower.model_copy(update={"user_encoder": reads}), "train": settings.train.model_copy(update=train)}
     return replace(shop, settings=settings.model_copy(update=update))
 
 

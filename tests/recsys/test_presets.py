@@ -42,16 +42,16 @@ def test_a_gpu_takes_larger_batches_and_tunes_more():
 
 @pytest.mark.parametrize("device", [CPU, CUDA])
 def test_what_the_user_set_stays(device):
-    mine = {"train": {"epochs": 3, "tuning": "frozen", "users": 9}, "blend": {"rounds": 7}, "cross_encoder": {"batch_users": 2}}
+    mine = {"train": {"epochs": 3, "tuning": "frozen", "users": 9}, "gbdt": {"rounds": 7}, "cross_encoder": {"batch_users": 2}}
     settings = with_preset(Settings.model_validate(mine), "full", device)
     assert values(settings, mine) == mine
     assert settings.train.patience == FULL["train"]["patience"]  # beside it, what was left open
 
 
 def test_a_default_that_was_set_on_purpose_stays_too():
-    rounds = Settings().blend.rounds
-    assert rounds != FULL["blend"]["rounds"]
-    assert with_preset(Settings.model_validate({"blend": {"rounds": rounds}}), "full", CPU).blend.rounds == rounds
+    rounds = Settings().gbdt.rounds
+    assert rounds != FULL["gbdt"]["rounds"]
+    assert with_preset(Settings.model_validate({"gbdt": {"rounds": rounds}}), "full", CPU).gbdt.rounds == rounds
 
 
 def test_a_gpu_that_is_not_there_is_said_and_not_passed_over(monkeypatch):
@@ -92,7 +92,7 @@ def settings_of_a_training(place: Any, settings: Settings, options: TrainOptions
 
 @pytest.mark.parametrize("reads", ["set", "sequence"])
 def test_full_is_as_much_in_every_kind_of_shop(ready, monkeypatch, reads):
-    settings = Settings.model_validate({"tower": {"reads": reads}})
+    settings = Settings.model_validate({"tower": {"user_encoder": reads}})
     found = settings_of_a_training(ready, settings, TrainOptions(preset="full", device="cpu"), monkeypatch)
     assert values(found, FULL) == FULL
     assert (found.train.epochs, found.train.patience) == (30, 6)
@@ -100,7 +100,7 @@ def test_full_is_as_much_in_every_kind_of_shop(ready, monkeypatch, reads):
 
 
 def test_a_sequence_trains_as_its_log_suggests_where_the_preset_says_nothing(ready, monkeypatch):
-    settings = Settings.model_validate({"tower": {"reads": "sequence"}})
+    settings = Settings.model_validate({"tower": {"user_encoder": "sequence"}})
     found = settings_of_a_training(ready, settings, TrainOptions(device="cpu"), monkeypatch)
     assert values(found, SEQUENCE) == SEQUENCE
 

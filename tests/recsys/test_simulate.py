@@ -248,7 +248,7 @@ def test_a_click_log_is_read_by_off_policy(command: Command, spare: Place, tmp_p
     ("words", "said"),
     [
         (["--a", "popular", "--b", "populer"], "--b 'populer' is no system and no file"),
-        (["--a", "none.toml", "--b", "popular"], "there is no none.toml"),
+        (["--a", "none.toml", "--b", "popular"], "none.toml does not exist"),
         (["--a", "popular", "--b", "ours", "--from", "2031-01-01"], "--from is 2031-01-01"),
         (["--a", "popular", "--b", "ours", "--from", "2024-06-10", "--days", "500"], "give --days "),
         (["--a", "popular", "--b", "als", "--from", "2024-06-10", "--days", "1"], "users buy in the 1 days"),
@@ -261,7 +261,7 @@ def test_what_cannot_be_is_told_in_one_line(command: Command, ready: Place, word
 def test_an_arms_configuration_is_checked(spare: Place, tmp_path: Path) -> None:
     path = tmp_path / "arm.toml"
     path.write_text('[arm]\nsystem = "bestsellers"\n')
-    with pytest.raises(ConfigError, match="there is no system 'bestsellers'"):
+    with pytest.raises(ConfigError, match="system 'bestsellers' does not exist"):
         simulate.arm_of(str(path), "--a", spare.settings)
     path.write_text("[arm]\nrefresh_days = 7\n")
     arm = simulate.arm_of(str(path), "--a", spare.settings)

@@ -90,7 +90,7 @@ def test_another_seed_is_trained_and_the_first_can_be_taken_back(spare):
 
 def test_a_model_that_differs_only_in_its_ranking_is_published(spare):
     """Its item vectors are the same."""
-    settings = spare.settings.model_copy(update={"blend": spare.settings.blend.model_copy(update={"rounds": 3})})
+    settings = spare.settings.model_copy(update={"gbdt": spare.settings.gbdt.model_copy(update={"rounds": 3})})
     before = answers(spare)
     find_or_train.train(spare.workspace, settings, TrainOptions())
     said = build.build_index(spare.workspace, settings)

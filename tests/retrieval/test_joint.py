@@ -233,7 +233,7 @@ class TestJoint:
             assert found.scores[user] == pytest.approx(points[found.rows[user]])
 
     def test_a_source_without_places_is_left_out(self, joint: HybridRetriever, users: Histories) -> None:
-        nothing = dict.fromkeys(("own", "ease", "item_knn", "als", "popular"), 0)
+        nothing = dict.fromkeys(("repeat_purchases", "ease", "item_knn", "als", "popular"), 0)
         alone = replace(joint, config=CONFIG.model_copy(update=nothing | {"tower": 3}))
         found = alone.retrieve(users, K)
         assert np.array_equal(found.rows, joint.towers.retrieve(users, 3).rows)

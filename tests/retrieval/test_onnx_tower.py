@@ -38,7 +38,7 @@ def tower(request: pytest.FixtureRequest) -> TwoTower:
     reads: Literal["set", "sequence"]
     reads, hidden, layers = request.param
     torch.manual_seed(3)
-    tower = TwoTower(WIDTH, TowerConfig(dim=DIM, hidden=hidden, layers=layers, heads=4, history=7, reads=reads)).eval()
+    tower = TwoTower(WIDTH, TowerConfig(dim=DIM, hidden=hidden, layers=layers, heads=4, history=7, user_encoder=reads)).eval()
     shaken(tower)
     return tower
 

@@ -13,7 +13,7 @@ from retrieval.two_tower.model import TwoTower
 from retrieval.two_tower.user_encoders import SequenceUserEncoder
 
 WIDTH, N_ITEMS, MOST = 12, 30, 6
-CONFIG = TowerConfig(dim=8, hidden=16, layers=2, heads=2, history=MOST, dropout=0.5, reads="sequence")
+CONFIG = TowerConfig(dim=8, hidden=16, layers=2, heads=2, history=MOST, dropout=0.5, user_encoder="sequence")
 RNG = np.random.default_rng(0)
 POOLED = (RNG.normal(size=(N_ITEMS, WIDTH)) + 3).astype(np.float32)
 HISTORIES = [[3, 9, 4], [], [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11], [7], [5, 5, 2, 5]]
@@ -125,7 +125,7 @@ def test_files_round_trip(tower: TwoTower) -> None:
 
 def test_a_tower_of_sets_has_no_vector_for_every_place() -> None:
     with pytest.raises(TypeError, match="reads sets"):
-        every(tower_of(CONFIG.model_copy(update={"reads": "set"})), [1, 2])
+        every(tower_of(CONFIG.model_copy(update={"user_encoder": "set"})), [1, 2])
 
 
 def test_answers_do_not_depend_on_chance(tower: TwoTower) -> None:

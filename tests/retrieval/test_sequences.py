@@ -68,7 +68,7 @@ def owners(log: Interactions, batch: SequenceBatch) -> list[list[int]]:
 def test_a_quarter_at_a_time_towers_say_what_they_say_of_all_at_once() -> None:
     rows = SequenceSampler(shop(), TrainConfig(users=9, negatives=3), most=15).draw(np.random.default_rng(0)).rows
     torch.manual_seed(0)
-    tower = TwoTower(16, TowerConfig(dim=8, hidden=8, heads=2, reads="sequence")).eval()
+    tower = TwoTower(16, TowerConfig(dim=8, hidden=8, heads=2, user_encoder="sequence")).eval()
     torch.nn.init.normal_(tower.reader.leave.weight)  # or a place would hold nothing but its own item
     seen = torch.nn.functional.normalize(torch.randn(*rows.shape, 8), dim=-1)
     assert len(set((rows >= 0).sum(axis=1).tolist())) > 3

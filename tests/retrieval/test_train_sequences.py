@@ -83,7 +83,7 @@ def begin(shop: Any, tiny_settings: Any) -> Callable[..., Run]:
         encoder = TextEncoder.pretrained(tiny_settings.encoder)
         texts = TrainableTexts(encoder, strings, encoder.keep(strings), "upper")
         torch.manual_seed(0)
-        sizes = tiny_settings.tower.model_copy(update={"reads": "sequence", "dim": 32, "hidden": 32})
+        sizes = tiny_settings.tower.model_copy(update={"user_encoder": "sequence", "dim": 32, "hidden": 32})
         tower = TwoTower(encoder.width, sizes)
         tower.start_from(texts.pooled)
         item_id_vectors = ItemIdEmbedding(N_ITEMS, sizes.dim, 0.2)
