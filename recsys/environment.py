@@ -10,6 +10,13 @@ _WANTED = {
     "OPENBLAS_NUM_THREADS": "1",  # implicit runs its own threads; BLAS threads below them halve its speed
     "TOKENIZERS_PARALLELISM": "false",
 }
+# Libraries that are not part of the light core, by their module, and the extra of the package that installs them.
+EXTRA_OF = {
+    **dict.fromkeys(("implicit", "matplotlib", "onnx", "peft", "sklearn", "torch", "transformers"), "train"),
+    **dict.fromkeys(("fastapi", "httptools", "itsdangerous", "limits", "prometheus_client", "starlette", "uvicorn", "uvloop"), "serve"),
+    "jinja2": "train",
+    "adbc_driver_postgresql": "postgres",
+}
 
 
 def prepare_environment(**more: str) -> None:
@@ -23,3 +30,11 @@ def usable_cores() -> int:
     if hasattr(os, "process_cpu_count"):  # Python 3.13 and later
         return getattr(os, "process_cpu_count")() or 1  # noqa: B009
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def missing_extra(error: ModuleNotFoundError) -> str | None:
+    """Return one line that names the extra to install, or None if the module belongs to no extra."""
+    module = (error.name or "").split(".")[0]
+    if module not in EXTRA_OF:
+        return None
+    return f'this needs {module}, which is not installed: pip install "two-tower-recsys[{EXTRA_OF[module]}]"'

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from features.errors import RecsysError
 from recsys.artifacts.bundle import check_all, list_bundles
 from recsys.artifacts.model_store import to_be_trained
-from recsys.environment import usable_cores
+from recsys.environment import EXTRA_OF, usable_cores
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -73,18 +73,21 @@ def _libraries() -> Iterator[Check]:
             importlib.import_module(module)
             yield Check(name, "ok", importlib.metadata.version(name))
         except Exception as error:  # a broken binary raises anything
-            yield Check(name, "fail", _line(error), f"install it again: pip install --force-reinstall {name}")
+            if isinstance(error, ModuleNotFoundError) and error.name == module and module in EXTRA_OF:
+                yield Check(name, "ok", f"not installed: answers do not need it, [{EXTRA_OF[module]}] brings it")
+            else:
+                yield Check(name, "fail", _line(error), f"install it again: pip install --force-reinstall {name}")
 
 
 def _faiss() -> Check:
     installed = [name for name in ("faiss-cpu", "faiss-gpu") if _version(name)]
     if len(installed) == 2:
-        advice = "both own the module faiss: pip uninstall both, then install two-tower-recsys[cpu] or [gpu]"
+        advice = "both own the module faiss: pip uninstall -y faiss-cpu faiss-gpu, then install one of the two"
         return Check("faiss", "fail", "faiss-cpu and faiss-gpu are both installed", advice)
     try:
         faiss: Any = importlib.import_module("faiss")
     except Exception as error:
-        return Check("faiss", "fail", _line(error), "install exactly one: pip install two-tower-recsys[cpu], or [gpu]")
+        return Check("faiss", "fail", _line(error), "install it again: pip install --force-reinstall faiss-cpu")
     build = f"{' '.join(installed) or 'faiss of unknown origin'} {faiss.__version__}, built with {faiss.get_compile_options().strip()}"
     return Check("faiss", "ok", build)
 

@@ -22,7 +22,7 @@ from features.errors import NO_ROOM, RecsysError, disk_error, system_code
 from recsys.cli.commands import COMMANDS
 from recsys.cli.options import State, state_of
 from recsys.cli.service import keys
-from recsys.environment import prepare_environment
+from recsys.environment import missing_extra, prepare_environment
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -98,6 +98,9 @@ def run(arguments: Sequence[str]) -> int:
         raise
     except Exception as error:
         _trace(state)
+        advice = missing_extra(error) if isinstance(error, ModuleNotFoundError) else None
+        if advice:
+            return _fail(advice, 1)
         if getattr(error, "filename", None) is not None or (system_code(error) or 0) in NO_ROOM:
             return _fail(disk_error(error, state.root), 1)
         advice = "this is a bug of the program" if state.verbose else "run it again with -v before the command for the traceback"

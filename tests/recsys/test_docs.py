@@ -1,10 +1,12 @@
-"""The pages that list commands and keys list all of them, and nothing else."""
+"""The pages that list commands, keys and dependencies list all of them, and nothing else."""
 
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -34,3 +36,14 @@ def test_the_page_of_the_command_line_is_the_help() -> None:
 @pytest.mark.parametrize("example", sorted((ROOT / "docs" / "examples").glob("*.toml")), ids=lambda path: path.name)
 def test_the_example_configurations_are_valid(example: Path) -> None:
     load_settings(example).source_with()
+
+
+def test_every_dependency_and_extra_is_documented() -> None:
+    """docs/dependencies.md has one heading for each extra and, below it, one row for each of its libraries."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    declared = {"core": project["dependencies"], **project["optional-dependencies"]}
+    page = (ROOT / "docs" / "dependencies.md").read_text(encoding="utf-8")
+    sections = re.findall(r"^## \[?(\w+)\]?:.*?\n(.*?)(?=^## |\Z)", page, re.MULTILINE | re.DOTALL)
+    documented = {extra: re.findall(r"^\| `([^`]+)` \| \S.* \| \S.* \|$", text, re.MULTILINE) for extra, text in sections}
+    names = {extra: [re.split(r"[<>=\[;]", text)[0] for text in texts] for extra, texts in declared.items()}
+    assert documented == names, "each library has one row, in the order of pyproject.toml"

@@ -1,7 +1,9 @@
-"""The README and the pages it leads to: their commands parse, their links lead somewhere, and the newcomer's way works on the tiny shop."""
+"""The README and the pages it links: commands parse, links resolve, and the quick start works on the tiny shop."""
 
 from __future__ import annotations
 
+import ast
+import inspect
 import json
 import logging
 import os
@@ -15,6 +17,7 @@ import polars as pl
 import pytest
 import typer
 
+import recsys
 from recsys.cli.main import app, run
 from recsys.settings.presets import FULL, GPU
 
@@ -74,7 +77,8 @@ def test_the_make_targets_exist() -> None:
 def test_pip_installs_what_make_installs() -> None:
     pins = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
     extras, packaged = [words for words in commands(README) if words[0] == "pip"]
-    assert extras == ["pip", "install", "-c", "constraints.txt", "-e", ".[cpu,demo]"]
+    (installed,) = re.findall(r"^RUN_EXTRAS := (.+)$", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
+    assert extras == ["pip", "install", "-c", "constraints.txt", "-e", f".[{installed}]"]
     assert packaged[:3] == ["pip", "install", "--no-deps"]
     assert packaged[3] in pins
 
@@ -159,20 +163,38 @@ def test_the_five_lines_end_in_a_personal_list(capsys: pytest.CaptureFixture[str
 def test_what_you_get_answers(own_shop: OwnShop) -> None:
     (own_shop.folder / "users.csv").write_text("user_id\n123\nuser-07\n", encoding="utf-8")
     block = next(block for block in blocks(README, "sh") if "recsys similar" in block)
-    asked = [line for line in commands(f"```sh\n{block}```") if line[1] in ("recommend", "similar", "search", "verify", "refresh")]
-    for line in asked:
+    lines = [line for line in commands(f"```sh\n{block}```") if line[1] in ("recommend", "similar", "search", "verify", "refresh")]
+    for line in lines:
         own_shop.follow(line)
-    assert len(asked) == 10
+    assert len(lines) == 10
     assert pl.read_parquet(own_shop.folder / "lists.parquet")["user_id"].unique().sort().to_list() == ["123", "user-07"]
 
 
+def shop_calls(code: str) -> Iterator[tuple[str, ast.Call]]:
+    """Each call of a method of Shop in a block of Python, with the method's name."""
+    for node in ast.walk(ast.parse(code)):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and ast.unparse(node.func.value) in ("shop", "recsys.Shop"):
+            yield node.func.attr, node
+
+
+def test_the_shop_has_the_methods_and_parameters_of_the_python_blocks() -> None:
+    calls = [call for code in blocks(README, "python") for call in shop_calls(code)]
+    assert {name for name, _ in calls} == {"from_frames", "open", "train", "build_index", "recommend", "evaluate"}
+    for name, call in calls:
+        of_class = isinstance(inspect.getattr_static(recsys.Shop, name), classmethod | staticmethod)
+        parts = [*call.args] if of_class else [None, *call.args]
+        inspect.signature(getattr(recsys.Shop, name)).bind(*parts, **{str(keyword.arg): keyword.value for keyword in call.keywords})
+
+
 @pytest.mark.usefixtures("own_shop")
-def test_the_python_lines_answer(capsys: pytest.CaptureFixture[str]) -> None:
-    (code,) = blocks(README, "python")
-    exec(compile(code, "README.md", "exec"), {})
-    known, unknown = capsys.readouterr().out.splitlines()
-    assert known.startswith("123 [(")
-    assert unknown.startswith("None [(")
+def test_the_python_lines_open_the_workspace_and_answer() -> None:
+    code = next(block for block in blocks(README, "python") if "Shop.open" in block)
+    frames: list[Any] = []
+    exec(compile(code, "README.md", "exec"), {"print": frames.append})
+    lists = pl.DataFrame(frames[0])
+    assert lists.columns[:5] == ["user_id", "item_id", "rank", "probability", "reason"]
+    assert lists["user_id"].to_list() == ["123"] * 5 + [None] * 5
+    assert frames[1].metrics
 
 
 def printed(capsys: pytest.CaptureFixture[str], *line: str) -> Any:
