@@ -1,8 +1,9 @@
-"""The house rules that a reader cannot see at a glance: imports go one way, without circles, and nothing loads code from data."""
+"""Rules of the structure: imports go one way without circles, folders stay small, and nothing runs code from data."""
 
 from __future__ import annotations
 
 import ast
+from collections import Counter
 from functools import cache
 from pathlib import Path
 
@@ -16,9 +17,21 @@ BELOW = {
     "eval": {"features", "retrieval"},
     "recsys": {"features", "retrieval", "ranking", "eval"},
 }
+# Inside recsys, from left to right: a folder imports from folders to its left. `privacy` stands left of `training` and `refresh`, because
+# both finish an erasure that was interrupted.
+FOLDERS = (
+    *("settings", "workspace", "artifacts", "snapshot", "privacy", "training", "recommend", "refresh", "offline"),
+    *("service", "cli", "docs_tools"),
+)
 MODULES = {".".join(path.relative_to(ROOT).with_suffix("").parts): path for layer in BELOW for path in sorted((ROOT / layer).rglob("*.py"))}
 # Modules that run what a file tells them to.
 BANNED = {"pickle", "cPickle", "_pickle", "dill", "cloudpickle", "joblib", "shelve", "marshal"}
+
+
+def folder_of(name: str) -> str | None:
+    """The folder of recsys that a module stands in; None for other layers and for modules of recsys itself."""
+    parts = name.split(".")
+    return parts[1] if parts[0] == "recsys" and len(parts) > 2 else None
 
 
 @cache
@@ -59,23 +72,41 @@ def test_imports_are_absolute_and_spare_the_builtin_eval(name: str) -> None:
             assert not any(alias.name.split(".")[0] == "eval" for alias in node.names), f"{name}:{node.lineno} hides the builtin eval"
 
 
-def test_no_module_needs_itself() -> None:
-    """Circles among imports that run when a module is first imported."""
-    needs: dict[str, set[str]] = {}
-    for name in MODULES:
-        top = [node for node in tree(name).body if isinstance(node, ast.Import | ast.ImportFrom)]
-        needs[name] = {target for node in top for target in imported(node) if target in MODULES} - {name}
+def needs(name: str) -> set[str]:
+    """Modules of the five layers that a module imports anywhere: at its top, inside functions, and for types alone."""
+    return {target for node in ast.walk(tree(name)) for target in imported(node) if target in MODULES} - {name}
+
+
+def test_no_module_imports_itself_through_others() -> None:
     done: set[str] = set()
 
     def visit(name: str, path: tuple[str, ...]) -> None:
         assert name not in path, f"a circle of imports: {' -> '.join([*path[path.index(name) :], name])}"
         if name not in done:
-            for other in sorted(needs[name]):
+            for other in sorted(needs(name)):
                 visit(other, (*path, name))
             done.add(name)
 
     for name in MODULES:
         visit(name, ())
+
+
+def test_folders_of_recsys_import_from_left_to_right() -> None:
+    for name in MODULES:
+        folder = folder_of(name)
+        for other in sorted(needs(name)):
+            below = folder_of(other)
+            if folder and below and below != folder:
+                assert FOLDERS.index(below) < FOLDERS.index(folder), f"{name} imports {other}: {folder} stands left of {below}"
+
+
+def test_every_folder_of_recsys_has_its_place() -> None:
+    assert {folder for name in MODULES if (folder := folder_of(name))} == set(FOLDERS)
+
+
+def test_folders_are_small() -> None:
+    counts = Counter(path.parent for path in MODULES.values() if path.stem != "__init__")
+    assert {str(folder.relative_to(ROOT)): count for folder, count in counts.items() if count > 12} == {}
 
 
 @pytest.mark.parametrize("name", MODULES)
