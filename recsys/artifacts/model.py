@@ -139,7 +139,7 @@ class Model:
         return cls(
             encoder=TextEncoder.from_files(Subfolder(files, "encoder")),
             tower=TwoTower.from_files(Subfolder(files, "tower")),
-            retrieval=RetrievalConfig(**about["retrieval"]),
+            retrieval=RetrievalConfig.from_stored(about["retrieval"]),
             ranking=Ranking.from_files(Subfolder(files, "ranking")) if "ranking/calibration.json" in files else None,
             about=about["about"],
             item_id_vectors=ItemIdVectors.from_files(Subfolder(files, "learned")) if "learned/ids.json" in files else None,
@@ -181,7 +181,7 @@ class ServedModel:
 
     @cached_property
     def retrieval(self) -> RetrievalConfig:
-        return RetrievalConfig(**json.loads(self.files["model.json"])["retrieval"])
+        return RetrievalConfig.from_stored(json.loads(self.files["model.json"])["retrieval"])
 
     @cached_property
     def tower(self) -> OnnxUserTower:

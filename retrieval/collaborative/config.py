@@ -2,12 +2,27 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 from pydantic import BaseModel, ConfigDict, Field
 
 from retrieval.collaborative.als import ALSConfig
 from retrieval.collaborative.ease import EASEConfig
 from retrieval.collaborative.item_knn import ItemToItemConfig
 from retrieval.collaborative.markov import MarkovConfig
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+# Names of fields in models of older versions.
+_STORED_NAMES = {
+    "own": "repeat_purchases",
+    "together": "item_knn",
+    "transitions": "markov",
+    "together_model": "item_knn_model",
+    "transitions_model": "markov_model",
+    "successors_model": "next_item_model",
+}
 
 
 class RetrievalConfig(BaseModel):
@@ -48,3 +63,8 @@ class RetrievalConfig(BaseModel):
     als_model: ALSConfig = ALSConfig()
     markov_model: MarkovConfig = MarkovConfig(reach=10, decay=0.8, source=0.5, target=0.0)
     next_item_model: MarkovConfig = MarkovConfig(reach=1, source=0.5, target=0.0)
+
+    @classmethod
+    def from_stored(cls, values: Mapping[str, Any]) -> RetrievalConfig:
+        """Return the configuration that a model was stored with, by this version or an older one."""
+        return cls(**{_STORED_NAMES.get(name, name): value for name, value in values.items()})

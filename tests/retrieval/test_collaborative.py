@@ -12,6 +12,7 @@ from features.data.catalog import Catalog
 from features.data.histories import Histories
 from features.data.interactions import DAY, Interactions
 from retrieval.collaborative.als import ALS, ALSConfig
+from retrieval.collaborative.config import RetrievalConfig
 from retrieval.collaborative.ease import EASE, EASEConfig
 from retrieval.collaborative.item_knn import ItemToItem, ItemToItemConfig
 from retrieval.collaborative.popularity import Popularity, Trended
@@ -219,6 +220,13 @@ class TestScorers:
     def test_an_empty_log(self):
         for model in (fit(shop([])) for fit in (EASE.fit, ItemToItem.fit, ALS.fit)):
             assert not model.scores(Histories.of_baskets([[1, 2]], now=0)).any()
+
+
+def test_a_stored_configuration_of_an_older_version_is_read() -> None:
+    old = {"own": 7, "together": 8, "transitions": 9, "successors_model": {"reach": 2}}
+    config = RetrievalConfig.from_stored(old)
+    assert (config.repeat_purchases, config.item_knn, config.markov, config.next_item_model.reach) == (7, 8, 9, 2)
+    assert RetrievalConfig.from_stored(config.model_dump()) == config
 
 
 class TestTopK:

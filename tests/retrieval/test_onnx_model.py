@@ -35,10 +35,10 @@ def shaken(module: torch.nn.Module) -> None:
 @pytest.fixture(params=[("set", 32, 2), ("set", 16, 1), ("sequence", 16, 2), ("sequence", 24, 1)], ids=str)
 def tower(request: pytest.FixtureRequest) -> TwoTower:
     """Hidden as wide as the space, or not."""
-    reads: Literal["set", "sequence"]
-    reads, hidden, layers = request.param
+    kind: Literal["set", "sequence"]
+    kind, hidden, layers = request.param
     torch.manual_seed(3)
-    tower = TwoTower(WIDTH, TowerConfig(dim=DIM, hidden=hidden, layers=layers, heads=4, history=7, user_encoder=reads)).eval()
+    tower = TwoTower(WIDTH, TowerConfig(dim=DIM, hidden=hidden, layers=layers, heads=4, history=7, user_encoder=kind)).eval()
     shaken(tower)
     return tower
 
