@@ -24,7 +24,7 @@ def prepare_environment(**more: str) -> None:
 
 
 def usable_cores() -> int:
-    """Return the number of cores that this process may use: a container or `taskset` may allow fewer than the machine has."""
+    """Return the number of cores that this process may use, which a container or `taskset` may limit."""
     if hasattr(os, "process_cpu_count"):  # Python 3.13 and later
         return getattr(os, "process_cpu_count")() or 1  # noqa: B009
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -12,7 +12,7 @@ from features.ingest.raw_table import RawTable, malformed
 
 
 def complete_journey() -> tuple[RawTable, RawTable]:
-    """Return items and interactions of Complete Journey (84.51°, one year of a grocery chain), from its package's Parquet files.
+    """Return items and interactions of Complete Journey (84.51°, a grocer's year), from its package's Parquet files.
 
     The items have no prices. The data shows prices only through sales, and a price taken from later sales would leak the future.
 

@@ -137,7 +137,7 @@ def text_column(values: Sequence[str | None]) -> pl.Series:
 
 
 def as_text_cell(text: pl.Expr) -> pl.Expr:
-    """Return text for a csv that may be opened in a spreadsheet: an apostrophe precedes what would be taken for a formula.
+    """Return text for a csv that may be opened in a spreadsheet: an apostrophe precedes a would-be formula.
 
     Numbers are not formulas.
 

@@ -33,12 +33,12 @@ class Database(Protocol):
     """An open connection for reading."""
 
     def read(self, query: str, watermark: str | None, since: object = None) -> pa.RecordBatchReader:
-        """Return rows of a query, with a watermark only those at or above `since`. Columns of no number or time are text."""
+        """Return rows of a query, those at or above `since`. Columns other than numbers and times are text."""
         ...
 
 
 def extract(source: Source, folder: Path, erased: ErasedUsers) -> Source:
-    """Run a source's queries, and return the source with files in `folder` in their place. Rows of erased users are not written.
+    """Run a source's queries without erased users, and return the source with files in `folder` in their place.
 
     Raises
     ------

@@ -38,7 +38,7 @@ _END = "\x1eend of file\x1e"
 
 
 def read_table(spec: TableSpec, folder: Path) -> RawTable:
-    """Read a csv, tsv, json lines (each also .gz) or Parquet file. The rows are spooled as Parquet to `folder`, which is created.
+    """Read a csv, tsv, json lines (each also .gz) or Parquet file. The rows go to `folder` as Parquet.
 
     Raises
     ------
@@ -226,7 +226,7 @@ def _read_json(text: io.TextIOWrapper, spool: Spool) -> RawTable:
 
 
 def _parse(line: str, python: bool) -> Any:
-    """Return the value of a line of JSON, or None. With `python` also Python literals, which some Amazon files of 2014 hold."""
+    """Return the value of a line of JSON, or None. `python` allows Python literals, as in some Amazon files of 2014."""
     try:
         return json.loads(line)
     except (ValueError, RecursionError):

@@ -1,4 +1,4 @@
-"""The rules of rows: raw text becomes typed, canonical columns, and a refused row gets the first reason for which it fails.
+"""The rules of rows: raw text becomes typed, canonical columns, and a refused row gets its first reason.
 
 The rules are one lazy polars expression, so that a table larger than memory streams through. A checked table has `row`, the canonical
 columns, `reason` (null: the row is valid) and `offence`, the value that broke the rule, shortened.
@@ -36,7 +36,7 @@ Rule = tuple[pl.Expr, str, str]  # the condition that breaks it, the reason, the
 
 
 def validate_interactions(raw: pl.LazyFrame, source: Source) -> pl.LazyFrame:
-    """Check the rows of the log alone; `mark_unknown` compares them with the catalogue. Columns with `ITEM_PREFIX` pass through."""
+    """Check the rows of the log alone; `mark_unknown` needs the catalogue. `ITEM_PREFIX` columns pass through."""
     names = [*INTERACTION_COLUMNS, UNIT_PRICE]
     facts = _survey(raw, ["user_id", "item_id", "event_id"], "timestamp")
     event = _present("event").replace(source.events).str.to_lowercase()
@@ -70,7 +70,7 @@ def validate_interactions(raw: pl.LazyFrame, source: Source) -> pl.LazyFrame:
 
 
 def validate_items(raw: pl.LazyFrame, source: Source) -> pl.LazyFrame:
-    """Check the rows of the catalogue; `mark_duplicates` finds duplicates. A price of 0 means that the price is unknown."""
+    """Check the rows of the catalogue; `mark_duplicates` finds duplicates. A price of 0 is unknown."""
     facts = _survey(raw, ["item_id"], "created_at")
     # Prices of the Amazon metadata may be scraps of web pages, which is no reason to lose the item.
     amazon = source.format == "amazon"
@@ -115,7 +115,7 @@ def mark_unknown(checked: pl.LazyFrame, checked_items: pl.LazyFrame) -> pl.LazyF
 
 
 def items_of_log(checked: pl.LazyFrame) -> pl.LazyFrame:
-    """Return a raw catalogue from the log's valid rows: each item's most frequent title, and its latest values otherwise."""
+    """Return a raw catalogue from the log's valid rows: the most frequent title, and the latest of other values."""
     columns = [name for name in checked.collect_schema().names() if name.startswith(ITEM_PREFIX)]
     good = (
         checked.filter(pl.col("reason").is_null())
@@ -133,7 +133,7 @@ def items_of_log(checked: pl.LazyFrame) -> pl.LazyFrame:
 
 
 def _survey(raw: pl.LazyFrame, ids: Sequence[str], time: str) -> dict[str, bool]:
-    """Return facts of whole columns: whether ids are written as floats, times are milliseconds, some times have a zone."""
+    """Return facts of whole columns: ids written as floats, times in milliseconds, times with a zone."""
     schema = raw.collect_schema()
     frame = _with_raw(raw, [*ids, time])
     checks = {}
@@ -188,7 +188,7 @@ def _money(name: str) -> pl.Expr:
 
 
 def _time(name: str, facts: dict[str, bool], form: str | None) -> pl.Expr:
-    """Return a time as naive UTC, from a date, ISO 8601, yyyymmdd, or epoch seconds (milliseconds if most of the column is)."""
+    """Return a time as naive UTC, from a date, ISO 8601, yyyymmdd, or epoch seconds, or milliseconds if most are."""
     if facts["dates"]:
         return pl.col(f"raw.{name}").cast(pl.Datetime("us"))
     if form is not None:

@@ -161,7 +161,7 @@ def source_files(source: Source) -> list[Path] | None:
 
 
 def users_among(out: Path, erased_users: ErasedUsers) -> set[str]:
-    """Return erased users in the log of any stored version. An unreadable one is skipped; `forget` removes or refuses it."""
+    """Return erased users in the log of any stored version. Unreadable ones are skipped: `forget` handles them."""
     found: set[str] = set()
     for folder in (out, *versions(out)):
         if (folder / INTERACTIONS).is_file():
@@ -174,7 +174,7 @@ def users_among(out: Path, erased_users: ErasedUsers) -> set[str]:
 
 
 def forget(out: Path, erased_users: ErasedUsers) -> int:
-    """Replace all stored versions by one without the rows of erased users. Returns how many rows the version in use had.
+    """Replace all stored versions by one without the rows of erased users. Returns how many rows it drops.
 
     The log's part of quarantine.csv is removed as a whole, because it does not say whose rows they are. The next ingest lists the rest
     of it again, and reads the sources even if they have not changed.

@@ -96,7 +96,7 @@ def read(out: Path, reading: Callable[[Path], T]) -> T:
 
 @contextmanager
 def writing(out: Path) -> Iterator[Path]:
-    """Yield a temporary folder for a new version, after leftovers of killed writers are removed. The caller holds the lock."""
+    """Remove leftovers, and yield a temporary folder for a new version. The caller holds the lock."""
     if not out.is_dir():
         out.mkdir(parents=True)
         sync(out.parent)

@@ -129,7 +129,7 @@ def _gone(bundle: Bundle, erased_users: ErasedUsers) -> list[str]:
 
 
 def _without(bundle: Bundle, erased_users: ErasedUsers) -> tuple[Mapping[str, bytes], dict[str, Any]] | None:
-    """Return the files of a bundle that change when erased users leave its log, and its new facts; None if none is in it."""
+    """Return the files of a bundle that change without erased users, and its facts; None if none is in it."""
     from recsys.artifacts.model import ServedModel
     from recsys.snapshot.snapshot import Snapshot, recounted
 

@@ -66,7 +66,7 @@ def merge(log: pl.DataFrame, events: pl.DataFrame, config: EventWeights) -> Merg
 
 
 def _keyed(frame: pl.DataFrame, config: EventWeights, whole_days: bool) -> pl.DataFrame:
-    """Return the columns that rows are paired by: KEY, event_id, quantity, second, day, and slot (the day, or with `both` the second)."""
+    """Return the columns for pairing: KEY, event_id, quantity, second, day, slot (day, or with `both` second)."""
     seconds = frame["timestamp"].dt.epoch("s").to_numpy()
     day = days(seconds, config.time_zone, whole_days=whole_days)
     return frame.select(
@@ -101,7 +101,7 @@ def _given(ids: pl.Series) -> pl.Series:
 def covered(
     rows: tuple[np.ndarray, np.ndarray], others: tuple[np.ndarray, np.ndarray], second: np.ndarray, exact: np.ndarray
 ) -> np.ndarray:
-    """Return which of the others the rows cover: in each slot as many as there are rows, or as their quantities add up to.
+    """Return which others the rows cover: in each slot as many as there are rows, or as their quantities add up to.
 
     Parameters
     ----------

@@ -158,8 +158,8 @@ class EventStore:
                 before = connection.total_changes
                 connection.executemany("DELETE FROM events WHERE user_id = ?", [(user,) for user in users])
                 removed = connection.total_changes - before
-            # The write-ahead log still holds the old pages, and can be emptied only while nobody reads it. Also without users to remove:
-            # an earlier erasure may have removed the rows, and found a reader that kept the log.
+            # The write-ahead log still holds the old pages, and can be emptied only while nobody reads it.
+            # Also without users to remove: an earlier erasure may have removed the rows, and met a reader.
             (busy, _, _) = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
             if busy:
                 raise DataError(f"{self._path} is being read, and its write-ahead log could not be emptied: erase again")

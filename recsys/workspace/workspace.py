@@ -170,7 +170,7 @@ class Workspace:
             raise DataError(f"no data in {self.root}: {advice}") from error
 
     def state(self) -> tuple[list[str] | None, int]:
-        """Return the state of what `load` reads: SHA-256 of each table, None without tables, and the last event's number.
+        """Return the state of what `load` reads: SHA-256 of the tables, None without any, and the last event's number.
 
         Removing events does not change what is loaded: erased ones are left out, and the sources contain the spent ones.
         """
