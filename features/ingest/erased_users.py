@@ -1,4 +1,4 @@
-"""Who is to stay forgotten: users by salted hash, so that the list names nobody and still knows them when their rows come again."""
+"""The list of erased users, by salted hash: it names nobody, and recognises a user whose rows come again."""
 
 from __future__ import annotations
 
@@ -19,13 +19,17 @@ if TYPE_CHECKING:
 
 
 class ErasedUsers(BaseModel):
-    """Keyed BLAKE2b (RFC 7693) of each erased id.
+    """Erased users, each as a keyed BLAKE2b hash (RFC 7693) of the id.
 
     Attributes
     ----------
-    salt: 32 bytes in hex, drawn once. users: hash -> when it was erased. pending: rows of theirs may still lie somewhere.
+    salt : 32 bytes in hex, drawn once.
+    users : hash -> time of the erasure.
+    pending : whether rows of these users may still be stored somewhere.
 
-    Whoever holds the file can still try ids out: a salted hash is a pseudonym, not an anonym.
+    Notes
+    -----
+    A salted hash is a pseudonym and not anonymous: a reader of the file can test whether it holds a given id.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -36,51 +40,53 @@ class ErasedUsers(BaseModel):
 
     @classmethod
     def read(cls, path: Path) -> Self:
-        """Those of a file; none where there is no file.
+        """Read the list from a file; without a file the list is empty.
 
         Raises
         ------
-        DataError: it is damaged. Taking it for empty would bring everybody back.
+        DataError
+            If the file is damaged. Treating it as empty would bring every erased user back.
         """
         try:
             return cls.model_validate_json(path.read_bytes())
         except FileNotFoundError:
             return cls()
         except (ValidationError, ValueError) as error:
-            raise DataError(f"{path} is damaged, and says who was erased: bring it back from a backup first") from error
+            raise DataError(f"{path}, the list of erased users, is damaged: restore it from a backup first") from error
         except OSError as error:
             raise DataError(disk_error(error, path, "read")) from error
 
     def write(self, path: Path) -> None:
-        """Durably.
+        """Write the list durably.
 
         Raises
         ------
-        DataError: the disk refuses.
+        DataError
+            If the file cannot be written.
         """
         with disk_errors(path, "written"):
             path.parent.mkdir(parents=True, exist_ok=True)
             replace_durably(path, self.model_dump_json(indent=1).encode())
 
     def with_users(self, user_ids: Iterable[str]) -> Self:
-        """These too, from now on; their rows are still to be removed."""
+        """Return the list with more users, whose rows are still to be removed."""
         now = datetime.now(UTC)
         return self.model_copy(update={"users": {self._hash(user): now for user in user_ids} | self.users, "pending": True})
 
     def done(self) -> Self:
-        """Nothing is left of them."""
+        """Return the list with nothing pending: no row of an erased user is left."""
         return self.model_copy(update={"pending": False})
 
     def has(self, user_id: str) -> bool:
-        """Whether this user was erased."""
+        """Return whether this user was erased."""
         return bool(self.users) and self._hash(user_id) in self.users
 
     def among(self, user_ids: Iterable[str]) -> list[str]:
-        """Those of some ids that were erased, in their order."""
+        """Return the ids that were erased, in the order given."""
         return [user for user in user_ids if self.has(user)]
 
     def since(self, moment: datetime) -> int:
-        """How many were erased at or after a moment (aware)."""
+        """Return how many users were erased at or after a moment, which has a time zone."""
         return sum(erased >= moment for erased in self.users.values())
 
     @cached_property

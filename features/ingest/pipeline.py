@@ -1,4 +1,4 @@
-"""Raw files in, two clean tables out: validated, counted, and published as one."""
+"""The ingest of a shop: reads raw files, validates each row, and publishes items and interactions as one version."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from features.ingest.datasets import complete_journey
 from features.ingest.erased_users import ErasedUsers
 from features.ingest.raw_table import ITEM_PREFIX, RawTable, TableSpec, as_text_cell, malformed
 from features.ingest.read_files import read_table
-from features.ingest.row_rules import TOO_EARLY, items_of_log, judge_interactions, judge_items, mark_duplicates, mark_unknown
+from features.ingest.row_rules import TOO_EARLY, items_of_log, mark_duplicates, mark_unknown, validate_interactions, validate_items
 from features.ingest.source import UNIT_PRICE, Source
 from features.ingest.table_store import stamps
 from features.ingest.table_versions import INTERACTIONS, ITEMS, QUARANTINE, SOURCE, publish, writing
@@ -46,7 +46,12 @@ AMAZON_INTERACTIONS = {
 
 @dataclass(frozen=True)
 class TableSummary:
-    """Rows read = rows kept + rows quarantined, the latter by reason, most frequent first."""
+    """Row counts of one table: rows read = rows kept + rows quarantined.
+
+    Attributes
+    ----------
+    reasons : reason -> number of rows quarantined for it, most frequent first.
+    """
 
     name: str
     read: int
@@ -63,7 +68,7 @@ class TableSummary:
 
     @property
     def why(self) -> str:
-        """The most frequent reasons with their counts."""
+        """The most frequent reasons and their counts, as text."""
         shown = [f"{count:,} {reason}" for reason, count in list(self.reasons.items())[:REASONS_SHOWN]]
         rest = sum(list(self.reasons.values())[REASONS_SHOWN:])
         return ", ".join(shown + ([f"{rest:,} for other reasons"] if rest else []))
@@ -71,7 +76,7 @@ class TableSummary:
 
 @dataclass(frozen=True)
 class IngestSummary:
-    """What became of both tables. `notes` are things to look at that are not errors."""
+    """Row counts of both tables, and notes: things to look at that are not errors."""
 
     items: TableSummary
     interactions: TableSummary
@@ -82,20 +87,22 @@ class IngestSummary:
 
 
 def ingest(source: Source, out: Path, erased: ErasedUsers | None = None, files: Source | None = None) -> IngestSummary:
-    """Read, judge and store a shop's two tables in the folder `out`.
+    """Read, validate and store a shop's two tables in the folder `out`.
 
-    The new version (`features.ingest.table_store`) holds items.parquet and interactions.parquet (the canonical
-    columns, rows in the order of the
-    source), quarantine.csv (table, row, reason, value) and source.json. It takes the place of the one in use as a whole, or nothing
-    changes. The tables are never whole in memory; ten million rows peaked at 1.7 GiB (benchmarks/ingest_10m.py). One at a time in `out`:
-    `Workspace.ingest` sees to that.
+    The new version (`features.ingest.table_versions`) holds items.parquet and interactions.parquet (canonical columns, rows in the
+    order of the source), quarantine.csv (table, row, reason, value) and source.json. It replaces the version in use as a whole, or
+    nothing changes. The tables are never whole in memory; ten million rows peaked at 1.7 GiB (benchmarks/ingest_10m.py). Only one
+    ingest may run in `out` at a time: `Workspace.ingest` takes the lock.
 
-    erased: whose rows are counted and stored nowhere, neither kept nor listed; in a workspace `Workspace.ingest` knows them. files: of a
-    source that is a database, what `features.ingest.read_database` wrote of it.
+    Parameters
+    ----------
+    erased : users whose rows are counted, and neither stored nor quarantined.
+    files : for a source that is a database, the files that `features.ingest.read_database` wrote.
 
     Raises
     ------
-    DataError: a file cannot be read, a required column is missing, one of the tables would be empty, or `out` cannot be written.
+    DataError
+        If a file cannot be read, a required column is missing, one of the tables would be empty, or `out` cannot be written.
     """
     out = out.absolute()
     with disk_errors(out, "written"), writing(out) as folder:
@@ -103,7 +110,7 @@ def ingest(source: Source, out: Path, erased: ErasedUsers | None = None, files: 
         new.mkdir()
         source = source.absolute()
         files = files or source
-        seen = stamps(files)  # before they are read: what changes meanwhile is read again by the next refresh
+        seen = stamps(files)  # before the files are read, so that the next refresh notices a change in the meantime
         summary = _write_tables(files, folder, erased or ErasedUsers())
         about = {
             "source": source.model_dump(mode="json"),
@@ -117,33 +124,33 @@ def ingest(source: Source, out: Path, erased: ErasedUsers | None = None, files: 
 
 def _write_tables(source: Source, folder: Path, erased: ErasedUsers) -> IngestSummary:
     items, log = _raw_tables(source, folder)
-    judged_log = _stored(judge_interactions(log.frame, source), folder / "log.parquet")
-    if judged_log.filter(pl.col("event_id").is_not_null()).head(1).collect().height:
-        judged_log = _stored(mark_duplicates(judged_log, "event_id"), folder / "once.parquet")
+    checked_log = _stored(validate_interactions(log.frame, source), folder / "log.parquet")
+    if checked_log.filter(pl.col("event_id").is_not_null()).head(1).collect().height:
+        checked_log = _stored(mark_duplicates(checked_log, "event_id"), folder / "once.parquet")
     if erased.users:
-        log, judged_log = _without(erased, log, judged_log)
-    _some_left("log", log, judged_log)
+        log, checked_log = _without(erased, log, checked_log)
+    _require_rows("log", log, checked_log)
     if items is None:
-        catalogue = items_of_log(judged_log).collect(engine="streaming")
+        catalogue = items_of_log(checked_log).collect(engine="streaming")
         items = RawTable(catalogue.lazy(), malformed(), catalogue.height)
-    judged_items = _stored(mark_duplicates(judge_items(items.frame, source)), folder / "items.parquet")
-    _some_left("catalogue", items, judged_items)
-    in_log = judged_log.filter(pl.col("reason").is_null()).select("item_id")
-    judged_log = _stored(mark_unknown(judged_log, judged_items), folder / "known.parquet")
-    if not judged_log.filter(pl.col("reason").is_null()).head(1).collect().height:
-        kept_ids = judged_items.filter(pl.col("reason").is_null()).select("item_id")
+    checked_items = _stored(mark_duplicates(validate_items(items.frame, source)), folder / "items.parquet")
+    _require_rows("catalogue", items, checked_items)
+    in_log = checked_log.filter(pl.col("reason").is_null()).select("item_id")
+    checked_log = _stored(mark_unknown(checked_log, checked_items), folder / "known.parquet")
+    if not checked_log.filter(pl.col("reason").is_null()).head(1).collect().height:
+        kept_ids = checked_items.filter(pl.col("reason").is_null()).select("item_id")
         ours, theirs = (frame.head(1).collect().item() for frame in (kept_ids, in_log))
         raise DataError(
             f"no item of the log is in the catalogue (the log has {theirs!r}, the catalogue {ours!r}): both must use the same item ids"
         )
     with (folder / "out" / QUARANTINE).open("wb") as quarantine:
-        of_items = _write_table(items, judged_items, folder / "out" / ITEMS, quarantine)
-        of_log = _write_table(log, judged_log, folder / "out" / INTERACTIONS, quarantine)
+        of_items = _write_table(items, checked_items, folder / "out" / ITEMS, quarantine)
+        of_log = _write_table(log, checked_log, folder / "out" / INTERACTIONS, quarantine)
     return IngestSummary(of_items, of_log, _notes(folder / "out" / ITEMS))
 
 
 def _raw_tables(source: Source, folder: Path) -> tuple[RawTable | None, RawTable]:
-    """Both tables as they stand in the source; no items where the catalogue is to be taken from the log."""
+    """Return both raw tables; no items where the catalogue is taken from the log."""
     if source.dataset is not None or source.interactions is None:
         return complete_journey()
     amazon = source.format == "amazon"
@@ -170,24 +177,24 @@ def _names(ours: Iterable[str], mapping: Mapping[str, str]) -> dict[str, tuple[s
 
 
 def _stored(frame: pl.LazyFrame, path: Path) -> pl.LazyFrame:
-    """The table on disk, so that it is worked out once and never whole in memory."""
+    """Write the table to disk, so that it is computed once and never whole in memory."""
     frame.sink_parquet(path, compression="lz4")
     return pl.scan_parquet(path)
 
 
-def _without(erased: ErasedUsers, log: RawTable, judged: pl.LazyFrame) -> tuple[RawTable, pl.LazyFrame]:
-    """The log with the rows of erased users refused; what stood in rows that nobody could parse is not told any more: it may be theirs."""
-    gone = erased.among(judged.select(pl.col("user_id").unique()).collect()["user_id"].drop_nulls())
+def _without(erased: ErasedUsers, log: RawTable, checked: pl.LazyFrame) -> tuple[RawTable, pl.LazyFrame]:
+    """Refuse the rows of erased users. The content of malformed rows is dropped too, because it may be theirs."""
+    gone = erased.among(checked.select(pl.col("user_id").unique()).collect()["user_id"].drop_nulls())
     reason = pl.when(pl.col("user_id").is_in(gone)).then(pl.lit(ERASED)).otherwise("reason")
-    return replace(log, malformed=log.malformed.with_columns(offence=pl.lit(""))), judged.with_columns(reason=reason)
+    return replace(log, malformed=log.malformed.with_columns(offence=pl.lit(""))), checked.with_columns(reason=reason)
 
 
-def _some_left(name: str, raw: RawTable, judged: pl.LazyFrame) -> None:
+def _require_rows(name: str, raw: RawTable, checked: pl.LazyFrame) -> None:
     if raw.read == 0:
         raise DataError(f"the {name} has no rows, expected at least one: export it again, or name another file")
-    if judged.filter(pl.col("reason").is_null()).head(1).collect().height:
+    if checked.filter(pl.col("reason").is_null()).head(1).collect().height:
         return
-    refused = _refused(raw, judged)
+    refused = _refused(raw, checked)
     row, reason, value = refused.select("row", "reason", "offence").row(0)
     summary = TableSummary(name, raw.read, 0, _counts(refused))
     if set(summary.reasons) == {ERASED}:
@@ -197,8 +204,8 @@ def _some_left(name: str, raw: RawTable, judged: pl.LazyFrame) -> None:
     raise DataError(f"{what}: check its mapping{order}")
 
 
-def _refused(raw: RawTable, judged: pl.LazyFrame) -> pl.DataFrame:
-    return pl.concat([judged.filter(pl.col("reason").is_not_null()).select("row", "reason", "offence").collect(), raw.malformed]).sort(
+def _refused(raw: RawTable, checked: pl.LazyFrame) -> pl.DataFrame:
+    return pl.concat([checked.filter(pl.col("reason").is_not_null()).select("row", "reason", "offence").collect(), raw.malformed]).sort(
         "row"
     )
 
@@ -207,11 +214,11 @@ def _counts(refused: pl.DataFrame) -> dict[str, int]:
     return dict(refused.group_by("reason").len().sort(["len", "reason"], descending=[True, False]).iter_rows())
 
 
-def _write_table(raw: RawTable, judged: pl.LazyFrame, path: Path, quarantine: IO[bytes]) -> TableSummary:
-    """Good rows to `path`, the others to the quarantine file."""
+def _write_table(raw: RawTable, checked: pl.LazyFrame, path: Path, quarantine: IO[bytes]) -> TableSummary:
+    """Write valid rows to `path`, the others to the quarantine file."""
     columns = ITEM_COLUMNS if path.name == ITEMS else INTERACTION_COLUMNS
-    judged.filter(pl.col("reason").is_null()).select(list(columns)).sink_parquet(path)
-    refused = _refused(raw, judged)
+    checked.filter(pl.col("reason").is_null()).select(list(columns)).sink_parquet(path)
+    refused = _refused(raw, checked)
     value = as_text_cell(pl.col("offence")).alias("value")
     listed = refused.filter(pl.col("reason") != ERASED).select(pl.lit(path.stem).alias("table"), "row", "reason", value)
     listed.write_csv(quarantine, include_header=quarantine.tell() == 0)

@@ -1,4 +1,4 @@
-"""What readers are asked for and what they give: a specification in, a raw table of numbered rows out."""
+"""Input and output of the file readers: a table specification, and a raw table of numbered rows."""
 
 from __future__ import annotations
 
@@ -14,17 +14,22 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-ITEM_PREFIX = "item:"  # columns of the catalogue that are read from the log's rows
-MAX_MALFORMED = 1_000_000  # more than this is another format, not some broken rows
+ITEM_PREFIX = "item:"  # begins columns of the catalogue that are read from the log's rows
+MAX_MALFORMED = 1_000_000  # with more than this the file has another format
 FORMULA = r"^[=+\-@\t\r]"
-SHOWN = 60  # characters of an offending value that are kept
+SHOWN = 60  # characters of an offending value that the quarantine shows
 
 
 @dataclass(frozen=True)
 class TableSpec:
-    """One table to read: where it is, and under which names each of our columns may be found.
+    """One table to read: its path, and the names under which each canonical column may be found.
 
-    `columns`: our name -> their names, the first with a value wins. `mapped`: names the user chose, which therefore must be there.
+    Attributes
+    ----------
+    columns : canonical name -> names in the file; the first one with a value wins.
+    required : canonical names that must be found.
+    mapped : canonical names that the user mapped, which must be found too.
+    amazon : whether the file has the public Amazon review layout.
     """
 
     name: str
@@ -36,11 +41,12 @@ class TableSpec:
     amazon: bool = False
 
     def find(self, found: Sequence[str]) -> dict[str, list[str]]:
-        """Our name -> their names that are among those found.
+        """Return canonical name -> names that the file has.
 
         Raises
         ------
-        DataError: a required or mapped column is not there.
+        DataError
+            If a required or mapped column is missing.
         """
         present = {ours: [name for name in theirs if name in found] for ours, theirs in self.columns.items()}
         lacking = [name for name in (*self.required, *self.mapped) if not present[name]]
@@ -57,15 +63,22 @@ class TableSpec:
 
     def _advice(self, lacking: str) -> str:
         if self.amazon:
-            return "is it of the Amazon layout? If not, leave the format out"
+            return "check that the file has the Amazon layout; if not, leave source.format out"
         if lacking.startswith(ITEM_PREFIX):
-            return "name a file of items, or say under [source.items_columns] which column of the log it is"
-        return f"say under [source.{self.name}_columns] which one it is"
+            return "name a file of items, or map the column of the log under [source.items_columns]"
+        return f"map the column under [source.{self.name}_columns]"
 
 
 @dataclass(frozen=True)
 class RawTable:
-    """What a file holds. `frame`: `row` and the columns found, as text (native dates stay dates). `malformed`: row, reason, offence."""
+    """Rows of a file before validation.
+
+    Attributes
+    ----------
+    frame : `row` (numbered from 1) and the columns found, as text; dates of Parquet files stay dates.
+    malformed : rows that could not be parsed: row, reason, offence.
+    read : number of rows of both kinds.
+    """
 
     frame: pl.LazyFrame
     malformed: pl.DataFrame
@@ -74,7 +87,7 @@ class RawTable:
 
 @dataclass
 class Spool:
-    """Collects a file's rows as Parquet parts in a folder, and its malformed rows."""
+    """A collector of a file's rows, as Parquet parts in a folder, and of its malformed rows."""
 
     spec: TableSpec
     folder: Path
@@ -84,7 +97,7 @@ class Spool:
     values: list[str] = field(default_factory=list)
 
     def add(self, frame: pl.DataFrame) -> None:
-        # Told here: around it, whatever is refused is taken for a fault of the file that is read.
+        # Handled here, because the caller blames the file that is read for every OSError.
         with disk_errors(self.folder, "written"):
             self.folder.mkdir(exist_ok=True)
             frame.write_parquet(self.folder / f"{self.parts:06}.parquet", compression="lz4")
@@ -92,7 +105,7 @@ class Spool:
 
     @property
     def full(self) -> bool:
-        """Whether so many rows are malformed that the file must be of another kind."""
+        """Whether so many rows are malformed that the file must have another format."""
         return len(self.rows) > MAX_MALFORMED
 
     def error(self) -> DataError:
@@ -111,12 +124,12 @@ class Spool:
 
 
 def malformed(rows: Sequence[int] = (), reasons: Sequence[str] = (), values: Sequence[str] = ()) -> pl.DataFrame:
-    """Rows that could not be parsed, with their numbers, the reason and what stood there."""
+    """Return a frame of rows that could not be parsed: number, reason and content."""
     return pl.DataFrame({"row": pl.Series(rows, dtype=pl.Int64), "reason": text_column(reasons), "offence": text_column(values)})
 
 
 def text_column(values: Sequence[str | None]) -> pl.Series:
-    """Strings as a column; a lone surrogate, which JSON can spell and UTF-8 cannot, becomes U+FFFD."""
+    """Return strings as a column. A lone surrogate, which JSON can express and UTF-8 cannot, becomes U+FFFD."""
     try:
         return pl.Series(values, dtype=pl.String)
     except UnicodeEncodeError:
@@ -124,14 +137,18 @@ def text_column(values: Sequence[str | None]) -> pl.Series:
 
 
 def as_text_cell(text: pl.Expr) -> pl.Expr:
-    """A text for a csv that somebody may open in a spreadsheet: what would be taken for a formula gets an apostrophe before it.
+    """Return text for a csv that may be opened in a spreadsheet: an apostrophe precedes a would-be formula.
 
-    OWASP, CSV Injection. Numbers are none.
+    Numbers are not formulas.
+
+    References
+    ----------
+    OWASP, CSV Injection.
     """
     formula = text.str.contains(FORMULA) & text.cast(pl.Float64, strict=False).is_null()
     return pl.when(formula).then(pl.lit("'") + text).otherwise(text)
 
 
 def text_cell(value: Any) -> Any:
-    """`as_text_cell` for one value; what is no text stays as it is."""
+    """Apply `as_text_cell` to one value; a value that is not a string stays as it is."""
     return pl.select(as_text_cell(pl.lit(value, pl.String))).item() if isinstance(value, str) and re.match(FORMULA, value) else value

@@ -1,6 +1,6 @@
-"""What a database says, as Parquet files that are read on like a shop's own.
+"""The extract of a database: results of queries as Parquet files, which are read like a shop's own.
 
-Of a log with a watermark only rows at or above the highest known one are asked for: those that bear it may not have been all there.
+With a watermark, only rows at or above the highest known one are queried: more rows with that same value may have arrived since.
 """
 
 from __future__ import annotations
@@ -25,24 +25,25 @@ if TYPE_CHECKING:
     from features.ingest.source import Source, SqlSource
 
 BATCH = 50_000  # rows held at once
-MOST_SAME = 100_000  # rows of one watermark that are compared, to see that nothing is new
-_TYPES = {"integer": pa.int64(), "real": pa.float64()}  # SQLite's, of a watermark
+MOST_SAME = 100_000  # rows with the newest watermark that are compared, to detect that nothing is new
+_TYPES = {"integer": pa.int64(), "real": pa.float64()}  # of a watermark, by SQLite's type
 
 
 class Database(Protocol):
-    """A connection that reads."""
+    """An open connection for reading."""
 
     def read(self, query: str, watermark: str | None, since: object = None) -> pa.RecordBatchReader:
-        """Rows of a query, of those with a watermark the ones at or above `since`. Columns that are neither number nor time are text."""
+        """Return rows of a query, those at or above `since`. Columns other than numbers and times are text."""
         ...
 
 
 def extract(source: Source, folder: Path, erased: ErasedUsers) -> Source:
-    """A source of queries with files in `folder` in their place; of erased users nothing is written.
+    """Run a source's queries without erased users, and return the source with files in `folder` in their place.
 
     Raises
     ------
-    DataError: the database cannot be reached, refuses a query, or the watermark is no column that could grow.
+    DataError
+        If the database cannot be reached or refuses a query, or the watermark's column has a type that cannot grow.
     """
     sql = source.sql
     assert sql is not None
@@ -53,25 +54,25 @@ def extract(source: Source, folder: Path, erased: ErasedUsers) -> Source:
         with disk_errors(folder):
             folder.mkdir(parents=True, exist_ok=True)
             with _connected(sql) as database:
-                _bring_up(paths["interactions"], database, sql, lambda batch: _without(batch, users, erased))
+                _update(paths["interactions"], database, sql, lambda batch: _without(batch, users, erased))
                 if sql.items is not None:
                     paths["items"] = folder / f"items-{key}.parquet"
                     _write(database.read(sql.items, None), paths["items"], lambda batch: batch)
-            for path in set(folder.iterdir()) - set(paths.values()):  # of other queries, or of a writer that was killed
+            for path in set(folder.iterdir()) - set(paths.values()):  # of other queries, or of a killed process
                 path.unlink()
     except (pa.ArrowException, pl.exceptions.PolarsError) as error:
         raise DataError(f"{folder} is damaged ({' '.join(str(error).split())[:200]}): remove it") from error
     return source.model_copy(update={"sql": None} | paths)
 
 
-def _bring_up(path: Path, database: Database, sql: SqlSource, keep: Callable[[pa.RecordBatch], pa.RecordBatch]) -> None:
+def _update(path: Path, database: Database, sql: SqlSource, keep: Callable[[pa.RecordBatch], pa.RecordBatch]) -> None:
     column = sql.watermark
     since = pl.scan_parquet(path).select(pl.col(column).max()).collect().item() if column and path.is_file() else None
     if since is None:
         _write(database.read(sql.interactions, column), path, keep)
         if column and (empty := pl.scan_parquet(path).select(pl.col(column).null_count()).collect().item()):
             path.unlink()
-            raise DataError(f"the watermark {column!r} is empty in {empty:,} rows: expected a value in each, or no watermark")
+            raise DataError(f"the watermark {column!r} is empty in {empty:,} rows: expected a value in each row, or no watermark")
         return
     new = path.with_name(f".new-{path.name}")
     _write(database.read(sql.interactions, column, since), new, keep)
@@ -96,14 +97,14 @@ def _without(batch: pa.RecordBatch, users: str, erased: ErasedUsers) -> pa.Recor
     if not erased.users or users not in batch.schema.names:
         return batch
     ids = pl.Series(batch.column(users)).cast(pl.String)
-    # An id as ingest will read it: of a column of fractions, 7.0 is 7.
+    # Ids as ingest reads them: in a column of floats 7.0 is 7.
     gone = [user for user in ids.unique().drop_nulls() if erased.has(user.strip()) or erased.has(user.strip().removesuffix(".0"))]
     return batch.filter(pa.array(~ids.is_in(gone).fill_null(value=False)))
 
 
 @contextmanager
 def _connected(sql: SqlSource) -> Iterator[Database]:
-    """Turn what drivers say into one line."""
+    """Connect, and turn errors of drivers into one line."""
     if sql.sqlite is not None:
         with _refusals(sqlite3.Error), closing(sqlite3.connect(f"{sql.sqlite.absolute().as_uri()}?mode=ro", uri=True)) as connection:
             yield _SQLite(connection.cursor())
@@ -126,12 +127,12 @@ def _refusals(error: type[Exception]) -> Iterator[None]:
 
 
 def _query(query: str, columns: list[str], watermark: str | None, since: object) -> str:
-    """Quoted, not bound: PostgreSQL takes a quoted value for one of the column's own type."""
+    """Compose the query. The value is quoted, not bound: PostgreSQL gives a quoted value the column's type."""
     where = ""
     if since is not None and watermark is not None:
         value = str(since) if isinstance(since, int | float) else f"'{str(since).replace(chr(39), chr(39) * 2)}'"
         where = f" WHERE {_quoted(watermark)} >= {value}"
-    return f"SELECT {', '.join(columns)} FROM ({query.rstrip().rstrip(';')}) AS asked{where}"
+    return f"SELECT {', '.join(columns)} FROM ({query.rstrip().rstrip(';')}) AS result{where}"
 
 
 def _quoted(name: str) -> str:
@@ -148,7 +149,7 @@ def _known(watermark: str | None, names: list[str]) -> None:
 
 
 class _SQLite:
-    """Its columns hold values of any type, so all but the watermark are read as text."""
+    """SQLite. A column may hold values of any type, so all but the watermark are read as text."""
 
     def __init__(self, cursor: sqlite3.Cursor) -> None:
         self._cursor = cursor
@@ -158,12 +159,12 @@ class _SQLite:
         _known(watermark, names)
         kind: pa.DataType = pa.string()
         if watermark is not None:
-            found = {row[0] for row in self._cursor.execute(_query(query, [f"DISTINCT typeof({_quoted(watermark)})"], None, None))}
-            if len(found) > 1 or found - {"integer", "real", "text"}:
+            kinds = {row[0] for row in self._cursor.execute(_query(query, [f"DISTINCT typeof({_quoted(watermark)})"], None, None))}
+            if len(kinds) > 1 or kinds - {"integer", "real", "text"}:
                 raise DataError(
-                    f"the watermark {watermark!r} holds {' and '.join(sorted(found))} values: expected one kind, and none empty"
+                    f"the watermark {watermark!r} holds {' and '.join(sorted(kinds))} values: expected one type in all rows, and none empty"
                 )
-            kind = _TYPES.get(next(iter(found), ""), kind)
+            kind = _TYPES.get(next(iter(kinds), ""), kind)
         schema = pa.schema([(name, kind if name == watermark else pa.string()) for name in names])
         columns = [_quoted(name) if name == watermark else _as_text(name) for name in names]
         rows = self._cursor.execute(_query(query, columns, watermark, since))
@@ -177,7 +178,7 @@ class _SQLite:
 
 
 class _PostgreSQL:
-    """Numbers and times as they are; what Arrow has no type for (numeric, uuid, json) as text."""
+    """PostgreSQL. Numbers and times keep their types; types that Arrow lacks (numeric, uuid, json) are read as text."""
 
     def __init__(self, cursor: Any) -> None:
         self._cursor = cursor

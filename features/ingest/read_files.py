@@ -1,7 +1,7 @@
-"""Files of any supported kind -> one table of numbered rows, nothing judged yet. No file is ever whole in memory.
+"""Readers of csv, tsv, json lines and Parquet files: each gives one table of numbered rows, not validated yet.
 
-Text is decoded leniently, and a row that cannot be parsed is kept aside with its number: rows read = rows in the table + malformed rows.
-Row numbers count data rows from 1, as they stand in the file; blank lines of a csv do not count.
+No file is ever whole in memory. Text is decoded leniently, and a row that cannot be parsed is set aside with its number: rows read = rows
+in the table + malformed rows. Row numbers count data rows from 1, in the order of the file; blank lines of a csv do not count.
 """
 
 from __future__ import annotations
@@ -32,24 +32,25 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 SUFFIXES = (".csv", ".tsv", ".jsonl", ".ndjson", ".json", ".parquet")
-BLOCK = 8 << 20  # bytes of csv parsed at once; also the longest row that can be read
+BLOCK = 8 << 20  # bytes of csv parsed at once, and the longest row that can be read
 BATCH = 20_000  # json lines held at once
 _END = "\x1eend of file\x1e"
 
 
 def read_table(spec: TableSpec, folder: Path) -> RawTable:
-    """Read a csv, tsv, json lines (each also .gz) or Parquet file; the rows are spooled as Parquet to `folder`, which is made.
+    """Read a csv, tsv, json lines (each also .gz) or Parquet file. The rows go to `folder` as Parquet.
 
     Raises
     ------
-    DataError: the file is missing, of another kind, damaged as a whole, or lacks a required column.
+    DataError
+        If the file is missing, of an unknown format or damaged as a whole, or lacks a required column.
     """
     path = spec.path
     suffix = path.with_suffix("").suffix if path.suffix == ".gz" else path.suffix
     if suffix.lower() not in SUFFIXES or path.name.endswith(".parquet.gz"):
-        raise DataError(f"{path} is of an unknown kind; known: {', '.join(SUFFIXES)}, the text ones also with .gz: convert or rename it")
+        raise DataError(f"{path} is of an unknown format; known: {', '.join(SUFFIXES)}, text also as .gz: convert or rename it")
     if not path.is_file():
-        raise DataError(f"{path} is not there, or not a file: check the path of the {spec.name}")
+        raise DataError(f"{path} does not exist or is not a file: check the path of the {spec.name}")
     spool = Spool(spec, folder)
     with _readable(spool):
         if suffix.lower() == ".parquet":
@@ -62,7 +63,7 @@ def read_table(spec: TableSpec, folder: Path) -> RawTable:
 
 @contextmanager
 def _readable(spool: Spool) -> Iterator[None]:
-    """Turn what libraries say of a damaged file into one line."""
+    """Turn errors of libraries about a damaged file into one line."""
     path = spool.spec.path
     try:
         yield
@@ -91,9 +92,9 @@ def _open_text(path: Path, encoding: str) -> Iterator[io.TextIOWrapper]:
 
 
 class _Bytes(io.RawIOBase):
-    """Decoded text as UTF-8 bytes, followed by a row that no file holds.
+    """Decoded text as UTF-8 bytes, followed by an end marker as one more row.
 
-    That last row tells whether a quote was left open: if so, the parser takes it for a part of the row before.
+    The marker shows whether a quote is never closed: then the parser makes it a part of the row before.
     """
 
     def __init__(self, text: io.TextIOWrapper) -> None:
@@ -117,7 +118,7 @@ class _Bytes(io.RawIOBase):
 
 
 def _header(spec: TableSpec, text: io.TextIOWrapper, separator: str | None) -> tuple[list[str], str]:
-    """The names in the first row, and the separator: a csv's is whichever of , ; tab | its header uses most."""
+    """Return the names in the first row, and the separator: of a csv the one of , ; tab | that its header uses most."""
     first = text.readline()
     separator = separator or max(",;\t|", key=first.count)
     lines = iter([first]) if first.count('"') % 2 == 0 else iter([first, *iter(text.readline, "")])
@@ -135,7 +136,7 @@ def _read_csv(text: io.TextIOWrapper, spool: Spool, separator: str | None) -> Ra
     names, separator = _header(spec, text, separator)
     found = spec.find(names)
     keep = sorted({names.index(name) for theirs in found.values() for name in theirs})
-    last = [""]  # the last malformed row as it stands
+    last = [""]  # the last malformed row, unparsed
 
     def reject(bad: pc.InvalidRow) -> str:
         last[0] = bad.text
@@ -146,7 +147,7 @@ def _read_csv(text: io.TextIOWrapper, spool: Spool, separator: str | None) -> Ra
 
     done = 0
     for batch in _parse_csv(text, separator, names, keep, reject):
-        # Good rows before each malformed one so far: tells how far a good row's number is ahead of its place.
+        # Good rows before each malformed one so far: the offset between a good row's number and its place.
         ahead = np.array(spool.rows, dtype=np.int64) - 1 - np.arange(len(spool.rows))
         places = np.arange(done, done + batch.num_rows)
         frame = pl.DataFrame(pl.from_arrow(batch)).rename({str(i): names[i] for i in keep})
@@ -159,31 +160,31 @@ def _read_csv(text: io.TextIOWrapper, spool: Spool, separator: str | None) -> Ra
 def _parse_csv(
     text: io.TextIOWrapper, separator: str, names: list[str], keep: list[int], reject: Callable[[pc.InvalidRow], str]
 ) -> Iterator[pa.RecordBatch]:
-    """What follows the header, in batches of the columns `keep`, named by their places; `reject` hears of each malformed row."""
+    """Yield batches of the columns `keep`, named by their places, and call `reject` for each malformed row."""
     yield from pc.open_csv(
         pa.PythonFile(io.BufferedReader(_Bytes(text), BLOCK), mode="r"),
-        # One thread, because only then are rows numbered.
+        # pyarrow numbers rows only with one thread.
         read_options=pc.ReadOptions(use_threads=False, block_size=BLOCK, column_names=[str(i) for i in range(len(names))]),
         parse_options=pc.ParseOptions(delimiter=separator, newlines_in_values=True, invalid_row_handler=reject),
         convert_options=pc.ConvertOptions(
             include_columns=[str(i) for i in keep],
             column_types={str(i): pa.string() for i in keep},
-            check_utf8=False,  # it has just been decoded
+            check_utf8=False,  # the text has just been decoded
             strings_can_be_null=False,
         ),
     )
 
 
 def _lines(text: str) -> str:
-    """A remark for a row that stands on several lines: it may have swallowed others."""
+    """Return a remark for a row of several lines: it may have swallowed others."""
     return f"({n:,} lines) " if (n := text.count("\n") + 1) > 1 else ""
 
 
 def _close_quote(table: RawTable, spool: Spool, tail: str) -> RawTable:
-    """Put the last row aside if its quote was never closed: it was cut, or it has swallowed rows."""
+    """Set the last row aside if its quote is never closed: it was cut off, or it has swallowed rows."""
     if tail == _END:
         return table
-    if tail.endswith(_END):  # it had too few fields, and so is aside already
+    if tail.endswith(_END):  # it had too few fields, so it has been set aside already
         row, swallowed = spool.rows.pop(), tail
         spool.reasons.pop()
         spool.values.pop()
@@ -225,7 +226,7 @@ def _read_json(text: io.TextIOWrapper, spool: Spool) -> RawTable:
 
 
 def _parse(line: str, python: bool) -> Any:
-    """The value of a line of JSON, or None. Some Amazon files of 2014 are Python literals with single quotes: with `python` these too."""
+    """Return the value of a line of JSON, or None. `python` allows Python literals, as in some Amazon files of 2014."""
     try:
         return json.loads(line)
     except (ValueError, RecursionError):
@@ -247,7 +248,7 @@ def _value(record: dict[str, Any], names: tuple[str, ...], spec: TableSpec, ours
 
 
 def _flat(value: object, separator: str) -> str | None:
-    """A JSON value as text; a list is joined, of a list of lists (paths) the first that holds something is taken."""
+    """Return a JSON value as text. A list is joined; of a list of lists (paths) the first non-empty one is used."""
     if value is None or isinstance(value, str):
         return value
     if isinstance(value, list):
@@ -266,7 +267,7 @@ def _read_parquet(spool: Spool) -> RawTable:
         pl.coalesce([_as_text(name, schema[name], "|" if ours.endswith("category") else " ") for name in theirs]).alias(ours)
         for ours, theirs in found.items()
     ]
-    # Copied, so that a damaged page is found here and not later.
+    # Copied, so that a damaged page is detected here and not later.
     spool.folder.mkdir()
     frame.with_row_index("row", offset=1).select(pl.col("row").cast(pl.Int64), *columns).sink_parquet(
         spool.folder / "0.parquet", compression="lz4"
@@ -276,7 +277,7 @@ def _read_parquet(spool: Spool) -> RawTable:
 
 
 def _as_text(name: str, kind: pl.DataType, separator: str) -> pl.Expr:
-    """A Parquet column as text; dates stay dates, in UTC without zone; lists as in `_flat`."""
+    """Return a Parquet column as text. Dates stay dates, in UTC without zone; lists are joined as in `_flat`."""
     column = pl.col(name)
     if isinstance(kind, pl.Datetime) and kind.time_zone is not None:
         column = column.dt.convert_time_zone("UTC").dt.replace_time_zone(None)

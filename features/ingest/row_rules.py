@@ -1,7 +1,7 @@
-"""The rules a row must pass: typed, canonical columns out of raw text, and for each refused row the first reason it fails.
+"""The rules of rows: raw text becomes typed, canonical columns, and a refused row gets its first reason.
 
-All is one lazy polars expression tree, so that a table larger than memory streams through. A judged table has `row`, the canonical
-columns, `reason` (null: the row is kept) and `offence`, the value that broke the rule, shortened.
+The rules are one lazy polars expression, so that a table larger than memory streams through. A checked table has `row`, the canonical
+columns, `reason` (null: the row is valid) and `offence`, the value that broke the rule, shortened.
 """
 
 from __future__ import annotations
@@ -22,22 +22,22 @@ if TYPE_CHECKING:
 
     from features.ingest.source import Source
 
-# How programs spell a missing value. Case matters: "Nan" is a bread.
+# Spellings of a missing value. Case matters: "Nan" is a bread.
 NULLS = ("", "nan", "NaN", "NAN", "null", "NULL", "None", "<NA>", "\\N")
 YES, NO = ("true", "t", "yes", "y", "1", "1.0"), ("false", "f", "no", "n", "0", "0.0")
-FIRST_DATE = datetime(1971, 1, 1)  # naive UTC, as all timestamps here. An epoch of 0 is a default, not a date.
+FIRST_DATE = datetime(1971, 1, 1)  # naive UTC, like all timestamps here; an epoch of 0 is a default, not a date
 TOO_EARLY = "timestamp before 1971"
 _WHOLE_FLOAT = r"^-?\d+\.0+$"
 _OFFSET = r"(:\d\d(?:\.\d+)?)\s*([+-])(\d\d):?(\d\d)?$"
 _COMPACT = r"^(\d{4})(\d\d)(\d\d)$"
-_AMAZON_PRICE = r"^(?:from )?[$€£¥]?\s*(\d[\d,]*\.?\d*)"  # of a range the lower end
+_AMAZON_PRICE = r"^(?:from )?[$€£¥]?\s*(\d[\d,]*\.?\d*)"  # the lower end of a range
 _THOUSANDS = r"^[$€£¥]?\s*-?\d{1,3}(,\d{3})+(\.\d+)?$"
 
-Rule = tuple[pl.Expr, str, str]  # when it holds, the reason, the column that offends
+Rule = tuple[pl.Expr, str, str]  # the condition that breaks it, the reason, the offending column
 
 
-def judge_interactions(raw: pl.LazyFrame, source: Source) -> pl.LazyFrame:
-    """The log's own rules; that the item is in the catalogue is `mark_unknown`'s. Columns with `ITEM_PREFIX` pass through."""
+def validate_interactions(raw: pl.LazyFrame, source: Source) -> pl.LazyFrame:
+    """Check the rows of the log alone; `mark_unknown` needs the catalogue. `ITEM_PREFIX` columns pass through."""
     names = [*INTERACTION_COLUMNS, UNIT_PRICE]
     facts = _survey(raw, ["user_id", "item_id", "event_id"], "timestamp")
     event = _present("event").replace(source.events).str.to_lowercase()
@@ -67,13 +67,13 @@ def judge_interactions(raw: pl.LazyFrame, source: Source) -> pl.LazyFrame:
         (pl.col("value") < 0, "negative value", "value"),
     ]
     carried = [name for name in raw.collect_schema().names() if name.startswith(ITEM_PREFIX)]
-    return _judged(frame, rules, [*INTERACTION_COLUMNS, *carried])
+    return _checked(frame, rules, [*INTERACTION_COLUMNS, *carried])
 
 
-def judge_items(raw: pl.LazyFrame, source: Source) -> pl.LazyFrame:
-    """The catalogue's own rules; duplicates are `mark_duplicates`'s. A price of 0 means that it is not known."""
+def validate_items(raw: pl.LazyFrame, source: Source) -> pl.LazyFrame:
+    """Check the rows of the catalogue; `mark_duplicates` finds duplicates. A price of 0 is unknown."""
     facts = _survey(raw, ["item_id"], "created_at")
-    # The Amazon metadata holds scraps of web pages for prices: no reason to lose the item.
+    # Prices of the Amazon metadata may be scraps of web pages, which is no reason to lose the item.
     amazon = source.format == "amazon"
     price = (
         _present("price").str.extract(_AMAZON_PRICE).str.replace_all(",", "").cast(pl.Float64, strict=False) if amazon else _money("price")
@@ -95,31 +95,31 @@ def judge_items(raw: pl.LazyFrame, source: Source) -> pl.LazyFrame:
         (available.is_not_null() & pl.col("available").is_null(), "available is neither yes nor no", "available"),
         (_present("created_at").is_not_null() & created.is_null(), "created_at not understood", "created_at"),
     ]
-    return _judged(frame, rules, list(ITEM_COLUMNS))
+    return _checked(frame, rules, list(ITEM_COLUMNS))
 
 
-def mark_duplicates(judged: pl.LazyFrame, key: str = "item_id") -> pl.LazyFrame:
-    """Of good rows with one key the last is kept; rows without one are no duplicates."""
-    winners = judged.filter(pl.col("reason").is_null(), pl.col(key).is_not_null()).group_by(key).agg(winner=pl.col("row").max())
-    marked = judged.join(winners, on=key, how="left", maintain_order="left")
+def mark_duplicates(checked: pl.LazyFrame, key: str = "item_id") -> pl.LazyFrame:
+    """Refuse all but the last valid row of each key; rows without a key are no duplicates."""
+    winners = checked.filter(pl.col("reason").is_null(), pl.col(key).is_not_null()).group_by(key).agg(winner=pl.col("row").max())
+    marked = checked.join(winners, on=key, how="left", maintain_order="left")
     loses = pl.col("reason").is_null() & (pl.col("row") < pl.col("winner"))
     return _refuse(marked, loses, f"duplicate {key} (a later row wins)", key).drop("winner")
 
 
-def mark_unknown(judged: pl.LazyFrame, judged_items: pl.LazyFrame) -> pl.LazyFrame:
-    """Good rows must be about an item of which a row was kept."""
-    known = judged_items.group_by("item_id").agg(known=pl.col("reason").is_null().any())
-    marked = judged.join(known, on="item_id", how="left", maintain_order="left")
+def mark_unknown(checked: pl.LazyFrame, checked_items: pl.LazyFrame) -> pl.LazyFrame:
+    """Refuse valid rows whose item has no valid row in the catalogue."""
+    known = checked_items.group_by("item_id").agg(known=pl.col("reason").is_null().any())
+    marked = checked.join(known, on="item_id", how="left", maintain_order="left")
     good = pl.col("reason").is_null()
     marked = _refuse(marked, good & ~pl.col("known"), "item_id whose row in the catalogue is quarantined")
     return _refuse(marked, good & pl.col("known").is_null(), "item_id not in the catalogue").drop("known")
 
 
-def items_of_log(judged: pl.LazyFrame) -> pl.LazyFrame:
-    """A raw catalogue out of the log's good rows: of each item its most frequent title, and of the rest what its latest row says."""
-    columns = [name for name in judged.collect_schema().names() if name.startswith(ITEM_PREFIX)]
+def items_of_log(checked: pl.LazyFrame) -> pl.LazyFrame:
+    """Return a raw catalogue from the log's valid rows: the most frequent title, and the latest of other values."""
+    columns = [name for name in checked.collect_schema().names() if name.startswith(ITEM_PREFIX)]
     good = (
-        judged.filter(pl.col("reason").is_null())
+        checked.filter(pl.col("reason").is_null())
         .select("row", "item_id", "timestamp", *columns)
         .rename(lambda name: name.removeprefix(ITEM_PREFIX))
     )
@@ -127,51 +127,51 @@ def items_of_log(judged: pl.LazyFrame) -> pl.LazyFrame:
     latest = good.group_by("item_id").agg(
         pl.col("row").min(), *[pl.col(name).sort_by("timestamp", "row").drop_nulls().last() for name in rest]
     )
-    spelled = good.with_columns(title=_meant(pl.col("title").str.strip_chars())).drop_nulls("title")
-    counted = spelled.group_by("item_id", "title").agg(count=pl.len(), last=pl.col("row").max())
+    titled = good.with_columns(title=_not_null_word(pl.col("title").str.strip_chars())).drop_nulls("title")
+    counted = titled.group_by("item_id", "title").agg(count=pl.len(), last=pl.col("row").max())
     titles = counted.group_by("item_id").agg(pl.col("title").sort_by("count", "last").last())
     return latest.join(titles, on="item_id", how="left").sort("row")
 
 
 def _survey(raw: pl.LazyFrame, ids: Sequence[str], time: str) -> dict[str, bool]:
-    """What can only be told from whole columns: are ids floats in truth, are times in milliseconds, do some have a zone."""
+    """Return facts of whole columns: ids written as floats, times in milliseconds, times with a zone."""
     schema = raw.collect_schema()
     frame = _with_raw(raw, [*ids, time])
-    asked = {}
+    checks = {}
     for name in ids:
         present = _present(name)
-        asked[f"{name} floats"] = present.str.contains(_WHOLE_FLOAT).all() & present.is_not_null().any()
+        checks[f"{name} floats"] = present.str.contains(_WHOLE_FLOAT).all() & present.is_not_null().any()
     if schema.get(time) == pl.String:
-        asked["milliseconds"] = (_number(time) > 1e11).mean() > 0.5  # in seconds the year 5138, in milliseconds 1973
-        asked["offsets"] = _present(time).str.contains(_OFFSET).any()
-        asked["compact"] = _present(time).str.contains(_COMPACT).any()
-    answers = frame.select(**asked).collect(engine="streaming").row(0, named=True)
+        checks["milliseconds"] = (_number(time) > 1e11).mean() > 0.5  # in seconds the year 5138, in milliseconds 1973
+        checks["offsets"] = _present(time).str.contains(_OFFSET).any()
+        checks["compact"] = _present(time).str.contains(_COMPACT).any()
+    answers = frame.select(**checks).collect(engine="streaming").row(0, named=True)
     return {name: bool(answer) for name, answer in answers.items()} | {"dates": isinstance(schema.get(time), pl.Datetime)}
 
 
 def _with_raw(raw: pl.LazyFrame, names: Iterable[str]) -> pl.LazyFrame:
-    """Raw columns under `raw.<name>`, so that rules can speak of what stood there; absent ones are null."""
+    """Name raw columns `raw.<name>`, so that rules can refer to the original values; absent columns are null."""
     found = raw.collect_schema().names()
     columns = [pl.col(name).alias(f"raw.{name}") if name in found else pl.lit(None, pl.String).alias(f"raw.{name}") for name in names]
     return raw.select("row", *columns, *[name for name in found if name.startswith(ITEM_PREFIX)])
 
 
 def _present(name: str) -> pl.Expr:
-    """A raw text without outer white space; null where it says that nothing is there."""
-    return _meant(pl.col(f"raw.{name}").cast(pl.String).str.strip_chars())
+    """Return raw text without outer white space; null where it spells a missing value."""
+    return _not_null_word(pl.col(f"raw.{name}").cast(pl.String).str.strip_chars())
 
 
 def _line(name: str) -> pl.Expr:
-    """A text on one line, without control characters (NUL, terminal escapes)."""
-    return _meant(pl.col(f"raw.{name}").str.replace_all(r"[\s\p{Cc}]+", " ").str.strip_chars())
+    """Return text on one line, without control characters (NUL, terminal escapes)."""
+    return _not_null_word(pl.col(f"raw.{name}").str.replace_all(r"[\s\p{Cc}]+", " ").str.strip_chars())
 
 
-def _meant(text: pl.Expr) -> pl.Expr:
+def _not_null_word(text: pl.Expr) -> pl.Expr:
     return pl.when(~text.is_in(NULLS)).then(text)
 
 
 def _id(name: str, facts: dict[str, bool]) -> pl.Expr:
-    """An id; where a whole column is 17850.0, 17841.0 the program before us took the ids for floats."""
+    """Return an id. In a column of only 17850.0, 17841.0 the exporting program wrote the ids as floats."""
     return _present(name).str.replace(r"\.0+$", "") if facts[f"{name} floats"] else _present(name)
 
 
@@ -181,7 +181,7 @@ def _number(name: str) -> pl.Expr:
 
 
 def _money(name: str) -> pl.Expr:
-    """A number that people may have written: $1,299.00. A decimal comma is refused, not guessed."""
+    """Return a number as people write it: $1,299.00. A decimal comma is refused, because its meaning is ambiguous."""
     text = _present(name)
     plain = pl.when(text.str.contains(_THOUSANDS)).then(text.str.replace_all(",", "")).otherwise(text)
     number = plain.str.replace(r"^[$€£¥]\s*", "").cast(pl.Float64, strict=False)
@@ -189,7 +189,7 @@ def _money(name: str) -> pl.Expr:
 
 
 def _time(name: str, facts: dict[str, bool], form: str | None) -> pl.Expr:
-    """A point of time as naive UTC: a date, ISO 8601, yyyymmdd, epoch in seconds or (by the column's majority) milliseconds."""
+    """Return a time as naive UTC, from a date, ISO 8601, yyyymmdd, or epoch seconds, or milliseconds if most are."""
     if facts["dates"]:
         return pl.col(f"raw.{name}").cast(pl.Datetime("us"))
     if form is not None:
@@ -206,7 +206,7 @@ def _time(name: str, facts: dict[str, bool], form: str | None) -> pl.Expr:
         local = local.str.replace(_COMPACT, "$1-$2-$3")
     if facts.get("offsets"):
         local = local.str.replace(_OFFSET, "$1")
-    # The tail that a shorter form leaves out, so that one pattern reads them all.
+    # The tail that a shorter form lacks, so that one pattern parses every form.
     missing = pl.lit(" 00:00:00").str.slice((local.str.len_bytes().cast(pl.Int64) - len("yyyy-mm-dd")).clip(lower_bound=0))
     moment = pl.concat_str(local, missing).str.to_datetime("%Y-%m-%d %H:%M:%S%.f", strict=False, time_unit="us")
     if facts.get("offsets"):
@@ -218,7 +218,7 @@ def _time(name: str, facts: dict[str, bool], form: str | None) -> pl.Expr:
 
 
 def _id_rules(name: str) -> list[Rule]:
-    # Bytes that were not UTF-8 have become U+FFFD: two ids could have become one.
+    # Bytes that are not UTF-8 became U+FFFD: two different ids may look the same now.
     return [
         (pl.col(name).is_null(), f"no {name}", name),
         (pl.col(name).str.contains("\ufffd", literal=True), f"{name} is damaged text", name),
@@ -233,7 +233,7 @@ def _number_rule(name: str) -> Rule:
     return _present(name).is_not_null() & _number(name).is_null(), f"{name} is not a number", name
 
 
-def _judged(frame: pl.LazyFrame, rules: Sequence[Rule], columns: Sequence[str]) -> pl.LazyFrame:
+def _checked(frame: pl.LazyFrame, rules: Sequence[Rule], columns: Sequence[str]) -> pl.LazyFrame:
     reason = pl.coalesce([pl.when(holds).then(pl.lit(text)) for holds, text, _ in rules])
     offence = pl.coalesce([pl.when(holds).then(pl.col(f"raw.{name}").cast(pl.String).fill_null("")) for holds, _, name in rules])
     shown = offence.str.slice(0, SHOWN).str.replace_all(r"\p{Cc}", " ")
@@ -241,6 +241,6 @@ def _judged(frame: pl.LazyFrame, rules: Sequence[Rule], columns: Sequence[str]) 
 
 
 def _refuse(frame: pl.LazyFrame, when: pl.Expr, reason: str, offends: str = "item_id") -> pl.LazyFrame:
-    """Put a reason on rows that had none, with the value that offends."""
+    """Set the reason and the offending value of rows for which `when` holds."""
     shown = pl.when(when).then(pl.col(offends).str.slice(0, SHOWN)).otherwise("offence")
     return frame.with_columns(reason=pl.when(when).then(pl.lit(reason)).otherwise("reason"), offence=shown)

@@ -1,4 +1,4 @@
-"""Where a shop's two tables come from, and what its columns are called."""
+"""The source of a shop's two tables, and the names of its columns."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ UNIT_PRICE = "unit_price"
 
 
 class Source(BaseModel):
-    """What `ingest` reads: a data set by name, a shop's own files, or its database.
+    """The source that `recsys ingest` reads: a data set by name, a shop's files, or its database.
 
     Attributes
     ----------
-    dataset: a public data set by name, instead of files.
-    sql: queries of a database, in place of the files of the same names.
-    items, interactions: the files. Without `items` the catalogue is taken from the log's own rows (`items_columns` names its columns).
-    format: canonical (our column names, or mapped ones) or amazon (the public review layout of 2014, 2018 or 2023).
-    encoding: of text files; bytes that do not fit become U+FFFD.
-    items_columns, interactions_columns: our name -> theirs.
-    events: their word for an event -> ours.
-    drop_items: regular expression (Rust syntax); items whose id matches are no products (postage, fees), their rows are quarantined.
-    timestamp_format: strptime format of the log's timestamps, where they are neither ISO 8601 nor epoch.
+    dataset : name of a public data set, instead of files.
+    sql : queries of a database, instead of the files of the same names.
+    items, interactions : the files. Without `items` the catalogue is taken from the log's rows (`items_columns` names its columns).
+    format : "canonical" (canonical column names, or mapped ones) or "amazon" (the public review layout of 2014, 2018 or 2023).
+    encoding : encoding of text files; bytes that cannot be decoded become U+FFFD.
+    items_columns, interactions_columns : canonical name -> name in the shop's table.
+    events : the shop's word for an event -> the canonical one.
+    drop_items : regular expression (Rust syntax). Items whose id matches are not products (postage, fees); their rows are quarantined.
+    timestamp_format : strptime format of the log's timestamps, if they are neither ISO 8601 nor epoch.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -50,16 +50,14 @@ class Source(BaseModel):
     @model_validator(mode="after")
     def _check(self) -> Self:
         if sum(log is not None for log in (self.dataset, self.sql, self.interactions)) != 1:
-            raise ValueError("name one of these: a dataset, an interactions file, or queries in source.sql")
+            raise ValueError("give exactly one of these: a dataset, an interactions file, or queries in source.sql")
         if self.sql is not None and (self.format == "amazon" or (self.sql.items is not None and self.items is not None)):
-            raise ValueError(
-                "queries give canonical columns, and items come from a query or from a file: leave format and one of the items out"
-            )
+            raise ValueError("queries give canonical columns, and items come from a query or a file: omit format and one of the two items")
         fixed = self.dataset is not None or self.format == "amazon"
         if fixed and (self.items_columns or self.interactions_columns):
-            raise ValueError("a dataset and the amazon format know their columns: leave items_columns and interactions_columns out")
+            raise ValueError("a dataset and the amazon format have fixed columns: omit items_columns and interactions_columns")
         if self.dataset is not None and self.items is not None:
-            raise ValueError("a dataset brings its own items: leave `items` out")
+            raise ValueError("a dataset has its own items: omit `items`")
         if self.format == "amazon" and self.items is None and self.dataset is None:
             raise ValueError("the amazon format needs the metadata file as items")
         self._check_names()
@@ -70,12 +68,12 @@ class Source(BaseModel):
         for mapping, known in ((self.items_columns, list(ITEM_COLUMNS)), (self.interactions_columns, logs)):
             unknown = sorted(set(mapping) - set(known))
             if unknown:
-                raise ValueError(f"unknown columns {unknown}; a mapping goes from ours to theirs, and ours are {known}")
+                raise ValueError(f"unknown columns {unknown}; a mapping goes from a canonical name to yours; canonical names: {known}")
         if {"value", UNIT_PRICE} <= set(self.interactions_columns):
-            raise ValueError("value and unit_price say the same thing twice: map one of them")
+            raise ValueError("value and unit_price give the same fact twice: map one of them")
         wrong = sorted(set(self.events.values()) - set(EVENTS))
         if wrong:
-            raise ValueError(f"events maps to {wrong}; a mapping goes from theirs to ours, and ours are {list(EVENTS)}")
+            raise ValueError(f"events maps to {wrong}; a mapping goes from your word to a canonical event, and these are {list(EVENTS)}")
         try:
             codecs.lookup(self.encoding)
         except LookupError:
@@ -86,7 +84,7 @@ class Source(BaseModel):
             raise ValueError(f"drop_items is not a regular expression: {' '.join(str(error).split())}") from None
 
     def absolute(self) -> Source:
-        """The same source with absolute paths, so that it can be read again from any folder."""
+        """Return the source with absolute paths, so that it can be read again from any folder."""
         paths = {name: path.resolve() for name in ("items", "interactions") if (path := getattr(self, name)) is not None}
         return self.model_copy(update=paths | {"sql": self.sql and self.sql.absolute()})
 
@@ -95,13 +93,14 @@ SQLITE, POSTGRESQL = "sqlite:///", ("postgresql", "postgres")
 
 
 class SqlSource(BaseModel):
-    """A shop's two tables as queries.
+    """A shop's two tables as queries of a database.
 
     Attributes
     ----------
-    uri: sqlite:///PATH or postgresql://USER@HOST:PORT/NAME, without a password: libpq takes it from PGPASSWORD or ~/.pgpass.
-    interactions, items: queries that give the tables. Without `items` the catalogue is taken from elsewhere, as `Source` says.
-    watermark: a column of the log's query that only ever grows (a serial number, the time of insertion): a refresh asks for no older rows.
+    uri : sqlite:///PATH or postgresql://USER@HOST:PORT/NAME, without a password: libpq takes it from PGPASSWORD or ~/.pgpass.
+    interactions, items : queries that give the tables. Without `items` the catalogue comes from `Source.items` or the log's rows.
+    watermark : column of the log's query that only ever grows (a serial number, the time of insertion); a refresh queries no
+        older rows.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -116,16 +115,16 @@ class SqlSource(BaseModel):
     def _known(cls, uri: str) -> str:
         parts = urlsplit(uri)
         if not (uri.startswith(SQLITE) and len(uri) > len(SQLITE)) and parts.scheme not in POSTGRESQL:
-            raise ValueError("the uri is of no known database: expected sqlite:///PATH or postgresql://USER@HOST/NAME")
+            raise ValueError("the uri names no supported database: expected sqlite:///PATH or postgresql://USER@HOST/NAME")
         if parts.password or "password=" in parts.query:
-            raise ValueError("the uri holds a password, which would be stored: leave it out, and set PGPASSWORD or use ~/.pgpass")
+            raise ValueError("the uri holds a password, which would be stored: remove it, and set PGPASSWORD or use ~/.pgpass")
         return uri
 
     @property
     def sqlite(self) -> Path | None:
-        """The file, where it is one."""
+        """Path of the SQLite file; None for another database."""
         return Path(self.uri.removeprefix(SQLITE)) if self.uri.startswith(SQLITE) else None
 
     def absolute(self) -> SqlSource:
-        """The same, so that it can be read again from any folder."""
+        """Return the source with an absolute path, so that it can be read again from any folder."""
         return self.model_copy(update={"uri": f"{SQLITE}{self.sqlite.resolve()}"}) if self.sqlite else self

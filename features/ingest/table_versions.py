@@ -1,14 +1,14 @@
-"""The folder that `ingest` fills: versions of four files that belong together, and the name of the version in use.
+"""Versions of the ingested tables: a folder of four files each, and the name of the version in use.
 
     data/CURRENT        the name of the version in use, one line
     data/<version>/     items.parquet, interactions.parquet, quarantine.csv, source.json
 
-A reader reads CURRENT once and everything else from the folder that it names. It takes no lock and writes nothing. A writer is alone in the
-workspace (`Workspace.alone`): it writes a new version, makes sure of it on the disk and replaces CURRENT. The version before is kept for
-whoever is reading it; older ones go. A reader whose version went meanwhile reads CURRENT again, once.
+A reader reads CURRENT once and everything else from the folder that it names. It takes no lock and writes nothing. A writer holds
+the lock of the workspace (`Workspace.alone`): it writes a new version, syncs it to the disk and replaces CURRENT. The previous version
+stays for readers that have begun with it; older ones are removed. A reader whose version was removed meanwhile reads CURRENT again, once.
 
-Without CURRENT the four files lie in data/ itself, as they did before there were versions. They are read there, count as the version before
-once a writer has written the first one, and go with the next.
+Without CURRENT the four files lie in data/ itself, as they did before versions were introduced. They are read there, count as the previous
+version once a writer has written the first one, and are removed with the next.
 """
 
 from __future__ import annotations
@@ -40,11 +40,12 @@ T = TypeVar("T")
 
 
 def in_use(out: Path) -> Path:
-    """The folder of the version in use; `out` itself where there is no CURRENT.
+    """Return the folder of the version in use; `out` itself if there is no CURRENT.
 
     Raises
     ------
-    DataError: CURRENT is damaged.
+    DataError
+        If CURRENT is damaged.
     """
     path = out / CURRENT
     try:
@@ -55,33 +56,38 @@ def in_use(out: Path) -> Path:
     except OSError as error:
         raise DataError(disk_error(error, path, "read")) from error
     if not _VERSION.fullmatch(name):
-        raise DataError(f"{path} is damaged: it holds {name[:60]!r} and not the name of a version: run `recsys ingest` again")
+        raise DataError(f"{path} is damaged: it holds {name[:60]!r}, expected the name of a version: run `recsys ingest` again")
     return out / name
 
 
 def versions(out: Path) -> list[Path]:
-    """Folders of all versions there are, newest first."""
-    found = (path for path in out.iterdir() if _VERSION.fullmatch(path.name)) if out.is_dir() else ()
-    return sorted(found, reverse=True)
+    """Return the folders of all versions, newest first."""
+    folders = (path for path in out.iterdir() if _VERSION.fullmatch(path.name)) if out.is_dir() else ()
+    return sorted(folders, reverse=True)
 
 
 def read(out: Path, reading: Callable[[Path], T]) -> T:
-    """What is read of the version in use; of the one that took its place, where it went while it was read.
+    """Read the version in use; if it is removed meanwhile, the one that replaced it.
+
+    Parameters
+    ----------
+    reading : reads the folder of a version, and raises FileNotFoundError if a file is missing.
 
     Raises
     ------
-    DataError: nothing has been ingested there, or it cannot be read.
+    DataError
+        If nothing was ingested there, or it cannot be read.
     """
     try:
         folder = in_use(out)
         try:
             return reading(folder)
         except FileNotFoundError:
-            if (now := in_use(out)) == folder:
+            if (current := in_use(out)) == folder:
                 raise
-            return reading(now)
+            return reading(current)
     except FileNotFoundError as error:
-        raise DataError(f"{error.filename or out} is not there: run `recsys ingest` first") from error
+        raise DataError(f"{error.filename or out} does not exist: run `recsys ingest` first") from error
     except (OSError, pl.exceptions.PolarsError) as error:
         if system_code(error) is not None:
             raise DataError(disk_error(error, out, "read")) from error
@@ -90,7 +96,7 @@ def read(out: Path, reading: Callable[[Path], T]) -> T:
 
 @contextmanager
 def writing(out: Path) -> Iterator[Path]:
-    """A folder to write a new version in, for who is alone in the workspace; what writers that were killed left goes first."""
+    """Remove leftovers, and yield a temporary folder for a new version. The caller holds the lock."""
     if not out.is_dir():
         out.mkdir(parents=True)
         sync(out.parent)
@@ -99,14 +105,14 @@ def writing(out: Path) -> Iterator[Path]:
         with tempfile.TemporaryDirectory(prefix=_TEMPORARY, dir=out, ignore_cleanup_errors=True) as name:
             yield Path(name)
     finally:
-        if not any(out.iterdir()):  # a first one that failed
+        if not any(out.iterdir()):  # the first ingest failed
             out.rmdir()
 
 
 def publish(new: Path, out: Path) -> Path:
-    """Make a complete folder the version in use, and keep the one before it. Returns where it lies now.
+    """Make a complete folder the version in use, and keep the previous one. Returns its new path.
 
-    Until CURRENT is replaced the version before is in use, whatever happens; from then on the new one is, and it is whole on the disk.
+    Until CURRENT is replaced the previous version is in use, whatever happens. From then on the new one is, and it is whole on the disk.
     """
     for path in [*new.iterdir(), new]:
         sync(path)
@@ -120,17 +126,19 @@ def publish(new: Path, out: Path) -> Path:
 
 
 def remove_leftovers(out: Path) -> None:
-    """Remove what writers that were killed left. For who is alone in the workspace: another writer's work looks the same."""
-    there, now = versions(out), _in_use_or_none(out)
-    known = now in there  # otherwise nobody can say which of them are left over
-    remove_but(out, {now, *[path for path in there if path < now][:1]} if now and known else {out, *there})
+    """Remove leftovers of killed writers. The caller holds the lock: another writer's work looks the same."""
+    existing, current = versions(out), _in_use_or_none(out)
+    if current is None or current not in existing:  # which versions are leftovers is unknown
+        remove_but(out, {out, *existing})
+    else:
+        remove_but(out, {current, *[path for path in existing if path < current][:1]})
 
 
 def remove_but(out: Path, kept: Collection[Path], *, strict: bool = False) -> None:
-    """Remove temporary folders and all versions but some. strict: raises OSError where one of them stays."""
+    """Remove temporary folders, and all versions but some. `strict` raises OSError if one cannot be removed."""
     stale = [*out.glob(f"{_TEMPORARY}*"), *(path for path in versions(out) if path not in kept)]
     if out.parent.is_dir():
-        stale += out.parent.glob(f".{out.name}.*")  # of writers before there were versions
+        stale += out.parent.glob(f".{out.name}.*")  # of releases without versions
     if out not in kept:
         stale += [path for name in (ITEMS, INTERACTIONS, QUARANTINE, SOURCE) if (path := out / name).exists()]
     for path in stale:
@@ -149,11 +157,12 @@ def _in_use_or_none(out: Path) -> Path | None:
 
 
 def present(path: Path) -> Path:
-    """The same path. Raises FileNotFoundError with its name, which polars leaves out."""
+    """Return the path of a file. Raises FileNotFoundError with its name, which polars omits."""
     if not path.is_file():
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path))
     return path
 
 
 def damaged(out: Path, error: Exception) -> DataError:
+    """Return the error for tables that cannot be parsed."""
     return DataError(f"{out} is damaged ({' '.join(str(error).split())[:200]}): run `recsys ingest` again")

@@ -1,9 +1,8 @@
-"""`recsys erase`: a user's rows leave the workspace and every kept bundle, and stay away when the same sources are read again.
+"""`recsys erase`: removes a user's rows from the workspace and all stored bundles, and keeps them out of later ingests.
 
-First a tombstone is written (`features.ingest.erased_users`), then everything is swept by it: whatever is cut short,
-the next erasure or refresh
-ends it. What is counted from the log is counted anew, so that a bundle is what it would be had the user never been there; the weights of
-trained models cannot be, and those models are marked. What this does and does not do for a person: docs/privacy.md.
+First a tombstone is written (`features.ingest.erased_users`), then every store is swept for it. The next erasure or refresh completes a
+sweep that was interrupted. Statistics of the log are recomputed, so that a bundle is what it would be without the user. The weights of
+trained models cannot be recomputed, and those models are marked. docs/privacy.md says what this does and does not do for a person.
 """
 
 from __future__ import annotations
@@ -35,9 +34,15 @@ _USERS = "snapshot/log/users.json"
 
 @dataclass(frozen=True)
 class Erased:
-    """What an erasure found. users: of those asked for, or left over from an erasure cut short, who were there at all.
+    """Counts of an erasure.
 
-    rows: of the log. bundles: that were rewritten. models: that are now to be trained again. events: that the service was told.
+    Attributes
+    ----------
+    users : users that were found, including those left over from an interrupted erasure.
+    rows : rows removed from the log.
+    bundles : bundles rewritten.
+    models : models marked for retraining.
+    events : events removed from the service's store.
     """
 
     users: int = 0
@@ -48,18 +53,24 @@ class Erased:
 
     def __str__(self) -> str:
         if not self.users and not self.events:
-            return "nothing was found of them; if they come with a later read of the sources, they are left out"
+            return "nothing was found of them; their rows are left out if a later read of the sources has some"
         done = f"{self.users:,} users erased: {self.rows:,} rows of the log, {self.events:,} events, {self.bundles} bundles rewritten"
         return f"{done}; {self.models} models were trained with them: run `recsys train`" if self.models else done
 
 
 def erase(workspace: Workspace, *user_ids: str, patience: float = PATIENCE) -> Erased:
-    """Erase users; a second time does no harm. Waits for a refresh that is under way, `patience` seconds at most.
+    """Erase users; repeating it does no harm.
+
+    Parameters
+    ----------
+    patience : seconds to wait for a running refresh.
 
     Raises
     ------
-    DataError: the workspace is busy or cannot be written; from the tombstone on, the next erasure or refresh ends the work.
-    BundleError: the bundles cannot be written; the same holds.
+    DataError
+        If the workspace is busy or cannot be written. Once the tombstone is written, the next erasure or refresh completes the work.
+    BundleError
+        If the bundles cannot be written; the same holds.
     """
     with workspace.alone(patience):
         ErasedUsers.read(workspace.erased).with_users(user_ids).write(workspace.erased)
@@ -67,40 +78,40 @@ def erase(workspace: Workspace, *user_ids: str, patience: float = PATIENCE) -> E
 
 
 def finish(workspace: Workspace) -> None:
-    """End an erasure that was cut short, if there is one. Raises what `erase` does."""
+    """Complete an interrupted erasure, if there is one. Raises what `erase` raises."""
     if ErasedUsers.read(workspace.erased).pending:
         with workspace.alone(PATIENCE):
             sweep(workspace)
 
 
 def sweep(workspace: Workspace) -> Erased:
-    """Remove what is left of erased users, where an erasure has begun and not ended. For who is alone in the workspace."""
+    """Remove what is left of erased users, if an erasure is pending. The caller holds the lock of the workspace."""
     erased_users = ErasedUsers.read(workspace.erased)
     if not erased_users.pending:
         return Erased()
-    there = _there(workspace, erased_users)
+    found = _found(workspace, erased_users)
     models = bundles = 0
-    if there:
-        # The tables go last: as long as they hold the user, what was cut short is begun again from here.
+    if found:
+        # The tables go last: while they hold the user, an interrupted erasure starts again from here.
         models = sum(mark(folder, erased_users) for folder in (workspace.models, workspace.root / "evaluation"))
         renamed = rewrite(workspace.bundles, lambda bundle: _without(bundle, erased_users))
         bundles = sum(old != new for old, new in renamed.items())
-    # What was fitted for the gates of a refresh, what a database said, and simulated answers can be made again, without them.
+    # Fits for quality gates, extracts of databases and simulated answers can be rebuilt without these users.
     for folder in (workspace.cache / "gates", workspace.extracts, workspace.root / "simulations"):
         _remove(folder)
     rows = forget(workspace.data, erased_users)
     events = workspace.events.forget(erased_users)
     erased_users.done().write(workspace.erased)
-    return Erased(len(there), rows, bundles, models, events)
+    return Erased(len(found), rows, bundles, models, events)
 
 
-def _there(workspace: Workspace, erased_users: ErasedUsers) -> set[str]:
-    """Erased users who are still in the tables, the events or a bundle."""
+def _found(workspace: Workspace, erased_users: ErasedUsers) -> set[str]:
+    """Return erased users that are still in the tables, the events or a bundle."""
     found = set(workspace.events.among(erased_users)) | users_among(workspace.data, erased_users)
     for bundle_id in list_bundles(workspace.bundles):
         try:
             found.update(_gone(Bundle.open(workspace.bundles, bundle_id), erased_users))
-        except BundleError:  # nobody can say whom it holds: it has to go
+        except BundleError:  # it may hold any of them, so it has to go
             found.add("")
     return found
 
@@ -110,7 +121,7 @@ def _remove(folder: Path) -> None:
         try:
             shutil.rmtree(folder)
         except OSError as error:
-            raise DataError(f"{folder} cannot be removed ({error.strerror or error}): check its rights, and erase again") from error
+            raise DataError(f"{folder} cannot be removed ({error.strerror or error}): check its permissions, and erase again") from error
 
 
 def _gone(bundle: Bundle, erased_users: ErasedUsers) -> list[str]:
@@ -118,7 +129,7 @@ def _gone(bundle: Bundle, erased_users: ErasedUsers) -> list[str]:
 
 
 def _without(bundle: Bundle, erased_users: ErasedUsers) -> tuple[Mapping[str, bytes], dict[str, Any]] | None:
-    """The files of a bundle that change when erased users leave its log."""
+    """Return the files of a bundle that change without erased users, and its facts; None if none is in it."""
     from recsys.artifacts.model import ServedModel
     from recsys.snapshot.snapshot import Snapshot, recounted
 
@@ -133,6 +144,6 @@ def _without(bundle: Bundle, erased_users: ErasedUsers) -> tuple[Mapping[str, by
     log = snapshot.log
     left = log.where(~np.isin(log.user, log.user_rows(gone))).with_known_users()
     files = recounted(snapshot, left, retrieval).to_files()
-    # Of other data now: the next build does not take this bundle for its own work.
+    # Its data differs now, so the next build does not reuse this bundle.
     about = bundle.manifest.about | {"inputs": None, RETRAIN: True}
     return {f"snapshot/{name}": content for name, content in files.items()}, about

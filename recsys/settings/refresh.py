@@ -6,7 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field, HttpUrl
 
 
 class RefreshConfig(BaseModel):
-    """Limits of a refresh. Quality gates compare a new bundle with the one in use; a bundle that fails is not published."""
+    """Limits of a refresh. Gates compare a new bundle with the one in use; one that fails is not published."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

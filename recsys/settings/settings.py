@@ -44,7 +44,7 @@ _PATHS = ("items", "interactions")
 
 
 class _Environment(EnvSettingsSource):
-    """Environment variables, with renamed keys under their new names, in the variables' names and inside JSON values."""
+    """Environment variables with renamed keys under their new names, also inside JSON values."""
 
     def __init__(self, settings_class: type[BaseSettings]) -> None:
         super().__init__(settings_class)
@@ -169,7 +169,7 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def _refuse_unknown_variables(environment: Mapping[str, str]) -> None:
-    """Refuse variables with our prefix that name no section: pydantic-settings ignores them, and a typo would go unnoticed."""
+    """Refuse variables with our prefix that name no section: pydantic-settings would ignore a typo."""
     for name in environment:
         section = name.upper().removeprefix(PREFIX).split("__")[0].lower()
         if name.upper().startswith(PREFIX) and name not in _COMMAND_LINE and section not in {*Settings.model_fields, *RENAMED}:

@@ -1,8 +1,8 @@
-"""What customers did since the sources were last read: an embedded store beside them, written before it is acknowledged.
+"""The store of events that the service receives: written to disk before they are acknowledged.
 
-SQLite with a write-ahead log, `synchronous=FULL`: a row that was committed is there after a power cut. The next answer reads it, the next
-build counts it as a row of the log. An event counts once by its id: the client's, or one derived from user, item, kind and second.
-Which rows of the sources are the same event: `recsys.workspace.event_rules`.
+SQLite with a write-ahead log and `synchronous=FULL`: a committed row survives a power cut. The next answer reads it, and the next build
+counts it as a row of the log. An event counts once by its id: the client's, or one derived from user, item, kind and second.
+`recsys.workspace.event_rules` decides which rows of the sources are the same event.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ if TYPE_CHECKING:
 
     from features.ingest.erased_users import ErasedUsers
 
-KEPT_OF_USER = 1_000  # latest events that an answer reads
+KEPT_OF_USER = 1_000  # latest events of a user that an answer uses
 BUSY_SECONDS = 5.0  # to wait for another worker's write
-DERIVED = "derived:"  # begins an id that no client gave
-_VERSION = 1  # of the table: 0 had no ids
+DERIVED = "derived:"  # prefix of ids that no client gave
+_VERSION = 1  # of the table; version 0 had no ids
 _COLUMNS = "user_id, item_id, event, time, quantity, value, event_id"
 _TABLE = """
 CREATE TABLE events (
@@ -44,9 +44,15 @@ _BY_USER = "CREATE INDEX events_of_user ON events (user_id, time)"
 
 @dataclass(frozen=True)
 class Event:
-    """One row. time: seconds since the epoch. event: one of `features.data.interactions.EVENTS`. value: paid for the whole quantity.
+    """One event.
 
-    event_id: the client's own; "" derives one from user, item, kind and second. number: its place in the store, 0 before it is stored.
+    Attributes
+    ----------
+    event : one of `features.data.interactions.EVENTS`.
+    time : seconds since the epoch.
+    value : price of the whole quantity.
+    event_id : id that the client gave; "" derives one from user, item, kind and second.
+    number : number of the row in the store, 0 before it is stored.
     """
 
     user_id: str
@@ -65,11 +71,12 @@ class Event:
 
 
 class EventStore:
-    """The events of one workspace; any number of threads and processes may use it at once.
+    """The events of one workspace. Any number of threads and processes may use it at once.
 
     Raises
     ------
-    DataError: from any method, the file cannot be read or written; what was not acknowledged is not there.
+    DataError
+        From any method, if the file cannot be read or written. Events that were not acknowledged are not stored.
     """
 
     def __init__(self, path: Path) -> None:
@@ -78,11 +85,11 @@ class EventStore:
         self._local = threading.local()
 
     def add(self, events: Sequence[Event]) -> int:
-        """Store all of them, durably, or none. Returns how many were not there yet."""
+        """Store all events durably, or none. Returns how many were new."""
         with self._connected() as connection, self._writing, connection:
             before = connection.total_changes
             connection.executemany(
-                # An insert that is ignored would take a number, and look like something new.
+                # INSERT OR IGNORE would use up a number, and look like a new event.
                 f"INSERT INTO events ({_COLUMNS}) SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7"
                 " WHERE NOT EXISTS (SELECT 1 FROM events WHERE event_id = ?7)",
                 [astuple(event)[:-1] for event in events],
@@ -90,7 +97,7 @@ class EventStore:
             return connection.total_changes - before
 
     def of_user(self, user_id: str) -> list[Event]:
-        """The latest events of a user, oldest first."""
+        """Return the latest events of a user, oldest first."""
         if not self._path.is_file():
             return []
         with self._connected() as connection:
@@ -101,7 +108,7 @@ class EventStore:
         return [Event(*row) for row in reversed(rows)]
 
     def frame(self) -> pl.DataFrame:
-        """All of them, in the log's canonical columns and their `number`, oldest first."""
+        """Return all events, oldest first, in the log's canonical columns and with their `number`."""
         rows: list[tuple[object, ...]] = []
         if self._path.is_file():
             with self._connected() as connection:
@@ -113,14 +120,14 @@ class EventStore:
         return pl.DataFrame(rows, schema=INTERACTION_COLUMNS | {"number": pl.Int64()}, orient="row")
 
     def last(self) -> int:
-        """The number of the last one that ever came, 0 where none has; it never falls, whatever is removed."""
+        """Return the number of the last event ever stored, 0 without one. Removals do not lower it."""
         if not self._path.is_file():
             return 0
         with self._connected() as connection:
             return connection.execute("SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'events'").fetchone()[0]
 
     def remove(self, numbers: Sequence[int]) -> int:
-        """Remove events that are no longer needed. Returns how many were there."""
+        """Remove events by number. Returns how many were removed."""
         if not len(numbers):
             return 0
         with self._connected() as connection, self._writing, connection:
@@ -129,15 +136,15 @@ class EventStore:
             return connection.total_changes - before
 
     def erase(self, user_id: str) -> int:
-        """Remove a user's events from the file and from its write-ahead log; nothing of them is left in free pages. Returns how many."""
+        """Remove a user's events from the file, its free pages and its write-ahead log. Returns how many."""
         return self._erase([user_id])
 
     def forget(self, erased_users: ErasedUsers) -> int:
-        """`erase` for all who were erased."""
+        """Remove the events of all erased users, like `erase`. Returns how many."""
         return self._erase(self.among(erased_users))
 
     def among(self, erased_users: ErasedUsers) -> list[str]:
-        """Erased users of whom there are events."""
+        """Return erased users that have events."""
         if not self._path.is_file():
             return []
         with self._connected() as connection:
@@ -151,8 +158,8 @@ class EventStore:
                 before = connection.total_changes
                 connection.executemany("DELETE FROM events WHERE user_id = ?", [(user,) for user in users])
                 removed = connection.total_changes - before
-            # The log still holds the pages as they were: it must go, and can while no reader stands in it. With nobody to remove too:
-            # an erasure that found a reader there has removed the rows, and left the log to the next.
+            # The write-ahead log still holds the old pages, and can be emptied only while nobody reads it.
+            # Also without users to remove: an earlier erasure may have removed the rows, and met a reader.
             (busy, _, _) = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
             if busy:
                 raise DataError(f"{self._path} is being read, and its write-ahead log could not be emptied: erase again")
@@ -160,13 +167,13 @@ class EventStore:
 
     @contextmanager
     def _connected(self) -> Iterator[sqlite3.Connection]:
-        """This thread's connection."""
+        """Yield this thread's connection."""
         try:
             if not hasattr(self._local, "connection"):
                 self._local.connection = self._opened()
             yield self._local.connection
         except (sqlite3.Error, OSError) as error:
-            raise DataError(f"the events in {self._path} cannot be read or written ({error}): check free space and rights") from error
+            raise DataError(f"the events in {self._path} cannot be read or written ({error}): check free space and permissions") from error
 
     def _opened(self) -> sqlite3.Connection:
         self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -180,7 +187,7 @@ class EventStore:
 
 
 def _make(connection: sqlite3.Connection) -> None:
-    """Make the table; one without ids is copied into it, numbers and all."""
+    """Create the table; rows of a table without ids are copied into it with their numbers."""
     if connection.execute("PRAGMA user_version").fetchone()[0] == _VERSION:
         return
     with connection:

@@ -1,4 +1,4 @@
-"""The folder that a shop's recommender lives in, and what stands where in it."""
+"""The folder of a shop's recommender, and the paths of its parts."""
 
 from __future__ import annotations
 
@@ -31,12 +31,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Workspace:
-    """Paths below one folder.
+    """Paths below one folder, and the lock of those who change it.
 
-    data/: what was ingested, in canonical form: CURRENT names the version in use. models/: what training made. bundles/: what is published.
-    cache/: what can be made again (kept states, vectors). reports/: what evaluation wrote. erased.json: who is to stay forgotten.
-    service/: events that came in over HTTP, keys (hashed), the salt of its logs.
-    rules.toml: what must never be recommended, if somebody has written it.
+    Attributes
+    ----------
+    data : data/, the ingested tables in canonical form; CURRENT names the version in use.
+    models : models/, trained models.
+    bundles : bundles/, published bundles.
+    cache : cache/, what can be rebuilt (token states, vectors).
+    reports : reports/, results of evaluation.
+    erased : erased.json, the list of erased users.
+    service : service/, events received over HTTP, hashed API keys, the salt of the logs.
+    rules : rules.toml, optional: what must never be recommended.
     """
 
     root: Path
@@ -79,20 +85,25 @@ class Workspace:
 
     @cached_property
     def events(self) -> EventStore:
-        """What the service was told since the sources were read."""
+        """Events that the service received since the sources were read."""
         from recsys.workspace.events import EventStore
 
         return EventStore(self.service / "events.sqlite")
 
     @contextmanager
     def alone(self, seconds: float = 0) -> Iterator[None]:
-        """The only one who changes data and bundles; waits so long for another to end. A process that is killed leaves no lock behind.
+        """Hold the lock under which data and bundles change. A killed process leaves no lock behind.
+
+        Parameters
+        ----------
+        seconds : how long to wait for another process.
 
         Raises
         ------
-        DataError: another process is at it, or the system refuses to read or write a file.
+        DataError
+            If another process holds the lock, or a file cannot be read or written.
         """
-        # Of the kernel's, by the open file: it ends with the process, however that ends.
+        # A lock of the kernel on the open file: it ends with the process, however that ends.
         lock = FileLock(self.root / ".lock", timeout=seconds)
         with disk_errors(self.root, "written"):
             self.root.mkdir(parents=True, exist_ok=True)
@@ -103,18 +114,18 @@ class Workspace:
         try:
             with disk_errors(self.root):
                 yield
-        except pl.exceptions.PanicException as error:  # its threads panic where the system gives them no handle or memory
+        except pl.exceptions.PanicException as error:  # its threads panic without file handles or memory
             raise DataError(f"polars gave up ({' '.join(str(error).split())[:200]}): check `ulimit -n` and free memory") from error
         finally:
             lock.release()
 
     def ingest(self, source: Source) -> IngestSummary:
-        """Read a source in, without those who were erased. Raises what `features.ingest.pipeline.ingest` does, and what `alone` does."""
+        """Ingest a source without erased users. Raises what `features.ingest.pipeline.ingest` and `alone` raise."""
         with self.alone():
             return self.ingest_alone(source, self.files_of(source))
 
     def files_of(self, source: Source) -> Source:
-        """The source as files: of a database, what it says now. Raises DataError where it says nothing."""
+        """Return the source as files; a database is extracted first. Raises DataError if it cannot be read."""
         if source.sql is None:
             return source
         from features.ingest.read_database import extract
@@ -122,17 +133,20 @@ class Workspace:
         return extract(source, self.extracts, ErasedUsers.read(self.erased))
 
     def ingest_alone(self, source: Source, files: Source) -> IngestSummary:
-        """`ingest` for who is alone already, and has the source's files."""
+        """Ingest a source whose files are ready. The caller holds the lock."""
         return ingest(source, self.data, ErasedUsers.read(self.erased), files)
 
     def load(self, events: EventWeights | Mapping[str, Any] | None = None) -> tuple[Catalog, Interactions]:
-        """The catalogue and the log that were ingested, in step time if need be (`features.data.step_time`).
+        """Return the ingested catalogue and log, in ordinal time if necessary (`features.data.step_time`).
 
-        events: what an event counts, and which of the service's do; None: the defaults.
+        Parameters
+        ----------
+        events : weights of events, and the rule for the service's events; None takes the defaults.
 
         Raises
         ------
-        DataError: nothing was ingested, or the tables are damaged.
+        DataError
+            If nothing was ingested, or the tables are damaged.
         """
         config = EventWeights.model_validate({} if events is None else events)
         items, log = self._tables()
@@ -140,7 +154,7 @@ class Workspace:
         return catalog, with_step_time(Interactions.from_frame(self._merged(log, config).log, catalog, config.weights))
 
     def prune_events(self, config: EventWeights) -> int:
-        """Remove the service's events that the sources stand for by now, and old ones. Returns how many."""
+        """Remove old events of the service and those that the sources contain by now. Returns how many."""
         if not self.events.last():
             return 0
         return self.events.remove(self._merged(self._tables()[1], config).spent)
@@ -156,14 +170,14 @@ class Workspace:
             raise DataError(f"no data in {self.root}: {advice}") from error
 
     def state(self) -> tuple[list[str] | None, int]:
-        """Of what `load` reads, told without parsing it: SHA-256 of each table, None where they are not there, and the last event's number.
+        """Return the state of what `load` reads: SHA-256 of the tables, None without any, and the last event's number.
 
-        Events that are removed change nothing of what is loaded: erased ones are left out, spent ones the sources have.
+        Removing events does not change what is loaded: erased ones are left out, and the sources contain the spent ones.
         """
         return table_digests(self.data), self.events.last()
 
     def _merged(self, log: pl.DataFrame, config: EventWeights) -> Merged:
-        """The log, and what the service was told that is not in it."""
+        """Return the log merged with events of the service that it lacks."""
         from recsys.workspace.event_rules import merge
 
         events = self.events.frame()

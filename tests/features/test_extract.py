@@ -189,8 +189,8 @@ def test_a_database_that_is_not_there(tmp_path: Path) -> None:
     [
         ("postgresql://shop:secret@host/name", "holds a password"),
         ("postgresql://host/name?user=shop&password=secret", "holds a password"),
-        ("mysql://host/name", "of no known database"),
-        ("sqlite:///", "of no known database"),
+        ("mysql://host/name", "no supported database"),
+        ("sqlite:///", "no supported database"),
     ],
 )
 def test_an_address_that_is_refused(uri: str, said: str) -> None:

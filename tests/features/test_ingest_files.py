@@ -180,7 +180,7 @@ REFUSED = {
     "not gzip": ("log.csv.gz", GOOD_LOG, "is cut short or not gzip"),
     "not parquet": ("log.parquet", GOOD_LOG, "cannot be read as parquet"),
     "damaged parquet": ("log.parquet", PARQUET[:200] + bytes(200) + PARQUET[400:], "cannot be read as parquet"),
-    "unknown kind": ("log.xlsx", GOOD_LOG, "is of an unknown kind"),
+    "unknown kind": ("log.xlsx", GOOD_LOG, "is of an unknown format"),
     "no bytes": ("log.csv", b"", "is empty"),
     "a header": ("log.csv", b"user_id,item_id,timestamp\n", "the log has no rows"),
     "no lines": ("log.jsonl", b"", "the log has no rows"),
@@ -219,7 +219,7 @@ def test_an_empty_catalogue_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_missing_file_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"nowhere\.csv is not there"):
+    with pytest.raises(DataError, match=r"nowhere\.csv does not exist"):
         ingest(Source(interactions=tmp_path / "nowhere.csv"), tmp_path / "out")
 
 

@@ -141,7 +141,7 @@ def test_a_reader_whose_version_went_reads_the_one_in_use_once(source: Source, t
         return right(path)
 
     monkeypatch.setattr(pl, "read_parquet", always)
-    with pytest.raises(DataError, match="is not there"):
+    with pytest.raises(DataError, match="does not exist"):
         load_tables(out)
 
 
@@ -157,7 +157,7 @@ def test_readers_write_nothing_and_mend_nothing(source: Source, tmp_path: Path) 
     assert sorted(tmp_path.rglob("*")) == before
     out.rename(tmp_path / "gone")
     for read in (load_source, load_tables):
-        with pytest.raises(DataError, match="is not there: run `recsys ingest` first"):
+        with pytest.raises(DataError, match="does not exist: run `recsys ingest` first"):
             read(out)
     assert not out.exists()
 
@@ -216,7 +216,7 @@ def test_other_files_in_the_folder_stay(source: Source, tmp_path: Path) -> None:
 
 def test_nothing_ingested_and_damage_are_told(source: Source, tmp_path: Path) -> None:
     for load in (load_source, load_tables):
-        with pytest.raises(DataError, match="is not there: run `recsys ingest` first"):
+        with pytest.raises(DataError, match="does not exist: run `recsys ingest` first"):
             load(tmp_path / "data")
     ingest(source, tmp_path / "data")
     (in_use(tmp_path / "data") / "source.json").write_text("{}")

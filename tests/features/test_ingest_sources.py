@@ -44,8 +44,8 @@ MAPPING = {
 def test_a_catalogue_out_of_the_log(ingested: Ingest) -> None:
     shop = ingested(MAPPED, None, **MAPPING)
     assert shop.log.rows() == [
-        ("u", "A", datetime(2024, 1, 1), "purchase", 2.0, 3.0),
-        ("u", "A", datetime(2024, 1, 3), "purchase", 1.0, 1.7),
+        ("u", "A", datetime(2024, 1, 1), "purchase", 2.0, 3.0, None),
+        ("u", "A", datetime(2024, 1, 3), "purchase", 1.0, 1.7, None),
     ]
     assert shop.items.select("item_id", "title", "price").rows() == [("A", "Aple", 1.7)], "the latest of equally frequent titles"
     assert str(shop.summary) == (
@@ -64,7 +64,7 @@ def test_the_most_frequent_title_wins(ingested: Ingest) -> None:
 
 
 def test_a_log_without_titles_cannot_be_a_catalogue(ingested: Ingest) -> None:
-    with pytest.raises(DataError, match=r"has no title; .*name a file of items, or say under \[source.items_columns\]"):
+    with pytest.raises(DataError, match=r"has no title; .*or map the column of the log under \[source.items_columns\]"):
         ingested("user_id,item_id,timestamp\nu,A,2024-01-01\n", None)
 
 
@@ -122,7 +122,7 @@ def test_the_amazon_layouts(year: str, ingested: Ingest) -> None:
     assert shop.items.select("item_id", "title", "description", "brand", "category", "price").rows() == [
         ("A", "It's & co", "d", "Br", "Beauty|Hair", 12.99)
     ]
-    assert shop.log.rows() == [("u", "A", time, "rating", None, None)]
+    assert shop.log.rows() == [("u", "A", time, "rating", None, None, None)]
 
 
 def test_amazon_scraps_are_no_prices_and_other_layouts_are_refused(ingested: Ingest) -> None:
@@ -132,19 +132,19 @@ def test_amazon_scraps_are_no_prices_and_other_layouts_are_refused(ingested: Ing
     review = lines({"reviewerID": "u", "asin": "A", "unixReviewTime": 1400000000})
     shop = ingested(review, items, "json", format="amazon")
     assert shop.items.select("description", "category", "price").rows() == [(None, None, None)] * 2
-    with pytest.raises(DataError, match="is it of the Amazon layout"):
+    with pytest.raises(DataError, match="check that the file has the Amazon layout"):
         ingested("user_id,item_id,timestamp\nu,A,2024-01-01\n", format="amazon")
 
 
 WRONG_SOURCES = {
-    "nothing": ({}, "name one of these: a dataset, an interactions file"),
-    "both": ({"dataset": "completejourney", "interactions": "x.csv"}, "name one of these: a dataset, an interactions file"),
-    "items of a dataset": ({"dataset": "completejourney", "items": "x.csv"}, "brings its own items"),
+    "nothing": ({}, "give exactly one of these: a dataset, an interactions file"),
+    "both": ({"dataset": "completejourney", "interactions": "x.csv"}, "give exactly one of these: a dataset, an interactions file"),
+    "items of a dataset": ({"dataset": "completejourney", "items": "x.csv"}, "has its own items"),
     "amazon without items": ({"interactions": "x", "format": "amazon"}, "needs the metadata"),
-    "amazon mapped": ({"interactions": "x", "items": "x", "format": "amazon", "items_columns": {"title": "t"}}, "know their columns"),
+    "amazon mapped": ({"interactions": "x", "items": "x", "format": "amazon", "items_columns": {"title": "t"}}, "have fixed columns"),
     "unknown column": ({"interactions": "x", "items_columns": {"name": "t"}}, r"unknown columns \['name'\]"),
-    "wrong way": ({"interactions": "x", "interactions_columns": {"CustomerID": "user_id"}}, "from ours to theirs"),
-    "two values": ({"interactions": "x", "interactions_columns": {"value": "a", "unit_price": "b"}}, "the same thing twice"),
+    "wrong way": ({"interactions": "x", "interactions_columns": {"CustomerID": "user_id"}}, "from a canonical name to yours"),
+    "two values": ({"interactions": "x", "interactions_columns": {"value": "a", "unit_price": "b"}}, "the same fact twice"),
     "unknown event": ({"interactions": "x", "events": {"order": "buy"}}, r"maps to \['buy'\]"),
     "bad pattern": ({"interactions": "x", "drop_items": "(("}, "not a regular expression"),
     "bad encoding": ({"interactions": "x", "encoding": "utf-9"}, "unknown encoding 'utf-9'"),

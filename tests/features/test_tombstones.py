@@ -115,7 +115,7 @@ def test_a_version_that_stays_is_told(source: Source, tmp_path: Path, monkeypatc
 
     with monkeypatch.context() as patch:
         patch.setattr(shutil, "rmtree", denied)
-        with pytest.raises(DataError, match="cannot be written .*Permission denied"):
+        with pytest.raises(DataError, match="cannot be read or written .*Permission denied"):
             forget(out, ErasedUsers().with_users(["anna"]))
     forget(out, ErasedUsers().with_users(["anna"]))
     assert versions(out) == [in_use(out)]

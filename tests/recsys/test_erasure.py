@@ -248,7 +248,7 @@ def test_everybody_can_be_erased(spare: Place) -> None:
     found = erase(spare.workspace, *users)
     assert found.users == 60
     assert recommended(spare)
-    with pytest.raises(Exception, match="not one of the"):
+    with pytest.raises(DataError, match="are of erased users"):
         refresh(spare.workspace, spare.settings)
 
 

@@ -135,7 +135,7 @@ def test_begin_says_what_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("RECSYS_WORKSPACE", raising=False)
     with mock.patch.dict(os.environ), pl.Config():
-        with pytest.raises(DataError, match=r"workspace.data.source.json is not there: run `recsys ingest` first"):
+        with pytest.raises(DataError, match=r"workspace.data.source.json does not exist: run `recsys ingest` first"):
             begin()
         os.environ["RECSYS_CONFIG"] = "none.toml"
         with pytest.raises((ConfigError, DataError)):
