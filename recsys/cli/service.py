@@ -22,7 +22,7 @@ Name = Annotated[str, typer.Argument(metavar="NAME", help="Name of the key.")]
 @keys.command()
 def add(context: typer.Context, name: Name, scope: Scopes) -> None:
     """Create a key and print it once: only its hash is stored."""
-    from recsys.service.keys import Keys
+    from recsys.service.access.keys import Keys
 
     path = state_of(context).workspace.service / "keys.json"
     with Keys.changing(path):
@@ -34,7 +34,7 @@ def add(context: typer.Context, name: Name, scope: Scopes) -> None:
 @keys.command("list")
 def show(context: typer.Context) -> None:
     """List keys with their scopes and dates."""
-    from recsys.service.keys import Keys
+    from recsys.service.access.keys import Keys
 
     for key in Keys.read(state_of(context).workspace.service / "keys.json").keys:
         typer.echo(f"{key.name}\t{','.join(key.scopes)}\t{key.created:%Y-%m-%d}")
@@ -43,7 +43,7 @@ def show(context: typer.Context) -> None:
 @keys.command()
 def remove(context: typer.Context, name: Name) -> None:
     """Remove a key; a running service refuses it from the next request on."""
-    from recsys.service.keys import Keys
+    from recsys.service.access.keys import Keys
 
     path = state_of(context).workspace.service / "keys.json"
     with Keys.changing(path):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from fastapi import FastAPI
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
-from recsys.service.access import Access
+from recsys.service.access.guard import Access
 from recsys.service.admission import Admission
 from recsys.service.container import Service
 from recsys.service.pages.routes import Views, pages

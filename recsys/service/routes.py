@@ -14,7 +14,7 @@ from fastapi.responses import JSONResponse
 from features.errors import BundleError, DataError
 from recsys.recommend.recent_events import recent_histories
 from recsys.service import schemas as s
-from recsys.service.access import needs
+from recsys.service.access.guard import needs
 from recsys.service.answering import RecommendRequest, StageTimes
 from recsys.service.metrics import EVENTS, FALLBACKS, page
 from recsys.service.problems import problem

@@ -13,7 +13,7 @@ from uvicorn.supervisors import Multiprocess
 from features.errors import ConfigError
 from recsys.artifacts.bundle import Bundle, list_bundles
 from recsys.environment import prepare_environment
-from recsys.service.keys import Keys
+from recsys.service.access.keys import Keys
 from recsys.service.logs import LOGGER, salt_of, set_up_logs
 from recsys.settings.serve import LOOPBACK
 

@@ -17,9 +17,9 @@ from recsys.service.logs import salt_of
 from recsys.settings.scopes import Scope
 
 if TYPE_CHECKING:
-    from recsys.service.access import Access
+    from recsys.service.access.guard import Access
+    from recsys.service.access.keys import Key
     from recsys.service.container import Service
-    from recsys.service.keys import Key
 
 COOKIE = "recsys_session"
 SECONDS = 12 * 3_600

@@ -14,8 +14,8 @@ from fastapi import HTTPException
 
 from features.errors import ConfigError
 from recsys.cli.main import run
-from recsys.service.access import Access
-from recsys.service.keys import Keys
+from recsys.service.access.guard import Access
+from recsys.service.access.keys import Keys
 from recsys.settings.scopes import Scope
 from tests.recsys.conftest import Command, Place
 

@@ -6,7 +6,7 @@ import logging
 
 import pytest
 
-from recsys.service.keys import Keys
+from recsys.service.access.keys import Keys
 from recsys.service.pages.session import COOKIE
 from recsys.settings.scopes import Scope
 from tests.recsys.conftest import Place

@@ -13,7 +13,7 @@ from limits.storage import MemoryStorage
 from limits.strategies import FixedWindowRateLimiter
 
 from features.errors import ConfigError
-from recsys.service.keys import Keys
+from recsys.service.access.keys import Keys
 from recsys.service.logs import LOGGER
 from recsys.service.metrics import REJECTED
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from recsys.service.keys import Key
+    from recsys.service.access.keys import Key
     from recsys.settings.scopes import Scope
 
 _header = APIKeyHeader(name="X-API-Key", auto_error=False, description="created by `recsys keys add`")
