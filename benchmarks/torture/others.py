@@ -113,7 +113,7 @@ class Readers:
         while not self.over.is_set():
             recommender = open.open_recommender(self.shop.workspace)
             for user in self.oracle.users:
-                (answer,) = recommender.answer(RecommendOptions(user), [user])
+                (answer,) = recommender.answer(RecommendOptions(), [user])
                 items = [[item.item_id, item.probability] for item in answer.items]
                 self.lines.append({"status": 200, "degraded": False, "bundle": recommender.bundle_id, "user": user, "items": items})
 

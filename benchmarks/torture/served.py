@@ -166,7 +166,7 @@ class Oracle:
                 self.answers[bundle_id] = {
                     str(answer.user_id): [[item.item_id, item.probability] for item in answer.items]
                     for user in self.users
-                    for answer in recommender.answer(RecommendOptions(user), [user])
+                    for answer in recommender.answer(RecommendOptions(), [user])
                 }
 
     def wrong(self, lines: Sequence[Line]) -> list[Line]:

@@ -118,7 +118,8 @@ def recommend(
     diversity: Annotated[
         float, typer.Option(min=0, max=1, metavar="0..1", help="0: by chance of purchase alone; 1: as unlike as can be.")
     ] = 0.0,
-    unsold: Annotated[bool, typer.Option("--debuts", help="Only items that nobody has bought yet, likely ones first.")] = False,
+    unsold: Annotated[bool, typer.Option("--unsold", help="Only items that nobody has bought yet, likely ones first.")] = False,
+    debuts: Annotated[bool, typer.Option("--debuts", hidden=True, help="The former name of --unsold.")] = False,
     explain: Annotated[bool, typer.Option("--explain", help="Say what each feature added to the log odds.")] = False,
     users_file: Annotated[
         Path | None, typer.Option(metavar="FILE", help="For all users of a file: a column user_id, or one id a line. Needs --out.")
@@ -135,9 +136,10 @@ def recommend(
         raise typer.BadParameter("--users-file and --out go together: the one says for whom, the other where the lists go")
     if users_file and (user is not None or history or as_json or explain):
         raise typer.BadParameter("--users-file goes without --user, --history, --json and --explain")
+    if debuts:
+        typer.echo("warning: --debuts is called --unsold now, and goes with the next release", err=True)
     state = state_of(context)
     options = RecommendOptions(
-        user=user,
         history=parse_ids(history, "--history"),
         k=k,
         category=category,
@@ -146,7 +148,7 @@ def recommend(
         exclude=parse_ids(exclude, "--exclude"),
         new_only=new_only,
         diversity=diversity,
-        unsold=unsold,
+        unsold=unsold or debuts,
         explain=explain,
     )
     if users_file and out:

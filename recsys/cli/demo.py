@@ -147,10 +147,10 @@ def _show_household(stand: Stand, recommender: Recommender, user: str) -> None:
         day = datetime.fromtimestamp(int(log.time[event]), UTC).date().isoformat()
         last.add_row(day, str(stand.catalog.ids[log.item[event]]), Text(plain(stand.catalog.frame["title"][int(log.item[event])])))
     console.print(last)
-    answer = next(recommender.answer(RecommendOptions(user=user), [user]))
+    answer = next(recommender.answer(RecommendOptions(), [user]))
     console.print(Text(f"\nRecommended to household {user} on that day (* = bought within the four weeks after):"))
     console.print(_marked(stand, answer, row))
-    new = next(recommender.answer(RecommendOptions(user=user, new_only=True), [user]))
+    new = next(recommender.answer(RecommendOptions(new_only=True), [user]))
     console.print(Text("\nAnd among what the household had never bought:"))
     console.print(_marked(stand, new, row))
 
@@ -164,11 +164,11 @@ def _marked(stand: Stand, answer: Answer, row: int) -> Table:
 def _one_more(stand: Stand, recommender: Recommender, user: str) -> None:
     """The list after one purchase more: of the thirty things new to the household that it may buy, what fewest others bought of late."""
     snapshot = recommender.snapshot
-    likely = next(recommender.answer(RecommendOptions(user=user, new_only=True, k=30), [user])).items
+    likely = next(recommender.answer(RecommendOptions(new_only=True, k=30), [user])).items
     buyers = snapshot.collaborative.popularity.recent[snapshot.catalog.rows([item.item_id for item in likely])]
     extra = likely[int(buyers.argmin())]
     stand.console.print(Text(f"Household {user} now buys {plain(extra.title)} ({extra.item_id}). What to offer next that is new to it:"))
-    after = next(recommender.answer(RecommendOptions(user=user, history=(extra.item_id,), new_only=True), [user]))
+    after = next(recommender.answer(RecommendOptions(history=(extra.item_id,), new_only=True), [user]))
     stand.console.print(recommendations_table(after.items))
     stand.console.print(Text("And an unknown visitor with nothing but this in the basket:"))
     basket = next(recommender.answer(RecommendOptions(history=(extra.item_id,)), [None]))

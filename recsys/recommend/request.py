@@ -1,4 +1,4 @@
-"""One request for recommendations: who it is for, and by which rules."""
+"""Options of a recommendation request."""
 
 from __future__ import annotations
 
@@ -7,16 +7,20 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class RecommendOptions:
-    """For whom, and by which rules.
+    """Filters and length of a list. The user travels beside it: one request may be for many users.
 
-    user: a known one; None is an unknown visitor. history: items bought just now, oldest first; they come after what is known of the user.
-    new_only: nothing the user has bought before; None: if people of this shop never buy a thing again.
-    diversity: 0 ranks by probability alone, 1 wants the items as unlike as can be.
-    debuts: only items that nobody has bought yet, ordered by how likely they sell soon and suit the user; without probabilities.
-    explain: with what each feature added to the log odds.
+    Attributes
+    ----------
+    history : items bought just now, oldest first; they follow what is known of the user.
+    k : list length.
+    category, max_price, in_stock, exclude : what the list may hold; prices in the shop's currency.
+    new_only : only items that the user has not bought; None: only where users of this shop never buy an item again.
+    diversity : 0 ranks by probability alone, 1 wants the items as different as possible.
+    unsold : only items that nobody has bought yet, likely to sell soon and near to the user's purchases; without
+        probabilities.
+    explain : with what each feature added to the log odds.
     """
 
-    user: str | None = None
     history: tuple[str, ...] = ()
     k: int = 10
     category: str | None = None

@@ -83,10 +83,11 @@ class RecommendRequest:
     Attributes
     ----------
     recent : callable
-        Returns the user's events since the bundle was built; see `recsys.recommend.pipeline.recent_histories`.
+        Returns the user's events since the bundle was built; see `recsys.recommend.recent_events.recent_histories`.
     """
 
     recommender: Recommender
+    user: str | None
     options: RecommendOptions
     recent: Callable[[], Histories | None]
 
@@ -193,8 +194,7 @@ async def _timed(threads: Threads, work: Callable[[], T], times: StageTimes, sta
 
 
 def _retrieve(request: RecommendRequest) -> tuple[RequestGroup, Candidates]:
-    user = request.options.user
-    (_, group), *_ = RequestGroup.groups(request.recommender, request.options, [user], request.recent())
+    (_, group), *_ = RequestGroup.groups(request.recommender, request.options, [request.user], request.recent())
     return group, group.retrieve()
 
 

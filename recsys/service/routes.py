@@ -73,7 +73,6 @@ TimesOf = Annotated[Any, Depends(_times)]
 async def recommend(request: Request, body: s.RecommendBody, service: ServiceOf, live: LiveBundleOf, times: TimesOf) -> JSONResponse:
     """Return the items that a user is most likely to buy, each with its probability and a reason."""
     _check_k(request, body.k)
-    options = body.options
 
     def recent() -> Any:
         if body.user is None:
@@ -81,7 +80,7 @@ async def recommend(request: Request, body: s.RecommendBody, service: ServiceOf,
         return recent_histories(live.recommender.snapshot, body.user, service.workspace.events.of_user(body.user), service.settings.events)
 
     request.scope["noted"]["user"] = service.pseudonym(body.user)
-    answer, degraded = await service.pipeline.answer(RecommendRequest(live.recommender, options, recent), times)
+    answer, degraded = await service.pipeline.answer(RecommendRequest(live.recommender, body.user, body.options, recent), times)
     _count(live, answer)
     return _respond(request, live, times, answer.to_dict() | {"degraded": degraded})
 

@@ -69,7 +69,7 @@ class RecommendBody(Body):
     def options(self) -> RecommendOptions:
         """The request as the recommender takes it."""
         rules: dict[str, Any] = self.rules.model_dump() | {"exclude": tuple(self.rules.exclude)}
-        return RecommendOptions(self.user, tuple(self.history), self.k, diversity=self.diversity, explain=self.explain, **rules)
+        return RecommendOptions(tuple(self.history), self.k, diversity=self.diversity, explain=self.explain, **rules)
 
 
 class SimilarBody(Body):

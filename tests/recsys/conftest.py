@@ -71,7 +71,7 @@ class FakeShop:
         return Refreshed("refreshed")
 
     def answers(self, options, users) -> Iterator[Answer]:
-        self._note("answers", self.root, options)
+        self._note("answers", self.root, options, users)
         fallback = None if users[0] else "popular: nothing is known"
         return iter([Answer(user, "b1", fallback, (ITEM, HOSTILE)) for user in users])
 

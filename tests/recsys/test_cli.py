@@ -32,7 +32,6 @@ def options_of(fake_shop: Any, line: list[str]) -> RecommendOptions:
 def test_recommend_takes_every_option(fake_shop: Any) -> None:
     line = "recommend --user 123 -k 5 --history A,B --category tea --max-price 9.5 --in-stock --exclude C --new-only"
     expected = RecommendOptions(
-        user="123",
         history=("A", "B"),
         k=5,
         category="tea",
@@ -44,6 +43,7 @@ def test_recommend_takes_every_option(fake_shop: Any) -> None:
         explain=True,
     )
     assert options_of(fake_shop, [*line.split(), "--diversity", "0.3", "--explain"]) == expected
+    assert fake_shop.calls[-1][3] == ["123"]
 
 
 def test_recommend_for_an_unknown_visitor(fake_shop: Any, capsys: pytest.CaptureFixture[str]) -> None:
@@ -231,3 +231,11 @@ def test_a_closed_pipe_ends_quietly() -> None:
     os.close(write)
     _, errors = process.communicate()
     assert (process.returncode, errors) == (1, "")
+
+
+def test_the_former_name_of_unsold_still_works_and_says_the_new_one(fake_shop: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    wanted = RecommendOptions(unsold=True)
+    assert options_of(fake_shop, ["recommend", "--unsold"]) == wanted
+    assert capsys.readouterr().err == ""
+    assert options_of(fake_shop, ["recommend", "--debuts"]) == wanted
+    assert capsys.readouterr().err.count("--debuts is called --unsold now") == 1

@@ -75,4 +75,4 @@ def test_a_bundle_that_is_gone_still_reads_its_states(spare) -> None:
     tokens = recommender.snapshot.tokens
     assert tokens is not None
     assert tokens.arrays(np.arange(3), 4)[0].shape[0] == 3
-    assert next(recommender.answer(RecommendOptions(user="user-03"), ["user-03"])).items
+    assert next(recommender.answer(RecommendOptions(), ["user-03"])).items

@@ -203,7 +203,7 @@ def test_a_reader_who_opened_before_goes_on_answering(spare: Place) -> None:
     recommender = open.open_recommender(spare.workspace)
     before = recommended(spare)
     erase(spare.workspace, USER)
-    answer = next(iter(recommender.answer(RecommendOptions(user="user-03"), ["user-03"])))
+    answer = next(iter(recommender.answer(RecommendOptions(), ["user-03"])))
     assert [item.item_id for item in answer.items] == before
     assert len(recommended(spare)) == len(before)
 

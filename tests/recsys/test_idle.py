@@ -53,11 +53,11 @@ def states(place: Place) -> list[str]:
 def test_its_bundles_hold_no_states_and_answer_everything(idle_place: Place) -> None:
     assert states(idle_place) == []
     recommender = open.open_recommender(idle_place.workspace)
-    options = RecommendOptions(user="user-03", explain=True, diversity=0.3, new_only=True)
+    options = RecommendOptions(explain=True, diversity=0.3, new_only=True)
     (answer,) = recommender.answer(options, ["user-03"])
     assert len(answer.items) == 10
     assert all(item.reason and item.contributions for item in answer.items)
-    traced = trace(recommender, options, None)
+    traced = trace(recommender, "user-03", options, None)
     assert traced.read == 0
     assert traced.answer == answer
     assert recommender.similar("sku-07", 3).items

@@ -70,7 +70,6 @@ class RecommendForm(Body):
     def options(self) -> RecommendOptions:
         """The form as the recommender takes it."""
         return RecommendOptions(
-            user=self.user,
             history=self.basket,
             k=self.k,
             category=self.category,

@@ -147,7 +147,7 @@ def _trace(service: Service, recommender: Recommender, form: RecommendForm) -> T
     if form.user is not None:
         events = service.workspace.events.of_user(form.user)
         recent = recent_histories(recommender.snapshot, form.user, events, service.settings.events)
-    return trace(recommender, form.options, recent)
+    return trace(recommender, form.user, form.options, recent)
 
 
 def _search(recommender: Recommender, words: str) -> list[Match]:

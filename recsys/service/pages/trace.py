@@ -145,7 +145,7 @@ class Trace:
         return [(item, self.steps.get(item.item_id)) for item in self.answer.items]
 
 
-def trace(recommender: Recommender, options: RecommendOptions, recent: Histories | None) -> Trace:
+def trace(recommender: Recommender, user: str | None, options: RecommendOptions, recent: Histories | None) -> Trace:
     """Answer one user by the same steps as the API, and record the result of each.
 
     Parameters
@@ -158,7 +158,7 @@ def trace(recommender: Recommender, options: RecommendOptions, recent: Histories
     DataError
         An id or a category of the options is unknown.
     """
-    (_, group), *_ = RequestGroup.groups(recommender, options, [options.user], recent)
+    (_, group), *_ = RequestGroup.groups(recommender, options, [user], recent)
     candidates = group.retrieve()
     (answer,) = group.present(group.rank(candidates))
     history, events = _history(recommender, group.histories), int(group.histories.lengths[0])

@@ -82,9 +82,9 @@ def test_the_list_is_that_of_the_service(shared: TestClient) -> None:
 
 def test_the_trace_of_each_stage(shared: TestClient) -> None:
     recommender = recommender_of(shared)
-    for options in (RecommendOptions("user-05", k=8), RecommendOptions(history=("sku-01", "sku-12"), k=8, diversity=1.0)):
-        traced = trace(recommender, options, None)
-        (expected,) = recommender.answer(options, [options.user])
+    for user, options in (("user-05", RecommendOptions(k=8)), (None, RecommendOptions(history=("sku-01", "sku-12"), k=8, diversity=1.0))):
+        traced = trace(recommender, user, options, None)
+        (expected,) = recommender.answer(options, [user])
         assert [item.item_id for item in traced.answer.items] == [item.item_id for item in expected.items]
         steps = [traced.steps[item.item_id] for item in traced.answer.items]
         assert traced.candidates >= len({one.retrieved for one in steps}) == len(steps)
@@ -95,7 +95,7 @@ def test_the_trace_of_each_stage(shared: TestClient) -> None:
             assert max(one.after or 0 for one in steps) > 8
         else:
             assert [one.after for one in steps] == list(range(1, 9))
-        assert traced.route == ("personal" if options.user else "basket")
+        assert traced.route == ("personal" if user else "basket")
 
 
 def test_contributions_are_summed_by_subject() -> None:

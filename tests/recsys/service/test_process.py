@@ -73,7 +73,7 @@ def bundles(url: str) -> set[str]:
 
 def test_two_workers_answer_take_a_new_bundle_and_end_well(spare: Place, running) -> None:
     url, log, process = running
-    (expected,) = open.open_recommender(spare.workspace).answer(RecommendOptions("user-01"), ["user-01"])
+    (expected,) = open.open_recommender(spare.workspace).answer(RecommendOptions(), ["user-01"])
     with httpx2.Client() as kept_open:  # content after a head would be read as the next answer
         assert [kept_open.request(method, f"{url}/healthz").status_code for method in ("HEAD", "GET", "HEAD", "GET")] == [200] * 4
     answer = httpx2.post(f"{url}/v1/recommend", json={"user": "user-01"}, timeout=SECONDS).json()
