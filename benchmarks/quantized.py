@@ -105,6 +105,7 @@ class Comparison:
         rows = recommender.candidates(some, plain.config.rerank_depth).rows[:, : plain.config.rerank_depth]
         ranker = recommender.ranker
         assert ranker is not None
+        assert tokens is not None
         lists = []
         for model in (plain, small):
             vars(recommender)["ranker"] = replace(ranker, cross_encoder=model)

@@ -72,7 +72,7 @@ def main() -> None:
         logits: dict[str, np.ndarray] = {}
 
         def ours(one: Histories = one, rows: np.ndarray = rows, logits: dict[str, np.ndarray] = logits) -> None:
-            logits["ours"] = ranking.cross_encoder.model.logits(one, rows, tokens)[0]
+            logits["ours"] = ranking.cross_encoder.logits(one, rows, tokens)[0]
 
         def theirs(one: Histories = one, rows: np.ndarray = rows, logits: dict[str, np.ndarray] = logits) -> None:
             logits["plain"] = plainly(torch_model, encoder, one, rows[0], texts)

@@ -271,7 +271,7 @@ def test_the_shop_is_ingested_once_from_the_folder_or_its_subfolder(done: Run, t
 
 
 def test_results_are_stored_and_make_the_page(done: Run, tmp_path: Path) -> None:
-    assert "No results have been kept yet" in benchmarks_page(tmp_path / "kept")
+    assert "No results are stored yet" in benchmarks_page(tmp_path / "kept")
     keep([done.workspace.reports / "benchmark-online_retail.json"], tmp_path / "kept")
     assert read_result(tmp_path / "kept" / "online_retail.json") == done.result
     text = benchmarks_page(tmp_path / "kept")
