@@ -51,7 +51,7 @@ class Bench:
         """The same recommender with the cross-encoder on, whether or not it earns its place in this model."""
         parts, snapshot = self.recommender.model.ranking, self.recommender.snapshot
         assert parts is not None
-        ranker = GBDTRanker(snapshot.stats, parts.first, parts.correction, parts.cross_encoder, snapshot.tokens, parts.calibration)
+        ranker = GBDTRanker(snapshot.stats, parts.base, parts.residual, parts.cross_encoder, snapshot.tokens, parts.calibration)
         reading = replace(self.recommender)
         vars(reading)["ranker"] = ranker
         return reading

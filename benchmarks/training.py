@@ -23,7 +23,8 @@ from benchmarks.shop import bench
 from features.text.encoder import TextEncoder
 from features.text.state_cache import cached_states
 from features.text.template import item_texts
-from recsys.training.pipeline import TrainingJob, _judge, _sampler
+from recsys.training.job import TrainingJob
+from recsys.training.towers import sampler_of, validation_ndcg
 from recsys.training.windows import Windows
 from retrieval.two_tower.model import TwoTower
 from retrieval.two_tower.text_tuning import TrainableTexts
@@ -40,7 +41,7 @@ def start(shop: TrainingJob, texts: list[str], cache: Path, full: bool) -> Run:
     tower = TwoTower(encoder.width, shop.settings.tower)
     tower.start_from(source.pooled)
     split = shop.windows.validation.split(shop.log)
-    return Run(_sampler(split.history, shop), tower, source, _judge(split), cache / "run", shop.seed)
+    return Run(sampler_of(split.history, shop), tower, source, validation_ndcg(split), cache / "run", shop.seed)
 
 
 def plainly(run: Run, shop: TrainingJob, wanted: float, most: float) -> tuple[float, float]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from features.storage.digests import digest
 from ranking import gbdt
 from recsys.artifacts.bundle import LAYOUT
+from recsys.artifacts.model import BASE_FILE, RESIDUAL_FILE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -41,5 +42,5 @@ def answering_files(model: Model, key: str, previous: Bundle | None = None) -> d
 def _ranking_files(ranking: Ranking) -> dict[str, bytes]:
     from ranking.cross_encoder.export import cross_encoder_files
 
-    boosters = gbdt.to_files(ranking.first, "blend") | gbdt.to_files(ranking.correction, "correction")
+    boosters = gbdt.to_files(ranking.base, BASE_FILE) | gbdt.to_files(ranking.residual, RESIDUAL_FILE)
     return boosters | cross_encoder_files(ranking.cross_encoder) | ranking.calibration.to_files()

@@ -32,19 +32,21 @@ if TYPE_CHECKING:
     from retrieval.two_tower.onnx_model import OnnxUserTower, QueryEncoder
 
 UNTRAINED: dict[str, Any] = {"trained": False}
+# File names of the boosters; older than the names of the attributes, and kept so that trained models stay readable.
+BASE_FILE, RESIDUAL_FILE = "blend", "correction"
 
 
 @dataclass(frozen=True)
 class Ranking:
     """The fitted parts of the ranker."""
 
-    first: Booster
-    correction: Booster
+    base: Booster
+    residual: Booster
     cross_encoder: CrossEncoder
     calibration: Calibration
 
     def to_files(self) -> dict[str, bytes]:
-        boosters = gbdt.to_files(self.first, "blend") | gbdt.to_files(self.correction, "correction")
+        boosters = gbdt.to_files(self.base, BASE_FILE) | gbdt.to_files(self.residual, RESIDUAL_FILE)
         return boosters | self.cross_encoder.to_files() | self.calibration.to_files()
 
     @classmethod
@@ -52,8 +54,8 @@ class Ranking:
         from ranking.cross_encoder.model import CrossEncoder
 
         return cls(
-            gbdt.from_files(files, "blend"),
-            gbdt.from_files(files, "correction"),
+            gbdt.from_files(files, BASE_FILE),
+            gbdt.from_files(files, RESIDUAL_FILE),
             CrossEncoder.from_files(files),
             Calibration.from_files(files),
         )
@@ -100,7 +102,7 @@ class Model:
     @property
     def reads_states(self) -> bool:
         """Whether an answer reads token states: not without a ranker, nor where its cross-encoder changes nothing."""
-        return self.ranking is not None and not self.ranking.correction.idle
+        return self.ranking is not None and not self.ranking.residual.idle
 
     def query_vectors(self, texts: Sequence[str]) -> np.ndarray:
         """Words as vectors of the text space, float32 (n, dim)."""
@@ -154,12 +156,12 @@ class ServedRanking:
     device: Device = "cpu"
 
     @cached_property
-    def first(self) -> Booster:
-        return gbdt.from_files(self.files, "blend")
+    def base(self) -> Booster:
+        return gbdt.from_files(self.files, BASE_FILE)
 
     @cached_property
-    def correction(self) -> Booster:
-        return gbdt.from_files(self.files, "correction")
+    def residual(self) -> Booster:
+        return gbdt.from_files(self.files, RESIDUAL_FILE)
 
     @cached_property
     def calibration(self) -> Calibration:
@@ -208,7 +210,7 @@ class ServedModel:
         """Read now what every answer needs: damage shows before the first one, and a bundle that is removed later still answers."""
         parts: list[object] = [self.retrieval, self.tower]
         if self.ranking is not None:
-            parts += [self.ranking.first, self.ranking.calibration]
-            if not self.ranking.correction.idle:
+            parts += [self.ranking.base, self.ranking.calibration]
+            if not self.ranking.residual.idle:
                 parts.append(self.ranking.cross_encoder)
         return self

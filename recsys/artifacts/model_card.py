@@ -41,7 +41,7 @@ popular. The model knows nothing of a person but the log; do not use it to judge
 
 
 def model_card(model_id: str, about: dict[str, Any], encoder: str, days: float) -> str:
-    """Markdown; `about` is what `recsys.training.pipeline` tells of its work."""
+    """Markdown; `about` is facts of the training, see `recsys.training.pipeline`."""
     towers, ranking = about["towers"], about["ranking"]
     curve = towers["validation_ndcg@10"]
     return _TEMPLATE.format(

@@ -63,7 +63,7 @@ if TYPE_CHECKING:
     from recsys.offline.ablation import Part
     from recsys.offline.options import BenchmarkOptions
     from recsys.settings.settings import Settings
-    from recsys.training.pipeline import RankingData
+    from recsys.training.job import RankingData
 
 _log = logging.getLogger(__name__)
 IDLE = "its cross-encoder corrects nothing, and is not read: on users held out, its correction gained no more than chance explains"
@@ -132,7 +132,7 @@ class Bench:
         """Ours, and ours without each part, on the same candidates."""
         model, seconds = self._trained()
         parts = PARTS if self.options.ablations else ()
-        idle = model.ranking is not None and model.ranking.correction.idle
+        idle = model.ranking is not None and model.ranking.residual.idle
         facts = self._facts | {"model": digest(model.to_files())} | {"way": WAY}
         notes = {OURS: IDLE if idle else ""} | {part.name: part.note for part in parts}
         kept = {name: CachedResult(self.place.root / "results", f"without-{name}" if name != OURS else name, facts) for name in notes}

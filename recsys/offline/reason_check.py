@@ -13,7 +13,7 @@ from ranking.ranker import LOG_ODDS
 from recsys.recommend.recommender import BATCH
 
 if TYPE_CHECKING:
-    from ranking.reasons import Told
+    from ranking.reasons import Reason
     from recsys.recommend.recommender import Recommender
 
 ANSWERS = 1_000
@@ -41,7 +41,7 @@ def _share(recommender: Recommender, users: Histories, allowed: np.ndarray | Non
     ranker = recommender.ranker
     assert ranker is not None
     best = recommender.recommend(users, K, allowed)
-    given = recommender.reasons.give(best, ranker.strengths(best))
+    given = recommender.reasons.explain(best, ranker.strengths(best))
     at = np.array([(b, k) for b, line in enumerate(given) for k, told in enumerate(line) if told.named], dtype=np.int64).reshape(-1, 2)
     named = [given[b][k] for b, k in at]
     whose, rows = at[:, 0], best.rows[at[:, 0], at[:, 1]]
@@ -55,7 +55,7 @@ def _share(recommender: Recommender, users: Histories, allowed: np.ndarray | Non
     return boot.figure(float(lower.mean()) if len(lower) else np.nan, shares, len(lower))
 
 
-def without(users: Histories, named: list[Told]) -> Histories:
+def without(users: Histories, named: list[Reason]) -> Histories:
     """The histories (b) without the items that a reason of each names."""
     gone = np.repeat(np.arange(len(users)), [len(told.named) for told in named]), np.concatenate([told.named for told in named] or [[]])
     n_items = int(max(users.item.max(initial=0), gone[1].max(initial=0))) + 1

@@ -83,8 +83,8 @@ class Engine:
             return None
         snapshot = self.snapshot
         # Where it changes nothing it need not be read: it is the most that an answer costs.
-        cross_encoder = None if parts.correction.idle else parts.cross_encoder
-        return GBDTRanker(snapshot.stats, parts.first, parts.correction, cross_encoder, snapshot.tokens, parts.calibration)
+        cross_encoder = None if parts.residual.idle else parts.cross_encoder
+        return GBDTRanker(snapshot.stats, parts.base, parts.residual, cross_encoder, snapshot.tokens, parts.calibration)
 
     @cached_property
     def reasons(self) -> Reasons:
@@ -196,7 +196,7 @@ class Engine:
         ranker = self.ranker if ranked else None
         contributions = ranker.contributions(best) if ranker and options.explain else {}
         strength = ranker.strengths(best) if ranker else np.zeros((len(GROUPS), *best.rows.shape), dtype=np.float32)
-        reasons = self.reasons.tell(best, strength) if personal or options.unsold else self._popular_reasons(best)
+        reasons = self.reasons.sentences(best, strength) if personal or options.unsold else self._popular_reasons(best)
         shares = not personal and not options.unsold  # of recent shoppers: see `popular`
         facts = iter(self.facts(best.rows[best.valid]))
         for b, user in enumerate(users):
@@ -230,7 +230,7 @@ def _sales(week: float, month: float) -> str:
     """What is true of an item's buyers."""
     if week >= POPULAR_BUYERS:
         return f"popular this week: {week:,.0f} buyers"
-    return f"popular of late: {month:,.0f} buyers in 28 days" if month >= POPULAR_BUYERS else "few have bought it of late"
+    return f"{month:,.0f} buyers in the last 28 days" if month >= POPULAR_BUYERS else "few recent buyers"
 
 
 def log_odds(probability: np.ndarray) -> np.ndarray:
