@@ -47,7 +47,8 @@ class Blocklist(BaseModel):
         Raises
         ------
         ConfigError
-            If the file cannot be read or has unknown keys. No request is answered then, because a blocked item might be shown.
+            If the file cannot be read or has unknown keys. No request is answered then, because a blocked item might be
+            shown.
         """
         try:
             return cls.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))

@@ -20,8 +20,8 @@ BATCH = 64
 def diversify(candidates: Candidates, vectors_of: Callable[[np.ndarray], np.ndarray], diversity: float, k: int) -> Candidates:
     """Select k candidates greedily, each with the best (1 - diversity) * relevance - diversity * nearness.
 
-    Relevance is NDCG's discount of an item's place in `candidates`, 1 / log2(1 + place), so the scale of the scores does not matter.
-    Nearness is the cosine to the nearest item already selected, at least 0.
+    Relevance is NDCG's discount of an item's place in `candidates`, 1 / log2(1 + place), so the scale of the scores
+    does not matter. Nearness is the cosine to the nearest item already selected, at least 0.
 
     Parameters
     ----------

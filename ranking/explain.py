@@ -1,8 +1,8 @@
 """TreeSHAP by lookup: SHAP values of a booster, summed over groups of features.
 
-The path to a leaf sets conditions on a few features. The leaf's SHAP values depend only on which of these conditions a row satisfies,
-so they are precomputed for every such combination and looked up. This is version 2 of Fast TreeSHAP (Yang 2021, arXiv 2109.09847); it
-takes an eighth of LightGBM's time.
+The path to a leaf sets conditions on a few features. The leaf's SHAP values depend only on which of these conditions a
+row satisfies, so they are precomputed for every such combination and looked up. This is version 2 of Fast TreeSHAP
+(Yang 2021, arXiv 2109.09847); it takes an eighth of LightGBM's time.
 """
 
 from __future__ import annotations
@@ -106,8 +106,8 @@ class GroupedShap:
     Attributes
     ----------
     feature, threshold, missing_nan, missing_zero, default_left : as in `Tree`, (trees, n), padded.
-    breaks : for each of s (leaf, feature) pairs, 1 where going left at a node violates the leaf's condition on the feature, -1 where
-        going right does, float32 (trees, n, s).
+    breaks : for each of s (leaf, feature) pairs, 1 where going left at a node violates the leaf's condition on the
+        feature, -1 where going right does, float32 (trees, n, s).
     lefts : number of a pair's nodes where the path goes left, float32 (trees, 1, s).
     entry : offset that a satisfied pair adds to the leaf's position in the table, float32 (trees, s, leaves).
     start : position of each leaf's first entry, int32 (trees, 1, leaves).
@@ -192,8 +192,8 @@ class GroupedShap:
 def _shap_values(leaf: Leaf) -> np.ndarray:
     """Return a leaf's SHAP value of each of its u features for every subset of satisfied conditions, float32 (2^u, u).
 
-    The Shapley value of a product of u factors is the integral of a polynomial of degree u - 1, which Gauss-Legendre quadrature with half
-    as many points evaluates exactly.
+    The Shapley value of a product of u factors is the integral of a polynomial of degree u - 1, which Gauss-Legendre
+    quadrature with half as many points evaluates exactly.
     """
     u = len(leaf.features)
     meets = (np.arange(2**u)[:, None] >> np.arange(u)) & 1  # (2^u, u)
@@ -206,7 +206,8 @@ def _shap_values(leaf: Leaf) -> np.ndarray:
 
 
 class Explainer:
-    """Computes what groups of features add to a booster's log odds: LightGBM for the first rows, a lookup table for all later ones.
+    """Computes what groups of features add to a booster's log odds: LightGBM for the first rows, a lookup table for all
+    later ones.
 
     Parameters
     ----------

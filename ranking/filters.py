@@ -23,8 +23,8 @@ class Filters:
 
     Attributes
     ----------
-    categories : the item is in any of them. Each is a path from the top ("Grocery|Dairy"), its beginning ("Grocery") or one name within
-        ("Dairy"); case does not matter.
+    categories : the item is in any of them. Each is a path from the top ("Grocery|Dairy"), its beginning ("Grocery") or
+        one name within ("Dairy"); case does not matter.
     min_price, max_price : inclusive bounds; with either, items of unknown price are excluded.
     in_stock : the item is available.
     exclude : excluded catalogue rows; -1 stands for an unknown item and is ignored.

@@ -1,8 +1,9 @@
-"""Gradient-boosted decision trees (GBDT) over candidate features: a base booster, and a residual booster for reranked candidates.
+"""Gradient-boosted decision trees (GBDT) over candidate features: a base booster, and a residual booster for reranked
+candidates.
 
-The base booster scores every candidate from collaborative scores, the tower score and behaviour. The residual booster starts from the
-base log odds and adjusts them for the few candidates that have a cross-encoder logit. It is fitted on a later window, where it sees
-both scores out of sample. Log odds add up, so one calibration serves all candidates.
+The base booster scores every candidate from collaborative scores, the tower score and behaviour. The residual booster
+starts from the base log odds and adjusts them for the few candidates that have a cross-encoder logit. It is fitted on a
+later window, where it sees both scores out of sample. Log odds add up, so one calibration serves all candidates.
 """
 
 from __future__ import annotations
@@ -38,7 +39,8 @@ class GBDTConfig(BaseModel):
     ----------
     users : users per window, at most.
     visitors : anonymous baskets per window, at most, sampled from the window's baskets.
-    negatives : negative candidates that the base booster is fitted on, at most; sampled ones are weighted up, so log odds stay unbiased.
+    negatives : negative candidates that the base booster is fitted on, at most; sampled ones are weighted up, so log
+        odds stay unbiased.
     boosters : models that are averaged to lower the variance, each with its own seed and negatives.
     features, rows : fraction of the features and of the rows that each tree sees.
     """
@@ -96,7 +98,9 @@ class Booster:
         return np.mean([np.asarray(part) for part in parts], axis=0)
 
     def log_odds(self, candidates: Candidates) -> np.ndarray:
-        """Return the log odds of candidates, float32 (b, k), -inf for padding; without the start score that a residual booster adds to."""
+        """Return the log odds of candidates, float32 (b, k), -inf for padding; without the start score that a residual
+        booster adds to.
+        """
         out = np.full(candidates.rows.shape, -np.inf, dtype=np.float32)
         valid = candidates.valid
         if valid.any():
@@ -112,17 +116,21 @@ class Booster:
 
 
 def table(candidates: Candidates, names: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
-    """Return the named features of all candidates but padding, float32 (n, features), and each one's user (n,), int64 positions."""
+    """Return the named features of all candidates but padding, float32 (n, features), and each one's user (n,), int64
+    positions.
+    """
     valid = candidates.valid
     columns = np.stack([candidates.features[name][valid] for name in names], axis=1).astype(np.float32, copy=False)
     return columns, np.nonzero(valid)[0]
 
 
 def fit_base(parts: Sequence[Labelled], later: Sequence[Labelled], config: GBDTConfig, seed: int) -> tuple[Booster, float]:
-    """Fit the base booster on `parts`, with the towers' scores unless they raise the cross-entropy on the `later` windows.
+    """Fit the base booster on `parts`, with the towers' scores unless they raise the cross-entropy on the `later`
+    windows.
 
-    The towers are trained on an earlier period than all other features, so their scores mislead where sales have shifted since. Only
-    items new to the user are compared: over the rest, boosters that differ in their seed alone differ more (docs/LOG.md).
+    The towers are trained on an earlier period than all other features, so their scores mislead where sales have
+    shifted since. Only items new to the user are compared: over the rest, boosters that differ in their seed alone
+    differ more (docs/LOG.md).
 
     Returns
     -------
@@ -160,9 +168,9 @@ def _fit_one(parts: Sequence[Labelled], names: Sequence[str], config: GBDTConfig
 def fit_residual(candidates: Candidates, labels: np.ndarray, config: GBDTConfig, seed: int) -> Booster:
     """Fit the residual booster on candidates with a cross-encoder logit, starting from their scores: the base log odds.
 
-    Its features are few (`RESIDUAL`): with all of them it would overfit the window. A quarter of the users is held out for early
-    stopping and for a test: unless the booster lowers their cross-entropy significantly, a booster without splits (`Booster.idle`) is
-    returned.
+    Its features are few (`RESIDUAL`): with all of them it would overfit the window. A quarter of the users is held out
+    for early stopping and for a test: unless the booster lowers their cross-entropy significantly, a booster without
+    splits (`Booster.idle`) is returned.
     """
     lgb = lightgbm()
     x, user = table(candidates, RESIDUAL)

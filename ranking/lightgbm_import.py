@@ -1,7 +1,8 @@
 """Import of LightGBM without its optional dependencies.
 
-If scikit-learn and pandas are installed, LightGBM imports them for wrappers that this project does not use. That takes four seconds of
-CPU, three times as long as an answer. An entry of None in `sys.modules` makes Python report a module as missing, which LightGBM accepts.
+If scikit-learn and pandas are installed, LightGBM imports them for wrappers that this project does not use. That takes
+four seconds of CPU, three times as long as an answer. An entry of None in `sys.modules` makes Python report a module as
+missing, which LightGBM accepts.
 """
 
 from __future__ import annotations

@@ -72,7 +72,9 @@ class GBDTRanker:
     calibration: Calibration
 
     def rank(self, candidates: Candidates) -> Candidates:
-        """Return the candidates ordered by log odds, best first; their scores are calibrated probabilities, float32 (b, k)."""
+        """Return the candidates ordered by log odds, best first; their scores are calibrated probabilities, float32 (b,
+        k).
+        """
         return self.order(with_features(candidates, self.stats))
 
     def order(self, candidates: Candidates) -> Candidates:
@@ -81,11 +83,14 @@ class GBDTRanker:
         ranked = rerank_top(ranked, self.cross_encoder, self.tokens)
         odds = with_residual(ranked, self.residual)
         ranked = ranked.ranked(odds, None, **{LOG_ODDS: np.where(ranked.valid, odds, np.nan).astype(np.float32)})
-        # Ordered before calibration: isotonic regression maps neighbours to equal probabilities, which would lose their order.
+        # Ordered before calibration: isotonic regression maps neighbours to equal probabilities, which would lose their
+        # order.
         return replace(ranked, scores=np.where(ranked.valid, self.calibration(ranked.scores), -np.inf).astype(np.float32))
 
     def contributions(self, candidates: Candidates) -> dict[str, np.ndarray]:
-        """Return what each feature added to the log odds in both boosters, float32 (b, k) each, for candidates that `rank` returned."""
+        """Return what each feature added to the log odds in both boosters, float32 (b, k) each, for candidates that
+        `rank` returned.
+        """
         names, base = self.base.contributions(candidates)
         total = {name: base[..., i] for i, name in enumerate(names)}
         reranked = ~np.isnan(candidates.features[CROSS_ENCODER])
@@ -120,7 +125,9 @@ def order_by_base(candidates: Candidates, booster: Booster) -> Candidates:
 
 
 def rerank_top(candidates: Candidates, model: PairScorer | None, tokens: ItemTokens | None) -> Candidates:
-    """Add the cross-encoder's logit as a feature of each user's first candidates; nan elsewhere and for users without history."""
+    """Add the cross-encoder's logit as a feature of each user's first candidates; nan elsewhere and for users without
+    history.
+    """
     logits = np.full(candidates.rows.shape, np.nan, dtype=np.float32)
     some = np.flatnonzero(candidates.users.lengths > 0)
     if model is not None and len(some) and (read := model.config.read):
@@ -131,7 +138,9 @@ def rerank_top(candidates: Candidates, model: PairScorer | None, tokens: ItemTok
 
 
 def with_residual(candidates: Candidates, residual: Booster) -> np.ndarray:
-    """Return the log odds of candidates, float32 (b, k): the base, plus the residual for those with a cross-encoder logit."""
+    """Return the log odds of candidates, float32 (b, k): the base, plus the residual for those with a cross-encoder
+    logit.
+    """
     reranked = ~np.isnan(candidates.features[CROSS_ENCODER])
     if not reranked.any():
         return candidates.scores

@@ -1,8 +1,9 @@
-"""Reasons for recommendations: the feature group that raised an item's score most, as a sentence with the facts behind it.
+"""Reasons for recommendations: the feature group that raised an item's score most, as a sentence with the facts behind
+it.
 
-The ranker's feature contributions (TreeSHAP) are summed by group. The reason is the sentence of the strongest positive group whose
-sentence is true of the data. If no group qualifies, the reason is a neutral fact: a group that lowered the score explains nothing.
-The model also learns from views and carts, but "bought" always refers to a purchase.
+The ranker's feature contributions (TreeSHAP) are summed by group. The reason is the sentence of the strongest positive
+group whose sentence is true of the data. If no group qualifies, the reason is a neutral fact: a group that lowered the
+score explains nothing. The model also learns from views and carts, but "bought" always refers to a purchase.
 """
 
 from __future__ import annotations
@@ -46,7 +47,8 @@ class Reason:
     Attributes
     ----------
     text : the sentence; empty for padding.
-    named : catalogue rows of the user's purchases that the sentence rests on; empty if it is about other users' purchases or a new item.
+    named : catalogue rows of the user's purchases that the sentence rests on; empty if it is about other users'
+        purchases or a new item.
     """
 
     text: str
@@ -80,8 +82,8 @@ class Reasons:
 
         Parameters
         ----------
-        strength : log odds that each feature group added, float32 (groups, b, k) in the order of `GROUPS`; all 0 for candidates that no
-            model ranked.
+        strength : log odds that each feature group added, float32 (groups, b, k) in the order of `GROUPS`; all 0 for
+            candidates that no model ranked.
 
         Returns
         -------
@@ -104,7 +106,9 @@ class Reasons:
         return out
 
     def _partners(self, users: Histories, rows: np.ndarray) -> np.ndarray:
-        """Return the user's purchase that supports each candidate most and shares a buyer with it, int64 (b, k); -1 if none does."""
+        """Return the user's purchase that supports each candidate most and shares a buyer with it, int64 (b, k); -1 if
+        none does.
+        """
         partners, _ = self.ease.strongest(users, rows)
         real = (partners >= 0) & (partners != rows)
         pairs, place = np.unique(np.stack([rows[real], partners[real]]), axis=1, return_inverse=True)

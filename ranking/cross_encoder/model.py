@@ -1,9 +1,10 @@
 """A BERT cross-encoder over pairs of a history's texts and a candidate's text, fast enough to rerank online.
 
-Its inputs are token states that the encoder's lower layers computed in advance (PreTTR: MacAvaney et al. 2020, arXiv 2004.14255). In the
-upper layers, the candidate's tokens attend to the history's tokens and to each other. The history attends to itself alone, so its keys
-and values are computed once a user and shared by all candidates. Embeddings of each purchase's age and count are added to its tokens.
-The model is trained with binary cross-entropy on candidates that retrieval produced.
+Its inputs are token states that the encoder's lower layers computed in advance (PreTTR: MacAvaney et al. 2020, arXiv
+2004.14255). In the upper layers, the candidate's tokens attend to the history's tokens and to each other. The history
+attends to itself alone, so its keys and values are computed once a user and shared by all candidates. Embeddings of
+each purchase's age and count are added to its tokens. The model is trained with binary cross-entropy on candidates that
+retrieval produced.
 """
 
 from __future__ import annotations
@@ -32,7 +33,8 @@ if TYPE_CHECKING:
 
 
 class SharedHistory:
-    """Keys and values of the history in each layer: recorded in the history's pass, then shared by all candidates of the user.
+    """Keys and values of the history in each layer: recorded in the history's pass, then shared by all candidates of
+    the user.
 
     It has the one method of transformers' caches that a layer calls.
     """
@@ -117,7 +119,9 @@ class CrossEncoder(nn.Module):
 
     @torch.inference_mode()
     def logits(self, users: Histories, rows: np.ndarray, tokens: ItemTokens) -> np.ndarray:
-        """Return the logits of candidates `rows` (b, c) in small batches and without gradient, float32 (b, c); nan for padding."""
+        """Return the logits of candidates `rows` (b, c) in small batches and without gradient, float32 (b, c); nan for
+        padding.
+        """
         self.eval()
         out = np.full(rows.shape, np.nan, dtype=np.float32)
         step = self.config.batch_users

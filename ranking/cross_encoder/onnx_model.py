@@ -1,6 +1,7 @@
 """The cross-encoder for serving: `ranking.cross_encoder.model` as an ONNX graph.
 
-Users are scored one at a time. Each token of the history is passed as an item of one token, so the history needs no padding.
+Users are scored one at a time. Each token of the history is passed as an item of one token, so the history needs no
+padding.
 """
 
 from __future__ import annotations
@@ -43,7 +44,10 @@ class OnnxCrossEncoder:
         return out
 
     def _history(self, recent: RecentItems, b: int, tokens: ItemTokens) -> dict[str, np.ndarray]:
-        """Return one user's history by token. An empty history gets one masked token: attention over no tokens is undefined."""
+        """Return one user's history by token.
+
+        An empty history gets one masked token: attention over no tokens is undefined.
+        """
         hidden, mask = tokens.arrays(recent.rows[b], self.config.item_tokens)  # (n, M, width), (n, M)
         real = mask if mask.any() else np.arange(mask.size).reshape(mask.shape) == 0
         item = np.nonzero(real)[0]  # (H,)

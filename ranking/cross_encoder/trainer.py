@@ -53,7 +53,8 @@ def fit_cross_encoder(
 
     Parameters
     ----------
-    pairs : ordered by the base booster and cut to its best, so that negatives are drawn from candidates that will be reranked.
+    pairs : ordered by the base booster and cut to its best, so that negatives are drawn from candidates that will be
+        reranked.
     folder : for checkpoints.
 
     Returns

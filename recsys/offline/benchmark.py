@@ -136,7 +136,7 @@ class Bench:
         facts = self._facts | {"model": digest(model.to_files())} | {"way": WAY}
         notes = {OURS: IDLE if idle else ""} | {part.name: part.note for part in parts}
         kept = {name: CachedResult(self.place.root / "results", f"without-{name}" if name != OURS else name, facts) for name in notes}
-        if all(one.there for one in kept.values()):
+        if all(one.exists for one in kept.values()):
             return [one.load() for one in kept.values()]
         variants = self._variants(model)
         depths = [self.config.depth] + [max(KS)] * (len(self.kinds) - 1)
@@ -213,7 +213,7 @@ class Bench:
         grid = default_search_space((name,), self.split.history.ordered)
         encoder = self.settings.encoder.model_dump(mode="json") if name in NEED_TEXTS else None
         kept = CachedResult(self.place.root / "results", f"baseline-{name}", self._facts | {"grid": repr(grid), "encoder": encoder})
-        if kept.there:
+        if kept.exists:
             return kept.load()
         texts, clock = self._texts if name in NEED_TEXTS else None, Clock()
         best = clock.timed("tune", lambda: tune_baselines(self.split, grid, texts, progress=self.judge.progress))

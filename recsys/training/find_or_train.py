@@ -69,7 +69,7 @@ class TrainingPlan:
         """
         catalog, log = tables[0], tables[1].between(None, until).with_known_users()
         if not len(log):
-            raise ModelError("no event before --until, expected at least one: choose a later date, or leave it out")
+            raise ModelError("no event lies before the date: choose a later --until, or leave it out")
         device = find_device(options.device)
         # Precedence: the user's settings, then the preset, then what the log suggests.
         settings = with_profile(with_preset(settings, options.preset, device), ShopProfile.of(log))
@@ -78,14 +78,17 @@ class TrainingPlan:
         return cls(job, until, device, key)
 
     def find(self, store: Path) -> Bundle | None:
-        """Return the plan's model in a store, unless a user in its data has been erased since; None if there is no such model."""
+        """Return the plan's model in a store, unless a user in its data has been erased since; None if there is no such
+        model.
+        """
         return find_bundle(store, key=self.key, **{RETRAIN: None})
 
 
 def find_or_train(
     workspace: Workspace, store: Path, settings: Settings, options: TrainOptions, tables: tuple[Catalog, Interactions], until: int
 ) -> tuple[Model, str]:
-    """Return the model for these tables, settings and seed from `store`; train and publish it there if it does not exist.
+    """Return the model for these tables, settings and seed from `store`; train and publish it there if it does not
+    exist.
 
     Parameters
     ----------
@@ -145,7 +148,9 @@ def training_key(settings: Settings, seed: int, data: str, until: int) -> str:
 
 
 def train(workspace: Workspace, settings: Settings, options: TrainOptions) -> str:
-    """Train on the ingested tables and use the result as the workspace's model, unless it exists; return one line for the user."""
+    """Train on the ingested tables and use the result as the workspace's model, unless it exists; return one line for
+    the user.
+    """
     finish(workspace)
     catalog, log = workspace.load(settings.events)
     until = log.end if options.until is None else min(log.end, int(options.until.replace(tzinfo=UTC).timestamp()))

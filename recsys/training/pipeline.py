@@ -1,4 +1,6 @@
-"""Training of a whole model: towers, then the parts of the ranker, each on its own window (see `recsys.training.windows`)."""
+"""Training of a whole model: towers, then the parts of the ranker, each on its own window (see
+`recsys.training.windows`).
+"""
 
 from __future__ import annotations
 
@@ -19,8 +21,9 @@ if TYPE_CHECKING:
 
     from recsys.training.job import TrainingJob
 
-# Part of a model's key, so that models of an older version are retrained. Raise it with every change that alters the model that the same
-# data, settings and seed give: in the towers, the cross-encoder, the boosters, the calibration, their windows or samples, or a default.
+# Part of a model's key, so that models of an older version are retrained. Raise it with every change that alters the
+# model that the same data, settings and seed give: in the towers, the cross-encoder, the boosters, the calibration,
+# their windows or samples, or a default.
 MODEL_VERSION = 1
 
 

@@ -43,7 +43,8 @@ class TextModels:
     Attributes
     ----------
     text_of : each item's distinct text, int64 (n_items,).
-    vectors : of the texts, by the towers as trained until the validation window, float32 (t, dim); all later stages are fitted on these.
+    vectors : of the texts, by the towers as trained until the validation window, float32 (t, dim); all later stages are
+        fitted on these.
     states : token states of the texts.
     report : facts for the model card.
     item_id_vectors : vectors that the towers learned of single items; None for towers over texts alone.
@@ -100,7 +101,8 @@ def fit_text_models(job: TrainingJob, device: torch.device, work: Path, cache: P
 
 
 def fit_last_epochs(job: TrainingJob, models: TextModels, work: Path) -> None:
-    """Continue the towers' training in place, at a lower rate, on the whole log with the windows that the ranking was fitted on.
+    """Continue the towers' training in place, at a lower rate, on the whole log with the windows that the ranking was
+    fitted on.
 
     All choices have been made on those windows by now. The ranking keeps what it learned of the towers' earlier scores.
     """
