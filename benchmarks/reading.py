@@ -18,7 +18,7 @@ def _ranker(engine: Components) -> GBDTRanker | None:
     parts, snapshot = model.ranking, engine.snapshot
     if parts is None:
         return None
-    return GBDTRanker(snapshot.stats, parts.first, parts.correction, parts.cross_encoder, snapshot.tokens, parts.calibration)
+    return GBDTRanker(snapshot.stats, parts.base, parts.residual, parts.cross_encoder, snapshot.tokens, parts.calibration)
 
 
 # At module level, because worker processes import this module without running it.

@@ -57,7 +57,7 @@ class Bench:
         """Return the recommender with the cross-encoder in use, even if the residual booster is idle."""
         parts, snapshot = self.recommender.model.ranking, self.recommender.snapshot
         assert parts is not None
-        ranker = GBDTRanker(snapshot.stats, parts.first, parts.correction, parts.cross_encoder, snapshot.tokens, parts.calibration)
+        ranker = GBDTRanker(snapshot.stats, parts.base, parts.residual, parts.cross_encoder, snapshot.tokens, parts.calibration)
         recommender = replace(self.recommender)
         vars(recommender)["ranker"] = ranker
         return recommender

@@ -24,7 +24,8 @@ from benchmarks.shop import bench
 from features.text.encoder import TextEncoder
 from features.text.state_cache import cached_states
 from features.text.template import item_texts
-from recsys.training.pipeline import TrainingJob, _judge, _sampler
+from recsys.training.job import TrainingJob
+from recsys.training.towers import sampler_of, validation_ndcg
 from recsys.training.windows import Windows
 from retrieval.two_tower.model import TwoTower
 from retrieval.two_tower.text_tuning import TrainableTexts
@@ -41,7 +42,7 @@ def start(shop: TrainingJob, texts: list[str], cache: Path, full: bool) -> Train
     tower = TwoTower(encoder.width, shop.settings.tower)
     tower.start_from(source.pooled)
     split = shop.windows.validation.split(shop.log)
-    return TrainingRun(_sampler(split.history, shop), tower, source, _judge(split), cache / "run", shop.seed)
+    return TrainingRun(sampler_of(split.history, shop), tower, source, validation_ndcg(split), cache / "run", shop.seed)
 
 
 def plainly(run: TrainingRun, shop: TrainingJob, wanted: float, most: float) -> tuple[float, float]:

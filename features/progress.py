@@ -1,4 +1,6 @@
-"""Progress of long work, reported through a callback that the caller hands down: only the caller knows whether anybody watches."""
+"""Progress of long work, reported through a callback that the caller hands down: only the caller knows whether anybody
+watches.
+"""
 
 from __future__ import annotations
 

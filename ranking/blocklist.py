@@ -1,4 +1,4 @@
-"""What must never be recommended, whatever a request asks for: a file of rules that a merchandiser writes."""
+"""The blocklist: items that are never recommended, as a merchandiser lists them in rules.toml."""
 
 from __future__ import annotations
 
@@ -24,7 +24,15 @@ _log = logging.getLogger(__name__)
 
 
 class Blocklist(BaseModel):
-    """categories: as in `Filters`. brands: as the catalogue spells them, capitals aside. items: ids. unavailable: what is not for sale."""
+    """Rules that exclude items from every answer.
+
+    Attributes
+    ----------
+    categories : as in `ranking.filters.Filters`.
+    brands : as the catalogue spells them; case does not matter.
+    items : external item ids.
+    unavailable : exclude items that are not available.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     categories: tuple[str, ...] = ()
@@ -34,11 +42,13 @@ class Blocklist(BaseModel):
 
     @classmethod
     def read(cls, path: Path) -> Blocklist:
-        """The rules of a TOML file; none where there is no file.
+        """Read the rules of a TOML file; a missing file has no rules.
 
         Raises
         ------
-        ConfigError: it cannot be read, or says something else than these keys: nothing is answered then, for it might be the wrong thing.
+        ConfigError
+            If the file cannot be read or has unknown keys. No request is answered then, because a blocked item might be
+            shown.
         """
         try:
             return cls.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
@@ -52,24 +62,25 @@ class Blocklist(BaseModel):
             raise ConfigError(f"{path}: not readable as TOML: {' '.join(str(error).split())}") from error
 
     def allowed(self, catalog: Catalog) -> np.ndarray:
-        """What may be shown, bool (n_items,). A name that nothing in the catalogue has withholds nothing, which is told as a warning."""
+        """Return which items may be shown, bool (n_items,). A rule that matches no item is logged as a warning."""
         allowed = catalog.available.copy() if self.unavailable else np.ones(len(catalog), dtype=bool)
         for name in self.categories:
-            allowed &= ~_found(lambda name=name: in_categories(catalog, (name,)), len(catalog))
+            allowed &= ~_matched(lambda name=name: in_categories(catalog, (name,)), len(catalog))
         brands = catalog.frame["brand"].str.strip_chars().str.to_lowercase()
         for name in self.brands:
-            allowed &= ~_found(lambda name=name: _of_brand(brands, name), len(catalog))
+            allowed &= ~_matched(lambda name=name: _of_brand(brands, name), len(catalog))
         for name in self.items:
-            allowed &= ~_found(lambda name=name: np.isin(np.arange(len(catalog)), catalog.rows_or_raise([name])), len(catalog))
+            allowed &= ~_matched(lambda name=name: np.isin(np.arange(len(catalog)), catalog.rows_or_raise([name])), len(catalog))
         return allowed
 
 
 def _of_brand(brands: pl.Series, name: str) -> np.ndarray:
-    """Items of a brand, bool (n_items,).
+    """Return the items of a brand, bool (n_items,).
 
     Raises
     ------
-    DataError: nothing is of that brand.
+    DataError
+        If no item is of that brand.
     """
     mask = (brands == name.strip().lower()).fill_null(value=False).to_numpy()
     if not mask.any():
@@ -77,9 +88,9 @@ def _of_brand(brands: pl.Series, name: str) -> np.ndarray:
     return mask
 
 
-def _found(look: Callable[[], np.ndarray], n_items: int) -> np.ndarray:
+def _matched(match: Callable[[], np.ndarray], n_items: int) -> np.ndarray:
     try:
-        return look()
-    except DataError as error:  # the last such item may have left the catalogue: that must not end all answers
-        _log.warning("rules.toml withholds nothing by this rule: %s", error)
+        return match()
+    except DataError as error:  # the last such item may have left the catalogue, which must not stop all answers
+        _log.warning("a rule of rules.toml blocks nothing: %s", error)
         return np.zeros(n_items, dtype=bool)

@@ -1,4 +1,4 @@
-"""A list of different things: maximal marginal relevance with a dial (Carbonell & Goldstein 1998)."""
+"""Diversification of ranked lists by maximal marginal relevance (Carbonell & Goldstein 1998)."""
 
 from __future__ import annotations
 
@@ -18,31 +18,38 @@ BATCH = 64
 
 
 def diversify(candidates: Candidates, vectors_of: Callable[[np.ndarray], np.ndarray], diversity: float, k: int) -> Candidates:
-    """The k places filled one after another by the item with the best (1 - diversity) * relevance - diversity * nearness.
+    """Select k candidates greedily, each with the best (1 - diversity) * relevance - diversity * nearness.
 
-    Relevance is what NDCG gives an item's place in `candidates`, 1 / log2(1 + place): 1 at the top, whatever scale the scores have.
-    Nearness is the cosine to the nearest item already chosen, at least 0. With 0 the order stays; with 1 the first item leads and
-    only difference counts after it. Items keep their scores, which therefore need not fall along the list.
+    Relevance is NDCG's discount of an item's place in `candidates`, 1 / log2(1 + place), so the scale of the scores
+    does not matter. Nearness is the cosine to the nearest item already selected, at least 0.
 
-    vectors_of: catalogue rows (b, m) -> float32 (b, m, dim), unit norm; asked for candidates alone, and for none where the order stays.
+    Parameters
+    ----------
+    vectors_of : maps catalogue rows (b, m) to unit vectors, float32 (b, m, dim); not called if the order stays.
+    diversity : 0 keeps the order; with 1, only nearness counts after the first item.
+
+    Returns
+    -------
+    selected : the candidates with their scores, which need not descend along the list.
 
     Raises
     ------
-    ConfigError: diversity is not within 0..1.
+    ConfigError
+        If diversity is not within 0..1.
     """
     if not 0 <= diversity <= 1:
         raise ConfigError(f"diversity is {diversity}, expected a number from 0 (the order stays) to 1 (most different): correct it")
     k = min(k, candidates.rows.shape[1])
     if diversity == 0 or k == 0:
         return candidates.take(np.broadcast_to(np.arange(k), (len(candidates.users), k)))
-    parts = [_chosen(candidates.rows[i : i + BATCH], vectors_of, diversity, k) for i in range(0, len(candidates.users), BATCH)]
+    parts = [_select(candidates.rows[i : i + BATCH], vectors_of, diversity, k) for i in range(0, len(candidates.users), BATCH)]
     return candidates.take(np.concatenate([np.empty((0, k), dtype=np.int64), *parts]))
 
 
-def _chosen(rows: np.ndarray, vectors_of: Callable[[np.ndarray], np.ndarray], diversity: float, k: int) -> np.ndarray:
-    """Places of `rows` (b, m) in the order chosen, int64 (b, k), -1 where no item is left."""
+def _select(rows: np.ndarray, vectors_of: Callable[[np.ndarray], np.ndarray], diversity: float, k: int) -> np.ndarray:
+    """Return the selected places of `rows` (b, m) in order, int64 (b, k); -1 where no item is left."""
     b, m = rows.shape
-    held = vectors_of(np.maximum(rows, 0))  # (b, m, dim)
+    vectors = vectors_of(np.maximum(rows, 0))  # (b, m, dim)
     relevance = 1 / np.log2(np.arange(m) + 2)
     open_places = rows >= 0
     nearness = np.zeros((b, m))
@@ -50,9 +57,9 @@ def _chosen(rows: np.ndarray, vectors_of: Callable[[np.ndarray], np.ndarray], di
     each = np.arange(b)
     for place in range(k):
         gain = np.where(open_places, (1 - diversity) * relevance - diversity * nearness, -np.inf)
-        best = gain.argmax(axis=1)  # the first of equals, so the better ranked
+        best = gain.argmax(axis=1)  # of equals the first, which ranks higher
         left = open_places.any(axis=1)
         order[left, place] = best[left]
         open_places[each, best] = False
-        nearness = np.maximum(nearness, np.einsum("bmd,bd->bm", held, held[each, best]))
+        nearness = np.maximum(nearness, np.einsum("bmd,bd->bm", vectors, vectors[each, best]))
     return order

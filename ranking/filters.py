@@ -1,4 +1,4 @@
-"""A request's rules, as a mask over the catalogue: retrieval searches inside it, so that k items still come back."""
+"""A request's filters as a mask over the catalogue. Retrieval searches within the mask, so k items still come back."""
 
 from __future__ import annotations
 
@@ -19,19 +19,21 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Filters:
-    """What may be shown.
+    """Conditions that a recommended item must meet.
 
     Attributes
     ----------
-    categories: any of them must hold; each is a whole path from its broad end ("Grocery|Dairy"), a part of it from there on ("Grocery") or
-        one name within ("Dairy"); capitals do not matter. min_price, max_price: both inclusive; with either, an item of unknown price
-        is left out, because nobody can promise that it is within.
-    in_stock: only what is available. exclude: catalogue rows, -1 for an item nobody knows.
-    new_only: leave out what the user has bought; what was only looked at or put into the cart stays.
+    categories : the item is in any of them. Each is a path from the top ("Grocery|Dairy"), its beginning ("Grocery") or
+        one name within ("Dairy"); case does not matter.
+    min_price, max_price : inclusive bounds; with either, items of unknown price are excluded.
+    in_stock : the item is available.
+    exclude : excluded catalogue rows; -1 stands for an unknown item and is ignored.
+    new_only : the user has not bought the item; views and carts do not count.
 
     Raises
     ------
-    DataError: a price bound is negative or nan, or the lower one is above the upper one.
+    DataError
+        If a price bound is negative or nan, or the lower one exceeds the upper one.
     """
 
     categories: tuple[str, ...] = ()
@@ -49,13 +51,16 @@ class Filters:
             raise DataError(f"min_price {self.min_price} is above max_price {self.max_price}: no item can be within, swap them")
 
     def allowed(self, catalog: Catalog, prices: np.ndarray, users: Histories) -> np.ndarray:
-        """Which items may be shown: bool (n_items,), or (b, n_items) if it depends on the user.
+        """Return which items pass: bool (n_items,), or (b, n_items) if it depends on the user.
 
-        prices: the items' present prices, float (n_items,), nan where unknown.
+        Parameters
+        ----------
+        prices : the items' current prices, float (n_items,), nan where unknown.
 
         Raises
         ------
-        DataError: a category that no item has.
+        DataError
+            If no item is in one of the categories.
         """
         mask = catalog.available.copy() if self.in_stock else np.ones(len(catalog), dtype=bool)
         if self.categories:
@@ -74,17 +79,23 @@ class Filters:
 
 
 def in_categories(catalog: Catalog, wanted: tuple[str, ...]) -> np.ndarray:
-    """Items in any of the wanted categories, bool (n,)."""
-    # By distinct path: a shop has far fewer of them than items.
+    """Return which items are in any of the wanted categories, bool (n,).
+
+    Raises
+    ------
+    DataError
+        If no item is in one of them.
+    """
+    # Compared by distinct path: a shop has far fewer paths than items.
     paths = catalog.frame["category"].unique().drop_nulls().to_list()
     parts = {path: [_fold(part) for part in path.split("|")] for path in paths}
     hits: set[str] = set()
     for category in wanted:
-        asked = [_fold(part) for part in category.split("|")]
-        found = {path for path, names in parts.items() if names[: len(asked)] == asked or (len(asked) == 1 and asked[0] in names)}
-        if not found or not any(asked):
+        path = [_fold(part) for part in category.split("|")]
+        matches = {other for other, names in parts.items() if names[: len(path)] == path or (len(path) == 1 and path[0] in names)}
+        if not matches or not any(path):
             raise DataError(f"no item is in category {category!r}; {_closest(category, paths)}")
-        hits |= found
+        hits |= matches
     return catalog.frame.select(pl.col("category").is_in(list(hits)).fill_null(value=False)).to_series().to_numpy()
 
 
@@ -93,7 +104,7 @@ def _fold(name: str) -> str:
 
 
 def _closest(category: str, paths: list[str]) -> str:
-    """The end of the error: which names were perhaps meant."""
+    """Return the hint of the error: similar category names, or some that exist."""
     names = {_fold(part): part.strip() for path in paths for part in (*path.split("|"), path)}
     near = difflib.get_close_matches(_fold(category), names, n=3, cutoff=0.5)
     if near:

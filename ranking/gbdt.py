@@ -1,8 +1,9 @@
-"""The blend: gradient boosting over collaborative scores, tower score and behaviour, then over the cross-encoder's logit as well.
+"""Gradient-boosted decision trees (GBDT) over candidate features: a base booster, and a residual booster for reranked
+candidates.
 
-Two boosters in a row. The first sees every candidate and needs no text to be read. The second starts from the first one's log odds and
-corrects them for the few candidates that the cross-encoder has read; it is fitted on a later window, so that it sees both scores as they
-are on data that neither was fitted on. Log odds add up, so one calibration serves all candidates.
+The base booster scores every candidate from collaborative scores, the tower score and behaviour. The residual booster
+starts from the base log odds and adjusts them for the few candidates that have a cross-encoder logit. It is fitted on a
+later window, where it sees both scores out of sample. Log odds add up, so one calibration serves all candidates.
 """
 
 from __future__ import annotations
@@ -24,20 +25,26 @@ if TYPE_CHECKING:
 
     from retrieval.candidates import Candidates
 
-    Labelled = tuple[Candidates, np.ndarray]  # and which of them were bought, bool (b, k)
+    Labelled = tuple[Candidates, np.ndarray]  # candidates and whether each was bought, bool (b, k)
 
 CROSS_ENCODER = CROSS_ENCODER_LOGIT
-TOWERS = (TOWER_SCORE, TOWER_RANK)  # evidence that the towers give
-NO_SPLIT = 1e30  # a gain that no split has
-CORRECTION = (CROSS_ENCODER, BASE_LOG_ODDS, OWN_COUNT)  # what the second booster sees
+TOWERS = (TOWER_SCORE, TOWER_RANK)  # candidate features from the towers
+NO_SPLIT = 1e30  # a minimum gain that no split reaches
+# `BASE_LOG_ODDS` is called "blend" in stored models.
+RESIDUAL = (CROSS_ENCODER, BASE_LOG_ODDS, OWN_COUNT)  # features of the residual booster
 
 
 class GBDTConfig(BaseModel):
-    """LightGBM's dials, for the first booster; of them the correction takes rounds, leaf size and l2.
+    """LightGBM's parameters for the base booster; the residual booster shares `rounds`, `min_leaf` and `l2`.
 
-    boosters: how many are averaged, each with a seed and negatives of its own: what one of them says by chance, the others do not.
-    users: of a window, at most. visitors: strangers with a basket, made of the window's baskets. negatives: candidates not bought that the
-    first booster is fitted on, at most; each counts for the ones left out, so that log odds stay what they are.
+    Attributes
+    ----------
+    users : users per window, at most.
+    visitors : anonymous baskets per window, at most, sampled from the window's baskets.
+    negatives : negative candidates that the base booster is fitted on, at most; sampled ones are weighted up, so log
+        odds stay unbiased.
+    boosters : models that are averaged to lower the variance, each with its own seed and negatives.
+    features, rows : fraction of the features and of the rows that each tree sees.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -56,39 +63,46 @@ class GBDTConfig(BaseModel):
 
 @dataclass(frozen=True)
 class Booster:
-    """LightGBM models, whose mean counts, and the names of the evidence they read, in order."""
+    """LightGBM models whose outputs are averaged.
+
+    Attributes
+    ----------
+    names : the candidate features that the models take, in order.
+    """
 
     models: tuple[lgb.Booster, ...]
     names: tuple[str, ...]
 
     @property
     def idle(self) -> bool:
-        """Whether it splits on nothing, and so says the same of all."""
+        """Whether no tree splits, so that all candidates get the same log odds."""
         return not self.gain().any()
 
     def gain(self) -> np.ndarray:
-        """What each feature's splits gained, float64 (features,)."""
+        """Return the total gain of each feature's splits, float64 (features,)."""
         return self._mean([model.feature_importance("gain") for model in self.models])
 
     def raw(self, rows: np.ndarray) -> np.ndarray:
-        """Log odds of rows (n, features), float64 (n,)."""
-        # One thread: who asks for many users has a thread for each part of them.
+        """Return the log odds of rows (n, features), float64 (n,)."""
+        # One thread: batch requests already run one thread per group of users.
         return self._mean([model.predict(rows, raw_score=True, num_threads=1) for model in self.models])
 
     def shares(self, rows: np.ndarray) -> np.ndarray:
-        """What each feature adds to the log odds (TreeSHAP: Lundberg et al. 2020), float64 (n, features)."""
-        found = self._mean([model.predict(rows, pred_contrib=True, num_threads=1) for model in self.models])
-        return found[:, :-1]  # the last column is the mean
+        """Return what each feature adds to the log odds (TreeSHAP: Lundberg et al. 2020), float64 (n, features)."""
+        contributions = self._mean([model.predict(rows, pred_contrib=True, num_threads=1) for model in self.models])
+        return contributions[:, :-1]  # the last column is the expected value
 
     def trees(self) -> list[dict[str, Any]]:
-        """All trees, as LightGBM's JSON has them; each counts for one of `len(models)`."""
+        """Return all trees as in LightGBM's JSON; a tree's weight is 1 / `len(models)`."""
         return [tree["tree_structure"] for model in self.models for tree in model.dump_model()["tree_info"]]
 
     def _mean(self, parts: Sequence[Any]) -> np.ndarray:
         return np.mean([np.asarray(part) for part in parts], axis=0)
 
     def log_odds(self, candidates: Candidates) -> np.ndarray:
-        """float32 (b, k); -inf where padded. The start score it was fitted on is not in it."""
+        """Return the log odds of candidates, float32 (b, k), -inf for padding; without the start score that a residual
+        booster adds to.
+        """
         out = np.full(candidates.rows.shape, -np.inf, dtype=np.float32)
         valid = candidates.valid
         if valid.any():
@@ -96,7 +110,7 @@ class Booster:
         return out
 
     def contributions(self, candidates: Candidates) -> tuple[tuple[str, ...], np.ndarray]:
-        """`shares` of candidates, float32 (b, k, features); 0 where padded."""
+        """Return the feature names and `shares` of candidates, float32 (b, k, features); 0 for padding."""
         out = np.zeros((*candidates.rows.shape, len(self.names)), dtype=np.float32)
         if candidates.valid.any():
             out[candidates.valid] = self.shares(table(candidates, self.names)[0])
@@ -104,28 +118,37 @@ class Booster:
 
 
 def table(candidates: Candidates, names: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
-    """Evidence of all real candidates, float32 (n, features), and whose they are, int64 (n,)."""
+    """Return the named features of all candidates but padding, float32 (n, features), and each one's user (n,), int64
+    positions.
+    """
     valid = candidates.valid
     columns = np.stack([candidates.features[name][valid] for name in names], axis=1).astype(np.float32, copy=False)
     return columns, np.nonzero(valid)[0]
 
 
 def fit_base(parts: Sequence[Labelled], later: Sequence[Labelled], config: GBDTConfig, seed: int) -> tuple[Booster, float]:
-    """The first booster, fitted on `parts`, and the share of its cross-entropy on `later` windows that the towers' scores save.
+    """Fit the base booster on `parts`, with the towers' scores unless they raise the cross-entropy on the `later`
+    windows.
 
-    It reads them unless they lose: towers are older than all other evidence, and where what sells has changed since they say what sold
-    then. Looked at is what is new to a user; over the rest boosters of another seed differ more (docs/LOG.md).
+    The towers are trained on an earlier period than all other features, so their scores mislead where sales have
+    shifted since. Only items new to the user are compared: over the rest, boosters that differ in their seed alone
+    differ more (docs/LOG.md).
+
+    Returns
+    -------
+    booster : the one that was chosen.
+    saved : relative reduction of the cross-entropy by the towers' scores; negative if they raise it.
     """
     names = tuple(sorted(parts[0][0].features))
-    whole = fit_booster(parts, config, seed, names)
-    plain = fit_booster(parts, config, seed, [name for name in names if name not in TOWERS])
-    before, after = (np.concatenate([_losses_on_new(booster, *part) for part in later]) for booster in (plain, whole))
+    with_towers = fit_booster(parts, config, seed, names)
+    without = fit_booster(parts, config, seed, [name for name in names if name not in TOWERS])
+    before, after = (np.concatenate([_losses_on_new(booster, *part) for part in later]) for booster in (without, with_towers))
     saved = float((before - after).sum() / max(before.sum(), 1e-9))
-    return whole if saved >= 0 else plain, saved
+    return with_towers if saved >= 0 else without, saved
 
 
 def fit_booster(parts: Sequence[Labelled], config: GBDTConfig, seed: int, names: Sequence[str] = ()) -> Booster:
-    """Fit on (candidates, labels bool (b, k)) of one or more windows; the named columns of evidence are features, or else all."""
+    """Fit on candidates and labels, bool (b, k), of one or more windows; `names` selects the features, empty for all."""
     names = tuple(names or sorted(parts[0][0].features))
     seeds = range(seed * config.boosters, (seed + 1) * config.boosters)
     return Booster(tuple(_fit_one(parts, names, config, each) for each in seeds), names)
@@ -134,53 +157,53 @@ def fit_booster(parts: Sequence[Labelled], config: GBDTConfig, seed: int, names:
 def _fit_one(parts: Sequence[Labelled], names: Sequence[str], config: GBDTConfig, seed: int) -> lgb.Booster:
     y = np.concatenate([labels[candidates.valid] for candidates, labels in parts])
     share = min(1.0, config.negatives / max(int((~y).sum()), 1))
-    kept = y | (np.random.default_rng(seed).random(len(y)) < share)
+    sampled = y | (np.random.default_rng(seed).random(len(y)) < share)
     ends = np.cumsum([int(candidates.valid.sum()) for candidates, _ in parts])[:-1]
-    # Part by part: all candidates of all windows at once would be the largest thing in memory.
-    x = np.concatenate([table(candidates, names)[0][mine] for (candidates, _), mine in zip(parts, np.split(kept, ends), strict=True)])
-    y = y[kept]
+    # Part by part: a table of all candidates of all windows would dominate the memory.
+    x = np.concatenate([table(candidates, names)[0][rows] for (candidates, _), rows in zip(parts, np.split(sampled, ends), strict=True)])
+    y = y[sampled]
     weight = np.where(y, 1.0, 1.0 / share).astype(np.float32)
     data = lightgbm().Dataset(x, y.astype(np.float32), weight=weight, feature_name=list(names))
     return lightgbm().train(_parameters(config, len(y), seed), data, config.rounds)
 
 
 def fit_residual(candidates: Candidates, labels: np.ndarray, config: GBDTConfig, seed: int) -> Booster:
-    """The second booster, on candidates that the cross-encoder has read; their scores are the first one's log odds, to begin from.
+    """Fit the residual booster on candidates with a cross-encoder logit, starting from their scores: the base log odds.
 
-    It sees the cross-encoder's logit, the log odds, and whether the user bought the item before: with everything else it would fit the
-    window's chance. A quarter of the users say when to stop, and whether it stays: unless they are foretold better with it, beyond what
-    chance explains, it corrects nothing (`Booster.idle`).
+    Its features are few (`RESIDUAL`): with all of them it would overfit the window. A quarter of the users is held out
+    for early stopping and for a test: unless the booster lowers their cross-entropy significantly, a booster without
+    splits (`Booster.idle`) is returned.
     """
     lgb = lightgbm()
-    x, user = table(candidates, CORRECTION)
+    x, user = table(candidates, RESIDUAL)
     y, begin = labels[candidates.valid].astype(np.float32), candidates.scores[candidates.valid]
     held = user % 4 == 3
     parameters = _parameters(config, len(y), seed) | {"learning_rate": 0.03, "num_leaves": 4, "feature_fraction": 1.0, "bagging_freq": 0}
-    data = lgb.Dataset(x[~held], y[~held], init_score=begin[~held], feature_name=list(CORRECTION))
+    data = lgb.Dataset(x[~held], y[~held], init_score=begin[~held], feature_name=list(RESIDUAL))
     if not held.any():
-        return Booster((lgb.train(parameters, data, 1),), CORRECTION)
-    judge = lgb.Dataset(x[held], y[held], init_score=begin[held], reference=data)
+        return Booster((lgb.train(parameters, data, 1),), RESIDUAL)
+    validation = lgb.Dataset(x[held], y[held], init_score=begin[held], reference=data)
     stop = lgb.early_stopping(10, verbose=False)
-    model = lgb.train(parameters, data, config.rounds, valid_sets=[judge], callbacks=[stop])
+    model = lgb.train(parameters, data, config.rounds, valid_sets=[validation], callbacks=[stop])
     after = begin[held] + np.asarray(model.predict(x[held], raw_score=True))
-    if not _earns(_losses(begin[held], y[held]) - _losses(after, y[held]), user[held]):
+    if not _significant(_losses(begin[held], y[held]) - _losses(after, y[held]), user[held]):
         model = lgb.train(parameters | {"min_gain_to_split": NO_SPLIT}, data, 1)
-    return Booster((model,), CORRECTION)
+    return Booster((model,), RESIDUAL)
 
 
 def _losses(odds: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Binary cross-entropy of each candidate."""
+    """Return the binary cross-entropy of each candidate."""
     return np.logaddexp(0, odds) - y * odds
 
 
 def _losses_on_new(booster: Booster, candidates: Candidates, labels: np.ndarray) -> np.ndarray:
-    """Binary cross-entropy of each user's candidates together (b,), of those that the user never bought."""
+    """Return the summed binary cross-entropy of each user's candidates that the user never bought, (b,)."""
     new = candidates.valid & ~(candidates.features[OWN_COUNT] > 0)
     return np.where(new, _losses(np.where(new, booster.log_odds(candidates), 0), labels), 0).sum(axis=1)
 
 
-def _earns(gain: np.ndarray, user: np.ndarray) -> bool:
-    """Whether what is gained a user is above 0 by more than 1.64 standard errors (one-sided, 95%)."""
+def _significant(gain: np.ndarray, user: np.ndarray) -> bool:
+    """Return whether the mean gain a user exceeds 0 by more than 1.64 standard errors (one-sided, 95%)."""
     _, place = np.unique(user, return_inverse=True)
     total = np.bincount(place, weights=gain)
     return bool(total.mean() > 1.64 * total.std(ddof=1) / np.sqrt(len(total))) if len(total) > 1 else False
@@ -191,7 +214,7 @@ def _parameters(config: GBDTConfig, rows: int, seed: int) -> dict[str, Any]:
         "objective": "binary",
         "learning_rate": config.learning_rate,
         "num_leaves": config.leaves,
-        # A small shop still gets trees.
+        # In a small shop, `min_leaf` would leave no split.
         "min_child_samples": max(1, min(config.min_leaf, rows // 100)),
         "feature_fraction": config.features,
         "bagging_fraction": config.rows,
@@ -205,18 +228,19 @@ def _parameters(config: GBDTConfig, rows: int, seed: int) -> dict[str, Any]:
 
 
 def to_files(booster: Booster, name: str) -> dict[str, bytes]:
-    """LightGBM's own text, a file a model."""
+    """Return each model in LightGBM's text format, one file a model."""
     return {f"{name}.{i}.txt": model.model_to_string().encode() for i, model in enumerate(booster.models)}
 
 
 def from_files(files: Mapping[str, bytes], name: str) -> Booster:
-    """What `to_files` made.
+    """Read the boosters that `to_files` wrote.
 
     Raises
     ------
-    ModelError: LightGBM cannot read it.
+    ModelError
+        If LightGBM cannot read a file.
     """
-    texts = [files[f"{name}.txt"].decode()] if f"{name}.txt" in files else []  # as models were stored before, all trees in one
+    texts = [files[f"{name}.txt"].decode()] if f"{name}.txt" in files else []  # older models hold all trees in one file
     while (file := f"{name}.{len(texts)}.txt") in files:
         texts.append(files[file].decode())
     try:

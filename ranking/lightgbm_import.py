@@ -1,7 +1,8 @@
-"""LightGBM without what it would import beside itself.
+"""Import of LightGBM without its optional dependencies.
 
-Its package imports scikit-learn and pandas where they are installed, for wrappers and frames that nobody here uses: four seconds of CPU,
-three times what an answer takes. An entry of None in `sys.modules` makes Python say that a module is not there; LightGBM does without.
+If scikit-learn and pandas are installed, LightGBM imports them for wrappers that this project does not use. That takes
+four seconds of CPU, three times as long as an answer. An entry of None in `sys.modules` makes Python report a module as
+missing, which LightGBM accepts.
 """
 
 from __future__ import annotations
@@ -14,14 +15,14 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from types import ModuleType
 
-_BESIDE = ("sklearn", "pandas", "pyarrow", "matplotlib", "dask")
+_OPTIONAL = ("sklearn", "pandas", "pyarrow", "matplotlib", "dask")
 
 
 @cache
 def lightgbm() -> ModuleType:
-    """The module, imported once."""
-    hidden = [name for name in _BESIDE if name not in sys.modules]
-    sys.modules.update(dict.fromkeys(hidden))  # type: ignore[arg-type]  # None is what Python looks for
+    """Return the module, imported once."""
+    hidden = [name for name in _OPTIONAL if name not in sys.modules]
+    sys.modules.update(dict.fromkeys(hidden))  # type: ignore[arg-type]  # None marks a module as missing
     try:
         return import_module("lightgbm")
     finally:

@@ -1,4 +1,7 @@
-"""The ranker: features, blend, cross-encoder on the best, correction, calibration. Candidates in, candidates with probabilities out."""
+"""The ranker: candidates in, candidates ordered by calibrated purchase probability out.
+
+Stages: behaviour features, base booster, cross-encoder over the best candidates, residual booster, calibration.
+"""
 
 from __future__ import annotations
 
@@ -23,13 +26,13 @@ if TYPE_CHECKING:
     from ranking.gbdt import Booster
     from retrieval.candidates import Candidates
 
-FEATURE_USERS = 256  # users whose features are made at once
+FEATURE_USERS = 256  # users whose features are computed in one batch
 
 
 def with_features(candidates: Candidates, stats: ItemStats) -> Candidates:
-    """The candidates with behaviour features beside what retrieval said of them."""
+    """Return the candidates with behaviour features and the retrieval score (`fused`) added to their features."""
     parts = []
-    for start in range(0, max(1, len(candidates.users)), FEATURE_USERS):  # nobody has features too: empty columns
+    for start in range(0, max(1, len(candidates.users)), FEATURE_USERS):  # at least once: no users give empty columns
         part = np.arange(start, min(start + FEATURE_USERS, len(candidates.users)))
         parts.append(behavior_features(candidates.users.take(part), candidates.rows[part], stats))
     columns = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
@@ -38,94 +41,107 @@ def with_features(candidates: Candidates, stats: ItemStats) -> Candidates:
 
 
 class PairScorer(Protocol):
-    """Reads a user's history beside each of some candidates."""
+    """Scores pairs of a user's history and a candidate by their texts."""
 
     @property
     def config(self) -> CrossEncoderConfig:
-        """What is read."""
+        """Sizes of the input: candidates a user, items of the history, tokens of an item."""
         ...
 
     def logits(self, users: Histories, rows: np.ndarray, tokens: ItemTokens) -> np.ndarray:
-        """Logits of candidates `rows` (b, c): float32 (b, c), nan where padded."""
+        """Return the logits of candidates `rows` (b, c), float32 (b, c); nan for padding."""
         ...
 
 
 @dataclass(frozen=True)
 class GBDTRanker:
-    """See the module. Implements `Ranker`.
+    """Ranks candidates by two boosters and a cross-encoder; implements `Ranker`.
 
-    cross_encoder: None for a ranking without it, in which nothing is corrected. tokens: what it reads; None only without it.
+    Attributes
+    ----------
+    base, residual : see `ranking.gbdt`.
+    cross_encoder : None to rank by the base booster alone.
+    tokens : token states of the items, the cross-encoder's input; may be None only if `cross_encoder` is.
     """
 
     stats: ItemStats
-    first: Booster
-    correction: Booster
+    base: Booster
+    residual: Booster
     cross_encoder: PairScorer | None
     tokens: ItemTokens | None
     calibration: Calibration
 
     def rank(self, candidates: Candidates) -> Candidates:
-        """Best first, by log odds; scores are calibrated probabilities, float32 (b, k)."""
+        """Return the candidates ordered by log odds, best first; their scores are calibrated probabilities, float32 (b,
+        k).
+        """
         return self.order(with_features(candidates, self.stats))
 
     def order(self, candidates: Candidates) -> Candidates:
-        """`rank` of candidates that have their behaviour features."""
-        ranked = order_by_base(candidates, self.first)
+        """Rank candidates that already have their behaviour features, as `rank` does."""
+        ranked = order_by_base(candidates, self.base)
         ranked = rerank_top(ranked, self.cross_encoder, self.tokens)
-        odds = corrected(ranked, self.correction)
+        odds = with_residual(ranked, self.residual)
         ranked = ranked.ranked(odds, None, **{LOG_ODDS: np.where(ranked.valid, odds, np.nan).astype(np.float32)})
-        # Ordered by log odds first: isotonic regression makes equals of neighbours, and their order must not be lost.
+        # Ordered before calibration: isotonic regression maps neighbours to equal probabilities, which would lose their
+        # order.
         return replace(ranked, scores=np.where(ranked.valid, self.calibration(ranked.scores), -np.inf).astype(np.float32))
 
     def contributions(self, candidates: Candidates) -> dict[str, np.ndarray]:
-        """What each feature added to the log odds, both boosters together, float32 (b, k) each; for candidates that `rank` gave."""
-        names, first = self.first.contributions(candidates)
-        total = {name: first[..., i] for i, name in enumerate(names)}
-        read = ~np.isnan(candidates.features[CROSS_ENCODER])
-        if read.any():
-            names, second = self.correction.contributions(candidates)
+        """Return what each feature added to the log odds in both boosters, float32 (b, k) each, for candidates that
+        `rank` returned.
+        """
+        names, base = self.base.contributions(candidates)
+        total = {name: base[..., i] for i, name in enumerate(names)}
+        reranked = ~np.isnan(candidates.features[CROSS_ENCODER])
+        if reranked.any():
+            names, residual = self.residual.contributions(candidates)
             for i, name in enumerate(names):
-                total[name] = total.get(name, 0) + np.where(read, second[..., i], 0)
+                total[name] = total.get(name, 0) + np.where(reranked, residual[..., i], 0)
         return total
 
     @cached_property
     def _explainers(self) -> tuple[Explainer, Explainer]:
-        first, second = (Explainer(booster, group_weights(booster.names)) for booster in (self.first, self.correction))
-        return first, second
+        base, residual = (Explainer(booster, group_weights(booster.names)) for booster in (self.base, self.residual))
+        return base, residual
 
     def strengths(self, candidates: Candidates) -> np.ndarray:
-        """`contributions`, summed over what they speak of, float32 (groups, b, k) in the order of `GROUPS`."""
-        first, second = self._explainers
-        read = ~np.isnan(candidates.features[CROSS_ENCODER]) & candidates.valid
+        """Return `contributions` summed over feature groups, float32 (groups, b, k) in the order of `GROUPS`."""
+        base, residual = self._explainers
+        reranked = ~np.isnan(candidates.features[CROSS_ENCODER]) & candidates.valid
         total = np.zeros((*candidates.rows.shape, len(GROUPS)), dtype=np.float32)
         if candidates.valid.any():
-            total[candidates.valid] = first(table(candidates, self.first.names)[0])
-        if read.any():
-            columns = np.stack([candidates.features[name][read] for name in self.correction.names], axis=1)
-            total[read] += second(columns)
+            total[candidates.valid] = base(table(candidates, self.base.names)[0])
+        if reranked.any():
+            columns = np.stack([candidates.features[name][reranked] for name in self.residual.names], axis=1)
+            total[reranked] += residual(columns)
         return np.moveaxis(total, -1, 0)
 
 
 def order_by_base(candidates: Candidates, booster: Booster) -> Candidates:
-    """Best first by the first booster; its log odds are the scores and evidence too."""
+    """Order candidates by the base booster, best first; its log odds become the scores and the feature `blend`."""
     odds = booster.log_odds(candidates)
     return candidates.ranked(odds, None, **{BASE_LOG_ODDS: np.where(candidates.valid, odds, np.nan).astype(np.float32)})
 
 
 def rerank_top(candidates: Candidates, model: PairScorer | None, tokens: ItemTokens | None) -> Candidates:
-    """The cross-encoder's logit as evidence on each user's first candidates, nan elsewhere and for users without history."""
+    """Add the cross-encoder's logit as a feature of each user's first candidates; nan elsewhere and for users without
+    history.
+    """
     logits = np.full(candidates.rows.shape, np.nan, dtype=np.float32)
     some = np.flatnonzero(candidates.users.lengths > 0)
     if model is not None and len(some) and (read := model.config.rerank_depth):
         if tokens is None:
-            raise ValueError("a cross-encoder reads token states, and there are none: encode the catalogue with them")
+            raise ValueError("the cross-encoder needs token states, found none: encode the catalogue with `states=True`")
         logits[some, :read] = model.logits(candidates.users.take(some), candidates.rows[some, :read], tokens)
     return replace(candidates, features=candidates.features | {CROSS_ENCODER: logits})
 
 
-def corrected(candidates: Candidates, correction: Booster) -> np.ndarray:
-    """Log odds (b, k): the blend's, plus the correction where the cross-encoder has read."""
-    read = ~np.isnan(candidates.features[CROSS_ENCODER])
-    if not read.any():
+def with_residual(candidates: Candidates, residual: Booster) -> np.ndarray:
+    """Return the log odds of candidates, float32 (b, k): the base, plus the residual for those with a cross-encoder
+    logit.
+    """
+    reranked = ~np.isnan(candidates.features[CROSS_ENCODER])
+    if not reranked.any():
         return candidates.scores
-    return np.where(read, candidates.scores + correction.log_odds(candidates), candidates.scores)
+    return np.where(reranked, candidates.scores + residual.log_odds(candidates), candidates.scores)

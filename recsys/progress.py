@@ -1,4 +1,6 @@
-"""Progress bars on stderr: the only place that draws any. They vanish when the work ends, and where stderr is no terminal."""
+"""Progress bars on stderr: the only place that draws any. They vanish when the work ends, and where stderr is no
+terminal.
+"""
 
 from __future__ import annotations
 

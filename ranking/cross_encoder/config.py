@@ -1,4 +1,4 @@
-"""What the cross-encoder reads: apart from it, so that reading a configuration imports no torch."""
+"""Configuration of the cross-encoder, in a module of its own so that reading it imports no torch."""
 
 from __future__ import annotations
 
@@ -6,10 +6,15 @@ from pydantic import BaseModel, ConfigDict, Field
 
 
 class CrossEncoderConfig(BaseModel):
-    """What the cross-encoder reads and how it is fitted.
+    """Input size and training parameters of the cross-encoder.
 
-    rerank_depth: candidates a user that are read, the blend's best first. history_items: newest distinct items of the history.
-    item_tokens: of each text. users, positives, negatives (a user): what one epoch is trained on.
+    Attributes
+    ----------
+    rerank_depth : candidates a user that are reranked, the best of the base booster.
+    history_items : newest distinct items of the history.
+    item_tokens : first tokens of each item's text.
+    users : users of one epoch.
+    positives, negatives : candidates a user in one epoch, at most.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

@@ -1,4 +1,4 @@
-"""The cross-encoder to ONNX: what `ranking.cross_encoder.onnx_model` answers with."""
+"""Export of the cross-encoder to ONNX, for `ranking.cross_encoder.onnx_model`."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ if TYPE_CHECKING:
 
 
 class PairGraph(nn.Module):
-    """The cross-encoder over tensors alone."""
+    """Wraps the cross-encoder as a module whose inputs are tensors."""
 
     def __init__(self, model: CrossEncoder) -> None:
         super().__init__()
         self.model = model
 
     def forward(self, *parts: Tensor) -> Tensor:
-        """See `CrossEncoder.read`."""
+        """Return the logits, see `CrossEncoder.read`."""
         return self.model.read(*parts)
 
 
 def cross_encoder_files(model: CrossEncoder) -> dict[str, bytes]:
-    """Graph and configuration."""
+    """Return the graph and the configuration by file name."""
     width = model.head.in_features
     codes = torch.zeros((2, 3), dtype=torch.long)
     inputs = {

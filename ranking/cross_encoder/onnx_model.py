@@ -1,6 +1,7 @@
-"""The cross-encoder as it answers: what `ranking.cross_encoder.model` computes, as an ONNX graph.
+"""The cross-encoder for serving: `ranking.cross_encoder.model` as an ONNX graph.
 
-One user at a time, and no token of padding in the history: each of its tokens enters as an item of one token.
+Users are scored one at a time. Each token of the history is passed as an item of one token, so the history needs no
+padding.
 """
 
 from __future__ import annotations
@@ -24,26 +25,29 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class OnnxCrossEncoder:
-    """See `ranking.cross_encoder.model.CrossEncoder`. Implements `PairScorer`."""
+    """`ranking.cross_encoder.model.CrossEncoder` in onnxruntime; implements `ranking.ranker.PairScorer`."""
 
     session: OnnxSession
     config: CrossEncoderConfig
 
     def logits(self, users: Histories, rows: np.ndarray, tokens: ItemTokens) -> np.ndarray:
-        """Logits of candidates `rows` (b, c): float32 (b, c), nan where padded."""
+        """Return the logits of candidates `rows` (b, c), float32 (b, c); nan for padding."""
         out = np.full(rows.shape, np.nan, dtype=np.float32)
         recent = users.recent_items(len(tokens.text_of), self.config.history_items)
         for b in range(len(users)):
-            good = rows[b] >= 0
-            if good.any():
-                # Items of one text are read once.
-                _, first, same = np.unique(tokens.text_of[rows[b, good]], return_index=True, return_inverse=True)
-                own, mask = tokens.arrays(rows[b, good][first], self.config.item_tokens)  # (c, L, width), (c, L)
-                out[b, good] = self.session(**self._history(recent, b, tokens), own=own[None], mask=mask[None])[0, same]
+            valid = rows[b] >= 0
+            if valid.any():
+                # Items that share a text are scored once.
+                _, first, same = np.unique(tokens.text_of[rows[b, valid]], return_index=True, return_inverse=True)
+                own, mask = tokens.arrays(rows[b, valid][first], self.config.item_tokens)  # (c, L, width), (c, L)
+                out[b, valid] = self.session(**self._history(recent, b, tokens), own=own[None], mask=mask[None])[0, same]
         return out
 
     def _history(self, recent: RecentItems, b: int, tokens: ItemTokens) -> dict[str, np.ndarray]:
-        """One user's history, token by token; one place that nobody sees where it has none: attention over nothing is undefined."""
+        """Return one user's history by token.
+
+        An empty history gets one masked token: attention over no tokens is undefined.
+        """
         hidden, mask = tokens.arrays(recent.rows[b], self.config.item_tokens)  # (n, M, width), (n, M)
         real = mask if mask.any() else np.arange(mask.size).reshape(mask.shape) == 0
         item = np.nonzero(real)[0]  # (H,)
@@ -56,6 +60,6 @@ class OnnxCrossEncoder:
 
     @classmethod
     def from_files(cls, files: Mapping[str, bytes], device: Device = "cpu") -> OnnxCrossEncoder:
-        """What `ranking.cross_encoder.export` made."""
+        """Read the files that `ranking.cross_encoder.export` wrote."""
         config = CrossEncoderConfig(**json.loads(files["cross_encoder.json"])["config"])
         return cls(OnnxSession(files["cross_encoder.onnx"], device), config)

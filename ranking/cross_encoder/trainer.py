@@ -1,4 +1,4 @@
-"""Fit the cross-encoder: binary cross-entropy over what retrieval produced, bought or not."""
+"""Training of the cross-encoder: binary cross-entropy over retrieved candidates, bought or not."""
 
 from __future__ import annotations
 
@@ -26,27 +26,40 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class TrainingPairs:
-    """Candidates that retrieval produced and whether each was bought, bool (b, k)."""
+    """Retrieved candidates and whether each was bought.
+
+    Attributes
+    ----------
+    labels : bool (b, k).
+    """
 
     candidates: Candidates
     labels: np.ndarray
 
     @property
     def labelled(self) -> tuple[Candidates, np.ndarray]:
-        """Both, as the blend's fits take them."""
+        """Both as a tuple, the form that `ranking.gbdt` takes."""
         return self.candidates, self.labels
 
     def take(self, users: np.ndarray) -> TrainingPairs:
-        """Some of the users."""
+        """Return the pairs of some users, given by their positions."""
         return TrainingPairs(self.candidates.for_users(users), self.labels[users])
 
 
 def fit_cross_encoder(
     model: CrossEncoder, pairs: TrainingPairs, tokens: ItemTokens, folder: Path, seed: int, progress: Progress = silent
 ) -> list[float]:
-    """Train in place; goes on after its last whole epoch when called again with the same folder. Returns the loss of each epoch.
+    """Train the model in place; resume after the last complete epoch if `folder` has its checkpoint.
 
-    `pairs` are in the order of the blend: negatives are drawn from its best places, which is what the model will have to tell apart.
+    Parameters
+    ----------
+    pairs : ordered by the base booster and cut to its best, so that negatives are drawn from candidates that will be
+        reranked.
+    folder : for checkpoints.
+
+    Returns
+    -------
+    losses : mean loss of each epoch; nan if no user has both a history and a positive.
     """
     config = model.config
     layers = {"params": [*model.layers.parameters()], "lr": config.lr}
@@ -101,13 +114,18 @@ def _epoch(model: CrossEncoder, optimizer: torch.optim.Optimizer, work: _Epoch) 
 
 
 def sample(pairs: TrainingPairs, positives: int, negatives: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Rows int64 (b, positives + negatives) padded -1 and their labels: bought ones and others, at random among each user's candidates."""
+    """Sample positives and negatives from each user's candidates.
+
+    Returns
+    -------
+    rows : int64 (b, positives + negatives), padded with -1.
+    labels : bool, of the same shape.
+    """
     rows = np.full((len(pairs.labels), positives + negatives), -1, dtype=np.int64)
     labels = np.zeros(rows.shape, dtype=bool)
     for i, (items, bought) in enumerate(zip(pairs.candidates.rows, pairs.labels, strict=True)):
-        good, bad = items[bought & (items >= 0)], items[~bought & (items >= 0)]
-        good = rng.permutation(good)[:positives]
-        bad = rng.permutation(bad)[:negatives]
-        rows[i, : len(good) + len(bad)] = np.concatenate([good, bad])
-        labels[i, : len(good)] = True
+        positive = rng.permutation(items[bought & (items >= 0)])[:positives]
+        negative = rng.permutation(items[~bought & (items >= 0)])[:negatives]
+        rows[i, : len(positive) + len(negative)] = np.concatenate([positive, negative])
+        labels[i, : len(positive)] = True
     return rows, labels

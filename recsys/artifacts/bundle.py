@@ -1,12 +1,12 @@
-"""Bundles: everything one answer needs, published as one checked unit.
+"""Bundles: everything that an answer needs, published as one checked unit.
 
-    bundles/CURRENT                 the id of the bundle in use, one line
-    bundles/<id>/manifest.json      size and sha256 of each file, the bundle before it, and what its maker says about it
+    bundles/CURRENT                 the id of the current bundle, one line
+    bundles/<id>/manifest.json      size and SHA-256 of each file, the parent bundle, and facts from the publisher
     bundles/<id>/...                the files
 
-An id is the UTC time of publishing and the beginning of the manifest's own sha256: the id vouches for the manifest, the manifest
-for every file. Bytes are read once, checked, and handed on: what was checked is what is deserialized. Publishing is
-in `recsys.artifacts.publish`.
+An id is the UTC time of publishing and the beginning of the manifest's SHA-256. The id authenticates the manifest, and
+the manifest authenticates every file. Bytes are read once, checked, and then deserialised. `recsys.artifacts.publish`
+writes bundles.
 """
 
 from __future__ import annotations
@@ -33,18 +33,18 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 SCHEMA = 1
-LAYOUT = 3  # of a bundle's files: a bundle of another layout is built anew, whatever else has stayed
+LAYOUT = 3  # of a bundle's files; a bundle of another layout is rebuilt even if nothing else has changed
 MANIFEST = "manifest.json"
 CURRENT = "CURRENT"
 RETRAIN = "retrain"  # of `Manifest.about`: users were erased since the model in it was trained
-HASH_DIGITS = 12  # 48 bits: damage does not get by; somebody who may write here could replace everything anyway
-# Parts begin with a letter, digit or underscore, so that none is hidden, `.` or `..`.
+HASH_DIGITS = 12  # 48 bits detect damage; no number protects against a writer, who could replace everything
+# Parts begin with a letter, digit or underscore, which excludes hidden files, `.` and `..`.
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*(/[A-Za-z0-9_][A-Za-z0-9._-]*)*")
 _ID = re.compile(rf"\d{{8}}T\d{{12}}Z-[0-9a-f]{{{HASH_DIGITS}}}", re.ASCII)
 
 
 class FileEntry(BaseModel):
-    """What the manifest says of one file."""
+    """The manifest's entry of one file."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -53,7 +53,13 @@ class FileEntry(BaseModel):
 
 
 class Manifest(BaseModel):
-    """The content of manifest.json. `parent` is the bundle that was in use before; `about` belongs to whoever published."""
+    """The content of manifest.json.
+
+    Attributes
+    ----------
+    parent : id of the bundle that was current before.
+    about : facts from the publisher, ready for JSON.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -65,13 +71,13 @@ class Manifest(BaseModel):
 
     @property
     def answers(self) -> bool:
-        """Whether this version can answer from it."""
+        """Whether this version of the program can answer from the bundle."""
         return self.about.get("layout") == LAYOUT
 
 
 @dataclass(frozen=True)
 class Bundle:
-    """A bundle that was opened: its manifest is checked, its files are when they are read."""
+    """An open bundle. Its manifest is checked when it is opened, each file when it is read."""
 
     folder: Path
     manifest: Manifest
@@ -82,11 +88,12 @@ class Bundle:
 
     @classmethod
     def open(cls, bundles: Path, bundle_id: str | None = None) -> Bundle:
-        """Open a bundle by id; None opens the one in use.
+        """Open a bundle by id; None opens the current one.
 
         Raises
         ------
-        BundleError: there is none, or its manifest is missing, damaged or of another version.
+        BundleError
+            If it does not exist, or its manifest is missing, damaged or of another version.
         """
         bundle_id = current_id(bundles) if bundle_id is None else bundle_id
         if not _ID.fullmatch(bundle_id):
@@ -97,11 +104,12 @@ class Bundle:
         return cls(folder, _read_manifest(folder))
 
     def read(self, name: str) -> bytes:
-        """The bytes of one file, checked against the manifest.
+        """Return the bytes of one file, checked against the manifest.
 
         Raises
         ------
-        BundleError: the file is not in the bundle, is missing, or is not as it was published.
+        BundleError
+            If the file is not in the manifest, is missing, or differs from the published one.
         """
         entry = self.entry(name)
         content = read_plain(self.folder, name, entry.size)
@@ -110,11 +118,12 @@ class Bundle:
         return content
 
     def entry(self, name: str) -> FileEntry:
-        """What the manifest says of a file.
+        """Return the manifest's entry of a file.
 
         Raises
         ------
-        BundleError: the file is not in the bundle.
+        BundleError
+            If the file is not in the manifest.
         """
         entry = self.manifest.files.get(name)
         if entry is None:
@@ -123,24 +132,24 @@ class Bundle:
 
     @cached_property
     def files(self) -> Mapping[str, bytes]:
-        """Name -> bytes; each access reads and checks the file, as `read` does."""
+        """The files by name; each access reads and checks the file, as `read` does."""
         return Files(self)
 
     def verify(self) -> list[str]:
-        """Read everything; one line for each problem, none if the bundle is as it was published."""
+        """Read every file and return one line for each problem."""
         problems = []
         for name in self.manifest.files:
             try:
                 self.read(name)
             except BundleError as error:
                 problems.append(str(error))
-        found = {path.relative_to(self.folder).as_posix() for path in self.folder.rglob("*") if path.is_symlink() or not path.is_dir()}
-        strangers = sorted(found - set(self.manifest.files) - {MANIFEST})
-        return problems + [f"bundle {self.id}: {name!r} is not in its manifest: remove it" for name in strangers]
+        present = {path.relative_to(self.folder).as_posix() for path in self.folder.rglob("*") if path.is_symlink() or not path.is_dir()}
+        unlisted = sorted(present - set(self.manifest.files) - {MANIFEST})
+        return problems + [f"bundle {self.id}: {name!r} is not in its manifest: remove it" for name in unlisted]
 
 
 class Files(Mapping[str, bytes]):
-    """A bundle's files by name, checked as they are read."""
+    """Maps the names of a bundle's files to their bytes, checked as they are read."""
 
     def __init__(self, bundle: Bundle) -> None:
         self._bundle = bundle
@@ -160,16 +169,17 @@ class Files(Mapping[str, bytes]):
         return name in self._bundle.manifest.files
 
     def source(self, name: str) -> Source:
-        """A file in pieces, whose content nobody has checked: see `features.storage.arrays.StoredArray`."""
+        """Return a reader of parts of a file, without a checksum: see `features.storage.arrays.StoredArray`."""
         return Pieces(self._bundle.folder, name, self._bundle.entry(name).size)
 
 
 def current_id(bundles: Path) -> str:
-    """The id of the bundle in use.
+    """Return the id of the current bundle.
 
     Raises
     ------
-    BundleError: there is none, or CURRENT does not hold an id.
+    BundleError
+        If there is none, or CURRENT does not hold an id.
     """
     path = bundles / CURRENT
     try:
@@ -187,26 +197,23 @@ def current_id(bundles: Path) -> str:
 
 
 def check_layout(bundle: Bundle, advice: str = "run `recsys build-index`") -> None:
-    """Whether this version can answer from it.
-
-    Raises
-    ------
-    BundleError: it cannot.
-    """
+    """Raise BundleError unless this version of the program can answer from a bundle."""
     if not bundle.manifest.answers:
         layout = bundle.manifest.about.get("layout")
         raise BundleError(f"bundle {bundle.id} has layout {layout}, this version answers from layout {LAYOUT}: {advice}")
 
 
 def list_bundles(bundles: Path) -> list[str]:
-    """Ids of all bundles there are, newest first; whether they are whole is not checked."""
+    """Return the ids of all bundles, newest first, without checking them."""
     if not bundles.is_dir():
         return []
     return sorted((path.name for path in bundles.iterdir() if _ID.fullmatch(path.name) and path.is_dir()), reverse=True)
 
 
 def sound_bundle(bundles: Path) -> Bundle | None:
-    """The bundle in use, every file of it checked; None, with a warning, where it is damaged: what is built next takes its place."""
+    """Return the current bundle with every file checked; None, with a warning, if it is damaged. The next build
+    replaces it.
+    """
     if not list_bundles(bundles):
         return None
     try:
@@ -222,7 +229,7 @@ def sound_bundle(bundles: Path) -> Bundle | None:
 
 
 def find_bundle(bundles: Path, **about: Any) -> Bundle | None:
-    """The newest whole bundle of which its maker said this; damaged ones are passed over."""
+    """Return the newest undamaged bundle whose `about` has these values; None if there is none."""
     for bundle_id in list_bundles(bundles):
         try:
             bundle = Bundle.open(bundles, bundle_id)
@@ -234,22 +241,23 @@ def find_bundle(bundles: Path, **about: Any) -> Bundle | None:
 
 
 def check_all(bundles: Path) -> tuple[list[str], list[str]]:
-    """Read every bundle there is: a line for each that is whole, and a line for each problem.
+    """Read every bundle; return a line for each intact one, and a line for each problem.
 
     Raises
     ------
-    BundleError: there are no bundles.
+    BundleError
+        If there are no bundles.
     """
-    found = list_bundles(bundles)
-    if not found:
+    ids = list_bundles(bundles)
+    if not ids:
         raise BundleError(f"there are no bundles in {bundles}: run `recsys build-index` first")
     lines, problems = [], []
     try:
-        now = Bundle.open(bundles).id
+        current = Bundle.open(bundles).id
     except BundleError as error:
-        now = None
+        current = None
         problems.append(str(error))
-    for bundle_id in found:
+    for bundle_id in ids:
         try:
             bundle = Bundle.open(bundles, bundle_id)
         except BundleError as error:
@@ -259,7 +267,7 @@ def check_all(bundles: Path) -> tuple[list[str], list[str]]:
         problems += wrong
         if not wrong:
             size = sum(entry.size for entry in bundle.manifest.files.values())
-            use = ", in use" if bundle_id == now else ""
+            use = ", in use" if bundle_id == current else ""
             lines.append(f"bundle {bundle_id} is whole: {len(bundle.manifest.files)} files, {size / 2**20:,.1f} MiB{use}")
     return lines, problems
 
@@ -283,11 +291,8 @@ def _read_manifest(folder: Path) -> Manifest:
 
 
 def check_name(name: str) -> None:
-    """Names are relative paths of plain characters, `part/file.ext`; nothing else can leave or hide in the folder.
-
-    Raises
-    ------
-    ValueError: it is not.
+    """Raise ValueError unless a name is a relative path of plain characters, `part/file.ext`, which cannot leave the
+    folder.
     """
     if not _NAME.fullmatch(name) or name == MANIFEST:
         raise ValueError(f"{name!r} cannot be the name of a file in a bundle: letters, digits, '_', '-', '.' and '/' between parts")

@@ -1,4 +1,6 @@
-"""A model as bundles hold it: networks as ONNX graphs, boosters in LightGBM's text, all else as training left it."""
+"""Export of a model for serving: networks as ONNX graphs, boosters in LightGBM's text format, the rest as training
+stored it.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +10,7 @@ from typing import TYPE_CHECKING
 from features.storage.digests import digest
 from ranking import gbdt
 from recsys.artifacts.bundle import LAYOUT
+from recsys.artifacts.model import BASE_FILE, RESIDUAL_FILE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -19,12 +22,18 @@ FOLDERS = ("tower", "query", "ranking")
 
 
 def model_digest(files: Mapping[str, bytes]) -> str:
-    """Of a model's files, as training stored them, and of how this version exports them; 16 hex digits."""
+    """Return a digest of a model's stored files and of the export's layout, 16 hex digits."""
     return digest({"layout": str(LAYOUT).encode(), **files})
 
 
 def answering_files(model: Model, key: str, previous: Bundle | None = None) -> dict[str, bytes]:
-    """What `ServedModel` reads; taken from the bundle before where that was made of the same model. key: its `model_digest`."""
+    """Return the files of a `ServedModel`.
+
+    Parameters
+    ----------
+    key : the model's `model_digest`.
+    previous : a bundle whose files are reused if it was built from the same model.
+    """
     if previous is not None and previous.manifest.about.get("model") == key:
         names = [name for name in previous.files if name == "model.json" or name.split("/")[0] in FOLDERS]
         return {name: previous.files[name] for name in names}
@@ -41,5 +50,5 @@ def answering_files(model: Model, key: str, previous: Bundle | None = None) -> d
 def _ranking_files(ranking: Ranking) -> dict[str, bytes]:
     from ranking.cross_encoder.export import cross_encoder_files
 
-    boosters = gbdt.to_files(ranking.first, "blend") | gbdt.to_files(ranking.correction, "correction")
+    boosters = gbdt.to_files(ranking.base, BASE_FILE) | gbdt.to_files(ranking.residual, RESIDUAL_FILE)
     return boosters | cross_encoder_files(ranking.cross_encoder) | ranking.calibration.to_files()

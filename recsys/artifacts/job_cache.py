@@ -1,4 +1,4 @@
-"""What a long job has done, kept on disk by all that it depends on; and what it took."""
+"""Cache of a long job's results, keyed by everything they depend on, and a clock of its steps."""
 
 from __future__ import annotations
 
@@ -29,7 +29,12 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class CachedResult:
-    """A system's figures on disk, by all that they depend on."""
+    """A system's evaluation on disk.
+
+    Attributes
+    ----------
+    facts : everything that the evaluation depends on, ready for JSON.
+    """
 
     folder: Path
     name: str
@@ -37,46 +42,50 @@ class CachedResult:
 
     @cached_property
     def path(self) -> Path:
+        """Folder of the result, named by a digest of the facts."""
         key = hashlib.sha256(json.dumps(self.facts, sort_keys=True).encode()).hexdigest()[:16]
         return self.folder / f"{self.name}-{key}"
 
     @property
-    def there(self) -> bool:
+    def exists(self) -> bool:
+        """Whether the result is stored."""
         return self.path.is_dir()
 
     def load(self) -> EvaluatedSystem:
-        _log.info("%s was judged before: %s", self.name, self.path)
+        """Read the result."""
+        _log.info("%s was evaluated before: %s", self.name, self.path)
         return EvaluatedSystem.from_files(read_files(self.path))
 
-    def store(self, found: EvaluatedSystem) -> EvaluatedSystem:
-        write_files(self.path, found.to_files())
-        return found
+    def store(self, result: EvaluatedSystem) -> EvaluatedSystem:
+        """Write the result and return it."""
+        write_files(self.path, result.to_files())
+        return result
 
 
 @dataclass
 class Clock:
-    """Adds up what the steps of a job take, in seconds, by name."""
+    """Adds up the wall-clock seconds of a job's steps by name."""
 
     seconds: dict[str, float] = field(default_factory=dict)
 
     def timed(self, name: str, work: Callable[[], T]) -> T:
-        """Do it, and count it."""
+        """Run `work`, add its time to `name`, and return its result."""
         begun = time.perf_counter()
-        done = work()
+        result = work()
         self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - begun
-        return done
+        return result
 
     def answering(self, recommend: Recommend) -> Recommend:
-        """The same, counted as "answer"."""
+        """Wrap `recommend` so that its time is added to "answer"."""
 
-        def counted(users: Histories, k: int, allowed: np.ndarray | None) -> Candidates:
+        def timed(users: Histories, k: int, allowed: np.ndarray | None) -> Candidates:
             return self.timed("answer", lambda: recommend(users, k, allowed))
 
-        return counted
+        return timed
 
 
 def write_files(folder: Path, files: Mapping[str, bytes]) -> None:
-    """A folder of files, whole or not at all."""
+    """Write a folder of files; it appears under its name only when it is complete."""
     temporary = folder.with_name(f"{folder.name}.tmp")
     for path in (temporary, folder):
         shutil.rmtree(path, ignore_errors=True)
@@ -87,5 +96,5 @@ def write_files(folder: Path, files: Mapping[str, bytes]) -> None:
 
 
 def read_files(folder: Path) -> dict[str, bytes]:
-    """What `write_files` wrote."""
+    """Read the files that `write_files` wrote."""
     return {path.name: path.read_bytes() for path in folder.iterdir()}

@@ -1,8 +1,8 @@
-"""A bundle's files in memory that processes share: mapped, checked when they are mapped, and read in place.
+"""A bundle's files as memory maps that several processes share; they are checked when they are mapped.
 
-One process reads files into memory of its own, and what it checked is what it uses. Several on one machine would each hold a copy of the
-same vectors, log and index; mapped, the system holds them once. A published file is never changed in place by anything of ours.
-The library of safetensors copies each array that it reads from a mapped file, so its header, which is JSON, is read here.
+Without them, each worker of a machine would hold its own copy of the vectors, the log and the index. Sharing is safe
+because a published file is never changed in place. The safetensors library copies every array that it reads from a
+mapped file, so its JSON header is parsed here.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ from recsys.artifacts.plain_files import damaged, opened
 if TYPE_CHECKING:
     from recsys.artifacts.bundle import Bundle
 
-# Of the format of safetensors: https://github.com/huggingface/safetensors#format
+# Types of the safetensors format: https://github.com/huggingface/safetensors#format
 _TYPES = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "I64": "<i8", "I32": "<i4", "I16": "<i2", "I8": "i1", "U8": "u1", "BOOL": "?"}
 
 
 class MappedFiles(Files):
-    """The files of a bundle, of which the large ones need not be copied: see `features.storage.arrays.Shared`."""
+    """A bundle's files by name, with arrays that are read in place: see `features.storage.arrays.Shared`."""
 
     def __init__(self, bundle: Bundle) -> None:
         super().__init__(bundle)
@@ -44,18 +44,18 @@ class MappedFiles(Files):
         if hashlib.sha256(content).hexdigest() != entry.sha256:
             raise damaged(self._bundle.id, f"{name}: its sha256 is not the published one")
         if isinstance(content, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
-            content.madvise(mmap.MADV_DONTNEED)  # pages that only the check has read count as this process's until they are given up
+            content.madvise(mmap.MADV_DONTNEED)  # pages that the check has read count as this process's memory until they are released
         return np.frombuffer(content, dtype=np.uint8)
 
     def arrays(self, name: str) -> dict[str, np.ndarray]:
-        """The arrays of a safetensors file, read-only."""
+        """Return the arrays of a safetensors file, read-only."""
         content = self.content(name)
         begin = 8 + int.from_bytes(content[:8].tobytes(), "little")
         about = json.loads(content[8:begin].tobytes())
         about.pop("__metadata__", None)
-        found = {}
+        arrays = {}
         for key, entry in about.items():
             kind, count = _TYPES[entry["dtype"]], math.prod(entry["shape"])
-            # Not a slice of the whole: scipy copies what is a small part of a larger array.
-            found[key] = np.frombuffer(content.data, kind, count, begin + entry["data_offsets"][0]).reshape(entry["shape"])
-        return found
+            # A buffer of its own, not a slice: scipy copies small slices of larger arrays.
+            arrays[key] = np.frombuffer(content.data, kind, count, begin + entry["data_offsets"][0]).reshape(entry["shape"])
+        return arrays

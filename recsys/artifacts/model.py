@@ -1,4 +1,7 @@
-"""Everything that training made: encoder, towers, cross-encoder, blend, calibration. What is counted from the log is in the snapshot."""
+"""The trained model: encoder, towers and the fitted parts of the ranker.
+
+What is computed from the log is in the snapshot.
+"""
 
 from __future__ import annotations
 
@@ -32,28 +35,32 @@ if TYPE_CHECKING:
     from retrieval.two_tower.onnx_model import OnnxUserTower, QueryEncoder
 
 UNTRAINED: dict[str, Any] = {"trained": False}
+# File names of the boosters; older than the names of the attributes, and kept so that trained models stay readable.
+BASE_FILE, RESIDUAL_FILE = "blend", "correction"
 
 
 @dataclass(frozen=True)
 class Ranking:
-    """The fitted parts of the ranker."""
+    """The fitted parts of the ranker, see `ranking.ranker.GBDTRanker`."""
 
-    first: Booster
-    correction: Booster
+    base: Booster
+    residual: Booster
     cross_encoder: CrossEncoder
     calibration: Calibration
 
     def to_files(self) -> dict[str, bytes]:
-        boosters = gbdt.to_files(self.first, "blend") | gbdt.to_files(self.correction, "correction")
+        """Return the contents by file name."""
+        boosters = gbdt.to_files(self.base, BASE_FILE) | gbdt.to_files(self.residual, RESIDUAL_FILE)
         return boosters | self.cross_encoder.to_files() | self.calibration.to_files()
 
     @classmethod
     def from_files(cls, files: Mapping[str, bytes]) -> Ranking:
+        """Read the files that `to_files` wrote."""
         from ranking.cross_encoder.model import CrossEncoder
 
         return cls(
-            gbdt.from_files(files, "blend"),
-            gbdt.from_files(files, "correction"),
+            gbdt.from_files(files, BASE_FILE),
+            gbdt.from_files(files, RESIDUAL_FILE),
             CrossEncoder.from_files(files),
             Calibration.from_files(files),
         )
@@ -61,9 +68,13 @@ class Ranking:
 
 @dataclass(frozen=True)
 class Model:
-    """`ranking` is None where nothing has been trained; `about` is what the model card tells, ready for JSON.
+    """A model as training stores it.
 
-    learned: what the towers know of single items beyond their texts; None for towers over texts alone.
+    Attributes
+    ----------
+    ranking : None for an untrained model.
+    about : facts for the model card, ready for JSON.
+    item_id_vectors : what the towers learned of single items; None for towers over texts alone.
     """
 
     encoder: TextEncoder
@@ -75,7 +86,7 @@ class Model:
 
     @cached_property
     def fingerprint(self) -> str:
-        """Of what makes item vectors: encoder and item tower. 32 hex digits."""
+        """Digest of encoder and item tower, which determine item vectors; 32 hex digits."""
         digest = hashlib.sha256(self.encoder.fingerprint.encode())
         for name in ("mean", "project.weight"):
             digest.update(self.tower.state_dict()[name].cpu().numpy().tobytes())
@@ -83,7 +94,7 @@ class Model:
 
     @contextmanager
     def on(self, device: torch.device) -> Iterator[None]:
-        """Encoder and towers stand on `device`, until the block ends."""
+        """Move encoder and towers to `device`, and back to the CPU when the context ends."""
         try:
             self.encoder.to(device)
             self.tower.to(device)
@@ -94,35 +105,36 @@ class Model:
 
     @property
     def item_tokens(self) -> int:
-        """How many tokens of an item's states are kept for the cross-encoder."""
+        """Number of tokens of an item that are stored for the cross-encoder."""
         return (self.ranking.cross_encoder.config if self.ranking else CrossEncoderConfig()).item_tokens
 
     @property
     def reads_states(self) -> bool:
-        """Whether an answer reads token states: not without a ranker, nor where its cross-encoder changes nothing."""
-        return self.ranking is not None and not self.ranking.correction.idle
+        """Whether answers use token states: they do if the residual booster depends on the cross-encoder."""
+        return self.ranking is not None and not self.ranking.residual.idle
 
     def query_vectors(self, texts: Sequence[str]) -> np.ndarray:
-        """Words as vectors of the text space, float32 (n, dim)."""
+        """Return the vectors of search queries in the text space, float32 (n, dim)."""
         return self.tower.item_vectors(self.encoder.pool(self.encoder.token_states(texts, kind="query")))
 
     @classmethod
     def untrained(cls, settings: Settings) -> Model:
-        """The pretrained encoder as it is, a user tower that averages, no ranker."""
+        """Return a model of the pretrained encoder and a user tower that averages, without a ranker."""
         import torch
 
         from features.text.encoder import TextEncoder
         from retrieval.two_tower.model import TwoTower
 
         encoder = TextEncoder.pretrained(settings.encoder)
-        # As wide as the encoder: nothing is lost, and nothing had to be learned.
+        # As wide as the encoder: a projection would have to be learned.
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(0)  # what chance fills in has no say, but two builds of the same shop are to be the same
+            torch.manual_seed(0)  # unused weights are random, and two builds of the same shop must be equal
             tower = TwoTower(encoder.width, settings.tower.model_copy(update={"dim": encoder.width}))
         tower.start_as_is()
         return cls(encoder, tower.eval(), settings.retrieval, None, UNTRAINED)
 
     def to_files(self) -> dict[str, bytes]:
+        """Return the contents by file name."""
         about = {"retrieval": self.retrieval.model_dump(), "about": self.about}
         files = {"model.json": json.dumps(about, indent=2).encode()}
         for name, part in (("encoder", self.encoder), ("tower", self.tower), ("ranking", self.ranking), ("learned", self.item_id_vectors)):
@@ -132,6 +144,7 @@ class Model:
 
     @classmethod
     def from_files(cls, files: Mapping[str, bytes]) -> Model:
+        """Read the files that `to_files` wrote."""
         from features.text.encoder import TextEncoder
         from retrieval.two_tower.model import TwoTower
 
@@ -148,18 +161,18 @@ class Model:
 
 @dataclass(frozen=True)
 class ServedRanking:
-    """The fitted parts of the ranker, for answering; see `Ranking`."""
+    """The fitted parts of the ranker for serving, read on first use; see `Ranking`."""
 
     files: Mapping[str, bytes]
     device: Device = "cpu"
 
     @cached_property
-    def first(self) -> Booster:
-        return gbdt.from_files(self.files, "blend")
+    def base(self) -> Booster:
+        return gbdt.from_files(self.files, BASE_FILE)
 
     @cached_property
-    def correction(self) -> Booster:
-        return gbdt.from_files(self.files, "correction")
+    def residual(self) -> Booster:
+        return gbdt.from_files(self.files, RESIDUAL_FILE)
 
     @cached_property
     def calibration(self) -> Calibration:
@@ -174,7 +187,10 @@ class ServedRanking:
 
 @dataclass(frozen=True)
 class ServedModel:
-    """A model for answering, from what `recsys.artifacts.export` made: each part is read when it is asked for, and none needs torch."""
+    """A model for serving, from the files of `recsys.artifacts.export`.
+
+    Each part is read on first use, and none needs torch.
+    """
 
     files: Mapping[str, bytes]
     device: Device = "cpu"
@@ -197,18 +213,20 @@ class ServedModel:
 
     @cached_property
     def ranking(self) -> ServedRanking | None:
-        """None where nothing has been trained."""
+        """The ranker's parts; None for an untrained model."""
         return ServedRanking(Subfolder(self.files, "ranking"), self.device) if "ranking/calibration.json" in self.files else None
 
     def query_vectors(self, texts: Sequence[str]) -> np.ndarray:
-        """Words as vectors of the text space, float32 (n, dim)."""
+        """Return the vectors of search queries in the text space, float32 (n, dim)."""
         return self.query.vectors(texts)
 
     def read(self) -> ServedModel:
-        """Read now what every answer needs: damage shows before the first one, and a bundle that is removed later still answers."""
+        """Read all parts that answers need, so that damage shows at once and a bundle that is removed later still
+        answers.
+        """
         parts: list[object] = [self.retrieval, self.tower]
         if self.ranking is not None:
-            parts += [self.ranking.first, self.ranking.calibration]
-            if not self.ranking.correction.idle:
+            parts += [self.ranking.base, self.ranking.calibration]
+            if not self.ranking.residual.idle:
                 parts.append(self.ranking.cross_encoder)
         return self

@@ -1,4 +1,4 @@
-"""The model card that training writes beside the model."""
+"""The model card that training stores with the model."""
 
 from __future__ import annotations
 
@@ -6,42 +6,44 @@ from typing import Any
 
 _TEMPLATE = """# Model card: {id}
 
-Two towers over a text encoder, a cross-encoder and a blend, trained by `recsys train`.
+Two towers over a text encoder, a cross-encoder and gradient-boosted trees (GBDT), trained by `recsys train`.
 
 ## Trained on
 {items:,} items with {texts:,} distinct texts, {users:,} users, {events:,} events, nothing later than {until} (UTC).
 Seed {seed}, device {device}, text encoder `{encoder}`, tuning: {tuning}.
 
 ## Windows
-Each part stands on scores of data that the earlier parts never saw.
+Each part is fitted on out-of-sample scores of the earlier parts.
 
 | fitted | on purchases of |
 |---|---|
 | towers | {w[towers]} |
-| towers' early stopping | {w[validation]} |
-| cross-encoder, blend | {w[early]} |
-| blend | {w[late]} |
-| correction by the cross-encoder | {w[correction]} |
+| early stopping of the towers | {w[validation]} |
+| cross-encoder, base booster | {w[early]} |
+| base booster | {w[late]} |
+| residual booster, which adds the cross-encoder | {w[correction]} |
 | calibration | {w[calibration]} |
 
-Collaborative models, popularity and behaviour features are counted anew at the beginning of each window, and at every build.
+Collaborative models, popularity and behaviour features are computed again at the start of each window, and at every build.
 
 ## How training went
-- validation NDCG@10 of the towers, over texts, by epoch from 0: {curve}; kept is what epoch {kept} left
-- the blend reads {reads}the towers' scores: they {change} its binary cross-entropy over items new to the user, in the correction and
-  calibration windows, by {saved:.2%}
+- validation NDCG@10 of the towers, over texts, by epoch from 0: {curve}; the model is that of epoch {best}
+- the base booster {uses} the towers' scores: they {change} its binary cross-entropy over items new to the user, in the windows of residual
+  booster and calibration, by {saved:.2%}
 - binary cross-entropy of the cross-encoder by epoch: {losses}
-- of what was bought in the calibration window, retrieval had found {hold:.1%} ({bought:,} of {pairs:,} candidates there were bought)
+- retrieval found {hold:.1%} of the purchases in the calibration window ({bought:,} of its {pairs:,} candidates were bought)
 
-## Meant for, and not
-Ranks what a shop sells for its customers, from their purchases and the items' texts. A probability is the chance that the user buys the
-item within {days:.0f} days, as it was in the calibration window; in a season unlike it, it is off. Someone without history gets what is
-popular. The model knows nothing of a person but the log; do not use it to judge people.
+## Intended use and limits
+The model ranks a shop's items for its customers, by their purchases and the items' texts. A probability is the chance that the user buys
+the item within {days:.0f} days, calibrated on the calibration window; it is biased in a season that differs from it. Users without history
+get popular items. The model knows a person only by the log; do not use it to make decisions about people.
 """
 
 
 def model_card(model_id: str, about: dict[str, Any], encoder: str, days: float) -> str:
-    """Markdown; `about` is what `recsys.training.pipeline` tells of its work."""
+    """Return the card as Markdown; `about` is the model's, see `recsys.training.pipeline`, and `days` the length of a
+    label window.
+    """
     towers, ranking = about["towers"], about["ranking"]
     curve = towers["validation_ndcg@10"]
     return _TEMPLATE.format(
@@ -53,8 +55,8 @@ def model_card(model_id: str, about: dict[str, Any], encoder: str, days: float) 
         tuning=towers["tuning"],
         w=about["windows"],
         curve=", ".join(f"{value:.4f}" for value in curve),
-        kept=max(range(len(curve)), key=lambda epoch: (curve[epoch], epoch)),
-        reads="" if ranking["reads_towers"] else "nothing of ",
+        best=max(range(len(curve)), key=lambda epoch: (curve[epoch], epoch)),
+        uses="uses" if ranking["reads_towers"] else "does not use",
         change="lower" if ranking["reads_towers"] else "raise",
         saved=abs(ranking["towers_save"]),
         losses=", ".join(f"{value:.4f}" for value in ranking["cross_encoder_loss"]),
@@ -67,12 +69,12 @@ def model_card(model_id: str, about: dict[str, Any], encoder: str, days: float) 
 
 
 def marked(card: str) -> str:
-    """The card of a model that has learned from users who were erased later."""
+    """Return the card with a note that users in its data have been erased since."""
     return (
         card
         + """
 ## To be trained again
-Users whose purchases this model was trained on have been erased since. No weight names them, and none can be taken back alone: run
-`recsys train`, then `recsys build-index`; the model goes when `bundles.keep` newer ones are there.
+This model was trained on purchases of users who have been erased since. No weight names them, but their influence can only be removed by
+training: run `recsys train`, then `recsys build-index`. The model is removed once `bundles.keep` newer ones exist.
 """
     )

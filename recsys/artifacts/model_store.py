@@ -1,4 +1,4 @@
-"""Marks on stored models: which of them were trained with users who were erased since."""
+"""Marks on stored models that were trained on users who have been erased since."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def to_be_trained(workspace: Workspace) -> bool:
-    """Whether users were erased since the workspace's model was trained; False where there is none that can be read."""
+    """Return whether users were erased since the workspace's model was trained; False if no model can be read."""
     try:
         return bool(list_bundles(workspace.models)) and bool(Bundle.open(workspace.models).manifest.about.get(RETRAIN))
     except BundleError:
@@ -27,7 +27,7 @@ def to_be_trained(workspace: Workspace) -> bool:
 
 
 def mark(store: Path, erased_users: ErasedUsers) -> int:
-    """Mark the models that were trained before somebody was erased. Returns how many were not marked before."""
+    """Mark the models that were trained before a user was erased; return how many were newly marked."""
 
     def change(bundle: Bundle) -> tuple[Mapping[str, bytes], dict[str, Any]] | None:
         about = bundle.manifest.about

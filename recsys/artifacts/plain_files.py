@@ -1,4 +1,4 @@
-"""A bundle's files on the disk: plain, inside its folder, of the size that was published; anything else is damage."""
+"""Safe reads of a bundle's files: regular files inside its folder, of the published size; everything else is damage."""
 
 from __future__ import annotations
 
@@ -11,13 +11,15 @@ from features.errors import BundleError
 if TYPE_CHECKING:
     from pathlib import Path
 
-# A manifest lists a few dozen files and canaries; anything much larger is not one of ours.
+# A manifest lists a few dozen files and canaries; a much larger file cannot be one.
 _MAX_MANIFEST = 64 * 2**20
 
 
 class Pieces:
-    """One file that is read in pieces. It stays open: a bundle that is removed meanwhile still answers. See
-    `features.storage.arrays.Source`."""
+    """Reads parts of a file; implements `features.storage.arrays.Source`.
+
+    The file stays open, so that a bundle that is removed meanwhile still answers.
+    """
 
     def __init__(self, folder: Path, name: str, size: int) -> None:
         self._size = size
@@ -32,7 +34,17 @@ class Pieces:
 
 
 def read_plain(folder: Path, name: str, size: int | None) -> bytes:
-    """The bytes of a regular file inside `folder`, of exactly `size` bytes; links are not followed."""
+    """Return the content of a regular file inside `folder` without following links.
+
+    Parameters
+    ----------
+    size : expected size in bytes; None for a manifest, whose size is only bounded.
+
+    Raises
+    ------
+    BundleError
+        If the file is missing, not regular, or of another size.
+    """
     with os.fdopen(opened(folder, name, size), "rb") as file:
         try:
             return file.read()
@@ -41,12 +53,12 @@ def read_plain(folder: Path, name: str, size: int | None) -> bytes:
 
 
 def opened(folder: Path, name: str, size: int | None) -> int:
-    """Descriptor of such a file."""
+    """Return an open descriptor of a file under the conditions of `read_plain`; the caller closes it."""
     path = folder / name
     if any(parent.is_symlink() for parent in path.parents if folder in parent.parents):
         raise damaged(folder.name, f"{name}: a folder on its way is a symbolic link")
     try:
-        # Without O_NONBLOCK a pipe put in the file's place would wait for ever.
+        # Without O_NONBLOCK, a pipe in place of the file would block forever.
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     except FileNotFoundError:
         raise damaged(folder.name, f"{name}: missing") from None
@@ -65,4 +77,5 @@ def opened(folder: Path, name: str, size: int | None) -> int:
 
 
 def damaged(bundle_id: str, what: str) -> BundleError:
+    """Return the error for a damaged bundle."""
     return BundleError(f"bundle {bundle_id} is damaged: {what}: run `recsys rollback`, or `recsys build-index` to publish a new one")

@@ -1,4 +1,4 @@
-"""Publishing bundles, going back to an older one, and keeping only the last few. What a bundle is: `recsys.artifacts.bundle`."""
+"""Publishing, rollback and pruning of bundles; `recsys.artifacts.bundle` describes and reads them."""
 
 from __future__ import annotations
 
@@ -30,14 +30,16 @@ _LOCK_SECONDS = 30
 
 
 def publish(bundles: Path, files: Mapping[str, bytes], about: dict[str, Any], keep: int = BundleConfig().keep) -> str:
-    """Write a new bundle and make it the one in use; older ones beyond `keep` are removed. Returns its id.
+    """Write a new bundle, make it current, remove older ones beyond `keep`, and return its id.
 
-    Until CURRENT is replaced, the bundle before it stays in use, whatever happens; from then on the new one is, and it is whole on disk.
+    The previous bundle stays current until CURRENT is replaced; by then the new one is complete on disk.
 
     Raises
     ------
-    BundleError: it could not be written, or another process is publishing.
-    ValueError: a name in `files` is not a plain relative path.
+    BundleError
+        If it cannot be written, or another process is publishing.
+    ValueError
+        If a name in `files` is not a plain relative path.
     """
     for name in files:
         check_name(name)
@@ -54,16 +56,24 @@ Change = Callable[[Bundle], tuple[Mapping[str, bytes], dict[str, Any]] | None]
 
 
 def rewrite(bundles: Path, change: Change) -> dict[str, str]:
-    """Put changed bundles in the place of those that are kept, the one in use included. Returns old id -> new id.
+    """Replace stored bundles, the current one included, by changed ones; remove those that cannot be read.
 
-    change: a bundle -> the files that change and the new `about`; None leaves it as it is.
-    A bundle keeps its moment of publishing; its id, which vouches for its content, changes. First the new ones are written, then CURRENT
-    is replaced, then the old ones go: cut short anywhere, CURRENT names a whole bundle, and the same call again ends the work. A bundle
-    that cannot be read cannot be changed, and is removed.
+    A bundle keeps its time of publishing, and its id changes with its content. The new bundles are written first, then
+    CURRENT is replaced, then the old ones are removed. If this is interrupted, CURRENT names a complete bundle, and
+    calling it again finishes.
+
+    Parameters
+    ----------
+    change : maps a bundle to the files that change and the new `about`; None leaves the bundle as it is.
+
+    Returns
+    -------
+    renamed : new id by old id.
 
     Raises
     ------
-    BundleError: they could not be written, or another process is publishing.
+    BundleError
+        If they cannot be written, or another process is publishing.
     """
     if not bundles.is_dir():
         return {}
@@ -75,9 +85,9 @@ def rewrite(bundles: Path, change: Change) -> dict[str, str]:
                 renamed[bundle_id] = _rewritten(bundles, Bundle.open(bundles, bundle_id), change, renamed)
             except BundleError as error:
                 _log.warning("%s; it is removed", error)
-        now = _current_or_none(bundles)
-        if now is not None and renamed.get(now, now) != now:
-            _set_current(bundles, renamed[now])
+        current = _current_or_none(bundles)
+        if current is not None and renamed.get(current, current) != current:
+            _set_current(bundles, renamed[current])
         for bundle_id in set(before) - set(renamed.values()):
             shutil.rmtree(bundles / bundle_id)
         sync(bundles)
@@ -85,22 +95,23 @@ def rewrite(bundles: Path, change: Change) -> dict[str, str]:
 
 
 def _rewritten(bundles: Path, bundle: Bundle, change: Change, renamed: Mapping[str, str]) -> str:
-    """Id of the bundle as it is after the change."""
+    """Write the changed bundle and return its id."""
     changed, parent = change(bundle), bundle.manifest.parent
-    line = renamed.get(parent, parent) if parent else parent
-    if changed is None and line == parent:
+    new_parent = renamed.get(parent, parent) if parent else parent
+    if changed is None and new_parent == parent:
         return bundle.id
     files, about = changed or ({}, bundle.manifest.about)
-    manifest = bundle.manifest.model_copy(update={"parent": line, "about": about, "files": {}})
+    manifest = bundle.manifest.model_copy(update={"parent": new_parent, "about": about, "files": {}})
     return _write(bundles, ChainMap(dict(files), cast("dict[str, bytes]", bundle.files)), manifest)
 
 
 def use(bundles: Path, bundle_id: str) -> None:
-    """Make a bundle that is kept the one in use.
+    """Make a stored bundle the current one.
 
     Raises
     ------
-    BundleError: it is damaged, or another process is publishing; nothing was changed.
+    BundleError
+        If it is damaged, or another process is publishing; nothing has changed then.
     """
     problems = Bundle.open(bundles, bundle_id).verify()
     if problems:
@@ -110,13 +121,13 @@ def use(bundles: Path, bundle_id: str) -> None:
 
 
 def rollback(bundles: Path) -> str:
-    """Go back to the bundle before the one in use, or the nearest earlier one that is whole. Returns its id.
-
-    Where CURRENT is missing or damaged, the newest whole bundle is taken.
+    """Make the nearest earlier undamaged bundle current and return its id; the newest one if CURRENT is missing or
+    damaged.
 
     Raises
     ------
-    BundleError: no earlier bundle is whole; nothing was changed.
+    BundleError
+        If no earlier bundle is undamaged; nothing has changed then.
     """
     if not bundles.is_dir():
         raise BundleError(f"there are no bundles in {bundles}: run `recsys build-index` first")
@@ -131,13 +142,13 @@ def rollback(bundles: Path) -> str:
 
 
 def _earlier(bundles: Path) -> list[str]:
-    """Where to go back to, best first: parents of the bundle in use, then what is older than it."""
-    now, everything = _current_or_none(bundles), list_bundles(bundles)
-    line = [bundle_id for bundle_id in _ancestors(bundles, now) if bundle_id != now]
-    older = [bundle_id for bundle_id in everything if now is None or bundle_id < now]
-    # With CURRENT gone, or pointing at nothing, any whole bundle is better than none.
-    rest = [] if now in everything else everything
-    return list(dict.fromkeys(line + older + rest))
+    """Return the candidates of a rollback, best first: ancestors of the current bundle, then other older ones."""
+    current, everything = _current_or_none(bundles), list_bundles(bundles)
+    ancestors = [bundle_id for bundle_id in _ancestors(bundles, current) if bundle_id != current]
+    older = [bundle_id for bundle_id in everything if current is None or bundle_id < current]
+    # If CURRENT is missing or dangling, any undamaged bundle is better than none.
+    rest = [] if current in everything else everything
+    return list(dict.fromkeys(ancestors + older + rest))
 
 
 def _is_whole(bundles: Path, bundle_id: str) -> bool:
@@ -148,7 +159,7 @@ def _is_whole(bundles: Path, bundle_id: str) -> bool:
 
 
 def _ancestors(bundles: Path, bundle_id: str | None) -> Iterator[str]:
-    """The bundle, its parent, its parent's parent, as far as the manifests can be read."""
+    """Yield a bundle and its ancestors, as far as their manifests can be read."""
     seen: set[str] = set()
     while bundle_id is not None and bundle_id not in seen:
         seen.add(bundle_id)
@@ -168,7 +179,7 @@ def _current_or_none(bundles: Path) -> str | None:
 
 
 def _write(bundles: Path, files: Mapping[str, bytes], manifest: Manifest) -> str:
-    """Write a whole bundle under a temporary name, make sure of it on disk, and give it its name. `manifest.files` is made here."""
+    """Write a bundle under a temporary name, sync it to disk, and rename it; fills `manifest.files` and returns the id."""
     temporary = bundles / f"{_TEMPORARY}{uuid.uuid4().hex}"
     try:
         temporary.mkdir()
@@ -191,7 +202,10 @@ def _write(bundles: Path, files: Mapping[str, bytes], manifest: Manifest) -> str
 
 
 def _give_name(temporary: Path, bundles: Path, bundle_id: str) -> None:
-    """A bundle of this name can be there only where a rewriting was cut short; it is taken if it is whole."""
+    """Rename a temporary folder.
+
+    A bundle of that name exists only after an interrupted `rewrite`; it stays if it is undamaged.
+    """
     if (bundles / bundle_id).exists():
         if _is_whole(bundles, bundle_id):
             return
@@ -206,7 +220,7 @@ def _set_current(bundles: Path, bundle_id: str) -> None:
 
 @contextmanager
 def _writing(bundles: Path) -> Iterator[None]:
-    """Alone in the folder; what the disk refuses becomes an error the user can act on."""
+    """Hold the folder's lock, and turn errors of the disk into ones that a user can act on."""
     lock = FileLock(bundles / ".lock", timeout=_LOCK_SECONDS)
     with disk_errors(bundles, "written", BundleError, "; the bundle in use is still whole"):
         bundles.mkdir(parents=True, exist_ok=True)
@@ -222,7 +236,7 @@ def _writing(bundles: Path) -> Iterator[None]:
 
 
 def _remove_leftovers(bundles: Path) -> None:
-    """What publishers that were killed left behind; under the lock nobody else is writing."""
+    """Remove temporary folders of killed publishers; the lock ensures that nobody is writing them."""
     for path in bundles.glob(f"{_TEMPORARY}*"):
         if path.is_dir():
             shutil.rmtree(path, ignore_errors=True)
@@ -231,8 +245,8 @@ def _remove_leftovers(bundles: Path) -> None:
 
 
 def _prune(bundles: Path, keep: int) -> None:
-    """Keep the bundle in use and those it came from, newest first; others fill up to `keep`."""
-    line = list(_ancestors(bundles, _current_or_none(bundles)))
-    kept = list(dict.fromkeys(line + list_bundles(bundles)))[:keep]
+    """Keep `keep` bundles: the current one and its ancestors first, then the newest others."""
+    ancestors = list(_ancestors(bundles, _current_or_none(bundles)))
+    kept = list(dict.fromkeys(ancestors + list_bundles(bundles)))[:keep]
     for bundle_id in set(list_bundles(bundles)) - set(kept):
         shutil.rmtree(bundles / bundle_id, ignore_errors=True)

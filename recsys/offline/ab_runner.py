@@ -146,7 +146,7 @@ def _without_cross_encoder(recommender: Recommender) -> Callable[[Histories, int
     parts, snapshot = recommender.model.ranking, recommender.snapshot
     if parts is None:
         return recommender.recommend
-    ranker = GBDTRanker(snapshot.stats, parts.first, parts.correction, None, snapshot.tokens, parts.calibration)
+    ranker = GBDTRanker(snapshot.stats, parts.base, parts.residual, None, snapshot.tokens, parts.calibration)
 
     def recommend(users: Histories, k: int, allowed: np.ndarray) -> Any:
         candidates = recommender.candidates(users, max(k, recommender.model.retrieval.candidates), allowed)

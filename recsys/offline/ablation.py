@@ -22,7 +22,7 @@ from ranking.calibration import Calibration
 from ranking.cross_encoder.trainer import TrainingPairs
 from ranking.gbdt import Booster, fit_booster
 from ranking.ranker import GBDTRanker, with_features
-from recsys.training.pipeline import fit_end
+from recsys.training.ranking import fit_residual_and_calibration
 from retrieval.hybrid import FUSION
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from features.behavior.item_stats import ItemStats
     from recsys.artifacts.model import Ranking
     from recsys.recommend.pipeline import Recommender
-    from recsys.training.pipeline import RankingData
+    from recsys.training.job import RankingData
     from retrieval.candidates import Candidates
 
 OURS = "ours"
@@ -121,13 +121,13 @@ def fit_without(part: Part, data: RankingData, ranking: Ranking, behaviour: froz
         candidates, place = without(pairs.candidates, part, behaviour)
         return TrainingPairs(candidates, np.take_along_axis(pairs.labels, np.maximum(place, 0), axis=1) & (place >= 0))
 
-    first = ranking.first
+    first = ranking.base
     if part.features:
-        parts = [narrowed(pairs) for pairs in data.blend]
-        names = [name for name in ranking.first.names if name in parts[0].candidates.features]
+        parts = [narrowed(pairs) for pairs in data.base]
+        names = [name for name in ranking.base.names if name in parts[0].candidates.features]
         first = fit_booster([pairs.labelled for pairs in parts], data.settings.gbdt, data.seed, names)
-    ablated = replace(data, correction=narrowed(data.correction), calibration=narrowed(data.calibration))
-    return Ablated(first, *fit_end(first, ranking.cross_encoder if part.reads else None, ablated))
+    ablated = replace(data, residual=narrowed(data.residual), calibration=narrowed(data.calibration))
+    return Ablated(first, *fit_residual_and_calibration(first, ranking.cross_encoder if part.reads else None, ablated))
 
 
 @dataclass(frozen=True)

@@ -63,7 +63,7 @@ if TYPE_CHECKING:
     from recsys.offline.ablation import Part
     from recsys.offline.options import BenchmarkOptions
     from recsys.settings.settings import Settings
-    from recsys.training.pipeline import RankingData
+    from recsys.training.job import RankingData
 
 _log = logging.getLogger(__name__)
 IDLE = "the cross-encoder is not used: on held-out users, its residual booster gained no more than chance explains"
@@ -134,11 +134,11 @@ class Bench:
         """Evaluate our recommender and its ablations on the same candidates."""
         model, seconds = self._trained()
         parts = PARTS if self.options.ablations else ()
-        idle = model.ranking is not None and model.ranking.correction.idle
+        idle = model.ranking is not None and model.ranking.residual.idle
         facts = self._facts | {"model": digest(model.to_files())} | {"way": VERSION}
         notes = {OURS: IDLE if idle else ""} | {part.name: part.note for part in parts}
         cached = {name: CachedResult(self.place.root / "results", f"without-{name}" if name != OURS else name, facts) for name in notes}
-        if all(result.there for result in cached.values()):
+        if all(result.exists for result in cached.values()):
             return [result.load() for result in cached.values()]
         variants = self._variants(model)
         depths = [self.config.depth] + [max(KS)] * (len(self.kinds) - 1)
@@ -215,7 +215,7 @@ class Bench:
         grid = default_search_space((name,), self.split.history.ordinal)
         encoder = self.settings.encoder.model_dump(mode="json") if name in NEED_TEXTS else None
         cached = CachedResult(self.place.root / "results", f"baseline-{name}", self._facts | {"grid": repr(grid), "encoder": encoder})
-        if cached.there:
+        if cached.exists:
             return cached.load()
         texts, clock = self._texts if name in NEED_TEXTS else None, Clock()
         best = clock.timed("tune", lambda: tune_baselines(self.split, grid, texts, progress=self.runner.progress))

@@ -13,7 +13,7 @@ from ranking.ranker import LOG_ODDS
 from recsys.recommend.pipeline import BATCH
 
 if TYPE_CHECKING:
-    from ranking.reasons import Told
+    from ranking.reasons import Reason
     from recsys.recommend.pipeline import Recommender
 
 ANSWERS = 1_000
@@ -49,7 +49,7 @@ def _share(recommender: Recommender, users: Histories, allowed: np.ndarray | Non
     ranker = recommender.ranker
     assert ranker is not None
     best = recommender.recommend(users, K, allowed)
-    given = recommender.reasons.give(best, ranker.strengths(best))
+    given = recommender.reasons.explain(best, ranker.strengths(best))
     at = np.array([(b, k) for b, line in enumerate(given) for k, reason in enumerate(line) if reason.named], dtype=np.int64).reshape(-1, 2)
     named = [given[b][k] for b, k in at]
     user, rows = at[:, 0], best.rows[at[:, 0], at[:, 1]]
@@ -63,7 +63,7 @@ def _share(recommender: Recommender, users: Histories, allowed: np.ndarray | Non
     return boot.with_interval(float(lower.mean()) if len(lower) else np.nan, shares, len(lower))
 
 
-def without(users: Histories, named: list[Told]) -> Histories:
+def without(users: Histories, named: list[Reason]) -> Histories:
     """Return the histories (b) without the items that the reason of each names."""
     gone = (
         np.repeat(np.arange(len(users)), [len(reason.named) for reason in named]),

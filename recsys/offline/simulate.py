@@ -199,5 +199,5 @@ class Replay:
         trained = sorted({arm.trained(day) for day in range(self.days)})
         models = {moment(self.shop.at(day))[:10]: f"trained until {moment(self.shop.at(day))}" for day in trained}
         ranking = self.shop.model(arm, 0)[0].ranking
-        idle = ranking is not None and ranking.correction.idle and arm.config.cross_encoder
+        idle = ranking is not None and ranking.residual.idle and arm.config.cross_encoder
         return Side(name=arm.name, facts=facts, models=models, coverage=coverage, note=IDLE if idle else "")

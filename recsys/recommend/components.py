@@ -73,8 +73,8 @@ class Components:
         if parts is None:
             return None
         # A cross-encoder that changes no score is not run: it is the most expensive part of an answer.
-        cross_encoder = None if parts.correction.idle else parts.cross_encoder
-        return GBDTRanker(self.snapshot.stats, parts.first, parts.correction, cross_encoder, self.snapshot.tokens, parts.calibration)
+        cross_encoder = None if parts.residual.idle else parts.cross_encoder
+        return GBDTRanker(self.snapshot.stats, parts.base, parts.residual, cross_encoder, self.snapshot.tokens, parts.calibration)
 
     @cached_property
     def reasons(self) -> Reasons:

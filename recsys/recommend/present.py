@@ -41,7 +41,7 @@ def present(
         reasons = _popular_reasons(best)
     else:
         strength = ranker.strengths(best) if ranker else np.zeros((len(GROUPS), *best.rows.shape), dtype=np.float32)
-        reasons = parts.reasons.tell(best, strength)
+        reasons = parts.reasons.sentences(best, strength)
     facts = iter(parts.facts(best.rows[best.valid]))
     answers = []
     for b, user in enumerate(users):

@@ -1,4 +1,4 @@
-"""One digest of a catalogue and a log."""
+"""A digest of a catalogue and a log, which identifies training data."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def fingerprint(catalog: Catalog, log: Interactions) -> str:
-    """SHA-256 of catalogue and log."""
+    """Return the SHA-256 of a catalogue and a log, 64 hex digits."""
     digest = hashlib.sha256(catalog.frame.write_json().encode())
     for name in ("user", "item", "time", "event", "weight", "price"):
         digest.update(np.ascontiguousarray(getattr(log, name)).tobytes())

@@ -1,6 +1,6 @@
-"""What is known at one moment: catalogue, log, the catalogue's vectors, and what is counted from the log.
+"""Snapshots: the data of one moment with the vectors, index, collaborative models and statistics computed from it.
 
-No weights are trained here: a snapshot is made again at every build and refresh, with the model as it is.
+Nothing here is trained by gradient descent. Every build and refresh takes a new snapshot with the model as it is.
 """
 
 from __future__ import annotations
@@ -42,21 +42,27 @@ if TYPE_CHECKING:
 
 
 class Stored(Protocol):
-    """A part that is kept in files."""
+    """A part of a snapshot that is stored in files."""
 
     def to_files(self) -> dict[str, bytes]:
-        """Name -> content."""
+        """Return the contents by file name."""
         ...
 
 
 @dataclass(frozen=True)
 class Snapshot:
-    """See the module. `now` in seconds since the epoch.
+    """The data of one moment and what is computed from it.
 
-    states: of the distinct texts, in the order of `text_of`'s codes; None where the model's ranker does not read them.
-    learned: what the model adds to the texts' vectors, float32 (t, dim); None where it adds nothing. index: over `space`.
-    buys_again: whether people buy a thing more than once here. events_read: number of the last event of the service that the log was made
-    with, 0 where it knows of none.
+    Attributes
+    ----------
+    now : seconds since the epoch; the log ends before it.
+    texts : vectors of the catalogue's t distinct texts.
+    states : token states of the distinct texts, in the order of `text_of`'s codes; None if the model's ranker does not
+        use them.
+    index : over `space`.
+    buys_again : whether users of this shop buy an item more than once.
+    item_id_vectors : learned offsets of the texts' vectors, float32 (t, dim); None for a model without them.
+    events_read : number of the last service event in the log; 0 if there is none.
     """
 
     catalog: Catalog
@@ -73,7 +79,7 @@ class Snapshot:
     events_read: int = 0
 
     def vectors_of(self, rows: np.ndarray) -> np.ndarray:
-        """Vectors of the texts of some items, float32 (*rows.shape, dim). Only these are gathered: many items share a text."""
+        """Return the text vectors of some items, float32 (*rows.shape, dim)."""
         return self.text_vectors[self.text_of[rows]]
 
     @property
@@ -88,21 +94,22 @@ class Snapshot:
 
     @cached_property
     def space(self) -> np.ndarray:
-        """Vectors of the distinct texts with what was learned of their items: those that the user tower reads, float32 (t, dim)."""
+        """Vectors of the distinct texts plus `item_id_vectors`, the input of the user tower, float32 (t, dim)."""
         return in_space(self.text_vectors, self.item_id_vectors)
 
     @cached_property
     def prices(self) -> np.ndarray:
-        """What each item costs now, float (n_items,): as the catalogue says, else the median paid; nan where nobody knows."""
+        """Current price of each item, float64 (n_items,): the catalogue's, else the median paid, else nan."""
         listed = self.catalog.frame["price"].fill_null(float("nan")).to_numpy()
         return np.where(np.isnan(listed), self.stats.columns[PRICE], listed)
 
     @property
     def tokens(self) -> ItemTokens | None:
-        """What a cross-encoder reads."""
+        """Token states by item, the input of a cross-encoder; None without states."""
         return None if self.states is None else ItemTokens(self.states, self.text_of)
 
     def to_files(self) -> dict[str, bytes]:
+        """Return the contents by file name."""
         buffer = io.BytesIO()
         self.catalog.frame.write_parquet(buffer)
         parts: dict[str, Stored] = {
@@ -125,6 +132,7 @@ class Snapshot:
 
     @classmethod
     def from_files(cls, files: Mapping[str, bytes]) -> Snapshot:
+        """Read the files that `to_files` wrote."""
         about = json.loads(files["about.json"])
         return cls(
             catalog=Catalog(pl.read_parquet(io.BytesIO(files["catalog.parquet"]))),
@@ -144,9 +152,14 @@ class Snapshot:
 
 @dataclass(frozen=True)
 class Encoded:
-    """Vectors of the items and, if any, states of their distinct texts (in `group`'s order).
+    """An encoded catalogue.
 
-    encoded: how many texts had to be encoded for them.
+    Attributes
+    ----------
+    vectors : of the items.
+    states : token states of the distinct texts, in the order of `features.text.embeddings.group`; None if they were not
+        requested.
+    encoded : number of texts that were not taken from an earlier result.
     """
 
     vectors: ItemVectors
@@ -176,11 +189,13 @@ DEFAULTS = EncodeOptions()
 def encode_catalog(
     catalog: Catalog, model: Model, cache: Path, previous: Encoded | None = None, options: EncodeOptions = DEFAULTS
 ) -> Encoded:
-    """Encode the texts that `previous` lacks; vectors and states that `previous` holds by the same model are taken over.
+    """Encode the texts that `previous` lacks; vectors and states that `previous` holds by the same model are taken
+    over.
 
     Parameters
     ----------
-    cache : folder of token states, see `features.text.state_cache.cached_states`; states that `previous` lacks come from there.
+    cache : folder of token states, see `features.text.state_cache.cached_states`; states that `previous` lacks come
+        from there.
     """
     if previous is not None and previous.vectors.fingerprint != model.fingerprint:
         previous = None
@@ -188,24 +203,24 @@ def encode_catalog(
     place: dict[bytes, int] = {}
     pool: list[TokenStates] = []
 
-    def add(hashes: list[bytes], kept: TokenStates) -> None:
+    def add(hashes: list[bytes], states: TokenStates) -> None:
         place.update(zip(hashes, range(len(place), len(place) + len(hashes)), strict=True))
-        pool.append(kept)
+        pool.append(states)
 
-    def kept(texts: list[str]) -> TokenStates:
+    def states_of(texts: list[str]) -> TokenStates:
         from features.text.state_cache import cached_states
 
-        found = cached_states(model.encoder, texts, cache, options.progress)
+        result = cached_states(model.encoder, texts, cache, options.progress)
         if wanted:
             hashes = text_hashes(pl.Series(texts, dtype=pl.String))
-            add([key.tobytes() for key in hashes], found.select(np.arange(len(found)), model.item_tokens))
-        return found
+            add([key.tobytes() for key in hashes], result.select(np.arange(len(result)), model.item_tokens))
+        return result
 
     def encode(texts: list[str]) -> np.ndarray:
         from recsys.settings.presets import find_device
 
         with model.on(find_device(options.device)):
-            return model.tower.item_vectors(model.encoder.pool(kept(texts)))
+            return model.tower.item_vectors(model.encoder.pool(states_of(texts)))
 
     if wanted and previous is not None and previous.states is not None:
         add(distinct_hashes(previous.vectors.hashes), previous.states)
@@ -214,27 +229,27 @@ def encode_catalog(
     if not wanted:
         return Encoded(vectors, None, encoded)
     keys, first = distinct_hashes(vectors.hashes), group(vectors.hashes)[0]
-    lacking = [row for key, row in zip(keys, first.tolist(), strict=True) if key not in place]
-    if lacking or not pool:
+    missing = [row for key, row in zip(keys, first.tolist(), strict=True) if key not in place]
+    if missing or not pool:
         from recsys.settings.presets import find_device
 
         with model.on(find_device(options.device)):
-            kept(item_texts(catalog).gather(lacking).to_list())
+            states_of(item_texts(catalog).gather(missing).to_list())
     return Encoded(vectors, TokenStates.join(pool).select(np.array([place[key] for key in keys], dtype=np.int64)), encoded)
 
 
 def distinct_hashes(hashes: np.ndarray) -> list[bytes]:
-    """The distinct hashes, in `group`'s order."""
+    """Return the distinct hashes in the order of `features.text.embeddings.group`."""
     return [hashes[row].tobytes() for row in group(hashes)[0]]
 
 
 def take_snapshot(catalog: Catalog, log: Interactions, now: int, model: Model, encoded: Encoded, index: IndexConfig) -> Snapshot:
-    """Count and index everything at `now`; events after it are left out."""
+    """Compute a snapshot at `now`, in seconds since the epoch; later events are left out."""
     return indexed(catalog, LogAggregates.of(catalog, log.between(None, now), now, model.retrieval), now, model, encoded, index)
 
 
-def indexed(catalog: Catalog, counted: LogAggregates, now: int, model: Model, encoded: Encoded, index: IndexConfig) -> Snapshot:
-    """A snapshot of what was counted before `now`."""
+def indexed(catalog: Catalog, aggregates: LogAggregates, now: int, model: Model, encoded: Encoded, index: IndexConfig) -> Snapshot:
+    """Index an encoded catalogue and return the snapshot with the aggregates of a log that ends before `now`."""
     texts = TextVectors.of(encoded.vectors)
     item_id_vectors = None if model.item_id_vectors is None else model.item_id_vectors.of_texts(catalog.ids, texts.text_of, len(texts))
     return Snapshot(
@@ -244,18 +259,18 @@ def indexed(catalog: Catalog, counted: LogAggregates, now: int, model: Model, en
         states=encoded.states,
         index=ItemIndex.build(in_space(texts.vectors, item_id_vectors), index),
         item_id_vectors=item_id_vectors,
-        **vars(counted),
+        **vars(aggregates),
     )
 
 
 def recounted(snapshot: Snapshot, log: Interactions, retrieval: RetrievalConfig) -> Snapshot:
-    """The same moment and catalogue with another log."""
+    """Return the snapshot of the same moment and catalogue with another log."""
     return replace(snapshot, **vars(LogAggregates.of(snapshot.catalog, log, snapshot.now, retrieval)))
 
 
 @dataclass(frozen=True)
 class LogAggregates:
-    """The parts of a snapshot that follow from its log."""
+    """The parts of a snapshot that are computed from its log."""
 
     log: Interactions
     collaborative: Collaborative
@@ -267,7 +282,7 @@ class LogAggregates:
     def of(
         cls, catalog: Catalog, log: Interactions, now: int, retrieval: RetrievalConfig, collaborative: Collaborative | None = None
     ) -> LogAggregates:
-        """Of a log that ends before `now`. collaborative: where they were fitted on it before."""
+        """Compute them from a log that ends before `now`; `collaborative` passes models that were already fitted on it."""
         return cls(
             log=log,
             collaborative=collaborative or Collaborative.fit(log, now, retrieval),

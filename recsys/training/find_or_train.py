@@ -1,4 +1,4 @@
-"""Trained models on disk: each is published like a bundle, and found again by what it was trained on."""
+"""Trained models on disk: published like bundles, and looked up by the key of what they were trained on."""
 
 from __future__ import annotations
 
@@ -24,7 +24,9 @@ from recsys.settings.auto import with_profile
 from recsys.settings.keys import training_sections
 from recsys.settings.presets import find_device, with_preset
 from recsys.snapshot.fingerprint import fingerprint
-from recsys.training.pipeline import MODEL_VERSION, TrainingJob, train_model
+from recsys.training.job import TrainingJob
+from recsys.training.options import TrainOptions
+from recsys.training.pipeline import MODEL_VERSION, train_model
 from recsys.training.windows import Windows, moment
 
 if TYPE_CHECKING:
@@ -43,99 +45,117 @@ _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Training:
-    """One training with all that its model depends on settled, and the key by which that model is found again."""
+class TrainingPlan:
+    """A training with everything that determines its model.
 
-    shop: TrainingJob
+    Attributes
+    ----------
+    until : seconds since the epoch; later events are not in the job's log.
+    key : SHA-256 that identifies the model, see `training_key`.
+    """
+
+    job: TrainingJob
     until: int
     device: torch.device
     key: str
 
     @classmethod
-    def of(cls, settings: Settings, options: TrainOptions, tables: tuple[Catalog, Interactions], until: int) -> Training:
-        """On what lies before `until`, seconds since the epoch.
+    def of(cls, settings: Settings, options: TrainOptions, tables: tuple[Catalog, Interactions], until: int) -> TrainingPlan:
+        """Plan a training on the events before `until`, in seconds since the epoch.
 
         Raises
         ------
-        ModelError: nothing does.
+        ModelError
+            If there are none.
         """
         catalog, log = tables[0], tables[1].between(None, until).with_known_users()
         if not len(log):
-            raise ModelError("no event lies before the date: train on a later --until, or on everything")
+            raise ModelError("no event lies before the date: choose a later --until, or leave it out")
         device = find_device(options.device)
-        # The preset first: a key that is set stays, and the log decides only what neither the user nor the preset did.
+        # Precedence: the user's settings, then the preset, then what the log suggests.
         settings = with_profile(with_preset(settings, options.preset, device), ShopProfile.of(log))
         key = training_key(settings, options.seed, fingerprint(catalog, log), until)
         job = TrainingJob(catalog, log, Windows.plan(log, until), settings, options.seed, options.watch, terminal_progress)
         return cls(job, until, device, key)
 
     def find(self, store: Path) -> Bundle | None:
-        """Its model in a store; one that has learned from somebody who was erased since is passed over."""
+        """Return the plan's model in a store, unless a user in its data has been erased since; None if there is no such
+        model.
+        """
         return find_bundle(store, key=self.key, **{RETRAIN: None})
 
 
 def find_or_train(
     workspace: Workspace, store: Path, settings: Settings, options: TrainOptions, tables: tuple[Catalog, Interactions], until: int
 ) -> tuple[Model, str]:
-    """The model for these tables, settings and seed: from `store` if it is there, else trained and published into it.
+    """Return the model for these tables, settings and seed from `store`; train and publish it there if it does not
+    exist.
 
-    until: seconds since the epoch; what lies at or after it is left out of the log.
+    Parameters
+    ----------
+    until : seconds since the epoch; later events are left out of the log.
+
+    Returns
+    -------
+    model : the model.
+    message : one line for the user.
     """
-    return _made(workspace, store, Training.of(settings, options, tables, until))
+    return _from_store(workspace, store, TrainingPlan.of(settings, options, tables, until))
 
 
 def model_until(
     workspace: Workspace, store: Path, settings: Settings, options: TrainOptions, tables: tuple[Catalog, Interactions], until: int
 ) -> Model:
-    """The model to judge: the workspace's own where it is the very one that these tables and settings give, else that of `store`.
+    """Return a model to evaluate: the workspace's, if these tables and settings give it, else one from `store`.
 
-    The model that the workspace has in use stays in use.
+    The workspace's current model stays in use.
     """
-    training = Training.of(settings, options, tables, until)
-    if bundle := training.find(workspace.models):
+    plan = TrainingPlan.of(settings, options, tables, until)
+    if bundle := plan.find(workspace.models):
         return Model.from_files(bundle.files)
-    if not training.find(store):
+    if not plan.find(store):
         why = "is of another date, other settings, another seed or other data" if list_bundles(workspace.models) else "is not there"
         _log.info("the workspace's model %s: training one until %s", why, moment(until))
-    model, said = _made(workspace, store, training)
-    _log.info("%s", said)
+    model, message = _from_store(workspace, store, plan)
+    _log.info("%s", message)
     return model
 
 
-def _made(workspace: Workspace, store: Path, training: Training) -> tuple[Model, str]:
-    """From the store, or trained and published into it."""
-    key, device = training.key, training.device
-    if bundle := training.find(store):
+def _from_store(workspace: Workspace, store: Path, plan: TrainingPlan) -> tuple[Model, str]:
+    """Find the plan's model in the store, or train and publish it."""
+    key, device = plan.key, plan.device
+    if bundle := plan.find(store):
         use(store, bundle.id)
         return Model.from_files(bundle.files), f"model {bundle.id} is already there for this data, these settings and this seed"
     work = workspace.cache / f"training-{key[:16]}"
-    read = datetime.now(UTC)
-    model = train_model(training.shop, device, work, workspace.cache)
-    settings = training.shop.settings
-    about = {"key": key, "read": read.isoformat(), **model.about}
-    card = model_card(key[:16], model.about, settings.encoder.model, training.shop.windows.calibration.days)
-    if ErasedUsers.read(workspace.erased).among(training.shop.log.user_ids.tolist()):  # while it trained
+    read_at = datetime.now(UTC)
+    model = train_model(plan.job, device, work, workspace.cache)
+    settings = plan.job.settings
+    about = {"key": key, "read": read_at.isoformat(), **model.about}
+    card = model_card(key[:16], model.about, settings.encoder.model, plan.job.windows.calibration.days)
+    if ErasedUsers.read(workspace.erased).among(plan.job.log.user_ids.tolist()):  # while it trained
         about, card = about | {RETRAIN: True}, marked(card)
     model_id = publish(store, model.to_files() | {"MODEL_CARD.md": card.encode()}, about, settings.bundles.keep)
     erased = ErasedUsers.read(workspace.erased)
-    if erased.since(read):  # by who may have looked for models a moment before this one was there
+    if erased.since(read_at):  # by an erasure that listed the models just before this one was published
         mark(store, erased)
     shutil.rmtree(work)
-    said = f"model {model_id} trained until {model.about['until']} on {device.type}; its card is {store / model_id / 'MODEL_CARD.md'}"
-    return model, said
+    message = f"model {model_id} trained until {model.about['until']} on {device.type}; its card is {store / model_id / 'MODEL_CARD.md'}"
+    return model, message
 
 
 def training_key(settings: Settings, seed: int, data: str, until: int) -> str:
-    """SHA-256 of all that a model depends on, the training's code included."""
+    """Return the SHA-256 of all that a model depends on; `MODEL_VERSION` stands for the code."""
     facts = [MODEL_VERSION, training_sections(settings), seed, data, until]
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
 
 def train(workspace: Workspace, settings: Settings, options: TrainOptions) -> str:
-    """Train on what was ingested, and make it the workspace's model. Does nothing where that very model is there."""
-
+    """Train on the ingested tables and use the result as the workspace's model, unless it exists; return one line for
+    the user.
+    """
     finish(workspace)
     catalog, log = workspace.load(settings.events)
     until = log.end if options.until is None else min(log.end, int(options.until.replace(tzinfo=UTC).timestamp()))
-    _, said = find_or_train(workspace, workspace.models, settings, options, (catalog, log), until)
-    return said
+    _, message = find_or_train(workspace, workspace.models, settings, options, (catalog, log), until)
+    return message

@@ -1,4 +1,4 @@
-"""Options of a training run."""
+"""Options of `recsys train`."""
 
 from __future__ import annotations
 
@@ -11,14 +11,17 @@ if TYPE_CHECKING:
 
     from recsys.artifacts.model import Ranking
     from recsys.settings.names import Device, Preset
-    from recsys.training.pipeline import RankingData
+    from recsys.training.job import RankingData
 
 
 @dataclass(frozen=True)
 class TrainOptions:
-    """`until`: learn only from what lies before this moment, UTC without zone; None: from everything there is.
+    """Options of a training run.
 
-    watch: told of what the ranking was fitted on, with the ranking, when one is fitted.
+    Attributes
+    ----------
+    until : train only on events before this moment, UTC without time zone; None: on all events.
+    watch : called with a fitted ranking and the data that it was fitted on.
     """
 
     until: datetime | None = None

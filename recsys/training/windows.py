@@ -1,4 +1,6 @@
-"""Which stretch of time each model is fitted on: every later one stands on scores of data that the earlier ones never saw."""
+"""Time windows of training: each model is fitted on a later window than those it builds on, so it sees their scores out
+of sample.
+"""
 
 from __future__ import annotations
 
@@ -17,17 +19,23 @@ from features.storage.sorted_unique import sorted_unique
 if TYPE_CHECKING:
     from features.data.interactions import Interactions
 
-LENGTHS = (28.0, 56.0, 91.0, 182.0)  # days: the first that has enough buyers is taken
+LENGTHS = (28.0, 56.0, 91.0, 182.0)  # days; the first length with enough buyers is taken
 BUYERS = 500  # in each window
-THIN = 10  # times as many buyers, from which equal purchases make better windows than equal time
-STRETCHES = 10  # of which the last five are windows; the rest, and all before, trains the towers
-# Parts of the users in whose last step, in step time, each model is fitted.
+THIN = 10  # factor of buyers from which windows of equal purchases replace windows of equal time
+STRETCHES = 10  # parts of the log; the last five are windows, all before them trains the towers
+# With step times, each model is fitted on the last step of these shares of the users.
 SHARES = {"validation": (0.0, 0.1), "early": (0.1, 0.5), "late": (0.5, 0.8), "correction": (0.8, 0.9), "calibration": (0.9, 1.0)}
 
 
 @dataclass(frozen=True)
 class Window:
-    """start <= time < end, seconds since the epoch. users: from which to which share of them, in an order drawn once."""
+    """A time window, `start` <= time < `end`, of all or some users.
+
+    Attributes
+    ----------
+    start, end : seconds since the epoch.
+    users : from which to which share of the users, in one fixed random order.
+    """
 
     start: int
     end: int
@@ -35,21 +43,23 @@ class Window:
 
     @property
     def days(self) -> float:
+        """Length in days."""
         return (self.end - self.start) / DAY
 
     def split(self, log: Interactions) -> Split:
-        """What was known at the window's start, and what its users did in it.
+        """Split a log into the history before the window and the labels of its users in it.
 
         Raises
         ------
-        DataError: nothing lies before the window or in it.
+        DataError
+            If no event lies before the window or in it.
         """
         split = Split.by_time(log.between(None, self.end), self.start)
         if self.users == (0.0, 1.0):
             return split
         place = np.random.default_rng(0).permutation(log.n_users) / max(log.n_users, 1)
-        mine = (place >= self.users[0]) & (place < self.users[1])
-        return replace(split, labels=split.labels.where(mine[split.labels.user]))
+        chosen = (place >= self.users[0]) & (place < self.users[1])
+        return replace(split, labels=split.labels.where(chosen[split.labels.user]))
 
     def __str__(self) -> str:
         text = f"{moment(self.start)} to {moment(self.end)}"
@@ -59,13 +69,19 @@ class Window:
 
 @dataclass(frozen=True)
 class Windows:
-    """Windows of one length, one after another, up to `until`; in step time each user's last step, other users for each.
+    """Successive windows of equal length up to the end of training.
 
-    Where equal time would leave a window nearly empty they hold equal purchases instead.
+    If equal lengths would leave a window nearly empty, the windows hold equal numbers of purchases. With step times,
+    every window is the last step of other users.
 
-    towers: histories and purchases that the towers learn from. validation: by which their training is stopped. early, late: labels of the
-    blend, and of the cross-encoder (early alone). correction: labels of the blend's second booster. calibration: of the probabilities.
-    These two together say whether the blend reads the towers' scores.
+    Attributes
+    ----------
+    towers : trains the towers.
+    validation : stops their training.
+    early, late : labels of the base booster; `early` is also the cross-encoder's.
+    correction : labels of the residual booster.
+    calibration : labels of the calibration. With `correction`, it also decides whether the base booster uses the
+        towers' scores.
     """
 
     towers: Window
@@ -77,11 +93,12 @@ class Windows:
 
     @classmethod
     def plan(cls, log: Interactions, until: int) -> Windows:
-        """Cut the time from the log's start to `until`.
+        """Plan the windows between the log's start and `until`, in seconds since the epoch.
 
         Raises
         ------
-        DataError: the time is too short for ten stretches of an hour.
+        DataError
+            If this time is shorter than ten hours.
         """
         if log.ordinal:
             last = until - DAY
@@ -99,13 +116,15 @@ class Windows:
         return cls(Window(log.start, edges[0]), *later)
 
     def to_dict(self) -> dict[str, str]:
+        """Return a description of each window by its name."""
         return {name: str(window) for name, window in vars(self).items()}
 
 
 def unless_thin(log: Interactions, edges: list[int]) -> list[int]:
-    """At most six edges of windows; where hardly anybody buys in one of these, as many with a tenth of the purchases in each.
+    """Return the edges of at most five windows, or as many with a tenth of the purchases each if one of them has very
+    few buyers.
 
-    For a shop that was closed, or a log that thins out.
+    That happens if a shop was closed for a while, or if a log thins out.
     """
     times = np.sort(log.time[np.isin(log.event, LABEL_EVENTS) & (log.time < edges[-1])])
     if not len(times):
@@ -115,12 +134,12 @@ def unless_thin(log: Interactions, edges: list[int]) -> list[int]:
 
 
 def fewest_buyers(log: Interactions, edges: list[int]) -> int:
-    """Users who buy in a window between two edges, in the one that has fewest."""
+    """Return the number of buyers in the window between two edges that has fewest."""
     bought = np.isin(log.event, LABEL_EVENTS)
     time, user = log.time[bought], log.user[bought]
     return min(len(sorted_unique(user[(time >= begin) & (time < end)])) for begin, end in itertools.pairwise(edges))
 
 
 def moment(seconds: int) -> str:
-    """ISO 8601, UTC, to the minute."""
+    """Format seconds since the epoch as ISO 8601 in UTC, to the minute."""
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M")

@@ -1,4 +1,4 @@
-"""Candidates with made-up evidence; and what retrieval really finds on the tiny shop, with a ranker fitted on it."""
+"""A ranker fitted on the tiny shop, and candidates that retrieval finds there."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from ranking.calibration import Calibration
 from ranking.cross_encoder.config import CrossEncoderConfig
 from ranking.cross_encoder.model import CrossEncoder
 from ranking.gbdt import GBDTConfig, fit_booster, fit_residual
-from ranking.ranker import GBDTRanker, corrected, order_by_base, rerank_top, with_features
+from ranking.ranker import GBDTRanker, order_by_base, rerank_top, with_features, with_residual
 from retrieval.candidates import Candidates
 from retrieval.collaborative.als import ALSConfig
 from retrieval.collaborative.config import RetrievalConfig
@@ -36,7 +36,7 @@ from retrieval.two_tower.retriever import TwoTowerRetriever
 if TYPE_CHECKING:
     from pathlib import Path
 
-BLEND = GBDTConfig(rounds=10, leaves=7, min_leaf=10)
+GBDT = GBDTConfig(rounds=10, leaves=7, min_leaf=10)
 
 
 @dataclass(frozen=True)
@@ -69,15 +69,15 @@ def bench(shop: Any, tiny_bert: Path) -> Bench:
 
     found, labels, stats = stage(shop.log.end - 60 * DAY)
     featured = with_features(found, stats)
-    first = fit_booster([(featured, labels)], BLEND, seed=0)
+    base = fit_booster([(featured, labels)], GBDT, seed=0)
     torch.manual_seed(0)
     cross_encoder = CrossEncoder.upon(encoder, CrossEncoderConfig(rerank_depth=6, history_items=4))
     torch.nn.init.normal_(cross_encoder.head.weight)
-    ordered = order_by_base(featured, first)
+    ordered = order_by_base(featured, base)
     read = rerank_top(ordered, cross_encoder.eval(), tokens)
     bought = np.stack([np.isin(rows, of[mine]) for rows, of, mine in zip(ordered.rows, featured.rows, labels, strict=True)]) & read.valid
-    correction = fit_residual(read, bought, BLEND, seed=0)
-    odds = corrected(read, correction)
+    residual = fit_residual(read, bought, GBDT, seed=0)
+    odds = with_residual(read, residual)
     calibration = Calibration.fit(odds[read.valid], bought[read.valid])
     later, labels, stats = stage(shop.log.end - 30 * DAY)
-    return Bench(GBDTRanker(stats, first, correction, cross_encoder, tokens, calibration), later, labels)
+    return Bench(GBDTRanker(stats, base, residual, cross_encoder, tokens, calibration), later, labels)

@@ -1,4 +1,4 @@
-"""Gradient boosting over evidence: files, contributions, the start from another's log odds, and that it learns nothing from noise."""
+"""Gradient boosting over candidate features: files, contributions, start scores, and no lift from noise."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ B, K = 60, 12
 
 
 def made_up(b: int, k: int, seed: int = 0, padded: int = 0) -> Candidates:
-    """Evidence: `good`, which tells, with holes; `noise`, which does not. The last `padded` places of every second user are empty."""
+    """Features: `good`, which tells, with holes; `noise`, which does not. The last `padded` places of every second user are empty."""
     rng = np.random.default_rng(seed)
     rows = np.array([rng.permutation(max(k, 50))[:k] for _ in range(b)]).astype(np.int64)
     if padded:
@@ -92,11 +92,11 @@ def test_padding_is_worst_and_the_rest_is_finite(booster, candidates):
 
 
 def test_comes_back_from_its_text(booster, candidates):
-    files = gbdt.to_files(booster, "blend")
-    again = gbdt.from_files(files, "blend")
+    files = gbdt.to_files(booster, "base")
+    again = gbdt.from_files(files, "base")
     assert again.names == booster.names
     assert np.array_equal(again.log_odds(candidates), booster.log_odds(candidates))
-    assert gbdt.to_files(again, "blend") == files
+    assert gbdt.to_files(again, "base") == files
 
 
 def test_contributions_add_up_to_the_log_odds(booster, candidates):
@@ -107,7 +107,7 @@ def test_contributions_add_up_to_the_log_odds(booster, candidates):
     assert np.abs(bias - bias[0]).max() < 1e-4
 
 
-def test_the_order_of_the_evidence_does_not_matter(booster, candidates):
+def test_the_order_of_the_features_does_not_matter(booster, candidates):
     turned = replace(candidates, features=dict(reversed(candidates.features.items())))
     again = fit_booster([(turned, bought(candidates))], CONFIG, seed=0)
     assert again.names == booster.names == ("good", "noise")
@@ -132,7 +132,7 @@ def test_a_window_without_anybody_adds_nothing(candidates, booster):
 
 
 def test_the_towers_are_read_unless_they_mislead_about_what_is_new_to_a_user():
-    def told_by_towers(seed: int) -> tuple[Candidates, np.ndarray]:
+    def decided_by_towers(seed: int) -> tuple[Candidates, np.ndarray]:
         candidates = made_up(300, K, seed)
         own = np.zeros(candidates.rows.shape, np.float32)
         own[:, ::2] = 1
@@ -141,10 +141,10 @@ def test_the_towers_are_read_unless_they_mislead_about_what_is_new_to_a_user():
         return replace(candidates, features=features), bought(candidates, seed)
 
     def chosen(labels: np.ndarray) -> tuple[tuple[str, ...], float]:
-        first, saved = fit_base(parts, [(later, labels)], CONFIG, 0)
-        return first.names, saved
+        base, saved = fit_base(parts, [(later, labels)], CONFIG, 0)
+        return base.names, saved
 
-    parts, (later, labels) = [told_by_towers(0)], told_by_towers(1)
+    parts, (later, labels) = [decided_by_towers(0)], decided_by_towers(1)
     shuffled = np.random.default_rng(0).permuted(labels, axis=1)
     own = later.features["own_count"] > 0
     everything, plain = ("noise", "own_count", "tower", "tower_rank"), ("noise", "own_count")
@@ -158,25 +158,25 @@ def test_the_towers_are_read_unless_they_mislead_about_what_is_new_to_a_user():
     assert fit_base(parts, [(later.for_users(NOBODY), labels[NOBODY])], CONFIG, 0)[0].names == everything
 
 
-def test_a_correction_starts_from_the_others_log_odds():
-    """Where the first says all there is to say, nothing is left to correct; where it is too low, the correction makes up for it."""
+def test_the_residual_starts_from_the_base_log_odds():
+    """If the base is right, the residual is 0; if the base is too low, the residual makes up for it."""
     candidates = made_up(400, K)
     odds = (2 * np.nan_to_num(candidates.features["good"]) - 1).astype(np.float32)
     labels = bought(candidates)
 
-    def correction(start: np.ndarray, logit: np.ndarray) -> np.ndarray:
+    def residual(start: np.ndarray, logit: np.ndarray) -> np.ndarray:
         columns = {CROSS_ENCODER: logit, "blend": start, "own_count": np.zeros_like(start)}
         read = replace(candidates, scores=start, features=columns)
         return fit_residual(read, labels, GBDTConfig(rounds=300, min_leaf=20), 0).log_odds(read)
 
     noise = candidates.features["noise"]
-    assert np.abs(correction(odds, noise)).max() == 0  # whatever noise might have gained is chance
-    assert correction(odds - 3, noise).mean() > 1
-    knows = correction(np.zeros_like(odds), candidates.features["good"])
-    assert np.corrcoef(knows.ravel(), odds.ravel())[0, 1] > 0.8  # what the cross-encoder knows and the first does not, it takes up
+    assert np.abs(residual(odds, noise)).max() == 0  # a gain from noise is chance
+    assert residual(odds - 3, noise).mean() > 1
+    knows = residual(np.zeros_like(odds), candidates.features["good"])
+    assert np.corrcoef(knows.ravel(), odds.ravel())[0, 1] > 0.8  # what the cross-encoder knows and the base does not
 
 
-def test_evidence_it_does_not_know_is_passed_over(booster, candidates):
+def test_an_unknown_feature_is_ignored(booster, candidates):
     """Stages may add columns; one that it reads must be there."""
     more = replace(candidates, features=candidates.features | {"new": np.ones(candidates.rows.shape, np.float32)})
     assert np.array_equal(booster.log_odds(more), booster.log_odds(candidates))

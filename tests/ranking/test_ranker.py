@@ -1,4 +1,4 @@
-"""The contract of `Ranker`, held by every ranker; and what the blend's own stages promise."""
+"""The contract of `Ranker`, held by every ranker; and what each of its stages promises."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from features.data.histories import Histories
-from ranking.gbdt import CORRECTION, CROSS_ENCODER, GBDTConfig, fit_booster, fit_residual
+from ranking.gbdt import CROSS_ENCODER, RESIDUAL, GBDTConfig, fit_booster, fit_residual
 from ranking.ranker import LOG_ODDS, GBDTRanker, with_features
 from ranking.reasons import group_weights
 from retrieval.candidates import Candidates
@@ -21,14 +21,14 @@ if TYPE_CHECKING:
 
 
 def constant(bench: Any) -> GBDTRanker:
-    """All candidates are equally good to it: it was fitted on evidence that is the same for all."""
+    """All candidates are equally good to it: it was fitted on features that are the same for all."""
     featured = with_features(bench.candidates, bench.ranker.stats)
     featured = replace(featured, features={name: np.zeros_like(column) for name, column in featured.features.items()})
-    first = fit_booster([(featured, bench.labels)], GBDTConfig(rounds=2), 0)
-    odds = first.log_odds(featured)
-    zeros = {name: np.zeros_like(odds) for name in CORRECTION}
-    correction = fit_residual(replace(featured, scores=odds, features=zeros), bench.labels, GBDTConfig(rounds=2), 0)
-    return replace(bench.ranker, first=first, correction=correction)
+    base = fit_booster([(featured, bench.labels)], GBDTConfig(rounds=2), 0)
+    odds = base.log_odds(featured)
+    zeros = {name: np.zeros_like(odds) for name in RESIDUAL}
+    residual = fit_residual(replace(featured, scores=odds, features=zeros), bench.labels, GBDTConfig(rounds=2), 0)
+    return replace(bench.ranker, base=base, residual=residual)
 
 
 def reading(bench: Any, read: int) -> GBDTRanker:
@@ -154,7 +154,7 @@ def test_contributions_tell_the_whole_difference_between_two_items(bench):
     ranked = bench.ranker.rank(bench.candidates)
     total = np.sum([*bench.ranker.contributions(ranked).values()], axis=0)
     read = ~np.isnan(ranked.features[CROSS_ENCODER])
-    odds = ranked.features["blend"] + np.where(read, bench.ranker.correction.log_odds(ranked), 0)
+    odds = ranked.features["blend"] + np.where(read, bench.ranker.residual.log_odds(ranked), 0)
     assert np.allclose(odds[ranked.valid], ranked.features[LOG_ODDS][ranked.valid], atol=1e-5)  # by which it ordered
     for group in (read, ~read & ranked.valid):
         rest = (odds - total)[group]
@@ -162,14 +162,14 @@ def test_contributions_tell_the_whole_difference_between_two_items(bench):
         assert np.abs(rest - rest[0]).max() < 1e-3
 
 
-def test_strengths_are_the_contributions_by_what_they_speak_of(bench):
+def test_strengths_are_the_contributions_summed_by_group(bench):
     ranked = bench.ranker.rank(bench.candidates)
     contributions = bench.ranker.contributions(ranked)
     assert (~np.isnan(ranked.features[CROSS_ENCODER])).any()
-    told = np.tensordot(group_weights([*contributions]).T, np.array([*contributions.values()]), 1)
-    assert np.abs(told).max() > 0.1
+    expected = np.tensordot(group_weights([*contributions]).T, np.array([*contributions.values()]), 1)
+    assert np.abs(expected).max() > 0.1
     for strength in (bench.ranker.strengths(ranked), bench.ranker.strengths(ranked)):  # by LightGBM, then by table
-        assert np.allclose(strength, told, atol=1e-5)
+        assert np.allclose(strength, expected, atol=1e-5)
 
 
 def test_features_do_not_depend_on_how_many_ask(bench, monkeypatch):

@@ -1,4 +1,4 @@
-"""Every reason is true of the data: a shop small enough to check each sentence by hand, and each kind of claim in turn."""
+"""Every reason is true of the data: a shop small enough to check each sentence, and each kind of claim in turn."""
 
 from __future__ import annotations
 
@@ -76,17 +76,17 @@ class Shop:
         rows = np.tile(self.catalog.rows(items), (len(users), 1))
         return with_features(Candidates(histories, rows, np.zeros(rows.shape, np.float32)), self.stats)
 
-    def tell(self, user: str, item: str, *strongest: str) -> str:
+    def reason(self, user: str, item: str, *strongest: str) -> str:
         """The reason when these groups moved the score most, in this order; others pulled it down."""
         candidates = self.candidates([user], [item])
         strength = {group: 1.0 / (1 + place) for place, group in enumerate(strongest)}
         names = {group: names[0] + ("count" if names[0].endswith("_") else "") for group, names in GROUPS.items()}
         contributions = {name: np.full((1, 1), strength.get(group, -1.0), np.float32) for group, name in names.items()}
-        return self.reasons.tell(candidates, grouped(contributions))[0][0]
+        return self.reasons.sentences(candidates, grouped(contributions))[0][0]
 
 
 def grouped(contributions: dict[str, np.ndarray]) -> np.ndarray:
-    """What features added, (b, k) each, summed by what they speak of."""
+    """What features added, (b, k) each, summed by group."""
     return np.tensordot(group_weights([*contributions]).T, np.array([*contributions.values()], np.float32), 1)
 
 
@@ -95,7 +95,7 @@ def small() -> Shop:
     return Shop()
 
 
-SAID = [
+EXPECTED = [
     # ann looked at tea two days ago; what is counted is what she bought.
     ("ann", "tea", "repeat", "bought 4 times, about every 12 days, last 13 days ago"),
     ("ann", "milk", "repeat", "bought once, 13 days ago"),
@@ -114,9 +114,9 @@ SAID = [
 ]
 
 
-@pytest.mark.parametrize(("user", "item", "group", "sentence"), SAID)
+@pytest.mark.parametrize(("user", "item", "group", "sentence"), EXPECTED)
 def test_says_what_moved_the_score_most(small, user, item, group, sentence):
-    assert small.tell(user, item, group) == sentence
+    assert small.reason(user, item, group) == sentence
 
 
 UNTRUE = [
@@ -134,8 +134,8 @@ UNTRUE = [
 
 
 @pytest.mark.parametrize(("user", "item", "group"), UNTRUE)
-def test_what_cannot_be_told_truthfully_gives_way_to_the_next(small, user, item, group):
-    then = small.tell(user, item, group, "close")
+def test_an_untrue_sentence_gives_way_to_the_next(small, user, item, group):
+    then = small.reason(user, item, group, "close")
     assert then.startswith("close to ")
     for word in {"repeat": ["bought once", "times"], "item_knn": ["item_knn"], "popular": ["popular"]}.get(group, ["often"]):
         assert word not in then
@@ -143,14 +143,16 @@ def test_what_cannot_be_told_truthfully_gives_way_to_the_next(small, user, item,
 
 def test_nothing_is_called_close_to_what_was_only_looked_at(small):
     """eve bought bread and looked at soap; dan never saw soap."""
-    assert small.tell("eve", "vase", "close") == "close to rye bread that you bought"
+    assert small.reason("eve", "vase", "close") == "close to rye bread that you bought"
 
 
 @pytest.mark.parametrize(("group", "words"), [("item_knn", "bought together with "), ("close", "close to ")])
 def test_the_other_thing_is_another_and_was_bought(small, group, words):
-    said = [(user, item, sentence) for user in USERS for item in ITEMS if (sentence := small.tell(user, item, group)).startswith(words)]
-    assert len(said) > 3
-    for user, item, sentence in said:
+    sentences = [
+        (user, item, sentence) for user in USERS for item in ITEMS if (sentence := small.reason(user, item, group)).startswith(words)
+    ]
+    assert len(sentences) > 3
+    for user, item, sentence in sentences:
         other = TITLES[sentence.removeprefix(words).removesuffix(" that you bought")]
         assert other != item
         assert other in BOUGHT[user]
@@ -160,8 +162,8 @@ def test_the_other_thing_is_another_and_was_bought(small, group, words):
 def test_a_brand_that_nearly_everything_has_says_nothing(small):
     national = Catalog(small.catalog.frame.with_columns(brand=pl.lit("National")))
     candidates = small.candidates(["ann"], ["milk"])
-    said = replace(small.reasons, catalog=national).tell(candidates, grouped({"brand_count": np.ones((1, 1), np.float32)}))
-    assert said == [["2 buyers in the last 28 days"]]
+    sentences = replace(small.reasons, catalog=national).sentences(candidates, grouped({"brand_count": np.ones((1, 1), np.float32)}))
+    assert sentences == [["2 buyers in the last 28 days"]]
 
 
 @pytest.mark.parametrize(
@@ -174,42 +176,44 @@ def test_a_brand_that_nearly_everything_has_says_nothing(small):
 )
 def test_what_lowered_the_score_is_no_reason(small, user, item, sentence):
     """Though it is true: that ann bought tea, that milk is bought with it, that three people bought bread this week."""
-    assert small.tell(user, item) == sentence
-    assert small.tell(user, item, "price") == sentence, "what raised it cannot be told"
+    assert small.reason(user, item) == sentence
+    assert small.reason(user, item, "price") == sentence, "what raised it has no sentence"
 
 
 def test_an_arrival_is_said_to_be_new(small):
     """Whatever else moved its score."""
     candidates = small.candidates(["dan"], ["milk", "soap"])
     arrival = replace(candidates, features=candidates.features | {"arrival": np.array([[0.9, np.nan]], np.float32)})
-    said = small.reasons.tell(arrival, grouped({"tower": np.ones((1, 2), np.float32)}))
-    assert said == [["new here, close to green tea that you bought", "close to rye bread that you bought"]]
+    sentences = small.reasons.sentences(arrival, grouped({"tower": np.ones((1, 2), np.float32)}))
+    assert sentences == [["new here, close to green tea that you bought", "close to rye bread that you bought"]]
 
 
 def test_the_stronger_group_comes_first(small):
-    assert small.tell("ann", "milk", "brand", "repeat") == "you often buy acme"
-    assert small.tell("ann", "milk", "repeat", "brand") == "bought once, 13 days ago"
+    assert small.reason("ann", "milk", "brand", "repeat") == "you often buy acme"
+    assert small.reason("ann", "milk", "repeat", "brand") == "bought once, 13 days ago"
 
 
 def test_features_of_one_group_are_taken_together(small):
     """Two half-strong features of the item's past beat one that is stronger than either."""
     candidates = small.candidates(["ann"], ["tea"])
     strong = {name: np.full((1, 1), value) for name, value in (("own_last", 0.6), ("own_gap", 0.6), ("tower", 1.0))}
-    said = small.reasons.tell(candidates, grouped(strong))
-    assert said == [["bought 4 times, about every 12 days, last 13 days ago"]]
+    sentences = small.reasons.sentences(candidates, grouped(strong))
+    assert sentences == [["bought 4 times, about every 12 days, last 13 days ago"]]
 
 
-def test_without_a_model_what_is_true_is_told(small):
+def test_without_a_model_any_true_sentence_is_given(small):
     nothing = np.zeros((len(GROUPS), 1, 1), np.float32)
-    assert small.reasons.tell(small.candidates(["ann"], ["tea"]), nothing) == [["bought 4 times, about every 12 days, last 13 days ago"]]
+    assert small.reasons.sentences(small.candidates(["ann"], ["tea"]), nothing) == [
+        ["bought 4 times, about every 12 days, last 13 days ago"]
+    ]
 
 
-def test_padding_has_no_reason_and_users_keep_their_own(small):
+def test_padding_has_no_reason_and_each_user_has_reasons_from_their_purchases(small):
     candidates = small.candidates(["ann", "cid"], ["tea", "bread"]).take(np.array([[0, 1, -1], [1, -1, -1]]))
     strong = {"own_count": np.ones((2, 3), np.float32)}
-    said = small.reasons.tell(candidates, grouped(strong))
-    assert said[0] == ["bought 4 times, about every 12 days, last 13 days ago", "3 buyers in the last 28 days", ""]
-    assert said[1] == ["bought 2 times, about every 1 day, last 4 days ago", "", ""]
+    sentences = small.reasons.sentences(candidates, grouped(strong))
+    assert sentences[0] == ["bought 4 times, about every 12 days, last 13 days ago", "3 buyers in the last 28 days", ""]
+    assert sentences[1] == ["bought 2 times, about every 1 day, last 4 days ago", "", ""]
 
 
 def test_a_basket_of_this_moment_was_bought_just_now(small):
@@ -217,5 +221,5 @@ def test_a_basket_of_this_moment_was_bought_just_now(small):
     rows = small.catalog.rows(["milk", "bread"])[None]
     candidates = Candidates(Histories.of_baskets([small.catalog.rows(["tea"]).tolist()], small.now), rows, np.zeros((1, 2), np.float32))
     strong = {"tower": np.ones((1, 2), np.float32)}
-    said = small.reasons.tell(with_features(candidates, small.stats), grouped(strong))
-    assert said == [["close to green tea that you bought", "close to green tea that you bought"]]
+    sentences = small.reasons.sentences(with_features(candidates, small.stats), grouped(strong))
+    assert sentences == [["close to green tea that you bought", "close to green tea that you bought"]]

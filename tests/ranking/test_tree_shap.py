@@ -1,4 +1,4 @@
-"""SHAP values by table are LightGBM's own, summed over groups."""
+"""SHAP values from the table equal LightGBM's, summed over groups."""
 
 from __future__ import annotations
 
@@ -36,23 +36,23 @@ def fitted(categories: list[int] | None = None, **parameters: Any) -> Booster:
 
 @pytest.mark.parametrize("parameters", [{}, {"zero_as_missing": True}, {"use_missing": False}, {"num_leaves": 2}])
 def test_the_same_as_lightgbm(parameters):
-    model, asked = fitted(**parameters), rows(400)
-    asked[:50, 0] = np.nan
+    model, some = fitted(**parameters), rows(400)
+    some[:50, 0] = np.nan
     shap = GroupedShap.of(model.trees(), 1 / len(model.models), GROUPS)
     assert shap is not None
-    expected = model.shares(asked) @ GROUPS
+    expected = model.shares(some) @ GROUPS
     assert np.abs(expected).max() > 0.1
-    assert np.allclose(shap(asked), expected, atol=1e-5)
-    assert np.allclose(shap(asked[:1]), shap(asked)[:1], atol=1e-6)
-    assert shap(asked[:0]).shape == (0, 2)
+    assert np.allclose(shap(some), expected, atol=1e-5)
+    assert np.allclose(shap(some[:1]), shap(some)[:1], atol=1e-6)
+    assert shap(some[:0]).shape == (0, 2)
 
 
 @pytest.mark.parametrize("parameters", [{"categories": [1]}, {"min_gain_to_split": 1e30}])
 def test_what_has_no_table_is_left_to_lightgbm(parameters, monkeypatch):
-    monkeypatch.setattr(explain, "FIRST", 0)
-    model, asked = fitted(**parameters), np.abs(rows(50))
+    monkeypatch.setattr(explain, "TABLE_AFTER", 0)
+    model, some = fitted(**parameters), np.abs(rows(50))
     assert GroupedShap.of(model.trees(), 1 / len(model.models), GROUPS) is None
-    assert np.array_equal(Explainer(model, GROUPS)(asked), (model.shares(asked) @ GROUPS).astype(np.float32))
+    assert np.array_equal(Explainer(model, GROUPS)(some), (model.shares(some) @ GROUPS).astype(np.float32))
 
 
 def test_too_large_a_table_is_not_made(monkeypatch):
@@ -62,10 +62,10 @@ def test_too_large_a_table_is_not_made(monkeypatch):
 
 
 def test_the_first_rows_are_explained_without_a_table(monkeypatch):
-    monkeypatch.setattr(explain, "FIRST", 10)
-    explainer, asked = Explainer(fitted(), GROUPS), rows(10)
-    first = explainer(asked)
+    monkeypatch.setattr(explain, "TABLE_AFTER", 10)
+    explainer, some = Explainer(fitted(), GROUPS), rows(10)
+    first = explainer(some)
     assert "_shap" not in vars(explainer)
-    second = explainer(asked)
+    second = explainer(some)
     assert vars(explainer)["_shap"] is not None
     assert np.allclose(first, second, atol=1e-5)

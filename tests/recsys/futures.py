@@ -14,7 +14,7 @@ from features.data.interactions import DAY, Interactions
 from features.data.shop_profile import ShopProfile
 from features.data.step_time import with_step_time
 from recsys.settings.auto import with_profile
-from recsys.training.pipeline import TrainingJob
+from recsys.training.job import TrainingJob
 from recsys.training.windows import Windows
 
 BEGIN = datetime(2024, 1, 1)

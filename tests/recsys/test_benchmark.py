@@ -207,8 +207,8 @@ def test_each_ranking_uses_the_cross_encoder_unless_its_residual_booster_is_idle
     read: list[int] = []
     original = type(ranking.cross_encoder).logits
     monkeypatch.setattr(type(ranking.cross_encoder), "logits", lambda self, *asked: read.append(1) or original(self, *asked))
-    monkeypatch.setattr(type(ranking.correction), "idle", property(lambda booster: idle or booster is ranking.correction))
-    fitted = Ablated(ranking.first, replace(ranking.correction), ranking.calibration)
+    monkeypatch.setattr(type(ranking.residual), "idle", property(lambda booster: idle or booster is ranking.residual))
+    fitted = Ablated(ranking.base, replace(ranking.residual), ranking.calibration)
     reading, silent = Part("nothing", ""), Part("cross-encoder", "", reads=False)
     Variants(recommender, {silent: fitted}, frozenset())(users, 10, None)
     assert not read

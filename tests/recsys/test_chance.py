@@ -18,7 +18,9 @@ from eval.protocol.runner import EvaluateConfig, EvaluationRunner
 from features.data.interactions import DAY, Interactions
 from features.data.split import Split
 from ranking.gbdt import fit_booster
-from recsys.training.pipeline import TextModels, TrainingJob, fit_language, produce
+from recsys.training.job import TrainingJob
+from recsys.training.ranking import window_candidates
+from recsys.training.towers import TextModels, fit_text_models
 from retrieval.candidates import Candidates
 
 from .futures import Case, case
@@ -117,12 +119,12 @@ class TestShuffledLabels:
     @classmethod
     def trained(cls, world: Case, tiny_settings: Any, tmp_path_factory: pytest.TempPathFactory) -> tuple[TrainingJob, TextModels]:
         shop, folder = world.training(tiny_settings), tmp_path_factory.mktemp("language")
-        return shop, fit_language(shop, CPU, folder / "work", folder)
+        return shop, fit_text_models(shop, CPU, folder / "work", folder)
 
     def labelled(self, shop: TrainingJob, language: TextModels) -> Labelled:
         # Of all users, and not of those alone that the plan keeps for one model.
         window = replace(shop.windows.late, users=(0.0, 1.0))
-        pairs = produce(shop, language, window).pairs
+        pairs = window_candidates(shop, language, window).pairs
         held = np.random.default_rng(0).random(len(pairs.labels)) < 0.5
         return Labelled(pairs.candidates, pairs.labels, held)
 

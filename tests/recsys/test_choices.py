@@ -19,8 +19,8 @@ from recsys.refresh import build
 from recsys.settings.auto import SEQUENCE, with_profile
 from recsys.settings.settings import Settings, load_settings
 from recsys.training.find_or_train import find_or_train
+from recsys.training.job import TrainingJob
 from recsys.training.options import TrainOptions
-from recsys.training.pipeline import TrainingJob
 
 from .conftest import Place
 from .futures import steps

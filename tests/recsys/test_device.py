@@ -18,8 +18,9 @@ from features.text.encoder import TextEncoder
 from ranking.cross_encoder.model import CrossEncoder
 from recsys.refresh import build
 from recsys.refresh.refresh import refresh
-from recsys.training import pipeline
-from recsys.training.pipeline import TrainingJob, train_model
+from recsys.training import ranking, towers
+from recsys.training.job import TrainingJob
+from recsys.training.pipeline import train_model
 from recsys.training.windows import Windows
 from retrieval.two_tower.model import TwoTower
 
@@ -34,8 +35,8 @@ STAGES = {
     "pooling": (TextEncoder, "pool"),
     "item tower": (TwoTower, "item_vectors"),
     "user tower": (TwoTower, "user_vectors"),
-    "towers' training": (pipeline, "fit_towers"),
-    "cross-encoder's training": (pipeline, "fit_cross_encoder"),
+    "towers' training": (towers, "fit_towers"),
+    "cross-encoder's training": (ranking, "fit_cross_encoder"),
     "cross-encoder's logits": (CrossEncoder, "logits"),
 }
 

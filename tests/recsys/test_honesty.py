@@ -22,7 +22,7 @@ from features.behavior.item_stats import ItemStats
 from features.data.interactions import Interactions
 from features.data.split import Split
 from recsys.artifacts.bundle import Bundle
-from recsys.training import find_or_train, pipeline
+from recsys.training import find_or_train, ranking, towers
 from recsys.training.options import TrainOptions
 from recsys.training.pipeline import train_model
 from recsys.training.windows import Windows
@@ -134,10 +134,10 @@ def test_all_that_training_looks_at_lies_before_the_cut(
 
         monkeypatch.setattr(owner, name, noted)
 
-    spy(pipeline, "SequenceSampler", "sampler", lambda log, *_: [log])
-    spy(pipeline.GroundTruth, "of", "labels", lambda split, *_: [split.history, split.labels])
-    spy(pipeline.Collaborative, "fit", "collaborative", lambda log, *_: [log])
-    spy(pipeline.ItemStats, "fit", "stats", lambda log, *_: [log])
+    spy(towers, "SequenceSampler", "sampler", lambda log, *_: [log])
+    spy(ranking.GroundTruth, "of", "labels", lambda split, *_: [split.history, split.labels])
+    spy(ranking.Collaborative, "fit", "collaborative", lambda log, *_: [log])
+    spy(ranking.ItemStats, "fit", "stats", lambda log, *_: [log])
     train_model(world.training(tiny_settings), CPU, tmp_path / "work", tmp_path)
     assert {label: len(logs) for label, logs in seen.items()} == {"sampler": 2, "labels": 10, "collaborative": 4, "stats": 4}
     assert all(log.time.max() < world.cut for logs in seen.values() for log in logs)

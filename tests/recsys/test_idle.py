@@ -11,7 +11,7 @@ import pytest
 
 from features.errors import BundleError
 from features.text.encoder import TextEncoder
-from ranking.gbdt import CORRECTION, NO_SPLIT, Booster
+from ranking.gbdt import NO_SPLIT, RESIDUAL, Booster
 from recsys.artifacts.bundle import LAYOUT, Bundle, current_id
 from recsys.artifacts.model import Model
 from recsys.artifacts.publish import rewrite
@@ -30,9 +30,9 @@ NEW = "sku-new,matcha green tea,,acme,drinks|tea,2.5,true\n"
 def idle(model: Model) -> Model:
     """Return the same model with a residual booster that never splits."""
     assert model.ranking is not None
-    data = lgb.Dataset(np.zeros((4, len(CORRECTION))), np.array([0, 1, 0, 1]), feature_name=list(CORRECTION))
-    nothing = Booster((lgb.train({"min_gain_to_split": NO_SPLIT, "verbose": -1}, data, 1),), CORRECTION)
-    return replace(model, ranking=replace(model.ranking, correction=nothing))
+    data = lgb.Dataset(np.zeros((4, len(RESIDUAL))), np.array([0, 1, 0, 1]), feature_name=list(RESIDUAL))
+    nothing = Booster((lgb.train({"min_gain_to_split": NO_SPLIT, "verbose": -1}, data, 1),), RESIDUAL)
+    return replace(model, ranking=replace(model.ranking, residual=nothing))
 
 
 @pytest.fixture

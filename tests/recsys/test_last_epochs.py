@@ -11,8 +11,10 @@ import pytest
 import torch
 
 from features.data.interactions import DAY
-from recsys.training import pipeline
-from recsys.training.pipeline import LAST_RATE, TextModels, TrainingJob, fit_language, fit_on_the_rest, train_model
+from recsys.training import towers
+from recsys.training.job import TrainingJob
+from recsys.training.pipeline import train_model
+from recsys.training.towers import LAST_RATE, TextModels, fit_last_epochs, fit_text_models
 from recsys.training.windows import Windows
 
 if TYPE_CHECKING:
@@ -40,7 +42,7 @@ def small(shop: Any, tiny_settings: Any) -> TrainingJob:
 @pytest.fixture(scope="module")
 def fitted(small: TrainingJob, tmp_path_factory: pytest.TempPathFactory) -> TextModels:
     folder = tmp_path_factory.mktemp("language")
-    return fit_language(small, CPU, folder / "work", folder)
+    return fit_text_models(small, CPU, folder / "work", folder)
 
 
 @pytest.fixture
@@ -61,7 +63,7 @@ def same(one: dict[str, np.ndarray], other: dict[str, np.ndarray]) -> bool:
 
 def test_towers_and_what_was_learned_of_items_go_on_in_place(small: TrainingJob, language: TextModels, tmp_path: Path) -> None:
     before, vectors, encoder = state(language), language.vectors.copy(), language.encoder.fingerprint
-    fit_on_the_rest(small, language, tmp_path)
+    fit_last_epochs(small, language, tmp_path)
     after = state(language)
     assert not np.array_equal(after["tower.project.weight"], before["tower.project.weight"])
     assert not np.array_equal(after["learned.table.weight"], before["learned.table.weight"])
@@ -77,7 +79,7 @@ def test_they_learn_from_the_windows_that_they_had_not_seen(small: TrainingJob, 
     found = []
     for name, log in (("one", small.log), ("again", small.log), ("other", replace(small.log, item=item))):
         language = deepcopy(fitted)
-        fit_on_the_rest(replace(small, log=log), language, tmp_path / name)
+        fit_last_epochs(replace(small, log=log), language, tmp_path / name)
         found.append(state(language))
     assert same(found[0], found[1])
     assert not same(found[0], found[2])
@@ -94,13 +96,13 @@ def test_every_epoch_is_taken_at_a_lower_rate(
         return 0.0
 
     monkeypatch.setattr("retrieval.two_tower.trainer._epoch", epoch)
-    fit_on_the_rest(with_settings(small, "sequence", last_epochs=6, patience=1), language, tmp_path)
+    fit_last_epochs(with_settings(small, "sequence", last_epochs=6, patience=1), language, tmp_path)
     assert rates == [pytest.approx(small.settings.train.lr * LAST_RATE)] * 6
 
 
 def test_a_training_that_was_cut_off_in_them_goes_on(small: TrainingJob, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = train_model(small, CPU, tmp_path / "whole", tmp_path / "cache")
-    original, begun = pipeline.fit_towers, []
+    original, begun = towers.fit_towers, []
 
     def cut(run: TrainingRun, config: TrainConfig) -> Any:
         """In the second of the last epochs."""
@@ -118,11 +120,11 @@ def test_a_training_that_was_cut_off_in_them_goes_on(small: TrainingJob, tmp_pat
                 return original(run, config)
         return original(run, config)
 
-    monkeypatch.setattr(pipeline, "fit_towers", cut)
+    monkeypatch.setattr(towers, "fit_towers", cut)
     with pytest.raises(KeyboardInterrupt):
         train_model(small, CPU, tmp_path / "cut", tmp_path / "cache")
     assert begun == [0, 1]
-    monkeypatch.setattr(pipeline, "fit_towers", original)
+    monkeypatch.setattr(towers, "fit_towers", original)
     torch.manual_seed(1234)  # another process, another state of chance
     assert train_model(small, CPU, tmp_path / "cut", tmp_path / "cache").to_files() == whole.to_files()
 

@@ -158,7 +158,7 @@ def test_without_the_cross_encoder_the_gbdt_sets_the_order(settled: Place) -> No
     shop, users = shop_of(settled), np.arange(30)
     with_it, without = (shop.lists(AbArm("x", settings_of(settled, cross_encoder=reads)), 0, users) for reads in (True, False))
     recommender = shop._recommender(AbArm("x", settings_of(settled)), 0, 0)
-    idle = recommender.model.ranking is not None and recommender.model.ranking.correction.idle
+    idle = recommender.model.ranking is not None and recommender.model.ranking.residual.idle
     assert np.array_equal(with_it, without) == idle
 
 

@@ -18,8 +18,11 @@ from features.errors import DataError, ModelError
 from recsys.artifacts.bundle import Bundle
 from recsys.artifacts.model import Model
 from recsys.training import find_or_train, pipeline
+from recsys.training.job import TrainingJob
 from recsys.training.options import TrainOptions
-from recsys.training.pipeline import TextModels, TrainingJob, fit_language, produce, train_model, visitors
+from recsys.training.pipeline import train_model
+from recsys.training.ranking import anonymous_baskets, window_candidates
+from recsys.training.towers import TextModels, fit_text_models
 from recsys.training.windows import Windows
 
 if TYPE_CHECKING:
@@ -107,7 +110,7 @@ def small(shop: Any, tiny_settings: Any) -> TrainingJob:
 @pytest.fixture(scope="module")
 def language(small: TrainingJob, tmp_path_factory: pytest.TempPathFactory) -> TextModels:
     folder = tmp_path_factory.mktemp("language")
-    return fit_language(small, CPU, folder / "work", folder)
+    return fit_text_models(small, CPU, folder / "work", folder)
 
 
 def scrambled(log: Interactions, after: int) -> Interactions:
@@ -124,11 +127,11 @@ def scrambled(log: Interactions, after: int) -> Interactions:
 @pytest.mark.parametrize("name", ["early", "late", "correction", "calibration"])
 def test_candidates_and_labels_of_a_window_see_nothing_after_it(small, language, name):
     window = getattr(small.windows, name)
-    stage = produce(small, language, window)
+    stage = window_candidates(small, language, window)
     # The calibration window ends with the log.
-    other = produce(replace(small, log=scrambled(small.log, window.end)), language, window)
-    assert stage.found == other.found
-    for one, two in ((stage.pairs, other.pairs), (stage.visitors, other.visitors)):
+    other = window_candidates(replace(small, log=scrambled(small.log, window.end)), language, window)
+    assert stage.recall == other.recall
+    for one, two in ((stage.pairs, other.pairs), (stage.anonymous, other.anonymous)):
         assert np.array_equal(one.candidates.rows, two.candidates.rows)
         assert np.array_equal(one.labels, two.labels)
         assert one.candidates.features.keys() == two.candidates.features.keys()
@@ -140,10 +143,10 @@ def test_candidates_and_labels_of_a_window_see_nothing_after_it(small, language,
 def test_candidates_of_a_window_know_nothing_that_happens_in_it(small, language, name):
     """What is bought in the window decides on whom and on the labels, never on what is found or known of it."""
     window = getattr(small.windows, name)
-    stage = produce(small, language, window).pairs
+    stage = window_candidates(small, language, window).pairs
     late = (small.log.time >= window.start) & np.isin(small.log.event, [0])
     item = np.where(late, (small.log.item + 17) % small.log.n_items, small.log.item).astype(np.int32)
-    other = produce(replace(small, log=replace(small.log, item=item)), language, window).pairs
+    other = window_candidates(replace(small, log=replace(small.log, item=item)), language, window).pairs
     assert np.array_equal(stage.candidates.rows, other.candidates.rows)
     assert np.array_equal(stage.candidates.scores, other.candidates.scores)
     for column, same in zip(stage.candidates.features.values(), other.candidates.features.values(), strict=True):
@@ -154,7 +157,7 @@ def test_candidates_of_a_window_know_nothing_that_happens_in_it(small, language,
 def test_how_many_people_come_later_does_not_show(small, language):
     """New people, before and after the others in the list of users, who buy in the window."""
     window = small.windows.late
-    stage = produce(small, language, window).pairs
+    stage = window_candidates(small, language, window).pairs
     log = small.log
     ids = np.array(["a", *log.user_ids.tolist(), "zz"], dtype=object)
     mine = np.flatnonzero((log.time >= window.start) & (log.user == 5))
@@ -162,7 +165,7 @@ def test_how_many_people_come_later_does_not_show(small, language):
     at = np.concatenate([index for _, index in parts])
     user = np.concatenate([rows for rows, _ in parts]).astype(np.int32)
     columns = {name: getattr(log, name)[at] for name in ("item", "time", "event", "weight", "price")}
-    other = produce(replace(small, log=Interactions(ids, user, n_items=log.n_items, **columns)), language, window).pairs
+    other = window_candidates(replace(small, log=Interactions(ids, user, n_items=log.n_items, **columns)), language, window).pairs
     assert np.array_equal(stage.candidates.rows, other.candidates.rows)
     for column, same in zip(stage.candidates.features.values(), other.candidates.features.values(), strict=True):
         assert np.array_equal(column, same, equal_nan=True)
@@ -170,7 +173,7 @@ def test_how_many_people_come_later_does_not_show(small, language):
 
 def test_labels_are_what_was_bought_in_the_window(small, language):
     window = small.windows.late
-    stage = produce(small, language, window).pairs
+    stage = window_candidates(small, language, window).pairs
     split = Split.by_time(small.log.between(None, window.end), window.start)
     users, items = split.pairs
     bought = set(zip(users.tolist(), items.tolist(), strict=True))
@@ -183,7 +186,7 @@ def test_labels_are_what_was_bought_in_the_window(small, language):
 def test_towers_know_nothing_after_their_validation_window(small, language, tmp_path):
     """The seen part of the log is the same: bit for bit the same towers."""
     end = small.windows.validation.end
-    other = fit_language(replace(small, log=scrambled(small.log, end)), CPU, tmp_path / "work", tmp_path)
+    other = fit_text_models(replace(small, log=scrambled(small.log, end)), CPU, tmp_path / "work", tmp_path)
     assert other.tower.to_files() == language.tower.to_files()
     assert other.encoder.to_files() == language.encoder.to_files()
     assert other.report == language.report
@@ -230,11 +233,11 @@ def test_visitors_are_made_of_large_baskets_after_the_cut():
     log = Interactions(
         np.array(["u"], object), zeros, item, time, np.zeros(10, np.int8), np.ones(10, np.float32), np.full(10, np.nan, np.float32), 10
     )
-    guests, rest = visitors(Split.by_time(log, 15), 5, np.random.default_rng(0))
+    guests, rest = anonymous_baskets(Split.by_time(log, 15), 5, np.random.default_rng(0))
     assert len(guests) == 1
     assert guests.lengths.tolist() == [3]
     assert sorted([*guests.item.tolist(), *rest.item.tolist()]) == [0, 1, 2, 3, 4, 5]
-    nobody, nothing = visitors(Split.by_time(log, 25), 5, np.random.default_rng(0))
+    nobody, nothing = anonymous_baskets(Split.by_time(log, 25), 5, np.random.default_rng(0))
     assert len(nobody) == len(nothing.item) == 0
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from features.data.histories import Histories
-from ranking.reasons import Told
+from ranking.reasons import Reason
 from recsys.artifacts.model import ServedModel
 from recsys.offline import reason_check
 from recsys.offline.reason_check import reasons_hold, without
@@ -27,7 +27,7 @@ def recommender(ready: Place) -> Recommender:
 
 def test_named_items_are_removed_from_that_history_alone() -> None:
     histories = Histories.of_baskets([[1, 2, 1, 3], [1, 2], [4]], 0)
-    left = without(histories, [Told("", (1, 3)), Told("", (2,)), Told("")])
+    left = without(histories, [Reason("", (1, 3)), Reason("", (2,)), Reason("")])
     assert [left.item[left.offsets[i] : left.offsets[i + 1]].tolist() for i in range(3)] == [[2], [1], [4]]
 
 
@@ -47,8 +47,8 @@ def test_false_reasons_have_a_low_share(recommender: Recommender, monkeypatch: p
     log = recommender.snapshot.log
     rare = int(np.bincount(log.item, minlength=log.n_items).argmin())
 
-    def elsewhere(*_: object) -> list[list[Told]]:
-        return [[Told("because of the moon", (rare,))] * reason_check.K for _ in users]
+    def elsewhere(*_: object) -> list[list[Reason]]:
+        return [[Reason("because of the moon", (rare,))] * reason_check.K for _ in users]
 
     monkeypatch.setattr(type(recommender.reasons), "give", elsewhere)
     assert reasons_hold(recommender, users)["all"].value < 0.3

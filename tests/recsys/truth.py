@@ -54,6 +54,9 @@ def check_reason(shop: Any, item: Recommendation, user: str | None, basket: tupl
         return "popular"
     month = shop.events.filter((pl.col("event") == "purchase") & (pl.col("timestamp") > end - timedelta(days=28, seconds=1)))
     buyers = month.filter(pl.col("item_id") == item.item_id)["user_id"].n_unique()
+    if found := re.fullmatch(r"(\d+) buyers in the last 28 days", reason):
+        assert buyers == int(found[1])
+        return "popular" if buyers >= 3 else "neutral"
     if reason == "few recent buyers":
         assert buyers < 3
         return "few"

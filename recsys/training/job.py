@@ -1,0 +1,58 @@
+"""Inputs of training: the shop's data with its settings, and what the ranking is fitted on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from features.progress import silent
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from features.data.catalog import Catalog
+    from features.data.interactions import Interactions
+    from features.progress import Progress
+    from features.text.token_states import ItemTokens
+    from ranking.cross_encoder.trainer import TrainingPairs
+    from recsys.artifacts.model import Ranking
+    from recsys.settings.settings import Settings
+    from recsys.training.windows import Windows
+
+
+@dataclass(frozen=True)
+class RankingData:
+    """Labelled candidates that a ranking is fitted on, in the order of retrieval.
+
+    Attributes
+    ----------
+    base : of the windows of the base booster, anonymous baskets included.
+    residual, calibration : of the windows of the residual booster and of the calibration.
+    """
+
+    base: tuple[TrainingPairs, ...]
+    residual: TrainingPairs
+    calibration: TrainingPairs
+    tokens: ItemTokens
+    settings: Settings
+    seed: int
+
+
+@dataclass(frozen=True)
+class TrainingJob:
+    """One training: a shop's data, its windows and settings.
+
+    Attributes
+    ----------
+    log : ends where training must not look further.
+    watch : called with the ranking and the data that it was fitted on.
+    progress : reports the long stages.
+    """
+
+    catalog: Catalog
+    log: Interactions
+    windows: Windows
+    settings: Settings
+    seed: int
+    watch: Callable[[RankingData, Ranking], None] | None = None
+    progress: Progress = silent

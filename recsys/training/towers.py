@@ -1,0 +1,142 @@
+"""Training of encoder and towers: until the validation window, and last epochs on the whole log."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from eval.metrics.lists import ndcg
+from eval.protocol.ground_truth import GroundTruth
+from features.data.shop_profile import ShopProfile
+from features.text.embeddings import group
+from features.text.encoder import TextEncoder
+from features.text.state_cache import cached_states
+from features.text.template import item_texts, text_hashes
+from recsys.settings.presets import affordable_tuning
+from retrieval.topk import top_k
+from retrieval.two_tower.model import ItemIdEmbedding, TwoTower
+from retrieval.two_tower.sequence_batches import SequenceSampler
+from retrieval.two_tower.text_tuning import TrainableTexts
+from retrieval.two_tower.trainer import TrainingRun, fit_towers, no_validation
+from retrieval.two_tower.window_batches import WindowSampler
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from features.data.interactions import Interactions
+    from features.data.split import Split
+    from features.text.token_states import TokenStates
+    from recsys.training.job import TrainingJob
+
+VALIDATION_USERS = 2_000  # for early stopping of the towers
+LAST_RATE = 0.3  # factor on the towers' learning rate in their last epochs
+
+
+@dataclass(frozen=True)
+class TextModels:
+    """Encoder and towers over the catalogue's distinct texts, on the device that they are trained on.
+
+    Attributes
+    ----------
+    text_of : each item's distinct text, int64 (n_items,).
+    vectors : of the texts, by the towers as trained until the validation window, float32 (t, dim); all later stages are
+        fitted on these.
+    states : token states of the texts.
+    report : facts for the model card.
+    item_id_vectors : vectors that the towers learned of single items; None for towers over texts alone.
+    """
+
+    text_of: np.ndarray
+    encoder: TextEncoder
+    tower: TwoTower
+    vectors: np.ndarray
+    states: TokenStates
+    report: dict[str, Any]
+    item_id_vectors: ItemIdEmbedding | None = None
+
+
+def fit_text_models(job: TrainingJob, device: torch.device, work: Path, cache: Path) -> TextModels:
+    """Fit encoder and towers on purchases of the towers' window.
+
+    NDCG@10 on the validation window, over distinct texts, stops the training.
+
+    Parameters
+    ----------
+    work : folder of checkpoints.
+    cache : folder of token states.
+    """
+    settings, windows = job.settings, job.windows
+    encoder = TextEncoder.pretrained(settings.encoder).to(device)
+    texts = item_texts(job.catalog)
+    first, text_of = group(text_hashes(texts))
+    distinct = texts.gather(first).to_list()
+    states = cached_states(encoder, distinct, cache, job.progress)
+    tuning = settings.train.tuning
+    if tuning == "auto":
+        tuning = affordable_tuning("quick", device)
+    source = TrainableTexts(encoder, distinct, states, tuning)
+    torch.manual_seed(job.seed)
+    tower = TwoTower(encoder.width, settings.tower)
+    tower.start_from(source.pooled)
+    tower.to(device)
+    sequence = settings.tower.user_encoder == "sequence"
+    item_id_vectors = ItemIdEmbedding(len(distinct), settings.tower.dim, settings.train.id_dropout).to(device) if sequence else None
+    log = replace(job.log, item=text_of[job.log.item].astype(np.int32), n_items=len(distinct))
+    split = windows.validation.split(log)
+    run = TrainingRun(sampler_of(split.history, job), tower, source, validation_ndcg(split), work, job.seed, item_id_vectors, job.progress)
+    fitted = fit_towers(run, settings.train)
+    if tuning in ("lora", "full"):  # the lower layers have changed
+        states = cached_states(encoder, distinct, cache, job.progress)
+    report = {
+        "reads": settings.tower.user_encoder,
+        "tuning": tuning,
+        "validation_ndcg@10": [round(value, 4) for value in fitted.curve],
+        "hard_negatives_masked": fitted.masked_hard_negatives,
+    }
+    return TextModels(text_of, encoder, tower, run.vectors(), states, report, item_id_vectors)
+
+
+def fit_last_epochs(job: TrainingJob, models: TextModels, work: Path) -> None:
+    """Continue the towers' training in place, at a lower rate, on the whole log with the windows that the ranking was
+    fitted on.
+
+    All choices have been made on those windows by now. The ranking keeps what it learned of the towers' earlier scores.
+    """
+    train = job.settings.train
+    changed = {"epochs": train.last_epochs, "patience": train.last_epochs, "tuned_epochs": 0, "lr": train.lr * LAST_RATE}
+    settings = train.model_copy(update=changed)
+    log = replace(job.log, item=models.text_of[job.log.item].astype(np.int32), n_items=len(models.vectors))
+    source = TrainableTexts(models.encoder, [], models.states, "frozen")
+    sampler = SequenceSampler(log, settings, job.settings.tower.history)
+    run = TrainingRun(sampler, models.tower, source, no_validation, work / "rest", job.seed, models.item_id_vectors, job.progress)
+    fit_towers(run, settings)
+
+
+def sampler_of(log: Interactions, job: TrainingJob) -> WindowSampler | SequenceSampler:
+    """Return the sampler of training batches that fits the user encoder."""
+    settings, validation = job.settings, job.windows.validation
+    if settings.tower.user_encoder == "sequence":
+        return SequenceSampler(log, settings.train, settings.tower.history)
+    return WindowSampler(log, settings.train, validation.end - validation.start)
+
+
+def validation_ndcg(split: Split) -> Callable[[TwoTower, np.ndarray], float]:
+    """Return a function that computes a tower's NDCG@10 on the split's labels, given vectors of all texts.
+
+    It ranks all items, or those new to the user in a shop without repeat purchases.
+    """
+    ground_truth = GroundTruth.of(split, VALIDATION_USERS)
+    kind = "all" if ShopProfile.of(split.history).buys_again else "unseen"
+    histories, relevant = split.histories(ground_truth.users), ground_truth.relevant(kind)
+    allowed = ground_truth.allowed(kind, np.arange(len(ground_truth.users)))
+
+    def evaluate(tower: TwoTower, vectors: np.ndarray) -> float:
+        scores = tower.user_vectors(histories, vectors) @ vectors.T
+        rows, _ = top_k(np.where(allowed, scores, -np.inf), 10)
+        return float(np.nanmean(ndcg(rows, relevant, 10)))
+
+    return evaluate
