@@ -1,6 +1,4 @@
-"""Progress of long work, reported through a callback that the caller hands down: only the caller knows whether anybody
-watches.
-"""
+"""Progress of long work, reported through a callback that the caller passes: only the caller knows who watches."""
 
 from __future__ import annotations
 

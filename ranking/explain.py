@@ -206,8 +206,7 @@ def _shap_values(leaf: Leaf) -> np.ndarray:
 
 
 class Explainer:
-    """Computes what groups of features add to a booster's log odds: LightGBM for the first rows, a lookup table for all
-    later ones.
+    """Computes what feature groups add to a booster's log odds: by LightGBM for the first rows, then by lookup.
 
     Parameters
     ----------

@@ -1,5 +1,4 @@
-"""Gradient-boosted decision trees (GBDT) over candidate features: a base booster, and a residual booster for reranked
-candidates.
+"""Gradient-boosted decision trees (GBDT) over candidate features: a base booster and a residual booster.
 
 The base booster scores every candidate from collaborative scores, the tower score and behaviour. The residual booster
 starts from the base log odds and adjusts them for the few candidates that have a cross-encoder logit. It is fitted on a
@@ -100,9 +99,7 @@ class Booster:
         return np.mean([np.asarray(part) for part in parts], axis=0)
 
     def log_odds(self, candidates: Candidates) -> np.ndarray:
-        """Return the log odds of candidates, float32 (b, k), -inf for padding; without the start score that a residual
-        booster adds to.
-        """
+        """Return the log odds, float32 (b, k), -inf for padding; a residual booster's exclude the start score."""
         out = np.full(candidates.rows.shape, -np.inf, dtype=np.float32)
         valid = candidates.valid
         if valid.any():
@@ -118,17 +115,14 @@ class Booster:
 
 
 def table(candidates: Candidates, names: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
-    """Return the named features of all candidates but padding, float32 (n, features), and each one's user (n,), int64
-    positions.
-    """
+    """Return the named features of the n real candidates, float32 (n, features), and their users, int64 (n,)."""
     valid = candidates.valid
     columns = np.stack([candidates.features[name][valid] for name in names], axis=1).astype(np.float32, copy=False)
     return columns, np.nonzero(valid)[0]
 
 
 def fit_base(parts: Sequence[Labelled], later: Sequence[Labelled], config: GBDTConfig, seed: int) -> tuple[Booster, float]:
-    """Fit the base booster on `parts`, with the towers' scores unless they raise the cross-entropy on the `later`
-    windows.
+    """Fit the base booster on `parts`, with the towers' scores if they lower the cross-entropy on the `later` windows.
 
     The towers are trained on an earlier period than all other features, so their scores mislead where sales have
     shifted since. Only items new to the user are compared: over the rest, boosters that differ in their seed alone

@@ -72,9 +72,7 @@ class GBDTRanker:
     calibration: Calibration
 
     def rank(self, candidates: Candidates) -> Candidates:
-        """Return the candidates ordered by log odds, best first; their scores are calibrated probabilities, float32 (b,
-        k).
-        """
+        """Return the candidates ordered by log odds, best first; the scores are probabilities, float32 (b, k)."""
         return self.order(with_features(candidates, self.stats))
 
     def order(self, candidates: Candidates) -> Candidates:
@@ -88,9 +86,7 @@ class GBDTRanker:
         return replace(ranked, scores=np.where(ranked.valid, self.calibration(ranked.scores), -np.inf).astype(np.float32))
 
     def contributions(self, candidates: Candidates) -> dict[str, np.ndarray]:
-        """Return what each feature added to the log odds in both boosters, float32 (b, k) each, for candidates that
-        `rank` returned.
-        """
+        """Return what each feature added to the log odds of candidates that `rank` returned, float32 (b, k) each."""
         names, base = self.base.contributions(candidates)
         total = {name: base[..., i] for i, name in enumerate(names)}
         reranked = ~np.isnan(candidates.features[CROSS_ENCODER])
@@ -125,9 +121,7 @@ def order_by_base(candidates: Candidates, booster: Booster) -> Candidates:
 
 
 def rerank_top(candidates: Candidates, model: PairScorer | None, tokens: ItemTokens | None) -> Candidates:
-    """Add the cross-encoder's logit as a feature of each user's first candidates; nan elsewhere and for users without
-    history.
-    """
+    """Add the cross-encoder's logit as a feature of each user's best candidates; nan elsewhere."""
     logits = np.full(candidates.rows.shape, np.nan, dtype=np.float32)
     some = np.flatnonzero(candidates.users.lengths > 0)
     if model is not None and len(some) and (read := model.config.rerank_depth):
@@ -138,9 +132,7 @@ def rerank_top(candidates: Candidates, model: PairScorer | None, tokens: ItemTok
 
 
 def with_residual(candidates: Candidates, residual: Booster) -> np.ndarray:
-    """Return the log odds of candidates, float32 (b, k): the base, plus the residual for those with a cross-encoder
-    logit.
-    """
+    """Return the log odds, float32 (b, k): the base, plus the residual for candidates with a cross-encoder logit."""
     reranked = ~np.isnan(candidates.features[CROSS_ENCODER])
     if not reranked.any():
         return candidates.scores

@@ -1,5 +1,4 @@
-"""Reasons for recommendations: the feature group that raised an item's score most, as a sentence with the facts behind
-it.
+"""Reasons for recommendations: the feature group that raised an item's score most, in a sentence with its facts.
 
 The ranker's feature contributions (TreeSHAP) are summed by group. The reason is the sentence of the strongest positive
 group whose sentence is true of the data. If no group qualifies, the reason is a neutral fact: a group that lowered the
@@ -124,9 +123,7 @@ class Reasons:
         return out
 
     def _partners(self, users: Histories, rows: np.ndarray) -> np.ndarray:
-        """Return the user's purchase that supports each candidate most and shares a buyer with it, int64 (b, k); -1 if
-        none does.
-        """
+        """Return the purchase that best supports each candidate and shares a buyer with it, int64 (b, k), or -1."""
         partners, _ = self.ease.strongest(users, rows)
         real = (partners >= 0) & (partners != rows)
         pairs, place = np.unique(np.stack([rows[real], partners[real]]), axis=1, return_inverse=True)

@@ -1,6 +1,4 @@
-"""Progress bars on stderr: the only place that draws any. They vanish when the work ends, and where stderr is no
-terminal.
-"""
+"""Progress bars on stderr, drawn only on a terminal and removed when the work ends."""
 
 from __future__ import annotations
 

@@ -54,7 +54,7 @@ class Shop:
         prepare_environment()
         self.workspace = workspace
         self.settings = settings
-        self._backend = "polars"
+        self._backend: Any = "polars"
 
     @classmethod
     def open(cls, path: str | Path = "workspace", *, config: str | Path | None = None) -> Self:

@@ -33,8 +33,7 @@ if TYPE_CHECKING:
 
 
 class SharedHistory:
-    """Keys and values of the history in each layer: recorded in the history's pass, then shared by all candidates of
-    the user.
+    """Keys and values of the history in each layer, recorded once and shared by all candidates of the user.
 
     It has the one method of transformers' caches that a layer calls.
     """
@@ -119,9 +118,7 @@ class CrossEncoder(nn.Module):
 
     @torch.inference_mode()
     def logits(self, users: Histories, rows: np.ndarray, tokens: ItemTokens) -> np.ndarray:
-        """Return the logits of candidates `rows` (b, c) in small batches and without gradient, float32 (b, c); nan for
-        padding.
-        """
+        """Return the logits of candidates `rows` (b, c) without gradient, float32 (b, c); nan for padding."""
         self.eval()
         out = np.full(rows.shape, np.nan, dtype=np.float32)
         step = self.config.batch_users

@@ -211,9 +211,7 @@ def list_bundles(bundles: Path) -> list[str]:
 
 
 def sound_bundle(bundles: Path) -> Bundle | None:
-    """Return the current bundle with every file checked; None, with a warning, if it is damaged. The next build
-    replaces it.
-    """
+    """Return the current bundle with every file checked; None, with a warning, if it is damaged."""
     if not list_bundles(bundles):
         return None
     try:
@@ -291,8 +289,6 @@ def _read_manifest(folder: Path) -> Manifest:
 
 
 def check_name(name: str) -> None:
-    """Raise ValueError unless a name is a relative path of plain characters, `part/file.ext`, which cannot leave the
-    folder.
-    """
+    """Raise ValueError unless a name is a relative path of plain characters, `part/file.ext`."""
     if not _NAME.fullmatch(name) or name == MANIFEST:
         raise ValueError(f"{name!r} cannot be the name of a file in a bundle: letters, digits, '_', '-', '.' and '/' between parts")

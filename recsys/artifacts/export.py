@@ -1,6 +1,4 @@
-"""Export of a model for serving: networks as ONNX graphs, boosters in LightGBM's text format, the rest as training
-stored it.
-"""
+"""Export of a model for serving: networks as ONNX graphs, boosters in LightGBM's text format."""
 
 from __future__ import annotations
 

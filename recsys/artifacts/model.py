@@ -221,9 +221,7 @@ class ServedModel:
         return self.query.vectors(texts)
 
     def read(self) -> ServedModel:
-        """Read all parts that answers need, so that damage shows at once and a bundle that is removed later still
-        answers.
-        """
+        """Read all parts that answers need, so that damage shows at once and a removed bundle still answers."""
         parts: list[object] = [self.retrieval, self.tower]
         if self.ranking is not None:
             parts += [self.ranking.base, self.ranking.calibration]

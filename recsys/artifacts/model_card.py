@@ -41,9 +41,7 @@ get popular items. The model knows a person only by the log; do not use it to ma
 
 
 def model_card(model_id: str, about: dict[str, Any], encoder: str, days: float) -> str:
-    """Return the card as Markdown; `about` is the model's, see `recsys.training.pipeline`, and `days` the length of a
-    label window.
-    """
+    """Return the card as Markdown; `about` is the model's, and `days` the length of the calibration window."""
     towers, ranking = about["towers"], about["ranking"]
     curve = towers["validation_ndcg@10"]
     return _TEMPLATE.format(

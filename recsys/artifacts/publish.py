@@ -121,8 +121,7 @@ def use(bundles: Path, bundle_id: str) -> None:
 
 
 def rollback(bundles: Path) -> str:
-    """Make the nearest earlier undamaged bundle current and return its id; the newest one if CURRENT is missing or
-    damaged.
+    """Make the nearest earlier undamaged bundle current (the newest if CURRENT is unreadable) and return its id.
 
     Raises
     ------

@@ -189,8 +189,7 @@ DEFAULTS = EncodeOptions()
 def encode_catalog(
     catalog: Catalog, model: Model, cache: Path, previous: Encoded | None = None, options: EncodeOptions = DEFAULTS
 ) -> Encoded:
-    """Encode the texts that `previous` lacks; vectors and states that `previous` holds by the same model are taken
-    over.
+    """Encode the texts that `previous` lacks, and reuse what `previous` holds of the same model.
 
     Parameters
     ----------

@@ -79,17 +79,14 @@ class TrainingPlan:
         return cls(job, until, device, key)
 
     def find(self, store: Path) -> Bundle | None:
-        """Return the plan's model in a store, unless a user in its data has been erased since; None if there is no such
-        model.
-        """
+        """Return the plan's model in a store; None if there is none or a user in its data has been erased since."""
         return find_bundle(store, key=self.key, **{RETRAIN: None})
 
 
 def find_or_train(
     workspace: Workspace, store: Path, settings: Settings, options: TrainOptions, tables: tuple[Catalog, Interactions], until: int
 ) -> tuple[Model, str]:
-    """Return the model for these tables, settings and seed from `store`; train and publish it there if it does not
-    exist.
+    """Return the model for these tables, settings and seed from `store`, or train and publish it there.
 
     Parameters
     ----------
@@ -151,9 +148,7 @@ def training_key(settings: Settings, seed: int, data: str, until: int) -> str:
 
 
 def train(workspace: Workspace, settings: Settings, options: TrainOptions) -> str:
-    """Train on the ingested tables and use the result as the workspace's model, unless it exists; return one line for
-    the user.
-    """
+    """Train the workspace's model on the ingested tables, unless it exists; return one line for the user."""
     finish(workspace)
     catalog, log = workspace.load(settings.events)
     until = log.end if options.until is None else min(log.end, int(options.until.replace(tzinfo=UTC).timestamp()))

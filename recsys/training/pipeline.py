@@ -1,6 +1,4 @@
-"""Training of a whole model: towers, then the parts of the ranker, each on its own window (see
-`recsys.training.windows`).
-"""
+"""Training of a whole model: towers, then the parts of the ranker, each on its own window."""
 
 from __future__ import annotations
 

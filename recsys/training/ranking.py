@@ -57,8 +57,7 @@ class WindowCandidates:
 
 
 def fit_ranking(job: TrainingJob, models: TextModels, work: Path, device: torch.device) -> tuple[Ranking, dict[str, Any]]:
-    """Fit the base booster on the early and late window, the cross-encoder on the early one, residual and calibration
-    on later ones.
+    """Fit boosters, cross-encoder and calibration, each on its windows (see `recsys.training.windows.Windows`).
 
     Returns
     -------
@@ -95,9 +94,7 @@ def fit_ranking(job: TrainingJob, models: TextModels, work: Path, device: torch.
 
 
 def fit_residual_and_calibration(base: Booster, cross_encoder: CrossEncoder | None, data: RankingData) -> tuple[Booster, Calibration]:
-    """Fit the residual booster on the reranked candidates, and the calibration on all candidates; None leaves the
-    cross-encoder out.
-    """
+    """Fit the residual booster on reranked candidates and the calibration on all; `cross_encoder` may be None."""
 
     def reranked(pairs: TrainingPairs) -> TrainingPairs:
         pairs = _ordered(pairs, base)
@@ -112,8 +109,7 @@ def fit_residual_and_calibration(base: Booster, cross_encoder: CrossEncoder | No
 
 
 def window_candidates(job: TrainingJob, models: TextModels, window: Window, users: int | None = None) -> WindowCandidates:
-    """Retrieve candidates at the window's start, from what was known then, for users who bought in it; their purchases
-    are the labels.
+    """Retrieve candidates at the window's start for users who bought in it; their purchases are the labels.
 
     Parameters
     ----------
@@ -137,8 +133,7 @@ def window_candidates(job: TrainingJob, models: TextModels, window: Window, user
 
 
 def anonymous_baskets(split: Split, most: int, rng: np.random.Generator) -> tuple[Histories, UserItems]:
-    """Sample anonymous baskets from purchases made at one time after the cut: three items are the history, the rest are
-    the labels.
+    """Sample anonymous baskets from purchases after the cut: three items are the history, the rest are the labels.
 
     A log without baskets of six items yields none.
     """

@@ -101,8 +101,7 @@ def fit_text_models(job: TrainingJob, device: torch.device, work: Path, cache: P
 
 
 def fit_last_epochs(job: TrainingJob, models: TextModels, work: Path) -> None:
-    """Continue the towers' training in place, at a lower rate, on the whole log with the windows that the ranking was
-    fitted on.
+    """Continue the towers' training in place and at a lower rate on the whole log, the ranking's windows included.
 
     All choices have been made on those windows by now. The ranking keeps what it learned of the towers' earlier scores.
     """

@@ -1,6 +1,4 @@
-"""Time windows of training: each model is fitted on a later window than those it builds on, so it sees their scores out
-of sample.
-"""
+"""Time windows of training: each model is fitted later than those it builds on, and so on out-of-sample scores."""
 
 from __future__ import annotations
 
@@ -121,8 +119,7 @@ class Windows:
 
 
 def unless_thin(log: Interactions, edges: list[int]) -> list[int]:
-    """Return the edges of at most five windows, or as many with a tenth of the purchases each if one of them has very
-    few buyers.
+    """Return the edges of at most five windows; if one has very few buyers, edges with a tenth of the purchases each.
 
     That happens if a shop was closed for a while, or if a log thins out.
     """

@@ -60,17 +60,17 @@ def test_at_nought_the_order_stays(candidates, vectors):
     assert np.array_equal(chosen.scores, candidates.scores[:, :K])
 
 
-def test_only_vectors_of_candidates_are_asked_for(candidates, vectors):
-    asked: list[np.ndarray] = []
+def test_only_vectors_of_candidates_are_requested(candidates, vectors):
+    requested: list[np.ndarray] = []
 
     def vectors_of(rows: np.ndarray) -> np.ndarray:
-        asked.append(rows)
+        requested.append(rows)
         return vectors[rows]
 
     diversify(candidates, vectors_of, 0.0, K)
-    assert asked == []
+    assert requested == []
     diversify(candidates, vectors_of, 0.5, K)
-    assert np.array_equal(np.concatenate(asked), np.maximum(candidates.rows, 0))
+    assert np.array_equal(np.concatenate(requested), np.maximum(candidates.rows, 0))
 
 
 def test_at_one_no_kind_comes_twice_while_others_are_left(candidates, vectors):

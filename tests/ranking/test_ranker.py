@@ -31,8 +31,8 @@ def constant(bench: Any) -> GBDTRanker:
     return replace(bench.ranker, base=base, residual=residual)
 
 
-def reading(bench: Any, read: int) -> GBDTRanker:
-    """The cross-encoder reads so many."""
+def reranking(bench: Any, read: int) -> GBDTRanker:
+    """The cross-encoder reranks `read` candidates."""
     model = bench.ranker.cross_encoder
     other = type(model)(list(model.layers), model.model_config, model.config.model_copy(update={"rerank_depth": read}))
     other.load_state_dict(model.state_dict())
@@ -40,9 +40,9 @@ def reading(bench: Any, read: int) -> GBDTRanker:
 
 
 RANKERS: dict[str, Callable[[Any], Ranker]] = {
-    "blend": lambda bench: bench.ranker,
-    "reads one": lambda bench: reading(bench, 1),
-    "reads all": lambda bench: reading(bench, 1_000),
+    "fitted": lambda bench: bench.ranker,
+    "reranks one": lambda bench: reranking(bench, 1),
+    "reranks all": lambda bench: reranking(bench, 1_000),
     "constant": constant,
 }
 
@@ -140,13 +140,13 @@ def test_an_item_whose_score_is_nan_is_last():
     assert ranked.rows.tolist() == [[2, 7, 4, -1]]
 
 
-def test_the_first_ones_are_read_and_no_others(bench):
+def test_only_the_first_candidates_are_reranked(bench):
     ranked = bench.ranker.rank(bench.candidates)
     read = ~np.isnan(ranked.features[CROSS_ENCODER])
     assert (read.sum(axis=1) == np.minimum(ranked.valid.sum(axis=1), bench.ranker.cross_encoder.config.rerank_depth)).all()
-    blend = ranked.features["blend"]
-    for b in range(len(blend)):  # by the first booster's order
-        assert blend[b][read[b]].min() >= blend[b][~read[b] & ranked.valid[b]].max(initial=-np.inf)
+    base = ranked.features["blend"]
+    for b in range(len(base)):  # in the base booster's order
+        assert base[b][read[b]].min() >= base[b][~read[b] & ranked.valid[b]].max(initial=-np.inf)
 
 
 def test_contributions_tell_the_whole_difference_between_two_items(bench):

@@ -50,7 +50,7 @@ def test_false_reasons_have_a_low_share(recommender: Recommender, monkeypatch: p
     def elsewhere(*_: object) -> list[list[Reason]]:
         return [[Reason("because of the moon", (rare,))] * reason_check.K for _ in users]
 
-    monkeypatch.setattr(type(recommender.reasons), "give", elsewhere)
+    monkeypatch.setattr(type(recommender.reasons), "explain", elsewhere)
     assert reasons_hold(recommender, users)["all"].value < 0.3
 
 

@@ -1,4 +1,4 @@
-"""The file of rules: what it withholds, what it says of names that nothing has, and that a broken one ends all answers."""
+"""The blocklist: what its rules exclude, the warning for names that match nothing, and that a broken file stops all answers."""
 
 import logging
 
@@ -26,7 +26,7 @@ def shown(catalog, **rules):
     return "".join(catalog.ids[Blocklist(**rules).allowed(catalog)])
 
 
-def test_each_rule_withholds_what_it_names(catalog):
+def test_each_rule_blocks_what_it_names(catalog):
     assert shown(catalog) == "abcd"
     assert shown(catalog, categories=("tobacco",)) == "ad"
     assert shown(catalog, categories=("Pipes",)) == "abd"
@@ -36,7 +36,7 @@ def test_each_rule_withholds_what_it_names(catalog):
     assert shown(catalog, categories=("Tobacco",), items=("a",), unavailable=True) == ""
 
 
-def test_a_name_that_nothing_has_is_told_and_the_others_hold(catalog, caplog):
+def test_a_name_without_items_is_logged_and_the_other_rules_hold(catalog, caplog):
     with caplog.at_level(logging.WARNING):
         assert shown(catalog, categories=("Tobaco", "Tea"), brands=("Nobody",), items=("x",)) == "bcd"
     assert "'Tobaco'; did you mean 'Tobacco'" in caplog.text
@@ -44,7 +44,7 @@ def test_a_name_that_nothing_has_is_told_and_the_others_hold(catalog, caplog):
     assert "item 'x' is not in the catalogue" in caplog.text
 
 
-def test_no_file_withholds_nothing(tmp_path):
+def test_no_file_blocks_nothing(tmp_path):
     assert Blocklist.read(tmp_path / "rules.toml") == Blocklist()
 
 
