@@ -41,7 +41,7 @@ def test_it_holds_the_layers_and_the_program(wheel: Path) -> None:
 
 
 def test_it_runs_from_the_wheel_alone(wheel: Path, tmp_path: Path) -> None:
-    code = "from recsys import cli; print(cli.__file__); raise SystemExit(cli.run(['--help']))"
+    code = "from recsys.cli import main; print(main.__file__); raise SystemExit(main.run(['--help']))"
     script = f"import sys; sys.path.insert(0, {str(wheel)!r}); {code}"
     done = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=True)
     assert done.stdout.startswith(str(wheel))
