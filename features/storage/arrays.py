@@ -18,7 +18,7 @@ BLOCK = 1 << 16  # bytes that are read and verified together
 DIGEST = 32  # bytes of a SHA-256 digest
 
 
-class Source(Protocol):
+class ByteReader(Protocol):
     """Read a part of one file, without verification."""
 
     def __call__(self, begin: int, stop: int) -> bytes:
@@ -30,7 +30,7 @@ class Source(Protocol):
 class InPieces(Protocol):
     """Files that can also be read in parts."""
 
-    def source(self, name: str) -> Source:
+    def source(self, name: str) -> ByteReader:
         """Return a reader of one file."""
         ...
 
@@ -70,12 +70,12 @@ class Subfolder(Mapping[str, bytes]):
         """Return the parent mapping, and the name of a file in it."""
         return self._files, self._folder + name
 
-    def source(self, name: str) -> Source:
+    def source(self, name: str) -> ByteReader:
         """Return a reader of one file."""
         return source_of(self._files, self._folder + name)
 
 
-def source_of(files: Mapping[str, bytes], name: str) -> Source:
+def source_of(files: Mapping[str, bytes], name: str) -> ByteReader:
     """Return a reader of one file, which holds all its bytes if `files` cannot read in parts."""
     if isinstance(files, InPieces):
         return files.source(name)

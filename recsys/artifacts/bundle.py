@@ -29,7 +29,7 @@ from recsys.artifacts.plain_files import Pieces, damaged, read_plain
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from features.storage.arrays import Source
+    from features.storage.arrays import ByteReader
 
 _log = logging.getLogger(__name__)
 SCHEMA = 1
@@ -168,7 +168,7 @@ class Files(Mapping[str, bytes]):
     def __contains__(self, name: object) -> bool:
         return name in self._bundle.manifest.files
 
-    def source(self, name: str) -> Source:
+    def source(self, name: str) -> ByteReader:
         """Return a reader of parts of a file, without a checksum: see `features.storage.arrays.StoredArray`."""
         return Pieces(self._bundle.folder, name, self._bundle.entry(name).size)
 

@@ -16,7 +16,7 @@ _MAX_MANIFEST = 64 * 2**20
 
 
 class Pieces:
-    """Reads parts of a file; implements `features.storage.arrays.Source`.
+    """Reads parts of a file; implements `features.storage.arrays.ByteReader`.
 
     The file stays open, so that a bundle that is removed meanwhile still answers.
     """

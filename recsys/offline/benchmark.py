@@ -1,7 +1,6 @@
 """`recsys benchmark`: our recommender, its ablations and tuned baselines on one split of a public shop, in one table.
 
-Everything is stored in a separate folder below the workspace. The result of each system is cached there under a digest
-of all that it depends on, so an interrupted run resumes.
+Results are cached in a folder below the workspace, under a digest of all that they depend on. A second run resumes.
 """
 
 from __future__ import annotations

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from retrieval.index import IndexConfig
 
 
-class Stored(Protocol):
+class SnapshotPart(Protocol):
     """A part of a snapshot that is stored in files."""
 
     def to_files(self) -> dict[str, bytes]:
@@ -112,7 +112,7 @@ class Snapshot:
         """Return the contents by file name."""
         buffer = io.BytesIO()
         self.catalog.frame.write_parquet(buffer)
-        parts: dict[str, Stored] = {
+        parts: dict[str, SnapshotPart] = {
             "log": self.log,
             "texts": self.texts,
             "index": self.index,

@@ -203,7 +203,7 @@ def test_doctor_notices_both_builds_of_faiss(tmp_path: Path, monkeypatch: pytest
 
     monkeypatch.setattr(doctor, "_version", lambda name: "1.15.1")
     check = doctor._faiss()
-    assert (check.status, "uninstall both" in check.advice) == ("fail", True)
+    assert (check.status, "pip uninstall -y faiss-cpu faiss-gpu" in check.advice) == ("fail", True)
 
 
 def program(*arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
