@@ -8,6 +8,7 @@ Given results are first copied to docs/benchmarks/, each under its shop's name.
 from __future__ import annotations
 
 import sys
+import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -68,7 +69,15 @@ def read_result(path: Path) -> Result:
 def benchmarks_page(folder: Path) -> str:
     """Return the text of docs/benchmarks.md, from the results in a folder, in the order of the shops."""
     sections = [markdown(read_result(path)) for name in SHOPS if (path := folder / f"{name}.json").exists()]
-    return "\n".join([_HEAD, *sections]) if sections else _HEAD + _NONE
+    return "\n".join(map(_wrapped, "\n".join([_HEAD, *sections]).split("\n"))) if sections else _HEAD + _NONE
+
+
+def _wrapped(line: str) -> str:
+    """Break a line of prose at 120 characters; tables and commands stay whole."""
+    if line.startswith(("|", "recsys ")):
+        return line
+    indent = "  " if line.startswith("- ") else ""
+    return textwrap.fill(line, 120, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
 
 
 def keep(results: Sequence[Path], folder: Path) -> None:
