@@ -48,7 +48,7 @@ class IdTowers:
         """Train on the whole log, for as many epochs as configured; tuning chooses how many."""
         torch.manual_seed(config.seed)
         tower = TwoTower(1, TowerConfig(user_encoder="set", history=config.history))
-        item_id_vectors = ItemIdEmbedding(log.n_items, tower.config.dim, hide=0.0)
+        item_id_vectors = ItemIdEmbedding(log.n_items, tower.config.dim, id_dropout=0.0)
         train = TrainConfig(epochs=config.epochs, patience=config.epochs, lr=config.lr, tuned_epochs=0, tuning="frozen")
         sampler = WindowSampler(log, train, int(HORIZON * DAY))
         with tempfile.TemporaryDirectory() as folder:

@@ -63,7 +63,7 @@ PARTS = (
         "without their features and the candidates that only they retrieved; ranker, residual booster and calibration fitted again",
         ("towers",),
     ),
-    Part("collaborative", "same candidates without collaborative scores and fused rank; fitted again", ("collaborative", "fused")),
+    Part("collaborative", "same candidates without collaborative scores and fused rank; fitted again", ("collaborative", FUSED_SCORE)),
     Part("behaviour", "same candidates without counts, recency, sales, categories, brands and prices; fitted again", ("behaviour",)),
     Part("text", "neither towers nor cross-encoder; ranker and calibration fitted again", ("towers",), reads=False),
 )

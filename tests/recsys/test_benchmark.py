@@ -118,7 +118,12 @@ def test_it_is_written_as_json_and_a_page(done: Run) -> None:
 
 
 def test_a_second_run_uses_the_cache_and_gives_equal_results(done: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    for module, name in ((find_or_train, "train_model"), (benchmark, "tune_baselines"), (benchmark, "evaluate"), (benchmark, "judged")):
+    for module, name in (
+        (find_or_train, "train_model"),
+        (benchmark, "tune_baselines"),
+        (benchmark, "evaluate"),
+        (benchmark, "build_report"),
+    ):
         monkeypatch.setattr(module, name, forbidden)
     assert done.again() == done.result
 
@@ -278,7 +283,7 @@ def test_results_are_stored_and_make_the_page(done: Run, tmp_path: Path) -> None
     assert "## Online Retail" in text
     assert f"{done.result.ours.lists['all']['ndcg@10'].value:.4f}" in text
     (tmp_path / "other.json").write_text("{}")
-    with pytest.raises(DataError, match="no result"):
+    with pytest.raises(DataError, match="is not a result of"):
         read_result(tmp_path / "other.json")
 
 

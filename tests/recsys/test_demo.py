@@ -30,7 +30,7 @@ WORK = {
     "trained": (find_or_train, "train_model"),
     "read": (workspace, "ingest"),
     "built": (build, "indexed"),
-    "judged": (evaluate, "judge"),
+    "judged": (evaluate, "evaluate_system"),
 }
 
 

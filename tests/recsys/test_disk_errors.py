@@ -11,6 +11,7 @@ from features.errors import BundleError, DataError
 from features.ingest.erased_users import ErasedUsers
 from features.ingest.source import Source
 from features.ingest.table_store import ITEMS, forget
+from features.ingest.table_versions import in_use
 from recsys.artifacts.publish import publish, rewrite
 from recsys.workspace.workspace import Workspace
 
@@ -58,7 +59,7 @@ def test_damaged_tables_are_not_called_missing(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no data in"):
         workspace.load()
     workspace.ingest(Source(interactions=tmp_path / "log.csv"))
-    (workspace.data / ITEMS).write_bytes(b"PAR1")
+    (in_use(workspace.data) / ITEMS).write_bytes(b"PAR1")
     with pytest.raises(DataError, match="is damaged"):
         workspace.load()
 

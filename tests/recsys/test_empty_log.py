@@ -6,6 +6,7 @@ import pytest
 
 from features.data.interactions import Interactions
 from features.ingest.table_store import INTERACTIONS
+from features.ingest.table_versions import in_use
 from recsys.privacy.erasure import erase
 
 from .calls import Command
@@ -23,7 +24,7 @@ def test_everybody_was_erased(fresh, command: Command) -> None:
     place.ingest()
     _, log = place.workspace.load()
     erase(place.workspace, *log.user_ids)
-    assert (place.workspace.data / INTERACTIONS).is_file()
+    assert (in_use(place.workspace.data) / INTERACTIONS).is_file()
     for words in (["train"], ["train", "--until", "2024-02-01"], ["evaluate"], ["simulate", "--a", "popular", "--b", "ours"]):
         assert "the log has no events, expected at least one: run `recsys ingest`" in command(*words, workspace=place.workspace.root).error
     assert "rows of the log are of erased users" in command("refresh", workspace=place.workspace.root).error

@@ -46,7 +46,7 @@ def closure(requirements: Iterable[str]) -> set[str]:
 
 @cache
 def blocked(*extras: str) -> tuple[str, ...]:
-    """Installed modules that `pip install two-tower-recsys[extras]` does not bring."""
+    """Installed modules that the distribution with these extras does not bring."""
     installed = closure([*PROJECT["dependencies"], *(text for extra in extras for text in EXTRAS[extra])])
     owners = {module: {canonicalize_name(name) for name in names} for module, names in packages_distributions().items()}
     return tuple(sorted(module for module, names in owners.items() if not names & installed and module not in LAYERS))

@@ -74,7 +74,7 @@ def test_a_look_at_the_shop_counts_what_is_there(
     assert names["a_user"]["items"].sum() == len(sold)
     assert names["again"]["repeat"].sum() == len(names["lines"]) - len(sold)
     assert names["texts"].n_unique() == len(shop.items) - 1  # the twins
-    assert "the user tower reads a sequence" in capsys.readouterr().out
+    assert "the user encoder takes a sequence" in capsys.readouterr().out
 
 
 def test_towers_are_compared_with_the_best_neighbours_there_are(run_notebook: Callable[[str], dict[str, Any]], shop: Any) -> None:

@@ -267,7 +267,7 @@ def test_a_click_log_is_read_by_off_policy(command: Command, spare: Place, tmp_p
     ("words", "said"),
     [
         (["--a", "popular", "--b", "populer"], "--b 'populer' is neither a system nor a file"),
-        (["--a", "none.toml", "--b", "popular"], "there is no none.toml"),
+        (["--a", "none.toml", "--b", "popular"], "none.toml does not exist"),
         (["--a", "popular", "--b", "ours", "--from", "2031-01-01"], "--from is 2031-01-01"),
         (["--a", "popular", "--b", "ours", "--from", "2024-06-10", "--days", "500"], "give --days "),
         (["--a", "popular", "--b", "als", "--from", "2024-06-10", "--days", "1"], "users buy in the 1 days"),

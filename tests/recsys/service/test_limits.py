@@ -64,7 +64,7 @@ def test_without_a_ranking_the_order_is_that_of_retrieval(ready: Place, serve: S
     assert answer["degraded"] is True
     assert good["degraded"] is False
 
-    (_, group), *_ = RequestGroup.groups(recommender_of(client), RecommendOptions(**ASK), ["user-01"])
+    (_, group), *_ = RequestGroup.groups(recommender_of(client), RecommendOptions(k=ASK["k"]), ["user-01"])
     expected = group.present(group.unranked(group.retrieve()), degraded=True)[0]
     assert [item["item_id"] for item in answer["items"]] == [item.item_id for item in expected.items]
     assert all(item["probability"] is None for item in answer["items"])
