@@ -1,8 +1,7 @@
 import pytest
 
 from features.data.split import Split
-
-from .shops import at_day, log_of
+from tests.eval.shops import at_day, log_of
 
 
 @pytest.fixture

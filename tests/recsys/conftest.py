@@ -24,8 +24,7 @@ from recsys.training import find_or_train
 from recsys.training.options import TrainOptions
 from recsys.training.windows import moment
 from recsys.workspace.workspace import Workspace
-
-from .calls import Command, Said, toml
+from tests.recsys.calls import Command, Said, toml
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

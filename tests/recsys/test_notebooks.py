@@ -21,9 +21,8 @@ from recsys.offline.evaluate import evaluation_cut
 from recsys.refresh.build import build_index
 from recsys.training.find_or_train import train
 from recsys.training.options import TrainOptions
-
-from .calls import toml
-from .conftest import Place
+from tests.recsys.calls import toml
+from tests.recsys.conftest import Place
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -20,8 +20,7 @@ from recsys.service.answering import AnswerPipeline
 from recsys.service.app import application
 from recsys.service.live_bundle import BundleWatcher
 from tests.recsys.conftest import Place
-
-from .pages import HOSTILE, ODD, write_reports
+from tests.recsys.service.pages import HOSTILE, ODD, write_reports
 
 Serve = Callable[..., TestClient]
 HERE = "http://127.0.0.1"

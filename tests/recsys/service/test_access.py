@@ -18,8 +18,7 @@ from recsys.service.access.guard import Access
 from recsys.service.access.keys import Keys
 from recsys.settings.scopes import Scope
 from tests.recsys.conftest import Command, Place
-
-from .conftest import Serve, problem
+from tests.recsys.service.conftest import Serve, problem
 
 
 def add(place: Place, name: str, *scopes: Scope) -> str:

@@ -10,8 +10,7 @@ from prometheus_client import REGISTRY
 
 from recsys.service import metrics
 from tests.recsys.conftest import Place
-
-from .conftest import Serve
+from tests.recsys.service.conftest import Serve
 
 PAGE = (Path(__file__).parents[3] / "docs" / "service.md").read_text(encoding="utf-8")
 

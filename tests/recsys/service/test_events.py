@@ -17,8 +17,7 @@ from recsys.service import routes
 from recsys.service.container import Service
 from recsys.workspace.events import Event, EventStore
 from tests.recsys.conftest import Place
-
-from .conftest import Serve, problem
+from tests.recsys.service.conftest import Serve, problem
 
 
 def send(client: TestClient, *events: dict[str, Any]) -> Any:

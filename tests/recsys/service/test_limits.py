@@ -17,8 +17,7 @@ from recsys.service.logs import JsonFormatter
 from recsys.service.problems import UNEXPECTED
 from retrieval.candidates import Candidates
 from tests.recsys.conftest import Place
-
-from .conftest import Serve, pipeline_of, problem, recommender_of
+from tests.recsys.service.conftest import Serve, pipeline_of, problem, recommender_of
 
 ASK = {"user": "user-01", "k": 5}
 

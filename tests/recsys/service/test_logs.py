@@ -9,8 +9,7 @@ import pytest
 
 from recsys.service.logs import JsonFormatter, pseudonym, salt_of
 from tests.recsys.conftest import Place
-
-from .conftest import Serve
+from tests.recsys.service.conftest import Serve
 
 SECRET = "user-01"
 

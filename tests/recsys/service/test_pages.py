@@ -13,11 +13,10 @@ from recsys.recommend.request import RecommendOptions
 from recsys.service.pages.trace import subjects, trace
 from retrieval.hybrid import FUSION
 from tests.recsys.conftest import Place
-
-from .conftest import Serve, inside, recommender_of
-from .pages import HOSTILE, ODD, PATHS, Seen, seen
-from .test_events import wait_for
-from .test_swap import publish
+from tests.recsys.service.conftest import Serve, inside, recommender_of
+from tests.recsys.service.pages import HOSTILE, ODD, PATHS, Seen, seen
+from tests.recsys.service.test_events import wait_for
+from tests.recsys.service.test_swap import publish
 
 
 def test_nothing_of_a_page_runs_or_comes_from_elsewhere(hostile: TestClient) -> None:

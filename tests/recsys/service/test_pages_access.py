@@ -10,10 +10,9 @@ from recsys.service.access.keys import Keys
 from recsys.service.pages.session import COOKIE
 from recsys.settings.scopes import Scope
 from tests.recsys.conftest import Place
-
-from .conftest import Serve
-from .pages import PATHS, seen
-from .test_access import add
+from tests.recsys.service.conftest import Serve
+from tests.recsys.service.pages import PATHS, seen
+from tests.recsys.service.test_access import add
 
 
 def test_a_key_opens_the_pages(spare: Place, serve: Serve, caplog: pytest.LogCaptureFixture) -> None:

@@ -10,9 +10,8 @@ import pytest
 
 from recsys.service.app import application
 from tests.recsys.conftest import Place
-
-from .conftest import listening
-from .pages import write_reports
+from tests.recsys.service.conftest import listening
+from tests.recsys.service.pages import write_reports
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium is installed: apt-get install chromium")

@@ -9,9 +9,8 @@ from starlette.testclient import TestClient
 
 from recsys.refresh.refresh import refresh
 from tests.recsys.conftest import Place
-
-from .conftest import Serve
-from .pages import seen
+from tests.recsys.service.conftest import Serve
+from tests.recsys.service.pages import seen
 
 
 def test_reports(hostile: TestClient) -> None:

@@ -17,8 +17,7 @@ from recsys.recommend import open
 from recsys.recommend.request import RecommendOptions
 from tests.recsys.calls import toml
 from tests.recsys.conftest import Place
-
-from .test_swap import publish
+from tests.recsys.service.test_swap import publish
 
 SECONDS = 240.0  # a busy machine needs a minute for two workers
 # uvicorn's supervisor checks every half second that each worker answers. By default it kills one silent for 5 s,

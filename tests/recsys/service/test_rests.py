@@ -11,8 +11,7 @@ from recsys.service.admission import REST_SECONDS
 from recsys.service.live_bundle import LiveBundle
 from recsys.settings.serve import ServeConfig
 from tests.recsys.conftest import Place
-
-from .conftest import Serve
+from tests.recsys.service.conftest import Serve
 
 
 @pytest.fixture

@@ -11,8 +11,7 @@ from starlette.testclient import TestClient
 
 from recsys.recommend.present import UNKNOWN_USER, UNKNOWN_VISITOR
 from recsys.recommend.request import RecommendOptions
-
-from .conftest import inside, problem, recommender_of
+from tests.recsys.service.conftest import inside, problem, recommender_of
 
 ABOUT = {"bundle_id", "degraded", "stages"}
 

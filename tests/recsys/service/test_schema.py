@@ -14,8 +14,7 @@ from schemathesis.specs.openapi.checks import content_type_conformance, response
 
 from recsys.service.app import application
 from tests.recsys.conftest import Place
-
-from .conftest import listening
+from tests.recsys.service.conftest import listening
 
 SLOW = (HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.data_too_large)
 CHECKS: list[Any] = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]

@@ -22,9 +22,8 @@ from recsys.workspace.workspace import Workspace
 from retrieval.candidates import Candidates
 from retrieval.two_tower.onnx_model import QueryEncoder
 from tests.recsys.conftest import Place
-
-from .conftest import Serve, inside, recommender_of
-from .test_events import wait_for
+from tests.recsys.service.conftest import Serve, inside, recommender_of
+from tests.recsys.service.test_events import wait_for
 
 
 def publish(place: Place, price: float) -> str:

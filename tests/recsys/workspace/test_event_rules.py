@@ -1,0 +1,161 @@
+"""The service's events and the sources' rows: what is one and the same counts once, in the next build and in the answers before it."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+
+from features.data.interactions import INTERACTION_COLUMNS
+from recsys.recommend import open
+from recsys.recommend.recent_events import recent_histories
+from recsys.refresh import build
+from recsys.refresh.refresh import refresh
+from recsys.settings.events import EventWeights
+from recsys.workspace.event_rules import merge
+from recsys.workspace.events import Event, EventStore
+from tests.recsys.conftest import Place
+
+NIGHT, TOMORROW = datetime(2024, 7, 20), datetime(2024, 7, 21)
+NOON, EVENING = NIGHT + timedelta(hours=12), NIGHT + timedelta(hours=20)
+
+
+def seconds(when: datetime) -> int:
+    return int(when.replace(tzinfo=UTC).timestamp())
+
+
+def event(when: datetime, item: str = "sku-07", quantity: float | None = None, event_id: str = "") -> Event:
+    return Event("user-01", item, "purchase", seconds(when), quantity, None, event_id)
+
+
+def source(*rows: tuple[Any, ...]) -> pl.DataFrame:
+    """Rows of (when, quantity, event_id), the latter two optional."""
+    full = [("user-01", "sku-07", row[0], "purchase", (*row, None)[1], None, (*row, None, None)[2]) for row in rows]
+    return pl.DataFrame(full, schema=INTERACTION_COLUMNS, orient="row")
+
+
+def merged(tmp_path: Path, log: pl.DataFrame, events: list[Event], **rule: Any) -> tuple[list[datetime], int]:
+    """The times that count, and how many events are spent."""
+    store = EventStore(tmp_path / "events.sqlite")
+    store.add(events)
+    found = merge(log, store.frame(), EventWeights.model_validate(rule))
+    assert found.log.columns == list(INTERACTION_COLUMNS)
+    return sorted(found.log["timestamp"].to_list()), len(found.spent)
+
+
+NEXT = (TOMORROW, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("rows", "events", "rule", "expected"),
+    [
+        ([(NIGHT,)], [event(NOON)], {}, ([NIGHT], 0)),
+        ([(NIGHT,), NEXT], [event(NOON)], {}, ([NIGHT, TOMORROW], 1)),
+        ([(NIGHT,), NEXT], [event(NOON)], {"same_day": "service"}, ([NOON, TOMORROW], 0)),
+        ([(NIGHT,), NEXT], [event(NOON)], {"same_day": "both"}, ([NIGHT, NOON, TOMORROW], 0)),
+        ([(NOON,), NEXT], [event(NOON)], {"same_day": "both"}, ([NOON, TOMORROW], 0)),
+        # Two purchases of a day: the one that the export does not have yet is the later one.
+        ([(NIGHT,)], [event(NOON), event(EVENING)], {}, ([NIGHT, EVENING], 0)),
+        ([(NIGHT,), (NIGHT,)], [event(NOON), event(EVENING)], {}, ([NIGHT, NIGHT], 0)),
+        ([(EVENING,)], [event(NOON), event(EVENING)], {}, ([NOON, EVENING], 0)),
+        # One row for both of them.
+        ([(NIGHT, 2.0)], [event(NOON, quantity=1), event(EVENING, quantity=1)], {}, ([NIGHT], 0)),
+        ([(NIGHT, 2.0)], [event(NOON, quantity=1), event(EVENING, quantity=2)], {}, ([NIGHT, EVENING], 0)),
+        # Another item, another day.
+        ([(NIGHT,)], [event(NOON, "sku-08")], {}, ([NIGHT, NOON], 0)),
+        ([(NIGHT,)], [event(TOMORROW)], {}, ([NIGHT, TOMORROW], 0)),
+        # Of ids nothing has to be guessed.
+        ([(NIGHT, 1.0, "a"), NEXT], [event(NOON, event_id="a"), event(EVENING, event_id="b")], {}, ([NIGHT, EVENING, TOMORROW], 1)),
+        ([(NIGHT, 1.0, "a"), NEXT], [event(NOON, event_id="b")], {}, ([NIGHT, NOON, TOMORROW], 0)),
+        ([(NIGHT, 1.0, "a"), NEXT], [event(NOON, event_id="a")], {"same_day": "both"}, ([NIGHT, TOMORROW], 0)),
+        ([(NIGHT, 1.0, "a"), NEXT], [event(NOON, event_id="a")], {"same_day": "service"}, ([NOON, TOMORROW], 0)),
+        ([(NIGHT, 1.0, "a"), NEXT], [event(NOON)], {}, ([NIGHT, TOMORROW], 1)),
+        # 20:00 in UTC is the next day in Tokyo, whose export says so.
+        ([(TOMORROW,)], [event(EVENING)], {}, ([EVENING, TOMORROW], 0)),
+        ([(TOMORROW,)], [event(EVENING)], {"time_zone": "Asia/Tokyo"}, ([TOMORROW], 0)),
+        ([(TOMORROW,)], [event(NOON - timedelta(days=9), "sku-08")], {"keep_days": 8}, ([TOMORROW], 1)),
+    ],
+)
+def test_what_counts(tmp_path: Path, rows: list[Any], events: list[Event], rule: dict[str, Any], expected: Any) -> None:
+    assert merged(tmp_path, source(*rows), events, **rule) == expected
+
+
+def bought(place: Place, user: str) -> list[str]:
+    """What the log of the bundle in use says that a user bought."""
+    snapshot = open.open_recommender(place.workspace).snapshot
+    log = snapshot.log
+    return sorted(snapshot.catalog.ids[log.item[log.user == log.user_rows([user])[0]]].tolist())
+
+
+def live(place: Place, user: str) -> int:
+    """How many events an answer counts beside the log."""
+    snapshot = open.open_recommender(place.workspace).snapshot
+    recent = recent_histories(snapshot, user, place.workspace.events.of_user(user), place.settings.events)
+    return 0 if recent is None else int(recent.lengths.sum())
+
+
+def export(place: Place, *lines: str) -> None:
+    place.log.write_text(place.log.read_text() + "".join(f"{line}\n" for line in lines))
+
+
+def test_a_nightly_export_of_whole_days_counts_each_purchase_once(spare: Place) -> None:
+    events = spare.workspace.events
+    events.add([Event("new", "sku-07", "purchase", seconds(NOON)), Event("new", "sku-07", "purchase", seconds(EVENING))])
+    assert live(spare, "new") == 2
+    export(spare, "new,sku-07,2024-07-20,purchase,1,3.25", "new,sku-07,2024-07-20,purchase,1,3.25")
+    said = str(refresh(spare.workspace, spare.settings))
+    assert bought(spare, "new") == ["sku-07", "sku-07"]
+    assert live(spare, "new") == 0
+    assert "removed" not in said, "the day is not over"
+    events.add([Event("new", "sku-07", "purchase", seconds(EVENING) + 60)])
+    assert live(spare, "new") == 1
+    export(spare, "new,sku-07,2024-07-20,purchase,1,3.25", "user-01,sku-07,2024-07-21,purchase,1,3.25")
+    said = str(refresh(spare.workspace, spare.settings))
+    assert "3 events of the service removed" in said
+    assert events.of_user("new") == []
+    assert bought(spare, "new") == ["sku-07"] * 3
+    assert live(spare, "new") == 0
+    assert "nothing has changed" in str(refresh(spare.workspace, spare.settings)), "what was removed is no change"
+    # A batch that comes late tells nothing new.
+    events.add([Event("new", "sku-07", "purchase", seconds(NOON))])
+    assert live(spare, "new") == 0
+
+
+def test_ids_of_the_sources_are_read_and_count_once(spare: Place) -> None:
+    frame = pl.read_csv(spare.log, infer_schema=False)
+    more = [{"user_id": "new", "item_id": "sku-07", "timestamp": "2024-07-20", "order_line": name} for name in ("a", "a", "b")]
+    pl.concat([frame, pl.DataFrame(more)], how="diagonal").write_csv(spare.log)
+    source = {"items": spare.items, "interactions": spare.log, "interactions_columns": {"event_id": "order_line"}}
+    summary = spare.workspace.ingest(verbs_source(source))
+    assert summary.interactions.reasons == {"duplicate event_id (a later row wins)": 1}
+    spare.workspace.events.add([Event("new", "sku-07", "purchase", seconds(NOON), event_id=name) for name in ("b", "c")])
+    build.build_index(spare.workspace, spare.settings)
+    assert bought(spare, "new") == ["sku-07"] * 3
+
+
+def verbs_source(values: dict[str, Any]) -> Any:
+    from features.ingest.source import Source
+
+    return Source.model_validate(values)
+
+
+def test_a_store_without_ids_is_taken_over(tmp_path: Path) -> None:
+    path = tmp_path / "events.sqlite"
+    with closing(sqlite3.connect(path)) as old, old:
+        old.execute(
+            "CREATE TABLE events (number INTEGER PRIMARY KEY AUTOINCREMENT, user_id TEXT NOT NULL, item_id TEXT NOT NULL,"
+            " event TEXT NOT NULL, time INTEGER NOT NULL, quantity REAL, value REAL, UNIQUE (user_id, item_id, event, time))"
+        )
+        old.executemany("INSERT INTO events VALUES (?, 'user-01', 'sku-07', 'purchase', ?, 1, 2)", [(3, 100), (8, 200)])
+    store = EventStore(path)
+    assert [(one.number, one.time) for one in store.of_user("user-01")] == [(3, 100), (8, 200)]
+    assert store.add([Event("user-01", "sku-07", "purchase", 100)]) == 0
+    assert store.last() == 8
+    assert store.add([Event("user-01", "sku-07", "purchase", 100), Event("user-01", "sku-07", "purchase", 100, event_id="mine")]) == 1
+    assert store.erase("user-01") == 3
+    assert store.last() > 8, "numbers are not given again"
