@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from typing import TYPE_CHECKING
+import json
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -19,6 +20,11 @@ def of_strings(strings: Iterable[str]) -> bytes:
     """
     encoded = [text.encode("utf-8", "surrogatepass") for text in strings]
     return np.array([len(encoded), *map(len, encoded)], dtype="<i8").tobytes() + b"".join(encoded)
+
+
+def of_json(value: Any) -> str:
+    """Return the SHA-256 of a value that JSON can hold, in hex; the order of keys does not matter."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
 
 
 def digest(files: Mapping[str, bytes]) -> str:

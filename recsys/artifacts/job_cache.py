@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import logging
 import shutil
 import time
@@ -12,6 +10,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from eval.protocol.benchmark_table import EvaluatedSystem
+from features.storage.digests import of_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -43,7 +42,7 @@ class CachedResult:
     @cached_property
     def path(self) -> Path:
         """Folder of the result, named by a digest of the facts."""
-        key = hashlib.sha256(json.dumps(self.facts, sort_keys=True).encode()).hexdigest()[:16]
+        key = of_json(self.facts)[:16]
         return self.folder / f"{self.name}-{key}"
 
     @property

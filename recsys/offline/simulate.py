@@ -6,8 +6,6 @@ resumes, and an arm that was simulated before is not computed again, whatever it
 
 from __future__ import annotations
 
-import hashlib
-import json
 import logging
 from dataclasses import dataclass
 from datetime import UTC
@@ -24,7 +22,7 @@ from eval.simulation.visits import K, Visits, known_before
 from features.data.interactions import DAY
 from features.errors import ConfigError, DataError
 from features.storage.atomic import replace_durably, write_whole
-from features.storage.digests import digest
+from features.storage.digests import digest, of_json
 from features.storage.sorted_unique import sorted_unique
 from recsys.offline.ab_arm import AbArm
 from recsys.offline.ab_runner import AbRunner
@@ -170,7 +168,7 @@ class Replay:
             "way": VERSION,
         }
         facts |= {name: digest(files) for name, files in model.items()}
-        return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
+        return of_json(facts)[:16]
 
     def _cached(self, arm: AbArm, key: str, day: int, users: np.ndarray) -> np.ndarray:
         """Return the lists of a day, int32 (b, K), from the cache if it has them."""

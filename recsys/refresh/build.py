@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from features.errors import BundleError, ModelError
 from features.storage.arrays import Subfolder
 from features.storage.atomic import write_whole
-from features.storage.digests import digest, of_strings
+from features.storage.digests import digest, of_json, of_strings
 from recsys.artifacts.bundle import LAYOUT, RETRAIN, Bundle, list_bundles, sound_bundle
 from recsys.artifacts.export import answering_files, model_digest
 from recsys.artifacts.model import Model, ServedModel
@@ -155,7 +155,7 @@ def inputs(workspace: Workspace, settings: Settings) -> str:
     """Return the SHA-256 of all that a bundle is built from: tables, events, the model's id, settings."""
     model: Any = Bundle.open(workspace.models).id if list_bundles(workspace.models) else _dumped(settings, "encoder", "tower", "retrieval")
     parts = [LAYOUT, *workspace.state(), model, _dumped(settings, "index", "events")]
-    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+    return of_json(parts)
 
 
 def _dumped(settings: Settings, *sections: str) -> list[Any]:

@@ -21,6 +21,7 @@ from features.data.interactions import DAY
 from features.data.split import Split
 from features.errors import DataError
 from features.storage.arrays import Subfolder
+from features.storage.digests import of_json
 from recsys.artifacts.bundle import find_bundle
 from recsys.artifacts.publish import publish
 from recsys.recommend.pipeline import Recommender
@@ -134,7 +135,7 @@ def cached_collaborative(store: Path, log: Interactions, now: int, retrieval: Re
 
 def collaborative_key(log: Interactions, now: int, retrieval: RetrievalConfig) -> str:
     """Return the SHA-256 of all that the collaborative models depend on. User ids are not part of it."""
-    return hashlib.sha256(f"{log_digest(log)}|{now}|{retrieval.model_dump_json()}".encode()).hexdigest()
+    return of_json([log_digest(log), now, retrieval.model_dump(mode="json")])
 
 
 def log_digest(log: Interactions) -> str:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import logging
 import shutil
 from dataclasses import dataclass
@@ -13,6 +11,7 @@ from typing import TYPE_CHECKING
 from features.data.shop_profile import ShopProfile
 from features.errors import ModelError
 from features.ingest.erased_users import ErasedUsers
+from features.storage.digests import of_json
 from recsys.artifacts.bundle import RETRAIN, find_bundle, list_bundles
 from recsys.artifacts.model import Model
 from recsys.artifacts.model_card import marked, model_card
@@ -144,7 +143,7 @@ def _from_store(workspace: Workspace, store: Path, plan: TrainingPlan) -> tuple[
 def training_key(settings: Settings, seed: int, data: str, until: int) -> str:
     """Return the SHA-256 of all that a model depends on; `MODEL_VERSION` stands for the code."""
     facts = [MODEL_VERSION, training_sections(settings), seed, data, until]
-    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
+    return of_json(facts)
 
 
 def train(workspace: Workspace, settings: Settings, options: TrainOptions) -> str:
