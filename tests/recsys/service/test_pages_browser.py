@@ -83,7 +83,7 @@ def test_by_keyboard_from_a_customer_to_a_basket(page: Any) -> None:
     results = page.get_by_role("region", name="Results").bounding_box()
     assert 0 <= results["y"] < 400  # the window stands where the answer begins
     first = page.locator(".card").first
-    assert "chance" in first.inner_text()
+    assert "probability" in first.inner_text()
     assert not first.get_by_text("After retrieval").is_visible()
     first.locator("summary").focus()
     page.keyboard.press("Enter")
