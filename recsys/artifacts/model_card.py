@@ -24,19 +24,23 @@ Each part is fitted on out-of-sample scores of the earlier parts.
 | residual booster, which adds the cross-encoder | {w[correction]} |
 | calibration | {w[calibration]} |
 
-Collaborative models, popularity and behaviour features are computed again at the start of each window, and at every build.
+Collaborative models, popularity and behaviour features are computed again at the start of each window, and at every
+build.
 
 ## How training went
-- validation NDCG@10 of the towers, over texts, by epoch from 0: {curve}; the model is that of epoch {best}
-- the base booster {uses} the towers' scores: they {change} its binary cross-entropy over items new to the user, in the windows of residual
-  booster and calibration, by {saved:.2%}
+- validation NDCG@10 of the towers, over texts, by epoch from 0:
+  {curve}; the model is that of epoch {best}
+- the base booster {uses} the towers' scores: they {change} its binary cross-entropy over items new to the user, in the
+  windows of residual booster and calibration, by {saved:.2%}
 - binary cross-entropy of the cross-encoder by epoch: {losses}
-- retrieval found {hold:.1%} of the purchases in the calibration window ({bought:,} of its {pairs:,} candidates were bought)
+- retrieval found {hold:.1%} of the purchases in the calibration window ({bought:,} of its {pairs:,} candidates were
+  bought)
 
 ## Intended use and limits
-The model ranks a shop's items for its customers, by their purchases and the items' texts. A probability is the chance that the user buys
-the item within {days:.0f} days, calibrated on the calibration window; it is biased in a season that differs from it. Users without history
-get popular items. The model knows a person only by the log; do not use it to make decisions about people.
+The model ranks a shop's items for its customers, by their purchases and the items' texts. A probability is the chance
+that the user buys the item within {days:.0f} days, calibrated on the calibration window; it is biased in a season that
+differs from it. Users without history get popular items. The model knows a person only by the log; do not use it to
+make decisions about people.
 """
 
 
