@@ -12,7 +12,6 @@ from eval.protocol.ground_truth import GroundTruth
 from features.data.split import Split
 from features.ingest.source import Source
 from features.ingest.table_store import is_ingested
-from ranking.ranker import GBDTRanker
 from recsys.artifacts.model import Model
 from recsys.offline.evaluate import evaluation_cut
 from recsys.recommend.open import open_recommender
@@ -55,11 +54,11 @@ class Bench:
 
     def with_cross_encoder(self) -> Recommender:
         """Return the recommender with the cross-encoder in use, even if the residual booster is idle."""
-        parts, snapshot = self.recommender.model.ranking, self.recommender.snapshot
+        parts, ranker = self.recommender.model.ranking, self.recommender.ranker
         assert parts is not None
-        ranker = GBDTRanker(snapshot.stats, parts.base, parts.residual, parts.cross_encoder, snapshot.tokens, parts.calibration)
+        assert ranker is not None
         recommender = replace(self.recommender)
-        vars(recommender)["ranker"] = ranker
+        vars(recommender)["ranker"] = replace(ranker, cross_encoder=parts.cross_encoder)
         return recommender
 
 

@@ -145,13 +145,17 @@ class Shop:
         from recsys.training.find_or_train import train
         from recsys.training.options import TrainOptions
 
-        return train(self.workspace, self.settings, TrainOptions(_moment(until), preset, device, random_state))
+        try:
+            moment = None if until is None else utc_moment(until)
+        except ValueError:
+            raise ConfigError(f"until is {until!r}, expected an ISO 8601 date or time: give it as 2026-01-31") from None
+        return train(self.workspace, self.settings, TrainOptions(moment, preset, device, random_state))
 
     def build_index(self, *, device: Device = "auto") -> str:
         """Encode the catalogue, build the index, and publish both with the model as one bundle. Returns one line."""
         from recsys.refresh.build import build_index
 
-        self.__dict__.pop("recommender", None)
+        self._close()
         return build_index(self.workspace, self.settings, device)
 
     def refresh(self, *, device: Device = "auto") -> Refreshed:
@@ -163,7 +167,7 @@ class Shop:
         """
         from recsys.refresh.refresh import refresh
 
-        self.__dict__.pop("recommender", None)
+        self._close()
         return refresh(self.workspace, self.settings, device)
 
     @cached_property
@@ -177,6 +181,10 @@ class Shop:
         from recsys.recommend.open import open_recommender
 
         return open_recommender(self.workspace, device=self.settings.serve.device)
+
+    def _close(self) -> None:
+        """Forget the open recommender, so that the next call opens the bundle in use."""
+        self.__dict__.pop("recommender", None)
 
     def answers(self, options: RecommendOptions, users: Sequence[str | None]) -> Iterator[Answer]:
         """Answer users in order, one `Answer` each; `recommend` is the same as a frame."""
@@ -192,8 +200,8 @@ class Shop:
 
         Returns
         -------
-        A frame with user_id, item_id, rank, probability and reason, best first. Users without history get what is popular, and the
-        reason says so. probability is null where no trained model ranked the list.
+        A frame with user_id, item_id, rank, probability and reason, best first. Users without history get what is
+        popular, and the reason says so. probability is null where no trained model ranked the list.
 
         Raises
         ------
@@ -237,7 +245,7 @@ class Shop:
         """Erase users from tables, events and bundles; they stay out when the same sources are read again."""
         from recsys.privacy.erasure import erase
 
-        self.__dict__.pop("recommender", None)
+        self._close()
         return erase(self.workspace, *map(str, user_ids))
 
     def _store_frame(self, name: str, table: IntoDataFrame) -> Path:
@@ -264,12 +272,12 @@ class Shop:
         return nw.from_dict(columns, schema, backend=self._backend).to_native()
 
 
-def _moment(until: str | datetime | None) -> datetime | None:
-    """UTC without a zone."""
-    if until is None:
-        return None
-    try:
-        moment = datetime.fromisoformat(until) if isinstance(until, str) else until
-    except ValueError:
-        raise ConfigError(f"until is {until!r}, expected an ISO 8601 date or time: give it as 2026-01-31") from None
+def utc_moment(value: str | datetime) -> datetime:
+    """Return a moment in UTC without zone; a date is its midnight, a time without zone is UTC.
+
+    Raises
+    ------
+    ValueError: the text is no ISO 8601 date or time.
+    """
+    moment = datetime.fromisoformat(value) if isinstance(value, str) else value
     return moment.astimezone(UTC).replace(tzinfo=None) if moment.tzinfo else moment

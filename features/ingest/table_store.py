@@ -5,7 +5,6 @@ The layout on disk is in `features.ingest.table_versions`.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import shutil
 import time
@@ -32,6 +31,7 @@ from features.ingest.table_versions import (
     versions,
     writing,
 )
+from features.storage.digests import of_file
 
 if TYPE_CHECKING:
     from features.ingest.erased_users import ErasedUsers
@@ -78,13 +78,8 @@ def load_quarantine(out: Path) -> pl.DataFrame:
 
 def table_digests(out: Path) -> list[str] | None:
     """Return the SHA-256 of items and interactions; None unless both exist."""
-
-    def digest(path: Path) -> str:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-
     try:
-        return read(out, lambda folder: [digest(present(folder / name)) for name in (ITEMS, INTERACTIONS)])
+        return read(out, lambda folder: [of_file(present(folder / name)) for name in (ITEMS, INTERACTIONS)])
     except DataError:
         return None
 
@@ -123,8 +118,7 @@ class Stamp(BaseModel):
         """Return the stamp of a file, which is read whole. Raises DataError if it cannot be read."""
         try:
             status, seen = path.stat(), time.time_ns()
-            with path.open("rb") as file:
-                content = hashlib.file_digest(file, "sha256").hexdigest()
+            content = of_file(path)
         except OSError as error:
             raise DataError(f"{path} cannot be read ({error.strerror or error}): check the file and its permissions") from error
         return cls(size=status.st_size, modified=status.st_mtime_ns, changed=status.st_ctime_ns, seen=seen, sha256=content)

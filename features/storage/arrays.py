@@ -75,6 +75,11 @@ class Subfolder(Mapping[str, bytes]):
         return source_of(self._files, self._folder + name)
 
 
+def in_folder(folder: str, files: Mapping[str, bytes]) -> dict[str, bytes]:
+    """Return files under their path in a folder; `Subfolder` is the way back."""
+    return {f"{folder}/{name}": content for name, content in files.items()}
+
+
 def source_of(files: Mapping[str, bytes], name: str) -> ByteReader:
     """Return a reader of one file, which holds all its bytes if `files` cannot read in parts."""
     if isinstance(files, InPieces):

@@ -10,6 +10,7 @@ import numpy as np
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+    from pathlib import Path
 
 
 def of_strings(strings: Iterable[str]) -> bytes:
@@ -25,6 +26,12 @@ def of_strings(strings: Iterable[str]) -> bytes:
 def of_json(value: Any) -> str:
     """Return the SHA-256 of a value that JSON can hold, in hex; the order of keys does not matter."""
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
+
+
+def of_file(path: Path) -> str:
+    """Return the SHA-256 of a file, in hex; it is read in blocks."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def digest(files: Mapping[str, bytes]) -> str:

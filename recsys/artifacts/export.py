@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 
+from features.storage.arrays import in_folder
 from features.storage.digests import digest
-from ranking import gbdt
 from recsys.artifacts.bundle import LAYOUT
-from recsys.artifacts.model import BASE_FILE, RESIDUAL_FILE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from recsys.artifacts.bundle import Bundle
-    from recsys.artifacts.model import Model, Ranking
+    from recsys.artifacts.model import Model
 
 FOLDERS = ("tower", "query", "ranking")
 
@@ -35,18 +33,11 @@ def answering_files(model: Model, key: str, previous: Bundle | None = None) -> d
     if previous is not None and previous.manifest.about.get("model") == key:
         names = [name for name in previous.files if name == "model.json" or name.split("/")[0] in FOLDERS]
         return {name: previous.files[name] for name in names}
+    from ranking.cross_encoder.export import cross_encoder_files
     from retrieval.two_tower.export import query_files, user_tower_files
 
-    parts = {"tower": user_tower_files(model.tower), "query": query_files(model.encoder, model.tower)}
+    files = model.fact_files() | in_folder("tower", user_tower_files(model.tower))
+    files |= in_folder("query", query_files(model.encoder, model.tower))
     if model.ranking is not None:
-        parts["ranking"] = _ranking_files(model.ranking)
-    about = {"retrieval": model.retrieval.model_dump(), "about": model.about}
-    files = {"model.json": json.dumps(about, indent=2).encode()}
-    return files | {f"{folder}/{name}": content for folder, some in parts.items() for name, content in some.items()}
-
-
-def _ranking_files(ranking: Ranking) -> dict[str, bytes]:
-    from ranking.cross_encoder.export import cross_encoder_files
-
-    boosters = gbdt.to_files(ranking.base, BASE_FILE) | gbdt.to_files(ranking.residual, RESIDUAL_FILE)
-    return boosters | cross_encoder_files(ranking.cross_encoder) | ranking.calibration.to_files()
+        files |= in_folder("ranking", model.ranking.tree_files() | cross_encoder_files(model.ranking.cross_encoder))
+    return files

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from features.storage.arrays import Subfolder
+from features.storage.arrays import Subfolder, in_folder
 from ranking import gbdt
 from ranking.calibration import Calibration
 from ranking.cross_encoder.config import CrossEncoderConfig
@@ -50,8 +50,12 @@ class Ranking:
 
     def to_files(self) -> dict[str, bytes]:
         """Return the contents by file name."""
+        return self.tree_files() | self.cross_encoder.to_files()
+
+    def tree_files(self) -> dict[str, bytes]:
+        """Return the files of boosters and calibration, which training and serving share."""
         boosters = gbdt.to_files(self.base, BASE_FILE) | gbdt.to_files(self.residual, RESIDUAL_FILE)
-        return boosters | self.cross_encoder.to_files() | self.calibration.to_files()
+        return boosters | self.calibration.to_files()
 
     @classmethod
     def from_files(cls, files: Mapping[str, bytes]) -> Ranking:
@@ -135,12 +139,16 @@ class Model:
 
     def to_files(self) -> dict[str, bytes]:
         """Return the contents by file name."""
-        about = {"retrieval": self.retrieval.model_dump(), "about": self.about}
-        files = {"model.json": json.dumps(about, indent=2).encode()}
+        files = self.fact_files()
         for name, part in (("encoder", self.encoder), ("tower", self.tower), ("ranking", self.ranking), ("learned", self.item_id_vectors)):
             if part is not None:
-                files |= {f"{name}/{file}": content for file, content in part.to_files().items()}
+                files |= in_folder(name, part.to_files())
         return files
+
+    def fact_files(self) -> dict[str, bytes]:
+        """Return the file of retrieval settings and facts, which training and serving share."""
+        about = {"retrieval": self.retrieval.model_dump(), "about": self.about}
+        return {"model.json": json.dumps(about, indent=2).encode()}
 
     @classmethod
     def from_files(cls, files: Mapping[str, bytes]) -> Model:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import csv
 import re
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from recsys.shop import utc_moment
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -67,10 +69,9 @@ def parse_ids(values: Sequence[str] | None, option: str) -> tuple[str, ...]:
 def parse_moment(value: str) -> datetime:
     """Parse an ISO 8601 date or time to UTC without zone. A date is its midnight; a time without zone is UTC."""
     try:
-        moment = datetime.fromisoformat(value)
+        return utc_moment(value)
     except ValueError:
         raise typer.BadParameter(f"{value!r} is not a date: give it as 2026-01-31 or 2026-01-31T18:00:00+01:00") from None
-    return moment.astimezone(UTC).replace(tzinfo=None) if moment.tzinfo else moment
 
 
 def parse_interval(value: str) -> timedelta:

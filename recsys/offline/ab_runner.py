@@ -13,7 +13,6 @@ from features.data.histories import Histories
 from features.data.interactions import DAY, EVENTS
 from features.storage.digests import digest
 from ranking.filters import Filters
-from ranking.ranker import GBDTRanker
 from recsys.artifacts.bundle import sound_bundle
 from recsys.progress import terminal_progress
 from recsys.recommend.pipeline import BATCH, Recommender
@@ -143,10 +142,9 @@ class AbRunner:
 
 def _without_cross_encoder(recommender: Recommender) -> Callable[[Histories, int, np.ndarray], Any]:
     """Return `Recommender.recommend` without the cross-encoder: the gradient-boosted ranker alone sets the order."""
-    parts, snapshot = recommender.model.ranking, recommender.snapshot
-    if parts is None:
+    if recommender.ranker is None:
         return recommender.recommend
-    ranker = GBDTRanker(snapshot.stats, parts.base, parts.residual, None, snapshot.tokens, parts.calibration)
+    ranker = replace(recommender.ranker, cross_encoder=None)
 
     def recommend(users: Histories, k: int, allowed: np.ndarray) -> Any:
         candidates = recommender.candidates(users, max(k, recommender.model.retrieval.candidates), allowed)

@@ -17,7 +17,7 @@ import numpy as np
 from features.errors import BundleError, DataError
 from features.ingest.erased_users import ErasedUsers
 from features.ingest.table_store import forget, users_among
-from features.storage.arrays import Subfolder
+from features.storage.arrays import Subfolder, in_folder
 from recsys.artifacts.bundle import RETRAIN, Bundle, list_bundles
 from recsys.artifacts.model_store import mark
 from recsys.artifacts.publish import rewrite
@@ -146,4 +146,4 @@ def _without(bundle: Bundle, erased_users: ErasedUsers) -> tuple[Mapping[str, by
     files = recounted(snapshot, left, retrieval).to_files()
     # Its data differs now, so the next build does not reuse this bundle.
     about = bundle.manifest.about | {"inputs": None, RETRAIN: True}
-    return {f"snapshot/{name}": content for name, content in files.items()}, about
+    return in_folder("snapshot", files), about

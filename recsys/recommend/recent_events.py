@@ -20,11 +20,16 @@ if TYPE_CHECKING:
 
 
 def recent_histories(snapshot: Snapshot, user_id: str, events: Sequence[Event], config: EventWeights) -> Histories | None:
-    """What a user did that the snapshot's log does not hold, oldest first; None where there is nothing. config: what an event counts.
+    """Return the events of a user that the snapshot's log lacks, oldest first; None without any.
 
-    events: as `EventStore.of_user` gives them. Those that the log was made with are in it, or are left out for rows of the sources; so are
-    those that came later and happened before, by the very rule of the build. Events of items that the catalogue does not have are left
-    out. What happened after the snapshot's `now` happened just now.
+    Events that the log was built with are left out, and so are later ones that its rows cover by the rule of the build
+    (`recsys.workspace.event_rules`). Events of items outside the catalogue are left out. An event after the snapshot's
+    `now` has age 0.
+
+    Parameters
+    ----------
+    events : of the user, as `EventStore.of_user` returns them.
+    config : weights of events, and the rule for the service's events.
     """
     rows = snapshot.catalog.rows([event.item_id for event in events])
     kinds = np.array([EVENTS.index(event.event) for event in events], dtype=np.int64)
@@ -48,7 +53,10 @@ def recent_histories(snapshot: Snapshot, user_id: str, events: Sequence[Event], 
 def _held(
     snapshot: Snapshot, user_id: str, about: tuple[np.ndarray, np.ndarray], events: Sequence[Event], config: EventWeights
 ) -> np.ndarray:
-    """Which events rows of the log stand for, bool (n,). about: the events' items and kinds. The log knows neither ids nor quantities."""
+    """Return which events the log's rows cover, bool (n,). `about` holds the events' items and kinds.
+
+    The log holds neither ids nor quantities, so each row covers one event.
+    """
     log, (item, kind) = snapshot.log, about
     user = int(log.user_rows([user_id])[0])
     mine = slice(log.offsets[user], log.offsets[user + 1]) if user >= 0 else slice(0, 0)

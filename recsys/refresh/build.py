@@ -10,7 +10,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from features.errors import BundleError, ModelError
-from features.storage.arrays import Subfolder
+from features.storage.arrays import Subfolder, in_folder
 from features.storage.atomic import write_whole
 from features.storage.digests import digest, of_json, of_strings
 from recsys.artifacts.bundle import LAYOUT, RETRAIN, Bundle, list_bundles, sound_bundle
@@ -88,7 +88,7 @@ class Build:
         if self.gated and self._comparable:
             about["gates"], drift = self._compare(snapshot)
             about["drift"] = drift
-        files = answering_files(self.model, self._model_key, self.previous) | below_snapshot(snapshot)
+        files = answering_files(self.model, self._model_key, self.previous) | in_folder("snapshot", snapshot.to_files())
         bundle_id = publish(self.workspace.bundles, files, about, self.settings.bundles.keep)
         if drift:
             self._report(bundle_id, about)
@@ -144,11 +144,6 @@ class Build:
             write_whole(self.workspace.reports / "drift.json", text)
         except OSError as error:  # the bundle is already in use, and its manifest holds the same figures
             _log.warning("%s cannot be written: %s", self.workspace.reports / "drift.json", error.strerror or error)
-
-
-def below_snapshot(snapshot: Snapshot) -> dict[str, bytes]:
-    """Return the snapshot's files, by their path in the bundle."""
-    return {f"snapshot/{name}": content for name, content in snapshot.to_files().items()}
 
 
 def inputs(workspace: Workspace, settings: Settings) -> str:

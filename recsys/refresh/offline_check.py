@@ -20,7 +20,7 @@ from features.data.histories import Histories
 from features.data.interactions import DAY
 from features.data.split import Split
 from features.errors import DataError
-from features.storage.arrays import Subfolder
+from features.storage.arrays import Subfolder, in_folder
 from features.storage.digests import of_json
 from recsys.artifacts.bundle import find_bundle
 from recsys.artifacts.publish import publish
@@ -129,7 +129,7 @@ def cached_collaborative(store: Path, log: Interactions, now: int, retrieval: Re
     if bundle := find_bundle(store, key=key):
         return Collaborative.from_files(Subfolder(bundle.files, "collaborative"))
     fitted = Collaborative.fit(log, now, retrieval)
-    publish(store, {f"collaborative/{name}": content for name, content in fitted.to_files().items()}, {"key": key}, CACHED)
+    publish(store, in_folder("collaborative", fitted.to_files()), {"key": key}, CACHED)
     return fitted
 
 

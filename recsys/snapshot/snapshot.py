@@ -21,7 +21,7 @@ from features.data.interactions import Interactions
 from features.data.shop_profile import ShopProfile
 from features.names import PRICE
 from features.progress import silent
-from features.storage.arrays import Subfolder, arrays_of
+from features.storage.arrays import Subfolder, arrays_of, in_folder
 from features.text.embeddings import ItemVectors, TextVectors, group, update
 from features.text.template import item_texts, text_hashes
 from features.text.token_states import ItemTokens, TokenStates
@@ -127,7 +127,7 @@ class Snapshot:
         if self.states is not None:
             parts["states"] = self.states
         for name, part in parts.items():
-            files |= {f"{name}/{file}": content for file, content in part.to_files().items()}
+            files |= in_folder(name, part.to_files())
         return files
 
     @classmethod
@@ -198,6 +198,9 @@ def encode_catalog(
     """
     if previous is not None and previous.vectors.fingerprint != model.fingerprint:
         previous = None
+    from features.text.state_cache import cached_states
+    from recsys.settings.presets import find_device
+
     wanted = model.reads_states if options.states is None else options.states
     place: dict[bytes, int] = {}
     pool: list[TokenStates] = []
@@ -207,8 +210,6 @@ def encode_catalog(
         pool.append(states)
 
     def states_of(texts: list[str]) -> TokenStates:
-        from features.text.state_cache import cached_states
-
         result = cached_states(model.encoder, texts, cache, options.progress)
         if wanted:
             hashes = text_hashes(pl.Series(texts, dtype=pl.String))
@@ -216,8 +217,6 @@ def encode_catalog(
         return result
 
     def encode(texts: list[str]) -> np.ndarray:
-        from recsys.settings.presets import find_device
-
         with model.on(find_device(options.device)):
             return model.tower.item_vectors(model.encoder.pool(states_of(texts)))
 
@@ -230,8 +229,6 @@ def encode_catalog(
     keys, first = distinct_hashes(vectors.hashes), group(vectors.hashes)[0]
     missing = [row for key, row in zip(keys, first.tolist(), strict=True) if key not in place]
     if missing or not pool:
-        from recsys.settings.presets import find_device
-
         with model.on(find_device(options.device)):
             states_of(item_texts(catalog).gather(missing).to_list())
     return Encoded(vectors, TokenStates.join(pool).select(np.array([place[key] for key in keys], dtype=np.int64)), encoded)

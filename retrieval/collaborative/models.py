@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from features.storage.arrays import Subfolder
+from features.storage.arrays import Subfolder, in_folder
 from retrieval.collaborative.als import ALS
 from retrieval.collaborative.ease import EASE
 from retrieval.collaborative.item_knn import ItemToItem
@@ -52,7 +52,10 @@ class Collaborative:
     def to_files(self) -> dict[str, bytes]:
         """Return the files of all models, each in a folder of its name."""
         models = {name: model for name, model in vars(self).items() if model is not None}
-        return {f"{name}/{file}": content for name, model in models.items() for file, content in model.to_files().items()}
+        files: dict[str, bytes] = {}
+        for name, model in models.items():
+            files |= in_folder(name, model.to_files())
+        return files
 
     @classmethod
     def from_files(cls, files: Mapping[str, bytes]) -> Collaborative:
