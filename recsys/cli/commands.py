@@ -62,7 +62,7 @@ def train(
 ) -> None:
     """Train the models on what was ingested.
 
-    Text and user towers, collaborative models, cross-encoder, blend and calibration; by default on everything there is.
+    Text and user towers, collaborative models, cross-encoder, gradient-boosted ranker and calibration; by default on the whole log.
     """
     typer.echo(state_of(context).shop.train(until, preset=preset, device=device, random_state=seed))
 

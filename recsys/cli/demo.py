@@ -162,7 +162,7 @@ def _marked(stand: Stand, answer: Answer, row: int) -> Table:
 
 
 def _one_more(stand: Stand, recommender: Recommender, user: str) -> None:
-    """The list after one purchase more: of the thirty things new to the household that it may buy, what fewest others bought of late."""
+    """Show the list after one more purchase: of the thirty likeliest new items, the one with the fewest recent buyers."""
     snapshot = recommender.snapshot
     likely = next(recommender.answer(RecommendOptions(new_only=True, k=30), [user])).items
     buyers = snapshot.collaborative.popularity.recent[snapshot.catalog.rows([item.item_id for item in likely])]
@@ -176,7 +176,7 @@ def _one_more(stand: Stand, recommender: Recommender, user: str) -> None:
 
 
 def _new_product(stand: Stand) -> None:
-    """Add a product, refresh, and look for a household that is offered it."""
+    """Add a product, refresh, and show a household that is offered it."""
     console = stand.console
     created = datetime.fromtimestamp(stand.before.end, UTC).replace(tzinfo=None)
     added = pl.DataFrame([NEW_PRODUCT | {"created_at": created}])
@@ -198,13 +198,13 @@ def _new_product(stand: Stand) -> None:
 
 
 def _on(catalog: Catalog, stand: Stand) -> Interactions:
-    """The log before the day, over the rows of another catalogue with the same items and more."""
+    """Return the log before the day with the rows of a catalogue that has more items."""
     rows = catalog.rows(stand.catalog.ids.tolist()).astype(np.int32)
     return replace(stand.before, item=rows[stand.before.item], n_items=len(catalog))
 
 
 def _asked(recommender: Recommender, item: str) -> list[Answer]:
-    """Answers for the households that bought most of what the item is near to."""
+    """Return answers for the households that bought most items near to this one."""
     snapshot = recommender.snapshot
     row = snapshot.catalog.rows_or_raise([item])
     everybody = Histories.of_users(snapshot.log, np.arange(snapshot.log.n_users), snapshot.now)
