@@ -25,6 +25,13 @@ QUANTITY: Final = "quantity"
 VALUE: Final = "value"
 EVENT_ID: Final = "event_id"
 
+# Columns that are read and not stored: they say what other columns mean.
+UNIT_PRICE: Final = "unit_price"  # of one piece: value = quantity * unit_price
+CURRENCY: Final = "currency"  # of a price or a value
+ORDER_ID: Final = "order_id"
+STATUS: Final = "status"  # of an order: paid, cancelled, refunded
+STARS: Final = "rating"
+
 # Event kinds. A log stores each event as its index in EVENTS.
 EventKind = Literal["purchase", "cart", "view", "rating"]
 PURCHASE: Final = "purchase"

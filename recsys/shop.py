@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from narwhals.typing import IntoDataFrame
 
     from eval.protocol.report import Report
-    from features.ingest.pipeline import IngestSummary
     from features.ingest.source import Source
+    from features.ingest.summary import IngestSummary
     from recsys.privacy.erasure import Erased
     from recsys.recommend.answers import Answer, Matches
     from recsys.recommend.pipeline import Recommender

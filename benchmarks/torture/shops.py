@@ -16,7 +16,7 @@ from benchmarks.torture.outcome import report, run
 from benchmarks.torture.small import full
 from features.errors import DataError
 from features.ingest.pipeline import ingest
-from features.ingest.raw_table import FORMULA
+from features.ingest.readers.raw_table import FORMULA
 from features.ingest.source import Source
 from features.ingest.table_store import load_quarantine
 

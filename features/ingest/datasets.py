@@ -8,7 +8,7 @@ from pathlib import Path
 import polars as pl
 
 from features.errors import DataError, disk_errors
-from features.ingest.raw_table import RawTable, malformed
+from features.ingest.readers.raw_table import RawTable, malformed
 
 
 def complete_journey() -> tuple[RawTable, RawTable]:

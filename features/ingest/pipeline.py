@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import IO, TYPE_CHECKING
 
 import polars as pl
@@ -11,79 +11,20 @@ import polars as pl
 from features.data.catalog import ITEM_COLUMNS
 from features.data.interactions import INTERACTION_COLUMNS
 from features.errors import DataError, disk_errors
-from features.ingest.datasets import complete_journey
 from features.ingest.erased_users import ErasedUsers
-from features.ingest.raw_table import ITEM_PREFIX, RawTable, TableSpec, as_text_cell, malformed
-from features.ingest.read_files import read_table
+from features.ingest.readers.raw_table import RawTable, as_text_cell, malformed
 from features.ingest.row_rules import TOO_EARLY, items_of_log, mark_duplicates, mark_unknown, validate_interactions, validate_items
-from features.ingest.source import UNIT_PRICE, Source
+from features.ingest.summary import IngestSummary, TableSummary
 from features.ingest.table_store import stamps
 from features.ingest.table_versions import INTERACTIONS, ITEMS, QUARANTINE, SOURCE, publish, writing
-from features.names import RATING
+from features.ingest.tables import raw_tables
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
     from pathlib import Path
 
-REASONS_SHOWN = 5
+    from features.ingest.source import Source
+
 ERASED = "of an erased user"
-
-# Field names of the public Amazon review files: 2023 first, then 2018 and 2014.
-AMAZON_ITEMS = {
-    "item_id": ("parent_asin", "asin"),
-    "title": ("title",),
-    "description": ("description",),
-    "brand": ("brand", "store"),
-    "category": ("categories", "category"),
-    "price": ("price",),
-}
-AMAZON_INTERACTIONS = {
-    "user_id": ("user_id", "reviewerID"),
-    "item_id": ("parent_asin", "asin"),
-    "timestamp": ("timestamp", "unixReviewTime"),
-}
-
-
-@dataclass(frozen=True)
-class TableSummary:
-    """Row counts of one table: rows read = rows kept + rows quarantined.
-
-    Attributes
-    ----------
-    reasons : reason -> number of rows quarantined for it, most frequent first.
-    """
-
-    name: str
-    read: int
-    kept: int
-    reasons: Mapping[str, int]
-
-    @property
-    def quarantined(self) -> int:
-        return sum(self.reasons.values())
-
-    def __str__(self) -> str:
-        line = f"{self.name}: {self.read:,} read = {self.kept:,} kept + {self.quarantined:,} quarantined"
-        return f"{line} ({self.why})" if self.reasons else line
-
-    @property
-    def why(self) -> str:
-        """The most frequent reasons and their counts, as text."""
-        shown = [f"{count:,} {reason}" for reason, count in list(self.reasons.items())[:REASONS_SHOWN]]
-        rest = sum(list(self.reasons.values())[REASONS_SHOWN:])
-        return ", ".join(shown + ([f"{rest:,} for other reasons"] if rest else []))
-
-
-@dataclass(frozen=True)
-class IngestSummary:
-    """Row counts of both tables, and notes: things to look at that are not errors."""
-
-    items: TableSummary
-    interactions: TableSummary
-    notes: tuple[str, ...] = ()
-
-    def __str__(self) -> str:
-        return "\n".join([str(self.items), str(self.interactions), *self.notes])
 
 
 def ingest(source: Source, out: Path, erased: ErasedUsers | None = None, files: Source | None = None) -> IngestSummary:
@@ -97,7 +38,7 @@ def ingest(source: Source, out: Path, erased: ErasedUsers | None = None, files: 
     Parameters
     ----------
     erased : users whose rows are counted, and neither stored nor quarantined.
-    files : for a source that is a database, the files that `features.ingest.read_database` wrote.
+    files : for a source that is a database, the files that `features.ingest.readers.database` wrote.
 
     Raises
     ------
@@ -123,8 +64,9 @@ def ingest(source: Source, out: Path, erased: ErasedUsers | None = None, files: 
 
 
 def _write_tables(source: Source, folder: Path, erased: ErasedUsers) -> IngestSummary:
-    items, log = _raw_tables(source, folder)
-    checked_log = _stored(validate_interactions(log.frame, source), folder / "log.parquet")
+    items, log = raw_tables(source, folder)
+    log_rules = validate_interactions(log.frame, source)
+    checked_log = _stored(log_rules.frame, folder / "log.parquet")
     if checked_log.filter(pl.col("event_id").is_not_null()).head(1).collect().height:
         checked_log = _stored(mark_duplicates(checked_log, "event_id"), folder / "once.parquet")
     if erased.users:
@@ -133,7 +75,8 @@ def _write_tables(source: Source, folder: Path, erased: ErasedUsers) -> IngestSu
     if items is None:
         catalogue = items_of_log(checked_log).collect(engine="streaming")
         items = RawTable(catalogue.lazy(), malformed(), catalogue.height)
-    checked_items = _stored(mark_duplicates(validate_items(items.frame, source)), folder / "items.parquet")
+    item_rules = validate_items(items.frame, source, items.format)
+    checked_items = _stored(mark_duplicates(item_rules.frame), folder / "items.parquet")
     _require_rows("catalogue", items, checked_items)
     in_log = checked_log.filter(pl.col("reason").is_null()).select("item_id")
     checked_log = _stored(mark_unknown(checked_log, checked_items), folder / "known.parquet")
@@ -146,34 +89,7 @@ def _write_tables(source: Source, folder: Path, erased: ErasedUsers) -> IngestSu
     with (folder / "out" / QUARANTINE).open("wb") as quarantine:
         of_items = _write_table(items, checked_items, folder / "out" / ITEMS, quarantine)
         of_log = _write_table(log, checked_log, folder / "out" / INTERACTIONS, quarantine)
-    return IngestSummary(of_items, of_log, _notes(folder / "out" / ITEMS))
-
-
-def _raw_tables(source: Source, folder: Path) -> tuple[RawTable | None, RawTable]:
-    """Return both raw tables; no items where the catalogue is taken from the log."""
-    if source.dataset is not None or source.interactions is None:
-        return complete_journey()
-    amazon = source.format == "amazon"
-    log_columns = AMAZON_INTERACTIONS if amazon else _names([*INTERACTION_COLUMNS, UNIT_PRICE], source.interactions_columns)
-    item_columns = AMAZON_ITEMS if amazon else _names(ITEM_COLUMNS, source.items_columns)
-    required, mapped = ["user_id", "item_id", "timestamp"], list(source.interactions_columns)
-    if source.items is None:
-        carried = {ITEM_PREFIX + name: theirs for name, theirs in item_columns.items() if name != "item_id"}
-        log_columns = log_columns | carried
-        required.append(ITEM_PREFIX + "title")
-        mapped += [ITEM_PREFIX + name for name in source.items_columns if name != "item_id"]
-    spec = TableSpec("interactions", source.interactions, log_columns, tuple(required), tuple(mapped), source.encoding, amazon)
-    log = read_table(spec, folder / "raw_log")
-    if amazon:
-        log = replace(log, frame=log.frame.with_columns(event=pl.lit(RATING)))
-    if source.items is None:
-        return None, log
-    spec = TableSpec("items", source.items, item_columns, ("item_id", "title"), tuple(source.items_columns), source.encoding, amazon)
-    return read_table(spec, folder / "raw_items"), log
-
-
-def _names(ours: Iterable[str], mapping: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
-    return {name: (mapping.get(name, name),) for name in ours}
+    return IngestSummary(of_items, of_log, (*items.notes, *log.notes, *item_rules.notes, *log_rules.notes, *_notes(folder / "out" / ITEMS)))
 
 
 def _stored(frame: pl.LazyFrame, path: Path) -> pl.LazyFrame:

@@ -12,9 +12,11 @@ from pydantic import BaseModel, ConfigDict, field_validator, model_validator
 
 from features.data.catalog import ITEM_COLUMNS
 from features.data.interactions import EVENTS, INTERACTION_COLUMNS
+from features.names import CURRENCY, ORDER_ID, STARS, STATUS, UNIT_PRICE
 
-# A log that holds the price of one piece instead of the value of the line: value = quantity * unit_price.
-UNIT_PRICE = "unit_price"
+# The columns that a table may bring.
+ITEM_INPUTS = (*ITEM_COLUMNS, CURRENCY)
+LOG_INPUTS = (*INTERACTION_COLUMNS, UNIT_PRICE, CURRENCY, ORDER_ID, STATUS, STARS)
 
 
 class Source(BaseModel):
@@ -25,7 +27,7 @@ class Source(BaseModel):
     dataset : name of a public data set, instead of files.
     sql : queries of a database, instead of the files of the same names.
     items, interactions : the files. Without `items` the catalogue is taken from the log's rows (`items_columns` names its columns).
-    format : "canonical" (canonical column names, or mapped ones) or "amazon" (the public review layout of 2014, 2018 or 2023).
+    format : the software that exported the files (`features.ingest.formats`); None recognises it by the header, table by table.
     encoding : encoding of text files; bytes that cannot be decoded become U+FFFD.
     items_columns, interactions_columns : canonical name -> name in the shop's table.
     events : the shop's word for an event -> the canonical one.
@@ -39,7 +41,7 @@ class Source(BaseModel):
     sql: SqlSource | None = None
     items: Path | None = None
     interactions: Path | None = None
-    format: Literal["canonical", "amazon"] = "canonical"
+    format: Literal["canonical", "amazon", "shopify", "woocommerce", "magento", "google-merchant", "google-analytics"] | None = None
     encoding: str = "utf-8"
     items_columns: dict[str, str] = {}
     interactions_columns: dict[str, str] = {}
@@ -53,9 +55,8 @@ class Source(BaseModel):
             raise ValueError("give exactly one of these: a dataset, an interactions file, or queries in source.sql")
         if self.sql is not None and (self.format == "amazon" or (self.sql.items is not None and self.items is not None)):
             raise ValueError("queries give canonical columns, and items come from a query or a file: omit format and one of the two items")
-        fixed = self.dataset is not None or self.format == "amazon"
-        if fixed and (self.items_columns or self.interactions_columns):
-            raise ValueError("a dataset and the amazon format have fixed columns: omit items_columns and interactions_columns")
+        if self.dataset is not None and (self.items_columns or self.interactions_columns):
+            raise ValueError("a dataset has fixed columns: omit items_columns and interactions_columns")
         if self.dataset is not None and self.items is not None:
             raise ValueError("a dataset has its own items: omit `items`")
         if self.format == "amazon" and self.items is None and self.dataset is None:
@@ -64,8 +65,7 @@ class Source(BaseModel):
         return self
 
     def _check_names(self) -> None:
-        logs = [*INTERACTION_COLUMNS, UNIT_PRICE]
-        for mapping, known in ((self.items_columns, list(ITEM_COLUMNS)), (self.interactions_columns, logs)):
+        for mapping, known in ((self.items_columns, list(ITEM_INPUTS)), (self.interactions_columns, list(LOG_INPUTS))):
             unknown = sorted(set(mapping) - set(known))
             if unknown:
                 raise ValueError(f"unknown columns {unknown}; a mapping goes from a canonical name to yours; canonical names: {known}")

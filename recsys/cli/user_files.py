@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from features.errors import DataError
-from features.ingest.raw_table import text_cell
+from features.ingest.readers.raw_table import text_cell
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -15,7 +15,7 @@ from features.data.interactions import Interactions
 from features.data.step_time import with_step_time
 from features.errors import DataError, disk_errors
 from features.ingest.erased_users import ErasedUsers
-from features.ingest.pipeline import IngestSummary, ingest
+from features.ingest.pipeline import ingest
 from features.ingest.table_store import load_tables, table_digests
 from features.ingest.table_versions import INTERACTIONS, ITEMS, in_use
 from recsys.settings.events import EventWeights
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from features.ingest.source import Source
+    from features.ingest.summary import IngestSummary
     from recsys.workspace.event_rules import Merged
     from recsys.workspace.events import EventStore
 
@@ -128,7 +129,7 @@ class Workspace:
         """Return the source as files; a database is extracted first. Raises DataError if it cannot be read."""
         if source.sql is None:
             return source
-        from features.ingest.read_database import extract
+        from features.ingest.readers.database import extract
 
         return extract(source, self.extracts, ErasedUsers.read(self.erased))
 

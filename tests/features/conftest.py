@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 import polars as pl
 import pytest
 
-from features.ingest.pipeline import IngestSummary, ingest
+from features.ingest.pipeline import ingest
 from features.ingest.source import Source
+from features.ingest.summary import IngestSummary
 from features.ingest.table_store import load_quarantine, load_tables
 
 if TYPE_CHECKING:

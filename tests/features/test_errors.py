@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 
 from features.errors import DataError, disk_errors
-from features.ingest.raw_table import Spool, TableSpec
+from features.ingest.readers.raw_table import Spool, TableSpec
 
 PLACE = Path("/shop")
 

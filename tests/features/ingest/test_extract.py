@@ -18,7 +18,7 @@ from pydantic import ValidationError
 from features.errors import DataError
 from features.ingest.erased_users import ErasedUsers
 from features.ingest.pipeline import ingest
-from features.ingest.read_database import extract
+from features.ingest.readers.database import extract
 from features.ingest.source import Source
 from features.ingest.table_store import load_source, load_tables, unchanged
 
@@ -201,7 +201,7 @@ def test_an_address_that_is_refused(uri: str, said: str) -> None:
 def test_more_rows_of_one_watermark_than_are_compared(
     shop: tuple[Source, Execute], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("features.ingest.read_database.MOST_SAME", 1)
+    monkeypatch.setattr("features.ingest.readers.database.MOST_SAME", 1)
     source, execute = shop
     for number in range(4):
         execute(row(LOG[1][0], "cup", "2024-05-04 08:00:00", 1, 20))

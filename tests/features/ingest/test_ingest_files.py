@@ -16,8 +16,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from features.errors import DataError
-from features.ingest.pipeline import IngestSummary, ingest
+from features.ingest.pipeline import ingest
 from features.ingest.source import Source
+from features.ingest.summary import IngestSummary
 from features.ingest.table_store import load_quarantine, load_tables
 
 ITEMS = [("A", "Apple", "1.5"), ("B", "Bread", "2"), ("C,1", "Comma, the fruit", "3")]
@@ -116,7 +117,7 @@ def test_rows_of_the_wrong_width_are_put_aside_with_their_numbers(tmp_path: Path
 
 
 def test_row_numbers_hold_across_blocks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("features.ingest.read_files.BLOCK", 128)
+    monkeypatch.setattr("features.ingest.readers.delimited.BLOCK", 128)
     lines = [b"u%d,A,2024-01-01,1" % i if i % 7 else b"short" if i % 2 else b"u%d,A,never,1" % i for i in range(1, 200)]
     run(tmp_path, b"user_id,item_id,timestamp,quantity\n" + b"\n".join(lines) + b"\n")
     assert [row for _, row, _, _ in quarantine(tmp_path)] == list(range(7, 200, 7))
@@ -225,14 +226,14 @@ def test_a_missing_file_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["log.csv", "log.jsonl"])
 def test_too_many_broken_rows_are_another_format(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("features.ingest.raw_table.MAX_MALFORMED", 10)
-    monkeypatch.setattr("features.ingest.read_files.BLOCK", 128)
+    monkeypatch.setattr("features.ingest.readers.raw_table.MAX_MALFORMED", 10)
+    monkeypatch.setattr("features.ingest.readers.delimited.BLOCK", 128)
     with pytest.raises(DataError, match=r"has at least \d+ rows that cannot be parsed .* really \.(csv|jsonl)"):
         run(tmp_path, GOOD_LOG + b"x\n" * 110, log_name=name)
 
 
 def test_a_row_longer_than_any_row_is_an_open_quote(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("features.ingest.read_files.BLOCK", 256)
+    monkeypatch.setattr("features.ingest.readers.delimited.BLOCK", 256)
     with pytest.raises(DataError, match="a row is longer than .* a quote that is never closed"):
         run(tmp_path, GOOD_LOG + b'u,"' + b"x\n" * 1_000)
 

@@ -10,7 +10,7 @@ import pytest
 
 from features.data.catalog import ITEM_COLUMNS, Catalog
 from features.data.interactions import INTERACTION_COLUMNS, Interactions
-from features.ingest.pipeline import TableSummary
+from features.ingest.summary import TableSummary
 
 Ingest = Callable[..., Any]
 

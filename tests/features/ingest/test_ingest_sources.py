@@ -132,7 +132,7 @@ def test_amazon_scraps_are_no_prices_and_other_layouts_are_refused(ingested: Ing
     review = lines({"reviewerID": "u", "asin": "A", "unixReviewTime": 1400000000})
     shop = ingested(review, items, "json", format="amazon")
     assert shop.items.select("description", "category", "price").rows() == [(None, None, None)] * 2
-    with pytest.raises(DataError, match="check that the file has the Amazon layout"):
+    with pytest.raises(DataError, match="check that the file is an export of this kind"):
         ingested("user_id,item_id,timestamp\nu,A,2024-01-01\n", format="amazon")
 
 
@@ -141,7 +141,7 @@ WRONG_SOURCES = {
     "both": ({"dataset": "completejourney", "interactions": "x.csv"}, "give exactly one of these: a dataset, an interactions file"),
     "items of a dataset": ({"dataset": "completejourney", "items": "x.csv"}, "has its own items"),
     "amazon without items": ({"interactions": "x", "format": "amazon"}, "needs the metadata"),
-    "amazon mapped": ({"interactions": "x", "items": "x", "format": "amazon", "items_columns": {"title": "t"}}, "have fixed columns"),
+    "data set mapped": ({"dataset": "completejourney", "items_columns": {"title": "t"}}, "has fixed columns"),
     "unknown column": ({"interactions": "x", "items_columns": {"name": "t"}}, r"unknown columns \['name'\]"),
     "wrong way": ({"interactions": "x", "interactions_columns": {"CustomerID": "user_id"}}, "from a canonical name to yours"),
     "two values": ({"interactions": "x", "interactions_columns": {"value": "a", "unit_price": "b"}}, "the same fact twice"),

@@ -39,7 +39,7 @@ def done(monkeypatch: pytest.MonkeyPatch, shop: Any) -> list[str]:
     """What the demo really does, in order; it finds the tiny shop where the data set should be."""
     bought = shop.events.filter(pl.col("event") == "purchase").drop("event")
     tables = [table.lazy().with_columns(pl.col(pl.Float64, pl.Boolean).cast(pl.String)) for table in (shop.items, bought)]
-    monkeypatch.setattr("features.ingest.pipeline.complete_journey", lambda: tuple(map(_numbered, tables)))
+    monkeypatch.setattr("features.ingest.tables.complete_journey", lambda: tuple(map(_numbered, tables)))
     done: list[str] = []
 
     def note(name: str, original: Any) -> Any:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from features.errors import DataError, disk_errors
+from features.ingest.formats.layout import TableLayout
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -29,7 +30,8 @@ class TableSpec:
     columns : canonical name -> names in the file; the first one with a value wins.
     required : canonical names that must be found.
     mapped : canonical names that the user mapped, which must be found too.
-    amazon : whether the file has the public Amazon review layout.
+    layout : how records become rows.
+    format : name of the format, for messages.
     """
 
     name: str
@@ -38,7 +40,8 @@ class TableSpec:
     required: tuple[str, ...]
     mapped: tuple[str, ...] = ()
     encoding: str = "utf-8"
-    amazon: bool = False
+    layout: TableLayout = field(default_factory=lambda: TableLayout({}))
+    format: str = "canonical"
 
     def find(self, found: Sequence[str]) -> dict[str, list[str]]:
         """Return canonical name -> names that the file has.
@@ -62,8 +65,8 @@ class TableSpec:
         return ", ".join(dict.fromkeys(describe(name) for name in lacking))
 
     def _advice(self, lacking: str) -> str:
-        if self.amazon:
-            return "check that the file has the Amazon layout; if not, leave source.format out"
+        if self.format != "canonical":
+            return f"check that the file is an export of this kind ({self.format}); if not, leave source.format out"
         if lacking.startswith(ITEM_PREFIX):
             return "name a file of items, or map the column of the log under [source.items_columns]"
         return f"map the column under [source.{self.name}_columns]"
@@ -78,11 +81,38 @@ class RawTable:
     frame : `row` (numbered from 1) and the columns found, as text; dates of Parquet files stay dates.
     malformed : rows that could not be parsed: row, reason, offence.
     read : number of rows of both kinds.
+    format : name of the format by which it was read.
+    head : the columns and first rows of the file; None where no file was read.
+    notes : what was guessed or mended while reading.
     """
 
     frame: pl.LazyFrame
     malformed: pl.DataFrame
     read: int
+    format: str = "canonical"
+    head: TableHead | None = None
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class TableHead:
+    """What is known of a file before it is read as a whole.
+
+    Attributes
+    ----------
+    sample : the first rows with all columns of the file, as text.
+    encoding : encoding of a text file; None for Parquet.
+    separator : separator of a csv or tsv; None for others.
+    """
+
+    sample: pl.DataFrame
+    encoding: str | None = None
+    separator: str | None = None
+
+    @property
+    def names(self) -> list[str]:
+        """The names of the file's columns."""
+        return self.sample.columns
 
 
 @dataclass

@@ -1,0 +1,47 @@
+"""The public Amazon review files: metadata as items, reviews as the log. Field names of 2023 first, then of 2018 and 2014."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from features.ingest.formats.layout import Format, TableLayout
+from features.names import RATING
+
+if TYPE_CHECKING:
+    from polars import LazyFrame
+
+
+def _ratings(rows: LazyFrame) -> LazyFrame:
+    return rows.with_columns(event=pl.lit(RATING))
+
+
+AMAZON = Format(
+    name="amazon",
+    title="Amazon reviews",
+    items=(
+        TableLayout(
+            columns={
+                "item_id": ("parent_asin", "asin"),
+                "title": ("title",),
+                "description": ("description",),
+                "brand": ("brand", "store"),
+                "category": ("categories", "category"),
+                "price": ("price",),
+            },
+            python=True,
+        ),
+    ),
+    interactions=(
+        TableLayout(
+            columns={
+                "user_id": ("user_id", "reviewerID"),
+                "item_id": ("parent_asin", "asin"),
+                "timestamp": ("timestamp", "unixReviewTime"),
+            },
+            rows=_ratings,
+            python=True,
+        ),
+    ),
+)

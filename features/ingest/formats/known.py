@@ -1,0 +1,39 @@
+"""The formats that are known, and the choice of a table's layout."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from features.ingest.formats.amazon import AMAZON
+from features.ingest.formats.canonical import CANONICAL
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from features.ingest.formats.layout import Format, TableLayout
+
+FORMATS: dict[str, Format] = {one.name: one for one in (CANONICAL, AMAZON)}
+Table = Literal["items", "interactions"]
+
+
+def layouts(one: Format, table: Table) -> tuple[TableLayout, ...]:
+    """Return a format's layouts of a table."""
+    return one.items if table == "items" else one.interactions
+
+
+def layout_of(name: str | None, table: Table, header: Collection[str]) -> tuple[Format, TableLayout]:
+    """Return the format and the layout that a table is read by.
+
+    Parameters
+    ----------
+    name : format that the user gave. It counts for a table that its software exports; another table is recognised.
+    header : the names in the table's file.
+    """
+    if name is not None and (named := layouts(FORMATS[name], table)):
+        fits = [layout for layout in named if layout.signs <= set(header)]
+        return FORMATS[name], (fits or named)[0]
+    for one in FORMATS.values():
+        for layout in layouts(one, table):
+            if layout.signs and layout.signs <= set(header):
+                return one, layout
+    return CANONICAL, layouts(CANONICAL, table)[0]
