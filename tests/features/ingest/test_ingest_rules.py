@@ -137,3 +137,36 @@ def test_the_summary_names_the_most_frequent_reasons() -> None:
     reasons = {f"reason {i}": 1_000 - i for i in range(7)}
     assert str(TableSummary("log", 10_000, 3_021, reasons)).endswith("997 reason 3, 996 reason 4, 1,989 for other reasons)")
     assert str(TableSummary("log", 1_000, 1_000, {})) == "log: 1,000 read = 1,000 kept + 0 quarantined"
+
+
+def test_a_later_row_wins_column_by_column(ingested: Ingest) -> None:
+    items = (
+        "item_id,title,description,price,available\n"
+        "A,Green tea,From Uji,3.5,yes\n"
+        "B,Black tea,From Assam,4,yes\n"
+        "A,Sencha,,,no\n"
+        "A,,,9,\n"
+        "B,Black tea,,4.2,\n"
+    )
+    shop = ingested("user_id,item_id,timestamp\nu,A,2024-01-01\n", items=items)
+    assert shop.items.select("item_id", "title", "description", "price", "available").rows() == [
+        ("A", "Sencha", "From Uji", 3.5, False),
+        ("B", "Black tea", "From Assam", 4.2, True),
+    ]
+    assert [row for row, reason, _ in shop.refused if reason.startswith("duplicate")] == [1, 2]
+
+
+def test_later_rows_of_an_event_complete_it(ingested: Ingest) -> None:
+    log = (
+        "user_id,item_id,timestamp,event_id,quantity,value\n"
+        "u,A,2024-01-01,e1,2,7\n"
+        "u,A,2024-01-02,e1,,\n"
+        "u,A,2024-01-03,,1,\n"
+        "u,A,2024-01-03,,1,\n"
+    )
+    shop = ingested(log)
+    assert shop.log.select("timestamp", "event_id", "quantity", "value").rows() == [
+        (datetime(2024, 1, 2), "e1", 2.0, 7.0),
+        (datetime(2024, 1, 3), None, 1.0, None),
+        (datetime(2024, 1, 3), None, 1.0, None),
+    ]
