@@ -1,34 +1,39 @@
-"""Time and peak memory of `ingest` for a log of ten million rows.
+"""Time and peak memory of `ingest` for a log of ten million rows, beside those of an earlier commit.
 
-    python benchmarks/ingest_10m.py [--rows N]
+    python -m benchmarks.ingest_10m [--rows N] [--before COMMIT] [--pairs N]
 
-Writes a synthetic csv file to a temporary folder, ingests it in a separate process and prints one JSON line. It needs
-about 1 GiB of disk.
+Writes a synthetic csv file to a temporary folder, ingests it in processes of this tree and of the commit in turn, and prints one JSON
+line for the time and one for the memory. It needs about 2 GiB of disk.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import resource
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 
+from benchmarks.paired import ROOT, as_users_have_it, say
+
 ITEMS, USERS, CHUNK = 100_000, 500_000, 1_000_000
-LIMIT_GIB = 4.0
+LIMIT_GIB, LIMIT_RATIO = 4.0, 1.2
 CHILD = """
-import sys
+import json, resource, sys, time
 from pathlib import Path
 from features.ingest.pipeline import ingest
 from features.ingest.source import Source
-folder = Path(sys.argv[1])
-print(ingest(Source(items=folder / "items.csv", interactions=folder / "log.csv"), folder / "out"), file=sys.stderr)
+folder, out = map(Path, sys.argv[1:])
+begun = time.perf_counter()
+summary = ingest(Source(items=folder / "items.csv", interactions=folder / "log.csv"), out)
+seconds = time.perf_counter() - begun
+usage = resource.getrusage(resource.RUSAGE_SELF)
+counts = [(table.read, table.kept, dict(table.reasons)) for table in (summary.items, summary.interactions)]
+print(json.dumps({"seconds": seconds, "cpu": usage.ru_utime + usage.ru_stime, "gib": usage.ru_maxrss / 2**20, "counts": counts}))
 """
 
 
@@ -55,21 +60,45 @@ def write_shop(folder: Path, rows: int) -> None:
             frame.with_columns(item_id=sku).write_csv(log, include_header=start == 0)
 
 
+def ingested(tree: Path, folder: Path) -> dict[str, object]:
+    """Ingest the shop in a new process with the code of a folder; return seconds, CPU seconds, GiB and row counts."""
+    with tempfile.TemporaryDirectory() as out:
+        command = [sys.executable, "-c", CHILD, str(folder), f"{out}/data"]
+        done = subprocess.run(command, check=True, cwd=tree, env=as_users_have_it(), stdout=subprocess.PIPE)
+    found: dict[str, object] = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
 def main() -> None:
-    """Print one row."""
+    """Print the rows."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--rows", type=int, default=10_000_000)
-    rows = parser.parse_args().rows
+    parser.add_argument("--before", default="9e49e7c", help="commit to compare with")
+    parser.add_argument("--pairs", type=int, default=3)
+    options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        write_shop(folder, rows)
-        mib = (folder / "log.csv").stat().st_size >> 20
-        start = time.perf_counter()
-        subprocess.run([sys.executable, "-c", CHILD, name], check=True, cwd=Path(__file__).parent.parent)
-        seconds = time.perf_counter() - start
-    gib = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 2**20
-    row = {"name": "ingest_10m", "rows": rows, "csv_mib": mib, "seconds": round(seconds, 1), "rows_per_second": round(rows / seconds)}
-    print(json.dumps(row | {"peak_gib": round(gib, 2), "target": LIMIT_GIB, "kept": gib < LIMIT_GIB}))
+        folder, tree = Path(name), Path(name) / "before"
+        subprocess.run(["git", "worktree", "add", "--detach", "--quiet", tree, options.before], check=True, cwd=ROOT)
+        try:
+            write_shop(folder, options.rows)
+            pairs = [(ingested(tree, folder), ingested(ROOT, folder)) for _ in range(options.pairs)]
+        finally:
+            subprocess.run(["git", "worktree", "remove", "--force", tree], check=True, cwd=ROOT)
+    same = float(all(old["counts"] == new["counts"] for old, new in pairs))
+
+    def figures(what: str) -> tuple[np.ndarray, np.ndarray]:
+        old, new = np.array([[float(str(run[what])) for run in pair] for pair in pairs]).T
+        return old, new
+
+    for what in ("seconds", "cpu"):
+        old, new = figures(what)
+        say(
+            f"ingest_10m_{what}", new / old, LIMIT_RATIO, same, before=old.round(1).tolist(), after=new.round(1).tolist(), rows=options.rows
+        )
+    old, new = figures("gib")
+    say(
+        "ingest_10m_gib", new / old, None, same, peak_gib=round(float(new.max()), 2), limit_gib=LIMIT_GIB, holds=bool(new.max() < LIMIT_GIB)
+    )
 
 
 if __name__ == "__main__":

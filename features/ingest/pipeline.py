@@ -32,7 +32,7 @@ def ingest(source: Source, out: Path, erased: ErasedUsers | None = None, files: 
 
     The new version (`features.ingest.table_versions`) holds items.parquet and interactions.parquet (canonical columns, rows in the
     order of the source), quarantine.csv (table, row, reason, value) and source.json. It replaces the version in use as a whole, or
-    nothing changes. The tables are never whole in memory; ten million rows peaked at 1.7 GiB (benchmarks/ingest_10m.py). Only one
+    nothing changes. The tables are never whole in memory; ten million rows peaked at 1.7 GiB (`benchmarks.ingest_10m`). Only one
     ingest may run in `out` at a time: `Workspace.ingest` takes the lock.
 
     Parameters
