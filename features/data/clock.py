@@ -24,20 +24,17 @@ calendar because nothing in it can show the contrary. See docs/decisions/083.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import cached_property
 from typing import Literal
 
 import numpy as np
 import polars as pl
 
+from features.data.clock_evidence import DAY, LEAST_USERS, Evidence, spacing_of, whole_days
 from features.names import TIMESTAMP, USER_ID
 from features.storage.sorted_unique import sorted_unique
 
 Kind = Literal["times", "dates", "steps", "visits"]
-DAY = 86_400  # seconds
-LEAST_USERS = 100  # a smaller log does not show what its times mean
 NEARLY_ALL = 0.9
-EVEN = 0.98  # share of distances between the times of a log that are equal
 PILED = 0.8  # share of users seen at the end from which "all are still there"
 TOGETHER = 0.6  # share of users that begin at one time
 FEW_AT_END = 0.2
@@ -50,10 +47,10 @@ LEAST_DAYS = 56  # without a user of two times, a shorter log does not show that
 SAMPLE = 1_000_000  # rows; of a log of more than twice as many, a sample of its users is judged
 
 WORDS: dict[Kind, str] = {
-    "times": "moments with a time of day",
-    "dates": "dates without a time of day",
+    "times": "real times",
+    "dates": "real dates without a time of day",
     "steps": "an order only, without a calendar",
-    "visits": "moments of visits: each user id comes once",
+    "visits": "real times of visits, because no user returns",
 }
 
 
@@ -78,14 +75,14 @@ class LogClock:
 
     def __str__(self) -> str:
         """Return one sentence for the user."""
-        return f"the log's times are taken for {WORDS[self.kind]} ({self.why})"
+        return f"the log's times are taken for {WORDS[self.kind]}: {self.why}"
 
 
 def clock_of(frame: pl.LazyFrame | pl.DataFrame) -> LogClock:
     """Judge a canonical table with the columns user_id and timestamp, in about a second for ten million rows."""
     known = frame.lazy().filter(pl.col(USER_ID).is_not_null() & pl.col(TIMESTAMP).is_not_null())
     columns = known.select(user=pl.col(USER_ID).hash(seed=0), time=pl.col(TIMESTAMP).dt.epoch("s")).collect()
-    spacing = _spacing(columns["time"].to_numpy())
+    spacing = spacing_of(columns["time"].to_numpy())
     if (parts := len(columns) // SAMPLE) > 1:
         columns = columns.filter(pl.col("user") % parts == 0)
     columns = columns.sort("user", "time")
@@ -101,7 +98,7 @@ def clock(user: np.ndarray, time: np.ndarray) -> LogClock:
     user : int (n,), sorted.
     time : int64 (n,), seconds since the epoch, sorted for each user.
     """
-    spacing = _spacing(time)
+    spacing = spacing_of(time)
     if (parts := len(user) // SAMPLE) > 1:
         kept = user % parts == 0
         user, time = user[kept], time[kept]
@@ -111,129 +108,6 @@ def clock(user: np.ndarray, time: np.ndarray) -> LogClock:
 def _judged(seen: Evidence) -> LogClock:
     found = _steps(seen) or _visits(seen) or _calendar(seen)
     return found if seen.parts == 1 else replace(found, why=f"in a sample of {len(seen.events_user):,} events, {found.why}")
-
-
-@dataclass(frozen=True)
-class Evidence:
-    """Figures about the distinct pairs of user and time of a log.
-
-    Attributes
-    ----------
-    events_user, events_time : the log, or a sample of its users, sorted by user and time.
-    spacing : `_spacing` of the whole log.
-    parts : one user in so many is in the sample.
-    """
-
-    events_user: np.ndarray
-    events_time: np.ndarray
-    spacing: tuple[int, int]
-    parts: int
-
-    @cached_property
-    def fresh(self) -> np.ndarray:
-        """Whether an event is the first of its user and time, bool (n,)."""
-        return (np.diff(self.events_user, prepend=-1) != 0) | (np.diff(self.events_time, prepend=-1) != 0)
-
-    @cached_property
-    def user(self) -> np.ndarray:
-        """User of each distinct pair."""
-        return self.events_user[self.fresh]
-
-    @cached_property
-    def time(self) -> np.ndarray:
-        """Time of each distinct pair."""
-        return self.events_time[self.fresh]
-
-    @cached_property
-    def begins(self) -> np.ndarray:
-        """Index of each user's first pair."""
-        return np.flatnonzero(np.diff(self.user, prepend=-1))
-
-    @cached_property
-    def count(self) -> np.ndarray:
-        """Number of distinct times of each user."""
-        return np.diff(self.begins, append=len(self.user))
-
-    @cached_property
-    def first(self) -> np.ndarray:
-        """Each user's first time."""
-        return self.time[self.begins]
-
-    @cached_property
-    def last(self) -> np.ndarray:
-        """Each user's last time."""
-        return self.time[self.begins + self.count - 1]
-
-    @cached_property
-    def several(self) -> np.ndarray:
-        """Whether a user has two times or more."""
-        return self.count > 1
-
-    @cached_property
-    def edges(self) -> tuple[int, int]:
-        """Where the log begins and ends but for a hundredth of its events: a few wrong dates must not stretch it."""
-        low, high = np.quantile(self.events_time, [0.01, 0.99], method="nearest")
-        return int(low), int(high)
-
-    @cached_property
-    def span(self) -> int:
-        """Seconds between the edges."""
-        return self.edges[1] - self.edges[0]
-
-    @cached_property
-    def step(self) -> int:
-        """The commonest distance between two times of a user, in seconds; 0 without any."""
-        distances = np.diff(self.time)[np.diff(self.user) == 0]
-        return _commonest(distances)[0] if len(distances) else 0
-
-    @cached_property
-    def start(self) -> tuple[int, float]:
-        """The commonest first time of users with several, and the share of them that begin then."""
-        return _commonest(self.first[self.several])
-
-    @cached_property
-    def numbered(self) -> np.ndarray:
-        """Which users with several times have them a step apart without a gap."""
-        return (self.last - self.first == (self.count - 1) * self.step)[self.several]
-
-    @cached_property
-    def at_end(self) -> float:
-        """Share of users with several times that are seen in the last tenth of the span."""
-        return float((self.last[self.several] >= self.edges[1] - self.span // 10).mean())
-
-    @cached_property
-    def alone(self) -> float:
-        """Share of users with several times who end before the next one begins."""
-        order = np.argsort(self.first[self.several], kind="stable")
-        first, last = self.first[self.several][order], self.last[self.several][order]
-        return float((last[:-1] < first[1:]).mean())
-
-    @property
-    def newcomers(self) -> float:
-        """Share of users with several times that begin after the first tenth of the span."""
-        return float((self.first[self.several] > self.edges[0] + self.span // 10).mean())
-
-    @property
-    def serial(self) -> int:
-        """The distance between the log's distinct times if they are evenly spaced and each is one user's; else 0."""
-        step, distinct = self.spacing
-        return step if self.parts * len(self.time) <= 1.05 * distinct else 0
-
-    @cached_property
-    def closed_weekday(self) -> bool:
-        """Whether four weeks or more have a weekday with hardly an event."""
-        if self.span < 28 * DAY:
-            return False
-        weekday = np.bincount(self.events_time // DAY % 7, minlength=7)
-        return bool(weekday.min() < 0.02 * weekday.mean())
-
-    @cached_property
-    def returning(self) -> tuple[int, int]:
-        """Number of users seen before the last tenth of the events and in it, and of users seen in it."""
-        # A tenth of the events, not of the time: one event dated years ahead by mistake would be the whole last tenth.
-        cut = np.quantile(self.events_time, 0.9)
-        late = self.last >= cut
-        return int((late & (self.first < cut)).sum()), int(late.sum())
 
 
 def _steps(seen: Evidence) -> LogClock | None:
@@ -282,7 +156,7 @@ def _calendar(seen: Evidence) -> LogClock:
     """Return the clock of a log with real times."""
     if not len(seen.events_time):
         return LogClock("times", "the log is empty")
-    kind: Kind = "dates" if (midnight := _whole_days(seen.events_time)) else "times"
+    kind: Kind = "dates" if (midnight := whole_days(seen.events_time)) else "times"
     said = f"{midnight:.0%} of the times are the start of a day" if kind == "dates" else "the times differ within days"
     if (users := int(seen.several.sum())) < LEAST_USERS:
         return LogClock(kind, f"{said}; {users:,} users have more than one time, too few to show more")
@@ -293,42 +167,6 @@ def _calendar(seen: Evidence) -> LogClock:
         return LogClock(kind, why)
     back, late = seen.returning
     return LogClock(kind, f"{said}; {back:,} of the {late:,} users in the last tenth of the events were seen before it")
-
-
-def _spacing(time: np.ndarray) -> tuple[int, int]:
-    """Return the distance between the distinct times, in seconds, and their number; (0, number) if they are not evenly spaced."""
-    distances = np.diff(sorted_unique(time))
-    if len(distances) < LEAST_USERS:
-        return 0, len(distances) + 1
-    usual = int(np.median(distances))
-    return (usual if (distances == usual).mean() >= EVEN else 0), len(distances) + 1
-
-
-def _whole_days(time: np.ndarray) -> float:
-    """Return the share of times that are a day's start in some time zone, where it is nearly all; else 0."""
-    share = float((time % DAY == 0).mean())
-    if share >= 0.99:
-        return share
-    clock_time, counts = _counted(time % DAY)
-    order = np.argsort(-counts)[:2]
-    share = float(counts[order].sum() / len(time))
-    # Two times of day an hour apart are midnight with and without daylight saving.
-    apart = {abs(int(clock_time[order[0]] - clock_time[order[-1]])), 0} <= {0, 3600, DAY - 3600}
-    return share if share >= 0.99 and apart and len(time) >= 50 and (clock_time[order] % 900 == 0).all() else 0.0
-
-
-def _commonest(values: np.ndarray) -> tuple[int, float]:
-    """Return the commonest value and its share."""
-    found, counts = _counted(values)
-    best = int(counts.argmax())
-    return int(found[best]), float(counts[best] / len(values))
-
-
-def _counted(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the distinct values and their counts; see `sorted_unique` for the reason."""
-    ordered = np.sort(values)
-    begins = np.flatnonzero(np.diff(ordered, prepend=ordered[:1] - 1))
-    return ordered[begins], np.diff(begins, append=len(ordered))
 
 
 def _length(seconds: int) -> str:

@@ -10,6 +10,7 @@ import polars as pl
 import pytest
 
 from features.behavior.item_stats import ItemStats
+from features.behavior.recent_buyers import RecentBuyers
 from features.data.catalog import Catalog
 from features.data.histories import Histories
 from features.data.interactions import Interactions
@@ -69,7 +70,8 @@ class Shop:
         self.now = int((NOW - datetime(1970, 1, 1)).total_seconds())
         self.stats = ItemStats.fit(self.log, self.catalog, self.now)
         ease = EASE.fit(self.log, EASEConfig(l2=1, min_buyers=1))
-        self.reasons = Reasons(self.catalog, self.log, ease, vectors, np.arange(len(ITEMS)))
+        buyers = RecentBuyers.of(self.log, self.stats, self.now)
+        self.reasons = Reasons(self.catalog, self.log, ease, vectors, np.arange(len(ITEMS)), buyers)
 
     def candidates(self, users: list[str], items: list[str]) -> Candidates:
         histories = Histories.of_users(self.log, self.log.user_rows(users), self.now)
