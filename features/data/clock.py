@@ -29,13 +29,14 @@ from typing import Literal
 import numpy as np
 import polars as pl
 
-from features.data.clock_evidence import DAY, LEAST_USERS, Evidence, spacing_of, whole_days
+from features.data.clock_evidence import DAY, LEAST_USERS, Evidence, spacing_of
 from features.names import TIMESTAMP, USER_ID
 from features.storage.sorted_unique import sorted_unique
 
 Kind = Literal["times", "dates", "steps", "visits"]
 NEARLY_ALL = 0.9
 PILED = 0.8  # share of users seen at the end from which "all are still there"
+REGULAR = 0.7  # share of distances that are one step, in a log with times of day
 TOGETHER = 0.6  # share of users that begin at one time
 FEW_AT_END = 0.2
 NEWCOMERS = 0.1
@@ -87,7 +88,7 @@ def clock_of(frame: pl.LazyFrame | pl.DataFrame) -> LogClock:
         columns = columns.filter(pl.col("user") % parts == 0)
     columns = columns.sort("user", "time")
     user = columns["user"].rle_id().to_numpy()
-    return _judged(Evidence(user.astype(np.int64), columns["time"].to_numpy(), spacing, max(parts, 1)))
+    return _judged(Evidence.of(user, columns["time"].to_numpy(), spacing, max(parts, 1)))
 
 
 def clock(user: np.ndarray, time: np.ndarray) -> LogClock:
@@ -102,7 +103,7 @@ def clock(user: np.ndarray, time: np.ndarray) -> LogClock:
     if (parts := len(user) // SAMPLE) > 1:
         kept = user % parts == 0
         user, time = user[kept], time[kept]
-    return _judged(Evidence(user.astype(np.int64), time, spacing, max(parts, 1)))
+    return _judged(Evidence.of(user, time, spacing, max(parts, 1)))
 
 
 def _judged(seen: Evidence) -> LogClock:
@@ -116,19 +117,21 @@ def _steps(seen: Evidence) -> LogClock | None:
         return None
     if 0 < seen.serial < DAY:
         return LogClock("steps", f"all times of the log are {_length(seen.serial)} apart, like numbers, and each is one user's", True)
-    start, together = seen.start
+    (start, together), (step, regular) = seen.start, seen.step
     from_start = float((seen.numbered & (seen.first[seen.several] == start)).mean())
     one_by_one = float(seen.numbered.mean())
-    if 0 < seen.step <= DAY:
-        why = f"the times of {from_start:.0%} of {users:,} users count up from {_moment(start)} by {_length(seen.step)} without a gap"
+    if 0 < step <= DAY:
+        why = f"the times of {from_start:.0%} of {users:,} users count up from {_moment(start)} by {_length(step)} without a gap"
         perfect = from_start == 1 and int(seen.count[seen.several].min()) >= 10
-        if from_start >= NEARLY_ALL and (seen.at_end < PILED or seen.step < DAY or perfect):
+        if from_start >= NEARLY_ALL and (seen.at_end < PILED or step < DAY or perfect):
             return LogClock("steps", why, True)
         if one_by_one >= NEARLY_ALL and seen.alone >= NEARLY_ALL and users >= 0.5 * len(seen.count):
-            why = f"{one_by_one:.0%} of {users:,} users have times {_length(seen.step)} apart without a gap, one user after another"
+            why = f"{one_by_one:.0%} of {users:,} users have times {_length(step)} apart without a gap, one user after another"
             return LogClock("steps", why, True)
-    of_dates = seen.step % DAY == 0 and start % DAY == 0
-    few = FEW_AT_END if of_dates else 0.5  # beginning in one second of a day is rarer than beginning on one date
+        if not seen.midnights and together >= NEARLY_ALL and regular >= REGULAR and seen.at_end < PILED:
+            why = f"{together:.0%} of {users:,} users begin at {_moment(start)}, and {regular:.0%} of the distances are {_length(step)}"
+            return LogClock("steps", why, True)
+    few = FEW_AT_END if seen.midnights else 0.5  # beginning in one second of a day is rarer than beginning on one date
     if together >= TOGETHER and seen.at_end < few and seen.newcomers < NEWCOMERS and not seen.closed_weekday:
         why = f"{together:.0%} of {users:,} users begin at {_moment(start)}, hardly any later, and {seen.at_end:.0%} are seen at the end"
         return LogClock("steps", why, True)
@@ -156,12 +159,12 @@ def _calendar(seen: Evidence) -> LogClock:
     """Return the clock of a log with real times."""
     if not len(seen.events_time):
         return LogClock("times", "the log is empty")
-    kind: Kind = "dates" if (midnight := whole_days(seen.events_time)) else "times"
-    said = f"{midnight:.0%} of the times are the start of a day" if kind == "dates" else "the times differ within days"
+    kind: Kind = "dates" if seen.midnights else "times"
+    said = f"{seen.midnights:.0%} of the times are the start of a day" if kind == "dates" else "the times differ within days"
     if (users := int(seen.several.sum())) < LEAST_USERS:
         return LogClock(kind, f"{said}; {users:,} users have more than one time, too few to show more")
     start, together = seen.start
-    if together >= 0.5 or (0 < seen.step <= DAY and seen.numbered.mean() >= NEARLY_ALL):
+    if together >= 0.5 or (0 < seen.step[0] <= DAY and seen.numbered.mean() >= NEARLY_ALL):
         why = f"{said}; {together:.0%} of {users:,} users begin on {_moment(start)}, but {seen.at_end:.0%} are still seen at the end"
         why += f", and {1 - seen.numbered.mean():.0%} pause in between"
         return LogClock(kind, why)

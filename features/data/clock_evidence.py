@@ -20,15 +20,25 @@ class Evidence:
 
     Attributes
     ----------
-    events_user, events_time : the log, or a sample of its users, sorted by user and time.
+    events_user, events_time : the log, or a sample of its users, sorted by user and time, without wrong dates.
+    edges : where the log begins and ends but for a hundredth of its events on either side.
     spacing : `spacing_of` of the whole log.
     parts : one user in so many is in the sample.
     """
 
     events_user: np.ndarray
     events_time: np.ndarray
+    edges: tuple[int, int]
     spacing: tuple[int, int]
     parts: int
+
+    @classmethod
+    def of(cls, user: np.ndarray, time: np.ndarray, spacing: tuple[int, int], parts: int) -> Evidence:
+        """Leave out the events that lie further from the log than it is long: their dates are wrong."""
+        low, high = (int(edge) for edge in np.quantile(time, [0.01, 0.99], method="nearest")) if len(time) else (0, 0)
+        margin = max(high - low, DAY)
+        near = (time >= low - margin) & (time <= high + margin)
+        return cls(user[near].astype(np.int64), time[near], (low, high), spacing, parts)
 
     @cached_property
     def fresh(self) -> np.ndarray:
@@ -71,21 +81,20 @@ class Evidence:
         return self.count > 1
 
     @cached_property
-    def edges(self) -> tuple[int, int]:
-        """Where the log begins and ends but for a hundredth of its events: a few wrong dates must not stretch it."""
-        low, high = np.quantile(self.events_time, [0.01, 0.99], method="nearest")
-        return int(low), int(high)
-
-    @cached_property
     def span(self) -> int:
         """Seconds between the edges."""
         return self.edges[1] - self.edges[0]
 
     @cached_property
-    def step(self) -> int:
-        """The commonest distance between two times of a user, in seconds; 0 without any."""
+    def step(self) -> tuple[int, float]:
+        """The commonest distance between two times of a user, in seconds, and its share; 0 without any."""
         distances = np.diff(self.time)[np.diff(self.user) == 0]
-        return _commonest(distances)[0] if len(distances) else 0
+        return _commonest(distances) if len(distances) else (0, 0.0)
+
+    @cached_property
+    def midnights(self) -> float:
+        """Share of times that are the start of a day, where it is nearly all; else 0."""
+        return whole_days(self.events_time)
 
     @cached_property
     def start(self) -> tuple[int, float]:
@@ -95,7 +104,7 @@ class Evidence:
     @cached_property
     def numbered(self) -> np.ndarray:
         """Which users with several times have them a step apart without a gap."""
-        return (self.last - self.first == (self.count - 1) * self.step)[self.several]
+        return (self.last - self.first == (self.count - 1) * self.step[0])[self.several]
 
     @cached_property
     def at_end(self) -> float:
@@ -131,7 +140,6 @@ class Evidence:
     @cached_property
     def returning(self) -> tuple[int, int]:
         """Number of users seen before the last tenth of the events and in it, and of users seen in it."""
-        # A tenth of the events, not of the time: one event dated years ahead by mistake would be the whole last tenth.
         cut = np.quantile(self.events_time, 0.9)
         late = self.last >= cut
         return int((late & (self.first < cut)).sum()), int(late.sum())

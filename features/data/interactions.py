@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -190,7 +190,7 @@ class Interactions:
         about = {
             "n_items": self.n_items,
             "ordered": self.ordinal,
-            "clock": None if self.clock is None else asdict(self.clock),
+            "clock": None if self.clock is None else self.clock.kind,
             "user_ids": self.user_ids.tolist(),
         }
         columns = {name: np.ascontiguousarray(column) for name, column in self._columns.items()}
@@ -201,6 +201,7 @@ class Interactions:
         """Read the files of `to_files`."""
         about = json.loads(files["users.json"])
         columns = arrays_of(files, "log.safetensors")
-        clock = None if about.get("clock") is None else LogClock(**about["clock"])  # older files have none
+        kind = about.get("clock")  # older files have none
+        clock = None if kind is None else LogClock(kind, "as found when the log was stored", about["ordered"])
         user_ids = np.array(about["user_ids"], dtype=object)
         return cls(user_ids=user_ids, n_items=about["n_items"], ordinal=about["ordered"], clock=clock, **columns)

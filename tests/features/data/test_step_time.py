@@ -28,11 +28,11 @@ def steps(n_users: int, starts: np.ndarray) -> Interactions:
     return log_of(rows)
 
 
-def test_a_log_whose_users_all_begin_at_one_time_with_step_time() -> None:
+def test_a_log_whose_users_all_begin_at_one_time_is_ordinal() -> None:
     assert with_step_time(steps(150, np.full(150, START))).ordinal
 
 
-def test_a_log_whose_users_never_overlap_with_step_time() -> None:
+def test_a_log_whose_users_never_overlap_is_ordinal() -> None:
     assert with_step_time(steps(150, START + np.arange(150) * 10 * DAY)).ordinal
 
 
@@ -82,6 +82,6 @@ def test_the_oldest_steps_lie_on_one_day() -> None:
     assert log.end - log.start <= MOST_STEPS * DAY + 1
 
 
-def test_files_store_whether_a_log_with_step_time() -> None:
+def test_files_store_whether_a_log_is_ordinal() -> None:
     log = to_step_time(steps(5, np.arange(5)))
     assert Interactions.from_files(log.to_files()).ordinal
