@@ -40,6 +40,7 @@ REGULAR = 0.7  # share of distances that are one step, in a log with times of da
 TOGETHER = 0.6  # share of users that begin at one time
 FEW_AT_END = 0.2
 NEWCOMERS = 0.1
+NO_NEWCOMERS = 0.02
 RETURNING = 0.05  # of the users in the last tenth of the events, share seen before it; below, nobody returns
 ENOUGH_USERS = 1_000  # with this many returning users, time windows work whatever their share
 LONG = 0.05  # of the log's span; a user who lasts longer is no visit
@@ -123,7 +124,7 @@ def _steps(seen: Evidence) -> LogClock | None:
     if 0 < step <= DAY:
         why = f"the times of {from_start:.0%} of {users:,} users count up from {_moment(start)} by {_length(step)} without a gap"
         perfect = from_start == 1 and int(seen.count[seen.several].min()) >= 10
-        if from_start >= NEARLY_ALL and (seen.at_end < PILED or step < DAY or perfect):
+        if from_start >= NEARLY_ALL and seen.newcomers < NO_NEWCOMERS and (seen.at_end < PILED or step < DAY or perfect):
             return LogClock("steps", why, True)
         if one_by_one >= NEARLY_ALL and seen.alone >= NEARLY_ALL and users >= 0.5 * len(seen.count):
             why = f"{one_by_one:.0%} of {users:,} users have times {_length(step)} apart without a gap, one user after another"
