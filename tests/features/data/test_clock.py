@@ -110,7 +110,8 @@ def test_the_sentence_names_the_kind_and_the_figures() -> None:
     found = clock_of(frame_of((user, START + n * DAY) for user in range(120) for n in range(3 + user % 4)))
     assert str(found) == (
         "the log's times are taken for an order only, without a calendar: "
-        "the times of 100% of 120 users count up from 2026-01-05 by 1 day without a gap"
+        "the times of 100% of 120 users count up from 2026-01-05 by 1 day without a gap; "
+        "if that is wrong, set events.clock"
     )
 
 
