@@ -22,8 +22,6 @@ from features.names import (
     EASE_SCORE,
     EASE_TREND_SCORE,
     FUSED_SCORE,
-    ITEM_BUYERS_7,
-    ITEM_BUYERS_28,
     ITEM_KNN_SCORE,
     ITEM_STAT_PREFIX,
     MARKOV_SCORE,
@@ -37,6 +35,7 @@ from features.names import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from features.behavior.recent_buyers import RecentBuyers
     from features.data.catalog import Catalog
     from features.data.histories import Histories
     from features.data.interactions import Interactions
@@ -53,7 +52,6 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "popular": (ITEM_STAT_PREFIX,),
     "price": (PRICE_GAP,),
 }
-POPULAR_BUYERS = 3  # in a week; fewer are not "popular"
 COMMON = 0.5  # share of the catalogue above which a brand or category is uninformative: "National", "Other"
 
 
@@ -82,6 +80,7 @@ class Reasons:
     ease : finds the purchase that supports a candidate most.
     text_vectors : vectors of the distinct texts, float32 (t, dim), unit norm.
     text_of : each item's distinct text, int64 (n_items,).
+    buyers : buyers of each item in the last days.
     """
 
     catalog: Catalog
@@ -89,6 +88,7 @@ class Reasons:
     ease: EASE
     text_vectors: np.ndarray
     text_of: np.ndarray
+    buyers: RecentBuyers
 
     def sentences(self, candidates: Candidates, strength: np.ndarray) -> list[list[str]]:
         """Return the texts of `explain`."""
@@ -114,7 +114,8 @@ class Reasons:
             purchases = slice(users.offsets[b], users.offsets[b + 1])
             reasons = []
             for k in range(rows.shape[1]):
-                facts = Facts(self, candidates, (b, k), users.item[purchases], users.age[purchases], int(partners[b, k]))
+                bought = Purchases(users.item[purchases], users.age[purchases], users.days[purchases])
+                facts = Facts(self, candidates, (b, k), bought, int(partners[b, k]))
                 added = strength[:, b, k]
                 # All strengths are 0 if nothing was ranked: then any true sentence will do.
                 order = [groups[i] for i in np.argsort(-added, kind="stable") if added[i] > 0 or not added.any()]
@@ -161,21 +162,42 @@ def _belongs(feature: str, prefixes: tuple[str, ...]) -> bool:
 
 
 @dataclass(frozen=True)
+class Purchases:
+    """The purchases of one user.
+
+    Attributes
+    ----------
+    items : rows, int (n,).
+    ages : in days, or steps where the log is in step time, float (n,); they tell one time from another.
+    days : real age in days, float (n,); nan where the log has no calendar.
+    """
+
+    items: np.ndarray
+    ages: np.ndarray
+    days: np.ndarray
+
+    def of(self, row: int) -> tuple[int, np.ndarray]:
+        """Return at how many times an item was bought, and the distinct ages in days that are known, newest first."""
+        mine = self.items == row
+        days = np.unique(self.days[mine])
+        return len(np.unique(self.ages[mine])), days[~np.isnan(days)]
+
+
+@dataclass(frozen=True)
 class Facts:
     """Facts about one candidate.
 
     Attributes
     ----------
     at : its user and place among `candidates`.
-    items, ages : rows of the user's purchases, int (n,), and their age in days, float (n,).
+    bought : the user's purchases.
     partner : row of the purchase that supports the candidate most; -1 if there is none.
     """
 
     reasons: Reasons
     candidates: Candidates
     at: tuple[int, int]
-    items: np.ndarray
-    ages: np.ndarray
+    bought: Purchases
     partner: int
 
     def first_true(self, groups: list[str]) -> Reason:
@@ -202,22 +224,27 @@ class Facts:
         return self.reasons.catalog.frame["title"][row]
 
     def _repeat(self) -> Reason | None:
-        times = np.unique(self.ages[self.items == self._row])
-        if not len(times):
+        times, days = self.bought.of(self._row)
+        if not times:
             return None
-        last = float(times[0])
-        ago = "just now" if last < 1 / 24 else "today" if last < 1 else f"{last:.0f} day{'s' * (round(last) != 1)} ago"
-        if len(times) < 2:
-            return Reason(f"bought once, {ago}", (self._row,))
-        gap = float(times[-1] - times[0]) / (len(times) - 1)
+        last = f", {'last ' * (times > 1)}{self._ago(float(days[0]))}" if len(days) else ""
+        if times < 2:
+            return Reason(f"bought once{last}", (self._row,))
+        gap = float(days[-1] - days[0]) / (times - 1) if len(days) == times else 0.0
         every = f", about every {max(gap, 1):.0f} day{'s' * (round(max(gap, 1)) != 1)}" if gap >= 0.5 else ""
-        return Reason(f"bought {len(times)} times{every}, last {ago}", (self._row,))
+        return Reason(f"bought {times} times{every}{last}", (self._row,))
+
+    def _ago(self, days: float) -> str:
+        if days >= 1:
+            return f"{days:.0f} day{'s' * (round(days) != 1)} ago"
+        clock = self.reasons.log.clock
+        return "just now" if days < 1 / 24 and (clock is None or clock.kind != "dates") else "today"
 
     def _bought_together(self) -> Reason | None:
         return Reason(f"bought together with {self._title(self.partner)}", (self.partner,)) if self.partner >= 0 else None
 
     def _close(self) -> Reason | None:
-        others = np.unique(self.items[self.items != self._row])
+        others = np.unique(self.bought.items[self.bought.items != self._row])
         if not len(others):
             return None
         vectors = self.reasons.text_vectors
@@ -229,18 +256,17 @@ class Facts:
         code, row = self.reasons.shelves[column], self._row
         if code[row] < 0 or self.reasons.commonness[column][code[row]] > COMMON:
             return None
-        same = code[self.items] == code[row]
-        if len(np.unique(self.ages[same])) < 2:
+        same = code[self.bought.items] == code[row]
+        if len(np.unique(self.bought.ages[same])) < 2:
             return None
         text = words.format(self.reasons.catalog.frame[column][self._row].rsplit("|", 1)[-1].strip())
-        return Reason(text, tuple(np.unique(self.items[same]).tolist()))
+        return Reason(text, tuple(np.unique(self.bought.items[same]).tolist()))
 
     def _neutral(self) -> Reason:
         if UNSOLD_SCORE in self.candidates.features:
             return Reason("nobody has bought it yet")
-        buyers = int(self.candidates.features[ITEM_BUYERS_28][self.at])
-        return Reason(f"{f'{buyers:,}' if buyers else 'no'} buyer{'s' * (buyers != 1)} in the last 28 days")
+        return Reason(self.reasons.buyers.sales(self._row))
 
     def _popular(self) -> Reason | None:
-        buyers = float(self.candidates.features[ITEM_BUYERS_7][self.at])
-        return Reason(f"popular this week: {buyers:,.0f} buyers") if buyers >= POPULAR_BUYERS else None
+        said = self.reasons.buyers.popular(self._row)
+        return None if said is None else Reason(said)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 # A wholesaler's account or a crawler can have a million events; older events than these add nothing.
 MAX_EVENTS = 5_000
+COLUMNS = ("item", "age", "event", "weight", "price", "days")
 
 
 @dataclass(frozen=True)
@@ -32,13 +33,15 @@ class Histories:
     item : int32 (n,)
         Catalogue rows.
     age : float32 (n,)
-        Days before `now`, at least 0.
+        Days before `now`, at least 0; steps where the log is in step time.
     event : int8 (n,)
         Index into `features.names.EVENTS`.
     weight, price : float32 (n,)
         Weight of the event, and unit price paid, nan where unknown.
     now : int
         Seconds since the epoch.
+    days : float32 (n,)
+        The age in real days, for what is said of an event; nan where the log has no calendar. By default `age`.
     rows : int64 (b,) or None
         The users' rows in their log, -1 for an unknown user; None if the histories come from no log. Models with
         parameters for each user need them; all other models give equal histories equal scores.
@@ -52,6 +55,11 @@ class Histories:
     price: np.ndarray
     now: int
     rows: np.ndarray | None = None
+    days: np.ndarray = None  # pyright: ignore[reportAssignmentType]
+
+    def __post_init__(self) -> None:
+        if self.days is None:
+            object.__setattr__(self, "days", self.age)
 
     @classmethod
     def of_users(cls, log: Interactions, users: np.ndarray, now: int) -> Histories:
@@ -66,7 +74,8 @@ class Histories:
         offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
         index = np.arange(offsets[-1]) + np.repeat(begin - offsets[:-1], lengths)
         age = ((now - log.time[index]) / DAY).astype(np.float32)
-        return cls(offsets, log.item[index], age, log.event[index], log.weight[index], log.price[index], now, users)
+        days = _days(log, index, now) if log.ordinal else age
+        return cls(offsets, log.item[index], age, log.event[index], log.weight[index], log.price[index], now, users, days)
 
     @classmethod
     def of_baskets(cls, baskets: Sequence[Sequence[int]], now: int) -> Histories:
@@ -81,9 +90,7 @@ class Histories:
     @classmethod
     def joined(cls, parts: Sequence[Histories]) -> Histories:
         """Concatenate the users of several requests over one log; `now` is that of the first, ages stay unchanged."""
-        columns = {
-            name: np.concatenate([getattr(part, name) for part in parts]) for name in ("item", "age", "event", "weight", "price", "rows")
-        }
+        columns = {name: np.concatenate([getattr(part, name) for part in parts]) for name in (*COLUMNS, "rows")}
         offsets = np.concatenate([[0], np.cumsum(np.concatenate([part.lengths for part in parts]))]).astype(np.int64)
         return cls(offsets=offsets, now=parts[0].now, **columns)
 
@@ -120,21 +127,19 @@ class Histories:
         lengths = self.lengths[users]
         offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
         index = np.arange(offsets[-1]) + np.repeat(self.offsets[:-1][users] - offsets[:-1], lengths)
-        columns = {name: getattr(self, name)[index] for name in ("item", "age", "event", "weight", "price")}
+        columns = {name: getattr(self, name)[index] for name in COLUMNS}
         return replace(self, offsets=offsets, rows=None if self.rows is None else self.rows[users], **columns)
 
     def where(self, mask: np.ndarray) -> Histories:
         """Select the events where `mask`, bool (n,), is true; the users stay the same."""
         offsets = np.concatenate([[0], np.cumsum(mask)]).astype(np.int64)[self.offsets]
-        columns = {name: getattr(self, name)[mask] for name in ("item", "age", "event", "weight", "price")}
+        columns = {name: getattr(self, name)[mask] for name in COLUMNS}
         return replace(self, offsets=offsets, **columns)
 
     def then(self, later: Histories) -> Histories:
         """Append the events of `later` to each user's events; both must have the same users and the same `now`."""
         order = np.argsort(np.concatenate([self.user, later.user]), kind="stable")
-        columns = {
-            name: np.concatenate([getattr(self, name), getattr(later, name)])[order] for name in ("item", "age", "event", "weight", "price")
-        }
+        columns = {name: np.concatenate([getattr(self, name), getattr(later, name)])[order] for name in COLUMNS}
         return replace(self, offsets=self.offsets + later.offsets, **columns)
 
     def with_items(self, code: np.ndarray) -> Histories:
@@ -176,6 +181,13 @@ class Histories:
             count=column(count.astype(np.float32), 0),
             event=column(self.event[events], 0),
         )
+
+
+def _days(log: Interactions, index: np.ndarray, now: int) -> np.ndarray:
+    """Return the real age of some events in days, float32 (n,); nan where the log has no calendar."""
+    if log.moments is None:
+        return np.full(len(index), np.nan, dtype=np.float32)
+    return (np.maximum(now - log.moments[index], 0) / DAY).astype(np.float32)
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ import numpy as np
 import polars as pl
 from safetensors.numpy import save
 
+from features.data.clock import LogClock
 from features.errors import DataError
 from features.names import CART, EVENT, EVENT_ID, EVENTS, ITEM_ID, PURCHASE, QUANTITY, RATING, TIMESTAMP, USER_ID, VALUE, VIEW
 from features.storage.arrays import arrays_of
@@ -56,7 +57,11 @@ class Interactions:
     n_items : int
         Items in the catalogue.
     ordinal : bool
-        Whether `time` is step time, because the source's times carry only the order; see `features.data.step_time`.
+        Whether `time` is step time; see `features.data.step_time`.
+    calendar : int64 (n,) or None
+        Seconds since the epoch where `time` is step time and the source's times are real; else None.
+    clock : LogClock or None
+        What the source's times are taken for; None if nobody asked.
     """
 
     user_ids: np.ndarray
@@ -68,6 +73,8 @@ class Interactions:
     price: np.ndarray
     n_items: int
     ordinal: bool = False
+    calendar: np.ndarray | None = None
+    clock: LogClock | None = None
 
     @classmethod
     def from_frame(cls, frame: pl.DataFrame, catalog: Catalog, weights: Mapping[str, float] = EVENT_WEIGHTS) -> Interactions:
@@ -142,10 +149,19 @@ class Interactions:
             raise DataError("the log has no events, expected at least one: run `recsys ingest` with a log that has events")
         return self.time
 
+    @property
+    def _columns(self) -> dict[str, np.ndarray]:
+        columns = {name: getattr(self, name) for name in ("user", "item", "time", "event", "weight", "price")}
+        return columns if self.calendar is None else columns | {"calendar": self.calendar}
+
+    @property
+    def moments(self) -> np.ndarray | None:
+        """Real times of the events, int64 (n,), seconds since the epoch; None where the source has only their order."""
+        return self.calendar if self.ordinal else self.time
+
     def where(self, mask: np.ndarray) -> Interactions:
         """Select the events where `mask`, bool (n,), is true; user and item rows stay the same."""
-        columns = {name: getattr(self, name)[mask] for name in ("user", "item", "time", "event", "weight", "price")}
-        return replace(self, **columns)
+        return replace(self, **{name: column[mask] for name, column in self._columns.items()})
 
     def between(self, start: int | None, end: int | None) -> Interactions:
         """Select the events with start <= time < end, in seconds since the epoch; None means no bound."""
@@ -171,13 +187,21 @@ class Interactions:
 
     def to_files(self) -> dict[str, bytes]:
         """Return the columns as safetensors and the user ids as JSON."""
-        columns = {name: getattr(self, name) for name in ("user", "item", "time", "event", "weight", "price")}
-        about = {"n_items": self.n_items, "ordered": self.ordinal, "user_ids": self.user_ids.tolist()}
-        return {"log.safetensors": save({k: np.ascontiguousarray(v) for k, v in columns.items()}), "users.json": json.dumps(about).encode()}
+        about = {
+            "n_items": self.n_items,
+            "ordered": self.ordinal,
+            "clock": None if self.clock is None else self.clock.kind,
+            "user_ids": self.user_ids.tolist(),
+        }
+        columns = {name: np.ascontiguousarray(column) for name, column in self._columns.items()}
+        return {"log.safetensors": save(columns), "users.json": json.dumps(about).encode()}
 
     @classmethod
     def from_files(cls, files: Mapping[str, bytes]) -> Interactions:
         """Read the files of `to_files`."""
         about = json.loads(files["users.json"])
         columns = arrays_of(files, "log.safetensors")
-        return cls(user_ids=np.array(about["user_ids"], dtype=object), n_items=about["n_items"], ordinal=about["ordered"], **columns)
+        kind = about.get("clock")  # older files have none
+        clock = None if kind is None else LogClock(kind, "as found when the log was stored", about["ordered"])
+        user_ids = np.array(about["user_ids"], dtype=object)
+        return cls(user_ids=user_ids, n_items=about["n_items"], ordinal=about["ordered"], clock=clock, **columns)

@@ -1,52 +1,38 @@
-"""Step time, for logs whose times carry only the order of each user's events.
+"""Step time, for logs in which windows of time have no users to learn from.
 
-Published benchmark sets, and exports that lost their dates, number each user's events from the same first day. A cut in
-time then separates users instead of their past and future. In step time, every user's last step falls on the log's last
-second, and each earlier step lies one day further back. A cut one day before the end is then exactly leave-one-out, and
-ages, windows and cuts work unchanged.
+Published benchmark sets, and exports that lost their dates, number each user's events from the same first day; where each user id
+is a visit, nobody returns. A cut in time then separates users instead of their past and future. In step time, every user's last
+step falls on the log's last second, and each earlier step lies one day further back. A cut one day before the end is then exactly
+leave-one-out, and ages, windows and cuts work unchanged. Real times stay in `Interactions.calendar`, for what is said of an event.
+`features.data.clock` decides.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from features.data.clock import LogClock, clock
 from features.data.interactions import DAY, Interactions
 
-SAME_START = 0.5  # share of users that begin in the same second
-# Below this share of users seen again in the last tenth of the events, time windows have no users to learn from.
-RETURNING = 0.02
-ENOUGH_USERS = 1_000  # with this many returning users, time windows work whatever their share
-LEAST_USERS = 100  # with two steps or more; a smaller log does not show what its times mean
+if TYPE_CHECKING:
+    from features.data.clock import Kind
+
 MOST_STEPS = 5_000  # all earlier steps lie on one day
 
 
-def with_step_time(log: Interactions) -> Interactions:
-    """Convert an ordinal log to step time; return any other log unchanged."""
-    return to_step_time(log) if is_ordinal(log) else log
+def with_step_time(log: Interactions, kind: Kind | None = None) -> Interactions:
+    """Return the log with its clock, in step time if the clock asks for it.
 
-
-def is_ordinal(log: Interactions) -> bool:
-    """Return whether the times of a log carry only the order of each user's events.
-
-    They do if half of the users begin in the same second, or almost no user returns in the last tenth of the events.
+    Parameters
+    ----------
+    kind : what the user says that the times are; None judges the log.
     """
-    if not len(log):
-        return False
-    begins = log.offsets[:-1][np.diff(log.offsets) > 0]
-    ends = log.offsets[1:][np.diff(log.offsets) > 0] - 1
-    first, last = log.time[begins], log.time[ends]
-    several = first < last
-    if several.sum() < LEAST_USERS:
-        return False
-    _, counts = np.unique(first[several], return_counts=True)
-    if counts.max() >= SAME_START * several.sum():
-        return True
-    # A tenth of the events, not of the time: one event dated years ahead by mistake would be the whole last tenth.
-    cut = np.quantile(log.time, 0.9)
-    returning = int(((first < cut) & (last >= cut)).sum())
-    return returning < min(RETURNING * len(first), ENOUGH_USERS)
+    found = clock(log.user, log.time) if kind is None else LogClock(kind, "set by events.clock", kind in {"steps", "visits"})
+    judged = replace(log, clock=found)
+    return to_step_time(judged) if found.step_time else judged
 
 
 def to_step_time(log: Interactions) -> Interactions:
@@ -60,4 +46,5 @@ def to_step_time(log: Interactions) -> Interactions:
     step = np.cumsum(fresh)  # numbered across users
     last = step[log.offsets[1:] - 1][log.user]
     back = np.minimum(last - step, MOST_STEPS)
-    return replace(log, time=(log.end - 1 - back * DAY).astype(np.int64), ordinal=True)
+    calendar = log.moments if log.clock is not None and log.clock.kind != "steps" else None
+    return replace(log, time=(log.end - 1 - back * DAY).astype(np.int64), ordinal=True, calendar=calendar)

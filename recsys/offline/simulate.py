@@ -99,11 +99,16 @@ def period(log: Interactions, options: SimulateOptions, horizon: int) -> tuple[i
 
     Raises
     ------
-    DataError: the log's times carry only the order of events, or no whole day is left.
+    DataError: the log's times carry only the order of events, its users never return, or no whole day is left.
     """
-    if log.ordinal:
+    if log.moments is None:
         raise DataError(
             "the log's times carry only the order of events, so there are no days to replay: give times, or use `recsys evaluate`"
+        )
+    if log.ordinal:
+        raise DataError(
+            "the log's users never return, so no day of a replay would know them: give ids of customers, not of visits, or use "
+            "`recsys evaluate`"
         )
     start = evaluation_cut(log) if options.start is None else int(options.start.replace(tzinfo=UTC).timestamp())
     whole = int((log.end - start) // DAY) - horizon + 1

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from features.behavior.recent_buyers import RecentBuyers
 from features.data.interactions import DAY
 from features.data.split import LABEL_EVENTS
 from features.names import BUYERS_28, BUYERS_EVER
@@ -80,7 +81,13 @@ class Components:
     def reasons(self) -> Reasons:
         """Reasons over the snapshot's catalogue and log."""
         snapshot = self.snapshot
-        return Reasons(snapshot.catalog, snapshot.log, snapshot.collaborative.ease, snapshot.text_vectors, snapshot.text_of)
+        ease = snapshot.collaborative.ease
+        return Reasons(snapshot.catalog, snapshot.log, ease, snapshot.text_vectors, snapshot.text_of, self.buyers)
+
+    @cached_property
+    def buyers(self) -> RecentBuyers:
+        """Buyers of each item in the last days, by the calendar."""
+        return RecentBuyers.of(self.snapshot.log, self.snapshot.stats, self.snapshot.now)
 
     @cached_property
     def recent_share(self) -> np.ndarray:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from features.data.histories import Histories
-from features.names import BUYERS_28, ITEM_BUYERS_7, ITEM_BUYERS_28, ITEM_STAT_PREFIX, UNSOLD_SCORE
+from features.names import UNSOLD_SCORE
 from ranking.diversity import diversify
 from ranking.filters import Filters
 from ranking.ranker import LOG_ODDS, with_features
@@ -114,14 +114,13 @@ class Recommender(Components):
 
     def popular(self, users: Histories, k: int, allowed: np.ndarray | None = None) -> Candidates:
         """Retrieve what sells now. The score is the share of recent shoppers who bought the item."""
-        stats, ever = self.snapshot.stats.columns, self.snapshot.collaborative.popularity.ranking
+        buyers, ever = self.buyers, self.snapshot.collaborative.popularity.ranking
         # Ties go to all-time popularity. Never-sold items come last, but they come: a filter may leave nothing else.
-        dense = np.broadcast_to(stats[BUYERS_28] + ever / (ever.max(initial=0) + 1), (len(users), len(ever)))
+        dense = np.broadcast_to(buyers.recent + ever / (ever.max(initial=0) + 1), (len(users), len(ever)))
         rows, _ = top_k(dense if allowed is None else np.where(allowed, dense, -np.inf), k)
         real = np.maximum(rows, 0)
-        share = np.where(rows >= 0, self.recent_share[real], -np.inf).astype(np.float32)
-        features = {name: stats[name.removeprefix(ITEM_STAT_PREFIX)][real] for name in (ITEM_BUYERS_7, ITEM_BUYERS_28)}
-        return Candidates(users, rows, share, features)
+        share = np.where(rows >= 0, buyers.recent[real] / buyers.shoppers, -np.inf).astype(np.float32)
+        return Candidates(users, rows, share)
 
     def best(self, candidates: Candidates, k: int) -> Candidates:
         """Rank: the best k candidates by probability of purchase."""

@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from features.names import ITEM_BUYERS_7, ITEM_BUYERS_28
-from ranking.reasons import GROUPS, POPULAR_BUYERS
+from ranking.reasons import GROUPS
 from recsys.recommend.answers import Answer, Match, Matches, Recommendation
 
 if TYPE_CHECKING:
@@ -19,6 +18,7 @@ if TYPE_CHECKING:
 
 UNKNOWN_USER = "user {!r} has no history here: what is popular now"
 UNKNOWN_VISITOR = "nothing is known of the visitor: what is popular now"
+NOW = " now"  # only where the log has a calendar
 UNKNOWN_USER_UNSOLD = "user {!r} has no history here: what is likely to sell soon"
 UNKNOWN_VISITOR_UNSOLD = "nothing is known of the visitor: what is likely to sell soon"
 UNTRAINED = "no model has been trained: fused retrieval order, without probabilities"
@@ -38,7 +38,7 @@ def present(
     contributions = ranker.contributions(best) if ranker and options.explain else {}
     popular = not personal and not options.unsold
     if popular:
-        reasons = _popular_reasons(best)
+        reasons = [[parts.buyers.seller(row) if row >= 0 else "" for row in rows] for rows in best.rows.tolist()]
     else:
         strength = ranker.strengths(best) if ranker else np.zeros((len(GROUPS), *best.rows.shape), dtype=np.float32)
         reasons = parts.reasons.sentences(best, strength)
@@ -61,24 +61,14 @@ def matches(parts: Components, query: str, rows: np.ndarray, scores: np.ndarray)
     return Matches(query, parts.bundle_id, items)
 
 
-def _popular_reasons(best: Candidates) -> list[list[str]]:
-    week, month = best.features[ITEM_BUYERS_7], best.features[ITEM_BUYERS_28]
-    return [[_sales(*counts) for counts in zip(*rows, strict=True)] for rows in zip(week, month, strict=True)]
-
-
-def _sales(week: float, month: float) -> str:
-    if week >= POPULAR_BUYERS:
-        return f"popular this week: {week:,.0f} buyers"
-    return f"{month:,.0f} buyers in the last 28 days" if month >= POPULAR_BUYERS else "few recent buyers"
-
-
 def _fallback(parts: Components, options: RecommendOptions, user: str | None, *, personal: bool) -> str | None:
     """Why the list is not what a trained model recommends to this user; None where it is."""
     if personal:
         return None if parts.ranker or options.unsold else UNTRAINED  # never-sold items are not ranked by a model
     if options.unsold:
         return UNKNOWN_VISITOR_UNSOLD if user is None else UNKNOWN_USER_UNSOLD.format(user)
-    return UNKNOWN_VISITOR if user is None else UNKNOWN_USER.format(user)
+    why = UNKNOWN_VISITOR if user is None else UNKNOWN_USER.format(user)
+    return why if parts.buyers.month is not None else why.removesuffix(NOW)
 
 
 def _largest(contributions: dict[str, float]) -> tuple[tuple[str, float], ...]:

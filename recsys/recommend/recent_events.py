@@ -41,9 +41,11 @@ def recent_histories(snapshot: Snapshot, user_id: str, events: Sequence[Event], 
     made = Histories.of_baskets([rows[new].tolist()], snapshot.now)
     prices = [event.value / event.quantity if event.value and event.quantity else np.nan for event in fresh]
     weights = config.weights
+    age = np.array([max(0, snapshot.now - event.time) / DAY for event in fresh], dtype=np.float32)
     return replace(
         made,
-        age=np.array([max(0, snapshot.now - event.time) / DAY for event in fresh], dtype=np.float32),
+        age=age,
+        days=age,
         event=kinds[new].astype(np.int8),
         weight=np.array([weights[event.event] for event in fresh], dtype=np.float32),
         price=np.array(prices, dtype=np.float32),
@@ -61,17 +63,17 @@ def _held(
     user = int(log.user_rows([user_id])[0])
     mine = slice(log.offsets[user], log.offsets[user + 1]) if user >= 0 else slice(0, 0)
     time = np.array([event.time for event in events], dtype=np.int64)
-    ours, theirs = log.time[mine], time
+    ours, theirs = (log.time if log.moments is None else log.moments)[mine], time
     if config.same_day != "both":
         ours, theirs = (days(some, config.time_zone, whole_days=whole) for some, whole in ((ours, True), (theirs, False)))
-    if log.ordinal:  # its times are steps, not those that events come with
+    if log.moments is None:  # its times are steps, not those that events come with
         ours, theirs = np.zeros_like(ours), np.zeros_like(theirs)
     keys = np.stack([np.concatenate(pair) for pair in ((log.item[mine], item), (log.event[mine], kind), (ours, theirs))])
     _, code = np.unique(keys, axis=1, return_inverse=True)
     code = code.reshape(-1)
     count = len(ours)
-    if log.ordinal:
+    if log.moments is None:
         return np.isin(code[count:], code[:count])
-    seen = set(zip(log.item[mine].tolist(), log.event[mine].tolist(), log.time[mine].tolist(), strict=True))
+    seen = set(zip(log.item[mine].tolist(), log.event[mine].tolist(), log.moments[mine].tolist(), strict=True))
     exact = np.array([key in seen for key in zip(item.tolist(), kind.tolist(), time.tolist(), strict=True)], dtype=bool)
     return covered((code[:count], np.ones(count)), (code[count:], np.ones(len(events))), time, exact)

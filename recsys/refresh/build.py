@@ -204,6 +204,7 @@ def publish_tables(
     # Before the tables are read, so that an event that arrives in between is counted by the next refresh.
     key, previous, read = inputs(workspace, settings), sound_bundle(workspace.bundles), workspace.events.last()
     catalog, log = workspace.load(settings.events)
+    _log.info("%s", log.clock)
     if previous and previous.manifest.about["inputs"] == key:
         return f"nothing has changed: bundle {previous.id} stays in use", None
     return Build(workspace, settings, current_model(workspace, settings), key, previous, gated, device, read).publish(catalog, log)

@@ -29,6 +29,9 @@ class EventWeights(BaseModel):
         default="source", description="whose rows of one user, item, event and day count, where both have such rows; `both` counts both"
     )
     time_zone: str = Field(default="UTC", description="time zone in which days are counted")
+    clock: Literal["auto", "times", "dates", "steps", "visits"] = Field(
+        default="auto", description="what the log's times are; `auto` judges the log"
+    )
     keep_days: int = Field(
         default=400, ge=1, description="the service's events older than this, counted from the sources' last row, are removed"
     )

@@ -150,6 +150,7 @@ def train(workspace: Workspace, settings: Settings, options: TrainOptions) -> st
     """Train the workspace's model on the ingested tables, unless it exists; return one line for the user."""
     finish(workspace)
     catalog, log = workspace.load(settings.events)
+    _log.info("%s", log.clock)
     until = log.end if options.until is None else min(log.end, int(options.until.replace(tzinfo=UTC).timestamp()))
     _, message = find_or_train(workspace, workspace.models, settings, options, (catalog, log), until)
     return message

@@ -138,7 +138,7 @@ class Workspace:
         return ingest(source, self.data, ErasedUsers.read(self.erased), files)
 
     def load(self, events: EventWeights | Mapping[str, Any] | None = None) -> tuple[Catalog, Interactions]:
-        """Return the ingested catalogue and log, in ordinal time if necessary (`features.data.step_time`).
+        """Return the ingested catalogue and log, in step time if its clock asks for it (`features.data.clock`).
 
         Parameters
         ----------
@@ -152,7 +152,8 @@ class Workspace:
         config = EventWeights.model_validate({} if events is None else events)
         items, log = self._tables()
         catalog = Catalog.from_frame(items)
-        return catalog, with_step_time(Interactions.from_frame(self._merged(log, config).log, catalog, config.weights))
+        interactions = Interactions.from_frame(self._merged(log, config).log, catalog, config.weights)
+        return catalog, with_step_time(interactions, None if config.clock == "auto" else config.clock)
 
     def prune_events(self, config: EventWeights) -> int:
         """Remove old events of the service and those that the sources contain by now. Returns how many."""

@@ -10,9 +10,12 @@ import polars as pl
 import pytest
 
 from features.behavior.item_stats import ItemStats
+from features.behavior.recent_buyers import RecentBuyers
 from features.data.catalog import Catalog
+from features.data.clock import Kind
 from features.data.histories import Histories
 from features.data.interactions import Interactions
+from features.data.step_time import with_step_time
 from ranking.ranker import with_features
 from ranking.reasons import GROUPS, Reasons, group_weights
 from retrieval.candidates import Candidates
@@ -56,20 +59,21 @@ TITLES = {title: item for item, (title, *_) in ITEMS.items()}
 class Shop:
     """Six items, five users."""
 
-    def __init__(self) -> None:
+    def __init__(self, kind: Kind = "times") -> None:
         rows = [{"item_id": item, "title": title, "category": category, "brand": brand} for item, (title, category, brand) in ITEMS.items()]
         self.catalog = Catalog.from_frame(pl.DataFrame(rows))
         log = [
             {"user_id": user, "item_id": item, "timestamp": NOW - timedelta(days=days), "event": event}
             for user, item, days, event in EVENTS
         ]
-        self.log = Interactions.from_frame(pl.DataFrame(log), self.catalog)
+        self.log = with_step_time(Interactions.from_frame(pl.DataFrame(log), self.catalog), kind)
         vectors = np.array([VECTORS[item] for item in self.catalog.ids], dtype=np.float32)
         vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
         self.now = int((NOW - datetime(1970, 1, 1)).total_seconds())
         self.stats = ItemStats.fit(self.log, self.catalog, self.now)
         ease = EASE.fit(self.log, EASEConfig(l2=1, min_buyers=1))
-        self.reasons = Reasons(self.catalog, self.log, ease, vectors, np.arange(len(ITEMS)))
+        buyers = RecentBuyers.of(self.log, self.stats, self.now)
+        self.reasons = Reasons(self.catalog, self.log, ease, vectors, np.arange(len(ITEMS)), buyers)
 
     def candidates(self, users: list[str], items: list[str]) -> Candidates:
         histories = Histories.of_users(self.log, self.log.user_rows(users), self.now)
@@ -223,3 +227,31 @@ def test_a_basket_of_this_moment_was_bought_just_now(small):
     strong = {"tower": np.ones((1, 2), np.float32)}
     sentences = small.reasons.sentences(with_features(candidates, small.stats), grouped(strong))
     assert sentences == [["close to green tea that you bought", "close to green tea that you bought"]]
+
+
+DATED = {"tea": "bought 4 times, about every 12 days, last 13 days ago", "milk": "bought once, 13 days ago"}
+KINDS: list[tuple[Kind, dict[str, str]]] = [
+    ("times", {**DATED, "vase": "bought once, just now"}),
+    ("dates", {**DATED, "vase": "bought once, today"}),
+    ("visits", {**DATED, "vase": "bought once, just now"}),
+    ("steps", {"tea": "bought 4 times", "milk": "bought once", "vase": "bought once"}),
+]
+
+
+@pytest.mark.parametrize(("kind", "said"), KINDS)
+def test_days_are_told_where_the_log_has_them_and_only_there(kind: Kind, said: dict[str, str]) -> None:
+    shop = Shop(kind)
+    assert {item: shop.reason("ann", item, "repeat") for item in said} == said
+    popular = shop.reason("ann", "bread", "popular")
+    assert popular == ("popular: 3 buyers" if kind == "steps" else "popular this week: 3 buyers")
+    assert shop.reason("ann", "tea") == ("3 buyers" if kind == "steps" else "2 buyers in the last 28 days")
+
+
+def test_a_basket_after_an_order_alone_is_of_this_moment() -> None:
+    shop = Shop("steps")
+    basket = Histories.of_baskets([shop.catalog.rows(["tea"]).tolist()], shop.now)
+    known = Histories.of_users(shop.log, shop.log.user_rows(["ann"]), shop.now).then(basket)
+    rows = shop.catalog.rows(["tea", "milk"])[None]
+    candidates = with_features(Candidates(known, rows, np.zeros(rows.shape, np.float32)), shop.stats)
+    sentences = shop.reasons.sentences(candidates, grouped({"own_count": np.ones((1, 2), np.float32)}))
+    assert sentences == [["bought 5 times, last just now", "bought once"]]

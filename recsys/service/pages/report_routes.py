@@ -49,7 +49,7 @@ async def refreshes(request: Request, service: ServiceOf) -> Response:
     live = service.bundles.live
     bundles = reports.published(service.workspace, live.bundle.id if live else None)
     log = live.recommender.snapshot.log if live else None
-    until = datetime.fromtimestamp(log.end, UTC) if log is not None and len(log) and not log.ordinal else None
+    until = datetime.fromtimestamp(log.end, UTC) if log is not None and len(log) and log.moments is not None else None
     return page(request, "refreshes", bundles=bundles, config=service.settings.refresh, until=until)
 
 

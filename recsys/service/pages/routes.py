@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 from fastapi import APIRouter, Depends, Request, Response
 
 from features.errors import BundleError, DataError
-from features.names import BUYERS, BUYERS_EVER
 from recsys.recommend.answers import Match
 from recsys.recommend.recent_events import recent_histories
 from recsys.service.answering import StageTimes
@@ -176,17 +175,18 @@ async def catalogue_map(request: Request, service: ServiceOf, live: LiveBundleOf
 async def item(request: Request, item_id: str, service: ServiceOf, live: LiveBundleOf) -> Response:
     """Show an item and its nearest neighbours."""
     recommender, times = live.recommender, StageTimes(request.scope["noted"]["arrived"])
+    buyers = recommender.buyers
     row = int(recommender.snapshot.catalog.rows_or_raise([item_id])[0])
     near = await service.pipeline.run(lambda: recommender.similar(item_id, NEAREST), times, "page")
-    stats = recommender.snapshot.stats.columns
     return page(
         request,
         "item",
         item=recommender.snapshot.catalog.frame.row(row, named=True),
         price=recommender.facts(recommender.snapshot.catalog.rows([item_id]))[0][3],
         near=near.items,
-        buyers={days: int(stats[BUYERS.format(days)][row]) for days in (7, 28)},
-        buyers_ever=int(stats[BUYERS_EVER][row]),
+        week=None if buyers.week is None else int(buyers.week[row]),
+        month=None if buyers.month is None else int(buyers.month[row]),
+        ever=int(buyers.ever[row]),
     )
 
 

@@ -9,7 +9,7 @@ import pytest
 from features.data.catalog import Catalog
 from features.data.interactions import DAY, Interactions
 from features.data.split import Split
-from features.data.step_time import MOST_STEPS, is_ordinal, to_step_time, with_step_time
+from features.data.step_time import MOST_STEPS, to_step_time, with_step_time
 
 START = 1_700_000_000
 
@@ -29,26 +29,26 @@ def steps(n_users: int, starts: np.ndarray) -> Interactions:
 
 
 def test_a_log_whose_users_all_begin_at_one_time_is_ordinal() -> None:
-    assert is_ordinal(steps(150, np.full(150, START)))
+    assert with_step_time(steps(150, np.full(150, START))).ordinal
 
 
 def test_a_log_whose_users_never_overlap_is_ordinal() -> None:
-    assert is_ordinal(steps(150, START + np.arange(150) * 10 * DAY))
+    assert with_step_time(steps(150, START + np.arange(150) * 10 * DAY)).ordinal
 
 
 def test_a_log_with_returning_users_is_unchanged() -> None:
     rng = np.random.default_rng(0)
     rows = [(f"u{u:03}", f"i{u % 7}", START + int(t)) for u in range(150) for t in rng.integers(0, 100 * DAY, 12)]
     log = log_of(rows)
-    assert not is_ordinal(log)
-    assert with_step_time(log) is log
+    assert not with_step_time(log).ordinal
+    assert with_step_time(log).time is log.time
 
 
 def test_a_few_wrong_dates_do_not_make_a_log_ordinal() -> None:
     rng = np.random.default_rng(0)
     rows = [(f"u{u:03}", f"i{u % 7}", START + int(t)) for u in range(150) for t in rng.integers(0, 100 * DAY, 12)]
-    assert not is_ordinal(log_of([*rows, ("u000", "i1", START + 30_000 * DAY), ("v", "i2", START + 29_000 * DAY)]))
-    assert not is_ordinal(log_of([*rows, ("u000", "i1", 1), ("v", "i2", 2)]))
+    assert not with_step_time(log_of([*rows, ("u000", "i1", START + 30_000 * DAY), ("v", "i2", START + 29_000 * DAY)])).ordinal
+    assert not with_step_time(log_of([*rows, ("u000", "i1", 1), ("v", "i2", 2)])).ordinal
 
 
 @pytest.mark.parametrize("users", [1, 99])
