@@ -13,21 +13,19 @@ import re
 import nh3
 
 # Elements of HTML, obsolete ones included. Those that separate words become a space.
-_BLOCK = frozenset(
-    "address article aside blockquote body br button caption center dd details dialog dir div dl dt fieldset figcaption figure footer form h1 "
-    "h2 h3 h4 h5 h6 head header hgroup hr html img input legend li main menu nav ol optgroup option p picture pre section select source "
-    "summary table tbody td textarea tfoot th thead title tr ul video".split()
+_BLOCK_NAMES = (
+    "address article aside blockquote body br button caption center dd details dialog dir div dl dt fieldset figcaption figure footer form "
+    "h1 h2 h3 h4 h5 h6 head header hgroup hr html img input legend li main menu nav ol optgroup option p picture pre section select source "
+    "summary table tbody td textarea tfoot th thead title tr ul video"
 )
-_INLINE = frozenset(
+_INLINE_NAMES = (
     "a abbr acronym area audio b base bdi bdo big canvas cite code col colgroup data del dfn em embed font i iframe ins kbd label link map "
-    "mark marquee meta nobr noscript object param path q s samp script small span strike strong style sub sup svg template time tt u var "
-    "wbr".split()
+    "mark marquee meta nobr noscript object param path q s samp script small span strike strong style sub sup svg template time tt u var wbr"
 )
+_BLOCK, _INLINE = frozenset(_BLOCK_NAMES.split()), frozenset(_INLINE_NAMES.split())
 _ALONE = frozenset(("br", "hr", "li", "p", "script", "style", "td", "th", "tr", "wbr"))  # written without an end tag, or never shown
 # Removes all tags, and these with all that is in them.
-_PARSER = nh3.Cleaner(
-    tags=set(), clean_content_tags={"iframe", "noscript", "object", "script", "style", "svg", "template", "title"}
-)
+_PARSER = nh3.Cleaner(tags=set(), clean_content_tags={"iframe", "noscript", "object", "script", "style", "svg", "template", "title"})
 _TAG = re.compile(r"<(?:(/?)([a-zA-Z][a-zA-Z0-9:._-]*)(?=[\s/>]|$)|!--|!\[|![dD][oO][cC]|\?xml\b)")
 _ATTRIBUTE = re.compile(r"\s[^<>=]*=")
 _CDATA = re.compile(r"<!\[CDATA\[|\]\]>")

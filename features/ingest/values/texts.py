@@ -26,9 +26,7 @@ _DONE = (
 
 def with_clean_texts(frame: pl.LazyFrame) -> pl.LazyFrame:
     """Add the columns of `clean`, and `CHANGES`, to a frame of raw columns."""
-    texts = {
-        f"{CLEAN}{name}": raw(name).cast(pl.String).map_batches(cleaned, return_dtype=CLEANED, is_elementwise=True) for name in TEXTS
-    }
+    texts = {f"{CLEAN}{name}": raw(name).cast(pl.String).map_batches(cleaned, return_dtype=CLEANED, is_elementwise=True) for name in TEXTS}
     changes = pl.struct(**{name: pl.col(f"{CLEAN}{name}").struct.field("changes") for name in TEXTS})
     return frame.with_columns(**texts).with_columns(**{CHANGES: changes})
 
@@ -47,11 +45,7 @@ def text_notes(table: pl.LazyFrame, checked: pl.LazyFrame) -> Iterator[str]:
     checked : the validated catalogue, with `CHANGES`.
     """
     valid = checked.filter(pl.col("reason").is_null())
-    done = {
-        (bit, name): (pl.col(CHANGES).struct.field(name) & bit) != 0
-        for bit, _ in _DONE
-        for name in TEXTS
-    }
+    done = {(bit, name): (pl.col(CHANGES).struct.field(name) & bit) != 0 for bit, _ in _DONE for name in TEXTS}
     counts = valid.select(**{f"{bit} {name}": holds.sum() for (bit, name), holds in done.items()}).collect().row(0, named=True)
     for bit, what in _DONE:
         found = {name: counts[f"{bit} {name}"] for name in TEXTS if counts[f"{bit} {name}"]}
