@@ -18,6 +18,7 @@ from features.ingest.summary import IngestSummary, TableSummary
 from features.ingest.table_store import stamps
 from features.ingest.table_versions import INTERACTIONS, ITEMS, QUARANTINE, SOURCE, publish, writing
 from features.ingest.tables import raw_tables
+from features.ingest.values.texts import text_notes
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -89,7 +90,8 @@ def _write_tables(source: Source, folder: Path, erased: ErasedUsers) -> IngestSu
     with (folder / "out" / QUARANTINE).open("wb") as quarantine:
         of_items = _write_table(items, checked_items, folder / "out" / ITEMS, quarantine)
         of_log = _write_table(log, checked_log, folder / "out" / INTERACTIONS, quarantine)
-    return IngestSummary(of_items, of_log, (*items.notes, *log.notes, *item_rules.notes, *log_rules.notes, *_notes(folder / "out" / ITEMS)))
+    of_texts = (*text_notes(items.frame, checked_items), *_notes(folder / "out" / ITEMS))
+    return IngestSummary(of_items, of_log, (*items.notes, *log.notes, *item_rules.notes, *log_rules.notes, *of_texts))
 
 
 def _stored(frame: pl.LazyFrame, path: Path) -> pl.LazyFrame:

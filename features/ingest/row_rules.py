@@ -19,6 +19,7 @@ from features.ingest.source import ITEM_INPUTS, LOG_INPUTS
 from features.ingest.values import ids as id_values
 from features.ingest.values import numbers, times, words
 from features.ingest.values.placeholders import RAW, line, not_null_word, present, raw
+from features.ingest.values.texts import CHANGES, TEXTS, clean, with_clean_texts
 from features.ingest.values.times import FIRST_DATE
 from features.names import PURCHASE, UNIT_PRICE
 
@@ -87,9 +88,9 @@ def validate_items(table: pl.LazyFrame, source: Source, form: str = "canonical")
     amazon = form == "amazon"
     price = numbers.lowest("price") if amazon else numbers.money("price")
     created = times.read("created_at", facts, None)
-    frame = _with_raw(table, ITEM_INPUTS).with_columns(
+    frame = with_clean_texts(_with_raw(table, ITEM_INPUTS)).with_columns(
         item_id=id_values.read("item_id", facts),
-        **{name: line(name) for name in ("title", "description", "brand", "category")},
+        **{name: line(clean(name)) for name in TEXTS},
         price=pl.when(price != 0).then(price),
         available=words.available("available"),
         created_at=pl.when(created >= FIRST_DATE).then(created),
@@ -103,7 +104,7 @@ def validate_items(table: pl.LazyFrame, source: Source, form: str = "canonical")
         (present("available").is_not_null() & pl.col("available").is_null(), "available is neither yes nor no", "available"),
         (present("created_at").is_not_null() & created.is_null(), "created_at not understood", "created_at"),
     ]
-    return CheckedTable(_checked(frame, rules, list(ITEM_COLUMNS)))
+    return CheckedTable(_checked(frame, rules, [*ITEM_COLUMNS, CHANGES]))
 
 
 def mark_duplicates(checked: pl.LazyFrame, key: str = "item_id") -> pl.LazyFrame:

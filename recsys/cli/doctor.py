@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from features.errors import RecsysError
-from recsys.artifacts.bundle import check_all, list_bundles
+from features.errors import BundleError, RecsysError
+from features.text.coverage import ADVICE, Coverage
+from recsys.artifacts.bundle import Bundle, check_all, list_bundles
 from recsys.artifacts.model_store import to_be_trained
 from recsys.environment import EXTRA_OF, usable_cores
 
@@ -174,6 +175,15 @@ def _workspace(workspace: Workspace) -> Iterator[Check]:
         yield Check("bundles", "ok", line)
     for problem in problems:
         yield Check("bundles", "fail", problem)
+    yield from _coverage(workspace.bundles)
+
+
+def _coverage(bundles: Path) -> Iterator[Check]:
+    try:
+        read = Coverage.stored(Bundle.open(bundles).manifest.about)
+    except BundleError:  # told above
+        return
+    yield Check("texts", "warn" if read.unread else "ok", str(read), ADVICE if read.unread else "")
 
 
 def _version(distribution: str) -> str | None:

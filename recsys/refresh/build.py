@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +13,7 @@ from features.errors import BundleError, ModelError
 from features.storage.arrays import Subfolder, in_folder
 from features.storage.atomic import write_whole
 from features.storage.digests import digest, of_json, of_strings
+from features.text.coverage import COVERAGE, Coverage, coverage
 from recsys.artifacts.bundle import LAYOUT, RETRAIN, Bundle, list_bundles, sound_bundle
 from recsys.artifacts.export import answering_files, model_digest
 from recsys.artifacts.model import Model, ServedModel
@@ -83,7 +84,8 @@ class Build:
         key = collaborative_key(log, now, self.model.retrieval)
         aggregates = LogAggregates.of(catalog, log, now, self.model.retrieval, self._fitted(key))
         snapshot = replace(indexed(catalog, aggregates, now, self.model, encoded, self.settings.index), events_read=self.events_read)
-        about = self._about(snapshot) | {"collaborative": key}
+        read = coverage(self.model.encoder.tokenizer, catalog)
+        about = self._about(snapshot) | {"collaborative": key, COVERAGE: asdict(read)}
         drift = None
         if self.gated and self._comparable:
             about["gates"], drift = self._compare(snapshot)
@@ -93,7 +95,8 @@ class Build:
         if drift:
             self._report(bundle_id, about)
         texts = f"{encoded.encoded:,} of {about['texts']:,} texts encoded"
-        return f"bundle {bundle_id} is in use: {len(catalog):,} items, {texts}, {snapshot.index.config.kind} index", drift
+        line = f"bundle {bundle_id} is in use: {len(catalog):,} items, {texts}, {snapshot.index.config.kind} index"
+        return "\n".join((line, *read.notes)), drift
 
     @cached_property
     def _model_key(self) -> str:
@@ -206,7 +209,7 @@ def publish_tables(
     catalog, log = workspace.load(settings.events)
     _log.info("%s", log.clock)
     if previous and previous.manifest.about["inputs"] == key:
-        return f"nothing has changed: bundle {previous.id} stays in use", None
+        return _unchanged(previous), None
     return Build(workspace, settings, current_model(workspace, settings), key, previous, gated, device, read).publish(catalog, log)
 
 
@@ -216,8 +219,12 @@ def build(workspace: Workspace, settings: Settings, model: Model, catalog: Catal
 
     key, previous = bundle_inputs(model.to_files(), settings, fingerprint(catalog, log)), sound_bundle(workspace.bundles)
     if previous and previous.manifest.about["inputs"] == key:
-        return f"nothing has changed: bundle {previous.id} stays in use"
+        return _unchanged(previous)
     return Build(workspace, settings, model, key, previous).publish(catalog, log)[0]
+
+
+def _unchanged(bundle: Bundle) -> str:
+    return "\n".join((f"nothing has changed: bundle {bundle.id} stays in use", *Coverage.stored(bundle.manifest.about).notes))
 
 
 def bundle_inputs(model_files: Mapping[str, bytes], settings: Settings, data: str) -> str:

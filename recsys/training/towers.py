@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ import torch
 from eval.metrics.lists import ndcg
 from eval.protocol.ground_truth import GroundTruth
 from features.data.shop_profile import ShopProfile
+from features.text.coverage import coverage
 from features.text.embeddings import group
 from features.text.encoder import TextEncoder
 from features.text.state_cache import cached_states
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
     from features.text.token_states import TokenStates
     from recsys.training.job import TrainingJob
 
+_log = logging.getLogger(__name__)
 VALIDATION_USERS = 2_000  # for early stopping of the towers
 LAST_RATE = 0.3  # factor on the towers' learning rate in their last epochs
 
@@ -71,6 +74,8 @@ def fit_text_models(job: TrainingJob, device: torch.device, work: Path, cache: P
     """
     settings, windows = job.settings, job.windows
     encoder = TextEncoder.pretrained(settings.encoder).to(device)
+    for note in coverage(encoder.tokenizer, job.catalog).notes:
+        _log.warning("%s", note)
     texts = item_texts(job.catalog)
     first, text_of = group(text_hashes(texts))
     distinct = texts.gather(first).to_list()

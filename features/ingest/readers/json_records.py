@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import html
-import json
 import warnings
 from dataclasses import replace
 from itertools import islice
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
+from features.ingest.readers.json_text import Losses, names_for, parsed, separator_for, text_of
 from features.ingest.readers.raw_table import RawTable, Spool, TableSpec, text_column
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ def read_json(text: io.TextIOWrapper, spool: Spool) -> RawTable:
     """Read a text with one JSON object a line."""
     spec = spool.spec
     seen: dict[str, None] = {}
+    losses = {ours: Losses() for ours in spec.columns}
     read = 0
     lines = enumerate(text, start=1)
     while batch := list(islice(lines, BATCH)):
@@ -45,17 +46,21 @@ def read_json(text: io.TextIOWrapper, spool: Spool) -> RawTable:
             raise spool.error()
         for record in records:
             seen.update(dict.fromkeys(record))
-        columns = {ours: text_column([_value(record, theirs, spec, ours) for record in records]) for ours, theirs in spec.columns.items()}
+        columns = {
+            ours: text_column([_value(record, theirs, spec, ours, losses[ours]) for record in records])
+            for ours, theirs in spec.columns.items()
+        }
         spool.add(pl.DataFrame({"row": pl.Series(rows, dtype=pl.Int64), **columns}))
     table = spool.table(read)
     found = spec.find(list(seen)) if seen else {}
-    return replace(table, frame=table.frame.select("row", *found))
+    notes = tuple(note for ours in found for note in losses[ours].notes(ours))
+    return replace(table, frame=table.frame.select("row", *found), notes=notes)
 
 
 def _parse(line: str, python: bool) -> Any:
     """Return the value of a line of JSON, or None. `python` allows Python literals, as in some Amazon files of 2014."""
     try:
-        return json.loads(line)
+        return parsed(line)
     except (ValueError, RecursionError):
         pass
     if python:
@@ -68,18 +73,11 @@ def _parse(line: str, python: bool) -> Any:
     return None
 
 
-def _value(record: dict[str, Any], names: tuple[str, ...], spec: TableSpec, ours: str) -> str | None:
+def _value(record: dict[str, Any], names: tuple[str, ...], spec: TableSpec, ours: str, losses: Losses) -> str | None:
     value = next((record[name] for name in names if record.get(name) is not None), None)
-    text = _flat(value, "|" if ours.endswith("category") else " ")
+    try:
+        text = text_of(value, separator_for(ours), losses, names_for(ours))
+    except RecursionError:
+        losses.drop("thousands of objects in one another")
+        text = None
     return html.unescape(text) if text and spec.layout.python else text
-
-
-def _flat(value: object, separator: str) -> str | None:
-    """Return a JSON value as text. A list is joined; of a list of lists (paths) the first non-empty one is used."""
-    if value is None or isinstance(value, str):
-        return value
-    if isinstance(value, list):
-        paths = [part for part in value if isinstance(part, list) and part]
-        parts = [_flat(part, " ") for part in (paths[0] if paths else value)]
-        return separator.join(part for part in parts if part)
-    return json.dumps(value)

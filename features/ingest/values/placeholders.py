@@ -19,9 +19,9 @@ def present(name: str) -> pl.Expr:
     return not_null_word(raw(name).cast(pl.String).str.strip_chars())
 
 
-def line(name: str) -> pl.Expr:
+def line(text: pl.Expr) -> pl.Expr:
     """Return text on one line, without control characters (NUL, terminal escapes)."""
-    return not_null_word(raw(name).str.replace_all(r"[\s\p{Cc}]+", " ").str.strip_chars())
+    return not_null_word(text.str.replace_all(r"[\s\p{Cc}]+", " ").str.strip_chars())
 
 
 def not_null_word(text: pl.Expr) -> pl.Expr:
