@@ -13,14 +13,16 @@ from features.data.interactions import INTERACTION_COLUMNS
 from features.errors import DataError, disk_errors
 from features.ingest.erased_users import ErasedUsers
 from features.ingest.readers.raw_table import RawTable, as_text_cell, malformed
-from features.ingest.row_rules import TOO_EARLY, items_of_log, mark_duplicates, mark_unknown, validate_interactions, validate_items
+from features.ingest.row_rules import CheckedTable, items_of_log, mark_duplicates, mark_unknown, validate_interactions, validate_items
 from features.ingest.summary import IngestSummary, TableSummary
 from features.ingest.table_store import stamps
 from features.ingest.table_versions import INTERACTIONS, ITEMS, QUARANTINE, SOURCE, publish, writing
 from features.ingest.tables import raw_tables
+from features.ingest.values.currencies import same
 from features.ingest.values.texts import text_notes
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from features.ingest.source import Source
@@ -72,13 +74,13 @@ def _write_tables(source: Source, folder: Path, erased: ErasedUsers) -> IngestSu
         checked_log = _stored(mark_duplicates(checked_log, "event_id"), folder / "once.parquet")
     if erased.users:
         log, checked_log = _without(erased, log, checked_log)
-    _require_rows("log", log, checked_log)
+    _require_rows("log", log, checked_log, log_rules.advice)
     if items is None:
         catalogue = items_of_log(checked_log).collect(engine="streaming")
         items = RawTable(catalogue.lazy(), malformed(), catalogue.height)
     item_rules = validate_items(items.frame, source, items.format)
     checked_items = _stored(mark_duplicates(item_rules.frame), folder / "items.parquet")
-    _require_rows("catalogue", items, checked_items)
+    _require_rows("catalogue", items, checked_items, item_rules.advice)
     in_log = checked_log.filter(pl.col("reason").is_null()).select("item_id")
     checked_log = _stored(mark_unknown(checked_log, checked_items), folder / "known.parquet")
     if not checked_log.filter(pl.col("reason").is_null()).head(1).collect().height:
@@ -90,8 +92,8 @@ def _write_tables(source: Source, folder: Path, erased: ErasedUsers) -> IngestSu
     with (folder / "out" / QUARANTINE).open("wb") as quarantine:
         of_items = _write_table(items, checked_items, folder / "out" / ITEMS, quarantine)
         of_log = _write_table(log, checked_log, folder / "out" / INTERACTIONS, quarantine)
-    of_texts = (*text_notes(items.frame, checked_items), *_notes(folder / "out" / ITEMS))
-    return IngestSummary(of_items, of_log, (*items.notes, *log.notes, *item_rules.notes, *log_rules.notes, *of_texts))
+    notes = (*items.notes, *log.notes, *item_rules.notes, *log_rules.notes, *_currencies(item_rules, log_rules))
+    return IngestSummary(of_items, of_log, (*notes, *text_notes(items.frame, checked_items), *_notes(folder / "out" / ITEMS)))
 
 
 def _stored(frame: pl.LazyFrame, path: Path) -> pl.LazyFrame:
@@ -107,7 +109,7 @@ def _without(erased: ErasedUsers, log: RawTable, checked: pl.LazyFrame) -> tuple
     return replace(log, malformed=log.malformed.with_columns(offence=pl.lit(""))), checked.with_columns(reason=reason)
 
 
-def _require_rows(name: str, raw: RawTable, checked: pl.LazyFrame) -> None:
+def _require_rows(name: str, raw: RawTable, checked: pl.LazyFrame, advice: Mapping[str, str]) -> None:
     if raw.read == 0:
         raise DataError(f"the {name} has no rows, expected at least one: export it again, or name another file")
     if checked.filter(pl.col("reason").is_null()).head(1).collect().height:
@@ -118,8 +120,7 @@ def _require_rows(name: str, raw: RawTable, checked: pl.LazyFrame) -> None:
     if set(summary.reasons) == {ERASED}:
         raise DataError(f"all {raw.read:,} rows of the {name} are of erased users: ingest a log that has others")
     what = f"not one of the {raw.read:,} rows of the {name} can be used ({summary.why}; row {row}: {reason}: {value!r})"
-    order = ", and where times are an order (1, 2, 3) and no dates, add 100000000 to each" if reason == TOO_EARLY else ""
-    raise DataError(f"{what}: check its mapping{order}")
+    raise DataError(f"{what}: {advice.get(next(iter(summary.reasons))) or advice.get(reason) or 'check its mapping'}")
 
 
 def _refused(raw: RawTable, checked: pl.LazyFrame) -> pl.DataFrame:
@@ -142,6 +143,16 @@ def _write_table(raw: RawTable, checked: pl.LazyFrame, path: Path, quarantine: I
     listed.write_csv(quarantine, include_header=quarantine.tell() == 0)
     kept = pl.scan_parquet(path).select(pl.len()).collect().item()
     return TableSummary(path.stem, raw.read, kept, _counts(refused))
+
+
+def _currencies(items: CheckedTable, log: CheckedTable) -> tuple[str, ...]:
+    """Return a note where the catalogue and the log have their prices in two currencies."""
+    if items.currency is None or log.currency is None or same(items.currency, log.currency):
+        return ()
+    advice = "set source.currency to the one of both, or export both in one"
+    return (
+        f"note: the catalogue's prices are in {items.currency} and the log's in {log.currency}, and are compared all the same: {advice}",
+    )
 
 
 def _notes(items: Path) -> tuple[str, ...]:

@@ -6,9 +6,8 @@ columns, `reason` (null: the row is valid) and `offence`, the value that broke t
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
@@ -17,18 +16,17 @@ from features.data.interactions import EVENTS, INTERACTION_COLUMNS
 from features.ingest.readers.raw_table import ITEM_PREFIX, SHOWN
 from features.ingest.source import ITEM_INPUTS, LOG_INPUTS
 from features.ingest.values import ids as id_values
-from features.ingest.values import numbers, times, words
+from features.ingest.values import money, numbers_survey, times, times_survey, words
+from features.ingest.values.moments import FIRST_DATE, tomorrow
+from features.ingest.values.numbers import DECIMALS
 from features.ingest.values.placeholders import RAW, line, not_null_word, present, raw
 from features.ingest.values.texts import CHANGES, TEXTS, clean, with_clean_texts
-from features.ingest.values.times import FIRST_DATE
-from features.names import PURCHASE, UNIT_PRICE
+from features.names import AVAILABLE, CREATED_AT, CURRENCY, PRICE, PURCHASE, QUANTITY, TIMESTAMP, UNIT_PRICE, VALUE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from features.ingest.source import Source
-
-TOO_EARLY = "timestamp before 1971"
 
 Rule = tuple[pl.Expr, str, str]  # the condition that breaks it, the reason, the offending column
 
@@ -41,25 +39,35 @@ class CheckedTable:
     ----------
     frame : `row`, the canonical columns, `reason` and `offence`.
     notes : what was guessed, mended or left out without refusing a row, each with a count and an example.
+    advice : reason of a refused row -> what to do, where more is known than the reason says.
+    understood : name of a column -> in words, how its values are written.
+    currency : of its prices; None if no currency is named.
     """
 
     frame: pl.LazyFrame
     notes: tuple[str, ...] = ()
+    advice: Mapping[str, str] = field(default_factory=dict)
+    understood: Mapping[str, str] = field(default_factory=dict)
+    currency: str | None = None
 
 
 def validate_interactions(table: pl.LazyFrame, source: Source) -> CheckedTable:
     """Check the rows of the log alone; `mark_unknown` needs the catalogue. `ITEM_PREFIX` columns pass through."""
-    names = LOG_INPUTS
-    facts = _survey(table, ["user_id", "item_id", "event_id"], "timestamp")
+    amounts = (QUANTITY, VALUE, UNIT_PRICE)
+    raws = _with_raw(table, LOG_INPUTS)
+    facts = _survey(table, raws, ["user_id", "item_id", "event_id"], TIMESTAMP, amounts)
+    form = times_survey.decide(raws, TIMESTAMP, facts, source.timestamp_format, "source.timestamp_format")
+    read = money.decide(raws, amounts, facts, source)
     event = present("event").replace(source.events).str.to_lowercase()
-    line_value = (numbers.number(UNIT_PRICE) * numbers.number("quantity").fill_null(1)).round(6)
-    frame = _with_raw(table, names).with_columns(
+    quantity = read.read(QUANTITY)
+    pieces = pl.when(present(QUANTITY).is_null()).then(1).otherwise(quantity)
+    frame = raws.with_columns(
         user_id=id_values.read("user_id", facts),
         item_id=id_values.read("item_id", facts),
-        timestamp=times.read("timestamp", facts, source.timestamp_format),
+        timestamp=times.read(TIMESTAMP, form),
         event=event.fill_null(PURCHASE),
-        quantity=numbers.number("quantity"),
-        value=pl.coalesce(numbers.number("value"), line_value),
+        quantity=quantity,
+        value=pl.coalesce(read.price(VALUE), (read.price(UNIT_PRICE) * pieces).round(DECIMALS)),
         event_id=id_values.read("event_id", facts),
     )
     time = pl.col("timestamp")
@@ -70,41 +78,58 @@ def validate_interactions(table: pl.LazyFrame, source: Source) -> CheckedTable:
         *_drop_rules(source.drop_items),
         (present("timestamp").is_null(), "no timestamp", "timestamp"),
         (time.is_null(), "timestamp not understood", "timestamp"),
-        (time < FIRST_DATE, TOO_EARLY, "timestamp"),
-        (time > datetime.now(UTC).replace(tzinfo=None) + timedelta(days=1), "timestamp in the future", "timestamp"),
+        (time < FIRST_DATE, "timestamp before 1971", "timestamp"),
+        (time > tomorrow(), "timestamp in the future", "timestamp"),
         (~pl.col("event").is_in(EVENTS), "unknown event", "event"),
-        *[_number_rule(name) for name in ("quantity", "value", UNIT_PRICE)],
         (pl.col("quantity") <= 0, "return or zero quantity", "quantity"),
         (pl.col("value") < 0, "negative value", "value"),
     ]
     carried = [name for name in table.collect_schema().names() if name.startswith(ITEM_PREFIX)]
-    return CheckedTable(_checked(frame, rules, [*INTERACTION_COLUMNS, *carried]))
+    unread = [note for name in amounts for note in read.unread(raws, name)]
+    found = [name for name in amounts if facts[f"{name} present"]]
+    understood = {TIMESTAMP: str(form)} | {name: read.described(name) for name in found}
+    notes, advice = (*form.notes, *read.notes, *unread), {**form.advice, **read.advice}
+    return CheckedTable(_checked(frame, rules, [*INTERACTION_COLUMNS, *carried]), notes, advice, understood, read.currencies.chosen)
 
 
 def validate_items(table: pl.LazyFrame, source: Source, form: str = "canonical") -> CheckedTable:
     """Check the rows of the catalogue; `mark_duplicates` finds duplicates. A price of 0 is unknown."""
-    facts = _survey(table, ["item_id"], "created_at")
+    raws = _with_raw(table, ITEM_INPUTS)
+    facts = _survey(table, raws, ["item_id"], CREATED_AT, [PRICE])
+    when = times_survey.decide(raws, CREATED_AT, facts, source.created_at_format, "source.created_at_format")
+    read = money.decide(raws, [PRICE], facts, source)
     # Prices of the Amazon metadata may be scraps of web pages, which is no reason to lose the item.
     amazon = form == "amazon"
-    price = numbers.lowest("price") if amazon else numbers.money("price")
-    created = times.read("created_at", facts, None)
-    frame = with_clean_texts(_with_raw(table, ITEM_INPUTS)).with_columns(
+    price, created = read.price(PRICE), times.read(CREATED_AT, when)
+    available = words.available(AVAILABLE, facts, source.availability)
+    unknown, no_time = present(AVAILABLE).is_not_null() & available.is_null(), times.is_default(CREATED_AT, when)
+    frame = with_clean_texts(raws).with_columns(
         item_id=id_values.read("item_id", facts),
         **{name: line(clean(name)) for name in TEXTS},
         price=pl.when(price != 0).then(price),
-        available=words.available("available"),
-        created_at=pl.when(created >= FIRST_DATE).then(created),
+        available=available,
+        created_at=pl.when((created >= FIRST_DATE) & ~no_time).then(created),
     )
     rules = [
         *_id_rules("item_id"),
         *_drop_rules(source.drop_items),
         (pl.col("title").is_null(), "no title", "title"),
-        *([] if amazon else [(present("price").is_not_null() & price.is_null(), "price is not a number", "price")]),
+        *([] if amazon else [(present(PRICE).is_not_null() & read.read(PRICE).is_null(), "price is not a number", PRICE)]),
         (pl.col("price") < 0, "negative price", "price"),
-        (present("available").is_not_null() & pl.col("available").is_null(), "available is neither yes nor no", "available"),
-        (present("created_at").is_not_null() & created.is_null(), "created_at not understood", "created_at"),
+        (unknown, "available is neither yes nor no", AVAILABLE),
+        (present(CREATED_AT).is_not_null() & created.is_null() & ~no_time, "created_at not understood", CREATED_AT),
     ]
-    return CheckedTable(_checked(frame, rules, [*ITEM_COLUMNS, CHANGES]))
+    told = words.notes(raws, AVAILABLE, unknown) if facts[f"{AVAILABLE} present"] else []
+    notes = (
+        *when.notes,
+        *(times_survey.default_note(raws, CREATED_AT, no_time) if CREATED_AT in table.collect_schema() else []),
+        *read.notes,
+        *(read.unread(raws, PRICE) if amazon else []),
+        *told,
+    )
+    advice = {**when.advice, **read.advice, "available is neither yes nor no": told[0].removeprefix("note: ") if told else ""}
+    understood = {name: str(of) for name, of in ((CREATED_AT, when), (PRICE, read.described(PRICE))) if facts.get(f"{name} present")}
+    return CheckedTable(_checked(frame, rules, [*ITEM_COLUMNS, CHANGES]), notes, advice, understood, read.currencies.chosen)
 
 
 def mark_duplicates(checked: pl.LazyFrame, key: str = "item_id") -> pl.LazyFrame:
@@ -144,7 +169,7 @@ def items_of_log(checked: pl.LazyFrame) -> pl.LazyFrame:
         .select("row", "item_id", "timestamp", *columns)
         .rename(lambda name: name.removeprefix(ITEM_PREFIX))
     )
-    rest = [name for name in ITEM_COLUMNS if ITEM_PREFIX + name in columns and name != "title"]
+    rest = [name for name in ITEM_INPUTS if ITEM_PREFIX + name in columns and name != "title"]
     latest = good.group_by("item_id").agg(
         pl.col("row").min(), *[pl.col(name).sort_by("timestamp", "row").drop_nulls().last() for name in rest]
     )
@@ -154,14 +179,19 @@ def items_of_log(checked: pl.LazyFrame) -> pl.LazyFrame:
     return latest.join(titles, on="item_id", how="left").sort("row")
 
 
-def _survey(table: pl.LazyFrame, ids: Sequence[str], time: str) -> dict[str, bool]:
+def _survey(table: pl.LazyFrame, raws: pl.LazyFrame, ids: Sequence[str], times_of: str, amounts: Sequence[str]) -> dict[str, Any]:
     """Return facts of whole columns, on which the meaning of their values depends."""
     schema = table.collect_schema()
     checks = {key: check for name in ids for key, check in id_values.survey(name).items()}
-    if schema.get(time) == pl.String:
-        checks |= times.survey(time)
-    answers = _with_raw(table, [*ids, time]).select(**checks).collect(engine="streaming").row(0, named=True)
-    return {name: bool(answer) for name, answer in answers.items()} | {"dates": isinstance(schema.get(time), pl.Datetime)}
+    if not isinstance(schema.get(times_of), pl.Datetime):
+        checks |= times_survey.survey(times_of)
+    for name in amounts:
+        checks |= numbers_survey.survey(name)
+    for name in (CURRENCY, AVAILABLE):
+        checks |= {f"{name} present": present(name).count() if name in schema else pl.lit(0)}
+    if AVAILABLE in schema:
+        checks |= words.survey(AVAILABLE)
+    return raws.select(**checks).collect(engine="streaming").row(0, named=True)
 
 
 def _with_raw(table: pl.LazyFrame, names: Iterable[str]) -> pl.LazyFrame:
@@ -181,10 +211,6 @@ def _id_rules(name: str) -> list[Rule]:
 
 def _drop_rules(pattern: str | None) -> list[Rule]:
     return [] if pattern is None else [(pl.col("item_id").str.contains(pattern), "dropped by source.drop_items", "item_id")]
-
-
-def _number_rule(name: str) -> Rule:
-    return present(name).is_not_null() & numbers.number(name).is_null(), f"{name} is not a number", name
 
 
 def _checked(frame: pl.LazyFrame, rules: Sequence[Rule], columns: Sequence[str]) -> pl.LazyFrame:

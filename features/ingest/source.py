@@ -8,7 +8,7 @@ from typing import Literal, Self
 from urllib.parse import urlsplit
 
 import polars as pl
-from pydantic import BaseModel, ConfigDict, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from features.data.catalog import ITEM_COLUMNS
 from features.data.interactions import EVENTS, INTERACTION_COLUMNS
@@ -32,7 +32,11 @@ class Source(BaseModel):
     items_columns, interactions_columns : canonical name -> name in the shop's table.
     events : the shop's word for an event -> the canonical one.
     drop_items : regular expression (Rust syntax). Items whose id matches are not products (postage, fees); their rows are quarantined.
-    timestamp_format : strptime format of the log's timestamps, if they are neither ISO 8601 nor epoch.
+    timestamp_format, created_at_format : strptime format of the log's and the catalogue's times, or a unit: "unix days", "spreadsheet
+        days", "seconds", "milliseconds", "microseconds", "nanoseconds". None: the column as a whole tells.
+    decimal : the sign before decimals, in columns that do not tell.
+    currency : currency of the prices to read; those in others are unknown. None: the most frequent one.
+    availability : the shop's word for availability -> whether the item can be bought.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -48,6 +52,10 @@ class Source(BaseModel):
     events: dict[str, str] = {}
     drop_items: str | None = None
     timestamp_format: str | None = None
+    created_at_format: str | None = None
+    decimal: Literal[".", ","] | None = None
+    currency: str | None = Field(default=None, pattern="^[A-Z]{3}$")
+    availability: dict[str, bool] = {}
 
     @model_validator(mode="after")
     def _check(self) -> Self:

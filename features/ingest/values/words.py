@@ -1,15 +1,80 @@
-"""Words with a meaning of their own: availability."""
+"""Words with a meaning of their own: availability, as the large platforms and their exports in four languages say it."""
 
 from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 import polars as pl
 
 from features.ingest.values.placeholders import present
 
-YES, NO = ("true", "t", "yes", "y", "1", "1.0"), ("false", "f", "no", "n", "0", "0.0")
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+# Spelled without spaces, hyphens, underscores and accents. What can be ordered is available: preorders and backorders too.
+YES = [
+    "true", "t", "yes", "y", "on", "instock", "available", "availablefororder", "limitedavailability", "onlineonly", "instoreonly",
+    "lowstock", "lowinstock", "limitedstock", "preorder", "presale", "backorder", "backordered", "onbackorder",
+    "availableonbackorder", "madetoorder", "active", "enabled", "publish", "published", "visible", "continue", "ja", "auflager",
+    "lieferbar", "sofortlieferbar", "verfugbar", "sofortverfugbar", "vorratig", "aktiv", "aktiviert", "vorbestellbar",
+    "nachbestellbar", "oui", "enstock", "disponible", "surcommande", "enreapprovisionnement", "precommande", "actif", "si",
+    "haystock", "enexistencias", "hayexistencias", "conexistencias", "reservable", "bajopedido", "activo", "disponibile",
+    "inmagazzino", "ordinabile", "preordine", "attivo",
+]  # fmt: skip
+NO = [
+    "false", "f", "no", "n", "off", "outofstock", "notinstock", "nostock", "unavailable", "notavailable", "soldout", "discontinued",
+    "reserved", "draft", "archived", "disabled", "deny", "private", "pending", "trash", "hidden", "inactive", "deleted",
+    "temporarilyoutofstock", "nein", "ausverkauft", "nichtverfugbar", "nichtauflager", "nichtvorratig", "nichtlieferbar",
+    "vergriffen", "inaktiv", "deaktiviert", "non", "rupturedestock", "enrupture", "enrupturedestock", "horsstock", "epuise",
+    "indisponible", "nondisponible", "inactif", "agotado", "sinexistencias", "sinstock", "nodisponible", "nohaystock",
+    "nohayexistencias", "inactivo", "esaurito", "nondisponibile", "noninmagazzino", "nonattivo", "inattivo",
+]  # fmt: skip
+SHOWN = 40  # characters of a word in a note
+ENOUGH = 10  # numbers of 1 and 2 alone that are a status and not counts
+_ACCENTS = dict(zip("äáàâéèêëíìîïñóòôöúùûüç", "aaaaeeeeiiiinoooouuuuc", strict=True))
+_COUNT = r"^[<>~≥]?\s*([-−]?\d[\d.,]*)\s*\+?\s*(?:\p{L}{1,10}\.?|in stock|auf lager|en stock)?$"
 
 
-def available(name: str) -> pl.Expr:
-    """Return whether the item can be bought; null where the word is not understood."""
-    word = present(name).str.to_lowercase()
-    return pl.when(word.is_in(YES)).then(True).when(word.is_in(NO)).then(False)
+def survey(name: str) -> dict[str, pl.Expr]:
+    """Return facts of a whole column, as aggregates: whether its numbers are a status, 1 or 2, as Magento writes it."""
+    text = present(name)
+    status = text.is_in(["1", "2"]).all() & (text == "1").any() & (text == "2").any()
+    return {f"{name} status": status & (text.count() >= ENOUGH)}
+
+
+def available(name: str, facts: Mapping[str, bool], own: Mapping[str, bool]) -> pl.Expr:
+    """Return whether the item can be bought; null where the word is not understood.
+
+    Parameters
+    ----------
+    facts : the answers to `survey`.
+    own : the user's word -> whether it means available; it goes before all others.
+    """
+    text = present(name).str.to_lowercase()
+    if facts.get(f"{name} status"):
+        return text == "1"
+    word = text.str.replace(r"^https?://schema\.org/", "").str.replace_many(_ACCENTS).str.replace_all(r"[\s_\-!.]+", "")
+    count = text.str.extract(_COUNT)
+    stock = count.str.contains("[1-9]") & ~count.str.contains("^[-−]")
+    mine = pl.lit(None, pl.Boolean)
+    if own:
+        mine = text.replace_strict({key.strip().lower(): value for key, value in own.items()}, default=None, return_dtype=pl.Boolean)
+    return pl.coalesce(mine, pl.when(word.is_in(YES)).then(True).when(word.is_in(NO)).then(False), stock)
+
+
+def notes(table: pl.LazyFrame, name: str, unknown: pl.Expr) -> list[str]:
+    """Return a note on the words that are not understood; none if there are none."""
+    found = table.filter(unknown).group_by(word=present(name)).agg(count=pl.len(), row=pl.col("row").first())
+    rows = found.sort("count", "word", descending=[True, False]).collect(engine="streaming").rows()
+    if not rows:
+        return []
+    listed = ", ".join(f"{word[:SHOWN]!r}" for word, _, _ in rows[:3])
+    advice = f'set source.availability = {{ "{rows[0][0][:SHOWN]}" = true }}, or false'
+    return [
+        f"note: {sum(count for _, count, _ in rows):,} values of {name} are neither yes nor no ({listed}; row {rows[0][2]:,}): {advice}"
+    ]
+
+
+def described(facts: Mapping[str, bool], name: str) -> str:
+    """Return in words how a column says whether an item can be bought."""
+    return "a status, 1 or 2" if facts.get(f"{name} status") else "yes or no, or the number in stock"

@@ -28,7 +28,7 @@ def test_the_log_rules(ingested: Ingest) -> None:
         "u,A,2024-01-01,Order,1,1": None,
         "u,A,2024-01-01,click,1,1": ("unknown event", "click"),
         "u,A,2024-01-01,VIEW,,-1": ("negative value", "-1"),
-        "u,A,2024-01-01,,x,1": ("quantity is not a number", "x"),
+        "u,A,2024-01-01,,x,1": None,
         "u,A,2999-01-01,,1,1": ("timestamp in the future", "2999-01-01"),
         "u,A,1970-01-01,,1,1": ("timestamp before 1971", "1970-01-01"),
         "u,A,0,,1,1": ("timestamp before 1971", "0"),
@@ -37,7 +37,7 @@ def test_the_log_rules(ingested: Ingest) -> None:
         "u,A,,,1,1": ("no timestamp", ""),
         "u,A,2024-01-05,,0,1": ("return or zero quantity", "0"),
         "u,A,2024-01-05,,-2,1": ("return or zero quantity", "-2"),
-        "u,A,2024-01-05,cart,inf,1": ("quantity is not a number", "inf"),
+        "u,A,2024-01-05,cart,inf,1": None,
         "u,A,2024-01-05, Rating ,,nan": None,
         "u,A,2024-01-05,purchase,2,0": None,
         ",A,2024-01-05,,1,1": ("no user_id", ""),
@@ -48,7 +48,13 @@ def test_the_log_rules(ingested: Ingest) -> None:
     }
     shop = ingested("user_id,item_id,timestamp,event,quantity,value\n" + "\n".join(rows), events={"Order": "purchase"})
     assert shop.refused == [(number, *why) for number, why in enumerate(rows.values(), 1) if why]
-    assert shop.log.select("event", "quantity", "value").rows() == [("purchase", 1.0, 1.0), ("rating", None, None), ("purchase", 2.0, 0.0)]
+    assert shop.log.select("event", "quantity", "value").rows() == [
+        ("purchase", 1.0, 1.0),
+        ("purchase", None, 1.0),
+        ("cart", None, 1.0),
+        ("rating", None, None),
+        ("purchase", 2.0, 0.0),
+    ]
     assert shop.summary.interactions.reasons["timestamp before 1971"] == 2
 
 
@@ -65,7 +71,8 @@ def test_the_catalogue_rules(ingested: Ingest) -> None:
         "F,Free,0,,": None,
         "G,Gone,NaN,N,1970-01-01": None,
         "H,Hm,1,maybe,": ("available is neither yes nor no", "maybe"),
-        "I,Ill,1,,0000-00-00": ("created_at not understood", "0000-00-00"),
+        "I,Ill,1,,0000-00-00": None,
+        "I2,Ill,1,,2024-02-30": ("created_at not understood", "2024-02-30"),
         ",Nobody,1,,": ("no item_id", ""),
         "J,null,1,,": ("no title", "null"),
         "K,Nan,1,,": None,
@@ -78,6 +85,7 @@ def test_the_catalogue_rules(ingested: Ingest) -> None:
         ("E", "Euro", 1299.5, True, None),
         ("F", "Free", None, None, None),
         ("G", "Gone", None, False, None),
+        ("I", "Ill", 1.0, None, None),
         ("K", "Nan", 1.0, None, None),
     ]
 

@@ -1,0 +1,88 @@
+"""The numbers of a table: money in one currency, and quantities."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+
+from features.ingest.values import numbers, numbers_survey
+from features.ingest.values.numbers_survey import Currencies
+from features.names import CURRENCY, QUANTITY
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from features.ingest.source import Source
+    from features.ingest.values.numbers import NumberForm
+
+
+@dataclass(frozen=True)
+class Amounts:
+    """How a table writes its numbers.
+
+    Attributes
+    ----------
+    forms : name of a column -> how it writes them.
+    currencies : those of its prices.
+    currency_of_row : the currency of a row.
+    notes : what was guessed, and which prices are left out.
+    advice : reason of a refused row -> what to do.
+    """
+
+    forms: Mapping[str, NumberForm]
+    currencies: Currencies
+    currency_of_row: pl.Expr
+    notes: tuple[str, ...] = ()
+    advice: Mapping[str, str] = field(default_factory=dict)
+
+    def read(self, name: str) -> pl.Expr:
+        """Return a column's numbers; null where a value is none."""
+        return numbers.read(name, self.forms[name])
+
+    def price(self, name: str) -> pl.Expr:
+        """Return a column's money, rounded; null where it is in a currency that was not chosen."""
+        value = self.read(name).round(numbers.DECIMALS)
+        if not self.currencies.others:
+            return value
+        return pl.when(~self.currency_of_row.is_in(self.currencies.others).fill_null(False)).then(value)
+
+    def unread(self, table: pl.LazyFrame, name: str) -> list[str]:
+        """Return a note on the values of a column that cannot be read, whose rows are kept; none if there are none."""
+        form = self.forms[name]
+        if form.style == "plain":
+            return []
+        count, row, text = numbers_survey.unread(table, name, form)
+        if not count:
+            return []
+        return [f"note: {count:,} values of {name} are no numbers ({text!r}, row {row:,}): their rows are kept, with an unknown {name}"]
+
+    def described(self, name: str) -> str:
+        """Return in words how a column writes its numbers."""
+        chosen = self.currencies.chosen
+        return f"{self.forms[name]}, {chosen}" if chosen and name != QUANTITY else str(self.forms[name])
+
+
+def decide(table: pl.LazyFrame, names: Sequence[str], facts: Mapping[str, Any], source: Source) -> Amounts:
+    """Return how a table of raw columns writes the numbers of some columns.
+
+    Parameters
+    ----------
+    names : the columns. All but the quantity are money.
+    facts : the answers to `numbers_survey.survey` of each.
+    """
+    forms, notes, advice = {}, [], {}
+    for name in names:
+        forms[name], said = numbers_survey.decide(table, name, facts, source.decimal, quantity=name == QUANTITY)
+        notes += said
+        if forms[name].style == "unknown":
+            advice[f"{name} is not a number"] = said[0].removeprefix("note: ")
+    money = [name for name in names if name != QUANTITY and facts[f"{name} present"]]
+    of_row, chosen = numbers_survey.beside(money, CURRENCY, forms), Currencies(source.currency, ())
+    if money and (facts[f"{CURRENCY} present"] or any(forms[name].style != "plain" for name in money)):
+        priced = pl.any_horizontal(*(numbers.read(name, forms[name]).is_not_null() for name in money))
+        what = "prices" if "price" in money else "values"
+        chosen = numbers_survey.choose(table, what, of_row, priced, source.currency)
+        notes += [chosen.note] if chosen.note else []
+    return Amounts(forms, chosen, of_row, tuple(notes), advice)

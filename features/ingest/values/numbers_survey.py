@@ -1,0 +1,171 @@
+"""Finds how a column writes its numbers, and in which currency: never from one row, always from the whole column."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+
+from features.ingest.values import currencies
+from features.ingest.values.numbers import AMBIGUOUS, NumberForm, currency, groups, number, read
+from features.ingest.values.placeholders import present
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+ENOUGH = 10  # numbers such as 3,50 that make a column one of decimal commas without further evidence
+
+# What a number says of its column. A comma before three digits, 1,299, is taken for thousands, unless the others say otherwise.
+_POINT = r"^(?:\d+\.(?:\d{1,2}|\d{4,})|0\.\d+|\d{4,}\.\d+|\.\d+|\d{1,3}(?:,\d{2,3})*,\d{3}\.\d+|\d{1,3}(?:,\d{2,3})+,\d{3})$"
+_COMMA = r"^(?:\d{1,3}(?:\.\d{3})+,\d+|\d{1,3}(?:\.\d{3}){2,})$"
+_MAYBE_COMMA = r"^(?:\d+,(?:\d{1,2}|\d{4,})|0,\d+|\d{4,},\d+)$"
+_SPACED_COMMA, _SPACED_POINT = r"[ '’]\d{3},\d+$", r"[ '’]\d{3}\.\d+$"
+
+
+def survey(name: str) -> dict[str, pl.Expr]:
+    """Return facts of a whole column, as aggregates, for `decide`."""
+    text = present(name)
+    ambiguous = text.str.contains(AMBIGUOUS)
+    return {
+        f"{name} present": text.count(),
+        f"{name} plain": number(name).count(),
+        f"{name} points": (text.str.contains(".", literal=True) & ~ambiguous).any(),
+        f"{name} ambiguous": ambiguous.sum(),
+        f"{name} bare": (~text.str.contains(".", literal=True)).any(),
+    }
+
+
+def decide(
+    table: pl.LazyFrame, name: str, facts: Mapping[str, Any], decimal: str | None, *, quantity: bool = False
+) -> tuple[NumberForm, list[str]]:
+    """Return how a column writes its numbers, and notes on what was guessed or could not be read.
+
+    Parameters
+    ----------
+    table : raw columns.
+    facts : the answers to `survey`.
+    decimal : the sign before decimals, "." or ",", given by the user for columns that do not tell.
+    """
+    count, plain, ambiguous = (facts[f"{name} {key}"] or 0 for key in ("present", "plain", "ambiguous"))
+    if not count or (plain == count and (facts[f"{name} points"] or not ambiguous)):
+        return NumberForm(quantity=quantity), []
+    if plain == count and (decimal == "." or (quantity and not facts[f"{name} bare"])):
+        # Goods by weight, with three decimals throughout: all of them in thousands is not a thing.
+        said = f"note: {name} is read as numbers with three decimals ({_first(table, name, present(name))} is less than ten or a hundred)"
+        return NumberForm(quantity=quantity), [] if decimal else [said]
+    found = _evidence(table, name, quantity=quantity)
+    form, notes = _style(name, found, decimal, quantity=quantity)
+    return form, [*notes, *_ranges(table, name, form)]
+
+
+def unread(table: pl.LazyFrame, name: str, form: NumberForm) -> tuple[int, int | None, str | None]:
+    """Return the number of values that cannot be read, and the row and the text of the first one."""
+    missing = present(name).is_not_null() & read(name, form).is_null()
+    row = table.filter(missing).select(pl.len(), row=pl.col("row").first(), text=present(name).first())
+    return row.collect(engine="streaming").row(0)
+
+
+@dataclass(frozen=True)
+class Currencies:
+    """The currencies of a table's prices.
+
+    Attributes
+    ----------
+    chosen : the one whose prices are read; None: no currency is named.
+    others : names whose prices are left unknown.
+    """
+
+    chosen: str | None
+    others: tuple[str, ...]
+    note: str | None = None
+
+
+def beside(names: Sequence[str], column: str, forms: Mapping[str, NumberForm]) -> pl.Expr:
+    """Return the currency of a row: beside one of its prices, or else in a column of its own."""
+    written = [currency(name) for name in names if forms[name].style != "plain"]
+    own = present(column).str.to_lowercase()
+    return pl.coalesce(*written, own.replace_strict(currencies.NAMES, default=own.str.to_uppercase(), return_dtype=pl.String))
+
+
+def choose(table: pl.LazyFrame, what: str, of_row: pl.Expr, priced: pl.Expr, wanted: str | None) -> Currencies:
+    """Return the currency whose prices are read, the most frequent one if none is wanted: those of two are never mixed.
+
+    Parameters
+    ----------
+    what : the column of prices, for the note.
+    of_row : the currency of a row.
+    priced : whether a row has a price.
+    """
+    counted = table.filter(priced).select(currency=of_row, row="row").drop_nulls().group_by("currency")
+    found = counted.agg(count=pl.len(), row=pl.col("row").first()).sort("count", "currency", descending=[True, False])
+    rows = found.collect(engine="streaming").rows()
+    if not rows:
+        return Currencies(wanted, ())
+    chosen = wanted or rows[0][0]
+    # A sign alone counts as the currency that shares it, if it stands beside only one such code.
+    others = [row for row in rows if not currencies.same(row[0], chosen)]
+    if not others:
+        return Currencies(chosen, ())
+    listed = ", ".join(f"{count:,} in {name}" for name, count, _ in others[:5])
+    left = sum(count for _, count, _ in others)
+    why = "source.currency" if wanted else "the most frequent one"
+    advice = "" if wanted else f'; source.currency = "{others[0][0]}" chooses another'
+    note = f"note: {left:,} {what} are unknown, as they are not in {chosen}, {why} ({listed}; first in row {others[0][2]:,}){advice}"
+    return Currencies(chosen, tuple(name for name, _, _ in others), note)
+
+
+def _evidence(table: pl.LazyFrame, name: str, *, quantity: bool) -> dict[str, Any]:
+    written = groups(name, NumberForm("point", quantity)).struct.field("number")
+    core = written.str.replace_all(r"[ '’]", "")
+    checks = {
+        "point": core.str.contains(_POINT) | written.str.contains(_SPACED_POINT),
+        "comma": core.str.contains(_COMMA) | written.str.contains(_SPACED_COMMA),
+        "maybe": core.str.contains(_MAYBE_COMMA),
+        "ambiguous": core.str.contains(AMBIGUOUS),
+    }
+    shown = {f"{key} shown": written.filter(check).first() for key, check in checks.items()}
+    answers = table.select(**{key: check.sum() for key, check in checks.items()}, **shown).collect(engine="streaming")
+    return answers.row(0, named=True)
+
+
+def _style(name: str, found: Mapping[str, Any], decimal: str | None, *, quantity: bool) -> tuple[NumberForm, list[str]]:
+    """Return the style that the evidence of a column speaks for."""
+    point, comma, maybe, ambiguous = (found[key] or 0 for key in ("point", "comma", "maybe", "ambiguous"))
+    # The key is for columns that do not tell: another table of the source may be a program's, with decimal points throughout.
+    if decimal == "," and (comma + maybe or not point):
+        return NumberForm("comma", quantity), []
+    if decimal == "." and (point or not comma + maybe):
+        return NumberForm("point", quantity), []
+    conclusive = comma or (maybe and ambiguous) or maybe >= ENOUGH
+    if conclusive and comma + maybe > point:
+        example = found["comma shown"] or found["maybe shown"]
+        return NumberForm("comma", quantity), [
+            f'note: {name} is read with a decimal comma, as {example!r} says: source.decimal = "," says so for good'
+        ]
+    if point or not (ambiguous or maybe):
+        return NumberForm("point", quantity), []
+    if ambiguous:
+        why = f"{ambiguous:,} values of {name} such as {found['ambiguous shown']!r} have two meanings"
+        return NumberForm("unknown", quantity), [
+            f'note: {why}: set source.decimal = "," if the dot stands between thousands, or "." if it stands before decimals'
+        ]
+    why = f"{maybe:,} values of {name} such as {found['maybe shown']!r} may have a decimal comma"
+    return NumberForm("unknown", quantity), [f'note: {why}: set source.decimal = "," if so']
+
+
+def _ranges(table: pl.LazyFrame, name: str, form: NumberForm) -> list[str]:
+    if form.quantity:
+        return []
+    parts = groups(name, form)
+    several = pl.any_horizontal(
+        *(parts.struct.field(part).is_not_null() & (parts.struct.field(part) != "") for part in ("least", "range", "unit"))
+    )
+    count, row, text = table.filter(several).select(pl.len(), row=pl.col("row").first(), text=present(name).first()).collect().row(0)
+    if not count:
+        return []
+    return [f"note: {count:,} values of {name} are a range or a price per unit ({text!r}, row {row:,}): the lowest number is taken"]
+
+
+def _first(table: pl.LazyFrame, name: str, text: pl.Expr) -> str:
+    return table.select(text.drop_nulls().first()).collect().item()
