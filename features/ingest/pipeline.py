@@ -117,7 +117,8 @@ def _require_rows(name: str, raw: RawTable, checked: pl.LazyFrame) -> None:
         raise DataError(f"all {raw.read:,} rows of the {name} are of erased users: ingest a log that has others")
     what = f"not one of the {raw.read:,} rows of the {name} can be used ({summary.why}; row {row}: {reason}: {value!r})"
     order = ", and where times are an order (1, 2, 3) and no dates, add 100000000 to each" if reason == TOO_EARLY else ""
-    raise DataError(f"{what}: check its mapping{order}")
+    damaged = ", and source.encoding: bytes of the file are of another one" if "damaged text" in reason else ""
+    raise DataError(f"{what}: check its mapping{order}{damaged}")
 
 
 def _refused(raw: RawTable, checked: pl.LazyFrame) -> pl.DataFrame:

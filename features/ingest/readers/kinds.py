@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import difflib
 import gzip
-import io
-import json
 import re
 import zipfile
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import IO, TYPE_CHECKING, Literal
+from typing import IO, TYPE_CHECKING, Literal, cast
 
 from features.errors import DataError
 
@@ -83,8 +81,8 @@ def kind_of(path: Path, name: str) -> FileKind:
 def open_bytes(path: Path) -> Iterator[IO[bytes]]:
     """Open a file for reading, out of gzip or zip if it is packed, whatever its name."""
     if _is_gzip(path) or path.suffix.lower() == ".gz":
-        with gzip.open(path) as raw:
-            yield raw
+        with gzip.open(path) as unpacked:
+            yield cast("IO[bytes]", unpacked)
     elif _begins(path, b"PK\x03\x04"):
         with zipfile.ZipFile(path) as archive, archive.open(_member(path)) as raw:
             yield raw

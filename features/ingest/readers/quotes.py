@@ -26,15 +26,17 @@ _LINE_END = re.compile(r"(?:\r\n|\n|\r)?\Z")
 
 
 class QuoteSurvey:
-    """Signs in a text, seen block by block, that its quotes do not follow the standard."""
+    """Signs in a text, seen block by block, that its quotes do not follow the standard.
+
+    A quote of the standard stands beside a separator, a line end or another quote. Others are `stray`.
+    """
 
     def __init__(self, separator: str) -> None:
-        s = re.escape(separator)
-        self._pattern = rf'[{s}\r\n]"(?:[^"]|"")*"[^{s}"\r\n]'
-        self._rest = "\n"
-        self._returns = self._feeds = 0
-        self.quoted = False
-        self.stray = False
+        other = rf'[^{re.escape(separator)}"\r\n]'
+        self._pattern = f'{other}"{other}'
+        self._last = ""
+        self._feeds = self._returns = 0
+        self.quoted = self.stray = False
 
     @property
     def lines(self) -> int:
@@ -43,15 +45,12 @@ class QuoteSurvey:
 
     def see(self, block: str) -> None:
         self._feeds += block.count("\n")
-        self._returns += 0 if self._feeds else block.count("\r")
+        if not self._feeds:
+            self._returns += block.count("\r")
         if '"' in block:
             self.quoted = True
-            if not self.stray:
-                whole, end, rest = (self._rest + block).rpartition("\n")
-                self.stray = bool(pl.select(pl.lit(whole + end).str.contains(self._pattern)).item())
-                self._rest = "\n" + rest
-        elif not self.stray:
-            self._rest = "\n" if "\n" in block else self._rest + block
+            self.stray = self.stray or bool(pl.Series([self._last + block]).str.contains(self._pattern)[0])
+        self._last = block[-2:]
 
 
 class QuoteMender:
@@ -117,7 +116,7 @@ class QuoteMender:
             if fits and alike and len(run) > ENOUGH:
                 return run, None, True
             if self._closing.search(below) and (fields := self._closed("".join(run))):
-                return run, fields, fits and alike
+                return run, fields, alike and (fits or bool(self._good.fullmatch(below.rstrip("\r\n"))))
         return run, None, False
 
     def _alone(self, line: str) -> list[str]:

@@ -83,8 +83,9 @@ def found_encoding(path: Path, key: str | None) -> Encoding:
         raise DataError(
             f"{path} is not UTF-8, and its encoding cannot be told from its bytes: set source.encoding, say to cp1251, cp932 or gb18030"
         )
-    words = re.findall(r"\w*[^\W\x00-\x7f]\w*|\S*[^\x00-\x7f]\S*", sample.decode(name, "replace"))
-    example = f"e.g. {(words or [''])[0][:30]!r}"
+    shown = sample.decode(name, "replace")
+    word = re.search(r"\w*[^\W\x00-\x7f]\w*", shown) or re.search(r"\S*[^\x00-\x7f]\S*", shown)
+    example = f"e.g. {word[0][:30] if word else ''!r}"
     if good >= MIXED * (good + bad):
         told = f"note: {path.name} mixes UTF-8 with {name}: {bad:,} characters are not UTF-8 and read as {name} ({example})"
         return Encoding("utf-8", _fallback(name), (f"{told}: export it in one encoding",))
