@@ -120,7 +120,8 @@ def _require_rows(name: str, raw: RawTable, checked: pl.LazyFrame, advice: Mappi
     if set(summary.reasons) == {ERASED}:
         raise DataError(f"all {raw.read:,} rows of the {name} are of erased users: ingest a log that has others")
     what = f"not one of the {raw.read:,} rows of the {name} can be used ({summary.why}; row {row}: {reason}: {value!r})"
-    raise DataError(f"{what}: {advice.get(next(iter(summary.reasons))) or advice.get(reason) or 'check its mapping'}")
+    damaged = "set source.encoding: bytes of the file are of another one" if "damaged text" in reason else ""
+    raise DataError(f"{what}: {advice.get(next(iter(summary.reasons))) or advice.get(reason) or damaged or 'check its mapping'}")
 
 
 def _refused(raw: RawTable, checked: pl.LazyFrame) -> pl.DataFrame:

@@ -28,7 +28,7 @@ class Source(BaseModel):
     sql : queries of a database, instead of the files of the same names.
     items, interactions : the files. Without `items` the catalogue is taken from the log's rows (`items_columns` names its columns).
     format : the software that exported the files (`features.ingest.formats`); None recognises it by the header, table by table.
-    encoding : encoding of text files; bytes that cannot be decoded become U+FFFD.
+    encoding : encoding of text files that are not UTF-8; None recognises it.
     items_columns, interactions_columns : canonical name -> name in the shop's table.
     events : the shop's word for an event -> the canonical one.
     drop_items : regular expression (Rust syntax). Items whose id matches are not products (postage, fees); their rows are quarantined.
@@ -46,7 +46,7 @@ class Source(BaseModel):
     items: Path | None = None
     interactions: Path | None = None
     format: Literal["canonical", "amazon", "shopify", "woocommerce", "magento", "google-merchant", "google-analytics"] | None = None
-    encoding: str = "utf-8"
+    encoding: str | None = None
     items_columns: dict[str, str] = {}
     interactions_columns: dict[str, str] = {}
     events: dict[str, str] = {}
@@ -83,7 +83,7 @@ class Source(BaseModel):
         if wrong:
             raise ValueError(f"events maps to {wrong}; a mapping goes from your word to a canonical event, and these are {list(EVENTS)}")
         try:
-            codecs.lookup(self.encoding)
+            codecs.lookup(self.encoding or "utf-8")
         except LookupError:
             raise ValueError(f"unknown encoding {self.encoding!r}; examples: utf-8, cp1252, latin-1, utf-16") from None
         try:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from features.text.plain import plain
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -50,4 +52,4 @@ class IngestSummary:
     notes: tuple[str, ...] = ()
 
     def __str__(self) -> str:
-        return "\n".join([str(self.items), str(self.interactions), *self.notes])
+        return "\n".join(plain(line) for line in (str(self.items), str(self.interactions), *self.notes))

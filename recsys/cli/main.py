@@ -18,14 +18,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from features.errors import NO_ROOM, RecsysError, disk_error, system_code
+from features.errors import NO_ROOM, DataError, RecsysError, disk_error, system_code
+from features.text.plain import plain
 from recsys.cli.commands import COMMANDS
 from recsys.cli.options import State, state_of
 from recsys.cli.service import keys
 from recsys.environment import missing_extra, prepare_environment
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
 _LAYERS = ("features", "retrieval", "ranking", "eval", "recsys")
 
@@ -113,13 +114,45 @@ def _trace(state: State) -> None:
 
 
 def _fail(message: str, code: int) -> int:
-    typer.echo(f"error: {' '.join(message.split())}", err=True)
+    typer.echo(f"error: {plain(message)}", err=True)
     return code
+
+
+class _Output(io.TextIOWrapper):
+    """Standard output. If it cannot be written, the workspace is not to blame."""
+
+    def write(self, text: str, /) -> int:
+        with self._told():
+            return super().write(text)
+
+    def flush(self) -> None:
+        with self._told():
+            super().flush()
+
+    @contextlib.contextmanager
+    def _told(self) -> Iterator[None]:
+        try:
+            yield
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            raise DataError(f"the output cannot be written ({error.strerror}): check the place that it is redirected to") from error
+
+
+def _give_up_output() -> None:
+    # Python would report it once more at exit.
+    with contextlib.suppress(OSError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def main() -> None:
     """Run the program `recsys`."""
     prepare_environment()
+    if sys.stdout is None:  # closed by the caller: `>&-`
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
+    elif isinstance(sys.stdout, io.TextIOWrapper):
+        encoding, tty = sys.stdout.encoding, sys.stdout.line_buffering
+        sys.stdout = _Output(sys.stdout.detach(), encoding=encoding, line_buffering=tty)  # type: ignore[arg-type]
     for stream in (sys.stdout, sys.stderr):
         # A title with characters that the terminal cannot show must not end the command.
         if isinstance(stream, io.TextIOWrapper):
@@ -127,9 +160,11 @@ def main() -> None:
     try:
         code = run(sys.argv[1:])
         sys.stdout.flush()
+    except DataError as error:
+        _give_up_output()
+        code = _fail(str(error), 1)
     except BrokenPipeError:
-        # The reader has closed the pipe (`recsys search tea | head -1`); Python would report it once more at exit.
-        with contextlib.suppress(OSError):
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        # The reader has closed the pipe: `recsys search tea | head -1`.
+        _give_up_output()
         code = 1
     sys.exit(code)

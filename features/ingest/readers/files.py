@@ -1,16 +1,19 @@
-"""Readers of csv, tsv, json lines and Parquet files: each gives one table of numbered rows, not validated yet.
+"""Readers of files: csv, JSON, XML and Parquet, each gives one table of numbered rows, not validated yet.
 
-No file is ever whole in memory. Text is decoded leniently, and a row that cannot be parsed is set aside with its number: rows read = rows
-in the table + malformed rows. Row numbers count data rows from 1, in the order of the file; blank lines of a csv do not count.
+What a file is, is told by its content. No file is ever whole in memory. A row that cannot be parsed is set aside with its number: rows
+read = rows in the table + malformed rows. Row numbers count data rows from 1, in the order of the file; blank lines of a csv do not
+count, those of json lines do.
 """
 
 from __future__ import annotations
 
 import csv
 import gzip
+import zipfile
 import zlib
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, TypeVar
 
 import polars as pl
 import pyarrow as pa
@@ -18,51 +21,67 @@ import pyarrow as pa
 from features.errors import DataError, disk_error
 from features.ingest.readers.delimited import BLOCK, read_csv
 from features.ingest.readers.head import read_head as head_of
-from features.ingest.readers.json_records import read_json
+from features.ingest.readers.json_records import json_records, read_records
+from features.ingest.readers.kinds import FileKind, kind_of
 from features.ingest.readers.parquet import read_parquet
 from features.ingest.readers.raw_table import RawTable, Spool, TableHead, TableSpec
-from features.ingest.readers.text import open_text
+from features.ingest.readers.text import Encoding, expected_encoding, found_encoding, open_text
+from features.ingest.readers.xml_records import xml_records
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
-SUFFIXES = (".csv", ".tsv", ".jsonl", ".ndjson", ".json", ".parquet")
+Result = TypeVar("Result")
 
 
 def read_table(spec: TableSpec, folder: Path) -> RawTable:
-    """Read a csv, tsv, json lines (each also .gz) or Parquet file. The rows go to `folder` as Parquet.
+    """Read a file of one of `kinds.SUFFIXES`, text also out of gzip or zip. The rows go to `folder` as Parquet.
 
     Raises
     ------
     DataError
         If the file is missing, of an unknown format or damaged as a whole, or lacks a required column.
     """
-    path, suffix = spec.path, _suffix(spec.path, spec.name)
+    path = spec.path
     spool = Spool(spec, folder)
     with _readable(path, spool):
-        if suffix == ".parquet":
+        kind = kind_of(path, spec.name)
+        if kind.kind == "parquet":
             return read_parquet(spool)
-        with open_text(path, spec.encoding) as text:
-            if suffix in (".csv", ".tsv"):
-                return read_csv(text, spool, "\t" if suffix == ".tsv" else None)
-            return read_json(text, spool)
+        if kind.kind == "xml":
+            return read_records(xml_records(path), spool)
+
+        def read(encoding: Encoding) -> RawTable:
+            spool.clear()
+            table = _read_text(spool, kind, encoding)
+            return replace(table, notes=(*encoding.notes, *table.notes))
+
+        return _decoded(path, spec.encoding, read)
 
 
-def read_head(path: Path, encoding: str, name: str = "table") -> TableHead:
+def read_head(path: Path, encoding: str | None, name: str = "table") -> TableHead:
     """Return the columns and first rows of a file. Raises DataError like `read_table`."""
-    suffix = _suffix(path, name)
     with _readable(path):
-        return head_of(path, suffix, encoding)
+        kind = kind_of(path, name)
+        if kind.kind in ("parquet", "xml"):
+            return head_of(path, kind, Encoding("utf-8"))
+        return _decoded(path, encoding, lambda found: head_of(path, kind, found))
 
 
-def _suffix(path: Path, name: str) -> str:
-    suffix = (path.with_suffix("").suffix if path.suffix == ".gz" else path.suffix).lower()
-    if suffix not in SUFFIXES or path.name.endswith(".parquet.gz"):
-        raise DataError(f"{path} is of an unknown format; known: {', '.join(SUFFIXES)}, text also as .gz: convert or rename it")
-    if not path.is_file():
-        raise DataError(f"{path} does not exist or is not a file: check the path of the {name}")
-    return suffix
+def _read_text(spool: Spool, kind: FileKind, encoding: Encoding) -> RawTable:
+    path = spool.spec.path
+    if kind.kind == "json":
+        return read_records(json_records(path, lambda: open_text(path, encoding), spool.spec.layout.python), spool)
+    return read_csv(lambda: open_text(path, encoding), spool, kind.separator)
+
+
+def _decoded(path: Path, key: str | None, read: Callable[[Encoding], Result]) -> Result:
+    """Read a text by the encoding that its beginning shows, and if a byte refutes that, by another one."""
+    try:
+        return read(expected_encoding(path, key))
+    except UnicodeDecodeError:
+        return read(found_encoding(path, key))
 
 
 @contextmanager
@@ -72,6 +91,8 @@ def _readable(path: Path, spool: Spool | None = None) -> Iterator[None]:
         yield
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise DataError(f"{path} is cut short or not gzip ({error}): fetch it again") from error
+    except (zipfile.BadZipFile, NotImplementedError) as error:
+        raise DataError(f"{path} is a damaged zip ({error}): fetch it again, or unpack it") from error
     except (pa.ArrowInvalid, pl.exceptions.PolarsError, csv.Error) as error:
         if spool is not None and spool.full:
             raise spool.error() from error

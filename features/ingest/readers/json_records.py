@@ -1,9 +1,15 @@
-"""The reader of json lines: one object a line."""
+"""The reader of records: JSON in lines, arrays, answers of an interface or one object after the other, and whatever gives mappings.
+
+Each record is a mapping of names to values, and a layout may make several rows of it. Lines are read one by one, arrays element by
+element; one object is held whole, so a list inside an object must fit into memory.
+"""
 
 from __future__ import annotations
 
 import ast
 import html
+import json
+import re
 import warnings
 from dataclasses import replace
 from itertools import islice
@@ -11,37 +17,49 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
+from features.errors import DataError
 from features.ingest.readers.json_text import Losses, names_for, parsed, separator_for, text_of
 from features.ingest.readers.raw_table import RawTable, Spool, TableSpec, text_column
 
 if TYPE_CHECKING:
     import io
+    from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
+    from pathlib import Path
 
-BATCH = 20_000  # json lines held at once
+BATCH = 20_000  # records held at once
+CHUNK = 1 << 20  # characters
+LARGEST = 64 << 20  # characters of one value of JSON; in memory it takes about ten times as much
+_DECODER = json.JSONDecoder()
+_BETWEEN = re.compile(r"[\s,]*")
+_ID = re.compile(
+    r"(^|_)(id|ids|gid|sku|asin|user|customer|client|visitor|account|email|item|product|title|name|timestamp|date)$|[a-z](Id|ID)$"
+)
+
+Numbered = tuple[int, Any, str]  # number of the record, the record, its text
 
 
-def read_json(text: io.TextIOWrapper, spool: Spool) -> RawTable:
-    """Read a text with one JSON object a line."""
+def read_records(numbered: Iterator[Numbered], spool: Spool) -> RawTable:
+    """Store records; one that is no mapping is set aside."""
     spec = spool.spec
     seen: dict[str, None] = {}
     losses = {ours: Losses() for ours in spec.columns}
     read = 0
-    lines = enumerate(text, start=1)
-    while batch := list(islice(lines, BATCH)):
+    while batch := list(islice(numbered, BATCH)):
         rows: list[int] = []
         records: list[dict[str, Any]] = []
-        for number, line in batch:
-            if not line.strip():
-                continue
-            record = _parse(line, python=spec.layout.python)
+        for number, record, text in batch:
             if isinstance(record, dict):
                 found = [record] if spec.layout.records is None else list(spec.layout.records(record))
-                rows += [number] * len(found)
-                records += found
-                read += len(found)
+                reason = None if found else "a record without rows"
             else:
+                found, reason = [], "not a JSON object"
+            if reason:
                 read += 1
-                spool.reject(number, "not a JSON object", line.strip())
+                spool.reject(number, reason, text.strip() or json.dumps(record, ensure_ascii=False, default=str))
+            rows += [number] * len(found)
+            records += found
+            read += len(found)
         if spool.full:
             raise spool.error()
         for record in records:
@@ -55,6 +73,127 @@ def read_json(text: io.TextIOWrapper, spool: Spool) -> RawTable:
     found = spec.find(list(seen)) if seen else {}
     notes = tuple(note for ours in found for note in losses[ours].notes(ours))
     return replace(table, frame=table.frame.select("row", *found), notes=notes)
+
+
+def json_records(path: Path, reopen: Callable[[], AbstractContextManager[io.TextIOWrapper]], python: bool = False) -> Iterator[Numbered]:
+    """Yield the records of a JSON text. Records in lines are numbered by their lines, others by their order.
+
+    Raises
+    ------
+    DataError
+        If a text that is not in lines is damaged, or one value is larger than `LARGEST`.
+    """
+    with reopen() as text:
+        lines = _in_lines(path, text)
+    with reopen() as text:
+        if lines:
+            yield from ((i, _parse(line, python), line) for i, line in enumerate(text, start=1) if line.strip())
+        else:
+            yield from ((i, record, "") for i, record in enumerate(_elements(path, text), start=1))
+
+
+def _in_lines(path: Path, text: io.TextIOWrapper) -> bool:
+    """Whether a text has one value a line. A text that is no JSON from its start on is read in lines too, to set its bad ones aside."""
+    window = _Window(path, text)
+    if window.peek() == "[":
+        return False
+    try:
+        value = window.value()
+    except ValueError:
+        return True
+    return not (isinstance(value, dict) and _list_inside(value)) and "\n" not in window.taken.strip() and "\r" not in window.taken.strip()
+
+
+def _elements(path: Path, text: io.TextIOWrapper) -> Iterator[Any]:
+    """Yield the elements of arrays, of lists inside objects, and other values as they are."""
+    window = _Window(path, text)
+    inside = False
+    try:
+        while first := window.peek():
+            if not inside and first == "[":
+                window.skip()
+                inside = True
+            elif inside and first == "]":
+                window.skip()
+                inside = False
+            else:
+                value = window.value()
+                elements = None if inside or not isinstance(value, dict) else _list_inside(value)
+                yield from [value] if elements is None else elements
+    except ValueError as error:
+        raise DataError(f"{path} is damaged JSON in line {window.line:,} ({error}): export it again, or one object a line") from error
+    if inside:
+        raise DataError(f"{path} is cut short: its array has no end: fetch it again")
+
+
+def _list_inside(value: dict[str, Any]) -> list[Any] | None:
+    """Return the list of records of an answer like {"products": [...], "count": 2}, also below other names; None for a record."""
+    lists = [one for one in value.values() if isinstance(one, list) and one and all(isinstance(element, dict) for element in one)]
+    if any(_ID.search(name) for name, one in value.items() if not isinstance(one, list | dict)):
+        return None
+    if len(lists) == 1:
+        nodes = [element["node"] for element in lists[0] if set(element) in ({"node"}, {"node", "cursor"})]  # GraphQL's edges
+        return nodes if len(nodes) == len(lists[0]) else lists[0]
+    deeper = [] if lists else [found for one in value.values() if isinstance(one, dict) and (found := _list_inside(one))]
+    return deeper[0] if len(deeper) == 1 else None
+
+
+class _Window:
+    """A text of JSON values, of which no more is held than the value at hand."""
+
+    def __init__(self, path: Path, text: io.TextIOWrapper) -> None:
+        self._path, self._text = path, text
+        self._held, self._at = "", 0
+        self._passed = 0  # lines before what is held
+        self.taken = ""
+
+    @property
+    def line(self) -> int:
+        return self._passed + self._held.count("\n", 0, self._at) + 1
+
+    def peek(self) -> str:
+        """Return the next character that is no space or comma; at the end an empty string."""
+        while True:
+            match = _BETWEEN.match(self._held, self._at)
+            self._at = match.end() if match else self._at
+            if self._at < len(self._held) or not self._more(CHUNK):
+                return self._held[self._at : self._at + 1]
+
+    def skip(self) -> None:
+        self._at += 1
+
+    def value(self) -> Any:
+        """Return the next value. Raises ValueError if it is damaged."""
+        self.peek()
+        size = CHUNK
+        while True:
+            try:
+                value, end = _DECODER.raw_decode(self._held, self._at)
+            except RecursionError:
+                raise ValueError("too deeply nested") from None
+            except json.JSONDecodeError as error:
+                # An error at the end of what is held says only that more is needed.
+                cut = error.pos >= len(self._held) - 16 or error.msg.startswith("Unterminated string")
+                if not cut or not self._more(size):
+                    raise ValueError(error.msg) from None
+                size *= 2
+                continue
+            if end == len(self._held) and self._more(CHUNK):  # a number may go on
+                continue
+            self.taken = self._held[self._at : end]
+            self._at = end
+            return value
+
+    def _more(self, size: int) -> bool:
+        if len(self._held) - self._at > LARGEST:
+            raise DataError(
+                f"{self._path} holds one JSON value of more than {LARGEST >> 20} MiB: write one object a line, say with jq -c '.products[]'"
+            )
+        block = self._text.read(size)
+        self._passed += self._held.count("\n", 0, self._at)
+        self._held = self._held[self._at :] + block
+        self._at = 0
+        return bool(block)
 
 
 def _parse(line: str, python: bool) -> Any:

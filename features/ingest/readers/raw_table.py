@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -39,7 +40,7 @@ class TableSpec:
     columns: Mapping[str, tuple[str, ...]]
     required: tuple[str, ...]
     mapped: tuple[str, ...] = ()
-    encoding: str = "utf-8"
+    encoding: str | None = None
     layout: TableLayout = field(default_factory=lambda: TableLayout({}))
     format: str = "canonical"
 
@@ -125,6 +126,14 @@ class Spool:
     rows: list[int] = field(default_factory=list)
     reasons: list[str] = field(default_factory=list)
     values: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    def clear(self) -> None:
+        """Forget what was read, so that the file can be read again in another way."""
+        for kept in (self.rows, self.reasons, self.values, self.notes):
+            kept.clear()
+        self.parts = 0
+        shutil.rmtree(self.folder, ignore_errors=True)
 
     def add(self, frame: pl.DataFrame) -> None:
         # Handled here, because the caller blames the file that is read for every OSError.
@@ -150,7 +159,7 @@ class Spool:
     def table(self, read: int) -> RawTable:
         schema = {"row": pl.Int64, **dict.fromkeys(self.spec.columns, pl.String)}
         frame = pl.scan_parquet(self.folder / "*.parquet") if self.parts else pl.LazyFrame(schema=schema)
-        return RawTable(frame, malformed(self.rows, self.reasons, self.values), read)
+        return RawTable(frame, malformed(self.rows, self.reasons, self.values), read, notes=tuple(self.notes))
 
 
 def malformed(rows: Sequence[int] = (), reasons: Sequence[str] = (), values: Sequence[str] = ()) -> pl.DataFrame:
