@@ -33,6 +33,8 @@ INTERACTION_COLUMNS: dict[str, pl.DataType] = {
 }
 EVENT_WEIGHTS: dict[str, float] = {PURCHASE: 1.0, CART: 0.3, VIEW: 0.1, RATING: 1.0}
 DAY = 86_400  # seconds
+CAP = 0.05  # share of all events that models learn from one user at most
+CAPPED_FROM = 100  # users; with fewer, one may well have more
 
 
 @dataclass(frozen=True)
@@ -155,6 +157,19 @@ class Interactions:
         if end is not None:
             mask &= self.time < end
         return self.where(mask)
+
+    def capped(self) -> Interactions:
+        """Return the log for what learns from it: of a user with more than `CAP` of all events only the newest so many.
+
+        A bot, a reseller or the account of all guests would otherwise be what the models know. Logs of fewer than `CAPPED_FROM` users stay
+        as they are.
+        """
+        counts = np.diff(self.offsets)
+        most = int(CAP * len(self))
+        if np.count_nonzero(counts) < CAPPED_FROM or counts.max() <= most:
+            return self
+        # Sorted by user and time: the end of a user's events is the newest.
+        return self.where(self.offsets[1:][self.user] - np.arange(len(self)) <= most)
 
     def with_known_users(self) -> Interactions:
         """Drop users without events. A log cut in time still lists the users that appear after the cut."""

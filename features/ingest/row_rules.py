@@ -6,20 +6,23 @@ columns, `reason` (null: the row is valid) and `offence`, the value that broke t
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import polars as pl
 
 from features.data.catalog import ITEM_COLUMNS
+from features.data.ids import normal_id
 from features.data.interactions import EVENTS, INTERACTION_COLUMNS
 from features.ingest.readers.raw_table import ITEM_PREFIX, SHOWN
 from features.ingest.source import ITEM_INPUTS, LOG_INPUTS
 from features.ingest.values import ids as id_values
 from features.ingest.values import numbers, times, words
-from features.ingest.values.placeholders import RAW, line, not_null_word, present, raw
+from features.ingest.values.ids import IdColumn
+from features.ingest.values.placeholders import NO_ID, RAW, WRITTEN, line, not_null_word, present, raw, trimmed
 from features.ingest.values.times import FIRST_DATE
+from features.ingest.values.visitors import visitors
 from features.names import PURCHASE, UNIT_PRICE
 
 if TYPE_CHECKING:
@@ -40,33 +43,39 @@ class CheckedTable:
     ----------
     frame : `row`, the canonical columns, `reason` and `offence`.
     notes : what was guessed, mended or left out without refusing a row, each with a count and an example.
+    spellings : of user ids that were changed, `before` and `after`.
     """
 
     frame: pl.LazyFrame
     notes: tuple[str, ...] = ()
+    spellings: pl.DataFrame = field(default_factory=pl.DataFrame)
 
 
 def validate_interactions(table: pl.LazyFrame, source: Source) -> CheckedTable:
-    """Check the rows of the log alone; `mark_unknown` needs the catalogue. `ITEM_PREFIX` columns pass through."""
+    """Check the rows of the log alone; `features.ingest.item_links` needs the catalogue. `ITEM_PREFIX` columns pass through."""
     names = LOG_INPUTS
-    facts = _survey(table, ["user_id", "item_id", "event_id"], "timestamp")
-    event = present("event").replace(source.events).str.to_lowercase()
+    facts, ids = _survey(table, ["user_id", "item_id", "event_id"], "timestamp", "log")
+    carried = [name for name in table.collect_schema().names() if name.startswith(ITEM_PREFIX)]
+    if carried:  # no catalogue says whether an item is called NA
+        ids["item_id"] = replace(ids["item_id"], missing=NO_ID)
+    event = not_null_word(trimmed("event"), WRITTEN).replace(source.events).str.to_lowercase()
     line_value = (numbers.number(UNIT_PRICE) * numbers.number("quantity").fill_null(1)).round(6)
     frame = _with_raw(table, names).with_columns(
-        user_id=id_values.read("user_id", facts),
-        item_id=id_values.read("item_id", facts),
+        item_id=ids["item_id"].read(),
         timestamp=times.read("timestamp", facts, source.timestamp_format),
         event=event.fill_null(PURCHASE),
         quantity=numbers.number("quantity"),
         value=pl.coalesce(numbers.number("value"), line_value),
-        event_id=id_values.read("event_id", facts),
+        event_id=ids["event_id"].read(),
     )
+    frame = frame.with_columns(user_id=visitors(ids["user_id"], source.guests))
     time = pl.col("timestamp")
     rules = [
-        *_id_rules("user_id"),
-        *_id_rules("item_id"),
+        *_id_rules(ids["user_id"]),
+        *_id_rules(ids["item_id"]),
         (pl.col("event_id").str.contains("\ufffd", literal=True), "event_id is damaged text", "event_id"),
         *_drop_rules(source.drop_items),
+        (pl.col("user_id").is_in([normal_id(user) for user in source.drop_users]), "dropped by source.drop_users", "user_id"),
         (present("timestamp").is_null(), "no timestamp", "timestamp"),
         (time.is_null(), "timestamp not understood", "timestamp"),
         (time < FIRST_DATE, TOO_EARLY, "timestamp"),
@@ -76,26 +85,26 @@ def validate_interactions(table: pl.LazyFrame, source: Source) -> CheckedTable:
         (pl.col("quantity") <= 0, "return or zero quantity", "quantity"),
         (pl.col("value") < 0, "negative value", "value"),
     ]
-    carried = [name for name in table.collect_schema().names() if name.startswith(ITEM_PREFIX)]
-    return CheckedTable(_checked(frame, rules, [*INTERACTION_COLUMNS, *carried]))
+    notes = tuple(note for column in ids.values() for note in column.notes)
+    return CheckedTable(_checked(frame, rules, [*INTERACTION_COLUMNS, *carried]), notes, ids["user_id"].spellings)
 
 
 def validate_items(table: pl.LazyFrame, source: Source, form: str = "canonical") -> CheckedTable:
     """Check the rows of the catalogue; `mark_duplicates` finds duplicates. A price of 0 is unknown."""
-    facts = _survey(table, ["item_id"], "created_at")
+    facts, ids = _survey(table, ["item_id"], "created_at", "catalogue")
     # Prices of the Amazon metadata may be scraps of web pages, which is no reason to lose the item.
     amazon = form == "amazon"
     price = numbers.lowest("price") if amazon else numbers.money("price")
     created = times.read("created_at", facts, None)
     frame = _with_raw(table, ITEM_INPUTS).with_columns(
-        item_id=id_values.read("item_id", facts),
+        item_id=ids["item_id"].read(),
         **{name: line(name) for name in ("title", "description", "brand", "category")},
         price=pl.when(price != 0).then(price),
         available=words.available("available"),
         created_at=pl.when(created >= FIRST_DATE).then(created),
     )
     rules = [
-        *_id_rules("item_id"),
+        *_id_rules(ids["item_id"]),
         *_drop_rules(source.drop_items),
         (pl.col("title").is_null(), "no title", "title"),
         *([] if amazon else [(present("price").is_not_null() & price.is_null(), "price is not a number", "price")]),
@@ -103,7 +112,7 @@ def validate_items(table: pl.LazyFrame, source: Source, form: str = "canonical")
         (present("available").is_not_null() & pl.col("available").is_null(), "available is neither yes nor no", "available"),
         (present("created_at").is_not_null() & created.is_null(), "created_at not understood", "created_at"),
     ]
-    return CheckedTable(_checked(frame, rules, list(ITEM_COLUMNS)))
+    return CheckedTable(_checked(frame, rules, list(ITEM_COLUMNS)), ids["item_id"].notes)
 
 
 def mark_duplicates(checked: pl.LazyFrame, key: str = "item_id") -> pl.LazyFrame:
@@ -112,15 +121,6 @@ def mark_duplicates(checked: pl.LazyFrame, key: str = "item_id") -> pl.LazyFrame
     marked = checked.join(winners, on=key, how="left", maintain_order="left")
     loses = pl.col("reason").is_null() & (pl.col("row") < pl.col("winner"))
     return _refuse(marked, loses, f"duplicate {key} (a later row wins)", key).drop("winner")
-
-
-def mark_unknown(checked: pl.LazyFrame, checked_items: pl.LazyFrame) -> pl.LazyFrame:
-    """Refuse valid rows whose item has no valid row in the catalogue."""
-    known = checked_items.group_by("item_id").agg(known=pl.col("reason").is_null().any())
-    marked = checked.join(known, on="item_id", how="left", maintain_order="left")
-    good = pl.col("reason").is_null()
-    marked = _refuse(marked, good & ~pl.col("known"), "item_id whose row in the catalogue is quarantined")
-    return _refuse(marked, good & pl.col("known").is_null(), "item_id not in the catalogue").drop("known")
 
 
 def items_of_log(checked: pl.LazyFrame) -> pl.LazyFrame:
@@ -141,14 +141,17 @@ def items_of_log(checked: pl.LazyFrame) -> pl.LazyFrame:
     return latest.join(titles, on="item_id", how="left").sort("row")
 
 
-def _survey(table: pl.LazyFrame, ids: Sequence[str], time: str) -> dict[str, bool]:
-    """Return facts of whole columns, on which the meaning of their values depends."""
+def _survey(table: pl.LazyFrame, ids: Sequence[str], time: str, name: str) -> tuple[dict[str, bool], dict[str, IdColumn]]:
+    """Return facts of whole columns, on which the meaning of their values depends, and how columns of ids are read."""
     schema = table.collect_schema()
-    checks = {key: check for name in ids for key, check in id_values.survey(name).items()}
+    checks = {key: check for column in ids if column in schema for key, check in id_values.counts(column).items()}
     if schema.get(time) == pl.String:
         checks |= times.survey(time)
-    answers = _with_raw(table, [*ids, time]).select(**checks).collect(engine="streaming").row(0, named=True)
-    return {name: bool(answer) for name, answer in answers.items()} | {"dates": isinstance(schema.get(time), pl.Datetime)}
+    frame = _with_raw(table, [*ids, time])
+    answers = frame.select(**checks).collect(engine="streaming").row(0, named=True) if checks else {}
+    columns = {column: id_values.surveyed(frame, column, answers, name) if column in schema else IdColumn(column) for column in ids}
+    facts = {key: bool(answer) for key, answer in answers.items()}
+    return facts | {"dates": isinstance(schema.get(time), pl.Datetime)}, columns
 
 
 def _with_raw(table: pl.LazyFrame, names: Iterable[str]) -> pl.LazyFrame:
@@ -158,10 +161,12 @@ def _with_raw(table: pl.LazyFrame, names: Iterable[str]) -> pl.LazyFrame:
     return table.select("row", *columns, *[name for name in found if name.startswith(ITEM_PREFIX)])
 
 
-def _id_rules(name: str) -> list[Rule]:
+def _id_rules(column: IdColumn) -> list[Rule]:
     # Bytes that are not UTF-8 became U+FFFD: two different ids may look the same now.
+    name = column.name
     return [
         (pl.col(name).is_null(), f"no {name}", name),
+        *([(column.lost(), f"{name} was rounded by a spreadsheet (scientific notation)", name)] if column.rounded else []),
         (pl.col(name).str.contains("\ufffd", literal=True), f"{name} is damaged text", name),
     ]
 

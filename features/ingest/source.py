@@ -32,6 +32,8 @@ class Source(BaseModel):
     items_columns, interactions_columns : canonical name -> name in the shop's table.
     events : the shop's word for an event -> the canonical one.
     drop_items : regular expression (Rust syntax). Items whose id matches are not products (postage, fees); their rows are quarantined.
+    drop_users : ids of users that are no customers (bots, tests, resellers); their rows are quarantined.
+    guests : user ids that stand for everybody without an account. Each of their orders counts as a visitor of its own.
     timestamp_format : strptime format of the log's timestamps, if they are neither ISO 8601 nor epoch.
     """
 
@@ -47,6 +49,8 @@ class Source(BaseModel):
     interactions_columns: dict[str, str] = {}
     events: dict[str, str] = {}
     drop_items: str | None = None
+    drop_users: tuple[str, ...] = ()
+    guests: tuple[str, ...] = ()
     timestamp_format: str | None = None
 
     @model_validator(mode="after")
