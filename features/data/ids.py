@@ -7,12 +7,9 @@ cannot tell, such as whether 5001.0 is 5001, a whole column decides: `features.i
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+import unicodedata
 
 import polars as pl
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
 
 # What `normal` changes. Plain ASCII without outer space has none of it, and that is what nearly all ids are.
 ODD = r"""[^!-~ ]|  |^["'=]"""
@@ -50,6 +47,7 @@ def spellings(text: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys((text, one, whole)))
 
 
-def known_spelling(text: str, known: Iterable[str] | frozenset[str] | dict[str, int]) -> str | None:
-    """Return the spelling of an id that is known; None if none is."""
-    return next((one for one in spellings(text) if one in known), None)
+def visible(text: str) -> str:
+    """Return an id in quotes for a message, with what cannot be seen escaped: zero widths, odd spaces, accents that stand apart."""
+    seen = (char if char.isprintable() and not unicodedata.combining(char) else ascii(char)[1:-1] for char in text)
+    return f"'{''.join(seen)}'"

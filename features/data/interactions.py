@@ -11,13 +11,14 @@ import numpy as np
 import polars as pl
 from safetensors.numpy import save
 
+from features.data.ids import spellings
 from features.errors import DataError
 from features.names import CART, EVENT, EVENT_ID, EVENTS, ITEM_ID, PURCHASE, QUANTITY, RATING, TIMESTAMP, USER_ID, VALUE, VIEW
 from features.storage.arrays import arrays_of
 from features.storage.sorted_unique import sorted_unique
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from features.data.catalog import Catalog
 
@@ -177,7 +178,14 @@ class Interactions:
         return replace(self, user_ids=self.user_ids[known], user=np.searchsorted(known, self.user).astype(np.int32))
 
     def user_rows(self, user_ids: list[str]) -> np.ndarray:
-        """Return the row of each external user id, int64 (n,); -1 where the log has no such user."""
+        """Return the row of each external user id, int64 (n,), whatever its spelling; -1 where the log has no such user."""
+        rows = self._exact_rows(user_ids)
+        for place in np.flatnonzero(rows < 0).tolist():
+            if others := spellings(user_ids[place])[1:]:
+                rows[place] = self._exact_rows(others).max()
+        return rows
+
+    def _exact_rows(self, user_ids: Sequence[str]) -> np.ndarray:
         if not self.n_users:
             return np.full(len(user_ids), -1, dtype=np.int64)
         ids = np.array(user_ids, dtype=object)

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from features.data.ids import DECIMAL
+from features.data.ids import DECIMAL, visible
 from features.errors import DataError
 from features.ingest.readers.raw_table import SHOWN
 from features.ingest.summary import TableSummary
+from features.ingest.values.ids import are, counted
 from features.ingest.values.placeholders import ID_PLACEHOLDERS
 
 if TYPE_CHECKING:
@@ -104,18 +105,16 @@ class ItemLinks:
             .then(pl.lit(UNKNOWN))
             .otherwise(pl.lit(QUARANTINED))
         )
-        offence = (
-            pl.when(pl.col("reason").is_null() & reason.is_not_null()).then(pl.col("item_id").str.slice(0, SHOWN)).otherwise("offence")
-        )
-        return marked.with_columns(reason=reason, offence=offence, item_id=pl.coalesce("after", "item_id")).drop("valid", "after")
+        refused = pl.col("reason").is_null() & reason.is_not_null()
+        shown = pl.when(refused).then(pl.col("item_id").str.slice(0, SHOWN)).otherwise("offence")
+        return marked.with_columns(reason=reason, offence=shown, item_id=pl.coalesce("after", "item_id")).drop("valid", "after")
 
     def alike(self, log_ids: pl.DataFrame) -> tuple[str, str] | None:
         """Return an id of the log and one of the catalogue that have the same letters and digits."""
         bare = pl.col("item_id").str.normalize("NFKC").str.replace_all(r"[^\p{L}\p{N}]", "").str.to_lowercase()
-        both = (
-            log_ids.select("item_id", bare=bare).join(self.known.select(other="item_id", bare=bare), on="bare").filter(pl.col("bare") != "")
-        )
-        return both.sort("item_id", "other").select("item_id", "other").row(0) if both.height else None
+        ours, theirs = log_ids.select("item_id", bare=bare), self.known.select(other="item_id", bare=bare)
+        both = ours.join(theirs, on="bare").filter(pl.col("bare") != "").sort("item_id", "other")
+        return (both["item_id"][0], both["other"][0]) if both.height else None
 
 
 def _matches(unknown: pl.DataFrame, known: pl.DataFrame, rule: Callable[[pl.Expr], pl.Expr]) -> tuple[pl.DataFrame, pl.DataFrame]:
@@ -132,41 +131,34 @@ def _matches(unknown: pl.DataFrame, known: pl.DataFrame, rule: Callable[[pl.Expr
 
 
 def _notes(difference: str, read_as: pl.DataFrame, unclear: pl.DataFrame) -> list[str]:
-    def told(frame: pl.DataFrame) -> tuple[str, str, str]:
-        rows = frame["len"].sum()
-        return f"note: {frame.height:,} item_ids of the log ({rows:,} rows)", *(ascii(frame[name][0]) for name in ("before", "after"))
-
     notes = []
     if read_as.height:
-        begin, before, after = told(read_as)
-        notes.append(f"{begin} are read as ids of the catalogue that differ only in {difference}, e.g. {before} as {after}")
+        before, after = (visible(read_as[name][0]) for name in ("before", "after"))
+        what = f"read as ids of the catalogue that differ only in {difference}, e.g. {before} as {after}"
+        notes.append(f"note: {counted(read_as, 'item_id', 'log')} {are(read_as)} {what}")
     if unclear.height:
-        begin, before, after = told(unclear)
-        notes.append(
-            f"{begin} differ only in {difference} from several ids of the catalogue or from one of ids that differ so among themselves,"
-            f" e.g. {before} from {after}: they are not read as any"
-        )
+        before, after = (visible(unclear[name][0]) for name in ("before", "after"))
+        what = f"like several ids of the catalogue but for {difference}, e.g. {before} like {after}"
+        notes.append(f"note: {counted(unclear, 'item_id', 'log')} {are(unclear)} {what}, and therefore not read as any of them")
     return notes
 
 
 def no_item_known(links: ItemLinks, checked_log: pl.LazyFrame, checked_items: pl.LazyFrame) -> DataError:
     """Return the error of a log of which no row has a valid item: the items' rows are quarantined, or the ids differ."""
     used = checked_log.filter(pl.col("reason").is_null()).select("item_id").unique().collect(engine="streaming").sort("item_id")
-    meant = used.join(links.read_as, left_on="item_id", right_on="before", how="left").select(
-        pl.coalesce("after", "item_id").alias("item_id")
-    )
+    meant = used.join(links.read_as, left_on="item_id", right_on="before", how="left").select(item_id=pl.coalesce("after", "item_id"))
     theirs = checked_items.join(meant.lazy(), on="item_id", how="semi").filter(pl.col("reason").is_not_null())
     refused = theirs.select("row", "reason", "offence").collect().sort("row")
     if refused.height:
         row, reason, value = refused.row(0)
-        why = TableSummary(
-            "items", 0, 0, dict(refused.group_by("reason").len().sort(["len", "reason"], descending=[True, False]).iter_rows())
-        )
+        counts = refused.group_by("reason").len().sort(["len", "reason"], descending=[True, False])
+        why = TableSummary("items", 0, 0, dict(counts.iter_rows()))
         return DataError(
             f"no row of the log has an item that can be used: the catalogue's rows of its items are quarantined ({why.why}; row {row}:"
             f" {reason}: {value!r}): mend these rows of the items file"
         )
     ours, kept = used["item_id"][0], checked_items.filter(pl.col("reason").is_null()).select("item_id").head(1).collect().item()
     pair = links.alike(used) or (ours, kept)
-    mine, its = (f"{text!r}" if text.isprintable() and text.isascii() else ascii(text) for text in pair)
+    same_length = len(pair[0]) == len(pair[1])  # letters of two alphabets may look the same
+    mine, its = (ascii(text) if same_length else visible(text) for text in pair)
     return DataError(f"no item of the log is in the catalogue (the log has {mine}, the catalogue {its}): both must use the same item ids")

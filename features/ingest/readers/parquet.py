@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
+from features.ingest.values.ids import as_text
+
 if TYPE_CHECKING:
     from features.ingest.readers.raw_table import RawTable, Spool
 
@@ -40,4 +42,4 @@ def _as_text(name: str, kind: pl.DataType, separator: str) -> pl.Expr:
         if isinstance(kind.inner, pl.List):
             column = column.list.first()
         return column.cast(pl.List(pl.String)).list.join(separator, ignore_nulls=True)
-    return column.cast(pl.String)
+    return as_text(column, kind)

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from features.data.ids import DECIMAL, ODD, normal
-from features.ingest.values.placeholders import ID_PLACEHOLDERS, NO_ID, WRITTEN, not_null_word, trimmed
+from features.data.ids import DECIMAL, ODD, normal, visible
+from features.ingest.values.placeholders import ID_PLACEHOLDERS, NO_ID, RAW, WRITTEN, not_null_word, trimmed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -94,15 +94,32 @@ def surveyed(frame: pl.LazyFrame, name: str, facts: Mapping[str, int], table: st
     odd = values.filter(pl.col("before") != pl.col("after"))
     replaced, decimals, more = _numbers(frame, name, values, facts[f"{name} all"], table)
     rounded = values.filter(pl.col("after").str.contains(_SCIENTIFIC), ~pl.col("after").is_in(list(replaced)))
-    about = f"{name}s of the {table}"
+    about = name, table
     if odd.height:
-        what = "have invisible characters, odd spaces, quotes or another Unicode form"
-        notes += (f"note: {_counted(odd, about)} {what}, e.g. {odd['before'][0]!a}: read as {odd['after'][0]!r}",)
-        notes += _merged(frame, name, odd, about)
+        how = "without invisible characters, odd spaces and quotes, and in composed Unicode"
+        example = f"{visible(odd['before'][0])} as {visible(odd['after'][0])}"
+        notes += (f"note: {counted(odd, *about)} {are(odd)} read {how}, e.g. {example}", *_merged(frame, odd, about))
     if rounded.height:
         notes += (_rounded(rounded, about),)
     spellings = odd.select("before", "after")
     return IdColumn(name, bool(odd.height), decimals, replaced, bool(rounded.height), nobody, spellings, notes + more)
+
+
+def read_ids(ids: pl.Series) -> pl.Series:
+    """Return the ids of a column that is no table's, such as a list of users, as a table's column would have them."""
+    name = "user_id"
+    frame = pl.LazyFrame({f"{RAW}{name}": pl.select(as_text(pl.lit(ids), ids.dtype)).to_series()})
+    facts = frame.select(**counts(name)).collect().row(0, named=True)
+    return frame.select(surveyed(frame, name, facts, "list").spelt()).collect().to_series()
+
+
+def as_text(ids: pl.Expr, kind: pl.DataType) -> pl.Expr:
+    """Return a column of any type as text; whole floats keep all their digits, which text like 1e16 would lose."""
+    text = ids.cast(pl.String)
+    if not kind.is_float():
+        return text
+    whole = ids.cast(pl.Int64, strict=False)
+    return pl.when(whole.cast(pl.Float64) == ids).then(whole.cast(pl.String) + ".0").otherwise(text)
 
 
 def dominant(ids: pl.LazyFrame, column: str) -> tuple[str, float] | None:
@@ -115,9 +132,15 @@ def dominant(ids: pl.LazyFrame, column: str) -> tuple[str, float] | None:
     return (first[column][0], share) if (share >= 0.05 and share >= 10 * following) else None
 
 
-def _counted(values: pl.DataFrame, about: str) -> str:
+def counted(values: pl.DataFrame, name: str, table: str) -> str:
+    """Return how many ids there are and in how many rows, which `len` has, as text."""
     rows = values["len"].sum()
-    return f"{values.height:,} {about} ({rows:,} row{'s' * (rows != 1)})"
+    return f"{values.height:,} {name}{'s' * (values.height != 1)} of the {table} ({rows:,} row{'s' * (rows != 1)})"
+
+
+def are(values: pl.DataFrame) -> str:
+    """Return the verb of `counted`."""
+    return "is" if values.height == 1 else "are"
 
 
 def _nobody(frame: pl.LazyFrame, name: str, facts: Mapping[str, int], table: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -132,7 +155,7 @@ def _nobody(frame: pl.LazyFrame, name: str, facts: Mapping[str, int], table: str
     words = frame.select(word=trimmed(name)).filter(pl.col("word").is_in(ID_PLACEHOLDERS)).group_by("word").len()
     found = words.collect(engine="streaming").sort("len", "word", descending=[True, False])
     if name == "user_id":
-        listed = ", ".join(f"{word!r} in {count:,}" for word, count in found.head(5).iter_rows())
+        listed = ", ".join(f"{visible(word)} in {count:,}" for word, count in found.head(5).iter_rows())
         rows = found["len"].sum()
         return NO_ID, (f"note: {rows:,} row{'s have' if rows != 1 else ' has'} no user: user_id is {listed}",)
     if table == "log":
@@ -159,9 +182,9 @@ def _numbers(frame: pl.LazyFrame, name: str, values: pl.DataFrame, total: int, t
         exact |= dict(decimal.select("after", "whole").iter_rows())
     if not decimal.height:
         return exact, False, ()
-    about = f"{name}s of the {table}"
-    example = f"{decimal['before'][0]!r}: read as {decimal['whole'][0]!r}"
-    notes = [f"note: {_counted(decimal, about)} are whole numbers written with decimals, e.g. {example}"]
+    about = name, table
+    example = f"{visible(decimal['before'][0])} is {visible(decimal['whole'][0])}"
+    notes = [f"note: {counted(decimal, *about)} {are(decimal)} read as whole numbers, without decimals: {example}"]
     large = decimal.filter(pl.col("whole").cast(pl.Float64, strict=False).abs() > LARGEST_EXACT)
     if large.height:
         notes.append(_rounded(large, about))
@@ -178,21 +201,19 @@ def _exact(text: str) -> str | None:
     return digits + fraction if len(fraction) == int(exponent) and digits != "0" else None
 
 
-def _rounded(values: pl.DataFrame, about: str) -> str:
-    return (
-        f"note: {_counted(values, about)} were rounded by a spreadsheet or program, e.g. {values['before'][0]!r}, and several may have become"
-        " one: export them again as text"
-    )
+def _rounded(values: pl.DataFrame, about: tuple[str, str]) -> str:
+    have = "has" if values.height == 1 else "have"
+    what = f"{have} lost digits in a spreadsheet or program, e.g. {visible(values['before'][0])}, and several may have become one"
+    return f"note: {counted(values, *about)} {what}: export them again as text"
 
 
-def _merged(frame: pl.LazyFrame, name: str, odd: pl.DataFrame, about: str) -> tuple[str, ...]:
+def _merged(frame: pl.LazyFrame, odd: pl.DataFrame, about: tuple[str, str]) -> tuple[str, ...]:
     """Return a note on ids that are one now and were several."""
-    same = frame.select(before=trimmed(name)).filter(pl.col("before").is_in(odd["after"].implode())).unique()
+    same = frame.select(before=trimmed(about[0])).filter(pl.col("before").is_in(odd["after"].implode())).unique()
     others = pl.concat([same.collect(engine="streaming").with_columns(after="before"), odd.select("before", "after")])
     several = others.filter(pl.col("after").is_duplicated()).sort("after", "before")
     if not several.height:
         return ()
-    example = several.filter(pl.col("after") == several["after"][0])["before"].to_list()
-    return (
-        f"note: {several['after'].n_unique():,} {about} had several spellings, e.g. {' and '.join(map(ascii, example[:3]))}: they are one now",
-    )
+    example = " and ".join(map(visible, several.filter(pl.col("after") == several["after"][0])["before"].to_list()[:3]))
+    name, table = about
+    return (f"note: {several['after'].n_unique():,} {name} of the {table} had several spellings, which are one now, e.g. {example}",)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from features.data.ids import normal_id
+from features.data.ids import normal_id, visible
 from features.data.interactions import CAP, CAPPED_FROM
 from features.ingest.values.placeholders import present
 
@@ -56,7 +56,7 @@ def user_notes(path: Path) -> tuple[str, ...]:
     """Return notes on users of a stored log who have so many of its events that they are hardly persons."""
     log = pl.scan_parquet(path)
     counted = log.group_by("user_id").len().collect(engine="streaming")
-    total, users = counted["len"].sum(), counted.height
+    total, users = int(counted["len"].sum()), counted.height
     top = counted.sort("len", "user_id", descending=[True, False]).head(LISTED + 1)
     most = [(user, count, count / total) for user, count in top.iter_rows() if count >= CAP * total]
     if users < CAPPED_FROM:  # in a small shop a customer may well have so many; ten times what the next has is another matter
@@ -70,7 +70,8 @@ def _note(log: pl.LazyFrame, user: str, count: int, share: float, *, capped: boo
     items, dates = theirs.select(pl.col("item_id").n_unique(), days.alias("days")).collect(engine="streaming").row(0)
     cap = f"; models learn from the newest of them, at most {CAP:.0%} of all events" if capped else ""
     quoted = json.dumps(user, ensure_ascii=False)
+    has = f"{share:.0%} of all events ({count:,}, of {items:,} items on {dates:,} days)"
     return (
-        f"note: user {user!r} has {share:.0%} of all events ({count:,}, of {items:,} items on {dates:,} days): if that is everybody without an"
-        f" account, set source.guests = [{quoted}]; if it is a bot, a test or a reseller, set source.drop_users = [{quoted}]{cap}"
+        f"note: user {visible(user)} has {has}: if that is everybody without an account, set source.guests = [{quoted}];"
+        f" if it is a bot, a test or a reseller, set source.drop_users = [{quoted}]{cap}"
     )
