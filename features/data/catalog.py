@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
+from features.data.ids import spellings
 from features.errors import DataError
 from features.names import AVAILABLE, BRAND, CATEGORY, CREATED_AT, DESCRIPTION, ITEM_ID, PRICE, TITLE
 
@@ -94,7 +95,7 @@ class Catalog:
         return np.array([self._row_of.get(item, -1) for item in item_ids], dtype=np.int64)
 
     def rows_or_raise(self, item_ids: Sequence[str]) -> np.ndarray:
-        """Return the row of each external id, int64 (n,).
+        """Return the row of each external id, int64 (n,), whatever its spelling (`features.data.ids`).
 
         Raises
         ------
@@ -102,6 +103,8 @@ class Catalog:
             If an id is not in the catalogue.
         """
         rows = self.rows(item_ids)
+        for place in np.flatnonzero(rows < 0).tolist():
+            rows[place] = self.rows(spellings(item_ids[place])).max()
         if (rows < 0).any():
             unknown = item_ids[int(np.argmax(rows < 0))]
             raise DataError(f"item {unknown!r} is not in the catalogue of {len(self):,} items: check the id, or ingest and refresh first")

@@ -12,13 +12,14 @@ import polars as pl
 from safetensors.numpy import save
 
 from features.data.clock import LogClock
+from features.data.ids import spellings
 from features.errors import DataError
 from features.names import CART, EVENT, EVENT_ID, EVENTS, ITEM_ID, PURCHASE, QUANTITY, RATING, TIMESTAMP, USER_ID, VALUE, VIEW
 from features.storage.arrays import arrays_of
 from features.storage.sorted_unique import sorted_unique
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from features.data.catalog import Catalog
 
@@ -34,6 +35,8 @@ INTERACTION_COLUMNS: dict[str, pl.DataType] = {
 }
 EVENT_WEIGHTS: dict[str, float] = {PURCHASE: 1.0, CART: 0.3, VIEW: 0.1, RATING: 1.0}
 DAY = 86_400  # seconds
+CAP = 0.05  # share of all events that models learn from one user at most
+CAPPED_FROM = 100  # users; with fewer, one may well have more
 
 
 @dataclass(frozen=True)
@@ -172,13 +175,33 @@ class Interactions:
             mask &= self.time < end
         return self.where(mask)
 
+    def capped(self) -> Interactions:
+        """Return the log for what learns from it: of a user with more than `CAP` of all events only the newest so many.
+
+        A bot, a reseller or the account of all guests would otherwise be what the models know. Logs of fewer than `CAPPED_FROM` users stay
+        as they are.
+        """
+        counts = np.diff(self.offsets)
+        most = int(CAP * len(self))
+        if np.count_nonzero(counts) < CAPPED_FROM or counts.max() <= most:
+            return self
+        # Sorted by user and time: the end of a user's events is the newest.
+        return self.where(self.offsets[1:][self.user] - np.arange(len(self)) <= most)
+
     def with_known_users(self) -> Interactions:
         """Drop users without events. A log cut in time still lists the users that appear after the cut."""
         known = sorted_unique(self.user)
         return replace(self, user_ids=self.user_ids[known], user=np.searchsorted(known, self.user).astype(np.int32))
 
     def user_rows(self, user_ids: list[str]) -> np.ndarray:
-        """Return the row of each external user id, int64 (n,); -1 where the log has no such user."""
+        """Return the row of each external user id, int64 (n,), whatever its spelling; -1 where the log has no such user."""
+        rows = self._exact_rows(user_ids)
+        for place in np.flatnonzero(rows < 0).tolist():
+            if others := spellings(user_ids[place])[1:]:
+                rows[place] = self._exact_rows(others).max()
+        return rows
+
+    def _exact_rows(self, user_ids: Sequence[str]) -> np.ndarray:
         if not self.n_users:
             return np.full(len(user_ids), -1, dtype=np.int64)
         ids = np.array(user_ids, dtype=object)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from features.data.ids import spellings
 from features.errors import DataError, disk_error, disk_errors
 from features.storage.atomic import replace_durably
 
@@ -71,22 +72,23 @@ class ErasedUsers(BaseModel):
     def with_users(self, user_ids: Iterable[str]) -> Self:
         """Return the list with more users, whose rows are still to be removed."""
         now = datetime.now(UTC)
-        return self.model_copy(update={"users": {self._hash(user): now for user in user_ids} | self.users, "pending": True})
+        found = {self._hash(spelling): now for user in user_ids for spelling in spellings(user)}
+        return self.model_copy(update={"users": found | self.users, "pending": True})
 
     def done(self) -> Self:
         """Return the list with nothing pending: no row of an erased user is left."""
         return self.model_copy(update={"pending": False})
 
     def has(self, user_id: str) -> bool:
-        """Return whether this user was erased."""
-        return bool(self.users) and self._hash(user_id) in self.users
+        """Return whether this user was erased, in this spelling or another one that ingest reads alike."""
+        return bool(self.users) and any(self._hash(spelling) in self.users for spelling in spellings(user_id))
 
     def among(self, user_ids: Iterable[str]) -> list[str]:
         """Return the ids that were erased, in the order given."""
         return [user for user in user_ids if self.has(user)]
 
     def since(self, moment: datetime) -> int:
-        """Return how many users were erased at or after a moment, which has a time zone."""
+        """Return how many ids were erased at or after a moment, which has a time zone; spellings of one user count once each."""
         return sum(erased >= moment for erased in self.users.values())
 
     @cached_property

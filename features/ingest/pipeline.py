@@ -12,14 +12,16 @@ from features.data.catalog import ITEM_COLUMNS
 from features.data.interactions import INTERACTION_COLUMNS
 from features.errors import DataError, disk_errors
 from features.ingest.erased_users import ErasedUsers
+from features.ingest.item_links import ItemLinks, no_item_known
 from features.ingest.readers.raw_table import RawTable, as_text_cell, malformed
-from features.ingest.row_rules import CheckedTable, items_of_log, mark_duplicates, mark_unknown, validate_interactions, validate_items
+from features.ingest.row_rules import CheckedTable, items_of_log, mark_duplicates, validate_interactions, validate_items
 from features.ingest.summary import IngestSummary, TableSummary
 from features.ingest.table_store import stamps
 from features.ingest.table_versions import INTERACTIONS, ITEMS, QUARANTINE, SOURCE, publish, writing
 from features.ingest.tables import raw_tables
 from features.ingest.values.currencies import same
 from features.ingest.values.texts import text_notes
+from features.ingest.values.visitors import guest_notes, user_notes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -73,7 +75,7 @@ def _write_tables(source: Source, folder: Path, erased: ErasedUsers) -> IngestSu
     if checked_log.filter(pl.col("event_id").is_not_null()).head(1).collect().height:
         checked_log = _stored(mark_duplicates(checked_log, "event_id"), folder / "once.parquet")
     if erased.users:
-        log, checked_log = _without(erased, log, checked_log)
+        log, checked_log = _without(erased, log, replace(log_rules, frame=checked_log))
     _require_rows("log", log, checked_log, log_rules.advice)
     if items is None:
         catalogue = items_of_log(checked_log).collect(engine="streaming")
@@ -81,19 +83,18 @@ def _write_tables(source: Source, folder: Path, erased: ErasedUsers) -> IngestSu
     item_rules = validate_items(items.frame, source, items.format)
     checked_items = _stored(mark_duplicates(item_rules.frame), folder / "items.parquet")
     _require_rows("catalogue", items, checked_items, item_rules.advice)
-    in_log = checked_log.filter(pl.col("reason").is_null()).select("item_id")
-    checked_log = _stored(mark_unknown(checked_log, checked_items), folder / "known.parquet")
+    links = ItemLinks.find(checked_log, checked_items)
+    all_rows, checked_log = checked_log, _stored(links.mark(checked_log), folder / "known.parquet")
     if not checked_log.filter(pl.col("reason").is_null()).head(1).collect().height:
-        kept_ids = checked_items.filter(pl.col("reason").is_null()).select("item_id")
-        ours, theirs = (frame.head(1).collect().item() for frame in (kept_ids, in_log))
-        raise DataError(
-            f"no item of the log is in the catalogue (the log has {theirs!r}, the catalogue {ours!r}): both must use the same item ids"
-        )
+        raise no_item_known(links, all_rows, checked_items)
     with (folder / "out" / QUARANTINE).open("wb") as quarantine:
         of_items = _write_table(items, checked_items, folder / "out" / ITEMS, quarantine)
         of_log = _write_table(log, checked_log, folder / "out" / INTERACTIONS, quarantine)
-    notes = (*items.notes, *log.notes, *item_rules.notes, *log_rules.notes, *_currencies(item_rules, log_rules))
-    return IngestSummary(of_items, of_log, (*notes, *text_notes(items.frame, checked_items), *_notes(folder / "out" / ITEMS)))
+    stored = folder / "out"
+    about_users = (*guest_notes(checked_log, source.guests), *user_notes(stored / INTERACTIONS))
+    read = (*items.notes, *log.notes, *item_rules.notes, *log_rules.notes, *_currencies(item_rules, log_rules))
+    about_items = (*text_notes(items.frame, checked_items), *_notes(stored / ITEMS))
+    return IngestSummary(of_items, of_log, (*read, *links.notes, *about_users, *about_items))
 
 
 def _stored(frame: pl.LazyFrame, path: Path) -> pl.LazyFrame:
@@ -102,9 +103,12 @@ def _stored(frame: pl.LazyFrame, path: Path) -> pl.LazyFrame:
     return pl.scan_parquet(path)
 
 
-def _without(erased: ErasedUsers, log: RawTable, checked: pl.LazyFrame) -> tuple[RawTable, pl.LazyFrame]:
+def _without(erased: ErasedUsers, log: RawTable, rules: CheckedTable) -> tuple[RawTable, pl.LazyFrame]:
     """Refuse the rows of erased users. The content of malformed rows is dropped too, because it may be theirs."""
+    checked, spellings = rules.frame, rules.spellings
     gone = erased.among(checked.select(pl.col("user_id").unique()).collect()["user_id"].drop_nulls())
+    # The list may hold an id as an earlier version read it.
+    gone += [after for before, after in spellings.iter_rows() if erased.has(before)]
     reason = pl.when(pl.col("user_id").is_in(gone)).then(pl.lit(ERASED)).otherwise("reason")
     return replace(log, malformed=log.malformed.with_columns(offence=pl.lit(""))), checked.with_columns(reason=reason)
 
@@ -120,8 +124,13 @@ def _require_rows(name: str, raw: RawTable, checked: pl.LazyFrame, advice: Mappi
     if set(summary.reasons) == {ERASED}:
         raise DataError(f"all {raw.read:,} rows of the {name} are of erased users: ingest a log that has others")
     what = f"not one of the {raw.read:,} rows of the {name} can be used ({summary.why}; row {row}: {reason}: {value!r})"
-    damaged = "set source.encoding: bytes of the file are of another one" if "damaged text" in reason else ""
-    raise DataError(f"{what}: {advice.get(next(iter(summary.reasons))) or advice.get(reason) or damaged or 'check its mapping'}")
+    raise DataError(f"{what}: {advice.get(next(iter(summary.reasons))) or advice.get(reason) or _advice(reason)}")
+
+
+def _advice(reason: str) -> str:
+    if "damaged text" in reason:
+        return "set source.encoding: bytes of the file are of another one"
+    return "export it again with the ids as text" if "rounded" in reason else "check its mapping"
 
 
 def _refused(raw: RawTable, checked: pl.LazyFrame) -> pl.DataFrame:

@@ -6,21 +6,24 @@ columns, `reason` (null: the row is valid) and `offence`, the value that broke t
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
 from features.data.catalog import ITEM_COLUMNS
+from features.data.ids import normal_id
 from features.data.interactions import EVENTS, INTERACTION_COLUMNS
 from features.ingest.readers.raw_table import ITEM_PREFIX, SHOWN
 from features.ingest.source import ITEM_INPUTS, LOG_INPUTS
 from features.ingest.values import ids as id_values
 from features.ingest.values import money, numbers_survey, times, times_survey, words
+from features.ingest.values.ids import IdColumn
 from features.ingest.values.moments import FIRST_DATE, tomorrow
 from features.ingest.values.numbers import DECIMALS
-from features.ingest.values.placeholders import RAW, line, not_null_word, present, raw
+from features.ingest.values.placeholders import NO_ID, RAW, WRITTEN, line, not_null_word, present, raw, trimmed
 from features.ingest.values.texts import CHANGES, TEXTS, clean, with_clean_texts
+from features.ingest.values.visitors import visitors
 from features.names import AVAILABLE, CREATED_AT, CURRENCY, PRICE, PURCHASE, QUANTITY, TIMESTAMP, UNIT_PRICE, VALUE
 
 if TYPE_CHECKING:
@@ -42,6 +45,7 @@ class CheckedTable:
     advice : reason of a refused row -> what to do, where more is known than the reason says.
     understood : name of a column -> in words, how its values are written.
     currency : of its prices; None if no currency is named.
+    spellings : of user ids that were changed, `before` and `after`.
     """
 
     frame: pl.LazyFrame
@@ -49,33 +53,38 @@ class CheckedTable:
     advice: Mapping[str, str] = field(default_factory=dict)
     understood: Mapping[str, str] = field(default_factory=dict)
     currency: str | None = None
+    spellings: pl.DataFrame = field(default_factory=pl.DataFrame)
 
 
 def validate_interactions(table: pl.LazyFrame, source: Source) -> CheckedTable:
-    """Check the rows of the log alone; `mark_unknown` needs the catalogue. `ITEM_PREFIX` columns pass through."""
+    """Check the rows of the log alone; `features.ingest.item_links` needs the catalogue. `ITEM_PREFIX` columns pass through."""
     amounts = (QUANTITY, VALUE, UNIT_PRICE)
     raws = _with_raw(table, LOG_INPUTS)
-    facts = _survey(table, raws, ["user_id", "item_id", "event_id"], TIMESTAMP, amounts)
+    facts, ids = _survey(table, raws, "log", ["user_id", "item_id", "event_id"], TIMESTAMP, amounts)
     form = times_survey.decide(raws, TIMESTAMP, facts, source.timestamp_format, "source.timestamp_format")
     read = money.decide(raws, amounts, facts, source)
-    event = present("event").replace(source.events).str.to_lowercase()
+    carried = [name for name in table.collect_schema().names() if name.startswith(ITEM_PREFIX)]
+    if carried:  # no catalogue says whether an item is called NA
+        ids["item_id"] = replace(ids["item_id"], missing=NO_ID)
+    event = not_null_word(trimmed("event"), WRITTEN).replace(source.events).str.to_lowercase()
     quantity = read.read(QUANTITY)
     pieces = pl.when(present(QUANTITY).is_null()).then(1).otherwise(quantity)
     frame = raws.with_columns(
-        user_id=id_values.read("user_id", facts),
-        item_id=id_values.read("item_id", facts),
+        item_id=ids["item_id"].read(),
         timestamp=times.read(TIMESTAMP, form),
         event=event.fill_null(PURCHASE),
         quantity=quantity,
         value=pl.coalesce(read.price(VALUE), (read.price(UNIT_PRICE) * pieces).round(DECIMALS)),
-        event_id=id_values.read("event_id", facts),
+        event_id=ids["event_id"].read(),
     )
+    frame = frame.with_columns(user_id=visitors(ids["user_id"], source.guests))
     time = pl.col("timestamp")
     rules = [
-        *_id_rules("user_id"),
-        *_id_rules("item_id"),
+        *_id_rules(ids["user_id"]),
+        *_id_rules(ids["item_id"]),
         (pl.col("event_id").str.contains("\ufffd", literal=True), "event_id is damaged text", "event_id"),
         *_drop_rules(source.drop_items),
+        (pl.col("user_id").is_in([normal_id(user) for user in source.drop_users]), "dropped by source.drop_users", "user_id"),
         (present("timestamp").is_null(), "no timestamp", "timestamp"),
         (time.is_null(), "timestamp not understood", "timestamp"),
         (time < FIRST_DATE, "timestamp before 1971", "timestamp"),
@@ -84,18 +93,24 @@ def validate_interactions(table: pl.LazyFrame, source: Source) -> CheckedTable:
         (pl.col("quantity") <= 0, "return or zero quantity", "quantity"),
         (pl.col("value") < 0, "negative value", "value"),
     ]
-    carried = [name for name in table.collect_schema().names() if name.startswith(ITEM_PREFIX)]
     unread = [note for name in amounts for note in read.unread(raws, name)]
     found = [name for name in amounts if facts[f"{name} present"]]
     understood = {TIMESTAMP: str(form)} | {name: read.described(name) for name in found}
-    notes, advice = (*form.notes, *read.notes, *unread), {**form.advice, **read.advice}
-    return CheckedTable(_checked(frame, rules, [*INTERACTION_COLUMNS, *carried]), notes, advice, understood, read.currencies.chosen)
+    notes = (*form.notes, *read.notes, *unread, *(note for column in ids.values() for note in column.notes))
+    return CheckedTable(
+        frame=_checked(frame, rules, [*INTERACTION_COLUMNS, *carried]),
+        notes=notes,
+        advice={**form.advice, **read.advice},
+        understood=understood,
+        currency=read.currencies.chosen,
+        spellings=ids["user_id"].spellings,
+    )
 
 
 def validate_items(table: pl.LazyFrame, source: Source, form: str = "canonical") -> CheckedTable:
     """Check the rows of the catalogue; `mark_duplicates` finds duplicates. A price of 0 is unknown."""
     raws = _with_raw(table, ITEM_INPUTS)
-    facts = _survey(table, raws, ["item_id"], CREATED_AT, [PRICE])
+    facts, ids = _survey(table, raws, "catalogue", ["item_id"], CREATED_AT, [PRICE])
     when = times_survey.decide(raws, CREATED_AT, facts, source.created_at_format, "source.created_at_format")
     read = money.decide(raws, [PRICE], facts, source)
     # Prices of the Amazon metadata may be scraps of web pages, which is no reason to lose the item.
@@ -104,14 +119,14 @@ def validate_items(table: pl.LazyFrame, source: Source, form: str = "canonical")
     available = words.available(AVAILABLE, facts, source.availability)
     unknown, no_time = present(AVAILABLE).is_not_null() & available.is_null(), times.is_default(CREATED_AT, when)
     frame = with_clean_texts(raws).with_columns(
-        item_id=id_values.read("item_id", facts),
+        item_id=ids["item_id"].read(),
         **{name: line(clean(name)) for name in TEXTS},
         price=pl.when(price != 0).then(price),
         available=available,
         created_at=pl.when((created >= FIRST_DATE) & ~no_time).then(created),
     )
     rules = [
-        *_id_rules("item_id"),
+        *_id_rules(ids["item_id"]),
         *_drop_rules(source.drop_items),
         (pl.col("title").is_null(), "no title", "title"),
         *([] if amazon else [(present(PRICE).is_not_null() & read.read(PRICE).is_null(), "price is not a number", PRICE)]),
@@ -126,6 +141,7 @@ def validate_items(table: pl.LazyFrame, source: Source, form: str = "canonical")
         *read.notes,
         *(read.unread(raws, PRICE) if amazon else []),
         *told,
+        *ids["item_id"].notes,
     )
     advice = {**when.advice, **read.advice, "available is neither yes nor no": told[0].removeprefix("note: ") if told else ""}
     understood = {name: str(of) for name, of in ((CREATED_AT, when), (PRICE, read.described(PRICE))) if facts.get(f"{name} present")}
@@ -152,15 +168,6 @@ def _repeated(valid: pl.LazyFrame, key: str) -> pl.Series:
     return counts.filter(pl.col("len") > 1).select(key).collect(engine="streaming")[key].implode()
 
 
-def mark_unknown(checked: pl.LazyFrame, checked_items: pl.LazyFrame) -> pl.LazyFrame:
-    """Refuse valid rows whose item has no valid row in the catalogue."""
-    known = checked_items.group_by("item_id").agg(known=pl.col("reason").is_null().any())
-    marked = checked.join(known, on="item_id", how="left", maintain_order="left")
-    good = pl.col("reason").is_null()
-    marked = _refuse(marked, good & ~pl.col("known"), "item_id whose row in the catalogue is quarantined")
-    return _refuse(marked, good & pl.col("known").is_null(), "item_id not in the catalogue").drop("known")
-
-
 def items_of_log(checked: pl.LazyFrame) -> pl.LazyFrame:
     """Return a raw catalogue from the log's valid rows: the most frequent title, and the latest of other values."""
     columns = [name for name in checked.collect_schema().names() if name.startswith(ITEM_PREFIX)]
@@ -179,19 +186,23 @@ def items_of_log(checked: pl.LazyFrame) -> pl.LazyFrame:
     return latest.join(titles, on="item_id", how="left").sort("row")
 
 
-def _survey(table: pl.LazyFrame, raws: pl.LazyFrame, ids: Sequence[str], times_of: str, amounts: Sequence[str]) -> dict[str, Any]:
-    """Return facts of whole columns, on which the meaning of their values depends."""
+def _survey(
+    table: pl.LazyFrame, raws: pl.LazyFrame, name: str, ids: Sequence[str], times_of: str, amounts: Sequence[str]
+) -> tuple[dict[str, Any], dict[str, IdColumn]]:
+    """Return facts of whole columns, on which the meaning of their values depends, and how columns of ids are read."""
     schema = table.collect_schema()
-    checks = {key: check for name in ids for key, check in id_values.survey(name).items()}
+    checks = {key: check for column in ids if column in schema for key, check in id_values.counts(column).items()}
     if not isinstance(schema.get(times_of), pl.Datetime):
         checks |= times_survey.survey(times_of)
-    for name in amounts:
-        checks |= numbers_survey.survey(name)
-    for name in (CURRENCY, AVAILABLE):
-        checks |= {f"{name} present": present(name).count() if name in schema else pl.lit(0)}
+    for amount in amounts:
+        checks |= numbers_survey.survey(amount)
+    for column in (CURRENCY, AVAILABLE):
+        checks |= {f"{column} present": present(column).count() if column in schema else pl.lit(0)}
     if AVAILABLE in schema:
         checks |= words.survey(AVAILABLE)
-    return raws.select(**checks).collect(engine="streaming").row(0, named=True)
+    facts = raws.select(**checks).collect(engine="streaming").row(0, named=True)
+    columns = {column: id_values.surveyed(raws, column, facts, name) if column in schema else IdColumn(column) for column in ids}
+    return facts, columns
 
 
 def _with_raw(table: pl.LazyFrame, names: Iterable[str]) -> pl.LazyFrame:
@@ -201,10 +212,12 @@ def _with_raw(table: pl.LazyFrame, names: Iterable[str]) -> pl.LazyFrame:
     return table.select("row", *columns, *[name for name in found if name.startswith(ITEM_PREFIX)])
 
 
-def _id_rules(name: str) -> list[Rule]:
+def _id_rules(column: IdColumn) -> list[Rule]:
     # Bytes that are not UTF-8 became U+FFFD: two different ids may look the same now.
+    name = column.name
     return [
         (pl.col(name).is_null(), f"no {name}", name),
+        *([(column.lost(), f"{name} was rounded by a spreadsheet (scientific notation)", name)] if column.rounded else []),
         (pl.col(name).str.contains("\ufffd", literal=True), f"{name} is damaged text", name),
     ]
 

@@ -32,6 +32,8 @@ class Source(BaseModel):
     items_columns, interactions_columns : canonical name -> name in the shop's table.
     events : the shop's word for an event -> the canonical one.
     drop_items : regular expression (Rust syntax). Items whose id matches are not products (postage, fees); their rows are quarantined.
+    drop_users : ids of users that are no customers (bots, tests, resellers); their rows are quarantined.
+    guests : user ids that stand for everybody without an account. Each of their orders counts as a visitor of its own.
     timestamp_format, created_at_format : strptime format of the log's and the catalogue's times, or a unit: "unix days", "spreadsheet
         days", "seconds", "milliseconds", "microseconds", "nanoseconds". None: the column as a whole tells.
     decimal : the sign before decimals, in columns that do not tell.
@@ -51,6 +53,8 @@ class Source(BaseModel):
     interactions_columns: dict[str, str] = {}
     events: dict[str, str] = {}
     drop_items: str | None = None
+    drop_users: tuple[str, ...] = ()
+    guests: tuple[str, ...] = ()
     timestamp_format: str | None = None
     created_at_format: str | None = None
     decimal: Literal[".", ","] | None = None

@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 
 from features.errors import DataError
 from features.ingest.readers.raw_table import text_cell
+from features.ingest.values.ids import read_ids
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -38,7 +39,7 @@ def read_users(path: Path) -> list[str]:
         The file is missing, cannot be read, or has no ids.
     """
     try:
-        users = _read_table(path)["user_id"].cast(pl.String)
+        users = _read_table(path)["user_id"]
     except FileNotFoundError:
         raise DataError(f"there is no {path}: give a file with a column user_id, or with one id per line") from None
     except pl.exceptions.NoDataError:
@@ -47,6 +48,7 @@ def read_users(path: Path) -> list[str]:
         raise DataError(f"{path} has no column user_id: rename the column, or give a .txt with one id per line") from None
     except (OSError, UnicodeDecodeError, pl.exceptions.PolarsError) as error:
         raise DataError(f"{path} cannot be read: {str(error).strip().splitlines()[0]}: give csv, tsv, jsonl, parquet or txt") from error
+    users = read_ids(users)
     ids = users.filter(users.is_not_null() & (users != "")).unique(maintain_order=True).to_list()
     if not ids:
         raise DataError(f"{path} holds no user ids: give a file with a column user_id, or with one id per line")

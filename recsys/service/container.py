@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from features.data.ids import normal_id
 from features.ingest.erased_users import ErasedUsers
 from recsys.service.answering import AnswerPipeline
 from recsys.service.live_bundle import BundleWatcher
@@ -43,6 +44,11 @@ class Service:
     def pseudonym(self, user_id: str | None) -> str | None:
         """Return the salted hash that stands for a user in the log."""
         return None if user_id is None else pseudonym(user_id, self._salt)
+
+    @cached_property
+    def guests(self) -> frozenset[str]:
+        """User ids that stand for everybody without an account."""
+        return frozenset(map(normal_id, self.settings.source.get("guests", ())))
 
     def erased(self, user_ids: set[str]) -> list[str]:
         """Return the ids among these that have been erased; their events are refused."""

@@ -12,6 +12,8 @@ from fastapi import APIRouter, Depends, HTTPException, Request, Response
 from fastapi.responses import JSONResponse
 
 from features.errors import BundleError, DataError
+from features.ingest.values.placeholders import NO_ID
+from features.ingest.values.visitors import GUEST
 from recsys.recommend.recent_events import recent_histories
 from recsys.service import schemas as s
 from recsys.service.access.guard import needs
@@ -116,7 +118,7 @@ async def search(request: Request, body: s.SearchBody, service: ServiceOf, live:
 )
 async def events(request: Request, body: s.EventsBody, service: ServiceOf, live: LiveBundleOf, times: TimesOf) -> JSONResponse:
     """Store what customers just did: on disk before the answer, and counted in the customer's next list."""
-    batch = [_event(number, event) for number, event in enumerate(body.events)]
+    batch = [_event(number, event, service.guests) for number, event in enumerate(body.events)]
 
     users = {event.user_id for event in batch}
 
@@ -141,14 +143,18 @@ async def events(request: Request, body: s.EventsBody, service: ServiceOf, live:
     return _respond(request, live, times, {"accepted": len(batch), "new": new, "unknown_items": unknown}, 202)
 
 
-def _event(number: int, event: s.EventBody) -> Event:
+def _event(number: int, event: s.EventBody, guests: frozenset[str]) -> Event:
     moment, now = event.timestamp, time.time()
     when = now if moment is None else (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
     if not 0 <= when <= now + DAY:
         raise HTTPException(422, f"events.{number}.timestamp is {moment}, expected a time from 1970 until now")
+    if event.user in NO_ID and event.user not in guests:
+        raise HTTPException(422, f"events.{number}.user is {event.user!r}, which stands for no user: leave out events without one")
     if (event.event_id or "").startswith(DERIVED):
         raise HTTPException(422, f"events.{number}.event_id begins with {DERIVED!r}, which is reserved: use another id")
-    return Event(event.user, event.item, event.event, int(when), event.quantity, event.value, event.event_id or "")
+    # As ingest reads a guest's order: everybody without an account is not one visitor.
+    user = f"{GUEST}{event.event_id or int(when)}" if event.user in guests else event.user
+    return Event(user, event.item, event.event, int(when), event.quantity, event.value, event.event_id or "")
 
 
 @router.delete("/v1/users/{user_id:path}", dependencies=[Depends(needs(Scope.ADMIN))], responses=_ERASED)

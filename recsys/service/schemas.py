@@ -5,12 +5,15 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Any
 
-from pydantic import AliasChoices, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
+from features.data.ids import normal_id
 from features.names import PURCHASE, EventKind
 from recsys.recommend.request import RecommendOptions
 
-Id = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=256)]
+Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=256)]
+# An id is spelt as ingest would spell it, before its length is checked.
+Id = Annotated[Name, BeforeValidator(lambda given: normal_id(given) if isinstance(given, str) else given)]
 Items = Annotated[list[Id], Field(max_length=1_000)]
 K = Annotated[int, Field(ge=1, description="how many items, at most `serve.max_k`")]
 BUNDLE = "20261123T221508673906Z-700944b340f8"
@@ -34,7 +37,7 @@ class RulesBody(Body):
 
     model_config = ConfigDict(json_schema_extra=_document_debuts)
 
-    category: Id | None = Field(default=None, description="a path, its beginning, or one of its names")
+    category: Name | None = Field(default=None, description="a path, its beginning, or one of its names")
     max_price: float | None = Field(default=None, ge=0)
     in_stock: bool = False
     exclude: Items = []

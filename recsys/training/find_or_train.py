@@ -67,7 +67,7 @@ class TrainingPlan:
         ModelError
             If there are none.
         """
-        catalog, log = tables[0], tables[1].between(None, until).with_known_users()
+        catalog, log = tables[0], tables[1].between(None, until).with_known_users().capped()
         if not len(log):
             raise ModelError("no event lies before the date: choose a later --until, or leave it out")
         device = find_device(options.device)

@@ -38,8 +38,8 @@ class Collaborative:
 
     @classmethod
     def fit(cls, log: Interactions, now: int, config: RetrievalConfig) -> Collaborative:
-        """Fit all models on the events before `now` (seconds since the epoch)."""
-        log = log.between(None, now)
+        """Fit all models on the events before `now` (seconds since the epoch), with a cap on each user's share."""
+        log = log.between(None, now).capped()
         return cls(
             EASE.fit(log, config.ease_model),
             ItemToItem.fit(log, config.item_knn_model),

@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from features.errors import DataError, disk_errors
+from features.ingest.values.ids import as_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -96,9 +97,9 @@ def _write(rows: pa.RecordBatchReader, path: Path, keep: Callable[[pa.RecordBatc
 def _without(batch: pa.RecordBatch, users: str, erased: ErasedUsers) -> pa.RecordBatch:
     if not erased.users or users not in batch.schema.names:
         return batch
-    ids = pl.Series(batch.column(users)).cast(pl.String)
-    # Ids as ingest reads them: in a column of floats 7.0 is 7.
-    gone = [user for user in ids.unique().drop_nulls() if erased.has(user.strip()) or erased.has(user.strip().removesuffix(".0"))]
+    raw = pl.Series(batch.column(users))
+    ids = pl.select(as_text(pl.lit(raw), raw.dtype)).to_series()
+    gone = erased.among(ids.unique().drop_nulls())
     return batch.filter(pa.array(~ids.is_in(gone).fill_null(value=False)))
 
 

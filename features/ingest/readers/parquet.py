@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from features.ingest.readers.json_text import Losses, names_for, separator_for, struct_losses, text_expression
+from features.ingest.values.ids import as_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -38,6 +39,8 @@ def _as_text(name: str, kind: pl.DataType, ours: str) -> pl.Expr:
         column = column.dt.convert_time_zone("UTC").dt.replace_time_zone(None)
     if isinstance(kind, pl.Datetime | pl.Date):
         return column.cast(pl.Datetime("us"))
+    if not kind.is_nested():
+        return as_text(column, kind)
     return text_expression(column, kind, separator_for(ours), names_for(ours))
 
 

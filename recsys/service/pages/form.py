@@ -10,7 +10,7 @@ from pydantic import Field, ValidationError, model_validator
 from features.errors import DataError
 from recsys.recommend.request import RecommendOptions
 from recsys.service.problems import sentence
-from recsys.service.schemas import Body, Id
+from recsys.service.schemas import Body, Id, Name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -29,7 +29,7 @@ class RecommendForm(Body):
     k: int = Field(default=10, ge=1, le=50)
     diversity: float = Field(default=0.0, ge=0, le=1)
     choice: Literal["new", "all"] | None = Field(default=None, description="new: only items not bought before; None: as `buys_again` says")
-    category: Id | None = None
+    category: Name | None = None
     max_price: float | None = Field(default=None, ge=0)
     in_stock: bool = False
     exclude: ItemIds = ()

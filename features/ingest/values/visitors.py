@@ -1,0 +1,77 @@
+"""Visitors: users as the log names them, guests, whom it does not, and users that are hardly persons."""
+
+from __future__ import annotations
+
+import json
+from datetime import time
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from features.data.ids import normal_id, visible
+from features.data.interactions import CAP, CAPPED_FROM
+from features.ingest.values.placeholders import present
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from features.ingest.values.ids import IdColumn
+
+GUEST = "guest-"  # begins the id of a visitor without an account
+LISTED = 3  # users that are told of
+AHEAD = 10  # times what the next user has
+
+
+def visitors(users: IdColumn, guests: Sequence[str]) -> pl.Expr:
+    """Return user ids. Each order of a guest is a visitor of its own, so that many buyers count as many.
+
+    Without an order's id, rows of one moment are one order; of whole days, each row is.
+
+    Parameters
+    ----------
+    guests : user ids that stand for everybody without an account; "" is a row without a user.
+    """
+    user = users.read()
+    if not guests:
+        return user
+    named = users.spelt().is_in([normal_id(guest) for guest in guests]).fill_null(value=False)
+    nobody = named | user.is_null() if "" in guests else named
+    moment = pl.col("timestamp")
+    at = pl.when(moment.dt.time() != time()).then(moment.dt.strftime("%Y-%m-%dT%H:%M:%S%.f"))
+    order = pl.coalesce(present("order_id"), at, pl.format("row-{}", "row"))
+    return pl.when(nobody).then(pl.lit(GUEST) + order).otherwise(user)
+
+
+def guest_notes(checked: pl.LazyFrame, guests: Sequence[str]) -> tuple[str, ...]:
+    """Return how many rows of a checked log are of guests, and how many visitors they are."""
+    if not guests:
+        return ()
+    theirs = checked.filter(pl.col("reason").is_null(), pl.col("user_id").str.starts_with(GUEST))
+    rows, orders = theirs.select(pl.len(), pl.col("user_id").n_unique().alias("orders")).collect(engine="streaming").row(0)
+    return (f"note: {rows:,} rows of guests are read as {orders:,} visitors, one for each order (source.guests)",) if rows else ()
+
+
+def user_notes(path: Path) -> tuple[str, ...]:
+    """Return notes on users of a stored log who have so many of its events that they are hardly persons."""
+    log = pl.scan_parquet(path)
+    counted = log.group_by("user_id").len().collect(engine="streaming")
+    total, users = int(counted["len"].sum()), counted.height
+    top = counted.sort("len", "user_id", descending=[True, False]).head(LISTED + 1)
+    most = [(user, count, count / total) for user, count in top.iter_rows() if count >= CAP * total]
+    if users < CAPPED_FROM:  # in a small shop a customer may well have so many; ten times what the next has is another matter
+        most = most[:1] if users > 1 and top["len"][0] >= AHEAD * top["len"][1] else []
+    return tuple(_note(log, user, count, share, capped=users >= CAPPED_FROM) for user, count, share in most[:LISTED])
+
+
+def _note(log: pl.LazyFrame, user: str, count: int, share: float, *, capped: bool) -> str:
+    theirs = log.filter(pl.col("user_id") == user)
+    days = pl.col("timestamp").dt.date().n_unique()
+    items, dates = theirs.select(pl.col("item_id").n_unique(), days.alias("days")).collect(engine="streaming").row(0)
+    cap = f"; models learn from the newest of them, at most {CAP:.0%} of all events" if capped else ""
+    quoted = json.dumps(user, ensure_ascii=False)
+    has = f"{share:.0%} of all events ({count:,}, of {items:,} items on {dates:,} days)"
+    return (
+        f"note: user {visible(user)} has {has}: if that is everybody without an account, set source.guests = [{quoted}];"
+        f" if it is a bot, a test or a reseller, set source.drop_users = [{quoted}]{cap}"
+    )
