@@ -53,9 +53,7 @@ def test_of_an_object_its_name_and_of_a_list_its_parts(json: str, text: str | No
     assert not list(losses.notes("category"))
 
 
-@pytest.mark.parametrize(
-    "json", ['{"id": 9}', '{"id": "9", "sku": "x"}', '{"id": "no"}', '{"name": null, "slug": "x"}', '{"en": "Tea", "x": 1}']
-)
+@pytest.mark.parametrize("json", ['{"id": 9}', '{"id": "9", "sku": "x"}', '{"id": "no"}', '{"name": null}', '{"en": "Tea", "x": 1}'])
 def test_an_object_without_a_name_is_left_out_and_counted(json: str) -> None:
     losses = Losses()
     assert text_of(parsed(f'[{json}, {{"name": "Tea"}}, {json}]'), "|", losses) == "Tea"
@@ -86,7 +84,7 @@ def test_ids_are_not_names() -> None:
 
 def test_products_of_a_shop_with_objects(ingested: Ingest) -> None:
     items = (
-        '{"item_id": "A", "title": {"rendered": "Shirt"}, "price": 21.90, "category": [{"id": 9, "name": "Clothing"}, {"id": 14, "name": "Tops"}]}\n'
+        '{"item_id": "A", "title": {"rendered": "Shirt"}, "price": 21.90, "category": [{"id": 9, "name": "Clothing"}, {"name": "Tops"}]}\n'
         '{"item_id": "B", "title": {"en": "Tea", "de": "Tee"}, "price": "35.00", "category": [{"id": 9}], "brand": {"name": "Nord"}}\n'
     )
     shop = ingested(LOG, items, suffix="jsonl")
