@@ -20,7 +20,8 @@ _BLOCK_NAMES = (
 )
 _INLINE_NAMES = (
     "a abbr acronym area audio b base bdi bdo big canvas cite code col colgroup data del dfn em embed font i iframe ins kbd label link map "
-    "mark marquee meta nobr noscript object param path q s samp script small span strike strong style sub sup svg template time tt u var wbr"
+    "mark marquee meta nobr noscript object param path q s samp script small span strike strong style sub sup svg template time tt u var "
+    "wbr"
 )
 _BLOCK, _INLINE = frozenset(_BLOCK_NAMES.split()), frozenset(_INLINE_NAMES.split())
 _ALONE = frozenset(("br", "hr", "li", "p", "script", "style", "td", "th", "tr", "wbr"))  # written without an end tag, or never shown

@@ -12,14 +12,18 @@ import polars as pl
 from features.ingest.readers.raw_table import ITEM_PREFIX, SHOWN
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator
+
+    from polars.datatypes import DataTypeClass
+
+    Kind = pl.DataType | DataTypeClass
 
 # Keys of an object under which platforms keep what the object is called, the best first.
 NAMES = ("name", "title", "label", "rendered", "text", "value", "values", "amount", "default")
 IDS = ("id", "_id")  # of an object where an id is expected: a user's name is no id
 _CODES = (
-    "ar bg bn bs ca cs cy da de el en es et eu fa fi fr ga gl he hi hr hu hy id is it ja ka kk ko lt lv mk ms mt nb nl nn no pl pt ro ru sk sl "
-    "sq sr sv sw ta th tl tr uk ur uz vi zh"
+    "ar bg bn bs ca cs cy da de el en es et eu fa fi fr ga gl he hi hr hu hy id is it ja ka kk ko lt lv mk ms mt nb nl nn no pl pt ro ru "
+    "sk sl sq sr sv sw ta th tl tr uk ur uz vi zh"
 )
 _LANGUAGES = frozenset(_CODES.split())
 _LOCALE = re.compile(r"([a-z]{2})(?:[-_][A-Za-z]{2,4})?")
@@ -60,7 +64,8 @@ class Losses:
                 f"export {name} as text"
             )
         if self.translated:
-            yield f"note: {self.translated:,} values of {name} are in several languages, and the first is taken (e.g. {self.translated_example})"
+            what = f"{self.translated:,} values of {name} are in several languages, and the first is taken"
+            yield f"note: {what} (e.g. {self.translated_example})"
 
 
 def parsed(line: str) -> Any:
@@ -113,7 +118,7 @@ def _of_object(value: dict[str, Any], separator: str, losses: Losses, names: Ite
     return None
 
 
-def _key(value: Mapping[str, Any], names: Iterable[str]) -> str | None:
+def _key(value: dict[str, Any], names: Iterable[str]) -> str | None:
     """Return the key of an object that holds its name; case does not matter."""
     found = {key.lower(): key for key in reversed(value) if value[key] not in (None, "", [], {})}
     return next((found[name] for name in names if name in found), None)
@@ -140,7 +145,7 @@ def separator_for(column: str) -> str:
     return "|" if column.endswith("category") else " "
 
 
-def text_expression(value: pl.Expr, kind: pl.DataType, separator: str, names: Iterable[str] = NAMES) -> pl.Expr:
+def text_expression(value: pl.Expr, kind: Kind, separator: str, names: Iterable[str] = NAMES) -> pl.Expr:
     """Return a Parquet column as text, by the rules of `text_of`."""
     if isinstance(kind, pl.Array):
         value, kind = value.arr.to_list(), pl.List(kind.inner)
@@ -172,7 +177,7 @@ def _shown(value: object) -> str:
     return repr(text if len(text) <= SHOWN else text[: SHOWN - 1] + "…")
 
 
-def struct_losses(frame: pl.LazyFrame, name: str, kind: pl.DataType, names: Iterable[str], losses: Losses) -> None:
+def struct_losses(frame: pl.LazyFrame, name: str, kind: Kind, names: Iterable[str], losses: Losses) -> None:
     """Count what `text_expression` leaves out of a Parquet column."""
     value, inner = pl.col(name), kind
     while isinstance(inner, pl.List | pl.Array):

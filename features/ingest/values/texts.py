@@ -27,7 +27,7 @@ _DONE = (
 def with_clean_texts(frame: pl.LazyFrame) -> pl.LazyFrame:
     """Add the columns of `clean`, and `CHANGES`, to a frame of raw columns."""
     texts = {f"{CLEAN}{name}": raw(name).cast(pl.String).map_batches(cleaned, return_dtype=CLEANED, is_elementwise=True) for name in TEXTS}
-    changes = pl.struct(**{name: pl.col(f"{CLEAN}{name}").struct.field("changes") for name in TEXTS})
+    changes = pl.struct(pl.col(f"{CLEAN}{name}").struct.field("changes").alias(name) for name in TEXTS)
     return frame.with_columns(**texts).with_columns(**{CHANGES: changes})
 
 

@@ -198,6 +198,18 @@ def test_doctor_looks_at_the_workspace(tmp_path: Path, monkeypatch: pytest.Monke
     assert any(bundle_id in text for text in failed)
 
 
+@pytest.mark.parametrize(("unread", "status"), [(0, "ok"), (2, "warn")])
+def test_doctor_tells_what_the_encoder_cannot_read(
+    unread: int, status: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    publish(Path("workspace/bundles"), {"a": b"1"}, {"coverage": {"texts": 7, "unread": unread, "item": "tea-1", "example": "ชาดำ"}})
+    assert run(["doctor", "--json"]) == 0
+    (check,) = [check for check in json.loads(capsys.readouterr().out) if check["name"] == "texts"]
+    assert check["status"] == status
+    assert ("multilingual" in check["advice"]) == ("tea-1" in check["found"]) == (unread > 0)
+
+
 def test_doctor_notices_both_builds_of_faiss(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from recsys.cli import doctor
 

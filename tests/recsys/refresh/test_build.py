@@ -63,6 +63,18 @@ def add(place: Any, *rows: dict[str, Any]) -> None:
     pl.concat([items, pl.DataFrame(rows)], how="diagonal_relaxed").write_csv(place.items)
 
 
+def test_a_build_tells_which_texts_the_encoder_cannot_read(spare: Any) -> None:
+    add(spare, NEW | {"item_id": "sku-thai", "title": "ชาเขียวญี่ปุ่น", "brand": None, "category": None})
+    spare.ingest()
+    built = build.build_index(spare.workspace, spare.settings)
+    assert "\nnote: 1 of " in built
+    assert "item sku-thai, 'ชาเขียวญี่ปุ่น'): set encoder.model to a multilingual one" in built
+    assert Bundle.open(spare.workspace.bundles).manifest.about["coverage"]["unread"] == 1
+    again = build.build_index(spare.workspace, spare.settings)
+    assert "nothing has changed" in again
+    assert again.splitlines()[1:] == built.splitlines()[1:]
+
+
 def test_training_and_building_say_what_they_did(ready):
     assert "trained until 2024-07-1" in ready.trained
     assert "on cpu" in ready.trained
