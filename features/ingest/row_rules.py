@@ -75,7 +75,7 @@ def validate_interactions(table: pl.LazyFrame, source: Source) -> CheckedTable:
         *_id_rules(ids["item_id"]),
         (pl.col("event_id").str.contains("\ufffd", literal=True), "event_id is damaged text", "event_id"),
         *_drop_rules(source.drop_items),
-        (pl.col("user_id").is_in([normal_id(user) for user in source.drop_users]), "dropped by source.drop_users", "user_id"),
+        *_drop_user_rules(source.drop_users),
         (present("timestamp").is_null(), "no timestamp", "timestamp"),
         (time.is_null(), "timestamp not understood", "timestamp"),
         (time < FIRST_DATE, TOO_EARLY, "timestamp"),
@@ -173,6 +173,11 @@ def _id_rules(column: IdColumn) -> list[Rule]:
 
 def _drop_rules(pattern: str | None) -> list[Rule]:
     return [] if pattern is None else [(pl.col("item_id").str.contains(pattern), "dropped by source.drop_items", "item_id")]
+
+
+def _drop_user_rules(users: Sequence[str]) -> list[Rule]:
+    dropped = [normal_id(user) for user in users]
+    return [(pl.col("user_id").is_in(dropped), "dropped by source.drop_users", "user_id")] if dropped else []
 
 
 def _number_rule(name: str) -> Rule:
