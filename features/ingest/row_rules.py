@@ -66,7 +66,7 @@ def validate_interactions(table: pl.LazyFrame, source: Source) -> CheckedTable:
         event=event.fill_null(PURCHASE),
         quantity=numbers.number("quantity"),
         value=pl.coalesce(numbers.number("value"), line_value),
-        event_id=ids["event_id"].read(),
+        event_id=pl.when(~ids["event_id"].lost()).then(ids["event_id"].read()),  # rounded ids would make rows duplicates of others
     )
     frame = frame.with_columns(user_id=visitors(ids["user_id"], source.guests))
     time = pl.col("timestamp")

@@ -89,6 +89,11 @@ def test_scientific_notation_with_all_digits_is_the_number(ingested: Ingest) -> 
     assert shop.log["user_id"].to_list() == ["5901234123457"] * 2
 
 
+def test_a_rounded_event_id_loses_no_row(ingested: Ingest) -> None:
+    rows = "u,101,2026-01-01,5.90123E+12\nu,101,2026-01-02,5.90123E+12\nu,101,2026-01-03,7\n"
+    assert ingested("user_id,item_id,timestamp,event_id\n" + rows, ITEMS).log["event_id"].to_list() == [None, None, "7"]
+
+
 def test_a_log_of_rounded_ids_says_what_to_do(ingested: Ingest) -> None:
     with pytest.raises(DataError, match=r"not one of the 1 rows .*rounded by a spreadsheet.*: export it again with the ids as text"):
         ingested(log_of(("7.01235E+12", "101")), ITEMS)

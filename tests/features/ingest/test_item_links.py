@@ -37,10 +37,8 @@ def test_an_id_that_differs_in_nothing_else_is_that_item(difference: str, pair: 
     ours, theirs = pair
     shop = ingested(log_of(ours, "other", ours), catalogue_of(theirs, "other", "third"))
     assert shop.log["item_id"].to_list() == [theirs, "other", theirs]
-    what = (
-        f"note: 1 item_id of the log (2 rows) is read as ids of the catalogue that differ only in {difference}, e.g. '{ours}' as '{theirs}'"
-    )
-    assert shop.summary.notes == (what,)
+    what = f"read as ids of the catalogue that differ only in {difference}, e.g. '{ours}' as '{theirs}'"
+    assert shop.summary.notes == (f"note: 1 item_id of the log (2 rows) is {what}",)
 
 
 @pytest.mark.parametrize(("ours", "several"), [("123", ("0123", "00123")), ("SKU", ("sku", "Sku")), ("AB1", ("A B1", "AB 1"))])
