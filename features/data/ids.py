@@ -36,8 +36,10 @@ def normal_id(text: str) -> str:
     """Return one id as a table's column of ids would have it; see `normal`."""
     if _PLAIN.fullmatch(text):
         return text
-    clean = text.encode("utf-8", "replace").decode()  # a lone surrogate, which JSON and arguments can express
-    return pl.select(normal(pl.lit(clean))).item()
+    try:
+        return pl.select(normal(pl.lit(text))).item()
+    except UnicodeEncodeError:  # a lone surrogate, which JSON and arguments can express: no table has such an id
+        return text
 
 
 def spellings(text: str) -> tuple[str, ...]:

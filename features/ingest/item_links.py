@@ -65,11 +65,13 @@ class ItemLinks:
     Attributes
     ----------
     known : `item_id` of the catalogue, and whether it is `valid`: has a row that is not quarantined.
+    missing : words among the log's ids that stand for no id.
     read_as : `before`, an id of the log that the catalogue lacks, and `after`, the id that it is read as.
     notes : what was read as something else, and what was not, with counts.
     """
 
     known: pl.DataFrame
+    missing: tuple[str, ...] = ()
     read_as: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=_IDS))
     notes: tuple[str, ...] = ()
 
@@ -79,7 +81,9 @@ class ItemLinks:
         items = checked_items.drop_nulls("item_id").group_by("item_id").agg(valid=pl.col("reason").is_null().any())
         known = items.collect(engine="streaming")
         used = checked_log.filter(pl.col("reason").is_null()).group_by("item_id").len().collect(engine="streaming")
-        unknown = used.join(known, on="item_id", how="anti").filter(~pl.col("item_id").is_in(ID_PLACEHOLDERS)).sort("item_id")
+        unknown = used.join(known, on="item_id", how="anti").sort("item_id")
+        missing = unknown.filter(pl.col("item_id").is_in(ID_PLACEHOLDERS))["item_id"]
+        unknown = unknown.filter(~pl.col("item_id").is_in(missing.implode()))
         found, notes = [pl.DataFrame(schema=_IDS)], []
         for difference, rule in _RULES.items():
             if not unknown.height:
@@ -88,14 +92,14 @@ class ItemLinks:
             unknown = unknown.join(pl.concat([read_as, unclear]), left_on="item_id", right_on="before", how="anti")
             found.append(read_as.select(*_IDS))
             notes += _notes(difference, read_as, unclear)
-        return cls(known, pl.concat(found), tuple(notes))
+        return cls(known, tuple(missing), pl.concat(found), tuple(notes))
 
     def mark(self, checked_log: pl.LazyFrame) -> pl.LazyFrame:
         """Read ids of the log as those of the catalogue, and refuse valid rows without a valid item."""
         table = self.known.select("item_id", "valid", after="item_id")
         linked = self.read_as.join(self.known, left_on="after", right_on="item_id").select(item_id="before", valid="valid", after="after")
         marked = checked_log.join(pl.concat([table, linked]).lazy(), on="item_id", how="left", maintain_order="left")
-        nobody = pl.col("valid").is_null() & pl.col("item_id").is_in(ID_PLACEHOLDERS)
+        nobody = pl.col("item_id").is_in(self.missing) if self.missing else pl.lit(value=False)
         reason = (
             pl.when(pl.col("reason").is_not_null() | pl.col("valid").fill_null(value=False))
             .then("reason")

@@ -75,7 +75,7 @@ def validate_interactions(table: pl.LazyFrame, source: Source) -> CheckedTable:
         event=event.fill_null(PURCHASE),
         quantity=quantity,
         value=pl.coalesce(read.price(VALUE), (read.price(UNIT_PRICE) * pieces).round(DECIMALS)),
-        event_id=ids["event_id"].read(),
+        event_id=pl.when(~ids["event_id"].lost()).then(ids["event_id"].read()),  # rounded ids would make rows duplicates of others
     )
     frame = frame.with_columns(user_id=visitors(ids["user_id"], source.guests))
     time = pl.col("timestamp")
@@ -84,7 +84,7 @@ def validate_interactions(table: pl.LazyFrame, source: Source) -> CheckedTable:
         *_id_rules(ids["item_id"]),
         (pl.col("event_id").str.contains("\ufffd", literal=True), "event_id is damaged text", "event_id"),
         *_drop_rules(source.drop_items),
-        (pl.col("user_id").is_in([normal_id(user) for user in source.drop_users]), "dropped by source.drop_users", "user_id"),
+        *_drop_user_rules(source.drop_users),
         (present("timestamp").is_null(), "no timestamp", "timestamp"),
         (time.is_null(), "timestamp not understood", "timestamp"),
         (time < FIRST_DATE, "timestamp before 1971", "timestamp"),
@@ -224,6 +224,11 @@ def _id_rules(column: IdColumn) -> list[Rule]:
 
 def _drop_rules(pattern: str | None) -> list[Rule]:
     return [] if pattern is None else [(pl.col("item_id").str.contains(pattern), "dropped by source.drop_items", "item_id")]
+
+
+def _drop_user_rules(users: Sequence[str]) -> list[Rule]:
+    dropped = [normal_id(user) for user in users]
+    return [(pl.col("user_id").is_in(dropped), "dropped by source.drop_users", "user_id")] if dropped else []
 
 
 def _checked(frame: pl.LazyFrame, rules: Sequence[Rule], columns: Sequence[str]) -> pl.LazyFrame:

@@ -10,6 +10,7 @@ import polars as pl
 
 from features.data.ids import normal_id, visible
 from features.data.interactions import CAP, CAPPED_FROM
+from features.ingest.values.ids import AHEAD, largest
 from features.ingest.values.placeholders import present
 
 if TYPE_CHECKING:
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 
 GUEST = "guest-"  # begins the id of a visitor without an account
 LISTED = 3  # users that are told of
-AHEAD = 10  # times what the next user has
 
 
 def visitors(users: IdColumn, guests: Sequence[str]) -> pl.Expr:
@@ -55,22 +55,24 @@ def guest_notes(checked: pl.LazyFrame, guests: Sequence[str]) -> tuple[str, ...]
 def user_notes(path: Path) -> tuple[str, ...]:
     """Return notes on users of a stored log who have so many of its events that they are hardly persons."""
     log = pl.scan_parquet(path)
-    counted = log.group_by("user_id").len().collect(engine="streaming")
-    total, users = int(counted["len"].sum()), counted.height
-    top = counted.sort("len", "user_id", descending=[True, False]).head(LISTED + 1)
-    most = [(user, count, count / total) for user, count in top.iter_rows() if count >= CAP * total]
+    first = largest(log, "user_id")
+    many = [user for user, share in first if share >= CAP]
+    if not many:
+        return ()
+    total, users = log.select(pl.len(), users=pl.col("user_id").n_unique()).collect(engine="streaming").row(0)
     if users < CAPPED_FROM:  # in a small shop a customer may well have so many; ten times what the next has is another matter
-        most = most[:1] if users > 1 and top["len"][0] >= AHEAD * top["len"][1] else []
-    return tuple(_note(log, user, count, share, capped=users >= CAPPED_FROM) for user, count, share in most[:LISTED])
+        many = many[:1] if users > 1 and first[0][1] >= AHEAD * first[1][1] else []
+    return tuple(_note(log, user, total, capped=users >= CAPPED_FROM) for user in many[:LISTED])
 
 
-def _note(log: pl.LazyFrame, user: str, count: int, share: float, *, capped: bool) -> str:
+def _note(log: pl.LazyFrame, user: str, total: int, *, capped: bool) -> str:
     theirs = log.filter(pl.col("user_id") == user)
     days = pl.col("timestamp").dt.date().n_unique()
-    items, dates = theirs.select(pl.col("item_id").n_unique(), days.alias("days")).collect(engine="streaming").row(0)
+    facts = theirs.select(pl.len(), items=pl.col("item_id").n_unique(), days=days)
+    count, items, dates = facts.collect(engine="streaming").row(0)
     cap = f"; models learn from the newest of them, at most {CAP:.0%} of all events" if capped else ""
     quoted = json.dumps(user, ensure_ascii=False)
-    has = f"{share:.0%} of all events ({count:,}, of {items:,} items on {dates:,} days)"
+    has = f"{count / total:.0%} of all events ({count:,}, of {items:,} items on {dates:,} days)"
     return (
         f"note: user {visible(user)} has {has}: if that is everybody without an account, set source.guests = [{quoted}];"
         f" if it is a bot, a test or a reseller, set source.drop_users = [{quoted}]{cap}"

@@ -134,7 +134,7 @@ def test_a_column_of_ids_that_went_through_floats_is_mended(ingested: Ingest) ->
     log = "user_id,item_id,timestamp\n17850.0,1,2024-01-01\n,1,2024-01-01\n12583.0,2.0,2024-01-01\n"
     shop = ingested(log, "item_id,title\n1,one\n2.0,two\n")
     assert shop.log["user_id"].to_list() == ["17850", "12583"]
-    assert shop.log["item_id"].to_list() == ["1", "2.0"], "a column that is not floats throughout stays as it is"
+    assert shop.log["item_id"].to_list() == shop.items["item_id"].to_list() == ["1", "2"], "a column of whole numbers, some as floats"
 
 
 def test_equal_rows_are_kept(ingested: Ingest) -> None:

@@ -116,6 +116,12 @@ def test_a_byte_order_mark_is_no_part_of_an_id(tmp_path: Path, name: str, head: 
     assert read_users(tmp_path / name) == ["u1", "u2"]
 
 
+@pytest.mark.parametrize("text", ["user_id\n5001.0\n5002\n", "user_id\n 5001\n5002\u200b\n", 'user_id\n"=""5001"""\n5002\n5001\n'])
+def test_users_of_a_file_are_spelt_like_the_log(tmp_path: Path, text: str) -> None:
+    (tmp_path / "users.csv").write_text(text, encoding="utf-8")
+    assert read_users(tmp_path / "users.csv") == ["5001", "5002"]
+
+
 def test_an_option_in_the_wrong_place(fake_shop: Any, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["recommend", "--workspace", "shop"]) == 2
     assert "--workspace: it goes before the command. Try" in one_line(capsys)
