@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
-from features.data.split import LABEL_EVENTS
 from features.errors import DataError
 
 if TYPE_CHECKING:
@@ -28,7 +27,7 @@ class Filters:
     min_price, max_price : inclusive bounds; with either, items of unknown price are excluded.
     in_stock : the item is available.
     exclude : excluded catalogue rows; -1 stands for an unknown item and is ignored.
-    new_only : the user has not bought the item; views and carts do not count.
+    new_only : the user has never bought the item, however long ago; views and carts do not count.
 
     Raises
     ------
@@ -73,8 +72,8 @@ class Filters:
         if not self.new_only:
             return mask
         each = np.tile(mask, (len(users), 1))
-        bought = np.isin(users.event, LABEL_EVENTS)
-        each[users.user[bought], users.item[bought]] = False
+        bought = users.purchases
+        each[bought.user, bought.item] = False
         return each
 
 

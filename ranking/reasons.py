@@ -107,7 +107,7 @@ class Reasons:
         reasons : b lists of k; an empty text where a candidate is padding.
         """
         rows, groups = candidates.rows, list(GROUPS)
-        users = candidates.users.where(np.isin(candidates.users.event, LABEL_EVENTS))
+        users = candidates.users.purchases
         partners = self._partners(users, rows)
         out = []
         for b in range(len(rows)):

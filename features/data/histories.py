@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
-from features.data.interactions import DAY, Interactions
+from features.data.interactions import DAY, LABEL_EVENTS, Interactions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 T = TypeVar("T")
-# A wholesaler's account or a crawler can have a million events; older events than these add nothing.
+# A wholesaler's account or a crawler can have a million events; to models, older events than these add nothing.
 MAX_EVENTS = 5_000
 
 
@@ -42,6 +42,9 @@ class Histories:
     rows : int64 (b,) or None
         The users' rows in their log, -1 for an unknown user; None if the histories come from no log. Models with
         parameters for each user need them; all other models give equal histories equal scores.
+    earlier : Histories or None
+        The purchases and ratings before the events above, where `MAX_EVENTS` cut some off. No model reads them: they
+        are for what must hold of all purchases, see `purchases`.
     """
 
     offsets: np.ndarray
@@ -52,16 +55,29 @@ class Histories:
     price: np.ndarray
     now: int
     rows: np.ndarray | None = None
+    earlier: Histories | None = None
 
     @classmethod
     def of_users(cls, log: Interactions, users: np.ndarray, now: int) -> Histories:
-        """Select the last `MAX_EVENTS` events before `now` of user rows (b,); a row of -1 gives an empty history."""
+        """Select the last `MAX_EVENTS` events before `now` of user rows (b,); a row of -1 gives an empty history.
+
+        The purchases among the older events become `earlier`.
+        """
         known = np.maximum(users, 0)
         begin = log.offsets[known] if log.n_users else np.zeros(len(users), dtype=np.int64)
         stop = log.offsets[known + 1] if log.n_users else begin
         ends = np.array([b + np.searchsorted(log.time[b:e], now) for b, e in zip(begin, stop, strict=True)], dtype=np.int64)
         ends = np.where(users >= 0, ends.reshape(len(users)), begin)
-        begin = np.maximum(begin, ends - MAX_EVENTS)
+        newest = np.maximum(begin, ends - MAX_EVENTS)
+        made = cls._between(log, users, newest, ends, now)
+        if np.array_equal(newest, begin):
+            return made
+        older = cls._between(log, users, begin, newest, now)
+        return replace(made, earlier=older.where(np.isin(older.event, LABEL_EVENTS)))
+
+    @classmethod
+    def _between(cls, log: Interactions, users: np.ndarray, begin: np.ndarray, ends: np.ndarray, now: int) -> Histories:
+        """Select the events begin[i]:ends[i] of each user i, int64 (b,) each."""
         lengths = ends - begin
         offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
         index = np.arange(offsets[-1]) + np.repeat(begin - offsets[:-1], lengths)
@@ -80,7 +96,10 @@ class Histories:
 
     @classmethod
     def joined(cls, parts: Sequence[Histories]) -> Histories:
-        """Concatenate the users of several requests over one log; `now` is that of the first, ages stay unchanged."""
+        """Concatenate the users of several requests over one log; `now` is that of the first, ages stay unchanged.
+
+        The result has no `earlier`: it is for models.
+        """
         columns = {
             name: np.concatenate([getattr(part, name) for part in parts]) for name in ("item", "age", "event", "weight", "price", "rows")
         }
@@ -99,6 +118,12 @@ class Histories:
     def user(self) -> np.ndarray:
         """Index of the user of each event, int64 (n,)."""
         return np.repeat(np.arange(len(self)), self.lengths)
+
+    @property
+    def purchases(self) -> Histories:
+        """All purchases and ratings, those that `MAX_EVENTS` cut off included."""
+        kept = replace(self.where(np.isin(self.event, LABEL_EVENTS)), earlier=None)
+        return kept if self.earlier is None else self.earlier.then(kept)
 
     @cached_property
     def _cache(self) -> dict[tuple[int, str], tuple[object, object]]:
@@ -121,10 +146,12 @@ class Histories:
         offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
         index = np.arange(offsets[-1]) + np.repeat(self.offsets[:-1][users] - offsets[:-1], lengths)
         columns = {name: getattr(self, name)[index] for name in ("item", "age", "event", "weight", "price")}
-        return replace(self, offsets=offsets, rows=None if self.rows is None else self.rows[users], **columns)
+        rows = None if self.rows is None else self.rows[users]
+        earlier = None if self.earlier is None else self.earlier.take(users)
+        return replace(self, offsets=offsets, rows=rows, earlier=earlier, **columns)
 
     def where(self, mask: np.ndarray) -> Histories:
-        """Select the events where `mask`, bool (n,), is true; the users stay the same."""
+        """Select the events where `mask`, bool (n,), is true; the users and `earlier` stay the same."""
         offsets = np.concatenate([[0], np.cumsum(mask)]).astype(np.int64)[self.offsets]
         columns = {name: getattr(self, name)[mask] for name in ("item", "age", "event", "weight", "price")}
         return replace(self, offsets=offsets, **columns)
@@ -135,11 +162,11 @@ class Histories:
         columns = {
             name: np.concatenate([getattr(self, name), getattr(later, name)])[order] for name in ("item", "age", "event", "weight", "price")
         }
-        return replace(self, offsets=self.offsets + later.offsets, **columns)
+        return replace(self, offsets=self.offsets + later.offsets, earlier=_joined(self.earlier, later.earlier), **columns)
 
     def with_items(self, code: np.ndarray) -> Histories:
-        """Replace each item by its code, int (n_items,), for example the code of its text."""
-        return replace(self, item=code[self.item].astype(np.int32))
+        """Replace each item by its code, int (n_items,), for example the code of its text; without `earlier`."""
+        return replace(self, item=code[self.item].astype(np.int32), earlier=None)
 
     def last_events(self, most: int) -> RecentItems:
         """Return the last `most` events of each user, repeated items included, each with a count of 1."""
@@ -176,6 +203,13 @@ class Histories:
             count=column(count.astype(np.float32), 0),
             event=column(self.event[events], 0),
         )
+
+
+def _joined(first: Histories | None, later: Histories | None) -> Histories | None:
+    """Return the events of both for the same users; None stands for no events."""
+    if first is None or later is None:
+        return later if first is None else first
+    return first.then(later)
 
 
 @dataclass(frozen=True)

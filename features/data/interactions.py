@@ -31,6 +31,8 @@ INTERACTION_COLUMNS: dict[str, pl.DataType] = {
     VALUE: pl.Float64(),
     EVENT_ID: pl.String(),
 }
+# Views and carts show interest; the label is the purchase, or the rating in a shop that logs only ratings.
+LABEL_EVENTS = (EVENTS.index(PURCHASE), EVENTS.index(RATING))
 EVENT_WEIGHTS: dict[str, float] = {PURCHASE: 1.0, CART: 0.3, VIEW: 0.1, RATING: 1.0}
 DAY = 86_400  # seconds
 

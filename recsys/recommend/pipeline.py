@@ -200,7 +200,8 @@ class RequestGroup:
             mask = allowed if allowed.ndim == 1 else allowed[places]
             if route == "basket":  # an item of the basket is no recommendation
                 mask = np.broadcast_to(mask, (len(places), len(snapshot.catalog))).copy()
-                mask[group.user, group.item] = False
+                for some in (group, group.purchases):
+                    mask[some.user, some.item] = False
             yield places, cls(recommender, options, [users[i] for i in places.tolist()], group, mask, route)
 
     @cached_property

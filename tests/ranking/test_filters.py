@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import datetime, timedelta
 
 import numpy as np
 import polars as pl
 import pytest
 
 from features.data.catalog import Catalog
-from features.data.histories import Histories
+from features.data.histories import MAX_EVENTS, Histories
+from features.data.interactions import Interactions
 from features.errors import DataError
 from ranking.filters import Filters
 
@@ -98,6 +100,19 @@ def test_only_new_depends_on_the_user(catalog):
 def test_what_was_looked_at_or_left_in_the_cart_is_still_new(catalog):
     users = replace(Histories.of_baskets([[0, 1, 2, 3]], now=0), event=np.array([0, 1, 2, 3], np.int8))
     assert "".join(catalog.ids[Filters(new_only=True).allowed(catalog, PRICES, users)[0]]) == "bcef"
+
+
+@pytest.mark.parametrize("bought", ["purchase", "rating"])
+def test_what_was_bought_before_thousands_of_views_is_not_new(catalog, bought):
+    start = datetime(2024, 1, 1)
+    events = [("a", bought, start), ("c", bought, start + timedelta(minutes=1))]
+    events += [("b", "view", start + timedelta(hours=1, seconds=second)) for second in range(MAX_EVENTS + 200)]
+    frame = pl.DataFrame(events, schema=["item_id", "event", "timestamp"], orient="row").with_columns(user_id=pl.lit("kiosk"))
+    log = Interactions.from_frame(frame, catalog)
+    users = Histories.of_users(log, np.array([0, -1]), log.end)
+    assert users.lengths.tolist() == [MAX_EVENTS, 0]
+    allowed = Filters(new_only=True).allowed(catalog, PRICES, users)
+    assert ["".join(catalog.ids[row]) for row in allowed] == ["bdef", "abcdef"]
 
 
 def test_the_catalogue_is_left_as_it_was(catalog):

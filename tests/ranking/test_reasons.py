@@ -119,6 +119,26 @@ def test_says_what_moved_the_score_most(small, user, item, group, sentence):
     assert small.reason(user, item, group) == sentence
 
 
+@pytest.mark.parametrize(
+    ("others", "sentence"),
+    [
+        (["purchase"], "bought 416 times, about every 1 day, last 1 day ago"),
+        (["view"], "bought 416 times, about every 1 day, last 1 day ago"),
+        ([], "bought 416 times, about every 1 day, last 1 day ago"),
+    ],
+)
+def test_counts_are_of_all_purchases_however_many_events_came_between(small, others, sentence):
+    """A reseller buys tea on 416 days, and 20 other things after each; a history ends at 5,000 events."""
+    rows = []
+    for day in range(1, 417):
+        rows.append(("rex", "tea", NOW - timedelta(days=day), "purchase"))
+        rows += [("rex", "soap", NOW - timedelta(days=day, minutes=-minute), kind) for kind in others for minute in range(1, 21)]
+    log = Interactions.from_frame(pl.DataFrame(rows, schema=["user_id", "item_id", "timestamp", "event"], orient="row"), small.catalog)
+    histories = Histories.of_users(log, log.user_rows(["rex"]), small.now)
+    candidates = with_features(Candidates(histories, small.catalog.rows(["tea"])[None], np.zeros((1, 1), np.float32)), small.stats)
+    assert small.reasons.sentences(candidates, grouped({"own_count": np.ones((1, 1), np.float32)})) == [[sentence]]
+
+
 UNTRUE = [
     ("ann", "cake", "repeat"),  # in the cart, never bought
     ("eve", "soap", "repeat"),  # looked at three times
