@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
+from features.data.prices import limit
 from features.errors import DataError
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ class Filters:
 
         Parameters
         ----------
-        prices : the items' current prices, float (n_items,), nan where unknown.
+        prices : the items' current prices, float (n_items,), exact (`features.data.prices`), nan where unknown.
 
         Raises
         ------
@@ -65,9 +66,9 @@ class Filters:
         if self.categories:
             mask &= in_categories(catalog, self.categories)
         if self.min_price is not None:
-            mask &= prices >= self.min_price
+            mask &= prices >= limit(self.min_price)
         if self.max_price is not None:
-            mask &= prices <= self.max_price
+            mask &= prices <= limit(self.max_price)
         mask[[row for row in self.exclude if row >= 0]] = False
         if not self.new_only:
             return mask

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
@@ -35,8 +35,10 @@ class Histories:
         Days before `now`, at least 0.
     event : int8 (n,)
         Index into `features.names.EVENTS`.
-    weight, price : float32 (n,)
-        Weight of the event, and unit price paid, nan where unknown.
+    weight : float32 (n,)
+        Weight of the event.
+    price : float64 (n,)
+        Unit price paid, nan where unknown.
     now : int
         Seconds since the epoch.
     rows : int64 (b,) or None
@@ -91,7 +93,7 @@ class Histories:
         offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
         item = np.array([row for basket in baskets for row in basket], dtype=np.int32)
         n = len(item)
-        nan = np.full(n, np.nan, dtype=np.float32)
+        nan = np.full(n, np.nan)
         return cls(offsets, item, np.zeros(n, np.float32), np.zeros(n, np.int8), np.ones(n, np.float32), nan, now)
 
     @classmethod
@@ -100,7 +102,7 @@ class Histories:
 
         The result has no `earlier`: it is for models.
         """
-        columns = {
+        columns: dict[str, Any] = {
             name: np.concatenate([getattr(part, name) for part in parts]) for name in ("item", "age", "event", "weight", "price", "rows")
         }
         offsets = np.concatenate([[0], np.cumsum(np.concatenate([part.lengths for part in parts]))]).astype(np.int64)

@@ -11,6 +11,7 @@ import numpy as np
 import polars as pl
 from safetensors.numpy import save
 
+from features.data.prices import exact, unit_price
 from features.errors import DataError
 from features.names import CART, EVENT, EVENT_ID, EVENTS, ITEM_ID, PURCHASE, QUANTITY, RATING, TIMESTAMP, USER_ID, VALUE, VIEW
 from features.storage.arrays import arrays_of
@@ -53,8 +54,8 @@ class Interactions:
         Index into `features.names.EVENTS`.
     weight : float32 (n,)
         Weight of the event.
-    price : float32 (n,)
-        Unit price paid (value / quantity), nan where unknown.
+    price : float64 (n,)
+        Unit price paid, see `features.data.prices.unit_price`; nan where unknown.
     n_items : int
         Items in the catalogue.
     ordinal : bool
@@ -92,18 +93,18 @@ class Interactions:
         )
         users = table["user_id"].unique().sort()
         user_rows = pl.DataFrame({"user_id": users}).with_row_index("user")
+        table = table.join(user_rows, on="user_id", how="inner")
+        value, quantity = (table[name].cast(pl.Float64).fill_null(float("nan")).to_numpy() for name in (VALUE, QUANTITY))
         table = (
-            table.join(user_rows, on="user_id", how="inner")
-            .with_columns(
+            table.with_columns(
                 time=pl.col("timestamp").dt.epoch("s"),
                 code=pl.col("event").replace_strict(list(EVENTS), list(range(len(EVENTS))), return_dtype=pl.Int8),
                 weight=pl.col("event").replace_strict(list(weights), list(weights.values()), return_dtype=pl.Float32),
-                price=(pl.col("value") / pl.col("quantity")).cast(pl.Float32),
+                price=pl.Series(unit_price(value, quantity)),
             )
             # Items break ties, so that the same rows in any order give the same log.
             .sort("user", "time", "item", "code", "price")
         )
-        price = table["price"].fill_null(float("nan")).to_numpy()
         return cls(
             user_ids=users.to_numpy(),
             user=table["user"].cast(pl.Int32).to_numpy(),
@@ -111,7 +112,7 @@ class Interactions:
             time=table["time"].to_numpy(),
             event=table["code"].to_numpy(),
             weight=table["weight"].to_numpy(),
-            price=np.where(np.isfinite(price) & (price > 0), price, np.nan).astype(np.float32),
+            price=table["price"].to_numpy(),
             n_items=len(catalog),
         )
 
@@ -179,7 +180,9 @@ class Interactions:
 
     @classmethod
     def from_files(cls, files: Mapping[str, bytes]) -> Interactions:
-        """Read the files of `to_files`."""
+        """Read the files of `to_files`. Earlier versions stored prices as float32."""
         about = json.loads(files["users.json"])
-        columns = arrays_of(files, "log.safetensors")
+        columns = dict(arrays_of(files, "log.safetensors"))
+        if columns["price"].dtype == np.float32:
+            columns["price"] = exact(columns["price"])
         return cls(user_ids=np.array(about["user_ids"], dtype=object), n_items=about["n_items"], ordinal=about["ordered"], **columns)

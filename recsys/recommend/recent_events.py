@@ -9,6 +9,8 @@ import numpy as np
 
 from features.data.histories import Histories
 from features.data.interactions import DAY, EVENTS
+from features.data.prices import unit_price
+from features.names import QUANTITY, VALUE
 from recsys.workspace.event_rules import covered, days
 from recsys.workspace.events import KEPT_OF_USER
 
@@ -46,13 +48,13 @@ def recent_histories(snapshot: Snapshot, user_id: str, events: Sequence[Event], 
 def _history(snapshot: Snapshot, events: Sequence[Event], config: EventWeights) -> Histories:
     """Return events of items of the catalogue as the history of one user."""
     rows, weights = snapshot.catalog.rows([event.item_id for event in events]), config.weights
-    prices = [event.value / event.quantity if event.value and event.quantity else np.nan for event in events]
+    value, quantity = (np.array([getattr(event, name) for event in events], dtype=np.float64) for name in (VALUE, QUANTITY))
     return replace(
         Histories.of_baskets([rows.tolist()], snapshot.now),
         age=np.array([max(0, snapshot.now - event.time) / DAY for event in events], dtype=np.float32),
         event=np.array([EVENTS.index(event.event) for event in events], dtype=np.int8),
         weight=np.array([weights[event.event] for event in events], dtype=np.float32),
-        price=np.array(prices, dtype=np.float32),
+        price=unit_price(value, quantity),
     )
 
 
