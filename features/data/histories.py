@@ -47,6 +47,9 @@ class Histories:
     earlier : Histories or None
         The purchases and ratings before the events above, where `MAX_EVENTS` cut some off. No model reads them: they
         are for what must hold of all purchases, see `purchases`.
+    disliked : Histories or None
+        The users' dislikes, None without any. No model reads them: they are for what must not be recommended, see
+        `permitted`.
     """
 
     offsets: np.ndarray
@@ -58,24 +61,32 @@ class Histories:
     now: int
     rows: np.ndarray | None = None
     earlier: Histories | None = None
+    disliked: Histories | None = None
 
     @classmethod
     def of_users(cls, log: Interactions, users: np.ndarray, now: int) -> Histories:
         """Select the last `MAX_EVENTS` events before `now` of user rows (b,); a row of -1 gives an empty history.
 
-        The purchases among the older events become `earlier`.
+        The purchases among the older events become `earlier`, and all dislikes `disliked`.
         """
+        begin, ends = cls._bounds(log, users, now)
+        newest = np.maximum(begin, ends - MAX_EVENTS)
+        made = cls._between(log, users, newest, ends, now)
+        if not np.array_equal(newest, begin):
+            older = cls._between(log, users, begin, newest, now)
+            made = replace(made, earlier=older.where(np.isin(older.event, LABEL_EVENTS)))
+        if log.dislikes is None:
+            return made
+        return replace(made, disliked=cls._between(log.dislikes, users, *cls._bounds(log.dislikes, users, now), now))
+
+    @staticmethod
+    def _bounds(log: Interactions, users: np.ndarray, now: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return where the events before `now` of user rows (b,) begin and end, int64 (b,) each."""
         known = np.maximum(users, 0)
         begin = log.offsets[known] if log.n_users else np.zeros(len(users), dtype=np.int64)
         stop = log.offsets[known + 1] if log.n_users else begin
         ends = np.array([b + np.searchsorted(log.time[b:e], now) for b, e in zip(begin, stop, strict=True)], dtype=np.int64)
-        ends = np.where(users >= 0, ends.reshape(len(users)), begin)
-        newest = np.maximum(begin, ends - MAX_EVENTS)
-        made = cls._between(log, users, newest, ends, now)
-        if np.array_equal(newest, begin):
-            return made
-        older = cls._between(log, users, begin, newest, now)
-        return replace(made, earlier=older.where(np.isin(older.event, LABEL_EVENTS)))
+        return begin, np.where(users >= 0, ends.reshape(len(users)), begin)
 
     @classmethod
     def _between(cls, log: Interactions, users: np.ndarray, begin: np.ndarray, ends: np.ndarray, now: int) -> Histories:
@@ -100,7 +111,7 @@ class Histories:
     def joined(cls, parts: Sequence[Histories]) -> Histories:
         """Concatenate the users of several requests over one log; `now` is that of the first, ages stay unchanged.
 
-        The result has no `earlier`: it is for models.
+        The result has neither `earlier` nor `disliked`: it is for models.
         """
         columns: dict[str, Any] = {
             name: np.concatenate([getattr(part, name) for part in parts]) for name in ("item", "age", "event", "weight", "price", "rows")
@@ -124,8 +135,17 @@ class Histories:
     @property
     def purchases(self) -> Histories:
         """All purchases and ratings, those that `MAX_EVENTS` cut off included."""
-        kept = replace(self.where(np.isin(self.event, LABEL_EVENTS)), earlier=None)
+        kept = replace(self.where(np.isin(self.event, LABEL_EVENTS)), earlier=None, disliked=None)
         return kept if self.earlier is None else self.earlier.then(kept)
+
+    def permitted(self, allowed: np.ndarray) -> np.ndarray:
+        """Return `allowed`, bool (n_items,) or (b, n_items), without the items that each user dislikes."""
+        disliked = self.disliked
+        if disliked is None or not len(disliked.item):
+            return allowed
+        each = np.array(np.broadcast_to(allowed, (len(self), allowed.shape[-1])))
+        each[disliked.user, disliked.item] = False
+        return each
 
     @cached_property
     def _cache(self) -> dict[tuple[int, str], tuple[object, object]]:
@@ -149,11 +169,11 @@ class Histories:
         index = np.arange(offsets[-1]) + np.repeat(self.offsets[:-1][users] - offsets[:-1], lengths)
         columns = {name: getattr(self, name)[index] for name in ("item", "age", "event", "weight", "price")}
         rows = None if self.rows is None else self.rows[users]
-        earlier = None if self.earlier is None else self.earlier.take(users)
-        return replace(self, offsets=offsets, rows=rows, earlier=earlier, **columns)
+        earlier, disliked = (None if some is None else some.take(users) for some in (self.earlier, self.disliked))
+        return replace(self, offsets=offsets, rows=rows, earlier=earlier, disliked=disliked, **columns)
 
     def where(self, mask: np.ndarray) -> Histories:
-        """Select the events where `mask`, bool (n,), is true; the users and `earlier` stay the same."""
+        """Select the events where `mask`, bool (n,), is true; the users, `earlier` and `disliked` stay the same."""
         offsets = np.concatenate([[0], np.cumsum(mask)]).astype(np.int64)[self.offsets]
         columns = {name: getattr(self, name)[mask] for name in ("item", "age", "event", "weight", "price")}
         return replace(self, offsets=offsets, **columns)
@@ -164,11 +184,12 @@ class Histories:
         columns = {
             name: np.concatenate([getattr(self, name), getattr(later, name)])[order] for name in ("item", "age", "event", "weight", "price")
         }
-        return replace(self, offsets=self.offsets + later.offsets, earlier=_joined(self.earlier, later.earlier), **columns)
+        earlier, disliked = _joined(self.earlier, later.earlier), _joined(self.disliked, later.disliked)
+        return replace(self, offsets=self.offsets + later.offsets, earlier=earlier, disliked=disliked, **columns)
 
     def with_items(self, code: np.ndarray) -> Histories:
-        """Replace each item by its code, int (n_items,), for example the code of its text; without `earlier`."""
-        return replace(self, item=code[self.item].astype(np.int32), earlier=None)
+        """Replace each item by its code, int (n_items,), for example the code of its text; for models alone."""
+        return replace(self, item=code[self.item].astype(np.int32), earlier=None, disliked=None)
 
     def last_events(self, most: int) -> RecentItems:
         """Return the last `most` events of each user, repeated items included, each with a count of 1."""

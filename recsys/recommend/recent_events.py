@@ -10,7 +10,7 @@ import numpy as np
 from features.data.histories import Histories
 from features.data.interactions import DAY, EVENTS
 from features.data.prices import unit_price
-from features.names import QUANTITY, VALUE
+from features.names import DISLIKE, QUANTITY, VALUE
 from recsys.workspace.event_rules import covered, days
 from recsys.workspace.events import KEPT_OF_USER
 
@@ -27,7 +27,8 @@ def recent_histories(snapshot: Snapshot, user_id: str, events: Sequence[Event], 
 
     Events that the log was built with are left out, and so are later ones that its rows cover by the rule of the build
     (`recsys.workspace.event_rules`). Events of items outside the catalogue are left out. An event after the snapshot's
-    `now` has age 0. Of more than `KEPT_OF_USER` events, the older purchases become `Histories.earlier`.
+    `now` has age 0. Of more than `KEPT_OF_USER` events, the older purchases become `Histories.earlier`; dislikes
+    become `Histories.disliked`.
 
     Parameters
     ----------
@@ -41,8 +42,14 @@ def recent_histories(snapshot: Snapshot, user_id: str, events: Sequence[Event], 
     if not new.any():
         return None
     whole = _history(snapshot, [event for event, kept in zip(events, new.tolist(), strict=True) if kept], config)
-    latest = np.arange(len(whole.item)) >= len(whole.item) - KEPT_OF_USER
-    return replace(whole.where(latest), earlier=None if latest.all() else whole.where(~latest).purchases)
+    disliked = whole.event == EVENTS.index(DISLIKE)
+    liked = whole.where(~disliked)
+    latest = np.arange(len(liked.item)) >= len(liked.item) - KEPT_OF_USER
+    return replace(
+        liked.where(latest),
+        earlier=None if latest.all() else liked.where(~latest).purchases,
+        disliked=whole.where(disliked) if disliked.any() else None,
+    )
 
 
 def _history(snapshot: Snapshot, events: Sequence[Event], config: EventWeights) -> Histories:

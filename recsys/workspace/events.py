@@ -20,6 +20,7 @@ import polars as pl
 
 from features.data.interactions import EVENTS, INTERACTION_COLUMNS, LABEL_EVENTS
 from features.errors import DataError
+from features.names import DISLIKE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -32,7 +33,7 @@ BUSY_SECONDS = 5.0  # to wait for another worker's write
 DERIVED = "derived:"  # prefix of ids that no client gave
 _VERSION = 1  # of the table; version 0 had no ids
 _COLUMNS = "user_id, item_id, event, time, quantity, value, event_id"
-_NEVER_CUT = tuple(EVENTS[kind] for kind in LABEL_EVENTS)  # however many events came later
+_NEVER_CUT = (*(EVENTS[kind] for kind in LABEL_EVENTS), DISLIKE)  # however many events came later
 _MARKS = ", ".join("?" for _ in _NEVER_CUT)
 _TABLE = """
 CREATE TABLE events (
@@ -99,7 +100,7 @@ class EventStore:
             return connection.total_changes - before
 
     def of_user(self, user_id: str) -> list[Event]:
-        """Return the latest events of a user and all purchases and ratings, oldest first."""
+        """Return the latest events of a user and all purchases, ratings and dislikes, oldest first."""
         if not self._path.is_file():
             return []
         of_user = "FROM events WHERE user_id = ?"
