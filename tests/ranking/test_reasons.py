@@ -166,6 +166,21 @@ def test_nothing_is_called_close_to_what_was_only_looked_at(small):
     assert small.reason("eve", "vase", "close") == "close to rye bread that you bought"
 
 
+@pytest.mark.parametrize("group", ["item_knn", "close", "category", "brand", "repeat"])
+def test_no_reason_speaks_of_what_the_user_dislikes(small, group):
+    """ann has bought tea, milk and a vase, and turned against tea."""
+    candidates = small.candidates(["ann"], ["bread", "cake", "milk", "soap", "vase"])
+    against = Histories.of_baskets([small.catalog.rows(["tea"]).tolist()], small.now)
+    against = replace(candidates, users=replace(candidates.users, disliked=against))
+    strength = np.zeros((len(GROUPS), 1, 5), np.float32)
+    strength[list(GROUPS).index(group)] = 1
+    tea = int(small.catalog.rows(["tea"])[0])
+    named = {row for reason in small.reasons.explain(candidates, strength)[0] for row in reason.named}
+    assert group == "repeat" or tea in named, "else the test shows nothing"
+    reasons = small.reasons.explain(against, strength)[0]
+    assert not any(tea in reason.named or "green tea" in reason.text for reason in reasons)
+
+
 @pytest.mark.parametrize(("group", "words"), [("item_knn", "bought together with "), ("close", "close to ")])
 def test_the_other_thing_is_another_and_was_bought(small, group, words):
     sentences = [
