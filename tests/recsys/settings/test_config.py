@@ -218,3 +218,15 @@ def test_a_wrong_value_under_an_old_name_names_the_variable(monkeypatch: pytest.
     monkeypatch.setenv(name, "-1")
     with pytest.raises(ConfigError, match=f"^{name}: "):
         load_settings()
+
+
+def test_a_dislike_has_no_weight_and_no_key(tmp_path: Path) -> None:
+    assert load_settings(write(tmp_path, "[events]\nview = 0.5\n")).events.weights == {
+        "purchase": 1.0,
+        "cart": 0.3,
+        "view": 0.5,
+        "rating": 1.0,
+        "dislike": 0.0,
+    }
+    with pytest.raises(ConfigError, match="dislike"):
+        load_settings(write(tmp_path, "[events]\ndislike = 0.5\n"))
