@@ -35,7 +35,7 @@ def test_the_file_in_the_folder_is_read(tmp_path: Path) -> None:
     settings = load_settings()
     assert settings.encoder.max_tokens == 64
     assert settings.encoder.model == "packaged"
-    assert settings.events.weights == {"purchase": 1.0, "cart": 0.3, "view": 0.0, "rating": 1.0}
+    assert settings.events.weights == {"purchase": 1.0, "cart": 0.3, "view": 0.0, "rating": 1.0, "dislike": 0.0}
 
 
 def test_the_environment_wins_and_the_rest_of_the_section_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
