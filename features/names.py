@@ -33,12 +33,15 @@ STATUS: Final = "status"  # of an order: paid, cancelled, refunded
 STARS: Final = "rating"
 
 # Event kinds. A log stores each event as its index in EVENTS.
-EventKind = Literal["purchase", "cart", "view", "rating"]
+EventKind = Literal["purchase", "cart", "view", "rating", "dislike"]
 PURCHASE: Final = "purchase"
 CART: Final = "cart"
 VIEW: Final = "view"
 RATING: Final = "rating"
-EVENTS: tuple[EventKind, ...] = (PURCHASE, CART, VIEW, RATING)
+DISLIKE: Final = "dislike"  # negative feedback, such as a thumb down
+# What histories hold; user encoders have an embedding of each. A dislike is no evidence of interest.
+POSITIVE_EVENTS: tuple[EventKind, ...] = (PURCHASE, CART, VIEW, RATING)
+EVENTS: tuple[EventKind, ...] = (*POSITIVE_EVENTS, DISLIKE)
 
 # Candidate features from retrieval: the score of each source.
 EASE_SCORE: Final = "ease"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
-from features.data.split import LABEL_EVENTS
+from features.data.prices import limit
 from features.errors import DataError
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ class Filters:
     min_price, max_price : inclusive bounds; with either, items of unknown price are excluded.
     in_stock : the item is available.
     exclude : excluded catalogue rows; -1 stands for an unknown item and is ignored.
-    new_only : the user has not bought the item; views and carts do not count.
+    new_only : the user has never bought the item, however long ago; views and carts do not count.
 
     Raises
     ------
@@ -55,7 +55,7 @@ class Filters:
 
         Parameters
         ----------
-        prices : the items' current prices, float (n_items,), nan where unknown.
+        prices : the items' current prices, float (n_items,), exact (`features.data.prices`), nan where unknown.
 
         Raises
         ------
@@ -66,15 +66,15 @@ class Filters:
         if self.categories:
             mask &= in_categories(catalog, self.categories)
         if self.min_price is not None:
-            mask &= prices >= self.min_price
+            mask &= prices >= limit(self.min_price)
         if self.max_price is not None:
-            mask &= prices <= self.max_price
+            mask &= prices <= limit(self.max_price)
         mask[[row for row in self.exclude if row >= 0]] = False
         if not self.new_only:
             return mask
         each = np.tile(mask, (len(users), 1))
-        bought = np.isin(users.event, LABEL_EVENTS)
-        each[users.user[bought], users.item[bought]] = False
+        bought = users.purchases
+        each[bought.user, bought.item] = False
         return each
 
 

@@ -107,7 +107,7 @@ class Reasons:
         reasons : b lists of k; an empty text where a candidate is padding.
         """
         rows, groups = candidates.rows, list(GROUPS)
-        users = candidates.users.where(np.isin(candidates.users.event, LABEL_EVENTS))
+        users = _liked(candidates.users)
         partners = self._partners(users, rows)
         out = []
         for b in range(len(rows)):
@@ -159,6 +159,15 @@ def group_weights(features: Sequence[str]) -> np.ndarray:
 
 def _belongs(feature: str, prefixes: tuple[str, ...]) -> bool:
     return feature in prefixes or any(prefix.endswith("_") and feature.startswith(prefix) for prefix in prefixes)
+
+
+def _liked(users: Histories) -> Histories:
+    """Return the purchases of items that the user does not dislike."""
+    purchases, disliked = users.purchases, users.disliked
+    if disliked is None:
+        return purchases
+    n_items = int(max(purchases.item.max(initial=0), disliked.item.max(initial=0))) + 1
+    return purchases.where(~np.isin(purchases.user * n_items + purchases.item, disliked.user * n_items + disliked.item))
 
 
 @dataclass(frozen=True)

@@ -108,9 +108,8 @@ class EvaluationRunner:
         out = {system: Lists(np.full(shape, -1, dtype=np.int32), np.full(shape, -np.inf, dtype=np.float32)) for system in systems}
         for begin in range(0, len(users), self.config.batch):
             part = users[begin : begin + self.config.batch]
-            for system, found in recommend(
-                ground_truth.split.histories(ground_truth.users[part]), k, ground_truth.allowed(name, part)
-            ).items():
+            histories = ground_truth.split.histories(ground_truth.users[part])
+            for system, found in recommend(histories, k, histories.permitted(ground_truth.allowed(name, part))).items():
                 lists, width = out[system], min(k, found.rows.shape[1])
                 lists.rows_given[part, :width], lists.scores[part, :width] = found.rows[:, :width], found.scores[:, :width]
             self.progress(f"{systems[0]}, {name} items", begin + len(part), len(users))

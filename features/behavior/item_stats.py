@@ -10,6 +10,7 @@ import numpy as np
 import safetensors.numpy
 
 from features.data.interactions import DAY
+from features.data.prices import exact
 from features.data.split import LABEL_EVENTS
 from features.names import (
     BEGINNERS,
@@ -50,7 +51,7 @@ class ItemStats:
     Attributes
     ----------
     columns : dict of str to float32 (n_items,)
-        The statistics, by their names in `features.names`.
+        The statistics, by their names in `features.names`. Prices are float64, and exact.
     category, brand, text : int32 (n_items,)
         Codes. Many items can share a text: sizes and colours of one product, or the short names of a till.
     """
@@ -77,13 +78,13 @@ class ItemStats:
         columns[FIRST_SALE] = np.where(np.isfinite(first), first, np.nan)
         listed = catalog.frame[PRICE].cast(float).fill_null(float("nan")).to_numpy()
         paid = median_paid(log)
-        columns[PRICE] = np.where(np.isnan(paid), listed, paid)
+        price = exact(np.where(np.isnan(paid), listed, paid))
         columns |= {PRICE_CHANGE.format(days): price_change(log, age <= days) for days in (7, 28)}
         columns[BEGINNERS] = beginners(log, age)
         text = text_codes(catalog)
         columns[SHARE_OF_TEXT] = share_of_group(columns[BUYERS_28] + columns[BUYERS_91] / 10 + columns[BUYERS_EVER] / 100, text)
         return cls(
-            {name: column.astype(np.float32) for name, column in columns.items()},
+            {name: column.astype(np.float32) for name, column in columns.items()} | {PRICE: price},
             narrow_codes(catalog, CATEGORY),
             narrow_codes(catalog, BRAND),
             text,
@@ -95,8 +96,9 @@ class ItemStats:
 
     @classmethod
     def from_files(cls, files: Mapping[str, bytes]) -> ItemStats:
-        """Read the files of `to_files`."""
-        arrays = arrays_of(files, "item_stats.safetensors")
+        """Read the files of `to_files`. Earlier versions stored prices as float32."""
+        arrays = dict(arrays_of(files, "item_stats.safetensors"))
+        arrays[PRICE] = exact(arrays[PRICE])
         codes = {name: arrays.pop(f"_{name}") for name in CODES}
         return cls(arrays, **codes)
 

@@ -7,17 +7,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
-from features.data.interactions import DAY, Interactions
+from features.data.interactions import DAY, LABEL_EVENTS, Interactions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 T = TypeVar("T")
-# A wholesaler's account or a crawler can have a million events; older events than these add nothing.
+# A wholesaler's account or a crawler can have a million events; to models, older events than these add nothing.
 MAX_EVENTS = 5_000
 COLUMNS = ("item", "age", "event", "weight", "price", "days")
 
@@ -36,8 +36,10 @@ class Histories:
         Days before `now`, at least 0; steps where the log is in step time.
     event : int8 (n,)
         Index into `features.names.EVENTS`.
-    weight, price : float32 (n,)
-        Weight of the event, and unit price paid, nan where unknown.
+    weight : float32 (n,)
+        Weight of the event.
+    price : float64 (n,)
+        Unit price paid, nan where unknown.
     now : int
         Seconds since the epoch.
     days : float32 (n,)
@@ -45,6 +47,12 @@ class Histories:
     rows : int64 (b,) or None
         The users' rows in their log, -1 for an unknown user; None if the histories come from no log. Models with
         parameters for each user need them; all other models give equal histories equal scores.
+    earlier : Histories or None
+        The purchases and ratings before the events above, where `MAX_EVENTS` cut some off. No model reads them: they
+        are for what must hold of all purchases, see `purchases`.
+    disliked : Histories or None
+        The users' dislikes, None without any. No model reads them: they are for what must not be recommended, see
+        `permitted`.
     """
 
     offsets: np.ndarray
@@ -56,6 +64,8 @@ class Histories:
     now: int
     rows: np.ndarray | None = None
     days: np.ndarray = None  # pyright: ignore[reportAssignmentType]
+    earlier: Histories | None = None
+    disliked: Histories | None = None
 
     def __post_init__(self) -> None:
         if self.days is None:
@@ -63,13 +73,32 @@ class Histories:
 
     @classmethod
     def of_users(cls, log: Interactions, users: np.ndarray, now: int) -> Histories:
-        """Select the last `MAX_EVENTS` events before `now` of user rows (b,); a row of -1 gives an empty history."""
+        """Select the last `MAX_EVENTS` events before `now` of user rows (b,); a row of -1 gives an empty history.
+
+        The purchases among the older events become `earlier`, and all dislikes `disliked`.
+        """
+        begin, ends = cls._bounds(log, users, now)
+        newest = np.maximum(begin, ends - MAX_EVENTS)
+        made = cls._between(log, users, newest, ends, now)
+        if not np.array_equal(newest, begin):
+            older = cls._between(log, users, begin, newest, now)
+            made = replace(made, earlier=older.where(np.isin(older.event, LABEL_EVENTS)))
+        if log.dislikes is None:
+            return made
+        return replace(made, disliked=cls._between(log.dislikes, users, *cls._bounds(log.dislikes, users, now), now))
+
+    @staticmethod
+    def _bounds(log: Interactions, users: np.ndarray, now: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return where the events before `now` of user rows (b,) begin and end, int64 (b,) each."""
         known = np.maximum(users, 0)
         begin = log.offsets[known] if log.n_users else np.zeros(len(users), dtype=np.int64)
         stop = log.offsets[known + 1] if log.n_users else begin
         ends = np.array([b + np.searchsorted(log.time[b:e], now) for b, e in zip(begin, stop, strict=True)], dtype=np.int64)
-        ends = np.where(users >= 0, ends.reshape(len(users)), begin)
-        begin = np.maximum(begin, ends - MAX_EVENTS)
+        return begin, np.where(users >= 0, ends.reshape(len(users)), begin)
+
+    @classmethod
+    def _between(cls, log: Interactions, users: np.ndarray, begin: np.ndarray, ends: np.ndarray, now: int) -> Histories:
+        """Select the events begin[i]:ends[i] of each user i, int64 (b,) each."""
         lengths = ends - begin
         offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
         index = np.arange(offsets[-1]) + np.repeat(begin - offsets[:-1], lengths)
@@ -84,13 +113,16 @@ class Histories:
         offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
         item = np.array([row for basket in baskets for row in basket], dtype=np.int32)
         n = len(item)
-        nan = np.full(n, np.nan, dtype=np.float32)
+        nan = np.full(n, np.nan)
         return cls(offsets, item, np.zeros(n, np.float32), np.zeros(n, np.int8), np.ones(n, np.float32), nan, now)
 
     @classmethod
     def joined(cls, parts: Sequence[Histories]) -> Histories:
-        """Concatenate the users of several requests over one log; `now` is that of the first, ages stay unchanged."""
-        columns = {name: np.concatenate([getattr(part, name) for part in parts]) for name in (*COLUMNS, "rows")}
+        """Concatenate the users of several requests over one log; `now` is that of the first, ages stay unchanged.
+
+        The result has neither `earlier` nor `disliked`: it is for models.
+        """
+        columns: dict[str, Any] = {name: np.concatenate([getattr(part, name) for part in parts]) for name in (*COLUMNS, "rows")}
         offsets = np.concatenate([[0], np.cumsum(np.concatenate([part.lengths for part in parts]))]).astype(np.int64)
         return cls(offsets=offsets, now=parts[0].now, **columns)
 
@@ -106,6 +138,21 @@ class Histories:
     def user(self) -> np.ndarray:
         """Index of the user of each event, int64 (n,)."""
         return np.repeat(np.arange(len(self)), self.lengths)
+
+    @property
+    def purchases(self) -> Histories:
+        """All purchases and ratings, those that `MAX_EVENTS` cut off included."""
+        kept = replace(self.where(np.isin(self.event, LABEL_EVENTS)), earlier=None, disliked=None)
+        return kept if self.earlier is None else self.earlier.then(kept)
+
+    def permitted(self, allowed: np.ndarray) -> np.ndarray:
+        """Return `allowed`, bool (n_items,) or (b, n_items), without the items that each user dislikes."""
+        disliked = self.disliked
+        if disliked is None or not len(disliked.item):
+            return allowed
+        each = np.array(np.broadcast_to(allowed, (len(self), allowed.shape[-1])))
+        each[disliked.user, disliked.item] = False
+        return each
 
     @cached_property
     def _cache(self) -> dict[tuple[int, str], tuple[object, object]]:
@@ -128,10 +175,12 @@ class Histories:
         offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
         index = np.arange(offsets[-1]) + np.repeat(self.offsets[:-1][users] - offsets[:-1], lengths)
         columns = {name: getattr(self, name)[index] for name in COLUMNS}
-        return replace(self, offsets=offsets, rows=None if self.rows is None else self.rows[users], **columns)
+        rows = None if self.rows is None else self.rows[users]
+        earlier, disliked = (None if some is None else some.take(users) for some in (self.earlier, self.disliked))
+        return replace(self, offsets=offsets, rows=rows, earlier=earlier, disliked=disliked, **columns)
 
     def where(self, mask: np.ndarray) -> Histories:
-        """Select the events where `mask`, bool (n,), is true; the users stay the same."""
+        """Select the events where `mask`, bool (n,), is true; the users, `earlier` and `disliked` stay the same."""
         offsets = np.concatenate([[0], np.cumsum(mask)]).astype(np.int64)[self.offsets]
         columns = {name: getattr(self, name)[mask] for name in COLUMNS}
         return replace(self, offsets=offsets, **columns)
@@ -140,11 +189,12 @@ class Histories:
         """Append the events of `later` to each user's events; both must have the same users and the same `now`."""
         order = np.argsort(np.concatenate([self.user, later.user]), kind="stable")
         columns = {name: np.concatenate([getattr(self, name), getattr(later, name)])[order] for name in COLUMNS}
-        return replace(self, offsets=self.offsets + later.offsets, **columns)
+        earlier, disliked = _joined(self.earlier, later.earlier), _joined(self.disliked, later.disliked)
+        return replace(self, offsets=self.offsets + later.offsets, earlier=earlier, disliked=disliked, **columns)
 
     def with_items(self, code: np.ndarray) -> Histories:
-        """Replace each item by its code, int (n_items,), for example the code of its text."""
-        return replace(self, item=code[self.item].astype(np.int32))
+        """Replace each item by its code, int (n_items,), for example the code of its text; for models alone."""
+        return replace(self, item=code[self.item].astype(np.int32), earlier=None, disliked=None)
 
     def last_events(self, most: int) -> RecentItems:
         """Return the last `most` events of each user, repeated items included, each with a count of 1."""
@@ -188,6 +238,13 @@ def _days(log: Interactions, index: np.ndarray, now: int) -> np.ndarray:
     if log.moments is None:
         return np.full(len(index), np.nan, dtype=np.float32)
     return (np.maximum(now - log.moments[index], 0) / DAY).astype(np.float32)
+
+
+def _joined(first: Histories | None, later: Histories | None) -> Histories | None:
+    """Return the events of both for the same users; None stands for no events."""
+    if first is None or later is None:
+        return later if first is None else first
+    return first.then(later)
 
 
 @dataclass(frozen=True)

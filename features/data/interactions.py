@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
@@ -13,8 +13,9 @@ from safetensors.numpy import save
 
 from features.data.clock import LogClock
 from features.data.ids import spellings
+from features.data.prices import exact, unit_price
 from features.errors import DataError
-from features.names import CART, EVENT, EVENT_ID, EVENTS, ITEM_ID, PURCHASE, QUANTITY, RATING, TIMESTAMP, USER_ID, VALUE, VIEW
+from features.names import CART, DISLIKE, EVENT, EVENT_ID, EVENTS, ITEM_ID, PURCHASE, QUANTITY, RATING, TIMESTAMP, USER_ID, VALUE, VIEW
 from features.storage.arrays import arrays_of
 from features.storage.sorted_unique import sorted_unique
 
@@ -33,15 +34,21 @@ INTERACTION_COLUMNS: dict[str, pl.DataType] = {
     VALUE: pl.Float64(),
     EVENT_ID: pl.String(),
 }
-EVENT_WEIGHTS: dict[str, float] = {PURCHASE: 1.0, CART: 0.3, VIEW: 0.1, RATING: 1.0}
+# Views and carts show interest; the label is the purchase, or the rating in a shop that logs only ratings.
+LABEL_EVENTS = (EVENTS.index(PURCHASE), EVENTS.index(RATING))
+EVENT_WEIGHTS: dict[str, float] = {PURCHASE: 1.0, CART: 0.3, VIEW: 0.1, RATING: 1.0, DISLIKE: 0.0}
 DAY = 86_400  # seconds
 CAP = 0.05  # share of all events that models learn from one user at most
 CAPPED_FROM = 100  # users; with fewer, one may well have more
+COLUMNS = ("user", "item", "time", "event", "weight", "price")
+_PREFIX = "dislikes."  # of the columns of dislikes in a stored log
 
 
 @dataclass(frozen=True)
 class Interactions:
     """The log, sorted by user and time; users and items are rows, not ids.
+
+    Dislikes stand apart from the events, so that nothing that reads the events takes them for interest.
 
     Attributes
     ----------
@@ -55,8 +62,8 @@ class Interactions:
         Index into `features.names.EVENTS`.
     weight : float32 (n,)
         Weight of the event.
-    price : float32 (n,)
-        Unit price paid (value / quantity), nan where unknown.
+    price : float64 (n,)
+        Unit price paid, see `features.data.prices.unit_price`; nan where unknown.
     n_items : int
         Items in the catalogue.
     ordinal : bool
@@ -65,6 +72,8 @@ class Interactions:
         Seconds since the epoch where `time` is step time and the source's times are real; else None.
     clock : LogClock or None
         What the source's times are taken for; None if nobody asked.
+    dislikes : Interactions or None
+        The dislikes of the same users, None without any: items that are never recommended to the user again.
     """
 
     user_ids: np.ndarray
@@ -78,6 +87,7 @@ class Interactions:
     ordinal: bool = False
     calendar: np.ndarray | None = None
     clock: LogClock | None = None
+    dislikes: Interactions | None = None
 
     @classmethod
     def from_frame(cls, frame: pl.DataFrame, catalog: Catalog, weights: Mapping[str, float] = EVENT_WEIGHTS) -> Interactions:
@@ -92,6 +102,7 @@ class Interactions:
         if missing:
             raise DataError(f"the log lacks {sorted(missing)}; found {frame.columns}: map your names in recsys.toml")
         defaults = [pl.lit(None, kind).alias(name) for name, kind in INTERACTION_COLUMNS.items() if name not in frame.columns]
+        weights = dict(weights) | {DISLIKE: 0.0}
         items = catalog.frame.select("item_id").with_row_index("item")
         table = (
             frame.with_columns(defaults)
@@ -100,28 +111,30 @@ class Interactions:
         )
         users = table["user_id"].unique().sort()
         user_rows = pl.DataFrame({"user_id": users}).with_row_index("user")
+        table = table.join(user_rows, on="user_id", how="inner")
+        value, quantity = (table[name].cast(pl.Float64).fill_null(float("nan")).to_numpy() for name in (VALUE, QUANTITY))
         table = (
-            table.join(user_rows, on="user_id", how="inner")
-            .with_columns(
+            table.with_columns(
                 time=pl.col("timestamp").dt.epoch("s"),
                 code=pl.col("event").replace_strict(list(EVENTS), list(range(len(EVENTS))), return_dtype=pl.Int8),
                 weight=pl.col("event").replace_strict(list(weights), list(weights.values()), return_dtype=pl.Float32),
-                price=(pl.col("value") / pl.col("quantity")).cast(pl.Float32),
+                price=pl.Series(unit_price(value, quantity)),
             )
             # Items break ties, so that the same rows in any order give the same log.
             .sort("user", "time", "item", "code", "price")
         )
-        price = table["price"].fill_null(float("nan")).to_numpy()
-        return cls(
+        whole = cls(
             user_ids=users.to_numpy(),
             user=table["user"].cast(pl.Int32).to_numpy(),
             item=table["item"].cast(pl.Int32).to_numpy(),
             time=table["time"].to_numpy(),
             event=table["code"].to_numpy(),
             weight=table["weight"].to_numpy(),
-            price=np.where(np.isfinite(price) & (price > 0), price, np.nan).astype(np.float32),
+            price=table["price"].to_numpy(),
             n_items=len(catalog),
         )
+        disliked = whole.event == EVENTS.index(DISLIKE)
+        return replace(whole.where(~disliked), dislikes=whole.where(disliked)) if disliked.any() else whole
 
     def __len__(self) -> int:
         return len(self.user)
@@ -149,8 +162,9 @@ class Interactions:
     @property
     def _times(self) -> np.ndarray:
         if not len(self):
-            raise DataError("the log has no events, expected at least one: run `recsys ingest` with a log that has events")
-        return self.time
+            found = "no events" if self.dislikes is None else "nothing but dislikes"
+            raise DataError(f"the log has {found}, expected at least one event: run `recsys ingest` with a log that has events")
+        return self.time if self.dislikes is None else np.concatenate([self.time, self.dislikes.time])
 
     @property
     def _columns(self) -> dict[str, np.ndarray]:
@@ -163,17 +177,22 @@ class Interactions:
         return self.calendar if self.ordinal else self.time
 
     def where(self, mask: np.ndarray) -> Interactions:
-        """Select the events where `mask`, bool (n,), is true; user and item rows stay the same."""
+        """Select the events where `mask`, bool (n,), is true; user rows, item rows and dislikes stay the same."""
         return replace(self, **{name: column[mask] for name, column in self._columns.items()})
 
     def between(self, start: int | None, end: int | None) -> Interactions:
-        """Select the events with start <= time < end, in seconds since the epoch; None means no bound."""
+        """Select the events and dislikes with start <= time < end, in seconds since the epoch; None means no bound."""
         mask = np.ones(len(self), dtype=bool)
         if start is not None:
             mask &= self.time >= start
         if end is not None:
             mask &= self.time < end
-        return self.where(mask)
+        return replace(self.where(mask), dislikes=None if self.dislikes is None else self.dislikes.between(start, end))
+
+    def without_users(self, users: np.ndarray) -> Interactions:
+        """Drop the events and dislikes of user rows, int (m,), and users without either."""
+        dislikes = None if self.dislikes is None else self.dislikes.where(~np.isin(self.dislikes.user, users))
+        return replace(self.where(~np.isin(self.user, users)), dislikes=dislikes).with_known_users()
 
     def capped(self) -> Interactions:
         """Return the log for what learns from it: of a user with more than `CAP` of all events only the newest so many.
@@ -189,9 +208,15 @@ class Interactions:
         return self.where(self.offsets[1:][self.user] - np.arange(len(self)) <= most)
 
     def with_known_users(self) -> Interactions:
-        """Drop users without events. A log cut in time still lists the users that appear after the cut."""
-        known = sorted_unique(self.user)
-        return replace(self, user_ids=self.user_ids[known], user=np.searchsorted(known, self.user).astype(np.int32))
+        """Drop users without events and dislikes. A log cut in time still lists the users that appear after the cut."""
+        both = self.user if self.dislikes is None else np.concatenate([self.user, self.dislikes.user])
+        return self._with_users(sorted_unique(both))
+
+    def _with_users(self, known: np.ndarray) -> Interactions:
+        """Keep the user rows `known`, sorted, of which the others have no events."""
+        user = np.searchsorted(known, self.user).astype(np.int32)
+        dislikes = None if self.dislikes is None else self.dislikes._with_users(known)
+        return replace(self, user_ids=self.user_ids[known], user=user, dislikes=dislikes)
 
     def user_rows(self, user_ids: list[str]) -> np.ndarray:
         """Return the row of each external user id, int64 (n,), whatever its spelling; -1 where the log has no such user."""
@@ -208,6 +233,13 @@ class Interactions:
         rows = np.minimum(np.searchsorted(self.user_ids, ids), self.n_users - 1)
         return np.where(self.user_ids[rows] == ids, rows, -1)
 
+    def columns(self) -> dict[str, np.ndarray]:
+        """Return the columns of the events, and those of the dislikes with a prefix; the latter only if there are any."""
+        columns = {name: getattr(self, name) for name in COLUMNS}
+        if self.dislikes is None:
+            return columns
+        return columns | {_PREFIX + name: column for name, column in self.dislikes.columns().items()}
+
     def to_files(self) -> dict[str, bytes]:
         """Return the columns as safetensors and the user ids as JSON."""
         about = {
@@ -216,15 +248,19 @@ class Interactions:
             "clock": None if self.clock is None else self.clock.kind,
             "user_ids": self.user_ids.tolist(),
         }
-        columns = {name: np.ascontiguousarray(column) for name, column in self._columns.items()}
+        columns = {name: np.ascontiguousarray(column) for name, column in self.columns().items()}
         return {"log.safetensors": save(columns), "users.json": json.dumps(about).encode()}
 
     @classmethod
     def from_files(cls, files: Mapping[str, bytes]) -> Interactions:
-        """Read the files of `to_files`."""
+        """Read the files of `to_files`. Earlier versions stored prices as float32."""
         about = json.loads(files["users.json"])
-        columns = arrays_of(files, "log.safetensors")
+        columns: dict[str, Any] = dict(arrays_of(files, "log.safetensors"))
+        if columns["price"].dtype == np.float32:
+            columns["price"] = exact(columns["price"])
+        dislikes = {name.removeprefix(_PREFIX): columns.pop(name) for name in list(columns) if name.startswith(_PREFIX)}
         kind = about.get("clock")  # older files have none
         clock = None if kind is None else LogClock(kind, "as found when the log was stored", about["ordered"])
-        user_ids = np.array(about["user_ids"], dtype=object)
-        return cls(user_ids=user_ids, n_items=about["n_items"], ordinal=about["ordered"], clock=clock, **columns)
+        ids = np.array(about["user_ids"], dtype=object)
+        log = cls(ids, **columns, n_items=about["n_items"], ordinal=about["ordered"], clock=clock)
+        return replace(log, dislikes=replace(log, **{"calendar": None, **dislikes})) if dislikes else log

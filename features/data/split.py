@@ -9,16 +9,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from features.data.histories import Histories
-from features.data.interactions import DAY
+from features.data.interactions import DAY, LABEL_EVENTS
 from features.errors import DataError
-from features.names import EVENTS, PURCHASE, RATING
 from features.storage.sorted_unique import sorted_unique
 
 if TYPE_CHECKING:
     from features.data.interactions import Interactions
-
-# Views and carts show interest; the label is the purchase, or the rating in a shop that logs only ratings.
-LABEL_EVENTS = (EVENTS.index(PURCHASE), EVENTS.index(RATING))
 
 
 @dataclass(frozen=True)

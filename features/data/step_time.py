@@ -38,7 +38,8 @@ def with_step_time(log: Interactions, kind: Kind | None = None) -> Interactions:
 def to_step_time(log: Interactions) -> Interactions:
     """Replace each user's distinct times by days that count back from the log's last second.
 
-    Events of one time stay together. Steps further back than `MOST_STEPS` lie on one day.
+    Events of one time stay together. Steps further back than `MOST_STEPS` lie on one day. A dislike lies on the day of
+    the step that it follows.
     """
     if not len(log):
         return replace(log, ordinal=True)
@@ -46,5 +47,23 @@ def to_step_time(log: Interactions) -> Interactions:
     step = np.cumsum(fresh)  # numbered across users
     last = step[log.offsets[1:] - 1][log.user]
     back = np.minimum(last - step, MOST_STEPS)
-    calendar = log.moments if log.clock is not None and log.clock.kind != "steps" else None
-    return replace(log, time=(log.end - 1 - back * DAY).astype(np.int64), ordinal=True, calendar=calendar)
+    real = log.clock is not None and log.clock.kind != "steps"
+    time = (log.end - 1 - back * DAY).astype(np.int64)
+    dislikes = _dislikes(log, time)
+    if dislikes is not None and log.dislikes is not None and real:
+        dislikes = replace(dislikes, calendar=log.dislikes.moments)
+    return replace(log, time=time, ordinal=True, calendar=log.moments if real else None, dislikes=dislikes)
+
+
+def _dislikes(log: Interactions, time: np.ndarray) -> Interactions | None:
+    """Return the dislikes of a log whose events get the times `time`; those before a user's first step precede it."""
+    dislikes = log.dislikes
+    if dislikes is None:
+        return None
+    first, last = min(log.time.min(), dislikes.time.min()), max(log.time.max(), dislikes.time.max())
+    keys, own = (one.user * np.int64(last - first + 1) + (one.time - first) for one in (log, dislikes))
+    before = np.searchsorted(keys, own, side="right") - 1  # the event that each follows
+    begin, end = log.offsets[:-1][dislikes.user], log.offsets[1:][dislikes.user]
+    nearest = np.minimum(np.maximum(before, begin), len(time) - 1)
+    day = np.where(before < begin, time[nearest] - DAY, time[nearest])
+    return replace(dislikes, time=np.where(begin < end, day, log.end - 1).astype(np.int64), ordinal=True)

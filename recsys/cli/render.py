@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from features.data.prices import price_text
 from features.text.plain import plain
 
 if TYPE_CHECKING:
@@ -89,4 +90,4 @@ def _table() -> Table:
 
 
 def _cells(rank: int, item_id: str, title: str, price: float | None) -> tuple[str, Text, Text, str]:
-    return str(rank), Text(plain(item_id)), Text(plain(title)), "" if price is None else f"{price:,.2f}"
+    return str(rank), Text(plain(item_id)), Text(plain(title)), "" if price is None else price_text(price)

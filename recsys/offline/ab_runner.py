@@ -69,7 +69,7 @@ class AbRunner:
 
     def weighted(self, arm: AbArm) -> Interactions:
         """Return the log with the arm's weights of events."""
-        weights = np.array([getattr(arm.settings.events, name) for name in EVENTS], dtype=np.float32)
+        weights = np.array([arm.settings.events.weights[name] for name in EVENTS], dtype=np.float32)
         return replace(self.log, weight=weights[self.log.event])
 
     def lists(self, arm: AbArm, day: int, users: np.ndarray) -> np.ndarray:
@@ -80,7 +80,8 @@ class AbRunner:
         log, out = self.weighted(arm), np.full((len(users), K), -1, dtype=np.int32)
         for begin in range(0, len(users), BATCH):
             part = slice(begin, begin + BATCH)
-            rows = answer(Histories.of_users(log, users[part], now), allowed)
+            histories = Histories.of_users(log, users[part], now)
+            rows = answer(histories, histories.permitted(allowed))
             out[part, : rows.shape[1]] = rows
         return out
 

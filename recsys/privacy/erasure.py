@@ -12,8 +12,6 @@ import shutil
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from features.errors import BundleError, DataError
 from features.ingest.erased_users import ErasedUsers
 from features.ingest.table_store import forget, users_among
@@ -141,8 +139,7 @@ def _without(bundle: Bundle, erased_users: ErasedUsers) -> tuple[Mapping[str, by
         retrieval = ServedModel(bundle.files).retrieval
     except (KeyError, ValueError, TypeError) as error:
         raise BundleError(f"bundle {bundle.id} is of another version and cannot be changed ({error!r})") from error
-    log = snapshot.log
-    left = log.where(~np.isin(log.user, log.user_rows(gone))).with_known_users()
+    left = snapshot.log.without_users(snapshot.log.user_rows(gone))
     files = recounted(snapshot, left, retrieval).to_files()
     # Its data differs now, so the next build does not reuse this bundle.
     about = bundle.manifest.about | {"inputs": None, RETRAIN: True}

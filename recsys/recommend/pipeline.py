@@ -101,7 +101,7 @@ class Recommender(Components):
 
     def candidates(self, users: Histories, k: int, allowed: np.ndarray | None = None) -> Candidates:
         """Retrieve from all sources: at most k items a user, in fused order."""
-        return self.retriever.retrieve(users, k, allowed)
+        return self.retriever.retrieve(users, k, self._permitted(users, allowed))
 
     def unsold_items(self, users: Histories, k: int, allowed: np.ndarray | None = None) -> Candidates:
         """Retrieve never-sold items: those likely to sell soon and near to the user's purchases first; scores are no probabilities.
@@ -110,10 +110,11 @@ class Recommender(Components):
         """
         snapshot = self.snapshot
         scorer = UnsoldScorer(snapshot.unsold_items, snapshot.text_vectors, snapshot.text_of)
-        return with_features(TopScores(scorer, UNSOLD_SCORE).retrieve(users, k, allowed), snapshot.stats)
+        return with_features(TopScores(scorer, UNSOLD_SCORE).retrieve(users, k, self._permitted(users, allowed)), snapshot.stats)
 
     def popular(self, users: Histories, k: int, allowed: np.ndarray | None = None) -> Candidates:
         """Retrieve what sells now. The score is the share of recent shoppers who bought the item."""
+        allowed = self._permitted(users, allowed)
         buyers, ever = self.buyers, self.snapshot.collaborative.popularity.ranking
         # Ties go to all-time popularity. Never-sold items come last, but they come: a filter may leave nothing else.
         dense = np.broadcast_to(buyers.recent + ever / (ever.max(initial=0) + 1), (len(users), len(ever)))
@@ -121,6 +122,12 @@ class Recommender(Components):
         real = np.maximum(rows, 0)
         share = np.where(rows >= 0, buyers.recent[real] / buyers.shoppers, -np.inf).astype(np.float32)
         return Candidates(users, rows, share)
+
+    def _permitted(self, users: Histories, allowed: np.ndarray | None) -> np.ndarray | None:
+        """Leave out what each user dislikes, whatever the filters of a request are."""
+        if users.disliked is None or not len(users.disliked.item):
+            return allowed
+        return users.permitted(np.ones(len(self.snapshot.catalog), dtype=bool) if allowed is None else allowed)
 
     def best(self, candidates: Candidates, k: int) -> Candidates:
         """Rank: the best k candidates by probability of purchase."""
@@ -199,7 +206,8 @@ class RequestGroup:
             mask = allowed if allowed.ndim == 1 else allowed[places]
             if route == "basket":  # an item of the basket is no recommendation
                 mask = np.broadcast_to(mask, (len(places), len(snapshot.catalog))).copy()
-                mask[group.user, group.item] = False
+                for some in (group, group.purchases):
+                    mask[some.user, some.item] = False
             yield places, cls(recommender, options, [users[i] for i in places.tolist()], group, mask, route)
 
     @cached_property

@@ -9,7 +9,10 @@ import numpy as np
 
 from features.data.histories import Histories
 from features.data.interactions import DAY, EVENTS
+from features.data.prices import unit_price
+from features.names import DISLIKE, QUANTITY, VALUE
 from recsys.workspace.event_rules import covered, days
+from recsys.workspace.events import KEPT_OF_USER
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,7 +27,8 @@ def recent_histories(snapshot: Snapshot, user_id: str, events: Sequence[Event], 
 
     Events that the log was built with are left out, and so are later ones that its rows cover by the rule of the build
     (`recsys.workspace.event_rules`). Events of items outside the catalogue are left out. An event after the snapshot's
-    `now` has age 0.
+    `now` has age 0. Of more than `KEPT_OF_USER` events, the older purchases become `Histories.earlier`; dislikes
+    become `Histories.disliked`.
 
     Parameters
     ----------
@@ -37,18 +41,29 @@ def recent_histories(snapshot: Snapshot, user_id: str, events: Sequence[Event], 
     new &= ~_held(snapshot, user_id, (rows, kinds), events, config) if new.any() else False
     if not new.any():
         return None
-    fresh = [event for event, kept in zip(events, new.tolist(), strict=True) if kept]
-    made = Histories.of_baskets([rows[new].tolist()], snapshot.now)
-    prices = [event.value / event.quantity if event.value and event.quantity else np.nan for event in fresh]
-    weights = config.weights
-    age = np.array([max(0, snapshot.now - event.time) / DAY for event in fresh], dtype=np.float32)
+    whole = _history(snapshot, [event for event, kept in zip(events, new.tolist(), strict=True) if kept], config)
+    disliked = whole.event == EVENTS.index(DISLIKE)
+    liked = whole.where(~disliked)
+    latest = np.arange(len(liked.item)) >= len(liked.item) - KEPT_OF_USER
     return replace(
-        made,
+        liked.where(latest),
+        earlier=None if latest.all() else liked.where(~latest).purchases,
+        disliked=whole.where(disliked) if disliked.any() else None,
+    )
+
+
+def _history(snapshot: Snapshot, events: Sequence[Event], config: EventWeights) -> Histories:
+    """Return events of items of the catalogue as the history of one user."""
+    rows, weights = snapshot.catalog.rows([event.item_id for event in events]), config.weights
+    value, quantity = (np.array([getattr(event, name) for event in events], dtype=np.float64) for name in (VALUE, QUANTITY))
+    age = np.array([max(0, snapshot.now - event.time) / DAY for event in events], dtype=np.float32)
+    return replace(
+        Histories.of_baskets([rows.tolist()], snapshot.now),
         age=age,
         days=age,
-        event=kinds[new].astype(np.int8),
-        weight=np.array([weights[event.event] for event in fresh], dtype=np.float32),
-        price=np.array(prices, dtype=np.float32),
+        event=np.array([EVENTS.index(event.event) for event in events], dtype=np.int8),
+        weight=np.array([weights[event.event] for event in events], dtype=np.float32),
+        price=unit_price(value, quantity),
     )
 
 

@@ -141,6 +141,6 @@ def collaborative_key(log: Interactions, now: int, retrieval: RetrievalConfig) -
 def log_digest(log: Interactions) -> str:
     """Return the SHA-256 of the log's events, by user and item rows."""
     digest = hashlib.sha256(f"{log.n_items}|{log.ordinal}".encode())
-    for name in ("user", "item", "time", "event", "weight", "price"):
-        digest.update(np.ascontiguousarray(getattr(log, name)).tobytes())
+    for column in log.columns().values():
+        digest.update(np.ascontiguousarray(column).tobytes())
     return digest.hexdigest()

@@ -7,8 +7,8 @@ from typing import Literal
 import polars as pl
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from features.data.interactions import EVENT_WEIGHTS, EVENTS
-from features.names import CART, PURCHASE, RATING, VIEW
+from features.data.interactions import EVENT_WEIGHTS
+from features.names import CART, DISLIKE, POSITIVE_EVENTS, PURCHASE, RATING, VIEW
 
 
 class EventWeights(BaseModel):
@@ -47,5 +47,5 @@ class EventWeights(BaseModel):
 
     @property
     def weights(self) -> dict[str, float]:
-        """Weight by event."""
-        return {event: getattr(self, event) for event in EVENTS}
+        """Weight by event; a dislike has none, because it is no evidence of interest."""
+        return {event: getattr(self, event) for event in POSITIVE_EVENTS} | {DISLIKE: 0.0}

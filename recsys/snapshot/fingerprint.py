@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 def fingerprint(catalog: Catalog, log: Interactions) -> str:
     """Return the SHA-256 of a catalogue and a log, 64 hex digits."""
     digest = hashlib.sha256(catalog.frame.write_json().encode())
-    for name in ("user", "item", "time", "event", "weight", "price"):
-        digest.update(np.ascontiguousarray(getattr(log, name)).tobytes())
+    for column in log.columns().values():
+        digest.update(np.ascontiguousarray(column).tobytes())
     digest.update(of_strings(log.user_ids.tolist()))
     return digest.hexdigest()

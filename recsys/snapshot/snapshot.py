@@ -18,6 +18,7 @@ from safetensors.numpy import save
 from features.behavior.item_stats import ItemStats
 from features.data.catalog import Catalog
 from features.data.interactions import Interactions
+from features.data.prices import exact
 from features.data.shop_profile import ShopProfile
 from features.names import PRICE
 from features.progress import silent
@@ -99,9 +100,9 @@ class Snapshot:
 
     @cached_property
     def prices(self) -> np.ndarray:
-        """Current price of each item, float64 (n_items,): the catalogue's, else the median paid, else nan."""
+        """Current price of each item, an exact decimal, float64 (n_items,): the catalogue's, else the median paid, else nan."""
         listed = self.catalog.frame["price"].fill_null(float("nan")).to_numpy()
-        return np.where(np.isnan(listed), self.stats.columns[PRICE], listed)
+        return exact(np.where(np.isnan(listed), self.stats.columns[PRICE], listed))
 
     @property
     def tokens(self) -> ItemTokens | None:

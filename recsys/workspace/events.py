@@ -18,8 +18,9 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from features.data.interactions import INTERACTION_COLUMNS
+from features.data.interactions import EVENTS, INTERACTION_COLUMNS, LABEL_EVENTS
 from features.errors import DataError
+from features.names import DISLIKE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -27,11 +28,13 @@ if TYPE_CHECKING:
 
     from features.ingest.erased_users import ErasedUsers
 
-KEPT_OF_USER = 1_000  # latest events of a user that an answer uses
+KEPT_OF_USER = 1_000  # latest events of a user that models read; purchases before them still count as bought
 BUSY_SECONDS = 5.0  # to wait for another worker's write
 DERIVED = "derived:"  # prefix of ids that no client gave
 _VERSION = 1  # of the table; version 0 had no ids
 _COLUMNS = "user_id, item_id, event, time, quantity, value, event_id"
+_NEVER_CUT = (*(EVENTS[kind] for kind in LABEL_EVENTS), DISLIKE)  # however many events came later
+_MARKS = ", ".join("?" for _ in _NEVER_CUT)
 _TABLE = """
 CREATE TABLE events (
     number INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -97,15 +100,17 @@ class EventStore:
             return connection.total_changes - before
 
     def of_user(self, user_id: str) -> list[Event]:
-        """Return the latest events of a user, oldest first."""
+        """Return the latest events of a user and all purchases, ratings and dislikes, oldest first."""
         if not self._path.is_file():
             return []
+        of_user = "FROM events WHERE user_id = ?"
+        latest = f"SELECT number {of_user} ORDER BY time DESC, number DESC LIMIT ?"
         with self._connected() as connection:
             rows = connection.execute(
-                f"SELECT {_COLUMNS}, number FROM events WHERE user_id = ? ORDER BY time DESC, number DESC LIMIT ?",
-                (user_id, KEPT_OF_USER),
+                f"SELECT {_COLUMNS}, number {of_user} AND (event IN ({_MARKS}) OR number IN ({latest})) ORDER BY time, number",
+                (user_id, *_NEVER_CUT, user_id, KEPT_OF_USER),
             ).fetchall()
-        return [Event(*row) for row in reversed(rows)]
+        return [Event(*row) for row in rows]
 
     def frame(self) -> pl.DataFrame:
         """Return all events, oldest first, in the log's canonical columns and with their `number`."""

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from features.behavior.log_buckets import BUCKETS, bucket_codes
-from features.data.interactions import EVENTS
+from features.names import POSITIVE_EVENTS
 from retrieval.two_tower.user_inputs import recent_of, user_inputs
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ class SetUserEncoder(nn.Module):
         super().__init__()
         self.config = config
         self.input_projection = nn.Linear(config.dim, config.hidden)
-        self.event = nn.Embedding(len(EVENTS), config.hidden)
+        self.event = nn.Embedding(len(POSITIVE_EVENTS), config.hidden)
         self.age = nn.Embedding(BUCKETS, config.hidden)
         self.count = nn.Embedding(BUCKETS, config.hidden)
         self.norm = nn.LayerNorm(config.hidden)

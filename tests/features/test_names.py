@@ -53,6 +53,7 @@ def test_every_name_is_used() -> None:
 
 
 def test_stored_logs_hold_events_by_these_indices() -> None:
-    assert names.EVENTS == get_args(names.EventKind) == ("purchase", "cart", "view", "rating")
+    assert names.EVENTS == get_args(names.EventKind) == ("purchase", "cart", "view", "rating", "dislike")
+    assert names.EVENTS[:4] == names.POSITIVE_EVENTS, "a stored user encoder has an embedding of each"
     assert set(EVENT_WEIGHTS) == set(names.EVENTS)
     assert LABEL_EVENTS == (0, 3)

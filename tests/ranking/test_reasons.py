@@ -123,6 +123,26 @@ def test_says_what_moved_the_score_most(small, user, item, group, sentence):
     assert small.reason(user, item, group) == sentence
 
 
+@pytest.mark.parametrize(
+    ("others", "sentence"),
+    [
+        (["purchase"], "bought 416 times, about every 1 day, last 1 day ago"),
+        (["view"], "bought 416 times, about every 1 day, last 1 day ago"),
+        ([], "bought 416 times, about every 1 day, last 1 day ago"),
+    ],
+)
+def test_counts_are_of_all_purchases_however_many_events_came_between(small, others, sentence):
+    """A reseller buys tea on 416 days, and 20 other things after each; a history ends at 5,000 events."""
+    rows = []
+    for day in range(1, 417):
+        rows.append(("rex", "tea", NOW - timedelta(days=day), "purchase"))
+        rows += [("rex", "soap", NOW - timedelta(days=day, minutes=-minute), kind) for kind in others for minute in range(1, 21)]
+    log = Interactions.from_frame(pl.DataFrame(rows, schema=["user_id", "item_id", "timestamp", "event"], orient="row"), small.catalog)
+    histories = Histories.of_users(log, log.user_rows(["rex"]), small.now)
+    candidates = with_features(Candidates(histories, small.catalog.rows(["tea"])[None], np.zeros((1, 1), np.float32)), small.stats)
+    assert small.reasons.sentences(candidates, grouped({"own_count": np.ones((1, 1), np.float32)})) == [[sentence]]
+
+
 UNTRUE = [
     ("ann", "cake", "repeat"),  # in the cart, never bought
     ("eve", "soap", "repeat"),  # looked at three times
@@ -148,6 +168,21 @@ def test_an_untrue_sentence_gives_way_to_the_next(small, user, item, group):
 def test_nothing_is_called_close_to_what_was_only_looked_at(small):
     """eve bought bread and looked at soap; dan never saw soap."""
     assert small.reason("eve", "vase", "close") == "close to rye bread that you bought"
+
+
+@pytest.mark.parametrize("group", ["item_knn", "close", "category", "brand", "repeat"])
+def test_no_reason_speaks_of_what_the_user_dislikes(small, group):
+    """ann has bought tea, milk and a vase, and turned against tea."""
+    candidates = small.candidates(["ann"], ["bread", "cake", "milk", "soap", "vase"])
+    against = Histories.of_baskets([small.catalog.rows(["tea"]).tolist()], small.now)
+    against = replace(candidates, users=replace(candidates.users, disliked=against))
+    strength = np.zeros((len(GROUPS), 1, 5), np.float32)
+    strength[list(GROUPS).index(group)] = 1
+    tea = int(small.catalog.rows(["tea"])[0])
+    named = {row for reason in small.reasons.explain(candidates, strength)[0] for row in reason.named}
+    assert group == "repeat" or tea in named, "else the test shows nothing"
+    reasons = small.reasons.explain(against, strength)[0]
+    assert not any(tea in reason.named or "green tea" in reason.text for reason in reasons)
 
 
 @pytest.mark.parametrize(("group", "words"), [("item_knn", "bought together with "), ("close", "close to ")])

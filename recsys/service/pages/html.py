@@ -11,6 +11,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 from fastapi.routing import APIRoute
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from features.data.prices import price_text
 from features.errors import BundleError, DataError
 from features.text.plain import plain
 from recsys.service.logs import LOGGER
@@ -76,6 +77,7 @@ _TEMPLATES.filters |= {
     "figure": figure,
     "percent": percent,
     "thousands": lambda count: f"{count:,.0f}",
+    "price": price_text,
     "path": lambda name: quote(name, safe=""),
 }
 

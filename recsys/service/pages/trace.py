@@ -173,7 +173,7 @@ def _steps(group: RequestGroup, candidates: Candidates, ranked: Candidates, answ
     """Collect the ranks of the answer's items; `ranked` holds all candidates, ranked."""
     ids = [item.item_id for item in answer.items]
     rows = group.recommender.snapshot.catalog.rows(ids)
-    places = group.recommender.retriever.places(candidates.users, rows[None], group.mask)
+    places = group.recommender.retriever.places(candidates.users, rows[None], group.histories.permitted(group.mask))
     retrieved = _ranks(candidates.rows[0], np.arange(candidates.rows.shape[1]))
     before, after = (_ranks_by(ranked, name) for name in (BASE_LOG_ODDS, LOG_ODDS))
     logits = ranked.features.get(CROSS_ENCODER)

@@ -7,6 +7,7 @@ import pytest
 from eval.baselines.registry import Baseline, ForAll, distinct_buyers
 from eval.protocol.evaluate import EvaluateConfig, System, evaluate
 from eval.protocol.ground_truth import GroundTruth
+from eval.protocol.runner import EvaluationRunner
 from features.data.split import Split
 from features.errors import DataError
 from retrieval.candidates import Candidates
@@ -220,3 +221,17 @@ def test_progress_counts_users(paper_split):
         ("ranking, new items", 1, 1),
         ("ranking, cold items", 2, 2),
     ]
+
+
+@pytest.mark.parametrize("name", ["all", "new"])
+def test_no_list_of_any_system_holds_what_its_user_disliked_before_the_cut(name):
+    """u0 disliked item 1 before the cut, and item 2 after it; both are popular."""
+    events = [("u0", 0, 1), ("u0", 1, 2, "dislike"), ("u0", 2, 11, "dislike"), ("u0", 3, 12), ("u1", 3, 12)]
+    events += [(user, item, 3) for user in ("u1", "u2") for item in (1, 2)] + [("u2", 3, 4)]
+    split = Split.by_time(log_of(events, 4), at_day(10))
+    ground_truth = GroundTruth.of(split)
+    rows = EvaluationRunner(ground_truth, QUICK, lambda _label, _done, _total: None).run(popular(split), name, 4).rows
+    u0 = ground_truth.users.tolist().index(0)
+    assert set(rows[u0].tolist()) - {-1} == ({0, 2, 3} if name == "all" else {2, 3})
+    if name == "all":
+        assert set(rows[1 - u0].tolist()) - {-1} == {0, 1, 2, 3}

@@ -37,16 +37,18 @@ def histories(users: list[list[tuple[int, int, int]]]) -> Histories:
     )
 
 
-def log_of(events: list[tuple[str, str, int]]) -> Interactions:
-    """A log of (user, item, second)."""
+def log_of(events: list[tuple[str, str, int]], kinds: list[str] | None = None) -> Interactions:
+    """A log of (user, item, second); purchases, or events of these kinds."""
     catalog = Catalog.from_frame(pl.DataFrame({"item_id": list("abcdef"), "title": list("ABCDEF")}))
     frame = pl.DataFrame(events, schema={"user_id": pl.String, "item_id": pl.String, "timestamp": pl.Int64}, orient="row")
+    if kinds is not None:
+        frame = frame.with_columns(event=pl.Series(kinds, dtype=pl.String))
     return Interactions.from_frame(frame.with_columns((pl.col("timestamp") * 1_000_000).cast(pl.Datetime("us"))), catalog)
 
 
 def of_user(users: Histories, user: int) -> list[tuple]:
     begin, end = users.offsets[user], users.offsets[user + 1]
-    return list(zip(*(getattr(users, name)[begin:end].tolist() for name in COLUMNS), strict=True))
+    return list(zip(*(np.nan_to_num(getattr(users, name)[begin:end]).tolist() for name in COLUMNS), strict=True))
 
 
 @given(EVENT_LISTS, st.integers(1, 8))
@@ -126,3 +128,29 @@ class TestOfUsers:
         users = Histories.of_users(self.log, np.array([0, 1]), 9 * DAY)
         assert users.item.tolist() == [2, 3, 4]
         assert Histories.of_users(self.log, np.array([0]), 2 * DAY).item.tolist() == [0, 1]
+
+    def test_purchases_that_the_cap_cut_off_are_still_known(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(features.data.histories, "MAX_EVENTS", 2)
+        users = Histories.of_users(self.log, np.array([1, 0]), 9 * DAY)
+        assert users.purchases.item.tolist() == [4, 0, 1, 2, 3]
+        assert users.purchases.age.tolist() == pytest.approx([7 + 1 / DAY, 9, 8, 7, 6])
+        assert users.take(np.array([1])).purchases.item.tolist() == [0, 1, 2, 3]
+        assert users.then(Histories.of_baskets([[], [5]], 9 * DAY)).purchases.item.tolist() == [4, 0, 1, 2, 3, 5]
+        assert Histories.of_users(self.log, np.array([0]), 2 * DAY).earlier is None, "nothing was cut off"
+
+
+LOG_EVENTS = st.lists(st.tuples(st.sampled_from("xy"), st.sampled_from("abcdef"), st.integers(0, 20), st.sampled_from(EVENTS)), max_size=25)
+
+
+@given(LOG_EVENTS, st.integers(1, 6), st.integers(0, 21))
+def test_purchases_do_not_depend_on_the_cap(events: list[tuple[str, str, int, str]], cap: int, now: int) -> None:
+    log = log_of([(user, item, second) for user, item, second, _ in events], [kind for *_, kind in events])
+    rows = np.array([-1, *range(log.n_users)])
+    whole = Histories.of_users(log, rows, now)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(features.data.histories, "MAX_EVENTS", cap)
+        capped = Histories.of_users(log, rows, now)
+    assert (capped.lengths <= cap).all()
+    for user in range(len(rows)):
+        assert of_user(capped.purchases, user) == of_user(whole.purchases, user)
+        assert of_user(capped, user) == of_user(whole, user)[-cap:]

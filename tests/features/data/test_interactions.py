@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -46,7 +47,9 @@ def events_of(log: Interactions) -> list[tuple[str, str, int, str]]:
     """The events with their external ids."""
     return [
         (str(log.user_ids[user]), str(CATALOG.ids[item]), int(time), str(EVENTS[event]))
-        for user, item, time, event in zip(log.user, log.item, log.time, log.event, strict=True)
+        for part in (log, log.dislikes)
+        if part is not None
+        for user, item, time, event in zip(part.user, part.item, part.time, part.event, strict=True)
     ]
 
 
@@ -76,7 +79,7 @@ def test_offsets_delimit_each_users_events_in_time_order(rows: list[tuple[Any, .
     assert log.offsets[-1] == len(log)
     for user in range(log.n_users):
         mine = slice(log.offsets[user], log.offsets[user + 1])
-        assert set(log.user[mine].tolist()) == {user}
+        assert set(log.user[mine].tolist()) <= {user}, "a user may have dislikes alone"
         assert (np.diff(log.time[mine]) >= 0).all()
 
 
@@ -94,7 +97,23 @@ def test_the_price_is_the_unit_price_where_known() -> None:
         ("u", "a", START, "purchase", quantity, value) for quantity, value in [(2.0, 3.0), (None, 3.0), (1.0, 0.0), (0.0, 3.0), (1.0, None)]
     ]
     prices = log_of(values).price
-    assert sorted(prices[~np.isnan(prices)].tolist()) == [1.5]
+    assert sorted(prices[~np.isnan(prices)].tolist()) == [1.5, 3.0], "a row without a quantity is one piece"
+
+
+@pytest.mark.parametrize("quantity", [{}, {"quantity": [None, None, 2.0]}, {"quantity": pl.Series([None, None, None], dtype=pl.Float64)}])
+def test_a_log_without_quantities_has_prices(quantity: dict[str, Any]) -> None:
+    table = {"user_id": ["u"] * 3, "item_id": ["a", "b", "c,1"], "timestamp": [START] * 3, "value": [12.5, 9.0, 30.0]}
+    last = 15.0 if 2.0 in quantity.get("quantity", []) else 30.0
+    assert Interactions.from_frame(pl.DataFrame(table | quantity), CATALOG).price.tolist() == [12.5, 9.0, last]
+
+
+@pytest.mark.parametrize("prices", [[1.99, np.nan, 2.99], [3.99, 10.1, 0.3]])
+def test_a_log_stored_with_float32_prices_is_read_exactly(prices: list[float]) -> None:
+    rows = [("u", item, START, "purchase", 1.0, None) for item in ("a", "b", "c,1")]
+    stored = replace(log_of(rows), price=np.array(prices, dtype=np.float32))
+    np.testing.assert_array_equal(Interactions.from_files(stored.to_files()).price, prices)
+    whole = replace(stored, price=np.array(prices))
+    np.testing.assert_array_equal(Interactions.from_files(whole.to_files()).price, prices)
 
 
 def test_events_have_the_given_weights_and_default_to_purchases() -> None:

@@ -11,15 +11,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from features.data.catalog import Catalog
-from features.data.interactions import DAY, EVENTS, Interactions
+from features.data.interactions import DAY, Interactions
 from features.data.split import Split
 from features.errors import DataError
+from features.names import POSITIVE_EVENTS
 
 START = datetime(2024, 1, 1)
 CUT = int((datetime(2024, 1, 11) - datetime(1970, 1, 1)).total_seconds())
 CATALOG = Catalog.from_frame(pl.DataFrame({"item_id": list("abcdef"), "title": list("ABCDEF")}))
 
-event = st.tuples(st.sampled_from(["u", "v", "w", "x"]), st.sampled_from(list("abcdef")), st.integers(0, 239), st.sampled_from(EVENTS))
+event = st.tuples(
+    st.sampled_from(["u", "v", "w", "x"]), st.sampled_from(list("abcdef")), st.integers(0, 239), st.sampled_from(POSITIVE_EVENTS)
+)
 events = st.lists(event, min_size=1, max_size=25)
 
 

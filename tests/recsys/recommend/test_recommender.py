@@ -316,3 +316,15 @@ def test_words_are_searched_after_the_prompt_of_queries(ready: Any) -> None:
     assert isinstance(model, ServedModel)
     model.__dict__["query"] = replace(model.query, prompt="sweet ")
     assert prompted.search("carrot", 5).items == plain.search("sweet carrot", 5).items != plain.search("carrot", 5).items
+
+
+def test_what_a_history_no_longer_holds_is_still_bought(recommender, shop, monkeypatch):
+    """In every list of a batch, and in the reasons and their counts."""
+    bought = {user: set(rows["item_id"]) for (user,), rows in shop.events.filter(event="purchase").group_by("user_id")}
+    users = [user for user in EVERYBODY if user in bought]
+    monkeypatch.setattr("features.data.histories.MAX_EVENTS", 1)
+    for user, answer in zip(users, recommender.answer(RecommendOptions(k=40, new_only=True), users), strict=True):
+        assert not bought[user] & set(ids(answer))
+        assert ids(answer)
+    for item in ask(recommender, users[0], k=40).items:
+        check_reason(shop, item, users[0])

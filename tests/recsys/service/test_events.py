@@ -13,6 +13,7 @@ from recsys.privacy.erasure import erase
 from recsys.recommend import open
 from recsys.recommend.request import RecommendOptions
 from recsys.refresh import build
+from recsys.refresh.refresh import refresh
 from recsys.service import routes
 from recsys.service.container import Service
 from recsys.workspace.events import Event, EventStore
@@ -67,6 +68,21 @@ def test_the_next_answer_knows_it(spare: Place, serve: Serve) -> None:
     assert chance() == before
     send(client, {"user": "user-01", "item": "sku-35"})
     assert chance() != before
+
+
+@pytest.mark.parametrize("user", ["user-03", "new"])
+def test_the_service_takes_a_thumb_down_at_once(spare: Place, serve: Serve, user: str) -> None:
+    client, ask = serve(spare), {"user": user, "k": 40}
+    best = client.post("/v1/recommend", json=ask).json()["items"][0]["item_id"]
+    response = client.post("/v1/events", json={"events": [{"user": user, "item": best, "event": "dislike"}]})
+    assert response.status_code == 202
+    for rules in ({}, {"new_only": False}, {"unsold": True}):
+        answer = client.post("/v1/recommend", json=ask | {"rules": rules}).json()
+        assert best not in [item["item_id"] for item in answer["items"]]
+    assert (client.post("/v1/recommend", json=ask).json()["fallback"] is None) == (user == "user-03"), "it tells nothing of a taste"
+    refresh(spare.workspace, spare.settings)
+    (after,) = open.open_recommender(spare.workspace).answer(RecommendOptions(k=40), [user])
+    assert best not in [item.item_id for item in after.items]
 
 
 def test_the_next_build_counts_it_and_the_answer_stays(spare: Place, serve: Serve) -> None:

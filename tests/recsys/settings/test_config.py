@@ -35,7 +35,7 @@ def test_the_file_in_the_folder_is_read(tmp_path: Path) -> None:
     settings = load_settings()
     assert settings.encoder.max_tokens == 64
     assert settings.encoder.model == "packaged"
-    assert settings.events.weights == {"purchase": 1.0, "cart": 0.3, "view": 0.0, "rating": 1.0}
+    assert settings.events.weights == {"purchase": 1.0, "cart": 0.3, "view": 0.0, "rating": 1.0, "dislike": 0.0}
 
 
 def test_the_environment_wins_and_the_rest_of_the_section_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -218,3 +218,15 @@ def test_a_wrong_value_under_an_old_name_names_the_variable(monkeypatch: pytest.
     monkeypatch.setenv(name, "-1")
     with pytest.raises(ConfigError, match=f"^{name}: "):
         load_settings()
+
+
+def test_a_dislike_has_no_weight_and_no_key(tmp_path: Path) -> None:
+    assert load_settings(write(tmp_path, "[events]\nview = 0.5\n")).events.weights == {
+        "purchase": 1.0,
+        "cart": 0.3,
+        "view": 0.5,
+        "rating": 1.0,
+        "dislike": 0.0,
+    }
+    with pytest.raises(ConfigError, match="dislike"):
+        load_settings(write(tmp_path, "[events]\ndislike = 0.5\n"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 
 from features.data.catalog import Catalog
 from features.data.interactions import DAY
+from features.names import PRICE
 from features.text.template import item_texts
 from recsys.artifacts.model import Model
 from recsys.snapshot.snapshot import Encoded, EncodeOptions, Snapshot, distinct_hashes, encode_catalog, take_snapshot
@@ -164,9 +166,19 @@ def test_a_price_is_the_catalogues_or_what_was_paid(snapshot, shop, model, tiny_
     hidden = shop.catalog.frame.with_columns(price=pl.when(pl.col("item_id") != "sku-03").then("price"))
     catalog = Catalog(hidden)
     other = take_snapshot(catalog, shop.log, shop.log.end, model, encode(catalog, model), tiny_settings.index)
-    assert snapshot.prices[3] == pytest.approx(2.25)
-    assert other.prices[3] == pytest.approx(2.25)  # everybody paid it
-    assert np.allclose(other.prices, snapshot.prices)
+    assert snapshot.prices[3] == 2.25
+    assert other.prices[3] == 2.25  # everybody paid it
+    assert np.array_equal(other.prices, snapshot.prices)
+
+
+def test_prices_of_a_bundle_stored_as_float32_are_exact(snapshot, shop):
+    paid = np.round(np.arange(len(shop.catalog)) * 1.01 + 0.99, 2)
+    bare = Catalog(shop.catalog.frame.with_columns(price=pl.lit(None, pl.Float64)))
+    stats = replace(snapshot.stats, columns=snapshot.stats.columns | {PRICE: paid.astype(np.float32)})
+    log = replace(snapshot.log, price=snapshot.log.price.astype(np.float32))
+    read = Snapshot.from_files(replace(snapshot, catalog=bare, stats=stats, log=log).to_files())
+    assert np.array_equal(read.prices, paid)
+    assert np.array_equal(read.log.price, snapshot.log.price, equal_nan=True)
 
 
 def test_nothing_after_now_is_in_it(model, shop, tiny_settings):

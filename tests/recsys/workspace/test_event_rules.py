@@ -14,6 +14,7 @@ import pytest
 from features.data.interactions import INTERACTION_COLUMNS
 from recsys.recommend import open
 from recsys.recommend.recent_events import recent_histories
+from recsys.recommend.request import RecommendOptions
 from recsys.refresh import build
 from recsys.refresh.refresh import refresh
 from recsys.settings.events import EventWeights
@@ -124,6 +125,27 @@ def test_a_nightly_export_of_whole_days_counts_each_purchase_once(spare: Place) 
     # A batch that comes late tells nothing new.
     events.add([Event("new", "sku-07", "purchase", seconds(NOON))])
     assert live(spare, "new") == 0
+
+
+@pytest.mark.parametrize("kind", ["purchase", "rating"])
+def test_views_do_not_push_purchases_out_of_the_answer(spare: Place, monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
+    for module in ("recsys.workspace.events", "recsys.recommend.recent_events"):
+        monkeypatch.setattr(f"{module}.KEPT_OF_USER", 3)
+    store, snapshot = spare.workspace.events, open.open_recommender(spare.workspace).snapshot
+    store.add([Event("new", "sku-07", kind, seconds(NOON)), Event("new", "sku-08", "view", seconds(NOON) + 1)])
+    store.add([Event("new", "sku-09", "view", seconds(NOON) + 2 + second) for second in range(3)])
+    assert [event.item_id for event in store.of_user("new")] == ["sku-07", "sku-09", "sku-09", "sku-09"]
+    recent = recent_histories(snapshot, "new", store.of_user("new"), spare.settings.events)
+    assert recent is not None
+    assert snapshot.catalog.ids[recent.item].tolist() == ["sku-09"] * 3
+    assert snapshot.catalog.ids[recent.purchases.item].tolist() == ["sku-07"]
+    recommender = open.open_recommender(spare.workspace)
+    for user, looked_at in (("new", {"sku-09"}), ("user-01", set())):  # of a stranger's basket nothing comes back
+        answer = next(recommender.answer(RecommendOptions(k=40, new_only=user != "new"), [user], recent))
+        shown = {item.item_id for item in answer.items}
+        assert "sku-07" not in shown
+        assert not shown & looked_at
+        assert len(shown) > 5
 
 
 def test_ids_of_the_sources_are_read_and_count_once(spare: Place) -> None:

@@ -30,6 +30,11 @@ def tower_of(config: TowerConfig = CONFIG, width: int = WIDTH) -> TwoTower:
     return TwoTower(width, config).eval()
 
 
+def test_the_event_embedding_keeps_the_size_of_stored_towers() -> None:
+    """A purchase, a cart, a view, a rating; kinds that histories do not hold have none."""
+    assert tower_of().state_dict()["user_encoder.event.weight"].shape == (4, CONFIG.hidden)
+
+
 def shaken() -> TwoTower:
     """Return a tower with random weights."""
     tower = tower_of()
