@@ -33,12 +33,13 @@ STATUS: Final = "status"  # of an order: paid, cancelled, refunded
 STARS: Final = "rating"
 
 # Event kinds. A log stores each event as its index in EVENTS.
-EventKind = Literal["purchase", "cart", "view", "rating"]
+EventKind = Literal["purchase", "cart", "view", "rating", "dislike"]
 PURCHASE: Final = "purchase"
 CART: Final = "cart"
 VIEW: Final = "view"
 RATING: Final = "rating"
-EVENTS: tuple[EventKind, ...] = (PURCHASE, CART, VIEW, RATING)
+DISLIKE: Final = "dislike"  # no evidence of interest, and the item is not recommended to the user again
+EVENTS: tuple[EventKind, ...] = (PURCHASE, CART, VIEW, RATING, DISLIKE)
 
 # Candidate features from retrieval: the score of each source.
 EASE_SCORE: Final = "ease"

@@ -18,9 +18,10 @@ from features.ingest.readers.raw_table import ITEM_PREFIX, SHOWN
 from features.ingest.source import ITEM_INPUTS, LOG_INPUTS
 from features.ingest.values import ids as id_values
 from features.ingest.values import numbers, times, words
+from features.ingest.values.events import Events, no_sale
 from features.ingest.values.placeholders import RAW, line, not_null_word, present, raw
 from features.ingest.values.times import FIRST_DATE
-from features.names import PURCHASE, UNIT_PRICE
+from features.names import UNIT_PRICE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -48,17 +49,18 @@ class CheckedTable:
 
 def validate_interactions(table: pl.LazyFrame, source: Source) -> CheckedTable:
     """Check the rows of the log alone; `mark_unknown` needs the catalogue. `ITEM_PREFIX` columns pass through."""
-    names = LOG_INPUTS
     facts = _survey(table, ["user_id", "item_id", "event_id"], "timestamp")
-    event = present("event").replace(source.events).str.to_lowercase()
+    rows = _with_raw(table, LOG_INPUTS)
+    events = Events.of(rows, source)
     line_value = (numbers.number(UNIT_PRICE) * numbers.number("quantity").fill_null(1)).round(6)
-    frame = _with_raw(table, names).with_columns(
+    value = pl.coalesce(numbers.number("value"), line_value)
+    frame = rows.with_columns(
         user_id=id_values.read("user_id", facts),
         item_id=id_values.read("item_id", facts),
         timestamp=times.read("timestamp", facts, source.timestamp_format),
-        event=event.fill_null(PURCHASE),
+        event=events.read(),
         quantity=numbers.number("quantity"),
-        value=pl.coalesce(numbers.number("value"), line_value),
+        value=pl.when(~no_sale(events.read())).then(value),
         event_id=id_values.read("event_id", facts),
     )
     time = pl.col("timestamp")
@@ -77,7 +79,7 @@ def validate_interactions(table: pl.LazyFrame, source: Source) -> CheckedTable:
         (pl.col("value") < 0, "negative value", "value"),
     ]
     carried = [name for name in table.collect_schema().names() if name.startswith(ITEM_PREFIX)]
-    return CheckedTable(_checked(frame, rules, [*INTERACTION_COLUMNS, *carried]))
+    return CheckedTable(_checked(frame, rules, [*INTERACTION_COLUMNS, *carried]), events.notes)
 
 
 def validate_items(table: pl.LazyFrame, source: Source, form: str = "canonical") -> CheckedTable:

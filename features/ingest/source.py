@@ -32,6 +32,7 @@ class Source(BaseModel):
     items_columns, interactions_columns : canonical name -> name in the shop's table.
     events : the shop's word for an event -> the canonical one.
     drop_items : regular expression (Rust syntax). Items whose id matches are not products (postage, fees); their rows are quarantined.
+    min_rating : ratings below this count as dislikes; None takes the middle of the scale (3 of 5 stars).
     timestamp_format : strptime format of the log's timestamps, if they are neither ISO 8601 nor epoch.
     """
 
@@ -48,6 +49,7 @@ class Source(BaseModel):
     events: dict[str, str] = {}
     drop_items: str | None = None
     timestamp_format: str | None = None
+    min_rating: float | None = None
 
     @model_validator(mode="after")
     def _check(self) -> Self:
