@@ -18,13 +18,14 @@ from features.ingest.readers.raw_table import ITEM_PREFIX, SHOWN
 from features.ingest.source import ITEM_INPUTS, LOG_INPUTS
 from features.ingest.values import ids as id_values
 from features.ingest.values import money, numbers_survey, times, times_survey, words
+from features.ingest.values.events import Events, no_sale
 from features.ingest.values.ids import IdColumn
 from features.ingest.values.moments import FIRST_DATE, tomorrow
 from features.ingest.values.numbers import DECIMALS
-from features.ingest.values.placeholders import NO_ID, RAW, WRITTEN, line, not_null_word, present, raw, trimmed
+from features.ingest.values.placeholders import NO_ID, RAW, line, present, raw
 from features.ingest.values.texts import CHANGES, TEXTS, clean, with_clean_texts
 from features.ingest.values.visitors import visitors
-from features.names import AVAILABLE, CREATED_AT, CURRENCY, PRICE, PURCHASE, QUANTITY, TIMESTAMP, UNIT_PRICE, VALUE
+from features.names import AVAILABLE, CREATED_AT, CURRENCY, PRICE, QUANTITY, TIMESTAMP, UNIT_PRICE, VALUE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -63,18 +64,19 @@ def validate_interactions(table: pl.LazyFrame, source: Source) -> CheckedTable:
     facts, ids = _survey(table, raws, "log", ["user_id", "item_id", "event_id"], TIMESTAMP, amounts)
     form = times_survey.decide(raws, TIMESTAMP, facts, source.timestamp_format, "source.timestamp_format")
     read = money.decide(raws, amounts, facts, source)
+    events = Events.of(raws, source)
     carried = [name for name in table.collect_schema().names() if name.startswith(ITEM_PREFIX)]
     if carried:  # no catalogue says whether an item is called NA
         ids["item_id"] = replace(ids["item_id"], missing=NO_ID)
-    event = not_null_word(trimmed("event"), WRITTEN).replace(source.events).str.to_lowercase()
     quantity = read.read(QUANTITY)
     pieces = pl.when(present(QUANTITY).is_null()).then(1).otherwise(quantity)
+    value = pl.coalesce(read.price(VALUE), (read.price(UNIT_PRICE) * pieces).round(DECIMALS))
     frame = raws.with_columns(
         item_id=ids["item_id"].read(),
         timestamp=times.read(TIMESTAMP, form),
-        event=event.fill_null(PURCHASE),
+        event=events.read(),
         quantity=quantity,
-        value=pl.coalesce(read.price(VALUE), (read.price(UNIT_PRICE) * pieces).round(DECIMALS)),
+        value=pl.when(~no_sale(events.read())).then(value),
         event_id=pl.when(~ids["event_id"].lost()).then(ids["event_id"].read()),  # rounded ids would make rows duplicates of others
     )
     frame = frame.with_columns(user_id=visitors(ids["user_id"], source.guests))
@@ -96,7 +98,7 @@ def validate_interactions(table: pl.LazyFrame, source: Source) -> CheckedTable:
     unread = [note for name in amounts for note in read.unread(raws, name)]
     found = [name for name in amounts if facts[f"{name} present"]]
     understood = {TIMESTAMP: str(form)} | {name: read.described(name) for name in found}
-    notes = (*form.notes, *read.notes, *unread, *(note for column in ids.values() for note in column.notes))
+    notes = (*form.notes, *read.notes, *unread, *events.notes, *(note for column in ids.values() for note in column.notes))
     return CheckedTable(
         frame=_checked(frame, rules, [*INTERACTION_COLUMNS, *carried]),
         notes=notes,

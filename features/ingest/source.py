@@ -34,6 +34,7 @@ class Source(BaseModel):
     drop_items : regular expression (Rust syntax). Items whose id matches are not products (postage, fees); their rows are quarantined.
     drop_users : ids of users that are no customers (bots, tests, resellers); their rows are quarantined.
     guests : user ids that stand for everybody without an account. Each of their orders counts as a visitor of its own.
+    min_rating : ratings below this count as dislikes; None takes the middle of the scale (3 of 5 stars).
     timestamp_format, created_at_format : strptime format of the log's and the catalogue's times, or a unit: "unix days", "spreadsheet
         days", "seconds", "milliseconds", "microseconds", "nanoseconds". None: the column as a whole tells.
     decimal : the sign before decimals, in columns that do not tell.
@@ -60,6 +61,7 @@ class Source(BaseModel):
     decimal: Literal[".", ","] | None = None
     currency: str | None = Field(default=None, pattern="^[A-Z]{3}$")
     availability: dict[str, bool] = {}
+    min_rating: float | None = None
 
     @model_validator(mode="after")
     def _check(self) -> Self:

@@ -39,6 +39,7 @@ AMAZON = Format(
                 "user_id": ("user_id", "reviewerID"),
                 "item_id": ("parent_asin", "asin"),
                 "timestamp": ("timestamp", "unixReviewTime"),
+                "rating": ("rating", "overall"),
             },
             rows=_ratings,
             python=True,

@@ -178,3 +178,41 @@ def test_later_rows_of_an_event_complete_it(ingested: Ingest) -> None:
         (datetime(2024, 1, 3), None, 1.0, None),
         (datetime(2024, 1, 3), None, 1.0, None),
     ]
+
+
+SCALES = {
+    "five": (["5", "1", "3", "2", "4"], ["rating", "dislike", "rating", "dislike", "rating"]),
+    "halves": (["5.0", "0.5", "2.5", "3", ""], ["rating", "dislike", "dislike", "rating", "rating"]),
+    "ten": (["10", "5", "6", "1", "9"], ["rating", "dislike", "rating", "dislike", "rating"]),
+    "hundred": (["95", "40", "50", "20", "70"], ["rating", "dislike", "rating", "dislike", "rating"]),
+    "thumbs": (["1", "0", "1", "0", "1"], ["rating", "dislike", "rating", "dislike", "rating"]),
+    "only good ones": (["5", "4", "4", "5", "4"], ["rating"] * 5),
+}
+
+
+@pytest.mark.parametrize(("stars", "events"), SCALES.values(), ids=SCALES)
+@pytest.mark.parametrize("event", ["", "Rating", "review"])
+def test_stars_below_the_middle_are_no_praise(ingested: Ingest, stars: list[str], events: list[str], event: str) -> None:
+    rows = [f"u{n},A,2024-01-0{n + 1},{event},{star}" for n, star in enumerate(stars) if star or event]
+    shop = ingested("user_id,item_id,timestamp,event,rating\n" + "\n".join(rows), events={"review": "rating"})
+    assert shop.log["event"].to_list() == events[: len(rows)]
+    note = next(note for note in shop.summary.notes if "stars" in note)
+    assert f"{events[: len(rows)].count('dislike')} of {sum(map(bool, stars))} are below" in note
+
+
+def test_stars_of_other_events_mean_nothing_and_a_bound_can_be_set(ingested: Ingest) -> None:
+    log = "user_id,item_id,timestamp,event,rating\nu,A,2024-01-01,purchase,1\nu,B,2024-01-02,rating,4\nu,A,2024-01-03,rating,5\n"
+    assert ingested(log, min_rating=4.5).log["event"].to_list() == ["purchase", "dislike", "rating"]
+
+
+def test_the_value_of_a_rating_is_no_money(ingested: Ingest) -> None:
+    log = "user_id,item_id,timestamp,event,value\nu,A,2024-01-01,rating,5\nu,B,2024-01-02,purchase,4\n"
+    shop = ingested(log)
+    assert shop.log["value"].to_list() == [None, 4.0]
+    assert "note: value of 1 ratings is not read, for a rating is no sale: map stars as rating" in shop.summary.notes
+
+
+def test_a_rating_that_is_no_number_is_told(ingested: Ingest) -> None:
+    shop = ingested("user_id,item_id,timestamp,rating\nu,A,2024-01-01,good\nu,B,2024-01-02,1\nv,B,2024-01-02,5\n")
+    assert shop.log["event"].to_list() == ["rating", "dislike", "rating"]
+    assert "note: rating is not a number in 1 rows (e.g. 'good'): they count as praise" in shop.summary.notes
