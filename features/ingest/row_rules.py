@@ -22,7 +22,7 @@ from features.ingest.values.events import Events, no_sale
 from features.ingest.values.ids import IdColumn
 from features.ingest.values.moments import FIRST_DATE, tomorrow
 from features.ingest.values.numbers import DECIMALS
-from features.ingest.values.placeholders import NO_ID, RAW, line, present, raw
+from features.ingest.values.placeholders import NO_ID, RAW, line, not_null_word, present, raw
 from features.ingest.values.texts import CHANGES, TEXTS, clean, with_clean_texts
 from features.ingest.values.visitors import visitors
 from features.names import AVAILABLE, CREATED_AT, CURRENCY, PRICE, QUANTITY, TIMESTAMP, UNIT_PRICE, VALUE
