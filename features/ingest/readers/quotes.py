@@ -116,7 +116,8 @@ class QuoteMender:
             if fits and alike and len(run) > ENOUGH:
                 return run, None, True
             if self._closing.search(below) and (fields := self._closed("".join(run))):
-                return run, fields, alike and (fits or bool(self._good.fullmatch(below.rstrip("\r\n"))))
+                itself = below.count('"') % 2 == 0 and self._good.fullmatch(below.rstrip("\r\n"))
+                return run, fields, alike and (fits or bool(itself))
         return run, None, False
 
     def _alone(self, line: str) -> list[str]:

@@ -86,7 +86,7 @@ def found_encoding(path: Path, key: str | None) -> Encoding:
     shown = sample.decode(name, "replace")
     word = re.search(r"\w*[^\W\x00-\x7f]\w*", shown) or re.search(r"\S*[^\x00-\x7f]\S*", shown)
     example = f"e.g. {word[0][:30] if word else ''!r}"
-    if good >= MIXED * (good + bad):
+    if good >= MIXED * (good + bad) and _one_byte(name):
         told = f"note: {path.name} mixes UTF-8 with {name}: {bad:,} characters are not UTF-8 and read as {name} ({example})"
         return Encoding("utf-8", _fallback(name), (f"{told}: export it in one encoding",))
     if key is not None:
@@ -132,6 +132,11 @@ def _counted(path: Path) -> tuple[int, int, bytes]:
                     if len(sample) >= SAMPLE:
                         break
     return good, bad, bytes(sample)
+
+
+def _one_byte(name: str) -> bool:
+    """Whether each byte is a character; in other encodings, two of them are easily UTF-8 by chance."""
+    return len(bytes(range(128, 256)).decode(name, "replace")) == 128
 
 
 def _is_utf8(line: bytes) -> bool:
