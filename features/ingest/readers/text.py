@@ -152,10 +152,10 @@ def _guess(sample: bytes) -> str | None:
 
     Detection by letter frequency (charset-normalizer) needs longer texts than a shop's titles: it took `Café crème` for cp1250.
     """
-    words = [word for word in re.findall(rb"[A-Za-z\x80-\xff]+", sample) if not word.isascii()]
+    words = [word for word in re.findall(rb"[A-Za-z\x80-\xff]{2,}", sample) if not word.isascii()]
     high = b"".join(words).translate(None, _ASCII)
     # Letters of Latin languages are mostly ASCII, those of other alphabets are not.
-    latin = len(high) < LATIN * sum(map(len, words))
+    latin = not words or len(high) < LATIN * sum(map(len, words))
     candidates = _LATIN if latin else _OTHERS
     odd = {name: _odd(sample, name) / max(len(high), 1) for name in candidates}
     best = min(candidates, key=odd.__getitem__)

@@ -22,9 +22,7 @@ def read(tmp_path: Path) -> Read:
     def read_bytes(content: bytes, name: str = "items.csv", encoding: str | None = None, layout: TableLayout | None = None) -> RawTable:
         path = tmp_path / name
         path.write_bytes(content)
-        spec = TableSpec(
-            "items", path, {one: (one,) for one in NAMES}, ("item_id",), encoding=encoding, layout=layout or TableLayout({})
-        )
+        spec = TableSpec("items", path, {one: (one,) for one in NAMES}, ("item_id",), encoding=encoding, layout=layout or TableLayout({}))
         read_head(path, encoding, "items")
         table = read_table(spec, tmp_path / f"{name}.rows")
         assert table.frame.collect().height + table.malformed.height == table.read

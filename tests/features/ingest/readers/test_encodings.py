@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from tests.features.ingest.readers.conftest import Read, rows
 
 from features.errors import DataError
 from features.ingest.pipeline import ingest
 from features.ingest.source import Source
+from tests.features.ingest.readers.conftest import Read, rows
 
 TEXT = "item_id,title,price\n1,Café crème,3\n2,Thé vert,4\n"
 TITLES = [(1, "Café crème"), (2, "Thé vert")]
@@ -54,7 +54,15 @@ def test_a_guess_holds_for_each_kind_of_text(name: str, read: Read) -> None:
 
 @pytest.mark.parametrize("encoding", ["gb18030", "cp932", "euc_kr", "big5"])
 def test_a_file_whose_encoding_cannot_be_told_asks_for_the_key(encoding: str, read: Read) -> None:
-    title = "緑茶セット" if encoding == "cp932" else "녹차 세트" if encoding == "euc_kr" else "綠茶和麵包" if encoding == "big5" else "绿茶和面包"
+    title = (
+        "緑茶セット"
+        if encoding == "cp932"
+        else "녹차 세트"
+        if encoding == "euc_kr"
+        else "綠茶和麵包"
+        if encoding == "big5"
+        else "绿茶和面包"
+    )
     content = f"item_id,title,price\n1,{title},3\n".encode(encoding)
     with pytest.raises(DataError, match="its encoding cannot be told from its bytes: set source.encoding"):
         read(content)

@@ -60,7 +60,7 @@ def test_any_content_under_any_name(content: str, name: str, read: Read) -> None
     ("content", "message"),
     [
         (zipped(a__csv=CSV, b__csv=CSV), "is a zip that holds a.csv, b.csv, expected one table: unpack it"),
-        (zipped(), "is a zip that holds nothing|is a damaged zip|is of an unknown"),
+        (zipped(), "is an empty zip"),
         (zipped(a__csv=CSV)[:-30], "is a damaged zip"),
         (zipped(**{"[Content_Types].xml": b"x", "xl/workbook.xml": b"x"}), "is an Excel workbook: save its sheet as CSV UTF-8"),
         (b"\xd0\xcf\x11\xe0" + bytes(500), "is an Excel workbook"),
@@ -70,6 +70,7 @@ def test_any_content_under_any_name(content: str, name: str, read: Read) -> None
         (b"%PDF-1.7", "is a PDF"),
         (b"BZh91AY", "is compressed by bzip2"),
         (b"SQLite format 3\0", "is an SQLite database"),
+        (bytes(range(32)) * 40, "is a binary file of an unknown kind"),
         (gzip.compress(parquet()), "is a packed Parquet file"),
         (gzip.compress(CSV)[:-12], "is cut short or not gzip"),
     ],

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import csv
 import io
-from pathlib import Path
 
 import pytest
-from tests.features.ingest.readers.conftest import Read, rows, set_aside
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from features.ingest.readers.dialect import Dialect
 from features.ingest.readers.quotes import QuoteMender, QuoteSurvey
+from tests.features.ingest.readers.conftest import Read, rows, set_aside
 
 HEADER = "item_id,title,price\n"
 
@@ -24,7 +23,11 @@ def note(count: int) -> str:
 @pytest.mark.parametrize(
     ("lines", "titles", "mended"),
     [
-        (['1,"Big" mug,4', '2,"Huge mug,5', "3,Tea,3", '4,Plate 10",6', "5,Pot,3"], ['"Big" mug', '"Huge mug', "Tea", 'Plate 10"', "Pot"], 2),
+        (
+            ['1,"Big" mug,4', '2,"Huge mug,5', "3,Tea,3", '4,Plate 10",6', "5,Pot,3"],
+            ['"Big" mug', '"Huge mug', "Tea", 'Plate 10"', "Pot"],
+            2,
+        ),
         (["1,Tea,1", '2,"Cup,5', "3,Pot,6", "4,Pan,7"], ["Tea", '"Cup', "Pot", "Pan"], 1),
         (['1,"Cup,5', '2,"Pot,6', '3,"Pan,7', "4,Tea,1"], ['"Cup', '"Pot', '"Pan', "Tea"], 3),
         (['1,"5" x 7" photo, framed",3', "2,Tea,1"], ['5" x 7" photo, framed', "Tea"], 1),

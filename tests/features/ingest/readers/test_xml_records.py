@@ -19,7 +19,8 @@ RSS = f"""<?xml version="1.0" encoding="UTF-8"?>
 ATOM = f"""<feed xmlns="http://www.w3.org/2005/Atom" {GOOGLE}><title>Shop</title>
 <entry><title>Café &amp; Tea</title><g:item_id>1</g:item_id><link href="https://example.org/1"/></entry>
 <entry><title>Mug &lt;b&gt;</title><g:item_id>2</g:item_id></entry></feed>"""
-YML = '<yml_catalog><shop><offers><offer item_id="1"><title>Café &amp; Tea</title></offer><offer item_id="2"><title>Mug &lt;b&gt;</title></offer></offers></shop></yml_catalog>'
+YML = """<yml_catalog><shop><offers><offer item_id="1"><title>Café &amp; Tea</title></offer>
+<offer item_id="2"><title>Mug &lt;b&gt;</title></offer></offers></shop></yml_catalog>"""
 BOTH = [(1, "Café & Tea"), (2, "Mug <b>")]
 
 
