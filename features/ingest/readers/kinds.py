@@ -19,11 +19,14 @@ if TYPE_CHECKING:
 Kind = Literal["csv", "json", "xml", "parquet"]
 SUFFIXES = (".csv", ".tsv", ".txt", ".jsonl", ".ndjson", ".json", ".xml", ".parquet")
 BEGIN = 1 << 16  # bytes that tell the kind
+BINARY = 0.15  # share of control characters, zeros aside, that no text has in any encoding
+_WRITTEN = bytes({0, *b"\t\n\r\f\x1b", *range(32, 256)})
 _JSON = (".json", ".jsonl", ".ndjson")
 _EXCEL = "an Excel workbook: save its sheet as CSV UTF-8, and name that file"
 _OTHERS = (
     (b"\xd0\xcf\x11\xe0", _EXCEL),
     (b"%PDF", "a PDF: export the table itself, as csv, json lines or Parquet"),
+    (b"PK\x05\x06", "an empty zip: fetch it again"),
     (b"BZh", "compressed by bzip2: unpack it, or compress it with gzip"),
     (b"\xfd7zXZ", "compressed by xz: unpack it, or compress it with gzip"),
     (b"\x28\xb5\x2f\xfd", "compressed by zstd: unpack it, or compress it with gzip"),
@@ -67,9 +70,11 @@ def kind_of(path: Path, name: str) -> FileKind:
         if packed or _is_gzip(path):
             raise DataError(f"{path} is a packed Parquet file: unpack it, Parquet is compressed already")
         return FileKind("parquet")
-    for magic, what in _OTHERS:
-        if head.startswith(magic):
-            raise DataError(f"{path} is {what}")
+    what = next((what for magic, what in _OTHERS if head.startswith(magic)), None)
+    if what is None and len(head.translate(None, _WRITTEN)) > BINARY * len(head):
+        what = "a binary file of an unknown kind: export the table as csv, json lines or Parquet"
+    if what is not None:
+        raise DataError(f"{path} is {what}")
     suffixes = [part.lower() for part in inner.split(".")[1:]]
     suffix = "." + next((part for part in reversed(suffixes) if part not in ("gz", "zip")), "")
     if suffix == ".parquet":

@@ -99,9 +99,10 @@ class QuoteMender:
         if fields and not rows:
             joined = "".join(run)
             return joined if self._good.fullmatch(joined.rstrip("\r\n")) else self._written(joined, fields)
+        cut = not fields and not run[-1].endswith(("\n", "\r"))
+        if cut and not any(self._fits(self._alone(below)) for below in run[1:]):
+            return "".join(run)  # the parser sees that its quote is never closed
         self._pending.extendleft(reversed(run[1:]))
-        if not fields and len(run) == 1 and not line.endswith(("\n", "\r")):
-            return line  # cut off
         self._failures += not fields
         return self._written(line, plain)
 
@@ -116,7 +117,8 @@ class QuoteMender:
             if fits and alike and len(run) > ENOUGH:
                 return run, None, True
             if self._closing.search(below) and (fields := self._closed("".join(run))):
-                return run, fields, alike and (fits or bool(self._good.fullmatch(below.rstrip("\r\n"))))
+                itself = below.count('"') % 2 == 0 and self._good.fullmatch(below.rstrip("\r\n"))
+                return run, fields, alike and (fits or bool(itself))
         return run, None, False
 
     def _alone(self, line: str) -> list[str]:

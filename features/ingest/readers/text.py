@@ -86,7 +86,7 @@ def found_encoding(path: Path, key: str | None) -> Encoding:
     shown = sample.decode(name, "replace")
     word = re.search(r"\w*[^\W\x00-\x7f]\w*", shown) or re.search(r"\S*[^\x00-\x7f]\S*", shown)
     example = f"e.g. {word[0][:30] if word else ''!r}"
-    if good >= MIXED * (good + bad):
+    if good >= MIXED * (good + bad) and _one_byte(name):
         told = f"note: {path.name} mixes UTF-8 with {name}: {bad:,} characters are not UTF-8 and read as {name} ({example})"
         return Encoding("utf-8", _fallback(name), (f"{told}: export it in one encoding",))
     if key is not None:
@@ -134,6 +134,11 @@ def _counted(path: Path) -> tuple[int, int, bytes]:
     return good, bad, bytes(sample)
 
 
+def _one_byte(name: str) -> bool:
+    """Whether each byte is a character; in other encodings, two of them are easily UTF-8 by chance."""
+    return len(bytes(range(128, 256)).decode(name, "replace")) == 128
+
+
 def _is_utf8(line: bytes) -> bool:
     try:
         line.decode()
@@ -147,10 +152,10 @@ def _guess(sample: bytes) -> str | None:
 
     Detection by letter frequency (charset-normalizer) needs longer texts than a shop's titles: it took `Café crème` for cp1250.
     """
-    words = [word for word in re.findall(rb"[A-Za-z\x80-\xff]+", sample) if not word.isascii()]
+    words = [word for word in re.findall(rb"[A-Za-z\x80-\xff]{2,}", sample) if not word.isascii()]
     high = b"".join(words).translate(None, _ASCII)
     # Letters of Latin languages are mostly ASCII, those of other alphabets are not.
-    latin = len(high) < LATIN * sum(map(len, words))
+    latin = not words or len(high) < LATIN * sum(map(len, words))
     candidates = _LATIN if latin else _OTHERS
     odd = {name: _odd(sample, name) / max(len(high), 1) for name in candidates}
     best = min(candidates, key=odd.__getitem__)

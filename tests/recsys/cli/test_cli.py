@@ -245,6 +245,34 @@ def test_a_closed_pipe_ends_quietly() -> None:
     assert (process.returncode, errors) == (1, "")
 
 
+@pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["doctor"]])
+def test_an_output_that_cannot_be_written_is_blamed_itself(arguments: list[str], tmp_path: Path) -> None:
+    if not Path("/dev/full").exists():
+        pytest.skip("this system has no /dev/full")
+    with Path("/dev/full").open("w") as full:
+        command = [sys.executable, "-m", "recsys", "--workspace", str(tmp_path), *arguments]
+        done = subprocess.run(command, cwd=ROOT, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: the output cannot be written (No space left on device)")
+    assert done.stderr.count("\n") == 1
+
+
+def test_a_closed_output_is_no_error() -> None:
+    command = f"exec {sys.executable} -m recsys --version >&-"
+    done = subprocess.run(["sh", "-c", command], cwd=ROOT, stderr=subprocess.PIPE, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_escapes_in_a_name_reach_no_terminal(tmp_path: Path) -> None:
+    log = tmp_path / "log.csv"
+    log.write_text("user\x1b]0;title\x07,item_id,timestamp\nu,1,2024-01-01\n")
+    done = program("--workspace", str(tmp_path / "\x1b[31mws"), "ingest", "--interactions", str(log))
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: ")
+    assert "\x1b" not in done.stderr
+    assert "\x07" not in done.stderr
+
+
 def test_the_former_name_of_unsold_still_works_and_says_the_new_one(fake_shop: Any, capsys: pytest.CaptureFixture[str]) -> None:
     wanted = RecommendOptions(unsold=True)
     assert options_of(fake_shop, ["recommend", "--unsold"]) == wanted

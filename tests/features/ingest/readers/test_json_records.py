@@ -1,0 +1,97 @@
+"""JSON in lines, arrays, answers of an interface, and one object after the other."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+
+import pytest
+
+from features.errors import DataError
+from features.ingest.formats.layout import TableLayout
+from tests.features.ingest.readers.conftest import Read, rows, set_aside
+
+RECORDS = [{"item_id": i, "title": f"Tea [{i}], {{green}}", "price": 1.5, "tags": [{"id": 1}]} for i in range(1, 4)]
+WANTED = [(i, f"Tea [{i}], {{green}}") for i in range(1, 4)]
+SHAPES: dict[str, Callable[[], str]] = {
+    "lines": lambda: "\n".join(map(json.dumps, RECORDS)),
+    "array": lambda: json.dumps(RECORDS),
+    "array in lines": lambda: "[\n  " + ",\n  ".join(map(json.dumps, RECORDS)) + "\n]\n",
+    "pretty array": lambda: json.dumps(RECORDS, indent=2),
+    "pretty objects": lambda: "\n".join(json.dumps(record, indent=2) for record in RECORDS),
+    "objects without space": lambda: "".join(json.dumps(record, indent=2) for record in RECORDS),
+    "products": lambda: json.dumps({"products": RECORDS}),
+    "pretty products": lambda: json.dumps({"products": RECORDS}, indent=1),
+    "with counts": lambda: json.dumps({"total_count": 3, "items": RECORDS, "search_criteria": {"page_size": 20}}),
+    "pages": lambda: "\n".join(json.dumps({"data": [record], "meta": {"page": 1}}) for record in RECORDS),
+    "arrays of pages": lambda: json.dumps(RECORDS[:2]) + "\n" + json.dumps(RECORDS[2:]),
+    "edges": lambda: json.dumps({"data": {"products": {"edges": [{"node": record} for record in RECORDS]}}}),
+    "trailing comma": lambda: json.dumps(RECORDS)[:-1] + ",\n]",
+}
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("name", ["items.json", "items.jsonl", "items.csv"])
+def test_every_shape_gives_the_same_records(shape: str, name: str, read: Read) -> None:
+    assert rows(read(SHAPES[shape]().encode(), name)) == WANTED
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_values_may_end_anywhere_in_a_block(shape: str, monkeypatch: pytest.MonkeyPatch, read: Read) -> None:
+    for chunk in (1, 7, 64):
+        monkeypatch.setattr("features.ingest.readers.json_records.CHUNK", chunk)
+        assert rows(read(SHAPES[shape]().encode(), "items.json")) == WANTED
+
+
+def test_a_record_with_a_list_is_no_answer(read: Read) -> None:
+    one = {"item_id": "7", "title": "Tea", "variants": [{"sku": 1}, {"sku": 2}]}
+    assert rows(read(json.dumps(one).encode(), "items.json")) == [(1, "Tea")]
+    assert rows(read(json.dumps([one, one]).encode(), "items.json")) == [(1, "Tea"), (2, "Tea")]
+
+
+def test_a_layout_makes_rows_of_records_in_any_shape(read: Read) -> None:
+    layout = TableLayout({}, records=lambda record: [{"item_id": part["id"], "title": record["title"]} for part in record["tags"]])
+    for shape in ("lines", "array", "products", "pretty objects"):
+        assert rows(read(SHAPES[shape]().encode(), "items.json", layout=layout)) == WANTED
+    empty = json.dumps([*RECORDS, {"title": "x", "tags": []}]).encode()
+    table = read(empty, "items.json", layout=layout)
+    assert (rows(table), set_aside(table)) == (WANTED, [(4, "a record without rows")])
+
+
+def test_elements_that_are_no_objects_are_set_aside(read: Read) -> None:
+    table = read(b'[{"item_id": 1, "title": "Tea"}, 5, null, [1], "x"]', "items.json")
+    assert rows(table) == [(1, "Tea")]
+    assert set_aside(table) == [(i, "not a JSON object") for i in (2, 3, 4, 5)]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ('[{"item_id": 1},\n{"item_id": 2 "title": 3}]', "is damaged JSON in line 2 .*export it again, or one object a line"),
+        ('[{"item_id": 1},\n{"item_id": 2, "ti', "is damaged JSON in line 2"),
+        ('[{"item_id": 1},', "is cut short: its array has no end"),
+        ("[" * 99_999, "too deeply nested"),
+    ],
+)
+def test_damage_in_an_array_is_one_line(content: str, message: str, read: Read) -> None:
+    with pytest.raises(DataError, match=message):
+        read(content.encode(), "items.json")
+
+
+def test_a_first_line_that_is_no_json_costs_that_line(read: Read) -> None:
+    table = read(b'{"bad\n{"item_id": 1, "title": "Tea"}\n', "items.jsonl")
+    assert (rows(table), set_aside(table)) == ([(2, "Tea")], [(1, "not a JSON object")])
+
+
+def test_a_list_that_cannot_be_held_says_what_to_do(monkeypatch: pytest.MonkeyPatch, read: Read) -> None:
+    monkeypatch.setattr("features.ingest.readers.json_records.CHUNK", 100)
+    monkeypatch.setattr("features.ingest.readers.json_records.LARGEST", 1_000)
+    with pytest.raises(DataError, match="one JSON value of more than .* one object a line, say with jq"):
+        read(json.dumps({"products": RECORDS * 20}).encode(), "items.json")
+    assert read(json.dumps(RECORDS * 2_000).encode(), "items.json").read == 6_000
+
+
+def test_python_literals_only_where_the_layout_says_so(read: Read) -> None:
+    content = b"{'item_id': 1, 'title': 'Tea'}\n"
+    assert set_aside(read(content, "items.json")) == [(1, "not a JSON object")]
+    assert rows(read(content, "items.json", layout=TableLayout({}, python=True))) == [(1, "Tea")]
