@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -159,3 +160,26 @@ def test_a_store_that_cannot_be_written_is_reported_and_lists_go_on(spare: Place
     assert response.headers["retry-after"]
     monkeypatch.setattr(Service, "erased", lambda *_: [])
     assert client.post("/v1/recommend", json={"history": ["sku-07"]}).status_code == 200
+
+
+def test_ids_are_spelt_like_those_of_the_sources(spare: Place, serve: Serve) -> None:
+    client = serve(spare)
+    for number, user in enumerate((" zoe\u0301 ", "zoé", "\ufeffzoé", '"zoé"')):
+        response = send(client, {"user": user, "item": "sku-07\u200b", "timestamp": 1_720_612_800 + number})
+        assert response.json()["unknown_items"] == []
+    assert [event.item_id for event in spare.workspace.events.of_user("zoé")] == ["sku-07"] * 4
+    assert client.post("/v1/recommend", json={"user": "zoe\u0301"}).json()["user_id"] == "zoé"
+
+
+@pytest.mark.parametrize("user", ["undefined", "null", "(not set)", "NA", "[object Object]"])
+def test_an_event_of_nobody_is_refused(user: str, shared: TestClient) -> None:
+    said = problem(send(shared, {"user": user, "item": "sku-07"}), 422)
+    assert said == f"events.0.user is {user!r}, which stands for no user: leave out events without one"
+
+
+def test_guests_are_visitors_of_their_own(spare: Place, serve: Serve) -> None:
+    source = spare.settings.source | {"guests": ["0"]}
+    client = serve(replace(spare, settings=spare.settings.model_copy(update={"source": source})))
+    send(client, {"user": "0", "item": "sku-07", "event_id": "17"}, {"user": "0", "item": "sku-12", "timestamp": 1_720_612_800})
+    events = spare.workspace.events
+    assert [len(events.of_user(user)) for user in ("0", "guest-17", "guest-1720612800")] == [0, 1, 1]
