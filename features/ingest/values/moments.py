@@ -69,7 +69,7 @@ def read_moment(value: float | str) -> datetime | None:
         if parts := _PARTS.match(text):
             return _of_parts(parts)
         value = float(text) if re.match(r"^\d+(\.\d*)?$", text, re.ASCII) else math.nan
-    if isinstance(value, bool) or not math.isfinite(value):
+    if isinstance(value, bool) or (isinstance(value, float) and not math.isfinite(value)):
         return None
     units = [unit for unit in UNITS if unit.low <= value < unit.high]
     if len(units) != 1 or units[0].micros is None:

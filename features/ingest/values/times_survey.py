@@ -86,7 +86,9 @@ def default_note(table: pl.LazyFrame, name: str, defaults: pl.Expr) -> list[str]
     """Return a note on the values that are no time but a program's default; none if there are none."""
     found = table.filter(defaults).select(pl.len(), row=pl.col("row").first(), value=raw(name).first().cast(pl.String))
     count, row, value = found.collect(engine="streaming").row(0)
-    return [f"note: {count:,} values of {name} are a program's default and no time ({value!r}, row {row:,}): unknown"] * bool(count)
+    if not count:
+        return []
+    return [f"note: {count:,} values of {name} are a program's default and no time ({value!r}, row {row:,}): unknown"]
 
 
 def quoted(text: str) -> str:
