@@ -139,8 +139,10 @@ def test_prices_of_two_currencies_are_not_mixed(ingested: Ingest) -> None:
     items = "item_id,title,price\nA,Apple,12.00 EUR\nB,Bread,13.00 USD\nC,Cake,€14.00\n"
     shop = ingested(LOG, items)
     assert shop.items["price"].to_list() == [12.0, None, 14.0]
-    said = 'note: 1 prices are unknown, as they are not in EUR, the most frequent one (1 in USD; first in row 2); source.currency = "USD" chooses another'
-    assert said in shop.summary.notes
+    assert shop.summary.notes == (
+        "note: 1 prices are unknown, as they are not in EUR, the most frequent one (1 in USD; first in row 2); "
+        'source.currency = "USD" chooses another',
+    )
     assert ingested(LOG, items, currency="USD").items["price"].to_list() == [None, 13.0, None]
 
 
