@@ -115,8 +115,7 @@ def validate_items(table: pl.LazyFrame, source: Source, form: str = "canonical")
     facts, ids = _survey(table, raws, "catalogue", ["item_id"], CREATED_AT, [PRICE])
     when = times_survey.decide(raws, CREATED_AT, facts, source.created_at_format, "source.created_at_format")
     read = money.decide(raws, [PRICE], facts, source)
-    # Prices of the Amazon metadata may be scraps of web pages, which is no reason to lose the item.
-    amazon = form == "amazon"
+    amazon = form == "amazon"  # whose prices may be scraps of web pages, which is no reason to lose the item
     price, created = read.price(PRICE), times.read(CREATED_AT, when)
     available = words.available(AVAILABLE, facts, source.availability)
     unknown, no_time = present(AVAILABLE).is_not_null() & available.is_null(), times.is_default(CREATED_AT, when)
@@ -136,17 +135,12 @@ def validate_items(table: pl.LazyFrame, source: Source, form: str = "canonical")
         (unknown, "available is neither yes nor no", AVAILABLE),
         (present(CREATED_AT).is_not_null() & created.is_null() & ~no_time, "created_at not understood", CREATED_AT),
     ]
-    told = words.notes(raws, AVAILABLE, unknown) if facts[f"{AVAILABLE} present"] else []
-    notes = (
-        *when.notes,
-        *(times_survey.default_note(raws, CREATED_AT, no_time) if CREATED_AT in table.collect_schema() else []),
-        *read.notes,
-        *(read.unread(raws, PRICE) if amazon else []),
-        *told,
-        *ids["item_id"].notes,
-    )
-    advice = {**when.advice, **read.advice, "available is neither yes nor no": told[0].removeprefix("note: ") if told else ""}
-    understood = {name: str(of) for name, of in ((CREATED_AT, when), (PRICE, read.described(PRICE))) if facts.get(f"{name} present")}
+    told = words.notes(raws, AVAILABLE, unknown, facts) if facts[f"{AVAILABLE} present"] else []
+    defaults = times_survey.default_note(raws, CREATED_AT, no_time) if CREATED_AT in table.collect_schema() else []
+    notes = (*when.notes, *defaults, *read.notes, *(read.unread(raws, PRICE) if amazon else []), *told, *ids["item_id"].notes)
+    advice = {**when.advice, **read.advice, "available is neither yes nor no": "".join(told[:1]).removeprefix("note: ")}
+    described = {CREATED_AT: str(when), PRICE: read.described(PRICE), AVAILABLE: words.described(AVAILABLE, facts)}
+    understood = {name: said for name, said in described.items() if facts.get(f"{name} present")}
     return CheckedTable(_checked(frame, rules, [*ITEM_COLUMNS, CHANGES]), notes, advice, understood, read.currencies.chosen)
 
 

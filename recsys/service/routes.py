@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from recsys.service.container import Service
     from recsys.service.live_bundle import LiveBundle
 
-DAY = 86_400
 ERASE_SECONDS = 5.0  # to wait for a refresh: it takes minutes, and a waiting request occupies a place in the queue
 _PROBLEMS: dict[int | str, dict[str, Any]] = dict.fromkeys((400, 401, 403, 408, 413, 422, 429, 503), s.PROBLEM)
 _STORED = _PROBLEMS | {202: {"model": s.Stored}, 409: s.PROBLEM}
@@ -144,10 +143,7 @@ async def events(request: Request, body: s.EventsBody, service: ServiceOf, live:
 
 
 def _event(number: int, event: s.EventBody, guests: frozenset[str]) -> Event:
-    moment, now = event.timestamp, time.time()
-    when = now if moment is None else (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
-    if not 0 <= when <= now + DAY:
-        raise HTTPException(422, f"events.{number}.timestamp is {moment}, expected a time from 1970 until now")
+    when = time.time() if event.timestamp is None else event.timestamp.replace(tzinfo=UTC).timestamp()
     if event.user in NO_ID and event.user not in guests:
         raise HTTPException(422, f"events.{number}.user is {event.user!r}, which stands for no user: leave out events without one")
     if (event.event_id or "").startswith(DERIVED):

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
 from features.data.ids import normal_id
+from features.ingest.values.moments import FIRST_DATE, read_moment, tomorrow
 from features.names import PURCHASE, EventKind
 from recsys.recommend.request import RecommendOptions
 
@@ -93,13 +94,28 @@ class SearchBody(Body):
     k: K = 10
 
 
+def _moment(value: Any) -> Any:
+    """Return a time by the rules of ingest, so that an event means the same in a request and in a file."""
+    if value is None:
+        return None
+    moment = read_moment(value) if isinstance(value, str | int | float) else None
+    if moment is None or not FIRST_DATE <= moment <= tomorrow():
+        raise ValueError("expected a time from 1971 until now, as ISO 8601 or as an epoch in seconds")
+    return moment
+
+
+Moment = Annotated[datetime, BeforeValidator(_moment, json_schema_input_type=str | float)]
+
+
 class EventBody(Body):
     """What a customer did. Equal `event_id`, or without one equal user, item, kind and second: counted once."""
 
     user: Id
     item: Id
     event: EventKind = PURCHASE
-    timestamp: datetime | None = Field(default=None, description="ISO 8601 or seconds since 1970; without a zone UTC; null: now")
+    timestamp: Moment | None = Field(
+        default=None, description="ISO 8601, or an epoch in seconds, milli-, micro- or nanoseconds; without a zone UTC; null: now"
+    )
     quantity: float | None = Field(default=None, gt=0)
     value: float | None = Field(default=None, ge=0, description="price paid for the whole quantity")
     event_id: Id | None = Field(default=None, description="id of the event, the same as in the sources; null: derived")

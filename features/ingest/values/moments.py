@@ -30,13 +30,14 @@ class Unit:
     micros: float | None
 
 
-# In the order of their share in a column, the first wins a tie. The numbers of yyyymmddHHMM are milliseconds of the year 1976.
+# In the order of their share in a column, the first wins a tie. The numbers of yyyymmddHHMM would be milliseconds
+# of the year 1976.
 UNITS = (
     Unit("seconds", FIRST_SECOND, 1e11, 1e6),
+    Unit(MINUTES, 197_101_010_000, 210_012_312_360, None),
     Unit("milliseconds", 1e11, 1e13, 1e3),
     Unit("microseconds", 3e13, 1e16, 1.0),
     Unit("nanoseconds", 3e16, 1e19, 1e-3),
-    Unit(MINUTES, 197_101_010_000, 210_012_312_360, None),
     Unit(SECONDS, 19_710_101_000_000, 21_001_231_235_960, None),
 )
 COMPACT_DATE = Unit("yyyymmdd", 19_710_101, 21_001_232, None)
@@ -69,7 +70,7 @@ def read_moment(value: float | str) -> datetime | None:
         if parts := _PARTS.match(text):
             return _of_parts(parts)
         value = float(text) if re.match(r"^\d+(\.\d*)?$", text, re.ASCII) else math.nan
-    if isinstance(value, bool) or not math.isfinite(value):
+    if isinstance(value, bool) or (isinstance(value, float) and not math.isfinite(value)):
         return None
     units = [unit for unit in UNITS if unit.low <= value < unit.high]
     if len(units) != 1 or units[0].micros is None:

@@ -14,6 +14,7 @@ from features.ingest.values.placeholders import present
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+SAMPLE = 10_000  # first values of a column, which mostly tell what a dot means
 ENOUGH = 10  # numbers such as 3,50 that make a column one of decimal commas without further evidence
 
 # What a number says of its column. A comma before three digits, 1,299, is taken for thousands, unless the others say otherwise.
@@ -26,13 +27,12 @@ _SPACED_COMMA, _SPACED_POINT = r"[ '’]\d{3},\d+$", r"[ '’]\d{3}\.\d+$"
 def survey(name: str) -> dict[str, pl.Expr]:
     """Return facts of a whole column, as aggregates, for `decide`."""
     text = present(name)
-    ambiguous = text.str.contains(AMBIGUOUS)
+    head = text.head(SAMPLE)
     return {
         f"{name} present": text.count(),
         f"{name} plain": number(name).count(),
-        f"{name} points": (text.str.contains(".", literal=True) & ~ambiguous).any(),
-        f"{name} ambiguous": ambiguous.sum(),
-        f"{name} bare": (~text.str.contains(".", literal=True)).any(),
+        f"{name} dots": text.str.contains(".", literal=True).any(),
+        f"{name} points": (head.str.contains(".", literal=True) & ~head.str.contains(AMBIGUOUS)).any(),
     }
 
 
@@ -47,13 +47,17 @@ def decide(
     facts : the answers to `survey`.
     decimal : the sign before decimals, "." or ",", given by the user for columns that do not tell.
     """
-    count, plain, ambiguous = (facts[f"{name} {key}"] or 0 for key in ("present", "plain", "ambiguous"))
-    if not count or (plain == count and (facts[f"{name} points"] or not ambiguous)):
-        return NumberForm(quantity=quantity), []
-    if plain == count and (decimal == "." or (quantity and not facts[f"{name} bare"])):
-        # Goods by weight, with three decimals throughout: all of them in thousands is not a thing.
-        said = f"note: {name} is read as numbers with three decimals ({_first(table, name, present(name))} is less than ten or a hundred)"
-        return NumberForm(quantity=quantity), [] if decimal else [said]
+    count, plain = (facts[f"{name} {key}"] for key in ("present", "plain"))
+    if plain == count:
+        settled = not facts[f"{name} dots"] or facts[f"{name} points"] or decimal == "."
+        if settled or not (ambiguous := _ambiguous(table, name)):
+            return NumberForm(quantity=quantity), []
+        if quantity and ambiguous == count:
+            # Goods by weight with three decimals throughout: thousands of pieces in every row are not believed.
+            example = table.select(present(name).drop_nulls().first()).collect().item()
+            return NumberForm(quantity=quantity), [
+                f"note: {name} is read with three decimals, as all its values are written so ({example})"
+            ]
     found = _evidence(table, name, quantity=quantity)
     form, notes = _style(name, found, decimal, quantity=quantity)
     return form, [*notes, *_ranges(table, name, form)]
@@ -167,5 +171,10 @@ def _ranges(table: pl.LazyFrame, name: str, form: NumberForm) -> list[str]:
     return [f"note: {count:,} values of {name} are a range or a price per unit ({text!r}, row {row:,}): the lowest number is taken"]
 
 
-def _first(table: pl.LazyFrame, name: str, text: pl.Expr) -> str:
-    return table.select(text.drop_nulls().first()).collect().item()
+def _ambiguous(table: pl.LazyFrame, name: str) -> int:
+    """Return the number of values such as 1.500; 0 if another value shows that the dot stands before decimals."""
+    text = present(name)
+    ambiguous = text.str.contains(AMBIGUOUS)
+    points = (text.str.contains(".", literal=True) & ~ambiguous).any()
+    count, told = table.select(ambiguous.sum(), points=points).collect(engine="streaming").row(0)
+    return 0 if told else count

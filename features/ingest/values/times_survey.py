@@ -41,11 +41,6 @@ def survey(name: str) -> dict[str, pl.Expr]:
         "others": (~iso & value.is_null()).sum(),
         "numbers": (value > 0).sum(),
         "zeros": (value <= 0).sum(),
-        "low": value.filter(value > 0).min(),
-        "high": value.max(),
-        "days": value.is_between(SPREADSHEET_FIRST, _today() + SPREADSHEET_EPOCH).sum(),
-        "compact": value.is_between(COMPACT_DATE.low, COMPACT_DATE.high, closed="left").sum(),
-        **{unit.name: value.is_between(unit.low, unit.high, closed="left").sum() for unit in UNITS},
     }
     return {f"{name} {fact}": check for fact, check in checks.items()}
 
@@ -66,6 +61,7 @@ def decide(table: pl.LazyFrame, name: str, facts: Mapping[str, Any], form: str |
     if form is not None:
         advice = f"they do not fit {key} = {quoted(form)}: set it to their format, or omit it"
         return TimeForm(format=form, advice={f"{name} not understood": advice})
+    found |= _units(table, name) if found["numbers"] else {}
     unit, notes, advice = _unit(table, name, found, key)
     patterns, day_first = (), None
     if found["others"]:
@@ -74,7 +70,7 @@ def decide(table: pl.LazyFrame, name: str, facts: Mapping[str, Any], form: str |
     return TimeForm(
         unit=unit,
         offsets=bool(found["offsets"]),
-        compact=bool(found["compact"]),
+        compact=bool(found.get(COMPACT_DATE.name)),
         patterns=patterns,
         day_first=day_first,
         notes=tuple(notes),
@@ -82,11 +78,22 @@ def decide(table: pl.LazyFrame, name: str, facts: Mapping[str, Any], form: str |
     )
 
 
+def _units(table: pl.LazyFrame, name: str) -> dict[str, Any]:
+    """Return what the numbers of a column may be, with the count of each."""
+    value = number(name)
+    counts = {unit.name: value.is_between(unit.low, unit.high, closed="left").sum() for unit in (COMPACT_DATE, *UNITS)}
+    days = value.is_between(SPREADSHEET_FIRST, _today() + SPREADSHEET_EPOCH).sum()
+    answers = table.select(low=value.filter(value > 0).min(), high=value.max(), days=days, **counts)
+    return answers.collect(engine="streaming").row(0, named=True)
+
+
 def default_note(table: pl.LazyFrame, name: str, defaults: pl.Expr) -> list[str]:
     """Return a note on the values that are no time but a program's default; none if there are none."""
     found = table.filter(defaults).select(pl.len(), row=pl.col("row").first(), value=raw(name).first().cast(pl.String))
     count, row, value = found.collect(engine="streaming").row(0)
-    return [f"note: {count:,} values of {name} are a program's default and no time ({value!r}, row {row:,}): unknown"] * bool(count)
+    if not count:
+        return []
+    return [f"note: {count:,} values of {name} are a program's default and no time ({value!r}, row {row:,}): unknown"]
 
 
 def quoted(text: str) -> str:
@@ -113,7 +120,7 @@ def _unit(table: pl.LazyFrame, name: str, found: Mapping[str, Any], key: str) ->
     advice = {early: _early_advice(found, key), f"{name} in the future": future, f"{name} not understood": future}
     if not found[unit]:
         return _SECONDS, [], advice
-    if unit == _SECONDS or (unit == "milliseconds" and found[unit] + found["compact"] == found["numbers"]):
+    if unit == _SECONDS or (unit == "milliseconds" and found[unit] + found[COMPACT_DATE.name] == found["numbers"]):
         return unit, [], advice
     words = unit if unit.startswith("yyyy") else f"{unit} since 1970"
     return unit, [_example(table, name, TimeForm(unit=unit), words)], advice
@@ -124,7 +131,7 @@ def _early_advice(found: Mapping[str, Any], key: str) -> str:
         return f'most numbers look like the days of a spreadsheet: if they are, set {key} = "{SPREADSHEET_DAYS}"'
     if found["low"] >= _FIRST_UNIX_DAY and found["high"] <= _today():
         return f'if they are days since 1970, set {key} = "{UNIX_DAYS}"; {ORDER}'
-    if found["compact"]:
+    if found[COMPACT_DATE.name]:
         return "expected dates written as yyyymmdd, from 19710101 on"
     if found["high"] < FIRST_SECOND:
         return ORDER

@@ -62,8 +62,12 @@ def available(name: str, facts: Mapping[str, bool], own: Mapping[str, bool]) -> 
     return pl.coalesce(mine, pl.when(word.is_in(YES)).then(True).when(word.is_in(NO)).then(False), stock)
 
 
-def notes(table: pl.LazyFrame, name: str, unknown: pl.Expr) -> list[str]:
-    """Return a note on the words that are not understood; none if there are none."""
+def notes(table: pl.LazyFrame, name: str, unknown: pl.Expr, facts: Mapping[str, bool]) -> list[str]:
+    """Return a note on the words that are not understood, or on numbers that are taken for a status; none if all is plain."""
+    if facts.get(f"{name} status"):
+        return [
+            f"note: {name} is read as a status, 1 for yes and 2 for no, as it has no other values: map another column if these are counts"
+        ]
     found = table.filter(unknown).group_by(word=present(name)).agg(count=pl.len(), row=pl.col("row").first())
     rows = found.sort("count", "word", descending=[True, False]).collect(engine="streaming").rows()
     if not rows:
@@ -75,6 +79,6 @@ def notes(table: pl.LazyFrame, name: str, unknown: pl.Expr) -> list[str]:
     ]
 
 
-def described(facts: Mapping[str, bool], name: str) -> str:
+def described(name: str, facts: Mapping[str, bool]) -> str:
     """Return in words how a column says whether an item can be bought."""
     return "a status, 1 or 2" if facts.get(f"{name} status") else "yes or no, or the number in stock"

@@ -90,7 +90,11 @@ def test_similar_and_search(shared: TestClient) -> None:
         ("search", {"text": "tea", "k": 1_000}, "k is 1000, expected 1 to 100"),
         ("events", {"events": []}, "events is a list of 0, should have at least 1 item"),
         ("events", {"events": [{"user": "u", "item": "i", "event": "theft"}]}, "events.0.event is 'theft'"),
-        ("events", {"events": [{"user": "u", "item": "i", "timestamp": "2999-01-01"}]}, "expected a time from 1970 until now"),
+        (
+            "events",
+            {"events": [{"user": "u", "item": "i", "timestamp": "2999-01-01"}]},
+            "events.0.timestamp is '2999-01-01', expected a time from 1971 until now",
+        ),
     ],
 )
 def test_bad_bodies_are_refused_in_one_line(shared: TestClient, path: str, body: Any, detail: str) -> None:
