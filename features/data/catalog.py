@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 
 from features.errors import DataError
-from features.names import AVAILABLE, BRAND, CATEGORY, CREATED_AT, DESCRIPTION, ITEM_ID, PRICE, TITLE
+from features.names import AVAILABLE, BRAND, CATEGORY, CREATED_AT, DESCRIPTION, GROUP_ID, ITEM_ID, PRICE, TITLE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -25,6 +25,7 @@ ITEM_COLUMNS: dict[str, pl.DataType] = {
     PRICE: pl.Float64(),
     AVAILABLE: pl.Boolean(),
     CREATED_AT: pl.Datetime("us"),
+    GROUP_ID: pl.String(),
 }
 
 

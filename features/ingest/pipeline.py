@@ -18,6 +18,7 @@ from features.ingest.summary import IngestSummary, TableSummary
 from features.ingest.table_store import stamps
 from features.ingest.table_versions import INTERACTIONS, ITEMS, QUARANTINE, SOURCE, publish, writing
 from features.ingest.tables import raw_tables
+from features.ingest.variants import one_a_group
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -65,7 +66,7 @@ def ingest(source: Source, out: Path, erased: ErasedUsers | None = None, files: 
 
 def _write_tables(source: Source, folder: Path, erased: ErasedUsers) -> IngestSummary:
     items, log = raw_tables(source, folder)
-    log_rules = validate_interactions(log.frame, source)
+    log_rules = validate_interactions(log.frame, source, log.format)
     checked_log = _stored(log_rules.frame, folder / "log.parquet")
     if checked_log.filter(pl.col("event_id").is_not_null()).head(1).collect().height:
         checked_log = _stored(mark_duplicates(checked_log, "event_id"), folder / "once.parquet")
@@ -79,6 +80,8 @@ def _write_tables(source: Source, folder: Path, erased: ErasedUsers) -> IngestSu
     checked_items = _stored(mark_duplicates(item_rules.frame), folder / "items.parquet")
     _require_rows("catalogue", items, checked_items)
     in_log = checked_log.filter(pl.col("reason").is_null()).select("item_id")
+    if source.variants == "one":
+        checked_items, checked_log = one_a_group(checked_items, checked_log, folder)
     checked_log = _stored(mark_unknown(checked_log, checked_items), folder / "known.parquet")
     if not checked_log.filter(pl.col("reason").is_null()).head(1).collect().height:
         kept_ids = checked_items.filter(pl.col("reason").is_null()).select("item_id")

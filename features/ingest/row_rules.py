@@ -14,13 +14,14 @@ import polars as pl
 
 from features.data.catalog import ITEM_COLUMNS
 from features.data.interactions import EVENTS, INTERACTION_COLUMNS
+from features.ingest.formats.layout import REFUSED
 from features.ingest.readers.raw_table import ITEM_PREFIX, SHOWN
 from features.ingest.source import ITEM_INPUTS, LOG_INPUTS
 from features.ingest.values import ids as id_values
 from features.ingest.values import numbers, times, words
 from features.ingest.values.placeholders import RAW, line, not_null_word, present, raw
 from features.ingest.values.times import FIRST_DATE
-from features.names import PURCHASE, UNIT_PRICE
+from features.names import GROUP_ID, GROUP_TITLE, PURCHASE, UNIT_PRICE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -28,8 +29,9 @@ if TYPE_CHECKING:
     from features.ingest.source import Source
 
 TOO_EARLY = "timestamp before 1971"
+_STEP = r"\s+(?:>|&gt;)\s+"  # between the parts of a category, as feeds write it
 
-Rule = tuple[pl.Expr, str, str]  # the condition that breaks it, the reason, the offending column
+Rule = tuple[pl.Expr, str | pl.Expr, str]  # the condition that breaks it, the reason, the offending column
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,7 @@ class CheckedTable:
     notes: tuple[str, ...] = ()
 
 
-def validate_interactions(table: pl.LazyFrame, source: Source) -> CheckedTable:
+def validate_interactions(table: pl.LazyFrame, source: Source, form: str = "canonical") -> CheckedTable:
     """Check the rows of the log alone; `mark_unknown` needs the catalogue. `ITEM_PREFIX` columns pass through."""
     names = LOG_INPUTS
     facts = _survey(table, ["user_id", "item_id", "event_id"], "timestamp")
@@ -63,6 +65,7 @@ def validate_interactions(table: pl.LazyFrame, source: Source) -> CheckedTable:
     )
     time = pl.col("timestamp")
     rules = [
+        *_layout_rules(table, "event" if form == "google-analytics" else "item_id"),
         *_id_rules("user_id"),
         *_id_rules("item_id"),
         (pl.col("event_id").str.contains("\ufffd", literal=True), "event_id is damaged text", "event_id"),
@@ -82,19 +85,22 @@ def validate_interactions(table: pl.LazyFrame, source: Source) -> CheckedTable:
 
 def validate_items(table: pl.LazyFrame, source: Source, form: str = "canonical") -> CheckedTable:
     """Check the rows of the catalogue; `mark_duplicates` finds duplicates. A price of 0 is unknown."""
-    facts = _survey(table, ["item_id"], "created_at")
+    facts = _survey(table, ["item_id", GROUP_ID], "created_at")
     # Prices of the Amazon metadata may be scraps of web pages, which is no reason to lose the item.
     amazon = form == "amazon"
     price = numbers.lowest("price") if amazon else numbers.money("price")
     created = times.read("created_at", facts, None)
     frame = _with_raw(table, ITEM_INPUTS).with_columns(
         item_id=id_values.read("item_id", facts),
-        **{name: line(name) for name in ("title", "description", "brand", "category")},
+        group_id=id_values.read(GROUP_ID, facts),
+        **{name: line(name) for name in ("title", "description", "brand", GROUP_TITLE)},
+        category=line("category").str.replace_all(_STEP, "|"),
         price=pl.when(price != 0).then(price),
         available=words.available("available"),
         created_at=pl.when(created >= FIRST_DATE).then(created),
     )
     rules = [
+        *_layout_rules(table, "item_id"),
         *_id_rules("item_id"),
         *_drop_rules(source.drop_items),
         (pl.col("title").is_null(), "no title", "title"),
@@ -103,7 +109,7 @@ def validate_items(table: pl.LazyFrame, source: Source, form: str = "canonical")
         (present("available").is_not_null() & pl.col("available").is_null(), "available is neither yes nor no", "available"),
         (present("created_at").is_not_null() & created.is_null(), "created_at not understood", "created_at"),
     ]
-    return CheckedTable(_checked(frame, rules, list(ITEM_COLUMNS)))
+    return CheckedTable(_checked(frame, rules, [*ITEM_COLUMNS, GROUP_TITLE]))
 
 
 def mark_duplicates(checked: pl.LazyFrame, key: str = "item_id") -> pl.LazyFrame:
@@ -154,8 +160,14 @@ def _survey(table: pl.LazyFrame, ids: Sequence[str], time: str) -> dict[str, boo
 def _with_raw(table: pl.LazyFrame, names: Iterable[str]) -> pl.LazyFrame:
     """Name raw columns `raw.<name>`, so that rules can refer to the original values; absent columns are null."""
     found = table.collect_schema().names()
+    names = (*names, REFUSED)
     columns = [(pl.col(name) if name in found else pl.lit(None, pl.String)).alias(f"{RAW}{name}") for name in names]
     return table.select("row", *columns, *[name for name in found if name.startswith(ITEM_PREFIX)])
+
+
+def _layout_rules(table: pl.LazyFrame, offends: str) -> list[Rule]:
+    """Return the rule for rows that the layout of an export refuses, each with a reason of its own."""
+    return [(raw(REFUSED).is_not_null(), raw(REFUSED), offends)] if REFUSED in table.collect_schema() else []
 
 
 def _id_rules(name: str) -> list[Rule]:
@@ -175,7 +187,7 @@ def _number_rule(name: str) -> Rule:
 
 
 def _checked(frame: pl.LazyFrame, rules: Sequence[Rule], columns: Sequence[str]) -> pl.LazyFrame:
-    reason = pl.coalesce([pl.when(holds).then(pl.lit(text)) for holds, text, _ in rules])
+    reason = pl.coalesce([pl.when(holds).then(pl.lit(text) if isinstance(text, str) else text) for holds, text, _ in rules])
     offence = pl.coalesce([pl.when(holds).then(raw(name).cast(pl.String).fill_null("")) for holds, _, name in rules])
     shown = offence.str.slice(0, SHOWN).str.replace_all(r"\p{Cc}", " ")
     return frame.select("row", *columns, reason=reason, offence=shown)

@@ -12,10 +12,10 @@ from pydantic import BaseModel, ConfigDict, field_validator, model_validator
 
 from features.data.catalog import ITEM_COLUMNS
 from features.data.interactions import EVENTS, INTERACTION_COLUMNS
-from features.names import CURRENCY, ORDER_ID, STARS, STATUS, UNIT_PRICE
+from features.names import CURRENCY, GROUP_TITLE, ORDER_ID, STARS, STATUS, UNIT_PRICE
 
 # The columns that a table may bring.
-ITEM_INPUTS = (*ITEM_COLUMNS, CURRENCY)
+ITEM_INPUTS = (*ITEM_COLUMNS, CURRENCY, GROUP_TITLE)
 LOG_INPUTS = (*INTERACTION_COLUMNS, UNIT_PRICE, CURRENCY, ORDER_ID, STATUS, STARS)
 
 
@@ -31,6 +31,9 @@ class Source(BaseModel):
     encoding : encoding of text files; bytes that cannot be decoded become U+FFFD.
     items_columns, interactions_columns : canonical name -> name in the shop's table.
     events : the shop's word for an event -> the canonical one.
+    statuses : the shop's word for the state of an order -> purchase, cancelled, refunded, failed or pending; only the first one counts.
+    variants : whether each variant of a product is an item, or the product is one item (`group_id` says which are one product).
+    store_view : Magento's store view whose texts and prices complete those of the default view.
     drop_items : regular expression (Rust syntax). Items whose id matches are not products (postage, fees); their rows are quarantined.
     timestamp_format : strptime format of the log's timestamps, if they are neither ISO 8601 nor epoch.
     """
@@ -46,6 +49,9 @@ class Source(BaseModel):
     items_columns: dict[str, str] = {}
     interactions_columns: dict[str, str] = {}
     events: dict[str, str] = {}
+    statuses: dict[str, Literal["purchase", "cancelled", "refunded", "failed", "pending"]] = {}
+    variants: Literal["items", "one"] = "items"
+    store_view: str | None = None
     drop_items: str | None = None
     timestamp_format: str | None = None
 

@@ -18,6 +18,8 @@ from recsys.cli.simulate import off_policy, simulate
 from recsys.recommend.request import RecommendOptions
 from recsys.settings.names import Device, Preset
 
+Form = Literal["canonical", "amazon", "shopify", "woocommerce", "magento", "google-merchant", "google-analytics"]
+
 
 def demo(context: typer.Context) -> None:
     """The whole job on a real retailer's year.
@@ -36,7 +38,7 @@ def ingest(
     dataset: Annotated[Literal["completejourney"] | None, typer.Option(help="A public data set by name, instead of files.")] = None,
     items: Annotated[Path | None, typer.Option(metavar="FILE", help="The catalogue: csv, tsv, jsonl (.gz) or parquet.")] = None,
     interactions: Annotated[Path | None, typer.Option(metavar="FILE", help="The log: csv, tsv, jsonl (.gz) or parquet.")] = None,
-    format: Annotated[Literal["canonical", "amazon"] | None, typer.Option(help="The layout of the files.  [default: canonical]")] = None,
+    format: Annotated[Form | None, typer.Option(help="The software that exported the files.  [default: by their header]")] = None,
 ) -> None:
     """Read the shop's two tables in.
 

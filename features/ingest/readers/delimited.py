@@ -48,7 +48,7 @@ def read_csv(text: io.TextIOWrapper, spool: Spool, separator: str | None) -> Raw
         ahead = np.array(spool.rows, dtype=np.int64) - 1 - np.arange(len(spool.rows))
         places = np.arange(done, done + batch.num_rows)
         frame = pl.DataFrame(pl.from_arrow(batch)).rename({str(i): names[i] for i in keep})
-        columns = [pl.coalesce(theirs).alias(ours) for ours, theirs in found.items()]
+        columns = [pl.coalesce(*map(_with_value, theirs[:-1]), theirs[-1]).alias(ours) for ours, theirs in found.items()]
         spool.add(frame.select(pl.Series("row", places + 1 + np.searchsorted(ahead, places, side="right")), *columns))
         done += batch.num_rows
     return _close_quote(spool.table(done + len(spool.rows)), spool, last[0])
@@ -81,6 +81,10 @@ def _parse_csv(
             strings_can_be_null=False,
         ),
     )
+
+
+def _with_value(name: str) -> pl.Expr:
+    return pl.when(pl.col(name).str.strip_chars() != "").then(name)
 
 
 def _lines(text: str) -> str:
