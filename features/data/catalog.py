@@ -87,6 +87,14 @@ class Catalog:
         return self.frame["available"].to_numpy()
 
     @cached_property
+    def groups(self) -> np.ndarray | None:
+        """Code of the product whose variant each item is, int64 (n,); an item without a group has one of its own. None: no product has two."""
+        codes = self.codes(GROUP_ID).astype(np.int64)
+        alone = codes < 0
+        codes[alone] = len(codes) + np.arange(int(alone.sum()))
+        return codes if len(np.unique(codes)) < len(codes) else None
+
+    @cached_property
     def _row_of(self) -> dict[str, int]:
         return {item: row for row, item in enumerate(self.frame["item_id"].to_list())}
 

@@ -12,6 +12,7 @@ from features.data.catalog import ITEM_COLUMNS
 from features.data.interactions import INTERACTION_COLUMNS
 from features.errors import DataError, disk_errors
 from features.ingest.erased_users import ErasedUsers
+from features.ingest.formats.known import with_defaults
 from features.ingest.readers.raw_table import RawTable, as_text_cell, malformed
 from features.ingest.row_rules import TOO_EARLY, items_of_log, mark_duplicates, mark_unknown, validate_interactions, validate_items
 from features.ingest.summary import IngestSummary, TableSummary
@@ -66,6 +67,7 @@ def ingest(source: Source, out: Path, erased: ErasedUsers | None = None, files: 
 
 def _write_tables(source: Source, folder: Path, erased: ErasedUsers) -> IngestSummary:
     items, log = raw_tables(source, folder)
+    source = with_defaults(source, log.format)
     log_rules = validate_interactions(log.frame, source, log.format)
     checked_log = _stored(log_rules.frame, folder / "log.parquet")
     if checked_log.filter(pl.col("event_id").is_not_null()).head(1).collect().height:

@@ -42,7 +42,7 @@ def raw_tables(source: Source, folder: Path) -> tuple[RawTable | None, RawTable]
     columns, mapped = _mapped(layout, source.items_columns), tuple(source.items_columns)
     spec = TableSpec("items", source.items, columns, ("item_id", "title"), mapped, source.encoding, layout, form.name)
     items = _read(spec, head, note, source, folder / "raw_items")
-    return items, _matched(log, items, folder / "matched.parquet")
+    return items, _matched(log, items, source.interactions.name, folder / "matched.parquet")
 
 
 def _log_spec(source: Source, path: Path) -> tuple[TableSpec, TableHead, str | None]:
@@ -118,10 +118,13 @@ def _remarks(frame: pl.LazyFrame, name: str) -> list[str]:
     if REMARK not in frame.collect_schema():
         return []
     remarks = frame.filter(pl.col(REMARK).is_not_null()).group_by(REMARK).agg(pl.len(), pl.col("item_id").first()).sort("len", REMARK)
-    return [f"note: {name}: {count:,} rows: {text} (such as {item})" for text, count, item in remarks.collect().iter_rows()]
+    return [
+        f"note: {name}: {count:,} {'row' if count == 1 else 'rows'}: {text} (such as {item})"
+        for text, count, item in remarks.collect().iter_rows()
+    ]
 
 
-def _matched(log: RawTable, items: RawTable, path: Path) -> RawTable:
+def _matched(log: RawTable, items: RawTable, name: str, path: Path) -> RawTable:
     """Give lines whose item id is none of the catalogue's the item of the same sku, or else of the same name, where it is only one."""
     theirs, ours = items.frame.collect_schema(), log.frame.collect_schema()
     keys = [key for key in KEYS if key in theirs]
@@ -146,5 +149,5 @@ def _matched(log: RawTable, items: RawTable, path: Path) -> RawTable:
     frame = frame.with_columns(item_id="_id").drop("_id", "_changed")
     if not count:
         return replace(log, frame=frame)
-    note = f"note: {count:,} rows of the log name no item_id of the catalogue, and were matched by sku or name ({was!r} is {found!r})"
+    note = f"note: {name}: rows whose item is no item_id of the catalogue, matched by sku or name: {count:,} ({was!r} is {found!r})"
     return replace(log, frame=frame, notes=(*log.notes, note))

@@ -19,9 +19,11 @@ from features.names import BUYERS_28, ITEM_BUYERS_7, ITEM_BUYERS_28, ITEM_STAT_P
 from ranking.diversity import diversify
 from ranking.filters import Filters
 from ranking.ranker import LOG_ODDS, with_features
+from ranking.variants import fill, limit, representatives
 from recsys.environment import usable_cores
 from recsys.recommend.components import Components
 from recsys.recommend.present import matches, present
+from recsys.recommend.request import MAX_PER_GROUP
 from retrieval.candidates import Candidates
 from retrieval.collaborative.scoring import TopScores
 from retrieval.new_items.reserved_places import reserve_places
@@ -29,10 +31,11 @@ from retrieval.new_items.unsold import UnsoldScorer
 from retrieval.topk import top_k
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from recsys.recommend.answers import Answer, Matches
     from recsys.recommend.request import RecommendOptions
+    from retrieval.two_tower.retriever import TwoTowerRetriever
 
 BATCH = 256  # users answered at once
 DIVERSE_AMONG = 50  # how many of the best a diverse list is chosen from
@@ -73,8 +76,12 @@ class Recommender(Components):
             for start in range(0, len(parts), threads):
                 yield from (answer for lists in pool.map(answers, parts[start : start + threads]) for answer in lists)
 
-    def similar(self, item_id: str, k: int) -> Matches:
+    def similar(self, item_id: str, k: int, max_per_group: int = MAX_PER_GROUP, *, variants: bool = False) -> Matches:
         """Find the k items nearest to an item, without the item itself.
+
+        Parameters
+        ----------
+        variants : whether the item's own variants are among them.
 
         Raises
         ------
@@ -83,15 +90,31 @@ class Recommender(Components):
         snapshot = self.snapshot
         row = int(snapshot.catalog.rows_or_raise([item_id])[0])
         allowed = snapshot.catalog.available & self.not_blocked
+        groups = snapshot.catalog.groups
+        if groups is not None and not variants:
+            allowed[groups == groups[row]] = False
         allowed[row] = False
         vector = snapshot.space[snapshot.text_of[row]]
-        return matches(self, item_id, *self.retriever.towers.nearest(vector[None], min(k, len(allowed)), allowed))
+        return matches(self, item_id, *self._nearest(self.retriever.towers, vector, k, allowed, max_per_group))
 
-    def search(self, text: str, k: int) -> Matches:
+    def search(self, text: str, k: int, max_per_group: int = MAX_PER_GROUP) -> Matches:
         """Find the k items nearest in meaning to a text."""
         allowed = self.snapshot.catalog.available & self.not_blocked
         vector = self.model.query_vectors([text])[0]
-        return matches(self, text, *self.text_retriever.nearest(vector[None], min(k, len(allowed)), allowed))
+        return matches(self, text, *self._nearest(self.text_retriever, vector, k, allowed, max_per_group))
+
+    def _nearest(
+        self, retriever: TwoTowerRetriever, vector: np.ndarray, k: int, allowed: np.ndarray, max_per_group: int
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return the items nearest to a vector and their cosines, (1, k) each."""
+        k = min(k, len(allowed))
+
+        def retrieve(users: Histories, mask: np.ndarray) -> Candidates:
+            return Candidates(users, *retriever.nearest(vector[None], k, mask))
+
+        nobody = Histories.of_baskets([[]], self.snapshot.now)
+        best = self._of_groups(retrieve(nobody, allowed), k, max_per_group, allowed, retrieve).first(k)
+        return best.rows, best.scores
 
     # The stages over histories alone; evaluation and simulation call them as the requests do.
 
@@ -99,35 +122,76 @@ class Recommender(Components):
         """Retrieve and rank: the best k among the allowed; scores are probabilities if the model is trained."""
         return self.best(self.candidates(users, max(k, self.model.retrieval.candidates), allowed), k)
 
-    def candidates(self, users: Histories, k: int, allowed: np.ndarray | None = None) -> Candidates:
-        """Retrieve from all sources: at most k items a user, in fused order."""
-        return self.retriever.retrieve(users, k, allowed)
+    def candidates(
+        self, users: Histories, k: int, allowed: np.ndarray | None = None, max_per_group: int = MAX_PER_GROUP, places: int = DIVERSE_AMONG
+    ) -> Candidates:
+        """Retrieve from all sources: at most k items a user, in fused order.
 
-    def unsold_items(self, users: Histories, k: int, allowed: np.ndarray | None = None) -> Candidates:
+        More where variants of few products crowd the lists: then as many as give a list of `places` items its products.
+        """
+        found = self.retriever.retrieve(users, k, allowed)
+        return self._filled(found, min(places, k), max_per_group, allowed, lambda some, mask: self.retriever.retrieve(some, k, mask))
+
+    def _filled(
+        self,
+        found: Candidates,
+        k: int,
+        max_per_group: int,
+        allowed: np.ndarray | None,
+        again: Callable[[Histories, np.ndarray], Candidates],
+    ) -> Candidates:
+        snapshot = self.snapshot
+        groups = snapshot.catalog.groups
+        if groups is None:
+            return found
+        everything = np.ones(len(snapshot.catalog), dtype=bool) if allowed is None else allowed
+        return fill(found, groups, snapshot.collaborative.popularity.ranking, everything, again, (k, max_per_group))
+
+    def _of_groups(
+        self,
+        found: Candidates,
+        k: int,
+        max_per_group: int,
+        allowed: np.ndarray | None,
+        again: Callable[[Histories, np.ndarray], Candidates],
+    ) -> Candidates:
+        """Return the lists with at most `max_per_group` variants of a product, filled up with others."""
+        return limit(self._filled(found, k, max_per_group, allowed, again), self.snapshot.catalog.groups, max_per_group)
+
+    def unsold_items(self, users: Histories, k: int, allowed: np.ndarray | None = None, max_per_group: int = MAX_PER_GROUP) -> Candidates:
         """Retrieve never-sold items: those likely to sell soon and near to the user's purchases first; scores are no probabilities.
 
         Fewer than k where fewer are unsold.
         """
         snapshot = self.snapshot
         scorer = UnsoldScorer(snapshot.unsold_items, snapshot.text_vectors, snapshot.text_of)
-        return with_features(TopScores(scorer, UNSOLD_SCORE).retrieve(users, k, allowed), snapshot.stats)
+        source = TopScores(scorer, UNSOLD_SCORE)
 
-    def popular(self, users: Histories, k: int, allowed: np.ndarray | None = None) -> Candidates:
+        def retrieve(some: Histories, mask: np.ndarray | None) -> Candidates:
+            return source.retrieve(some, k, mask)
+
+        found = self._of_groups(retrieve(users, allowed), k, max_per_group, allowed, retrieve)
+        return with_features(found.first(k), snapshot.stats)
+
+    def popular(self, users: Histories, k: int, allowed: np.ndarray | None = None, max_per_group: int = MAX_PER_GROUP) -> Candidates:
         """Retrieve what sells now. The score is the share of recent shoppers who bought the item."""
         stats, ever = self.snapshot.stats.columns, self.snapshot.collaborative.popularity.ranking
         # Ties go to all-time popularity. Never-sold items come last, but they come: a filter may leave nothing else.
-        dense = np.broadcast_to(stats[BUYERS_28] + ever / (ever.max(initial=0) + 1), (len(users), len(ever)))
+        scores = stats[BUYERS_28] + ever / (ever.max(initial=0) + 1)
+        if (groups := self.snapshot.catalog.groups) is not None:
+            allowed = representatives(groups, scores, np.ones(len(ever), dtype=bool) if allowed is None else allowed, max_per_group)
+        dense = np.broadcast_to(scores, (len(users), len(ever)))
         rows, _ = top_k(dense if allowed is None else np.where(allowed, dense, -np.inf), k)
         real = np.maximum(rows, 0)
         share = np.where(rows >= 0, self.recent_share[real], -np.inf).astype(np.float32)
         features = {name: stats[name.removeprefix(ITEM_STAT_PREFIX)][real] for name in (ITEM_BUYERS_7, ITEM_BUYERS_28)}
         return Candidates(users, rows, share, features)
 
-    def best(self, candidates: Candidates, k: int) -> Candidates:
+    def best(self, candidates: Candidates, k: int, max_per_group: int = MAX_PER_GROUP) -> Candidates:
         """Rank: the best k candidates by probability of purchase."""
-        return self.first_places(self._ranked(candidates), k)
+        return self.first_places(self._ranked(candidates), k, max_per_group)
 
-    def best_with_basket(self, candidates: Candidates, k: int) -> Candidates:
+    def best_with_basket(self, candidates: Candidates, k: int, max_per_group: int = MAX_PER_GROUP) -> Candidates:
         """Rank for unknown visitors with a basket: what the basket makes likelier comes first.
 
         By probability alone every basket would get bananas and milk. So half of the log odds that an item has with any shopper are
@@ -137,10 +201,12 @@ class Recommender(Components):
         usual = np.maximum(self.recent_share[np.maximum(ranked.rows, 0)], 0.5 / self.recent_shoppers)
         # Log odds, not probabilities: calibration makes equals of neighbours, and then the least sold of them would come first.
         by_lift = ranked.ranked(ranked.features[LOG_ODDS] - 0.5 * _log_odds(usual), probability=ranked.scores)
-        return replace(by_lift, scores=by_lift.features["probability"]).first(k)
+        by_lift = replace(by_lift, scores=by_lift.features["probability"])
+        return limit(by_lift, self.snapshot.catalog.groups, max_per_group).first(k)
 
-    def first_places(self, ranked: Candidates, k: int) -> Candidates:
-        """The first k of ranked candidates, with the places that are reserved for new items."""
+    def first_places(self, ranked: Candidates, k: int, max_per_group: int = MAX_PER_GROUP) -> Candidates:
+        """The first k of ranked candidates, few variants of a product, with the places that are reserved for new items."""
+        ranked = limit(ranked, self.snapshot.catalog.groups, max_per_group)
         return reserve_places(ranked, k, self.model.retrieval.arrivals)
 
     def _ranked(self, candidates: Candidates) -> Candidates:
@@ -214,6 +280,11 @@ class RequestGroup:
         return max(self.k, DIVERSE_AMONG) if self.options.diversity else self.k
 
     @property
+    def max_per_group(self) -> int:
+        """How many variants of a product a list may hold."""
+        return self.options.max_per_group
+
+    @property
     def personal(self) -> bool:
         """Whether the list rests on the users' own events."""
         return self.route != "popular" and bool(self.histories.lengths.any())
@@ -227,24 +298,27 @@ class RequestGroup:
         """Find candidates among the allowed items; the list itself on a route without ranking."""
         recommender = self.recommender
         if self.route == "popular":
-            return recommender.popular(self.histories, self.width, self.mask)
+            return recommender.popular(self.histories, self.width, self.mask, self.max_per_group)
         if self.route == "unsold":
-            return recommender.unsold_items(self.histories, self.width, self.mask)
-        return recommender.candidates(self.histories, max(self.width, recommender.model.retrieval.candidates), self.mask)
+            return recommender.unsold_items(self.histories, self.width, self.mask, self.max_per_group)
+        most = max(self.width, recommender.model.retrieval.candidates)
+        return recommender.candidates(self.histories, most, self.mask, self.max_per_group, self.width)
 
     def rank(self, candidates: Candidates) -> Candidates:
         """Order candidates by probability of purchase, or by what the basket makes likelier; scores are probabilities."""
         if not self.ranks:
             return self.unranked(candidates)
         recommender = self.recommender
-        return (recommender.best if self.route == "personal" else recommender.best_with_basket)(candidates, self.width)
+        return (recommender.best if self.route == "personal" else recommender.best_with_basket)(candidates, self.width, self.max_per_group)
 
     def unranked(self, candidates: Candidates) -> Candidates:
         """Keep the order of retrieval, with the features that reasons need."""
         if self.route in ("popular", "unsold"):
             return candidates
         with_all = with_features(candidates, self.recommender.snapshot.stats)
-        return self.recommender.first_places(with_all, self.width) if self.route == "personal" else with_all.first(self.width)
+        if self.route == "personal":
+            return self.recommender.first_places(with_all, self.width, self.max_per_group)
+        return limit(with_all, self.recommender.snapshot.catalog.groups, self.max_per_group).first(self.width)
 
     def present(self, best: Candidates, *, degraded: bool = False) -> list[Answer]:
         """Diversify, explain, and make one answer a user. degraded: `best` is `unranked` though there is a ranker."""

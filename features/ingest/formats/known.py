@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection
 
     from features.ingest.formats.layout import Format, TableLayout
+    from features.ingest.source import Source
 
 FORMATS: dict[str, Format] = {
     one.name: one for one in (CANONICAL, AMAZON, SHOPIFY, WOOCOMMERCE, MAGENTO, GOOGLE_MERCHANT, GOOGLE_ANALYTICS)
@@ -30,6 +31,12 @@ REQUIRED: dict[Table, frozenset[str]] = {
 def layouts(one: Format, table: Table) -> tuple[TableLayout, ...]:
     """Return a format's layouts of a table."""
     return one.items if table == "items" else one.interactions
+
+
+def with_defaults(source: Source, name: str) -> Source:
+    """Return the source with a format's defaults for what the user left open."""
+    left_open = {key: value for key, value in FORMATS[name].defaults.items() if key not in source.model_fields_set}
+    return source.model_copy(update={key: value for key, value in left_open.items() if key in type(source).model_fields})
 
 
 def layout_of(name: str | None, table: Table, header: Collection[str]) -> tuple[Format, TableLayout]:

@@ -59,6 +59,7 @@ class Format:
     title : name of the software, for messages.
     items, interactions : layouts of the two tables, the most recent first. Empty where the software exports no such table: then
         the table is recognised by its header.
+    defaults : keys of the source -> the values that the software's logs need, where the user gives none.
     """
 
     name: str

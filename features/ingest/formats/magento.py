@@ -36,6 +36,7 @@ def _products(rows: LazyFrame, source: Source) -> LazyFrame:
     parent = pl.col("_has_children")
     rows = rows.with_columns(
         category=_category(pl.col("category")),
+        created_at=pl.coalesce(pl.col("created_at").str.to_datetime("%m/%d/%y, %I:%M %p", strict=False).cast(pl.String), "created_at"),
         price=pl.when(parent).then(None).when(on_sale & (c.number("_special") > 0)).then("_special").otherwise("price"),
         available=pl.when(parent | ~shown).then(c.NO).otherwise(_in_stock()),
         **{NAME: pl.col("title")},
@@ -70,11 +71,11 @@ def _one_view(rows: LazyFrame, view: str | None) -> LazyFrame:
     chosen = pl.col("_view") == view if view else pl.lit(False)
     rows = rows.with_columns(_order=pl.when(chosen).then(0).when(own).then(1).otherwise(2))
     best = rows.filter(pl.col("item_id").is_not_null()).group_by("item_id")
-    values = best.agg(
-        *[pl.col(name).filter(pl.col("_order") < 2).sort_by("_order", "row").drop_nulls().first().alias(f"{name} of view") for name in _FACTS],
-        # The view whose row stands for the product: the default view's, else the chosen one, else the first.
-        _kept=pl.col("_view").fill_null("").sort_by(pl.col("_order").replace_strict({0: 1, 1: 0, 2: 2}), "row").first(),
-    )  # fmt: skip
+    of_view = pl.col("_order") < 2
+    facts = [pl.col(name).filter(of_view).sort_by(pl.col("_order").filter(of_view), pl.col("row").filter(of_view)) for name in _FACTS]
+    # The view whose row stands for the product: the default view, else the chosen one, else the first.
+    kept = pl.col("_view").fill_null("").sort_by(pl.col("_order").replace_strict({0: 1, 1: 0, 2: 2}), "row").first()
+    values = best.agg(*[fact.drop_nulls().first().alias(f"{name} of view") for name, fact in zip(_FACTS, facts, strict=True)], _kept=kept)
     rows = rows.join(values, on="item_id", how="left", maintain_order="left")
     other = (pl.col("_view").fill_null("") != pl.col("_kept")).fill_null(False)
     completed = {name: pl.when(pl.col("_order") < 2).then(pl.coalesce(f"{name} of view", name)).otherwise(name) for name in _FACTS}
@@ -105,13 +106,14 @@ def _in_stock() -> pl.Expr:
 def _orders(rows: LazyFrame, _source: Source) -> LazyFrame:
     rows = c.complete(rows, (*_LINE, *_LINE_ONLY))
     ordered, back = c.number("quantity"), pl.sum_horizontal(c.number("_canceled").fill_null(0), c.number("_refunded").fill_null(0))
+    share = c.number("value") * (ordered - back) / ordered
     part = pl.col("_parent_line").is_not_null() & ~pl.col("_parent_line").is_in(["0", "0.0"])
     closed = pl.col("status").str.to_lowercase() == "closed"  # Magento's word for an order that is refunded as a whole
     return rows.with_columns(
         c.refuse(part, "part of another line of the order"),
         user_id=pl.coalesce(pl.when(~pl.col("user_id").is_in(["0", "0.0"])).then(c.email("user_id")), c.email("_email")),
         quantity=pl.when(back > 0).then((ordered - back).cast(pl.String)).otherwise("quantity"),
-        value=pl.when((back > 0) & (ordered > 0)).then((c.number("value") * (ordered - back) / ordered).round(6).cast(pl.String)).otherwise("value"),
+        value=pl.when((back > 0) & (ordered > 0)).then(share.round(6).cast(pl.String)).otherwise("value"),
         status=pl.when(closed).then(pl.lit("refunded")).otherwise("status"),
     )  # fmt: skip
 
@@ -181,6 +183,7 @@ MAGENTO = Format(
     name="magento",
     title="Magento",
     items=(TableLayout(_PRODUCT_CSV, frozenset({"sku", "store_view_code", "product_type"}), rows=_products),),
+    defaults={"guests": ("",)},  # an order without a customer is of a visitor of its own
     interactions=(
         TableLayout(
             _ORDER_CSV, frozenset({"sku", "qty_ordered", "order_id"}), rows=_orders, carried={"title": ("name",), "price": ("price",)}

@@ -102,7 +102,7 @@ def _notes(counts: Mapping[str, int], meaning: Mapping[str, str | None], name: s
     unknown = sorted((word for word, what in meaning.items() if what is None), key=lambda word: -counts[word])
     notes = []
     if partly:
-        notes.append(f"note: {name}: {partly:,} rows are of partially refunded orders, and are kept: what was sent back is not known")
+        notes.append(f"note: {name}: rows of partially refunded orders, kept because what was sent back is not known: {partly:,}")
     if unknown:
         said = ", ".join(f"{word[:40]!r} ({counts[word]:,})" for word in unknown[:5]) + (", ..." if len(unknown) > 5 else "")
         notes.append(

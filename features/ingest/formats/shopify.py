@@ -171,6 +171,7 @@ SHOPIFY = Format(
         replace(_PRODUCTS_JSON, signs=frozenset({"handle", "title", "variants"})),
         replace(_PRODUCTS_JSON, signs=frozenset({"title", "body_html", "variants"})),
     ),
+    defaults={"guests": ("",)},  # an order without a customer is of a visitor of its own
     interactions=(
         TableLayout(
             _ORDER_CSV,

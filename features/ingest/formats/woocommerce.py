@@ -66,9 +66,8 @@ def _in_stock() -> pl.Expr:
     known = pl.when(word.is_in(["1", "true", "yes", "instock", "onbackorder", "backorder"])).then(c.YES).when(word.is_not_null()).then(c.NO)
     more = pl.col("_backorders").str.to_lowercase().is_in(["1", "yes", "notify"])
     stock = c.number("_stock")
-    return pl.coalesce(
-        known, pl.when(stock > 0).then(c.YES).when((stock <= 0) & more.fill_null(False)).then(c.YES).when(stock <= 0).then(c.NO)
-    )
+    counted = pl.when((stock > 0) | more.fill_null(False)).then(c.YES).when(stock <= 0).then(c.NO)
+    return pl.coalesce(known, counted)
 
 
 def _orders(rows: LazyFrame, _source: Source) -> LazyFrame:
@@ -178,6 +177,7 @@ WOOCOMMERCE = Format(
         TableLayout(_PRODUCT_CSV, frozenset({"ID", "Name", "Regular price"}), rows=_products),
         TableLayout(c.same(*_ITEM, "created_at"), frozenset({"id", "name", "regular_price"}), records=_product_records, rows=_products),
     ),
+    defaults={"guests": ("",)},  # an order without a customer is of a visitor of its own
     interactions=(
         TableLayout(
             _ORDER_CSV,
