@@ -2,35 +2,68 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 
+from features.data.histories import Histories
 from retrieval.candidates import Candidates
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from features.data.histories import Histories
-
-    # Retrieves for some users among allowed items, bool (b, n_items).
-    Retrieve = Callable[[Histories, np.ndarray], Candidates]
+# Retrieves for some users among the allowed items, bool (n_items,) or (b, n_items); None allows all.
+Retrieve = Callable[[Histories, np.ndarray | None], Candidates]
 
 
-def limit(candidates: Candidates, groups: np.ndarray | None, most: int) -> Candidates:
-    """Keep the first `most` items of each group in every list, in their order.
+@dataclass(frozen=True)
+class GroupLimit:
+    """The limit of a request.
 
-    Parameters
+    Attributes
     ----------
-    groups : code of each item's group, int (n_items,); None: no group has two items.
+    groups : code of each item's group, int (n_items,); None: no group has two items, and nothing is limited.
+    popularity : of the items, float (n_items,).
+    most : how many items of a group a list may hold.
     """
-    if groups is None or not candidates.rows.size:
-        return candidates
-    keep = within_limit(candidates.rows, groups, most)
-    if (keep | ~candidates.valid).all():
-        return candidates
-    order = np.argsort(~keep, axis=1, kind="stable")
-    return candidates.take(np.where(np.take_along_axis(keep, order, axis=1), order, -1))
+
+    groups: np.ndarray | None
+    popularity: np.ndarray
+    most: int
+
+    def keep(self, candidates: Candidates) -> Candidates:
+        """Keep the first `most` items of each group in every list, in their order."""
+        if self.groups is None or not candidates.rows.size:
+            return candidates
+        keep = within_limit(candidates.rows, self.groups, self.most)
+        if (keep | ~candidates.valid).all():
+            return candidates
+        order = np.argsort(~keep, axis=1, kind="stable")
+        return candidates.take(np.where(np.take_along_axis(keep, order, axis=1), order, -1))
+
+    def best_of_groups(self, scores: np.ndarray, allowed: np.ndarray | None) -> np.ndarray | None:
+        """Return the allowed items that a list may hold if it is ordered by a score of items alone."""
+        return allowed if self.groups is None else representatives(self.groups, scores, self._mask(allowed), self.most)
+
+    def retrieve(self, source: Retrieve, users: Histories, k: int, allowed: np.ndarray | None) -> Candidates:
+        """Retrieve lists from which the limit leaves k items, as far as the allowed items have so many groups.
+
+        A list that variants crowd gets a second retrieval among the most popular items of each group that it does not hold.
+        """
+        found = source(users, allowed)
+        if self.groups is None:
+            return found
+        kept = within_limit(found.rows, self.groups, self.most).sum(axis=1)
+        short = np.flatnonzero((kept < k) & (kept < found.valid.sum(axis=1)))
+        if not len(short):
+            return found
+        mask = self._mask(allowed)
+        mask = representatives(self.groups, self.popularity, mask if mask.ndim == 1 else mask[short], self.most)
+        mask = np.broadcast_to(mask, (len(short), len(self.groups))).copy()
+        for place, user in enumerate(short.tolist()):
+            mask[place] &= ~np.isin(self.groups, self.groups[found.rows[user][found.valid[user]]])
+        return _joined(found, source(users.take(short), mask), short)
+
+    def _mask(self, allowed: np.ndarray | None) -> np.ndarray:
+        return np.ones(len(self.popularity), dtype=bool) if allowed is None else allowed
 
 
 def within_limit(rows: np.ndarray, groups: np.ndarray, most: int) -> np.ndarray:
@@ -63,31 +96,6 @@ def representatives(groups: np.ndarray, scores: np.ndarray, allowed: np.ndarray,
     best = np.empty_like(allowed)
     best[..., order] = some & (count - before <= most)
     return best
-
-
-def fill(
-    found: Candidates, groups: np.ndarray, popularity: np.ndarray, allowed: np.ndarray, again: Retrieve, size: tuple[int, int]
-) -> Candidates:
-    """Return the lists with further groups, where the limit would leave fewer than k items: a second retrieval fills them.
-
-    The second one searches among the most popular items of each group that the list does not hold, so variants cannot crowd it.
-
-    Parameters
-    ----------
-    allowed : bool (n_items,) or (b, n_items).
-    size : k, and how many of a group a list may hold.
-    """
-    k, most = size
-    kept = within_limit(found.rows, groups, most)
-    short = np.flatnonzero((kept.sum(axis=1) < k) & (kept.sum(axis=1) < found.valid.sum(axis=1)))
-    if not len(short):
-        return found
-    mask = representatives(groups, popularity, allowed if allowed.ndim == 1 else allowed[short], most)
-    mask = np.broadcast_to(mask, (len(short), len(groups))).copy()
-    for place, user in enumerate(short.tolist()):
-        mask[place] &= ~np.isin(groups, groups[found.rows[user][found.valid[user]]])
-    more = again(found.users.take(short), mask)
-    return _joined(found, more, short)
 
 
 def _joined(found: Candidates, more: Candidates, users: np.ndarray) -> Candidates:

@@ -88,7 +88,7 @@ class Catalog:
 
     @cached_property
     def groups(self) -> np.ndarray | None:
-        """Code of the product whose variant each item is, int64 (n,); an item without a group has one of its own. None: no product has two."""
+        """Code of each item's group, int64 (n,); an item without a group is one of its own. None: no group has two items."""
         codes = self.codes(GROUP_ID).astype(np.int64)
         alone = codes < 0
         codes[alone] = len(codes) + np.arange(int(alone.sum()))

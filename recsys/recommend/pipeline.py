@@ -19,7 +19,7 @@ from features.names import BUYERS_28, ITEM_BUYERS_7, ITEM_BUYERS_28, ITEM_STAT_P
 from ranking.diversity import diversify
 from ranking.filters import Filters
 from ranking.ranker import LOG_ODDS, with_features
-from ranking.variants import fill, limit, representatives
+from ranking.variants import GroupLimit
 from recsys.environment import usable_cores
 from recsys.recommend.components import Components
 from recsys.recommend.present import matches, present
@@ -31,7 +31,7 @@ from retrieval.new_items.unsold import UnsoldScorer
 from retrieval.topk import top_k
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
     from recsys.recommend.answers import Answer, Matches
     from recsys.recommend.request import RecommendOptions
@@ -77,11 +77,7 @@ class Recommender(Components):
                 yield from (answer for lists in pool.map(answers, parts[start : start + threads]) for answer in lists)
 
     def similar(self, item_id: str, k: int, max_per_group: int = MAX_PER_GROUP, *, variants: bool = False) -> Matches:
-        """Find the k items nearest to an item, without the item itself.
-
-        Parameters
-        ----------
-        variants : whether the item's own variants are among them.
+        """Find the k items nearest to an item, without the item itself; `variants`: its own variants may be among them.
 
         Raises
         ------
@@ -90,10 +86,9 @@ class Recommender(Components):
         snapshot = self.snapshot
         row = int(snapshot.catalog.rows_or_raise([item_id])[0])
         allowed = snapshot.catalog.available & self.not_blocked
-        groups = snapshot.catalog.groups
-        if groups is not None and not variants:
-            allowed[groups == groups[row]] = False
         allowed[row] = False
+        if snapshot.catalog.groups is not None and not variants:
+            allowed &= snapshot.catalog.groups != snapshot.catalog.groups[row]
         vector = snapshot.space[snapshot.text_of[row]]
         return matches(self, item_id, *self._nearest(self.retriever.towers, vector, k, allowed, max_per_group))
 
@@ -106,15 +101,18 @@ class Recommender(Components):
     def _nearest(
         self, retriever: TwoTowerRetriever, vector: np.ndarray, k: int, allowed: np.ndarray, max_per_group: int
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Return the items nearest to a vector and their cosines, (1, k) each."""
-        k = min(k, len(allowed))
+        k, limit = min(k, len(allowed)), self.group_limit(max_per_group)
 
-        def retrieve(users: Histories, mask: np.ndarray) -> Candidates:
+        def nearest(users: Histories, mask: np.ndarray | None) -> Candidates:
             return Candidates(users, *retriever.nearest(vector[None], k, mask))
 
-        nobody = Histories.of_baskets([[]], self.snapshot.now)
-        best = self._of_groups(retrieve(nobody, allowed), k, max_per_group, allowed, retrieve).first(k)
+        best = limit.keep(limit.retrieve(nearest, Histories.of_baskets([[]], self.snapshot.now), k, allowed)).first(k)
         return best.rows, best.scores
+
+    def group_limit(self, max_per_group: int) -> GroupLimit:
+        """The limit of variants of a product in a list."""
+        snapshot = self.snapshot
+        return GroupLimit(snapshot.catalog.groups, snapshot.collaborative.popularity.ranking, max_per_group)
 
     # The stages over histories alone; evaluation and simulation call them as the requests do.
 
@@ -125,38 +123,9 @@ class Recommender(Components):
     def candidates(
         self, users: Histories, k: int, allowed: np.ndarray | None = None, max_per_group: int = MAX_PER_GROUP, places: int = DIVERSE_AMONG
     ) -> Candidates:
-        """Retrieve from all sources: at most k items a user, in fused order.
-
-        More where variants of few products crowd the lists: then as many as give a list of `places` items its products.
-        """
-        found = self.retriever.retrieve(users, k, allowed)
-        return self._filled(found, min(places, k), max_per_group, allowed, lambda some, mask: self.retriever.retrieve(some, k, mask))
-
-    def _filled(
-        self,
-        found: Candidates,
-        k: int,
-        max_per_group: int,
-        allowed: np.ndarray | None,
-        again: Callable[[Histories, np.ndarray], Candidates],
-    ) -> Candidates:
-        snapshot = self.snapshot
-        groups = snapshot.catalog.groups
-        if groups is None:
-            return found
-        everything = np.ones(len(snapshot.catalog), dtype=bool) if allowed is None else allowed
-        return fill(found, groups, snapshot.collaborative.popularity.ranking, everything, again, (k, max_per_group))
-
-    def _of_groups(
-        self,
-        found: Candidates,
-        k: int,
-        max_per_group: int,
-        allowed: np.ndarray | None,
-        again: Callable[[Histories, np.ndarray], Candidates],
-    ) -> Candidates:
-        """Return the lists with at most `max_per_group` variants of a product, filled up with others."""
-        return limit(self._filled(found, k, max_per_group, allowed, again), self.snapshot.catalog.groups, max_per_group)
+        """Retrieve from all sources: k items a user, in fused order; more where their variants would leave less than `places` of a list."""
+        limit = self.group_limit(max_per_group)
+        return limit.retrieve(lambda some, mask: self.retriever.retrieve(some, k, mask), users, min(places, k), allowed)
 
     def unsold_items(self, users: Histories, k: int, allowed: np.ndarray | None = None, max_per_group: int = MAX_PER_GROUP) -> Candidates:
         """Retrieve never-sold items: those likely to sell soon and near to the user's purchases first; scores are no probabilities.
@@ -165,21 +134,16 @@ class Recommender(Components):
         """
         snapshot = self.snapshot
         scorer = UnsoldScorer(snapshot.unsold_items, snapshot.text_vectors, snapshot.text_of)
-        source = TopScores(scorer, UNSOLD_SCORE)
-
-        def retrieve(some: Histories, mask: np.ndarray | None) -> Candidates:
-            return source.retrieve(some, k, mask)
-
-        found = self._of_groups(retrieve(users, allowed), k, max_per_group, allowed, retrieve)
-        return with_features(found.first(k), snapshot.stats)
+        source, limit = TopScores(scorer, UNSOLD_SCORE), self.group_limit(max_per_group)
+        found = limit.retrieve(lambda some, mask: source.retrieve(some, k, mask), users, k, allowed)
+        return with_features(limit.keep(found).first(k), snapshot.stats)
 
     def popular(self, users: Histories, k: int, allowed: np.ndarray | None = None, max_per_group: int = MAX_PER_GROUP) -> Candidates:
         """Retrieve what sells now. The score is the share of recent shoppers who bought the item."""
         stats, ever = self.snapshot.stats.columns, self.snapshot.collaborative.popularity.ranking
         # Ties go to all-time popularity. Never-sold items come last, but they come: a filter may leave nothing else.
         scores = stats[BUYERS_28] + ever / (ever.max(initial=0) + 1)
-        if (groups := self.snapshot.catalog.groups) is not None:
-            allowed = representatives(groups, scores, np.ones(len(ever), dtype=bool) if allowed is None else allowed, max_per_group)
+        allowed = self.group_limit(max_per_group).best_of_groups(scores, allowed)
         dense = np.broadcast_to(scores, (len(users), len(ever)))
         rows, _ = top_k(dense if allowed is None else np.where(allowed, dense, -np.inf), k)
         real = np.maximum(rows, 0)
@@ -201,13 +165,11 @@ class Recommender(Components):
         usual = np.maximum(self.recent_share[np.maximum(ranked.rows, 0)], 0.5 / self.recent_shoppers)
         # Log odds, not probabilities: calibration makes equals of neighbours, and then the least sold of them would come first.
         by_lift = ranked.ranked(ranked.features[LOG_ODDS] - 0.5 * _log_odds(usual), probability=ranked.scores)
-        by_lift = replace(by_lift, scores=by_lift.features["probability"])
-        return limit(by_lift, self.snapshot.catalog.groups, max_per_group).first(k)
+        return self.group_limit(max_per_group).keep(replace(by_lift, scores=by_lift.features["probability"])).first(k)
 
     def first_places(self, ranked: Candidates, k: int, max_per_group: int = MAX_PER_GROUP) -> Candidates:
         """The first k of ranked candidates, few variants of a product, with the places that are reserved for new items."""
-        ranked = limit(ranked, self.snapshot.catalog.groups, max_per_group)
-        return reserve_places(ranked, k, self.model.retrieval.arrivals)
+        return reserve_places(self.group_limit(max_per_group).keep(ranked), k, self.model.retrieval.arrivals)
 
     def _ranked(self, candidates: Candidates) -> Candidates:
         # Without a ranker the fused order stays; reasons need the features.
@@ -280,11 +242,6 @@ class RequestGroup:
         return max(self.k, DIVERSE_AMONG) if self.options.diversity else self.k
 
     @property
-    def max_per_group(self) -> int:
-        """How many variants of a product a list may hold."""
-        return self.options.max_per_group
-
-    @property
     def personal(self) -> bool:
         """Whether the list rests on the users' own events."""
         return self.route != "popular" and bool(self.histories.lengths.any())
@@ -298,18 +255,19 @@ class RequestGroup:
         """Find candidates among the allowed items; the list itself on a route without ranking."""
         recommender = self.recommender
         if self.route == "popular":
-            return recommender.popular(self.histories, self.width, self.mask, self.max_per_group)
+            return recommender.popular(self.histories, self.width, self.mask, self.options.max_per_group)
         if self.route == "unsold":
-            return recommender.unsold_items(self.histories, self.width, self.mask, self.max_per_group)
+            return recommender.unsold_items(self.histories, self.width, self.mask, self.options.max_per_group)
         most = max(self.width, recommender.model.retrieval.candidates)
-        return recommender.candidates(self.histories, most, self.mask, self.max_per_group, self.width)
+        return recommender.candidates(self.histories, most, self.mask, self.options.max_per_group, self.width)
 
     def rank(self, candidates: Candidates) -> Candidates:
         """Order candidates by probability of purchase, or by what the basket makes likelier; scores are probabilities."""
         if not self.ranks:
             return self.unranked(candidates)
         recommender = self.recommender
-        return (recommender.best if self.route == "personal" else recommender.best_with_basket)(candidates, self.width, self.max_per_group)
+        best = recommender.best if self.route == "personal" else recommender.best_with_basket
+        return best(candidates, self.width, self.options.max_per_group)
 
     def unranked(self, candidates: Candidates) -> Candidates:
         """Keep the order of retrieval, with the features that reasons need."""
@@ -317,8 +275,8 @@ class RequestGroup:
             return candidates
         with_all = with_features(candidates, self.recommender.snapshot.stats)
         if self.route == "personal":
-            return self.recommender.first_places(with_all, self.width, self.max_per_group)
-        return limit(with_all, self.recommender.snapshot.catalog.groups, self.max_per_group).first(self.width)
+            return self.recommender.first_places(with_all, self.width, self.options.max_per_group)
+        return self.recommender.group_limit(self.options.max_per_group).keep(with_all).first(self.width)
 
     def present(self, best: Candidates, *, degraded: bool = False) -> list[Answer]:
         """Diversify, explain, and make one answer a user. degraded: `best` is `unranked` though there is a ranker."""
