@@ -59,7 +59,7 @@ class Source(BaseModel):
     def _check(self) -> Self:
         if sum(log is not None for log in (self.dataset, self.sql, self.interactions)) != 1:
             raise ValueError("give exactly one of these: a dataset, an interactions file, or queries in source.sql")
-        if self.sql is not None and (self.format == "amazon" or (self.sql.items is not None and self.items is not None)):
+        if self.sql is not None and (self.format not in (None, "canonical") or (self.sql.items is not None and self.items is not None)):
             raise ValueError("queries give canonical columns, and items come from a query or a file: omit format and one of the two items")
         if self.dataset is not None and (self.items_columns or self.interactions_columns):
             raise ValueError("a dataset has fixed columns: omit items_columns and interactions_columns")

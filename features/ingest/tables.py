@@ -118,10 +118,7 @@ def _remarks(frame: pl.LazyFrame, name: str) -> list[str]:
     if REMARK not in frame.collect_schema():
         return []
     remarks = frame.filter(pl.col(REMARK).is_not_null()).group_by(REMARK).agg(pl.len(), pl.col("item_id").first()).sort("len", REMARK)
-    return [
-        f"note: {name}: {count:,} {'row' if count == 1 else 'rows'}: {text} (such as {item})"
-        for text, count, item in remarks.collect().iter_rows()
-    ]
+    return [f"note: {name}: {text}: {count:,} (such as {item})" for text, count, item in remarks.collect().iter_rows()]
 
 
 def _matched(log: RawTable, items: RawTable, name: str, path: Path) -> RawTable:

@@ -19,7 +19,6 @@ from features.names import BUYERS_28, ITEM_BUYERS_7, ITEM_BUYERS_28, ITEM_STAT_P
 from ranking.diversity import diversify
 from ranking.filters import Filters
 from ranking.ranker import LOG_ODDS, with_features
-from ranking.variants import GroupLimit
 from recsys.environment import usable_cores
 from recsys.recommend.components import Components
 from recsys.recommend.present import matches, present
@@ -35,7 +34,6 @@ if TYPE_CHECKING:
 
     from recsys.recommend.answers import Answer, Matches
     from recsys.recommend.request import RecommendOptions
-    from retrieval.two_tower.retriever import TwoTowerRetriever
 
 BATCH = 256  # users answered at once
 DIVERSE_AMONG = 50  # how many of the best a diverse list is chosen from
@@ -90,29 +88,13 @@ class Recommender(Components):
         if snapshot.catalog.groups is not None and not variants:
             allowed &= snapshot.catalog.groups != snapshot.catalog.groups[row]
         vector = snapshot.space[snapshot.text_of[row]]
-        return matches(self, item_id, *self._nearest(self.retriever.towers, vector, k, allowed, max_per_group))
+        return matches(self, item_id, *self.nearest(self.retriever.towers, vector, k, allowed, max_per_group))
 
     def search(self, text: str, k: int, max_per_group: int = MAX_PER_GROUP) -> Matches:
         """Find the k items nearest in meaning to a text."""
         allowed = self.snapshot.catalog.available & self.not_blocked
         vector = self.model.query_vectors([text])[0]
-        return matches(self, text, *self._nearest(self.text_retriever, vector, k, allowed, max_per_group))
-
-    def _nearest(
-        self, retriever: TwoTowerRetriever, vector: np.ndarray, k: int, allowed: np.ndarray, max_per_group: int
-    ) -> tuple[np.ndarray, np.ndarray]:
-        k, limit = min(k, len(allowed)), self.group_limit(max_per_group)
-
-        def nearest(users: Histories, mask: np.ndarray | None) -> Candidates:
-            return Candidates(users, *retriever.nearest(vector[None], k, mask))
-
-        best = limit.keep(limit.retrieve(nearest, Histories.of_baskets([[]], self.snapshot.now), k, allowed)).first(k)
-        return best.rows, best.scores
-
-    def group_limit(self, max_per_group: int) -> GroupLimit:
-        """The limit of variants of a product in a list."""
-        snapshot = self.snapshot
-        return GroupLimit(snapshot.catalog.groups, snapshot.collaborative.popularity.ranking, max_per_group)
+        return matches(self, text, *self.nearest(self.text_retriever, vector, k, allowed, max_per_group))
 
     # The stages over histories alone; evaluation and simulation call them as the requests do.
 

@@ -103,7 +103,8 @@ def _nested(frame: LazyFrame) -> LazyFrame:
         kind = kind.fields[0].dtype
     if not isinstance(kind, pl.List):
         return frame
-    frame = frame.explode("items")
+    # An event without items stays a row: whether `explode` keeps an empty list depends on the engine.
+    frame = frame.with_columns(pl.when(pl.col("items").list.len() > 0).then("items")).explode("items")
     item = kind.inner
     if isinstance(item, pl.Struct) and len(item.fields) == 1 and isinstance(item.fields[0].dtype, pl.Struct):
         frame, item = frame.with_columns(pl.col("items").struct.field(item.fields[0].name).alias("items")), item.fields[0].dtype
