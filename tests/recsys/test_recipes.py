@@ -25,7 +25,9 @@ def test_each_platform_has_a_recipe() -> None:
 
 
 @pytest.mark.parametrize("recipe", [recipe for recipe in RECIPES if "google_merchant" not in recipe])
-def test_a_recipe_reads_its_export(recipe: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_recipe_reads_its_export(
+    recipe: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     shutil.copytree(EXPORTS, tmp_path / "exports")
     monkeypatch.chdir(tmp_path / "exports")
     assert run(["--workspace", str(tmp_path / "shop"), *shlex.split(recipe)]) == 0

@@ -45,21 +45,24 @@ def test_a_product_is_one_item(ingested: Ingest) -> None:
     ]
 
 
-@pytest.mark.parametrize(
-    ("column", "title"),
-    [("group_title\nS,Shirt S,SHIRT,Linen shirt\nM,Shirt M,SHIRT,\n", "Linen shirt"), ("x\nS,Shirt S,SHIRT,\nSHIRT,The shirt,SHIRT,\n", "The shirt")],
-)  # fmt: skip
-def test_the_title_is_the_products(ingested: Ingest, column: str, title: str) -> None:
-    shop = ingested("user_id,item_id,timestamp\nu,S,2026-01-01\n", f"item_id,title,group_id,{column}", variants="one")
+TITLED = {
+    "of a column": ("item_id,title,group_id,group_title\nS,Shirt S,SHIRT,Linen shirt\nM,Shirt M,SHIRT,\n", "Linen shirt"),
+    "of the product's own row": ("item_id,title,group_id\nS,Shirt S,SHIRT\nSHIRT,The shirt,SHIRT\n", "The shirt"),
+    "of the first variant": ("item_id,title,group_id\nS,Shirt S,SHIRT\nM,Shirt M,SHIRT\n", "Shirt S"),
+}
+
+
+@pytest.mark.parametrize("what", TITLED)
+def test_the_title_is_the_products(ingested: Ingest, what: str) -> None:
+    items, title = TITLED[what]
+    shop = ingested("user_id,item_id,timestamp\nu,S,2026-01-01\n", items, variants="one")
     assert shop.items.select("item_id", "title").rows() == [("SHIRT", title)]
 
 
-@pytest.mark.parametrize(
-    "form", ["item_id,title\nA,Apple\n", "item_id,title,group_id\nA,Apple,\n", "item_id,title,group_id\nA,Apple,nan\n"]
-)
-def test_items_without_a_group_stay_what_they_are(ingested: Ingest, form: str) -> None:
-    log = "user_id,item_id,timestamp\nu,A,2026-01-01\n"
-    one, many = (ingested(log, form, variants=variants) for variants in ("one", "items"))
+@pytest.mark.parametrize("group", ["", "nan", " "])
+def test_items_without_a_group_stay_what_they_are(ingested: Ingest, group: str) -> None:
+    log, items = "user_id,item_id,timestamp\nu,A,2026-01-01\n", f"item_id,title,group_id\nA,Apple,{group}\n"
+    one, many = (ingested(log, items, variants=variants) for variants in ("one", "items"))
     assert one.items["item_id"].to_list() == many.items["item_id"].to_list() == ["A"]
     assert one.log.equals(many.log)
 

@@ -216,11 +216,17 @@ GRAPHQL = (
         "lineItems": {
             "nodes": [
                 {"sku": "LS-S", "name": "Linen shirt - S", "quantity": 2, "originalUnitPriceSet": {"shopMoney": {"amount": "39.90"}}},
-                {"sku": None, "title": "Linen shirt", "variantTitle": "M", "quantity": 1, "originalUnitPriceSet": {"shopMoney": {"amount": 39.9}}},
+                {
+                    "sku": None,
+                    "title": "Linen shirt",
+                    "variantTitle": "M",
+                    "quantity": 1,
+                    "originalUnitPriceSet": {"shopMoney": {"amount": 39.9}},
+                },
             ]
         },
     },
-)  # fmt: skip
+)
 
 
 @pytest.mark.parametrize(("product", "order"), [REST, GRAPHQL], ids=["rest", "graphql"])
