@@ -48,7 +48,7 @@ class CheckedTable:
     notes: tuple[str, ...] = ()
 
 
-def validate_interactions(table: pl.LazyFrame, source: Source, form: str = "canonical") -> CheckedTable:
+def validate_interactions(table: pl.LazyFrame, source: Source, software: str = "canonical") -> CheckedTable:
     """Check the rows of the log alone; `mark_unknown` needs the catalogue. `ITEM_PREFIX` columns pass through."""
     names = LOG_INPUTS
     facts = _survey(table, ["user_id", "item_id", "event_id"], "timestamp")
@@ -65,7 +65,7 @@ def validate_interactions(table: pl.LazyFrame, source: Source, form: str = "cano
     )
     time = pl.col("timestamp")
     rules = [
-        *_layout_rules(table, "event" if form == "google-analytics" else "item_id"),
+        *_layout_rules(table, "event" if software == "google-analytics" else "item_id"),
         *_id_rules("user_id"),
         *_id_rules("item_id"),
         (pl.col("event_id").str.contains("\ufffd", literal=True), "event_id is damaged text", "event_id"),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import io
 from collections import Counter
 from dataclasses import replace
 from typing import Any
@@ -12,10 +14,12 @@ import pytest
 
 from features.data.catalog import Catalog
 from features.data.histories import Histories
+from features.storage.digests import of_strings
 from recsys.recommend import open
 from recsys.recommend.pipeline import Recommender
 from recsys.recommend.request import RecommendOptions
-from recsys.snapshot.snapshot import recounted
+from recsys.snapshot.fingerprint import fingerprint
+from recsys.snapshot.snapshot import Snapshot, recounted
 
 OF_A_PRODUCT = 5  # items of the tiny shop are variants of a product in fives
 
@@ -88,3 +92,24 @@ def test_a_search_finds_few_variants(recommender: Recommender, most: int) -> Non
     found = recommender.search("green tea", 8, most).items
     assert len(found) == 8
     assert max(Counter(product(match.item_id) for match in found).values()) <= most
+
+
+def test_a_snapshot_from_before_the_groups_opens(recommender: Recommender) -> None:
+    files = dict(recommender.snapshot.to_files())
+    old = pl.read_parquet(io.BytesIO(files["catalog.parquet"])).drop("group_id")
+    buffer = io.BytesIO()
+    old.write_parquet(buffer)
+    opened = Snapshot.from_files(files | {"catalog.parquet": buffer.getvalue()})
+    assert opened.catalog.groups is None
+    assert opened.catalog.ids.tolist() == recommender.snapshot.catalog.ids.tolist()
+
+
+def test_a_column_without_groups_does_not_change_a_fingerprint(recommender: Recommender) -> None:
+    snapshot = recommender.snapshot
+    plain = Catalog.from_frame(snapshot.catalog.frame.drop("group_id"))
+    digest = hashlib.sha256(plain.frame.drop("group_id").write_json().encode())
+    assert fingerprint(plain, snapshot.log) != fingerprint(snapshot.catalog, snapshot.log)
+    for name in ("user", "item", "time", "event", "weight", "price"):
+        digest.update(np.ascontiguousarray(getattr(snapshot.log, name)).tobytes())
+    digest.update(of_strings(snapshot.log.user_ids.tolist()))
+    assert fingerprint(plain, snapshot.log) == digest.hexdigest(), "as it was before the column"
