@@ -16,6 +16,7 @@ CATEGORY: Final = "category"
 PRICE: Final = "price"
 AVAILABLE: Final = "available"
 CREATED_AT: Final = "created_at"
+GROUP_ID: Final = "group_id"  # of the product whose variant (size, colour) the item is
 
 # Columns of the log, beside ITEM_ID. Their types are in `features.data.interactions.INTERACTION_COLUMNS`.
 USER_ID: Final = "user_id"
@@ -31,6 +32,7 @@ CURRENCY: Final = "currency"  # of a price or a value
 ORDER_ID: Final = "order_id"
 STATUS: Final = "status"  # of an order: paid, cancelled, refunded
 STARS: Final = "rating"
+GROUP_TITLE: Final = "group_title"  # of the product whose variant the item is
 
 # Event kinds. A log stores each event as its index in EVENTS.
 EventKind = Literal["purchase", "cart", "view", "rating", "dislike"]

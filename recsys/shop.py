@@ -196,7 +196,7 @@ class Shop:
         Parameters
         ----------
         users : external ids; None among them is an unknown visitor. None alone is one unknown visitor.
-        options : category, max_price, in_stock, exclude, history, new_only, diversity, unsold.
+        options : category, max_price, in_stock, exclude, history, new_only, diversity, max_per_group, unsold.
 
         Returns
         -------
@@ -218,14 +218,16 @@ class Shop:
         ]
         return self._frame(rows, {"user_id": "str", "item_id": "str", "rank": "int", "probability": "float", "reason": "str"})
 
-    def similar(self, item_id: object, k: int = 10) -> Any:
+    def similar(self, item_id: object, k: int = 10, *, variants: bool = False) -> Any:
         """Find the k items nearest to an item: a frame with item_id, title, rank and score (cosine).
+
+        variants : whether the item's own variants (sizes, colours) may be among them.
 
         Raises
         ------
         DataError: the item is unknown.
         """
-        return self._matched(self.recommender.similar(str(item_id), k))
+        return self._matched(self.recommender.similar(str(item_id), k, variants=variants))
 
     def search(self, text: str, k: int = 10) -> Any:
         """Find the k items nearest in meaning to a text: a frame with item_id, title, rank and score (cosine)."""

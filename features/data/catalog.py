@@ -11,7 +11,7 @@ import polars as pl
 
 from features.data.ids import spellings
 from features.errors import DataError
-from features.names import AVAILABLE, BRAND, CATEGORY, CREATED_AT, DESCRIPTION, ITEM_ID, PRICE, TITLE
+from features.names import AVAILABLE, BRAND, CATEGORY, CREATED_AT, DESCRIPTION, GROUP_ID, ITEM_ID, PRICE, TITLE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -26,6 +26,7 @@ ITEM_COLUMNS: dict[str, pl.DataType] = {
     PRICE: pl.Float64(),
     AVAILABLE: pl.Boolean(),
     CREATED_AT: pl.Datetime("us"),
+    GROUP_ID: pl.String(),
 }
 
 
@@ -85,6 +86,14 @@ class Catalog:
     def available(self) -> np.ndarray:
         """Whether the item may be sold now, bool (n,)."""
         return self.frame["available"].to_numpy()
+
+    @cached_property
+    def groups(self) -> np.ndarray | None:
+        """Code of each item's group, int64 (n,); an item without a group is one of its own. None: no group has two items."""
+        codes = self.codes(GROUP_ID).astype(np.int64)
+        alone = codes < 0
+        codes[alone] = len(codes) + np.arange(int(alone.sum()))
+        return codes if len(np.unique(codes)) < len(codes) else None
 
     @cached_property
     def _row_of(self) -> dict[str, int]:

@@ -12,6 +12,7 @@ from features.data.catalog import ITEM_COLUMNS
 from features.data.interactions import INTERACTION_COLUMNS
 from features.errors import DataError, disk_errors
 from features.ingest.erased_users import ErasedUsers
+from features.ingest.formats.known import with_defaults
 from features.ingest.item_links import ItemLinks, no_item_known
 from features.ingest.readers.raw_table import RawTable, as_text_cell, malformed
 from features.ingest.row_rules import CheckedTable, items_of_log, mark_duplicates, validate_interactions, validate_items
@@ -22,6 +23,7 @@ from features.ingest.tables import raw_tables
 from features.ingest.values.currencies import same
 from features.ingest.values.texts import text_notes
 from features.ingest.values.visitors import guest_notes, user_notes
+from features.ingest.variants import one_a_group
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -70,7 +72,8 @@ def ingest(source: Source, out: Path, erased: ErasedUsers | None = None, files: 
 
 def _write_tables(source: Source, folder: Path, erased: ErasedUsers) -> IngestSummary:
     items, log = raw_tables(source, folder)
-    log_rules = validate_interactions(log.frame, source)
+    source = with_defaults(source, log.format)
+    log_rules = validate_interactions(log.frame, source, log.format)
     checked_log = _stored(log_rules.frame, folder / "log.parquet")
     if checked_log.filter(pl.col("event_id").is_not_null()).head(1).collect().height:
         checked_log = _stored(mark_duplicates(checked_log, "event_id"), folder / "once.parquet")
@@ -85,6 +88,8 @@ def _write_tables(source: Source, folder: Path, erased: ErasedUsers) -> IngestSu
     _require_rows("catalogue", items, checked_items, item_rules.advice)
     links = ItemLinks.find(checked_log, checked_items)
     all_rows, checked_log = checked_log, _stored(links.mark(checked_log), folder / "known.parquet")
+    if source.variants == "one":
+        checked_items, checked_log = one_a_group(checked_items, checked_log, folder)
     if not checked_log.filter(pl.col("reason").is_null()).head(1).collect().height:
         raise no_item_known(links, all_rows, checked_items)
     with (folder / "out" / QUARANTINE).open("wb") as quarantine:

@@ -14,6 +14,7 @@ import polars as pl
 from features.data.catalog import ITEM_COLUMNS
 from features.data.ids import normal_id
 from features.data.interactions import EVENTS, INTERACTION_COLUMNS
+from features.ingest.formats.layout import REFUSED
 from features.ingest.readers.raw_table import ITEM_PREFIX, SHOWN
 from features.ingest.source import ITEM_INPUTS, LOG_INPUTS
 from features.ingest.values import ids as id_values
@@ -25,14 +26,16 @@ from features.ingest.values.numbers import DECIMALS
 from features.ingest.values.placeholders import NO_ID, RAW, line, not_null_word, present, raw
 from features.ingest.values.texts import CHANGES, TEXTS, clean, with_clean_texts
 from features.ingest.values.visitors import visitors
-from features.names import AVAILABLE, CREATED_AT, CURRENCY, PRICE, QUANTITY, TIMESTAMP, UNIT_PRICE, VALUE
+from features.names import AVAILABLE, CATEGORY, CREATED_AT, CURRENCY, GROUP_ID, GROUP_TITLE, PRICE, QUANTITY, TIMESTAMP, UNIT_PRICE, VALUE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from features.ingest.source import Source
 
-Rule = tuple[pl.Expr, str, str]  # the condition that breaks it, the reason, the offending column
+_STEP = r"\s+(?:>|&gt;)\s+"  # between the parts of a category, as feeds write it
+
+Rule = tuple[pl.Expr, str | pl.Expr, str]  # the condition that breaks it, the reason, the offending column
 
 
 @dataclass(frozen=True)
@@ -57,7 +60,7 @@ class CheckedTable:
     spellings: pl.DataFrame = field(default_factory=pl.DataFrame)
 
 
-def validate_interactions(table: pl.LazyFrame, source: Source) -> CheckedTable:
+def validate_interactions(table: pl.LazyFrame, source: Source, software: str = "canonical") -> CheckedTable:
     """Check the rows of the log alone; `features.ingest.item_links` needs the catalogue. `ITEM_PREFIX` columns pass through."""
     amounts = (QUANTITY, VALUE, UNIT_PRICE)
     raws = _with_raw(table, LOG_INPUTS)
@@ -82,6 +85,7 @@ def validate_interactions(table: pl.LazyFrame, source: Source) -> CheckedTable:
     frame = frame.with_columns(user_id=visitors(ids["user_id"], source.guests))
     time = pl.col("timestamp")
     rules = [
+        *_layout_rules(table, "event" if software == "google-analytics" else "item_id"),
         *_id_rules(ids["user_id"]),
         *_id_rules(ids["item_id"]),
         (pl.col("event_id").str.contains("\ufffd", literal=True), "event_id is damaged text", "event_id"),
@@ -112,7 +116,7 @@ def validate_interactions(table: pl.LazyFrame, source: Source) -> CheckedTable:
 def validate_items(table: pl.LazyFrame, source: Source, form: str = "canonical") -> CheckedTable:
     """Check the rows of the catalogue; `mark_duplicates` finds duplicates. A price of 0 is unknown."""
     raws = _with_raw(table, ITEM_INPUTS)
-    facts, ids = _survey(table, raws, "catalogue", ["item_id"], CREATED_AT, [PRICE])
+    facts, ids = _survey(table, raws, "catalogue", ["item_id", GROUP_ID], CREATED_AT, [PRICE])
     when = times_survey.decide(raws, CREATED_AT, facts, source.created_at_format, "source.created_at_format")
     read = money.decide(raws, [PRICE], facts, source)
     amazon = form == "amazon"  # whose prices may be scraps of web pages, which is no reason to lose the item
@@ -121,12 +125,16 @@ def validate_items(table: pl.LazyFrame, source: Source, form: str = "canonical")
     unknown, no_time = present(AVAILABLE).is_not_null() & available.is_null(), times.is_default(CREATED_AT, when)
     frame = with_clean_texts(raws).with_columns(
         item_id=ids["item_id"].read(),
-        **{name: line(clean(name)) for name in TEXTS},
+        group_id=ids[GROUP_ID].read(),
+        group_title=line(raw(GROUP_TITLE)),
+        **{name: line(clean(name)) for name in TEXTS if name != CATEGORY},
+        category=line(clean(CATEGORY)).str.replace_all(_STEP, "|"),
         price=pl.when(price != 0).then(price),
         available=available,
         created_at=pl.when((created >= FIRST_DATE) & ~no_time).then(created),
     )
     rules = [
+        *_layout_rules(table, "item_id"),
         *_id_rules(ids["item_id"]),
         *_drop_rules(source.drop_items),
         (pl.col("title").is_null(), "no title", "title"),
@@ -141,7 +149,7 @@ def validate_items(table: pl.LazyFrame, source: Source, form: str = "canonical")
     advice = {**when.advice, **read.advice, "available is neither yes nor no": "".join(told[:1]).removeprefix("note: ")}
     described = {CREATED_AT: str(when), PRICE: read.described(PRICE), AVAILABLE: words.described(AVAILABLE, facts)}
     understood = {name: said for name, said in described.items() if facts.get(f"{name} present")}
-    return CheckedTable(_checked(frame, rules, [*ITEM_COLUMNS, CHANGES]), notes, advice, understood, read.currencies.chosen)
+    return CheckedTable(_checked(frame, rules, [*ITEM_COLUMNS, GROUP_TITLE, CHANGES]), notes, advice, understood, read.currencies.chosen)
 
 
 def mark_duplicates(checked: pl.LazyFrame, key: str = "item_id") -> pl.LazyFrame:
@@ -204,8 +212,14 @@ def _survey(
 def _with_raw(table: pl.LazyFrame, names: Iterable[str]) -> pl.LazyFrame:
     """Name raw columns `raw.<name>`, so that rules can refer to the original values; absent columns are null."""
     found = table.collect_schema().names()
+    names = (*names, REFUSED)
     columns = [(pl.col(name) if name in found else pl.lit(None, pl.String)).alias(f"{RAW}{name}") for name in names]
     return table.select("row", *columns, *[name for name in found if name.startswith(ITEM_PREFIX)])
+
+
+def _layout_rules(table: pl.LazyFrame, offends: str) -> list[Rule]:
+    """Return the rule for rows that the layout of an export refuses, each with a reason of its own."""
+    return [(raw(REFUSED).is_not_null(), raw(REFUSED), offends)] if REFUSED in table.collect_schema() else []
 
 
 def _id_rules(column: IdColumn) -> list[Rule]:
@@ -228,7 +242,7 @@ def _drop_user_rules(users: Sequence[str]) -> list[Rule]:
 
 
 def _checked(frame: pl.LazyFrame, rules: Sequence[Rule], columns: Sequence[str]) -> pl.LazyFrame:
-    reason = pl.coalesce([pl.when(holds).then(pl.lit(text)) for holds, text, _ in rules])
+    reason = pl.coalesce([pl.when(holds).then(pl.lit(text) if isinstance(text, str) else text) for holds, text, _ in rules])
     offence = pl.coalesce([pl.when(holds).then(raw(name).cast(pl.String).fill_null("")) for holds, _, name in rules])
     shown = offence.str.slice(0, SHOWN).str.replace_all(r"\p{Cc}", " ")
     return frame.select("row", *columns, reason=reason, offence=shown)

@@ -12,10 +12,10 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from features.data.catalog import ITEM_COLUMNS
 from features.data.interactions import EVENTS, INTERACTION_COLUMNS
-from features.names import CURRENCY, ORDER_ID, STARS, STATUS, UNIT_PRICE
+from features.names import CURRENCY, GROUP_TITLE, ORDER_ID, STARS, STATUS, UNIT_PRICE
 
 # The columns that a table may bring.
-ITEM_INPUTS = (*ITEM_COLUMNS, CURRENCY)
+ITEM_INPUTS = (*ITEM_COLUMNS, CURRENCY, GROUP_TITLE)
 LOG_INPUTS = (*INTERACTION_COLUMNS, UNIT_PRICE, CURRENCY, ORDER_ID, STATUS, STARS)
 
 
@@ -31,6 +31,9 @@ class Source(BaseModel):
     encoding : encoding of text files that are not UTF-8; None recognises it.
     items_columns, interactions_columns : canonical name -> name in the shop's table.
     events : the shop's word for an event -> the canonical one.
+    statuses : the shop's word for the state of an order -> purchase, cancelled, refunded, failed or pending; only the first one counts.
+    variants : whether each variant of a product is an item, or the product is one item (`group_id` says which are one product).
+    store_view : Magento's store view whose texts and prices complete those of the default view.
     drop_items : regular expression (Rust syntax). Items whose id matches are not products (postage, fees); their rows are quarantined.
     drop_users : ids of users that are no customers (bots, tests, resellers); their rows are quarantined.
     guests : user ids that stand for everybody without an account. Each of their orders counts as a visitor of its own.
@@ -53,6 +56,9 @@ class Source(BaseModel):
     items_columns: dict[str, str] = {}
     interactions_columns: dict[str, str] = {}
     events: dict[str, str] = {}
+    statuses: dict[str, Literal["purchase", "cancelled", "refunded", "failed", "pending"]] = {}
+    variants: Literal["items", "one"] = "items"
+    store_view: str | None = None
     drop_items: str | None = None
     drop_users: tuple[str, ...] = ()
     guests: tuple[str, ...] = ()
@@ -67,7 +73,7 @@ class Source(BaseModel):
     def _check(self) -> Self:
         if sum(log is not None for log in (self.dataset, self.sql, self.interactions)) != 1:
             raise ValueError("give exactly one of these: a dataset, an interactions file, or queries in source.sql")
-        if self.sql is not None and (self.format == "amazon" or (self.sql.items is not None and self.items is not None)):
+        if self.sql is not None and (self.format not in (None, "canonical") or (self.sql.items is not None and self.items is not None)):
             raise ValueError("queries give canonical columns, and items come from a query or a file: omit format and one of the two items")
         if self.dataset is not None and (self.items_columns or self.interactions_columns):
             raise ValueError("a dataset has fixed columns: omit items_columns and interactions_columns")

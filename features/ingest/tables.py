@@ -5,8 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import polars as pl
+
 from features.ingest.datasets import complete_journey
-from features.ingest.formats.known import layout_of
+from features.ingest.formats.canonical import CANONICAL
+from features.ingest.formats.known import layout_of, layouts
+from features.ingest.formats.layout import KEYS, REFUSED, REMARK
+from features.ingest.formats.orders import without_cancelled
 from features.ingest.readers.files import read_head, read_table
 from features.ingest.readers.raw_table import ITEM_PREFIX, RawTable, TableHead, TableSpec
 
@@ -14,7 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from features.ingest.formats.layout import TableLayout
+    from features.ingest.formats.known import Table
+    from features.ingest.formats.layout import Format, TableLayout
     from features.ingest.source import Source
 
 
@@ -28,28 +34,45 @@ def raw_tables(source: Source, folder: Path) -> tuple[RawTable | None, RawTable]
     """
     if source.dataset is not None or source.interactions is None:
         return complete_journey()
-    log = _read(*_log_spec(source, source.interactions), folder / "raw_log")
+    log = _read(*_log_spec(source, source.interactions), source, folder / "raw_log")
     if source.items is None:
         return None, log
     head = read_head(source.items, source.encoding, "items")
-    form, layout = layout_of(source.format, "items", head.names)
+    form, layout, note = _layout(source, "items", source.items, head)
     columns, mapped = _mapped(layout, source.items_columns), tuple(source.items_columns)
     spec = TableSpec("items", source.items, columns, ("item_id", "title"), mapped, source.encoding, layout, form.name)
-    return _read(spec, head, folder / "raw_items"), log
+    items = _read(spec, head, note, source, folder / "raw_items")
+    return items, _matched(log, items, source.interactions.name, folder / "matched.parquet")
 
 
-def _log_spec(source: Source, path: Path) -> tuple[TableSpec, TableHead]:
+def _log_spec(source: Source, path: Path) -> tuple[TableSpec, TableHead, str | None]:
     head = read_head(path, source.encoding, "interactions")
-    form, layout = layout_of(source.format, "interactions", head.names)
+    form, layout, note = _layout(source, "interactions", path, head)
     columns = _mapped(layout, source.interactions_columns)
     required, mapped = ["user_id", "item_id", "timestamp"], list(source.interactions_columns)
     if source.items is None:
-        _, items = layout_of(source.format, "items", head.names)
-        carried = _mapped(items, source.items_columns)
+        items = layout.carried or layouts(form, "items")[0].columns if form.name in ("canonical", "amazon") or layout.carried else {}
+        carried = dict(items or layouts(CANONICAL, "items")[0].columns) | {ours: (theirs,) for ours, theirs in source.items_columns.items()}
         columns |= {ITEM_PREFIX + name: theirs for name, theirs in carried.items() if name != "item_id"}
         required.append(ITEM_PREFIX + "title")
         mapped += [ITEM_PREFIX + name for name in source.items_columns if name != "item_id"]
-    return TableSpec("interactions", path, columns, tuple(required), tuple(mapped), source.encoding, layout, form.name), head
+    return TableSpec("interactions", path, columns, tuple(required), tuple(mapped), source.encoding, layout, form.name), head, note
+
+
+def _layout(source: Source, table: Table, path: Path, head: TableHead) -> tuple[Format, TableLayout, str | None]:
+    """Return a table's format and layout, and a note if they were recognised by the header.
+
+    A mapping of the ids says that the user knows the file: then a format counts only if it is named.
+    """
+    form, layout = layout_of(source.format, table, head.names)
+    if form.name in (source.format, "canonical"):
+        return form, layout, None
+    what = f"note: {path.name} looks like {form.title}"
+    mapping = source.items_columns if table == "items" else source.interactions_columns
+    if "item_id" in mapping:
+        ours = CANONICAL, layouts(CANONICAL, table)[0]
+        return *ours, f"{what}, and is read by your names under [source.{table}_columns]: leave them out to read it as format {form.name}"
+    return form, layout, f'{what}: read as format {form.name}; source.format = "canonical" reads our names'
 
 
 def _mapped(layout: TableLayout, mapping: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
@@ -57,7 +80,71 @@ def _mapped(layout: TableLayout, mapping: Mapping[str, str]) -> dict[str, tuple[
     return dict(layout.columns) | {ours: (theirs,) for ours, theirs in mapping.items()}
 
 
-def _read(spec: TableSpec, head: TableHead, folder: Path) -> RawTable:
+def _read(spec: TableSpec, head: TableHead, note: str | None, source: Source, folder: Path) -> RawTable:
+    """Read a file and complete its rows by the layout. What costs a pass over the rows is written to disk, to be computed once."""
     table = read_table(spec, folder)
-    frame = table.frame if spec.layout.rows is None else spec.layout.rows(table.frame)
-    return replace(table, frame=frame, format=spec.format, head=head)
+    frame, notes = table.frame, [*table.notes, *([note] if note else [])]
+    if spec.layout.rows is not None:
+        frame = _completed(spec, frame, source)
+    if spec.name == "interactions":
+        frame, said = without_cancelled(frame, source.statuses, spec.path.name)
+        notes += said
+    if frame is not table.frame:
+        frame = _stored(frame, folder.with_name(f"{folder.name}.parquet"))
+        notes += _remarks(frame, spec.path.name)
+    return replace(table, frame=frame, format=spec.format, head=head, notes=tuple(notes))
+
+
+def _completed(spec: TableSpec, frame: pl.LazyFrame, source: Source) -> pl.LazyFrame:
+    assert spec.layout.rows is not None
+    found = frame.collect_schema()
+    mine = [name for name in spec.mapped if name in found]  # the user's word goes before the layout's
+    frame = spec.layout.rows(frame.with_columns(pl.col(name).alias(f"mapped {name}") for name in mine), source)
+    carried = {name: pl.col(f"mapped {name}") for name in mine if found[name] != pl.String} | {
+        name: pl.coalesce(pl.when(pl.col(f"mapped {name}").str.strip_chars() != "").then(f"mapped {name}"), name)
+        for name in mine
+        if found[name] == pl.String
+    }
+    return frame.with_columns(**carried).drop(f"mapped {name}" for name in mine)
+
+
+def _stored(frame: pl.LazyFrame, path: Path) -> pl.LazyFrame:
+    frame.sink_parquet(path, compression="lz4")
+    return pl.scan_parquet(path)
+
+
+def _remarks(frame: pl.LazyFrame, name: str) -> list[str]:
+    """Return a note for each remark, with its count and an example."""
+    if REMARK not in frame.collect_schema():
+        return []
+    remarks = frame.filter(pl.col(REMARK).is_not_null()).group_by(REMARK).agg(pl.len(), pl.col("item_id").first()).sort("len", REMARK)
+    return [f"note: {name}: {text}: {count:,} (such as {item})" for text, count, item in remarks.collect().iter_rows()]
+
+
+def _matched(log: RawTable, items: RawTable, name: str, path: Path) -> RawTable:
+    """Give lines whose item id is none of the catalogue's the item of the same sku, or else of the same name, where it is only one."""
+    theirs, ours = items.frame.collect_schema(), log.frame.collect_schema()
+    keys = [key for key in KEYS if key in theirs]
+    if not keys or ours["item_id"] != pl.String:
+        return log
+    catalogue = items.frame.filter(pl.col(REFUSED).is_null()) if REFUSED in theirs else items.frame
+    frame = log.frame.with_columns(_id=pl.col("item_id").str.strip_chars())
+    known = catalogue.select(_id=pl.col("item_id").str.strip_chars(), _known=pl.lit(True)).unique("_id")
+    frame = frame.join(known, on="_id", how="left", maintain_order="left")
+    for key in keys:
+        of_key = catalogue.filter(pl.col(key).is_not_null()).group_by(pl.col(key).alias("_key"))
+        one = of_key.agg(_found=pl.col("item_id").first(), _many=pl.col("item_id").n_unique()).filter(pl.col("_many") == 1).drop("_many")
+        frame = frame.with_columns(_key=pl.col(key).str.strip_chars() if key in ours else pl.col("_id"))
+        frame = frame.join(one, on="_key", how="left", maintain_order="left")
+        new = pl.when(pl.col("_known").is_null()).then("_found")
+        frame = frame.with_columns(_id=pl.coalesce(new, "_id"), _known=pl.coalesce("_known", new.is_not_null().replace(False, None)))
+        frame = frame.drop("_found", "_key")
+    changed = (pl.col("_id") != pl.col("item_id").str.strip_chars()) | (pl.col("item_id").is_null() & pl.col("_id").is_not_null())
+    frame = _stored(frame.with_columns(_changed=changed.fill_null(False)).drop("_known"), path)
+    examples = frame.filter("_changed").select(pl.len(), pl.col("item_id").first(), pl.col("_id").first().alias("found")).collect()
+    count, was, found = examples.row(0)
+    frame = frame.with_columns(item_id="_id").drop("_id", "_changed")
+    if not count:
+        return replace(log, frame=frame)
+    note = f"note: {name}: rows whose item is no item_id of the catalogue, matched by sku or name: {count:,} ({was!r} is {found!r})"
+    return replace(log, frame=frame, notes=(*log.notes, note))

@@ -15,8 +15,11 @@ from recsys.cli.maintenance import erase, rollback, verify
 from recsys.cli.options import Count, Json, State, parse_ids, parse_interval, parse_moment, parse_out, state_of
 from recsys.cli.service import serve
 from recsys.cli.simulate import off_policy, simulate
-from recsys.recommend.request import RecommendOptions
+from recsys.recommend.request import MAX_PER_GROUP, RecommendOptions
 from recsys.settings.names import Device, Preset
+
+PerGroup = Annotated[int, typer.Option(min=1, metavar="N", help="At most so many variants of a product (group_id).")]
+Form = Literal["canonical", "amazon", "shopify", "woocommerce", "magento", "google-merchant", "google-analytics"]
 
 
 def demo(context: typer.Context) -> None:
@@ -36,7 +39,7 @@ def ingest(
     dataset: Annotated[Literal["completejourney"] | None, typer.Option(help="A public data set by name, instead of files.")] = None,
     items: Annotated[Path | None, typer.Option(metavar="FILE", help="The catalogue: csv, tsv, jsonl (.gz) or parquet.")] = None,
     interactions: Annotated[Path | None, typer.Option(metavar="FILE", help="The log: csv, tsv, jsonl (.gz) or parquet.")] = None,
-    format: Annotated[Literal["canonical", "amazon"] | None, typer.Option(help="The layout of the files.  [default: canonical]")] = None,
+    format: Annotated[Form | None, typer.Option(help="The software that exported the files.  [default: by their header]")] = None,
 ) -> None:
     """Read the shop's two tables in.
 
@@ -118,6 +121,7 @@ def recommend(
     diversity: Annotated[
         float, typer.Option(min=0, max=1, metavar="0..1", help="0: by chance of purchase alone; 1: as unlike as can be.")
     ] = 0.0,
+    max_per_group: PerGroup = MAX_PER_GROUP,
     unsold: Annotated[bool, typer.Option("--unsold", help="Only items that nobody has bought yet, likely ones first.")] = False,
     debuts: Annotated[bool, typer.Option("--debuts", hidden=True, help="The former name of --unsold.")] = False,
     explain: Annotated[bool, typer.Option("--explain", help="Say what each feature added to the log odds.")] = False,
@@ -148,6 +152,7 @@ def recommend(
         exclude=parse_ids(exclude, "--exclude"),
         new_only=new_only,
         diversity=diversity,
+        max_per_group=max_per_group,
         unsold=unsold or debuts,
         explain=explain,
     )
@@ -176,9 +181,11 @@ def similar(
     item: Annotated[str, typer.Option(metavar="ID", help="The item.")],
     k: Count = 10,
     as_json: Json = False,
+    max_per_group: PerGroup = MAX_PER_GROUP,
+    variants: Annotated[bool, typer.Option("--variants", help="Its own variants too (sizes, colours).")] = False,
 ) -> None:
     """Items nearest to an item."""
-    _show_matches(state_of(context).shop.recommender.similar(item, k), as_json)
+    _show_matches(state_of(context).shop.recommender.similar(item, k, max_per_group, variants=variants), as_json)
 
 
 def search(
@@ -186,11 +193,12 @@ def search(
     text: Annotated[str, typer.Argument(help="What to look for, in plain words.")],
     k: Count = 10,
     as_json: Json = False,
+    max_per_group: PerGroup = MAX_PER_GROUP,
 ) -> None:
     """Items nearest in meaning to some words."""
     if not text.strip():
         raise typer.BadParameter("the text is empty: say what to look for", param_hint="TEXT")
-    _show_matches(state_of(context).shop.recommender.search(text, k), as_json)
+    _show_matches(state_of(context).shop.recommender.search(text, k, max_per_group), as_json)
 
 
 def evaluate(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from features.behavior.recent_buyers import RecentBuyers
+from features.data.histories import Histories
 from features.data.interactions import DAY
 from features.data.split import LABEL_EVENTS
 from features.names import BUYERS_28, BUYERS_EVER
@@ -16,6 +17,8 @@ from features.storage.sorted_unique import sorted_unique
 from ranking.blocklist import Blocklist
 from ranking.ranker import GBDTRanker
 from ranking.reasons import Reasons
+from ranking.variants import GroupLimit
+from retrieval.candidates import Candidates
 from retrieval.hybrid import HybridRetriever
 from retrieval.index import ItemIndex
 from retrieval.new_items.arrivals import Arrivals
@@ -66,6 +69,23 @@ class Components:
             index = ItemIndex.build(snapshot.text_vectors, index.config)
         popularity = snapshot.collaborative.popularity.ranking
         return TwoTowerRetriever(self.model.tower, snapshot.text_vectors, index, snapshot.text_of, popularity)
+
+    def nearest(
+        self, retriever: TwoTowerRetriever, vector: np.ndarray, k: int, allowed: np.ndarray, max_per_group: int
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return the items nearest to a vector, few variants of a product, and their cosines, (1, k) each."""
+        k, limit = min(k, len(allowed)), self.group_limit(max_per_group)
+
+        def nearest(users: Histories, mask: np.ndarray | None) -> Candidates:
+            return Candidates(users, *retriever.nearest(vector[None], k, mask))
+
+        best = limit.keep(limit.retrieve(nearest, Histories.of_baskets([[]], self.snapshot.now), k, allowed)).first(k)
+        return best.rows, best.scores
+
+    def group_limit(self, max_per_group: int) -> GroupLimit:
+        """The limit of variants of a product in a list."""
+        snapshot = self.snapshot
+        return GroupLimit(snapshot.catalog.groups, snapshot.collaborative.popularity.ranking, max_per_group)
 
     @cached_property
     def ranker(self) -> GBDTRanker | None:

@@ -22,6 +22,7 @@ from ranking.ranker import LOG_ODDS, with_features
 from recsys.environment import usable_cores
 from recsys.recommend.components import Components
 from recsys.recommend.present import matches, present
+from recsys.recommend.request import MAX_PER_GROUP
 from retrieval.candidates import Candidates
 from retrieval.collaborative.scoring import TopScores
 from retrieval.new_items.reserved_places import reserve_places
@@ -73,8 +74,8 @@ class Recommender(Components):
             for start in range(0, len(parts), threads):
                 yield from (answer for lists in pool.map(answers, parts[start : start + threads]) for answer in lists)
 
-    def similar(self, item_id: str, k: int) -> Matches:
-        """Find the k items nearest to an item, without the item itself.
+    def similar(self, item_id: str, k: int, max_per_group: int = MAX_PER_GROUP, *, variants: bool = False) -> Matches:
+        """Find the k items nearest to an item, without the item itself; `variants`: its own variants may be among them.
 
         Raises
         ------
@@ -84,14 +85,16 @@ class Recommender(Components):
         row = int(snapshot.catalog.rows_or_raise([item_id])[0])
         allowed = snapshot.catalog.available & self.not_blocked
         allowed[row] = False
+        if snapshot.catalog.groups is not None and not variants:
+            allowed &= snapshot.catalog.groups != snapshot.catalog.groups[row]
         vector = snapshot.space[snapshot.text_of[row]]
-        return matches(self, item_id, *self.retriever.towers.nearest(vector[None], min(k, len(allowed)), allowed))
+        return matches(self, item_id, *self.nearest(self.retriever.towers, vector, k, allowed, max_per_group))
 
-    def search(self, text: str, k: int) -> Matches:
+    def search(self, text: str, k: int, max_per_group: int = MAX_PER_GROUP) -> Matches:
         """Find the k items nearest in meaning to a text."""
         allowed = self.snapshot.catalog.available & self.not_blocked
         vector = self.model.query_vectors([text])[0]
-        return matches(self, text, *self.text_retriever.nearest(vector[None], min(k, len(allowed)), allowed))
+        return matches(self, text, *self.nearest(self.text_retriever, vector, k, allowed, max_per_group))
 
     # The stages over histories alone; evaluation and simulation call them as the requests do.
 
@@ -99,25 +102,33 @@ class Recommender(Components):
         """Retrieve and rank: the best k among the allowed; scores are probabilities if the model is trained."""
         return self.best(self.candidates(users, max(k, self.model.retrieval.candidates), allowed), k)
 
-    def candidates(self, users: Histories, k: int, allowed: np.ndarray | None = None) -> Candidates:
-        """Retrieve from all sources: at most k items a user, in fused order."""
-        return self.retriever.retrieve(users, k, self._permitted(users, allowed))
+    def candidates(
+        self, users: Histories, k: int, allowed: np.ndarray | None = None, max_per_group: int = MAX_PER_GROUP, places: int = DIVERSE_AMONG
+    ) -> Candidates:
+        """Retrieve from all sources: k items a user, in fused order; more where their variants would leave less than `places` of a list."""
+        limit, permitted = self.group_limit(max_per_group), self._permitted(users, allowed)
+        return limit.retrieve(lambda some, mask: self.retriever.retrieve(some, k, mask), users, min(places, k), permitted)
 
-    def unsold_items(self, users: Histories, k: int, allowed: np.ndarray | None = None) -> Candidates:
+    def unsold_items(self, users: Histories, k: int, allowed: np.ndarray | None = None, max_per_group: int = MAX_PER_GROUP) -> Candidates:
         """Retrieve never-sold items: those likely to sell soon and near to the user's purchases first; scores are no probabilities.
 
         Fewer than k where fewer are unsold.
         """
         snapshot = self.snapshot
         scorer = UnsoldScorer(snapshot.unsold_items, snapshot.text_vectors, snapshot.text_of)
-        return with_features(TopScores(scorer, UNSOLD_SCORE).retrieve(users, k, self._permitted(users, allowed)), snapshot.stats)
+        source, limit = TopScores(scorer, UNSOLD_SCORE), self.group_limit(max_per_group)
+        permitted = self._permitted(users, allowed)
+        found = limit.retrieve(lambda some, mask: source.retrieve(some, k, mask), users, k, permitted)
+        return with_features(limit.keep(found).first(k), snapshot.stats)
 
-    def popular(self, users: Histories, k: int, allowed: np.ndarray | None = None) -> Candidates:
+    def popular(self, users: Histories, k: int, allowed: np.ndarray | None = None, max_per_group: int = MAX_PER_GROUP) -> Candidates:
         """Retrieve what sells now. The score is the share of recent shoppers who bought the item."""
         allowed = self._permitted(users, allowed)
         buyers, ever = self.buyers, self.snapshot.collaborative.popularity.ranking
         # Ties go to all-time popularity. Never-sold items come last, but they come: a filter may leave nothing else.
-        dense = np.broadcast_to(buyers.recent + ever / (ever.max(initial=0) + 1), (len(users), len(ever)))
+        scores = buyers.recent + ever / (ever.max(initial=0) + 1)
+        allowed = self.group_limit(max_per_group).best_of_groups(scores, allowed)
+        dense = np.broadcast_to(scores, (len(users), len(ever)))
         rows, _ = top_k(dense if allowed is None else np.where(allowed, dense, -np.inf), k)
         real = np.maximum(rows, 0)
         share = np.where(rows >= 0, buyers.recent[real] / buyers.shoppers, -np.inf).astype(np.float32)
@@ -129,11 +140,11 @@ class Recommender(Components):
             return allowed
         return users.permitted(np.ones(len(self.snapshot.catalog), dtype=bool) if allowed is None else allowed)
 
-    def best(self, candidates: Candidates, k: int) -> Candidates:
+    def best(self, candidates: Candidates, k: int, max_per_group: int = MAX_PER_GROUP) -> Candidates:
         """Rank: the best k candidates by probability of purchase."""
-        return self.first_places(self._ranked(candidates), k)
+        return self.first_places(self._ranked(candidates), k, max_per_group)
 
-    def best_with_basket(self, candidates: Candidates, k: int) -> Candidates:
+    def best_with_basket(self, candidates: Candidates, k: int, max_per_group: int = MAX_PER_GROUP) -> Candidates:
         """Rank for unknown visitors with a basket: what the basket makes likelier comes first.
 
         By probability alone every basket would get bananas and milk. So half of the log odds that an item has with any shopper are
@@ -143,11 +154,11 @@ class Recommender(Components):
         usual = np.maximum(self.recent_share[np.maximum(ranked.rows, 0)], 0.5 / self.recent_shoppers)
         # Log odds, not probabilities: calibration makes equals of neighbours, and then the least sold of them would come first.
         by_lift = ranked.ranked(ranked.features[LOG_ODDS] - 0.5 * _log_odds(usual), probability=ranked.scores)
-        return replace(by_lift, scores=by_lift.features["probability"]).first(k)
+        return self.group_limit(max_per_group).keep(replace(by_lift, scores=by_lift.features["probability"])).first(k)
 
-    def first_places(self, ranked: Candidates, k: int) -> Candidates:
-        """The first k of ranked candidates, with the places that are reserved for new items."""
-        return reserve_places(ranked, k, self.model.retrieval.arrivals)
+    def first_places(self, ranked: Candidates, k: int, max_per_group: int = MAX_PER_GROUP) -> Candidates:
+        """The first k of ranked candidates, few variants of a product, with the places that are reserved for new items."""
+        return reserve_places(self.group_limit(max_per_group).keep(ranked), k, self.model.retrieval.arrivals)
 
     def _ranked(self, candidates: Candidates) -> Candidates:
         # Without a ranker the fused order stays; reasons need the features.
@@ -234,24 +245,28 @@ class RequestGroup:
         """Find candidates among the allowed items; the list itself on a route without ranking."""
         recommender = self.recommender
         if self.route == "popular":
-            return recommender.popular(self.histories, self.width, self.mask)
+            return recommender.popular(self.histories, self.width, self.mask, self.options.max_per_group)
         if self.route == "unsold":
-            return recommender.unsold_items(self.histories, self.width, self.mask)
-        return recommender.candidates(self.histories, max(self.width, recommender.model.retrieval.candidates), self.mask)
+            return recommender.unsold_items(self.histories, self.width, self.mask, self.options.max_per_group)
+        most = max(self.width, recommender.model.retrieval.candidates)
+        return recommender.candidates(self.histories, most, self.mask, self.options.max_per_group, self.width)
 
     def rank(self, candidates: Candidates) -> Candidates:
         """Order candidates by probability of purchase, or by what the basket makes likelier; scores are probabilities."""
         if not self.ranks:
             return self.unranked(candidates)
         recommender = self.recommender
-        return (recommender.best if self.route == "personal" else recommender.best_with_basket)(candidates, self.width)
+        best = recommender.best if self.route == "personal" else recommender.best_with_basket
+        return best(candidates, self.width, self.options.max_per_group)
 
     def unranked(self, candidates: Candidates) -> Candidates:
         """Keep the order of retrieval, with the features that reasons need."""
         if self.route in ("popular", "unsold"):
             return candidates
         with_all = with_features(candidates, self.recommender.snapshot.stats)
-        return self.recommender.first_places(with_all, self.width) if self.route == "personal" else with_all.first(self.width)
+        if self.route == "personal":
+            return self.recommender.first_places(with_all, self.width, self.options.max_per_group)
+        return self.recommender.group_limit(self.options.max_per_group).keep(with_all).first(self.width)
 
     def present(self, best: Candidates, *, degraded: bool = False) -> list[Answer]:
         """Diversify, explain, and make one answer a user. degraded: `best` is `unranked` though there is a ranker."""

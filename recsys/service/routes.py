@@ -97,7 +97,8 @@ def _count(live: LiveBundle, answer: Answer) -> None:
 async def similar(request: Request, body: s.SimilarBody, service: ServiceOf, live: LiveBundleOf, times: TimesOf) -> JSONResponse:
     """Return the items nearest to an item."""
     _check_k(request, body.k)
-    matches = await service.pipeline.run(lambda: live.recommender.similar(body.item, body.k), times, "retrieval")
+    near = lambda: live.recommender.similar(body.item, body.k, body.max_per_group, variants=body.variants)  # noqa: E731
+    matches = await service.pipeline.run(near, times, "retrieval")
     return _respond(request, live, times, matches.to_dict())
 
 
@@ -105,7 +106,7 @@ async def similar(request: Request, body: s.SimilarBody, service: ServiceOf, liv
 async def search(request: Request, body: s.SearchBody, service: ServiceOf, live: LiveBundleOf, times: TimesOf) -> JSONResponse:
     """Return the items nearest in meaning to a text."""
     _check_k(request, body.k)
-    matches = await service.pipeline.run(lambda: live.recommender.search(body.text, body.k), times, "retrieval")
+    matches = await service.pipeline.run(lambda: live.recommender.search(body.text, body.k, body.max_per_group), times, "retrieval")
     return _respond(request, live, times, matches.to_dict())
 
 

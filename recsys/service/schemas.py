@@ -10,13 +10,14 @@ from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field
 from features.data.ids import normal_id
 from features.ingest.values.moments import FIRST_DATE, read_moment, tomorrow
 from features.names import PURCHASE, EventKind
-from recsys.recommend.request import RecommendOptions
+from recsys.recommend.request import MAX_PER_GROUP, RecommendOptions
 
 Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=256)]
 # An id is spelt as ingest would spell it, before its length is checked.
 Id = Annotated[Name, BeforeValidator(lambda given: normal_id(given) if isinstance(given, str) else given)]
 Items = Annotated[list[Id], Field(max_length=1_000)]
 K = Annotated[int, Field(ge=1, description="how many items, at most `serve.max_k`")]
+PerGroup = Annotated[int, Field(ge=1, le=1_000, description="how many variants of a product (`group_id`) the list may hold")]
 BUNDLE = "20261123T221508673906Z-700944b340f8"
 STAGES = {"waiting": 0.1, "retrieval": 11.2, "ranking": 9.8, "telling": 3.1}
 
@@ -67,13 +68,16 @@ class RecommendBody(Body):
     k: K = 10
     rules: RulesBody = RulesBody()
     diversity: float = Field(default=0.0, ge=0, le=1, description="0: by probability alone; 1: as diverse as possible")
+    max_per_group: PerGroup = MAX_PER_GROUP
     explain: bool = Field(default=False, description="add what each feature contributed to the log odds")
 
     @property
     def options(self) -> RecommendOptions:
         """The request as the recommender takes it."""
         rules: dict[str, Any] = self.rules.model_dump() | {"exclude": tuple(self.rules.exclude)}
-        return RecommendOptions(tuple(self.history), self.k, diversity=self.diversity, explain=self.explain, **rules)
+        return RecommendOptions(
+            tuple(self.history), self.k, diversity=self.diversity, max_per_group=self.max_per_group, explain=self.explain, **rules
+        )
 
 
 class SimilarBody(Body):
@@ -83,6 +87,8 @@ class SimilarBody(Body):
 
     item: Id
     k: K = 10
+    max_per_group: PerGroup = MAX_PER_GROUP
+    variants: bool = Field(default=False, description="the item's own variants may be in the list")
 
 
 class SearchBody(Body):
@@ -92,6 +98,7 @@ class SearchBody(Body):
 
     text: str = Field(min_length=1, max_length=1_000, pattern=r"\S")
     k: K = 10
+    max_per_group: PerGroup = MAX_PER_GROUP
 
 
 def _moment(value: Any) -> Any:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from features.names import GROUP_ID
 from features.storage.digests import of_strings
 
 if TYPE_CHECKING:
@@ -16,7 +17,9 @@ if TYPE_CHECKING:
 
 def fingerprint(catalog: Catalog, log: Interactions) -> str:
     """Return the SHA-256 of a catalogue and a log, 64 hex digits."""
-    digest = hashlib.sha256(catalog.frame.write_json().encode())
+    # A column that came later counts where it says something, so that a model trained before it is still found.
+    frame = catalog.frame if catalog.frame[GROUP_ID].count() else catalog.frame.drop(GROUP_ID)
+    digest = hashlib.sha256(frame.write_json().encode())
     for column in log.columns().values():
         digest.update(np.ascontiguousarray(column).tobytes())
     digest.update(of_strings(log.user_ids.tolist()))

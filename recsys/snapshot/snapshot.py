@@ -136,7 +136,7 @@ class Snapshot:
         """Read the files that `to_files` wrote."""
         about = json.loads(files["about.json"])
         return cls(
-            catalog=Catalog(pl.read_parquet(io.BytesIO(files["catalog.parquet"]))),
+            catalog=Catalog.from_frame(pl.read_parquet(io.BytesIO(files["catalog.parquet"]))),
             log=Interactions.from_files(Subfolder(files, "log")),
             now=about["now"],
             buys_again=about["buys_again"],

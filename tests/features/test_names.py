@@ -13,15 +13,15 @@ from typing import get_args
 import pytest
 
 from features import names
-from features.data.catalog import ITEM_COLUMNS
-from features.data.interactions import EVENT_WEIGHTS, INTERACTION_COLUMNS
+from features.data.interactions import EVENT_WEIGHTS
 from features.data.split import LABEL_EVENTS
+from features.ingest.source import ITEM_INPUTS, LOG_INPUTS
 
 ROOT = Path(__file__).parents[2]
 LAYERS = ("features", "retrieval", "ranking", "eval", "recsys")
 MODULES = {str(path.relative_to(ROOT)): path for layer in LAYERS for path in sorted((ROOT / layer).rglob("*.py"))}
 CONSTANTS = {name: value for name, value in vars(names).items() if name.isupper()}
-COLUMNS = {*ITEM_COLUMNS, *INTERACTION_COLUMNS}
+COLUMNS = {*ITEM_INPUTS, *LOG_INPUTS}
 AMBIGUOUS = {"tower", "cross_encoder", "blend", "ease", "ease_trend", "item_knn", "als", "markov", "next_item", "arrival", "unsold", "text"}
 UNIQUE = {value for value in CONSTANTS.values() if isinstance(value, str)} - COLUMNS - AMBIGUOUS
 

@@ -74,11 +74,11 @@ class FakeShop:
         fallback = None if users[0] else "popular: nothing is known"
         return iter([Answer(user, "b1", fallback, (ITEM, HOSTILE)) for user in users])
 
-    def similar(self, item, k) -> Matches:
+    def similar(self, item, k, max_per_group=1, *, variants=False) -> Matches:
         self._note("similar", item, k)
         return Matches(item, "b1", (Match(1, "sku-7", "Green tea", "tea", None, 0.875),))
 
-    def search(self, text, k) -> Matches:
+    def search(self, text, k, max_per_group=1) -> Matches:
         self._note("search", text, k)
         return Matches(text, "b1", ())
 

@@ -12,8 +12,10 @@ from features.names import RATING
 if TYPE_CHECKING:
     from polars import LazyFrame
 
+    from features.ingest.source import Source
 
-def _ratings(rows: LazyFrame) -> LazyFrame:
+
+def _ratings(rows: LazyFrame, _source: Source) -> LazyFrame:
     return rows.with_columns(event=pl.lit(RATING))
 
 

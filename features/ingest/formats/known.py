@@ -6,19 +6,37 @@ from typing import TYPE_CHECKING, Literal
 
 from features.ingest.formats.amazon import AMAZON
 from features.ingest.formats.canonical import CANONICAL
+from features.ingest.formats.google_analytics import GOOGLE_ANALYTICS
+from features.ingest.formats.google_merchant import GOOGLE_MERCHANT
+from features.ingest.formats.magento import MAGENTO
+from features.ingest.formats.shopify import SHOPIFY
+from features.ingest.formats.woocommerce import WOOCOMMERCE
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
     from features.ingest.formats.layout import Format, TableLayout
+    from features.ingest.source import Source
 
-FORMATS: dict[str, Format] = {one.name: one for one in (CANONICAL, AMAZON)}
+FORMATS: dict[str, Format] = {
+    one.name: one for one in (CANONICAL, AMAZON, SHOPIFY, WOOCOMMERCE, MAGENTO, GOOGLE_MERCHANT, GOOGLE_ANALYTICS)
+}
 Table = Literal["items", "interactions"]
+REQUIRED: dict[Table, frozenset[str]] = {
+    "items": frozenset({"item_id", "title"}),
+    "interactions": frozenset({"user_id", "item_id", "timestamp"}),
+}
 
 
 def layouts(one: Format, table: Table) -> tuple[TableLayout, ...]:
     """Return a format's layouts of a table."""
     return one.items if table == "items" else one.interactions
+
+
+def with_defaults(source: Source, name: str) -> Source:
+    """Return the source with a format's defaults for what the user left open."""
+    left_open = {key: value for key, value in FORMATS[name].defaults.items() if key not in source.model_fields_set}
+    return source.model_copy(update={key: value for key, value in left_open.items() if key in type(source).model_fields})
 
 
 def layout_of(name: str | None, table: Table, header: Collection[str]) -> tuple[Format, TableLayout]:
@@ -29,11 +47,13 @@ def layout_of(name: str | None, table: Table, header: Collection[str]) -> tuple[
     name : format that the user gave. It counts for a table that its software exports; another table is recognised.
     header : the names in the table's file.
     """
+    names = set(header)
     if name is not None and (named := layouts(FORMATS[name], table)):
-        fits = [layout for layout in named if layout.signs <= set(header)]
+        fits = [layout for layout in named if layout.signs <= names]
         return FORMATS[name], (fits or named)[0]
-    for one in FORMATS.values():
-        for layout in layouts(one, table):
-            if layout.signs and layout.signs <= set(header):
-                return one, layout
+    if not names >= REQUIRED[table]:
+        for one in FORMATS.values():
+            for layout in layouts(one, table):
+                if layout.signs and layout.signs <= names:
+                    return one, layout
     return CANONICAL, layouts(CANONICAL, table)[0]

@@ -10,7 +10,17 @@ if TYPE_CHECKING:
 
     import polars as pl
 
+    from features.ingest.source import Source
+
 Record = dict[str, Any]
+
+REFUSED = "refused"  # column: why the layout refuses the row
+REMARK = "remark"  # column: what is to be said of the row, which is kept
+PRIVATE = "_"  # begins the names of columns that only a layout reads
+
+# Columns by which a line of the log finds its item where the id is another one: both tables have them.
+SKU, NAME = "_sku", "_name"
+KEYS = (SKU, NAME)
 
 
 @dataclass(frozen=True)
@@ -19,18 +29,23 @@ class TableLayout:
 
     Attributes
     ----------
-    columns : canonical name -> names in the export; the first one with a value wins.
+    columns : canonical name -> names in the export; the first one with a value wins. Names that begin with an underscore are columns
+        that only `rows` reads.
     signs : names of columns by which the export is recognised: a header that has all of them is of this layout.
     records : of a JSON or XML record, the rows that it stands for: an order gives one row for each of its lines.
+    nested : the same for the nested columns of a Parquet file.
     rows : completes raw canonical columns, such as an order's date that only its first line has. It gets the columns that were found,
-        as text, and `row`.
+        as text, and `row`; it may add `refused` and `remark`.
+    carried : of a log, the columns of the catalogue that its rows hold.
     python : whether a line may be a Python literal instead of JSON.
     """
 
     columns: Mapping[str, tuple[str, ...]]
     signs: frozenset[str] = frozenset()
     records: Callable[[Record], Iterable[Record]] | None = None
-    rows: Callable[[pl.LazyFrame], pl.LazyFrame] | None = None
+    nested: Callable[[pl.LazyFrame], pl.LazyFrame] | None = None
+    rows: Callable[[pl.LazyFrame, Source], pl.LazyFrame] | None = None
+    carried: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     python: bool = False
 
 
@@ -43,7 +58,8 @@ class Format:
     name : value of `source.format`.
     title : name of the software, for messages.
     items, interactions : layouts of the two tables, the most recent first. Empty where the software exports no such table: then
-        the canonical layout is taken.
+        the table is recognised by its header.
+    defaults : keys of the source -> the values that the software's logs need, where the user gives none.
     """
 
     name: str

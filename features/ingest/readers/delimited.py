@@ -111,7 +111,7 @@ def _read(blocks: Iterator[str], spool: Spool, dialect: Dialect, found: dict[str
         done += batch.num_rows
         frame = pl.DataFrame(pl.from_arrow(batch)).rename({str(i): names[i] for i in keep})
         frame = frame.with_columns(pl.Series(_ROW, places + 1 + np.searchsorted(ahead, places, side="right")))
-        columns = [pl.coalesce(theirs).alias(ours) for ours, theirs in found.items()]
+        columns = [pl.coalesce(*map(_with_value, theirs[:-1]), theirs[-1]).alias(ours) for ours, theirs in found.items()]
         spool.add(_without_headers(frame, [names[i] for i in keep], spool).select(pl.col(_ROW).alias("row"), *columns))
     return _close_quote(spool.table(done + len(malformed)), spool, last[0])
 
@@ -142,6 +142,10 @@ def _parse_csv(
             strings_can_be_null=False,
         ),
     )
+
+
+def _with_value(name: str) -> pl.Expr:
+    return pl.when(pl.col(name).str.strip_chars() != "").then(name)
 
 
 def _lines(text: str) -> str:

@@ -19,15 +19,15 @@ if TYPE_CHECKING:
 def read_parquet(spool: Spool) -> RawTable:
     """Read a Parquet file; each column that is no date becomes text."""
     spec = spool.spec
-    frame = pl.scan_parquet(spec.path)
+    frame = pl.scan_parquet(spec.path).with_row_index("row", offset=1)
+    if spec.layout.nested is not None:
+        frame = spec.layout.nested(frame)
     schema = frame.collect_schema()
     found = spec.find(schema.names())
     columns = [pl.coalesce([_as_text(name, schema[name], ours) for name in theirs]).alias(ours) for ours, theirs in found.items()]
     # Copied, so that a damaged page is detected here and not later.
     spool.folder.mkdir()
-    frame.with_row_index("row", offset=1).select(pl.col("row").cast(pl.Int64), *columns).sink_parquet(
-        spool.folder / "0.parquet", compression="lz4"
-    )
+    frame.select(pl.col("row").cast(pl.Int64), *columns).sink_parquet(spool.folder / "0.parquet", compression="lz4")
     spool.parts = 1
     return replace(spool.table(frame.select(pl.len()).collect().item()), notes=tuple(_notes(frame, found)))
 

@@ -164,7 +164,8 @@ def trace(recommender: Recommender, user: str | None, options: RecommendOptions,
     history, events = _history(recommender, group.histories), int(group.histories.lengths[0])
     if group.route == "popular":
         return Trace(answer, {}, history, events, 0, 0, group.route)
-    ranked = replace(group, options=replace(options, k=candidates.rows.shape[1], diversity=0.0)).rank(candidates)
+    whole = replace(options, k=candidates.rows.shape[1], diversity=0.0, max_per_group=candidates.rows.shape[1])
+    ranked = replace(group, options=whole).rank(candidates)
     read = int((~np.isnan(ranked.features.get(CROSS_ENCODER, np.full((1, 1), np.nan)))).sum())
     return Trace(answer, _steps(group, candidates, ranked, answer), history, events, int(candidates.valid.sum()), read, group.route)
 

@@ -1,0 +1,53 @@
+"""Variants of a product (size, colour) as one item: the group takes their place in the catalogue and in the log."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from features.names import GROUP_ID, GROUP_TITLE
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+MERGED = "a variant, part of its product's item"
+_FIRST = ("description", "brand", "category")
+
+
+def one_a_group(items: pl.LazyFrame, log: pl.LazyFrame, folder: Path) -> tuple[pl.LazyFrame, pl.LazyFrame]:
+    """Make the valid rows of a group one item, and give it the events of all of them.
+
+    The item has the group's id, the product's title, the lowest price and the first created_at; it is available if one of its variants
+    is. The row that stays is the product's own, or else the first; the others get a reason.
+    """
+    key = pl.coalesce(GROUP_ID, "item_id")
+    valid = pl.col("reason").is_null()
+    items = items.with_row_index("_place").with_columns(_key=pl.when(valid).then(key))
+    own = pl.col("item_id") == pl.col("_key")
+    in_order = (~own, "_place")  # the product's own row first
+    groups = items.filter(valid).group_by("_key").agg(
+        _stays=pl.col("_place").sort_by(*in_order).first(),
+        _title=pl.coalesce(pl.col(GROUP_TITLE).drop_nulls().first(), pl.col("title").sort_by(*in_order).first()),
+        _price=pl.col("price").min(),
+        # Nobody said that a variant is not available: it is.
+        _available=pl.when(pl.col("available").is_not_null().any()).then(pl.col("available").fill_null(True).any()),
+        _created_at=pl.col("created_at").min(),
+        **{f"_{name}": pl.col(name).sort_by(*in_order).drop_nulls().first() for name in _FIRST},
+    )  # fmt: skip
+    joined = items.join(groups, on="_key", how="left", maintain_order="left")
+    other = valid & (pl.col("_place") != pl.col("_stays"))
+    whole = {name: pl.when(valid).then(f"_{name}").otherwise(name) for name in ("title", "price", "available", "created_at", *_FIRST)}
+    merged = joined.with_columns(
+        **whole,
+        reason=pl.when(other).then(pl.lit(MERGED)).otherwise("reason"),
+        offence=pl.when(other).then("item_id").otherwise("offence"),
+        item_id=pl.when(valid & ~other).then("_key").otherwise("item_id"),
+        group_id=pl.coalesce("_key", GROUP_ID),
+    )
+    path = folder / "groups.parquet"
+    merged.sink_parquet(path, compression="lz4")
+    stored = pl.scan_parquet(path)
+    variants = items.filter(valid).select("item_id", "_key").unique("item_id")
+    log = log.join(variants, on="item_id", how="left", maintain_order="left")
+    return stored, log.with_columns(item_id=pl.coalesce("_key", "item_id")).drop("_key")
