@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from features.errors import DataError, disk_errors
+from features.ingest.profile.column_names import other_spellings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -94,6 +95,7 @@ def _write(rows: pa.RecordBatchReader, path: Path, keep: Callable[[pa.RecordBatc
 
 
 def _without(batch: pa.RecordBatch, users: str, erased: ErasedUsers) -> pa.RecordBatch:
+    users = other_spellings([users], batch.schema.names).get(users, users)
     if not erased.users or users not in batch.schema.names:
         return batch
     ids = pl.Series(batch.column(users)).cast(pl.String)
