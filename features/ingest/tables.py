@@ -9,10 +9,11 @@ from features.errors import DataError
 from features.ingest.datasets import complete_journey
 from features.ingest.formats.canonical import CANONICAL
 from features.ingest.formats.known import layout_of
-from features.ingest.profile.column_names import other_spellings, plain_name
+from features.ingest.profile.column_names import other_spellings
 from features.ingest.profile.missing_columns import advice
 from features.ingest.readers.files import read_head, read_table
 from features.ingest.readers.raw_table import ITEM_PREFIX, MissingColumnError, RawTable, TableHead, TableSpec
+from features.text.closest import plain_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

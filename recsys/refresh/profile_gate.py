@@ -34,8 +34,8 @@ def check_profile(before: DataProfile | None, after: DataProfile, config: Refres
     gone = [change for change in changes(before, after) if change.key not in config.accept_changes]
     if not gone:
         return
-    stays = f"the tables and bundle {bundle_id} stay in use" if bundle_id else "the tables stay in use"
+    stays = f"{bundle_id} and its tables stay in use" if bundle_id else "the tables stay in use"
     more = f" (and {len(gone) - SHOWN} more)" if len(gone) > SHOWN else ""
     keys = json.dumps(sorted({*config.accept_changes, *(change.key for change in gone)}))
     reasons = "; ".join(change.words for change in gone[:SHOWN])
-    raise RefusedError(f"not read, {stays}: {reasons}{more}, or set refresh.accept_changes = {keys} for this run")
+    raise RefusedError(f"not published, {stays}: {reasons}{more}, or set refresh.accept_changes = {keys} for this run")

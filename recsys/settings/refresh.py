@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import BaseModel, ConfigDict, Field, HttpUrl, field_validator
 
 from features.ingest.profile.changes import KEYS
-from features.ingest.profile.column_names import closest
+from features.text.closest import did_you_mean
 
 ALL = "all"  # in `accept_changes`: whatever is gone
 
@@ -34,8 +34,6 @@ class RefreshConfig(BaseModel):
     def _known(cls, keys: tuple[str, ...]) -> tuple[str, ...]:
         for key in keys:
             if key not in (*KEYS, ALL):
-                close = closest(key, KEYS)
-                raise ValueError(
-                    f"unknown column {key!r}{f', did you mean {close!r}?' if close else ''}: expected a table and our name of a column"
-                )
+                hint = did_you_mean(key, KEYS)
+                raise ValueError(f"unknown column {key!r}{hint}; expected a table and our name of a column, as items.available, or all")
         return keys

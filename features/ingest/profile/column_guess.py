@@ -36,10 +36,41 @@ if TYPE_CHECKING:
     from features.ingest.profile.column_names import Table
     from features.ingest.profile.value_forms import Kind, ValueForm
 
-EVENT_WORDS = frozenset(EVENTS) | frozenset(
-    ("buy", "bought", "order", "ordered", "sale", "transaction", "click", "clicked", "pv", "pageview", "page_view", "viewed", "visit")
-    + ("addtocart", "add_to_cart", "basket", "add", "removefromcart", "remove_from_cart", "wishlist", "favorite", "fav", "like", "checkout")
-    + ("begin_checkout", "refund", "return", "impression", "view_item", "search", "review", "purchased", "add to cart")
+EVENT_WORDS = frozenset(EVENTS) | set(
+    [
+        "buy",
+        "bought",
+        "order",
+        "ordered",
+        "sale",
+        "transaction",
+        "click",
+        "clicked",
+        "pv",
+        "pageview",
+        "page_view",
+        "viewed",
+        "visit",
+        "addtocart",
+        "add_to_cart",
+        "basket",
+        "add",
+        "removefromcart",
+        "remove_from_cart",
+        "wishlist",
+        "favorite",
+        "fav",
+        "like",
+        "checkout",
+        "begin_checkout",
+        "refund",
+        "return",
+        "impression",
+        "view_item",
+        "search",
+        "review",
+        "purchased",
+    ]
 )
 _STOCK_WORDS = re.compile(
     r"(in|out) ?(of)?[ _-]?stock|in_?stock|sold[ _-]?out|backorder|on[ _-]?backorder|pre[ _-]?order|available|discontinued"
@@ -84,12 +115,11 @@ def guesses(
     sample: pl.DataFrame, table: Table, read: Collection[str], free: Collection[str], items: Collection[str] = ()
 ) -> dict[str, str]:
     """Return for the columns of a sample that are not read the canonical columns that they may be."""
-    found = {
+    return {
         name: ours
         for name in sample.columns
         if name not in read and (ours := looks_like(name, sample[name].to_list(), table, free, items)) is not None
     }
-    return found
 
 
 def _fits(ours: str, form: ValueForm) -> bool:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Literal
 
-from rapidfuzz import fuzz, process
-
 from features.ingest.source import ITEM_INPUTS, LOG_INPUTS
 from features.names import (
     AVAILABLE,
@@ -29,6 +27,7 @@ from features.names import (
     USER_ID,
     VALUE,
 )
+from features.text.closest import closest, plain_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -47,8 +46,9 @@ _SYNONYMS: dict[Table, dict[str, str]] = {
         TITLE: "name product_name product_title item_name item_title prod_name label headline display_name",
         DESCRIPTION: "body_html body long_description short_description detail_desc product_description details summary overview",
         BRAND: "manufacturer vendor maker brand_name product_brand store publisher label designer author artist",
-        CATEGORY: "category_code category_name categories department product_type product_group_name product_category google_product_category "
-        "genre genres main_category product_group type section collection",
+        CATEGORY: "category_code category_name categories department product_type product_group_name product_category "
+        "google_product_category genre genres main_category product_group type section "
+        "collection",
         PRICE: "price_usd price_eur sale_price regular_price list_price unit_price retail_price variant_price current_price actual_price "
         "discounted_price selling_price final_price msrp amount cost",
         AVAILABLE: "in_stock instock stock stock_quantity stock_status stock_level availability is_available is_in_stock inventory "
@@ -63,8 +63,8 @@ _SYNONYMS: dict[Table, dict[str, str]] = {
         "user_pseudo_id fullvisitorid customer_unique_id customer_email email e_mail session_id user_session",
         ITEM_ID: f"{_ITEM_IDS} lineitem_sku",
         TIMESTAMP: "time date datetime event_time event_timestamp event_date order_date purchase_date invoice_date invoicedate t_dat "
-        "unixreviewtime transaction_timestamp transaction_date order_purchase_timestamp purchased_at ordered_at bought_at created_at created "
-        "occurred_at timestamp_ms ts day paid_at",
+        "unixreviewtime transaction_timestamp transaction_date order_purchase_timestamp purchased_at ordered_at bought_at created_at "
+        "created occurred_at timestamp_ms ts day paid_at",
         EVENT: "event_type event_name action action_type type behavior behaviour behavior_type interaction interaction_type activity kind",
         QUANTITY: "qty units pieces count lineitem_quantity order_quantity item_quantity num_items",
         VALUE: "amount total line_total total_price sales_value revenue subtotal sales turnover order_value paid paid_amount net_amount "
@@ -78,11 +78,6 @@ _SYNONYMS: dict[Table, dict[str, str]] = {
     },
 }
 KNOWN: dict[Table, tuple[str, ...]] = {"items": ITEM_INPUTS, "interactions": LOG_INPUTS}
-
-
-def plain_name(name: str) -> str:
-    """Return a name without case, spaces, underscores and other signs."""
-    return re.sub(r"[\W_]+", "", name.casefold())
 
 
 _BY_NAME: dict[Table, dict[str, list[str]]] = {}
@@ -111,18 +106,9 @@ def candidates(name: str, table: Table) -> list[str]:
     key, known = plain_name(name), _BY_NAME[table]
     found = list(known.get(key, ()))
     if not found and len(key) >= _SHORTEST:
-        close = process.extractOne(key, [one for one in known if len(one) >= _SHORTEST], scorer=fuzz.ratio, score_cutoff=LIKE)
-        found += known[close[0]] if close else []
+        close = closest(key, [one for one in known if len(one) >= _SHORTEST], LIKE)
+        found += known[close] if close is not None else []
     if not found:
         words = [part for part in re.split(r"[\W_]+|(?<=[a-z])(?=[A-Z])", name) if part]
         found += [ours for part in (*words[-1:], *words[:1]) if len(words) > 1 for ours in known.get(plain_name(part), ())]
     return list(dict.fromkeys(found))
-
-
-def closest(name: str, known: Iterable[str]) -> str | None:
-    """Return the known name that a mistyped one most likely is; None if none is close."""
-    by_plain = {plain_name(one): one for one in known}
-    if plain_name(name) in by_plain:
-        return by_plain[plain_name(name)]
-    close = process.extractOne(plain_name(name), list(by_plain), scorer=fuzz.ratio, score_cutoff=70)
-    return by_plain[close[0]] if close else None

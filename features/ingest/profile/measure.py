@@ -10,9 +10,9 @@ import polars as pl
 
 from features.data.clock import clock_of
 from features.ingest.profile.column_guess import guesses
-from features.ingest.profile.column_names import KNOWN, plain_name
+from features.ingest.profile.column_names import KNOWN
 from features.ingest.profile.model import CatalogueFacts, ColumnProfile, DataProfile, DominantId, LogFacts, TableProfile, TextFacts
-from features.ingest.profile.value_forms import PLACEHOLDERS, escaped, form_of, id_forms, is_placeholder
+from features.ingest.profile.value_forms import PLACEHOLDERS, escaped, form_of, id_forms
 from features.ingest.readers.raw_table import ITEM_PREFIX
 from features.ingest.table_versions import INTERACTIONS, ITEMS
 from features.ingest.values.placeholders import NULLS
@@ -33,6 +33,7 @@ from features.names import (
     USER_ID,
     VALUE,
 )
+from features.text.closest import plain_name
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -251,9 +252,10 @@ def _currency(frame: pl.LazyFrame, column: str, prices: tuple[str, ...]) -> str 
         return None
     series = found.head(HEAD).collect().to_series().drop_nulls()
     counts = series.filter(~series.is_in(NULLS) & ~series.str.to_lowercase().is_in(PLACEHOLDERS)).value_counts(sort=True)
-    if not counts.height or counts["count"][0] < 0.9 * counts["count"].sum() or is_placeholder(counts[series.name][0]):
+    if not counts.height:
         return None
-    return escaped(counts[series.name][0])
+    (word, most), total = counts.row(0), int(counts["count"].sum())
+    return escaped(word) if most >= 0.9 * total else None
 
 
 def _rounded(share: object) -> float:

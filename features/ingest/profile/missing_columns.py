@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from features.ingest.profile.column_guess import guesses
-from features.ingest.profile.column_names import candidates, closest
+from features.ingest.profile.column_names import candidates
 from features.ingest.readers.raw_table import ITEM_PREFIX
 from features.names import ITEM_ID, TIMESTAMP, TITLE, USER_ID
+from features.text.closest import closest
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -39,7 +40,7 @@ def _likely(spec: TableSpec, head: TableHead, lacking: Sequence[str], table: Tab
     read = {name for theirs in spec.columns.values() for name in theirs if name in head.names}
     questions, lines = [], []
     for name in lacking:
-        of = "items" if name.startswith(ITEM_PREFIX) else table
+        of: Table = "items" if name.startswith(ITEM_PREFIX) else table
         ours = name.removeprefix(ITEM_PREFIX)
         found = guesses(head.sample, of, read, {ours})
         if found:

@@ -63,7 +63,8 @@ def log_lines(log: LogFacts) -> Iterator[str]:
     """Return facts of the events that were kept."""
     n = sum(log.events.values())
     span = f"{log.first:%Y-%m-%d} to {log.last:%Y-%m-%d}" if log.last - log.first > timedelta(days=1) else f"{log.first:%Y-%m-%d}"
-    yield f"{_counted(n, 'event')} of {_counted(log.users, 'user')} with {_counted(log.items, 'item')}, {span}, {log.events_a_day:,.1f} a day"
+    who = f"{_counted(log.users, 'user')} with {_counted(log.items, 'item')}"
+    yield f"{_counted(n, 'event')} of {who}, {span}, {log.events_a_day:,.1f} a day"
     kinds = ", ".join(f"{kind} {count:,}" for kind, count in log.events.items())
     words = ", ".join(f"{word} {count:,}" for word, count in list(log.words.items())[:8])
     yield f"events: {kinds}" + (f" (in the file: {words})" if words and set(log.words) != set(log.events) else "")

@@ -17,8 +17,32 @@ if TYPE_CHECKING:
 
 Kind = Literal["empty", "time", "number", "yes or no", "words", "id", "text", "structure"]
 PLACEHOLDERS = frozenset(
-    ("n/a", "na", "n.a.", "none", "null", "nil", "unknown", "undefined", "(not set)", "not set", "(not provided)", "unbekannt", "#n/a")
-    + ("-", "--", "?", "tbd", "default", "anonymous", "guest", "no brand", "not available", "not applicable", "xxx")
+    [
+        "n/a",
+        "na",
+        "n.a.",
+        "none",
+        "null",
+        "nil",
+        "unknown",
+        "undefined",
+        "(not set)",
+        "not set",
+        "(not provided)",
+        "unbekannt",
+        "#n/a",
+        "-",
+        "--",
+        "?",
+        "tbd",
+        "default",
+        "anonymous",
+        "guest",
+        "no brand",
+        "not available",
+        "not applicable",
+        "xxx",
+    ]
 )
 MOST_WORDS = 12  # distinct values of a column of words
 SHOWN, EXAMPLES, WORD_EXAMPLES = 40, 3, 6
@@ -45,7 +69,11 @@ _NUMBERS = (
     (r"[+-]?\d{1,3}([. ]\d{3})*(,\d+)?", "numbers, thousands with a dot or a space, decimal comma"),
     (rf"({_SYMBOL})?\s*[+-]?\d[\d.,'\s]*\s*({_SYMBOL})?", "money with a sign of its currency"),
 )
-_SCRIPTS = (("Greek", "\u0370-\u03ff"), ("Cyrillic", "\u0400-\u04ff"), ("Hebrew", "\u0590-\u05ff"), ("Arabic", "\u0600-\u06ff")) + (
+_SCRIPTS = (
+    ("Greek", "\u0370-\u03ff"),
+    ("Cyrillic", "\u0400-\u04ff"),
+    ("Hebrew", "\u0590-\u05ff"),
+    ("Arabic", "\u0600-\u06ff"),
     ("Devanagari", "\u0900-\u097f"),
     ("Thai", "\u0e00-\u0e7f"),
     ("Japanese", "\u3040-\u30ff"),

@@ -97,10 +97,7 @@ def lengths(rng: np.random.Generator, users: int) -> list[int]:
 def numbered(rng: np.random.Generator, step: int, users: int = 300, kept: float = 1.0, start: int = START) -> Pairs:
     """The n-th event of a user at start + n steps; some rows may have been dropped afterwards."""
     return (
-        (user, start + n * step)
-        for user, length in enumerate(lengths(rng, users))
-        for n in range(length)
-        if kept == 1 or rng.random() < kept
+        (user, start + n * step) for user, length in enumerate(lengths(rng, users)) for n in range(length) if kept == 1 or rng.random() < kept
     )
 
 
