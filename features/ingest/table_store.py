@@ -34,6 +34,7 @@ from features.ingest.table_versions import (
     versions,
     writing,
 )
+from features.names import CURRENCY
 from features.storage.digests import of_file
 
 if TYPE_CHECKING:
@@ -240,5 +241,5 @@ def _recounted(profile: DataProfile, folder: Path) -> DataProfile | None:
     if before.kept > kept:
         quarantined[ERASED] = quarantined.get(ERASED, 0) + before.kept - kept
     table = before.model_copy(update={"kept": kept, "quarantined": quarantined})
-    facts = facts.model_copy(update={"words": profile.log.words, "currency": profile.log.currency})
+    facts = facts.model_copy(update={"words": profile.log.words, CURRENCY: profile.log.currency})
     return profile.model_copy(update={"interactions": table, "log": facts}).without_personal_data()

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from features.ingest.profile.column_names import Table
     from features.ingest.profile.value_forms import Kind, ValueForm
 
-EVENT_WORDS = frozenset(EVENTS) | set(
+EVENT_WORDS = frozenset(EVENTS).union(
     [
         "buy",
         "bought",

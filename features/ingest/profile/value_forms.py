@@ -163,6 +163,8 @@ def _typed(counts: dict[str, int]) -> tuple[Kind, str] | None:
     for pattern, words in _TIMES:
         if share(pattern) >= _ENOUGH:
             return "time", words
+    if share("|".join(pattern for pattern, _ in _TIMES)) >= _ENOUGH:
+        return "time", "dates and times of several forms"
     if set(map(str.lower, counts)) <= {*YES, *NO} and not set(counts) <= {"1", "1.0"}:
         return "yes or no", "yes or no"
     for pattern, words in _NUMBERS:
