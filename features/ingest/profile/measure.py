@@ -48,6 +48,7 @@ HEAD = 1_000  # rows, where a table has no head
 MOST_WORDS = 20  # words for events that are counted
 FIFTH = 0.2  # share of all events that makes an id odd
 FORMS_OF = 10_000  # ids whose form is looked at
+LARGE = 200_000  # events; of a log of twice as many, a part is looked at for odd ids
 EXACT = 100_000  # rows, up to which distinct values are counted and not estimated
 _IDS = {ITEM_ID, USER_ID, EVENT_ID, ORDER_ID}
 _TEXTS = {TITLE, DESCRIPTION, BRAND}
@@ -190,28 +191,28 @@ def _catalogue(items: pl.LazyFrame, table: TableProfile, raw: RawTable) -> Catal
 
 def log_facts(events: pl.LazyFrame, raw: RawTable | None = None) -> LogFacts:
     """Return the facts of the events that were kept; without the raw table, those that do not need it."""
-    time = pl.col(TIMESTAMP)
-    row = events.select(first=time.min(), last=time.max(), early=time.quantile(0.01, "lower"), n=pl.len()).collect().row(0, named=True)
-    first, last = row["first"], row["last"]
-    kinds = events.group_by(EVENT).agg(n=pl.len()).sort("n", EVENT, descending=[True, False]).collect()
-    users, items = (_counted(events, name) for name in (USER_ID, ITEM_ID))
+    time, ids = pl.col(TIMESTAMP), (USER_ID, ITEM_ID)
+    row = events.select(first=time.min(), last=time.max(), n=pl.len(), **{name: pl.col(name).approx_n_unique() for name in ids})
+    facts = row.collect(engine="streaming").row(0, named=True)
+    first, last, n = facts["first"], facts["last"], int(facts["n"])
+    kinds = events.group_by(EVENT).agg(n=pl.len()).sort("n", EVENT, descending=[True, False]).collect(engine="streaming")
+    sample = _sample(events.select(*ids, TIMESTAMP), n)
+    distinct = {name: sample[name].n_unique() if len(sample) == n else facts[name] for name in ids}
     clock = clock_of(events)
-    days = max((last - first) / timedelta(days=1), 1.0)
-    words = _words(raw)
     return LogFacts(
         first=first,
         last=last,
-        early=_time(row["early"], first),
-        events_a_day=round(row["n"] / days, 2),
-        users=users.height,
-        items=items.height,
+        early=_time(sample[TIMESTAMP].quantile(0.01, "lower"), first),
+        events_a_day=round(n / max((last - first) / timedelta(days=1), 1.0), 2),
+        users=distinct[USER_ID],
+        items=distinct[ITEM_ID],
         events=dict(kinds.iter_rows()),
-        words=words,
+        words=_words(raw),
         times=clock.kind,
         times_why=str(clock),
-        dominant=(*_dominant(users, USER_ID), *_dominant(items, ITEM_ID)),
+        dominant=(*_dominant(sample[USER_ID]), *_dominant(sample[ITEM_ID])),
         currency=_currency(raw.frame, CURRENCY, (VALUE, UNIT_PRICE)) if raw is not None else None,
-        user_id_forms=id_forms(users[USER_ID].head(FORMS_OF)),
+        user_id_forms=id_forms(sample[USER_ID].unique(maintain_order=True).head(FORMS_OF)),
     )
 
 
@@ -219,16 +220,20 @@ def _time(value: object, default: datetime) -> datetime:
     return value if isinstance(value, datetime) else default
 
 
-def _counted(events: pl.LazyFrame, name: str) -> pl.DataFrame:
-    return events.group_by(name).agg(n=pl.len()).collect(engine="streaming")
+def _sample(events: pl.LazyFrame, n: int) -> pl.DataFrame:
+    """Return all events of a small log, and every k-th of a large one: enough for shares."""
+    every = n // LARGE
+    if every > 1:
+        events = events.with_row_index("place").filter(pl.col("place") % every == 0).drop("place")
+    return events.collect(engine="streaming")
 
 
-def _dominant(counts: pl.DataFrame, name: str) -> list[DominantId]:
+def _dominant(ids: pl.Series) -> list[DominantId]:
     """Return the id with a fifth of all events, if there is one; among fewer than ten ids some always has."""
-    top = counts.sort("n", name, descending=[True, False]).row(0, named=True)
-    share = top["n"] / counts["n"].sum()
-    column = "user_id" if name == USER_ID else "item_id"
-    return [DominantId(column=column, value=escaped(top[name]), share=_rounded(share))] if counts.height >= 10 and share >= FIFTH else []
+    counts = ids.value_counts()
+    value, count = counts.filter(pl.col("count") == counts["count"].max()).sort(ids.name).row(0)
+    column, share = "user_id" if ids.name == USER_ID else "item_id", count / len(ids)
+    return [DominantId(column=column, value=escaped(value), share=_rounded(share))] if counts.height >= 10 and share >= FIFTH else []
 
 
 def _words(raw: RawTable | None) -> dict[str, int]:

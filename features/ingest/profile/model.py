@@ -123,6 +123,7 @@ class LogFacts(_Facts):
     ----------
     first, last : times of the first and the last event, UTC.
     early : time before which one event in a hundred lies: the beginning without single odd dates.
+    users, items : numbers of distinct ids, approximate in a log of more than 400,000 events.
     events : kind of event -> number of events.
     words : word in the file for an event -> number of rows, most frequent first; empty without such a column.
     times : what the times are taken for: times, dates, steps or visits.

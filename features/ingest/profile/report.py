@@ -78,9 +78,12 @@ def not_read_note(table: TableProfile) -> str | None:
     alike = [column for column in table.not_read if column.looks_like]
     if not alike:
         return None
-    section, _, name = (alike[0].looks_like or "").rpartition(".")
-    mapping = f'[source.{section or table.table}_columns] {name} = "{alike[0].name}"'
-    return f"note: {table.file}: not read: {unread(table)}; if so, map it: {mapping}"
+    lines: dict[str, list[str]] = {}
+    for column in alike[:UNREAD_SHOWN]:
+        section, _, name = (column.looks_like or "").rpartition(".")
+        lines.setdefault(section or table.table, []).append(f'{name} = "{column.name}"')
+    mappings = "; ".join(f"[source.{section}_columns] {', '.join(pairs)}" for section, pairs in lines.items())
+    return f"note: {table.file}: not read: {unread(table)}; if so, map {'it' if len(alike) == 1 else 'them'}: {mappings}"
 
 
 def _title(table: TableProfile) -> str:
@@ -110,7 +113,8 @@ def _column_lines(columns: Iterable[ColumnProfile]) -> Iterator[str]:
         shares = [f"{column.distinct:,} distinct"]
         shares += [f"{column.missing:.1%} missing"] if column.missing else []
         shares += [f"{column.placeholders:.1%} placeholders"] if column.placeholders else []
-        examples = f": {', '.join(column.examples)}" if column.examples else ""
+        shown = [f'"{value}"' if "," in value else value for value in column.examples]
+        examples = f": {', '.join(shown)}" if shown else ""
         yield f"  {column.name:<{width}}  {reading}; {column.understood}{examples}; {', '.join(shares)}"
 
 

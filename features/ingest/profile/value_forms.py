@@ -177,7 +177,8 @@ def _typed(counts: dict[str, int]) -> tuple[Kind, str] | None:
 
 def _worded(counts: dict[str, int]) -> tuple[Kind, str]:
     total = sum(counts.values())
-    if len(counts) <= MOST_WORDS and (len(counts) < total or total <= 2) and max(map(len, counts)) <= SHOWN:
+    short = all(len(value) <= SHOWN and len(value.split()) <= 3 and "<" not in value for value in counts)
+    if short and len(counts) <= MOST_WORDS and (len(counts) < total or total <= 2):
         return "words", f"{len(counts)} word{'s' * (len(counts) > 1)}"
     if not any(re.search(r"\s", value.strip()) for value in counts) and any(re.search(r"\d", value) for value in counts):
         return "id", _ids(list(counts))
