@@ -117,11 +117,31 @@ class Shop:
         ConfigError: neither names a source.
         DataError: a table cannot be read, lacks a required column, or has no valid row.
         """
+        return self.workspace.ingest(self._source(source, options))
+
+    def check(self, source: Source | None = None, **options: Any) -> IngestSummary:
+        """Read and judge the shop's tables as `ingest` does, and store nothing.
+
+        Parameters
+        ----------
+        source, options : as in `ingest`.
+
+        Returns
+        -------
+        The summary of the ingest that would be; its `profile` says how each column was understood.
+
+        Raises
+        ------
+        ConfigError, DataError: where `ingest` would.
+        """
+        return self.workspace.dry_run(self._source(source, options))
+
+    def _source(self, source: Source | None, options: dict[str, Any]) -> Source:
         source = source or self.settings.source_with(**options)
         if source is None:
             advice = "give --dataset completejourney, or --interactions FILE and --items FILE, or a section [source] in recsys.toml"
             raise ConfigError(f"nothing to ingest: {advice}")
-        return self.workspace.ingest(source.absolute())
+        return source.absolute()
 
     def train(
         self, until: str | datetime | None = None, *, preset: Preset = "quick", device: Device = "auto", random_state: int = 0

@@ -14,11 +14,13 @@ from features.errors import DataError, disk_errors
 from features.ingest.erased_users import ErasedUsers
 from features.ingest.formats.known import with_defaults
 from features.ingest.item_links import ItemLinks, no_item_known
+from features.ingest.profile.measure import IngestedTable, measured
+from features.ingest.profile.report import not_read_note
 from features.ingest.readers.raw_table import RawTable, as_text_cell, malformed
 from features.ingest.row_rules import CheckedTable, items_of_log, mark_duplicates, validate_interactions, validate_items
 from features.ingest.summary import IngestSummary, TableSummary
-from features.ingest.table_store import stamps
-from features.ingest.table_versions import INTERACTIONS, ITEMS, QUARANTINE, SOURCE, publish, writing
+from features.ingest.table_store import ERASED, stamps
+from features.ingest.table_versions import INTERACTIONS, ITEMS, PROFILE, QUARANTINE, SOURCE, publish, writing
 from features.ingest.tables import raw_tables
 from features.ingest.values.currencies import same
 from features.ingest.values.texts import text_notes
@@ -26,26 +28,32 @@ from features.ingest.values.visitors import guest_notes, user_notes
 from features.ingest.variants import one_a_group
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
+    from features.ingest.profile.model import DataProfile
     from features.ingest.source import Source
 
-ERASED = "of an erased user"
 
-
-def ingest(source: Source, out: Path, erased: ErasedUsers | None = None, files: Source | None = None) -> IngestSummary:
+def ingest(
+    source: Source,
+    out: Path,
+    erased: ErasedUsers | None = None,
+    files: Source | None = None,
+    accept: Callable[[DataProfile], None] | None = None,
+) -> IngestSummary:
     """Read, validate and store a shop's two tables in the folder `out`.
 
     The new version (`features.ingest.table_versions`) holds items.parquet and interactions.parquet (canonical columns, rows in the
-    order of the source), quarantine.csv (table, row, reason, value) and source.json. It replaces the version in use as a whole, or
-    nothing changes. The tables are never whole in memory; ten million rows peaked at 1.7 GiB (`benchmarks.ingest_10m`). Only one
-    ingest may run in `out` at a time: `Workspace.ingest` takes the lock.
+    order of the source), quarantine.csv (table, row, reason, value), source.json and profile.json. It replaces the version in use as a
+    whole, or nothing changes. The tables are never whole in memory; ten million rows peaked at 1.7 GiB (`benchmarks.ingest_10m`). Only
+    one ingest may run in `out` at a time: `Workspace.ingest` takes the lock.
 
     Parameters
     ----------
     erased : users whose rows are counted, and neither stored nor quarantined.
     files : for a source that is a database, the files that `features.ingest.readers.database` wrote.
+    accept : gets the profile of the new tables before they replace the old ones; it raises an error to keep those.
 
     Raises
     ------
@@ -59,21 +67,41 @@ def ingest(source: Source, out: Path, erased: ErasedUsers | None = None, files: 
         source = source.absolute()
         files = files or source
         seen = stamps(files)  # before the files are read, so that the next refresh notices a change in the meantime
-        summary = _write_tables(files, folder, erased or ErasedUsers())
+        summary = _write_tables(source, files, folder, erased or ErasedUsers())
+        profile = summary.profile
+        assert profile is not None
+        if accept is not None:
+            accept(profile)
         about = {
             "source": source.model_dump(mode="json"),
             "files": seen and {path: stamp.model_dump() for path, stamp in seen.items()},
         }
         text = json.dumps(about, indent=1) + "\n"
         (new / SOURCE).write_text(text, encoding="utf-8")
+        (new / PROFILE).write_text(profile.without_personal_data().model_dump_json(indent=1) + "\n", encoding="utf-8")
         publish(new, out)
     return summary
 
 
-def _write_tables(source: Source, folder: Path, erased: ErasedUsers) -> IngestSummary:
-    items, log = raw_tables(source, folder)
-    source = with_defaults(source, log.format)
-    log_rules = validate_interactions(log.frame, source, log.format)
+def dry_run(source: Source, folder: Path, erased: ErasedUsers | None = None, files: Source | None = None) -> IngestSummary:
+    """Read and judge a shop's two tables as `ingest` does, and store nothing that stays: `folder` is a temporary one.
+
+    Raises
+    ------
+    DataError
+        Where `ingest` would.
+    """
+    with disk_errors(folder, "written"):
+        (folder / "out").mkdir()
+        source = source.absolute()
+        return _write_tables(source, files or source, folder, erased or ErasedUsers())
+
+
+def _write_tables(source: Source, files: Source, folder: Path, erased: ErasedUsers) -> IngestSummary:
+    """Write both tables to `folder`; `source` is what the user gave, `files` what is read."""
+    items, log = raw_tables(files, folder)
+    of_file, files = items, with_defaults(files, log.format)
+    log_rules = validate_interactions(log.frame, files, log.format)
     checked_log = _stored(log_rules.frame, folder / "log.parquet")
     if checked_log.filter(pl.col("event_id").is_not_null()).head(1).collect().height:
         checked_log = _stored(mark_duplicates(checked_log, "event_id"), folder / "once.parquet")
@@ -83,7 +111,7 @@ def _write_tables(source: Source, folder: Path, erased: ErasedUsers) -> IngestSu
     if items is None:
         catalogue = items_of_log(checked_log).collect(engine="streaming")
         items = RawTable(catalogue.lazy(), malformed(), catalogue.height)
-    item_rules = validate_items(items.frame, source, items.format)
+    item_rules = validate_items(items.frame, files, items.format)
     checked_items = _stored(mark_duplicates(item_rules.frame), folder / "items.parquet")
     _require_rows("catalogue", items, checked_items, item_rules.advice)
     links = ItemLinks.find(checked_log, checked_items)
@@ -96,10 +124,22 @@ def _write_tables(source: Source, folder: Path, erased: ErasedUsers) -> IngestSu
         of_items = _write_table(items, checked_items, folder / "out" / ITEMS, quarantine)
         of_log = _write_table(log, checked_log, folder / "out" / INTERACTIONS, quarantine)
     stored = folder / "out"
-    about_users = (*guest_notes(checked_log, source.guests), *user_notes(stored / INTERACTIONS))
-    read = (*items.notes, *log.notes, *item_rules.notes, *log_rules.notes, *_currencies(item_rules, log_rules))
-    about_items = (*text_notes(items.frame, checked_items), *_notes(stored / ITEMS))
-    return IngestSummary(of_items, of_log, (*read, *links.notes, *about_users, *about_items))
+    profile = measured(source, IngestedTable(of_file, of_items), IngestedTable(log, of_log), stored)
+    notes = (
+        *items.notes,
+        *log.notes,
+        *(note for table in profile.tables if (note := not_read_note(table)) is not None),
+        *item_rules.notes,
+        *log_rules.notes,
+        *_currencies(item_rules, log_rules),
+        *links.notes,
+        *guest_notes(checked_log, files.guests),
+        *user_notes(stored / INTERACTIONS),
+        *text_notes(items.frame, checked_items),
+        *_notes(stored / ITEMS),
+    )
+    summary = IngestSummary(of_items, of_log, notes)
+    return replace(summary, profile=profile.model_copy(update={"notes": summary.notes}))
 
 
 def _stored(frame: pl.LazyFrame, path: Path) -> pl.LazyFrame:

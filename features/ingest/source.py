@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 from features.data.catalog import ITEM_COLUMNS
 from features.data.interactions import EVENTS, INTERACTION_COLUMNS
 from features.names import CURRENCY, GROUP_TITLE, ORDER_ID, STARS, STATUS, UNIT_PRICE
+from features.text.closest import did_you_mean
 
 # The columns that a table may bring.
 ITEM_INPUTS = (*ITEM_COLUMNS, CURRENCY, GROUP_TITLE)
@@ -88,7 +89,10 @@ class Source(BaseModel):
         for mapping, known in ((self.items_columns, list(ITEM_INPUTS)), (self.interactions_columns, list(LOG_INPUTS))):
             unknown = sorted(set(mapping) - set(known))
             if unknown:
-                raise ValueError(f"unknown columns {unknown}; a mapping goes from a canonical name to yours; canonical names: {known}")
+                hint = did_you_mean(unknown[0], known)
+                raise ValueError(
+                    f"unknown columns {unknown}{hint}; a mapping goes from a canonical name to yours; canonical names: {known}"
+                )
         if {"value", UNIT_PRICE} <= set(self.interactions_columns):
             raise ValueError("value and unit_price give the same fact twice: map one of them")
         wrong = sorted(set(self.events.values()) - set(EVENTS))

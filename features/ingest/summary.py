@@ -1,4 +1,4 @@
-"""The summary of an ingest: row counts of both tables, and notes."""
+"""The summary of an ingest: row counts of both tables, notes, and the data profile."""
 
 from __future__ import annotations
 
@@ -10,7 +10,11 @@ from features.text.plain import plain
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from features.ingest.profile.model import DataProfile
+
 REASONS_SHOWN = 5
+NOTES_SHOWN = 10
+NOTE = "note: "
 
 
 @dataclass(frozen=True)
@@ -45,11 +49,42 @@ class TableSummary:
 
 @dataclass(frozen=True)
 class IngestSummary:
-    """Row counts of both tables, and notes: things to look at that are not errors."""
+    """Row counts of both tables, and notes: things to look at that are not errors.
+
+    Attributes
+    ----------
+    notes : each on one line; it begins with "note: ", which is added where it is missing.
+    profile : how the columns were understood.
+    """
 
     items: TableSummary
     interactions: TableSummary
     notes: tuple[str, ...] = ()
+    profile: DataProfile | None = None
+
+    def __post_init__(self) -> None:
+        # The same note may come from several rules.
+        object.__setattr__(self, "notes", tuple(dict.fromkeys(as_note(text) for text in self.notes)))
 
     def __str__(self) -> str:
-        return "\n".join(plain(line) for line in (str(self.items), str(self.interactions), *self.notes))
+        return "\n".join([*self._counts, *self._shown_notes()])
+
+    @property
+    def all_lines(self) -> str:
+        """The counts with all notes."""
+        return "\n".join([*self._counts, *self.notes])
+
+    @property
+    def _counts(self) -> list[str]:
+        return [plain(str(self.items)), plain(str(self.interactions))]
+
+    def _shown_notes(self) -> list[str]:
+        rest = len(self.notes) - NOTES_SHOWN
+        more = [f"{NOTE}and {rest} more (recsys ingest --check shows them)"] if rest > 0 else []
+        return [*self.notes[:NOTES_SHOWN], *more]
+
+
+def as_note(text: str) -> str:
+    """Return a note on one line, without control characters: a file's values must not reach the terminal as commands."""
+    line = plain(text)
+    return line if line.startswith(NOTE) else NOTE + line

@@ -12,14 +12,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import polars as pl
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationError
 
-from features.errors import DataError, disk_errors
+from features.errors import DataError, disk_error, disk_errors
 from features.ingest.datasets import complete_journey_files
+from features.ingest.profile.measure import log_facts
+from features.ingest.profile.model import DataProfile
 from features.ingest.source import Source
 from features.ingest.table_versions import (
     INTERACTIONS,
     ITEMS,
+    PROFILE,
     QUARANTINE,
     SOURCE,
     damaged,
@@ -31,11 +34,13 @@ from features.ingest.table_versions import (
     versions,
     writing,
 )
+from features.names import CURRENCY
 from features.storage.digests import of_file
 
 if TYPE_CHECKING:
     from features.ingest.erased_users import ErasedUsers
 
+ERASED = "of an erased user"  # reason of the rows that an erasure removes
 SETTLED = 2_000_000_000  # nanoseconds: two writes within one tick of a file system's clock get the same time
 
 
@@ -52,6 +57,23 @@ def load_source(out: Path) -> Source:
         return Source.model_validate(json.loads(content)["source"])
     except (ValueError, KeyError, TypeError) as error:
         raise DataError(f"{SOURCE} in {out} is damaged: run `recsys ingest` again and give its files") from error
+
+
+def load_profile(out: Path) -> DataProfile | None:
+    """Return the data profile of the tables in `out`; None if an earlier version of this program wrote them.
+
+    Raises
+    ------
+    DataError
+        If nothing was ingested there, or it cannot be read.
+    """
+    path = read(out, lambda folder: present(folder / SOURCE).with_name(PROFILE))
+    try:
+        return DataProfile.model_validate_json(path.read_bytes())
+    except (FileNotFoundError, ValidationError):
+        return None
+    except OSError as error:
+        raise DataError(disk_error(error, path, "read")) from error
 
 
 def load_tables(out: Path) -> tuple[pl.DataFrame, pl.DataFrame]:
@@ -203,4 +225,21 @@ def _without(current: Path, new: Path, erased_users: ErasedUsers) -> int:
     quarantine.filter(pl.col("table") != Path(INTERACTIONS).stem).write_csv(new / QUARANTINE)
     source = {"source": load_source(current).model_dump(mode="json")}
     (new / SOURCE).write_text(json.dumps(source, indent=1) + "\n", encoding="utf-8")
+    before = load_profile(current)
+    if before is not None and (profile := _recounted(before, new)) is not None:
+        (new / PROFILE).write_text(profile.model_dump_json(indent=1) + "\n", encoding="utf-8")
     return int(count or 0)
+
+
+def _recounted(profile: DataProfile, folder: Path) -> DataProfile | None:
+    """Return the profile with the facts of the log that is left, None if nothing is. Its columns hold no values of users anyway."""
+    log = pl.scan_parquet(folder / INTERACTIONS)
+    if not (kept := log.select(pl.len()).collect().item()):
+        return None
+    before, facts = profile.interactions, log_facts(log)
+    quarantined = dict(before.quarantined)
+    if before.kept > kept:
+        quarantined[ERASED] = quarantined.get(ERASED, 0) + before.kept - kept
+    table = before.model_copy(update={"kept": kept, "quarantined": quarantined})
+    facts = facts.model_copy(update={"words": profile.log.words, CURRENCY: profile.log.currency})
+    return profile.model_copy(update={"interactions": table, "log": facts}).without_personal_data()

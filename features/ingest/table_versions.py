@@ -1,13 +1,13 @@
-"""Versions of the ingested tables: a folder of four files each, and the name of the version in use.
+"""Versions of the ingested tables: a folder of five files each, and the name of the version in use.
 
     data/CURRENT        the name of the version in use, one line
-    data/<version>/     items.parquet, interactions.parquet, quarantine.csv, source.json
+    data/<version>/     items.parquet, interactions.parquet, quarantine.csv, source.json, profile.json
 
 A reader reads CURRENT once and everything else from the folder that it names. It takes no lock and writes nothing. A writer holds
 the lock of the workspace (`Workspace.alone`): it writes a new version, syncs it to the disk and replaces CURRENT. The previous version
 stays for readers that have begun with it; older ones are removed. A reader whose version was removed meanwhile reads CURRENT again, once.
 
-Without CURRENT the four files lie in data/ itself, as they did before versions were introduced. They are read there, count as the previous
+Without CURRENT the files lie in data/ itself, as they did before versions were introduced. They are read there, count as the previous
 version once a writer has written the first one, and are removed with the next.
 """
 
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
 
 ITEMS, INTERACTIONS, QUARANTINE, SOURCE = "items.parquet", "interactions.parquet", "quarantine.csv", "source.json"
+PROFILE = "profile.json"
 CURRENT = "CURRENT"
 _VERSION = re.compile(r"\d{8}T\d{12}Z", re.ASCII)
 _TEMPORARY = ".tmp-"
@@ -140,7 +141,7 @@ def remove_but(out: Path, kept: Collection[Path], *, strict: bool = False) -> No
     if out.parent.is_dir():
         stale += out.parent.glob(f".{out.name}.*")  # of releases without versions
     if out not in kept:
-        stale += [path for name in (ITEMS, INTERACTIONS, QUARANTINE, SOURCE) if (path := out / name).exists()]
+        stale += [path for name in (ITEMS, INTERACTIONS, QUARANTINE, SOURCE, PROFILE) if (path := out / name).exists()]
     for path in stale:
         try:
             shutil.rmtree(path) if path.is_dir() else path.unlink()

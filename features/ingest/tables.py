@@ -7,20 +7,24 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
+from features.errors import DataError
 from features.ingest.datasets import complete_journey
 from features.ingest.formats.canonical import CANONICAL
 from features.ingest.formats.known import layout_of, layouts
-from features.ingest.formats.layout import KEYS, REFUSED, REMARK
+from features.ingest.formats.layout import KEYS, REFUSED, REMARK, TableLayout
 from features.ingest.formats.orders import without_cancelled
+from features.ingest.profile.column_names import other_spellings
+from features.ingest.profile.missing_columns import advice
 from features.ingest.readers.files import read_head, read_table
-from features.ingest.readers.raw_table import ITEM_PREFIX, RawTable, TableHead, TableSpec
+from features.ingest.readers.raw_table import ITEM_PREFIX, MissingColumnError, RawTable, TableHead, TableSpec
+from features.text.closest import plain_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
     from features.ingest.formats.known import Table
-    from features.ingest.formats.layout import Format, TableLayout
+    from features.ingest.formats.layout import Format
     from features.ingest.source import Source
 
 
@@ -39,7 +43,7 @@ def raw_tables(source: Source, folder: Path) -> tuple[RawTable | None, RawTable]
         return None, log
     head = read_head(source.items, source.encoding, "items")
     form, layout, note = _layout(source, "items", source.items, head)
-    columns, mapped = _mapped(layout, source.items_columns), tuple(source.items_columns)
+    columns, mapped = _mapped(layout, source.items_columns, head), tuple(source.items_columns)
     spec = TableSpec("items", source.items, columns, ("item_id", "title"), mapped, source.encoding, layout, form.name)
     items = _read(spec, head, note, source, folder / "raw_items")
     return items, _matched(log, items, source.interactions.name, folder / "matched.parquet")
@@ -48,11 +52,11 @@ def raw_tables(source: Source, folder: Path) -> tuple[RawTable | None, RawTable]
 def _log_spec(source: Source, path: Path) -> tuple[TableSpec, TableHead, str | None]:
     head = read_head(path, source.encoding, "interactions")
     form, layout, note = _layout(source, "interactions", path, head)
-    columns = _mapped(layout, source.interactions_columns)
+    columns = _mapped(layout, source.interactions_columns, head)
     required, mapped = ["user_id", "item_id", "timestamp"], list(source.interactions_columns)
     if source.items is None:
         items = layout.carried or layouts(form, "items")[0].columns if form.name in ("canonical", "amazon") or layout.carried else {}
-        carried = dict(items or layouts(CANONICAL, "items")[0].columns) | {ours: (theirs,) for ours, theirs in source.items_columns.items()}
+        carried = _mapped(TableLayout(items or layouts(CANONICAL, "items")[0].columns), source.items_columns, head)
         columns |= {ITEM_PREFIX + name: theirs for name, theirs in carried.items() if name != "item_id"}
         required.append(ITEM_PREFIX + "title")
         mapped += [ITEM_PREFIX + name for name in source.items_columns if name != "item_id"]
@@ -75,15 +79,18 @@ def _layout(source: Source, table: Table, path: Path, head: TableHead) -> tuple[
     return form, layout, f'{what}: read as format {form.name}; source.format = "canonical" reads our names'
 
 
-def _mapped(layout: TableLayout, mapping: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
-    """Return the layout's names, those that the user mapped in their place."""
-    return dict(layout.columns) | {ours: (theirs,) for ours, theirs in mapping.items()}
+def _mapped(layout: TableLayout, mapping: Mapping[str, str], head: TableHead) -> dict[str, tuple[str, ...]]:
+    """Return the layout's names, our own also as the file spells them, and those that the user mapped in their place."""
+    ours = [name for name, theirs in layout.columns.items() if theirs == (name,) and name not in mapping]
+    taken = set(mapping.values())
+    spelled = {name: (theirs,) for name, theirs in other_spellings(ours, head.names).items() if theirs not in taken}
+    return dict(layout.columns) | spelled | {name: (theirs,) for name, theirs in mapping.items()}
 
 
 def _read(spec: TableSpec, head: TableHead, note: str | None, source: Source, folder: Path) -> RawTable:
     """Read a file and complete its rows by the layout. What costs a pass over the rows is written to disk, to be computed once."""
-    table = read_table(spec, folder)
-    frame, notes = table.frame, [*table.notes, *([note] if note else [])]
+    table = _found(spec, head, folder)
+    frame, notes = table.frame, [*_spellings(spec, head), *table.notes, *([note] if note else [])]
     if spec.layout.rows is not None:
         frame = _completed(spec, frame, source)
     if spec.name == "interactions":
@@ -92,7 +99,7 @@ def _read(spec: TableSpec, head: TableHead, note: str | None, source: Source, fo
     if frame is not table.frame:
         frame = _stored(frame, folder.with_name(f"{folder.name}.parquet"))
         notes += _remarks(frame, spec.path.name)
-    return replace(table, frame=frame, format=spec.format, head=head, notes=tuple(notes))
+    return replace(table, frame=frame, format=spec.format, head=head, spec=spec, notes=tuple(notes))
 
 
 def _completed(spec: TableSpec, frame: pl.LazyFrame, source: Source) -> pl.LazyFrame:
@@ -148,3 +155,20 @@ def _matched(log: RawTable, items: RawTable, name: str, path: Path) -> RawTable:
         return replace(log, frame=frame)
     note = f"note: {name}: rows whose item is no item_id of the catalogue, matched by sku or name: {count:,} ({was!r} is {found!r})"
     return replace(log, frame=frame, notes=(*log.notes, note))
+
+
+def _found(spec: TableSpec, head: TableHead, folder: Path) -> RawTable:
+    try:
+        return read_table(spec, folder)
+    except MissingColumnError as error:
+        if spec.format != CANONICAL.name or (hint := advice(spec, head, error.lacking)) is None:
+            raise
+        raise DataError(f"{error.found}: {hint}") from error
+
+
+def _spellings(spec: TableSpec, head: TableHead) -> list[str]:
+    """Return a note on the columns that are read although their names differ from ours in capitals, spaces or signs."""
+    names = [(ours.removeprefix(ITEM_PREFIX), *theirs) for ours, theirs in spec.columns.items() if ours not in spec.mapped]
+    ours = {pair[1]: pair[0] for pair in names if len(pair) == 2 and pair[1] != pair[0] and pair[1] in head.names}
+    said = [f"{theirs} as {name}" for theirs, name in ours.items() if plain_name(theirs) == plain_name(name)]
+    return [f"note: {spec.path.name}: read {', '.join(said)}"] if said else []

@@ -6,7 +6,7 @@ import json
 from dataclasses import asdict
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -20,6 +20,8 @@ from recsys.settings.names import Device, Preset
 
 PerGroup = Annotated[int, typer.Option(min=1, metavar="N", help="At most so many variants of a product (group_id).")]
 Form = Literal["canonical", "amazon", "shopify", "woocommerce", "magento", "google-merchant", "google-analytics"]
+if TYPE_CHECKING:
+    from features.ingest.summary import IngestSummary
 
 
 def demo(context: typer.Context) -> None:
@@ -40,18 +42,37 @@ def ingest(
     items: Annotated[Path | None, typer.Option(metavar="FILE", help="The catalogue: csv, tsv, jsonl (.gz) or parquet.")] = None,
     interactions: Annotated[Path | None, typer.Option(metavar="FILE", help="The log: csv, tsv, jsonl (.gz) or parquet.")] = None,
     format: Annotated[Form | None, typer.Option(help="The software that exported the files.  [default: by their header]")] = None,
+    check: Annotated[bool, typer.Option("--check", help="Only look: read and judge everything, say how, and store nothing.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="With --check: print the data profile as JSON.")] = False,
 ) -> None:
     """Read the shop's two tables in.
 
-    Without options: what [source] in recsys.toml names. Bad rows go to quarantine.csv, in the folder that
-    data/CURRENT names, with row number and reason.
+    Without options: what [source] in recsys.toml names. Prints how the columns were understood, and what was read and kept. Bad rows
+    go to quarantine.csv, in the folder that data/CURRENT names, with row number and reason. See docs/data-format.md.
     """
     state = state_of(context)
+    if as_json and not check:
+        raise typer.BadParameter("it goes with --check: recsys ingest --check --json", param_hint="--json")
     if dataset and (items or interactions or format):
         raise typer.BadParameter("a data set brings its own files: leave --items, --interactions and --format out", param_hint="--dataset")
     if items and not interactions and not state.settings.source:
         raise typer.BadParameter("the catalogue alone: give the log with --interactions FILE as well", param_hint="--items")
-    typer.echo(state.shop.ingest(dataset=dataset, items=items, interactions=interactions, format=format))
+    options = {"dataset": dataset, "items": items, "interactions": interactions, "format": format}
+    summary = state.shop.check(**options) if check else state.shop.ingest(**options)
+    _show_ingest(summary, check, as_json)
+
+
+def _show_ingest(summary: IngestSummary, check: bool, as_json: bool) -> None:
+    """Print the profile, then the counts and notes: scripts look for the lines of the counts at the end."""
+    from features.ingest.profile.report import full, short
+
+    assert summary.profile is not None
+    if as_json:
+        typer.echo(summary.profile.model_dump_json(indent=2))
+    elif check:
+        typer.echo(f"{full(summary.profile)}\n\n{summary.all_lines}\nnothing was stored: an ingest would work")
+    else:
+        typer.echo(f"{short(summary.profile)}\n{summary}")
 
 
 def train(

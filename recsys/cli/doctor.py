@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from features.errors import BundleError, RecsysError
+from features.ingest.profile.report import log_lines, table_lines
+from features.ingest.table_store import is_ingested, load_profile
 from features.text.coverage import ADVICE, Coverage
 from recsys.artifacts.bundle import Bundle, check_all, list_bundles
 from recsys.artifacts.model_store import to_be_trained
@@ -165,6 +167,7 @@ def _workspace(workspace: Workspace) -> Iterator[Check]:
         yield Check("data", "ok", f"{len(catalog):,} items, {len(log):,} events of {log.n_users:,} users in {workspace.data}")
     except RecsysError as error:
         yield Check("data", "warn", str(error))
+    yield from _profile(workspace)
     if to_be_trained(workspace):
         yield Check("models", "warn", "users have been erased since the model was trained", "run `recsys train`, then `recsys build-index`")
     if not list_bundles(workspace.bundles):
@@ -184,6 +187,23 @@ def _coverage(bundles: Path) -> Iterator[Check]:
     except BundleError:  # told above
         return
     yield Check("texts", "warn" if read.unread else "ok", str(read), ADVICE if read.unread else "")
+
+
+def _profile(workspace: Workspace) -> Iterator[Check]:
+    """Say how the columns of the last ingest were understood."""
+    try:
+        profile = load_profile(workspace.data) if is_ingested(workspace.data) else None
+    except RecsysError:  # reported as "data"
+        return
+    if profile is None:
+        return
+    for table in profile.tables:
+        title, *lines = table_lines(table)
+        found = "; ".join([title, *(line.strip() for line in lines)])
+        alike = any(column.looks_like for column in table.not_read)
+        yield Check(table.table, "warn" if alike else "ok", found, "map the columns that are ours and ingest again" if alike else "")
+    odd = profile.log.dominant
+    yield Check("log", "warn" if odd else "ok", "; ".join(log_lines(profile.log)), "look at that id in the source" if odd else "")
 
 
 def _version(distribution: str) -> str | None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import logging
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from features.errors import RecsysError
-from features.ingest.table_store import load_source, unchanged
+from features.ingest.table_store import load_profile, load_source, unchanged
 from recsys.artifacts.bundle import sound_bundle
 from recsys.refresh.build import inputs
+from recsys.refresh.profile_gate import NO_PROFILE, check_profile
 from recsys.refresh.webhook import post
 
 if TYPE_CHECKING:
@@ -112,7 +113,10 @@ def _refresh(workspace: Workspace, settings: Settings, device: Device) -> Refres
         return Refreshed(f"nothing has changed: bundle {now.id} stays in use")
     from recsys.refresh import build
 
-    summary = workspace.ingest_alone(source, files)
+    before = load_profile(workspace.data)
+    summary = workspace.ingest_alone(source, files, lambda after: check_profile(before, after, settings.refresh, now.id if now else None))
+    if before is None:
+        summary = replace(summary, notes=(*summary.notes, NO_PROFILE))
     message, drift = build.publish_tables(workspace, settings, gated=True, device=device)
     removed = workspace.prune_events(settings.events)
     if removed:

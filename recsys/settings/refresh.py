@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict, Field, HttpUrl
+from pydantic import BaseModel, ConfigDict, Field, HttpUrl, field_validator
+
+from features.ingest.profile.changes import KEYS
+from features.text.closest import did_you_mean
+
+ALL = "all"  # in `accept_changes`: whatever is gone
 
 
 class RefreshConfig(BaseModel):
@@ -18,5 +23,17 @@ class RefreshConfig(BaseModel):
     judged_days: int = Field(default=7, ge=1, description="how many last days of the old log NDCG is measured on")
     judged_users: int = Field(default=200, ge=0, description="how many users NDCG is measured on; 0 skips it")
     max_psi: float = Field(default=0.25, gt=0, description="population stability index of a feature above which drift is reported")
+    accept_changes: tuple[str, ...] = Field(
+        default=(), description='what the sources may lose since the last read, as in ["items.available"]; ["all"] accepts everything'
+    )
     webhook: HttpUrl | None = Field(default=None, description="address to which refusals, failures and drift are posted as JSON")
     webhook_seconds: float = Field(default=5.0, gt=0, description="timeout of a post to the webhook")
+
+    @field_validator("accept_changes")
+    @classmethod
+    def _known(cls, keys: tuple[str, ...]) -> tuple[str, ...]:
+        for key in keys:
+            if key not in (*KEYS, ALL):
+                hint = did_you_mean(key, KEYS)
+                raise ValueError(f"unknown column {key!r}{hint}; expected a table and our name of a column, as items.available, or all")
+        return keys

@@ -18,6 +18,7 @@ from eval.protocol.runner import EvaluateConfig
 from eval.simulation.config import SimulateConfig
 from features.errors import ConfigError
 from features.ingest.source import SQLITE, Source
+from features.text.closest import did_you_mean
 from features.text.encoder_config import EncoderConfig
 from ranking.cross_encoder.config import CrossEncoderConfig
 from ranking.gbdt import GBDTConfig
@@ -84,7 +85,8 @@ class Settings(BaseSettings):
     def _known_keys(cls, value: dict[str, Any]) -> dict[str, Any]:
         unknown = sorted(set(value) - set(Source.model_fields))
         if unknown:
-            raise ValueError(f"unknown key {unknown[0]!r}; known keys are {', '.join(Source.model_fields)}")
+            hint = did_you_mean(unknown[0], Source.model_fields)
+            raise ValueError(f"unknown key {unknown[0]!r}{hint}; known keys are {', '.join(Source.model_fields)}")
         return value
 
     @classmethod
@@ -190,7 +192,8 @@ def _sentence(error: ValidationError, model: type[BaseModel]) -> str:
     first = problems[0]
     key = ".".join(str(part) for part in first["loc"])
     if first["type"] == "extra_forbidden":
-        text = f"unknown key {key}; known keys there are {', '.join(_keys(model, first['loc'][:-1]))}"
+        known = _keys(model, first["loc"][:-1])
+        text = f"unknown key {key}{did_you_mean(str(first['loc'][-1]), known)}; known keys there are {', '.join(known)}"
     else:
         message = first["msg"].removeprefix("Value error, ").removeprefix("Input ")
         text = f"{key} is {first['input']!r}, {message}" if key and first["type"] != "value_error" else f"{key} {message}".strip()

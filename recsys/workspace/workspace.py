@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import tempfile
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
@@ -15,15 +17,15 @@ from features.data.interactions import Interactions
 from features.data.step_time import with_step_time
 from features.errors import DataError, disk_errors
 from features.ingest.erased_users import ErasedUsers
-from features.ingest.pipeline import ingest
+from features.ingest.pipeline import dry_run, ingest
 from features.ingest.table_store import load_tables, table_digests
 from features.ingest.table_versions import INTERACTIONS, ITEMS, in_use
 from recsys.settings.events import EventWeights
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-    from pathlib import Path
+    from collections.abc import Callable, Iterator, Mapping
 
+    from features.ingest.profile.model import DataProfile
     from features.ingest.source import Source
     from features.ingest.summary import IngestSummary
     from recsys.workspace.event_rules import Merged
@@ -133,9 +135,21 @@ class Workspace:
 
         return extract(source, self.extracts, ErasedUsers.read(self.erased))
 
-    def ingest_alone(self, source: Source, files: Source) -> IngestSummary:
-        """Ingest a source whose files are ready. The caller holds the lock."""
-        return ingest(source, self.data, ErasedUsers.read(self.erased), files)
+    def ingest_alone(self, source: Source, files: Source, accept: Callable[[DataProfile], None] | None = None) -> IngestSummary:
+        """Ingest a source whose files are ready; `accept` is as in `features.ingest.pipeline.ingest`. The caller holds the lock."""
+        return ingest(source, self.data, ErasedUsers.read(self.erased), files, accept)
+
+    def dry_run(self, source: Source) -> IngestSummary:
+        """Read and judge a source as `ingest` does, outside the workspace, and store nothing. Raises what `ingest` raises."""
+        erased = ErasedUsers.read(self.erased)
+        with tempfile.TemporaryDirectory(prefix="recsys-check-", ignore_cleanup_errors=True) as name:
+            folder = Path(name)
+            files = source
+            if source.sql is not None:
+                from features.ingest.readers.database import extract
+
+                files = extract(source, folder / "extract", erased)
+            return dry_run(source, folder, erased, files)
 
     def load(self, events: EventWeights | Mapping[str, Any] | None = None) -> tuple[Catalog, Interactions]:
         """Return the ingested catalogue and log, in step time if its clock asks for it (`features.data.clock`).

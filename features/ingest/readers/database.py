@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from features.errors import DataError, disk_errors
+from features.ingest.profile.column_names import other_spellings
 from features.ingest.values.ids import as_text
 
 if TYPE_CHECKING:
@@ -95,6 +96,7 @@ def _write(rows: pa.RecordBatchReader, path: Path, keep: Callable[[pa.RecordBatc
 
 
 def _without(batch: pa.RecordBatch, users: str, erased: ErasedUsers) -> pa.RecordBatch:
+    users = other_spellings([users], batch.schema.names).get(users, users)
     if not erased.users or users not in batch.schema.names:
         return batch
     raw = pl.Series(batch.column(users))

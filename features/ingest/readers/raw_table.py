@@ -22,6 +22,15 @@ FORMULA = r"^[=+\-@\t\r]"
 SHOWN = 60  # characters of an offending value that the quarantine shows
 
 
+class MissingColumnError(DataError):
+    """A table lacks columns; `found` says which and what it has instead."""
+
+    def __init__(self, found: str, lacking: Sequence[str], advice: str) -> None:
+        super().__init__(f"{found}: {advice}")
+        self.found = found
+        self.lacking = tuple(lacking)
+
+
 @dataclass(frozen=True)
 class TableSpec:
     """One table to read: its path, and the names under which each canonical column may be found.
@@ -55,7 +64,9 @@ class TableSpec:
         present = {ours: [name for name in theirs if name in found] for ours, theirs in self.columns.items()}
         lacking = [name for name in (*self.required, *self.mapped) if not present[name]]
         if lacking:
-            raise DataError(f"{self.path} has no {self._wanted(lacking)}; it has: {', '.join(found[:20])}: {self._advice(lacking[0])}")
+            raise MissingColumnError(
+                f"{self.path} has no {self._wanted(lacking)}; it has: {', '.join(found[:20])}", lacking, self._advice(lacking[0])
+            )
         return {ours: theirs for ours, theirs in present.items() if theirs}
 
     def _wanted(self, lacking: Sequence[str]) -> str:
@@ -85,6 +96,7 @@ class RawTable:
     format : name of the format by which it was read.
     head : the columns and first rows of the file; None where no file was read.
     notes : what was guessed or mended while reading.
+    spec : what was looked for in the file; None where no file was read.
     """
 
     frame: pl.LazyFrame
@@ -93,6 +105,7 @@ class RawTable:
     format: str = "canonical"
     head: TableHead | None = None
     notes: tuple[str, ...] = ()
+    spec: TableSpec | None = None
 
 
 @dataclass(frozen=True)

@@ -43,6 +43,13 @@ async def evaluation_report(service: ServiceOf) -> Response:
     return _report(service.workspace.reports / "evaluation.html")
 
 
+@report_pages.get("/data")
+async def data(request: Request, service: ServiceOf) -> Response:
+    """Show how the columns of the shop's tables were understood."""
+    found = reports.read_profile(service.workspace)
+    return page(request, "data", **found)
+
+
 @report_pages.get("/refreshes")
 async def refreshes(request: Request, service: ServiceOf) -> Response:
     """Show all stored bundles."""

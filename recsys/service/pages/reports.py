@@ -10,6 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from eval.reports.evaluation import COLUMNS
 from features.errors import BundleError, DataError
+from features.ingest.profile.report import catalogue_lines, log_lines
+from features.ingest.table_store import is_ingested, load_profile
+from features.ingest.table_versions import PROFILE, in_use
 from recsys.artifacts.bundle import Bundle, list_bundles
 
 if TYPE_CHECKING:
@@ -50,6 +53,18 @@ def read_evaluation(path: Path) -> dict[str, Any] | None:
 def read_simulation(path: Path) -> dict[str, Any] | None:
     """Read a report of `recsys simulate`; see `_read`."""
     return _read(path, "a", "b", "rows", "start", "days", "users", "visits", "alike")
+
+
+def read_profile(workspace: Workspace) -> dict[str, Any]:
+    """Read the data profile of the last ingest, the time it was written, and the tables' facts as lines; the profile may be None."""
+    profile = load_profile(workspace.data) if is_ingested(workspace.data) else None
+    if profile is None:
+        return {"profile": None, "written": None, "lines": []}
+    return {
+        "profile": profile,
+        "written": written(in_use(workspace.data) / PROFILE),
+        "lines": [*catalogue_lines(profile), *log_lines(profile.log)],
+    }
 
 
 def written(path: Path) -> datetime:

@@ -14,6 +14,7 @@ import polars as pl
 import pytest
 
 from features.errors import DataError
+from features.ingest.profile.model import DataProfile
 from features.ingest.table_store import load_tables
 from recsys.artifacts.bundle import current_id
 from recsys.artifacts.publish import publish
@@ -158,6 +159,71 @@ def test_ingest_reads_the_files_named(tmp_path: Path, monkeypatch: pytest.Monkey
     assert run(["ingest", "--items", "items.csv", "--interactions", "log.csv"]) == 0
     assert "quarantined" in capsys.readouterr().out
     assert load_tables(Path("workspace/data"))[1].height == 1
+
+
+ITEMS = "item_id,title,in_stock\na,Tea,yes\nb,Cup,no\n"
+LOG = "user_id,item_id,timestamp,Event\n1,a,2026-01-01,view\n1,b,nonsense,view\n"
+
+
+def test_a_check_says_how_an_ingest_would_read_and_stores_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("items.csv").write_text(ITEMS)
+    Path("log.csv").write_text(LOG)
+    files = ["--items", "items.csv", "--interactions", "log.csv"]
+    assert run(["ingest", "--check", *files]) == 0
+    said = capsys.readouterr().out
+    assert "in_stock  not read (is it available?)" in said
+    assert "read as event (our name in another spelling)" in said
+    assert "interactions: 2 read = 1 kept + 1 quarantined (1 timestamp not understood)" in said
+    assert run(["ingest", "--check", "--json", *files]) == 0
+    profile = DataProfile.model_validate_json(capsys.readouterr().out)
+    assert (profile.interactions.read, profile.interactions.quarantined) == (2, {"timestamp not understood": 1})
+    assert not Path("workspace").exists()
+    assert run(["ingest", *files]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert "  not read: in_stock (is it available?)" in lines
+    counts = [line for line in lines if " read = " in line]
+    assert [line.split(":")[0] for line in counts] == ["items", "interactions"]
+    assert all(line.startswith("note: ") for line in lines[lines.index(counts[1]) + 1 :])
+
+
+def test_a_check_of_what_cannot_be_ingested_fails_and_leaves_the_tables(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("items.csv").write_text(ITEMS)
+    Path("log.csv").write_text(LOG)
+    assert run(["ingest", "--items", "items.csv", "--interactions", "log.csv"]) == 0
+    before = {path: path.stat().st_mtime_ns for path in Path("workspace").rglob("*")}
+    Path("other.csv").write_text(LOG.replace("user_id", "customer_id"))
+    capsys.readouterr()
+    for more in ([], ["--json"]):
+        assert run(["ingest", "--check", *more, "--items", "items.csv", "--interactions", "other.csv"]) == 1
+        out, err = capsys.readouterr()
+        assert out == ""
+        assert err.count("\n") == 1
+        assert "is it customer_id? map it" in err
+    assert {path: path.stat().st_mtime_ns for path in Path("workspace").rglob("*")} == before
+    assert run(["ingest", "--json"]) == 2
+    assert "--check" in capsys.readouterr().err
+
+
+def test_doctor_says_how_the_columns_were_understood(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("items.csv").write_text(ITEMS)
+    Path("log.csv").write_text(LOG)
+    assert run(["ingest", "--items", "items.csv", "--interactions", "log.csv"]) == 0
+    capsys.readouterr()
+    run(["doctor", "--json"])
+    checks = {check["name"]: check for check in json.loads(capsys.readouterr().out)}
+    assert checks["items"]["status"] == "warn"
+    assert "not read: in_stock (is it available?)" in checks["items"]["found"]
+    assert checks["interactions"]["status"] == checks["log"]["status"] == "ok"
+    assert "event from Event" in checks["interactions"]["found"]
 
 
 def test_verify_and_rollback(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

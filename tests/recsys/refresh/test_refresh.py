@@ -67,7 +67,10 @@ def test_a_file_of_the_same_size_and_time_with_other_content_is_noticed(spare: P
         (lambda items, log: (items, log.with_columns(user_id="new-" + pl.col("user_id"))), "max_ndcg_drop"),
     ],
 )
-def test_a_damaged_source_is_refused_and_the_old_bundle_stays(damage, gate: str, spare: Place, command) -> None:
+def test_a_damaged_source_is_refused_and_the_old_bundle_stays(
+    damage, gate: str, spare: Place, command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RECSYS_REFRESH__ACCEPT_CHANGES", '["all"]')  # the gate before these would refuse some
     before = current_id(spare.workspace.bundles)
     items, log = damage(pl.read_csv(spare.items), pl.read_csv(spare.log))
     items.write_csv(spare.items)

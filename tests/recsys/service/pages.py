@@ -10,7 +10,7 @@ from tests.recsys.conftest import Place
 
 HOSTILE = '<script>alert("1")</script>\u202e"><img src=x onerror=alert(2)>'
 ODD = "a/b ?#%&é'\"<"  # an item's id
-PATHS = ("/", "/map", "/map?group=0", "/items/sku-07", "/evaluation", "/refreshes", "/simulations", "/items/nothing", "/login")
+PATHS = ("/", "/map", "/map?group=0", "/items/sku-07", "/data", "/evaluation", "/refreshes", "/simulations", "/items/nothing", "/login")
 
 
 class Seen(HTMLParser):

@@ -22,6 +22,7 @@ PATHS = (
     "/map?group=1",
     "/items/sku-07",
     "/evaluation",
+    "/data",
     "/refreshes",
     "/simulations",
     "/simulations/simulation-popular-x",

@@ -7,6 +7,7 @@ import shutil
 import polars as pl
 from starlette.testclient import TestClient
 
+from features.ingest.table_versions import PROFILE, in_use
 from recsys.refresh.refresh import refresh
 from tests.recsys.conftest import Place
 from tests.recsys.service.conftest import Serve
@@ -35,6 +36,19 @@ def test_reports_that_are_missing_or_damaged(spare: Place, serve: Serve) -> None
             (spare.workspace.reports / f"{name}.json").write_text(text)
         assert "evaluation.json is damaged" in seen(client.get("/evaluation"), 404)
         assert "simulation-a-b.json is damaged" in seen(client.get("/simulations"))
+
+
+def test_the_data_page_says_how_the_tables_were_read(hostile: TestClient, spare: Place, serve: Serve) -> None:
+    words = seen(hostile.get("/data"))
+    assert "title our name" not in words
+    assert "title title (our name)" in words
+    assert "alert(" in words, "an example of a title, escaped"
+    pl.read_csv(spare.items).rename({"available": "in_stock"}).write_csv(spare.items)
+    spare.ingest()
+    client = serve(spare)
+    assert "in_stock not read; is it available?" in seen(client.get("/data"))
+    (in_use(spare.workspace.data) / PROFILE).unlink()
+    assert "There is no data profile yet" in seen(client.get("/data"))
 
 
 def test_gates_and_drift_of_a_refresh(spare: Place, serve: Serve) -> None:

@@ -1,0 +1,68 @@
+"""Advice where a required or mapped column is missing: the column that it may be, a spelling, or two files swapped."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from features.ingest.profile.column_guess import guesses
+from features.ingest.profile.column_names import candidates
+from features.ingest.readers.raw_table import ITEM_PREFIX
+from features.names import ITEM_ID, TIMESTAMP, TITLE, USER_ID
+from features.text.closest import closest
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from features.ingest.profile.column_names import Table
+    from features.ingest.readers.raw_table import TableHead, TableSpec
+
+
+def advice(spec: TableSpec, head: TableHead, lacking: Sequence[str]) -> str | None:
+    """Return what to do about missing columns; None if the file gives no hint.
+
+    Parameters
+    ----------
+    lacking : canonical names of required or mapped columns that were not found.
+    """
+    table: Table = "items" if spec.name == "items" else "interactions"
+    if (swapped := _swapped(table, head.names, lacking)) is not None:
+        return swapped
+    for name in lacking:
+        if name in spec.mapped:
+            (theirs,) = spec.columns[name]
+            if (close := closest(theirs, head.names)) is not None:
+                return f"did you mean {close!r}? {_mapping(name, close, table)}"
+    return _likely(spec, head, lacking, table)
+
+
+def _likely(spec: TableSpec, head: TableHead, lacking: Sequence[str], table: Table) -> str | None:
+    """Return the columns that the missing ones may be, with the lines that map them."""
+    read = {name for theirs in spec.columns.values() for name in theirs if name in head.names}
+    questions, lines = [], []
+    for name in lacking:
+        of: Table = "items" if name.startswith(ITEM_PREFIX) else table
+        ours = name.removeprefix(ITEM_PREFIX)
+        found = guesses(head.sample, of, read, {ours})
+        if found:
+            best = min(found, key=lambda theirs: (candidates(theirs, of)[:1] != [ours], head.names.index(theirs)))
+            read.add(best)
+            questions.append(f"is {ours} {best}?" if len(lacking) > 1 else f"is it {best}?")
+            lines.append(_mapping(name, best, table))
+    return f"{' '.join(questions)} map {'it' if len(lines) == 1 else 'them'}: {', '.join(lines)}" if lines else None
+
+
+def _mapping(name: str, theirs: str, table: Table) -> str:
+    section = "items" if name.startswith(ITEM_PREFIX) else table
+    quoted = '"' + theirs.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    return f"[source.{section}_columns] {name.removeprefix(ITEM_PREFIX)} = {quoted}"
+
+
+def _swapped(table: Table, header: Sequence[str], lacking: Sequence[str]) -> str | None:
+    """Return the advice for a file of the other table: a log has users and times, a catalogue titles."""
+    as_log = {ours for name in header for ours in candidates(name, "interactions")}
+    as_items = {ours for name in header for ours in candidates(name, "items")}
+    if table == "items" and TITLE in lacking and {USER_ID, ITEM_ID, TIMESTAMP} <= as_log and TITLE not in as_items:
+        return "it looks like the log: give it as interactions, and the catalogue as items"
+    if table == "interactions" and {USER_ID, TIMESTAMP} <= set(lacking) and {ITEM_ID, TITLE} <= as_items and not {USER_ID} & as_log:
+        return "it looks like the catalogue: give it as items, and the log as interactions"
+    return None

@@ -1,0 +1,138 @@
+"""The data profile as lines of text: in short for every ingest, in full for a look before one."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from features.ingest.profile.model import ColumnProfile, DataProfile, LogFacts, TableProfile
+
+UNREAD_SHOWN = 5
+
+
+def short(profile: DataProfile) -> str:
+    """Return a few lines for each table."""
+    return "\n".join([*table_lines(profile.items), *table_lines(profile.interactions), *(f"  {line}" for line in log_lines(profile.log))])
+
+
+def full(profile: DataProfile) -> str:
+    """Return a line for each column, and what the tables hold as a whole."""
+    lines: list[str] = []
+    for table in profile.tables:
+        lines += [_title(table), *_column_lines(table.columns), ""] if table.columns else [_title(table), ""]
+    lines += ["the catalogue", *(f"  {line}" for line in catalogue_lines(profile)), ""]
+    lines += ["the log", *(f"  {line}" for line in log_lines(profile.log))]
+    return "\n".join(lines)
+
+
+def table_lines(table: TableProfile) -> list[str]:
+    """Return what was read of a table, and what was not, each on a line."""
+    lines = [_title(table)]
+    read = [f"{_ours(column)}{_from(column)}" for column in table.columns if column.ours]
+    if read:
+        lines.append(f"  read: {', '.join(read)}")
+    if table.not_read:
+        lines.append(f"  not read: {unread(table)}")
+    return lines
+
+
+def unread(table: TableProfile, most: int = UNREAD_SHOWN) -> str:
+    """Return the columns that are not read, with the ones of ours that they may be."""
+    shown = [_question(column) for column in table.not_read[:most]]
+    rest = len(table.not_read) - len(shown)
+    return ", ".join(shown + ([f"and {rest} more"] if rest > 0 else []))
+
+
+def catalogue_lines(profile: DataProfile) -> Iterator[str]:
+    """Return facts of the items that were kept."""
+    facts = profile.catalogue
+    yield f"{_counted(profile.items.kept, 'item')}, ids like {_forms(facts.id_forms)}"
+    if facts.available is not None:
+        yield f"available: {facts.available:.0%} of the items"
+    if facts.currency is not None:
+        yield f"currency of the prices: {facts.currency}"
+    for name, texts in facts.texts.items():
+        if texts.damaged:
+            yield f"{name}: {texts.damaged:.1%} of the items have damaged letters"
+
+
+def log_lines(log: LogFacts) -> Iterator[str]:
+    """Return facts of the events that were kept."""
+    n = sum(log.events.values())
+    span = f"{log.first:%Y-%m-%d} to {log.last:%Y-%m-%d}" if log.last - log.first > timedelta(days=1) else f"{log.first:%Y-%m-%d}"
+    who = f"{_counted(log.users, 'user')} with {_counted(log.items, 'item')}"
+    yield f"{_counted(n, 'event')} of {who}, {span}, {log.events_a_day:,.1f} a day"
+    kinds = ", ".join(f"{kind} {count:,}" for kind, count in log.events.items())
+    words = ", ".join(f"{word} {count:,}" for word, count in list(log.words.items())[:8])
+    yield f"events: {kinds}" + (f" (in the file: {words})" if words and set(log.words) != set(log.events) else "")
+    yield log.times_why
+    for one in log.dominant:
+        yield f"{one.share:.0%} of all events are of one {one.column.removesuffix('_id')}, {one.value}: is it a placeholder?"
+
+
+def not_read_note(table: TableProfile) -> str | None:
+    """Return the note on columns that are not read and look like ours, with the lines that map them; None if there are none."""
+    alike = [column for column in table.not_read if column.looks_like]
+    if not alike:
+        return None
+    lines: dict[str, list[str]] = {}
+    for column in alike[:UNREAD_SHOWN]:
+        section, _, name = (column.looks_like or "").rpartition(".")
+        lines.setdefault(section or table.table, []).append(f'{name} = "{column.name}"')
+    mappings = "; ".join(f"[source.{section}_columns] {', '.join(pairs)}" for section, pairs in lines.items())
+    return f"note: {table.file}: not read: {unread(table)}; if so, map {'it' if len(alike) == 1 else 'them'}: {mappings}"
+
+
+def _title(table: TableProfile) -> str:
+    if not table.columns:
+        return f"{table.table}: taken from the log"
+    details = [table.format] if table.format != "canonical" else []
+    details += [table.encoding] if table.encoding else []
+    details += [f"columns between {_separator(table.separator)}"] if table.separator else []
+    return f"{table.file}: {_counted(table.read, 'row')}" + (f" ({', '.join(details)})" if details else "")
+
+
+def _counted(n: int, noun: str) -> str:
+    return f"{n:,} {noun}{'s' * (n != 1)}"
+
+
+def _separator(sign: str) -> str:
+    return {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}.get(sign, repr(sign))
+
+
+def _column_lines(columns: Iterable[ColumnProfile]) -> Iterator[str]:
+    columns = list(columns)
+    width = min(max(len(column.name) for column in columns), 30)
+    for column in columns:
+        reading = f"read as {_ours(column)} ({column.reading})" if column.ours else f"not read{_is_it(column)}"
+        if column.reading == "our name":
+            reading = "read"
+        shares = [f"{column.distinct:,} distinct"]
+        shares += [f"{column.missing:.1%} missing"] if column.missing else []
+        shares += [f"{column.placeholders:.1%} placeholders"] if column.placeholders else []
+        shown = [f'"{value}"' if "," in value else value for value in column.examples]
+        examples = f": {', '.join(shown)}" if shown else ""
+        yield f"  {column.name:<{width}}  {reading}; {column.understood}{examples}; {', '.join(shares)}"
+
+
+def _question(column: ColumnProfile) -> str:
+    return f"{column.name}{_is_it(column)}"
+
+
+def _is_it(column: ColumnProfile) -> str:
+    return f" (is it {column.looks_like.removeprefix('items.')}?)" if column.looks_like else ""
+
+
+def _ours(column: ColumnProfile) -> str:
+    return " and ".join(name.removeprefix("items.") for name in dict.fromkeys(column.ours))
+
+
+def _from(column: ColumnProfile) -> str:
+    return "" if _ours(column) == column.name else f" from {column.name}"
+
+
+def _forms(forms: dict[str, float]) -> str:
+    return " or ".join(list(forms)[:3]) + " (a letters, A capitals, 9 digits)"
