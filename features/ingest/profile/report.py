@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -62,7 +61,7 @@ def catalogue_lines(profile: DataProfile) -> Iterator[str]:
 def log_lines(log: LogFacts) -> Iterator[str]:
     """Return facts of the events that were kept."""
     n = sum(log.events.values())
-    span = f"{log.first:%Y-%m-%d} to {log.last:%Y-%m-%d}" if log.last - log.first > timedelta(days=1) else f"{log.first:%Y-%m-%d}"
+    span = f"{log.first:%Y-%m-%d} to {log.last:%Y-%m-%d}" if log.first.date() != log.last.date() else f"{log.first:%Y-%m-%d}"
     who = f"{_counted(log.users, 'user')} with {_counted(log.items, 'item')}"
     yield f"{_counted(n, 'event')} of {who}, {span}, {log.events_a_day:,.1f} a day"
     kinds = ", ".join(f"{kind} {count:,}" for kind, count in log.events.items())
