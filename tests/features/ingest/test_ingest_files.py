@@ -7,6 +7,7 @@ import gzip
 import io
 import json
 import tempfile
+import zipfile
 from datetime import datetime
 from pathlib import Path
 
@@ -40,6 +41,18 @@ def as_parquet(names: tuple[str, ...], rows: list[tuple[str, ...]]) -> bytes:
     stream = io.BytesIO()
     pl.DataFrame(rows, schema=list(names), orient="row").write_parquet(stream)
     return stream.getvalue()
+
+
+def as_zip(content: bytes) -> bytes:
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w") as archive:
+        archive.writestr("table.csv", content)
+    return stream.getvalue()
+
+
+def as_xml(names: tuple[str, ...], rows: list[tuple[str, ...]]) -> bytes:
+    items = ["".join(f"<{name}>{value}</{name}>" for name, value in zip(names, row, strict=True)) for row in rows]
+    return f"<rss><item>{'</item><item>'.join(items)}</item></rss>".encode()
 
 
 GOOD_ITEMS, GOOD_LOG = as_csv(ITEM_NAMES, ITEMS), as_csv(LOG_NAMES, LOG)
@@ -76,6 +89,9 @@ KINDS = {
     "parquet": as_parquet,
     "bom.csv": lambda names, rows: b"\xef\xbb\xbf" + as_csv(names, rows),
     "utf16.csv": lambda names, rows: as_csv(names, rows).decode().encode("utf-16"),
+    "json": lambda names, rows: b"[" + as_json(names, rows).replace(b"\n", b",\n") + b"]",
+    "zip": lambda names, rows: as_zip(as_csv(names, rows)),
+    "xml": lambda names, rows: as_xml(names, rows),
     "unix.csv": lambda names, rows: as_csv(names, rows, lineterminator="\n"),
 }
 
@@ -243,7 +259,7 @@ def test_a_quote_before_many_lines_costs_those_that_are_no_rows(tmp_path: Path, 
     assert (summary.interactions.read, summary.interactions.kept) == (1_004, 4)
 
 
-short = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+short = settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 text = (
     st.text(st.characters(exclude_categories=["Cs", "Cc", "Z"]), min_size=1, max_size=8)
     .map(lambda word: f"<{word}>")
@@ -269,8 +285,8 @@ def test_any_ids_and_titles_come_through_any_file(kind: str, pairs: list[tuple[s
 
 @short
 @given(
-    st.sampled_from(["csv", "jsonl", "csv.gz", "parquet"]),
-    st.lists(st.tuples(st.integers(0, 400), st.binary(max_size=6)), max_size=4),
+    st.sampled_from(["csv", "jsonl", "csv.gz", "parquet", "json", "zip", "xml"]),
+    st.lists(st.tuples(st.integers(0, 400), st.binary(max_size=6) | st.sampled_from([b'"', b'",', b"\n", b"[", b"<"])), max_size=4),
     st.data(),
 )
 def test_no_damage_ends_in_a_traceback(kind: str, edits: list[tuple[int, bytes]], data: st.DataObject) -> None:
