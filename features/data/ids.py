@@ -36,10 +36,9 @@ def normal_id(text: str) -> str:
     """Return one id as a table's column of ids would have it; see `normal`."""
     if _PLAIN.fullmatch(text):
         return text
-    try:
-        return pl.select(normal(pl.lit(text))).item()
-    except UnicodeEncodeError:  # a lone surrogate, which JSON and arguments can express: no table has such an id
+    if any("\ud800" <= char <= "\udfff" for char in text):  # half of a character, which JSON can express: no table has such an id
         return text
+    return pl.select(normal(pl.lit(text))).item()
 
 
 def spellings(text: str) -> tuple[str, ...]:
@@ -52,4 +51,5 @@ def spellings(text: str) -> tuple[str, ...]:
 def visible(text: str) -> str:
     """Return an id in quotes for a message, with what cannot be seen escaped: zero widths, odd spaces, accents that stand apart."""
     seen = (char if char.isprintable() and not unicodedata.combining(char) else ascii(char)[1:-1] for char in text)
-    return f"'{''.join(seen)}'"
+    quote = '"' if "'" in text else "'"
+    return f"{quote}{''.join(seen)}{quote}"

@@ -138,8 +138,9 @@ def _notes(difference: str, read_as: pl.DataFrame, unclear: pl.DataFrame) -> lis
     notes = []
     if read_as.height:
         before, after = (visible(read_as[name][0]) for name in ("before", "after"))
-        what = f"read as ids of the catalogue that differ only in {difference}, e.g. {before} as {after}"
-        notes.append(f"note: {counted(read_as, 'item_id', 'log')} {are(read_as)} {what}")
+        each = "is" if read_as.height == 1 else "are each"
+        what = f"{each} read as the one id of the catalogue that differs only in {difference}, e.g. {before} as {after}"
+        notes.append(f"note: {counted(read_as, 'item_id', 'log')} {what}")
     if unclear.height:
         before, after = (visible(unclear[name][0]) for name in ("before", "after"))
         what = f"like several ids of the catalogue but for {difference}, e.g. {before} like {after}"

@@ -184,10 +184,9 @@ def _numbers(frame: pl.LazyFrame, name: str, values: pl.DataFrame, total: int, t
     if not decimal.height:
         return exact, False, ()
     text = normal(trimmed(name))
-    whole = (
-        decimal["len"].sum() == total
-        or not frame.select((~text.str.contains(_WHOLE) & ~text.is_in([*NO_ID, *exact])).any()).collect(engine="streaming").item()
-    )
+    # Ids that lost their digits are numbers too.
+    other = ~text.str.contains(f"{_WHOLE}|{_SCIENTIFIC}") & ~text.is_in(NO_ID)
+    whole = decimal["len"].sum() == total or not frame.select(other.any()).collect(engine="streaming").item()
     if not whole:
         twins = frame.select(text.alias("id")).filter(pl.col("id").is_in(decimal["whole"].implode())).unique()
         decimal = decimal.filter(pl.col("whole").is_in(twins.collect(engine="streaming")["id"].implode()))
@@ -195,8 +194,8 @@ def _numbers(frame: pl.LazyFrame, name: str, values: pl.DataFrame, total: int, t
     if not decimal.height:
         return exact, False, ()
     about = name, table
-    example = f"{visible(decimal['before'][0])} is {visible(decimal['whole'][0])}"
-    notes = [f"note: {counted(decimal, *about)} {are(decimal)} read as whole numbers, without decimals: {example}"]
+    example = f"{visible(decimal['before'][0])} as {visible(decimal['whole'][0])}"
+    notes = [f"note: {counted(decimal, *about)} {are(decimal)} read without decimals, e.g. {example}"]
     large = decimal.filter(pl.col("whole").cast(pl.Float64, strict=False).abs() > LARGEST_EXACT)
     if large.height:
         notes.append(_rounded(large, about))

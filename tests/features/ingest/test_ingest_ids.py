@@ -34,7 +34,7 @@ def notes(shop: Any) -> str:
 def test_half_a_column_of_floats_is_the_same_users(ingested: Ingest) -> None:
     shop = ingested(log_of(("5001", "101"), ("5001.0", "102"), ("5002.0", "101"), ("5003", "101")), ITEMS)
     assert shop.log["user_id"].to_list() == ["5001", "5001", "5002", "5003"]
-    assert shop.summary.notes == ("note: 2 user_ids of the log (2 rows) are read as whole numbers, without decimals: '5001.0' is '5001'",)
+    assert shop.summary.notes == ("note: 2 user_ids of the log (2 rows) are read without decimals, e.g. '5001.0' as '5001'",)
 
 
 @pytest.mark.parametrize("form", ["{}.0", "{},0", "{}.00"])
@@ -48,7 +48,12 @@ def test_floats_in_one_table_alone(ingested: Ingest) -> None:
     assert shop.log["item_id"].to_list() == ["101", "102"]
     shop = ingested(log_of(("u", "101"), ("v", "A-7")), "item_id,title\n101.0,Green tea\nA-7,Cup\n")
     assert shop.log["item_id"].to_list() == ["101.0", "A-7"]
-    assert "differ only in decimals, e.g. '101' as '101.0'" in notes(shop)
+    assert "differs only in decimals, e.g. '101' as '101.0'" in notes(shop)
+
+
+def test_a_rounded_id_does_not_keep_the_others_from_being_whole_numbers(ingested: Ingest) -> None:
+    shop = ingested(log_of(("5001.0", "101"), ("5002", "101"), ("7.01235E+12", "101")), ITEMS)
+    assert shop.log["user_id"].to_list() == ["5001", "5002"]
 
 
 def test_no_thousands_are_taken_for_decimals(ingested: Ingest) -> None:

@@ -37,7 +37,7 @@ def test_an_id_that_differs_in_nothing_else_is_that_item(difference: str, pair: 
     ours, theirs = pair
     shop = ingested(log_of(ours, "other", ours), catalogue_of(theirs, "other", "third"))
     assert shop.log["item_id"].to_list() == [theirs, "other", theirs]
-    what = f"read as ids of the catalogue that differ only in {difference}, e.g. '{ours}' as '{theirs}'"
+    what = f"read as the one id of the catalogue that differs only in {difference}, e.g. '{ours}' as '{theirs}'"
     assert shop.summary.notes == (f"note: 1 item_id of the log (2 rows) is {what}",)
 
 
