@@ -39,8 +39,9 @@ _PLAIN = _DIGITS | {
 }
 
 # Numbers with `.` before decimals and `,` between thousands; Indian numbers have two digits there. `_swapped` gives the other way.
-_AS_POINT = r"^(?:\d*\.\d+|\d+|\d{1,3}(?:,\d{2,3})*,\d{3}(?:\.\d+)?)$"
+_AS_POINT = r"^(?:\d*\.\d+|\d+|[1-9]\d{0,2}(?:,\d{2,3})*,\d{3}(?:\.\d+)?)$"
 AMBIGUOUS = r"^[1-9]\d{0,2}\.\d{3}$"  # 1.500 is one and a half, or fifteen hundred
+GROUPED = r"^[1-9]\d{0,2},\d{3}$"  # so is 1,500, but mostly fifteen hundred
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,7 @@ class NumberForm:
     Attributes
     ----------
     style : "plain": as programming languages do; "point" and "comma": as people do, with that sign before decimals; "unknown": as
-        "point", but a number such as 1.500 is not read, because its meaning is not known.
+        "point", but a number such as 1.500 or 1,500 is not read, because its meaning is not known.
     quantity : whether a unit may follow, instead of a currency.
     """
 
@@ -89,7 +90,7 @@ def read(name: str, form: NumberForm) -> pl.Expr:
         core = core.str.replace_many({",": ".", ".": ","})
     known = core.str.contains(_AS_POINT)
     if form.style == "unknown":
-        known &= ~core.str.contains(AMBIGUOUS)
+        known &= ~core.str.contains(AMBIGUOUS) & ~core.str.contains(GROUPED)
     value = pl.when(known).then(core.str.replace_all(",", "", literal=True)).cast(pl.Float64, strict=False)
     signs = ("minus", "trailing") if form.quantity else ("minus", "minus_after", "trailing")
     minus = pl.any_horizontal(*(parts.struct.field(sign).str.contains("-", literal=True).fill_null(False) for sign in signs))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from features.ingest.values import currencies
-from features.ingest.values.numbers import AMBIGUOUS, NumberForm, currency, groups, number, read
+from features.ingest.values.numbers import AMBIGUOUS, GROUPED, NumberForm, currency, groups, number, read
 from features.ingest.values.placeholders import present
 
 if TYPE_CHECKING:
@@ -18,8 +18,8 @@ SAMPLE = 10_000  # first values of a column, which mostly tell what a dot means
 ENOUGH = 10  # numbers such as 3,50 that make a column one of decimal commas without further evidence
 
 # What a number says of its column. A comma before three digits, 1,299, is taken for thousands, unless the others say otherwise.
-_POINT = r"^(?:\d+\.(?:\d{1,2}|\d{4,})|0\.\d+|\d{4,}\.\d+|\.\d+|\d{1,3}(?:,\d{2,3})*,\d{3}\.\d+|\d{1,3}(?:,\d{2,3})+,\d{3})$"
-_COMMA = r"^(?:\d{1,3}(?:\.\d{3})+,\d+|\d{1,3}(?:\.\d{3}){2,})$"
+_POINT = r"^(?:\d+\.(?:\d{1,2}|\d{4,})|0\.\d+|\d{4,}\.\d+|\.\d+|[1-9]\d{0,2}(?:,\d{2,3})*,\d{3}\.\d+|[1-9]\d{0,2}(?:,\d{2,3})+,\d{3})$"
+_COMMA = r"^(?:[1-9]\d{0,2}(?:\.\d{3})+,\d+|[1-9]\d{0,2}(?:\.\d{3}){2,})$"
 _MAYBE_COMMA = r"^(?:\d+,(?:\d{1,2}|\d{4,})|0,\d+|\d{4,},\d+)$"
 _SPACED_COMMA, _SPACED_POINT = r"[ '’]\d{3},\d+$", r"[ '’]\d{3}\.\d+$"
 
@@ -52,7 +52,7 @@ def decide(
         settled = not facts[f"{name} dots"] or facts[f"{name} points"] or decimal == "."
         if settled or not (ambiguous := _ambiguous(table, name)):
             return NumberForm(quantity=quantity), []
-        if quantity and ambiguous == count:
+        if quantity and ambiguous == count and decimal is None:
             # Goods by weight with three decimals throughout: thousands of pieces in every row are not believed.
             example = table.select(present(name).drop_nulls().first()).collect().item()
             return NumberForm(quantity=quantity), [
@@ -119,6 +119,10 @@ def choose(table: pl.LazyFrame, what: str, of_row: pl.Expr, priced: pl.Expr, wan
     return Currencies(chosen, tuple(name for name, _, _ in others), note)
 
 
+def _three_decimals(name: str, example: str) -> str:
+    return f"note: {name} is read with three decimals, as all its values are written so ({example!r}): source.decimal says what the sign is"
+
+
 def _evidence(table: pl.LazyFrame, name: str, *, quantity: bool) -> dict[str, Any]:
     written = groups(name, NumberForm("point", quantity)).struct.field("number")
     core = written.str.replace_all(r"[ '’]", "")
@@ -127,6 +131,8 @@ def _evidence(table: pl.LazyFrame, name: str, *, quantity: bool) -> dict[str, An
         "comma": core.str.contains(_COMMA) | written.str.contains(_SPACED_COMMA),
         "maybe": core.str.contains(_MAYBE_COMMA),
         "ambiguous": core.str.contains(AMBIGUOUS),
+        "grouped": core.str.contains(GROUPED),
+        "numbers": core.is_not_null(),
     }
     shown = {f"{key} shown": written.filter(check).first() for key, check in checks.items()}
     answers = table.select(**{key: check.sum() for key, check in checks.items()}, **shown).collect(engine="streaming")
@@ -141,6 +147,8 @@ def _style(name: str, found: Mapping[str, Any], decimal: str | None, *, quantity
         return NumberForm("comma", quantity), []
     if decimal == "." and (point or not comma + maybe):
         return NumberForm("point", quantity), []
+    if quantity and found["grouped"] == found["numbers"] and decimal is None and found["numbers"]:
+        return NumberForm("comma", quantity), [_three_decimals(name, found["grouped shown"])]
     conclusive = comma or (maybe and ambiguous) or maybe >= ENOUGH
     if conclusive and comma + maybe > point:
         example = found["comma shown"] or found["maybe shown"]

@@ -45,6 +45,12 @@ def test_it_is_stored_before_the_answer_and_once(spare: Place, serve: Serve, tmp
     assert send(client, event | {"event": "view"}).json()["new"] == 1
 
 
+@pytest.mark.parametrize("time", [1_720_612_800, "1720612800", 1_720_612_800_000, 1_720_612_800_000_000, "2024-07-10 14:00:00+02:00"])
+def test_a_time_is_read_as_in_a_file(time: int | str, spare: Place, serve: Serve) -> None:
+    assert send(serve(spare), {"user": "new", "item": "sku-07", "timestamp": time}).status_code == 202
+    assert spare.workspace.events.of_user("new") == [Event("new", "sku-07", "purchase", 1_720_612_800)]
+
+
 def test_all_of_them_or_none(spare: Place, serve: Serve) -> None:
     client = serve(spare)
     good, bad = {"user": "new", "item": "sku-07"}, {"user": "new", "item": "sku-08", "timestamp": "1969-01-01"}

@@ -80,6 +80,8 @@ def test_what_is_no_price(text: str) -> None:
         (["150.000", "89.900"], [None, None]),
         (["150.000", "990"], [None, 990.0]),
         (["3,50", "4,50", "10"], [None, None, 10.0]),
+        (["3,50", "1,500"], [None, None]),
+        (["1.500", "1,500"], [None, None]),
     ],
 )
 def test_the_column_tells_its_decimal_sign(values: list[str], expected: list[float | None]) -> None:
@@ -111,6 +113,9 @@ def test_the_key_reads_a_column_that_does_not_tell(decimal: str, values: list[st
         (["1 pc", "2x", "x3", "1.5 kg"], [1.0, 2.0, 3.0, 1.5]),
         (["1", "1,000"], [1.0, 1000.0]),
         (["1.000", "2.500"], [1.0, 2.5]),  # goods by weight
+        (["1,000", "2,500"], [1.0, 2.5]),
+        (["1,500", "0,250"], [None, None]),
+        (["1,500 kg", "1.250,5 kg"], [1.5, 1250.5]),
         (["x", "1"], [None, 1.0]),
         (["-2", "2-"], [-2.0, -2.0]),
     ],
@@ -144,6 +149,12 @@ def test_prices_of_two_currencies_are_not_mixed(ingested: Ingest) -> None:
         'source.currency = "USD" chooses another',
     )
     assert ingested(LOG, items, currency="USD").items["price"].to_list() == [None, 13.0, None]
+
+
+def test_prices_of_a_log_without_a_catalogue_keep_their_currency(ingested: Ingest) -> None:
+    rows = ["A,2026-01-01,Apple,5,EUR", "B,2026-01-02,Bread,6,EUR", "C,2026-01-02,Cake,700,JPY"]
+    log = "user_id,item_id,timestamp,title,price,currency\n" + "".join(f"u,{row}\n" for row in rows)
+    assert ingested(log, None).items["price"].to_list() == [5.0, 6.0, None]
 
 
 def test_a_column_may_name_the_currency(ingested: Ingest) -> None:
