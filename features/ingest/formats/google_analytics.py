@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from features.ingest.source import Source
 
 EVENTS = {
-    "purchase": PURCHASE,
+    PURCHASE: PURCHASE,
     "in_app_purchase": PURCHASE,
     "ecommerce_purchase": PURCHASE,
     "add_to_cart": CART,
