@@ -51,8 +51,8 @@ def _log_spec(source: Source, path: Path) -> tuple[TableSpec, TableHead, str | N
     columns = _mapped(layout, source.interactions_columns)
     required, mapped = ["user_id", "item_id", "timestamp"], list(source.interactions_columns)
     if source.items is None:
-        items = layout.carried or layouts(form, "items")[0].columns if form.name in ("canonical", "amazon") or layout.carried else {}
-        carried = dict(items or layouts(CANONICAL, "items")[0].columns) | {ours: (theirs,) for ours, theirs in source.items_columns.items()}
+        items = layout.carried or layouts(CANONICAL, "items")[0].columns
+        carried = dict(items) | {ours: (theirs,) for ours, theirs in source.items_columns.items()}
         columns |= {ITEM_PREFIX + name: theirs for name, theirs in carried.items() if name != "item_id"}
         required.append(ITEM_PREFIX + "title")
         mapped += [ITEM_PREFIX + name for name in source.items_columns if name != "item_id"]

@@ -13,6 +13,7 @@ from typing import Any
 import polars as pl
 import pytest
 
+from features.errors import DataError
 from features.ingest.formats.google_merchant import GOOGLE_MERCHANT
 from features.ingest.pipeline import ingest
 from features.ingest.source import Source
@@ -333,6 +334,11 @@ def test_magento_in_a_store_view(read: Read) -> None:
     assert shop.column("price") == {"SHIRT": 39.9, "MUG": 10, "SCARF": 9}
     assert shop.column("available") == {"SHIRT": True, "MUG": True, "SCARF": False}
     assert Counter(shop.log["item_id"]) == {"SHIRT": 1, "MUG": 1}
+
+
+def test_a_store_view_that_nothing_has_is_told(read: Read) -> None:
+    with pytest.raises(DataError, match="no product has a row of the store view 'fr'; the export has de: correct source.store_view"):
+        read("magento_order_items.csv", "magento_products.csv", store_view="fr")
 
 
 @pytest.mark.parametrize("name", ["google_analytics.jsonl", "google_analytics.csv", "google_analytics.parquet"])
