@@ -32,7 +32,7 @@ class Source(BaseModel):
     encoding : encoding of text files that are not UTF-8; None recognises it.
     items_columns, interactions_columns : canonical name -> name in the shop's table.
     events : the shop's word for an event -> the canonical one.
-    statuses : the shop's word for the state of an order -> purchase, cancelled, refunded, failed or pending; only the first one counts.
+    statuses : the shop's word for the state of an order -> paid, cancelled, refunded, failed or pending; only the first one counts.
     variants : whether each variant of a product is an item, or the product is one item (`group_id` says which are one product).
     store_view : Magento's store view whose texts and prices complete those of the default view.
     drop_items : regular expression (Rust syntax). Items whose id matches are not products (postage, fees); their rows are quarantined.
@@ -57,7 +57,7 @@ class Source(BaseModel):
     items_columns: dict[str, str] = {}
     interactions_columns: dict[str, str] = {}
     events: dict[str, str] = {}
-    statuses: dict[str, Literal["purchase", "cancelled", "refunded", "failed", "pending"]] = {}
+    statuses: dict[str, Literal["paid", "cancelled", "refunded", "failed", "pending"]] = {}
     variants: Literal["items", "one"] = "items"
     store_view: str | None = None
     drop_items: str | None = None

@@ -55,8 +55,7 @@ def _log_spec(source: Source, path: Path) -> tuple[TableSpec, TableHead, str | N
     columns = _mapped(layout, source.interactions_columns, head)
     required, mapped = ["user_id", "item_id", "timestamp"], list(source.interactions_columns)
     if source.items is None:
-        items = layout.carried or layouts(form, "items")[0].columns if form.name in ("canonical", "amazon") or layout.carried else {}
-        carried = _mapped(TableLayout(items or layouts(CANONICAL, "items")[0].columns), source.items_columns, head)
+        carried = _mapped(TableLayout(layout.carried or layouts(CANONICAL, "items")[0].columns), source.items_columns, head)
         columns |= {ITEM_PREFIX + name: theirs for name, theirs in carried.items() if name != "item_id"}
         required.append(ITEM_PREFIX + "title")
         mapped += [ITEM_PREFIX + name for name in source.items_columns if name != "item_id"]

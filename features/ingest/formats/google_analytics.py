@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from features.ingest.source import Source
 
 EVENTS = {
-    "purchase": PURCHASE,
+    PURCHASE: PURCHASE,
     "in_app_purchase": PURCHASE,
     "ecommerce_purchase": PURCHASE,
     "add_to_cart": CART,
@@ -31,8 +31,8 @@ _ITEM = {
     "_item_name": ("item_name",),
     "_item_brand": ("item_brand",),
     "_item_category": ("item_category",),
-    "quantity": ("quantity",),
-    "unit_price": ("price",),
+    "quantity": ("quantity", "item_quantity"),
+    "unit_price": ("price", "item_price"),
     "_revenue": ("item_revenue",),
 }
 _EVENT = {
@@ -43,9 +43,7 @@ _EVENT = {
     "currency": ("currency",),
 }
 # Flat tables have the fields of `items` under names of their own.
-_FLAT = {
-    ours: (*theirs, *(f"{before}{name}" for name in theirs for before in ("items.", "items_", "item_"))) for ours, theirs in _ITEM.items()
-}
+_FLAT = {ours: (*theirs, *(f"{before}{name}" for name in theirs for before in ("items.", "items_"))) for ours, theirs in _ITEM.items()}
 _COLUMNS = {**_EVENT, **_FLAT}
 _CARRIED = {"title": _FLAT["_item_name"], "brand": _FLAT["_item_brand"], "category": _FLAT["_item_category"], "price": _FLAT["unit_price"]}
 

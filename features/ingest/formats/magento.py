@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
+from features.errors import DataError
 from features.ingest.formats import columns as c
 from features.ingest.formats.layout import NAME, REFUSED, Format, Record, TableLayout
 
@@ -66,7 +67,18 @@ def _with_parents(rows: LazyFrame) -> LazyFrame:
 
 
 def _one_view(rows: LazyFrame, view: str | None) -> LazyFrame:
-    """Keep one row of each product: the default view's, completed by the view that was chosen."""
+    """Keep one row of each product: the default view's, completed by the view that was chosen.
+
+    Raises
+    ------
+    DataError
+        If no row is of the view that was chosen.
+    """
+    if view and not rows.filter(pl.col("_view") == view).head(1).collect().height:
+        views = rows.select(pl.col("_view").drop_nulls().unique().sort()).head(20).collect().to_series().to_list()
+        raise DataError(
+            f"no product has a row of the store view {view!r}; the export has {', '.join(views) or 'none'}: correct source.store_view"
+        )
     own = pl.col("_view").is_null() | pl.col("_view").is_in(["default", "admin", "all"])
     chosen = pl.col("_view") == view if view else pl.lit(False)
     rows = rows.with_columns(_order=pl.when(chosen).then(0).when(own).then(1).otherwise(2))

@@ -48,7 +48,7 @@ WORDS: dict[str, tuple[str, ...]] = {
 }  # fmt: skip
 MEANING = {word: meaning for meaning, words in WORDS.items() for word in words}
 # What a shop can say of its own words in `source.statuses`.
-OWN = {"purchase": GOOD, "cancelled": CANCELLED, "refunded": REFUNDED, "failed": FAILED, "pending": PENDING}
+OWN = {"paid": GOOD, "cancelled": CANCELLED, "refunded": REFUNDED, "failed": FAILED, "pending": PENDING}
 
 
 def without_cancelled(log: pl.LazyFrame, statuses: Mapping[str, str], name: str) -> tuple[pl.LazyFrame, tuple[str, ...]]:
