@@ -120,19 +120,9 @@ class Shop:
         return self.workspace.ingest(self._source(source, options))
 
     def check(self, source: Source | None = None, **options: Any) -> IngestSummary:
-        """Read and judge the shop's tables as `ingest` does, and store nothing.
+        """Read and judge the shop's tables as `ingest` does, and store nothing; raises what that would.
 
-        Parameters
-        ----------
-        source, options : as in `ingest`.
-
-        Returns
-        -------
-        The summary of the ingest that would be; its `profile` says how each column was understood.
-
-        Raises
-        ------
-        ConfigError, DataError: where `ingest` would.
+        The summary is that of the ingest that would be; its `profile` says how each column was understood.
         """
         return self.workspace.dry_run(self._source(source, options))
 

@@ -72,12 +72,8 @@ def ingest(
         assert profile is not None
         if accept is not None:
             accept(profile)
-        about = {
-            "source": source.model_dump(mode="json"),
-            "files": seen and {path: stamp.model_dump() for path, stamp in seen.items()},
-        }
-        text = json.dumps(about, indent=1) + "\n"
-        (new / SOURCE).write_text(text, encoding="utf-8")
+        about = {"source": source.model_dump(mode="json"), "files": seen and {path: stamp.model_dump() for path, stamp in seen.items()}}
+        (new / SOURCE).write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
         (new / PROFILE).write_text(profile.without_personal_data().model_dump_json(indent=1) + "\n", encoding="utf-8")
         publish(new, out)
     return summary

@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from features.ingest.profile.column_names import candidates
-from features.ingest.profile.value_forms import form_of
+from features.ingest.profile.value_forms import MOST_WORDS, form_of
 from features.names import (
     AVAILABLE,
     BRAND,
@@ -27,6 +27,7 @@ from features.names import (
     USER_ID,
     VALUE,
 )
+from features.text.closest import plain_name
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
@@ -86,6 +87,7 @@ _KINDS: Mapping[str, tuple[Kind, ...]] = {
     BRAND: ("text", "words", "id"),
     CATEGORY: ("text", "words", "structure", "id"),
 }
+_VAGUE = {"type", "kind", "activity"}  # names of an event only if its words are known; others may have the shop's own words, or codes
 _SAME_IDS = 0.5  # share of the values that the catalogue's first rows hold
 
 
@@ -100,7 +102,8 @@ def looks_like(name: str, values: Iterable[str | None], table: Table, free: Coll
     """
     form = form_of(values)
     for ours in candidates(name, table):
-        if ours in free and _fits(ours, form):
+        plain = plain_name(name) not in _VAGUE
+        if ours in free and (_fits(ours, form) or (ours == EVENT and plain and 2 <= len(form.counts) <= MOST_WORDS)):
             return ours
     if table == "items":
         return None

@@ -11,7 +11,7 @@ import polars as pl
 from features.data.clock import clock_of
 from features.ingest.profile.column_guess import guesses
 from features.ingest.profile.column_names import KNOWN
-from features.ingest.profile.model import CatalogueFacts, ColumnProfile, DataProfile, DominantId, LogFacts, TableProfile, TextFacts
+from features.ingest.profile.model import EXACT, CatalogueFacts, ColumnProfile, DataProfile, DominantId, LogFacts, TableProfile, TextFacts
 from features.ingest.profile.value_forms import PLACEHOLDERS, escaped, form_of, id_forms
 from features.ingest.readers.raw_table import ITEM_PREFIX
 from features.ingest.table_versions import INTERACTIONS, ITEMS
@@ -49,7 +49,6 @@ MOST_WORDS = 20  # words for events that are counted
 FIFTH = 0.2  # share of all events that makes an id odd
 FORMS_OF = 10_000  # ids whose form is looked at
 LARGE = 200_000  # events; of a log of twice as many, a part is looked at for odd ids
-EXACT = 100_000  # rows, up to which distinct values are counted and not estimated
 _IDS = {ITEM_ID, USER_ID, EVENT_ID, ORDER_ID}
 _TEXTS = {TITLE, DESCRIPTION, BRAND}
 # A byte order of another encoding: U+FFFD, UTF-8 read as cp1252, a question mark within a word.
@@ -90,17 +89,19 @@ def _table(table: Table, one: IngestedTable, source: Source, item_ids: Collectio
 
 def _file(table: Table, source: Source, raw: RawTable) -> str:
     if source.dataset is not None:
-        return source.dataset
+        return f"{table} of {source.dataset}"
     if source.sql is not None and (table == "interactions" or source.sql.items is not None):
         return f"the query of the {'log' if table == 'interactions' else 'items'}"
     return raw.spec.path.name if raw.spec is not None else table
 
 
 def _columns(table: Table, raw: RawTable, item_ids: Collection[str]) -> tuple[ColumnProfile, ...]:
-    ours = [name for name in raw.frame.collect_schema().names() if name != "row"]
+    looked_for = raw.spec.columns if raw.spec is not None else None
+    # A format may add columns, such as the event of a file of ratings: they are not the file's.
+    ours = [name for name in raw.frame.collect_schema().names() if name != "row" and (looked_for is None or name in looked_for)]
+    looked_for = looked_for or {name: (name,) for name in ours}
     rows = raw.frame.select(ours).head(HEAD).with_columns(pl.all().cast(pl.String, strict=False)).collect()
     sample = raw.head.sample if raw.head is not None else rows
-    looked_for = raw.spec.columns if raw.spec is not None else {name: (name,) for name in ours}
     read: dict[str, list[str]] = {}
     for name in ours:
         theirs = [one for one in looked_for.get(name, ()) if one in sample.columns]
@@ -109,9 +110,9 @@ def _columns(table: Table, raw: RawTable, item_ids: Collection[str]) -> tuple[Co
     sources = [name for names in read.values() for name in names]
     shares = _shares(raw, ours, whole=table == "items")
     carried = any(name.startswith(ITEM_PREFIX) for name in ours)
-    free = _free(table, ours)
-    guessed = guesses(sample, table, read, free, item_ids)
-    if carried:
+    known = raw.format != "canonical"  # what a format does not read, it does not read on purpose
+    guessed = {} if known else guesses(sample, table, read, _free(table, ours), item_ids)
+    if carried and not known:
         guessed |= {name: f"items.{one}" for name, one in guesses(sample, "items", {*read, *guessed}, _free("items", ours)).items()}
     columns = []
     for name in (*sample.columns, *(one for one in read if one not in sample.columns)):
@@ -192,20 +193,19 @@ def _catalogue(items: pl.LazyFrame, table: TableProfile, raw: RawTable) -> Catal
 def log_facts(events: pl.LazyFrame, raw: RawTable | None = None) -> LogFacts:
     """Return the facts of the events that were kept; without the raw table, those that do not need it."""
     time, ids = pl.col(TIMESTAMP), (USER_ID, ITEM_ID)
-    row = events.select(first=time.min(), last=time.max(), n=pl.len(), **{name: pl.col(name).approx_n_unique() for name in ids})
+    row = events.select(first=time.min(), last=time.max(), n=pl.len(), **{name: pl.col(name).hash().n_unique() for name in ids})
     facts = row.collect(engine="streaming").row(0, named=True)
     first, last, n = facts["first"], facts["last"], int(facts["n"])
     kinds = events.group_by(EVENT).agg(n=pl.len()).sort("n", EVENT, descending=[True, False]).collect(engine="streaming")
     sample = _sample(events.select(*ids, TIMESTAMP), n)
-    distinct = {name: sample[name].n_unique() if len(sample) == n else facts[name] for name in ids}
     clock = clock_of(events)
     return LogFacts(
         first=first,
         last=last,
         early=_time(sample[TIMESTAMP].quantile(0.01, "lower"), first),
         events_a_day=round(n / max((last - first) / timedelta(days=1), 1.0), 2),
-        users=distinct[USER_ID],
-        items=distinct[ITEM_ID],
+        users=facts[USER_ID],
+        items=facts[ITEM_ID],
         events=dict(kinds.iter_rows()),
         words=_words(raw),
         times=clock.kind,

@@ -11,6 +11,7 @@ from features.ingest.profile.value_forms import shape
 from features.names import CURRENCY, EVENT, ITEM_ID, STATUS
 
 Table = Literal["items", "interactions"]
+EXACT = 100_000  # rows, up to which distinct values are counted and not estimated
 Reading = Literal["our name", "our name in another spelling", "mapped", "by the format", "not read"]
 # Columns of the log whose values are words of the shop and not of a person.
 _OF_THE_SHOP = {ITEM_ID, EVENT, STATUS, CURRENCY}
@@ -123,7 +124,7 @@ class LogFacts(_Facts):
     ----------
     first, last : times of the first and the last event, UTC.
     early : time before which one event in a hundred lies: the beginning without single odd dates.
-    users, items : numbers of distinct ids, approximate in a log of more than 400,000 events.
+    users, items : numbers of distinct ids.
     events : kind of event -> number of events.
     words : word in the file for an event -> number of rows, most frequent first; empty without such a column.
     times : what the times are taken for: times, dates, steps or visits.

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from features.ingest.profile.model import EXACT
+
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
 
     from features.ingest.profile.model import ColumnProfile, DataProfile, LogFacts, TableProfile
 
@@ -21,7 +23,7 @@ def full(profile: DataProfile) -> str:
     """Return a line for each column, and what the tables hold as a whole."""
     lines: list[str] = []
     for table in profile.tables:
-        lines += [_title(table), *_column_lines(table.columns), ""] if table.columns else [_title(table), ""]
+        lines += [_title(table), *_column_lines(table), ""] if table.columns else [_title(table), ""]
     lines += ["the catalogue", *(f"  {line}" for line in catalogue_lines(profile)), ""]
     lines += ["the log", *(f"  {line}" for line in log_lines(profile.log))]
     return "\n".join(lines)
@@ -87,7 +89,7 @@ def not_read_note(table: TableProfile) -> str | None:
 
 def _title(table: TableProfile) -> str:
     if not table.columns:
-        return f"{table.table}: taken from the log"
+        return "the catalogue is taken from the log"
     details = [table.format] if table.format != "canonical" else []
     details += [table.encoding] if table.encoding else []
     details += [f"columns between {_separator(table.separator)}"] if table.separator else []
@@ -102,14 +104,14 @@ def _separator(sign: str) -> str:
     return {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}.get(sign, repr(sign))
 
 
-def _column_lines(columns: Iterable[ColumnProfile]) -> Iterator[str]:
-    columns = list(columns)
-    width = min(max(len(column.name) for column in columns), 30)
-    for column in columns:
+def _column_lines(table: TableProfile) -> Iterator[str]:
+    width = min(max(len(column.name) for column in table.columns), 30)
+    about = "about " if table.read > EXACT else ""
+    for column in table.columns:
         reading = f"read as {_ours(column)} ({column.reading})" if column.ours else f"not read{_is_it(column)}"
         if column.reading == "our name":
             reading = "read"
-        shares = [f"{column.distinct:,} distinct"]
+        shares = [f"{about if column.ours else ''}{column.distinct:,} distinct"]
         shares += [f"{column.missing:.1%} missing"] if column.missing else []
         shares += [f"{column.placeholders:.1%} placeholders"] if column.placeholders else []
         shown = [f'"{value}"' if "," in value else value for value in column.examples]

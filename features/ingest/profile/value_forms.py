@@ -210,4 +210,4 @@ def _ids(values: Sequence[str]) -> str:
         return "id, numbers of several forms"
     (common, count), *_ = Counter(map(shape, values)).most_common(1)
     like = f" like {escaped(common)}" if count > len(values) / 2 else ""
-    return f"id, {size} characters{like}"
+    return f"id, {size} character{'s' * (size != '1')}{like}"

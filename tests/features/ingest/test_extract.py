@@ -158,6 +158,19 @@ def test_erased_users_are_not_written_down(shop: tuple[Source, Execute], tmp_pat
     assert users(extract(source, tmp_path / "extract", erased)) == [LOG[1][0]] * 2
 
 
+@pytest.mark.parametrize("name", ["USER_ID", "User Id", "userid"])
+def test_erased_users_are_not_written_down_whatever_the_spelling_of_the_column(
+    name: str, shop: tuple[Source, Execute], tmp_path: Path
+) -> None:
+    source, _ = shop
+    assert source.sql is not None
+    query = f'SELECT user_id AS "{name}", item_id, timestamp FROM purchases'
+    other = source.model_copy(update={"sql": source.sql.model_copy(update={"interactions": query, "watermark": None})})
+    files = extract(other, tmp_path / "extract", ErasedUsers().with_users([LOG[0][0]]))
+    assert files.interactions is not None
+    assert pl.read_parquet(files.interactions)[name].cast(pl.String).to_list() == [LOG[1][0]]
+
+
 @pytest.mark.parametrize(
     ("changes", "said"),
     [

@@ -142,6 +142,7 @@ WRONG_SOURCES = {
     "items of a dataset": ({"dataset": "completejourney", "items": "x.csv"}, "has its own items"),
     "amazon without items": ({"interactions": "x", "format": "amazon"}, "needs the metadata"),
     "data set mapped": ({"dataset": "completejourney", "items_columns": {"title": "t"}}, "has fixed columns"),
+    "mistyped column": ({"interactions": "x", "items_columns": {"prize": "t"}}, r"unknown columns \['prize'\], did you mean 'price'\?"),
     "unknown column": ({"interactions": "x", "items_columns": {"name": "t"}}, r"unknown columns \['name'\]"),
     "wrong way": ({"interactions": "x", "interactions_columns": {"CustomerID": "user_id"}}, "from a canonical name to yours"),
     "two values": ({"interactions": "x", "interactions_columns": {"value": "a", "unit_price": "b"}}, "the same fact twice"),

@@ -19,7 +19,7 @@ from tests.recsys.conftest import Place
 
 
 def accepting(place: Place, *keys: str) -> Settings:
-    return place.settings.model_copy(update={"refresh": RefreshConfig(accept_changes=keys, webhook="http://127.0.0.1:9/x")})
+    return place.settings.model_copy(update={"refresh": RefreshConfig(accept_changes=keys)})
 
 
 def test_a_column_that_is_gone_is_refused_until_it_is_accepted(spare: Place, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -90,6 +90,8 @@ def test_a_name_that_was_mapped_is_not_read_twice(ingested: Ingest) -> None:
 NAMES = {
     "event_type": ["view", "cart", "purchase"],
     "behavior_type": ["pv", "fav", "buy"],
+    "eventType": ["Ansicht", "Kauf", "Kauf"],
+    "action_type": ["1", "4", "3"],
     "whatever it is": ["view", "addtocart", "transaction"],
     "qty": ["1", "2", "1"],
     "order_status": ["paid", "refunded", "paid"],
@@ -108,6 +110,8 @@ NAMES = {
     "event_type ": ["", "", ""],
 }
 ASKED = (
+    "event",
+    "event",
     "event",
     "event",
     "event",
