@@ -13,25 +13,28 @@ from features.data.interactions import INTERACTION_COLUMNS
 from features.errors import DataError, disk_errors
 from features.ingest.erased_users import ErasedUsers
 from features.ingest.formats.known import with_defaults
-from features.ingest.item_links import ItemLinks, no_item_known
+from features.ingest.money.currencies import same
 from features.ingest.profile.measure import IngestedTable, measured
 from features.ingest.profile.report import not_read_note
 from features.ingest.readers.raw_table import RawTable, as_text_cell, malformed
-from features.ingest.row_rules import CheckedTable, items_of_log, mark_duplicates, validate_interactions, validate_items
+from features.ingest.rules.duplicates import mark_duplicates
+from features.ingest.rules.item_links import ItemLinks, no_item_known
+from features.ingest.rules.item_rules import validate_items
+from features.ingest.rules.log_rules import items_of_log, validate_interactions
+from features.ingest.rules.variants import one_a_group
 from features.ingest.summary import IngestSummary, TableSummary
 from features.ingest.table_store import ERASED, stamps
 from features.ingest.table_versions import INTERACTIONS, ITEMS, PROFILE, QUARANTINE, SOURCE, publish, writing
 from features.ingest.tables import raw_tables
-from features.ingest.values.currencies import same
 from features.ingest.values.texts import text_notes
 from features.ingest.values.visitors import guest_notes, user_notes
-from features.ingest.variants import one_a_group
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from features.ingest.profile.model import DataProfile
+    from features.ingest.rules.checked_table import CheckedTable
     from features.ingest.source import Source
 
 

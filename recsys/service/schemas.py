@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
 from features.data.ids import normal_id
-from features.ingest.values.moments import FIRST_DATE, read_moment, tomorrow
+from features.ingest.times.moments import FIRST_DATE, read_moment, tomorrow
 from features.names import PURCHASE, EventKind
 from recsys.recommend.request import MAX_PER_GROUP, RecommendOptions
 

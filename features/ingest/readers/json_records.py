@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from features.errors import DataError
-from features.ingest.readers.json_text import Losses, names_for, parsed, separator_for, text_of
 from features.ingest.readers.raw_table import RawTable, Spool, TableSpec, text_column
+from features.ingest.values.nested import Losses, names_for, parsed, separator_for, text_of
 
 if TYPE_CHECKING:
     import io

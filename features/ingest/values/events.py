@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from features.ingest.values.numbers import number
+from features.ingest.money.number_forms import number
 from features.ingest.values.placeholders import WRITTEN, not_null_word, present, trimmed
 from features.names import DISLIKE, EVENT, PURCHASE, RATING, STARS, VALUE
 

@@ -158,7 +158,7 @@ def are(values: pl.DataFrame) -> str:
 def _nobody(frame: pl.LazyFrame, name: str, facts: Mapping[str, int], table: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Return the words that stand for no id in a column, and notes.
 
-    A catalogue that lists an item NA once has such an item. The log does not know: the catalogue decides (`features.ingest.item_links`).
+    A catalogue that lists an item NA once has such an item. The log does not know: the catalogue decides (rules/item_links.py).
     """
     if name not in ("user_id", "item_id"):
         return WRITTEN, ()

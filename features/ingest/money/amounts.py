@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from features.ingest.values import numbers, numbers_survey
-from features.ingest.values.numbers_survey import Currencies
+from features.ingest.money import number_forms, number_survey
+from features.ingest.money.number_survey import Currencies
 from features.names import CURRENCY, QUANTITY
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from features.ingest.money.number_forms import NumberForm
     from features.ingest.source import Source
-    from features.ingest.values.numbers import NumberForm
 
 
 @dataclass(frozen=True)
@@ -39,11 +39,11 @@ class Amounts:
 
     def read(self, name: str) -> pl.Expr:
         """Return a column's numbers; null where a value is none."""
-        return numbers.read(name, self.forms[name])
+        return number_forms.read(name, self.forms[name])
 
     def price(self, name: str) -> pl.Expr:
         """Return a column's money, rounded; null where it is in a currency that was not chosen."""
-        value = self.read(name).round(numbers.DECIMALS)
+        value = self.read(name).round(number_forms.DECIMALS)
         if not self.currencies.others:
             return value
         return pl.when(~self.currency_of_row.is_in(self.currencies.others).fill_null(False)).then(value)
@@ -53,7 +53,7 @@ class Amounts:
         form = self.forms[name]
         if form.style == "plain":
             return []
-        count, row, text = numbers_survey.unread(table, name, form)
+        count, row, text = number_survey.unread(table, name, form)
         if not count:
             return []
         return [f"note: {count:,} values of {name} are no numbers ({text!r}, row {row:,}): their rows are kept, with an unknown {name}"]
@@ -70,19 +70,19 @@ def decide(table: pl.LazyFrame, names: Sequence[str], facts: Mapping[str, Any], 
     Parameters
     ----------
     names : the columns. All but the quantity are money.
-    facts : the answers to `numbers_survey.survey` of each.
+    facts : the answers to `number_survey.survey` of each.
     """
     forms, notes, advice = {}, [], {}
     for name in names:
-        forms[name], said = numbers_survey.decide(table, name, facts, source.decimal, quantity=name == QUANTITY)
+        forms[name], said = number_survey.decide(table, name, facts, source.decimal, quantity=name == QUANTITY)
         notes += said
         if forms[name].style == "unknown":
             advice[f"{name} is not a number"] = said[0].removeprefix("note: ")
     money = [name for name in names if name != QUANTITY and facts[f"{name} present"]]
-    of_row, chosen = numbers_survey.beside(money, CURRENCY, forms), Currencies(source.currency, ())
+    of_row, chosen = number_survey.beside(money, CURRENCY, forms), Currencies(source.currency, ())
     if money and (facts[f"{CURRENCY} present"] or any(forms[name].style != "plain" for name in money)):
-        priced = pl.any_horizontal(*(numbers.read(name, forms[name]).is_not_null() for name in money))
+        priced = pl.any_horizontal(*(number_forms.read(name, forms[name]).is_not_null() for name in money))
         what = "prices" if "price" in money else "values"
-        chosen = numbers_survey.choose(table, what, of_row, priced, source.currency)
+        chosen = number_survey.choose(table, what, of_row, priced, source.currency)
         notes += [chosen.note] if chosen.note else []
     return Amounts(forms, chosen, of_row, tuple(notes), advice)

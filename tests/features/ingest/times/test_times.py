@@ -12,20 +12,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from features.errors import DataError
-from features.ingest.values import times, times_survey
-from features.ingest.values.moments import FIRST_DATE, read_moment
-from features.ingest.values.times_written import strptime_format
+from features.ingest.times import time_forms, time_survey
+from features.ingest.times.moments import FIRST_DATE, read_moment
+from features.ingest.times.written_times import strptime_format
 
 Ingest = Callable[..., Any]
 EVENING = datetime(2026, 2, 3, 18, 20)
 
 
-def read(*values: str, form: str | None = None) -> tuple[list[datetime | None], times.TimeForm]:
+def read(*values: str, form: str | None = None) -> tuple[list[datetime | None], time_forms.TimeForm]:
     """Read a column as ingest does."""
     table = pl.LazyFrame({"row": range(1, len(values) + 1), "raw.timestamp": values})
-    facts = table.select(**times_survey.survey("timestamp")).collect().row(0, named=True)
-    found = times_survey.decide(table, "timestamp", facts, form, "source.timestamp_format")
-    return table.select(time=times.read("timestamp", found)).collect()["time"].to_list(), found
+    facts = table.select(**time_survey.survey("timestamp")).collect().row(0, named=True)
+    found = time_survey.decide(table, "timestamp", facts, form, "source.timestamp_format")
+    return table.select(time=time_forms.read("timestamp", found)).collect()["time"].to_list(), found
 
 
 @pytest.mark.parametrize(

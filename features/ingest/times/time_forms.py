@@ -1,4 +1,4 @@
-"""Times: the form of a column, and the expression that reads all its rows alike. `times_survey` finds the form."""
+"""Times: the form of a column, and the expression that reads all its rows alike. `time_survey` finds the form."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from features.ingest.values import times_written
-from features.ingest.values.moments import FIRST_DATE, SECONDS, SPREADSHEET_EPOCH, UNITS
-from features.ingest.values.numbers import number
+from features.ingest.money.number_forms import number
+from features.ingest.times import written_times
+from features.ingest.times.moments import FIRST_DATE, SECONDS, SPREADSHEET_EPOCH, UNITS
+from features.ingest.times.written_times import NUMERIC
 from features.ingest.values.placeholders import present, raw
-from features.ingest.values.times_written import NUMERIC
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -40,7 +40,7 @@ class TimeForm:
     format : strptime format or one of `NAMED`, given by the user.
     unit : what its numbers are; None: it has none.
     offsets, compact : whether some ISO times have an offset, and some are written as yyyymmdd.
-    patterns : the other spellings found, keys of `times_written.PATTERNS`.
+    patterns : the other spellings found, keys of `written_times.PATTERNS`.
     day_first : of numeric dates; None: it cannot be told.
     notes : what was guessed, each with an example.
     advice : reason of a refused row -> what to do.
@@ -84,7 +84,7 @@ def read(name: str, form: TimeForm) -> pl.Expr:
     if form.unit is not None:
         moments.append(_of_numbers(name, form.unit))
     if form.patterns:
-        moments.append(times_written.read(present(name), form.patterns, form.day_first))
+        moments.append(written_times.read(present(name), form.patterns, form.day_first))
     return pl.coalesce(moments)
 
 

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from features.ingest.values import times_written
-from features.ingest.values.moments import (
+from features.ingest.money.number_forms import number
+from features.ingest.times import written_times
+from features.ingest.times.moments import (
     COMPACT_DATE,
     FIRST_SECOND,
     ISO,
@@ -17,10 +18,9 @@ from features.ingest.values.moments import (
     UNITS,
     tomorrow,
 )
-from features.ingest.values.numbers import number
+from features.ingest.times.time_forms import DEFAULT, OFFSET_TAIL, SPREADSHEET_DAYS, UNIX_DAYS, TimeForm, read
+from features.ingest.times.written_times import NUMERIC, PATTERNS
 from features.ingest.values.placeholders import present, raw
-from features.ingest.values.times import DEFAULT, OFFSET_TAIL, SPREADSHEET_DAYS, UNIX_DAYS, TimeForm, read
-from features.ingest.values.times_written import NUMERIC, PATTERNS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -148,7 +148,7 @@ def _example(table: pl.LazyFrame, name: str, form: TimeForm, words: str) -> str:
 def _others(table: pl.LazyFrame, name: str, key: str) -> tuple[tuple[str, ...], bool | None, list[str], str]:
     """Return the patterns of the values that are neither ISO 8601 nor numbers, the order of numeric dates, notes and advice."""
     text = present(name).filter(~present(name).str.contains(ISO) & number(name).is_null() & ~present(name).str.contains(DEFAULT))
-    first, second = times_written.first_and_second(text)
+    first, second = written_times.first_and_second(text)
     matches = {pattern: text.str.contains(regex) for pattern, regex in PATTERNS.items()}
     answers = table.select(
         **{pattern: match.sum() for pattern, match in matches.items()},
@@ -175,7 +175,7 @@ def _others(table: pl.LazyFrame, name: str, key: str) -> tuple[tuple[str, ...], 
 def _order(name: str, found: Mapping[str, Any], key: str) -> tuple[bool | None, str]:
     """Return whether numeric dates begin with the day, and a note that says why, or how to tell."""
     ways = {
-        day_first: f"{key} = {quoted(times_written.strptime_format(found['shown'], day_first=day_first))}" for day_first in (True, False)
+        day_first: f"{key} = {quoted(written_times.strptime_format(found['shown'], day_first=day_first))}" for day_first in (True, False)
     }
     if bool(found["day_first"]) != bool(found["month_first"]):
         day_first = bool(found["day_first"])

@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 
 from features.errors import DataError
-from features.ingest.item_links import ItemLinks
+from features.ingest.rules.item_links import ItemLinks
 
 Ingest = Callable[..., Any]
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from features.ingest.values import currencies
-from features.ingest.values.numbers import AMBIGUOUS, GROUPED, NumberForm, currency, groups, number, read
+from features.ingest.money import currencies
+from features.ingest.money.number_forms import AMBIGUOUS, GROUPED, NumberForm, currency, groups, number, read
 from features.ingest.values.placeholders import present
 
 if TYPE_CHECKING:

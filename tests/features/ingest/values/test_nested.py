@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from features.ingest.readers.json_text import IDS, Losses, parsed, text_of
 from features.ingest.readers.parquet import read_parquet
 from features.ingest.readers.raw_table import Spool, TableSpec
+from features.ingest.values.nested import IDS, Losses, parsed, text_of
 
 Ingest = Callable[..., Any]
 LOG = '{"user_id": "u", "item_id": "A", "timestamp": "2026-04-01"}\n'

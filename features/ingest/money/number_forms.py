@@ -1,4 +1,4 @@
-"""Numbers and money: the form of a column, and the expression that reads all its rows alike. `numbers_survey` finds the form."""
+"""Numbers and money: the form of a column, and the expression that reads all its rows alike. `number_survey` finds the form."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Final, Literal
 
 import polars as pl
 
-from features.ingest.values import currencies
+from features.ingest.money import currencies
 from features.ingest.values.placeholders import present
 
 Style = Literal["plain", "point", "comma", "unknown"]

@@ -42,7 +42,7 @@ UNITS = (
 )
 COMPACT_DATE = Unit("yyyymmdd", 19_710_101, 21_001_232, None)
 
-# A date or time of ISO 8601 as most programs write it; `times_written` reads the rarer spellings.
+# A date or time of ISO 8601 as most programs write it; `written_times` reads the rarer spellings.
 ISO = (
     r"^\d{4}-\d\d-\d\d"
     r"(?:[T ](?:[01]\d|2[0-3])(?::[0-5]\d(?::[0-5]\d(?:\.\d+)?)?(?: ?[+-]\d\d(?::?\d\d)?)?)?)?"

@@ -10,20 +10,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from features.ingest.money import amounts, number_survey
 from features.ingest.source import Source
-from features.ingest.values import money, numbers_survey
 
 Ingest = Callable[..., Any]
 LOG = "user_id,item_id,timestamp\nu,A,2026-02-03\n"
 
 
-def read(*values: str, name: str = "price", **options: Any) -> tuple[list[float | None], money.Amounts]:
+def read(*values: str, name: str = "price", **options: Any) -> tuple[list[float | None], amounts.Amounts]:
     """Read a column as ingest does."""
     absent = pl.lit(None, pl.String)
     table = pl.LazyFrame({"row": range(1, len(values) + 1), f"raw.{name}": values}).with_columns(absent.alias("raw.currency"))
-    facts = table.select(**numbers_survey.survey(name), **{"currency present": pl.lit(0)}).collect().row(0, named=True)
+    facts = table.select(**number_survey.survey(name), **{"currency present": pl.lit(0)}).collect().row(0, named=True)
     source = Source.model_validate({"interactions": "log.csv"} | options)
-    found = money.decide(table, [name], facts, source)
+    found = amounts.decide(table, [name], facts, source)
     value = found.read(name) if name == "quantity" else found.price(name)
     return table.select(value=value).collect()["value"].to_list(), found
 

@@ -1,0 +1,62 @@
+"""The rules of the catalogue: raw text becomes typed, canonical columns, and a refused row gets its first reason."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from features.data.catalog import ITEM_COLUMNS
+from features.ingest.money import amounts
+from features.ingest.rules.checked_table import CheckedTable, checked, drop_rules, id_rules, layout_rules, survey, with_raw
+from features.ingest.source import ITEM_INPUTS
+from features.ingest.times import time_forms, time_survey
+from features.ingest.times.moments import FIRST_DATE
+from features.ingest.values import words
+from features.ingest.values.placeholders import line, present, raw
+from features.ingest.values.texts import CHANGES, TEXTS, clean, with_clean_texts
+from features.names import AVAILABLE, CATEGORY, CREATED_AT, GROUP_ID, GROUP_TITLE, PRICE
+
+if TYPE_CHECKING:
+    from features.ingest.source import Source
+
+_STEP = r"\s+(?:>|&gt;)\s+"  # between the parts of a category, as feeds write it
+
+
+def validate_items(table: pl.LazyFrame, source: Source, form: str = "canonical") -> CheckedTable:
+    """Check the rows of the catalogue; `mark_duplicates` finds duplicates. A price of 0 is unknown."""
+    raws = with_raw(table, ITEM_INPUTS)
+    facts, ids = survey(table, raws, "catalogue", ["item_id", GROUP_ID], CREATED_AT, [PRICE])
+    when = time_survey.decide(raws, CREATED_AT, facts, source.created_at_format, "source.created_at_format")
+    read = amounts.decide(raws, [PRICE], facts, source)
+    amazon = form == "amazon"  # whose prices may be scraps of web pages, which is no reason to lose the item
+    price, created = read.price(PRICE), time_forms.read(CREATED_AT, when)
+    available = words.available(AVAILABLE, facts, source.availability)
+    unknown, no_time = present(AVAILABLE).is_not_null() & available.is_null(), time_forms.is_default(CREATED_AT, when)
+    frame = with_clean_texts(raws).with_columns(
+        item_id=ids["item_id"].read(),
+        group_id=ids[GROUP_ID].read(),
+        group_title=line(raw(GROUP_TITLE)),
+        **{name: line(clean(name)) for name in TEXTS if name != CATEGORY},
+        category=line(clean(CATEGORY)).str.replace_all(_STEP, "|"),
+        price=pl.when(price != 0).then(price),
+        available=available,
+        created_at=pl.when((created >= FIRST_DATE) & ~no_time).then(created),
+    )
+    rules = [
+        *layout_rules(table, "item_id"),
+        *id_rules(ids["item_id"]),
+        *drop_rules(source.drop_items),
+        (pl.col("title").is_null(), "no title", "title"),
+        *([] if amazon else [(present(PRICE).is_not_null() & read.read(PRICE).is_null(), "price is not a number", PRICE)]),
+        (pl.col("price") < 0, "negative price", "price"),
+        (unknown, "available is neither yes nor no", AVAILABLE),
+        (present(CREATED_AT).is_not_null() & created.is_null() & ~no_time, "created_at not understood", CREATED_AT),
+    ]
+    told = words.notes(raws, AVAILABLE, unknown, facts) if facts[f"{AVAILABLE} present"] else []
+    defaults = time_survey.default_note(raws, CREATED_AT, no_time) if CREATED_AT in table.collect_schema() else []
+    notes = (*when.notes, *defaults, *read.notes, *(read.unread(raws, PRICE) if amazon else []), *told, *ids["item_id"].notes)
+    advice = {**when.advice, **read.advice, "available is neither yes nor no": "".join(told[:1]).removeprefix("note: ")}
+    described = {CREATED_AT: str(when), PRICE: read.described(PRICE), AVAILABLE: words.described(AVAILABLE, facts)}
+    understood = {name: said for name, said in described.items() if facts.get(f"{name} present")}
+    return CheckedTable(checked(frame, rules, [*ITEM_COLUMNS, GROUP_TITLE, CHANGES]), notes, advice, understood, read.currencies.chosen)
