@@ -75,11 +75,11 @@ class FakeShop:
         return iter([Answer(user, "b1", fallback, (ITEM, HOSTILE)) for user in users])
 
     def similar(self, item, k, max_per_group=1, *, variants=False) -> Matches:
-        self._note("similar", item, k)
+        self._note("similar", item, k, max_per_group, variants)
         return Matches(item, "b1", (Match(1, "sku-7", "Green tea", "tea", None, 0.875),))
 
     def search(self, text, k, max_per_group=1) -> Matches:
-        self._note("search", text, k)
+        self._note("search", text, k, max_per_group)
         return Matches(text, "b1", ())
 
     def evaluate(self, **options) -> Report:

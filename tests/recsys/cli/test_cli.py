@@ -49,6 +49,7 @@ def test_recommend_takes_every_option(fake_shop: Any) -> None:
 
 def test_recommend_for_an_unknown_visitor(fake_shop: Any, capsys: pytest.CaptureFixture[str]) -> None:
     assert options_of(fake_shop, ["recommend"]) == RecommendOptions()
+    assert options_of(fake_shop, ["recommend", "--max-per-group", "3"]).max_per_group == 3
     out = capsys.readouterr().out
     assert "an unknown visitor" in out
     assert "Not personal: popular" in out
@@ -139,7 +140,12 @@ def test_similar_and_search(fake_shop: Any, capsys: pytest.CaptureFixture[str]) 
     item = {"rank": 1, "item_id": "sku-7", "title": "Green tea", "category": "tea", "price": None, "score": 0.875}
     assert json.loads(capsys.readouterr().out) == {"query": "sku-1", "bundle_id": "b1", "items": [item]}
     assert run(["search", "green tea"]) == 0
-    assert fake_shop.calls == [("similar", "sku-1", 3), ("search", "green tea", 10)]
+    assert fake_shop.calls == [("similar", "sku-1", 3, 1, False), ("search", "green tea", 10, 1)]
+    fake_shop.calls.clear()
+    assert run(["similar", "--item", "sku-1", "--variants", "--max-per-group", "4"]) == 0
+    assert run(["search", "green tea", "--max-per-group", "2"]) == 0
+    assert fake_shop.calls == [("similar", "sku-1", 10, 4, True), ("search", "green tea", 10, 2)]
+    capsys.readouterr()
 
 
 def test_evaluate(fake_shop: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
+from pydantic import ValidationError
 
 from features.data.catalog import Catalog
 from features.data.histories import Histories
@@ -18,6 +19,7 @@ from features.storage.digests import of_strings
 from recsys.recommend import open
 from recsys.recommend.pipeline import Recommender
 from recsys.recommend.request import RecommendOptions
+from recsys.service.schemas import RecommendBody
 from recsys.snapshot.fingerprint import fingerprint
 from recsys.snapshot.snapshot import Snapshot, recounted
 
@@ -113,3 +115,10 @@ def test_a_column_without_groups_does_not_change_a_fingerprint(recommender: Reco
         digest.update(np.ascontiguousarray(getattr(snapshot.log, name)).tobytes())
     digest.update(of_strings(snapshot.log.user_ids.tolist()))
     assert fingerprint(plain, snapshot.log) == digest.hexdigest(), "as it was before the column"
+
+
+def test_the_service_takes_the_limit() -> None:
+    assert RecommendBody(user="u").options.max_per_group == 1
+    assert RecommendBody(user="u", max_per_group=3).options.max_per_group == 3
+    with pytest.raises(ValidationError):
+        RecommendBody(user="u", max_per_group=0)
