@@ -13,7 +13,7 @@ from features.data.interactions import INTERACTION_COLUMNS
 from features.errors import DataError, disk_errors
 from features.ingest.erased_users import ErasedUsers
 from features.ingest.profile.measure import IngestedTable, measured
-from features.ingest.profile.report import not_read_note
+from features.ingest.profile.report import column_notes
 from features.ingest.readers.raw_table import RawTable, as_text_cell, malformed
 from features.ingest.row_rules import TOO_EARLY, items_of_log, mark_duplicates, mark_unknown, validate_interactions, validate_items
 from features.ingest.summary import IngestSummary, TableSummary
@@ -116,8 +116,8 @@ def _write_tables(source: Source, files: Source, folder: Path, erased: ErasedUse
         of_items = _write_table(items, checked_items, folder / "out" / ITEMS, quarantine)
         of_log = _write_table(log, checked_log, folder / "out" / INTERACTIONS, quarantine)
     profile = measured(source, IngestedTable(of_file, of_items), IngestedTable(log, of_log), folder / "out")
-    unread = [note for table in profile.tables if (note := not_read_note(table)) is not None]
-    notes = (*items.notes, *log.notes, *unread, *item_rules.notes, *log_rules.notes, *_notes(folder / "out" / ITEMS))
+    of_columns = [note for table in profile.tables for note in column_notes(table)]
+    notes = (*items.notes, *log.notes, *of_columns, *item_rules.notes, *log_rules.notes, *_notes(folder / "out" / ITEMS))
     summary = IngestSummary(of_items, of_log, notes)
     return replace(summary, profile=profile.model_copy(update={"notes": summary.notes}))
 

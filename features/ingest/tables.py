@@ -13,7 +13,6 @@ from features.ingest.profile.column_names import other_spellings
 from features.ingest.profile.missing_columns import advice
 from features.ingest.readers.files import read_head, read_table
 from features.ingest.readers.raw_table import ITEM_PREFIX, MissingColumnError, RawTable, TableHead, TableSpec
-from features.text.closest import plain_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -73,12 +72,4 @@ def _read(spec: TableSpec, head: TableHead, folder: Path) -> RawTable:
             raise
         raise DataError(f"{error.found}: {hint}") from error
     frame = table.frame if spec.layout.rows is None else spec.layout.rows(table.frame)
-    return replace(table, frame=frame, format=spec.format, head=head, spec=spec, notes=(*_spellings(spec, head), *table.notes))
-
-
-def _spellings(spec: TableSpec, head: TableHead) -> list[str]:
-    """Return a note on the columns that are read although their names differ from ours in capitals, spaces or signs."""
-    names = [(ours.removeprefix(ITEM_PREFIX), *theirs) for ours, theirs in spec.columns.items() if ours not in spec.mapped]
-    ours = {pair[1]: pair[0] for pair in names if len(pair) == 2 and pair[1] != pair[0] and pair[1] in head.names}
-    said = [f"{theirs} as {name}" for theirs, name in ours.items() if plain_name(theirs) == plain_name(name)]
-    return [f"note: {spec.path.name}: read {', '.join(said)}"] if said else []
+    return replace(table, frame=frame, format=spec.format, head=head, spec=spec)
