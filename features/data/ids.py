@@ -19,6 +19,7 @@ _PLAIN = re.compile(r"""(?!["'=])[!-~](?:[!-~]| (?! ))*(?<! )""")
 _INVISIBLE = r"[\p{Cf}\u{034f}\u{115f}\u{1160}\u{17b4}\u{17b5}\u{180b}-\u{180f}\u{2800}\u{3164}\u{fe00}-\u{fe0f}\u{ffa0}]"
 _QUOTES = "\"'“”„«»"
 _QUOTED = rf"^[={_QUOTES}]*[{_QUOTES}]\s*([^{_QUOTES}].*?)\s*[{_QUOTES}]+$"
+_OPEN = r'^"([^"]+)$'  # a quote that its file never closes
 _APOSTROPHE = r"^'([\d=+@-])"  # a spreadsheet's sign that what follows is text
 
 
@@ -29,7 +30,7 @@ def normal(text: pl.Expr) -> pl.Expr:
     the id, a spreadsheet's apostrophe in front and its ="00123" are removed. Case, zeros and hyphens are part of an id.
     """
     visible = text.str.replace_all(_INVISIBLE, "").str.replace_all(r"[\s\p{Cc}]+", " ").str.strip_chars()
-    return visible.str.normalize("NFC").str.replace(_QUOTED, "$1").str.replace(_APOSTROPHE, "$1")
+    return visible.str.normalize("NFC").str.replace(_QUOTED, "$1").str.replace(_OPEN, "$1").str.replace(_APOSTROPHE, "$1")
 
 
 def normal_id(text: str) -> str:

@@ -15,13 +15,13 @@ from features.ingest.erased_users import ErasedUsers
 from features.ingest.formats.known import with_defaults
 from features.ingest.money.currencies import same
 from features.ingest.profile.measure import IngestedTable, measured
-from features.ingest.profile.report import not_read_note
+from features.ingest.profile.report import column_notes
 from features.ingest.readers.raw_table import RawTable, as_text_cell, malformed
 from features.ingest.rules.duplicates import mark_duplicates
 from features.ingest.rules.item_links import ItemLinks, no_item_known
 from features.ingest.rules.item_rules import validate_items
 from features.ingest.rules.log_rules import items_of_log, validate_interactions
-from features.ingest.rules.variants import one_a_group
+from features.ingest.rules.variants import one_a_group, with_groups
 from features.ingest.summary import IngestSummary, TableSummary
 from features.ingest.table_store import ERASED, stamps
 from features.ingest.table_versions import INTERACTIONS, ITEMS, PROFILE, QUARANTINE, SOURCE, publish, writing
@@ -113,7 +113,7 @@ def _write_tables(source: Source, files: Source, folder: Path, erased: ErasedUse
     item_rules = validate_items(items.frame, files, items.format)
     checked_items = _stored(mark_duplicates(item_rules.frame), folder / "items.parquet")
     _require_rows("catalogue", items, checked_items, item_rules.advice)
-    links = ItemLinks.find(checked_log, checked_items)
+    links = ItemLinks.find(checked_log, checked_items if source.variants == "items" else with_groups(checked_items))
     all_rows, checked_log = checked_log, _stored(links.mark(checked_log), folder / "known.parquet")
     if source.variants == "one":
         checked_items, checked_log = one_a_group(checked_items, checked_log, folder)
@@ -127,7 +127,7 @@ def _write_tables(source: Source, files: Source, folder: Path, erased: ErasedUse
     notes = (
         *items.notes,
         *log.notes,
-        *(note for table in profile.tables if (note := not_read_note(table)) is not None),
+        *(note for table in profile.tables for note in column_notes(table)),
         *item_rules.notes,
         *log_rules.notes,
         *_currencies(item_rules, log_rules),

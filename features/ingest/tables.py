@@ -17,7 +17,6 @@ from features.ingest.profile.column_names import other_spellings
 from features.ingest.profile.missing_columns import advice
 from features.ingest.readers.files import read_head, read_table
 from features.ingest.readers.raw_table import ITEM_PREFIX, MissingColumnError, RawTable, TableHead, TableSpec
-from features.text.closest import plain_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -80,7 +79,8 @@ def _layout(source: Source, table: Table, path: Path, head: TableHead) -> tuple[
 
 def _mapped(layout: TableLayout, mapping: Mapping[str, str], head: TableHead) -> dict[str, tuple[str, ...]]:
     """Return the layout's names, our own also as the file spells them, and those that the user mapped in their place."""
-    ours = [name for name, theirs in layout.columns.items() if theirs == (name,) and name not in mapping]
+    # Records that a layout takes apart have its own names, whatever the file's are.
+    ours = [name for name, theirs in layout.columns.items() if theirs == (name,) and name not in mapping and layout.records is None]
     taken = set(mapping.values())
     spelled = {name: (theirs,) for name, theirs in other_spellings(ours, head.names).items() if theirs not in taken}
     return dict(layout.columns) | spelled | {name: (theirs,) for name, theirs in mapping.items()}
@@ -89,7 +89,7 @@ def _mapped(layout: TableLayout, mapping: Mapping[str, str], head: TableHead) ->
 def _read(spec: TableSpec, head: TableHead, note: str | None, source: Source, folder: Path) -> RawTable:
     """Read a file and complete its rows by the layout. What costs a pass over the rows is written to disk, to be computed once."""
     table = _found(spec, head, folder)
-    frame, notes = table.frame, [*_spellings(spec, head), *table.notes, *([note] if note else [])]
+    frame, notes = table.frame, [*table.notes, *([note] if note else [])]
     if spec.layout.rows is not None:
         frame = _completed(spec, frame, source)
     if spec.name == "interactions":
@@ -163,11 +163,3 @@ def _found(spec: TableSpec, head: TableHead, folder: Path) -> RawTable:
         if spec.format != CANONICAL.name or (hint := advice(spec, head, error.lacking)) is None:
             raise
         raise DataError(f"{error.found}: {hint}") from error
-
-
-def _spellings(spec: TableSpec, head: TableHead) -> list[str]:
-    """Return a note on the columns that are read although their names differ from ours in capitals, spaces or signs."""
-    names = [(ours.removeprefix(ITEM_PREFIX), *theirs) for ours, theirs in spec.columns.items() if ours not in spec.mapped]
-    ours = {pair[1]: pair[0] for pair in names if len(pair) == 2 and pair[1] != pair[0] and pair[1] in head.names}
-    said = [f"{theirs} as {name}" for theirs, name in ours.items() if plain_name(theirs) == plain_name(name)]
-    return [f"note: {spec.path.name}: read {', '.join(said)}"] if said else []

@@ -63,7 +63,7 @@ def catalogue_lines(profile: DataProfile) -> Iterator[str]:
 def log_lines(log: LogFacts) -> Iterator[str]:
     """Return facts of the events that were kept."""
     n = sum(log.events.values())
-    span = f"{log.first:%Y-%m-%d} to {log.last:%Y-%m-%d}" if log.first.date() != log.last.date() else f"{log.first:%Y-%m-%d}"
+    span = f"{log.first:%Y-%m-%d}" + (f" to {log.last:%Y-%m-%d}" if log.last.date() > log.first.date() else "")
     who = f"{_counted(log.users, 'user')} with {_counted(log.items, 'item')}"
     yield f"{_counted(n, 'event')} of {who}, {span}, {log.events_a_day:,.1f} a day"
     kinds = ", ".join(f"{kind} {count:,}" for kind, count in log.events.items())
@@ -74,7 +74,14 @@ def log_lines(log: LogFacts) -> Iterator[str]:
         yield f"{one.share:.0%} of all events are of one {one.column.removesuffix('_id')}, {one.value}: is it a placeholder?"
 
 
-def not_read_note(table: TableProfile) -> str | None:
+def column_notes(table: TableProfile) -> list[str]:
+    """Return notes on columns that are read although they are spelled otherwise, and on those that are not read and look like ours."""
+    spelled = [f"{column.name} as {_ours(column)}" for column in table.columns if column.reading == "our name in another spelling"]
+    notes = [f"note: {table.file}: read {', '.join(spelled)}"] if spelled else []
+    return [*notes, note] if (note := _not_read_note(table)) is not None else notes
+
+
+def _not_read_note(table: TableProfile) -> str | None:
     """Return the note on columns that are not read and look like ours, with the lines that map them; None if there are none."""
     alike = [column for column in table.not_read if column.looks_like]
     if not alike:

@@ -15,6 +15,12 @@ MERGED = "a variant, part of its product's item"
 _FIRST = ("description", "brand", "category")
 
 
+def with_groups(items: pl.LazyFrame) -> pl.LazyFrame:
+    """Return what a row of the log may name: the items, and the ids of their groups."""
+    groups = items.filter(pl.col("reason").is_null(), pl.col(GROUP_ID).is_not_null()).select(item_id=GROUP_ID, reason="reason").unique()
+    return pl.concat([items.select("item_id", "reason"), groups])
+
+
 def one_a_group(items: pl.LazyFrame, log: pl.LazyFrame, folder: Path) -> tuple[pl.LazyFrame, pl.LazyFrame]:
     """Make the valid rows of a group one item, and give it the events of all of them.
 

@@ -67,14 +67,14 @@ def test_their_rows_go_and_do_not_come_back(source: Source, tmp_path: Path) -> N
     ingest(source, out)
     assert everything(out).count("anna") == 3
     erased = ErasedUsers().with_users(["anna"])
-    assert forget(out, erased) == 1
+    assert forget(out, erased) == 2
     assert "anna" not in everything(out)
     assert "bea" in everything(out)
     assert load_quarantine(out)["table"].to_list() == ["items"]
     summary = ingest(source, out, erased)
     assert "anna" not in everything(out)
     assert summary.interactions.read == summary.interactions.kept + summary.interactions.quarantined
-    assert summary.interactions.reasons["of an erased user"] == 2
+    assert summary.interactions.reasons["of an erased user"] == 3
     assert [path.name for path in out.parent.iterdir()] == ["data"]
 
 
