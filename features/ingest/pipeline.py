@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import IO, TYPE_CHECKING
 
 import polars as pl
@@ -96,10 +96,36 @@ def dry_run(source: Source, folder: Path, erased: ErasedUsers | None = None, fil
         return _write_tables(source, files or source, folder, erased or ErasedUsers())
 
 
+@dataclass(frozen=True)
+class _Judged:
+    """Both tables after all rules. `of_file` is the catalogue's file; None for a catalogue that was taken from the log."""
+
+    of_file: RawTable | None
+    items: RawTable
+    log: RawTable
+    checked_items: pl.LazyFrame
+    checked_log: pl.LazyFrame
+    notes: tuple[str, ...]
+
+
 def _write_tables(source: Source, files: Source, folder: Path, erased: ErasedUsers) -> IngestSummary:
     """Write both tables to `folder`; `source` is what the user gave, `files` what is read."""
-    items, log = raw_tables(files, folder)
-    of_file, files = items, with_defaults(files, log.format)
+    judged = _judged(files, folder, erased)
+    stored = folder / "out"
+    with (stored / QUARANTINE).open("wb") as quarantine:
+        of_items = _write_table(judged.items, judged.checked_items, stored / ITEMS, quarantine)
+        of_log = _write_table(judged.log, judged.checked_log, stored / INTERACTIONS, quarantine)
+    profile = measured(source, IngestedTable(judged.of_file, of_items), IngestedTable(judged.log, of_log), stored)
+    of_columns = (note for table in profile.tables for note in column_notes(table))
+    notes = (*of_columns, *judged.notes, *user_notes(stored / INTERACTIONS), *_notes(stored / ITEMS))
+    summary = IngestSummary(of_items, of_log, notes)
+    return replace(summary, profile=profile.model_copy(update={"notes": summary.notes}))
+
+
+def _judged(files: Source, folder: Path, erased: ErasedUsers) -> _Judged:
+    """Read both tables and apply the rules: to each alone, and to the log with the catalogue."""
+    of_file, log = raw_tables(files, folder)
+    files = with_defaults(files, log.format)
     log_rules = validate_interactions(log.frame, files, log.format)
     checked_log = _stored(log_rules.frame, folder / "log.parquet")
     if checked_log.filter(pl.col("event_id").is_not_null()).head(1).collect().height:
@@ -107,38 +133,22 @@ def _write_tables(source: Source, files: Source, folder: Path, erased: ErasedUse
     if erased.users:
         log, checked_log = _without(erased, log, replace(log_rules, frame=checked_log))
     _require_rows("log", log, checked_log, log_rules.advice)
+    items = of_file
     if items is None:
         catalogue = items_of_log(checked_log).collect(engine="streaming")
         items = RawTable(catalogue.lazy(), malformed(), catalogue.height)
     item_rules = validate_items(items.frame, files, items.format)
     checked_items = _stored(mark_duplicates(item_rules.frame), folder / "items.parquet")
     _require_rows("catalogue", items, checked_items, item_rules.advice)
-    links = ItemLinks.find(checked_log, checked_items if source.variants == "items" else with_groups(checked_items))
+    links = ItemLinks.find(checked_log, checked_items if files.variants == "items" else with_groups(checked_items))
     all_rows, checked_log = checked_log, _stored(links.mark(checked_log), folder / "known.parquet")
-    if source.variants == "one":
+    if files.variants == "one":
         checked_items, checked_log = one_a_group(checked_items, checked_log, folder)
     if not checked_log.filter(pl.col("reason").is_null()).head(1).collect().height:
         raise no_item_known(links, all_rows, checked_items)
-    with (folder / "out" / QUARANTINE).open("wb") as quarantine:
-        of_items = _write_table(items, checked_items, folder / "out" / ITEMS, quarantine)
-        of_log = _write_table(log, checked_log, folder / "out" / INTERACTIONS, quarantine)
-    stored = folder / "out"
-    profile = measured(source, IngestedTable(of_file, of_items), IngestedTable(log, of_log), stored)
-    notes = (
-        *items.notes,
-        *log.notes,
-        *(note for table in profile.tables for note in column_notes(table)),
-        *item_rules.notes,
-        *log_rules.notes,
-        *_currencies(item_rules, log_rules),
-        *links.notes,
-        *guest_notes(checked_log, files.guests),
-        *user_notes(stored / INTERACTIONS),
-        *text_notes(items.frame, checked_items),
-        *_notes(stored / ITEMS),
-    )
-    summary = IngestSummary(of_items, of_log, notes)
-    return replace(summary, profile=profile.model_copy(update={"notes": summary.notes}))
+    of_rules = (*items.notes, *log.notes, *item_rules.notes, *log_rules.notes, *_currencies(item_rules, log_rules), *links.notes)
+    notes = (*of_rules, *guest_notes(checked_log, files.guests), *text_notes(items.frame, checked_items))
+    return _Judged(of_file, items, log, checked_items, checked_log, notes)
 
 
 def _stored(frame: pl.LazyFrame, path: Path) -> pl.LazyFrame:

@@ -22,9 +22,10 @@ from features.ingest.values.visitors import visitors
 from features.names import QUANTITY, TIMESTAMP, UNIT_PRICE, VALUE
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from features.ingest.source import Source
+    from features.ingest.values.ids import IdColumn
 
 AMOUNTS = (QUANTITY, VALUE, UNIT_PRICE)
 
@@ -51,9 +52,25 @@ def validate_interactions(table: pl.LazyFrame, source: Source, software: str = "
         event_id=pl.when(~ids["event_id"].lost()).then(ids["event_id"].read()),  # rounded ids would make rows duplicates of others
     )
     frame = frame.with_columns(user_id=visitors(ids["user_id"], source.guests))
+    rules = _rules(source, ids)
+    layout = layout_rules(table, "event" if software == "google-analytics" else "item_id")
+    unread = [note for name in AMOUNTS for note in read.unread(raws, name)]
+    found = [name for name in AMOUNTS if facts[f"{name} present"]]
+    understood = {TIMESTAMP: str(form)} | {name: read.described(name) for name in found}
+    notes = (*form.notes, *read.notes, *unread, *events.notes, *(note for column in ids.values() for note in column.notes))
+    return CheckedTable(
+        frame=checked(frame, [*layout, *rules], [*INTERACTION_COLUMNS, *carried]),
+        notes=notes,
+        advice={**form.advice, **read.advice},
+        understood=understood,
+        currency=read.currencies.chosen,
+        spellings=ids["user_id"].spellings,
+    )
+
+
+def _rules(source: Source, ids: Mapping[str, IdColumn]) -> list[Rule]:
     time = pl.col("timestamp")
-    rules = [
-        *layout_rules(table, "event" if software == "google-analytics" else "item_id"),
+    return [
         *id_rules(ids["user_id"]),
         *id_rules(ids["item_id"]),
         (pl.col("event_id").str.contains("\ufffd", literal=True), "event_id is damaged text", "event_id"),
@@ -67,18 +84,6 @@ def validate_interactions(table: pl.LazyFrame, source: Source, software: str = "
         (pl.col("quantity") <= 0, "return or zero quantity", "quantity"),
         (pl.col("value") < 0, "negative value", "value"),
     ]
-    unread = [note for name in AMOUNTS for note in read.unread(raws, name)]
-    found = [name for name in AMOUNTS if facts[f"{name} present"]]
-    understood = {TIMESTAMP: str(form)} | {name: read.described(name) for name in found}
-    notes = (*form.notes, *read.notes, *unread, *events.notes, *(note for column in ids.values() for note in column.notes))
-    return CheckedTable(
-        frame=checked(frame, rules, [*INTERACTION_COLUMNS, *carried]),
-        notes=notes,
-        advice={**form.advice, **read.advice},
-        understood=understood,
-        currency=read.currencies.chosen,
-        spellings=ids["user_id"].spellings,
-    )
 
 
 def items_of_log(checked: pl.LazyFrame) -> pl.LazyFrame:
