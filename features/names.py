@@ -79,8 +79,6 @@ SHARE_OF_TEXT: Final = "of_text"
 
 # Behaviour features of an item: its statistics.
 ITEM_STAT_PREFIX: Final = "item_"
-ITEM_BUYERS_7: Final = ITEM_STAT_PREFIX + BUYERS_7
-ITEM_BUYERS_28: Final = ITEM_STAT_PREFIX + BUYERS_28
 
 # Behaviour features of a user and an item. {} is a half-life, in days or in trips.
 OWN_PREFIX: Final = "own_"
