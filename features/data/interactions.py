@@ -162,13 +162,13 @@ class Interactions:
     @property
     def _times(self) -> np.ndarray:
         if not len(self):
-            found = "no events" if self.dislikes is None else "nothing but dislikes"
-            raise DataError(f"the log has {found}, expected at least one event: run `recsys ingest` with a log that has events")
+            found = "no events" if self.dislikes is None else "no events but dislikes"
+            raise DataError(f"the log has {found}, expected at least one: run `recsys ingest` with a log that has events")
         return self.time if self.dislikes is None else np.concatenate([self.time, self.dislikes.time])
 
     @property
     def _columns(self) -> dict[str, np.ndarray]:
-        columns = {name: getattr(self, name) for name in ("user", "item", "time", "event", "weight", "price")}
+        columns = {name: getattr(self, name) for name in COLUMNS}
         return columns if self.calendar is None else columns | {"calendar": self.calendar}
 
     @property
@@ -235,7 +235,7 @@ class Interactions:
 
     def columns(self) -> dict[str, np.ndarray]:
         """Return the columns of the events, and those of the dislikes with a prefix; the latter only if there are any."""
-        columns = {name: getattr(self, name) for name in COLUMNS}
+        columns = self._columns
         if self.dislikes is None:
             return columns
         return columns | {_PREFIX + name: column for name, column in self.dislikes.columns().items()}

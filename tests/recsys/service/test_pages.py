@@ -38,7 +38,7 @@ def test_nothing_of_a_page_runs_or_comes_from_elsewhere(hostile: TestClient) -> 
         assert page.addresses
         assert all(address.startswith(("/", "#")) and not address.startswith("//") for address in page.addresses), page.addresses
         assert "\u202e" not in page.text
-    assert '<script>alert("1")</script>' in Seen(hostile.post("/", data={"basket": ["sku-07"]}).text).text
+    assert "<x onclick=alert(4)>" in Seen(hostile.post("/", data={"basket": ["sku-07"]}).text).text
 
 
 def test_any_id_has_a_page(hostile: TestClient) -> None:
