@@ -12,9 +12,10 @@ import json
 import re
 import warnings
 from dataclasses import replace
-from itertools import islice
+from itertools import chain, islice
 from typing import TYPE_CHECKING, Any
 
+import ijson
 import polars as pl
 
 from features.errors import DataError
@@ -28,10 +29,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 BATCH = 20_000  # records held at once
-CHUNK = 1 << 20  # characters
+CHUNK = 1 << 16  # characters read at once
 LARGEST = 64 << 20  # characters of one value of JSON; in memory it takes about ten times as much
-_DECODER = json.JSONDecoder()
-_BETWEEN = re.compile(r"[\s,]*")
+DEEPEST = 1_000  # values in one another
+HELD = 64  # characters that are held back, so that what is replaced is seen whole
+_NOT_FINITE = re.compile(r"(?<=[:\[,\s])(?:NaN|-?Infinity)(?=\s*[,\]}])")
 _ID = re.compile(
     r"(^|_)(id|ids|gid|sku|asin|user|customer|client|visitor|account|email|item|product|title|name|timestamp|date)$|[a-z](Id|ID)$"
 )
@@ -94,36 +96,83 @@ def json_records(path: Path, reopen: Callable[[], AbstractContextManager[io.Text
 
 def _in_lines(path: Path, text: io.TextIOWrapper) -> bool:
     """Whether a text has one value a line. A text that is no JSON from its start on is read in lines too, to set its bad ones aside."""
-    window = _Window(path, text)
-    if window.peek() == "[":
+    first = ""
+    while not first.strip() and (line := text.readline(LARGEST)):
+        first = line.lstrip(" \t\r\n,")
+    if first.startswith("["):
         return False
     try:
-        value = window.value()
-    except ValueError:
-        return True
-    return not (isinstance(value, dict) and _list_inside(value)) and "\n" not in window.taken.strip() and "\r" not in window.taken.strip()
+        value, end = json.JSONDecoder().raw_decode(first)
+    except (ValueError, RecursionError):
+        try:
+            return next(_Feed(path, chain([first], iter(lambda: text.read(CHUNK), ""))).values(""), None) is None
+        except ijson.JSONError:
+            return True
+    return not (isinstance(value, dict) and _list_inside(value)) and not first[end:].lstrip().startswith("{")
 
 
 def _elements(path: Path, text: io.TextIOWrapper) -> Iterator[Any]:
-    """Yield the elements of arrays, of lists inside objects, and other values as they are."""
-    window = _Window(path, text)
-    inside = False
+    """Yield the elements of arrays; in a text of other values those, and the elements of lists inside them."""
+    feed = _Feed(path, iter(lambda: text.read(CHUNK), ""))
     try:
-        while first := window.peek():
-            if not inside and first == "[":
-                window.skip()
-                inside = True
-            elif inside and first == "]":
-                window.skip()
-                inside = False
-            else:
-                value = window.value()
-                elements = None if inside or not isinstance(value, dict) else _list_inside(value)
-                yield from [value] if elements is None else elements
-    except ValueError as error:
-        raise DataError(f"{path} is damaged JSON in line {window.line:,} ({error}): export it again, or one object a line") from error
-    if inside:
-        raise DataError(f"{path} is cut short: its array has no end: fetch it again")
+        for value in feed.values("item" if feed.array else ""):
+            elements = _list_inside(value) if isinstance(value, dict) and not feed.array else None
+            yield from [value] if elements is None else elements
+    except ijson.JSONError as error:
+        what, near = [*map(str.strip, str(error).split("\n")), ""][:2]
+        if "EOF" in what or "Incomplete" in what:
+            raise DataError(f"{path} is cut short, it ends within a value: fetch it again") from error
+        where = f"after {feed.found:,} values{f', near {near}' if near else ''}"
+        raise DataError(f"{path} is damaged JSON {where} ({what}): export it again, or one object a line") from error
+    if feed.array and feed.end != "]":
+        raise DataError(f"{path} holds other values beside its arrays, which are not read: write one object a line")
+
+
+class _Feed:
+    """A text of JSON values as ijson reads it: in bytes, with null for the NaN of Python, without a comma before the last bracket.
+
+    Attributes
+    ----------
+    array : whether it begins with an array.
+    found : number of values so far.
+    end : its last character, once it is read.
+    """
+
+    def __init__(self, path: Path, blocks: Iterator[str]) -> None:
+        self._path = path
+        first = next((block for block in (block.lstrip() for block in blocks) if block), "")
+        self._blocks = chain([first], blocks)
+        self.array = first.startswith("[")
+        self.found = self._fed = self._depth = 0
+        self.end = ""
+
+    def values(self, prefix: str) -> Iterator[Any]:
+        # Numbers stay Decimals, which keep their spelling.
+        for value in ijson.items(ijson.from_iter(self._bytes()), prefix, multiple_values=True):
+            self.found += 1
+            self._fed = self._depth = 0
+            yield value
+
+    def _bytes(self) -> Iterator[bytes]:
+        held = ""
+        for block in self._blocks:
+            self._fed += len(block)
+            # The brackets of texts count too, but they mostly come in pairs. The time of ijson grows with the square of the depth.
+            self._depth += block.count("[") + block.count("{") - block.count("]") - block.count("}")
+            if self._depth > DEEPEST:
+                raise DataError(f"{self._path} is damaged JSON, too deeply nested: export it again, or one object a line")
+            if self._fed > LARGEST:
+                what = f"{self._path} holds one JSON value of more than {LARGEST >> 20} MiB"
+                raise DataError(f"{what}: write one object a line, say with jq -c '.products[]'")
+            held += block
+            if "NaN" in held or "Infinity" in held:
+                held = _NOT_FINITE.sub("null", held)
+            if len(held) > HELD:
+                yield held[:-HELD].encode()
+                held = held[-HELD:]
+        last = re.sub(r",\s*\]\s*$", "]", held)
+        self.end = last.rstrip()[-1:]
+        yield last.encode()
 
 
 def _list_inside(value: dict[str, Any]) -> list[Any] | None:
@@ -136,64 +185,6 @@ def _list_inside(value: dict[str, Any]) -> list[Any] | None:
         return nodes if len(nodes) == len(lists[0]) else lists[0]
     deeper = [] if lists else [found for one in value.values() if isinstance(one, dict) and (found := _list_inside(one))]
     return deeper[0] if len(deeper) == 1 else None
-
-
-class _Window:
-    """A text of JSON values, of which no more is held than the value at hand."""
-
-    def __init__(self, path: Path, text: io.TextIOWrapper) -> None:
-        self._path, self._text = path, text
-        self._held, self._at = "", 0
-        self._passed = 0  # lines before what is held
-        self.taken = ""
-
-    @property
-    def line(self) -> int:
-        return self._passed + self._held.count("\n", 0, self._at) + 1
-
-    def peek(self) -> str:
-        """Return the next character that is no space or comma; at the end an empty string."""
-        while True:
-            match = _BETWEEN.match(self._held, self._at)
-            self._at = match.end() if match else self._at
-            if self._at < len(self._held) or not self._more(CHUNK):
-                return self._held[self._at : self._at + 1]
-
-    def skip(self) -> None:
-        self._at += 1
-
-    def value(self) -> Any:
-        """Return the next value. Raises ValueError if it is damaged."""
-        self.peek()
-        size = CHUNK
-        while True:
-            try:
-                value, end = _DECODER.raw_decode(self._held, self._at)
-            except RecursionError:
-                raise ValueError("too deeply nested") from None
-            except json.JSONDecodeError as error:
-                # An error at the end of what is held says only that more is needed.
-                cut = error.pos >= len(self._held) - 16 or error.msg.startswith("Unterminated string")
-                if not cut or not self._more(size):
-                    raise ValueError(error.msg) from None
-                size *= 2
-                continue
-            if end == len(self._held) and self._more(CHUNK):  # a number may go on
-                continue
-            self.taken = self._held[self._at : end]
-            self._at = end
-            return value
-
-    def _more(self, size: int) -> bool:
-        if len(self._held) - self._at > LARGEST:
-            raise DataError(
-                f"{self._path} holds one JSON value of more than {LARGEST >> 20} MiB: write one object a line, say with jq -c '.products[]'"
-            )
-        block = self._text.read(size)
-        self._passed += self._held.count("\n", 0, self._at)
-        self._held = self._held[self._at :] + block
-        self._at = 0
-        return bool(block)
 
 
 def _parse(line: str, python: bool) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
@@ -98,7 +99,7 @@ def text_of(value: object, separator: str, losses: Losses | None = None, names: 
         return separator.join(part for part in parts if part) or None
     if isinstance(value, dict):
         return _of_object(value, separator, losses or Losses(), names)
-    return json.dumps(value)
+    return str(value) if isinstance(value, Decimal) else json.dumps(value)
 
 
 def _of_object(value: dict[str, Any], separator: str, losses: Losses, names: Iterable[str]) -> str | None:

@@ -58,6 +58,31 @@ def test_a_layout_makes_rows_of_records_in_any_shape(read: Read) -> None:
     assert (rows(table), set_aside(table)) == (WANTED, [(4, "a record without rows")])
 
 
+NUMBERS = ["1.10", "12345678901234567890123", "0.50", "7", "-3.00", "1999.90"]
+
+
+@pytest.mark.parametrize("shape", ["[{}]", '{{"products": [{}]}}', "{}\n"])
+@pytest.mark.parametrize("indent", ["", "\n"])
+def test_numbers_keep_their_spelling(shape: str, indent: str, read: Read) -> None:
+    records = ("\n" if shape == "{}\n" else ",").join(f'{{{indent}"item_id": {number},{indent} "title": [{number}]}}' for number in NUMBERS)
+    table = read(shape.format(records).encode(), "items.json")
+    assert table.frame.select("item_id", "title").collect().rows() == [(number, number) for number in NUMBERS]
+
+
+@pytest.mark.parametrize("constant", ["NaN", "Infinity", "-Infinity"])
+@pytest.mark.parametrize("chunk", [1, 5, 1 << 16])
+def test_what_python_writes_for_no_number_is_no_value(constant: str, chunk: int, monkeypatch: pytest.MonkeyPatch, read: Read) -> None:
+    monkeypatch.setattr("features.ingest.readers.json_records.CHUNK", chunk)
+    text = f'[{{"item_id": 1, "title": "NaN tea {constant}", "price": {constant}}}, {{"item_id": 2, "title": {constant}}}]'
+    table = read(text.encode(), "items.json")
+    assert table.frame.select("title").collect()["title"].to_list() == [f"NaN tea {constant}", None]
+
+
+def test_objects_after_one_another_in_one_line(read: Read) -> None:
+    assert rows(read("".join(map(json.dumps, RECORDS)).encode(), "items.json")) == WANTED
+    assert rows(read(" ".join(map(json.dumps, RECORDS)).encode(), "items.json")) == WANTED
+
+
 def test_elements_that_are_no_objects_are_set_aside(read: Read) -> None:
     table = read(b'[{"item_id": 1, "title": "Tea"}, 5, null, [1], "x"]', "items.json")
     assert rows(table) == [(1, "Tea")]
@@ -67,9 +92,16 @@ def test_elements_that_are_no_objects_are_set_aside(read: Read) -> None:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ('[{"item_id": 1},\n{"item_id": 2 "title": 3}]', "is damaged JSON in line 2 .*export it again, or one object a line"),
-        ('[{"item_id": 1},\n{"item_id": 2, "ti', "is damaged JSON in line 2"),
-        ('[{"item_id": 1},', "is cut short: its array has no end"),
+        (
+            '[{"item_id": 1},\n{"item_id": 2 "title": 3}]',
+            "is damaged JSON after 1 values, near .*: export it again, or one",
+        ),
+        ('[{"item_id": 1},\n{"item_id": 2, "ti', "is cut short, it ends within a value: fetch it again"),
+        ('[{"item_id": 1},', "is cut short"),
+        ('[{"item_id": 1}', "is cut short"),
+        ('{\n"item_id": 1\n}\n{\n"item_id": 2', "is cut short"),
+        ('[{"item_id": 1}]\n{"item_id": 2}', "holds other values beside its arrays"),
+        ('[{"item_id": ' * 50_000, "too deeply nested"),
         ("[" * 99_999, "too deeply nested"),
     ],
 )
