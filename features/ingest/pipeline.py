@@ -123,7 +123,9 @@ def _write_tables(source: Source, files: Source, folder: Path, erased: ErasedUse
         of_items = _write_table(items, checked_items, folder / "out" / ITEMS, quarantine)
         of_log = _write_table(log, checked_log, folder / "out" / INTERACTIONS, quarantine)
     stored = folder / "out"
-    profile = measured(source, IngestedTable(of_file, of_items), IngestedTable(log, of_log), stored)
+    profile = measured(
+        source, IngestedTable(of_file, of_items, item_rules.understood), IngestedTable(log, of_log, log_rules.understood), stored
+    )
     notes = (
         *items.notes,
         *log.notes,
