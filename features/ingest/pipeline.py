@@ -98,7 +98,13 @@ def dry_run(source: Source, folder: Path, erased: ErasedUsers | None = None, fil
 
 @dataclass(frozen=True)
 class _Judged:
-    """Both tables after all rules. `of_file` is the catalogue's file; None for a catalogue that was taken from the log."""
+    """Both tables after all rules.
+
+    Attributes
+    ----------
+    of_file : the catalogue's file; None for a catalogue that was taken from the log.
+    understood : table -> column -> in words, how its values are written.
+    """
 
     of_file: RawTable | None
     items: RawTable
@@ -106,6 +112,7 @@ class _Judged:
     checked_items: pl.LazyFrame
     checked_log: pl.LazyFrame
     notes: tuple[str, ...]
+    understood: Mapping[str, Mapping[str, str]]
 
 
 def _write_tables(source: Source, files: Source, folder: Path, erased: ErasedUsers) -> IngestSummary:
@@ -115,7 +122,9 @@ def _write_tables(source: Source, files: Source, folder: Path, erased: ErasedUse
     with (stored / QUARANTINE).open("wb") as quarantine:
         of_items = _write_table(judged.items, judged.checked_items, stored / ITEMS, quarantine)
         of_log = _write_table(judged.log, judged.checked_log, stored / INTERACTIONS, quarantine)
-    profile = measured(source, IngestedTable(judged.of_file, of_items), IngestedTable(judged.log, of_log), stored)
+    pairs = ((judged.of_file, of_items), (judged.log, of_log))
+    items, log = (IngestedTable(raw, summary, judged.understood[summary.name]) for raw, summary in pairs)
+    profile = measured(source, items, log, stored)
     of_columns = (note for table in profile.tables for note in column_notes(table))
     notes = (*of_columns, *judged.notes, *user_notes(stored / INTERACTIONS), *_notes(stored / ITEMS))
     summary = IngestSummary(of_items, of_log, notes)
@@ -148,7 +157,8 @@ def _judged(files: Source, folder: Path, erased: ErasedUsers) -> _Judged:
         raise no_item_known(links, all_rows, checked_items)
     of_rules = (*items.notes, *log.notes, *item_rules.notes, *log_rules.notes, *_currencies(item_rules, log_rules), *links.notes)
     notes = (*of_rules, *guest_notes(checked_log, files.guests), *text_notes(items.frame, checked_items))
-    return _Judged(of_file, items, log, checked_items, checked_log, notes)
+    understood = {"items": item_rules.understood, "interactions": log_rules.understood}
+    return _Judged(of_file, items, log, checked_items, checked_log, notes, understood)
 
 
 def _stored(frame: pl.LazyFrame, path: Path) -> pl.LazyFrame:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -36,7 +36,7 @@ from features.names import (
 from features.text.closest import plain_name
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Mapping
     from pathlib import Path
 
     from features.ingest.profile.model import Reading, Table
@@ -57,16 +57,27 @@ _DAMAGED = r"\x{FFFD}|[ÃÂ][\x{80}-\x{BF}‚ƒ„…†‡ˆ‰Š‹ŒŽ‘’�
 
 @dataclass(frozen=True)
 class IngestedTable:
-    """One table of an ingest: as it was read, and its counts of rows. `raw` is None for a catalogue that was taken from the log."""
+    """One table of an ingest.
+
+    Attributes
+    ----------
+    raw : as it was read; None for a catalogue that was taken from the log.
+    summary : its counts of rows.
+    understood : canonical column -> how the rules read its values, in words.
+    """
 
     raw: RawTable | None
     summary: TableSummary
+    understood: Mapping[str, str]
 
 
 def measured(source: Source, items: IngestedTable, log: IngestedTable, folder: Path) -> DataProfile:
     """Return the profile of the tables that were just written to a folder."""
     assert log.raw is not None
     catalogue, events = pl.scan_parquet(folder / ITEMS), pl.scan_parquet(folder / INTERACTIONS)
+    if items.raw is None:
+        carried = {f"{ITEM_PREFIX}{name}": said for name, said in items.understood.items()}
+        log = replace(log, understood={**log.understood, **carried})
     item_ids = set(catalogue.select(ITEM_ID).head(FORMS_OF).collect()[ITEM_ID])
     of_log = _table("interactions", log, source, item_ids)
     of_items = _table("items", items, source, item_ids)
@@ -84,7 +95,7 @@ def _table(table: Table, one: IngestedTable, source: Source, item_ids: Collectio
     head = raw.head
     if head is not None:
         facts |= {"encoding": head.encoding, "separator": head.separator}
-    return TableProfile(**facts, file=_file(table, source, raw), format=raw.format, columns=_columns(table, raw, item_ids))
+    return TableProfile(**facts, file=_file(table, source, raw), format=raw.format, columns=_columns(table, raw, item_ids, one.understood))
 
 
 def _file(table: Table, source: Source, raw: RawTable) -> str:
@@ -95,7 +106,7 @@ def _file(table: Table, source: Source, raw: RawTable) -> str:
     return raw.spec.path.name if raw.spec is not None else table
 
 
-def _columns(table: Table, raw: RawTable, item_ids: Collection[str]) -> tuple[ColumnProfile, ...]:
+def _columns(table: Table, raw: RawTable, item_ids: Collection[str], understood: Mapping[str, str]) -> tuple[ColumnProfile, ...]:
     looked_for = raw.spec.columns if raw.spec is not None else None
     # A format may add columns, such as the event of a file of ratings: they are not the file's.
     ours = [name for name in raw.frame.collect_schema().names() if name != "row" and (looked_for is None or name in looked_for)]
@@ -119,7 +130,8 @@ def _columns(table: Table, raw: RawTable, item_ids: Collection[str]) -> tuple[Co
         column = sample[name] if name in sample.columns else rows[read[name][0]]
         profile = _column(name, column, read.get(name, []), raw.spec.mapped if raw.spec is not None else (), guessed.get(name))
         single = [one for one in read.get(name, []) if sources.count(one) == 1]
-        columns.append(profile.model_copy(update=shares[single[0]]) if single else profile)
+        said = next((understood[one] for one in read.get(name, []) if one in understood), profile.understood)
+        columns.append(profile.model_copy(update={"understood": said, **(shares[single[0]] if single else {})}))
     return tuple(columns)
 
 

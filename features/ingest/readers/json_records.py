@@ -1,7 +1,7 @@
 """The reader of records: JSON in lines, arrays, answers of an interface or one object after the other, and whatever gives mappings.
 
-Each record is a mapping of names to values, and a layout may make several rows of it. Lines are read one by one, arrays element by
-element; one object is held whole, so a list inside an object must fit into memory.
+Each record is a mapping of names to values, and a layout may make several rows of it. Lines are read one by one; JSON in one piece is
+held whole.
 """
 
 from __future__ import annotations
@@ -12,15 +12,14 @@ import json
 import re
 import warnings
 from dataclasses import replace
-from itertools import chain, islice
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-import ijson
 import polars as pl
 
 from features.errors import DataError
 from features.ingest.readers.raw_table import RawTable, Spool, TableSpec, text_column
-from features.ingest.values.nested import Losses, names_for, parsed, separator_for, text_of
+from features.ingest.values.nested import DECODER, Losses, names_for, parsed, separator_for, text_of
 
 if TYPE_CHECKING:
     import io
@@ -29,11 +28,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 BATCH = 20_000  # records held at once
-CHUNK = 1 << 16  # characters read at once
-LARGEST = 64 << 20  # characters of one value of JSON; in memory it takes about ten times as much
-DEEPEST = 1_000  # values in one another
-HELD = 64  # characters that are held back, so that what is replaced is seen whole
-_NOT_FINITE = re.compile(r"(?<=[:\[,\s])(?:NaN|-?Infinity)(?=\s*[,\]}])")
+LARGEST = 256 << 20  # characters of JSON that is not in lines; in memory it takes up to ten times as much
+_BETWEEN = re.compile(r"[\s,]*")
 _ID = re.compile(
     r"(^|_)(id|ids|gid|sku|asin|user|customer|client|visitor|account|email|item|product|title|name|timestamp|date)$|[a-z](Id|ID)$"
 )
@@ -83,10 +79,10 @@ def json_records(path: Path, reopen: Callable[[], AbstractContextManager[io.Text
     Raises
     ------
     DataError
-        If a text that is not in lines is damaged, or one value is larger than `LARGEST`.
+        If a text that is not in lines is damaged, or larger than `LARGEST`.
     """
     with reopen() as text:
-        lines = _in_lines(path, text)
+        lines = _in_lines(text)
     with reopen() as text:
         if lines:
             yield from ((i, _parse(line, python), line) for i, line in enumerate(text, start=1) if line.strip())
@@ -94,85 +90,44 @@ def json_records(path: Path, reopen: Callable[[], AbstractContextManager[io.Text
             yield from ((i, record, "") for i, record in enumerate(_elements(path, text), start=1))
 
 
-def _in_lines(path: Path, text: io.TextIOWrapper) -> bool:
-    """Whether a text has one value a line. A text that is no JSON from its start on is read in lines too, to set its bad ones aside."""
-    first = ""
-    while not first.strip() and (line := text.readline(LARGEST)):
-        first = line.lstrip(" \t\r\n,")
+def _in_lines(text: io.TextIOWrapper) -> bool:
+    """Whether a text has one object a line. A text that is no JSON from its start on is read in lines too, to set its bad ones aside."""
+    first = next((line for line in text if line.strip()), "").strip()
     if first.startswith("["):
         return False
     try:
-        value, end = json.JSONDecoder().raw_decode(first)
-    except (ValueError, RecursionError):
-        try:
-            return next(_Feed(path, chain([first], iter(lambda: text.read(CHUNK), ""))).values(""), None) is None
-        except ijson.JSONError:
-            return True
-    return not (isinstance(value, dict) and _list_inside(value)) and not first[end:].lstrip().startswith("{")
+        value = parsed(first)
+    except json.JSONDecodeError as error:
+        if error.msg == "Extra data":  # another object in the same line
+            return False
+        # An object over several lines, unless the next line is one by itself.
+        return not first.startswith("{") or error.pos < len(first) or isinstance(_parse(text.readline(), python=False), dict)
+    except RecursionError:
+        return True
+    return not (isinstance(value, dict) and _list_inside(value))
 
 
 def _elements(path: Path, text: io.TextIOWrapper) -> Iterator[Any]:
-    """Yield the elements of arrays; in a text of other values those, and the elements of lists inside them."""
-    feed = _Feed(path, iter(lambda: text.read(CHUNK), ""))
-    try:
-        for value in feed.values("item" if feed.array else ""):
-            elements = _list_inside(value) if isinstance(value, dict) and not feed.array else None
-            yield from [value] if elements is None else elements
-    except ijson.JSONError as error:
-        what, near = [*map(str.strip, str(error).split("\n")), ""][:2]
-        if "EOF" in what or "Incomplete" in what:
-            raise DataError(f"{path} is cut short, it ends within a value: fetch it again") from error
-        where = f"after {feed.found:,} values{f', near {near}' if near else ''}"
-        raise DataError(f"{path} is damaged JSON {where} ({what}): export it again, or one object a line") from error
-    if feed.array and feed.end != "]":
-        raise DataError(f"{path} holds other values beside its arrays, which are not read: write one object a line")
+    """Yield the elements of arrays and of lists inside objects, and other values as they are."""
+    content = text.read(LARGEST + 1)
+    if len(content) > LARGEST:
+        raise DataError(f"{path} is JSON of more than {LARGEST >> 20} MiB in one piece: write one object a line, say with jq -c '.[]'")
+    at = 0
+    while (at := _match_end(_BETWEEN, content, at)) < len(content):
+        try:
+            value, at = DECODER.raw_decode(content, at)
+        except json.JSONDecodeError as error:
+            cut = "is cut short" if error.pos >= len(content.rstrip()) else f"is damaged JSON in line {error.lineno:,} ({error.msg})"
+            raise DataError(f"{path} {cut}: export it again, or one object a line") from error
+        except RecursionError as error:
+            raise DataError(f"{path} is damaged JSON, too deeply nested: export it again, or one object a line") from error
+        elements = value if isinstance(value, list) else _list_inside(value) if isinstance(value, dict) else None
+        yield from [value] if elements is None else elements
 
 
-class _Feed:
-    """A text of JSON values as ijson reads it: in bytes, with null for the NaN of Python, without a comma before the last bracket.
-
-    Attributes
-    ----------
-    array : whether it begins with an array.
-    found : number of values so far.
-    end : its last character, once it is read.
-    """
-
-    def __init__(self, path: Path, blocks: Iterator[str]) -> None:
-        self._path = path
-        first = next((block for block in (block.lstrip() for block in blocks) if block), "")
-        self._blocks = chain([first], blocks)
-        self.array = first.startswith("[")
-        self.found = self._fed = self._depth = 0
-        self.end = ""
-
-    def values(self, prefix: str) -> Iterator[Any]:
-        # Numbers stay Decimals, which keep their spelling.
-        for value in ijson.items(ijson.from_iter(self._bytes()), prefix, multiple_values=True):
-            self.found += 1
-            self._fed = self._depth = 0
-            yield value
-
-    def _bytes(self) -> Iterator[bytes]:
-        held = ""
-        for block in self._blocks:
-            self._fed += len(block)
-            # The brackets of texts count too, but they mostly come in pairs. The time of ijson grows with the square of the depth.
-            self._depth += block.count("[") + block.count("{") - block.count("]") - block.count("}")
-            if self._depth > DEEPEST:
-                raise DataError(f"{self._path} is damaged JSON, too deeply nested: export it again, or one object a line")
-            if self._fed > LARGEST:
-                what = f"{self._path} holds one JSON value of more than {LARGEST >> 20} MiB"
-                raise DataError(f"{what}: write one object a line, say with jq -c '.products[]'")
-            held += block
-            if "NaN" in held or "Infinity" in held:
-                held = _NOT_FINITE.sub("null", held)
-            if len(held) > HELD:
-                yield held[:-HELD].encode()
-                held = held[-HELD:]
-        last = re.sub(r",\s*\]\s*$", "]", held)
-        self.end = last.rstrip()[-1:]
-        yield last.encode()
+def _match_end(pattern: re.Pattern[str], text: str, at: int) -> int:
+    match = pattern.match(text, at)
+    return match.end() if match else at
 
 
 def _list_inside(value: dict[str, Any]) -> list[Any] | None:

@@ -35,7 +35,7 @@ class CheckedTable:
     frame : `row`, the canonical columns, `reason` (null: the row is valid) and `offence`, the value that broke the rule, shortened.
     notes : what was guessed, mended or left out without refusing a row, each with a count and an example.
     advice : reason of a refused row -> what to do, where more is known than the reason says.
-    understood : name of a column -> in words, how its values are written.
+    understood : name of a column -> in words, how its values were read.
     currency : of its prices; None if no currency is named.
     spellings : of user ids that were changed, `before` and `after`.
     """

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
     Kind = pl.DataType | DataTypeClass
 
+# Numbers with a decimal point or an exponent stay as they are written.
+DECODER = json.JSONDecoder(parse_float=str, parse_constant=str)
 # Keys of an object under which platforms keep what the object is called, the best first.
 NAMES = ("name", "title", "label", "rendered", "text", "value", "values", "amount", "default")
 IDS = ("id", "_id")  # of an object where an id is expected: a user's name is no id
@@ -77,7 +79,7 @@ def parsed(line: str) -> Any:
     ValueError, RecursionError
         If it is no JSON.
     """
-    return json.loads(line, parse_float=str, parse_constant=str)
+    return DECODER.decode(line)
 
 
 def text_of(value: object, separator: str, losses: Losses | None = None, names: Iterable[str] = NAMES) -> str | None:

@@ -36,6 +36,28 @@ def column(profile: DataProfile, table: str, name: str) -> ColumnProfile:
     return next(one for one in getattr(profile, table).columns if one.name == name)
 
 
+@pytest.mark.parametrize(
+    ("column_name", "values", "wanted"),
+    [
+        ("timestamp", ("13.02.2026 10:00", "14.02.2026 10:00"), "dates, day first"),
+        ("timestamp", ("02/13/2026 10:00", "02/14/2026 10:00"), "dates, month first"),
+        ("timestamp", ("1770970800", "1770971800"), "epoch in seconds"),
+        ("value", ("12,50 €", "1.299,00 €"), "money with decimal comma, EUR"),
+        ("value", ("$12.50", "$1,299.00"), "money, $"),
+        ("value", ("12.50", "1299"), "numbers"),
+    ],
+)
+def test_the_profile_says_how_the_rules_read_a_column(column_name: str, values: tuple[str, str], wanted: str, tmp_path: Path) -> None:
+    rows = [
+        {"user_id": "u", "item_id": "A", "title": "Tea", "timestamp": f"2026-02-1{i}", "value": "1"} | {column_name: value}
+        for i, value in enumerate(values)
+    ]
+    (tmp_path / "log.csv").write_text("\n".join([";".join(rows[0]), *(";".join(row.values()) for row in rows)]), encoding="utf-8")
+    profile = dry_run(Source(interactions=tmp_path / "log.csv"), tmp_path).profile
+    assert profile is not None
+    assert column(profile, "interactions", column_name).understood == wanted
+
+
 def test_each_column_is_described(tmp_path: Path) -> None:
     (tmp_path / "log.csv").write_text(LOG)
     (tmp_path / "items.csv").write_text(ITEMS)
@@ -44,7 +66,7 @@ def test_each_column_is_described(tmp_path: Path) -> None:
     price = column(profile, "items", "price")
     assert (price.ours, price.reading, price.missing, price.distinct) == (("price",), "our name", 0.5, 2)
     time = column(profile, "interactions", "timestamp")
-    assert (time.understood, time.missing, time.distinct) == ("date and time without a zone", 0, 28)
+    assert (time.understood, time.missing, time.distinct) == ("ISO 8601", 0, 28)
     qty = column(profile, "interactions", "qty")
     assert (qty.reading, qty.looks_like, qty.understood, qty.examples) == ("not read", "quantity", "whole numbers", ("2", "3", "1"))
     assert profile.catalogue.available == 0.5
