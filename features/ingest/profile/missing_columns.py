@@ -52,7 +52,7 @@ def _likely(spec: TableSpec, head: TableHead, lacking: Sequence[str], table: Tab
             questions.append(f"is {best} the {ours}?" if len(lacking) > 1 else f"is it {best}?")
             pairs.setdefault(_section(name, table), []).append(_pair(name, best))
     mappings = "; ".join(f"{section} {', '.join(lines)}" for section, lines in pairs.items())
-    return f"{' '.join(questions)} map {'it' if len(questions) == 1 else 'them'}: {mappings}" if pairs else None
+    return f"{' '.join(questions)} map {'it' if len(questions) == 1 else 'them'} in recsys.toml: {mappings}" if pairs else None
 
 
 def _mapping(name: str, theirs: str, table: Table) -> str:

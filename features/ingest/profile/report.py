@@ -117,7 +117,7 @@ def _not_read_note(table: TableProfile) -> str | None:
         section, _, name = (column.looks_like or "").rpartition(".")
         lines.setdefault(section or table.table, []).append(f'{name} = "{column.name}"')
     mappings = "; ".join(f"[source.{section}_columns] {', '.join(pairs)}" for section, pairs in lines.items())
-    return f"note: {table.file}: not read: {unread(table)}; if so, map {'it' if len(alike) == 1 else 'them'}: {mappings}"
+    return f"note: {table.file}: not read: {unread(table)}; if so, map {'it' if len(alike) == 1 else 'them'} in recsys.toml: {mappings}"
 
 
 def _title(table: TableProfile) -> str:
