@@ -31,7 +31,7 @@ from features.ingest.values.visitors import guest_notes, user_notes
 from features.text.plain import agree, counted
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
     from features.ingest.profile.model import DataProfile
@@ -134,6 +134,7 @@ def _write_tables(source: Source, files: Source, folder: Path, erased: ErasedUse
         *_currencies(item_rules, log_rules),
         *links.notes,
         *guest_notes(checked_log, files.guests),
+        *_without_effect(source, of_items, of_log),
         *user_notes(stored / INTERACTIONS),
         *text_notes(items.frame, checked_items),
         *_notes(stored / ITEMS),
@@ -169,7 +170,8 @@ def _require_rows(name: str, raw: RawTable, checked: pl.LazyFrame, advice: Mappi
     if set(summary.reasons) == {ERASED}:
         raise DataError(f"all {raw.read:,} rows of the {name} are of erased users: ingest a log that has others")
     example = f", such as {value!r} in row {row:,}" if len(summary.reasons) == 1 else f"; row {row:,}: {reason}: {value!r}"
-    what = f"not one of the {raw.read:,} rows of the {name} can be used ({summary.why}{example})"
+    none = agree(raw.read, f"the one row of the {name} cannot", f"not one of the {raw.read:,} rows of the {name} can")
+    what = f"{none} be used ({summary.why}{example})"
     raise DataError(f"{what}: {advice.get(next(iter(summary.reasons))) or advice.get(reason) or _advice(reason)}")
 
 
@@ -208,6 +210,13 @@ def _currencies(items: CheckedTable, log: CheckedTable) -> tuple[str, ...]:
     advice = "export both in one currency"
     found = f"the catalogue's prices are in {items.currency} and the log's in {log.currency}"
     return (f"note: {found}, and they are compared as if they were one: {advice}",)
+
+
+def _without_effect(source: Source, items: TableSummary, log: TableSummary) -> Iterator[str]:
+    """Yield a note for each key that should leave something out, and did not: a typo in it would go unnoticed."""
+    for key, given in (("drop_items", source.drop_items), ("drop_users", source.drop_users)):
+        if given and not any(f"dropped by source.{key}" in table.reasons for table in (items, log)):
+            yield f"note: source.{key} has no effect: no row was left out for {given if isinstance(given, str) else ', '.join(given)}"
 
 
 def _notes(items: Path) -> tuple[str, ...]:

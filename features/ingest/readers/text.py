@@ -93,7 +93,7 @@ def found_encoding(path: Path, key: str | None) -> Encoding:
         return Encoding("utf-8", _fallback(name), (f"{told}: export it in one encoding",))
     if key is not None:
         return Encoding(key, "replace")
-    told = f"note: {path.name} is not UTF-8 and read as {name} ({example})"
+    told = f"note: {path.name} is not UTF-8; read as {name} ({example})"
     return Encoding(name, "replace", (f"{told}: if that is wrong, set source.encoding",))
 
 

@@ -51,7 +51,8 @@ def guest_notes(checked: pl.LazyFrame, guests: Sequence[str]) -> tuple[str, ...]
     theirs = checked.filter(pl.col("reason").is_null(), pl.col("user_id").str.starts_with(GUEST))
     rows, orders = theirs.select(pl.len(), pl.col("user_id").n_unique().alias("orders")).collect(engine="streaming").row(0)
     if not rows:
-        return ()
+        listed = ", ".join(visible(guest) for guest in guests if guest)
+        return (f"note: source.guests has no effect: no row of the log has the user {listed}",) if listed else ()
     what = f"{counted(rows, 'row')} of guests {agree(rows, 'is', 'are')} read as {counted(orders, 'visitor')}"
     return (f"note: {what}, one for each order (source.guests)",)
 

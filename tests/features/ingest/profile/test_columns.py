@@ -169,7 +169,7 @@ def test_a_column_that_looks_like_ours_is_asked_about_with_the_line_that_maps_it
     shop = ingested("user_id,item_id,timestamp,event_type,session\n" + rows)
     assert shop.summary.notes == (
         "note: interactions.csv: not read: event_type (is it event?), session; "
-        'if so, map it: [source.interactions_columns] event = "event_type"',
+        'if so, map it in recsys.toml: [source.interactions_columns] event = "event_type"',
     )
 
 
@@ -178,7 +178,7 @@ def test_a_column_that_looks_like_ours_is_asked_about_with_the_line_that_maps_it
     [
         (
             "customer_id,item_id,timestamp\n7,A,2026-03-01\n",
-            r'has no user_id; .*: is it customer_id\? map it: \[source.interactions_columns\] user_id = "customer_id"',
+            r'has no user_id; .*: is it customer_id\? map it in recsys.toml: \[source.interactions_columns\] user_id = "customer_id"',
         ),
         (
             "visitorid,itemid,ts\n7,A,1772323200\n",
@@ -206,7 +206,7 @@ def test_a_log_given_as_items_is_noticed(ingested: Ingest) -> None:
 
 
 def test_a_title_is_found_in_a_log_that_holds_the_catalogue(ingested: Ingest) -> None:
-    with pytest.raises(DataError, match=r'is it name\? map it: \[source.items_columns\] title = "name"'):
+    with pytest.raises(DataError, match=r'is it name\? map it in recsys.toml: \[source.items_columns\] title = "name"'):
         ingested("user_id,item_id,timestamp,name\n7,A,2026-03-01,Green tea\n", None)
 
 
