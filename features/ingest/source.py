@@ -90,9 +90,10 @@ class Source(BaseModel):
             unknown = sorted(set(mapping) - set(known))
             if unknown:
                 turned = mapping[unknown[0]] in known and plain_name(mapping[unknown[0]]) != plain_name(unknown[0])
-                hint = f': turn it round, {mapping[unknown[0]]} = "{unknown[0]}"' if turned else did_you_mean(unknown[0], known)
-                ours = hint or f"; ours are {', '.join(known)}"
-                raise ValueError(f"unknown column {unknown[0]!r}, for a mapping goes from our name to yours{ours}")
+                what = did_you_mean(unknown[0], known) or f", ours are {', '.join(known)};"
+                if turned:
+                    what = f', turn it round, {mapping[unknown[0]]} = "{unknown[0]}":'
+                raise ValueError(f"unknown column {unknown[0]!r}{what} a mapping goes from our name to yours")
         if {"value", UNIT_PRICE} <= set(self.interactions_columns):
             raise ValueError("value and unit_price give the same fact twice: map one of them")
         wrong = sorted(set(self.events.values()) - set(EVENTS))

@@ -63,7 +63,7 @@ def ingest(
     if not check and summary.items.quarantined + summary.interactions.quarantined:
         from features.ingest.table_versions import QUARANTINE, in_use
 
-        typer.echo(f"the quarantined rows: {in_use(state.workspace.data) / QUARANTINE}")
+        typer.echo(f"note: the quarantined rows are listed in {in_use(state.workspace.data) / QUARANTINE}")
 
 
 def _show_ingest(summary: IngestSummary, check: bool, as_json: bool) -> None:

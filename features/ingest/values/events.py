@@ -89,7 +89,7 @@ class Events:
             notes.append(f"note: the value of {ratings} is not read, for a rating is no sale: if it is the stars, map it as rating")
         if facts["unread"]:
             what = f"note: rating is not a number in {counted(facts['unread'], 'row')} (e.g. {facts['example']!r})"
-            notes.append(f"{what}: they count as praise")
+            notes.append(f"{what}: {agree(facts['unread'], 'it counts', 'they count')} as praise")
         if not facts["stars"]:
             return replace(self, notes=tuple(notes))
         scale = next((top for top in _MIDDLES if facts["highest"] <= top), facts["highest"])

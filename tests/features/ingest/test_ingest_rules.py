@@ -215,4 +215,4 @@ def test_the_value_of_a_rating_is_no_money(ingested: Ingest) -> None:
 def test_a_rating_that_is_no_number_is_told(ingested: Ingest) -> None:
     shop = ingested("user_id,item_id,timestamp,rating\nu,A,2024-01-01,good\nu,B,2024-01-02,1\nv,B,2024-01-02,5\n")
     assert shop.log["event"].to_list() == ["rating", "dislike", "rating"]
-    assert "note: rating is not a number in 1 row (e.g. 'good'): they count as praise" in shop.summary.notes
+    assert "note: rating is not a number in 1 row (e.g. 'good'): it counts as praise" in shop.summary.notes

@@ -182,9 +182,13 @@ def test_a_column_that_looks_like_ours_is_asked_about_with_the_line_that_maps_it
         ),
         (
             "visitorid,itemid,ts\n7,A,1772323200\n",
-            r'has no user_id, timestamp; .* user_id = "visitorid", \[source.interactions_columns\] timestamp = "ts"',
+            r'map them in recsys.toml: \[source.interactions_columns\] user_id = "visitorid", timestamp = "ts"',
         ),
-        ("user_id,StockCode,t_dat\n7,A,2026-03-01\n", r'item_id = "StockCode", .* timestamp = "t_dat"'),
+        ("user_id,StockCode,t_dat\n7,A,2026-03-01\n", r'item_id = "StockCode", timestamp = "t_dat"'),
+        (
+            "Kunde,Artikelnummer,Bestelldatum\n7,A,03-02-2026\n8,B,13-02-2026\n",
+            'is Kunde the user_id. is Artikelnummer the item_id. is Bestelldatum the timestamp. map them .*timestamp = "Bestelldatum"',
+        ),
         ("item_id,title,price\nA,Apple,1.5\n", "it looks like the catalogue: give it as items, and the log as interactions"),
         ("a,b,c\n1,2,3\n", r"map the column under \[source.interactions_columns\]"),
     ],
@@ -197,6 +201,11 @@ def test_a_missing_column_is_advised(log: str, says: str, ingested: Ingest) -> N
 def test_a_mapping_is_corrected(ingested: Ingest) -> None:
     with pytest.raises(DataError, match=r"has no user_id \(looked for custmer\); .*did you mean 'customer'\? .* user_id = \"customer\""):
         ingested("customer,item_id,timestamp\n7,A,2026-03-01\n", interactions_columns={"user_id": "custmer"})
+
+
+def test_a_mapping_of_a_column_that_has_our_name_is_left_out(ingested: Ingest) -> None:
+    with pytest.raises(DataError, match=r'it has user_id under our name: leave user_id = "kunde" out of \[source.interactions_columns\]'):
+        ingested("user_id,item_id,timestamp\n7,A,2026-03-01\n", interactions_columns={"user_id": "kunde"})
 
 
 def test_a_log_given_as_items_is_noticed(ingested: Ingest) -> None:
