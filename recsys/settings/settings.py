@@ -156,6 +156,7 @@ def load_settings(path: Path | None = None) -> Settings:
 
 
 def _read(path: Path) -> dict[str, Any]:
+    text = ""
     try:
         text = path.read_text(encoding="utf-8")
         table = tomllib.loads(text)

@@ -147,7 +147,7 @@ def largest(ids: pl.LazyFrame, column: str) -> list[tuple[str, float]]:
 
 def counted(values: pl.DataFrame, name: str, table: str) -> str:
     """Return how many ids there are and in how many rows, which `len` has, as text."""
-    rows = values["len"].sum()
+    rows = int(values["len"].sum())
     return f"{plain.counted(values.height, name)} of the {table} ({plain.counted(rows, 'row')})"
 
 
@@ -169,7 +169,7 @@ def _nobody(frame: pl.LazyFrame, name: str, facts: Mapping[str, int], table: str
     found = words.collect(engine="streaming").sort("len", "word", descending=[True, False])
     if name == "user_id":
         listed = ", ".join(f"{visible(word)} in {count:,}" for word, count in found.head(5).iter_rows())
-        rows = found["len"].sum()
+        rows = int(found["len"].sum())
         return NO_ID, (f"note: {plain.counted(rows, 'row')} {plain.agree(rows, 'has', 'have')} no user: user_id is {listed}",)
     if table == "log":
         return WRITTEN, ()
