@@ -12,6 +12,7 @@ import polars as pl
 from features.data.ids import spellings
 from features.errors import DataError
 from features.names import AVAILABLE, BRAND, CATEGORY, CREATED_AT, DESCRIPTION, GROUP_ID, ITEM_ID, PRICE, TITLE
+from features.text.plain import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -116,7 +117,10 @@ class Catalog:
             rows[place] = self.rows(spellings(item_ids[place])).max()
         if (rows < 0).any():
             unknown = item_ids[int(np.argmax(rows < 0))]
-            raise DataError(f"item {unknown!r} is not in the catalogue of {len(self):,} items: check the id, or ingest and refresh first")
+            cases = [one for one in (unknown.lower(), unknown.upper()) if self.rows([one]).max() >= 0]
+            meant = f"did you mean {cases[0]!r}? " if cases else ""
+            found = f"item {unknown!r} is not in the catalogue of {counted(len(self), 'item')}"
+            raise DataError(f"{found}: {meant}check the id, or ingest and refresh first")
         return rows
 
     def codes(self, column: str) -> np.ndarray:

@@ -165,7 +165,7 @@ def _calendar(seen: Evidence) -> LogClock:
     kind: Kind = "dates" if seen.midnights else "times"
     said = f"{seen.midnights:.0%} of the times are the start of a day" if kind == "dates" else "the times differ within days"
     if (users := int(seen.several.sum())) < LEAST_USERS:
-        return LogClock(kind, f"{said}; {users:,} users have more than one time, too few to show more")
+        return LogClock(kind, f"{said}; too few users ({users:,}) have more than one time to tell more")
     start, together = seen.start
     if together >= 0.5:  # looks like an order only at first sight
         why = f"{said}; {together:.0%} of {users:,} users begin on {_moment(start)}, but {seen.at_end:.0%} are still seen at the end"

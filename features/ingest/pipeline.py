@@ -28,9 +28,10 @@ from features.ingest.table_versions import INTERACTIONS, ITEMS, PROFILE, QUARANT
 from features.ingest.tables import raw_tables
 from features.ingest.values.texts import text_notes
 from features.ingest.values.visitors import guest_notes, user_notes
+from features.text.plain import agree, counted
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
     from features.ingest.profile.model import DataProfile
@@ -126,7 +127,8 @@ def _write_tables(source: Source, files: Source, folder: Path, erased: ErasedUse
     items, log = (IngestedTable(raw, summary, judged.understood[summary.name]) for raw, summary in pairs)
     profile = measured(source, items, log, stored)
     of_columns = (note for table in profile.tables for note in column_notes(table))
-    notes = (*of_columns, *judged.notes, *user_notes(stored / INTERACTIONS), *_notes(stored / ITEMS))
+    unused = _without_effect(source, of_items, of_log)
+    notes = (*of_columns, *judged.notes, *unused, *user_notes(stored / INTERACTIONS), *_notes(stored / ITEMS))
     summary = IngestSummary(of_items, of_log, notes)
     return replace(summary, profile=profile.model_copy(update={"notes": summary.notes}))
 
@@ -187,14 +189,16 @@ def _require_rows(name: str, raw: RawTable, checked: pl.LazyFrame, advice: Mappi
     summary = TableSummary(name, raw.read, 0, _counts(refused))
     if set(summary.reasons) == {ERASED}:
         raise DataError(f"all {raw.read:,} rows of the {name} are of erased users: ingest a log that has others")
-    what = f"not one of the {raw.read:,} rows of the {name} can be used ({summary.why}; row {row}: {reason}: {value!r})"
+    example = f", such as {value!r} in row {row:,}" if len(summary.reasons) == 1 else f"; row {row:,}: {reason}: {value!r}"
+    none = agree(raw.read, f"the one row of the {name} cannot", f"not one of the {raw.read:,} rows of the {name} can")
+    what = f"{none} be used ({summary.why}{example})"
     raise DataError(f"{what}: {advice.get(next(iter(summary.reasons))) or advice.get(reason) or _advice(reason)}")
 
 
 def _advice(reason: str) -> str:
     if "damaged text" in reason:
         return "set source.encoding: bytes of the file are of another one"
-    return "export it again with the ids as text" if "rounded" in reason else "check its mapping"
+    return "export it again with the ids as text" if "rounded" in reason else "correct the export, or map another column"
 
 
 def _refused(raw: RawTable, checked: pl.LazyFrame) -> pl.DataFrame:
@@ -223,14 +227,21 @@ def _currencies(items: CheckedTable, log: CheckedTable) -> tuple[str, ...]:
     """Return a note where the catalogue and the log have their prices in two currencies."""
     if items.currency is None or log.currency is None or same(items.currency, log.currency):
         return ()
-    advice = "set source.currency to the one of both, or export both in one"
-    return (
-        f"note: the catalogue's prices are in {items.currency} and the log's in {log.currency}, and are compared all the same: {advice}",
-    )
+    advice = "export both in one currency"
+    found = f"the catalogue's prices are in {items.currency} and the log's in {log.currency}"
+    return (f"note: {found}, and they are compared as if they were one: {advice}",)
+
+
+def _without_effect(source: Source, items: TableSummary, log: TableSummary) -> Iterator[str]:
+    """Yield a note for each key that should leave something out, and did not: a typo in it would go unnoticed."""
+    for key, given in (("drop_items", source.drop_items), ("drop_users", source.drop_users)):
+        if given and not any(f"dropped by source.{key}" in table.reasons for table in (items, log)):
+            yield f"note: source.{key} has no effect: no row was left out for {given if isinstance(given, str) else ', '.join(given)}"
 
 
 def _notes(items: Path) -> tuple[str, ...]:
     damaged = pl.scan_parquet(items).select(pl.col("title").str.contains("\ufffd", literal=True).sum()).collect().item()
     if not damaged:
         return ()
-    return (f"note: {damaged:,} titles hold characters that could not be decoded (\ufffd): set source.encoding, say to cp1252",)
+    what = f"{counted(damaged, 'title')} {agree(damaged, 'holds', 'hold')} characters that could not be decoded"
+    return (f"note: {what} (\ufffd): set source.encoding, say to cp1252",)

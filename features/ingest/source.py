@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 from features.data.catalog import ITEM_COLUMNS
 from features.data.interactions import EVENTS, INTERACTION_COLUMNS
 from features.names import CURRENCY, GROUP_TITLE, ORDER_ID, STARS, STATUS, UNIT_PRICE
-from features.text.closest import did_you_mean
+from features.text.closest import did_you_mean, plain_name
 
 # The columns that a table may bring.
 ITEM_INPUTS = (*ITEM_COLUMNS, CURRENCY, GROUP_TITLE)
@@ -89,15 +89,16 @@ class Source(BaseModel):
         for mapping, known in ((self.items_columns, list(ITEM_INPUTS)), (self.interactions_columns, list(LOG_INPUTS))):
             unknown = sorted(set(mapping) - set(known))
             if unknown:
-                hint = did_you_mean(unknown[0], known)
-                raise ValueError(
-                    f"unknown columns {unknown}{hint}; a mapping goes from a canonical name to yours; canonical names: {known}"
-                )
+                turned = mapping[unknown[0]] in known and plain_name(mapping[unknown[0]]) != plain_name(unknown[0])
+                what = did_you_mean(unknown[0], known) or f", ours are {', '.join(known)};"
+                if turned:
+                    what = f', turn it round, {mapping[unknown[0]]} = "{unknown[0]}":'
+                raise ValueError(f"unknown column {unknown[0]!r}{what} a mapping goes from our name to yours")
         if {"value", UNIT_PRICE} <= set(self.interactions_columns):
             raise ValueError("value and unit_price give the same fact twice: map one of them")
         wrong = sorted(set(self.events.values()) - set(EVENTS))
         if wrong:
-            raise ValueError(f"events maps to {wrong}; a mapping goes from your word to a canonical event, and these are {list(EVENTS)}")
+            raise ValueError(f"events maps to {wrong}; a mapping goes from your word to one of our events, which are {', '.join(EVENTS)}")
         try:
             codecs.lookup(self.encoding or "utf-8")
         except LookupError:

@@ -17,6 +17,7 @@ from features.ingest.profile.column_names import other_spellings
 from features.ingest.profile.missing_columns import advice
 from features.ingest.readers.files import read_head, read_table
 from features.ingest.readers.raw_table import ITEM_PREFIX, MissingColumnError, RawTable, TableHead, TableSpec
+from features.text.plain import agree, counted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -124,7 +125,10 @@ def _remarks(frame: pl.LazyFrame, name: str) -> list[str]:
     if REMARK not in frame.collect_schema():
         return []
     remarks = frame.filter(pl.col(REMARK).is_not_null()).group_by(REMARK).agg(pl.len(), pl.col("item_id").first()).sort("len", REMARK)
-    return [f"note: {name}: {text}: {count:,} (such as {item})" for text, count, item in remarks.collect().iter_rows()]
+    return [
+        f"note: {name}: {counted(count, 'item')} {agree(count, 'is', 'are')} {text} (such as {item})"
+        for text, count, item in remarks.collect().iter_rows()
+    ]
 
 
 def _matched(log: RawTable, items: RawTable, name: str, path: Path) -> RawTable:
@@ -152,7 +156,8 @@ def _matched(log: RawTable, items: RawTable, name: str, path: Path) -> RawTable:
     frame = frame.with_columns(item_id="_id").drop("_id", "_changed")
     if not count:
         return replace(log, frame=frame)
-    note = f"note: {name}: rows whose item is no item_id of the catalogue, matched by sku or name: {count:,} ({was!r} is {found!r})"
+    by = f"{agree(count, 'finds its item', 'find their items')} by sku or name, not by item_id"
+    note = f"note: {name}: {counted(count, 'row')} {by} ({was!r} is {found!r})"
     return replace(log, frame=frame, notes=(*log.notes, note))
 
 

@@ -1,4 +1,4 @@
-"""Sanitisation of text for a terminal."""
+"""Text for a terminal: without control characters, and with numbers that agree with their nouns."""
 
 from __future__ import annotations
 
@@ -13,3 +13,13 @@ def plain(text: str) -> str:
     """Replace control characters, and runs of white space, by one space."""
     cleaned = "".join(" " if unicodedata.category(character) in _UNSEEN else character for character in text)
     return " ".join(cleaned.split())
+
+
+def counted(n: int, noun: str, plural: str | None = None) -> str:
+    """Return a number with its noun: "1 row", "1,200 rows"."""
+    return f"{n:,} {agree(n, noun, plural or f'{noun}s')}"
+
+
+def agree(n: int, one: str, many: str) -> str:
+    """Return the word that goes with a number, such as "is" or "are"."""
+    return one if n == 1 else many

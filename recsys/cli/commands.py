@@ -60,6 +60,10 @@ def ingest(
     options = {"dataset": dataset, "items": items, "interactions": interactions, "format": format}
     summary = state.shop.check(**options) if check else state.shop.ingest(**options)
     _show_ingest(summary, check, as_json)
+    if not check and summary.items.quarantined + summary.interactions.quarantined:
+        from features.ingest.table_versions import QUARANTINE, in_use
+
+        typer.echo(f"note: the quarantined rows are listed in {in_use(state.workspace.data) / QUARANTINE}")
 
 
 def _show_ingest(summary: IngestSummary, check: bool, as_json: bool) -> None:

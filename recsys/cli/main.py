@@ -63,6 +63,10 @@ def _global_options(
         typer.echo(context.get_help(), err=True)
         raise typer.Exit(2)
     _set_up_logging(verbose)
+    unread = workspace / "recsys.toml"
+    if config is None and unread.is_file() and not Path("recsys.toml").is_file():
+        told = f"note: {unread} is not read: go to its folder, or name it before the command: recsys --config {unread}"
+        typer.echo(plain(told), err=True)
 
 
 def _set_up_logging(verbose: bool) -> None:

@@ -39,13 +39,15 @@ def read_users(path: Path) -> list[str]:
         The file is missing, cannot be read, or has no ids.
     """
     try:
-        users = _read_table(path)["user_id"]
+        table = _read_table(path)
+        if "user_id" not in table.columns:
+            has = ", ".join(table.columns[:10])
+            raise DataError(f"{path} has no column user_id; it has: {has}: rename the column, or give a .txt with one id per line")
+        users = table["user_id"]
     except FileNotFoundError:
         raise DataError(f"there is no {path}: give a file with a column user_id, or with one id per line") from None
     except pl.exceptions.NoDataError:
         users = pl.Series(dtype=pl.String)
-    except pl.exceptions.ColumnNotFoundError:
-        raise DataError(f"{path} has no column user_id: rename the column, or give a .txt with one id per line") from None
     except (OSError, UnicodeDecodeError, pl.exceptions.PolarsError) as error:
         raise DataError(f"{path} cannot be read: {str(error).strip().splitlines()[0]}: give csv, tsv, jsonl, parquet or txt") from error
     users = read_ids(users)

@@ -6,6 +6,7 @@ Each section is the configuration class of what it configures. This module combi
 from __future__ import annotations
 
 import os
+import re
 import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -85,8 +86,10 @@ class Settings(BaseSettings):
     def _known_keys(cls, value: dict[str, Any]) -> dict[str, Any]:
         unknown = sorted(set(value) - set(Source.model_fields))
         if unknown:
-            hint = did_you_mean(unknown[0], Source.model_fields)
-            raise ValueError(f"unknown key {unknown[0]!r}{hint}; known keys are {', '.join(Source.model_fields)}")
+            if unknown[0] == "source":
+                raise ValueError("unknown key 'source': below [source], leave `source.` out of the key")
+            hint = did_you_mean(unknown[0], Source.model_fields) or f"; known keys are {', '.join(Source.model_fields)}"
+            raise ValueError(f"unknown key {unknown[0]!r}{hint}")
         return value
 
     @classmethod
@@ -123,7 +126,7 @@ class Settings(BaseSettings):
         try:
             return Source.model_validate(values)
         except ValidationError as error:
-            raise ConfigError(f"source: {_sentence(error, Source)}; see docs/configuration.md") from error
+            raise ConfigError(_with_docs(f"source: {_sentence(error, Source)}")) from error
 
 
 def load_settings(path: Path | None = None) -> Settings:
@@ -147,17 +150,21 @@ def load_settings(path: Path | None = None) -> Settings:
         return Settings(**with_new_keys(table, str(file)))
     except ValidationError as error:
         key = _variable(error) or (file or "settings")
-        raise ConfigError(f"{key}: {_sentence(error, Settings)}; see docs/configuration.md") from error
+        raise ConfigError(_with_docs(f"{key}: {_sentence(error, Settings)}")) from error
     except SettingsError as error:
         raise ConfigError(f"environment variables {PREFIX}*: {error}: give sections as {PREFIX}SECTION__KEY=value") from error
 
 
 def _read(path: Path) -> dict[str, Any]:
+    text = ""
     try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+        table = tomllib.loads(text)
     except FileNotFoundError:
         raise ConfigError(f"{path} does not exist: omit --config for the defaults, or give the path of a TOML file") from None
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{path} cannot be read as TOML: {' '.join(str(error).split())}: {_toml_advice(text, str(error))}") from error
+    except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path} cannot be read as TOML: {' '.join(str(error).split())}") from error
     source = table.get("source")
     if isinstance(source, dict):
@@ -168,6 +175,24 @@ def _read(path: Path) -> dict[str, Any]:
         if isinstance(sql, dict) and str(sql.get("uri")).startswith(SQLITE):
             sql["uri"] = f"{SQLITE}{path.parent / sql['uri'].removeprefix(SQLITE)}"
     return table
+
+
+def _toml_advice(text: str, error: str) -> str:
+    """Return what to do about a mistake that people make who do not write TOML every day."""
+    found = re.search(r"at line (\d+)", error)
+    line = (text.splitlines() or [""])[int(found[1]) - 1].strip() if found and int(found[1]) <= len(text.splitlines()) else ""
+    if re.match(r"\[[^\]]+\]\s*[^\s#]", line):
+        header, _, keys = line.partition("]")
+        return f"put {keys.strip()} on lines of its own below {header}], one key a line"
+    if "Expected newline" in error and re.search(r"=.*,.*=", line):
+        return "put one key on a line, without a comma between them"
+    if "Cannot declare" in error or "Cannot overwrite" in error:
+        return "give each section and each key once: join what belongs to one section, and leave its name out of the keys below it"
+    return 'text stands in quotes, and one key on a line, as in decimal = ","'
+
+
+def _with_docs(text: str) -> str:
+    return f"{text}{' ' if text.endswith('?') else '; '}see docs/configuration.md"
 
 
 def _refuse_unknown_variables(environment: Mapping[str, str]) -> None:
@@ -193,10 +218,13 @@ def _sentence(error: ValidationError, model: type[BaseModel]) -> str:
     key = ".".join(str(part) for part in first["loc"])
     if first["type"] == "extra_forbidden":
         known = _keys(model, first["loc"][:-1])
-        text = f"unknown key {key}{did_you_mean(str(first['loc'][-1]), known)}; known keys there are {', '.join(known)}"
+        hint = did_you_mean(str(first["loc"][-1]), known) or f"; known keys there are {', '.join(known)}"
+        text = f"unknown key {key}{hint}"
     else:
         message = first["msg"].removeprefix("Value error, ").removeprefix("Input ")
-        text = f"{key} is {first['input']!r}, {message}" if key and first["type"] != "value_error" else f"{key} {message}".strip()
+        text = f"{key} is {first['input']!r}, {message}"
+        if not key or first["type"] == "value_error":
+            text = f"{key}{':' * (bool(key) and message.startswith('unknown '))} {message}".strip()
     more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
     return " ".join(f"{text}{more}".split())
 

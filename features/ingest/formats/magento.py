@@ -41,7 +41,7 @@ def _products(rows: LazyFrame, source: Source) -> LazyFrame:
         price=pl.when(parent).then(None).when(on_sale & (c.number("_special") > 0)).then("_special").otherwise("price"),
         available=pl.when(parent | ~shown).then(c.NO).otherwise(_in_stock()),
         **{NAME: pl.col("title")},
-    ).with_columns(c.remark(~shown & ~parent, "disabled: not available"))
+    ).with_columns(c.remark(~shown & ~parent, "not available, as disabled"))
     return rows.with_columns(c.refuse(parent & (source.variants == "items"), "a configurable product, whose variants are the items"))
 
 

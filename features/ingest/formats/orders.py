@@ -10,6 +10,7 @@ import polars as pl
 from features.ingest.formats.layout import REFUSED
 from features.ingest.values.placeholders import not_null_word
 from features.names import ORDER_ID, STATUS
+from features.text.plain import agree, counted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -102,7 +103,8 @@ def _notes(counts: Mapping[str, int], meaning: Mapping[str, str | None], name: s
     unknown = sorted((word for word, what in meaning.items() if what is None), key=lambda word: -counts[word])
     notes = []
     if partly:
-        notes.append(f"note: {name}: rows of partially refunded orders, kept because what was sent back is not known: {partly:,}")
+        what = f"{counted(partly, 'row')} of partially refunded orders {agree(partly, 'is', 'are')} kept"
+        notes.append(f"note: {name}: {what}, because what was sent back is not known")
     if unknown:
         said = ", ".join(f"{word[:40]!r} ({counts[word]:,})" for word in unknown[:5]) + (", ..." if len(unknown) > 5 else "")
         notes.append(

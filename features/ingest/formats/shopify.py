@@ -44,7 +44,7 @@ def _products(rows: LazyFrame, _source: Source) -> LazyFrame:
         category=pl.coalesce(c.path(pl.col("category"), ">"), "_type"),
         available=pl.when(~shown).then(c.NO).otherwise(_in_stock(tracks=tracks)),
         **{NAME: name},
-    ).with_columns(c.remark(~shown, "a draft, archived or not published: not available"))
+    ).with_columns(c.remark(~shown, "not available, as draft, archived or unpublished"))
 
 
 def _in_stock(*, tracks: bool) -> pl.Expr:

@@ -43,7 +43,7 @@ def _products(rows: LazyFrame, source: Source) -> LazyFrame:
         price=pl.when(~parent).then(pl.coalesce("_sale", "_regular")),
         available=pl.when(parent | ~shown).then(c.NO).otherwise(_in_stock()),
         **{NAME: name},
-    ).with_columns(c.remark(~shown & ~parent, "a draft, private or in the trash: not available"))
+    ).with_columns(c.remark(~shown & ~parent, "not available, as draft, private or in the trash"))
     return rows.with_columns(c.refuse(parent & (source.variants == "items"), "a product with variations, which are the items"))
 
 

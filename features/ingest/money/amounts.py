@@ -10,6 +10,7 @@ import polars as pl
 from features.ingest.money import number_forms, number_survey
 from features.ingest.money.number_survey import Currencies
 from features.names import CURRENCY, QUANTITY
+from features.text.plain import agree, counted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -56,7 +57,8 @@ class Amounts:
         count, row, text = number_survey.unread(table, name, form)
         if not count:
             return []
-        return [f"note: {count:,} values of {name} are no numbers ({text!r}, row {row:,}): their rows are kept, with an unknown {name}"]
+        what = f"{counted(count, 'value')} of {name} {agree(count, 'is not a number', 'are not numbers')} ({text!r}, row {row:,})"
+        return [f"note: {what}: {agree(count, 'its row is', 'their rows are')} kept, with an unknown {name}"]
 
     def described(self, name: str) -> str:
         """Return in words how a column writes its numbers."""
@@ -82,7 +84,7 @@ def decide(table: pl.LazyFrame, names: Sequence[str], facts: Mapping[str, Any], 
     of_row, chosen = number_survey.beside(money, CURRENCY, forms), Currencies(source.currency, ())
     if money and (facts[f"{CURRENCY} present"] or any(forms[name].style != "plain" for name in money)):
         priced = pl.any_horizontal(*(number_forms.read(name, forms[name]).is_not_null() for name in money))
-        what = "prices" if "price" in money else "values"
+        what = "price" if "price" in money else "value"
         chosen = number_survey.choose(table, what, of_row, priced, source.currency)
         notes += [chosen.note] if chosen.note else []
     return Amounts(forms, chosen, of_row, tuple(notes), advice)

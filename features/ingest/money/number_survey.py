@@ -10,6 +10,7 @@ import polars as pl
 from features.ingest.money import currencies
 from features.ingest.money.number_forms import AMBIGUOUS, GROUPED, NumberForm, currency, groups, number, read
 from features.ingest.values.placeholders import present
+from features.text.plain import agree, counted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -97,12 +98,12 @@ def choose(table: pl.LazyFrame, what: str, of_row: pl.Expr, priced: pl.Expr, wan
 
     Parameters
     ----------
-    what : the column of prices, for the note.
+    what : the noun of the note: price or value.
     of_row : the currency of a row.
     priced : whether a row has a price.
     """
-    counted = table.filter(priced).select(currency=of_row, row="row").drop_nulls().group_by("currency")
-    found = counted.agg(count=pl.len(), row=pl.col("row").first()).sort("count", "currency", descending=[True, False])
+    by_currency = table.filter(priced).select(currency=of_row, row="row").drop_nulls().group_by("currency")
+    found = by_currency.agg(count=pl.len(), row=pl.col("row").first()).sort("count", "currency", descending=[True, False])
     rows = found.collect(engine="streaming").rows()
     if not rows:
         return Currencies(wanted, ())
@@ -113,9 +114,10 @@ def choose(table: pl.LazyFrame, what: str, of_row: pl.Expr, priced: pl.Expr, wan
         return Currencies(chosen, ())
     listed = ", ".join(f"{count:,} in {name}" for name, count, _ in others[:5])
     left = sum(count for _, count, _ in others)
-    why = "source.currency" if wanted else "the most frequent one"
+    why = "source.currency" if wanted else "the most frequent currency"
     advice = "" if wanted else f'; source.currency = "{others[0][0]}" chooses another'
-    note = f"note: {left:,} {what} are unknown, as they are not in {chosen}, {why} ({listed}; first in row {others[0][2]:,}){advice}"
+    unknown = f"{counted(left, what)} {agree(left, 'is unknown, as it is', 'are unknown, as they are')} not in {chosen}, {why}"
+    note = f"note: {unknown} ({listed}; first in row {others[0][2]:,}){advice}"
     return Currencies(chosen, tuple(name for name, _, _ in others), note)
 
 
@@ -158,11 +160,11 @@ def _style(name: str, found: Mapping[str, Any], decimal: str | None, *, quantity
     if point or not (ambiguous or maybe):
         return NumberForm("point", quantity), []
     if ambiguous:
-        why = f"{ambiguous:,} values of {name} such as {found['ambiguous shown']!r} have two meanings"
+        why = f"{counted(ambiguous, 'value')} of {name} such as {found['ambiguous shown']!r} {agree(ambiguous, 'has', 'have')} two meanings"
         return NumberForm("unknown", quantity), [
             f'note: {why}: set source.decimal = "," if the dot stands between thousands, or "." if it stands before decimals'
         ]
-    why = f"{maybe:,} values of {name} such as {found['maybe shown']!r} may have a decimal comma"
+    why = f"{counted(maybe, 'value')} of {name} such as {found['maybe shown']!r} may have a decimal comma"
     return NumberForm("unknown", quantity), [f'note: {why}: set source.decimal = "," if so']
 
 
@@ -176,7 +178,8 @@ def _ranges(table: pl.LazyFrame, name: str, form: NumberForm) -> list[str]:
     count, row, text = table.filter(several).select(pl.len(), row=pl.col("row").first(), text=present(name).first()).collect().row(0)
     if not count:
         return []
-    return [f"note: {count:,} values of {name} are a range or a price per unit ({text!r}, row {row:,}): the lowest number is taken"]
+    what = f"{counted(count, 'value')} of {name} {agree(count, 'is a range or a price', 'are ranges or prices')} per unit"
+    return [f"note: {what} ({text!r}, row {row:,}): the lowest number is taken"]
 
 
 def _ambiguous(table: pl.LazyFrame, name: str) -> int:

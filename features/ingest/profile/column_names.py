@@ -38,19 +38,22 @@ _SHORTEST = 5  # letters of a name of which a misspelling is recognised
 
 _ITEM_IDS = (
     "product_id product sku variant_sku asin parent_asin article_id article_number stockcode stock_code product_code item_code item itemid "
-    "goods_id offer_id movie_id movieid book_id track_id song_id game_id app_id isbn ean gtin upc style_id material product_sku"
+    "goods_id offer_id movie_id movieid book_id track_id song_id game_id app_id isbn ean gtin upc style_id material product_sku "
+    "artikelnummer artikelnr artikel référence reference réf codice código"
 )
 _SYNONYMS: dict[Table, dict[str, str]] = {
     "items": {
         ITEM_ID: f"{_ITEM_IDS} id code handle",
-        TITLE: "name product_name product_title item_name item_title prod_name label headline display_name",
+        TITLE: "name product_name product_title item_name item_title prod_name label headline display_name "
+        "bezeichnung artikelbezeichnung produktname titel titre libellé désignation",
         DESCRIPTION: "body_html body long_description short_description detail_desc product_description details summary overview",
         BRAND: "manufacturer vendor maker brand_name product_brand store publisher label designer author artist",
         CATEGORY: "category_code category_name categories department product_type product_group_name product_category "
         "google_product_category genre genres main_category product_group type section "
-        "collection",
+        "collection kategorie warengruppe catégorie categoría categoria",
         PRICE: "price_usd price_eur sale_price regular_price list_price unit_price retail_price variant_price current_price actual_price "
-        "discounted_price selling_price final_price msrp amount cost",
+        "discounted_price selling_price final_price msrp amount cost "
+        "preis verkaufspreis prix precio prezzo",
         AVAILABLE: "in_stock instock stock stock_quantity stock_status stock_level availability is_available is_in_stock inventory "
         "inventory_quantity variant_inventory_qty on_stock quantity qty active is_active status",
         CREATED_AT: "created launch_date release_date date_added created_on creation_date create_date published_at publish_date added_at "
@@ -60,15 +63,16 @@ _SYNONYMS: dict[Table, dict[str, str]] = {
     "interactions": {
         USER_ID: "customer_id customer customer_no customer_number cust_id client_id client visitor_id visitorid visitor member member_id "
         "buyer_id buyer household_id household_key reviewer_id reviewerid user userid uid account_id account shopper_id profile_id "
-        "user_pseudo_id fullvisitorid customer_unique_id customer_email email e_mail session_id user_session",
+        "user_pseudo_id fullvisitorid customer_unique_id customer_email email e_mail session_id user_session "
+        "kunde kundennummer kundennr cliente",
         ITEM_ID: f"{_ITEM_IDS} lineitem_sku",
         TIMESTAMP: "time date datetime event_time event_timestamp event_date order_date purchase_date invoice_date invoicedate t_dat "
         "unixreviewtime transaction_timestamp transaction_date order_purchase_timestamp purchased_at ordered_at bought_at created_at "
-        "created occurred_at timestamp_ms ts day paid_at",
+        "created occurred_at timestamp_ms ts day paid_at datum bestelldatum kaufdatum rechnungsdatum fecha",
         EVENT: "event_type event_name action action_type type behavior behaviour behavior_type interaction interaction_type activity kind",
-        QUANTITY: "qty units pieces count lineitem_quantity order_quantity item_quantity num_items",
+        QUANTITY: "qty units pieces count lineitem_quantity order_quantity item_quantity num_items menge anzahl quantité cantidad quantità",
         VALUE: "amount total line_total total_price sales_value revenue subtotal sales turnover order_value paid paid_amount net_amount "
-        "gross_amount",
+        "gross_amount betrag umsatz montant importe importo",
         UNIT_PRICE: "price price_usd price_eur item_price unitprice lineitem_price sale_price selling_price",
         EVENT_ID: "line_id order_item_id lineitem_id order_line_id",
         ORDER_ID: "order_number order_no order invoice invoice_no invoiceno transaction_id transactionid basket_id receipt_id receipt",

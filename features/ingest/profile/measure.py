@@ -113,15 +113,18 @@ def _columns(table: Table, raw: RawTable, item_ids: Collection[str], understood:
     looked_for = looked_for or {name: (name,) for name in ours}
     rows = raw.frame.select(ours).head(HEAD).with_columns(pl.all().cast(pl.String, strict=False)).collect()
     sample = raw.head.sample if raw.head is not None else rows
+    known = raw.format != "canonical"  # what a format does not read, it does not read on purpose
+    in_records = raw.spec is not None and raw.spec.layout.records is not None and raw.head is not None and raw.head.separator is None
     read: dict[str, list[str]] = {}
     for name in ours:
         theirs = [one for one in looked_for.get(name, ()) if one in sample.columns]
-        for one in theirs or [" or ".join(looked_for.get(name, (name,)))]:
+        if not theirs and known and rows[name].null_count() == rows.height:
+            continue  # neither in the file nor made by the format
+        for one in theirs or [name]:
             read.setdefault(one, []).append(name)
     sources = [name for names in read.values() for name in names]
     shares = _shares(raw, ours, whole=table == "items")
     carried = any(name.startswith(ITEM_PREFIX) for name in ours)
-    known = raw.format != "canonical"  # what a format does not read, it does not read on purpose
     guessed = {} if known else guesses(sample, table, read, _free(table, ours), item_ids)
     if carried and not known:
         guessed |= {name: f"items.{one}" for name, one in guesses(sample, "items", {*read, *guessed}, _free("items", ours)).items()}
@@ -129,6 +132,8 @@ def _columns(table: Table, raw: RawTable, item_ids: Collection[str], understood:
     for name in (*sample.columns, *(one for one in read if one not in sample.columns)):
         column = sample[name] if name in sample.columns else rows[read[name][0]]
         profile = _column(name, column, read.get(name, []), raw.spec.mapped if raw.spec is not None else (), guessed.get(name))
+        if (known and profile.reading == "our name in another spelling") or (in_records and profile.reading == "not read"):
+            profile = profile.model_copy(update={"reading": "by the format"})
         single = [one for one in read.get(name, []) if sources.count(one) == 1]
         said = next((understood[one] for one in read.get(name, []) if one in understood), profile.understood)
         columns.append(profile.model_copy(update={"understood": said, **(shares[single[0]] if single else {})}))

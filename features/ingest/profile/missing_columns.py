@@ -30,6 +30,8 @@ def advice(spec: TableSpec, head: TableHead, lacking: Sequence[str]) -> str | No
     for name in lacking:
         if name in spec.mapped:
             (theirs,) = spec.columns[name]
+            if name.removeprefix(ITEM_PREFIX) in head.names:
+                return f"it has {name.removeprefix(ITEM_PREFIX)} under our name: leave {_pair(name, theirs)} out of {_section(name, table)}"
             if (close := closest(theirs, head.names)) is not None:
                 return f"did you mean {close!r}? {_mapping(name, close, table)}"
     return _likely(spec, head, lacking, table)
@@ -38,7 +40,8 @@ def advice(spec: TableSpec, head: TableHead, lacking: Sequence[str]) -> str | No
 def _likely(spec: TableSpec, head: TableHead, lacking: Sequence[str], table: Table) -> str | None:
     """Return the columns that the missing ones may be, with the lines that map them."""
     read = {name for theirs in spec.columns.values() for name in theirs if name in head.names}
-    questions, lines = [], []
+    questions: list[str] = []
+    pairs: dict[str, list[str]] = {}
     for name in lacking:
         of: Table = "items" if name.startswith(ITEM_PREFIX) else table
         ours = name.removeprefix(ITEM_PREFIX)
@@ -46,15 +49,23 @@ def _likely(spec: TableSpec, head: TableHead, lacking: Sequence[str], table: Tab
         if found:
             best = min(found, key=lambda theirs: (candidates(theirs, of)[:1] != [ours], head.names.index(theirs)))
             read.add(best)
-            questions.append(f"is {ours} {best}?" if len(lacking) > 1 else f"is it {best}?")
-            lines.append(_mapping(name, best, table))
-    return f"{' '.join(questions)} map {'it' if len(lines) == 1 else 'them'}: {', '.join(lines)}" if lines else None
+            questions.append(f"is {best} the {ours}?" if len(lacking) > 1 else f"is it {best}?")
+            pairs.setdefault(_section(name, table), []).append(_pair(name, best))
+    mappings = "; ".join(f"{section} {', '.join(lines)}" for section, lines in pairs.items())
+    return f"{' '.join(questions)} map {'it' if len(questions) == 1 else 'them'} in recsys.toml: {mappings}" if pairs else None
 
 
 def _mapping(name: str, theirs: str, table: Table) -> str:
-    section = "items" if name.startswith(ITEM_PREFIX) else table
+    return f"{_section(name, table)} {_pair(name, theirs)}"
+
+
+def _section(name: str, table: Table) -> str:
+    return f"[source.{'items' if name.startswith(ITEM_PREFIX) else table}_columns]"
+
+
+def _pair(name: str, theirs: str) -> str:
     quoted = '"' + theirs.replace("\\", "\\\\").replace('"', '\\"') + '"'
-    return f"[source.{section}_columns] {name.removeprefix(ITEM_PREFIX)} = {quoted}"
+    return f"{name.removeprefix(ITEM_PREFIX)} = {quoted}"
 
 
 def _swapped(table: Table, header: Sequence[str], lacking: Sequence[str]) -> str | None:

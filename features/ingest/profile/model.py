@@ -82,7 +82,7 @@ class TableProfile(_Facts):
     @property
     def not_read(self) -> list[ColumnProfile]:
         """Columns that are not read, first those that look like one of ours."""
-        return sorted((column for column in self.columns if not column.ours), key=lambda column: column.looks_like is None)
+        return sorted((column for column in self.columns if column.reading == "not read"), key=lambda column: column.looks_like is None)
 
 
 class TextFacts(_Facts):

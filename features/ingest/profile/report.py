@@ -4,19 +4,34 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from features.data.ids import visible
+from features.ingest.formats.layout import PRIVATE, REFUSED
 from features.ingest.profile.model import EXACT
+from features.names import USER_ID
+from features.text.plain import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from features.ingest.profile.model import ColumnProfile, DataProfile, LogFacts, TableProfile
+    from features.ingest.profile.model import ColumnProfile, DataProfile, DominantId, LogFacts, TableProfile
 
 UNREAD_SHOWN = 5
+EMPTY = " (empty)"
 
 
 def short(profile: DataProfile) -> str:
     """Return a few lines for each table."""
-    return "\n".join([*table_lines(profile.items), *table_lines(profile.interactions), *(f"  {line}" for line in log_lines(profile.log))])
+    return "\n".join([*table_lines(profile.items), *table_lines(profile.interactions), *(f"  {line}" for line in _short_log(profile))])
+
+
+def _short_log(profile: DataProfile) -> list[str]:
+    """Return the facts of the log without what a note says already, and without the reason where its times are plain times."""
+    log = profile.log
+    told = [
+        _dominant(one) for one in log.dominant if any(note.startswith(f"note: user {visible(one.value)} has ") for note in profile.notes)
+    ]
+    usual = [log.times_why] if log.times in ("times", "dates") else []
+    return [line for line in log_lines(log) if line not in (*told, *usual)]
 
 
 def full(profile: DataProfile) -> str:
@@ -32,9 +47,15 @@ def full(profile: DataProfile) -> str:
 def table_lines(table: TableProfile) -> list[str]:
     """Return what was read of a table, and what was not, each on a line."""
     lines = [_title(table)]
-    read = [f"{_ours(column)}{_from(column)}" for column in table.columns if column.ours]
+    read: dict[str, list[str]] = {}
+    for column in table.columns:
+        if ours := _ours(column):
+            read.setdefault(ours, []).append(f"{column.name}{_empty(column)}")
     if read:
-        lines.append(f"  read: {', '.join(read)}")
+        lines.append(f"  read: {', '.join(_from(ours, names) for ours, names in read.items())}")
+    used = [column.name for column in table.columns if column.ours and not _ours(column) and column.name not in column.ours]
+    if used:
+        lines.append(f"  used: {', '.join(used)}")
     if table.not_read:
         lines.append(f"  not read: {unread(table)}")
     return lines
@@ -50,7 +71,7 @@ def unread(table: TableProfile, most: int = UNREAD_SHOWN) -> str:
 def catalogue_lines(profile: DataProfile) -> Iterator[str]:
     """Return facts of the items that were kept."""
     facts = profile.catalogue
-    yield f"{_counted(profile.items.kept, 'item')}, ids like {_forms(facts.id_forms)}"
+    yield f"{counted(profile.items.kept, 'item')}, ids like {_forms(facts.id_forms)}"
     if facts.available is not None:
         yield f"available: {facts.available:.0%} of the items"
     if facts.currency is not None:
@@ -64,14 +85,19 @@ def log_lines(log: LogFacts) -> Iterator[str]:
     """Return facts of the events that were kept."""
     n = sum(log.events.values())
     span = f"{log.first:%Y-%m-%d}" + (f" to {log.last:%Y-%m-%d}" if log.last.date() > log.first.date() else "")
-    who = f"{_counted(log.users, 'user')} with {_counted(log.items, 'item')}"
-    yield f"{_counted(n, 'event')} of {who}, {span}, {log.events_a_day:,.1f} a day"
+    who = f"{counted(log.users, 'user')} with {counted(log.items, 'item')}"
+    yield f"{counted(n, 'event')} of {who}, {span}, {log.events_a_day:,.1f} a day"
     kinds = ", ".join(f"{kind} {count:,}" for kind, count in log.events.items())
     words = ", ".join(f"{word} {count:,}" for word, count in list(log.words.items())[:8])
     yield f"events: {kinds}" + (f" (in the file: {words})" if words and set(log.words) != set(log.events) else "")
     yield log.times_why
     for one in log.dominant:
-        yield f"{one.share:.0%} of all events are of one {one.column.removesuffix('_id')}, {one.value}: is it a placeholder?"
+        yield _dominant(one)
+
+
+def _dominant(one: DominantId) -> str:
+    what = "everybody without an account? see source.guests" if one.column == USER_ID else "no product? see source.drop_items"
+    return f"{one.share:.0%} of all events are of one {one.column.removesuffix('_id')}, {one.value} ({what})"
 
 
 def column_notes(table: TableProfile) -> list[str]:
@@ -91,20 +117,16 @@ def _not_read_note(table: TableProfile) -> str | None:
         section, _, name = (column.looks_like or "").rpartition(".")
         lines.setdefault(section or table.table, []).append(f'{name} = "{column.name}"')
     mappings = "; ".join(f"[source.{section}_columns] {', '.join(pairs)}" for section, pairs in lines.items())
-    return f"note: {table.file}: not read: {unread(table)}; if so, map {'it' if len(alike) == 1 else 'them'}: {mappings}"
+    return f"note: {table.file}: not read: {unread(table)}; if so, map {'it' if len(alike) == 1 else 'them'} in recsys.toml: {mappings}"
 
 
 def _title(table: TableProfile) -> str:
     if not table.columns:
         return "the catalogue is taken from the log"
     details = [table.format] if table.format != "canonical" else []
-    details += [table.encoding] if table.encoding else []
+    details += [table.encoding.removesuffix("-sig")] if table.encoding else []
     details += [f"columns between {_separator(table.separator)}"] if table.separator else []
-    return f"{table.file}: {_counted(table.read, 'row')}" + (f" ({', '.join(details)})" if details else "")
-
-
-def _counted(n: int, noun: str) -> str:
-    return f"{n:,} {noun}{'s' * (n != 1)}"
+    return f"{table.file}: {counted(table.read, 'row')}" + (f" ({', '.join(details)})" if details else "")
 
 
 def _separator(sign: str) -> str:
@@ -115,7 +137,9 @@ def _column_lines(table: TableProfile) -> Iterator[str]:
     width = min(max(len(column.name) for column in table.columns), 30)
     about = "about " if table.read > EXACT else ""
     for column in table.columns:
-        reading = f"read as {_ours(column)} ({column.reading})" if column.ours else f"not read{_is_it(column)}"
+        reading = f"not read{_is_it(column)}" if column.reading == "not read" else f"read ({column.reading})"
+        if _ours(column):
+            reading = f"read as {_ours(column)} ({column.reading})"
         if column.reading == "our name":
             reading = "read"
         shares = [f"{about if column.ours else ''}{column.distinct:,} distinct"]
@@ -135,11 +159,18 @@ def _is_it(column: ColumnProfile) -> str:
 
 
 def _ours(column: ColumnProfile) -> str:
-    return " and ".join(name.removeprefix("items.") for name in dict.fromkeys(column.ours))
+    """Return our names that a column is read as, without those that only a format's rules know."""
+    return " and ".join(
+        name.removeprefix("items.") for name in dict.fromkeys(column.ours) if not name.startswith(PRIVATE) and name != REFUSED
+    )
 
 
-def _from(column: ColumnProfile) -> str:
-    return "" if _ours(column) == column.name else f" from {column.name}"
+def _from(ours: str, names: list[str]) -> str:
+    return names[0] if names in ([ours], [f"{ours}{EMPTY}"]) else f"{ours} from {' or '.join(names)}"
+
+
+def _empty(column: ColumnProfile) -> str:
+    return EMPTY if column.missing == 1 else ""
 
 
 def _forms(forms: dict[str, float]) -> str:

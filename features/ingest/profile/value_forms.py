@@ -57,6 +57,7 @@ _TIMES = (
     (r"(9\d{11}|1\d{12})(\.\d+)?", "time: milliseconds since 1970"),
     (r"(9\d{14}|1\d{15})", "time: microseconds since 1970"),
     (r"\d{1,4}[./]\d{1,2}[./]\d{2,4}", "date with dots or slashes"),
+    (r"(0?[1-9]|[12]\d|3[01])-(0?[1-9]|[12]\d|3[01])-((19|20)\d\d)", "date with hyphens, the year last"),
     (r"\d{1,4}[./-]\d{1,2}[./-]\d{2,4},? \d{1,2}:\d\d(:\d\d)?( ?[AaPp][Mm])?", "date and time with dots or slashes"),
 )
 _SYMBOL = r"[$€£¥₹₽₺]|[A-Z]{3}|kr|zł"

@@ -17,6 +17,7 @@ from features.errors import DataError
 from features.ingest.readers.dialect import Dialect, sniff
 from features.ingest.readers.quotes import QuoteMender, QuoteSurvey
 from features.ingest.readers.raw_table import SHOWN
+from features.text.plain import agree, counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -64,7 +65,8 @@ def read_csv(reopen: Callable[[], AbstractContextManager[io.TextIOWrapper]], spo
         table = _read(_joined(mender.lines(text)), spool, dialect, found)
     if not mender.mended:
         return table
-    told = f"note: {spec.path.name}: {mender.mended:,} rows have stray quotes, which are read as text (e.g. {mender.example[:SHOWN]!r})"
+    rows = f"{counted(mender.mended, 'row')} {agree(mender.mended, 'has', 'have')} stray quotes"
+    told = f"note: {spec.path.name}: {rows}, which are read as text (e.g. {mender.example[:SHOWN]!r})"
     return replace(table, notes=(*table.notes, told))
 
 

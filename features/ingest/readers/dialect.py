@@ -9,6 +9,7 @@ from itertools import chain, islice
 from typing import TYPE_CHECKING
 
 from features.errors import DataError
+from features.text.plain import agree, counted
 
 if TYPE_CHECKING:
     import io
@@ -56,7 +57,8 @@ def sniff(path: Path, text: io.TextIOWrapper, separator: str | None = None) -> D
         raise DataError(f"{path} is empty: the first row must name the columns")
     start = head + reader.line_num
     sample = [row for row in islice(csv.reader(lines[start:], delimiter=separator), LOOK) if row]
-    notes = [f"note: {path.name}: {used} lines above the header are not read (e.g. {lines[at].strip()[:40]!r})"] if used else []
+    above = f"{counted(used, 'line')} above the header {agree(used, 'is', 'are')} not read"
+    notes = [f"note: {path.name}: {above} (e.g. {lines[at].strip()[:40]!r})"] if used else []
     names, more = _named(path, names, sample, lines[head], lines[start] if start < len(lines) else "")
     return Dialect(names, separator, start, sample, (*notes, *more))
 

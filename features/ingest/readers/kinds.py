@@ -156,5 +156,5 @@ def _require_file(path: Path, name: str) -> None:
         near = difflib.get_close_matches(path.name.lower(), [one.name for one in path.parent.iterdir()], n=1, cutoff=0.6)
     elif path.parent != path:
         raise DataError(f"{path} does not exist, nor does its folder: check the path of the {name}")
-    meant = f"; did you mean {near[0]}?" if near else ""
-    raise DataError(f"{path} does not exist{meant}: check the path of the {name}")
+    meant = f"did you mean {near[0]}? " if near else ""
+    raise DataError(f"{path} does not exist: {meant}check the path of the {name}")

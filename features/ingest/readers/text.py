@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from features.errors import DataError
 from features.ingest.readers.kinds import open_bytes
+from features.text.plain import agree, counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -87,11 +88,13 @@ def found_encoding(path: Path, key: str | None) -> Encoding:
     word = re.search(r"\w*[^\W\x00-\x7f]\w*", shown) or re.search(r"\S*[^\x00-\x7f]\S*", shown)
     example = f"e.g. {word[0][:30] if word else ''!r}"
     if good >= MIXED * (good + bad) and _one_byte(name):
-        told = f"note: {path.name} mixes UTF-8 with {name}: {bad:,} characters are not UTF-8 and read as {name} ({example})"
+        others = f"{counted(bad, 'character')} {agree(bad, 'is', 'are')} not UTF-8 and read as {name} ({example})"
+        told = f"note: {path.name} mixes UTF-8 with {name}: {others}"
         return Encoding("utf-8", _fallback(name), (f"{told}: export it in one encoding",))
     if key is not None:
         return Encoding(key, "replace")
-    return Encoding(name, "replace", (f"note: {path.name} is not UTF-8; read as {name} ({example}): source.encoding says otherwise",))
+    told = f"note: {path.name} is not UTF-8; read as {name} ({example})"
+    return Encoding(name, "replace", (f"{told}: if that is wrong, set source.encoding",))
 
 
 @contextmanager

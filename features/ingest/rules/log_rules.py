@@ -61,7 +61,7 @@ def validate_interactions(table: pl.LazyFrame, source: Source, software: str = "
     return CheckedTable(
         frame=checked(frame, [*layout, *rules], [*INTERACTION_COLUMNS, *carried]),
         notes=notes,
-        advice={**form.advice, **read.advice},
+        advice={**form.advice, **read.advice, **({"unknown event": events.advice} if events.advice else {})},
         understood=understood,
         currency=read.currencies.chosen,
         spellings=ids["user_id"].spellings,

@@ -107,6 +107,8 @@ def _of_iso(name: str, form: TimeForm) -> pl.Expr:
     # The tail that a shorter form lacks, so that one pattern parses every form.
     missing = pl.lit(" 00:00:00").str.slice((local.str.len_bytes().cast(pl.Int64) - len("yyyy-mm-dd")).clip(lower_bound=0))
     moment = pl.concat_str(local, missing).str.to_datetime("%Y-%m-%d %H:%M:%S%.f", strict=False, time_unit="us")
+    # %Y takes 05-01-26 for a day of the year 5.
+    moment = pl.when((moment.dt.year() > 99) | local.str.starts_with("00")).then(moment)
     if not form.offsets:
         return moment
     hours, minutes = (text.str.extract(OFFSET_TAIL, group).cast(pl.Int64, strict=False).fill_null(0) for group in (3, 4))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,7 @@ from features.ingest.times.moments import (
 from features.ingest.times.time_forms import DEFAULT, OFFSET_TAIL, SPREADSHEET_DAYS, UNIX_DAYS, TimeForm, read
 from features.ingest.times.written_times import NUMERIC, PATTERNS
 from features.ingest.values.placeholders import present, raw
+from features.text.plain import agree, counted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -93,7 +95,8 @@ def default_note(table: pl.LazyFrame, name: str, defaults: pl.Expr) -> list[str]
     count, row, value = found.collect(engine="streaming").row(0)
     if not count:
         return []
-    return [f"note: {count:,} values of {name} are a program's default and no time ({value!r}, row {row:,}): unknown"]
+    what = f"{counted(count, 'value')} of {name} {agree(count, 'is', 'are')} a program's default and no time"
+    return [f"note: {what} ({value!r}, row {row:,}): unknown"]
 
 
 def quoted(text: str) -> str:
@@ -162,14 +165,23 @@ def _others(table: pl.LazyFrame, name: str, key: str) -> tuple[tuple[str, ...], 
     )
     found = answers.collect(engine="streaming").row(0, named=True)
     patterns = tuple(pattern for pattern in PATTERNS if found[pattern])
-    unread = f"{ISO_ADVICE}, or set {key} to their strptime format"
-    notes = [f"note: {found['left']:,} values of {name} are no times that are known, such as {found['unread']!r}: {ISO_ADVICE}"] * bool(
-        found["left"]
-    )
+    unread = f"{ISO_ADVICE}, or {_format_advice(key, found['unread'])}"
+    what = f"{counted(found['left'], 'value')} of {name} {agree(found['left'], 'is no time that is', 'are no times that are')} known"
+    notes = [f"note: {what}, such as {found['unread']!r}: {ISO_ADVICE}"] * bool(found["left"])
     if NUMERIC not in patterns:
         return patterns, None, notes, unread
     day_first, note = _order(name, found, key)
     return patterns, day_first, [note, *notes], unread if day_first is not None and found["left"] else note.removeprefix("note: ")
+
+
+def _format_advice(key: str, text: str | None) -> str:
+    """Return how to name the format of a time that is not known: years of two digits leave only the order of day and month open."""
+    short = re.match(r"\d{1,2}([./-])\d{1,2}\1\d{2}( \d{1,2}:\d{2}(:\d{2})?)?$", text or "")
+    if short is None:
+        return f'set {key} to their format in the signs of strptime, such as "%d.%m.%Y %H:%M"'
+    time = " %H:%M" * bool(short[2]) + ":%S" * bool(short[3])
+    ways = [f'{key} = "{short[1].join(order)}{time}"' for order in (("%d", "%m", "%y"), ("%m", "%d", "%y"))]
+    return f"set {ways[0]} or {ways[1]}"
 
 
 def _order(name: str, found: Mapping[str, Any], key: str) -> tuple[bool | None, str]:

@@ -13,6 +13,7 @@ import polars as pl
 
 from features.data.ids import DECIMAL, ODD, normal, visible
 from features.ingest.values.placeholders import ID_PLACEHOLDERS, NO_ID, RAW, WRITTEN, not_null_word, trimmed
+from features.text import plain
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -146,8 +147,8 @@ def largest(ids: pl.LazyFrame, column: str) -> list[tuple[str, float]]:
 
 def counted(values: pl.DataFrame, name: str, table: str) -> str:
     """Return how many ids there are and in how many rows, which `len` has, as text."""
-    rows = values["len"].sum()
-    return f"{values.height:,} {name}{'s' * (values.height != 1)} of the {table} ({rows:,} row{'s' * (rows != 1)})"
+    rows = int(values["len"].sum())
+    return f"{plain.counted(values.height, name)} of the {table} ({plain.counted(rows, 'row')})"
 
 
 def are(values: pl.DataFrame) -> str:
@@ -168,8 +169,8 @@ def _nobody(frame: pl.LazyFrame, name: str, facts: Mapping[str, int], table: str
     found = words.collect(engine="streaming").sort("len", "word", descending=[True, False])
     if name == "user_id":
         listed = ", ".join(f"{visible(word)} in {count:,}" for word, count in found.head(5).iter_rows())
-        rows = found["len"].sum()
-        return NO_ID, (f"note: {rows:,} row{'s have' if rows != 1 else ' has'} no user: user_id is {listed}",)
+        rows = int(found["len"].sum())
+        return NO_ID, (f"note: {plain.counted(rows, 'row')} {plain.agree(rows, 'has', 'have')} no user: user_id is {listed}",)
     if table == "log":
         return WRITTEN, ()
     real = found.filter(pl.col("len") == 1)["word"].to_list()
@@ -227,4 +228,5 @@ def _merged(frame: pl.LazyFrame, odd: pl.DataFrame, about: tuple[str, str]) -> t
         return ()
     example = " and ".join(map(visible, several.filter(pl.col("after") == several["after"][0])["before"].to_list()[:3]))
     name, table = about
-    return (f"note: {several['after'].n_unique():,} {name} of the {table} had several spellings, which are one now, e.g. {example}",)
+    ids = plain.counted(several["after"].n_unique(), name)
+    return (f"note: {ids} of the {table} had several spellings, which are one now, e.g. {example}",)

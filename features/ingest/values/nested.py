@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from features.ingest.readers.raw_table import ITEM_PREFIX, SHOWN
+from features.text.plain import agree, counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -63,12 +64,13 @@ class Losses:
         if self.unnamed:
             keys = ", ".join(IDS if is_id(column) else NAMES[:3])
             yield (
-                f"note: {self.unnamed:,} objects in {name} have none of {keys} and are left out (e.g. {self.unnamed_example}): "
+                f"note: {counted(self.unnamed, 'object')} in {name} {agree(self.unnamed, 'has', 'have')} none of {keys} and "
+                f"{agree(self.unnamed, 'is', 'are')} left out (e.g. {self.unnamed_example}): "
                 f"export {name} as text"
             )
         if self.translated:
-            what = f"{self.translated:,} values of {name} are in several languages, and the first is taken"
-            yield f"note: {what} (e.g. {self.translated_example})"
+            what = f"{counted(self.translated, 'value')} of {name} {agree(self.translated, 'is', 'are')} in several languages"
+            yield f"note: {what}, and the first is taken (e.g. {self.translated_example})"
 
 
 def parsed(line: str) -> Any:

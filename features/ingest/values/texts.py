@@ -9,6 +9,7 @@ import polars as pl
 from features.ingest.readers.raw_table import SHOWN
 from features.ingest.values.placeholders import raw
 from features.text.clean import CLEANED, ENTITIES, INVISIBLE, MARKUP, MOJIBAKE, cleaned
+from features.text.plain import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -54,7 +55,7 @@ def text_notes(table: pl.LazyFrame, checked: pl.LazyFrame) -> Iterator[str]:
         name = next(iter(found))
         row, item, after = valid.filter(done[bit, name]).select("row", "item_id", name).head(1).collect().row(0)
         before = table.filter(pl.col("row") == row).select(name).head(1).collect().item()
-        where = " and ".join(f"{count:,} {TEXTS[text]}" for text, count in found.items())
+        where = " and ".join(counted(count, text, TEXTS[text]) for text, count in found.items())
         yield f"note: {what} {where}, e.g. of item {item}: {_shown(before)} is now {_shown(after)}"
 
 

@@ -12,6 +12,7 @@ from features.data.ids import normal_id, visible
 from features.data.interactions import CAP, CAPPED_FROM
 from features.ingest.values.ids import AHEAD, largest
 from features.ingest.values.placeholders import present
+from features.text.plain import agree, counted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -49,7 +50,11 @@ def guest_notes(checked: pl.LazyFrame, guests: Sequence[str]) -> tuple[str, ...]
         return ()
     theirs = checked.filter(pl.col("reason").is_null(), pl.col("user_id").str.starts_with(GUEST))
     rows, orders = theirs.select(pl.len(), pl.col("user_id").n_unique().alias("orders")).collect(engine="streaming").row(0)
-    return (f"note: {rows:,} rows of guests are read as {orders:,} visitors, one for each order (source.guests)",) if rows else ()
+    if not rows:
+        listed = ", ".join(visible(guest) for guest in guests if guest)
+        return (f"note: source.guests has no effect: no row of the log has the user {listed}",) if listed else ()
+    what = f"{counted(rows, 'row')} of guests {agree(rows, 'is', 'are')} read as {counted(orders, 'visitor')}"
+    return (f"note: {what}, one for each order (source.guests)",)
 
 
 def user_notes(path: Path) -> tuple[str, ...]:
@@ -72,7 +77,7 @@ def _note(log: pl.LazyFrame, user: str, total: int, *, capped: bool) -> str:
     count, items, dates = facts.collect(engine="streaming").row(0)
     cap = f"; models learn from the newest of them, at most {CAP:.0%} of all events" if capped else ""
     quoted = json.dumps(user, ensure_ascii=False)
-    has = f"{count / total:.0%} of all events ({count:,}, of {items:,} items on {dates:,} days)"
+    has = f"{count / total:.0%} of all events ({count:,}, of {counted(items, 'item')} on {counted(dates, 'day')})"
     return (
         f"note: user {visible(user)} has {has}: if that is everybody without an account, set source.guests = [{quoted}];"
         f" if it is a bot, a test or a reseller, set source.drop_users = [{quoted}]{cap}"

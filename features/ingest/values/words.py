@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
+from features.ingest.times.time_survey import quoted
 from features.ingest.values.placeholders import present
+from features.text.plain import agree, counted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -72,10 +74,12 @@ def notes(table: pl.LazyFrame, name: str, unknown: pl.Expr, facts: Mapping[str, 
     rows = found.sort("count", "word", descending=[True, False]).collect(engine="streaming").rows()
     if not rows:
         return []
+    left = sum(count for _, count, _ in rows)
     listed = ", ".join(f"{word[:SHOWN]!r}" for word, _, _ in rows[:3])
-    advice = f'set source.availability = {{ "{rows[0][0][:SHOWN]}" = true }}, or false'
+    word = quoted(rows[0][0][:SHOWN])
+    advice = f"set source.availability = {{ {word} = true }}, or false in its place"
     return [
-        f"note: {sum(count for _, count, _ in rows):,} values of {name} are neither yes nor no ({listed}; row {rows[0][2]:,}): {advice}"
+        f"note: {counted(left, 'value')} of {name} {agree(left, 'is', 'are')} neither yes nor no ({listed}; row {rows[0][2]:,}): {advice}"
     ]
 
 

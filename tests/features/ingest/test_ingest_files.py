@@ -168,7 +168,7 @@ def test_broken_characters_cost_no_more_than_themselves(tmp_path: Path) -> None:
     assert titles["D"] == "No t h [31ming"
     assert titles["F"] == "caf\ufffd"
     assert quarantine(tmp_path) == [("items", 5, "item_id is damaged text", "E\ufffd")]
-    assert "1 titles hold characters that could not be decoded" in str(summary)
+    assert "1 title holds characters that could not be decoded" in str(summary)
 
 
 def test_json_lines_that_are_none_are_put_aside(tmp_path: Path) -> None:

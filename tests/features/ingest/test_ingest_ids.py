@@ -100,7 +100,7 @@ def test_a_rounded_event_id_loses_no_row(ingested: Ingest) -> None:
 
 
 def test_a_log_of_rounded_ids_says_what_to_do(ingested: Ingest) -> None:
-    with pytest.raises(DataError, match=r"not one of the 1 rows .*rounded by a spreadsheet.*: export it again with the ids as text"):
+    with pytest.raises(DataError, match=r"the one row of the .*rounded by a spreadsheet.*: export it again with the ids as text"):
         ingested(log_of(("7.01235E+12", "101")), ITEMS)
 
 

@@ -209,10 +209,10 @@ def test_the_value_of_a_rating_is_no_money(ingested: Ingest) -> None:
     log = "user_id,item_id,timestamp,event,value\nu,A,2024-01-01,rating,5\nu,B,2024-01-02,purchase,4\n"
     shop = ingested(log)
     assert shop.log["value"].to_list() == [None, 4.0]
-    assert "note: value of 1 ratings is not read, for a rating is no sale: map stars as rating" in shop.summary.notes
+    assert "note: the value of 1 rating is not read, for a rating is no sale: if it is the stars, map it as rating" in shop.summary.notes
 
 
 def test_a_rating_that_is_no_number_is_told(ingested: Ingest) -> None:
     shop = ingested("user_id,item_id,timestamp,rating\nu,A,2024-01-01,good\nu,B,2024-01-02,1\nv,B,2024-01-02,5\n")
     assert shop.log["event"].to_list() == ["rating", "dislike", "rating"]
-    assert "note: rating is not a number in 1 rows (e.g. 'good'): they count as praise" in shop.summary.notes
+    assert "note: rating is not a number in 1 row (e.g. 'good'): it counts as praise" in shop.summary.notes

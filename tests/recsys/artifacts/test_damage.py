@@ -145,7 +145,7 @@ WRONG_FILES = {
     ),
     "no column of users": ({"log": "item_id,timestamp\nA,2024-01-01\n"}, "has no user_id"),
     "not a table": ({"items": b"\x89PNG\r\n\x1a\n\x00\x00"}, "items.csv"),
-    "all rows bad": ({"log": "user_id,item_id,timestamp\nu,A,1970-01-01\n"}, "not one of the 1 rows"),
+    "all rows bad": ({"log": "user_id,item_id,timestamp\nu,A,1970-01-01\n"}, "the one row of the log cannot be used"),
 }
 
 

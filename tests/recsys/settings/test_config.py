@@ -72,6 +72,23 @@ def test_an_error_is_one_line_with_file_key_found_and_expected(tmp_path: Path, t
     assert all(part in message for part in ["recsys.toml", *parts]), message
 
 
+@pytest.mark.parametrize(
+    ("text", "part"),
+    [
+        ('[source.items_columns] title = "name"', 'put title = "name" on lines of its own below [source.items_columns]'),
+        ('[source.items_columns]\ntitle = "name", price = "p"', "put one key on a line"),
+        ("[source]\nitems = products.csv", "text stands in quotes"),
+        ('source.decimal = ","\n[source]\nencoding = "utf-8"', "join what belongs to one section"),
+        ('[source]\nsource.decimal = ","', "leave `source.` out of the key"),
+    ],
+)
+def test_advice_that_was_pasted_in_another_way_is_corrected(tmp_path: Path, text: str, part: str) -> None:
+    write(tmp_path, text)
+    with pytest.raises(ConfigError) as caught:
+        load_settings()
+    assert part in str(caught.value)
+
+
 def test_files_that_cannot_be_read(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="does not exist"):
         load_settings(tmp_path / "absent.toml")

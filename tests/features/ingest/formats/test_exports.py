@@ -89,9 +89,9 @@ def test_shopify_as_csv(read: Read) -> None:
         ("interactions", 8, "item_id not in the catalogue"),
     ]
     assert "shopify_products.csv looks like Shopify: read as format shopify" in shop.notes
-    assert "archived or not published: not available: 2 (such as " in shop.notes
-    assert "partially refunded orders, kept because what was sent back is not known: 1" in shop.notes
-    assert "matched by sku or name: 1 ('Linen shirt - M / White' is 'LS-M-W')" in shop.notes
+    assert "2 items are not available, as draft, archived or unpublished (such as " in shop.notes
+    assert "1 row of partially refunded orders is kept, because what was sent back is not known" in shop.notes
+    assert "1 row finds its item by sku or name, not by item_id ('Linen shirt - M / White' is 'LS-M-W')" in shop.notes
 
 
 def test_shopify_products_as_one_item_each(read: Read) -> None:
@@ -259,7 +259,7 @@ def test_woocommerce(read: Read) -> None:
     assert ("interactions", 3, "order is cancelled") in shop.refused
     assert ("interactions", 4, "order is not paid yet") in shop.refused
     assert ("interactions", 5, "an order without lines") in shop.refused
-    assert "partially refunded orders, kept" in shop.notes
+    assert "of partially refunded orders" in shop.notes
 
 
 def test_woocommerce_products_as_one_item_each(read: Read) -> None:

@@ -41,7 +41,7 @@ def test_other_orders_are(ingested: Ingest, word: str) -> None:
 def test_a_part_that_was_sent_back_is_said(ingested: Ingest, word: str) -> None:
     shop = ingested(ROWS.format(word))
     assert shop.log.height == 3
-    assert "rows of partially refunded orders, kept because what was sent back is not known: 1" in shop.summary.notes[0]
+    assert "1 row of partially refunded orders is kept, because what was sent back is not known" in shop.summary.notes[0]
 
 
 @pytest.mark.parametrize("word", ["on the moon", "200", "zurück"])

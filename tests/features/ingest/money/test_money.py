@@ -131,8 +131,8 @@ def test_money_is_read_alike_in_both_tables(ingested: Ingest) -> None:
     assert shop.refused == []
     assert shop.log["value"].to_list() == [1299.0, 1299.0, 9.0, 9000.0, None, 5.0]
     assert shop.log["quantity"].to_list() == [1.0, 1.0, 1.0, 1000.0, 2.0, None]
-    assert "note: 1 values of value are no numbers ('on request', row 5): their rows are kept, with an unknown value" in shop.summary.notes
-    assert "note: 1 values of quantity are no numbers ('x', row 6): their rows are kept, with an unknown quantity" in shop.summary.notes
+    assert "note: 1 value of value is not a number ('on request', row 5): its row is kept, with an unknown value" in shop.summary.notes
+    assert "note: 1 value of quantity is not a number ('x', row 6): its row is kept, with an unknown quantity" in shop.summary.notes
 
 
 def test_a_line_of_unknown_quantity_has_no_known_value(ingested: Ingest) -> None:
@@ -145,7 +145,7 @@ def test_prices_of_two_currencies_are_not_mixed(ingested: Ingest) -> None:
     shop = ingested(LOG, items)
     assert shop.items["price"].to_list() == [12.0, None, 14.0]
     assert shop.summary.notes == (
-        "note: 1 prices are unknown, as they are not in EUR, the most frequent one (1 in USD; first in row 2); "
+        "note: 1 price is unknown, as it is not in EUR, the most frequent currency (1 in USD; first in row 2); "
         'source.currency = "USD" chooses another',
     )
     assert ingested(LOG, items, currency="USD").items["price"].to_list() == [None, 13.0, None]
@@ -175,7 +175,7 @@ def test_two_tables_in_two_currencies_are_told(ingested: Ingest) -> None:
 def test_a_range_is_its_lowest_price_and_told(ingested: Ingest) -> None:
     shop = ingested(LOG, "item_id,title,price\nA,Apple,10 - 20\nB,Bread,from $5\nC,Cake,3.99/kg\n")
     assert shop.items["price"].to_list() == [10.0, 5.0, 3.99]
-    assert "note: 3 values of price are a range or a price per unit ('10 - 20', row 1): the lowest number is taken" in shop.summary.notes
+    assert "note: 3 values of price are ranges or prices per unit ('10 - 20', row 1): the lowest number is taken" in shop.summary.notes
 
 
 AMOUNTS = st.decimals(0, 99_999, places=2, allow_nan=False).map(float)

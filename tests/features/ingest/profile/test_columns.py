@@ -169,7 +169,7 @@ def test_a_column_that_looks_like_ours_is_asked_about_with_the_line_that_maps_it
     shop = ingested("user_id,item_id,timestamp,event_type,session\n" + rows)
     assert shop.summary.notes == (
         "note: interactions.csv: not read: event_type (is it event?), session; "
-        'if so, map it: [source.interactions_columns] event = "event_type"',
+        'if so, map it in recsys.toml: [source.interactions_columns] event = "event_type"',
     )
 
 
@@ -178,13 +178,17 @@ def test_a_column_that_looks_like_ours_is_asked_about_with_the_line_that_maps_it
     [
         (
             "customer_id,item_id,timestamp\n7,A,2026-03-01\n",
-            r'has no user_id; .*: is it customer_id\? map it: \[source.interactions_columns\] user_id = "customer_id"',
+            r'has no user_id; .*: is it customer_id\? map it in recsys.toml: \[source.interactions_columns\] user_id = "customer_id"',
         ),
         (
             "visitorid,itemid,ts\n7,A,1772323200\n",
-            r'has no user_id, timestamp; .* user_id = "visitorid", \[source.interactions_columns\] timestamp = "ts"',
+            r'map them in recsys.toml: \[source.interactions_columns\] user_id = "visitorid", timestamp = "ts"',
         ),
-        ("user_id,StockCode,t_dat\n7,A,2026-03-01\n", r'item_id = "StockCode", .* timestamp = "t_dat"'),
+        ("user_id,StockCode,t_dat\n7,A,2026-03-01\n", r'item_id = "StockCode", timestamp = "t_dat"'),
+        (
+            "Kunde,Artikelnummer,Bestelldatum\n7,A,03-02-2026\n8,B,13-02-2026\n",
+            'is Kunde the user_id. is Artikelnummer the item_id. is Bestelldatum the timestamp. map them .*timestamp = "Bestelldatum"',
+        ),
         ("item_id,title,price\nA,Apple,1.5\n", "it looks like the catalogue: give it as items, and the log as interactions"),
         ("a,b,c\n1,2,3\n", r"map the column under \[source.interactions_columns\]"),
     ],
@@ -199,6 +203,11 @@ def test_a_mapping_is_corrected(ingested: Ingest) -> None:
         ingested("customer,item_id,timestamp\n7,A,2026-03-01\n", interactions_columns={"user_id": "custmer"})
 
 
+def test_a_mapping_of_a_column_that_has_our_name_is_left_out(ingested: Ingest) -> None:
+    with pytest.raises(DataError, match=r'it has user_id under our name: leave user_id = "kunde" out of \[source.interactions_columns\]'):
+        ingested("user_id,item_id,timestamp\n7,A,2026-03-01\n", interactions_columns={"user_id": "kunde"})
+
+
 def test_a_log_given_as_items_is_noticed(ingested: Ingest) -> None:
     log = "user_id,item_id,timestamp\n7,A,2026-03-01\n"
     with pytest.raises(DataError, match="it looks like the log: give it as interactions"):
@@ -206,7 +215,7 @@ def test_a_log_given_as_items_is_noticed(ingested: Ingest) -> None:
 
 
 def test_a_title_is_found_in_a_log_that_holds_the_catalogue(ingested: Ingest) -> None:
-    with pytest.raises(DataError, match=r'is it name\? map it: \[source.items_columns\] title = "name"'):
+    with pytest.raises(DataError, match=r'is it name\? map it in recsys.toml: \[source.items_columns\] title = "name"'):
         ingested("user_id,item_id,timestamp,name\n7,A,2026-03-01,Green tea\n", None)
 
 

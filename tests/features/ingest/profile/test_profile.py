@@ -77,7 +77,10 @@ def test_each_column_is_described(tmp_path: Path) -> None:
     assert "dates" in log.times_why
     for text in (short(profile), full(profile)):
         assert "qty (is it quantity?)" in text or "not read (is it quantity?)" in text
-        assert "50% of all events are of one user" in text
+    told = "50% of all events are of one user"
+    assert told in full(profile)
+    assert any("has 50% of all events" in note for note in profile.notes)
+    assert told not in short(profile)  # the note says it
 
 
 def test_what_is_stored_names_no_user(ingested: Ingest, tmp_path: Path) -> None:

@@ -75,7 +75,7 @@ def test_lines_of_two_encodings_are_read_each_by_its_own(key: str | None, read: 
     table = read(b"item_id,title,price\n" + b"\n".join(lines), encoding=key)
     assert [title for _, title in rows(table)] == ["Café"] * 8 + ["Thé", "Crème"]
     assert table.notes == (
-        "note: items.csv mixes UTF-8 with cp1252: 1 characters are not UTF-8 and read as cp1252 (e.g. 'Thé'): export it in one encoding",
+        "note: items.csv mixes UTF-8 with cp1252: 1 character is not UTF-8 and read as cp1252 (e.g. 'Thé'): export it in one encoding",
     )
 
 

@@ -93,7 +93,7 @@ def test_a_zip_with_a_password_is_refused(read: Read) -> None:
 def test_a_missing_file_names_the_nearest(tmp_path: Path) -> None:
     (tmp_path / "products.csv").write_bytes(CSV)
     for name in ("product.csv", "Products.csv", "products.tsv"):
-        with pytest.raises(DataError, match="does not exist; did you mean products.csv.: check the path of the items"):
+        with pytest.raises(DataError, match="does not exist: did you mean products.csv. check the path of the items"):
             read_head(tmp_path / name, None, "items")
     with pytest.raises(DataError, match="does not exist: check"):
         read_head(tmp_path / "xyz", None, "items")

@@ -17,7 +17,8 @@ HEADER = "item_id,title,price\n"
 
 
 def note(count: int) -> str:
-    return f"note: items.csv: {count} rows have stray quotes, which are read as text (e.g. "
+    rows = "1 row has" if count == 1 else f"{count} rows have"
+    return f"note: items.csv: {rows} stray quotes, which are read as text (e.g. "
 
 
 @pytest.mark.parametrize(

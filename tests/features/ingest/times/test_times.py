@@ -160,7 +160,7 @@ def test_a_default_is_no_time(default: str, ingested: Ingest) -> None:
     shop = ingested(f"user_id,item_id,timestamp\nu,A,2026-02-03\nu,A,{default}\n", items)
     assert shop.items["created_at"].to_list() == [datetime(2026, 2, 3), None]
     assert shop.log.height == 1
-    assert f"note: 1 values of created_at are a program's default and no time ('{default}', row 2): unknown" in shop.summary.notes
+    assert f"note: 1 value of created_at is a program's default and no time ('{default}', row 2): unknown" in shop.summary.notes
 
 
 def test_the_catalogue_has_a_format_of_its_own(ingested: Ingest) -> None:

@@ -66,7 +66,7 @@ def test_of_languages_the_first_is_taken(json: str) -> None:
     losses = Losses()
     assert text_of(parsed(json), "|", losses) == "Tea"
     (note,) = losses.notes("title")
-    assert note.startswith("note: 1 values of title are in several languages, and the first is taken (e.g. '{")
+    assert note.startswith("note: 1 value of title is in several languages, and the first is taken (e.g. '{")
 
 
 @given(st.recursive(st.none() | st.booleans() | st.integers() | st.text(), lambda part: st.lists(part) | st.dictionaries(st.text(), part)))
@@ -92,8 +92,8 @@ def test_products_of_a_shop_with_objects(ingested: Ingest) -> None:
     assert shop.items["category"].to_list() == ["Clothing|Tops", None]
     assert shop.items["brand"].to_list() == [None, "Nord"]
     assert [note.split(" (")[0] for note in shop.summary.notes] == [
-        "note: 1 values of title are in several languages, and the first is taken",
-        "note: 1 objects in category have none of name, title, label and are left out",
+        "note: 1 value of title is in several languages, and the first is taken",
+        "note: 1 object in category has none of name, title, label and is left out",
     ]
 
 
@@ -127,7 +127,7 @@ def test_structs_and_lists_of_parquet(tmp_path: Path) -> None:
         "available": ["true", "false", None],
     }
     assert [note.split(" (")[0] for note in table.notes] == [
-        "note: 1 values of title are in several languages, and the first is taken",
-        "note: 1 objects in category have none of name, title, label and are left out",
+        "note: 1 value of title is in several languages, and the first is taken",
+        "note: 1 object in category has none of name, title, label and is left out",
         "note: 2 objects in brand have none of name, title, label and are left out",
     ]

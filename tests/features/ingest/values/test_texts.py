@@ -19,7 +19,7 @@ def test_html_does_not_use_up_the_description(ingested: Ingest) -> None:
     assert len(body) > MAX_DESCRIPTION
     assert item_texts(Catalog.from_frame(shop.items)).to_list() == ["Oslo. leather ankle boot"]
     (note,) = shop.summary.notes
-    assert note.startswith("note: HTML or shortcodes were removed from 1 descriptions, e.g. of item A: '<div class=")
+    assert note.startswith("note: HTML or shortcodes were removed from 1 description, e.g. of item A: '<div class=")
     assert note.endswith("is now 'leather ankle boot'")
 
 
@@ -35,10 +35,10 @@ def test_each_kind_of_change_has_a_note(ingested: Ingest) -> None:
     assert shop.items["brand"].to_list() == ["R&D", "AT&T", "size <L>"]
     assert shop.items["category"].to_list() == ["Home & Garden|Tea", None, "3 < 5"]
     assert shop.summary.notes == (
-        "note: HTML entities were decoded in 1 titles and 1 brands and 1 categories, e.g. of item A: "
+        "note: HTML entities were decoded in 1 title and 1 brand and 1 category, e.g. of item A: "
         "'Cap &amp; Badge &#8211; Blue' is now 'Cap & Badge – Blue'",
-        "note: UTF-8 that had been read as another encoding was mended in 1 titles, e.g. of item B: 'CafÃ©' is now 'Café'",
-        "note: invisible characters were removed from 1 titles, e.g. of item C: 'Win\\xadter' is now 'Winter'",
+        "note: UTF-8 that had been read as another encoding was mended in 1 title, e.g. of item B: 'CafÃ©' is now 'Café'",
+        "note: invisible characters were removed from 1 title, e.g. of item C: 'Win\\xadter' is now 'Winter'",
     )
 
 

@@ -62,7 +62,7 @@ def many(user: str, count: int, others: int) -> str:
 
 def test_a_user_with_most_events_is_told(ingested: Ingest) -> None:
     (note,) = ingested(many("0", 100, 60)).summary.notes
-    assert note.startswith("note: user '0' has 62% of all events (100, of 1 items on 28 days)")
+    assert note.startswith("note: user '0' has 62% of all events (100, of 1 item on 28 days)")
     assert 'set source.guests = ["0"]' in note
     assert 'set source.drop_users = ["0"]' in note
     assert "models learn" not in note
