@@ -129,7 +129,8 @@ class Events:
 
     def _word(self) -> pl.Expr:
         word = not_null_word(trimmed(EVENT), WRITTEN).replace(self.words).str.to_lowercase()
-        return word.fill_null(pl.when(present(STARS).is_null()).then(pl.lit(PURCHASE)).otherwise(pl.lit(RATING)))
+        purchase = pl.lit(self.words.get("", PURCHASE))
+        return word.fill_null(pl.when(present(STARS).is_null()).then(purchase).otherwise(pl.lit(RATING)))
 
 
 def _understood(table: pl.LazyFrame, own: dict[str, str]) -> tuple[dict[str, str], tuple[str, ...]]:
@@ -141,11 +142,22 @@ def _understood(table: pl.LazyFrame, own: dict[str, str]) -> tuple[dict[str, str
         event = _MEANING.get(re.sub(r"[\s_\-]+", "", word.lower()))
         if word not in own and event is not None:
             found[word] = (event, count)
-    if not found:
-        return own, ()
-    listed = ", ".join(f"{word!r} as {event} ({count:,} rows)" for word, (event, count) in found.items())
-    said = f"note: events are read by their words: {listed}; [source.events] gives them another meaning"
-    return {word: event for word, (event, _) in found.items()} | own, (said,)
+    notes = _empty(kept) if counts.height and "" not in own else []
+    if found:
+        listed = ", ".join(f"{word!r} as {event} ({count:,} rows)" for word, (event, count) in found.items())
+        notes.append(f"note: events are read by their words: {listed}; [source.events] gives them another meaning")
+    return {word: event for word, (event, _) in found.items()} | own, tuple(notes)
+
+
+def _empty(table: pl.LazyFrame) -> list[str]:
+    """Return a note on rows without an event in a log that has events."""
+    missing = not_null_word(trimmed(EVENT), WRITTEN).is_null() & present(STARS).is_null()
+    count, row = table.filter(missing).select(pl.len(), pl.col("row").first()).collect(engine="streaming").row(0)
+    if not count:
+        return []
+    have, purchases = ("row has", "counts as a purchase") if count == 1 else ("rows have", "count as purchases")
+    what = f"note: {count:,} {have} no event (row {row:,}) and {purchases}"
+    return [f'{what}: [source.events] "" = "view" makes them something else']
 
 
 def no_sale(event: pl.Expr) -> pl.Expr:

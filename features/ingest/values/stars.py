@@ -9,9 +9,8 @@ from features.ingest.values.placeholders import present
 from features.names import STARS
 
 # 4,5 and 4/5, 4 out of 5 stars, 80%, 5 stars.
-_NUMBER = (
-    r"(?i)^([+-]?\d+(?:[.,]\d+)?)\s*(?:%|(?:/|of|out of|von|sur|de)\s*\d+(?:[.,]\d+)?)?\s*(?:stars?|points?|pts\.?|sterne?|★|⭐\u{fe0f}?)?$"
-)
+_OF = r"(?:/|of|out of|von|sur|de)\s*\d+(?:[.,]\d+)?"
+_NUMBER = rf"(?i)^([+-]?\d+(?:[.,]\d+)?)\s*(?:%|{_OF})?\s*(?:stars?|points?|pts\.?|sterne?|★|⭐\u{{fe0f}}?)?$"
 _GLYPHS = r"^[★⭐✩☆\u{fe0f}\s]+$"
 _FULL = r"[★⭐]"
 _GOOD = ("true", "yes", "up", "thumbs up", "thumbup", "thumbs-up", "thumbs_up", "like", "liked", "\U0001f44d")

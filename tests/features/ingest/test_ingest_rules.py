@@ -229,6 +229,17 @@ def test_ratings_of_0_are_dislikes_where_they_are_rare_or_the_bound_is_given(ing
     assert ingested(often, min_rating=3).log["event"].to_list() == ["dislike", "dislike", "rating"]
 
 
+@pytest.mark.parametrize("empty", ["", " ", "NULL", "nan"])
+def test_rows_without_an_event_are_told_in_a_log_that_has_events(ingested: Ingest, empty: str) -> None:
+    log = f"user_id,item_id,timestamp,event\nu,A,2024-01-01,view\nu,B,2024-01-02,{empty}\n"
+    shop = ingested(log)
+    assert shop.log["event"].to_list() == ["view", "purchase"]
+    assert any(note.startswith("note: 1 row has no event (row 2) and counts as a purchase") for note in shop.summary.notes)
+    shop = ingested(log, events={"": "view"})
+    assert shop.log["event"].to_list() == ["view", "view"]
+    assert not any("no event" in note for note in shop.summary.notes)
+
+
 def test_words_of_known_logs_are_events(ingested: Ingest) -> None:
     words = ["transaction", "addtocart", "view", "buy", "pv", "thumbs_down", "Like", "add-to-cart"]
     rows = "user_id,item_id,timestamp,event\n" + "".join(f"u,A,2024-01-0{i},{word}\n" for i, word in enumerate(words, 1))
