@@ -177,7 +177,11 @@ def _catalogue(items: pl.LazyFrame, table: TableProfile, raw: RawTable) -> Catal
     texts = [name for name in (TITLE, DESCRIPTION, BRAND, CATEGORY) if f"items.{name}" in table.by_ours]
     figures = {f"beyond_ascii {name}": pl.col(name).str.contains(r"[^\x00-\x7F]").mean() for name in texts}
     figures |= {f"damaged {name}": pl.col(name).str.contains(_DAMAGED).mean() for name in texts}
-    row = items.select(pl.col(AVAILABLE).fill_null(value=True).mean(), pl.col(PRICE).median(), **figures).collect(engine="streaming").row(0, named=True)
+    row = (
+        items.select(pl.col(AVAILABLE).fill_null(value=True).mean(), pl.col(PRICE).median(), **figures)
+        .collect(engine="streaming")
+        .row(0, named=True)
+    )
     facts = {
         name: TextFacts(beyond_ascii=_rounded(row[f"beyond_ascii {name}"]), damaged=_rounded(row[f"damaged {name}"])) for name in texts
     }
