@@ -123,6 +123,10 @@ class Catalog:
             raise DataError(f"{found}: {meant}check the id, or ingest and refresh first")
         return rows
 
+    def spelt(self, item_id: str) -> str:
+        """Return an id as the catalogue has it; as it is where the catalogue lacks it."""
+        return next((one for one in spellings(item_id) if one in self._row_of), item_id)
+
     def codes(self, column: str) -> np.ndarray:
         """Return an integer code for each item's value in a text column, int32 (n,); -1 where it is null."""
         ranks = self.frame[column].rank("dense").cast(pl.Int32) - 1

@@ -125,9 +125,13 @@ class Evidence:
 
     @property
     def serial(self) -> int:
-        """The distance between the log's distinct times if they are evenly spaced and each is one user's; else 0."""
+        """The distance between the log's distinct times if they are evenly spaced and each is one user's; else 0.
+
+        A program that asks for a page every minute, and has most of the times, says nothing of the others.
+        """
         step, distinct = self.spacing
-        return step if self.parts * len(self.time) <= 1.05 * distinct else 0
+        several = int(self.count.max(initial=0)) <= len(self.time) // 2
+        return step if several and self.parts * len(self.time) <= 1.05 * distinct else 0
 
     @cached_property
     def closed_weekday(self) -> bool:

@@ -226,6 +226,11 @@ class Interactions:
                 rows[place] = self._exact_rows(others).max()
         return rows
 
+    def spelt(self, user_id: str) -> str:
+        """Return a user id as the log has it; as it is where the log lacks it."""
+        row = int(self.user_rows([user_id])[0])
+        return user_id if row < 0 else str(self.user_ids[row])
+
     def _exact_rows(self, user_ids: Sequence[str]) -> np.ndarray:
         if not self.n_users:
             return np.full(len(user_ids), -1, dtype=np.int64)

@@ -196,7 +196,9 @@ def recommend(
 def _recommend_to_file(state: State, options: RecommendOptions, users_file: Path, out: Path) -> None:
     from recsys.cli.user_files import read_users, write_answers
 
-    users = read_users(users_file)
+    users, notes = read_users(users_file)
+    for note in notes:
+        typer.echo(note, err=True)
     rows = write_answers(state.shop.answers(options, users), out)
     typer.echo(f"{len(users):,} users, {rows:,} rows in {out}")
 

@@ -47,4 +47,7 @@ def erase(
 
     if not user and not users_file:
         raise typer.BadParameter("no user is given: add --user ID or --users-file FILE")
-    typer.echo(erase_users(state_of(context).workspace, *(user or ()), *(read_users(users_file) if users_file else ())))
+    listed, notes = read_users(users_file) if users_file else ([], ())
+    for note in notes:
+        typer.echo(note, err=True)
+    typer.echo(erase_users(state_of(context).workspace, *(user or ()), *listed))

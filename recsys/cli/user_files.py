@@ -5,6 +5,9 @@ from __future__ import annotations
 import csv
 import json
 import os
+import re
+import tempfile
+from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 import polars as pl
@@ -12,12 +15,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from features.errors import DataError
-from features.ingest.readers.raw_table import text_cell
+from features.ingest.profile.column_names import other_spellings
+from features.ingest.readers.files import read_head, read_lines, read_table
+from features.ingest.readers.raw_table import TableSpec, text_cell
 from features.ingest.values.ids import read_ids
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
-    from pathlib import Path
 
     from recsys.recommend.answers import Answer
 
@@ -26,46 +30,53 @@ _SCHEMA = pa.schema(
     [("user_id", pa.string()), ("item_id", pa.string()), ("rank", pa.int32()), ("probability", pa.float64()), ("reason", pa.string())]
 )
 _ROWS_PER_GROUP = 50_000
+_TABLES = (".csv", ".tsv", ".json", ".jsonl", ".ndjson", ".xml", ".parquet")  # these have a header or names
 
 
-def read_users(path: Path) -> list[str]:
+def read_users(path: Path) -> tuple[list[str], tuple[str, ...]]:
     """Read the distinct user ids of a file, in their order.
 
-    They are in the column user_id of a .csv, .tsv, .jsonl or .parquet, or one per line of any other file.
+    They are in the column user_id of any table that an ingest could read, or one per line of a text without such a column.
+
+    Returns
+    -------
+    users : their ids.
+    notes : what was read otherwise than it is written.
 
     Raises
     ------
     DataError
         The file is missing, cannot be read, or has no ids.
     """
-    try:
-        table = _read_table(path)
-        if "user_id" not in table.columns:
-            has = ", ".join(table.columns[:10])
-            raise DataError(f"{path} has no column user_id; it has: {has}: rename the column, or give a .txt with one id per line")
-        users = table["user_id"]
-    except FileNotFoundError:
-        raise DataError(f"there is no {path}: give a file with a column user_id, or with one id per line") from None
-    except pl.exceptions.NoDataError:
-        users = pl.Series(dtype=pl.String)
-    except (OSError, UnicodeDecodeError, pl.exceptions.PolarsError) as error:
-        raise DataError(f"{path} cannot be read: {str(error).strip().splitlines()[0]}: give csv, tsv, jsonl, parquet or txt") from error
-    users = read_ids(users)
+    if not path.exists():
+        raise DataError(f"there is no {path}: give a file with a column user_id, or with one id per line")
+    users, more = _read(path)
+    users, notes = read_ids(users)
     ids = users.filter(users.is_not_null() & (users != "")).unique(maintain_order=True).to_list()
     if not ids:
         raise DataError(f"{path} holds no user ids: give a file with a column user_id, or with one id per line")
-    return ids
+    return ids, (*more, *notes)
 
 
-def _read_table(path: Path) -> pl.DataFrame:
-    if path.suffix in (".csv", ".tsv"):
-        # Ids are text: 007 stays 007.
-        return pl.read_csv(path, separator="\t" if path.suffix == ".tsv" else ",", infer_schema=False)
-    if path.suffix == ".jsonl":
-        return pl.read_ndjson(path)
-    if path.suffix == ".parquet":
-        return pl.read_parquet(path)
-    return pl.DataFrame({"user_id": [line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines()]}, {"user_id": pl.String})
+def _read(path: Path) -> tuple[pl.Series, tuple[str, ...]]:
+    """Return the raw ids of a file, and notes on how it was read."""
+    if not path.stat().st_size:
+        return pl.Series(dtype=pl.String), ()
+    if path.suffix.lower() not in _TABLES and (lines := read_lines(path)) is not None:
+        filled = [line.strip() for line in lines if line.strip()]
+        if not filled or not _has_user_id(re.split(r"[,;\t|]", filled[0].replace('"', ""))):
+            return pl.Series(filled, dtype=pl.String), ()
+    head = read_head(path, None, "users")
+    named = "user_id" if "user_id" in head.names else other_spellings(["user_id"], head.names).get("user_id")
+    if named is None:
+        raise DataError(f"{path} has no column user_id: rename the column, or give a .txt with one id per line")
+    with tempfile.TemporaryDirectory() as folder:
+        table = read_table(TableSpec("users", path, {"user_id": (named,)}, ("user_id",)), Path(folder) / "users")
+        return table.frame.select("user_id").collect()["user_id"], table.notes
+
+
+def _has_user_id(names: list[str]) -> bool:
+    return "user_id" in names or bool(other_spellings(["user_id"], names))
 
 
 def write_answers(answers: Iterable[Answer], path: Path) -> int:

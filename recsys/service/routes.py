@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from recsys.recommend.answers import Answer
     from recsys.service.container import Service
     from recsys.service.live_bundle import LiveBundle
+    from recsys.snapshot.snapshot import Snapshot
 
 ERASE_SECONDS = 5.0  # to wait for a refresh: it takes minutes, and a waiting request occupies a place in the queue
 _PROBLEMS: dict[int | str, dict[str, Any]] = dict.fromkeys((400, 401, 403, 408, 413, 422, 429, 503), s.PROBLEM)
@@ -78,7 +79,9 @@ async def recommend(request: Request, body: s.RecommendBody, service: ServiceOf,
     def recent() -> Any:
         if body.user is None:
             return None
-        return recent_histories(live.recommender.snapshot, body.user, service.workspace.events.of_user(body.user), service.settings.events)
+        snapshot = live.recommender.snapshot
+        events = service.workspace.events.of_user(snapshot.log.spelt(body.user))
+        return recent_histories(snapshot, body.user, events, service.settings.events)
 
     request.scope["noted"]["user"] = service.pseudonym(body.user)
     answer, degraded = await service.pipeline.answer(RecommendRequest(live.recommender, body.user, body.options, recent), times)
@@ -118,8 +121,7 @@ async def search(request: Request, body: s.SearchBody, service: ServiceOf, live:
 )
 async def events(request: Request, body: s.EventsBody, service: ServiceOf, live: LiveBundleOf, times: TimesOf) -> JSONResponse:
     """Store what customers just did: on disk before the answer, and counted in the customer's next list."""
-    batch = [_event(number, event, service.guests) for number, event in enumerate(body.events)]
-
+    batch = [_event(number, event, service.guests, live.recommender.snapshot) for number, event in enumerate(body.events)]
     users = {event.user_id for event in batch}
 
     def store() -> int | None:
@@ -143,15 +145,15 @@ async def events(request: Request, body: s.EventsBody, service: ServiceOf, live:
     return _respond(request, live, times, {"accepted": len(batch), "new": new, "unknown_items": unknown}, 202)
 
 
-def _event(number: int, event: s.EventBody, guests: frozenset[str]) -> Event:
+def _event(number: int, event: s.EventBody, guests: frozenset[str], snapshot: Snapshot) -> Event:
     when = time.time() if event.timestamp is None else event.timestamp.replace(tzinfo=UTC).timestamp()
     if event.user in NO_ID and event.user not in guests:
         raise HTTPException(422, f"events.{number}.user is {event.user!r}, which stands for no user: leave out events without one")
     if (event.event_id or "").startswith(DERIVED):
         raise HTTPException(422, f"events.{number}.event_id begins with {DERIVED!r}, which is reserved: use another id")
     # As ingest reads a guest's order: everybody without an account is not one visitor.
-    user = f"{GUEST}{event.event_id or int(when)}" if event.user in guests else event.user
-    return Event(user, event.item, event.event, int(when), event.quantity, event.value, event.event_id or "")
+    user = f"{GUEST}{event.event_id or int(when)}" if event.user in guests else snapshot.log.spelt(event.user)
+    return Event(user, snapshot.catalog.spelt(event.item), event.event, int(when), event.quantity, event.value, event.event_id or "")
 
 
 @router.delete("/v1/users/{user_id:path}", dependencies=[Depends(needs(Scope.ADMIN))], responses=_ERASED)

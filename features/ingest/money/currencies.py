@@ -16,6 +16,8 @@ SIGNS = {
     "nt$": "TWD", "€": "EUR", "£": "GBP", "₹": "INR", "₽": "RUB", "₩": "KRW", "₫": "VND", "₺": "TRY", "₴": "UAH", "₦": "NGN", "₱": "PHP",
     "฿": "THB", "₪": "ILS", "zł": "PLN", "kč": "CZK", "ft": "HUF", "rp": "IDR", "rp.": "IDR", "rs": "INR", "rs.": "INR", "rm": "MYR",
     "fr.": "CHF", "sfr.": "CHF", "лв": "BGN", "лв.": "BGN", "руб": "RUB", "руб.": "RUB", "euro": "EUR", "euros": "EUR",
+    "円": "JPY", "元": "CNY", "rmb": "CNY", "원": "KRW", "kd": "KWD", "bd": "BHD", "jd": "JOD", "dh": "AED", "dhs": "AED", "tl": "TRY",
+    "grn": "UAH", "грн": "UAH", "грн.": "UAH", "din": "RSD", "din.": "RSD", "eur.": "EUR",
     "$": "$", "¥": "¥", "kr": "kr", "kr.": "kr",
 }  # fmt: skip
 _SHARED = {

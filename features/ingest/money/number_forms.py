@@ -20,7 +20,7 @@ _RANGE = rf"(?<range>\s*(?:-|–|—|~|to|bis|a)\s*(?:{_CURRENCY})?\s*(?:{_NUMBE
 _UNIT = r"(?<unit>\s*(?:/|per|pro|each|ea\.?|je|la|le)\s*[\p{L}\d ]*)?"
 MONEY = (
     rf"^{_FROM}(?<open>\()?\s*(?<minus>[-−+])?\s*(?<before>{_CURRENCY})?\s*(?<minus_after>[-−])?\s*"
-    rf"(?<number>{_NUMBER})(?:[.,][-–—]+)?\s*(?<after>{_CURRENCY})?{_RANGE}(?<trailing>\s?-)?\s*(?<close>\))?{_UNIT}$"
+    rf"(?<number>{_NUMBER})(?:[.,:][-–—]+)?\s*(?<after>{_CURRENCY})?{_RANGE}(?<trailing>\s?-)?\s*(?<close>\))?{_UNIT}$"
 )
 QUANTITY = rf"^(?:x\s*)?(?<minus>[-−+])?\s*(?<number>{_NUMBER})(?<trailing>-)?\s*(?:x|×|\p{{L}}{{1,12}}\.?)?$"
 # Digits of other scripts, and the spaces that stand between thousands.
@@ -36,6 +36,12 @@ _PLAIN = _DIGITS | {
     "＄": "$",
     "￥": "¥",
     "\u2212": "-",
+    "&nbsp;": " ",
+    "&#160;": " ",
+    "&euro;": "€",
+    "&#8364;": "€",
+    "&pound;": "£",
+    "&yen;": "¥",
 }
 
 # Numbers with `.` before decimals and `,` between thousands; Indian numbers have two digits there. `_swapped` gives the other way.

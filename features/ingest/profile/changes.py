@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from features.ingest.profile.column_names import KNOWN
-from features.names import AVAILABLE, CURRENCY, EVENT, ITEM_ID, TIMESTAMP, UNIT_PRICE, USER_ID, VALUE
+from features.names import AVAILABLE, CURRENCY, EVENT, ITEM_ID, PRICE, TIMESTAMP, UNIT_PRICE, USER_ID, VALUE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,6 +20,7 @@ LOST = 0.5  # of all rows, share that had a value and has none now, or a placeho
 LEAST_ROWS = 10  # of a table whose shares say something
 WRONG = 0.5  # of the texts beyond ASCII, share that is damaged after a change of encoding
 LEAST_SOLD_OUT, SOLD_OUT = 3, 0.05  # items on the smaller side of a mixed availability
+OTHER_SCALE = 20.0  # times the former median price: cents for euros, or a decimal comma that was taken for one of thousands
 RARE = 0.01  # share of events below which a kind may vanish by chance
 BEGINNING = 0.25  # of the span, part at its beginning that a moving window may lose beyond what it gains at its end
 END = 0.02
@@ -111,6 +112,9 @@ def _catalogue(before: DataProfile, after: DataProfile) -> Iterator[Change]:
             )
     if old.currency and new.currency and old.currency != new.currency:
         yield Change(f"items.{CURRENCY}", f"the prices are in {new.currency}, in {old.currency} at the last read: correct the export")
+    if old.median_price and new.median_price and not 1 / OTHER_SCALE < new.median_price / old.median_price < OTHER_SCALE:
+        prices = f"half of the prices are above {new.median_price:,.2f}, above {old.median_price:,.2f} at the last read"
+        yield Change(f"items.{PRICE}", f"{prices}: correct the export, or set source.decimal")
     yield from _forms(f"items.{ITEM_ID}", "item ids", old.id_forms, new.id_forms)
 
 

@@ -194,7 +194,11 @@ def _catalogue(items: pl.LazyFrame, table: TableProfile, raw: RawTable) -> Catal
     texts = [name for name in (TITLE, DESCRIPTION, BRAND, CATEGORY) if f"items.{name}" in table.by_ours]
     figures = {f"beyond_ascii {name}": pl.col(name).str.contains(r"[^\x00-\x7F]").mean() for name in texts}
     figures |= {f"damaged {name}": pl.col(name).str.contains(_DAMAGED).mean() for name in texts}
-    row = items.select(pl.col(AVAILABLE).fill_null(value=True).mean(), **figures).collect(engine="streaming").row(0, named=True)
+    row = (
+        items.select(pl.col(AVAILABLE).fill_null(value=True).mean(), pl.col(PRICE).median(), **figures)
+        .collect(engine="streaming")
+        .row(0, named=True)
+    )
     facts = {
         name: TextFacts(beyond_ascii=_rounded(row[f"beyond_ascii {name}"]), damaged=_rounded(row[f"damaged {name}"])) for name in texts
     }
@@ -203,6 +207,7 @@ def _catalogue(items: pl.LazyFrame, table: TableProfile, raw: RawTable) -> Catal
         available=_rounded(row[AVAILABLE]) if f"items.{AVAILABLE}" in table.by_ours else None,
         texts=facts,
         currency=_currency(raw.frame, prefix + CURRENCY, (prefix + PRICE,)),
+        median_price=row[PRICE],
         id_forms=id_forms(items.select(ITEM_ID).head(FORMS_OF).collect()[ITEM_ID]),
     )
 

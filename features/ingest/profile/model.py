@@ -100,12 +100,14 @@ class CatalogueFacts(_Facts):
     available : share of items that can be bought; None without such a column.
     texts : text column -> facts.
     currency : the currency of nine prices in ten, where it is given.
+    median_price : of the items with a price; None without any.
     id_forms : form of an id (letters as a, capitals as A, digits as 9, runs as one) -> share of the items, most frequent first.
     """
 
     available: float | None = None
     texts: dict[str, TextFacts] = {}
     currency: str | None = None
+    median_price: float | None = None
     id_forms: dict[str, float] = {}
 
 

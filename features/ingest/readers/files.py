@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import csv
 import gzip
+import re
 import zipfile
 import zlib
 from contextlib import contextmanager
@@ -22,7 +23,7 @@ from features.errors import DataError, disk_error
 from features.ingest.readers.delimited import BLOCK, read_csv
 from features.ingest.readers.head import read_head as head_of
 from features.ingest.readers.json_records import json_records, read_records
-from features.ingest.readers.kinds import FileKind, kind_of
+from features.ingest.readers.kinds import BEGIN, FileKind, kind_of, open_bytes
 from features.ingest.readers.parquet import read_parquet
 from features.ingest.readers.raw_table import RawTable, Spool, TableHead, TableSpec
 from features.ingest.readers.text import Encoding, expected_encoding, found_encoding, open_text
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 Result = TypeVar("Result")
+_STRUCTURED = re.compile(rb"(?:\xef\xbb\xbf|\xff\xfe|\xfe\xff)?\s*[\[{<]|PAR1")  # JSON, XML or Parquet
 
 
 def read_table(spec: TableSpec, folder: Path) -> RawTable:
@@ -67,6 +69,19 @@ def read_head(path: Path, encoding: str | None, name: str = "table") -> TableHea
         if kind.kind in ("parquet", "xml"):
             return head_of(path, kind, Encoding("utf-8"))
         return _decoded(path, encoding, lambda found: head_of(path, kind, found))
+
+
+def read_lines(path: Path) -> list[str] | None:
+    """Return the lines of a text file; None where it is JSON, XML or Parquet. Raises DataError like `read_table`."""
+
+    def read(encoding: Encoding) -> list[str]:
+        with open_text(path, encoding) as text:
+            return text.read().lstrip("\ufeff").splitlines()
+
+    with _readable(path):
+        with open_bytes(path) as raw:
+            structured = _STRUCTURED.match(raw.read(BEGIN).replace(b"\0", b""))
+        return None if structured else _decoded(path, None, read)
 
 
 def _read_text(spool: Spool, kind: FileKind, encoding: Encoding) -> RawTable:

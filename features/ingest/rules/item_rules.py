@@ -11,7 +11,7 @@ from features.ingest.money import amounts
 from features.ingest.rules.checked_table import CheckedTable, checked, drop_rules, id_rules, layout_rules, survey, with_raw
 from features.ingest.source import ITEM_INPUTS
 from features.ingest.times import time_forms, time_survey
-from features.ingest.times.moments import FIRST_DATE
+from features.ingest.times.moments import FIRST_DATE, tomorrow
 from features.ingest.values import words
 from features.ingest.values.placeholders import line, present, raw
 from features.ingest.values.texts import CHANGES, TEXTS, clean, with_clean_texts
@@ -33,6 +33,7 @@ def validate_items(table: pl.LazyFrame, source: Source, form: str = "canonical")
     price, created = read.price(PRICE), time_forms.read(CREATED_AT, when)
     available = words.available(AVAILABLE, facts, source.availability)
     unknown, no_time = present(AVAILABLE).is_not_null() & available.is_null(), time_forms.is_default(CREATED_AT, when)
+    later = created > tomorrow()  # a date of a launch to come, or a typing error: no new arrival
     frame = with_clean_texts(raws).with_columns(
         item_id=ids["item_id"].read(),
         group_id=ids[GROUP_ID].read(),
@@ -41,7 +42,7 @@ def validate_items(table: pl.LazyFrame, source: Source, form: str = "canonical")
         category=line(clean(CATEGORY)).str.replace_all(_STEP, "|"),
         price=pl.when(price != 0).then(price),
         available=available,
-        created_at=pl.when((created >= FIRST_DATE) & ~no_time).then(created),
+        created_at=pl.when((created >= FIRST_DATE) & ~no_time & ~later).then(created),
     )
     rules = [
         *layout_rules(table, "item_id"),
@@ -54,7 +55,9 @@ def validate_items(table: pl.LazyFrame, source: Source, form: str = "canonical")
         (present(CREATED_AT).is_not_null() & created.is_null() & ~no_time, "created_at not understood", CREATED_AT),
     ]
     told = words.notes(raws, AVAILABLE, unknown, facts) if facts[f"{AVAILABLE} present"] else []
-    defaults = time_survey.default_note(raws, CREATED_AT, no_time) if CREATED_AT in table.collect_schema() else []
+    defaults = []
+    if CREATED_AT in table.collect_schema():
+        defaults = [*time_survey.default_note(raws, CREATED_AT, no_time), *time_survey.future_note(raws, CREATED_AT, later & ~no_time)]
     notes = (*when.notes, *defaults, *read.notes, *(read.unread(raws, PRICE) if amazon else []), *told, *ids["item_id"].notes)
     advice = {**when.advice, **read.advice, "available is neither yes nor no": "".join(told[:1]).removeprefix("note: ")}
     described = {CREATED_AT: str(when), PRICE: read.described(PRICE), AVAILABLE: words.described(AVAILABLE, facts)}

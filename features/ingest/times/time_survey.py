@@ -91,12 +91,20 @@ def _units(table: pl.LazyFrame, name: str) -> dict[str, Any]:
 
 def default_note(table: pl.LazyFrame, name: str, defaults: pl.Expr) -> list[str]:
     """Return a note on the values that are no time but a program's default; none if there are none."""
-    found = table.filter(defaults).select(pl.len(), row=pl.col("row").first(), value=raw(name).first().cast(pl.String))
+    return _unknown(table, name, defaults, "are a program's default and no time")
+
+
+def future_note(table: pl.LazyFrame, name: str, later: pl.Expr) -> list[str]:
+    """Return a note on the values that lie in the future; none if there are none."""
+    return _unknown(table, name, later, "lie in the future")
+
+
+def _unknown(table: pl.LazyFrame, name: str, chosen: pl.Expr, what: str) -> list[str]:
+    found = table.filter(chosen).select(pl.len(), row=pl.col("row").first(), value=raw(name).first().cast(pl.String))
     count, row, value = found.collect(engine="streaming").row(0)
     if not count:
         return []
-    what = f"{counted(count, 'value')} of {name} {agree(count, 'is', 'are')} a program's default and no time"
-    return [f"note: {what} ({value!r}, row {row:,}): unknown"]
+    return [f"note: {counted(count, 'value')} of {name} {what} ({value!r}, row {row:,}): unknown"]
 
 
 def quoted(text: str) -> str:

@@ -16,7 +16,8 @@ from features.ingest.formats.layout import REFUSED
 from features.ingest.money.number_forms import number
 from features.ingest.times.time_survey import quoted
 from features.ingest.values.placeholders import WRITTEN, not_null_word, present, trimmed
-from features.names import DISLIKE, EVENT, EVENTS, PURCHASE, RATING, STARS, VALUE
+from features.ingest.values.stars import stars
+from features.names import CART, DISLIKE, EVENT, EVENTS, PURCHASE, RATING, STARS, VALUE, VIEW
 from features.text.plain import agree, counted
 
 if TYPE_CHECKING:
@@ -25,7 +26,32 @@ if TYPE_CHECKING:
 # Middle of the usual scales, by their highest value. The middle of the ratings given would make 4 of 5 stars a dislike in a shop that
 # gets 4 and 5 alone.
 _MIDDLES = {1.0: 0.5, 5.0: 3.0, 10.0: 5.5, 100.0: 50.0}
+_FROM_ONE = (5.0, 10.0)  # scales whose lowest value is mostly 1
+_OFTEN = 0.1  # share of zeros from which they are no stars
+_WORDS = 1_000  # distinct words that are looked at
 _TYPICAL_HIGHEST = 0.999  # quantile: a few mistyped ratings do not change the scale
+
+
+# Words of known logs (Retailrocket, Taobao, Amazon Personalize), spelled without spaces, hyphens and underscores.
+_KNOWN = {
+    PURCHASE: (
+        "purchases",
+        "purchased",
+        "buy",
+        "bought",
+        "transaction",
+        "ordered",
+        "sale",
+        "sold",
+        "checkoutcomplete",
+        "checkoutcompleted",
+    ),
+    CART: ("addtocart", "addedtocart", "cartadd", "addtobasket", "addtobag", "basket"),
+    VIEW: ("views", "viewed", "pageview", "pv", "productview", "productviewed", "viewitem", "viewproduct", "detailview", "itemview"),
+    RATING: ("rated", "rate", "review", "reviewed", "like", "liked", "thumbsup", "thumbup", "upvote"),
+    DISLIKE: ("disliked", "thumbsdown", "thumbdown", "downvote"),
+}
+_MEANING = {word: event for event, words in _KNOWN.items() for word in words}
 
 
 @dataclass(frozen=True)
@@ -36,23 +62,31 @@ class Events:
     ----------
     words : the shop's word -> the canonical event.
     least : ratings below this are dislikes; None without stars.
+    plain : whether all stars are plain numbers.
+    unrated : whether no stars (0) mean that there is no rating.
     notes : what was decided, with counts.
     advice : what to do about words that are not understood.
     """
 
     words: dict[str, str]
     least: float | None = None
+    plain: bool = True
+    unrated: bool = False
     notes: tuple[str, ...] = ()
     advice: str = ""
 
     @classmethod
     def of(cls, table: pl.LazyFrame, source: Source) -> Events:
         """Survey a log whose columns are raw (`features.ingest.values.placeholders.raw`)."""
-        words = cls(source.events)
-        found = set(table.select(words._word().unique()).collect(engine="streaming").to_series())
+        words, notes = _understood(table, source.events)
+        events = cls(words, notes=notes)
+        found = set(table.select(events._word().unique()).collect(engine="streaming").to_series())
         if found - {*EVENTS}:
-            words = words._with_unknown(table)
-        return words._with_ratings(table, source) if RATING in found else words
+            events = events._with_unknown(table)
+        if RATING not in found:
+            return events
+        plain = not table.select((present(STARS).is_not_null() & number(STARS).is_null()).any()).collect(engine="streaming").item()
+        return replace(events, plain=plain)._rated(table, source.min_rating)
 
     def _with_unknown(self, table: pl.LazyFrame) -> Events:
         """Add a note on the words that are no event. Rows that a format refuses say so themselves."""
@@ -68,22 +102,24 @@ class Events:
         advice = f"say under [source.events] what {agree(len(rows), 'it', 'each')} is, such as {words}"
         return replace(self, notes=(*self.notes, f"note: {what}, and such rows are quarantined: {advice}"), advice=advice)
 
-    def _with_ratings(self, table: pl.LazyFrame, source: Source) -> Events:
-        """Add what the stars of the ratings make of them."""
-        words = self
-        stars, rating = number(STARS), words._word() == RATING
+    def _rated(self, table: pl.LazyFrame, bound: float | None) -> Events:
+        """Return the events of a log with ratings, with the bound between praise and dislike."""
+        found, rating = stars(plain=self.plain), self._word() == RATING
         facts = (
             table.select(
-                stars=stars.count(),
-                highest=stars.quantile(_TYPICAL_HIGHEST, "higher"),
-                unread=(present(STARS).is_not_null() & stars.is_null()).sum(),
-                example=present(STARS).filter(stars.is_null()).drop_nulls().first(),
+                stars=found.count(),
+                highest=found.quantile(_TYPICAL_HIGHEST, "higher"),
+                lowest=found.filter(found != 0).min(),
+                zeros=(found == 0).sum(),
+                ones=(found == 1).sum(),
+                unread=(present(STARS).is_not_null() & found.is_null()).sum(),
+                example=present(STARS).filter(found.is_null()).drop_nulls().first(),
                 paid=(rating & present(VALUE).is_not_null()).sum(),
             )
             .collect(engine="streaming")
             .row(0, named=True)
         )
-        notes = list(self.notes)
+        notes = [*self.notes]
         if facts["paid"]:
             ratings = counted(facts["paid"], "rating")
             notes.append(f"note: the value of {ratings} is not read, for a rating is no sale: if it is the stars, map it as rating")
@@ -93,23 +129,59 @@ class Events:
         if not facts["stars"]:
             return replace(self, notes=tuple(notes))
         scale = next((top for top in _MIDDLES if facts["highest"] <= top), facts["highest"])
-        least = source.min_rating if source.min_rating is not None else _MIDDLES.get(scale, scale / 2)
-        counts = table.select(disliked=(rating & (stars < least)).sum(), rated=(rating & stars.is_not_null()).sum()).collect()
+        least = bound if bound is not None else _MIDDLES.get(scale, scale / 2)
+        # Review software and Book-Crossing write 0 where nobody gave stars; on a scale from 0 the worst is not that frequent.
+        often = facts["zeros"] > max(facts["ones"], _OFTEN * facts["stars"])
+        unrated = bound is None and scale in _FROM_ONE and (facts["lowest"] or 0) >= 1 and often
+        if unrated:
+            notes.append(f"note: {facts['zeros']:,} ratings of 0 are read as events without stars: source.min_rating makes them dislikes")
+        events = replace(self, least=least, unrated=unrated)
+        counts = table.select(disliked=(events.read() == DISLIKE).sum(), rated=(rating & found.is_not_null()).sum()).collect()
         disliked, rated = counts.row(0)
         below = f"{disliked:,} of {rated:,} {agree(disliked, 'is', 'are')} below {least:g} and {agree(disliked, 'counts', 'count')}"
         what = f"note: ratings are read as stars up to {scale:g}: {below} as {agree(disliked, 'a dislike', 'dislikes')}"
-        return replace(self, least=least, notes=(*notes, f"{what}; source.min_rating sets another bound"))
+        return replace(events, notes=(*notes, f"{what}; source.min_rating sets another bound"))
 
     def read(self) -> pl.Expr:
         """Return the event of each row."""
         word = self._word()
         if self.least is None:
             return word
-        return pl.when((word == RATING) & (number(STARS) < self.least)).then(pl.lit(DISLIKE)).otherwise(word)
+        found = stars(plain=self.plain)
+        below = found < self.least if not self.unrated else (found < self.least) & (found != 0)
+        return pl.when((word == RATING) & below).then(pl.lit(DISLIKE)).otherwise(word)
 
     def _word(self) -> pl.Expr:
         word = not_null_word(trimmed(EVENT), WRITTEN).replace(self.words).str.to_lowercase()
-        return word.fill_null(pl.when(present(STARS).is_null()).then(pl.lit(PURCHASE)).otherwise(pl.lit(RATING)))
+        purchase = pl.lit(self.words.get("", PURCHASE))
+        return word.fill_null(pl.when(present(STARS).is_null()).then(purchase).otherwise(pl.lit(RATING)))
+
+
+def _understood(table: pl.LazyFrame, own: dict[str, str]) -> tuple[dict[str, str], tuple[str, ...]]:
+    """Return the words of the log -> events, those of the user first, and a note on the others."""
+    kept = table.filter(pl.col(REFUSED).is_null()) if REFUSED in table.collect_schema() else table
+    counts = kept.group_by(word=not_null_word(trimmed(EVENT), WRITTEN)).len().drop_nulls().collect(engine="streaming")
+    found = {}
+    for word, count in counts.sort("len", "word", descending=[True, False]).head(_WORDS).iter_rows():
+        event = _MEANING.get(re.sub(r"[\s_\-]+", "", word.lower()))
+        if word not in own and event is not None:
+            found[word] = (event, count)
+    notes = _empty(kept) if counts.height and "" not in own else []
+    if found:
+        listed = ", ".join(f"{word!r} as {event} ({count:,} rows)" for word, (event, count) in found.items())
+        notes.append(f"note: events are read by their words: {listed}; [source.events] gives them another meaning")
+    return {word: event for word, (event, _) in found.items()} | own, tuple(notes)
+
+
+def _empty(table: pl.LazyFrame) -> list[str]:
+    """Return a note on rows without an event in a log that has events."""
+    missing = not_null_word(trimmed(EVENT), WRITTEN).is_null() & present(STARS).is_null()
+    count, row = table.filter(missing).select(pl.len(), pl.col("row").first()).collect(engine="streaming").row(0)
+    if not count:
+        return []
+    have, purchases = ("row has", "counts as a purchase") if count == 1 else ("rows have", "count as purchases")
+    what = f"note: {count:,} {have} no event (row {row:,}) and {purchases}"
+    return [f'{what}: [source.events] "" = "view" makes them something else']
 
 
 def _meaning(word: str) -> str:

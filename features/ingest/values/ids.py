@@ -109,12 +109,14 @@ def surveyed(frame: pl.LazyFrame, name: str, facts: Mapping[str, int], table: st
     return IdColumn(name, bool(odd.height), decimals, replaced, bool(rounded.height), nobody, spellings, notes + more)
 
 
-def read_ids(ids: pl.Series) -> pl.Series:
-    """Return the ids of a column that is no table's, such as a list of users, as a table's column would have them."""
+def read_ids(ids: pl.Series) -> tuple[pl.Series, tuple[str, ...]]:
+    """Return the ids of a column that is no table's, such as a list of users, as a table's column would have them, and notes."""
     name = "user_id"
     frame = pl.LazyFrame({f"{RAW}{name}": pl.select(as_text(pl.lit(ids), ids.dtype)).to_series()})
     facts = frame.select(**counts(name)).collect().row(0, named=True)
-    return frame.select(surveyed(frame, name, facts, "list").spelt()).collect().to_series()
+    column = surveyed(frame, name, facts, "list")
+    known = pl.when(~column.lost()).then(column.read()).alias(name)
+    return frame.select(known).collect().to_series(), column.notes
 
 
 def as_text(ids: pl.Expr, kind: pl.DataType) -> pl.Expr:

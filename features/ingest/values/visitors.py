@@ -58,16 +58,29 @@ def guest_notes(checked: pl.LazyFrame, guests: Sequence[str]) -> tuple[str, ...]
 
 
 def user_notes(path: Path) -> tuple[str, ...]:
-    """Return notes on users of a stored log who have so many of its events that they are hardly persons."""
+    """Return notes on users of a stored log who have so many of its events that they are hardly persons, or who may be one."""
     log = pl.scan_parquet(path)
+    mails = _mails(log)
     first = largest(log, "user_id")
     many = [user for user, share in first if share >= CAP]
     if not many:
-        return ()
+        return mails
     total, users = log.select(pl.len(), users=pl.col("user_id").n_unique()).collect(engine="streaming").row(0)
     if users < CAPPED_FROM:  # in a small shop a customer may well have so many; ten times what the next has is another matter
         many = many[:1] if users > 1 and first[0][1] >= AHEAD * first[1][1] else []
-    return tuple(_note(log, user, total, capped=users >= CAPPED_FROM) for user in many[:LISTED])
+    return (*mails, *(_note(log, user, total, capped=users >= CAPPED_FROM) for user in many[:LISTED]))
+
+
+def _mails(log: pl.LazyFrame) -> tuple[str, ...]:
+    """Return a note on e-mail addresses that differ only in case: programs write one customer's in several ways."""
+    mails = log.select("user_id").filter(pl.col("user_id").str.contains("@", literal=True)).unique()
+    spelt = mails.group_by(one=pl.col("user_id").str.to_lowercase()).agg(pl.col("user_id").sort()).filter(pl.col("user_id").list.len() > 1)
+    several = spelt.sort("one").collect(engine="streaming")
+    if not several.height:
+        return ()
+    example = " and ".join(map(visible, several["user_id"][0].to_list()[:2]))
+    what = f"{several.height:,} e-mail addresses among the user ids are written in several ways, e.g. {example}"
+    return (f"note: {what}, and count as several users: export them in lower case",)
 
 
 def _note(log: pl.LazyFrame, user: str, total: int, *, capped: bool) -> str:

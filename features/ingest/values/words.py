@@ -34,7 +34,10 @@ NO = [
 SHOWN = 40  # characters of a word in a note
 ENOUGH = 10  # numbers of 1 and 2 alone that are a status and not counts
 _ACCENTS = dict(zip("äáàâéèêëíìîïñóòôöúùûüç", "aaaaeeeeiiiinoooouuuuc", strict=True))
-_COUNT = r"^[<>~≥]?\s*([-−]?\d[\d.,]*)\s*\+?\s*(?:\p{L}{1,10}\.?|in stock|auf lager|en stock)?$"
+_BEFORE = r"(?:in stock|on stock|stock|qty|quantity|available|only|just|last|nur|noch|nur noch|auf lager|en stock|disponibles?)[\s:=(]*"
+_AFTER = r"(?:\p{L}{1,10}\.?(?:\s\p{L}{1,10}\.?){0,2})"  # 12 pcs, 4 in stock, 3 left in stock
+_COUNT = rf"^(?:{_BEFORE})?[<>~≥]?\s*([-−]?\d[\d.,]*)\s*\+?\s*\)?\s*{_AFTER}?\s*!?$"
+_COUNTED = r"[\s:=(]+[-−]?\d[\d.,]*\s*\)?$"  # Out of stock (0)
 
 
 def survey(name: str) -> dict[str, pl.Expr]:
@@ -55,13 +58,14 @@ def available(name: str, facts: Mapping[str, bool], own: Mapping[str, bool]) -> 
     text = present(name).str.to_lowercase()
     if facts.get(f"{name} status"):
         return text == "1"
-    word = text.str.replace(r"^https?://schema\.org/", "").str.replace_many(_ACCENTS).str.replace_all(r"[\s_\-!.]+", "")
+    word = text.str.replace(r"^https?://schema\.org/", "").str.replace(_COUNTED, "").str.replace_many(_ACCENTS)
+    word = word.str.replace_all(r"[\s_\-!.]+", "")
     count = text.str.extract(_COUNT)
     stock = count.str.contains("[1-9]") & ~count.str.contains("^[-−]")
     mine = pl.lit(None, pl.Boolean)
     if own:
         mine = text.replace_strict({key.strip().lower(): value for key, value in own.items()}, default=None, return_dtype=pl.Boolean)
-    return pl.coalesce(mine, pl.when(word.is_in(YES)).then(True).when(word.is_in(NO)).then(False), stock)
+    return pl.coalesce(mine, pl.when(word.is_in(NO)).then(False), stock, pl.when(word.is_in(YES)).then(True))
 
 
 def notes(table: pl.LazyFrame, name: str, unknown: pl.Expr, facts: Mapping[str, bool]) -> list[str]:

@@ -59,3 +59,10 @@ def test_invalid_tables_are_refused(frame: dict[str, list[str | None]], message:
 def test_codes_are_equal_exactly_where_values_are() -> None:
     frame = pl.DataFrame({"item_id": list("abcd"), "title": list("abcd"), "brand": ["y", None, "x", "y"]})
     assert Catalog.from_frame(frame).codes("brand").tolist() == [1, -1, 0, 1]
+
+
+@pytest.mark.parametrize(
+    ("text", "spelt"), [("17", "17"), ("17.0", "17"), ('="17"', "17"), (" 17", "17"), ("18.0", "18.0"), ("A.0", "A.0")]
+)
+def test_an_id_is_spelt_as_the_catalogue_has_it(text: str, spelt: str) -> None:
+    assert catalog_of(["17", "A"]).spelt(text) == spelt

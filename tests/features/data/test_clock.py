@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import datetime, timedelta
 
 import numpy as np
 import polars as pl
@@ -141,3 +142,11 @@ def test_visits_keep_their_real_times() -> None:
     np.testing.assert_array_equal(again.moments, log.time)
     assert again.clock is not None
     assert again.clock.kind == "visits"
+
+
+def test_a_program_that_comes_every_minute_does_not_make_the_log_an_order() -> None:
+    minute = datetime(2025, 1, 1)
+    program = [("bot", minute + timedelta(minutes=number)) for number in range(12_000)]
+    people = [(f"user-{user}", minute + timedelta(days=day, hours=user % 24)) for user in range(200) for day in (user % 3, 5)]
+    frame = pl.DataFrame(program + people, schema=["user_id", "timestamp"], orient="row")
+    assert clock_of(frame).kind == "times"

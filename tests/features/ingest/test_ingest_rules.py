@@ -186,6 +186,18 @@ SCALES = {
     "ten": (["10", "5", "6", "1", "9"], ["rating", "dislike", "rating", "dislike", "rating"]),
     "hundred": (["95", "40", "50", "20", "70"], ["rating", "dislike", "rating", "dislike", "rating"]),
     "thumbs": (["1", "0", "1", "0", "1"], ["rating", "dislike", "rating", "dislike", "rating"]),
+    "of five": (["5/5", "1/5", "2 of 5", "4/5", "1 out of 5"], ["rating", "dislike", "dislike", "rating", "dislike"]),
+    "in words": (
+        ["5 stars", "1 star", "2.0 out of 5 stars", "4 Sterne", ""],
+        ["rating", "dislike", "dislike", "rating", "rating"],
+    ),
+    "signs": (["★★★★★", "★☆☆☆☆", "⭐⭐", "★★★★", "★"], ["rating", "dislike", "dislike", "rating", "dislike"]),
+    "decimal commas": (['"4,5"', '"1,5"', '"2,0"', '"5,0"', "3"], ["rating", "dislike", "dislike", "rating", "rating"]),
+    "percent": (["90%", "20 %", "45%", "100%", "5%"], ["rating", "dislike", "dislike", "rating", "dislike"]),
+    "words of thumbs": (["up", "down", "thumbs_up", "Thumbs Down", "up"], ["rating", "dislike", "rating", "dislike", "rating"]),
+    "true and false": (["true", "false", "TRUE", "False", "true"], ["rating", "dislike", "rating", "dislike", "rating"]),
+    "plus and minus": (["1", "-1", "1", "-1", "1"], ["rating", "dislike", "rating", "dislike", "rating"]),
+    "0 for none": (["0", "0", "9", "1", "0"], ["rating", "rating", "rating", "dislike", "rating"]),
     "only good ones": (["5", "4", "4", "5", "4"], ["rating"] * 5),
 }
 
@@ -196,13 +208,52 @@ def test_stars_below_the_middle_are_no_praise(ingested: Ingest, stars: list[str]
     rows = [f"u{n},A,2024-01-0{n + 1},{event},{star}" for n, star in enumerate(stars) if star or event]
     shop = ingested("user_id,item_id,timestamp,event,rating\n" + "\n".join(rows), events={"review": "rating"})
     assert shop.log["event"].to_list() == events[: len(rows)]
-    note = next(note for note in shop.summary.notes if "stars" in note)
+    note = next(note for note in shop.summary.notes if "stars up to" in note)
     assert f"{events[: len(rows)].count('dislike')} of {sum(map(bool, stars))} are below" in note
 
 
 def test_stars_of_other_events_mean_nothing_and_a_bound_can_be_set(ingested: Ingest) -> None:
     log = "user_id,item_id,timestamp,event,rating\nu,A,2024-01-01,purchase,1\nu,B,2024-01-02,rating,4\nu,A,2024-01-03,rating,5\n"
     assert ingested(log, min_rating=4.5).log["event"].to_list() == ["purchase", "dislike", "rating"]
+
+
+def test_ratings_of_0_are_dislikes_where_they_are_rare_or_the_bound_is_given(ingested: Ingest) -> None:
+    rows = "user_id,item_id,timestamp,rating\n" + "".join(
+        f"u{stars}-{i},A,2024-01-0{1 + i},{stars}\n" for stars in "012345" for i in range(4)
+    )
+    assert ingested(rows).log["event"].to_list().count("dislike") == 12
+    often = "user_id,item_id,timestamp,rating\nu,A,2024-01-01,0\nv,A,2024-01-01,0\nw,A,2024-01-01,4\n"
+    shop = ingested(often)
+    assert shop.log["event"].to_list() == ["rating"] * 3
+    assert any("2 ratings of 0 are read as events without stars" in note for note in shop.summary.notes)
+    assert ingested(often, min_rating=3).log["event"].to_list() == ["dislike", "dislike", "rating"]
+
+
+@pytest.mark.parametrize("empty", ["", " ", "NULL", "nan"])
+def test_rows_without_an_event_are_told_in_a_log_that_has_events(ingested: Ingest, empty: str) -> None:
+    log = f"user_id,item_id,timestamp,event\nu,A,2024-01-01,view\nu,B,2024-01-02,{empty}\n"
+    shop = ingested(log)
+    assert shop.log["event"].to_list() == ["view", "purchase"]
+    assert any(note.startswith("note: 1 row has no event (row 2) and counts as a purchase") for note in shop.summary.notes)
+    shop = ingested(log, events={"": "view"})
+    assert shop.log["event"].to_list() == ["view", "view"]
+    assert not any("no event" in note for note in shop.summary.notes)
+
+
+def test_words_of_known_logs_are_events(ingested: Ingest) -> None:
+    words = ["transaction", "addtocart", "view", "buy", "pv", "thumbs_down", "Like", "add-to-cart"]
+    rows = "user_id,item_id,timestamp,event\n" + "".join(f"u,A,2024-01-0{i},{word}\n" for i, word in enumerate(words, 1))
+    shop = ingested(rows)
+    assert shop.log["event"].to_list() == ["purchase", "cart", "view", "purchase", "view", "dislike", "rating", "cart"]
+    assert any("'transaction' as purchase (1 rows)" in note for note in shop.summary.notes)
+    assert ingested(rows, events={"transaction": "view"}).log["event"][0] == "view"
+
+
+def test_a_date_of_creation_in_the_future_is_unknown(ingested: Ingest) -> None:
+    items = "item_id,title,created_at\nA,Tea,2099-01-01\nB,Cup,2024-01-01\n"
+    shop = ingested("user_id,item_id,timestamp\nu,A,2024-01-02\n", items)
+    assert shop.items["created_at"].is_null().to_list() == [True, False]
+    assert any("1 values of created_at lie in the future ('2099-01-01', row 1)" in note for note in shop.summary.notes)
 
 
 def test_the_value_of_a_rating_is_no_money(ingested: Ingest) -> None:

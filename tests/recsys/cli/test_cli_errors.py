@@ -113,13 +113,41 @@ def test_files_without_users(fake_shop: Any, tmp_path: Path, capsys, name: str, 
 @pytest.mark.parametrize(("name", "head"), [("users.txt", ""), ("users.csv", "user_id\n")])
 def test_a_byte_order_mark_is_no_part_of_an_id(tmp_path: Path, name: str, head: str) -> None:
     (tmp_path / name).write_text(f"{head}u1\r\nu2\n", encoding="utf-8-sig")
-    assert read_users(tmp_path / name) == ["u1", "u2"]
+    assert read_users(tmp_path / name) == (["u1", "u2"], ())
 
 
 @pytest.mark.parametrize("text", ["user_id\n5001.0\n5002\n", "user_id\n 5001\n5002\u200b\n", 'user_id\n"=""5001"""\n5002\n5001\n'])
 def test_users_of_a_file_are_spelt_like_the_log(tmp_path: Path, text: str) -> None:
     (tmp_path / "users.csv").write_text(text, encoding="utf-8")
-    assert read_users(tmp_path / "users.csv") == ["5001", "5002"]
+    assert read_users(tmp_path / "users.csv")[0] == ["5001", "5002"]
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "encoding"),
+    [
+        ("users.csv", "User ID;name\n5001;a\nZoë;b\n", "utf-8"),
+        ("users.csv", "user_id\tname\n5001\tÀ\nZoë\tb\n", "utf-16"),
+        ("users.csv", "user_id\n5001\nZoë\n", "cp1252"),
+        ("users.txt", "5001\n\nZoë\n", "utf-16"),
+        ("users.txt", "user_id\n5001\nZoë\n", "utf-8"),
+        ("users.txt", "user_id,name\n5001,a\nZoë,b\n", "utf-8"),
+        ("users", "5001\nZoë\n", "cp1252"),
+        ("users.json", '[{"user_id": 5001}, {"user_id": "Zoë"}]', "utf-8"),
+        ("users.jsonl", '{"user_id": 5001}\n{"user_id": "Zoë"}\n', "utf-8"),
+    ],
+)
+def test_any_table_of_users_is_read(tmp_path: Path, name: str, text: str, encoding: str) -> None:
+    (tmp_path / name).write_text(text, encoding=encoding)
+    assert read_users(tmp_path / name)[0] == ["5001", "Zoë"]
+
+
+@pytest.mark.parametrize(("name", "head"), [("users.txt", ""), ("users.csv", "user_id\n")])
+def test_what_stands_for_no_user_is_left_out_of_a_file_and_told(tmp_path: Path, name: str, head: str) -> None:
+    (tmp_path / name).write_text(f"{head}u1\nNA\nN/A\n(not set)\n5.90123E+12\n", encoding="utf-8")
+    users, notes = read_users(tmp_path / name)
+    assert users == ["u1"]
+    assert "3 rows have no user" in notes[0]
+    assert "lost digits" in notes[1]
 
 
 def test_an_option_in_the_wrong_place(fake_shop: Any, capsys: pytest.CaptureFixture[str]) -> None:

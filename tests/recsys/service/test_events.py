@@ -177,6 +177,17 @@ def test_ids_are_spelt_like_those_of_the_sources(spare: Place, serve: Serve) -> 
     assert client.post("/v1/recommend", json={"user": "zoe\u0301"}).json()["user_id"] == "zoé"
 
 
+@pytest.mark.parametrize("item", ["sku-07", '="sku-07"', " sku-07 "])
+def test_an_event_counts_for_the_user_that_the_log_spells_otherwise(item: str, spare: Place, serve: Serve) -> None:
+    client = serve(spare)
+    snapshot = client.app.state.service.bundles.live.recommender.snapshot  # type: ignore[attr-defined]
+    ids = snapshot.log.user_ids.copy()
+    ids[0] = "5001"
+    object.__setattr__(snapshot.log, "user_ids", ids)
+    assert send(client, {"user": "5001.0", "item": item, "timestamp": 1_720_612_800}).json()["unknown_items"] == []
+    assert [event.item_id for event in spare.workspace.events.of_user("5001")] == ["sku-07"]
+
+
 @pytest.mark.parametrize("user", ["undefined", "null", "(not set)", "NA", "[object Object]"])
 def test_an_event_of_nobody_is_refused(user: str, shared: TestClient) -> None:
     said = problem(send(shared, {"user": user, "item": "sku-07"}), 422)

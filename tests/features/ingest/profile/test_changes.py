@@ -87,6 +87,8 @@ LOST = {
     "everything available": (items(available=pl.lit("yes")), "items.available", "all items are available, 75% were"),
     "everything sold out": (items(available=pl.lit("0")), "items.available", "all items are sold out"),
     "another currency": (items(currency=pl.lit("USD")), "items.currency", "the prices are in USD, in EUR"),
+    "prices in cents": (items(price=pl.col("price").str.replace(".", "", literal=True)), "items.price", "half of the prices are above"),
+    "prices in thousands": (items(price="0.00" + pl.col("price").str.replace(".", "", literal=True)), "items.price", "above 0.0"),
     "item ids of another form": (
         lambda shop: tuple(table.with_columns(pl.col("item_id").str.replace("sku-", "")) for table in shop),
         "items.item_id",

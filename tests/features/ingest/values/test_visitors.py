@@ -99,3 +99,10 @@ def test_a_list_of_an_earlier_version_still_holds(tmp_path: Path) -> None:
     (tmp_path / "items.csv").write_text("item_id,title\nA,Apple\n")
     ingest(Source(items=tmp_path / "items.csv", interactions=tmp_path / "log.csv"), tmp_path / "out", old)
     assert load_tables(tmp_path / "out")[1]["user_id"].to_list() == ["bea"]
+
+
+@pytest.mark.parametrize("other", ["Ann@X.org", "ANN@x.org", "ann@X.ORG"])
+def test_addresses_that_differ_only_in_case_are_told(ingested: Ingest, other: str) -> None:
+    shop = ingested(f"user_id,item_id,timestamp\nann@x.org,A,2024-01-01\n{other},B,2024-01-02\nBob@x.org,B,2024-01-03\nbob,B,2024-01-03\n")
+    (note,) = [note for note in shop.summary.notes if "e-mail" in note]
+    assert note.startswith(f"note: 1 e-mail addresses among the user ids are written in several ways, e.g. '{other}' and 'ann@x.org'")
