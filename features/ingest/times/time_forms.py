@@ -30,6 +30,15 @@ _MINUTES_NUMBER = r"^(\d{4})(\d\d)(\d\d)(\d\d)(\d\d)(?:\.0+)?$"
 _SECONDS_NUMBER = r"^(\d{4})(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)(?:\.0+)?$"
 
 
+# The usual formats, and what their values look like.
+UNIFORM = {
+    "%Y-%m-%dT%H:%M:%SZ": r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ",
+    "%Y-%m-%dT%H:%M:%S": r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d",
+    "%Y-%m-%d %H:%M:%S": r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d",
+    "%Y-%m-%d": r"\d{4}-\d\d-\d\d",
+}
+
+
 @dataclass(frozen=True)
 class TimeForm:
     """How a column spells its times.
@@ -40,6 +49,7 @@ class TimeForm:
     format : strptime format or one of `NAMED`, given by the user.
     unit : what its numbers are; None: it has none.
     offsets, compact : whether some ISO times have an offset, and some are written as yyyymmdd.
+    uniform : strptime format of all its values; None: they differ.
     patterns : the other spellings found, keys of `written_times.PATTERNS`.
     day_first : of numeric dates; None: it cannot be told.
     notes : what was guessed, each with an example.
@@ -51,6 +61,7 @@ class TimeForm:
     unit: str | None = None
     offsets: bool = False
     compact: bool = False
+    uniform: str | None = None
     patterns: tuple[str, ...] = ()
     day_first: bool | None = None
     notes: tuple[str, ...] = ()
@@ -80,12 +91,24 @@ def read(name: str, form: TimeForm) -> pl.Expr:
         zone = "UTC" if "%z" in form.format else None
         moment = present(name).str.to_datetime(form.format, strict=False, time_unit="us", time_zone=zone)
         return moment.dt.replace_time_zone(None)
+    if form.uniform is not None:
+        return of_format(name, form.uniform)
     moments = [_of_iso(name, form)]
     if form.unit is not None:
         moments.append(_of_numbers(name, form.unit))
     if form.patterns:
         moments.append(written_times.read(present(name), form.patterns, form.day_first))
     return pl.coalesce(moments)
+
+
+def of_format(name: str, form: str) -> pl.Expr:
+    """Return times of one strptime format."""
+    return _with_whole_year(present(name).str.to_datetime(form, strict=False, time_unit="us", cache=False), present(name))
+
+
+def _with_whole_year(moment: pl.Expr, text: pl.Expr) -> pl.Expr:
+    """Return times; null where %Y took 05-01-26 for a day of the year 5."""
+    return pl.when((moment.dt.year() > 99) | text.str.starts_with("00")).then(moment)
 
 
 def is_default(name: str, form: TimeForm) -> pl.Expr:
@@ -107,8 +130,7 @@ def _of_iso(name: str, form: TimeForm) -> pl.Expr:
     # The tail that a shorter form lacks, so that one pattern parses every form.
     missing = pl.lit(" 00:00:00").str.slice((local.str.len_bytes().cast(pl.Int64) - len("yyyy-mm-dd")).clip(lower_bound=0))
     moment = pl.concat_str(local, missing).str.to_datetime("%Y-%m-%d %H:%M:%S%.f", strict=False, time_unit="us")
-    # %Y takes 05-01-26 for a day of the year 5.
-    moment = pl.when((moment.dt.year() > 99) | local.str.starts_with("00")).then(moment)
+    moment = _with_whole_year(moment, local)
     if not form.offsets:
         return moment
     hours, minutes = (text.str.extract(OFFSET_TAIL, group).cast(pl.Int64, strict=False).fill_null(0) for group in (3, 4))

@@ -15,7 +15,7 @@ from features.data.ids import visible
 from features.ingest.formats.layout import REFUSED
 from features.ingest.money.number_forms import number
 from features.ingest.times.time_survey import quoted
-from features.ingest.values.placeholders import WRITTEN, not_null_word, present, trimmed
+from features.ingest.values.placeholders import RAW, WRITTEN, not_null_word, present, raw, trimmed
 from features.ingest.values.stars import stars
 from features.names import CART, DISLIKE, EVENT, EVENTS, PURCHASE, RATING, STARS, VALUE, VIEW
 from features.text.plain import agree, counted
@@ -78,24 +78,21 @@ class Events:
     @classmethod
     def of(cls, table: pl.LazyFrame, source: Source) -> Events:
         """Survey a log whose columns are raw (`features.ingest.values.placeholders.raw`)."""
-        words, notes = _understood(table, source.events)
+        seen = _seen(table)
+        words, notes = _understood(seen, source.events)
         events = cls(words, notes=notes)
-        found = set(table.select(events._word().unique()).collect(engine="streaming").to_series())
+        found = set(seen.select(events._word()).to_series())
         if found - {*EVENTS}:
-            events = events._with_unknown(table)
+            events = events._with_unknown(seen)
         if RATING not in found:
             return events
         plain = not table.select((present(STARS).is_not_null() & number(STARS).is_null()).any()).collect(engine="streaming").item()
         return replace(events, plain=plain)._rated(table, source.min_rating)
 
-    def _with_unknown(self, table: pl.LazyFrame) -> Events:
-        """Add a note on the words that are no event. Rows that a format refuses say so themselves."""
-        if REFUSED in table.collect_schema():
-            table = table.filter(pl.col(REFUSED).is_null())
-        odd = table.filter(~self._word().is_in(EVENTS)).group_by(word=trimmed(EVENT)).len()
-        rows = odd.sort("len", "word", descending=[True, False]).collect(engine="streaming").rows()
-        if not rows:
-            return self
+    def _with_unknown(self, seen: pl.DataFrame) -> Events:
+        """Add a note on the words that are no event."""
+        odd = seen.filter(~self._word().is_in(EVENTS)).group_by(word=trimmed(EVENT)).agg(pl.col("len").sum())
+        rows = odd.sort("len", "word", descending=[True, False]).rows()
         listed = ", ".join(f"{visible(word)} ({count:,})" for word, count in rows[:5]) + (", ..." if len(rows) > 5 else "")
         words = ", ".join(f'{quoted(word)} = "{_meaning(word)}"' for word, _ in rows[:5])
         what = f"the {agree(len(rows), 'event', 'events')} {listed} {agree(len(rows), 'is', 'are')} not understood"
@@ -157,26 +154,35 @@ class Events:
         return word.fill_null(pl.when(present(STARS).is_null()).then(purchase).otherwise(pl.lit(RATING)))
 
 
-def _understood(table: pl.LazyFrame, own: dict[str, str]) -> tuple[dict[str, str], tuple[str, ...]]:
+def _seen(table: pl.LazyFrame) -> pl.DataFrame:
+    """Return the raw words of the log with and without stars, each with `len` rows of which `row` is the first.
+
+    Rows that a format refuses are left out: they say so themselves.
+    """
+    words = table.filter(raw(REFUSED).is_null()).select("row", raw(EVENT), rated=present(STARS).is_not_null())
+    counts = words.group_by(raw(EVENT), "rated").agg(pl.len(), pl.col("row").min()).collect(engine="streaming")
+    return counts.with_columns(pl.when("rated").then(pl.lit("rated")).alias(f"{RAW}{STARS}"))
+
+
+def _understood(seen: pl.DataFrame, own: dict[str, str]) -> tuple[dict[str, str], tuple[str, ...]]:
     """Return the words of the log -> events, those of the user first, and a note on the others."""
-    kept = table.filter(pl.col(REFUSED).is_null()) if REFUSED in table.collect_schema() else table
-    counts = kept.group_by(word=not_null_word(trimmed(EVENT), WRITTEN)).len().drop_nulls().collect(engine="streaming")
+    counts = seen.group_by(word=not_null_word(trimmed(EVENT), WRITTEN)).agg(pl.col("len").sum()).drop_nulls()
     found = {}
     for word, count in counts.sort("len", "word", descending=[True, False]).head(_WORDS).iter_rows():
         event = _MEANING.get(re.sub(r"[\s_\-]+", "", word.lower()))
         if word not in own and event is not None:
             found[word] = (event, count)
-    notes = _empty(kept) if counts.height and "" not in own else []
+    notes = _empty(seen) if counts.height and "" not in own else []
     if found:
         listed = ", ".join(f"{word!r} as {event} ({count:,} rows)" for word, (event, count) in found.items())
         notes.append(f"note: events are read by their words: {listed}; [source.events] gives them another meaning")
     return {word: event for word, (event, _) in found.items()} | own, tuple(notes)
 
 
-def _empty(table: pl.LazyFrame) -> list[str]:
+def _empty(seen: pl.DataFrame) -> list[str]:
     """Return a note on rows without an event in a log that has events."""
-    missing = not_null_word(trimmed(EVENT), WRITTEN).is_null() & present(STARS).is_null()
-    count, row = table.filter(missing).select(pl.len(), pl.col("row").first()).collect(engine="streaming").row(0)
+    missing = seen.filter(not_null_word(trimmed(EVENT), WRITTEN).is_null() & present(STARS).is_null())
+    count, row = missing["len"].sum(), missing["row"].min()
     if not count:
         return []
     have, purchases = ("row has", "counts as a purchase") if count == 1 else ("rows have", "count as purchases")

@@ -209,7 +209,8 @@ def test_stars_below_the_middle_are_no_praise(ingested: Ingest, stars: list[str]
     shop = ingested("user_id,item_id,timestamp,event,rating\n" + "\n".join(rows), events={"review": "rating"})
     assert shop.log["event"].to_list() == events[: len(rows)]
     note = next(note for note in shop.summary.notes if "stars up to" in note)
-    assert f"{events[: len(rows)].count('dislike')} of {sum(map(bool, stars))} are below" in note
+    below = events[: len(rows)].count("dislike")
+    assert f"{below} of {sum(map(bool, stars))} {'is' if below == 1 else 'are'} below" in note
 
 
 def test_stars_of_other_events_mean_nothing_and_a_bound_can_be_set(ingested: Ingest) -> None:
@@ -253,7 +254,7 @@ def test_a_date_of_creation_in_the_future_is_unknown(ingested: Ingest) -> None:
     items = "item_id,title,created_at\nA,Tea,2099-01-01\nB,Cup,2024-01-01\n"
     shop = ingested("user_id,item_id,timestamp\nu,A,2024-01-02\n", items)
     assert shop.items["created_at"].is_null().to_list() == [True, False]
-    assert any("1 values of created_at lie in the future ('2099-01-01', row 1)" in note for note in shop.summary.notes)
+    assert any("1 value of created_at lies in the future ('2099-01-01', row 1)" in note for note in shop.summary.notes)
 
 
 def test_the_value_of_a_rating_is_no_money(ingested: Ingest) -> None:

@@ -21,7 +21,7 @@ def test_an_ordinary_ingest_has_no_notes_and_few_lines(ingested: Ingest) -> None
     assert len(short(shop.summary.profile).splitlines()) <= 8
 
 
-@pytest.mark.parametrize(("word", "meaning"), [("order", "purchase"), ("Add to bag", "cart"), ("page view", "view")])
+@pytest.mark.parametrize(("word", "meaning"), [("order", "purchase"), ("Moved to bag", "cart"), ("page seen", "view")])
 def test_a_word_that_is_no_event_is_told_with_the_line_that_maps_it(word: str, meaning: str, ingested: Ingest) -> None:
     log = f"user_id,item_id,timestamp,event\nu,A,2026-03-01,purchase\nu,A,2026-03-02,{word}\nv,A,2026-03-02,{word}\n"
     (note,) = ingested(log).summary.notes
