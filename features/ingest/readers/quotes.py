@@ -88,6 +88,8 @@ class QuoteMender:
 
     def _repaired(self, line: str, source: Iterator[str]) -> str:
         """Return the row that begins with a line; lines below that do not belong to it go back."""
+        if (row := self._standard(line, source)) is not None:
+            return row
         alone = self._closed(line)
         if alone:
             return self._written(line, alone)
@@ -105,6 +107,18 @@ class QuoteMender:
         self._pending.extendleft(reversed(run[1:]))
         self._failures += not fields
         return self._written(line, plain)
+
+    def _standard(self, line: str, source: Iterator[str]) -> str | None:
+        """Return a row of the standard over a few lines, none of which is a row itself; None if there is none."""
+        run = [line]
+        while line.count('"') % 2 == 1 and len(run) <= ENOUGH and (below := self._next(source)) is not None:
+            run.append(below)
+            if self._fits(self._alone(below)):
+                break
+            if self._good.fullmatch((row := "".join(run)).rstrip("\r\n")):
+                return row
+        self._pending.extendleft(reversed(run[1:]))
+        return None
 
     def _followed(self, line: str, source: Iterator[str], fits: bool) -> tuple[list[str], list[str] | None, bool]:
         """Follow a quoted field over lines. Return them, the fields of the row if it ends, and whether the lines are rows themselves."""

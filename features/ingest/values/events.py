@@ -192,8 +192,8 @@ def _empty(seen: pl.DataFrame) -> list[str]:
 
 def _meaning(word: str) -> str:
     """Return the event that a shop's word most likely names."""
-    of_words = ((PURCHASE, r"order|buy|bought|purchas|sale|sold|transact|checkout|paid|pay"), ("cart", r"cart|basket|bag|wish|fav"))
-    return next((event for event, pattern in of_words if re.search(pattern, word.lower())), "view")
+    of_words = ((PURCHASE, r"order|buy|bought|purchas|sale|sold|transact|checkout|paid|pay"), (CART, r"cart|basket|bag|wish|fav"))
+    return next((event for event, pattern in of_words if re.search(pattern, word.lower())), VIEW)
 
 
 def no_sale(event: pl.Expr) -> pl.Expr:

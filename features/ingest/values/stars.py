@@ -6,7 +6,7 @@ import polars as pl
 
 from features.ingest.money.number_forms import number
 from features.ingest.values.placeholders import present
-from features.names import STARS
+from features.names import DISLIKE, STARS
 
 # 4,5 and 4/5, 4 out of 5 stars, 80%, 5 stars.
 _OF = r"(?:/|of|out of|von|sur|de)\s*\d+(?:[.,]\d+)?"
@@ -14,7 +14,7 @@ _NUMBER = rf"(?i)^([+-]?\d+(?:[.,]\d+)?)\s*(?:%|{_OF})?\s*(?:stars?|points?|pts\
 _GLYPHS = r"^[★⭐✩☆\u{fe0f}\s]+$"
 _FULL = r"[★⭐]"
 _GOOD = ("true", "yes", "up", "thumbs up", "thumbup", "thumbs-up", "thumbs_up", "like", "liked", "\U0001f44d")
-_BAD = ("false", "no", "down", "thumbs down", "thumbdown", "thumbs-down", "thumbs_down", "dislike", "disliked", "\U0001f44e")
+_BAD = ("false", "no", "down", "thumbs down", "thumbdown", "thumbs-down", "thumbs_down", DISLIKE, "disliked", "\U0001f44e")
 
 
 def stars(*, plain: bool) -> pl.Expr:

@@ -100,7 +100,7 @@ def test_in_step_time_a_dislike_lies_on_the_step_that_it_follows(day: int, step:
 
 
 def test_a_log_of_nothing_else_is_refused() -> None:
-    with pytest.raises(DataError, match="the log has nothing but dislikes"):
+    with pytest.raises(DataError, match="the log has no events but dislikes"):
         _ = log_of([("u", "a", 1, DISLIKE)]).end
 
 

@@ -19,7 +19,7 @@ from recsys.service import routes
 from recsys.service.container import Service
 from recsys.workspace.events import Event, EventStore
 from tests.recsys.conftest import Place
-from tests.recsys.service.conftest import Serve, problem
+from tests.recsys.service.conftest import Serve, problem, recommender_of
 
 
 def send(client: TestClient, *events: dict[str, Any]) -> Any:
@@ -180,7 +180,7 @@ def test_ids_are_spelt_like_those_of_the_sources(spare: Place, serve: Serve) -> 
 @pytest.mark.parametrize("item", ["sku-07", '="sku-07"', " sku-07 "])
 def test_an_event_counts_for_the_user_that_the_log_spells_otherwise(item: str, spare: Place, serve: Serve) -> None:
     client = serve(spare)
-    snapshot = client.app.state.service.bundles.live.recommender.snapshot  # type: ignore[attr-defined]
+    snapshot = recommender_of(client).snapshot
     ids = snapshot.log.user_ids.copy()
     ids[0] = "5001"
     object.__setattr__(snapshot.log, "user_ids", ids)
