@@ -54,7 +54,9 @@ def survey(
     """Return facts of whole columns, on which the meaning of their values depends, and how columns of ids are read."""
     schema = table.collect_schema()
     checks = {key: check for column in ids if column in schema for key, check in id_values.counts(column).items()}
-    if not isinstance(schema.get(times_of), pl.Datetime):
+    native = isinstance(schema.get(times_of), pl.Datetime)
+    uniform = {} if native or times_of not in schema else time_survey.uniform(raws, times_of)
+    if not native and not uniform:
         checks |= time_survey.survey(times_of)
     for amount in amounts:
         checks |= number_survey.survey(amount)
@@ -62,7 +64,7 @@ def survey(
         checks |= {f"{column} present": present(column).count() if column in schema else pl.lit(0)}
     if AVAILABLE in schema:
         checks |= words.survey(AVAILABLE)
-    facts = raws.select(**checks).collect(engine="streaming").row(0, named=True)
+    facts = raws.select(**checks).collect(engine="streaming").row(0, named=True) | uniform
     columns = {column: id_values.surveyed(raws, column, facts, name) if column in schema else IdColumn(column) for column in ids}
     return facts, columns
 
