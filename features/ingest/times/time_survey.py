@@ -58,7 +58,8 @@ def uniform(table: pl.LazyFrame, name: str) -> dict[str, Any]:
     form = next((form for form, pattern in UNIFORM.items() if re.fullmatch(pattern, first or "", re.ASCII)), None)
     if form is None:
         return {}
-    fits, values = table.select(fits=(of_format(name, form) >= FIRST_DATE).sum(), all=present(name).count()).collect(engine="streaming").row(0)
+    counts = table.select(fits=(of_format(name, form) >= FIRST_DATE).sum(), all=present(name).count())
+    fits, values = counts.collect(engine="streaming").row(0)
     return {f"{name} uniform": form, f"{name} present": values} if fits == values else {}
 
 
