@@ -83,7 +83,8 @@ def measured(source: Source, items: IngestedTable, log: IngestedTable, folder: P
     of_items = _table("items", items, source, item_ids)
     if items.raw is None:
         of_items = of_items.model_copy(update={"file": of_log.file, "format": of_log.format})
-    catalogue_facts = _catalogue(catalogue, of_items if items.raw is not None else of_log, items.raw or log.raw)
+    of_catalogue, raw = (of_log, log.raw) if items.raw is None else (of_items, items.raw)
+    catalogue_facts = _catalogue(catalogue, of_catalogue, raw)
     return DataProfile(items=of_items, interactions=of_log, catalogue=catalogue_facts, log=log_facts(events, log.raw))
 
 
