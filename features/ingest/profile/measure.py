@@ -73,7 +73,8 @@ class IngestedTable:
 
 def measured(source: Source, items: IngestedTable, log: IngestedTable, folder: Path) -> DataProfile:
     """Return the profile of the tables that were just written to a folder."""
-    assert log.raw is not None
+    raw_log = log.raw
+    assert raw_log is not None
     catalogue, events = pl.scan_parquet(folder / ITEMS), pl.scan_parquet(folder / INTERACTIONS)
     if items.raw is None:
         carried = {f"{ITEM_PREFIX}{name}": said for name, said in items.understood.items()}
@@ -83,9 +84,9 @@ def measured(source: Source, items: IngestedTable, log: IngestedTable, folder: P
     of_items = _table("items", items, source, item_ids)
     if items.raw is None:
         of_items = of_items.model_copy(update={"file": of_log.file, "format": of_log.format})
-    of_catalogue, raw = (of_log, log.raw) if items.raw is None else (of_items, items.raw)
+    of_catalogue, raw = (of_log, raw_log) if items.raw is None else (of_items, items.raw)
     catalogue_facts = _catalogue(catalogue, of_catalogue, raw)
-    return DataProfile(items=of_items, interactions=of_log, catalogue=catalogue_facts, log=log_facts(events, log.raw))
+    return DataProfile(items=of_items, interactions=of_log, catalogue=catalogue_facts, log=log_facts(events, raw_log))
 
 
 def _table(table: Table, one: IngestedTable, source: Source, item_ids: Collection[str]) -> TableProfile:
