@@ -16,7 +16,7 @@ from features.ingest.formats.known import with_defaults
 from features.ingest.money.currencies import same
 from features.ingest.profile.measure import IngestedTable, measured
 from features.ingest.profile.report import column_notes
-from features.ingest.readers.raw_table import RawTable, as_text_cell, malformed
+from features.ingest.readers.raw_table import RawTable, as_text_cell, malformed, stored
 from features.ingest.rules.duplicates import mark_duplicates
 from features.ingest.rules.item_links import ItemLinks, no_item_known
 from features.ingest.rules.item_rules import validate_items
@@ -119,16 +119,16 @@ class _Judged:
 def _write_tables(source: Source, files: Source, folder: Path, erased: ErasedUsers) -> IngestSummary:
     """Write both tables to `folder`; `source` is what the user gave, `files` what is read."""
     judged = _judged(files, folder, erased)
-    stored = folder / "out"
-    with (stored / QUARANTINE).open("wb") as quarantine:
-        of_items = _write_table(judged.items, judged.checked_items, stored / ITEMS, quarantine)
-        of_log = _write_table(judged.log, judged.checked_log, stored / INTERACTIONS, quarantine)
+    out = folder / "out"
+    with (out / QUARANTINE).open("wb") as quarantine:
+        of_items = _write_table(judged.items, judged.checked_items, out / ITEMS, quarantine)
+        of_log = _write_table(judged.log, judged.checked_log, out / INTERACTIONS, quarantine)
     pairs = ((judged.of_file, of_items), (judged.log, of_log))
     items, log = (IngestedTable(raw, summary, judged.understood[summary.name]) for raw, summary in pairs)
-    profile = measured(source, items, log, stored)
+    profile = measured(source, items, log, out)
     of_columns = (note for table in profile.tables for note in column_notes(table))
     unused = _without_effect(source, of_items, of_log)
-    notes = (*of_columns, *judged.notes, *unused, *user_notes(stored / INTERACTIONS), *_notes(stored / ITEMS))
+    notes = (*of_columns, *judged.notes, *unused, *user_notes(out / INTERACTIONS), *_notes(out / ITEMS))
     summary = IngestSummary(of_items, of_log, notes)
     return replace(summary, profile=profile.model_copy(update={"notes": summary.notes}))
 
@@ -138,9 +138,9 @@ def _judged(files: Source, folder: Path, erased: ErasedUsers) -> _Judged:
     of_file, log = raw_tables(files, folder)
     files = with_defaults(files, log.format)
     log_rules = validate_interactions(log.frame, files, log.format)
-    checked_log = _stored(log_rules.frame, folder / "log.parquet")
+    checked_log = stored(log_rules.frame, folder / "log.parquet")
     if checked_log.filter(pl.col("event_id").is_not_null()).head(1).collect().height:
-        checked_log = _stored(mark_duplicates(checked_log, "event_id"), folder / "once.parquet")
+        checked_log = stored(mark_duplicates(checked_log, "event_id"), folder / "once.parquet")
     if erased.users:
         log, checked_log = _without(erased, log, replace(log_rules, frame=checked_log))
     _require_rows("log", log, checked_log, log_rules.advice)
@@ -149,10 +149,10 @@ def _judged(files: Source, folder: Path, erased: ErasedUsers) -> _Judged:
         catalogue = items_of_log(checked_log).collect(engine="streaming")
         items = RawTable(catalogue.lazy(), malformed(), catalogue.height)
     item_rules = validate_items(items.frame, files, items.format)
-    checked_items = _stored(mark_duplicates(item_rules.frame), folder / "items.parquet")
+    checked_items = stored(mark_duplicates(item_rules.frame), folder / "items.parquet")
     _require_rows("catalogue", items, checked_items, item_rules.advice)
     links = ItemLinks.find(checked_log, checked_items if files.variants == "items" else with_groups(checked_items))
-    all_rows, checked_log = checked_log, _stored(links.mark(checked_log), folder / "known.parquet")
+    all_rows, checked_log = checked_log, stored(links.mark(checked_log), folder / "known.parquet")
     if files.variants == "one":
         checked_items, checked_log = one_a_group(checked_items, checked_log, folder)
     if not checked_log.filter(pl.col("reason").is_null()).head(1).collect().height:
@@ -161,12 +161,6 @@ def _judged(files: Source, folder: Path, erased: ErasedUsers) -> _Judged:
     notes = (*of_rules, *guest_notes(checked_log, files.guests), *text_notes(items.frame, checked_items))
     understood = {"items": item_rules.understood, "interactions": log_rules.understood}
     return _Judged(of_file, items, log, checked_items, checked_log, notes, understood)
-
-
-def _stored(frame: pl.LazyFrame, path: Path) -> pl.LazyFrame:
-    """Write the table to disk, so that it is computed once and never whole in memory."""
-    frame.sink_parquet(path, compression="lz4")
-    return pl.scan_parquet(path)
 
 
 def _without(erased: ErasedUsers, log: RawTable, rules: CheckedTable) -> tuple[RawTable, pl.LazyFrame]:

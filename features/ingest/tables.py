@@ -16,7 +16,7 @@ from features.ingest.formats.orders import without_cancelled
 from features.ingest.profile.column_names import other_spellings
 from features.ingest.profile.missing_columns import advice
 from features.ingest.readers.files import read_head, read_table
-from features.ingest.readers.raw_table import ITEM_PREFIX, MissingColumnError, RawTable, TableHead, TableSpec
+from features.ingest.readers.raw_table import ITEM_PREFIX, MissingColumnError, RawTable, TableHead, TableSpec, stored
 from features.text.plain import agree, counted
 
 if TYPE_CHECKING:
@@ -97,7 +97,7 @@ def _read(spec: TableSpec, head: TableHead, note: str | None, source: Source, fo
         frame, said = without_cancelled(frame, source.statuses, spec.path.name)
         notes += said
     if frame is not table.frame:
-        frame = _stored(frame, folder.with_name(f"{folder.name}.parquet"))
+        frame = stored(frame, folder.with_name(f"{folder.name}.parquet"))
         notes += _remarks(frame, spec.path.name)
     return replace(table, frame=frame, format=spec.format, head=head, spec=spec, notes=tuple(notes))
 
@@ -113,11 +113,6 @@ def _completed(spec: TableSpec, frame: pl.LazyFrame, source: Source) -> pl.LazyF
         if found[name] == pl.String
     }
     return frame.with_columns(**carried).drop(f"mapped {name}" for name in mine)
-
-
-def _stored(frame: pl.LazyFrame, path: Path) -> pl.LazyFrame:
-    frame.sink_parquet(path, compression="lz4")
-    return pl.scan_parquet(path)
 
 
 def _remarks(frame: pl.LazyFrame, name: str) -> list[str]:
@@ -150,7 +145,7 @@ def _matched(log: RawTable, items: RawTable, name: str, path: Path) -> RawTable:
         frame = frame.with_columns(_id=pl.coalesce(new, "_id"), _known=pl.coalesce("_known", new.is_not_null().replace(False, None)))
         frame = frame.drop("_found", "_key")
     changed = (pl.col("_id") != pl.col("item_id").str.strip_chars()) | (pl.col("item_id").is_null() & pl.col("_id").is_not_null())
-    frame = _stored(frame.with_columns(_changed=changed.fill_null(False)).drop("_known"), path)
+    frame = stored(frame.with_columns(_changed=changed.fill_null(False)).drop("_known"), path)
     examples = frame.filter("_changed").select(pl.len(), pl.col("item_id").first(), pl.col("_id").first().alias("found")).collect()
     count, was, found = examples.row(0)
     frame = frame.with_columns(item_id="_id").drop("_id", "_changed")

@@ -46,11 +46,6 @@ def cleaned(values: pl.Series) -> pl.Series:
     return frame.to_struct(values.name)
 
 
-def plain_text(values: pl.Series) -> pl.Series:
-    """Return the texts of `cleaned` alone."""
-    return cleaned(values).struct.field("text")
-
-
 def _by_value(frame: pl.DataFrame, pattern: str, rule: Callable[[str], tuple[str, int]]) -> pl.DataFrame:
     """Apply a rule, which gives the new text and what was done, to the distinct texts that hold a pattern."""
     suspects = frame.filter(pl.col("text").str.contains(pattern))["text"].unique()

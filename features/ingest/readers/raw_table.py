@@ -180,6 +180,12 @@ def malformed(rows: Sequence[int] = (), reasons: Sequence[str] = (), values: Seq
     return pl.DataFrame({"row": pl.Series(rows, dtype=pl.Int64), "reason": text_column(reasons), "offence": text_column(values)})
 
 
+def stored(frame: pl.LazyFrame, path: Path) -> pl.LazyFrame:
+    """Write a table to disk, so that it is computed once and never whole in memory, and return it from there."""
+    frame.sink_parquet(path, compression="lz4")
+    return pl.scan_parquet(path)
+
+
 def text_column(values: Sequence[str | None]) -> pl.Series:
     """Return strings as a column. A lone surrogate, which JSON can express and UTF-8 cannot, becomes U+FFFD."""
     try:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
+from features.ingest.readers.raw_table import stored
 from features.names import GROUP_ID, GROUP_TITLE
 
 if TYPE_CHECKING:
@@ -51,9 +52,6 @@ def one_a_group(items: pl.LazyFrame, log: pl.LazyFrame, folder: Path) -> tuple[p
         item_id=pl.when(valid & ~other).then("_key").otherwise("item_id"),
         group_id=pl.coalesce("_key", GROUP_ID),
     )
-    path = folder / "groups.parquet"
-    merged.sink_parquet(path, compression="lz4")
-    stored = pl.scan_parquet(path)
     variants = items.filter(valid).select("item_id", "_key").unique("item_id")
     log = log.join(variants, on="item_id", how="left", maintain_order="left")
-    return stored, log.with_columns(item_id=pl.coalesce("_key", "item_id")).drop("_key")
+    return stored(merged, folder / "groups.parquet"), log.with_columns(item_id=pl.coalesce("_key", "item_id")).drop("_key")

@@ -22,7 +22,7 @@ from features.ingest.pipeline import ingest
 from features.ingest.source import Source
 from features.ingest.summary import IngestSummary
 from features.ingest.table_store import load_quarantine, load_tables
-from features.text.clean import plain_text
+from features.text.clean import cleaned
 
 ITEMS = [("A", "Apple", "1.5"), ("B", "Bread", "2"), ("C,1", "Comma, the fruit", "3")]
 LOG = [("u1", "A", "2024-01-01", "1"), ("u2", "B", "2024-01-02T10:00:00+02:00", "2"), ("u,3", "C,1", "2024-01-03 10:00", "1")]
@@ -274,7 +274,8 @@ def test_any_ids_and_titles_come_through_any_file(kind: str, pairs: list[tuple[s
         make = KINDS[kind]
         run(Path(name), make(("user_id", "item_id", "timestamp"), log), make(("item_id", "title"), items), f"log.{kind}", f"items.{kind}")
         kept_items, kept_log = load_tables(Path(name) / "out")
-    titles = plain_text(pl.Series([title for _, title in items])).str.replace_all(r"\s+", " ").str.strip_chars().to_list()
+    texts = cleaned(pl.Series([title for _, title in items])).struct.field("text")
+    titles = texts.str.replace_all(r"\s+", " ").str.strip_chars().to_list()
     ids = [normal_id(item) for item, _ in items]
     assert kept_items.select("item_id", "title").rows() == list(zip(ids, titles, strict=True))
     assert kept_log.select("user_id", "item_id").rows() == [(normal_id(user), normal_id(item)) for user, item, _ in log]
