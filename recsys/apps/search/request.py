@@ -1,0 +1,35 @@
+"""Options of a search."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from recsys.recommend.request import MAX_PER_GROUP
+
+
+@dataclass(frozen=True)
+class SearchOptions:
+    """Filters and length of a list of hits. Query and user travel beside it: one call may answer many queries.
+
+    Attributes
+    ----------
+    k : list length.
+    category, brand, min_price, max_price, in_stock, exclude : what the list may hold; prices in the shop's currency. They are never
+        relaxed, as filters that were read from the query's words may be.
+    ignore : keys of filters (`AppliedFilter.key`) that are not to be read from the query's words: the customer has removed them.
+    verbatim : take the query as typed, without mended spelling.
+    max_per_group : how many variants of a product (`group_id`) a list may hold.
+    explain : with what each feature added to the score.
+    """
+
+    k: int = 10
+    category: str | None = None
+    brand: str | None = None
+    min_price: float | None = None
+    max_price: float | None = None
+    in_stock: bool = False
+    exclude: tuple[str, ...] = ()
+    ignore: tuple[str, ...] = ()
+    verbatim: bool = False
+    max_per_group: int = MAX_PER_GROUP
+    explain: bool = False
