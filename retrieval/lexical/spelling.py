@@ -26,7 +26,7 @@ LEAST_LETTERS = 3  # shorter words are too close to each other
 SHORT = 5  # words of up to so many letters are mended to frequent words alone
 TWO_EDITS = 8  # letters from which a word may have two
 RARE, FREQUENT = 3, 100  # a known word is mended if it is rare and a neighbour is so many times as frequent
-SHARE, SHORTEST_SHARE, LEAST_COUNT = 0.0005, 0.01, 5  # of all texts, that hold a frequent word; of three letters
+SHARE, SHORTEST_SHARE, LEAST_COUNT = 0.0005, 0.01, 5  # of all texts, that hold a frequent word; for the shortest
 EDIT_COST = 5.0  # in natural logarithms of frequency: a neighbour must be 150 times as frequent to make up for another edit
 TOGETHER = 2.0  # what it weighs that an item holds the word together with another of the query
 FIRST_LETTER, SLIP = 0.4, 0.3  # more for a wrong first letter; less for a doubled letter, a swap, a lost vowel, or a key aside
@@ -189,13 +189,14 @@ class SpellChecker:
 
     def _plausible(self, word: str, read: str) -> bool:
         """Return whether a word may be a slip for another, and not just another word that the catalogue lacks."""
-        if word[1:] == read and len(word) < TWO_EDITS and word[0] not in _NEIGHBOURS.get(read[0], ""):  # "iphone" is no phone
-            return False
-        if len(word) > SHORT and word[0] == read[0]:
+        slip = _is_slip(word, read)
+        if word[0] != read[0] and len(word) < TWO_EDITS and not (slip or word == read[1:]):
+            return word[1:] == read and word[0] in _NEIGHBOURS.get(read[0], "")  # "iphone" is no phone, and "years" are no pears
+        if len(word) > SHORT:
             return True
         if len(word) == LEAST_LETTERS and len(read) <= len(word):
             return False
-        share = SHARE if len(word) > LEAST_LETTERS else SHORTEST_SHARE
+        share = SHARE if len(word) > LEAST_LETTERS and (slip or len(word) == SHORT) else SHORTEST_SHARE
         return self._count(read) >= max(LEAST_COUNT, share * len(self.index))
 
     def _weight(self, word: str, read: str, others: Sequence[str]) -> float:
