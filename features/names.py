@@ -116,3 +116,4 @@ USER_DECAY: Final = "user_decay"
 RELEVANCE: Final = "relevance"  # BM25 and cosine mixed
 LEXICAL_SCORE: Final = "lexical"  # BM25 as a share of the best text's
 DENSE_SCORE: Final = "dense"  # cosine of query and text
+PREFERENCE: Final = "preference"  # log odds that the user buys the item, whatever they search for

@@ -177,11 +177,12 @@ class Model:
         from retrieval.query_tower.model import QueryTower
         from retrieval.two_tower.model import TwoTower
 
-        about = json.loads(files["model.json"])
+        about, encoder = json.loads(files["model.json"]), TextEncoder.from_files(Subfolder(files, "encoder"))
+        towers = Subfolder(files, "query_tower")  # which models of earlier versions lack
         return cls(
-            encoder=TextEncoder.from_files(Subfolder(files, "encoder")),
+            encoder=encoder,
             tower=TwoTower.from_files(Subfolder(files, "tower")),
-            query_tower=QueryTower.from_files(Subfolder(files, "query_tower")),
+            query_tower=QueryTower.from_files(towers) if "query_tower.json" in towers else QueryTower.upon(encoder),
             retrieval=RetrievalConfig.from_stored(about["retrieval"]),
             ranking=Ranking.from_files(Subfolder(files, "ranking")) if "ranking/calibration.json" in files else None,
             about=about["about"],

@@ -41,6 +41,7 @@ class IndexSettings:
 
     vectors: IndexConfig
     words: LexicalConfig
+    retrieval: TextSearchConfig
     previous: LexicalIndex | None = None
 
     def lexical(self, fields: pl.DataFrame) -> LexicalIndex:

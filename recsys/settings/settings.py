@@ -109,7 +109,7 @@ class Settings(BaseSettings):
     @property
     def indexing(self) -> IndexSettings:
         """How vectors and words are indexed."""
-        return IndexSettings(self.index, self.search.words)
+        return IndexSettings(self.index, self.search.words, self.search.retrieval)
 
     def source_with(self, **options: object) -> Source | None:
         """Return the section [source] completed by options of the command line; None if both are empty.

@@ -9,7 +9,7 @@ import io
 import json
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import polars as pl
@@ -31,6 +31,7 @@ from retrieval.index import ItemIndex
 from retrieval.lexical.fields import item_fields
 from retrieval.lexical.index import LexicalIndex
 from retrieval.new_items.unsold import UnsoldItems
+from retrieval.text_search import TextSearchConfig
 from retrieval.two_tower.item_ids import in_space
 
 if TYPE_CHECKING:
@@ -66,6 +67,7 @@ class Snapshot:
     search_texts : vectors of the distinct texts for search.
     search_index : over those.
     lexical : the words of the distinct texts.
+    text_search : how a query is matched with them.
     buys_again : whether users of this shop buy an item more than once.
     item_id_vectors : learned offsets of the texts' vectors, float32 (t, dim); None for a model without them.
     events_read : number of the last service event in the log; 0 if there is none.
@@ -83,6 +85,7 @@ class Snapshot:
     search_texts: TextVectors
     search_index: ItemIndex
     lexical: LexicalIndex
+    text_search: TextSearchConfig
     buys_again: bool = True
     item_id_vectors: np.ndarray | None = None
     events_read: int = 0
@@ -132,7 +135,8 @@ class Snapshot:
             "search/index": self.search_index,
             "search/lexical": self.lexical,
         }
-        about = {"now": self.now, "buys_again": self.buys_again, "events_read": self.events_read}
+        about: dict[str, Any] = {"now": self.now, "buys_again": self.buys_again, "events_read": self.events_read}
+        about["text_search"] = self.text_search.model_dump()
         files = {"catalog.parquet": buffer.getvalue(), "about.json": json.dumps(about).encode()}
         if self.item_id_vectors is not None:
             files["learned.safetensors"] = save({"learned": self.item_id_vectors})
@@ -152,6 +156,7 @@ class Snapshot:
             now=about["now"],
             buys_again=about["buys_again"],
             events_read=about.get("events_read", 0),
+            text_search=TextSearchConfig(**about["text_search"]),
             texts=TextVectors.from_files(Subfolder(files, "texts")),
             states=TokenStates.from_files(Subfolder(files, "states")) if "states/offsets.safetensors" in files else None,
             index=ItemIndex.from_files(Subfolder(files, "index")),
@@ -281,6 +286,7 @@ def indexed(catalog: Catalog, aggregates: LogAggregates, now: int, model: Model,
         search_texts=search,
         search_index=ItemIndex.build(search.vectors, index.vectors),
         lexical=index.lexical(item_fields(catalog.frame[first])),
+        text_search=index.retrieval,
         item_id_vectors=item_id_vectors,
         **vars(aggregates),
     )
