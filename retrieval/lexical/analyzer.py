@@ -32,7 +32,9 @@ _UNSPACED = re.compile(
 )
 _ACCENTS = re.compile(r"[\u0300-\u036f\u064b-\u0652]")
 _INVISIBLE = re.compile(r"[\u00ad\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufe00-\ufe0f\ufeff]")
-_SPELLED = str.maketrans({**dict.fromkeys("‐‑‒–—―−_", "-"), **dict.fromkeys("’‘`´ʼ", "'"), **dict.fromkeys("™®©℠", " "), "⁄": "/"})
+_SPELLED = str.maketrans(
+    {**dict.fromkeys("‐‑‒–—―−_", "-"), **dict.fromkeys("’‘`´ʼ′", "'"), **dict.fromkeys("“”″", '"'), **dict.fromkeys("™®©℠", " "), "⁄": "/"}
+)
 # NFKC would make "31/2" of "3½".
 _FRACTION = re.compile(r"(?=[¼-¾⅐-⅞])")
 _SEPARATOR = re.compile(r"[-'.&+]")

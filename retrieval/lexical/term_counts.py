@@ -79,8 +79,8 @@ class TermCounts:
         """Return what `from_arrays` reads, without the terms."""
         letters, ends = pack_strings(self.words)
         words = {"words": letters, "word_ends": ends, "term_of": self.term_of}
-        rows = self.counts.indptr.astype(np.int64)
-        return {**words, "counts": self.counts.data, "columns": self.counts.indices, "rows": rows, "hashes": self.hashes}
+        columns, rows = self.counts.indices.astype(np.int32), self.counts.indptr.astype(np.int64)
+        return {**words, "counts": self.counts.data.astype(np.uint16), "columns": columns, "rows": rows, "hashes": self.hashes}
 
     @classmethod
     def from_arrays(cls, terms: list[str], n_fields: int, arrays: Mapping[str, np.ndarray]) -> TermCounts:
