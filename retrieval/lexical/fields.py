@@ -5,8 +5,9 @@ from __future__ import annotations
 import polars as pl
 
 from features.names import BRAND, CATEGORY, DESCRIPTION, TITLE
-from features.text.template import MAX_DESCRIPTION
 
+# Characters that are read: the end of a long description says little about what the item is, and costs time.
+MOST_OF_DESCRIPTION, MOST_OF_ATTRIBUTES = 2_000, 400
 ATTRIBUTES = "attributes"  # "colour: red; size: 40"
 LEAF = "leaf"  # the last part of a category's path
 
@@ -29,7 +30,7 @@ def item_fields(items: pl.DataFrame) -> pl.DataFrame:
         BRAND: text[BRAND],
         CATEGORY: path.list.join(" "),
         LEAF: path.list.last(),
-        DESCRIPTION: text[DESCRIPTION].str.slice(0, MAX_DESCRIPTION),
-        **({ATTRIBUTES: pl.col(ATTRIBUTES).cast(pl.String).str.slice(0, MAX_DESCRIPTION)} if ATTRIBUTES in held else {}),
+        DESCRIPTION: text[DESCRIPTION].str.slice(0, MOST_OF_DESCRIPTION),
+        **({ATTRIBUTES: pl.col(ATTRIBUTES).cast(pl.String).str.slice(0, MOST_OF_ATTRIBUTES)} if ATTRIBUTES in held else {}),
     }
     return items.select(column.fill_null("").alias(name) for name, column in columns.items())

@@ -74,10 +74,9 @@ class WordCounts:
         if queries is not None:
             asked, spelt = _folded(_held([queries.cast(pl.String)]))
             new = Counter({word: n for word, n in asked.items() if word not in counts and n >= LEAST_COUNT})
-            near = {
-                word for word, _ in new.most_common(MOST_LOG_WORDS) if process.extractOne(word, counts, scorer=OSA.distance, score_cutoff=1)
-            }
-            taken = {word for word, _ in new.most_common(MOST_LOG_WORDS)} - near
+            known, common = list(counts), [word for word, _ in new.most_common(MOST_LOG_WORDS)]
+            near = {word for word in common if process.extractOne(word, known, scorer=OSA.distance, score_cutoff=1)}
+            taken = set(common) - near
             counts.update({word: n for word, n in asked.items() if word in counts or word in taken})
             shown = spelt | shown
         words = sorted(counts)

@@ -43,7 +43,7 @@ UNITS: dict[str, str] = {
     "v": r"volts?|v",
     "mp": r"megapixels?|mpix|mp",
 }
-_MARKS = {'"': "in", "''": "in", "″": "in", "“": "in", "”": "in", "'": "ft", "′": "ft", "#": "lb"}
+_MARKS = {'"': "in", "''": "in", "'": "ft", "#": "lb"}
 _ASIDE = {"in", "z", "m", "l", "g", "w", "v", "ga", "mp", "stuck"}  # letters and words that say nothing without a number
 _NUMBER = r"(?:\d{1,3}[\s-]+)?\d{1,3}/\d{1,3}|\d+(?:[.,]\d+)*|\.\d+"
 _WORDS = {"half": "0.5", "one": "1", "two": "2", "three": "3", "four": "4", "five": "5", "six": "6", "ten": "10", "twelve": "12"}
