@@ -106,7 +106,11 @@ class Build:
         if not self._comparable:
             return self.settings.indexing
         assert self.previous is not None
-        return replace(self.settings.indexing, previous=LexicalIndex.from_files(Subfolder(self.previous.files, "snapshot/search/lexical")))
+        try:
+            previous = LexicalIndex.from_files(Subfolder(self.previous.files, "snapshot/search/lexical"))
+        except BundleError:  # of another version
+            return self.settings.indexing
+        return replace(self.settings.indexing, previous=previous)
 
     @cached_property
     def _model_key(self) -> str:

@@ -102,7 +102,7 @@ def _matched(group: SearchGroup, reading: Reading, row: int) -> str:
     found = []
     for text in (title, (category or "").rsplit("|", 1)[-1], brand or ""):
         for word in text.replace("/", " ").split():
-            if tokens & set(words.index.analyzer.index_tokens(word)):
+            if tokens & set(words.index.analyzer.index_words(word)):
                 found.append(fold(word).strip(".,:;()[]\"'"))
     if found:
         return f"matches: {' '.join(dict.fromkeys(found))}"
