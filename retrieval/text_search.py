@@ -126,7 +126,8 @@ class TextSearch:
         texts = sorted_unique(np.concatenate([near[near >= 0], *matching]).astype(np.int64))
         if not len(texts):
             return Candidates(user, np.zeros((1, 0), dtype=np.int64), np.zeros((1, 0), dtype=np.float32))
-        parts = [self._relevance(texts, scores, vector) for scores, vector in zip(lexical, vectors, strict=True)]
+        full = [self._full_score(wording.tokens) for wording in wordings]
+        parts = [self._relevance(texts, *one) for one in zip(lexical, full, vectors, strict=True)]
         mixed = np.stack([part[0] * wording.weight for part, wording in zip(parts, wordings, strict=True)])
         best, places = mixed.argmax(axis=0), np.arange(len(texts))
         relevance = mixed[best, places]
@@ -135,14 +136,22 @@ class TextSearch:
         words, cosine = (np.stack([part[i] for part in parts])[best, places] for i in (1, 2))
         return self._items(texts, {RELEVANCE: relevance, LEXICAL_SCORE: words, DENSE_SCORE: cosine}, user, allowed)
 
-    def _relevance(self, texts: np.ndarray, lexical: np.ndarray, vector: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Return the relevance of texts (m,) to one wording, and its parts: BM25 as a share of the best, and cosine."""
+    def _full_score(self, tokens: Sequence[str]) -> float:
+        """Return the BM25 score of a text that would be the best for each token; a token that no text has counts as the mean."""
+        best = [float(self.lexical.scores([token]).max(initial=0)) for token in dict.fromkeys(tokens)]
+        known = [score for score in best if score > 0]
+        return sum(known) / len(known) * len(best) if known else 0.0
+
+    def _relevance(
+        self, texts: np.ndarray, lexical: np.ndarray, full: float, vector: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return the relevance of texts (m,) to one wording, and its parts: BM25 as a share of the full score, and cosine."""
         words, cosine = lexical[texts], self.vectors[texts] @ vector
         usual = float(self._center @ vector)
         nearness = (cosine - usual) / max(float(cosine.max()) - usual, 1e-6)
         if words.max() <= 0:  # no text has one of the words: they say nothing
             return nearness, words, cosine
-        words = words / words.max()
+        words = words / full
         share = self.config.lexical
         return share * words + (1 - share) * nearness, words, cosine
 
