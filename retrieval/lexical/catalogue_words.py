@@ -52,7 +52,9 @@ class CatalogueWords:
     spelling: SpellChecker
 
     @classmethod
-    def read(cls, items: pl.DataFrame, index: LexicalIndex, queries: pl.Series | None = None) -> CatalogueWords:
+    def read(
+        cls, items: pl.DataFrame, index: LexicalIndex, queries: pl.Series | None = None, real_words: frozenset[str] = frozenset()
+    ) -> CatalogueWords:
         """Read the names of a catalogue.
 
         Parameters
@@ -63,6 +65,8 @@ class CatalogueWords:
             Of the same catalogue.
         queries : pl.Series of String, optional
             The queries of the search log.
+        real_words : frozenset of str
+            Words that are no misspellings, see `SpellChecker`.
         """
         names = [name for name in (TITLE, BRAND, CATEGORY, "description") if name in items.columns]
         texts = items.select(pl.col(name).cast(pl.String) for name in names).unique()
@@ -72,7 +76,7 @@ class CatalogueWords:
         departments = frozenset(_key(path.split("|")[0], index.analyzer) for path in paths if "|" in path)
         brands = _brands(items[BRAND]) if BRAND in names else {}
         own = _names(items, brands, categories, index.analyzer) if brands else frozenset()
-        return cls(brands, own, categories, departments, index, SpellChecker(words, index))
+        return cls(brands, own, categories, departments, index, SpellChecker(words, index, real_words))
 
     @cached_property
     def brand_words(self) -> frozenset[str]:

@@ -47,9 +47,9 @@ class LexicalConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     k1: float = Field(default=0.6, ge=0, le=10)
-    b: float = Field(default=0.75, ge=0, le=1)
+    b: float = Field(default=0.6, ge=0, le=1)
     language: str = "english"
-    weights: dict[str, float] = {"title": 1.0, "brand": 1.0, "category": 1.0, "leaf": 1.0, "description": 1.0, "attributes": 0.25}
+    weights: dict[str, float] = {"title": 1.0, "brand": 1.0, "category": 1.0, "leaf": 1.0, "description": 1.0, "attributes": 0.1}
 
     @field_validator("language")
     @classmethod

@@ -33,7 +33,7 @@ COUNTS = {
 TITLES = [title for title, n in COUNTS.items() for _ in range(n)]
 
 
-def checker_of(titles: list[str], queries: list[str] | None = None, language: str = "english") -> SpellChecker:
+def checker_of(titles: list[str], queries: list[str | None] | None = None, language: str = "english") -> SpellChecker:
     index = LexicalIndex.build({"title": titles}, LexicalConfig(language=language, weights={"title": 1.0}))
     return SpellChecker(WordCounts.count([pl.Series(titles)], None if queries is None else pl.Series(queries)), index)
 
@@ -112,7 +112,7 @@ def test_accents_are_shown_as_the_catalogue_has_them() -> None:
 
 
 def test_words_of_the_search_log_are_known_and_its_misspellings_are_not() -> None:
-    queries = ["oatly"] * 20 + ["choclate"] * 20 + ["shampoo"] * 50 + [None, ""]
+    queries: list[str | None] = ["oatly"] * 20 + ["choclate"] * 20 + ["shampoo"] * 50 + [None, ""]
     checker = checker_of(TITLES, queries)
     assert checker.knows("oatly")
     assert mended("oatlly", checker) == "oatly"
