@@ -146,11 +146,12 @@ def _hashes(texts: pl.DataFrame) -> np.ndarray:
 
 
 def _places(known: np.ndarray, wanted: np.ndarray) -> np.ndarray:
-    """Return the first row of each wanted pair of hashes among known ones, int64 (n,); -1 where there is none."""
-    names = ("one", "two")
-    rows = pl.DataFrame({name: known[:, i] for i, name in enumerate(names)}).with_row_index("row").unique(names, keep="first")
-    found = pl.DataFrame({name: wanted[:, i] for i, name in enumerate(names)}).join(rows, on=names, how="left", maintain_order="left")
-    return found["row"].cast(pl.Int64).fill_null(-1).to_numpy().copy()
+    """Return a row of each wanted pair of hashes among known ones, int64 (n,); -1 where there is none."""
+    if not len(known):
+        return np.full(len(wanted), -1, dtype=np.int64)
+    order = np.argsort(known[:, 0], kind="stable")
+    rows = order[np.minimum(np.searchsorted(known[order, 0], wanted[:, 0]), len(known) - 1)]
+    return np.where((known[rows] == wanted).all(axis=1), rows, -1)
 
 
 def pack_strings(strings: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
