@@ -107,10 +107,9 @@ def own_purchases(history: Interactions, cut: int) -> Scores:
         rows = history.user_rows([user or "" for user in users])
         for i, row in enumerate(rows.tolist()):
             if row >= 0:
-                events = np.arange(history.offsets[row], history.offsets[row + 1])
-                events = events[bought[events]]
-                age = (cut - history.time[events]) / DAY
-                np.add.at(out[i], history.item[events], np.exp2(-age / HALF_LIFE))
+                events = slice(*history.offsets[row : row + 2].tolist())
+                aged = np.exp2((history.time[events] - cut) / DAY / HALF_LIFE) * bought[events]
+                np.add.at(out[i], history.item[events], aged)
         return np.log1p(out)
 
     return scores

@@ -71,7 +71,10 @@ def personal_queries(catalog: Catalog, split: Split, most: int = 2000, seed: int
 
 
 def type_queries(catalog: Catalog, most: int = 200, seed: int = 0) -> QuerySet:
-    """Draw product types as queries of an unknown visitor; all items of the type are relevant. For the share of precision that typos keep."""
+    """Draw product types as queries of unknown visitors; all items of the type are relevant.
+
+    Each has a misspelt form, so that the share of precision that a search keeps can be measured.
+    """
     types = ProductTypes.of(catalog)
     long_enough = [row for row, words in enumerate(types.words) if misspelt(words, seed) is not None]
     chosen = sample(np.array(long_enough, dtype=np.int64), most, seed)

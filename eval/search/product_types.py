@@ -9,13 +9,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
 import polars as pl
 
 from eval.search.variations import words_of
 from features.names import CATEGORY, TITLE
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from features.data.catalog import Catalog
 
 SHARED = 3  # items with the same title but for its size, from which the title names a type
@@ -42,7 +43,9 @@ class ProductTypes:
         frame = catalog.frame.select(
             title=pl.col(TITLE).str.replace(_SIZE, ""), leaf=pl.col(CATEGORY).str.split("|").list.last().str.strip_chars()
         )
-        names = frame.select(name=pl.when(pl.len().over("title") >= SHARED).then("title").otherwise(pl.coalesce("leaf", pl.lit(""))))["name"]
+        names = frame.select(name=pl.when(pl.len().over("title") >= SHARED).then("title").otherwise(pl.coalesce("leaf", pl.lit(""))))[
+            "name"
+        ]
         distinct = names.unique().to_list()
         typed = dict(zip(distinct, (" ".join(words_of(name)) for name in distinct), strict=True))
         words = sorted({text for text in typed.values() if text})
