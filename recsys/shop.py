@@ -81,6 +81,7 @@ class Shop:
         items: IntoDataFrame | str | Path | None,
         interactions: IntoDataFrame | str | Path,
         *,
+        queries: IntoDataFrame | str | Path | None = None,
         workspace: str | Path = "workspace",
         config: str | Path | None = None,
     ) -> Self:
@@ -90,6 +91,7 @@ class Shop:
         ----------
         items : a frame or a file with the columns of docs/data-format.md; None takes the catalogue from the log's rows.
         interactions : a frame or a file.
+        queries : the search log, a frame or a file; None for a shop without one.
         workspace : the folder; data that was ingested into it before is replaced.
 
         Raises
@@ -98,7 +100,7 @@ class Shop:
         """
         shop = cls.open(workspace, config=config)
         files = {}
-        for name, table in (("items", items), ("interactions", interactions)):
+        for name, table in (("items", items), ("interactions", interactions), ("queries", queries)):
             if table is not None:
                 files[name] = Path(table) if isinstance(table, str | Path) else shop._store_frame(name, table)
         shop.ingest(**files)
@@ -110,7 +112,7 @@ class Shop:
         Parameters
         ----------
         source : what to read; None takes the section [source] of the settings, completed by `options`.
-        options : dataset, items, interactions or format.
+        options : dataset, items, interactions, queries or format.
 
         Raises
         ------
