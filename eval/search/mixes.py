@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from eval.search.query_set import QuerySet
     from features.data.interactions import Interactions
 
-# Queries and their users -> float32 (b, n_items); the higher, the better.
+# Queries and their users -> float32 (b, n_items), the higher, the better; (1, n_items) where they are the same for all.
 Scores = Callable[[Sequence[str], Sequence[str | None]], np.ndarray]
 DEPTH = 10_000  # matching items of a query that a mix looks at
 BATCH = 128  # queries whose scores of the whole catalogue are held at once
@@ -67,11 +67,11 @@ class Mix:
             some = queries[begin : begin + BATCH], users[begin : begin + BATCH]
             scaled = {name: _min_max(self.scores[name](*some)) for name in used}
             for i in range(len(some[0])):
-                best = np.maximum.reduce([scaled[name][i] for name in matching])
+                best = np.maximum.reduce([_of(scaled[name], i) for name in matching])
                 rows = np.flatnonzero(best > 0)
                 if len(rows) > DEPTH:
                     rows = np.sort(rows[np.argpartition(-best[rows], DEPTH)[:DEPTH]])
-                yield _Matching(rows, {name: values[i, rows] for name, values in scaled.items()})
+                yield _Matching(rows, {name: _of(values, i)[rows] for name, values in scaled.items()})
 
 
 @dataclass(frozen=True)
@@ -95,7 +95,7 @@ def popularity(history: Interactions, cut: int, days: float = 28) -> Scores:
     bought = np.isin(history.event, LABEL_EVENTS)
     recent, ever = distinct_buyers(history, bought & (history.time >= cut - days * DAY)), distinct_buyers(history, bought)
     scores = np.log1p(recent + ever / (ever.max(initial=0) + 1)).astype(np.float32)
-    return lambda queries, _users: np.broadcast_to(scores, (len(queries), len(scores)))
+    return lambda _queries, _users: scores[None]
 
 
 def own_purchases(history: Interactions, cut: int) -> Scores:
@@ -113,6 +113,10 @@ def own_purchases(history: Interactions, cut: int) -> Scores:
         return np.log1p(out)
 
     return scores
+
+
+def _of(scores: np.ndarray, query: int) -> np.ndarray:
+    return scores[query if len(scores) > 1 else 0]
 
 
 def _min_max(scores: np.ndarray) -> np.ndarray:

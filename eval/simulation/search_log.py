@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from features.data.interactions import Interactions
 
 WEEK = 7 * DAY
+WAYS = 10  # to misspell, shorten or re-order the same words
 BEFORE = 600  # seconds from a search to the purchase
 # Seconds since the epoch -> the engine of the shop at that time, which may have seen what lies before it.
 EngineAt = Callable[[int], "SearchRun"]
@@ -113,10 +114,10 @@ def _rows(searches: Searches, shown: np.ndarray, mask: np.ndarray, seconds: int,
     return pl.DataFrame(
         {
             TIMESTAMP: pl.from_epoch(pl.Series(searches.time[search] + seconds), "s").cast(pl.Datetime("us")),
-            QUERY: pl.Series(searches.queries[search], dtype=pl.String),
-            ITEM_ID: pl.Series(catalog.ids[shown[search, place]], dtype=pl.String),
+            QUERY: pl.Series(searches.queries[search].tolist(), dtype=pl.String),
+            ITEM_ID: pl.Series(catalog.ids[shown[search, place]].tolist(), dtype=pl.String),
             RANK: pl.Series(place + 1, dtype=pl.Int32),
-            USER_ID: pl.Series(searches.users[search], dtype=pl.String),
+            USER_ID: pl.Series(searches.users[search].tolist(), dtype=pl.String),  # an array that begins with None would stay objects
         }
     )
 
@@ -137,7 +138,7 @@ def _typed(words: list[str], rng: np.random.Generator, config: SearchLogConfig) 
     """Return the words as customers type them, object (n,): in the forms and shares of the settings."""
     makers = list(FORMS.values())
     form = rng.choice(len(makers), size=len(words), p=config.forms)
-    made = {
-        (text, which): makers[which](text, config.seed) or text for text, which in dict.fromkeys(zip(words, form.tolist(), strict=True))
-    }
-    return np.array([made[pair] for pair in zip(words, form.tolist(), strict=True)], dtype=object)
+    way = rng.integers(WAYS, size=len(words)) + config.seed
+    typed = list(zip(words, form.tolist(), way.tolist(), strict=True))
+    made = {one: makers[one[1]](one[0], one[2]) or one[0] for one in dict.fromkeys(typed)}
+    return np.array([made[one] for one in typed], dtype=object)
