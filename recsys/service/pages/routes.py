@@ -11,7 +11,6 @@ from fastapi import APIRouter, Depends, Request, Response
 
 from features.errors import BundleError, DataError
 from recsys.recommend.answers import Match
-from recsys.recommend.recent_events import recent_histories
 from recsys.service.answering import StageTimes
 from recsys.service.pages import reports
 from recsys.service.pages.compare import ComparedBundle
@@ -142,11 +141,7 @@ async def _recommendations(
 
 
 def _trace(service: Service, recommender: Recommender, form: RecommendForm) -> Trace:
-    recent = None
-    if form.user is not None:
-        events = service.workspace.events.of_user(form.user)
-        recent = recent_histories(recommender.snapshot, form.user, events, service.settings.events)
-    return trace(recommender, form.user, form.options, recent)
+    return trace(recommender, form.user, form.options, service.recent(recommender, form.user))
 
 
 def _search(recommender: Recommender, words: str) -> list[Match]:
