@@ -26,6 +26,10 @@ QUANTITY: Final = "quantity"
 VALUE: Final = "value"
 EVENT_ID: Final = "event_id"
 
+# Columns of the search log, beside TIMESTAMP, ITEM_ID, EVENT and USER_ID. Their types are in `features.data.queries.QUERY_COLUMNS`.
+QUERY: Final = "query"
+RANK: Final = "rank"  # place of the item in the list that the query showed, from 1
+
 # Columns that are read and not stored: they say what other columns mean.
 UNIT_PRICE: Final = "unit_price"  # of one piece: value = quantity * unit_price
 CURRENCY: Final = "currency"  # of a price or a value
@@ -44,6 +48,12 @@ DISLIKE: Final = "dislike"  # negative feedback, such as a thumb down
 # What histories hold; user encoders have an embedding of each. A dislike is no evidence of interest.
 POSITIVE_EVENTS: tuple[EventKind, ...] = (PURCHASE, CART, VIEW, RATING)
 EVENTS: tuple[EventKind, ...] = (*POSITIVE_EVENTS, DISLIKE)
+
+# Event kinds of the search log: what became of an item in the list of a query. `Queries` has each event as its index here.
+SearchEventKind = Literal["shown", "click", "cart", "purchase"]
+SHOWN: Final = "shown"
+CLICK: Final = "click"
+SEARCH_EVENTS: tuple[SearchEventKind, ...] = (SHOWN, CLICK, CART, PURCHASE)
 
 # Candidate features from retrieval: the score of each source.
 EASE_SCORE: Final = "ease"

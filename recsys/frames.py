@@ -11,17 +11,17 @@ if TYPE_CHECKING:
     from narwhals.typing import IntoDataFrame
 
 
-def store(table: IntoDataFrame, path: Path) -> Any:
-    """Write a frame as Parquet and return its kind, for `frame_of`."""
+def store(table: IntoDataFrame, path: Path) -> tuple[Path, str]:
+    """Write a frame as Parquet; return the path, and the frame's kind for `frame_of`."""
     import narwhals as nw
 
     frame = nw.from_native(table, eager_only=True)
     path.parent.mkdir(parents=True, exist_ok=True)
     frame.write_parquet(path)
-    return str(frame.implementation)
+    return path, str(frame.implementation)
 
 
-def frame_of(rows: Iterable[Mapping[str, Any]], types: Mapping[str, type], kind: Any) -> Any:
+def frame_of(rows: Iterable[Mapping[str, Any]], types: Mapping[str, type], kind: str) -> Any:
     """Return a frame of a kind, also where there is no row.
 
     Parameters

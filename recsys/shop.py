@@ -58,8 +58,7 @@ class Shop:
 
     def __init__(self, workspace: Workspace, settings: Settings) -> None:
         prepare_environment()
-        self.workspace, self.settings = workspace, settings
-        self._kind: Any = "polars"
+        self.workspace, self.settings, self._kind = workspace, settings, "polars"
 
     @classmethod
     def open(cls, path: str | Path = "workspace", *, config: str | Path | None = None) -> Self:
@@ -86,6 +85,7 @@ class Shop:
         items: IntoDataFrame | str | Path | None,
         interactions: IntoDataFrame | str | Path,
         *,
+        queries: IntoDataFrame | str | Path | None = None,
         workspace: str | Path = "workspace",
         config: str | Path | None = None,
     ) -> Self:
@@ -95,6 +95,7 @@ class Shop:
         ----------
         items : a frame or a file with the columns of docs/data-format.md; None takes the catalogue from the log's rows.
         interactions : a frame or a file.
+        queries : the search log, a frame or a file; None for a shop without one.
         workspace : the folder; data that was ingested into it before is replaced.
 
         Raises
@@ -103,12 +104,11 @@ class Shop:
         """
         shop = cls.open(workspace, config=config)
         files = {}
-        for name, table in (("items", items), ("interactions", interactions)):
+        for name, table in (("items", items), ("interactions", interactions), ("queries", queries)):
             if isinstance(table, str | Path):
                 files[name] = Path(table)
             elif table is not None:
-                files[name] = shop.workspace.root / FRAMES / f"{name}.parquet"
-                shop._kind = store(table, files[name])
+                files[name], shop._kind = store(table, shop.workspace.root / FRAMES / f"{name}.parquet")
         shop.ingest(**files)
         return shop
 
@@ -118,7 +118,7 @@ class Shop:
         Parameters
         ----------
         source : what to read; None takes the section [source] of the settings, completed by `options`.
-        options : dataset, items, interactions or format.
+        options : dataset, items, interactions, queries or format.
 
         Raises
         ------

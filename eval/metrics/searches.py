@@ -6,10 +6,8 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from features.names import CART, EVENT, ITEM_ID, PURCHASE, TIMESTAMP, USER_ID
+from features.names import CART, CLICK, EVENT, ITEM_ID, PURCHASE, QUERY, SHOWN, TIMESTAMP, USER_ID
 
-QUERY = "query"
-SHOWN, CLICK = "shown", "click"
 SAME_SEARCH = pl.duration(minutes=30)  # rows of one user and query that follow each other within it are one search
 SOON = pl.duration(minutes=2)
 NO_RESULTS, NO_CLICK, REFORMULATED = "no_results", "no_click", "reformulated"

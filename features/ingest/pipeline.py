@@ -1,4 +1,4 @@
-"""The ingest of a shop: reads raw files, validates each row, and publishes items and interactions as one version."""
+"""The ingest of a shop: reads raw files, validates each row, and publishes its tables as one version."""
 
 from __future__ import annotations
 
@@ -10,22 +10,25 @@ import polars as pl
 
 from features.data.catalog import ITEM_COLUMNS
 from features.data.interactions import INTERACTION_COLUMNS
+from features.data.queries import QUERY_COLUMNS
 from features.errors import DataError, disk_errors
 from features.ingest.erased_users import ErasedUsers
 from features.ingest.formats.known import with_defaults
 from features.ingest.money.currencies import same
 from features.ingest.profile.measure import IngestedTable, measured
 from features.ingest.profile.report import column_notes
+from features.ingest.profile.search_log import with_search_log
 from features.ingest.readers.raw_table import RawTable, as_text_cell, malformed, stored
 from features.ingest.rules.duplicates import mark_duplicates
 from features.ingest.rules.item_links import ItemLinks, no_item_known
 from features.ingest.rules.item_rules import validate_items
 from features.ingest.rules.log_rules import items_of_log, validate_interactions
-from features.ingest.rules.variants import one_a_group, with_groups
+from features.ingest.rules.query_rules import SEARCH_LOG, damaged_note, linked, mark_repeated, validate_queries
+from features.ingest.rules.variants import of_groups, one_a_group, with_groups
 from features.ingest.summary import IngestSummary, TableSummary
 from features.ingest.table_store import ERASED, stamps
-from features.ingest.table_versions import INTERACTIONS, ITEMS, PROFILE, QUARANTINE, SOURCE, publish, writing
-from features.ingest.tables import raw_tables
+from features.ingest.table_versions import INTERACTIONS, ITEMS, PROFILE, QUARANTINE, QUERIES, SOURCE, publish, writing
+from features.ingest.tables import raw_queries, raw_tables
 from features.ingest.values.texts import text_notes
 from features.ingest.values.visitors import guest_notes, user_notes
 from features.text.plain import agree, counted
@@ -39,6 +42,9 @@ if TYPE_CHECKING:
     from features.ingest.source import Source
 
 
+_COLUMNS = {ITEMS: ITEM_COLUMNS, INTERACTIONS: INTERACTION_COLUMNS, QUERIES: QUERY_COLUMNS}
+
+
 def ingest(
     source: Source,
     out: Path,
@@ -46,12 +52,12 @@ def ingest(
     files: Source | None = None,
     accept: Callable[[DataProfile], None] | None = None,
 ) -> IngestSummary:
-    """Read, validate and store a shop's two tables in the folder `out`.
+    """Read, validate and store a shop's tables in the folder `out`.
 
     The new version (`features.ingest.table_versions`) holds items.parquet and interactions.parquet (canonical columns, rows in the
-    order of the source), quarantine.csv (table, row, reason, value), source.json and profile.json. It replaces the version in use as a
-    whole, or nothing changes. The tables are never whole in memory; ten million rows peaked at 1.7 GiB (`benchmarks.ingest_10m`). Only
-    one ingest may run in `out` at a time: `Workspace.ingest` takes the lock.
+    order of the source), queries.parquet where the shop has a search log, quarantine.csv (table, row, reason, value), source.json and
+    profile.json. It replaces the version in use as a whole, or nothing changes. The tables are never whole in memory; ten million rows
+    peaked at 1.7 GiB (`benchmarks.ingest_10m`). Only one ingest may run in `out` at a time: `Workspace.ingest` takes the lock.
 
     Parameters
     ----------
@@ -84,7 +90,7 @@ def ingest(
 
 
 def dry_run(source: Source, folder: Path, erased: ErasedUsers | None = None, files: Source | None = None) -> IngestSummary:
-    """Read and judge a shop's two tables as `ingest` does, and store nothing that stays: `folder` is a temporary one.
+    """Read and judge a shop's tables as `ingest` does, and store nothing that stays: `folder` is a temporary one.
 
     Raises
     ------
@@ -99,12 +105,13 @@ def dry_run(source: Source, folder: Path, erased: ErasedUsers | None = None, fil
 
 @dataclass(frozen=True)
 class _Judged:
-    """Both tables after all rules.
+    """The tables after all rules.
 
     Attributes
     ----------
     of_file : the catalogue's file; None for a catalogue that was taken from the log.
     understood : table -> column -> in words, how its values are written.
+    queries : the search log and its checked rows; None where the shop has none.
     """
 
     of_file: RawTable | None
@@ -114,28 +121,33 @@ class _Judged:
     checked_log: pl.LazyFrame
     notes: tuple[str, ...]
     understood: Mapping[str, Mapping[str, str]]
+    queries: tuple[RawTable, pl.LazyFrame] | None = None
 
 
 def _write_tables(source: Source, files: Source, folder: Path, erased: ErasedUsers) -> IngestSummary:
-    """Write both tables to `folder`; `source` is what the user gave, `files` what is read."""
+    """Write the tables to `folder`; `source` is what the user gave, `files` what is read."""
     judged = _judged(files, folder, erased)
     out = folder / "out"
     with (out / QUARANTINE).open("wb") as quarantine:
         of_items = _write_table(judged.items, judged.checked_items, out / ITEMS, quarantine)
         of_log = _write_table(judged.log, judged.checked_log, out / INTERACTIONS, quarantine)
+        of_queries = None if judged.queries is None else _write_table(*judged.queries, out / QUERIES, quarantine)
     pairs = ((judged.of_file, of_items), (judged.log, of_log))
     items, log = (IngestedTable(raw, summary, judged.understood[summary.name]) for raw, summary in pairs)
     profile = measured(source, items, log, out)
+    if judged.queries is not None and of_queries is not None:
+        profile = with_search_log(profile, source, IngestedTable(judged.queries[0], of_queries, judged.understood[of_queries.name]), out)
     of_columns = (note for table in profile.tables for note in column_notes(table))
-    unused = _without_effect(source, of_items, of_log)
+    unused = _without_effect(source, *(table for table in (of_items, of_log, of_queries) if table is not None))
     notes = (*of_columns, *judged.notes, *unused, *user_notes(out / INTERACTIONS), *_notes(out / ITEMS))
-    summary = IngestSummary(of_items, of_log, notes)
+    summary = IngestSummary(of_items, of_log, notes, queries=of_queries)
     return replace(summary, profile=profile.model_copy(update={"notes": summary.notes}))
 
 
 def _judged(files: Source, folder: Path, erased: ErasedUsers) -> _Judged:
-    """Read both tables and apply the rules: to each alone, and to the log with the catalogue."""
+    """Read the tables and apply the rules: to each alone, and to the logs with the catalogue."""
     of_file, log = raw_tables(files, folder)
+    searches = raw_queries(files, folder)
     files = with_defaults(files, log.format)
     log_rules = validate_interactions(log.frame, files, log.format)
     checked_log = stored(log_rules.frame, folder / "log.parquet")
@@ -152,6 +164,9 @@ def _judged(files: Source, folder: Path, erased: ErasedUsers) -> _Judged:
     checked_items = stored(mark_duplicates(item_rules.frame), folder / "items.parquet")
     _require_rows("catalogue", items, checked_items, item_rules.advice)
     links = ItemLinks.find(checked_log, checked_items if files.variants == "items" else with_groups(checked_items))
+    search_rules = None
+    if searches is not None:
+        searches, search_rules = _judged_queries(searches, files, checked_items, erased, folder)
     all_rows, checked_log = checked_log, stored(links.mark(checked_log), folder / "known.parquet")
     if files.variants == "one":
         checked_items, checked_log = one_a_group(checked_items, checked_log, folder)
@@ -160,7 +175,23 @@ def _judged(files: Source, folder: Path, erased: ErasedUsers) -> _Judged:
     of_rules = (*items.notes, *log.notes, *item_rules.notes, *log_rules.notes, *_currencies(item_rules, log_rules), *links.notes)
     notes = (*of_rules, *guest_notes(checked_log, files.guests), *text_notes(items.frame, checked_items))
     understood = {"items": item_rules.understood, "interactions": log_rules.understood}
-    return _Judged(of_file, items, log, checked_items, checked_log, notes, understood)
+    if searches is None or search_rules is None:
+        return _Judged(of_file, items, log, checked_items, checked_log, notes, understood)
+    notes, understood["queries"] = (*notes, *searches.notes, *search_rules.notes), search_rules.understood
+    return _Judged(of_file, items, log, checked_items, checked_log, notes, understood, (searches, search_rules.frame))
+
+
+def _judged_queries(raw: RawTable, files: Source, items: pl.LazyFrame, erased: ErasedUsers, folder: Path) -> tuple[RawTable, CheckedTable]:
+    """Apply the rules to the search log: alone, and with the catalogue."""
+    rules = validate_queries(raw.frame, files)
+    checked = stored(mark_repeated(stored(rules.frame, folder / "searches.parquet")), folder / "searches_once.parquet")
+    if erased.users:
+        raw, checked = _without(erased, raw, replace(rules, frame=checked))
+    links = ItemLinks.find(checked, items if files.variants == "items" else with_groups(items), SEARCH_LOG)
+    checked = linked(checked, links)
+    checked = stored(checked if files.variants == "items" else of_groups(checked, items), folder / "known_searches.parquet")
+    _require_rows(SEARCH_LOG, raw, checked, rules.advice)
+    return raw, replace(rules, frame=checked, notes=(*rules.notes, *links.notes, *damaged_note(checked)))
 
 
 def _without(erased: ErasedUsers, log: RawTable, rules: CheckedTable) -> tuple[RawTable, pl.LazyFrame]:
@@ -182,6 +213,8 @@ def _require_rows(name: str, raw: RawTable, checked: pl.LazyFrame, advice: Mappi
     row, reason, value = refused.select("row", "reason", "offence").row(0)
     summary = TableSummary(name, raw.read, 0, _counts(refused))
     if set(summary.reasons) == {ERASED}:
+        if name == SEARCH_LOG:  # a shop can do without
+            return
         raise DataError(f"all {raw.read:,} rows of the {name} are of erased users: ingest a log that has others")
     example = f", such as {value!r} in row {row:,}" if len(summary.reasons) == 1 else f"; row {row:,}: {reason}: {value!r}"
     none = agree(raw.read, f"the one row of the {name} cannot", f"not one of the {raw.read:,} rows of the {name} can")
@@ -207,8 +240,7 @@ def _counts(refused: pl.DataFrame) -> dict[str, int]:
 
 def _write_table(raw: RawTable, checked: pl.LazyFrame, path: Path, quarantine: IO[bytes]) -> TableSummary:
     """Write valid rows to `path`, the others to the quarantine file."""
-    columns = ITEM_COLUMNS if path.name == ITEMS else INTERACTION_COLUMNS
-    checked.filter(pl.col("reason").is_null()).select(list(columns)).sink_parquet(path)
+    checked.filter(pl.col("reason").is_null()).select(list(_COLUMNS[path.name])).sink_parquet(path)
     refused = _refused(raw, checked)
     value = as_text_cell(pl.col("offence")).alias("value")
     listed = refused.filter(pl.col("reason") != ERASED).select(pl.lit(path.stem).alias("table"), "row", "reason", value)
@@ -226,10 +258,10 @@ def _currencies(items: CheckedTable, log: CheckedTable) -> tuple[str, ...]:
     return (f"note: {found}, and they are compared as if they were one: {advice}",)
 
 
-def _without_effect(source: Source, items: TableSummary, log: TableSummary) -> Iterator[str]:
+def _without_effect(source: Source, *tables: TableSummary) -> Iterator[str]:
     """Yield a note for each key that should leave something out, and did not: a typo in it would go unnoticed."""
     for key, given in (("drop_items", source.drop_items), ("drop_users", source.drop_users)):
-        if given and not any(f"dropped by source.{key}" in table.reasons for table in (items, log)):
+        if given and not any(f"dropped by source.{key}" in table.reasons for table in tables):
             yield f"note: source.{key} has no effect: no row was left out for {given if isinstance(given, str) else ', '.join(given)}"
 
 

@@ -1,10 +1,10 @@
-"""The source of a shop's two tables, and the names of its columns."""
+"""The source of a shop's tables, and the names of its columns."""
 
 from __future__ import annotations
 
 import codecs
 from pathlib import Path
-from typing import Literal, Self
+from typing import TYPE_CHECKING, Literal, Self
 from urllib.parse import urlsplit
 
 import polars as pl
@@ -12,12 +12,17 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from features.data.catalog import ITEM_COLUMNS
 from features.data.interactions import EVENTS, INTERACTION_COLUMNS
-from features.names import CURRENCY, GROUP_TITLE, ORDER_ID, STARS, STATUS, UNIT_PRICE
+from features.data.queries import QUERY_COLUMNS
+from features.names import CURRENCY, GROUP_TITLE, ORDER_ID, SEARCH_EVENTS, STARS, STATUS, UNIT_PRICE
 from features.text.closest import did_you_mean, plain_name
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
 
 # The columns that a table may bring.
 ITEM_INPUTS = (*ITEM_COLUMNS, CURRENCY, GROUP_TITLE)
 LOG_INPUTS = (*INTERACTION_COLUMNS, UNIT_PRICE, CURRENCY, ORDER_ID, STATUS, STARS)
+QUERY_INPUTS = tuple(QUERY_COLUMNS)
 
 
 class Source(BaseModel):
@@ -28,10 +33,11 @@ class Source(BaseModel):
     dataset : name of a public data set, instead of files.
     sql : queries of a database, instead of the files of the same names.
     items, interactions : the files. Without `items` the catalogue is taken from the log's rows (`items_columns` names its columns).
+    queries : the search log, optional.
     format : the software that exported the files (`features.ingest.formats`); None recognises it by the header, table by table.
     encoding : encoding of text files that are not UTF-8; None recognises it.
-    items_columns, interactions_columns : canonical name -> name in the shop's table.
-    events : the shop's word for an event -> the canonical one.
+    items_columns, interactions_columns, queries_columns : canonical name -> name in the shop's table.
+    events, queries_events : the shop's word for an event of the log, or of the search log -> the canonical one.
     statuses : the shop's word for the state of an order -> paid, cancelled, refunded, failed or pending; only the first one counts.
     variants : whether each variant of a product is an item, or the product is one item (`group_id` says which are one product).
     store_view : Magento's store view whose texts and prices complete those of the default view.
@@ -39,8 +45,8 @@ class Source(BaseModel):
     drop_users : ids of users that are no customers (bots, tests, resellers); their rows are quarantined.
     guests : user ids that stand for everybody without an account. Each of their orders counts as a visitor of its own.
     min_rating : ratings below this count as dislikes; None takes the middle of the scale (3 of 5 stars).
-    timestamp_format, created_at_format : strptime format of the log's and the catalogue's times, or a unit: "unix days", "spreadsheet
-        days", "seconds", "milliseconds", "microseconds", "nanoseconds". None: the column as a whole tells.
+    timestamp_format, created_at_format, queries_timestamp_format : strptime format of the times of log, catalogue and search log, or a
+        unit: "unix days", "spreadsheet days", "seconds", "milliseconds", "microseconds", "nanoseconds". None: the column as a whole tells.
     decimal : the sign before decimals, in columns that do not tell.
     currency : currency of the prices to read; those in others are unknown. None: the most frequent one.
     availability : the shop's word for availability -> whether the item can be bought.
@@ -52,11 +58,14 @@ class Source(BaseModel):
     sql: SqlSource | None = None
     items: Path | None = None
     interactions: Path | None = None
+    queries: Path | None = None
     format: Literal["canonical", "amazon", "shopify", "woocommerce", "magento", "google-merchant", "google-analytics"] | None = None
     encoding: str | None = None
     items_columns: dict[str, str] = {}
     interactions_columns: dict[str, str] = {}
+    queries_columns: dict[str, str] = {}
     events: dict[str, str] = {}
+    queries_events: dict[str, str] = {}
     statuses: dict[str, Literal["paid", "cancelled", "refunded", "failed", "pending"]] = {}
     variants: Literal["items", "one"] = "items"
     store_view: str | None = None
@@ -65,6 +74,7 @@ class Source(BaseModel):
     guests: tuple[str, ...] = ()
     timestamp_format: str | None = None
     created_at_format: str | None = None
+    queries_timestamp_format: str | None = None
     decimal: Literal[".", ","] | None = None
     currency: str | None = Field(default=None, pattern="^[A-Z]{3}$")
     availability: dict[str, bool] = {}
@@ -80,13 +90,28 @@ class Source(BaseModel):
             raise ValueError("a dataset has fixed columns: omit items_columns and interactions_columns")
         if self.dataset is not None and self.items is not None:
             raise ValueError("a dataset has its own items: omit `items`")
+        self._check_queries()
         if self.format == "amazon" and self.items is None and self.dataset is None:
             raise ValueError("the amazon format needs the metadata file as items")
         self._check_names()
         return self
 
+    def _check_queries(self) -> None:
+        of_sql = self.sql is not None and self.sql.queries is not None
+        if of_sql and self.queries is not None:
+            raise ValueError("the search log comes from a query or a file: omit one of the two queries")
+        given = [key for key in ("queries_columns", "queries_events", "queries_timestamp_format") if getattr(self, key)]
+        if given and not of_sql and self.queries is None:
+            raise ValueError(f"{given[0]} says how to read a search log, and there is none: name its file as queries")
+        _check_events("queries_events", self.queries_events, SEARCH_EVENTS)
+
     def _check_names(self) -> None:
-        for mapping, known in ((self.items_columns, list(ITEM_INPUTS)), (self.interactions_columns, list(LOG_INPUTS))):
+        tables = (
+            (self.items_columns, list(ITEM_INPUTS)),
+            (self.interactions_columns, list(LOG_INPUTS)),
+            (self.queries_columns, list(QUERY_INPUTS)),
+        )
+        for mapping, known in tables:
             unknown = sorted(set(mapping) - set(known))
             if unknown:
                 turned = mapping[unknown[0]] in known and plain_name(mapping[unknown[0]]) != plain_name(unknown[0])
@@ -96,9 +121,7 @@ class Source(BaseModel):
                 raise ValueError(f"unknown column {unknown[0]!r}{what} a mapping goes from our name to yours")
         if {"value", UNIT_PRICE} <= set(self.interactions_columns):
             raise ValueError("value and unit_price give the same fact twice: map one of them")
-        wrong = sorted(set(self.events.values()) - set(EVENTS))
-        if wrong:
-            raise ValueError(f"events maps to {wrong}; a mapping goes from your word to one of our events, which are {', '.join(EVENTS)}")
+        _check_events("events", self.events, EVENTS)
         try:
             codecs.lookup(self.encoding or "utf-8")
         except LookupError:
@@ -110,20 +133,27 @@ class Source(BaseModel):
 
     def absolute(self) -> Source:
         """Return the source with absolute paths, so that it can be read again from any folder."""
-        paths = {name: path.resolve() for name in ("items", "interactions") if (path := getattr(self, name)) is not None}
+        paths = {name: path.resolve() for name in ("items", "interactions", "queries") if (path := getattr(self, name)) is not None}
         return self.model_copy(update=paths | {"sql": self.sql and self.sql.absolute()})
+
+
+def _check_events(key: str, words: Mapping[str, str], known: Sequence[str]) -> None:
+    wrong = sorted(set(words.values()) - set(known))
+    if wrong:
+        raise ValueError(f"{key} maps to {wrong}; a mapping goes from your word to one of our events, which are {', '.join(known)}")
 
 
 SQLITE, POSTGRESQL = "sqlite:///", ("postgresql", "postgres")
 
 
 class SqlSource(BaseModel):
-    """A shop's two tables as queries of a database.
+    """A shop's tables as queries of a database.
 
     Attributes
     ----------
     uri : sqlite:///PATH or postgresql://USER@HOST:PORT/NAME, without a password: libpq takes it from PGPASSWORD or ~/.pgpass.
     interactions, items : queries that give the tables. Without `items` the catalogue comes from `Source.items` or the log's rows.
+    queries : query that gives the search log.
     watermark : column of the log's query that only ever grows (a serial number, the time of insertion); a refresh queries no
         older rows.
     """
@@ -133,6 +163,7 @@ class SqlSource(BaseModel):
     uri: str
     interactions: str
     items: str | None = None
+    queries: str | None = None
     watermark: str | None = None
 
     @field_validator("uri")

@@ -1,4 +1,4 @@
-"""The summary of an ingest: row counts of both tables, notes, and the data profile."""
+"""The summary of an ingest: row counts of the tables, notes, and the data profile."""
 
 from __future__ import annotations
 
@@ -49,18 +49,20 @@ class TableSummary:
 
 @dataclass(frozen=True)
 class IngestSummary:
-    """Row counts of both tables, and notes: things to look at that are not errors.
+    """Row counts of the tables, and notes: things to look at that are not errors.
 
     Attributes
     ----------
     notes : each on one line; it begins with "note: ", which is added where it is missing.
     profile : how the columns were understood.
+    queries : row counts of the search log; None where the shop has none.
     """
 
     items: TableSummary
     interactions: TableSummary
     notes: tuple[str, ...] = ()
     profile: DataProfile | None = None
+    queries: TableSummary | None = None
 
     def __post_init__(self) -> None:
         # The same note may come from several rules.
@@ -76,7 +78,17 @@ class IngestSummary:
 
     @property
     def _counts(self) -> list[str]:
-        return [plain(str(self.items)), plain(str(self.interactions))]
+        return [plain(str(table)) for table in self.tables]
+
+    @property
+    def tables(self) -> tuple[TableSummary, ...]:
+        """The tables that the shop has."""
+        return tuple(table for table in (self.items, self.interactions, self.queries) if table is not None)
+
+    @property
+    def quarantined(self) -> int:
+        """Rows quarantined of all tables."""
+        return sum(table.quarantined for table in self.tables)
 
     def _shown_notes(self) -> list[str]:
         rest = len(self.notes) - NOTES_SHOWN

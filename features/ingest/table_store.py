@@ -18,12 +18,14 @@ from features.errors import DataError, disk_error, disk_errors
 from features.ingest.datasets import complete_journey_files
 from features.ingest.profile.measure import log_facts
 from features.ingest.profile.model import DataProfile
+from features.ingest.profile.search_log import search_facts
 from features.ingest.source import Source
 from features.ingest.table_versions import (
     INTERACTIONS,
     ITEMS,
     PROFILE,
     QUARANTINE,
+    QUERIES,
     SOURCE,
     damaged,
     in_use,
@@ -39,7 +41,9 @@ from features.storage.digests import of_file
 
 if TYPE_CHECKING:
     from features.ingest.erased_users import ErasedUsers
+    from features.ingest.profile.model import TableProfile
 
+LOGS = (INTERACTIONS, QUERIES)  # tables with users
 ERASED = "of an erased user"  # reason of the rows that an erasure removes
 SETTLED = 2_000_000_000  # nanoseconds: two writes within one tick of a file system's clock get the same time
 
@@ -87,6 +91,22 @@ def load_tables(out: Path) -> tuple[pl.DataFrame, pl.DataFrame]:
     return read(out, lambda folder: (pl.read_parquet(present(folder / ITEMS)), pl.read_parquet(present(folder / INTERACTIONS))))
 
 
+def load_queries(out: Path) -> pl.DataFrame | None:
+    """Return the canonical search log in `out`; None where the shop has none.
+
+    Raises
+    ------
+    DataError
+        If nothing was ingested there, or it is damaged.
+    """
+    return read(out, lambda folder: pl.read_parquet(folder / QUERIES) if _has_queries(folder) else None)
+
+
+def _has_queries(folder: Path) -> bool:
+    """Return whether a version has a search log. Raises FileNotFoundError where it is no whole version, such as a removed one."""
+    return present(folder / SOURCE).is_file() and (folder / QUERIES).is_file()
+
+
 def load_quarantine(out: Path) -> pl.DataFrame:
     """Return the rows that broke a rule: table, row, reason, value.
 
@@ -99,9 +119,14 @@ def load_quarantine(out: Path) -> pl.DataFrame:
 
 
 def table_digests(out: Path) -> list[str] | None:
-    """Return the SHA-256 of items and interactions; None unless both exist."""
+    """Return the SHA-256 of items, interactions and, where there is one, the search log; None unless the first two exist."""
+
+    def digests(folder: Path) -> list[str]:
+        of_search = [QUERIES] if (folder / QUERIES).is_file() else []
+        return [of_file(present(folder / name)) for name in (ITEMS, INTERACTIONS, *of_search)]
+
     try:
-        return read(out, lambda folder: [of_file(present(folder / name)) for name in (ITEMS, INTERACTIONS)])
+        return read(out, digests)
     except DataError:
         return None
 
@@ -170,29 +195,31 @@ def unchanged(out: Path, source: Source) -> bool:
 
 def source_files(source: Source) -> list[Path] | None:
     """Return the files that a source is read from; None for a source without files."""
-    if source.dataset is not None:
-        return list(complete_journey_files())
-    paths = [path for path in (source.items, source.interactions) if path is not None]
-    return paths or None
+    own = list(complete_journey_files()) if source.dataset is not None else []
+    return [*own, *(path for path in (source.items, source.interactions, source.queries) if path is not None)] or None
 
 
 def users_among(out: Path, erased_users: ErasedUsers) -> set[str]:
-    """Return erased users in the log of any stored version. Unreadable ones are skipped: `forget` handles them."""
+    """Return erased users in the logs of any stored version. Unreadable ones are skipped: `forget` handles them."""
     found: set[str] = set()
-    for folder in (out, *versions(out)):
-        if (folder / INTERACTIONS).is_file():
+    for path in (folder / name for folder in (out, *versions(out)) for name in LOGS):
+        if path.is_file():
             try:
-                users = pl.scan_parquet(folder / INTERACTIONS).select(pl.col("user_id").unique()).collect()["user_id"]
+                found.update(_theirs(path, erased_users))
             except pl.exceptions.PolarsError:
                 continue
-            found.update(erased_users.among(users))
     return found
 
 
-def forget(out: Path, erased_users: ErasedUsers) -> int:
-    """Replace all stored versions by one without the rows of erased users. Returns how many rows it drops.
+def _theirs(log: Path, erased_users: ErasedUsers) -> list[str]:
+    """Return the erased users in a stored log."""
+    return erased_users.among(pl.scan_parquet(log).select(pl.col("user_id").unique()).collect()["user_id"].drop_nulls())
 
-    The log's part of quarantine.csv is removed as a whole, because it does not say whose rows they are. The next ingest lists the rest
+
+def forget(out: Path, erased_users: ErasedUsers) -> int:
+    """Replace all stored versions by one without the rows of erased users. Returns how many rows it drops of log and search log.
+
+    The logs' part of quarantine.csv is removed as a whole, because it does not say whose rows they are. The next ingest lists the rest
     of it again, and reads the sources even if they have not changed.
 
     Raises
@@ -216,30 +243,40 @@ def forget(out: Path, erased_users: ErasedUsers) -> int:
 def _without(current: Path, new: Path, erased_users: ErasedUsers) -> int:
     """Write the tables of a version without erased users to a new folder. Returns how many rows were theirs."""
     new.mkdir()
-    log = pl.scan_parquet(current / INTERACTIONS)
-    theirs = pl.col("user_id").is_in(erased_users.among(log.select(pl.col("user_id").unique()).collect()["user_id"]))
-    count = log.select(theirs.sum()).collect().item()
-    log.filter(~theirs).sink_parquet(new / INTERACTIONS)
+    count = 0
+    for name in LOGS:
+        if (current / name).is_file():
+            log = pl.scan_parquet(current / name)
+            theirs = pl.col("user_id").is_in(_theirs(current / name, erased_users)).fill_null(value=False)
+            count += log.select(theirs.sum()).collect().item() or 0
+            log.filter(~theirs).sink_parquet(new / name)
     shutil.copyfile(current / ITEMS, new / ITEMS)
     quarantine = pl.read_csv(current / QUARANTINE, infer_schema=False)
-    quarantine.filter(pl.col("table") != Path(INTERACTIONS).stem).write_csv(new / QUARANTINE)
+    quarantine.filter(~pl.col("table").is_in([Path(name).stem for name in LOGS])).write_csv(new / QUARANTINE)
     source = {"source": load_source(current).model_dump(mode="json")}
     (new / SOURCE).write_text(json.dumps(source, indent=1) + "\n", encoding="utf-8")
     before = load_profile(current)
     if before is not None and (profile := _recounted(before, new)) is not None:
         (new / PROFILE).write_text(profile.model_dump_json(indent=1) + "\n", encoding="utf-8")
-    return int(count or 0)
+    return count
 
 
 def _recounted(profile: DataProfile, folder: Path) -> DataProfile | None:
-    """Return the profile with the facts of the log that is left, None if nothing is. Its columns hold no values of users anyway."""
+    """Return the profile with the facts of the logs that are left, None if no log is. Its columns hold no values of users anyway."""
     log = pl.scan_parquet(folder / INTERACTIONS)
     if not (kept := log.select(pl.len()).collect().item()):
         return None
-    before, facts = profile.interactions, log_facts(log)
-    quarantined = dict(before.quarantined)
-    if before.kept > kept:
-        quarantined[ERASED] = quarantined.get(ERASED, 0) + before.kept - kept
-    table = before.model_copy(update={"kept": kept, "quarantined": quarantined})
-    facts = facts.model_copy(update={"words": profile.log.words, CURRENCY: profile.log.currency})
-    return profile.model_copy(update={"interactions": table, "log": facts}).without_personal_data()
+    facts = log_facts(log).model_copy(update={"words": profile.log.words, CURRENCY: profile.log.currency})
+    changed: dict[str, object] = {"interactions": _less(profile.interactions, kept), "log": facts}
+    if profile.queries is not None and (folder / QUERIES).is_file():
+        searches = pl.scan_parquet(folder / QUERIES)
+        left = _less(profile.queries, searches.select(pl.len()).collect().item())
+        changed |= {"queries": left, "search": search_facts(searches)}
+    return profile.model_copy(update=changed).without_personal_data()
+
+
+def _less(table: TableProfile, kept: int) -> TableProfile:
+    quarantined = dict(table.quarantined)
+    if table.kept > kept:
+        quarantined[ERASED] = quarantined.get(ERASED, 0) + table.kept - kept
+    return table.model_copy(update={"kept": kept, "quarantined": quarantined})

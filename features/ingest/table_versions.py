@@ -1,7 +1,8 @@
-"""Versions of the ingested tables: a folder of five files each, and the name of the version in use.
+"""Versions of the ingested tables: a folder of files each, and the name of the version in use.
 
     data/CURRENT        the name of the version in use, one line
-    data/<version>/     items.parquet, interactions.parquet, quarantine.csv, source.json, profile.json
+    data/<version>/     items.parquet, interactions.parquet, quarantine.csv, source.json, profile.json;
+                        queries.parquet where the shop has a search log
 
 A reader reads CURRENT once and everything else from the folder that it names. It takes no lock and writes nothing. A writer holds
 the lock of the workspace (`Workspace.alone`): it writes a new version, syncs it to the disk and replaces CURRENT. The previous version
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 
 ITEMS, INTERACTIONS, QUARANTINE, SOURCE = "items.parquet", "interactions.parquet", "quarantine.csv", "source.json"
 PROFILE = "profile.json"
+QUERIES = "queries.parquet"
 CURRENT = "CURRENT"
 _VERSION = re.compile(r"\d{8}T\d{12}Z", re.ASCII)
 _TEMPORARY = ".tmp-"
@@ -141,7 +143,7 @@ def remove_but(out: Path, kept: Collection[Path], *, strict: bool = False) -> No
     if out.parent.is_dir():
         stale += out.parent.glob(f".{out.name}.*")  # of releases without versions
     if out not in kept:
-        stale += [path for name in (ITEMS, INTERACTIONS, QUARANTINE, SOURCE, PROFILE) if (path := out / name).exists()]
+        stale += [path for name in (ITEMS, INTERACTIONS, QUERIES, QUARANTINE, SOURCE, PROFILE) if (path := out / name).exists()]
     for path in stale:
         try:
             shutil.rmtree(path) if path.is_dir() else path.unlink()

@@ -17,6 +17,8 @@ from features.ingest.profile.column_names import other_spellings
 from features.ingest.profile.missing_columns import advice
 from features.ingest.readers.files import read_head, read_table
 from features.ingest.readers.raw_table import ITEM_PREFIX, MissingColumnError, RawTable, TableHead, TableSpec, stored
+from features.ingest.source import QUERY_INPUTS
+from features.names import QUERY, TIMESTAMP
 from features.text.plain import agree, counted
 
 if TYPE_CHECKING:
@@ -47,6 +49,17 @@ def raw_tables(source: Source, folder: Path) -> tuple[RawTable | None, RawTable]
     spec = TableSpec("items", source.items, columns, ("item_id", "title"), mapped, source.encoding, layout, form.name)
     items = _read(spec, head, note, source, folder / "raw_items")
     return items, _matched(log, items, source.interactions.name, folder / "matched.parquet")
+
+
+def raw_queries(source: Source, folder: Path) -> RawTable | None:
+    """Return the raw search log, which has our names or mapped ones; None where the shop has none. Raises DataError like `raw_tables`."""
+    if source.queries is None:
+        return None
+    head = read_head(source.queries, source.encoding, "queries")
+    layout = TableLayout({name: (name,) for name in QUERY_INPUTS})
+    columns, mapped = _mapped(layout, source.queries_columns, head), tuple(source.queries_columns)
+    spec = TableSpec("queries", source.queries, columns, (QUERY, TIMESTAMP), mapped, source.encoding, layout)
+    return _read(spec, head, None, source, folder / "raw_queries")
 
 
 def _log_spec(source: Source, path: Path) -> tuple[TableSpec, TableHead, str | None]:

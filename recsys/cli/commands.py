@@ -41,11 +41,12 @@ def ingest(
     dataset: Annotated[Literal["completejourney"] | None, typer.Option(help="A public data set by name, instead of files.")] = None,
     items: Annotated[Path | None, typer.Option(metavar="FILE", help="The catalogue: csv, tsv, jsonl (.gz) or parquet.")] = None,
     interactions: Annotated[Path | None, typer.Option(metavar="FILE", help="The log: csv, tsv, jsonl (.gz) or parquet.")] = None,
+    queries: Annotated[Path | None, typer.Option(metavar="FILE", help="The search log, if there is one, in the same formats.")] = None,
     format: Annotated[Form | None, typer.Option(help="The software that exported the files.  [default: by their header]")] = None,
     check: Annotated[bool, typer.Option("--check", help="Only look: read and judge everything, say how, and store nothing.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="With --check: print the data profile as JSON.")] = False,
 ) -> None:
-    """Read the shop's two tables in.
+    """Read the shop's tables in.
 
     Without options: what [source] in recsys.toml names. Prints how the columns were understood, and what was read and kept. Bad rows
     go to quarantine.csv, in the folder that data/CURRENT names, with row number and reason. See docs/data-format.md.
@@ -57,10 +58,12 @@ def ingest(
         raise typer.BadParameter("a data set brings its own files: leave --items, --interactions and --format out", param_hint="--dataset")
     if items and not interactions and not state.settings.source:
         raise typer.BadParameter("the catalogue alone: give the log with --interactions FILE as well", param_hint="--items")
-    options = {"dataset": dataset, "items": items, "interactions": interactions, "format": format}
+    if queries and not interactions and not dataset and not state.settings.source:
+        raise typer.BadParameter("the search log alone: give the log with --interactions FILE as well", param_hint="--queries")
+    options = {"dataset": dataset, "items": items, "interactions": interactions, "queries": queries, "format": format}
     summary = state.shop.check(**options) if check else state.shop.ingest(**options)
     _show_ingest(summary, check, as_json)
-    if not check and summary.items.quarantined + summary.interactions.quarantined:
+    if not check and summary.quarantined:
         from features.ingest.table_versions import QUARANTINE, in_use
 
         typer.echo(f"note: the quarantined rows are listed in {in_use(state.workspace.data) / QUARANTINE}")

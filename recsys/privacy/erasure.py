@@ -37,7 +37,7 @@ class Erased:
     Attributes
     ----------
     users : users that were found, including those left over from an interrupted erasure.
-    rows : rows removed from the log.
+    rows : rows removed from the log and the search log.
     bundles : bundles rewritten.
     models : models marked for retraining.
     events : events removed from the service's store.
@@ -52,7 +52,7 @@ class Erased:
     def __str__(self) -> str:
         if not self.users and not self.events:
             return "nothing was found of them; their rows are left out if a later read of the sources has some"
-        done = f"{self.users:,} users erased: {self.rows:,} rows of the log, {self.events:,} events, {self.bundles} bundles rewritten"
+        done = f"{self.users:,} users erased: {self.rows:,} rows of the tables, {self.events:,} events, {self.bundles} bundles rewritten"
         return f"{done}; {self.models} models were trained with them: run `recsys train`" if self.models else done
 
 

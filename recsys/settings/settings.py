@@ -42,7 +42,7 @@ DEFAULT_FILE = Path("recsys.toml")
 PREFIX = "RECSYS_"
 # The command line reads these before it loads the settings.
 _COMMAND_LINE = {"RECSYS_WORKSPACE", "RECSYS_CONFIG"}
-_PATHS = ("items", "interactions")
+_PATHS = ("items", "interactions", "queries")
 
 
 class _Environment(EnvSettingsSource):

@@ -14,16 +14,19 @@ from filelock import FileLock, Timeout
 
 from features.data.catalog import Catalog
 from features.data.interactions import Interactions
+from features.data.queries import Queries
 from features.data.step_time import with_step_time
 from features.errors import DataError, disk_errors
 from features.ingest.erased_users import ErasedUsers
 from features.ingest.pipeline import dry_run, ingest
-from features.ingest.table_store import load_tables, table_digests
+from features.ingest.table_store import load_queries, load_tables, table_digests
 from features.ingest.table_versions import INTERACTIONS, ITEMS, in_use
 from recsys.settings.events import EventWeights
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    import numpy as np
 
     from features.ingest.profile.model import DataProfile
     from features.ingest.source import Source
@@ -169,6 +172,24 @@ class Workspace:
         interactions = Interactions.from_frame(self._merged(log, config).log, catalog, config.weights)
         return catalog, with_step_time(interactions, None if config.clock == "auto" else config.clock)
 
+    def load_queries(self, catalog: Catalog, user_ids: Sequence[str] | np.ndarray = ()) -> Queries | None:
+        """Return the ingested search log over the rows of `load`; None where the shop has none.
+
+        Its times are always those of the source, also where the log is in step time.
+
+        Parameters
+        ----------
+        user_ids : of the log, whose rows its users keep (`Interactions.user_ids`).
+
+        Raises
+        ------
+        DataError
+            If nothing was ingested, or the table is damaged.
+        """
+        with disk_errors(self.data, "read"):
+            frame = load_queries(self.data)
+        return None if frame is None else Queries.of(frame, catalog, user_ids)
+
     def prune_events(self, config: EventWeights) -> int:
         """Remove old events of the service and those that the sources contain by now. Returns how many."""
         if not self.events.last():
@@ -186,7 +207,7 @@ class Workspace:
             raise DataError(f"no data in {self.root}: {advice}") from error
 
     def state(self) -> tuple[list[str] | None, int]:
-        """Return the state of what `load` reads: SHA-256 of the tables, None without any, and the last event's number.
+        """Return the state of what `load` and `load_queries` read: SHA-256 of the tables, None without any, and the last event's number.
 
         Removing events does not change what is loaded: erased ones are left out, and the sources contain the spent ones.
         """

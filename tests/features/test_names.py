@@ -15,14 +15,28 @@ import pytest
 from features import names
 from features.data.interactions import EVENT_WEIGHTS
 from features.data.split import LABEL_EVENTS
-from features.ingest.source import ITEM_INPUTS, LOG_INPUTS
+from features.ingest.source import ITEM_INPUTS, LOG_INPUTS, QUERY_INPUTS
 
 ROOT = Path(__file__).parents[2]
 LAYERS = ("features", "retrieval", "ranking", "eval", "recsys")
 MODULES = {str(path.relative_to(ROOT)): path for layer in LAYERS for path in sorted((ROOT / layer).rglob("*.py"))}
 CONSTANTS = {name: value for name, value in vars(names).items() if name.isupper()}
-COLUMNS = {*ITEM_INPUTS, *LOG_INPUTS}
-AMBIGUOUS = {"tower", "cross_encoder", "blend", "ease", "ease_trend", "item_knn", "als", "markov", "next_item", "arrival", "unsold", "text"}
+COLUMNS = {*ITEM_INPUTS, *LOG_INPUTS, *QUERY_INPUTS}
+AMBIGUOUS = {
+    "tower",
+    "cross_encoder",
+    "blend",
+    "ease",
+    "ease_trend",
+    "item_knn",
+    "als",
+    "markov",
+    "next_item",
+    "arrival",
+    "unsold",
+    "text",
+    "shown",
+}
 UNIQUE = {value for value in CONSTANTS.values() if isinstance(value, str)} - COLUMNS - AMBIGUOUS
 
 
@@ -57,3 +71,7 @@ def test_stored_logs_hold_events_by_these_indices() -> None:
     assert names.EVENTS[:4] == names.POSITIVE_EVENTS, "a stored user encoder has an embedding of each"
     assert set(EVENT_WEIGHTS) == set(names.EVENTS)
     assert LABEL_EVENTS == (0, 3)
+
+
+def test_search_logs_have_their_events_in_this_order() -> None:
+    assert names.SEARCH_EVENTS == get_args(names.SearchEventKind) == ("shown", "click", "cart", "purchase")

@@ -51,11 +51,14 @@ def changes(before: DataProfile, after: DataProfile) -> list[Change]:
 
 
 def _columns(before: DataProfile, after: DataProfile) -> Iterator[Change]:
-    old = before.items.by_ours | before.interactions.by_ours
-    new = after.items.by_ours | after.interactions.by_ours
+    old, new = ({key: column for table in profile.tables for key, column in table.by_ours.items()} for profile in (before, after))
     for key, was in old.items():
         table, _, name = key.partition(".")
         where = after.items if table == "items" and after.items.columns else after.interactions
+        if table == "queries":
+            if after.queries is None:
+                continue
+            where = after.queries
         other = {VALUE: UNIT_PRICE, UNIT_PRICE: VALUE}.get(name, name)  # one of the two is enough
         now = new.get(key) or new.get(f"{table}.{other}")
         if now is None:

@@ -11,6 +11,7 @@ from features.names import (
     AVAILABLE,
     BRAND,
     CATEGORY,
+    CLICK,
     CREATED_AT,
     CURRENCY,
     DESCRIPTION,
@@ -19,6 +20,8 @@ from features.names import (
     ITEM_ID,
     PRICE,
     QUANTITY,
+    QUERY,
+    RANK,
     STARS,
     STATUS,
     TIMESTAMP,
@@ -45,7 +48,7 @@ EVENT_WORDS = frozenset(EVENTS).union(
         "ordered",
         "sale",
         "transaction",
-        "click",
+        CLICK,
         "clicked",
         "pv",
         "pageview",
@@ -86,6 +89,8 @@ _KINDS: Mapping[str, tuple[Kind, ...]] = {
     DESCRIPTION: ("text", "words"),
     BRAND: ("text", "words", "id"),
     CATEGORY: ("text", "words", "structure", "id"),
+    QUERY: ("text", "words", "id"),
+    RANK: ("number", "yes or no"),
 }
 _VAGUE = {"type", "kind", "activity"}  # names of an event only if its words are known; others may have the shop's own words, or codes
 _SAME_IDS = 0.5  # share of the values that the catalogue's first rows hold

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Literal
 
-from features.ingest.source import ITEM_INPUTS, LOG_INPUTS
+from features.ingest.source import ITEM_INPUTS, LOG_INPUTS, QUERY_INPUTS
 from features.names import (
     AVAILABLE,
     BRAND,
@@ -19,6 +19,8 @@ from features.names import (
     ORDER_ID,
     PRICE,
     QUANTITY,
+    QUERY,
+    RANK,
     STARS,
     STATUS,
     TIMESTAMP,
@@ -32,7 +34,7 @@ from features.text.closest import closest, plain_name
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-Table = Literal["items", "interactions"]
+Table = Literal["items", "interactions", "queries"]
 LIKE = 84  # similarity of a mistyped name, of 100
 _SHORTEST = 5  # letters of a name of which a misspelling is recognised
 
@@ -41,6 +43,18 @@ _ITEM_IDS = (
     "goods_id offer_id movie_id movieid book_id track_id song_id game_id app_id isbn ean gtin upc style_id material product_sku "
     "artikelnummer artikelnr artikel référence reference réf codice código"
 )
+_USER_IDS = (
+    "customer_id customer customer_no customer_number cust_id client_id client visitor_id visitorid visitor member member_id "
+    "buyer_id buyer household_id household_key reviewer_id reviewerid user userid uid account_id account shopper_id profile_id "
+    "user_pseudo_id fullvisitorid customer_unique_id customer_email email e_mail session_id user_session "
+    "kunde kundennummer kundennr cliente"
+)
+_TIMES = (
+    "time date datetime event_time event_timestamp event_date order_date purchase_date invoice_date invoicedate t_dat unixreviewtime "
+    "transaction_timestamp transaction_date order_purchase_timestamp purchased_at ordered_at bought_at created_at created occurred_at "
+    "timestamp_ms ts day paid_at datum bestelldatum kaufdatum rechnungsdatum fecha"
+)
+_EVENT_NAMES = "event_type event_name action action_type type behavior behaviour behavior_type interaction interaction_type activity kind"
 _SYNONYMS: dict[Table, dict[str, str]] = {
     "items": {
         ITEM_ID: f"{_ITEM_IDS} id code handle",
@@ -61,15 +75,10 @@ _SYNONYMS: dict[Table, dict[str, str]] = {
         CURRENCY: "currency_code price_currency curr currency_id",
     },
     "interactions": {
-        USER_ID: "customer_id customer customer_no customer_number cust_id client_id client visitor_id visitorid visitor member member_id "
-        "buyer_id buyer household_id household_key reviewer_id reviewerid user userid uid account_id account shopper_id profile_id "
-        "user_pseudo_id fullvisitorid customer_unique_id customer_email email e_mail session_id user_session "
-        "kunde kundennummer kundennr cliente",
+        USER_ID: _USER_IDS,
         ITEM_ID: f"{_ITEM_IDS} lineitem_sku",
-        TIMESTAMP: "time date datetime event_time event_timestamp event_date order_date purchase_date invoice_date invoicedate t_dat "
-        "unixreviewtime transaction_timestamp transaction_date order_purchase_timestamp purchased_at ordered_at bought_at created_at "
-        "created occurred_at timestamp_ms ts day paid_at datum bestelldatum kaufdatum rechnungsdatum fecha",
-        EVENT: "event_type event_name action action_type type behavior behaviour behavior_type interaction interaction_type activity kind",
+        TIMESTAMP: _TIMES,
+        EVENT: _EVENT_NAMES,
         QUANTITY: "qty units pieces count lineitem_quantity order_quantity item_quantity num_items menge anzahl quantité cantidad quantità",
         VALUE: "amount total line_total total_price sales_value revenue subtotal sales turnover order_value paid paid_amount net_amount "
         "gross_amount betrag umsatz montant importe importo",
@@ -80,8 +89,17 @@ _SYNONYMS: dict[Table, dict[str, str]] = {
         STARS: "stars score overall rate review_score review_rating grade",
         CURRENCY: "currency_code price_currency curr",
     },
+    "queries": {
+        QUERY: "search_term search_terms searchterm search_query search search_text search_string search_phrase search_keyword keyword "
+        "keywords q term terms text phrase query_text query_string user_query suchbegriff suchanfrage suchwort recherche búsqueda consulta",
+        ITEM_ID: f"{_ITEM_IDS} clicked_item clicked_item_id clicked_product result_id document_id doc_id docid",
+        TIMESTAMP: f"{_TIMES} searched_at search_time search_date clicked_at",
+        EVENT: _EVENT_NAMES,
+        RANK: "position pos place slot result_position search_rank search_position item_position list_position click_position ranking",
+        USER_ID: _USER_IDS,
+    },
 }
-KNOWN: dict[Table, tuple[str, ...]] = {"items": ITEM_INPUTS, "interactions": LOG_INPUTS}
+KNOWN: dict[Table, tuple[str, ...]] = {"items": ITEM_INPUTS, "interactions": LOG_INPUTS, "queries": QUERY_INPUTS}
 
 
 _BY_NAME: dict[Table, dict[str, list[str]]] = {}

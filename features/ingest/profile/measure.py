@@ -27,6 +27,7 @@ from features.names import (
     ITEM_ID,
     ORDER_ID,
     PRICE,
+    QUERY,
     TIMESTAMP,
     TITLE,
     UNIT_PRICE,
@@ -50,7 +51,8 @@ FIFTH = 0.2  # share of all events that makes an id odd
 FORMS_OF = 10_000  # ids whose form is looked at
 LARGE = 200_000  # events; of a log of twice as many, a part is looked at for odd ids
 _IDS = {ITEM_ID, USER_ID, EVENT_ID, ORDER_ID}
-_TEXTS = {TITLE, DESCRIPTION, BRAND}
+_TEXTS = {TITLE, DESCRIPTION, BRAND, QUERY}
+_SAID: dict[Table, str] = {"items": "items", "interactions": "log", "queries": "search log"}
 # A byte order of another encoding: U+FFFD, UTF-8 read as cp1252, a question mark within a word.
 _DAMAGED = r"\x{FFFD}|[ÃÂ][\x{80}-\x{BF}‚ƒ„…†‡ˆ‰Š‹ŒŽ‘’“”•–—˜™š›œžŸ]|â€|\p{L}\?\p{L}"
 
@@ -80,8 +82,8 @@ def measured(source: Source, items: IngestedTable, log: IngestedTable, folder: P
         carried = {f"{ITEM_PREFIX}{name}": said for name, said in items.understood.items()}
         log = replace(log, understood={**log.understood, **carried})
     item_ids = set(catalogue.select(ITEM_ID).head(FORMS_OF).collect()[ITEM_ID])
-    of_log = _table("interactions", log, source, item_ids)
-    of_items = _table("items", items, source, item_ids)
+    of_log = table_profile("interactions", log, source, item_ids)
+    of_items = table_profile("items", items, source, item_ids)
     if items.raw is None:
         of_items = of_items.model_copy(update={"file": of_log.file, "format": of_log.format})
     of_catalogue, raw = (of_log, raw_log) if items.raw is None else (of_items, items.raw)
@@ -89,7 +91,8 @@ def measured(source: Source, items: IngestedTable, log: IngestedTable, folder: P
     return DataProfile(items=of_items, interactions=of_log, catalogue=catalogue_facts, log=log_facts(events, raw_log))
 
 
-def _table(table: Table, one: IngestedTable, source: Source, item_ids: Collection[str]) -> TableProfile:
+def table_profile(table: Table, one: IngestedTable, source: Source, item_ids: Collection[str]) -> TableProfile:
+    """Return the profile of one table; `item_ids` are of the catalogue."""
     raw, summary = one.raw, one.summary
     facts = {"table": table, "read": summary.read, "kept": summary.kept, "quarantined": dict(summary.reasons)}
     if raw is None:
@@ -101,10 +104,10 @@ def _table(table: Table, one: IngestedTable, source: Source, item_ids: Collectio
 
 
 def _file(table: Table, source: Source, raw: RawTable) -> str:
-    if source.dataset is not None:
+    if source.dataset is not None and table != "queries":
         return f"{table} of {source.dataset}"
-    if source.sql is not None and (table == "interactions" or source.sql.items is not None):
-        return f"the query of the {'log' if table == 'interactions' else 'items'}"
+    if source.sql is not None and getattr(source.sql, table) is not None:
+        return f"the query of the {_SAID[table]}"
     return raw.spec.path.name if raw.spec is not None else table
 
 
@@ -147,7 +150,7 @@ def _free(table: Table, read: Collection[str]) -> set[str]:
     if table == "items":
         return {name for name in KNOWN["items"] if name not in read and ITEM_PREFIX + name not in read}
     taken = {*read, *((VALUE, UNIT_PRICE) if {VALUE, UNIT_PRICE} & set(read) else ())}
-    return set(KNOWN["interactions"]) - taken
+    return set(KNOWN[table]) - taken
 
 
 def _column(name: str, values: pl.Series, ours: list[str], mapped: Collection[str], guessed: str | None) -> ColumnProfile:

@@ -10,10 +10,10 @@ from pydantic import BaseModel, ConfigDict
 from features.ingest.profile.value_forms import shape
 from features.names import CURRENCY, EVENT, ITEM_ID, STATUS
 
-Table = Literal["items", "interactions"]
+Table = Literal["items", "interactions", "queries"]
 EXACT = 100_000  # rows, up to which distinct values are counted and not estimated
 Reading = Literal["our name", "our name in another spelling", "mapped", "by the format", "not read"]
-# Columns of the log whose values are words of the shop and not of a person.
+# Columns of the logs whose values are words of the shop and not of a person.
 _OF_THE_SHOP = {ITEM_ID, EVENT, STATUS, CURRENCY}
 
 
@@ -148,12 +148,35 @@ class LogFacts(_Facts):
     user_id_forms: dict[str, float] = {}
 
 
+class SearchFacts(_Facts):
+    """Facts of the search log's rows that were kept.
+
+    Attributes
+    ----------
+    first, last : times of the first and the last row, UTC; None without rows.
+    distinct : number of distinct queries.
+    users, items : numbers of distinct ids.
+    events : kind of event -> number of rows.
+    empty : rows of queries that showed nothing.
+    """
+
+    first: datetime | None
+    last: datetime | None
+    rows: int
+    distinct: int
+    users: int
+    items: int
+    events: dict[str, int]
+    empty: int
+
+
 class DataProfile(_Facts):
     """What an ingest read, and how it understood it.
 
     Attributes
     ----------
     notes : what was guessed, mended or left out; not stored, because a note may name a user.
+    queries, search : of the search log; None where the shop has none.
     """
 
     items: TableProfile
@@ -161,25 +184,31 @@ class DataProfile(_Facts):
     catalogue: CatalogueFacts
     log: LogFacts
     notes: tuple[str, ...] = ()
+    queries: TableProfile | None = None
+    search: SearchFacts | None = None
 
     @property
-    def tables(self) -> tuple[TableProfile, TableProfile]:
-        return self.items, self.interactions
+    def tables(self) -> tuple[TableProfile, ...]:
+        return tuple(table for table in (self.items, self.interactions, self.queries) if table is not None)
 
     def without_personal_data(self) -> Self:
-        """Return the profile as it is stored: of the log's values only those that are words of the shop, of the others their form.
+        """Return the profile as it is stored: of the logs' values only those that are words of the shop, of the others their form.
 
         An erasure could not find a user's values in it, so they are never in it.
         """
-        columns = tuple(_masked(column) for column in self.interactions.columns)
         dominant = tuple(_masked_id(one) for one in self.log.dominant)
         return self.model_copy(
             update={
-                "interactions": self.interactions.model_copy(update={"columns": columns}),
+                "interactions": _masked_table(self.interactions),
+                "queries": None if self.queries is None else _masked_table(self.queries),
                 "log": self.log.model_copy(update={"dominant": dominant}),
                 "notes": (),
             }
         )
+
+
+def _masked_table(table: TableProfile) -> TableProfile:
+    return table.model_copy(update={"columns": tuple(_masked(column) for column in table.columns)})
 
 
 def _masked(column: ColumnProfile) -> ColumnProfile:

@@ -21,7 +21,9 @@ EMPTY = " (empty)"
 
 def short(profile: DataProfile) -> str:
     """Return a few lines for each table."""
-    return "\n".join([*table_lines(profile.items), *table_lines(profile.interactions), *(f"  {line}" for line in _short_log(profile))])
+    of_search = [] if profile.queries is None else [*table_lines(profile.queries), *(f"  {line}" for line in search_lines(profile))]
+    of_log = [*table_lines(profile.interactions), *(f"  {line}" for line in _short_log(profile))]
+    return "\n".join([*table_lines(profile.items), *of_log, *of_search])
 
 
 def _short_log(profile: DataProfile) -> list[str]:
@@ -41,6 +43,8 @@ def full(profile: DataProfile) -> str:
         lines += [_title(table), *_column_lines(table), ""] if table.columns else [_title(table), ""]
     lines += ["the catalogue", *(f"  {line}" for line in catalogue_lines(profile)), ""]
     lines += ["the log", *(f"  {line}" for line in log_lines(profile.log))]
+    if profile.search is not None:
+        lines += ["", "the search log", *(f"  {line}" for line in search_lines(profile))]
     return "\n".join(lines)
 
 
@@ -93,6 +97,18 @@ def log_lines(log: LogFacts) -> Iterator[str]:
     yield log.times_why
     for one in log.dominant:
         yield _dominant(one)
+
+
+def search_lines(profile: DataProfile) -> Iterator[str]:
+    """Return facts of the search log's rows that were kept; none without a search log."""
+    facts = profile.search
+    if facts is None or facts.first is None or facts.last is None:
+        return
+    span = f"{facts.first:%Y-%m-%d}" + (f" to {facts.last:%Y-%m-%d}" if facts.last.date() > facts.first.date() else "")
+    queries = counted(facts.distinct, "distinct query", "distinct queries")
+    yield f"{counted(facts.rows, 'row')} of {queries} and {counted(facts.users, 'user')}, with {counted(facts.items, 'item')}, {span}"
+    empty = f"; {counted(facts.empty, 'row')} without an item" if facts.empty else ""
+    yield f"events: {', '.join(f'{kind} {count:,}' for kind, count in facts.events.items())}{empty}"
 
 
 def _dominant(one: DominantId) -> str:

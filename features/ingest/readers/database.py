@@ -52,6 +52,7 @@ def extract(source: Source, folder: Path, erased: ErasedUsers) -> Source:
     key = hashlib.sha256(sql.model_dump_json().encode()).hexdigest()[:16]
     paths = {"interactions": folder / f"interactions-{key}.parquet"}
     users = source.interactions_columns.get("user_id", "user_id")
+    searchers = source.queries_columns.get("user_id", "user_id")
     try:
         with disk_errors(folder):
             folder.mkdir(parents=True, exist_ok=True)
@@ -60,6 +61,9 @@ def extract(source: Source, folder: Path, erased: ErasedUsers) -> Source:
                 if sql.items is not None:
                     paths["items"] = folder / f"items-{key}.parquet"
                     _write(database.read(sql.items, None), paths["items"], lambda batch: batch)
+                if sql.queries is not None:
+                    paths["queries"] = folder / f"queries-{key}.parquet"
+                    _write(database.read(sql.queries, None), paths["queries"], lambda batch: _without(batch, searchers, erased))
             for path in set(folder.iterdir()) - set(paths.values()):  # of other queries, or of a killed process
                 path.unlink()
     except (pa.ArrowException, pl.exceptions.PolarsError) as error:

@@ -76,8 +76,8 @@ class ItemLinks:
     notes: tuple[str, ...] = ()
 
     @classmethod
-    def find(cls, checked_log: pl.LazyFrame, checked_items: pl.LazyFrame) -> ItemLinks:
-        """Compare the ids of both checked tables."""
+    def find(cls, checked_log: pl.LazyFrame, checked_items: pl.LazyFrame, name: str = "log") -> ItemLinks:
+        """Compare the ids of both checked tables; `name` is the log's in notes."""
         items = checked_items.drop_nulls("item_id").group_by("item_id").agg(valid=pl.col("reason").is_null().any())
         known = items.collect(engine="streaming")
         used = checked_log.filter(pl.col("reason").is_null()).group_by("item_id").len().collect(engine="streaming")
@@ -91,7 +91,7 @@ class ItemLinks:
             read_as, unclear = _matches(unknown, known, rule)
             unknown = unknown.join(pl.concat([read_as, unclear]), left_on="item_id", right_on="before", how="anti")
             found.append(read_as.select(*_IDS))
-            notes += _notes(difference, read_as, unclear)
+            notes += _notes(name, difference, read_as, unclear)
         return cls(known, tuple(missing), pl.concat(found), tuple(notes))
 
     def mark(self, checked_log: pl.LazyFrame) -> pl.LazyFrame:
@@ -134,17 +134,17 @@ def _matches(unknown: pl.DataFrame, known: pl.DataFrame, rule: Callable[[pl.Expr
     return found.filter(one).select(columns), found.filter(~one).select(columns)
 
 
-def _notes(difference: str, read_as: pl.DataFrame, unclear: pl.DataFrame) -> list[str]:
+def _notes(name: str, difference: str, read_as: pl.DataFrame, unclear: pl.DataFrame) -> list[str]:
     notes = []
     if read_as.height:
-        before, after = (visible(read_as[name][0]) for name in ("before", "after"))
+        before, after = (visible(read_as[side][0]) for side in _IDS)
         each = "is" if read_as.height == 1 else "are each"
         what = f"{each} read as the one id of the catalogue that differs only in {difference}, e.g. {before} as {after}"
-        notes.append(f"note: {counted(read_as, 'item_id', 'log')} {what}")
+        notes.append(f"note: {counted(read_as, 'item_id', name)} {what}")
     if unclear.height:
-        before, after = (visible(unclear[name][0]) for name in ("before", "after"))
+        before, after = (visible(unclear[side][0]) for side in _IDS)
         what = f"like several ids of the catalogue but for {difference}, e.g. {before} like {after}"
-        notes.append(f"note: {counted(unclear, 'item_id', 'log')} {are(unclear)} {what}, and therefore not read as any of them")
+        notes.append(f"note: {counted(unclear, 'item_id', name)} {are(unclear)} {what}, and therefore not read as any of them")
     return notes
 
 

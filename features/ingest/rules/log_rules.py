@@ -69,17 +69,13 @@ def validate_interactions(table: pl.LazyFrame, source: Source, software: str = "
 
 
 def _rules(source: Source, ids: Mapping[str, IdColumn]) -> list[Rule]:
-    time = pl.col("timestamp")
     return [
         *id_rules(ids["user_id"]),
         *id_rules(ids["item_id"]),
         (pl.col("event_id").str.contains("\ufffd", literal=True), "event_id is damaged text", "event_id"),
         *drop_rules(source.drop_items),
-        *_drop_user_rules(source.drop_users),
-        (present("timestamp").is_null(), "no timestamp", "timestamp"),
-        (time.is_null(), "timestamp not understood", "timestamp"),
-        (time < FIRST_DATE, "timestamp before 1971", "timestamp"),
-        (time > tomorrow(), "timestamp in the future", "timestamp"),
+        *drop_user_rules(source.drop_users),
+        *time_rules(),
         (~pl.col("event").is_in(EVENTS), "unknown event", "event"),
         (pl.col("quantity") <= 0, "return or zero quantity", "quantity"),
         (pl.col("value") < 0, "negative value", "value"),
@@ -104,6 +100,18 @@ def items_of_log(checked: pl.LazyFrame) -> pl.LazyFrame:
     return latest.join(titles, on="item_id", how="left").sort("row")
 
 
-def _drop_user_rules(users: Sequence[str]) -> list[Rule]:
+def time_rules() -> list[Rule]:
+    """Return the rules for the time of a row."""
+    time = pl.col("timestamp")
+    return [
+        (present("timestamp").is_null(), "no timestamp", "timestamp"),
+        (time.is_null(), "timestamp not understood", "timestamp"),
+        (time < FIRST_DATE, "timestamp before 1971", "timestamp"),
+        (time > tomorrow(), "timestamp in the future", "timestamp"),
+    ]
+
+
+def drop_user_rules(users: Sequence[str]) -> list[Rule]:
+    """Return the rule for users that are no customers."""
     dropped = [normal_id(user) for user in users]
     return [(pl.col("user_id").is_in(dropped), "dropped by source.drop_users", "user_id")] if dropped else []

@@ -52,6 +52,11 @@ def one_a_group(items: pl.LazyFrame, log: pl.LazyFrame, folder: Path) -> tuple[p
         item_id=pl.when(valid & ~other).then("_key").otherwise("item_id"),
         group_id=pl.coalesce("_key", GROUP_ID),
     )
-    variants = items.filter(valid).select("item_id", "_key").unique("item_id")
+    return stored(merged, folder / "groups.parquet"), of_groups(log, items)
+
+
+def of_groups(log: pl.LazyFrame, items: pl.LazyFrame) -> pl.LazyFrame:
+    """Give the rows of a log the groups of their items; `items` are the variants, before they became one."""
+    variants = items.filter(pl.col("reason").is_null()).select("item_id", _group=pl.coalesce(GROUP_ID, "item_id")).unique("item_id")
     log = log.join(variants, on="item_id", how="left", maintain_order="left")
-    return stored(merged, folder / "groups.parquet"), log.with_columns(item_id=pl.coalesce("_key", "item_id")).drop("_key")
+    return log.with_columns(item_id=pl.coalesce("_group", "item_id")).drop("_group")

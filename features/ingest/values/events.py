@@ -33,7 +33,7 @@ _TYPICAL_HIGHEST = 0.999  # quantile: a few mistyped ratings do not change the s
 
 
 # Words of known logs (Retailrocket, Taobao, Amazon Personalize), spelled without spaces, hyphens and underscores.
-_KNOWN = {
+KNOWN_WORDS = {
     PURCHASE: (
         "purchases",
         "purchased",
@@ -51,7 +51,7 @@ _KNOWN = {
     RATING: ("rated", "rate", "review", "reviewed", "like", "liked", "thumbsup", "thumbup", "upvote"),
     DISLIKE: ("disliked", "thumbsdown", "thumbdown", "downvote"),
 }
-_MEANING = {word: event for event, words in _KNOWN.items() for word in words}
+_MEANING = {word: event for event, words in KNOWN_WORDS.items() for word in words}
 
 
 @dataclass(frozen=True)

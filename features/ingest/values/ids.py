@@ -87,7 +87,7 @@ def surveyed(frame: pl.LazyFrame, name: str, facts: Mapping[str, int], table: st
     ----------
     frame : the raw table, its columns named by `features.ingest.values.placeholders.raw`.
     facts : values of `counts`.
-    table : the table's name, for notes: log or catalogue.
+    table : the table's name, for notes: catalogue, log or another one whose items are the catalogue's.
     """
     nobody, notes = _nobody(frame, name, facts, table)
     if not facts[f"{name} odd"]:
@@ -161,19 +161,19 @@ def are(values: pl.DataFrame) -> str:
 def _nobody(frame: pl.LazyFrame, name: str, facts: Mapping[str, int], table: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Return the words that stand for no id in a column, and notes.
 
-    A catalogue that lists an item NA once has such an item. The log does not know: the catalogue decides (rules/item_links.py).
+    A catalogue that lists an item NA once has such an item. Logs do not know: the catalogue decides (rules/item_links.py).
     """
     if name not in ("user_id", "item_id"):
         return WRITTEN, ()
     if not facts[f"{name} nobody"]:
-        return WRITTEN if table == "log" and name == "item_id" else NO_ID, ()
+        return WRITTEN if table != "catalogue" and name == "item_id" else NO_ID, ()
     words = frame.select(word=trimmed(name)).filter(pl.col("word").is_in(ID_PLACEHOLDERS)).group_by("word").len()
     found = words.collect(engine="streaming").sort("len", "word", descending=[True, False])
     if name == "user_id":
         listed = ", ".join(f"{visible(word)} in {count:,}" for word, count in found.head(5).iter_rows())
         rows = int(found["len"].sum())
         return NO_ID, (f"note: {plain.counted(rows, 'row')} {plain.agree(rows, 'has', 'have')} no user: user_id is {listed}",)
-    if table == "log":
+    if table != "catalogue":
         return WRITTEN, ()
     real = found.filter(pl.col("len") == 1)["word"].to_list()
     text = "note: the catalogue lists an item with the id {!r}: rows of the log with it are read as that item, not as rows without item_id"

@@ -39,8 +39,13 @@ def present(name: str) -> pl.Expr:
 
 
 def line(text: pl.Expr) -> pl.Expr:
-    """Return text on one line, without control characters (NUL, terminal escapes)."""
-    return not_null_word(text.str.replace_all(r"[\s\p{Cc}]+", " ").str.strip_chars())
+    """Return text on one line, without control characters (NUL, terminal escapes); null where it spells a missing value."""
+    return not_null_word(one_line(text))
+
+
+def one_line(text: pl.Expr) -> pl.Expr:
+    """Return text with one space for white space and control characters of any number."""
+    return text.str.replace_all(r"[\s\p{Cc}]+", " ").str.strip_chars()
 
 
 def not_null_word(text: pl.Expr, words: tuple[str, ...] = NULLS) -> pl.Expr:
