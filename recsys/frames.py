@@ -21,7 +21,7 @@ def store(table: IntoDataFrame, path: Path) -> tuple[Path, str]:
     return path, str(frame.implementation)
 
 
-def frame_of(rows: Iterable[Mapping[str, Any]], types: Mapping[str, type], kind: str) -> Any:
+def frame_of(rows: Iterable[Mapping[str, Any]], types: Mapping[str, type], kind: Any) -> Any:
     """Return a frame of a kind, also where there is no row.
 
     Parameters

@@ -132,8 +132,9 @@ class SearchForm(PageForm):
         """Set both prices by a range, and remove fields that `drop` names."""
         filled = super().filled(fields)
         dropped = filled.pop("drop", [])
-        for low, high in (price_range(value) for value in filled.pop("price", [])[-1:]):
-            filled |= {"min_price": [low] if low else [], "max_price": [high] if high else []}
+        bounds = price_range(filled.pop("price", [""])[-1])
+        if any(bounds):
+            filled |= {name: [bound] if bound else [] for name, bound in zip(("min_price", "max_price"), bounds, strict=True)}
         if "asked" in filled and filled["asked"][-1:] != filled.get("words", [])[-1:]:
             dropped += ["ignore", "verbatim"]
         return {name: values for name, values in filled.items() if name not in dropped}
