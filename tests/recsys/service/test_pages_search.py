@@ -190,4 +190,4 @@ def test_the_queries_that_failed_most_often(spare: Place, serve: Serve) -> None:
     first = read_searches(spare.workspace)
     assert read_searches(spare.workspace) is first  # counted once
     with_search_log(spare, rows[:1])
-    assert "1 searches" in seen(client.get("/searches"))
+    assert "1 search with 1 different query" in seen(client.get("/searches"))
