@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
 from dataclasses import dataclass
 from functools import cached_property
 from math import log
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-import polars as pl
 from rapidfuzz import process
 from rapidfuzz.distance import OSA
 
@@ -21,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from retrieval.lexical.index import LexicalIndex
+    from retrieval.lexical.word_counts import WordCounts
 
 LEAST_LETTERS = 3  # shorter words are too close to each other
 SHORT = 5  # words of up to so many letters are mended to frequent words alone
@@ -30,9 +29,7 @@ SHARE, SHORTEST_SHARE, LEAST_COUNT = 0.0005, 0.01, 5  # of all texts, that hold 
 EDIT_COST = 5.0  # in natural logarithms of frequency: a neighbour must be 150 times as frequent to make up for another edit
 TOGETHER = 2.0  # what it weighs that an item holds the word together with another of the query
 FIRST_LETTER, SLIP = 0.4, 0.3  # more for a wrong first letter; less for a doubled letter, a swap, a lost vowel, or a key aside
-MOST_LOG_WORDS = 2_000
 MOST_MENDED, MOST_CANDIDATES, MOST_OTHERS = 8, 8, 4  # what a query may cost
-_WORD = r"[\p{L}\p{M}]+(?:['’][\p{L}\p{M}]+)*"
 _ROWS = ("qwertyuiop", "asdfghjkl", "zxcvbnm")
 _ALL_STOP_WORDS = frozenset().union(*STOP_WORDS.values())
 _MENDABLE = re.compile(r"[^\W\d_]+")
@@ -45,61 +42,6 @@ class Correction(NamedTuple):
 
     typed: str
     read: str
-
-
-@dataclass(frozen=True)
-class WordCounts:
-    """Words as customers read them, in lower case.
-
-    Attributes
-    ----------
-    words : list of str
-        Folded (without accents), each once, sorted.
-    shown : list of str
-        The most frequent spelling of each, accents included.
-    counts : int64 (n,)
-        Number of texts, and of queries, that hold it.
-    """
-
-    words: list[str]
-    shown: list[str]
-    counts: np.ndarray
-
-    @classmethod
-    def count(cls, texts: Sequence[pl.Series], queries: pl.Series | None = None) -> WordCounts:
-        """Count the words of the catalogue's fields and of the search log.
-
-        A word that only customers write is taken as a word if it is frequent and not within an edit of the catalogue's.
-        """
-        counts, shown = _folded(_held([column.cast(pl.String) for column in texts]))
-        if queries is not None:
-            asked, spelt = _folded(_held([queries.cast(pl.String)]))
-            new = Counter({word: n for word, n in asked.items() if word not in counts and n >= LEAST_COUNT})
-            known, common = list(counts), [word for word, _ in new.most_common(MOST_LOG_WORDS)]
-            near = {word for word in common if process.extractOne(word, known, scorer=OSA.distance, score_cutoff=1)}
-            taken = set(common) - near
-            counts.update({word: n for word, n in asked.items() if word in counts or word in taken})
-            shown = spelt | shown
-        words = sorted(counts)
-        return cls(words, [shown[word] for word in words], np.array([counts[word] for word in words], dtype=np.int64))
-
-
-def _held(columns: Sequence[pl.Series]) -> pl.DataFrame:
-    """Return each word in lower case and how many texts hold it, most frequent first."""
-    words = pl.col("word").str.to_lowercase().str.extract_all(_WORD).list.unique().explode()
-    parts = [column.alias("word").to_frame().select(words).drop_nulls().group_by("word").len() for column in columns]
-    return pl.concat(parts).group_by("word").agg(pl.col("len").sum()).sort("len", "word", descending=[True, False])
-
-
-def _folded(held: pl.DataFrame) -> tuple[Counter[str], dict[str, str]]:
-    """Return the counts of words without accents, and the most frequent spelling of each."""
-    counts: Counter[str] = Counter()
-    shown: dict[str, str] = {}
-    for word, n in held.iter_rows():
-        folded = fold(word).replace("'", "")
-        counts[folded] += n
-        shown.setdefault(folded, word)
-    return counts, shown
 
 
 @dataclass(frozen=True)
