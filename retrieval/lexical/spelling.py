@@ -14,6 +14,7 @@ from rapidfuzz.distance import OSA
 
 from retrieval.lexical.analyzer import fold
 from retrieval.lexical.stop_words import STOP_WORDS
+from retrieval.lexical.units import UNIT_WORDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -24,8 +25,8 @@ if TYPE_CHECKING:
 LEAST_LETTERS = 3  # shorter words are too close to each other
 SHORT = 5  # words of up to so many letters are mended to frequent words alone
 TWO_EDITS = 8  # letters from which a word may have two
-RARE, FREQUENT = 3, 100  # a known word is mended if it is rare and a neighbour is so many times as frequent
-SHARE, SHORTEST_SHARE, LEAST_COUNT = 0.0005, 0.01, 5  # of all texts, that hold a frequent word; for the shortest
+RARE, FREQUENT = 3, 50  # a known word is mended if it is rare and a neighbour is so many times as frequent
+SHARE, SHORTEST_SHARE, LEAST_COUNT = 0.0005, 0.005, 5  # of all texts, that hold a frequent word; for the shortest
 EDIT_COST = 5.0  # in natural logarithms of frequency: a neighbour must be 150 times as frequent to make up for another edit
 TOGETHER = 2.0  # what it weighs that an item holds the word together with another of the query
 FIRST_LETTER, SLIP = 0.4, 0.3  # more for a wrong first letter; less for a doubled letter, a swap, a lost vowel, or a key aside
@@ -85,7 +86,11 @@ class SpellChecker:
 
     def knows(self, word: str) -> bool:
         """Return whether the vocabulary has a folded word, or another form of it."""
-        return word in self._row_of or self.index.analyzer.stem(word) in self.index.vocabulary
+        return word in self._row_of or word in UNIT_WORDS or self._of_stem(word) > 0
+
+    def _of_stem(self, word: str) -> int:
+        """Return the number of texts that hold a word or another form of it."""
+        return self.index.vocabulary.get(self.index.analyzer.stem(word), 0)
 
     @cached_property
     def _row_of(self) -> dict[str, int]:
@@ -93,7 +98,12 @@ class SpellChecker:
 
     def _count(self, word: str) -> int:
         row = self._row_of.get(word)
-        return 0 if row is None else int(self.vocabulary.counts[row])
+        return self._units.get(word, 0) if row is None else int(self.vocabulary.counts[row])
+
+    @cached_property
+    def _units(self) -> dict[str, int]:
+        """Words of units, which the catalogue may write short, and the number of texts that hold the unit."""
+        return {word: n for word, unit in UNIT_WORDS.items() if (n := self.index.vocabulary.get(unit, 0))}
 
     def _in_another_language(self, words: Sequence[str]) -> bool:
         """Return whether function words say that a query is in another language than the shop's: its words are no misspellings."""
@@ -105,16 +115,15 @@ class SpellChecker:
         word = fold(typed)
         if len(word) < LEAST_LETTERS or word in _ALL_STOP_WORDS or not _MENDABLE.fullmatch(word) or _UNSPACED.search(word):
             return None
-        count, known = self._count(word), self.knows(word)
-        if known and (count == 0 or count > RARE or len(word) <= SHORT):
+        count, known, real = self._count(word) or self._of_stem(word), self.knows(word), word in self.real_words
+        if known and (word in UNIT_WORDS or len(word) <= SHORT or (count > RARE and (real or self._count(word)))):
             return None
-        real = not known and word in self.real_words
         candidates = [one for one in self._candidates(word, 1 if known or len(word) < TWO_EDITS else 2) if one not in others]
         if word != typed.lower():  # accents are typed on purpose
             candidates = [one for one in candidates if not self._shown(one).isascii()]
         if known:
             candidates = [one for one in candidates if self._count(one) >= FREQUENT * count]
-        if real:
+        if real and not known:
             candidates = [one for one in candidates if _is_slip(word, one) and self._in_context(one, others)]
         best = self._likeliest(word, candidates, others)
         split = None if known or real else self._split(word, together=best is not None)
@@ -132,7 +141,7 @@ class SpellChecker:
     @cached_property
     def _of_length(self) -> dict[int, list[str]]:
         found: dict[int, list[str]] = {}
-        for word in self.vocabulary.words:
+        for word in dict.fromkeys([*self.vocabulary.words, *self._units]):
             if len(word) > LEAST_LETTERS and _MENDABLE.fullmatch(word):
                 found.setdefault(len(word), []).append(word)
         return found
@@ -184,7 +193,8 @@ class SpellChecker:
         return None if all(self.knows(one) for one in pair) else self._shown(word)
 
     def _shown(self, word: str) -> str:
-        return self.vocabulary.shown[self._row_of[word]]
+        row = self._row_of.get(word)
+        return word if row is None else self.vocabulary.shown[row]
 
 
 def whole_words(vocabulary: Iterable[str]) -> frozenset[str]:
