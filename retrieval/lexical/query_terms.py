@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 _VOWELS = re.compile(r"[aeiouy]")
 _DOUBLED = re.compile(r"(.)\1+")
-LEAST_SKELETON, LEAST_PART = 3, 3
+LEAST_SKELETON, LEAST_PART, LONGEST = 3, 3, 40  # letters
 
 Way = tuple[tuple[str, ...], float]  # terms, and the weight of their scores
 
@@ -82,7 +82,7 @@ class QueryTerms:
 
     def _split(self, token: str) -> list[tuple[str, ...]]:
         """Return the two words that a compound joins, if they stand in the same texts more often than the compound does."""
-        if not token.isalpha() or len(token) < 2 * LEAST_PART:
+        if not token.isalpha() or not 2 * LEAST_PART <= len(token) <= LONGEST:
             return []
         least = max(self.vocabulary.get(token, 0), 1)
         best: tuple[str, ...] = ()
