@@ -18,7 +18,7 @@ STEMMERS = {"en": Analyzer("english"), "de": Analyzer("german"), "fr": Analyzer(
 FREE_ORDER = 3  # words up to which the order of a phrase does not matter
 LONGEST_CHINESE = 8  # characters of a phrase
 
-_NEGATIONS = frozenset("sin ohne sans no not nicht pas kein keine".split())
+_NEGATIONS = frozenset({"sin", "ohne", "sans", "no", "not", "nicht", "pas", "kein", "keine"})
 # What people write around the name of a thing, beside the function words.
 _ASKING = {
     "en": "something anything stuff things looking buy find get show good best nice great against",
@@ -129,6 +129,8 @@ def content_places(tokens: Sequence[Token], language: str | None) -> list[int]:
 
 def phrase_key(phrase: str, language: str) -> tuple[str, ...]:
     """Return by what a folded phrase is found: its words without function words, sorted if there are few; empty if it has none."""
+    if phrase.isalpha():
+        return (phrase,)
     if language == "zh":
         return ("".join(phrase.split()),) if phrase.strip() else ()
     words = _spaced_words(phrase)
@@ -143,8 +145,9 @@ def ordered(words: Sequence[str]) -> tuple[str, ...]:
 
 
 def _spaced_words(phrase: str) -> list[str]:
-    if phrase.isalpha():
-        return [phrase]
+    plain = phrase.replace("-", " ").split()
+    if "".join(plain).isalpha():
+        return plain
     return [match["word"] or match[0] for match in _WORD.finditer(phrase)]
 
 
