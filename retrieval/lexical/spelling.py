@@ -3,35 +3,34 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
 from dataclasses import dataclass
 from functools import cached_property
 from math import log
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-import polars as pl
 from rapidfuzz import process
 from rapidfuzz.distance import OSA
 
 from retrieval.lexical.analyzer import fold
 from retrieval.lexical.stop_words import STOP_WORDS
+from retrieval.lexical.units import UNIT_WORDS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from retrieval.lexical.index import LexicalIndex
+    from retrieval.lexical.word_counts import WordCounts
 
 LEAST_LETTERS = 3  # shorter words are too close to each other
 SHORT = 5  # words of up to so many letters are mended to frequent words alone
 TWO_EDITS = 8  # letters from which a word may have two
-RARE, FREQUENT = 3, 100  # a known word is mended if it is rare and a neighbour is so many times as frequent
-SHARE, SHORTEST_SHARE, LEAST_COUNT = 0.0005, 0.01, 5  # of all texts, that hold a frequent word; of three letters
+RARE, FREQUENT = 3, 50  # a known word is mended if it is rare and a neighbour is so many times as frequent
+SHARE, SHORTEST_SHARE, LEAST_COUNT = 0.0005, 0.005, 5  # of all texts, that hold a frequent word; for the shortest
 EDIT_COST = 5.0  # in natural logarithms of frequency: a neighbour must be 150 times as frequent to make up for another edit
 TOGETHER = 2.0  # what it weighs that an item holds the word together with another of the query
 FIRST_LETTER, SLIP = 0.4, 0.3  # more for a wrong first letter; less for a doubled letter, a swap, a lost vowel, or a key aside
-MOST_LOG_WORDS = 2_000
-_WORD = r"[\p{L}\p{M}]+(?:['’][\p{L}\p{M}]+)*"
+MOST_MENDED, MOST_CANDIDATES, MOST_OTHERS = 8, 8, 4  # what a query may cost
 _ROWS = ("qwertyuiop", "asdfghjkl", "zxcvbnm")
 _ALL_STOP_WORDS = frozenset().union(*STOP_WORDS.values())
 _MENDABLE = re.compile(r"[^\W\d_]+")
@@ -47,62 +46,6 @@ class Correction(NamedTuple):
 
 
 @dataclass(frozen=True)
-class WordCounts:
-    """Words as customers read them, in lower case.
-
-    Attributes
-    ----------
-    words : list of str
-        Folded (without accents), each once, sorted.
-    shown : list of str
-        The most frequent spelling of each, accents included.
-    counts : int64 (n,)
-        Number of texts, and of queries, that hold it.
-    """
-
-    words: list[str]
-    shown: list[str]
-    counts: np.ndarray
-
-    @classmethod
-    def count(cls, texts: Sequence[pl.Series], queries: pl.Series | None = None) -> WordCounts:
-        """Count the words of the catalogue's fields and of the search log.
-
-        A word that only customers write is taken as a word if it is frequent and not within an edit of the catalogue's.
-        """
-        counts, shown = _folded(_held([column.cast(pl.String) for column in texts]))
-        if queries is not None:
-            asked, spelt = _folded(_held([queries.cast(pl.String)]))
-            new = Counter({word: n for word, n in asked.items() if word not in counts and n >= LEAST_COUNT})
-            near = {
-                word for word, _ in new.most_common(MOST_LOG_WORDS) if process.extractOne(word, counts, scorer=OSA.distance, score_cutoff=1)
-            }
-            taken = {word for word, _ in new.most_common(MOST_LOG_WORDS)} - near
-            counts.update({word: n for word, n in asked.items() if word in counts or word in taken})
-            shown = spelt | shown
-        words = sorted(counts)
-        return cls(words, [shown[word] for word in words], np.array([counts[word] for word in words], dtype=np.int64))
-
-
-def _held(columns: Sequence[pl.Series]) -> pl.DataFrame:
-    """Return each word in lower case and how many texts hold it, most frequent first."""
-    words = pl.col("word").str.to_lowercase().str.extract_all(_WORD).list.unique().explode()
-    parts = [column.alias("word").to_frame().select(words).drop_nulls().group_by("word").len() for column in columns]
-    return pl.concat(parts).group_by("word").agg(pl.col("len").sum()).sort("len", "word", descending=[True, False])
-
-
-def _folded(held: pl.DataFrame) -> tuple[Counter[str], dict[str, str]]:
-    """Return the counts of words without accents, and the most frequent spelling of each."""
-    counts: Counter[str] = Counter()
-    shown: dict[str, str] = {}
-    for word, n in held.iter_rows():
-        folded = fold(word).replace("'", "")
-        counts[folded] += n
-        shown.setdefault(folded, word)
-    return counts, shown
-
-
-@dataclass(frozen=True)
 class SpellChecker:
     """Finds the word that a misspelt one most likely is.
 
@@ -111,10 +54,14 @@ class SpellChecker:
     vocabulary : WordCounts
     index : LexicalIndex
         Tells which words stand together in a text.
+    real_words : frozenset of str
+        Words that are right although the catalogue lacks them ("eat", "years"), such as those of `whole_words`. They are mended only where
+        the other words of the query say so.
     """
 
     vocabulary: WordCounts
     index: LexicalIndex
+    real_words: frozenset[str] = frozenset()
 
     def correct(self, words: Sequence[str]) -> list[Correction]:
         """Return the corrections of a query's words, in their order; words that are right have none."""
@@ -128,6 +75,7 @@ class SpellChecker:
             typed, read = " ".join(words[place : place + 2]), self._joined(pair)
             if read is None:
                 pair, typed = [word], words[place]
+            if read is None and len(found) + strange < MOST_MENDED:
                 read = self._mended(typed, [other for i, other in enumerate(folded) if i != place])
                 strange += read is None and _MENDABLE.fullmatch(word) is not None and not self.knows(word)
             if read is not None:
@@ -138,7 +86,11 @@ class SpellChecker:
 
     def knows(self, word: str) -> bool:
         """Return whether the vocabulary has a folded word, or another form of it."""
-        return word in self._row_of or self.index.analyzer.stem(word) in self.index.vocabulary
+        return word in self._row_of or word in UNIT_WORDS or self._of_stem(word) > 0
+
+    def _of_stem(self, word: str) -> int:
+        """Return the number of texts that hold a word or another form of it."""
+        return self.index.vocabulary.get(self.index.analyzer.stem(word), 0)
 
     @cached_property
     def _row_of(self) -> dict[str, int]:
@@ -146,7 +98,12 @@ class SpellChecker:
 
     def _count(self, word: str) -> int:
         row = self._row_of.get(word)
-        return 0 if row is None else int(self.vocabulary.counts[row])
+        return self._units.get(word, 0) if row is None else int(self.vocabulary.counts[row])
+
+    @cached_property
+    def _units(self) -> dict[str, int]:
+        """Words of units, which the catalogue may write short, and the number of texts that hold the unit."""
+        return {word: n for word, unit in UNIT_WORDS.items() if (n := self.index.vocabulary.get(unit, 0))}
 
     def _in_another_language(self, words: Sequence[str]) -> bool:
         """Return whether function words say that a query is in another language than the shop's: its words are no misspellings."""
@@ -156,18 +113,20 @@ class SpellChecker:
 
     def _mended(self, typed: str, others: Sequence[str]) -> str | None:
         word = fold(typed)
-        if len(word) < LEAST_LETTERS or not _MENDABLE.fullmatch(word) or _UNSPACED.search(word):
+        if len(word) < LEAST_LETTERS or word in _ALL_STOP_WORDS or not _MENDABLE.fullmatch(word) or _UNSPACED.search(word):
             return None
-        count, known = self._count(word), self.knows(word)
-        if known and (count == 0 or count > RARE or len(word) <= SHORT):
+        count, known, real = self._count(word) or self._of_stem(word), self.knows(word), word in self.real_words
+        if known and (word in UNIT_WORDS or len(word) <= SHORT or (count > RARE and (real or self._count(word)))):
             return None
         candidates = [one for one in self._candidates(word, 1 if known or len(word) < TWO_EDITS else 2) if one not in others]
         if word != typed.lower():  # accents are typed on purpose
             candidates = [one for one in candidates if not self._shown(one).isascii()]
         if known:
             candidates = [one for one in candidates if self._count(one) >= FREQUENT * count]
-        best = max(candidates, key=lambda one: (self._weight(word, one, others), one), default=None)
-        split = None if known else self._split(word, together=best is not None)
+        if real and not known:
+            candidates = [one for one in candidates if _is_slip(word, one) and self._in_context(one, others)]
+        best = self._likeliest(word, candidates, others)
+        split = None if known or real else self._split(word, together=best is not None)
         if split is not None and (best is None or OSA.distance(word, best) > 1):
             return split
         return None if best is None else self._shown(best)
@@ -182,27 +141,33 @@ class SpellChecker:
     @cached_property
     def _of_length(self) -> dict[int, list[str]]:
         found: dict[int, list[str]] = {}
-        for word in self.vocabulary.words:
+        for word in dict.fromkeys([*self.vocabulary.words, *self._units]):
             if len(word) > LEAST_LETTERS and _MENDABLE.fullmatch(word):
                 found.setdefault(len(word), []).append(word)
         return found
 
     def _plausible(self, word: str, read: str) -> bool:
         """Return whether a word may be a slip for another, and not just another word that the catalogue lacks."""
-        if word[1:] == read and len(word) < TWO_EDITS and word[0] not in _NEIGHBOURS.get(read[0], ""):  # "iphone" is no phone
-            return False
-        if len(word) > SHORT and word[0] == read[0]:
+        slip = _is_slip(word, read)
+        if not self.real_words and word[0] != read[0] and len(word) < TWO_EDITS and not (slip or word == read[1:]):
+            return word[1:] == read and word[0] in _NEIGHBOURS.get(read[0], "")  # "iphone" is no phone, and "years" are no pears
+        if len(word) > SHORT:
             return True
         if len(word) == LEAST_LETTERS and len(read) <= len(word):
             return False
-        share = SHARE if len(word) > LEAST_LETTERS else SHORTEST_SHARE
+        share = SHARE if len(word) > LEAST_LETTERS and (slip or len(word) == SHORT) else SHORTEST_SHARE
         return self._count(read) >= max(LEAST_COUNT, share * len(self.index))
 
-    def _weight(self, word: str, read: str, others: Sequence[str]) -> float:
-        """Return how likely a word was meant, in logarithms: its frequency, less the edits, more if items hold it with other words."""
-        cost = float(OSA.distance(word, read)) - SLIP * _is_slip(word, read) + FIRST_LETTER * (word[0] != read[0])
-        together = any(self._together(read, other) for other in others)
-        return log(self._count(read) + 1) - EDIT_COST * cost + TOGETHER * together
+    def _likeliest(self, word: str, candidates: Sequence[str], others: Sequence[str]) -> str | None:
+        """Return what was meant, by frequency less the edits, in logarithms; more if texts hold it with other words of the query."""
+        weights = {one: log(self._count(one) + 1) - EDIT_COST * _cost(word, one) for one in candidates}
+        for one in sorted(weights, key=lambda one: (-weights[one], one))[:MOST_CANDIDATES]:
+            weights[one] += TOGETHER * self._in_context(one, others)
+        return max(weights, key=lambda one: (weights[one], one), default=None)
+
+    def _in_context(self, word: str, others: Sequence[str]) -> bool:
+        """Return whether a text holds a word together with any other word of the query."""
+        return any(self._together(word, other) for other in [other for other in others if self.knows(other)][:MOST_OTHERS])
 
     def _together(self, one: str, other: str) -> int:
         """Return in how many texts two words stand together."""
@@ -216,26 +181,36 @@ class SpellChecker:
             left, right = word[:cut], word[cut:]
             if left in self._row_of and right in self._row_of:
                 weight = (self._together(left, right), min(self._count(left), self._count(right)))
-                if weight[0] > most[0] or (weight > most and weight[1] >= LEAST_COUNT):
+                if weight[0] > max(most[0], 0) or (weight > most and min(cut, len(word) - cut) > LEAST_LETTERS):
                     best, most = f"{self._shown(left)} {self._shown(right)}", weight
         return best
 
     def _joined(self, pair: Sequence[str]) -> str | None:
-        """Return the word that two neighbours are the halves of ("tooth paste"), unless texts hold the two more often."""
+        """Return the word that two neighbours are the halves of ("tooth paste"); if both are words, the index looks for all three."""
         word = "".join(pair)
         if len(pair) < 2 or word not in self._row_of or not all(_MENDABLE.fullmatch(one) for one in pair):
             return None
-        if all(self.knows(one) for one in pair) and self._together(pair[0], pair[1]) * 2 >= self._count(word):
-            return None
-        return self._shown(word)
+        return None if all(self.knows(one) for one in pair) else self._shown(word)
 
     def _shown(self, word: str) -> str:
-        return self.vocabulary.shown[self._row_of[word]]
+        row = self._row_of.get(word)
+        return word if row is None else self.vocabulary.shown[row]
+
+
+def whole_words(vocabulary: Iterable[str]) -> frozenset[str]:
+    """Return the words that a tokenizer's vocabulary holds whole, of WordPiece or SentencePiece."""
+    pieces = list(vocabulary)
+    begins = [piece[1:] for piece in pieces if piece.startswith("▁")] or [piece for piece in pieces if not piece.startswith("##")]
+    return frozenset(fold(piece) for piece in begins if len(piece) >= LEAST_LETTERS and piece.isalpha())
+
+
+def _cost(word: str, read: str) -> float:
+    return float(OSA.distance(word, read)) - SLIP * _is_slip(word, read) + FIRST_LETTER * (word[0] != read[0])
 
 
 def _is_slip(word: str, read: str) -> bool:
-    """Return whether fingers slip so: letters swapped, one doubled or not, a vowel lost, or the key beside."""
-    if sorted(word) == sorted(read) or _DOUBLED.sub(r"\1", word) == _DOUBLED.sub(r"\1", read):
+    """Return whether fingers slip so: letters swapped, one doubled or not, a vowel or the last letter lost, or the key beside."""
+    if read[:-1] == word or sorted(word) == sorted(read) or _DOUBLED.sub(r"\1", word) == _DOUBLED.sub(r"\1", read):
         return True
     if len(word) < len(read):
         return _VOWELS.sub("", word) == _VOWELS.sub("", read)
