@@ -51,7 +51,7 @@ class Synonyms(NamedTuple):
 
 def packaged_concepts() -> tuple[Concept, ...]:
     """Return the rows of thesaurus.csv."""
-    text = files("retrieval.lexical").joinpath("thesaurus.csv").read_text(encoding="utf-8")
+    text = files("retrieval.lexical.synonyms").joinpath("thesaurus.csv").read_text(encoding="utf-8")
     _, *rows = csv.reader(io.StringIO(text), delimiter=";", quoting=csv.QUOTE_NONE)
     return tuple(_concept(row) for row in rows)
 

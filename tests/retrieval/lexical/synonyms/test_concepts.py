@@ -14,9 +14,9 @@ from features.errors import DataError
 from retrieval.lexical.analyzer import fold
 from retrieval.lexical.synonyms.concepts import COLUMNS, MOST_WORDS, packaged_concepts, read_synonyms
 from retrieval.lexical.synonyms.query_words import LANGUAGES, LONGEST_CHINESE, phrase_key
-from retrieval.lexical.thesaurus import Thesaurus
+from retrieval.lexical.synonyms.thesaurus import Thesaurus
 
-LINES = files("retrieval.lexical").joinpath("thesaurus.csv").read_text(encoding="utf-8").splitlines()
+LINES = files("retrieval.lexical.synonyms").joinpath("thesaurus.csv").read_text(encoding="utf-8").splitlines()
 ROWS = list(csv.reader(LINES, delimiter=";", quoting=csv.QUOTE_NONE))
 
 

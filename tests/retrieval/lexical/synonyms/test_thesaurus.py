@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from retrieval.lexical.analyzer import Analyzer
-from retrieval.lexical.thesaurus import MOST_VARIANTS, Reading, Thesaurus
+from retrieval.lexical.synonyms.thesaurus import MOST_VARIANTS, Reading, Thesaurus
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,7 +32,7 @@ CHINESE = "白色 红色 牛奶 面包 男士 女士 儿童 食品 黑色 套装
 
 def vocabulary(text: str, language: str = "english") -> Callable[[str], bool]:
     analyzer = Analyzer(language)
-    terms = set(analyzer.index_tokens(text))
+    terms = {analyzer.stem(word) for word in analyzer.index_words(text)}
     return lambda word: word in terms or analyzer.stem(word) in terms
 
 
