@@ -6,24 +6,29 @@ The command line is a thin layer over the same calls. Frames may be pandas, pola
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from features.errors import ConfigError
 from recsys.environment import prepare_environment
+from recsys.frames import frame_of, store
+from recsys.moments import utc_moment
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
+    from datetime import datetime
 
     from narwhals.typing import IntoDataFrame
 
     from eval.protocol.report import Report
     from features.ingest.source import Source
     from features.ingest.summary import IngestSummary
+    from recsys.apps.search.answers import SearchAnswer
+    from recsys.apps.search.pipeline import Search
+    from recsys.apps.search.request import SearchOptions
     from recsys.privacy.erasure import Erased
-    from recsys.recommend.answers import Answer, Matches
+    from recsys.recommend.answers import Answer
     from recsys.recommend.pipeline import Recommender
     from recsys.recommend.request import RecommendOptions
     from recsys.refresh.refresh import Refreshed
@@ -31,6 +36,7 @@ if TYPE_CHECKING:
     from recsys.settings.settings import Settings
     from recsys.workspace.workspace import Workspace
 
+QUERIES_AT_ONCE = 64
 FRAMES = "frames"  # folder of the workspace with the tables that came as frames, for the next refresh
 
 
@@ -52,9 +58,7 @@ class Shop:
 
     def __init__(self, workspace: Workspace, settings: Settings) -> None:
         prepare_environment()
-        self.workspace = workspace
-        self.settings = settings
-        self._backend: Any = "polars"
+        self.workspace, self.settings, self._kind = workspace, settings, "polars"
 
     @classmethod
     def open(cls, path: str | Path = "workspace", *, config: str | Path | None = None) -> Self:
@@ -101,8 +105,10 @@ class Shop:
         shop = cls.open(workspace, config=config)
         files = {}
         for name, table in (("items", items), ("interactions", interactions), ("queries", queries)):
-            if table is not None:
-                files[name] = Path(table) if isinstance(table, str | Path) else shop._store_frame(name, table)
+            if isinstance(table, str | Path):
+                files[name] = Path(table)
+            elif table is not None:
+                files[name], shop._kind = store(table, shop.workspace.root / FRAMES / f"{name}.parquet")
         shop.ingest(**files)
         return shop
 
@@ -194,9 +200,17 @@ class Shop:
 
         return open_recommender(self.workspace, device=self.settings.serve.device)
 
+    @cached_property
+    def searcher(self) -> Search:
+        """The search over `recommender`; raises what that does."""
+        from recsys.apps.search.pipeline import Search
+
+        return Search(self.recommender)
+
     def _close(self) -> None:
         """Forget the open recommender, so that the next call opens the bundle in use."""
-        self.__dict__.pop("recommender", None)
+        for name in ("recommender", "searcher"):
+            self.__dict__.pop(name, None)
 
     def answers(self, options: RecommendOptions, users: Sequence[str | None]) -> Iterator[Answer]:
         """Answer users in order, one `Answer` each; `recommend` is the same as a frame."""
@@ -223,12 +237,9 @@ class Shop:
 
         ids = [None] if users is None else [None if user is None else str(user) for user in users]
         listed = {name: tuple(map(str, options[name])) for name in ("history", "exclude") if name in options}
-        rows = [
-            {"user_id": answer.user_id, "item_id": item.item_id, "rank": item.rank, "probability": item.probability, "reason": item.reason}
-            for answer in self.answers(replace(RecommendOptions(k=k), **(options | listed)), ids)
-            for item in answer.items
-        ]
-        return self._frame(rows, {"user_id": "str", "item_id": "str", "rank": "int", "probability": "float", "reason": "str"})
+        asked = replace(RecommendOptions(k=k), **(options | listed))
+        rows = ({"user_id": answer.user_id} | vars(item) for answer in self.answers(asked, ids) for item in answer.items)
+        return frame_of(rows, {"user_id": str, "item_id": str, "rank": int, "probability": float, "reason": str}, self._kind)
 
     def similar(self, item_id: object, k: int = 10, *, variants: bool = False) -> Any:
         """Find the k items nearest to an item: a frame with item_id, title, rank and score (cosine).
@@ -239,11 +250,37 @@ class Shop:
         ------
         DataError: the item is unknown.
         """
-        return self._matched(self.recommender.similar(str(item_id), k, variants=variants))
+        items = self.recommender.similar(str(item_id), k, variants=variants).items
+        return frame_of(map(vars, items), {"item_id": str, "title": str, "rank": int, "score": float}, self._kind)
 
-    def search(self, text: str, k: int = 10) -> Any:
-        """Find the k items nearest in meaning to a text: a frame with item_id, title, rank and score (cosine)."""
-        return self._matched(self.recommender.search(text, k))
+    def search_answers(self, options: SearchOptions, queries: Sequence[tuple[str, str | None]]) -> Iterator[SearchAnswer]:
+        """Answer queries (text, user) in order, one `SearchAnswer` each; `search` is the same as a frame, for one query."""
+        for start in range(0, len(queries), QUERIES_AT_ONCE):
+            yield from self.searcher.answer(options, queries[start : start + QUERIES_AT_ONCE])
+
+    def search(self, text: str, k: int = 10, user: object = None, **options: Any) -> Any:
+        """Find the k items that a query asks for.
+
+        Parameters
+        ----------
+        user : external id; for a known user the own purchases count. None is an unknown visitor.
+        options : category, brand, min_price, max_price, in_stock, exclude, ignore, verbatim, max_per_group.
+
+        Returns
+        -------
+        A frame with item_id, title, rank, score, probability and reason, best first. `search_answers` also says how the query was read.
+
+        Raises
+        ------
+        DataError: the text is empty or too long, or an item id, a brand or a category is unknown. TypeError: an option is unknown.
+        """
+        from recsys.apps.search.request import SearchOptions, checked_text
+
+        listed = {name: tuple(map(str, options[name])) for name in ("exclude", "ignore") if name in options}
+        asked = replace(SearchOptions(k=k), **(options | listed))
+        (answer,) = self.search_answers(asked, [(checked_text(text), None if user is None else str(user))])
+        types = {"item_id": str, "title": str, "rank": int, "score": float, "probability": float, "reason": str}
+        return frame_of(map(vars, answer.items), types, self._kind)
 
     def evaluate(self, *, preset: Preset = "quick", random_state: int = 0) -> Report:
         """Evaluate on the last weeks of the log, with a model that was trained before them and beside tuned baselines.
@@ -261,37 +298,3 @@ class Shop:
 
         self._close()
         return erase(self.workspace, *map(str, user_ids))
-
-    def _store_frame(self, name: str, table: IntoDataFrame) -> Path:
-        import narwhals as nw
-
-        frame = nw.from_native(table, eager_only=True)
-        self._backend = str(frame.implementation)
-        path = self.workspace.root / FRAMES / f"{name}.parquet"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        frame.write_parquet(path)
-        return path
-
-    def _matched(self, found: Matches) -> Any:
-        rows = [{"item_id": item.item_id, "title": item.title, "rank": item.rank, "score": item.score} for item in found.items]
-        return self._frame(rows, {"item_id": "str", "title": "str", "rank": "int", "score": "float"})
-
-    def _frame(self, rows: list[dict[str, Any]], kinds: dict[str, str]) -> Any:
-        """A frame of the caller's kind, also where there is no row."""
-        import narwhals as nw
-
-        dtypes = {"str": nw.String(), "int": nw.Int64(), "float": nw.Float64()}
-        columns = {name: [row[name] for row in rows] for name in kinds}
-        schema = {name: dtypes[kind] for name, kind in kinds.items()}
-        return nw.from_dict(columns, schema, backend=self._backend).to_native()
-
-
-def utc_moment(value: str | datetime) -> datetime:
-    """Return a moment in UTC without zone; a date is its midnight, a time without zone is UTC.
-
-    Raises
-    ------
-    ValueError: the text is no ISO 8601 date or time.
-    """
-    moment = datetime.fromisoformat(value) if isinstance(value, str) else value
-    return moment.astimezone(UTC).replace(tzinfo=None) if moment.tzinfo else moment

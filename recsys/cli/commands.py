@@ -12,13 +12,13 @@ import typer
 
 from recsys.cli.benchmark import benchmark
 from recsys.cli.maintenance import erase, rollback, verify
-from recsys.cli.options import Count, Json, State, parse_ids, parse_interval, parse_moment, parse_out, state_of
+from recsys.cli.options import Count, Json, PerGroup, State, parse_ids, parse_interval, parse_moment, parse_out, state_of
+from recsys.cli.search import search
 from recsys.cli.service import serve
 from recsys.cli.simulate import off_policy, simulate
 from recsys.recommend.request import MAX_PER_GROUP, RecommendOptions
 from recsys.settings.names import Device, Preset
 
-PerGroup = Annotated[int, typer.Option(min=1, metavar="N", help="At most so many variants of a product (group_id).")]
 Form = Literal["canonical", "amazon", "shopify", "woocommerce", "magento", "google-merchant", "google-analytics"]
 if TYPE_CHECKING:
     from features.ingest.summary import IngestSummary
@@ -197,7 +197,7 @@ def recommend(
 
 
 def _recommend_to_file(state: State, options: RecommendOptions, users_file: Path, out: Path) -> None:
-    from recsys.cli.user_files import read_users, write_answers
+    from recsys.cli.list_files import read_users, write_answers
 
     users, notes = read_users(users_file)
     for note in notes:
@@ -215,20 +215,13 @@ def similar(
     variants: Annotated[bool, typer.Option("--variants", help="Its own variants too (sizes, colours).")] = False,
 ) -> None:
     """Items nearest to an item."""
-    _show_matches(state_of(context).shop.recommender.similar(item, k, max_per_group, variants=variants), as_json)
+    matches = state_of(context).shop.recommender.similar(item, k, max_per_group, variants=variants)
+    if as_json:
+        _print_json(matches.to_dict())
+    else:
+        from recsys.cli.render import render_matches, stdout
 
-
-def search(
-    context: typer.Context,
-    text: Annotated[str, typer.Argument(help="What to look for, in plain words.")],
-    k: Count = 10,
-    as_json: Json = False,
-    max_per_group: PerGroup = MAX_PER_GROUP,
-) -> None:
-    """Items nearest in meaning to some words."""
-    if not text.strip():
-        raise typer.BadParameter("the text is empty: say what to look for", param_hint="TEXT")
-    _show_matches(state_of(context).shop.recommender.search(text, k, max_per_group), as_json)
+        render_matches(matches, stdout())
 
 
 def evaluate(
@@ -267,15 +260,6 @@ def doctor(context: typer.Context, as_json: Json = False) -> None:
         render_checks(checks, stdout())
     if any(check.status == "fail" for check in checks):
         raise typer.Exit(1)
-
-
-def _show_matches(matches: Any, as_json: bool) -> None:
-    if as_json:
-        _print_json(matches.to_dict())
-    else:
-        from recsys.cli.render import render_matches, stdout
-
-        render_matches(matches, stdout())
 
 
 def _print_json(value: Any) -> None:

@@ -42,7 +42,7 @@ def erase(
     They stay erased when the same sources are read again. Models trained with them are marked for retraining: see
     docs/privacy.md.
     """
-    from recsys.cli.user_files import read_users
+    from recsys.cli.list_files import read_users
     from recsys.privacy.erasure import erase as erase_users
 
     if not user and not users_file:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from recsys.shop import utc_moment
+from recsys.moments import utc_moment
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -101,3 +101,4 @@ def parse_files(values: Sequence[str] | None, option: str) -> tuple[tuple[str, P
 
 Count = Annotated[int, typer.Option("-k", min=1, metavar="N", help="Number of items.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
+PerGroup = Annotated[int, typer.Option(min=1, metavar="N", help="At most so many variants of a product (group_id).")]

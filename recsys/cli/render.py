@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -14,11 +15,13 @@ from features.text.plain import plain
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from recsys.apps.search.answers import Hit, SearchAnswer
     from recsys.cli.doctor import Check
     from recsys.recommend.answers import Answer, Matches, Recommendation
 
 # Rich would cut lists in a pipe or a file to 80 columns.
 _PIPE_WIDTH = 200
+_FACET_VALUES = 5  # of a facet
 
 
 def stdout(width: int = _PIPE_WIDTH) -> Console:
@@ -37,7 +40,43 @@ def render_answer(answer: Answer, console: Console) -> None:
         console.print("Nothing to recommend: no item passes the rules.")
         return
     console.print(recommendations_table(answer.items))
+    _print_contributions(answer.items, console)
+
+
+def render_found(answer: SearchAnswer, console: Console) -> None:
+    """Print how a query was read, a table of what it found, and how to narrow the list."""
+    user = f", for user {plain(answer.user_id)}" if answer.user_id is not None else ""
+    console.print(Text(f"Search for {plain(answer.query)}{user}, from bundle {answer.bundle_id}"))
+    if answer.read_as and answer.read_as.casefold().split() != answer.query.casefold().split():
+        console.print(Text(f"shown for: {plain(answer.read_as)}; typed: {plain(answer.query)}"))
+    for one in answer.filters:
+        state = "dropped, nothing that fits meets it" if one.relaxed else f"remove it with --ignore {shlex.quote(plain(one.key))}"
+        console.print(Text(f"filter: {plain(one.label)}, read from {plain(one.words)!r}; {state}"))
+    if answer.did_you_mean:
+        console.print(Text(f"did you mean: {plain(answer.did_you_mean)}"))
+    if answer.fallback:
+        console.print(Text(f"Not what was asked for: {plain(answer.fallback)}"))
+    if not answer.items:
+        console.print("Nothing found: no item passes the filters.")
+        return
+    table = _table()
+    table.add_column("Why", overflow="fold", ratio=4)
     for item in answer.items:
+        table.add_row(*_cells(item.rank, item.item_id, item.title, item.price), Text(plain(item.reason)))
+    console.print(table)
+    _print_contributions(answer.items, console)
+    facets = (
+        f"{facet.name}: {', '.join(f'{plain(value)} ({count:,})' for value, count in facet.values[:_FACET_VALUES])}"
+        for facet in answer.facets
+        if facet.values
+    )
+    if narrow := "; ".join(facets):
+        console.print(Text(f"narrow by {narrow}"))
+
+
+def _print_contributions(items: Iterable[Recommendation | Hit], console: Console) -> None:
+    """Print a line for each item whose contributions were asked for."""
+    for item in items:
         if item.contributions:
             parts = ", ".join(f"{plain(name)} {value:+.2f}" for name, value in item.contributions)
             console.print(Text(f"{item.rank}. {parts}"))

@@ -51,12 +51,25 @@ reason why a list is not personal.
 
 `recommend --users-file`: one row for each item, with `user_id`, `item_id`, `rank`, `probability`, `reason`.
 
-`similar`, `search`: `score` is the cosine similarity.
+`similar`: `score` is the cosine similarity.
 
 ```
 {"query": "...", "bundle_id": "...", "items": [
   {"rank": 1, "item_id": "...", "title": "...", "category": "...", "price": 1.99, "score": 0.83}]}
 ```
+
+`search`: `score` has a meaning only for the order within one answer. `filters` were read from the words of the query; `--ignore KEY` removes
+one. `fallback` gives the reason why a list is not what was asked for.
+
+```
+{"query": "...", "user_id": null, "bundle_id": "...", "read_as": "...", "did_you_mean": null, "fallback": null, "items": [
+  {"rank": 1, "item_id": "...", "title": "...", "category": "...", "price": 1.99, "score": 0.83, "probability": null, "reason": "..."}],
+ "corrections": [{"typed": "...", "read": "..."}],
+ "filters": [{"key": "max_price:3", "label": "up to 3.00", "words": "under 3 dollars", "relaxed": false}],
+ "facets": {"category": [{"value": "...", "count": 12}]}}
+```
+
+`search --queries-file`: one row for each item, with `query`, `user_id`, `item_id`, `rank`, `probability`, `reason`, `score`.
 
 `doctor`: `status` is `ok`, `warn` or `fail`.
 

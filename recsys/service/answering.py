@@ -12,18 +12,22 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import numpy as np
 
+from recsys.apps.search.pipeline import SearchGroup
 from recsys.recommend.pipeline import RequestGroup
 from recsys.service.breaker import CircuitBreaker
 from recsys.service.metrics import DEGRADED, STAGES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from features.data.histories import Histories
+    from recsys.apps.search.answers import SearchAnswer
+    from recsys.apps.search.pipeline import Search
+    from recsys.apps.search.request import SearchOptions
     from recsys.recommend.answers import Answer
     from recsys.recommend.pipeline import Recommender
     from recsys.recommend.request import RecommendOptions
@@ -31,6 +35,7 @@ if TYPE_CHECKING:
     from retrieval.candidates import Candidates
 
 T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
 
 
 class RankingError(Exception):
@@ -76,9 +81,48 @@ class StageTimes:
         return time.perf_counter() - self.arrived
 
 
+class Stages(Protocol[T_co]):
+    """The stages of one kind of answer: `RequestGroup`'s of a recommendation, `SearchGroup`'s of a search."""
+
+    @property
+    def ranks(self) -> bool:
+        """Whether there is a ranking stage that a late answer can do without."""
+        ...
+
+    def retrieve(self) -> Candidates:
+        """Find candidates among the allowed items."""
+        ...
+
+    def rank(self, candidates: Candidates) -> Candidates:
+        """Order candidates."""
+        ...
+
+    def unranked(self, candidates: Candidates) -> Candidates:
+        """Keep the order of retrieval."""
+        ...
+
+    def present(self, best: Candidates, *, degraded: bool = False) -> Sequence[T_co]:
+        """Make the answers."""
+        ...
+
+
+class Request(Protocol[T_co]):
+    """A request for one answer. It holds what answers it: a new bundle does not change it halfway."""
+
+    def stages(self) -> Stages[T_co]:
+        """Look up what the request names, and return its stages.
+
+        Raises
+        ------
+        DataError
+            An id, a brand or a category is unknown.
+        """
+        ...
+
+
 @dataclass(frozen=True)
 class RecommendRequest:
-    """What to recommend to one user, and the recommender that answers: a new bundle does not change it halfway.
+    """What to recommend to one user.
 
     Attributes
     ----------
@@ -90,6 +134,26 @@ class RecommendRequest:
     user: str | None
     options: RecommendOptions
     recent: Callable[[], Histories | None]
+
+    def stages(self) -> Stages[Answer]:
+        """Return the stages of the user's route."""
+        (_, group), *_ = RequestGroup.groups(self.recommender, self.options, [self.user], self.recent())
+        return group
+
+
+@dataclass(frozen=True)
+class SearchRequest:
+    """What one user searches for; `recent` as in `RecommendRequest`."""
+
+    search: Search
+    text: str
+    user: str | None
+    options: SearchOptions
+    recent: Callable[[], Histories | None]
+
+    def stages(self) -> Stages[SearchAnswer]:
+        """Return the stages of the search."""
+        return SearchGroup(self.search, self.options, [(self.text, self.user)], self.recent())
 
 
 class Threads:
@@ -139,21 +203,26 @@ class AnswerPipeline:
         """Run work that is not a user's list in the thread for such work: a long one delays no list."""
         return await _timed(self._others, work, times, stage)
 
-    async def answer(self, request: RecommendRequest, times: StageTimes) -> tuple[Answer, bool]:
-        """Return the list of one user and whether it is degraded: unranked although there is a ranker.
+    async def answer(self, request: Request[T], times: StageTimes) -> tuple[T, bool]:
+        """Return the list that was asked for and whether it is degraded: unranked although there is a ranker.
 
         Raises
         ------
         DataError
-            An id or a category of the options is unknown.
+            An id, a brand or a category of the options is unknown.
         """
-        group, candidates = await _timed(self._retrieval, lambda: _retrieve(request), times, "retrieval")
+
+        def retrieve() -> tuple[Stages[T], Candidates]:
+            stages = request.stages()
+            return stages, stages.retrieve()
+
+        group, candidates = await _timed(self._retrieval, retrieve, times, "retrieval")
         ranked = None
         if group.ranks:
             with times.timed("ranking"):
                 ranked = await self._rank(group, candidates, times)
 
-        def present() -> Answer:
+        def present() -> T:
             with times.timed("telling"):
                 if ranked is not None:
                     return group.present(ranked)[0]
@@ -161,7 +230,7 @@ class AnswerPipeline:
 
         return await self._retrieval.run(present), group.ranks and ranked is None
 
-    async def _rank(self, group: RequestGroup, candidates: Candidates, times: StageTimes) -> Candidates | None:
+    async def _rank(self, group: Stages[object], candidates: Candidates, times: StageTimes) -> Candidates | None:
         """Return the ranking, or None where it does not come in time, fails, or the breaker is open."""
         if not self._breaker.allows():
             DEGRADED.labels("left_out").inc()
@@ -193,12 +262,7 @@ async def _timed(threads: Threads, work: Callable[[], T], times: StageTimes, sta
     return await threads.run(timed)
 
 
-def _retrieve(request: RecommendRequest) -> tuple[RequestGroup, Candidates]:
-    (_, group), *_ = RequestGroup.groups(request.recommender, request.options, [request.user], request.recent())
-    return group, group.retrieve()
-
-
-def _checked_ranking(group: RequestGroup, candidates: Candidates) -> Candidates:
+def _checked_ranking(group: Stages[object], candidates: Candidates) -> Candidates:
     """Rank, and refuse scores that are not finite."""
     try:
         ranked = group.rank(candidates)

@@ -13,6 +13,7 @@ from recsys.service.container import Service
 from recsys.service.pages.routes import Views, pages
 from recsys.service.problems import add_problem_handlers
 from recsys.service.routes import router
+from recsys.service.search.routes import search_router
 from recsys.settings.serve import LOOPBACK
 
 if TYPE_CHECKING:
@@ -45,6 +46,7 @@ def application(workspace: Workspace, settings: Settings) -> Admission:
         app.add_middleware(TrustedHostMiddleware, allowed_hosts=[*LOOPBACK, "[::1]"])
     add_problem_handlers(app)
     app.include_router(router)
+    app.include_router(search_router)
     app.include_router(pages)
     return Admission(app, config)
 

@@ -10,16 +10,20 @@ from typing import TYPE_CHECKING
 
 from features.data.ids import normal_id
 from features.ingest.erased_users import ErasedUsers
+from recsys.recommend.recent_events import recent_histories
 from recsys.service.answering import AnswerPipeline
 from recsys.service.live_bundle import BundleWatcher
 from recsys.service.logs import pseudonym, salt_of
 from recsys.service.metrics import BUNDLE_AGE, COVERAGE, DRIFT
+from recsys.service.search.counts import SearchCounts
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from fastapi import FastAPI
 
+    from features.data.histories import Histories
+    from recsys.recommend.pipeline import Recommender
     from recsys.settings.settings import Settings
     from recsys.workspace.workspace import Workspace
 
@@ -32,6 +36,7 @@ class Service:
     settings: Settings
     bundles: BundleWatcher = field(init=False)
     pipeline: AnswerPipeline = field(init=False)
+    searches: SearchCounts = field(init=False, default_factory=SearchCounts)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "bundles", BundleWatcher(self.workspace, self.settings.serve))
@@ -44,6 +49,14 @@ class Service:
     def pseudonym(self, user_id: str | None) -> str | None:
         """Return the salted hash that stands for a user in the log."""
         return None if user_id is None else pseudonym(user_id, self._salt)
+
+    def recent(self, recommender: Recommender, user: str | None) -> Histories | None:
+        """Return what a user did since the recommender's bundle was built; None for nothing, or for an unknown visitor."""
+        if user is None:
+            return None
+        snapshot = recommender.snapshot
+        events = self.workspace.events.of_user(snapshot.log.spelt(user))
+        return recent_histories(snapshot, user, events, self.settings.events)
 
     @cached_property
     def guests(self) -> frozenset[str]:

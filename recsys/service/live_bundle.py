@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from features.errors import BundleError, RecsysError
+from recsys.apps.search.pipeline import Search
+from recsys.apps.search.request import SearchOptions
 from recsys.artifacts.bundle import CURRENT, Bundle, current_id, list_bundles
 from recsys.recommend.open import open_recommender
 from recsys.recommend.request import RecommendOptions
@@ -37,7 +39,7 @@ RETRY_SECONDS = 10.0  # until a refused bundle is tried again: the cause may be 
 
 @dataclass(frozen=True)
 class LiveBundle:
-    """A warm recommender and what its lists have shown.
+    """A warm recommender with its search, and what its lists have shown.
 
     Attributes
     ----------
@@ -51,6 +53,7 @@ class LiveBundle:
 
     bundle: Bundle
     recommender: Recommender
+    search: Search
     usual: np.ndarray
     shown: set[str] = field(default_factory=set)
     latest: list[float] = field(default_factory=list)
@@ -76,7 +79,8 @@ class LiveBundle:
         recommender = open_recommender(workspace, bundle_id, shared=config.workers > 1, device=config.device)
         if before is not None and _query_digests(before.bundle) == _query_digests(bundle):
             vars(recommender.model)["query"] = vars(before.recommender.model)["query"]
-        return cls(bundle, recommender, _warm(recommender, 0 if before is None else REST_FACTOR))
+        search = Search(recommender)
+        return cls(bundle, recommender, search, _warm(search, 0 if before is None else REST_FACTOR))
 
     def note(self, items: list[str], probabilities: list[float]) -> None:
         """Count a list that was shown."""
@@ -189,8 +193,9 @@ def _query_digests(bundle: Bundle) -> dict[str, str]:
     return {name: entry.sha256 for name, entry in bundle.manifest.files.items() if name.startswith("query/")}
 
 
-def _warm(recommender: Recommender, rest_factor: float) -> np.ndarray:
+def _warm(search: Search, rest_factor: float) -> np.ndarray:
     """Answer requests of every kind, so that all parts are loaded; return the probabilities of known users' lists, (n,)."""
+    recommender = search.recommender
     ids, items = recommender.snapshot.log.user_ids, recommender.snapshot.catalog.ids
     users = ids[np.unique(np.linspace(0, len(ids) - 1, SAMPLE).astype(np.int64))].tolist() if len(ids) else []
     probabilities: list[float] = []
@@ -202,7 +207,8 @@ def _warm(recommender: Recommender, rest_factor: float) -> np.ndarray:
     for options in (RecommendOptions(), RecommendOptions(history=(str(items[0]),), diversity=0.5), RecommendOptions(unsold=True)):
         list(recommender.answer(options, [None]))
     recommender.similar(str(items[0]), 1)
-    recommender.search("warm", 1)
+    search.answer(SearchOptions(k=1), [("warm", None)])
+    search.suggest("wa")
     return np.array(probabilities)
 
 

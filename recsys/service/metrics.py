@@ -13,6 +13,10 @@ REQUESTS = Histogram("recsys_request_seconds", "Duration of requests.", ("route"
 STAGES = Histogram("recsys_stage_seconds", "Duration of the stages of an answer.", ("stage",), buckets=BUCKETS)
 DEGRADED = Counter("recsys_degraded", "Answers without ranking, by reason: late, failed, left_out.", ("reason",))
 FALLBACKS = Counter("recsys_fallback", "Lists that are not personal, by kind.", ("kind",))
+SEARCHES = Counter("recsys_searches", "Searches answered.")
+SEARCH_FINDINGS = Counter(
+    "recsys_search_findings", "Searches, by what became of them: zero_results, mended, relaxed, reformulated.", ("kind",)
+)
 REJECTED = Counter("recsys_rejected", "Requests refused, by reason.", ("reason",))
 EVENTS = Counter("recsys_events", "Events stored.")
 SWAPS = Counter("recsys_swaps", "New bundles, by outcome: taken, refused.", ("outcome",))

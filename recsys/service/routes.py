@@ -14,7 +14,6 @@ from fastapi.responses import JSONResponse
 from features.errors import BundleError, DataError
 from features.ingest.values.placeholders import NO_ID
 from features.ingest.values.visitors import GUEST
-from recsys.recommend.recent_events import recent_histories
 from recsys.service import schemas as s
 from recsys.service.access.guard import needs
 from recsys.service.answering import RecommendRequest, StageTimes
@@ -30,9 +29,9 @@ if TYPE_CHECKING:
     from recsys.snapshot.snapshot import Snapshot
 
 ERASE_SECONDS = 5.0  # to wait for a refresh: it takes minutes, and a waiting request occupies a place in the queue
-_PROBLEMS: dict[int | str, dict[str, Any]] = dict.fromkeys((400, 401, 403, 408, 413, 422, 429, 503), s.PROBLEM)
-_STORED = _PROBLEMS | {202: {"model": s.Stored}, 409: s.PROBLEM}
-_ERASED = _PROBLEMS | {200: {"model": s.ErasedUser}, 404: s.PROBLEM}  # 404: no path can hold an id with a line break
+PROBLEMS: dict[int | str, dict[str, Any]] = dict.fromkeys((400, 401, 403, 408, 413, 422, 429, 503), s.PROBLEM)
+_STORED = PROBLEMS | {202: {"model": s.Stored}, 409: s.PROBLEM}
+_ERASED = PROBLEMS | {200: {"model": s.ErasedUser}, 404: s.PROBLEM}  # 404: no path can hold an id with a line break
 
 router = APIRouter()
 
@@ -52,13 +51,15 @@ ServiceOf = Annotated[Any, Depends(_service)]
 LiveBundleOf = Annotated[Any, Depends(_serving)]
 
 
-def _check_k(request: Request, k: int) -> None:
+def check_k(request: Request, k: int) -> None:
+    """Refuse a list longer than `serve.max_k`."""
     largest = _service(request).settings.serve.max_k
     if k > largest:
         raise HTTPException(422, f"k is {k}, expected 1 to {largest}")
 
 
-def _respond(request: Request, live: LiveBundle, times: StageTimes, body: dict[str, Any], status: int = 200) -> JSONResponse:
+def respond(request: Request, live: LiveBundle, times: StageTimes, body: dict[str, Any], status: int = 200) -> JSONResponse:
+    """Return an answer with the keys that every answer has, and note them for the log."""
     content = {"bundle_id": live.bundle.id, "degraded": False} | body | {"stages": times.milliseconds}
     request.scope["noted"].update({name: content[name] for name in ("bundle_id", "degraded", "stages")})
     return JSONResponse(content, status)
@@ -71,22 +72,15 @@ def _times(request: Request) -> StageTimes:
 TimesOf = Annotated[Any, Depends(_times)]
 
 
-@router.post("/v1/recommend", dependencies=[Depends(needs(Scope.READ))], responses=_PROBLEMS | {200: {"model": s.Recommended}})
+@router.post("/v1/recommend", dependencies=[Depends(needs(Scope.READ))], responses=PROBLEMS | {200: {"model": s.Recommended}})
 async def recommend(request: Request, body: s.RecommendBody, service: ServiceOf, live: LiveBundleOf, times: TimesOf) -> JSONResponse:
     """Return the items that a user is most likely to buy, each with its probability and a reason."""
-    _check_k(request, body.k)
-
-    def recent() -> Any:
-        if body.user is None:
-            return None
-        snapshot = live.recommender.snapshot
-        events = service.workspace.events.of_user(snapshot.log.spelt(body.user))
-        return recent_histories(snapshot, body.user, events, service.settings.events)
-
+    check_k(request, body.k)
     request.scope["noted"]["user"] = service.pseudonym(body.user)
+    recent = partial(service.recent, live.recommender, body.user)
     answer, degraded = await service.pipeline.answer(RecommendRequest(live.recommender, body.user, body.options, recent), times)
     _count(live, answer)
-    return _respond(request, live, times, answer.to_dict() | {"degraded": degraded})
+    return respond(request, live, times, answer.to_dict() | {"degraded": degraded})
 
 
 def _count(live: LiveBundle, answer: Answer) -> None:
@@ -96,21 +90,13 @@ def _count(live: LiveBundle, answer: Answer) -> None:
     live.note([item.item_id for item in answer.items], personal)
 
 
-@router.post("/v1/similar", dependencies=[Depends(needs(Scope.READ))], responses=_PROBLEMS | {200: {"model": s.Matched}})
+@router.post("/v1/similar", dependencies=[Depends(needs(Scope.READ))], responses=PROBLEMS | {200: {"model": s.Matched}})
 async def similar(request: Request, body: s.SimilarBody, service: ServiceOf, live: LiveBundleOf, times: TimesOf) -> JSONResponse:
     """Return the items nearest to an item."""
-    _check_k(request, body.k)
+    check_k(request, body.k)
     near = lambda: live.recommender.similar(body.item, body.k, body.max_per_group, variants=body.variants)  # noqa: E731
     matches = await service.pipeline.run(near, times, "retrieval")
-    return _respond(request, live, times, matches.to_dict())
-
-
-@router.post("/v1/search", dependencies=[Depends(needs(Scope.READ))], responses=_PROBLEMS | {200: {"model": s.Matched}})
-async def search(request: Request, body: s.SearchBody, service: ServiceOf, live: LiveBundleOf, times: TimesOf) -> JSONResponse:
-    """Return the items nearest in meaning to a text."""
-    _check_k(request, body.k)
-    matches = await service.pipeline.run(lambda: live.recommender.search(body.text, body.k, body.max_per_group), times, "retrieval")
-    return _respond(request, live, times, matches.to_dict())
+    return respond(request, live, times, matches.to_dict())
 
 
 @router.post(
@@ -140,9 +126,11 @@ async def events(request: Request, body: s.EventsBody, service: ServiceOf, live:
     if new is None:
         return problem(409, "one of the users has been erased: leave out their events")
     EVENTS.inc(new)
+    for user in users:
+        service.searches.acted(service.pseudonym(user))
     ids = [event.item_id for event in batch]
     unknown = sorted({item for item, row in zip(ids, live.recommender.snapshot.catalog.rows(ids).tolist(), strict=True) if row < 0})
-    return _respond(request, live, times, {"accepted": len(batch), "new": new, "unknown_items": unknown}, 202)
+    return respond(request, live, times, {"accepted": len(batch), "new": new, "unknown_items": unknown}, 202)
 
 
 def _event(number: int, event: s.EventBody, guests: frozenset[str], snapshot: Snapshot) -> Event:
@@ -168,7 +156,7 @@ async def erase(request: Request, user_id: str, service: ServiceOf, live: LiveBu
     except (DataError, BundleError) as error:
         return problem(503, str(error), {"Retry-After": "60"})
     body = {"events": erased.events, "rows": erased.rows, "bundles": erased.bundles, "models": erased.models}
-    return _respond(request, live, times, body)
+    return respond(request, live, times, body)
 
 
 @router.get("/healthz")

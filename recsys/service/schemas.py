@@ -91,16 +91,6 @@ class SimilarBody(Body):
     variants: bool = Field(default=False, description="the item's own variants may be in the list")
 
 
-class SearchBody(Body):
-    """Asks for the items nearest in meaning to a text."""
-
-    model_config = ConfigDict(json_schema_extra={"examples": [{"text": "something warm to drink", "k": 5}]})
-
-    text: str = Field(min_length=1, max_length=1_000, pattern=r"\S")
-    k: K = 10
-    max_per_group: PerGroup = MAX_PER_GROUP
-
-
 def _moment(value: Any) -> Any:
     """Return a time by the rules of ingest, so that an event means the same in a request and in a file."""
     if value is None:

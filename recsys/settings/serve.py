@@ -26,4 +26,5 @@ class ServeConfig(BaseModel):
     rate_per_minute: int = Field(default=6_000, ge=0, description="requests per API key and worker; 0 sets no limit")
     max_body_kib: int = Field(default=256, ge=1, description="largest body of a request")
     max_k: int = Field(default=100, ge=1, description="most items in an answer")
+    log_queries: bool = Field(default=False, description="whether the log holds the words of searches, which may name people")
     poll_seconds: float = Field(default=0.5, gt=0, description="how often to look for a new bundle")

@@ -32,7 +32,9 @@ _UNSPACED = re.compile(
 )
 _ACCENTS = re.compile(r"[\u0300-\u036f\u064b-\u0652]")
 _INVISIBLE = re.compile(r"[\u00ad\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufe00-\ufe0f\ufeff]")
-_SPELLED = str.maketrans({**dict.fromkeys("‐‑‒–—―−_", "-"), **dict.fromkeys("’‘`´ʼ", "'"), **dict.fromkeys("™®©℠", " "), "⁄": "/"})
+_SPELLED = str.maketrans(
+    {**dict.fromkeys("‐‑‒–—―−_", "-"), **dict.fromkeys("’‘`´ʼ′", "'"), **dict.fromkeys("“”″", '"'), **dict.fromkeys("™®©℠", " "), "⁄": "/"}
+)
 # NFKC would make "31/2" of "3½".
 _FRACTION = re.compile(r"(?=[¼-¾⅐-⅞])")
 _SEPARATOR = re.compile(r"[-'.&+]")
@@ -56,7 +58,7 @@ def fold(text: str) -> str:
 
 @dataclass(frozen=True)
 class Analyzer:
-    """Splits texts into the terms of the index.
+    """Splits texts into the words of the index and the terms of queries.
 
     Attributes
     ----------
@@ -82,9 +84,9 @@ class Analyzer:
         telling = [chunk for chunk in chunks if chunk not in stops]
         return [term for chunk in telling or chunks for term in _query_terms(chunk, self.language)]
 
-    def index_tokens(self, text: str) -> list[str]:
-        """Return the terms that a text is found by: more than those of a query, with the parts and the whole of "wi-fi"."""
-        return [term for chunk in _chunks(text) for term in _index_terms(chunk, self.language)]
+    def index_words(self, text: str) -> list[str]:
+        """Return the words that a text is found by, not stemmed: more than those of a query, with parts and whole of "wi-fi"."""
+        return [word for chunk in _chunks(text) for word in _index_words(chunk, self.language)]
 
     def stem(self, word: str) -> str:
         """Return the term of one folded word."""
@@ -109,16 +111,16 @@ def _query_terms(chunk: str, language: str) -> tuple[str, ...]:
 
 
 @lru_cache(maxsize=1 << 17)
-def _index_terms(chunk: str, language: str) -> tuple[str, ...]:
-    terms: list[str] = []
+def _index_words(chunk: str, language: str) -> tuple[str, ...]:
+    words: list[str] = []
     for run, unspaced in _scripts(chunk):
         if unspaced:
-            terms += [*_bigrams(run), *(character for character in run if len(run) > 1 and "\u3400" <= character <= "\u9fff")]
+            words += [*_bigrams(run), *(character for character in run if len(run) > 1 and "\u3400" <= character <= "\u9fff")]
         elif quantity := split_quantity(run):
-            terms += [run, *quantity]
+            words += [run, *quantity]
         else:
-            terms += _whole_and_parts(run, language)
-    return tuple(terms)
+            words += _whole_and_parts(run, language)
+    return tuple(words)
 
 
 def _scripts(chunk: str) -> Iterator[tuple[str, bool]]:
@@ -148,15 +150,11 @@ def _parts(run: str, language: str) -> list[str]:
 
 def _whole_and_parts(run: str, language: str) -> list[str]:
     parts = _parts(run, language)
-    terms = [_stem(part, language) for part in parts]
-    if len(parts) > 1:
-        terms.append(_stem("".join(parts), language))
+    words = [*parts, "".join(parts)] if len(parts) > 1 else list(parts)
     for part in parts:
         if not part.isalpha() and not part.isdigit():
-            terms += [_stem(found, language) for found in _RUNS.findall(part) if found != part]
-    if "'" in run:
-        terms += [_stem(part, language) for part in _APOSTROPHE.findall(run)]
-    return terms
+            words += [found for found in _RUNS.findall(part) if found != part]
+    return [*words, *_APOSTROPHE.findall(run)]
 
 
 @lru_cache(maxsize=1 << 17)

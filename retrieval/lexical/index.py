@@ -6,13 +6,13 @@ summed before they saturate. Scores are computed once, and a query adds up the c
 
 from __future__ import annotations
 
-import hashlib
 import json
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
+import polars as pl
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 from safetensors import SafetensorError
 from safetensors.numpy import save
@@ -27,7 +27,6 @@ from retrieval.topk import top_k
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    import polars as pl
     from scipy.sparse import csr_array
 
 
@@ -43,14 +42,14 @@ class LexicalConfig(BaseModel):
     language : str
         Of the stemmer and the stop words; "none" keeps words as they are.
     weights : dict of str to float
-        Weight of each field; fields without a weight are not read.
+        Weight of each field; fields without a weight are not read. "leaf" is the last part of the category's path.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
-    k1: float = Field(default=0.4, ge=0, le=10)
-    b: float = Field(default=0.75, ge=0, le=1)
+    k1: float = Field(default=0.6, ge=0, le=10)
+    b: float = Field(default=0.6, ge=0, le=1)
     language: str = "english"
-    weights: dict[str, float] = {"title": 2.0, "brand": 1.0, "category": 1.0, "description": 0.5, "attributes": 0.25}
+    weights: dict[str, float] = {"title": 1.0, "brand": 1.0, "category": 1.0, "leaf": 1.0, "description": 1.0, "attributes": 0.1}
 
     @field_validator("language")
     @classmethod
@@ -108,23 +107,17 @@ class LexicalIndex:
             If the fields have different lengths.
         """
         config = config or LexicalConfig()
-        columns = _columns(fields, config)
-        counts = TermCounts.count(columns, _digests(columns), Analyzer(config.language))
-        return cls._scored(counts, config)
+        return cls._scored(TermCounts.count(_texts(fields, config), Analyzer(config.language)), config)
 
     def update(self, fields: Mapping[str, Sequence[str | None]] | pl.DataFrame, config: LexicalConfig | None = None) -> LexicalIndex:
-        """Return the index of another set of texts; only texts that this index lacks are tokenized.
+        """Return the index of another set of texts; only texts that this index lacks are read.
 
         The result is the same as that of `build`, bit for bit.
         """
         config = config or self.config
         if config.language != self.config.language or list(config.weights) != list(self.config.weights):
             return self.build(fields, config)
-        columns = _columns(fields, config)
-        digests = _digests(columns)
-        if config == self.config and np.array_equal(digests, self.counts.digests):
-            return self
-        return self._scored(self.counts.update(columns, digests, Analyzer(config.language)), config)
+        return self._scored(self.counts.update(_texts(fields, config), Analyzer(config.language)), config)
 
     @classmethod
     def _scored(cls, counts: TermCounts, config: LexicalConfig) -> LexicalIndex:
@@ -142,7 +135,7 @@ class LexicalIndex:
 
     def __len__(self) -> int:
         """Return the number of texts."""
-        return len(self.counts.digests)
+        return len(self.counts.hashes)
 
     @cached_property
     def analyzer(self) -> Analyzer:
@@ -240,11 +233,11 @@ class LexicalIndex:
             header, arrays = json.loads(files["lexical.json"]), arrays_of(files, "lexical.safetensors")
             config = LexicalConfig.model_validate(header["config"])
             terms = unpack_strings(arrays["terms"], arrays["term_ends"])
-            counts = TermCounts.from_arrays(terms, list(config.weights), arrays_of(files, "lexical_counts.safetensors"))
+            counts = TermCounts.from_arrays(terms, len(config.weights), arrays_of(files, "lexical_counts.safetensors"))
             offsets, texts, values = arrays["offsets"], arrays["texts"], arrays["values"]
         except (KeyError, ValueError, TypeError, SafetensorError) as error:
             raise BundleError(f"the lexical index cannot be read ({str(error)[:80]!r}): build the index again, or roll back") from error
-        found = (len(counts.digests), len(terms), len(offsets) - 1, len(texts), len(values), int(texts.max(initial=-1)) < header["texts"])
+        found = (len(counts.hashes), len(terms), len(offsets) - 1, len(texts), len(values), int(texts.max(initial=-1)) < header["texts"])
         expected = (header["texts"], header["terms"], header["terms"], int(offsets[-1]), int(offsets[-1]), True)
         if found != expected:
             raise BundleError(f"the lexical index holds {found}, expected {expected}: build the index again, or roll back")
@@ -265,18 +258,13 @@ def _bm25(weighted: csr_array, config: LexicalConfig) -> csr_array:
     return scored
 
 
-def _columns(fields: Mapping[str, Sequence[str | None]] | pl.DataFrame, config: LexicalConfig) -> dict[str, list[str]]:
-    """Return the texts of each weighted field."""
-    names = list(fields.keys() if hasattr(fields, "keys") else fields.columns)  # pyright: ignore[reportAttributeAccessIssue]
-    sizes = {name: len(fields[name]) for name in names}
-    if len(set(sizes.values())) > 1:
-        raise DataError(f"the fields of the lexical index have {sizes} texts, expected as many in each: pass one value for each text")
-    n_texts = next(iter(sizes.values()), 0)
-    return {name: [text or "" for text in fields[name]] if name in names else [""] * n_texts for name in config.weights}
-
-
-def _digests(columns: Mapping[str, list[str]]) -> np.ndarray:
-    """Return a digest of each text's fields, uint8 (n_texts, 16); it is cryptographic, so that no two texts share counts by chance."""
-    texts = map("\x1f".join, zip(*columns.values(), strict=True))
-    joined = b"".join(hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest() for text in texts)
-    return np.frombuffer(joined, dtype=np.uint8).reshape(-1, 16)
+def _texts(fields: Mapping[str, Sequence[str | None]] | pl.DataFrame, config: LexicalConfig) -> pl.DataFrame:
+    """Return a column for each weighted field, without nulls."""
+    try:
+        frame = pl.DataFrame(fields)
+    except pl.exceptions.ShapeError as error:
+        sizes = {name: len(texts) for name, texts in fields.items()} if not isinstance(fields, pl.DataFrame) else {}
+        raise DataError(f"the fields of the lexical index have {sizes} texts, expected as many in each") from error
+    held = set(frame.columns)
+    columns = {name: pl.col(name).cast(pl.String) if name in held else pl.lit(None, pl.String) for name in config.weights}
+    return frame.with_row_index().select(column.fill_null("").alias(name) for name, column in columns.items())

@@ -18,7 +18,7 @@ from retrieval.lexical.analyzer import fold
 from retrieval.lexical.stop_words import STOP_WORDS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from retrieval.lexical.index import LexicalIndex
 
@@ -26,11 +26,12 @@ LEAST_LETTERS = 3  # shorter words are too close to each other
 SHORT = 5  # words of up to so many letters are mended to frequent words alone
 TWO_EDITS = 8  # letters from which a word may have two
 RARE, FREQUENT = 3, 100  # a known word is mended if it is rare and a neighbour is so many times as frequent
-SHARE, SHORTEST_SHARE, LEAST_COUNT = 0.0005, 0.01, 5  # of all texts, that hold a frequent word; of three letters
+SHARE, SHORTEST_SHARE, LEAST_COUNT = 0.0005, 0.01, 5  # of all texts, that hold a frequent word; for the shortest
 EDIT_COST = 5.0  # in natural logarithms of frequency: a neighbour must be 150 times as frequent to make up for another edit
 TOGETHER = 2.0  # what it weighs that an item holds the word together with another of the query
 FIRST_LETTER, SLIP = 0.4, 0.3  # more for a wrong first letter; less for a doubled letter, a swap, a lost vowel, or a key aside
 MOST_LOG_WORDS = 2_000
+MOST_MENDED, MOST_CANDIDATES, MOST_OTHERS = 8, 8, 4  # what a query may cost
 _WORD = r"[\p{L}\p{M}]+(?:['’][\p{L}\p{M}]+)*"
 _ROWS = ("qwertyuiop", "asdfghjkl", "zxcvbnm")
 _ALL_STOP_WORDS = frozenset().union(*STOP_WORDS.values())
@@ -74,10 +75,9 @@ class WordCounts:
         if queries is not None:
             asked, spelt = _folded(_held([queries.cast(pl.String)]))
             new = Counter({word: n for word, n in asked.items() if word not in counts and n >= LEAST_COUNT})
-            near = {
-                word for word, _ in new.most_common(MOST_LOG_WORDS) if process.extractOne(word, counts, scorer=OSA.distance, score_cutoff=1)
-            }
-            taken = {word for word, _ in new.most_common(MOST_LOG_WORDS)} - near
+            known, common = list(counts), [word for word, _ in new.most_common(MOST_LOG_WORDS)]
+            near = {word for word in common if process.extractOne(word, known, scorer=OSA.distance, score_cutoff=1)}
+            taken = set(common) - near
             counts.update({word: n for word, n in asked.items() if word in counts or word in taken})
             shown = spelt | shown
         words = sorted(counts)
@@ -111,10 +111,14 @@ class SpellChecker:
     vocabulary : WordCounts
     index : LexicalIndex
         Tells which words stand together in a text.
+    real_words : frozenset of str
+        Words that are right although the catalogue lacks them ("eat", "years"), such as those of `whole_words`. They are mended only where
+        the other words of the query say so.
     """
 
     vocabulary: WordCounts
     index: LexicalIndex
+    real_words: frozenset[str] = frozenset()
 
     def correct(self, words: Sequence[str]) -> list[Correction]:
         """Return the corrections of a query's words, in their order; words that are right have none."""
@@ -128,6 +132,7 @@ class SpellChecker:
             typed, read = " ".join(words[place : place + 2]), self._joined(pair)
             if read is None:
                 pair, typed = [word], words[place]
+            if read is None and len(found) + strange < MOST_MENDED:
                 read = self._mended(typed, [other for i, other in enumerate(folded) if i != place])
                 strange += read is None and _MENDABLE.fullmatch(word) is not None and not self.knows(word)
             if read is not None:
@@ -156,18 +161,21 @@ class SpellChecker:
 
     def _mended(self, typed: str, others: Sequence[str]) -> str | None:
         word = fold(typed)
-        if len(word) < LEAST_LETTERS or not _MENDABLE.fullmatch(word) or _UNSPACED.search(word):
+        if len(word) < LEAST_LETTERS or word in _ALL_STOP_WORDS or not _MENDABLE.fullmatch(word) or _UNSPACED.search(word):
             return None
         count, known = self._count(word), self.knows(word)
         if known and (count == 0 or count > RARE or len(word) <= SHORT):
             return None
+        real = not known and word in self.real_words
         candidates = [one for one in self._candidates(word, 1 if known or len(word) < TWO_EDITS else 2) if one not in others]
         if word != typed.lower():  # accents are typed on purpose
             candidates = [one for one in candidates if not self._shown(one).isascii()]
         if known:
             candidates = [one for one in candidates if self._count(one) >= FREQUENT * count]
-        best = max(candidates, key=lambda one: (self._weight(word, one, others), one), default=None)
-        split = None if known else self._split(word, together=best is not None)
+        if real:
+            candidates = [one for one in candidates if _is_slip(word, one) and self._in_context(one, others)]
+        best = self._likeliest(word, candidates, others)
+        split = None if known or real else self._split(word, together=best is not None)
         if split is not None and (best is None or OSA.distance(word, best) > 1):
             return split
         return None if best is None else self._shown(best)
@@ -189,20 +197,26 @@ class SpellChecker:
 
     def _plausible(self, word: str, read: str) -> bool:
         """Return whether a word may be a slip for another, and not just another word that the catalogue lacks."""
-        if word[1:] == read and len(word) < TWO_EDITS and word[0] not in _NEIGHBOURS.get(read[0], ""):  # "iphone" is no phone
-            return False
-        if len(word) > SHORT and word[0] == read[0]:
+        slip = _is_slip(word, read)
+        if not self.real_words and word[0] != read[0] and len(word) < TWO_EDITS and not (slip or word == read[1:]):
+            return word[1:] == read and word[0] in _NEIGHBOURS.get(read[0], "")  # "iphone" is no phone, and "years" are no pears
+        if len(word) > SHORT:
             return True
         if len(word) == LEAST_LETTERS and len(read) <= len(word):
             return False
-        share = SHARE if len(word) > LEAST_LETTERS else SHORTEST_SHARE
+        share = SHARE if len(word) > LEAST_LETTERS and (slip or len(word) == SHORT) else SHORTEST_SHARE
         return self._count(read) >= max(LEAST_COUNT, share * len(self.index))
 
-    def _weight(self, word: str, read: str, others: Sequence[str]) -> float:
-        """Return how likely a word was meant, in logarithms: its frequency, less the edits, more if items hold it with other words."""
-        cost = float(OSA.distance(word, read)) - SLIP * _is_slip(word, read) + FIRST_LETTER * (word[0] != read[0])
-        together = any(self._together(read, other) for other in others)
-        return log(self._count(read) + 1) - EDIT_COST * cost + TOGETHER * together
+    def _likeliest(self, word: str, candidates: Sequence[str], others: Sequence[str]) -> str | None:
+        """Return what was meant, by frequency less the edits, in logarithms; more if texts hold it with other words of the query."""
+        weights = {one: log(self._count(one) + 1) - EDIT_COST * _cost(word, one) for one in candidates}
+        for one in sorted(weights, key=lambda one: (-weights[one], one))[:MOST_CANDIDATES]:
+            weights[one] += TOGETHER * self._in_context(one, others)
+        return max(weights, key=lambda one: (weights[one], one), default=None)
+
+    def _in_context(self, word: str, others: Sequence[str]) -> bool:
+        """Return whether a text holds a word together with any other word of the query."""
+        return any(self._together(word, other) for other in [other for other in others if self.knows(other)][:MOST_OTHERS])
 
     def _together(self, one: str, other: str) -> int:
         """Return in how many texts two words stand together."""
@@ -216,26 +230,35 @@ class SpellChecker:
             left, right = word[:cut], word[cut:]
             if left in self._row_of and right in self._row_of:
                 weight = (self._together(left, right), min(self._count(left), self._count(right)))
-                if weight[0] > most[0] or (weight > most and weight[1] >= LEAST_COUNT):
+                if weight[0] > max(most[0], 0) or (weight > most and min(cut, len(word) - cut) > LEAST_LETTERS):
                     best, most = f"{self._shown(left)} {self._shown(right)}", weight
         return best
 
     def _joined(self, pair: Sequence[str]) -> str | None:
-        """Return the word that two neighbours are the halves of ("tooth paste"), unless texts hold the two more often."""
+        """Return the word that two neighbours are the halves of ("tooth paste"); if both are words, the index looks for all three."""
         word = "".join(pair)
         if len(pair) < 2 or word not in self._row_of or not all(_MENDABLE.fullmatch(one) for one in pair):
             return None
-        if all(self.knows(one) for one in pair) and self._together(pair[0], pair[1]) * 2 >= self._count(word):
-            return None
-        return self._shown(word)
+        return None if all(self.knows(one) for one in pair) else self._shown(word)
 
     def _shown(self, word: str) -> str:
         return self.vocabulary.shown[self._row_of[word]]
 
 
+def whole_words(vocabulary: Iterable[str]) -> frozenset[str]:
+    """Return the words that a tokenizer's vocabulary holds whole, of WordPiece or SentencePiece."""
+    pieces = list(vocabulary)
+    begins = [piece[1:] for piece in pieces if piece.startswith("▁")] or [piece for piece in pieces if not piece.startswith("##")]
+    return frozenset(fold(piece) for piece in begins if len(piece) >= LEAST_LETTERS and piece.isalpha())
+
+
+def _cost(word: str, read: str) -> float:
+    return float(OSA.distance(word, read)) - SLIP * _is_slip(word, read) + FIRST_LETTER * (word[0] != read[0])
+
+
 def _is_slip(word: str, read: str) -> bool:
-    """Return whether fingers slip so: letters swapped, one doubled or not, a vowel lost, or the key beside."""
-    if sorted(word) == sorted(read) or _DOUBLED.sub(r"\1", word) == _DOUBLED.sub(r"\1", read):
+    """Return whether fingers slip so: letters swapped, one doubled or not, a vowel or the last letter lost, or the key beside."""
+    if read[:-1] == word or sorted(word) == sorted(read) or _DOUBLED.sub(r"\1", word) == _DOUBLED.sub(r"\1", read):
         return True
     if len(word) < len(read):
         return _VOWELS.sub("", word) == _VOWELS.sub("", read)

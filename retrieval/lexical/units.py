@@ -43,9 +43,9 @@ UNITS: dict[str, str] = {
     "v": r"volts?|v",
     "mp": r"megapixels?|mpix|mp",
 }
-_MARKS = {'"': "in", "''": "in", "″": "in", "“": "in", "”": "in", "'": "ft", "′": "ft", "#": "lb"}
+_MARKS = {'"': "in", "''": "in", "'": "ft", "#": "lb"}
 _ASIDE = {"in", "z", "m", "l", "g", "w", "v", "ga", "mp", "stuck"}  # letters and words that say nothing without a number
-_NUMBER = r"(?:\d+[\s-]+)?\d+/\d+|\d+(?:[.,]\d+)*|\.\d+"
+_NUMBER = r"(?:\d{1,3}[\s-]+)?\d{1,3}/\d{1,3}|\d+(?:[.,]\d+)*|\.\d+"
 _WORDS = {"half": "0.5", "one": "1", "two": "2", "three": "3", "four": "4", "five": "5", "six": "6", "ten": "10", "twelve": "12"}
 
 _ANY_UNIT = "|".join(f"(?P<{name}>{spellings})" for name, spellings in UNITS.items())
@@ -97,6 +97,11 @@ def unit_of(word: str) -> str | None:
     if word in _ASIDE:
         return None
     return next((name for name, spelling in _NAMED.items() if spelling.fullmatch(word)), None)
+
+
+def is_unit(word: str) -> bool:
+    """Return whether a word is a spelling of a unit, whatever else it may mean."""
+    return any(spelling.fullmatch(word) for spelling in _NAMED.values())
 
 
 def _plain(value: float) -> str:

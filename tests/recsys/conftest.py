@@ -14,6 +14,7 @@ import pytest
 from eval.protocol.report import Report
 from features.ingest.pipeline import ingest
 from features.ingest.source import Source
+from recsys.apps.search.answers import AppliedFilter, Facet, Hit, SearchAnswer
 from recsys.cli.main import run
 from recsys.recommend.answers import Answer, Match, Matches, Recommendation
 from recsys.recommend.request import RecommendOptions
@@ -34,6 +35,22 @@ if TYPE_CHECKING:
 
 ITEM = Recommendation(1, "sku-7", "Green tea", "tea", 4.5, 0.25, "bought 6 times, last 13 days ago")
 HOSTILE = Recommendation(2, "x,y", "[red]a\x1b[31m\x00b\u202ec\nd[/red]", None, None, 0.0625, 'close to "Tea", that you bought')
+HITS = (
+    Hit(1, "sku-7", "Green tea", "tea", 1.95, 0.5, 0.25, "matches: green tea", (("bm25", 1.5), ("popular", -0.25))),
+    Hit(2, "x,y", HOSTILE.title, None, None, 0.25, None, "bought 6 times"),
+)
+FOUND = SearchAnswer(
+    "gren tea under 3 dollars",
+    None,
+    "b1",
+    HITS,
+    read_as="green tea",
+    corrections=(("gren", "green"),),
+    did_you_mean="green teas",
+    filters=(AppliedFilter("max_price:3", "up to 3.00", "under 3 dollars"), AppliedFilter("brand:x y", "brand x y", "x y", relaxed=True)),
+    facets=(Facet("category", (("tea", 12), ("[b]x", 1))), Facet("price", (("1-2", 9),)), Facet("brand", ())),
+    fallback="no item has these words: nearest in meaning",
+)
 
 
 class FakeShop:
@@ -78,9 +95,9 @@ class FakeShop:
         self._note("similar", item, k, max_per_group, variants)
         return Matches(item, "b1", (Match(1, "sku-7", "Green tea", "tea", None, 0.875),))
 
-    def search(self, text, k, max_per_group=1) -> Matches:
-        self._note("search", text, k, max_per_group)
-        return Matches(text, "b1", ())
+    def search_answers(self, options, queries) -> Iterator[SearchAnswer]:
+        self._note("search", self.root, options, queries)
+        return iter([replace(FOUND, query=text, user_id=user, items=() if "none" in text else FOUND.items) for text, user in queries])
 
     def evaluate(self, **options) -> Report:
         self._note("evaluate", self.root)

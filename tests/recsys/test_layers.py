@@ -21,8 +21,10 @@ BELOW = {
 # both finish an erasure that was interrupted.
 FOLDERS = (
     *("settings", "workspace", "artifacts", "snapshot", "privacy", "training", "recommend", "refresh", "offline"),
-    *("service", "cli", "docs_tools"),
+    *("apps", "service", "cli", "docs_tools"),
 )
+# Inside recsys/apps, from left to right, by the same rule.
+APPS = ("search",)
 MODULES = {".".join(path.relative_to(ROOT).with_suffix("").parts): path for layer in BELOW for path in sorted((ROOT / layer).rglob("*.py"))}
 # Modules that run what a file tells them to.
 BANNED = {"pickle", "cPickle", "_pickle", "dill", "cloudpickle", "joblib", "shelve", "marshal"}
@@ -32,6 +34,12 @@ def folder_of(name: str) -> str | None:
     """The folder of recsys that a module stands in; None for other layers and for modules of recsys itself."""
     parts = name.split(".")
     return parts[1] if parts[0] == "recsys" and len(parts) > 2 else None
+
+
+def app_of(name: str) -> str | None:
+    """The folder of recsys/apps that a module stands in."""
+    parts = name.split(".")
+    return parts[2] if parts[:2] == ["recsys", "apps"] and len(parts) > 3 else None
 
 
 @cache
@@ -102,6 +110,16 @@ def test_folders_of_recsys_import_from_left_to_right() -> None:
 
 def test_every_folder_of_recsys_has_its_place() -> None:
     assert {folder for name in MODULES if (folder := folder_of(name))} == set(FOLDERS)
+    assert {app for name in MODULES if (app := app_of(name))} == set(APPS)
+
+
+def test_apps_import_from_left_to_right() -> None:
+    for name in MODULES:
+        app = app_of(name)
+        for other in sorted(needs(name)):
+            below = app_of(other)
+            if app and below and below != app:
+                assert APPS.index(below) < APPS.index(app), f"{name} imports {other}: {app} stands left of {below}"
 
 
 def test_folders_are_small() -> None:

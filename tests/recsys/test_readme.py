@@ -162,11 +162,13 @@ def test_the_five_lines_end_in_a_personal_list(capsys: pytest.CaptureFixture[str
 
 def test_what_you_get_answers(own_shop: OwnShop) -> None:
     (own_shop.folder / "users.csv").write_text("user_id\n123\nuser-07\n", encoding="utf-8")
+    (own_shop.folder / "queries.csv").write_text("query,user_id\ntea,123\nrye bread,\n", encoding="utf-8")
     block = next(block for block in blocks(README, "sh") if "recsys similar" in block)
     lines = [line for line in commands(f"```sh\n{block}```") if line[1] in ("recommend", "similar", "search", "verify", "refresh")]
     for line in lines:
         own_shop.follow(line)
-    assert len(lines) == 10
+    assert len(lines) == 11
+    assert pl.read_parquet(own_shop.folder / "found.parquet")["query"].unique().sort().to_list() == ["rye bread", "tea"]
     assert pl.read_parquet(own_shop.folder / "lists.parquet")["user_id"].unique().sort().to_list() == ["123", "user-07"]
 
 
@@ -205,7 +207,7 @@ def printed(capsys: pytest.CaptureFixture[str], *line: str) -> Any:
 
 
 # Objects whose keys are names of metrics, slices and the like: an example shows some of them.
-OPEN = ("reasons", "exposure", "metrics", "slices", "stages", "baselines", "repeat", "new", "all", "retrieval")
+OPEN = ("facets", "reasons", "exposure", "metrics", "slices", "stages", "baselines", "repeat", "new", "all", "retrieval")
 
 
 def apart(documented: Any, found: Any, name: str = "") -> list[str]:
@@ -223,7 +225,7 @@ def apart(documented: Any, found: Any, name: str = "") -> list[str]:
     [
         ("recommend", ["recommend", "--user", "123", "-k", "1", "--explain"]),
         ("matches", ["similar", "--item", "sku-07"]),
-        ("matches", ["search", "green tea"]),
+        ("search", ["search", "green tea", "--user", "123", "--explain"]),
         ("evaluate", ["evaluate"]),
         ("simulate", ["simulate", "--a", "popular", "--b", "personal_frequency", "--from", "2024-06-01"]),
         ("doctor", ["doctor"]),
@@ -248,6 +250,14 @@ def test_rows_of_the_users_file_have_the_documented_keys(own_shop: OwnShop) -> N
     own_shop.follow(["recsys", "recommend", "--users-file", "one.txt", "--out", "one.jsonl"])
     row = json.loads((own_shop.folder / "one.jsonl").read_text(encoding="utf-8").splitlines()[0])
     assert set(row) == set(json.loads(example))
+
+
+def test_rows_of_the_queries_file_have_the_documented_keys(own_shop: OwnShop) -> None:
+    (example,) = blocks((ROOT / "docs" / "json.md").read_text(encoding="utf-8"), "json queries-file")
+    (own_shop.folder / "one.txt").write_text("rye bread\n", encoding="utf-8")
+    own_shop.follow(["recsys", "search", "--queries-file", "one.txt", "--out", "one.jsonl"])
+    row = json.loads((own_shop.folder / "one.jsonl").read_text(encoding="utf-8").splitlines()[0])
+    assert list(row) == list(json.loads(example))
 
 
 def test_the_example_card_is_such_as_training_writes(own_shop: OwnShop) -> None:

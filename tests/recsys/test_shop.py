@@ -13,6 +13,7 @@ import pyarrow as pa
 import pytest
 
 import recsys
+from recsys.apps.search.request import SearchOptions
 from recsys.settings.settings import Settings
 from tests.recsys.conftest import Place
 
@@ -54,7 +55,25 @@ def test_similar_and_search_give_frames(ready: Place) -> None:
     near = shop.similar("sku-00", k=3)
     assert near.columns == ["item_id", "title", "rank", "score"]
     assert near["item_id"].to_list() == [item.item_id for item in shop.recommender.similar("sku-00", 3).items]
-    assert len(shop.search("tea", k=4)) == 4
+    found = shop.search("tea", k=4, user="user-05", max_price=9, exclude=["sku-01"])
+    assert found.columns == ["item_id", "title", "rank", "score", "probability", "reason"]
+    assert found["rank"].to_list() == [1, 2, 3, 4]
+    asked = SearchOptions(k=4, max_price=9, exclude=("sku-01",))
+    (answer,) = shop.search_answers(asked, [("tea", "user-05")])
+    assert found["item_id"].to_list() == [item.item_id for item in answer.items]
+    assert shop.search("tea", k=4, max_price=0).columns == found.columns
+
+
+def test_many_queries_are_answered_in_order(ready: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("recsys.shop.QUERIES_AT_ONCE", 2)
+    queries = [("tea", None), ("rye bread", "user-05"), ("napkin", None), ("tea", "user-01"), ("apple", None)]
+    shop = ready.shop
+    together = list(shop.search_answers(SearchOptions(k=3), queries))
+    alone = [next(iter(shop.search_answers(SearchOptions(k=3), [query]))) for query in queries]
+    assert [(one.query, one.user_id) for one in together] == queries
+    for one, other in zip(together, alone, strict=True):
+        assert [item.item_id for item in one.items] == [item.item_id for item in other.items]
+    assert list(shop.search_answers(SearchOptions(), [])) == []
 
 
 def test_unknown_things_are_refused_in_one_line(ready: Place) -> None:
@@ -63,6 +82,13 @@ def test_unknown_things_are_refused_in_one_line(ready: Place) -> None:
         shop.similar("sku-none")
     with pytest.raises(recsys.DataError, match="sku-none"):
         shop.recommend(["user-03"], history=["sku-none"])
+    for text in ("", " ", "x" * 10_000):
+        with pytest.raises(recsys.DataError, match="the text"):
+            shop.search(text)
+    with pytest.raises(recsys.DataError, match="cars"):
+        shop.search("tea", category="cars")
+    with pytest.raises(TypeError, match="colour"):
+        shop.search("tea", colour="red")
     with pytest.raises(TypeError, match="colour"):
         shop.recommend(["user-03"], colour="red")
     with pytest.raises(recsys.ConfigError, match="until is 'soon', expected an ISO 8601"):

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from features.errors import DataError
 from recsys.recommend.request import MAX_PER_GROUP
+
+MAX_LENGTH = 1_000  # characters of a query; more is not typed by a customer
 
 
 @dataclass(frozen=True)
@@ -33,3 +36,17 @@ class SearchOptions:
     verbatim: bool = False
     max_per_group: int = MAX_PER_GROUP
     explain: bool = False
+
+
+def checked_text(text: str) -> str:
+    """Return the text of a query as it is.
+
+    Raises
+    ------
+    DataError: it is empty, or longer than a customer types.
+    """
+    if not text.strip():
+        raise DataError("the text is empty: say what to look for")
+    if len(text) > MAX_LENGTH:
+        raise DataError(f"the text has {len(text):,} characters, expected at most {MAX_LENGTH:,}: shorten it")
+    return text

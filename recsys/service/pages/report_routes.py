@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,7 @@ from recsys.service.routes import ServiceOf  # noqa: TC001  FastAPI reads the an
 if TYPE_CHECKING:
     from pathlib import Path
 
+WORST = 50  # queries of a table
 report_pages = APIRouter(route_class=PageRoute)
 
 
@@ -48,6 +50,14 @@ async def data(request: Request, service: ServiceOf) -> Response:
     """Show how the columns of the shop's tables were understood."""
     found = reports.read_profile(service.workspace)
     return page(request, "data", **found)
+
+
+@report_pages.get("/searches")
+async def searches(request: Request, service: ServiceOf) -> Response:
+    """Show the queries of the search log that failed most often."""
+    found = await asyncio.to_thread(reports.read_searches, service.workspace)
+    worst = {kind: found.worst(kind, WORST).to_dicts() for kind in found.failed} if found else {}
+    return page(request, "searches", found=found, worst=worst)
 
 
 @report_pages.get("/refreshes")

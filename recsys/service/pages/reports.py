@@ -6,12 +6,14 @@ import json
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+from eval.metrics.searches import SearchFigures, figures
 from eval.reports.evaluation import COLUMNS
 from features.errors import BundleError, DataError
 from features.ingest.profile.report import catalogue_lines, log_lines
-from features.ingest.table_store import is_ingested, load_profile
+from features.ingest.table_store import is_ingested, load_profile, load_queries
 from features.ingest.table_versions import PROFILE, in_use
 from recsys.artifacts.bundle import Bundle, list_bundles
 
@@ -65,6 +67,23 @@ def read_profile(workspace: Workspace) -> dict[str, Any]:
         "written": written(in_use(workspace.data) / PROFILE),
         "lines": [*catalogue_lines(profile), *log_lines(profile.log)],
     }
+
+
+def read_searches(workspace: Workspace) -> SearchFigures | None:
+    """Count the failed searches of the search log, once for each version of the tables; None where the shop has no search log.
+
+    Raises
+    ------
+    DataError
+        The tables are damaged.
+    """
+    return _figures(workspace.data, in_use(workspace.data).name) if is_ingested(workspace.data) else None
+
+
+@lru_cache(maxsize=1)
+def _figures(data: Path, _version: str) -> SearchFigures | None:
+    log = load_queries(data)
+    return None if log is None else figures(log)
 
 
 def written(path: Path) -> datetime:

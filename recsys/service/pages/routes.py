@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from fastapi import APIRouter, Depends, Request, Response
 
 from features.errors import BundleError, DataError
-from recsys.recommend.answers import Match
-from recsys.recommend.recent_events import recent_histories
+from recsys.apps.search.request import SearchOptions
 from recsys.service.answering import StageTimes
 from recsys.service.pages import reports
 from recsys.service.pages.compare import ComparedBundle
@@ -19,6 +18,7 @@ from recsys.service.pages.form import RecommendForm, fields_of
 from recsys.service.pages.html import PageRoute, page
 from recsys.service.pages.overview import Overview
 from recsys.service.pages.report_routes import report_pages
+from recsys.service.pages.search_routes import script, search_pages
 from recsys.service.pages.session import signed_in, signed_out, visitor
 from recsys.service.pages.trace import SOURCES, Trace, subjects, trace
 from recsys.service.routes import LiveBundleOf, ServiceOf  # noqa: TC001  FastAPI reads the annotations of a route
@@ -26,8 +26,10 @@ from recsys.service.routes import LiveBundleOf, ServiceOf  # noqa: TC001  FastAP
 if TYPE_CHECKING:
     from fastapi.responses import HTMLResponse
 
+    from recsys.apps.search.answers import Hit
     from recsys.recommend.pipeline import Recommender
     from recsys.service.container import Service
+    from recsys.service.live_bundle import LiveBundle
 
 FOUND, NEAREST, LISTED = 12, 12, 200
 
@@ -67,6 +69,12 @@ def _style() -> bytes:
     return files("recsys.service.pages").joinpath("page.css").read_bytes()
 
 
+@pages.get("/suggest.js")
+async def suggestions() -> Response:
+    """Return the script of the search page."""
+    return Response(script(), media_type="text/javascript; charset=utf-8", headers={"Cache-Control": "max-age=300"})
+
+
 @pages.get("/login")
 async def login(request: Request) -> Response:
     """Show the form that takes a key."""
@@ -89,19 +97,20 @@ async def logout() -> Response:
 @inside.get("/")
 async def first(request: Request, service: ServiceOf, live: LiveBundleOf, views: ViewsOf) -> Response:
     """Show the list of an unknown visitor."""
-    return await _recommendations(request, service, live.recommender, views, RecommendForm())
+    return await _recommendations(request, service, live, views, RecommendForm())
 
 
 @inside.post("/")
 async def recommendations(request: Request, service: ServiceOf, live: LiveBundleOf, views: ViewsOf) -> Response:
     """Show the lists that the form asks for."""
     form, form_error = RecommendForm.of(await request.body())
-    return await _recommendations(request, service, live.recommender, views, form, form_error)
+    return await _recommendations(request, service, live, views, form, form_error)
 
 
 async def _recommendations(
-    request: Request, service: Service, recommender: Recommender, views: Views, form: RecommendForm, form_error: str = ""
+    request: Request, service: Service, live: LiveBundle, views: Views, form: RecommendForm, form_error: str = ""
 ) -> HTMLResponse:
+    recommender = live.recommender
     request.scope["noted"] |= {"user": service.pseudonym(form.user), "bundle_id": recommender.bundle_id}
     times = StageTimes(request.scope["noted"]["arrived"])
     compared, bundle_error = None, ""
@@ -120,7 +129,7 @@ async def _recommendations(
             return [], str(error)
 
     traces, error = await service.pipeline.run(lists, times, "page")
-    matches = await service.pipeline.run(lambda: _search(recommender, form.words), times, "page") if form.words else []
+    hits = await service.pipeline.run(lambda: _hits(service, live, form), times, "page") if form.words else ()
     rows = recommender.snapshot.catalog.rows([*form.basket, *form.exclude])
     titles = {item: title for item, title, _, _ in recommender.facts(rows[rows >= 0])}
     return page(
@@ -130,7 +139,7 @@ async def _recommendations(
         form=form,
         problems=[line for line in (error, bundle_error) if line],
         traces=traces,
-        matches=matches,
+        hits=hits,
         titles={item: titles.get(item, "not in the catalogue") for item in (*form.basket, *form.exclude)},
         overview=views.overview(recommender),
         bundles=[one for one in reports.published(service.workspace, recommender.bundle_id) if not one.current],
@@ -142,20 +151,12 @@ async def _recommendations(
 
 
 def _trace(service: Service, recommender: Recommender, form: RecommendForm) -> Trace:
-    recent = None
-    if form.user is not None:
-        events = service.workspace.events.of_user(form.user)
-        recent = recent_histories(recommender.snapshot, form.user, events, service.settings.events)
-    return trace(recommender, form.user, form.options, recent)
+    return trace(recommender, form.user, form.options, service.recent(recommender, form.user))
 
 
-def _search(recommender: Recommender, words: str) -> list[Match]:
-    """Search the catalogue; an item whose id was typed comes first."""
-    near = recommender.search(words, FOUND).items
-    row = recommender.snapshot.catalog.rows([words])
-    if row[0] < 0:
-        return list(near)
-    return [Match(0, *recommender.facts(row)[0], 1.0), *(match for match in near if match.item_id != words)]
+def _hits(service: Service, live: LiveBundle, form: RecommendForm) -> tuple[Hit, ...]:
+    recent = service.recent(live.recommender, form.user)
+    return live.search.answer(SearchOptions(k=FOUND), [(form.words, form.user)], recent)[0].items
 
 
 @inside.get("/map")
@@ -191,4 +192,5 @@ async def item(request: Request, item_id: str, service: ServiceOf, live: LiveBun
 
 
 inside.include_router(report_pages)
+inside.include_router(search_pages)
 pages.include_router(inside)

@@ -135,16 +135,14 @@ def test_refresh_goes_on_after_an_error(fake_shop: Any, monkeypatch: pytest.Monk
     assert all(0 < seconds <= 900 for seconds in waits)
 
 
-def test_similar_and_search(fake_shop: Any, capsys: pytest.CaptureFixture[str]) -> None:
+def test_similar(fake_shop: Any, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["similar", "--item", "sku-1", "-k", "3", "--json"]) == 0
     item = {"rank": 1, "item_id": "sku-7", "title": "Green tea", "category": "tea", "price": None, "score": 0.875}
     assert json.loads(capsys.readouterr().out) == {"query": "sku-1", "bundle_id": "b1", "items": [item]}
-    assert run(["search", "green tea"]) == 0
-    assert fake_shop.calls == [("similar", "sku-1", 3, 1, False), ("search", "green tea", 10, 1)]
+    assert fake_shop.calls == [("similar", "sku-1", 3, 1, False)]
     fake_shop.calls.clear()
     assert run(["similar", "--item", "sku-1", "--variants", "--max-per-group", "4"]) == 0
-    assert run(["search", "green tea", "--max-per-group", "2"]) == 0
-    assert fake_shop.calls == [("similar", "sku-1", 10, 4, True), ("search", "green tea", 10, 2)]
+    assert fake_shop.calls == [("similar", "sku-1", 10, 4, True)]
     capsys.readouterr()
 
 

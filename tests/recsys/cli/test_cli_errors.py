@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from features.errors import DataError
+from recsys.cli.list_files import read_users
 from recsys.cli.main import run
-from recsys.cli.user_files import read_users
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -37,6 +37,17 @@ USAGE = [
     "refresh --every soon",
     "similar",
     "search",
+    "search tea -k 0",
+    "search tea --max-price -1",
+    "search tea --min-price nan",
+    "search tea --exclude A,,B",
+    "search tea --queries-file q.csv --out o.csv",
+    "search tea --out o.csv",
+    "search --queries-file q.csv",
+    "search --queries-file q.csv --out o.xlsx",
+    "search --queries-file q.csv --out o.csv --user 1",
+    "search --queries-file q.csv --out o.csv --json",
+    "search --queries-file q.csv --out o.csv --explain",
     "ingest --dataset nonsense",
     "ingest --dataset completejourney --items a.csv",
     "ingest --items a.csv",

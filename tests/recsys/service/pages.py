@@ -11,7 +11,10 @@ from tests.recsys.conftest import Place
 # Known elements go when a title is read; an element of nobody's stays text.
 HOSTILE = '<script>alert("1")</script>\u202e"><img src=x onerror=alert(2)><x onclick=alert(4)>'
 ODD = "a/b ?#%&é'\"<"  # an item's id
-PATHS = ("/", "/map", "/map?group=0", "/items/sku-07", "/data", "/evaluation", "/refreshes", "/simulations", "/items/nothing", "/login")
+PATHS = (
+    *("/", "/map", "/map?group=0", "/items/sku-07", "/data", "/evaluation", "/searches", "/refreshes", "/simulations", "/items/nothing"),
+    "/login",
+)
 
 
 class Seen(HTMLParser):

@@ -8,6 +8,7 @@ import numpy as np
 from starlette.testclient import TestClient
 
 from features.data.histories import Histories
+from recsys.apps.search.request import SearchOptions
 from recsys.recommend.present import UNKNOWN_USER, UNKNOWN_VISITOR
 from recsys.recommend.request import RecommendOptions
 from recsys.service.pages.trace import subjects, trace
@@ -138,7 +139,8 @@ def test_unknown_users_and_mistakes_get_one_line(shared: TestClient) -> None:
 
 def test_a_basket_by_search(shared: TestClient) -> None:
     found = shared.post("/", data={"words": "rye bread"})
-    (best, *_) = recommender_of(shared).search("rye bread", 1).items
+    (answer,) = inside(shared).bundles.live.search.answer(SearchOptions(k=1), [("rye bread", None)])
+    (best,) = answer.items
     assert f'name="add" value="{best.item_id}"' in found.text
     words = seen(shared.post("/", data={"words": "rye bread", "basket": ["sku-01"], "add": best.item_id}))
     assert "For this basket" in words

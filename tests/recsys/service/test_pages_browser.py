@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from recsys.apps.search.answers import SearchAnswer, Suggestion
+from recsys.apps.search.pipeline import Search
+from recsys.apps.search.request import SearchOptions
 from recsys.service.app import application
-from tests.recsys.conftest import Place
+from tests.recsys.conftest import FOUND, Place
 from tests.recsys.service.conftest import listening
 from tests.recsys.service.pages import write_reports
 
@@ -18,6 +22,8 @@ pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium is install
 WINDOWS = {"narrow": (390, 844), "wide": (1280, 900)}
 PATHS = (
     "/",
+    "/search",
+    "/searches",
     "/map",
     "/map?group=1",
     "/items/sku-07",
@@ -113,6 +119,65 @@ def test_the_dial_and_the_rules_stay_as_they_were_set(page: Any) -> None:
     assert "diversity 0.3" in page.get_by_role("region", name="Results").inner_text()
 
 
+@pytest.fixture
+def found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Puts an answer with everything a search may say in the place of the search's, without the filters that were removed."""
+
+    def answer(_search: Search, options: SearchOptions, queries: Any, _recent: Any = None) -> list[SearchAnswer]:
+        read = tuple(one for one in FOUND.filters if one.key not in options.ignore)
+        mended = () if options.verbatim else FOUND.corrections
+        return [replace(FOUND, query=queries[0][0], user_id=queries[0][1], filters=read, corrections=mended)]
+
+    monkeypatch.setattr(Search, "answer", answer)
+    monkeypatch.setattr(
+        Search, "suggest", lambda _search, prefix, n=8: [Suggestion(f"{prefix} {more}", "query") for more in ("tea", "pear")]
+    )
+
+
+@pytest.mark.usefixtures("found")
+def test_a_search_by_keyboard_and_its_filters(page: Any) -> None:
+    page.goto("/search")
+    page.get_by_label("Customer").fill("user-05")
+    page.get_by_label("Search for").focus()
+    page.keyboard.type("gren tea under 3 dollars")
+    submit(page, lambda: page.keyboard.press("Enter"))
+    assert page.get_by_role("heading", name="Results for “green tea” for user-05").is_visible()
+    assert 0 <= page.get_by_role("region", name="Results").bounding_box()["y"] < 400
+    submit(page, page.get_by_role("button", name="Remove the filter: up to 3.00").click)
+    assert page.get_by_role("button", name="Remove the filter: up to 3.00").count() == 0
+    assert page.get_by_label("Customer").input_value() == "user-05"
+    submit(page, page.get_by_role("button", name="1-2").click)
+    assert page.get_by_label("Minimum price").input_value() == "1"
+    assert page.get_by_label("Maximum price").input_value() == "2"
+    submit(page, page.get_by_role("button", name="Remove the filter: from 1.00").click)
+    assert page.get_by_label("Minimum price").input_value() == ""
+    submit(page, page.get_by_role("button", name="Search for exactly that").click)
+    assert page.get_by_role("button", name="Search for exactly that").count() == 0
+    submit(page, page.get_by_role("button", name="green teas").click)
+    assert page.get_by_label("Search for").input_value() == "green teas"
+    # With other words, what was removed from the old ones is read again.
+    assert page.get_by_role("button", name="Remove the filter: up to 3.00").is_visible()
+    assert page.get_by_role("button", name="Search for exactly that").is_visible()
+
+
+@pytest.mark.usefixtures("found")
+def test_suggestions_come_while_typing(chromium: Any, url: str) -> None:
+    context = chromium.new_context(base_url=url)
+    window = context.new_page()
+    said: list[str] = []
+    window.on("console", lambda message: said.append(message.text))
+    window.on("pageerror", lambda error: said.append(str(error)))
+    window.goto("/search")
+    assert window.locator("#suggestions option").count() == 0
+    window.get_by_label("Search for").press_sequentially("gre")
+    window.wait_for_selector('#suggestions option[value="gre pear"]', state="attached")
+    assert window.locator("#suggestions option").count() == 2
+    submit(window, lambda: window.keyboard.press("Enter"))
+    assert window.get_by_label("Search for").input_value() == "gre"
+    assert said == []
+    context.close()
+
+
 def test_from_the_map_to_an_item_and_its_list(page: Any) -> None:
     page.goto("/map")
     point = page.locator(".map a").first
@@ -135,7 +200,7 @@ def test_no_page_is_wider_than_the_window(page: Any) -> None:
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_axe_finds_nothing(chromium: Any, url: str, scheme: Any) -> None:
+def test_axe_finds_nothing(chromium: Any, url: str, scheme: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     from axe_playwright_python.sync_playwright import Axe
 
     context = chromium.new_context(base_url=url, color_scheme=scheme, viewport={"width": 1280, "height": 900})
@@ -155,5 +220,10 @@ def test_axe_finds_nothing(chromium: Any, url: str, scheme: Any) -> None:
     submit(window, lambda: window.keyboard.press("Enter"))
     for details in window.locator("summary").all():
         details.click()
+    assert problems() == []
+    monkeypatch.setattr(Search, "answer", lambda *_: [FOUND])
+    window.goto("/search")
+    window.get_by_label("Search for").fill("gren tea")
+    submit(window, lambda: window.keyboard.press("Enter"))
     assert problems() == []
     context.close()

@@ -58,16 +58,12 @@ def test_the_fallback_says_that_the_user_is_unknown(shared: TestClient) -> None:
     assert shared.post("/v1/recommend", json={}).json()["fallback"] == UNKNOWN_VISITOR
 
 
-def test_similar_and_search(shared: TestClient) -> None:
-    recommender = recommender_of(shared)
-    for path, body, expected in (
-        ("similar", {"item": "sku-07", "k": 4}, recommender.similar("sku-07", 4)),
-        ("search", {"text": "rye bread", "k": 4}, recommender.search("rye bread", 4)),
-    ):
-        answer = shared.post(f"/v1/{path}", json=body).json()
-        assert answer.keys() >= ABOUT
-        assert [(item["item_id"], item["rank"]) for item in answer["items"]] == [(item.item_id, item.rank) for item in expected.items]
-        assert np.allclose([item["score"] for item in answer["items"]], [item.score for item in expected.items], atol=1e-6)
+def test_similar(shared: TestClient) -> None:
+    expected = recommender_of(shared).similar("sku-07", 4)
+    answer = shared.post("/v1/similar", json={"item": "sku-07", "k": 4}).json()
+    assert answer.keys() >= ABOUT
+    assert [(item["item_id"], item["rank"]) for item in answer["items"]] == [(item.item_id, item.rank) for item in expected.items]
+    assert np.allclose([item["score"] for item in answer["items"]], [item.score for item in expected.items], atol=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -86,8 +82,6 @@ def test_similar_and_search(shared: TestClient) -> None:
         ("recommend", [1], "the body"),
         ("similar", {}, "item is missing"),
         ("similar", {"item": "sku-99"}, "sku-99"),
-        ("search", {"text": " "}, "text is ' ', should match pattern"),
-        ("search", {"text": "tea", "k": 1_000}, "k is 1000, expected 1 to 100"),
         ("events", {"events": []}, "events is a list of 0, should have at least 1 item"),
         ("events", {"events": [{"user": "u", "item": "i", "event": "theft"}]}, "events.0.event is 'theft'"),
     ],
