@@ -121,3 +121,9 @@ USER_REPEATS: Final = "user_repeats"
 USER_LAST: Final = "user_last"
 USER_TRIP_GAP: Final = "user_trip_gap"
 USER_DECAY: Final = "user_decay"
+
+# Candidate features of a search.
+RELEVANCE: Final = "relevance"  # BM25 and cosine mixed
+LEXICAL_SCORE: Final = "lexical"  # BM25 as a share of the best text's
+DENSE_SCORE: Final = "dense"  # cosine of query and text
+PREFERENCE: Final = "preference"  # log odds that the user buys the item, whatever they search for

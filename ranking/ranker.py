@@ -19,10 +19,10 @@ from ranking.reasons import GROUPS, group_weights
 
 if TYPE_CHECKING:
     from features.behavior.item_stats import ItemStats
-    from features.data.histories import Histories
     from features.text.token_states import ItemTokens
     from ranking.calibration import Calibration
-    from ranking.cross_encoder.config import CrossEncoderConfig
+    from ranking.cross_encoder.config import PairConfig
+    from ranking.cross_encoder.pair_inputs import Left
     from ranking.gbdt import Booster
     from retrieval.candidates import Candidates
 
@@ -41,14 +41,14 @@ def with_features(candidates: Candidates, stats: ItemStats) -> Candidates:
 
 
 class PairScorer(Protocol):
-    """Scores pairs of a user's history and a candidate by their texts."""
+    """Scores pairs of a left side and a candidate by their texts; the left side is a history, a query or a question."""
 
     @property
-    def config(self) -> CrossEncoderConfig:
-        """Sizes of the input: candidates a user, items of the history, tokens of an item."""
+    def config(self) -> PairConfig:
+        """Sizes of the input: candidates a left side, and tokens of each side."""
         ...
 
-    def logits(self, users: Histories, rows: np.ndarray, tokens: ItemTokens) -> np.ndarray:
+    def logits(self, left: Left, rows: np.ndarray, tokens: ItemTokens) -> np.ndarray:
         """Return the logits of candidates `rows` (b, c), float32 (b, c); nan for padding."""
         ...
 

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
+from features.data.histories import Histories
+
 if TYPE_CHECKING:
-    from features.data.histories import Histories
+    from collections.abc import Sequence
 
 
 @dataclass(frozen=True)
@@ -107,3 +109,22 @@ class Ranker(Protocol):
     def rank(self, candidates: Candidates) -> Candidates:
         """Return the same items, best first by new scores."""
         ...
+
+
+def joined(parts: Sequence[Candidates]) -> Candidates:
+    """Concatenate the users of several lists, padded to the longest; a feature that a part lacks is nan there."""
+    width = max((part.rows.shape[1] for part in parts), default=0)
+    names = dict.fromkeys(name for part in parts for name in part.features)
+
+    def padded(array: np.ndarray, fill: float) -> np.ndarray:
+        return np.pad(array, ((0, 0), (0, width - array.shape[1])), constant_values=fill)
+
+    def column(part: Candidates, name: str) -> np.ndarray:
+        return part.features.get(name, np.full(part.rows.shape, np.nan, dtype=np.float32))
+
+    return Candidates(
+        Histories.joined([part.users for part in parts]),
+        np.concatenate([padded(part.rows, -1) for part in parts]),
+        np.concatenate([padded(part.scores, -np.inf) for part in parts]),
+        {name: np.concatenate([padded(column(part, name), np.nan) for part in parts]) for name in names},
+    )

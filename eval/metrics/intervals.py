@@ -85,21 +85,26 @@ class Bootstrap:
         low, high = np.quantile(drawn, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
         return MetricValue(value, float(low), float(high), users)
 
-    def means(self, values: Mapping[str, np.ndarray]) -> dict[str, MetricValue]:
-        """Return the mean over users of each array, float (users,), leaving out nan."""
+    def means(self, values: Mapping[str, np.ndarray], clusters: np.ndarray | None = None) -> dict[str, MetricValue]:
+        """Return the mean over users of each array, float (users,), leaving out nan.
+
+        Parameters
+        ----------
+        clusters : int (users,) from 0, what is drawn as a whole, such as the customer of each of many queries; None: each by itself
+        """
         if not values:
             return {}
         table = np.stack(list(values.values()), axis=1)  # (users, m)
         defined = ~np.isnan(table)
         sums = np.concatenate([np.where(defined, table, 0), defined], axis=1)
         m = table.shape[1]
-        total, drawn = sums.sum(axis=0), self.sums(sums)
+        total, drawn = sums.sum(axis=0), self.sums(_together(sums, clusters))
         return {
             name: self.with_interval(_ratio(total[i], total[m + i]).item(), _ratio(drawn[:, i], drawn[:, m + i]), int(total[m + i]))
             for i, name in enumerate(values)
         }
 
-    def paired_ratio(self, a: np.ndarray, b: np.ndarray) -> MetricValue:
+    def paired_ratio(self, a: np.ndarray, b: np.ndarray, clusters: np.ndarray | None = None) -> MetricValue:
         """Return mean of `a` / mean of `b`, of two systems on the same users, drawn together.
 
         Users where either is nan are left out. An interval above 1 says that the first system is better.
@@ -107,11 +112,22 @@ class Bootstrap:
         Parameters
         ----------
         a, b : float (users,)
+        clusters : as in `means`
         """
+        total, drawn = self._paired(a, b, clusters)
+        return self.with_interval(_ratio(total[0], total[1]).item(), _ratio(drawn[:, 0], drawn[:, 1]), int(total[2]))
+
+    def paired_difference(self, a: np.ndarray, b: np.ndarray, clusters: np.ndarray | None = None) -> MetricValue:
+        """Return mean of `a` - mean of `b`, as `paired_ratio`; an interval above 0 says that the first system is better."""
+        total, drawn = self._paired(a, b, clusters)
+        means, resampled = (_ratio(sums[..., 0] - sums[..., 1], sums[..., 2]) for sums in (total, drawn))
+        return self.with_interval(means.item(), resampled, int(total[2]))
+
+    def _paired(self, a: np.ndarray, b: np.ndarray, clusters: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+        """Return the sums of `a`, of `b` and of the users where both are defined, (3,), and those of the resamples, (resamples, 3)."""
         defined = ~np.isnan(a) & ~np.isnan(b)
-        columns = np.stack([np.where(defined, a, 0), np.where(defined, b, 0)], axis=1)
-        total, drawn = columns.sum(axis=0), self.sums(columns)
-        return self.with_interval(_ratio(total[0], total[1]).item(), _ratio(drawn[:, 0], drawn[:, 1]), int(defined.sum()))
+        columns = np.stack([np.where(defined, a, 0), np.where(defined, b, 0), defined], axis=1)
+        return columns.sum(axis=0), self.sums(_together(columns, clusters))
 
     def auc(self, pairs: ScoredPairs) -> MetricValue:
         """Return `roc_auc` over the pooled pairs of all users.
@@ -151,6 +167,13 @@ class Bootstrap:
         drawn = self.sums(sp.coo_array((data, (np.tile(pairs.user, 2), column)), shape=shape).tocsr())
         errors = _ratio(np.abs(drawn[:, :bins]).sum(axis=1), drawn[:, bins:].sum(axis=1))
         return self.with_interval(points.error, errors, pairs.users)
+
+
+def _together(columns: np.ndarray, clusters: np.ndarray | None) -> np.ndarray:
+    """Return the sums of columns (users, m) over each cluster, float (clusters, m)."""
+    if clusters is None:
+        return columns
+    return np.stack([np.bincount(clusters, column) for column in columns.T], axis=1)
 
 
 def _ratio(above: np.ndarray, below: np.ndarray) -> np.ndarray:

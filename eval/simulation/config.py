@@ -23,6 +23,35 @@ class ClickConfig(BaseModel):
     seed: int = 0
 
 
+class SearchLogConfig(BaseModel):
+    """Settings of `eval.simulation.search_log`.
+
+    Attributes
+    ----------
+    searches : at most so many, drawn from what households look for
+    places : items that a list shows
+    anonymous : share of the searches whose user the log does not know
+    shortened, typo, reordered : share of the searches that are typed so
+    clicks : of which `explore` is not used
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    searches: int = Field(default=40_000, ge=1)
+    places: int = Field(default=20, ge=1)
+    anonymous: float = Field(default=0.3, ge=0, le=1)
+    shortened: float = Field(default=0.2, ge=0, le=1)
+    typo: float = Field(default=0.1, ge=0, le=1)
+    reordered: float = Field(default=0.1, ge=0, le=1)
+    clicks: ClickConfig = ClickConfig()
+    seed: int = 0
+
+    @property
+    def forms(self) -> tuple[float, ...]:
+        """Shares of the forms of `eval.search.personal.FORMS`, in its order."""
+        varied = (self.shortened, self.typo, self.reordered)
+        return (max(1 - sum(varied), 0.0), *varied)
+
+
 class SimulateConfig(BaseModel):
     """How variants are compared.
 

@@ -11,13 +11,15 @@ import torch
 from torch import Tensor, nn
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 OPSET = 17
 
 
-def export_onnx(module: nn.Module, inputs: Mapping[str, Tensor], axes: Mapping[str, tuple[str | None, ...]]) -> bytes:
-    """Export the forward pass of a module, with one output named "out".
+def export_onnx(
+    module: nn.Module, inputs: Mapping[str, Tensor], axes: Mapping[str, tuple[str | None, ...]], outputs: Sequence[str] = ("out",)
+) -> bytes:
+    """Export the forward pass of a module.
 
     Parameters
     ----------
@@ -27,6 +29,8 @@ def export_onnx(module: nn.Module, inputs: Mapping[str, Tensor], axes: Mapping[s
         An example of each argument, in order. No axis may have length 1, which the exporter would take for a constant.
     axes : mapping of str to tuple of str or None
         For each argument, the names of its axes of variable length, None for an axis of fixed length.
+    outputs : sequence of str
+        Names of the outputs.
 
     Returns
     -------
@@ -46,7 +50,7 @@ def export_onnx(module: nn.Module, inputs: Mapping[str, Tensor], axes: Mapping[s
                 tuple(inputs.values()),
                 buffer,  # pyright: ignore[reportArgumentType]  # this exporter accepts a file object
                 input_names=list(inputs),
-                output_names=["out"],
+                output_names=list(outputs),
                 dynamic_axes=dynamic,
                 opset_version=OPSET,
                 dynamo=False,

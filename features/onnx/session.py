@@ -17,7 +17,7 @@ _ERRORS_ONLY = 3
 
 
 class OnnxSession:
-    """A graph with one output. Calls are thread-safe, and each runs in the calling thread."""
+    """A graph. Calls are thread-safe, and each runs in the calling thread."""
 
     def __init__(self, content: bytes, device: Device = "cpu") -> None:
         """Load a graph from verified bytes.
@@ -47,5 +47,9 @@ class OnnxSession:
         self._session._model_bytes = None  # a copy for fallback providers, as large as the weights
 
     def __call__(self, **inputs: np.ndarray) -> np.ndarray:
-        """Run the graph on arrays, given by the names of its inputs."""
-        return self._session.run(None, inputs)[0]
+        """Run the graph on arrays, given by the names of its inputs; return its first output."""
+        return self.all(**inputs)[0]
+
+    def all(self, **inputs: np.ndarray) -> list[np.ndarray]:
+        """Run the graph and return all outputs."""
+        return self._session.run(None, inputs)

@@ -77,6 +77,17 @@ class TextEncoder(nn.Module):
         self.tokenizer.no_padding()
         self.width: int = model.config.hidden_size
 
+    def with_upper_layers(self, layers: int) -> TextEncoder:
+        """Return this encoder, weights and tokenizer shared, divided below its top `layers`.
+
+        Raises
+        ------
+        ModelError
+            If the model has fewer layers.
+        """
+        config = self.config.model_copy(update={"upper_layers": layers})
+        return TextEncoder(self.model, self.tokenizer, config, self.sentence).train(self.training)
+
     @property
     def fingerprint(self) -> str:
         """Digest of all that the vectors depend on: weights, template, tokens, pooling, prompts."""
@@ -230,7 +241,7 @@ def drop_pooler(model: Any) -> None:
         model.pooler = None
 
 
-def run_layers(layers: Sequence[nn.Module], hidden: Tensor, mask: Tensor, past: Any = None) -> Tensor:
+def run_layers(layers: Sequence[nn.Module], hidden: Tensor, mask: Tensor, past: Any = None, past_bias: Tensor | None = None) -> Tensor:
     """Run BERT layers.
 
     Parameters
@@ -243,8 +254,13 @@ def run_layers(layers: Sequence[nn.Module], hidden: Tensor, mask: Tensor, past: 
         Whether each key is real: first those of `past`, then L.
     past : transformers cache, optional
         Earlier keys and values.
+    past_bias : Tensor (H,), optional
+        Added to the attention's logits of the H keys of `past`.
     """
-    bias = torch.zeros(mask.shape, dtype=hidden.dtype, device=hidden.device).masked_fill(~mask, torch.finfo(hidden.dtype).min)
+    bias = torch.zeros(mask.shape, dtype=hidden.dtype, device=hidden.device)
+    if past_bias is not None:
+        bias = bias + torch.cat([past_bias, past_bias.new_zeros(hidden.shape[1])])
+    bias = bias.masked_fill(~mask, torch.finfo(hidden.dtype).min)
     for layer in layers:
         out = layer(hidden, attention_mask=bias[:, None, None, :], past_key_values=past)  # (n, L, width)
         hidden = out[0] if isinstance(out, tuple) else out

@@ -109,6 +109,11 @@ class ItemTokens:
     states: TokenStates
     text_of: np.ndarray
 
+    @classmethod
+    def of_texts(cls, states: TokenStates) -> ItemTokens:
+        """Return texts that belong to no catalogue, such as passages: row i is text i."""
+        return cls(states, np.arange(len(states)))
+
     def arrays(self, rows: np.ndarray, most: int) -> tuple[np.ndarray, np.ndarray]:
         """Return states (..., L, width) and mask (..., L) of rows of any shape; a row of -1 has no tokens."""
         hidden, mask = self.states.arrays(self.text_of[np.maximum(rows, 0)].ravel(), most)

@@ -1,12 +1,17 @@
-"""Configuration of the cross-encoder, in a module of its own so that reading it imports no torch."""
+"""Configurations of the cross-encoder, in a module of their own so that reading them imports no torch."""
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 from pydantic import BaseModel, ConfigDict, Field
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
 class CrossEncoderConfig(BaseModel):
-    """Input size and training parameters of the cross-encoder.
+    """Input size and training parameters of the cross-encoder over a history and an item.
 
     Attributes
     ----------
@@ -30,3 +35,75 @@ class CrossEncoderConfig(BaseModel):
     head_lr: float = Field(default=1e-3, gt=0)
     weight_decay: float = Field(default=0.01, ge=0)
     warmup: float = Field(default=0.1, ge=0, le=1)
+
+    @property
+    def right_tokens(self) -> int:
+        """First tokens of each candidate."""
+        return self.item_tokens
+
+    @property
+    def lefts(self) -> int:
+        """Left sides of one epoch."""
+        return self.users
+
+    @property
+    def batch(self) -> int:
+        """Left sides of one step."""
+        return self.batch_users
+
+
+class QueryPairConfig(BaseModel):
+    """Input size and training parameters of the cross-encoder over a query or a question and a passage.
+
+    Attributes
+    ----------
+    rerank_depth : candidates a query that are reranked.
+    layers : top layers of the text encoder that read the pair; the layers below see query and passage alone, and their
+        states are kept.
+    query_tokens, passage_tokens : first tokens of a query, and of a passage.
+    queries : queries of one epoch.
+    positives, negatives : passages a query in one epoch, at most.
+    attention : logarithm of the weight of the query's tokens in a passage's attention, before training. Below 0, training
+        starts near the vectors that the encoder gives to each text alone.
+    cosine : weight of the cosine of query and passage before training.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    rerank_depth: int = Field(default=24, ge=1)
+    layers: int = Field(default=6, ge=1)
+    query_tokens: int = Field(default=32, ge=2)
+    passage_tokens: int = Field(default=48, ge=2)
+    queries: int = Field(default=4000, ge=1)
+    positives: int = Field(default=3, ge=1)
+    negatives: int = Field(default=4, ge=1)
+    batch_queries: int = Field(default=8, ge=1)
+    epochs: int = Field(default=1, ge=1)
+    lr: float = Field(default=8e-5, gt=0)
+    head_lr: float = Field(default=1e-3, gt=0)
+    weight_decay: float = Field(default=0.01, ge=0)
+    warmup: float = Field(default=0.1, ge=0, le=1)
+    attention: float = Field(default=-3.0, le=0)
+    cosine: float = Field(default=10.0, ge=0)
+
+    @property
+    def right_tokens(self) -> int:
+        """First tokens of each passage."""
+        return self.passage_tokens
+
+    @property
+    def lefts(self) -> int:
+        """Left sides of one epoch."""
+        return self.queries
+
+    @property
+    def batch(self) -> int:
+        """Left sides of one step."""
+        return self.batch_queries
+
+
+PairConfig = CrossEncoderConfig | QueryPairConfig
+
+
+def read_config(about: Mapping[str, Any]) -> PairConfig:
+    """Read the configuration from the content of a stored cross_encoder.json."""
+    return QueryPairConfig(**about["config"]) if about.get("left") == "query" else CrossEncoderConfig(**about["config"])

@@ -28,7 +28,7 @@ class PairGraph(nn.Module):
 
 def cross_encoder_files(model: CrossEncoder) -> dict[str, bytes]:
     """Return the graph and the configuration by file name."""
-    width = model.head.in_features
+    width = model.model_config["hidden_size"]
     codes = torch.zeros((2, 3), dtype=torch.long)
     inputs = {
         "history": torch.ones((2, 3, 4, width)),
@@ -42,4 +42,5 @@ def cross_encoder_files(model: CrossEncoder) -> dict[str, bytes]:
     axes = {"history": (*history, None), "seen": history, "age": history[:2], "count": history[:2], "own": (*own, None), "mask": own}
     with eager_attention(model.layers):
         graph = export_onnx(PairGraph(model), inputs, axes)
-    return {"cross_encoder.json": json.dumps({"config": model.config.model_dump()}).encode(), "cross_encoder.onnx": graph}
+    kind = {} if model.attention is None else {"left": "query"}
+    return {"cross_encoder.json": json.dumps(kind | {"config": model.config.model_dump()}).encode(), "cross_encoder.onnx": graph}

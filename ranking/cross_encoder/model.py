@@ -1,10 +1,10 @@
-"""A BERT cross-encoder over pairs of a history's texts and a candidate's text, fast enough to rerank online.
+"""A BERT cross-encoder over pairs of a left side and a candidate's text, fast enough to rerank online.
 
-Its inputs are token states that the encoder's lower layers computed in advance (PreTTR: MacAvaney et al. 2020, arXiv
-2004.14255). In the upper layers, the candidate's tokens attend to the history's tokens and to each other. The history
-attends to itself alone, so its keys and values are computed once a user and shared by all candidates. Embeddings of
-each purchase's age and count are added to its tokens. The model is trained with binary cross-entropy on candidates that
-retrieval produced.
+The left side is a history's texts, a search query or a question. The inputs are token states that the encoder's lower
+layers computed in advance (PreTTR: MacAvaney et al. 2020, arXiv 2004.14255). In the upper layers, the candidate's
+tokens attend to the left side's tokens and to each other. The left side attends to itself alone, so its keys and values
+are computed once and shared by all candidates. Embeddings of each purchase's age and count are added to a history's
+tokens. The model is trained with binary cross-entropy.
 """
 
 from __future__ import annotations
@@ -17,47 +17,56 @@ import numpy as np
 import safetensors.torch
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 from transformers import AutoConfig, AutoModel
 
 from features.behavior.log_buckets import BUCKETS
-from features.text.encoder import drop_pooler, run_layers
-from ranking.cross_encoder.config import CrossEncoderConfig
-from retrieval.two_tower.user_encoders import buckets
+from features.text.encoder import TOKENS_A_BATCH, drop_pooler, length_batches, pooled, run_layers
+from ranking.cross_encoder.config import CrossEncoderConfig, QueryPairConfig, read_config
+from ranking.cross_encoder.pair_inputs import left_side
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from features.data.histories import Histories
     from features.text.encoder import TextEncoder
     from features.text.token_states import ItemTokens
+    from ranking.cross_encoder.config import PairConfig
+    from ranking.cross_encoder.pair_inputs import Left
 
 
-class SharedHistory:
-    """Keys and values of the history in each layer, recorded once and shared by all candidates of the user.
+class SharedLeft:
+    """Keys and values of the left side in each layer, recorded once and shared by all of its candidates.
 
     It has the one method of transformers' caches that a layer calls.
+
+    Attributes
+    ----------
+    mask : whether a key is real, bool (b, H).
+    pooled : mean of the left side's last token states, (b, width).
+    owner : left side of each pair, int64 (p,); None while recording.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, mask: Tensor) -> None:
         self.recorded: dict[int, tuple[Tensor, Tensor]] = {}
-        self.candidates = 0  # 0 while recording
+        self.mask = mask
+        self.pooled: Tensor | None = None
+        self.owner: Tensor | None = None
 
     def update(self, key: Tensor, value: Tensor, layer_idx: int) -> tuple[Tensor, Tensor]:
         """Record or extend the keys and values (n, heads, L, d) of a pass; return those that it may attend to."""
-        if not self.candidates:
+        if self.owner is None:
             self.recorded[layer_idx] = (key, value)
             return key, value
-        past_key, past_value = (repeat_rows(part, self.candidates) for part in self.recorded[layer_idx])  # (b * c, heads, H, d)
+        past_key, past_value = (part[self.owner] for part in self.recorded[layer_idx])  # (p, heads, H, d)
         return torch.cat([past_key, key], dim=2), torch.cat([past_value, value], dim=2)
 
 
-def repeat_rows(part: Tensor, times: int) -> Tensor:
-    """Repeat each row `times` times in succession: (b, ...) to (b * times, ...)."""
-    return part[:, None].expand(-1, times, *part.shape[1:]).flatten(0, 1)
-
-
 class CrossEncoder(nn.Module):
-    """BERT layers over cached token states, with a pooled linear head.
+    """BERT layers over cached token states, with a linear head.
+
+    Over a history, the head reads the candidate's pooled vector. Over a query or a question, it also reads the product
+    and the difference of both sides' vectors and their cosine, and starts from the cosine: training on few pairs then
+    begins at what the encoder knows instead of at nothing.
 
     Parameters
     ----------
@@ -65,7 +74,7 @@ class CrossEncoder(nn.Module):
     model_config : configuration of the encoder's BERT model.
     """
 
-    def __init__(self, layers: list[Any], model_config: dict[str, Any], config: CrossEncoderConfig) -> None:
+    def __init__(self, layers: list[Any], model_config: dict[str, Any], config: PairConfig) -> None:
         super().__init__()
         self.config, self.model_config = config, model_config
         width = model_config["hidden_size"]
@@ -76,60 +85,102 @@ class CrossEncoder(nn.Module):
         self.layers = nn.ModuleList(copies)
         self.age = nn.Embedding(BUCKETS, width)
         self.count = nn.Embedding(BUCKETS, width)
-        self.head = nn.Linear(width, 1)
+        self.head = nn.Linear(3 * width + 1 if isinstance(config, QueryPairConfig) else width, 1)
         for module in (self.age, self.count, self.head):  # at the start, the layers get the states that they were trained on
             nn.init.zeros_(module.weight)
         nn.init.zeros_(self.head.bias)  # not random, so that an interrupted training resumes to the same model
+        self.attention: nn.Parameter | None = None
+        if isinstance(config, QueryPairConfig):
+            self.attention = nn.Parameter(torch.tensor(config.attention))
+            nn.init.constant_(self.head.weight[:, -1:], config.cosine)
 
     @classmethod
-    def upon(cls, encoder: TextEncoder, config: CrossEncoderConfig) -> CrossEncoder:
+    def upon(cls, encoder: TextEncoder, config: PairConfig) -> CrossEncoder:
         """Return a cross-encoder that starts from a copy of the encoder's upper layers."""
         return cls(encoder.upper_layers, encoder.model.config.to_dict(), config)
 
-    def forward(self, users: Histories, rows: np.ndarray, tokens: ItemTokens) -> Tensor:
+    @property
+    def new_weights(self) -> list[nn.Parameter]:
+        """The weights that were not pretrained."""
+        extra = [] if self.attention is None else [self.attention]
+        return [*self.age.parameters(), *self.count.parameters(), *self.head.parameters(), *extra]
+
+    def forward(self, left: Left, rows: np.ndarray, tokens: ItemTokens) -> Tensor:
         """Return the logits (b, c) of candidates `rows` (b, c); those of padding (-1) are undefined."""
-        device, most = self.head.weight.device, self.config.item_tokens
-        recent = users.recent_items(len(tokens.text_of), self.config.history_items)
-        parts = [*tokens.padded(recent.rows, most), buckets(recent.age), buckets(recent.count), *tokens.padded(rows, most)]
-        return self.read(*(part.to(device) for part in parts))
+        device = self.head.weight.device
+        side = left_side(left, tokens, self.config)
+        parts = [torch.from_numpy(part).to(device) for part in (side.states, side.mask, side.age, side.count)]
+        if isinstance(self.config, CrossEncoderConfig):
+            return self.read(*parts, *(part.to(device) for part in tokens.padded(rows, self.config.right_tokens)))
+        return self._read_by_length(self.record(*parts), rows, tokens)
+
+    def _read_by_length(self, past: SharedLeft, rows: np.ndarray, tokens: ItemTokens) -> Tensor:
+        """Return the logits (b, c), reading passages of similar length together: they differ more than titles do."""
+        owner, place = np.nonzero(rows >= 0)
+        chosen = rows[owner, place]
+        lengths = np.minimum(np.diff(tokens.states.offsets)[tokens.text_of[chosen]], self.config.right_tokens)
+        device = self.head.weight.device
+        logits, order = [torch.zeros(0, device=device)], [np.zeros(0, dtype=np.int64)]
+        for batch in length_batches(np.maximum(lengths, 1), TOKENS_A_BATCH[device.type]):
+            own, mask = (part.to(device) for part in tokens.padded(chosen[batch], self.config.right_tokens))
+            logits.append(self.score(past, torch.from_numpy(owner[batch]).to(device), own, mask))
+            order.append(np.array(batch))
+        flat = torch.from_numpy((owner * rows.shape[1] + place)[np.concatenate(order)]).to(device)
+        return torch.zeros(rows.size, device=device).index_put((flat,), torch.cat(logits)).view(rows.shape)
 
     def read(self, history: Tensor, seen: Tensor, age: Tensor, count: Tensor, own: Tensor, mask: Tensor) -> Tensor:
         """Return the logits (b, c) of tensors.
 
         Parameters
         ----------
-        history : token states of the history's items, newest last, (b, n, M, width).
-        seen : mask of the history's tokens, bool (b, n, M).
-        age, count : bucket codes of each purchase, int64 (b, n).
+        history : token states of the left side's texts, for a history newest last, (b, n, M, width).
+        seen : mask of the left side's tokens, bool (b, n, M).
+        age, count : bucket codes of each text, int64 (b, n).
         own : token states of the candidates, (b, c, L, width).
         mask : mask of the candidates' tokens, bool (b, c, L).
         """
         c = own.shape[1]
+        owner = torch.arange(own.shape[0], device=own.device)[:, None].expand(-1, c).flatten()  # (b * c,)
+        return self.score(self.record(history, seen, age, count), owner, own.flatten(0, 1), mask.flatten(0, 1)).view(-1, c)
+
+    def record(self, history: Tensor, seen: Tensor, age: Tensor, count: Tensor) -> SharedLeft:
+        """Run the layers over the left sides alone, see `read`."""
         when = self.age(age) + self.count(count)  # (b, n, width)
-        past, layers = SharedHistory(), list(self.layers)
-        seen = seen.flatten(1)  # (b, H), H = n * M
-        run_layers(layers, (history + when[:, :, None]).flatten(1, 2), seen, past)
-        past.candidates = c
-        both = torch.cat([repeat_rows(seen, c), mask.flatten(0, 1)], dim=1)  # (b * c, H + L)
-        out = run_layers(layers, own.flatten(0, 1), both, past)  # (b * c, L, width)
-        weights = mask.flatten(0, 1)[..., None].to(out.dtype)
-        pooled = (out * weights).sum(1) / weights.sum(1).clamp_min(1)  # (b * c, width)
-        return self.head(pooled).view(-1, c)
+        past = SharedLeft(seen.flatten(1))  # (b, H), H = n * M
+        out = run_layers(list(self.layers), (history + when[:, :, None]).flatten(1, 2), past.mask, past)
+        past.pooled = pooled(out, past.mask, "mean")
+        return past
+
+    def score(self, past: SharedLeft, owner: Tensor, own: Tensor, mask: Tensor) -> Tensor:
+        """Return the logits (p,) of candidates `own` (p, L, width), each beside the left side `owner` (p,)."""
+        past.owner = owner
+        both = torch.cat([past.mask[owner], mask], dim=1)  # (p, H + L)
+        weight = None if self.attention is None else self.attention.expand(past.mask.shape[1])
+        out = run_layers(list(self.layers), own, both, past, weight)  # (p, L, width)
+        right = pooled(out, mask, "mean")  # (p, width)
+        if self.attention is None:
+            return self.head(right)[:, 0]
+        assert past.pooled is not None
+        a, b = functional.normalize(past.pooled[owner], dim=1), functional.normalize(right, dim=1)
+        scale = self.model_config["hidden_size"] ** 0.5  # entries of unit vectors are small
+        cosine = (a * b).sum(1, keepdim=True) - 0.5  # near the middle of what encoders give, so that logits start near 0
+        return self.head(torch.cat([right, scale * a * b, scale * (a - b).abs(), cosine], dim=1))[:, 0]
 
     @torch.inference_mode()
-    def logits(self, users: Histories, rows: np.ndarray, tokens: ItemTokens) -> np.ndarray:
+    def logits(self, left: Left, rows: np.ndarray, tokens: ItemTokens) -> np.ndarray:
         """Return the logits of candidates `rows` (b, c) without gradient, float32 (b, c); nan for padding."""
         self.eval()
         out = np.full(rows.shape, np.nan, dtype=np.float32)
-        step = self.config.batch_users
-        for start in range(0, len(users), step):
-            part = np.arange(start, min(start + step, len(users)))
-            out[part] = self(users.take(part), rows[part], tokens).float().cpu().numpy()
+        step = self.config.batch
+        for start in range(0, len(left), step):
+            part = np.arange(start, min(start + step, len(left)))
+            out[part] = self(left.take(part), rows[part], tokens).float().cpu().numpy()
         return np.where(rows >= 0, out, np.nan)
 
     def to_files(self) -> dict[str, bytes]:
         """Return the configuration as JSON and the weights as safetensors."""
-        about = {"config": self.config.model_dump(), "model": self.model_config, "layers": len(self.layers)}
+        kind = {} if isinstance(self.config, CrossEncoderConfig) else {"left": "query"}
+        about = kind | {"config": self.config.model_dump(), "model": self.model_config, "layers": len(self.layers)}
         weights = {name: tensor.detach().cpu().contiguous() for name, tensor in self.state_dict().items()}
         return {"cross_encoder.json": json.dumps(about, default=str).encode(), "cross_encoder.safetensors": safetensors.torch.save(weights)}
 
@@ -139,6 +190,6 @@ class CrossEncoder(nn.Module):
         about = json.loads(files["cross_encoder.json"])
         model = AutoModel.from_config(AutoConfig.for_model(**{**about["model"], "num_hidden_layers": about["layers"]}))
         drop_pooler(model)
-        encoder = cls(list(model.encoder.layer), about["model"], CrossEncoderConfig(**about["config"]))
+        encoder = cls(list(model.encoder.layer), about["model"], read_config(about))
         encoder.load_state_dict(safetensors.torch.load(files["cross_encoder.safetensors"]))
         return encoder.eval()

@@ -1,9 +1,13 @@
-"""Training of the cross-encoder: binary cross-entropy over retrieved candidates, bought or not."""
+"""Training of the cross-encoder with binary cross-entropy.
+
+The pairs are either histories with retrieved candidates, bought or not, or queries and questions with graded passages.
+"""
 
 from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,9 +20,14 @@ from retrieval.checkpoints import load_checkpoint, save_checkpoint, set_rate
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from torch import Tensor
+
     from features.progress import Progress
     from features.text.token_states import ItemTokens
+    from ranking.cross_encoder.config import PairConfig
     from ranking.cross_encoder.model import CrossEncoder
+    from ranking.cross_encoder.pair_inputs import Left
+    from ranking.cross_encoder.query_item import QueryTokens
     from retrieval.candidates import Candidates
 
 _log = logging.getLogger(__name__)
@@ -45,35 +54,114 @@ class TrainingPairs:
         """Return the pairs of some users, given by their positions."""
         return TrainingPairs(self.candidates.for_users(users), self.labels[users])
 
+    @property
+    def useful(self) -> np.ndarray:
+        """Users with both a history and a positive, int64."""
+        return np.flatnonzero((self.labels.any(axis=1)) & (self.candidates.users.lengths > 0))
+
+    def batch(self, lefts: np.ndarray, config: PairConfig, rng: np.random.Generator) -> PairBatch:
+        """Return sampled pairs of some users."""
+        some = self.take(lefts)
+        rows, labels = sample(some, config.positives, config.negatives, rng)
+        return PairBatch(some.candidates.users, rows, labels)
+
+
+@dataclass(frozen=True)
+class GradedPairs:
+    """Queries or questions with passages and their grades, one entry for each pair.
+
+    Attributes
+    ----------
+    query : positions in `queries`, int64 (p,).
+    rows : rows of the passages, int64 (p,).
+    labels : share of relevance in [0, 1], float32 (p,); a pair above 0 counts as positive when pairs are sampled.
+    weights : weight in the loss, float32 (p,).
+    """
+
+    queries: QueryTokens
+    query: np.ndarray
+    rows: np.ndarray
+    labels: np.ndarray
+    weights: np.ndarray
+
+    @cached_property
+    def _bounds(self) -> tuple[np.ndarray, np.ndarray]:
+        """The pairs ordered by query, and where each query's pairs begin in that order."""
+        order = np.argsort(self.query, kind="stable")
+        return order, np.searchsorted(self.query[order], np.arange(len(self.queries) + 1))
+
+    @property
+    def useful(self) -> np.ndarray:
+        """Queries with at least one pair of weight, int64."""
+        return np.unique(self.query[self.weights > 0])
+
+    def batch(self, lefts: np.ndarray, config: PairConfig, rng: np.random.Generator) -> PairBatch:
+        """Return sampled pairs of some queries."""
+        order, begin = self._bounds
+        rows = np.full((len(lefts), config.positives + config.negatives), -1, dtype=np.int64)
+        labels, weights = np.zeros(rows.shape, dtype=np.float32), np.ones(rows.shape, dtype=np.float32)
+        for i, left in enumerate(lefts):
+            pairs = order[begin[left] : begin[left + 1]]
+            pairs = rng.permutation(pairs[self.weights[pairs] > 0])
+            positive = self.labels[pairs] > 0
+            chosen = np.concatenate([pairs[positive][: config.positives], pairs[~positive][: config.negatives]])
+            rows[i, : len(chosen)], labels[i, : len(chosen)] = self.rows[chosen], self.labels[chosen]
+            weights[i, : len(chosen)] = self.weights[chosen]
+        return PairBatch(self.queries.take(lefts), rows, labels, weights)
+
+
+@dataclass(frozen=True)
+class PairBatch:
+    """Sampled pairs of a step.
+
+    Attributes
+    ----------
+    rows : int64 (b, c), padded with -1.
+    labels : bool or float32 (b, c).
+    weights : float32 (b, c); None for equal weights.
+    """
+
+    left: Left
+    rows: np.ndarray
+    labels: np.ndarray
+    weights: np.ndarray | None = None
+
+    def loss(self, logits: Tensor) -> Tensor:
+        """Return the mean binary cross-entropy of logits (b, c)."""
+        real = torch.from_numpy(self.rows >= 0).to(logits.device)
+        target = torch.from_numpy(self.labels).to(logits.device, logits.dtype)
+        weights = None if self.weights is None else torch.from_numpy(self.weights).to(logits.device)[real]
+        return F.binary_cross_entropy_with_logits(logits[real], target[real], weights)
+
 
 def fit_cross_encoder(
-    model: CrossEncoder, pairs: TrainingPairs, tokens: ItemTokens, folder: Path, seed: int, progress: Progress = silent
+    model: CrossEncoder, pairs: TrainingPairs | GradedPairs, tokens: ItemTokens, folder: Path, seed: int, progress: Progress = silent
 ) -> list[float]:
     """Train the model in place; resume after the last complete epoch if `folder` has its checkpoint.
 
     Parameters
     ----------
-    pairs : ordered by the base booster and cut to its best, so that negatives are drawn from candidates that will be
-        reranked.
+    pairs : candidates of histories are ordered by the base booster and cut to its best, so that negatives are drawn
+        from candidates that will be reranked.
     folder : for checkpoints.
 
     Returns
     -------
-    losses : mean loss of each epoch; nan if no user has both a history and a positive.
+    losses : mean loss of each epoch; nan if nothing can be learned, as no user has both a history and a positive.
     """
     config = model.config
     layers = {"params": [*model.layers.parameters()], "lr": config.lr}
-    rest = {"params": [*model.age.parameters(), *model.count.parameters(), *model.head.parameters()], "lr": config.head_lr}
+    rest = {"params": model.new_weights, "lr": config.head_lr}
     optimizer = torch.optim.AdamW([layers, rest], weight_decay=config.weight_decay)
-    useful = np.flatnonzero((pairs.labels.any(axis=1)) & (pairs.candidates.users.lengths > 0))
-    steps = -(-min(config.users, len(useful)) // config.batch_users)
+    useful = pairs.useful
+    steps = -(-min(config.lefts, len(useful)) // config.batch)
     path = folder / "cross-encoder-last.safetensors"
     saved = load_checkpoint(path, {"model": model}, optimizer) or {"epoch": -1}
     curve = [saved[f"loss{i}"] for i in range(int(saved["epoch"]) + 1)]
     for epoch in range(len(curve), config.epochs):
         rng = np.random.default_rng([seed, epoch])
         torch.manual_seed(seed * 1000 + epoch)
-        chosen = rng.permutation(useful)[: config.users]
+        chosen = rng.permutation(useful)[: config.lefts]
         curve.append(_epoch(model, optimizer, _Epoch(pairs, tokens, chosen, rng, epoch * steps, progress)))
         save_checkpoint(path, {"model": model}, optimizer, {"epoch": epoch} | {f"loss{i}": loss for i, loss in enumerate(curve)})
         _log.info("cross-encoder epoch %d of %d: loss %.4f", epoch + 1, config.epochs, curve[-1])
@@ -83,9 +171,9 @@ def fit_cross_encoder(
 
 @dataclass
 class _Epoch:
-    pairs: TrainingPairs
+    pairs: TrainingPairs | GradedPairs
     tokens: ItemTokens
-    users: np.ndarray
+    lefts: np.ndarray
     rng: np.random.Generator
     first_step: int
     progress: Progress
@@ -94,16 +182,12 @@ class _Epoch:
 def _epoch(model: CrossEncoder, optimizer: torch.optim.Optimizer, work: _Epoch) -> float:
     model.train()
     losses = []
-    batches = [work.users[i : i + model.config.batch_users] for i in range(0, len(work.users), model.config.batch_users)]
+    batches = [work.lefts[i : i + model.config.batch] for i in range(0, len(work.lefts), model.config.batch)]
     with work.progress("cross-encoder", len(batches)) as report:
-        for step, batch in enumerate(batches, work.first_step):
+        for step, lefts in enumerate(batches, work.first_step):
             set_rate(optimizer, step, len(batches) * model.config.epochs, model.config.warmup)
-            some = work.pairs.take(batch)
-            rows, labels = sample(some, model.config.positives, model.config.negatives, work.rng)
-            logits = model(some.candidates.users, rows, work.tokens)
-            real = torch.from_numpy(rows >= 0).to(logits.device)
-            target = torch.from_numpy(labels).to(logits.device, logits.dtype)
-            loss = F.binary_cross_entropy_with_logits(logits[real], target[real])
+            batch = work.pairs.batch(lefts, model.config, work.rng)
+            loss = batch.loss(model(batch.left, batch.rows, work.tokens))
             loss.backward()
             torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
             optimizer.step()

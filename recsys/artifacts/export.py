@@ -34,10 +34,11 @@ def answering_files(model: Model, key: str, previous: Bundle | None = None) -> d
         names = [name for name in previous.files if name == "model.json" or name.split("/")[0] in FOLDERS]
         return {name: previous.files[name] for name in names}
     from ranking.cross_encoder.export import cross_encoder_files
-    from retrieval.two_tower.export import query_files, user_tower_files
+    from retrieval.query_tower.export import query_files
+    from retrieval.two_tower.export import user_tower_files
 
     files = model.fact_files() | in_folder("tower", user_tower_files(model.tower))
-    files |= in_folder("query", query_files(model.encoder, model.tower))
+    files |= in_folder("query", query_files(model.encoder, model.query_tower))
     if model.ranking is not None:
         files |= in_folder("ranking", model.ranking.tree_files() | cross_encoder_files(model.ranking.cross_encoder))
     return files

@@ -13,6 +13,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from features.storage.arrays import Subfolder, in_folder
+from features.storage.digests import of_json
 from ranking import gbdt
 from ranking.calibration import Calibration
 from ranking.cross_encoder.config import CrossEncoderConfig
@@ -31,8 +32,11 @@ if TYPE_CHECKING:
     from ranking.cross_encoder.onnx_model import OnnxCrossEncoder
     from ranking.gbdt import Booster
     from recsys.settings.settings import Settings
+    from retrieval.query_tower.model import QueryTower
+    from retrieval.query_tower.encoded_queries import EncodedQueries
+    from retrieval.query_tower.onnx_model import QueryEncoder
     from retrieval.two_tower.model import TwoTower
-    from retrieval.two_tower.onnx_model import OnnxUserTower, QueryEncoder
+    from retrieval.two_tower.onnx_model import OnnxUserTower
 
 UNTRAINED: dict[str, Any] = {"trained": False}
 # File names of the boosters; older than the names of the attributes, and kept so that trained models stay readable.
@@ -78,11 +82,13 @@ class Model:
     ----------
     ranking : None for an untrained model.
     about : facts for the model card, ready for JSON.
+    query_tower : vectors of texts and queries for search.
     item_id_vectors : what the towers learned of single items; None for towers over texts alone.
     """
 
     encoder: TextEncoder
     tower: TwoTower
+    query_tower: QueryTower
     retrieval: RetrievalConfig
     ranking: Ranking | None
     about: dict[str, Any] = field(default_factory=dict)
@@ -102,10 +108,12 @@ class Model:
         try:
             self.encoder.to(device)
             self.tower.to(device)
+            self.query_tower.to(device)
             yield
         finally:
             self.encoder.cpu()
             self.tower.cpu()
+            self.query_tower.cpu()
 
     @property
     def item_tokens(self) -> int:
@@ -117,9 +125,19 @@ class Model:
         """Whether answers use token states: they do if the residual booster depends on the cross-encoder."""
         return self.ranking is not None and not self.ranking.residual.idle
 
-    def query_vectors(self, texts: Sequence[str]) -> np.ndarray:
-        """Return the vectors of search queries in the text space, float32 (n, dim)."""
-        return self.tower.item_vectors(self.encoder.pool(self.encoder.token_states(texts, kind="query")))
+    @property
+    def search_fingerprint(self) -> str:
+        """Digest of all that the texts' vectors for search depend on."""
+        from features.text.state_cache import lower_fingerprint
+
+        return of_json([lower_fingerprint(self.encoder), self.query_tower.fingerprint])
+
+    def encode_queries(self, texts: Sequence[str]) -> EncodedQueries:
+        """Return vectors and token states of search queries."""
+        from retrieval.query_tower.encoded_queries import EncodedQueries
+
+        states = self.encoder.token_states(texts, kind="query")
+        return EncodedQueries(self.query_tower.vectors(states, queries=True), states)
 
     @classmethod
     def untrained(cls, settings: Settings) -> Model:
@@ -127,6 +145,7 @@ class Model:
         import torch
 
         from features.text.encoder import TextEncoder
+        from retrieval.query_tower.model import QueryTower
         from retrieval.two_tower.model import TwoTower
 
         encoder = TextEncoder.pretrained(settings.encoder)
@@ -135,12 +154,13 @@ class Model:
             torch.manual_seed(0)  # unused weights are random, and two builds of the same shop must be equal
             tower = TwoTower(encoder.width, settings.tower.model_copy(update={"dim": encoder.width}))
         tower.start_as_is()
-        return cls(encoder, tower.eval(), settings.retrieval, None, UNTRAINED)
+        return cls(encoder, tower.eval(), QueryTower.upon(encoder), settings.retrieval, None, UNTRAINED)
 
     def to_files(self) -> dict[str, bytes]:
         """Return the contents by file name."""
         files = self.fact_files()
-        for name, part in (("encoder", self.encoder), ("tower", self.tower), ("ranking", self.ranking), ("learned", self.item_id_vectors)):
+        parts = {"encoder": self.encoder, "tower": self.tower, "query_tower": self.query_tower}
+        for name, part in (parts | {"ranking": self.ranking, "learned": self.item_id_vectors}).items():
             if part is not None:
                 files |= in_folder(name, part.to_files())
         return files
@@ -154,12 +174,15 @@ class Model:
     def from_files(cls, files: Mapping[str, bytes]) -> Model:
         """Read the files that `to_files` wrote."""
         from features.text.encoder import TextEncoder
+        from retrieval.query_tower.model import QueryTower
         from retrieval.two_tower.model import TwoTower
 
-        about = json.loads(files["model.json"])
+        about, encoder = json.loads(files["model.json"]), TextEncoder.from_files(Subfolder(files, "encoder"))
+        towers = Subfolder(files, "query_tower")  # which models of earlier versions lack
         return cls(
-            encoder=TextEncoder.from_files(Subfolder(files, "encoder")),
+            encoder=encoder,
             tower=TwoTower.from_files(Subfolder(files, "tower")),
+            query_tower=QueryTower.from_files(towers) if "query_tower.json" in towers else QueryTower.upon(encoder),
             retrieval=RetrievalConfig.from_stored(about["retrieval"]),
             ranking=Ranking.from_files(Subfolder(files, "ranking")) if "ranking/calibration.json" in files else None,
             about=about["about"],
@@ -215,7 +238,7 @@ class ServedModel:
 
     @cached_property
     def query(self) -> QueryEncoder:
-        from retrieval.two_tower.onnx_model import QueryEncoder
+        from retrieval.query_tower.onnx_model import QueryEncoder
 
         return QueryEncoder.from_files(Subfolder(self.files, "query"), self.device)
 
@@ -224,9 +247,9 @@ class ServedModel:
         """The ranker's parts; None for an untrained model."""
         return ServedRanking(Subfolder(self.files, "ranking"), self.device) if "ranking/calibration.json" in self.files else None
 
-    def query_vectors(self, texts: Sequence[str]) -> np.ndarray:
-        """Return the vectors of search queries in the text space, float32 (n, dim)."""
-        return self.query.vectors(texts)
+    def encode_queries(self, texts: Sequence[str]) -> EncodedQueries:
+        """Return vectors and token states of search queries."""
+        return self.query.encode(texts)
 
     def read(self) -> ServedModel:
         """Read all parts that answers need, so that damage shows at once and a removed bundle still answers."""

@@ -116,7 +116,7 @@ class AbRunner:
                     self.catalog, model, self.workspace.cache, self._known_texts(model), EncodeOptions(progress=terminal_progress)
                 )
             before = self.weighted(arm).between(None, self.at(refreshed))
-            snapshot = take_snapshot(self.catalog, before, self.at(refreshed), model, self._encoded[key], arm.settings.index)
+            snapshot = take_snapshot(self.catalog, before, self.at(refreshed), model, self._encoded[key], arm.settings.indexing)
             self._recommenders[key, refreshed] = Recommender(model, snapshot)
         return self._recommenders[key, refreshed]
 

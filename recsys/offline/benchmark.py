@@ -165,7 +165,7 @@ class Bench:
         # An ablation may use the cross-encoder where the whole recommender does not.
         options = EncodeOptions(self.options.train.device, states=True, progress=terminal_progress)
         encoded = encode_catalog(self.catalog, model, self.place.cache, options=options)
-        snapshot = take_snapshot(self.catalog, self.split.history, self.split.cut, model, encoded, self.settings.index)
+        snapshot = take_snapshot(self.catalog, self.split.history, self.split.cut, model, encoded, self.settings.indexing)
         ablated = {part: Ablated.from_files(read_files(folder)) for part, folder in self._ablations(model.ranking).items()}
         return Variants(Recommender(model, snapshot), ablated, behaviour_names(snapshot.stats))
 

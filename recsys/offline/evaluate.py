@@ -69,7 +69,7 @@ def evaluate(workspace: Workspace, settings: Settings, options: TrainOptions | N
     store = workspace.root / "evaluation"
     model = model_until(workspace, store, settings, options or TrainOptions(), (catalog, split.history), split.cut)
     encoded = encode_catalog(catalog, model, workspace.cache, options=EncodeOptions(progress=terminal_progress))
-    snapshot = take_snapshot(catalog, split.history, split.cut, model, encoded, settings.index)
+    snapshot = take_snapshot(catalog, split.history, split.cut, model, encoded, settings.indexing)
     recommender = Recommender(model, snapshot)
     calibrated = model.ranking is not None
     system = System(

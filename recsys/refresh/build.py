@@ -25,6 +25,7 @@ from recsys.refresh.offline_check import BundleUnderTest, collaborative_key
 from recsys.snapshot.canaries import canaries, encoded_before
 from recsys.snapshot.snapshot import Encoded, EncodeOptions, LogAggregates, Snapshot, encode_catalog, indexed
 from retrieval.collaborative.models import Collaborative
+from retrieval.lexical.index import LexicalIndex
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from features.data.interactions import Interactions
     from recsys.settings.names import Device
     from recsys.settings.settings import Settings
+    from recsys.settings.search import IndexSettings
     from recsys.workspace.workspace import Workspace
 
 _log = logging.getLogger(__name__)
@@ -83,7 +85,7 @@ class Build:
         now = log.end if len(log) else 0
         key = collaborative_key(log, now, self.model.retrieval)
         aggregates = LogAggregates.of(catalog, log, now, self.model.retrieval, self._fitted(key))
-        snapshot = replace(indexed(catalog, aggregates, now, self.model, encoded, self.settings.index), events_read=self.events_read)
+        snapshot = replace(indexed(catalog, aggregates, now, self.model, encoded, self.indexing), events_read=self.events_read)
         read = coverage(self.model.encoder.tokenizer, catalog)
         about = self._about(snapshot) | {"collaborative": key, COVERAGE: asdict(read)}
         drift = None
@@ -97,6 +99,18 @@ class Build:
         texts = f"{encoded.encoded:,} of {about['texts']:,} texts encoded"
         line = f"bundle {bundle_id} is in use: {len(catalog):,} items, {texts}, {snapshot.index.config.kind} index"
         return "\n".join((line, *read.notes)), drift
+
+    @property
+    def indexing(self) -> IndexSettings:
+        """The settings, with the words of the bundle in use to continue."""
+        if not self._comparable:
+            return self.settings.indexing
+        assert self.previous is not None
+        try:
+            previous = LexicalIndex.from_files(Subfolder(self.previous.files, "snapshot/search/lexical"))
+        except BundleError:  # of another version
+            return self.settings.indexing
+        return replace(self.settings.indexing, previous=previous)
 
     @cached_property
     def _model_key(self) -> str:
@@ -152,7 +166,7 @@ class Build:
 def inputs(workspace: Workspace, settings: Settings) -> str:
     """Return the SHA-256 of all that a bundle is built from: tables, events, the model's id, settings."""
     model: Any = Bundle.open(workspace.models).id if list_bundles(workspace.models) else _dumped(settings, "encoder", "tower", "retrieval")
-    parts = [LAYOUT, *workspace.state(), model, _dumped(settings, "index", "events")]
+    parts = [LAYOUT, *workspace.state(), model, _dumped(settings, "index", "search", "events")]
     return of_json(parts)
 
 
@@ -229,5 +243,5 @@ def _unchanged(bundle: Bundle) -> str:
 
 def bundle_inputs(model_files: Mapping[str, bytes], settings: Settings, data: str) -> str:
     """Return the SHA-256 of all that a bundle is built from: model, index settings, `fingerprint` of the tables."""
-    parts = [str(LAYOUT), data, settings.index.model_dump_json(), digest(model_files)]
+    parts = [str(LAYOUT), data, settings.index.model_dump_json(), settings.search.model_dump_json(), digest(model_files)]
     return hashlib.sha256(of_strings(parts)).hexdigest()

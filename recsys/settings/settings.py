@@ -28,6 +28,7 @@ from recsys.settings.bundles import BundleConfig
 from recsys.settings.events import EventWeights
 from recsys.settings.refresh import RefreshConfig
 from recsys.settings.renamed_keys import RENAMED, spellings, with_new_keys, with_new_variables
+from recsys.settings.search import IndexSettings, SearchConfig
 from recsys.settings.serve import ServeConfig
 from retrieval.collaborative.config import RetrievalConfig
 from retrieval.index import IndexConfig
@@ -71,6 +72,7 @@ class Settings(BaseSettings):
     train: TrainConfig = TrainConfig()
     index: IndexConfig = IndexConfig()
     retrieval: RetrievalConfig = RetrievalConfig()
+    search: SearchConfig = SearchConfig()
     gbdt: GBDTConfig = GBDTConfig()
     cross_encoder: CrossEncoderConfig = CrossEncoderConfig()
     evaluate: EvaluateConfig = EvaluateConfig()
@@ -103,6 +105,11 @@ class Settings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Give the environment priority over the file, whose content arrives as keyword arguments."""
         return _Environment(settings_cls), init_settings
+
+    @property
+    def indexing(self) -> IndexSettings:
+        """How vectors and words are indexed."""
+        return IndexSettings(self.index, self.search.words, self.search.retrieval)
 
     def source_with(self, **options: object) -> Source | None:
         """Return the section [source] completed by options of the command line; None if both are empty.

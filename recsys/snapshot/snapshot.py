@@ -9,7 +9,7 @@ import io
 import json
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import polars as pl
@@ -28,7 +28,10 @@ from features.text.template import item_texts, text_hashes
 from features.text.token_states import ItemTokens, TokenStates
 from retrieval.collaborative.models import Collaborative
 from retrieval.index import ItemIndex
+from retrieval.lexical.fields import item_fields
+from retrieval.lexical.index import LexicalIndex
 from retrieval.new_items.unsold import UnsoldItems
+from retrieval.text_search import TextSearchConfig
 from retrieval.two_tower.item_ids import in_space
 
 if TYPE_CHECKING:
@@ -38,8 +41,8 @@ if TYPE_CHECKING:
     from features.progress import Progress
     from recsys.artifacts.model import Model
     from recsys.settings.names import Device
+    from recsys.settings.search import IndexSettings
     from retrieval.collaborative.config import RetrievalConfig
-    from retrieval.index import IndexConfig
 
 
 class SnapshotPart(Protocol):
@@ -61,6 +64,10 @@ class Snapshot:
     states : token states of the distinct texts, in the order of `text_of`'s codes; None if the model's ranker does not
         use them.
     index : over `space`.
+    search_texts : vectors of the distinct texts for search.
+    search_index : over those.
+    lexical : the words of the distinct texts.
+    text_search : how a query is matched with them.
     buys_again : whether users of this shop buy an item more than once.
     item_id_vectors : learned offsets of the texts' vectors, float32 (t, dim); None for a model without them.
     events_read : number of the last service event in the log; 0 if there is none.
@@ -75,6 +82,10 @@ class Snapshot:
     collaborative: Collaborative
     stats: ItemStats
     unsold_items: UnsoldItems
+    search_texts: TextVectors
+    search_index: ItemIndex
+    lexical: LexicalIndex
+    text_search: TextSearchConfig
     buys_again: bool = True
     item_id_vectors: np.ndarray | None = None
     events_read: int = 0
@@ -120,8 +131,12 @@ class Snapshot:
             "collaborative": self.collaborative,
             "stats": self.stats,
             "unsold": self.unsold_items,
+            "search/texts": self.search_texts,
+            "search/index": self.search_index,
+            "search/lexical": self.lexical,
         }
-        about = {"now": self.now, "buys_again": self.buys_again, "events_read": self.events_read}
+        about: dict[str, Any] = {"now": self.now, "buys_again": self.buys_again, "events_read": self.events_read}
+        about["text_search"] = self.text_search.model_dump()
         files = {"catalog.parquet": buffer.getvalue(), "about.json": json.dumps(about).encode()}
         if self.item_id_vectors is not None:
             files["learned.safetensors"] = save({"learned": self.item_id_vectors})
@@ -141,12 +156,16 @@ class Snapshot:
             now=about["now"],
             buys_again=about["buys_again"],
             events_read=about.get("events_read", 0),
+            text_search=TextSearchConfig(**about["text_search"]),
             texts=TextVectors.from_files(Subfolder(files, "texts")),
             states=TokenStates.from_files(Subfolder(files, "states")) if "states/offsets.safetensors" in files else None,
             index=ItemIndex.from_files(Subfolder(files, "index")),
             collaborative=Collaborative.from_files(Subfolder(files, "collaborative")),
             stats=ItemStats.from_files(Subfolder(files, "stats")),
             unsold_items=UnsoldItems.from_files(Subfolder(files, "unsold")),
+            search_texts=TextVectors.from_files(Subfolder(files, "search/texts")),
+            search_index=ItemIndex.from_files(Subfolder(files, "search/index")),
+            lexical=LexicalIndex.from_files(Subfolder(files, "search/lexical")),
             item_id_vectors=arrays_of(files, "learned.safetensors")["learned"] if "learned.safetensors" in files else None,
         )
 
@@ -158,12 +177,14 @@ class Encoded:
     Attributes
     ----------
     vectors : of the items.
+    search : vectors of the items for search.
     states : token states of the distinct texts, in the order of `features.text.embeddings.group`; None if they were not
         requested.
     encoded : number of texts that were not taken from an earlier result.
     """
 
     vectors: ItemVectors
+    search: ItemVectors
     states: TokenStates | None
     encoded: int
 
@@ -197,6 +218,7 @@ def encode_catalog(
     cache : folder of token states, see `features.text.state_cache.cached_states`; states that `previous` lacks come
         from there.
     """
+    known = None if previous is None else previous.search  # of search; may be of the same model where the towers' are not
     if previous is not None and previous.vectors.fingerprint != model.fingerprint:
         previous = None
     from features.text.state_cache import cached_states
@@ -221,18 +243,23 @@ def encode_catalog(
         with model.on(find_device(options.device)):
             return model.tower.item_vectors(model.encoder.pool(states_of(texts)))
 
+    def encode_for_search(texts: list[str]) -> np.ndarray:
+        with model.on(find_device(options.device)):
+            return model.query_tower.vectors(cached_states(model.encoder, texts, cache))
+
     if wanted and previous is not None and previous.states is not None:
         add(distinct_hashes(previous.vectors.hashes), previous.states)
     before = None if previous is None else previous.vectors
     vectors, encoded = update(catalog, encode, model.fingerprint, before)
+    search, _ = update(catalog, encode_for_search, model.search_fingerprint, known)
     if not wanted:
-        return Encoded(vectors, None, encoded)
+        return Encoded(vectors, search, None, encoded)
     keys, first = distinct_hashes(vectors.hashes), group(vectors.hashes)[0]
     missing = [row for key, row in zip(keys, first.tolist(), strict=True) if key not in place]
     if missing or not pool:
         with model.on(find_device(options.device)):
             states_of(item_texts(catalog).gather(missing).to_list())
-    return Encoded(vectors, TokenStates.join(pool).select(np.array([place[key] for key in keys], dtype=np.int64)), encoded)
+    return Encoded(vectors, search, TokenStates.join(pool).select(np.array([place[key] for key in keys], dtype=np.int64)), encoded)
 
 
 def distinct_hashes(hashes: np.ndarray) -> list[bytes]:
@@ -240,21 +267,26 @@ def distinct_hashes(hashes: np.ndarray) -> list[bytes]:
     return [hashes[row].tobytes() for row in group(hashes)[0]]
 
 
-def take_snapshot(catalog: Catalog, log: Interactions, now: int, model: Model, encoded: Encoded, index: IndexConfig) -> Snapshot:
+def take_snapshot(catalog: Catalog, log: Interactions, now: int, model: Model, encoded: Encoded, index: IndexSettings) -> Snapshot:
     """Compute a snapshot at `now`, in seconds since the epoch; later events are left out."""
     return indexed(catalog, LogAggregates.of(catalog, log.between(None, now), now, model.retrieval), now, model, encoded, index)
 
 
-def indexed(catalog: Catalog, aggregates: LogAggregates, now: int, model: Model, encoded: Encoded, index: IndexConfig) -> Snapshot:
+def indexed(catalog: Catalog, aggregates: LogAggregates, now: int, model: Model, encoded: Encoded, index: IndexSettings) -> Snapshot:
     """Index an encoded catalogue and return the snapshot with the aggregates of a log that ends before `now`."""
-    texts = TextVectors.of(encoded.vectors)
+    texts, search = TextVectors.of(encoded.vectors), TextVectors.of(encoded.search)
+    first, _ = group(encoded.vectors.hashes)
     item_id_vectors = None if model.item_id_vectors is None else model.item_id_vectors.of_texts(catalog.ids, texts.text_of, len(texts))
     return Snapshot(
         catalog=catalog,
         now=now,
         texts=texts,
         states=encoded.states,
-        index=ItemIndex.build(in_space(texts.vectors, item_id_vectors), index),
+        index=ItemIndex.build(in_space(texts.vectors, item_id_vectors), index.vectors),
+        search_texts=search,
+        search_index=ItemIndex.build(search.vectors, index.vectors),
+        lexical=index.lexical(item_fields(catalog.frame[first])),
+        text_search=index.retrieval,
         item_id_vectors=item_id_vectors,
         **vars(aggregates),
     )

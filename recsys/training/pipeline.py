@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 # Part of a model's key, so that models of an older version are retrained. Raise it with every change that alters the
 # model that the same data, settings and seed give: in the towers, the cross-encoder, the boosters, the calibration,
 # their windows or samples, or a default.
-MODEL_VERSION = 1
+MODEL_VERSION = 2
 
 
 def train_model(job: TrainingJob, device: torch.device, work: Path, cache: Path) -> Model:
@@ -37,7 +37,7 @@ def train_model(job: TrainingJob, device: torch.device, work: Path, cache: Path)
     ranking, report = fit_ranking(job, models, work, device)
     if job.settings.tower.user_encoder == "sequence" and job.settings.train.last_epochs:
         fit_last_epochs(job, models, work)
-    for module in (models.encoder, models.tower, ranking.cross_encoder):
+    for module in (models.encoder, models.tower, models.query_tower, ranking.cross_encoder):
         module.cpu()  # where the model is stored and served
     about = {
         "trained": True,
@@ -54,4 +54,4 @@ def train_model(job: TrainingJob, device: torch.device, work: Path, cache: Path)
         if models.item_id_vectors is None
         else ItemIdVectors(job.catalog.ids, models.text_of.astype(np.int32), models.item_id_vectors.vectors())
     )
-    return Model(models.encoder, models.tower, job.settings.retrieval, ranking, about, item_id_vectors)
+    return Model(models.encoder, models.tower, models.query_tower, job.settings.retrieval, ranking, about, item_id_vectors)

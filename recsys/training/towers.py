@@ -18,6 +18,7 @@ from features.text.encoder import TextEncoder
 from features.text.state_cache import cached_states
 from features.text.template import item_texts, text_hashes
 from recsys.settings.presets import affordable_tuning
+from retrieval.query_tower.model import QueryTower
 from retrieval.topk import top_k
 from retrieval.two_tower.model import ItemIdEmbedding, TwoTower
 from retrieval.two_tower.sequence_batches import SequenceSampler
@@ -49,6 +50,7 @@ class TextModels:
     vectors : of the texts, by the towers as trained until the validation window, float32 (t, dim); all later stages are
         fitted on these.
     states : token states of the texts.
+    query_tower : vectors for search, by the encoder as it was before its upper layers were tuned.
     report : facts for the model card.
     item_id_vectors : vectors that the towers learned of single items; None for towers over texts alone.
     """
@@ -56,6 +58,7 @@ class TextModels:
     text_of: np.ndarray
     encoder: TextEncoder
     tower: TwoTower
+    query_tower: QueryTower
     vectors: np.ndarray
     states: TokenStates
     report: dict[str, Any]
@@ -83,6 +86,7 @@ def fit_text_models(job: TrainingJob, device: torch.device, work: Path, cache: P
     tuning = settings.train.tuning
     if tuning == "auto":
         tuning = affordable_tuning("quick", device)
+    query_tower = QueryTower.upon(encoder).to(device)
     source = TrainableTexts(encoder, distinct, states, tuning)
     torch.manual_seed(job.seed)
     tower = TwoTower(encoder.width, settings.tower)
@@ -96,13 +100,14 @@ def fit_text_models(job: TrainingJob, device: torch.device, work: Path, cache: P
     fitted = fit_towers(run, settings.train)
     if tuning in ("lora", "full"):  # the lower layers have changed
         states = cached_states(encoder, distinct, cache, job.progress)
+        query_tower = QueryTower.upon(encoder).to(device)
     report = {
         "reads": settings.tower.user_encoder,
         "tuning": tuning,
         "validation_ndcg@10": [round(value, 4) for value in fitted.curve],
         "hard_negatives_masked": fitted.masked_hard_negatives,
     }
-    return TextModels(text_of, encoder, tower, run.vectors(), states, report, item_id_vectors)
+    return TextModels(text_of, encoder, tower, query_tower, run.vectors(), states, report, item_id_vectors)
 
 
 def fit_last_epochs(job: TrainingJob, models: TextModels, work: Path) -> None:

@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
-from features.onnx.export import eager_attention, export_onnx
+from features.onnx.export import export_onnx
 from retrieval.two_tower.user_encoders import SequenceUserEncoder
 
 if TYPE_CHECKING:
-    from features.text.encoder import TextEncoder
     from retrieval.two_tower.model import TwoTower
 
 
@@ -28,19 +27,6 @@ class UserGraph(nn.Module):
         return self.user_encoder.encode(vectors, *inputs)
 
 
-class QueryGraph(nn.Module):
-    """Text encoder, pooling and item tower as one module: token ids and mask (n, L) to item vectors (n, dim)."""
-
-    def __init__(self, encoder: TextEncoder, tower: TwoTower) -> None:
-        super().__init__()
-        self.encoder, self.tower = encoder, tower
-
-    def forward(self, ids: Tensor, mask: Tensor) -> Tensor:
-        """Return item vectors; token states are rounded to float16, as those of the catalogue are stored."""
-        hidden = self.encoder.lower(ids, mask).half().float()
-        return self.tower.item(self.encoder.upper(hidden, mask))
-
-
 def user_tower_files(tower: TwoTower) -> dict[str, bytes]:
     """Return the files of the user tower: sizes as JSON, and the graph."""
     b, n, config = 2, min(3, tower.config.history), tower.config
@@ -54,13 +40,3 @@ def user_tower_files(tower: TwoTower) -> dict[str, bytes]:
         axes |= dict.fromkeys(("real", "event", "age", "count"), ("users", "places"))
     header = {"width": tower.width, "tower": config.model_dump()}
     return {"tower.json": json.dumps(header).encode(), "user.onnx": export_onnx(UserGraph(tower), inputs, axes)}
-
-
-def query_files(encoder: TextEncoder, tower: TwoTower) -> dict[str, bytes]:
-    """Return the files of the query encoder: prompt as JSON, tokenizer, and the graph."""
-    inputs = {"ids": torch.zeros((2, 3), dtype=torch.long), "mask": torch.tensor([[True, True, True], [True, True, False]])}
-    axes = dict.fromkeys(inputs, ("texts", "tokens"))
-    with eager_attention([encoder.model]):
-        graph = export_onnx(QueryGraph(encoder, tower), inputs, axes)
-    header = {"prompt": encoder.sentence.prompt("query")}
-    return {"query.json": json.dumps(header).encode(), "tokenizer.json": encoder.tokenizer.to_str().encode(), "query.onnx": graph}

@@ -1,4 +1,4 @@
-"""The towers at inference: the user tower and the query encoder as ONNX graphs, run by onnxruntime."""
+"""The user tower at inference: an ONNX graph, run by onnxruntime."""
 
 from __future__ import annotations
 
@@ -7,15 +7,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from tokenizers import Tokenizer
 
 from features.onnx.session import Device, OnnxSession
-from features.text.template import token_ids
 from retrieval.two_tower.config import TowerConfig
 from retrieval.two_tower.user_inputs import BATCH, recent_of, user_inputs
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     from features.data.histories import Histories
 
@@ -41,35 +39,3 @@ class OnnxUserTower:
     def from_files(cls, files: Mapping[str, bytes], device: Device = "cpu") -> OnnxUserTower:
         """Read the files of `retrieval.two_tower.export.user_tower_files`."""
         return cls(OnnxSession(files["user.onnx"], device), TowerConfig.from_stored(json.loads(files["tower.json"])["tower"]))
-
-
-@dataclass(frozen=True)
-class QueryEncoder:
-    """Encoder of queries into the item space: a tokenizer, then text encoder, pooling and projection in one graph.
-
-    Attributes
-    ----------
-    tokenizer : Tokenizer
-    session : OnnxSession
-    prompt : str
-        Prefix of every query.
-    """
-
-    tokenizer: Tokenizer
-    session: OnnxSession
-    prompt: str = ""
-
-    def vectors(self, texts: Sequence[str]) -> np.ndarray:
-        """Return unit vectors of texts, float32 (n, dim)."""
-        tokens = token_ids(self.tokenizer, texts, self.prompt)
-        ids = np.zeros((len(tokens), max(map(len, tokens))), dtype=np.int64)
-        mask = np.zeros(ids.shape, dtype=bool)
-        for row, text_ids in enumerate(tokens):
-            ids[row, : len(text_ids)], mask[row, : len(text_ids)] = text_ids, True
-        return self.session(ids=ids, mask=mask)
-
-    @classmethod
-    def from_files(cls, files: Mapping[str, bytes], device: Device = "cpu") -> QueryEncoder:
-        """Read the files of `retrieval.two_tower.export.query_files`."""
-        tokenizer = Tokenizer.from_str(files["tokenizer.json"].decode())
-        return cls(tokenizer, OnnxSession(files["query.onnx"], device), json.loads(files["query.json"])["prompt"])

@@ -11,7 +11,7 @@ import pytest
 from features.ingest.pipeline import ingest
 from features.ingest.source import Source
 from features.ingest.summary import IngestSummary
-from features.ingest.table_store import load_quarantine, load_tables
+from features.ingest.table_store import load_quarantine, load_queries, load_tables
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,6 +26,40 @@ class Ingested:
     items: pl.DataFrame
     log: pl.DataFrame
     refused: list[tuple[int, str, str]]
+
+
+@dataclass(frozen=True)
+class SearchLog:
+    """What came of a search log. `refused`: row, reason, value of each of its quarantined rows; `notes`: those on it."""
+
+    summary: IngestSummary
+    rows: pl.DataFrame
+    refused: list[tuple[int, str, str]]
+    notes: list[str]
+
+
+@pytest.fixture
+def searched(tmp_path: Path) -> Callable[..., SearchLog]:
+    """Ingests a search log, given as text, beside a small shop, with further options of the source."""
+
+    def make(queries: str, items: str = "item_id,title\nA,Apple\nB,Bread\n", **options: object) -> SearchLog:
+        texts = {"items": items, "interactions": "user_id,item_id,timestamp\nu1,A,2026-01-01\nu2,B,2026-01-02\n", "queries": queries}
+        for name, text in texts.items():
+            options[name] = tmp_path / f"{name}.csv"
+            (tmp_path / f"{name}.csv").write_text(text, encoding="utf-8")
+        summary = ingest(Source.model_validate(options), tmp_path / "out")
+        rows = load_queries(tmp_path / "out")
+        assert rows is not None
+        assert summary.queries is not None
+        assert summary.queries.read == summary.queries.kept + summary.queries.quarantined
+        assert summary.queries.kept == rows.height
+        frame = load_quarantine(tmp_path / "out").filter(pl.col("table") == "queries")
+        refused = [(int(row), reason, value or "") for _, row, reason, value in frame.iter_rows()]
+        start = "note: the search log: "
+        notes = [note.removeprefix(start) for note in summary.notes if note.startswith(start) or "search log" in note]
+        return SearchLog(summary, rows, refused, notes)
+
+    return make
 
 
 @pytest.fixture

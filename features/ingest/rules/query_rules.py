@@ -14,7 +14,7 @@ from features.ingest.rules.log_rules import drop_user_rules, time_rules
 from features.ingest.source import QUERY_INPUTS
 from features.ingest.summary import NOTE
 from features.ingest.times import time_forms, time_survey
-from features.ingest.values.placeholders import not_null_word, one_line, present, trimmed
+from features.ingest.values.placeholders import ID_PLACEHOLDERS, not_null_word, one_line, present, trimmed
 from features.ingest.values.search_events import SearchEvents
 from features.names import ITEM_ID, QUERY, RANK, SEARCH_EVENTS, SHOWN, TIMESTAMP, USER_ID
 from features.text.plain import agree, counted
@@ -53,7 +53,10 @@ def validate_queries(table: pl.LazyFrame, source: Source) -> CheckedTable:
         item_id=ids[ITEM_ID].read(),
         event=events.read(),
         user_id=pl.when(~user.is_in(guests)).then(user) if guests else user,
-    ).with_columns(rank=pl.when(pl.col(ITEM_ID).is_not_null() & (whole == number(RANK))).then(whole + (1 - first)))
+    )
+    place = whole + (1 - first)
+    real = pl.col(ITEM_ID).is_not_null() & (whole == number(RANK)) & place.is_between(1, LAST_RANK)
+    frame = frame.with_columns(rank=pl.when(real).then(place))
     notes = (*form.notes, *events.notes, *(note for column in ids.values() for note in column.notes), *_of_columns(table, first))
     return CheckedTable(
         frame=checked(frame, _rules(source, ids), list(QUERY_COLUMNS)),
@@ -88,6 +91,7 @@ def _of_columns(table: pl.LazyFrame, first: int) -> Iterator[str]:
 
 def _rules(source: Source, ids: Mapping[str, IdColumn]) -> list[Rule]:
     text, of_item = pl.col(QUERY), pl.col(ITEM_ID).is_not_null()
+    ranked = of_item & ~pl.col(ITEM_ID).is_in(ID_PLACEHOLDERS) & present(RANK).is_not_null()
     return [
         (text.is_null() | ~text.str.contains(_VISIBLE), "no query", QUERY),
         (text.str.len_chars() > LONGEST, f"query longer than {LONGEST:,} characters", QUERY),
@@ -99,7 +103,7 @@ def _rules(source: Source, ids: Mapping[str, IdColumn]) -> list[Rule]:
         (~of_item & (pl.col("event") != SHOWN), f"no {ITEM_ID}", ITEM_ID),
         *drop_rules(source.drop_items),
         *drop_user_rules(source.drop_users),
-        (of_item & present(RANK).is_not_null() & ~pl.col(RANK).is_between(1, LAST_RANK).fill_null(value=False), "impossible rank", RANK),
+        (ranked & pl.col(RANK).is_null(), "impossible rank", RANK),
     ]
 
 

@@ -32,7 +32,7 @@ _KNOWN = {
         "resultclick", "resultclicked", "itemclick", "itemclicked", "searchclick", "open", "opened", "viewitem", "productview",
         "productviewed", "detailview", "itemview",
     ),
-    CART: (*KNOWN_WORDS[CART], "cart", "add", "atc"),
+    CART: (*KNOWN_WORDS[CART], "add", "atc"),
     PURCHASE: (*KNOWN_WORDS[PURCHASE], "order", "conversion", "converted", "checkout"),
 }  # fmt: skip
 _MEANING = {word: event for event, words in _KNOWN.items() for word in words}

@@ -1,19 +1,39 @@
-"""The answer path of a search: read the query, retrieve, filter, rank, diversify, explain, answer."""
+"""The answer path of a search, from top to bottom: read the query, retrieve, filter, rank, diversify, explain, answer.
+
+It has the stages of `recsys.recommend.pipeline.RequestGroup`, and for a known user the recommender's own probabilities. Filters act inside
+the search, so k items still come back. Where words of the query ask for what no item has, filters that were read from them are relaxed.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from features.data.histories import Histories
-from recsys.apps.search.answers import Hit, SearchAnswer, Suggestion
+from features.errors import DataError
+from features.names import LOG_ODDS, PREFERENCE
+from ranking.filters import Filters
+from ranking.search_ranker import SearchRanker
+from recsys.apps.search.answers import SearchAnswer, Suggestion
+from recsys.apps.search.present import present
+from recsys.apps.search.reading import Reading
+from recsys.apps.search.suggest import Suggester
+from retrieval.candidates import Candidates, joined
+from retrieval.lexical.catalogue_words import CatalogueWords, item_ids
+from retrieval.lexical.thesaurus import Thesaurus
+from retrieval.text_search import TextSearch
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from recsys.apps.search.request import SearchOptions
     from recsys.recommend.pipeline import Recommender
-    from retrieval.candidates import Candidates
+    from retrieval.lexical.query import QueryFilter
+
+BATCH = 32  # queries that are ranked at once
 
 
 @dataclass(frozen=True)
@@ -22,47 +42,235 @@ class Search:
 
     recommender: Recommender
 
-    def answer(self, options: SearchOptions, queries: Sequence[tuple[str, str | None]], recent: Histories | None = None) -> list[SearchAnswer]:
+    def answer(
+        self, options: SearchOptions, queries: Sequence[tuple[str, str | None]], recent: Histories | None = None
+    ) -> list[SearchAnswer]:
         """Answer each query (text, user), in order.
+
+        Parameters
+        ----------
+        recent : what these users did after the snapshot; only for at most `BATCH` queries.
 
         Raises
         ------
         DataError: an item id, a brand or a category of the options is unknown.
         """
-        group = SearchGroup(self, options, queries, recent)
-        return group.present(group.rank(group.retrieve()))
+        answers: list[SearchAnswer] = []
+        for start in range(0, len(queries), BATCH):
+            group = SearchGroup.of(self, options, queries[start : start + BATCH], recent)
+            answers += group.present(group.rank(group.retrieve()))
+        return answers
 
     def suggest(self, prefix: str, n: int = 8) -> list[Suggestion]:
         """Complete what has been typed so far; at most n."""
-        return []
+        return self.suggester.suggest(prefix, n)
+
+    @cached_property
+    def text_search(self) -> TextSearch:
+        """The catalogue's texts by words and vectors."""
+        snapshot = self.recommender.snapshot
+        first = np.zeros(len(snapshot.text_vectors), dtype=np.int64)
+        first[snapshot.text_of[::-1]] = np.arange(len(snapshot.text_of))[::-1]
+        category_of = snapshot.catalog.codes("category")[first] if len(first) else np.zeros(0, dtype=np.int32)
+        sales = snapshot.collaborative.popularity.ranking
+        texts = snapshot.search_texts
+        return TextSearch(snapshot.lexical, texts.vectors, snapshot.search_index, snapshot.text_of, category_of, sales, snapshot.text_search)
+
+    @cached_property
+    def words(self) -> CatalogueWords:
+        """What the catalogue calls things."""
+        return CatalogueWords.read(self.recommender.snapshot.catalog.frame, self.recommender.snapshot.lexical)
+
+    @cached_property
+    def thesaurus(self) -> Thesaurus:
+        """Words that mean the same in a shop."""
+        return Thesaurus.packaged()
+
+    @cached_property
+    def suggester(self) -> Suggester:
+        """Completions of what is typed."""
+        return Suggester.of(self.recommender.snapshot.catalog, self.recommender.snapshot.collaborative.popularity.ranking)
+
+    @cached_property
+    def ranker(self) -> SearchRanker:
+        """Joins relevance, popularity and preference."""
+        return SearchRanker(self.recommender.snapshot.stats)
 
 
 @dataclass(frozen=True)
 class SearchGroup:
-    """Queries of one request with the stages that answer them; the same stages as `recsys.recommend.pipeline.RequestGroup`."""
+    """Queries of one request with the stages that answer them; the same stages as `recsys.recommend.pipeline.RequestGroup`.
+
+    Attributes
+    ----------
+    readings : the queries as they were understood.
+    histories : what each user did (b).
+    mask : what the options allow, bool (n_items,) or (b, n_items).
+    """
 
     search: Search
     options: SearchOptions
     queries: Sequence[tuple[str, str | None]]
-    recent: Histories | None = None
+    readings: Sequence[Reading]
+    histories: Histories
+    mask: np.ndarray
+
+    @classmethod
+    def of(cls, search: Search, options: SearchOptions, queries: Sequence[tuple[str, str | None]], recent: Histories | None = None) -> SearchGroup:
+        """Read the queries, look the users up and apply the filters of the options.
+
+        Raises
+        ------
+        DataError: an item id, a brand or a category of the options is unknown.
+        """
+        recommender = search.recommender
+        snapshot = recommender.snapshot
+        histories = Histories.of_users(snapshot.log, snapshot.log.user_rows([user or "" for _, user in queries]), snapshot.now)
+        if recent is not None:
+            histories = histories.then(recent)
+        filters = Filters(
+            categories=(options.category,) if options.category else (),
+            min_price=options.min_price,
+            max_price=options.max_price,
+            in_stock=options.in_stock,
+            exclude=tuple(snapshot.catalog.rows_or_raise(list(options.exclude)).tolist()),
+        )
+        mask = filters.allowed(snapshot.catalog, snapshot.prices, histories) & recommender.not_blocked & snapshot.catalog.available
+        if options.brand:
+            mask &= _of_brand(search.words, snapshot.catalog.frame["brand"].to_numpy(), options.brand)
+        readings = [Reading.of(text, search.words, search.thesaurus, options) for text, _ in queries]
+        return cls(search, options, queries, readings, histories, histories.permitted(mask) if histories.disliked is not None else mask)
 
     @property
     def ranks(self) -> bool:
-        """Whether there is a ranking stage that a late answer can do without."""
-        return False
+        """Whether there is a ranking stage that a late answer can do without: the users' own preferences."""
+        return self.search.recommender.ranker is not None and bool(self.histories.lengths.any())
+
+    @cached_property
+    def k(self) -> int:
+        """List length."""
+        return min(self.options.k, len(self.search.recommender.snapshot.catalog))
+
+    @cached_property
+    def _encoded(self) -> np.ndarray:
+        """Vectors of all wordings of all queries, float32 (w, dim)."""
+        texts = [wording.text for reading in self.readings for wording in reading.wordings]
+        return self.search.recommender.model.encode_queries(texts).vectors if texts else np.zeros((0, 0), dtype=np.float32)
+
+    @cached_property
+    def relaxed(self) -> list[tuple[QueryFilter, ...]]:
+        """Filters of each query that were dropped; filled by `retrieve`."""
+        return [()] * len(self.readings)
 
     def retrieve(self) -> Candidates:
-        """Find candidates among the allowed items."""
-        raise NotImplementedError
+        """Find items among the allowed ones, by relevance."""
+        found, begin = [], 0
+        for place, reading in enumerate(self.readings):
+            vectors = self._encoded[begin : begin + len(reading.wordings)]
+            begin += len(reading.wordings)
+            found.append(self._retrieve_one(place, reading, vectors))
+        return joined(found)
+
+    def _retrieve_one(self, place: int, reading: Reading, vectors: np.ndarray) -> Candidates:
+        search, user = self.search, self.histories.take(np.array([place]))
+        mask = self.mask if self.mask.ndim == 1 else self.mask[place]
+        kept = list(reading.filters)
+        while kept and not (mask & self._meets(kept)).any():
+            kept.pop()
+        self.relaxed[place] = tuple(reading.filters[len(kept) :])
+        mask = mask & self._meets(kept)
+        if not reading.wordings:
+            return search.recommender.popular(user, self.width, mask) if kept else _nothing(user)
+        row = self._by_id(reading.query.text)
+        if row >= 0:
+            return self._beside(user, row, mask)
+        return search.text_search.retrieve(reading.wordings, vectors, user, mask)
+
+    @property
+    def width(self) -> int:
+        """How many candidates are needed at least."""
+        return max(self.k, self.search.text_search.config.candidates)
+
+    def _by_id(self, text: str) -> int:
+        """Return the row of the item that the whole query names by its id; -1 without one."""
+        ids = item_ids(text, self.search.recommender.snapshot.catalog)
+        return int(self.search.recommender.snapshot.catalog.rows(ids)[0]) if ids else -1
+
+    def _beside(self, user: Histories, row: int, mask: np.ndarray) -> Candidates:
+        """Return an item and those whose texts are near to it."""
+        texts = self.search.text_search
+        own = texts.text_of[row]
+        from retrieval.text_search import Wording
+
+        near = texts.retrieve((Wording("", ()),), texts.vectors[own][None], user, mask)
+        rows = np.concatenate([[row], near.rows[0][near.rows[0] != row]])[None]
+        features = {name: np.concatenate([[values[0].max(initial=1.0)], values[0][near.rows[0] != row]])[None].astype(np.float32) for name, values in near.features.items()}
+        scores = np.concatenate([[2.0], near.scores[0][near.rows[0] != row]])[None].astype(np.float32)
+        return Candidates(user, rows, scores, features | {"relevance": scores})
+
+    def _meets(self, filters: Sequence[QueryFilter]) -> np.ndarray:
+        """Return which items meet filters that were read from a query, bool (n_items,)."""
+        snapshot = self.search.recommender.snapshot
+        mask = np.ones(len(snapshot.catalog), dtype=bool)
+        for one in filters:
+            if one.kind == "max_price":
+                mask &= snapshot.prices <= one.value
+            elif one.kind == "min_price":
+                mask &= snapshot.prices >= one.value
+            elif one.kind == "in_stock":
+                mask &= snapshot.catalog.available
+            elif one.kind == "brand":
+                mask &= (snapshot.catalog.frame["brand"] == one.value).fill_null(value=False).to_numpy()
+            elif one.kind == "category":
+                mask &= snapshot.catalog.frame["category"].is_in(list(one.value)).fill_null(value=False).to_numpy()
+        return mask
 
     def rank(self, candidates: Candidates) -> Candidates:
-        """Order candidates by relevance and preference."""
-        return candidates
+        """Order candidates by relevance, popularity and, for a known user, the recommender's own probability."""
+        return self._first(self.search.ranker.rank(self._with_preference(candidates)))
 
     def unranked(self, candidates: Candidates) -> Candidates:
-        """Keep the order of retrieval."""
-        return candidates
+        """Order candidates as for an unknown user."""
+        nothing = np.full(candidates.rows.shape, np.nan, dtype=np.float32)
+        return self._first(self.search.ranker.rank(replace(candidates, features=candidates.features | {PREFERENCE: nothing})))
+
+    def _first(self, ranked: Candidates) -> Candidates:
+        return self.search.recommender.group_limit(self.options.max_per_group).keep(ranked)
+
+    def _with_preference(self, candidates: Candidates) -> Candidates:
+        """Add the log odds that each known user buys the candidate, as the recommender has them; nan elsewhere."""
+        odds = np.full(candidates.rows.shape, np.nan, dtype=np.float32)
+        recommender = self.search.recommender
+        known = np.flatnonzero((self.histories.lengths > 0) & candidates.valid.any(axis=1))
+        if recommender.ranker is not None and len(known):
+            rows = candidates.rows[known]
+            allowed = np.zeros((len(known), len(recommender.snapshot.catalog)), dtype=bool)
+            user, place = np.nonzero(rows >= 0)
+            allowed[user, rows[user, place]] = True
+            ranked = recommender.ranker.rank(recommender.retriever.retrieve(self.histories.take(known), rows.shape[1], allowed))
+            dense = np.full(allowed.shape, np.nan, dtype=np.float32)
+            who, where = np.nonzero(ranked.valid)
+            dense[who, ranked.rows[who, where]] = ranked.features[LOG_ODDS][who, where]
+            odds[known] = np.where(rows >= 0, np.take_along_axis(dense, np.maximum(rows, 0), axis=1), np.nan)
+        return replace(candidates, features=candidates.features | {PREFERENCE: odds})
 
     def present(self, best: Candidates, *, degraded: bool = False) -> list[SearchAnswer]:
-        """Make one answer a query."""
-        raise NotImplementedError
+        """Make one answer a query. degraded: `best` is `unranked` though the users are known."""
+        return present(self, best)
+
+
+def _nothing(user: Histories) -> Candidates:
+    return Candidates(user, np.zeros((1, 0), dtype=np.int64), np.zeros((1, 0), dtype=np.float32))
+
+
+def _of_brand(words: CatalogueWords, brands: np.ndarray, wanted: str) -> np.ndarray:
+    """Return which items are of a brand, bool (n_items,).
+
+    Raises
+    ------
+    DataError: no item is.
+    """
+    brand = words.brand(wanted)
+    if brand is None:
+        raise DataError(f"no item is of brand {wanted!r}: check its spelling, or leave the brand out")
+    return brands == brand

@@ -96,3 +96,25 @@ def test_pooled_metrics_without_pairs_are_undefined():
     values = [Bootstrap(5).auc(nothing), Bootstrap(5).log_loss(nothing)]
     values.append(Bootstrap(5).calibration_error(nothing, reliability(nothing.labels, nothing.scores)))
     assert all(np.isnan(f.value) and f.users == 0 for f in values)
+
+
+def test_what_belongs_together_is_drawn_together():
+    rng = np.random.default_rng(0)
+    of_customer = rng.random(40)
+    # Ten queries a customer that all earn the same are worth one.
+    values, clusters = np.repeat(of_customer, 10), np.repeat(np.arange(40), 10)
+    alone, together, apart = (
+        Bootstrap().means({"x": column}, groups)["x"] for column, groups in ((of_customer, None), (values, clusters), (values, None))
+    )
+    assert (together.value, together.low, together.high) == pytest.approx((alone.value, alone.low, alone.high))
+    assert apart.high - apart.low < 0.5 * (together.high - together.low)
+    assert together.users == 400
+
+
+def test_a_paired_difference_is_above_zero_where_one_system_is_better_everywhere():
+    rng = np.random.default_rng(0)
+    hard = rng.random(300)
+    found = Bootstrap().paired_difference(hard + 0.02 + 0.01 * rng.normal(size=300), np.append(hard[:-1], NAN))
+    assert 0.015 < found.low < found.value < found.high < 0.025
+    assert found.users == 299
+    assert Bootstrap().paired_difference(hard, hard) == Bootstrap().with_interval(0.0, np.zeros(9), 300)

@@ -144,7 +144,7 @@ def test_vectors_of_another_model_are_not_taken_over(model, tiny_settings, shop)
 
 @pytest.fixture(scope="module")
 def snapshot(model, shop, tiny_settings) -> Snapshot:
-    return take_snapshot(shop.catalog, shop.log, shop.log.end, model, encode(shop.catalog, model), tiny_settings.index)
+    return take_snapshot(shop.catalog, shop.log, shop.log.end, model, encode(shop.catalog, model), tiny_settings.indexing)
 
 
 def test_comes_back_from_its_files(snapshot):
@@ -165,7 +165,7 @@ def test_twins_share_one_text(snapshot):
 def test_a_price_is_the_catalogues_or_what_was_paid(snapshot, shop, model, tiny_settings):
     hidden = shop.catalog.frame.with_columns(price=pl.when(pl.col("item_id") != "sku-03").then("price"))
     catalog = Catalog(hidden)
-    other = take_snapshot(catalog, shop.log, shop.log.end, model, encode(catalog, model), tiny_settings.index)
+    other = take_snapshot(catalog, shop.log, shop.log.end, model, encode(catalog, model), tiny_settings.indexing)
     assert snapshot.prices[3] == 2.25
     assert other.prices[3] == 2.25  # everybody paid it
     assert np.array_equal(other.prices, snapshot.prices)
@@ -184,7 +184,7 @@ def test_prices_of_a_bundle_stored_as_float32_are_exact(snapshot, shop):
 def test_nothing_after_now_is_in_it(model, shop, tiny_settings):
     now = shop.log.end - 40 * DAY
     encoded = encode(shop.catalog, model)
-    whole = take_snapshot(shop.catalog, shop.log, now, model, encoded, tiny_settings.index)
-    cut = take_snapshot(shop.catalog, shop.log.between(None, now), now, model, encoded, tiny_settings.index)
+    whole = take_snapshot(shop.catalog, shop.log, now, model, encoded, tiny_settings.indexing)
+    cut = take_snapshot(shop.catalog, shop.log.between(None, now), now, model, encoded, tiny_settings.indexing)
     assert whole.to_files() == cut.to_files()
     assert whole.log.end <= now

@@ -1,0 +1,40 @@
+"""Facets: categories, brands and prices of the items that fit a query, with counts."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from recsys.apps.search.answers import Facet
+
+if TYPE_CHECKING:
+    from recsys.snapshot.snapshot import Snapshot
+
+MOST = 10  # values of a facet
+RANGES = 4  # of prices, with about as many items each
+LEAST_FOR_RANGES = 8  # items with a price
+
+
+def facets_of(snapshot: Snapshot, rows: np.ndarray) -> tuple[Facet, ...]:
+    """Return the facets of items (n,); a facet with one value or none narrows nothing and is left out."""
+    frame = snapshot.catalog.frame.select("category", "brand")[rows]
+    found = [
+        Facet(name, tuple(Counter(frame[name].drop_nulls().to_list()).most_common(MOST))) for name in ("category", "brand")
+    ]
+    found.append(Facet("price", _ranges(snapshot.prices[rows])))
+    return tuple(facet for facet in found if len(facet.values) > 1)
+
+
+def _ranges(prices: np.ndarray) -> tuple[tuple[str, int], ...]:
+    """Return ranges of prices with about equally many items, as "low-high"."""
+    known = prices[~np.isnan(prices)]
+    if len(known) < LEAST_FOR_RANGES:
+        return ()
+    edges = np.unique(np.round(np.quantile(known, np.linspace(0, 1, RANGES + 1)), 2))
+    if len(edges) < 3:
+        return ()
+    place = np.clip(np.searchsorted(edges, known, side="right") - 1, 0, len(edges) - 2)
+    counts = np.bincount(place, minlength=len(edges) - 1)
+    return tuple((f"{low:g}-{high:g}", int(n)) for low, high, n in zip(edges[:-1], edges[1:], counts, strict=True) if n)

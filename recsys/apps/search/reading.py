@@ -1,0 +1,56 @@
+"""Reads a query: filters out of its words, spelling, and other wordings of the same."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from retrieval.lexical.query import SPELLING, SearchQuery, read_query
+from retrieval.text_search import Wording
+
+if TYPE_CHECKING:
+    from recsys.apps.search.request import SearchOptions
+    from retrieval.lexical.catalogue_words import CatalogueWords
+    from retrieval.lexical.query import QueryFilter
+    from retrieval.lexical.thesaurus import Thesaurus
+
+OTHER_WORDING = 0.95  # weight of a wording that is not the customer's own
+NARROWER = 0.9  # weight of one kind of what was asked for
+
+
+@dataclass(frozen=True)
+class Reading:
+    """A query as search understands it.
+
+    Attributes
+    ----------
+    query : with its filters and corrections.
+    wordings : ways to ask for the same, the customer's own first unless the catalogue has none of its words.
+    language : of the query; None where its words do not tell.
+    unread : words that nothing is known of.
+    """
+
+    query: SearchQuery
+    wordings: tuple[Wording, ...]
+    language: str | None = None
+    unread: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, text: str, words: CatalogueWords, thesaurus: Thesaurus, options: SearchOptions) -> Reading:
+        """Read a query; any text can be read."""
+        ignore = (*options.ignore, *((SPELLING,) if options.verbatim else ()))
+        query = read_query(text, words, ignore)
+        if not query.tokens:
+            return cls(query, ())
+        read = thesaurus.read(query.cleaned, words.spelling.knows)
+        variants = read.variants or ()
+        wordings = []
+        for place, variant in enumerate(variants):
+            weight = NARROWER if variant.narrower else 1.0 if place == 0 else OTHER_WORDING
+            wordings.append(Wording(variant.text, tuple(words.index.analyzer.tokens(variant.text)), weight))
+        return cls(query, tuple(wordings) or (Wording(query.cleaned, query.tokens),), read.language, read.unread)
+
+    @property
+    def filters(self) -> tuple[QueryFilter, ...]:
+        """Conditions that words of the query state."""
+        return self.query.filters

@@ -1,0 +1,256 @@
+"""Reads a query: filters for price, stock, brand and category out of its words, misspelt words mended, the rest as terms."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from features.text.plain import counted
+from retrieval.lexical.analyzer import fold
+from retrieval.lexical.catalogue_words import MOST_WORDS, name_words
+from retrieval.lexical.price_words import price_limits
+from retrieval.lexical.units import is_unit
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+
+    from retrieval.lexical.catalogue_words import CatalogueWords
+    from retrieval.lexical.spelling import Correction
+
+MOST_CHARACTERS, MOST_QUERY_WORDS = 1_000, 64
+SPELLING = "spelling"  # in `ignore`: words stay as typed
+
+FilterKind = Literal["max_price", "min_price", "in_stock", "brand", "category"]
+_STOCK = (
+    r"(?:(?:only |currently )?in[ -]stock(?: only| now)?|available now|nur lieferbare?"
+    r"|(?:sofort |nur )?(?:auf lager|lieferbar|vorratig|verfugbar)"
+    r"|en stock|en existencias?|disponibles?(?: ahora| maintenant)?|disponibil[ei]|in magazzino|em estoque|disponive(?:l|is)|op voorraad"
+    r"|有货|有貨|现货|現貨|有现货|有現貨|在庫あり)"
+)
+_IN_STOCK = (re.compile(rf"(?<!\w)(?<!not )(?<!out of ){_STOCK}\s*[,.;]?\s*$"), re.compile(rf"^\s*{_STOCK}\s*[,.;:]?(?!\w)"))
+_CJK_STOCK = re.compile(r"(?:有货|有貨|现货|現貨|有现货|有現貨|在庫あり)")
+_NAMED = {
+    "brand": re.compile(r"(?<!\w)(?:brand|marke|marque|marca|merk)\s?[:=]\s?(?P<name>\"[^\"]+\"|.+?)(?=\s+\w+\s?[:=]|$)"),
+    "category": re.compile(r"(?<!\w)(?:category|kategorie|categorie|categoria)\s?[:=]\s?(?P<name>\"[^\"]+\"|.+?)(?=\s+\w+\s?[:=]|$)"),
+}
+_WITHIN = re.compile(
+    r"(?<!\w)(?:in|within|inside|en|dans)\s+(?:the\s+|category\s+)*(?P<name>.+?)(?P<section>\s+(?:category|section|department|aisle))?\s*$"
+)
+_LOOSE = re.compile(r"^[\s,;]+|[\s,;]+$")
+_WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)*")
+
+
+@dataclass(frozen=True)
+class QueryFilter:
+    """A condition that words of the query state.
+
+    Attributes
+    ----------
+    kind : str
+    value : float, str, bool or tuple of str
+        A price, a brand as the catalogue spells it, True for stock, the paths of the categories.
+    words : str
+        The words as typed.
+    currency : str, optional
+        Of a price, where the query says it; prices are not converted.
+    """
+
+    kind: FilterKind
+    value: float | str | bool | tuple[str, ...]
+    words: str
+    currency: str | None = None
+
+    @property
+    def key(self) -> str:
+        """What `read_query` takes to ignore this filter."""
+        return f"{self.kind}:{self.words.casefold() if isinstance(self.value, tuple) else self.value}"
+
+
+@dataclass(frozen=True)
+class SearchQuery:
+    """A query as it was read.
+
+    Attributes
+    ----------
+    text : str
+        As typed, up to the length that is read.
+    cleaned : str
+        Without the words of prices, stock and named filters, with misspelt words mended. A brand's words stay.
+    tokens : tuple of str
+        Terms for the lexical index; empty if the query holds no word.
+    corrections : tuple of Correction
+    filters : tuple of QueryFilter
+    category_hint : tuple of str
+        Paths of the categories that have the query as their name. They are no filter.
+    unread : int
+        Characters beyond the length that is read.
+    """
+
+    text: str
+    cleaned: str
+    tokens: tuple[str, ...]
+    corrections: tuple[Correction, ...] = ()
+    filters: tuple[QueryFilter, ...] = ()
+    category_hint: tuple[str, ...] = ()
+    unread: int = 0
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What to tell the user, if anything."""
+        if not self.unread:
+            return ()
+        read = f"the first {MOST_QUERY_WORDS} words or {MOST_CHARACTERS:,} characters of a query are read"
+        return (f"note: {read}: {counted(self.unread, 'character')} at its end were ignored",)
+
+
+def read_query(text: str, words: CatalogueWords, ignore: Collection[str] = ()) -> SearchQuery:
+    """Read a query; any text can be read.
+
+    Parameters
+    ----------
+    text : str
+    words : CatalogueWords
+    ignore : collection of str
+        Keys of filters that are not to be applied, whose words are words again; "spelling" leaves misspelt words as they are.
+    """
+    read = _clipped(text)
+    rest, filters = read, []
+    for found in (_price_filters, _stock_filter, _named_filters):
+        rest, more = found(rest, words, ignore)
+        filters += more
+    cleaned = " ".join(_LOOSE.sub("", rest).split())
+    corrections: list[Correction] = []
+    if SPELLING not in ignore:
+        corrections = _corrections(cleaned, words)
+        cleaned = _mended(cleaned, corrections)
+    if not any(one.kind == "brand" for one in filters):
+        filters += [one for one in _brand_filters(cleaned, words) if one.key not in ignore]
+    hint = () if any(one.kind == "category" for one in filters) else words.category(cleaned)
+    tokens = tuple(words.index.analyzer.tokens(cleaned))
+    return SearchQuery(read, cleaned, tokens, tuple(corrections), tuple(filters), hint, len(text) - len(read))
+
+
+def _clipped(text: str) -> str:
+    """Return the part of a query that is read, cut between words."""
+    if len(text) > MOST_CHARACTERS:
+        text = text[:MOST_CHARACTERS].rsplit(None, 1)[0] if " " in text[:MOST_CHARACTERS].strip() else text[:MOST_CHARACTERS]
+    ends = [found.end() for found in re.finditer(r"\S+", text)]
+    return text if len(ends) <= MOST_QUERY_WORDS else text[: ends[MOST_QUERY_WORDS - 1]]
+
+
+def _fold_in_place(text: str) -> str:
+    """Return a text folded letter by letter, so that places in it are places in the text."""
+    if text.isascii():
+        return text.lower()
+    return "".join(folded if len(folded := fold(character)) == 1 else character for character in text)
+
+
+def _without(text: str, parts: Sequence[tuple[int, int]]) -> str:
+    kept, place = [], 0
+    for begin, end in sorted(parts):
+        kept.append(text[place:begin])
+        place = end
+    return " ".join([*kept, text[place:]])
+
+
+def _price_filters(text: str, words: CatalogueWords, ignore: Collection[str]) -> tuple[str, list[QueryFilter]]:
+    del words
+    filters: list[QueryFilter] = []
+    parts: list[tuple[int, int]] = []
+    for limit in price_limits(_fold_in_place(text)):
+        typed = text[limit.begin : limit.end].strip()
+        bounds: list[tuple[FilterKind, float | None]] = [("min_price", limit.low), ("max_price", limit.high)]
+        found = [QueryFilter(kind, value, typed, limit.currency) for kind, value in bounds if value is not None]
+        kept = [one for one in found if one.key not in ignore]
+        if kept or limit.currency:  # with a currency they are no words to look for
+            parts.append((limit.begin, limit.end))
+        filters += kept
+    return _without(text, parts), filters
+
+
+def _stock_filter(text: str, words: CatalogueWords, ignore: Collection[str]) -> tuple[str, list[QueryFilter]]:
+    del words
+    folded = _fold_in_place(text)
+    match = next((found for pattern in (*_IN_STOCK, _CJK_STOCK) if (found := pattern.search(folded))), None)
+    if match is None:
+        return text, []
+    stock = QueryFilter("in_stock", value=True, words=text[match.start() : match.end()].strip(" ,.;:"))
+    return (text, []) if stock.key in ignore else (_without(text, [match.span()]), [stock])
+
+
+def _named_filters(text: str, words: CatalogueWords, ignore: Collection[str]) -> tuple[str, list[QueryFilter]]:
+    """Return filters that the query names: "brand: dove", "category: soups", "cookies in grocery"."""
+    filters: list[QueryFilter] = []
+    for kind, pattern in _NAMED.items():
+        if match := pattern.search(_fold_in_place(text)):
+            for end in _ends(text, match):
+                found = _named(kind, text[match.start("name") : end], text[match.start() : end], words)
+                if found is not None and found.key not in ignore:
+                    filters.append(found)
+                    text = _without(text, [(match.start(), end)])
+                    break
+    match = _WITHIN.search(_fold_in_place(text))
+    if match and not any(one.kind == "category" for one in filters):
+        found = _named("category", match["name"], text[match.start() :], words)
+        meant = match["section"] or words.is_department(match["name"]) or not _stand_together(text[: match.start()], match["name"], words)
+        if found is not None and meant and found.key not in ignore:
+            filters.append(found)
+            text = text[: match.start()]
+    return text, filters
+
+
+def _ends(text: str, match: re.Match[str]) -> list[int]:
+    """Return where the name may end, the longest first: only the words of the query say how many belong to it."""
+    if match["name"].startswith('"'):
+        return [match.end("name")]
+    begin = match.start("name")
+    return [begin + found.end() for found in re.finditer(r"\S+", text[begin : match.end("name")])][MOST_WORDS - 1 :: -1]
+
+
+def _named(kind: str, name: str, typed: str, words: CatalogueWords) -> QueryFilter | None:
+    name = name.strip("\"' ")
+    if kind == "brand":
+        brand = words.brand(name)
+        return QueryFilter("brand", brand, typed.strip()) if brand else None
+    paths = words.category(name)
+    return QueryFilter("category", paths, typed.strip()) if paths else None
+
+
+def _stand_together(before: str, name: str, words: CatalogueWords) -> bool:
+    """Return whether a text holds all the words: "tuna in oil" is a product, not tuna out of a category."""
+    terms = words.index.analyzer.tokens(before)
+    if not terms:
+        return False
+    texts = [set(words.index.texts_with(term).tolist()) for term in (*terms, *words.index.analyzer.tokens(name))]
+    return bool(set.intersection(*texts))
+
+
+def _brand_filters(text: str, words: CatalogueWords) -> list[QueryFilter]:
+    """Return the longest brand that stands in the query, if it is the only one."""
+    typed = name_words(text)
+    for width in range(min(MOST_WORDS, len(typed)), 0, -1):
+        runs = [" ".join(typed[i : i + width]) for i in range(len(typed) - width + 1)]
+        found = dict.fromkeys(run for run in runs if run in words.names)
+        if found:
+            return [QueryFilter("brand", words.brands[run], run) for run in found] if len(found) == 1 else []
+    return []
+
+
+def _corrections(text: str, words: CatalogueWords) -> list[Correction]:
+    typed = [found[0] for found in _WORD.finditer(text) if not _beside_digit(text, found)]
+    kept = [word for word in typed if fold(word) not in words.brand_words and not is_unit(fold(word))]
+    return words.spelling.correct(kept)
+
+
+def _beside_digit(text: str, found: re.Match[str]) -> bool:
+    """Return whether letters belong to a model number."""
+    around = text[max(found.start() - 1, 0) : found.start()] + text[found.end() : found.end() + 1]
+    return any(character.isdigit() for character in around)
+
+
+def _mended(text: str, corrections: Sequence[Correction]) -> str:
+    for typed, read in corrections:
+        pattern = r"\W+".join(re.escape(word) for word in typed.split())
+        text = re.sub(rf"(?<!\w){pattern}(?!\w)", lambda _, read=read: read, text, count=1)
+    return text

@@ -1,0 +1,197 @@
+"""Retrieval for a query in words: BM25 and the cosine of text vectors, mixed over the best of both.
+
+References
+----------
+S. Bruch, S. Gai and A. Ingber (2023). An Analysis of Fusion Functions for Hybrid Retrieval. ACM TOIS 42(1): a convex
+combination of normalised scores is better than reciprocal rank fusion, and hardly depends on how they are normalised.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field
+
+from features.names import DENSE_SCORE, LEXICAL_SCORE, RELEVANCE
+from features.storage.arrays import Subfolder, arrays_of, in_folder
+from features.storage.sorted_unique import sorted_unique
+from retrieval.candidates import Candidates
+from retrieval.index import ItemIndex
+from retrieval.lexical.index import LexicalIndex
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from features.data.histories import Histories
+
+
+class TextSearchConfig(BaseModel):
+    """How a query is matched with texts.
+
+    Attributes
+    ----------
+    candidates : items a query that are ranked.
+    texts : distinct texts a source that are scored by both sources.
+    lexical : weight of BM25; the cosine has the rest.
+    category : weight of the relevance of the item's category: the mean of its best texts.
+    a_text : items of one text among the candidates, at most.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    candidates: int = Field(default=200, ge=10)
+    texts: int = Field(default=200, ge=10)
+    lexical: float = Field(default=0.4, ge=0, le=1)
+    category: float = Field(default=0.3, ge=0)
+    a_text: int = Field(default=20, ge=1)
+
+
+@dataclass(frozen=True)
+class Wording:
+    """One way to ask for something.
+
+    Attributes
+    ----------
+    text : for the encoder.
+    tokens : for BM25.
+    weight : factor of its scores.
+    """
+
+    text: str
+    tokens: tuple[str, ...]
+    weight: float = 1.0
+
+
+CATEGORY_TEXTS = 20  # best texts of a category that speak for it
+
+
+@dataclass(frozen=True)
+class TextSearch:
+    """The catalogue's distinct texts, by their words and by their vectors.
+
+    Attributes
+    ----------
+    lexical : of the t texts.
+    vectors : of unit norm, float32 (t, dim).
+    index : over `vectors`.
+    text_of : each item's text, int64 (n_items,).
+    category_of : code of each text's category, int32 (t,); -1 without one.
+    sales : order among items of one text, float (n_items,).
+    """
+
+    lexical: LexicalIndex
+    vectors: np.ndarray
+    index: ItemIndex
+    text_of: np.ndarray
+    category_of: np.ndarray
+    sales: np.ndarray
+    config: TextSearchConfig = TextSearchConfig()
+
+    @cached_property
+    def _center(self) -> np.ndarray:
+        """The mean vector: its cosine is that of a text that has nothing to do with the query, float32 (dim,)."""
+        return self.vectors.mean(axis=0)
+
+    @cached_property
+    def _by_text(self) -> np.ndarray:
+        """Items sorted by text, best sellers first, int64 (n_items,)."""
+        return np.lexsort((np.arange(len(self.text_of)), -self.sales, self.text_of))
+
+    @cached_property
+    def _starts(self) -> np.ndarray:
+        """Offset of each text's items in `_by_text`, int64 (t + 1,)."""
+        return np.searchsorted(self.text_of[self._by_text], np.arange(len(self.vectors) + 1))
+
+    def retrieve(self, wordings: Sequence[Wording], vectors: np.ndarray, user: Histories, allowed: np.ndarray) -> Candidates:
+        """Find the items that fit a query best.
+
+        Parameters
+        ----------
+        wordings : ways to ask for the same; an item is as relevant as the wording says that it fits best.
+        vectors : of the wordings, unit norm, float32 (m, dim).
+        user : the one user who asks (b = 1); what they bought is among the items that are kept of a text.
+        allowed : items that may be returned, bool (n_items,).
+
+        Returns
+        -------
+        Candidates
+            Scores are relevance, 1 for a text that is best in everything.
+        """
+        permitted = np.logical_or.reduceat(allowed[self._by_text], self._starts[:-1]) if len(self.text_of) else np.zeros(0, dtype=bool)
+        lexical = [self.lexical.scores(wording.tokens) for wording in wordings]
+        near, _ = self.index.search(vectors, min(self.config.texts, len(self.vectors)), permitted)
+        matching = [_best(np.where(permitted, scores, 0), self.config.texts) for scores in lexical]
+        texts = sorted_unique(np.concatenate([near[near >= 0], *matching]).astype(np.int64))
+        if not len(texts):
+            return Candidates(user, np.zeros((1, 0), dtype=np.int64), np.zeros((1, 0), dtype=np.float32))
+        full = [self._full_score(wording.tokens) for wording in wordings]
+        parts = [self._relevance(texts, *one) for one in zip(lexical, full, vectors, strict=True)]
+        mixed = np.stack([part[0] * wording.weight for part, wording in zip(parts, wordings, strict=True)])
+        best, places = mixed.argmax(axis=0), np.arange(len(texts))
+        relevance = mixed[best, places]
+        if self.config.category:
+            relevance = relevance + self.config.category * self._of_category(texts, relevance)
+        words, cosine = (np.stack([part[i] for part in parts])[best, places] for i in (1, 2))
+        return self._items(texts, {RELEVANCE: relevance, LEXICAL_SCORE: words, DENSE_SCORE: cosine}, user, allowed)
+
+    def _full_score(self, tokens: Sequence[str]) -> float:
+        """Return the BM25 score of a text that would be the best for each token; a token that no text has counts as the mean."""
+        best = [float(self.lexical.scores([token]).max(initial=0)) for token in dict.fromkeys(tokens)]
+        known = [score for score in best if score > 0]
+        return sum(known) / len(known) * len(best) if known else 0.0
+
+    def _relevance(
+        self, texts: np.ndarray, lexical: np.ndarray, full: float, vector: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return the relevance of texts (m,) to one wording, and its parts: BM25 as a share of the full score, and cosine."""
+        words, cosine = lexical[texts], self.vectors[texts] @ vector
+        usual = float(self._center @ vector)
+        nearness = (cosine - usual) / max(float(cosine.max()) - usual, 1e-6)
+        if words.max() <= 0:  # no text has one of the words: they say nothing
+            return nearness, words, cosine
+        words = words / full
+        share = self.config.lexical
+        return share * words + (1 - share) * nearness, words, cosine
+
+    def _of_category(self, texts: np.ndarray, relevance: np.ndarray) -> np.ndarray:
+        """Return the relevance of each text's category, 0 to 1: the mean of its best texts, those beyond the list counted as 0."""
+        categories = self.category_of[texts]
+        order = np.lexsort((-relevance, categories))
+        sorted_codes = categories[order]
+        place = np.arange(len(order)) - np.searchsorted(sorted_codes, sorted_codes)
+        counted = place < CATEGORY_TEXTS
+        sums = np.zeros(int(self.category_of.max(initial=-1)) + 2)
+        np.add.at(sums, sorted_codes[counted], np.maximum(relevance[order][counted], 0))  # -1 is the last place
+        sums[-1] = 0
+        return sums[categories] / max(sums.max(), 1e-6)
+
+    def _items(self, texts: np.ndarray, scores: dict[str, np.ndarray], user: Histories, allowed: np.ndarray) -> Candidates:
+        """Return the allowed items of texts: of each text those that the user bought, then best sellers."""
+        begin, counts = self._starts[texts], np.diff(self._starts)[texts]
+        offsets = np.cumsum(counts) - counts
+        items = self._by_text[np.arange(counts.sum()) + np.repeat(begin - offsets, counts)]
+        owner = np.repeat(np.arange(len(texts)), counts)
+        kept = allowed[items]
+        items, owner = items[kept], owner[kept]
+        own = np.isin(items, user.purchases.item)
+        order = np.lexsort((np.arange(len(items)), ~own, owner))
+        items, owner = items[order], owner[order]
+        place = np.arange(len(items)) - np.searchsorted(owner, owner)
+        few = place < self.config.a_text
+        items, owner, place = items[few], owner[few], place[few]
+        order = np.lexsort((place, -scores[RELEVANCE][owner]))[: self.config.candidates]
+        rows, owner = items[order][None], owner[order]
+        features = {name: values[owner][None].astype(np.float32) for name, values in scores.items()}
+        return Candidates(user, rows, features[RELEVANCE], features)
+
+    def to_files(self) -> dict[str, bytes]:
+        """Return the contents by file name, without what the snapshot has anyway: vectors, items and sales."""
+        return in_folder("lexical", self.lexical.to_files()) | in_folder("index", self.index.to_files())
+
+
+def _best(scores: np.ndarray, k: int) -> np.ndarray:
+    """Return the places of the k highest scores above 0, int64 (m,), in no order."""
+    found = np.flatnonzero(scores > 0)
+    return found if len(found) <= k else found[np.argpartition(-scores[found], k - 1)[:k]]
