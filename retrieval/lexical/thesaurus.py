@@ -115,7 +115,9 @@ class Thesaurus:
                 found += [Token(part, part, " " if place else token.before) for place, part in enumerate(parts)]
         return found
 
-    def _best_language(self, tokens: Sequence[Token], knows: Callable[[str], bool], spoken: Sequence[str]) -> tuple[str | None, list[Segment]]:
+    def _best_language(
+        self, tokens: Sequence[Token], knows: Callable[[str], bool], spoken: Sequence[str]
+    ) -> tuple[str | None, list[Segment]]:
         """Return the language that a query's words are of, and its phrases; among equals, the catalogue's."""
         chinese = self.phrases.chinese(tokens)
         if chinese and sum(token.unspaced for token in tokens) * 2 >= len(tokens):

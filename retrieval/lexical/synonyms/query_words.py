@@ -18,7 +18,7 @@ STEMMERS = {"en": Analyzer("english"), "de": Analyzer("german"), "fr": Analyzer(
 FREE_ORDER = 3  # words up to which the order of a phrase does not matter
 LONGEST_CHINESE = 8  # characters of a phrase
 
-_NEGATIONS = frozenset("sin ohne sans no not nicht pas kein keine".split())
+_NEGATIONS = frozenset(["sin", "ohne", "sans", "no", "not", "nicht", "pas", "kein", "keine"])
 # What people write around the name of a thing, beside the function words.
 _ASKING = {
     "en": "something anything stuff things looking buy find get show good best nice great against",
