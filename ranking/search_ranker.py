@@ -42,7 +42,7 @@ UNTRAINED = {RELEVANCE_SHARE: 4.0, LOG_CLICKS: 20.0, SALES: 0.1, PREFERENCE: 0.3
 def with_search_features(candidates: Candidates, stats: ItemStats, prices: np.ndarray) -> Candidates:
     """Return the candidates with the features that `RISING` and `FEATURES` name, but for those of earlier stages."""
     rows = np.maximum(candidates.rows, 0)
-    relevance = candidates.features[RELEVANCE]
+    relevance = candidates.features.get(RELEVANCE, np.zeros(rows.shape, dtype=np.float32))  # without words nothing is relevant
     best = np.max(np.where(candidates.valid, relevance, 0), axis=1, keepdims=True, initial=1e-6)
     columns = {
         RELEVANCE_SHARE: relevance / best,
