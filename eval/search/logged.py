@@ -59,7 +59,7 @@ def logged_queries(log: Queries, cut: int, most: int = 2000, seed: int = 0, know
     first = np.full(len(drawn), -1, dtype=np.int64)
     first[place[of_row[here]]] = chosen[here]
     queries = log.texts[after.query[first]].tolist()
-    users = [log.user_ids[user] if user >= 0 else None for user in after.user[first].tolist()]
+    users = [str(log.user_ids[user]) if user >= 0 else None for user in after.user[first].tolist()]
     found = QuerySet("log", tuple(queries), tuple(users), judgments)
     before = log.between(None, cut)
     counts = {} if not len(before) else dict(before.counts().select("query", "searches").iter_rows())

@@ -11,7 +11,6 @@ import polars as pl
 
 from eval.metrics.judged import graded_ndcg
 from eval.search.mixes import Mix
-from features.names import BRAND, CATEGORY, DESCRIPTION, TITLE
 from retrieval.lexical.index import LexicalConfig, LexicalIndex
 
 if TYPE_CHECKING:
@@ -20,7 +19,6 @@ if TYPE_CHECKING:
     from eval.search.query_set import QuerySet
     from features.data.catalog import Catalog
 
-FIELDS = (TITLE, BRAND, CATEGORY, DESCRIPTION)
 K1, B = (0.4, 0.8, 1.2, 2.0), (0.25, 0.5, 0.75)  # what BM25 is tuned over
 
 
@@ -42,9 +40,11 @@ class LexicalScores:
     @classmethod
     def of(cls, catalog: Catalog, config: LexicalConfig | None = None) -> LexicalScores:
         """Build the index of a catalogue."""
-        columns = catalog.frame.select(pl.col(name).fill_null("") for name in FIELDS)
+        config = config or LexicalConfig()
+        names = [name for name in config.weights if name in catalog.frame.columns]
+        columns = catalog.frame.select(pl.col(name).fill_null("") for name in names)
         distinct = columns.unique(maintain_order=True).with_row_index("text")
-        text_of = columns.join(distinct, on=FIELDS, how="left", maintain_order="left")["text"].cast(pl.Int64).to_numpy()
+        text_of = columns.join(distinct, on=names, how="left", maintain_order="left")["text"].cast(pl.Int64).to_numpy()
         fields = distinct.drop("text")
         return cls(LexicalIndex.build(fields, config), text_of, fields)
 

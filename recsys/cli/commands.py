@@ -19,6 +19,7 @@ from recsys.cli.simulate import off_policy, simulate
 from recsys.recommend.request import MAX_PER_GROUP, RecommendOptions
 from recsys.settings.names import Device, Preset
 
+Protocol = Literal["judged", "personal", "log"]
 Form = Literal["canonical", "amazon", "shopify", "woocommerce", "magento", "google-merchant", "google-analytics"]
 if TYPE_CHECKING:
     from features.ingest.summary import IngestSummary
@@ -226,22 +227,36 @@ def similar(
 
 def evaluate(
     context: typer.Context,
+    what: Annotated[Literal["search"] | None, typer.Argument(metavar="[search]", help="Without it, the recommendations.")] = None,
     preset: Annotated[Preset, typer.Option(help="The preset that the model was trained with.")] = "quick",
     seed: Annotated[int, typer.Option(min=0, metavar="N", help="The seed that the model was trained with.")] = 0,
+    judged: Annotated[Path | None, typer.Option(metavar="FILE", help="Search: judged queries, csv, jsonl or parquet.")] = None,
+    protocol: Annotated[Protocol | None, typer.Option(help="Search: whose queries.  [default: the log's, if there is one]")] = None,
+    queries: Annotated[int, typer.Option(min=1, metavar="N", help="Search: at most so many, without a file.")] = 2000,
     as_json: Json = False,
 ) -> None:
-    """How good the recommendations are.
+    """How good the recommendations are, or the search.
 
-    Judged on the last weeks of the log, beside honest baselines; a page with plots goes to reports/.
+    Judged on the last weeks of the log, beside honest baselines; a page with plots goes to reports/. See docs/metrics.md.
     """
-    report = state_of(context).shop.evaluate(preset=preset, random_state=seed)
-    if as_json:
-        typer.echo(report.to_json())
-    else:
-        from eval.reports.evaluation import table
-        from recsys.cli.render import stdout
+    from recsys.cli.render import stdout
 
-        stdout().print(table(report))
+    state = state_of(context)
+    if what == "search":
+        from eval.reports import search as page
+        from recsys.apps.search.evaluate import SearchEvaluation, evaluate_search
+        from recsys.training.options import TrainOptions
+
+        options = SearchEvaluation(protocol, judged, queries, TrainOptions(preset=preset, seed=seed))
+        report = evaluate_search(state.workspace, state.settings, options)
+        typer.echo(report.to_json()) if as_json else stdout().print(page.table(report))
+        return
+    if judged or protocol:
+        raise typer.BadParameter("--judged and --protocol go with: recsys evaluate search", param_hint="search")
+    from eval.reports.evaluation import table
+
+    report = state.shop.evaluate(preset=preset, random_state=seed)
+    typer.echo(report.to_json()) if as_json else stdout().print(table(report))
 
 
 def doctor(context: typer.Context, as_json: Json = False) -> None:
