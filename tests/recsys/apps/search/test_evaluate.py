@@ -9,6 +9,7 @@ import pytest
 
 from features.errors import DataError
 from recsys.apps.search.evaluate import SearchEvaluation, evaluate_search
+from recsys.cli.main import run
 from recsys.training import find_or_train
 
 BASELINES = {"bm25", "bm25_then_popular", "bm25_and_popular", "encoder", "bm25_and_encoder"}
@@ -109,3 +110,19 @@ def test_a_shop_without_a_search_log_is_told_how_to_get_one(without_training):
 def test_protocol_and_file_go_together(protocol, file):
     with pytest.raises(DataError, match="go together"):
         SearchEvaluation(protocol, file)
+
+
+@pytest.mark.parametrize("options", [["--judged", "x.csv"], ["--protocol", "log"]])
+def test_options_of_search_without_search_are_a_usage_error(options, tmp_path, capsys):
+    assert run(["--workspace", str(tmp_path), "evaluate", *options]) == 2
+    assert "recsys evaluate search" in capsys.readouterr().err
+
+
+def test_the_command_line_prints_tables_or_json(without_training, tmp_path, capsys):
+    place, file = without_training, tmp_path / "judged.jsonl"
+    file.write_text('{"query": "green tea", "accept": "green tea"}\n')
+    line = ["--workspace", str(place.workspace.root), "evaluate", "search", "--judged", str(file)]
+    assert run(line) == 0
+    assert "1 query, judged queries" in capsys.readouterr().out
+    assert run([*line, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["queries"]["with_relevant"] == 1
