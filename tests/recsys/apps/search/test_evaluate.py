@@ -54,7 +54,7 @@ def test_what_a_user_bought_before_helps_that_user(without_training):
 
 def test_judged_queries_are_answered_by_the_bundle_in_use(without_training, tmp_path):
     place, file = without_training, tmp_path / "judged.csv"
-    rows = [("green tea", "sku-00", 3), ("green tea", "sku-05", 2), ("rye bread", "sku-10", 1)]
+    rows = [("green tea", "sku-00", 3), ("green tea", "sku-05", 2), ("rye bread", "sku-10", 1), ("rye bread", "sku-15", 1)]
     pl.DataFrame(rows, schema=["query", "item_id", "rating"], orient="row").write_csv(file)
     report = evaluate_search(place.workspace, place.settings, SearchEvaluation(judged=file))
     assert report.queries.name == "judged"
