@@ -1,35 +1,124 @@
-"""Ranks what a search found: relevance, and among equals what sells and what the user prefers."""
+"""Ranks what a search found: relevance, what the search log says, what sells, and what the user prefers."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from features.names import BUYERS_28, BUYERS_EVER, PREFERENCE, RELEVANCE
+from features.names import (
+    BUYERS_28,
+    BUYERS_EVER,
+    DENSE_SCORE,
+    ITEM_PRICE,
+    LEXICAL_SCORE,
+    LOG_CLICKS,
+    PREFERENCE,
+    RELEVANCE,
+    RELEVANCE_SHARE,
+    SALES,
+    SALES_EVER,
+)
+from ranking import gbdt
+from ranking.calibration import Calibration
+from ranking.lightgbm_import import lightgbm
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from features.behavior.item_stats import ItemStats
+    from ranking.gbdt import Booster
     from retrieval.candidates import Candidates
 
-POPULAR, PREFERRED = 0.05, 0.5  # weights beside relevance
+# Features of the booster. More of each makes an item no less likely; only the price may go either way.
+RISING = (RELEVANCE_SHARE, LEXICAL_SCORE, DENSE_SCORE, LOG_CLICKS, SALES, SALES_EVER, PREFERENCE)
+FEATURES = (*RISING, ITEM_PRICE)
+BOOSTER = "search"
+ROUNDS = 150
+UNTRAINED = {RELEVANCE_SHARE: 4.0, LOG_CLICKS: 20.0, SALES: 0.1, PREFERENCE: 0.3}  # weights without a trained booster
+
+
+def with_search_features(candidates: Candidates, stats: ItemStats, prices: np.ndarray) -> Candidates:
+    """Return the candidates with the features that `RISING` and `FEATURES` name, but for those of earlier stages."""
+    rows = np.maximum(candidates.rows, 0)
+    relevance = candidates.features.get(RELEVANCE, np.zeros(rows.shape, dtype=np.float32))  # without words nothing is relevant
+    best = np.max(np.where(candidates.valid, relevance, 0), axis=1, keepdims=True, initial=1e-6)
+    columns = {
+        RELEVANCE_SHARE: relevance / best,
+        SALES: np.log1p(stats.columns[BUYERS_28])[rows],
+        SALES_EVER: np.log1p(stats.columns[BUYERS_EVER])[rows],
+        ITEM_PRICE: np.log1p(prices)[rows],
+    }
+    names = (LOG_CLICKS, PREFERENCE, LEXICAL_SCORE, DENSE_SCORE)
+    columns |= {name: np.full(rows.shape, np.nan) for name in names if name not in candidates.features}
+    return replace(candidates, features=candidates.features | {name: column.astype(np.float32) for name, column in columns.items()})
 
 
 @dataclass(frozen=True)
 class SearchRanker:
-    """Orders candidates of a query; implements `retrieval.candidates.Ranker`."""
+    """Orders candidates of a query; implements `retrieval.candidates.Ranker`.
 
-    stats: ItemStats
+    Attributes
+    ----------
+    booster : None for an untrained model: a fixed mix.
+    calibration : of the booster's log odds; None if scores are no probabilities.
+    """
+
+    booster: Booster | None = None
+    calibration: Calibration | None = None
 
     def rank(self, candidates: Candidates) -> Candidates:
-        """Return the candidates, best first."""
-        relevance, preference = candidates.features[RELEVANCE], candidates.features[PREFERENCE]
-        rows = np.maximum(candidates.rows, 0)
-        sales = np.log1p(self.stats.columns[BUYERS_28]) + 0.1 * np.log1p(self.stats.columns[BUYERS_EVER])
-        score = relevance + POPULAR * (sales / max(sales.max(initial=0), 1e-6))[rows]
-        with np.errstate(invalid="ignore"):
-            chance = 1 / (1 + np.exp(-preference))
-        best = np.nanmax(np.where(candidates.valid, np.nan_to_num(chance), 0), axis=1, keepdims=True, initial=1e-9)
-        score = score + PREFERRED * np.sqrt(np.nan_to_num(chance) / best)
-        return candidates.ranked(score)
+        """Return candidates that have their features, best first; scores are log odds, or the fixed mix."""
+        if self.booster is not None:
+            return candidates.ranked(self.booster.log_odds(candidates))
+        mixed = sum(weight * np.nan_to_num(candidates.features[name]) for name, weight in UNTRAINED.items())
+        return candidates.ranked(np.where(candidates.valid, mixed, -np.inf))
+
+    def probabilities(self, ranked: Candidates) -> np.ndarray | None:
+        """Return the probability that whoever searches buys the candidate, float32 (b, k); None without a calibration."""
+        if self.calibration is None:
+            return None
+        return np.where(ranked.valid, self.calibration(ranked.scores), np.nan).astype(np.float32)
+
+    def to_files(self) -> dict[str, bytes]:
+        """Return the booster in LightGBM's format and the calibration as JSON."""
+        if self.booster is None or self.calibration is None:
+            return {}
+        return gbdt.to_files(self.booster, BOOSTER) | self.calibration.to_files()
+
+    @classmethod
+    def from_files(cls, files: Mapping[str, bytes]) -> SearchRanker:
+        """Read the files that `to_files` wrote."""
+        if f"{BOOSTER}.0.txt" not in files:
+            return cls()
+        return cls(gbdt.from_files(files, BOOSTER), Calibration.from_files(files))
+
+
+def fit_search_booster(candidates: Candidates, labels: np.ndarray, weights: np.ndarray, lists: np.ndarray, seed: int) -> Booster:
+    """Fit the booster on candidates with all features.
+
+    Parameters
+    ----------
+    labels : bool (n, k).
+    weights : float32 (n, k); 0 leaves a candidate out.
+    lists : which lists are fitted on, bool (n,).
+    """
+    lgb = lightgbm()
+    used = lists[:, None] & candidates.valid & (weights > 0)
+    x = np.stack([candidates.features[name][used] for name in FEATURES], axis=1)
+    parameters = {
+        "objective": "binary",
+        "learning_rate": 0.08,
+        "num_leaves": 15,
+        "min_child_samples": max(1, min(100, len(x) // 100)),
+        "lambda_l2": 10.0,
+        "feature_fraction": 0.8,
+        "monotone_constraints": [int(name in RISING) for name in FEATURES],
+        "seed": seed,
+        "deterministic": True,
+        "force_row_wise": True,
+        "verbose": -1,
+    }
+    data = lgb.Dataset(x, labels[used].astype(np.float32), weight=weights[used], feature_name=list(FEATURES))
+    return gbdt.Booster((lgb.train(parameters, data, ROUNDS),), FEATURES)

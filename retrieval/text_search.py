@@ -16,16 +16,16 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from features.names import DENSE_SCORE, LEXICAL_SCORE, RELEVANCE
-from features.storage.arrays import Subfolder, arrays_of, in_folder
+from features.storage.arrays import in_folder
 from features.storage.sorted_unique import sorted_unique
 from retrieval.candidates import Candidates
-from retrieval.index import ItemIndex
-from retrieval.lexical.index import LexicalIndex
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Sequence
 
     from features.data.histories import Histories
+    from retrieval.index import ItemIndex
+    from retrieval.lexical.index import LexicalIndex
 
 
 class TextSearchConfig(BaseModel):
@@ -62,6 +62,11 @@ class Wording:
     text: str
     tokens: tuple[str, ...]
     weight: float = 1.0
+
+
+def query_key(tokens: Iterable[str]) -> str:
+    """Return what queries of the same words have in common, whatever their order."""
+    return " ".join(sorted(set(tokens)))
 
 
 CATEGORY_TEXTS = 20  # best texts of a category that speak for it

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Self
 
@@ -10,6 +11,7 @@ import polars as pl
 
 from features.errors import DataError
 from features.names import EVENT, ITEM_ID, QUERY, RANK, SEARCH_EVENTS, SHOWN, TIMESTAMP, USER_ID
+from features.storage.digests import of_strings
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -140,6 +142,15 @@ class Queries:
 
     def __len__(self) -> int:
         return len(self.query)
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the rows, 64 hex digits."""
+        digest = hashlib.sha256(of_strings(self.texts.tolist()))
+        digest.update(of_strings(self.user_ids.tolist()))
+        for name in _COLUMNS:
+            digest.update(np.ascontiguousarray(getattr(self, name)).tobytes())
+        return digest.hexdigest()
 
     def where(self, mask: np.ndarray) -> Self:
         """Select the rows where `mask`, bool (n,), is true; rows of queries, users and items stay the same."""

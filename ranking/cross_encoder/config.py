@@ -77,7 +77,7 @@ class QueryPairConfig(BaseModel):
     positives: int = Field(default=3, ge=1)
     negatives: int = Field(default=4, ge=1)
     batch_queries: int = Field(default=8, ge=1)
-    epochs: int = Field(default=1, ge=1)
+    epochs: int = Field(default=2, ge=1)
     lr: float = Field(default=8e-5, gt=0)
     head_lr: float = Field(default=1e-3, gt=0)
     weight_decay: float = Field(default=0.01, ge=0)

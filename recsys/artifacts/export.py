@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from recsys.artifacts.bundle import Bundle
     from recsys.artifacts.model import Model
 
-FOLDERS = ("tower", "query", "ranking")
+FOLDERS = ("tower", "query", "ranking", "search")
 
 
 def model_digest(files: Mapping[str, bytes]) -> str:
@@ -39,6 +39,7 @@ def answering_files(model: Model, key: str, previous: Bundle | None = None) -> d
 
     files = model.fact_files() | in_folder("tower", user_tower_files(model.tower))
     files |= in_folder("query", query_files(model.encoder, model.query_tower))
+    files |= in_folder("search", model.search.to_files())
     if model.ranking is not None:
         files |= in_folder("ranking", model.ranking.tree_files() | cross_encoder_files(model.ranking.cross_encoder))
     return files

@@ -24,7 +24,11 @@ if TYPE_CHECKING:
     from recsys.artifacts.bundle import Bundle
 
 # Types of the safetensors format: https://github.com/huggingface/safetensors#format
-_TYPES = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "I64": "<i8", "I32": "<i4", "I16": "<i2", "I8": "i1", "U8": "u1", "BOOL": "?"}
+_TYPES = {
+    f"{kind}{bits}": f"<{kind.lower()}{bits // 8}"
+    for kind, sizes in (("F", (16, 32, 64)), ("I", (8, 16, 32, 64)), ("U", (8, 16, 32, 64)))
+    for bits in sizes
+} | {"BOOL": "?"}
 
 
 class MappedFiles(Files):

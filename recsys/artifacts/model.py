@@ -17,13 +17,13 @@ from features.storage.digests import of_json
 from ranking import gbdt
 from ranking.calibration import Calibration
 from ranking.cross_encoder.config import CrossEncoderConfig
+from ranking.search_ranker import SearchRanker
 from retrieval.collaborative.config import RetrievalConfig
 from retrieval.two_tower.item_ids import ItemIdVectors
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    import numpy as np
     import torch
 
     from features.onnx.session import Device
@@ -32,8 +32,8 @@ if TYPE_CHECKING:
     from ranking.cross_encoder.onnx_model import OnnxCrossEncoder
     from ranking.gbdt import Booster
     from recsys.settings.settings import Settings
-    from retrieval.query_tower.model import QueryTower
     from retrieval.query_tower.encoded_queries import EncodedQueries
+    from retrieval.query_tower.model import QueryTower
     from retrieval.query_tower.onnx_model import QueryEncoder
     from retrieval.two_tower.model import TwoTower
     from retrieval.two_tower.onnx_model import OnnxUserTower
@@ -84,6 +84,7 @@ class Model:
     about : facts for the model card, ready for JSON.
     query_tower : vectors of texts and queries for search.
     item_id_vectors : what the towers learned of single items; None for towers over texts alone.
+    search : ranks what a search found.
     """
 
     encoder: TextEncoder
@@ -93,6 +94,7 @@ class Model:
     ranking: Ranking | None
     about: dict[str, Any] = field(default_factory=dict)
     item_id_vectors: ItemIdVectors | None = None
+    search: SearchRanker = field(default_factory=SearchRanker)
 
     @cached_property
     def fingerprint(self) -> str:
@@ -159,7 +161,7 @@ class Model:
     def to_files(self) -> dict[str, bytes]:
         """Return the contents by file name."""
         files = self.fact_files()
-        parts = {"encoder": self.encoder, "tower": self.tower, "query_tower": self.query_tower}
+        parts = {"encoder": self.encoder, "tower": self.tower, "query_tower": self.query_tower, "search": self.search}
         for name, part in (parts | {"ranking": self.ranking, "learned": self.item_id_vectors}).items():
             if part is not None:
                 files |= in_folder(name, part.to_files())
@@ -187,6 +189,7 @@ class Model:
             ranking=Ranking.from_files(Subfolder(files, "ranking")) if "ranking/calibration.json" in files else None,
             about=about["about"],
             item_id_vectors=ItemIdVectors.from_files(Subfolder(files, "learned")) if "learned/ids.json" in files else None,
+            search=SearchRanker.from_files(Subfolder(files, "search")),
         )
 
 
@@ -246,6 +249,11 @@ class ServedModel:
     def ranking(self) -> ServedRanking | None:
         """The ranker's parts; None for an untrained model."""
         return ServedRanking(Subfolder(self.files, "ranking"), self.device) if "ranking/calibration.json" in self.files else None
+
+    @cached_property
+    def search(self) -> SearchRanker:
+        """Ranks what a search found."""
+        return SearchRanker.from_files(Subfolder(self.files, "search"))
 
     def encode_queries(self, texts: Sequence[str]) -> EncodedQueries:
         """Return vectors and token states of search queries."""

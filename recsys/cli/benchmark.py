@@ -7,8 +7,9 @@ from typing import Annotated
 
 import typer
 
-from recsys.cli.options import Json, parse_files, state_of
-from recsys.settings.names import Device, Preset, ShopName
+from features.errors import DataError
+from recsys.cli.options import Json, State, parse_files, state_of
+from recsys.settings.names import BenchmarkName, Device, Preset
 from recsys.training.options import TrainOptions
 
 WIDTH = 240  # columns of the table in a pipe or a file
@@ -16,7 +17,7 @@ WIDTH = 240  # columns of the table in a pipe or a file
 
 def benchmark(
     context: typer.Context,
-    name: Annotated[ShopName, typer.Argument(help="Public dataset.", metavar="NAME")],
+    name: Annotated[BenchmarkName, typer.Argument(help="Public dataset.", metavar="NAME")],
     data: Annotated[Path | None, typer.Option(metavar="DIR", help="Folder with NAME/items.parquet and NAME/interactions.parquet.")] = None,
     preset: Annotated[Preset, typer.Option(help="Amount of training: quick suits two cores, full a GPU.")] = "quick",
     device: Annotated[Device, typer.Option(help="Device to train on.")] = "auto",
@@ -34,13 +35,17 @@ def benchmark(
     """Compare ours with tuned baselines on a public dataset.
 
     NAME is completejourney, which is packaged, or beauty, games or online_retail with --data.
+    product-qa, with --data, is about questions and their answers in passages; it takes only --device, --seed and --json.
     Trains and tunes all systems on the same split, in a subfolder of the workspace; finished steps are not repeated.
     Prints one table; writes JSON and a page with plots to reports/.
     """
+    state = state_of(context)
+    if name == "product-qa":
+        _product_qa(state, data, device, seed, as_json)
+        return
     from recsys.offline.benchmark import run_benchmark
     from recsys.offline.options import BenchmarkOptions
 
-    state = state_of(context)
     options = BenchmarkOptions(name, data, TrainOptions(None, preset, device, seed), max_users, parse_files(lists, "--lists"), ablations)
     result = run_benchmark(state.workspace, state.settings, options)
     if as_json:
@@ -48,5 +53,22 @@ def benchmark(
     else:
         from eval.reports.benchmark import table
         from recsys.cli.render import stdout
+
+        stdout(WIDTH).print(table(result))
+
+
+def _product_qa(state: State, data: Path | None, device: Device, seed: int, as_json: bool) -> None:
+    from recsys.offline.product_qa.benchmark import run_product_qa
+    from recsys.offline.product_qa.dataset import FILE
+    from recsys.offline.product_qa.dataset import NAME as FOLDER
+
+    if data is None:
+        raise DataError(f"product-qa is not packaged: give --data DIR, a folder that holds {FOLDER}/{FILE}")
+    result = run_product_qa(state.workspace, state.settings, data, device, seed)
+    if as_json:
+        typer.echo(result.to_json(), nl=False)
+    else:
+        from recsys.cli.render import stdout
+        from recsys.offline.product_qa.result import table
 
         stdout(WIDTH).print(table(result))

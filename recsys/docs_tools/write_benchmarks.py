@@ -10,18 +10,20 @@ from __future__ import annotations
 import sys
 import textwrap
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from eval.protocol.benchmark_table import Result
 from eval.reports.benchmark import markdown
 from features.errors import DataError
+from recsys.offline.product_qa import result as product_qa
 from recsys.offline.public_datasets import SHOPS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+T = TypeVar("T", bound=BaseModel)
 _DOCS = Path(__file__).resolve().parents[2] / "docs"
 _HEAD = """\
 # Benchmarks
@@ -44,6 +46,7 @@ recsys benchmark completejourney
 recsys benchmark beauty --data DIR
 recsys benchmark games --data DIR
 recsys benchmark online_retail --data DIR
+recsys benchmark product-qa --data DIR
 ```
 """
 _NONE = "\nNo results are stored yet.\n"
@@ -56,8 +59,17 @@ def read_result(path: Path) -> Result:
     ------
     DataError: the file is missing, or it is not such a result.
     """
+    return _read(path, Result)
+
+
+def read_product_qa_result(path: Path) -> product_qa.QaResult:
+    """Read a result of `recsys benchmark product-qa`, as `read_result` does."""
+    return _read(path, product_qa.QaResult)
+
+
+def _read(path: Path, kind: type[T]) -> T:
     try:
-        return Result.model_validate_json(path.read_bytes())
+        return kind.model_validate_json(path.read_bytes())
     except FileNotFoundError:
         raise DataError(f"{path} does not exist: run `recsys benchmark` first") from None
     except ValidationError as error:
@@ -69,6 +81,8 @@ def read_result(path: Path) -> Result:
 def benchmarks_page(folder: Path) -> str:
     """Return the text of docs/benchmarks.md, from the results in a folder, in the order of the shops."""
     sections = [markdown(read_result(path)) for name in SHOPS if (path := folder / f"{name}.json").exists()]
+    if (path := folder / f"{product_qa.NAME}.json").exists():
+        sections.append(product_qa.markdown(read_product_qa_result(path)))
     return "\n".join(map(_wrapped, "\n".join([_HEAD, *sections]).split("\n"))) if sections else _HEAD + _NONE
 
 
@@ -83,7 +97,7 @@ def _wrapped(line: str) -> str:
 def keep(results: Sequence[Path], folder: Path) -> None:
     """Copy results into a folder, each under its shop's name."""
     for path in results:
-        result = read_result(path)
+        result = read_product_qa_result(path) if product_qa.NAME in path.name else read_result(path)
         folder.mkdir(parents=True, exist_ok=True)
         (folder / f"{result.name}.json").write_text(result.to_json(), encoding="utf-8")
 

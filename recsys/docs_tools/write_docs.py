@@ -58,8 +58,8 @@ reason why a list is not personal.
   {"rank": 1, "item_id": "...", "title": "...", "category": "...", "price": 1.99, "score": 0.83}]}
 ```
 
-`search`: `score` has a meaning only for the order within one answer. `filters` were read from the words of the query; `--ignore KEY` removes
-one. `fallback` gives the reason why a list is not what was asked for.
+`search`: `score` has a meaning only for the order within one answer. `filters` were read from the words of the query; `--ignore KEY`
+removes one. `fallback` gives the reason why a list is not what was asked for.
 
 ```
 {"query": "...", "user_id": null, "bundle_id": "...", "read_as": "...", "did_you_mean": null, "fallback": null, "items": [

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from features.behavior.query_clicks import QueryClicks
 from features.errors import BundleError, ModelError
 from features.storage.arrays import Subfolder, in_folder
 from features.storage.atomic import write_whole
@@ -26,6 +27,7 @@ from recsys.snapshot.canaries import canaries, encoded_before
 from recsys.snapshot.snapshot import Encoded, EncodeOptions, LogAggregates, Snapshot, encode_catalog, indexed
 from retrieval.collaborative.models import Collaborative
 from retrieval.lexical.index import LexicalIndex
+from retrieval.text_search import query_key
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -33,8 +35,8 @@ if TYPE_CHECKING:
     from features.data.catalog import Catalog
     from features.data.interactions import Interactions
     from recsys.settings.names import Device
-    from recsys.settings.settings import Settings
     from recsys.settings.search import IndexSettings
+    from recsys.settings.settings import Settings
     from recsys.workspace.workspace import Workspace
 
 _log = logging.getLogger(__name__)
@@ -85,7 +87,8 @@ class Build:
         now = log.end if len(log) else 0
         key = collaborative_key(log, now, self.model.retrieval)
         aggregates = LogAggregates.of(catalog, log, now, self.model.retrieval, self._fitted(key))
-        snapshot = replace(indexed(catalog, aggregates, now, self.model, encoded, self.indexing), events_read=self.events_read)
+        snapshot = indexed(catalog, aggregates, now, self.model, encoded, self.indexing)
+        snapshot = replace(snapshot, events_read=self.events_read, query_clicks=self._clicks(catalog, log, snapshot.lexical))
         read = coverage(self.model.encoder.tokenizer, catalog)
         about = self._about(snapshot) | {"collaborative": key, COVERAGE: asdict(read)}
         drift = None
@@ -111,6 +114,11 @@ class Build:
         except BundleError:  # of another version
             return self.settings.indexing
         return replace(self.settings.indexing, previous=previous)
+
+    def _clicks(self, catalog: Catalog, log: Interactions, words: LexicalIndex) -> QueryClicks:
+        """Count the search log; empty for a shop without one."""
+        queries = self.workspace.load_queries(catalog, log.user_ids)
+        return QueryClicks.empty() if queries is None else QueryClicks.count(queries, lambda text: query_key(words.analyzer.tokens(text)))
 
     @cached_property
     def _model_key(self) -> str:

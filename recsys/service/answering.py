@@ -152,8 +152,8 @@ class SearchRequest:
     recent: Callable[[], Histories | None]
 
     def stages(self) -> Stages[SearchAnswer]:
-        """Return the stages of the search."""
-        return SearchGroup(self.search, self.options, [(self.text, self.user)], self.recent())
+        """Read the query, and return the stages of the search."""
+        return SearchGroup.of(self.search, self.options, [(self.text, self.user)], self.recent())
 
 
 class Threads:

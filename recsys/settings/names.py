@@ -6,4 +6,5 @@ from typing import Literal
 
 Preset = Literal["quick", "full"]
 ShopName = Literal["completejourney", "beauty", "games", "online_retail"]
+BenchmarkName = Literal["completejourney", "beauty", "games", "online_retail", "product-qa"]
 Device = Literal["auto", "cpu", "cuda"]

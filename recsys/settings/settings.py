@@ -21,7 +21,7 @@ from features.errors import ConfigError
 from features.ingest.source import SQLITE, Source
 from features.text.closest import did_you_mean
 from features.text.encoder_config import EncoderConfig
-from ranking.cross_encoder.config import CrossEncoderConfig
+from ranking.cross_encoder.config import CrossEncoderConfig, QueryPairConfig
 from ranking.gbdt import GBDTConfig
 from recsys.settings.arm import ArmConfig
 from recsys.settings.bundles import BundleConfig
@@ -75,6 +75,7 @@ class Settings(BaseSettings):
     search: SearchConfig = SearchConfig()
     gbdt: GBDTConfig = GBDTConfig()
     cross_encoder: CrossEncoderConfig = CrossEncoderConfig()
+    query_cross_encoder: QueryPairConfig = QueryPairConfig()
     evaluate: EvaluateConfig = EvaluateConfig()
     baselines: BaselinesConfig = BaselinesConfig()
     bundles: BundleConfig = BundleConfig()

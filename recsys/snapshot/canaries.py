@@ -26,7 +26,9 @@ def encoded_before(bundle: Bundle, model: Model) -> Encoded | None:
     texts = TextVectors.from_files(Subfolder(bundle.files, "snapshot/texts"))
     has_states = "snapshot/states/offsets.safetensors" in bundle.files
     search = TextVectors.from_files(Subfolder(bundle.files, "snapshot/search/texts"))
-    return Encoded(texts.alone(), search.alone(), TokenStates.from_files(Subfolder(bundle.files, "snapshot/states")) if has_states else None, 0)
+    return Encoded(
+        texts.alone(), search.alone(), TokenStates.from_files(Subfolder(bundle.files, "snapshot/states")) if has_states else None, 0
+    )
 
 
 def canaries(snapshot: Snapshot) -> list[dict[str, list[int] | int]]:

@@ -16,6 +16,7 @@ import polars as pl
 from safetensors.numpy import save
 
 from features.behavior.item_stats import ItemStats
+from features.behavior.query_clicks import QueryClicks
 from features.data.catalog import Catalog
 from features.data.interactions import Interactions
 from features.data.prices import exact
@@ -68,6 +69,7 @@ class Snapshot:
     search_index : over those.
     lexical : the words of the distinct texts.
     text_search : how a query is matched with them.
+    query_clicks : what the search log says of queries and items.
     buys_again : whether users of this shop buy an item more than once.
     item_id_vectors : learned offsets of the texts' vectors, float32 (t, dim); None for a model without them.
     events_read : number of the last service event in the log; 0 if there is none.
@@ -86,6 +88,7 @@ class Snapshot:
     search_index: ItemIndex
     lexical: LexicalIndex
     text_search: TextSearchConfig
+    query_clicks: QueryClicks
     buys_again: bool = True
     item_id_vectors: np.ndarray | None = None
     events_read: int = 0
@@ -134,6 +137,7 @@ class Snapshot:
             "search/texts": self.search_texts,
             "search/index": self.search_index,
             "search/lexical": self.lexical,
+            "search/clicks": self.query_clicks,
         }
         about: dict[str, Any] = {"now": self.now, "buys_again": self.buys_again, "events_read": self.events_read}
         about["text_search"] = self.text_search.model_dump()
@@ -156,6 +160,7 @@ class Snapshot:
             now=about["now"],
             buys_again=about["buys_again"],
             events_read=about.get("events_read", 0),
+            query_clicks=QueryClicks.from_files(Subfolder(files, "search/clicks")),
             text_search=TextSearchConfig(**about["text_search"]),
             texts=TextVectors.from_files(Subfolder(files, "texts")),
             states=TokenStates.from_files(Subfolder(files, "states")) if "states/offsets.safetensors" in files else None,
@@ -287,6 +292,7 @@ def indexed(catalog: Catalog, aggregates: LogAggregates, now: int, model: Model,
         search_index=ItemIndex.build(search.vectors, index.vectors),
         lexical=index.lexical(item_fields(catalog.frame[first])),
         text_search=index.retrieval,
+        query_clicks=QueryClicks.empty(),
         item_id_vectors=item_id_vectors,
         **vars(aggregates),
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -73,8 +73,10 @@ class TrainingPlan:
         device = find_device(options.device)
         # Precedence: the user's settings, then the preset, then what the log suggests.
         settings = with_profile(with_preset(settings, options.preset, device), ShopProfile.of(log))
-        key = training_key(settings, options.seed, fingerprint(catalog, log), until)
-        job = TrainingJob(catalog, log, Windows.plan(log, until), settings, options.seed, options.watch, terminal_progress)
+        queries = None if options.queries is None else options.queries.between(None, until)
+        data = fingerprint(catalog, log) if queries is None else of_json([fingerprint(catalog, log), queries.digest])
+        key = training_key(settings, options.seed, data, until)
+        job = TrainingJob(catalog, log, Windows.plan(log, until), settings, options.seed, queries, options.watch, terminal_progress)
         return cls(job, until, device, key)
 
     def find(self, store: Path) -> Bundle | None:
@@ -152,5 +154,6 @@ def train(workspace: Workspace, settings: Settings, options: TrainOptions) -> st
     catalog, log = workspace.load(settings.events)
     _log.info("%s", log.clock)
     until = log.end if options.until is None else min(log.end, int(options.until.replace(tzinfo=UTC).timestamp()))
+    options = replace(options, queries=workspace.load_queries(catalog, log.user_ids))
     _, message = find_or_train(workspace, workspace.models, settings, options, (catalog, log), until)
     return message

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from features.data.catalog import Catalog
     from features.data.interactions import Interactions
+    from features.data.queries import Queries
     from features.progress import Progress
     from features.text.token_states import ItemTokens
     from ranking.cross_encoder.trainer import TrainingPairs
@@ -45,6 +46,7 @@ class TrainingJob:
     Attributes
     ----------
     log : ends where training must not look further.
+    queries : the shop's search log; None for a shop without one.
     watch : called with the ranking and the data that it was fitted on.
     progress : reports the long stages.
     """
@@ -54,5 +56,6 @@ class TrainingJob:
     windows: Windows
     settings: Settings
     seed: int
+    queries: Queries | None = None
     watch: Callable[[RankingData, Ranking], None] | None = None
     progress: Progress = silent

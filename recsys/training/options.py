@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
+    from features.data.queries import Queries
     from recsys.artifacts.model import Ranking
     from recsys.settings.names import Device, Preset
     from recsys.training.job import RankingData
@@ -21,6 +22,7 @@ class TrainOptions:
     Attributes
     ----------
     until : train only on events before this moment, UTC without time zone; None: on all events.
+    queries : the shop's search log; None for a shop without one.
     watch : called with a fitted ranking and the data that it was fitted on.
     """
 
@@ -28,4 +30,5 @@ class TrainOptions:
     preset: Preset = "quick"
     device: Device = "auto"
     seed: int = 0
+    queries: Queries | None = None
     watch: Callable[[RankingData, Ranking], None] | None = None

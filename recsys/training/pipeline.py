@@ -8,6 +8,7 @@ import numpy as np
 
 from recsys.artifacts.model import Model
 from recsys.training.ranking import fit_ranking
+from recsys.training.search import fit_search
 from recsys.training.towers import fit_last_epochs, fit_text_models
 from recsys.training.windows import moment
 from retrieval.two_tower.item_ids import ItemIdVectors
@@ -35,6 +36,7 @@ def train_model(job: TrainingJob, device: torch.device, work: Path, cache: Path)
     """
     models = fit_text_models(job, device, work, cache)
     ranking, report = fit_ranking(job, models, work, device)
+    search, of_search = fit_search(job, models, ranking)
     if job.settings.tower.user_encoder == "sequence" and job.settings.train.last_epochs:
         fit_last_epochs(job, models, work)
     for module in (models.encoder, models.tower, models.query_tower, ranking.cross_encoder):
@@ -48,10 +50,11 @@ def train_model(job: TrainingJob, device: torch.device, work: Path, cache: Path)
         "windows": job.windows.to_dict(),
         "towers": models.report,
         "ranking": report,
+        "search": of_search,
     }
     item_id_vectors = (
         None
         if models.item_id_vectors is None
         else ItemIdVectors(job.catalog.ids, models.text_of.astype(np.int32), models.item_id_vectors.vectors())
     )
-    return Model(models.encoder, models.tower, models.query_tower, job.settings.retrieval, ranking, about, item_id_vectors)
+    return Model(models.encoder, models.tower, models.query_tower, job.settings.retrieval, ranking, about, item_id_vectors, search)

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 import polars as pl
+from safetensors import SafetensorError
+from safetensors.numpy import save
 
 from features.data.ids import spellings
+from features.errors import BundleError
 from features.names import BRAND, CATEGORY, TITLE
+from features.storage.arrays import arrays_of
 from retrieval.lexical.analyzer import Analyzer, fold
-from retrieval.lexical.spelling import SpellChecker, WordCounts
+from retrieval.lexical.spelling import SpellChecker
 from retrieval.lexical.stop_words import STOP_WORDS
+from retrieval.lexical.word_counts import WordCounts
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -21,6 +27,7 @@ if TYPE_CHECKING:
     from features.data.catalog import Catalog
     from retrieval.lexical.index import LexicalIndex
 
+_FILES = "catalogue_words"
 MOST_WORDS = 6  # of a brand or a category
 OWN_SHARE = 0.25  # of all items: a "brand" of more says nothing
 ELSEWHERE = 0.1  # of a brand's items: a word that titles of others hold more often is a common word
@@ -77,6 +84,29 @@ class CatalogueWords:
         brands = _brands(items[BRAND]) if BRAND in names else {}
         own = _names(items, brands, categories, index.analyzer) if brands else frozenset()
         return cls(brands, own, categories, departments, index, SpellChecker(words, index, real_words))
+
+    def to_files(self) -> dict[str, bytes]:
+        """Return the names as JSON, and the counted words as safetensors; neither holds the index."""
+        names = {"brands": self.brands, "names": sorted(self.names), "categories": self.categories, "departments": sorted(self.departments)}
+        return {f"{_FILES}.json": json.dumps(names).encode(), f"{_FILES}.safetensors": save(self.spelling.vocabulary.arrays())}
+
+    @classmethod
+    def from_files(cls, files: Mapping[str, bytes], index: LexicalIndex, real_words: frozenset[str] = frozenset()) -> CatalogueWords:
+        """Read the files of `to_files`.
+
+        Raises
+        ------
+        BundleError
+            If the files do not hold the names of a catalogue.
+        """
+        try:
+            names = json.loads(files[f"{_FILES}.json"])
+            words = WordCounts.from_arrays(arrays_of(files, f"{_FILES}.safetensors"))
+            categories = {key: tuple(paths) for key, paths in names["categories"].items()}
+            own, departments = frozenset(names["names"]), frozenset(names["departments"])
+            return cls(names["brands"], own, categories, departments, index, SpellChecker(words, index, real_words))
+        except (KeyError, ValueError, TypeError, AttributeError, SafetensorError) as error:
+            raise BundleError(f"the catalogue's names cannot be read ({str(error)[:80]!r}): build the index again, or roll back") from error
 
     @cached_property
     def brand_words(self) -> frozenset[str]:
@@ -160,8 +190,8 @@ def name_words(text: str) -> Sequence[str]:
 def _elsewhere(items: pl.DataFrame, brands: Mapping[str, str]) -> dict[str, int]:
     """Return in how many titles of other brands each brand of one word stands as a word."""
     single = [words for words in brands if " " not in words]
-    rows = items.select(title=pl.col(TITLE).cast(pl.String).str.to_lowercase(), brand=pl.col(BRAND).cast(pl.String))
+    rows = items.lazy().select(title=pl.col(TITLE).cast(pl.String).str.to_lowercase(), brand=pl.col(BRAND).cast(pl.String))
     words = rows.unique().select("brand", word=pl.col("title").str.extract_all(r"[\p{L}\p{N}]+").list.unique()).explode("word")
-    names = pl.DataFrame({"word": single, "own": [brands[word] for word in single]}, schema={"word": pl.String, "own": pl.String})
+    names = pl.LazyFrame({"word": single, "own": [brands[word] for word in single]}, schema={"word": pl.String, "own": pl.String})
     others = words.join(names, on="word").filter(pl.col("brand").ne_missing(pl.col("own")))
-    return dict(others.group_by("word").len().iter_rows())
+    return dict(others.group_by("word").len().collect(engine="streaming").iter_rows())

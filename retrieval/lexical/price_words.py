@@ -17,7 +17,10 @@ _CURRENCIES = {
     "JPY": r"¥|￥|jpy|yen|円|日元",
     "INR": r"₹|inr|rupees?",
     "CHF": r"chf|franken|francs?",
-    "PLN": r"pln|zł|zloty",
+    "PLN": r"pln|zł(?:oty)?|zloty",
+    "RUB": r"₽|rub|руб(?:ля|лей|ль)?\.?",
+    "BRL": r"r\$|brl|reais|real",
+    "KRW": r"₩|krw|원",
     "SEK": r"sek|kronor",
     "CENT": r"cents?|centimos?|centimes?|¢",
 }
@@ -38,27 +41,29 @@ def _amount(name: str) -> str:
 
 # Words that compare, and words that do so only beside a currency ("bis 5", "from 5").
 _LESS = (
-    r"(?:for |costing |priced |fur |por |pour )?(?:under|below|beneath|less than|lower than|cheaper than|no more than|not more than"
+    r"(?:for |costing |priced? |preis |prix |precio |fur |por |pour |an? |zu |价格 ?)?"
+    r"(?:under|below|beneath|less than|lower than|cheaper than|no more than|not more than"
     r"|at most|max(?:imum|imal)?\.?(?: of)?"
     r"|unter|hochstens|weniger als|billiger als|gunstiger als"
     r"|moins(?: cher)? (?:de|que)|jusqu'a|au maximum|au plus|inferieure? a"
     r"|menos de|mas baratos? (?:que|de)|por debajo de|como maximo|maximo"
     r"|meno di|al massimo|sotto i|abaixo de|no maximo|onder|minder dan|hooguit"
+    r"|ponizej|mniej niz|tansze niz|дешевле|меньше|не дороже"
     r"|<=?|≤|不超过|不超過|低于|低於|少于|少於|小于|便宜于)"
 )
-_LESS_IF_MONEY = r"(?:up to|within|till|until|bis(?: zu)?|sous|hasta|bajo|fino a|sotto|ate|tot)"
+_LESS_IF_MONEY = r"(?:up to|within|till|until|bis(?: zu)?|sous|hasta|bajo|fino a|sotto|ate|tot|do|до)"
 _MORE = (
     r"(?:above|over|more than|at least|no less than|min(?:imum|imal|destens)?\.?(?: of)?"
     r"|uber|mehr als|teurer als|plus de|au moins|mas de|al menos|por encima de|minimo"
     r"|piu di|almeno|acima de|pelo menos|mais de|boven|meer dan|minstens|vanaf"
     r"|>=?|≥|超过|超過|高于|高於|大于|至少)"
 )
-_MORE_IF_MONEY = r"(?:from|starting at|ab|a partir de|des|desde|da|sopra)"
+_MORE_IF_MONEY = r"(?:from|starting at|ab|a partir de|des|desde|da|sopra|от)"
 _LESS_AFTER = (
     r"(?:or less|or under|or below|and under|and below|max(?:imum|imal)?|oder weniger|und weniger|hochstens"
-    r"|ou moins|o menos|o meno|以下|以内|以內|之内|内)的?"
+    r"|ou moins|o menos|o meno|以下|以内|以內|之内|内|이하|미만)[的の]?"
 )
-_MORE_AFTER = r"(?:or more|and up|and above|and over|oder mehr|und mehr|ou plus|o mas|o piu|以上|起)的?"
+_MORE_AFTER = r"(?:or more|and up|and above|and over|oder mehr|und mehr|ou plus|o mas|o piu|以上|起|이상)[的の]?"
 _RANGE = (
     rf"(?:(?:between|from|zwischen|von|entre|de|tra|da)\s)?{_amount('low')}\s?(?:-|–|~|to|and|und|bis|et|a|y|e|到|至)\s?{_amount('high')}"
 )

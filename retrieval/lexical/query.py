@@ -85,6 +85,8 @@ class SearchQuery:
         Paths of the categories that have the query as their name. They are no filter.
     unread : int
         Characters beyond the length that is read.
+    notes : tuple of str
+        What to tell the user, if anything.
     """
 
     text: str
@@ -94,14 +96,7 @@ class SearchQuery:
     filters: tuple[QueryFilter, ...] = ()
     category_hint: tuple[str, ...] = ()
     unread: int = 0
-
-    @property
-    def notes(self) -> tuple[str, ...]:
-        """What to tell the user, if anything."""
-        if not self.unread:
-            return ()
-        read = f"the first {MOST_QUERY_WORDS} words or {MOST_CHARACTERS:,} characters of a query are read"
-        return (f"note: {read}: {counted(self.unread, 'character')} at its end were ignored",)
+    notes: tuple[str, ...] = ()
 
 
 def read_query(text: str, words: CatalogueWords, ignore: Collection[str] = ()) -> SearchQuery:
@@ -112,13 +107,14 @@ def read_query(text: str, words: CatalogueWords, ignore: Collection[str] = ()) -
     text : str
     words : CatalogueWords
     ignore : collection of str
-        Keys of filters that are not to be applied, whose words are words again; "spelling" leaves misspelt words as they are.
+        Keys of filters that are not to be applied. Their words are looked for instead, unless they name a currency. "spelling" leaves
+        misspelt words as they are.
     """
     read = _clipped(text)
-    rest, filters = read, []
-    for found in (_price_filters, _stock_filter, _named_filters):
-        rest, more = found(rest, words, ignore)
-        filters += more
+    rest, filters = _price_filters(read, ignore)
+    rest, stock = _stock_filter(rest, ignore)
+    rest, named, notes = _named_filters(rest, words, ignore)
+    filters += [*stock, *named]
     cleaned = " ".join(_LOOSE.sub("", rest).split())
     corrections: list[Correction] = []
     if SPELLING not in ignore:
@@ -128,7 +124,14 @@ def read_query(text: str, words: CatalogueWords, ignore: Collection[str] = ()) -
         filters += [one for one in _brand_filters(cleaned, words) if one.key not in ignore]
     hint = () if any(one.kind == "category" for one in filters) else words.category(cleaned)
     tokens = tuple(words.index.analyzer.tokens(cleaned))
-    return SearchQuery(read, cleaned, tokens, tuple(corrections), tuple(filters), hint, len(text) - len(read))
+    unread = len(text) - len(read)
+    notes += [_unread_note(unread)] if unread else []
+    return SearchQuery(read, cleaned, tokens, tuple(corrections), tuple(filters), hint, unread, tuple(notes))
+
+
+def _unread_note(unread: int) -> str:
+    read = f"the first {MOST_QUERY_WORDS} words or {MOST_CHARACTERS:,} characters of a query are read"
+    return f"note: {read}: {counted(unread, 'character')} at its end were ignored"
 
 
 def _clipped(text: str) -> str:
@@ -154,8 +157,7 @@ def _without(text: str, parts: Sequence[tuple[int, int]]) -> str:
     return " ".join([*kept, text[place:]])
 
 
-def _price_filters(text: str, words: CatalogueWords, ignore: Collection[str]) -> tuple[str, list[QueryFilter]]:
-    del words
+def _price_filters(text: str, ignore: Collection[str]) -> tuple[str, list[QueryFilter]]:
     filters: list[QueryFilter] = []
     parts: list[tuple[int, int]] = []
     for limit in price_limits(_fold_in_place(text)):
@@ -169,8 +171,7 @@ def _price_filters(text: str, words: CatalogueWords, ignore: Collection[str]) ->
     return _without(text, parts), filters
 
 
-def _stock_filter(text: str, words: CatalogueWords, ignore: Collection[str]) -> tuple[str, list[QueryFilter]]:
-    del words
+def _stock_filter(text: str, ignore: Collection[str]) -> tuple[str, list[QueryFilter]]:
     folded = _fold_in_place(text)
     match = next((found for pattern in (*_IN_STOCK, _CJK_STOCK) if (found := pattern.search(folded))), None)
     if match is None:
@@ -179,25 +180,32 @@ def _stock_filter(text: str, words: CatalogueWords, ignore: Collection[str]) -> 
     return (text, []) if stock.key in ignore else (_without(text, [match.span()]), [stock])
 
 
-def _named_filters(text: str, words: CatalogueWords, ignore: Collection[str]) -> tuple[str, list[QueryFilter]]:
-    """Return filters that the query names: "brand: dove", "category: soups", "cookies in grocery"."""
+def _named_filters(text: str, words: CatalogueWords, ignore: Collection[str]) -> tuple[str, list[QueryFilter], list[str]]:
+    """Return filters that the query names: "brand: dove", "category: soups", "cookies in grocery"; and notes on unknown names."""
     filters: list[QueryFilter] = []
+    notes: list[str] = []
     for kind, pattern in _NAMED.items():
-        if match := pattern.search(_fold_in_place(text)):
-            for end in _ends(text, match):
-                found = _named(kind, text[match.start("name") : end], text[match.start() : end], words)
-                if found is not None and found.key not in ignore:
-                    filters.append(found)
-                    text = _without(text, [(match.start(), end)])
-                    break
+        match = pattern.search(_fold_in_place(text))
+        if match is None:
+            continue
+        begin = match.start("name")
+        found = ((end, _named(kind, text[begin:end], text[match.start() : end], words)) for end in _ends(text, match))
+        end, named = next(((end, one) for end, one in found if one is not None), (0, None))
+        if named is None:
+            notes.append(
+                f"note: no {kind} of the catalogue is called {text[begin : match.end('name')]!r}: its words are looked for instead"
+            )
+        elif named.key not in ignore:
+            filters.append(named)
+            text = _without(text, [(match.start(), end)])
     match = _WITHIN.search(_fold_in_place(text))
     if match and not any(one.kind == "category" for one in filters):
-        found = _named("category", match["name"], text[match.start() :], words)
+        named = _named("category", match["name"], text[match.start() :], words)
         meant = match["section"] or words.is_department(match["name"]) or not _stand_together(text[: match.start()], match["name"], words)
-        if found is not None and meant and found.key not in ignore:
-            filters.append(found)
+        if named is not None and meant and named.key not in ignore:
+            filters.append(named)
             text = text[: match.start()]
-    return text, filters
+    return text, filters, notes
 
 
 def _ends(text: str, match: re.Match[str]) -> list[int]:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 _VOWELS = re.compile(r"[aeiouy]")
 _DOUBLED = re.compile(r"(.)\1+")
-LEAST_SKELETON, LEAST_PART = 3, 3
+LEAST_SKELETON, LEAST_PART, LONGEST = 3, 3, 40  # letters
 
 Way = tuple[tuple[str, ...], float]  # terms, and the weight of their scores
 
@@ -74,12 +74,15 @@ class QueryTerms:
             others.append(quantity[:1])
         elif unit := unit_of(token):
             others.append((unit,))
-        others += [(short,) for short in self._abbreviations.get(_skeleton(token), ()) if short != token]
+        skeleton = _skeleton(token)
+        if skeleton and token.isalpha() and not _VOWELS.search(token):
+            others += [(word,) for word in [self._full_words.get(skeleton)] if word]
+        others += [(short,) for short in self._abbreviations.get(skeleton, ()) if short != token]
         return others + self._split(token)
 
     def _split(self, token: str) -> list[tuple[str, ...]]:
         """Return the two words that a compound joins, if they stand in the same texts more often than the compound does."""
-        if not token.isalpha() or len(token) < 2 * LEAST_PART:
+        if not token.isalpha() or not 2 * LEAST_PART <= len(token) <= LONGEST:
             return []
         least = max(self.vocabulary.get(token, 0), 1)
         best: tuple[str, ...] = ()
@@ -98,6 +101,16 @@ class QueryTerms:
         for term in self.vocabulary:
             if len(term) >= LEAST_SKELETON and term.isalpha() and term.isascii() and not _VOWELS.search(term):
                 found[_skeleton(term)].append(term)
+        return found
+
+    @cached_property
+    def _full_words(self) -> dict[str, str]:
+        """The most frequent term with vowels for the consonants of each abbreviation."""
+        found: dict[str, str] = {}
+        for term, count in self.vocabulary.items():
+            skeleton = _skeleton(term)
+            if skeleton in self._abbreviations and _VOWELS.search(term) and count > self.vocabulary.get(found.get(skeleton, ""), 0):
+                found[skeleton] = term
         return found
 
 

@@ -3,36 +3,34 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
 from dataclasses import dataclass
 from functools import cached_property
 from math import log
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-import polars as pl
 from rapidfuzz import process
 from rapidfuzz.distance import OSA
 
 from retrieval.lexical.analyzer import fold
 from retrieval.lexical.stop_words import STOP_WORDS
+from retrieval.lexical.units import UNIT_WORDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from retrieval.lexical.index import LexicalIndex
+    from retrieval.lexical.word_counts import WordCounts
 
 LEAST_LETTERS = 3  # shorter words are too close to each other
 SHORT = 5  # words of up to so many letters are mended to frequent words alone
 TWO_EDITS = 8  # letters from which a word may have two
-RARE, FREQUENT = 3, 100  # a known word is mended if it is rare and a neighbour is so many times as frequent
-SHARE, SHORTEST_SHARE, LEAST_COUNT = 0.0005, 0.01, 5  # of all texts, that hold a frequent word; for the shortest
-EDIT_COST = 5.0  # in natural logarithms of frequency: a neighbour must be 150 times as frequent to make up for another edit
+RARE, FREQUENT = 3, 50  # a known word is mended if it is rare and a neighbour is so many times as frequent
+SHARE, SHORTEST_SHARE, LEAST_COUNT = 0.0005, 0.005, 5  # of all texts, that hold a frequent word; for the shortest
+EDIT_COST = 5.0  # of an edit, in natural logarithms of frequency
 TOGETHER = 2.0  # what it weighs that an item holds the word together with another of the query
 FIRST_LETTER, SLIP = 0.4, 0.3  # more for a wrong first letter; less for a doubled letter, a swap, a lost vowel, or a key aside
-MOST_LOG_WORDS = 2_000
 MOST_MENDED, MOST_CANDIDATES, MOST_OTHERS = 8, 8, 4  # what a query may cost
-_WORD = r"[\p{L}\p{M}]+(?:['’][\p{L}\p{M}]+)*"
 _ROWS = ("qwertyuiop", "asdfghjkl", "zxcvbnm")
 _ALL_STOP_WORDS = frozenset().union(*STOP_WORDS.values())
 _MENDABLE = re.compile(r"[^\W\d_]+")
@@ -45,61 +43,6 @@ class Correction(NamedTuple):
 
     typed: str
     read: str
-
-
-@dataclass(frozen=True)
-class WordCounts:
-    """Words as customers read them, in lower case.
-
-    Attributes
-    ----------
-    words : list of str
-        Folded (without accents), each once, sorted.
-    shown : list of str
-        The most frequent spelling of each, accents included.
-    counts : int64 (n,)
-        Number of texts, and of queries, that hold it.
-    """
-
-    words: list[str]
-    shown: list[str]
-    counts: np.ndarray
-
-    @classmethod
-    def count(cls, texts: Sequence[pl.Series], queries: pl.Series | None = None) -> WordCounts:
-        """Count the words of the catalogue's fields and of the search log.
-
-        A word that only customers write is taken as a word if it is frequent and not within an edit of the catalogue's.
-        """
-        counts, shown = _folded(_held([column.cast(pl.String) for column in texts]))
-        if queries is not None:
-            asked, spelt = _folded(_held([queries.cast(pl.String)]))
-            new = Counter({word: n for word, n in asked.items() if word not in counts and n >= LEAST_COUNT})
-            known, common = list(counts), [word for word, _ in new.most_common(MOST_LOG_WORDS)]
-            near = {word for word in common if process.extractOne(word, known, scorer=OSA.distance, score_cutoff=1)}
-            taken = set(common) - near
-            counts.update({word: n for word, n in asked.items() if word in counts or word in taken})
-            shown = spelt | shown
-        words = sorted(counts)
-        return cls(words, [shown[word] for word in words], np.array([counts[word] for word in words], dtype=np.int64))
-
-
-def _held(columns: Sequence[pl.Series]) -> pl.DataFrame:
-    """Return each word in lower case and how many texts hold it, most frequent first."""
-    words = pl.col("word").str.to_lowercase().str.extract_all(_WORD).list.unique().explode()
-    parts = [column.alias("word").to_frame().select(words).drop_nulls().group_by("word").len() for column in columns]
-    return pl.concat(parts).group_by("word").agg(pl.col("len").sum()).sort("len", "word", descending=[True, False])
-
-
-def _folded(held: pl.DataFrame) -> tuple[Counter[str], dict[str, str]]:
-    """Return the counts of words without accents, and the most frequent spelling of each."""
-    counts: Counter[str] = Counter()
-    shown: dict[str, str] = {}
-    for word, n in held.iter_rows():
-        folded = fold(word).replace("'", "")
-        counts[folded] += n
-        shown.setdefault(folded, word)
-    return counts, shown
 
 
 @dataclass(frozen=True)
@@ -143,7 +86,11 @@ class SpellChecker:
 
     def knows(self, word: str) -> bool:
         """Return whether the vocabulary has a folded word, or another form of it."""
-        return word in self._row_of or self.index.analyzer.stem(word) in self.index.vocabulary
+        return word in self._row_of or word in UNIT_WORDS or self._of_stem(word) > 0
+
+    def _of_stem(self, word: str) -> int:
+        """Return the number of texts that hold a word or another form of it."""
+        return self.index.vocabulary.get(self.index.analyzer.stem(word), 0)
 
     @cached_property
     def _row_of(self) -> dict[str, int]:
@@ -151,7 +98,12 @@ class SpellChecker:
 
     def _count(self, word: str) -> int:
         row = self._row_of.get(word)
-        return 0 if row is None else int(self.vocabulary.counts[row])
+        return self._units.get(word, 0) if row is None else int(self.vocabulary.counts[row])
+
+    @cached_property
+    def _units(self) -> dict[str, int]:
+        """Words of units, which the catalogue may write short, and the number of texts that hold the unit."""
+        return {word: n for word, unit in UNIT_WORDS.items() if (n := self.index.vocabulary.get(unit, 0))}
 
     def _in_another_language(self, words: Sequence[str]) -> bool:
         """Return whether function words say that a query is in another language than the shop's: its words are no misspellings."""
@@ -163,16 +115,17 @@ class SpellChecker:
         word = fold(typed)
         if len(word) < LEAST_LETTERS or word in _ALL_STOP_WORDS or not _MENDABLE.fullmatch(word) or _UNSPACED.search(word):
             return None
-        count, known = self._count(word), self.knows(word)
-        if known and (count == 0 or count > RARE or len(word) <= SHORT):
+        count, known, real = self._count(word) or self._of_stem(word), self.knows(word), word in self.real_words
+        if known and (word in UNIT_WORDS or len(word) <= SHORT or (count > RARE and (real or self._count(word)))):
             return None
-        real = not known and word in self.real_words
-        candidates = [one for one in self._candidates(word, 1 if known or len(word) < TWO_EDITS else 2) if one not in others]
+        candidates = [one for one in self._candidates(word, 1) if one not in others]
+        if not candidates and not known and len(word) >= TWO_EDITS:
+            candidates = self._candidates(word, 2)
         if word != typed.lower():  # accents are typed on purpose
             candidates = [one for one in candidates if not self._shown(one).isascii()]
         if known:
             candidates = [one for one in candidates if self._count(one) >= FREQUENT * count]
-        if real:
+        if real and not known:
             candidates = [one for one in candidates if _is_slip(word, one) and self._in_context(one, others)]
         best = self._likeliest(word, candidates, others)
         split = None if known or real else self._split(word, together=best is not None)
@@ -190,7 +143,7 @@ class SpellChecker:
     @cached_property
     def _of_length(self) -> dict[int, list[str]]:
         found: dict[int, list[str]] = {}
-        for word in self.vocabulary.words:
+        for word in dict.fromkeys([*self.vocabulary.words, *self._units]):
             if len(word) > LEAST_LETTERS and _MENDABLE.fullmatch(word):
                 found.setdefault(len(word), []).append(word)
         return found
@@ -242,7 +195,8 @@ class SpellChecker:
         return None if all(self.knows(one) for one in pair) else self._shown(word)
 
     def _shown(self, word: str) -> str:
-        return self.vocabulary.shown[self._row_of[word]]
+        row = self._row_of.get(word)
+        return word if row is None else self.vocabulary.shown[row]
 
 
 def whole_words(vocabulary: Iterable[str]) -> frozenset[str]:

@@ -43,6 +43,22 @@ UNITS: dict[str, str] = {
     "v": r"volts?|v",
     "mp": r"megapixels?|mpix|mp",
 }
+# Words that customers write out, and misspell.
+_WRITTEN_OUT = {
+    "gal": "gallon gallons",
+    "oz": "ounce ounces",
+    "lb": "pound pounds",
+    "qt": "quart",
+    "pt": "pint",
+    "dz": "dozen",
+    "in": "inch inches",
+    "l": "liter litre",
+    "g": "grams",
+    "kg": "kilo",
+    "w": "watt",
+    "v": "volt",
+}
+UNIT_WORDS = {word: unit for unit, words in _WRITTEN_OUT.items() for word in words.split()}
 _MARKS = {'"': "in", "''": "in", "'": "ft", "#": "lb"}
 _ASIDE = {"in", "z", "m", "l", "g", "w", "v", "ga", "mp", "stuck"}  # letters and words that say nothing without a number
 _NUMBER = r"(?:\d{1,3}[\s-]+)?\d{1,3}/\d{1,3}|\d+(?:[.,]\d+)*|\.\d+"

@@ -226,7 +226,7 @@ def apart(documented: Any, found: Any, name: str = "") -> list[str]:
     [
         ("recommend", ["recommend", "--user", "123", "-k", "1", "--explain"]),
         ("matches", ["similar", "--item", "sku-07"]),
-        ("search", ["search", "green tea", "--user", "123", "--explain"]),
+        ("search", ["search", "rye breadd under 9 dollars", "--user", "123", "--explain"]),
         ("evaluate", ["evaluate"]),
         ("simulate", ["simulate", "--a", "popular", "--b", "personal_frequency", "--from", "2024-06-01"]),
         ("doctor", ["doctor"]),

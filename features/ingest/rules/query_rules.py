@@ -42,7 +42,7 @@ def validate_queries(table: pl.LazyFrame, source: Source) -> CheckedTable:
     facts, ids = survey(table, raws, SEARCH_LOG, [USER_ID, ITEM_ID], TIMESTAMP, ())
     form = time_survey.decide(raws, TIMESTAMP, facts, source.queries_timestamp_format, "source.queries_timestamp_format")
     events = SearchEvents.of(raws, source.queries_events)
-    spaces, first = _surveyed(raws)
+    spaces, zeros = _surveyed(raws)
     text = trimmed(QUERY)
     guests = [normal_id(guest) for guest in source.guests]
     user = ids[USER_ID].read()
@@ -54,10 +54,10 @@ def validate_queries(table: pl.LazyFrame, source: Source) -> CheckedTable:
         event=events.read(),
         user_id=pl.when(~user.is_in(guests)).then(user) if guests else user,
     )
-    place = whole + (1 - first)
+    place = whole + 1 if zeros else whole
     real = pl.col(ITEM_ID).is_not_null() & (whole == number(RANK)) & place.is_between(1, LAST_RANK)
     frame = frame.with_columns(rank=pl.when(real).then(place))
-    notes = (*form.notes, *events.notes, *(note for column in ids.values() for note in column.notes), *_of_columns(table, first))
+    notes = (*form.notes, *events.notes, *(note for column in ids.values() for note in column.notes), *_of_columns(table, zeros))
     return CheckedTable(
         frame=checked(frame, _rules(source, ids), list(QUERY_COLUMNS)),
         notes=tuple(f"{NOTE}the {SEARCH_LOG}: {note.removeprefix(NOTE)}" for note in notes),
@@ -68,7 +68,7 @@ def validate_queries(table: pl.LazyFrame, source: Source) -> CheckedTable:
 
 
 def _surveyed(raws: pl.LazyFrame) -> tuple[bool, int]:
-    """Return whether some queries have white space or control characters to mend, and the number of the first place in a list."""
+    """Return whether some queries have white space or control characters to mend, and of ranks that begin with 0, how often they do."""
     rank, of_item = number(RANK), present(ITEM_ID).is_not_null()
     spaces, zeros, ones = (
         raws.select(
@@ -78,15 +78,15 @@ def _surveyed(raws: pl.LazyFrame) -> tuple[bool, int]:
         .row(0)
     )
     # Each list has a first place, and about as often a second one: a program's default of 0 is rarer, or stands alone.
-    return bool(spaces), 0 if zeros and ones and zeros >= ones / 2 else 1
+    return bool(spaces), zeros if ones and zeros >= ones / 2 else 0
 
 
-def _of_columns(table: pl.LazyFrame, first: int) -> Iterator[str]:
+def _of_columns(table: pl.LazyFrame, zeros: int) -> Iterator[str]:
     names = table.collect_schema()
     if ITEM_ID not in names:
         yield f"{NOTE}it has no {ITEM_ID}: it says what was typed, and nothing of what was {SHOWN}"
-    if not first:
-        yield f"{NOTE}{RANK} is counted from 0, and read as counted from 1"
+    if zeros:
+        yield f"{NOTE}{RANK} is counted from 0 (in {counted(zeros, 'row')}), and read as counted from 1: a {RANK} of 0 is read as 1"
 
 
 def _rules(source: Source, ids: Mapping[str, IdColumn]) -> list[Rule]:

@@ -14,26 +14,27 @@ import numpy as np
 
 from features.data.histories import Histories
 from features.errors import DataError
-from features.names import LOG_ODDS, PREFERENCE
+from features.names import LOG_CLICKS, LOG_ODDS, PREFERENCE, RELEVANCE
 from ranking.filters import Filters
-from ranking.search_ranker import SearchRanker
-from recsys.apps.search.answers import SearchAnswer, Suggestion
+from ranking.search_ranker import SearchRanker, with_search_features
 from recsys.apps.search.present import present
 from recsys.apps.search.reading import Reading
 from recsys.apps.search.suggest import Suggester
 from retrieval.candidates import Candidates, joined
 from retrieval.lexical.catalogue_words import CatalogueWords, item_ids
-from retrieval.lexical.thesaurus import Thesaurus
-from retrieval.text_search import TextSearch
+from retrieval.lexical.synonyms.thesaurus import Thesaurus
+from retrieval.text_search import TextSearch, Wording, query_key
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from recsys.apps.search.answers import SearchAnswer, Suggestion
     from recsys.apps.search.request import SearchOptions
     from recsys.recommend.pipeline import Recommender
     from retrieval.lexical.query import QueryFilter
 
 BATCH = 32  # queries that are ranked at once
+ITSELF = 3.0  # relevance of an item that was asked for by its id: above all others
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,9 @@ class Search:
         category_of = snapshot.catalog.codes("category")[first] if len(first) else np.zeros(0, dtype=np.int32)
         sales = snapshot.collaborative.popularity.ranking
         texts = snapshot.search_texts
-        return TextSearch(snapshot.lexical, texts.vectors, snapshot.search_index, snapshot.text_of, category_of, sales, snapshot.text_search)
+        return TextSearch(
+            snapshot.lexical, texts.vectors, snapshot.search_index, snapshot.text_of, category_of, sales, snapshot.text_search
+        )
 
     @cached_property
     def words(self) -> CatalogueWords:
@@ -94,7 +97,7 @@ class Search:
     @cached_property
     def ranker(self) -> SearchRanker:
         """Joins relevance, popularity and preference."""
-        return SearchRanker(self.recommender.snapshot.stats)
+        return self.recommender.model.search
 
 
 @dataclass(frozen=True)
@@ -116,7 +119,9 @@ class SearchGroup:
     mask: np.ndarray
 
     @classmethod
-    def of(cls, search: Search, options: SearchOptions, queries: Sequence[tuple[str, str | None]], recent: Histories | None = None) -> SearchGroup:
+    def of(
+        cls, search: Search, options: SearchOptions, queries: Sequence[tuple[str, str | None]], recent: Histories | None = None
+    ) -> SearchGroup:
         """Read the queries, look the users up and apply the filters of the options.
 
         Raises
@@ -199,14 +204,12 @@ class SearchGroup:
     def _beside(self, user: Histories, row: int, mask: np.ndarray) -> Candidates:
         """Return an item and those whose texts are near to it."""
         texts = self.search.text_search
-        own = texts.text_of[row]
-        from retrieval.text_search import Wording
-
-        near = texts.retrieve((Wording("", ()),), texts.vectors[own][None], user, mask)
-        rows = np.concatenate([[row], near.rows[0][near.rows[0] != row]])[None]
-        features = {name: np.concatenate([[values[0].max(initial=1.0)], values[0][near.rows[0] != row]])[None].astype(np.float32) for name, values in near.features.items()}
-        scores = np.concatenate([[2.0], near.scores[0][near.rows[0] != row]])[None].astype(np.float32)
-        return Candidates(user, rows, scores, features | {"relevance": scores})
+        found = texts.retrieve((Wording("", ()),), texts.vectors[texts.text_of[row]][None], user, mask)
+        others = found.rows[0] != row
+        features = {name: np.concatenate([[np.nan], values[0, others]])[None].astype(np.float32) for name, values in found.features.items()}
+        features[RELEVANCE][0, 0] = ITSELF
+        rows = np.concatenate([[row], found.rows[0, others]])[None]
+        return Candidates(user, rows, features[RELEVANCE], features)
 
     def _meets(self, filters: Sequence[QueryFilter]) -> np.ndarray:
         """Return which items meet filters that were read from a query, bool (n_items,)."""
@@ -227,18 +230,22 @@ class SearchGroup:
 
     def rank(self, candidates: Candidates) -> Candidates:
         """Order candidates by relevance, popularity and, for a known user, the recommender's own probability."""
-        return self._first(self.search.ranker.rank(self._with_preference(candidates)))
+        return self._ranked(candidates, self._preference(candidates))
 
     def unranked(self, candidates: Candidates) -> Candidates:
         """Order candidates as for an unknown user."""
-        nothing = np.full(candidates.rows.shape, np.nan, dtype=np.float32)
-        return self._first(self.search.ranker.rank(replace(candidates, features=candidates.features | {PREFERENCE: nothing})))
+        return self._ranked(candidates, np.full(candidates.rows.shape, np.nan, dtype=np.float32))
 
-    def _first(self, ranked: Candidates) -> Candidates:
-        return self.search.recommender.group_limit(self.options.max_per_group).keep(ranked)
+    def _ranked(self, candidates: Candidates, preference: np.ndarray) -> Candidates:
+        search, recommender = self.search, self.search.recommender
+        keys = [query_key(reading.query.tokens) for reading in self.readings]
+        columns = {LOG_CLICKS: recommender.snapshot.query_clicks.values(keys, candidates.rows), PREFERENCE: preference}
+        with_all = replace(candidates, features=candidates.features | columns)
+        ranked = search.ranker.rank(with_search_features(with_all, recommender.snapshot.stats, recommender.snapshot.prices))
+        return recommender.group_limit(self.options.max_per_group).keep(ranked)
 
-    def _with_preference(self, candidates: Candidates) -> Candidates:
-        """Add the log odds that each known user buys the candidate, as the recommender has them; nan elsewhere."""
+    def _preference(self, candidates: Candidates) -> np.ndarray:
+        """Return the log odds that each known user buys the candidate, as the recommender has them; nan elsewhere."""
         odds = np.full(candidates.rows.shape, np.nan, dtype=np.float32)
         recommender = self.search.recommender
         known = np.flatnonzero((self.histories.lengths > 0) & candidates.valid.any(axis=1))
@@ -252,7 +259,7 @@ class SearchGroup:
             who, where = np.nonzero(ranked.valid)
             dense[who, ranked.rows[who, where]] = ranked.features[LOG_ODDS][who, where]
             odds[known] = np.where(rows >= 0, np.take_along_axis(dense, np.maximum(rows, 0), axis=1), np.nan)
-        return replace(candidates, features=candidates.features | {PREFERENCE: odds})
+        return odds
 
     def present(self, best: Candidates, *, degraded: bool = False) -> list[SearchAnswer]:
         """Make one answer a query. degraded: `best` is `unranked` though the users are known."""

@@ -39,7 +39,11 @@ def present(group: SearchGroup, best: Candidates) -> list[SearchAnswer]:
             row = int(rows[place])
             own = reasons[b][place].text if row in reasons[b][place].named else ""
             why = "; ".join(part for part in (own, _matched(group, reading, row)) if part) or reasons[b][place].text
-            features = {name: float(shown.features[name][b, place]) for name in (RELEVANCE, LEXICAL_SCORE, DENSE_SCORE, PREFERENCE) if name in shown.features}
+            features = {
+                name: float(shown.features[name][b, place])
+                for name in (RELEVANCE, LEXICAL_SCORE, DENSE_SCORE, PREFERENCE)
+                if name in shown.features
+            }
             parts = tuple((name, value) for name, value in features.items() if not np.isnan(value)) if group.options.explain else ()
             items.append(Hit(place + 1, *facts, float(shown.scores[b, place]), None, why, parts))
         relaxed = group.relaxed[b]

@@ -35,7 +35,9 @@ class Suggester:
         """Collect names; `sales` of the items, float (n_items,)."""
         found: dict[tuple[str, str], float] = {}
         frame = catalog.frame.filter(catalog.frame["available"])
-        for (title, brand, path), sold in zip(frame.select("title", "brand", "category").iter_rows(), sales[catalog.available].tolist(), strict=True):
+        for (title, brand, path), sold in zip(
+            frame.select("title", "brand", "category").iter_rows(), sales[catalog.available].tolist(), strict=True
+        ):
             names = [("item", title), ("brand", brand), ("category", path.rsplit("|", 1)[-1].strip() if path else None)]
             for kind, name in names:
                 if name:

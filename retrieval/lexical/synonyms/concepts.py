@@ -51,14 +51,14 @@ class Synonyms(NamedTuple):
 
 def packaged_concepts() -> tuple[Concept, ...]:
     """Return the rows of thesaurus.csv."""
-    text = files("retrieval.lexical").joinpath("thesaurus.csv").read_text(encoding="utf-8")
+    text = files("retrieval.lexical.synonyms").joinpath("thesaurus.csv").read_text(encoding="utf-8")
     _, *rows = csv.reader(io.StringIO(text), delimiter=";", quoting=csv.QUOTE_NONE)
     return tuple(_concept(row) for row in rows)
 
 
 def _concept(row: list[str]) -> Concept:
-    cells = [tuple(cell.split("|")) if cell else () for cell in row]
-    return Concept({language: cell for language, cell in zip(LANGUAGES, cells, strict=False) if cell}, cells[-1])
+    *cells, narrower = (tuple(cell.split("|")) if cell else () for cell in row)
+    return Concept({language: cell for language, cell in zip(LANGUAGES, cells, strict=True) if cell}, narrower)
 
 
 def read_synonyms(path: Path) -> Synonyms:
@@ -100,11 +100,11 @@ def _checked(name: str, groups: list[list[str]]) -> Synonyms:
             single.append(group)
     notes: list[str] = []
     if long:
-        notes.append(f"note: {name}: {len(long)} terms have more than {MOST_WORDS} words and are ignored, such as {long[0]!r}")
+        notes.append(f"note: {name}: {len(long)} of the terms, such as {long[0]!r}, left out: expected at most {MOST_WORDS} words")
     if single:
         example = ",".join(single[0])
         notes.append(
-            f"note: {name}: {len(single)} of {len(groups)} lines are ignored, such as {example!r}: "
-            "expected two or more different terms a line, separated by commas"
+            f"note: {name}: {len(single)} of {len(groups)} lines, such as {example!r}, left out: "
+            "expected two or more different terms a line, with commas between them"
         )
     return Synonyms(rows, notes)

@@ -50,21 +50,23 @@ class Phrases:
     def by_key(self) -> dict[str, dict[tuple[str, ...], list[int]]]:
         """The concepts that have a phrase, by language and by the key of the phrase."""
         found: dict[str, dict[tuple[str, ...], list[int]]] = {language: {} for language in LANGUAGES}
-        named = [
-            (number, language, phrase)
-            for number, concept in enumerate(self.concepts)
-            for language, phrases in concept.words.items()
-            for phrase in phrases
-        ]
-        folded = fold("\n".join(phrase for *_, phrase in named)).split("\n")  # at once: one by one it is slow
-        for (number, language, _), phrase in zip(named, folded, strict=True):
-            for one in LANGUAGES if language == ANY else (language,):
-                numbers = found[one].setdefault(phrase_key(phrase, one), [])
-                if number not in numbers:
-                    numbers.append(number)
+        folded = self._folded()
+        for number, concept in enumerate(self.concepts):
+            for language, phrases in concept.words.items():
+                for one in LANGUAGES if language == ANY else (language,):
+                    for phrase in phrases:
+                        numbers = found[one].setdefault(phrase_key(folded.get(phrase) or phrase.lower(), one), [])
+                        if number not in numbers:
+                            numbers.append(number)
         for phrases in found.values():
             phrases.pop((), None)
         return found
+
+    def _folded(self) -> dict[str, str]:
+        """Return the phrases that are not in ASCII, folded: all at once, since one by one it is slow."""
+        cells = [cell for concept in self.concepts for cell in concept.words.values()]
+        accented = [phrase for cell in cells for phrase in cell if not phrase.isascii()]
+        return dict(zip(accented, fold("\n".join(accented)).split("\n"), strict=False))
 
     @cached_property
     def _words(self) -> dict[str, dict[str, list[str]]]:
@@ -118,7 +120,7 @@ class Phrases:
 
     def concept_of(self, phrase: str) -> Concept | None:
         """Return the first concept that has an English phrase."""
-        numbers = self.by_key["en"].get(phrase_key(fold(phrase), "en"))
+        numbers = self._lookup("en", [self.forms("en", word) for word in phrase_key(fold(phrase), "en")])
         return self.concepts[numbers[0]] if numbers else None
 
     def split_compound(self, word: str) -> tuple[str, ...]:

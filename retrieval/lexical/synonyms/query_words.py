@@ -18,16 +18,17 @@ STEMMERS = {"en": Analyzer("english"), "de": Analyzer("german"), "fr": Analyzer(
 FREE_ORDER = 3  # words up to which the order of a phrase does not matter
 LONGEST_CHINESE = 8  # characters of a phrase
 
-_NEGATIONS = frozenset("sin ohne sans no not nicht pas kein keine".split())
+# Function words that change or name a thing: negations, and what is another word without its accents ("maïs", "té", "uñas").
+_TELLING = frozenset({"sin", "ohne", "sans", "no", "not", "nicht", "pas", "kein", "keine", "can", "mais", "son", "te", "unas", "sobre"})
 # What people write around the name of a thing, beside the function words.
 _ASKING = {
-    "en": "something anything stuff things looking buy find get show good best nice great against",
+    "en": "something anything looking buy find get show good best nice great against",
     "de": "gut gute guten gutes beste besten kaufen suche brauche mochte gegen",
-    "fr": "acheter cherche voudrais veux besoin bon bonne meilleur contre l d s qu m n j c t",
+    "fr": "acheter cherche voudrais veux besoin bon bonne meilleur contre l d s qu m n j t",
     "es": "comprar busco quiero necesito mejor bueno buena contra",
 }
 _NAMES = {"en": "english", "de": "german", "fr": "french", "es": "spanish"}
-STOPS = {language: (STOP_WORDS[name] | frozenset(_ASKING[language].split())) - _NEGATIONS for language, name in _NAMES.items()}
+STOPS = {language: (STOP_WORDS[name] | frozenset(_ASKING[language].split())) - _TELLING for language, name in _NAMES.items()}
 _CHINESE_STOPS = frozenset("的了我要想买和给个些用吗呢有与或及请")
 
 _HAN = r"\u3005-\u3007\u3400-\u4dbf\u4e00-\u9fff\U00020000-\U0003ffff"
@@ -129,6 +130,8 @@ def content_places(tokens: Sequence[Token], language: str | None) -> list[int]:
 
 def phrase_key(phrase: str, language: str) -> tuple[str, ...]:
     """Return by what a folded phrase is found: its words without function words, sorted if there are few; empty if it has none."""
+    if phrase.isalpha():
+        return (phrase,)
     if language == "zh":
         return ("".join(phrase.split()),) if phrase.strip() else ()
     words = _spaced_words(phrase)
@@ -143,8 +146,9 @@ def ordered(words: Sequence[str]) -> tuple[str, ...]:
 
 
 def _spaced_words(phrase: str) -> list[str]:
-    if phrase.isalpha():
-        return [phrase]
+    plain = phrase.replace("-", " ").split()
+    if "".join(plain).isalpha():
+        return plain
     return [match["word"] or match[0] for match in _WORD.finditer(phrase)]
 
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 # How far a wording departs from the query. Another word of the same language is a guess, a translation is none.
 SYNONYM, NARROWER, UNTRANSLATED, LATER = 1.0, 1.5, 4.0, 0.1
+ASIDE = 0.05  # more, for each phrase between it and the head of the query, which is the last one but in French and Spanish
 MOST_OPTIONS = {1: 6, 2: 4, 3: 3, 4: 3}  # of each phrase, by the number of phrases
 MOST_BESIDE_NARROWER = 2  # synonyms, where there are narrower names
 LEAST_SHARE = 0.5  # of a translation's words that the catalogue must know if it knows no translation whole
@@ -66,8 +67,9 @@ class Wordings:
         """Return the wordings in which a phrase, at least, is replaced, the closest ones first."""
         most = MOST_OPTIONS.get(len(segments), 2)
         options = [self._options(tokens, segment)[: most if place < 4 else 1] for place, segment in enumerate(segments)]
-        stops = STOPS.get(language or "", frozenset()) if language not in self.spoken else frozenset()
-        choices = sorted(product(*options), key=lambda choice: sum(option.cost for option in choice))
+        aside = range(len(segments)) if language in ("fr", "es") else range(len(segments))[::-1]
+        stops = STOPS.get(language or "en", frozenset())
+        choices = sorted(product(*options), key=lambda choice: sum(_cost(option, far) for option, far in zip(choice, aside, strict=True)))
         found: dict[str, Variant] = {}
         for choice in choices:
             if any(option.text is not None for option in choice):
@@ -80,20 +82,20 @@ class Wordings:
         keep = Option(0.0 if own else UNTRANSLATED, None)
         concepts = [self.phrases.concepts[number] for number in segment.concepts]
         typed = _stems([tokens[place].word for place in segment.places], segment.language)
-        words = [
-            (phrase, language)
-            for concept in concepts
-            for language in self._order(segment.language, own=own)
-            for phrase in concept.words.get(language, ())
-            if self.share(phrase, language) == 1 and _stems(words_of(phrase, language), language) != typed
-        ]
+        words: dict[tuple[str, ...], str] = {}
+        for concept in concepts:
+            for language in self._order(segment.language, own=own):
+                for phrase in concept.words.get(language, ()):
+                    if self.share(phrase, language) == 1:
+                        words.setdefault(_stems(words_of(phrase, language), language), phrase)
+        words.pop(typed, None)
         if not words and not own:
             words = self._nearly(concepts)
         narrower = list(dict.fromkeys(name for concept in concepts for name in self._narrower(concept)))
-        synonyms = list(dict.fromkeys(phrase for phrase, _ in words))[: MOST_BESIDE_NARROWER if narrower else None]
+        synonyms = list(words.values())[: MOST_BESIDE_NARROWER if narrower else None]
         found = [Option(SYNONYM * own + LATER * rank, phrase) for rank, phrase in enumerate(synonyms)]
         found += [Option(NARROWER + LATER * rank, name, narrower=True) for rank, name in enumerate(narrower)]
-        return sorted([keep, *found], key=lambda option: option.cost)
+        return sorted([keep, *found] if own or not found else found, key=lambda option: option.cost)
 
     def _order(self, language: str, *, own: bool) -> tuple[str, ...]:
         if own:
@@ -105,11 +107,11 @@ class Wordings:
         words = words_of(phrase, language)
         return sum(map(self.knows, words)) / len(words) if words else 0.0
 
-    def _nearly(self, concepts: Sequence[Concept]) -> list[tuple[str, str]]:
+    def _nearly(self, concepts: Sequence[Concept]) -> dict[tuple[str, ...], str]:
         """Return the translation of which the catalogue knows most words."""
         words = [(phrase, one) for concept in concepts for one in self.spoken for phrase in concept.words.get(one, ())]
         best = max(words, key=lambda pair: self.share(*pair), default=None)
-        return [best] if best and self.share(*best) >= LEAST_SHARE else []
+        return {words_of(*best): best[0]} if best and self.share(*best) >= LEAST_SHARE else {}
 
     def _narrower(self, concept: Concept) -> Iterator[str]:
         for name in concept.narrower:
@@ -121,13 +123,17 @@ class Wordings:
                 yield from [phrase for phrase, one in named if self.share(phrase, one) == 1][:1]
 
 
+def _cost(option: Option, aside: int) -> float:
+    return option.cost + ASIDE * aside * (option.text is not None)
+
+
 def known(token: Token, knows: Callable[[str], bool]) -> bool:
     """Return whether a catalogue has a word; of a word without spaces, all its pairs of characters."""
     return all(map(knows, words_of(token.word, "zh"))) if token.unspaced else knows(token.word)
 
 
 def _joined(tokens: Sequence[Token], segments: Sequence[Segment], choice: Sequence[Option], stops: frozenset[str]) -> str:
-    """Return the text of a query with its phrases replaced, and without the function words of a language that is left."""
+    """Return the text of a query with its phrases replaced, and without function words."""
     replaced = {segment.places[0]: option.text for segment, option in zip(segments, choice, strict=True) if option.text is not None}
     dropped: set[int] = set()
     for segment, option in zip(segments, choice, strict=True):
@@ -143,6 +149,6 @@ def _joined(tokens: Sequence[Token], segments: Sequence[Segment], choice: Sequen
     return " ".join(text.split())
 
 
-def _stems(words: Sequence[str], language: str) -> list[str]:
+def _stems(words: Sequence[str], language: str) -> tuple[str, ...]:
     stemmer = STEMMERS.get(language)
-    return sorted(stemmer.stem(word) for word in words) if stemmer else sorted(words)
+    return tuple(sorted(stemmer.stem(word) for word in words) if stemmer else sorted(words))

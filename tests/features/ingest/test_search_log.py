@@ -27,6 +27,7 @@ from features.ingest.table_store import (
     load_queries,
     load_source,
     load_tables,
+    source_files,
     table_digests,
     unchanged,
     users_among,
@@ -288,3 +289,12 @@ def test_one_user_has_one_row_in_both_logs(source: Source, tmp_path: Path, searc
     log = searched("timestamp,query,item_id,user_id\n2026-01-01,tea,A,5001.0\n2026-01-01,tea,A,\u200b5002\n2026-01-01,tea,A,5003\n")
     assert log.rows["user_id"].to_list() == ["5001", "5002", "5003"]
     assert sum("user_id of the search log" in note for note in log.notes) == 2
+
+
+def test_a_public_data_set_may_have_one(source: Source) -> None:
+    """Such as one that a click model made over its purchases."""
+    of_dataset = Source(dataset="completejourney", queries=source.queries, queries_columns={"rank": "place"})
+    assert of_dataset.absolute().queries == source.queries
+    paths = source_files(of_dataset)
+    assert paths is not None
+    assert source.queries in paths

@@ -20,7 +20,7 @@ from recsys.service.live_bundle import LiveBundle
 from recsys.settings.serve import ServeConfig
 from recsys.workspace.workspace import Workspace
 from retrieval.candidates import Candidates
-from retrieval.two_tower.onnx_model import QueryEncoder
+from retrieval.query_tower.onnx_model import QueryEncoder
 from tests.recsys.conftest import Place
 from tests.recsys.service.conftest import Serve, inside, recommender_of
 from tests.recsys.service.test_events import wait_for

@@ -90,13 +90,14 @@ def test_frames_may_bring_it(searching: Place, tmp_path: Path) -> None:
 
 
 def test_the_command_line_reads_it(ready: Place, tmp_path: Path, command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    Path("queries.csv").write_text(QUERIES + "2024-03-01T12:00:00,tea,sku-99,shown,1,u\n")
+    (tmp_path / "queries.csv").write_text(QUERIES + "2024-03-01T12:00:00,tea,sku-99,shown,1,u\n")
     files = ("--items", ready.items, "--interactions", ready.log)
     said = command("ingest", *files, "--queries", "queries.csv", workspace=tmp_path / "w")
     assert "4 rows of 3 distinct queries and 2 users, with 2 items, 2024-03-01\n  events: shown 2, click 1, purchase 1" in said.out
     assert "queries: 5 read = 4 kept + 1 quarantined (1 item_id not in the catalogue)" in said.out
     assert "the quarantined rows are listed in" in said.out
     assert "give the log with --interactions FILE as well" in command("ingest", "--queries", "queries.csv").err
-    Path("recsys.toml").write_text(f'[source]\nitems = "{ready.items}"\ninteractions = "{ready.log}"\nqueries = "queries.csv"\n')
+    with (tmp_path / "tiny.toml").open("a") as config:
+        config.write(f'\n[source]\nitems = "{ready.items}"\ninteractions = "{ready.log}"\nqueries = "queries.csv"\n')
+    monkeypatch.chdir("/")
     assert "queries: 5 read" in command("ingest", "--check", workspace=tmp_path / "w").out

@@ -42,6 +42,14 @@ HIGH = {
     "低于30元": (30, "CNY"),
     "不超过 100 元": (100, "CNY"),
     "500円以下": (500, "JPY"),
+    "1000원 이하": (1000, "KRW"),
+    "до 500 руб": (500, "RUB"),
+    "do 30 zł": (30, "PLN"),
+    "price below 5": (5, None),
+    "a menos de 5 euros": (5, "EUR"),
+    "3$ max": (3, "USD"),
+    "max. 3,50€": (3.5, "EUR"),
+    "under usd 20": (20, "USD"),
 }
 LOW = {
     "over 10 euro": (10, "EUR"),

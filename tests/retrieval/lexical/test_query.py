@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from features.data.catalog import Catalog
+from features.errors import BundleError
 from retrieval.lexical.catalogue_words import CatalogueWords, item_ids
 from retrieval.lexical.fields import item_fields
 from retrieval.lexical.index import LexicalIndex
@@ -44,9 +45,10 @@ def filters(query: SearchQuery) -> dict[str, object]:
     [
         ("milk under 3 dollars", "milk", {"max_price": 3.0}),
         ("Wein unter 10 Euro", "Wein", {"max_price": 10.0}),
-        ("vin à moins de 10 €", "vin à", {"max_price": 10.0}),
+        ("vin à moins de 10 €", "vin", {"max_price": 10.0}),
         ("café über 5 €", "café", {"min_price": 5.0}),
         ("30元以下 茶", "茶", {"max_price": 30.0}),
+        ("500円以下のお茶", "お茶", {"max_price": 500.0}),
         ("3美元以下的茶", "茶", {"max_price": 3.0}),
         ("milk between 2 and 5", "milk", {"min_price": 2.0, "max_price": 5.0}),
         ("milk in stock", "milk", {"in_stock": True}),
@@ -168,6 +170,15 @@ def test_the_end_of_a_long_query_is_told(text: str) -> None:
     assert f"{query.unread:,} character" in note
 
 
+@pytest.mark.parametrize(
+    ("text", "name"), [("milk brand: unknown", "unknown"), ("category: nowhere milk", "nowhere milk"), ("marke:xyz", "xyz")]
+)
+def test_a_name_that_the_catalogue_lacks_is_told(text: str, name: str) -> None:
+    (note,) = read(text).notes
+    assert note.startswith("note: ")
+    assert repr(name) in note
+
+
 def test_a_short_query_has_no_note() -> None:
     assert read("milk").notes == ()
     assert read(" ".join(["milk"] * MOST_QUERY_WORDS)).unread == 0
@@ -194,6 +205,22 @@ def test_a_barcode_finds_its_item(text: str) -> None:
 @pytest.mark.parametrize("text", ["", "milk", "sku-3 milk", "x" * 5_000, "sku"])
 def test_other_queries_are_no_ids(text: str) -> None:
     assert item_ids(text, Catalog.from_frame(ITEMS), {"4006381333931": "sku-1"}) == []
+
+
+@pytest.mark.parametrize("text", ["canon camera", "cookies", "camera in wine", "shampo under 3 dollars", "chateau rouge", "tuna in oil"])
+def test_files_hold_the_names(text: str) -> None:
+    files = WORDS.to_files()
+    again = CatalogueWords.from_files(files, WORDS.index)
+    assert read_query(text, again) == read(text)
+    assert again.to_files() == files
+
+
+@pytest.mark.parametrize("name", ["catalogue_words.json", "catalogue_words.safetensors"])
+@pytest.mark.parametrize("content", [None, b"", b"{}", b"\x00" * 20])
+def test_damaged_names_are_told(name: str, content: bytes | None) -> None:
+    files = {key: value for key, value in WORDS.to_files().items() if key != name} | ({name: content} if content is not None else {})
+    with pytest.raises(BundleError, match="build the index again"):
+        CatalogueWords.from_files(files, WORDS.index)
 
 
 def test_a_catalogue_of_titles_alone_has_no_names() -> None:

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from retrieval.lexical.index import LexicalConfig, LexicalIndex
-from retrieval.lexical.spelling import SpellChecker, WordCounts
+from retrieval.lexical.spelling import SpellChecker, whole_words
+from retrieval.lexical.word_counts import WordCounts
 
 COUNTS = {
     "Spaghetti dry": 20,
@@ -130,3 +131,27 @@ def test_any_words_can_be_read(words: list[str]) -> None:
 def test_without_a_catalogue_nothing_is_mended() -> None:
     assert checker_of([]).correct(["milk", "mlik"]) == []
     assert WordCounts.count([pl.Series([None], dtype=pl.Null)]).words == []
+
+
+def test_real_words_are_mended_only_in_context() -> None:
+    real = frozenset({"mile", "cooks", "wind", "whit"})
+    checker = SpellChecker(CHECKER.vocabulary, CHECKER.index, real)
+    for word in ("mile", "wind", "whit"):
+        assert mended(word, checker) == word
+    assert mended("whit wine", checker) == "white wine"
+    assert mended("spagetti", checker) == "spaghetti"
+
+
+@pytest.mark.parametrize(
+    ("vocabulary", "words"),
+    [
+        (["[PAD]", "milk", "##age", "Café", "of", "1990"], {"milk", "cafe"}),
+        (["<s>", "▁leche", "▁Milch", "age", "▁", "▁a"], {"leche", "milch"}),
+    ],
+)
+def test_whole_words_of_a_tokenizer(vocabulary: list[str], words: set[str]) -> None:
+    assert whole_words(vocabulary) == words
+
+
+def test_a_long_query_is_mended_in_part() -> None:
+    assert len(CHECKER.correct(["choclate", *["milk"] * 5, *["shampo"] * 60])) == 8

@@ -11,6 +11,7 @@ from retrieval.lexical.synonyms.concepts import ANY, Concept, packaged_concepts
 from retrieval.lexical.synonyms.phrases import Phrases, Segment
 from retrieval.lexical.synonyms.query_words import LANGUAGES, SPACED, STOPS, Token, content_places, split_words, words_of
 from retrieval.lexical.synonyms.wordings import Variant, Wordings, known
+from retrieval.lexical.units import unit_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -18,9 +19,9 @@ if TYPE_CHECKING:
 MOST_VARIANTS = 6
 MOST_LETTERS = 500  # of a query that are read
 # What a word says about the language of a query.
-IN_PHRASE, FUNCTION_WORD, IN_CATALOGUE = 1.0, 0.7, 1.0
+IN_PHRASE, OTHER_FORM, FUNCTION_WORD, IN_CATALOGUE = 1.0, 0.75, 0.7, 1.0
 TWO_WORDS = 0.5  # more, for a phrase of several words
-LEAST_EVIDENCE = 1.0
+LEAST_EVIDENCE = 0.75
 # A catalogue in one of these languages has many of these words, in the others few.
 _TELLING = {
     "en": "and with for white red milk bread water food women men kids paper green",
@@ -97,7 +98,7 @@ class Thesaurus:
         content = content_places(tokens, language)
         familiar = {place for place in content if known(tokens[place], knows)}
         understood = familiar.union(*(segment.places for segment in segments))
-        unread = dict.fromkeys(tokens[place].word for place in content if place not in understood)
+        unread = dict.fromkeys(tokens[place].word for place in content if place not in understood and not _is_quantity(tokens[place].word))
         variants = Wordings(self.phrases, knows, spoken).variants(tokens, segments, language)
         if familiar:
             typed = " ".join(fold(text).split())
@@ -115,7 +116,9 @@ class Thesaurus:
                 found += [Token(part, part, " " if place else token.before) for place, part in enumerate(parts)]
         return found
 
-    def _best_language(self, tokens: Sequence[Token], knows: Callable[[str], bool], spoken: Sequence[str]) -> tuple[str | None, list[Segment]]:
+    def _best_language(
+        self, tokens: Sequence[Token], knows: Callable[[str], bool], spoken: Sequence[str]
+    ) -> tuple[str | None, list[Segment]]:
         """Return the language that a query's words are of, and its phrases; among equals, the catalogue's."""
         chinese = self.phrases.chinese(tokens)
         if chinese and sum(token.unspaced for token in tokens) * 2 >= len(tokens):
@@ -129,7 +132,9 @@ class Thesaurus:
             more = sum(len(segment.places) > 1 for segment in matches[language])
             familiar = sum(known(tokens[place], knows) for place in content if place not in covered) if language in spoken else 0
             stops = sum(token.word in STOPS[language] for token in tokens)
-            evidence[language] = IN_PHRASE * len(covered) + TWO_WORDS * more + FUNCTION_WORD * stops + IN_CATALOGUE * familiar
+            listed = sum(tokens[place].word in self.phrases.forms(language, tokens[place].word) for place in covered)
+            phrases = IN_PHRASE * listed + OTHER_FORM * (len(covered) - listed)
+            evidence[language] = phrases + TWO_WORDS * more + FUNCTION_WORD * stops + IN_CATALOGUE * familiar
         best = max(evidence, key=evidence.__getitem__)
         if evidence[best] < LEAST_EVIDENCE:
             return None, chinese
@@ -141,6 +146,8 @@ class Thesaurus:
     ) -> list[Segment]:
         """Return the phrases of other languages among the words that are not understood yet."""
         covered = {place for segment in segments for place in segment.places}
+        own = segments[0].language if segments else None
+        covered.update(place for place, token in enumerate(tokens) if own in STOPS and token.word in STOPS[own])
         found: list[Segment] = []
         for language in dict.fromkeys((*spoken, *SPACED)):
             if language in SPACED:
@@ -158,6 +165,10 @@ class Thesaurus:
             for language in LANGUAGES
         }
         return tuple(sorted((one for one in LANGUAGES if counts[one]), key=lambda one: -counts[one])) or LANGUAGES[:1]
+
+
+def _is_quantity(word: str) -> bool:
+    return word[0].isdigit() or unit_of(word) is not None
 
 
 def _languages(knows: Callable[[str], bool]) -> tuple[str, ...]:

@@ -1,0 +1,126 @@
+"""The table of `recsys benchmark product-qa`, and its JSON."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from pydantic import BaseModel, ConfigDict
+from rich.box import SIMPLE_HEAD
+from rich.console import Group
+from rich.table import Table
+from rich.text import Text
+
+from eval.protocol.benchmark_table import Interval
+from eval.reports.benchmark import one_line, shown
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import numpy as np
+
+    from eval.metrics.intervals import Bootstrap
+
+NAME = "product-qa"
+DATA = "Product questions: semiPQA, hetPQA and ePQA (Amazon, CDLA-Sharing-1.0)"
+BASE = "fusion"  # what the cross-encoder is compared with
+OURS = "fusion + cross-encoder"
+
+
+class QaRow(BaseModel):
+    """One system's row.
+
+    Attributes
+    ----------
+    map : set -> mean average precision, with seeds averaged for each question
+    over_fusion : set -> ratio to the fusion of BM25 and frozen encoder, questions resampled together
+    by_seed : set -> that ratio of each seed
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    name: str
+    map: dict[str, Interval]
+    over_fusion: dict[str, Interval]
+    by_seed: dict[str, list[float]] = {}
+    settings: dict[str, Any] = {}
+
+
+class QaResult(BaseModel):
+    """The whole table.
+
+    Attributes
+    ----------
+    questions : judged questions with a relevant passage, by set
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    name: str = NAME
+    data: str = DATA
+    questions: dict[str, int]
+    rows: tuple[QaRow, ...]
+    settings: dict[str, Any]
+    versions: dict[str, str]
+    machine: dict[str, Any]
+
+    def to_json(self) -> str:
+        """Return the result as JSON."""
+        return self.model_dump_json(indent=1) + "\n"
+
+
+def row_of(name: str, seeds: list[np.ndarray], base: np.ndarray, sets: Mapping[str, np.ndarray], boot: Bootstrap) -> QaRow:
+    """Return a system's row.
+
+    Parameters
+    ----------
+    seeds : average precision of each question, one array for each seed, float (q,).
+    base : average precision of the fusion, float (q,).
+    sets : which questions each set judges, bool (q,).
+    """
+    mean = sum(seeds[1:], seeds[0]) / len(seeds)
+    return QaRow(
+        name=name,
+        map={part: Interval.of(boot.means({"map": mean[chosen]})["map"]) for part, chosen in sets.items()},
+        over_fusion={part: Interval.of(boot.paired_ratio(mean[chosen], base[chosen])) for part, chosen in sets.items()},
+        by_seed={part: [boot.paired_ratio(one[chosen], base[chosen]).value for one in seeds] for part, chosen in sets.items()},
+    )
+
+
+def table(result: QaResult) -> Group:
+    """Return what `recsys benchmark product-qa` prints."""
+    grid = Table(title=f"{result.data}: mean average precision", box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
+    grid.add_column("", no_wrap=True)
+    for part, count in result.questions.items():
+        grid.add_column(f"{part} ({count:,})", justify="right")
+        grid.add_column("× fusion", justify="right")
+    for row in result.rows:
+        grid.add_row(row.name, *("\n".join(cell) for cell in _cells(result, row)), style="bold" if row.name == OURS else "")
+    return Group(grid, *(Text(line) for line in lines(result)))
+
+
+def _cells(result: QaResult, row: QaRow) -> list[tuple[str, str]]:
+    return [cell for part in result.questions for cell in (shown(row.map[part]), shown(row.over_fusion[part], 3))]
+
+
+def lines(result: QaResult) -> list[str]:
+    """Return the notes: what the cross-encoder adds on each set, with the ratio of each seed."""
+    ours = next(row for row in result.rows if row.name == OURS)
+    return [
+        f"{part}: {OURS} is {one_line(ours.over_fusion[part], 3)} times {BASE}; by seed {', '.join(f'{x:.3f}' for x in ours.by_seed[part])}"
+        for part in result.questions
+    ]
+
+
+def markdown(result: QaResult) -> str:
+    """Return the section of docs/benchmarks.md."""
+    head = ["", *(name for part, count in result.questions.items() for name in (f"{part} ({count:,})", "× fusion"))]
+    rows = [[row.name, *(f"{cell} [{low_high}]" if low_high else cell for cell, low_high in _cells(result, row))] for row in result.rows]
+    text = [f"## {result.data}", "", f"`recsys benchmark {result.name} --data DIR`: mean average precision over the questions that have"]
+    text[-1] += (
+        " a relevant passage. The fusion mixes BM25 and the frozen encoder; every setting is tuned on questions that are not judged."
+    )
+    text += ["", "| " + " | ".join(head) + " |", "|---" * len(head) + "|", *("| " + " | ".join(row) + " |" for row in rows), ""]
+    text += [f"- {line}" for line in lines(result)]
+    facts = [
+        f"{name.title()}: {', '.join(f'{key} {value}' for key, value in getattr(result, name).items())}."
+        for name in ("versions", "machine")
+    ]
+    return "\n".join([*text, "", *facts, ""])
