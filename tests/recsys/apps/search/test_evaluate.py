@@ -126,3 +126,20 @@ def test_the_command_line_prints_tables_or_json(without_training, tmp_path, caps
     assert "1 query, judged queries" in capsys.readouterr().out
     assert run([*line, "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["queries"]["with_relevant"] == 1
+
+
+def test_nothing_of_the_search_log_after_the_cut_is_learned_from(without_training, monkeypatch):
+    """Neither by the model nor by the counts of clicks: the query clicked after the cut has no evidence, that before it has."""
+    from recsys.apps.search import evaluate
+
+    place, seen = without_training, {}
+    searched(place, (5, "herbal", "sku-02", "click", "user-03"), (195, "iced", "sku-09", "click", "user-03"))
+    model, judge = evaluate.model_until(), evaluate.evaluate_setting
+    monkeypatch.setattr(evaluate, "model_until", lambda *args: seen.update(options=args[3], until=args[5]) or model)
+    monkeypatch.setattr(evaluate, "evaluate_setting", lambda setting, *rest: seen.update(setting=setting) or judge(setting, *rest))
+    evaluate_search(place.workspace, place.settings, SearchEvaluation("log"))
+    assert seen["options"].queries.time.max() < seen["until"]
+    clicks = seen["setting"].search.recommender.snapshot.query_clicks
+    assert len(clicks.keys) == 1
+    assert clicks.item.tolist() == [2]
+    assert seen["setting"].queries.queries == ("iced",)
