@@ -227,7 +227,7 @@ def similar(
 
 def evaluate(
     context: typer.Context,
-    what: Annotated[Literal["search"] | None, typer.Argument(metavar="[search]", help="Without it, the recommendations.")] = None,
+    what: Annotated[Literal["search"] | None, typer.Argument(metavar="search", help="Leave it out for the recommendations.")] = None,
     preset: Annotated[Preset, typer.Option(help="The preset that the model was trained with.")] = "quick",
     seed: Annotated[int, typer.Option(min=0, metavar="N", help="The seed that the model was trained with.")] = 0,
     judged: Annotated[Path | None, typer.Option(metavar="FILE", help="Search: judged queries, csv, jsonl or parquet.")] = None,

@@ -190,8 +190,8 @@ def name_words(text: str) -> Sequence[str]:
 def _elsewhere(items: pl.DataFrame, brands: Mapping[str, str]) -> dict[str, int]:
     """Return in how many titles of other brands each brand of one word stands as a word."""
     single = [words for words in brands if " " not in words]
-    rows = items.select(title=pl.col(TITLE).cast(pl.String).str.to_lowercase(), brand=pl.col(BRAND).cast(pl.String))
+    rows = items.lazy().select(title=pl.col(TITLE).cast(pl.String).str.to_lowercase(), brand=pl.col(BRAND).cast(pl.String))
     words = rows.unique().select("brand", word=pl.col("title").str.extract_all(r"[\p{L}\p{N}]+").list.unique()).explode("word")
-    names = pl.DataFrame({"word": single, "own": [brands[word] for word in single]}, schema={"word": pl.String, "own": pl.String})
+    names = pl.LazyFrame({"word": single, "own": [brands[word] for word in single]}, schema={"word": pl.String, "own": pl.String})
     others = words.join(names, on="word").filter(pl.col("brand").ne_missing(pl.col("own")))
-    return dict(others.group_by("word").len().iter_rows())
+    return dict(others.group_by("word").len().collect(engine="streaming").iter_rows())

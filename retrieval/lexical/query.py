@@ -108,7 +108,8 @@ def read_query(text: str, words: CatalogueWords, ignore: Collection[str] = ()) -
     text : str
     words : CatalogueWords
     ignore : collection of str
-        Keys of filters that are not to be applied, whose words are words again; "spelling" leaves misspelt words as they are.
+        Keys of filters that are not to be applied. Their words are looked for instead, unless they name a currency. "spelling" leaves
+        misspelt words as they are.
     """
     read = _clipped(text)
     rest, filters = _price_filters(read, ignore)

@@ -27,7 +27,7 @@ SHORT = 5  # words of up to so many letters are mended to frequent words alone
 TWO_EDITS = 8  # letters from which a word may have two
 RARE, FREQUENT = 3, 50  # a known word is mended if it is rare and a neighbour is so many times as frequent
 SHARE, SHORTEST_SHARE, LEAST_COUNT = 0.0005, 0.005, 5  # of all texts, that hold a frequent word; for the shortest
-EDIT_COST = 5.0  # in natural logarithms of frequency: a neighbour must be 150 times as frequent to make up for another edit
+EDIT_COST = 5.0  # of an edit, in natural logarithms of frequency
 TOGETHER = 2.0  # what it weighs that an item holds the word together with another of the query
 FIRST_LETTER, SLIP = 0.4, 0.3  # more for a wrong first letter; less for a doubled letter, a swap, a lost vowel, or a key aside
 MOST_MENDED, MOST_CANDIDATES, MOST_OTHERS = 8, 8, 4  # what a query may cost
@@ -118,7 +118,9 @@ class SpellChecker:
         count, known, real = self._count(word) or self._of_stem(word), self.knows(word), word in self.real_words
         if known and (word in UNIT_WORDS or len(word) <= SHORT or (count > RARE and (real or self._count(word)))):
             return None
-        candidates = [one for one in self._candidates(word, 1 if known or len(word) < TWO_EDITS else 2) if one not in others]
+        candidates = [one for one in self._candidates(word, 1) if one not in others]
+        if not candidates and not known and len(word) >= TWO_EDITS:
+            candidates = self._candidates(word, 2)
         if word != typed.lower():  # accents are typed on purpose
             candidates = [one for one in candidates if not self._shown(one).isascii()]
         if known:

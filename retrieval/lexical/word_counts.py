@@ -72,8 +72,9 @@ class WordCounts:
 def _held(columns: Sequence[pl.Series]) -> pl.DataFrame:
     """Return each word in lower case and how many texts hold it, most frequent first."""
     words = pl.col("word").str.to_lowercase().str.extract_all(_WORD).list.unique().explode()
-    parts = [column.alias("word").to_frame().select(words).drop_nulls().group_by("word").len() for column in columns]
-    return pl.concat(parts).group_by("word").agg(pl.col("len").sum()).sort("len", "word", descending=[True, False])
+    parts = [column.alias("word").to_frame().lazy().select(words).drop_nulls().group_by("word").len() for column in columns]
+    total = pl.concat(parts).group_by("word").agg(pl.col("len").sum())
+    return total.collect(engine="streaming").sort("len", "word", descending=[True, False])
 
 
 def _folded(held: pl.DataFrame) -> tuple[Counter[str], dict[str, str]]:

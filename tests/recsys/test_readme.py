@@ -208,6 +208,7 @@ def printed(capsys: pytest.CaptureFixture[str], *line: str) -> Any:
 
 # Objects whose keys are names of metrics, slices and the like: an example shows some of them.
 OPEN = ("facets", "reasons", "exposure", "metrics", "slices", "stages", "baselines", "repeat", "new", "all", "retrieval")
+OPEN = (*OPEN, "typo", "ratios", "differences")
 
 
 def apart(documented: Any, found: Any, name: str = "") -> list[str]:
@@ -242,6 +243,13 @@ def test_off_policy_has_the_documented_keys(own_shop: OwnShop, capsys: pytest.Ca
     rows = [f"{number % 2 * 0.5 + 0.25},0.5,{number % 3}" for number in range(400)]
     (own_shop.folder / "log.csv").write_text("\n".join(["propensity,target_propensity,reward", *rows]), encoding="utf-8")
     assert apart(json.loads(example), printed(capsys, "off-policy", str(own_shop.folder / "log.csv"))) == []
+
+
+def test_evaluate_search_has_the_documented_keys(own_shop: OwnShop, capsys: pytest.CaptureFixture[str]) -> None:
+    (example,) = blocks((ROOT / "docs" / "json.md").read_text(encoding="utf-8"), "json evaluate-search")
+    (own_shop.folder / "judged.csv").write_text("query,item_id,kind\ngren tea,sku-00,typo\nrye bread,sku-10,plain\n", encoding="utf-8")
+    found = printed(capsys, "evaluate", "search", "--judged", str(own_shop.folder / "judged.csv"))
+    assert apart(json.loads(example), found) == []
 
 
 def test_rows_of_the_users_file_have_the_documented_keys(own_shop: OwnShop) -> None:

@@ -22,7 +22,7 @@ from recsys.apps.search.reading import Reading
 from recsys.apps.search.suggest import Suggester
 from retrieval.candidates import Candidates, joined
 from retrieval.lexical.catalogue_words import CatalogueWords, item_ids
-from retrieval.lexical.thesaurus import Thesaurus
+from retrieval.lexical.synonyms.thesaurus import Thesaurus
 from retrieval.text_search import TextSearch, Wording, query_key
 
 if TYPE_CHECKING:

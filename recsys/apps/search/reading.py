@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from recsys.apps.search.request import SearchOptions
     from retrieval.lexical.catalogue_words import CatalogueWords
     from retrieval.lexical.query import QueryFilter
-    from retrieval.lexical.thesaurus import Thesaurus
+    from retrieval.lexical.synonyms.thesaurus import Thesaurus
 
 OTHER_WORDING = 0.95  # weight of a wording that is not the customer's own
 NARROWER = 0.9  # weight of one kind of what was asked for

@@ -146,6 +146,8 @@ class Thesaurus:
     ) -> list[Segment]:
         """Return the phrases of other languages among the words that are not understood yet."""
         covered = {place for segment in segments for place in segment.places}
+        own = segments[0].language if segments else None
+        covered.update(place for place, token in enumerate(tokens) if own in STOPS and token.word in STOPS[own])
         found: list[Segment] = []
         for language in dict.fromkeys((*spoken, *SPACED)):
             if language in SPACED:

@@ -154,6 +154,15 @@ def test_words_of_the_catalogue_are_not_taken_for_foreign_ones(text: str) -> Non
     assert not {"bread", "poison"} & {word for wording in found for word in wording.split()}
 
 
+@pytest.mark.parametrize(
+    ("text", "wrong"), [("Was zum Kaffee", "juice"), ("té verde", "green"), ("maïs doux", "soft"), ("lima de uñas", "lime")]
+)
+def test_function_words_and_accents_do_not_mislead(text: str, wrong: str) -> None:
+    found = THESAURUS.read(text, vocabulary(ENGLISH + " juice green tea soft corn lime nail file")).variants
+    assert found
+    assert all(wrong not in variant.text.split() or "tea" in variant.text for variant in found)
+
+
 @pytest.mark.parametrize("text", ["coffee", "Bread for hot dogs", "1 gal milk", "12x33 cl soda"])
 def test_the_query_as_typed_comes_first(text: str) -> None:
     reading = read(text)

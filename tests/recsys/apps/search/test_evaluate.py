@@ -1,0 +1,111 @@
+"""`recsys evaluate search` on the tiny shop: its protocols, what it writes, and how the command line asks for it."""
+
+from __future__ import annotations
+
+import json
+
+import polars as pl
+import pytest
+
+from features.errors import DataError
+from recsys.apps.search.evaluate import SearchEvaluation, evaluate_search
+from recsys.training import find_or_train
+
+BASELINES = {"bm25", "bm25_then_popular", "bm25_and_popular", "encoder", "bm25_and_encoder"}
+FEW = 40
+
+
+@pytest.fixture
+def without_training(spare, monkeypatch):
+    """The spare shop, whose model stands for one that was trained before the cut: what it is worth is not tested here."""
+    from recsys.apps.search import evaluate
+    from recsys.refresh import build
+
+    model = build.current_model(spare.workspace, spare.settings)
+    monkeypatch.setattr(evaluate, "model_until", lambda *_: model)
+    monkeypatch.setattr(find_or_train, "train_model", lambda *_: pytest.fail("a model was trained"))
+    return spare
+
+
+def test_the_personal_protocol_is_beside_baselines_and_written(without_training):
+    place = without_training
+    report = evaluate_search(place.workspace, place.settings, SearchEvaluation("personal", queries=FEW))
+    found = json.loads(report.to_json())
+    assert found["queries"]["protocol"] == "personal"
+    assert found["metrics"]["ndcg@10"]["queries"] == found["queries"]["queries"] > FEW / 2
+    assert found["baselines"].keys() >= BASELINES | {"bm25_own_and_popular", "ours_impersonal"}
+    assert found["ratios"].keys() == found["baselines"].keys() == found["differences"].keys()
+    assert {"as it is", "shortened", "typo", "head"} <= found["slices"].keys()
+    assert found["one_edit"]["typed"]["value"] > 0
+    assert found["cut"].startswith("2024-06-2")
+    assert found["baselines"]["bm25"]["settings"]["k1"] > 0
+    assert (place.workspace.reports / "search_evaluation.json").read_text() == report.to_json()
+
+
+def test_what_a_user_bought_before_helps_that_user(without_training):
+    """Staples are rebought, so own purchases must beat popularity for the baseline too: else users or histories are mixed up."""
+    place = without_training
+    report = evaluate_search(place.workspace, place.settings, SearchEvaluation("personal", queries=200))
+    quality = {name: result.metrics["ndcg@10"].value for name, result in report.baselines.items()}
+    assert quality["bm25_own_and_popular"] > quality["bm25_and_popular"]
+    assert report.ours.metrics["ndcg@10"].value > quality["bm25_then_popular"]
+
+
+def test_judged_queries_are_answered_by_the_bundle_in_use(without_training, tmp_path):
+    place, file = without_training, tmp_path / "judged.csv"
+    rows = [("green tea", "sku-00", 3), ("green tea", "sku-05", 2), ("rye bread", "sku-10", 1)]
+    pl.DataFrame(rows, schema=["query", "item_id", "rating"], orient="row").write_csv(file)
+    report = evaluate_search(place.workspace, place.settings, SearchEvaluation(judged=file))
+    assert report.queries.name == "judged"
+    assert report.about["bundle_id"] is not None
+    assert report.ours.metrics["ndcg@10"].value > 0.5
+    assert report.baselines["bm25"].metrics["mrr@10"].value == 1
+    assert report.baselines.keys() >= BASELINES
+    assert "bm25_own_and_popular" not in report.baselines
+    assert any("these very queries" in note for note in report.queries.notes)
+
+
+def searched(place, *rows):
+    """Ingest a search log of (day of the log, query, item, event, user)."""
+    frame = pl.DataFrame(rows, schema=["day", "query", "item_id", "event", "user_id"], orient="row")
+    frame = frame.select(pl.datetime(2024, 1, 1).dt.offset_by(pl.format("{}d", "day")).alias("timestamp"), pl.exclude("day"), rank=1)
+    file = place.folder / "queries.csv"
+    frame.write_csv(file)
+    from features.ingest.source import Source
+
+    place.workspace.ingest(Source(items=place.items, interactions=place.log, queries=file))
+
+
+def test_the_search_log_is_the_default_where_something_was_chosen_after_the_cut(without_training):
+    place = without_training
+    searched(
+        place,
+        (5, "tea", "sku-00", "shown", None),
+        (195, "green tea", "sku-00", "click", "user-03"),
+        (196, "rye", "sku-10", "purchase", None),
+    )
+    report = evaluate_search(place.workspace, place.settings, SearchEvaluation(queries=FEW))
+    assert report.queries.name == "log"
+    assert sorted(report.queries.queries) == ["green tea", "rye"]
+    assert set(report.queries.users) == {"user-03", None}
+    assert evaluate_search(place.workspace, place.settings, SearchEvaluation("personal", queries=8)).queries.name == "personal"
+
+
+def test_a_search_log_without_choices_is_passed_over_and_that_is_said(without_training, caplog):
+    place = without_training
+    searched(place, (195, "tea", "sku-00", "shown", None))
+    assert evaluate_search(place.workspace, place.settings, SearchEvaluation(queries=8)).queries.name == "personal"
+    assert "no click or purchase" in caplog.text
+    with pytest.raises(DataError, match="no click or purchase"):
+        evaluate_search(place.workspace, place.settings, SearchEvaluation("log"))
+
+
+def test_a_shop_without_a_search_log_is_told_how_to_get_one(without_training):
+    with pytest.raises(DataError, match="--queries FILE"):
+        evaluate_search(without_training.workspace, without_training.settings, SearchEvaluation("log"))
+
+
+@pytest.mark.parametrize(("protocol", "file"), [("judged", None), ("log", "x.csv"), ("personal", "x.csv")])
+def test_protocol_and_file_go_together(protocol, file):
+    with pytest.raises(DataError, match="go together"):
+        SearchEvaluation(protocol, file)
