@@ -119,5 +119,8 @@ def markdown(result: QaResult) -> str:
     )
     text += ["", "| " + " | ".join(head) + " |", "|---" * len(head) + "|", *("| " + " | ".join(row) + " |" for row in rows), ""]
     text += [f"- {line}" for line in lines(result)]
-    facts = [f"{name.title()}: {', '.join(f'{key} {value}' for key, value in getattr(result, name).items())}." for name in ("versions", "machine")]
+    facts = [
+        f"{name.title()}: {', '.join(f'{key} {value}' for key, value in getattr(result, name).items())}."
+        for name in ("versions", "machine")
+    ]
     return "\n".join([*text, "", *facts, ""])
