@@ -19,8 +19,8 @@ import polars as pl
 
 from features.errors import DataError
 from features.ingest.readers.raw_table import RawTable, Spool, TableSpec, text_column
-from features.ingest.values.nested import DECODER, Losses, names_for, parsed, separator_for, text_of
 from features.ingest.values.named_values import attributes_of, holds_attributes
+from features.ingest.values.nested import DECODER, Losses, names_for, parsed, separator_for, text_of
 
 if TYPE_CHECKING:
     import io

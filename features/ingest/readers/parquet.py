@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from features.ingest.values.ids import as_text
-from features.ingest.values.nested import Losses, names_for, separator_for, struct_losses, text_expression
 from features.ingest.values.named_values import attributes_expression, holds_attributes
+from features.ingest.values.nested import Losses, names_for, separator_for, struct_losses, text_expression
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

@@ -11,6 +11,8 @@ from features.ingest.values.nested import Losses, text_expression, text_of
 from features.names import ATTRIBUTES
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from features.ingest.values.nested import Kind
 
 # Keys of an object that stands for one attribute: what it is called, and its value or values.
@@ -53,5 +55,6 @@ def attributes_expression(value: pl.Expr, kind: Kind) -> pl.Expr:
     return pl.when(joined != "").then(joined)
 
 
-def _first(held: dict[str, object] | dict[str, pl.DataType], names: tuple[str, ...]) -> str | None:
-    return next((name for name in names if name in held), None)
+def _first(held: Iterable[str], names: tuple[str, ...]) -> str | None:
+    known = set(held)
+    return next((name for name in names if name in known), None)
