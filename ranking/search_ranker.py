@@ -36,7 +36,9 @@ RISING = (RELEVANCE_SHARE, LEXICAL_SCORE, DENSE_SCORE, LOG_CLICKS, SALES, SALES_
 FEATURES = (*RISING, ITEM_PRICE)
 BOOSTER = "search"
 ROUNDS = 150
-UNTRAINED = {RELEVANCE_SHARE: 4.0, LOG_CLICKS: 20.0, SALES: 0.1, PREFERENCE: 0.3}  # weights without a trained booster
+UNTRAINED = {RELEVANCE_SHARE: 4.0, LOG_CLICKS: 20.0, SALES: 0.1}  # weights without a trained booster
+NEAR = 0.85  # share of the best relevance from which items compete; all others come after them, by relevance
+BEHIND = 100.0  # log odds
 
 
 def with_search_features(candidates: Candidates, stats: ItemStats, prices: np.ndarray) -> Candidates:
@@ -70,8 +72,10 @@ class SearchRanker:
 
     def rank(self, candidates: Candidates) -> Candidates:
         """Return candidates that have their features, best first; scores are log odds, or the fixed mix."""
+        share = np.nan_to_num(candidates.features[RELEVANCE_SHARE])
         if self.booster is not None:
-            return candidates.ranked(self.booster.log_odds(candidates))
+            odds = self.booster.log_odds(candidates)
+            return candidates.ranked(np.where(share >= NEAR, odds, odds - BEHIND * (2 - share)))
         mixed = sum(weight * np.nan_to_num(candidates.features[name]) for name, weight in UNTRAINED.items())
         return candidates.ranked(np.where(candidates.valid, mixed, -np.inf))
 

@@ -160,6 +160,21 @@ class LexicalIndex:
         """Return the texts that hold a term, int32 (n,), ascending."""
         return self._postings(term)[0]
 
+    def holding_all(self, tokens: Sequence[str]) -> int:
+        """Return how many texts hold every token, in one of its spellings."""
+        held: np.ndarray | None = None
+        for ways in self.query_terms.ways(tokens):
+            one = np.zeros(len(self), dtype=bool)
+            for terms, _ in ways:
+                found = np.ones(len(self), dtype=bool)
+                for term in terms:
+                    has = np.zeros(len(self), dtype=bool)
+                    has[self.texts_with(term)] = True
+                    found &= has
+                one |= found
+            held = one if held is None else held & one
+        return 0 if held is None else int(held.sum())
+
     def scores(self, tokens: Sequence[str]) -> np.ndarray:
         """Return the score of every text for the tokens of a query, float32 (n_texts,); 0 where a text holds none of them.
 

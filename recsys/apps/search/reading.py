@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 OTHER_WORDING = 0.95  # weight of a wording that is not the customer's own
 NARROWER = 0.9  # weight of one kind of what was asked for
+SERVED = 0.8  # weight of all others where the catalogue has enough texts with all words of the customer's own wording
+ENOUGH = 10  # texts
 
 
 @dataclass(frozen=True)
@@ -44,10 +46,12 @@ class Reading:
             return cls(query, ())
         read = thesaurus.read(query.cleaned, words.spelling.knows)
         variants = read.variants or ()
-        wordings = []
+        wordings, served = [], False
         for place, variant in enumerate(variants):
+            tokens = tuple(words.index.analyzer.tokens(variant.text))
             weight = NARROWER if variant.narrower else 1.0 if place == 0 else OTHER_WORDING
-            wordings.append(Wording(variant.text, tuple(words.index.analyzer.tokens(variant.text)), weight))
+            wordings.append(Wording(variant.text, tokens, weight if place == 0 or not served else SERVED))
+            served = served or (place == 0 and words.index.holding_all(tokens) >= ENOUGH)
         return cls(query, tuple(wordings) or (Wording(query.cleaned, query.tokens),), read.language, read.unread)
 
     @property

@@ -7,6 +7,7 @@ judge a question saw nothing of its product.
 
 from __future__ import annotations
 
+import json
 import logging
 import platform
 from dataclasses import dataclass
@@ -23,7 +24,7 @@ from features.text.encoder import TextEncoder
 from recsys.artifacts.job_cache import read_files, write_files
 from recsys.environment import usable_cores
 from recsys.offline.benchmark import versions
-from recsys.offline.product_qa.baselines import DENSE_SHARES, Bm25Grid, choose, fused
+from recsys.offline.product_qa.baselines import DENSE_SHARES, K1, WORDS, B, Bm25Grid, choose, fused
 from recsys.offline.product_qa.cross_encoder import PairTraining, mixed
 from recsys.offline.product_qa.dataset import SETS, ProductQa, read_product_qa
 from recsys.offline.product_qa.result import BASE, NAME, OURS, QaResult, row_of
@@ -109,6 +110,15 @@ class QaBench:
 
     def baselines(self, fold: int) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         """Return the scores of BM25, encoder and fusion for all pairs, tuned on what may train for a fold, and the settings."""
+        facts = {"data": self.data.digest, "encoder": self.encoder.fingerprint, "grid": [WORDS, K1, B, DENSE_SHARES], "folds": FOLDS}
+        place = self.folder / f"baselines-{of_json(facts)[:16]}-{fold}"
+        if not place.is_dir():
+            scores, chosen = self._tuned(fold)
+            write_files(place, {"scores.safetensors": save(scores), "chosen.json": json.dumps(chosen).encode()})
+        files = read_files(place)
+        return load(files["scores.safetensors"]), json.loads(files["chosen.json"])
+
+    def _tuned(self, fold: int) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         data, chosen = self.data, {}
         out = {name: np.full(len(data.of), np.nan) for name in (SPARSE, DENSE, BASE)}
         for dataset in ("semiPQA", "hetPQA", "ePQA"):

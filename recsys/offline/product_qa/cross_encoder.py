@@ -42,8 +42,7 @@ class PairTraining:
 
     def logits(self, fold: int, seed: int) -> np.ndarray:
         """Return the logit of each pair that the fold judges or holds out, float32 (p,); nan elsewhere."""
-        content = of_json([self.data.questions, self.data.passages, self.data.offsets.tolist(), self.data.relevant.tolist()])
-        facts = {"data": content, "folds": int(self.data.fold.max()), "encoder": self.encoder.fingerprint}
+        facts = {"data": self.data.digest, "folds": int(self.data.fold.max()), "encoder": self.encoder.fingerprint}
         facts |= {"config": self.config.model_dump(), "fold": fold, "seed": seed}
         place = self.folder / f"cross-encoder-{of_json(facts)[:16]}"
         if not place.is_dir():

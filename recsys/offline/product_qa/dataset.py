@@ -11,6 +11,7 @@ import numpy as np
 import polars as pl
 
 from features.errors import DataError
+from features.storage.digests import of_json
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -59,6 +60,11 @@ class ProductQa:
     def of(self) -> np.ndarray:
         """The question of each pair, int64 (p,)."""
         return np.repeat(np.arange(len(self.part)), np.diff(self.offsets))
+
+    @property
+    def digest(self) -> str:
+        """Digest of all pairs and their grades."""
+        return of_json([self.questions, self.passages, self.offsets.tolist(), self.relevant.tolist()])
 
     @property
     def answered(self) -> np.ndarray:

@@ -66,13 +66,13 @@ def rows() -> np.ndarray:
 @torch.inference_mode()
 def alone(model: CrossEncoder, users: Histories, row: int, tokens: ItemTokens) -> float:
     """One user's logit of one candidate: all tokens in one row, and a mask that says which token sees which."""
-    recent = users.recent_items(len(tokens.text_of), model.config.history_items)
+    recent = users.recent_items(len(tokens.text_of), CONFIG.history_items)
     parts = []
     for item, age, count in zip(recent.rows[0], recent.age[0], recent.count[0], strict=True):
         if item >= 0:
-            states, _ = tokens.padded(np.array([item]), model.config.item_tokens)
+            states, _ = tokens.padded(np.array([item]), CONFIG.item_tokens)
             parts.append(states[0] + model.age(buckets(np.array([age]))) + model.count(buckets(np.array([count]))))
-    own, _ = tokens.padded(np.array([row]), model.config.item_tokens)
+    own, _ = tokens.padded(np.array([row]), CONFIG.item_tokens)
     past = sum(map(len, parts))
     hidden = torch.cat([*parts, own[0]])[None]  # (1, L, width)
     sees = torch.ones(hidden.shape[1], hidden.shape[1], dtype=torch.bool)
