@@ -22,7 +22,7 @@ from recsys.apps.search.present import present
 from recsys.apps.search.reading import Reading
 from recsys.apps.search.suggest import Suggester
 from retrieval.candidates import Candidates, joined
-from retrieval.lexical.catalogue_words import CatalogueWords, item_ids
+from retrieval.lexical.catalogue_words import CatalogueWords, item_barcodes, item_ids
 from retrieval.lexical.synonyms.thesaurus import Thesaurus
 from retrieval.text_search import TextSearch, Wording, query_key
 
@@ -86,6 +86,11 @@ class Search:
     def words(self) -> CatalogueWords:
         """What the catalogue calls things."""
         return CatalogueWords.read(self.recommender.snapshot.catalog.frame, self.recommender.snapshot.lexical)
+
+    @cached_property
+    def barcodes(self) -> dict[str, str]:
+        """Item id by barcode."""
+        return item_barcodes(self.recommender.snapshot.catalog)
 
     @cached_property
     def thesaurus(self) -> Thesaurus:
@@ -206,7 +211,7 @@ class SearchGroup:
 
     def _by_id(self, text: str) -> int:
         """Return the row of the item that the whole query names by its id; -1 without one."""
-        ids = item_ids(text, self.search.recommender.snapshot.catalog)
+        ids = item_ids(text, self.search.recommender.snapshot.catalog, self.search.barcodes)
         return int(self.search.recommender.snapshot.catalog.rows(ids)[0]) if ids else -1
 
     def _beside(self, user: Histories, row: int, mask: np.ndarray) -> Candidates:
