@@ -92,7 +92,7 @@ class TextSearch:
     text_of: np.ndarray
     category_of: np.ndarray
     sales: np.ndarray
-    config: TextSearchConfig = TextSearchConfig()
+    config: TextSearchConfig
 
     @cached_property
     def _center(self) -> np.ndarray:
