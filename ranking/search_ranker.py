@@ -89,10 +89,11 @@ class SearchRanker:
         return candidates.ranked(np.where(candidates.valid, mixed, -np.inf))
 
     def probabilities(self, ranked: Candidates) -> np.ndarray | None:
-        """Return the probability that whoever searches buys the candidate, float32 (b, k); None without a calibration."""
+        """Return the probability that whoever searches buys the candidate, float32 (b, k), nan far from the query; None without a calibration."""
         if self.calibration is None:
             return None
-        return np.where(ranked.valid, self.calibration(ranked.scores), np.nan).astype(np.float32)
+        near = ranked.valid & (ranked.features[RELEVANCE_SHARE] >= NEAR)  # the others' scores are no log odds
+        return np.where(near, self.calibration(ranked.scores), np.nan).astype(np.float32)
 
     def to_files(self) -> dict[str, bytes]:
         """Return the booster in LightGBM's format and the calibration as JSON."""

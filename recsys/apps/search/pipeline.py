@@ -187,7 +187,7 @@ class SearchGroup:
             vectors = self._encoded.vectors[begin : begin + len(reading.wordings)] if reading.wordings else NO_VECTORS
             begin += len(reading.wordings)
             found.append(self._retrieve_one(place, reading, vectors))
-        return joined(found)
+        return replace(joined(found), users=self.histories)  # with the older purchases, which reasons count
 
     def _retrieve_one(self, place: int, reading: Reading, vectors: np.ndarray) -> Candidates:
         search, user = self.search, self.histories.take(np.array([place]))
