@@ -16,6 +16,7 @@ from recsys.recommend.pipeline import Recommender
 from recsys.recommend.request import RecommendOptions
 from recsys.refresh import build
 from tests.recsys.conftest import Place
+from tests.recsys.searches import search
 
 USERS = [f"user-{number:02}" for number in range(60)]
 
@@ -45,7 +46,7 @@ def test_the_same_lists_as_in_torch(ready: Place, reading: bool) -> None:
 def test_the_same_matches_as_in_torch(ready: Place) -> None:
     answering, torch = in_torch(open.open_recommender(ready.workspace), ready, reading=False)
     for text in ("green tea", "", "お茶 for the kitchen"):
-        mine, theirs = answering.search(text, 9).items, torch.search(text, 9).items
+        mine, theirs = search(answering, text, 9).items, search(torch, text, 9).items
         assert [item.item_id for item in mine] == [item.item_id for item in theirs]
         assert np.allclose([item.score for item in mine], [item.score for item in theirs], atol=1e-4)
 
@@ -61,7 +62,7 @@ def test_an_unchanged_model_is_not_exported_again(spare: Place, monkeypatch: pyt
     graphs = {name: entry for name, entry in before.manifest.files.items() if name.endswith(".onnx")}
     assert len(graphs) == 3
     assert graphs.items() <= after.manifest.files.items()
-    assert open.open_recommender(spare.workspace).search("green tea", 3).items
+    assert search(open.open_recommender(spare.workspace), "green tea", 3).items
 
 
 def test_a_bundle_of_another_layout_is_refused_in_one_line(spare: Place) -> None:

@@ -14,6 +14,7 @@ from recsys.artifacts.mapped import MappedFiles
 from recsys.recommend import open
 from recsys.recommend.request import RecommendOptions
 from tests.recsys.conftest import Place
+from tests.recsys.searches import search
 
 USERS = [f"user-{number:02}" for number in range(0, 60, 7)]
 
@@ -22,7 +23,7 @@ def test_answers_are_the_same(ready: Place) -> None:
     own, shared = (open.open_recommender(ready.workspace, shared=shared) for shared in (False, True))
     assert list(own.answer(RecommendOptions(), USERS)) == list(shared.answer(RecommendOptions(), USERS))
     assert own.similar("sku-07", 5) == shared.similar("sku-07", 5)
-    assert own.search("green tea", 5) == shared.search("green tea", 5)
+    assert search(own, "green tea", 5) == search(shared, "green tea", 5)
 
 
 @pytest.mark.parametrize("shared", [True, False])
