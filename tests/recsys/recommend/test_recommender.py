@@ -14,8 +14,6 @@ from hypothesis import strategies as st
 
 from features.data.histories import Histories
 from features.errors import ConfigError, DataError
-from features.text.template import item_texts
-from recsys.artifacts.model import ServedModel
 from recsys.recommend import open
 from recsys.recommend.answers import Answer
 from recsys.recommend.pipeline import DIVERSE_AMONG, Recommender
@@ -292,6 +290,7 @@ def test_neighbours_of_an_item(recommender, shop):
         recommender.similar("sku-99", 3)
 
 
+<<<<<<< HEAD
 def test_words_find_the_item_that_says_them(recommender):
     catalog = recommender.snapshot.catalog
     for row in (2, 13, 27):
@@ -302,11 +301,14 @@ def test_words_find_the_item_that_says_them(recommender):
     assert search(recommender, "お茶 \x00\ud800", 2).items[0].rank == 1
 
 
+=======
+>>>>>>> core
 @pytest.mark.parametrize("k", [41, 10**9])
 def test_a_k_beyond_the_catalogue_gives_what_there_is(recommender, k):
     for user, history in ((None, ()), ("user-03", ()), (None, ("sku-03",))):
         assert len(ask(recommender, user, k=k, history=history).items) == 40 - (user is None) * len(history)
     assert len(recommender.similar("sku-00", k).items) == int(recommender.snapshot.catalog.available.sum()) - 1
+<<<<<<< HEAD
 
 
 def test_words_are_searched_after_the_prompt_of_queries(ready: Any) -> None:
@@ -319,6 +321,8 @@ def test_words_are_searched_after_the_prompt_of_queries(ready: Any) -> None:
     )
     assert np.allclose(mine, sweet, atol=1e-6)
     assert not np.allclose(mine, bare, atol=1e-3)
+=======
+>>>>>>> core
 
 
 def test_what_a_history_no_longer_holds_is_still_bought(recommender, shop, monkeypatch):
