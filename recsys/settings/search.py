@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict
 
 from retrieval.lexical.index import LexicalConfig, LexicalIndex
+from retrieval.lexical.synonyms.concepts import Synonyms, read_synonyms
 from retrieval.text_search import TextSearchConfig
 
 if TYPE_CHECKING:
@@ -23,11 +25,22 @@ class SearchConfig(BaseModel):
     ----------
     words : how words are indexed.
     retrieval : how a query is matched with texts.
+    synonyms : file of the shop's own synonyms, see docs/search.md.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     words: LexicalConfig = LexicalConfig()
     retrieval: TextSearchConfig = TextSearchConfig()
+    synonyms: Path | None = None
+
+    def read_synonyms(self) -> Synonyms:
+        """Read the shop's own synonyms; none without a file.
+
+        Raises
+        ------
+        DataError: the file cannot be read.
+        """
+        return Synonyms([], []) if self.synonyms is None else read_synonyms(self.synonyms)
 
 
 @dataclass(frozen=True)
@@ -36,12 +49,14 @@ class IndexSettings:
 
     Attributes
     ----------
+    synonyms : the shop's own groups of equal terms.
     previous : an index of words to continue; only texts that it lacks are read.
     """
 
     vectors: IndexConfig
     words: LexicalConfig
     retrieval: TextSearchConfig
+    synonyms: tuple[tuple[str, ...], ...] = ()
     previous: LexicalIndex | None = None
 
     def lexical(self, fields: pl.DataFrame) -> LexicalIndex:
