@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict
 
+from features.errors import DataError
 from retrieval.lexical.index import LexicalConfig, LexicalIndex
 from retrieval.lexical.synonyms.concepts import Synonyms, read_synonyms
 from retrieval.text_search import TextSearchConfig
@@ -40,7 +41,12 @@ class SearchConfig(BaseModel):
         ------
         DataError: the file cannot be read.
         """
-        return Synonyms([], []) if self.synonyms is None else read_synonyms(self.synonyms)
+        if self.synonyms is None:
+            return Synonyms([], [])
+        try:
+            return read_synonyms(self.synonyms)
+        except DataError as error:
+            raise DataError(f"search.synonyms: {error}") from error
 
 
 @dataclass(frozen=True)
