@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     import torch
+    from tokenizers import Tokenizer
 
     from features.onnx.session import Device
     from features.text.encoder import TextEncoder
@@ -129,6 +130,11 @@ class Model:
     def reads_states(self) -> bool:
         """Whether answers use token states: they do if the residual booster depends on the cross-encoder."""
         return self.pairs is not None or (self.ranking is not None and not self.ranking.residual.idle)
+
+    @property
+    def tokenizer(self) -> Tokenizer:
+        """The text encoder's."""
+        return self.encoder.tokenizer
 
     @property
     def search_fingerprint(self) -> str:
@@ -249,6 +255,11 @@ class ServedModel:
         from retrieval.query_tower.onnx_model import QueryEncoder
 
         return QueryEncoder.from_files(Subfolder(self.files, "query"), self.device)
+
+    @property
+    def tokenizer(self) -> Tokenizer:
+        """The text encoder's."""
+        return self.query.tokenizer
 
     @cached_property
     def ranking(self) -> ServedRanking | None:

@@ -22,7 +22,8 @@ from recsys.apps.search.present import present
 from recsys.apps.search.reading import Reading
 from recsys.apps.search.suggest import Suggester
 from retrieval.candidates import Candidates, joined
-from retrieval.lexical.catalogue_words import CatalogueWords, item_barcodes, item_ids
+from retrieval.lexical.catalogue_words import item_barcodes, item_ids
+from retrieval.lexical.spelling import whole_words
 from retrieval.lexical.synonyms.thesaurus import Thesaurus
 from retrieval.text_search import TextSearch, Wording, query_key
 
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from recsys.apps.search.answers import SearchAnswer, Suggestion
     from recsys.apps.search.request import SearchOptions
     from recsys.recommend.pipeline import Recommender
+    from retrieval.lexical.catalogue_words import CatalogueWords
     from retrieval.lexical.query import QueryFilter
     from retrieval.query_tower.encoded_queries import EncodedQueries
 
@@ -85,7 +87,8 @@ class Search:
     @cached_property
     def words(self) -> CatalogueWords:
         """What the catalogue calls things."""
-        return CatalogueWords.read(self.recommender.snapshot.catalog.frame, self.recommender.snapshot.lexical)
+        whole = whole_words(self.recommender.model.tokenizer.get_vocab())
+        return self.recommender.snapshot.catalogue_words.with_real_words(whole | self.thesaurus.english_words)
 
     @cached_property
     def barcodes(self) -> dict[str, str]:
@@ -95,7 +98,8 @@ class Search:
     @cached_property
     def thesaurus(self) -> Thesaurus:
         """Words that mean the same in a shop."""
-        return Thesaurus.packaged()
+        synonyms = self.recommender.snapshot.synonyms
+        return Thesaurus.packaged().extended(synonyms) if synonyms else Thesaurus.packaged()
 
     @cached_property
     def suggester(self) -> Suggester:

@@ -116,10 +116,10 @@ def _matched(group: SearchGroup, reading: Reading, row: int) -> str:
     """Say which words of the item the query has; else its category."""
     words = group.search.words
     frame = group.search.recommender.snapshot.catalog.frame
-    title, category, brand = frame["title"][row], frame["category"][row], frame["brand"][row]
+    title, category, brand, attributes = (frame[name][row] for name in ("title", "category", "brand", "attributes"))
     tokens = {token for wording in reading.wordings for token in wording.tokens}
     found = []
-    for text in (title, (category or "").rsplit("|", 1)[-1], brand or ""):
+    for text in (title, (category or "").rsplit("|", 1)[-1], brand or "", attributes or ""):
         for word in text.replace("/", " ").split():
             if tokens & set(words.index.analyzer.index_words(word)):
                 found.append(fold(word).strip(".,:;()[]\"'"))
