@@ -219,9 +219,11 @@ class SearchGroup:
         return int(self.search.recommender.snapshot.catalog.rows(ids)[0]) if ids else -1
 
     def _beside(self, user: Histories, row: int, mask: np.ndarray) -> Candidates:
-        """Return an item and those whose texts are near to it."""
+        """Return an item, if it is allowed, and those whose texts are near to it."""
         texts = self.search.text_search
         found = texts.retrieve((Wording("", ()),), texts.vectors[texts.text_of[row]][None], user, mask)
+        if not mask[row]:
+            return found
         others = found.rows[0] != row
         features = {name: np.concatenate([[np.nan], values[0, others]])[None].astype(np.float32) for name, values in found.features.items()}
         features[RELEVANCE][0, 0] = ITSELF
