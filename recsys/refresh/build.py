@@ -80,6 +80,7 @@ class Build:
         ------
         RefusedError: a gate did not pass.
         """
+        notes = self.settings.search.read_synonyms().notes
         encoded = encode_catalog(
             catalog, self.model, self.workspace.cache, self._known(), EncodeOptions(self.device, progress=terminal_progress)
         )
@@ -100,7 +101,7 @@ class Build:
             self._report(bundle_id, about)
         texts = f"{encoded.encoded:,} of {about['texts']:,} texts encoded"
         line = f"bundle {bundle_id} is in use: {len(catalog):,} items, {texts}, {snapshot.index.config.kind} index"
-        return "\n".join((line, *read.notes)), drift
+        return "\n".join((line, *read.notes, *notes)), drift
 
     @property
     def indexing(self) -> IndexSettings:
@@ -166,9 +167,9 @@ class Build:
 
 
 def inputs(workspace: Workspace, settings: Settings) -> str:
-    """Return the SHA-256 of all that a bundle is built from: tables, events, the model's id, settings."""
+    """Return the SHA-256 of all that a bundle is built from: tables, events, the model's id, settings, synonyms."""
     model: Any = Bundle.open(workspace.models).id if list_bundles(workspace.models) else _dumped(settings, "encoder", "tower", "retrieval")
-    parts = [LAYOUT, *workspace.state(), model, _dumped(settings, "index", "search", "events")]
+    parts = [LAYOUT, *workspace.state(), model, _dumped(settings, "index", "search", "events"), settings.search.read_synonyms().rows]
     return of_json(parts)
 
 
@@ -225,7 +226,7 @@ def publish_tables(
     catalog, log = workspace.load(settings.events)
     _log.info("%s", log.clock)
     if previous and previous.manifest.about["inputs"] == key:
-        return _unchanged(previous), None
+        return _unchanged(previous, settings), None
     return Build(workspace, settings, current_model(workspace, settings), key, previous, gated, device, read).publish(catalog, log)
 
 
@@ -235,15 +236,17 @@ def build(workspace: Workspace, settings: Settings, model: Model, catalog: Catal
 
     key, previous = bundle_inputs(model.to_files(), settings, fingerprint(catalog, log)), sound_bundle(workspace.bundles)
     if previous and previous.manifest.about["inputs"] == key:
-        return _unchanged(previous)
+        return _unchanged(previous, settings)
     return Build(workspace, settings, model, key, previous).publish(catalog, log)[0]
 
 
-def _unchanged(bundle: Bundle) -> str:
-    return "\n".join((f"nothing has changed: bundle {bundle.id} stays in use", *Coverage.stored(bundle.manifest.about).notes))
+def _unchanged(bundle: Bundle, settings: Settings) -> str:
+    notes = (*Coverage.stored(bundle.manifest.about).notes, *settings.search.read_synonyms().notes)
+    return "\n".join((f"nothing has changed: bundle {bundle.id} stays in use", *notes))
 
 
 def bundle_inputs(model_files: Mapping[str, bytes], settings: Settings, data: str) -> str:
     """Return the SHA-256 of all that a bundle is built from: model, index settings, `fingerprint` of the tables."""
     parts = [str(LAYOUT), data, settings.index.model_dump_json(), settings.search.model_dump_json(), digest(model_files)]
+    parts.append(of_json(settings.search.read_synonyms().rows))
     return hashlib.sha256(of_strings(parts)).hexdigest()

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict
 
+from ranking.cross_encoder.config import QueryPairConfig
+from features.errors import DataError
 from retrieval.lexical.index import LexicalConfig, LexicalIndex
+from retrieval.lexical.synonyms.concepts import Synonyms, read_synonyms
 from retrieval.text_search import TextSearchConfig
 
 if TYPE_CHECKING:
@@ -23,11 +27,29 @@ class SearchConfig(BaseModel):
     ----------
     words : how words are indexed.
     retrieval : how a query is matched with texts.
+    pairs : the cross-encoder over query and item.
+    synonyms : file of the shop's own synonyms, see docs/search.md.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     words: LexicalConfig = LexicalConfig()
     retrieval: TextSearchConfig = TextSearchConfig()
+    pairs: QueryPairConfig = QueryPairConfig(passage_tokens=24, query_tokens=16, epochs=2)
+    synonyms: Path | None = None
+
+    def read_synonyms(self) -> Synonyms:
+        """Read the shop's own synonyms; none without a file.
+
+        Raises
+        ------
+        DataError: the file cannot be read.
+        """
+        if self.synonyms is None:
+            return Synonyms([], [])
+        try:
+            return read_synonyms(self.synonyms)
+        except DataError as error:
+            raise DataError(f"search.synonyms: {error}") from error
 
 
 @dataclass(frozen=True)
@@ -36,12 +58,14 @@ class IndexSettings:
 
     Attributes
     ----------
+    synonyms : the shop's own groups of equal terms.
     previous : an index of words to continue; only texts that it lacks are read.
     """
 
     vectors: IndexConfig
     words: LexicalConfig
     retrieval: TextSearchConfig
+    synonyms: tuple[tuple[str, ...], ...] = ()
     previous: LexicalIndex | None = None
 
     def lexical(self, fields: pl.DataFrame) -> LexicalIndex:

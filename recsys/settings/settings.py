@@ -109,8 +109,14 @@ class Settings(BaseSettings):
 
     @property
     def indexing(self) -> IndexSettings:
-        """How vectors and words are indexed."""
-        return IndexSettings(self.index, self.search.words, self.search.retrieval)
+        """How vectors and words are indexed.
+
+        Raises
+        ------
+        DataError
+            If the file of synonyms cannot be read.
+        """
+        return IndexSettings(self.index, self.search.words, self.search.retrieval, tuple(self.search.read_synonyms().rows))
 
     def source_with(self, **options: object) -> Source | None:
         """Return the section [source] completed by options of the command line; None if both are empty.
@@ -140,7 +146,7 @@ class Settings(BaseSettings):
 def load_settings(path: Path | None = None) -> Settings:
     """Read recsys.toml and the environment.
 
-    Paths in [source] are relative to the file's folder.
+    Paths in [source], and search.synonyms, are relative to the file's folder.
 
     Parameters
     ----------
@@ -182,6 +188,9 @@ def _read(path: Path) -> dict[str, Any]:
         sql = source.get("sql")
         if isinstance(sql, dict) and str(sql.get("uri")).startswith(SQLITE):
             sql["uri"] = f"{SQLITE}{path.parent / sql['uri'].removeprefix(SQLITE)}"
+    search = table.get("search")
+    if isinstance(search, dict) and isinstance(search.get("synonyms"), str):
+        search["synonyms"] = str(path.parent / search["synonyms"])
     return table
 
 

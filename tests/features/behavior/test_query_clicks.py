@@ -28,7 +28,12 @@ ROWS = [
 def log_of(rows: list[tuple[int, int, int, int]] = ROWS) -> Queries:
     query, item, rank, event = (np.array(column) for column in zip(*rows, strict=True))
     n = len(rows)
-    columns = {"query": query.astype(np.int32), "item": item.astype(np.int32), "rank": rank.astype(np.int32), "event": event.astype(np.int8)}
+    columns = {
+        "query": query.astype(np.int32),
+        "item": item.astype(np.int32),
+        "rank": rank.astype(np.int32),
+        "event": event.astype(np.int8),
+    }
     users = {"user": np.full(n, -1, dtype=np.int32), "time": np.arange(n, dtype=np.int64)}
     return Queries(np.array(TEXTS, dtype=object), np.array([], dtype=object), **columns, **users, n_items=9)
 

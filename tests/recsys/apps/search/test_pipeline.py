@@ -183,7 +183,12 @@ def test_several_queries_in_one_call_equal_single_calls(search: Search) -> None:
     for answer, (text, user) in zip(together, queries, strict=True):
         alone = ask(search, text, user, k=6)
         assert ids(answer) == ids(alone)
-        assert (answer.read_as, answer.filters, answer.facets, answer.fallback) == (alone.read_as, alone.filters, alone.facets, alone.fallback)
+        assert (answer.read_as, answer.filters, answer.facets, answer.fallback) == (
+            alone.read_as,
+            alone.filters,
+            alone.facets,
+            alone.fallback,
+        )
         assert [item.reason for item in answer.items] == [item.reason for item in alone.items]
     assert search.answer(SearchOptions(), []) == []
 
