@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict
 
-from ranking.cross_encoder.config import QueryPairConfig
 from features.errors import DataError
+from ranking.cross_encoder.config import QueryPairConfig
 from retrieval.lexical.index import LexicalConfig, LexicalIndex
 from retrieval.lexical.synonyms.concepts import Synonyms, read_synonyms
 from retrieval.text_search import TextSearchConfig
