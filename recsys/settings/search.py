@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from pydantic import BaseModel, ConfigDict
 
 from features.errors import DataError
+from ranking.cross_encoder.config import QueryPairConfig
 from retrieval.lexical.index import LexicalConfig, LexicalIndex
 from retrieval.lexical.synonyms.concepts import Synonyms, read_synonyms
 from retrieval.text_search import TextSearchConfig
@@ -26,12 +27,14 @@ class SearchConfig(BaseModel):
     ----------
     words : how words are indexed.
     retrieval : how a query is matched with texts.
+    pairs : the cross-encoder over query and item.
     synonyms : file of the shop's own synonyms, see docs/search.md.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     words: LexicalConfig = LexicalConfig()
     retrieval: TextSearchConfig = TextSearchConfig()
+    pairs: QueryPairConfig = QueryPairConfig(passage_tokens=24, query_tokens=16, epochs=2)
     synonyms: Path | None = None
 
     def read_synonyms(self) -> Synonyms:

@@ -64,7 +64,8 @@ class QueryFilter:
     @property
     def key(self) -> str:
         """What `read_query` takes to ignore this filter."""
-        return f"{self.kind}:{self.words.casefold() if isinstance(self.value, tuple) else self.value}"
+        value = f"{self.value:.12g}" if isinstance(self.value, float) else self.value  # max_price:3, as people write it
+        return f"{self.kind}:{self.words.casefold() if isinstance(value, tuple) else value}"
 
 
 @dataclass(frozen=True)

@@ -190,6 +190,19 @@ def test_what_is_unknown_is_one_line(ready: Place, command: Command) -> None:
         assert said in command("search", "tea", *words, workspace=ready.workspace.root).error
 
 
+@pytest.mark.parametrize(("words", "key"), [("under 3 dollars", "max_price:3"), ("below 4.50", "max_price:4.5")])
+def test_a_filter_of_the_words_is_removed_by_its_key(ready: Place, command: Command, words: str, key: str) -> None:
+    asked = ("search", f"tea {words}", "-k", "40", "--json")
+    read = command(*asked, workspace=ready.workspace.root).answer
+    assert [(one["key"], one["words"]) for one in read["filters"]] == [(key, words)]
+    most = float(key.partition(":")[2])
+    assert read["items"]
+    assert all(item["price"] <= most for item in read["items"])
+    free = command(*asked, "--ignore", key, workspace=ready.workspace.root).answer
+    assert free["filters"] == []
+    assert any(item["price"] > most for item in free["items"])
+
+
 def test_k_may_be_larger_than_the_catalogue(ready: Place, command: Command) -> None:
     items = command("search", "tea", "-k", "100000", "--json", workspace=ready.workspace.root).answer["items"]
     assert 0 < len(items) <= 40
