@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
@@ -14,6 +14,7 @@ from features.names import (
     ITEM_PRICE,
     LEXICAL_SCORE,
     LOG_CLICKS,
+    PAIR_LOGIT,
     PREFERENCE,
     RELEVANCE,
     RELEVANCE_SHARE,
@@ -28,11 +29,14 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from features.behavior.item_stats import ItemStats
+    from features.text.token_states import ItemTokens
+    from ranking.cross_encoder.config import QueryPairConfig
+    from ranking.cross_encoder.query_item import QueryTokens
     from ranking.gbdt import Booster
     from retrieval.candidates import Candidates
 
 # Features of the booster. More of each makes an item no less likely; only the price may go either way.
-RISING = (RELEVANCE_SHARE, LEXICAL_SCORE, DENSE_SCORE, LOG_CLICKS, SALES, SALES_EVER, PREFERENCE)
+RISING = (RELEVANCE_SHARE, LEXICAL_SCORE, DENSE_SCORE, PAIR_LOGIT, LOG_CLICKS, SALES, SALES_EVER, PREFERENCE)
 FEATURES = (*RISING, ITEM_PRICE)
 BOOSTER = "search"
 ROUNDS = 150
@@ -44,7 +48,7 @@ BEHIND = 100.0  # log odds
 def with_search_features(candidates: Candidates, stats: ItemStats, prices: np.ndarray) -> Candidates:
     """Return the candidates with the features that `RISING` and `FEATURES` name, but for those of earlier stages."""
     rows = np.maximum(candidates.rows, 0)
-    relevance = candidates.features.get(RELEVANCE, np.zeros(rows.shape, dtype=np.float32))  # without words nothing is relevant
+    relevance = candidates.features.get(RELEVANCE, np.ones(rows.shape, dtype=np.float32))  # of filters alone all are as relevant
     best = np.max(np.where(candidates.valid, relevance, 0), axis=1, keepdims=True, initial=1e-6)
     columns = {
         RELEVANCE_SHARE: relevance / best,
@@ -52,7 +56,7 @@ def with_search_features(candidates: Candidates, stats: ItemStats, prices: np.nd
         SALES_EVER: np.log1p(stats.columns[BUYERS_EVER])[rows],
         ITEM_PRICE: np.log1p(prices)[rows],
     }
-    names = (LOG_CLICKS, PREFERENCE, LEXICAL_SCORE, DENSE_SCORE)
+    names = (LOG_CLICKS, PREFERENCE, LEXICAL_SCORE, DENSE_SCORE, PAIR_LOGIT)
     columns |= {name: np.full(rows.shape, np.nan) for name in names if name not in candidates.features}
     return replace(candidates, features=candidates.features | {name: column.astype(np.float32) for name, column in columns.items()})
 
@@ -63,12 +67,17 @@ class SearchRanker:
 
     Attributes
     ----------
-    booster : None for an untrained model: a fixed mix.
+    booster : None for an untrained model: a fixed mix. Whether it reads the cross-encoder, its feature names tell.
     calibration : of the booster's log odds; None if scores are no probabilities.
     """
 
     booster: Booster | None = None
     calibration: Calibration | None = None
+
+    @property
+    def reads_pairs(self) -> bool:
+        """Whether it reads the logits of a cross-encoder over query and item."""
+        return self.booster is not None and PAIR_LOGIT in self.booster.names
 
     def rank(self, candidates: Candidates) -> Candidates:
         """Return candidates that have their features, best first; scores are log odds, or the fixed mix."""
@@ -80,10 +89,14 @@ class SearchRanker:
         return candidates.ranked(np.where(candidates.valid, mixed, -np.inf))
 
     def probabilities(self, ranked: Candidates) -> np.ndarray | None:
-        """Return the probability that whoever searches buys the candidate, float32 (b, k); None without a calibration."""
+        """Return the probability that whoever searches buys the candidate, float32 (b, k); None without a calibration.
+
+        It is nan for candidates far from the query.
+        """
         if self.calibration is None:
             return None
-        return np.where(ranked.valid, self.calibration(ranked.scores), np.nan).astype(np.float32)
+        near = ranked.valid & (ranked.features[RELEVANCE_SHARE] >= NEAR)  # the others' scores are no log odds
+        return np.where(near, self.calibration(ranked.scores), np.nan).astype(np.float32)
 
     def to_files(self) -> dict[str, bytes]:
         """Return the booster in LightGBM's format and the calibration as JSON."""
@@ -99,18 +112,57 @@ class SearchRanker:
         return cls(gbdt.from_files(files, BOOSTER), Calibration.from_files(files))
 
 
-def fit_search_booster(candidates: Candidates, labels: np.ndarray, weights: np.ndarray, lists: np.ndarray, seed: int) -> Booster:
-    """Fit the booster on candidates with all features.
+def with_pair_logits(candidates: Candidates, model: PairScorer | None, queries: QueryTokens, tokens: ItemTokens | None) -> Candidates:
+    """Add the cross-encoder's logit of each query's most relevant candidates; nan elsewhere, and everywhere without a model."""
+    logits = np.full(candidates.rows.shape, np.nan, dtype=np.float32)
+    if model is not None and tokens is not None and candidates.rows.size:
+        read = model.config.rerank_depth
+        best = np.argsort(-np.where(candidates.valid, candidates.features[RELEVANCE], -np.inf), axis=1, kind="stable")[:, :read]
+        np.put_along_axis(logits, best, model.logits(queries, np.take_along_axis(candidates.rows, best, axis=1), tokens), axis=1)
+    return replace(candidates, features=candidates.features | {PAIR_LOGIT: logits})
+
+
+class PairScorer(Protocol):
+    """Scores pairs of a query and an item by their texts."""
+
+    @property
+    def config(self) -> QueryPairConfig:
+        """Sizes of the input."""
+        ...
+
+    def logits(self, left: QueryTokens, rows: np.ndarray, tokens: ItemTokens) -> np.ndarray:
+        """Return the logits of candidates `rows` (b, c), float32 (b, c); nan for padding."""
+        ...
+
+
+@dataclass(frozen=True)
+class LabelledLists:
+    """What the booster is fitted on.
+
+    Attributes
+    ----------
+    candidates : with all features.
+    labels : bool (n, k).
+    weights : float32 (n, k); 0 leaves a candidate out.
+    """
+
+    candidates: Candidates
+    labels: np.ndarray
+    weights: np.ndarray
+
+
+def fit_search_booster(data: LabelledLists, lists: np.ndarray, seed: int, *, pairs: bool) -> Booster:
+    """Fit the booster.
 
     Parameters
     ----------
-    labels : bool (n, k).
-    weights : float32 (n, k); 0 leaves a candidate out.
     lists : which lists are fitted on, bool (n,).
+    pairs : whether it reads the cross-encoder's logits.
     """
     lgb = lightgbm()
-    used = lists[:, None] & candidates.valid & (weights > 0)
-    x = np.stack([candidates.features[name][used] for name in FEATURES], axis=1)
+    candidates, names = data.candidates, [name for name in FEATURES if pairs or name != PAIR_LOGIT]
+    used = lists[:, None] & candidates.valid & (data.weights > 0)
+    x = np.stack([candidates.features[name][used] for name in names], axis=1)
     parameters = {
         "objective": "binary",
         "learning_rate": 0.08,
@@ -118,11 +170,11 @@ def fit_search_booster(candidates: Candidates, labels: np.ndarray, weights: np.n
         "min_child_samples": max(1, min(100, len(x) // 100)),
         "lambda_l2": 10.0,
         "feature_fraction": 0.8,
-        "monotone_constraints": [int(name in RISING) for name in FEATURES],
+        "monotone_constraints": [int(name in RISING) for name in names],
         "seed": seed,
         "deterministic": True,
         "force_row_wise": True,
         "verbose": -1,
     }
-    data = lgb.Dataset(x, labels[used].astype(np.float32), weight=weights[used], feature_name=list(FEATURES))
-    return gbdt.Booster((lgb.train(parameters, data, ROUNDS),), FEATURES)
+    table = lgb.Dataset(x, data.labels[used].astype(np.float32), weight=data.weights[used], feature_name=names)
+    return gbdt.Booster((lgb.train(parameters, table, ROUNDS),), tuple(names))

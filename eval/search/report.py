@@ -80,8 +80,8 @@ class SearchReport:
         ours = self.ours.per_query["ndcg@10"]
         others = [result.per_query["ndcg@10"] for result in self.baselines.values()]
         best = np.max(others, axis=0) if others else np.zeros(len(ours))
-        order = np.lexsort((ours - best, ours))  # nan comes last
-        rows = [i for i in order[: 4 * WORST].tolist() if not math.isnan(ours[i])]
+        order = np.lexsort((ours - best, ours))
+        rows = [i for i in order[: 4 * WORST].tolist() if ours[i] < 1]  # nan is not
         first = {self.queries.queries[i]: i for i in reversed(rows)}  # a text once, at its worst
         keys = sorted(first.values(), key=rows.index)[:WORST]
         return [

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from eval.search.query_set import QuerySet
     from features.data.catalog import Catalog
 
-K1, B = (0.4, 0.8, 1.2, 2.0), (0.25, 0.5, 0.75)  # what BM25 is tuned over
+K1, B = (0.4, 1.2, 2.0), (0.25, 0.75)  # what BM25 is tuned over
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ import polars as pl
 
 from features.data.ids import spellings
 from features.errors import DataError
-from features.names import AVAILABLE, BRAND, CATEGORY, CREATED_AT, DESCRIPTION, GROUP_ID, ITEM_ID, PRICE, TITLE
+from features.names import ATTRIBUTES, AVAILABLE, BARCODE, BRAND, CATEGORY, CREATED_AT, DESCRIPTION, GROUP_ID, ITEM_ID, PRICE, TITLE
 from features.text.plain import counted
 
 if TYPE_CHECKING:
@@ -28,6 +28,8 @@ ITEM_COLUMNS: dict[str, pl.DataType] = {
     AVAILABLE: pl.Boolean(),
     CREATED_AT: pl.Datetime("us"),
     GROUP_ID: pl.String(),
+    ATTRIBUTES: pl.String(),
+    BARCODE: pl.String(),
 }
 
 

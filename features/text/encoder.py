@@ -78,14 +78,8 @@ class TextEncoder(nn.Module):
         self.width: int = model.config.hidden_size
 
     def with_upper_layers(self, layers: int) -> TextEncoder:
-        """Return this encoder, weights and tokenizer shared, divided below its top `layers`.
-
-        Raises
-        ------
-        ModelError
-            If the model has fewer layers.
-        """
-        config = self.config.model_copy(update={"upper_layers": layers})
+        """Return this encoder, weights and tokenizer shared, divided below its top `layers`, at most all that it has."""
+        config = self.config.model_copy(update={"upper_layers": min(layers, len(self.model.encoder.layer))})
         return TextEncoder(self.model, self.tokenizer, config, self.sentence).train(self.training)
 
     @property

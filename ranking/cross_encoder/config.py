@@ -58,7 +58,7 @@ class QueryPairConfig(BaseModel):
     Attributes
     ----------
     rerank_depth : candidates a query that are reranked.
-    layers : top layers of the text encoder that read the pair; the layers below see query and passage alone, and their
+    layers : top layers of the text encoder that read the pair, at most all; the layers below see query and passage alone, and their
         states are kept.
     query_tokens, passage_tokens : first tokens of a query, and of a passage.
     queries : queries of one epoch.

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from recsys.artifacts.bundle import Bundle
     from recsys.artifacts.model import Model
 
-FOLDERS = ("tower", "query", "ranking", "search")
+FOLDERS = ("tower", "query", "ranking", "search", "pairs")
 
 
 def model_digest(files: Mapping[str, bytes]) -> str:
@@ -40,6 +40,8 @@ def answering_files(model: Model, key: str, previous: Bundle | None = None) -> d
     files = model.fact_files() | in_folder("tower", user_tower_files(model.tower))
     files |= in_folder("query", query_files(model.encoder, model.query_tower))
     files |= in_folder("search", model.search.to_files())
+    if model.pairs is not None:
+        files |= in_folder("pairs", cross_encoder_files(model.pairs))
     if model.ranking is not None:
         files |= in_folder("ranking", model.ranking.tree_files() | cross_encoder_files(model.ranking.cross_encoder))
     return files

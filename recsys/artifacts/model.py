@@ -85,6 +85,7 @@ class Model:
     query_tower : vectors of texts and queries for search.
     item_id_vectors : what the towers learned of single items; None for towers over texts alone.
     search : ranks what a search found.
+    pairs : the cross-encoder over query and item; None where it earns nothing.
     """
 
     encoder: TextEncoder
@@ -95,6 +96,7 @@ class Model:
     about: dict[str, Any] = field(default_factory=dict)
     item_id_vectors: ItemIdVectors | None = None
     search: SearchRanker = field(default_factory=SearchRanker)
+    pairs: CrossEncoder | None = None
 
     @cached_property
     def fingerprint(self) -> str:
@@ -120,12 +122,13 @@ class Model:
     @property
     def item_tokens(self) -> int:
         """Number of tokens of an item that are stored for the cross-encoder."""
-        return (self.ranking.cross_encoder.config if self.ranking else CrossEncoderConfig()).item_tokens
+        of_history = (self.ranking.cross_encoder.config if self.ranking else CrossEncoderConfig()).item_tokens
+        return of_history if self.pairs is None else max(of_history, self.pairs.config.right_tokens)
 
     @property
     def reads_states(self) -> bool:
         """Whether answers use token states: they do if the residual booster depends on the cross-encoder."""
-        return self.ranking is not None and not self.ranking.residual.idle
+        return self.pairs is not None or (self.ranking is not None and not self.ranking.residual.idle)
 
     @property
     def search_fingerprint(self) -> str:
@@ -162,7 +165,7 @@ class Model:
         """Return the contents by file name."""
         files = self.fact_files()
         parts = {"encoder": self.encoder, "tower": self.tower, "query_tower": self.query_tower, "search": self.search}
-        for name, part in (parts | {"ranking": self.ranking, "learned": self.item_id_vectors}).items():
+        for name, part in (parts | {"ranking": self.ranking, "learned": self.item_id_vectors, "pairs": self.pairs}).items():
             if part is not None:
                 files |= in_folder(name, part.to_files())
         return files
@@ -176,6 +179,7 @@ class Model:
     def from_files(cls, files: Mapping[str, bytes]) -> Model:
         """Read the files that `to_files` wrote."""
         from features.text.encoder import TextEncoder
+        from ranking.cross_encoder.model import CrossEncoder
         from retrieval.query_tower.model import QueryTower
         from retrieval.two_tower.model import TwoTower
 
@@ -190,6 +194,7 @@ class Model:
             about=about["about"],
             item_id_vectors=ItemIdVectors.from_files(Subfolder(files, "learned")) if "learned/ids.json" in files else None,
             search=SearchRanker.from_files(Subfolder(files, "search")),
+            pairs=CrossEncoder.from_files(Subfolder(files, "pairs")) if "pairs/cross_encoder.json" in files else None,
         )
 
 
@@ -254,6 +259,15 @@ class ServedModel:
     def search(self) -> SearchRanker:
         """Ranks what a search found."""
         return SearchRanker.from_files(Subfolder(self.files, "search"))
+
+    @cached_property
+    def pairs(self) -> OnnxCrossEncoder | None:
+        """The cross-encoder over query and item; None where it earns nothing."""
+        if "pairs/cross_encoder.json" not in self.files:
+            return None
+        from ranking.cross_encoder.onnx_model import OnnxCrossEncoder
+
+        return OnnxCrossEncoder.from_files(Subfolder(self.files, "pairs"), self.device)
 
     def encode_queries(self, texts: Sequence[str]) -> EncodedQueries:
         """Return vectors and token states of search queries."""

@@ -9,7 +9,6 @@ from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from features.behavior.query_clicks import QueryClicks
 from features.errors import BundleError, ModelError
 from features.storage.arrays import Subfolder, in_folder
 from features.storage.atomic import write_whole
@@ -24,10 +23,10 @@ from recsys.privacy.erasure import sweep
 from recsys.progress import terminal_progress
 from recsys.refresh.offline_check import BundleUnderTest, collaborative_key
 from recsys.snapshot.canaries import canaries, encoded_before
+from recsys.snapshot.search_clicks import query_clicks
 from recsys.snapshot.snapshot import Encoded, EncodeOptions, LogAggregates, Snapshot, encode_catalog, indexed
 from retrieval.collaborative.models import Collaborative
 from retrieval.lexical.index import LexicalIndex
-from retrieval.text_search import query_key
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -88,7 +87,7 @@ class Build:
         key = collaborative_key(log, now, self.model.retrieval)
         aggregates = LogAggregates.of(catalog, log, now, self.model.retrieval, self._fitted(key))
         snapshot = indexed(catalog, aggregates, now, self.model, encoded, self.indexing)
-        snapshot = replace(snapshot, events_read=self.events_read, query_clicks=self._clicks(catalog, log, snapshot.lexical))
+        snapshot = replace(snapshot, events_read=self.events_read, query_clicks=query_clicks(self.workspace, snapshot))
         read = coverage(self.model.encoder.tokenizer, catalog)
         about = self._about(snapshot) | {"collaborative": key, COVERAGE: asdict(read)}
         drift = None
@@ -114,11 +113,6 @@ class Build:
         except BundleError:  # of another version
             return self.settings.indexing
         return replace(self.settings.indexing, previous=previous)
-
-    def _clicks(self, catalog: Catalog, log: Interactions, words: LexicalIndex) -> QueryClicks:
-        """Count the search log; empty for a shop without one."""
-        queries = self.workspace.load_queries(catalog, log.user_ids)
-        return QueryClicks.empty() if queries is None else QueryClicks.count(queries, lambda text: query_key(words.analyzer.tokens(text)))
 
     @cached_property
     def _model_key(self) -> str:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict
 
+from ranking.cross_encoder.config import QueryPairConfig
 from retrieval.lexical.index import LexicalConfig, LexicalIndex
 from retrieval.text_search import TextSearchConfig
 
@@ -23,11 +24,13 @@ class SearchConfig(BaseModel):
     ----------
     words : how words are indexed.
     retrieval : how a query is matched with texts.
+    pairs : the cross-encoder over query and item.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     words: LexicalConfig = LexicalConfig()
     retrieval: TextSearchConfig = TextSearchConfig()
+    pairs: QueryPairConfig = QueryPairConfig(passage_tokens=24, query_tokens=16, epochs=2)
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,7 @@ from features.text.template import item_texts, text_hashes
 from features.text.token_states import ItemTokens, TokenStates
 from retrieval.collaborative.models import Collaborative
 from retrieval.index import ItemIndex
-from retrieval.lexical.fields import item_fields
+from retrieval.lexical.fields import text_fields
 from retrieval.lexical.index import LexicalIndex
 from retrieval.new_items.unsold import UnsoldItems
 from retrieval.text_search import TextSearchConfig
@@ -290,7 +290,7 @@ def indexed(catalog: Catalog, aggregates: LogAggregates, now: int, model: Model,
         index=ItemIndex.build(in_space(texts.vectors, item_id_vectors), index.vectors),
         search_texts=search,
         search_index=ItemIndex.build(search.vectors, index.vectors),
-        lexical=index.lexical(item_fields(catalog.frame[first])),
+        lexical=index.lexical(text_fields(catalog.frame, texts.text_of, first)),
         text_search=index.retrieval,
         query_clicks=QueryClicks.empty(),
         item_id_vectors=item_id_vectors,

@@ -36,7 +36,7 @@ def train_model(job: TrainingJob, device: torch.device, work: Path, cache: Path)
     """
     models = fit_text_models(job, device, work, cache)
     ranking, report = fit_ranking(job, models, work, device)
-    search, of_search = fit_search(job, models, ranking)
+    search, pairs, of_search = fit_search(job, models, ranking, work)
     if job.settings.tower.user_encoder == "sequence" and job.settings.train.last_epochs:
         fit_last_epochs(job, models, work)
     for module in (models.encoder, models.tower, models.query_tower, ranking.cross_encoder):
@@ -57,4 +57,4 @@ def train_model(job: TrainingJob, device: torch.device, work: Path, cache: Path)
         if models.item_id_vectors is None
         else ItemIdVectors(job.catalog.ids, models.text_of.astype(np.int32), models.item_id_vectors.vectors())
     )
-    return Model(models.encoder, models.tower, models.query_tower, job.settings.retrieval, ranking, about, item_id_vectors, search)
+    return Model(models.encoder, models.tower, models.query_tower, job.settings.retrieval, ranking, about, item_id_vectors, search, pairs)

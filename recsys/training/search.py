@@ -10,12 +10,16 @@ import numpy as np
 
 from features.behavior.item_stats import ItemStats
 from features.behavior.query_clicks import QueryClicks
-from features.names import LOG_CLICKS, LOG_ODDS, PREFERENCE, PRICE
+from features.names import LOG_CLICKS, LOG_ODDS, PREFERENCE, PRICE, RELEVANCE
 from features.text.embeddings import group
 from features.text.template import item_texts, text_hashes
+from features.text.token_states import ItemTokens
 from ranking.calibration import Calibration
+from ranking.cross_encoder.model import CrossEncoder
+from ranking.cross_encoder.query_item import QueryTokens
+from ranking.cross_encoder.trainer import GradedPairs, fit_cross_encoder
 from ranking.ranker import GBDTRanker
-from ranking.search_ranker import SearchRanker, fit_search_booster, with_search_features
+from ranking.search_ranker import LabelledLists, SearchRanker, fit_search_booster, with_pair_logits, with_search_features
 from recsys.training.search_examples import SearchExamples, examples_of_log, examples_of_purchases
 from retrieval.candidates import Candidates, joined
 from retrieval.collaborative.models import Collaborative
@@ -27,7 +31,10 @@ from retrieval.text_search import TextSearch, Wording, query_key
 from retrieval.two_tower.retriever import TwoTowerRetriever
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from features.data.split import Split
+    from ranking.gbdt import Booster
     from recsys.artifacts.model import Ranking
     from recsys.training.job import TrainingJob
     from recsys.training.towers import TextModels
@@ -73,13 +80,12 @@ class SearchWindow:
         ranker = GBDTRanker(stats, ranking.base, ranking.residual, None, None, ranking.calibration)
         return cls(split, text_search, stats, HybridRetriever(collaborative, towers, settings.retrieval), ranker, clicks, prices)
 
-    def candidates(self, examples: SearchExamples, models: TextModels) -> Candidates:
+    def candidates(self, examples: SearchExamples, models: TextModels, queries: QueryTokens) -> Candidates:
         """Retrieve for each query, with all features."""
         users = examples.histories(self.split)
         analyzer = self.text_search.lexical.analyzer
         tokens = [tuple(analyzer.tokens(text)) for text in examples.texts]
-        states = models.encoder.token_states(examples.texts, kind="query")
-        vectors = models.query_tower.vectors(states, queries=True)
+        vectors = models.query_tower.vectors(queries.states, queries=True)
         allowed = np.ones(len(self.text_search.text_of), dtype=bool)
         found = [
             self.text_search.retrieve((Wording(text, words),), vectors[i : i + 1], users.take(np.array([i])), allowed)
@@ -113,12 +119,15 @@ def preferences(retriever: HybridRetriever, ranker: GBDTRanker, candidates: Cand
     return np.where(rows >= 0, np.take_along_axis(dense, np.maximum(rows, 0), axis=1), np.nan)
 
 
-def fit_search(job: TrainingJob, models: TextModels, ranking: Ranking, *, debiased: bool = True) -> tuple[SearchRanker, dict[str, Any]]:
-    """Fit the search's booster and calibration on lists after the calibration's cut.
+def fit_search(
+    job: TrainingJob, models: TextModels, ranking: Ranking, work: Path, *, debiased: bool = True
+) -> tuple[SearchRanker, CrossEncoder | None, dict[str, Any]]:
+    """Fit the search's booster, its calibration, and the cross-encoder if it lowers the held-out lists' cross-entropy.
 
     Returns
     -------
     ranker : an untrained one where there is nothing to learn from.
+    cross_encoder : None where it earns nothing.
     report : facts for the model card.
     """
     window = SearchWindow.of(job, models, ranking, debiased=debiased)
@@ -126,25 +135,64 @@ def fit_search(job: TrainingJob, models: TextModels, ranking: Ranking, *, debias
     if examples is None:
         examples = examples_of_purchases(job.catalog, window.split, job.seed)
     if examples is None:
-        return SearchRanker(), {"learned_from": "nothing: no item has a category, and there is no search log"}
-    candidates = window.candidates(examples, models)
+        return SearchRanker(), None, {"learned_from": "nothing: no item has a category, and there is no search log"}
+    queries = QueryTokens.of(models.encoder.token_states(examples.texts, kind="query"))
+    candidates = window.candidates(examples, models, queries)
     labels = examples.wanted.hits(candidates.rows)
     kept = candidates.valid if examples.shown is None else examples.shown.hits(candidates.rows)
-    useful = labels.any(axis=1)
-    if not useful.any():
-        return SearchRanker(), {"learned_from": "nothing: no query finds what was bought"}
-    weights = _weights(examples, candidates)
+    if not labels.any():
+        return SearchRanker(), None, {"learned_from": "nothing: no query finds what was bought"}
+    data = LabelledLists(candidates, labels, np.where(kept, _weights(examples, candidates), 0).astype(np.float32))
     held = np.arange(len(labels)) % HELD_OUT == HELD_OUT - 1
-    booster = fit_search_booster(candidates, labels, np.where(kept, weights, 0), useful & ~held, job.seed)
-    odds = booster.log_odds(candidates)
-    judged = held[:, None] & kept
-    calibration = Calibration.fit(odds[judged], labels[judged])
+    lists = labels.any(axis=1)
+    tokens = ItemTokens(models.states, models.text_of)
+    pairs = _fit_pairs(job, models, data, queries, lists & ~held, tokens, work)
+    data = replace(data, candidates=with_pair_logits(candidates, pairs, queries, tokens))
+    boosters = {reads: fit_search_booster(data, lists & ~held, job.seed, pairs=reads) for reads in (False, True)}
+    losses = {reads: _losses(booster, data, held) for reads, booster in boosters.items()}
+    earns = earned(losses[False] - losses[True])
+    booster = boosters[earns]
+    judged = held[:, None] & (data.weights > 0)
     report = {
         "learned_from": examples.source,
-        "lists": int(useful.sum()),
+        "lists": int(lists.sum()),
+        "cross_encoder_saves": round(float((losses[False] - losses[True]).sum() / losses[False].sum()), 4),
+        "reads_cross_encoder": earns,
         "gain": {name: round(float(gain), 1) for name, gain in zip(booster.names, booster.gain(), strict=True)},
     }
-    return SearchRanker(booster, calibration), report
+    ranker = SearchRanker(booster, Calibration.fit(booster.log_odds(data.candidates)[judged], labels[judged]))
+    return ranker, pairs if earns else None, report
+
+
+def _fit_pairs(
+    job: TrainingJob, models: TextModels, data: LabelledLists, queries: QueryTokens, lists: np.ndarray, tokens: ItemTokens, work: Path
+) -> CrossEncoder:
+    """Train the cross-encoder on the most relevant candidates of some lists, and on what was wanted."""
+    config = job.settings.search.pairs
+    relevance = np.where(data.candidates.valid, data.candidates.features[RELEVANCE], -np.inf)
+    place = np.argsort(np.argsort(-relevance, axis=1, kind="stable"), axis=1, kind="stable")
+    used = lists[:, None] & (data.weights > 0) & (data.labels | (place < config.rerank_depth))
+    query, at = np.nonzero(used)
+    graded = GradedPairs(
+        queries, query, data.candidates.rows[query, at], data.labels[query, at].astype(np.float32), data.weights[query, at]
+    )
+    model = CrossEncoder.upon(models.encoder, config).to(next(models.query_tower.parameters()).device)
+    folder = work / "search"
+    folder.mkdir(parents=True, exist_ok=True)
+    fit_cross_encoder(model, graded, tokens, folder, job.seed, job.progress)
+    return model.cpu()
+
+
+def _losses(booster: Booster, data: LabelledLists, lists: np.ndarray) -> np.ndarray:
+    """Return the mean cross-entropy of each of some lists, float64 (m,)."""
+    odds = np.where(data.candidates.valid, booster.log_odds(data.candidates), 0.0)[lists]
+    losses = (np.logaddexp(0, odds) - data.labels[lists] * odds) * data.weights[lists]
+    return losses.sum(axis=1) / np.maximum(data.weights[lists].sum(axis=1), 1e-9)
+
+
+def earned(saved: np.ndarray) -> bool:
+    """Return whether the mean saving a list exceeds 0 by more than 1.64 standard errors (one-sided, 95%)."""
+    return len(saved) > 1 and bool(saved.mean() > 1.64 * saved.std(ddof=1) / np.sqrt(len(saved)))
 
 
 def _weights(examples: SearchExamples, candidates: Candidates) -> np.ndarray:

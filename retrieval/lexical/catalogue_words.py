@@ -14,7 +14,7 @@ from safetensors.numpy import save
 
 from features.data.ids import spellings
 from features.errors import BundleError
-from features.names import BRAND, CATEGORY, TITLE
+from features.names import AVAILABLE, BARCODE, BRAND, CATEGORY, ITEM_ID, TITLE
 from features.storage.arrays import arrays_of
 from retrieval.lexical.analyzer import Analyzer, fold
 from retrieval.lexical.spelling import SpellChecker
@@ -132,7 +132,7 @@ def item_ids(text: str, catalog: Catalog, barcodes: Mapping[str, str] | None = N
     Parameters
     ----------
     barcodes : mapping of str to str, optional
-        Item id by barcode (GTIN, EAN, UPC), without leading zeros.
+        Item id by barcode (GTIN, EAN, UPC), see `item_barcodes`.
     """
     typed = " ".join(text.split()).strip("#\"' ")
     if not typed or len(typed) > 200:
@@ -140,8 +140,28 @@ def item_ids(text: str, catalog: Catalog, barcodes: Mapping[str, str] | None = N
     ways = dict.fromkeys([typed, *spellings(typed), typed.upper(), typed.lower()])
     found = next((way for way in ways if catalog.rows([way])[0] >= 0), None)
     if found is None and barcodes:
-        found = barcodes.get(typed.replace(" ", "").replace("-", "").lstrip("0"))
+        found = barcodes.get(_plain_barcode(typed))
     return [found] if found is not None else []
+
+
+def item_barcodes(catalog: Catalog) -> dict[str, str]:
+    """Return the id of the item that has each barcode, without its leading zeros: a UPC is also written as an EAN or a GTIN-14.
+
+    Of several items with one barcode, such as sizes of a packet, those in stock go first, then the first in the catalogue.
+    """
+    held = catalog.frame.filter(pl.col(BARCODE).is_not_null()).sort(AVAILABLE, descending=True, maintain_order=True)
+    pairs = held.select(ITEM_ID, pl.col(BARCODE).str.split("|")).explode(BARCODE)
+    found: dict[str, str] = {}
+    for item, code in pairs.iter_rows():
+        if key := _plain_barcode(code):
+            found.setdefault(key, item)
+    return found
+
+
+def _plain_barcode(code: str) -> str:
+    """Return a barcode without spaces, hyphens and leading zeros; empty for words ("does not apply")."""
+    plain = code.replace(" ", "").replace("-", "").lstrip("0")
+    return plain if any(map(str.isdigit, plain)) else ""
 
 
 def _key(words: str, analyzer: Analyzer) -> str:

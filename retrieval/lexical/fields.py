@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import polars as pl
 
-from features.names import BRAND, CATEGORY, DESCRIPTION, TITLE
+from features.names import ATTRIBUTES, BRAND, CATEGORY, DESCRIPTION, TITLE
+
+if TYPE_CHECKING:
+    import numpy as np
 
 # Characters that are read: the end of a long description says little about what the item is, and costs time.
 MOST_OF_DESCRIPTION, MOST_OF_ATTRIBUTES = 2_000, 400
-ATTRIBUTES = "attributes"  # "colour: red; size: 40"
 LEAF = "leaf"  # the last part of a category's path
 
 
@@ -34,3 +38,24 @@ def item_fields(items: pl.DataFrame) -> pl.DataFrame:
         **({ATTRIBUTES: pl.col(ATTRIBUTES).cast(pl.String).str.slice(0, MOST_OF_ATTRIBUTES)} if ATTRIBUTES in held else {}),
     }
     return items.select(column.fill_null("").alias(name) for name, column in columns.items())
+
+
+def text_fields(items: pl.DataFrame, text_of: np.ndarray, first: np.ndarray) -> pl.DataFrame:
+    """Return the fields of the distinct texts. A text has the attributes of all its items: variants may differ in nothing else.
+
+    Parameters
+    ----------
+    items : pl.DataFrame
+    text_of : int64 (n_items,)
+        Each item's text.
+    first : int64 (n_texts,)
+        An item of each text.
+    """
+    of_texts = items[first]
+    if ATTRIBUTES not in items.columns or not items[ATTRIBUTES].count():
+        return item_fields(of_texts)
+    pairs = items.select(ATTRIBUTES).with_columns(text=text_of).drop_nulls().unique(maintain_order=True)
+    joined = pairs.group_by("text").agg(pl.col(ATTRIBUTES).str.join("; "))
+    rows = pl.DataFrame({"text": range(len(first))}, schema={"text": pairs.schema["text"]})
+    attributes = rows.join(joined, on="text", how="left", maintain_order="left")[ATTRIBUTES]
+    return item_fields(of_texts.with_columns(attributes))

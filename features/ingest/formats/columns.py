@@ -64,6 +64,17 @@ def deepest(name: str, separator: str) -> pl.Expr:
     return path(paths.list.get(depth.list.arg_max()).str.replace_all("\x1f", ",", literal=True), separator)
 
 
+def attributes(values: Mapping[str, pl.Expr]) -> pl.Expr:
+    """Return an item's attributes as one text, "color: red; size: 40", of those that have a value."""
+    return named_attributes([(pl.lit(name.replace("_", " ")), value) for name, value in values.items()])
+
+
+def named_attributes(pairs: Iterable[tuple[pl.Expr, pl.Expr]]) -> pl.Expr:
+    """Return names and values of attributes as one text; null where none has both."""
+    text = pl.concat_str([name + ": " + value for name, value in pairs], separator="; ", ignore_nulls=True)
+    return pl.when(text != "").then(text)
+
+
 def is_true(name: str) -> pl.Expr:
     """Return whether a word means yes; null where there is none."""
     return pl.col(name).str.to_lowercase().is_in(TRUE)

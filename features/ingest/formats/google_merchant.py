@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from features.ingest.source import Source
 
+_ATTRIBUTES = ("color", "size", "material", "pattern", "gender", "age_group")
 # The feed's own names; its documentation writes them with spaces too.
 _NAMES = {
     "item_id": ("id",),
@@ -28,7 +29,9 @@ _NAMES = {
     "_sale": ("sale_price",),
     "_dates": ("sale_price_effective_date",),
     "available": ("availability",),
+    "barcode": ("gtin",),
     SKU: ("mpn",),
+    **{f"_{name}": (name,) for name in _ATTRIBUTES},
 }
 _COLUMNS = {ours: (*theirs, *(name.replace("_", " ") for name in theirs if "_" in name)) for ours, theirs in _NAMES.items()}
 
@@ -40,6 +43,7 @@ def _products(rows: LazyFrame, _source: Source) -> LazyFrame:
     start, end = (pl.col("_dates").str.split("/").list.get(i, null_on_oob=True).str.strip_chars().str.slice(0, 16) for i in (0, 1))
     on_sale = (start.fill_null("") <= now) & (end.fill_null("9") >= now)
     return rows.with_columns(
+        attributes=c.attributes({name: pl.col(f"_{name}") for name in _ATTRIBUTES}),
         category=c.path(pl.coalesce("category", named), ">"),
         price=pl.when(on_sale).then(pl.coalesce("_sale", "price")).otherwise("price"),
     )

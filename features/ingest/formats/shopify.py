@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 _OPTIONS = ("_option1", "_option2", "_option3")
 _OF_PRODUCT = ("title", "description", "brand", "category", "_type", "_published", "_status")
-_ITEM = ("item_id", "_handle", *_OF_PRODUCT, "price", "_quantity", "_tracker", "_policy", *_OPTIONS, "created_at")
+_ITEM = ("item_id", "_handle", *_OF_PRODUCT, "price", "_quantity", "_tracker", "_policy", *_OPTIONS, "created_at", "barcode")
 _OF_ORDER = ("user_id", "timestamp", "status", "_cancelled", "currency")
 _LINE = (*_OF_ORDER, "item_id", NAME, "quantity", "unit_price", "_discount", "order_id", "event_id")
 _CARRIED = {"title": (NAME,), "price": ("unit_price",), "brand": ("_vendor",)}
@@ -38,6 +38,7 @@ def _products(rows: LazyFrame, _source: Source) -> LazyFrame:
     shown = pl.col("_status").str.to_lowercase().is_in(["active", "unlisted"]).fill_null(True) & c.is_true("_published").fill_null(True)
     return rows.with_columns(
         item_id=pl.coalesce(pl.col("item_id").str.strip_prefix("'"), name),
+        barcode=pl.col("barcode").str.strip_prefix("'"),
         title=name,
         group_title=pl.col("title"),
         group_id=pl.col("_handle"),
@@ -91,6 +92,7 @@ def _variant(one: Record) -> Record:
     known = "inventory_management" in one or "inventoryItem" in one or quantity is None
     return {
         "item_id": one.get("sku") or None,
+        "barcode": one.get("barcode") or None,
         "price": one.get("price"),
         "_quantity": quantity,
         "_tracker": tracked if known else "shopify",
@@ -139,6 +141,7 @@ _PRODUCT_CSV = {
     "_status": ("Status",),
     "_published": ("Published", "Published on online store"),
     "price": ("Variant Price", "Price"),
+    "barcode": ("Variant Barcode", "Barcode"),
     "_quantity": ("Variant Inventory Qty", "Inventory quantity"),
     "_tracker": ("Variant Inventory Tracker", "Inventory tracker"),
     "_policy": ("Variant Inventory Policy", "Continue selling when out of stock"),

@@ -11,14 +11,31 @@ import polars as pl
 
 from features.ingest.formats import columns as c
 from features.ingest.formats.layout import NAME, REFUSED, SKU, Format, Record, TableLayout
+from features.ingest.values.named_values import attributes_of
 
 if TYPE_CHECKING:
     from polars import LazyFrame
 
     from features.ingest.source import Source
 
+_ATTRIBUTES = range(1, 11)  # numbers of columns
 _OF_PARENT = ("description", "brand", "category", "_published")
-_ITEM = ("item_id", SKU, "title", "_short", *_OF_PARENT, "_regular", "_sale", "_type", "_parent", "_in_stock", "_stock", "_backorders")
+_ITEM = (
+    "item_id",
+    SKU,
+    "title",
+    "_short",
+    *_OF_PARENT,
+    "_regular",
+    "_sale",
+    "_type",
+    "_parent",
+    "_in_stock",
+    "_stock",
+    "_backorders",
+    "attributes",
+    "barcode",
+)
 _OF_ORDER = ("user_id", "timestamp", "status", "currency")
 _LINE = (*_OF_ORDER, "item_id", SKU, NAME, "quantity", "value", "unit_price", "order_id", "event_id")
 
@@ -36,9 +53,12 @@ def _products(rows: LazyFrame, source: Source) -> LazyFrame:
     parent = pl.col("_has_children")
     shown = ~pl.col("_published").is_in(["0", "-1", "draft", "private", "pending", "trash"]).fill_null(False)
     name = pl.when(pl.col("_child") & (pl.col("title").is_null())).then("group_title").otherwise("title")
+    rows = c.complete(rows, [name for i in _ATTRIBUTES for name in (f"_name{i}", f"_value{i}")])
+    attributes = c.named_attributes((pl.col(f"_name{i}"), pl.col(f"_value{i}")) for i in _ATTRIBUTES)
     rows = rows.with_columns(
         title=name,
         description=pl.coalesce("description", "_short"),
+        attributes=pl.coalesce("attributes", attributes),
         category=c.deepest("category", ">"),
         price=pl.when(~parent).then(pl.coalesce("_sale", "_regular")),
         available=pl.when(parent | ~shown).then(c.NO).otherwise(_in_stock()),
@@ -97,6 +117,8 @@ def _product_records(record: Record) -> list[Record]:
             "_short": record.get("short_description"),
             "brand": next((one.get("name") for one in c.nodes(record.get("brands"))), None),
             "category": str(categories[0]).replace(",", r"\,") if categories else None,
+            "attributes": attributes_of(c.nodes(record.get("attributes"))),
+            "barcode": record.get("global_unique_id"),
             "_regular": record.get("price") or record.get("regular_price"),
             "_sale": None,  # `price` is what the shop asks now
             "_type": record.get("type"),
@@ -154,6 +176,9 @@ _PRODUCT_CSV = {
     "_stock": ("Stock",),
     "_backorders": ("Backorders allowed?",),
     "_published": ("Published",),
+    "barcode": ("GTIN, UPC, EAN, or ISBN",),
+    **{f"_name{i}": (f"Attribute {i} name",) for i in _ATTRIBUTES},
+    **{f"_value{i}": (f"Attribute {i} value(s)",) for i in _ATTRIBUTES},
 }
 _ORDER_CSV = {
     "order_id": ("Order Number", "Order ID"),

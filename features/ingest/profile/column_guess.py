@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 from features.ingest.profile.column_names import candidates
 from features.ingest.profile.value_forms import MOST_WORDS, form_of
 from features.names import (
+    ATTRIBUTES,
     AVAILABLE,
+    BARCODE,
     BRAND,
     CATEGORY,
     CLICK,
@@ -89,6 +91,8 @@ _KINDS: Mapping[str, tuple[Kind, ...]] = {
     DESCRIPTION: ("text", "words"),
     BRAND: ("text", "words", "id"),
     CATEGORY: ("text", "words", "structure", "id"),
+    ATTRIBUTES: ("text", "words", "structure"),
+    BARCODE: ("id", "number"),
     QUERY: ("text", "words", "id"),
     RANK: ("number", "yes or no"),
 }

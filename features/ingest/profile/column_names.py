@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Literal
 
 from features.ingest.source import ITEM_INPUTS, LOG_INPUTS, QUERY_INPUTS
 from features.names import (
+    ATTRIBUTES,
     AVAILABLE,
+    BARCODE,
     BRAND,
     CATEGORY,
     CREATED_AT,
@@ -73,6 +75,9 @@ _SYNONYMS: dict[Table, dict[str, str]] = {
         CREATED_AT: "created launch_date release_date date_added created_on creation_date create_date published_at publish_date added_at "
         "date_created available_from first_seen introduced",
         CURRENCY: "currency_code price_currency curr currency_id",
+        ATTRIBUTES: "attribute specs spec specifications specification features feature properties property characteristics "
+        "product_attributes eigenschaften merkmale caractéristiques características",
+        BARCODE: "barcodes gtin gtin8 gtin12 gtin13 gtin14 ean ean13 upc upc_code isbn global_unique_id strichcode",
     },
     "interactions": {
         USER_ID: _USER_IDS,

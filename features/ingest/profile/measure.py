@@ -17,7 +17,9 @@ from features.ingest.readers.raw_table import ITEM_PREFIX
 from features.ingest.table_versions import INTERACTIONS, ITEMS
 from features.ingest.values.placeholders import NULLS
 from features.names import (
+    ATTRIBUTES,
     AVAILABLE,
+    BARCODE,
     BRAND,
     CATEGORY,
     CURRENCY,
@@ -50,8 +52,8 @@ MOST_WORDS = 20  # words for events that are counted
 FIFTH = 0.2  # share of all events that makes an id odd
 FORMS_OF = 10_000  # ids whose form is looked at
 LARGE = 200_000  # events; of a log of twice as many, a part is looked at for odd ids
-_IDS = {ITEM_ID, USER_ID, EVENT_ID, ORDER_ID}
-_TEXTS = {TITLE, DESCRIPTION, BRAND, QUERY}
+_IDS = {ITEM_ID, USER_ID, EVENT_ID, ORDER_ID, BARCODE}
+_TEXTS = {TITLE, DESCRIPTION, BRAND, QUERY, ATTRIBUTES}
 _SAID: dict[Table, str] = {"items": "items", "interactions": "log", "queries": "search log"}
 # A byte order of another encoding: U+FFFD, UTF-8 read as cp1252, a question mark within a word.
 _DAMAGED = r"\x{FFFD}|[ÃÂ][\x{80}-\x{BF}‚ƒ„…†‡ˆ‰Š‹ŒŽ‘’“”•–—˜™š›œžŸ]|â€|\p{L}\?\p{L}"

@@ -19,6 +19,7 @@ import polars as pl
 
 from features.errors import DataError
 from features.ingest.readers.raw_table import RawTable, Spool, TableSpec, text_column
+from features.ingest.values.named_values import attributes_of, holds_attributes
 from features.ingest.values.nested import DECODER, Losses, names_for, parsed, separator_for, text_of
 
 if TYPE_CHECKING:
@@ -161,7 +162,8 @@ def _parse(line: str, python: bool) -> Any:
 def _value(record: dict[str, Any], names: tuple[str, ...], spec: TableSpec, ours: str, losses: Losses) -> str | None:
     value = next((record[name] for name in names if record.get(name) is not None), None)
     try:
-        text = text_of(value, separator_for(ours), losses, names_for(ours))
+        of_attributes = holds_attributes(ours)
+        text = attributes_of(value, losses) if of_attributes else text_of(value, separator_for(ours), losses, names_for(ours))
     except RecursionError:
         losses.drop("thousands of objects in one another")
         text = None

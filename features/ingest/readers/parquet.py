@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from features.ingest.values.ids import as_text
+from features.ingest.values.named_values import attributes_expression, holds_attributes
 from features.ingest.values.nested import Losses, names_for, separator_for, struct_losses, text_expression
 
 if TYPE_CHECKING:
@@ -41,12 +42,16 @@ def _as_text(name: str, kind: pl.DataType, ours: str) -> pl.Expr:
         return column.cast(pl.Datetime("us"))
     if not kind.is_nested():
         return as_text(column, kind)
+    if holds_attributes(ours):
+        return attributes_expression(column, kind)
     return text_expression(column, kind, separator_for(ours), names_for(ours))
 
 
 def _notes(frame: pl.LazyFrame, found: Mapping[str, Sequence[str]]) -> Iterator[str]:
     schema = frame.collect_schema()
     for ours, theirs in found.items():
+        if holds_attributes(ours):
+            continue
         losses = Losses()
         for name in theirs:
             struct_losses(frame, name, schema[name], names_for(ours), losses)

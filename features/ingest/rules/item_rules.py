@@ -15,10 +15,11 @@ from features.ingest.times.moments import FIRST_DATE, tomorrow
 from features.ingest.values import words
 from features.ingest.values.placeholders import line, present, raw
 from features.ingest.values.texts import CHANGES, TEXTS, clean, with_clean_texts
-from features.names import AVAILABLE, CATEGORY, CREATED_AT, GROUP_ID, GROUP_TITLE, PRICE
+from features.names import AVAILABLE, BARCODE, CATEGORY, CREATED_AT, GROUP_ID, GROUP_TITLE, PRICE
 
 if TYPE_CHECKING:
     from features.ingest.source import Source
+    from features.ingest.values.ids import IdColumn
 
 _STEP = r"\s+(?:>|&gt;)\s+"  # between the parts of a category, as feeds write it
 
@@ -26,7 +27,7 @@ _STEP = r"\s+(?:>|&gt;)\s+"  # between the parts of a category, as feeds write i
 def validate_items(table: pl.LazyFrame, source: Source, form: str = "canonical") -> CheckedTable:
     """Check the rows of the catalogue; `mark_duplicates` finds duplicates. A price of 0 is unknown."""
     raws = with_raw(table, ITEM_INPUTS)
-    facts, ids = survey(table, raws, "catalogue", ["item_id", GROUP_ID], CREATED_AT, [PRICE])
+    facts, ids = survey(table, raws, "catalogue", ["item_id", GROUP_ID, BARCODE], CREATED_AT, [PRICE])
     when = time_survey.decide(raws, CREATED_AT, facts, source.created_at_format, "source.created_at_format")
     read = amounts.decide(raws, [PRICE], facts, source)
     amazon = form == "amazon"  # whose prices may be scraps of web pages, which is no reason to lose the item
@@ -38,6 +39,7 @@ def validate_items(table: pl.LazyFrame, source: Source, form: str = "canonical")
         item_id=ids["item_id"].read(),
         group_id=ids[GROUP_ID].read(),
         group_title=line(raw(GROUP_TITLE)),
+        barcode=_barcodes(ids[BARCODE]),
         **{name: line(clean(name)) for name in TEXTS if name != CATEGORY},
         category=line(clean(CATEGORY)).str.replace_all(_STEP, "|"),
         price=pl.when(price != 0).then(price),
@@ -58,8 +60,22 @@ def validate_items(table: pl.LazyFrame, source: Source, form: str = "canonical")
     defaults = []
     if CREATED_AT in table.collect_schema():
         defaults = [*time_survey.default_note(raws, CREATED_AT, no_time), *time_survey.future_note(raws, CREATED_AT, later & ~no_time)]
-    notes = (*when.notes, *defaults, *read.notes, *(read.unread(raws, PRICE) if amazon else []), *told, *ids["item_id"].notes)
+    notes = (
+        *when.notes,
+        *defaults,
+        *read.notes,
+        *(read.unread(raws, PRICE) if amazon else []),
+        *told,
+        *ids["item_id"].notes,
+        *ids[BARCODE].notes,
+    )
     advice = {**when.advice, **read.advice, "available is neither yes nor no": "".join(told[:1]).removeprefix("note: ")}
     described = {CREATED_AT: str(when), PRICE: read.described(PRICE), AVAILABLE: words.described(AVAILABLE, facts)}
     understood = {name: said for name, said in described.items() if facts.get(f"{name} present")}
     return CheckedTable(checked(frame, rules, [*ITEM_COLUMNS, GROUP_TITLE, CHANGES]), notes, advice, understood, read.currencies.chosen)
+
+
+def _barcodes(column: IdColumn) -> pl.Expr:
+    """Return the barcodes of an item as text, leading zeros included, with | between several; null where they lost digits."""
+    several = line(column.read()).str.replace_all(r"\s*[|,;/]\s*", "|").str.strip_chars("| ")
+    return pl.when(~column.lost() & (several != "")).then(several)

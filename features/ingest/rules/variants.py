@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from features.ingest.readers.raw_table import stored
-from features.names import GROUP_ID, GROUP_TITLE
+from features.names import ATTRIBUTES, BARCODE, GROUP_ID, GROUP_TITLE
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 MERGED = "a variant, part of its product's item"
 _FIRST = ("description", "brand", "category")
+_OF_ALL = {ATTRIBUTES: "; ", BARCODE: "|"}  # of several variants, each once, and what stands between them
 
 
 def with_groups(items: pl.LazyFrame) -> pl.LazyFrame:
@@ -26,7 +27,7 @@ def one_a_group(items: pl.LazyFrame, log: pl.LazyFrame, folder: Path) -> tuple[p
     """Make the valid rows of a group one item, and give it the events of all of them.
 
     The item has the group's id, the product's title, the lowest price and the first created_at; it is available if one of its variants
-    is. The row that stays is the product's own, or else the first; the others get a reason.
+    is. It has the attributes and barcodes of all. The row that stays is the product's own, or else the first; the others get a reason.
     """
     key = pl.coalesce(GROUP_ID, "item_id")
     valid = pl.col("reason").is_null()
@@ -41,10 +42,13 @@ def one_a_group(items: pl.LazyFrame, log: pl.LazyFrame, folder: Path) -> tuple[p
         _available=pl.when(pl.col("available").is_not_null().any()).then(pl.col("available").fill_null(True).any()),
         _created_at=pl.col("created_at").min(),
         **{f"_{name}": pl.col(name).sort_by(*in_order).drop_nulls().first() for name in _FIRST},
+        **{f"_{name}": _joined(name, sign) for name, sign in _OF_ALL.items()},
     )  # fmt: skip
     joined = items.join(groups, on="_key", how="left", maintain_order="left")
     other = valid & (pl.col("_place") != pl.col("_stays"))
-    whole = {name: pl.when(valid).then(f"_{name}").otherwise(name) for name in ("title", "price", "available", "created_at", *_FIRST)}
+    whole = {
+        name: pl.when(valid).then(f"_{name}").otherwise(name) for name in ("title", "price", "available", "created_at", *_FIRST, *_OF_ALL)
+    }
     merged = joined.with_columns(
         **whole,
         reason=pl.when(other).then(pl.lit(MERGED)).otherwise("reason"),
@@ -60,3 +64,8 @@ def of_groups(log: pl.LazyFrame, items: pl.LazyFrame) -> pl.LazyFrame:
     variants = items.filter(pl.col("reason").is_null()).select("item_id", _group=pl.coalesce(GROUP_ID, "item_id")).unique("item_id")
     log = log.join(variants, on="item_id", how="left", maintain_order="left")
     return log.with_columns(item_id=pl.coalesce("_group", "item_id")).drop("_group")
+
+
+def _joined(name: str, sign: str) -> pl.Expr:
+    parts = pl.col(name).drop_nulls().str.split(sign.strip()).explode().str.strip_chars().unique(maintain_order=True)
+    return pl.when(pl.col(name).is_not_null().any()).then(parts.str.join(sign))

@@ -14,7 +14,13 @@ from features.text.plain import counted
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-TEXTS = {"title": "titles", "description": "descriptions", "brand": "brands", "category": "categories"}  # with their plurals
+TEXTS = {
+    "title": "titles",
+    "description": "descriptions",
+    "brand": "brands",
+    "category": "categories",
+    "attributes": "attributes",
+}  # with their plurals
 CHANGES = "text_changes"  # a column of a checked catalogue: text column -> what was done to its value, see `features.text.clean`
 CLEAN = "clean."  # begins the names of cleaned columns
 _DONE = (

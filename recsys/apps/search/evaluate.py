@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Literal
 
@@ -19,6 +19,7 @@ from eval.search.kinds import language_slices, no_lexical_match, typo_slice
 from eval.search.logged import logged_queries
 from eval.search.personal import personal_queries, type_queries
 from eval.search.text_scores import LexicalScores, VectorScores
+from features.behavior.query_clicks import QueryClicks
 from features.data.split import Split
 from features.errors import DataError
 from features.storage.atomic import write_whole
@@ -32,6 +33,7 @@ from recsys.recommend.pipeline import Recommender
 from recsys.snapshot.snapshot import EncodeOptions, encode_catalog, take_snapshot
 from recsys.training.find_or_train import model_until
 from recsys.training.options import TrainOptions
+from retrieval.text_search import query_key
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -160,7 +162,8 @@ def _after_cut(workspace: Workspace, settings: Settings, options: SearchEvaluati
     split = Split.by_time(log, evaluation_cut(log))
     searches = workspace.load_queries(catalog, log.user_ids)
     queries = _queries_after(catalog, split, searches, options)
-    snapshot = _snapshot_at(workspace, settings, options.train, catalog, split)
+    train = replace(options.train, queries=None if searches is None else searches.between(None, split.cut))
+    snapshot = _snapshot_at(workspace, settings, train, catalog, split)
     now = Moment(split.history, split.cut)
     return _Setting(Search(Recommender(*snapshot)), queries, now, _earlier(catalog, split))
 
@@ -184,7 +187,12 @@ def _snapshot_at(workspace: Workspace, settings: Settings, train: TrainOptions, 
     """Return a model trained before the cut, and the snapshot at the cut."""
     model = model_until(workspace, workspace.root / "evaluation", settings, train, (catalog, split.history), split.cut)
     encoded = encode_catalog(catalog, model, workspace.cache, options=EncodeOptions(progress=terminal_progress))
-    return model, take_snapshot(catalog, split.history, split.cut, model, encoded, settings.indexing)
+    snapshot = take_snapshot(catalog, split.history, split.cut, model, encoded, settings.indexing)
+    if train.queries is None:
+        return model, snapshot
+    tokens = snapshot.lexical.analyzer.tokens
+    clicks = QueryClicks.count(train.queries, lambda text: query_key(tokens(text)))
+    return model, replace(snapshot, query_clicks=clicks)
 
 
 def _earlier(catalog: Catalog, split: Split) -> tuple[QuerySet, Moment] | None:

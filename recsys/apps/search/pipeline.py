@@ -15,13 +15,14 @@ import numpy as np
 from features.data.histories import Histories
 from features.errors import DataError
 from features.names import LOG_CLICKS, LOG_ODDS, PREFERENCE, RELEVANCE
+from ranking.cross_encoder.query_item import QueryTokens
 from ranking.filters import Filters
-from ranking.search_ranker import SearchRanker, with_search_features
+from ranking.search_ranker import SearchRanker, with_pair_logits, with_search_features
 from recsys.apps.search.present import present
 from recsys.apps.search.reading import Reading
 from recsys.apps.search.suggest import Suggester
 from retrieval.candidates import Candidates, joined
-from retrieval.lexical.catalogue_words import CatalogueWords, item_ids
+from retrieval.lexical.catalogue_words import CatalogueWords, item_barcodes, item_ids
 from retrieval.lexical.synonyms.thesaurus import Thesaurus
 from retrieval.text_search import TextSearch, Wording, query_key
 
@@ -32,8 +33,10 @@ if TYPE_CHECKING:
     from recsys.apps.search.request import SearchOptions
     from recsys.recommend.pipeline import Recommender
     from retrieval.lexical.query import QueryFilter
+    from retrieval.query_tower.encoded_queries import EncodedQueries
 
 BATCH = 32  # queries that are ranked at once
+NO_VECTORS = np.zeros((0, 0), dtype=np.float32)
 ITSELF = 3.0  # relevance of an item that was asked for by its id: above all others
 
 
@@ -83,6 +86,11 @@ class Search:
     def words(self) -> CatalogueWords:
         """What the catalogue calls things."""
         return CatalogueWords.read(self.recommender.snapshot.catalog.frame, self.recommender.snapshot.lexical)
+
+    @cached_property
+    def barcodes(self) -> dict[str, str]:
+        """Item id by barcode."""
+        return item_barcodes(self.recommender.snapshot.catalog)
 
     @cached_property
     def thesaurus(self) -> Thesaurus:
@@ -157,10 +165,15 @@ class SearchGroup:
         return min(self.options.k, len(self.search.recommender.snapshot.catalog))
 
     @cached_property
-    def _encoded(self) -> np.ndarray:
-        """Vectors of all wordings of all queries, float32 (w, dim)."""
-        texts = [wording.text for reading in self.readings for wording in reading.wordings]
-        return self.search.recommender.model.encode_queries(texts).vectors if texts else np.zeros((0, 0), dtype=np.float32)
+    def _encoded(self) -> EncodedQueries:
+        """All wordings of all queries, in order."""
+        return self.search.recommender.model.encode_queries([wording.text for reading in self.readings for wording in reading.wordings])
+
+    @property
+    def _first(self) -> np.ndarray:
+        """The place of each query's first wording among all, int64 (b,)."""
+        counts = np.array([len(reading.wordings) for reading in self.readings], dtype=np.int64)
+        return np.minimum(np.cumsum(counts) - counts, max(int(counts.sum()) - 1, 0))
 
     @cached_property
     def relaxed(self) -> list[tuple[QueryFilter, ...]]:
@@ -171,10 +184,10 @@ class SearchGroup:
         """Find items among the allowed ones, by relevance."""
         found, begin = [], 0
         for place, reading in enumerate(self.readings):
-            vectors = self._encoded[begin : begin + len(reading.wordings)]
+            vectors = self._encoded.vectors[begin : begin + len(reading.wordings)] if reading.wordings else NO_VECTORS
             begin += len(reading.wordings)
             found.append(self._retrieve_one(place, reading, vectors))
-        return joined(found)
+        return replace(joined(found), users=self.histories)  # with the older purchases, which reasons count
 
     def _retrieve_one(self, place: int, reading: Reading, vectors: np.ndarray) -> Candidates:
         search, user = self.search, self.histories.take(np.array([place]))
@@ -198,7 +211,7 @@ class SearchGroup:
 
     def _by_id(self, text: str) -> int:
         """Return the row of the item that the whole query names by its id; -1 without one."""
-        ids = item_ids(text, self.search.recommender.snapshot.catalog)
+        ids = item_ids(text, self.search.recommender.snapshot.catalog, self.search.barcodes)
         return int(self.search.recommender.snapshot.catalog.rows(ids)[0]) if ids else -1
 
     def _beside(self, user: Histories, row: int, mask: np.ndarray) -> Candidates:
@@ -241,6 +254,10 @@ class SearchGroup:
         keys = [query_key(reading.query.tokens) for reading in self.readings]
         columns = {LOG_CLICKS: recommender.snapshot.query_clicks.values(keys, candidates.rows), PREFERENCE: preference}
         with_all = replace(candidates, features=candidates.features | columns)
+        pairs = recommender.model.pairs if any(reading.wordings for reading in self.readings) else None
+        if pairs is not None:
+            queries = QueryTokens(self._encoded.states, self._first)
+            with_all = with_pair_logits(with_all, pairs, queries, recommender.snapshot.tokens)
         ranked = search.ranker.rank(with_search_features(with_all, recommender.snapshot.stats, recommender.snapshot.prices))
         return recommender.group_limit(self.options.max_per_group).keep(ranked)
 

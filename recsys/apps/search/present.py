@@ -11,6 +11,7 @@ from ranking.reasons import GROUPS
 from recsys.apps.search.answers import AppliedFilter, Hit, SearchAnswer
 from recsys.apps.search.facets import facets_of
 from retrieval.lexical.analyzer import fold
+from retrieval.lexical.query import read_query
 
 if TYPE_CHECKING:
     from recsys.apps.search.pipeline import SearchGroup
@@ -31,6 +32,7 @@ def present(group: SearchGroup, best: Candidates) -> list[SearchAnswer]:
     only_repeats = np.zeros((len(GROUPS), *shown.rows.shape), dtype=np.float32)
     only_repeats[list(GROUPS).index("repeat")] = 1
     reasons = recommender.reasons.explain(shown, only_repeats)
+    chances = group.search.ranker.probabilities(shown)
     answers = []
     for b, ((query, user), reading) in enumerate(zip(group.queries, group.readings, strict=True)):
         rows = shown.rows[b][shown.rows[b] >= 0]
@@ -45,7 +47,7 @@ def present(group: SearchGroup, best: Candidates) -> list[SearchAnswer]:
                 if name in shown.features
             }
             parts = tuple((name, value) for name, value in features.items() if not np.isnan(value)) if group.options.explain else ()
-            items.append(Hit(place + 1, *facts, float(shown.scores[b, place]), None, why, parts))
+            items.append(Hit(place + 1, *facts, float(shown.scores[b, place]), _chance(chances, b, place), why, parts))
         relaxed = group.relaxed[b]
         fitting = best.rows[b][best.valid[b] & _fits(best, b)]
         answers.append(
@@ -56,13 +58,26 @@ def present(group: SearchGroup, best: Candidates) -> list[SearchAnswer]:
                 items=tuple(items),
                 read_as=reading.wordings[0].text if reading.wordings else reading.query.cleaned,
                 corrections=tuple((one.typed, one.read) for one in reading.query.corrections),
-                did_you_mean=None,
+                did_you_mean=_other_spelling(group, query),
                 filters=tuple(AppliedFilter(one.key, label(one), one.words, one in relaxed) for one in reading.filters),
                 facets=facets_of(recommender.snapshot, fitting),
                 fallback=_fallback(best, b, reading),
             )
         )
     return answers
+
+
+def _chance(chances: np.ndarray | None, b: int, place: int) -> float | None:
+    """Return a probability, if there is one."""
+    return None if chances is None or np.isnan(chances[b, place]) else float(chances[b, place])
+
+
+def _other_spelling(group: SearchGroup, query: str) -> str | None:
+    """Return the query as it would be mended, where it was taken as typed."""
+    if not group.options.verbatim:
+        return None
+    mended = read_query(query, group.search.words)
+    return mended.cleaned if mended.corrections else None
 
 
 def _fits(best: Candidates, b: int) -> np.ndarray:

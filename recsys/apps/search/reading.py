@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
 OTHER_WORDING = 0.95  # weight of a wording that is not the customer's own
 NARROWER = 0.9  # weight of one kind of what was asked for
-SERVED = 0.8  # weight of all others where the catalogue has enough texts with all words of the customer's own wording
-ENOUGH = 10  # texts
+SERVED = 0.6  # weight of all others where the catalogue has texts with all words of the customer's own wording
+ENOUGH = 2  # texts
 
 
 @dataclass(frozen=True)
@@ -49,6 +49,8 @@ class Reading:
         wordings, served = [], False
         for place, variant in enumerate(variants):
             tokens = tuple(words.index.analyzer.tokens(variant.text))
+            if place and set(tokens) < set(wordings[0].tokens):
+                continue  # it asks for less
             weight = NARROWER if variant.narrower else 1.0 if place == 0 else OTHER_WORDING
             wordings.append(Wording(variant.text, tokens, weight if place == 0 or not served else SERVED))
             served = served or (place == 0 and words.index.holding_all(tokens) >= ENOUGH)

@@ -37,7 +37,7 @@ QUERIES = ("hot dog buns", "milk", "something warm to drink", "", "shampoo for d
 def encoder(request: pytest.FixtureRequest, tiny_bert: Path) -> TextEncoder:
     """One that keeps states of lower layers, and one whose layers all read the pair."""
     whole = TextEncoder.pretrained(EncoderConfig(model=str(tiny_bert), max_tokens=24))
-    return whole.with_upper_layers(1 if request.param == "part" else len(whole.model.encoder.layer))
+    return whole.with_upper_layers(1 if request.param == "part" else 99)
 
 
 @pytest.fixture(scope="module")
@@ -120,6 +120,13 @@ def test_comes_back_from_its_files(model, queries, passages, rows):
     again = CrossEncoder.from_files(model.to_files())
     assert np.array_equal(again.logits(queries, rows, passages), model.logits(queries, rows, passages), equal_nan=True)
     assert again.config == model.config
+
+
+def test_all_layers_read_the_pair_where_fewer_exist(encoder):
+    whole = encoder.with_upper_layers(99)
+    assert whole.n_lower == 0
+    assert len(CrossEncoder.upon(whole, CONFIG).layers) == len(encoder.model.encoder.layer)
+    assert encoder.config.upper_layers + encoder.n_lower == len(encoder.model.encoder.layer)  # the shared one is unchanged
 
 
 def test_a_fresh_one_orders_nearly_as_the_encoder_does(encoder, queries, passages):

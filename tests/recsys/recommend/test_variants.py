@@ -16,13 +16,14 @@ from pydantic import ValidationError
 from features.data.catalog import Catalog
 from features.data.histories import Histories
 from features.storage.digests import of_strings
+from recsys.apps.search.pipeline import Search
+from recsys.apps.search.request import SearchOptions
 from recsys.recommend import open
 from recsys.recommend.pipeline import Recommender
 from recsys.recommend.request import RecommendOptions
 from recsys.service.schemas import RecommendBody
 from recsys.snapshot.fingerprint import fingerprint
 from recsys.snapshot.snapshot import Snapshot, recounted
-from tests.recsys.searches import search
 
 OF_A_PRODUCT = 5  # items of the tiny shop are variants of a product in fives
 
@@ -92,8 +93,9 @@ def test_similar_items_are_other_products(recommender: Recommender) -> None:
 
 @pytest.mark.parametrize("most", [1, 3])
 def test_a_search_finds_few_variants(recommender: Recommender, most: int) -> None:
-    found = search(recommender, "green tea", 8, max_per_group=most).items
-    assert len(found) > 3
+    (answer,) = Search(recommender).answer(SearchOptions(k=8, max_per_group=most), [("green tea", None)])
+    found = answer.items
+    assert len(found) == 8
     assert max(Counter(product(match.item_id) for match in found).values()) <= most
 
 

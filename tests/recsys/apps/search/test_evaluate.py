@@ -9,6 +9,7 @@ import pytest
 
 from features.errors import DataError
 from recsys.apps.search.evaluate import SearchEvaluation, evaluate_search
+from recsys.cli.main import run
 from recsys.training import find_or_train
 
 BASELINES = {"bm25", "bm25_then_popular", "bm25_and_popular", "encoder", "bm25_and_encoder"}
@@ -53,7 +54,7 @@ def test_what_a_user_bought_before_helps_that_user(without_training):
 
 def test_judged_queries_are_answered_by_the_bundle_in_use(without_training, tmp_path):
     place, file = without_training, tmp_path / "judged.csv"
-    rows = [("green tea", "sku-00", 3), ("green tea", "sku-05", 2), ("rye bread", "sku-10", 1)]
+    rows = [("green tea", "sku-00", 3), ("green tea", "sku-05", 2), ("rye bread", "sku-10", 1), ("rye bread", "sku-15", 1)]
     pl.DataFrame(rows, schema=["query", "item_id", "rating"], orient="row").write_csv(file)
     report = evaluate_search(place.workspace, place.settings, SearchEvaluation(judged=file))
     assert report.queries.name == "judged"
@@ -109,3 +110,36 @@ def test_a_shop_without_a_search_log_is_told_how_to_get_one(without_training):
 def test_protocol_and_file_go_together(protocol, file):
     with pytest.raises(DataError, match="go together"):
         SearchEvaluation(protocol, file)
+
+
+@pytest.mark.parametrize("options", [["--judged", "x.csv"], ["--protocol", "log"]])
+def test_options_of_search_without_search_are_a_usage_error(options, tmp_path, capsys):
+    assert run(["--workspace", str(tmp_path), "evaluate", *options]) == 2
+    assert "recsys evaluate search" in capsys.readouterr().err
+
+
+def test_the_command_line_prints_tables_or_json(without_training, tmp_path, capsys):
+    place, file = without_training, tmp_path / "judged.jsonl"
+    file.write_text('{"query": "green tea", "accept": "green tea"}\n')
+    line = ["--workspace", str(place.workspace.root), "evaluate", "search", "--judged", str(file)]
+    assert run(line) == 0
+    assert "1 query, judged queries" in capsys.readouterr().out
+    assert run([*line, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["queries"]["with_relevant"] == 1
+
+
+def test_nothing_of_the_search_log_after_the_cut_is_learned_from(without_training, monkeypatch):
+    """Neither by the model nor by the counts of clicks: the query clicked after the cut has no evidence, that before it has."""
+    from recsys.apps.search import evaluate
+
+    place, seen = without_training, {}
+    searched(place, (5, "herbal", "sku-02", "click", "user-03"), (195, "iced", "sku-09", "click", "user-03"))
+    model, judge = evaluate.model_until(), evaluate.evaluate_setting
+    monkeypatch.setattr(evaluate, "model_until", lambda *args: seen.update(options=args[3], until=args[5]) or model)
+    monkeypatch.setattr(evaluate, "evaluate_setting", lambda setting, *rest: seen.update(setting=setting) or judge(setting, *rest))
+    evaluate_search(place.workspace, place.settings, SearchEvaluation("log"))
+    assert seen["options"].queries.time.max() < seen["until"]
+    clicks = seen["setting"].search.recommender.snapshot.query_clicks
+    assert len(clicks.keys) == 1
+    assert clicks.item.tolist() == [2]
+    assert seen["setting"].queries.queries == ("iced",)
