@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import tempfile
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -75,7 +76,7 @@ class Shop:
         self.split = Split.by_time(self.log, evaluation_cut(self.log))
         self.tables = self.catalog, self.split.history
         self.model = model_until(self.workspace, root / "evaluation", self.settings, TrainOptions(), self.tables, self.split.cut)
-        encoded = encode_catalog(self.catalog, self.model, self.workspace.cache, options=EncodeOptions())
+        encoded = encode_catalog(self.catalog, self.model, self.workspace.cache, options=EncodeOptions(states=True))
         self.snapshot = take_snapshot(self.catalog, self.split.history, self.split.cut, self.model, encoded, self.settings.indexing)
 
     @cached_property
@@ -101,11 +102,12 @@ class Shop:
         """Return the search that has learned from a log."""
         plan = TrainingPlan.of(self.settings, TrainOptions(queries=log), self.tables, self.split.cut)
         assert self.model.ranking is not None
-        ranker, about = fit_search(plan.job, self.models, self.model.ranking, debiased=debiased)
+        with tempfile.TemporaryDirectory() as work:
+            ranker, pairs, about = fit_search(plan.job, self.models, self.model.ranking, Path(work), debiased=debiased)
         print(json.dumps({"name": "learned from", "lists": about.get("lists"), "source": about["learned_from"]}), flush=True)
         tokens = self.snapshot.lexical.analyzer.tokens
         clicks = QueryClicks.empty() if log is None else QueryClicks.count(log, lambda text: query_key(tokens(text)), debiased=debiased)
-        return Search(Recommender(replace(self.model, search=ranker), replace(self.snapshot, query_clicks=clicks)))
+        return Search(Recommender(replace(self.model, search=ranker, pairs=pairs), replace(self.snapshot, query_clicks=clicks)))
 
 
 def main() -> None:

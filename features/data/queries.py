@@ -153,7 +153,7 @@ class Queries:
         return digest.hexdigest()
 
     def with_users(self, user_ids: np.ndarray) -> Self:
-        """Give users the rows that they have among other ids; of those who are not among them only the searches stay, as unknown visitors'."""
+        """Give users the rows that they have among other ids; of all others only the searches stay, as those of unknown visitors."""
         row_of = {user: row for row, user in enumerate(user_ids.tolist())}
         rows = np.array([row_of.get(user, NONE) for user in self.user_ids.tolist()] + [NONE], dtype=np.int32)
         return replace(self, user_ids=user_ids, user=rows[self.user])

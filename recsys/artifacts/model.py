@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from retrieval.query_tower.encoded_queries import EncodedQueries
     from retrieval.query_tower.model import QueryTower
     from retrieval.query_tower.onnx_model import QueryEncoder
+    from retrieval.text_search import TextSearchConfig
     from retrieval.two_tower.model import TwoTower
     from retrieval.two_tower.onnx_model import OnnxUserTower
 
@@ -142,6 +143,11 @@ class Model:
         from features.text.state_cache import lower_fingerprint
 
         return of_json([lower_fingerprint(self.encoder), self.query_tower.fingerprint])
+
+    def matching(self, config: TextSearchConfig) -> TextSearchConfig:
+        """Return how queries are matched with texts: with the weight of BM25 that training chose, unless the settings name one."""
+        chosen = self.about.get("search", {}).get("query_tower", {}).get("lexical")
+        return config if chosen is None or "lexical" in config.model_fields_set else config.model_copy(update={"lexical": chosen})
 
     def encode_queries(self, texts: Sequence[str]) -> EncodedQueries:
         """Return vectors and token states of search queries."""

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict
 
-from ranking.cross_encoder.config import QueryPairConfig
 from features.errors import DataError
+from ranking.cross_encoder.config import QueryPairConfig
 from retrieval.lexical.index import LexicalConfig, LexicalIndex
 from retrieval.lexical.synonyms.concepts import Synonyms, read_synonyms
+from retrieval.query_tower.config import QueryTowerConfig
 from retrieval.text_search import TextSearchConfig
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ class SearchConfig(BaseModel):
     words : how words are indexed.
     retrieval : how a query is matched with texts.
     pairs : the cross-encoder over query and item.
+    tower : training of the queries' side of the text vectors.
     synonyms : file of the shop's own synonyms, see docs/search.md.
     """
 
@@ -35,6 +37,7 @@ class SearchConfig(BaseModel):
     words: LexicalConfig = LexicalConfig()
     retrieval: TextSearchConfig = TextSearchConfig()
     pairs: QueryPairConfig = QueryPairConfig(passage_tokens=24, query_tokens=16, epochs=2)
+    tower: QueryTowerConfig = QueryTowerConfig()
     synonyms: Path | None = None
 
     def read_synonyms(self) -> Synonyms:

@@ -24,9 +24,8 @@ from features.text.encoder_config import EncoderConfig
 from ranking.cross_encoder.config import CrossEncoderConfig, QueryPairConfig
 from ranking.gbdt import GBDTConfig
 from recsys.settings.arm import ArmConfig
-from recsys.settings.bundles import BundleConfig
 from recsys.settings.events import EventWeights
-from recsys.settings.refresh import RefreshConfig
+from recsys.settings.refresh import BundleConfig, RefreshConfig
 from recsys.settings.renamed_keys import RENAMED, spellings, with_new_keys, with_new_variables
 from recsys.settings.search import IndexSettings, SearchConfig
 from recsys.settings.serve import ServeConfig

@@ -16,7 +16,6 @@ from recsys.artifacts.mapped import MappedFiles
 from recsys.recommend import open
 from recsys.recommend.request import RecommendOptions
 from tests.recsys.conftest import Place
-from tests.recsys.searches import search
 
 USERS = [f"user-{number:02}" for number in range(0, 60, 7)]
 
@@ -25,12 +24,8 @@ def test_answers_are_the_same(ready: Place) -> None:
     own, shared = (open.open_recommender(ready.workspace, shared=shared) for shared in (False, True))
     assert list(own.answer(RecommendOptions(), USERS)) == list(shared.answer(RecommendOptions(), USERS))
     assert own.similar("sku-07", 5) == shared.similar("sku-07", 5)
-<<<<<<< HEAD
-    assert search(own, "green tea", 5) == search(shared, "green tea", 5)
-=======
     queries = [("green tea", None), ("rye bread", USERS[1])]
     assert Search(own).answer(SearchOptions(), queries) == Search(shared).answer(SearchOptions(), queries)
->>>>>>> core
 
 
 @pytest.mark.parametrize("shared", [True, False])

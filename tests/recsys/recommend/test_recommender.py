@@ -21,7 +21,6 @@ from recsys.recommend.request import RecommendOptions
 from recsys.snapshot.snapshot import Snapshot
 from retrieval.candidates import Candidates
 from retrieval.new_items.reserved_places import reserve_places
-from tests.recsys.searches import search
 from tests.recsys.truth import check_reason
 
 EVERYBODY = [f"user-{n:02}" for n in range(60)]
@@ -290,39 +289,11 @@ def test_neighbours_of_an_item(recommender, shop):
         recommender.similar("sku-99", 3)
 
 
-<<<<<<< HEAD
-def test_words_find_the_item_that_says_them(recommender):
-    catalog = recommender.snapshot.catalog
-    for row in (2, 13, 27):
-        text = item_texts(catalog)[row]
-        found = search(recommender, text, 3, verbatim=True)
-        assert found.query == text
-        assert catalog.ids[row] in [item.item_id for item in found.items]
-    assert search(recommender, "お茶 \x00\ud800", 2).items[0].rank == 1
-
-
-=======
->>>>>>> core
 @pytest.mark.parametrize("k", [41, 10**9])
 def test_a_k_beyond_the_catalogue_gives_what_there_is(recommender, k):
     for user, history in ((None, ()), ("user-03", ()), (None, ("sku-03",))):
         assert len(ask(recommender, user, k=k, history=history).items) == 40 - (user is None) * len(history)
     assert len(recommender.similar("sku-00", k).items) == int(recommender.snapshot.catalog.available.sum()) - 1
-<<<<<<< HEAD
-
-
-def test_words_are_searched_after_the_prompt_of_queries(ready: Any) -> None:
-    plain, prompted = open.open_recommender(ready.workspace), open.open_recommender(ready.workspace)
-    model = prompted.model
-    assert isinstance(model, ServedModel)
-    model.__dict__["query"] = replace(model.query, prompt="sweet ")
-    (mine, sweet, bare) = (
-        one.model.encode_queries([text]).vectors for one, text in ((prompted, "carrot"), (plain, "sweet carrot"), (plain, "carrot"))
-    )
-    assert np.allclose(mine, sweet, atol=1e-6)
-    assert not np.allclose(mine, bare, atol=1e-3)
-=======
->>>>>>> core
 
 
 def test_what_a_history_no_longer_holds_is_still_bought(recommender, shop, monkeypatch):

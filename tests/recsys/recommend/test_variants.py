@@ -24,7 +24,6 @@ from recsys.recommend.request import RecommendOptions
 from recsys.service.schemas import RecommendBody
 from recsys.snapshot.fingerprint import fingerprint
 from recsys.snapshot.snapshot import Snapshot, recounted
-from tests.recsys.searches import search
 
 OF_A_PRODUCT = 5  # items of the tiny shop are variants of a product in fives
 
@@ -94,14 +93,9 @@ def test_similar_items_are_other_products(recommender: Recommender) -> None:
 
 @pytest.mark.parametrize("most", [1, 3])
 def test_a_search_finds_few_variants(recommender: Recommender, most: int) -> None:
-<<<<<<< HEAD
-    found = search(recommender, "green tea", 8, max_per_group=most).items
-    assert len(found) > 3
-=======
     (answer,) = Search(recommender).answer(SearchOptions(k=8, max_per_group=most), [("green tea", None)])
     found = answer.items
     assert len(found) == 8
->>>>>>> core
     assert max(Counter(product(match.item_id) for match in found).values()) <= most
 
 

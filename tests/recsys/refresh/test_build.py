@@ -22,7 +22,6 @@ from recsys.refresh import build
 from recsys.refresh.refresh import refresh
 from recsys.training import find_or_train
 from recsys.training.options import TrainOptions
-from tests.recsys.searches import search
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -269,11 +268,7 @@ def test_without_training_it_answers_and_says_so(fresh: Callable[[], Any], caplo
     stranger = place.answer()
     assert "popular" in (stranger.fallback or "")
     assert place.shop.recommender.similar("sku-00", 1).items[0].item_id == "sku-01"
-<<<<<<< HEAD
-    assert search(place.shop.recommender, "tea", 3).items
-=======
     assert place.shop.search("tea", 3)["item_id"].to_list()
->>>>>>> core
     assert "nothing has changed" in build.build_index(place.workspace, place.settings)
 
 

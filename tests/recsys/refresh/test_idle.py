@@ -22,7 +22,6 @@ from recsys.refresh import build
 from recsys.refresh.refresh import refresh
 from recsys.service.pages.trace import trace
 from tests.recsys.conftest import Place
-from tests.recsys.searches import search
 
 NEW = "sku-new,matcha green tea,,acme,drinks|tea,2.5,true\n"
 
@@ -61,11 +60,7 @@ def test_its_bundles_hold_no_states_and_answer_everything(idle_place: Place) -> 
     assert traced.read == 0
     assert traced.answer == answer
     assert recommender.similar("sku-07", 3).items
-<<<<<<< HEAD
-    assert search(recommender, "green tea", 3).items
-=======
     assert idle_place.shop.search("green tea", 3)["item_id"].to_list()
->>>>>>> core
 
 
 def test_a_refresh_encodes_what_is_new_and_passes_the_gates_without_them(idle_place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
