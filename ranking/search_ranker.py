@@ -48,7 +48,7 @@ BEHIND = 100.0  # log odds
 def with_search_features(candidates: Candidates, stats: ItemStats, prices: np.ndarray) -> Candidates:
     """Return the candidates with the features that `RISING` and `FEATURES` name, but for those of earlier stages."""
     rows = np.maximum(candidates.rows, 0)
-    relevance = candidates.features.get(RELEVANCE, np.zeros(rows.shape, dtype=np.float32))  # without words nothing is relevant
+    relevance = candidates.features.get(RELEVANCE, np.ones(rows.shape, dtype=np.float32))  # of filters alone all are as relevant
     best = np.max(np.where(candidates.valid, relevance, 0), axis=1, keepdims=True, initial=1e-6)
     columns = {
         RELEVANCE_SHARE: relevance / best,
@@ -89,10 +89,14 @@ class SearchRanker:
         return candidates.ranked(np.where(candidates.valid, mixed, -np.inf))
 
     def probabilities(self, ranked: Candidates) -> np.ndarray | None:
-        """Return the probability that whoever searches buys the candidate, float32 (b, k); None without a calibration."""
+        """Return the probability that whoever searches buys the candidate, float32 (b, k); None without a calibration.
+
+        It is nan for candidates far from the query.
+        """
         if self.calibration is None:
             return None
-        return np.where(ranked.valid, self.calibration(ranked.scores), np.nan).astype(np.float32)
+        near = ranked.valid & (ranked.features[RELEVANCE_SHARE] >= NEAR)  # the others' scores are no log odds
+        return np.where(near, self.calibration(ranked.scores), np.nan).astype(np.float32)
 
     def to_files(self) -> dict[str, bytes]:
         """Return the booster in LightGBM's format and the calibration as JSON."""

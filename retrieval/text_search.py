@@ -8,7 +8,7 @@ combination of normalised scores is better than reciprocal rank fusion, and hard
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -92,7 +92,7 @@ class TextSearch:
     text_of: np.ndarray
     category_of: np.ndarray
     sales: np.ndarray
-    config: TextSearchConfig
+    config: TextSearchConfig = field(default_factory=TextSearchConfig)
 
     @cached_property
     def _center(self) -> np.ndarray:

@@ -57,10 +57,12 @@ class QueryClicks:
         key_of : maps a query to its key, so that wordings of the same query count together; "" leaves a query out.
         debiased : whether a click counts by the propensity of its place; otherwise each counts 1.
         """
-        keys = np.array([key_of(text) for text in log.texts.tolist()], dtype=object)
-        distinct, of_text = np.unique(keys.astype(str), return_inverse=True)
+        keys = np.array([key_of(text) for text in log.texts.tolist()], dtype=str)
         used = (log.item >= 0) & (keys[log.query] != "")
-        query, item = of_text[log.query[used]].astype(np.int64), log.item[used].astype(np.int64)
+        # Of these rows alone: a query that no row has any more, such as an erased user's, must not be kept.
+        texts, row = np.unique(log.query[used], return_inverse=True)
+        distinct, of_text = np.unique(keys[texts], return_inverse=True)
+        query, item = of_text[row].astype(np.int64), log.item[used].astype(np.int64)
         event, rank = log.event[used], log.rank[used]
         pair, place = np.unique(query * max(log.n_items, 1) + item, return_inverse=True)
         weight = ClickPropensities.estimate(log).weights(rank) if debiased else np.ones(len(rank))

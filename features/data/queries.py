@@ -152,6 +152,12 @@ class Queries:
             digest.update(np.ascontiguousarray(getattr(self, name)).tobytes())
         return digest.hexdigest()
 
+    def with_users(self, user_ids: np.ndarray) -> Self:
+        """Give users the rows that they have among other ids; of all others only the searches stay, as those of unknown visitors."""
+        row_of = {user: row for row, user in enumerate(user_ids.tolist())}
+        rows = np.array([row_of.get(user, NONE) for user in self.user_ids.tolist()] + [NONE], dtype=np.int32)
+        return replace(self, user_ids=user_ids, user=rows[self.user])
+
     def where(self, mask: np.ndarray) -> Self:
         """Select the rows where `mask`, bool (n,), is true; rows of queries, users and items stay the same."""
         return replace(self, **{name: getattr(self, name)[mask] for name in _COLUMNS})

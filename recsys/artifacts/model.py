@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     import torch
+    from tokenizers import Tokenizer
 
     from features.onnx.session import Device
     from features.text.encoder import TextEncoder
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from retrieval.query_tower.encoded_queries import EncodedQueries
     from retrieval.query_tower.model import QueryTower
     from retrieval.query_tower.onnx_model import QueryEncoder
+    from retrieval.text_search import TextSearchConfig
     from retrieval.two_tower.model import TwoTower
     from retrieval.two_tower.onnx_model import OnnxUserTower
 
@@ -131,11 +133,21 @@ class Model:
         return self.pairs is not None or (self.ranking is not None and not self.ranking.residual.idle)
 
     @property
+    def tokenizer(self) -> Tokenizer:
+        """The text encoder's."""
+        return self.encoder.tokenizer
+
+    @property
     def search_fingerprint(self) -> str:
         """Digest of all that the texts' vectors for search depend on."""
         from features.text.state_cache import lower_fingerprint
 
         return of_json([lower_fingerprint(self.encoder), self.query_tower.fingerprint])
+
+    def matching(self, config: TextSearchConfig) -> TextSearchConfig:
+        """Return how queries are matched with texts: with the weight of BM25 that training chose, unless the settings name one."""
+        chosen = self.about.get("search", {}).get("query_tower", {}).get("lexical")
+        return config if chosen is None or "lexical" in config.model_fields_set else config.model_copy(update={"lexical": chosen})
 
     def encode_queries(self, texts: Sequence[str]) -> EncodedQueries:
         """Return vectors and token states of search queries."""
@@ -249,6 +261,11 @@ class ServedModel:
         from retrieval.query_tower.onnx_model import QueryEncoder
 
         return QueryEncoder.from_files(Subfolder(self.files, "query"), self.device)
+
+    @property
+    def tokenizer(self) -> Tokenizer:
+        """The text encoder's."""
+        return self.query.tokenizer
 
     @cached_property
     def ranking(self) -> ServedRanking | None:

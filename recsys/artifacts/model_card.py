@@ -36,6 +36,10 @@ build.
 - retrieval found {hold:.1%} of the purchases in the calibration window ({bought:,} of its {pairs:,} candidates were
   bought)
 
+## Search
+- ranking learned from: {learned_from}
+- the cross-encoder over query and item {pairs_kept}
+
 ## Intended use and limits
 The model ranks a shop's items for its customers, by their purchases and the items' texts. A probability is the chance
 that the user buys the item within {days:.0f} days, calibrated on the calibration window; it is biased in a season that
@@ -46,7 +50,7 @@ make decisions about people.
 
 def model_card(model_id: str, about: dict[str, Any], encoder: str, days: float) -> str:
     """Return the card as Markdown; `about` is the model's, and `days` the length of the calibration window."""
-    towers, ranking = about["towers"], about["ranking"]
+    towers, ranking, search = about["towers"], about["ranking"], about["search"]
     curve = towers["validation_ndcg@10"]
     return _TEMPLATE.format(
         id=model_id,
@@ -66,8 +70,22 @@ def model_card(model_id: str, about: dict[str, Any], encoder: str, days: float) 
         bought=ranking["calibration_bought"],
         pairs=ranking["calibration_pairs"],
         days=days,
+        learned_from=_learned_from(search),
+        pairs_kept=_pairs_kept(search),
         **about["data"],
     )
+
+
+def _learned_from(search: dict[str, Any]) -> str:
+    lists = f", {search['lists']:,} lists" if "lists" in search else ""
+    return f"{search['learned_from']}{lists}"
+
+
+def _pairs_kept(search: dict[str, Any]) -> str:
+    if "cross_encoder_saves" not in search:
+        return "is not trained"
+    kept = "is read" if search["reads_cross_encoder"] else "is not read: that is within chance"
+    return f"changes the cross-entropy of held-out lists by {-search['cross_encoder_saves']:+.2%}, and {kept}"
 
 
 def marked(card: str) -> str:

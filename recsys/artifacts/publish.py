@@ -18,7 +18,7 @@ from filelock import FileLock, Timeout
 from features.errors import BundleError, disk_errors
 from features.storage.atomic import replace_durably, sync, write_durably
 from recsys.artifacts.bundle import CURRENT, HASH_DIGITS, MANIFEST, Bundle, FileEntry, Manifest, check_name, current_id, list_bundles
-from recsys.settings.bundles import BundleConfig
+from recsys.settings.refresh import BundleConfig
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -22,8 +22,10 @@ from features.errors import DataError
 from features.ingest.source import Source
 from features.ingest.table_store import is_ingested, load_source
 from features.text.plain import plain
+from recsys.apps.search.pipeline import Search
+from recsys.apps.search.request import SearchOptions
 from recsys.artifacts.bundle import Bundle, find_bundle
-from recsys.cli.render import recommendations_table, stdout
+from recsys.cli.render import recommendations_table, render_found, stdout
 from recsys.offline.evaluate import evaluate, evaluation_cut
 from recsys.recommend import open
 from recsys.recommend.request import RecommendOptions
@@ -44,6 +46,7 @@ if TYPE_CHECKING:
 
 DATASET = "completejourney"
 LAST_PURCHASES = 8
+NEED, MISSPELT, STAPLE = "something warm to drink", "choclate cookies under 3 dollars", "milk"  # searches
 ASKED = 20  # households that are asked for the new product
 NEW_PRODUCT = {
     "item_id": "demo-oat-milk",
@@ -86,7 +89,9 @@ def run_demo(workspace: Workspace, settings: Settings) -> None:
     _show_household(stand, recommender, user)
     console.rule("6. One more purchase")
     _one_more(stand, recommender, user)
-    console.rule("7. A product that did not exist before")
+    console.rule("7. Search")
+    _searches(stand, recommender, user)
+    console.rule("8. A product that did not exist before")
     _new_product(stand)
 
 
@@ -173,6 +178,14 @@ def _one_more(stand: Stand, recommender: Recommender, user: str) -> None:
     stand.console.print(Text("And an unknown visitor with nothing but this in the basket:"))
     basket = next(recommender.answer(RecommendOptions(history=(extra.item_id,)), [None]))
     stand.console.print(recommendations_table(basket.items[:5]))
+
+
+def _searches(stand: Stand, recommender: Recommender, user: str) -> None:
+    """Show three searches: a need in other words, a misspelt one with a price, and one for the household beside nobody."""
+    search = Search(recommender)
+    asked: tuple[tuple[str, str | None], ...] = ((NEED, None), (MISSPELT, None), (STAPLE, None), (STAPLE, user))
+    for answer in search.answer(SearchOptions(k=5), asked):
+        render_found(answer, stand.console)
 
 
 def _new_product(stand: Stand) -> None:

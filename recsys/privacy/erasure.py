@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import json
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from features.behavior.query_clicks import QueryClicks
 from features.errors import BundleError, DataError
 from features.ingest.erased_users import ErasedUsers
-from features.ingest.table_store import forget, users_among
+from features.ingest.table_store import forget, is_ingested, users_among
 from features.storage.arrays import Subfolder, in_folder
 from recsys.artifacts.bundle import RETRAIN, Bundle, list_bundles
 from recsys.artifacts.model_store import mark
@@ -92,7 +93,7 @@ def sweep(workspace: Workspace) -> Erased:
     if found:
         # The tables go last: while they hold the user, an interrupted erasure starts again from here.
         models = sum(mark(folder, erased_users) for folder in (workspace.models, workspace.root / "evaluation"))
-        renamed = rewrite(workspace.bundles, lambda bundle: _without(bundle, erased_users))
+        renamed = rewrite(workspace.bundles, lambda bundle: _without(workspace, bundle, erased_users))
         bundles = sum(old != new for old, new in renamed.items())
     # Fits for quality gates, extracts of databases and simulated answers can be rebuilt without these users.
     for folder in (workspace.cache / "gates", workspace.extracts, workspace.root / "simulations"):
@@ -126,19 +127,32 @@ def _gone(bundle: Bundle, erased_users: ErasedUsers) -> list[str]:
     return erased_users.among(json.loads(bundle.read(_USERS))["user_ids"])
 
 
-def _without(bundle: Bundle, erased_users: ErasedUsers) -> tuple[Mapping[str, bytes], dict[str, Any]] | None:
-    """Return the files of a bundle that change without erased users, and its facts; None if none is in it."""
+def _counts_searches(bundle: Bundle) -> bool:
+    folder = Subfolder(bundle.files, "snapshot/search/clicks")
+    return bool(len(folder)) and bool(len(QueryClicks.from_files(folder).keys))
+
+
+def _without(workspace: Workspace, bundle: Bundle, erased_users: ErasedUsers) -> tuple[Mapping[str, bytes], dict[str, Any]] | None:
+    """Return the files of a bundle that change without erased users, and its facts; None if none is in it.
+
+    A bundle does not say whose searches it counts. So the search log is counted again without them.
+    """
     from recsys.artifacts.model import ServedModel
+    from recsys.snapshot.search_clicks import query_clicks
     from recsys.snapshot.snapshot import Snapshot, recounted
 
     gone = _gone(bundle, erased_users)
-    if not gone:
+    if not gone and not _counts_searches(bundle):
         return None
     try:
         snapshot = Snapshot.from_files(Subfolder(bundle.files, "snapshot"))
         retrieval = ServedModel(bundle.files).retrieval
     except (KeyError, ValueError, TypeError) as error:
         raise BundleError(f"bundle {bundle.id} is of another version and cannot be changed ({error!r})") from error
+    clicks = query_clicks(workspace, snapshot, erased_users) if is_ingested(workspace.data) else QueryClicks.empty()
+    if not gone and clicks.to_files() == snapshot.query_clicks.to_files():
+        return None
+    snapshot = replace(snapshot, query_clicks=clicks)
     left = snapshot.log.without_users(snapshot.log.user_rows(gone))
     files = recounted(snapshot, left, retrieval).to_files()
     # Its data differs now, so the next build does not reuse this bundle.

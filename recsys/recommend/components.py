@@ -62,7 +62,7 @@ class Components:
 
     @cached_property
     def text_retriever(self) -> TwoTowerRetriever:
-        """The catalogue by its texts alone, for a query in words."""
+        """The catalogue by its texts alone, for new items: nothing was learned of them yet."""
         snapshot = self.snapshot
         index = snapshot.index
         if snapshot.item_id_vectors is not None:

@@ -90,12 +90,6 @@ class Recommender(Components):
         vector = snapshot.space[snapshot.text_of[row]]
         return matches(self, item_id, *self.nearest(self.retriever.towers, vector, k, allowed, max_per_group))
 
-    def search(self, text: str, k: int, max_per_group: int = MAX_PER_GROUP) -> Matches:
-        """Find the k items nearest in meaning to a text."""
-        allowed = self.snapshot.catalog.available & self.not_blocked
-        vector = self.model.query_vectors([text])[0]
-        return matches(self, text, *self.nearest(self.text_retriever, vector, k, allowed, max_per_group))
-
     # The stages over histories alone; evaluation and simulation call them as the requests do.
 
     def recommend(self, users: Histories, k: int, allowed: np.ndarray | None = None) -> Candidates:

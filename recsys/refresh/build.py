@@ -9,7 +9,6 @@ from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from features.behavior.query_clicks import QueryClicks
 from features.errors import BundleError, ModelError
 from features.storage.arrays import Subfolder, in_folder
 from features.storage.atomic import write_whole
@@ -24,10 +23,10 @@ from recsys.privacy.erasure import sweep
 from recsys.progress import terminal_progress
 from recsys.refresh.offline_check import BundleUnderTest, collaborative_key
 from recsys.snapshot.canaries import canaries, encoded_before
+from recsys.snapshot.search_clicks import query_clicks
 from recsys.snapshot.snapshot import Encoded, EncodeOptions, LogAggregates, Snapshot, encode_catalog, indexed
 from retrieval.collaborative.models import Collaborative
 from retrieval.lexical.index import LexicalIndex
-from retrieval.text_search import query_key
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -81,6 +80,7 @@ class Build:
         ------
         RefusedError: a gate did not pass.
         """
+        notes = self.settings.search.read_synonyms().notes
         encoded = encode_catalog(
             catalog, self.model, self.workspace.cache, self._known(), EncodeOptions(self.device, progress=terminal_progress)
         )
@@ -88,7 +88,7 @@ class Build:
         key = collaborative_key(log, now, self.model.retrieval)
         aggregates = LogAggregates.of(catalog, log, now, self.model.retrieval, self._fitted(key))
         snapshot = indexed(catalog, aggregates, now, self.model, encoded, self.indexing)
-        snapshot = replace(snapshot, events_read=self.events_read, query_clicks=self._clicks(catalog, log, snapshot.lexical))
+        snapshot = replace(snapshot, events_read=self.events_read, query_clicks=query_clicks(self.workspace, snapshot))
         read = coverage(self.model.encoder.tokenizer, catalog)
         about = self._about(snapshot) | {"collaborative": key, COVERAGE: asdict(read)}
         drift = None
@@ -101,7 +101,7 @@ class Build:
             self._report(bundle_id, about)
         texts = f"{encoded.encoded:,} of {about['texts']:,} texts encoded"
         line = f"bundle {bundle_id} is in use: {len(catalog):,} items, {texts}, {snapshot.index.config.kind} index"
-        return "\n".join((line, *read.notes)), drift
+        return "\n".join((line, *read.notes, *notes)), drift
 
     @property
     def indexing(self) -> IndexSettings:
@@ -114,11 +114,6 @@ class Build:
         except BundleError:  # of another version
             return self.settings.indexing
         return replace(self.settings.indexing, previous=previous)
-
-    def _clicks(self, catalog: Catalog, log: Interactions, words: LexicalIndex) -> QueryClicks:
-        """Count the search log; empty for a shop without one."""
-        queries = self.workspace.load_queries(catalog, log.user_ids)
-        return QueryClicks.empty() if queries is None else QueryClicks.count(queries, lambda text: query_key(words.analyzer.tokens(text)))
 
     @cached_property
     def _model_key(self) -> str:
@@ -172,9 +167,9 @@ class Build:
 
 
 def inputs(workspace: Workspace, settings: Settings) -> str:
-    """Return the SHA-256 of all that a bundle is built from: tables, events, the model's id, settings."""
+    """Return the SHA-256 of all that a bundle is built from: tables, events, the model's id, settings, synonyms."""
     model: Any = Bundle.open(workspace.models).id if list_bundles(workspace.models) else _dumped(settings, "encoder", "tower", "retrieval")
-    parts = [LAYOUT, *workspace.state(), model, _dumped(settings, "index", "search", "events")]
+    parts = [LAYOUT, *workspace.state(), model, _dumped(settings, "index", "search", "events"), settings.search.read_synonyms().rows]
     return of_json(parts)
 
 
@@ -231,7 +226,7 @@ def publish_tables(
     catalog, log = workspace.load(settings.events)
     _log.info("%s", log.clock)
     if previous and previous.manifest.about["inputs"] == key:
-        return _unchanged(previous), None
+        return _unchanged(previous, settings), None
     return Build(workspace, settings, current_model(workspace, settings), key, previous, gated, device, read).publish(catalog, log)
 
 
@@ -241,15 +236,17 @@ def build(workspace: Workspace, settings: Settings, model: Model, catalog: Catal
 
     key, previous = bundle_inputs(model.to_files(), settings, fingerprint(catalog, log)), sound_bundle(workspace.bundles)
     if previous and previous.manifest.about["inputs"] == key:
-        return _unchanged(previous)
+        return _unchanged(previous, settings)
     return Build(workspace, settings, model, key, previous).publish(catalog, log)[0]
 
 
-def _unchanged(bundle: Bundle) -> str:
-    return "\n".join((f"nothing has changed: bundle {bundle.id} stays in use", *Coverage.stored(bundle.manifest.about).notes))
+def _unchanged(bundle: Bundle, settings: Settings) -> str:
+    notes = (*Coverage.stored(bundle.manifest.about).notes, *settings.search.read_synonyms().notes)
+    return "\n".join((f"nothing has changed: bundle {bundle.id} stays in use", *notes))
 
 
 def bundle_inputs(model_files: Mapping[str, bytes], settings: Settings, data: str) -> str:
     """Return the SHA-256 of all that a bundle is built from: model, index settings, `fingerprint` of the tables."""
     parts = [str(LAYOUT), data, settings.index.model_dump_json(), settings.search.model_dump_json(), digest(model_files)]
+    parts.append(of_json(settings.search.read_synonyms().rows))
     return hashlib.sha256(of_strings(parts)).hexdigest()

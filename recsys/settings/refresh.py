@@ -37,3 +37,11 @@ class RefreshConfig(BaseModel):
                 hint = did_you_mean(key, KEYS)
                 raise ValueError(f"unknown column {key!r}{hint}; expected a table and our name of a column, as items.available, or all")
         return keys
+
+
+class BundleConfig(BaseModel):
+    """Settings of published bundles."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    keep: int = Field(default=3, ge=1, description="how many bundles to keep: the one in use and the ones before it")

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict
 
+from features.errors import DataError
 from ranking.cross_encoder.config import QueryPairConfig
 from retrieval.lexical.index import LexicalConfig, LexicalIndex
+from retrieval.lexical.synonyms.concepts import Synonyms, read_synonyms
+from retrieval.query_tower.config import QueryTowerConfig
 from retrieval.text_search import TextSearchConfig
 
 if TYPE_CHECKING:
@@ -25,12 +29,30 @@ class SearchConfig(BaseModel):
     words : how words are indexed.
     retrieval : how a query is matched with texts.
     pairs : the cross-encoder over query and item.
+    tower : training of the queries' side of the text vectors.
+    synonyms : file of the shop's own synonyms, see docs/search.md.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     words: LexicalConfig = LexicalConfig()
     retrieval: TextSearchConfig = TextSearchConfig()
     pairs: QueryPairConfig = QueryPairConfig(passage_tokens=24, query_tokens=16, epochs=2)
+    tower: QueryTowerConfig = QueryTowerConfig()
+    synonyms: Path | None = None
+
+    def read_synonyms(self) -> Synonyms:
+        """Read the shop's own synonyms; none without a file.
+
+        Raises
+        ------
+        DataError: the file cannot be read.
+        """
+        if self.synonyms is None:
+            return Synonyms([], [])
+        try:
+            return read_synonyms(self.synonyms)
+        except DataError as error:
+            raise DataError(f"search.synonyms: {error}") from error
 
 
 @dataclass(frozen=True)
@@ -39,12 +61,14 @@ class IndexSettings:
 
     Attributes
     ----------
+    synonyms : the shop's own groups of equal terms.
     previous : an index of words to continue; only texts that it lacks are read.
     """
 
     vectors: IndexConfig
     words: LexicalConfig
     retrieval: TextSearchConfig
+    synonyms: tuple[tuple[str, ...], ...] = ()
     previous: LexicalIndex | None = None
 
     def lexical(self, fields: pl.DataFrame) -> LexicalIndex:

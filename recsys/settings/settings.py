@@ -24,9 +24,8 @@ from features.text.encoder_config import EncoderConfig
 from ranking.cross_encoder.config import CrossEncoderConfig, QueryPairConfig
 from ranking.gbdt import GBDTConfig
 from recsys.settings.arm import ArmConfig
-from recsys.settings.bundles import BundleConfig
 from recsys.settings.events import EventWeights
-from recsys.settings.refresh import RefreshConfig
+from recsys.settings.refresh import BundleConfig, RefreshConfig
 from recsys.settings.renamed_keys import RENAMED, spellings, with_new_keys, with_new_variables
 from recsys.settings.search import IndexSettings, SearchConfig
 from recsys.settings.serve import ServeConfig
@@ -109,8 +108,14 @@ class Settings(BaseSettings):
 
     @property
     def indexing(self) -> IndexSettings:
-        """How vectors and words are indexed."""
-        return IndexSettings(self.index, self.search.words, self.search.retrieval)
+        """How vectors and words are indexed.
+
+        Raises
+        ------
+        DataError
+            If the file of synonyms cannot be read.
+        """
+        return IndexSettings(self.index, self.search.words, self.search.retrieval, tuple(self.search.read_synonyms().rows))
 
     def source_with(self, **options: object) -> Source | None:
         """Return the section [source] completed by options of the command line; None if both are empty.
@@ -140,7 +145,7 @@ class Settings(BaseSettings):
 def load_settings(path: Path | None = None) -> Settings:
     """Read recsys.toml and the environment.
 
-    Paths in [source] are relative to the file's folder.
+    Paths in [source], and search.synonyms, are relative to the file's folder.
 
     Parameters
     ----------
@@ -182,6 +187,9 @@ def _read(path: Path) -> dict[str, Any]:
         sql = source.get("sql")
         if isinstance(sql, dict) and str(sql.get("uri")).startswith(SQLITE):
             sql["uri"] = f"{SQLITE}{path.parent / sql['uri'].removeprefix(SQLITE)}"
+    search = table.get("search")
+    if isinstance(search, dict) and isinstance(search.get("synonyms"), str):
+        search["synonyms"] = str(path.parent / search["synonyms"])
     return table
 
 

@@ -29,6 +29,7 @@ from features.text.template import item_texts, text_hashes
 from features.text.token_states import ItemTokens, TokenStates
 from retrieval.collaborative.models import Collaborative
 from retrieval.index import ItemIndex
+from retrieval.lexical.catalogue_words import CatalogueWords
 from retrieval.lexical.fields import text_fields
 from retrieval.lexical.index import LexicalIndex
 from retrieval.new_items.unsold import UnsoldItems
@@ -68,8 +69,10 @@ class Snapshot:
     search_texts : vectors of the distinct texts for search.
     search_index : over those.
     lexical : the words of the distinct texts.
+    catalogue_words : what the catalogue calls things.
     text_search : how a query is matched with them.
     query_clicks : what the search log says of queries and items.
+    synonyms : the shop's own groups of equal terms.
     buys_again : whether users of this shop buy an item more than once.
     item_id_vectors : learned offsets of the texts' vectors, float32 (t, dim); None for a model without them.
     events_read : number of the last service event in the log; 0 if there is none.
@@ -87,8 +90,10 @@ class Snapshot:
     search_texts: TextVectors
     search_index: ItemIndex
     lexical: LexicalIndex
+    catalogue_words: CatalogueWords
     text_search: TextSearchConfig
     query_clicks: QueryClicks
+    synonyms: tuple[tuple[str, ...], ...] = ()
     buys_again: bool = True
     item_id_vectors: np.ndarray | None = None
     events_read: int = 0
@@ -137,11 +142,13 @@ class Snapshot:
             "search/texts": self.search_texts,
             "search/index": self.search_index,
             "search/lexical": self.lexical,
+            "search/words": self.catalogue_words,
             "search/clicks": self.query_clicks,
         }
         about: dict[str, Any] = {"now": self.now, "buys_again": self.buys_again, "events_read": self.events_read}
         about["text_search"] = self.text_search.model_dump()
         files = {"catalog.parquet": buffer.getvalue(), "about.json": json.dumps(about).encode()}
+        files["search/synonyms.json"] = json.dumps(self.synonyms).encode()
         if self.item_id_vectors is not None:
             files["learned.safetensors"] = save({"learned": self.item_id_vectors})
         if self.states is not None:
@@ -154,6 +161,7 @@ class Snapshot:
     def from_files(cls, files: Mapping[str, bytes]) -> Snapshot:
         """Read the files that `to_files` wrote."""
         about = json.loads(files["about.json"])
+        lexical = LexicalIndex.from_files(Subfolder(files, "search/lexical"))
         return cls(
             catalog=Catalog.from_frame(pl.read_parquet(io.BytesIO(files["catalog.parquet"]))),
             log=Interactions.from_files(Subfolder(files, "log")),
@@ -170,7 +178,9 @@ class Snapshot:
             unsold_items=UnsoldItems.from_files(Subfolder(files, "unsold")),
             search_texts=TextVectors.from_files(Subfolder(files, "search/texts")),
             search_index=ItemIndex.from_files(Subfolder(files, "search/index")),
-            lexical=LexicalIndex.from_files(Subfolder(files, "search/lexical")),
+            lexical=lexical,
+            catalogue_words=CatalogueWords.from_files(Subfolder(files, "search/words"), lexical),
+            synonyms=tuple(map(tuple, json.loads(files["search/synonyms.json"]))),
             item_id_vectors=arrays_of(files, "learned.safetensors")["learned"] if "learned.safetensors" in files else None,
         )
 
@@ -282,6 +292,7 @@ def indexed(catalog: Catalog, aggregates: LogAggregates, now: int, model: Model,
     texts, search = TextVectors.of(encoded.vectors), TextVectors.of(encoded.search)
     first, _ = group(encoded.vectors.hashes)
     item_id_vectors = None if model.item_id_vectors is None else model.item_id_vectors.of_texts(catalog.ids, texts.text_of, len(texts))
+    lexical = index.lexical(text_fields(catalog.frame, texts.text_of, first))
     return Snapshot(
         catalog=catalog,
         now=now,
@@ -290,8 +301,10 @@ def indexed(catalog: Catalog, aggregates: LogAggregates, now: int, model: Model,
         index=ItemIndex.build(in_space(texts.vectors, item_id_vectors), index.vectors),
         search_texts=search,
         search_index=ItemIndex.build(search.vectors, index.vectors),
-        lexical=index.lexical(text_fields(catalog.frame, texts.text_of, first)),
-        text_search=index.retrieval,
+        lexical=lexical,
+        catalogue_words=CatalogueWords.read(catalog.frame, lexical),
+        synonyms=index.synonyms,
+        text_search=model.matching(index.retrieval),
         query_clicks=QueryClicks.empty(),
         item_id_vectors=item_id_vectors,
         **vars(aggregates),

@@ -73,7 +73,7 @@ class TrainingPlan:
         device = find_device(options.device)
         # Precedence: the user's settings, then the preset, then what the log suggests.
         settings = with_profile(with_preset(settings, options.preset, device), ShopProfile.of(log))
-        queries = None if options.queries is None else options.queries.between(None, until)
+        queries = None if options.queries is None else options.queries.between(None, until).with_users(log.user_ids)
         data = fingerprint(catalog, log) if queries is None else of_json([fingerprint(catalog, log), queries.digest])
         key = training_key(settings, options.seed, data, until)
         job = TrainingJob(catalog, log, Windows.plan(log, until), settings, options.seed, queries, options.watch, terminal_progress)

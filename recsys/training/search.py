@@ -21,6 +21,7 @@ from ranking.cross_encoder.trainer import GradedPairs, fit_cross_encoder
 from ranking.ranker import GBDTRanker
 from ranking.search_ranker import LabelledLists, SearchRanker, fit_search_booster, with_pair_logits, with_search_features
 from recsys.training.search_examples import SearchExamples, examples_of_log, examples_of_purchases
+from recsys.training.search_tower import fit_queries
 from retrieval.candidates import Candidates, joined
 from retrieval.collaborative.models import Collaborative
 from retrieval.hybrid import HybridRetriever
@@ -124,6 +125,8 @@ def fit_search(
 ) -> tuple[SearchRanker, CrossEncoder | None, dict[str, Any]]:
     """Fit the search's booster, its calibration, and the cross-encoder if it lowers the held-out lists' cross-entropy.
 
+    First the queries' side of `models.query_tower` is trained in place, and kept if search then finds more.
+
     Returns
     -------
     ranker : an untrained one where there is nothing to learn from.
@@ -131,17 +134,20 @@ def fit_search(
     report : facts for the model card.
     """
     window = SearchWindow.of(job, models, ranking, debiased=debiased)
+    before = None if job.queries is None else job.queries.between(None, window.split.cut)
+    tower = fit_queries(job, models, window.text_search, before, work, debiased=debiased)
+    window = replace(window, text_search=replace(window.text_search, config=tower.config))
     examples = None if job.queries is None else examples_of_log(job.queries, window.split, job.seed, debiased=debiased)
     if examples is None:
         examples = examples_of_purchases(job.catalog, window.split, job.seed)
     if examples is None:
-        return SearchRanker(), None, {"learned_from": "nothing: no item has a category, and there is no search log"}
+        return SearchRanker(), None, {"learned_from": "nothing: no item has a category, and there is no search log"} | tower.facts
     queries = QueryTokens.of(models.encoder.token_states(examples.texts, kind="query"))
     candidates = window.candidates(examples, models, queries)
     labels = examples.wanted.hits(candidates.rows)
     kept = candidates.valid if examples.shown is None else examples.shown.hits(candidates.rows)
     if not labels.any():
-        return SearchRanker(), None, {"learned_from": "nothing: no query finds what was bought"}
+        return SearchRanker(), None, {"learned_from": "nothing: no query finds what was bought"} | tower.facts
     data = LabelledLists(candidates, labels, np.where(kept, _weights(examples, candidates), 0).astype(np.float32))
     held = np.arange(len(labels)) % HELD_OUT == HELD_OUT - 1
     lists = labels.any(axis=1)
@@ -153,7 +159,7 @@ def fit_search(
     earns = earned(losses[False] - losses[True])
     booster = boosters[earns]
     judged = held[:, None] & (data.weights > 0)
-    report = {
+    report = tower.facts | {
         "learned_from": examples.source,
         "lists": int(lists.sum()),
         "cross_encoder_saves": round(float((losses[False] - losses[True]).sum() / losses[False].sum()), 4),

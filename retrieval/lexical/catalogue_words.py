@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -107,6 +107,10 @@ class CatalogueWords:
             return cls(names["brands"], own, categories, departments, index, SpellChecker(words, index, real_words))
         except (KeyError, ValueError, TypeError, AttributeError, SafetensorError) as error:
             raise BundleError(f"the catalogue's names cannot be read ({str(error)[:80]!r}): build the index again, or roll back") from error
+
+    def with_real_words(self, real_words: frozenset[str]) -> CatalogueWords:
+        """Return the same names with a spell checker that takes some words for right, see `SpellChecker`."""
+        return replace(self, spelling=replace(self.spelling, real_words=real_words))
 
     @cached_property
     def brand_words(self) -> frozenset[str]:

@@ -160,7 +160,8 @@ def _after_cut(workspace: Workspace, settings: Settings, options: SearchEvaluati
     """Return a search that has seen nothing after `evaluation_cut`, with queries from after it."""
     catalog, log = workspace.load(settings.events)
     split = Split.by_time(log, evaluation_cut(log))
-    searches = workspace.load_queries(catalog, log.user_ids)
+    # With the rows that users have in the log that a model is trained on.
+    searches = workspace.load_queries(catalog, split.history.with_known_users().user_ids)
     queries = _queries_after(catalog, split, searches, options)
     train = replace(options.train, queries=None if searches is None else searches.between(None, split.cut))
     snapshot = _snapshot_at(workspace, settings, train, catalog, split)

@@ -17,21 +17,20 @@ from features.errors import DataError
 from features.names import LOG_CLICKS, LOG_ODDS, PREFERENCE, RELEVANCE
 from ranking.cross_encoder.query_item import QueryTokens
 from ranking.filters import Filters
-from ranking.search_ranker import SearchRanker, with_pair_logits, with_search_features
-from recsys.apps.search.present import present
+from ranking.search_ranker import with_pair_logits, with_search_features
+from recsys.apps.search.components import SearchComponents
+from recsys.apps.search.present import Asked, present
 from recsys.apps.search.reading import Reading
-from recsys.apps.search.suggest import Suggester
 from retrieval.candidates import Candidates, joined
-from retrieval.lexical.catalogue_words import CatalogueWords, item_barcodes, item_ids
-from retrieval.lexical.synonyms.thesaurus import Thesaurus
-from retrieval.text_search import TextSearch, Wording, query_key
+from retrieval.lexical.catalogue_words import item_ids
+from retrieval.text_search import Wording, query_key
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from recsys.apps.search.answers import SearchAnswer, Suggestion
     from recsys.apps.search.request import SearchOptions
-    from recsys.recommend.pipeline import Recommender
+    from retrieval.lexical.catalogue_words import CatalogueWords
     from retrieval.lexical.query import QueryFilter
     from retrieval.query_tower.encoded_queries import EncodedQueries
 
@@ -41,10 +40,8 @@ ITSELF = 3.0  # relevance of an item that was asked for by its id: above all oth
 
 
 @dataclass(frozen=True)
-class Search:
+class Search(SearchComponents):
     """Answers queries over one recommender: its model, its snapshot and its blocklist."""
-
-    recommender: Recommender
 
     def answer(
         self, options: SearchOptions, queries: Sequence[tuple[str, str | None]], recent: Histories | None = None
@@ -68,44 +65,6 @@ class Search:
     def suggest(self, prefix: str, n: int = 8) -> list[Suggestion]:
         """Complete what has been typed so far; at most n."""
         return self.suggester.suggest(prefix, n)
-
-    @cached_property
-    def text_search(self) -> TextSearch:
-        """The catalogue's texts by words and vectors."""
-        snapshot = self.recommender.snapshot
-        first = np.zeros(len(snapshot.text_vectors), dtype=np.int64)
-        first[snapshot.text_of[::-1]] = np.arange(len(snapshot.text_of))[::-1]
-        category_of = snapshot.catalog.codes("category")[first] if len(first) else np.zeros(0, dtype=np.int32)
-        sales = snapshot.collaborative.popularity.ranking
-        texts = snapshot.search_texts
-        return TextSearch(
-            snapshot.lexical, texts.vectors, snapshot.search_index, snapshot.text_of, category_of, sales, snapshot.text_search
-        )
-
-    @cached_property
-    def words(self) -> CatalogueWords:
-        """What the catalogue calls things."""
-        return CatalogueWords.read(self.recommender.snapshot.catalog.frame, self.recommender.snapshot.lexical)
-
-    @cached_property
-    def barcodes(self) -> dict[str, str]:
-        """Item id by barcode."""
-        return item_barcodes(self.recommender.snapshot.catalog)
-
-    @cached_property
-    def thesaurus(self) -> Thesaurus:
-        """Words that mean the same in a shop."""
-        return Thesaurus.packaged()
-
-    @cached_property
-    def suggester(self) -> Suggester:
-        """Completions of what is typed."""
-        return Suggester.of(self.recommender.snapshot.catalog, self.recommender.snapshot.collaborative.popularity.ranking)
-
-    @cached_property
-    def ranker(self) -> SearchRanker:
-        """Joins relevance, popularity and preference."""
-        return self.recommender.model.search
 
 
 @dataclass(frozen=True)
@@ -187,7 +146,7 @@ class SearchGroup:
             vectors = self._encoded.vectors[begin : begin + len(reading.wordings)] if reading.wordings else NO_VECTORS
             begin += len(reading.wordings)
             found.append(self._retrieve_one(place, reading, vectors))
-        return joined(found)
+        return replace(joined(found), users=self.histories)  # with the older purchases, which reasons count
 
     def _retrieve_one(self, place: int, reading: Reading, vectors: np.ndarray) -> Candidates:
         search, user = self.search, self.histories.take(np.array([place]))
@@ -215,9 +174,11 @@ class SearchGroup:
         return int(self.search.recommender.snapshot.catalog.rows(ids)[0]) if ids else -1
 
     def _beside(self, user: Histories, row: int, mask: np.ndarray) -> Candidates:
-        """Return an item and those whose texts are near to it."""
+        """Return an item, if it is allowed, and those whose texts are near to it."""
         texts = self.search.text_search
         found = texts.retrieve((Wording("", ()),), texts.vectors[texts.text_of[row]][None], user, mask)
+        if not mask[row]:
+            return found
         others = found.rows[0] != row
         features = {name: np.concatenate([[np.nan], values[0, others]])[None].astype(np.float32) for name, values in found.features.items()}
         features[RELEVANCE][0, 0] = ITSELF
@@ -280,7 +241,8 @@ class SearchGroup:
 
     def present(self, best: Candidates, *, degraded: bool = False) -> list[SearchAnswer]:
         """Make one answer a query. degraded: `best` is `unranked` though the users are known."""
-        return present(self, best)
+        asked = [Asked(*query, reading, relaxed) for query, reading, relaxed in zip(self.queries, self.readings, self.relaxed, strict=True)]
+        return present(self.search, self.options, asked, best)
 
 
 def _nothing(user: Histories) -> Candidates:

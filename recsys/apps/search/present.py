@@ -2,69 +2,108 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from features.names import DENSE_SCORE, LEXICAL_SCORE, PREFERENCE, RELEVANCE
+from features.names import DENSE_SCORE, LEXICAL_SCORE, LOG_CLICKS, PAIR_LOGIT, PREFERENCE, RELEVANCE
 from ranking.reasons import GROUPS
 from recsys.apps.search.answers import AppliedFilter, Hit, SearchAnswer
 from recsys.apps.search.facets import facets_of
 from retrieval.lexical.analyzer import fold
+from retrieval.lexical.query import read_query
 
 if TYPE_CHECKING:
-    from recsys.apps.search.pipeline import SearchGroup
+    from collections.abc import Sequence
+
+    from ranking.reasons import Reason
+    from recsys.apps.search.components import SearchComponents
     from recsys.apps.search.reading import Reading
+    from recsys.apps.search.request import SearchOptions
     from retrieval.candidates import Candidates
     from retrieval.lexical.analyzer import Analyzer
     from retrieval.lexical.query import QueryFilter
 
+EXPLAINED = (RELEVANCE, LEXICAL_SCORE, DENSE_SCORE, PAIR_LOGIT, LOG_CLICKS, PREFERENCE)
 FITTING = 0.5  # of the best relevance: items that count in facets
 NO_WORDS = "the query holds no word: type what you look for"
 NOTHING = "no item meets the filters: remove one of them"
 NEAREST = "no item has these words: nearest in meaning"
 
 
-def present(group: SearchGroup, best: Candidates) -> list[SearchAnswer]:
+@dataclass(frozen=True)
+class Asked:
+    """A query with who asked it, how it was read, and the filters that were dropped because nothing meets them."""
+
+    query: str
+    user: str | None
+    reading: Reading
+    relaxed: tuple[QueryFilter, ...]
+
+
+def present(search: SearchComponents, options: SearchOptions, asked: Sequence[Asked], best: Candidates) -> list[SearchAnswer]:
     """Make one answer a query from its ranked candidates."""
-    recommender = group.search.recommender
-    shown = best.first(group.k)
+    recommender = search.recommender
+    shown = best.first(options.k)
     only_repeats = np.zeros((len(GROUPS), *shown.rows.shape), dtype=np.float32)
     only_repeats[list(GROUPS).index("repeat")] = 1
-    reasons = recommender.reasons.explain(shown, only_repeats)
+    reasons, chances = recommender.reasons.explain(shown, only_repeats), search.ranker.probabilities(shown)
     answers = []
-    for b, ((query, user), reading) in enumerate(zip(group.queries, group.readings, strict=True)):
+    for b, one in enumerate(asked):
         rows = shown.rows[b][shown.rows[b] >= 0]
-        items = []
+        hits = []
         for place, facts in enumerate(recommender.facts(rows)):
-            row = int(rows[place])
-            own = reasons[b][place].text if row in reasons[b][place].named else ""
-            why = "; ".join(part for part in (own, _matched(group, reading, row)) if part) or reasons[b][place].text
-            features = {
-                name: float(shown.features[name][b, place])
-                for name in (RELEVANCE, LEXICAL_SCORE, DENSE_SCORE, PREFERENCE)
-                if name in shown.features
-            }
-            parts = tuple((name, value) for name, value in features.items() if not np.isnan(value)) if group.options.explain else ()
-            items.append(Hit(place + 1, *facts, float(shown.scores[b, place]), None, why, parts))
-        relaxed = group.relaxed[b]
-        fitting = best.rows[b][best.valid[b] & _fits(best, b)]
-        answers.append(
-            SearchAnswer(
-                query=query,
-                user_id=user,
-                bundle_id=recommender.bundle_id,
-                items=tuple(items),
-                read_as=reading.wordings[0].text if reading.wordings else reading.query.cleaned,
-                corrections=tuple((one.typed, one.read) for one in reading.query.corrections),
-                did_you_mean=None,
-                filters=tuple(AppliedFilter(one.key, label(one), one.words, one in relaxed) for one in reading.filters),
-                facets=facets_of(recommender.snapshot, fitting),
-                fallback=_fallback(best, b, reading),
-            )
-        )
+            why = _reason(search, one.reading, int(rows[place]), reasons[b][place])
+            parts = _contributions(shown, b, place) if options.explain else ()
+            hits.append(Hit(place + 1, *facts, float(shown.scores[b, place]), _chance(chances, b, place), why, parts))
+        answers.append(_answer(search, options, one, tuple(hits), (best, b)))
     return answers
+
+
+def _answer(
+    search: SearchComponents, options: SearchOptions, asked: Asked, hits: tuple[Hit, ...], found: tuple[Candidates, int]
+) -> SearchAnswer:
+    """Say how a query was read and how its list can be narrowed; `found`: all candidates, and the query's place among them."""
+    (best, b), reading, recommender = found, asked.reading, search.recommender
+    return SearchAnswer(
+        query=asked.query,
+        user_id=asked.user,
+        bundle_id=recommender.bundle_id,
+        items=hits,
+        read_as=reading.wordings[0].text if reading.wordings else reading.query.cleaned,
+        corrections=tuple((one.typed, one.read) for one in reading.query.corrections),
+        did_you_mean=_other_spelling(search, options, asked.query),
+        filters=tuple(AppliedFilter(one.key, label(one), one.words, one in asked.relaxed) for one in reading.filters),
+        facets=facets_of(recommender.snapshot, best.rows[b][best.valid[b] & _fits(best, b)]),
+        fallback=_fallback(best, b, reading),
+    )
+
+
+def _reason(search: SearchComponents, reading: Reading, row: int, reason: Reason) -> str:
+    """Say that the user bought the item, and which of its words the query has."""
+    own = reason.text if row in reason.named else ""
+    return "; ".join(part for part in (own, _matched(search, reading, row)) if part)
+
+
+def _contributions(shown: Candidates, b: int, place: int) -> tuple[tuple[str, float], ...]:
+    """Return the scores that a hit was ranked by, as far as they are known."""
+    held = {name: float(shown.features[name][b, place]) for name in EXPLAINED if name in shown.features}
+    return tuple((name, value) for name, value in held.items() if not np.isnan(value))
+
+
+def _chance(chances: np.ndarray | None, b: int, place: int) -> float | None:
+    """Return a probability, if there is one."""
+    return None if chances is None or np.isnan(chances[b, place]) else float(chances[b, place])
+
+
+def _other_spelling(search: SearchComponents, options: SearchOptions, query: str) -> str | None:
+    """Return the query as it would be mended, where it was taken as typed."""
+    if not options.verbatim:
+        return None
+    mended = read_query(query, search.words)
+    return mended.cleaned if mended.corrections else None
 
 
 def _fits(best: Candidates, b: int) -> np.ndarray:
@@ -105,14 +144,14 @@ def _read(word: str, analyzer: Analyzer) -> tuple[tuple[str, ...], str]:
     return tuple(analyzer.index_words(word)), fold(word).strip(".,:;()[]\"'")
 
 
-def _matched(group: SearchGroup, reading: Reading, row: int) -> str:
+def _matched(search: SearchComponents, reading: Reading, row: int) -> str:
     """Say which words of the item the query has; else its category."""
-    words = group.search.words
-    frame = group.search.recommender.snapshot.catalog.frame
-    title, category, brand = frame["title"][row], frame["category"][row], frame["brand"][row]
+    words = search.words
+    frame = search.recommender.snapshot.catalog.frame
+    title, category, brand, attributes = (frame[name][row] for name in ("title", "category", "brand", "attributes"))
     tokens = {token for wording in reading.wordings for token in wording.tokens}
     found = []
-    for text in (title, (category or "").rsplit("|", 1)[-1], brand or ""):
+    for text in (title, (category or "").rsplit("|", 1)[-1], brand or "", attributes or ""):
         for word in text.replace("/", " ").split():
             held, name = _read(word, words.index.analyzer)
             if not tokens.isdisjoint(held):

@@ -79,6 +79,11 @@ class Thesaurus:
         """The concepts by their phrases."""
         return Phrases(self.concepts)
 
+    @cached_property
+    def english_words(self) -> frozenset[str]:
+        """Words, folded, that alone name something in English, or in the shop's own groups."""
+        return frozenset(key[0] for key in self.phrases.by_key["en"] if len(key) == 1)
+
     def read(self, text: str, knows: Callable[[str], bool]) -> Reading:
         """Read a query in the words of a catalogue.
 

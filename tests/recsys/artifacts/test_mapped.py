@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 
 from features.errors import BundleError
+from recsys.apps.search.pipeline import Search
+from recsys.apps.search.request import SearchOptions
 from recsys.artifacts.bundle import Bundle
 from recsys.artifacts.mapped import MappedFiles
 from recsys.recommend import open
@@ -22,7 +24,8 @@ def test_answers_are_the_same(ready: Place) -> None:
     own, shared = (open.open_recommender(ready.workspace, shared=shared) for shared in (False, True))
     assert list(own.answer(RecommendOptions(), USERS)) == list(shared.answer(RecommendOptions(), USERS))
     assert own.similar("sku-07", 5) == shared.similar("sku-07", 5)
-    assert own.search("green tea", 5) == shared.search("green tea", 5)
+    queries = [("green tea", None), ("rye bread", USERS[1])]
+    assert Search(own).answer(SearchOptions(), queries) == Search(shared).answer(SearchOptions(), queries)
 
 
 @pytest.mark.parametrize("shared", [True, False])

@@ -14,8 +14,6 @@ from hypothesis import strategies as st
 
 from features.data.histories import Histories
 from features.errors import ConfigError, DataError
-from features.text.template import item_texts
-from recsys.artifacts.model import ServedModel
 from recsys.recommend import open
 from recsys.recommend.answers import Answer
 from recsys.recommend.pipeline import DIVERSE_AMONG, Recommender
@@ -291,31 +289,11 @@ def test_neighbours_of_an_item(recommender, shop):
         recommender.similar("sku-99", 3)
 
 
-def test_words_find_the_item_that_says_them(recommender):
-    catalog = recommender.snapshot.catalog
-    for row in (2, 13, 27):
-        text = item_texts(catalog)[row]
-        found = recommender.search(text, 3)
-        assert found.query == text
-        assert found.items[0].item_id == catalog.ids[row]
-        assert found.items[0].score == pytest.approx(1, abs=1e-3)
-    assert recommender.search("お茶 \x00\ud800", 2).items[0].rank == 1
-
-
 @pytest.mark.parametrize("k", [41, 10**9])
 def test_a_k_beyond_the_catalogue_gives_what_there_is(recommender, k):
     for user, history in ((None, ()), ("user-03", ()), (None, ("sku-03",))):
         assert len(ask(recommender, user, k=k, history=history).items) == 40 - (user is None) * len(history)
     assert len(recommender.similar("sku-00", k).items) == int(recommender.snapshot.catalog.available.sum()) - 1
-    assert len(recommender.search("tea", k).items) == int(recommender.snapshot.catalog.available.sum())
-
-
-def test_words_are_searched_after_the_prompt_of_queries(ready: Any) -> None:
-    plain, prompted = open.open_recommender(ready.workspace), open.open_recommender(ready.workspace)
-    model = prompted.model
-    assert isinstance(model, ServedModel)
-    model.__dict__["query"] = replace(model.query, prompt="sweet ")
-    assert prompted.search("carrot", 5).items == plain.search("sweet carrot", 5).items != plain.search("carrot", 5).items
 
 
 def test_what_a_history_no_longer_holds_is_still_bought(recommender, shop, monkeypatch):

@@ -16,6 +16,8 @@ from pydantic import ValidationError
 from features.data.catalog import Catalog
 from features.data.histories import Histories
 from features.storage.digests import of_strings
+from recsys.apps.search.pipeline import Search
+from recsys.apps.search.request import SearchOptions
 from recsys.recommend import open
 from recsys.recommend.pipeline import Recommender
 from recsys.recommend.request import RecommendOptions
@@ -91,7 +93,8 @@ def test_similar_items_are_other_products(recommender: Recommender) -> None:
 
 @pytest.mark.parametrize("most", [1, 3])
 def test_a_search_finds_few_variants(recommender: Recommender, most: int) -> None:
-    found = recommender.search("green tea", 8, most).items
+    (answer,) = Search(recommender).answer(SearchOptions(k=8, max_per_group=most), [("green tea", None)])
+    found = answer.items
     assert len(found) == 8
     assert max(Counter(product(match.item_id) for match in found).values()) <= most
 

@@ -268,7 +268,7 @@ def test_without_training_it_answers_and_says_so(fresh: Callable[[], Any], caplo
     stranger = place.answer()
     assert "popular" in (stranger.fallback or "")
     assert place.shop.recommender.similar("sku-00", 1).items[0].item_id == "sku-01"
-    assert place.shop.recommender.search("tea", 3).items
+    assert place.shop.search("tea", 3)["item_id"].to_list()
     assert "nothing has changed" in build.build_index(place.workspace, place.settings)
 
 

@@ -91,12 +91,13 @@ def problem(response: Any, status: int) -> str:
 
 @pytest.fixture(scope="module")
 def hostile(_ready: Place, tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
-    """A shop whose titles, brands and categories attack, with reports."""
+    """A shop whose texts attack, with reports."""
     place = Place(tmp_path_factory.mktemp("hostile") / "shop", _ready.settings)
     shutil.copytree(_ready.folder, place.folder)
     items = pl.read_csv(place.items, schema_overrides={"brand": pl.String})
     texts = {name: pl.concat_str(pl.lit(HOSTILE), pl.col(name).fill_null("")) for name in ("title", "brand", "description", "category")}
     odd = items[:1].with_columns(item_id=pl.lit(ODD))
+    texts |= {name: pl.lit(f"{name} of {HOSTILE}") for name in ("attributes", "barcode")}
     pl.concat([items, odd]).with_columns(**texts).write_csv(place.items)
     place.ingest()
     build.build_index(place.workspace, place.settings)

@@ -45,7 +45,10 @@ def test_nothing_of_a_page_runs_or_comes_from_elsewhere(hostile: TestClient) -> 
 def test_any_id_has_a_page(hostile: TestClient) -> None:
     assert "is not in the catalogue" in seen(hostile.get("/items/"), 404)
     (address, *_) = [address for address in Seen(hostile.post("/", data={"words": ODD}).text).addresses if address.startswith("/items/a")]
-    assert ODD in seen(hostile.get(address))
+    page = seen(hostile.get(address))
+    assert ODD in page
+    assert "Attributes attributes of " in page
+    assert "Barcode barcode of " in page
 
 
 def test_a_report_with_plots_may_bring_styles_and_run_nothing(hostile: TestClient) -> None:

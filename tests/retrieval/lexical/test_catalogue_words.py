@@ -1,4 +1,4 @@
-"""Items that a whole query names by their id or barcode."""
+"""Items that a whole query names by their id or barcode, and words that are right although the catalogue lacks them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,10 @@ import polars as pl
 import pytest
 
 from features.data.catalog import Catalog
-from retrieval.lexical.catalogue_words import item_barcodes, item_ids
+from retrieval.lexical.catalogue_words import CatalogueWords, item_barcodes, item_ids
+from retrieval.lexical.fields import item_fields
+from retrieval.lexical.index import LexicalIndex
+from retrieval.lexical.synonyms.thesaurus import Thesaurus
 
 CATALOG = Catalog.from_frame(
     pl.DataFrame(
@@ -39,3 +42,12 @@ CATALOG = Catalog.from_frame(
 )
 def test_a_barcode_finds_its_item_with_leading_zeros_or_without(typed: str, found: list[str]) -> None:
     assert item_ids(typed, CATALOG, item_barcodes(CATALOG)) == found
+
+
+def test_a_word_that_is_right_is_no_misspelling() -> None:
+    items = pl.DataFrame({"title": ["Garden planters"] * 60 + ["Tea"] * 60})
+    words = CatalogueWords.read(items, LexicalIndex.build(item_fields(items)))
+    assert [one.read for one in words.spelling.correct(["plasters"])] == ["planters"]
+    right = words.with_real_words(Thesaurus.packaged().english_words)
+    assert right.spelling.correct(["plasters"]) == []
+    assert [one.read for one in right.spelling.correct(["plamters"])] == ["planters"]

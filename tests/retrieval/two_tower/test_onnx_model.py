@@ -1,8 +1,8 @@
-"""The ONNX graphs of the towers agree with torch."""
+"""The ONNX graph of the user tower agrees with torch."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -11,18 +11,12 @@ import torch
 from features.data.histories import Histories
 from features.errors import BundleError, ConfigError
 from features.onnx.session import OnnxSession
-from features.text.encoder import TextEncoder
-from features.text.encoder_config import EncoderConfig
 from retrieval.two_tower.config import TowerConfig
-from retrieval.two_tower.export import query_files, user_tower_files
+from retrieval.two_tower.export import user_tower_files
 from retrieval.two_tower.model import TwoTower
-from retrieval.two_tower.onnx_model import OnnxUserTower, QueryEncoder
-
-if TYPE_CHECKING:
-    from pathlib import Path
+from retrieval.two_tower.onnx_model import OnnxUserTower
 
 WIDTH, DIM, N_ITEMS = 32, 16, 40
-TEXTS = ["green tea", "", "x" * 2_000, "rye bread acme bakery of the house with butter", "lone \ud800 surrogate", "お茶"]
 
 
 def shaken(module: torch.nn.Module) -> None:
@@ -74,21 +68,6 @@ def test_histories_of_every_length(tower: TwoTower, shop) -> None:
 def test_no_users(tower: TwoTower, shop) -> None:
     none = Histories.of_users(shop.log, np.zeros(0, dtype=np.int64), shop.log.end)
     assert OnnxUserTower.from_files(user_tower_files(tower)).user_vectors(none, np.eye(DIM, dtype=np.float32)).shape == (0, DIM)
-
-
-@pytest.mark.parametrize("upper", [1, 2])
-def test_the_same_query_vectors(tiny_bert: Path, upper: int) -> None:
-    encoder = TextEncoder.pretrained(EncoderConfig(model=str(tiny_bert), max_tokens=24, upper_layers=upper))
-    torch.manual_seed(4)
-    shaken(encoder)
-    tower = TwoTower(WIDTH, TowerConfig(dim=DIM)).eval()
-    attention = encoder.model.config._attn_implementation
-    onnx = QueryEncoder.from_files(query_files(encoder, tower))
-    expected = tower.item_vectors(encoder.pool(encoder.token_states(TEXTS)))
-    assert np.allclose(onnx.vectors(TEXTS), expected, atol=1e-4)
-    assert np.allclose([onnx.vectors([text])[0] for text in TEXTS], expected, atol=1e-4)
-    assert encoder.model.config._attn_implementation == attention
-    assert np.std(expected, axis=0).min() > 0.001
 
 
 def test_bytes_that_are_no_graph_are_refused() -> None:

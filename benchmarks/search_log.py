@@ -1,0 +1,136 @@
+"""What a search log is worth: the search's booster with and without a simulated log, and with clicks as they are.
+
+    python -m benchmarks.search_log [--workspace DIR] [--searches N] [--seeds N]
+
+The log is made by the position-based click model over what households bought in the eight weeks before the evaluation's
+cut (`eval.simulation.search_log`). Searches of the four weeks after it are judged by what was really bought. The model
+is that of `recsys evaluate`; only the parts that read a search log are fitted again: the counts of clicks and the
+booster. Prints a JSON line for each comparison, with the ratio of NDCG@10 over the searches
+of all seeds and its 95% interval; `kept` is the first's NDCG@10.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import tempfile
+from dataclasses import replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from eval.metrics.intervals import Bootstrap
+from eval.metrics.judged import graded_ndcg
+from eval.search.evaluate import ask
+from eval.search.mixes import Mix, popularity
+from eval.search.text_scores import LexicalScores
+from eval.simulation.config import SearchLogConfig
+from eval.simulation.search_log import WEEK, Searches, search_log
+from features.behavior.query_clicks import QueryClicks
+from features.data.queries import Queries
+from features.data.split import Split
+from features.text.embeddings import group
+from features.text.state_cache import cached_states
+from features.text.template import item_texts, text_hashes
+from recsys.apps.search.evaluate import runs
+from recsys.apps.search.pipeline import Search
+from recsys.offline.evaluate import evaluation_cut
+from recsys.recommend.pipeline import Recommender
+from recsys.settings.settings import load_settings
+from recsys.snapshot.snapshot import EncodeOptions, encode_catalog, take_snapshot
+from recsys.training.find_or_train import TrainingPlan, model_until
+from recsys.training.options import TrainOptions
+from recsys.training.search import fit_search
+from recsys.training.towers import TextModels
+from recsys.workspace.workspace import Workspace
+from retrieval.text_search import query_key
+
+if TYPE_CHECKING:
+    from features.text.token_states import TokenStates
+    from recsys.settings.settings import Settings
+    from retrieval.query_tower.model import QueryTower
+
+WEEKS = 8
+ENGINE = {"bm25": 1.0, "popularity": 0.5}  # what the simulated shop shows; its sales of the last week change its order
+JUDGED = 2000
+
+
+class _Once:
+    """A query tower that computes the vectors of the texts once."""
+
+    def __init__(self, tower: QueryTower, vectors: np.ndarray) -> None:
+        self.tower, self.texts = tower, vectors
+
+    def vectors(self, states: TokenStates, *, queries: bool = False) -> np.ndarray:
+        return self.tower.vectors(states, queries=True) if queries else self.texts
+
+
+class Shop:
+    """The shop at the evaluation's cut, with the model of `recsys evaluate`."""
+
+    def __init__(self, root: Path, settings: Settings) -> None:
+        self.workspace, self.settings = Workspace(root), settings
+        self.catalog, self.log = self.workspace.load(self.settings.events)
+        self.split = Split.by_time(self.log, evaluation_cut(self.log))
+        self.tables = self.catalog, self.split.history
+        self.model = model_until(self.workspace, root / "evaluation", self.settings, TrainOptions(), self.tables, self.split.cut)
+        encoded = encode_catalog(self.catalog, self.model, self.workspace.cache, options=EncodeOptions(states=True))
+        self.snapshot = take_snapshot(self.catalog, self.split.history, self.split.cut, self.model, encoded, self.settings.indexing)
+
+    @cached_property
+    def models(self) -> TextModels:
+        """The trained texts, as the training of the booster reads them."""
+        first, text_of = group(text_hashes(item_texts(self.catalog)))
+        states = cached_states(self.model.encoder, item_texts(self.catalog).gather(first).to_list(), self.workspace.cache)
+        tower: Any = _Once(self.model.query_tower, self.snapshot.search_texts.vectors)
+        return TextModels(text_of, self.model.encoder, self.model.tower, tower, self.snapshot.text_vectors, states, {})
+
+    def simulated(self, config: SearchLogConfig) -> Queries:
+        """Return the search log of the `WEEKS` before the cut."""
+        lexical, history = LexicalScores.of(self.catalog), self.split.history
+
+        def engine_at(now: int) -> Mix:
+            return Mix({"bm25": lexical, "popularity": popularity(history.between(None, now), now, 7)}, ENGINE)
+
+        searches = Searches.of(history.between(self.split.cut - WEEKS * WEEK, None), self.catalog, config)
+        frame = search_log(searches, self.catalog, engine_at, config)
+        return Queries.of(frame, self.catalog, history.with_known_users().user_ids)
+
+    def search(self, log: Queries | None, *, debiased: bool = True) -> Search:
+        """Return the search that has learned from a log."""
+        plan = TrainingPlan.of(self.settings, TrainOptions(queries=log), self.tables, self.split.cut)
+        assert self.model.ranking is not None
+        with tempfile.TemporaryDirectory() as work:
+            ranker, pairs, about = fit_search(plan.job, self.models, self.model.ranking, Path(work), debiased=debiased)
+        print(json.dumps({"name": "learned from", "lists": about.get("lists"), "source": about["learned_from"]}), flush=True)
+        tokens = self.snapshot.lexical.analyzer.tokens
+        clicks = QueryClicks.empty() if log is None else QueryClicks.count(log, lambda text: query_key(tokens(text)), debiased=debiased)
+        return Search(Recommender(replace(self.model, search=ranker, pairs=pairs), replace(self.snapshot, query_clicks=clicks)))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--workspace", type=Path, default=Path("workspace"))
+    parser.add_argument("--searches", type=int, default=40_000)
+    parser.add_argument("--seeds", type=int, default=3)
+    options = parser.parse_args()
+    shop, found = Shop(options.workspace, load_settings(None)), {"without": [], "debiased": [], "naive": []}
+    for seed in range(options.seeds):
+        config = SearchLogConfig(searches=options.searches, seed=seed)
+        after = shop.log.between(shop.split.cut, None)
+        truth = Searches.of(after, shop.catalog, config.model_copy(update={"searches": JUDGED, "seed": 1000 + seed})).query_set()
+        log = shop.simulated(config)
+        searches = {"without": shop.search(None), "debiased": shop.search(log), "naive": shop.search(log, debiased=False)}
+        for name, search in searches.items():
+            found[name].append(graded_ndcg(ask(runs(search)["ours"], truth, 10), truth.judgments, 10))
+    quality = {name: np.concatenate(values) for name, values in found.items()}
+    for name, first, second, target in (("search log", "debiased", "without", 1.15), ("debiased clicks", "debiased", "naive", 1.0)):
+        ratio = Bootstrap().paired_ratio(quality[first], quality[second])
+        row = {"name": name, "ratio": ratio.value, "low": ratio.low, "high": ratio.high, "target": target}
+        print(json.dumps(row | {"kept": float(quality[first].mean()), "queries": ratio.users}), flush=True)
+
+
+if __name__ == "__main__":
+    main()

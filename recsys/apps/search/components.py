@@ -1,0 +1,67 @@
+"""The parts that answer searches, each built when it is first needed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from recsys.apps.search.suggest import Suggester
+from retrieval.lexical.catalogue_words import item_barcodes
+from retrieval.lexical.spelling import whole_words
+from retrieval.lexical.synonyms.thesaurus import Thesaurus
+from retrieval.text_search import TextSearch
+
+if TYPE_CHECKING:
+    from ranking.search_ranker import SearchRanker
+    from recsys.recommend.pipeline import Recommender
+    from retrieval.lexical.catalogue_words import CatalogueWords
+
+
+@dataclass(frozen=True)
+class SearchComponents:
+    """What searches over one recommender need."""
+
+    recommender: Recommender
+
+    @cached_property
+    def text_search(self) -> TextSearch:
+        """The catalogue's texts by words and vectors."""
+        snapshot = self.recommender.snapshot
+        first = np.zeros(len(snapshot.text_vectors), dtype=np.int64)
+        first[snapshot.text_of[::-1]] = np.arange(len(snapshot.text_of))[::-1]
+        category_of = snapshot.catalog.codes("category")[first] if len(first) else np.zeros(0, dtype=np.int32)
+        sales = snapshot.collaborative.popularity.ranking
+        texts = snapshot.search_texts
+        return TextSearch(
+            snapshot.lexical, texts.vectors, snapshot.search_index, snapshot.text_of, category_of, sales, snapshot.text_search
+        )
+
+    @cached_property
+    def words(self) -> CatalogueWords:
+        """What the catalogue calls things."""
+        whole = whole_words(self.recommender.model.tokenizer.get_vocab())
+        return self.recommender.snapshot.catalogue_words.with_real_words(whole | self.thesaurus.english_words)
+
+    @cached_property
+    def barcodes(self) -> dict[str, str]:
+        """Item id by barcode."""
+        return item_barcodes(self.recommender.snapshot.catalog)
+
+    @cached_property
+    def thesaurus(self) -> Thesaurus:
+        """Words that mean the same in a shop."""
+        synonyms = self.recommender.snapshot.synonyms
+        return Thesaurus.packaged().extended(synonyms) if synonyms else Thesaurus.packaged()
+
+    @cached_property
+    def suggester(self) -> Suggester:
+        """Completions of what is typed."""
+        return Suggester.of(self.recommender.snapshot.catalog, self.recommender.snapshot.collaborative.popularity.ranking)
+
+    @cached_property
+    def ranker(self) -> SearchRanker:
+        """Joins relevance, popularity and preference."""
+        return self.recommender.model.search

@@ -1,0 +1,192 @@
+"""Training of search's query side with a softmax over the texts of a batch and texts that BM25 takes for answers.
+
+The texts' vectors are fixed: a shop's index outlives the training.
+
+References
+----------
+V. Karpukhin et al. (2020). Dense Passage Retrieval for Open-Domain Question Answering. EMNLP: in-batch negatives and one hard negative
+of BM25 a query.
+"""
+
+from __future__ import annotations
+
+import copy
+import logging
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch.nn import functional as F
+
+from features.progress import silent
+from retrieval.checkpoints import load_checkpoint, save_checkpoint, set_rate
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from torch import Tensor, nn
+
+    from features.progress import Progress
+    from features.text.token_states import TokenStates
+    from retrieval.lexical.index import LexicalIndex
+    from retrieval.query_tower.config import QueryTowerConfig
+    from retrieval.query_tower.model import QueryTower
+    from retrieval.query_tower.pairs import KnownPositives, QueryPairs
+
+_log = logging.getLogger(__name__)
+CHECKS = 6  # evaluations on the held-out pairs
+POOL = 20  # best texts of BM25 that are no known positives, of which hard negatives are drawn
+QUERY_TOKENS = 32
+
+
+@dataclass(frozen=True)
+class QueryTraining:
+    """What the queries' side is trained on.
+
+    Attributes
+    ----------
+    states : token states of each query of the pairs.
+    vectors : of the texts, unit norm, float32 (t, dim).
+    judge : reciprocal rank of each held-out query (n,), as search finds its texts with the queries' side as it stands.
+    folder : of checkpoints.
+    """
+
+    pairs: QueryPairs
+    known: KnownPositives
+    states: TokenStates
+    vectors: np.ndarray
+    lexical: LexicalIndex
+    judge: Callable[[QueryTower], np.ndarray]
+    folder: Path
+    seed: int
+    progress: Progress = silent
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """Reciprocal ranks of the held-out queries, before and after training.
+
+    Attributes
+    ----------
+    kept : whether the mean gained more than 1.64 standard errors (one-sided, 95%).
+    """
+
+    before: np.ndarray
+    after: np.ndarray
+    kept: bool
+
+
+def fit_query_tower(tower: QueryTower, training: QueryTraining, config: QueryTowerConfig) -> Judgement:
+    """Train the queries' side in place; unless it then finds held-out texts better than before, that is undone.
+
+    One half of the held-out queries ends the training, and the other half judges it. A training that was interrupted continues from its
+    checkpoint.
+    """
+    frozen = copy.deepcopy(tower.queries)
+    before = training.judge(tower)
+    best = _train(tower, training, config, before)
+    tower.queries.load_state_dict(best.state_dict())
+    after = training.judge(tower)
+    kept = better((after - before)[1::2])
+    if not kept:
+        tower.queries.load_state_dict(frozen.state_dict())
+    return Judgement(before[1::2], after[1::2], kept)
+
+
+def better(gain: np.ndarray) -> bool:
+    """Return whether a mean gain exceeds 0 by more than 1.64 standard errors (one-sided, 95%)."""
+    return len(gain) > 1 and bool(gain.mean() > 1.64 * gain.std(ddof=1) / np.sqrt(len(gain)))
+
+
+def _train(tower: QueryTower, training: QueryTraining, config: QueryTowerConfig, before: np.ndarray) -> nn.Module:
+    """Return the queries' side that found most, by the first half of the held-out queries."""
+    training.folder.mkdir(parents=True, exist_ok=True)
+    path = training.folder / "query-tower-last.safetensors"
+    best = copy.deepcopy(tower.queries)
+    modules = {"queries": tower.queries, "best": best}
+    optimizer = torch.optim.AdamW(tower.queries.parameters(), lr=config.lr, weight_decay=config.weight_decay)
+    saved = load_checkpoint(path, modules, optimizer) or {"step": 0, "stale": 0, "found": float(before[::2].mean())}
+    step, stale, found = int(saved["step"]), int(saved["stale"]), saved["found"]
+    batches = _Batches(training, config)
+    span = -(-config.steps // CHECKS)
+    with training.progress("search's query side", config.steps) as report:
+        report(step)
+        while step < config.steps and stale < config.patience:
+            losses = []
+            for number in range(step, min(step + span, config.steps)):
+                set_rate(optimizer, number, config.steps, config.warmup)
+                losses.append(_step(tower, optimizer, batches.draw(number), config))
+                report(note=f"loss {np.mean(losses):.3f}")
+            step = min(step + span, config.steps)
+            tower.eval()
+            now = float(training.judge(tower)[::2].mean())
+            stale = 0 if now > found else stale + 1
+            if now > found:
+                found = now
+                best.load_state_dict(tower.queries.state_dict())
+            save_checkpoint(path, modules, optimizer, {"step": step, "stale": stale, "found": found})
+            _log.info("search's query side, step %d of %d: loss %.3f, held-out MRR %.4f", step, config.steps, np.mean(losses), now)
+    return best
+
+
+@dataclass(frozen=True)
+class _Batch:
+    """Token states and mask of b queries, vectors of the texts (c, dim), each query's own text, and which texts are no negatives."""
+
+    hidden: Tensor
+    mask: Tensor
+    texts: Tensor
+    own: Tensor
+    ignored: Tensor
+    weight: Tensor
+
+
+@dataclass
+class _Batches:
+    training: QueryTraining
+    config: QueryTowerConfig
+
+    def __post_init__(self) -> None:
+        self.pairs = np.flatnonzero(~self.training.pairs.held_out)
+        self.hard: dict[int, np.ndarray] = {}
+
+    def draw(self, step: int) -> _Batch:
+        """Draw the batch of a step, which depends on the seed and the step alone."""
+        training, pairs = self.training, self.training.pairs
+        rng = np.random.default_rng([training.seed, step])
+        chosen = rng.choice(self.pairs, min(self.config.batch, len(self.pairs)), replace=False)
+        queries, own = pairs.query[chosen], pairs.text[chosen]
+        hard = [rng.permutation(self._hard(query))[: self.config.negatives] for query in queries.tolist()]
+        texts = np.concatenate([own, *hard])
+        ignored = training.known.mask(queries, texts)
+        ignored[np.arange(len(own)), np.arange(len(own))] = False
+        hidden, mask = training.states.padded(queries, QUERY_TOKENS)
+        tensors = map(torch.from_numpy, (training.vectors[texts], np.arange(len(own)), ignored, pairs.weight[chosen]))
+        return _Batch(hidden, mask, *tensors)
+
+    def _hard(self, query: int) -> np.ndarray:
+        """Return the texts that BM25 finds best and that are no known positives."""
+        if query not in self.hard:
+            known = self.training.known.of_query(query)
+            allowed = np.ones(len(self.training.vectors), dtype=bool)
+            allowed[known] = False
+            self.hard[query] = self.training.lexical.search(self.training.pairs.tokens[query], POOL, allowed)[0]
+        return self.hard[query]
+
+
+def _step(tower: QueryTower, optimizer: torch.optim.Optimizer, batch: _Batch, config: QueryTowerConfig) -> float:
+    # Dropout stays off: the texts' vectors were made without it, and few steps need no regulariser.
+    device = next(tower.parameters()).device
+    vectors = tower.query(batch.hidden.to(device), batch.mask.to(device))
+    logits = vectors @ batch.texts.to(device).T / config.temperature
+    logits = logits.masked_fill(batch.ignored.to(device), torch.finfo(logits.dtype).min)
+    losses = F.cross_entropy(logits, batch.own.to(device), reduction="none")
+    weight = batch.weight.to(device)
+    loss = (losses * weight).sum() / weight.sum()
+    loss.backward()
+    torch.nn.utils.clip_grad_norm_(tower.queries.parameters(), 1.0)
+    optimizer.step()
+    optimizer.zero_grad(set_to_none=True)
+    return float(loss.item())

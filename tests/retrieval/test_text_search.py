@@ -1,0 +1,135 @@
+"""Retrieval for a query in words: the mix of BM25 and cosine, categories, and which items of a text are kept."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from features.data.histories import Histories
+from features.names import DENSE_SCORE, LEXICAL_SCORE, RELEVANCE
+from retrieval.candidates import Candidates, joined
+from retrieval.index import IndexConfig, ItemIndex
+from retrieval.lexical.index import LexicalConfig, LexicalIndex
+from retrieval.text_search import TextSearch, TextSearchConfig, Wording, query_key
+
+TITLES = ["green tea", "tea", "rye bread", "bread", "napkin"]
+CATEGORIES = np.array([0, 0, 1, 1, -1], dtype=np.int32)
+TEXT_OF = np.array([0, 1, 2, 3, 4, 0, 0, 0])  # items 5, 6 and 7 have the text of item 0
+SALES = np.array([5.0, 1, 1, 1, 1, 9, 2, 7])
+NOBODY = Histories.of_baskets([[]], 0)
+ALL = np.ones(len(TEXT_OF), dtype=bool)
+
+
+def axis(*places: int) -> np.ndarray:
+    """A vector of unit norm along these axes."""
+    vector = np.zeros(6, dtype=np.float32)
+    vector[list(places)] = 1
+    return vector / np.linalg.norm(vector)
+
+
+VECTORS = np.stack([axis(0, 1), axis(1), axis(2, 3), axis(3), axis(4)])
+QUERY = axis(1, 3)[None]
+
+
+def search_over(**config) -> TextSearch:
+    lexical = LexicalIndex.build({"title": TITLES}, LexicalConfig(weights={"title": 1.0}))
+    index = ItemIndex.build(VECTORS, IndexConfig())
+    return TextSearch(lexical, VECTORS, index, TEXT_OF, CATEGORIES, SALES, TextSearchConfig(**({"category": 0.0} | config)))
+
+
+def find(search: TextSearch, text: str, vector=QUERY, user: Histories = NOBODY, allowed: np.ndarray = ALL) -> Candidates:
+    return search.retrieve([Wording(text, tuple(search.lexical.analyzer.tokens(text)))], vector, user, allowed)
+
+
+def relevance_of(found: Candidates) -> dict[int, float]:
+    return dict(zip(found.rows[0].tolist(), found.features[RELEVANCE][0].tolist(), strict=True))
+
+
+@pytest.mark.parametrize("share", [0.0, 0.4, 1.0])
+def test_relevance_is_the_mix_of_bm25_as_a_share_and_of_cosine_above_the_usual(share):
+    search = search_over(lexical=share)
+    found = find(search, "green tea")
+    scores = search.lexical.scores(search.lexical.analyzer.tokens("green tea"))
+    full = sum(search.lexical.scores([token]).max() for token in search.lexical.analyzer.tokens("green tea"))
+    cosine, usual = VECTORS @ QUERY[0], VECTORS.mean(axis=0) @ QUERY[0]
+    nearness = (cosine - usual) / (cosine.max() - usual)
+    expected = share * scores / full + (1 - share) * nearness
+    for row, value in relevance_of(found).items():
+        assert value == pytest.approx(expected[TEXT_OF[row]], abs=1e-5)
+    texts = TEXT_OF[found.rows[0]]
+    assert found.features[LEXICAL_SCORE][0] == pytest.approx(scores[texts] / full, abs=1e-5)
+    assert found.features[DENSE_SCORE][0] == pytest.approx(cosine[texts], abs=1e-5)
+    assert (np.diff(found.scores[0]) <= 0).all()
+
+
+def test_the_best_text_of_all_tokens_and_nearest_has_relevance_1():
+    found = find(search_over(), "napkin", axis(4)[None])
+    assert found.rows[0, 0] == 4
+    assert found.scores[0, 0] == pytest.approx(1)
+
+
+def test_words_that_no_text_has_lower_the_share_of_those_that_are_found():
+    search = search_over(lexical=1.0)
+    assert relevance_of(find(search, "napkin"))[4] == pytest.approx(1)
+    assert relevance_of(find(search, "napkin holder"))[4] == pytest.approx(0.5)
+    none = find(search, "zzz")
+    assert np.isfinite(none.scores).all()
+    assert not none.features[LEXICAL_SCORE].any(), "words say nothing, and the cosine has the whole weight"
+    assert none.scores[0, 0] == pytest.approx(1)
+
+
+def test_the_wording_that_fits_best_counts_by_its_weight():
+    search = search_over()
+    vectors = np.stack([axis(4), axis(2, 3)])
+    tokens = [tuple(search.lexical.analyzer.tokens(text)) for text in ("napkin", "rye bread")]
+    both = [Wording("napkin", tokens[0]), Wording("rye bread", tokens[1], 0.5)]
+    relevance = relevance_of(search.retrieve(both, vectors, NOBODY, ALL))
+    assert relevance[4] == pytest.approx(1)
+    for row in (2, 3):
+        assert relevance[row] == pytest.approx(0.5 * relevance_of(find(search, "rye bread", axis(2, 3)[None]))[row])
+
+
+def test_a_category_whose_texts_fit_lifts_them_and_a_text_without_one_gets_nothing():
+    plain, lifted = relevance_of(find(search_over(), "tea bread")), relevance_of(find(search_over(category=0.3), "tea bread"))
+    gained = {row: lifted[row] - plain[row] for row in lifted}
+    assert gained[4] == pytest.approx(0, abs=1e-6)
+    assert max(gained.values()) == pytest.approx(0.3, abs=1e-5)
+    one = find(search_over(category=0.3), "green tea", axis(0, 1)[None])
+    bread, tea = (relevance_of(one)[row] - relevance_of(find(search_over(), "green tea", axis(0, 1)[None]))[row] for row in (3, 1))
+    assert tea > bread
+
+
+def test_of_one_text_the_best_sellers_are_kept_and_what_the_user_bought():
+    search = search_over(a_text=2)
+    assert find(search, "green tea", axis(0, 1)[None]).rows[0, :2].tolist() == [5, 7]
+    own = find(search, "green tea", axis(0, 1)[None], Histories.of_baskets([[6]], 0))
+    assert own.rows[0, :2].tolist() == [6, 5]
+    assert {0, 7}.isdisjoint(own.rows[0].tolist())
+
+
+def test_filters_act_inside_and_the_list_is_as_full_as_it_can_be():
+    search = search_over(candidates=10, texts=10)
+    allowed = np.isin(np.arange(len(TEXT_OF)), [3, 6])
+    assert sorted(find(search, "green tea", allowed=allowed).rows[0].tolist()) == [3, 6]
+    assert find(search, "green tea", allowed=~ALL).rows.shape == (1, 0)
+
+
+def test_a_query_key_does_not_depend_on_order_and_repetition():
+    assert query_key(["tea", "green", "tea"]) == query_key(("green", "tea")) == "green tea"
+    assert query_key([]) == ""
+
+
+def test_joined_lists_are_padded_to_the_longest_and_lack_no_feature():
+    def part(rows: list[int], user: int, **features: list[float]) -> Candidates:
+        columns = {name: np.array([values], dtype=np.float32) for name, values in features.items()}
+        users = replace(Histories.of_baskets([[user]], 0), rows=np.array([user]))
+        return Candidates(users, np.array([rows], dtype=np.int64), np.arange(len(rows), dtype=np.float32)[None], columns)
+
+    both = joined([part([4, 2], 1, a=[1, 2]), part([7], 3, b=[5]), part([], 8)])
+    assert both.rows.tolist() == [[4, 2], [7, -1], [-1, -1]]
+    assert both.scores.tolist() == [[0, 1], [0, -np.inf], [-np.inf, -np.inf]]
+    np.testing.assert_array_equal(both.features["a"], [[1, 2], [np.nan] * 2, [np.nan] * 2])
+    np.testing.assert_array_equal(both.features["b"], [[np.nan] * 2, [5, np.nan], [np.nan] * 2])
+    assert both.for_users(np.array([1])).users.item.tolist() == [3]
