@@ -78,7 +78,8 @@ def test_the_log_gives_what_was_clicked_and_bought(lexical: LexicalIndex, monkey
     log = log_of([("milk", 0, "shown", 1), ("milk", 1, "click", 1), ("milk", 3, "click", 9), ("milk", 0, "purchase", 1)])
     text_of = np.array([0, 1, 2, 3, 4, 5])
     pairs = pairs_of_log(log, text_of, lexical)
-    assert pairs is not None and pairs.source == FROM_LOG
+    assert pairs is not None
+    assert pairs.source == FROM_LOG
     weight = dict(zip(pairs.text.tolist(), (pairs.weight**2).tolist(), strict=True))
     assert weight[1] == pytest.approx(1)
     assert weight[0] == pytest.approx(3)  # a purchase says more than a click
@@ -112,16 +113,19 @@ def test_the_catalogue_gives_pieces_of_its_texts() -> None:
     )
     lexical = LexicalIndex.build(fields)
     pairs = pairs_of_catalogue(fields, lexical, seed=0)
-    assert pairs is not None and pairs.source == FROM_CATALOGUE
+    assert pairs is not None
+    assert pairs.source == FROM_CATALOGUE
     known = set(lexical.analyzer.tokens("fresh whole milk dairyland fluid comes from happy cows"))
     assert all(set(tokens) <= known for tokens in pairs.tokens)  # neither sizes nor the second sentence, nor typing errors
     assert any("comes from happy cows" in query for query in pairs.queries)
     assert any(query.startswith("dairyland ") for query in pairs.queries)
     assert "fluid milk" in pairs.queries
     again = pairs_of_catalogue(fields, lexical, seed=0)
-    assert again is not None and again.queries == pairs.queries
+    assert again is not None
+    assert again.queries == pairs.queries
     other = pairs_of_catalogue(fields, lexical, seed=1)
-    assert other is not None and other.queries != pairs.queries
+    assert other is not None
+    assert other.queries != pairs.queries
 
 
 def test_a_catalogue_without_words_gives_none() -> None:
