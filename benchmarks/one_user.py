@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from benchmarks.paired import Rival, say
-from benchmarks.shop import Bench, bench
+from benchmarks.shop import bench
 from features.data.histories import Histories
 from features.text.encoder import TextEncoder
 from features.text.encoder_config import EncoderConfig
@@ -34,13 +34,12 @@ EVALUATED = 400  # users for NDCG
 LAST = 10  # items of a history
 
 
-def load_catalogue(shop: Bench, rival: Rival, folder: Path) -> list[str]:
+def load_catalogue(snapshot: Snapshot, cache: Path, rival: Rival, folder: Path) -> list[str]:
     """Load the catalogue into the pipeline, and return the distinct texts."""
-    snapshot = shop.recommender.snapshot
     first = np.unique(snapshot.text_of, return_index=True)[1]
     texts = item_texts(snapshot.catalog).gather(first).to_list()
     encoder = TextEncoder.pretrained(EncoderConfig())
-    pooled = encoder.pool(cached_states(encoder, texts, shop.workspace.cache))
+    pooled = encoder.pool(cached_states(encoder, texts, cache))
     vectors = pooled / np.linalg.norm(pooled, axis=1, keepdims=True)
     (folder / "texts.json").write_text(json.dumps(texts), encoding="utf-8")
     np.save(folder / "vectors.npy", vectors)
@@ -64,7 +63,7 @@ def main() -> None:
     names = [str(log.user_ids[user]) for user in truth.users]
     options = RecommendOptions(k=10)
     with tempfile.TemporaryDirectory() as name, Rival("pipeline.py", "RIVALS") as rival:
-        texts = load_catalogue(shop, rival, Path(name))
+        texts = load_catalogue(recommender.snapshot, shop.workspace.cache, rival, Path(name))
         text_of, seller = recommender.snapshot.text_of, best_sellers(recommender.snapshot)
         list(recommender.answer(options, names))  # warms the process up
         ours, theirs, lists_of_pipeline = [], [], []

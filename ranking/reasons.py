@@ -127,6 +127,8 @@ class Reasons:
         """Return the purchase that best supports each candidate and shares a buyer with it, int64 (b, k), or -1."""
         partners, _ = self.ease.strongest(users, rows)
         real = (partners >= 0) & (partners != rows)
+        if not real.any():
+            return np.full(rows.shape, -1, dtype=np.int64)
         pairs, place = np.unique(np.stack([rows[real], partners[real]]), axis=1, return_inverse=True)
         both = self._bought[:, pairs[0]].multiply(self._bought[:, pairs[1]]).sum(axis=0) > 0
         out = np.full(rows.shape, -1, dtype=np.int64)

@@ -52,9 +52,9 @@ def with_search_features(candidates: Candidates, stats: ItemStats, prices: np.nd
     best = np.max(np.where(candidates.valid, relevance, 0), axis=1, keepdims=True, initial=1e-6)
     columns = {
         RELEVANCE_SHARE: relevance / best,
-        SALES: np.log1p(stats.columns[BUYERS_28])[rows],
-        SALES_EVER: np.log1p(stats.columns[BUYERS_EVER])[rows],
-        ITEM_PRICE: np.log1p(prices)[rows],
+        SALES: np.log1p(stats.columns[BUYERS_28][rows]),
+        SALES_EVER: np.log1p(stats.columns[BUYERS_EVER][rows]),
+        ITEM_PRICE: np.log1p(prices[rows]),
     }
     names = (LOG_CLICKS, PREFERENCE, LEXICAL_SCORE, DENSE_SCORE, PAIR_LOGIT)
     columns |= {name: np.full(rows.shape, np.nan) for name in names if name not in candidates.features}

@@ -35,6 +35,12 @@ class Pipeline:
         self.texts: list[str] = []
         self.index: Any = None
 
+    def limit(self, threads: int) -> dict[str, Any]:
+        """Use so many threads; two at the start."""
+        torch.set_num_threads(threads)
+        faiss.omp_set_num_threads(threads)
+        return {"threads": torch.get_num_threads()}
+
     def stock(self, texts: str, vectors: str) -> dict[str, Any]:
         """Load a catalogue: files of its distinct texts and of their unit vectors, float32 (t, width)."""
         self.texts = json.loads(Path(texts).read_text(encoding="utf-8"))
@@ -44,7 +50,7 @@ class Pipeline:
         return {"texts": len(self.texts)}
 
     def answer(self, history: str) -> dict[str, Any]:
-        """Return the ten best texts for a history, and the ten nearest before the cross-encoder."""
+        """Return the ten best texts for a history or a query, and the ten nearest before the cross-encoder."""
         begun = time.perf_counter()
         query = self.encoder.encode([history], normalize_embeddings=True)
         _, near = self.index.search(query, CANDIDATES)

@@ -35,7 +35,7 @@ def normal(text: pl.Expr) -> pl.Expr:
 
 def normal_id(text: str) -> str:
     """Return one id as a table's column of ids would have it; see `normal`."""
-    if _PLAIN.fullmatch(text):
+    if not text or _PLAIN.fullmatch(text):
         return text
     if any("\ud800" <= char <= "\udfff" for char in text):  # half of a character, which JSON can express: no table has such an id
         return text

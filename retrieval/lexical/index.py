@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -25,9 +25,13 @@ from retrieval.lexical.term_counts import TermCounts, pack_strings, unpack_strin
 from retrieval.topk import top_k
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from scipy.sparse import csr_array
+
+    from retrieval.lexical.query_terms import Way
+
+MOST_KEPT = 1 << 12  # queries whose terms are kept
 
 
 class LexicalConfig(BaseModel):
@@ -153,6 +157,11 @@ class LexicalIndex:
         return QueryTerms(len(self), self.vocabulary, self.texts_with)
 
     @cached_property
+    def _ways(self) -> Callable[[tuple[str, ...]], list[list[Way]]]:
+        """`QueryTerms.ways`, kept: the stages of a search ask for the same terms."""
+        return lru_cache(maxsize=MOST_KEPT)(self.query_terms.ways)
+
+    @cached_property
     def _row_of(self) -> dict[str, int]:
         return {term: row for row, term in enumerate(self.terms)}
 
@@ -163,7 +172,7 @@ class LexicalIndex:
     def holding_all(self, tokens: Sequence[str]) -> int:
         """Return how many texts hold every token, in one of its spellings."""
         held: np.ndarray | None = None
-        for ways in self.query_terms.ways(tokens):
+        for ways in self._ways(tuple(tokens)):
             one = np.zeros(len(self), dtype=bool)
             for terms, _ in ways:
                 found = np.ones(len(self), dtype=bool)
@@ -181,7 +190,7 @@ class LexicalIndex:
         A token counts once. Where a term can be written in several ways ("wi-fi" and "wifi"), the best of them counts.
         """
         scores = np.zeros(len(self), dtype=np.float32)
-        for ways in self.query_terms.ways(tokens):
+        for ways in self._ways(tuple(tokens)):
             if len(ways) == 1:
                 self._add(scores, *ways[0])
                 continue

@@ -19,8 +19,9 @@ LEAST_FOR_RANGES = 8  # items with a price
 
 def facets_of(snapshot: Snapshot, rows: np.ndarray) -> tuple[Facet, ...]:
     """Return the facets of items (n,); a facet with one value or none narrows nothing and is left out."""
-    frame = snapshot.catalog.frame.select("category", "brand")[rows]
-    found = [Facet(name, tuple(Counter(frame[name].drop_nulls().to_list()).most_common(MOST))) for name in ("category", "brand")]
+    frame = snapshot.catalog.frame
+    values = {name: Counter(value for value in frame[name][rows].to_list() if value is not None) for name in ("category", "brand")}
+    found = [Facet(name, tuple(counts.most_common(MOST))) for name, counts in values.items()]
     found.append(Facet("price", _ranges(snapshot.prices[rows])))
     return tuple(facet for facet in found if len(facet.values) > 1)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from recsys.apps.search.reading import Reading
     from recsys.apps.search.request import SearchOptions
     from retrieval.candidates import Candidates
+    from retrieval.lexical.analyzer import Analyzer
     from retrieval.lexical.query import QueryFilter
 
 EXPLAINED = (RELEVANCE, LEXICAL_SCORE, DENSE_SCORE, PAIR_LOGIT, LOG_CLICKS, PREFERENCE)
@@ -136,6 +138,12 @@ def label(one: QueryFilter) -> str:
             return f"in {', '.join(name.rsplit('|', 1)[-1] for name in names[:3])}"
 
 
+@lru_cache(maxsize=1 << 15)
+def _read(word: str, analyzer: Analyzer) -> tuple[tuple[str, ...], str]:
+    """Return what a word of a title is found by, and the word as it is shown."""
+    return tuple(analyzer.index_words(word)), fold(word).strip(".,:;()[]\"'")
+
+
 def _matched(search: SearchComponents, reading: Reading, row: int) -> str:
     """Say which words of the item the query has; else its category."""
     words = search.words
@@ -145,8 +153,9 @@ def _matched(search: SearchComponents, reading: Reading, row: int) -> str:
     found = []
     for text in (title, (category or "").rsplit("|", 1)[-1], brand or "", attributes or ""):
         for word in text.replace("/", " ").split():
-            if tokens & set(words.index.analyzer.index_words(word)):
-                found.append(fold(word).strip(".,:;()[]\"'"))
+            held, name = _read(word, words.index.analyzer)
+            if not tokens.isdisjoint(held):
+                found.append(name)
     if found:
         return f"matches: {' '.join(dict.fromkeys(found))}"
     return f"near in meaning: {category.rsplit('|', 1)[-1]}" if category else "near in meaning"
