@@ -12,11 +12,12 @@ of all seeds and its 95% interval; `kept` is the first's NDCG@10.
 from __future__ import annotations
 
 import argparse
+import copy
 import json
-import tempfile
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -61,7 +62,11 @@ class _Once:
     """A query tower that computes the vectors of the texts once."""
 
     def __init__(self, tower: QueryTower, vectors: np.ndarray) -> None:
-        self.tower, self.texts = tower, vectors
+        self.tower, self.texts = copy.deepcopy(tower), vectors
+        self.tower.queries.load_state_dict(tower.texts.state_dict())  # as before training, which is in place
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.tower, name)
 
     def vectors(self, states: TokenStates, *, queries: bool = False) -> np.ndarray:
         return self.tower.vectors(states, queries=True) if queries else self.texts
@@ -80,12 +85,16 @@ class Shop:
         self.snapshot = take_snapshot(self.catalog, self.split.history, self.split.cut, self.model, encoded, self.settings.indexing)
 
     @cached_property
+    def states(self) -> TokenStates:
+        """Token states of the distinct texts."""
+        first, _ = group(text_hashes(item_texts(self.catalog)))
+        return cached_states(self.model.encoder, item_texts(self.catalog).gather(first).to_list(), self.workspace.cache)
+
     def models(self) -> TextModels:
-        """The trained texts, as the training of the booster reads them."""
-        first, text_of = group(text_hashes(item_texts(self.catalog)))
-        states = cached_states(self.model.encoder, item_texts(self.catalog).gather(first).to_list(), self.workspace.cache)
-        tower: Any = _Once(self.model.query_tower, self.snapshot.search_texts.vectors)
-        return TextModels(text_of, self.model.encoder, self.model.tower, tower, self.snapshot.text_vectors, states, {})
+        """Return the trained texts, as the training of search reads them, with a queries' side to train."""
+        encoder, snapshot = self.model.encoder, self.snapshot
+        tower: Any = _Once(self.model.query_tower, snapshot.search_texts.vectors)
+        return TextModels(snapshot.text_of, encoder, self.model.tower, tower, snapshot.text_vectors, self.states, {})
 
     def simulated(self, config: SearchLogConfig) -> Queries:
         """Return the search log of the `WEEKS` before the cut."""
@@ -102,12 +111,16 @@ class Shop:
         """Return the search that has learned from a log."""
         plan = TrainingPlan.of(self.settings, TrainOptions(queries=log), self.tables, self.split.cut)
         assert self.model.ranking is not None
-        with tempfile.TemporaryDirectory() as work:
-            ranker, pairs, about = fit_search(plan.job, self.models, self.model.ranking, Path(work), debiased=debiased)
+        models = self.models()
+        with TemporaryDirectory() as work:
+            ranker, pairs, about = fit_search(plan.job, models, self.model.ranking, Path(work), debiased=debiased)
         print(json.dumps({"name": "learned from", "lists": about.get("lists"), "source": about["learned_from"]}), flush=True)
+        print(json.dumps({"name": "queries' side"} | about["query_tower"]), flush=True)
+        model = replace(self.model, search=ranker, pairs=pairs, query_tower=models.query_tower.tower, about={"search": about})
         tokens = self.snapshot.lexical.analyzer.tokens
         clicks = QueryClicks.empty() if log is None else QueryClicks.count(log, lambda text: query_key(tokens(text)), debiased=debiased)
-        return Search(Recommender(replace(self.model, search=ranker, pairs=pairs), replace(self.snapshot, query_clicks=clicks)))
+        matching = model.matching(self.settings.search.retrieval)
+        return Search(Recommender(model, replace(self.snapshot, query_clicks=clicks, text_search=matching)))
 
 
 def main() -> None:

@@ -43,7 +43,7 @@ class TextSearchConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
     candidates: int = Field(default=200, ge=10)
     texts: int = Field(default=200, ge=10)
-    lexical: float = Field(default=0.4, ge=0, le=1)
+    lexical: float = Field(default=0.6, ge=0, le=1)
     category: float = Field(default=0.3, ge=0)
     a_text: int = Field(default=20, ge=1)
 

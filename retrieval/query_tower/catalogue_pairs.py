@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from retrieval.lexical.index import LexicalIndex
 
-MOST_PAIRS = 20_000
+MOST_PAIRS = 6_000
 LONGEST_PIECE = 4  # words
 SENTENCE_WORDS = 12
 LONG_WORD = 5  # letters from which a word is misspelt

@@ -19,7 +19,7 @@ class QueryTowerConfig(BaseModel):
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
-    steps: int = Field(default=600, ge=0)
+    steps: int = Field(default=400, ge=0)
     batch: int = Field(default=64, ge=2)
     lr: float = Field(default=1e-4, gt=0)
     temperature: float = Field(default=0.05, gt=0)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from retrieval.query_tower.model import QueryTower
     from retrieval.query_tower.pairs import QueryPairs
 
-MOST_QUERIES = 500
+MOST_QUERIES = 300
 LEXICAL_WEIGHTS = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from features.names import (
     ITEM_PRICE,
     LEXICAL_SCORE,
     LOG_CLICKS,
+    PAIR_LOGIT,
     PREFERENCE,
     RELEVANCE,
     RELEVANCE_SHARE,
@@ -23,10 +25,21 @@ from features.names import (
     SALES_EVER,
 )
 from ranking.calibration import Calibration
-from ranking.search_ranker import FEATURES, NEAR, RISING, SearchRanker, fit_search_booster, with_search_features
+from ranking.cross_encoder.config import QueryPairConfig
+from ranking.search_ranker import (
+    FEATURES,
+    NEAR,
+    RISING,
+    LabelledLists,
+    SearchRanker,
+    fit_search_booster,
+    with_pair_logits,
+    with_search_features,
+)
 from retrieval.candidates import Candidates
 
 B, K = 80, 12
+EVERY = np.ones((B, K), dtype=np.float32)
 
 
 def made_up(seed: int = 0) -> tuple[Candidates, np.ndarray]:
@@ -44,7 +57,7 @@ def made_up(seed: int = 0) -> tuple[Candidates, np.ndarray]:
 @pytest.fixture(scope="module")
 def ranker() -> SearchRanker:
     candidates, labels = made_up()
-    booster = fit_search_booster(candidates, labels, np.ones((B, K), dtype=np.float32), np.ones(B, dtype=bool), seed=0)
+    booster = fit_search_booster(LabelledLists(candidates, labels, EVERY), np.ones(B, dtype=bool), 0, pairs=True)
     return SearchRanker(booster, Calibration.fit(booster.log_odds(candidates).ravel(), labels.ravel()))
 
 
@@ -101,18 +114,21 @@ def test_it_comes_back_from_its_files(ranker: SearchRanker) -> None:
         assert np.array_equal(mine.rows, theirs.rows)
         np.testing.assert_array_equal(one.probabilities(mine), again.probabilities(theirs))
     assert SearchRanker().probabilities(candidates) is None
-    chances = ranker.probabilities(ranker.rank(candidates))
+    ranked = ranker.rank(candidates)
+    chances, near = ranker.probabilities(ranked), ranked.features[RELEVANCE_SHARE] >= NEAR
     assert chances is not None
-    assert ((chances >= 0) & (chances <= 1)).all()
+    assert near.any()
+    assert ((chances[near] >= 0) & (chances[near] <= 1)).all()
+    assert np.isnan(chances[~near]).all(), "scores far from the query are no log odds"
 
 
 def test_lists_and_candidates_without_weight_are_not_learned_from() -> None:
     candidates, labels = made_up()
-    weights = np.ones((B, K), dtype=np.float32)
+    weights = EVERY.copy()
     used = np.arange(B) < B // 2
     weights[:, 6:] = 0
     wrong = np.where(used[:, None] & (weights > 0), labels, ~labels)
-    mine, theirs = (fit_search_booster(candidates, one, weights, used, seed=0) for one in (labels, wrong))
+    mine, theirs = (fit_search_booster(LabelledLists(candidates, one, weights), used, 0, pairs=False) for one in (labels, wrong))
     assert np.array_equal(mine.log_odds(candidates), theirs.log_odds(candidates))
 
 
@@ -129,4 +145,31 @@ def test_features_are_shares_of_the_best_and_logarithms_of_counts(shop) -> None:
     assert features[SALES][0, 0] == pytest.approx(np.log1p(stats.columns[BUYERS_28][3]))
     assert features[SALES_EVER][0, 1] == pytest.approx(np.log1p(stats.columns[BUYERS_EVER][7]))
     assert features[ITEM_PRICE][1, 0] == pytest.approx(np.log(6))
-    assert all(np.isnan(features[name]).all() for name in (LOG_CLICKS, PREFERENCE, LEXICAL_SCORE, DENSE_SCORE))
+    assert all(np.isnan(features[name]).all() for name in (LOG_CLICKS, PREFERENCE, LEXICAL_SCORE, DENSE_SCORE, PAIR_LOGIT))
+
+
+@pytest.mark.parametrize("pairs", [True, False])
+def test_only_a_booster_that_was_fitted_with_pairs_reads_them(pairs: bool) -> None:
+    candidates, labels = made_up()
+    booster = fit_search_booster(LabelledLists(candidates, labels, EVERY), np.ones(B, dtype=bool), 0, pairs=pairs)
+    ranker = SearchRanker(booster, Calibration.fit(booster.log_odds(candidates).ravel(), labels.ravel()))
+    assert ranker.reads_pairs is SearchRanker.from_files(ranker.to_files()).reads_pairs is pairs
+    assert not SearchRanker().reads_pairs
+
+
+def test_pairs_are_scored_where_the_relevance_is_highest() -> None:
+    class Scorer:
+        config = QueryPairConfig(rerank_depth=2)
+
+        def logits(self, left: Any, rows: np.ndarray, tokens: Any) -> np.ndarray:
+            assert (left, tokens) == ("queries", "tokens")
+            return np.where(rows >= 0, rows * 10.0, np.nan)
+
+    relevance = np.array([[0.1, 0.9, 0.5], [0.3, np.nan, np.nan]], dtype=np.float32)
+    rows = np.array([[7, 8, 9], [5, -1, -1]])
+    found = Candidates(Histories.of_baskets([[], []], 0), rows, np.zeros((2, 3), dtype=np.float32), {RELEVANCE: relevance})
+    scorer, queries, tokens = Scorer(), cast("Any", "queries"), cast("Any", "tokens")
+    logits = with_pair_logits(found, scorer, queries, tokens).features[PAIR_LOGIT]
+    np.testing.assert_array_equal(logits, [[np.nan, 80, 90], [50, np.nan, np.nan]])
+    assert np.isnan(with_pair_logits(found, None, queries, tokens).features[PAIR_LOGIT]).all()
+    assert np.isnan(with_pair_logits(found, scorer, queries, None).features[PAIR_LOGIT]).all()

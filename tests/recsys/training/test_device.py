@@ -18,10 +18,11 @@ from features.text.encoder import TextEncoder
 from ranking.cross_encoder.model import CrossEncoder
 from recsys.refresh import build
 from recsys.refresh.refresh import refresh
-from recsys.training import ranking, towers
+from recsys.training import ranking, search, towers
 from recsys.training.job import TrainingJob
 from recsys.training.pipeline import train_model
 from recsys.training.windows import Windows
+from retrieval.query_tower.model import QueryTower
 from retrieval.two_tower.model import TwoTower
 from tests.recsys.fake_gpu import CPU, CUDA, FakeGpu, on_gpu
 
@@ -34,8 +35,10 @@ STAGES = {
     "pooling": (TextEncoder, "pool"),
     "item tower": (TwoTower, "item_vectors"),
     "user tower": (TwoTower, "user_vectors"),
+    "query tower": (QueryTower, "vectors"),
     "towers' training": (towers, "fit_towers"),
     "cross-encoder's training": (ranking, "fit_cross_encoder"),
+    "search's cross-encoder": (search, "fit_cross_encoder"),
     "cross-encoder's logits": (CrossEncoder, "logits"),
 }
 
@@ -96,7 +99,7 @@ def test_training_stands_on_the_device_from_end_to_end(small, tmp_path, monkeypa
     assert dict(stood.at) == {stage: {"cuda"} for stage in STAGES}
     assert model.about["device"] == "cuda"
     assert model.ranking is not None
-    for module in (model.encoder, model.tower, model.ranking.cross_encoder):
+    for module in (model.encoder, model.tower, model.query_tower, model.ranking.cross_encoder):
         assert not any(map(on_gpu, weights(module)))
     assert all(np.isfinite(values).all() for values in model.encoder.pool(model.encoder.token_states(["green tea"])))
     assert model.to_files()
@@ -118,7 +121,7 @@ def test_the_catalogue_is_encoded_on_the_device(spare, monkeypatch, publish, dev
     with fake_gpu(monkeypatch) as stood:
         said = str(publish(spare.workspace, spare.settings, device))
     assert "texts encoded" in said
-    for stage in ("lower layers", "pooling", "item tower"):
+    for stage in ("lower layers", "pooling", "item tower", "query tower"):
         assert stood.at[stage] == {at}, stage
 
 
