@@ -1,6 +1,6 @@
 """Words and vectors of the search in a refresh with 1% of the texts changed, compared with a build from nothing.
 
-    python -m benchmarks.search_refresh [--workspace DIR]
+    python -m benchmarks.search_refresh [--workspace DIR] [--items N]
 
 The build encodes all texts of the changed catalogue with an empty cache, indexes their vectors, and indexes their
 words. The refresh does the same from what the unchanged catalogue had. Words are timed in turn, and the build from
@@ -81,8 +81,11 @@ def main() -> None:
     """Print three rows: words, vectors, and both together."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--workspace", type=Path, default=Path("workspace"))
-    workspace, settings = Workspace(parser.parse_args().workspace), load_settings()
+    parser.add_argument("--items", type=int, help="read the first items of the catalogue alone")
+    options = parser.parse_args()
+    workspace, settings = Workspace(options.workspace), load_settings()
     catalog, _ = workspace.load(settings.events)
+    catalog = catalog if options.items is None else Catalog.from_frame(catalog.frame.head(options.items))
     model, words = current_model(workspace, settings), settings.search.words
     known = LexicalIndex.build(fields_of(catalog), words)
     build, refresh = [], []

@@ -232,7 +232,9 @@ class SearchGroup:
             allowed = np.zeros((len(known), len(recommender.snapshot.catalog)), dtype=bool)
             user, place = np.nonzero(rows >= 0)
             allowed[user, rows[user, place]] = True
-            ranked = recommender.ranker.rank(recommender.retriever.retrieve(self.histories.take(known), rows.shape[1], allowed))
+            # The same object where everybody is known: what the models compute of these users is kept for the reasons.
+            users = self.histories if len(known) == len(odds) else self.histories.take(known)
+            ranked = recommender.ranker.rank(recommender.retriever.retrieve(users, rows.shape[1], allowed))
             dense = np.full(allowed.shape, np.nan, dtype=np.float32)
             who, where = np.nonzero(ranked.valid)
             dense[who, ranked.rows[who, where]] = ranked.features[LOG_ODDS][who, where]
