@@ -40,7 +40,8 @@ from recsys.apps.search.pipeline import Search
 from recsys.offline.evaluate import evaluation_cut
 from recsys.recommend.pipeline import Recommender
 from recsys.settings.settings import load_settings
-from recsys.snapshot.snapshot import EncodeOptions, encode_catalog, take_snapshot
+from recsys.snapshot.encode import EncodeOptions, encode_catalog
+from recsys.snapshot.snapshot import take_snapshot
 from recsys.training.find_or_train import TrainingPlan, model_until
 from recsys.training.options import TrainOptions
 from recsys.training.search import fit_search

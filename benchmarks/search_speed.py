@@ -32,7 +32,7 @@ from recsys.artifacts.model import Model, ServedModel
 from recsys.recommend.open import open_recommender
 from recsys.recommend.pipeline import Recommender
 from recsys.settings.settings import load_settings
-from recsys.snapshot.snapshot import EncodeOptions, encode_catalog
+from recsys.snapshot.encode import EncodeOptions, encode_catalog
 from recsys.workspace.workspace import Workspace
 
 if TYPE_CHECKING:

@@ -27,7 +27,7 @@ from features.text.embeddings import TextVectors
 from recsys.artifacts.model import Model
 from recsys.recommend.open import open_recommender
 from recsys.refresh.build import current_model
-from recsys.snapshot.snapshot import encode_catalog
+from recsys.snapshot.encode import encode_catalog
 from recsys.training.windows import Windows
 
 recommender = open_recommender(workspace)

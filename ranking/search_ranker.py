@@ -112,17 +112,28 @@ class SearchRanker:
         return cls(gbdt.from_files(files, BOOSTER), Calibration.from_files(files))
 
 
-def with_pair_logits(candidates: Candidates, model: PairScorer | None, queries: QueryTokens, tokens: ItemTokens | None) -> Candidates:
-    """Add the cross-encoder's logit of each query's most relevant candidates; nan elsewhere, and everywhere without a model."""
+def with_pair_logits(candidates: Candidates, model: QueryPairScorer | None, queries: QueryTokens, tokens: ItemTokens | None) -> Candidates:
+    """Add the cross-encoder's logit of each query's most relevant texts to all candidates that have them.
+
+    It is nan for candidates with other texts, and everywhere without a model.
+    """
     logits = np.full(candidates.rows.shape, np.nan, dtype=np.float32)
     if model is not None and tokens is not None and candidates.rows.size:
-        read = model.config.rerank_depth
-        best = np.argsort(-np.where(candidates.valid, candidates.features[RELEVANCE], -np.inf), axis=1, kind="stable")[:, :read]
-        np.put_along_axis(logits, best, model.logits(queries, np.take_along_axis(candidates.rows, best, axis=1), tokens), axis=1)
+        text = np.where(candidates.valid, tokens.text_of[np.maximum(candidates.rows, 0)], -1)
+        best = np.argsort(-np.where(candidates.valid, candidates.features[RELEVANCE], -np.inf), axis=1, kind="stable")
+        rows = np.full((len(text), model.config.rerank_depth), -1, dtype=np.int64)
+        for b, order in enumerate(best):
+            first = np.sort(np.unique(text[b, order], return_index=True)[1])  # of each text, in the order of relevance
+            read = candidates.rows[b, order[first]][: rows.shape[1]]
+            rows[b, : len(read)] = read
+        found = model.logits(queries, rows, tokens)
+        read = np.where(rows >= 0, tokens.text_of[np.maximum(rows, 0)], -2)
+        for place in range(rows.shape[1]):
+            logits = np.where(text == read[:, place, None], found[:, place, None], logits)
     return replace(candidates, features=candidates.features | {PAIR_LOGIT: logits})
 
 
-class PairScorer(Protocol):
+class QueryPairScorer(Protocol):
     """Scores pairs of a query and an item by their texts."""
 
     @property

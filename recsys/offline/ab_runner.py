@@ -18,7 +18,8 @@ from recsys.progress import terminal_progress
 from recsys.recommend.pipeline import BATCH, Recommender
 from recsys.settings.arm import OURS
 from recsys.settings.keys import training_sections
-from recsys.snapshot.snapshot import EncodeOptions, encode_catalog, take_snapshot
+from recsys.snapshot.encode import EncodeOptions, encode_catalog
+from recsys.snapshot.snapshot import take_snapshot
 from recsys.training.find_or_train import model_until
 from recsys.training.options import TrainOptions
 
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from features.data.interactions import Interactions
     from recsys.artifacts.model import Model
     from recsys.offline.ab_arm import AbArm
-    from recsys.snapshot.snapshot import Encoded
+    from recsys.snapshot.encode import Encoded
     from recsys.workspace.workspace import Workspace
 
 

@@ -46,8 +46,9 @@ from recsys.offline.public_datasets import SHOPS, PublicDataset, ingest_once, so
 from recsys.progress import terminal_progress
 from recsys.recommend.pipeline import Recommender
 from recsys.settings.presets import find_device
+from recsys.snapshot.encode import EncodeOptions, encode_catalog
 from recsys.snapshot.fingerprint import fingerprint
-from recsys.snapshot.snapshot import EncodeOptions, encode_catalog, group, take_snapshot
+from recsys.snapshot.snapshot import group, take_snapshot
 from recsys.training.find_or_train import find_or_train
 from recsys.training.windows import moment
 from recsys.workspace.workspace import Workspace

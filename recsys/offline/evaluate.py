@@ -22,7 +22,8 @@ from recsys.artifacts.bundle import Bundle
 from recsys.offline.reason_check import reasons_hold
 from recsys.progress import open_bar, terminal_progress
 from recsys.recommend.pipeline import Recommender
-from recsys.snapshot.snapshot import EncodeOptions, encode_catalog, take_snapshot
+from recsys.snapshot.encode import EncodeOptions, encode_catalog
+from recsys.snapshot.snapshot import take_snapshot
 from recsys.training.find_or_train import model_until
 from recsys.training.options import TrainOptions
 from recsys.training.windows import LENGTHS, STRETCHES, unless_thin

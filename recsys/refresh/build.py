@@ -23,8 +23,9 @@ from recsys.privacy.erasure import sweep
 from recsys.progress import terminal_progress
 from recsys.refresh.offline_check import BundleUnderTest, collaborative_key
 from recsys.snapshot.canaries import canaries, encoded_before
+from recsys.snapshot.encode import Encoded, EncodeOptions, encode_catalog
 from recsys.snapshot.search_clicks import query_clicks
-from recsys.snapshot.snapshot import Encoded, EncodeOptions, LogAggregates, Snapshot, encode_catalog, indexed
+from recsys.snapshot.snapshot import LogAggregates, Snapshot, indexed
 from retrieval.collaborative.models import Collaborative
 from retrieval.lexical.index import LexicalIndex
 

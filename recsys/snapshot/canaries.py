@@ -9,11 +9,12 @@ import numpy as np
 from features.storage.arrays import Subfolder
 from features.text.embeddings import TextVectors
 from features.text.token_states import TokenStates
-from recsys.snapshot.snapshot import Encoded, Snapshot
+from recsys.snapshot.encode import Encoded
 
 if TYPE_CHECKING:
     from recsys.artifacts.bundle import Bundle
     from recsys.artifacts.model import Model
+    from recsys.snapshot.snapshot import Snapshot
 
 CANARIES = 5
 CANARY_K = 10

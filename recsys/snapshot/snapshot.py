@@ -22,10 +22,8 @@ from features.data.interactions import Interactions
 from features.data.prices import exact
 from features.data.shop_profile import ShopProfile
 from features.names import PRICE
-from features.progress import silent
 from features.storage.arrays import Subfolder, arrays_of, in_folder
-from features.text.embeddings import ItemVectors, TextVectors, group, update
-from features.text.template import item_texts, text_hashes
+from features.text.embeddings import TextVectors, group
 from features.text.token_states import ItemTokens, TokenStates
 from retrieval.collaborative.models import Collaborative
 from retrieval.index import ItemIndex
@@ -38,12 +36,10 @@ from retrieval.two_tower.item_ids import in_space
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
-    from features.progress import Progress
     from recsys.artifacts.model import Model
-    from recsys.settings.names import Device
     from recsys.settings.search import IndexSettings
+    from recsys.snapshot.encode import Encoded
     from retrieval.collaborative.config import RetrievalConfig
 
 
@@ -183,103 +179,6 @@ class Snapshot:
             synonyms=tuple(map(tuple, json.loads(files["search/synonyms.json"]))),
             item_id_vectors=arrays_of(files, "learned.safetensors")["learned"] if "learned.safetensors" in files else None,
         )
-
-
-@dataclass(frozen=True)
-class Encoded:
-    """An encoded catalogue.
-
-    Attributes
-    ----------
-    vectors : of the items.
-    search : vectors of the items for search.
-    states : token states of the distinct texts, in the order of `features.text.embeddings.group`; None if they were not
-        requested.
-    encoded : number of texts that were not taken from an earlier result.
-    """
-
-    vectors: ItemVectors
-    search: ItemVectors
-    states: TokenStates | None
-    encoded: int
-
-
-@dataclass(frozen=True)
-class EncodeOptions:
-    """How a catalogue is encoded.
-
-    Attributes
-    ----------
-    device : where texts are encoded; looked up only if there is a text to encode.
-    states : whether token states are wanted besides the vectors; None: if the model's ranker reads them.
-    progress : reports the texts that go through the encoder's lower layers.
-    """
-
-    device: Device = "auto"
-    states: bool | None = None
-    progress: Progress = silent
-
-
-DEFAULTS = EncodeOptions()
-
-
-def encode_catalog(
-    catalog: Catalog, model: Model, cache: Path, previous: Encoded | None = None, options: EncodeOptions = DEFAULTS
-) -> Encoded:
-    """Encode the texts that `previous` lacks, and reuse what `previous` holds of the same model.
-
-    Parameters
-    ----------
-    cache : folder of token states, see `features.text.state_cache.cached_states`; states that `previous` lacks come
-        from there.
-    """
-    known = None if previous is None else previous.search  # of search; may be of the same model where the towers' are not
-    if previous is not None and previous.vectors.fingerprint != model.fingerprint:
-        previous = None
-    from features.text.state_cache import cached_states
-    from recsys.settings.presets import find_device
-
-    wanted = model.reads_states if options.states is None else options.states
-    place: dict[bytes, int] = {}
-    pool: list[TokenStates] = []
-
-    def add(hashes: list[bytes], states: TokenStates) -> None:
-        place.update(zip(hashes, range(len(place), len(place) + len(hashes)), strict=True))
-        pool.append(states)
-
-    def states_of(texts: list[str]) -> TokenStates:
-        result = cached_states(model.encoder, texts, cache, options.progress)
-        if wanted:
-            hashes = text_hashes(pl.Series(texts, dtype=pl.String))
-            add([key.tobytes() for key in hashes], result.select(np.arange(len(result)), model.item_tokens))
-        return result
-
-    def encode(texts: list[str]) -> np.ndarray:
-        with model.on(find_device(options.device)):
-            return model.tower.item_vectors(model.encoder.pool(states_of(texts)))
-
-    def encode_for_search(texts: list[str]) -> np.ndarray:
-        with model.on(find_device(options.device)):
-            return model.query_tower.vectors(cached_states(model.encoder, texts, cache))
-
-    if wanted and previous is not None and previous.states is not None:
-        add(distinct_hashes(previous.vectors.hashes), previous.states)
-    before = None if previous is None else previous.vectors
-    vectors, encoded = update(catalog, encode, model.fingerprint, before)
-    search, _ = update(catalog, encode_for_search, model.search_fingerprint, known)
-    if not wanted:
-        return Encoded(vectors, search, None, encoded)
-    keys, first = distinct_hashes(vectors.hashes), group(vectors.hashes)[0]
-    missing = [row for key, row in zip(keys, first.tolist(), strict=True) if key not in place]
-    if missing or not pool:
-        with model.on(find_device(options.device)):
-            states_of(item_texts(catalog).gather(missing).to_list())
-    return Encoded(vectors, search, TokenStates.join(pool).select(np.array([place[key] for key in keys], dtype=np.int64)), encoded)
-
-
-def distinct_hashes(hashes: np.ndarray) -> list[bytes]:
-    """Return the distinct hashes in the order of `features.text.embeddings.group`."""
-    return [hashes[row].tobytes() for row in group(hashes)[0]]
 
 
 def take_snapshot(catalog: Catalog, log: Interactions, now: int, model: Model, encoded: Encoded, index: IndexSettings) -> Snapshot:

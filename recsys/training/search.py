@@ -26,7 +26,7 @@ from retrieval.candidates import Candidates, joined
 from retrieval.collaborative.models import Collaborative
 from retrieval.hybrid import HybridRetriever
 from retrieval.index import ItemIndex
-from retrieval.lexical.fields import item_fields
+from retrieval.lexical.fields import text_fields
 from retrieval.lexical.index import LexicalIndex
 from retrieval.text_search import TextSearch, Wording, query_key
 from retrieval.two_tower.retriever import TwoTowerRetriever
@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 BATCH = 32  # lists whose candidates are scored by the recommender at once
+_PLACE = "_place"  # of a candidate before it was ranked
 HELD_OUT = 4  # every fourth list judges and calibrates
 
 
@@ -67,7 +68,7 @@ class SearchWindow:
         sales = collaborative.popularity.ranking
         towers = TwoTowerRetriever(models.tower, models.vectors, ItemIndex.build(models.vectors, settings.index), models.text_of, sales)
         first, text_of = group(text_hashes(item_texts(job.catalog)))
-        lexical = LexicalIndex.build(item_fields(job.catalog.frame[first]), settings.search.words)
+        lexical = LexicalIndex.build(text_fields(job.catalog.frame, text_of, first), settings.search.words)
         vectors = models.query_tower.vectors(models.states)
         category_of = job.catalog.codes("category")[first]
         index = ItemIndex.build(vectors, settings.index)
@@ -156,13 +157,15 @@ def fit_search(
     data = replace(data, candidates=with_pair_logits(candidates, pairs, queries, tokens))
     boosters = {reads: fit_search_booster(data, lists & ~held, job.seed, pairs=reads) for reads in (False, True)}
     losses = {reads: _losses(booster, data, held) for reads, booster in boosters.items()}
-    earns = earned(losses[False] - losses[True])
+    hits = {reads: _ndcg(SearchRanker(booster), data, held) for reads, booster in boosters.items()}
+    earns = earned(losses[False] - losses[True]) and hits[True] >= hits[False]
     booster = boosters[earns]
     judged = held[:, None] & (data.weights > 0)
     report = tower.facts | {
         "learned_from": examples.source,
         "lists": int(lists.sum()),
         "cross_encoder_saves": round(float((losses[False] - losses[True]).sum() / losses[False].sum()), 4),
+        "ndcg@10_with_and_without_it": [round(hits[True], 4), round(hits[False], 4)],
         "reads_cross_encoder": earns,
         "gain": {name: round(float(gain), 1) for name, gain in zip(booster.names, booster.gain(), strict=True)},
     }
@@ -194,6 +197,19 @@ def _losses(booster: Booster, data: LabelledLists, lists: np.ndarray) -> np.ndar
     odds = np.where(data.candidates.valid, booster.log_odds(data.candidates), 0.0)[lists]
     losses = (np.logaddexp(0, odds) - data.labels[lists] * odds) * data.weights[lists]
     return losses.sum(axis=1) / np.maximum(data.weights[lists].sum(axis=1), 1e-9)
+
+
+def _ndcg(ranker: SearchRanker, data: LabelledLists, lists: np.ndarray) -> float:
+    """Return the mean NDCG@10 of some lists, among their own candidates."""
+    some = np.flatnonzero(lists & data.labels.any(axis=1))
+    order = np.broadcast_to(np.arange(data.labels.shape[1], dtype=np.float32), (len(some), data.labels.shape[1]))
+    chosen = data.candidates.for_users(some)
+    ranked = ranker.rank(replace(chosen, features=chosen.features | {_PLACE: order}))
+    place = np.nan_to_num(ranked.features[_PLACE]).astype(np.int64)
+    labels = np.take_along_axis(data.labels[some], place, axis=1) & ranked.valid
+    gain = 1 / np.log2(np.arange(2, 12))
+    ideal = np.cumsum(gain)[np.minimum(data.labels[some].sum(axis=1), 10) - 1]
+    return float(((labels[:, :10] * gain[: labels.shape[1]]).sum(axis=1) / ideal).mean()) if len(some) else 0.0
 
 
 def earned(saved: np.ndarray) -> bool:

@@ -30,7 +30,8 @@ from recsys.offline.evaluate import evaluation_cut, progress
 from recsys.progress import terminal_progress
 from recsys.recommend.open import open_recommender
 from recsys.recommend.pipeline import Recommender
-from recsys.snapshot.snapshot import EncodeOptions, encode_catalog, take_snapshot
+from recsys.snapshot.encode import EncodeOptions, encode_catalog
+from recsys.snapshot.snapshot import take_snapshot
 from recsys.training.find_or_train import model_until
 from recsys.training.options import TrainOptions
 from retrieval.text_search import query_key

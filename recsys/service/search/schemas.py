@@ -68,7 +68,7 @@ class HitItem(MatchedItem):
     contributions: dict[str, float] | None = None
 
 
-class Correction(BaseModel):
+class MendedWord(BaseModel):
     """A word that was read otherwise than it was typed."""
 
     typed: str = Field(examples=["infuson"])
@@ -100,7 +100,7 @@ class Searched(Answered):
     did_you_mean: str | None = Field(examples=[None])
     fallback: str | None = Field(description="why the list is not what was asked for; null if it is")
     items: list[HitItem]
-    corrections: list[Correction]
+    corrections: list[MendedWord]
     filters: list[ReadFilter]
     facets: dict[str, list[FacetValue]]
 

@@ -33,7 +33,7 @@ _TELLING = {
 LEAST_TELLING, TELLING_SHARE = 3, 0.5
 
 
-class Reading(NamedTuple):
+class Rewording(NamedTuple):
     """A query in the catalogue's words.
 
     Attributes
@@ -84,7 +84,7 @@ class Thesaurus:
         """Words, folded, that alone name something in English, or in the shop's own groups."""
         return frozenset(key[0] for key in self.phrases.by_key["en"] if len(key) == 1)
 
-    def read(self, text: str, knows: Callable[[str], bool]) -> Reading:
+    def read(self, text: str, knows: Callable[[str], bool]) -> Rewording:
         """Read a query in the words of a catalogue.
 
         Parameters
@@ -108,7 +108,7 @@ class Thesaurus:
         if familiar:
             typed = " ".join(fold(text).split())
             variants = [Variant(text), *(one for one in variants if one.text != typed)]
-        return Reading(tuple(variants[:MOST_VARIANTS]), language, tuple(unread))
+        return Rewording(tuple(variants[:MOST_VARIANTS]), language, tuple(unread))
 
     def _tokens(self, text: str, knows: Callable[[str], bool]) -> list[Token]:
         """Return the words of a text; a German compound that nobody knows is two."""

@@ -19,7 +19,8 @@ from features.data.interactions import DAY
 from features.names import PRICE
 from features.text.template import item_texts
 from recsys.artifacts.model import Model
-from recsys.snapshot.snapshot import Encoded, EncodeOptions, Snapshot, distinct_hashes, encode_catalog, take_snapshot
+from recsys.snapshot.encode import Encoded, EncodeOptions, distinct_hashes, encode_catalog
+from recsys.snapshot.snapshot import Snapshot, take_snapshot
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from retrieval.lexical.analyzer import Analyzer
-from retrieval.lexical.synonyms.thesaurus import MOST_VARIANTS, Reading, Thesaurus
+from retrieval.lexical.synonyms.thesaurus import MOST_VARIANTS, Rewording, Thesaurus
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -45,7 +45,7 @@ CATALOGUES = {
 }
 
 
-def read(text: str, catalogue: str = "en") -> Reading:
+def read(text: str, catalogue: str = "en") -> Rewording:
     return THESAURUS.read(text, CATALOGUES[catalogue])
 
 
