@@ -87,6 +87,8 @@ def assert_same(one: Encoded, other: Encoded) -> None:
     assert np.array_equal(one.vectors.hashes, other.vectors.hashes)
     assert np.allclose(one.vectors.vectors, other.vectors.vectors, atol=1e-5)
     assert one.vectors.fingerprint == other.vectors.fingerprint
+    assert np.allclose(one.search.vectors, other.search.vectors, atol=1e-5)
+    assert one.search.fingerprint == other.search.fingerprint
     assert one.states is not None
     assert other.states is not None
     assert np.array_equal(one.states.offsets, other.states.offsets)
@@ -154,6 +156,24 @@ def test_comes_back_from_its_files(snapshot):
     assert again.now == snapshot.now
     assert again.catalog.frame.equals(snapshot.catalog.frame)
     assert np.array_equal(again.text_of, snapshot.text_of)
+
+
+@settings(max_examples=3, deadline=None)
+@given(st.lists(st.tuples(st.integers(2, 39), TITLES), min_size=1, max_size=3))
+def test_search_after_some_texts_have_changed_is_as_built_from_nothing(model, shop, tiny_settings, snapshot, edits):
+    titles = shop.catalog.frame["title"].to_list()
+    for row, title in edits:
+        titles[row] = title
+    after, end, index = Catalog(shop.catalog.frame.with_columns(title=pl.Series(titles))), shop.log.end, tiny_settings.indexing
+    known, continued = encode(shop.catalog, model), replace(index, previous=snapshot.lexical)
+    one = take_snapshot(after, shop.log, end, model, encode(after, model, known), continued)
+    other = take_snapshot(after, shop.log, end, model, encode(after, model), index)
+    mine, theirs = one.to_files(), other.to_files()
+    assert {name: mine[name] for name in mine if "/lexical/" in name} == {name: theirs[name] for name in theirs if "/lexical/" in name}
+    assert any("/lexical/" in name for name in mine)
+    assert mine.keys() == theirs.keys()
+    assert np.allclose(one.search_texts.vectors, other.search_texts.vectors, atol=1e-5)
+    assert np.array_equal(one.search_texts.text_of, other.search_texts.text_of)
 
 
 def test_twins_share_one_text(snapshot):

@@ -8,8 +8,11 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from features.behavior.query_clicks import QueryClicks
 from features.data.queries import NONE
+from recsys.artifacts.bundle import Bundle
 from recsys.privacy.erasure import erase
+from recsys.recommend.open import open_recommender
 from recsys.refresh.refresh import refresh
 from recsys.shop import Shop
 from tests.recsys.calls import Command
@@ -77,6 +80,25 @@ def test_an_erased_user_leaves_no_trace(user: str, searching: Place) -> None:
     queries = workspace.load_queries(workspace.load()[0])
     assert queries is not None
     assert user not in queries.user_ids
+
+
+def clicks_of(place: Place) -> QueryClicks:
+    return open_recommender(place.workspace).snapshot.query_clicks
+
+
+@pytest.mark.parametrize(("user", "query"), [("user-07", "green tea"), ("searcher", "cooki oat")])
+def test_no_bundle_counts_the_searches_of_an_erased_user(user: str, query: str, searching: Place) -> None:
+    workspace = searching.workspace
+    with (searching.folder / "queries.csv").open("a") as file:
+        file.write("2024-03-02T10:00:00,oat cookie,sku-12,click,1,searcher\n")
+    refresh(workspace, searching.settings)
+    before = set(clicks_of(searching).keys)
+    assert len(before) == 3
+    erase(workspace, user)
+    left, rewritten = clicks_of(searching).keys.tolist(), Bundle.open(workspace.bundles)
+    assert before - set(left) == {query}
+    refresh(workspace, searching.settings)
+    assert Bundle.open(workspace.bundles).manifest.files == rewritten.manifest.files, "as if they had never searched"
 
 
 def test_frames_may_bring_it(searching: Place, tmp_path: Path) -> None:
