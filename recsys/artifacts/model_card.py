@@ -37,6 +37,7 @@ build.
   bought)
 
 ## Search
+- queries' vectors: {query_tower}
 - ranking learned from: {learned_from}
 - the cross-encoder over query and item {pairs_kept}
 
@@ -72,6 +73,7 @@ def model_card(model_id: str, about: dict[str, Any], encoder: str, days: float) 
         days=days,
         learned_from=_learned_from(search),
         pairs_kept=_pairs_kept(search),
+        query_tower=_query_tower(search["query_tower"]),
         **about["data"],
     )
 
@@ -81,10 +83,18 @@ def _learned_from(search: dict[str, Any]) -> str:
     return f"{search['learned_from']}{lists}"
 
 
+def _query_tower(report: dict[str, Any]) -> str:
+    learned = f"learned from {report['learned_from']}"
+    if "mrr_after" not in report:
+        return learned
+    change = f"the mean reciprocal rank of held-out queries goes from {report['mrr_before']:.3f} to {report['mrr_after']:.3f}"
+    return f"{learned}; {change}; {'kept' if report['kept'] else 'not kept'}"
+
+
 def _pairs_kept(search: dict[str, Any]) -> str:
     if "cross_encoder_saves" not in search:
         return "is not trained"
-    kept = "is read" if search["reads_cross_encoder"] else "is not read: that is within chance"
+    kept = "is read" if search["reads_cross_encoder"] else "is not read: that is within chance, or it lowers NDCG@10"
     return f"changes the cross-entropy of held-out lists by {-search['cross_encoder_saves']:+.2%}, and {kept}"
 
 
