@@ -169,6 +169,7 @@ def fit_search(
         "reads_cross_encoder": earns,
         "gain": {name: round(float(gain), 1) for name, gain in zip(booster.names, booster.gain(), strict=True)},
     }
+    pairs.cpu()  # where the model is stored and served
     ranker = SearchRanker(booster, Calibration.fit(booster.log_odds(data.candidates)[judged], labels[judged]))
     return ranker, pairs if earns else None, report
 
@@ -189,7 +190,7 @@ def _fit_pairs(
     folder = work / "search"
     folder.mkdir(parents=True, exist_ok=True)
     fit_cross_encoder(model, graded, tokens, folder, job.seed, job.progress)
-    return model.cpu()
+    return model
 
 
 def _losses(booster: Booster, data: LabelledLists, lists: np.ndarray) -> np.ndarray:

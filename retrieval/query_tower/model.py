@@ -42,7 +42,7 @@ class QueryTower(nn.Module):
         super().__init__()
         self.model_config, self.pooling = model_config, pooling
         self.texts = nn.ModuleList([copy.deepcopy(layer) for layer in layers]).requires_grad_(requires_grad=False)
-        self.queries = nn.ModuleList([copy.deepcopy(layer) for layer in layers])
+        self.queries = nn.ModuleList([copy.deepcopy(layer) for layer in layers]).requires_grad_()
 
     @classmethod
     def upon(cls, encoder: TextEncoder) -> QueryTower:

@@ -36,6 +36,8 @@ AMBIGUOUS = {
     "unsold",
     "text",
     "shown",
+    "dense",
+    "lexical",
 }
 UNIQUE = {value for value in CONSTANTS.values() if isinstance(value, str)} - COLUMNS - AMBIGUOUS
 

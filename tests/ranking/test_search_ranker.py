@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any, cast
 
 import numpy as np
@@ -162,13 +163,13 @@ def test_pairs_are_scored_where_the_relevance_is_highest() -> None:
         config = QueryPairConfig(rerank_depth=2)
 
         def logits(self, left: Any, rows: np.ndarray, tokens: Any) -> np.ndarray:
-            assert (left, tokens) == ("queries", "tokens")
+            assert left == "queries"
             return np.where(rows >= 0, rows * 10.0, np.nan)
 
     relevance = np.array([[0.1, 0.9, 0.5], [0.3, np.nan, np.nan]], dtype=np.float32)
     rows = np.array([[7, 8, 9], [5, -1, -1]])
     found = Candidates(Histories.of_baskets([[], []], 0), rows, np.zeros((2, 3), dtype=np.float32), {RELEVANCE: relevance})
-    scorer, queries, tokens = Scorer(), cast("Any", "queries"), cast("Any", "tokens")
+    scorer, queries, tokens = Scorer(), cast("Any", "queries"), cast("Any", SimpleNamespace(text_of=np.arange(10)))
     logits = with_pair_logits(found, scorer, queries, tokens).features[PAIR_LOGIT]
     np.testing.assert_array_equal(logits, [[np.nan, 80, 90], [50, np.nan, np.nan]])
     assert np.isnan(with_pair_logits(found, None, queries, tokens).features[PAIR_LOGIT]).all()

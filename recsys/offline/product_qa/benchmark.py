@@ -116,7 +116,8 @@ class QaBench:
             scores, chosen = self._tuned(fold)
             write_files(place, {"scores.safetensors": save(scores), "chosen.json": json.dumps(chosen).encode()})
         files = read_files(place)
-        return load(files["scores.safetensors"]), json.loads(files["chosen.json"])
+        scores = load(files["scores.safetensors"])
+        return {name: scores[name] for name in (SPARSE, DENSE, BASE)}, json.loads(files["chosen.json"])
 
     def _tuned(self, fold: int) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         data, chosen = self.data, {}

@@ -18,7 +18,7 @@ from features.text.encoder import TextEncoder
 from ranking.cross_encoder.model import CrossEncoder
 from recsys.refresh import build
 from recsys.refresh.refresh import refresh
-from recsys.training import ranking, search, towers
+from recsys.training import ranking, search, search_tower, towers
 from recsys.training.job import TrainingJob
 from recsys.training.pipeline import train_model
 from recsys.training.windows import Windows
@@ -39,6 +39,7 @@ STAGES = {
     "towers' training": (towers, "fit_towers"),
     "cross-encoder's training": (ranking, "fit_cross_encoder"),
     "search's cross-encoder": (search, "fit_cross_encoder"),
+    "search's queries": (search_tower, "fit_query_tower"),
     "cross-encoder's logits": (CrossEncoder, "logits"),
 }
 

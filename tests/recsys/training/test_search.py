@@ -29,7 +29,8 @@ TYPES = ("tea", "bakery", "paper", "produce")
 @pytest.fixture(scope="module")
 def job(ready: Any) -> TrainingJob:
     catalog, log = ready.workspace.load()
-    return TrainingJob(catalog, log, Windows.plan(log, log.end), ready.settings, 0)
+    retrieval = build.current_model(ready.workspace, ready.settings).retrieval  # the ranking reads the scores of its sources
+    return TrainingJob(catalog, log, Windows.plan(log, log.end), ready.settings.model_copy(update={"retrieval": retrieval}), 0)
 
 
 @pytest.fixture(scope="module")
@@ -138,7 +139,7 @@ def test_it_learns_from_the_search_log_and_counts_only_what_was_clicked_before(
 
 
 def test_a_shop_with_nothing_to_learn_from_keeps_the_fixed_mix(job: TrainingJob, trained: tuple[TextModels, Any], tmp_path: Any) -> None:
-    titles = pl.Series([f"thing {row}" for row in range(len(job.catalog))])
+    titles = pl.Series([f"thing{chr(97 + row // 26)}{chr(97 + row % 26)}" for row in range(len(job.catalog))])
     frame = job.catalog.frame.with_columns(category=pl.lit(None, pl.String), title=titles)
     bare = replace(job, catalog=Catalog.from_frame(frame))
     models = replace(trained[0], text_of=np.arange(len(frame)))
