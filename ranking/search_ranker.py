@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from features.behavior.item_stats import ItemStats
     from features.text.token_states import ItemTokens
-    from ranking.cross_encoder.config import QueryPairConfig
+    from ranking.cross_encoder.config import PairConfig
     from ranking.cross_encoder.query_item import QueryTokens
     from ranking.gbdt import Booster
     from retrieval.candidates import Candidates
@@ -137,7 +137,7 @@ class QueryPairScorer(Protocol):
     """Scores pairs of a query and an item by their texts."""
 
     @property
-    def config(self) -> QueryPairConfig:
+    def config(self) -> PairConfig:
         """Sizes of the input."""
         ...
 

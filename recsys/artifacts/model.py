@@ -124,7 +124,7 @@ class Model:
     @property
     def item_tokens(self) -> int:
         """Number of tokens of an item that are stored for the cross-encoder."""
-        of_history = (self.ranking.cross_encoder.config if self.ranking else CrossEncoderConfig()).item_tokens
+        of_history = (self.ranking.cross_encoder.config if self.ranking else CrossEncoderConfig()).right_tokens
         return of_history if self.pairs is None else max(of_history, self.pairs.config.right_tokens)
 
     @property

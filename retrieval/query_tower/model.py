@@ -40,7 +40,8 @@ class QueryTower(nn.Module):
 
     def __init__(self, layers: Sequence[nn.Module], model_config: dict[str, Any], pooling: Pooling) -> None:
         super().__init__()
-        self.model_config, self.pooling = model_config, pooling
+        self.model_config = model_config
+        self.pooling: Pooling = pooling
         self.texts = nn.ModuleList([copy.deepcopy(layer) for layer in layers]).requires_grad_(requires_grad=False)
         self.queries = nn.ModuleList([copy.deepcopy(layer) for layer in layers]).requires_grad_()
 

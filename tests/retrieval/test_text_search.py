@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -33,10 +34,10 @@ VECTORS = np.stack([axis(0, 1), axis(1), axis(2, 3), axis(3), axis(4)])
 QUERY = axis(1, 3)[None]
 
 
-def search_over(**config) -> TextSearch:
+def search_over(**config: Any) -> TextSearch:
     lexical = LexicalIndex.build({"title": TITLES}, LexicalConfig(weights={"title": 1.0}))
     index = ItemIndex.build(VECTORS, IndexConfig())
-    return TextSearch(lexical, VECTORS, index, TEXT_OF, CATEGORIES, SALES, TextSearchConfig(**({"category": 0.0} | config)))
+    return TextSearch(lexical, VECTORS, index, TEXT_OF, CATEGORIES, SALES, TextSearchConfig.model_validate({"category": 0.0} | config))
 
 
 def find(search: TextSearch, text: str, vector=QUERY, user: Histories = NOBODY, allowed: np.ndarray = ALL) -> Candidates:

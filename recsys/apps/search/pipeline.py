@@ -198,7 +198,7 @@ class SearchGroup:
                 mask &= snapshot.catalog.available
             elif one.kind == "brand":
                 mask &= (snapshot.catalog.frame["brand"] == one.value).fill_null(value=False).to_numpy()
-            elif one.kind == "category":
+            elif isinstance(one.value, tuple):  # the paths of a category
                 mask &= snapshot.catalog.frame["category"].is_in(list(one.value)).fill_null(value=False).to_numpy()
         return mask
 

@@ -39,7 +39,8 @@ def simulated(truth: np.ndarray, searches: int, still: bool = False, seed: int =
     place = np.broadcast_to(np.arange(1, places + 1), order.shape)
     of_query = np.broadcast_to(query[:, None], order.shape)
     columns = [np.concatenate([table.ravel(), table[at]]) for table in (of_query, items, place)]
-    return log_of(*columns, np.repeat([SHOWN, event], [order.size, len(at[0])]))
+    queries, shown, places_of = columns
+    return log_of(queries, shown, places_of, np.repeat([SHOWN, event], [order.size, len(at[0])]))
 
 
 @pytest.mark.parametrize("decay", [0.3, 1.0, 1.6])

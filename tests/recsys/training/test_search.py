@@ -97,7 +97,7 @@ def test_a_list_of_the_search_log_is_what_one_user_got_for_one_query_at_one_time
     assert examples.source == FROM_LOG
     assert len(examples.texts) == LEAST_LISTS
     assert set(examples.texts) == {"rye bread", "red apple"}
-    assert {job.log.user_ids[user] for user in examples.users} == {"user-03"}
+    assert {str(job.log.user_ids[user]) for user in examples.users.tolist()} == {"user-03"}
     assert set(examples.wanted.item.tolist()) == {15, 35}
     assert examples.shown is not None
     assert set(examples.shown.item.tolist()) == {10, 11, 15, 30, 31, 35}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any, cast
 
 import polars as pl
 import pytest
@@ -134,7 +135,7 @@ def test_nothing_of_the_search_log_after_the_cut_is_learned_from(without_trainin
 
     place, seen = without_training, {}
     searched(place, (5, "herbal", "sku-02", "click", "user-03"), (195, "iced", "sku-09", "click", "user-03"))
-    model, judge = evaluate.model_until(), evaluate.evaluate_setting
+    model, judge = cast("Any", evaluate.model_until)(), evaluate.evaluate_setting
     monkeypatch.setattr(evaluate, "model_until", lambda *args: seen.update(options=args[3], until=args[5]) or model)
     monkeypatch.setattr(evaluate, "evaluate_setting", lambda setting, *rest: seen.update(setting=setting) or judge(setting, *rest))
     evaluate_search(place.workspace, place.settings, SearchEvaluation("log"))

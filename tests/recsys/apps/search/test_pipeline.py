@@ -113,7 +113,8 @@ def test_options_narrow_the_list(search: Search) -> None:
     brands = dict(snapshot.catalog.frame.select("item_id", "brand").rows())
     assert {brands[item] for item in ids(ask(search, "tea", brand="ACME"))} == {"acme"}
     assert "sku-10" not in ids(ask(search, "rye bread", k=40, exclude=("sku-10",)))
-    for wrong in ({"brand": "nobrand"}, {"category": "cars"}, {"exclude": ("sku-99",)}):
+    wrongs: tuple[dict[str, Any], ...] = ({"brand": "nobrand"}, {"category": "cars"}, {"exclude": ("sku-99",)})
+    for wrong in wrongs:
         with pytest.raises(DataError, match=r"nobrand|cars|sku-99"):
             ask(search, "tea", **wrong)
 
@@ -128,7 +129,8 @@ def test_of_two_items_with_one_text_a_user_gets_the_own_first(search: Search, sh
     for user, items in bought.items():
         if len(items & twins) == 1:
             found = ids(ask(search, "green tea small", user, k=40))
-            first.append(found.index(*(items & twins)) < found.index(*(twins - items)))
+            (own,), (other,) = items & twins, twins - items
+            first.append(found.index(own) < found.index(other))
     assert len(first) > 5
     assert np.mean(first) > 0.7
     assert len({ids(ask(search, "green tea small", user))[0] for user in bought}) > 1
