@@ -140,8 +140,8 @@ def label(one: QueryFilter) -> str:
 
 @lru_cache(maxsize=1 << 15)
 def _read(word: str, analyzer: Analyzer) -> tuple[tuple[str, ...], str]:
-    """Return what a word of a title is found by, and the word as it is shown."""
-    return tuple(analyzer.index_words(word)), fold(word).strip(".,:;()[]\"'")
+    """Return the terms that a word of a title is found by, and the word as it is shown."""
+    return tuple(analyzer.stem(part) for part in analyzer.index_words(word)), fold(word).strip(".,:;()[]\"'")
 
 
 def _matched(search: SearchComponents, reading: Reading, row: int) -> str:

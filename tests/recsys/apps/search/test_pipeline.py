@@ -218,3 +218,7 @@ def test_the_text_of_a_request_is_checked() -> None:
     for text in ("", " \n", "x" * (MAX_LENGTH + 1)):
         with pytest.raises(DataError, match="the text"):
             checked_text(text)
+
+
+def test_a_reason_names_the_words_in_whatever_form_they_are(search: Search) -> None:
+    assert "matches: oat cookie" in ask(search, "oat cookies", k=1).items[0].reason
