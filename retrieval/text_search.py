@@ -15,15 +15,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
+from features.behavior.query_clicks import QueryClicks
 from features.names import DENSE_SCORE, LEXICAL_SCORE, RELEVANCE
-from features.storage.arrays import in_folder
 from features.storage.sorted_unique import sorted_unique
 from retrieval.candidates import Candidates
+from retrieval.items_of_texts import ItemsOfTexts
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from features.data.histories import Histories
+    from features.data.queries import Queries
     from retrieval.index import ItemIndex
     from retrieval.lexical.index import LexicalIndex
 
@@ -69,6 +71,13 @@ def query_key(tokens: Iterable[str]) -> str:
     return " ".join(sorted(set(tokens)))
 
 
+def count_clicks(log: Queries | None, words: LexicalIndex, *, debiased: bool = True) -> QueryClicks:
+    """Count a search log by the keys of its queries; empty without one, or of one without rows."""
+    if log is None or not len(log):
+        return QueryClicks.empty()
+    return QueryClicks.count(log, lambda text: query_key(words.analyzer.tokens(text)), debiased=debiased)
+
+
 CATEGORY_TEXTS = 20  # best texts of a category that speak for it
 
 
@@ -100,14 +109,8 @@ class TextSearch:
         return self.vectors.mean(axis=0)
 
     @cached_property
-    def _by_text(self) -> np.ndarray:
-        """Items sorted by text, best sellers first, int64 (n_items,)."""
-        return np.lexsort((np.arange(len(self.text_of)), -self.sales, self.text_of))
-
-    @cached_property
-    def _starts(self) -> np.ndarray:
-        """Offset of each text's items in `_by_text`, int64 (t + 1,)."""
-        return np.searchsorted(self.text_of[self._by_text], np.arange(len(self.vectors) + 1))
+    def _items_of(self) -> ItemsOfTexts:
+        return ItemsOfTexts(self.text_of, self.sales, len(self.vectors))
 
     def retrieve(self, wordings: Sequence[Wording], vectors: np.ndarray, user: Histories, allowed: np.ndarray) -> Candidates:
         """Find the items that fit a query best.
@@ -124,15 +127,14 @@ class TextSearch:
         Candidates
             Scores are relevance, 1 for a text that is best in everything.
         """
-        permitted = np.logical_or.reduceat(allowed[self._by_text], self._starts[:-1]) if len(self.text_of) else np.zeros(0, dtype=bool)
-        lexical = [self.lexical.scores(wording.tokens) for wording in wordings]
+        permitted = self._items_of.texts_with(allowed) if len(self.text_of) else np.zeros(0, dtype=bool)
+        lexical = [self.lexical.scores_and_best(wording.tokens) for wording in wordings]
         near, _ = self.index.search(vectors, min(self.config.texts, len(self.vectors)), permitted)
-        matching = [_best(np.where(permitted, scores, 0), self.config.texts) for scores in lexical]
+        matching = [_best(np.where(permitted, scores, 0), self.config.texts) for scores, _ in lexical]
         texts = sorted_unique(np.concatenate([near[near >= 0], *matching]).astype(np.int64))
         if not len(texts):
             return Candidates(user, np.zeros((1, 0), dtype=np.int64), np.zeros((1, 0), dtype=np.float32))
-        full = [self._full_score(wording.tokens) for wording in wordings]
-        parts = [self._relevance(texts, *one) for one in zip(lexical, full, vectors, strict=True)]
+        parts = [self._relevance(texts, *scored, vector) for scored, vector in zip(lexical, vectors, strict=True)]
         mixed = np.stack([part[0] * wording.weight for part, wording in zip(parts, wordings, strict=True)])
         best, places = mixed.argmax(axis=0), np.arange(len(texts))
         relevance = mixed[best, places]
@@ -140,12 +142,6 @@ class TextSearch:
             relevance = relevance + self.config.category * self._of_category(texts, relevance)
         words, cosine = (np.stack([part[i] for part in parts])[best, places] for i in (1, 2))
         return self._items(texts, {RELEVANCE: relevance, LEXICAL_SCORE: words, DENSE_SCORE: cosine}, user, allowed)
-
-    def _full_score(self, tokens: Sequence[str]) -> float:
-        """Return the BM25 score of a text that would be the best for each token; a token that no text has counts as the mean."""
-        best = [float(self.lexical.scores([token]).max(initial=0)) for token in dict.fromkeys(tokens)]
-        known = [score for score in best if score > 0]
-        return sum(known) / len(known) * len(best) if known else 0.0
 
     def _relevance(
         self, texts: np.ndarray, lexical: np.ndarray, full: float, vector: np.ndarray
@@ -174,12 +170,7 @@ class TextSearch:
 
     def _items(self, texts: np.ndarray, scores: dict[str, np.ndarray], user: Histories, allowed: np.ndarray) -> Candidates:
         """Return the allowed items of texts: of each text those that the user bought, then best sellers."""
-        begin, counts = self._starts[texts], np.diff(self._starts)[texts]
-        offsets = np.cumsum(counts) - counts
-        items = self._by_text[np.arange(counts.sum()) + np.repeat(begin - offsets, counts)]
-        owner = np.repeat(np.arange(len(texts)), counts)
-        kept = allowed[items]
-        items, owner = items[kept], owner[kept]
+        items, owner = self._items_of.of(texts, allowed)
         own = np.isin(items, user.purchases.item)
         order = np.lexsort((np.arange(len(items)), ~own, owner))
         items, owner = items[order], owner[order]
@@ -190,10 +181,6 @@ class TextSearch:
         rows, owner = items[order][None], owner[order]
         features = {name: values[owner][None].astype(np.float32) for name, values in scores.items()}
         return Candidates(user, rows, features[RELEVANCE], features)
-
-    def to_files(self) -> dict[str, bytes]:
-        """Return the contents by file name, without what the snapshot has anyway: vectors, items and sales."""
-        return in_folder("lexical", self.lexical.to_files()) | in_folder("index", self.index.to_files())
 
 
 def _best(scores: np.ndarray, k: int) -> np.ndarray:

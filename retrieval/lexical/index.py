@@ -189,18 +189,21 @@ class LexicalIndex:
 
         A token counts once. Where a term can be written in several ways ("wi-fi" and "wifi"), the best of them counts.
         """
-        scores = np.zeros(len(self), dtype=np.float32)
+        return self.scores_and_best(tokens)[0]
+
+    def scores_and_best(self, tokens: Sequence[str]) -> tuple[np.ndarray, float]:
+        """Return the `scores`, and that of a text that would be the best for each term; a term that no text has counts as the mean."""
+        scores, best = np.zeros(len(self), dtype=np.float32), []
         for ways in self._ways(tuple(tokens)):
-            if len(ways) == 1:
-                self._add(scores, *ways[0])
-                continue
-            best = np.zeros_like(scores)
+            of_term = np.zeros_like(scores)
             for terms, weight in ways:
                 one = np.zeros_like(scores)
                 self._add(one, terms, weight)
-                np.maximum(best, one, out=best)
-            scores += best
-        return scores
+                np.maximum(of_term, one, out=of_term)
+            scores += of_term
+            best.append(float(of_term.max(initial=0)))
+        known = [score for score in best if score > 0]
+        return scores, sum(known) / len(known) * len(best) if known else 0.0
 
     def search(self, tokens: Sequence[str], k: int, allowed: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
         """Return the k best texts that hold any of the tokens, best first, equal scores by row.

@@ -10,6 +10,7 @@ import numpy as np
 
 from features.names import TOWER_SCORE
 from retrieval.candidates import Candidates
+from retrieval.items_of_texts import ItemsOfTexts
 
 if TYPE_CHECKING:
     from features.data.histories import Histories
@@ -62,14 +63,8 @@ class TwoTowerRetriever:
     sales: np.ndarray
 
     @cached_property
-    def _by_text(self) -> np.ndarray:
-        """Items sorted by text, best sellers first, int64 (n_items,)."""
-        return np.lexsort((np.arange(len(self.text_of)), -self.sales, self.text_of))
-
-    @cached_property
-    def _starts(self) -> np.ndarray:
-        """Offset of each text's items in `_by_text`, int64 (t + 1,)."""
-        return np.searchsorted(self.text_of[self._by_text], np.arange(len(self.vectors) + 1))
+    def _items_of(self) -> ItemsOfTexts:
+        return ItemsOfTexts(self.text_of, self.sales, len(self.vectors))
 
     def user_vectors(self, users: Histories) -> np.ndarray:
         """Return user vectors float32 (b, dim); zero without history."""
@@ -100,7 +95,7 @@ class TwoTowerRetriever:
         """
         mask = np.ones(len(self.text_of), dtype=bool) if allowed is None else allowed
         shared = mask.ndim == 1
-        texts, cosine = self.index.search(queries, min(k, len(self.vectors)), self._texts_with(mask))
+        texts, cosine = self.index.search(queries, min(k, len(self.vectors)), self._items_of.texts_with(mask))
         rows, scores = np.full((len(queries), k), -1, dtype=np.int64), np.full((len(queries), k), -np.inf, dtype=np.float32)
         for i, (nearest, value) in enumerate(zip(texts, cosine, strict=True)):
             items, place, score = self._items(nearest[nearest >= 0], value[nearest >= 0], mask if shared else mask[i])
@@ -114,16 +109,8 @@ class TwoTowerRetriever:
         cosine = np.einsum("bd,bkd->bk", queries, self.vectors[self.text_of[np.maximum(rows, 0)]])
         return np.where((rows >= 0) & (users.lengths > 0)[:, None], cosine, np.nan).astype(np.float32)
 
-    def _texts_with(self, mask: np.ndarray) -> np.ndarray:
-        """Return which texts have an allowed item, bool (t,) or (b, t)."""
-        return np.logical_or.reduceat(mask[..., self._by_text], self._starts[:-1], axis=-1)
-
     def _items(self, texts: np.ndarray, scores: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Return the allowed items of texts, the rank of each in its text (0: best seller), and its text's score."""
-        begin, counts = self._starts[texts], np.diff(self._starts)[texts]
-        offsets = np.cumsum(counts) - counts
-        items = self._by_text[np.arange(counts.sum()) + np.repeat(begin - offsets, counts)]
-        owner = np.repeat(np.arange(len(texts)), counts)[mask[items]]
-        items = items[mask[items]]
+        items, owner = self._items_of.of(texts, mask)
         place = np.arange(len(items)) - np.searchsorted(owner, owner)
         return items, place, scores[owner]

@@ -134,3 +134,16 @@ def test_joined_lists_are_padded_to_the_longest_and_lack_no_feature():
     np.testing.assert_array_equal(both.features["a"], [[1, 2], [np.nan] * 2, [np.nan] * 2])
     np.testing.assert_array_equal(both.features["b"], [[np.nan] * 2, [5, np.nan], [np.nan] * 2])
     assert both.for_users(np.array([1])).users.item.tolist() == [3]
+
+
+def test_words_that_texts_write_as_one_have_a_full_score():
+    lexical = LexicalIndex.build({"title": ["wifi router", "bread", "tea"]}, LexicalConfig(weights={"title": 1.0}))
+    vectors = np.stack([axis(0), axis(1), axis(2)])
+    nothing = np.full(3, -1, dtype=np.int32)
+    search = TextSearch(
+        lexical, vectors, ItemIndex.build(vectors, IndexConfig()), np.arange(3), nothing, np.ones(3), TextSearchConfig(category=0)
+    )
+    found = search.retrieve([Wording("wi fi", ("wi", "fi"))], axis(3)[None], NOBODY, np.ones(3, dtype=bool))
+    assert np.isfinite(found.scores).all()
+    assert found.rows[0, 0] == 0
+    assert found.features[LEXICAL_SCORE][0, 0] == 1
