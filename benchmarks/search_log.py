@@ -29,7 +29,6 @@ from eval.search.mixes import Mix, popularity
 from eval.search.text_scores import LexicalScores
 from eval.simulation.config import SearchLogConfig
 from eval.simulation.search_log import WEEK, Searches, search_log
-from features.behavior.query_clicks import QueryClicks
 from features.data.queries import Queries
 from features.data.split import Split
 from features.text.embeddings import group
@@ -47,7 +46,7 @@ from recsys.training.options import TrainOptions
 from recsys.training.search import fit_search
 from recsys.training.towers import TextModels
 from recsys.workspace.workspace import Workspace
-from retrieval.text_search import query_key
+from retrieval.text_search import count_clicks
 
 if TYPE_CHECKING:
     from features.text.token_states import TokenStates
@@ -118,8 +117,7 @@ class Shop:
         print(json.dumps({"name": "learned from", "lists": about.get("lists"), "source": about["learned_from"]}), flush=True)
         print(json.dumps({"name": "queries' side"} | about["query_tower"]), flush=True)
         model = replace(self.model, search=ranker, pairs=pairs, query_tower=models.query_tower.tower, about={"search": about})
-        tokens = self.snapshot.lexical.analyzer.tokens
-        clicks = QueryClicks.empty() if log is None else QueryClicks.count(log, lambda text: query_key(tokens(text)), debiased=debiased)
+        clicks = count_clicks(log, self.snapshot.lexical, debiased=debiased)
         matching = model.matching(self.settings.search.retrieval)
         return Search(Recommender(model, replace(self.snapshot, query_clicks=clicks, text_search=matching)))
 

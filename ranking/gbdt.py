@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from features.errors import ModelError
 from features.names import BASE_LOG_ODDS, CROSS_ENCODER_LOGIT, OWN_COUNT, TOWER_RANK, TOWER_SCORE
 from ranking.lightgbm_import import lightgbm
+from retrieval.significance import significant_gain
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -180,7 +181,8 @@ def fit_residual(candidates: Candidates, labels: np.ndarray, config: GBDTConfig,
     stop = lgb.early_stopping(10, verbose=False)
     model = lgb.train(parameters, data, config.rounds, valid_sets=[validation], callbacks=[stop])
     after = begin[held] + np.asarray(model.predict(x[held], raw_score=True))
-    if not _significant(_losses(begin[held], y[held]) - _losses(after, y[held]), user[held]):
+    _, place = np.unique(user[held], return_inverse=True)
+    if not significant_gain(np.bincount(place, weights=_losses(begin[held], y[held]) - _losses(after, y[held]))):
         model = lgb.train(parameters | {"min_gain_to_split": NO_SPLIT}, data, 1)
     return Booster((model,), RESIDUAL)
 
@@ -194,13 +196,6 @@ def _losses_on_new(booster: Booster, candidates: Candidates, labels: np.ndarray)
     """Return the summed binary cross-entropy of each user's candidates that the user never bought, (b,)."""
     new = candidates.valid & ~(candidates.features[OWN_COUNT] > 0)
     return np.where(new, _losses(np.where(new, booster.log_odds(candidates), 0), labels), 0).sum(axis=1)
-
-
-def _significant(gain: np.ndarray, user: np.ndarray) -> bool:
-    """Return whether the mean gain a user exceeds 0 by more than 1.64 standard errors (one-sided, 95%)."""
-    _, place = np.unique(user, return_inverse=True)
-    total = np.bincount(place, weights=gain)
-    return bool(total.mean() > 1.64 * total.std(ddof=1) / np.sqrt(len(total))) if len(total) > 1 else False
 
 
 def _parameters(config: GBDTConfig, rows: int, seed: int) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from features.names import (
     ITEM_PRICE,
     LEXICAL_SCORE,
     LOG_CLICKS,
+    LOG_ODDS,
     PAIR_LOGIT,
     PREFERENCE,
     RELEVANCE,
@@ -29,11 +30,13 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from features.behavior.item_stats import ItemStats
+    from features.data.histories import Histories
     from features.text.token_states import ItemTokens
     from ranking.cross_encoder.config import PairConfig
     from ranking.cross_encoder.query_item import QueryTokens
     from ranking.gbdt import Booster
-    from retrieval.candidates import Candidates
+    from retrieval.candidates import Candidates, Ranker
+    from retrieval.hybrid import HybridRetriever
 
 # Features of the booster. More of each makes an item no less likely; only the price may go either way.
 RISING = (RELEVANCE_SHARE, LEXICAL_SCORE, DENSE_SCORE, PAIR_LOGIT, LOG_CLICKS, SALES, SALES_EVER, PREFERENCE)
@@ -41,6 +44,7 @@ FEATURES = (*RISING, ITEM_PRICE)
 BOOSTER = "search"
 ROUNDS = 150
 UNTRAINED = {RELEVANCE_SHARE: 4.0, LOG_CLICKS: 20.0, SALES: 0.1}  # weights without a trained booster
+BATCH = 32  # lists whose candidates are scored by the recommender at once
 NEAR = 0.85  # share of the best relevance from which items compete; all others come after them, by relevance
 BEHIND = 100.0  # log odds
 
@@ -131,6 +135,34 @@ def with_pair_logits(candidates: Candidates, model: QueryPairScorer | None, quer
         for place in range(rows.shape[1]):
             logits = np.where(text == read[:, place, None], found[:, place, None], logits)
     return replace(candidates, features=candidates.features | {PAIR_LOGIT: logits})
+
+
+def preferences(candidates: Candidates, retriever: HybridRetriever, ranker: Ranker | None, n_items: int) -> np.ndarray:
+    """Return the log odds that each user buys a candidate, as the recommender ranks it among these alone, float32 (b, k).
+
+    They are nan for users without history, for padding, and everywhere without a ranker.
+    """
+    odds = np.full(candidates.rows.shape, np.nan, dtype=np.float32)
+    if ranker is None:
+        return odds
+    known = np.flatnonzero((candidates.users.lengths > 0) & candidates.valid.any(axis=1))
+    for start in range(0, len(known), BATCH):
+        some = known[start : start + BATCH]
+        # The same object where it is everybody: what the models compute of these users is kept for the reasons.
+        users = candidates.users if len(some) == len(odds) else candidates.users.take(some)
+        odds[some] = _log_odds(candidates.rows[some], users, retriever, ranker, n_items)
+    return odds
+
+
+def _log_odds(rows: np.ndarray, users: Histories, retriever: HybridRetriever, ranker: Ranker, n_items: int) -> np.ndarray:
+    allowed = np.zeros((len(rows), n_items), dtype=bool)
+    user, place = np.nonzero(rows >= 0)
+    allowed[user, rows[user, place]] = True
+    ranked = ranker.rank(retriever.retrieve(users, rows.shape[1], allowed))
+    dense = np.full(allowed.shape, np.nan, dtype=np.float32)
+    user, place = np.nonzero(ranked.valid)
+    dense[user, ranked.rows[user, place]] = ranked.features[LOG_ODDS][user, place]
+    return np.where(rows >= 0, np.take_along_axis(dense, np.maximum(rows, 0), axis=1), np.nan)
 
 
 class QueryPairScorer(Protocol):

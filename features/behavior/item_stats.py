@@ -90,6 +90,11 @@ class ItemStats:
             text,
         )
 
+    def current_prices(self, catalog: Catalog) -> np.ndarray:
+        """Return the price of each item, an exact decimal, float64 (n_items,): the catalogue's, else the median paid, else nan."""
+        listed = catalog.frame[PRICE].fill_null(float("nan")).to_numpy()
+        return exact(np.where(np.isnan(listed), self.columns[PRICE], listed))
+
     def to_files(self) -> dict[str, bytes]:
         """Return all columns and codes as safetensors."""
         return {"item_stats.safetensors": safetensors.numpy.save(self.columns | {f"_{name}": getattr(self, name) for name in CODES})}

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from features.behavior.query_clicks import QueryClicks
-from retrieval.text_search import query_key
+from retrieval.text_search import count_clicks
 
 if TYPE_CHECKING:
+    from features.behavior.query_clicks import QueryClicks
     from features.ingest.erased_users import ErasedUsers
     from recsys.snapshot.snapshot import Snapshot
     from recsys.workspace.workspace import Workspace
@@ -23,11 +23,8 @@ def query_clicks(workspace: Workspace, snapshot: Snapshot, erased: ErasedUsers |
     erased : users whose rows are left out, though the table still holds them.
     """
     queries = workspace.load_queries(snapshot.catalog, snapshot.log.user_ids)
-    if queries is None:
-        return QueryClicks.empty()
-    if erased is not None:
+    if queries is not None and erased is not None:
         gone = set(erased.among(queries.user_ids.tolist()))
         rows = [row for row, user in enumerate(queries.user_ids.tolist()) if user in gone]
         queries = queries.where(~np.isin(queries.user, rows))
-    analyzer = snapshot.lexical.analyzer
-    return QueryClicks.count(queries, lambda text: query_key(analyzer.tokens(text)))
+    return count_clicks(queries, snapshot.lexical)

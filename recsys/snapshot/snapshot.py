@@ -11,7 +11,6 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol
 
-import numpy as np
 import polars as pl
 from safetensors.numpy import save
 
@@ -19,9 +18,7 @@ from features.behavior.item_stats import ItemStats
 from features.behavior.query_clicks import QueryClicks
 from features.data.catalog import Catalog
 from features.data.interactions import Interactions
-from features.data.prices import exact
 from features.data.shop_profile import ShopProfile
-from features.names import PRICE
 from features.storage.arrays import Subfolder, arrays_of, in_folder
 from features.text.embeddings import TextVectors, group
 from features.text.token_states import ItemTokens, TokenStates
@@ -36,6 +33,8 @@ from retrieval.two_tower.item_ids import in_space
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    import numpy as np
 
     from recsys.artifacts.model import Model
     from recsys.settings.search import IndexSettings
@@ -116,8 +115,7 @@ class Snapshot:
     @cached_property
     def prices(self) -> np.ndarray:
         """Current price of each item, an exact decimal, float64 (n_items,): the catalogue's, else the median paid, else nan."""
-        listed = self.catalog.frame["price"].fill_null(float("nan")).to_numpy()
-        return exact(np.where(np.isnan(listed), self.stats.columns[PRICE], listed))
+        return self.stats.current_prices(self.catalog)
 
     @property
     def tokens(self) -> ItemTokens | None:

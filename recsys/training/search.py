@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from eval.metrics.lists import ndcg
+from eval.metrics.user_items import UserItems
 from features.behavior.item_stats import ItemStats
-from features.behavior.query_clicks import QueryClicks
-from features.names import LOG_CLICKS, LOG_ODDS, PREFERENCE, PRICE, RELEVANCE
+from features.names import LOG_CLICKS, PREFERENCE, RELEVANCE
 from features.text.embeddings import group
 from features.text.template import item_texts, text_hashes
 from features.text.token_states import ItemTokens
@@ -19,7 +20,7 @@ from ranking.cross_encoder.model import CrossEncoder
 from ranking.cross_encoder.query_item import QueryTokens
 from ranking.cross_encoder.trainer import GradedPairs, fit_cross_encoder
 from ranking.ranker import GBDTRanker
-from ranking.search_ranker import LabelledLists, SearchRanker, fit_search_booster, with_pair_logits, with_search_features
+from ranking.search_ranker import LabelledLists, SearchRanker, fit_search_booster, preferences, with_pair_logits, with_search_features
 from recsys.training.search_examples import SearchExamples, examples_of_log, examples_of_purchases
 from recsys.training.search_tower import fit_queries
 from retrieval.candidates import Candidates, joined
@@ -28,12 +29,14 @@ from retrieval.hybrid import HybridRetriever
 from retrieval.index import ItemIndex
 from retrieval.lexical.fields import text_fields
 from retrieval.lexical.index import LexicalIndex
-from retrieval.text_search import TextSearch, Wording, query_key
+from retrieval.significance import significant_gain
+from retrieval.text_search import TextSearch, Wording, count_clicks, query_key
 from retrieval.two_tower.retriever import TwoTowerRetriever
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from features.behavior.query_clicks import QueryClicks
     from features.data.split import Split
     from ranking.gbdt import Booster
     from recsys.artifacts.model import Ranking
@@ -41,8 +44,6 @@ if TYPE_CHECKING:
     from recsys.training.towers import TextModels
 
 _log = logging.getLogger(__name__)
-BATCH = 32  # lists whose candidates are scored by the recommender at once
-_PLACE = "_place"  # of a candidate before it was ranked
 HELD_OUT = 4  # every fourth list judges and calibrates
 
 
@@ -74,11 +75,8 @@ class SearchWindow:
         index = ItemIndex.build(vectors, settings.index)
         text_search = TextSearch(lexical, vectors, index, text_of, category_of, sales, settings.search.retrieval)
         before = None if job.queries is None else job.queries.between(None, window.start)
-        clicks = QueryClicks.empty()
-        if before is not None and len(before):
-            clicks = QueryClicks.count(before, lambda text: query_key(lexical.analyzer.tokens(text)), debiased=debiased)
-        listed = job.catalog.frame["price"].fill_null(float("nan")).to_numpy()
-        prices = np.where(np.isnan(listed), stats.columns[PRICE], listed)
+        clicks = count_clicks(before, lexical, debiased=debiased)
+        prices = stats.current_prices(job.catalog)
         ranker = GBDTRanker(stats, ranking.base, ranking.residual, None, None, ranking.calibration)
         return cls(split, text_search, stats, HybridRetriever(collaborative, towers, settings.retrieval), ranker, clicks, prices)
 
@@ -95,30 +93,8 @@ class SearchWindow:
         ]
         candidates = joined(found)
         clicks = self.clicks.values([query_key(words) for words in tokens], candidates.rows)
-        columns = {LOG_CLICKS: clicks, PREFERENCE: self._preference(candidates)}
+        columns = {LOG_CLICKS: clicks, PREFERENCE: preferences(candidates, self.retriever, self.ranker, len(self.prices))}
         return with_search_features(replace(candidates, users=users, features=candidates.features | columns), self.stats, self.prices)
-
-    def _preference(self, candidates: Candidates) -> np.ndarray:
-        """Return the log odds that each user buys a candidate, as the recommender has them; nan for unknown users."""
-        odds = np.full(candidates.rows.shape, np.nan, dtype=np.float32)
-        known = np.flatnonzero((candidates.users.lengths > 0) & candidates.valid.any(axis=1))
-        for start in range(0, len(known), BATCH):
-            some = known[start : start + BATCH]
-            odds[some] = preferences(self.retriever, self.ranker, candidates.for_users(some), len(self.prices))
-        return odds
-
-
-def preferences(retriever: HybridRetriever, ranker: GBDTRanker, candidates: Candidates, n_items: int) -> np.ndarray:
-    """Return the log odds that known users buy candidates (b, k), as the recommender ranks them among these alone; nan for padding."""
-    rows = candidates.rows
-    allowed = np.zeros((len(rows), n_items), dtype=bool)
-    user, place = np.nonzero(candidates.valid)
-    allowed[user, rows[user, place]] = True
-    ranked = ranker.rank(retriever.retrieve(candidates.users, rows.shape[1], allowed))
-    dense = np.full(allowed.shape, np.nan, dtype=np.float32)
-    user, place = np.nonzero(ranked.valid)
-    dense[user, ranked.rows[user, place]] = ranked.features[LOG_ODDS][user, place]
-    return np.where(rows >= 0, np.take_along_axis(dense, np.maximum(rows, 0), axis=1), np.nan)
 
 
 def fit_search(
@@ -158,7 +134,7 @@ def fit_search(
     boosters = {reads: fit_search_booster(data, lists & ~held, job.seed, pairs=reads) for reads in (False, True)}
     losses = {reads: _losses(booster, data, held) for reads, booster in boosters.items()}
     hits = {reads: _ndcg(SearchRanker(booster), data, held) for reads, booster in boosters.items()}
-    earns = earned(losses[False] - losses[True]) and hits[True] >= hits[False]
+    earns = significant_gain(losses[False] - losses[True]) and hits[True] >= hits[False]
     booster = boosters[earns]
     judged = held[:, None] & (data.weights > 0)
     report = tower.facts | {
@@ -203,19 +179,9 @@ def _losses(booster: Booster, data: LabelledLists, lists: np.ndarray) -> np.ndar
 def _ndcg(ranker: SearchRanker, data: LabelledLists, lists: np.ndarray) -> float:
     """Return the mean NDCG@10 of some lists, among their own candidates."""
     some = np.flatnonzero(lists & data.labels.any(axis=1))
-    order = np.broadcast_to(np.arange(data.labels.shape[1], dtype=np.float32), (len(some), data.labels.shape[1]))
-    chosen = data.candidates.for_users(some)
-    ranked = ranker.rank(replace(chosen, features=chosen.features | {_PLACE: order}))
-    place = np.nan_to_num(ranked.features[_PLACE]).astype(np.int64)
-    labels = np.take_along_axis(data.labels[some], place, axis=1) & ranked.valid
-    gain = 1 / np.log2(np.arange(2, 12))
-    ideal = np.cumsum(gain)[np.minimum(data.labels[some].sum(axis=1), 10) - 1]
-    return float(((labels[:, :10] * gain[: labels.shape[1]]).sum(axis=1) / ideal).mean()) if len(some) else 0.0
-
-
-def earned(saved: np.ndarray) -> bool:
-    """Return whether the mean saving a list exceeds 0 by more than 1.64 standard errors (one-sided, 95%)."""
-    return len(saved) > 1 and bool(saved.mean() > 1.64 * saved.std(ddof=1) / np.sqrt(len(saved)))
+    chosen, labels = data.candidates.for_users(some), data.labels[some]
+    relevant = UserItems.of(np.nonzero(labels)[0], chosen.rows[labels], len(some), int(chosen.rows.max(initial=0)) + 1)
+    return float(ndcg(ranker.rank(chosen).rows, relevant, 10).mean()) if len(some) else 0.0
 
 
 def _weights(examples: SearchExamples, candidates: Candidates) -> np.ndarray:

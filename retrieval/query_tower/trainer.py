@@ -21,6 +21,7 @@ from torch.nn import functional as F
 
 from features.progress import silent
 from retrieval.checkpoints import load_checkpoint, save_checkpoint, set_rate
+from retrieval.significance import significant_gain
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -89,15 +90,10 @@ def fit_query_tower(tower: QueryTower, training: QueryTraining, config: QueryTow
     best = _train(tower, training, config, before)
     tower.queries.load_state_dict(best.state_dict())
     after = training.judge(tower)
-    kept = better((after - before)[1::2])
+    kept = significant_gain((after - before)[1::2])
     if not kept:
         tower.queries.load_state_dict(frozen.state_dict())
     return Judgement(before[1::2], after[1::2], kept)
-
-
-def better(gain: np.ndarray) -> bool:
-    """Return whether a mean gain exceeds 0 by more than 1.64 standard errors (one-sided, 95%)."""
-    return len(gain) > 1 and bool(gain.mean() > 1.64 * gain.std(ddof=1) / np.sqrt(len(gain)))
 
 
 def _train(tower: QueryTower, training: QueryTraining, config: QueryTowerConfig, before: np.ndarray) -> nn.Module:

@@ -30,9 +30,7 @@ class SearchComponents:
     def text_search(self) -> TextSearch:
         """The catalogue's texts by words and vectors."""
         snapshot = self.recommender.snapshot
-        first = np.zeros(len(snapshot.text_vectors), dtype=np.int64)
-        first[snapshot.text_of[::-1]] = np.arange(len(snapshot.text_of))[::-1]
-        category_of = snapshot.catalog.codes("category")[first] if len(first) else np.zeros(0, dtype=np.int32)
+        category_of = snapshot.catalog.codes("category")[np.unique(snapshot.text_of, return_index=True)[1]]
         sales = snapshot.collaborative.popularity.ranking
         texts = snapshot.search_texts
         return TextSearch(

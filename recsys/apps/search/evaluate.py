@@ -19,7 +19,6 @@ from eval.search.kinds import language_slices, no_lexical_match, typo_slice
 from eval.search.logged import logged_queries
 from eval.search.personal import personal_queries, type_queries
 from eval.search.text_scores import LexicalScores, VectorScores
-from features.behavior.query_clicks import QueryClicks
 from features.data.split import Split
 from features.errors import DataError
 from features.storage.atomic import write_whole
@@ -34,7 +33,7 @@ from recsys.snapshot.encode import EncodeOptions, encode_catalog
 from recsys.snapshot.snapshot import take_snapshot
 from recsys.training.find_or_train import model_until
 from recsys.training.options import TrainOptions
-from retrieval.text_search import query_key
+from retrieval.text_search import count_clicks
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -190,11 +189,7 @@ def _snapshot_at(workspace: Workspace, settings: Settings, train: TrainOptions, 
     model = model_until(workspace, workspace.root / "evaluation", settings, train, (catalog, split.history), split.cut)
     encoded = encode_catalog(catalog, model, workspace.cache, options=EncodeOptions(progress=terminal_progress))
     snapshot = take_snapshot(catalog, split.history, split.cut, model, encoded, settings.indexing)
-    if train.queries is None:
-        return model, snapshot
-    tokens = snapshot.lexical.analyzer.tokens
-    clicks = QueryClicks.count(train.queries, lambda text: query_key(tokens(text)))
-    return model, replace(snapshot, query_clicks=clicks)
+    return model, replace(snapshot, query_clicks=count_clicks(train.queries, snapshot.lexical))
 
 
 def _earlier(catalog: Catalog, split: Split) -> tuple[QuerySet, Moment] | None:

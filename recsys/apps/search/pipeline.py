@@ -14,10 +14,10 @@ import numpy as np
 
 from features.data.histories import Histories
 from features.errors import DataError
-from features.names import LOG_CLICKS, LOG_ODDS, PREFERENCE, RELEVANCE
+from features.names import LOG_CLICKS, PREFERENCE, RELEVANCE
 from ranking.cross_encoder.query_item import QueryTokens
 from ranking.filters import Filters
-from ranking.search_ranker import with_pair_logits, with_search_features
+from ranking.search_ranker import preferences, with_pair_logits, with_search_features
 from recsys.apps.search.components import SearchComponents
 from recsys.apps.search.present import Asked, present
 from recsys.apps.search.reading import Reading
@@ -204,7 +204,9 @@ class SearchGroup:
 
     def rank(self, candidates: Candidates) -> Candidates:
         """Order candidates by relevance, popularity and, for a known user, the recommender's own probability."""
-        return self._ranked(candidates, self._preference(candidates))
+        recommender = self.search.recommender
+        odds = preferences(candidates, recommender.retriever, recommender.ranker, len(recommender.snapshot.catalog))
+        return self._ranked(candidates, odds)
 
     def unranked(self, candidates: Candidates) -> Candidates:
         """Order candidates as for an unknown user."""
@@ -221,25 +223,6 @@ class SearchGroup:
             with_all = with_pair_logits(with_all, pairs, queries, recommender.snapshot.tokens)
         ranked = search.ranker.rank(with_search_features(with_all, recommender.snapshot.stats, recommender.snapshot.prices))
         return recommender.group_limit(self.options.max_per_group).keep(ranked)
-
-    def _preference(self, candidates: Candidates) -> np.ndarray:
-        """Return the log odds that each known user buys the candidate, as the recommender has them; nan elsewhere."""
-        odds = np.full(candidates.rows.shape, np.nan, dtype=np.float32)
-        recommender = self.search.recommender
-        known = np.flatnonzero((self.histories.lengths > 0) & candidates.valid.any(axis=1))
-        if recommender.ranker is not None and len(known):
-            rows = candidates.rows[known]
-            allowed = np.zeros((len(known), len(recommender.snapshot.catalog)), dtype=bool)
-            user, place = np.nonzero(rows >= 0)
-            allowed[user, rows[user, place]] = True
-            # The same object where everybody is known: what the models compute of these users is kept for the reasons.
-            users = self.histories if len(known) == len(odds) else self.histories.take(known)
-            ranked = recommender.ranker.rank(recommender.retriever.retrieve(users, rows.shape[1], allowed))
-            dense = np.full(allowed.shape, np.nan, dtype=np.float32)
-            who, where = np.nonzero(ranked.valid)
-            dense[who, ranked.rows[who, where]] = ranked.features[LOG_ODDS][who, where]
-            odds[known] = np.where(rows >= 0, np.take_along_axis(dense, np.maximum(rows, 0), axis=1), np.nan)
-        return odds
 
     def present(self, best: Candidates, *, degraded: bool = False) -> list[SearchAnswer]:
         """Make one answer a query. degraded: `best` is `unranked` though the users are known."""

@@ -18,7 +18,8 @@ from retrieval.query_tower.config import QueryTowerConfig
 from retrieval.query_tower.held_out import LEXICAL_WEIGHTS, HeldOutQueries
 from retrieval.query_tower.model import QueryTower
 from retrieval.query_tower.pairs import KnownPositives, QueryPairs
-from retrieval.query_tower.trainer import QueryTraining, better, fit_query_tower
+from retrieval.query_tower.trainer import QueryTraining, fit_query_tower
+from retrieval.significance import significant_gain
 from retrieval.text_search import TextSearch, TextSearchConfig
 
 if TYPE_CHECKING:
@@ -147,7 +148,7 @@ def test_hard_negatives_share_words_and_are_not_known(encoder: TextEncoder, tmp_
     ("gain", "expected"), [([0.1] * 50, True), ([0.0] * 50, False), ([1, -1] * 25, False), ([0.3], False), ([-0.1] * 50, False)]
 )
 def test_a_gain_must_exceed_its_error(gain: list[float], expected: bool) -> None:
-    assert better(np.array(gain, dtype=float)) is expected
+    assert significant_gain(np.array(gain, dtype=float)) is expected
 
 
 def test_the_weight_of_bm25_changes_what_is_found(search: TextSearch, encoder: TextEncoder) -> None:
