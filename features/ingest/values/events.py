@@ -21,6 +21,8 @@ from features.names import CART, DISLIKE, EVENT, EVENTS, PURCHASE, RATING, STARS
 from features.text.plain import agree, counted
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from features.ingest.source import Source
 
 # Middle of the usual scales, by their highest value. The middle of the ratings given would make 4 of 5 stars a dislike in a shop that
@@ -29,6 +31,7 @@ _MIDDLES = {1.0: 0.5, 5.0: 3.0, 10.0: 5.5, 100.0: 50.0}
 _FROM_ONE = (5.0, 10.0)  # scales whose lowest value is mostly 1
 _OFTEN = 0.1  # share of zeros from which they are no stars
 _WORDS = 1_000  # distinct words that are looked at
+_LISTED = 5
 _TYPICAL_HIGHEST = 0.999  # quantile: a few mistyped ratings do not change the scale
 
 
@@ -93,11 +96,8 @@ class Events:
         """Add a note on the words that are no event."""
         odd = seen.filter(~self._word().is_in(EVENTS)).group_by(word=trimmed(EVENT)).agg(pl.col("len").sum())
         rows = odd.sort("len", "word", descending=[True, False]).rows()
-        listed = ", ".join(f"{visible(word)} ({count:,})" for word, count in rows[:5]) + (", ..." if len(rows) > 5 else "")
-        words = ", ".join(f'{quoted(word)} = "{_meaning(word)}"' for word, _ in rows[:5])
-        what = f"the {agree(len(rows), 'event', 'events')} {listed} {agree(len(rows), 'is', 'are')} not understood"
-        advice = f"say under [source.events] what {agree(len(rows), 'it', 'each')} is, such as {words}"
-        return replace(self, notes=(*self.notes, f"note: {what}, and such rows are quarantined: {advice}"), advice=advice)
+        note, advice = not_understood(rows, "source.events", _meaning)
+        return replace(self, notes=(*self.notes, note), advice=advice)
 
     def _rated(self, table: pl.LazyFrame, bound: float | None) -> Events:
         """Return the events of a log with ratings, with the bound between praise and dislike."""
@@ -194,6 +194,25 @@ def _meaning(word: str) -> str:
     """Return the event that a shop's word most likely names."""
     of_words = ((PURCHASE, r"order|buy|bought|purchas|sale|sold|transact|checkout|paid|pay"), (CART, r"cart|basket|bag|wish|fav"))
     return next((event for event, pattern in of_words if re.search(pattern, word.lower())), VIEW)
+
+
+def not_understood(
+    words: list[tuple[str, int]], section: str, meaning: Callable[[str], str], longest: int | None = None
+) -> tuple[str, str]:
+    """Return a note on words that are no event, and what to do about them.
+
+    Parameters
+    ----------
+    words : with their counts, most frequent first.
+    section : of the configuration that gives words a meaning.
+    meaning : returns the event that a word most likely names.
+    longest : letters of a word that are shown, at most; None for all.
+    """
+    listed = ", ".join(f"{visible(word[:longest])} ({count:,})" for word, count in words[:_LISTED]) + (", ..." * (len(words) > _LISTED))
+    pairs = ", ".join(f'{quoted(word)} = "{meaning(word)}"' for word, _ in words[:_LISTED])
+    what = f"the {agree(len(words), 'event', 'events')} {listed} {agree(len(words), 'is', 'are')} not understood"
+    advice = f"say under [{section}] what {agree(len(words), 'it', 'each')} is, such as {pairs}"
+    return f"note: {what}, and such rows are quarantined: {advice}", advice
 
 
 def no_sale(event: pl.Expr) -> pl.Expr:

@@ -8,18 +8,16 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from features.data.ids import visible
-from features.ingest.times.time_survey import quoted
-from features.ingest.values.events import KNOWN_WORDS
+from features.ingest.values.events import KNOWN_WORDS, not_understood
 from features.ingest.values.placeholders import WRITTEN, not_null_word, present, trimmed
 from features.names import CART, CLICK, EVENT, ITEM_ID, PURCHASE, SEARCH_EVENTS, SHOWN
-from features.text.plain import agree, counted
+from features.text.plain import counted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _WORDS = 1_000  # distinct words that are looked at
-_LISTED = 5
+_SHOWN_LETTERS = 60  # of a word in a note
 # Spelled without spaces, hyphens and underscores. A "view" may be of the list or of the product: the shop has to say.
 _KNOWN = {
     SHOWN: (
@@ -78,8 +76,10 @@ class SearchEvents:
         notes = [*_empty(seen)] if "" not in own else []
         if guessed:
             notes.append(f"note: events are read by their words: {', '.join(guessed)}; [source.queries_events] gives them another meaning")
-        advice = _advice(unknown) if unknown else ""
-        return cls(words, (*notes, *([_not_understood(unknown, advice)] if unknown else [])), advice)
+        if not unknown:
+            return cls(words, tuple(notes))
+        note, advice = not_understood(unknown, "source.queries_events", _likely, _SHOWN_LETTERS)
+        return cls(words, (*notes, note), advice)
 
     def read(self) -> pl.Expr:
         """Return the event of each row."""
@@ -96,18 +96,6 @@ def _empty(seen: pl.DataFrame) -> list[str]:
     have, count_as = ("has", "counts") if count == 1 else ("have", "count")
     what = f"{counted(count, 'row')} with an item {have} no event (row {row:,}) and {count_as} as {SHOWN}"
     return [f'note: {what}: [source.queries_events] "" = "{CLICK}" makes them something else']
-
-
-def _advice(unknown: list[tuple[str, int]]) -> str:
-    pairs = ", ".join(f'{quoted(word)} = "{_likely(word)}"' for word, _ in unknown[:_LISTED])
-    return f"say under [source.queries_events] what {agree(len(unknown), 'it', 'each')} is, such as {pairs}"
-
-
-def _not_understood(unknown: list[tuple[str, int]], advice: str) -> str:
-    listed = ", ".join(f"{visible(word[:60])} ({count:,})" for word, count in unknown[:_LISTED])
-    listed += ", ..." if len(unknown) > _LISTED else ""
-    what = f"the {agree(len(unknown), 'event', 'events')} {listed} {agree(len(unknown), 'is', 'are')} not understood"
-    return f"note: {what}, and such rows are quarantined: {advice}"
 
 
 def _likely(word: str) -> str:
