@@ -71,48 +71,74 @@ def encode_catalog(
     cache : folder of token states, see `features.text.state_cache.cached_states`; states that `previous` lacks come
         from there.
     """
+    from recsys.settings.presets import find_device
+
     known = None if previous is None else previous.search  # of search; may be of the same model where the towers' are not
     if previous is not None and previous.vectors.fingerprint != model.fingerprint:
         previous = None
-    from features.text.state_cache import cached_states
-    from recsys.settings.presets import find_device
-
     wanted = model.reads_states if options.states is None else options.states
-    place: dict[bytes, int] = {}
-    pool: list[TokenStates] = []
-
-    def add(hashes: list[bytes], states: TokenStates) -> None:
-        place.update(zip(hashes, range(len(place), len(place) + len(hashes)), strict=True))
-        pool.append(states)
-
-    def states_of(texts: list[str]) -> TokenStates:
-        result = cached_states(model.encoder, texts, cache, options.progress)
-        if wanted:
-            hashes = text_hashes(pl.Series(texts, dtype=pl.String))
-            add([key.tobytes() for key in hashes], result.select(np.arange(len(result)), model.item_tokens))
-        return result
+    states = _States(model, cache, options.progress, kept=wanted)
 
     def encode(texts: list[str]) -> np.ndarray:
         with model.on(find_device(options.device)):
-            return model.tower.item_vectors(model.encoder.pool(states_of(texts)))
+            return model.tower.item_vectors(model.encoder.pool(states.of(texts)))
 
     def encode_for_search(texts: list[str]) -> np.ndarray:
         with model.on(find_device(options.device)):
-            return model.query_tower.vectors(cached_states(model.encoder, texts, cache))
+            return model.query_tower.vectors(states.of(texts))
 
     if wanted and previous is not None and previous.states is not None:
-        add(distinct_hashes(previous.vectors.hashes), previous.states)
+        states.add(distinct_hashes(previous.vectors.hashes), previous.states)
     before = None if previous is None else previous.vectors
     vectors, encoded = update(catalog, encode, model.fingerprint, before)
     search, _ = update(catalog, encode_for_search, model.search_fingerprint, known)
     if not wanted:
         return Encoded(vectors, search, None, encoded)
     keys, first = distinct_hashes(vectors.hashes), group(vectors.hashes)[0]
-    missing = [row for key, row in zip(keys, first.tolist(), strict=True) if key not in place]
-    if missing or not pool:
+    missing = [row for key, row in zip(keys, first.tolist(), strict=True) if key not in states.place]
+    if missing or not states.pool:
         with model.on(find_device(options.device)):
-            states_of(item_texts(catalog).gather(missing).to_list())
-    return Encoded(vectors, search, TokenStates.join(pool).select(np.array([place[key] for key in keys], dtype=np.int64)), encoded)
+            states.of(item_texts(catalog).gather(missing).to_list())
+    return Encoded(vectors, search, states.select(keys), encoded)
+
+
+class _States:
+    """Token states of a catalogue's texts; the towers and search ask for the same texts in succession, which are read once.
+
+    Attributes
+    ----------
+    kept : whether states are kept for the cross-encoders.
+    pool : the kept states.
+    place : the place of each text in `pool`, by its hash.
+    """
+
+    def __init__(self, model: Model, cache: Path, progress: Progress, kept: bool) -> None:
+        self.model, self.cache, self.progress, self.kept = model, cache, progress, kept
+        self.pool: list[TokenStates] = []
+        self.place: dict[bytes, int] = {}
+        self._last: tuple[list[str], TokenStates] | None = None
+
+    def of(self, texts: list[str]) -> TokenStates:
+        """Return the states of texts, from the cache as far as it has them."""
+        from features.text.state_cache import cached_states
+
+        if self._last is None or self._last[0] != texts:
+            self._last = texts, cached_states(self.model.encoder, texts, self.cache, self.progress)
+            if self.kept:
+                hashes = text_hashes(pl.Series(texts, dtype=pl.String))
+                states = self._last[1]
+                self.add([key.tobytes() for key in hashes], states.select(np.arange(len(states)), self.model.item_tokens))
+        return self._last[1]
+
+    def add(self, hashes: list[bytes], states: TokenStates) -> None:
+        """Keep the states of texts, given by their hashes."""
+        begin = sum(map(len, self.pool))
+        self.place.update(zip(hashes, range(begin, begin + len(hashes)), strict=True))
+        self.pool.append(states)
+
+    def select(self, hashes: list[bytes]) -> TokenStates:
+        """Return kept states in the order of the hashes."""
+        return TokenStates.join(self.pool).select(np.array([self.place[key] for key in hashes], dtype=np.int64))
 
 
 def distinct_hashes(hashes: np.ndarray) -> list[bytes]:
