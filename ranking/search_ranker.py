@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, Self
 
 import numpy as np
 
@@ -25,9 +25,10 @@ from features.names import (
 from ranking import gbdt
 from ranking.calibration import Calibration
 from ranking.lightgbm_import import lightgbm
+from retrieval.candidates import joined
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from features.behavior.item_stats import ItemStats
     from features.data.histories import Histories
@@ -71,17 +72,12 @@ class SearchRanker:
 
     Attributes
     ----------
-    booster : None for an untrained model: a fixed mix. Whether it reads the cross-encoder, its feature names tell.
+    booster : None for an untrained model: a fixed mix.
     calibration : of the booster's log odds; None if scores are no probabilities.
     """
 
     booster: Booster | None = None
     calibration: Calibration | None = None
-
-    @property
-    def reads_pairs(self) -> bool:
-        """Whether it reads the logits of a cross-encoder over query and item."""
-        return self.booster is not None and PAIR_LOGIT in self.booster.names
 
     def rank(self, candidates: Candidates) -> Candidates:
         """Return candidates that have their features, best first; scores are log odds, or the fixed mix."""
@@ -192,6 +188,18 @@ class LabelledLists:
     candidates: Candidates
     labels: np.ndarray
     weights: np.ndarray
+
+    @classmethod
+    def joined(cls, parts: Sequence[LabelledLists]) -> Self:
+        """Concatenate the lists of several sources."""
+        candidates = joined([part.candidates for part in parts])
+        width = candidates.rows.shape[1]
+
+        def padded(array: np.ndarray) -> np.ndarray:
+            return np.pad(array, ((0, 0), (0, width - array.shape[1])))
+
+        labels, weights = [padded(part.labels) for part in parts], [padded(part.weights) for part in parts]
+        return cls(candidates, np.concatenate(labels), np.concatenate(weights))
 
 
 def fit_search_booster(data: LabelledLists, lists: np.ndarray, seed: int, *, pairs: bool) -> Booster:

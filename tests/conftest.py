@@ -183,7 +183,7 @@ def tiny_settings(tiny_bert: Path) -> Settings:
             "cross_encoder": {"users": 20, "batch_users": 4, "rerank_depth": 10, "history_items": 5},
             "search": {
                 "tower": {"steps": 12, "batch": 16},
-                "pairs": {"layers": 1, "queries": 40, "epochs": 1, "rerank_depth": 8},
+                "pairs": {"queries": 40, "epochs": 1, "rerank_depth": 8},
             },
             "gbdt": {"rounds": 10, "leaves": 7, "min_leaf": 10},
             "evaluate": {"tune": False, "resamples": 50},

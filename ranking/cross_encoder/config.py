@@ -58,8 +58,6 @@ class QueryPairConfig(BaseModel):
     Attributes
     ----------
     rerank_depth : candidates a query that are reranked.
-    layers : top layers of the text encoder that read the pair, at most all; the layers below see query and passage alone, and their
-        states are kept.
     query_tokens, passage_tokens : first tokens of a query, and of a passage.
     queries : queries of one epoch.
     positives, negatives : passages a query in one epoch, at most.
@@ -70,7 +68,6 @@ class QueryPairConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     rerank_depth: int = Field(default=24, ge=1)
-    layers: int = Field(default=6, ge=1)
     query_tokens: int = Field(default=32, ge=2)
     passage_tokens: int = Field(default=48, ge=2)
     queries: int = Field(default=4000, ge=1)
@@ -101,9 +98,23 @@ class QueryPairConfig(BaseModel):
         return self.batch_queries
 
 
+class QuestionPairConfig(QueryPairConfig):
+    """The same with its own layers; without them, the layers that are the upper ones of the text encoder read the pair.
+
+    Attributes
+    ----------
+    layers : top layers of the text encoder that read the pair, at most all; the layers below see query and passage alone, and their
+        states are kept.
+    """
+
+    layers: int = Field(default=6, ge=1)
+
+
 PairConfig = CrossEncoderConfig | QueryPairConfig
 
 
 def read_config(about: Mapping[str, Any]) -> PairConfig:
     """Read the configuration from the content of a stored cross_encoder.json."""
-    return QueryPairConfig(**about["config"]) if about.get("left") == "query" else CrossEncoderConfig(**about["config"])
+    if about.get("left") != "query":
+        return CrossEncoderConfig(**about["config"])
+    return (QuestionPairConfig if "layers" in about["config"] else QueryPairConfig)(**about["config"])

@@ -21,7 +21,7 @@ from features.errors import ConfigError
 from features.ingest.source import SQLITE, Source
 from features.text.closest import did_you_mean
 from features.text.encoder_config import EncoderConfig
-from ranking.cross_encoder.config import CrossEncoderConfig, QueryPairConfig
+from ranking.cross_encoder.config import CrossEncoderConfig, QuestionPairConfig
 from ranking.gbdt import GBDTConfig
 from recsys.settings.arm import ArmConfig
 from recsys.settings.events import EventWeights
@@ -74,7 +74,7 @@ class Settings(BaseSettings):
     search: SearchConfig = SearchConfig()
     gbdt: GBDTConfig = GBDTConfig()
     cross_encoder: CrossEncoderConfig = CrossEncoderConfig()
-    query_cross_encoder: QueryPairConfig = QueryPairConfig()
+    query_cross_encoder: QuestionPairConfig = QuestionPairConfig()
     evaluate: EvaluateConfig = EvaluateConfig()
     baselines: BaselinesConfig = BaselinesConfig()
     bundles: BundleConfig = BundleConfig()

@@ -21,9 +21,9 @@ from ranking.cross_encoder.query_item import QueryTokens
 from ranking.cross_encoder.trainer import GradedPairs, fit_cross_encoder
 from ranking.ranker import GBDTRanker
 from ranking.search_ranker import LabelledLists, SearchRanker, fit_search_booster, preferences, with_pair_logits, with_search_features
-from recsys.training.search_examples import SearchExamples, examples_of_log, examples_of_purchases
+from recsys.training.search_examples import SearchExamples, search_examples
 from recsys.training.search_tower import fit_queries
-from retrieval.candidates import Candidates, joined
+from retrieval.candidates import joined
 from retrieval.collaborative.models import Collaborative
 from retrieval.hybrid import HybridRetriever
 from retrieval.index import ItemIndex
@@ -80,12 +80,11 @@ class SearchWindow:
         ranker = GBDTRanker(stats, ranking.base, ranking.residual, None, None, ranking.calibration)
         return cls(split, text_search, stats, HybridRetriever(collaborative, towers, settings.retrieval), ranker, clicks, prices)
 
-    def candidates(self, examples: SearchExamples, models: TextModels, queries: QueryTokens) -> Candidates:
-        """Retrieve for each query, with all features."""
+    def lists(self, examples: SearchExamples, vectors: np.ndarray) -> LabelledLists:
+        """Retrieve for each query, whose vectors are float32 (n, dim), with all features."""
         users = examples.histories(self.split)
         analyzer = self.text_search.lexical.analyzer
         tokens = [tuple(analyzer.tokens(text)) for text in examples.texts]
-        vectors = models.query_tower.vectors(queries.states, queries=True)
         allowed = np.ones(len(self.text_search.text_of), dtype=bool)
         found = [
             self.text_search.retrieve((Wording(text, words),), vectors[i : i + 1], users.take(np.array([i])), allowed)
@@ -94,7 +93,8 @@ class SearchWindow:
         candidates = joined(found)
         clicks = self.clicks.values([query_key(words) for words in tokens], candidates.rows)
         columns = {LOG_CLICKS: clicks, PREFERENCE: preferences(candidates, self.retriever, self.ranker, len(self.prices))}
-        return with_search_features(replace(candidates, users=users, features=candidates.features | columns), self.stats, self.prices)
+        candidates = replace(candidates, users=users, features=candidates.features | columns)
+        return examples.labelled(with_search_features(candidates, self.stats, self.prices))
 
 
 def fit_search(
@@ -114,18 +114,16 @@ def fit_search(
     before = None if job.queries is None else job.queries.between(None, window.split.cut)
     tower = fit_queries(job, models, window.text_search, before, work, debiased=debiased)
     window = replace(window, text_search=replace(window.text_search, config=tower.config))
-    examples = None if job.queries is None else examples_of_log(job.queries, window.split, job.seed, debiased=debiased)
-    if examples is None:
-        examples = examples_of_purchases(job.catalog, window.split, job.seed)
-    if examples is None:
+    parts = search_examples(job.catalog, job.queries, window.split, job.seed, debiased=debiased)
+    if not parts:
         return SearchRanker(), None, {"learned_from": "nothing: no item has a category, and there is no search log"} | tower.facts
-    queries = QueryTokens.of(models.encoder.token_states(examples.texts, kind="query"))
-    candidates = window.candidates(examples, models, queries)
-    labels = examples.wanted.hits(candidates.rows)
-    kept = candidates.valid if examples.shown is None else examples.shown.hits(candidates.rows)
+    states = models.encoder.token_states([text for part in parts for text in part.texts], kind="query")
+    queries, vectors = QueryTokens.of(states), models.query_tower.vectors(states, queries=True)
+    begins = np.cumsum([len(part.texts) for part in parts[:-1]])
+    data = LabelledLists.joined([window.lists(part, some) for part, some in zip(parts, np.split(vectors, begins), strict=True)])
+    candidates, labels = data.candidates, data.labels
     if not labels.any():
         return SearchRanker(), None, {"learned_from": "nothing: no query finds what was bought"} | tower.facts
-    data = LabelledLists(candidates, labels, np.where(kept, _weights(examples, candidates), 0).astype(np.float32))
     held = np.arange(len(labels)) % HELD_OUT == HELD_OUT - 1
     lists = labels.any(axis=1)
     tokens = ItemTokens(models.states, models.text_of)
@@ -136,9 +134,10 @@ def fit_search(
     hits = {reads: _ndcg(SearchRanker(booster), data, held) for reads, booster in boosters.items()}
     earns = significant_gain(losses[False] - losses[True]) and hits[True] >= hits[False]
     booster = boosters[earns]
-    judged = held[:, None] & (data.weights > 0)
+    # The lists that customers really asked for, where there are any, tell how often a candidate is bought.
+    judged = (held & (np.arange(len(held)) < len(parts[0].texts)))[:, None] & (data.weights > 0)
     report = tower.facts | {
-        "learned_from": examples.source,
+        "learned_from": " and ".join(part.source for part in parts),
         "lists": int(lists.sum()),
         "cross_encoder_saves": round(float((losses[False] - losses[True]).sum() / losses[False].sum()), 4),
         "ndcg@10_with_and_without_it": [round(hits[True], 4), round(hits[False], 4)],
@@ -182,16 +181,3 @@ def _ndcg(ranker: SearchRanker, data: LabelledLists, lists: np.ndarray) -> float
     chosen, labels = data.candidates.for_users(some), data.labels[some]
     relevant = UserItems.of(np.nonzero(labels)[0], chosen.rows[labels], len(some), int(chosen.rows.max(initial=0)) + 1)
     return float(ndcg(ranker.rank(chosen).rows, relevant, 10).mean()) if len(some) else 0.0
-
-
-def _weights(examples: SearchExamples, candidates: Candidates) -> np.ndarray:
-    """Return the weight of each candidate, float32 (n, k): that of its click, 1 for all others."""
-    weights = np.ones(candidates.rows.shape, dtype=np.float32)
-    if examples.weight is None:
-        return weights
-    wanted = examples.wanted
-    keys = np.arange(len(weights))[:, None] * np.int64(wanted.n_items) + candidates.rows
-    place = np.minimum(np.searchsorted(wanted.keys, keys), len(wanted.keys) - 1)
-    found = (wanted.keys[place] == keys) & candidates.valid
-    weights[found] = examples.weight[place[found]]
-    return weights

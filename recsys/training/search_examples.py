@@ -1,4 +1,4 @@
-"""Queries to learn ranking from: the search log's, or else the words of product types that users then bought."""
+"""Queries to learn ranking from: the search log's, and the words of product types that users then bought."""
 
 from __future__ import annotations
 
@@ -13,15 +13,17 @@ from eval.search.variations import reordered, shortened
 from features.behavior.click_propensities import ClickPropensities
 from features.data.histories import Histories
 from features.names import CART, CLICK, PURCHASE, SEARCH_EVENTS
+from ranking.search_ranker import LabelledLists
 
 if TYPE_CHECKING:
     from features.data.catalog import Catalog
     from features.data.queries import Queries
     from features.data.split import Split
+    from retrieval.candidates import Candidates
 
 MOST = 800  # lists that are learned from; each costs the recommender's probabilities of its candidates
 UNKNOWN = 0.25  # share of lists that are learned as an unknown visitor's
-LEAST_LISTS = 200  # with a click, from which the search log is learned from instead of purchases
+LEAST_LISTS = 200  # with a click, from which the search log is learned from
 FROM_LOG, FROM_PURCHASES = "the search log", "product types and what was bought of them"
 
 
@@ -49,6 +51,27 @@ class SearchExamples:
     def histories(self, split: Split) -> Histories:
         """Return what each list's user did before the cut; nothing for an unknown visitor."""
         return Histories.of_users(split.history, self.users, split.cut)
+
+    def labelled(self, candidates: Candidates) -> LabelledLists:
+        """Label the candidates of each list; one that the list did not show has the weight 0."""
+        labels = self.wanted.hits(candidates.rows)
+        shown = candidates.valid if self.shown is None else self.shown.hits(candidates.rows)
+        weights = shown.astype(np.float32)
+        if self.weight is not None:
+            keys = np.arange(len(labels))[:, None] * np.int64(self.wanted.n_items) + candidates.rows
+            weights[labels] = self.weight[np.searchsorted(self.wanted.keys, keys[labels])]
+        return LabelledLists(candidates, labels, weights)
+
+
+def search_examples(
+    catalog: Catalog, log: Queries | None, split: Split, seed: int, *, debiased: bool = True
+) -> tuple[SearchExamples, ...]:
+    """Return the lists of the search log, if it has enough, and those made of purchases, if items have types.
+
+    The log shows few items a list, and those that the shop's own engine ranked high; purchases judge all that search finds.
+    """
+    of_log = None if log is None else examples_of_log(log, split, seed, debiased=debiased)
+    return tuple(part for part in (of_log, examples_of_purchases(catalog, split, seed)) if part is not None)
 
 
 def examples_of_purchases(catalog: Catalog, split: Split, seed: int) -> SearchExamples | None:
@@ -99,11 +122,9 @@ def examples_of_log(log: Queries, split: Split, seed: int, *, debiased: bool = T
     weight = None
     if debiased:
         of_click = ClickPropensities.estimate(log).weights(part.rank[mine & good])
-        table = {}
-        for at, item, value in zip(place[mine & good].tolist(), part.item[mine & good].tolist(), of_click.tolist(), strict=True):
-            table[at, item] = max(table.get((at, item), 0.0), value)
-        owner = np.repeat(np.arange(len(chosen)), wanted.counts)
-        weight = np.array([table[at, item] for at, item in zip(owner.tolist(), wanted.item.tolist(), strict=True)], dtype=np.float32)
+        weight = np.zeros(len(wanted.keys), dtype=np.float32)
+        keys = place[mine & good] * np.int64(log.n_items) + part.item[mine & good]
+        np.maximum.at(weight, np.searchsorted(wanted.keys, keys), of_click.astype(np.float32))
     users = part.user[first].astype(np.int64)
     users = np.where(users < split.history.n_users, users, -1)
     texts = tuple(log.texts[part.query[first]].tolist())

@@ -154,8 +154,10 @@ def test_only_a_booster_that_was_fitted_with_pairs_reads_them(pairs: bool) -> No
     candidates, labels = made_up()
     booster = fit_search_booster(LabelledLists(candidates, labels, EVERY), np.ones(B, dtype=bool), 0, pairs=pairs)
     ranker = SearchRanker(booster, Calibration.fit(booster.log_odds(candidates).ravel(), labels.ravel()))
-    assert ranker.reads_pairs is SearchRanker.from_files(ranker.to_files()).reads_pairs is pairs
-    assert not SearchRanker().reads_pairs
+    read = SearchRanker.from_files(ranker.to_files()).booster
+    assert read is not None
+    assert read.names == booster.names
+    assert (PAIR_LOGIT in read.names) is pairs
 
 
 def test_pairs_are_scored_where_the_relevance_is_highest() -> None:

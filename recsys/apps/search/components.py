@@ -15,16 +15,27 @@ from retrieval.lexical.synonyms.thesaurus import Thesaurus
 from retrieval.text_search import TextSearch
 
 if TYPE_CHECKING:
-    from ranking.search_ranker import SearchRanker
+    from ranking.search_ranker import QueryPairScorer, SearchRanker
     from recsys.recommend.pipeline import Recommender
     from retrieval.lexical.catalogue_words import CatalogueWords
 
 
 @dataclass(frozen=True)
 class SearchComponents:
-    """What searches over one recommender need."""
+    """What searches over one recommender need.
+
+    Attributes
+    ----------
+    reads_pairs : whether the cross-encoder is read, where there is one; evaluation compares with and without.
+    """
 
     recommender: Recommender
+    reads_pairs: bool = True
+
+    @property
+    def pairs(self) -> QueryPairScorer | None:
+        """The cross-encoder over query and item, if it is read."""
+        return self.recommender.model.pairs if self.reads_pairs else None
 
     @cached_property
     def text_search(self) -> TextSearch:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -54,6 +55,7 @@ Protocol = Literal["judged", "personal", "log"]
 TUNED_ON = 500  # queries of the weeks before the cut, on which the baselines are tuned
 EDITED = 200  # queries that get an edit in a word
 QUERIES = 2000
+WITHOUT_PAIRS = "ours_without_cross_encoder"
 
 
 @dataclass(frozen=True)
@@ -121,6 +123,8 @@ def evaluate_setting(setting: _Setting, settings: Settings, cache: Path, show: P
         notes.append("the baselines have the settings that are best on these very queries")
     baselines = SearchBaselines(lexical, encoder).tuned(tuning, then, setting.now)
     queries, boot = setting.queries, Bootstrap(settings.evaluate.resamples, settings.evaluate.seed)
+    if setting.search.pairs is None:
+        notes.append("search has no cross-encoder: in training it did not improve the lists that were held out")
     queries = queries.with_slices(_slices(queries, lexical, snapshot.catalog), *notes)
     ours = runs(setting.search)
     report = evaluate_runs(ours | baselines, queries, boot, show)
@@ -134,9 +138,9 @@ def evaluate_setting(setting: _Setting, settings: Settings, cache: Path, show: P
 
 
 def runs(search: Search) -> dict[str, SearchRun]:
-    """Return ours, and ours without what it knows of the user."""
+    """Return ours, ours without what it knows of the user, and ours without the cross-encoder, where the search has one."""
 
-    def run(queries: Sequence[str], users: Sequence[str | None], k: int, *, ranked: bool = True) -> np.ndarray:
+    def run(queries: Sequence[str], users: Sequence[str | None], k: int, *, ranked: bool = True, search: Search = search) -> np.ndarray:
         rows = np.full((len(queries), k), -1, dtype=np.int64)
         pairs = list(zip(queries, users, strict=True))
         for begin in range(0, len(pairs), BATCH):
@@ -146,7 +150,10 @@ def runs(search: Search) -> dict[str, SearchRun]:
             rows[begin : begin + BATCH, : best.shape[1]] = best
         return rows
 
-    return {"ours": run, "ours_impersonal": lambda queries, users, k: run(queries, users, k, ranked=False)}
+    found = {"ours": run, "ours_impersonal": partial(run, ranked=False)}
+    if search.pairs is not None:
+        found[WITHOUT_PAIRS] = partial(run, search=replace(search, reads_pairs=False))
+    return found
 
 
 def _judged(workspace: Workspace, file: Path) -> _Setting:

@@ -217,7 +217,7 @@ class SearchGroup:
         keys = [query_key(reading.query.tokens) for reading in self.readings]
         columns = {LOG_CLICKS: recommender.snapshot.query_clicks.values(keys, candidates.rows), PREFERENCE: preference}
         with_all = replace(candidates, features=candidates.features | columns)
-        pairs = recommender.model.pairs if any(reading.wordings for reading in self.readings) else None
+        pairs = search.pairs if any(reading.wordings for reading in self.readings) else None
         if pairs is not None:
             queries = QueryTokens(self._encoded.states, self._first)
             with_all = with_pair_logits(with_all, pairs, queries, recommender.snapshot.tokens)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from features.text.encoder import TextEncoder
-    from ranking.cross_encoder.config import QueryPairConfig
+    from ranking.cross_encoder.config import QuestionPairConfig
     from recsys.offline.product_qa.dataset import ProductQa
 
 
@@ -36,7 +36,7 @@ class PairTraining:
 
     data: ProductQa
     encoder: TextEncoder
-    config: QueryPairConfig
+    config: QuestionPairConfig
     device: torch.device
     folder: Path
 

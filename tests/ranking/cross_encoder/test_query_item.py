@@ -19,7 +19,7 @@ from features.text.encoder_config import EncoderConfig
 from features.text.template import item_texts
 from features.text.token_states import ItemTokens, TokenStates
 from ranking.cross_encoder import trainer as fitting
-from ranking.cross_encoder.config import CrossEncoderConfig, QueryPairConfig
+from ranking.cross_encoder.config import CrossEncoderConfig, QuestionPairConfig
 from ranking.cross_encoder.export import cross_encoder_files
 from ranking.cross_encoder.model import CrossEncoder
 from ranking.cross_encoder.onnx_model import OnnxCrossEncoder
@@ -29,7 +29,7 @@ from ranking.cross_encoder.trainer import GradedPairs, fit_cross_encoder
 if TYPE_CHECKING:
     from pathlib import Path
 
-CONFIG = QueryPairConfig(layers=2, query_tokens=5, passage_tokens=7, batch_queries=3, epochs=3)
+CONFIG = QuestionPairConfig(layers=2, query_tokens=5, passage_tokens=7, batch_queries=3, epochs=3)
 QUERIES = ("hot dog buns", "milk", "something warm to drink", "", "shampoo for dry hair please and thank you")
 
 
@@ -138,7 +138,7 @@ def test_a_fresh_one_orders_nearly_as_the_encoder_does(encoder, queries, passage
 
 
 def test_a_history_needs_the_cross_encoder_of_histories(model, encoder, queries, passages, rows):
-    with pytest.raises(TypeError, match="Histories cannot be scored with a QueryPairConfig"):
+    with pytest.raises(TypeError, match="Histories cannot be scored with a QuestionPairConfig"):
         model.logits(Histories.of_baskets([[1]] * len(QUERIES), 0), rows, passages)
     with pytest.raises(TypeError, match="QueryTokens cannot be scored with a CrossEncoderConfig"):
         CrossEncoder.upon(encoder, CrossEncoderConfig()).logits(queries, rows, passages)

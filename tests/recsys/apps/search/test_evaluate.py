@@ -5,12 +5,16 @@ from __future__ import annotations
 import json
 from typing import Any, cast
 
+import numpy as np
 import polars as pl
 import pytest
 
 from features.errors import DataError
-from recsys.apps.search.evaluate import SearchEvaluation, evaluate_search
+from ranking.cross_encoder.config import QueryPairConfig
+from recsys.apps.search.evaluate import WITHOUT_PAIRS, SearchEvaluation, evaluate_search, runs
+from recsys.apps.search.pipeline import Search
 from recsys.cli.main import run
+from recsys.recommend.open import open_recommender
 from recsys.training import find_or_train
 
 BASELINES = {"bm25", "bm25_then_popular", "bm25_and_popular", "encoder", "bm25_and_encoder"}
@@ -65,6 +69,37 @@ def test_judged_queries_are_answered_by_the_bundle_in_use(without_training, tmp_
     assert report.baselines.keys() >= BASELINES
     assert "bm25_own_and_popular" not in report.baselines
     assert any("these very queries" in note for note in report.queries.notes)
+
+
+class Reads:
+    """A cross-encoder that counts what it is asked."""
+
+    config = QueryPairConfig()
+    calls = 0
+
+    def logits(self, left, rows, tokens):
+        self.calls += 1
+        return np.zeros(rows.shape, dtype=np.float32)
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_ours_without_the_cross_encoder_is_a_row_where_there_is_one(without_training, monkeypatch, there):
+    place, reads = without_training, Reads()
+    search = Search(open_recommender(place.workspace))
+    monkeypatch.setitem(vars(search.recommender.model), "pairs", reads if there else None)
+    rows = runs(search)
+    assert (WITHOUT_PAIRS in rows) is there
+    rows["ours"](["rye bread"], [None], 10)
+    assert reads.calls == there
+    if there:
+        rows[WITHOUT_PAIRS](["rye bread"], [None], 10)
+        assert reads.calls == 1
+
+
+def test_a_search_without_a_cross_encoder_says_so(without_training):
+    place = without_training
+    report = evaluate_search(place.workspace, place.settings, SearchEvaluation("personal", queries=8))
+    assert any("has no cross-encoder" in note for note in report.queries.notes) is (WITHOUT_PAIRS not in report.baselines)
 
 
 def searched(place, *rows):

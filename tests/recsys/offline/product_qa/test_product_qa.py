@@ -12,7 +12,7 @@ from sklearn.metrics import average_precision_score
 
 from features.errors import DataError
 from features.text.encoder_config import EncoderConfig
-from ranking.cross_encoder.config import QueryPairConfig
+from ranking.cross_encoder.config import QuestionPairConfig
 from recsys.docs_tools.write_benchmarks import benchmarks_page, keep
 from recsys.offline.product_qa import cross_encoder as training
 from recsys.offline.product_qa.baselines import Bm25Grid, choose, fused, scaled
@@ -55,7 +55,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def settings(tiny_bert: Path) -> Settings:
-    pairs = QueryPairConfig(layers=1, batch_queries=4, epochs=1)
+    pairs = QuestionPairConfig(layers=1, batch_queries=4, epochs=1)
     return Settings(encoder=EncoderConfig(model=str(tiny_bert), max_tokens=24), query_cross_encoder=pairs)
 
 
