@@ -36,7 +36,7 @@ class SearchConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
     words: LexicalConfig = LexicalConfig()
     retrieval: TextSearchConfig = TextSearchConfig()
-    pairs: QueryPairConfig = QueryPairConfig(passage_tokens=24, query_tokens=16, epochs=2)
+    pairs: QueryPairConfig = QueryPairConfig(rerank_depth=12, passage_tokens=16, query_tokens=16)
     tower: QueryTowerConfig = QueryTowerConfig()
     synonyms: Path | None = None
 
