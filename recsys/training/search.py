@@ -127,7 +127,7 @@ def fit_search(
     held = np.arange(len(labels)) % HELD_OUT == HELD_OUT - 1
     lists = labels.any(axis=1)
     tokens = ItemTokens(models.states, models.text_of)
-    pairs = _fit_pairs(job, models, data, queries, lists & ~held, tokens, work)
+    pairs = _fit_pairs(job, models, data, queries, lists & ~held, work)
     data = replace(data, candidates=with_pair_logits(candidates, pairs, queries, tokens))
     boosters = {reads: fit_search_booster(data, lists & ~held, job.seed, pairs=reads) for reads in (False, True)}
     losses = {reads: _losses(booster, data, held) for reads, booster in boosters.items()}
@@ -150,7 +150,7 @@ def fit_search(
 
 
 def _fit_pairs(
-    job: TrainingJob, models: TextModels, data: LabelledLists, queries: QueryTokens, lists: np.ndarray, tokens: ItemTokens, work: Path
+    job: TrainingJob, models: TextModels, data: LabelledLists, queries: QueryTokens, lists: np.ndarray, work: Path
 ) -> CrossEncoder:
     """Train the cross-encoder on the most relevant candidates of some lists, and on what was wanted."""
     config = job.settings.search.pairs
@@ -164,7 +164,7 @@ def _fit_pairs(
     model = CrossEncoder.upon(models.encoder, config).to(next(models.query_tower.parameters()).device)
     folder = work / "search"
     folder.mkdir(parents=True, exist_ok=True)
-    fit_cross_encoder(model, graded, tokens, folder, job.seed, job.progress)
+    fit_cross_encoder(model, graded, ItemTokens(models.states, models.text_of), folder, job.seed, job.progress)
     return model
 
 
