@@ -57,6 +57,23 @@ SHOWN: Final = "shown"
 CLICK: Final = "click"
 SEARCH_EVENTS: tuple[SearchEventKind, ...] = (SHOWN, CLICK, CART, PURCHASE)
 
+# Columns of reviews, beside ITEM_ID, USER_ID, TIMESTAMP, TITLE and STARS, and of what they mention.
+REVIEW: Final = "review"  # index of the review
+REVIEW_ROW: Final = "row"  # in the shop's file
+LEFT_OUT: Final = "left_out"  # why a review does not count; null for one that does
+ASPECT: Final = "aspect"
+SENTENCE: Final = "sentence"
+NEGATIVE: Final = "negative"
+NEUTRAL: Final = "neutral"
+POSITIVE: Final = "positive"
+SENTIMENTS: tuple[str, ...] = (NEGATIVE, NEUTRAL, POSITIVE)
+
+# Reasons why a review is left out of all figures.
+COPIED: Final = "the text is a copy of an earlier review"
+NEWER_OF_SAME: Final = "the same author has a newer review of the item"
+MANY_BY_ONE: Final = "one author wrote very many reviews on that day"
+FLOOD: Final = "part of a flood of reviews by authors who bought nothing"
+
 # Candidate features from retrieval: the score of each source.
 EASE_SCORE: Final = "ease"
 EASE_TREND_SCORE: Final = "ease_trend"
