@@ -32,12 +32,16 @@ EVENT_ID: Final = "event_id"
 QUERY: Final = "query"
 RANK: Final = "rank"  # place of the item in the list that the query showed, from 1
 
+# Columns of reviews, beside ITEM_ID, USER_ID, TIMESTAMP, TITLE and STARS. Their types are in `features.data.reviews.REVIEW_COLUMNS`.
+TEXT: Final = "text"
+ROW: Final = "row"  # of the shop's file
+
 # Columns that are read and not stored: they say what other columns mean.
 UNIT_PRICE: Final = "unit_price"  # of one piece: value = quantity * unit_price
 CURRENCY: Final = "currency"  # of a price or a value
 ORDER_ID: Final = "order_id"
 STATUS: Final = "status"  # of an order: paid, cancelled, refunded
-STARS: Final = "rating"
+STARS: Final = "rating"  # stored with reviews
 GROUP_TITLE: Final = "group_title"  # of the product whose variant the item is
 
 # Event kinds. A log stores each event as its index in EVENTS.
@@ -126,7 +130,6 @@ OWN_OF_TRIPS: Final = "own_of_trips"
 PRICE_GAP: Final = "price_gap"
 
 # Behaviour features of a user and a group of items. {} is CATEGORY, BRAND or TEXT.
-TEXT: Final = "text"
 GROUP_DECAY: Final = "{}_decay"
 GROUP_OTHERS: Final = "{}_others"
 GROUP_LAST: Final = "{}_last"
