@@ -61,9 +61,8 @@ SHOWN: Final = "shown"
 CLICK: Final = "click"
 SEARCH_EVENTS: tuple[SearchEventKind, ...] = (SHOWN, CLICK, CART, PURCHASE)
 
-# Columns of reviews, beside ITEM_ID, USER_ID, TIMESTAMP, TITLE and STARS, and of what they mention.
+# Columns of reviews that were read for their sentiment, and of what they mention.
 REVIEW: Final = "review"  # index of the review
-REVIEW_ROW: Final = "row"  # in the shop's file
 LEFT_OUT: Final = "left_out"  # why a review does not count; null for one that does
 ASPECT: Final = "aspect"
 SENTENCE: Final = "sentence"

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import io
 import json
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -19,6 +19,7 @@ from features.behavior.query_clicks import QueryClicks
 from features.data.catalog import Catalog
 from features.data.interactions import Interactions
 from features.data.shop_profile import ShopProfile
+from features.reviews.scored import ScoredReviews
 from features.storage.arrays import Subfolder, arrays_of, in_folder
 from features.text.embeddings import TextVectors, group
 from features.text.token_states import ItemTokens, TokenStates
@@ -69,6 +70,7 @@ class Snapshot:
     query_clicks : what the search log says of queries and items.
     synonyms : the shop's own groups of equal terms.
     buys_again : whether users of this shop buy an item more than once.
+    reviews : what was read in the shop's reviews; empty for a shop without them.
     item_id_vectors : learned offsets of the texts' vectors, float32 (t, dim); None for a model without them.
     events_read : number of the last service event in the log; 0 if there is none.
     """
@@ -90,6 +92,7 @@ class Snapshot:
     query_clicks: QueryClicks
     synonyms: tuple[tuple[str, ...], ...] = ()
     buys_again: bool = True
+    reviews: ScoredReviews = field(default_factory=ScoredReviews.empty)
     item_id_vectors: np.ndarray | None = None
     events_read: int = 0
 
@@ -138,6 +141,7 @@ class Snapshot:
             "search/lexical": self.lexical,
             "search/words": self.catalogue_words,
             "search/clicks": self.query_clicks,
+            "reviews": self.reviews,
         }
         about: dict[str, Any] = {"now": self.now, "buys_again": self.buys_again, "events_read": self.events_read}
         about["text_search"] = self.text_search.model_dump()
@@ -174,6 +178,7 @@ class Snapshot:
             search_index=ItemIndex.from_files(Subfolder(files, "search/index")),
             lexical=lexical,
             catalogue_words=CatalogueWords.from_files(Subfolder(files, "search/words"), lexical),
+            reviews=ScoredReviews.from_files(Subfolder(files, "reviews")),
             synonyms=tuple(map(tuple, json.loads(files["search/synonyms.json"]))),
             item_id_vectors=arrays_of(files, "learned.safetensors")["learned"] if "learned.safetensors" in files else None,
         )

@@ -13,7 +13,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import save
 
 from features.data.ids import spellings
-from features.errors import BundleError
+from features.errors import BundleError, DataError
 from features.names import AVAILABLE, BARCODE, BRAND, CATEGORY, ITEM_ID, TITLE
 from features.storage.arrays import arrays_of
 from retrieval.lexical.analyzer import Analyzer, fold
@@ -23,6 +23,8 @@ from retrieval.lexical.word_counts import WordCounts
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
+
+    import numpy as np
 
     from features.data.catalog import Catalog
     from retrieval.lexical.index import LexicalIndex
@@ -120,6 +122,19 @@ class CatalogueWords:
     def brand(self, words: str) -> str | None:
         """Return the brand of these words as the catalogue spells it."""
         return self.brands.get(" ".join(name_words(words)))
+
+    def items_of_brand(self, brands: pl.Series, words: str) -> np.ndarray:
+        """Return which items are of the brand of these words, bool (n_items,); `brands` is the catalogue's column.
+
+        Raises
+        ------
+        DataError
+            No item is.
+        """
+        brand = self.brand(words)
+        if brand is None:
+            raise DataError(f"no item is of brand {words!r}: check its spelling, or leave the brand out")
+        return (brands == brand).fill_null(value=False).to_numpy()
 
     def is_department(self, words: str) -> bool:
         """Return whether words name the first part of a category path."""

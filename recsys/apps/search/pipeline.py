@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from features.data.histories import Histories
-from features.errors import DataError
 from features.names import LOG_CLICKS, PREFERENCE, RELEVANCE
 from ranking.cross_encoder.query_item import QueryTokens
 from ranking.filters import Filters
@@ -30,7 +29,6 @@ if TYPE_CHECKING:
 
     from recsys.apps.search.answers import SearchAnswer, Suggestion
     from recsys.apps.search.request import SearchOptions
-    from retrieval.lexical.catalogue_words import CatalogueWords
     from retrieval.lexical.query import QueryFilter
     from retrieval.query_tower.encoded_queries import EncodedQueries
 
@@ -109,7 +107,7 @@ class SearchGroup:
         )
         mask = filters.allowed(snapshot.catalog, snapshot.prices, histories) & recommender.not_blocked & snapshot.catalog.available
         if options.brand:
-            mask &= _of_brand(search.words, snapshot.catalog.frame["brand"].to_numpy(), options.brand)
+            mask &= search.words.items_of_brand(snapshot.catalog.frame["brand"], options.brand)
         readings = [Reading.of(text, search.words, search.thesaurus, options) for text, _ in queries]
         return cls(search, options, queries, readings, histories, histories.permitted(mask) if histories.disliked is not None else mask)
 
@@ -232,16 +230,3 @@ class SearchGroup:
 
 def _nothing(user: Histories) -> Candidates:
     return Candidates(user, np.zeros((1, 0), dtype=np.int64), np.zeros((1, 0), dtype=np.float32))
-
-
-def _of_brand(words: CatalogueWords, brands: np.ndarray, wanted: str) -> np.ndarray:
-    """Return which items are of a brand, bool (n_items,).
-
-    Raises
-    ------
-    DataError: no item is.
-    """
-    brand = words.brand(wanted)
-    if brand is None:
-        raise DataError(f"no item is of brand {wanted!r}: check its spelling, or leave the brand out")
-    return brands == brand

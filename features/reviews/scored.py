@@ -1,0 +1,99 @@
+"""Reviews that were read: the sentiment of each, the aspects it mentions, and whether it counts."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Self
+
+import polars as pl
+
+from features.names import ASPECT, LEFT_OUT, NEGATIVE, NEUTRAL, POSITIVE, REVIEW, ROW, SENTENCE, SENTIMENTS, STARS, TEXT, TIMESTAMP, USER_ID
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+
+_PROBABILITIES = dict.fromkeys(SENTIMENTS, pl.Float32())
+REVIEW_SCHEMA: dict[str, pl.DataType] = {
+    REVIEW: pl.UInt32(),
+    "item": pl.Int32(),
+    USER_ID: pl.String(),
+    TIMESTAMP: pl.Datetime("us"),
+    STARS: pl.Float32(),
+    ROW: pl.Int64(),
+    TEXT: pl.UInt64(),
+    **_PROBABILITIES,
+    LEFT_OUT: pl.String(),
+}
+MENTION_SCHEMA: dict[str, pl.DataType] = {REVIEW: pl.UInt32(), ASPECT: pl.String(), SENTENCE: pl.String(), **_PROBABILITIES}
+
+
+@dataclass(frozen=True, eq=False)
+class ScoredReviews:
+    """What was read in the reviews of a catalogue.
+
+    Attributes
+    ----------
+    reviews : one row a review, ascending in time: `REVIEW_SCHEMA`. The probabilities are null where the text says nothing
+        that the encoder reads; TEXT is a hash of the text; the time is null where it is unknown.
+    mentions : one row for each sentence of a review and aspect that it mentions: `MENTION_SCHEMA`.
+    model : digest of the models and the list of aspects that they were read with.
+    """
+
+    reviews: pl.DataFrame
+    mentions: pl.DataFrame
+    model: str = ""
+
+    @classmethod
+    def empty(cls) -> Self:
+        """Return those of a shop without reviews."""
+        return cls(pl.DataFrame(schema=REVIEW_SCHEMA), pl.DataFrame(schema=MENTION_SCHEMA))
+
+    def __len__(self) -> int:
+        return len(self.reviews)
+
+    @cached_property
+    def counted(self) -> pl.DataFrame:
+        """Reviews that are not left out."""
+        return self.reviews.filter(pl.col(LEFT_OUT).is_null())
+
+    @cached_property
+    def counted_mentions(self) -> pl.DataFrame:
+        """Mentions in reviews that are not left out, with the item, time, row and author of the review and their `sentiment`."""
+        of_review = self.counted.select(REVIEW, "item", TIMESTAMP, ROW, USER_ID)
+        return self.mentions.join(of_review, on=REVIEW, how="inner", maintain_order="left").with_columns(sentiment=sentiment())
+
+    def without_users(self, user_ids: Collection[str]) -> Self:
+        """Remove the reviews of some authors."""
+        gone = pl.col(USER_ID).is_in(list(user_ids)).fill_null(value=False)
+        kept = self.reviews.filter(~gone)
+        return replace(self, reviews=kept, mentions=self.mentions.join(kept.select(REVIEW), on=REVIEW, how="semi", maintain_order="left"))
+
+    def to_files(self) -> dict[str, bytes]:
+        """Return the tables as Parquet; no file of a shop without reviews."""
+        if not len(self):
+            return {}
+        tables = {"reviews.parquet": self.reviews, "mentions.parquet": self.mentions}
+        return {"model.txt": self.model.encode()} | {name: _parquet(table) for name, table in tables.items()}
+
+    @classmethod
+    def from_files(cls, files: Mapping[str, bytes]) -> Self:
+        """Read the files that `to_files` wrote."""
+        if "reviews.parquet" not in files:
+            return cls.empty()
+        tables = (pl.read_parquet(io.BytesIO(files[f"{name}.parquet"])) for name in ("reviews", "mentions"))
+        return cls(*tables, bytes(files["model.txt"]).decode())
+
+
+def sentiment() -> pl.Expr:
+    """Return the most probable sentiment of each row; null where nothing was read."""
+    best = pl.max_horizontal(NEGATIVE, NEUTRAL, POSITIVE)
+    chosen = pl.when(pl.col(POSITIVE) == best).then(pl.lit(POSITIVE)).when(pl.col(NEGATIVE) == best).then(pl.lit(NEGATIVE))
+    return pl.when(best.is_not_null()).then(chosen.otherwise(pl.lit(NEUTRAL)))
+
+
+def _parquet(table: pl.DataFrame) -> bytes:
+    buffer = io.BytesIO()
+    table.write_parquet(buffer)
+    return buffer.getvalue()

@@ -1,0 +1,112 @@
+"""Figures of reviews by product, brand, category or the whole shop: sentiment, aspects with their trend, and quotes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import polars as pl
+from scipy.stats import fisher_exact
+
+from features.names import ASPECT, NEGATIVE, POSITIVE, REVIEW, SENTENCE, SENTIMENTS, STARS, TIMESTAMP
+from features.reviews.scored import sentiment
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from features.reviews.scored import ScoredReviews
+
+RECENT_DAYS, BEFORE_DAYS = 90, 365  # a trend compares the last days with those before them
+LEAST_MENTIONS = 8  # on both sides of a trend
+CHANCE = 0.05  # a difference that chance makes more often is no trend
+QUOTE_LENGTHS = (20, 240)  # characters
+KEY = "key"
+
+
+def overall(scored: ScoredReviews, keys: pl.Series) -> pl.DataFrame:
+    """Count the reviews of each key, most reviewed first: `key`, `reviews`, `rating`, `rated`, `read`, and the share of each sentiment.
+
+    Parameters
+    ----------
+    keys : key of each catalogue row (n_items), such as its brand; items without one are left out.
+    """
+    table = scored.counted.with_columns(key=keys.gather(scored.counted["item"]), sentiment=sentiment())
+    read = pl.col("sentiment").is_not_null()
+    return (
+        table.drop_nulls(KEY)
+        .group_by(KEY)
+        .agg(
+            reviews=pl.len(),
+            rating=pl.col(STARS).drop_nans().mean(),
+            rated=pl.col(STARS).is_not_nan().sum(),
+            read=read.sum(),
+            **{name: (pl.col("sentiment") == name).sum() / read.sum() for name in SENTIMENTS},
+        )
+        .sort("reviews", KEY, descending=[True, False])
+    )
+
+
+def aspects(scored: ScoredReviews, keys: pl.Series, now: datetime) -> pl.DataFrame:
+    """Count the mentions of each key and aspect, most mentioned first.
+
+    A mention counts once a review: by its most telling sentence.
+
+    Returns
+    -------
+    `key`, `aspect`, `mentions`, `positive`, `negative` (shares), `recent`, `before` (positive shares of the last
+    `RECENT_DAYS` and the `BEFORE_DAYS` before them; null with too few mentions), `trend` ("rising", "falling", "steady", null).
+    """
+    table = _once(scored)
+    table = table.with_columns(key=keys.gather(table["item"])).drop_nulls([KEY, "sentiment"])
+    age = (pl.lit(now) - pl.col(TIMESTAMP)).dt.total_days()
+    new, old = age < RECENT_DAYS, (age >= RECENT_DAYS) & (age < RECENT_DAYS + BEFORE_DAYS)
+    good, bad = pl.col("sentiment") == POSITIVE, pl.col("sentiment") == NEGATIVE
+    counts = table.group_by(KEY, ASPECT).agg(
+        mentions=pl.len(),
+        positive=good.mean(),
+        negative=bad.mean(),
+        new=new.sum(),
+        new_good=(new & good).sum(),
+        old=old.sum(),
+        old_good=(old & good).sum(),
+    )
+    enough = (pl.col("new") >= LEAST_MENTIONS) & (pl.col("old") >= LEAST_MENTIONS)
+    counts = counts.with_columns(
+        recent=pl.when(enough).then(pl.col("new_good") / pl.col("new")),
+        before=pl.when(enough).then(pl.col("old_good") / pl.col("old")),
+    )
+    trends = pl.struct("new", "new_good", "old", "old_good").map_elements(_trend, return_dtype=pl.String)
+    return (
+        counts.with_columns(trend=pl.when(enough).then(trends))
+        .drop("new", "new_good", "old", "old_good")
+        .sort(KEY, "mentions", ASPECT, descending=[False, True, False])
+    )
+
+
+def quotes(scored: ScoredReviews, keys: pl.Series, n: int = 1) -> pl.DataFrame:
+    """Choose n praising and n complaining sentences of each key and aspect, word for word, the most telling first."""
+    table = scored.counted_mentions
+    shortest, longest = QUOTE_LENGTHS
+    length = pl.col(SENTENCE).str.len_chars()
+    table = table.with_columns(key=keys.gather(table["item"]), fits=length.is_between(shortest, longest)).drop_nulls(KEY)
+    sure = pl.max_horizontal(POSITIVE, NEGATIVE)
+    return (
+        table.filter(pl.col("sentiment").is_in([POSITIVE, NEGATIVE]))
+        .sort(["fits", sure, REVIEW], descending=[True, True, True])
+        .unique([KEY, ASPECT, SENTENCE], keep="first", maintain_order=True)
+        .group_by(KEY, ASPECT, "sentiment", maintain_order=True)
+        .head(n)
+    )
+
+
+def _once(scored: ScoredReviews) -> pl.DataFrame:
+    """Return one mention of each review and aspect: that of the surest sentence."""
+    sure = pl.max_horizontal(*SENTIMENTS)
+    return scored.counted_mentions.sort(sure, descending=True, nulls_last=True).unique([REVIEW, ASPECT], keep="first", maintain_order=True)
+
+
+def _trend(row: dict[str, int]) -> str:
+    """Return which way the positive share went, by Fisher's exact test."""
+    new, old = (row["new_good"], row["new"] - row["new_good"]), (row["old_good"], row["old"] - row["old_good"])
+    if float(fisher_exact([new, old])[1]) >= CHANCE:
+        return "steady"
+    return "rising" if row["new_good"] * row["old"] > row["old_good"] * row["new"] else "falling"
