@@ -70,6 +70,7 @@ NEGATIVE: Final = "negative"
 NEUTRAL: Final = "neutral"
 POSITIVE: Final = "positive"
 SENTIMENTS: tuple[str, ...] = (NEGATIVE, NEUTRAL, POSITIVE)
+SENTIMENT: Final = "sentiment"  # one of SENTIMENTS; null where a text is not read
 
 # Reasons why a review is left out of all figures.
 COPIED: Final = "the text is a copy of an earlier review"

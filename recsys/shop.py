@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from eval.protocol.report import Report
     from features.ingest.source import Source
     from features.ingest.summary import IngestSummary
+    from recsys.apps.reviews.answers import ReviewAlert
+    from recsys.apps.reviews.pipeline import ReviewsReader
     from recsys.apps.search.answers import SearchAnswer
     from recsys.apps.search.pipeline import Search
     from recsys.apps.search.request import SearchOptions
@@ -183,10 +185,11 @@ class Shop:
         ------
         RefusedError: a quality gate did not pass; the bundle in use stays.
         """
+        from recsys.apps.reviews.watch import watch_reviews
         from recsys.refresh.refresh import refresh
 
         self._close()
-        return refresh(self.workspace, self.settings, device)
+        return refresh(self.workspace, self.settings, device, watch_reviews)
 
     @cached_property
     def recommender(self) -> Recommender:
@@ -207,9 +210,22 @@ class Shop:
 
         return Search(self.recommender)
 
+    @cached_property
+    def reviews(self) -> ReviewsReader:
+        """What customers say, over `recommender`; raises what that does."""
+        from recsys.apps.reviews.pipeline import ReviewsReader
+
+        return ReviewsReader(self.recommender)
+
+    def review_alerts(self) -> list[ReviewAlert]:
+        """Surges of complaints that have not ended, as the last refresh found them."""
+        from recsys.apps.reviews.watch import open_alerts
+
+        return open_alerts(self.workspace, self.recommender)
+
     def _close(self) -> None:
         """Forget the open recommender, so that the next call opens the bundle in use."""
-        for name in ("recommender", "searcher"):
+        for name in ("recommender", "searcher", "reviews"):
             self.__dict__.pop(name, None)
 
     def answers(self, options: RecommendOptions, users: Sequence[str | None]) -> Iterator[Answer]:

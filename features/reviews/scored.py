@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Self
 
 import polars as pl
 
-from features.names import ASPECT, LEFT_OUT, NEGATIVE, NEUTRAL, POSITIVE, REVIEW, ROW, SENTENCE, SENTIMENTS, STARS, TEXT, TIMESTAMP, USER_ID
+from features.names import ASPECT, LEFT_OUT, REVIEW, ROW, SENTENCE, SENTIMENT, SENTIMENTS, STARS, TEXT, TIMESTAMP, USER_ID
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
-_PROBABILITIES = dict.fromkeys(SENTIMENTS, pl.Float32())
+_PROBABILITIES: dict[str, pl.DataType] = {**dict.fromkeys(SENTIMENTS, pl.Float32()), SENTIMENT: pl.String()}
 REVIEW_SCHEMA: dict[str, pl.DataType] = {
     REVIEW: pl.UInt32(),
     "item": pl.Int32(),
@@ -22,7 +22,7 @@ REVIEW_SCHEMA: dict[str, pl.DataType] = {
     TIMESTAMP: pl.Datetime("us"),
     STARS: pl.Float32(),
     ROW: pl.Int64(),
-    TEXT: pl.UInt64(),
+    TEXT: pl.String(),
     **_PROBABILITIES,
     LEFT_OUT: pl.String(),
 }
@@ -35,9 +35,10 @@ class ScoredReviews:
 
     Attributes
     ----------
-    reviews : one row a review, ascending in time: `REVIEW_SCHEMA`. The probabilities are null where the text says nothing
-        that the encoder reads; TEXT is a hash of the text; the time is null where it is unknown.
-    mentions : one row for each sentence of a review and aspect that it mentions: `MENTION_SCHEMA`.
+    reviews : one row a review, ascending in time: `REVIEW_SCHEMA`. Probabilities and sentiment are null where the text says
+        nothing that the encoder reads; TEXT is a digest of the text; the time is null where it is unknown.
+    mentions : one row for each sentence of a review and aspect that it mentions: `MENTION_SCHEMA`. A review that mentions none
+        has its first sentence with the aspect null.
     model : digest of the models and the list of aspects that they were read with.
     """
 
@@ -60,9 +61,9 @@ class ScoredReviews:
 
     @cached_property
     def counted_mentions(self) -> pl.DataFrame:
-        """Mentions in reviews that are not left out, with the item, time, row and author of the review and their `sentiment`."""
+        """Mentions in reviews that are not left out, with the item, time, row and author of the review."""
         of_review = self.counted.select(REVIEW, "item", TIMESTAMP, ROW, USER_ID)
-        return self.mentions.join(of_review, on=REVIEW, how="inner", maintain_order="left").with_columns(sentiment=sentiment())
+        return self.mentions.join(of_review, on=REVIEW, how="inner", maintain_order="left")
 
     def without_users(self, user_ids: Collection[str]) -> Self:
         """Remove the reviews of some authors."""
@@ -84,13 +85,6 @@ class ScoredReviews:
             return cls.empty()
         tables = (pl.read_parquet(io.BytesIO(files[f"{name}.parquet"])) for name in ("reviews", "mentions"))
         return cls(*tables, bytes(files["model.txt"]).decode())
-
-
-def sentiment() -> pl.Expr:
-    """Return the most probable sentiment of each row; null where nothing was read."""
-    best = pl.max_horizontal(NEGATIVE, NEUTRAL, POSITIVE)
-    chosen = pl.when(pl.col(POSITIVE) == best).then(pl.lit(POSITIVE)).when(pl.col(NEGATIVE) == best).then(pl.lit(NEGATIVE))
-    return pl.when(best.is_not_null()).then(chosen.otherwise(pl.lit(NEUTRAL)))
 
 
 def _parquet(table: pl.DataFrame) -> bytes:

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 from scipy.stats import fisher_exact
 
-from features.names import ASPECT, NEGATIVE, POSITIVE, REVIEW, SENTENCE, SENTIMENTS, STARS, TIMESTAMP
-from features.reviews.scored import sentiment
+from features.names import ASPECT, NEGATIVE, POSITIVE, REVIEW, SENTENCE, SENTIMENT, SENTIMENTS, STARS, TIMESTAMP
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -29,8 +28,8 @@ def overall(scored: ScoredReviews, keys: pl.Series) -> pl.DataFrame:
     ----------
     keys : key of each catalogue row (n_items), such as its brand; items without one are left out.
     """
-    table = scored.counted.with_columns(key=keys.gather(scored.counted["item"]), sentiment=sentiment())
-    read = pl.col("sentiment").is_not_null()
+    table = scored.counted.with_columns(key=keys.gather(scored.counted["item"]))
+    read = pl.col(SENTIMENT).is_not_null()
     return (
         table.drop_nulls(KEY)
         .group_by(KEY)
@@ -39,7 +38,7 @@ def overall(scored: ScoredReviews, keys: pl.Series) -> pl.DataFrame:
             rating=pl.col(STARS).drop_nans().mean(),
             rated=pl.col(STARS).is_not_nan().sum(),
             read=read.sum(),
-            **{name: (pl.col("sentiment") == name).sum() / read.sum() for name in SENTIMENTS},
+            **{name: (pl.col(SENTIMENT) == name).sum() / read.sum() for name in SENTIMENTS},
         )
         .sort("reviews", KEY, descending=[True, False])
     )
@@ -56,10 +55,10 @@ def aspects(scored: ScoredReviews, keys: pl.Series, now: datetime) -> pl.DataFra
     `RECENT_DAYS` and the `BEFORE_DAYS` before them; null with too few mentions), `trend` ("rising", "falling", "steady", null).
     """
     table = _once(scored)
-    table = table.with_columns(key=keys.gather(table["item"])).drop_nulls([KEY, "sentiment"])
+    table = table.with_columns(key=keys.gather(table["item"])).drop_nulls([KEY, ASPECT, SENTIMENT])
     age = (pl.lit(now) - pl.col(TIMESTAMP)).dt.total_days()
     new, old = age < RECENT_DAYS, (age >= RECENT_DAYS) & (age < RECENT_DAYS + BEFORE_DAYS)
-    good, bad = pl.col("sentiment") == POSITIVE, pl.col("sentiment") == NEGATIVE
+    good, bad = pl.col(SENTIMENT) == POSITIVE, pl.col(SENTIMENT) == NEGATIVE
     counts = table.group_by(KEY, ASPECT).agg(
         mentions=pl.len(),
         positive=good.mean(),
@@ -87,13 +86,13 @@ def quotes(scored: ScoredReviews, keys: pl.Series, n: int = 1) -> pl.DataFrame:
     table = scored.counted_mentions
     shortest, longest = QUOTE_LENGTHS
     length = pl.col(SENTENCE).str.len_chars()
-    table = table.with_columns(key=keys.gather(table["item"]), fits=length.is_between(shortest, longest)).drop_nulls(KEY)
+    table = table.with_columns(key=keys.gather(table["item"]), fits=length.is_between(shortest, longest)).drop_nulls([KEY, ASPECT])
     sure = pl.max_horizontal(POSITIVE, NEGATIVE)
     return (
-        table.filter(pl.col("sentiment").is_in([POSITIVE, NEGATIVE]))
+        table.filter(pl.col(SENTIMENT).is_in([POSITIVE, NEGATIVE]))
         .sort(["fits", sure, REVIEW], descending=[True, True, True])
         .unique([KEY, ASPECT, SENTENCE], keep="first", maintain_order=True)
-        .group_by(KEY, ASPECT, "sentiment", maintain_order=True)
+        .group_by(KEY, ASPECT, SENTIMENT, maintain_order=True)
         .head(n)
     )
 

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     import torch
+    from features.text.sentiment.model import SentimentModel
     from tokenizers import Tokenizer
 
     from features.onnx.session import Device
@@ -88,6 +89,7 @@ class Model:
     item_id_vectors : what the towers learned of single items; None for towers over texts alone.
     search : ranks what a search found.
     pairs : the cross-encoder over query and item; None where it earns nothing.
+    sentiment : the classifier of reviews; None where there were none.
     """
 
     encoder: TextEncoder
@@ -99,6 +101,7 @@ class Model:
     item_id_vectors: ItemIdVectors | None = None
     search: SearchRanker = field(default_factory=SearchRanker)
     pairs: CrossEncoder | None = None
+    sentiment: SentimentModel | None = None
 
     @cached_property
     def fingerprint(self) -> str:
@@ -177,7 +180,8 @@ class Model:
         """Return the contents by file name."""
         files = self.fact_files()
         parts = {"encoder": self.encoder, "tower": self.tower, "query_tower": self.query_tower, "search": self.search}
-        for name, part in (parts | {"ranking": self.ranking, "learned": self.item_id_vectors, "pairs": self.pairs}).items():
+        optional = {"ranking": self.ranking, "learned": self.item_id_vectors, "pairs": self.pairs, "sentiment": self.sentiment}
+        for name, part in (parts | optional).items():
             if part is not None:
                 files |= in_folder(name, part.to_files())
         return files
@@ -190,6 +194,8 @@ class Model:
     @classmethod
     def from_files(cls, files: Mapping[str, bytes]) -> Model:
         """Read the files that `to_files` wrote."""
+        from features.text.sentiment.model import SentimentModel
+
         from features.text.encoder import TextEncoder
         from ranking.cross_encoder.model import CrossEncoder
         from retrieval.query_tower.model import QueryTower
@@ -207,6 +213,7 @@ class Model:
             item_id_vectors=ItemIdVectors.from_files(Subfolder(files, "learned")) if "learned/ids.json" in files else None,
             search=SearchRanker.from_files(Subfolder(files, "search")),
             pairs=CrossEncoder.from_files(Subfolder(files, "pairs")) if "pairs/cross_encoder.json" in files else None,
+            sentiment=SentimentModel.from_files(Subfolder(files, "sentiment")) if "sentiment/sentiment.json" in files else None,
         )
 
 

@@ -13,6 +13,7 @@ import typer
 from recsys.cli.benchmark import benchmark
 from recsys.cli.maintenance import erase, rollback, verify
 from recsys.cli.options import Count, Json, PerGroup, State, parse_ids, parse_interval, parse_moment, parse_out, state_of
+from recsys.cli.reviews import reviews
 from recsys.cli.search import search
 from recsys.cli.service import serve
 from recsys.cli.simulate import off_policy, simulate
@@ -119,17 +120,18 @@ def refresh(
     """Read the sources again and publish.
 
     Encodes only what is new or changed. No training; a product added today is recommendable after it.
-    What does not pass the gates of [refresh] is not published: exit code 1. Published, and a feature has drifted: 3. See docs/refresh.md.
+    What does not pass the gates of [refresh] is not published: exit code 1. Published, and a feature has drifted or reviews complain more: 3. See docs/refresh.md.
     """
     state = state_of(context)
     if every is not None:
+        from recsys.apps.reviews.watch import watch_reviews
         from recsys.refresh.refresh import refresh_every
 
-        refresh_every(state.workspace, state.settings, every, typer.echo, device)
+        refresh_every(state.workspace, state.settings, every, typer.echo, device, watch_reviews)
         return
     done = state.shop.refresh(device=device)
     typer.echo(done)
-    if done.alerts:
+    if done.alerts or done.surges:
         raise typer.Exit(3)
 
 
@@ -282,6 +284,6 @@ def _print_json(value: Any) -> None:
 
 
 COMMANDS = (
-    *(demo, ingest, train, build_index, recommend, similar, search, evaluate, benchmark, simulate, off_policy),
+    *(demo, ingest, train, build_index, recommend, similar, search, reviews, evaluate, benchmark, simulate, off_policy),
     *(refresh, verify, rollback, erase, serve, doctor),
 )

@@ -16,6 +16,8 @@ from features.behavior.query_clicks import QueryClicks
 from features.errors import BundleError, DataError
 from features.ingest.erased_users import ErasedUsers
 from features.ingest.table_store import forget, is_ingested, users_among
+from features.names import USER_ID
+from features.reviews.scored import ScoredReviews
 from features.storage.arrays import Subfolder, in_folder
 from recsys.artifacts.bundle import RETRAIN, Bundle, list_bundles
 from recsys.artifacts.model_store import mark
@@ -124,7 +126,8 @@ def _remove(folder: Path) -> None:
 
 
 def _gone(bundle: Bundle, erased_users: ErasedUsers) -> list[str]:
-    return erased_users.among(json.loads(bundle.read(_USERS))["user_ids"])
+    authors = ScoredReviews.from_files(Subfolder(bundle.files, "snapshot/reviews")).reviews[USER_ID].drop_nulls().unique()
+    return erased_users.among(sorted({*json.loads(bundle.read(_USERS))["user_ids"], *authors.to_list()}))
 
 
 def _counts_searches(bundle: Bundle) -> bool:
@@ -152,8 +155,9 @@ def _without(workspace: Workspace, bundle: Bundle, erased_users: ErasedUsers) ->
     clicks = query_clicks(workspace, snapshot, erased_users) if is_ingested(workspace.data) else QueryClicks.empty()
     if not gone and clicks.to_files() == snapshot.query_clicks.to_files():
         return None
-    snapshot = replace(snapshot, query_clicks=clicks)
-    left = snapshot.log.without_users(snapshot.log.user_rows(gone))
+    snapshot = replace(snapshot, query_clicks=clicks, reviews=snapshot.reviews.without_users(gone))
+    rows = snapshot.log.user_rows(gone)  # -1 of those who only wrote reviews
+    left = snapshot.log.without_users(rows[rows >= 0])
     files = recounted(snapshot, left, retrieval).to_files()
     # Its data differs now, so the next build does not reuse this bundle.
     about = bundle.manifest.about | {"inputs": None, RETRAIN: True}

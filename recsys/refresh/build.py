@@ -9,7 +9,10 @@ from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from features.errors import BundleError, ModelError
+from features.reviews.scored import ScoredReviews
 from features.storage.arrays import Subfolder, in_folder
 from features.storage.atomic import write_whole
 from features.storage.digests import digest, of_json, of_strings
@@ -24,6 +27,7 @@ from recsys.progress import terminal_progress
 from recsys.refresh.offline_check import BundleUnderTest, collaborative_key
 from recsys.snapshot.canaries import canaries, encoded_before
 from recsys.snapshot.encode import Encoded, EncodeOptions, encode_catalog
+from recsys.snapshot.reviews import read_reviews
 from recsys.snapshot.search_clicks import query_clicks
 from recsys.snapshot.snapshot import LogAggregates, Snapshot, indexed
 from retrieval.collaborative.models import Collaborative
@@ -31,6 +35,8 @@ from retrieval.lexical.index import LexicalIndex
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from features.text.sentiment.model import SentimentModel
 
     from features.data.catalog import Catalog
     from features.data.interactions import Interactions
@@ -89,7 +95,8 @@ class Build:
         key = collaborative_key(log, now, self.model.retrieval)
         aggregates = LogAggregates.of(catalog, log, now, self.model.retrieval, self._fitted(key))
         snapshot = indexed(catalog, aggregates, now, self.model, encoded, self.indexing)
-        snapshot = replace(snapshot, events_read=self.events_read, query_clicks=query_clicks(self.workspace, snapshot))
+        reviews, of_reviews = self._reviews(catalog, log)
+        snapshot = replace(snapshot, events_read=self.events_read, query_clicks=query_clicks(self.workspace, snapshot), reviews=reviews)
         read = coverage(self.model.encoder.tokenizer, catalog)
         about = self._about(snapshot) | {"collaborative": key, COVERAGE: asdict(read)}
         drift = None
@@ -102,7 +109,24 @@ class Build:
             self._report(bundle_id, about)
         texts = f"{encoded.encoded:,} of {about['texts']:,} texts encoded"
         line = f"bundle {bundle_id} is in use: {len(catalog):,} items, {texts}, {snapshot.index.config.kind} index"
-        return "\n".join((line, *read.notes, *notes)), drift
+        return "\n".join((line, *read.notes, *notes, *of_reviews)), drift
+
+    def _reviews(self, catalog: Catalog, log: Interactions) -> tuple[ScoredReviews, tuple[str, ...]]:
+        """Read the shop's reviews; of those of the bundle in use only what is new."""
+        reviews = self.workspace.load_reviews(catalog, log.user_ids)
+        if reviews is None or not len(reviews):
+            return ScoredReviews.empty(), ()
+        folder = Subfolder({} if self.previous is None else self.previous.files, "snapshot/reviews")
+        return read_reviews(reviews, log, self._sentiment(), self.settings.reviews.read_aspects(), ScoredReviews.from_files(folder))
+
+    def _sentiment(self) -> SentimentModel:
+        """Return the model's classifier of reviews; without one, that of packaged sentences."""
+        if self.model.sentiment is not None:
+            return self.model.sentiment
+        from features.text.sentiment.trainer import fit_sentiment
+
+        _log.warning("the model has learned from no reviews: they are read by packaged sentences; run `recsys train` to learn from them")
+        return fit_sentiment(self.model.encoder, [], np.zeros(0, dtype=np.int64), self.settings.reviews.sentiment, seed=0)
 
     @property
     def indexing(self) -> IndexSettings:
@@ -171,6 +195,7 @@ def inputs(workspace: Workspace, settings: Settings) -> str:
     """Return the SHA-256 of all that a bundle is built from: tables, events, the model's id, settings, synonyms."""
     model: Any = Bundle.open(workspace.models).id if list_bundles(workspace.models) else _dumped(settings, "encoder", "tower", "retrieval")
     parts = [LAYOUT, *workspace.state(), model, _dumped(settings, "index", "search", "events"), settings.search.read_synonyms().rows]
+    parts.append(repr(settings.reviews.read_aspects().aspects))
     return of_json(parts)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -15,13 +16,13 @@ from recsys.refresh.profile_gate import NO_PROFILE, check_profile
 from recsys.refresh.webhook import post
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from datetime import timedelta
 
     from recsys.settings.names import Device
     from recsys.settings.settings import Settings
     from recsys.workspace.workspace import Workspace
 
+Watch = Callable[["Workspace", "Settings"], tuple[str, ...]]
 _log = logging.getLogger(__name__)
 
 
@@ -35,22 +36,27 @@ class Refreshed:
         A summary for the user.
     alerts : tuple of str
         Features that drifted past their limit.
+    surges : tuple of str
+        News of surges of complaints in reviews, a sentence each.
     """
 
     message: str
     alerts: tuple[str, ...] = ()
+    surges: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         return self.message
 
 
-def refresh(workspace: Workspace, settings: Settings, device: Device = "auto") -> Refreshed:
+def refresh(workspace: Workspace, settings: Settings, device: Device = "auto", watch: Watch | None = None) -> Refreshed:
     """Refresh once. A lock, which ends with its process, allows one refresh at a time.
 
     Parameters
     ----------
     device : Device
         Where new texts are encoded.
+    watch : callable
+        Looks at the bundle in use after the refresh, and returns what to tell of it, a sentence each.
 
     Raises
     ------
@@ -60,6 +66,8 @@ def refresh(workspace: Workspace, settings: Settings, device: Device = "auto") -
     try:
         with workspace.alone():
             done = _refresh(workspace, settings, device)
+            if watch is not None:
+                done = replace(done, surges=watch(workspace, settings))
     except (KeyboardInterrupt, SystemExit):
         raise
     except BaseException as error:
@@ -68,18 +76,26 @@ def refresh(workspace: Workspace, settings: Settings, device: Device = "auto") -
     if done.alerts:
         _log.warning("drift: %s", "; ".join(done.alerts))
         post(settings.refresh, {"event": "drift", "message": "; ".join(done.alerts)})
+    for sentence in done.surges:
+        _log.warning("reviews: %s", sentence)
+        post(settings.refresh, {"event": "reviews", "message": sentence})
     return done
 
 
 def refresh_every(
-    workspace: Workspace, settings: Settings, every: timedelta, report: Callable[[Refreshed], None], device: Device = "auto"
+    workspace: Workspace,
+    settings: Settings,
+    every: timedelta,
+    report: Callable[[Refreshed], None],
+    device: Device = "auto",
+    watch: Watch | None = None,
 ) -> None:
     """Refresh forever. A failed refresh is logged and counted, and leaves the bundle in use."""
     consecutive = total = 0
     while True:
         begun = time.monotonic()
         try:
-            done = refresh(workspace, settings, device)
+            done = refresh(workspace, settings, device, watch)
         except (KeyboardInterrupt, SystemExit):
             raise
         except BaseException as error:  # a panic in a Rust library is not an Exception

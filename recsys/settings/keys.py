@@ -12,5 +12,6 @@ def training_sections(settings: Settings) -> dict[str, Any]:
     """Return the settings that a trained model depends on, as values that JSON can hold."""
     sections = ("events", "encoder", "tower", "train", "index", "retrieval", "gbdt", "cross_encoder")
     values = {name: getattr(settings, name).model_dump(mode="json") for name in sections}
-    values["search"] = settings.search.model_dump(mode="json", include={"tower"})
+    values["search"] = settings.search.model_dump(mode="json", exclude={"synonyms"})
+    values["reviews"] = settings.reviews.model_dump(mode="json", include={"sentiment"})
     return values | {"events": settings.events.weights}  # the rule for the service's events shows in the log's own digest

@@ -27,6 +27,7 @@ from recsys.settings.arm import ArmConfig
 from recsys.settings.events import EventWeights
 from recsys.settings.refresh import BundleConfig, RefreshConfig
 from recsys.settings.renamed_keys import RENAMED, spellings, with_new_keys, with_new_variables
+from recsys.settings.reviews import ReviewsConfig
 from recsys.settings.search import IndexSettings, SearchConfig
 from recsys.settings.serve import ServeConfig
 from retrieval.collaborative.config import RetrievalConfig
@@ -72,6 +73,7 @@ class Settings(BaseSettings):
     index: IndexConfig = IndexConfig()
     retrieval: RetrievalConfig = RetrievalConfig()
     search: SearchConfig = SearchConfig()
+    reviews: ReviewsConfig = ReviewsConfig()
     gbdt: GBDTConfig = GBDTConfig()
     cross_encoder: CrossEncoderConfig = CrossEncoderConfig()
     query_cross_encoder: QuestionPairConfig = QuestionPairConfig()

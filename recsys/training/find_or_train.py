@@ -74,9 +74,12 @@ class TrainingPlan:
         # Precedence: the user's settings, then the preset, then what the log suggests.
         settings = with_profile(with_preset(settings, options.preset, device), ShopProfile.of(log))
         queries = None if options.queries is None else options.queries.between(None, until).with_users(log.user_ids)
-        data = fingerprint(catalog, log) if queries is None else of_json([fingerprint(catalog, log), queries.digest])
+        reviews = None if options.reviews is None else options.reviews.between(None, until)
+        more = [table.digest for table in (queries, reviews) if table is not None]
+        data = of_json([fingerprint(catalog, log), *more]) if more else fingerprint(catalog, log)
         key = training_key(settings, options.seed, data, until)
-        job = TrainingJob(catalog, log, Windows.plan(log, until), settings, options.seed, queries, options.watch, terminal_progress)
+        windows = Windows.plan(log, until)
+        job = TrainingJob(catalog, log, windows, settings, options.seed, queries, reviews, options.watch, terminal_progress)
         return cls(job, until, device, key)
 
     def find(self, store: Path) -> Bundle | None:
@@ -154,6 +157,7 @@ def train(workspace: Workspace, settings: Settings, options: TrainOptions) -> st
     catalog, log = workspace.load(settings.events)
     _log.info("%s", log.clock)
     until = log.end if options.until is None else min(log.end, int(options.until.replace(tzinfo=UTC).timestamp()))
-    options = replace(options, queries=workspace.load_queries(catalog, log.user_ids))
+    queries, reviews = (load(catalog, log.user_ids) for load in (workspace.load_queries, workspace.load_reviews))
+    options = replace(options, queries=queries, reviews=reviews)
     _, message = find_or_train(workspace, workspace.models, settings, options, (catalog, log), until)
     return message

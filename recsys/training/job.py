@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from features.data.catalog import Catalog
     from features.data.interactions import Interactions
     from features.data.queries import Queries
+    from features.data.reviews import Reviews
     from features.progress import Progress
     from features.text.token_states import ItemTokens
     from ranking.cross_encoder.trainer import TrainingPairs
@@ -46,7 +47,7 @@ class TrainingJob:
     Attributes
     ----------
     log : ends where training must not look further.
-    queries : the shop's search log; None for a shop without one.
+    queries, reviews : the shop's search log and reviews; None for a shop without them.
     watch : called with the ranking and the data that it was fitted on.
     progress : reports the long stages.
     """
@@ -57,5 +58,6 @@ class TrainingJob:
     settings: Settings
     seed: int
     queries: Queries | None = None
+    reviews: Reviews | None = None
     watch: Callable[[RankingData, Ranking], None] | None = None
     progress: Progress = silent

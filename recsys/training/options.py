@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from features.data.queries import Queries
+    from features.data.reviews import Reviews
     from recsys.artifacts.model import Ranking
     from recsys.settings.names import Device, Preset
     from recsys.training.job import RankingData
@@ -22,7 +23,7 @@ class TrainOptions:
     Attributes
     ----------
     until : train only on events before this moment, UTC without time zone; None: on all events.
-    queries : the shop's search log; None for a shop without one.
+    queries, reviews : the shop's search log and reviews; None for a shop without them.
     watch : called with a fitted ranking and the data that it was fitted on.
     """
 
@@ -31,4 +32,5 @@ class TrainOptions:
     device: Device = "auto"
     seed: int = 0
     queries: Queries | None = None
+    reviews: Reviews | None = None
     watch: Callable[[RankingData, Ranking], None] | None = None

@@ -8,6 +8,7 @@ import numpy as np
 
 from recsys.artifacts.model import Model
 from recsys.training.ranking import fit_ranking
+from recsys.training.reviews import fit_reviews
 from recsys.training.search import fit_search
 from recsys.training.towers import fit_last_epochs, fit_text_models
 from recsys.training.windows import moment
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 # Part of a model's key, so that models of an older version are retrained. Raise it with every change that alters the
 # model that the same data, settings and seed give: in the towers, the cross-encoder, the boosters, the calibration,
 # their windows or samples, or a default.
-MODEL_VERSION = 2
+MODEL_VERSION = 3
 
 
 def train_model(job: TrainingJob, device: torch.device, work: Path, cache: Path) -> Model:
@@ -37,6 +38,7 @@ def train_model(job: TrainingJob, device: torch.device, work: Path, cache: Path)
     models = fit_text_models(job, device, work, cache)
     ranking, report = fit_ranking(job, models, work, device)
     search, pairs, of_search = fit_search(job, models, ranking, work)
+    sentiment, of_reviews = fit_reviews(job, models.encoder)
     if job.settings.tower.user_encoder == "sequence" and job.settings.train.last_epochs:
         fit_last_epochs(job, models, work)
     for module in (models.encoder, models.tower, models.query_tower, ranking.cross_encoder):
@@ -51,10 +53,22 @@ def train_model(job: TrainingJob, device: torch.device, work: Path, cache: Path)
         "towers": models.report,
         "ranking": report,
         "search": of_search,
+        "reviews": of_reviews,
     }
     item_id_vectors = (
         None
         if models.item_id_vectors is None
         else ItemIdVectors(job.catalog.ids, models.text_of.astype(np.int32), models.item_id_vectors.vectors())
     )
-    return Model(models.encoder, models.tower, models.query_tower, job.settings.retrieval, ranking, about, item_id_vectors, search, pairs)
+    return Model(
+        models.encoder,
+        models.tower,
+        models.query_tower,
+        job.settings.retrieval,
+        ranking,
+        about,
+        item_id_vectors,
+        search,
+        pairs,
+        sentiment,
+    )

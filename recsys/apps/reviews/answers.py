@@ -82,6 +82,46 @@ class ReviewFigures:
 
 
 @dataclass(frozen=True)
+class ReviewAlert:
+    """A surge of complaints.
+
+    Attributes
+    ----------
+    level, name, title : as in `ReviewFigures`.
+    aspect : that is complained of; None for reviews that are negative as a whole.
+    event : "raised", "worsened" or "ended".
+    began, raised, ended : days, YYYY-MM-DD; `ended` is None while it lasts.
+    share_before, share_now : of the reviews that complain.
+    negatives, reviews : complaints and reviews since it began.
+    severity : 1, and 1 more whenever it got worse.
+    few_authors : three authors wrote more than half of the complaints.
+    sentence : what happened.
+    quotes : the complaints that say it most clearly.
+    """
+
+    level: str
+    name: str
+    title: str
+    aspect: str | None
+    event: str
+    began: str
+    raised: str
+    ended: str | None
+    share_before: float
+    share_now: float
+    negatives: int
+    reviews: int
+    severity: int
+    few_authors: bool
+    sentence: str
+    quotes: tuple[Quote, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """The stable form of `--json`."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
 class ReviewsAnswer:
     """The figures that were asked for.
 

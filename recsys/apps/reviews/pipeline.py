@@ -12,11 +12,23 @@ import polars as pl
 from scipy.stats import binomtest
 
 from features.errors import DataError
-from features.names import ASPECT, BRAND, CATEGORY, ITEM_ID, LEFT_OUT, NEGATIVE, NEUTRAL, POSITIVE, ROW, SENTENCE, TIMESTAMP, TITLE
+from features.names import (
+    ASPECT,
+    BRAND,
+    CATEGORY,
+    ITEM_ID,
+    LEFT_OUT,
+    NEGATIVE,
+    NEUTRAL,
+    POSITIVE,
+    TIMESTAMP,
+    TITLE,
+)
 from features.reviews import summary
 from features.text.closest import did_you_mean
 from ranking.filters import in_categories
-from recsys.apps.reviews.answers import AspectFigures, Quote, ReviewFigures, ReviewsAnswer
+from recsys.apps.reviews.answers import AspectFigures, ReviewFigures, ReviewsAnswer
+from recsys.apps.reviews.quotes import quote_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -136,7 +148,6 @@ class ReviewsReader:
         return catalog.frame[TITLE][int(catalog.rows([name])[0])]
 
     def _aspect(self, row: dict[str, Any], quotes: pl.DataFrame | None) -> AspectFigures:
-        ids = self.recommender.snapshot.catalog.ids
         told = () if quotes is None else quotes.iter_rows(named=True)
         shares = {name: _rounded(row[name]) for name in ("recent", "before")}
         return AspectFigures(
@@ -146,10 +157,7 @@ class ReviewsReader:
             round(row[NEGATIVE], 4),
             **shares,
             trend=row["trend"],
-            quotes=tuple(
-                Quote(one[SENTENCE], one["sentiment"], str(ids[one["item"]]), one[ROW], one[TIMESTAMP] and f"{one[TIMESTAMP]:%Y-%m-%d}")
-                for one in told
-            ),
+            quotes=tuple(quote_of(one, self.recommender.snapshot.catalog) for one in told),
         )
 
 

@@ -1,0 +1,55 @@
+"""Looks for surges of complaints in the reviews of the bundle in use, after each refresh."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from features.names import TIMESTAMP
+from recsys.apps.reviews.alerts import AlertLog, day_of, find_alerts
+from recsys.apps.reviews.told import tell
+from recsys.artifacts.bundle import Bundle
+from recsys.recommend.open import open_recommender
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from recsys.apps.reviews.answers import ReviewAlert
+    from recsys.recommend.pipeline import Recommender
+    from recsys.settings.settings import Settings
+    from recsys.workspace.workspace import Workspace
+
+
+def watch_reviews(workspace: Workspace, settings: Settings) -> tuple[str, ...]:
+    """Look at the bundle in use, store the alerts, and return what is new of them, a sentence each.
+
+    What was told once is told again only where it gets worse or ends.
+    """
+    log = AlertLog.read(_file(workspace))
+    bundle_id = Bundle.open(workspace.bundles).id
+    if log.bundle_id == bundle_id:
+        return ()
+    recommender = open_recommender(workspace)
+    snapshot, scored = recommender.snapshot, recommender.snapshot.reviews
+    if not len(scored):
+        return ()
+    latest: Any = scored.reviews[TIMESTAMP].max()
+    until = max([day_of(snapshot.now), *([] if latest is None else [latest.date()])])
+    found = find_alerts(scored, snapshot.catalog, until, settings.reviews.alerts)
+    after, news = log.followed_by(found, bundle_id)
+    after.write(_file(workspace))
+    return tuple(_with_quotes(tell(alert, scored, snapshot.catalog)) for alert in news)
+
+
+def open_alerts(workspace: Workspace, recommender: Recommender) -> list[ReviewAlert]:
+    """Return the alerts that have not ended, as the last refresh found them, the latest first."""
+    snapshot, log = recommender.snapshot, AlertLog.read(_file(workspace))
+    return [tell(alert, snapshot.reviews, snapshot.catalog) for alert in reversed(log.open)]
+
+
+def _with_quotes(alert: ReviewAlert) -> str:
+    quotes = " ".join(f"“{quote.text}” (row {quote.row})" for quote in alert.quotes) if alert.ended is None else ""
+    return f"{alert.sentence} {quotes}".strip()
+
+
+def _file(workspace: Workspace) -> Path:
+    return workspace.reports / "review_alerts.json"

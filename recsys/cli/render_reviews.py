@@ -1,0 +1,80 @@
+"""Prints what reviews say, and alerts."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rich.table import Table
+from rich.text import Text
+
+from features.text.plain import plain
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rich.console import Console
+
+    from recsys.apps.reviews.answers import Quote, ReviewAlert, ReviewFigures, ReviewsAnswer
+
+_TRENDS = {"rising": "better", "falling": "worse", "steady": "steady", None: ""}
+
+
+def render_reviews(answer: ReviewsAnswer, console: Console) -> None:
+    """Print the figures, a table of aspects, and the parts that stand out."""
+    figures = answer.figures
+    name = "the shop" if figures.level == "shop" else f"{figures.level} {plain(figures.name)}"
+    title = f", {plain(figures.title)}" if figures.level == "item" else ""
+    console.print(Text(f"Reviews of {name}{title}, from bundle {answer.bundle_id}"))
+    console.print(Text(_line(figures)))
+    for reason, count in figures.left_out.items():
+        console.print(Text(f"left out: {count:,}, {reason}"))
+    if figures.unread:
+        console.print(Text(f"without sentiment: {figures.unread:,}, no words or a language that is not read"))
+    _aspects(figures, console)
+    _parts(answer.parts, console)
+
+
+def render_alerts(alerts: Sequence[ReviewAlert], console: Console) -> None:
+    """Print the alerts, a sentence each with its quotes."""
+    if not alerts:
+        console.print("No surge of complaints.")
+    for alert in alerts:
+        console.print(Text(plain(alert.sentence)))
+        for quote in alert.quotes:
+            console.print(Text(f"  {_quoted(quote)}"))
+
+
+def _line(figures: ReviewFigures) -> str:
+    parts = [f"{figures.reviews:,} reviews"]
+    if figures.rating is not None:
+        parts.append(f"mean rating {figures.rating:.1f} of 5")
+    if figures.positive is not None and figures.negative is not None:
+        parts.append(f"{figures.positive:.0%} positive, {figures.negative:.0%} negative")
+    return "; ".join(parts)
+
+
+def _aspects(figures: ReviewFigures, console: Console) -> None:
+    if not figures.aspects:
+        console.print("No review mentions an aspect of the list.")
+        return
+    table = Table("Aspect", "Mentions", "Positive", "Trend", "Quotes", box=None, pad_edge=False, header_style="bold")
+    for one in figures.aspects:
+        quotes = "\n".join(_quoted(quote) for quote in one.quotes)
+        table.add_row(plain(one.aspect), f"{one.mentions:,}", f"{one.positive:.0%}", _TRENDS[one.trend], Text(quotes))
+    console.print(table)
+
+
+def _parts(parts: Sequence[ReviewFigures], console: Console) -> None:
+    if not parts:
+        return
+    table = Table("Most complained of", "", "Reviews", "Negative", "About", box=None, pad_edge=False, header_style="bold")
+    for part in parts:
+        worst = sorted(part.aspects, key=lambda one: -one.negative * one.mentions)[:3]
+        about = ", ".join(plain(one.aspect) for one in worst if one.negative)
+        table.add_row(part.level, plain(part.title), f"{part.reviews:,}", f"{part.negative or 0:.0%}", about)
+    console.print(table)
+
+
+def _quoted(quote: Quote) -> str:
+    sign = {"positive": "+", "negative": "-"}.get(quote.sentiment, " ")
+    return f"{sign} “{plain(quote.text)}” ({', '.join(filter(None, [quote.date, f'row {quote.row}']))})"
