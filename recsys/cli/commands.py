@@ -26,15 +26,20 @@ if TYPE_CHECKING:
     from features.ingest.summary import IngestSummary
 
 
-def demo(context: typer.Context) -> None:
+def demo(
+    context: typer.Context,
+    of_reviews: Annotated[bool, typer.Option("--reviews", help="Reviews, in a small shop that a script makes, up to an alert.")] = False,
+) -> None:
     """The whole job on a real retailer's year.
 
     Ingests Complete Journey, trains, builds, evaluates, and ends in a household's recommendations.
     A second time does not repeat what is done.
     """
-    from recsys.cli.demo import run_demo
-
     state = state_of(context)
+    if of_reviews:
+        from recsys.cli.demo_reviews import run_demo
+    else:
+        from recsys.cli.demo import run_demo
     run_demo(state.workspace, state.settings)
 
 
@@ -120,7 +125,8 @@ def refresh(
     """Read the sources again and publish.
 
     Encodes only what is new or changed. No training; a product added today is recommendable after it.
-    What does not pass the gates of [refresh] is not published: exit code 1. Published, and a feature has drifted or reviews complain more: 3. See docs/refresh.md.
+    What does not pass the gates of [refresh] is not published: exit code 1. Published, and a feature has drifted or complaints surge: 3.
+    See docs/refresh.md.
     """
     state = state_of(context)
     if every is not None:

@@ -12,6 +12,7 @@ from recsys.service.admission import Admission
 from recsys.service.container import Service
 from recsys.service.pages.routes import Views, pages
 from recsys.service.problems import add_problem_handlers
+from recsys.service.reviews.routes import reviews_router
 from recsys.service.routes import router
 from recsys.service.search.routes import search_router
 from recsys.settings.serve import LOOPBACK
@@ -47,6 +48,7 @@ def application(workspace: Workspace, settings: Settings) -> Admission:
     add_problem_handlers(app)
     app.include_router(router)
     app.include_router(search_router)
+    app.include_router(reviews_router)
     app.include_router(pages)
     return Admission(app, config)
 

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from features.errors import BundleError, RecsysError
+from recsys.apps.reviews.pipeline import ReviewsReader
 from recsys.apps.search.pipeline import Search
 from recsys.apps.search.request import SearchOptions
 from recsys.artifacts.bundle import CURRENT, Bundle, current_id, list_bundles
@@ -39,7 +40,7 @@ RETRY_SECONDS = 10.0  # until a refused bundle is tried again: the cause may be 
 
 @dataclass(frozen=True)
 class LiveBundle:
-    """A warm recommender with its search, and what its lists have shown.
+    """A warm recommender with its search and reviews, and what its lists have shown.
 
     Attributes
     ----------
@@ -54,6 +55,7 @@ class LiveBundle:
     bundle: Bundle
     recommender: Recommender
     search: Search
+    reviews: ReviewsReader
     usual: np.ndarray
     shown: set[str] = field(default_factory=set)
     latest: list[float] = field(default_factory=list)
@@ -80,7 +82,7 @@ class LiveBundle:
         if before is not None and _query_digests(before.bundle) == _query_digests(bundle):
             vars(recommender.model)["query"] = vars(before.recommender.model)["query"]
         search = Search(recommender)
-        return cls(bundle, recommender, search, _warm(search, 0 if before is None else REST_FACTOR))
+        return cls(bundle, recommender, search, ReviewsReader(recommender), _warm(search, 0 if before is None else REST_FACTOR))
 
     def note(self, items: list[str], probabilities: list[float]) -> None:
         """Count a list that was shown."""

@@ -18,6 +18,7 @@ from recsys.service.pages.form import RecommendForm, fields_of
 from recsys.service.pages.html import PageRoute, page
 from recsys.service.pages.overview import Overview
 from recsys.service.pages.report_routes import report_pages
+from recsys.service.pages.review_routes import review_pages
 from recsys.service.pages.search_routes import script, search_pages
 from recsys.service.pages.session import signed_in, signed_out, visitor
 from recsys.service.pages.trace import SOURCES, Trace, subjects, trace
@@ -193,4 +194,5 @@ async def item(request: Request, item_id: str, service: ServiceOf, live: LiveBun
 
 inside.include_router(report_pages)
 inside.include_router(search_pages)
+inside.include_router(review_pages)
 pages.include_router(inside)

@@ -1,0 +1,40 @@
+"""Defines the routes of the page of reviews: figures, aspects with quotes, and alerts."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+from fastapi import APIRouter, Query, Request, Response
+
+from features.errors import DataError
+from recsys.apps.reviews.request import ReviewsRequest
+from recsys.apps.reviews.watch import open_alerts
+from recsys.service.answering import StageTimes
+from recsys.service.pages.html import PageRoute, page
+from recsys.service.routes import LiveBundleOf, ServiceOf  # noqa: TC001  FastAPI reads the annotations of a route
+
+if TYPE_CHECKING:
+    from recsys.apps.reviews.answers import ReviewAlert, ReviewsAnswer
+
+review_pages = APIRouter(route_class=PageRoute)
+Asked = Annotated[str, Query(max_length=256)]
+
+
+@review_pages.get("/reviews")
+async def reviews(
+    request: Request, service: ServiceOf, live: LiveBundleOf, item: Asked = "", brand: Asked = "", category: Asked = "", aspect: Asked = ""
+) -> Response:
+    """Show what customers say of an item, a brand, a category or the shop, and the alerts."""
+    form = {"item": item.strip(), "brand": brand.strip(), "category": category.strip(), "aspect": aspect.strip()}
+
+    def read() -> tuple[ReviewsAnswer | None, list[ReviewAlert], str]:
+        try:
+            answer = live.reviews.answer(ReviewsRequest(**{name: value or None for name, value in form.items()}))
+        except DataError as error:
+            return None, [], str(error)
+        return answer, open_alerts(service.workspace, live.recommender), ""
+
+    times = StageTimes(request.scope["noted"]["arrived"])
+    answer, alerts, problem = await service.pipeline.run(read, times, "page")
+    known = len(live.recommender.snapshot.reviews) > 0
+    return page(request, "reviews", 422 if problem and known else 200, form=form, answer=answer, alerts=alerts, problem=problem, known=known)
