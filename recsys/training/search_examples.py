@@ -63,9 +63,7 @@ class SearchExamples:
         return LabelledLists(candidates, labels, weights)
 
 
-def search_examples(
-    catalog: Catalog, log: Queries | None, split: Split, seed: int, *, debiased: bool = True
-) -> tuple[SearchExamples, ...]:
+def search_examples(catalog: Catalog, log: Queries | None, split: Split, seed: int, *, debiased: bool = True) -> tuple[SearchExamples, ...]:
     """Return the lists of the search log, if it has enough, and those made of purchases, if items have types.
 
     The log shows few items a list, and those that the shop's own engine ranked high; purchases judge all that search finds.
