@@ -75,10 +75,20 @@ def coverage(tokenizer: Tokenizer, catalog: Catalog) -> Coverage:
     Only distinct words with letters outside of ASCII are tokenized.
     """
     frame = pl.DataFrame({"text": item_texts(catalog)}).with_row_index("item").unique("text", keep="first", maintain_order=True)
-    suspects = frame.filter(pl.col("text").str.contains(_NOT_ASCII))
-    words = suspects.select("item", word=pl.col("text").str.split(" ")).explode("word").filter(pl.col("word").str.contains(_NOT_ASCII))
-    if not len(words):
+    found = frame.filter(unread_texts(tokenizer, frame["text"]))
+    if not len(found):
         return Coverage(len(frame), 0)
+    first, text = found.row(0)
+    return Coverage(len(frame), len(found), str(catalog.ids[first]), text[:SHOWN])
+
+
+def unread_texts(tokenizer: Tokenizer, texts: pl.Series) -> pl.Series:
+    """Return whether more than half of a text's letters are in words that the vocabulary cannot read, Boolean (n,)."""
+    frame = pl.DataFrame({"text": texts}).with_row_index("row")
+    suspects = frame.filter(pl.col("text").str.contains(_NOT_ASCII))
+    words = suspects.select("row", word=pl.col("text").str.split(" ")).explode("word").filter(pl.col("word").str.contains(_NOT_ASCII))
+    if not len(words):
+        return pl.repeat(value=False, n=len(frame), dtype=pl.Boolean, eager=True)
     distinct = words["word"].unique().to_list()
     vocabulary = _Vocabulary(tokenizer)
     unread: list[int] = []
@@ -86,12 +96,9 @@ def coverage(tokenizer: Tokenizer, catalog: Catalog) -> Coverage:
         batch = distinct[start : start + _BATCH]
         unread += map(vocabulary.unread_letters, batch, tokenizer.encode_batch(batch))
     of_word = pl.DataFrame({"word": distinct, "unread": pl.Series(unread, dtype=pl.Int64)})
-    of_item = words.join(of_word, on="word").group_by("item").agg(pl.col("unread").sum())
-    found = suspects.join(of_item, on="item").filter(pl.col("unread") * 2 > pl.col("text").str.count_matches(r"\p{L}")).sort("item")
-    if not len(found):
-        return Coverage(len(frame), 0)
-    first, text = found.row(0)[:2]
-    return Coverage(len(frame), len(found), str(catalog.ids[first]), text[:SHOWN])
+    of_row = words.join(of_word, on="word").group_by("row").agg(pl.col("unread").sum())
+    found = suspects.join(of_row, on="row").filter(pl.col("unread") * 2 > pl.col("text").str.count_matches(r"\p{L}"))
+    return frame["row"].is_in(found["row"].implode())
 
 
 @dataclass

@@ -1,0 +1,37 @@
+"""Export of the classifier's reader to the ONNX graph that `features.text.sentiment.onnx_reader` runs."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+
+from features.onnx.export import eager_attention, export_onnx
+
+if TYPE_CHECKING:
+    from features.text.encoder import TextEncoder
+    from features.text.sentiment.network import SentimentNetwork
+
+
+class ReaderGraph(nn.Module):
+    """Lower layers of the text encoder and the network as one module: token ids and mask (n, L) to logits (n, 3)."""
+
+    def __init__(self, encoder: TextEncoder, network: SentimentNetwork) -> None:
+        super().__init__()
+        self.encoder, self.network = encoder, network
+
+    def forward(self, ids: Tensor, mask: Tensor) -> Tensor:
+        """Return the logits."""
+        return self.network(self.encoder.lower(ids, mask), mask)
+
+
+def reader_files(encoder: TextEncoder, network: SentimentNetwork) -> dict[str, bytes]:
+    """Return the graph, the tokenizer, and the prompt as JSON, by file name."""
+    inputs = {"ids": torch.zeros((2, 3), dtype=torch.long), "mask": torch.tensor([[True, True, True], [True, True, False]])}
+    axes = dict.fromkeys(inputs, ("texts", "tokens"))
+    with eager_attention([encoder.model, network]):
+        graph = export_onnx(ReaderGraph(encoder, network).cpu(), inputs, axes)
+    header = {"prompt": encoder.sentence.prompt("passage")}
+    return {"reader.json": json.dumps(header).encode(), "tokenizer.json": encoder.tokenizer.to_str().encode(), "reader.onnx": graph}

@@ -1,0 +1,136 @@
+"""The sentiment of reviews: calibrated probabilities of negative, neutral and positive, and no opinion where the text is not read.
+
+The text encoder with a head, and a regression over TF-IDF of the words, are mixed and calibrated on reviews that trained neither.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+import polars as pl
+from safetensors.numpy import load, save
+
+from features.errors import BundleError
+from features.text.sentiment.calibration import Calibration
+from features.text.sentiment.onnx_reader import OnnxReader
+from features.text.sentiment.readable import Unread, find_unread
+from features.text.sentiment.words import WordModel
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from tokenizers import Tokenizer
+
+    from features.onnx.session import Device
+
+LONGEST = 4_000  # characters of a review that are read; the encoder's limit in tokens comes before it
+_ARRAYS = ("weights", "bias", "offsets")
+
+
+class Reader(Protocol):
+    """The network: texts to logits."""
+
+    @property
+    def tokenizer(self) -> Tokenizer:
+        """Tokenizer of the text encoder."""
+        ...
+
+    def logits(self, texts: Sequence[str]) -> np.ndarray:
+        """Return the logits, float32 (n, 3)."""
+        ...
+
+    def to_files(self) -> dict[str, bytes]:
+        """Return what `OnnxReader.from_files` reads."""
+        ...
+
+
+@dataclass(frozen=True)
+class Sentiments:
+    """The sentiment of n texts.
+
+    Attributes
+    ----------
+    probabilities : of negative, neutral and positive, float32 (n, 3); nan without an opinion.
+    labels : the class to tell, int64 (n,); -1 without an opinion.
+    unread : which texts have no opinion, and why.
+    """
+
+    probabilities: np.ndarray
+    labels: np.ndarray
+    unread: Unread
+
+
+@dataclass(frozen=True)
+class SentimentModel:
+    """A fitted classifier.
+
+    Attributes
+    ----------
+    words : None where too few reviews were labelled for it.
+    about : how it was trained: the way, and counts of rows.
+    """
+
+    reader: Reader
+    words: WordModel | None
+    calibration: Calibration
+    about: Mapping[str, Any] = field(default_factory=dict)
+
+    def probabilities(self, texts: Sequence[str]) -> np.ndarray:
+        """Return the probabilities of negative, neutral and positive, float32 (n, 3); nan without an opinion."""
+        return self.read(texts).probabilities
+
+    def labels(self, probabilities: np.ndarray) -> np.ndarray:
+        """Return the class to tell, int64 (n,); -1 without an opinion.
+
+        It is not the class of the highest probability: see `features.text.sentiment.calibration`.
+        """
+        return self.calibration.labels(probabilities)
+
+    def read(self, texts: Sequence[str]) -> Sentiments:
+        """Return probabilities and classes, and what was not read; each distinct text is read once."""
+        clean = review_texts(texts)
+        distinct = clean.unique(maintain_order=True)
+        unread = find_unread(distinct.to_list(), self.reader.tokenizer, self.words)
+        some = distinct.filter(pl.Series(~unread.rows)).to_list()
+        found = np.full((len(distinct), 3), np.nan, dtype=np.float32)
+        if some:
+            found[~unread.rows] = self.calibration.probabilities(self._parts(some))
+        place = {text: row for row, text in enumerate(distinct.to_list())}
+        rows = np.array([place[text] for text in clean.to_list()], dtype=np.int64)
+        return Sentiments(found[rows], self.labels(found)[rows], Unread(unread.empty[rows], unread.foreign[rows], unread.example))
+
+    def _parts(self, texts: Sequence[str]) -> list[np.ndarray]:
+        parts = [self.reader.logits(texts)]
+        return parts if self.words is None else [*parts, self.words.logits(texts)]
+
+    def to_files(self) -> dict[str, bytes]:
+        """Return the reader as an ONNX graph, arrays as safetensors, and the rest as JSON."""
+        arrays = {name: getattr(self.calibration, name) for name in _ARRAYS}
+        own = {"sentiment.json": json.dumps(dict(self.about)).encode(), "sentiment.safetensors": save(arrays)}
+        return self.reader.to_files() | ({} if self.words is None else self.words.to_files()) | own
+
+    @classmethod
+    def from_files(cls, files: Mapping[str, bytes], device: Device = "cpu") -> SentimentModel:
+        """Read the files of `to_files`; scoring needs no torch.
+
+        Raises
+        ------
+        BundleError
+            If a file is missing.
+        """
+        try:
+            arrays = load(files["sentiment.safetensors"])
+            words = WordModel.from_files(files) if "words.json" in files else None
+            about = json.loads(files["sentiment.json"])
+            return cls(OnnxReader.from_files(files, device), words, Calibration(*(arrays[name] for name in _ARRAYS)), about)
+        except KeyError as error:
+            raise BundleError(f"the sentiment classifier lacks {error.args[0]!r}: train it again, or roll back") from error
+
+
+def review_texts(texts: Sequence[str]) -> pl.Series:
+    """Return the texts as they are read: white space becomes one space, and what exceeds `LONGEST` is cut; null is empty."""
+    column = pl.Series(texts, dtype=pl.String).fill_null("")
+    return column.str.slice(0, LONGEST).str.replace_all(r"[\s\p{C}]+", " ").str.strip_chars()

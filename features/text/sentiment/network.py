@@ -1,0 +1,118 @@
+"""The text encoder's upper layers with a linear head over the pooled states: logits of the classes."""
+
+from __future__ import annotations
+
+import copy
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from tokenizers import Tokenizer
+from torch import Tensor, nn
+from torch.nn import functional
+
+from features.onnx.export import eager_attention
+from features.text.encoder import TOKENS_A_BATCH, TextEncoder, length_batches, pooled, run_layers
+from features.text.sentiment.labels import CLASSES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from features.text.encoder_files import Pooling
+    from features.text.sentiment.config import SentimentConfig
+    from features.text.token_states import TokenStates
+
+
+def review_encoder(encoder: TextEncoder, config: SentimentConfig) -> TextEncoder:
+    """Return an encoder with the same weights that reads as many tokens as a review has, divided below the layers to train."""
+    layers = len(encoder.model.encoder.layer)
+    tokens = min(config.max_tokens, getattr(encoder.model.config, "max_position_embeddings", config.max_tokens))
+    update = {"max_tokens": tokens, "upper_layers": min(config.layers, layers)}
+    tokenizer = Tokenizer.from_str(encoder.tokenizer.to_str())  # a copy: truncation is set on the tokenizer itself
+    reader = TextEncoder(encoder.model, tokenizer, encoder.config.model_copy(update=update), encoder.sentence)
+    return reader.train(encoder.training)
+
+
+class SentimentNetwork(nn.Module):
+    """Upper layers over the token states of an encoder's lower layers, and a linear head.
+
+    Parameters
+    ----------
+    layers : upper layers, which are copied.
+    width : length of a state.
+    unit : whether the head reads vectors of unit norm.
+    """
+
+    def __init__(self, layers: Sequence[nn.Module], width: int, pooling: Pooling, *, unit: bool = False) -> None:
+        super().__init__()
+        self.unit = unit
+        self.layers = nn.ModuleList([copy.deepcopy(layer) for layer in layers]).requires_grad_()
+        self.pooling: Pooling = pooling
+        self.dropout = nn.Dropout(0.1)
+        self.head = nn.Linear(width, len(CLASSES))
+        nn.init.zeros_(self.head.weight)
+        nn.init.zeros_(self.head.bias)
+
+    @classmethod
+    def upon(cls, encoder: TextEncoder, *, unit: bool = False) -> SentimentNetwork:
+        """Return a network that starts from a copy of the encoder's upper layers."""
+        return cls(encoder.upper_layers, encoder.width, encoder.sentence.pooling, unit=unit).to(encoder.device).eval()
+
+    def vectors(self, hidden: Tensor, mask: Tensor) -> Tensor:
+        """Return pooled vectors (n, width) from token states (n, L, width) and mask (n, L)."""
+        vectors = pooled(run_layers(list(self.layers), hidden, mask), mask, self.pooling).float()
+        return functional.normalize(vectors, dim=-1) if self.unit else vectors
+
+    def forward(self, hidden: Tensor, mask: Tensor) -> Tensor:
+        """Return the logits (n, 3)."""
+        return self.head(self.dropout(self.vectors(hidden, mask)))
+
+
+@dataclass(frozen=True)
+class TorchReader:
+    """The encoder's lower layers and the network, in torch; implements `features.text.sentiment.model.Reader`."""
+
+    encoder: TextEncoder
+    network: SentimentNetwork
+
+    @property
+    def tokenizer(self) -> Tokenizer:
+        """The encoder's tokenizer."""
+        return self.encoder.tokenizer
+
+    def logits(self, texts: Sequence[str]) -> np.ndarray:
+        """Return the logits, float32 (n, 3)."""
+        return state_logits(self.network, self.encoder.token_states(texts))
+
+    def to_files(self) -> dict[str, bytes]:
+        """Return the ONNX graph of both, the tokenizer and the prompt."""
+        from features.text.sentiment.export import reader_files
+
+        return reader_files(self.encoder, self.network)
+
+
+@torch.inference_mode()
+def state_logits(network: SentimentNetwork, states: TokenStates) -> np.ndarray:
+    """Return the logits of texts from their token states, float32 (n, 3)."""
+    network.eval()
+    device = network.head.weight.device
+    out = np.empty((len(states), len(CLASSES)), dtype=np.float32)
+    for chosen in length_batches(np.diff(states.offsets), TOKENS_A_BATCH[device.type]):
+        hidden, mask = states.padded(np.array(chosen))
+        with fast_arithmetic(network):
+            out[chosen] = network(hidden.to(device), mask.to(device)).float().cpu().numpy()
+    return out
+
+
+@contextmanager
+def fast_arithmetic(network: nn.Module) -> Iterator[None]:
+    """Multiply in bfloat16 where the device has units for it: on a GPU, and on a CPU with AMX; elsewhere it would be slower.
+
+    Attention is then computed step by step: on a CPU, the backward pass of the fused kernel is slow in bfloat16.
+    """
+    device = next(network.parameters()).device.type
+    fast = device == "cuda" or bool(torch.cpu.get_capabilities().get("amx_bf16"))
+    with eager_attention([network]), torch.autocast(device, torch.bfloat16) if fast else nullcontext():
+        yield

@@ -1,0 +1,64 @@
+"""The classifier's reader for scoring: the tokenizer, and the encoder with the network as one ONNX graph."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from tokenizers import Tokenizer
+
+from features.onnx.session import Device, OnnxSession
+from features.text.template import token_ids
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+FILES = ("reader.json", "tokenizer.json", "reader.onnx")
+TOKENS = 2048  # of a batch, padding included
+
+
+@dataclass(frozen=True)
+class OnnxReader:
+    """`features.text.sentiment.network.TorchReader` in onnxruntime.
+
+    Attributes
+    ----------
+    files : those that it was read from.
+    """
+
+    tokenizer: Tokenizer
+    session: OnnxSession
+    prompt: str
+    files: Mapping[str, bytes]
+
+    def logits(self, texts: Sequence[str]) -> np.ndarray:
+        """Return the logits, float32 (n, 3); texts of similar length are read together."""
+        tokens = token_ids(self.tokenizer, texts, self.prompt)
+        lengths = np.array([len(ids) for ids in tokens], dtype=np.int64)
+        order = np.argsort(lengths, kind="stable")
+        out = np.empty((len(tokens), 3), dtype=np.float32)
+        start = 0
+        while start < len(order):
+            stop = start + 1
+            while stop < len(order) and (stop + 1 - start) * lengths[order[stop]] <= TOKENS:
+                stop += 1
+            chosen = order[start:stop]
+            mask = np.arange(lengths[chosen[-1]])[None, :] < lengths[chosen][:, None]
+            ids = np.zeros(mask.shape, dtype=np.int64)
+            ids[mask] = np.concatenate([tokens[i] for i in chosen])
+            out[chosen] = self.session(ids=ids, mask=mask)
+            start = stop
+        return out
+
+    def to_files(self) -> dict[str, bytes]:
+        """Return the files that it was read from."""
+        return dict(self.files)
+
+    @classmethod
+    def from_files(cls, files: Mapping[str, bytes], device: Device = "cpu") -> OnnxReader:
+        """Read the files of `features.text.sentiment.export.reader_files`."""
+        tokenizer = Tokenizer.from_str(files["tokenizer.json"].decode())
+        own = {name: files[name] for name in FILES}
+        return cls(tokenizer, OnnxSession(own["reader.onnx"], device), json.loads(own["reader.json"])["prompt"], own)

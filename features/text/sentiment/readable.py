@@ -1,0 +1,88 @@
+"""Which texts the classifier has no opinion on: those without a word, and those in a language that it does not read.
+
+Scripts that the vocabulary only spells are found as in `features.text.coverage`. A language in Latin letters is told by its pieces: an
+English vocabulary takes 1.0 to 1.3 pieces a word to write English, and 1.4 to 2.5 to write German, Spanish or Polish. Words that the
+classifier's own training saw count as read, whatever their language.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import polars as pl
+
+from features.text.coverage import ADVICE, SHOWN, unread_texts
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from tokenizers import Tokenizer
+
+    from features.text.sentiment.words import WordModel
+
+PIECES, LEAST_WORDS = 1.4, 5
+KNOWN = 0.6  # share of words seen in training from which on a text is read
+_WORD = re.compile(r"\w+|[^\w\s]")
+
+
+@dataclass(frozen=True)
+class Unread:
+    """The texts without an opinion.
+
+    Attributes
+    ----------
+    empty : no letter at all: empty, emoji only, punctuation, bool (n,).
+    foreign : a language that is not read, bool (n,).
+    example : the first such text.
+    """
+
+    empty: np.ndarray
+    foreign: np.ndarray
+    example: str = ""
+
+    @property
+    def rows(self) -> np.ndarray:
+        """Which texts have no opinion, bool (n,)."""
+        return self.empty | self.foreign
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What to tell the user, if anything."""
+        many, of = len(self.empty), []
+        if count := int(self.empty.sum()):
+            of.append(f"note: {count:,} of {many:,} reviews have no words (empty, or emoji only): they get no sentiment")
+        if count := int(self.foreign.sum()):
+            what = f"note: {count:,} of {many:,} reviews are in a language that the text encoder does not read"
+            of.append(f"{what} (e.g. {self.example[:SHOWN]!r}): they get no sentiment; {ADVICE}")
+        return tuple(of)
+
+
+def find_unread(texts: Sequence[str], tokenizer: Tokenizer, words: WordModel | None) -> Unread:
+    """Return which texts have no opinion.
+
+    Parameters
+    ----------
+    words : whose vocabulary counts as read; None where there is none.
+    """
+    column = pl.Series(texts, dtype=pl.String)
+    empty = ~column.str.contains(r"\p{L}").to_numpy()
+    suspect = unread_texts(tokenizer, column).to_numpy() | _foreign_pieces(texts, tokenizer)
+    foreign = suspect & ~empty
+    if words is not None and (rows := np.flatnonzero(foreign)).size:
+        foreign[rows] = words.known([texts[i] for i in rows]) < KNOWN
+    first = np.flatnonzero(foreign)
+    return Unread(empty, foreign, texts[first[0]] if len(first) else "")
+
+
+def _foreign_pieces(texts: Sequence[str], tokenizer: Tokenizer) -> np.ndarray:
+    """Return which texts take many pieces a word, bool (n,); they are judged by the part that the tokenizer does not truncate."""
+    pieces = np.zeros(len(texts), dtype=np.int64)
+    words = np.zeros(len(texts), dtype=np.int64)
+    for row, encoding in enumerate(tokenizer.encode_batch(list(texts), add_special_tokens=False)):
+        if encoding.ids:
+            pieces[row] = len(encoding.ids)
+            words[row] = len(_WORD.findall(texts[row][: encoding.offsets[-1][1]]))
+    return (words >= LEAST_WORDS) & (pieces >= PIECES * words)
