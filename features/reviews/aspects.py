@@ -61,7 +61,7 @@ class AspectList:
                 if owner.setdefault(term.words, aspect.name) != aspect.name:
                     other = owner[term.words]
                     raise DataError(
-                        f"the term {term.text!r} stands under {other!r} and {aspect.name!r}, expected one aspect: take it out of one of them"
+                        f"the term {term.text!r} stands under {other!r} and {aspect.name!r}, expected one aspect: take it out of one"
                     )
 
     @property

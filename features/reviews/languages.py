@@ -18,6 +18,7 @@ FUNCTION_WORDS = {
 }
 
 
+ENOUGH = 50  # texts with function words, to know a shop's languages
 RARE = 0.02  # of the texts that have function words: a language below is taken for chance
 
 
@@ -40,7 +41,10 @@ def languages_of(texts: pl.Series, languages: Sequence[str]) -> pl.Series:
     return counts.select(chosen.alias("language"))["language"]
 
 
-def spoken_languages(found: pl.Series) -> list[str]:
-    """Return the languages of a shop's texts, given what `languages_of` returned: those of at least a fiftieth."""
-    counts = found.drop_nulls().value_counts().sort("count", descending=True)
-    return counts.filter(pl.col("count") >= RARE * counts["count"].sum()).get_column(found.name).to_list()
+def common_languages(found: pl.Series) -> list[str]:
+    """Return the languages that a shop's texts are written in, given what `languages_of` returned; all of them if few texts tell."""
+    counts = found.drop_nulls().value_counts()
+    known = sum(counts["count"])
+    if known < ENOUGH:
+        return list(FUNCTION_WORDS)
+    return counts.filter(pl.col("count") >= RARE * known).get_column(found.name).sort().to_list()

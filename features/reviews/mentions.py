@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import polars as pl
 import snowballstemmer
 
 from features.reviews.folding import folded, folded_word
-from features.reviews.languages import FUNCTION_WORDS, languages_of, spoken_languages
+from features.reviews.languages import FUNCTION_WORDS, common_languages, languages_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 UNSPACED = "chinese"  # words without spaces between them are found inside others
 ALL_LANGUAGES = "all"
@@ -66,7 +65,7 @@ def find_mentions(sentences: pl.Series, terms: Sequence[tuple[str, Term]]) -> pl
         return pl.DataFrame(schema=SCHEMA)
     padded = " " + texts + " "
     spoken = languages_of(texts, sorted({term.language for _, term in terms}))
-    common = spoken_languages(spoken) or list(LANGUAGES)
+    common = common_languages(spoken)
     wanted = patterns["pattern"].unique(maintain_order=True).to_list()
     found = (
         pl.DataFrame({"sentence": pl.int_range(len(texts), eager=True), "text": padded, "spoken": spoken})
@@ -122,8 +121,9 @@ def _spellings(term: Term, forms: Mapping[tuple[str, str], list[str]]) -> Iterat
 def _forms(texts: pl.Series, words: Iterable[tuple[str, str]]) -> dict[tuple[str, str], list[str]]:
     """Return, for each word of a language, itself and the words of the texts with the same stem."""
     of_stem: dict[tuple[str, str], list[tuple[str, str]]] = {}
+    stemmers = {language: _stemmer(language) for _, language in words}
     for word, language in sorted(words):
-        of_stem.setdefault((_stem(word, language), language), []).append((word, language))
+        of_stem.setdefault((stemmers[language](word), language), []).append((word, language))
     forms = {(word, language): [word] for group in of_stem.values() for word, language in group}
     languages = sorted({language for _, language in forms if language != UNSPACED})
     starts = {word[:_SAME_START] for word, _ in forms}
@@ -131,12 +131,11 @@ def _forms(texts: pl.Series, words: Iterable[tuple[str, str]]) -> dict[tuple[str
     similar = distinct.filter(distinct.str.slice(0, _SAME_START).is_in(list(starts))).sort()
     for word in similar:
         for language in languages:
-            for known in of_stem.get((_stem(word, language), language), ()):
+            for known in of_stem.get((stemmers[language](word), language), ()):
                 if word != known[0]:
                     forms[known].append(word)
     return forms
 
 
-@lru_cache(maxsize=1 << 17)
-def _stem(word: str, language: str) -> str:
-    return word if language == UNSPACED else snowballstemmer.stemmer(language).stemWord(word)
+def _stemmer(language: str) -> Callable[[str], str]:
+    return str if language == UNSPACED else snowballstemmer.stemmer(language).stemWord

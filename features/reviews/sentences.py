@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from typing import TYPE_CHECKING
 
@@ -11,7 +12,7 @@ import sentencex
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-LONGEST = 400  # characters of a sentence; the encoder reads no more, and a mention behind it would be judged unread
+LONGEST = 240  # characters of a sentence: about what the encoder reads, and a quote that can be shown
 SCHEMA = {"review": pl.Int64, "sentence": pl.String, "begin": pl.Int64}
 _LINE = re.compile(r"[^\r\n\u2028\u2029]+")
 # sentencex wants a space after a full stop; hurried customers leave it out: "bad strap.Would buy again".
@@ -49,7 +50,7 @@ def _spans(text: str, language: str) -> Iterator[tuple[int, int]]:
         for part in sentencex.get_sentence_boundaries(language, line[0]):
             start, stop = line.start() + part["start_index"], line.start() + part["end_index"]
             cuts = [start, *(start + found.start() for found in _GLUED.finditer(text[start:stop])), stop]
-            for begin, end in zip(cuts, cuts[1:], strict=False):
+            for begin, end in itertools.pairwise(cuts):
                 yield from _trimmed(text, begin, end)
 
 

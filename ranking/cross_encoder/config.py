@@ -110,11 +110,68 @@ class QuestionPairConfig(QueryPairConfig):
     layers: int = Field(default=6, ge=1)
 
 
-PairConfig = CrossEncoderConfig | QueryPairConfig
+class SentenceTermConfig(BaseModel):
+    """Input size and training parameters of the cross-encoder over a sentence and a term in it, which has three classes.
+
+    Attributes
+    ----------
+    layers : top layers of the text encoder that read the pair, at most all.
+    sentence_tokens, term_tokens : first tokens of a sentence, and of a term.
+    sentences : sentences of one epoch.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    layers: int = Field(default=6, ge=1)
+    sentence_tokens: int = Field(default=96, ge=2)
+    term_tokens: int = Field(default=8, ge=1)
+    sentences: int = Field(default=12_000, ge=1)
+    batch_sentences: int = Field(default=16, ge=1)
+    epochs: int = Field(default=4, ge=1)
+    lr: float = Field(default=1e-4, gt=0)
+    head_lr: float = Field(default=1e-3, gt=0)
+    weight_decay: float = Field(default=0.01, ge=0)
+    warmup: float = Field(default=0.1, ge=0, le=1)
+
+    @property
+    def query_tokens(self) -> int:
+        """First tokens of each left side."""
+        return self.sentence_tokens
+
+    @property
+    def right_tokens(self) -> int:
+        """First tokens of each term."""
+        return self.term_tokens
+
+    @property
+    def lefts(self) -> int:
+        """Left sides of one epoch."""
+        return self.sentences
+
+    @property
+    def batch(self) -> int:
+        """Left sides of one step."""
+        return self.batch_sentences
+
+
+PairConfig = CrossEncoderConfig | QueryPairConfig | SentenceTermConfig
+
+
+def classes(config: PairConfig) -> tuple[int, ...]:
+    """Return the shape of a pair's logits: one number, or one for each of negative, neutral and positive."""
+    return (3,) if isinstance(config, SentenceTermConfig) else ()
+
+
+def left_kind(config: PairConfig) -> dict[str, str]:
+    """Return the entry of a stored cross_encoder.json that says what the left side is; none for a history."""
+    if isinstance(config, SentenceTermConfig):
+        return {"left": "sentence"}
+    return {"left": "query"} if isinstance(config, QueryPairConfig) else {}
 
 
 def read_config(about: Mapping[str, Any]) -> PairConfig:
     """Read the configuration from the content of a stored cross_encoder.json."""
+    if about.get("left") == "sentence":
+        return SentenceTermConfig(**about["config"])
     if about.get("left") != "query":
         return CrossEncoderConfig(**about["config"])
     return (QuestionPairConfig if "layers" in about["config"] else QueryPairConfig)(**about["config"])

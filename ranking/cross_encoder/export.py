@@ -10,6 +10,8 @@ from torch import Tensor, nn
 
 from features.onnx.export import eager_attention, export_onnx
 
+from ranking.cross_encoder.config import left_kind
+
 if TYPE_CHECKING:
     from ranking.cross_encoder.model import CrossEncoder
 
@@ -42,5 +44,4 @@ def cross_encoder_files(model: CrossEncoder) -> dict[str, bytes]:
     axes = {"history": (*history, None), "seen": history, "age": history[:2], "count": history[:2], "own": (*own, None), "mask": own}
     with eager_attention(model.layers):
         graph = export_onnx(PairGraph(model), inputs, axes)
-    kind = {} if model.attention is None else {"left": "query"}
-    return {"cross_encoder.json": json.dumps(kind | {"config": model.config.model_dump()}).encode(), "cross_encoder.onnx": graph}
+    return {"cross_encoder.json": json.dumps(left_kind(model.config) | {"config": model.config.model_dump()}).encode(), "cross_encoder.onnx": graph}

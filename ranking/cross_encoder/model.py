@@ -1,6 +1,6 @@
 """A BERT cross-encoder over pairs of a left side and a candidate's text, fast enough to rerank online.
 
-The left side is a history's texts, a search query or a question. The inputs are token states that the encoder's lower
+The left side is a history's texts, a search query, a question, or a sentence with a term of it as the candidate. The inputs are token states that the encoder's lower
 layers computed in advance (PreTTR: MacAvaney et al. 2020, arXiv 2004.14255). In the upper layers, the candidate's
 tokens attend to the left side's tokens and to each other. The left side attends to itself alone, so its keys and values
 are computed once and shared by all candidates. Embeddings of each purchase's age and count are added to a history's
@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import copy
 import json
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,7 +23,7 @@ from transformers import AutoConfig, AutoModel
 
 from features.behavior.log_buckets import BUCKETS
 from features.text.encoder import TOKENS_A_BATCH, drop_pooler, length_batches, pooled, run_layers
-from ranking.cross_encoder.config import CrossEncoderConfig, QueryPairConfig, read_config
+from ranking.cross_encoder.config import CrossEncoderConfig, QueryPairConfig, SentenceTermConfig, classes, left_kind, read_config
 from ranking.cross_encoder.pair_inputs import left_side
 
 if TYPE_CHECKING:
@@ -66,7 +67,8 @@ class CrossEncoder(nn.Module):
 
     Over a history, the head reads the candidate's pooled vector. Over a query or a question, it also reads the product
     and the difference of both sides' vectors and their cosine, and starts from the cosine: training on few pairs then
-    begins at what the encoder knows instead of at nothing.
+    begins at what the encoder knows instead of at nothing. Over a sentence and a term, it reads both sides' vectors and gives
+    the logits of three classes.
 
     Parameters
     ----------
@@ -85,7 +87,8 @@ class CrossEncoder(nn.Module):
         self.layers = nn.ModuleList(copies)
         self.age = nn.Embedding(BUCKETS, width)
         self.count = nn.Embedding(BUCKETS, width)
-        self.head = nn.Linear(3 * width + 1 if isinstance(config, QueryPairConfig) else width, 1)
+        read = 3 * width + 1 if isinstance(config, QueryPairConfig) else 2 * width if isinstance(config, SentenceTermConfig) else width
+        self.head = nn.Linear(read, math.prod(classes(config)))
         for module in (self.age, self.count, self.head):  # at the start, the layers get the states that they were trained on
             nn.init.zeros_(module.weight)
         nn.init.zeros_(self.head.bias)  # not random, so that an interrupted training resumes to the same model
@@ -106,7 +109,7 @@ class CrossEncoder(nn.Module):
         return [*self.age.parameters(), *self.count.parameters(), *self.head.parameters(), *extra]
 
     def forward(self, left: Left, rows: np.ndarray, tokens: ItemTokens) -> Tensor:
-        """Return the logits (b, c) of candidates `rows` (b, c); those of padding (-1) are undefined."""
+        """Return the logits of candidates `rows` (b, c), (b, c) or (b, c, classes); those of padding (-1) are undefined."""
         device = self.head.weight.device
         side = left_side(left, tokens, self.config)
         parts = [torch.from_numpy(part).to(device) for part in (side.states, side.mask, side.age, side.count)]
@@ -120,16 +123,18 @@ class CrossEncoder(nn.Module):
         chosen = rows[owner, place]
         lengths = np.minimum(np.diff(tokens.states.offsets)[tokens.text_of[chosen]], self.config.right_tokens)
         device = self.head.weight.device
-        logits, order = [torch.zeros(0, device=device)], [np.zeros(0, dtype=np.int64)]
+        logits, order = [torch.zeros((0, *classes(self.config)), device=device)], [np.zeros(0, dtype=np.int64)]
         for batch in length_batches(np.maximum(lengths, 1), TOKENS_A_BATCH[device.type]):
             own, mask = (part.to(device) for part in tokens.padded(chosen[batch], self.config.right_tokens))
             logits.append(self.score(past, torch.from_numpy(owner[batch]).to(device), own, mask))
             order.append(np.array(batch))
         flat = torch.from_numpy((owner * rows.shape[1] + place)[np.concatenate(order)]).to(device)
-        return torch.zeros(rows.size, device=device).index_put((flat,), torch.cat(logits)).view(rows.shape)
+        shape = classes(self.config)
+        empty = torch.zeros((rows.size, *shape), device=device)
+        return empty.index_put((flat,), torch.cat(logits)).view(*rows.shape, *shape)
 
     def read(self, history: Tensor, seen: Tensor, age: Tensor, count: Tensor, own: Tensor, mask: Tensor) -> Tensor:
-        """Return the logits (b, c) of tensors.
+        """Return the logits (b, c), or (b, c, classes), of tensors.
 
         Parameters
         ----------
@@ -141,7 +146,8 @@ class CrossEncoder(nn.Module):
         """
         c = own.shape[1]
         owner = torch.arange(own.shape[0], device=own.device)[:, None].expand(-1, c).flatten()  # (b * c,)
-        return self.score(self.record(history, seen, age, count), owner, own.flatten(0, 1), mask.flatten(0, 1)).view(-1, c)
+        flat = self.score(self.record(history, seen, age, count), owner, own.flatten(0, 1), mask.flatten(0, 1))
+        return flat.view(-1, c, *classes(self.config))
 
     def record(self, history: Tensor, seen: Tensor, age: Tensor, count: Tensor) -> SharedLeft:
         """Run the layers over the left sides alone, see `read`."""
@@ -152,15 +158,17 @@ class CrossEncoder(nn.Module):
         return past
 
     def score(self, past: SharedLeft, owner: Tensor, own: Tensor, mask: Tensor) -> Tensor:
-        """Return the logits (p,) of candidates `own` (p, L, width), each beside the left side `owner` (p,)."""
+        """Return the logits (p,), or (p, classes), of candidates `own` (p, L, width), each beside the left side `owner` (p,)."""
         past.owner = owner
         both = torch.cat([past.mask[owner], mask], dim=1)  # (p, H + L)
         weight = None if self.attention is None else self.attention.expand(past.mask.shape[1])
         out = run_layers(list(self.layers), own, both, past, weight)  # (p, L, width)
         right = pooled(out, mask, "mean")  # (p, width)
-        if self.attention is None:
+        if isinstance(self.config, CrossEncoderConfig):
             return self.head(right)[:, 0]
         assert past.pooled is not None
+        if isinstance(self.config, SentenceTermConfig):
+            return self.head(torch.cat([right, past.pooled[owner]], dim=1))
         a, b = functional.normalize(past.pooled[owner], dim=1), functional.normalize(right, dim=1)
         scale = self.model_config["hidden_size"] ** 0.5  # entries of unit vectors are small
         cosine = (a * b).sum(1, keepdim=True) - 0.5  # near the middle of what encoders give, so that logits start near 0
@@ -168,19 +176,19 @@ class CrossEncoder(nn.Module):
 
     @torch.inference_mode()
     def logits(self, left: Left, rows: np.ndarray, tokens: ItemTokens) -> np.ndarray:
-        """Return the logits of candidates `rows` (b, c) without gradient, float32 (b, c); nan for padding."""
+        """Return the logits of candidates `rows` (b, c) without gradient, float32 (b, c) or (b, c, classes); nan for padding."""
         self.eval()
-        out = np.full(rows.shape, np.nan, dtype=np.float32)
+        out = np.full((*rows.shape, *classes(self.config)), np.nan, dtype=np.float32)
         step = self.config.batch
         for start in range(0, len(left), step):
             part = np.arange(start, min(start + step, len(left)))
             out[part] = self(left.take(part), rows[part], tokens).float().cpu().numpy()
-        return np.where(rows >= 0, out, np.nan)
+        out[rows < 0] = np.nan
+        return out
 
     def to_files(self) -> dict[str, bytes]:
         """Return the configuration as JSON and the weights as safetensors."""
-        kind = {} if isinstance(self.config, CrossEncoderConfig) else {"left": "query"}
-        about = kind | {"config": self.config.model_dump(), "model": self.model_config, "layers": len(self.layers)}
+        about = left_kind(self.config) | {"config": self.config.model_dump(), "model": self.model_config, "layers": len(self.layers)}
         weights = {name: tensor.detach().cpu().contiguous() for name, tensor in self.state_dict().items()}
         return {"cross_encoder.json": json.dumps(about, default=str).encode(), "cross_encoder.safetensors": safetensors.torch.save(weights)}
 

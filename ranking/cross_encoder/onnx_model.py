@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from features.onnx.session import Device, OnnxSession
-from ranking.cross_encoder.config import read_config
+from ranking.cross_encoder.config import classes, read_config
 from ranking.cross_encoder.pair_inputs import left_side
 
 if TYPE_CHECKING:
@@ -31,8 +31,8 @@ class OnnxCrossEncoder:
     config: PairConfig
 
     def logits(self, left: Left, rows: np.ndarray, tokens: ItemTokens) -> np.ndarray:
-        """Return the logits of candidates `rows` (b, c), float32 (b, c); nan for padding."""
-        out = np.full(rows.shape, np.nan, dtype=np.float32)
+        """Return the logits of candidates `rows` (b, c), float32 (b, c), with a last axis of classes over terms; nan for padding."""
+        out = np.full((*rows.shape, *classes(self.config)), np.nan, dtype=np.float32)
         side = left_side(left, tokens, self.config)
         for b in range(len(left)):
             valid = rows[b] >= 0

@@ -1,4 +1,4 @@
-"""Pairs of a search query and an item, or of a question and a passage: the query's own tokens as the left side."""
+"""Pairs of a query and an item, a question and a passage, or a sentence and a term: one text as the left side."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from ranking.cross_encoder.left_side import LeftSide
 
 if TYPE_CHECKING:
     from features.text.token_states import TokenStates
-    from ranking.cross_encoder.config import QueryPairConfig
+    from ranking.cross_encoder.config import QueryPairConfig, SentenceTermConfig
 
 
 @dataclass(frozen=True)
 class QueryTokens:
-    """Token states of b queries or questions.
+    """Token states of b queries, questions or sentences.
 
     Attributes
     ----------
@@ -41,7 +41,7 @@ class QueryTokens:
         return replace(self, texts=self.texts[queries])
 
 
-def query_side(queries: QueryTokens, config: QueryPairConfig) -> LeftSide:
+def query_side(queries: QueryTokens, config: QueryPairConfig | SentenceTermConfig) -> LeftSide:
     """Return the token states of queries; ages and counts are 0."""
     states, mask = queries.states.arrays(queries.texts, config.query_tokens)  # (b, M, width), (b, M)
     codes = np.zeros((len(queries), 1), dtype=np.int64)

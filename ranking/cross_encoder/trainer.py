@@ -1,6 +1,7 @@
-"""Training of the cross-encoder with binary cross-entropy.
+"""Training of the cross-encoder with binary cross-entropy, or with cross-entropy over classes.
 
-The pairs are either histories with retrieved candidates, bought or not, or queries and questions with graded passages.
+The pairs are histories with retrieved candidates, bought or not, or queries and questions with graded passages, or sentences
+with terms (`ranking.cross_encoder.mention_pairs`).
 """
 
 from __future__ import annotations
@@ -8,7 +9,7 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import torch
@@ -24,13 +25,26 @@ if TYPE_CHECKING:
 
     from features.progress import Progress
     from features.text.token_states import ItemTokens
-    from ranking.cross_encoder.config import PairConfig
+    from ranking.cross_encoder.config import CrossEncoderConfig, QueryPairConfig
     from ranking.cross_encoder.model import CrossEncoder
     from ranking.cross_encoder.pair_inputs import Left
     from ranking.cross_encoder.query_item import QueryTokens
     from retrieval.candidates import Candidates
 
 _log = logging.getLogger(__name__)
+
+
+class Pairs(Protocol):
+    """Labelled pairs that can be sampled."""
+
+    @property
+    def useful(self) -> np.ndarray:
+        """Left sides that can be learned from, int64."""
+        ...
+
+    def batch(self, lefts: np.ndarray, config: Any, rng: np.random.Generator) -> PairBatch:
+        """Return sampled pairs of some left sides."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -59,7 +73,7 @@ class TrainingPairs:
         """Users with both a history and a positive, int64."""
         return np.flatnonzero((self.labels.any(axis=1)) & (self.candidates.users.lengths > 0))
 
-    def batch(self, lefts: np.ndarray, config: PairConfig, rng: np.random.Generator) -> PairBatch:
+    def batch(self, lefts: np.ndarray, config: CrossEncoderConfig | QueryPairConfig, rng: np.random.Generator) -> PairBatch:
         """Return sampled pairs of some users."""
         some = self.take(lefts)
         rows, labels = sample(some, config.positives, config.negatives, rng)
@@ -95,7 +109,7 @@ class GradedPairs:
         """Queries with at least one pair of weight, int64."""
         return np.unique(self.query[self.weights > 0])
 
-    def batch(self, lefts: np.ndarray, config: PairConfig, rng: np.random.Generator) -> PairBatch:
+    def batch(self, lefts: np.ndarray, config: CrossEncoderConfig | QueryPairConfig, rng: np.random.Generator) -> PairBatch:
         """Return sampled pairs of some queries."""
         order, begin = self._bounds
         rows = np.full((len(lefts), config.positives + config.negatives), -1, dtype=np.int64)
@@ -117,7 +131,7 @@ class PairBatch:
     Attributes
     ----------
     rows : int64 (b, c), padded with -1.
-    labels : bool or float32 (b, c).
+    labels : bool or float32 (b, c); for logits over classes the class, int64.
     weights : float32 (b, c); None for equal weights.
     """
 
@@ -127,15 +141,19 @@ class PairBatch:
     weights: np.ndarray | None = None
 
     def loss(self, logits: Tensor) -> Tensor:
-        """Return the mean binary cross-entropy of logits (b, c)."""
+        """Return the mean cross-entropy of logits (b, c), binary, or (b, c, classes)."""
         real = torch.from_numpy(self.rows >= 0).to(logits.device)
-        target = torch.from_numpy(self.labels).to(logits.device, logits.dtype)
         weights = None if self.weights is None else torch.from_numpy(self.weights).to(logits.device)[real]
+        target = torch.from_numpy(self.labels).to(logits.device)
+        if logits.ndim == 3:
+            losses = F.cross_entropy(logits[real], target[real], reduction="none")
+            return losses.mean() if weights is None else (losses * weights).mean()
+        target = target.to(logits.dtype)
         return F.binary_cross_entropy_with_logits(logits[real], target[real], weights)
 
 
 def fit_cross_encoder(
-    model: CrossEncoder, pairs: TrainingPairs | GradedPairs, tokens: ItemTokens, folder: Path, seed: int, progress: Progress = silent
+    model: CrossEncoder, pairs: Pairs, tokens: ItemTokens, folder: Path, seed: int, progress: Progress = silent
 ) -> list[float]:
     """Train the model in place; resume after the last complete epoch if `folder` has its checkpoint.
 
@@ -171,7 +189,7 @@ def fit_cross_encoder(
 
 @dataclass
 class _Epoch:
-    pairs: TrainingPairs | GradedPairs
+    pairs: Pairs
     tokens: ItemTokens
     lefts: np.ndarray
     rng: np.random.Generator
