@@ -15,9 +15,9 @@ from features.names import BRAND, CATEGORY, DESCRIPTION, ITEM_ID, PRICE, STARS, 
 
 START = datetime(2026, 1, 5)
 DAYS, INCIDENT = 300, 285  # days of the log, and the day from which on the item breaks
-USERS, VISITS = 900, 4_500
+USERS, VISITS = 1_500, 5_000
 REVIEWED = 0.45  # share of the purchases that are reviewed
-BROKEN = "kettle-3"
+BROKEN, BROKEN_SHARE = "kettle-3", 0.3  # the best seller, so that days and not weeks show it
 ITEMS = (
     ("kettle-1", "Glass kettle 1.7 l", "Alba", "Kitchen|Kettles", 39.0, 0.85),
     ("kettle-2", "Steel kettle 1 l", "Brook", "Kitchen|Kettles", 29.0, 0.8),
@@ -64,6 +64,9 @@ BREAKS = (
     "It stopped working after a week, very poor quality.",
     "The lock is defective, it leaks everywhere.",
 )
+FOR_WHOM = ("myself", "my mother", "my brother", "our flat", "the office", "my son", "a friend", "our holiday home", "my wife", "my husband")
+WHEN = ("last week", "in spring", "some days ago", "after long thought", "on a whim", "again", "for a birthday", "in a hurry", "on Monday")
+WHERE = ("after reading the reviews here", "because the old one was worn", "on a friend's advice", "without many hopes", "from my phone")
 SO_SO = ("It does what it should, nothing more.", "It is okay, neither good nor bad.", "Average, as expected.")
 
 
@@ -87,7 +90,8 @@ def reviewed_shop(seed: int = 0) -> ReviewedShop:
     item_ids = np.array([item[0] for item in ITEMS])
     liked = np.array([item[5] for item in ITEMS])
     at = np.sort(rng.random(VISITS)) * DAYS
-    user, item = rng.integers(USERS, size=VISITS), rng.integers(len(ITEMS), size=VISITS)
+    often = np.where(item_ids == BROKEN, BROKEN_SHARE, (1 - BROKEN_SHARE) / (len(ITEMS) - 1))
+    user, item = rng.integers(USERS, size=VISITS), rng.choice(len(ITEMS), size=VISITS, p=often)
     times = [START + timedelta(days=float(day)) for day in at]
     users = [f"customer-{number:03d}" for number in user]
     interactions = pl.DataFrame({USER_ID: users, ITEM_ID: item_ids[item], TIMESTAMP: times})
@@ -107,7 +111,13 @@ def reviewed_shop(seed: int = 0) -> ReviewedShop:
 
 
 def _review(rng: np.random.Generator, *, good: bool, broken: bool) -> tuple[int, str]:
-    """Return stars and text."""
+    """Return stars and text; an opening of its own keeps a review from being a copy of another."""
+    stars, told = _opinion(rng, good=good, broken=broken)
+    return stars, f"Ordered for {rng.choice(FOR_WHOM)} {rng.choice(WHEN)}, {rng.choice(WHERE)}. {told}"
+
+
+def _opinion(rng: np.random.Generator, *, good: bool, broken: bool) -> tuple[int, str]:
+    """Return stars and what is said of the item."""
     if not good and broken:
         sentences = [BREAKS[rng.integers(len(BREAKS))]]
         return 1, " ".join([*sentences, COMPLAINTS[8]][: rng.integers(1, 3)])

@@ -73,9 +73,10 @@ def aspects(scored: ScoredReviews, keys: pl.Series, now: datetime) -> pl.DataFra
         recent=pl.when(enough).then(pl.col("new_good") / pl.col("new")),
         before=pl.when(enough).then(pl.col("old_good") / pl.col("old")),
     )
-    trends = pl.struct("new", "new_good", "old", "old_good").map_elements(_trend, return_dtype=pl.String)
+    told = counts.select(pl.col("recent").is_not_null(), "new", "new_good", "old", "old_good").iter_rows()
+    trends = pl.Series([_trend(*row) if there else None for there, *row in told], dtype=pl.String)
     return (
-        counts.with_columns(trend=pl.when(enough).then(trends))
+        counts.with_columns(trend=trends)
         .drop("new", "new_good", "old", "old_good")
         .sort(KEY, "mentions", ASPECT, descending=[False, True, False])
     )
@@ -103,9 +104,8 @@ def _once(scored: ScoredReviews) -> pl.DataFrame:
     return scored.counted_mentions.sort(sure, descending=True, nulls_last=True).unique([REVIEW, ASPECT], keep="first", maintain_order=True)
 
 
-def _trend(row: dict[str, int]) -> str:
+def _trend(new: int, new_good: int, old: int, old_good: int) -> str:
     """Return which way the positive share went, by Fisher's exact test."""
-    new, old = (row["new_good"], row["new"] - row["new_good"]), (row["old_good"], row["old"] - row["old_good"])
-    if float(fisher_exact([new, old])[1]) >= CHANCE:
+    if float(fisher_exact([(new_good, new - new_good), (old_good, old - old_good)])[1]) >= CHANCE:
         return "steady"
-    return "rising" if row["new_good"] * row["old"] > row["old_good"] * row["new"] else "falling"
+    return "rising" if new_good * old > old_good * new else "falling"

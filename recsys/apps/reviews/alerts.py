@@ -24,13 +24,14 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 YEARS = 3  # of reviews that the watch reads; what lies before them says little of today
+SAME = 0.5  # share of an alert's complaints from which on an earlier alert tells of them
 LEAST = 3  # complaints of an aspect, ever, below which it is not watched
 _BETWEEN = "\t"  # of the parts of a series' name; no id, brand or category has one
 LEVELS = {"item": ITEM_ID, "brand": BRAND, "category": CATEGORY}
 
 
 def mentions_of(scored: ScoredReviews, catalog: Catalog, least: float) -> pl.DataFrame:
-    """Return what is watched: `series`, `day`, `author`, `negative`, one row for each review and series that it counts in.
+    """Return what is watched: `series`, `day`, `author`, `negative`, `review`, one row for each review and series that it counts in.
 
     The series of an aspect counts all reviews of its item, brand, category or shop, and as negative those that complain of it:
     so that a surge shows although an aspect is only ever mentioned to complain.
@@ -54,7 +55,7 @@ def mentions_of(scored: ScoredReviews, catalog: Catalog, least: float) -> pl.Dat
         told = complaints.with_columns(complains=pl.lit(value=True))
         whole = whole.join(told, on=[REVIEW, ASPECT], how="left").with_columns(negative=pl.col("complains").fill_null(value=False))
         parts.append(whole.with_columns(pl.concat_str(pl.lit(level), "key", ASPECT, separator=_BETWEEN).alias(SERIES)))
-    return pl.concat([part.select(SERIES, DAY_OF, AUTHOR, NEGATIVE) for part in parts])
+    return pl.concat([part.select(SERIES, DAY_OF, AUTHOR, NEGATIVE, REVIEW) for part in parts])
 
 
 def parts_of(series: str) -> tuple[str, str, str | None]:
@@ -66,7 +67,8 @@ def parts_of(series: str) -> tuple[str, str, str | None]:
 def find_alerts(scored: ScoredReviews, catalog: Catalog, until: date, config: WatchConfig) -> list[Alert]:
     """Return all alerts of the last `YEARS` up to a day, in order of the day on which they were raised, each as it stands then.
 
-    The watch begins anew each time, so that late reviews count, and erased ones do not.
+    The watch begins anew each time, so that late reviews count, and erased ones do not. An alert of mostly the same complaints
+    as an earlier one is left out: a broken item also shows in its brand, its category and the aspects.
     """
     mentions = mentions_of(scored, catalog, config.at_least).filter(pl.col(DAY_OF).is_between(until - timedelta(365 * YEARS), until))
     watch, found = SurgeWatch(config), dict[tuple[str, date], Alert]()
@@ -76,8 +78,20 @@ def find_alerts(scored: ScoredReviews, catalog: Catalog, until: date, config: Wa
     if watch.day is not None and watch.day < until:
         nothing = pl.DataFrame(schema={SERIES: pl.String, "negatives": pl.Int64, "total": pl.Int64})
         found |= {(alert.series, alert.raised): alert for alert in watch.update(until, nothing)}
-    told = [with_authors(alert, mentions, alert.ended or until) for alert in found.values()]
-    return sorted(told, key=lambda alert: (alert.raised, alert.series))
+    by_day = sorted(found.values(), key=lambda alert: (alert.raised, len(parts_of(alert.series)[1]) == 0, alert.series))
+    return [with_authors(alert, mentions, alert.ended or until) for alert in _of_their_own(by_day, mentions, until)]
+
+
+def _of_their_own(alerts: list[Alert], mentions: pl.DataFrame, until: date) -> list[Alert]:
+    """Return the alerts of which no earlier one has at least `SAME` of the complaints in its time."""
+    kept: list[tuple[Alert, set[int]]] = []
+    negative = mentions.filter(pl.col(NEGATIVE)).partition_by(SERIES, as_dict=True)
+    for alert in alerts:
+        of_series = negative[alert.series,].filter(pl.col(DAY_OF).is_between(alert.began, alert.ended or until))
+        told = set(of_series[REVIEW].to_list())
+        if not any(_overlap(one, alert) and len(told & others) >= SAME * len(told) for one, others in kept):
+            kept.append((alert, told))
+    return [alert for alert, _ in kept]
 
 
 @dataclass(frozen=True)

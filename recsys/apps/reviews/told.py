@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import TYPE_CHECKING
 
 import polars as pl
@@ -17,13 +18,14 @@ if TYPE_CHECKING:
     from features.reviews.scored import ScoredReviews
 
 QUOTES = 3
+MOST = 0.5  # share of the complaints
 _COLUMNS = {"item": ITEM_ID, "brand": BRAND, "category": CATEGORY}
 
 
 def tell(alert: Alert, scored: ScoredReviews, catalog: Catalog) -> ReviewAlert:
     """Return the alert in words, with quotes of the reviews that raised it."""
     level, name, aspect = parts_of(alert.series)
-    title = name
+    title, complaints = name, _complaints(alert, scored, catalog)
     if level == "item" and (row := int(catalog.rows([name])[0])) >= 0:
         title = catalog.frame[TITLE][row]
     return ReviewAlert(
@@ -41,15 +43,15 @@ def tell(alert: Alert, scored: ScoredReviews, catalog: Catalog) -> ReviewAlert:
         reviews=alert.total,
         severity=alert.severity,
         few_authors=alert.few_authors is not None and alert.few_authors.few,
-        sentence=_sentence(alert, level, title, name, aspect),
-        quotes=_quotes(alert, scored, catalog),
+        sentence=_sentence(alert, level, title, name, aspect, _mostly(complaints, level, aspect, catalog)),
+        quotes=_quotes(complaints, catalog),
     )
 
 
-def _sentence(alert: Alert, level: str, title: str, name: str, aspect: str | None) -> str:
+def _sentence(alert: Alert, level: str, title: str, name: str, aspect: str | None, mostly: str) -> str:
     where = {"shop": "the shop", "item": f"{title} ({name})"}.get(level, f"the {level} {title}")
     about = f" about {aspect}" if aspect else ""
-    counts = f"since {alert.began}, {alert.negatives:,} of {alert.total:,} reviews of {where} complain{about}"
+    counts = f"since {alert.began}, {alert.negatives:,} of {alert.total:,} reviews of {where} complain{about}{mostly}"
     if alert.ended is not None:
         how = "this has been so for weeks and counts as usual from now on" if alert.settled else f"it is {alert.share_now:.0%} again"
         return f"Ended on {alert.ended}: complaints{about} of {where}, {alert.share_before:.0%} before; {how}."
@@ -60,15 +62,33 @@ def _sentence(alert: Alert, level: str, title: str, name: str, aspect: str | Non
     return text[0].upper() + text[1:]
 
 
-def _quotes(alert: Alert, scored: ScoredReviews, catalog: Catalog) -> tuple[Quote, ...]:
-    """Return the most negative sentences of the surge's reviews, the newest first among equals; none twice."""
+def _complaints(alert: Alert, scored: ScoredReviews, catalog: Catalog) -> pl.DataFrame:
+    """Return the negative mentions in the surge's reviews."""
     level, name, aspect = parts_of(alert.series)
     table = scored.counted_mentions
-    during = pl.col(TIMESTAMP).dt.date().is_between(alert.began, alert.ended or alert.raised)
+    during = pl.col(TIMESTAMP).dt.date().is_between(alert.began, alert.ended or date.max)
     table = table.filter(during & (pl.col(SENTIMENT) == NEGATIVE))
     if aspect is not None:
         table = table.filter(pl.col(ASPECT) == aspect)
     if level != "shop":
         table = table.filter(catalog.frame[_COLUMNS[level]].gather(table["item"]).eq(name).fill_null(value=False))
-    best = table.sort([NEGATIVE, REVIEW], descending=True).unique(SENTENCE, keep="first", maintain_order=True).head(QUOTES)
+    return table
+
+
+def _mostly(complaints: pl.DataFrame, level: str, aspect: str | None, catalog: Catalog) -> str:
+    """Return what most of the complaints are about, if it is more than the alert says."""
+    reviews, said = complaints[REVIEW].n_unique(), ""
+    columns = ([] if aspect else [ASPECT]) + ([] if level == "item" else ["item"])
+    for column in columns:
+        counts = complaints.drop_nulls(column).group_by(column).agg(pl.col(REVIEW).n_unique()).sort(REVIEW, column, descending=[True, False])
+        if len(counts) and counts[REVIEW][0] > MOST * reviews:
+            value = counts[column][0]
+            name = value if column == ASPECT else f"{catalog.frame[TITLE][value]} ({catalog.ids[value]})"
+            said += f", most {'about' if column == ASPECT else 'of'} {name}"
+    return said
+
+
+def _quotes(complaints: pl.DataFrame, catalog: Catalog) -> tuple[Quote, ...]:
+    """Return the most negative sentences, the newest first among equals; none twice."""
+    best = complaints.sort([NEGATIVE, REVIEW], descending=True).unique(SENTENCE, keep="first", maintain_order=True).head(QUOTES)
     return tuple(quote_of(row, catalog) for row in best.iter_rows(named=True))
