@@ -22,6 +22,7 @@ _TOPS = (5.0, 10.0, 20.0, 100.0)  # of the usual scales
 _FROM_ONE = (5.0, 10.0)  # scales that begin at 1, or at 0
 _TYPICAL_HIGHEST = 0.999  # quantile: a few mistyped ratings do not change the scale
 _OFTEN, _RARE = 0.1, 0.01  # share of zeros from which they are no ratings, and below which no scale begins there
+_ENOUGH = 20  # ratings whose shares say something
 _OWN = "source.reviews_scale, such as [1, 10], sets another"
 
 
@@ -136,8 +137,8 @@ def _scale(facts: Mapping[str, Any], own: tuple[float, float] | None) -> tuple[t
     top = next((one for one in _TOPS if facts["highest"] <= one), facts["highest"])
     if facts["highest"] <= 1 and (zeros or facts["between"]):
         return (0.0, 1.0), False, []
-    # Review software writes 0 where nobody gave stars; on a scale from 0 the worst is not that frequent.
-    if top in _FROM_ONE and zeros > max(facts["ones"], _OFTEN * n) and (facts["lowest"] or 0) >= 1:
+    # Review software writes 0 where nobody gave stars; on a scale of stars from 0 the worst is not that frequent.
+    if top == HIGHEST and n >= _ENOUGH and zeros > max(facts["ones"], _OFTEN * n) and facts["lowest"] >= 1:
         return (1.0, top), True, [f"note: {zeros:,} ratings of 0 are read as reviews without a rating"]
     if top not in _FROM_ONE or zeros >= _RARE * n > 0:
         return (0.0, top), False, []
