@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Self
 from urllib.parse import urlsplit
@@ -134,6 +135,8 @@ class Source(BaseModel):
         if {"value", UNIT_PRICE} <= set(self.interactions_columns):
             raise ValueError("value and unit_price give the same fact twice: map one of them")
         _check_events("events", self.events, EVENTS)
+        if odd := [region for region in self.reviews_phone_regions if not re.fullmatch("[A-Z]{2}", region)]:
+            raise ValueError(f'reviews_phone_regions has {odd[0]!r}, expected countries as in ISO 3166, such as "DE"')
         if self.reviews_scale is not None and not self.reviews_scale[0] < self.reviews_scale[1]:
             raise ValueError(f"reviews_scale is {list(self.reviews_scale)}, expected the lowest and the highest rating, such as [1, 10]")
         try:

@@ -106,7 +106,7 @@ _SYNONYMS: dict[Table, dict[str, str]] = {
         USER_ID: _USER_IDS,
     },
     "reviews": {
-        ITEM_ID: f"{_ITEM_IDS} product_handle handle",
+        ITEM_ID: f"{_ITEM_IDS} product_handle handle clothing_id reviewed_item",
         TEXT: "review_text review review_body review_content review_comment review_comment_message reviews_text body content comment "
         "comments message feedback opinion customer_review verbatim bewertung bewertungstext rezension kommentar avis commentaire "
         "reseña opinión comentario recensione",

@@ -54,7 +54,7 @@ def test_a_row_is_stored_with_canonical_columns(reviewed: Reviewed) -> None:
         ({"item_id": ""}, "no item_id", ""),
         ({"item_id": "Z"}, "item_id not in the catalogue", "Z"),
         ({"title": "", "text": "", "rating": ""}, "no text and no rating", ""),
-        ({"title": "N/A", "text": "-", "rating": "N/A"}, "no text and no rating", "-"),
+        ({"title": "N/A", "text": "?", "rating": "N/A"}, "no text and no rating", "?"),
         ({"title": "", "text": "<br>", "rating": "awful"}, "no text and no rating", "<br>"),
         ({"timestamp": "2036-01-01"}, "timestamp in the future", "2036-01-01"),
         ({"timestamp": "some day"}, "timestamp not understood", "some day"),

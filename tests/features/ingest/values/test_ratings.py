@@ -77,7 +77,9 @@ def test_frequent_zeros_are_no_ratings_and_rare_ones_the_lowest() -> None:
     assert "note: 1 rating of 0 counts as 1, the lowest of the scale" in notes
 
 
-@pytest.mark.parametrize(("own", "found"), [((1, 7), [5, 3, 1]), ((0, 10), [3.8, 2.6, 1.4]), ((1.0, 10.0), [3.6666666667, 2.3333333333, 1])])
+@pytest.mark.parametrize(
+    ("own", "found"), [((1, 7), [5, 3, 1]), ((0, 10), [3.8, 2.6, 1.4]), ((1.0, 10.0), [3.6666666667, 2.3333333333, 1])]
+)
 def test_the_shop_may_say_the_scale(own: tuple[float, float], found: list[float]) -> None:
     assert read("7", "4", "1", own=own)[0] == found
 
