@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 
 from features.errors import DataError
-from features.names import ITEM_ID, ROW, STARS, TEXT, TIMESTAMP, TITLE, USER_ID
+from features.names import GROUP_ID, ITEM_ID, ROW, STARS, TEXT, TIMESTAMP, TITLE, USER_ID
 from features.storage.digests import of_strings
 
 if TYPE_CHECKING:
@@ -102,6 +102,8 @@ class Reviews:
     def of(cls, frame: pl.DataFrame, catalog: Catalog, user_ids: Sequence[str] | np.ndarray = ()) -> Self:
         """Convert canonical rows with external ids; drop rows of items outside the catalogue.
 
+        A review of a product, by the `group_id` of its variants, is one of the first variant.
+
         Parameters
         ----------
         user_ids : ids whose rows the users keep, such as `Interactions.user_ids`; others get rows after these.
@@ -119,9 +121,13 @@ class Reviews:
         known = pl.Series(USER_ID, list(user_ids), dtype=pl.String)
         authors = table[USER_ID].unique().drop_nulls()
         users = pl.concat([known, authors.filter(~authors.is_in(known.implode())).sort()])
-        for name, ids, column in ((USER_ID, users, "user"), (ITEM_ID, catalog.frame[ITEM_ID], "item")):
-            rows = pl.DataFrame({name: ids}).with_row_index(column).with_columns(pl.col(column).cast(pl.Int32))
-            table = table.join(rows, on=name, how="left", maintain_order="left").with_columns(pl.col(column).fill_null(NONE))
+        of_items = pl.DataFrame({ITEM_ID: catalog.frame[ITEM_ID]}).with_row_index("item")
+        of_groups = pl.DataFrame({ITEM_ID: catalog.frame[GROUP_ID]}).with_row_index("item").drop_nulls(ITEM_ID)
+        item_rows = pl.concat([of_items, of_groups]).unique(ITEM_ID, keep="first", maintain_order=True)
+        user_rows = pl.DataFrame({USER_ID: users}).with_row_index("user")
+        for rows, ids, column in ((user_rows, USER_ID, "user"), (item_rows, ITEM_ID, "item")):
+            codes = rows.with_columns(pl.col(column).cast(pl.Int32))
+            table = table.join(codes, on=ids, how="left", maintain_order="left").with_columns(pl.col(column).fill_null(NONE))
         table = table.filter(pl.col("item") != NONE).with_columns(
             pl.col(TITLE, TEXT).fill_null(""),
             pl.col(ROW).fill_null(0),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Self
 from urllib.parse import urlsplit
@@ -12,17 +13,19 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from features.data.catalog import ITEM_COLUMNS
 from features.data.interactions import EVENTS, INTERACTION_COLUMNS
-from features.data.queries import QUERY_COLUMNS
+from features.ingest.optional_tables import FILES, OPTIONAL
 from features.names import CURRENCY, GROUP_TITLE, ORDER_ID, SEARCH_EVENTS, STARS, STATUS, UNIT_PRICE
 from features.text.closest import did_you_mean, plain_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from features.ingest.optional_tables import OptionalName
+
 # The columns that a table may bring.
 ITEM_INPUTS = (*ITEM_COLUMNS, CURRENCY, GROUP_TITLE)
 LOG_INPUTS = (*INTERACTION_COLUMNS, UNIT_PRICE, CURRENCY, ORDER_ID, STATUS, STARS)
-QUERY_INPUTS = tuple(QUERY_COLUMNS)
+PHONE_REGIONS = ("US", "GB", "DE", "FR", "ES", "IT", "NL", "PL", "CN", "JP")
 
 
 class Source(BaseModel):
@@ -33,10 +36,10 @@ class Source(BaseModel):
     dataset : name of a public data set, instead of files.
     sql : queries of a database, instead of the files of the same names.
     items, interactions : the files. Without `items` the catalogue is taken from the log's rows (`items_columns` names its columns).
-    queries : the search log, optional.
+    queries, reviews : the search log, and what customers say of items; optional.
     format : the software that exported the files (`features.ingest.formats`); None recognises it by the header, table by table.
     encoding : encoding of text files that are not UTF-8; None recognises it.
-    items_columns, interactions_columns, queries_columns : canonical name -> name in the shop's table.
+    items_columns, interactions_columns, queries_columns, reviews_columns : canonical name -> name in the shop's table.
     events, queries_events : the shop's word for an event of the log, or of the search log -> the canonical one.
     statuses : the shop's word for the state of an order -> paid, cancelled, refunded, failed or pending; only the first one counts.
     variants : whether each variant of a product is an item, or the product is one item (`group_id` says which are one product).
@@ -45,8 +48,11 @@ class Source(BaseModel):
     drop_users : ids of users that are no customers (bots, tests, resellers); their rows are quarantined.
     guests : user ids that stand for everybody without an account. Each of their orders counts as a visitor of its own.
     min_rating : ratings below this count as dislikes; None takes the middle of the scale (3 of 5 stars).
-    timestamp_format, created_at_format, queries_timestamp_format : strptime format of the times of log, catalogue and search log, or a
-        unit: "unix days", "spreadsheet days", "seconds", "milliseconds", "microseconds", "nanoseconds". None: the column as a whole tells.
+    timestamp_format, created_at_format, queries_timestamp_format, reviews_timestamp_format : strptime format of the times of log,
+        catalogue, search log and reviews, or a unit: "unix days", "spreadsheet days", "seconds", "milliseconds", "microseconds",
+        "nanoseconds". None: the column as a whole tells.
+    reviews_scale : the lowest and the highest rating of the reviews' scale. None: the column as a whole tells.
+    reviews_phone_regions : countries (ISO 3166) whose phone numbers are masked in reviews where they have no country code.
     decimal : the sign before decimals, in columns that do not tell.
     currency : currency of the prices to read; those in others are unknown. None: the most frequent one.
     availability : the shop's word for availability -> whether the item can be bought.
@@ -59,11 +65,13 @@ class Source(BaseModel):
     items: Path | None = None
     interactions: Path | None = None
     queries: Path | None = None
+    reviews: Path | None = None
     format: Literal["canonical", "amazon", "shopify", "woocommerce", "magento", "google-merchant", "google-analytics"] | None = None
     encoding: str | None = None
     items_columns: dict[str, str] = {}
     interactions_columns: dict[str, str] = {}
     queries_columns: dict[str, str] = {}
+    reviews_columns: dict[str, str] = {}
     events: dict[str, str] = {}
     queries_events: dict[str, str] = {}
     statuses: dict[str, Literal["paid", "cancelled", "refunded", "failed", "pending"]] = {}
@@ -75,6 +83,9 @@ class Source(BaseModel):
     timestamp_format: str | None = None
     created_at_format: str | None = None
     queries_timestamp_format: str | None = None
+    reviews_timestamp_format: str | None = None
+    reviews_scale: tuple[float, float] | None = None
+    reviews_phone_regions: tuple[str, ...] = PHONE_REGIONS
     decimal: Literal[".", ","] | None = None
     currency: str | None = Field(default=None, pattern="^[A-Z]{3}$")
     availability: dict[str, bool] = {}
@@ -90,26 +101,28 @@ class Source(BaseModel):
             raise ValueError("a dataset has fixed columns: omit items_columns and interactions_columns")
         if self.dataset is not None and self.items is not None:
             raise ValueError("a dataset has its own items: omit `items`")
-        self._check_queries()
+        for name in OPTIONAL:
+            self._check_optional(name)
+        _check_events("queries_events", self.queries_events, SEARCH_EVENTS)
         if self.format == "amazon" and self.items is None and self.dataset is None:
             raise ValueError("the amazon format needs the metadata file as items")
         self._check_names()
         return self
 
-    def _check_queries(self) -> None:
-        of_sql = self.sql is not None and self.sql.queries is not None
-        if of_sql and self.queries is not None:
-            raise ValueError("the search log comes from a query or a file: omit one of the two queries")
-        given = [key for key in ("queries_columns", "queries_events", "queries_timestamp_format") if getattr(self, key)]
-        if given and not of_sql and self.queries is None:
-            raise ValueError(f"{given[0]} says how to read a search log, and there is none: name its file as queries")
-        _check_events("queries_events", self.queries_events, SEARCH_EVENTS)
+    def _check_optional(self, name: OptionalName) -> None:
+        of_sql, of_file = self.sql is not None and getattr(self.sql, name) is not None, getattr(self, name) is not None
+        if of_sql and of_file:
+            raise ValueError(f"the {OPTIONAL[name].title} comes from a query or a file: omit one of the two {name}")
+        fields = type(self).model_fields
+        given = [key for key in fields if key.startswith(f"{name}_") and getattr(self, key) != fields[key].default]
+        if given and not of_sql and not of_file:
+            raise ValueError(f"{given[0]} says how to read a {OPTIONAL[name].title}, and there is none: name its file as {name}")
 
     def _check_names(self) -> None:
         tables = (
             (self.items_columns, list(ITEM_INPUTS)),
             (self.interactions_columns, list(LOG_INPUTS)),
-            (self.queries_columns, list(QUERY_INPUTS)),
+            *((getattr(self, f"{name}_columns"), list(one.inputs)) for name, one in OPTIONAL.items()),
         )
         for mapping, known in tables:
             unknown = sorted(set(mapping) - set(known))
@@ -122,6 +135,10 @@ class Source(BaseModel):
         if {"value", UNIT_PRICE} <= set(self.interactions_columns):
             raise ValueError("value and unit_price give the same fact twice: map one of them")
         _check_events("events", self.events, EVENTS)
+        if odd := [region for region in self.reviews_phone_regions if not re.fullmatch("[A-Z]{2}", region)]:
+            raise ValueError(f'reviews_phone_regions has {odd[0]!r}, expected countries as in ISO 3166, such as "DE"')
+        if self.reviews_scale is not None and not self.reviews_scale[0] < self.reviews_scale[1]:
+            raise ValueError(f"reviews_scale is {list(self.reviews_scale)}, expected the lowest and the highest rating, such as [1, 10]")
         try:
             codecs.lookup(self.encoding or "utf-8")
         except LookupError:
@@ -133,7 +150,7 @@ class Source(BaseModel):
 
     def absolute(self) -> Source:
         """Return the source with absolute paths, so that it can be read again from any folder."""
-        paths = {name: path.resolve() for name in ("items", "interactions", "queries") if (path := getattr(self, name)) is not None}
+        paths = {name: path.resolve() for name in FILES if (path := getattr(self, name)) is not None}
         return self.model_copy(update=paths | {"sql": self.sql and self.sql.absolute()})
 
 
@@ -153,7 +170,7 @@ class SqlSource(BaseModel):
     ----------
     uri : sqlite:///PATH or postgresql://USER@HOST:PORT/NAME, without a password: libpq takes it from PGPASSWORD or ~/.pgpass.
     interactions, items : queries that give the tables. Without `items` the catalogue comes from `Source.items` or the log's rows.
-    queries : query that gives the search log.
+    queries, reviews : queries that give the search log and the reviews.
     watermark : column of the log's query that only ever grows (a serial number, the time of insertion); a refresh queries no
         older rows.
     """
@@ -164,6 +181,7 @@ class SqlSource(BaseModel):
     interactions: str
     items: str | None = None
     queries: str | None = None
+    reviews: str | None = None
     watermark: str | None = None
 
     @field_validator("uri")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from features.ingest.optional_tables import FILES
 from features.text.plain import plain
 
 if TYPE_CHECKING:
@@ -24,12 +25,14 @@ class TableSummary:
     Attributes
     ----------
     reasons : reason -> number of rows quarantined for it, most frequent first.
+    masked : personal data that was masked in the rows kept, in words.
     """
 
     name: str
     read: int
     kept: int
     reasons: Mapping[str, int]
+    masked: str = ""
 
     @property
     def quarantined(self) -> int:
@@ -37,7 +40,8 @@ class TableSummary:
 
     def __str__(self) -> str:
         line = f"{self.name}: {self.read:,} read = {self.kept:,} kept + {self.quarantined:,} quarantined"
-        return f"{line} ({self.why})" if self.reasons else line
+        line = f"{line} ({self.why})" if self.reasons else line
+        return f"{line}; masked {self.masked}" if self.masked else line
 
     @property
     def why(self) -> str:
@@ -55,7 +59,7 @@ class IngestSummary:
     ----------
     notes : each on one line; it begins with "note: ", which is added where it is missing.
     profile : how the columns were understood.
-    queries : row counts of the search log; None where the shop has none.
+    queries, reviews : row counts of the optional tables; None where the shop has none.
     """
 
     items: TableSummary
@@ -63,6 +67,7 @@ class IngestSummary:
     notes: tuple[str, ...] = ()
     profile: DataProfile | None = None
     queries: TableSummary | None = None
+    reviews: TableSummary | None = None
 
     def __post_init__(self) -> None:
         # The same note may come from several rules.
@@ -83,7 +88,7 @@ class IngestSummary:
     @property
     def tables(self) -> tuple[TableSummary, ...]:
         """The tables that the shop has."""
-        return tuple(table for table in (self.items, self.interactions, self.queries) if table is not None)
+        return tuple(table for name in FILES if (table := getattr(self, name)) is not None)
 
     @property
     def quarantined(self) -> int:

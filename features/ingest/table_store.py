@@ -16,16 +16,16 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from features.errors import DataError, disk_error, disk_errors
 from features.ingest.datasets import complete_journey_files
+from features.ingest.optional_tables import FILES, OPTIONAL, QUERIES, REVIEWS
 from features.ingest.profile.measure import log_facts
 from features.ingest.profile.model import DataProfile
-from features.ingest.profile.search_log import search_facts
+from features.ingest.profile.optional_tables import facts_of
 from features.ingest.source import Source
 from features.ingest.table_versions import (
     INTERACTIONS,
     ITEMS,
     PROFILE,
     QUARANTINE,
-    QUERIES,
     SOURCE,
     damaged,
     in_use,
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from features.ingest.erased_users import ErasedUsers
     from features.ingest.profile.model import TableProfile
 
-LOGS = (INTERACTIONS, QUERIES)  # tables with users
+LOGS = (INTERACTIONS, *(one.file for one in OPTIONAL.values()))  # tables with users
 ERASED = "of an erased user"  # reason of the rows that an erasure removes
 SETTLED = 2_000_000_000  # nanoseconds: two writes within one tick of a file system's clock get the same time
 
@@ -99,12 +99,17 @@ def load_queries(out: Path) -> pl.DataFrame | None:
     DataError
         If nothing was ingested there, or it is damaged.
     """
-    return read(out, lambda folder: pl.read_parquet(folder / QUERIES) if _has_queries(folder) else None)
+    return _load(out, QUERIES.file)
 
 
-def _has_queries(folder: Path) -> bool:
-    """Return whether a version has a search log. Raises FileNotFoundError where it is no whole version, such as a removed one."""
-    return present(folder / SOURCE).is_file() and (folder / QUERIES).is_file()
+def load_reviews(out: Path) -> pl.DataFrame | None:
+    """Return the canonical reviews in `out`; None where the shop has none. Raises DataError like `load_queries`."""
+    return _load(out, REVIEWS.file)
+
+
+def _load(out: Path, name: str) -> pl.DataFrame | None:
+    # A folder that is no whole version, such as a removed one, lacks its source: then `read` looks again.
+    return read(out, lambda folder: pl.read_parquet(folder / name) if present(folder / SOURCE) and (folder / name).is_file() else None)
 
 
 def load_quarantine(out: Path) -> pl.DataFrame:
@@ -119,11 +124,11 @@ def load_quarantine(out: Path) -> pl.DataFrame:
 
 
 def table_digests(out: Path) -> list[str] | None:
-    """Return the SHA-256 of items, interactions and, where there is one, the search log; None unless the first two exist."""
+    """Return the SHA-256 of items, interactions and the optional tables that there are; None unless the first two exist."""
 
     def digests(folder: Path) -> list[str]:
-        of_search = [QUERIES] if (folder / QUERIES).is_file() else []
-        return [of_file(present(folder / name)) for name in (ITEMS, INTERACTIONS, *of_search)]
+        optional = [one.file for one in OPTIONAL.values() if (folder / one.file).is_file()]
+        return [of_file(present(folder / name)) for name in (ITEMS, INTERACTIONS, *optional)]
 
     try:
         return read(out, digests)
@@ -196,7 +201,7 @@ def unchanged(out: Path, source: Source) -> bool:
 def source_files(source: Source) -> list[Path] | None:
     """Return the files that a source is read from; None for a source without files."""
     own = list(complete_journey_files()) if source.dataset is not None else []
-    return [*own, *(path for path in (source.items, source.interactions, source.queries) if path is not None)] or None
+    return [*own, *(path for name in FILES if (path := getattr(source, name)) is not None)] or None
 
 
 def users_among(out: Path, erased_users: ErasedUsers) -> set[str]:
@@ -217,7 +222,7 @@ def _theirs(log: Path, erased_users: ErasedUsers) -> list[str]:
 
 
 def forget(out: Path, erased_users: ErasedUsers) -> int:
-    """Replace all stored versions by one without the rows of erased users. Returns how many rows it drops of log and search log.
+    """Replace all stored versions by one without the rows of erased users. Returns how many rows it drops of the tables with users.
 
     The logs' part of quarantine.csv is removed as a whole, because it does not say whose rows they are. The next ingest lists the rest
     of it again, and reads the sources even if they have not changed.
@@ -268,10 +273,10 @@ def _recounted(profile: DataProfile, folder: Path) -> DataProfile | None:
         return None
     facts = log_facts(log).model_copy(update={"words": profile.log.words, CURRENCY: profile.log.currency})
     changed: dict[str, object] = {"interactions": _less(profile.interactions, kept), "log": facts}
-    if profile.queries is not None and (folder / QUERIES).is_file():
-        searches = pl.scan_parquet(folder / QUERIES)
-        left = _less(profile.queries, searches.select(pl.len()).collect().item())
-        changed |= {"queries": left, "search": search_facts(searches)}
+    for name, one in OPTIONAL.items():
+        if (table := getattr(profile, name)) is not None and (folder / one.file).is_file():
+            rows = pl.scan_parquet(folder / one.file)
+            changed |= {name: _less(table, rows.select(pl.len()).collect().item()), **facts_of(name, rows)}
     return profile.model_copy(update=changed).without_personal_data()
 
 

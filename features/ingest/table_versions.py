@@ -2,7 +2,7 @@
 
     data/CURRENT        the name of the version in use, one line
     data/<version>/     items.parquet, interactions.parquet, quarantine.csv, source.json, profile.json;
-                        queries.parquet where the shop has a search log
+                        queries.parquet and reviews.parquet where the shop has a search log and reviews
 
 A reader reads CURRENT once and everything else from the folder that it names. It takes no lock and writes nothing. A writer holds
 the lock of the workspace (`Workspace.alone`): it writes a new version, syncs it to the disk and replaces CURRENT. The previous version
@@ -27,6 +27,7 @@ from typing import TYPE_CHECKING, TypeVar
 import polars as pl
 
 from features.errors import DataError, disk_error, system_code
+from features.ingest.optional_tables import OPTIONAL
 from features.storage.atomic import replace_durably, sync
 
 if TYPE_CHECKING:
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
 
 ITEMS, INTERACTIONS, QUARANTINE, SOURCE = "items.parquet", "interactions.parquet", "quarantine.csv", "source.json"
 PROFILE = "profile.json"
-QUERIES = "queries.parquet"
 CURRENT = "CURRENT"
 _VERSION = re.compile(r"\d{8}T\d{12}Z", re.ASCII)
 _TEMPORARY = ".tmp-"
@@ -143,7 +143,11 @@ def remove_but(out: Path, kept: Collection[Path], *, strict: bool = False) -> No
     if out.parent.is_dir():
         stale += out.parent.glob(f".{out.name}.*")  # of releases without versions
     if out not in kept:
-        stale += [path for name in (ITEMS, INTERACTIONS, QUERIES, QUARANTINE, SOURCE, PROFILE) if (path := out / name).exists()]
+        stale += [
+            path
+            for name in (ITEMS, INTERACTIONS, *(one.file for one in OPTIONAL.values()), QUARANTINE, SOURCE, PROFILE)
+            if (path := out / name).exists()
+        ]
     for path in stale:
         try:
             shutil.rmtree(path) if path.is_dir() else path.unlink()

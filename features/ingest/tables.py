@@ -13,12 +13,11 @@ from features.ingest.formats.canonical import CANONICAL
 from features.ingest.formats.known import layout_of, layouts
 from features.ingest.formats.layout import KEYS, REFUSED, REMARK, TableLayout
 from features.ingest.formats.orders import without_cancelled
+from features.ingest.optional_tables import OPTIONAL
 from features.ingest.profile.column_names import other_spellings
 from features.ingest.profile.missing_columns import advice
 from features.ingest.readers.files import read_head, read_table
 from features.ingest.readers.raw_table import ITEM_PREFIX, MissingColumnError, RawTable, TableHead, TableSpec, stored
-from features.ingest.source import QUERY_INPUTS
-from features.names import QUERY, TIMESTAMP
 from features.text.plain import agree, counted
 
 if TYPE_CHECKING:
@@ -27,6 +26,7 @@ if TYPE_CHECKING:
 
     from features.ingest.formats.known import Table
     from features.ingest.formats.layout import Format
+    from features.ingest.optional_tables import OptionalName
     from features.ingest.source import Source
 
 
@@ -51,15 +51,20 @@ def raw_tables(source: Source, folder: Path) -> tuple[RawTable | None, RawTable]
     return items, _matched(log, items, source.interactions.name, folder / "matched.parquet")
 
 
-def raw_queries(source: Source, folder: Path) -> RawTable | None:
-    """Return the raw search log, which has our names or mapped ones; None where the shop has none. Raises DataError like `raw_tables`."""
-    if source.queries is None:
-        return None
-    head = read_head(source.queries, source.encoding, "queries")
-    layout = TableLayout({name: (name,) for name in QUERY_INPUTS})
-    columns, mapped = _mapped(layout, source.queries_columns, head), tuple(source.queries_columns)
-    spec = TableSpec("queries", source.queries, columns, (QUERY, TIMESTAMP), mapped, source.encoding, layout)
-    return _read(spec, head, None, source, folder / "raw_queries")
+def raw_optional(source: Source, folder: Path) -> dict[OptionalName, RawTable]:
+    """Return the raw optional tables that the shop has. Raises DataError like `raw_tables`."""
+    return {name: _raw_optional(source, name, path, folder) for name in OPTIONAL if (path := getattr(source, name)) is not None}
+
+
+def _raw_optional(source: Source, name: OptionalName, path: Path, folder: Path) -> RawTable:
+    one, mapping = OPTIONAL[name], getattr(source, f"{name}_columns")
+    head = read_head(path, source.encoding, name)
+    form, layout, note = _layout(source, name, path, head)
+    columns = _mapped(layout, mapping, head)
+    found = [ours for ours in one.either if set(columns[ours]) & set(head.names)]
+    required = (*one.required, *(found or one.either)[:1])
+    spec = TableSpec(name, path, columns, required, tuple(mapping), source.encoding, layout, form.name)
+    return _read(spec, head, note, source, folder / f"raw_{name}")
 
 
 def _log_spec(source: Source, path: Path) -> tuple[TableSpec, TableHead, str | None]:
@@ -84,8 +89,7 @@ def _layout(source: Source, table: Table, path: Path, head: TableHead) -> tuple[
     if form.name in (source.format, "canonical"):
         return form, layout, None
     what = f"note: {path.name} looks like {form.title}"
-    mapping = source.items_columns if table == "items" else source.interactions_columns
-    if "item_id" in mapping:
+    if "item_id" in getattr(source, f"{table}_columns"):
         ours = CANONICAL, layouts(CANONICAL, table)[0]
         return *ours, f"{what}, and is read by your names under [source.{table}_columns]: leave them out to read it as format {form.name}"
     return form, layout, f'{what}: read as format {form.name}; source.format = "canonical" reads our names'

@@ -49,6 +49,7 @@ def ingest(
     items: Annotated[Path | None, typer.Option(metavar="FILE", help="The catalogue: csv, tsv, jsonl (.gz) or parquet.")] = None,
     interactions: Annotated[Path | None, typer.Option(metavar="FILE", help="The log: csv, tsv, jsonl (.gz) or parquet.")] = None,
     queries: Annotated[Path | None, typer.Option(metavar="FILE", help="The search log, if there is one, in the same formats.")] = None,
+    reviews: Annotated[Path | None, typer.Option(metavar="FILE", help="Customers' reviews, if there are any, in the same formats.")] = None,
     format: Annotated[Form | None, typer.Option(help="The software that exported the files.  [default: by their header]")] = None,
     check: Annotated[bool, typer.Option("--check", help="Only look: read and judge everything, say how, and store nothing.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="With --check: print the data profile as JSON.")] = False,
@@ -65,9 +66,10 @@ def ingest(
         raise typer.BadParameter("a data set brings its own files: leave --items, --interactions and --format out", param_hint="--dataset")
     if items and not interactions and not state.settings.source:
         raise typer.BadParameter("the catalogue alone: give the log with --interactions FILE as well", param_hint="--items")
-    if queries and not interactions and not dataset and not state.settings.source:
-        raise typer.BadParameter("the search log alone: give the log with --interactions FILE as well", param_hint="--queries")
-    options = {"dataset": dataset, "items": items, "interactions": interactions, "queries": queries, "format": format}
+    for option, table, what in (("--queries", queries, "the search log"), ("--reviews", reviews, "reviews")):
+        if table and not interactions and not dataset and not state.settings.source:
+            raise typer.BadParameter(f"{what} alone: give the log with --interactions FILE as well", param_hint=option)
+    options = {"dataset": dataset, "items": items, "interactions": interactions, "queries": queries, "reviews": reviews, "format": format}
     summary = state.shop.check(**options) if check else state.shop.ingest(**options)
     _show_ingest(summary, check, as_json)
     if not check and summary.quarantined:

@@ -126,6 +126,7 @@ def _refresh(workspace: Workspace, settings: Settings, device: Device) -> Refres
     files = workspace.files_of(source)
     now = sound_bundle(workspace.bundles)
     if now and unchanged(workspace.data, files) and now.manifest.about["inputs"] == inputs(workspace, settings):
+        workspace.remove_private(source, files)
         return Refreshed(f"nothing has changed: bundle {now.id} stays in use")
     from recsys.refresh import build
 

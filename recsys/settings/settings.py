@@ -18,6 +18,7 @@ from eval.baselines.registry import BaselinesConfig
 from eval.protocol.runner import EvaluateConfig
 from eval.simulation.config import SimulateConfig
 from features.errors import ConfigError
+from features.ingest.optional_tables import FILES
 from features.ingest.source import SQLITE, Source
 from features.text.closest import did_you_mean
 from features.text.encoder_config import EncoderConfig
@@ -43,7 +44,6 @@ DEFAULT_FILE = Path("recsys.toml")
 PREFIX = "RECSYS_"
 # The command line reads these before it loads the settings.
 _COMMAND_LINE = {"RECSYS_WORKSPACE", "RECSYS_CONFIG"}
-_PATHS = ("items", "interactions", "queries")
 
 
 class _Environment(EnvSettingsSource):
@@ -183,7 +183,7 @@ def _read(path: Path) -> dict[str, Any]:
         raise ConfigError(f"{path} cannot be read as TOML: {' '.join(str(error).split())}") from error
     source = table.get("source")
     if isinstance(source, dict):
-        for name in _PATHS:
+        for name in FILES:
             if isinstance(source.get(name), str):
                 source[name] = str(path.parent / source[name])
         sql = source.get("sql")

@@ -15,11 +15,12 @@ from filelock import FileLock, Timeout
 from features.data.catalog import Catalog
 from features.data.interactions import Interactions
 from features.data.queries import Queries
+from features.data.reviews import Reviews
 from features.data.step_time import with_step_time
 from features.errors import DataError, disk_errors
 from features.ingest.erased_users import ErasedUsers
 from features.ingest.pipeline import dry_run, ingest
-from features.ingest.table_store import load_queries, load_tables, table_digests
+from features.ingest.table_store import load_queries, load_reviews, load_tables, table_digests
 from features.ingest.table_versions import INTERACTIONS, ITEMS, in_use
 from recsys.settings.events import EventWeights
 
@@ -140,7 +141,15 @@ class Workspace:
 
     def ingest_alone(self, source: Source, files: Source, accept: Callable[[DataProfile], None] | None = None) -> IngestSummary:
         """Ingest a source whose files are ready; `accept` is as in `features.ingest.pipeline.ingest`. The caller holds the lock."""
-        return ingest(source, self.data, ErasedUsers.read(self.erased), files, accept)
+        try:
+            return ingest(source, self.data, ErasedUsers.read(self.erased), files, accept)
+        finally:
+            self.remove_private(source, files)
+
+    def remove_private(self, source: Source, files: Source) -> None:
+        """Remove the extract of a database's reviews, which holds what an ingest masks. Each refresh reads them as a whole."""
+        if source.sql is not None and source.sql.reviews is not None and files.reviews is not None:
+            files.reviews.unlink(missing_ok=True)
 
     def dry_run(self, source: Source) -> IngestSummary:
         """Read and judge a source as `ingest` does, outside the workspace, and store nothing. Raises what `ingest` raises."""
@@ -190,6 +199,12 @@ class Workspace:
             frame = load_queries(self.data)
         return None if frame is None else Queries.of(frame, catalog, user_ids)
 
+    def load_reviews(self, catalog: Catalog, user_ids: Sequence[str] | np.ndarray = ()) -> Reviews | None:
+        """Return the ingested reviews over the rows of `load`; None where the shop has none. See `load_queries`."""
+        with disk_errors(self.data, "read"):
+            frame = load_reviews(self.data)
+        return None if frame is None else Reviews.of(frame, catalog, user_ids)
+
     def prune_events(self, config: EventWeights) -> int:
         """Remove old events of the service and those that the sources contain by now. Returns how many."""
         if not self.events.last():
@@ -207,7 +222,8 @@ class Workspace:
             raise DataError(f"no data in {self.root}: {advice}") from error
 
     def state(self) -> tuple[list[str] | None, int]:
-        """Return the state of what `load` and `load_queries` read: SHA-256 of the tables, None without any, and the last event's number.
+        """Return the state of what `load`, `load_queries` and `load_reviews` read: SHA-256 of the
+        tables, None without any, and the last event's number.
 
         Removing events does not change what is loaded: erased ones are left out, and the sources contain the spent ones.
         """

@@ -11,7 +11,8 @@ import pytest
 from features.ingest.pipeline import ingest
 from features.ingest.source import Source
 from features.ingest.summary import IngestSummary
-from features.ingest.table_store import load_quarantine, load_queries, load_tables
+from features.ingest.table_store import load_quarantine, load_queries, load_reviews, load_tables
+from features.ingest.table_versions import in_use
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -58,6 +59,43 @@ def searched(tmp_path: Path) -> Callable[..., SearchLog]:
         start = "note: the search log: "
         notes = [note.removeprefix(start) for note in summary.notes if note.startswith(start) or "search log" in note]
         return SearchLog(summary, rows, refused, notes)
+
+    return make
+
+
+@dataclass(frozen=True)
+class ReviewTable:
+    """What came of reviews. `refused`: row, reason, value of each of the quarantined rows; `notes`: those on them."""
+
+    summary: IngestSummary
+    rows: pl.DataFrame
+    refused: list[tuple[int, str, str]]
+    notes: list[str]
+    folder: Path
+
+
+@pytest.fixture
+def reviewed(tmp_path: Path) -> Callable[..., ReviewTable]:
+    """Ingests reviews, given as text, beside a small shop, with further options of the source."""
+
+    def make(
+        reviews: str, items: str = "item_id,title\nA,Apple\nB,Bread\n", log_item: str = "A", suffix: str = "csv", **options: object
+    ) -> ReviewTable:
+        texts = {"items.csv": items, "interactions.csv": f"user_id,item_id,timestamp\nu1,{log_item},2026-01-01\n"}
+        for name, text in {**texts, f"reviews.{suffix}": reviews}.items():
+            options[name.partition(".")[0]] = tmp_path / name
+            (tmp_path / name).write_text(text, encoding="utf-8")
+        summary = ingest(Source.model_validate(options), tmp_path / "out")
+        rows = load_reviews(tmp_path / "out")
+        assert rows is not None
+        assert summary.reviews is not None
+        assert summary.reviews.read == summary.reviews.kept + summary.reviews.quarantined
+        assert summary.reviews.kept == rows.height
+        frame = load_quarantine(tmp_path / "out").filter(pl.col("table") == "reviews")
+        refused = [(int(row), reason, value or "") for _, row, reason, value in frame.iter_rows()]
+        start = "note: the table of reviews: "
+        notes = [note.removeprefix(start) for note in summary.notes if note.startswith(start)]
+        return ReviewTable(summary, rows, refused, notes, in_use(tmp_path / "out"))
 
     return make
 

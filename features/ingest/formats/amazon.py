@@ -1,4 +1,7 @@
-"""The public Amazon review files: metadata as items, reviews as the log. Field names of 2023 first, then of 2018 and 2014."""
+"""The public Amazon review files: metadata as items, reviews as the log and as what customers say.
+
+Field names of 2023 first, then of 2018 and 2014.
+"""
 
 from __future__ import annotations
 
@@ -17,6 +20,16 @@ if TYPE_CHECKING:
 
 def _ratings(rows: LazyFrame, _source: Source) -> LazyFrame:
     return rows.with_columns(event=pl.lit(RATING))
+
+
+_REVIEWS = {
+    "item_id": ("parent_asin", "asin"),
+    "text": ("text", "reviewText"),
+    "rating": ("rating", "overall"),
+    "title": ("title", "summary"),
+    "timestamp": ("timestamp", "unixReviewTime"),
+    "user_id": ("user_id", "reviewerID"),
+}
 
 
 AMAZON = Format(
@@ -47,4 +60,5 @@ AMAZON = Format(
             python=True,
         ),
     ),
+    reviews=tuple(TableLayout(_REVIEWS, frozenset(signs), python=True) for signs in (("parent_asin", "text"), ("asin", "reviewText"))),
 )

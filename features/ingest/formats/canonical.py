@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from features.ingest.formats.layout import Format, TableLayout
+from features.ingest.optional_tables import OPTIONAL
 from features.ingest.source import ITEM_INPUTS, LOG_INPUTS
 
 CANONICAL = Format(
@@ -10,4 +11,6 @@ CANONICAL = Format(
     title="our own names",
     items=(TableLayout(columns={name: (name,) for name in ITEM_INPUTS}),),
     interactions=(TableLayout(columns={name: (name,) for name in LOG_INPUTS}),),
+    queries=(TableLayout(columns={name: (name,) for name in OPTIONAL["queries"].inputs}),),
+    reviews=(TableLayout(columns={name: (name,) for name in OPTIONAL["reviews"].inputs}),),
 )

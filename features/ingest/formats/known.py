@@ -11,6 +11,7 @@ from features.ingest.formats.google_merchant import GOOGLE_MERCHANT
 from features.ingest.formats.magento import MAGENTO
 from features.ingest.formats.shopify import SHOPIFY
 from features.ingest.formats.woocommerce import WOOCOMMERCE
+from features.ingest.optional_tables import OPTIONAL
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -21,16 +22,18 @@ if TYPE_CHECKING:
 FORMATS: dict[str, Format] = {
     one.name: one for one in (CANONICAL, AMAZON, SHOPIFY, WOOCOMMERCE, MAGENTO, GOOGLE_MERCHANT, GOOGLE_ANALYTICS)
 }
-Table = Literal["items", "interactions"]
+Table = Literal["items", "interactions", "queries", "reviews"]
 REQUIRED: dict[Table, frozenset[str]] = {
     "items": frozenset({"item_id", "title"}),
     "interactions": frozenset({"user_id", "item_id", "timestamp"}),
+    "queries": frozenset(OPTIONAL["queries"].required),
+    "reviews": frozenset(OPTIONAL["reviews"].required),
 }
 
 
 def layouts(one: Format, table: Table) -> tuple[TableLayout, ...]:
     """Return a format's layouts of a table."""
-    return one.items if table == "items" else one.interactions
+    return getattr(one, table)
 
 
 def with_defaults(source: Source, name: str) -> Source:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from features.ingest.optional_tables import OPTIONAL
 from features.ingest.profile.column_names import KNOWN
 from features.names import AVAILABLE, CURRENCY, EVENT, ITEM_ID, PRICE, TIMESTAMP, UNIT_PRICE, USER_ID, VALUE
 
@@ -55,10 +56,10 @@ def _columns(before: DataProfile, after: DataProfile) -> Iterator[Change]:
     for key, was in old.items():
         table, _, name = key.partition(".")
         where = after.items if table == "items" and after.items.columns else after.interactions
-        if table == "queries":
-            if after.queries is None:
+        if table in OPTIONAL:
+            where = getattr(after, table)
+            if where is None:
                 continue
-            where = after.queries
         other = {VALUE: UNIT_PRICE, UNIT_PRICE: VALUE}.get(name, name)  # one of the two is enough
         now = new.get(key) or new.get(f"{table}.{other}")
         if now is None:

@@ -26,6 +26,7 @@ from features.names import (
     RANK,
     STARS,
     STATUS,
+    TEXT,
     TIMESTAMP,
     TITLE,
     UNIT_PRICE,
@@ -94,6 +95,7 @@ _KINDS: Mapping[str, tuple[Kind, ...]] = {
     ATTRIBUTES: ("text", "words", "structure"),
     BARCODE: ("id", "number"),
     QUERY: ("text", "words", "id"),
+    TEXT: ("text", "words"),
     RANK: ("number", "yes or no"),
 }
 _VAGUE = {"type", "kind", "activity"}  # names of an event only if its words are known; others may have the shop's own words, or codes

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Literal
 
-from features.ingest.source import ITEM_INPUTS, LOG_INPUTS, QUERY_INPUTS
+from features.ingest.optional_tables import OPTIONAL
+from features.ingest.source import ITEM_INPUTS, LOG_INPUTS
 from features.names import (
     ATTRIBUTES,
     AVAILABLE,
@@ -25,6 +26,7 @@ from features.names import (
     RANK,
     STARS,
     STATUS,
+    TEXT,
     TIMESTAMP,
     TITLE,
     UNIT_PRICE,
@@ -36,7 +38,7 @@ from features.text.closest import closest, plain_name
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-Table = Literal["items", "interactions", "queries"]
+Table = Literal["items", "interactions", "queries", "reviews"]
 LIKE = 84  # similarity of a mistyped name, of 100
 _SHORTEST = 5  # letters of a name of which a misspelling is recognised
 
@@ -103,8 +105,24 @@ _SYNONYMS: dict[Table, dict[str, str]] = {
         RANK: "position pos place slot result_position search_rank search_position item_position list_position click_position ranking",
         USER_ID: _USER_IDS,
     },
+    "reviews": {
+        ITEM_ID: f"{_ITEM_IDS} product_handle handle clothing_id reviewed_item",
+        TEXT: "review_text review review_body review_content review_comment review_comment_message reviews_text body content comment "
+        "comments message feedback opinion customer_review verbatim bewertung bewertungstext rezension kommentar avis commentaire "
+        "reseña opinión comentario recensione",
+        STARS: "stars score overall rate review_score review_rating star_rating star grade marks sterne note étoiles puntuación valoración",
+        TITLE: "summary headline subject heading review_title review_headline review_summary review_comment_title "
+        "titel titre título titolo",
+        TIMESTAMP: f"{_TIMES} review_date review_time reviewed_at review_creation_date submitted_at posted_at date_posted published_at",
+        USER_ID: f"{_USER_IDS} author author_id reviewer reviewer_name nickname",
+    },
 }
-KNOWN: dict[Table, tuple[str, ...]] = {"items": ITEM_INPUTS, "interactions": LOG_INPUTS, "queries": QUERY_INPUTS}
+KNOWN: dict[Table, tuple[str, ...]] = {
+    "items": ITEM_INPUTS,
+    "interactions": LOG_INPUTS,
+    "queries": OPTIONAL["queries"].inputs,
+    "reviews": OPTIONAL["reviews"].inputs,
+}
 
 
 _BY_NAME: dict[Table, dict[str, list[str]]] = {}

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from features.data.clock import clock_of
+from features.ingest.optional_tables import OPTIONAL
 from features.ingest.profile.column_guess import guesses
 from features.ingest.profile.column_names import KNOWN
 from features.ingest.profile.model import EXACT, CatalogueFacts, ColumnProfile, DataProfile, DominantId, LogFacts, TableProfile, TextFacts
@@ -30,6 +31,7 @@ from features.names import (
     ORDER_ID,
     PRICE,
     QUERY,
+    TEXT,
     TIMESTAMP,
     TITLE,
     UNIT_PRICE,
@@ -53,8 +55,8 @@ FIFTH = 0.2  # share of all events that makes an id odd
 FORMS_OF = 10_000  # ids whose form is looked at
 LARGE = 200_000  # events; of a log of twice as many, a part is looked at for odd ids
 _IDS = {ITEM_ID, USER_ID, EVENT_ID, ORDER_ID, BARCODE}
-_TEXTS = {TITLE, DESCRIPTION, BRAND, QUERY, ATTRIBUTES}
-_SAID: dict[Table, str] = {"items": "items", "interactions": "log", "queries": "search log"}
+_TEXTS = {TITLE, DESCRIPTION, BRAND, QUERY, ATTRIBUTES, TEXT}
+_SAID = {"items": "items", "interactions": "log"} | {name: one.title for name, one in OPTIONAL.items()}
 # A byte order of another encoding: U+FFFD, UTF-8 read as cp1252, a question mark within a word.
 _DAMAGED = r"\x{FFFD}|[ÃÂ][\x{80}-\x{BF}‚ƒ„…†‡ˆ‰Š‹ŒŽ‘’“”•–—˜™š›œžŸ]|â€|\p{L}\?\p{L}"
 
@@ -106,7 +108,7 @@ def table_profile(table: Table, one: IngestedTable, source: Source, item_ids: Co
 
 
 def _file(table: Table, source: Source, raw: RawTable) -> str:
-    if source.dataset is not None and table != "queries":
+    if source.dataset is not None and table not in OPTIONAL:
         return f"{table} of {source.dataset}"
     if source.sql is not None and getattr(source.sql, table) is not None:
         return f"the query of the {_SAID[table]}"

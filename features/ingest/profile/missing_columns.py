@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
+from features.ingest.optional_tables import OPTIONAL
 from features.ingest.profile.column_guess import guesses
-from features.ingest.profile.column_names import candidates
+from features.ingest.profile.column_names import KNOWN, candidates
 from features.ingest.readers.raw_table import ITEM_PREFIX
-from features.names import ITEM_ID, QUERY, TIMESTAMP, TITLE, USER_ID
+from features.names import ITEM_ID, QUERY, STARS, TEXT, TIMESTAMP, TITLE, USER_ID
 from features.text.closest import closest
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ def advice(spec: TableSpec, head: TableHead, lacking: Sequence[str]) -> str | No
     ----------
     lacking : canonical names of required or mapped columns that were not found.
     """
-    table: Table = "items" if spec.name == "items" else "queries" if spec.name == "queries" else "interactions"
+    table = cast("Table", spec.name) if spec.name in KNOWN else "interactions"
     if (swapped := _swapped(table, head.names, lacking)) is not None:
         return swapped
     for name in lacking:
@@ -76,7 +77,9 @@ def _swapped(table: Table, header: Sequence[str], lacking: Sequence[str]) -> str
         return "it looks like the log: give it as interactions, and the catalogue as items"
     if table == "interactions" and {USER_ID, TIMESTAMP} <= set(lacking) and {ITEM_ID, TITLE} <= as_items and not {USER_ID} & as_log:
         return "it looks like the catalogue: give it as items, and the log as interactions"
-    typed = QUERY not in lacking or any(QUERY in candidates(name, "queries") for name in header)
-    if table == "queries" and not typed and {USER_ID, ITEM_ID} <= as_log and TITLE not in as_items:
-        return "it looks like the log of purchases: give it as interactions, and the search log as queries"
-    return None
+    if table not in OPTIONAL or not {USER_ID, ITEM_ID} <= as_log or TITLE in as_items:
+        return None
+    words = {QUERY, TEXT, STARS} & {*lacking}
+    if not words or any(words & {*candidates(name, table)} for name in header):
+        return None
+    return f"it looks like the log of purchases: give it as interactions, and the {OPTIONAL[table].title} as {table}"

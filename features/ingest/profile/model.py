@@ -7,10 +7,11 @@ from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict
 
+from features.ingest.optional_tables import FILES, OPTIONAL
 from features.ingest.profile.value_forms import shape
 from features.names import CURRENCY, EVENT, ITEM_ID, STATUS
 
-Table = Literal["items", "interactions", "queries"]
+Table = Literal["items", "interactions", "queries", "reviews"]
 EXACT = 100_000  # rows, up to which distinct values are counted and not estimated
 Reading = Literal["our name", "our name in another spelling", "mapped", "by the format", "not read"]
 # Columns of the logs whose values are words of the shop and not of a person.
@@ -170,6 +171,28 @@ class SearchFacts(_Facts):
     empty: int
 
 
+class ReviewFacts(_Facts):
+    """Facts of the reviews that were kept.
+
+    Attributes
+    ----------
+    first, last : times of the first and the last review with a time, UTC; None without any.
+    users, items : numbers of distinct ids.
+    texts, rated, timed : reviews with a title or a text, with a rating, with a time.
+    stars : rating, rounded to whole stars -> number of reviews.
+    """
+
+    first: datetime | None
+    last: datetime | None
+    rows: int
+    users: int
+    items: int
+    texts: int
+    rated: int
+    timed: int
+    stars: dict[int, int]
+
+
 class DataProfile(_Facts):
     """What an ingest read, and how it understood it.
 
@@ -177,6 +200,7 @@ class DataProfile(_Facts):
     ----------
     notes : what was guessed, mended or left out; not stored, because a note may name a user.
     queries, search : of the search log; None where the shop has none.
+    reviews, opinions : of the reviews; None where the shop has none.
     """
 
     items: TableProfile
@@ -186,10 +210,12 @@ class DataProfile(_Facts):
     notes: tuple[str, ...] = ()
     queries: TableProfile | None = None
     search: SearchFacts | None = None
+    reviews: TableProfile | None = None
+    opinions: ReviewFacts | None = None
 
     @property
     def tables(self) -> tuple[TableProfile, ...]:
-        return tuple(table for table in (self.items, self.interactions, self.queries) if table is not None)
+        return tuple(table for name in FILES if (table := getattr(self, name)) is not None)
 
     def without_personal_data(self) -> Self:
         """Return the profile as it is stored: of the logs' values only those that are words of the shop, of the others their form.
@@ -200,7 +226,7 @@ class DataProfile(_Facts):
         return self.model_copy(
             update={
                 "interactions": _masked_table(self.interactions),
-                "queries": None if self.queries is None else _masked_table(self.queries),
+                **{name: _masked_table(table) for name in OPTIONAL if (table := getattr(self, name)) is not None},
                 "log": self.log.model_copy(update={"dominant": dominant}),
                 "notes": (),
             }

@@ -6,13 +6,15 @@ from typing import TYPE_CHECKING
 
 from features.data.ids import visible
 from features.ingest.formats.layout import PRIVATE, REFUSED
+from features.ingest.optional_tables import OPTIONAL
 from features.ingest.profile.model import EXACT
 from features.names import USER_ID
 from features.text.plain import counted
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
+    from features.ingest.optional_tables import OptionalName
     from features.ingest.profile.model import ColumnProfile, DataProfile, DominantId, LogFacts, TableProfile
 
 UNREAD_SHOWN = 5
@@ -21,9 +23,11 @@ EMPTY = " (empty)"
 
 def short(profile: DataProfile) -> str:
     """Return a few lines for each table."""
-    of_search = [] if profile.queries is None else [*table_lines(profile.queries), *(f"  {line}" for line in search_lines(profile))]
-    of_log = [*table_lines(profile.interactions), *(f"  {line}" for line in _short_log(profile))]
-    return "\n".join([*table_lines(profile.items), *of_log, *of_search])
+    lines = [*table_lines(profile.items), *table_lines(profile.interactions), *(f"  {line}" for line in _short_log(profile))]
+    for name, facts in _OPTIONAL_LINES.items():
+        if (table := getattr(profile, name)) is not None:
+            lines += [*table_lines(table), *(f"  {line}" for line in facts(profile))]
+    return "\n".join(lines)
 
 
 def _short_log(profile: DataProfile) -> list[str]:
@@ -43,8 +47,9 @@ def full(profile: DataProfile) -> str:
         lines += [_title(table), *_column_lines(table), ""] if table.columns else [_title(table), ""]
     lines += ["the catalogue", *(f"  {line}" for line in catalogue_lines(profile)), ""]
     lines += ["the log", *(f"  {line}" for line in log_lines(profile.log))]
-    if profile.search is not None:
-        lines += ["", "the search log", *(f"  {line}" for line in search_lines(profile))]
+    for name, facts in _OPTIONAL_LINES.items():
+        if getattr(profile, name) is not None:
+            lines += ["", f"the {OPTIONAL[name].title}", *(f"  {line}" for line in facts(profile))]
     return "\n".join(lines)
 
 
@@ -109,6 +114,20 @@ def search_lines(profile: DataProfile) -> Iterator[str]:
     yield f"{counted(facts.rows, 'row')} of {queries} and {counted(facts.users, 'user')}, with {counted(facts.items, 'item')}, {span}"
     empty = f"; {counted(facts.empty, 'row')} without an item" if facts.empty else ""
     yield f"events: {', '.join(f'{kind} {count:,}' for kind, count in facts.events.items())}{empty}"
+
+
+def review_lines(profile: DataProfile) -> Iterator[str]:
+    """Return facts of the reviews that were kept; none without reviews."""
+    facts = profile.opinions
+    if facts is None:
+        return
+    span = f", {facts.first:%Y-%m-%d} to {facts.last:%Y-%m-%d}" if facts.first is not None and facts.last is not None else ""
+    yield f"{counted(facts.rows, 'review')} of {counted(facts.items, 'item')} by {counted(facts.users, 'known user')}{span}"
+    stars = f": {', '.join(f'{star} stars {count:,}' for star, count in facts.stars.items())}" if facts.stars else ""
+    yield f"{facts.texts:,} with words, {facts.timed:,} with a time, {facts.rated:,} with a rating{stars}"
+
+
+_OPTIONAL_LINES: dict[OptionalName, Callable[[DataProfile], Iterator[str]]] = {"queries": search_lines, "reviews": review_lines}
 
 
 def _dominant(one: DominantId) -> str:

@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from features.errors import DataError, disk_errors
+from features.ingest.optional_tables import OPTIONAL
 from features.ingest.profile.column_names import other_spellings
 from features.ingest.values.ids import as_text
 
@@ -52,7 +53,6 @@ def extract(source: Source, folder: Path, erased: ErasedUsers) -> Source:
     key = hashlib.sha256(sql.model_dump_json().encode()).hexdigest()[:16]
     paths = {"interactions": folder / f"interactions-{key}.parquet"}
     users = source.interactions_columns.get("user_id", "user_id")
-    searchers = source.queries_columns.get("user_id", "user_id")
     try:
         with disk_errors(folder):
             folder.mkdir(parents=True, exist_ok=True)
@@ -61,9 +61,11 @@ def extract(source: Source, folder: Path, erased: ErasedUsers) -> Source:
                 if sql.items is not None:
                     paths["items"] = folder / f"items-{key}.parquet"
                     _write(database.read(sql.items, None), paths["items"], lambda batch: batch)
-                if sql.queries is not None:
-                    paths["queries"] = folder / f"queries-{key}.parquet"
-                    _write(database.read(sql.queries, None), paths["queries"], lambda batch: _without(batch, searchers, erased))
+                for name in OPTIONAL:
+                    if (query := getattr(sql, name)) is not None:
+                        paths[name] = folder / f"{name}-{key}.parquet"
+                        theirs = getattr(source, f"{name}_columns").get("user_id", "user_id")
+                        _write(database.read(query, None), paths[name], lambda batch, theirs=theirs: _without(batch, theirs, erased))
             for path in set(folder.iterdir()) - set(paths.values()):  # of other queries, or of a killed process
                 path.unlink()
     except (pa.ArrowException, pl.exceptions.PolarsError) as error:

@@ -38,6 +38,7 @@ class CheckedTable:
     understood : name of a column -> in words, how its values were read.
     currency : of its prices; None if no currency is named.
     spellings : of user ids that were changed, `before` and `after`.
+    masked : personal data that was masked in valid rows, in words.
     """
 
     frame: pl.LazyFrame
@@ -46,6 +47,7 @@ class CheckedTable:
     understood: Mapping[str, str] = field(default_factory=dict)
     currency: str | None = None
     spellings: pl.DataFrame = field(default_factory=pl.DataFrame)
+    masked: str = ""
 
 
 def survey(

@@ -9,15 +9,15 @@ import polars as pl
 from features.data.ids import normal_id
 from features.data.queries import QUERY_COLUMNS
 from features.ingest.money.number_forms import number
+from features.ingest.optional_tables import QUERIES
 from features.ingest.rules.checked_table import CheckedTable, Rule, checked, drop_rules, id_rules, refuse, survey, with_raw
 from features.ingest.rules.log_rules import drop_user_rules, time_rules
-from features.ingest.source import QUERY_INPUTS
 from features.ingest.summary import NOTE
 from features.ingest.times import time_forms, time_survey
 from features.ingest.values.placeholders import ID_PLACEHOLDERS, not_null_word, one_line, present, trimmed
 from features.ingest.values.search_events import SearchEvents
 from features.names import ITEM_ID, QUERY, RANK, SEARCH_EVENTS, SHOWN, TIMESTAMP, USER_ID
-from features.text.plain import agree, counted
+from features.text.plain import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from features.ingest.source import Source
     from features.ingest.values.ids import IdColumn
 
-SEARCH_LOG = "search log"  # its name in messages
+SEARCH_LOG = QUERIES.title
 LONGEST = 1_000  # characters of a query; no customer types more
 LAST_RANK = 1_000_000
 REPEATED = "duplicate row (the first one stays)"
@@ -38,7 +38,7 @@ _VISIBLE = r"[^\s\p{Cc}\p{Cf}]"
 
 def validate_queries(table: pl.LazyFrame, source: Source) -> CheckedTable:
     """Check the rows of the search log alone; `linked` needs the catalogue, `mark_repeated` finds rows that are there twice."""
-    raws = with_raw(table, QUERY_INPUTS)
+    raws = with_raw(table, QUERIES.inputs)
     facts, ids = survey(table, raws, SEARCH_LOG, [USER_ID, ITEM_ID], TIMESTAMP, ())
     form = time_survey.decide(raws, TIMESTAMP, facts, source.queries_timestamp_format, "source.queries_timestamp_format")
     events = SearchEvents.of(raws, source.queries_events)
@@ -141,13 +141,3 @@ def linked(frame: pl.LazyFrame, links: ItemLinks) -> pl.LazyFrame:
 def _nothing_shown(links: ItemLinks) -> pl.Expr:
     word = pl.col(ITEM_ID).is_in([*links.missing]) & (pl.col("event") == SHOWN) if links.missing else pl.lit(value=False)
     return pl.col(ITEM_ID).is_null() | word
-
-
-def damaged_note(frame: pl.LazyFrame) -> list[str]:
-    """Return a note on queries that hold characters that could not be decoded; none if there are none."""
-    valid = frame.filter(pl.col("reason").is_null(), pl.col(QUERY).str.contains("\ufffd", literal=True))
-    count = valid.select(pl.len()).collect(engine="streaming").item()
-    if not count:
-        return []
-    what = f"the {QUERY} of {counted(count, 'row')} {agree(count, 'holds', 'hold')} characters that could not be decoded"
-    return [f"{NOTE}the {SEARCH_LOG}: {what} (\ufffd): set source.encoding, say to cp1252"]

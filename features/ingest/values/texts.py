@@ -23,7 +23,7 @@ TEXTS = {
 }  # with their plurals
 CHANGES = "text_changes"  # a column of a checked catalogue: text column -> what was done to its value, see `features.text.clean`
 CLEAN = "clean."  # begins the names of cleaned columns
-_DONE = (
+DONE = (
     (MARKUP, "HTML or shortcodes were removed from"),
     (ENTITIES, "HTML entities were decoded in"),
     (MOJIBAKE, "UTF-8 that had been read as another encoding was mended in"),
@@ -52,9 +52,9 @@ def text_notes(table: pl.LazyFrame, checked: pl.LazyFrame) -> Iterator[str]:
     checked : the validated catalogue, with `CHANGES`.
     """
     valid = checked.filter(pl.col("reason").is_null())
-    done = {(bit, name): (pl.col(CHANGES).struct.field(name) & bit) != 0 for bit, _ in _DONE for name in TEXTS}
+    done = {(bit, name): (pl.col(CHANGES).struct.field(name) & bit) != 0 for bit, _ in DONE for name in TEXTS}
     counts = valid.select(**{f"{bit} {name}": holds.sum() for (bit, name), holds in done.items()}).collect().row(0, named=True)
-    for bit, what in _DONE:
+    for bit, what in DONE:
         found = {name: counts[f"{bit} {name}"] for name in TEXTS if counts[f"{bit} {name}"]}
         if not found:
             continue
