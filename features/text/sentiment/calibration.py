@@ -17,10 +17,11 @@ from scipy.special import log_softmax, softmax
 from features.text.sentiment.labels import NO_LABEL
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
 TAUS = np.round(np.arange(0, 1.501, 0.05), 2)
 _RIDGE = 1e-3
+_ARRAYS = ("weights", "bias", "offsets")
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,15 @@ class Calibration:
         """Return the class to tell, int64 (n,); -1 where the probabilities are nan."""
         scores = np.log(np.maximum(probabilities, 1e-12)) - self.offsets
         return np.where(np.isnan(probabilities[:, 0]), NO_LABEL, np.where(np.isnan(scores), 0, scores).argmax(axis=1))
+
+    def to_arrays(self) -> dict[str, np.ndarray]:
+        """Return the arrays by name."""
+        return {name: getattr(self, name) for name in _ARRAYS}
+
+    @classmethod
+    def of_arrays(cls, arrays: Mapping[str, np.ndarray], prefix: str = "") -> Calibration:
+        """Read what `to_arrays` gave, each name after a prefix."""
+        return cls(*(arrays[prefix + name] for name in _ARRAYS))
 
     @classmethod
     def fit(cls, parts: Sequence[np.ndarray], labels: np.ndarray, weights: np.ndarray | None = None) -> Calibration:

@@ -15,15 +15,17 @@ class SentimentConfig(BaseModel):
     rows : reviews that the encoder's layers are trained on at most. Of the largest classes, a sample is drawn; calibration restores shares.
     word_rows : reviews at most of which the words, and the held-out rows, are drawn.
     held_out : share of the reviews that calibrates and does not train.
+    settled : probability from which the words alone decide, and the encoder does not read the review.
     few : with fewer labels in any class, the classifier is trained in the few-shot way.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     layers: int = Field(default=3, ge=1)
     max_tokens: int = Field(default=128, ge=4, le=512)
-    rows: int = Field(default=9_000, ge=1)
+    rows: int = Field(default=6_000, ge=1)
     word_rows: int = Field(default=50_000, ge=1)
     held_out: float = Field(default=0.1, gt=0, lt=1)
+    settled: float = Field(default=0.9, gt=0.5, le=1)
     few: int = Field(default=100, ge=2)
     epochs: int = Field(default=2, ge=1)
     batch: int = Field(default=16, ge=1)

@@ -15,7 +15,7 @@ from features.progress import silent
 from features.text.sentiment.calibration import Calibration
 from features.text.sentiment.few_shot import fit_few
 from features.text.sentiment.labels import CLASSES, NEGATIVE, NEUTRAL, POSITIVE
-from features.text.sentiment.model import SentimentModel, review_texts
+from features.text.sentiment.model import SentimentModel, Words, review_texts
 from features.text.sentiment.network import SentimentNetwork, TorchReader, fast_arithmetic, review_encoder, state_logits
 from features.text.sentiment.words import ABSENT, WordModel
 
@@ -118,7 +118,8 @@ def fit_rated(
     judged = np.arange(len(train), len(read.texts))
     parts = [state_logits(network, states.select(judged)), words.logits([read.texts[i] for i in judged])]
     about = {"way": "ratings", "trained": len(train), "words_trained": len(every), "held_out": len(judged), "counts": rows.counts}
-    return SentimentModel(TorchReader(reader, network), words, Calibration.fit(parts, read.labels[judged]), about)
+    both, alone = (Calibration.fit(some, read.labels[judged]) for some in (parts, parts[1:]))
+    return SentimentModel(TorchReader(reader, network), Words(words, alone, config.settled), both, about)
 
 
 def capped(labels: np.ndarray, most: int, rng: np.random.Generator) -> np.ndarray:

@@ -23,6 +23,7 @@ from features.storage.digests import of_json
 from features.text.coverage import ADVICE, unread_texts
 from features.text.encoder import TextEncoder
 from features.text.sentiment.few_shot import fit_few
+from features.text.sentiment.model import SentimentModel
 from features.text.sentiment.network import review_encoder
 from features.text.sentiment.seed_sentences import SEED_SENTENCES
 from features.text.sentiment.trainer import LabelledTexts, fit_rated
@@ -42,7 +43,6 @@ if TYPE_CHECKING:
     import torch
 
     from features.text.sentiment.config import SentimentConfig
-    from features.text.sentiment.model import SentimentModel
     from recsys.settings.names import Device
     from recsys.settings.settings import Settings
     from recsys.workspace.workspace import Workspace
@@ -165,9 +165,9 @@ class SentimentBench:
     def _cached(self, name: str, facts: dict[str, Any], fit: Callable[[], SentimentModel]) -> Runs:
         place = self._place(name, {**facts, "encoder": self.encoder.fingerprint, "config": self.config.model_dump()})
         if not place.is_dir():
-            found = fit().read(self.data.texts_of(self.data.rows("test")))
-            arrays = {"probabilities": found.probabilities, "told": found.labels}
-            write_files(place, {"test.safetensors": save(arrays)})
+            files = fit().to_files()
+            found = SentimentModel.from_files(files).read(self.data.texts_of(self.data.rows("test")))  # as a shop scores its reviews
+            write_files(place, files | {"test.safetensors": save({"probabilities": found.probabilities, "told": found.labels})})
         arrays = load(read_files(place)["test.safetensors"])
         return Runs(arrays["probabilities"], arrays["told"])
 
