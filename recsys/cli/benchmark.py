@@ -36,12 +36,16 @@ def benchmark(
 
     NAME is completejourney, which is packaged, or beauty, games or online_retail with --data.
     product-qa, with --data, is about questions and their answers in passages; it takes only --device, --seed and --json.
+    So do reviews and reviews-zh, about the sentiment of reviews; reviews-zh needs a multilingual encoder.model.
     Trains and tunes all systems on the same split, in a subfolder of the workspace; finished steps are not repeated.
     Prints one table; writes JSON and a page with plots to reports/.
     """
     state = state_of(context)
     if name == "product-qa":
         _product_qa(state, data, device, seed, as_json)
+        return
+    if name in ("reviews", "reviews-zh"):
+        _reviews(state, name, data, (device, seed), as_json)
         return
     from recsys.offline.benchmark import run_benchmark
     from recsys.offline.options import BenchmarkOptions
@@ -70,5 +74,23 @@ def _product_qa(state: State, data: Path | None, device: Device, seed: int, as_j
     else:
         from recsys.cli.render import stdout
         from recsys.offline.product_qa.result import table
+
+        stdout(WIDTH).print(table(result))
+
+
+def _reviews(state: State, name: str, data: Path | None, options: tuple[Device, int], as_json: bool) -> None:
+    from features.text.sentiment.config import SentimentConfig
+    from recsys.offline.review_sentiment.benchmark import run_reviews
+    from recsys.offline.review_sentiment.dataset import FILES
+
+    language = "en" if name == "reviews" else "zh"
+    if data is None:
+        raise DataError(f"{name} is not packaged: give --data DIR, a folder that holds {FILES[language]}")
+    result = run_reviews(state.workspace, state.settings, SentimentConfig(), data, language, options)
+    if as_json:
+        typer.echo(result.to_json(), nl=False)
+    else:
+        from recsys.cli.render import stdout
+        from recsys.offline.review_sentiment.result import table
 
         stdout(WIDTH).print(table(result))

@@ -19,6 +19,7 @@ from eval.reports.benchmark import markdown
 from features.errors import DataError
 from recsys.offline.product_qa import result as product_qa
 from recsys.offline.public_datasets import SHOPS
+from recsys.offline.review_sentiment import result as review_sentiment
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -47,6 +48,8 @@ recsys benchmark beauty --data DIR
 recsys benchmark games --data DIR
 recsys benchmark online_retail --data DIR
 recsys benchmark product-qa --data DIR
+recsys benchmark reviews --data DIR
+RECSYS_ENCODER__MODEL=FOLDER recsys benchmark reviews-zh --data DIR
 ```
 """
 _NONE = "\nNo results are stored yet.\n"
@@ -67,6 +70,11 @@ def read_product_qa_result(path: Path) -> product_qa.QaResult:
     return _read(path, product_qa.QaResult)
 
 
+def read_reviews_result(path: Path) -> review_sentiment.SentimentResult:
+    """Read a result of `recsys benchmark reviews` or `reviews-zh`, as `read_result` does."""
+    return _read(path, review_sentiment.SentimentResult)
+
+
 def _read(path: Path, kind: type[T]) -> T:
     try:
         return kind.model_validate_json(path.read_bytes())
@@ -83,6 +91,8 @@ def benchmarks_page(folder: Path) -> str:
     sections = [markdown(read_result(path)) for name in SHOPS if (path := folder / f"{name}.json").exists()]
     if (path := folder / f"{product_qa.NAME}.json").exists():
         sections.append(product_qa.markdown(read_product_qa_result(path)))
+    reviews = (folder / f"{name}.json" for name in review_sentiment.NAMES.values())
+    sections += [review_sentiment.markdown(read_reviews_result(path)) for path in reviews if path.exists()]
     return "\n".join(map(_wrapped, "\n".join([_HEAD, *sections]).split("\n"))) if sections else _HEAD + _NONE
 
 
@@ -97,7 +107,9 @@ def _wrapped(line: str) -> str:
 def keep(results: Sequence[Path], folder: Path) -> None:
     """Copy results into a folder, each under its shop's name."""
     for path in results:
-        result = read_product_qa_result(path) if product_qa.NAME in path.name else read_result(path)
+        kinds = {f"benchmark-{product_qa.NAME}": read_product_qa_result}
+        kinds |= {f"benchmark-{name}": read_reviews_result for name in review_sentiment.NAMES.values()}
+        result = kinds.get(path.stem, read_result)(path)
         folder.mkdir(parents=True, exist_ok=True)
         (folder / f"{result.name}.json").write_text(result.to_json(), encoding="utf-8")
 

@@ -1,6 +1,7 @@
 """The sentiment of reviews: calibrated probabilities of negative, neutral and positive, and no opinion where the text is not read.
 
-The text encoder with a head, and a regression over TF-IDF of the words, are mixed and calibrated on reviews that trained neither.
+The text encoder with a head, and a regression over TF-IDF of the words, are mixed and calibrated on reviews that trained neither. A review
+whose words alone settle its class is not read by the encoder: on a shop's praise, that saves half of the time.
 """
 
 from __future__ import annotations
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     from features.onnx.session import Device
 
 LONGEST = 4_000  # characters of a review that are read; the encoder's limit in tokens comes before it
-_ARRAYS = ("weights", "bias", "offsets")
 
 
 class Reader(Protocol):
@@ -64,17 +64,32 @@ class Sentiments:
 
 
 @dataclass(frozen=True)
+class Words:
+    """The regression over words, and when it decides alone.
+
+    Attributes
+    ----------
+    alone : its calibration without the encoder.
+    settled : probability from which it decides alone.
+    """
+
+    model: WordModel
+    alone: Calibration
+    settled: float
+
+
+@dataclass(frozen=True)
 class SentimentModel:
     """A fitted classifier.
 
     Attributes
     ----------
-    words : None where too few reviews were labelled for it.
+    words : None where too few reviews were labelled for them.
     about : how it was trained: the way, and counts of rows.
     """
 
     reader: Reader
-    words: WordModel | None
+    words: Words | None
     calibration: Calibration
     about: Mapping[str, Any] = field(default_factory=dict)
 
@@ -93,24 +108,34 @@ class SentimentModel:
         """Return probabilities and classes, and what was not read; each distinct text is read once."""
         clean = review_texts(texts)
         distinct = clean.unique(maintain_order=True)
-        unread = find_unread(distinct.to_list(), self.reader.tokenizer, self.words)
+        unread = find_unread(distinct.to_list(), self.reader.tokenizer, None if self.words is None else self.words.model)
         some = distinct.filter(pl.Series(~unread.rows)).to_list()
         found = np.full((len(distinct), 3), np.nan, dtype=np.float32)
         if some:
-            found[~unread.rows] = self.calibration.probabilities(self._parts(some))
+            found[~unread.rows] = self._probabilities(some)
         place = {text: row for row, text in enumerate(distinct.to_list())}
         rows = np.array([place[text] for text in clean.to_list()], dtype=np.int64)
         return Sentiments(found[rows], self.labels(found)[rows], Unread(unread.empty[rows], unread.foreign[rows], unread.example))
 
-    def _parts(self, texts: Sequence[str]) -> list[np.ndarray]:
-        parts = [self.reader.logits(texts)]
-        return parts if self.words is None else [*parts, self.words.logits(texts)]
+    def _probabilities(self, texts: Sequence[str]) -> np.ndarray:
+        if self.words is None:
+            return self.calibration.probabilities([self.reader.logits(texts)])
+        logits = self.words.model.logits(texts)
+        out = self.words.alone.probabilities([logits])
+        rest = np.flatnonzero(out.max(axis=1) < self.words.settled)
+        if len(rest):
+            out[rest] = self.calibration.probabilities([self.reader.logits([texts[int(i)] for i in rest]), logits[rest]])
+        return out
 
     def to_files(self) -> dict[str, bytes]:
         """Return the reader as an ONNX graph, arrays as safetensors, and the rest as JSON."""
-        arrays = {name: getattr(self.calibration, name) for name in _ARRAYS}
-        own = {"sentiment.json": json.dumps(dict(self.about)).encode(), "sentiment.safetensors": save(arrays)}
-        return self.reader.to_files() | ({} if self.words is None else self.words.to_files()) | own
+        files, arrays = self.reader.to_files(), self.calibration.to_arrays()
+        about: dict[str, Any] = {"about": dict(self.about)}
+        if self.words is not None:
+            files |= self.words.model.to_files()
+            arrays |= {f"alone.{name}": array for name, array in self.words.alone.to_arrays().items()}
+            about["settled"] = self.words.settled
+        return files | {"sentiment.json": json.dumps(about).encode(), "sentiment.safetensors": save(arrays)}
 
     @classmethod
     def from_files(cls, files: Mapping[str, bytes], device: Device = "cpu") -> SentimentModel:
@@ -122,10 +147,11 @@ class SentimentModel:
             If a file is missing.
         """
         try:
-            arrays = load(files["sentiment.safetensors"])
-            words = WordModel.from_files(files) if "words.json" in files else None
-            about = json.loads(files["sentiment.json"])
-            return cls(OnnxReader.from_files(files, device), words, Calibration(*(arrays[name] for name in _ARRAYS)), about)
+            arrays, about = load(files["sentiment.safetensors"]), json.loads(files["sentiment.json"])
+            words = None
+            if "settled" in about:
+                words = Words(WordModel.from_files(files), Calibration.of_arrays(arrays, "alone."), about["settled"])
+            return cls(OnnxReader.from_files(files, device), words, Calibration.of_arrays(arrays), about["about"])
         except KeyError as error:
             raise BundleError(f"the sentiment classifier lacks {error.args[0]!r}: train it again, or roll back") from error
 

@@ -45,7 +45,7 @@ class OnnxReader:
             while stop < len(order) and (stop + 1 - start) * lengths[order[stop]] <= TOKENS:
                 stop += 1
             chosen = order[start:stop]
-            mask = np.arange(lengths[chosen[-1]])[None, :] < lengths[chosen][:, None]
+            mask = np.arange(int(lengths[chosen[-1]]))[None, :] < lengths[chosen][:, None]
             ids = np.zeros(mask.shape, dtype=np.int64)
             ids[mask] = np.concatenate([tokens[i] for i in chosen])
             out[chosen] = self.session(ids=ids, mask=mask)

@@ -71,10 +71,10 @@ def find_unread(texts: Sequence[str], tokenizer: Tokenizer, words: WordModel | N
     empty = ~column.str.contains(r"\p{L}").to_numpy()
     suspect = unread_texts(tokenizer, column).to_numpy() | _foreign_pieces(texts, tokenizer)
     foreign = suspect & ~empty
-    if words is not None and (rows := np.flatnonzero(foreign)).size:
-        foreign[rows] = words.known([texts[i] for i in rows]) < KNOWN
-    first = np.flatnonzero(foreign)
-    return Unread(empty, foreign, texts[first[0]] if len(first) else "")
+    if words is not None and foreign.any():
+        rows = np.flatnonzero(foreign)
+        foreign[rows] = words.known([texts[int(i)] for i in rows]) < KNOWN
+    return Unread(empty, foreign, texts[int(foreign.argmax())] if foreign.any() else "")
 
 
 def _foreign_pieces(texts: Sequence[str], tokenizer: Tokenizer) -> np.ndarray:

@@ -14,10 +14,10 @@ from features.errors import DataError
 from features.progress import silent
 from features.text.sentiment.calibration import Calibration
 from features.text.sentiment.few_shot import fit_few
-from features.text.sentiment.labels import CLASSES
-from features.text.sentiment.model import SentimentModel, review_texts
+from features.text.sentiment.labels import CLASSES, NEGATIVE, NEUTRAL, POSITIVE
+from features.text.sentiment.model import SentimentModel, Words, review_texts
 from features.text.sentiment.network import SentimentNetwork, TorchReader, fast_arithmetic, review_encoder, state_logits
-from features.text.sentiment.words import WordModel
+from features.text.sentiment.words import ABSENT, WordModel
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from features.text.token_states import TokenStates
 
 _log = logging.getLogger(__name__)
+HELD_OUT = 4_000  # rows at most: more would make calibration no better
 _CHUNK = 16  # batches that are sorted by length together
 
 
@@ -44,15 +45,15 @@ def fit_sentiment(
 
     Returns
     -------
-    model : whose `about["way"]` is "ratings", "few-shot" where a class has less than `config.few` labels, or "packaged sentences"
-        where no text has a label.
+    model : its `about["way"]` is "ratings"; "few-shot" where a class has less than `config.few` labels, though neutral may have none; or
+        "packaged sentences" where no text has a label.
     """
     rows = LabelledTexts.of(texts, labels)
-    if min(rows.counts) < config.few:
+    if min(rows.counts[NEGATIVE], rows.counts[POSITIVE]) < config.few or 0 < rows.counts[NEUTRAL] < config.few:
         return fit_few(review_encoder(encoder, config), rows.texts, rows.labels, seed)
     rng = np.random.default_rng([seed, 0])
-    chosen = rows.take(rng.permutation(len(rows.texts))[: config.rows])
-    held = held_out(chosen.labels, config.held_out, rng)
+    chosen = rows.take(rng.permutation(len(rows.texts))[: config.word_rows])
+    held = held_out(chosen.labels, min(config.held_out, HELD_OUT / len(chosen.texts)), rng)
     return fit_rated(encoder, chosen, held, config, seed, progress)
 
 
@@ -105,18 +106,33 @@ def fit_rated(
 ) -> SentimentModel:
     """Fit on the rows that are not held out, and calibrate on those that are, bool (n,)."""
     reader = review_encoder(encoder, config)
-    with progress("reading reviews", len(rows.texts)) as step:
-        states = reader.token_states(rows.texts, step)
+    every, held_rows = np.flatnonzero(~held), np.flatnonzero(held)
+    train = every[capped(rows.labels[every], config.rows, np.random.default_rng([seed, 0]))]
+    read = rows.take(np.concatenate([train, held_rows]))
+    with progress("reading reviews", len(read.texts)) as step:
+        states = reader.token_states(read.texts, step)
     torch.manual_seed(seed)
     network = SentimentNetwork.upon(reader)
-    train = np.flatnonzero(~held)
-    work = _Training(network, states, rows.labels, config, progress)
-    work.fit(train, seed)
-    words = WordModel.fit([rows.texts[i] for i in train], rows.labels[train])
-    held_rows = np.flatnonzero(held)
-    parts = [state_logits(network, states.select(held_rows)), words.logits([rows.texts[i] for i in held_rows])]
-    about = {"way": "ratings", "trained": len(train), "held_out": len(held_rows), "counts": rows.counts}
-    return SentimentModel(TorchReader(reader, network), words, Calibration.fit(parts, rows.labels[held_rows]), about)
+    _Training(network, states, read.labels, config, progress).fit(np.arange(len(train)), seed)
+    words = WordModel.fit([rows.texts[i] for i in every], rows.labels[every])
+    judged = np.arange(len(train), len(read.texts))
+    parts = [state_logits(network, states.select(judged)), words.logits([read.texts[i] for i in judged])]
+    about = {"way": "ratings", "trained": len(train), "words_trained": len(every), "held_out": len(judged), "counts": rows.counts}
+    both, alone = (Calibration.fit(some, read.labels[judged]) for some in (parts, parts[1:]))
+    return SentimentModel(TorchReader(reader, network), Words(words, alone, config.settled), both, about)
+
+
+def capped(labels: np.ndarray, most: int, rng: np.random.Generator) -> np.ndarray:
+    """Return at most so many rows, drawn at random, int (m,): the rarest classes whole, and the others in equal numbers."""
+    counts = np.sort(np.bincount(labels)[np.unique(labels)])
+    left, limit = most, int(counts[-1])
+    for place, count in enumerate(counts.tolist()):
+        if count * (len(counts) - place) > left:
+            limit = left // (len(counts) - place)
+            break
+        left -= count
+    shuffled = rng.permutation(len(labels))
+    return np.concatenate([shuffled[labels[shuffled] == label][:limit] for label in np.unique(labels)])
 
 
 @dataclass
@@ -141,7 +157,7 @@ class _Training:
         )
         prior = np.bincount(self.labels[rows], minlength=len(CLASSES)) / len(rows)
         with torch.no_grad():
-            network.head.bias.copy_(torch.from_numpy(np.log(prior)))
+            network.head.bias.copy_(torch.from_numpy(np.log(np.maximum(prior, np.exp(ABSENT)))))
         losses: list[float] = []
         with self.progress("sentiment", steps) as report:
             for epoch in range(config.epochs):

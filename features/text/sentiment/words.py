@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -15,12 +16,15 @@ import polars as pl
 import scipy.sparse as sp
 from safetensors.numpy import load, save
 
+from features.text.sentiment.labels import CLASSES
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 Terms = Literal["words", "characters"]
 LONGEST = 3  # characters of a term, where terms are characters
 MOST = 200_000  # terms
+ABSENT = -20.0  # logit of a class that training has not seen
 _WORD = re.compile(r"\w+")
 _NO_SPACES = r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}]"
 
@@ -37,7 +41,7 @@ def terms_of(text: str, kind: Terms) -> list[str]:
     text = text.lower()
     if kind == "words":
         words = _WORD.findall(text)
-        return words + [f"{one} {two}" for one, two in zip(words, words[1:], strict=False)]
+        return words + [f"{one} {two}" for one, two in pairwise(words)]
     text = " ".join(text.split())
     return [text[i : i + n] for n in range(1, LONGEST + 1) for i in range(len(text) - n + 1)]
 
@@ -66,7 +70,7 @@ class WordModel:
 
         Parameters
         ----------
-        labels : each class occurs, int (n,).
+        labels : of two classes at least, int (n,); a class that does not occur gets a logit that is never the highest.
         strength : inverse of the ridge penalty, scikit-learn's C.
         """
         from sklearn.feature_extraction.text import TfidfVectorizer
@@ -77,7 +81,11 @@ class WordModel:
         matrix = counts.fit_transform(texts)
         model = LogisticRegression(C=strength, class_weight="balanced", max_iter=300).fit(matrix, labels)
         place = {term: int(row) for term, row in counts.vocabulary_.items()}
-        return cls(kind, place, counts.idf_, model.coef_.T.astype(np.float32), model.intercept_.astype(np.float32))
+        weights = np.zeros((len(place), len(CLASSES)), dtype=np.float32)
+        bias = np.full(len(CLASSES), ABSENT, dtype=np.float32)
+        signs = np.array([[-0.5], [0.5]]) if len(model.classes_) == 2 else np.eye(len(CLASSES))  # of two classes, one has weights
+        weights[:, model.classes_], bias[model.classes_] = (signs @ model.coef_).T, signs @ model.intercept_
+        return cls(kind, place, counts.idf_, weights, bias)
 
     def logits(self, texts: Sequence[str]) -> np.ndarray:
         """Return the logits, float32 (n, 3)."""

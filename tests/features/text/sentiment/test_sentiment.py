@@ -49,7 +49,7 @@ def test_ratings_train_a_classifier_that_tells_the_classes(rated: SentimentModel
     assert found.probabilities.dtype == np.float32
     assert found.probabilities.sum(axis=1) == pytest.approx(1, abs=1e-5)
     assert (found.labels == labels).mean() > 0.95
-    assert rated.about == {"way": "ratings", "trained": 270, "held_out": 30, "counts": [60, 40, 200]}
+    assert rated.about == {"way": "ratings", "trained": 270, "words_trained": 270, "held_out": 30, "counts": [60, 40, 200]}
 
 
 def test_its_files_score_the_same_without_torch(rated: SentimentModel) -> None:
