@@ -36,12 +36,16 @@ def benchmark(
 
     NAME is completejourney, which is packaged, or beauty, games or online_retail with --data.
     product-qa, with --data, is about questions and their answers in passages; it takes only --device, --seed and --json.
+    aspects, likewise, is about whether a sentence of a review praises or blames a term in it.
     Trains and tunes all systems on the same split, in a subfolder of the workspace; finished steps are not repeated.
     Prints one table; writes JSON and a page with plots to reports/.
     """
     state = state_of(context)
     if name == "product-qa":
         _product_qa(state, data, device, seed, as_json)
+        return
+    if name == "aspects":
+        _aspects(state, data, device, seed, as_json)
         return
     from recsys.offline.benchmark import run_benchmark
     from recsys.offline.options import BenchmarkOptions
@@ -70,5 +74,22 @@ def _product_qa(state: State, data: Path | None, device: Device, seed: int, as_j
     else:
         from recsys.cli.render import stdout
         from recsys.offline.product_qa.result import table
+
+        stdout(WIDTH).print(table(result))
+
+
+def _aspects(state: State, data: Path | None, device: Device, seed: int, as_json: bool) -> None:
+    from recsys.offline.aspect_polarity.benchmark import run_aspects
+    from recsys.offline.aspect_polarity.dataset import FILE
+    from recsys.offline.aspect_polarity.dataset import NAME as FOLDER
+
+    if data is None:
+        raise DataError(f"aspects is not packaged: give --data DIR, a folder that holds {FOLDER}/{FILE}")
+    result = run_aspects(state.workspace, state.settings, data, device, seed)
+    if as_json:
+        typer.echo(result.to_json(), nl=False)
+    else:
+        from recsys.cli.render import stdout
+        from recsys.offline.aspect_polarity.result import table
 
         stdout(WIDTH).print(table(result))

@@ -17,6 +17,7 @@ from pydantic import BaseModel, ValidationError
 from eval.protocol.benchmark_table import Result
 from eval.reports.benchmark import markdown
 from features.errors import DataError
+from recsys.offline.aspect_polarity import result as aspect_polarity
 from recsys.offline.product_qa import result as product_qa
 from recsys.offline.public_datasets import SHOPS
 
@@ -47,6 +48,7 @@ recsys benchmark beauty --data DIR
 recsys benchmark games --data DIR
 recsys benchmark online_retail --data DIR
 recsys benchmark product-qa --data DIR
+recsys benchmark aspects --data DIR
 ```
 """
 _NONE = "\nNo results are stored yet.\n"
@@ -67,6 +69,11 @@ def read_product_qa_result(path: Path) -> product_qa.QaResult:
     return _read(path, product_qa.QaResult)
 
 
+def read_aspects_result(path: Path) -> aspect_polarity.PolarityResult:
+    """Read a result of `recsys benchmark aspects`, as `read_result` does."""
+    return _read(path, aspect_polarity.PolarityResult)
+
+
 def _read(path: Path, kind: type[T]) -> T:
     try:
         return kind.model_validate_json(path.read_bytes())
@@ -83,6 +90,8 @@ def benchmarks_page(folder: Path) -> str:
     sections = [markdown(read_result(path)) for name in SHOPS if (path := folder / f"{name}.json").exists()]
     if (path := folder / f"{product_qa.NAME}.json").exists():
         sections.append(product_qa.markdown(read_product_qa_result(path)))
+    if (path := folder / f"{aspect_polarity.NAME}.json").exists():
+        sections.append(aspect_polarity.markdown(read_aspects_result(path)))
     return "\n".join(map(_wrapped, "\n".join([_HEAD, *sections]).split("\n"))) if sections else _HEAD + _NONE
 
 
@@ -97,7 +106,9 @@ def _wrapped(line: str) -> str:
 def keep(results: Sequence[Path], folder: Path) -> None:
     """Copy results into a folder, each under its shop's name."""
     for path in results:
-        result = read_product_qa_result(path) if product_qa.NAME in path.name else read_result(path)
+        readers = {product_qa.NAME: read_product_qa_result, aspect_polarity.NAME: read_aspects_result}
+        read = next((reader for name, reader in readers.items() if name in path.name), read_result)
+        result = read(path)
         folder.mkdir(parents=True, exist_ok=True)
         (folder / f"{result.name}.json").write_text(result.to_json(), encoding="utf-8")
 

@@ -6,5 +6,5 @@ from typing import Literal
 
 Preset = Literal["quick", "full"]
 ShopName = Literal["completejourney", "beauty", "games", "online_retail"]
-BenchmarkName = Literal["completejourney", "beauty", "games", "online_retail", "product-qa"]
+BenchmarkName = Literal["completejourney", "beauty", "games", "online_retail", "product-qa", "aspects"]
 Device = Literal["auto", "cpu", "cuda"]
