@@ -126,7 +126,7 @@ class SentenceTermConfig(BaseModel):
     term_tokens: int = Field(default=8, ge=1)
     sentences: int = Field(default=12_000, ge=1)
     batch_sentences: int = Field(default=16, ge=1)
-    epochs: int = Field(default=4, ge=1)
+    epochs: int = Field(default=3, ge=1)
     lr: float = Field(default=1e-4, gt=0)
     head_lr: float = Field(default=1e-3, gt=0)
     weight_decay: float = Field(default=0.01, ge=0)

@@ -9,7 +9,6 @@ import torch
 from torch import Tensor, nn
 
 from features.onnx.export import eager_attention, export_onnx
-
 from ranking.cross_encoder.config import left_kind
 
 if TYPE_CHECKING:
@@ -44,4 +43,5 @@ def cross_encoder_files(model: CrossEncoder) -> dict[str, bytes]:
     axes = {"history": (*history, None), "seen": history, "age": history[:2], "count": history[:2], "own": (*own, None), "mask": own}
     with eager_attention(model.layers):
         graph = export_onnx(PairGraph(model), inputs, axes)
-    return {"cross_encoder.json": json.dumps(left_kind(model.config) | {"config": model.config.model_dump()}).encode(), "cross_encoder.onnx": graph}
+    about = left_kind(model.config) | {"config": model.config.model_dump()}
+    return {"cross_encoder.json": json.dumps(about).encode(), "cross_encoder.onnx": graph}

@@ -121,6 +121,11 @@ class MentionPairs:
         """Sentences with a mention of weight, int64."""
         return np.unique(self.tokens.owner[self.weights > 0])
 
+    @property
+    def lengths(self) -> np.ndarray:
+        """Tokens of each sentence, int64."""
+        return np.diff(self.tokens.sentences.states.offsets)
+
     def batch(self, lefts: np.ndarray, config: SentenceTermConfig, rng: np.random.Generator) -> PairBatch:
         """Return all mentions of some sentences."""
         rows = self.tokens.rows(lefts)

@@ -1,10 +1,11 @@
 """A BERT cross-encoder over pairs of a left side and a candidate's text, fast enough to rerank online.
 
-The left side is a history's texts, a search query, a question, or a sentence with a term of it as the candidate. The inputs are token states that the encoder's lower
-layers computed in advance (PreTTR: MacAvaney et al. 2020, arXiv 2004.14255). In the upper layers, the candidate's
-tokens attend to the left side's tokens and to each other. The left side attends to itself alone, so its keys and values
-are computed once and shared by all candidates. Embeddings of each purchase's age and count are added to a history's
-tokens. The model is trained with binary cross-entropy.
+The left side is a history's texts, a search query, a question, or a sentence with a term of it as the candidate. The
+inputs are token states that the encoder's lower layers computed in advance (PreTTR: MacAvaney et al. 2020, arXiv
+2004.14255). In the upper layers, the candidate's tokens attend to the left side's tokens and to each other. The left
+side attends to itself alone, so its keys and values are computed once and shared by all candidates. Embeddings of each
+purchase's age and count are added to a history's tokens. The model is trained with binary cross-entropy, over a sentence
+and a term with cross-entropy over three classes.
 """
 
 from __future__ import annotations

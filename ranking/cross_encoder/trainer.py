@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from ranking.cross_encoder.query_item import QueryTokens
     from retrieval.candidates import Candidates
 
+SIMILAR = 16  # steps among whose left sides those of similar length are put together
 _log = logging.getLogger(__name__)
 
 
@@ -40,6 +41,11 @@ class Pairs(Protocol):
     @property
     def useful(self) -> np.ndarray:
         """Left sides that can be learned from, int64."""
+        ...
+
+    @property
+    def lengths(self) -> np.ndarray | None:
+        """Tokens of each left side, so that those of similar length share a step; None: a step takes them as they are drawn."""
         ...
 
     def batch(self, lefts: np.ndarray, config: Any, rng: np.random.Generator) -> PairBatch:
@@ -72,6 +78,11 @@ class TrainingPairs:
     def useful(self) -> np.ndarray:
         """Users with both a history and a positive, int64."""
         return np.flatnonzero((self.labels.any(axis=1)) & (self.candidates.users.lengths > 0))
+
+    @property
+    def lengths(self) -> None:
+        """None: histories are cut to about the same length."""
+        return
 
     def batch(self, lefts: np.ndarray, config: CrossEncoderConfig | QueryPairConfig, rng: np.random.Generator) -> PairBatch:
         """Return sampled pairs of some users."""
@@ -108,6 +119,11 @@ class GradedPairs:
     def useful(self) -> np.ndarray:
         """Queries with at least one pair of weight, int64."""
         return np.unique(self.query[self.weights > 0])
+
+    @property
+    def lengths(self) -> None:
+        """None: queries are short."""
+        return
 
     def batch(self, lefts: np.ndarray, config: CrossEncoderConfig | QueryPairConfig, rng: np.random.Generator) -> PairBatch:
         """Return sampled pairs of some queries."""
@@ -179,12 +195,22 @@ def fit_cross_encoder(
     for epoch in range(len(curve), config.epochs):
         rng = np.random.default_rng([seed, epoch])
         torch.manual_seed(seed * 1000 + epoch)
-        chosen = rng.permutation(useful)[: config.lefts]
+        chosen = _similar_together(rng.permutation(useful)[: config.lefts], pairs.lengths, config.batch, rng)
         curve.append(_epoch(model, optimizer, _Epoch(pairs, tokens, chosen, rng, epoch * steps, progress)))
         save_checkpoint(path, {"model": model}, optimizer, {"epoch": epoch} | {f"loss{i}": loss for i, loss in enumerate(curve)})
         _log.info("cross-encoder epoch %d of %d: loss %.4f", epoch + 1, config.epochs, curve[-1])
     model.eval()
     return curve
+
+
+def _similar_together(lefts: np.ndarray, lengths: np.ndarray | None, batch: int, rng: np.random.Generator) -> np.ndarray:
+    """Order left sides so that those of a step are of similar length, while the steps' order stays random."""
+    if lengths is None:
+        return lefts
+    whole = len(lefts) // batch * batch
+    windows = [lefts[i : min(i + SIMILAR * batch, whole)] for i in range(0, whole, SIMILAR * batch)]
+    steps = [step for window in windows for step in window[np.argsort(lengths[window], kind="stable")].reshape(-1, batch)]
+    return np.concatenate([*(steps[i] for i in rng.permutation(len(steps))), lefts[whole:]])
 
 
 @dataclass

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
+import polars as pl
 
 from ranking.cross_encoder.mention_pairs import NEGATIVE, NEUTRAL, POLARITIES, POSITIVE
-
-if TYPE_CHECKING:
-    import polars as pl
 
 # After such a word, a sentence often turns against its review: the stars say nothing about which half.
 TURNS = (
     r"(?i)\b(?:but|however|although|though|except|unfortunately|despite|only (?:complaint|downside|problem|issue)"
-    r"|aber|jedoch|leider|trotzdem|obwohl|mais|cependant|malheureusement|sauf|pero|aunque|sin embargo|excepto)\b|但|不过|可是|只是|虽然|除了"
+    r""
+    r"|aber|jedoch|leider|trotzdem|obwohl|mais|cependant|malheureusement|sauf|pero|aunque|sin embargo|excepto)\b"
+    r"|但|不过|可是|只是|虽然|除了"
 )
 STAR_WEIGHTS = (1.0, 0.6, 0.5, 0.6, 1.0)  # the middle says least
+FEWEST, MOST_WEIGHT = 1000, 10.0
 UNSURE = 0.5  # a sentence whose likeliest sentiment is below, is taken for one that judges nothing
 
 
@@ -27,8 +26,8 @@ def weak_labels(
 
     A mention inherits the stars of its review where its sentence mentions one aspect only and does not turn ("but"). Where
     the sentiment of the sentence is known, it must agree: a good sentence of a bad review is left out, and one that judges
-    nothing is neutral. Where a review has no stars, the sentiment decides alone. The polarities weigh as much as each other
-    in total, at most ten times for one mention.
+    nothing is neutral. Where a review has no stars, the sentiment decides alone. Of each polarity, about as many mentions
+    are kept as there are of the rarest, and of the rarest at least `FEWEST`; all weigh the same in total.
 
     Parameters
     ----------
@@ -54,19 +53,12 @@ def weak_labels(
     level = np.clip(np.where(known, np.rint(rating[row]), 3), 1, 5).astype(np.int64)
     labels = np.where(level <= 2, NEGATIVE, np.where(level == 3, NEUTRAL, POSITIVE))
     weights = np.where(known, np.array(STAR_WEIGHTS)[level - 1], 0.0)
-    alone = mentions.select(one=mentions["aspect"].n_unique() == 1) if mentions.is_empty() else _aspects(mentions) == 1
+    alone = mentions.select(pl.col("aspect").n_unique().over("sentence"))["aspect"].to_numpy() == 1
     turns = sentences.fill_null("").str.contains(TURNS).to_numpy()[row]
-    weights = np.where(np.asarray(alone).ravel() & ~turns, weights, 0.0)
+    weights = np.where(alone & ~turns, weights, 0.0)
     if sentiment is not None:
         labels, weights = _with_sentiment(labels, weights, known, sentiment[row])
     return labels.astype(np.int64), _balanced(labels, weights)
-
-
-def _aspects(mentions: pl.DataFrame) -> np.ndarray:
-    """Return how many aspects the sentence of each mention has."""
-    import polars as pl
-
-    return mentions.select(pl.col("aspect").n_unique().over("sentence"))["aspect"].to_numpy()
 
 
 def _with_sentiment(labels: np.ndarray, weights: np.ndarray, known: np.ndarray, sentiment: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -77,9 +69,14 @@ def _with_sentiment(labels: np.ndarray, weights: np.ndarray, known: np.ndarray, 
 
 
 def _balanced(labels: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    total = np.bincount(labels, weights, minlength=len(POLARITIES))
-    present = total > 0
-    if not present.any():
+    """Thin out frequent polarities evenly over the reviews, and let all weigh the same."""
+    counts = np.bincount(labels[weights > 0], minlength=len(POLARITIES))
+    if not counts.any():
         return weights.astype(np.float32)
-    factor = np.where(present, total.sum() / present.sum() / np.where(present, total, 1), 0.0)
-    return (weights * np.minimum(factor, 10.0)[labels]).astype(np.float32)
+    most = max(int(counts[counts > 0].min()), FEWEST)
+    kept = np.zeros(len(weights))
+    for label in np.flatnonzero(counts):
+        rows = np.flatnonzero((labels == label) & (weights > 0))
+        rows = rows[np.unique(np.linspace(0, len(rows) - 1, min(most, len(rows))).round().astype(np.int64))]
+        kept[rows] = weights[rows] / weights[rows].mean() * min(most / len(rows), MOST_WEIGHT)
+    return kept.astype(np.float32)

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any, get_args
 
 import typer
 
 from features.errors import DataError
 from recsys.cli.options import Json, State, parse_files, state_of
-from recsys.settings.names import BenchmarkName, Device, Preset
+from recsys.settings.names import BenchmarkName, Device, Preset, ShopName
 from recsys.training.options import TrainOptions
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+SHOPS = get_args(ShopName)
 WIDTH = 240  # columns of the table in a pipe or a file
 
 
@@ -37,60 +41,52 @@ def benchmark(
     NAME is completejourney, which is packaged, or beauty, games or online_retail with --data.
     product-qa, with --data, is about questions and their answers in passages; it takes only --device, --seed and --json.
     So do reviews and reviews-zh, about the sentiment of reviews; reviews-zh needs a multilingual encoder.model.
+    aspects, likewise, is about whether a sentence of a review praises or blames a term in it.
     Trains and tunes all systems on the same split, in a subfolder of the workspace; finished steps are not repeated.
     Prints one table; writes JSON and a page with plots to reports/.
     """
     state = state_of(context)
-    if name == "product-qa":
-        _product_qa(state, data, device, seed, as_json)
-        return
-    if name in ("reviews", "reviews-zh"):
-        _reviews(state, name, data, (device, seed), as_json)
-        return
-    from recsys.offline.benchmark import run_benchmark
-    from recsys.offline.options import BenchmarkOptions
-
-    options = BenchmarkOptions(name, data, TrainOptions(None, preset, device, seed), max_users, parse_files(lists, "--lists"), ablations)
-    result = run_benchmark(state.workspace, state.settings, options)
-    if as_json:
-        typer.echo(result.to_json(), nl=False)
-    else:
+    if name in SHOPS:
         from eval.reports.benchmark import table
-        from recsys.cli.render import stdout
+        from recsys.offline.benchmark import run_benchmark
+        from recsys.offline.options import BenchmarkOptions
 
-        stdout(WIDTH).print(table(result))
-
-
-def _product_qa(state: State, data: Path | None, device: Device, seed: int, as_json: bool) -> None:
-    from recsys.offline.product_qa.benchmark import run_product_qa
-    from recsys.offline.product_qa.dataset import FILE
-    from recsys.offline.product_qa.dataset import NAME as FOLDER
-
-    if data is None:
-        raise DataError(f"product-qa is not packaged: give --data DIR, a folder that holds {FOLDER}/{FILE}")
-    result = run_product_qa(state.workspace, state.settings, data, device, seed)
+        train = TrainOptions(None, preset, device, seed)
+        options = BenchmarkOptions(name, data, train, max_users, parse_files(lists, "--lists"), ablations)
+        result = run_benchmark(state.workspace, state.settings, options)
+    else:
+        result, table = _of_texts(state, name, data, device, seed)
     if as_json:
         typer.echo(result.to_json(), nl=False)
     else:
         from recsys.cli.render import stdout
-        from recsys.offline.product_qa.result import table
 
         stdout(WIDTH).print(table(result))
 
 
-def _reviews(state: State, name: str, data: Path | None, options: tuple[Device, int], as_json: bool) -> None:
-    from features.text.sentiment.config import SentimentConfig
+def _of_texts(state: State, name: str, data: Path | None, device: Device, seed: int) -> tuple[Any, Callable[[Any], Any]]:
+    """Run a benchmark of texts, and return its result with what makes a table of it."""
+    if name == "product-qa":
+        from recsys.offline.product_qa.benchmark import run_product_qa as run_it
+        from recsys.offline.product_qa.dataset import FILE, NAME
+        from recsys.offline.product_qa.result import table
+    elif name == "aspects":
+        from recsys.offline.aspect_polarity.benchmark import run_aspects as run_it
+        from recsys.offline.aspect_polarity.dataset import FILE, NAME
+        from recsys.offline.aspect_polarity.result import table
+    else:
+        return _of_reviews(state, name, data, device, seed)
+    if data is None:
+        raise DataError(f"{name} is not packaged: give --data DIR, a folder that holds {NAME}/{FILE}")
+    return run_it(state.workspace, state.settings, data, device, seed), table
+
+
+def _of_reviews(state: State, name: str, data: Path | None, device: Device, seed: int) -> tuple[Any, Callable[[Any], Any]]:
     from recsys.offline.review_sentiment.benchmark import run_reviews
     from recsys.offline.review_sentiment.dataset import FILES
+    from recsys.offline.review_sentiment.result import table
 
     language = "en" if name == "reviews" else "zh"
     if data is None:
         raise DataError(f"{name} is not packaged: give --data DIR, a folder that holds {FILES[language]}")
-    result = run_reviews(state.workspace, state.settings, SentimentConfig(), data, language, options)
-    if as_json:
-        typer.echo(result.to_json(), nl=False)
-    else:
-        from recsys.cli.render import stdout
-        from recsys.offline.review_sentiment.result import table
-
-        stdout(WIDTH).print(table(result))
+    return run_reviews(state.workspace, state.settings, state.settings.reviews.sentiment, data, language, (device, seed)), table

@@ -17,6 +17,7 @@ from pydantic import BaseModel, ValidationError
 from eval.protocol.benchmark_table import Result
 from eval.reports.benchmark import markdown
 from features.errors import DataError
+from recsys.offline.aspect_polarity import result as aspect_polarity
 from recsys.offline.product_qa import result as product_qa
 from recsys.offline.public_datasets import SHOPS
 from recsys.offline.review_sentiment import result as review_sentiment
@@ -50,6 +51,7 @@ recsys benchmark online_retail --data DIR
 recsys benchmark product-qa --data DIR
 recsys benchmark reviews --data DIR
 RECSYS_ENCODER__MODEL=FOLDER recsys benchmark reviews-zh --data DIR
+recsys benchmark aspects --data DIR
 ```
 """
 _NONE = "\nNo results are stored yet.\n"
@@ -75,6 +77,11 @@ def read_reviews_result(path: Path) -> review_sentiment.SentimentResult:
     return _read(path, review_sentiment.SentimentResult)
 
 
+def read_aspects_result(path: Path) -> aspect_polarity.PolarityResult:
+    """Read a result of `recsys benchmark aspects`, as `read_result` does."""
+    return _read(path, aspect_polarity.PolarityResult)
+
+
 def _read(path: Path, kind: type[T]) -> T:
     try:
         return kind.model_validate_json(path.read_bytes())
@@ -93,6 +100,8 @@ def benchmarks_page(folder: Path) -> str:
         sections.append(product_qa.markdown(read_product_qa_result(path)))
     reviews = (folder / f"{name}.json" for name in review_sentiment.NAMES.values())
     sections += [review_sentiment.markdown(read_reviews_result(path)) for path in reviews if path.exists()]
+    if (path := folder / f"{aspect_polarity.NAME}.json").exists():
+        sections.append(aspect_polarity.markdown(read_aspects_result(path)))
     return "\n".join(map(_wrapped, "\n".join([_HEAD, *sections]).split("\n"))) if sections else _HEAD + _NONE
 
 
@@ -107,9 +116,9 @@ def _wrapped(line: str) -> str:
 def keep(results: Sequence[Path], folder: Path) -> None:
     """Copy results into a folder, each under its shop's name."""
     for path in results:
-        kinds = {f"benchmark-{product_qa.NAME}": read_product_qa_result}
-        kinds |= {f"benchmark-{name}": read_reviews_result for name in review_sentiment.NAMES.values()}
-        result = kinds.get(path.stem, read_result)(path)
+        readers = {product_qa.NAME: read_product_qa_result, aspect_polarity.NAME: read_aspects_result}
+        readers |= dict.fromkeys(review_sentiment.NAMES.values(), read_reviews_result)
+        result = readers.get(path.stem.removeprefix("benchmark-"), read_result)(path)
         folder.mkdir(parents=True, exist_ok=True)
         (folder / f"{result.name}.json").write_text(result.to_json(), encoding="utf-8")
 

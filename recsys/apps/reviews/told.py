@@ -80,7 +80,8 @@ def _mostly(complaints: pl.DataFrame, level: str, aspect: str | None, catalog: C
     reviews, said = complaints[REVIEW].n_unique(), ""
     columns = ([] if aspect else [ASPECT]) + ([] if level == "item" else ["item"])
     for column in columns:
-        counts = complaints.drop_nulls(column).group_by(column).agg(pl.col(REVIEW).n_unique()).sort(REVIEW, column, descending=[True, False])
+        counts = complaints.drop_nulls(column).group_by(column).agg(pl.col(REVIEW).n_unique())
+        counts = counts.sort(REVIEW, column, descending=[True, False])
         if len(counts) and counts[REVIEW][0] > MOST * reviews:
             value = counts[column][0]
             name = value if column == ASPECT else f"{catalog.frame[TITLE][value]} ({catalog.ids[value]})"

@@ -36,5 +36,5 @@ async def reviews(
 
     times = StageTimes(request.scope["noted"]["arrived"])
     answer, alerts, problem = await service.pipeline.run(read, times, "page")
-    known = len(live.recommender.snapshot.reviews) > 0
-    return page(request, "reviews", 422 if problem and known else 200, form=form, answer=answer, alerts=alerts, problem=problem, known=known)
+    status = 422 if problem and len(live.recommender.snapshot.reviews) else 200
+    return page(request, "reviews", status, form=form, answer=answer, alerts=alerts, problem=problem)

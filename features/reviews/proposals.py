@@ -1,0 +1,124 @@
+"""Proposes new terms for the aspects from the shop's reviews, for a person to accept.
+
+The list of aspects stays as it is until somebody writes a proposal into it, so that figures compare from month to month.
+"""
+
+from __future__ import annotations
+
+from importlib.resources import files
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+import polars as pl
+
+from features.reviews.folding import folded
+from features.reviews.languages import FUNCTION_WORDS
+from features.text.plain import counted
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from features.reviews.aspects import AspectList
+
+SCHEMA = {"term": pl.String, "aspect": pl.String, "similarity": pl.Float64, "sentences": pl.Int64, "example": pl.Int64}
+QUOTE = 60  # characters of a good example
+CANDIDATES = 2000  # the most frequent are compared with the aspects
+_COMMON = frozenset(files("features.reviews").joinpath("common_words.txt").read_text(encoding="utf-8").split())
+_STOP = _COMMON | {word for words in FUNCTION_WORDS.values() for word in words.split()}
+
+
+class Encoder(Protocol):
+    """What of a text encoder is needed."""
+
+    def encode(self, texts: Sequence[str]) -> np.ndarray:
+        """Encode texts into vectors of unit norm, float32 (n, dim)."""
+        ...
+
+
+def propose_terms(
+    sentences: pl.Series, aspects: AspectList, encoder: Encoder, fewest: int = 20, least: float = 0.35, most: int = 5
+) -> pl.DataFrame:
+    """Propose frequent words and pairs of words that no aspect has, each for the aspect whose terms are nearest.
+
+    Parameters
+    ----------
+    fewest : int
+        Sentences that a term must stand in.
+    least : float
+        Cosine to the nearest aspect, at least.
+    most : int
+        Proposals of an aspect, at most: those of the highest cosine times the logarithm of their count stay.
+
+    Returns
+    -------
+    pl.DataFrame
+        `term`, `aspect`, `similarity`, `sentences` (how many have it) and `example` (row in `sentences` of a short one), by
+        aspect in the list's order, the best first. The same sentences and list give the same proposals.
+    """
+    found = _candidates(sentences, aspects, fewest)
+    if found.is_empty():
+        return pl.DataFrame(schema=SCHEMA)
+    vectors = encoder.encode(found["term"].to_list())
+    similar = vectors @ _centres(aspects, encoder).T  # (terms, aspects)
+    nearest = similar.argmax(axis=1)
+    return (
+        found.with_columns(
+            place=pl.Series(nearest, dtype=pl.Int64),
+            aspect=pl.Series([aspects.names[i] for i in nearest], dtype=pl.String),
+            similarity=pl.Series(similar[np.arange(len(nearest)), nearest].round(3), dtype=pl.Float64),
+        )
+        .filter(pl.col("similarity") >= least)
+        .sort("place", pl.col("similarity") * pl.col("sentences").log(), "term", descending=[False, True, False])
+        .group_by("place", maintain_order=True)
+        .head(most)
+        .select(pl.col(name).cast(kind) for name, kind in SCHEMA.items())
+    )
+
+
+def proposal_lines(proposals: pl.DataFrame, sentences: pl.Series) -> list[str]:
+    """Return a line for each proposal, with its count and an example, for a person to judge."""
+    return [
+        f'{row["aspect"]}: "{row["term"]}" ({counted(row["sentences"], "sentence")}), as in "{sentences[row["example"]]}"'
+        for row in proposals.iter_rows(named=True)
+    ]
+
+
+def _centres(aspects: AspectList, encoder: Encoder) -> np.ndarray:
+    """Return the mean direction of each aspect's name, English terms and examples, float32 (aspects, dim)."""
+    texts, owner = [], []
+    for place, aspect in enumerate(aspects.aspects):
+        own = [aspect.name, *(term.text for term in aspect.terms if term.language == "english" or term.everywhere), *aspect.examples]
+        texts += own
+        owner += [place] * len(own)
+    vectors = encoder.encode(texts)
+    sums = np.zeros((len(aspects.aspects), vectors.shape[1]), dtype=np.float32)
+    np.add.at(sums, np.array(owner), vectors)
+    return sums / np.maximum(np.linalg.norm(sums, axis=1, keepdims=True), 1e-12)
+
+
+def _candidates(sentences: pl.Series, aspects: AspectList, fewest: int) -> pl.DataFrame:
+    """Return words and pairs of words that stand in at least `fewest` sentences and in no term, the most frequent first."""
+    words = (
+        pl.DataFrame({"sentence": pl.int_range(len(sentences), eager=True), "text": folded(sentences)})
+        .with_columns(word=pl.col("text").str.split(" "), length=pl.col("text").str.len_chars().cast(pl.Int64))
+        .drop("text")
+        .explode("word")
+        .filter(pl.col("word") != "")
+    )
+    following = pl.col("word").shift(-1).over("sentence")
+    usable = pl.col("word").is_in(list(_STOP)).not_() & (pl.col("word").str.len_chars() > 2) & ~pl.col("word").str.contains(r"\d")
+    words = words.with_columns(ok=usable).with_columns(
+        pair=pl.when("ok", pl.col("ok").shift(-1).over("sentence")).then(pl.concat_str("word", following, separator=" "))
+    )
+    singles = words.filter("ok").select("sentence", "length", term="word")
+    pairs = words.drop_nulls("pair").select("sentence", "length", term="pair")
+    counts = (
+        pl.concat([singles, pairs])
+        .unique(["sentence", "term"])
+        .group_by("term")
+        .agg(sentences=pl.len(), example=pl.col("sentence").sort_by((pl.col("length") - QUOTE).abs(), "sentence").first())
+        .filter(pl.col("sentences") >= fewest)
+        .sort("sentences", "term", descending=[True, False])
+    )
+    known = aspects.mentions(counts["term"])["sentence"].unique()
+    return counts.with_row_index().filter(~pl.col("index").is_in(known.to_list())).drop("index").head(CANDIDATES)
