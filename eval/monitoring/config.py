@@ -14,6 +14,7 @@ class WatchConfig(BaseModel):
     half_life : days after which a day weighs half in the share before
     margin : a share so much larger than before is no surge
     effects : factors of the share that a surge may have, with equal weights
+    stake_peak : negative reviews a day of the series that are watched most sharply
     at_least : reviews that a series must have, weighed by age, before it is watched
     prior : negative reviews that a series' share before is drawn to the mean of all series with
     week_prior : the same for the share of a day of the week
@@ -25,9 +26,10 @@ class WatchConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     false_alarm_days: float = Field(default=365.0, ge=1)
-    half_life: float = Field(default=90.0, gt=0)
-    margin: float = Field(default=0.1, ge=0)
-    effects: tuple[float, ...] = (1.7, 2.5, 4.0)
+    half_life: float = Field(default=60.0, gt=0)
+    margin: float = Field(default=0.05, ge=0)
+    effects: tuple[float, ...] = (2.0, 3.0)
+    stake_peak: float = Field(default=2.0, gt=0)
     at_least: float = Field(default=20.0, ge=0)
     prior: float = Field(default=1.0, gt=0)
     week_prior: float = Field(default=100.0, gt=0)

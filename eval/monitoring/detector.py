@@ -15,6 +15,7 @@ from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Self
 
 import numpy as np
+from scipy.special import logsumexp
 
 from eval.monitoring.e_values import log_binomial, log_e_values
 from eval.monitoring.reference import Reference, Usual
@@ -113,30 +114,41 @@ class Detector:
         usual = self.reference.usual(weekday, config)
         is_open = self.open > 0
         now = self._surge_level(usual, config)
-        against = Usual(*(np.where(is_open, getattr(now, name), getattr(usual, name)) for name in ("share", "week", "precision")))
+        against = Usual(
+            *(np.where(is_open, getattr(now, name), getattr(usual, name)) for name in ("share", "week", "precision", "correlation"))
+        )
         watched = is_open | (self.reference.totals.sum(-1) >= config.at_least)
-        e_values = np.exp(log_e_values(negatives, totals, against, config))
-        e_values[~watched] = 1.0
-        stake = watched / np.maximum(watched.sum(-1, keepdims=True), 1) / len(config.effects)
-        self.wealth += stake[..., None]
-        self.wealth *= e_values
-        self._lengthen_runs(negatives, totals, e_values, is_open)
+        logs = log_e_values(negatives, totals, against, config)
+        logs[~watched] = 0
+        self.wealth += self._stakes(watched, config)[..., None] / len(config.effects)
+        self.wealth *= np.exp(logs)
+        self._lengthen_runs(negatives, totals, logsumexp(logs, axis=-1) - np.log(len(config.effects)), is_open)
         self._look_for_calm(negatives, totals, usual, now, is_open)
         self.reference.learn(negatives, totals, weekday, usual, ~is_open, config)
         return self._decide(is_open, config)
+
+    def _stakes(self, watched: np.ndarray, config: WatchConfig) -> np.ndarray:
+        """Return the shares of the day's unit of wealth.
+
+        A series with few negative reviews cannot show a surge of a week, and one with many shows it with any wealth. So the shares are
+        largest for what lies between. They know the past alone.
+        """
+        a_day = self.reference.negatives.sum(-1) * np.log(2) / config.half_life
+        use = watched * (a_day + 0.01) / (a_day + config.stake_peak) ** 2
+        return use / np.maximum(use.sum(-1, keepdims=True), FEWEST)
 
     def _surge_level(self, usual: Usual, config: WatchConfig) -> Usual:
         """Return what a day is like if an open alert's surge goes on."""
         total = self.surge.totals + config.prior / usual.share
         share = (self.surge.negatives + config.prior) / total
-        return Usual(np.minimum(share * usual.week, 0.95), usual.week, np.minimum(total, usual.precision))
+        return Usual(np.minimum(share * usual.week, 0.95), usual.week, np.minimum(total, usual.precision), usual.correlation)
 
-    def _lengthen_runs(self, negatives: np.ndarray, totals: np.ndarray, e_values: np.ndarray, is_open: np.ndarray) -> None:
+    def _lengthen_runs(self, negatives: np.ndarray, totals: np.ndarray, logs: np.ndarray, is_open: np.ndarray) -> None:
         """Add the day to the runs, and begin those anew whose evidence has gone."""
         for run in (self.run, self.surge, self.whole):
             run.add(negatives, totals)
         self.since += is_open
-        self.score += np.log(e_values.mean(-1))
+        self.score += logs
         over = self.score <= 0
         self.score[over] = 0
         self.run.clear(over)

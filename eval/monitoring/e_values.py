@@ -33,11 +33,10 @@ def log_e_values(negatives: np.ndarray, totals: np.ndarray, usual: Usual, config
     """Return the logarithm of the e-value of each effect, float64 (..., series, effects)."""
     bound = np.minimum(usual.share * (1 + config.margin), MOST)
     binomial = log_binomial(negatives, totals, bound)
-    a, b = bound * usual.precision, (1 - bound) * usual.precision
-    uncertain = betaln(negatives + a, totals - negatives + b) - betaln(a, b)
-    null = np.maximum(binomial, uncertain)
-    surges = [log_binomial(negatives, totals, surged(usual.share, effect, bound)) for effect in config.effects]
-    return np.minimum(np.stack(surges, axis=-1) - null[..., None], LARGEST)
+    null = np.maximum(binomial, log_beta_binomial(negatives, totals, bound, usual.precision))
+    shares = [surged(usual.share, effect, bound) for effect in config.effects]
+    surges = [log_beta_binomial(negatives, totals, share, usual.precision) for share in shares]
+    return np.clip(np.stack(surges, axis=-1) - null[..., None], -LARGEST, LARGEST)
 
 
 def surged(share: np.ndarray, effect: float, bound: np.ndarray) -> np.ndarray:
@@ -48,3 +47,9 @@ def surged(share: np.ndarray, effect: float, bound: np.ndarray) -> np.ndarray:
 def log_binomial(negatives: np.ndarray, totals: np.ndarray, share: np.ndarray) -> np.ndarray:
     """Return the logarithm of the likelihood but for the binomial coefficient, which cancels."""
     return xlogy(negatives, share) + xlog1py(totals - negatives, -share)
+
+
+def log_beta_binomial(negatives: np.ndarray, totals: np.ndarray, share: np.ndarray, precision: np.ndarray) -> np.ndarray:
+    """Return the same for a share that varies around `share` by a beta distribution."""
+    a, b = share * precision, (1 - share) * precision
+    return betaln(negatives + a, totals - negatives + b) - betaln(a, b)

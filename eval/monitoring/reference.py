@@ -1,8 +1,8 @@
 """The usual share of negative reviews of each series, from its past alone.
 
-Counts of the past fade with their age. A series' share is drawn to the mean of all series, and its factor of a day of the week to that of
-all series, so that short series have both. How uncertain the share is, and how much more than a binomial the counts of one day vary, becomes
-the precision of a beta distribution.
+Counts of the past fade with their age. A series' share is drawn to the mean of all series, and its factor of a day of the
+week to that of all series, so that short series have both. How uncertain the share is, and how much more than a
+binomial the counts of one day vary, becomes the precision of a beta distribution.
 """
 
 from __future__ import annotations
@@ -30,11 +30,13 @@ class Usual:
     share : expected share of negative reviews on this day of the week
     week : factor of this day of the week, which `share` contains
     precision : of the beta distribution of the day's share
+    correlation : of the reviews of one day: the part of the precision that more days of the past do not raise
     """
 
     share: np.ndarray
     week: np.ndarray
     precision: np.ndarray
+    correlation: np.ndarray
 
 
 @dataclass
@@ -66,7 +68,7 @@ class Reference:
         week = self._week(weekday, share, config)
         correlation = self._correlation(config)
         precision = 1 / np.minimum(1 / (total + 1) + correlation, 0.5) - 1
-        return Usual(np.minimum(share * week, MOST), week, precision)
+        return Usual(np.minimum(share * week, MOST), week, precision, correlation)
 
     def _week(self, weekday: int, share: np.ndarray, config: WatchConfig) -> np.ndarray:
         """Return the factor of a day of the week, drawn to that of all series, and that to 1."""
@@ -85,14 +87,16 @@ class Reference:
     def learn(self, negatives: np.ndarray, totals: np.ndarray, weekday: int, usual: Usual, steady: np.ndarray, config: WatchConfig) -> None:
         """Add a day to the past of the series that are `steady`; that of others stands still."""
         keep = np.where(steady, 0.5 ** (1 / config.half_life), 1.0)
-        for past in (self.negatives, self.totals):
-            past *= keep[..., None]
+        self.negatives *= keep[..., None]
+        self.totals *= keep[..., None]
         self.negatives[..., weekday] += np.where(steady, negatives, 0)
         self.totals[..., weekday] += np.where(steady, totals, 0)
-        variance = totals * usual.share * (1 - usual.share) * (1 + (totals - 1) / (self.totals.sum(-1) + 1))
         several = steady & (totals > 1)
-        squared = np.minimum((negatives - totals * usual.share) ** 2 / np.where(several, variance, 1.0), CLIPPED)
+        variance = totals * usual.share * (1 - usual.share)
+        expected = 1 + (totals - 1) / (usual.precision + 1)
+        squared = (negatives - totals * usual.share) ** 2 / np.where(several, variance, 1.0)
+        squared = np.minimum(squared, CLIPPED * expected) - expected + (totals - 1) * usual.correlation
         self.excess *= keep
         self.pairs *= keep
-        self.excess += np.where(several, squared - 1, 0)
+        self.excess += np.where(several, squared, 0)
         self.pairs += np.where(several, totals - 1, 0)

@@ -81,8 +81,8 @@ def simulate(config: StreamConfig, shops: int, rng: np.random.Generator) -> Revi
     surging = rng.random(size) < config.surging
     factor = np.where(surging, np.asarray(config.factors)[turn], 1.0)
     first = rng.integers(config.history, config.history + max(config.days - config.surge_days - WEEK, 1), size)
-    share = np.exp(rng.uniform(*np.log(config.shares), size))
-    growth = rng.uniform(*np.log(config.growth), size) / YEAR
+    share = _log_uniform(config.shares, size, rng)
+    growth = np.log(_log_uniform(config.growth, size, rng)) / YEAR
     weeks = np.exp(config.volume_week * rng.standard_normal((WEEK, shops, 1)))
     weeks /= weeks.mean(axis=0)
     share_weeks = np.exp(config.share_week * rng.standard_normal((WEEK, *size)))
@@ -98,6 +98,12 @@ def simulate(config: StreamConfig, shops: int, rng: np.random.Generator) -> Revi
         totals[day] = rng.poisson(volume)
         negatives[day] = rng.binomial(totals[day], _dispersed(rate, config.overdispersion, rng))
     return ReviewStream(negatives, totals, level, factor, np.where(surging, first, -1))
+
+
+def _log_uniform(bounds: tuple[float, float], size: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
+    """Draw numbers whose logarithms are uniform."""
+    low, high = np.log(bounds)
+    return np.exp(rng.uniform(low, high, size))
 
 
 def _dispersed(rate: np.ndarray, correlation: float, rng: np.random.Generator) -> np.ndarray:

@@ -1,3 +1,4 @@
+import json
 from datetime import date, timedelta
 
 import numpy as np
@@ -47,6 +48,7 @@ def test_a_tripling_is_raised_once_and_ends_by_itself():
     assert raised.share_before == pytest.approx(0.1, abs=0.02)
     assert raised.share_now == pytest.approx(0.3, abs=0.1)
     assert raised.e_value >= 365
+    assert ended.ended
     assert FIRST + timedelta(107) <= ended.ended <= FIRST + timedelta(115)
     assert not ended.settled
     assert ended.share_now == pytest.approx(0.1, abs=0.06)
@@ -78,8 +80,6 @@ def test_a_share_that_stays_becomes_the_usual_one():
 
 
 def test_a_watch_continues_from_its_state():
-    import json
-
     rng = np.random.default_rng(1)
     days = [
         counts([(f"s{row}", int(rng.binomial(40, 0.1 + 0.3 * (60 <= day < 67 and row < 2))), 40) for row in range(day // 20 + 2)])
