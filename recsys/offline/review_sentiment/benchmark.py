@@ -26,7 +26,7 @@ from features.text.sentiment.few_shot import fit_few
 from features.text.sentiment.model import SentimentModel
 from features.text.sentiment.network import review_encoder
 from features.text.sentiment.seed_sentences import SEED_SENTENCES
-from features.text.sentiment.trainer import LabelledTexts, fit_rated
+from features.text.sentiment.trainer import HELD_OUT, LabelledTexts, fit_rated
 from recsys.artifacts.job_cache import read_files, write_files
 from recsys.environment import usable_cores
 from recsys.offline.benchmark import versions
@@ -144,7 +144,8 @@ class SentimentBench:
 
     def _rated(self, seed: int) -> SentimentModel:
         data = self.data
-        rows = np.concatenate([data.rows("train"), data.rows("valid")])
+        valid = np.random.default_rng(seed).permutation(data.rows("valid"))[:HELD_OUT]
+        rows = np.concatenate([data.rows("train"), valid])
         held = data.part[rows] == "valid"
         return fit_rated(self.encoder, LabelledTexts(data.texts_of(rows), data.labels[rows]), held, self.config, seed, terminal_progress)
 
