@@ -12,6 +12,7 @@ from safetensors.numpy import load
 from features.errors import BundleError, DataError
 from features.text.encoder import TextEncoder
 from features.text.encoder_config import EncoderConfig
+from features.text.sentiment import model as model_module
 from features.text.sentiment.config import SentimentConfig
 from features.text.sentiment.labels import NEGATIVE, NEUTRAL, POSITIVE
 from features.text.sentiment.model import SentimentModel
@@ -100,6 +101,15 @@ def test_no_texts_and_one_text_a_thousand_times(rated: SentimentModel) -> None:
     found = rated.probabilities(["green tea small"] * 1000 + ["sweet carrot " + "box " * 5000])
     assert (found[:1000] == found[0]).all()
     assert not np.isnan(found).any()
+
+
+def test_blocks_change_nothing(rated: SentimentModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    texts = [*reviews((4, 4, 4), seed=6)[0], "", "😀"]
+    whole = rated.read(texts)
+    monkeypatch.setattr(model_module, "BLOCK", 5)
+    parts = rated.read(texts)
+    assert parts.probabilities == pytest.approx(whole.probabilities, abs=0.02, nan_ok=True)
+    assert (parts.unread.rows == whole.unread.rows).all()
 
 
 def test_two_classes_are_enough(encoder: TextEncoder, config: SentimentConfig) -> None:
