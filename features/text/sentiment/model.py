@@ -97,7 +97,7 @@ class SentimentModel:
     calibration: Calibration
     about: Mapping[str, Any] = field(default_factory=dict)
 
-    def probabilities(self, texts: Sequence[str]) -> np.ndarray:
+    def probabilities(self, texts: Sequence[str | None]) -> np.ndarray:
         """Return the probabilities of negative, neutral and positive, float32 (n, 3); nan without an opinion."""
         return self.read(texts).probabilities
 
@@ -108,7 +108,7 @@ class SentimentModel:
         """
         return self.calibration.labels(probabilities)
 
-    def read(self, texts: Sequence[str], progress: Progress = silent) -> Sentiments:
+    def read(self, texts: Sequence[str | None], progress: Progress = silent) -> Sentiments:
         """Return probabilities and classes, and what was not read; each distinct text is read once."""
         clean = review_texts(texts)
         distinct = clean.unique(maintain_order=True).to_list()
@@ -166,7 +166,7 @@ class SentimentModel:
             raise BundleError(f"the sentiment classifier lacks {error.args[0]!r}: train it again, or roll back") from error
 
 
-def review_texts(texts: Sequence[str]) -> pl.Series:
+def review_texts(texts: Sequence[str | None]) -> pl.Series:
     """Return the texts as they are read: white space becomes one space, and what exceeds `LONGEST` is cut; null is empty."""
     column = pl.Series(texts, dtype=pl.String).fill_null("")
     return column.str.slice(0, LONGEST).str.replace_all(r"[\s\p{C}]+", " ").str.strip_chars()
