@@ -109,7 +109,7 @@ def fit_rated(
     every, held_rows = np.flatnonzero(~held), np.flatnonzero(held)
     train = every[capped(rows.labels[every], config.rows, np.random.default_rng([seed, 0]))]
     read = rows.take(np.concatenate([train, held_rows]))
-    with progress("reading reviews", len(read.texts)) as step:
+    with progress("reading reviews", len(read.texts)) as step, fast_arithmetic(reader):
         states = reader.token_states(read.texts, step)
     torch.manual_seed(seed)
     network = SentimentNetwork.upon(reader)
