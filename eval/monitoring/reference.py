@@ -91,7 +91,7 @@ class Reference:
         self.totals *= keep[..., None]
         self.negatives[..., weekday] += np.where(steady, negatives, 0)
         self.totals[..., weekday] += np.where(steady, totals, 0)
-        several = steady & (totals > 1)
+        several = steady & (totals > 1) & (self.totals.sum(-1) >= config.at_least)
         variance = totals * usual.share * (1 - usual.share)
         expected = 1 + (totals - 1) / (usual.precision + 1)
         squared = (negatives - totals * usual.share) ** 2 / np.where(several, variance, 1.0)
