@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 
 CHUNK = 25  # shops at a time
 SEED, TUNING_SEED = 2026, 1
+PARTS = ("watch", "rules", "worlds", "speed")
 A_YEAR, FOUND = 1.0, 0.9  # the targets: false alarms a year, and triplings found in three days at 20 a day
 SAME_RATE = 30.0  # days of the bound at which the watch has 0.7 false alarms a year on the tuning shops, like the tuned rules
 TUNABLE: dict[str, list[Callable[[], Rule]]] = {
@@ -155,6 +156,13 @@ def at_threshold(shape: tuple[int, int], make: Callable[[], Rule], threshold: fl
     return Alarms(make(), threshold)
 
 
+UNTUNED: dict[str, Factory] = {
+    "watch_at_the_same_rate": partial(Watch, false_alarm_days=SAME_RATE),
+    "cusum_of_textbooks": partial(at_threshold, make=StandardisedCusum, threshold=5.0),
+    "twice_the_mean": partial(at_threshold, make=FixedThreshold, threshold=2.0),
+}
+
+
 def tuned(makers: list[Callable[[], Rule]], config: StreamConfig, shops: int) -> Factory:
     """Return the rule, with the threshold of one false alarm a year on the tuning shops, that finds most there by the third day."""
     rng = np.random.default_rng(TUNING_SEED)
@@ -243,31 +251,32 @@ def speed(series: int = 2_000, days: int = 730) -> None:
 def main() -> None:
     """Print all rows."""
     parser = argparse.ArgumentParser(description="False alarms and found surges of the watch over negative reviews")
-    parser.add_argument("--years", type=int, default=500, help="simulated years of stable shops for the watch; a fifth for the other rules")
+    parser.add_argument(
+        "--years",
+        type=int,
+        default=500,
+        help="simulated years of stable shops for the watch; a fifth for the other rules, a tenth for other shops",
+    )
     parser.add_argument("--surging", type=int, default=100, help="shops with surges")
     parser.add_argument("--tuning", type=int, default=100, help="stable shops that the other rules are tuned on")
     parser.add_argument("--jobs", type=int, default=2, help="processes")
+    parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS, help="which rows")
     options = parser.parse_args()
+    plain = StreamConfig()
     with ProcessPoolExecutor(options.jobs) as pool:
-        plain_shops(options, pool)
-    speed()
-
-
-def plain_shops(options: argparse.Namespace, pool: ProcessPoolExecutor) -> None:
-    """Print the rows of all rules on plain shops, and those of two rules on other shops."""
-    plain, watch = StreamConfig(), {"watch": Watch}
-    makers = list(TUNABLE.values())
-    found = pool.map(partial(tuned, config=plain, shops=options.tuning), makers)
-    rules: dict[str, Factory] = {
-        "watch_at_the_same_rate": partial(Watch, false_alarm_days=SAME_RATE),
-        "cusum_of_textbooks": partial(at_threshold, make=StandardisedCusum, threshold=5.0),
-        "twice_the_mean": partial(at_threshold, make=FixedThreshold, threshold=2.0),
-    } | {f"{name}_tuned": factory for name, factory in zip(TUNABLE, found, strict=True)}
-    report("", watch, plain, (options.years, options.surging), pool)
-    report("", rules, plain, (options.years // 5, options.surging), pool)
-    others = watch | {"likelihood_cusum_tuned": rules["likelihood_cusum_tuned"]}
-    for world, config in WORLDS.items():
-        report(f"{world}_", others, config, (options.years // 5, options.surging // 4), pool)
+        if "watch" in options.parts:
+            report("", {"watch": Watch}, plain, (options.years, options.surging), pool)
+        if "rules" in options.parts:
+            found = pool.map(partial(tuned, config=plain, shops=options.tuning), TUNABLE.values())
+            rules = UNTUNED | {f"{name}_tuned": factory for name, factory in zip(TUNABLE, found, strict=True)}
+            report("", rules, plain, (options.years // 5, options.surging), pool)
+        if "worlds" in options.parts:
+            cusum = tuned(TUNABLE["likelihood_cusum"], plain, options.tuning)
+            for world, config in WORLDS.items():
+                others: dict[str, Factory] = {"watch": Watch, "likelihood_cusum_tuned": cusum}
+                report(f"{world}_", others, config, (options.years // 10, options.surging // 4), pool)
+    if "speed" in options.parts:
+        speed()
 
 
 def report(world: str, rules: dict[str, Factory], config: StreamConfig, shops: tuple[int, int], pool: ProcessPoolExecutor) -> None:
