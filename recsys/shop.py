@@ -289,7 +289,7 @@ class Shop:
 
         Raises
         ------
-        DataError: the text is empty or too long, or an item id, a brand, a category or an aspect is unknown. TypeError: an option is unknown.
+        DataError: the text is empty or too long, or an item id, a brand, a category or an aspect is unknown. TypeError: an option is.
         """
         from recsys.apps.search.request import SearchOptions, checked_text
 

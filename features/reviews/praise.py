@@ -23,12 +23,11 @@ if TYPE_CHECKING:
 LEAST_MENTIONS, LEAST_SHARE = 5, 0.7  # of an aspect that an item is praised for
 LEAST_REVIEWS = 2  # that praise an item with a word
 MOST_WORDS = 40  # of an item, those of most reviews
+ADVICE = "run `recsys ingest` with --reviews FILE and `recsys build-index`, or leave the filter out"
 REPEATS = 10  # of a word that all reviews of an item praise it with
-# Function words, and words that each praise holds of whatever it praises.
-_STOPS = [
-    *{word for words in FUNCTION_WORDS.values() for word in words.split()},
-    *"a an it's i'm be been so as at or if in on we my".split(),
-]
+# Function words, with some that several languages have.
+_SHARED = ("a", "an", "as", "at", "be", "been", "do", "had", "if", "in", "it", "my", "on", "or", "so", "to", "we", "were", "would")
+_STOPS = [*_SHARED, *{word for words in FUNCTION_WORDS.values() for word in words.split()}]
 _LETTERS = r"[\p{L}\p{N}&&[^\p{Han}]]+"
 _PAIRS = r"\p{Han}{2}"
 # "Not loud" praises, and is no praise for being loud.
@@ -71,9 +70,7 @@ class PraisedAspects:
             No review mentions the aspect, or there are no reviews.
         """
         if not self.rows:
-            raise DataError(
-                f"there are no reviews that praise items for {aspect!r}: leave praised out, or run `recsys ingest` with --reviews FILE"
-            )
+            raise DataError(f"there are no reviews of what is praised for {aspect!r}: {ADVICE}")
         name = next((one for one in self.rows if one.casefold() == aspect.strip().casefold()), None)
         if name is None:
             hint = did_you_mean(aspect, self.rows) or ""
@@ -84,7 +81,7 @@ class PraisedAspects:
 
     def counts(self, rows: np.ndarray) -> dict[str, int]:
         """Return for each aspect how many of some items are praised for it, most first; aspects of none are left out."""
-        found = {name: int(np.isin(rows, praised).sum()) for name, praised in self.rows.items()}
+        found = {name: int(_among(rows, praised).sum()) for name, praised in self.rows.items()}
         return {name: found[name] for name in sorted(found, key=lambda name: (-found[name], name)) if found[name]}
 
 
@@ -117,6 +114,15 @@ def praising_words(scored: ScoredReviews, key_of: np.ndarray, n_keys: int) -> pl
     )
     every = pl.DataFrame({KEY: range(n_keys)}, schema={KEY: keys.dtype})
     return every.join(texts, on=KEY, how="left", maintain_order="left")["word"].fill_null("")
+
+
+def _among(rows: np.ndarray, known: np.ndarray) -> np.ndarray:
+    """Return which rows are among known ones, which ascend."""
+    place = np.searchsorted(known, rows)
+    found = np.zeros(len(rows), dtype=bool)
+    inside = place < len(known)
+    found[inside] = known[place[inside]] == rows[inside]
+    return found
 
 
 def _words(sentences: pl.Series) -> pl.Series:
