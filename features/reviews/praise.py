@@ -89,8 +89,8 @@ def praising_words(scored: ScoredReviews, key_of: np.ndarray, n_keys: int) -> pl
     """Return for each key the words that the reviews of its items praise them with, as a text; empty where no review does.
 
     A word is taken if at least `LEAST_REVIEWS` reviews that count have it in a praising sentence. It stands in the text once
-    for each tenth of the reviews that do, so that what one in three says weighs more than what one in fifty says. What a sentence
-    denies is left out: "not loud".
+    for each tenth of the reviews that do, so that what one in three says weighs more than what one in ten says, and what fewer
+    than one in twenty say is left out. So is what a sentence denies: "not loud".
 
     Parameters
     ----------
@@ -101,7 +101,7 @@ def praising_words(scored: ScoredReviews, key_of: np.ndarray, n_keys: int) -> pl
     words = praise.select(REVIEW, keys.gather(praise["item"]), _words(praise[SENTENCE])).lazy().explode("word").drop_nulls("word")
     said = words.unique([REVIEW, "word"]).group_by(KEY, "word").len("praises").filter(pl.col("praises") >= LEAST_REVIEWS)
     reviews = keys.gather(scored.counted.drop_nulls(SENTIMENT)["item"]).value_counts(name="reviews").lazy()
-    times = (REPEATS * pl.col("praises") / pl.col("reviews")).ceil().clip(1, REPEATS).cast(pl.Int64)
+    times = (REPEATS * pl.col("praises") / pl.col("reviews")).round().clip(0, REPEATS).cast(pl.Int64)
     texts = (
         said.join(reviews, on=KEY)
         .sort(KEY, "praises", "word", descending=[False, True, False])

@@ -55,7 +55,7 @@ class LexicalConfig(BaseModel):
     language: str = "english"
     weights: dict[str, float] = dict.fromkeys(("title", "brand", "category", "leaf", "description"), 1.0) | {
         "attributes": 0.1,
-        "reviews": 0.1,
+        "reviews": 0.2,
     }
 
     @field_validator("language")
