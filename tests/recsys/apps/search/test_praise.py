@@ -59,9 +59,9 @@ def test_only_items_that_are_praised_for_it_pass(plain: Search) -> None:
 
 def test_aspects_narrow_the_list(plain: Search) -> None:
     search = with_reviews(plain, sku_01=[FRUITY], sku_14=[FRUITY, LASTS], sku_10=[STALE])
-    facets = {facet.name: facet for facet in ask(search, "fresh", k=40).facets}
+    facets = {facet.name: facet for facet in ask(search, "fruity", k=40).facets}
     assert facets["praised"].label == "praised for"
-    assert dict(facets["praised"].values).keys() <= {"taste and smell", "durability"}
+    assert dict(facets["praised"].values)["durability"] == 1
     narrowed = {facet.name: facet.values for facet in ask(search, "tea", k=40, praised="taste and smell").facets}
     assert narrowed["praised"] == (("durability", 1),), "an aspect that all are praised for narrows nothing"
     assert "praised" not in {facet.name for facet in ask(plain, "tea", k=40).facets}
