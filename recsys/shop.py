@@ -281,7 +281,7 @@ class Shop:
         Parameters
         ----------
         user : external id; for a known user the own purchases count. None is an unknown visitor.
-        options : category, brand, min_price, max_price, in_stock, exclude, ignore, verbatim, max_per_group.
+        options : category, brand, praised, min_price, max_price, in_stock, exclude, ignore, verbatim, max_per_group.
 
         Returns
         -------
@@ -289,7 +289,7 @@ class Shop:
 
         Raises
         ------
-        DataError: the text is empty or too long, or an item id, a brand or a category is unknown. TypeError: an option is unknown.
+        DataError: the text is empty or too long, or an item id, a brand, a category or an aspect is unknown. TypeError: an option is.
         """
         from recsys.apps.search.request import SearchOptions, checked_text
 

@@ -49,8 +49,7 @@ def figures(log: pl.DataFrame) -> SearchFigures:
     log : columns timestamp, query, item_id, event, user_id; a row without an item is a search that showed nothing.
     """
     searches = _searches(log)
-    told = log.select(items=pl.col(ITEM_ID).is_not_null().any(), actions=pl.col(EVENT).is_in([CLICK, CART, PURCHASE]).any())
-    knows = {NO_RESULTS: told["items"][0], NO_CLICK: told["actions"][0], REFORMULATED: bool(searches["user"].is_not_null().any())}
+    knows = _knows(log, searches)
     counted = searches.group_by(QUERY).agg(
         searches=pl.len(),
         users=pl.col("user").drop_nulls().n_unique(),
@@ -59,6 +58,24 @@ def figures(log: pl.DataFrame) -> SearchFigures:
     )
     failed = {kind: int(searches[kind].sum()) if known else None for kind, known in knows.items()}
     return SearchFigures(searches.height, failed, counted.sort("searches", QUERY, descending=[True, False]))
+
+
+def failed_searches(log: pl.DataFrame) -> pl.DataFrame:
+    """Return a row for each search: `query`, `user`, and `NO_RESULTS`, `NO_CLICK`, `REFORMULATED` and `failed`: in any of these.
+
+    What the log cannot say is null, and does not count as failed.
+    """
+    searches = _searches(log)
+    kinds = [(pl.col(kind) if known else pl.lit(None, pl.Boolean)).alias(kind) for kind, known in _knows(log, searches).items()]
+    table = searches.select(QUERY, "user", *kinds)
+    return table.with_columns(failed=pl.any_horizontal(NO_RESULTS, NO_CLICK, REFORMULATED).fill_null(value=False))
+
+
+def _knows(log: pl.DataFrame, searches: pl.DataFrame) -> dict[str, bool]:
+    """Return which kinds of failure the log can say."""
+    told = log.select(items=pl.col(ITEM_ID).is_not_null().any(), actions=pl.col(EVENT).is_in([CLICK, CART, PURCHASE]).any())
+    known = bool(searches["user"].is_not_null().any())
+    return {NO_RESULTS: bool(told["items"][0]), NO_CLICK: bool(told["actions"][0]), REFORMULATED: known}
 
 
 def _searches(log: pl.DataFrame) -> pl.DataFrame:

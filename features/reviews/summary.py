@@ -54,7 +54,7 @@ def aspects(scored: ScoredReviews, keys: pl.Series, now: datetime) -> pl.DataFra
     `key`, `aspect`, `mentions`, `positive`, `negative` (shares), `recent`, `before` (positive shares of the last
     `RECENT_DAYS` and the `BEFORE_DAYS` before them; null with too few mentions), `trend` ("rising", "falling", "steady", null).
     """
-    table = _once(scored)
+    table = once(scored)
     table = table.with_columns(key=keys.gather(table["item"])).drop_nulls([KEY, ASPECT, SENTIMENT])
     age = (pl.lit(now) - pl.col(TIMESTAMP)).dt.total_days()
     new, old = age < RECENT_DAYS, (age >= RECENT_DAYS) & (age < RECENT_DAYS + BEFORE_DAYS)
@@ -98,7 +98,7 @@ def quotes(scored: ScoredReviews, keys: pl.Series, n: int = 1) -> pl.DataFrame:
     )
 
 
-def _once(scored: ScoredReviews) -> pl.DataFrame:
+def once(scored: ScoredReviews) -> pl.DataFrame:
     """Return one mention of each review and aspect: that of the surest sentence."""
     sure = pl.max_horizontal(*SENTIMENTS)
     return scored.counted_mentions.sort(sure, descending=True, nulls_last=True).unique([REVIEW, ASPECT], keep="first", maintain_order=True)

@@ -66,7 +66,7 @@ def render_found(answer: SearchAnswer, console: Console) -> None:
     console.print(table)
     _print_contributions(answer.items, console)
     facets = (
-        f"{facet.name}: {', '.join(f'{plain(value)} ({count:,})' for value, count in facet.values[:_FACET_VALUES])}"
+        f"{facet.label}: {', '.join(f'{plain(value)} ({count:,})' for value, count in facet.values[:_FACET_VALUES])}"
         for facet in answer.facets
         if facet.values
     )

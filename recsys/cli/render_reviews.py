@@ -1,4 +1,4 @@
-"""Prints what reviews say, and alerts."""
+"""Prints what reviews say, alerts, and failed searches by topic."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 from rich.table import Table
 from rich.text import Text
 
+from eval.metrics.search_topics import TOPIC
+from eval.metrics.searches import NO_RESULTS, REFORMULATED
 from features.text.plain import plain
 
 if TYPE_CHECKING:
@@ -14,8 +16,10 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
+    from eval.metrics.search_topics import FailedSearches
     from recsys.apps.reviews.answers import Quote, ReviewAlert, ReviewFigures, ReviewsAnswer
 
+SHOWN = 20  # topics of a kind
 _TRENDS = {"rising": "better", "falling": "worse", "steady": "steady", None: ""}
 
 
@@ -42,6 +46,26 @@ def render_alerts(alerts: Sequence[ReviewAlert], console: Console) -> None:
         console.print(Text(plain(alert.sentence)))
         for quote in alert.quotes:
             console.print(Text(f"  {_quoted(quote)}"))
+
+
+def render_topics(found: FailedSearches, console: Console) -> None:
+    """Print a table for each kind of topic; what it leaves out is said."""
+    console.print(
+        Text(f"{found.failed:,} of {found.searches:,} searches failed: without results, without a click, or put in other words soon")
+    )
+    if found.sorted_in < found.failed:
+        console.print(Text(f"by topic: {found.sorted_in:,} failed searches, those of the {found.queries:,} queries that failed most often"))
+    for kind, topics in found.topics.items():
+        if topics.is_empty():
+            console.print(Text(f"{kind}: none of these queries names one"))
+            continue
+        table = Table(kind.capitalize(), "Failed", "No results", "Other words", "Customers", "Such as", box=None, pad_edge=False)
+        for row in topics.head(SHOWN).iter_rows(named=True):
+            counts = [f"{row[name]:,}" if row[name] is not None else "" for name in ("failed", NO_RESULTS, REFORMULATED, "users")]
+            table.add_row(plain(row[TOPIC]), *counts, Text(plain(", ".join(row["examples"]))))
+        console.print(table)
+        if topics.height > SHOWN:
+            console.print(Text(f"and {topics.height - SHOWN:,} more: --json has all"))
 
 
 def _line(figures: ReviewFigures) -> str:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from recsys.cli.options import Json, state_of
+from recsys.cli.options import Json, State, state_of
 
 
 def reviews(
@@ -17,9 +17,10 @@ def reviews(
     category: Annotated[str | None, typer.Option(help="Of this category.")] = None,
     aspect: Annotated[str | None, typer.Option(help="Only this aspect, such as delivery.")] = None,
     alerts: Annotated[bool, typer.Option("--alerts", help="Surges of complaints that have not ended.")] = False,
+    searches: Annotated[bool, typer.Option("--searches", help="What customers search for and do not find, by topic.")] = False,
     as_json: Json = False,
 ) -> None:
-    """What customers praise and complain of.
+    """What customers praise and complain of, and what they search for in vain.
 
     Without --item, --brand or --category, of the whole shop, with the categories, brands and items that are most complained of.
     """
@@ -27,6 +28,11 @@ def reviews(
     from recsys.cli.render import stdout
     from recsys.cli.render_reviews import render_alerts, render_reviews
 
+    if searches:
+        if alerts or any(option is not None for option in (item, brand, category, aspect)):
+            raise typer.BadParameter("goes without --item, --brand, --category, --aspect and --alerts", param_hint="--searches")
+        _searches(state_of(context), as_json=as_json)
+        return
     if sum(option is not None for option in (item, brand, category)) > 1:
         raise typer.BadParameter("give one of --item, --brand and --category", param_hint="--item")
     shop = state_of(context).shop
@@ -42,3 +48,18 @@ def reviews(
         typer.echo(json.dumps(answer.to_dict(), indent=2, allow_nan=False))
     else:
         render_reviews(answer, stdout())
+
+
+def _searches(state: State, *, as_json: bool) -> None:
+    """Print the failed searches by topic."""
+    from features.ingest.table_store import load_queries
+    from recsys.apps.search.topics import search_topics
+    from recsys.cli.render import stdout
+    from recsys.cli.render_reviews import render_topics
+
+    shop = state.shop
+    found = search_topics(shop.searcher, shop.settings.reviews.read_aspects(), load_queries(shop.workspace.data))
+    if as_json:
+        typer.echo(json.dumps(found.to_dict(), indent=2, allow_nan=False))
+    else:
+        render_topics(found, stdout())

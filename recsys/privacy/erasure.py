@@ -142,7 +142,7 @@ def _without(workspace: Workspace, bundle: Bundle, erased_users: ErasedUsers) ->
     """
     from recsys.artifacts.model import ServedModel
     from recsys.snapshot.search_clicks import query_clicks
-    from recsys.snapshot.snapshot import Snapshot, recounted
+    from recsys.snapshot.snapshot import Snapshot, recounted, reviewed
 
     gone = _gone(bundle, erased_users)
     if not gone and not _counts_searches(bundle):
@@ -155,7 +155,9 @@ def _without(workspace: Workspace, bundle: Bundle, erased_users: ErasedUsers) ->
     clicks = query_clicks(workspace, snapshot, erased_users) if is_ingested(workspace.data) else QueryClicks.empty()
     if not gone and clicks.to_files() == snapshot.query_clicks.to_files():
         return None
-    snapshot = replace(snapshot, query_clicks=clicks, reviews=snapshot.reviews.without_users(gone))
+    reviews, snapshot = snapshot.reviews.without_users(gone), replace(snapshot, query_clicks=clicks)
+    if len(reviews) < len(snapshot.reviews):
+        snapshot = reviewed(snapshot, reviews)
     rows = snapshot.log.user_rows(gone)  # -1 of those who only wrote reviews
     left = snapshot.log.without_users(rows[rows >= 0])
     files = recounted(snapshot, left, retrieval).to_files()

@@ -115,7 +115,7 @@ class Request(Protocol[T_co]):
         Raises
         ------
         DataError
-            An id, a brand or a category is unknown.
+            An id, a brand, a category or an aspect is unknown.
         """
         ...
 
@@ -209,7 +209,7 @@ class AnswerPipeline:
         Raises
         ------
         DataError
-            An id, a brand or a category of the options is unknown.
+            An id, a brand, a category or an aspect of the options is unknown.
         """
 
         def retrieve() -> tuple[Stages[T], Candidates]:

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict
 
 from features.errors import DataError
+from features.reviews.praise import praising_words
+from features.reviews.scored import ScoredReviews
 from ranking.cross_encoder.config import QueryPairConfig
+from retrieval.lexical.fields import REVIEWS
 from retrieval.lexical.index import LexicalConfig, LexicalIndex
 from retrieval.lexical.synonyms.concepts import Synonyms, read_synonyms
 from retrieval.query_tower.config import QueryTowerConfig
 from retrieval.text_search import TextSearchConfig
 
 if TYPE_CHECKING:
+    import numpy as np
     import polars as pl
 
     from retrieval.index import IndexConfig
@@ -63,6 +67,7 @@ class IndexSettings:
     ----------
     synonyms : the shop's own groups of equal terms.
     previous : an index of words to continue; only texts that it lacks are read.
+    reviews : those whose praise is indexed with the words.
     """
 
     vectors: IndexConfig
@@ -70,7 +75,17 @@ class IndexSettings:
     retrieval: TextSearchConfig
     synonyms: tuple[tuple[str, ...], ...] = ()
     previous: LexicalIndex | None = None
+    reviews: ScoredReviews = field(default_factory=ScoredReviews.empty)
 
-    def lexical(self, fields: pl.DataFrame) -> LexicalIndex:
-        """Index the words of the distinct texts' fields."""
+    def lexical(self, fields: pl.DataFrame, text_of: np.ndarray) -> LexicalIndex:
+        """Index the words of the distinct texts' fields, and of the reviews of their items; `text_of` has each item's text."""
+        fields = with_praise(fields, self.reviews, text_of)
         return LexicalIndex.build(fields, self.words) if self.previous is None else self.previous.update(fields, self.words)
+
+
+def with_praise(fields: pl.DataFrame, reviews: ScoredReviews, text_of: np.ndarray) -> pl.DataFrame:
+    """Add the words that reviews praise items with to the fields of the distinct texts.
+
+    A text has the reviews of all its items: variants that differ in nothing that is said of them. A shop without reviews has no such field.
+    """
+    return fields.with_columns(praising_words(reviews, text_of, fields.height).alias(REVIEWS)) if len(reviews) else fields

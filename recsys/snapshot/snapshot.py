@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol
 
+import numpy as np
 import polars as pl
 from safetensors.numpy import save
 
@@ -23,6 +24,7 @@ from features.reviews.scored import ScoredReviews
 from features.storage.arrays import Subfolder, arrays_of, in_folder
 from features.text.embeddings import TextVectors, group
 from features.text.token_states import ItemTokens, TokenStates
+from recsys.settings.search import with_praise
 from retrieval.collaborative.models import Collaborative
 from retrieval.index import ItemIndex
 from retrieval.lexical.catalogue_words import CatalogueWords
@@ -34,8 +36,6 @@ from retrieval.two_tower.item_ids import in_space
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-    import numpy as np
 
     from recsys.artifacts.model import Model
     from recsys.settings.search import IndexSettings
@@ -200,7 +200,7 @@ def indexed(catalog: Catalog, aggregates: LogAggregates, now: int, model: Model,
     texts, search = TextVectors.of(encoded.vectors), TextVectors.of(encoded.search)
     first, _ = group(encoded.vectors.hashes)
     item_id_vectors = None if model.item_id_vectors is None else model.item_id_vectors.of_texts(catalog.ids, texts.text_of, len(texts))
-    lexical = index.lexical(text_fields(catalog.frame, texts.text_of, first))
+    lexical = index.lexical(text_fields(catalog.frame, texts.text_of, first), texts.text_of)
     return Snapshot(
         catalog=catalog,
         now=now,
@@ -214,9 +214,17 @@ def indexed(catalog: Catalog, aggregates: LogAggregates, now: int, model: Model,
         synonyms=index.synonyms,
         text_search=model.matching(index.retrieval),
         query_clicks=QueryClicks.empty(),
+        reviews=index.reviews,
         item_id_vectors=item_id_vectors,
         **vars(aggregates),
     )
+
+
+def reviewed(snapshot: Snapshot, reviews: ScoredReviews) -> Snapshot:
+    """Return the snapshot with other reviews, and with the words that these praise items with."""
+    first = np.unique(snapshot.text_of, return_index=True)[1]
+    fields = with_praise(text_fields(snapshot.catalog.frame, snapshot.text_of, first), reviews, snapshot.text_of)
+    return replace(snapshot, reviews=reviews, lexical=snapshot.lexical.update(fields))
 
 
 def recounted(snapshot: Snapshot, log: Interactions, retrieval: RetrievalConfig) -> Snapshot:

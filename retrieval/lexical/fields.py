@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 # Characters that are read: the end of a long description says little about what the item is, and costs time.
 MOST_OF_DESCRIPTION, MOST_OF_ATTRIBUTES = 2_000, 400
 LEAF = "leaf"  # the last part of a category's path
+REVIEWS = "reviews"  # words that reviews praise items with, see `features.reviews.praise`
 
 
 def item_fields(items: pl.DataFrame) -> pl.DataFrame:

@@ -46,14 +46,17 @@ class LexicalConfig(BaseModel):
     language : str
         Of the stemmer and the stop words; "none" keeps words as they are.
     weights : dict of str to float
-        Weight of each field; fields without a weight are not read. "leaf" is the last part of the category's path.
+        Weight of each field; fields without a weight are not read. "leaf" ends the category's path; "reviews" are words of praise.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     k1: float = Field(default=0.6, ge=0, le=10)
     b: float = Field(default=0.6, ge=0, le=1)
     language: str = "english"
-    weights: dict[str, float] = {"title": 1.0, "brand": 1.0, "category": 1.0, "leaf": 1.0, "description": 1.0, "attributes": 0.1}
+    weights: dict[str, float] = dict.fromkeys(("title", "brand", "category", "leaf", "description"), 1.0) | {
+        "attributes": 0.1,
+        "reviews": 0.2,
+    }
 
     @field_validator("language")
     @classmethod

@@ -48,7 +48,12 @@ FOUND = SearchAnswer(
     corrections=(("gren", "green"),),
     did_you_mean="green teas",
     filters=(AppliedFilter("max_price:3", "up to 3.00", "under 3 dollars"), AppliedFilter("brand:x y", "brand x y", "x y", relaxed=True)),
-    facets=(Facet("category", (("tea", 12), ("[b]x", 1))), Facet("price", (("1-2", 9),)), Facet("brand", ())),
+    facets=(
+        Facet("category", (("tea", 12), ("[b]x", 1))),
+        Facet("price", (("1-2", 9),)),
+        Facet("brand", ()),
+        Facet("praised", (("quality", 3),)),
+    ),
     fallback="no item has these words: nearest in meaning",
 )
 

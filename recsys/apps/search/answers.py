@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+PRAISED = "praised"  # the facet and the filter
+
 
 @dataclass(frozen=True)
 class Hit:
@@ -56,11 +58,16 @@ class AppliedFilter:
 class Facet:
     """A way to narrow the list: values of one property among the fitting items, with their counts, most frequent first.
 
-    `name`: "category", "brand" or "price"; values of "price" are ranges such as "2-5".
+    `name`: "category", "brand", "price" or "praised", whose values are aspects; values of "price" are ranges such as "2-5".
     """
 
     name: str
     values: tuple[tuple[str, int], ...]
+
+    @property
+    def label(self) -> str:
+        """What people see."""
+        return "praised for" if self.name == PRAISED else self.name
 
 
 @dataclass(frozen=True)

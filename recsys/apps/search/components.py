@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from features.reviews.praise import PraisedAspects, praising_words
 from recsys.apps.search.suggest import Suggester
 from retrieval.lexical.catalogue_words import item_barcodes
 from retrieval.lexical.spelling import whole_words
@@ -15,6 +16,8 @@ from retrieval.lexical.synonyms.thesaurus import Thesaurus
 from retrieval.text_search import TextSearch
 
 if TYPE_CHECKING:
+    import polars as pl
+
     from ranking.search_ranker import QueryPairScorer, SearchRanker
     from recsys.recommend.pipeline import Recommender
     from retrieval.lexical.catalogue_words import CatalogueWords
@@ -58,6 +61,17 @@ class SearchComponents:
     def barcodes(self) -> dict[str, str]:
         """Item id by barcode."""
         return item_barcodes(self.recommender.snapshot.catalog)
+
+    @cached_property
+    def praised(self) -> PraisedAspects:
+        """The items that reviews praise for each aspect."""
+        return PraisedAspects.of(self.recommender.snapshot.reviews)
+
+    @cached_property
+    def praise(self) -> pl.Series:
+        """The words that reviews praise each item with, as a text; of an item's own reviews, not of those of all items of its text."""
+        reviews, n_items = self.recommender.snapshot.reviews, len(self.recommender.snapshot.catalog)
+        return praising_words(reviews, np.arange(n_items), n_items)
 
     @cached_property
     def thesaurus(self) -> Thesaurus:

@@ -1,4 +1,4 @@
-"""Facets: categories, brands and prices of the items that fit a query, with counts."""
+"""Facets: categories, brands and prices of the items that fit a query, and what reviews praise them for, with counts."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from recsys.apps.search.answers import Facet
+from recsys.apps.search.answers import PRAISED, Facet
 
 if TYPE_CHECKING:
+    from features.reviews.praise import PraisedAspects
     from recsys.snapshot.snapshot import Snapshot
 
 MOST = 10  # values of a facet
@@ -17,13 +18,19 @@ RANGES = 4  # of prices, with about as many items each
 LEAST_FOR_RANGES = 8  # items with a price
 
 
-def facets_of(snapshot: Snapshot, rows: np.ndarray) -> tuple[Facet, ...]:
-    """Return the facets of items (n,); a facet with one value or none narrows nothing and is left out."""
+def facets_of(snapshot: Snapshot, praised: PraisedAspects, rows: np.ndarray) -> tuple[Facet, ...]:
+    """Return the facets of items (n,); a facet with one value or none narrows nothing and is left out.
+
+    An aspect that all the items are praised for narrows nothing either.
+    """
     frame = snapshot.catalog.frame
     values = {name: Counter(value for value in frame[name][rows].to_list() if value is not None) for name in ("category", "brand")}
     found = [Facet(name, tuple(counts.most_common(MOST))) for name, counts in values.items()]
     found.append(Facet("price", _ranges(snapshot.prices[rows])))
-    return tuple(facet for facet in found if len(facet.values) > 1)
+    found = [facet for facet in found if len(facet.values) > 1]
+    if aspects := [(name, count) for name, count in praised.counts(rows).items() if count < len(rows)]:
+        found.append(Facet(PRAISED, tuple(aspects[:MOST])))
+    return tuple(found)
 
 
 def _ranges(prices: np.ndarray) -> tuple[tuple[str, int], ...]:

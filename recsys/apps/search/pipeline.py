@@ -52,7 +52,7 @@ class Search(SearchComponents):
 
         Raises
         ------
-        DataError: an item id, a brand or a category of the options is unknown.
+        DataError: an item id, a brand, a category or an aspect of the options is unknown.
         """
         answers: list[SearchAnswer] = []
         for start in range(0, len(queries), BATCH):
@@ -91,7 +91,7 @@ class SearchGroup:
 
         Raises
         ------
-        DataError: an item id, a brand or a category of the options is unknown.
+        DataError: an item id, a brand, a category or an aspect of the options is unknown.
         """
         recommender = search.recommender
         snapshot = recommender.snapshot
@@ -108,6 +108,8 @@ class SearchGroup:
         mask = filters.allowed(snapshot.catalog, snapshot.prices, histories) & recommender.not_blocked & snapshot.catalog.available
         if options.brand:
             mask &= search.words.items_of_brand(snapshot.catalog.frame["brand"], options.brand)
+        if options.praised:
+            mask &= search.praised.items(options.praised, len(snapshot.catalog))
         readings = [Reading.of(text, search.words, search.thesaurus, options) for text, _ in queries]
         return cls(search, options, queries, readings, histories, histories.permitted(mask) if histories.disliked is not None else mask)
 

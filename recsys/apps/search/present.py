@@ -13,6 +13,7 @@ from ranking.reasons import GROUPS
 from recsys.apps.search.answers import AppliedFilter, Hit, SearchAnswer
 from recsys.apps.search.facets import facets_of
 from retrieval.lexical.analyzer import fold
+from retrieval.lexical.fields import REVIEWS
 from retrieval.lexical.query import read_query
 
 if TYPE_CHECKING:
@@ -76,7 +77,7 @@ def _answer(
         corrections=tuple((one.typed, one.read) for one in reading.query.corrections),
         did_you_mean=_other_spelling(search, options, asked.query),
         filters=tuple(AppliedFilter(one.key, label(one), one.words, one in asked.relaxed) for one in reading.filters),
-        facets=facets_of(recommender.snapshot, best.rows[b][best.valid[b] & _fits(best, b)]),
+        facets=facets_of(recommender.snapshot, search.praised, best.rows[b][best.valid[b] & _fits(best, b)]),
         fallback=_fallback(best, b, reading),
     )
 
@@ -145,17 +146,29 @@ def _read(word: str, analyzer: Analyzer) -> tuple[tuple[str, ...], str]:
 
 
 def _matched(search: SearchComponents, reading: Reading, row: int) -> str:
-    """Say which words of the item the query has; else its category."""
+    """Say which words of the item the query has, and which of the others its reviews praise it with; else its category."""
     words = search.words
     frame = search.recommender.snapshot.catalog.frame
     title, category, brand, attributes = (frame[name][row] for name in ("title", "category", "brand", "attributes"))
+    said: set[str] = set()
     tokens = {token for wording in reading.wordings for token in wording.tokens}
-    found = []
+    found: dict[str, None] = {}
     for text in (title, (category or "").rsplit("|", 1)[-1], brand or "", attributes or ""):
         for word in text.replace("/", " ").split():
             held, name = _read(word, words.index.analyzer)
             if not tokens.isdisjoint(held):
-                found.append(name)
-    if found:
-        return f"matches: {' '.join(dict.fromkeys(found))}"
+                found[name] = None
+                said.update(held)
+    praise = _praise(search, tokens - said, row)
+    if found or praise:
+        parts = (f"matches: {' '.join(found)}" if found else "", f"customers praise: {' '.join(praise)}" if praise else "")
+        return "; ".join(part for part in parts if part)
     return f"near in meaning: {category.rsplit('|', 1)[-1]}" if category else "near in meaning"
+
+
+def _praise(search: SearchComponents, tokens: set[str], row: int) -> list[str]:
+    """Return the words of the query that the item's own reviews praise it with, where the index reads them."""
+    if not tokens or not len(search.recommender.snapshot.reviews) or REVIEWS not in search.words.index.config.weights:
+        return []
+    words = dict.fromkeys(search.praise[row].split())
+    return [word for word in words if not tokens.isdisjoint(_read(word, search.words.index.analyzer)[0])]

@@ -17,8 +17,8 @@ class SearchOptions:
     Attributes
     ----------
     k : list length.
-    category, brand, min_price, max_price, in_stock, exclude : what the list may hold; prices in the shop's currency. They are never
-        relaxed, as filters that were read from the query's words may be.
+    category, brand, praised, min_price, max_price, in_stock, exclude : what the list may hold; prices in the shop's currency; `praised`
+        is an aspect that reviews praise the items for. They are never relaxed, as filters that were read from the query's words may be.
     ignore : keys of filters (`AppliedFilter.key`) that are not to be read from the query's words: the customer has removed them.
     verbatim : take the query as typed, without mended spelling.
     max_per_group : how many variants of a product (`group_id`) a list may hold.
@@ -28,6 +28,7 @@ class SearchOptions:
     k: int = 10
     category: str | None = None
     brand: str | None = None
+    praised: str | None = None
     min_price: float | None = None
     max_price: float | None = None
     in_stock: bool = False

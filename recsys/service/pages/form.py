@@ -123,6 +123,7 @@ class SearchForm(PageForm):
     asked: str = Field(default="", max_length=MAX_LENGTH)
     k: int = Field(default=20, ge=1, le=50)
     brand: Name | None = None
+    praised: Name | None = None
     min_price: float | None = Field(default=None, ge=0)
     ignore: FilterKeys = ()
     verbatim: bool = False
@@ -146,6 +147,7 @@ class SearchForm(PageForm):
             k=self.k,
             category=self.category,
             brand=self.brand,
+            praised=self.praised,
             min_price=self.min_price,
             max_price=self.max_price,
             in_stock=self.in_stock,
@@ -160,6 +162,7 @@ class SearchForm(PageForm):
         prices = [("min_price", "from", self.min_price), ("max_price", "up to", self.max_price)]
         chosen = [("category", f"category {self.category}")] if self.category else []
         chosen += [("brand", f"brand {self.brand}")] if self.brand else []
+        chosen += [("praised", f"praised for {self.praised}")] if self.praised else []
         chosen += [(name, f"{words} {price_text(price)}") for name, words, price in prices if price is not None]
         return chosen + ([("in_stock", "in stock")] if self.in_stock else [])
 

@@ -57,7 +57,11 @@ async def searches(request: Request, service: ServiceOf) -> Response:
     """Show the queries of the search log that failed most often."""
     found = await asyncio.to_thread(reports.read_searches, service.workspace)
     worst = {kind: found.worst(kind, WORST).to_dicts() for kind in found.failed} if found else {}
-    return page(request, "searches", found=found, worst=worst)
+    live = service.bundles.live
+    topics = None
+    if found and live is not None:
+        topics = await asyncio.to_thread(reports.read_topics, service.workspace, live.search, service.settings.reviews.read_aspects())
+    return page(request, "searches", found=found, worst=worst, topics=topics, most=WORST)
 
 
 @report_pages.get("/refreshes")

@@ -15,17 +15,22 @@ from features.errors import BundleError, DataError
 from features.ingest.profile.report import catalogue_lines, log_lines
 from features.ingest.table_store import is_ingested, load_profile, load_queries
 from features.ingest.table_versions import PROFILE, in_use
+from recsys.apps.search.topics import search_topics
 from recsys.artifacts.bundle import Bundle, list_bundles
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from eval.metrics.search_topics import FailedSearches
+    from features.reviews.aspects import AspectList
+    from recsys.apps.search.pipeline import Search
     from recsys.artifacts.bundle import Manifest
     from recsys.settings.refresh import RefreshConfig
     from recsys.workspace.workspace import Workspace
 
 _SIMULATION = re.compile(r"simulation-[A-Za-z0-9_.-]+")
 ShownMetric = dict[str, Any]
+_TOPICS: dict[tuple[str, str, AspectList], FailedSearches] = {}
 
 
 def _read(path: Path, *keys: str) -> dict[str, Any] | None:
@@ -84,6 +89,23 @@ def read_searches(workspace: Workspace) -> SearchFigures | None:
 def _figures(data: Path, _version: str) -> SearchFigures | None:
     log = load_queries(data)
     return None if log is None else figures(log)
+
+
+def read_topics(workspace: Workspace, search: Search, aspects: AspectList) -> FailedSearches:
+    """Sort the failed searches by topic, once for each version of the tables and each bundle.
+
+    Raises
+    ------
+    DataError
+        The tables are damaged, or the shop has no search log.
+    """
+    key = (in_use(workspace.data).name, search.recommender.bundle_id, aspects)
+    found = _TOPICS.get(key)
+    if found is None:
+        found = search_topics(search, aspects, load_queries(workspace.data))
+        _TOPICS.clear()  # of other versions
+        _TOPICS[key] = found
+    return found
 
 
 def written(path: Path) -> datetime:

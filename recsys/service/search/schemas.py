@@ -34,6 +34,7 @@ class SearchBody(Body):
     k: K = 10
     category: Name | None = Field(default=None, description="a path, its beginning, or one of its names")
     brand: Name | None = None
+    praised: Name | None = Field(default=None, description="an aspect that reviews praise the items for")
     min_price: float | None = Field(default=None, ge=0)
     max_price: float | None = Field(default=None, ge=0)
     in_stock: bool = False

@@ -18,13 +18,16 @@ from tests.recsys.conftest import FOUND, Place
 
 
 def test_it_takes_every_option(fake_shop: Any) -> None:
-    line = "search milk --user 123 -k 5 --category tea --brand acme --min-price 1 --max-price 9.5 --in-stock --exclude A,B"
+    line = (
+        "search milk --user 123 -k 5 --category tea --brand acme --praised quality --min-price 1 --max-price 9.5 --in-stock --exclude A,B"
+    )
     more = ["--ignore", "max_price:3", "--ignore", "brand:a, b", "--verbatim", "--max-per-group", "2", "--explain"]
     assert run([*line.split(), *more]) == 0
     expected = SearchOptions(
         k=5,
         category="tea",
         brand="acme",
+        praised="quality",
         min_price=1,
         max_price=9.5,
         in_stock=True,
@@ -73,7 +76,7 @@ def test_people_see_how_the_query_was_read(fake_shop: Any, capsys: pytest.Captur
     assert lines[6].split() == ["#", "Item", "Title", "Price", "Why"]
     assert lines[7].split() == ["1", "sku-7", "Green", "tea", "1.95", "matches:", "green", "tea"]
     assert "1. bm25 +1.50, popular -0.25" in lines
-    assert lines[-1] == "narrow by category: tea (12), [b]x (1); price: 1-2 (9)"
+    assert lines[-1] == "narrow by category: tea (12), [b]x (1); price: 1-2 (9); praised for: quality (3)"
     assert not set(out) & set("\x1b\x00\x07\u202e")
 
 

@@ -10,13 +10,14 @@ import pytest
 from starlette.testclient import TestClient
 
 from features.ingest.table_store import load_queries
+from features.reviews.aspects import AspectList
 from recsys.apps.search.answers import SearchAnswer, Suggestion
 from recsys.apps.search.pipeline import Search
 from recsys.apps.search.request import SearchOptions
 from recsys.service.pages.form import SearchForm, price_range
-from recsys.service.pages.reports import read_searches
+from recsys.service.pages.reports import read_searches, read_topics
 from tests.recsys.conftest import FOUND, Place
-from tests.recsys.service.conftest import Serve
+from tests.recsys.service.conftest import Serve, inside
 from tests.recsys.service.pages import HOSTILE, Seen, seen
 
 Asked = list[tuple[SearchOptions, str, str | None]]
@@ -54,6 +55,7 @@ def test_the_page_shows_how_the_query_was_read(shared: TestClient, asked: Asked)
         "brand x y: dropped, nothing that fits meets it",
         "Category: tea 12",
         "Price: 1-2 9",
+        "Praised for: quality 3",
         "1 Green tea 1.95 25.0% probability sku-7 matches: green tea",
         "bm25 +1.50",
     ):
@@ -66,6 +68,7 @@ def test_the_page_shows_how_the_query_was_read(shared: TestClient, asked: Asked)
         'name="ignore" value="max_price:3"',
         'name="category" value="tea"',
         'name="price" value="1-2"',
+        'name="praised" value="quality"',
         'name="asked" value="gren tea under 3 dollars"',
     ):
         assert field in page.text, field
@@ -92,8 +95,9 @@ def test_buttons_stand_for_fields() -> None:
     assert (form_of(price="100-", max_price="3").min_price, form_of(price="100-", max_price="3").max_price) == (100, None)
     assert form_of(price="-5").max_price == 5
     assert form_of(price="cheap", max_price="3").max_price == 3
-    chosen = form_of(category="tea", brand="acme", min_price="1", max_price="2.5", in_stock="true").chosen
-    assert [words for _, words in chosen] == ["category tea", "brand acme", "from 1.00", "up to 2.50", "in stock"]
+    assert form_of(words="tea", praised="quality").options.praised == "quality"
+    chosen = form_of(category="tea", brand="acme", praised="quality", min_price="1", max_price="2.5", in_stock="true").chosen
+    assert [words for _, words in chosen] == ["category tea", "brand acme", "praised for quality", "from 1.00", "up to 2.50", "in stock"]
     assert form_of(**{name: "1" for name, _ in chosen}, drop=[name for name, _ in chosen]).chosen == []
     assert price_range("2-5-9") == price_range("x") == price_range("-") == ("", "")
 
@@ -107,6 +111,7 @@ def test_mistakes_get_one_line(shared: TestClient) -> None:
         ({"words": "x" * 10_000}, "search is 'xxx"),
         ({"words": "tea", "category": "bakry"}, "did you mean 'bakery'?"),
         ({"words": "tea", "brand": "nobrand"}, "nobrand"),
+        ({"words": "tea", "praised": "quality"}, "no reviews"),
         ({"words": "tea", "nonsense": "1"}, "unknown key 'nonsense'"),
     ):
         words = seen(shared.post("/search", data=form), 422)
@@ -185,9 +190,18 @@ def test_the_queries_that_failed_most_often(spare: Place, serve: Serve) -> None:
         "Without a click, cart or purchase 2, 66.7%",
         "Put in other words within two minutes 1, 33.3%",
         "ot milk 1 100.0% 1 1 oat milk",
+        "2 searches failed in one of these ways. Shown are 2, of the 2 queries that failed most often",
+        "By category Topic Failed Without results In other words Known customers Such as",
     ):
         assert said in words, said
     first = read_searches(spare.workspace)
     assert read_searches(spare.workspace) is first  # counted once
-    with_search_log(spare, rows[:1])
-    assert "1 search with 1 different query" in seen(client.get("/searches"))
+    live = inside(client).bundles.live
+    topics = read_topics(spare.workspace, live.search, AspectList.packaged())
+    assert {query for row in topics.topics["categories"]["examples"] for query in row} == {"ot milk", "tea"}
+    assert read_topics(spare.workspace, live.search, AspectList.packaged()) is topics  # sorted once
+    with_search_log(spare, [*rows[:1], ("2024-07-01T13:00:00", "quiet <b>", "sku-01", *shown)])
+    words = seen(client.get("/searches"))
+    assert "2 searches with 2 different queries" in words
+    assert "By aspect" in words
+    assert "quiet <b>" in words

@@ -88,6 +88,7 @@ def test_how_the_query_was_read_is_told(shared: TestClient, monkeypatch: pytest.
         ({"text": "tea", "min_price": 5, "max_price": 1}, "min_price"),
         ({"text": "tea", "category": "cars"}, "cars"),
         ({"text": "tea", "brand": "nobrand"}, "nobrand"),
+        ({"text": "tea", "praised": "quality"}, "there are no reviews"),
         ({"text": "tea", "exclude": ["sku-99"]}, "sku-99"),
         ({"text": "tea", "ignore": [""]}, "ignore.0 is ''"),
         ({"text": "tea", "query": "tea"}, "unknown key 'query'"),
