@@ -29,7 +29,8 @@ def test_shares_and_ratings_are_of_what_was_read_and_rated() -> None:
 
 
 def test_a_review_counts_once_for_an_aspect() -> None:
-    table = {row["aspect"]: row for row in summary.aspects(scored_of(ROWS), ITEMS, DAY_0 + timedelta(days=9)).to_dicts() if row["key"] == "a"}
+    found = summary.aspects(scored_of(ROWS), ITEMS, DAY_0 + timedelta(days=9)).filter(key="a")
+    table = {row["aspect"]: row for row in found.to_dicts()}
     assert table["quality"]["mentions"] == 3
     assert table["delivery"]["negative"] == 1
     assert table["quality"]["trend"] is None, "too few mentions"
