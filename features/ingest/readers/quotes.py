@@ -114,7 +114,9 @@ class QuoteMender:
         longest = LONGEST if self._failures < FAILURES else ENOUGH
         while quotes % 2 == 1 and len(run) <= longest and (below := self._next(source)) is not None:
             run.append(below)
-            if self._fits(self._alone(below)):
+            ends = (quotes + below.count('"')) % 2 == 0
+            # Where nothing tells rows from prose, the line that ends a field is no row.
+            if self._fits(self._alone(below)) and (not ends or any(self._traits)):
                 break
             quotes += below.count('"')
         # Only a field that has ended, after an even number of quotes, may end a row: a long text is joined once.
