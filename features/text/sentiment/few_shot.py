@@ -8,9 +8,10 @@ import numpy as np
 import torch
 
 from features.text.sentiment.calibration import Calibration
+from features.text.sentiment.export import TorchReader
 from features.text.sentiment.labels import CLASSES
 from features.text.sentiment.model import SentimentModel
-from features.text.sentiment.network import SentimentNetwork, TorchReader
+from features.text.sentiment.network import SentimentNetwork
 from features.text.sentiment.seed_sentences import SEED_SENTENCES
 
 if TYPE_CHECKING:
