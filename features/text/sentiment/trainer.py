@@ -13,10 +13,11 @@ from torch.nn import functional as F
 from features.errors import DataError
 from features.progress import silent
 from features.text.sentiment.calibration import Calibration
+from features.text.sentiment.export import TorchReader
 from features.text.sentiment.few_shot import fit_few
 from features.text.sentiment.labels import CLASSES, NEGATIVE, NEUTRAL, POSITIVE
 from features.text.sentiment.model import SentimentModel, Words, review_texts
-from features.text.sentiment.network import SentimentNetwork, TorchReader, fast_arithmetic, review_encoder, state_logits
+from features.text.sentiment.network import SentimentNetwork, fast_arithmetic, review_encoder, state_logits
 from features.text.sentiment.words import ABSENT, WordModel
 
 if TYPE_CHECKING:

@@ -22,9 +22,10 @@ from features.storage.atomic import write_whole
 from features.storage.digests import of_json
 from features.text.coverage import ADVICE, unread_texts
 from features.text.encoder import TextEncoder
+from features.text.sentiment.export import TorchReader
 from features.text.sentiment.few_shot import fit_few
 from features.text.sentiment.model import SentimentModel
-from features.text.sentiment.network import TorchReader, fast_arithmetic, review_encoder
+from features.text.sentiment.network import fast_arithmetic, review_encoder
 from features.text.sentiment.trainer import HELD_OUT, LabelledTexts, fit_rated
 from recsys.artifacts.job_cache import read_files, write_files
 from recsys.environment import usable_cores
