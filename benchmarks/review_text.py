@@ -4,8 +4,10 @@ FOLDER holds reviews.parquet: user_id, item_id, timestamp, rating, summary, text
 validation; the whole catalogue is ranked, items that the user has reviewed masked. The words of an item are those of the training reviews
 alone: no user's last or last but one. Reviews of one user and day have no order, so chance orders them.
 
-`without` mixes EASE, item-kNN and popularity; `with` has EASE beside the words of reviews as well. Both are tuned on validation by NDCG@10:
-parameters of each model, then the weights of the mix. A row is a JSON line: the ratio with over without, and its 95% interval over users.
+`without` ranks by a softmax regression on the scores of EASE at three strengths of regularisation, item-kNN and popularity; `with` has EASE
+beside the words of reviews as one score more. The regression is fitted on the validation purchases, each score once more for items with
+fewer than 5 buyers, and scores are those of models that ended before the purchase. Three orders of the reviews of one day are averaged.
+A row is a JSON line: the ratio with over without, and its 95% interval over users.
 """
 
 from __future__ import annotations
@@ -21,6 +23,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
+from scipy.optimize import minimize
+from scipy.special import softmax
 
 from eval.metrics.intervals import Bootstrap
 from eval.metrics.lists import ndcg, recall
@@ -38,12 +42,17 @@ from retrieval.collaborative.scoring import Weighting
 from retrieval.topk import top_k
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable
 
-LAST = datetime(2013, 1, 1)  # noqa: DTZ001 - the time of each user's last step
-SLICES = {"fewer than 5 buyers": (0, 5), "5 to 9 buyers": (5, 10), "10 buyers or more": (10, 1 << 31)}
-WEIGHTS = (0.0, 0.1, 0.2, 0.3, 0.5, 0.7, 1.0, 1.5, 2.0, 3.0)
-WITHOUT, WITH = ("ease", "item_knn", "popular"), ("ease", "item_knn", "popular", "words")
+LAST = datetime(2013, 1, 1)  # the time of each user's last step
+SLICES = {"all": (0, 1 << 31), "fewer than 5 buyers": (0, 5), "5 to 9 buyers": (5, 10), "10 buyers or more": (10, 1 << 31)}
+SEEDS = (0, 1, 2)
+RARE = 5  # buyers
+L2 = 3.0  # regularisation of the regression
+WITHOUT: dict[str, tuple] = {"ease": (500.0, None), "ease_recent": (200.0, 4.0), "ease_sharp": (30.0, 4.0), "item_knn": (), "popular": ()}
+WITH = WITHOUT | {"words": (30.0, 4.0, 10.0)}
+WITH_TWO = WITH | {"words_smooth": (500.0, 4.0, 30.0)}
+ARMS = {"without": WITHOUT, "with": WITH, "with_two": WITH_TWO}
 
 
 @dataclass(frozen=True)
@@ -82,7 +91,7 @@ class Step:
     @cached_property
     def now(self) -> int:
         """Start of the step."""
-        return int((LAST - timedelta(days=self.back) - datetime(1970, 1, 1)).total_seconds())  # noqa: DTZ001
+        return int((LAST - timedelta(days=self.back) - datetime(1970, 1, 1)).total_seconds())
 
     @cached_property
     def history(self) -> Interactions:
@@ -118,10 +127,9 @@ class Step:
         config = EASEConfig(l2=l2, weighting=Weighting(half_life=half_life))
         return _standard(EASE.fit(self.history, config).scores(self.users))
 
-    def item_knn(self, measure: str, half_life: float | None) -> np.ndarray:
+    def item_knn(self) -> np.ndarray:
         """Scores by item-kNN."""
-        config = ItemToItemConfig(measure=measure, weighting=Weighting(half_life=half_life))  # pyright: ignore[reportArgumentType]
-        return _standard(ItemToItem.fit(self.history, config).scores(self.users))
+        return _standard(ItemToItem.fit(self.history, ItemToItemConfig(measure="tfidf")).scores(self.users))
 
     def popular(self) -> np.ndarray:
         """Logarithm of the buyers."""
@@ -135,13 +143,16 @@ class Step:
         words = self.data.words.before(self.data.step(1).now)
         return _standard(EASE.fit(self.history, config, words).scores(self.users))
 
-    def ranked(self, scores: np.ndarray) -> np.ndarray:
-        """Best ten items of each user, int64 (users, 10)."""
-        return top_k(np.where(self.seen, -np.inf, scores).astype(np.float32), 10)[0]
+    @cached_property
+    def sources(self) -> dict[str, np.ndarray]:
+        """Scores of each source, float (users, items)."""
+        return {name: getattr(self, name.split("_")[0] if name != "item_knn" else name)(*values) for name, values in WITH_TWO.items()}
 
-    def ndcg(self, scores: np.ndarray) -> np.ndarray:
-        """NDCG@10 of each user."""
-        return ndcg(self.ranked(scores), self.bought, 10)
+    def table(self, names: Iterable[str]) -> np.ndarray:
+        """Columns of the regression, float32 (users, items, columns)."""
+        rare = self.buyers < RARE
+        scores = [np.clip(self.sources[name], -3, 8).astype(np.float32) for name in names]
+        return np.stack([column for score in scores for column in (score, score * rare, np.sqrt(np.maximum(score, 0)))], axis=-1)
 
 
 def _standard(scores: np.ndarray) -> np.ndarray:
@@ -149,78 +160,50 @@ def _standard(scores: np.ndarray) -> np.ndarray:
     return (scores - scores.mean(axis=1, keepdims=True)) / np.where(spread > 0, spread, 1)
 
 
-GRID: dict[str, list[tuple]] = {
-    "ease": list(itertools.product((100.0, 200.0, 500.0, 1000.0), (None, 4.0, 2.0))),
-    "item_knn": list(itertools.product(("cosine", "tfidf", "bm25"), (None, 4.0, 2.0))),
-    "popular": [()],
-    "words": list(itertools.product((100.0, 200.0, 500.0, 1000.0), (4.0, 2.0), (10.0, 30.0, 60.0))),
-}
+def ranked(validation: Step, test: Step, names: Iterable[str]) -> np.ndarray:
+    """Fit the regression on one step and return the best ten items of each user on another, int64 (users, 10)."""
+    x = validation.table(names)
+    mean, spread = x.mean(axis=(0, 1)), x.std(axis=(0, 1)) + 1e-6
+    x, users = (x - mean) / spread, np.arange(len(x))
+    bought = validation.bought.item
+
+    def loss(weights: np.ndarray) -> tuple[float, np.ndarray]:
+        scores = np.where(validation.seen, -np.inf, x @ weights.astype(np.float32))
+        p = softmax(scores, axis=1)
+        slope = np.einsum("ui,uif->f", p, x, optimize=True) - x[users, bought].sum(axis=0)
+        return float(L2 * weights @ weights - np.log(p[users, bought]).sum()), slope.astype(float) + 2 * L2 * weights
+
+    weights = minimize(loss, np.zeros(x.shape[-1]), jac=True, method="L-BFGS-B", options={"maxiter": 40}).x
+    scores = (test.table(names) - mean) / spread @ weights.astype(np.float32)
+    return top_k(np.where(test.seen, -np.inf, scores).astype(np.float32), 10)[0]
 
 
-def tune(step: Step) -> dict[str, dict[str, tuple[tuple, float]]]:
-    """Return parameters and weight of each source, of the mix without words and of the one with them.
-
-    The words' parameters are chosen inside the mix: alone, they would repeat EASE.
-    """
-    best = {}
-    for name in WITHOUT:
-        tried = {values: getattr(step, name)(*values) for values in GRID[name]}
-        chosen = max(tried, key=lambda values: np.nanmean(step.ndcg(tried[values])))
-        best[name] = chosen, tried[chosen]
-    mixed, start = _weights(step, {name: scores for name, (_, scores) in best.items()}, {"ease": 1.0})
-    base = _mix({name: scores for name, (_, scores) in best.items()}, mixed)
-    tried = {values: step.words(*values) for values in GRID["words"]}
-    values = max(tried, key=lambda values: max(np.nanmean(step.ndcg(base + weight * tried[values])) for weight in (0.5, 1.0, 2.0)))
-    weights, top = _weights(step, {name: scores for name, (_, scores) in best.items()} | {"words": tried[values]}, mixed)
-    print(json.dumps({"name": "validation", "without": start, "with": top}), flush=True)
-    settings = {name: chosen for name, (chosen, _) in best.items()}
-    without = {name: (settings[name], mixed[name]) for name in WITHOUT}
-    return {"without": without, "with": {name: (settings.get(name, values), weights[name]) for name in WITH}}
-
-
-def _weights(step: Step, sources: Mapping[str, np.ndarray], start: Mapping[str, float]) -> tuple[dict[str, float], float]:
-    """Choose the weights of a mix one after the other until none improves."""
-    weights = {name: start.get(name, 0.0) for name in sources}
-    score, before = float(np.nanmean(step.ndcg(_mix(sources, weights)))), -1.0
-    while score > before:
-        before = score
-        for name, weight in itertools.product(sources, WEIGHTS):
-            tried = weights | {name: weight}
-            if any(tried.values()) and (found := float(np.nanmean(step.ndcg(_mix(sources, tried))))) > score:
-                weights, score = tried, found
-    return weights, score
-
-
-def _mix(sources: Mapping[str, np.ndarray], weights: Mapping[str, float]) -> np.ndarray:
-    return np.sum([weight * sources[name] for name, weight in weights.items() if weight], axis=0)
-
-
-def rows(step: Step, settings: Mapping[str, Mapping[str, tuple[tuple, float]]]) -> Iterator[dict]:
-    """Yield the ratios on a step, of all users and by the buyers of the item bought."""
-    lists = {}
-    for arm, sources in settings.items():
-        scores = {name: getattr(step, name)(*values) for name, (values, weight) in sources.items() if weight}
-        lists[arm] = step.ranked(_mix(scores, {name: weight for name, (_, weight) in sources.items()}))
-    buyers = step.buyers[step.bought.item]
-    slices = {"all": np.ones(len(buyers), dtype=bool)} | {name: (buyers >= low) & (buyers < end) for name, (low, end) in SLICES.items()}
-    for measure, (name, chosen) in itertools.product((ndcg, recall), slices.items()):
-        without, with_words = (measure(lists[arm], step.bought, 10)[chosen] for arm in ("without", "with"))
-        ratio = Bootstrap(resamples=5000).paired_ratio(with_words, without)
-        facts = {"ratio": ratio.value, "low": ratio.low, "high": ratio.high, "users": ratio.users}
-        yield {"name": f"{measure.__name__}@10, {name}", **facts, "without": without.mean(), "with": with_words.mean()}
+def measured(folder: Path, seed: int) -> dict[str, np.ndarray]:
+    """Return NDCG@10 and recall@10 of each arm, the buyers of the item bought, and the user, float (users,) each."""
+    data = Data.read(folder, seed)
+    validation, test = data.step(1), data.step(0)
+    out = {"buyers": test.buyers[test.bought.item], "user": test.bought.user}
+    for arm, names in ARMS.items():
+        rows = ranked(validation, test, names)
+        out |= {f"ndcg {arm}": ndcg(rows, test.bought, 10), f"recall {arm}": recall(rows, test.bought, 10)}
+        print(json.dumps({"name": "seed", "seed": seed, "arm": arm, "ndcg": round(float(out[f"ndcg {arm}"].mean()), 4)}), flush=True)
+    return out
 
 
 def main() -> None:
     """Measure."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--seed", type=int, default=0)
-    options = parser.parse_args()
-    data = Data.read(options.folder, options.seed)
-    settings = tune(data.step(1))
-    print(json.dumps({"name": "settings", **settings}), flush=True)
-    for row in rows(data.step(0), settings):
-        print(json.dumps({key: round(value, 4) if isinstance(value, float) else value for key, value in row.items()}), flush=True)
+    folder = parser.parse_args().folder
+    parts = [measured(folder, seed) for seed in SEEDS]
+    table = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    for arm, measure, (name, (low, end)) in itertools.product(("with", "with_two"), ("ndcg", "recall"), SLICES.items()):
+        chosen = (table["buyers"] >= low) & (table["buyers"] < end)
+        ours, theirs = (np.where(chosen, table[f"{measure} {one}"], np.nan) for one in (arm, "without"))
+        ratio = Bootstrap(resamples=2000).paired_ratio(ours, theirs, table["user"])
+        values = {"ratio": ratio.value, "low": ratio.low, "high": ratio.high, "without": np.nanmean(theirs), arm: np.nanmean(ours)}
+        row = {key: round(float(value), 4) for key, value in values.items()}
+        print(json.dumps({"name": f"{measure}@10, {name}", "purchases": int(chosen.sum()), **row}), flush=True)
 
 
 if __name__ == "__main__":

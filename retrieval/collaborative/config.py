@@ -45,7 +45,7 @@ class RetrievalConfig(BaseModel):
         what the user bought. No other feature gives a never-sold item a chance.
     arrival_days : float
         Age in days up to which an item is an arrival.
-    ease_model, item_knn_model, als_model, markov_model, next_item_model
+    ease_model, item_knn_model, als_model, markov_model, next_item_model, review_ease_model
         Parameters of the models.
     """
 
@@ -66,6 +66,7 @@ class RetrievalConfig(BaseModel):
     als_model: ALSConfig = ALSConfig()
     markov_model: MarkovConfig = MarkovConfig(reach=10, decay=0.8, source=0.5, target=0.0)
     next_item_model: MarkovConfig = MarkovConfig(reach=1, source=0.5, target=0.0)
+    review_ease_model: EASEConfig = EASEConfig(l2=30)
 
     @classmethod
     def from_stored(cls, values: Mapping[str, Any]) -> RetrievalConfig:

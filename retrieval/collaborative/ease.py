@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from features.data.interactions import Interactions
 
 
-WORDS = 30.0  # weight of the words' similarities beside the counts of common buyers: docs/decisions/094-text-of-reviews.md
+WORDS = 10.0  # weight of a word beside a buyer: docs/decisions/094-text-of-reviews.md
 
 
 class EASEConfig(BaseModel):

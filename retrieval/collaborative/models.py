@@ -52,7 +52,7 @@ class Collaborative:
             Popularity.fit(log, now),
             Markov.fit(log, config.markov_model) if config.markov else None,
             Markov.fit(log, config.next_item_model) if config.markov else None,
-            None if words is None else EASE.fit(log, config.ease_model, words),
+            None if words is None else EASE.fit(log, config.review_ease_model, words),
         )
 
     def to_files(self) -> dict[str, bytes]:
