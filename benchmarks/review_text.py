@@ -4,9 +4,10 @@ FOLDER holds reviews.parquet: user_id, item_id, timestamp, rating, summary, text
 validation; the whole catalogue is ranked, items that the user has reviewed masked. The words of an item are those of the training reviews
 alone: no user's last or last but one. Reviews of one user and day have no order, so chance orders them.
 
-`without` ranks by a softmax regression on the scores of EASE at three strengths of regularisation, item-kNN and popularity; `with` has EASE
-beside the words of reviews as one score more. The regression is fitted on the validation purchases, each score once more for items with
-fewer than 5 buyers, and scores are those of models that ended before the purchase. Three orders of the reviews of one day are averaged.
+`without` ranks by a softmax regression on the scores of three EASE models, item-kNN and popularity; `with` has EASE beside the words of
+reviews as one score more, `with_two` two of them, and `with_ratings` the item's mean rating and share of low ratings too. The regression is
+fitted on the validation purchases, each score once more for items with fewer than 5 buyers, and scores are those of models that ended
+before the purchase. Three orders of the reviews of one day are averaged.
 A row is a JSON line: the ratio with over without, and its 95% interval over users.
 """
 
@@ -42,7 +43,7 @@ from retrieval.collaborative.scoring import Weighting
 from retrieval.topk import top_k
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
 LAST = datetime(2013, 1, 1)  # the time of each user's last step
 SLICES = {"all": (0, 1 << 31), "fewer than 5 buyers": (0, 5), "5 to 9 buyers": (5, 10), "10 buyers or more": (10, 1 << 31)}
@@ -52,7 +53,8 @@ L2 = 3.0  # regularisation of the regression
 WITHOUT: dict[str, tuple] = {"ease": (500.0, None), "ease_recent": (200.0, 4.0), "ease_sharp": (30.0, 4.0), "item_knn": (), "popular": ()}
 WITH = WITHOUT | {"words": (30.0, 4.0, 10.0)}
 WITH_TWO = WITH | {"words_smooth": (500.0, 4.0, 30.0)}
-ARMS = {"without": WITHOUT, "with": WITH, "with_two": WITH_TWO}
+WITH_RATINGS = WITH | {"rating": (), "negative": ()}
+ARMS = {"without": WITHOUT, "with": WITH, "with_two": WITH_TWO, "with_ratings": WITH_RATINGS}
 
 
 @dataclass(frozen=True)
@@ -62,6 +64,7 @@ class Data:
     catalog: Catalog
     log: Interactions
     words: ReviewWords
+    reviews: Reviews
 
     @classmethod
     def read(cls, folder: Path, seed: int) -> Data:
@@ -74,7 +77,7 @@ class Data:
         catalog = Catalog.from_frame(table.select(ITEM_ID, pl.col(ITEM_ID).alias(TITLE)).unique())
         log = Interactions.from_frame(table.select(USER_ID, ITEM_ID, TIMESTAMP), catalog)
         reviews = Reviews.of(table.select(USER_ID, ITEM_ID, TIMESTAMP, STARS, TEXT, pl.col("summary").alias(TITLE)), catalog, log.user_ids)
-        return cls(catalog, log, ReviewWords.of(reviews))
+        return cls(catalog, log, ReviewWords.of(reviews), reviews)
 
     def step(self, back: int) -> Step:
         """The step that lies `back` steps before each user's last."""
@@ -143,10 +146,27 @@ class Step:
         words = self.data.words.before(self.data.step(1).now)
         return _standard(EASE.fit(self.history, config, words).scores(self.users))
 
+    def rating(self) -> np.ndarray:
+        """Mean rating of each item, drawn to the shop's."""
+        return self._of_ratings(lambda ratings: ratings)
+
+    def negative(self) -> np.ndarray:
+        """Share of ratings of at most two stars, drawn to the shop's."""
+        return self._of_ratings(lambda ratings: (ratings <= 2).astype(float))
+
+    def _of_ratings(self, value: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+        reviews = self.data.reviews.between(None, self.data.step(1).now)
+        values, n_items = value(reviews.rating), self.data.log.n_items
+        sums, counts = np.bincount(reviews.item, values, n_items), np.bincount(reviews.item, minlength=n_items)
+        return _standard(np.tile((sums + RARE * values.mean()) / (counts + RARE), (len(self.users), 1)))
+
     @cached_property
     def sources(self) -> dict[str, np.ndarray]:
         """Scores of each source, float (users, items)."""
-        return {name: getattr(self, name.split("_")[0] if name != "item_knn" else name)(*values) for name, values in WITH_TWO.items()}
+        return {
+            name: getattr(self, name.split("_")[0] if name != "item_knn" else name)(*values)
+            for name, values in (WITH_TWO | WITH_RATINGS).items()
+        }
 
     def table(self, names: Iterable[str]) -> np.ndarray:
         """Columns of the regression, float32 (users, items, columns)."""
@@ -197,7 +217,9 @@ def main() -> None:
     folder = parser.parse_args().folder
     parts = [measured(folder, seed) for seed in SEEDS]
     table = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-    for arm, measure, (name, (low, end)) in itertools.product(("with", "with_two"), ("ndcg", "recall"), SLICES.items()):
+    for arm, measure, (name, (low, end)) in itertools.product(
+        [arm for arm in ARMS if arm != "without"], ("ndcg", "recall"), SLICES.items()
+    ):
         chosen = (table["buyers"] >= low) & (table["buyers"] < end)
         ours, theirs = (np.where(chosen, table[f"{measure} {one}"], np.nan) for one in (arm, "without"))
         ratio = Bootstrap(resamples=2000).paired_ratio(ours, theirs, table["user"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
@@ -19,6 +20,9 @@ from retrieval.collaborative.ease import EASE, EASEConfig
 from retrieval.collaborative.models import Collaborative
 from retrieval.collaborative.review_words import ReviewWords
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
 START = datetime(2024, 1, 1)
 CATALOG = Catalog.from_frame(pl.DataFrame({"item_id": list("abcdef"), "title": list("abcdef")}))
 STRINGS, DRUMS = ("bright strings for guitars", "strings with a warm tone"), ("loud drums and sticks", "sticks that last on drums")
@@ -26,7 +30,7 @@ TEXTS = {"a": STRINGS, "b": STRINGS, "c": DRUMS, "d": DRUMS, "e": (), "f": ("str
 TOLD = [(item, f"{text} {item}{number}", number % 3) for item, texts in TEXTS.items() for number, text in enumerate(texts)]
 
 
-def reviews_of(rows: list[tuple[str, str, int | None]]) -> Reviews:
+def reviews_of(rows: Sequence[tuple[str, str, int | None]]) -> Reviews:
     """Reviews of (item, text, day)."""
     times = [None if day is None else START + timedelta(days=day) for _, _, day in rows]
     frame = {"item_id": [item for item, _, _ in rows], "text": [text for _, text, _ in rows], "timestamp": times}
