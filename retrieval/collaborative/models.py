@@ -42,9 +42,12 @@ class Collaborative:
 
     @classmethod
     def fit(cls, log: Interactions, now: int, config: RetrievalConfig, reviews: ReviewWords | None = None) -> Collaborative:
-        """Fit all models on the events and reviews before `now` (seconds since the epoch), with a cap on each user's share."""
+        """Fit all models on the events and reviews before `now` (seconds since the epoch), with a cap on each user's share.
+
+        In step time, nothing tells which reviews were written before: they are left out.
+        """
         log = log.between(None, now).capped()
-        words = reviews.before(now) if reviews is not None and config.reviews else None
+        words = reviews.before(now) if reviews is not None and config.reviews and not log.ordinal else None
         return cls(
             EASE.fit(log, config.ease_model),
             ItemToItem.fit(log, config.item_knn_model),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -139,3 +140,8 @@ def test_a_model_is_fitted_only_where_there_are_words(log: Interactions, words: 
         assert other.review_ease is None
         assert other.to_files() == without.to_files()
     assert {name for name in fitted.to_files() if not name.startswith("review_ease/")} == set(without.to_files())
+
+
+def test_in_step_time_no_review_is_known_to_be_earlier(log: Interactions, words: ReviewWords) -> None:
+    steps = replace(log, ordinal=True)
+    assert Collaborative.fit(steps, seconds(9), RetrievalConfig(), words).review_ease is None
