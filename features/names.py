@@ -81,6 +81,7 @@ FLOOD: Final = "part of a flood of reviews by authors who bought nothing"
 # Candidate features from retrieval: the score of each source.
 EASE_SCORE: Final = "ease"
 EASE_TREND_SCORE: Final = "ease_trend"
+REVIEW_EASE_SCORE: Final = "review_ease"  # EASE beside the words of reviews; only in shops that have some
 ITEM_KNN_SCORE: Final = "item_knn"
 ALS_SCORE: Final = "als"
 MARKOV_SCORE: Final = "markov"

@@ -14,7 +14,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from features.errors import ModelError
-from features.names import BASE_LOG_ODDS, CROSS_ENCODER_LOGIT, OWN_COUNT, TOWER_RANK, TOWER_SCORE
+from features.names import BASE_LOG_ODDS, CROSS_ENCODER_LOGIT, OWN_COUNT, REVIEW_EASE_SCORE, TOWER_RANK, TOWER_SCORE
 from ranking.lightgbm_import import lightgbm
 from retrieval.significance import significant_gain
 
@@ -116,9 +116,14 @@ class Booster:
 
 
 def table(candidates: Candidates, names: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
-    """Return the named features of the n real candidates, float32 (n, features), and their users, int64 (n,)."""
-    valid = candidates.valid
-    columns = np.stack([candidates.features[name][valid] for name in names], axis=1).astype(np.float32, copy=False)
+    """Return the named features of the n real candidates, float32 (n, features), and their users, int64 (n,).
+
+    A model that has learned from reviews goes on without them in a shop that no longer brings any: their feature is nan.
+    """
+    valid, features = candidates.valid, candidates.features
+    if REVIEW_EASE_SCORE in names and REVIEW_EASE_SCORE not in features:
+        features = {**features, REVIEW_EASE_SCORE: np.full(valid.shape, np.nan, dtype=np.float32)}
+    columns = np.stack([features[name][valid] for name in names], axis=1).astype(np.float32, copy=False)
     return columns, np.nonzero(valid)[0]
 
 

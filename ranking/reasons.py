@@ -7,7 +7,7 @@ score explains nothing. The model also learns from views and carts, but "bought"
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -28,12 +28,13 @@ from features.names import (
     NEXT_ITEM_SCORE,
     OWN_PREFIX,
     PRICE_GAP,
+    REVIEW_EASE_SCORE,
     TOWER_SCORE,
     UNSOLD_SCORE,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from features.behavior.recent_buyers import RecentBuyers
     from features.data.catalog import Catalog
@@ -46,7 +47,7 @@ if TYPE_CHECKING:
 GROUPS: dict[str, tuple[str, ...]] = {
     "repeat": (OWN_PREFIX,),
     "item_knn": (EASE_SCORE, EASE_TREND_SCORE, ITEM_KNN_SCORE, ALS_SCORE, MARKOV_SCORE, NEXT_ITEM_SCORE, FUSED_SCORE),
-    "close": (TOWER_SCORE, CROSS_ENCODER_LOGIT),
+    "close": (TOWER_SCORE, CROSS_ENCODER_LOGIT, REVIEW_EASE_SCORE),
     "category": ("category_",),
     "brand": ("brand_",),
     "popular": (ITEM_STAT_PREFIX,),
@@ -81,6 +82,7 @@ class Reasons:
     text_vectors : vectors of the distinct texts, float32 (t, dim), unit norm.
     text_of : each item's distinct text, int64 (n_items,).
     buyers : buyers of each item in the last days.
+    praise : what reviews praise of some items, by row: the reason where none is found in what the user bought.
     """
 
     catalog: Catalog
@@ -89,6 +91,7 @@ class Reasons:
     text_vectors: np.ndarray
     text_of: np.ndarray
     buyers: RecentBuyers
+    praise: Mapping[int, str] = field(default_factory=dict)
 
     def sentences(self, candidates: Candidates, strength: np.ndarray) -> list[list[str]]:
         """Return the texts of `explain`."""
@@ -212,7 +215,7 @@ class Facts:
     partner: int
 
     def first_true(self, groups: list[str]) -> Reason:
-        """Return the reason of the first group whose sentence is true; how the item sells if none is."""
+        """Return the reason of the first group whose sentence is true; if none is, what reviews praise, or how the item sells."""
         by_group: dict[str, Callable[[], Reason | None]] = {
             "repeat": self._repeat,
             "item_knn": self._bought_together,
@@ -276,7 +279,7 @@ class Facts:
     def _neutral(self) -> Reason:
         if UNSOLD_SCORE in self.candidates.features:
             return Reason("nobody has bought it yet")
-        return Reason(self.reasons.buyers.sales(self._row))
+        return Reason(self.reasons.praise.get(self._row) or self.reasons.buyers.sales(self._row))
 
     def _popular(self) -> Reason | None:
         said = self.reasons.buyers.popular(self._row)

@@ -25,6 +25,7 @@ from features.names import (
     ITEM_KNN_SCORE,
     MARKOV_SCORE,
     NEXT_ITEM_SCORE,
+    REVIEW_EASE_SCORE,
     TOWER_RANK,
     TOWER_SCORE,
 )
@@ -77,6 +78,7 @@ class HybridRetriever:
         """Retriever and quota of each source."""
         models, config = self.collaborative, self.config
         markov = {"markov": (TopScores(models.markov, MARKOV_SCORE), config.markov)} if models.markov else {}
+        reviews = {"reviews": (TopScores(models.review_ease, REVIEW_EASE_SCORE), config.reviews)} if models.review_ease else {}
         arrivals = {"arrival": (TopScores(self.arrivals, ARRIVAL_SCORE), config.arrivals)} if self.arrivals else {}
         return {
             **arrivals,
@@ -87,6 +89,7 @@ class HybridRetriever:
             "tower": (self.towers, config.tower),
             "popular": (TopOfAll(models.popularity.ranking, "popular"), config.popular),
             **markov,
+            **reviews,
         }
 
     def retrieve(self, users: Histories, k: int, allowed: np.ndarray | None = None) -> Candidates:
@@ -162,13 +165,15 @@ class HybridRetriever:
     def features(self, users: Histories, rows: np.ndarray) -> dict[str, np.ndarray]:
         """Return each model's score of candidate rows (b, k), float32 (b, k).
 
-        The column "arrival" exists only where there are arrivals; it is nan for all other items.
+        The column "arrival" exists only where there are arrivals; it is nan for all other items. "review_ease" exists only
+        where there are reviews.
         """
         models = self.collaborative
         out = {EASE_SCORE: models.ease.pair_scores(users, rows), ITEM_KNN_SCORE: models.item_knn.pair_scores(users, rows)}
         out[EASE_TREND_SCORE] = out[EASE_SCORE] * models.popularity.trend[np.maximum(rows, 0)]
         out[ALS_SCORE] = models.als.pair_scores(users, rows)
-        for name, model in ((MARKOV_SCORE, models.markov), (NEXT_ITEM_SCORE, models.next_item)):
+        optional = ((MARKOV_SCORE, models.markov), (NEXT_ITEM_SCORE, models.next_item), (REVIEW_EASE_SCORE, models.review_ease))
+        for name, model in optional:
             if model:
                 out[name] = model.pair_scores(users, rows)
         out[TOWER_SCORE] = self.towers.pair_scores(users, rows)

@@ -83,8 +83,8 @@ class ScoredReviews:
         """Read the files that `to_files` wrote."""
         if "reviews.parquet" not in files:
             return cls.empty()
-        tables = (pl.read_parquet(io.BytesIO(files[f"{name}.parquet"])) for name in ("reviews", "mentions"))
-        return cls(*tables, bytes(files["model.txt"]).decode())
+        reviews, mentions = (pl.read_parquet(io.BytesIO(files[f"{name}.parquet"])) for name in ("reviews", "mentions"))
+        return cls(reviews, mentions, bytes(files["model.txt"]).decode())
 
 
 def _parquet(table: pl.DataFrame) -> bytes:

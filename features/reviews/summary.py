@@ -18,6 +18,7 @@ RECENT_DAYS, BEFORE_DAYS = 90, 365  # a trend compares the last days with those 
 LEAST_MENTIONS = 8  # on both sides of a trend
 CHANCE = 0.05  # a difference that chance makes more often is no trend
 QUOTE_LENGTHS = (20, 240)  # characters
+PRAISED_REVIEWS, PRAISED_MENTIONS, PRAISED = 20, 10, 0.8  # reviews of an item, mentions of an aspect, and their positive share
 KEY = "key"
 
 
@@ -96,6 +97,26 @@ def quotes(scored: ScoredReviews, keys: pl.Series, n: int = 1) -> pl.DataFrame:
         .group_by(KEY, ASPECT, SENTIMENT, maintain_order=True)
         .head(n)
     )
+
+
+def praise(scored: ScoredReviews) -> dict[int, str]:
+    """Return a clause on the aspect of each item that most reviews speak of and nearly all praise, by catalogue row.
+
+    Items with fewer reviews than `PRAISED_REVIEWS`, or without such an aspect, are left out.
+    """
+    many = scored.counted.group_by("item").len().filter(pl.col("len") >= PRAISED_REVIEWS)
+    best = (
+        once(scored)
+        .drop_nulls([ASPECT, SENTIMENT])
+        .join(many, on="item", how="semi")
+        .group_by("item", ASPECT)
+        .agg(mentions=pl.len(), positive=(pl.col(SENTIMENT) == POSITIVE).mean())
+        .filter((pl.col("mentions") >= PRAISED_MENTIONS) & (pl.col("positive") >= PRAISED))
+        .sort("mentions", "positive", ASPECT, descending=[True, True, False])
+        .unique("item", keep="first", maintain_order=True)
+    )
+    told = best.select("item", "positive", "mentions", ASPECT).iter_rows()
+    return {item: f"{positive:.0%} of {mentions:,} reviews on its {aspect} praise it" for item, positive, mentions, aspect in told}
 
 
 def once(scored: ScoredReviews) -> pl.DataFrame:

@@ -23,10 +23,11 @@ from recsys.offline.reason_check import reasons_hold
 from recsys.progress import open_bar, terminal_progress
 from recsys.recommend.pipeline import Recommender
 from recsys.snapshot.encode import EncodeOptions, encode_catalog
-from recsys.snapshot.snapshot import take_snapshot
+from recsys.snapshot.snapshot import LogAggregates, indexed
 from recsys.training.find_or_train import model_until
 from recsys.training.options import TrainOptions
 from recsys.training.windows import LENGTHS, STRETCHES, unless_thin
+from retrieval.collaborative.review_words import ReviewWords
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -68,9 +69,13 @@ def evaluate(workspace: Workspace, settings: Settings, options: TrainOptions | N
     catalog, log = workspace.load(settings.events)
     split = Split.by_time(log, evaluation_cut(log))
     store = workspace.root / "evaluation"
-    model = model_until(workspace, store, settings, options or TrainOptions(), (catalog, split.history), split.cut)
+    reviews = workspace.load_reviews(catalog, log.user_ids)
+    options = replace(options or TrainOptions(), reviews=reviews)
+    model = model_until(workspace, store, settings, options, (catalog, split.history), split.cut)
     encoded = encode_catalog(catalog, model, workspace.cache, options=EncodeOptions(progress=terminal_progress))
-    snapshot = take_snapshot(catalog, split.history, split.cut, model, encoded, settings.indexing)
+    words = None if reviews is None or not model.retrieval.reviews else ReviewWords.of(reviews)
+    aggregates = LogAggregates.of(catalog, split.history, split.cut, model.retrieval, review_words=words)
+    snapshot = indexed(catalog, aggregates, split.cut, model, encoded, settings.indexing)
     recommender = Recommender(model, snapshot)
     calibrated = model.ranking is not None
     system = System(

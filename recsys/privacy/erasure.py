@@ -16,7 +16,7 @@ from features.behavior.query_clicks import QueryClicks
 from features.errors import BundleError, DataError
 from features.ingest.erased_users import ErasedUsers
 from features.ingest.table_store import forget, is_ingested, users_among
-from features.names import USER_ID
+from features.names import REVIEW, USER_ID
 from features.reviews.scored import ScoredReviews
 from features.storage.arrays import Subfolder, in_folder
 from recsys.artifacts.bundle import RETRAIN, Bundle, list_bundles
@@ -155,7 +155,9 @@ def _without(workspace: Workspace, bundle: Bundle, erased_users: ErasedUsers) ->
     clicks = query_clicks(workspace, snapshot, erased_users) if is_ingested(workspace.data) else QueryClicks.empty()
     if not gone and clicks.to_files() == snapshot.query_clicks.to_files():
         return None
-    reviews, snapshot = snapshot.reviews.without_users(gone), replace(snapshot, query_clicks=clicks)
+    reviews, words = snapshot.reviews.without_users(gone), snapshot.review_words
+    words = None if words is None else words.of_reviews(reviews.reviews[REVIEW].to_numpy())
+    snapshot = replace(snapshot, query_clicks=clicks, review_words=words)
     if len(reviews) < len(snapshot.reviews):
         snapshot = reviewed(snapshot, reviews)
     rows = snapshot.log.user_rows(gone)  # -1 of those who only wrote reviews

@@ -13,6 +13,7 @@ from features.data.histories import Histories
 from features.data.interactions import DAY
 from features.data.split import LABEL_EVENTS
 from features.names import BUYERS_28, BUYERS_EVER
+from features.reviews.summary import praise
 from features.storage.sorted_unique import sorted_unique
 from ranking.blocklist import Blocklist
 from ranking.ranker import GBDTRanker
@@ -102,7 +103,12 @@ class Components:
         """Reasons over the snapshot's catalogue and log."""
         snapshot = self.snapshot
         ease = snapshot.collaborative.ease
-        return Reasons(snapshot.catalog, snapshot.log, ease, snapshot.text_vectors, snapshot.text_of, self.buyers)
+        return Reasons(snapshot.catalog, snapshot.log, ease, snapshot.text_vectors, snapshot.text_of, self.buyers, self.praise)
+
+    @cached_property
+    def praise(self) -> dict[int, str]:
+        """What reviews praise of each item, by row, as a clause."""
+        return praise(self.snapshot.reviews)
 
     @cached_property
     def buyers(self) -> RecentBuyers:

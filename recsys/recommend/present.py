@@ -38,7 +38,7 @@ def present(
     contributions = ranker.contributions(best) if ranker and options.explain else {}
     popular = not personal and not options.unsold
     if popular:
-        reasons = [[parts.buyers.seller(row) if row >= 0 else "" for row in rows] for rows in best.rows.tolist()]
+        reasons = [[_seller(parts, row) if row >= 0 else "" for row in rows] for rows in best.rows.tolist()]
     else:
         strength = ranker.strengths(best) if ranker else np.zeros((len(GROUPS), *best.rows.shape), dtype=np.float32)
         reasons = parts.reasons.sentences(best, strength)
@@ -59,6 +59,12 @@ def matches(parts: Components, query: str, rows: np.ndarray, scores: np.ndarray)
     real = rows[0][rows[0] >= 0]
     items = tuple(Match(i + 1, *facts, float(scores[0, i])) for i, facts in enumerate(parts.facts(real)))
     return Matches(query, parts.bundle_id, items)
+
+
+def _seller(parts: Components, row: int) -> str:
+    """Why an item is shown to somebody of whom nothing is known: how it sells, and what its reviews praise."""
+    sells = parts.buyers.seller(row)
+    return f"{sells}; {parts.praise[row]}" if row in parts.praise else sells
 
 
 def _fallback(parts: Components, options: RecommendOptions, user: str | None, *, personal: bool) -> str | None:

@@ -31,6 +31,7 @@ from recsys.snapshot.reviews import read_reviews
 from recsys.snapshot.search_clicks import query_clicks
 from recsys.snapshot.snapshot import LogAggregates, Snapshot, indexed
 from retrieval.collaborative.models import Collaborative
+from retrieval.collaborative.review_words import ReviewWords
 from retrieval.lexical.index import LexicalIndex
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
 
     from features.data.catalog import Catalog
     from features.data.interactions import Interactions
+    from features.data.reviews import Reviews
     from features.text.sentiment.model import SentimentModel
     from recsys.settings.names import Device
     from recsys.settings.search import IndexSettings
@@ -91,9 +93,11 @@ class Build:
             catalog, self.model, self.workspace.cache, self._known(), EncodeOptions(self.device, progress=terminal_progress)
         )
         now = log.end if len(log) else 0
-        key = collaborative_key(log, now, self.model.retrieval)
-        aggregates = LogAggregates.of(catalog, log, now, self.model.retrieval, self._fitted(key))
-        reviews, of_reviews = self._reviews(catalog, log)
+        written = self.workspace.load_reviews(catalog, log.user_ids)
+        words = None if written is None or not self.model.retrieval.reviews else ReviewWords.of(written)
+        key = collaborative_key(log, now, self.model.retrieval, words)
+        aggregates = LogAggregates.of(catalog, log, now, self.model.retrieval, self._fitted(key), words)
+        reviews, of_reviews = self._read(written, log)
         snapshot = indexed(catalog, aggregates, now, self.model, encoded, replace(self.indexing, reviews=reviews))
         snapshot = replace(snapshot, events_read=self.events_read, query_clicks=query_clicks(self.workspace, snapshot))
         read = coverage(self.model.encoder.tokenizer, catalog)
@@ -110,9 +114,8 @@ class Build:
         line = f"bundle {bundle_id} is in use: {len(catalog):,} items, {texts}, {snapshot.index.config.kind} index"
         return "\n".join((line, *read.notes, *notes, *of_reviews)), drift
 
-    def _reviews(self, catalog: Catalog, log: Interactions) -> tuple[ScoredReviews, tuple[str, ...]]:
+    def _read(self, reviews: Reviews | None, log: Interactions) -> tuple[ScoredReviews, tuple[str, ...]]:
         """Read the shop's reviews; of those of the bundle in use only what is new."""
-        reviews = self.workspace.load_reviews(catalog, log.user_ids)
         if reviews is None or not len(reviews):
             return ScoredReviews.empty(), ()
         folder = Subfolder({} if self.previous is None else self.previous.files, "snapshot/reviews")

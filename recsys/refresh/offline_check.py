@@ -21,7 +21,7 @@ from features.data.interactions import DAY
 from features.data.split import Split
 from features.errors import DataError
 from features.storage.arrays import Subfolder, in_folder
-from features.storage.digests import of_json
+from features.storage.digests import digest, of_json
 from recsys.artifacts.bundle import find_bundle
 from recsys.artifacts.publish import publish
 from recsys.recommend.pipeline import Recommender
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from recsys.settings.refresh import RefreshConfig
     from recsys.snapshot.snapshot import Snapshot
     from retrieval.collaborative.config import RetrievalConfig
+    from retrieval.collaborative.review_words import ReviewWords
 
 K = 10
 CACHED = 2  # collaborative fits: of the old bundle's log and of the new one's
@@ -81,8 +82,9 @@ class BundleUnderTest:
         if not known.any():
             return out
         retrieval = self.model.retrieval
-        collaborative = cached_collaborative(self.cache / "gates", log, cut, retrieval)
-        aggregates = LogAggregates.of(self.snapshot.catalog, log, cut, retrieval, collaborative)
+        words = self.snapshot.review_words
+        collaborative = cached_collaborative(self.cache / "gates", log, cut, retrieval, words)
+        aggregates = LogAggregates.of(self.snapshot.catalog, log, cut, retrieval, collaborative, words)
         recommender = Recommender(self.model, replace(self.snapshot, now=cut, **vars(aggregates)))
         best = recommender.recommend(Histories.of_users(log, rows[known], cut), K).rows
         valid = best >= 0
@@ -116,31 +118,39 @@ def ndcg_of_both(old: BundleUnderTest, new: BundleUnderTest, config: RefreshConf
 
 
 def _equal(old: BundleUnderTest, new: BundleUnderTest, cut: int) -> bool:
-    """Return whether both must give equal lists: same model, same catalogue, same log before the cut."""
+    """Return whether both must give equal lists: same model, same catalogue, same reviews, same log before the cut."""
     if old.model_id != new.model_id or not old.snapshot.catalog.frame.equals(new.snapshot.catalog.frame):
+        return False
+    if _words_digest(old.snapshot.review_words) != _words_digest(new.snapshot.review_words):
         return False
     before, after = old.before(cut), new.before(cut)
     return np.array_equal(before.user_ids, after.user_ids) and log_digest(before) == log_digest(after)
 
 
-def cached_collaborative(store: Path, log: Interactions, now: int, retrieval: RetrievalConfig) -> Collaborative:
+def cached_collaborative(
+    store: Path, log: Interactions, now: int, retrieval: RetrievalConfig, words: ReviewWords | None = None
+) -> Collaborative:
     """Return the collaborative models of a log at a moment, from the cache if it has them."""
-    key = collaborative_key(log, now, retrieval)
+    key = collaborative_key(log, now, retrieval, words)
     if bundle := find_bundle(store, key=key):
         return Collaborative.from_files(Subfolder(bundle.files, "collaborative"))
-    fitted = Collaborative.fit(log, now, retrieval)
+    fitted = Collaborative.fit(log, now, retrieval, words)
     publish(store, in_folder("collaborative", fitted.to_files()), {"key": key}, CACHED)
     return fitted
 
 
-def collaborative_key(log: Interactions, now: int, retrieval: RetrievalConfig) -> str:
+def collaborative_key(log: Interactions, now: int, retrieval: RetrievalConfig, words: ReviewWords | None = None) -> str:
     """Return the SHA-256 of all that the collaborative models depend on. User ids are not part of it."""
-    return of_json([log_digest(log), now, retrieval.model_dump(mode="json")])
+    return of_json([log_digest(log), now, retrieval.model_dump(mode="json"), _words_digest(words)])
+
+
+def _words_digest(words: ReviewWords | None) -> str:
+    return "" if words is None else digest(words.to_files())
 
 
 def log_digest(log: Interactions) -> str:
     """Return the SHA-256 of the log's events, by user and item rows."""
-    digest = hashlib.sha256(f"{log.n_items}|{log.ordinal}".encode())
+    events = hashlib.sha256(f"{log.n_items}|{log.ordinal}".encode())
     for column in log.columns().values():
-        digest.update(np.ascontiguousarray(column).tobytes())
-    return digest.hexdigest()
+        events.update(np.ascontiguousarray(column).tobytes())
+    return events.hexdigest()

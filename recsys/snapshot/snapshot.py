@@ -26,6 +26,7 @@ from features.text.embeddings import TextVectors, group
 from features.text.token_states import ItemTokens, TokenStates
 from recsys.settings.search import with_praise
 from retrieval.collaborative.models import Collaborative
+from retrieval.collaborative.review_words import ReviewWords
 from retrieval.index import ItemIndex
 from retrieval.lexical.catalogue_words import CatalogueWords
 from retrieval.lexical.fields import text_fields
@@ -71,6 +72,7 @@ class Snapshot:
     synonyms : the shop's own groups of equal terms.
     buys_again : whether users of this shop buy an item more than once.
     reviews : what was read in the shop's reviews; empty for a shop without them.
+    review_words : the words of those reviews; None for a shop without them, or where the model does not read them.
     item_id_vectors : learned offsets of the texts' vectors, float32 (t, dim); None for a model without them.
     events_read : number of the last service event in the log; 0 if there is none.
     """
@@ -93,6 +95,7 @@ class Snapshot:
     synonyms: tuple[tuple[str, ...], ...] = ()
     buys_again: bool = True
     reviews: ScoredReviews = field(default_factory=ScoredReviews.empty)
+    review_words: ReviewWords | None = None
     item_id_vectors: np.ndarray | None = None
     events_read: int = 0
 
@@ -151,6 +154,8 @@ class Snapshot:
             files["learned.safetensors"] = save({"learned": self.item_id_vectors})
         if self.states is not None:
             parts["states"] = self.states
+        if self.review_words is not None:
+            parts["review_words"] = self.review_words
         for name, part in parts.items():
             files |= in_folder(name, part.to_files())
         return files
@@ -179,6 +184,7 @@ class Snapshot:
             lexical=lexical,
             catalogue_words=CatalogueWords.from_files(Subfolder(files, "search/words"), lexical),
             reviews=ScoredReviews.from_files(Subfolder(files, "reviews")),
+            review_words=ReviewWords.from_files(Subfolder(files, "review_words")),
             synonyms=tuple(map(tuple, json.loads(files["search/synonyms.json"]))),
             item_id_vectors=arrays_of(files, "learned.safetensors")["learned"] if "learned.safetensors" in files else None,
         )
@@ -229,28 +235,37 @@ def reviewed(snapshot: Snapshot, reviews: ScoredReviews) -> Snapshot:
 
 def recounted(snapshot: Snapshot, log: Interactions, retrieval: RetrievalConfig) -> Snapshot:
     """Return the snapshot of the same moment and catalogue with another log."""
-    return replace(snapshot, **vars(LogAggregates.of(snapshot.catalog, log, snapshot.now, retrieval)))
+    aggregates = LogAggregates.of(snapshot.catalog, log, snapshot.now, retrieval, review_words=snapshot.review_words)
+    return replace(snapshot, **vars(aggregates))
 
 
 @dataclass(frozen=True)
 class LogAggregates:
-    """The parts of a snapshot that are computed from its log."""
+    """The parts of a snapshot that are computed from its log and the words of its reviews, and these."""
 
     log: Interactions
     collaborative: Collaborative
     stats: ItemStats
     unsold_items: UnsoldItems
     buys_again: bool
+    review_words: ReviewWords | None = None
 
     @classmethod
     def of(
-        cls, catalog: Catalog, log: Interactions, now: int, retrieval: RetrievalConfig, collaborative: Collaborative | None = None
+        cls,
+        catalog: Catalog,
+        log: Interactions,
+        now: int,
+        retrieval: RetrievalConfig,
+        collaborative: Collaborative | None = None,
+        review_words: ReviewWords | None = None,
     ) -> LogAggregates:
         """Compute them from a log that ends before `now`; `collaborative` passes models that were already fitted on it."""
         return cls(
             log=log,
-            collaborative=collaborative or Collaborative.fit(log, now, retrieval),
+            collaborative=collaborative or Collaborative.fit(log, now, retrieval, review_words),
             stats=ItemStats.fit(log, catalog, now),
             unsold_items=UnsoldItems.fit(log, catalog, now, 1.0 if log.ordinal else 28.0),
             buys_again=ShopProfile.of(log).buys_again,
+            review_words=review_words,
         )

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from features.progress import silent
+from retrieval.collaborative.review_words import ReviewWords
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -61,3 +63,8 @@ class TrainingJob:
     reviews: Reviews | None = None
     watch: Callable[[RankingData, Ranking], None] | None = None
     progress: Progress = silent
+
+    @cached_property
+    def review_words(self) -> ReviewWords | None:
+        """The words of the reviews; None for a shop without them, or where nothing reads them."""
+        return None if self.reviews is None or not self.settings.retrieval.reviews else ReviewWords.of(self.reviews)

@@ -117,7 +117,7 @@ def window_candidates(job: TrainingJob, models: TextModels, window: Window, user
     """
     split = window.split(job.log)
     ground_truth = GroundTruth.of(split, users or job.settings.gbdt.users, job.seed)
-    collaborative = Collaborative.fit(split.history, window.start, job.settings.retrieval)
+    collaborative = Collaborative.fit(split.history, window.start, job.settings.retrieval, job.review_words)
     index = ItemIndex.build(models.vectors, job.settings.index)
     towers = TwoTowerRetriever(models.tower, models.vectors, index, models.text_of, collaborative.popularity.ranking)
     retriever = HybridRetriever(collaborative, towers, job.settings.retrieval)

@@ -64,7 +64,7 @@ class SearchWindow:
         """Stand at the start of the calibration's window: the ranking's scores are out of sample there."""
         window, settings = job.windows.calibration, job.settings
         split = window.split(job.log)
-        collaborative = Collaborative.fit(split.history, window.start, settings.retrieval)
+        collaborative = Collaborative.fit(split.history, window.start, settings.retrieval, job.review_words)
         stats = ItemStats.fit(split.history, job.catalog, window.start)
         sales = collaborative.popularity.ranking
         towers = TwoTowerRetriever(models.tower, models.vectors, ItemIndex.build(models.vectors, settings.index), models.text_of, sales)

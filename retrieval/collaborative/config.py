@@ -34,6 +34,8 @@ class RetrievalConfig(BaseModel):
         At most so many candidates a user after fusion.
     repeat_purchases, ease, item_knn, als, tower, popular : int
         At most so many candidates a user from each source; `repeat_purchases` are items that the user bought before.
+    reviews : int
+        The same for EASE beside the words of reviews, in a shop that has reviews; 0 does not fit it.
     markov : int
         The same for Markov transitions. They cost most, and help most where order matters; 0 does not fit them. With
         them comes `next_item_model`, a candidate feature and not a source: the transitions from the last step alone,
@@ -43,7 +45,7 @@ class RetrievalConfig(BaseModel):
         what the user bought. No other feature gives a never-sold item a chance.
     arrival_days : float
         Age in days up to which an item is an arrival.
-    ease_model, item_knn_model, als_model, markov_model, next_item_model
+    ease_model, item_knn_model, als_model, markov_model, next_item_model, review_ease_model
         Parameters of the models.
     """
 
@@ -54,6 +56,7 @@ class RetrievalConfig(BaseModel):
     item_knn: int = Field(default=40, ge=0)
     als: int = Field(default=40, ge=0)
     markov: int = Field(default=0, ge=0)
+    reviews: int = Field(default=60, ge=0)
     tower: int = Field(default=60, ge=0)
     popular: int = Field(default=60, ge=0)
     arrivals: int = Field(default=1, ge=0)
@@ -63,6 +66,7 @@ class RetrievalConfig(BaseModel):
     als_model: ALSConfig = ALSConfig()
     markov_model: MarkovConfig = MarkovConfig(reach=10, decay=0.8, source=0.5, target=0.0)
     next_item_model: MarkovConfig = MarkovConfig(reach=1, source=0.5, target=0.0)
+    review_ease_model: EASEConfig = EASEConfig(l2=30)
 
     @classmethod
     def from_stored(cls, values: Mapping[str, Any]) -> RetrievalConfig:

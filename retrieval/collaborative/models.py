@@ -17,16 +17,19 @@ if TYPE_CHECKING:
 
     from features.data.interactions import Interactions
     from retrieval.collaborative.config import RetrievalConfig
+    from retrieval.collaborative.review_words import ReviewWords
 
 
 @dataclass(frozen=True)
 class Collaborative:
-    """The models that need only a log. They are fitted in seconds, so each cut has its own.
+    """The models that need only a log and the words of reviews. They are fitted in seconds, so each cut has its own.
 
     Attributes
     ----------
     markov, next_item : Markov, optional
         Transitions over several steps, and from the last step alone; None if `RetrievalConfig.markov` is 0.
+    review_ease : EASE, optional
+        Beside the words of reviews; None for a shop without reviews, or if `RetrievalConfig.reviews` is 0.
     """
 
     ease: EASE
@@ -35,11 +38,16 @@ class Collaborative:
     popularity: Popularity
     markov: Markov | None = None
     next_item: Markov | None = None
+    review_ease: EASE | None = None
 
     @classmethod
-    def fit(cls, log: Interactions, now: int, config: RetrievalConfig) -> Collaborative:
-        """Fit all models on the events before `now` (seconds since the epoch), with a cap on each user's share."""
+    def fit(cls, log: Interactions, now: int, config: RetrievalConfig, reviews: ReviewWords | None = None) -> Collaborative:
+        """Fit all models on the events and reviews before `now` (seconds since the epoch), with a cap on each user's share.
+
+        In step time, nothing tells which reviews were written before: they are left out.
+        """
         log = log.between(None, now).capped()
+        words = reviews.before(now) if reviews is not None and config.reviews and not log.ordinal else None
         return cls(
             EASE.fit(log, config.ease_model),
             ItemToItem.fit(log, config.item_knn_model),
@@ -47,6 +55,7 @@ class Collaborative:
             Popularity.fit(log, now),
             Markov.fit(log, config.markov_model) if config.markov else None,
             Markov.fit(log, config.next_item_model) if config.markov else None,
+            None if words is None else EASE.fit(log, config.review_ease_model, words),
         )
 
     def to_files(self) -> dict[str, bytes]:
@@ -64,4 +73,12 @@ class Collaborative:
         return cls(**{name: kind.from_files(folders[name]) for name, kind in _MODELS.items() if folders[name]})
 
 
-_MODELS = {"ease": EASE, "item_knn": ItemToItem, "als": ALS, "popularity": Popularity, "markov": Markov, "next_item": Markov}
+_MODELS = {
+    "ease": EASE,
+    "item_knn": ItemToItem,
+    "als": ALS,
+    "popularity": Popularity,
+    "markov": Markov,
+    "next_item": Markov,
+    "review_ease": EASE,
+}

@@ -290,3 +290,16 @@ def test_a_basket_after_an_order_alone_is_of_this_moment() -> None:
     candidates = with_features(Candidates(known, rows, np.zeros(rows.shape, np.float32)), shop.stats)
     sentences = shop.reasons.sentences(candidates, grouped({"own_count": np.ones((1, 2), np.float32)}))
     assert sentences == [["bought 5 times, last just now", "bought once"]]
+
+
+def test_what_reviews_praise_is_told_where_nothing_of_the_user_explains_the_item(small):
+    said = "87% of 120 reviews on its quality praise it"
+    reasons = replace(small.reasons, praise=dict.fromkeys(range(len(ITEMS)), said))
+    histories = Histories.of_users(small.log, small.log.user_rows(["ann"]), small.now)
+    rows = small.catalog.rows([min(set(ITEMS) - BOUGHT["ann"]), min(BOUGHT["ann"])])[None]
+    candidates = with_features(Candidates(histories, rows, np.zeros((1, 2), np.float32)), small.stats)
+    strong = grouped({"own_count": np.ones((1, 2), np.float32)})
+    told, before = reasons.sentences(candidates, strong)[0], small.reasons.sentences(candidates, strong)[0]
+    assert told[0] == said
+    assert before[0] != said
+    assert told[1] == before[1], "ann bought it herself"

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import numpy as np
+import polars as pl
 import pytest
 import torch
 
 from features.data.catalog import Catalog
 from features.data.histories import Histories
 from features.data.interactions import DAY, Interactions
+from features.data.reviews import Reviews
 from features.text.encoder import TextEncoder
 from features.text.template import item_texts
 from retrieval.collaborative.als import ALSConfig
@@ -19,6 +22,7 @@ from retrieval.collaborative.ease import EASEConfig
 from retrieval.collaborative.markov import Markov
 from retrieval.collaborative.models import Collaborative
 from retrieval.collaborative.repeat_purchases import RepeatPurchases
+from retrieval.collaborative.review_words import ReviewWords
 from retrieval.collaborative.scoring import BATCH
 from retrieval.hybrid import HybridRetriever
 from retrieval.index import ItemIndex
@@ -281,3 +285,24 @@ class TestMarkov:
             assert (back.markov is None) == (config.markov == 0)
             if models.markov and back.markov:
                 np.testing.assert_array_equal(back.markov.scores(users), models.markov.scores(users))
+
+
+def test_what_reviews_say_is_a_source_and_a_feature(hybrid: HybridRetriever, shop, users: Histories) -> None:
+    words = review_words(shop)
+    models = Collaborative.fit(shop.log, shop.log.end, CONFIG, words)
+    assert models.review_ease is not None
+    found = HybridRetriever(models, hybrid.towers, CONFIG).retrieve(users, K)
+    wanted = np.where(found.valid, models.review_ease.pair_scores(users, found.rows), found.features["review_ease"])
+    np.testing.assert_array_equal(found.features["review_ease"], wanted)
+    assert np.nanmax(found.features["review_ease"]) > 0
+    assert (HybridRetriever(models, hybrid.towers, CONFIG).places(users, found.rows)["reviews"] >= 0).any()
+    assert "review_ease" not in hybrid.retrieve(users, K).features
+
+
+def review_words(shop) -> ReviewWords:
+    """Three reviews of every item, with a word of its category."""
+    ids, categories = shop.catalog.frame["item_id"].to_list(), shop.catalog.frame["category"].to_list()
+    rows = [(item, f"good {category.split('|')[-1]} {item} {n}") for item, category in zip(ids, categories, strict=True) for n in range(3)]
+    start = datetime.fromtimestamp(shop.log.start, UTC).replace(tzinfo=None)
+    frame = pl.DataFrame({"item_id": [item for item, _ in rows], "text": [text for _, text in rows], "timestamp": [start] * len(rows)})
+    return ReviewWords.of(Reviews.of(frame, shop.catalog))

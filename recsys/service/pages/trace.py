@@ -34,6 +34,7 @@ SOURCES = {
     "tower": "two towers",
     "popular": "popular now",
     "markov": "often bought next",
+    "reviews": "fits the history by the words of reviews (EASE)",
     "arrival": "new in the catalogue",
 }
 # What each group of features describes, in the order of `ranking.reasons.group_weights`; "" is for the rest.

@@ -117,3 +117,45 @@ def test_the_command_line_reads_them(ready: Place, tmp_path: Path, command: Comm
         config.write(f'\n[source]\nitems = "{ready.items}"\ninteractions = "{ready.log}"\nreviews = "reviews.csv"\n')
     monkeypatch.chdir("/")
     assert "reviews: 4 read" in command("ingest", "--check", workspace=tmp_path / "w").out
+
+
+@pytest.fixture
+def told(spare: Place) -> Place:
+    """The tiny shop with three reviews of each item, in words of its category, before the log begins."""
+    items = pl.read_csv(spare.items)
+    rows = [
+        (item, f"{category.split('|')[-1]} {item} number{n}", 5, f"2023-01-0{n + 1}", "writer" if n else "user-07")
+        for item, category in zip(items["item_id"], items["category"], strict=True)
+        for n in range(3)
+    ]
+    frame = pl.DataFrame(rows, ["item_id", "text", "rating", "timestamp", "user_id"], orient="row")
+    frame.write_csv(spare.folder / "reviews.csv")
+    spare.shop.ingest(items=spare.items, interactions=spare.log, reviews=spare.folder / "reviews.csv")
+    return spare
+
+
+def test_their_words_are_learned_from_served_erased_and_missed(told: Place) -> None:
+    told.shop.train()
+    told.shop.build_index()
+    recommender = told.shop.recommender
+    words = recommender.snapshot.review_words
+    assert recommender.model.ranking is not None
+    assert "review_ease" in recommender.model.ranking.base.names
+    assert words is not None
+    assert len(words) == len(recommender.snapshot.reviews)
+    assert recommender.snapshot.collaborative.review_ease is not None
+    before = told.answer("user-03")
+
+    erase(told.workspace, "user-07")
+    snapshot = told.shop.recommender.snapshot
+    left = snapshot.review_words
+    assert left is not None
+    assert left.review.tolist() == snapshot.reviews.reviews["review"].to_list()
+    assert len(left) == 2 * len(snapshot.catalog)
+
+    told.ingest()  # without reviews: the model goes on, their feature is missing
+    told.shop.build_index()
+    assert told.shop.recommender.snapshot.review_words is None
+    after = told.answer("user-03")
+    assert len(after.items) == len(before.items)
+    assert after.bundle_id != before.bundle_id
