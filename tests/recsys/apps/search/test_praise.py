@@ -62,7 +62,7 @@ def test_aspects_narrow_the_list(plain: Search) -> None:
     facets = {facet.name: facet for facet in ask(search, "fruity", k=40).facets}
     assert facets["praised"].label == "praised for"
     assert dict(facets["praised"].values)["durability"] == 1
-    narrowed = {facet.name: facet.values for facet in ask(search, "tea", k=40, praised="taste and smell").facets}
+    narrowed = {facet.name: facet.values for facet in ask(search, "fruity", k=40, praised="taste and smell").facets}
     assert narrowed["praised"] == (("durability", 1),), "an aspect that all are praised for narrows nothing"
     assert "praised" not in {facet.name for facet in ask(plain, "tea", k=40).facets}
 
@@ -80,11 +80,21 @@ def test_a_word_that_only_reviews_say_finds_the_praised_item_and_says_so(plain: 
     answer = ask(search, "fruity")
     assert (ids(answer)[0], answer.items[0].reason, answer.fallback) == ("sku-14", "customers praise: fruity", None)
     assert all("praise" not in item.reason for item in answer.items[1:])
+    assert dict((item.item_id, item.reason) for item in ask(search, "Fruity!", k=40).items)["sku-10"] == "near in meaning: bakery"
     title = search.recommender.snapshot.catalog.frame["title"][int(search.recommender.snapshot.catalog.rows(["sku-14"])[0])]
     both = ask(search, f"fruity {title}")
     assert both.items[0].item_id == "sku-14"
     assert both.items[0].reason.startswith("matches: ")
     assert both.items[0].reason.endswith("; customers praise: fruity")
+
+
+def test_a_reason_says_whose_reviews_they_are(plain: Search) -> None:
+    texts = plain.recommender.snapshot.text_of
+    assert texts[0] == texts[1] != texts[5], "two items of one text"
+    reasons = {item.item_id: item.reason for item in ask(with_reviews(plain, sku_01=[FRUITY]), "fruity", k=40).items}
+    assert reasons["sku-01"] == "customers praise: fruity"
+    assert reasons["sku-00"] == "customers praise an item of the same name: fruity"
+    assert "praise" not in reasons["sku-05"]
 
 
 def test_a_shop_without_reviews_has_the_same_index(plain: Search) -> None:
