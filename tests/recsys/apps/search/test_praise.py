@@ -80,7 +80,7 @@ def test_a_word_that_only_reviews_say_finds_the_praised_item_and_says_so(plain: 
     answer = ask(search, "fruity")
     assert (ids(answer)[0], answer.items[0].reason, answer.fallback) == ("sku-14", "customers praise: fruity", None)
     assert all("praise" not in item.reason for item in answer.items[1:])
-    assert dict((item.item_id, item.reason) for item in ask(search, "Fruity!", k=40).items)["sku-10"] == "near in meaning: bakery"
+    assert {item.item_id: item.reason for item in ask(search, "Fruity!", k=40).items}["sku-10"] == "near in meaning: bakery"
     title = search.recommender.snapshot.catalog.frame["title"][int(search.recommender.snapshot.catalog.rows(["sku-14"])[0])]
     both = ask(search, f"fruity {title}")
     assert both.items[0].item_id == "sku-14"
