@@ -13,16 +13,21 @@ from eval.simulation.reviewed_shop import reviewed_shop
 from features.errors import DataError
 from features.names import NEGATIVE, POSITIVE, TEXT
 from features.reviews.scored import ScoredReviews
+from features.storage.arrays import Subfolder, in_folder
 from recsys.apps.search.answers import SearchAnswer
 from recsys.apps.search.pipeline import Search
 from recsys.apps.search.present import NOTHING
 from recsys.apps.search.request import SearchOptions
+from recsys.artifacts.bundle import Bundle
+from recsys.artifacts.publish import publish
+from recsys.privacy.erasure import erase
 from recsys.recommend import open
 from recsys.settings.search import with_praise
-from recsys.snapshot.snapshot import reviewed
+from recsys.snapshot.snapshot import Snapshot, reviewed
 from retrieval.lexical.fields import REVIEWS, item_fields
 from retrieval.lexical.index import LexicalIndex
 from tests.features.reviews.made_up import Told, scored, scored_shop
+from tests.recsys.conftest import Place
 
 FRUITY: Told = ("taste and smell", "Wonderfully fruity taste.", POSITIVE)
 STALE: Told = ("taste and smell", "A stale and fruity taste.", NEGATIVE)
@@ -148,3 +153,16 @@ def test_the_vacuum_cleaner_that_customers_praise_as_quiet_comes_first() -> None
         assert found["vacuum-1"] > 1.05 * found["vacuum-2"]
     plain = dict(zip(items, LexicalIndex.build(fields).scores(tokens).tolist(), strict=True))
     assert plain["vacuum-1"] == pytest.approx(plain["vacuum-2"], rel=0.05)
+
+
+def test_the_words_of_an_erased_author_are_gone_from_the_bundle(spare: Place) -> None:
+    bundles = spare.workspace.bundles
+    bundle = Bundle.open(bundles)
+    praised = reviewed(Snapshot.from_files(Subfolder(bundle.files, "snapshot")), scored((3, [FRUITY]), (3, [FRUITY])))
+    assert len(praised.lexical.texts_with("fruiti"))
+    files = {name: bundle.read(name) for name in bundle.files if not name.startswith("snapshot/")}
+    publish(bundles, files | in_folder("snapshot", praised.to_files()), dict(bundle.manifest.about), 2)
+    erase(spare.workspace, "u0")
+    left = Snapshot.from_files(Subfolder(Bundle.open(bundles).files, "snapshot"))
+    assert len(left.reviews) == 1
+    assert not len(left.lexical.texts_with("fruiti")), "one review is left, and a word needs two"
