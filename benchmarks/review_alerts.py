@@ -16,8 +16,10 @@ import argparse
 import json
 import time
 from collections import defaultdict
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from datetime import date, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -31,18 +33,19 @@ from eval.monitoring.surge_watch import SurgeWatch
 from eval.simulation.review_stream import WEEK, ReviewStream, StreamConfig, simulate
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     Factory = Callable[[tuple[int, int]], "Alarming"]
 
 CHUNK = 25  # shops at a time
 SEED, TUNING_SEED = 2026, 1
-TUNING_SHOPS = 100
+PARTS = ("watch", "rules", "worlds", "speed")
 A_YEAR, FOUND = 1.0, 0.9  # the targets: false alarms a year, and triplings found in three days at 20 a day
+SAME_RATE = 30.0  # days of the bound at which the watch has 0.7 false alarms a year on the tuning shops, like the tuned rules
 TUNABLE: dict[str, list[Callable[[], Rule]]] = {
-    "fixed_threshold": [lambda least=least: FixedThreshold(least) for least in (3, 5, 10)],
-    "cusum": [lambda k=k: StandardisedCusum(k) for k in (0.5, 1.0, 1.5)],
-    "likelihood_cusum": [lambda effect=effect: LikelihoodCusum(effect) for effect in (1.6, 2.0, 2.5, 3.0)],
+    "fixed_threshold": [partial(FixedThreshold, least) for least in (3, 5, 10)],
+    "cusum": [partial(StandardisedCusum, allowance) for allowance in (0.5, 1.0, 1.5)],
+    "likelihood_cusum": [partial(LikelihoodCusum, effect) for effect in (1.6, 2.0, 2.5, 3.0)],
     "regression_limit": [RegressionLimit],
 }
 WORLDS = {
@@ -65,8 +68,8 @@ class Alarming(Protocol):
 class Watch:
     """The detector of `SurgeWatch`, over many shops at once."""
 
-    def __init__(self, shape: tuple[int, int]) -> None:
-        self._config, self._day = WatchConfig(), 0
+    def __init__(self, shape: tuple[int, int], false_alarm_days: float = 365.0) -> None:
+        self._config, self._day = WatchConfig(false_alarm_days=false_alarm_days), 0
         self._detector = Detector.empty(shape, self._config)
 
     def step(self, negatives: np.ndarray, totals: np.ndarray) -> np.ndarray:
@@ -108,21 +111,32 @@ class Tally:
             here = (stream.factor[shop, series] == cell[0]) & (stream.level[series] == cell[1])
             self.found[cell].extend(day[here].tolist())
 
+    def merge(self, other: Tally) -> None:
+        """Add what was counted over other shops."""
+        self.years, self.alarms = self.years + other.years, self.alarms + other.alarms
+        self.streams = [a + b for a, b in zip(self.streams, other.streams, strict=True)]
+        for cell, days in other.found.items():
+            self.found[cell].extend(days)
 
-def streams(config: StreamConfig, shops: int, seed: int) -> Iterator[ReviewStream]:
-    """Yield simulated shops, some at a time."""
-    rng = np.random.default_rng(seed)
-    for done in range(0, shops, CHUNK):
-        yield simulate(config, min(CHUNK, shops - done), rng)
 
-
-def measure(rules: dict[str, Factory], config: StreamConfig, shops: int, seed: int, tallies: dict[str, Tally]) -> None:
+def of_chunk(seed: np.random.SeedSequence, config: StreamConfig, rules: dict[str, Factory]) -> dict[str, Tally]:
     """Run rules over the same shops, and count."""
-    for stream in streams(config, shops, seed):
-        for name, factory in rules.items():
-            rule = factory(stream.totals.shape[1:])
-            days = zip(stream.negatives.astype(float), stream.totals.astype(float), strict=True)
-            tallies[name].add(stream, np.stack([rule.step(*day) for day in days]), config.history)
+    stream, out = simulate(config, CHUNK, np.random.default_rng(seed)), {}
+    for name, factory in rules.items():
+        rule, out[name] = factory(stream.totals.shape[1:]), Tally()
+        days = zip(stream.negatives.astype(float), stream.totals.astype(float), strict=True)
+        out[name].add(stream, np.stack([rule.step(*day) for day in days]), config.history)
+    return out
+
+
+def measure(rules: dict[str, Factory], config: StreamConfig, shops: int, seed: int, pool: ProcessPoolExecutor) -> dict[str, Tally]:
+    """Run rules over shops in several processes, and count."""
+    total = {name: Tally() for name in rules}
+    seeds = np.random.SeedSequence(seed).spawn(max(shops // CHUNK, 1))
+    for part in pool.map(partial(of_chunk, config=config, rules=rules), seeds):
+        for name, tally in part.items():
+            total[name].merge(tally)
+    return total
 
 
 class Recorded:
@@ -136,26 +150,44 @@ class Recorded:
         return next(self._days)
 
 
-def tuned(makers: list[Callable[[], Rule]], stable: list[ReviewStream], surging: list[ReviewStream], history: int) -> Factory:
+def at_threshold(shape: tuple[int, int], make: Callable[[], Rule], threshold: float) -> Alarming:
+    """Return the alarms of a rule that begins anew."""
+    del shape  # a rule takes any
+    return Alarms(make(), threshold)
+
+
+UNTUNED: dict[str, Factory] = {
+    "watch_at_the_same_rate": partial(Watch, false_alarm_days=SAME_RATE),
+    "cusum_of_textbooks": partial(at_threshold, make=StandardisedCusum, threshold=5.0),
+    "twice_the_mean": partial(at_threshold, make=FixedThreshold, threshold=2.0),
+}
+
+
+def tuned(makers: list[Callable[[], Rule]], config: StreamConfig, shops: int) -> Factory:
     """Return the rule, with the threshold of one false alarm a year on the tuning shops, that finds most there by the third day."""
-    best: tuple[float, Callable[[], Rule], float] | None = None
+    rng = np.random.default_rng(TUNING_SEED)
+    stable = [simulate(config, CHUNK, rng) for _ in range(max(shops // CHUNK, 1))]
+    surging = simulate(config.model_copy(update={"surging": 0.5}), CHUNK, rng)
+    found = []
     for make in makers:
         quiet = [_statistic(make, stream) for stream in stable]
-        low, high = 0.0, 4 * max(float(statistic[history:].max()) for statistic in quiet)
-        years = sum(stream.totals.shape[1] for stream in stable)
-        for _ in range(14):
-            middle = (low + high) / 2
-            alarms = sum(_alarms(statistic, middle)[history:].sum() for statistic in quiet)
-            low, high = (middle, high) if alarms > A_YEAR * years else (low, middle)
+        threshold = one_alarm_a_year(quiet, config.history)
         tally = Tally()
-        for stream in surging:
-            tally.add(stream, _alarms(_statistic(make, stream), high), history)
+        tally.add(surging, _alarms(_statistic(make, surging), threshold), config.history)
         early = float(np.mean([np.mean([1 <= day <= 3 for day in days]) for days in tally.found.values()]))
-        if best is None or early > best[0]:
-            best = early, make, high
-    assert best
-    _, make, threshold = best
-    return lambda _: Alarms(make(), threshold)
+        found.append((early, partial(at_threshold, make=make, threshold=threshold)))
+    return max(found, key=lambda one: one[0])[1]
+
+
+def one_alarm_a_year(quiet: list[np.ndarray], history: int) -> float:
+    """Return the lowest threshold, found by bisection, at which recorded statistics raise at most one alarm a year of a shop."""
+    low, high = 0.0, 4 * max(float(statistic[history:].max()) for statistic in quiet)
+    years = sum(statistic.shape[1] for statistic in quiet)
+    for _ in range(12):
+        middle = (low + high) / 2
+        alarms = sum(_alarms(statistic, middle)[history:].sum() for statistic in quiet)
+        low, high = (middle, high) if alarms > A_YEAR * years else (low, middle)
+    return high
 
 
 def _statistic(make: Callable[[], Rule], stream: ReviewStream) -> np.ndarray:
@@ -219,36 +251,41 @@ def speed(series: int = 2_000, days: int = 730) -> None:
 def main() -> None:
     """Print all rows."""
     parser = argparse.ArgumentParser(description="False alarms and found surges of the watch over negative reviews")
-    parser.add_argument("--years", type=int, default=500, help="simulated years of stable shops")
+    parser.add_argument(
+        "--years",
+        type=int,
+        default=500,
+        help="simulated years of stable shops for the watch; a fifth for the other rules, a tenth for other shops",
+    )
     parser.add_argument("--surging", type=int, default=100, help="shops with surges")
-    parser.add_argument("--tuning", type=int, default=TUNING_SHOPS, help="stable shops that the other rules are tuned on")
+    parser.add_argument("--tuning", type=int, default=100, help="stable shops that the other rules are tuned on")
+    parser.add_argument("--jobs", type=int, default=2, help="processes")
+    parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS, help="which rows")
     options = parser.parse_args()
-    plain, surging = StreamConfig(), StreamConfig(surging=0.5)
-    rules: dict[str, Factory] = {
-        "watch": Watch,
-        "cusum_of_textbooks": lambda _: Alarms(StandardisedCusum(), 5.0),
-        "twice_the_mean": lambda _: Alarms(FixedThreshold(), 2.0),
-    }
-    tuning = [
-        list(streams(config, shops, TUNING_SEED + int(config.surging > 0))) for config, shops in ((plain, options.tuning), (surging, CHUNK))
-    ]
-    rules |= {f"{name}_tuned": tuned(makers, *tuning, plain.history) for name, makers in TUNABLE.items()}
-    del tuning
-    tallies = {name: Tally() for name in rules}
-    measure(rules, surging, options.surging, SEED + 1, tallies)
-    measure(rules, plain, options.years, SEED, tallies)
-    for name, tally in tallies.items():
-        say_false_alarms(f"{name}_false_alarms", tally, A_YEAR if name == "watch" else None)
-        say_found(name, tally)
-    others = {name: rules[name] for name in ("watch", "likelihood_cusum_tuned")}
-    for world, config in WORLDS.items():
-        tallies = {name: Tally() for name in others}
-        measure(others, config, options.years // 5, SEED + 2, tallies)
-        measure(others, config.model_copy(update={"surging": 0.5}), options.surging // 4, SEED + 3, tallies)
-        for name, tally in tallies.items():
-            say_false_alarms(f"{world}_{name}_false_alarms", tally, None)
-            say_found(f"{world}_{name}", tally)
-    speed()
+    plain = StreamConfig()
+    with ProcessPoolExecutor(options.jobs) as pool:
+        if "watch" in options.parts:
+            report("", {"watch": Watch}, plain, (options.years, options.surging), pool)
+        if "rules" in options.parts:
+            found = pool.map(partial(tuned, config=plain, shops=options.tuning), TUNABLE.values())
+            rules = UNTUNED | {f"{name}_tuned": factory for name, factory in zip(TUNABLE, found, strict=True)}
+            report("", rules, plain, (options.years // 5, options.surging), pool)
+        if "worlds" in options.parts:
+            cusum = tuned(TUNABLE["likelihood_cusum"], plain, options.tuning)
+            for world, config in WORLDS.items():
+                others: dict[str, Factory] = {"watch": Watch, "likelihood_cusum_tuned": cusum}
+                report(f"{world}_", others, config, (options.years // 10, options.surging // 4), pool)
+    if "speed" in options.parts:
+        speed()
+
+
+def report(world: str, rules: dict[str, Factory], config: StreamConfig, shops: tuple[int, int], pool: ProcessPoolExecutor) -> None:
+    """Print the rows of rules: false alarms on so many stable shops, and what is found on so many with surges."""
+    stable = measure(rules, config, shops[0], SEED, pool)
+    surging = measure(rules, config.model_copy(update={"surging": 0.5}), shops[1], SEED + 1, pool)
+    for name in rules:
+        say_false_alarms(f"{world}{name}_false_alarms", stable[name], A_YEAR if name == "watch" else None)
+        say_found(f"{world}{name}", surging[name])
 
 
 if __name__ == "__main__":

@@ -135,14 +135,19 @@ class RegressionLimit:
         time = time.reshape(-1, *[1] * level.ndim)
         for _ in range(self._steps):
             mean = totals * np.exp(level + slope * time)
-            s0, s1, s2 = ((mean * time**power).sum(0) + 1e-6 for power in range(3))
-            g0, g1 = ((negatives - mean) * time**0).sum(0), ((negatives - mean) * time).sum(0)
-            determinant = np.maximum(s0 * s2 - s1**2, 1e-9)
-            level = level + np.clip((s2 * g0 - s1 * g1) / determinant, -1, 1)
-            slope = slope + np.clip((s0 * g1 - s1 * g0) / determinant, -1, 1)
+            inverse = _inverse_information(mean, time)
+            g0, g1 = (negatives - mean).sum(0), ((negatives - mean) * time).sum(0)
+            level = level + np.clip(inverse[0] * g0 + inverse[1] * g1, -1, 1)
+            slope = slope + np.clip(inverse[1] * g0 + inverse[2] * g1, -1, 1)
         mean = np.maximum(totals * np.exp(level + slope * time), 1e-6)
         dispersion = np.maximum(((negatives - mean) ** 2 / mean).sum(0) / (len(used) - 2), 1)
-        return level, slope, dispersion, np.stack([s2, -s1, s0]) / determinant, middle
+        return level, slope, dispersion, _inverse_information(mean, time), middle
+
+
+def _inverse_information(mean: np.ndarray, time: np.ndarray) -> np.ndarray:
+    """Return the variance of the level, its covariance with the slope, and the slope's variance, float64 (3, ...)."""
+    s0, s1, s2 = ((mean * time**power).sum(0) for power in range(3))
+    return np.stack([s2, -s1, s0]) / np.maximum(s0 * s2 - s1**2, 1e-9)
 
 
 class Alarms:

@@ -28,7 +28,7 @@ class WatchConfig(BaseModel):
     false_alarm_days: float = Field(default=365.0, ge=1)
     half_life: float = Field(default=60.0, gt=0)
     margin: float = Field(default=0.05, ge=0)
-    effects: tuple[float, ...] = (2.0, 3.0)
+    effects: tuple[float, ...] = (1.5, 2.0, 3.0)
     stake_peak: float = Field(default=2.0, gt=0)
     at_least: float = Field(default=20.0, ge=0)
     prior: float = Field(default=1.0, gt=0)

@@ -15,7 +15,6 @@ from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Self
 
 import numpy as np
-from scipy.special import logsumexp
 
 from eval.monitoring.e_values import log_binomial, log_e_values
 from eval.monitoring.reference import Reference, Usual
@@ -55,6 +54,11 @@ class Run:
         for field in fields(self):
             getattr(self, field.name)[where] = getattr(other, field.name)[where]
 
+    def chosen(self, place: np.ndarray) -> Run:
+        """Return the runs at these places of the last axis."""
+        values = (getattr(self, field.name) for field in fields(self))
+        return Run(*(np.take_along_axis(array, place[..., None], axis=-1)[..., 0] for array in values))
+
     def share(self) -> np.ndarray:
         """Return the share of negative reviews; 0 without reviews."""
         return self.negatives / np.maximum(self.totals, 1)
@@ -79,8 +83,8 @@ class Detector:
     ----------
     reference : the past
     wealth : float64 (..., series, effects)
-    score : logarithm of the evidence of the current run, a CUSUM; the run begins where it was 0
-    run : days since then
+    score : logarithm of the evidence of the current run of each effect, a CUSUM; (..., series, effects)
+    run : days since it was 0
     open : alerts that have not ended: 0, or how often they were raised
     surge : days that say what the surge's share is: those of the run that raised the alert, and later ones
     whole : days since the alert's surge began
@@ -104,10 +108,11 @@ class Detector:
     @classmethod
     def empty(cls, shape: tuple[int, ...], config: WatchConfig) -> Self:
         """Return the state of series without a past."""
-        run, surge, whole, calm_run = (Run.empty(shape) for _ in range(4))
-        score, is_open, since, calm, before = (np.zeros(shape) for _ in range(5))
-        wealth = np.zeros((*shape, len(config.effects)))
-        return cls(Reference.empty(shape), wealth, score, run, is_open, surge, whole, since, calm, calm_run, before)
+        surge, whole, calm_run = (Run.empty(shape) for _ in range(3))
+        is_open, since, calm, before = (np.zeros(shape) for _ in range(4))
+        of_effects = (*shape, len(config.effects))
+        wealth, score = np.zeros(of_effects), np.zeros(of_effects)
+        return cls(Reference.empty(shape), wealth, score, Run.empty(of_effects), is_open, surge, whole, since, calm, calm_run, before)
 
     def step(self, negatives: np.ndarray, totals: np.ndarray, weekday: int, config: WatchConfig) -> Events:
         """Read a day's counts of all series; a day without reviews is 0 of 0."""
@@ -122,7 +127,7 @@ class Detector:
         logs[~watched] = 0
         self.wealth += self._stakes(watched, config)[..., None] / len(config.effects)
         self.wealth *= np.exp(logs)
-        self._lengthen_runs(negatives, totals, logsumexp(logs, axis=-1) - np.log(len(config.effects)), is_open)
+        self._lengthen_runs(negatives, totals, logs, is_open)
         self._look_for_calm(negatives, totals, usual, now, is_open)
         self.reference.learn(negatives, totals, weekday, usual, ~is_open, config)
         return self._decide(is_open, config)
@@ -145,8 +150,9 @@ class Detector:
 
     def _lengthen_runs(self, negatives: np.ndarray, totals: np.ndarray, logs: np.ndarray, is_open: np.ndarray) -> None:
         """Add the day to the runs, and begin those anew whose evidence has gone."""
-        for run in (self.run, self.surge, self.whole):
+        for run in (self.surge, self.whole):
             run.add(negatives, totals)
+        self.run.add(negatives[..., None], totals[..., None])
         self.since += is_open
         self.score += logs
         over = self.score <= 0
@@ -176,13 +182,13 @@ class Detector:
     def _raise_alerts(self, raised: np.ndarray, worsened: np.ndarray) -> None:
         """Open alerts, or count them up; the days of the surge leave the past."""
         alarm = raised | worsened
-        past, run = self.reference, self.run
+        past, run = self.reference, self.run.chosen(self.score.argmax(-1))
         for counts, gone in ((past.negatives, run.negatives), (past.totals, run.totals)):
             total = counts.sum(-1)
             counts[raised] *= (np.maximum(total - gone, 0) / np.maximum(total, FEWEST))[raised][:, None]
         self.before[raised] = (past.negatives.sum(-1) / np.maximum(past.totals.sum(-1), FEWEST))[raised]
-        self.whole.copy(self.run, raised)
-        self.surge.copy(self.run, alarm)
+        self.whole.copy(run, raised)
+        self.surge.copy(run, alarm)
         self.open[alarm] += 1
         self.since[alarm] = 0
         self._forget(alarm)

@@ -1,11 +1,11 @@
 """E-values of a day's negative reviews against the usual share, given how many reviews there are.
 
-The e-value of a day is the likelihood of its count under a larger share over the larger of two likelihoods under no surge. Its expectation
-is therefore at most 1
+The e-value is the likelihood of the count under a larger share, a beta-binomial, over the larger of two likelihoods
+under no surge. Its expectation is at most 1 under both of these:
 
-- for a binomial count of the usual share plus the margin, and so wherever each review, whatever came before it, is negative with at most
-  this probability: the ratio rises with the count, and a sum of other bets of the same bound has a smaller moment generating function
-- for a share that is uncertain as the reference says, and for days that vary more than a binomial: the beta-binomial.
+- Each review of the day, whatever came before it, is negative with at most the usual share plus the margin. The ratio
+  to the binomial is kept from falling with the count, and such a count is stochastically smaller than the binomial.
+- The share is as uncertain as the reference says, and the reviews of a day are correlated: the beta-binomial.
 
 Both take the volume as given, so that more sales are no surge of complaints.
 
@@ -19,7 +19,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.special import betaln, xlog1py, xlogy
+from scipy.special import gammaln, xlog1py, xlogy
 
 if TYPE_CHECKING:
     from eval.monitoring.config import WatchConfig
@@ -32,11 +32,25 @@ LARGEST = 100.0  # logarithm of an e-value: larger ones say no more, and overflo
 def log_e_values(negatives: np.ndarray, totals: np.ndarray, usual: Usual, config: WatchConfig) -> np.ndarray:
     """Return the logarithm of the e-value of each effect, float64 (..., series, effects)."""
     bound = np.minimum(usual.share * (1 + config.margin), MOST)
+    precision = usual.precision
+    # Under both shares the beta-binomial has this factor.
+    same = gammaln(precision) - gammaln(totals + precision)
+    uncertain = _log_beta_binomial(negatives, totals, bound, precision) + same
     binomial = log_binomial(negatives, totals, bound)
-    null = np.maximum(binomial, log_beta_binomial(negatives, totals, bound, usual.precision))
-    shares = [surged(usual.share, effect, bound) for effect in config.effects]
-    surges = [log_beta_binomial(negatives, totals, share, usual.precision) for share in shares]
-    return np.clip(np.stack(surges, axis=-1) - null[..., None], -LARGEST, LARGEST)
+    logs = []
+    for effect in config.effects:
+        share = surged(usual.share, effect, bound)
+        surge = _log_beta_binomial(negatives, totals, share, precision) + same
+        log = surge - np.maximum(uncertain, binomial)
+        # Below `lowest` the ratio to the binomial would rise again, because a beta-binomial knows small shares, too.
+        lowest = np.ceil(bound * (precision + totals - 1) - share * precision)
+        low = negatives < lowest
+        if low.any():
+            count, of, at = lowest[low], totals[low], bound[low]
+            flat = _log_beta_binomial(count, of, share[low], precision[low]) + same[low] - log_binomial(count, of, at)
+            log[low] = np.minimum((surge - uncertain)[low], flat)
+        logs.append(log)
+    return np.clip(np.stack(logs, axis=-1), -LARGEST, LARGEST)
 
 
 def surged(share: np.ndarray, effect: float, bound: np.ndarray) -> np.ndarray:
@@ -49,7 +63,7 @@ def log_binomial(negatives: np.ndarray, totals: np.ndarray, share: np.ndarray) -
     return xlogy(negatives, share) + xlog1py(totals - negatives, -share)
 
 
-def log_beta_binomial(negatives: np.ndarray, totals: np.ndarray, share: np.ndarray, precision: np.ndarray) -> np.ndarray:
-    """Return the same for a share that varies around `share` by a beta distribution."""
+def _log_beta_binomial(negatives: np.ndarray, totals: np.ndarray, share: np.ndarray, precision: np.ndarray) -> np.ndarray:
+    """Return the same for a share that is beta-distributed around `share`, but for a factor of `totals` and `precision`."""
     a, b = share * precision, (1 - share) * precision
-    return betaln(negatives + a, totals - negatives + b) - betaln(a, b)
+    return gammaln(negatives + a) + gammaln(totals - negatives + b) - gammaln(a) - gammaln(b)

@@ -86,12 +86,12 @@ class Reference:
 
     def learn(self, negatives: np.ndarray, totals: np.ndarray, weekday: int, usual: Usual, steady: np.ndarray, config: WatchConfig) -> None:
         """Add a day to the past of the series that are `steady`; that of others stands still."""
+        several = steady & (totals > 1) & (self.totals.sum(-1) >= config.at_least)
         keep = np.where(steady, 0.5 ** (1 / config.half_life), 1.0)
         self.negatives *= keep[..., None]
         self.totals *= keep[..., None]
         self.negatives[..., weekday] += np.where(steady, negatives, 0)
         self.totals[..., weekday] += np.where(steady, totals, 0)
-        several = steady & (totals > 1)
         variance = totals * usual.share * (1 - usual.share)
         expected = 1 + (totals - 1) / (usual.precision + 1)
         squared = (negatives - totals * usual.share) ** 2 / np.where(several, variance, 1.0)

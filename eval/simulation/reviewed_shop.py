@@ -64,7 +64,7 @@ BREAKS = (
     "It stopped working after a week, very poor quality.",
     "The lock is defective, it leaks everywhere.",
 )
-FOR_WHOM = ("myself", "my mother", "my brother", "our flat", "the office", "my son", "a friend", "our holiday home", "my wife", "my husband")
+FOR_WHOM = ("myself", "my mother", "my brother", "our flat", "the office", "my son", "a friend", "a holiday", "my wife", "my husband")
 WHEN = ("last week", "in spring", "some days ago", "after long thought", "on a whim", "again", "for a birthday", "in a hurry", "on Monday")
 WHERE = ("after reading the reviews here", "because the old one was worn", "on a friend's advice", "without many hopes", "from my phone")
 SO_SO = ("It does what it should, nothing more.", "It is okay, neither good nor bad.", "Average, as expected.")

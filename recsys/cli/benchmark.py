@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, get_args
+from typing import TYPE_CHECKING, Annotated, Any, cast, get_args
 
 import typer
 
@@ -15,7 +15,6 @@ from recsys.training.options import TrainOptions
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-SHOPS = get_args(ShopName)
 WIDTH = 240  # columns of the table in a pipe or a file
 
 
@@ -46,13 +45,13 @@ def benchmark(
     Prints one table; writes JSON and a page with plots to reports/.
     """
     state = state_of(context)
-    if name in SHOPS:
+    if name in get_args(ShopName):
         from eval.reports.benchmark import table
         from recsys.offline.benchmark import run_benchmark
         from recsys.offline.options import BenchmarkOptions
 
         train = TrainOptions(None, preset, device, seed)
-        options = BenchmarkOptions(name, data, train, max_users, parse_files(lists, "--lists"), ablations)
+        options = BenchmarkOptions(cast("ShopName", name), data, train, max_users, parse_files(lists, "--lists"), ablations)
         result = run_benchmark(state.workspace, state.settings, options)
     else:
         result, table = _of_texts(state, name, data, device, seed)

@@ -21,6 +21,7 @@ from recsys.recommend.request import MAX_PER_GROUP, RecommendOptions
 from recsys.settings.names import Device, Preset
 
 Protocol = Literal["judged", "personal", "log"]
+Evaluated = Literal["search", "reviews"]
 Form = Literal["canonical", "amazon", "shopify", "woocommerce", "magento", "google-merchant", "google-analytics"]
 if TYPE_CHECKING:
     from features.ingest.summary import IngestSummary
@@ -237,7 +238,7 @@ def similar(
 
 def evaluate(
     context: typer.Context,
-    what: Annotated[Literal["search"] | None, typer.Argument(metavar="search", help="Leave it out for the recommendations.")] = None,
+    what: Annotated[Evaluated | None, typer.Argument(metavar="search|reviews", help="Leave it out for the recommendations.")] = None,
     preset: Annotated[Preset, typer.Option(help="The preset that the model was trained with.")] = "quick",
     seed: Annotated[int, typer.Option(min=0, metavar="N", help="The seed that the model was trained with.")] = 0,
     judged: Annotated[Path | None, typer.Option(metavar="FILE", help="Search: judged queries, csv, jsonl or parquet.")] = None,
@@ -245,7 +246,7 @@ def evaluate(
     queries: Annotated[int, typer.Option(min=1, metavar="N", help="Search: at most so many, without a file.")] = 2000,
     as_json: Json = False,
 ) -> None:
-    """How good the recommendations are, or the search.
+    """How good the recommendations are, the search, or the sentiment of reviews.
 
     Judged on the last weeks of the log, beside honest baselines; a page with plots goes to reports/. See docs/metrics.md.
     """
@@ -260,6 +261,12 @@ def evaluate(
         options = SearchEvaluation(protocol, judged, queries, TrainOptions(preset=preset, seed=seed))
         report = evaluate_search(state.workspace, state.settings, options)
         typer.echo(report.to_json()) if as_json else stdout().print(page.table(report))
+        return
+    if what == "reviews":
+        from recsys.apps.reviews.evaluate import evaluate_reviews
+
+        of_reviews = evaluate_reviews(state.workspace, state.settings, seed)
+        typer.echo(of_reviews.to_json(), nl=False) if as_json else stdout().print(of_reviews.table())
         return
     if judged or protocol:
         raise typer.BadParameter("--judged and --protocol go with: recsys evaluate search", param_hint="search")

@@ -36,10 +36,9 @@ from retrieval.lexical.index import LexicalIndex
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from features.text.sentiment.model import SentimentModel
-
     from features.data.catalog import Catalog
     from features.data.interactions import Interactions
+    from features.text.sentiment.model import SentimentModel
     from recsys.settings.names import Device
     from recsys.settings.search import IndexSettings
     from recsys.settings.settings import Settings

@@ -184,6 +184,12 @@ class Snapshot:
         )
 
 
+def reviews_in(files: Mapping[str, bytes]) -> tuple[ScoredReviews, Catalog]:
+    """Read the reviews and the catalogue from a snapshot's files, and nothing else."""
+    catalog = Catalog.from_frame(pl.read_parquet(io.BytesIO(files["catalog.parquet"])))
+    return ScoredReviews.from_files(Subfolder(files, "reviews")), catalog
+
+
 def take_snapshot(catalog: Catalog, log: Interactions, now: int, model: Model, encoded: Encoded, index: IndexSettings) -> Snapshot:
     """Compute a snapshot at `now`, in seconds since the epoch; later events are left out."""
     return indexed(catalog, LogAggregates.of(catalog, log.between(None, now), now, model.retrieval), now, model, encoded, index)

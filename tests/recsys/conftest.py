@@ -116,7 +116,7 @@ def fake_shop(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> FakeShop:
     fake = FakeShop()
     monkeypatch.setattr("recsys.shop.Shop", fake)
     monkeypatch.setattr(
-        "recsys.refresh.refresh.refresh", lambda workspace, settings, device: fake(workspace, settings).refresh(device=device)
+        "recsys.refresh.refresh.refresh", lambda workspace, settings, device, watch=None: fake(workspace, settings).refresh(device=device)
     )
     monkeypatch.chdir(tmp_path)
     return fake

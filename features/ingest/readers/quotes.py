@@ -109,14 +109,19 @@ class QuoteMender:
         return self._written(line, plain)
 
     def _standard(self, line: str, source: Iterator[str]) -> str | None:
-        """Return a row of the standard over a few lines, none of which is a row itself; None if there is none."""
-        run = [line]
-        while line.count('"') % 2 == 1 and len(run) <= ENOUGH and (below := self._next(source)) is not None:
+        """Return a row of the standard over several lines, none of which is a row itself; None if there is none."""
+        run, quotes = [line], line.count('"')
+        longest = LONGEST if self._failures < FAILURES else ENOUGH
+        while quotes % 2 == 1 and len(run) <= longest and (below := self._next(source)) is not None:
             run.append(below)
-            if self._fits(self._alone(below)):
+            ends = (quotes + below.count('"')) % 2 == 0
+            # Where nothing tells rows from prose, the line that ends a field is no row.
+            if self._fits(self._alone(below)) and (not ends or any(self._traits)):
                 break
-            if self._good.fullmatch((row := "".join(run)).rstrip("\r\n")):
-                return row
+            quotes += below.count('"')
+        # Only a field that has ended, after an even number of quotes, may end a row: a long text is joined once.
+        if quotes % 2 == 0 and len(run) > 1 and self._good.fullmatch((row := "".join(run)).rstrip("\r\n")):
+            return row
         self._pending.extendleft(reversed(run[1:]))
         return None
 

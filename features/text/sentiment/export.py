@@ -1,10 +1,11 @@
-"""Export of the classifier's reader to the ONNX graph that `features.text.sentiment.onnx_reader` runs."""
+"""The classifier's reader in torch, and its export to the ONNX graph that `features.text.sentiment.onnx_reader` runs."""
 
 from __future__ import annotations
 
 import json
 import logging
 import tempfile
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,10 +15,37 @@ from onnxruntime.quantization import QuantType, quantize_dynamic
 from torch import Tensor, nn
 
 from features.onnx.export import eager_attention, export_onnx
+from features.text.sentiment.network import state_logits
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import numpy as np
+    from tokenizers import Tokenizer
+
     from features.text.encoder import TextEncoder
     from features.text.sentiment.network import SentimentNetwork
+
+
+@dataclass(frozen=True)
+class TorchReader:
+    """The encoder's lower layers and the network, in torch; implements `features.text.sentiment.model.Reader`."""
+
+    encoder: TextEncoder
+    network: SentimentNetwork
+
+    @property
+    def tokenizer(self) -> Tokenizer:
+        """The encoder's tokenizer."""
+        return self.encoder.tokenizer
+
+    def logits(self, texts: Sequence[str]) -> np.ndarray:
+        """Return the logits, float32 (n, 3)."""
+        return state_logits(self.network, self.encoder.token_states(texts))
+
+    def to_files(self) -> dict[str, bytes]:
+        """Return the ONNX graph of both, the tokenizer and the prompt."""
+        return reader_files(self.encoder, self.network)
 
 
 class ReaderGraph(nn.Module):

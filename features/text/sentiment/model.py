@@ -15,7 +15,9 @@ import polars as pl
 from safetensors.numpy import load, save
 
 from features.errors import BundleError
+from features.progress import silent
 from features.text.sentiment.calibration import Calibration
+from features.text.sentiment.labels import CLASSES
 from features.text.sentiment.onnx_reader import OnnxReader
 from features.text.sentiment.readable import Unread, find_unread
 from features.text.sentiment.words import WordModel
@@ -26,7 +28,9 @@ if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
     from features.onnx.session import Device
+    from features.progress import Progress
 
+BLOCK = 5_000  # texts that are tokenized together: 100,000 would take a gigabyte
 LONGEST = 4_000  # characters of a review that are read; the encoder's limit in tokens comes before it
 
 
@@ -93,7 +97,7 @@ class SentimentModel:
     calibration: Calibration
     about: Mapping[str, Any] = field(default_factory=dict)
 
-    def probabilities(self, texts: Sequence[str]) -> np.ndarray:
+    def probabilities(self, texts: Sequence[str | None]) -> np.ndarray:
         """Return the probabilities of negative, neutral and positive, float32 (n, 3); nan without an opinion."""
         return self.read(texts).probabilities
 
@@ -104,18 +108,24 @@ class SentimentModel:
         """
         return self.calibration.labels(probabilities)
 
-    def read(self, texts: Sequence[str]) -> Sentiments:
+    def read(self, texts: Sequence[str | None], progress: Progress = silent) -> Sentiments:
         """Return probabilities and classes, and what was not read; each distinct text is read once."""
         clean = review_texts(texts)
-        distinct = clean.unique(maintain_order=True)
-        unread = find_unread(distinct.to_list(), self.reader.tokenizer, None if self.words is None else self.words.model)
-        some = distinct.filter(pl.Series(~unread.rows)).to_list()
-        found = np.full((len(distinct), 3), np.nan, dtype=np.float32)
-        if some:
-            found[~unread.rows] = self._probabilities(some)
-        place = {text: row for row, text in enumerate(distinct.to_list())}
-        rows = np.array([place[text] for text in clean.to_list()], dtype=np.int64)
-        return Sentiments(found[rows], self.labels(found)[rows], Unread(unread.empty[rows], unread.foreign[rows], unread.example))
+        distinct = clean.unique(maintain_order=True).to_list()
+        found = np.full((len(distinct), len(CLASSES)), np.nan, dtype=np.float32)
+        empty, foreign, example = np.zeros(len(distinct), dtype=bool), np.zeros(len(distinct), dtype=bool), ""
+        with progress("sentiment of reviews", len(distinct)) as step:
+            for start in range(0, len(distinct), BLOCK):
+                some, place = distinct[start : start + BLOCK], slice(start, start + BLOCK)
+                unread = find_unread(some, self.reader.tokenizer, None if self.words is None else self.words.model)
+                empty[place], foreign[place], example = unread.empty, unread.foreign, example or unread.example
+                rows = np.flatnonzero(~unread.rows)
+                if len(rows):
+                    found[start + rows] = self._probabilities([some[int(i)] for i in rows])
+                step(len(some))
+        row_of = {text: row for row, text in enumerate(distinct)}
+        rows = np.array([row_of[text] for text in clean.to_list()], dtype=np.int64)
+        return Sentiments(found[rows], self.labels(found)[rows], Unread(empty[rows], foreign[rows], example))
 
     def _probabilities(self, texts: Sequence[str]) -> np.ndarray:
         if self.words is None:
@@ -156,7 +166,7 @@ class SentimentModel:
             raise BundleError(f"the sentiment classifier lacks {error.args[0]!r}: train it again, or roll back") from error
 
 
-def review_texts(texts: Sequence[str]) -> pl.Series:
+def review_texts(texts: Sequence[str | None]) -> pl.Series:
     """Return the texts as they are read: white space becomes one space, and what exceeds `LONGEST` is cut; null is empty."""
     column = pl.Series(texts, dtype=pl.String).fill_null("")
     return column.str.slice(0, LONGEST).str.replace_all(r"[\s\p{C}]+", " ").str.strip_chars()

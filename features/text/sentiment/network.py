@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -68,29 +67,6 @@ class SentimentNetwork(nn.Module):
     def forward(self, hidden: Tensor, mask: Tensor) -> Tensor:
         """Return the logits (n, 3)."""
         return self.head(self.dropout(self.vectors(hidden, mask)))
-
-
-@dataclass(frozen=True)
-class TorchReader:
-    """The encoder's lower layers and the network, in torch; implements `features.text.sentiment.model.Reader`."""
-
-    encoder: TextEncoder
-    network: SentimentNetwork
-
-    @property
-    def tokenizer(self) -> Tokenizer:
-        """The encoder's tokenizer."""
-        return self.encoder.tokenizer
-
-    def logits(self, texts: Sequence[str]) -> np.ndarray:
-        """Return the logits, float32 (n, 3)."""
-        return state_logits(self.network, self.encoder.token_states(texts))
-
-    def to_files(self) -> dict[str, bytes]:
-        """Return the ONNX graph of both, the tokenizer and the prompt."""
-        from features.text.sentiment.export import reader_files
-
-        return reader_files(self.encoder, self.network)
 
 
 @torch.inference_mode()

@@ -13,10 +13,11 @@ from torch.nn import functional as F
 from features.errors import DataError
 from features.progress import silent
 from features.text.sentiment.calibration import Calibration
+from features.text.sentiment.export import TorchReader
 from features.text.sentiment.few_shot import fit_few
 from features.text.sentiment.labels import CLASSES, NEGATIVE, NEUTRAL, POSITIVE
 from features.text.sentiment.model import SentimentModel, Words, review_texts
-from features.text.sentiment.network import SentimentNetwork, TorchReader, fast_arithmetic, review_encoder, state_logits
+from features.text.sentiment.network import SentimentNetwork, fast_arithmetic, review_encoder, state_logits
 from features.text.sentiment.words import ABSENT, WordModel
 
 if TYPE_CHECKING:
@@ -109,7 +110,7 @@ def fit_rated(
     every, held_rows = np.flatnonzero(~held), np.flatnonzero(held)
     train = every[capped(rows.labels[every], config.rows, np.random.default_rng([seed, 0]))]
     read = rows.take(np.concatenate([train, held_rows]))
-    with progress("reading reviews", len(read.texts)) as step:
+    with progress("reading reviews", len(read.texts)) as step, fast_arithmetic(reader):
         states = reader.token_states(read.texts, step)
     torch.manual_seed(seed)
     network = SentimentNetwork.upon(reader)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any, Self
 
 import polars as pl
@@ -78,8 +78,14 @@ def find_alerts(scored: ScoredReviews, catalog: Catalog, until: date, config: Wa
     if watch.day is not None and watch.day < until:
         nothing = pl.DataFrame(schema={SERIES: pl.String, "negatives": pl.Int64, "total": pl.Int64})
         found |= {(alert.series, alert.raised): alert for alert in watch.update(until, nothing)}
-    by_day = sorted(found.values(), key=lambda alert: (alert.raised, len(parts_of(alert.series)[1]) == 0, alert.series))
+    by_day = sorted(found.values(), key=lambda alert: (alert.raised, _breadth(alert.series), alert.series))
     return [with_authors(alert, mentions, alert.ended or until) for alert in _of_their_own(by_day, mentions, until)]
+
+
+def _breadth(series: str) -> tuple[int, bool]:
+    """Return how much a series covers: items least, and a whole comes before its aspects."""
+    level, _, aspect = parts_of(series)
+    return [*LEVELS, "shop"].index(level), aspect is not None
 
 
 def _of_their_own(alerts: list[Alert], mentions: pl.DataFrame, until: date) -> list[Alert]:
@@ -151,6 +157,3 @@ def _overlap(one: Alert, other: Alert) -> bool:
     return one.began <= (other.ended or date.max) and other.began <= (one.ended or date.max)
 
 
-def day_of(seconds: int) -> date:
-    """Return the day of a moment, in seconds since the epoch."""
-    return datetime.fromtimestamp(seconds, UTC).date()

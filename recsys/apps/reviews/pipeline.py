@@ -74,8 +74,8 @@ class ReviewsReader:
             hint = did_you_mean(request.aspect, self.aspects) or f": expected one of {', '.join(self.aspects)}"
             raise DataError(f"no review mentions the aspect {request.aspect!r}{hint}")
         mask = self._mask(request)
-        whole = np.where(mask, request.name, None)
-        figures = self._figures(request.level, pl.Series(whole, dtype=pl.String), request.aspect)
+        named = pl.select(pl.when(pl.Series(mask)).then(pl.lit(request.name))).to_series()
+        figures = self._figures(request.level, named, request.aspect)
         if not figures:
             raise DataError(f"no review is of {self._named(request)}")
         below: tuple[Level, ...] = {"shop": ("category", "brand", "item"), "item": ()}.get(request.level, ("item",))

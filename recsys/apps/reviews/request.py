@@ -36,7 +36,8 @@ class ReviewsRequest:
     @property
     def level(self) -> Level:
         """What the reviews are of."""
-        return next((level for level, _ in self._named()), "shop")
+        named = next(self._named(), None)
+        return "shop" if named is None else named[0]
 
     @property
     def name(self) -> str:

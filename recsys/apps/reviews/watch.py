@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from features.names import TIMESTAMP
-from recsys.apps.reviews.alerts import AlertLog, day_of, find_alerts
+from features.storage.arrays import Subfolder
+from recsys.apps.reviews.alerts import AlertLog, find_alerts
 from recsys.apps.reviews.told import tell
 from recsys.artifacts.bundle import Bundle
-from recsys.recommend.open import open_recommender
+from recsys.snapshot.snapshot import reviews_in
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -24,20 +25,16 @@ def watch_reviews(workspace: Workspace, settings: Settings) -> tuple[str, ...]:
 
     What was told once is told again only where it gets worse or ends.
     """
-    log = AlertLog.read(_file(workspace))
-    bundle_id = Bundle.open(workspace.bundles).id
-    if log.bundle_id == bundle_id:
+    log, bundle = AlertLog.read(_file(workspace)), Bundle.open(workspace.bundles)
+    files = Subfolder(bundle.files, "snapshot")
+    if log.bundle_id == bundle.id or not Subfolder(files, "reviews"):
         return ()
-    recommender = open_recommender(workspace)
-    snapshot, scored = recommender.snapshot, recommender.snapshot.reviews
-    if not len(scored):
-        return ()
+    scored, catalog = reviews_in(files)
     latest: Any = scored.reviews[TIMESTAMP].max()
-    until = max([day_of(snapshot.now), *([] if latest is None else [latest.date()])])
-    found = find_alerts(scored, snapshot.catalog, until, settings.reviews.alerts)
-    after, news = log.followed_by(found, bundle_id)
+    found = [] if latest is None else find_alerts(scored, catalog, latest.date(), settings.reviews.alerts)
+    after, news = log.followed_by(found, bundle.id)
     after.write(_file(workspace))
-    return tuple(_with_quotes(tell(alert, scored, snapshot.catalog)) for alert in news)
+    return tuple(_with_quotes(tell(alert, scored, catalog)) for alert in news)
 
 
 def open_alerts(workspace: Workspace, recommender: Recommender) -> list[ReviewAlert]:

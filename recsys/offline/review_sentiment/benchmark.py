@@ -22,11 +22,11 @@ from features.storage.atomic import write_whole
 from features.storage.digests import of_json
 from features.text.coverage import ADVICE, unread_texts
 from features.text.encoder import TextEncoder
+from features.text.sentiment.export import TorchReader
 from features.text.sentiment.few_shot import fit_few
 from features.text.sentiment.model import SentimentModel
-from features.text.sentiment.network import review_encoder
-from features.text.sentiment.seed_sentences import SEED_SENTENCES
-from features.text.sentiment.trainer import LabelledTexts, fit_rated
+from features.text.sentiment.network import fast_arithmetic, review_encoder
+from features.text.sentiment.trainer import HELD_OUT, LabelledTexts, fit_rated
 from recsys.artifacts.job_cache import read_files, write_files
 from recsys.environment import usable_cores
 from recsys.offline.benchmark import versions
@@ -37,7 +37,6 @@ from recsys.progress import terminal_progress
 from recsys.settings.presets import find_device
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
     import torch
@@ -140,11 +139,19 @@ class SentimentBench:
 
     def rated(self, seed: int) -> Runs:
         """Return what the classifier says of the test part, trained on all ratings."""
-        return self._cached("rated", {"seed": seed}, lambda: self._rated(seed))
+        facts = {"seed": seed, "encoder": self.encoder.fingerprint, "config": self.config.model_dump()}
+        place = self._place("rated", facts)
+        if not place.is_dir():
+            files = self._rated(seed).to_files()
+            found = SentimentModel.from_files(files).read(self.data.texts_of(self.data.rows("test")))  # as a shop scores its reviews
+            write_files(place, files | {"test.safetensors": save({"probabilities": found.probabilities, "told": found.labels})})
+        arrays = load(read_files(place)["test.safetensors"])
+        return Runs(arrays["probabilities"], arrays["told"])
 
     def _rated(self, seed: int) -> SentimentModel:
         data = self.data
-        rows = np.concatenate([data.rows("train"), data.rows("valid")])
+        valid = np.random.default_rng(seed).permutation(data.rows("valid"))[:HELD_OUT]
+        rows = np.concatenate([data.rows("train"), valid])
         held = data.part[rows] == "valid"
         return fit_rated(self.encoder, LabelledTexts(data.texts_of(rows), data.labels[rows]), held, self.config, seed, terminal_progress)
 
@@ -153,23 +160,34 @@ class SentimentBench:
         data, rows = self.data, self.data.draw(PER_CLASS, number)
         found = (baselines.few(data, rows, sentences=sentences) for sentences in (False, True))
         plain, more = (Runs(probabilities, probabilities.argmax(axis=1)) for probabilities in found)
-        reader = review_encoder(self.encoder, self.config)
-        facts = {"rows": rows.tolist(), "sentences": SEED_SENTENCES}
-        return plain, more, self._cached("few", facts, lambda: fit_few(reader, data.texts_of(rows), data.labels[rows], number))
+        return plain, more, self._frozen(fit_few(self.reader, data.texts_of(rows), data.labels[rows], number))
 
     def unlabelled(self) -> Runs:
         """Return what the classifier says that starts from the packaged sentences alone."""
-        reader = review_encoder(self.encoder, self.config)
-        return self._cached("none", {"sentences": SEED_SENTENCES}, lambda: fit_few(reader, [], np.zeros(0, dtype=np.int64), 0))
+        return self._frozen(fit_few(self.reader, [], np.zeros(0, dtype=np.int64), 0))
 
-    def _cached(self, name: str, facts: dict[str, Any], fit: Callable[[], SentimentModel]) -> Runs:
-        place = self._place(name, {**facts, "encoder": self.encoder.fingerprint, "config": self.config.model_dump()})
+    def _frozen(self, model: SentimentModel) -> Runs:
+        """Return what a classifier over frozen vectors says: all draws share the vectors."""
+        assert isinstance(model.reader, TorchReader)
+        head = model.reader.network.head
+        logits = self.vectors @ head.weight.detach().cpu().numpy().T + head.bias.detach().cpu().numpy()
+        probabilities = model.calibration.probabilities([logits])
+        return Runs(probabilities, model.labels(probabilities))
+
+    @cached_property
+    def reader(self) -> TextEncoder:
+        """The text encoder, reading as many tokens as the classifier does."""
+        return review_encoder(self.encoder, self.config)
+
+    @cached_property
+    def vectors(self) -> np.ndarray:
+        """Vectors of the test part by the frozen encoder, float32 (n, dim)."""
+        place = self._place("vectors", {"encoder": self.reader.fingerprint})
         if not place.is_dir():
-            files = fit().to_files()
-            found = SentimentModel.from_files(files).read(self.data.texts_of(self.data.rows("test")))  # as a shop scores its reviews
-            write_files(place, files | {"test.safetensors": save({"probabilities": found.probabilities, "told": found.labels})})
-        arrays = load(read_files(place)["test.safetensors"])
-        return Runs(arrays["probabilities"], arrays["told"])
+            with fast_arithmetic(self.reader):
+                vectors = self.reader.encode(self.data.texts_of(self.data.rows("test")))
+            write_files(place, {"vectors.safetensors": save({"vectors": vectors})})
+        return load(read_files(place)["vectors.safetensors"])["vectors"]
 
     def _place(self, name: str, facts: dict[str, Any]) -> Path:
         return self.folder / f"{name}-{of_json({'data': self.data.digest, **facts})[:16]}"

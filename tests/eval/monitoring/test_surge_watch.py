@@ -5,6 +5,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from eval.monitoring.config import WatchConfig
 from eval.monitoring.surge_watch import SurgeWatch
 from features.errors import DataError
 
@@ -124,3 +125,17 @@ def test_days_that_are_left_out_are_days_without_reviews():
     for watch in (left_out, empty):
         watch.update(FIRST + timedelta(3), counts([("mug", 3, 40)]))
     assert left_out.state() == empty.state()
+
+
+def test_a_state_of_another_version_is_refused():
+    with pytest.raises(DataError, match=r"has version 0, expected 1: delete it"):
+        SurgeWatch.from_state(SurgeWatch().state() | {"version": 0})
+
+
+def test_a_state_with_other_effects_keeps_the_past_and_begins_its_evidence_anew():
+    totals = np.full(50, 100)
+    run(watch := SurgeWatch(), stream(0.1, totals), totals)
+    other = SurgeWatch.from_state(watch.state(), WatchConfig(effects=(2.0, 4.0)))
+    assert other.state()["arrays"]["reference.totals"] == watch.state()["arrays"]["reference.totals"]
+    assert np.sum(other.state()["arrays"]["wealth"]) == 0
+    assert run(other, [10], [100], FIRST + timedelta(50)) == []

@@ -1,65 +1,74 @@
-"""Reviews whose sentiment and aspects are known, as `recsys.snapshot.reviews` would read them."""
+"""Made-up reviews, and a classifier that goes by three words."""
 
 from __future__ import annotations
 
-from datetime import datetime
-from typing import TYPE_CHECKING
+from datetime import datetime, timedelta
+from typing import Any
 
+import numpy as np
 import polars as pl
 
-from eval.simulation.reviewed_shop import COMPLAINTS, PRAISE, ReviewedShop
-from features.names import NEGATIVE, NEUTRAL, POSITIVE, SENTENCE, SENTIMENTS, TEXT
+from features.data.catalog import Catalog
+from features.data.interactions import Interactions
+from features.data.reviews import Reviews
 from features.reviews.aspects import AspectList
-from features.reviews.scored import MENTION_SCHEMA, REVIEW_SCHEMA, ScoredReviews
-from features.reviews.sentences import split_sentences
+from features.reviews.scored import ScoredReviews
+from features.text.sentiment.model import Sentiments
+from features.text.sentiment.readable import Unread
+from recsys.snapshot.reviews import read_reviews
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-Told = tuple[str | None, str, str]  # aspect, sentence, sentiment
+DAY_0 = datetime(2026, 1, 1)
+WORDS = {"bad": 0, "so-so": 1, "good": 2}
 
 
-def scored(*reviews: tuple[int, Sequence[Told]], left_out: Sequence[int] = ()) -> ScoredReviews:
-    """Reviews of items, each with its sentences; those at the places of `left_out` do not count."""
-    rows = [
-        (
-            place,
-            item,
-            f"u{place}",
-            datetime(2026, 1, 1),
-            5.0,
-            place,
-            str(place),
-            *_sure(told[0][2]),
-            "left out" if place in left_out else None,
-        )
-        for place, (item, told) in enumerate(reviews)
-    ]
-    mentions = [
-        (place, aspect, sentence, *_sure(sentiment)) for place, (_, told) in enumerate(reviews) for aspect, sentence, sentiment in told
-    ]
-    return ScoredReviews(
-        pl.DataFrame(rows, schema=REVIEW_SCHEMA, orient="row"), pl.DataFrame(mentions, schema=MENTION_SCHEMA, orient="row"), "made up"
+class ByWords:
+    """Bad, so-so or good, whichever stands in the text; no opinion without any of them."""
+
+    def __init__(self) -> None:
+        self.seen: list[str] = []
+
+    def read(self, texts: list[str]) -> Sentiments:
+        self.seen += texts
+        found = [next((label for word, label in WORDS.items() if word in text.lower()), -1) for text in texts]
+        labels = np.array(found, dtype=np.int64)
+        probabilities = np.full((len(texts), 3), 0.05, dtype=np.float32)
+        probabilities[np.arange(len(texts)), np.maximum(labels, 0)] = 0.9
+        probabilities[labels < 0] = np.nan
+        return Sentiments(probabilities, labels, Unread(labels < 0, np.zeros(len(texts), dtype=bool)))
+
+    def to_files(self) -> dict[str, bytes]:
+        return {"words": repr(WORDS).encode()}
+
+
+def catalog() -> Catalog:
+    columns = {
+        "item_id": ["a", "b", "c"],
+        "title": ["Kettle", "Toaster", "Jacket"],
+        "brand": ["Alba", "Alba", None],
+        "category": ["Kitchen|Kettles", "Kitchen|Toasters", "Clothes"],
+    }
+    return Catalog.from_frame(pl.DataFrame(columns))
+
+
+def log_of(items: Catalog, users: list[str]) -> Interactions:
+    times = [DAY_0 + timedelta(hours=number) for number in range(len(users))]
+    frame = pl.DataFrame({"user_id": users, "item_id": ["a"] * len(users), "timestamp": times, "event": ["purchase"] * len(users)})
+    return Interactions.from_frame(frame, items)
+
+
+def reviews_of(rows: list[tuple[Any, ...]], items: Catalog, log: Interactions) -> Reviews:
+    """Make reviews of (user, item, day, rating, text)."""
+    table = pl.DataFrame(rows, schema=["user_id", "item_id", "day", "rating", "text"], orient="row")
+    table = table.with_columns(
+        timestamp=pl.lit(DAY_0) + pl.duration(minutes=(pl.col("day").cast(pl.Float64) * 1440).cast(pl.Int64)),
+        row=pl.int_range(1, pl.len() + 1),
     )
+    return Reviews.of(table.drop("day"), items, log.user_ids)
 
 
-def scored_shop(shop: ReviewedShop) -> ScoredReviews:
-    """The reviews of the made-up shop; which of its sentences praise is known from its lists."""
-    row_of = {item: row for row, item in enumerate(shop.items["item_id"])}
-    texts = shop.reviews[TEXT]
-    sentences = split_sentences(texts)
-    found = AspectList.packaged().mentions(sentences[SENTENCE]).select("sentence", "aspect").unique(maintain_order=True)
-    told: dict[int, list[Told]] = {}
-    for at, aspect in found.iter_rows():
-        sentence = sentences[SENTENCE][at]
-        told.setdefault(int(sentences["review"][at]), []).append((aspect, sentence, _sentiment(sentence)))
-    reviews = [(row_of[item], told.get(place) or [(None, texts[place], NEUTRAL)]) for place, item in enumerate(shop.reviews["item_id"])]
-    return scored(*reviews)
-
-
-def _sentiment(sentence: str) -> str:
-    return POSITIVE if sentence in PRAISE else NEGATIVE if sentence in COMPLAINTS else NEUTRAL
-
-
-def _sure(sentiment: str) -> tuple[float | str, ...]:
-    return (*(0.9 if name == sentiment else 0.05 for name in SENTIMENTS), sentiment)
+def scored_of(rows: list[tuple[Any, ...]], users: list[str] | None = None) -> ScoredReviews:
+    """Read made-up reviews; `users` bought something."""
+    items = catalog()
+    log = log_of(items, users or ["u0"])
+    model: Any = ByWords()
+    return read_reviews(reviews_of(rows, items, log), log, model, AspectList.packaged(), ScoredReviews.empty())[0]

@@ -9,7 +9,7 @@ from features.errors import DataError
 from features.names import NEGATIVE, NEUTRAL, POSITIVE
 from features.reviews.praise import PraisedAspects, praising_words
 from features.reviews.scored import ScoredReviews
-from tests.features.reviews.made_up import Told, scored
+from tests.features.reviews.known import Told, scored
 
 GOOD, BAD = ("quality", "Solid quality.", POSITIVE), ("quality", "Poor quality.", NEGATIVE)
 

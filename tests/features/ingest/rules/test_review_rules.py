@@ -171,3 +171,12 @@ def test_ids_of_items_are_spelt_as_in_the_catalogue(reviewed: Reviewed) -> None:
     assert found.refused == [(3, "item_id not in the catalogue", "nothing")]
     one = reviewed(text(row(item_id="sku-1"), row(item_id="G", text="x")), items=items, log_item="SKU-1", variants="one")
     assert one.rows["item_id"].to_list() == ["G", "G"]
+
+
+def test_a_quoted_text_may_have_many_lines_and_quotes(reviewed: Reviewed, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each is read once. Following every line with a quote to the end of its text took minutes for some thousand reviews."""
+    monkeypatch.delattr("features.ingest.readers.quotes.QuoteMender._followed")
+    lines = "\n".join(f'Line {n}, 5\'4" or 6", soft' for n in range(9))
+    found = reviewed(text(*(row(text=f"{n}.\n{lines}", user_id=f"u{n}") for n in range(5))))
+    assert found.refused == []
+    assert found.rows["text"].to_list() == [f"{n}.\n{lines}" for n in range(5)]

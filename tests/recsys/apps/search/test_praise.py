@@ -26,7 +26,7 @@ from recsys.settings.search import with_praise
 from recsys.snapshot.snapshot import Snapshot, reviewed
 from retrieval.lexical.fields import REVIEWS, item_fields
 from retrieval.lexical.index import LexicalIndex
-from tests.features.reviews.made_up import Told, scored, scored_shop
+from tests.features.reviews.known import Told, scored, scored_shop
 from tests.recsys.conftest import Place
 
 FRUITY: Told = ("taste and smell", "Wonderfully fruity taste.", POSITIVE)

@@ -1,0 +1,135 @@
+"""A surge is told once, in a sentence with quotes, and ends by itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import date, timedelta
+
+import pytest
+
+from eval.monitoring.alerts import Alert
+from eval.monitoring.config import WatchConfig
+from recsys.apps.reviews.alerts import AlertLog, find_alerts, parts_of
+from recsys.apps.reviews.told import tell
+from recsys.apps.reviews.watch import open_alerts, watch_reviews
+from recsys.recommend.open import open_recommender
+from recsys.refresh.refresh import refresh
+from tests.recsys.apps.reviews.conftest import DAYS, FIRST, ITEM, SURGE
+from tests.recsys.conftest import Place
+
+Reviewed = Callable[[int], Place]
+CONFIG = WatchConfig()
+
+
+def on(day: int) -> date:
+    return (FIRST + timedelta(days=day)).date()
+
+
+def test_a_surge_is_told_once_by_the_most_telling_series(reviewed: Reviewed) -> None:
+    place = reviewed(SURGE)
+    assert watch_reviews(place.workspace, place.settings) == ()
+    place = reviewed(DAYS)
+    told = watch_reviews(place.workspace, place.settings)
+    assert len(told) == 1, "the category and the aspect tell of the same complaints"
+    assert ITEM in told[0]
+    assert "most about quality" in told[0]
+    assert "Bad quality, number" in told[0]
+    assert "row " in told[0]
+    assert watch_reviews(place.workspace, place.settings) == (), "of one bundle only once"
+    (alert,) = open_alerts(place.workspace, open_recommender(place.workspace))
+    assert (alert.level, alert.name, alert.ended) == ("item", ITEM, None)
+    assert on(SURGE - 5) <= date.fromisoformat(alert.began) <= date.fromisoformat(alert.raised) <= on(DAYS)
+    assert date.fromisoformat(alert.raised) <= on(SURGE + 10)
+
+
+def test_refresh_tells_of_it(reviewed: Reviewed, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
+    from recsys.refresh import refresh as module
+
+    posted: list[dict[str, str]] = []
+    monkeypatch.setattr(module, "post", lambda _config, message: posted.append(message))
+    place = reviewed(SURGE)
+    refresh(place.workspace, place.settings, watch=watch_reviews)
+    reviewed(DAYS)
+    done = refresh(place.workspace, place.settings, watch=watch_reviews)
+    assert len(done.surges) == 1
+    assert [message["event"] for message in posted] == ["reviews"]
+    assert done.surges[0] in caplog.text
+    assert refresh(place.workspace, place.settings, watch=watch_reviews).surges == ()
+
+
+def test_growing_sales_with_the_same_share_raise_nothing(reviewed: Reviewed) -> None:
+    place = reviewed(SURGE)
+    scored, catalog = _parts(place)
+    assert find_alerts(scored, catalog, on(SURGE), CONFIG) == []
+
+
+def test_an_alert_ends_when_nobody_complains_any_more_or_it_becomes_usual(reviewed: Reviewed) -> None:
+    scored, catalog = _parts(reviewed(DAYS + 30))
+    (alert, *_) = find_alerts(scored, catalog, on(DAYS + 30), CONFIG)
+    assert alert.ended is not None
+    assert alert.settled, "the share has stayed for weeks"
+    assert "usual" in tell(alert, scored, catalog).sentence
+
+
+def _parts(place: Place):
+    from features.storage.arrays import Subfolder
+    from recsys.artifacts.bundle import Bundle
+    from recsys.snapshot.snapshot import reviews_in
+
+    return reviews_in(Subfolder(Bundle.open(place.workspace.bundles).files, "snapshot"))
+
+
+def alert(series: str = "item\tx", began: int = 10, ended: int | None = None, severity: int = 1) -> Alert:
+    return Alert(
+        series,
+        "raised",
+        on(began),
+        on(began + 2),
+        0.1,
+        0.5,
+        5,
+        10,
+        400.0,
+        severity=severity,
+        ended=None if ended is None else on(ended),
+    )
+
+
+@pytest.mark.parametrize(
+    ("before", "found", "events"),
+    [
+        ([], [alert()], ["raised"]),
+        ([alert()], [alert(began=11)], []),
+        ([alert()], [alert(severity=2)], ["worsened"]),
+        ([alert()], [alert(ended=20)], ["ended"]),
+        ([alert(ended=20)], [alert(ended=20)], []),
+        ([alert(ended=20)], [alert(ended=20), alert(began=30)], ["raised"]),
+        ([alert()], [alert("item\ty")], ["raised"]),
+    ],
+)
+def test_news_are_what_was_not_told(before: list[Alert], found: list[Alert], events: list[str]) -> None:
+    log = AlertLog(tuple(before), "b1")
+    after, news = log.followed_by(found, "b2")
+    assert [one.event for one in news] == events
+    assert after.followed_by(found, "b3")[1] == []
+
+
+def test_the_first_look_tells_only_of_what_is_open() -> None:
+    _, news = AlertLog().followed_by([alert(ended=20), alert(began=30)], "b1")
+    assert [one.began for one in news] == [on(30)]
+
+
+def test_the_log_survives_its_file_and_a_damaged_one_is_said(tmp_path, caplog: pytest.LogCaptureFixture) -> None:
+    path = tmp_path / "alerts.json"
+    log = AlertLog((alert(), alert(ended=20)), "b1")
+    log.write(path)
+    assert AlertLog.read(path) == log
+    assert [one.ended for one in log.open] == [None]
+    path.write_text('{"alerts": [{"no": 1}]}')
+    assert AlertLog.read(path) == AlertLog()
+    assert "cannot be read" in caplog.text
+
+
+def test_the_name_of_a_series_comes_apart() -> None:
+    assert parts_of("item\tx") == ("item", "x", None)
+    assert parts_of("shop\t\tprice") == ("shop", "", "price")
