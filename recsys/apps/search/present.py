@@ -159,16 +159,21 @@ def _matched(search: SearchComponents, reading: Reading, row: int) -> str:
             if not tokens.isdisjoint(held):
                 found[name] = None
                 said.update(held)
-    praise = _praise(search, tokens - said, row)
-    if found or praise:
-        parts = (f"matches: {' '.join(found)}" if found else "", f"customers praise: {' '.join(praise)}" if praise else "")
-        return "; ".join(part for part in parts if part)
+    parts = (f"matches: {' '.join(found)}" if found else "", _praise(search, tokens - said, row))
+    if any(parts):
+        return "; ".join(filter(None, parts))
     return f"near in meaning: {category.rsplit('|', 1)[-1]}" if category else "near in meaning"
 
 
-def _praise(search: SearchComponents, tokens: set[str], row: int) -> list[str]:
-    """Return the words of the query that the item's own reviews praise it with, where the index reads them."""
-    if not tokens or not len(search.recommender.snapshot.reviews) or REVIEWS not in search.words.index.config.weights:
-        return []
-    words = dict.fromkeys(search.praise[row].split())
-    return [word for word in words if not tokens.isdisjoint(_read(word, search.words.index.analyzer)[0])]
+def _praise(search: SearchComponents, tokens: set[str], row: int) -> str:
+    """Say which words of the query reviews praise the item with, where the index reads them: its own, or those of items of its text."""
+    snapshot = search.recommender.snapshot
+    if not tokens or not len(snapshot.reviews) or REVIEWS not in search.words.index.config.weights:
+        return ""
+    same = np.flatnonzero(snapshot.text_of == snapshot.text_of[row])
+    for rows, who in (([row], "customers praise"), (same, "customers praise an item of the same name")):
+        words = dict.fromkeys(word for one in rows for word in search.praise[int(one)].split())
+        said = [word for word in words if not tokens.isdisjoint(_read(word, search.words.index.analyzer)[0])]
+        if said:
+            return f"{who}: {' '.join(said)}"
+    return ""

@@ -13,16 +13,21 @@ from eval.simulation.reviewed_shop import reviewed_shop
 from features.errors import DataError
 from features.names import NEGATIVE, POSITIVE, TEXT
 from features.reviews.scored import ScoredReviews
+from features.storage.arrays import Subfolder, in_folder
 from recsys.apps.search.answers import SearchAnswer
 from recsys.apps.search.pipeline import Search
 from recsys.apps.search.present import NOTHING
 from recsys.apps.search.request import SearchOptions
+from recsys.artifacts.bundle import Bundle
+from recsys.artifacts.publish import publish
+from recsys.privacy.erasure import erase
 from recsys.recommend import open
 from recsys.settings.search import with_praise
-from recsys.snapshot.snapshot import reviewed
+from recsys.snapshot.snapshot import Snapshot, reviewed
 from retrieval.lexical.fields import REVIEWS, item_fields
 from retrieval.lexical.index import LexicalIndex
 from tests.features.reviews.known import Told, scored, scored_shop
+from tests.recsys.conftest import Place
 
 FRUITY: Told = ("taste and smell", "Wonderfully fruity taste.", POSITIVE)
 STALE: Told = ("taste and smell", "A stale and fruity taste.", NEGATIVE)
@@ -62,7 +67,7 @@ def test_aspects_narrow_the_list(plain: Search) -> None:
     facets = {facet.name: facet for facet in ask(search, "fruity", k=40).facets}
     assert facets["praised"].label == "praised for"
     assert dict(facets["praised"].values)["durability"] == 1
-    narrowed = {facet.name: facet.values for facet in ask(search, "tea", k=40, praised="taste and smell").facets}
+    narrowed = {facet.name: facet.values for facet in ask(search, "fruity", k=40, praised="taste and smell").facets}
     assert narrowed["praised"] == (("durability", 1),), "an aspect that all are praised for narrows nothing"
     assert "praised" not in {facet.name for facet in ask(plain, "tea", k=40).facets}
 
@@ -80,11 +85,21 @@ def test_a_word_that_only_reviews_say_finds_the_praised_item_and_says_so(plain: 
     answer = ask(search, "fruity")
     assert (ids(answer)[0], answer.items[0].reason, answer.fallback) == ("sku-14", "customers praise: fruity", None)
     assert all("praise" not in item.reason for item in answer.items[1:])
+    assert {item.item_id: item.reason for item in ask(search, "Fruity!", k=40).items}["sku-10"] == "near in meaning: bakery"
     title = search.recommender.snapshot.catalog.frame["title"][int(search.recommender.snapshot.catalog.rows(["sku-14"])[0])]
     both = ask(search, f"fruity {title}")
     assert both.items[0].item_id == "sku-14"
     assert both.items[0].reason.startswith("matches: ")
     assert both.items[0].reason.endswith("; customers praise: fruity")
+
+
+def test_a_reason_says_whose_reviews_they_are(plain: Search) -> None:
+    texts = plain.recommender.snapshot.text_of
+    assert texts[0] == texts[1] != texts[5], "two items of one text"
+    reasons = {item.item_id: item.reason for item in ask(with_reviews(plain, sku_01=[FRUITY]), "fruity", k=40).items}
+    assert reasons["sku-01"] == "customers praise: fruity"
+    assert reasons["sku-00"] == "customers praise an item of the same name: fruity"
+    assert "praise" not in reasons["sku-05"]
 
 
 def test_a_shop_without_reviews_has_the_same_index(plain: Search) -> None:
@@ -138,3 +153,16 @@ def test_the_vacuum_cleaner_that_customers_praise_as_quiet_comes_first() -> None
         assert found["vacuum-1"] > 1.05 * found["vacuum-2"]
     plain = dict(zip(items, LexicalIndex.build(fields).scores(tokens).tolist(), strict=True))
     assert plain["vacuum-1"] == pytest.approx(plain["vacuum-2"], rel=0.05)
+
+
+def test_the_words_of_an_erased_author_are_gone_from_the_bundle(spare: Place) -> None:
+    bundles = spare.workspace.bundles
+    bundle = Bundle.open(bundles)
+    praised = reviewed(Snapshot.from_files(Subfolder(bundle.files, "snapshot")), scored((3, [FRUITY]), (3, [FRUITY])))
+    assert len(praised.lexical.texts_with("fruiti"))
+    files = {name: bundle.read(name) for name in bundle.files if not name.startswith("snapshot/")}
+    publish(bundles, files | in_folder("snapshot", praised.to_files()), dict(bundle.manifest.about), 2)
+    erase(spare.workspace, "u0")
+    left = Snapshot.from_files(Subfolder(Bundle.open(bundles).files, "snapshot"))
+    assert len(left.reviews) == 1
+    assert not len(left.lexical.texts_with("fruiti")), "one review is left, and a word needs two"

@@ -35,7 +35,7 @@ def test_a_query_is_of_the_category_that_the_search_finds(search: Search) -> Non
     assert (found.failed, found.queries) == (7, 6)
     for row, query in zip((0, 9, 19), queries, strict=True):
         assert query.lower() in topics[frame["category"][row]]["examples"]
-    assert "sku-10" in topics[frame["category"][search.recommender.snapshot.catalog.rows(["sku-10"])[0]]]["examples"]
+    assert "sku-10" in topics[frame["category"][int(search.recommender.snapshot.catalog.rows(["sku-10"])[0])]]["examples"]
     assert (topics[NOT_SOLD]["failed"], topics[NOT_SOLD]["users"], topics[NOT_SOLD]["examples"]) == (2, 2, ["qwzx"])
     assert not any("under 5 dollars" in row["examples"] for row in topics.values()), "a price alone is of no category"
 
