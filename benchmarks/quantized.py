@@ -22,7 +22,8 @@ from benchmarks.shop import Bench, bench
 from features.data.histories import Histories
 from features.onnx.session import OnnxSession
 from features.storage.arrays import Subfolder
-from recsys.artifacts.model import ServedModel, ServedRanking
+from recsys.artifacts.model import ServedModel
+from recsys.artifacts.ranking import ServedRanking
 
 if TYPE_CHECKING:
     from collections.abc import Callable

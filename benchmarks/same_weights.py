@@ -18,7 +18,7 @@ from benchmarks.paired import alternate, say
 from benchmarks.shop import bench
 from features.data.histories import Histories
 from features.text.template import item_texts
-from recsys.artifacts.model import ServedRanking
+from recsys.artifacts.ranking import ServedRanking
 from retrieval.two_tower.user_encoders import buckets
 
 if TYPE_CHECKING:

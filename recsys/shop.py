@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from eval.protocol.report import Report
     from features.ingest.source import Source
     from features.ingest.summary import IngestSummary
-    from recsys.apps.reviews.answers import ReviewAlert
     from recsys.apps.reviews.pipeline import ReviewsReader
     from recsys.apps.search.answers import SearchAnswer
     from recsys.apps.search.pipeline import Search
@@ -128,21 +127,14 @@ class Shop:
         ConfigError: neither names a source.
         DataError: a table cannot be read, lacks a required column, or has no valid row.
         """
-        return self.workspace.ingest(self._source(source, options))
+        return self.workspace.ingest(self.settings.source_or_raise(source, **options))
 
     def check(self, source: Source | None = None, **options: Any) -> IngestSummary:
         """Read and judge the shop's tables as `ingest` does, and store nothing; raises what that would.
 
         The summary is that of the ingest that would be; its `profile` says how each column was understood.
         """
-        return self.workspace.dry_run(self._source(source, options))
-
-    def _source(self, source: Source | None, options: dict[str, Any]) -> Source:
-        source = source or self.settings.source_with(**options)
-        if source is None:
-            advice = "give --dataset completejourney, or --interactions FILE and --items FILE, or a section [source] in recsys.toml"
-            raise ConfigError(f"nothing to ingest: {advice}")
-        return source.absolute()
+        return self.workspace.dry_run(self.settings.source_or_raise(source, **options))
 
     def train(
         self, until: str | datetime | None = None, *, preset: Preset = "quick", device: Device = "auto", random_state: int = 0
@@ -216,13 +208,7 @@ class Shop:
         """What customers say, over `recommender`; raises what that does."""
         from recsys.apps.reviews.pipeline import ReviewsReader
 
-        return ReviewsReader(self.recommender)
-
-    def review_alerts(self) -> list[ReviewAlert]:
-        """Surges of complaints that have not ended, as the last refresh found them."""
-        from recsys.apps.reviews.watch import open_alerts
-
-        return open_alerts(self.workspace, self.recommender)
+        return ReviewsReader(self.recommender, self.workspace.reports)
 
     def _close(self) -> None:
         """Forget the open recommender, so that the next call opens the bundle in use."""

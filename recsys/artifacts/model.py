@@ -14,10 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 from features.storage.arrays import Subfolder, in_folder
 from features.storage.digests import of_json
-from ranking import gbdt
-from ranking.calibration import Calibration
 from ranking.cross_encoder.config import CrossEncoderConfig
 from ranking.search_ranker import SearchRanker
+from recsys.artifacts.ranking import Ranking, ServedRanking
 from retrieval.collaborative.config import RetrievalConfig
 from retrieval.two_tower.item_ids import ItemIdVectors
 
@@ -25,14 +24,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     import torch
-    from features.text.sentiment.model import SentimentModel
     from tokenizers import Tokenizer
 
     from features.onnx.session import Device
     from features.text.encoder import TextEncoder
+    from features.text.sentiment.model import SentimentModel
     from ranking.cross_encoder.model import CrossEncoder
     from ranking.cross_encoder.onnx_model import OnnxCrossEncoder
-    from ranking.gbdt import Booster
     from recsys.settings.settings import Settings
     from retrieval.query_tower.encoded_queries import EncodedQueries
     from retrieval.query_tower.model import QueryTower
@@ -42,39 +40,6 @@ if TYPE_CHECKING:
     from retrieval.two_tower.onnx_model import OnnxUserTower
 
 UNTRAINED: dict[str, Any] = {"trained": False}
-# File names of the boosters; older than the names of the attributes, and kept so that trained models stay readable.
-BASE_FILE, RESIDUAL_FILE = "blend", "correction"
-
-
-@dataclass(frozen=True)
-class Ranking:
-    """The fitted parts of the ranker, see `ranking.ranker.GBDTRanker`."""
-
-    base: Booster
-    residual: Booster
-    cross_encoder: CrossEncoder
-    calibration: Calibration
-
-    def to_files(self) -> dict[str, bytes]:
-        """Return the contents by file name."""
-        return self.tree_files() | self.cross_encoder.to_files()
-
-    def tree_files(self) -> dict[str, bytes]:
-        """Return the files of boosters and calibration, which training and serving share."""
-        boosters = gbdt.to_files(self.base, BASE_FILE) | gbdt.to_files(self.residual, RESIDUAL_FILE)
-        return boosters | self.calibration.to_files()
-
-    @classmethod
-    def from_files(cls, files: Mapping[str, bytes]) -> Ranking:
-        """Read the files that `to_files` wrote."""
-        from ranking.cross_encoder.model import CrossEncoder
-
-        return cls(
-            gbdt.from_files(files, BASE_FILE),
-            gbdt.from_files(files, RESIDUAL_FILE),
-            CrossEncoder.from_files(files),
-            Calibration.from_files(files),
-        )
 
 
 @dataclass(frozen=True)
@@ -194,9 +159,8 @@ class Model:
     @classmethod
     def from_files(cls, files: Mapping[str, bytes]) -> Model:
         """Read the files that `to_files` wrote."""
-        from features.text.sentiment.model import SentimentModel
-
         from features.text.encoder import TextEncoder
+        from features.text.sentiment.model import SentimentModel
         from ranking.cross_encoder.model import CrossEncoder
         from retrieval.query_tower.model import QueryTower
         from retrieval.two_tower.model import TwoTower
@@ -215,32 +179,6 @@ class Model:
             pairs=CrossEncoder.from_files(Subfolder(files, "pairs")) if "pairs/cross_encoder.json" in files else None,
             sentiment=SentimentModel.from_files(Subfolder(files, "sentiment")) if "sentiment/sentiment.json" in files else None,
         )
-
-
-@dataclass(frozen=True)
-class ServedRanking:
-    """The fitted parts of the ranker for serving, read on first use; see `Ranking`."""
-
-    files: Mapping[str, bytes]
-    device: Device = "cpu"
-
-    @cached_property
-    def base(self) -> Booster:
-        return gbdt.from_files(self.files, BASE_FILE)
-
-    @cached_property
-    def residual(self) -> Booster:
-        return gbdt.from_files(self.files, RESIDUAL_FILE)
-
-    @cached_property
-    def calibration(self) -> Calibration:
-        return Calibration.from_files(self.files)
-
-    @cached_property
-    def cross_encoder(self) -> OnnxCrossEncoder:
-        from ranking.cross_encoder.onnx_model import OnnxCrossEncoder
-
-        return OnnxCrossEncoder.from_files(self.files, self.device)
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,8 @@ import typer
 from recsys.cli.benchmark import benchmark
 from recsys.cli.maintenance import erase, rollback, verify
 from recsys.cli.options import Count, Json, PerGroup, State, parse_ids, parse_interval, parse_moment, parse_out, state_of
-from recsys.cli.reviews import reviews
-from recsys.cli.search import search
+from recsys.cli.reviews.command import reviews
+from recsys.cli.search import search, similar
 from recsys.cli.service import serve
 from recsys.cli.simulate import off_policy, simulate
 from recsys.recommend.request import MAX_PER_GROUP, RecommendOptions
@@ -38,7 +38,7 @@ def demo(
     """
     state = state_of(context)
     if of_reviews:
-        from recsys.cli.demo_reviews import run_demo
+        from recsys.cli.reviews.demo import run_demo
     else:
         from recsys.cli.demo import run_demo
     run_demo(state.workspace, state.settings)
@@ -216,24 +216,6 @@ def _recommend_to_file(state: State, options: RecommendOptions, users_file: Path
         typer.echo(note, err=True)
     rows = write_answers(state.shop.answers(options, users), out)
     typer.echo(f"{len(users):,} users, {rows:,} rows in {out}")
-
-
-def similar(
-    context: typer.Context,
-    item: Annotated[str, typer.Option(metavar="ID", help="The item.")],
-    k: Count = 10,
-    as_json: Json = False,
-    max_per_group: PerGroup = MAX_PER_GROUP,
-    variants: Annotated[bool, typer.Option("--variants", help="Its own variants too (sizes, colours).")] = False,
-) -> None:
-    """Items nearest to an item."""
-    matches = state_of(context).shop.recommender.similar(item, k, max_per_group, variants=variants)
-    if as_json:
-        _print_json(matches.to_dict())
-    else:
-        from recsys.cli.render import render_matches, stdout
-
-        render_matches(matches, stdout())
 
 
 def evaluate(

@@ -1,4 +1,4 @@
-"""Defines `recsys search`: one query on the terminal, or a file of queries."""
+"""Defines `recsys search`, of one query on the terminal or a file of queries, and `recsys similar`."""
 
 from __future__ import annotations
 
@@ -85,6 +85,24 @@ def search(
         from recsys.cli.render import render_found, stdout
 
         render_found(answer, stdout())
+
+
+def similar(
+    context: typer.Context,
+    item: Annotated[str, typer.Option(metavar="ID", help="The item.")],
+    k: Count = 10,
+    as_json: Json = False,
+    max_per_group: PerGroup = MAX_PER_GROUP,
+    variants: Annotated[bool, typer.Option("--variants", help="Its own variants too (sizes, colours).")] = False,
+) -> None:
+    """Items nearest to an item."""
+    matches = state_of(context).shop.recommender.similar(item, k, max_per_group, variants=variants)
+    if as_json:
+        typer.echo(json.dumps(matches.to_dict(), indent=2, allow_nan=False))
+    else:
+        from recsys.cli.render import render_matches, stdout
+
+        render_matches(matches, stdout())
 
 
 def _checked(text: str) -> str:

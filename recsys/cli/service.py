@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from recsys.cli.options import state_of
-from recsys.settings.scopes import Scope
+from recsys.settings.names import Scope
 
 keys = typer.Typer(rich_markup_mode=None, no_args_is_help=True, help="The API keys of `recsys serve`.")
 Scopes = Annotated[

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from features.behavior.item_stats import ItemStats
-    from recsys.artifacts.model import Ranking
+    from recsys.artifacts.ranking import Ranking
     from recsys.recommend.pipeline import Recommender
     from recsys.training.job import RankingData
     from retrieval.candidates import Candidates

@@ -59,7 +59,8 @@ if TYPE_CHECKING:
 
     from eval.protocol.runner import EvaluateConfig, Lists, Progress
     from features.data.catalog import Catalog
-    from recsys.artifacts.model import Model, Ranking
+    from recsys.artifacts.model import Model
+    from recsys.artifacts.ranking import Ranking
     from recsys.offline.ablation import Part
     from recsys.offline.options import BenchmarkOptions
     from recsys.settings.settings import Settings

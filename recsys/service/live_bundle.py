@@ -81,8 +81,8 @@ class LiveBundle:
         recommender = open_recommender(workspace, bundle_id, shared=config.workers > 1, device=config.device)
         if before is not None and _query_digests(before.bundle) == _query_digests(bundle):
             vars(recommender.model)["query"] = vars(before.recommender.model)["query"]
-        search = Search(recommender)
-        return cls(bundle, recommender, search, ReviewsReader(recommender), _warm(search, 0 if before is None else REST_FACTOR))
+        search, reviews = Search(recommender), ReviewsReader(recommender, workspace.reports)
+        return cls(bundle, recommender, search, reviews, _warm(search, 0 if before is None else REST_FACTOR))
 
     def note(self, items: list[str], probabilities: list[float]) -> None:
         """Count a list that was shown."""

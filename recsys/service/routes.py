@@ -19,7 +19,7 @@ from recsys.service.access.guard import needs
 from recsys.service.answering import RecommendRequest, StageTimes
 from recsys.service.metrics import EVENTS, FALLBACKS, page
 from recsys.service.problems import problem
-from recsys.settings.scopes import Scope
+from recsys.settings.names import Scope
 from recsys.workspace.events import DERIVED, Event
 
 if TYPE_CHECKING:

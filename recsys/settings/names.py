@@ -2,9 +2,21 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import Literal
 
 Preset = Literal["quick", "full"]
 ShopName = Literal["completejourney", "beauty", "games", "online_retail"]
 BenchmarkName = Literal["completejourney", "beauty", "games", "online_retail", "product-qa", "reviews", "reviews-zh", "aspects"]
 Device = Literal["auto", "cpu", "cuda"]
+
+
+class Scope(StrEnum):
+    """A scope of an API key.
+
+    READ allows recommendations and metrics, WRITE allows events, ADMIN allows both and erasure.
+    """
+
+    READ = "read"
+    WRITE = "write"
+    ADMIN = "admin"

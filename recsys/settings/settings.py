@@ -119,6 +119,14 @@ class Settings(BaseSettings):
         """
         return IndexSettings(self.index, self.search.words, self.search.retrieval, tuple(self.search.read_synonyms().rows))
 
+    def source_or_raise(self, source: Source | None, **options: object) -> Source:
+        """Return a source, or else `source_with` the options, with absolute paths; raises ConfigError if there is none."""
+        source = source or self.source_with(**options)
+        if source is None:
+            advice = "give --dataset completejourney, or --interactions FILE and --items FILE, or a section [source] in recsys.toml"
+            raise ConfigError(f"nothing to ingest: {advice}")
+        return source.absolute()
+
     def source_with(self, **options: object) -> Source | None:
         """Return the section [source] completed by options of the command line; None if both are empty.
 

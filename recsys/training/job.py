@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from features.progress import Progress
     from features.text.token_states import ItemTokens
     from ranking.cross_encoder.trainer import TrainingPairs
-    from recsys.artifacts.model import Ranking
+    from recsys.artifacts.ranking import Ranking
     from recsys.settings.settings import Settings
     from recsys.training.windows import Windows
 

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from features.data.queries import Queries
     from features.data.reviews import Reviews
-    from recsys.artifacts.model import Ranking
+    from recsys.artifacts.ranking import Ranking
     from recsys.settings.names import Device, Preset
     from recsys.training.job import RankingData
 

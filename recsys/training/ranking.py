@@ -18,7 +18,7 @@ from ranking.cross_encoder.model import CrossEncoder
 from ranking.cross_encoder.trainer import TrainingPairs, fit_cross_encoder
 from ranking.gbdt import CROSS_ENCODER, TOWERS, fit_base, fit_residual
 from ranking.ranker import order_by_base, rerank_top, with_features, with_residual
-from recsys.artifacts.model import Ranking
+from recsys.artifacts.ranking import Ranking
 from recsys.training.job import RankingData
 from retrieval.collaborative.models import Collaborative
 from retrieval.hybrid import HybridRetriever

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from features.behavior.query_clicks import QueryClicks
     from features.data.split import Split
     from ranking.gbdt import Booster
-    from recsys.artifacts.model import Ranking
+    from recsys.artifacts.ranking import Ranking
     from recsys.training.job import TrainingJob
     from recsys.training.towers import TextModels
 

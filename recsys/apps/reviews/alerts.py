@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 YEARS = 3  # of reviews that the watch reads; what lies before them says little of today
+FILE = "review_alerts.json"
 SAME = 0.5  # share of an alert's complaints from which on an earlier alert tells of them
 LEAST = 3  # complaints of an aspect, ever, below which it is not watched
 _BETWEEN = "\t"  # of the parts of a series' name; no id, brand or category has one
@@ -114,8 +115,9 @@ class AlertLog:
     bundle_id: str = ""
 
     @classmethod
-    def read(cls, path: Path) -> Self:
-        """Read the file; empty without one, or with one of another version, which is said."""
+    def of(cls, reports: Path) -> Self:
+        """Read the file in a folder; empty without one, or with one of another version, which is said."""
+        path = reports / FILE
         if not path.exists():
             return cls()
         try:
@@ -125,10 +127,10 @@ class AlertLog:
             _log.warning("%s cannot be read (%s): alerts that were told may be told again", path, error)
             return cls()
 
-    def write(self, path: Path) -> None:
+    def write(self, reports: Path) -> None:
         """Write the file whole."""
         content = {"bundle_id": self.bundle_id, "alerts": [alert.to_json() for alert in self.alerts]}
-        write_whole(path, json.dumps(content, indent=1))
+        write_whole(reports / FILE, json.dumps(content, indent=1))
 
     def followed_by(self, found: list[Alert], bundle_id: str) -> tuple[AlertLog, list[Alert]]:
         """Return the log after another look, and what is new: alerts raised, made worse, or ended since.
@@ -155,5 +157,3 @@ class AlertLog:
 
 def _overlap(one: Alert, other: Alert) -> bool:
     return one.began <= (other.ended or date.max) and other.began <= (one.ended or date.max)
-
-

@@ -80,7 +80,8 @@ def evaluate_reviews(workspace: Workspace, settings: Settings, seed: int = 0) ->
         There are too few rated reviews, or a part of them lacks a class.
     """
     data = _labelled(workspace, settings)
-    setting, probabilities = tuned(data, "zh" if pl.Series(data.texts).str.contains(r"\p{Han}").mean() > 0.5 else "en")
+    chinese = int(pl.Series(data.texts).str.contains(r"\p{Han}").sum())
+    setting, probabilities = tuned(data, "zh" if 2 * chinese > len(data.texts) else "en")
     known = np.flatnonzero(data.part != "test")
     encoder = TextEncoder.pretrained(settings.encoder)  # the shop's own may have learned from texts of later days
     model = fit_sentiment(encoder, data.texts_of(known), data.labels[known], settings.reviews.sentiment, seed, terminal_progress)

@@ -27,13 +27,17 @@ from features.names import (
 from features.reviews import summary
 from features.text.closest import did_you_mean
 from ranking.filters import in_categories
+from recsys.apps.reviews.alerts import AlertLog
 from recsys.apps.reviews.answers import AspectFigures, ReviewFigures, ReviewsAnswer
 from recsys.apps.reviews.quotes import quote_of
+from recsys.apps.reviews.told import tell
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from features.reviews.scored import ScoredReviews
+    from recsys.apps.reviews.answers import ReviewAlert
     from recsys.apps.reviews.request import Level, ReviewsRequest
     from recsys.recommend.pipeline import Recommender
 
@@ -44,9 +48,15 @@ NO_REVIEWS = "the bundle has no reviews: run `recsys ingest` with --reviews FILE
 
 @dataclass(frozen=True)
 class ReviewsReader:
-    """Answers questions about reviews over one recommender."""
+    """Answers questions about reviews over one recommender.
+
+    Attributes
+    ----------
+    reports : folder of the workspace with the alerts that refreshes found.
+    """
 
     recommender: Recommender
+    reports: Path
 
     @property
     def scored(self) -> ScoredReviews:
@@ -81,6 +91,11 @@ class ReviewsReader:
         below: tuple[Level, ...] = {"shop": ("category", "brand", "item"), "item": ()}.get(request.level, ("item",))
         parts = [part for level in below for part in self._standing_out(level, mask, request.aspect)]
         return ReviewsAnswer(self.recommender.bundle_id, figures[0], tuple(parts))
+
+    def alerts(self) -> list[ReviewAlert]:
+        """Return the surges of complaints that have not ended, as the last refresh found them, the latest first."""
+        snapshot = self.recommender.snapshot
+        return [tell(alert, snapshot.reviews, snapshot.catalog) for alert in reversed(AlertLog.of(self.reports).open)]
 
     @cached_property
     def aspects(self) -> Sequence[str]:

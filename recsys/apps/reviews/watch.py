@@ -12,10 +12,7 @@ from recsys.artifacts.bundle import Bundle
 from recsys.snapshot.snapshot import reviews_in
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from recsys.apps.reviews.answers import ReviewAlert
-    from recsys.recommend.pipeline import Recommender
     from recsys.settings.settings import Settings
     from recsys.workspace.workspace import Workspace
 
@@ -25,7 +22,7 @@ def watch_reviews(workspace: Workspace, settings: Settings) -> tuple[str, ...]:
 
     What was told once is told again only where it gets worse or ends.
     """
-    log, bundle = AlertLog.read(_file(workspace)), Bundle.open(workspace.bundles)
+    log, bundle = AlertLog.of(workspace.reports), Bundle.open(workspace.bundles)
     files = Subfolder(bundle.files, "snapshot")
     if log.bundle_id == bundle.id or not Subfolder(files, "reviews"):
         return ()
@@ -33,20 +30,10 @@ def watch_reviews(workspace: Workspace, settings: Settings) -> tuple[str, ...]:
     latest: Any = scored.reviews[TIMESTAMP].max()
     found = [] if latest is None else find_alerts(scored, catalog, latest.date(), settings.reviews.alerts)
     after, news = log.followed_by(found, bundle.id)
-    after.write(_file(workspace))
+    after.write(workspace.reports)
     return tuple(_with_quotes(tell(alert, scored, catalog)) for alert in news)
-
-
-def open_alerts(workspace: Workspace, recommender: Recommender) -> list[ReviewAlert]:
-    """Return the alerts that have not ended, as the last refresh found them, the latest first."""
-    snapshot, log = recommender.snapshot, AlertLog.read(_file(workspace))
-    return [tell(alert, snapshot.reviews, snapshot.catalog) for alert in reversed(log.open)]
 
 
 def _with_quotes(alert: ReviewAlert) -> str:
     quotes = " ".join(f"“{quote.text}” (row {quote.row})" for quote in alert.quotes) if alert.ended is None else ""
     return f"{alert.sentence} {quotes}".strip()
-
-
-def _file(workspace: Workspace) -> Path:
-    return workspace.reports / "review_alerts.json"

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from recsys.service.access.keys import Key
-    from recsys.settings.scopes import Scope
+    from recsys.settings.names import Scope
 
 _header = APIKeyHeader(name="X-API-Key", auto_error=False, description="created by `recsys keys add`")
 _bearer = HTTPBearer(auto_error=False, description="the same key")

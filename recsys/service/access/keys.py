@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from features.errors import ConfigError
 from features.storage.atomic import exclusive, replace_durably
-from recsys.settings.scopes import Scope
+from recsys.settings.names import Scope
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

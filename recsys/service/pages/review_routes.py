@@ -8,7 +8,6 @@ from fastapi import APIRouter, Query, Request, Response
 
 from features.errors import DataError
 from recsys.apps.reviews.request import ReviewsRequest
-from recsys.apps.reviews.watch import open_alerts
 from recsys.service.answering import StageTimes
 from recsys.service.pages.html import PageRoute, page
 from recsys.service.routes import LiveBundleOf, ServiceOf  # noqa: TC001  FastAPI reads the annotations of a route
@@ -32,7 +31,7 @@ async def reviews(
             answer = live.reviews.answer(ReviewsRequest(**{name: value or None for name, value in form.items()}))
         except DataError as error:
             return None, [], str(error)
-        return answer, open_alerts(service.workspace, live.recommender), ""
+        return answer, live.reviews.alerts(), ""
 
     times = StageTimes(request.scope["noted"]["arrived"])
     answer, alerts, problem = await service.pipeline.run(read, times, "page")

@@ -14,7 +14,7 @@ from fastapi.responses import RedirectResponse
 from itsdangerous import BadSignature, URLSafeTimedSerializer
 
 from recsys.service.logs import salt_of
-from recsys.settings.scopes import Scope
+from recsys.settings.names import Scope
 
 if TYPE_CHECKING:
     from recsys.service.access.guard import Access

@@ -7,11 +7,10 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import JSONResponse  # noqa: TC002  FastAPI reads the annotations of a route
 
-from recsys.apps.reviews.watch import open_alerts
 from recsys.service.access.guard import needs
 from recsys.service.reviews import schemas as s
 from recsys.service.routes import PROBLEMS, LiveBundleOf, ServiceOf, TimesOf, respond
-from recsys.settings.scopes import Scope
+from recsys.settings.names import Scope
 
 reviews_router = APIRouter()
 _READ = [Depends(needs(Scope.READ))]
@@ -29,5 +28,5 @@ async def reviews(
 @reviews_router.get("/v1/reviews/alerts", dependencies=_READ, responses=PROBLEMS | {200: {"model": s.RaisedAlerts}})
 async def alerts(request: Request, service: ServiceOf, live: LiveBundleOf, times: TimesOf) -> JSONResponse:
     """Return the surges of complaints that have not ended, as the last refresh found them."""
-    found = await service.pipeline.run(lambda: open_alerts(service.workspace, live.recommender), times, "alerts")
+    found = await service.pipeline.run(live.reviews.alerts, times, "alerts")
     return respond(request, live, times, {"alerts": [alert.to_dict() for alert in found]})

@@ -12,7 +12,7 @@ from recsys.service.access.guard import needs
 from recsys.service.answering import SearchRequest
 from recsys.service.routes import PROBLEMS, LiveBundleOf, ServiceOf, TimesOf, check_k, respond
 from recsys.service.search import schemas as s
-from recsys.settings.scopes import Scope
+from recsys.settings.names import Scope
 
 if TYPE_CHECKING:
     from recsys.service.answering import StageTimes

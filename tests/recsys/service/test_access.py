@@ -16,7 +16,7 @@ from features.errors import ConfigError
 from recsys.cli.main import run
 from recsys.service.access.guard import Access
 from recsys.service.access.keys import Keys
-from recsys.settings.scopes import Scope
+from recsys.settings.names import Scope
 from tests.recsys.conftest import Command, Place
 from tests.recsys.service.conftest import Serve, problem
 

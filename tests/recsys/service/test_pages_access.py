@@ -8,7 +8,7 @@ import pytest
 
 from recsys.service.access.keys import Keys
 from recsys.service.pages.session import COOKIE
-from recsys.settings.scopes import Scope
+from recsys.settings.names import Scope
 from tests.recsys.conftest import Place
 from tests.recsys.service.conftest import Serve
 from tests.recsys.service.pages import PATHS, seen

@@ -9,10 +9,9 @@ import pytest
 
 from eval.monitoring.alerts import Alert
 from eval.monitoring.config import WatchConfig
-from recsys.apps.reviews.alerts import AlertLog, find_alerts, parts_of
+from recsys.apps.reviews.alerts import FILE, AlertLog, find_alerts, parts_of
 from recsys.apps.reviews.told import tell
-from recsys.apps.reviews.watch import open_alerts, watch_reviews
-from recsys.recommend.open import open_recommender
+from recsys.apps.reviews.watch import watch_reviews
 from recsys.refresh.refresh import refresh
 from tests.recsys.apps.reviews.conftest import DAYS, FIRST, ITEM, SURGE
 from tests.recsys.conftest import Place
@@ -36,7 +35,7 @@ def test_a_surge_is_told_once_by_the_most_telling_series(reviewed: Reviewed) -> 
     assert "Bad quality, number" in told[0]
     assert "row " in told[0]
     assert watch_reviews(place.workspace, place.settings) == (), "of one bundle only once"
-    (alert,) = open_alerts(place.workspace, open_recommender(place.workspace))
+    (alert,) = place.shop.reviews.alerts()
     assert (alert.level, alert.name, alert.ended) == ("item", ITEM, None)
     assert on(SURGE - 5) <= date.fromisoformat(alert.began) <= date.fromisoformat(alert.raised) <= on(DAYS)
     assert date.fromisoformat(alert.raised) <= on(SURGE + 10)
@@ -120,13 +119,12 @@ def test_the_first_look_tells_only_of_what_is_open() -> None:
 
 
 def test_the_log_survives_its_file_and_a_damaged_one_is_said(tmp_path, caplog: pytest.LogCaptureFixture) -> None:
-    path = tmp_path / "alerts.json"
     log = AlertLog((alert(), alert(ended=20)), "b1")
-    log.write(path)
-    assert AlertLog.read(path) == log
+    log.write(tmp_path)
+    assert AlertLog.of(tmp_path) == log
     assert [one.ended for one in log.open] == [None]
-    path.write_text('{"alerts": [{"no": 1}]}')
-    assert AlertLog.read(path) == AlertLog()
+    (tmp_path / FILE).write_text('{"alerts": [{"no": 1}]}')
+    assert AlertLog.of(tmp_path) == AlertLog()
     assert "cannot be read" in caplog.text
 
 

@@ -12,7 +12,7 @@ from features.ingest.source import Source
 from features.ingest.table_store import is_ingested, load_source
 from recsys.apps.reviews.request import ReviewsRequest
 from recsys.cli.render import stdout
-from recsys.cli.render_reviews import render_alerts, render_reviews
+from recsys.cli.reviews.render import render_alerts, render_reviews
 from recsys.shop import Shop
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def run_demo(workspace: Workspace, settings: Settings) -> None:
             break
         console.print(Text(f"day {day}: no surge of complaints"))
     console.rule("6. recsys reviews --alerts")
-    render_alerts(shop.review_alerts(), console)
+    render_alerts(shop.reviews.alerts(), console)
 
 
 def _source(folder: Path) -> Source:

@@ -26,7 +26,7 @@ def reviews(
     """
     from recsys.apps.reviews.request import ReviewsRequest
     from recsys.cli.render import stdout
-    from recsys.cli.render_reviews import render_alerts, render_reviews
+    from recsys.cli.reviews.render import render_alerts, render_reviews
 
     if searches:
         if alerts or any(option is not None for option in (item, brand, category, aspect)):
@@ -37,7 +37,7 @@ def reviews(
         raise typer.BadParameter("give one of --item, --brand and --category", param_hint="--item")
     shop = state_of(context).shop
     if alerts:
-        found = shop.review_alerts()
+        found = shop.reviews.alerts()
         if as_json:
             typer.echo(json.dumps([alert.to_dict() for alert in found], indent=2, allow_nan=False))
         else:
@@ -55,7 +55,7 @@ def _searches(state: State, *, as_json: bool) -> None:
     from features.ingest.table_store import load_queries
     from recsys.apps.search.topics import search_topics
     from recsys.cli.render import stdout
-    from recsys.cli.render_reviews import render_topics
+    from recsys.cli.reviews.render import render_topics
 
     shop = state.shop
     found = search_topics(shop.searcher, shop.settings.reviews.read_aspects(), load_queries(shop.workspace.data))
