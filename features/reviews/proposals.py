@@ -108,10 +108,10 @@ def _candidates(sentences: pl.Series, aspects: AspectList, fewest: int) -> pl.Da
     following = pl.col("word").shift(-1).over("sentence")
     usable = pl.col("word").is_in(list(_STOP)).not_() & (pl.col("word").str.len_chars() > 2) & ~pl.col("word").str.contains(r"\d")
     words = words.with_columns(ok=usable).with_columns(
-        pair=pl.when("ok", pl.col("ok").shift(-1).over("sentence")).then(pl.concat_str("word", following, separator=" "))
+        two=pl.when("ok", pl.col("ok").shift(-1).over("sentence")).then(pl.concat_str("word", following, separator=" "))
     )
     singles = words.filter("ok").select("sentence", "length", term="word")
-    pairs = words.drop_nulls("pair").select("sentence", "length", term="pair")
+    pairs = words.drop_nulls("two").select("sentence", "length", term="two")
     counts = (
         pl.concat([singles, pairs])
         .unique(["sentence", "term"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from features.names import REVIEW_EASE_SCORE
 from features.storage.arrays import Subfolder, in_folder
 from retrieval.collaborative.als import ALS
 from retrieval.collaborative.ease import EASE
@@ -80,5 +81,5 @@ _MODELS = {
     "popularity": Popularity,
     "markov": Markov,
     "next_item": Markov,
-    "review_ease": EASE,
+    REVIEW_EASE_SCORE: EASE,
 }

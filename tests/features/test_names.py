@@ -15,13 +15,15 @@ import pytest
 from features import names
 from features.data.interactions import EVENT_WEIGHTS
 from features.data.split import LABEL_EVENTS
-from features.ingest.source import ITEM_INPUTS, LOG_INPUTS, QUERY_INPUTS
+from features.ingest.optional_tables import OPTIONAL
+from features.ingest.source import ITEM_INPUTS, LOG_INPUTS
+from features.reviews.scored import MENTION_SCHEMA, REVIEW_SCHEMA
 
 ROOT = Path(__file__).parents[2]
 LAYERS = ("features", "retrieval", "ranking", "eval", "recsys")
 MODULES = {str(path.relative_to(ROOT)): path for layer in LAYERS for path in sorted((ROOT / layer).rglob("*.py"))}
 CONSTANTS = {name: value for name, value in vars(names).items() if name.isupper()}
-COLUMNS = {*ITEM_INPUTS, *LOG_INPUTS, *QUERY_INPUTS}
+COLUMNS = {*ITEM_INPUTS, *LOG_INPUTS, *(name for table in OPTIONAL.values() for name in table.columns), *REVIEW_SCHEMA, *MENTION_SCHEMA}
 AMBIGUOUS = {
     "tower",
     "cross_encoder",

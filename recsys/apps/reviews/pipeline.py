@@ -23,6 +23,7 @@ from features.names import (
     POSITIVE,
     TIMESTAMP,
     TITLE,
+    TREND,
 )
 from features.reviews import summary
 from features.text.closest import did_you_mean
@@ -171,7 +172,7 @@ class ReviewsReader:
             round(row[POSITIVE], 4),
             round(row[NEGATIVE], 4),
             **shares,
-            trend=row["trend"],
+            trend=row[TREND],
             quotes=tuple(quote_of(one, self.recommender.snapshot.catalog) for one in told),
         )
 
