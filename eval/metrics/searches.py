@@ -88,7 +88,7 @@ def _searches(log: pl.DataFrame) -> pl.DataFrame:
         pl.col(EVENT).fill_null(SHOWN),
         items=pl.col(ITEM_ID).is_not_null(),
     )
-    rows = rows.sort("user", QUERY, "start", maintain_order=True)
+    rows = rows.sort("user", QUERY, "start", pl.col(EVENT) != SHOWN, maintain_order=True)  # a list is shown before it is clicked
     other = pl.col("user").ne_missing(pl.col("user").shift()) | pl.col(QUERY).ne_missing(pl.col(QUERY).shift())
     later = pl.col("start").diff()
     again = pl.col("user").is_null() & (pl.col(EVENT) == SHOWN) & (later > pl.duration())

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import polars as pl
-from scipy.stats import fisher_exact
 
 from features.names import ASPECT, NEGATIVE, POSITIVE, REVIEW, SENTENCE, SENTIMENT, SENTIMENTS, STARS, TIMESTAMP
 
@@ -127,6 +126,8 @@ def once(scored: ScoredReviews) -> pl.DataFrame:
 
 def _trend(new: int, new_good: int, old: int, old_good: int) -> str:
     """Return which way the positive share went, by Fisher's exact test."""
+    from scipy.stats import fisher_exact  # takes half a second to import, and answers without reviews do not need it
+
     if float(fisher_exact([(new_good, new - new_good), (old_good, old - old_good)])[1]) >= CHANCE:
         return "steady"
     return "rising" if new_good * old > old_good * new else "falling"

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
-from scipy.stats import binomtest
 
 from features.errors import DataError
 from features.names import (
@@ -183,4 +182,6 @@ def _rounded(value: float | None) -> float | None:
 
 def _at_least(share: float, n: int) -> float:
     """Return the lower end of the 95% interval of a share."""
+    from scipy.stats import binomtest  # see `features.reviews.summary`
+
     return float(binomtest(round(share * n), n).proportion_ci(method="wilson").low)
