@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -121,6 +121,7 @@ class SentenceTermConfig(BaseModel):
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+    rerank_depth: ClassVar[int] = 0  # it ranks nothing
     layers: int = Field(default=6, ge=1)
     sentence_tokens: int = Field(default=96, ge=2)
     term_tokens: int = Field(default=8, ge=1)
