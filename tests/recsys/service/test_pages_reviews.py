@@ -1,0 +1,38 @@
+"""The page of reviews and its routes: figures, quotes, alerts, and what is wrong in a request."""
+
+from __future__ import annotations
+
+from recsys.apps.reviews.watch import watch_reviews
+from tests.recsys.apps.reviews.conftest import DAYS, ITEM, SURGE, reviewed
+
+__all__ = ["reviewed"]
+
+
+def test_the_page_and_the_routes_show_figures_quotes_and_alerts(reviewed, serve) -> None:
+    place = reviewed(SURGE)
+    watch_reviews(place.workspace, place.settings)
+    place = reviewed(DAYS)
+    watch_reviews(place.workspace, place.settings)
+    client = serve(place)
+    page = client.get("/reviews", params={"item": ITEM})
+    assert page.status_code == 200
+    assert "480 reviews" in page.text
+    assert "quality" in page.text
+    assert 'role="alert"' in page.text
+    assert "Bad quality, number" in page.text
+    whole = client.get("/reviews")
+    assert f"/reviews?item={ITEM}" in whole.text, "parts are links"
+    answer = client.get("/v1/reviews", params={"item": ITEM}).json()
+    assert (answer["name"], answer["reviews"]) == (ITEM, 480)
+    (alert,) = client.get("/v1/reviews/alerts").json()["alerts"]
+    assert alert["name"] == ITEM
+    assert client.get("/reviews", params={"item": "nothing"}).status_code == 422
+    assert client.get("/v1/reviews", params={"item": ITEM, "brand": "acme"}).status_code == 422
+    assert client.get("/v1/reviews", params={"unknown": "x"}).status_code == 422
+
+
+def test_a_shop_without_reviews_is_told_how_to_get_them(shared) -> None:
+    page = shared.get("/reviews")
+    assert page.status_code == 200
+    assert "--reviews FILE" in page.text
+    assert shared.get("/v1/reviews/alerts").json()["alerts"] == []
