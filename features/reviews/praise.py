@@ -12,7 +12,7 @@ from features.errors import DataError
 from features.names import ASPECT, POSITIVE, REVIEW, SENTENCE, SENTIMENT
 from features.reviews.folding import folded
 from features.reviews.languages import FUNCTION_WORDS
-from features.reviews.summary import KEY, once
+from features.reviews.summary import KEY
 from features.text.closest import did_you_mean
 
 if TYPE_CHECKING:
@@ -54,12 +54,11 @@ class PraisedAspects:
     @classmethod
     def of(cls, scored: ScoredReviews) -> PraisedAspects:
         """Take the items where at least `LEAST_MENTIONS` reviews that count mention the aspect, `LEAST_SHARE` of them with praise."""
-        table = once(scored).drop_nulls([ASPECT, SENTIMENT])
-        counts = table.group_by(ASPECT, "item").agg(mentions=pl.len(), share=(pl.col(SENTIMENT) == POSITIVE).mean())
-        praised = counts.filter((pl.col("mentions") >= LEAST_MENTIONS) & (pl.col("share") >= LEAST_SHARE)).sort(ASPECT, "item")
+        counts = scored.praise_of_items
+        praised = counts.filter((pl.col("mentions") >= LEAST_MENTIONS) & (pl.col(POSITIVE) >= LEAST_SHARE)).sort(ASPECT, "item")
         found = {name: rows["item"].to_numpy() for (name,), rows in praised.partition_by(ASPECT, as_dict=True).items()}
         nothing = praised["item"].head(0).to_numpy()
-        return cls({name: found.get(name, nothing) for name in table[ASPECT].unique().sort().to_list()})
+        return cls({name: found.get(name, nothing) for name in counts[ASPECT].unique().sort().to_list()})
 
     def items(self, aspect: str, n_items: int) -> np.ndarray:
         """Return which items are praised for an aspect, bool (n_items,); its case does not matter.

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Self
 
 import polars as pl
 
-from features.names import ASPECT, LEFT_OUT, REVIEW, ROW, SENTENCE, SENTIMENT, SENTIMENTS, STARS, TEXT, TIMESTAMP, USER_ID
+from features.names import ASPECT, LEFT_OUT, POSITIVE, REVIEW, ROW, SENTENCE, SENTIMENT, SENTIMENTS, STARS, TEXT, TIMESTAMP, USER_ID
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -64,6 +64,19 @@ class ScoredReviews:
         """Mentions in reviews that are not left out, with the item, time, row and author of the review."""
         of_review = self.counted.select(REVIEW, "item", TIMESTAMP, ROW, USER_ID)
         return self.mentions.join(of_review, on=REVIEW, how="inner", maintain_order="left")
+
+    @cached_property
+    def telling_mentions(self) -> pl.DataFrame:
+        """One of the counted mentions of each review and aspect that it names: that of the surest sentence which was read."""
+        sure = pl.max_horizontal(*SENTIMENTS)
+        surest = self.counted_mentions.sort(sure, descending=True, nulls_last=True)
+        return surest.unique([REVIEW, ASPECT], keep="first", maintain_order=True).drop_nulls([ASPECT, SENTIMENT])
+
+    @cached_property
+    def praise_of_items(self) -> pl.DataFrame:
+        """How each item is spoken of: `item`, `aspect`, `mentions`, and `positive`, the share of these that praise."""
+        good = pl.col(SENTIMENT) == POSITIVE
+        return self.telling_mentions.group_by("item", ASPECT).agg(mentions=pl.len(), positive=good.mean())
 
     def without_users(self, user_ids: Collection[str]) -> Self:
         """Remove the reviews of some authors."""

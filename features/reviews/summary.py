@@ -54,8 +54,8 @@ def aspects(scored: ScoredReviews, keys: pl.Series, now: datetime) -> pl.DataFra
     `key`, `aspect`, `mentions`, `positive`, `negative` (shares), `recent`, `before` (positive shares of the last
     `RECENT_DAYS` and the `BEFORE_DAYS` before them; null with too few mentions), `trend` ("rising", "falling", "steady", null).
     """
-    table = once(scored)
-    table = table.with_columns(key=keys.gather(table["item"])).drop_nulls([KEY, ASPECT, SENTIMENT])
+    table = scored.telling_mentions
+    table = table.with_columns(key=keys.gather(table["item"])).drop_nulls(KEY)
     age = (pl.lit(now) - pl.col(TIMESTAMP)).dt.total_days()
     new, old = age < RECENT_DAYS, (age >= RECENT_DAYS) & (age < RECENT_DAYS + BEFORE_DAYS)
     good, bad = pl.col(SENTIMENT) == POSITIVE, pl.col(SENTIMENT) == NEGATIVE
@@ -105,23 +105,13 @@ def praise(scored: ScoredReviews) -> dict[int, str]:
     """
     many = scored.counted.group_by("item").len().filter(pl.col("len") >= PRAISED_REVIEWS)
     best = (
-        once(scored)
-        .drop_nulls([ASPECT, SENTIMENT])
-        .join(many, on="item", how="semi")
-        .group_by("item", ASPECT)
-        .agg(mentions=pl.len(), positive=(pl.col(SENTIMENT) == POSITIVE).mean())
+        scored.praise_of_items.join(many, on="item", how="semi")
         .filter((pl.col("mentions") >= PRAISED_MENTIONS) & (pl.col("positive") >= PRAISED))
         .sort("mentions", "positive", ASPECT, descending=[True, True, False])
         .unique("item", keep="first", maintain_order=True)
     )
     told = best.select("item", "positive", "mentions", ASPECT).iter_rows()
     return {item: f"{positive:.0%} of {mentions:,} reviews on its {aspect} praise it" for item, positive, mentions, aspect in told}
-
-
-def once(scored: ScoredReviews) -> pl.DataFrame:
-    """Return one mention of each review and aspect: that of the surest sentence."""
-    sure = pl.max_horizontal(*SENTIMENTS)
-    return scored.counted_mentions.sort(sure, descending=True, nulls_last=True).unique([REVIEW, ASPECT], keep="first", maintain_order=True)
 
 
 def _trend(new: int, new_good: int, old: int, old_good: int) -> str:

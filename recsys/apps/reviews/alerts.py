@@ -42,7 +42,7 @@ def mentions_of(scored: ScoredReviews, catalog: Catalog, least: float) -> pl.Dat
     least : reviews that an item, brand or category must have.
     """
     counted = scored.counted.drop_nulls([TIMESTAMP, SENTIMENT])
-    complaints = scored.counted_mentions.filter(pl.col(SENTIMENT) == NEGATIVE).select(REVIEW, ASPECT).unique()
+    complaints = scored.counted_mentions.filter(pl.col(SENTIMENT) == NEGATIVE).select(REVIEW, ASPECT).drop_nulls().unique()
     base = counted.select(
         REVIEW, "item", pl.col(TIMESTAMP).dt.date().alias(DAY_OF), pl.col(USER_ID).alias(AUTHOR), negative=pl.col(SENTIMENT) == NEGATIVE
     )

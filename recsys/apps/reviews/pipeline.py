@@ -123,9 +123,11 @@ class ReviewsReader:
         """Return the names of a level with the largest share of complaints, by the lower end of its interval."""
         frame = self.recommender.snapshot.catalog.frame
         column = frame[{"item": ITEM_ID, "brand": BRAND, "category": CATEGORY}[level]]
-        found = self._figures(level, pl.DataFrame({"name": column, "in": mask}).select(pl.when("in").then("name"))["name"], aspect)
-        enough = [one for one in found if one.reviews - one.unread >= LEAST_REVIEWS]
-        return sorted(enough, key=lambda one: (-_at_least(one.negative or 0.0, one.reviews - one.unread), one.name))[:PARTS]
+        keys = pl.DataFrame({"name": column, "in": mask}).select(pl.when("in").then("name"))["name"]
+        counts = summary.overall(self.scored, keys).filter(pl.col("read") >= LEAST_REVIEWS).select(summary.KEY, NEGATIVE, "read")
+        names = [name for name, *_ in sorted(counts.iter_rows(), key=lambda row: (-_at_least(row[1], row[2]), row[0]))[:PARTS]]
+        found = {one.name: one for one in self._figures(level, keys.set(~keys.is_in(names), None), aspect)}
+        return [found[name] for name in names]
 
     def _figures(self, level: Level, keys: pl.Series, aspect: str | None) -> list[ReviewFigures]:
         """Return the figures of each key; `keys` has one of each catalogue row."""

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import date, timedelta
 
+import polars as pl
 import pytest
 
 from eval.monitoring.alerts import Alert
 from eval.monitoring.config import WatchConfig
-from recsys.apps.reviews.alerts import FILE, AlertLog, find_alerts, parts_of
+from recsys.apps.reviews.alerts import FILE, AlertLog, find_alerts, mentions_of, parts_of
 from recsys.apps.reviews.told import tell
 from recsys.apps.reviews.watch import watch_reviews
 from recsys.refresh.refresh import refresh
@@ -60,6 +62,14 @@ def test_growing_sales_with_the_same_share_raise_nothing(reviewed: Reviewed) -> 
     place = reviewed(SURGE)
     scored, catalog = _parts(place)
     assert find_alerts(scored, catalog, on(SURGE), CONFIG) == []
+
+
+def test_a_complaint_about_no_aspect_is_watched_with_its_item_alone(reviewed: Reviewed) -> None:
+    scored, catalog = _parts(reviewed(20))
+    whole = scored.mentions.with_columns(aspect=pl.lit(None, pl.String))
+    series = mentions_of(replace(scored, mentions=whole), catalog, 5)["series"]
+    assert series.null_count() == 0
+    assert {len(name.split("\t")) for name in series.unique()} == {2}
 
 
 def test_an_alert_ends_when_nobody_complains_any_more_or_it_becomes_usual(reviewed: Reviewed) -> None:
