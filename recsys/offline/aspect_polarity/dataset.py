@@ -15,6 +15,7 @@ from features.storage.digests import of_json
 from ranking.cross_encoder.aspect_polarity import LabelledMentions
 from ranking.cross_encoder.mention_pairs import POLARITIES
 from ranking.cross_encoder.weak_labels import weak_labels
+from recsys.offline.text_data import read_text_data
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -80,19 +81,12 @@ def read_aspect_terms(folder: Path) -> AspectTerms:
     DataError
         If the file is missing, or lacks a column or a part.
     """
-    found = [path for path in (folder / NAME / FILE, folder / FILE) if path.is_file()]
-    if not found:
-        raise DataError(f"{folder} holds neither {NAME}/{FILE} nor {FILE}: give --data DIR")
-    frame = pl.read_parquet(found[0])
-    if missing := [name for name in COLUMNS if name not in frame.columns]:
-        raise DataError(f"{found[0]} has no column {missing[0]}, expected {', '.join(COLUMNS)}: give --data DIR")
+    frame, path = read_text_data(folder, NAME, FILE, COLUMNS)
     frame = frame.filter(pl.col("dataset").is_in(list(SETS)), pl.col("polarity").str.to_lowercase().is_in(POLARITIES))
     for dataset in SETS:
         for split in ("train", "test"):
             if frame.filter(pl.col("dataset") == dataset, pl.col("split") == split).is_empty():
-                raise DataError(
-                    f"{found[0]} has no rows of {dataset} {split}, expected both parts of {' and '.join(SETS)}: give --data DIR"
-                )
+                raise DataError(f"{path} has no rows of {dataset} {split}, expected both parts of {' and '.join(SETS)}: give --data DIR")
     spans = [
         joined(*row) for row in frame.select("text", "start", (pl.col("start") + pl.col("aspect").str.len_chars()).alias("end")).rows()
     ]

@@ -6,16 +6,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict
-from rich.box import SIMPLE_HEAD
-from rich.console import Group
-from rich.table import Table
-from rich.text import Text
 
 from eval.protocol.benchmark_table import Interval
 from eval.reports.benchmark import one_line, shown
+from eval.reports.text_benchmark import TextBenchmark
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from rich.console import Group
 
     from eval.metrics.intervals import Bootstrap
 
@@ -92,18 +91,7 @@ def row_of(
 
 def table(result: PolarityResult) -> Group:
     """Return what `recsys benchmark aspects` prints."""
-    grid = Table(title=f"{result.data}: accuracy", box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
-    grid.add_column("", no_wrap=True)
-    for part, count in result.mentions.items():
-        grid.add_column(f"{part} ({count:,})", justify="right")
-        grid.add_column(f"- {BASE}", justify="right")
-    for row in result.rows:
-        grid.add_row(row.name, *("\n".join(cell) for cell in _cells(result, row)), style="bold" if row.name == OURS else "")
-    return Group(grid, *(Text(line) for line in lines(result)))
-
-
-def _cells(result: PolarityResult, row: PolarityRow) -> list[tuple[str, str]]:
-    return [cell for part in result.mentions for cell in (shown(row.accuracy[part], 3), shown(row.over_base[part], 3))]
+    return _presented(result).table()
 
 
 def lines(result: PolarityResult) -> list[str]:
@@ -117,16 +105,17 @@ def lines(result: PolarityResult) -> list[str]:
 
 def markdown(result: PolarityResult) -> str:
     """Return the section of docs/benchmarks.md."""
-    head = ["", *(name for part, count in result.mentions.items() for name in (f"{part} ({count:,})", f"- {BASE}"))]
-    rows = [[row.name, *(f"{cell} [{low_high}]" if low_high else cell for cell, low_high in _cells(result, row))] for row in result.rows]
-    text = [f"## {result.data}", "", f"`recsys benchmark {result.name} --data DIR`: accuracy of three classes (negative, neutral,"]
-    text[-1] += (
-        " positive) on the test sentences; the mean of five seeds, sentences resampled. Every setting is tuned on training sentences."
+    about = (
+        f"`recsys benchmark {result.name} --data DIR`: accuracy of three classes (negative, neutral, positive) on the test sentences; the "
+        "mean of five seeds, sentences resampled. Every setting is tuned on training sentences."
     )
-    text += ["", "| " + " | ".join(head) + " |", "|---" * len(head) + "|", *("| " + " | ".join(row) + " |" for row in rows), ""]
-    text += [f"- {line}" for line in lines(result)]
-    facts = [
-        f"{name.title()}: {', '.join(f'{key} {value}' for key, value in getattr(result, name).items())}."
-        for name in ("versions", "machine")
-    ]
-    return "\n".join([*text, "", *facts, ""])
+    return _presented(result).markdown(about, versions=result.versions, machine=result.machine)
+
+
+def _presented(result: PolarityResult) -> TextBenchmark:
+    headings = [name for part, count in result.mentions.items() for name in (f"{part} ({count:,})", f"- {BASE}")]
+    rows = {
+        row.name: [cell for part in result.mentions for cell in (shown(row.accuracy[part], 3), shown(row.over_base[part], 3))]
+        for row in result.rows
+    }
+    return TextBenchmark(result.data, "accuracy", headings, rows, OURS, lines(result))

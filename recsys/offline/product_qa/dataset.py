@@ -12,6 +12,7 @@ import polars as pl
 
 from features.errors import DataError
 from features.storage.digests import of_json
+from recsys.offline.text_data import read_text_data
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -110,16 +111,11 @@ def read_product_qa(folder: Path, folds: int) -> ProductQa:
     DataError
         If the file is missing, or lacks a column or a set.
     """
-    found = [path for path in (folder / NAME / FILE, folder / FILE) if path.is_file()]
-    if not found:
-        raise DataError(f"{folder} holds neither {NAME}/{FILE} nor {FILE}: give --data DIR")
-    frame = pl.read_parquet(found[0])
-    if missing := [name for name in COLUMNS if name not in frame.columns]:
-        raise DataError(f"{found[0]} has no column {missing[0]}, expected {', '.join(COLUMNS)}: give --data DIR")
+    frame, path = read_text_data(folder, NAME, FILE, COLUMNS)
     known = pl.DataFrame([(*key, part) for key, part in _SET_OF.items()], schema=["dataset", "split", "part"], orient="row")
     frame = frame.join(known, on=["dataset", "split"], how="inner", maintain_order="left")
     if absent := [part for part in (TRAINING, *SETS) if not (frame["part"] == part).any()]:
-        raise DataError(f"{found[0]} has no rows of {absent[0]}: give --data DIR with all of semiPQA, hetPQA and ePQA")
+        raise DataError(f"{path} has no rows of {absent[0]}: give --data DIR with all of semiPQA, hetPQA and ePQA")
     return _pairs(frame.with_columns(pl.col("question", "candidate", "product_id").fill_null("")), folds)
 
 

@@ -5,18 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict
-from rich.box import SIMPLE_HEAD
-from rich.console import Group
-from rich.table import Table
-from rich.text import Text
 
 from eval.protocol.benchmark_table import Interval
 from eval.reports.benchmark import one_line, shown
+from eval.reports.text_benchmark import TextBenchmark
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     import numpy as np
+    from rich.console import Group
 
     from eval.metrics.intervals import Bootstrap
 
@@ -86,18 +84,7 @@ def row_of(name: str, seeds: list[np.ndarray], base: np.ndarray, sets: Mapping[s
 
 def table(result: QaResult) -> Group:
     """Return what `recsys benchmark product-qa` prints."""
-    grid = Table(title=f"{result.data}: mean average precision", box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
-    grid.add_column("", no_wrap=True)
-    for part, count in result.questions.items():
-        grid.add_column(f"{part} ({count:,})", justify="right")
-        grid.add_column("× fusion", justify="right")
-    for row in result.rows:
-        grid.add_row(row.name, *("\n".join(cell) for cell in _cells(result, row)), style="bold" if row.name == OURS else "")
-    return Group(grid, *(Text(line) for line in lines(result)))
-
-
-def _cells(result: QaResult, row: QaRow) -> list[tuple[str, str]]:
-    return [cell for part in result.questions for cell in (shown(row.map[part]), shown(row.over_fusion[part], 3))]
+    return _presented(result).table()
 
 
 def lines(result: QaResult) -> list[str]:
@@ -111,16 +98,17 @@ def lines(result: QaResult) -> list[str]:
 
 def markdown(result: QaResult) -> str:
     """Return the section of docs/benchmarks.md."""
-    head = ["", *(name for part, count in result.questions.items() for name in (f"{part} ({count:,})", "× fusion"))]
-    rows = [[row.name, *(f"{cell} [{low_high}]" if low_high else cell for cell, low_high in _cells(result, row))] for row in result.rows]
-    text = [f"## {result.data}", "", f"`recsys benchmark {result.name} --data DIR`: mean average precision over the questions that have"]
-    text[-1] += (
-        " a relevant passage. The fusion mixes BM25 and the frozen encoder; every setting is tuned on questions that are not judged."
+    about = (
+        f"`recsys benchmark {result.name} --data DIR`: mean average precision over the questions that have a relevant passage. The fusion "
+        "mixes BM25 and the frozen encoder; every setting is tuned on questions that are not judged."
     )
-    text += ["", "| " + " | ".join(head) + " |", "|---" * len(head) + "|", *("| " + " | ".join(row) + " |" for row in rows), ""]
-    text += [f"- {line}" for line in lines(result)]
-    facts = [
-        f"{name.title()}: {', '.join(f'{key} {value}' for key, value in getattr(result, name).items())}."
-        for name in ("versions", "machine")
-    ]
-    return "\n".join([*text, "", *facts, ""])
+    return _presented(result).markdown(about, versions=result.versions, machine=result.machine)
+
+
+def _presented(result: QaResult) -> TextBenchmark:
+    headings = [name for part, count in result.questions.items() for name in (f"{part} ({count:,})", "× fusion")]
+    rows = {
+        row.name: [cell for part in result.questions for cell in (shown(row.map[part]), shown(row.over_fusion[part], 3))]
+        for row in result.rows
+    }
+    return TextBenchmark(result.data, "mean average precision", headings, rows, OURS, lines(result))

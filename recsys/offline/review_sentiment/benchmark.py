@@ -32,7 +32,7 @@ from recsys.environment import usable_cores
 from recsys.offline.benchmark import versions
 from recsys.offline.review_sentiment import baselines
 from recsys.offline.review_sentiment.dataset import LabelledReviews, Language, read_reviews
-from recsys.offline.review_sentiment.result import NAMES, Runs, SentimentResult, row_of
+from recsys.offline.review_sentiment.result import NAMES, OURS, Runs, SentimentResult, row_of
 from recsys.progress import terminal_progress
 from recsys.settings.presets import find_device
 
@@ -49,7 +49,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 SEEDS, DRAWS, PER_CLASS = 3, 5, 16
 RATED, FEW, NONE = "all ratings", f"{PER_CLASS} labels a class, {DRAWS} draws", "no labels"
-TF_IDF, SENTENCES, OURS = "TF-IDF + logistic regression", "the same with the packaged sentences", "ours"
+TF_IDF, SENTENCES = "TF-IDF + logistic regression", "the same with the packaged sentences"
 
 
 def run_reviews(

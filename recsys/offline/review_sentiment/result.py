@@ -6,18 +6,17 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict
-from rich.box import SIMPLE_HEAD
-from rich.console import Group
-from rich.table import Table
-from rich.text import Text
 
 from eval.metrics.classification import calibration_error, macro_f1, macro_f1_difference
 from eval.protocol.benchmark_table import Interval
 from eval.reports.benchmark import one_line, shown
+from eval.reports.text_benchmark import TextBenchmark
 from features.text.sentiment.labels import CLASSES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from rich.console import Group
 
     from eval.metrics.intervals import Bootstrap
 
@@ -26,7 +25,8 @@ DATA = {
     "reviews": "Sentiment of reviews: women's clothing (CC0), 1-2, 3 and 4-5 stars",
     "reviews-zh": "Sentiment of Chinese reviews: online_shopping_10_cats (research), positive or negative",
 }
-HEAD = ("", "macro-F1", "minus TF-IDF", "accuracy", "calibration error")
+OURS = "ours"
+HEADINGS = ["macro-F1", "minus TF-IDF", "accuracy", "calibration error"]
 
 
 class Runs(NamedTuple):
@@ -106,18 +106,9 @@ def row_of(part: str, name: str, labels: np.ndarray, runs: Sequence[Runs], base:
     )
 
 
-def _cells(row: SentimentRow) -> list[tuple[str, str]]:
-    return [shown(value, 3) for value in (row.f1, row.over_tf_idf, row.accuracy, row.calibration_error)]
-
-
 def table(result: SentimentResult) -> Group:
     """Return what the command prints."""
-    grid = Table(title=DATA[result.name], box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
-    for name in HEAD:
-        grid.add_column(name, no_wrap=True, justify="right" if name else "left")
-    for row in result.rows:
-        grid.add_row(f"{row.name}: {row.part}", *("\n".join(cell) for cell in _cells(row)), style="bold" if row.name == "ours" else "")
-    return Group(grid, *(Text(line) for line in lines(result)))
+    return _presented(result).table()
 
 
 def lines(result: SentimentResult) -> list[str]:
@@ -126,20 +117,24 @@ def lines(result: SentimentResult) -> list[str]:
         f"{row.part}: ours has a macro-F1 of {one_line(row.f1, 3)}, by run {', '.join(f'{x:.3f}' for x in row.by_run)}; "
         f"{row.without_opinion:,} texts without an opinion"
         for row in result.rows
-        if row.name == "ours"
+        if row.name == OURS
     ]
 
 
 def markdown(result: SentimentResult) -> str:
     """Return the section of docs/benchmarks.md."""
-    rows = [[f"{row.name}: {row.part}", *(f"{cell} [{low}]" if low else cell for cell, low in _cells(row))] for row in result.rows]
     counts = ", ".join(f"{count:,} {part}" for part, count in result.reviews.items())
     about = (
         f"`recsys benchmark {result.name} --data DIR`: {counts}. TF-IDF is tuned on the validation part, on which ours is calibrated. "
         "The calibration error is the sum over 15 bins of equal width of the share of texts times |accuracy - mean confidence|, with the "
         "highest probability as confidence. A text without an opinion counts as wrong."
     )
-    text = [f"## {DATA[result.name]}", "", about, "", "| " + " | ".join(HEAD) + " |", "|---" * len(HEAD) + "|"]
-    text += [*("| " + " | ".join(row) + " |" for row in rows), "", *(f"- {line}" for line in lines(result))]
-    facts = [f"{name.title()}: {', '.join(f'{k} {v}' for k, v in getattr(result, name).items())}." for name in ("versions", "machine")]
-    return "\n".join([*text, "", *facts, ""])
+    return _presented(result).markdown(about, versions=result.versions, machine=result.machine)
+
+
+def _presented(result: SentimentResult) -> TextBenchmark:
+    rows = {
+        f"{row.name}: {row.part}": [shown(value, 3) for value in (row.f1, row.over_tf_idf, row.accuracy, row.calibration_error)]
+        for row in result.rows
+    }
+    return TextBenchmark(DATA[result.name], "", HEADINGS, rows, OURS, lines(result))
