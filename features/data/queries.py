@@ -11,6 +11,7 @@ import polars as pl
 
 from features.errors import DataError
 from features.names import EVENT, ITEM_ID, QUERY, RANK, SEARCH_EVENTS, SHOWN, TIMESTAMP, USER_ID
+from features.storage.columns import check_columns, check_rows
 from features.storage.digests import of_strings
 
 if TYPE_CHECKING:
@@ -75,22 +76,14 @@ class Queries:
     n_items: int
 
     def __post_init__(self) -> None:
-        for name, kind in _COLUMNS.items():
-            column = getattr(self, name)
-            if column.dtype != kind or column.shape != self.query.shape or column.ndim != 1:
-                found = f"{column.dtype} {column.shape}"
-                raise DataError(f"{name} of the search log is {found}, expected {np.dtype(kind)} {self.query.shape}: use Queries.of")
+        check_columns(self, _COLUMNS, self.query.shape, "the search log", "use Queries.of")
         ends = {
             "query": (0, len(self.texts)),
             "user": (NONE, len(self.user_ids)),
             "item": (NONE, self.n_items),
             "event": (0, len(SEARCH_EVENTS)),
         }
-        for name, (low, end) in ends.items():
-            column = getattr(self, name)
-            if len(column) and not low <= column.min() <= column.max() < end:
-                found = f"from {column.min()} to {column.max()}"
-                raise DataError(f"{name} of the search log runs {found}, expected {low} to {end - 1}: use Queries.of")
+        check_rows(self, ends, "the search log", "use Queries.of")
         if len(self) and self.rank.min() < 0:
             raise DataError(f"a rank of the search log is {self.rank.min()}, expected 1 or more, or 0 where it is unknown")
         if ((self.item == NONE) & (self.event != _SHOWN)).any():

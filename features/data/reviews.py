@@ -11,6 +11,7 @@ import polars as pl
 
 from features.errors import DataError
 from features.names import GROUP_ID, ITEM_ID, ROW, STARS, TEXT, TIMESTAMP, TITLE, USER_ID
+from features.storage.columns import check_columns, check_rows
 from features.storage.digests import of_strings
 
 if TYPE_CHECKING:
@@ -76,11 +77,7 @@ class Reviews:
     n_items: int
 
     def __post_init__(self) -> None:
-        for name, kind in _ARRAYS.items():
-            column = getattr(self, name)
-            if column.dtype != kind or column.shape != self.item.shape or column.ndim != 1:
-                found = f"{column.dtype} {column.shape}"
-                raise DataError(f"{name} of the reviews is {found}, expected {np.dtype(kind)} {self.item.shape}: use Reviews.of")
+        check_columns(self, _ARRAYS, self.item.shape, "the reviews", "use Reviews.of")
         for name in _TEXTS:
             texts = getattr(self, name)
             if texts.dtype != pl.String or len(texts) != len(self) or texts.null_count():
@@ -90,11 +87,7 @@ class Reviews:
         if len(rated) and not rated.min() >= LOWEST <= rated.max() <= HIGHEST:
             found = f"from {rated.min():g} to {rated.max():g}"
             raise DataError(f"ratings of the reviews run {found}, expected {LOWEST:g} to {HIGHEST:g}: run `recsys ingest` on them first")
-        for name, low, end in (("user", NONE, len(self.user_ids)), ("item", 0, self.n_items)):
-            column = getattr(self, name)
-            if len(column) and not low <= column.min() <= column.max() < end:
-                found = f"from {column.min()} to {column.max()}"
-                raise DataError(f"{name} of the reviews runs {found}, expected {low} to {end - 1}: use Reviews.of")
+        check_rows(self, {"user": (NONE, len(self.user_ids)), "item": (0, self.n_items)}, "the reviews", "use Reviews.of")
         if len(self) and (self.time.min() < NO_TIME or (np.diff(self.time) < 0).any()):
             raise DataError("the reviews are not sorted by time: use Reviews.of")
 
