@@ -40,7 +40,7 @@ test: lint ## Run linter, type checker and tests
 	$(BIN)/python -m pytest -n 2
 
 lint: $(DEV_STAMP) ## Run linter and type checker alone
-	$(BIN)/ruff check .
+	$(BIN)/ruff check --no-cache .
 	$(BIN)/ruff format --check .
 	$(BIN)/basedpyright --pythonpath $(BIN)/python --level error
 

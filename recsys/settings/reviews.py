@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from features.text.sentiment.config import SentimentConfig
 from pydantic import BaseModel, ConfigDict
 
 from eval.monitoring.config import WatchConfig
 from features.reviews.aspects import AspectList
+from features.text.sentiment.config import SentimentConfig
 
 
 class ReviewsConfig(BaseModel):

@@ -15,11 +15,10 @@ from features.storage.digests import digest, of_json
 from features.text.template import text_hashes
 
 if TYPE_CHECKING:
-    from features.text.sentiment.model import SentimentModel, Sentiments
-
     from features.data.interactions import Interactions
     from features.data.reviews import Reviews
     from features.reviews.aspects import AspectList
+    from features.text.sentiment.model import SentimentModel, Sentiments
 
 _READ = (*SENTIMENTS, SENTIMENT)
 

@@ -8,9 +8,8 @@ from features.text.sentiment.labels import label_of_rating
 from features.text.sentiment.trainer import fit_sentiment
 
 if TYPE_CHECKING:
-    from features.text.sentiment.model import SentimentModel
-
     from features.text.encoder import TextEncoder
+    from features.text.sentiment.model import SentimentModel
     from recsys.training.job import TrainingJob
 
 
