@@ -1,0 +1,83 @@
+"""Reads the values of slots from a message: order numbers, dates, prices, sizes and free text. Products are read by the assistant's search."""
+
+from __future__ import annotations
+
+import re
+from datetime import date, datetime, time
+from typing import TYPE_CHECKING, Literal
+
+from retrieval.lexical.analyzer import fold
+from retrieval.lexical.price_words import price_limits
+
+if TYPE_CHECKING:
+    from recsys.dialogue.phrases import Message
+
+SlotKind = Literal["order_number", "date", "price", "size", "product", "text"]
+MOST_TEXT = 300  # characters of a free text
+
+# A digit must be in it: "order later" names no order.
+_ORDER = re.compile(r"(?<![\w.,/-])#?((?:[A-Za-z]{1,5}-?)?\d[\dA-Za-z]*(?:-\d[\dA-Za-z]*)*)(?![\w/]|[.,]\d)")
+_LEAST_DIGITS = 3  # of an order number that no word introduces
+_INTRODUCED = re.compile(
+    r"(?i)(?:order|bestellung|bestellnummer|auftrag|commande|pedido|订单号?)\s*(?:no\.?|number|nr\.?|nummer|numero|número|numéro|号|#|:|is)*"
+    r"\s*#?((?:[A-Za-z]{1,5}-?)?\d[\dA-Za-z]*(?:-\d[\dA-Za-z]*)*)"
+)
+_SIZE = re.compile(r"(?i)\b(?:size|grösse|größe|groesse|taille|talla|尺码|尺寸)\s*[:=]?\s*([\w./,-]{1,12})|\b(xxs|xs|s|m|l|xl|xxl|xxxl|\d{2}(?:[.,]5)?)\b")
+# Dates that dateparser does not read, or reads wrongly: "03.05." and "5月3日".
+_NUMERIC = re.compile(r"(?<!\d)(?P<day>\d{1,2})\.\s?(?P<month>\d{1,2})\.(?:\s?(?P<year>\d{4}))?(?!\d)|(?:(?P<y>\d{4})年)?(?P<m>\d{1,2})月(?P<d>\d{1,2})[日号]")
+_LANGUAGES = ("en", "de", "fr", "es", "zh")
+
+
+def read_slot(kind: SlotKind, message: Message, today: date, *, asked: bool) -> str | None:
+    """Return the value of a slot that a message states, in its canonical spelling; None where it states none.
+
+    Parameters
+    ----------
+    asked : whether the slot was asked for: then a bare value is enough.
+    """
+    match kind:
+        case "order_number":
+            return order_number(message.text, asked=asked)
+        case "date":
+            found = read_date(message.text, message.language, today)
+            return None if found is None else found.isoformat()
+        case "price":
+            limits = price_limits(fold(message.text))
+            return f"{limits[0].high or limits[0].low:g}" if limits else None
+        case "size":
+            size = _SIZE.search(message.text)
+            return next((part.upper() for part in size.groups() if part), None) if size and (asked or size.group(1)) else None
+        case _:
+            return message.text.strip()[:MOST_TEXT] if asked and kind == "text" and message.folded else None
+
+
+def order_number(text: str, *, asked: bool) -> str | None:
+    """Return the order number that a text states, in capitals; None without one."""
+    if introduced := _INTRODUCED.search(text):
+        return introduced.group(1).upper()
+    for found in _ORDER.finditer(text):
+        if sum(character.isdigit() for character in found.group(1)) >= (1 if asked else _LEAST_DIGITS) and (asked or "#" in found.group(0)):
+            return found.group(1).upper()
+    return None
+
+
+def read_date(text: str, language: str | None, today: date) -> date | None:
+    """Return the date that a text states, the latest that is not after today where the year is missing; None without one."""
+    if found := _NUMERIC.search(text):
+        parts = found.groupdict()
+        return _date(parts["year"] or parts["y"], parts["month"] or parts["m"], parts["day"] or parts["d"], today)
+    from dateparser.search import search_dates  # half a second to import
+
+    languages = [language] if language in _LANGUAGES else list(_LANGUAGES)
+    base = datetime.combine(today, time())
+    settings = {"PREFER_DATES_FROM": "past", "RELATIVE_BASE": base, "REQUIRE_PARTS": ["day", "month"]}
+    dates = search_dates(text, languages=languages, settings=settings)
+    return dates[0][1].date() if dates else None
+
+
+def _date(year: str | None, month: str, day: str, today: date) -> date | None:
+    try:
+        this = date(int(year or today.year), int(month), int(day))
+        return this if year or this <= today else this.replace(year=today.year - 1)
+    except ValueError:  # there is no such day
+        return None
