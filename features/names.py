@@ -36,6 +36,13 @@ RANK: Final = "rank"  # place of the item in the list that the query showed, fro
 TEXT: Final = "text"
 ROW: Final = "row"  # of the shop's file
 
+# Columns of help pages, beside ROW. Their types are in `features.data.help_pages.HELP_COLUMNS`.
+QUESTION: Final = "question"
+ANSWER: Final = "answer"
+TAGS: Final = "tags"  # words that customers look for, "refund, money back"
+LANGUAGE: Final = "language"  # ISO 639-1, such as "en"
+LINK: Final = "link"
+
 # Columns that are read and not stored: they say what other columns mean.
 UNIT_PRICE: Final = "unit_price"  # of one piece: value = quantity * unit_price
 CURRENCY: Final = "currency"  # of a price or a value

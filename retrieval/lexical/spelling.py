@@ -152,7 +152,7 @@ class SpellChecker:
         """Return whether a word may be a slip for another, and not just another word that the catalogue lacks."""
         slip = _is_slip(word, read)
         if not self.real_words and word[0] != read[0] and len(word) < TWO_EDITS and not (slip or word == read[1:]):
-            return word[1:] == read and word[0] in _NEIGHBOURS.get(read[0], "")  # "iphone" is no phone, and "years" are no pears
+            return word[1:] == read and word[0] in NEIGHBOURS.get(read[0], "")  # "iphone" is no phone, and "years" are no pears
         if len(word) > SHORT:
             return True
         if len(word) == LEAST_LETTERS and len(read) <= len(word):
@@ -217,7 +217,7 @@ def _is_slip(word: str, read: str) -> bool:
     if len(word) < len(read):
         return _VOWELS.sub("", word) == _VOWELS.sub("", read)
     different = [(a, b) for a, b in zip(word, read, strict=False) if a != b]
-    return len(word) == len(read) and len(different) == 1 and different[0][1] in _NEIGHBOURS.get(different[0][0], "")
+    return len(word) == len(read) and len(different) == 1 and different[0][1] in NEIGHBOURS.get(different[0][0], "")
 
 
 def _neighbours() -> Mapping[str, str]:
@@ -228,4 +228,4 @@ def _neighbours() -> Mapping[str, str]:
     }
 
 
-_NEIGHBOURS = _neighbours()
+NEIGHBOURS = _neighbours()
