@@ -1,76 +1,58 @@
-"""Configuration of the assistant."""
+"""Settings of the assistant."""
 
 from __future__ import annotations
 
-from pathlib import Path  # noqa: TC003  pydantic reads the annotations
+from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, HttpUrl, SecretStr
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class HookSlot(_Section):
+class HookSlot(BaseModel):
     """A slot of an HTTP hook, see `recsys.dialogue.tools.Slot`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str = Field(min_length=1, pattern=r"^[a-z_]+$")
     kind: Literal["order_number", "date", "price", "size", "product", "text"]
     required: bool = True
 
 
-class HookConfig(_Section):
-    """A tool that an HTTP hook of the shop serves.
+class HookConfig(BaseModel):
+    """A tool that an HTTP hook of the shop serves, see `recsys.dialogue.tools.Tool`."""
 
-    Attributes
-    ----------
-    name : of the flow.
-    url : that the slots are posted to.
-    secret : sent as a bearer token; better set by the environment than in a file.
-    examples : how customers ask for it, a few in each language.
-    slots : what it must be told, in the order in which they are asked for.
-    needs_user : whether it only serves customers who are signed in.
-    result : JSON schema of the reply.
-    texts : ISO 639-1 code -> what to say, with the names of the reply's values in braces.
-    seconds : after which the hook has failed.
-    """
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
-    name: str = Field(min_length=1, pattern=r"^[a-z_]+$")
-    url: HttpUrl
-    secret: SecretStr | None = None
-    examples: tuple[str, ...] = Field(min_length=1)
-    slots: tuple[HookSlot, ...] = ()
-    needs_user: bool = True
-    result: dict[str, Any]
-    texts: dict[str, str] = Field(min_length=1)
-    seconds: float = Field(default=3.0, gt=0)
+    name: str = Field(min_length=1, pattern=r"^[a-z_]+$", description="of the flow")
+    url: HttpUrl = Field(description="address that the slots are posted to")
+    secret: SecretStr | None = Field(default=None, description="sent as a bearer token")
+    examples: tuple[str, ...] = Field(min_length=1, description="how customers ask for it, a few in each language")
+    slots: tuple[HookSlot, ...] = Field(default=(), description="what it must be told, in the order in which it is asked for")
+    needs_user: bool = Field(default=True, description="whether it only serves customers who are signed in")
+    result: dict[str, Any] = Field(description="JSON schema of the reply")
+    texts: dict[str, str] = Field(min_length=1, description="ISO 639-1 code -> what to say, with names of the reply's values in braces")
+    seconds: float = Field(default=3.0, gt=0, description="seconds after which the hook has failed")
 
 
-class AssistantConfig(_Section):
-    """The section [assistant].
+class AssistantConfig(BaseModel):
+    """The section [assistant]. Nothing is sent anywhere unless `llm_url` or a tool is set."""
 
-    Attributes
-    ----------
-    languages : that the assistant writes, as ISO 639-1 codes; the first where the customer's is not known, or has no texts.
-    templates : file of the shop's own texts, see docs/assistant.md.
-    answer_from : probability from which a help page answers.
-    flow_from : probability from which a message starts a flow.
-    evidence_from : probability from which a text of a product answers a question about it.
-    failures : turns in a row without an answer, after which a person takes over.
-    tools : HTTP hooks.
-    tool_seconds : after which a tool has failed.
-    products : that a list shows.
-    keep_days : how long conversations are kept.
-    """
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
-    languages: tuple[str, ...] = Field(default=("en",), min_length=1)
-    templates: Path | None = None
-    answer_from: float = Field(default=0.5, ge=0, le=1)
-    flow_from: float = Field(default=0.5, ge=0, le=1)
-    evidence_from: float = Field(default=0.5, ge=0, le=1)
-    failures: int = Field(default=3, ge=1)
-    tools: tuple[HookConfig, ...] = ()
-    tool_seconds: float = Field(default=4.0, gt=0)
-    products: int = Field(default=5, ge=1, le=20)
-    keep_days: float = Field(default=30.0, gt=0)
+    languages: tuple[str, ...] = Field(
+        default=("en",), min_length=1, description="languages of the shop; the first where a customer's has no template"
+    )
+    templates: Path | None = Field(default=None, description="file of the shop's own templates")
+    llm_url: HttpUrl | None = Field(default=None, description="address of an OpenAI-compatible server that rephrases answers")
+    llm_model: str = Field(default="default", min_length=1, description="name of its model")
+    llm_key_variable: str = Field(default="ASSISTANT_LLM_KEY", min_length=1, description="environment variable that holds its key")
+    llm_seconds: float = Field(default=2.0, gt=0, description="how long an answer waits for it, retries included")
+    llm_retries: int = Field(default=1, ge=0, le=5, description="further tries after an error, within that time")
+    answer_from: float = Field(default=0.5, ge=0, le=1, description="probability from which a help page answers")
+    flow_from: float = Field(default=0.5, ge=0, le=1, description="probability from which a message starts a flow")
+    evidence_from: float = Field(default=0.5, ge=0, le=1, description="probability from which a product's text answers a question about it")
+    failures: int = Field(default=3, ge=1, description="turns in a row without an answer, after which a person takes over")
+    tools: tuple[HookConfig, ...] = Field(default=(), description="HTTP hooks that flows call")
+    tool_seconds: float = Field(default=4.0, gt=0, description="seconds after which any tool has failed")
+    products: int = Field(default=5, ge=1, le=20, description="products in a list")
+    keep_days: float = Field(default=30.0, gt=0, description="days for which a conversation is kept after its last turn")

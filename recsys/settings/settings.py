@@ -25,6 +25,7 @@ from features.text.encoder_config import EncoderConfig
 from ranking.cross_encoder.config import CrossEncoderConfig, QuestionPairConfig
 from ranking.gbdt import GBDTConfig
 from recsys.settings.arm import ArmConfig
+from recsys.settings.assistant import AssistantConfig
 from recsys.settings.events import EventWeights
 from recsys.settings.refresh import BundleConfig, RefreshConfig
 from recsys.settings.renamed_keys import RENAMED, spellings, with_new_keys, with_new_variables
@@ -84,6 +85,7 @@ class Settings(BaseSettings):
     serve: ServeConfig = ServeConfig()
     simulate: SimulateConfig = SimulateConfig()
     arm: ArmConfig = ArmConfig()
+    assistant: AssistantConfig = AssistantConfig()
 
     @field_validator("source")
     @classmethod

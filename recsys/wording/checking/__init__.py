@@ -1,0 +1,1 @@
+"""Compares a wording with the text and the facts that it rewords."""
