@@ -67,6 +67,18 @@ KEYS: dict[str, MessageKey] = {
     "hand_over_money": _key(),
     "hand_over_safety": _key(),
     "hand_over_failures": _key(),
+    "goodbye": _key(),
+    "what_else": _key(),
+    "flow_cancelled": _key(),
+    "sign_in": _key(),
+    "still_handed_over": _key(),
+    "not_understood": _key(),
+    "left_out_words": _key("words"),
+    "property_price": _key(),
+    "property_stock": _key(),
+    "property_brand": _key(),
+    "property_category": _key(),
+    "tool_found_nothing": _key(),
 }
 # The fact whose number chooses the plural form.
 PLURAL = "count"

@@ -1,0 +1,105 @@
+"""What the assistant answers from: search, recommender, reviews, help pages, tools and templates, each built when it is first needed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from features.names import AVAILABLE
+from recsys.apps.assistant.help import HelpDesk
+from recsys.apps.assistant.understanding import Guess
+from recsys.apps.search.reading import Reading
+from recsys.apps.search.request import SearchOptions
+from recsys.dialogue.order_tool import OrderTool
+from recsys.dialogue.tools import HookTool, Tools, installed_tools
+from recsys.wording.templates import Templates
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from recsys.apps.search.pipeline import Search
+    from recsys.dialogue.conversations import Conversations
+    from recsys.dialogue.phrases import Message
+    from recsys.dialogue.tools import Slot
+    from recsys.recommend.pipeline import Recommender
+    from recsys.settings.assistant import AssistantConfig
+
+
+@dataclass(frozen=True)
+class AssistantComponents:
+    """What an assistant over one bundle needs; implements `recsys.apps.assistant.understanding.Knowledge`."""
+
+    search: Search
+    config: AssistantConfig
+    conversations: Conversations
+
+    @property
+    def recommender(self) -> Recommender:
+        """The bundle's recommender."""
+        return self.search.recommender
+
+    @cached_property
+    def templates(self) -> Templates:
+        """The texts of all messages."""
+        return Templates.of(self.config.templates, self.config.languages)
+
+    @cached_property
+    def tools(self) -> Tools:
+        """What flows call."""
+        hooks = [HookTool(one) for one in self.config.tools]
+        return Tools([OrderTool(self.recommender), *hooks, *installed_tools()], self.config.tool_seconds)
+
+    @cached_property
+    def desk(self) -> HelpDesk:
+        """Finds help pages, added answers and flows."""
+        return HelpDesk(self.recommender.snapshot.help_pages, self.recommender.model, self.tools, self.conversations)
+
+    def flow(self, message: Message) -> Guess | None:
+        """Return the flow that a message most likely asks for."""
+        return self.desk.flow(message.text)
+
+    def slots(self, flow: str) -> Sequence[Slot]:
+        """Return the slots of a flow."""
+        return self.tools[flow].slots
+
+    def help(self, message: Message) -> Sequence[tuple[int, str, float]]:
+        """Return help pages for a message, best first."""
+        return self.desk.pages(message.text)
+
+    def sold(self, words: str) -> float:
+        """Return the share of the words that texts of products have, in the customer's wording or another one of the same."""
+        reading = Reading.of(words, self.search.words, self.search.thesaurus, SearchOptions()) if words.strip() else None
+        shares = [0.0]
+        for wording in reading.wordings if reading else ():
+            known = [len(self.search.words.index.texts_with(token)) > 0 for token in wording.tokens]
+            shares.append(sum(known) / len(known) if known else 0.0)
+        return max(shares)
+
+    def product(self, words: str, user: str | None) -> str | None:
+        """Return the first product that a search for the words finds, where its title has all of them."""
+        if not words.strip():
+            return None
+        (answer,) = self.search.answer(SearchOptions(k=1), [(words, user)])
+        return answer.items[0].item_id if answer.items and answer.fallback is None and answer.items[0].reason.startswith("match") else None
+
+    def price(self, item: str) -> float | None:
+        """Return the price of a product."""
+        value = float(self.recommender.snapshot.prices[self.row(item)])
+        return None if np.isnan(value) else value
+
+    def row(self, item: str) -> int:
+        """Return the catalogue row of a product.
+
+        Raises
+        ------
+        DataError
+            The catalogue has none of this id.
+        """
+        return int(self.recommender.snapshot.catalog.rows_or_raise([item])[0])
+
+    def available(self, item: str) -> bool:
+        """Whether a product is in stock."""
+        return bool(self.recommender.snapshot.catalog.frame[AVAILABLE][self.row(item)])
