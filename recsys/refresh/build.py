@@ -27,6 +27,7 @@ from recsys.progress import terminal_progress
 from recsys.refresh.offline_check import BundleUnderTest, collaborative_key
 from recsys.snapshot.canaries import canaries, encoded_before
 from recsys.snapshot.encode import Encoded, EncodeOptions, encode_catalog
+from recsys.snapshot.help_texts import HelpTexts
 from recsys.snapshot.reviews import read_reviews
 from recsys.snapshot.search_clicks import query_clicks
 from recsys.snapshot.snapshot import LogAggregates, Snapshot, indexed
@@ -99,7 +100,8 @@ class Build:
         aggregates = LogAggregates.of(catalog, log, now, self.model.retrieval, self._fitted(key), words)
         reviews, of_reviews = self._read(written, log)
         snapshot = indexed(catalog, aggregates, now, self.model, encoded, replace(self.indexing, reviews=reviews))
-        snapshot = replace(snapshot, events_read=self.events_read, query_clicks=query_clicks(self.workspace, snapshot))
+        pages = HelpTexts.read(self.workspace.load_help_pages(), self.model)
+        snapshot = replace(snapshot, events_read=self.events_read, query_clicks=query_clicks(self.workspace, snapshot), help=pages)
         read = coverage(self.model.encoder.tokenizer, catalog)
         about = self._about(snapshot) | {"collaborative": key, COVERAGE: asdict(read)}
         drift = None

@@ -55,7 +55,7 @@ class AssistantComponents:
     @cached_property
     def desk(self) -> HelpDesk:
         """Finds help pages, added answers and flows."""
-        return HelpDesk(self.recommender.snapshot.help_pages, self.recommender.model, self.tools, self.conversations)
+        return HelpDesk(self.recommender.snapshot.help, self.recommender.model, self.tools, self.conversations)
 
     def flow(self, message: Message) -> Guess | None:
         """Return the flow that a message most likely asks for."""

@@ -11,14 +11,15 @@ import polars as pl
 from features.data.help_pages import HelpPages
 from features.names import ANSWER, LANGUAGE, LINK, QUESTION
 from recsys.apps.assistant.understanding import Guess
+from recsys.snapshot.help_texts import RememberingEncoder
 from retrieval.passages.index import PassageIndex
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from recsys.artifacts.model import Model
     from recsys.dialogue.conversations import Conversations
     from recsys.dialogue.tools import Tools
+    from recsys.snapshot.help_texts import HelpTexts, QuestionEncoder
 
 MOST_PAGES = 5
 
@@ -29,16 +30,19 @@ class HelpDesk:
 
     Attributes
     ----------
-    pages_of_bundle : the shop's own.
+    of_bundle : the shop's own.
     """
 
-    pages_of_bundle: HelpPages
-    model: Model
+    of_bundle: HelpTexts
+    model: QuestionEncoder
     tools: Tools
     conversations: Conversations
     _version: int | None = field(default=None, init=False)
     _index: PassageIndex | None = field(default=None, init=False)
     _all: HelpPages | None = field(default=None, init=False)
+
+    def __post_init__(self) -> None:
+        self._encoder = RememberingEncoder(self.model, dict(self.of_bundle.known))
 
     def pages(self, text: str) -> Sequence[tuple[int, str, float]]:
         """Return the pages for a question, best first: row, the page's question, and the probability that the first one answers."""
@@ -58,14 +62,14 @@ class HelpDesk:
         owners, vectors = self._examples()
         if not owners:
             return None
-        similar = vectors @ self.model.encode([text], kind="query")[0]
+        similar = vectors @ self._encoder.encode([text], kind="query")[0]
         best = int(np.argmax(similar))
         return Guess(owners[best], float(np.clip((similar[best] - 0.5) / 0.4, 0, 1)))
 
     def _examples(self) -> tuple[list[str], np.ndarray]:
         if not hasattr(self, "_flows"):
             pairs = [(tool.name, example) for tool in self.tools for example in tool.examples]
-            vectors = self.model.encode([example for _, example in pairs], kind="query") if pairs else np.zeros((0, 1), dtype=np.float32)
+            vectors = self._encoder.encode([example for _, example in pairs], kind="query") if pairs else np.zeros((0, 1), dtype=np.float32)
             self._flows = [name for name, _ in pairs], vectors
         return self._flows
 
@@ -74,11 +78,13 @@ class HelpDesk:
         version = self.conversations.version()
         if self._all is None or version != self._version:
             added = self.conversations.answers()
-            frame = self.pages_of_bundle.frame
+            frame = self.of_bundle.pages.frame
             if added:
                 rows = [(one.question, one.answer, "", one.language or "", one.link or "", -one.number) for one in added]
                 frame = pl.concat([frame, pl.DataFrame(rows, schema=frame.schema, orient="row")])
             self._all = HelpPages.of(frame)
-            self._index = PassageIndex.of(self._all, self.model) if len(self._all) else None
+            self._encoder.remembers = True
+            self._index = PassageIndex.of(self._all, self._encoder) if len(self._all) else None
+            self._encoder.remembers = False
             self._version = version
         return self._index, self._all
