@@ -140,7 +140,9 @@ class Conversations:
         """Return how many turns ended in each way, and how many thumbs went up and down."""
         with self._connection() as connection:
             outcomes = dict(connection.execute("SELECT outcome, count(*) FROM turns GROUP BY outcome"))
-            up, down = connection.execute("SELECT count(*) FILTER (WHERE thumb > 0), count(*) FILTER (WHERE thumb < 0) FROM turns").fetchone()
+            up, down = connection.execute(
+                "SELECT count(*) FILTER (WHERE thumb > 0), count(*) FILTER (WHERE thumb < 0) FROM turns"
+            ).fetchone()
         return outcomes | {"thumbs_up": up, "thumbs_down": down}
 
     def done(self, turns: Sequence[tuple[str, int]]) -> None:
@@ -163,7 +165,8 @@ class Conversations:
         """Return the answers that were added, in order."""
         with self._connection() as connection:
             return [
-                AddedAnswer(*row) for row in connection.execute("SELECT question, answer, language, link, number FROM answers ORDER BY number")
+                AddedAnswer(*row)
+                for row in connection.execute("SELECT question, answer, language, link, number FROM answers ORDER BY number")
             ]
 
     def version(self) -> int:
@@ -189,7 +192,9 @@ class Conversations:
                 self._local.connection = connection = self._open()
             yield connection
         except (sqlite3.Error, OSError) as error:
-            raise DataError(f"the conversations in {self._path} cannot be read or written ({error}): check the file and the disk") from error
+            raise DataError(
+                f"the conversations in {self._path} cannot be read or written ({error}): check the file and the disk"
+            ) from error
 
     def _open(self) -> sqlite3.Connection:
         self._path.parent.mkdir(parents=True, exist_ok=True)

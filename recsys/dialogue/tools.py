@@ -213,6 +213,8 @@ def installed_tools() -> list[Tool]:
         except Exception as error:
             raise ConfigError(f"the tool {point.name!r} ({point.value}) cannot be loaded ({type(error).__name__}: {error})") from error
         if not isinstance(made, Tool):
-            raise ConfigError(f"the tool {point.name!r} ({point.value}) lacks attributes of recsys.dialogue.tools.Tool: see docs/assistant.md")
+            raise ConfigError(
+                f"the tool {point.name!r} ({point.value}) lacks attributes of recsys.dialogue.tools.Tool: see docs/assistant.md"
+            )
         found.append(made)
     return found
