@@ -172,7 +172,7 @@ class Understanding:
             return ()
         rest = message.without(*(f"attribute_{attribute}",) if attribute else (), "it", "question", "find")
         shown = state.focus.last if state.focus else ()
-        if (state.product or shown) and (message.has("it") or (attribute and not self.knowledge.sold(rest))):
+        if (state.product or shown) and (message.has("it") or (state.product and attribute and not self.knowledge.sold(rest))):
             pages = self.knowledge.help(message) if attribute is None else ()
             if pages and pages[0][2] >= SURE:
                 return ()
