@@ -10,7 +10,6 @@ import numpy as np
 
 from features.names import AVAILABLE
 from recsys.apps.assistant.help import HelpDesk
-from recsys.apps.assistant.understanding import Guess
 from recsys.apps.search.reading import Reading
 from recsys.apps.search.request import SearchOptions
 from recsys.dialogue.order_tool import OrderTool
@@ -20,6 +19,7 @@ from recsys.wording.templates import Templates
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from recsys.apps.assistant.understanding import Guess
     from recsys.apps.search.pipeline import Search
     from recsys.dialogue.conversations import Conversations
     from recsys.dialogue.phrases import Message
