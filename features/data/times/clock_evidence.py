@@ -1,4 +1,4 @@
-"""Figures about a log that show what its times mean, for `features.data.clock`."""
+"""Figures about a log that show what its times mean, for `features.data.times.clock`."""
 
 from __future__ import annotations
 

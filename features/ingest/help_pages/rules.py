@@ -14,7 +14,7 @@ from features.ingest.values.placeholders import not_null_word, one_line, raw, tr
 from features.ingest.values.texts import CHANGES, DONE
 from features.names import ANSWER, LANGUAGE, LINK, QUESTION, TAGS
 from features.text.clean import CLEANED, cleaned
-from features.text.language_names import language_code
+from features.text.languages.names import language_code
 from features.text.plain import agree, counted
 
 if TYPE_CHECKING:

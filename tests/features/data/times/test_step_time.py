@@ -9,7 +9,7 @@ import pytest
 from features.data.catalog import Catalog
 from features.data.interactions import DAY, Interactions
 from features.data.split import Split
-from features.data.step_time import MOST_STEPS, to_step_time, with_step_time
+from features.data.times.step_time import MOST_STEPS, to_step_time, with_step_time
 
 START = 1_700_000_000
 

@@ -253,4 +253,4 @@ def _block(token: Token) -> str:
 
 
 def _inline(token: Token) -> str:
-    return "".join(child.content if child.type not in _BREAKS else _BREAKS[child.type] for child in token.children or []).strip()
+    return "".join(_BREAKS.get(child.type, child.content) for child in token.children or []).strip()

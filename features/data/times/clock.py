@@ -30,7 +30,7 @@ from typing import Literal
 import numpy as np
 import polars as pl
 
-from features.data.clock_evidence import DAY, LEAST_USERS, Evidence, spacing_of
+from features.data.times.clock_evidence import DAY, LEAST_USERS, Evidence, spacing_of
 from features.names import TIMESTAMP, USER_ID
 from features.storage.sorted_unique import sorted_unique
 

@@ -4,7 +4,7 @@ Published benchmark sets, and exports that lost their dates, number each user's 
 is a visit, nobody returns. A cut in time then separates users instead of their past and future. In step time, every user's last
 step falls on the log's last second, and each earlier step lies one day further back. A cut one day before the end is then exactly
 leave-one-out, and ages, windows and cuts work unchanged. Real times stay in `Interactions.calendar`, for what is said of an event.
-`features.data.clock` decides.
+`features.data.times.clock` decides.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from features.data.clock import LogClock, clock
 from features.data.interactions import DAY, Interactions
+from features.data.times.clock import LogClock, clock
 
 if TYPE_CHECKING:
-    from features.data.clock import Kind
+    from features.data.times.clock import Kind
 
 MOST_STEPS = 5_000  # all earlier steps lie on one day
 

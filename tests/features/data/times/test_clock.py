@@ -12,11 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from features.data.catalog import Catalog
-from features.data.clock import Kind, LogClock, clock, clock_of
 from features.data.interactions import DAY, Interactions
-from features.data.step_time import with_step_time
-from tests.features.data import clock_shops
-from tests.features.data.clock_shops import CASES, SHOPS, START, Made, frame_of
+from features.data.times.clock import Kind, LogClock, clock, clock_of
+from features.data.times.step_time import with_step_time
+from tests.features.data.times import clock_shops
+from tests.features.data.times.clock_shops import CASES, SHOPS, START, Made, frame_of
 
 KINDS = list(SHOPS)
 
@@ -97,7 +97,7 @@ def test_numbered_steps_are_never_taken_for_a_calendar(step: int, start: int, lo
 
 
 def test_a_large_log_is_judged_by_a_sample_of_its_users(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("features.data.clock.SAMPLE", 1_000)
+    monkeypatch.setattr("features.data.times.clock.SAMPLE", 1_000)
     for kind, name, made in CASES:
         frame = frame_of(made(np.random.default_rng(3)))
         if len(frame) >= 10_000:
