@@ -104,7 +104,14 @@ def measure(name: str, show: bool = False) -> Iterator[dict[str, Any]]:
     if show:
         for message, wording, changed, problems in judged:
             if bool(problems) != (changed is not None):
-                yield {"set": name, "changed": changed, "language": message.language, "wording": wording, "text": message.template_text, "problems": list(map(str, problems))}
+                yield {
+                    "set": name,
+                    "changed": changed,
+                    "language": message.language,
+                    "wording": wording,
+                    "text": message.template_text,
+                    "problems": list(map(str, problems)),
+                }
 
 
 def main() -> None:

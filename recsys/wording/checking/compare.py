@@ -96,7 +96,8 @@ def _said_otherwise(name: str, reading: Reading, source: Source) -> bool:
 def compare_words(reading: Reading, source: Source) -> list[Problem]:
     """Words that say something must be supported, and the words of facts must still be there."""
     lexicon, known = source.lexicon, source.reading.vocabulary
-    problems = [_unsupported(item, reading, source) for item in reading.of("word") if not lexicon.same(str(item.key), known)]
+    unknown = (item for item in reading.of("word") if not lexicon.same(str(item.key), known))
+    problems = [_unsupported(item, reading, source) for item in unknown if not _unable(item, reading, source)]
     said, own = reading.vocabulary, source.reading.stems
     problems += [Problem(ProblemKind.DROPPED, expected=word) for word in sorted(source.fact_stems) if not lexicon.same(word, said)]
     if not source.facts and not source.names and own:
@@ -104,6 +105,13 @@ def compare_words(reading: Reading, source: Source) -> list[Problem]:
         if len(kept) < _LITERAL_SHARE * len(own):
             problems.append(Problem(ProblemKind.DROPPED, expected=", ".join(sorted(own - set(kept)))))
     return [*problems, *_promises(reading, source)]
+
+
+def _unable(item: Item, reading: Reading, source: Source) -> bool:
+    """Return whether a word says only, right after a negation, that something cannot be: "not able", in a message that denies as well."""
+    before = reading.items[: reading.items.index(item)]
+    abilities = {stem(word, source.lexicon.language) for word in source.lexicon.opposites.values()}
+    return item.key in abilities and bool(before) and before[-1].kind == "not" and bool(source.reading.of("not"))
 
 
 def _unsupported(item: Item, reading: Reading, source: Source) -> Problem:

@@ -26,6 +26,10 @@ class Lexicon:
         Stems of words that say nothing of their own.
     negators, never, yes, future, harmless, one : frozenset of str
         Words, folded.
+    polite : frozenset of str
+        Stems of words that a sentence may consist of that adds nothing: "I am sorry", "here is what I found".
+    openers, joints : re.Pattern
+        How such a sentence begins, and what joins two sentences without a stop.
     groups : dict of str to frozenset of int
         Stem -> numbers of the groups of one meaning that it is in.
     opposites : dict of str to str
@@ -42,6 +46,9 @@ class Lexicon:
     future: frozenset[str]
     harmless: frozenset[str]
     one: frozenset[str]
+    polite: frozenset[str]
+    openers: re.Pattern[str]
+    joints: re.Pattern[str]
     groups: dict[str, frozenset[int]]
     phrases: dict[str, str]
     bounds: dict[str, str]
@@ -114,12 +121,23 @@ def lexicon_of(language: str) -> Lexicon | None:
         for word in line.split():
             groups.setdefault(stem(word, language), set()).add(number)
     return Lexicon(
-        language,
-        frozenset(stem(word, language) for word in table["safe"].split()),
-        *(words(name) for name in ("negators", "never", "yes", "future", "harmless", "one")),
-        {word: frozenset(numbers) for word, numbers in groups.items()},
-        *(by_phrase(name) for name in ("phrases", "bounds", "dates", "after")),
-        {fold(word): fold(denied) for word, denied in table.get("opposites", {}).items()},
+        language=language,
+        safe=frozenset(stem(word, language) for word in table["safe"].split()),
+        negators=words("negators"),
+        never=words("never"),
+        yes=words("yes"),
+        future=words("future"),
+        harmless=words("harmless"),
+        one=words("one"),
+        polite=frozenset(stem(word, language) for word in table["polite"].split()),
+        openers=re.compile("|".join(map(fold, table["openers"]))),
+        joints=re.compile(fold(table["joints"])),
+        groups={word: frozenset(numbers) for word, numbers in groups.items()},
+        phrases=by_phrase("phrases"),
+        bounds=by_phrase("bounds"),
+        dates=by_phrase("dates"),
+        after=by_phrase("after"),
+        opposites={fold(word): fold(denied) for word, denied in table.get("opposites", {}).items()},
     )
 
 

@@ -34,10 +34,12 @@ def compare_negations(reading: Reading, source: Source) -> list[Problem]:
     if own and not left:
         problems.append(Problem(ProblemKind.NEGATION, expected=f"not {' '.join(sorted(own[0]))}".strip()))
     allowed = frozenset[str]().union(*own)
-    for scope in left:
+    for number, scope in enumerate(left):
         facts = {word for word in scope if word in source.fact_stems}
-        if not own or any(not lexicon.same(word, allowed) for word in facts):
+        if number >= len(own) or any(not lexicon.same(word, allowed) for word in facts):
             problems.append(Problem(ProblemKind.NEGATION, found=f"not {' '.join(sorted(scope))}".strip()))
+    if own and not source.reading.of("yes"):
+        problems += [Problem(ProblemKind.NEGATION, found=item.shown) for item in reading.of("yes")]
     return [*problems, *_never(reading, source)]
 
 

@@ -21,13 +21,13 @@ from recsys.wording.checking.numerals import digits_of, value_of
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-CURRENCIES = "EUR USD GBP CHF CNY JPY CAD AUD NZD SEK NOK DKK PLN CZK HUF RON BGN TRY INR BRL MXN KRW SGD HKD ZAR".split()
+_CURRENCIES = "EUR USD GBP CHF CNY JPY CAD AUD NZD SEK NOK DKK PLN CZK HUF RON BGN TRY INR BRL MXN KRW SGD HKD ZAR"
 _UNITS = (
     "duration-second duration-minute duration-hour duration-day duration-week duration-month duration-year mass-kilogram mass-gram "
     "mass-milligram mass-pound mass-ounce length-kilometer length-meter length-centimeter length-millimeter length-inch length-foot "
     "volume-liter volume-milliliter volume-centiliter volume-gallon volume-fluid-ounce digital-gigabyte digital-megabyte digital-terabyte "
     "power-watt power-kilowatt electric-volt temperature-celsius temperature-fahrenheit frequency-hertz"
-).split()
+)
 # Inflected forms, and words of everyday that Babel leaves out.
 _MORE_UNITS = {
     "de": {"duration-day": "tagen tages", "duration-week": "wochen", "duration-month": "monaten", "duration-year": "jahren"},
@@ -111,7 +111,7 @@ def _months(language: str) -> dict[str, int]:
 def _date_patterns(language: str) -> tuple[re.Pattern[str], ...]:
     month = f"(?P<m>{'|'.join(sorted(map(re.escape, _months(language)), key=len, reverse=True))})\\.?"
     year = r"(?:,?\s*(?:de\s+|of\s+)?(?P<y>\d{4}))?"
-    day = r"(?P<d>\d{1,2})(?:st|nd|rd|th|er|\.)?"
+    day = r"(?P<d>\d{1,2})(?:st|nd|rd|th|er)?" if language != "de" else r"(?P<d>\d{1,2})\.?"
     texts = [_ISO]
     if language == "zh":
         texts += [r"(?:(?P<y>\d{4})\s*年)?\s*(?P<m>\d{1,2})\s*月\s*(?P<d>\d{1,2})\s*[日号]"]
@@ -123,7 +123,10 @@ def _date_patterns(language: str) -> tuple[re.Pattern[str], ...]:
     if language in ("de", "fr", "es"):
         texts += [r"(?<!\d)(?P<d>\d{1,2})[./](?P<m>\d{1,2})[./](?P<y>\d{4}|\d{2})?(?!\d)"]
     if language == "en":
-        texts += [r"(?<!\d)(?P<m>\d{1,2})(?P<slash>/)(?P<d>\d{1,2})/(?P<y>\d{4})", r"(?<!\d)(?P<d>\d{1,2})(?P<slash>/)(?P<m>\d{1,2})/(?P<y>\d{4})"]
+        texts += [
+            r"(?<!\d)(?P<m>\d{1,2})(?P<slash>/)(?P<d>\d{1,2})/(?P<y>\d{4})",
+            r"(?<!\d)(?P<d>\d{1,2})(?P<slash>/)(?P<m>\d{1,2})/(?P<y>\d{4})",
+        ]
     return tuple(re.compile(text) for text in texts)
 
 
@@ -157,30 +160,29 @@ def _numbers(text: str, language: str) -> Iterator[Quantity]:
 @cache
 def _tables(language: str) -> tuple[dict[str, str], dict[str, str], re.Pattern[str]]:
     """Return spellings of currencies, spellings of units, and the pattern of numbers with either."""
-    moneys, units = _currencies(language), _unit_names(language)
+    moneys, units, digits = _currencies(language), _unit_names(language), digits_of(language)
     lexicon = lexicon_of(language)
-    ones = "|".join(lexicon.one) if lexicon and lexicon.spaced else "(?!)"
-
-    def either(table: dict[str, str]) -> str:
-        return "|".join(sorted(map(re.escape, table), key=len, reverse=True))
-
-    digits = digits_of(language)
-    edge = r"(?!\w)" if language != "zh" else ""
+    spaced = lexicon is None or lexicon.spaced
+    # Words have edges, but Chinese ones do not.
+    begin, edge, gap = (r"(?<!\w)", r"(?!\w)", r"[\s-]?") if spaced else (r"(?<![\dA-Za-z])", "", r"\s?")
+    ones = "|".join(lexicon.one) if lexicon and spaced else "(?!)"
+    percent = rf"%|(?:percent|prozent|(?:pour|por|per) (?:cent|ciento|100)){edge}"
     pattern = re.compile(
-        rf"(?:(?P<before>(?<!\w)(?:{either(moneys)}))\s*)?(?:(?P<digits>(?<!\w)(?<!\d[.,]){digits})|(?<!\w)(?P<one>{ones})(?=[\s-]))"
-        rf"(?P<nth>(?:st|nd|rd|th|º|ª|eme|e)(?!\w))?(?P<percent>\s?(?:%|percent(?!\w)|prozent(?!\w)|(?:pour|por|per) (?:cent|ciento|100)(?!\w)))?"
-        rf"(?P<after>[\s-]?(?:{either(moneys | units)}){edge})?"
-        if language != "zh"
-        else rf"(?:(?P<before>(?:{either(moneys)}))\s*)?(?:(?P<digits>(?<![\dA-Za-z])(?<!\d[.,]){digits})|(?P<one>(?!)))(?P<nth>(?!))?(?P<percent>\s?%)?"
-        rf"(?P<after>\s?(?:{either(moneys | units)}))?"
+        rf"(?:(?P<before>{begin if spaced else ''}(?:{_either(moneys)}))\s*)?"
+        rf"(?:(?P<digits>{begin}(?<!\d[.,]){digits})|{begin}(?P<one>{ones})(?=[\s-]))"
+        rf"(?P<nth>(?:st|nd|rd|th|º|ª|eme|e)(?!\w))?(?P<percent>\s?(?:{percent}))?(?P<after>{gap}(?:{_either(moneys | units)}){edge})?"
     )
     return moneys, units, pattern
+
+
+def _either(table: dict[str, str]) -> str:
+    return "|".join(sorted(map(re.escape, table), key=len, reverse=True))
 
 
 @cache
 def _currencies(language: str) -> dict[str, str]:
     locale, names = Locale(language), dict[str, str]()
-    for code in CURRENCIES:
+    for code in _CURRENCIES.split():
         spellings = {code, get_currency_symbol(code, locale), *(get_currency_name(code, count, locale) for count in (None, 1, 2, 5))}
         for spelling in spellings:
             names.setdefault(fold(spelling), code)
@@ -193,10 +195,12 @@ def _currencies(language: str) -> dict[str, str]:
 @cache
 def _unit_names(language: str) -> dict[str, str]:
     locale, names = Locale(language), dict[str, str]()
-    for unit in _UNITS:
+    for unit in _UNITS.split():
         texts = [format_unit(count, unit, length, locale=locale) for count in (1, 2, 5) for length in ("long", "short")]
         more = _MORE_UNITS.get(language, {}).get(unit, "").split()
         for spelling in [*(re.sub(r"[\d\s]", "", fold(text)).strip(".") for text in texts), *map(fold, more)]:
             if spelling and spelling not in _NO_UNITS:
                 names.setdefault(spelling, unit)
+    if language == "de":  # the dative: in 40 Litern
+        names |= {f"{name}n": unit for name, unit in names.items() if name[-1] in "er"}
     return names

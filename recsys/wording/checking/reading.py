@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from recsys.wording.checking.lexicon import any_of, fold, stem
@@ -17,10 +18,18 @@ if TYPE_CHECKING:
 
 # Stand for names within a text; no text holds them.
 FIRST_MARK = 0xE000
+PHRASE = "*"  # key of a phrase that says nothing
 _MARK = re.compile("[\ue000-\uf8ff]")
 _WORD = re.compile(r"[^\W\d_]+(?:['’-][^\W\d_]+)*|\w+")
-_CONTRACTIONS = ((re.compile(r"\bcan't\b|\bcannot\b"), "can not"), (re.compile(r"\bwon't\b"), "will not"), (re.compile(r"n't\b"), " not"))
-_ENDINGS = re.compile(r"'(?:s|re|ve|m|d)\b")
+_CONTRACTIONS = (
+    (re.compile(r"\bcan't\b|\bcannot\b"), "can not"),
+    (re.compile(r"\bwon't\b"), "will not"),
+    (re.compile(r"n't\b"), " not"),
+    (re.compile(r"'re\b"), " are"),
+    (re.compile(r"'m\b"), " am"),
+    (re.compile(r"'ve\b"), " have"),
+)
+_ENDINGS = re.compile(r"'(?:s|d)\b")
 _CLAUSE = re.compile(r"\n|[.!?;:。！？；：](?!\d)|[,，、()（）](?!\d)")
 _NUMBERING = re.compile(r"^\s*(\d{1,2})[.)]\s+", re.MULTILINE)
 # No name starts or ends within a word; Chinese words have no spaces between them.
@@ -35,7 +44,7 @@ class Item:
     Attributes
     ----------
     kind : str
-        "name", a kind of `Quantity`, "class" (of phrases and bounds), "not", "word" or "clause".
+        "name", a kind of `Quantity`, "class" (of phrases and bounds), "not", "yes", "future", "word" or "clause".
     key : object
         Comparable.
     start, end : int
@@ -61,22 +70,31 @@ class Reading:
         With marks for names and with digits for number words.
     items : list of Item
         Without words that say nothing.
-    vocabulary : set of str
-        The stems of all words, also of those that say nothing.
+    connecting : list of Item
+        The words that say nothing; the key of a phrase is `PHRASE`.
     """
 
     text: str
     items: list[Item] = field(default_factory=list)
-    vocabulary: set[str] = field(default_factory=set)
+    connecting: list[Item] = field(default_factory=list)
+
+    def between(self, begin: int, end: int) -> Reading:
+        """Return what stands in a part of the text, at the same places."""
+        return Reading(self.text, *([one for one in items if begin <= one.start < end] for items in (self.items, self.connecting)))
 
     def of(self, *kinds: str) -> list[Item]:
         """Return the items of some kinds."""
         return [item for item in self.items if item.kind in kinds]
 
-    @property
+    @cached_property
     def stems(self) -> set[str]:
         """The words that say something."""
         return {str(item.key) for item in self.of("word")}
+
+    @cached_property
+    def vocabulary(self) -> set[str]:
+        """All words."""
+        return (self.stems | {str(item.key) for item in self.connecting}) - {PHRASE}
 
 
 def marked(text: str, names: Sequence[str]) -> str:
@@ -113,14 +131,13 @@ def read(text: str, lexicon: Lexicon) -> Reading:
         take(item.kind, item.key, item.start, item.end)
     for found in lexicon.phrase_pattern.finditer(folded):
         kind = lexicon.phrases[found[0]]
-        take("class" if kind != "safe" else "safe", kind, *found.span())
+        take("class" if kind != "safe" else "safe", kind if kind != "safe" else PHRASE, *found.span())
     for found in _CLAUSE.finditer(folded):
         take("clause", found[0][0], *found.span())
     for item in _words(folded, taken, lexicon):
         take(item.kind, item.key, item.start, item.end)
     items.sort(key=lambda item: item.start)
-    said = [item for item in items if item.kind != "safe"]
-    return Reading(text, said, {str(item.key) for item in items if item.kind in ("safe", "word")})
+    return Reading(text, [item for item in items if item.kind != "safe"], [item for item in items if item.kind == "safe"])
 
 
 def _bounds(text: str, numbers: Sequence[Item], lexicon: Lexicon) -> Iterator[Item]:
@@ -162,8 +179,10 @@ def _word(word: str, start: int, lexicon: Lexicon) -> Iterator[Item]:
         yield Item("not", "not", start, end)
     elif word in lexicon.future:
         yield Item("future", "future", start, end)
+    elif word in lexicon.yes:
+        yield Item("yes", "yes", start, end)
     else:
-        safe = root in lexicon.safe or word in lexicon.one or word in lexicon.yes
+        safe = root in lexicon.safe or word in lexicon.one
         yield Item("safe" if safe else "word", root, start, end)
 
 
