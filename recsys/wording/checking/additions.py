@@ -1,4 +1,4 @@
-"""Sentences that a wording adds: they may greet, apologise, thank and point, and nothing else."""
+"""Sentences that a wording adds: they may greet, apologise, thank and point, and nothing else. Questions stay questions."""
 
 from __future__ import annotations
 
@@ -32,6 +32,18 @@ def compare_additions(reading: Reading, source: Source) -> list[Problem]:
         if any(sign.isalnum() for sign in text) and not _supported(reading.between(begin, end), text, source):
             problems.append(Problem(ProblemKind.CLAIM, found=text))
     return problems
+
+
+def compare_questions(reading: Reading, source: Source) -> list[Problem]:
+    """Return questions that became statements, and statements that became questions."""
+    asked, mine = "?" in fold(source.reading.text), fold(reading.text)
+    if asked and "?" not in mine and not source.lexicon.requests.search(mine):
+        return [Problem(ProblemKind.FORM, expected="a question")]
+    if asked:
+        return []
+    # fold() writes the question mark of Chinese as ours.
+    questions = (mine[begin:end].strip() for begin, end in _sentences(reading, source) if mine[begin:end].rstrip().endswith("?"))
+    return [Problem(ProblemKind.FORM, found=question) for question in questions if not source.lexicon.openers.match(question)]
 
 
 def _supported(said: Reading, text: str, source: Source) -> bool:

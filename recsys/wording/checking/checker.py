@@ -10,7 +10,7 @@ import re
 import unicodedata
 from typing import TYPE_CHECKING
 
-from recsys.wording.checking.additions import compare_additions
+from recsys.wording.checking.additions import compare_additions, compare_questions
 from recsys.wording.checking.compare import compare_bounds, compare_names, compare_numbers, compare_words
 from recsys.wording.checking.lexicon import fold, lexicon_of
 from recsys.wording.checking.negations import compare_negations
@@ -51,6 +51,7 @@ def check(wording: str, message: Message) -> list[Problem]:
     problems += compare_negations(reading, source)
     problems += compare_words(reading, source)
     problems += compare_additions(reading, source)
+    problems += compare_questions(reading, source)
     return problems or [*compare_subjects(reading, source), *compare_order(reading, source)]
 
 

@@ -28,8 +28,8 @@ class Lexicon:
         Words, folded.
     polite : frozenset of str
         Stems of words that a sentence may consist of that adds nothing: "I am sorry", "here is what I found".
-    openers, joints : re.Pattern
-        How such a sentence begins, and what joins two sentences without a stop.
+    openers, joints, requests : re.Pattern
+        How such a sentence begins, what joins two sentences without a stop, and what asks without a question mark.
     groups : dict of str to frozenset of int
         Stem -> numbers of the groups of one meaning that it is in.
     opposites : dict of str to str
@@ -49,6 +49,7 @@ class Lexicon:
     polite: frozenset[str]
     openers: re.Pattern[str]
     joints: re.Pattern[str]
+    requests: re.Pattern[str]
     groups: dict[str, frozenset[int]]
     phrases: dict[str, str]
     bounds: dict[str, str]
@@ -132,6 +133,7 @@ def lexicon_of(language: str) -> Lexicon | None:
         polite=frozenset(stem(word, language) for word in table["polite"].split()),
         openers=re.compile("|".join(map(fold, table["openers"]))),
         joints=re.compile(fold(table["joints"])),
+        requests=re.compile(fold(table["requests"])),
         groups={word: frozenset(numbers) for word, numbers in groups.items()},
         phrases=by_phrase("phrases"),
         bounds=by_phrase("bounds"),
