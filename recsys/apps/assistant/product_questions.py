@@ -16,7 +16,7 @@ from recsys.apps.assistant.answers import Answer, Statement
 from recsys.apps.assistant.evidence_weights import PACKAGED
 from recsys.apps.assistant.product_texts import PassageKind, ProductPassage, product_passages
 from recsys.wording.facts import Fact, FactKind
-from retrieval.passages.product_evidence import EvidenceModel, evidence_features, gram_shares, word_shares
+from retrieval.passages.product_evidence import EvidenceModel, evidence_features, gram_shares, rarity, word_shares
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -98,17 +98,22 @@ class ProductEvidence:
         title = self._terms(passages[0].text)
         # The words that name the product tell nothing about it.
         asked = [tuple(term for term in wording if term not in title) or tuple(wording) for wording in wordings]
-        words = word_shares(asked, [self._terms(passage.text) for passage in passages])
+        words = word_shares(asked, [self._terms(passage.text) for passage in passages], self._rarity)
         chosen = np.argsort(-words, kind="stable")[:DEPTH]
         texts = [passages[i].text for i in chosen]
         vector, vectors = self._vectors.of(question, texts)
-        judged = self._model.judge(evidence_features(words[chosen], gram_shares(question, texts), vectors @ vector, texts))
+        features = evidence_features(words[chosen], gram_shares(question, texts), vectors @ vector, texts)
+        judged = self._model.judge(features, np.array([passages[i].review is not None for i in chosen]))
         probabilities = np.zeros(len(passages))
         probabilities[chosen] = judged.passages
-        return _Judged(passages, words, probabilities, int(chosen[judged.best or 0]), judged.answers)
+        return _Judged(passages, words, probabilities, int(chosen[judged.best]), judged.answers)
 
     def _terms(self, text: str) -> frozenset[str]:
         return frozenset(self._analyzer.stem(word) for word in self._analyzer.index_words(text))
+
+    def _rarity(self, term: str) -> float:
+        index = self._snapshot.lexical
+        return rarity(index.vocabulary.get(term, 0), len(index))
 
     def _of_shop(self, desk: ProductDesk, item: str, judged: _Judged) -> Statement:
         passage, name = judged.passages[judged.best], desk.name(item)
