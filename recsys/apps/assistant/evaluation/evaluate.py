@@ -107,5 +107,3 @@ class RecordingTools:
         found = self._tools.call(name, slots, user)
         self._returned.append(found)
         return found
-
-
