@@ -11,22 +11,20 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from features.errors import DataError
 from features.ingest.values.personal_data import masked
 from recsys.apps.assistant.answers import Answer, HandedOver, Question, Reply
 from recsys.apps.assistant.components import AssistantComponents
 from recsys.apps.assistant.turn import TurnRunner
 from recsys.apps.assistant.understanding import Understanding
-from recsys.dialogue.conversations import TurnRecord
+from recsys.dialogue.conversations import ConversationError, TurnRecord
 from recsys.dialogue.phrases import Message
-from recsys.dialogue.state import Turn
+from recsys.dialogue.state import DialogueState, Turn
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from recsys.apps.assistant.request import AssistantRequest
     from recsys.dialogue.conversations import Outcome
-    from recsys.dialogue.state import DialogueState
 
 TRIES = 3  # at a turn that another one of the same conversation overtakes
 REGIONS = ("US", "DE", "FR", "ES", "GB", "CN")  # whose phone numbers are masked
@@ -49,15 +47,30 @@ class Assistant(AssistantComponents):
 
         Raises
         ------
+        ConversationError
+            The conversation is another customer's, or several messages of it arrive at once.
         DataError
-            The conversation is another customer's, cannot be stored, or several messages of it arrive at once.
+            It cannot be stored.
         """
         for _ in range(TRIES):
             before = self.conversations.state(request.conversation, request.user)
             reply = self._turn(request, before)
             if self.conversations.save(request.user, reply.state, self._record(request, reply)):
+                if reply.newly_handed_over:
+                    self.hand_overs.tell(request.conversation, reply.state)
                 return reply
-        raise DataError(f"several messages of the conversation {request.conversation!r} arrived at once: send one after the other")
+        raise ConversationError(f"several messages of the conversation {request.conversation!r} arrived at once: send one after the other")
+
+    def warm(self) -> None:
+        """Read and encode what the first message needs.
+
+        Raises
+        ------
+        RecsysError
+            A file of templates, or a tool, is wrong.
+        """
+        self._understanding.commands(Message.of("warm"), DialogueState())
+        self.templates.write("not_understood", language=None)
 
     def _turn(self, request: AssistantRequest, before: DialogueState) -> Reply:
         message = Message.of(request.text)
