@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from features.errors import BundleError, RecsysError
+from recsys.apps.assistant.opening import open_assistant
 from recsys.apps.reviews.pipeline import ReviewsReader
 from recsys.apps.search.pipeline import Search
 from recsys.apps.search.request import SearchOptions
@@ -24,7 +25,6 @@ from recsys.artifacts.bundle import CURRENT, Bundle, current_id, list_bundles
 from recsys.recommend.open import open_recommender
 from recsys.recommend.request import RecommendOptions
 from recsys.refresh.drift import psi
-from recsys.service.assistant.opening import open_assistant
 from recsys.service.metrics import SWAPS
 from recsys.settings.assistant import AssistantConfig
 
@@ -93,7 +93,7 @@ class LiveBundle:
             vars(recommender.model)["query"] = vars(before.recommender.model)["query"]
         search, reviews = Search(recommender), ReviewsReader(recommender, workspace.reports)
         usual = _warm(search, 0 if before is None else REST_FACTOR)
-        assistant = open_assistant(search, about or AssistantConfig(), workspace.conversations)
+        assistant = _open_assistant(search, about or AssistantConfig(), workspace)
         return cls(bundle, recommender, search, reviews, assistant, usual)
 
     def note(self, items: list[str], probabilities: list[float]) -> None:
@@ -205,6 +205,17 @@ class BundleWatcher:
 
 def _query_digests(bundle: Bundle) -> dict[str, str]:
     return {name: entry.sha256 for name, entry in bundle.manifest.files.items() if name.startswith("query/")}
+
+
+def _open_assistant(search: Search, config: AssistantConfig, workspace: Workspace) -> Assistant | None:
+    """Return a warm assistant, or None, and the log says why: lists and searches are answered whatever is wrong with it."""
+    try:
+        assistant = open_assistant(search, config, workspace.conversations)
+        assistant.warm()
+    except RecsysError as error:
+        _log.error("the assistant does not answer: %s", error)
+        return None
+    return assistant
 
 
 def _warm(search: Search, rest_factor: float) -> np.ndarray:

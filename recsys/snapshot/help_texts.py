@@ -43,7 +43,7 @@ class RememberingEncoder:
     known: dict[bytes, np.ndarray] = field(default_factory=dict)
     remembers: bool = True
 
-    def encode(self, texts: Sequence[str], kind: str = "passage") -> np.ndarray:  # noqa: ARG002  the side that reads queries has one kind
+    def encode(self, texts: Sequence[str], kind: str = "passage") -> np.ndarray:
         """Return vectors of unit norm, float32 (n, dim)."""
         keys = [row.tobytes() for row in text_hashes(pl.Series(texts, dtype=pl.String))]
         new = {key: text for key, text in zip(keys, texts, strict=True) if key not in self.known}
@@ -81,7 +81,10 @@ class HelpTexts:
         buffer = io.BytesIO()
         self.pages.frame.write_parquet(buffer)
         hashes = np.frombuffer(b"".join(self.known), dtype=np.uint8).reshape(len(self.known), -1)
-        return {"pages.parquet": buffer.getvalue(), "vectors.safetensors": save({"hashes": hashes, "vectors": np.stack(list(self.known.values()))})}
+        return {
+            "pages.parquet": buffer.getvalue(),
+            "vectors.safetensors": save({"hashes": hashes, "vectors": np.stack(list(self.known.values()))}),
+        }
 
     @classmethod
     def from_files(cls, files: Mapping[str, bytes]) -> Self:

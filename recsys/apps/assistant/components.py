@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 
+NAMED = 0.5  # share of the words that name a product which its text must have
+
+
 @dataclass(frozen=True)
 class AssistantComponents:
     """What an assistant over one bundle needs; implements `recsys.apps.assistant.understanding.Knowledge`."""
@@ -80,19 +83,37 @@ class AssistantComponents:
 
     def sold(self, words: str) -> float:
         """Return the share of the words that texts of products have, in the customer's wording or another one of the same."""
-        reading = Reading.of(words, self.search.words, self.search.thesaurus, SearchOptions()) if words.strip() else None
-        shares = [0.0]
-        for wording in reading.wordings if reading else ():
-            known = [len(self.search.words.index.texts_with(token)) > 0 for token in wording.tokens]
-            shares.append(sum(known) / len(known) if known else 0.0)
-        return max(shares)
+        return max((sum(map(self._known, tokens)) / len(tokens) for tokens in self.wordings(words)), default=0.0)
+
+    def wordings(self, words: str) -> list[tuple[str, ...]]:
+        """Return ways to say the same, each as terms of the catalogue's index."""
+        if not words.strip():
+            return []
+        reading = Reading.of(words, self.search.words, self.search.thesaurus, SearchOptions())
+        return [wording.tokens for wording in reading.wordings if wording.tokens]
+
+    def _known(self, token: str) -> bool:
+        return len(self.search.words.index.texts_with(token)) > 0
+
+    def held(self, words: str) -> np.ndarray:
+        """Return the share of the words that each of the catalogue's distinct texts has, in its best wording, float64 (t,)."""
+        index = self.search.words.index
+        out = np.zeros(len(index))
+        for tokens in self.wordings(words):
+            counts = np.zeros(len(index))
+            for token in dict.fromkeys(tokens):
+                counts[index.texts_with(token)] += 1
+            out = np.maximum(out, counts / len(dict.fromkeys(tokens)))
+        return out
 
     def product(self, words: str, user: str | None) -> str | None:
-        """Return the first product that a search for the words finds, where its title has all of them."""
+        """Return the first product that a search for the words finds, where its text has half of them at least."""
         if not words.strip():
             return None
         (answer,) = self.search.answer(SearchOptions(k=1), [(words, user)])
-        return answer.items[0].item_id if answer.items and answer.fallback is None and answer.items[0].reason.startswith("match") else None
+        held = self.held(words)
+        items = (hit.item_id for hit in answer.items)
+        return next((item for item in items if held[self.recommender.snapshot.text_of[self.row(item)]] >= NAMED), None)
 
     def price(self, item: str) -> float | None:
         """Return the price of a product."""

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import logging
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from functools import cached_property
 from typing import TYPE_CHECKING
 
 import polars as pl
 
 from features.ingest.values.personal_data import masked
-from recsys.apps.assistant.answers import Answer, HandedOver, Question, Reply
+from recsys.apps.assistant.answers import HandedOver, Question, Reply
 from recsys.apps.assistant.components import AssistantComponents
 from recsys.apps.assistant.turn import TurnRunner
 from recsys.apps.assistant.understanding import Understanding
@@ -28,7 +26,6 @@ if TYPE_CHECKING:
 
 TRIES = 3  # at a turn that another one of the same conversation overtakes
 REGIONS = ("US", "DE", "FR", "ES", "GB", "CN")  # whose phone numbers are masked
-_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -52,6 +49,8 @@ class Assistant(AssistantComponents):
         DataError
             It cannot be stored.
         """
+        if request.user is not None:
+            request = replace(request, user=self.recommender.snapshot.log.spelt(request.user))
         for _ in range(TRIES):
             before = self.conversations.state(request.conversation, request.user)
             reply = self._turn(request, before)
@@ -76,13 +75,12 @@ class Assistant(AssistantComponents):
         message = Message.of(request.text)
         state = before.model_copy(update={"language": message.language or before.language})
         commands = self._understanding.commands(message, state, request.user)
-        done = TurnRunner(self, request, state).run(commands)
+        done = TurnRunner(self, request, state.model_copy(update={"offered": (), "pending": None})).run(commands)
         reply = Reply(request.conversation, self.recommender.bundle_id, commands, done.content, done.state, done.answered)
         turn = Turn(customer=without_personal_data(request.text), assistant=reply.text)
-        told = done.state.told(turn, tuple(command.command for command in commands))
-        return Reply(request.conversation, self.recommender.bundle_id, commands, done.content, told, done.answered)
+        return replace(reply, state=done.state.told(turn, tuple(command.command for command in commands)))
 
-    @cached_property
+    @property
     def _understanding(self) -> Understanding:
         today = datetime.fromtimestamp(self.clock(), UTC).date()
         return Understanding(self, self.config.answer_from, self.config.flow_from, today)
@@ -97,14 +95,11 @@ def outcome_of(reply: Reply) -> Outcome:
     """Return how a turn ended."""
     if isinstance(reply.content, HandedOver):
         return "handed_over"
-    if not reply.answered:
-        return "unanswered"
-    return "asked" if isinstance(reply.content, Question) else "answered"
+    if isinstance(reply.content, Question) and (reply.content.slot or reply.content.options):
+        return "asked"
+    return "answered" if reply.answered else "unanswered"
 
 
 def without_personal_data(text: str) -> str:
     """Return a text with mails, phone numbers, card numbers and names replaced by what they are."""
     return masked(pl.Series([text], dtype=pl.String), REGIONS).struct.field("text")[0]
-
-
-__all__ = ["Answer", "Assistant", "outcome_of", "without_personal_data"]

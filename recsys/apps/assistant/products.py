@@ -14,7 +14,6 @@ from recsys.dialogue.state import Focus
 from recsys.recommend.request import RecommendOptions
 from recsys.wording.facts import Fact, FactKind
 from recsys.wording.message import joined
-from retrieval.lexical.catalogue_words import name_words
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,6 +23,7 @@ if TYPE_CHECKING:
     from recsys.wording.message import Message
 
 CATALOGUE, SEARCH, RECOMMENDER = "catalogue", "search", "recommender"
+REASONS_IN = "en"  # the one language that search and recommender give reasons in
 MOST_QUOTED = 240  # characters of a description
 MOST_SHOWN = 200  # products that a conversation remembers as shown
 
@@ -48,12 +48,13 @@ class ProductDesk:
     def find(self, command: FindProducts, before: Focus | None) -> Found:
         """Search, or recommend where there are no words."""
         focus = _narrowed(command, before)
-        hits = self._hits(focus, focus.shown if command.more else ())
-        relaxed, shown = "", (*focus.shown, *(item for item, _ in hits)) if command.more else tuple(item for item, _ in hits)
+        hits, relaxed = self._hits(focus, focus.shown if command.more else ())
+        items = tuple(item for item, _ in hits)
         if not hits:
             query = (_fact("query", focus.words, FactKind.TEXT, ""),) if focus.words else ()
             kept = before if before is not None and command.refines else focus
             return Found(Answer((Statement(self._write("nothing_found", *query)),)), kept, found=False)
+        shown = (*focus.shown, *items) if command.more else items
         focus = focus.model_copy(update={"shown": shown[-MOST_SHOWN:], "page": len(hits)})
         lines = joined([self._line(item, place, reason) for place, (item, reason) in enumerate(hits, 1)])
         query = (_fact("query", focus.words, FactKind.TEXT, ""),) if focus.words else ()
@@ -61,39 +62,37 @@ class ProductDesk:
         if focus.without:
             left_out = _fact("words", ", ".join(focus.without), FactKind.TEXT, "")
             statements.append(Statement(self._write("left_out_words", left_out)))
-        del relaxed
-        return Found(Answer(tuple(statements), tuple(item for item, _ in hits)), focus, found=True)
+        if relaxed:
+            statements.append(Statement(self._write("filters_relaxed", _fact("filters", ", ".join(relaxed), FactKind.TEXT, ""))))
+        return Found(Answer(tuple(statements), items), focus, found=True)
 
-    def _hits(self, focus: Focus, seen: Sequence[str]) -> list[tuple[str, str]]:
-        """Return products and why each is there."""
+    def _hits(self, focus: Focus, seen: Sequence[str]) -> tuple[list[tuple[str, str]], list[str]]:
+        """Return products and why each is there, and the wishes that no product met."""
         exclude = (*dict.fromkeys((*seen, *self._holding(focus.without))),)
         k = self.parts.config.products
         if focus.words:
             options = SearchOptions(k=k, min_price=focus.min_price, max_price=focus.max_price, in_stock=focus.in_stock, exclude=exclude)
             (answer,) = self.parts.search.answer(options, [(focus.words, self.user)])
-            return [(hit.item_id, hit.reason) for hit in answer.items]
+            return [(hit.item_id, hit.reason) for hit in answer.items], [one.label for one in answer.filters if one.relaxed]
         options = RecommendOptions(k=k, max_price=focus.max_price, in_stock=focus.in_stock, exclude=exclude)
         (found,) = self.parts.recommender.answer(options, [self.user])
-        return [(item.item_id, item.reason) for item in found.items]
+        return [(item.item_id, item.reason) for item in found.items], []
 
-    def _holding(self, words: Sequence[str]) -> list[str]:
-        """Return the products whose texts have all of some words."""
-        snapshot, index = self.parts.recommender.snapshot, self.parts.search.words.index
-        texts = np.zeros(len(index), dtype=bool)
-        for phrase in words:
-            of_phrase = np.ones(len(index), dtype=bool)
-            for token in index.analyzer.tokens(" ".join(name_words(phrase))):
-                held = np.zeros(len(index), dtype=bool)
-                held[index.texts_with(token)] = True
-                of_phrase &= held
-            texts |= of_phrase
-        return snapshot.catalog.frame["item_id"].filter(texts[snapshot.text_of]).to_list()
+    def _holding(self, phrases: Sequence[str]) -> list[str]:
+        """Return the products whose texts have all words of a phrase."""
+        snapshot = self.parts.recommender.snapshot
+        held = [self.parts.held(phrase)[snapshot.text_of] == 1 for phrase in phrases]
+        return snapshot.catalog.frame["item_id"].filter(np.logical_or.reduce(held)).to_list() if held else []
 
     def show(self, item: str) -> Answer:
         """Show one product, with its description where there is one."""
         statements = [Statement(self._line(item, None, ""))]
         if quote := self._text(item, DESCRIPTION):
-            statements.append(Statement(self._write("product_description", self._name(item), self._fact_of(item, "quote", quote[:MOST_QUOTED], FactKind.QUOTE))))
+            statements.append(
+                Statement(
+                    self._write("product_description", self.name(item), self._fact_of(item, "quote", quote[:MOST_QUOTED], FactKind.QUOTE))
+                )
+            )
         return Answer(tuple(statements), (item,))
 
     def attribute(self, item: str, attribute: str) -> Answer | None:
@@ -113,35 +112,41 @@ class ProductDesk:
         if value is None:
             return None
         named = self._write(f"property_{attribute}").text
-        message = self._write("product_attribute", self._name(item), _fact("property", named, FactKind.TEXT, ""), value)
+        message = self._write("product_attribute", self.name(item), _fact("property", named, FactKind.TEXT, ""), value)
         return Answer((Statement(message),), (item,))
 
     def compare(self, items: Sequence[str]) -> Answer:
-        """Set products side by side: prices, stock, brands, and which is cheaper by how much."""
-        lines: list[Message] = []
-        for attribute in ("price", "brand", "category", "stock"):
-            answers = [self.attribute(item, attribute) for item in items]
-            lines += [answer.statements[0].message for answer in answers if answer is not None]
+        """Set products side by side: each with its price and stock, what else differs, and which is cheaper by how much."""
+        lines = [self._line(item, place, "") for place, item in enumerate(items, 1)]
+        for attribute in ("brand", "category"):
+            answers = [answer for item in items if (answer := self.attribute(item, attribute))]
+            if len({answer.statements[0].message.facts[-1].value for answer in answers}) > 1:
+                lines += [answer.statements[0].message for answer in answers]
         prices = [(price, item) for item in items if (price := self.parts.price(item)) is not None]
         if len(prices) >= 2 and min(prices)[0] < max(prices)[0]:
             low, high = min(prices), max(prices)
             difference = self._fact_of(low[1], "difference", round(high[0] - low[0], 2), FactKind.MONEY)
-            lines.append(self._write("comparison_cheaper", self._name(low[1]), difference))
+            lines.append(self._write("comparison_cheaper", self.name(low[1]), difference))
         return Answer((Statement(self._write("comparison", lines=joined(lines))),), tuple(items))
 
     def _line(self, item: str, place: int | None, reason: str) -> Message:
-        facts = [self._name(item)]
+        facts = [self.name(item)]
         if place is not None:
             facts.append(_fact("number", place, FactKind.NUMBER, ""))
         if (price := self.parts.price(item)) is not None:
             facts.append(self._fact_of(item, "price", price, FactKind.MONEY))
-        if reason:
+        if reason and self.language in (None, REASONS_IN):
             facts.append(_fact("reason", reason, FactKind.TEXT, SEARCH, item))
         stock = {} if self.parts.available(item) else {"stock": self._write("stock_no")}
         return self._write("product_line", *facts, **stock)
 
-    def _name(self, item: str) -> Fact:
-        return self._fact_of(item, "name", self._text(item, TITLE), FactKind.NAME)
+    def name(self, item: str) -> Fact:
+        """Return the title of a product as a fact."""
+        return self._fact_of(item, "name", self.title(item), FactKind.NAME)
+
+    def title(self, item: str) -> str:
+        """Return the title of a product."""
+        return self._text(item, TITLE)
 
     def _fact_of(self, item: str, name: str, value: str | float, kind: FactKind) -> Fact:
         return _fact(name, value, kind, CATALOGUE, item)
@@ -160,7 +165,13 @@ def _fact(name: str, value: str | float, kind: FactKind, source: str, about: str
 def _narrowed(command: FindProducts, before: Focus | None) -> Focus:
     """Return what is looked for now: a new search, or the one before with further conditions."""
     if before is None or not command.refines:
-        return Focus(words=command.words, max_price=command.max_price, min_price=command.min_price, in_stock=bool(command.in_stock), without=command.without)
+        return Focus(
+            words=command.words,
+            max_price=command.max_price,
+            min_price=command.min_price,
+            in_stock=bool(command.in_stock),
+            without=command.without,
+        )
     changed = {name: value for name in ("max_price", "min_price", "in_stock") if (value := getattr(command, name)) is not None}
     if command.words:
         changed["words"] = f"{before.words} {command.words}".strip()

@@ -6,13 +6,13 @@ import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from features.names import ANSWER, LINK
+from features.names import ANSWER, LINK, QUESTION
 from recsys.apps.assistant.answers import Answer, HandedOver, Question, Statement
 from recsys.apps.assistant.products import ProductDesk
 from recsys.dialogue import commands as c
 from recsys.dialogue.state import Flow
 from recsys.dialogue.tools import ToolError
-from recsys.wording.facts import Fact, FactKind, inert
+from recsys.wording.facts import Fact, FactKind
 from recsys.wording.message import joined
 
 if TYPE_CHECKING:
@@ -110,14 +110,16 @@ class TurnRunner:
 
     def _ask(self, command: c.AskProduct) -> Done:
         """Answer a question about a product from its attributes, texts and reviews."""
-        state = self.state.model_copy(update={"product": command.item})
+        state = self.state.model_copy(update={"product": command.item, "pending": command.question})
         answer = self._desk.attribute(command.item, command.attribute) if command.attribute else None
         if answer is None and command.attribute == "description":
             answer = self._desk.show(command.item)
         answer = answer or self.parts.evidence.answer(self._desk, command)
         if answer is not None:
             return Done(answer, state)
-        return Done(Answer((Statement(self._write("shop_does_not_say", self._desk._name(command.item))),), (command.item,)), state, answered=False)
+        return Done(
+            Answer((Statement(self._write("shop_does_not_say", self._desk.name(command.item))),), (command.item,)), state, answered=False
+        )
 
     def _help(self, row: int) -> Done:
         page = self.parts.desk.page(row)
@@ -127,13 +129,21 @@ class TurnRunner:
         return Done(Answer((Statement(self._write("help_answer", *facts)),)), self.state)
 
     def _clarify(self, command: c.Clarify) -> Done:
-        if not command.options:
-            return Done(Question(self._write("not_understood")), self.state, answered=False)
+        """Offer help pages or products to choose from, or say what the assistant can do."""
+        if command.items:
+            options = tuple(self._desk.title(item) for item in command.items)
+            return Done(self._offer(options, "catalogue"), self.state.model_copy(update={"pending": command.question}))
+        if command.pages:
+            options = tuple(self.parts.desk.page(row)[QUESTION] for row in command.pages)
+            return Done(self._offer(options, "help page"), self.state.model_copy(update={"offered": command.pages}), answered=False)
+        return Done(Question(self._write("not_understood")), self.state, answered=False)
+
+    def _offer(self, options: tuple[str, ...], source: str) -> Question:
         lines = [
-            self._write("option", Fact("number", place, FactKind.NUMBER), Fact("name", text, FactKind.QUOTE, "help page"))
-            for place, text in enumerate(command.options, 1)
+            self._write("option", Fact("number", place, FactKind.NUMBER), Fact("name", text, FactKind.QUOTE, source))
+            for place, text in enumerate(options, 1)
         ]
-        return Done(Question(self._write("clarify", options=joined(lines)), None, command.options), self.state, answered=False)
+        return Question(self._write("clarify", options=joined(lines)), None, options)
 
     def _flow(self, flow: Flow, slots: Sequence[c.Command]) -> Done:
         """Fill slots, ask for the next one, or call the tool."""
@@ -153,7 +163,10 @@ class TurnRunner:
         named = Fact("slot", missing.name.replace("_", " "), FactKind.TEXT)
         ask = self._write(key) if key else self._write("ask_slot", named)
         corrected = [one for one in slots if isinstance(one, c.SetSlot) and one.corrects]
-        messages = [self._write("slot_corrected", Fact("slot", one.slot.replace("_", " "), FactKind.TEXT), Fact("value", one.value, FactKind.CODE)) for one in corrected]
+        messages = [
+            self._write("slot_corrected", Fact("slot", one.slot.replace("_", " "), FactKind.TEXT), Fact("value", one.value, FactKind.CODE))
+            for one in corrected
+        ]
         return Done(Question(joined([*messages, ask]), missing.name), self.state.model_copy(update={"flow": going}))
 
     def _call(self, name: str, slots: dict[str, str]) -> Done:
@@ -166,7 +179,9 @@ class TurnRunner:
         if found.get("found") is False:
             return Done(Answer((Statement(self._write("tool_found_nothing")),)), ended)
         language = self.state.language if self.state.language in tool.texts else next(iter(tool.texts))
-        facts = {key: Fact(key, value if isinstance(value, str) else str(value), FactKind.TEXT, f"tool {name}") for key, value in found.items()}
+        facts = {
+            key: Fact(key, value if isinstance(value, str) else str(value), FactKind.TEXT, f"tool {name}") for key, value in found.items()
+        }
         return Done(Answer((Statement(self.parts.templates.of_text(tool.texts[language], language, facts.values())),)), ended)
 
     def _said(self, key: str, **changes: None) -> Done:
@@ -174,6 +189,3 @@ class TurnRunner:
 
     def _write(self, key: str, *facts: Fact, **parts: Message) -> Message:
         return self.parts.templates.write(key, *facts, language=self.state.language, **parts)
-
-
-__all__ = ["Done", "TurnRunner", "inert"]

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, get_args
 
 from recsys.dialogue import commands as c
+from recsys.dialogue.phrases import Message
 from recsys.dialogue.slots import read_slot
 from retrieval.lexical.analyzer import fold
 from retrieval.lexical.price_words import price_limits
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from datetime import date
 
-    from recsys.dialogue.phrases import Message
     from recsys.dialogue.state import DialogueState
     from recsys.dialogue.tools import Slot
 
@@ -28,6 +28,7 @@ ATTRIBUTES: tuple[c.Attribute, ...] = ("reviews", "stock", "brand", "price", "de
 ORDINALS = ("1", "2", "3", "4", "5", "last")
 SHORT = 6  # words of a message that may narrow a search
 SURE = 0.8  # probability of a help page that goes before a product that the conversation is about
+NEAR = 0.1  # probability of a help page that is offered
 MOST_OPTIONS = 3
 
 
@@ -86,7 +87,7 @@ class Understanding:
         """Return what a message asks for, at least one command."""
         if reason := self._stop(message, state):
             return (c.HandOver(reason=reason),)
-        steps = (self._in_flow, self._courtesy, self._of_shown, self._of_product, self._narrowed, self._new)
+        steps = (self._in_flow, self._courtesy, self._offered, self._of_shown, self._of_product, self._narrowed, self._new)
         for step in steps:
             if found := step(message, state, user):
                 return found
@@ -122,6 +123,16 @@ class Understanding:
         kind = next((kind for kind in COURTESIES if message.has(kind)), None)
         return (c.SmallTalk(kind=kind),) if kind else ()
 
+    def _offered(self, message: Message, state: DialogueState, _user: str | None) -> tuple[c.Command, ...]:
+        """Choose one of the help pages that were offered."""
+        if message.has("agreement") and len(state.offered) == 1:
+            chosen = [0]
+        else:
+            chosen = list(_places(message, len(state.offered)))
+        if len(chosen) != 1:
+            return ()
+        return (c.AnswerQuestion(question=message.text, row=state.offered[chosen[0]], probability=1.0),)
+
     def _of_shown(self, message: Message, state: DialogueState, _user: str | None) -> tuple[c.Command, ...]:
         """Refer to products that were shown last, by their numbers, or compare them."""
         shown = state.focus.last if state.focus else ()
@@ -135,16 +146,13 @@ class Understanding:
         attribute = self._attribute(message)
         if attribute or message.has("question"):
             return (c.AskProduct(item=named[0], question=message.text, attribute=attribute),)
+        if state.pending is not None:
+            return (c.AskProduct(item=named[0], question=state.pending, attribute=self._attribute(Message.of(state.pending))),)
         return (c.ShowProduct(item=named[0]),)
 
     def _numbered(self, message: Message, shown: Sequence[str]) -> list[str]:
         """Return the shown products that a message names by their numbers."""
-        found: list[str] = []
-        for ordinal in ORDINALS:
-            if shown and message.has(f"ordinal_{ordinal}"):
-                place = len(shown) - 1 if ordinal == "last" else int(ordinal) - 1
-                found += [shown[place]] if place < len(shown) else []
-        return found
+        return [shown[place] for place in _places(message, len(shown))]
 
     def _compared(self, message: Message, named: Sequence[str], shown: Sequence[str]) -> tuple[c.Command, ...]:
         if len(named) >= 2:
@@ -163,11 +171,14 @@ class Understanding:
         if not asks:
             return ()
         rest = message.without(*(f"attribute_{attribute}",) if attribute else (), "it", "question", "find")
-        if state.product is not None and (message.has("it") or (attribute and not self.knowledge.sold(rest))):
+        shown = state.focus.last if state.focus else ()
+        if (state.product or shown) and (message.has("it") or (attribute and not self.knowledge.sold(rest))):
             pages = self.knowledge.help(message) if attribute is None else ()
-            if not pages or pages[0][2] < SURE:
-                return (c.AskProduct(item=state.product, question=message.text, attribute=attribute),)
-            return ()
+            if pages and pages[0][2] >= SURE:
+                return ()
+            if state.product is None:
+                return (c.Clarify(items=tuple(shown), question=message.text),)
+            return (c.AskProduct(item=state.product, question=message.text, attribute=attribute),)
         if attribute and attribute != "description" and self.knowledge.sold(rest) == 1 and (item := self.knowledge.product(rest, user)):
             return (c.AskProduct(item=item, question=message.text, attribute=attribute),)
         return ()
@@ -187,10 +198,16 @@ class Understanding:
         limit = next(iter(price_limits(fold(message.text))), None)
         if limit is not None and not self.knowledge.sold(message.without("find", "cheaper")):
             return (c.FindProducts(max_price=limit.high, min_price=limit.low, refines=True),)
-        prices = sorted(price for item in ([state.product] if state.product else focus.last) if (price := self.knowledge.price(item)) is not None)
+        prices = sorted(
+            price for item in ([state.product] if state.product else focus.last) if (price := self.knowledge.price(item)) is not None
+        )
         if prices and (message.has("cheaper") or message.has("dearer")):
             middle = prices[len(prices) // 2]
-            return (c.FindProducts(max_price=middle - 0.01, refines=True) if message.has("cheaper") else c.FindProducts(min_price=middle + 0.01, refines=True),)
+            return (
+                c.FindProducts(max_price=middle - 0.01, refines=True)
+                if message.has("cheaper")
+                else c.FindProducts(min_price=middle + 0.01, refines=True),
+            )
         if len(message.folded.split()) <= SHORT:
             if (without := message.find("without")) and without.after:
                 return (c.FindProducts(without=(without.after,), refines=True),)
@@ -217,12 +234,38 @@ class Understanding:
             return (c.FindProducts(words=about if self.knowledge.sold(about) == 1 else ""),)
         if finds or (self.knowledge.sold(wanted) >= (1 if message.has("question") else 0.5)):
             return (c.FindProducts(words=message.text if not message.has("find") else wanted),)
-        return (c.Clarify(options=tuple(question for _, question, _ in pages[:MOST_OPTIONS])),)
+        near = pages[:MOST_OPTIONS] if answers >= NEAR else ()
+        return (c.Clarify(pages=tuple(row for row, _, _ in near)),)
+
+
+def _places(message: Message, count: int) -> Iterator[int]:
+    """Return the places, from 0, that a message names by their numbers."""
+    for ordinal in ORDINALS:
+        if count and message.has(f"ordinal_{ordinal}"):
+            place = count - 1 if ordinal == "last" else int(ordinal) - 1
+            if place < count:
+                yield place
 
 
 def _sides(words: str) -> list[str]:
     """Return the things that words set side by side."""
-    for between in (" and ", " with ", " or ", " und ", " mit ", " oder ", " et ", " avec ", " ou ", " y ", " con ", " o ", "和", "与", "跟"):
+    for between in (
+        " and ",
+        " with ",
+        " or ",
+        " und ",
+        " mit ",
+        " oder ",
+        " et ",
+        " avec ",
+        " ou ",
+        " y ",
+        " con ",
+        " o ",
+        "和",
+        "与",
+        "跟",
+    ):
         if between in words:
             return [part.strip() for part in words.split(between) if part.strip()]
     return [words]
@@ -231,7 +274,7 @@ def _sides(words: str) -> list[str]:
 def _thing(words: str) -> str:
     """Return what is looked for without the person whom it is for: "shampoo for kids" is of shampoo."""
     for of in (" for ", " für ", " fur ", " pour ", " para "):
-        words = words.split(of)[0]
+        words = words.split(of, maxsplit=1)[0]
     return words
 
 
