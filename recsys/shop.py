@@ -89,6 +89,7 @@ class Shop:
         *,
         queries: IntoDataFrame | str | Path | None = None,
         reviews: IntoDataFrame | str | Path | None = None,
+        help_pages: IntoDataFrame | str | Path | None = None,
         workspace: str | Path = "workspace",
         config: str | Path | None = None,
     ) -> Self:
@@ -99,6 +100,7 @@ class Shop:
         items : a frame or a file with the columns of docs/data-format.md; None takes the catalogue from the log's rows.
         interactions : a frame or a file.
         queries, reviews : the search log, and what customers say of items: a frame or a file; None for a shop without.
+        help_pages : questions and answers: a frame, a file, or a folder of Markdown pages; None for a shop without.
         workspace : the folder; data that was ingested into it before is replaced.
 
         Raises
@@ -107,7 +109,8 @@ class Shop:
         """
         shop = cls.open(workspace, config=config)
         files = {}
-        for name, table in {"items": items, "interactions": interactions, "queries": queries, "reviews": reviews}.items():
+        optional = {"queries": queries, "reviews": reviews, "help_pages": help_pages}
+        for name, table in {"items": items, "interactions": interactions, **optional}.items():
             if isinstance(table, str | Path):
                 files[name] = Path(table)
             elif table is not None:
@@ -121,7 +124,7 @@ class Shop:
         Parameters
         ----------
         source : what to read; None takes the section [source] of the settings, completed by `options`.
-        options : dataset, items, interactions, queries, reviews or format.
+        options : dataset, items, interactions, queries, reviews, help_pages or format.
 
         Raises
         ------

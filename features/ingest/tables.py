@@ -17,6 +17,7 @@ from features.ingest.optional_tables import OPTIONAL
 from features.ingest.profile.column_names import other_spellings
 from features.ingest.profile.missing_columns import advice
 from features.ingest.readers.files import read_head, read_table
+from features.ingest.readers.markdown_pages import is_pages, read_pages
 from features.ingest.readers.raw_table import ITEM_PREFIX, MissingColumnError, RawTable, TableHead, TableSpec, stored
 from features.text.plain import agree, counted
 
@@ -58,6 +59,9 @@ def raw_optional(source: Source, folder: Path) -> dict[OptionalName, RawTable]:
 
 def _raw_optional(source: Source, name: OptionalName, path: Path, folder: Path) -> RawTable:
     one, mapping = OPTIONAL[name], getattr(source, f"{name}_columns")
+    if name == "help_pages" and is_pages(path):
+        spec = TableSpec(name, path, layouts(CANONICAL, name)[0].columns, one.required, encoding=source.encoding, format="markdown")
+        return read_pages(spec, folder / f"raw_{name}")
     head = read_head(path, source.encoding, name)
     form, layout, note = _layout(source, name, path, head)
     columns = _mapped(layout, mapping, head)

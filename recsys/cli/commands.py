@@ -51,6 +51,9 @@ def ingest(
     interactions: Annotated[Path | None, typer.Option(metavar="FILE", help="The log: csv, tsv, jsonl (.gz) or parquet.")] = None,
     queries: Annotated[Path | None, typer.Option(metavar="FILE", help="The search log, if there is one, in the same formats.")] = None,
     reviews: Annotated[Path | None, typer.Option(metavar="FILE", help="Customers' reviews, if there are any, in the same formats.")] = None,
+    help_pages: Annotated[
+        Path | None, typer.Option(metavar="PATH", help="Help pages, if there are any: a file in the same formats, or a folder of Markdown.")
+    ] = None,
     format: Annotated[Form | None, typer.Option(help="The software that exported the files.  [default: by their header]")] = None,
     check: Annotated[bool, typer.Option("--check", help="Only look: read and judge everything, say how, and store nothing.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="With --check: print the data profile as JSON.")] = False,
@@ -67,10 +70,12 @@ def ingest(
         raise typer.BadParameter("a data set brings its own files: leave --items, --interactions and --format out", param_hint="--dataset")
     if items and not interactions and not state.settings.source:
         raise typer.BadParameter("the catalogue alone: give the log with --interactions FILE as well", param_hint="--items")
-    for option, table, what in (("--queries", queries, "the search log"), ("--reviews", reviews, "reviews")):
+    optional = (("--queries", queries, "the search log"), ("--reviews", reviews, "reviews"), ("--help-pages", help_pages, "help pages"))
+    for option, table, what in optional:
         if table and not interactions and not dataset and not state.settings.source:
             raise typer.BadParameter(f"{what} alone: give the log with --interactions FILE as well", param_hint=option)
-    options = {"dataset": dataset, "items": items, "interactions": interactions, "queries": queries, "reviews": reviews, "format": format}
+    tables = {"items": items, "interactions": interactions, "queries": queries, "reviews": reviews, "help_pages": help_pages}
+    options = {"dataset": dataset, **tables, "format": format}
     summary = state.shop.check(**options) if check else state.shop.ingest(**options)
     _show_ingest(summary, check, as_json)
     if not check and summary.quarantined:

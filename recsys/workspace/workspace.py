@@ -13,6 +13,7 @@ import polars as pl
 from filelock import FileLock, Timeout
 
 from features.data.catalog import Catalog
+from features.data.help_pages import HelpPages
 from features.data.interactions import Interactions
 from features.data.queries import Queries
 from features.data.reviews import Reviews
@@ -20,7 +21,7 @@ from features.data.step_time import with_step_time
 from features.errors import DataError, disk_errors
 from features.ingest.erased_users import ErasedUsers
 from features.ingest.pipeline import dry_run, ingest
-from features.ingest.table_store import load_queries, load_reviews, load_tables, table_digests
+from features.ingest.table_store import load_help_pages, load_queries, load_reviews, load_tables, table_digests
 from features.ingest.table_versions import INTERACTIONS, ITEMS, in_use
 from recsys.settings.events import EventWeights
 
@@ -212,6 +213,12 @@ class Workspace:
         with disk_errors(self.data, "read"):
             frame = load_reviews(self.data)
         return None if frame is None else Reviews.of(frame, catalog, user_ids)
+
+    def load_help_pages(self) -> HelpPages | None:
+        """Return the ingested help pages; None where the shop has none. Raises DataError like `load_queries`."""
+        with disk_errors(self.data, "read"):
+            frame = load_help_pages(self.data)
+        return None if frame is None else HelpPages.of(frame)
 
     def prune_events(self, config: EventWeights) -> int:
         """Remove old events of the service and those that the sources contain by now. Returns how many."""
