@@ -284,10 +284,7 @@ class Shop:
         return frame_of(map(vars, answer.items), types, self._kind)
 
     def evaluate(self, *, preset: Preset = "quick", random_state: int = 0) -> Report:
-        """Evaluate on the last weeks of the log, with a model that was trained before them and beside tuned baselines.
-
-        preset, random_state : as in `train`; the model of these is trained first where there is none.
-        """
+        """Evaluate on the log's last weeks beside tuned baselines, with the model of `train`'s options, trained first where there is none."""
         from recsys.offline.evaluate import evaluate
         from recsys.training.options import TrainOptions
 

@@ -13,7 +13,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from features.data.prices import price_text
 from features.errors import BundleError, DataError
-from features.text.plain import plain
+from features.text.plain import plain, visible
 from recsys.service.logs import LOGGER
 from recsys.service.problems import UNEXPECTED
 
@@ -74,6 +74,7 @@ _TEMPLATES = Environment(
 )
 _TEMPLATES.filters |= {
     "plain": plain,
+    "visible": visible,
     "ago": ago,
     "since": since,
     "figure": figure,
