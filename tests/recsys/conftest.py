@@ -73,7 +73,9 @@ def told(request: AssistantRequest) -> Reply:
         return Reply(request.conversation, "b1", (), content, state.model_copy(update={"handed_over": "human"}))
     name = Piece(HOSTILE.title.replace("\n", " "), Fact("name", "x", FactKind.NAME, "catalogue", "sku-7"))
     message = Message("product_list", "en", (Piece(f"Found for {request.text}:\n1. "), name))
-    return Reply(request.conversation, "b1", (AskProduct(item="sku-7", question=request.text),), Answered((Statement(message),), ("sku-7",)), state)
+    return Reply(
+        request.conversation, "b1", (AskProduct(item="sku-7", question=request.text),), Answered((Statement(message),), ("sku-7",)), state
+    )
 
 
 class FakeShop:

@@ -46,14 +46,18 @@ def test_nothing_typed_is_nothing_asked(fake_shop: Any, monkeypatch: pytest.Monk
     assert capsys.readouterr().out == ""
 
 
-def test_a_line_that_is_too_long_is_said_and_the_next_one_answered(fake_shop: Any, monkeypatch: pytest.MonkeyPatch, capsys: Captured) -> None:
+def test_a_line_that_is_too_long_is_said_and_the_next_one_answered(
+    fake_shop: Any, monkeypatch: pytest.MonkeyPatch, capsys: Captured
+) -> None:
     piped(monkeypatch, b"x" * (MOST_CHARACTERS + 1) + b"\nmilk\n")
     assert run(["assistant"]) == 0
     assert [call[1] for call in fake_shop.calls] == ["milk"]
     assert "note: the message has 2,001 characters, expected at most 2,000: shorten it" in capsys.readouterr().err
 
 
-def test_on_a_terminal_lines_are_prompted_and_the_end_leaves_nothing(fake_shop: Any, monkeypatch: pytest.MonkeyPatch, capsys: Captured) -> None:
+def test_on_a_terminal_lines_are_prompted_and_the_end_leaves_nothing(
+    fake_shop: Any, monkeypatch: pytest.MonkeyPatch, capsys: Captured
+) -> None:
     lines = iter(["green tea", "", "exit"])
 
     def typed(prompt: str) -> str:

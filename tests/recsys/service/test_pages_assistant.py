@@ -15,8 +15,8 @@ from recsys.dialogue.conversations import AddedAnswer, Conversations, TurnRecord
 from recsys.dialogue.state import DialogueState, Turn
 from recsys.service.access.keys import Keys
 from recsys.service.app import application
-from recsys.service.pages.assistant.questions import QuestionVectors
 from recsys.service.pages.assistant.forms import ChatForm, QuestionForm
+from recsys.service.pages.assistant.questions import QuestionVectors
 from recsys.settings.names import Scope
 from recsys.wording.facts import Fact, FactKind
 from recsys.wording.message import Message, Piece
@@ -49,7 +49,9 @@ def _empty(place: Place) -> None:
         kept.remove_answer(added.number)
 
 
-def turn(store: Conversations, name: str, question: str, outcome: str = "unanswered", reason: str | None = None, user: str | None = None) -> None:
+def turn(
+    store: Conversations, name: str, question: str, outcome: str = "unanswered", reason: str | None = None, user: str | None = None
+) -> None:
     """Stores a turn as the assistant does."""
     before = store.state(name, user)
     state = before.told(Turn(customer=question, assistant="a reply"), ("clarify",)).model_copy(update={"handed_over": reason})
@@ -57,7 +59,7 @@ def turn(store: Conversations, name: str, question: str, outcome: str = "unanswe
 
 
 def hidden(page: str, name: str) -> str:
-    return page.split(f'name="{name}" value="')[1].split('"')[0]
+    return page.split(f'name="{name}" value="')[1].split('"', maxsplit=1)[0]
 
 
 def test_a_conversation_by_form_posts(client: TestClient) -> None:
@@ -72,7 +74,9 @@ def test_a_conversation_by_form_posts(client: TestClient) -> None:
     words = seen(client.post("/assistant", data={"text": "I want a human", "conversation": conversation}))
     assert "Customer herbal infusion" in words
     assert "Handed over to a person human" in words
-    assert "Nothing was said yet" in seen(client.post("/assistant", data={"text": "x", "conversation": conversation, "user": "user-01", "new": "true"}))
+    assert "Nothing was said yet" in seen(
+        client.post("/assistant", data={"text": "x", "conversation": conversation, "user": "user-01", "new": "true"})
+    )
 
 
 def test_the_sources_stand_with_each_statement(client: TestClient) -> None:
@@ -148,7 +152,13 @@ def test_an_added_answer_is_live_at_once_and_can_be_taken_away(client: TestClien
     kept = place.workspace.conversations
     for name in ("c1", "c2"):
         turn(kept, name, "do you engrave rings?")
-    form = {"act": "add", "question": "do you engrave rings?", "answer": "Yes, for free.", "language": "en", "link": "https://shop.example/engraving"}
+    form = {
+        "act": "add",
+        "question": "do you engrave rings?",
+        "answer": "Yes, for free.",
+        "language": "en",
+        "link": "https://shop.example/engraving",
+    }
     page = client.post("/assistant/questions", data=form | {"turn": ["c1:1", "c2:1"]})
     words = seen(page)
     assert "is live: the next customer who asks gets it" in words
@@ -187,7 +197,9 @@ def test_what_was_seen_to_leaves_the_queue(client: TestClient, place: Place) -> 
         ({"question": "a?", "answer": "b", "act": "drop"}, "act is 'drop'"),
     ],
 )
-def test_an_answer_that_cannot_be_added_says_why_and_keeps_what_was_typed(client: TestClient, place: Place, form: dict[str, str], said: str) -> None:
+def test_an_answer_that_cannot_be_added_says_why_and_keeps_what_was_typed(
+    client: TestClient, place: Place, form: dict[str, str], said: str
+) -> None:
     page = client.post("/assistant/questions", data=form)
     assert said in seen(page, 422)
     assert place.workspace.conversations.answers() == []
@@ -224,7 +236,9 @@ def test_texts_that_attack_stay_texts(client: TestClient, place: Place, monkeypa
     pieces = tuple(Piece(HOSTILE, fact) if fact.name != "link" else Piece("javascript:alert(5)", fact) for fact in facts)
     message = Message("help_answer", "en", (*pieces, Piece(HOSTILE)))
     state = DialogueState(turn=1, transcript=(Turn(customer=HOSTILE, assistant=HOSTILE),))
-    reply = Reply("c1", "b1", (), Answer((Statement(message), Statement(Message("x", "en", pieces, HOSTILE))), (ODD,)), state, answered=False)
+    reply = Reply(
+        "c1", "b1", (), Answer((Statement(message), Statement(Message("x", "en", pieces, HOSTILE))), (ODD,)), state, answered=False
+    )
     monkeypatch.setattr(Assistant, "answer", lambda *_: reply)
     kept = place.workspace.conversations
     turn(kept, "c2", HOSTILE)

@@ -44,7 +44,15 @@ async def said(request: Request, service: ServiceOf, live: LiveBundleOf) -> Resp
     conversation, reply, status = form.continued, None, 200
     request.scope["noted"] |= {"user": service.pseudonym(form.user), "bundle_id": live.bundle.id}
     if form.new:
-        return page(request, "assistant", form=ChatForm().model_copy(update={"user": form.user}), conversation=None, turns=[], problem="", rated=None)
+        return page(
+            request,
+            "assistant",
+            form=ChatForm().model_copy(update={"user": form.user}),
+            conversation=None,
+            turns=[],
+            problem="",
+            rated=None,
+        )
     try:
         if wrong:
             raise HTTPException(422, wrong)

@@ -26,7 +26,7 @@ class Span:
 
 
 @dataclass(frozen=True)
-class Source:
+class ToldSource:
     """Where values come from: a name such as "catalogue", the product they are of, and the values by name."""
 
     name: str
@@ -48,7 +48,7 @@ class ToldTurn:
     number: int
     customer: str
     spans: tuple[tuple[Span, ...], ...]
-    sources: tuple[Source, ...] = ()
+    sources: tuple[ToldSource, ...] = ()
     items: tuple[str, ...] = ()
     reason: str | None = None
     answered: bool = True
@@ -93,9 +93,9 @@ def _spans(message: Message) -> tuple[Span, ...]:
     return tuple(spans)
 
 
-def _sources(message: Message) -> Sequence[Source]:
+def _sources(message: Message) -> Sequence[ToldSource]:
     values: dict[tuple[str, str], dict[str, str]] = {}
     for piece in message.pieces:
         if piece.fact is not None and piece.fact.source:
             values.setdefault((piece.fact.source, piece.fact.about), {})[piece.fact.name] = piece.text
-    return [Source(name, item, tuple(found.items())) for (name, item), found in values.items()]
+    return [ToldSource(name, item, tuple(found.items())) for (name, item), found in values.items()]

@@ -12,7 +12,9 @@ from recsys.dialogue.conversations import TurnRecord
 
 def turns(*questions: str, languages: tuple[str | None, ...] = ()) -> list[TurnRecord]:
     given = languages or (None,) * len(questions)
-    return [TurnRecord(f"c{n}", 1, 0, language, text, "unanswered") for n, (text, language) in enumerate(zip(questions, given, strict=True))]
+    return [
+        TurnRecord(f"c{n}", 1, 0, language, text, "unanswered") for n, (text, language) in enumerate(zip(questions, given, strict=True))
+    ]
 
 
 def at(*degrees: float) -> np.ndarray:

@@ -90,6 +90,18 @@ def test_a_conversation_is_begun_and_continued(client: TestClient) -> None:
         assert "transcript" not in reply["state"]
 
 
+def test_the_documented_keys(client: TestClient) -> None:
+    page = (Path(__file__).parents[4] / "docs" / "json.md").read_text(encoding="utf-8")
+    documented = json.loads(page.split("```json assistant\n")[1].split("```")[0])
+    found = say(client, "herbal infusion")
+    assert documented.keys() == found.keys() - {"degraded", "stages"}
+    assert documented["answer"].keys() == found["answer"].keys()
+    assert documented["answer"]["statements"][0].keys() == found["answer"]["statements"][0].keys()
+    assert documented["answer"]["statements"][0]["facts"][0].keys() == found["answer"]["statements"][0]["facts"][0].keys()
+    assert documented["state"].keys() <= found["state"].keys()
+    assert documented["commands"][0].keys() <= found["commands"][0].keys()
+
+
 @pytest.mark.parametrize(
     ("body", "detail"),
     [
@@ -111,7 +123,8 @@ def test_bad_messages_are_refused_in_one_line(client: TestClient, body: Any, det
 
 
 @pytest.mark.parametrize(
-    "text", ["?", "🍓🍓", "你好，请问送货要多久？", "\x00\x01\x1b[31m", "\u202e", "{{ 7 * 7 }}", "'; DROP TABLE turns; --", "x" * MOST_CHARACTERS]
+    "text",
+    ["?", "🍓🍓", "你好，请问送货要多久？", "\x00\x01\x1b[31m", "\u202e", "{{ 7 * 7 }}", "'; DROP TABLE turns; --", "x" * MOST_CHARACTERS],
 )
 def test_any_words_are_answered(client: TestClient, text: str) -> None:
     reply = say(client, text)
@@ -287,7 +300,7 @@ class Hook(BaseHTTPRequestHandler):
         self.send_response(204)
         self.end_headers()
 
-    def log_message(self, *_: Any) -> None: ...
+    def log_message(self, format: str, *args: Any) -> None: ...
 
 
 def test_a_hand_over_is_posted_once_with_what_was_said(spare: Place, start: Start) -> None:
@@ -311,9 +324,7 @@ def test_a_hand_over_is_posted_once_with_what_was_said(spare: Place, start: Star
     assert "user-01" not in json.dumps(message)
 
 
-def test_a_webhook_that_fails_is_a_warning_and_the_conversation_waits(
-    spare: Place, start: Start, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_webhook_that_fails_is_a_warning_and_the_conversation_waits(spare: Place, start: Start, caplog: pytest.LogCaptureFixture) -> None:
     client = start(spare, hand_over_webhook="http://127.0.0.1:9/secret")
     say(client, "I want a human", "waits")
     inside(client).bundles.live.assistant.hand_overs._thread.shutdown()
