@@ -19,7 +19,7 @@ from urllib.error import HTTPError
 from features.errors import ConfigError, RecsysError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from recsys.dialogue.slots import SlotKind
     from recsys.settings.assistant import HookConfig
@@ -201,23 +201,22 @@ class Tools:
         return found
 
 
-def installed_tools() -> list[Tool]:
+def installed_tools(tell: Callable[[str], None]) -> list[Tool]:
     """Return the tools that installed packages bring, by the entry point group `recsys.assistant_tools`.
 
-    Raises
-    ------
-    ConfigError
-        An entry point cannot be loaded, or is no tool.
+    Parameters
+    ----------
+    tell : takes a line about each one that cannot be loaded or is no tool; the assistant works without it.
     """
     found: list[Tool] = []
     for point in sorted(entry_points(group=GROUP), key=lambda point: point.name):
         try:
             made = point.load()()
-        except Exception as error:
-            raise ConfigError(f"the tool {point.name!r} ({point.value}) cannot be loaded ({type(error).__name__}: {error})") from error
+        except Exception as error:  # a shop's code may raise anything
+            tell(f"the tool {point.name!r} ({point.value}) cannot be loaded ({type(error).__name__}: {error}): its flow is left out")
+            continue
         if not isinstance(made, Tool):
-            raise ConfigError(
-                f"the tool {point.name!r} ({point.value}) lacks attributes of recsys.dialogue.tools.Tool: see docs/assistant.md"
-            )
+            tell(f"the tool {point.name!r} ({point.value}) lacks attributes of recsys.dialogue.tools.Tool: its flow is left out")
+            continue
         found.append(made)
     return found

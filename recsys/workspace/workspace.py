@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from features.ingest.profile.model import DataProfile
     from features.ingest.source import Source
     from features.ingest.summary import IngestSummary
+    from recsys.dialogue.conversations import Conversations
     from recsys.workspace.event_rules import Merged
     from recsys.workspace.events import EventStore
 
@@ -49,7 +50,7 @@ class Workspace:
     cache : cache/, what can be rebuilt (token states, vectors).
     reports : reports/, results of evaluation.
     erased : erased.json, the list of erased users.
-    service : service/, events received over HTTP, hashed API keys, the salt of the logs.
+    service : service/, events received over HTTP, conversations with the assistant, hashed API keys, the salt of the logs.
     rules : rules.toml, optional: what must never be recommended.
     """
 
@@ -97,6 +98,13 @@ class Workspace:
         from recsys.workspace.events import EventStore
 
         return EventStore(self.service / "events.sqlite")
+
+    @cached_property
+    def conversations(self) -> Conversations:
+        """Conversations with the assistant, and the answers that were added."""
+        from recsys.dialogue.conversations import Conversations
+
+        return Conversations(self.service / "conversations.sqlite")
 
     @contextmanager
     def alone(self, seconds: float = 0) -> Iterator[None]:

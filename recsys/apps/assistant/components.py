@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from features.names import AVAILABLE
+from recsys.apps.assistant.hand_over import HandOvers
 from recsys.apps.assistant.help import HelpDesk
 from recsys.apps.assistant.product_questions import ProductEvidence
 from recsys.apps.search.reading import Reading
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
     from recsys.dialogue.tools import Slot
     from recsys.recommend.pipeline import Recommender
     from recsys.settings.assistant import AssistantConfig
+
+_log = logging.getLogger(__name__)
 
 
 NAMED = 0.5  # share of the words that name a product which its text must have
@@ -54,7 +58,12 @@ class AssistantComponents:
     def tools(self) -> Tools:
         """What flows call."""
         hooks = [HookTool(one) for one in self.config.tools]
-        return Tools([OrderTool(self.recommender), *hooks, *installed_tools()], self.config.tool_seconds)
+        return Tools([OrderTool(self.recommender), *hooks, *installed_tools(_log.error)], self.config.tool_seconds)
+
+    @cached_property
+    def hand_overs(self) -> HandOvers:
+        """Tells the shop of conversations that a person must take over."""
+        return HandOvers(self.config.hand_over_webhook)
 
     @cached_property
     def desk(self) -> HelpDesk:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -37,9 +39,8 @@ class HelpDesk:
     model: QuestionEncoder
     tools: Tools
     conversations: Conversations
-    _version: int | None = field(default=None, init=False)
-    _index: PassageIndex | None = field(default=None, init=False)
-    _all: HelpPages | None = field(default=None, init=False)
+    _latest: tuple[int, PassageIndex | None, HelpPages] | None = field(default=None, init=False)
+    _making: threading.Lock = field(default_factory=threading.Lock, init=False)
 
     def __post_init__(self) -> None:
         self._encoder = RememberingEncoder(self.model, dict(self.of_bundle.known))
@@ -53,7 +54,12 @@ class HelpDesk:
         if index is None or not len(pages):
             return ()
         found = index.search([text], MOST_PAGES)
-        return [(int(row), pages.question[int(row)], float(found.answers[0])) for row in found.rows[0] if row >= 0]
+        rows = [int(row) for row in found.rows[0] if row >= 0]
+        asked = _words(text)
+        same = next((row for row in rows if _words(pages.question[row]) == asked), None)
+        if same is not None:  # whoever adds an answer and tries it gets it, whatever the calibration says of few pages
+            return [(row, pages.question[row], 1.0) for row in (same, *(row for row in rows if row != same))]
+        return [(row, pages.question[row], float(found.answers[0])) for row in rows]
 
     def page(self, row: int) -> dict[str, str]:
         """Return question, answer, link and language of a page."""
@@ -78,16 +84,25 @@ class HelpDesk:
 
     def _current(self) -> tuple[PassageIndex | None, HelpPages]:
         """Return the index over all pages; it is made anew when an answer was added or taken away."""
-        version = self.conversations.version()
-        if self._all is None or version != self._version:
-            added = self.conversations.answers()
-            frame = self.of_bundle.pages.frame
-            if added:
-                rows = [(one.question, one.answer, "", one.language or "", one.link or "", -one.number) for one in added]
-                frame = pl.concat([frame, pl.DataFrame(rows, schema=frame.schema, orient="row")])
-            self._all = HelpPages.of(frame)
-            self._encoder.remembers = True
-            self._index = PassageIndex.of(self._all, self._encoder) if len(self._all) else None
-            self._encoder.remembers = False
-            self._version = version
-        return self._index, self._all
+        with self._making:  # requests run in several threads
+            version = self.conversations.version()
+            if self._latest is None or self._latest[0] != version:
+                self._latest = version, *self._made()
+            return self._latest[1:]
+
+    def _made(self) -> tuple[PassageIndex | None, HelpPages]:
+        added = self.conversations.answers()
+        frame = self.of_bundle.pages.frame
+        if added:
+            rows = [(one.question, one.answer, "", one.language or "", one.link or "", -one.number) for one in added]
+            frame = pl.concat([frame, pl.DataFrame(rows, schema=frame.schema, orient="row")])
+        pages = HelpPages.of(frame)
+        self._encoder.remembers = True
+        index = PassageIndex.of(pages, self._encoder) if len(pages) else None
+        self._encoder.remembers = False
+        return index, pages
+
+
+def _words(text: str) -> list[str]:
+    """Return the words of a question, whatever their case and marks."""
+    return re.findall(r"\w+", text.casefold())
