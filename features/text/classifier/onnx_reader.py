@@ -51,11 +51,13 @@ class OnnxReader:
     files: Mapping[str, bytes]
 
     def logits(self, texts: Sequence[str]) -> np.ndarray:
-        """Return the logits, float32 (n, classes); texts of similar length are read together."""
+        """Return the logits, float32 (n, classes); texts of similar length are read together.
+
+        There must be at least one text."""
         tokens = token_ids(self.tokenizer, texts, self.prompt)
         lengths = np.array([len(ids) for ids in tokens], dtype=np.int64)
         order = np.argsort(lengths, kind="stable")
-        out = np.empty((len(tokens), 3), dtype=np.float32)
+        parts: list[np.ndarray] = []
         start = 0
         while start < len(order):
             stop = start + 1
@@ -65,9 +67,9 @@ class OnnxReader:
             mask = np.arange(int(lengths[chosen[-1]]))[None, :] < lengths[chosen][:, None]
             ids = np.zeros(mask.shape, dtype=np.int64)
             ids[mask] = np.concatenate([tokens[i] for i in chosen])
-            out[chosen] = self.session(ids=ids, mask=mask)
+            parts.append(self.session(ids=ids, mask=mask))
             start = stop
-        return out
+        return np.concatenate(parts)[np.argsort(order)]
 
     def to_files(self) -> dict[str, bytes]:
         """Return the files that it was read from."""
