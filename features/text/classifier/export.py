@@ -60,7 +60,7 @@ class ReaderGraph(nn.Module):
         return self.network(self.encoder.lower(ids, mask), mask)
 
 
-def reader_files(encoder: TextEncoder, network: UpperNetwork) -> dict[str, bytes]:
+def reader_files(encoder: TextEncoder, network: UpperNetwork | nn.Module) -> dict[str, bytes]:
     """Return the graph, the tokenizer, and the prompt as JSON, by file name."""
     inputs = {"ids": torch.zeros((2, 3), dtype=torch.long), "mask": torch.tensor([[True, True, True], [True, True, False]])}
     axes = dict.fromkeys(inputs, ("texts", "tokens"))

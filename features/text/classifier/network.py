@@ -19,7 +19,7 @@ from features.onnx.export import eager_attention
 from features.text.encoder import TOKENS_A_BATCH, TextEncoder, length_batches, pooled, run_layers
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from features.text.encoder_files import Pooling
     from features.text.token_states import TokenStates
@@ -73,16 +73,25 @@ class UpperNetwork(nn.Module):
         return self.head(self.dropout(self.vectors(hidden, mask)))
 
 
-@torch.inference_mode()
 def state_logits(network: UpperNetwork, states: TokenStates) -> np.ndarray:
     """Return the logits of texts from their token states, float32 (n, classes)."""
+    return _of_states(network, network, states, network.head.out_features)
+
+
+def state_vectors(network: UpperNetwork, states: TokenStates) -> np.ndarray:
+    """Return the vectors of texts from their token states, float32 (n, width)."""
+    return _of_states(network, network.vectors, states, network.head.in_features)
+
+
+@torch.inference_mode()
+def _of_states(network: UpperNetwork, function: Callable[[Tensor, Tensor], Tensor], states: TokenStates, columns: int) -> np.ndarray:
     network.eval()
     device = network.head.weight.device
-    out = np.empty((len(states), network.head.out_features), dtype=np.float32)
+    out = np.empty((len(states), columns), dtype=np.float32)
     for chosen in length_batches(np.diff(states.offsets), TOKENS_A_BATCH[device.type]):
         hidden, mask = states.padded(np.array(chosen))
         with fast_arithmetic(network):
-            out[chosen] = network(hidden.to(device), mask.to(device)).float().cpu().numpy()
+            out[chosen] = function(hidden.to(device), mask.to(device)).float().cpu().numpy()
     return out
 
 

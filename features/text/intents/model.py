@@ -9,11 +9,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import polars as pl
 from safetensors.numpy import load, save
-from scipy.special import expit, logsumexp, softmax
+from scipy.special import log_softmax, softmax
 
 from features.errors import BundleError
 from features.text.classifier.onnx_reader import OnnxReader
 from features.text.classifier.readable import Unread, find_unread
+from features.text.intents.known import KnownTexts
+from features.text.intents.regression import Regression
+from features.text.intents.words import TrainedWords
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -49,34 +52,67 @@ class Intents:
 
 
 @dataclass(frozen=True)
+class Classes:
+    """The intent of a text: two regressions, over the encoder's own vector and over that of the trained layers, mixed.
+
+    Attributes
+    ----------
+    mix : weight of the log-probabilities of each regression, float64 (2,).
+    """
+
+    own: Regression
+    tuned: Regression
+    mix: np.ndarray
+
+    def probabilities(self, own: np.ndarray, tuned: np.ndarray) -> np.ndarray:
+        """Return probabilities from the logits of both, (n, classes), float32 (n, classes)."""
+        logs = (log_softmax(logits, axis=1) for logits in (own, tuned))
+        return softmax(sum(weight * part for weight, part in zip(self.mix, logs, strict=True)), axis=1).astype(np.float32)
+
+    def to_arrays(self) -> dict[str, np.ndarray]:
+        """Return the arrays by name."""
+        return self.own.to_arrays("own") | self.tuned.to_arrays("tuned") | {"mix": self.mix}
+
+    @classmethod
+    def of_arrays(cls, arrays: Mapping[str, np.ndarray]) -> Classes:
+        """Read what `to_arrays` gave."""
+        return cls(Regression.of_arrays(arrays, "own"), Regression.of_arrays(arrays, "tuned"), arrays["mix"])
+
+
+@dataclass(frozen=True)
 class IntentModel:
     """A fitted classifier.
 
     Attributes
     ----------
+    reader : gives the encoder's own vector and that of the trained layers, side by side.
     names : of the intents, in the order of the probabilities.
+    words : of the examples.
     about : how it was trained.
     """
 
     reader: Reader
     names: tuple[str, ...]
-    arrays: Mapping[str, np.ndarray]
+    classes: Classes
+    known: KnownTexts
+    words: TrainedWords
     about: Mapping[str, Any] = field(default_factory=dict)
 
     def read(self, texts: Sequence[str | None]) -> Intents:
         """Return the intents of texts; each distinct text is read once."""
         clean = clean_texts(texts)
         distinct = clean.unique(maintain_order=True).to_list()
-        unread = find_unread(distinct, self.reader.tokenizer, None)
+        unread = find_unread(distinct, self.reader.tokenizer, self.words)
         probabilities = np.full((len(distinct), len(self.names)), np.nan, dtype=np.float32)
         known = np.zeros(len(distinct), dtype=np.float32)
+        labels = np.full(len(distinct), NO_INTENT, dtype=np.int64)
         rows = np.flatnonzero(~unread.rows)
         if len(rows):
-            logits = self.reader.logits([distinct[int(i)] for i in rows])
-            probabilities[rows] = softmax(logits, axis=1)
-            known[rows] = expit(logsumexp(logits, axis=1) * self.arrays["slope"] + self.arrays["intercept"])
-        labels = np.where(known < self.arrays["threshold"], NO_INTENT, np.nan_to_num(probabilities, nan=0).argmax(axis=1))
-        labels = np.where(unread.rows, NO_INTENT, labels).astype(np.int64)
+            own, tuned = np.split(self.reader.logits([distinct[int(i)] for i in rows]), 2, axis=1)
+            logits = self.classes.own.logits(own)
+            probabilities[rows] = self.classes.probabilities(logits, self.classes.tuned.logits(tuned))
+            known[rows] = self.known.probabilities(logits, own)
+            labels[rows] = np.where(known[rows] < self.known.threshold, NO_INTENT, probabilities[rows].argmax(axis=1))
         row_of = {text: row for row, text in enumerate(distinct)}
         place = np.array([row_of[text] for text in clean.to_list()], dtype=np.int64)
         return Intents(
@@ -85,10 +121,10 @@ class IntentModel:
 
     def to_files(self) -> dict[str, bytes]:
         """Return the reader as an ONNX graph, arrays as safetensors, and the rest as JSON."""
-        about = {"names": list(self.names), "about": dict(self.about)}
+        about = {"names": list(self.names), "words": sorted(self.words.words), "about": dict(self.about)}
         return self.reader.to_files() | {
             "intents.json": json.dumps(about, ensure_ascii=False).encode(),
-            "intents.safetensors": save(dict(self.arrays)),
+            "intents.safetensors": save(self.classes.to_arrays() | self.known.to_arrays()),
         }
 
     @classmethod
@@ -102,7 +138,8 @@ class IntentModel:
         """
         try:
             arrays, about = load(files["intents.safetensors"]), json.loads(files["intents.json"])
-            return cls(OnnxReader.from_files(files, device), tuple(about["names"]), arrays, about["about"])
+            reader, words = OnnxReader.from_files(files, device), TrainedWords(frozenset(about["words"]))
+            return cls(reader, tuple(about["names"]), Classes.of_arrays(arrays), KnownTexts.of_arrays(arrays), words, about["about"])
         except KeyError as error:
             raise BundleError(f"the intent classifier lacks {error.args[0]!r}: train it again, or roll back") from error
 
