@@ -1,4 +1,4 @@
-"""Which texts the classifier has no opinion on: those without a word, and those in a language that it does not read.
+"""Which texts a classifier has no opinion on: those without a word, and those in a language that it does not read.
 
 Scripts that the vocabulary only spells are found as in `features.text.coverage`. A language in Latin letters is told by its pieces: an
 English vocabulary takes 1.0 to 1.3 pieces a word to write English, and 1.4 to 2.5 to write German, Spanish or Polish. Words that the
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import polars as pl
@@ -21,16 +21,23 @@ if TYPE_CHECKING:
 
     from tokenizers import Tokenizer
 
-    from features.text.sentiment.words import WordModel
 
 PIECES, LEAST_WORDS = 1.4, 5
 KNOWN = 0.6  # share of words seen in training from which on a text is read
 _WORD = re.compile(r"\w+|[^\w\s]")
 
 
+class KnownWords(Protocol):
+    """The words that training saw."""
+
+    def known(self, texts: Sequence[str]) -> np.ndarray:
+        """Return the share of each text's words that training saw, float64 (n,)."""
+        ...
+
+
 @dataclass(frozen=True)
 class Unread:
-    """The texts without an opinion.
+    """The texts that are not read.
 
     Attributes
     ----------
@@ -45,27 +52,26 @@ class Unread:
 
     @property
     def rows(self) -> np.ndarray:
-        """Which texts have no opinion, bool (n,)."""
+        """Which texts are not read, bool (n,)."""
         return self.empty | self.foreign
 
-    @property
-    def notes(self) -> tuple[str, ...]:
-        """What to tell the user, if anything."""
+    def notes(self, what: str, lack: str) -> tuple[str, ...]:
+        """Return what to tell the user, if anything: of what kind the texts are, and what they do not get."""
         many, of = len(self.empty), []
         if count := int(self.empty.sum()):
-            of.append(f"note: {count:,} of {many:,} reviews have no words (empty, or emoji only): they get no sentiment")
+            of.append(f"note: {count:,} of {many:,} {what} have no words (empty, or emoji only): they get {lack}")
         if count := int(self.foreign.sum()):
-            what = f"note: {count:,} of {many:,} reviews are in a language that the text encoder does not read"
-            of.append(f"{what} (e.g. {self.example[:SHOWN]!r}): they get no sentiment; {ADVICE}")
+            some = f"note: {count:,} of {many:,} {what} are in a language that the text encoder does not read"
+            of.append(f"{some} (e.g. {self.example[:SHOWN]!r}): they get {lack}; {ADVICE}")
         return tuple(of)
 
 
-def find_unread(texts: Sequence[str], tokenizer: Tokenizer, words: WordModel | None) -> Unread:
-    """Return which texts have no opinion.
+def find_unread(texts: Sequence[str], tokenizer: Tokenizer, words: KnownWords | None) -> Unread:
+    """Return which texts are not read.
 
     Parameters
     ----------
-    words : whose vocabulary counts as read; None where there is none.
+    words : which count as read; None where there is none.
     """
     column = pl.Series(texts, dtype=pl.String)
     empty = ~column.str.contains(r"\p{L}").to_numpy()

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from tokenizers import Tokenizer
 
-from features.text.sentiment.readable import find_unread
+from features.text.classifier.readable import find_unread
 from features.text.sentiment.words import WordModel
 
 FOREIGN = {
@@ -47,9 +47,9 @@ def test_other_languages_are_said_and_not_guessed(english: Tokenizer, language: 
     found = find_unread([*ENGLISH, FOREIGN[language], FOREIGN[language] * 40], english, None)
     assert found.foreign.tolist() == [False] * len(ENGLISH) + [True, True]
     assert found.example == FOREIGN[language]
-    assert len(found.notes) == 1
-    assert found.notes[0].startswith("note: 2 of 7 reviews are in a language that the text encoder does not read (e.g. ")
-    assert FOREIGN[language][:10] in found.notes[0]
+    (note,) = found.notes("reviews", "no sentiment")
+    assert note.startswith("note: 2 of 7 reviews are in a language that the text encoder does not read (e.g. ")
+    assert FOREIGN[language][:10] in note
 
 
 def test_words_that_training_saw_are_read(english: Tokenizer) -> None:

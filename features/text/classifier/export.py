@@ -1,4 +1,4 @@
-"""The classifier's reader in torch, and its export to the ONNX graph that `features.text.sentiment.onnx_reader` runs."""
+"""The classifier's reader in torch, and its export to the ONNX graph that `features.text.classifier.onnx_reader` runs."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from onnxruntime.quantization import QuantType, quantize_dynamic
 from torch import Tensor, nn
 
 from features.onnx.export import eager_attention, export_onnx
-from features.text.sentiment.network import state_logits
+from features.text.classifier.network import state_logits
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,16 +23,16 @@ if TYPE_CHECKING:
     import numpy as np
     from tokenizers import Tokenizer
 
+    from features.text.classifier.network import UpperNetwork
     from features.text.encoder import TextEncoder
-    from features.text.sentiment.network import SentimentNetwork
 
 
 @dataclass(frozen=True)
 class TorchReader:
-    """The encoder's lower layers and the network, in torch; implements `features.text.sentiment.model.Reader`."""
+    """The encoder's lower layers and the network, in torch; implements `features.text.classifier.onnx_reader.Reader`."""
 
     encoder: TextEncoder
-    network: SentimentNetwork
+    network: UpperNetwork
 
     @property
     def tokenizer(self) -> Tokenizer:
@@ -40,7 +40,7 @@ class TorchReader:
         return self.encoder.tokenizer
 
     def logits(self, texts: Sequence[str]) -> np.ndarray:
-        """Return the logits, float32 (n, 3)."""
+        """Return the logits, float32 (n, classes)."""
         return state_logits(self.network, self.encoder.token_states(texts))
 
     def to_files(self) -> dict[str, bytes]:
@@ -49,9 +49,9 @@ class TorchReader:
 
 
 class ReaderGraph(nn.Module):
-    """Lower layers of the text encoder and the network as one module: token ids and mask (n, L) to logits (n, 3)."""
+    """Lower layers of the text encoder and the network as one module: token ids and mask (n, L) to logits (n, classes)."""
 
-    def __init__(self, encoder: TextEncoder, network: SentimentNetwork) -> None:
+    def __init__(self, encoder: TextEncoder, network: UpperNetwork) -> None:
         super().__init__()
         self.encoder, self.network = encoder, network
 
@@ -60,7 +60,7 @@ class ReaderGraph(nn.Module):
         return self.network(self.encoder.lower(ids, mask), mask)
 
 
-def reader_files(encoder: TextEncoder, network: SentimentNetwork) -> dict[str, bytes]:
+def reader_files(encoder: TextEncoder, network: UpperNetwork | nn.Module) -> dict[str, bytes]:
     """Return the graph, the tokenizer, and the prompt as JSON, by file name."""
     inputs = {"ids": torch.zeros((2, 3), dtype=torch.long), "mask": torch.tensor([[True, True, True], [True, True, False]])}
     axes = dict.fromkeys(inputs, ("texts", "tokens"))
