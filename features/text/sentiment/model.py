@@ -19,7 +19,7 @@ from features.progress import silent
 from features.text.sentiment.calibration import Calibration
 from features.text.sentiment.labels import CLASSES
 from features.text.sentiment.onnx_reader import OnnxReader
-from features.text.sentiment.readable import Unread, find_unread
+from features.text.sentiment.readable import BLOCK, Unread, find_unread
 from features.text.sentiment.words import WordModel
 
 if TYPE_CHECKING:
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from features.onnx.session import Device
     from features.progress import Progress
 
-BLOCK = 5_000  # texts that are tokenized together: 100,000 would take a gigabyte
 LONGEST = 4_000  # characters of a review that are read; the encoder's limit in tokens comes before it
 
 
