@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class TorchReader:
-    """The encoder's lower layers and the network, in torch; implements `features.text.sentiment.model.Reader`."""
+    """The encoder's lower layers and the network, in torch; implements `features.text.sentiment.model.SentimentReader`."""
 
     encoder: TextEncoder
     network: SentimentNetwork

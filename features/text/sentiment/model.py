@@ -16,7 +16,7 @@ from safetensors.numpy import load, save
 
 from features.errors import BundleError
 from features.progress import silent
-from features.text.sentiment.calibration import Calibration
+from features.text.sentiment.calibration import SentimentCalibration
 from features.text.sentiment.labels import CLASSES
 from features.text.sentiment.onnx_reader import OnnxReader
 from features.text.sentiment.readable import BLOCK, Unread, find_unread
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 LONGEST = 4_000  # characters of a review that are read; the encoder's limit in tokens comes before it
 
 
-class Reader(Protocol):
+class SentimentReader(Protocol):
     """The network: texts to logits."""
 
     @property
@@ -77,7 +77,7 @@ class Words:
     """
 
     model: WordModel
-    alone: Calibration
+    alone: SentimentCalibration
     settled: float
 
 
@@ -91,9 +91,9 @@ class SentimentModel:
     about : how it was trained: the way, and counts of rows.
     """
 
-    reader: Reader
+    reader: SentimentReader
     words: Words | None
-    calibration: Calibration
+    calibration: SentimentCalibration
     about: Mapping[str, Any] = field(default_factory=dict)
 
     def probabilities(self, texts: Sequence[str | None]) -> np.ndarray:
@@ -159,8 +159,8 @@ class SentimentModel:
             arrays, about = load(files["sentiment.safetensors"]), json.loads(files["sentiment.json"])
             words = None
             if "settled" in about:
-                words = Words(WordModel.from_files(files), Calibration.of_arrays(arrays, "alone."), about["settled"])
-            return cls(OnnxReader.from_files(files, device), words, Calibration.of_arrays(arrays), about["about"])
+                words = Words(WordModel.from_files(files), SentimentCalibration.of_arrays(arrays, "alone."), about["settled"])
+            return cls(OnnxReader.from_files(files, device), words, SentimentCalibration.of_arrays(arrays), about["about"])
         except KeyError as error:
             raise BundleError(f"the sentiment classifier lacks {error.args[0]!r}: train it again, or roll back") from error
 
