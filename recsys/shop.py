@@ -10,10 +10,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from features.errors import ConfigError
 from recsys.environment import prepare_environment
 from recsys.frames import frame_of, store
-from recsys.moments import utc_moment
+from recsys.moments import end_of_training
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -151,16 +150,12 @@ class Shop:
 
         Raises
         ------
-        DataError: nothing was ingested. ModelError: no event lies before `until`.
+        DataError: nothing was ingested. ConfigError: `until` is no date or time. ModelError: no event lies before it.
         """
         from recsys.training.find_or_train import train
         from recsys.training.options import TrainOptions
 
-        try:
-            moment = None if until is None else utc_moment(until)
-        except ValueError:
-            raise ConfigError(f"until is {until!r}, expected an ISO 8601 date or time: give it as 2026-01-31") from None
-        return train(self.workspace, self.settings, TrainOptions(moment, preset, device, random_state))
+        return train(self.workspace, self.settings, TrainOptions(end_of_training(until), preset, device, random_state))
 
     def build_index(self, *, device: Device = "auto") -> str:
         """Encode the catalogue, build the index, and publish both with the model as one bundle. Returns one line."""

@@ -9,8 +9,6 @@ from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from features.errors import BundleError, ModelError
 from features.reviews.scored import ScoredReviews
 from features.storage.arrays import Subfolder, in_folder
@@ -127,10 +125,10 @@ class Build:
         """Return the model's classifier of reviews; without one, that of packaged sentences."""
         if self.model.sentiment is not None:
             return self.model.sentiment
-        from features.text.sentiment.trainer import fit_sentiment
+        from recsys.refresh.packaged_sentiment import packaged_sentiment
 
         _log.warning("the model has learned from no reviews: they are read by packaged sentences; run `recsys train` to learn from them")
-        return fit_sentiment(self.model.encoder, [], np.zeros(0, dtype=np.int64), self.settings.reviews.sentiment, seed=0)
+        return packaged_sentiment(self.model.encoder, self.settings.reviews.sentiment, self.workspace.cache)
 
     @property
     def indexing(self) -> IndexSettings:

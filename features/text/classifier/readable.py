@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
 
+BLOCK = 5_000  # texts that are tokenized together: 100,000 would take a gigabyte
 PIECES, LEAST_WORDS = 1.4, 5
 KNOWN = 0.6  # share of words seen in training from which on a text is read
 _WORD = re.compile(r"\w+|[^\w\s]")
@@ -87,8 +88,9 @@ def _foreign_pieces(texts: Sequence[str], tokenizer: Tokenizer) -> np.ndarray:
     """Return which texts take many pieces a word, bool (n,); they are judged by the part that the tokenizer does not truncate."""
     pieces = np.zeros(len(texts), dtype=np.int64)
     words = np.zeros(len(texts), dtype=np.int64)
-    for row, encoding in enumerate(tokenizer.encode_batch(list(texts), add_special_tokens=False)):
-        if encoding.ids:
-            pieces[row] = len(encoding.ids)
-            words[row] = len(_WORD.findall(texts[row][: encoding.offsets[-1][1]]))
+    for start in range(0, len(texts), BLOCK):
+        for row, encoding in enumerate(tokenizer.encode_batch(list(texts[start : start + BLOCK]), add_special_tokens=False), start):
+            if encoding.ids:
+                pieces[row] = len(encoding.ids)
+                words[row] = len(_WORD.findall(texts[row][: encoding.offsets[-1][1]]))
     return (words >= LEAST_WORDS) & (pieces >= PIECES * words)

@@ -17,8 +17,8 @@ from safetensors.numpy import load, save
 from features.errors import BundleError
 from features.progress import silent
 from features.text.classifier.onnx_reader import OnnxReader
-from features.text.classifier.readable import Unread, find_unread
-from features.text.sentiment.calibration import Calibration
+from features.text.classifier.readable import BLOCK, Unread, find_unread
+from features.text.sentiment.calibration import SentimentCalibration
 from features.text.sentiment.labels import CLASSES
 from features.text.sentiment.words import WordModel
 
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from features.progress import Progress
     from features.text.classifier.onnx_reader import Reader
 
-BLOCK = 5_000  # texts that are tokenized together: 100,000 would take a gigabyte
 LONGEST = 4_000  # characters of a review that are read; the encoder's limit in tokens comes before it
 
 
@@ -65,7 +64,7 @@ class Words:
     """
 
     model: WordModel
-    alone: Calibration
+    alone: SentimentCalibration
     settled: float
 
 
@@ -81,7 +80,7 @@ class SentimentModel:
 
     reader: Reader
     words: Words | None
-    calibration: Calibration
+    calibration: SentimentCalibration
     about: Mapping[str, Any] = field(default_factory=dict)
 
     def probabilities(self, texts: Sequence[str | None]) -> np.ndarray:
@@ -147,8 +146,8 @@ class SentimentModel:
             arrays, about = load(files["sentiment.safetensors"]), json.loads(files["sentiment.json"])
             words = None
             if "settled" in about:
-                words = Words(WordModel.from_files(files), Calibration.of_arrays(arrays, "alone."), about["settled"])
-            return cls(OnnxReader.from_files(files, device), words, Calibration.of_arrays(arrays), about["about"])
+                words = Words(WordModel.from_files(files), SentimentCalibration.of_arrays(arrays, "alone."), about["settled"])
+            return cls(OnnxReader.from_files(files, device), words, SentimentCalibration.of_arrays(arrays), about["about"])
         except KeyError as error:
             raise BundleError(f"the sentiment classifier lacks {error.args[0]!r}: train it again, or roll back") from error
 

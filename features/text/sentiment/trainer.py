@@ -14,7 +14,7 @@ from features.errors import DataError
 from features.progress import silent
 from features.text.classifier.export import TorchReader
 from features.text.classifier.network import UpperNetwork, fast_arithmetic, reading, state_logits
-from features.text.sentiment.calibration import Calibration
+from features.text.sentiment.calibration import SentimentCalibration
 from features.text.sentiment.few_shot import fit_few
 from features.text.sentiment.labels import CLASSES, NEGATIVE, NEUTRAL, POSITIVE
 from features.text.sentiment.model import SentimentModel, Words, review_texts
@@ -119,7 +119,7 @@ def fit_rated(
     judged = np.arange(len(train), len(read.texts))
     parts = [state_logits(network, states.select(judged)), words.logits([read.texts[i] for i in judged])]
     about = {"way": "ratings", "trained": len(train), "words_trained": len(every), "held_out": len(judged), "counts": rows.counts}
-    both, alone = (Calibration.fit(some, read.labels[judged]) for some in (parts, parts[1:]))
+    both, alone = (SentimentCalibration.fit(some, read.labels[judged]) for some in (parts, parts[1:]))
     return SentimentModel(TorchReader(reader, network), Words(words, alone, config.settled), both, about)
 
 

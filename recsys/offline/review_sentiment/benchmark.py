@@ -28,8 +28,7 @@ from features.text.sentiment.few_shot import fit_few
 from features.text.sentiment.model import SentimentModel
 from features.text.sentiment.trainer import HELD_OUT, LabelledTexts, fit_rated
 from recsys.artifacts.job_cache import read_files, write_files
-from recsys.environment import usable_cores
-from recsys.offline.benchmark import versions
+from recsys.environment import usable_cores, versions
 from recsys.offline.review_sentiment import baselines
 from recsys.offline.review_sentiment.dataset import LabelledReviews, Language, read_reviews
 from recsys.offline.review_sentiment.result import NAMES, OURS, Runs, SentimentResult, row_of

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from recsys.wording.checking.lexicon import fold, stem
 from recsys.wording.checking.compare import NUMBERS
+from recsys.wording.checking.lexicon import fold, stem
 from recsys.wording.checking.problems import Problem, ProblemKind
 from recsys.wording.checking.reading import PHRASE
 

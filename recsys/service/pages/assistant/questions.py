@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import RedirectResponse
-
 from features.text.language_names import ENGLISH_NAMES
+
 from recsys.apps.assistant.clusters import QuestionCluster, clusters, wording
 from recsys.dialogue.conversations import AddedAnswer
 from recsys.service.answering import StageTimes

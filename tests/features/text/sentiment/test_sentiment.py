@@ -13,6 +13,7 @@ from features.errors import BundleError, DataError
 from features.text.encoder import TextEncoder
 from features.text.encoder_config import EncoderConfig
 from features.text.sentiment import model as model_module
+from features.text.sentiment import readable
 from features.text.sentiment.config import SentimentConfig
 from features.text.sentiment.labels import NEGATIVE, NEUTRAL, POSITIVE
 from features.text.sentiment.model import SentimentModel
@@ -107,6 +108,7 @@ def test_blocks_change_nothing(rated: SentimentModel, monkeypatch: pytest.Monkey
     texts = [*reviews((4, 4, 4), seed=6)[0], "", "😀"]
     whole = rated.read(texts)
     monkeypatch.setattr(model_module, "BLOCK", 5)
+    monkeypatch.setattr(readable, "BLOCK", 2)
     parts = rated.read(texts)
     assert parts.probabilities == pytest.approx(whole.probabilities, abs=0.02, nan_ok=True)
     assert (parts.unread.rows == whole.unread.rows).all()

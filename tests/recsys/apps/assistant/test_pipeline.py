@@ -107,7 +107,8 @@ def test_every_fact_of_a_product_has_a_source(chat: Chat) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "reason"), [("a human please", "human"), ("this is a scam", "angry"), ("it caught fire", "safety"), ("I was charged twice", "money")]
+    ("text", "reason"),
+    [("a human please", "human"), ("this is a scam", "angry"), ("it caught fire", "safety"), ("I was charged twice", "money")],
 )
 def test_a_person_takes_over_and_stays(text: str, reason: str, chat: Chat) -> None:
     reply = chat(text)
@@ -195,7 +196,9 @@ def test_messages_at_once_are_all_answered_or_refused(assistant: Assistant) -> N
     assert assistant.conversations.state("c1", None).turn == len(turns)
 
 
-@pytest.mark.parametrize("text", ["?", "🍓🍓🍓", "\x1b[31m{price}{{7*7}}", "<script>alert(1)</script>", "' OR 1=1 --", "أهلا", "a" * MOST_CHARACTERS])
+@pytest.mark.parametrize(
+    "text", ["?", "🍓🍓🍓", "\x1b[31m{price}{{7*7}}", "<script>alert(1)</script>", "' OR 1=1 --", "أهلا", "a" * MOST_CHARACTERS]
+)
 def test_any_message_gets_a_reply_without_markup(text: str, chat: Chat) -> None:
     reply = chat(text)
     assert "\x1b" not in reply.text
