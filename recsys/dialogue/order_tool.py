@@ -9,12 +9,13 @@ import numpy as np
 
 from features.data.interactions import LABEL_EVENTS
 from features.names import TITLE
-from recsys.dialogue.tools import Slot, ToolError
+from recsys.dialogue.tools import Slot, ToolError, installed_tools
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from recsys.recommend.pipeline import Recommender
+    from recsys.settings.assistant import AssistantConfig
 
 MOST_TITLES = 5
 _EXAMPLES = (
@@ -85,3 +86,15 @@ class OrderTool:
             "count": len(titles),
             "titles": "; ".join(titles[:MOST_TITLES]) + more,
         }
+
+
+def flow_examples(config: AssistantConfig) -> dict[str, Sequence[str]]:
+    """Return how customers ask for each tool: the packaged one, those of packages, and the hooks of the configuration.
+
+    Raises
+    ------
+    ConfigError
+        An installed tool cannot be loaded.
+    """
+    others = (*installed_tools(), *config.tools)
+    return {OrderTool.name: OrderTool.examples} | {tool.name: tool.examples for tool in others}

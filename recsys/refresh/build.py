@@ -20,8 +20,10 @@ from recsys.artifacts.export import answering_files, model_digest
 from recsys.artifacts.model import Model, ServedModel
 from recsys.artifacts.model_store import to_be_trained
 from recsys.artifacts.publish import publish
+from recsys.dialogue.order_tool import flow_examples
 from recsys.privacy.erasure import sweep
 from recsys.progress import terminal_progress
+from recsys.refresh.flow_intents import flow_intents
 from recsys.refresh.offline_check import BundleUnderTest, collaborative_key
 from recsys.snapshot.canaries import canaries, encoded_before
 from recsys.snapshot.encode import Encoded, EncodeOptions, encode_catalog
@@ -98,8 +100,12 @@ class Build:
         aggregates = LogAggregates.of(catalog, log, now, self.model.retrieval, self._fitted(key), words)
         reviews, of_reviews = self._read(written, log)
         snapshot = indexed(catalog, aggregates, now, self.model, encoded, replace(self.indexing, reviews=reviews))
-        pages = HelpTexts.read(self.workspace.load_help_pages(), self.model)
-        snapshot = replace(snapshot, events_read=self.events_read, query_clicks=query_clicks(self.workspace, snapshot), help=pages)
+        pages = self.workspace.load_help_pages()
+        intents = flow_intents(
+            self.model.encoder, flow_examples(self.settings.assistant), pages, self.settings.assistant.intents, self.workspace.cache
+        )
+        of_help = HelpTexts.read(pages, self.model)
+        snapshot = replace(snapshot, events_read=self.events_read, query_clicks=query_clicks(self.workspace, snapshot), help=of_help)
         read = coverage(self.model.encoder.tokenizer, catalog)
         about = self._about(snapshot) | {"collaborative": key, COVERAGE: asdict(read)}
         drift = None
@@ -107,6 +113,7 @@ class Build:
             about["gates"], drift = self._compare(snapshot)
             about["drift"] = drift
         files = answering_files(self.model, self._model_key, self.previous) | in_folder("snapshot", snapshot.to_files())
+        files |= in_folder("intents", intents.to_files()) if intents else {}
         bundle_id = publish(self.workspace.bundles, files, about, self.settings.bundles.keep)
         if drift:
             self._report(bundle_id, about)

@@ -17,10 +17,11 @@ from recsys.apps.search.reading import Reading
 from recsys.apps.search.request import SearchOptions
 from recsys.dialogue.order_tool import OrderTool
 from recsys.dialogue.tools import HookTool, Tools, installed_tools
+from recsys.wording.rephraser import Rephraser
 from recsys.wording.templates import Templates
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from recsys.apps.assistant.understanding import Guess
     from recsys.apps.search.pipeline import Search
@@ -38,11 +39,17 @@ NAMED = 0.5  # share of the words that name a product which its text must have
 
 @dataclass(frozen=True)
 class AssistantComponents:
-    """What an assistant over one bundle needs; implements `recsys.apps.assistant.understanding.Knowledge`."""
+    """What an assistant over one bundle needs; implements `recsys.apps.assistant.understanding.Knowledge`.
+
+    Attributes
+    ----------
+    count_wording : is told what became of each rewording, for a metric.
+    """
 
     search: Search
     config: AssistantConfig
     conversations: Conversations
+    count_wording: Callable[[str], None] = lambda _: None
 
     @property
     def recommender(self) -> Recommender:
@@ -53,6 +60,11 @@ class AssistantComponents:
     def templates(self) -> Templates:
         """The texts of all messages."""
         return Templates.of(self.config.templates, self.config.languages)
+
+    @cached_property
+    def rephraser(self) -> Rephraser:
+        """Rewords what is said, where a language model is configured."""
+        return Rephraser.of(self.config, self.count_wording)
 
     @cached_property
     def tools(self) -> Tools:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 import threading
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from functools import cached_property
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import polars as pl
@@ -13,17 +14,28 @@ import polars as pl
 from features.data.help_pages import HelpPages
 from features.names import ANSWER, LANGUAGE, LINK, QUESTION
 from recsys.apps.assistant.understanding import Guess
-from recsys.snapshot.help_texts import RememberingEncoder
+from recsys.snapshot.help_texts import QuestionEncoder, RememberingEncoder
 from retrieval.passages.index import PassageIndex
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from features.text.intents.model import IntentModel
     from recsys.dialogue.conversations import Conversations
     from recsys.dialogue.tools import Tools
-    from recsys.snapshot.help_texts import HelpTexts, QuestionEncoder
+    from recsys.snapshot.help_texts import HelpTexts
 
 MOST_PAGES = 5
+UNLIKE, ALIKE = 0.5, 0.9  # cosine to an example from which a message may ask for its flow, and surely does
+
+
+class AssistantModel(QuestionEncoder, Protocol):
+    """What of a model the help desk reads."""
+
+    @property
+    def intents(self) -> IntentModel | None:
+        """Tells flows from help pages; None for a shop without help pages."""
+        ...
 
 
 @dataclass
@@ -36,14 +48,14 @@ class HelpDesk:
     """
 
     of_bundle: HelpTexts
-    model: QuestionEncoder
+    model: AssistantModel
     tools: Tools
     conversations: Conversations
     _latest: tuple[int, PassageIndex | None, HelpPages] | None = field(default=None, init=False)
     _making: threading.Lock = field(default_factory=threading.Lock, init=False)
 
     def __post_init__(self) -> None:
-        self._encoder = RememberingEncoder(self.model, dict(self.of_bundle.known))
+        self._encoder = RememberingEncoder(self.model, dict(self.of_bundle.known), remembers=False)
 
     def __len__(self) -> int:
         return len(self._current()[1])
@@ -67,20 +79,24 @@ class HelpDesk:
         return {name: getattr(pages, name)[row] for name in (QUESTION, ANSWER, LINK, LANGUAGE)}
 
     def flow(self, text: str) -> Guess | None:
-        """Return the flow whose examples are nearest to a message."""
-        owners, vectors = self._examples()
+        """Return the flow that a message most likely asks for: by the classifier, or by the nearest example where there is none."""
+        if self.model.intents is not None:
+            read = self.model.intents.read([text])
+            best = int(np.nan_to_num(read.probabilities[0]).argmax())
+            name = self.model.intents.names[best]
+            return Guess(name, float(read.known[0] * read.probabilities[0, best])) if name in self.tools else None
+        owners, vectors = self._examples
         if not owners:
             return None
         similar = vectors @ self._encoder.encode([text], kind="query")[0]
         best = int(np.argmax(similar))
-        return Guess(owners[best], float(np.clip((similar[best] - 0.5) / 0.4, 0, 1)))
+        return Guess(owners[best], float(np.clip((similar[best] - UNLIKE) / (ALIKE - UNLIKE), 0, 1)))
 
+    @cached_property
     def _examples(self) -> tuple[list[str], np.ndarray]:
-        if not hasattr(self, "_flows"):
-            pairs = [(tool.name, example) for tool in self.tools for example in tool.examples]
-            vectors = self._encoder.encode([example for _, example in pairs], kind="query") if pairs else np.zeros((0, 1), dtype=np.float32)
-            self._flows = [name for name, _ in pairs], vectors
-        return self._flows
+        pairs = [(tool.name, example) for tool in self.tools for example in tool.examples]
+        vectors = self._encoder.encode([example for _, example in pairs], kind="query") if pairs else np.zeros((0, 1), dtype=np.float32)
+        return [name for name, _ in pairs], vectors
 
     def _current(self) -> tuple[PassageIndex | None, HelpPages]:
         """Return the index over all pages; it is made anew when an answer was added or taken away."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from features.ingest.values.personal_data import masked
-from recsys.apps.assistant.answers import HandedOver, Question, Reply
+from recsys.apps.assistant.answers import Answer, HandedOver, Question, Reply, Statement
 from recsys.apps.assistant.components import AssistantComponents
 from recsys.apps.assistant.turn import TurnRunner
 from recsys.apps.assistant.understanding import Understanding
@@ -76,9 +76,15 @@ class Assistant(AssistantComponents):
         state = before.model_copy(update={"language": message.language or before.language})
         commands = self._understanding.commands(message, state, request.user)
         done = TurnRunner(self, request, state.model_copy(update={"offered": (), "pending": None})).run(commands)
-        reply = Reply(request.conversation, self.recommender.bundle_id, commands, done.content, done.state, done.answered)
+        reply = Reply(request.conversation, self.recommender.bundle_id, commands, self._worded(done.content), done.state, done.answered)
         turn = Turn(customer=without_personal_data(request.text), assistant=reply.text)
         return replace(reply, state=done.state.told(turn, tuple(command.command for command in commands)))
+
+    def _worded(self, content: Answer | Question | HandedOver) -> Answer | Question | HandedOver:
+        """Let a language model reword what is said, if one is configured."""
+        if isinstance(content, Answer):
+            return replace(content, statements=tuple(Statement(self.rephraser.reword(one.message)) for one in content.statements))
+        return replace(content, message=self.rephraser.reword(content.message))
 
     @property
     def _understanding(self) -> Understanding:
