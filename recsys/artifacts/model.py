@@ -107,6 +107,11 @@ class Model:
         return self.encoder.tokenizer
 
     @property
+    def intents(self) -> IntentModel | None:
+        """Nothing: what customers want of the assistant is learned when a bundle is built."""
+        return None
+
+    @property
     def search_fingerprint(self) -> str:
         """Digest of all that the texts' vectors for search depend on."""
         from features.text.state_cache import lower_fingerprint

@@ -61,12 +61,18 @@ class Tool(Protocol):
     texts : language -> what to say, with the names of the result's values in braces.
     """
 
-    name: str
-    examples: Sequence[str]
-    slots: Sequence[Slot]
-    needs_user: bool
-    result: Mapping[str, Any]
-    texts: Mapping[str, str]
+    @property
+    def name(self) -> str: ...
+    @property
+    def examples(self) -> Sequence[str]: ...
+    @property
+    def slots(self) -> Sequence[Slot]: ...
+    @property
+    def needs_user(self) -> bool: ...
+    @property
+    def result(self) -> Mapping[str, Any]: ...
+    @property
+    def texts(self) -> Mapping[str, str]: ...
 
     def call(self, slots: Mapping[str, str], user: str | None) -> Mapping[str, Any]:
         """Do it, and return the values for the text."""

@@ -6,6 +6,7 @@ import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from features.errors import DataError
 from features.names import ANSWER, LINK, QUESTION
 from recsys.apps.assistant.answers import Answer, HandedOver, Question, Statement
 from recsys.apps.assistant.products import ProductDesk
@@ -181,11 +182,17 @@ class TurnRunner:
             return Done(Answer((Statement(self._write("tool_unavailable")),)), ended, answered=False)
         if found.get("found") is False:
             return Done(Answer((Statement(self._write("tool_found_nothing")),)), ended)
-        language = self.state.language if self.state.language in tool.texts else next(iter(tool.texts))
+        known = self.state.language
+        language = known if known is not None and known in tool.texts else next(iter(tool.texts))
         facts = {
             key: Fact(key, value if isinstance(value, str) else str(value), FactKind.TEXT, f"tool {name}") for key, value in found.items()
         }
-        return Done(Answer((Statement(self.parts.templates.of_text(tool.texts[language], language, facts.values())),)), ended)
+        try:
+            told = self.parts.templates.of_text(tool.texts[language], language, facts.values())
+        except DataError as error:  # the tool has left out what its text names
+            _log.warning("%s", error)
+            return Done(Answer((Statement(self._write("tool_unavailable")),)), ended, answered=False)
+        return Done(Answer((Statement(told),)), ended)
 
     def _said(self, key: str, **changes: None) -> Done:
         return Done(Answer((Statement(self._write(key)),)), self.state.model_copy(update=changes))
