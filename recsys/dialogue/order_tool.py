@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from recsys.recommend.pipeline import Recommender
     from recsys.settings.assistant import AssistantConfig
 
+_log = logging.getLogger(__name__)
 MOST_TITLES = 5
 _EXAMPLES = (
     *("what did I buy last time", "show me my last order", "my order history", "what was in my order of 3 May", "when did I last order"),
@@ -89,12 +91,6 @@ class OrderTool:
 
 
 def flow_examples(config: AssistantConfig) -> dict[str, Sequence[str]]:
-    """Return how customers ask for each tool: the packaged one, those of packages, and the hooks of the configuration.
-
-    Raises
-    ------
-    ConfigError
-        An installed tool cannot be loaded.
-    """
-    others = (*installed_tools(), *config.tools)
+    """Return how customers ask for each tool: the packaged one, those of packages, and the hooks of the configuration."""
+    others = (*installed_tools(_log.error), *config.tools)
     return {OrderTool.name: OrderTool.examples} | {tool.name: tool.examples for tool in others}
