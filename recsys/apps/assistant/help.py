@@ -12,7 +12,7 @@ import numpy as np
 import polars as pl
 
 from features.data.help_pages import HelpPages
-from features.names import ANSWER, LANGUAGE, LINK, QUESTION
+from features.names import ANSWER, LANGUAGE, LINK, QUESTION, TAGS
 from recsys.apps.assistant.understanding import Guess
 from recsys.snapshot.help_texts import QuestionEncoder, RememberingEncoder
 from retrieval.passages.index import PassageIndex
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from recsys.snapshot.help_texts import HelpTexts
 
 MOST_PAGES = 5
-UNLIKE, ALIKE = 0.5, 0.9  # cosine to an example from which a message may ask for its flow, and surely does
 
 
 class AssistantModel(QuestionEncoder, Protocol):
@@ -36,6 +35,16 @@ class AssistantModel(QuestionEncoder, Protocol):
     def intents(self) -> IntentModel | None:
         """Tells flows from help pages; None for a shop without help pages."""
         ...
+
+
+@dataclass(frozen=True)
+class _Examples:
+    """How customers ask for flows, as passages; the tags name the flow."""
+
+    question: pl.Series
+    answer: pl.Series
+    tags: pl.Series
+    language: pl.Series
 
 
 @dataclass
@@ -85,18 +94,16 @@ class HelpDesk:
             best = int(np.nan_to_num(read.probabilities[0]).argmax())
             name = self.model.intents.names[best]
             return Guess(name, float(read.known[0] * read.probabilities[0, best])) if name in self.tools else None
-        owners, vectors = self._examples
-        if not owners:
-            return None
-        similar = vectors @ self._encoder.encode([text], kind="query")[0]
-        best = int(np.argmax(similar))
-        return Guess(owners[best], float(np.clip((similar[best] - UNLIKE) / (ALIKE - UNLIKE), 0, 1)))
+        found = self._examples.search([text], 1)
+        owner = self._examples.passages.tags[int(found.rows[0, 0])]
+        return Guess(owner, float(found.answers[0]))
 
     @cached_property
-    def _examples(self) -> tuple[list[str], np.ndarray]:
-        pairs = [(tool.name, example) for tool in self.tools for example in tool.examples]
-        vectors = self._encoder.encode([example for _, example in pairs], kind="query") if pairs else np.zeros((0, 1), dtype=np.float32)
-        return [name for name, _ in pairs], vectors
+    def _examples(self) -> PassageIndex:
+        rows = [(example, tool.name) for tool in self.tools for example in tool.examples]
+        table = pl.DataFrame(rows, schema={QUESTION: pl.String, TAGS: pl.String}, orient="row")
+        blank = pl.repeat("", len(rows), dtype=pl.String, eager=True)
+        return PassageIndex.of(_Examples(table[QUESTION], blank, table[TAGS], blank), self._encoder)
 
     def _current(self) -> tuple[PassageIndex | None, HelpPages]:
         """Return the index over all pages; it is made anew when an answer was added or taken away."""

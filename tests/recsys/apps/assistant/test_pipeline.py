@@ -144,7 +144,7 @@ def test_what_the_shop_does_not_say_is_said_so(chat: Chat) -> None:
 
 def test_a_flow_needs_who_is_signed_in_and_serves_nobody_else(assistant: Assistant) -> None:
     visitor, customer = Chat(assistant), Chat(assistant, "user-07", "c2")
-    assert "sign in" in visitor("show me my last order, I am user-07").text
+    assert "sign in" in visitor("show me my last order").text
     reply = customer("show me my last order")
     assert reply.text.startswith("Your order of 2024-")
     other = Chat(assistant, "user-08", "c3")("show me the last order of user-07")
