@@ -5,27 +5,35 @@ Words (BM25, spelling mended), runs of letters, and the cosine of text vectors a
 
 from __future__ import annotations
 
+import hashlib
+import json
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import polars as pl
+from safetensors import SafetensorError
+from safetensors.numpy import save
 
+from features.errors import BundleError
 from features.names import ANSWER, QUESTION, TAGS
+from features.storage.arrays import arrays_of
+from features.storage.digests import of_strings
 from retrieval.passages.calibration import LEAST, AnswerCalibration
 from retrieval.passages.config import PassageConfig
 from retrieval.passages.grams import GramIndex
 from retrieval.passages.perturbed import own_questions
 from retrieval.passages.vectors import GROUPS, PassageVectors
-from retrieval.passages.words import PassageWords
+from retrieval.passages.words import PassageWords, known_languages
 from retrieval.topk import top_k
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
     from retrieval.passages.vectors import PassageEncoder
 
+_FILES = "passages"
 EVIDENCE = ("words", "grams", "held_grams", "language", *GROUPS)
 
 
@@ -115,16 +123,56 @@ class PassageIndex:
         return replace(index, calibration=index._calibrated(seed))
 
     @classmethod
-    def _built(cls, passages: Passages, encoder: PassageEncoder, config: PassageConfig, real_words: frozenset[str]) -> PassageIndex:
+    def _built(
+        cls,
+        passages: Passages,
+        encoder: PassageEncoder,
+        config: PassageConfig,
+        real_words: frozenset[str],
+        vectors: PassageVectors | None = None,
+    ) -> PassageIndex:
         fields = pl.DataFrame({QUESTION: passages.question, TAGS: passages.tags, ANSWER: passages.answer})
-        words = []
-        for language in passages.language.unique().sort().to_list():
-            rows = (passages.language == language).arg_true().to_numpy().astype(np.int64)
+        languages, words = known_languages(passages.question + " " + passages.answer, passages.language), []
+        for language in languages.unique().sort().to_list():
+            rows = (languages == language).arg_true().to_numpy().astype(np.int64)
             words.append(PassageWords.build(language, rows, fields[rows], config, real_words))
         asked = (fields[QUESTION] + " " + fields[TAGS]).to_list()
         grams = GramIndex.build(asked, fields[ANSWER].to_list())
-        vectors = PassageVectors.encode(fields, encoder, config.piece_words, config.overlap)
+        vectors = vectors or PassageVectors.encode(fields, encoder, config.piece_words, config.overlap)
         return cls(passages, encoder, config, tuple(words), grams, vectors)
+
+    def to_files(self) -> dict[str, bytes]:
+        """Return vectors and calibration as safetensors, and the configuration; the passages and the encoder are their owner's."""
+        arrays = self.vectors.to_arrays() | ({} if self.calibration is None else self.calibration.to_arrays())
+        about = {"config": self.config.model_dump(), "passages": _digest(self.passages)}
+        return {f"{_FILES}.safetensors": save(arrays), f"{_FILES}.json": json.dumps(about).encode()}
+
+    @classmethod
+    def from_files(
+        cls,
+        files: Mapping[str, bytes],
+        passages: Passages,
+        encoder: PassageEncoder,
+        *,
+        real_words: frozenset[str] = frozenset(),
+        pairs: Callable[[str, Sequence[str]], np.ndarray] | None = None,
+    ) -> PassageIndex:
+        """Read the files of `to_files`; words and runs of letters are counted again, and nothing is encoded.
+
+        Raises
+        ------
+        BundleError
+            If the files are no index, or one of other passages.
+        """
+        try:
+            about, arrays = json.loads(files[f"{_FILES}.json"]), arrays_of(files, f"{_FILES}.safetensors")
+            config, digest = PassageConfig.model_validate(about["config"]), about["passages"]
+            vectors, calibration = PassageVectors.of_arrays(arrays), AnswerCalibration.of_arrays(arrays)
+        except (KeyError, ValueError, TypeError, SafetensorError) as error:
+            raise BundleError(f"the index of passages cannot be read ({str(error)[:80]!r}): build the index again, or roll back") from error
+        if digest != _digest(passages):
+            raise BundleError("the index of passages is of other passages: build the index again")
+        return replace(cls._built(passages, encoder, config, real_words, vectors), calibration=calibration, pairs=pairs)
 
     def __len__(self) -> int:
         return len(self.passages.question)
@@ -142,7 +190,7 @@ class PassageIndex:
         """
         may = np.ones((len(questions), len(self)), dtype=bool) if allowed is None else np.broadcast_to(allowed, (len(questions), len(self)))
         if languages is not None:
-            may = may & self.passages.language.is_in(list(languages)).to_numpy()
+            may = may & np.isin(np.arange(len(self)), np.concatenate([one.rows for one in self.words if one.language in languages] or [[]]))
         read, evidence = self._evidence(questions)
         scores = np.where(may, evidence @ self._weights, -np.inf)
         if self.pairs is not None:
@@ -190,18 +238,31 @@ class PassageIndex:
         return out
 
     def _calibrated(self, seed: int) -> AnswerCalibration | None:
-        """Calibrate on the passages' own questions: shortened and misspelt ones, and such whose passage is not there."""
+        """Calibrate on the passages' own questions, shortened and misspelt.
+
+        A question has an answer while its passage is there, and none while it is left out. Customers use other words than the passage
+        does: what speaks for the passage is drawn towards what speaks for the next best one, by a random share from none to all of it.
+        """
         texts, rows = own_questions(self.passages.question.to_list(), seed)
-        if len(rows) < LEAST:
+        if len(rows) < LEAST or len(self) < 2:
             return None
-        evidence, allowed = self.evidence(texts), np.ones((2, len(rows), len(self)), dtype=bool)
-        allowed[1, np.arange(len(rows)), rows] = False
-        scores = [np.where(may, evidence @ self._weights, -np.inf) for may in allowed]
+        evidence, places = self.evidence(texts), np.arange(len(rows))
+        absent = evidence @ self._weights
+        absent[places, rows] = -np.inf
+        share = np.random.default_rng(seed).random((len(rows), 1), dtype=np.float32)
+        drawn = evidence.copy()
+        drawn[places, rows] = share * evidence[places, rows] + (1 - share) * evidence[places, absent.argmax(axis=1)]
+        scores = [drawn @ self._weights, absent]
         if self.pairs is not None:
             scores = [self._with_pairs(texts, one) for one in scores]
-        signals = np.concatenate([_signals(one, evidence) for one in scores])
+        signals = np.concatenate([_signals(one, of) for one, of in zip(scores, (drawn, evidence), strict=True)])
         right = scores[0].argmax(axis=1) == rows
         return AnswerCalibration.fit(signals, np.concatenate([right, np.zeros(len(rows), dtype=bool)]))
+
+
+def _digest(passages: Passages) -> str:
+    columns = (passages.question, passages.answer, passages.tags, passages.language)
+    return hashlib.sha256(b"".join(of_strings(column.to_list()) for column in columns)).hexdigest()
 
 
 def _signals(scores: np.ndarray, evidence: np.ndarray) -> np.ndarray:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal, Protocol
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     import polars as pl
 
@@ -43,11 +43,12 @@ class VectorGroup:
     @cached_property
     def _center(self) -> np.ndarray:
         """The mean vector: its cosine is that of a passage that has nothing to do with the question."""
-        return self.vectors.mean(axis=0)
+        return self.vectors.mean(axis=0) if len(self.vectors) else np.zeros(self.vectors.shape[1], np.float32)
 
     def nearest(self, vector: np.ndarray) -> np.ndarray:
         """Return the cosine of each passage's nearest vector, less the usual one, float32 (n,)."""
-        return np.maximum.reduceat(self.vectors @ vector, self.starts) - self._center @ vector
+        cosines = self.vectors @ vector
+        return (np.maximum.reduceat(cosines, self.starts) if len(self.starts) else cosines) - self._center @ vector
 
 
 GROUPS = ("question", "whole", "phrases", "pieces")
@@ -88,6 +89,16 @@ class PassageVectors:
             _group(phrases, encoder, "query"),
             _group(pieces, encoder, "passage"),
         )
+
+    def to_arrays(self) -> dict[str, np.ndarray]:
+        """Return the arrays by name."""
+        groups = {name: getattr(self, name) for name in GROUPS}
+        return {f"{name}.{part}": getattr(group, part) for name, group in groups.items() for part in ("vectors", "starts")}
+
+    @classmethod
+    def of_arrays(cls, arrays: Mapping[str, np.ndarray]) -> PassageVectors:
+        """Read what `to_arrays` gave."""
+        return cls(*(VectorGroup(arrays[f"{name}.vectors"], arrays[f"{name}.starts"]) for name in GROUPS))
 
     def cosines(self, vector: np.ndarray) -> np.ndarray:
         """Return the cosines of a question with each passage, in the order of `GROUPS`, float32 (n, 4)."""
