@@ -54,7 +54,13 @@ def main() -> None:
                 counts.update(seen)
                 if show:
                     problems = list(map(str, check(Listening.last, message))) if seen == ["refused"] else []
-                    row = {"outcome": seen[0], "text": message.template_text, "reply": Listening.last, "shown": said.text, "problems": problems}
+                    row = {
+                        "outcome": seen[0],
+                        "text": message.template_text,
+                        "reply": Listening.last,
+                        "shown": said.text,
+                        "problems": problems,
+                    }
                     print(json.dumps(row, ensure_ascii=False), flush=True)
     for language, counts in outcomes.items():
         total = sum(counts.values())

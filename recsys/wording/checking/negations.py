@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from recsys.wording.checking.lexicon import fold
 from recsys.wording.checking.problems import Problem, ProblemKind
+from recsys.wording.checking.reading import STOPS
 
 if TYPE_CHECKING:
     from recsys.wording.checking.lexicon import Lexicon
@@ -33,7 +34,7 @@ def compare_negations(reading: Reading, source: Source) -> list[Problem]:
             left.remove(match)
     if own and not left:
         problems.append(Problem(ProblemKind.NEGATION, expected=f"not {' '.join(sorted(own[0]))}".strip()))
-    allowed = frozenset[str]().union(*own)
+    allowed = _denied_sentences(source.reading)  # the message's own words deny all that stands in their sentence
     for number, scope in enumerate(left):
         facts = {word for word in scope if word in source.fact_stems}
         if number >= len(own) or any(not lexicon.same(word, allowed) for word in facts):
@@ -41,6 +42,19 @@ def compare_negations(reading: Reading, source: Source) -> list[Problem]:
     if own and not source.reading.of("yes"):
         problems += [Problem(ProblemKind.NEGATION, found=item.shown) for item in reading.of("yes")]
     return [*problems, *_never(reading, source)]
+
+
+def _denied_sentences(reading: Reading) -> set[str]:
+    words, sentence, denies = set[str](), set[str](), False
+    for item in [*reading.items, None]:
+        if item is None or (item.kind == "clause" and item.key in STOPS):
+            words |= sentence if denies else set()
+            sentence, denies = set(), False
+        elif item.kind == "not":
+            denies = True
+        elif item.kind == "word":
+            sentence.add(str(item.key))
+    return words
 
 
 def _scopes(reading: Reading, lexicon: Lexicon) -> list[Scope]:

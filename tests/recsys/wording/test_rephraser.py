@@ -67,7 +67,11 @@ def test_a_second_try_may_succeed() -> None:
 
 def test_a_server_that_hangs_is_not_waited_for() -> None:
     done = threading.Event()
-    text, outcomes, _ = reworded(lambda _server, _text: None if done.wait(SECONDS) else None, seconds=0.2, retries=3)
+
+    def hang(_server: Handler, _text: str) -> None:
+        done.wait(SECONDS)
+
+    text, outcomes, _ = reworded(hang, seconds=0.2, retries=3)
     done.set()
     assert (text, outcomes) == (MESSAGE.text, ["timeout"])
 
@@ -112,7 +116,9 @@ def test_nothing_is_sent_unless_it_is_configured() -> None:
 def test_the_key_comes_from_the_environment_and_is_shown_nowhere(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MY_KEY", "sesame")
     with chat(lambda server, _: server.say(TRUE)) as (address, seen):
-        config = AssistantConfig.model_validate({"llm_url": f"{address}/v1", "llm_model": "small", "llm_key_variable": "MY_KEY", "llm_seconds": 20})
+        config = AssistantConfig.model_validate(
+            {"llm_url": f"{address}/v1", "llm_model": "small", "llm_key_variable": "MY_KEY", "llm_seconds": 20}
+        )
         rephraser = Rephraser.of(config)
         rephraser.reword(MESSAGE)
     assert (seen[0]["path"], seen[0]["key"], seen[0]["body"]["model"]) == ("/v1/chat/completions", "Bearer sesame", "small")
@@ -125,7 +131,10 @@ def test_addresses_are_completed(url: str) -> None:
 
 
 def test_personal_data_is_never_sent() -> None:
-    facts = (Fact("quote", "Ask ann@shop.example or +49 30 901820.", FactKind.QUOTE), Fact("link", "https://shop.example/o?user=7", FactKind.LINK))
+    facts = (
+        Fact("quote", "Ask ann@shop.example or +49 30 901820.", FactKind.QUOTE),
+        Fact("link", "https://shop.example/o?user=7", FactKind.LINK),
+    )
     help_answer = Templates.of().write("help_answer", *facts)
     greeting = Templates.of().write("greeting", Fact("person", "Ann Lee", FactKind.PERSON))
     with chat(lambda server, _: server.say("x")) as (address, seen):

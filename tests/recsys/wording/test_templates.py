@@ -47,7 +47,13 @@ def test_prices_are_written_as_the_language_does(language: str, expected: str) -
 
 @pytest.mark.parametrize(
     ("language", "expected"),
-    [("en", "December 3, 2026"), ("de", "3. Dezember 2026"), ("fr", "3 décembre 2026"), ("es", "3 de diciembre de 2026"), ("zh", "2026年12月3日")],
+    [
+        ("en", "December 3, 2026"),
+        ("de", "3. Dezember 2026"),
+        ("fr", "3 décembre 2026"),
+        ("es", "3 de diciembre de 2026"),
+        ("zh", "2026年12月3日"),
+    ],
 )
 def test_dates_are_written_as_the_language_does(language: str, expected: str) -> None:
     facts = (Fact("order", "17", FactKind.CODE), Fact("status", "ok", FactKind.TEXT), DATE)
@@ -92,7 +98,9 @@ def test_text_acts_neither_in_html_nor_in_markdown() -> None:
 
 
 def test_a_shops_file_overrides_and_adds(tmp_path: Path) -> None:
-    path = own(tmp_path, '[en]\nthanks = "Any time!"\n[it]\nthanks = "Prego."\nstock_count = { one = "{count} pezzo", other = "{count} pezzi" }\n')
+    path = own(
+        tmp_path, '[en]\nthanks = "Any time!"\n[it]\nthanks = "Prego."\nstock_count = { one = "{count} pezzo", other = "{count} pezzi" }\n'
+    )
     templates = Templates.of(path, ("it", "en"))
     assert templates.write("thanks", language="en").text == "Any time!"
     assert templates.write("thanks", language="it").text == "Prego."
@@ -115,7 +123,7 @@ def test_a_shops_file_overrides_and_adds(tmp_path: Path) -> None:
         ('[en]\nhelp_answer = "{quote} {link}"', "has {link}, which may have no value: put the part that needs it in square brackets"),
         ('[en]\nthanks = "x {"', "'{' at character 3 has no partner"),
         ('[en]\nthanks = ""', "is '', expected a text"),
-        ('[en]\nthanks = 3', "is 3, expected a text, or texts by plural"),
+        ("[en]\nthanks = 3", "is 3, expected a text, or texts by plural"),
         ('[en]\nstock_count = { one = "{count}" }', "expected a text, or texts by plural such as"),
         ("[en\n", "is not TOML"),
     ],

@@ -29,7 +29,9 @@ HELP = TEMPLATES.write(
 )
 LIST = joined(
     [
-        TEMPLATES.write("product_line", Fact("name", name, FactKind.NAME, about=name), Fact("price", Decimal(price), FactKind.MONEY, currency="EUR"))
+        TEMPLATES.write(
+            "product_line", Fact("name", name, FactKind.NAME, about=name), Fact("price", Decimal(price), FactKind.MONEY, currency="EUR")
+        )
         for name, price in (("Oat Drink", "1.15"), ("Soy Drink", "0.95"))
     ]
 )
@@ -86,7 +88,11 @@ def test_quotes_keep_what_they_say(wording: str, kind: str) -> None:
 
 @pytest.mark.parametrize(
     "wording",
-    ["The Oat Drink costs €1.15 and the Soy Drink €0.95.", "€1.15 for the Oat Drink, €0.95 for the Soy Drink", "Oat Drink and Soy Drink cost €1.15 and €0.95."],
+    [
+        "The Oat Drink costs €1.15 and the Soy Drink €0.95.",
+        "€1.15 for the Oat Drink, €0.95 for the Soy Drink",
+        "Oat Drink and Soy Drink cost €1.15 and €0.95.",
+    ],
 )
 def test_each_value_stays_with_its_name(wording: str) -> None:
     assert check(wording, LIST) == []
@@ -120,13 +126,21 @@ def test_no_name_can_be_changed_unseen() -> None:
         text
         for message, text in true_wordings()
         for fact in message.facts
-        if fact.kind in (FactKind.NAME, FactKind.CODE, FactKind.LINK) and not check(text.replace(str(fact.value), f"{fact.value}x"), message)
+        if fact.kind in (FactKind.NAME, FactKind.CODE, FactKind.LINK)
+        and not check(text.replace(str(fact.value), f"{fact.value}x"), message)
     ]
     assert missed == []
 
 
 CLAIMS = {
-    "en": ["It is free.", "It is guaranteed.", "You can keep it.", "I'll find out and let you know.", "Most customers like it.", "You should take it."],
+    "en": [
+        "It is free.",
+        "It is guaranteed.",
+        "You can keep it.",
+        "I'll find out and let you know.",
+        "Most customers like it.",
+        "You should take it.",
+    ],
     "de": ["Das ist kostenlos.", "Das ist garantiert.", "Ich kümmere mich darum.", "Das kostet nichts."],
     "fr": ["C'est gratuit.", "C'est garanti.", "Nous vous rappellerons.", "C'est possible."],
     "es": ["Es gratis.", "Está garantizado.", "Puede quedárselo.", "Siempre es así."],

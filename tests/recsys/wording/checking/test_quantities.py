@@ -87,13 +87,16 @@ def test_a_year_that_is_not_said_does_not_differ(one: tuple[object, ...], other:
 
 
 @pytest.mark.parametrize(
-    ("language", "text"), [("en", "20%"), ("en", "twenty percent"), ("de", "20 Prozent"), ("fr", "20 pour cent"), ("es", "20 por ciento"), ("zh", "百分之二十")]
+    ("language", "text"),
+    [("en", "20%"), ("en", "twenty percent"), ("de", "20 Prozent"), ("fr", "20 pour cent"), ("es", "20 por ciento"), ("zh", "百分之二十")],
 )
 def test_percentages(language: str, text: str) -> None:
     assert read(text, language) == [("percent", (20, "%"))]
 
 
-@pytest.mark.parametrize(("language", "text"), [("en", "one of these"), ("de", "eine Frage"), ("fr", "une page"), ("es", "un pedido"), ("zh", "一下")])
+@pytest.mark.parametrize(
+    ("language", "text"), [("en", "one of these"), ("de", "eine Frage"), ("fr", "une page"), ("es", "un pedido"), ("zh", "一下")]
+)
 def test_articles_are_no_numbers(language: str, text: str) -> None:
     assert read(text, language) == []
 
@@ -103,12 +106,17 @@ def test_an_article_before_a_unit_is_one() -> None:
     assert read("ein Tag", "de") == [("number", (1, "duration-day"))]
 
 
-@pytest.mark.parametrize(("digits", "language", "value"), [("1.219,90", "de", "1219.90"), ("1,219.90", "en", "1219.90"), ("1 219,9", "fr", "1219.9"), ("1.5", "de", "1.5")])
+@pytest.mark.parametrize(
+    ("digits", "language", "value"),
+    [("1.219,90", "de", "1219.90"), ("1,219.90", "en", "1219.90"), ("1 219,9", "fr", "1219.9"), ("1.5", "de", "1.5")],
+)
 def test_marks_of_thousands_and_decimals(digits: str, language: str, value: str) -> None:
     assert value_of(digits, language) == Decimal(value)
 
 
-@pytest.mark.parametrize(("text", "value"), [("二十三", 23), ("一百零五", 105), ("两千", 2000), ("三万二", 30002), ("二〇二六", 2026), ("十", 10)])
+@pytest.mark.parametrize(
+    ("text", "value"), [("二十三", 23), ("一百零五", 105), ("两千", 2000), ("三万二", 30002), ("二〇二六", 2026), ("十", 10)]
+)
 def test_chinese_numerals(text: str, value: int) -> None:
     assert chinese_value(text) == value
 
