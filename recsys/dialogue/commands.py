@@ -94,10 +94,19 @@ class AnswerQuestion(_Command):
 
 
 class Clarify(_Command):
-    """Asks what was meant."""
+    """Asks what was meant.
+
+    Attributes
+    ----------
+    pages : rows of help pages that may have been meant.
+    items : products that may have been meant.
+    question : what was asked of one of the products.
+    """
 
     command: Literal["clarify"] = "clarify"
-    options: tuple[str, ...] = ()
+    pages: tuple[int, ...] = ()
+    items: tuple[str, ...] = ()
+    question: str | None = None
 
 
 class SmallTalk(_Command):

@@ -1,4 +1,4 @@
-"""The packaged tool: what a signed-in customer bought, from the log. It shows how a tool is made; a shop's own knows parcels and payments."""
+"""The packaged tool: what a signed-in customer bought, from the log. It shows how a tool is made; a shop's own knows parcels."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from features.data.interactions import EVENTS, LABEL_EVENTS
+from features.data.interactions import LABEL_EVENTS
 from features.names import TITLE
 from recsys.dialogue.tools import Slot, ToolError
 

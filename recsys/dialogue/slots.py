@@ -1,4 +1,4 @@
-"""Reads the values of slots from a message: order numbers, dates, prices, sizes and free text. Products are read by the assistant's search."""
+"""Reads the values of slots from a message: order numbers, dates, prices, sizes and free text; search reads products."""
 
 from __future__ import annotations
 
@@ -19,12 +19,16 @@ MOST_TEXT = 300  # characters of a free text
 _ORDER = re.compile(r"(?<![\w.,/-])#?((?:[A-Za-z]{1,5}-?)?\d[\dA-Za-z]*(?:-\d[\dA-Za-z]*)*)(?![\w/]|[.,]\d)")
 _LEAST_DIGITS = 3  # of an order number that no word introduces
 _INTRODUCED = re.compile(
-    r"(?i)(?:order|bestellung|bestellnummer|auftrag|commande|pedido|订单号?)\s*(?:no\.?|number|nr\.?|nummer|numero|número|numéro|号|#|:|is)*"
-    r"\s*#?((?:[A-Za-z]{1,5}-?)?\d[\dA-Za-z]*(?:-\d[\dA-Za-z]*)*)"
+    r"(?i)(?:order|bestellung|bestellnummer|auftrag|commande|pedido|订单号?)\s*(?:(?:no\.?|number|nr\.?|nummer|numero|número|numéro|号|#|:|is)\s*)*"
+    r"#?((?:[A-Za-z]{1,5}-?)?\d[\dA-Za-z]*(?:-\d[\dA-Za-z]*)*)"
 )
-_SIZE = re.compile(r"(?i)\b(?:size|grösse|größe|groesse|taille|talla|尺码|尺寸)\s*[:=]?\s*([\w./,-]{1,12})|\b(xxs|xs|s|m|l|xl|xxl|xxxl|\d{2}(?:[.,]5)?)\b")
+_SIZE = re.compile(
+    r"(?i)\b(?:size|grösse|größe|groesse|taille|talla|尺码|尺寸)\s*[:=]?\s*([\w./,-]{1,12})|\b(xxs|xs|s|m|l|xl|xxl|xxxl|\d{2}(?:[.,]5)?)\b"
+)
 # Dates that dateparser does not read, or reads wrongly: "03.05." and "5月3日".
-_NUMERIC = re.compile(r"(?<!\d)(?P<day>\d{1,2})\.\s?(?P<month>\d{1,2})\.(?:\s?(?P<year>\d{4}))?(?!\d)|(?:(?P<y>\d{4})年)?(?P<m>\d{1,2})月(?P<d>\d{1,2})[日号]")
+_NUMERIC = re.compile(
+    r"(?<!\d)(?P<day>\d{1,2})\.\s?(?P<month>\d{1,2})\.(?:\s?(?P<year>\d{4}))?(?!\d)|(?:(?P<y>\d{4})年)?(?P<m>\d{1,2})月(?P<d>\d{1,2})[日号]"
+)
 _LANGUAGES = ("en", "de", "fr", "es", "zh")
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict
 
-from recsys.dialogue.commands import HandOverReason  # noqa: TC001  pydantic reads the annotations
+from recsys.dialogue.commands import HandOverReason
 
 MOST_TURNS = 20  # that a transcript keeps; the counts go on
 
@@ -70,6 +70,8 @@ class DialogueState(_Part):
     language : that the customer writes in; None before it is known.
     turn : how many turns there were.
     product : id of the product that the conversation is about.
+    offered : rows of the help pages that were offered in the last turn.
+    pending : what was asked of a product in the last turn: it may be asked of the one that is named next.
     failures : turns in a row that were not understood or not answered.
     handed_over : why a person has taken over; None while the assistant answers.
     tried : commands that ran, the last ones, for the person who takes over.
@@ -80,6 +82,8 @@ class DialogueState(_Part):
     focus: Focus | None = None
     product: str | None = None
     flow: Flow | None = None
+    offered: tuple[int, ...] = ()
+    pending: str | None = None
     failures: int = 0
     handed_over: HandOverReason | None = None
     transcript: tuple[Turn, ...] = ()

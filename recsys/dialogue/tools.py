@@ -14,11 +14,12 @@ from dataclasses import dataclass, field
 from http.client import HTTPException
 from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from urllib.error import HTTPError
 
 from features.errors import ConfigError, RecsysError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from recsys.dialogue.slots import SlotKind
     from recsys.settings.assistant import HookConfig
@@ -124,6 +125,8 @@ class HookTool:
             with urllib.request.urlopen(request, timeout=self.config.seconds) as reply:
                 content = json.loads(reply.read(MOST_BYTES))
         except (OSError, HTTPException, ValueError) as error:
+            if isinstance(error, HTTPError):
+                error.close()
             raise ToolError(f"the hook of the tool {self.name!r} failed ({getattr(error, 'code', type(error).__name__)})") from error
         if not isinstance(content, dict):
             raise ToolError(f"the hook of the tool {self.name!r} answered {type(content).__name__}, expected a JSON object")
@@ -198,21 +201,22 @@ class Tools:
         return found
 
 
-def installed_tools() -> list[Tool]:
+def installed_tools(tell: Callable[[str], None]) -> list[Tool]:
     """Return the tools that installed packages bring, by the entry point group `recsys.assistant_tools`.
 
-    Raises
-    ------
-    ConfigError
-        An entry point cannot be loaded, or is no tool.
+    Parameters
+    ----------
+    tell : takes a line about each one that cannot be loaded or is no tool; the assistant works without it.
     """
     found: list[Tool] = []
     for point in sorted(entry_points(group=GROUP), key=lambda point: point.name):
         try:
             made = point.load()()
-        except Exception as error:
-            raise ConfigError(f"the tool {point.name!r} ({point.value}) cannot be loaded ({type(error).__name__}: {error})") from error
+        except Exception as error:  # a shop's code may raise anything
+            tell(f"the tool {point.name!r} ({point.value}) cannot be loaded ({type(error).__name__}: {error}): its flow is left out")
+            continue
         if not isinstance(made, Tool):
-            raise ConfigError(f"the tool {point.name!r} ({point.value}) lacks attributes of recsys.dialogue.tools.Tool: see docs/assistant.md")
+            tell(f"the tool {point.name!r} ({point.value}) lacks attributes of recsys.dialogue.tools.Tool: its flow is left out")
+            continue
         found.append(made)
     return found

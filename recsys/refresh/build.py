@@ -9,8 +9,6 @@ from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from features.errors import BundleError, ModelError
 from features.reviews.scored import ScoredReviews
 from features.storage.arrays import Subfolder, in_folder
@@ -27,6 +25,7 @@ from recsys.progress import terminal_progress
 from recsys.refresh.offline_check import BundleUnderTest, collaborative_key
 from recsys.snapshot.canaries import canaries, encoded_before
 from recsys.snapshot.encode import Encoded, EncodeOptions, encode_catalog
+from recsys.snapshot.help_texts import HelpTexts
 from recsys.snapshot.reviews import read_reviews
 from recsys.snapshot.search_clicks import query_clicks
 from recsys.snapshot.snapshot import LogAggregates, Snapshot, indexed
@@ -99,7 +98,8 @@ class Build:
         aggregates = LogAggregates.of(catalog, log, now, self.model.retrieval, self._fitted(key), words)
         reviews, of_reviews = self._read(written, log)
         snapshot = indexed(catalog, aggregates, now, self.model, encoded, replace(self.indexing, reviews=reviews))
-        snapshot = replace(snapshot, events_read=self.events_read, query_clicks=query_clicks(self.workspace, snapshot))
+        pages = HelpTexts.read(self.workspace.load_help_pages(), self.model)
+        snapshot = replace(snapshot, events_read=self.events_read, query_clicks=query_clicks(self.workspace, snapshot), help=pages)
         read = coverage(self.model.encoder.tokenizer, catalog)
         about = self._about(snapshot) | {"collaborative": key, COVERAGE: asdict(read)}
         drift = None
@@ -125,10 +125,10 @@ class Build:
         """Return the model's classifier of reviews; without one, that of packaged sentences."""
         if self.model.sentiment is not None:
             return self.model.sentiment
-        from features.text.sentiment.trainer import fit_sentiment
+        from recsys.refresh.packaged_sentiment import packaged_sentiment
 
         _log.warning("the model has learned from no reviews: they are read by packaged sentences; run `recsys train` to learn from them")
-        return fit_sentiment(self.model.encoder, [], np.zeros(0, dtype=np.int64), self.settings.reviews.sentiment, seed=0)
+        return packaged_sentiment(self.model.encoder, self.settings.reviews.sentiment, self.workspace.cache)
 
     @property
     def indexing(self) -> IndexSettings:

@@ -51,6 +51,9 @@ class AssistantConfig(BaseModel):
     answer_from: float = Field(default=0.5, ge=0, le=1, description="probability from which a help page answers")
     flow_from: float = Field(default=0.5, ge=0, le=1, description="probability from which a message starts a flow")
     evidence_from: float = Field(default=0.5, ge=0, le=1, description="probability from which a product's text answers a question about it")
+    hand_over_webhook: HttpUrl | None = Field(
+        default=None, description="address to which conversations that a person must take over are posted as JSON"
+    )
     failures: int = Field(default=3, ge=1, description="turns in a row without an answer, after which a person takes over")
     tools: tuple[HookConfig, ...] = Field(default=(), description="HTTP hooks that flows call")
     tool_seconds: float = Field(default=4.0, gt=0, description="seconds after which any tool has failed")

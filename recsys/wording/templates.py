@@ -93,6 +93,22 @@ class Templates:
         except KeyError as error:
             raise DataError(f"message {key!r} lacks a value for {error.args[0]!r}: give a fact of that name") from error
 
+    def of_text(self, text: str, language: str, facts: Iterable[Fact]) -> Message:
+        """Return a message of a text that a tool brings, with its facts.
+
+        Raises
+        ------
+        DataError
+            If the text is no template, or a placeholder has no value.
+        """
+        values = {fact.name: (Piece(self._value(fact, language), fact),) for fact in facts}
+        try:
+            return Message("tool", language, Template.of(text).filled(values))
+        except ValueError as error:
+            raise DataError(f"the text {text!r} of a tool is no template: {error}") from error
+        except KeyError as error:
+            raise DataError(f"the text {text!r} of a tool lacks a value for {error.args[0]!r}: return one") from error
+
     def missing(self) -> list[str]:
         """Return one line for each language of the shop that lacks messages, for a check at start."""
         lines = []

@@ -17,14 +17,16 @@ from retrieval.passages.calibration import LEAST, AnswerCalibration
 from retrieval.passages.config import PassageConfig
 from retrieval.passages.grams import GramIndex
 from retrieval.passages.perturbed import own_questions
-from retrieval.passages.pieces import pieces_of
+from retrieval.passages.vectors import GROUPS, PassageVectors
 from retrieval.passages.words import PassageWords
 from retrieval.topk import top_k
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
 
-EVIDENCE = ("words", "grams", "held_grams", "question", "answer", "language")
+    from retrieval.passages.vectors import PassageEncoder
+
+EVIDENCE = ("words", "grams", "held_grams", "language", *GROUPS)
 
 
 class Passages(Protocol):
@@ -45,14 +47,6 @@ class Passages(Protocol):
     def tags(self) -> pl.Series: ...
     @property
     def language(self) -> pl.Series: ...
-
-
-class PassageEncoder(Protocol):
-    """A text encoder."""
-
-    def encode(self, texts: Sequence[str], kind: str = "passage") -> np.ndarray:
-        """Return vectors of unit norm, float32 (n, dim)."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -83,9 +77,7 @@ class PassageIndex:
     encoder : of questions and passages.
     words : of the passages of each language.
     grams : of all.
-    question_vectors : of the passages' questions, float32 (n, dim); zeros where a passage has none.
-    piece_vectors : of pieces of the answers, float32 (p, dim).
-    piece_starts : first piece of each passage, int64 (n,).
+    vectors : of all.
     calibration : None where there are too few passages to calibrate on.
     pairs : cross-encoder, which gives logits for a question and texts of passages; None for none.
     """
@@ -95,9 +87,7 @@ class PassageIndex:
     config: PassageConfig
     words: tuple[PassageWords, ...]
     grams: GramIndex
-    question_vectors: np.ndarray
-    piece_vectors: np.ndarray
-    piece_starts: np.ndarray
+    vectors: PassageVectors
     calibration: AnswerCalibration | None = None
     pairs: Callable[[str, Sequence[str]], np.ndarray] | None = None
 
@@ -133,23 +123,11 @@ class PassageIndex:
             words.append(PassageWords.build(language, rows, fields[rows], config, real_words))
         asked = (fields[QUESTION] + " " + fields[TAGS]).to_list()
         grams = GramIndex.build(asked, fields[ANSWER].to_list())
-        pieces = [pieces_of(text, config.piece_words, config.overlap) for text in fields[ANSWER].to_list()]
-        starts = np.concatenate([[0], np.cumsum([len(one) for one in pieces])]).astype(np.int64)[:-1]
-        questions = fields[QUESTION].to_list()
-        vectors = encoder.encode(questions, kind="query") * np.array([bool(text.strip()) for text in questions])[:, None]
-        return cls(
-            passages,
-            encoder,
-            config,
-            tuple(words),
-            grams,
-            vectors,
-            encoder.encode([one for text in pieces for one in text], kind="passage"),
-            starts,
-        )
+        vectors = PassageVectors.encode(fields, encoder, config.piece_words, config.overlap)
+        return cls(passages, encoder, config, tuple(words), grams, vectors)
 
     def __len__(self) -> int:
-        return len(self.question_vectors)
+        return len(self.passages.question)
 
     def search(
         self, questions: Sequence[str], k: int = 5, languages: Collection[str] | None = None, allowed: np.ndarray | None = None
@@ -178,13 +156,8 @@ class PassageIndex:
     def _weights(self) -> np.ndarray:
         return np.array([getattr(self.config.weights, name) for name in EVIDENCE], dtype=np.float32)
 
-    @cached_property
-    def _center(self) -> tuple[np.ndarray, np.ndarray]:
-        """Mean vectors of questions and of pieces: their cosine is that of a passage that has nothing to do with the question."""
-        return self.question_vectors.mean(axis=0), self.piece_vectors.mean(axis=0)
-
     def evidence(self, questions: Sequence[str]) -> np.ndarray:
-        """Return the evidence of each passage for each question, in the order of `EVIDENCE`, float32 (questions, n, 6)."""
+        """Return the evidence of each passage for each question, in the order of `EVIDENCE`, float32 (questions, n, 8)."""
         return self._evidence(questions)[1]
 
     def _evidence(self, questions: Sequence[str]) -> tuple[tuple[str, ...], np.ndarray]:
@@ -193,25 +166,18 @@ class PassageIndex:
         read = tuple(max(ways, key=lambda one: one.known).text for ways in of_languages)
         vectors = self._vectors([*questions, *read])
         out = np.zeros((len(questions), len(self), len(EVIDENCE)), dtype=np.float32)
-        for place, (question, text, ways) in enumerate(zip(questions, read, of_languages, strict=True)):
-            for words, way in zip(self.words, ways, strict=True):
-                out[place, words.rows, 0] = words.shares(way.tokens)
-                out[place, words.rows, 5] = way.known
-            typed, mended = self.grams.evidence(question), self.grams.evidence(text)
-            out[place, :, 1], out[place, :, 2] = np.maximum(typed[0], mended[0]), np.maximum(typed[1], mended[1])
-            both = [self._cosines(vectors[question]), self._cosines(vectors[text])] if question != text else [self._cosines(vectors[text])]
-            out[place, :, 3], out[place, :, 4] = np.maximum.reduce(both)
+        for place, (question, text, readings) in enumerate(zip(questions, read, of_languages, strict=True)):
+            for words, one in zip(self.words, readings, strict=True):
+                out[place, words.rows, 0] = words.shares(one.tokens)
+                out[place, words.rows, 3] = one.known
+            ways = dict.fromkeys([question, text])
+            out[place, :, 1:3] = np.max([self.grams.evidence(way) for way in ways], axis=0).T
+            out[place, :, 4:] = np.max([self.vectors.cosines(vectors[way]) for way in ways], axis=0)
         return read, out
 
     def _vectors(self, texts: Sequence[str]) -> dict[str, np.ndarray]:
         distinct = list(dict.fromkeys(texts))
         return dict(zip(distinct, self.encoder.encode(distinct, kind="query") if distinct else [], strict=True))
-
-    def _cosines(self, vector: np.ndarray) -> np.ndarray:
-        """Return of each passage the cosine of its question, and of the nearest piece of its answer, less the usual one, float32 (2, n)."""
-        questions, pieces = (center @ vector for center in self._center)
-        nearest = np.maximum.reduceat(self.piece_vectors @ vector, self.piece_starts)
-        return np.stack([self.question_vectors @ vector - questions, nearest - pieces])
 
     def _with_pairs(self, read: Sequence[str], scores: np.ndarray) -> np.ndarray:
         """Add the cross-encoder's logits to the best passages, and rank the others below them."""
@@ -239,7 +205,7 @@ class PassageIndex:
 
 
 def _signals(scores: np.ndarray, evidence: np.ndarray) -> np.ndarray:
-    """Return what tells whether the best passage answers: its score, its lead over the second one, its evidence, float64 (b, 8)."""
+    """Return what tells whether the best passage answers: its score, its lead over the second one, its evidence, float64 (b, 10)."""
     if not scores.shape[1]:
         return np.zeros((len(scores), 2 + len(EVIDENCE)))
     two = np.sort(np.where(np.isfinite(scores), scores, 0), axis=1)[:, -2:]

@@ -1,0 +1,266 @@
+"""Understands a message: chooses commands from the closed set, by what the customer writes and the state of the conversation.
+
+The rules are read from top to bottom, and the first that applies decides: a reason to hand over, the flow that runs, courtesies, words that
+refer to what was shown, and at last what a new request is: a flow, a question that the help pages answer, or products.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol, get_args
+
+from recsys.dialogue import commands as c
+from recsys.dialogue.phrases import Message
+from recsys.dialogue.slots import read_slot
+from retrieval.lexical.analyzer import fold
+from retrieval.lexical.price_words import price_limits
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from datetime import date
+
+    from recsys.dialogue.state import DialogueState
+    from recsys.dialogue.tools import Slot
+
+HAND_OVERS: tuple[c.HandOverReason, ...] = ("human", "safety", "money", "angry")
+COURTESIES: tuple[c.SmallTalkKind, ...] = get_args(c.SmallTalkKind)
+ATTRIBUTES: tuple[c.Attribute, ...] = ("reviews", "stock", "brand", "price", "description")
+ORDINALS = ("1", "2", "3", "4", "5", "last")
+SHORT = 6  # words of a message that may narrow a search
+SURE = 0.8  # probability of a help page that goes before a product that the conversation is about
+_BETWEEN = re.compile(r" (?:and|with|or|und|mit|oder|et|avec|ou|y|con|o) |[和与跟]")
+NEAR = 0.1  # probability of a help page that is offered
+MOST_OPTIONS = 3
+
+
+@dataclass(frozen=True)
+class Guess:
+    """Something that a message may mean, and its calibrated probability."""
+
+    name: str
+    probability: float
+
+
+class Knowledge(Protocol):
+    """What the shop knows, as far as understanding asks for it."""
+
+    def flow(self, message: Message) -> Guess | None:
+        """Return the flow that a message most likely asks for."""
+        ...
+
+    def slots(self, flow: str) -> Sequence[Slot]:
+        """Return the slots of a flow."""
+        ...
+
+    def help(self, message: Message) -> Sequence[tuple[int, str, float]]:
+        """Return help pages for a message, best first: row, question, and the probability that the first one answers."""
+        ...
+
+    def sold(self, words: str) -> float:
+        """Return the share of the words that texts of products have; 0 without a word."""
+        ...
+
+    def product(self, words: str, user: str | None) -> str | None:
+        """Return the product that words name, if the shop sells one."""
+        ...
+
+    def price(self, item: str) -> float | None:
+        """Return the price of a product."""
+        ...
+
+
+@dataclass(frozen=True)
+class Understanding:
+    """Chooses commands.
+
+    Attributes
+    ----------
+    answer_from, flow_from : probabilities from which a help page answers, and a flow starts.
+    today : the day on which the customer writes.
+    """
+
+    knowledge: Knowledge
+    answer_from: float
+    flow_from: float
+    today: date
+
+    def commands(self, message: Message, state: DialogueState, user: str | None = None) -> tuple[c.Command, ...]:
+        """Return what a message asks for, at least one command."""
+        if reason := self._stop(message, state):
+            return (c.HandOver(reason=reason),)
+        steps = (self._in_flow, self._courtesy, self._offered, self._of_shown, self._of_product, self._narrowed, self._new)
+        for step in steps:
+            if found := step(message, state, user):
+                return found
+        return (c.Clarify(),)
+
+    def _stop(self, message: Message, state: DialogueState) -> c.HandOverReason | None:
+        return state.handed_over or next((reason for reason in HAND_OVERS if message.has(reason)), None)
+
+    def _in_flow(self, message: Message, state: DialogueState, _user: str | None) -> tuple[c.Command, ...]:
+        """Fill, correct or leave the flow that runs."""
+        if state.flow is None:
+            return ()
+        if message.has("cancel") or (message.has("refusal") and state.flow.asking is not None):
+            return (c.CancelFlow(),)
+        slots = self.knowledge.slots(state.flow.name)
+        found = tuple(self._slots(message, slots, state.flow.asking, state.flow.slots, corrects=message.has("corrects")))
+        if found:
+            return found
+        other = self._new(message, state, _user)
+        return other if other and not isinstance(other[0], c.Clarify) else ()
+
+    def _slots(
+        self, message: Message, slots: Sequence[Slot], asking: str | None, known: dict[str, str], *, corrects: bool
+    ) -> Iterator[c.SetSlot]:
+        for slot in slots:
+            value = read_slot(slot.kind, message, self.today, asked=slot.name == asking or (corrects and slot.name in known))
+            if slot.kind == "product" and slot.name == asking:
+                value = self.knowledge.product(message.without("find", "corrects", "it"), None)
+            if value is not None and value != known.get(slot.name) and (slot.name not in known or corrects or slot.name == asking):
+                yield c.SetSlot(slot=slot.name, value=value, corrects=slot.name in known)
+
+    def _courtesy(self, message: Message, state: DialogueState, _user: str | None) -> tuple[c.Command, ...]:
+        kind = next((kind for kind in COURTESIES if message.has(kind)), None)
+        return (c.SmallTalk(kind=kind),) if kind else ()
+
+    def _offered(self, message: Message, state: DialogueState, _user: str | None) -> tuple[c.Command, ...]:
+        """Choose one of the help pages that were offered."""
+        agrees = message.has("agreement") and len(state.offered) == 1
+        chosen = [0] if agrees else list(_places(message, len(state.offered)))
+        if len(chosen) != 1:
+            return ()
+        return (c.AnswerQuestion(question=message.text, row=state.offered[chosen[0]], probability=1.0),)
+
+    def _of_shown(self, message: Message, state: DialogueState, _user: str | None) -> tuple[c.Command, ...]:
+        """Refer to products that were shown last, by their numbers, or compare them."""
+        shown = state.focus.last if state.focus else ()
+        named = self._numbered(message, shown)
+        if message.has("compare"):
+            return self._compared(message, named, shown)
+        if not named and shown and message.has("cheapest") and len(message.folded.split()) <= SHORT:
+            named = [min(shown, key=lambda item: (self.knowledge.price(item) is None, self.knowledge.price(item) or 0.0))]
+        if not named:
+            return ()
+        attribute = self._attribute(message)
+        if attribute or message.has("question"):
+            return (c.AskProduct(item=named[0], question=message.text, attribute=attribute),)
+        if state.pending is not None:
+            return (c.AskProduct(item=named[0], question=state.pending, attribute=self._attribute(Message.of(state.pending))),)
+        return (c.ShowProduct(item=named[0]),)
+
+    def _numbered(self, message: Message, shown: Sequence[str]) -> list[str]:
+        """Return the shown products that a message names by their numbers."""
+        return [shown[place] for place in _places(message, len(shown))]
+
+    def _compared(self, message: Message, named: Sequence[str], shown: Sequence[str]) -> tuple[c.Command, ...]:
+        if len(named) >= 2:
+            return (c.CompareProducts(items=tuple(named)),)
+        rest = message.without("compare", "find", "both", "it")
+        parts = [part for part in _sides(rest) if self.knowledge.sold(part) > 0]
+        items = [item for part in parts if (item := self.knowledge.product(part, None))]
+        if len(dict.fromkeys(items)) >= 2:
+            return (c.CompareProducts(items=tuple(dict.fromkeys(items))),)
+        return (c.CompareProducts(items=tuple(shown[:2])),) if len(shown) >= 2 else ()
+
+    def _of_product(self, message: Message, state: DialogueState, user: str | None) -> tuple[c.Command, ...]:
+        """Ask something about the product that the conversation is about, or about one that is named."""
+        attribute = self._attribute(message)
+        asks = attribute is not None or message.has("question")
+        if not asks:
+            return ()
+        rest = message.without(*(f"attribute_{attribute}",) if attribute else (), "it", "question", "find")
+        shown = state.focus.last if state.focus else ()
+        if (state.product or shown) and (message.has("it") or (state.product and attribute and not self.knowledge.sold(rest))):
+            pages = self.knowledge.help(message) if attribute is None else ()
+            if pages and pages[0][2] >= SURE:
+                return ()
+            if state.product is None:
+                return (c.Clarify(items=tuple(shown), question=message.text),)
+            return (c.AskProduct(item=state.product, question=message.text, attribute=attribute),)
+        if attribute and attribute != "description" and self.knowledge.sold(rest) == 1 and (item := self.knowledge.product(rest, user)):
+            return (c.AskProduct(item=item, question=message.text, attribute=attribute),)
+        return ()
+
+    def _attribute(self, message: Message) -> c.Attribute | None:
+        return next((name for name in ATTRIBUTES if message.has(f"attribute_{name}")), None)
+
+    def _narrowed(self, message: Message, state: DialogueState, _user: str | None) -> tuple[c.Command, ...]:
+        """Change what is looked for: cheaper, more, without something, in stock, below a price, for someone else."""
+        focus = state.focus
+        if focus is None or not focus.shown:
+            return ()
+        if whom := message.find("for_whom"):
+            return (c.FindProducts(words=f"{_thing(focus.words)} {_without_own(whom.after)}".strip()),)
+        if len(message.folded.split()) > 2 * SHORT:
+            return ()
+        limit = next(iter(price_limits(fold(message.text))), None)
+        if limit is not None and not self.knowledge.sold(message.without("find", "cheaper")):
+            return (c.FindProducts(max_price=limit.high, min_price=limit.low, refines=True),)
+        if (priced := self._cheaper_or_dearer(message, [state.product] if state.product else focus.last)) or len(
+            message.folded.split()
+        ) > SHORT:
+            return priced
+        if (without := message.find("without")) and without.after:
+            return (c.FindProducts(without=(without.after,), refines=True),)
+        if message.has("more"):
+            return (c.FindProducts(more=True, refines=True),)
+        return (c.FindProducts(in_stock=True, refines=True),) if message.has("in_stock") and not message.has("question") else ()
+
+    def _cheaper_or_dearer(self, message: Message, items: Sequence[str]) -> tuple[c.Command, ...]:
+        """Ask for what costs less, or more, than the middle one of some products."""
+        prices = sorted(price for item in items if (price := self.knowledge.price(item)) is not None)
+        if not prices:
+            return ()
+        middle = prices[len(prices) // 2]
+        if message.has("cheaper"):
+            return (c.FindProducts(max_price=round(middle - 0.01, 2), refines=True),)
+        return (c.FindProducts(min_price=round(middle + 0.01, 2), refines=True),) if message.has("dearer") else ()
+
+    def _new(self, message: Message, state: DialogueState, user: str | None) -> tuple[c.Command, ...]:
+        """A request of its own: a flow, a question that a help page answers, or products."""
+        pages = self.knowledge.help(message)
+        flow = self.knowledge.flow(message)
+        answers = pages[0][2] if pages else 0.0
+        wanted = message.without("find")
+        finds = message.has("find") and self.knowledge.sold(wanted) == 1
+        if flow and flow.probability >= max(self.flow_from, answers):
+            slots = tuple(self._slots(message, self.knowledge.slots(flow.name), None, {}, corrects=False))
+            return (c.StartFlow(flow=flow.name), *slots)
+        if answers >= self.answer_from and not (finds and answers < SURE):
+            return (c.AnswerQuestion(question=message.text, row=pages[0][0], probability=answers),)
+        if message.has("recommend"):
+            about = message.without("recommend", "find", "question", "it")
+            return (c.FindProducts(words=about if self.knowledge.sold(about) == 1 else ""),)
+        if finds or (self.knowledge.sold(wanted) >= (1 if message.has("question") else 0.5)):
+            return (c.FindProducts(words=message.text if not message.has("find") else wanted),)
+        near = pages[:MOST_OPTIONS] if answers >= NEAR else ()
+        return (c.Clarify(pages=tuple(row for row, _, _ in near)),)
+
+
+def _places(message: Message, count: int) -> Iterator[int]:
+    """Return the places, from 0, that a message names by their numbers."""
+    for ordinal in ORDINALS:
+        if count and message.has(f"ordinal_{ordinal}"):
+            place = count - 1 if ordinal == "last" else int(ordinal) - 1
+            if place < count:
+                yield place
+
+
+def _sides(words: str) -> list[str]:
+    """Return the things that words set side by side."""
+    return [part.strip() for part in _BETWEEN.split(words) if part.strip()]
+
+
+def _thing(words: str) -> str:
+    """Return what is looked for without the person whom it is for: "shampoo for kids" is of shampoo."""
+    for of in (" for ", " für ", " fur ", " pour ", " para "):
+        words = words.split(of, maxsplit=1)[0]
+    return words
+
+
+def _without_own(words: str) -> str:
+    """Return words without "my": the shop sells nothing that is already the customer's."""
+    own = {"my", "our", "the", "a", "mein", "meine", "meinen", "meinem", "unser", "unseren", "den", "die", "mon", "ma", "mes", "mi", "mis"}
+    return " ".join(word for word in words.split() if word not in own)
