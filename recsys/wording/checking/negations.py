@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from recsys.wording.checking.lexicon import fold
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 _REACH = 6  # words that a negation denies
 _DOUBLE = {"fr", "es"}  # languages that deny with two words: ne ... pas, no ... nada
 Scope = frozenset[str]
+_ANSWER = re.compile(r"(?<!\w)(?:no|nein|non)(?=\s*(?:[.,;:!?]|$))|(?<![是能可])否")  # in folded text
 
 
 def compare_negations(reading: Reading, source: Source) -> list[Problem]:
@@ -41,6 +43,8 @@ def compare_negations(reading: Reading, source: Source) -> list[Problem]:
             problems.append(Problem(ProblemKind.NEGATION, found=f"not {' '.join(sorted(scope))}".strip()))
     if own and not source.reading.of("yes"):
         problems += [Problem(ProblemKind.NEGATION, found=item.shown) for item in reading.of("yes")]
+    if _ANSWER.search(fold(reading.text)) and not _ANSWER.search(fold(source.reading.text)):
+        problems.append(Problem(ProblemKind.NEGATION, found="no"))
     return [*problems, *_never(reading, source)]
 
 
