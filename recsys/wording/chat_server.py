@@ -32,7 +32,7 @@ class ChatError(Exception):
 class _NoRedirects(urllib.request.HTTPRedirectHandler):
     """Follows no redirect: another host must not get the key."""
 
-    def redirect_request(self, *_: Any) -> None:
+    def redirect_request(self, req: Any, fp: Any, code: int, msg: str, headers: Any, newurl: str) -> None:
         return None
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from recsys.wording.checking.compare import NUMBERS
 from recsys.wording.checking.lexicon import fold, stem
 from recsys.wording.checking.problems import Problem, ProblemKind
-from recsys.wording.checking.reading import PHRASE
+from recsys.wording.checking.reading import PHRASE, STOPS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from recsys.wording.checking.reading import Reading
     from recsys.wording.checking.source import Source
 
-_STOPS = set(".!?;。！？；\n")
 _OWN_SHARE = 0.5  # of a sentence's words that its message has
 
 
@@ -65,7 +64,7 @@ def _supported(said: Reading, text: str, source: Source) -> bool:
 
 def _sentences(reading: Reading, source: Source) -> Iterator[tuple[int, int]]:
     folded = fold(reading.text)
-    ends = {item.end for item in reading.of("clause") if item.key in _STOPS}
+    ends = {item.end for item in reading.of("clause") if item.key in STOPS}
     ends |= {found.end() for found in re.finditer(source.lexicon.joints, folded)}
     begin = 0
     for end in sorted({*ends, len(folded)}):

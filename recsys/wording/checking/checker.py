@@ -15,9 +15,10 @@ from recsys.wording.checking.compare import compare_bounds, compare_names, compa
 from recsys.wording.checking.lexicon import fold, lexicon_of
 from recsys.wording.checking.negations import compare_negations
 from recsys.wording.checking.problems import Problem, ProblemKind
-from recsys.wording.checking.reading import marked, read
+from recsys.wording.checking.reading import marked, read, without_numbering
 from recsys.wording.checking.source import Source
 from recsys.wording.checking.subjects import compare_order, compare_subjects
+from recsys.wording.facts import FactKind
 
 if TYPE_CHECKING:
     from recsys.wording.message import Message
@@ -43,7 +44,9 @@ def check(wording: str, message: Message) -> list[Problem]:
     if form:
         return form
     source = Source.of(message, lexicon)
-    reading = read(marked(wording, source.names), lexicon)
+    # Numbers of lines are free, unless the message has them as facts: "1. Return an order".
+    numbered = any(fact.kind == FactKind.NUMBER and fact.name == "number" for fact in message.facts)
+    reading = read(marked(wording if numbered else without_numbering(wording), source.names), lexicon)
     problems = [*_quotes(wording, message.template_text), *_links(wording, message.template_text)]
     problems += compare_names(reading, source)
     problems += compare_numbers(reading, source)

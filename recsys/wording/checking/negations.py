@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from recsys.wording.checking.lexicon import fold
 from recsys.wording.checking.problems import Problem, ProblemKind
+from recsys.wording.checking.reading import STOPS
 
 if TYPE_CHECKING:
     from recsys.wording.checking.lexicon import Lexicon
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
 _REACH = 6  # words that a negation denies
 _DOUBLE = {"fr", "es"}  # languages that deny with two words: ne ... pas, no ... nada
 Scope = frozenset[str]
+_ANSWER = re.compile(r"(?<!\w)(?:no|nein|non)(?=\s*(?:[.,;:!?]|$))|(?<![是能可])否")  # in folded text
 
 
 def compare_negations(reading: Reading, source: Source) -> list[Problem]:
@@ -33,14 +36,29 @@ def compare_negations(reading: Reading, source: Source) -> list[Problem]:
             left.remove(match)
     if own and not left:
         problems.append(Problem(ProblemKind.NEGATION, expected=f"not {' '.join(sorted(own[0]))}".strip()))
-    allowed = frozenset[str]().union(*own)
+    allowed = _denied_sentences(source.reading)  # the message's own words deny all that stands in their sentence
     for number, scope in enumerate(left):
         facts = {word for word in scope if word in source.fact_stems}
         if number >= len(own) or any(not lexicon.same(word, allowed) for word in facts):
             problems.append(Problem(ProblemKind.NEGATION, found=f"not {' '.join(sorted(scope))}".strip()))
     if own and not source.reading.of("yes"):
         problems += [Problem(ProblemKind.NEGATION, found=item.shown) for item in reading.of("yes")]
+    if _ANSWER.search(fold(reading.text)) and not _ANSWER.search(fold(source.reading.text)):
+        problems.append(Problem(ProblemKind.NEGATION, found="no"))
     return [*problems, *_never(reading, source)]
+
+
+def _denied_sentences(reading: Reading) -> set[str]:
+    words, sentence, denies = set[str](), set[str](), False
+    for item in [*reading.items, None]:
+        if item is None or (item.kind == "clause" and item.key in STOPS):
+            words |= sentence if denies else set()
+            sentence, denies = set(), False
+        elif item.kind == "not":
+            denies = True
+        elif item.kind == "word":
+            sentence.add(str(item.key))
+    return words
 
 
 def _scopes(reading: Reading, lexicon: Lexicon) -> list[Scope]:

@@ -168,7 +168,8 @@ def _tables(language: str) -> tuple[dict[str, str], dict[str, str], re.Pattern[s
     ones = "|".join(lexicon.one) if lexicon and spaced else "(?!)"
     percent = rf"%|(?:percent|prozent|(?:pour|por|per) (?:cent|ciento|100)){edge}"
     pattern = re.compile(
-        rf"(?:(?P<before>{begin if spaced else ''}(?:{_either(moneys)}))\s*|{begin}(?<!\d[.,]))(?:(?P<digits>{digits})|(?P<one>{ones})(?=[\s-]))"
+        rf"(?:(?P<before>{begin if spaced else ''}(?:{_either(moneys)}))\s*|{begin}(?<!\d[.,]))"
+        rf"(?:(?P<digits>{digits})|(?P<one>{ones})(?=[\s-]))"
         rf"(?P<nth>(?:st|nd|rd|th|º|ª|eme|e)(?!\w))?(?P<percent>\s?(?:{percent}))?(?P<after>{gap}(?:{_either(moneys | units)}){edge})?"
     )
     return moneys, units, pattern

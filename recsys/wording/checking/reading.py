@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 # Stand for names within a text; no text holds them.
 FIRST_MARK = 0xE000
+STOPS = set(".!?;。！？；\n")  # end a sentence
 PHRASE = "*"  # key of a phrase that says nothing
 _MARK = re.compile("[\ue000-\uf8ff]")
 _WORD = re.compile(r"[^\W\d_]+(?:['’-][^\W\d_]+)*|\w+")
@@ -31,7 +32,7 @@ _CONTRACTIONS = (
 )
 _ENDINGS = re.compile(r"'(?:s|d)\b")
 _CLAUSE = re.compile(r"\n|[.!?;:。！？；：](?!\d)|[,，、()（）](?!\d)")
-_NUMBERING = re.compile(r"^\s*(\d{1,2})[.)]\s+", re.MULTILINE)
+_NUMBERING = re.compile(r"^[ \t]*(\d{1,2})[.)][ \t]+", re.MULTILINE)
 # No name starts or ends within a word; Chinese words have no spaces between them.
 _EDGE = r"(?<![^\W\u3040-\u9fff])%s(?![^\W\u3040-\u9fff])"
 _REACH = 12  # characters between a bound and its number: "bis zum 5. Januar"
@@ -107,9 +108,15 @@ def marked(text: str, names: Sequence[str]) -> str:
     return text
 
 
+def without_numbering(text: str) -> str:
+    """Return a text without the numbers that a list's lines begin with, if they count from 1 on."""
+    numbers = [int(number) for number in _NUMBERING.findall(text)]
+    return _NUMBERING.sub("", text) if len(numbers) > 1 and numbers == list(range(1, len(numbers) + 1)) else text
+
+
 def read(text: str, lexicon: Lexicon) -> Reading:
     """Read a text whose names are marked."""
-    text = _NUMBERING.sub(lambda found: found[0].replace(")", "."), text).translate({0x2019: "'", 0x2018: "'"})
+    text = text.translate({0x2019: "'", 0x2018: "'"})
     if lexicon.language == "en":
         for pattern, instead in _CONTRACTIONS:
             text = pattern.sub(instead, text)

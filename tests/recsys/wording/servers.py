@@ -21,7 +21,7 @@ class Handler(BaseHTTPRequestHandler):
         self.seen.append({"path": self.path, "key": self.headers.get("Authorization"), "body": body})
         type(self).answer(self, json.loads(body["messages"][-1]["content"]))
 
-    def log_message(self, *_: Any) -> None:
+    def log_message(self, format: str, *args: Any) -> None:
         pass
 
     def send(self, content: bytes, status: int = 200, **headers: str) -> None:

@@ -67,7 +67,11 @@ def test_a_second_try_may_succeed() -> None:
 
 def test_a_server_that_hangs_is_not_waited_for() -> None:
     done = threading.Event()
-    text, outcomes, _ = reworded(lambda _server, _text: None if done.wait(SECONDS) else None, seconds=0.2, retries=3)
+
+    def hang(_server: Handler, _text: str) -> None:
+        done.wait(SECONDS)
+
+    text, outcomes, _ = reworded(hang, seconds=0.2, retries=3)
     done.set()
     assert (text, outcomes) == (MESSAGE.text, ["timeout"])
 

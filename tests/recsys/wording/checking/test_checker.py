@@ -87,6 +87,24 @@ def test_quotes_keep_what_they_say(wording: str, kind: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("key", "wording"),
+    [
+        ("no_answer", "The answer is no."),
+        ("no_answer", "Yes."),
+        ("thanks", "You can help me with anything else I can."),
+        ("hand_over_human", "You are passing me to a colleague, as you asked."),
+        ("hand_over_human", "Am I passing you to a colleague?"),
+        ("hand_over_unsure", "I am sure about this, so I am passing you to a colleague."),
+        ("ask_order_number", "Your order number is what it is."),
+        ("tool_unavailable", "I cannot look that up right now. Please try again later. I will find out."),
+        ("hand_over_failures", "I'm passing you to a colleague."),
+    ],
+)
+def test_words_of_the_message_cannot_be_turned(key: str, wording: str) -> None:
+    assert check(wording, TEMPLATES.write(key)) != []
+
+
+@pytest.mark.parametrize(
     "wording",
     [
         "The Oat Drink costs €1.15 and the Soy Drink €0.95.",
