@@ -89,7 +89,6 @@ class Shop:
         *,
         queries: IntoDataFrame | str | Path | None = None,
         reviews: IntoDataFrame | str | Path | None = None,
-        help_pages: IntoDataFrame | str | Path | None = None,
         workspace: str | Path = "workspace",
         config: str | Path | None = None,
     ) -> Self:
@@ -100,7 +99,6 @@ class Shop:
         items : a frame or a file with the columns of docs/data-format.md; None takes the catalogue from the log's rows.
         interactions : a frame or a file.
         queries, reviews : the search log, and what customers say of items: a frame or a file; None for a shop without.
-        help_pages : questions and answers: a frame, a file, or a folder of Markdown pages; None for a shop without.
         workspace : the folder; data that was ingested into it before is replaced.
 
         Raises
@@ -109,8 +107,7 @@ class Shop:
         """
         shop = cls.open(workspace, config=config)
         files = {}
-        optional = {"queries": queries, "reviews": reviews, "help_pages": help_pages}
-        for name, table in {"items": items, "interactions": interactions, **optional}.items():
+        for name, table in {"items": items, "interactions": interactions, "queries": queries, "reviews": reviews}.items():
             if isinstance(table, str | Path):
                 files[name] = Path(table)
             elif table is not None:

@@ -16,11 +16,11 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from features.errors import DataError, disk_error, disk_errors
 from features.ingest.datasets import complete_journey_files
+from features.ingest.help_pages.markdown import is_pages, page_files
 from features.ingest.optional_tables import FILES, HELP, OPTIONAL, QUERIES, REVIEWS
 from features.ingest.profile.measure import log_facts
 from features.ingest.profile.model import DataProfile
 from features.ingest.profile.optional_tables import facts_of
-from features.ingest.readers.markdown_pages import is_pages, page_files
 from features.ingest.source import Source
 from features.ingest.table_versions import (
     INTERACTIONS,

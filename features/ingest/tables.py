@@ -13,11 +13,11 @@ from features.ingest.formats.canonical import CANONICAL
 from features.ingest.formats.known import layout_of, layouts
 from features.ingest.formats.layout import KEYS, REFUSED, REMARK, TableLayout
 from features.ingest.formats.orders import without_cancelled
+from features.ingest.help_pages.markdown import is_pages, read_pages
 from features.ingest.optional_tables import OPTIONAL
 from features.ingest.profile.column_names import other_spellings
 from features.ingest.profile.missing_columns import advice
 from features.ingest.readers.files import read_head, read_table
-from features.ingest.readers.markdown_pages import is_pages, read_pages
 from features.ingest.readers.raw_table import ITEM_PREFIX, MissingColumnError, RawTable, TableHead, TableSpec, stored
 from features.text.plain import agree, counted
 

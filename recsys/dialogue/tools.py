@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from http.client import HTTPException
 from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from urllib.error import HTTPError
 
 from features.errors import ConfigError, RecsysError
 
@@ -124,6 +125,8 @@ class HookTool:
             with urllib.request.urlopen(request, timeout=self.config.seconds) as reply:
                 content = json.loads(reply.read(MOST_BYTES))
         except (OSError, HTTPException, ValueError) as error:
+            if isinstance(error, HTTPError):
+                error.close()
             raise ToolError(f"the hook of the tool {self.name!r} failed ({getattr(error, 'code', type(error).__name__)})") from error
         if not isinstance(content, dict):
             raise ToolError(f"the hook of the tool {self.name!r} answered {type(content).__name__}, expected a JSON object")

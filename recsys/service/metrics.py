@@ -17,6 +17,11 @@ SEARCHES = Counter("recsys_searches", "Searches answered.")
 SEARCH_FINDINGS = Counter(
     "recsys_search_findings", "Searches, by what became of them: zero_results, mended, relaxed, reformulated.", ("kind",)
 )
+WORDINGS = Counter(
+    "recsys_wordings",
+    "Rewordings by the language model, by outcome: accepted, unchanged, refused, placeholders, timeout, http_error, nonsense.",
+    ("outcome",),
+)
 ASSISTANT_TURNS = Counter(
     "recsys_assistant_turns", "Messages to the assistant, by outcome: answered, asked, unanswered, handed_over.", ("outcome",)
 )

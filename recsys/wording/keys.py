@@ -51,6 +51,8 @@ KEYS: dict[str, MessageKey] = {
     "product_attribute": _key("name property value"),
     "product_description": _key("name quote"),
     "product_reviews": _key("name count quote", "total"),
+    "reviews_praise": _key("name count quote", "total"),
+    "reviews_complain": _key("name count quote", "total"),
     "shop_does_not_say": _key(may="name"),
     "order_status": _key("order status", "date"),
     "return_started": _key("order", "product date"),
@@ -78,6 +80,7 @@ KEYS: dict[str, MessageKey] = {
     "property_stock": _key(),
     "property_brand": _key(),
     "property_category": _key(),
+    "property_title": _key(),
     "tool_found_nothing": _key(),
 }
 # The fact whose number chooses the plural form.

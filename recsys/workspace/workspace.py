@@ -17,7 +17,7 @@ from features.data.help_pages import HelpPages
 from features.data.interactions import Interactions
 from features.data.queries import Queries
 from features.data.reviews import Reviews
-from features.data.step_time import with_step_time
+from features.data.times.step_time import with_step_time
 from features.errors import DataError, disk_errors
 from features.ingest.erased_users import ErasedUsers
 from features.ingest.pipeline import dry_run, ingest
@@ -173,7 +173,7 @@ class Workspace:
             return dry_run(source, folder, erased, files)
 
     def load(self, events: EventWeights | Mapping[str, Any] | None = None) -> tuple[Catalog, Interactions]:
-        """Return the ingested catalogue and log, in step time if its clock asks for it (`features.data.clock`).
+        """Return the ingested catalogue and log, in step time if its clock asks for it (`features.data.times.clock`).
 
         Parameters
         ----------

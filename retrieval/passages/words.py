@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from features.names import ANSWER, QUESTION, TAGS
-from features.text.language_names import ENGLISH_NAMES
+from features.text.languages.names import ENGLISH_NAMES
 from retrieval.lexical.analyzer import LANGUAGES, NO_STEMMING
 from retrieval.lexical.catalogue_words import name_words
 from retrieval.lexical.index import LexicalIndex

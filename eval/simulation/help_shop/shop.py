@@ -56,4 +56,4 @@ class HelpShop:
 
 
 def _table(name: str) -> pl.DataFrame:
-    return pl.read_ndjson(files(__package__).joinpath(f"{name}.jsonl").read_bytes())
+    return pl.read_ndjson(files("eval.simulation.help_shop").joinpath(f"{name}.jsonl").read_bytes())

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
+from features.ingest.help_pages import rules as help_rules
 from features.ingest.optional_tables import OPTIONAL
 from features.ingest.readers.raw_table import stored
-from features.ingest.rules import help_rules, query_rules, review_rules
+from features.ingest.rules import query_rules, review_rules
 from features.ingest.rules.item_links import ItemLinks
 from features.ingest.rules.refusals import require_rows, without_erased
 from features.ingest.rules.variants import of_groups, with_groups

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from features.text.classifier.export import TorchReader
+from features.text.classifier.network import UpperNetwork
 from features.text.sentiment.calibration import Calibration
-from features.text.sentiment.export import TorchReader
 from features.text.sentiment.labels import CLASSES
 from features.text.sentiment.model import SentimentModel
-from features.text.sentiment.network import SentimentNetwork
 from features.text.sentiment.seed_sentences import SEED_SENTENCES
 
 if TYPE_CHECKING:
@@ -56,8 +56,8 @@ def fit_few(encoder: TextEncoder, texts: Sequence[str], labels: np.ndarray, seed
     return SentimentModel(reader, None, calibration, {"way": way, "trained": len(texts), "held_out": 0, "counts": counts})
 
 
-def _network(encoder: TextEncoder, model: object) -> SentimentNetwork:
-    network = SentimentNetwork.upon(encoder, unit=True)
+def _network(encoder: TextEncoder, model: object) -> UpperNetwork:
+    network = UpperNetwork.upon(encoder, len(CLASSES), unit=True)
     with torch.no_grad():
         network.head.weight.copy_(torch.from_numpy(model.coef_.astype(np.float32)))  # pyright: ignore[reportAttributeAccessIssue]
         network.head.bias.copy_(torch.from_numpy(model.intercept_.astype(np.float32)))  # pyright: ignore[reportAttributeAccessIssue]

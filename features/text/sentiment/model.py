@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
@@ -16,39 +16,21 @@ from safetensors.numpy import load, save
 
 from features.errors import BundleError
 from features.progress import silent
+from features.text.classifier.onnx_reader import OnnxReader
+from features.text.classifier.readable import Unread, find_unread
 from features.text.sentiment.calibration import Calibration
 from features.text.sentiment.labels import CLASSES
-from features.text.sentiment.onnx_reader import OnnxReader
-from features.text.sentiment.readable import Unread, find_unread
 from features.text.sentiment.words import WordModel
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from tokenizers import Tokenizer
-
     from features.onnx.session import Device
     from features.progress import Progress
+    from features.text.classifier.onnx_reader import Reader
 
 BLOCK = 5_000  # texts that are tokenized together: 100,000 would take a gigabyte
 LONGEST = 4_000  # characters of a review that are read; the encoder's limit in tokens comes before it
-
-
-class Reader(Protocol):
-    """The network: texts to logits."""
-
-    @property
-    def tokenizer(self) -> Tokenizer:
-        """Tokenizer of the text encoder."""
-        ...
-
-    def logits(self, texts: Sequence[str]) -> np.ndarray:
-        """Return the logits, float32 (n, 3)."""
-        ...
-
-    def to_files(self) -> dict[str, bytes]:
-        """Return what `OnnxReader.from_files` reads."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -65,6 +47,11 @@ class Sentiments:
     probabilities: np.ndarray
     labels: np.ndarray
     unread: Unread
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What to tell the user about texts without an opinion, if anything."""
+        return self.unread.notes("reviews", "no sentiment")
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ import numpy as np
 from features.names import AVAILABLE
 from recsys.apps.assistant.hand_over import HandOvers
 from recsys.apps.assistant.help import HelpDesk
-from recsys.apps.assistant.understanding import Guess
+from recsys.apps.assistant.product_questions import ProductEvidence
 from recsys.apps.search.reading import Reading
 from recsys.apps.search.request import SearchOptions
 from recsys.dialogue.order_tool import OrderTool
@@ -22,6 +22,7 @@ from recsys.wording.templates import Templates
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from recsys.apps.assistant.understanding import Guess
     from recsys.apps.search.pipeline import Search
     from recsys.dialogue.conversations import Conversations
     from recsys.dialogue.phrases import Message
@@ -68,6 +69,11 @@ class AssistantComponents:
     def desk(self) -> HelpDesk:
         """Finds help pages, added answers and flows."""
         return HelpDesk(self.recommender.snapshot.help, self.recommender.model, self.tools, self.conversations)
+
+    @cached_property
+    def evidence(self) -> ProductEvidence:
+        """Answers questions about products from their texts and reviews."""
+        return ProductEvidence(self.recommender, self.config.evidence_from)
 
     def flow(self, message: Message) -> Guess | None:
         """Return the flow that a message most likely asks for."""

@@ -45,6 +45,9 @@ class HelpDesk:
     def __post_init__(self) -> None:
         self._encoder = RememberingEncoder(self.model, dict(self.of_bundle.known))
 
+    def __len__(self) -> int:
+        return len(self._current()[1])
+
     def pages(self, text: str) -> Sequence[tuple[int, str, float]]:
         """Return the pages for a question, best first: row, the page's question, and the probability that the first one answers."""
         index, pages = self._current()

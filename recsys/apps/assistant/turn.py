@@ -65,30 +65,32 @@ class TurnRunner:
     def _run(self, commands: Sequence[c.Command]) -> Done:
         first = commands[0]
         match first:
-            case c.HandOver():
-                return self._hand_over(first.reason)
             case c.StartFlow():
                 return self._flow(Flow(name=first.flow), commands[1:])
-            case c.SetSlot() if self.state.flow is not None:
+            case c.SetSlot():
+                assert self.state.flow is not None
                 return self._flow(self.state.flow, commands)
-            case c.CancelFlow():
-                return self._said("flow_cancelled", flow=None)
-            case c.SmallTalk():
-                return self._small_talk(first)
-            case c.FindProducts():
-                return self._find(first)
-            case c.CompareProducts():
-                return Done(self._desk.compare(first.items), self.state.model_copy(update={"product": None}))
-            case c.ShowProduct():
-                return Done(self._desk.show(first.item), self.state.model_copy(update={"product": first.item}))
-            case c.AskProduct():
-                return self._ask(first)
+            case c.FindProducts() | c.CompareProducts() | c.ShowProduct() | c.AskProduct():
+                return self._of_products(first)
             case c.AnswerQuestion():
                 return self._help(first.row)
             case c.Clarify():
                 return self._clarify(first)
-            case _:
-                raise AssertionError(f"no command {first.command}")
+            case c.HandOver():
+                return self._hand_over(first.reason)
+            case c.SmallTalk() | c.CancelFlow():
+                return self._courtesy(first)
+
+    def _of_products(self, command: c.FindProducts | c.CompareProducts | c.ShowProduct | c.AskProduct) -> Done:
+        match command:
+            case c.FindProducts():
+                return self._find(command)
+            case c.CompareProducts():
+                return Done(self._desk.compare(command.items), self.state.model_copy(update={"product": None}))
+            case c.ShowProduct():
+                return Done(self._desk.show(command.item), self.state.model_copy(update={"product": command.item}))
+            case c.AskProduct():
+                return self._ask(command)
 
     @property
     def _desk(self) -> ProductDesk:
@@ -98,9 +100,10 @@ class TurnRunner:
         key = "still_handed_over" if self.state.handed_over else f"hand_over_{reason}"
         return Done(HandedOver(self._write(key), reason), self.state.model_copy(update={"handed_over": reason, "flow": None}))
 
-    def _small_talk(self, command: c.SmallTalk) -> Done:
-        key = {"greeting": "greeting", "thanks": "thanks", "goodbye": "goodbye"}.get(command.kind, "what_else")
-        return self._said(key)
+    def _courtesy(self, command: c.SmallTalk | c.CancelFlow) -> Done:
+        if isinstance(command, c.CancelFlow):
+            return self._said("flow_cancelled", flow=None)
+        return self._said(command.kind if command.kind in ("greeting", "thanks", "goodbye") else "what_else")
 
     def _find(self, command: c.FindProducts) -> Done:
         found = self._desk.find(command, self.state.focus)

@@ -1,8 +1,9 @@
 """`recsys benchmark product-qa`: finds the passage that answers a customer's question about a product.
 
 BM25 and the frozen text encoder are tuned and mixed on training questions. The cross-encoder is fine-tuned on them, and
-its logit is mixed with that fusion. semiPQA has published splits. hetPQA and ePQA are split by product: the models that
-judge a question saw nothing of its product.
+its logit is mixed with that fusion. The assistant's judge of passages is fitted on them, with that logit and without.
+semiPQA has published splits. hetPQA and ePQA are split by product: the models that judge a question saw nothing of its
+product.
 """
 
 from __future__ import annotations
@@ -25,9 +26,11 @@ from recsys.artifacts.job_cache import read_files, write_files
 from recsys.environment import usable_cores
 from recsys.offline.benchmark import versions
 from recsys.offline.product_qa.baselines import DENSE_SHARES, K1, WORDS, B, Bm25Grid, choose, fused
+from recsys.offline.product_qa.confidence import FAMILIES, EvidenceTraining, TopPassages
 from recsys.offline.product_qa.cross_encoder import PairTraining, mixed
-from recsys.offline.product_qa.dataset import SETS, ProductQa, read_product_qa
+from recsys.offline.product_qa.dataset import SETS, TRAINING, ProductQa, read_product_qa
 from recsys.offline.product_qa.result import BASE, NAME, OURS, QaResult, row_of
+from recsys.offline.product_qa.top_figures import top_row
 from recsys.settings.presets import find_device
 
 if TYPE_CHECKING:
@@ -35,6 +38,7 @@ if TYPE_CHECKING:
 
     import torch
 
+    from recsys.offline.product_qa.result import TopRow
     from recsys.settings.names import Device
     from recsys.settings.settings import Settings
     from recsys.workspace.workspace import Workspace
@@ -43,6 +47,7 @@ _log = logging.getLogger(__name__)
 FOLDS = 2
 SEEDS = 3
 SPARSE, DENSE, CROSS = "BM25", "frozen encoder", "cross-encoder alone"
+JUDGE, JUDGE_CROSS, JUDGE_ALL = "judge", "judge + cross-encoder", "judge of all sets"
 
 
 def run_product_qa(workspace: Workspace, settings: Settings, folder: Path, device: Device, seed: int) -> QaResult:
@@ -95,14 +100,52 @@ class QaBench:
                 kept = systems.setdefault(name, [np.full(len(data.of), np.nan) for _ in columns])
                 for whole, column in zip(kept, columns, strict=True):
                     whole[judged] = column[judged]
-        return self._table({name: [data.average_precision(column) for column in columns] for name, columns in systems.items()}, chosen)
+        precision = {name: [data.average_precision(column) for column in columns] for name, columns in systems.items()}
+        top, chosen["judge"] = self._trusted({name: columns[0] for name, columns in systems.items()}, training)
+        return self._table(precision, top, chosen)
 
-    def _table(self, precision: dict[str, list[np.ndarray]], chosen: dict[str, Any]) -> QaResult:
+    def _trusted(self, systems: dict[str, np.ndarray], training: PairTraining) -> tuple[tuple[TopRow, ...], dict[str, Any]]:
+        """Return how far each system's best passage can be trusted, by its score or by the judge, and the weights of the judge of all sets.
+
+        Fitting sees logits of cross-encoders that saw nothing of the product: those of the other fold, and of what was held out.
+        """
+        data = self.data
+        held = (data.part == TRAINING) & data.held_out
+        logits = np.where(held[data.of], training.logits(0, self.seeds[0]), systems[CROSS])
+        plain = EvidenceTraining(data, self.dense)
+        tops = {name: TopPassages.of(data, column) for name, column in systems.items()}
+        families = tuple(np.char.startswith(data.part.astype(str), name) for name in FAMILIES)
+        everything = (np.ones(len(data.part), dtype=bool),)
+        for name, fitting, groups in (
+            (JUDGE, plain, families),
+            (JUDGE_CROSS, plain.with_logits(logits), families),
+            (JUDGE_ALL, plain, everything),
+        ):
+            tops[name] = self._judged(fitting, groups)
+        sets = {part: data.part == part for part in SETS}
+        answered = np.logical_or.reduceat(data.answers, data.offsets[:-1])
+        rows = tuple(top_row(name, top, tops[DENSE], sets, answered) for name, top in tops.items())
+        whole = plain.fit(everything[0])
+        return rows, {"passage": vars(whole.passage), "answer": vars(whole.answer)}
+
+    def _judged(self, fitting: EvidenceTraining, groups: tuple[np.ndarray, ...]) -> TopPassages:
+        """Return the best passages by judges that are fitted for each fold and each group of questions."""
+        data = self.data
+        scores, trust = np.full(len(data.of), np.nan), np.full(len(data.part), np.nan)
+        for fold in range(FOLDS):
+            for group in groups:
+                asked = group & data.judged(fold)
+                found, told = fitting.judge(fitting.fit(group & data.trains(fold)), asked)
+                scores[asked[data.of]], trust[asked] = found[asked[data.of]], told[asked]
+        return TopPassages.of(data, scores, trust)
+
+    def _table(self, precision: dict[str, list[np.ndarray]], top: tuple[TopRow, ...], chosen: dict[str, Any]) -> QaResult:
         sets = {part: (self.data.part == part) & self.data.answered for part in SETS}
         boot, base = Bootstrap(), precision[BASE][0]
         return QaResult(
             questions={part: int(judged.sum()) for part, judged in sets.items()},
             rows=tuple(row_of(name, seeds, base, sets, boot) for name, seeds in precision.items()),
+            top=top,
             settings={"seeds": list(self.seeds), "cross_encoder": self.settings.query_cross_encoder.model_dump(), "tuned": chosen},
             versions=versions(),
             machine={"cores": usable_cores(), "device": self.device.type, "system": platform.machine()},

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 FILE = "evidence_ranking.parquet"
 NAME = "product_qa"
-COLUMNS = ("dataset", "split", "qid", "product_id", "question", "candidate", "label")
+COLUMNS = ("dataset", "split", "qid", "product_id", "question", "candidate", "label", "source")
 SETS = ("semiPQA seen", "semiPQA unseen", "hetPQA", "ePQA")  # those that are judged
 TRAINING = "semiPQA training"
 _SET_OF = {
@@ -29,6 +29,8 @@ _SET_OF = {
     ("hetPQA", "dev"): "hetPQA",
     ("ePQA", "dev"): "ePQA",
 }
+IN_FULL = 2  # label of ePQA; the other sets know one degree alone
+CUSTOMERS = ("review", "cqa")  # sources that customers wrote
 HELD_OUT = 10  # a tenth of what trains is held out for the mix
 _MARKS = re.compile(r'[{}\[\]":,_\s]+')
 
@@ -45,6 +47,8 @@ class ProductQa:
     held_out : whether a training question is kept for fitting the mix, bool (q,).
     question, passage : index of each pair's texts in `questions` and `passages`, int64 (p,).
     relevant : whether the passage answers the question at least in part, bool (p,).
+    answers : whether it answers in full, bool (p,).
+    by_customers : whether it stands in a review or in a customer's answer, bool (p,).
     """
 
     offsets: np.ndarray
@@ -54,6 +58,8 @@ class ProductQa:
     question: np.ndarray
     passage: np.ndarray
     relevant: np.ndarray
+    answers: np.ndarray
+    by_customers: np.ndarray
     questions: list[str]
     passages: list[str]
 
@@ -124,6 +130,12 @@ def _pairs(frame: pl.DataFrame, folds: int) -> ProductQa:
     frame = frame.with_columns(of=key.rank("dense").cast(pl.Int64) - 1).sort("of", maintain_order=True)
     first = frame.unique("of", keep="first", maintain_order=True)
     by_product = first["part"].is_in(["hetPQA", "ePQA"]).to_numpy()
+    label = pl.col("label").fill_null(0)
+    graded = frame.select(
+        relevant=label > 0,
+        answers=label >= pl.when(pl.col("part") == "ePQA").then(IN_FULL).otherwise(1),
+        by_customers=pl.col("source").fill_null("").str.to_lowercase().is_in(CUSTOMERS),
+    )
     owner = np.where(by_product, first["product_id"].to_numpy(), first["question"].to_numpy())
     drawn = np.array([int.from_bytes(hashlib.sha256(str(name).encode()).digest()[:6], "big") for name in owner], dtype=np.int64)
     questions, question = _distinct(frame["question"].str.strip_chars())
@@ -135,7 +147,7 @@ def _pairs(frame: pl.DataFrame, folds: int) -> ProductQa:
         held_out=drawn // folds % HELD_OUT == 0,
         question=question,
         passage=passage,
-        relevant=(frame["label"].fill_null(0) > 0).to_numpy(),
+        **{name: graded[name].to_numpy() for name in graded.columns},
         questions=questions,
         passages=passages,
     )

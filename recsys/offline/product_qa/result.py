@@ -22,6 +22,7 @@ NAME = "product-qa"
 DATA = "Product questions: semiPQA, hetPQA and ePQA (Amazon, CDLA-Sharing-1.0)"
 BASE = "fusion"  # what the cross-encoder is compared with
 OURS = "fusion + cross-encoder"
+GRADED = "ePQA"  # the set whose labels tell answers in full from answers in part
 
 
 class QaRow(BaseModel):
@@ -42,6 +43,43 @@ class QaRow(BaseModel):
     settings: dict[str, Any] = {}
 
 
+class CurvePoint(BaseModel):
+    """What is right among the questions whose best passage is trusted most.
+
+    Attributes
+    ----------
+    coverage : share of the questions that are answered.
+    trust : that the best passage of the last of them has.
+    right : share of them whose best passage answers in full.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    coverage: float
+    trust: float
+    right: float
+
+
+class TopRow(BaseModel):
+    """How far one system's best passage can be trusted, by set.
+
+    Attributes
+    ----------
+    right_first : share of the questions with a passage that answers in full, whose best passage is one
+    auc : that the trust in a right best passage is higher than in a wrong one
+    quarter : share of right best passages among the quarter of questions with the highest trust
+    over_encoder : metric -> set -> difference to the frozen encoder, questions resampled together
+    curve : set -> points from the most trusted questions to all
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    name: str
+    right_first: dict[str, Interval]
+    auc: dict[str, Interval]
+    quarter: dict[str, Interval]
+    over_encoder: dict[str, dict[str, Interval]]
+    curve: dict[str, list[CurvePoint]]
+
+
 class QaResult(BaseModel):
     """The whole table.
 
@@ -55,6 +93,7 @@ class QaResult(BaseModel):
     data: str = DATA
     questions: dict[str, int]
     rows: tuple[QaRow, ...]
+    top: tuple[TopRow, ...] = ()
     settings: dict[str, Any]
     versions: dict[str, str]
     machine: dict[str, Any]
@@ -93,6 +132,11 @@ def lines(result: QaResult) -> list[str]:
     return [
         f"{part}: {OURS} is {one_line(ours.over_fusion[part], 3)} times {BASE}; by seed {', '.join(f'{x:.3f}' for x in ours.by_seed[part])}"
         for part in result.questions
+    ] + [
+        f"{GRADED}, {row.name}: the first passage answers in full for {one_line(row.right_first[GRADED], 3)} of those that "
+        f"have such a passage; AUC of its probability {one_line(row.auc[GRADED], 3)}; right at a quarter of coverage "
+        f"{one_line(row.quarter[GRADED], 3)}"
+        for row in result.top
     ]
 
 

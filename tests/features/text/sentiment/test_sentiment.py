@@ -93,7 +93,7 @@ def test_texts_without_words_get_no_opinion(rated: SentimentModel, nothing: str 
     found = rated.read(["green tea small", nothing, nothing])
     assert np.isnan(found.probabilities).all(axis=1).tolist() == [False, True, True]
     assert found.labels.tolist()[1:] == [-1, -1]
-    assert found.unread.notes == ("note: 2 of 3 reviews have no words (empty, or emoji only): they get no sentiment",)
+    assert found.notes == ("note: 2 of 3 reviews have no words (empty, or emoji only): they get no sentiment",)
 
 
 def test_no_texts_and_one_text_a_thousand_times(rated: SentimentModel) -> None:

@@ -40,8 +40,9 @@ def graded() -> pl.DataFrame:
                 label = 2 if j == 0 and i != 5 else 0
                 product = None if dataset == "semiPQA" else f"product {i // 2}"
                 text = f'item_{aspect}:  {{ value:"{i}" }}'
-                rows.append((dataset, split, f"{split}-{i}", product, f"what is the {about[0]} of number {i}?", text, label))
-    names = ["dataset", "split", "qid", "product_id", "question", "candidate", "label"]
+                source = None if dataset == "semiPQA" else "review" if j == 2 else "attribute"
+                rows.append((dataset, split, f"{split}-{i}", product, f"what is the {about[0]} of number {i}?", text, label, source))
+    names = ["dataset", "split", "qid", "product_id", "question", "candidate", "label", "source"]
     return pl.DataFrame(rows, schema=names, orient="row", infer_schema_length=None)
 
 

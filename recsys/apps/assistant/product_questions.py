@@ -1,0 +1,165 @@
+"""Answers a question about one product with what its title, attributes, description and reviews say, word for word.
+
+Nothing is concluded from a passage, not even a plain yes. Reviews are counted; where they differ, both sides are quoted with their counts.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from features.names import NEGATIVE, POSITIVE
+from recsys.apps.assistant.allergens import asks_for_allergens
+from recsys.apps.assistant.answers import Answer, Statement
+from recsys.apps.assistant.evidence_weights import PACKAGED
+from recsys.apps.assistant.product_texts import PassageKind, ProductPassage, product_passages
+from recsys.wording.facts import Fact, FactKind
+from retrieval.passages.product_evidence import EvidenceModel, evidence_features, gram_shares, rarity, word_shares
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from recsys.apps.assistant.products import ProductDesk
+    from recsys.dialogue.commands import AskProduct
+    from recsys.recommend.pipeline import Recommender
+    from recsys.wording.message import Message
+
+DEPTH = 16  # passages a question that the encoder reads
+MOST_VECTORS = 20_000  # of passages that are kept
+AGREES = 0.5  # share of a question's words that a review must have to say the same as a passage with the same words
+REVIEWS = "reviews"
+
+
+@dataclass
+class _Vectors:
+    """Vectors of passages, which are asked about more than once; those of questions are not kept."""
+
+    encode: Callable[[list[str]], np.ndarray]
+    known: dict[str, np.ndarray] = field(default_factory=dict)
+
+    def of(self, question: str, passages: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+        """Return the vector of a question, (dim,), and those of passages, (n, dim)."""
+        if len(self.known) > MOST_VECTORS:
+            self.known = {}
+        known = self.known
+        new = [text for text in dict.fromkeys(passages) if text not in known]
+        first, *others = self.encode([question, *new])
+        vectors = dict(zip(new, others, strict=True))
+        found = np.stack([known[text] if text in known else vectors[text] for text in passages])
+        known.update(vectors)
+        return first, found
+
+
+@dataclass(frozen=True)
+class _Judged:
+    """The passages that were read, with the probability of each, and of the best that it answers."""
+
+    passages: list[ProductPassage]
+    words: np.ndarray
+    probabilities: np.ndarray
+    best: int
+    answers: float
+
+
+class ProductEvidence:
+    """Answers questions about products of one bundle.
+
+    Parameters
+    ----------
+    answer_from : probability from which a passage answers.
+    model : judges passages.
+    """
+
+    def __init__(self, recommender: Recommender, answer_from: float, model: EvidenceModel = PACKAGED) -> None:
+        self._snapshot, self._answer_from, self._model = recommender.snapshot, answer_from, model
+        self._analyzer = recommender.snapshot.lexical.analyzer
+        self._vectors = _Vectors(lambda texts: recommender.model.encode_queries(texts).vectors)
+
+    def answer(self, desk: ProductDesk, command: AskProduct) -> Answer | None:
+        """Answer a question about a product; None where nothing that is known of it does.
+
+        Of allergens the shop alone is believed: no review is quoted.
+        """
+        passages = product_passages(self._snapshot, desk.parts.row(command.item))
+        if asks_for_allergens(command.question):
+            passages = [passage for passage in passages if passage.kind != PassageKind.REVIEW]
+        judged = self._judged(command.question, desk.parts.wordings(command.question), passages)
+        if judged is None or judged.answers < self._answer_from:
+            return None
+        statements = [] if judged.passages[judged.best].kind == PassageKind.REVIEW else [self._of_shop(desk, command.item, judged)]
+        return Answer((*statements, *self._of_reviews(desk, command.item, judged)), (command.item,))
+
+    def _judged(self, question: str, wordings: Sequence[Sequence[str]], passages: list[ProductPassage]) -> _Judged | None:
+        """Judge the passages that share most with a question; the shop's own come first where none shares anything."""
+        if not passages:
+            return None
+        title = self._terms(passages[0].text)
+        # The words that name the product tell nothing about it.
+        asked = [tuple(term for term in wording if term not in title) or tuple(wording) for wording in wordings]
+        words = word_shares(asked, [self._terms(passage.text) for passage in passages], self._rarity)
+        chosen = np.argsort(-words, kind="stable")[:DEPTH]
+        texts = [passages[i].text for i in chosen]
+        vector, vectors = self._vectors.of(question, texts)
+        features = evidence_features(words[chosen], gram_shares(question, texts), vectors @ vector, texts)
+        judged = self._model.judge(features, np.array([passages[i].review is not None for i in chosen]))
+        probabilities = np.zeros(len(passages))
+        probabilities[chosen] = judged.passages
+        return _Judged(passages, words, probabilities, int(chosen[judged.best]), judged.answers)
+
+    def _terms(self, text: str) -> frozenset[str]:
+        return frozenset(self._analyzer.stem(word) for word in self._analyzer.index_words(text))
+
+    def _rarity(self, term: str) -> float:
+        index = self._snapshot.lexical
+        return rarity(index.vocabulary.get(term, 0), len(index))
+
+    def _of_shop(self, desk: ProductDesk, item: str, judged: _Judged) -> Statement:
+        passage, name = judged.passages[judged.best], desk.name(item)
+        if passage.name:
+            named = Fact("property", passage.name, FactKind.TEXT, "attributes", item)
+            return Statement(
+                _write(desk, "product_attribute", name, named, Fact("value", passage.value, FactKind.TEXT, "attributes", item))
+            )
+        if passage.kind == PassageKind.TITLE:
+            named = Fact("property", _write(desk, "property_title").text, FactKind.TEXT)
+            return Statement(_write(desk, "product_attribute", name, named, Fact("value", passage.text, FactKind.TEXT, "title", item)))
+        source = "attributes" if passage.kind == PassageKind.ATTRIBUTE else "description"
+        return Statement(_write(desk, "product_description", name, Fact("quote", passage.text, FactKind.QUOTE, source, item)))
+
+    def _of_reviews(self, desk: ProductDesk, item: str, judged: _Judged) -> list[Statement]:
+        """Count and quote the reviews that say something about it; where they differ, each side."""
+        said = self._saying(judged)
+        if not said:
+            return []
+        total = int((self._snapshot.reviews.counted["item"] == desk.parts.row(item)).sum())
+        sides = {tone: [one for one in said if one.sentiment == tone] for tone in (POSITIVE, NEGATIVE)}
+        if all(sides.values()):
+            keys = {"reviews_praise": sides[POSITIVE], "reviews_complain": sides[NEGATIVE]}
+        else:
+            keys = {"product_reviews": said}
+        facts = desk.name(item), Fact("total", total, FactKind.NUMBER, REVIEWS, item)
+        return [Statement(_write(desk, key, *facts, *_counted(item, some))) for key, some in keys.items()]
+
+    def _saying(self, judged: _Judged) -> list[ProductPassage]:
+        """Return a sentence of each review that answers too, or has the same words of the question as the best passage, the best first."""
+        best = judged.words[judged.best]
+        same = (judged.words >= best) & (best >= AGREES)
+        answering = judged.probabilities >= self._answer_from
+        answering[judged.best] = True
+        found: dict[int, ProductPassage] = {}
+        for i in np.argsort(-judged.probabilities, kind="stable"):
+            review = judged.passages[i].review
+            if review is not None and (same[i] or answering[i]):
+                found.setdefault(review, judged.passages[i])
+        return list(found.values())
+
+
+def _counted(item: str, said: Sequence[ProductPassage]) -> tuple[Fact, Fact]:
+    quote = Fact("quote", said[0].text, FactKind.QUOTE, REVIEWS, item)
+    return Fact("count", len(said), FactKind.NUMBER, REVIEWS, item), quote
+
+
+def _write(desk: ProductDesk, key: str, *facts: Fact) -> Message:
+    return desk.parts.templates.write(key, *facts, language=desk.language)
