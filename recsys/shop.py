@@ -196,7 +196,7 @@ class Shop:
     @cached_property
     def assistant(self) -> Assistant:
         """Answers customers' messages, over `recommender`; raises what that does, and where templates or a tool are wrong."""
-        from recsys.apps.assistant.opening import open_assistant
+        from recsys.apps.assistant.operation.opening import open_assistant
 
         return open_assistant(self.searcher, self.settings.assistant, self.workspace.conversations)
 

@@ -6,9 +6,12 @@ deleted after `assistant.keep_days`.
 
 from __future__ import annotations
 
+import logging
 from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
+
+from pydantic import ValidationError
 
 from features.errors import DataError
 from features.storage.sqlite_file import SqliteFile
@@ -21,6 +24,7 @@ if TYPE_CHECKING:
 
     from features.ingest.erased_users import ErasedUsers
 
+_log = logging.getLogger(__name__)
 Outcome = Literal["answered", "asked", "unanswered", "handed_over"]
 _TABLES = """
 CREATE TABLE IF NOT EXISTS conversations (
@@ -96,12 +100,12 @@ class Conversations:
             It is another customer's.
         """
         with self._file.connected() as connection:
-            found = connection.execute("SELECT user_id, state FROM conversations WHERE id = ?", (conversation,)).fetchone()
+            found = connection.execute("SELECT user_id, state, turn FROM conversations WHERE id = ?", (conversation,)).fetchone()
         if found is None:
             return DialogueState()
         if found[0] is not None and found[0] != user:
             raise ConversationError(f"the conversation {conversation!r} cannot be continued: begin a new one")
-        return DialogueState.model_validate_json(found[1])
+        return _state(*found[1:])
 
     def save(self, user: str | None, state: DialogueState, record: TurnRecord) -> bool:
         """Store a turn and the state after it; False, and nothing stored, if another turn of the conversation was stored meanwhile."""
@@ -128,8 +132,8 @@ class Conversations:
     def kept(self, conversation: str) -> tuple[str | None, DialogueState] | None:
         """Return a conversation's customer and state, for those who look after the assistant; None where it is not kept."""
         with self._file.connected() as connection:
-            found = connection.execute("SELECT user_id, state FROM conversations WHERE id = ?", (conversation,)).fetchone()
-        return None if found is None else (found[0], DialogueState.model_validate_json(found[1]))
+            found = connection.execute("SELECT user_id, state, turn FROM conversations WHERE id = ?", (conversation,)).fetchone()
+        return None if found is None else (found[0], _state(*found[1:]))
 
     def rate(self, conversation: str, turn: int, thumb: int) -> bool:
         """Store what a customer thinks of an answer, 1 or -1; False where there is no such turn."""
@@ -207,6 +211,15 @@ class Conversations:
             return 0
         with self._file.writing() as connection:
             return connection.execute("DELETE FROM conversations WHERE updated < ?", (before,)).rowcount
+
+
+def _state(stored: str, turn: int) -> DialogueState:
+    """Return a stored state; nothing but the number of turns where another version of the program stored it."""
+    try:
+        return DialogueState.model_validate_json(stored)
+    except ValidationError:
+        _log.warning("the state of a conversation is of another version: the conversation begins anew")
+        return DialogueState(turn=turn)
 
 
 def _make(connection: sqlite3.Connection) -> None:

@@ -20,6 +20,7 @@ from features.errors import ConfigError, RecsysError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from importlib.metadata import EntryPoint
 
     from recsys.dialogue.slots import SlotKind
     from recsys.settings.assistant import HookConfig
@@ -207,22 +208,34 @@ class Tools:
         return found
 
 
-def installed_tools(tell: Callable[[str], None]) -> list[Tool]:
+def installed_tools(tell: Callable[[str], None] | None = None) -> list[Tool]:
     """Return the tools that installed packages bring, by the entry point group `recsys.assistant_tools`.
 
     Parameters
     ----------
-    tell : takes a line about each one that cannot be loaded or is no tool; the assistant works without it.
+    tell : takes a line about each entry point that cannot be loaded or is no tool, which is then left out; None raises an error.
+
+    Raises
+    ------
+    ConfigError
+        An entry point cannot be loaded, or is no tool.
     """
     found: list[Tool] = []
     for point in sorted(entry_points(group=GROUP), key=lambda point: point.name):
         try:
-            made = point.load()()
-        except Exception as error:  # a shop's code may raise anything
-            tell(f"the tool {point.name!r} ({point.value}) cannot be loaded ({type(error).__name__}: {error}): its flow is left out")
-            continue
-        if not isinstance(made, Tool):
-            tell(f"the tool {point.name!r} ({point.value}) lacks attributes of recsys.dialogue.tools.Tool: its flow is left out")
-            continue
-        found.append(made)
+            found.append(_loaded(point))
+        except ConfigError as error:
+            if tell is None:
+                raise
+            tell(f"{error}; its flow is left out")
     return found
+
+
+def _loaded(point: EntryPoint) -> Tool:
+    try:
+        made = point.load()()
+    except Exception as error:  # a shop's code may raise anything
+        raise ConfigError(f"the tool {point.name!r} ({point.value}) cannot be loaded ({type(error).__name__}: {error})") from error
+    if not isinstance(made, Tool):
+        raise ConfigError(f"the tool {point.name!r} ({point.value}) lacks attributes of recsys.dialogue.tools.Tool: see docs/assistant.md")
+    return made

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from features.errors import BundleError, RecsysError
-from recsys.apps.assistant.opening import open_assistant
+from recsys.apps.assistant.operation.opening import open_assistant
 from recsys.apps.reviews.pipeline import ReviewsReader
 from recsys.apps.search.pipeline import Search
 from recsys.apps.search.request import SearchOptions

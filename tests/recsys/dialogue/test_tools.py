@@ -142,3 +142,7 @@ def test_an_entry_point_that_is_no_tool_is_named(loaded: Any, said: str, monkeyp
     monkeypatch.setattr(tools, "entry_points", lambda group: [_Point(loaded)])
     with pytest.raises(ConfigError, match=f"'parcel'.*{said}"):
         installed_tools()
+    lines: list[str] = []
+    assert installed_tools(lines.append) == []
+    assert len(lines) == 1
+    assert said in lines[0]

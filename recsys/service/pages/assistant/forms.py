@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from fastapi import HTTPException, Request
-from features.text.language_names import ENGLISH_NAMES
+from features.text.languages.names import ENGLISH_NAMES
 from pydantic import Field, field_validator
 
 from recsys.apps.assistant.request import MOST_CHARACTERS

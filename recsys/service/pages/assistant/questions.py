@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import RedirectResponse
-from features.text.language_names import ENGLISH_NAMES
 
-from recsys.apps.assistant.clusters import QuestionCluster, clusters, wording
+from features.text.languages.names import ENGLISH_NAMES
+from recsys.apps.assistant.operation.clusters import QuestionCluster, clusters, wording
 from recsys.dialogue.conversations import AddedAnswer
 from recsys.service.answering import StageTimes
 from recsys.service.pages.assistant.forms import QuestionForm, own_site, turn_key, turn_keys

@@ -248,6 +248,15 @@ def test_a_conversation_survives_a_new_bundle(spare: Place, serve: Serve) -> Non
     assert (second["turn"], second["answer"]["items"]) == (2, first["answer"]["items"][:1])
 
 
+def test_a_state_of_another_version_begins_anew(client: TestClient, place: Place, caplog: pytest.LogCaptureFixture) -> None:
+    say(client, "herbal infusion", "older")
+    with place.workspace.conversations._file.writing() as connection:
+        connection.execute("""UPDATE conversations SET state = '{"mood": "fine"}' WHERE id = 'older'""")
+    reply = say(client, "hello", "older")
+    assert (reply["turn"], reply["state"]["focus"]) == (2, None)
+    assert "of another version" in caplog.text
+
+
 def test_conversations_expire_at_start(spare: Place, start: Start, caplog: pytest.LogCaptureFixture) -> None:
     say(start(spare), "hello", "old")
     spare.workspace.__dict__.pop("conversations", None)

@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recsys.apps.assistant.clusters import clusters, wording
+from recsys.apps.assistant.operation.clusters import clusters, wording
 from recsys.dialogue.conversations import TurnRecord
 
 
