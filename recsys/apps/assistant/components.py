@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from features.names import AVAILABLE
-from recsys.apps.assistant.operation.hand_over import HandOvers
 from recsys.apps.assistant.help import HelpDesk
+from recsys.apps.assistant.operation.hand_over import HandOvers
 from recsys.apps.assistant.product_questions import ProductEvidence
 from recsys.apps.search.reading import Reading
 from recsys.apps.search.request import SearchOptions

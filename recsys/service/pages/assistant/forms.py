@@ -6,9 +6,9 @@ import re
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from fastapi import HTTPException, Request
-from features.text.languages.names import ENGLISH_NAMES
 from pydantic import Field, field_validator
 
+from features.text.languages.names import ENGLISH_NAMES
 from recsys.apps.assistant.request import MOST_CHARACTERS
 from recsys.service.assistant.schemas import Conversation  # noqa: TC001  pydantic reads the annotations
 from recsys.service.pages.form import FieldsForm
