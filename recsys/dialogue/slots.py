@@ -72,7 +72,7 @@ def read_date(text: str, language: str | None, today: date) -> date | None:
         return _date(parts["year"] or parts["y"], parts["month"] or parts["m"], parts["day"] or parts["d"], today)
     from dateparser.search import search_dates  # half a second to import
 
-    languages = [language] if language in _LANGUAGES else list(_LANGUAGES)
+    languages = (language,) if language in _LANGUAGES else _LANGUAGES
     base = datetime.combine(today, time())
     settings = {"PREFER_DATES_FROM": "past", "RELATIVE_BASE": base, "REQUIRE_PARTS": ["day", "month"]}
     dates = search_dates(text, languages=languages, settings=settings)

@@ -166,10 +166,10 @@ class Tools:
         for tool in tools:
             kind = validator_for(tool.result)
             try:
-                kind.check_schema(tool.result)
+                kind.check_schema(dict(tool.result))
             except SchemaError as error:
                 raise ConfigError(f"the result of the tool {tool.name!r} is no JSON schema ({error.message}): correct it") from error
-            self._validators[tool.name] = kind(tool.result)
+            self._validators[tool.name] = kind(dict(tool.result))
         self._seconds = seconds
         self._threads = ThreadPoolExecutor(4, "tool")
 

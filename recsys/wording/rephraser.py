@@ -51,11 +51,11 @@ class Rephraser:
     """
 
     server: ChatServer | None = None
-    count: Callable[[str], None] = lambda _: None
+    count: Callable[[Outcome], None] = lambda _: None
     regions: tuple[str, ...] = REGIONS
 
     @classmethod
-    def of(cls, config: AssistantConfig, count: Callable[[str], None] = lambda _: None) -> Rephraser:
+    def of(cls, config: AssistantConfig, count: Callable[[Outcome], None] = lambda _: None) -> Rephraser:
         """Return the rephraser of a configuration; without `assistant.llm_url` it rewords nothing."""
         if config.llm_url is None:
             return cls(None, count)

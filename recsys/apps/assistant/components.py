@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from recsys.dialogue.tools import Slot
     from recsys.recommend.pipeline import Recommender
     from recsys.settings.assistant import AssistantConfig
+    from recsys.wording.rephraser import Outcome
 
 _log = logging.getLogger(__name__)
 
@@ -49,7 +50,7 @@ class AssistantComponents:
     search: Search
     config: AssistantConfig
     conversations: Conversations
-    count_wording: Callable[[str], None] = lambda _: None
+    count_wording: Callable[[Outcome], None] = lambda _: None
 
     @property
     def recommender(self) -> Recommender:
@@ -80,7 +81,8 @@ class AssistantComponents:
     @cached_property
     def desk(self) -> HelpDesk:
         """Finds help pages, added answers and flows."""
-        return HelpDesk(self.recommender.snapshot.help, self.recommender.model, self.tools, self.conversations)
+        model = self.recommender.model
+        return HelpDesk(self.recommender.snapshot.help, model, model.intents, self.tools, self.conversations)
 
     @cached_property
     def evidence(self) -> ProductEvidence:

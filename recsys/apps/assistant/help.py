@@ -6,7 +6,7 @@ import re
 import threading
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
@@ -14,7 +14,7 @@ import polars as pl
 from features.data.help_pages import HelpPages
 from features.names import ANSWER, LANGUAGE, LINK, QUESTION, TAGS
 from recsys.apps.assistant.understanding import Guess
-from recsys.snapshot.help_texts import QuestionEncoder, RememberingEncoder
+from recsys.snapshot.help_texts import RememberingEncoder
 from retrieval.passages.index import PassageIndex
 
 if TYPE_CHECKING:
@@ -23,18 +23,9 @@ if TYPE_CHECKING:
     from features.text.intents.model import IntentModel
     from recsys.dialogue.conversations import Conversations
     from recsys.dialogue.tools import Tools
-    from recsys.snapshot.help_texts import HelpTexts
+    from recsys.snapshot.help_texts import HelpTexts, QuestionEncoder
 
 MOST_PAGES = 5
-
-
-class AssistantModel(QuestionEncoder, Protocol):
-    """What of a model the help desk reads."""
-
-    @property
-    def intents(self) -> IntentModel | None:
-        """Tells flows from help pages; None for a shop without help pages."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -54,10 +45,12 @@ class HelpDesk:
     Attributes
     ----------
     of_bundle : the shop's own.
+    intents : tells flows from help pages; None for a shop without help pages.
     """
 
     of_bundle: HelpTexts
-    model: AssistantModel
+    model: QuestionEncoder
+    intents: IntentModel | None
     tools: Tools
     conversations: Conversations
     _latest: tuple[int, PassageIndex | None, HelpPages] | None = field(default=None, init=False)
@@ -89,10 +82,10 @@ class HelpDesk:
 
     def flow(self, text: str) -> Guess | None:
         """Return the flow that a message most likely asks for: by the classifier, or by the nearest example where there is none."""
-        if self.model.intents is not None:
-            read = self.model.intents.read([text])
+        if self.intents is not None:
+            read = self.intents.read([text])
             best = int(np.nan_to_num(read.probabilities[0]).argmax())
-            name = self.model.intents.names[best]
+            name = self.intents.names[best]
             return Guess(name, float(read.known[0] * read.probabilities[0, best])) if name in self.tools else None
         found = self._examples.search([text], 1)
         owner = self._examples.passages.tags[int(found.rows[0, 0])]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol, get_args
+from typing import TYPE_CHECKING, Protocol
 
 from recsys.dialogue import commands as c
 from recsys.dialogue.phrases import Message
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from recsys.dialogue.tools import Slot
 
 HAND_OVERS: tuple[c.HandOverReason, ...] = ("human", "safety", "money", "angry")
-COURTESIES: tuple[c.SmallTalkKind, ...] = get_args(c.SmallTalkKind)
+COURTESIES: tuple[c.SmallTalkKind, ...] = ("greeting", "thanks", "goodbye", "agreement", "refusal")
 ATTRIBUTES: tuple[c.Attribute, ...] = ("reviews", "stock", "brand", "price", "description")
 ORDINALS = ("1", "2", "3", "4", "5", "last")
 SHORT = 6  # words of a message that may narrow a search

@@ -82,7 +82,7 @@ def hook(reply: bytes, status: int = 200) -> Iterator[tuple[str, list[tuple[dict
             self.end_headers()
             self.wfile.write(reply)
 
-        def log_message(self, *_: object) -> None: ...
+        def log_message(self, format: str, *args: object) -> None: ...
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     thread = threading.Thread(target=server.serve_forever)

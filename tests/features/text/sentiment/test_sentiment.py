@@ -10,10 +10,10 @@ import pytest
 from safetensors.numpy import load
 
 from features.errors import BundleError, DataError
+from features.text.classifier import readable
 from features.text.encoder import TextEncoder
 from features.text.encoder_config import EncoderConfig
 from features.text.sentiment import model as model_module
-from features.text.sentiment import readable
 from features.text.sentiment.config import SentimentConfig
 from features.text.sentiment.labels import NEGATIVE, NEUTRAL, POSITIVE
 from features.text.sentiment.model import SentimentModel
