@@ -50,7 +50,7 @@ class AssistantConfig(BaseModel):
     llm_retries: int = Field(default=1, ge=0, le=5, description="further tries after an error, within that time")
     answer_from: float = Field(default=0.5, ge=0, le=1, description="probability from which a help page answers")
     flow_from: float = Field(default=0.5, ge=0, le=1, description="probability from which a message starts a flow")
-    evidence_from: float = Field(default=0.5, ge=0, le=1, description="probability from which a product's text answers a question about it")
+    evidence_from: float = Field(default=0.6, ge=0, le=1, description="probability from which a product's text answers a question about it")
     failures: int = Field(default=3, ge=1, description="turns in a row without an answer, after which a person takes over")
     tools: tuple[HookConfig, ...] = Field(default=(), description="HTTP hooks that flows call")
     tool_seconds: float = Field(default=4.0, gt=0, description="seconds after which any tool has failed")
