@@ -5,8 +5,6 @@ from __future__ import annotations
 from retrieval.passages.product_evidence import EvidenceModel, Logistic
 
 PACKAGED = EvidenceModel(
-    passage=Logistic({"words": 1.258, "grams": 0.673, "cosine": 5.634, "length": 0.243}, -4.218),
-    answer=Logistic(
-        {"best": 0.077, "lead": -0.230, "mean": -0.306, "expected": 1.616, "words": 0.742, "cosine": 0.664, "length": -0.332}, -1.733
-    ),
+    passage=Logistic({"words": 1.851, "grams": 1.364, "cosine": 6.906, "length": 0.071}, -4.641),
+    answer=Logistic({"best": 0.183, "lead": 0.794, "review": 0.145, "words": 0.351, "cosine": 1.292, "length": -0.088}, -0.762),
 )

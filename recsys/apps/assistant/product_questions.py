@@ -53,6 +53,14 @@ class _Vectors:
 
 
 @dataclass(frozen=True)
+class _Asked:
+    """A question, and ways to say it, each as terms."""
+
+    text: str
+    wordings: Sequence[Sequence[str]]
+
+
+@dataclass(frozen=True)
 class _Judged:
     """The passages that were read, with the probability of each, and of the best that it answers."""
 
@@ -82,31 +90,42 @@ class ProductEvidence:
 
         Of allergens the shop alone is believed: no review is quoted.
         """
+        asked = _Asked(command.question, desk.parts.wordings(command.question))
         passages = product_passages(self._snapshot, desk.parts.row(command.item))
         if asks_for_allergens(command.question):
             passages = [passage for passage in passages if passage.kind != PassageKind.REVIEW]
-        judged = self._judged(command.question, desk.parts.wordings(command.question), passages)
+        else:
+            asked, named = self._without_name(asked, passages[0])
+            passages = passages[named:]
+        judged = self._judged(asked, passages)
         if judged is None or judged.answers < self._answer_from:
             return None
         statements = [] if judged.passages[judged.best].kind == PassageKind.REVIEW else [self._of_shop(desk, command.item, judged)]
         return Answer((*statements, *self._of_reviews(desk, command.item, judged)), (command.item,))
 
-    def _judged(self, question: str, wordings: Sequence[Sequence[str]], passages: list[ProductPassage]) -> _Judged | None:
+    def _judged(self, asked: _Asked, passages: list[ProductPassage]) -> _Judged | None:
         """Judge the passages that share most with a question; the shop's own come first where none shares anything."""
         if not passages:
             return None
-        title = self._terms(passages[0].text)
-        # The words that name the product tell nothing about it.
-        asked = [tuple(term for term in wording if term not in title) or tuple(wording) for wording in wordings]
-        words = word_shares(asked, [self._terms(passage.text) for passage in passages], self._rarity)
+        words = word_shares(asked.wordings, [self._terms(passage.text) for passage in passages], self._rarity)
         chosen = np.argsort(-words, kind="stable")[:DEPTH]
         texts = [passages[i].text for i in chosen]
-        vector, vectors = self._vectors.of(question, texts)
-        features = evidence_features(words[chosen], gram_shares(question, texts), vectors @ vector, texts)
+        vector, vectors = self._vectors.of(asked.text, texts)
+        features = evidence_features(words[chosen], gram_shares(asked.text, texts), vectors @ vector, texts)
         judged = self._model.judge(features, np.array([passages[i].review is not None for i in chosen]))
         probabilities = np.zeros(len(passages))
         probabilities[chosen] = judged.passages
         return _Judged(passages, words, probabilities, int(chosen[judged.best]), judged.answers)
+
+    def _without_name(self, asked: _Asked, title: ProductPassage) -> tuple[_Asked, bool]:
+        """Leave out the words of a title that the question has most of, which tell nothing; and say whether it names the product at all."""
+        terms = self._terms(title.text)
+        named = terms.intersection(term for wording in asked.wordings for term in wording)
+        if 2 * len(named) < max(1, len(terms)):
+            return asked, bool(named)
+        text = " ".join(word for word in asked.text.split() if not self._terms(word) & terms)
+        wordings = [tuple(term for term in wording if term not in terms) or wording for wording in asked.wordings]
+        return _Asked(text or asked.text, wordings), True
 
     def _terms(self, text: str) -> frozenset[str]:
         return frozenset(self._analyzer.stem(word) for word in self._analyzer.index_words(text))

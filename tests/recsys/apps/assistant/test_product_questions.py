@@ -17,7 +17,9 @@ from recsys.apps.assistant.product_questions import ProductEvidence
 from recsys.apps.assistant.product_texts import PassageKind, attribute_passages, product_passages
 from recsys.apps.assistant.products import ProductDesk
 from recsys.dialogue.commands import AskProduct
+from recsys.settings.assistant import AssistantConfig
 from recsys.wording.templates import Templates
+from retrieval.lexical.analyzer import Analyzer
 from retrieval.lexical.index import LexicalIndex
 from tests.features.reviews.known import Told, scored
 
@@ -50,6 +52,7 @@ def one(sentence: str, tone: str = NEUTRAL) -> list[Told]:
     return [(None, sentence, tone)]
 
 
+ANALYZER = Analyzer()
 REVIEWS = scored(
     (KETTLE, one("It is not loud at all.", POSITIVE)),
     (KETTLE, one("Far too loud in the morning.", NEGATIVE)),
@@ -66,7 +69,7 @@ def by_words(texts: Sequence[str]) -> Any:
     """Vectors of texts that share words are near each other."""
     vectors = np.zeros((len(texts), 256), dtype=np.float32)
     for row, text in enumerate(texts):
-        for word in text.lower().replace("?", " ").replace(".", " ").replace(",", " ").split():
+        for word in ANALYZER.tokens(text):
             vectors[row, crc32(word.encode()) % 256] += 1
     return SimpleNamespace(vectors=vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-9))
 
@@ -83,7 +86,7 @@ class Shop:
         self.encoded: list[str] = []
         parts: Any = self
         self.desk = ProductDesk(parts, language, None)
-        self.evidence = ProductEvidence(self.recommender, 0.5)
+        self.evidence = ProductEvidence(self.recommender, AssistantConfig().evidence_from)
 
     def encode(self, texts: Sequence[str]) -> Any:
         self.encoded += texts
