@@ -276,7 +276,7 @@ class Shop:
         return frame_of(map(vars, answer.items), types, self._kind)
 
     def evaluate(self, *, preset: Preset = "quick", random_state: int = 0) -> Report:
-        """Evaluate on the log's last weeks beside tuned baselines, with the model of `train`'s options, trained first where there is none."""
+        """Evaluate on the last weeks of the log beside tuned baselines; options as in `train`, which runs first where need be."""
         from recsys.offline.evaluate import evaluate
         from recsys.training.options import TrainOptions
 

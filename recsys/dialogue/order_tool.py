@@ -15,7 +15,8 @@ from recsys.dialogue.tools import Slot, ToolError, installed_tools
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from recsys.recommend.pipeline import Recommender
+    from features.data.catalog import Catalog
+    from features.data.interactions import Interactions
     from recsys.settings.assistant import AssistantConfig
 
 _log = logging.getLogger(__name__)
@@ -57,8 +58,8 @@ class OrderTool:
     result = _FOUND
     texts = _TEXTS
 
-    def __init__(self, recommender: Recommender) -> None:
-        self._recommender = recommender
+    def __init__(self, log: Interactions, catalog: Catalog) -> None:
+        self._log, self._catalog = log, catalog
 
     def call(self, slots: Mapping[str, str], user: str | None) -> Mapping[str, Any]:
         """Return the order of the day that is asked for, or the last one.
@@ -68,7 +69,7 @@ class OrderTool:
         ToolError
             The times of the log only give an order.
         """
-        log, catalog = self._recommender.snapshot.log, self._recommender.snapshot.catalog
+        log, catalog = self._log, self._catalog
         times = log.calendar if log.ordinal else log.time
         if times is None:
             raise ToolError("the log has no dates: the tool of orders cannot say when something was bought")

@@ -71,7 +71,8 @@ class AssistantComponents:
     def tools(self) -> Tools:
         """What flows call."""
         hooks = [HookTool(one) for one in self.config.tools]
-        return Tools([OrderTool(self.recommender), *hooks, *installed_tools(_log.error)], self.config.tool_seconds)
+        snapshot = self.recommender.snapshot
+        return Tools([OrderTool(snapshot.log, snapshot.catalog), *hooks, *installed_tools(_log.error)], self.config.tool_seconds)
 
     @cached_property
     def hand_overs(self) -> HandOvers:
