@@ -23,10 +23,16 @@ _log = logging.getLogger(__name__)
 MOST_TITLES = 5
 _EXAMPLES = (
     *("what did I buy last time", "show me my last order", "my order history", "what was in my order of 3 May", "when did I last order"),
-    *("was habe ich zuletzt gekauft", "zeig mir meine letzte Bestellung", "was war in meiner Bestellung vom 3. Mai"),
-    *("qu'est-ce que j'ai acheté la dernière fois", "montrez-moi ma dernière commande"),
-    *("qué compré la última vez", "muéstrame mi último pedido"),
-    *("我上次买了什么", "我的上一个订单"),
+    *("what have I ordered recently", "list my latest purchase", "which products did I order on this day", "what did I buy on"),
+    *(
+        "was habe ich zuletzt gekauft",
+        "zeig mir meine letzte Bestellung",
+        "was war in meiner Bestellung vom 3. Mai",
+        "was war in meinem Einkauf vom",
+    ),
+    *("qu'est-ce que j'ai acheté la dernière fois", "montrez-moi ma dernière commande", "qu'est-ce que j'ai acheté le"),
+    *("qué compré la última vez", "muéstrame mi último pedido", "qué compré el"),
+    *("我上次买了什么", "我的上一个订单", "我买了什么"),
 )
 _TEXTS = {
     "en": "Your order of {date}: {count} products ({titles}).",

@@ -7,12 +7,18 @@ import tomllib
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
+from typing import TYPE_CHECKING
 
 from features.reviews.folding import folded_word
 from features.reviews.languages import FUNCTION_WORDS
 from features.text.languages.names import ENGLISH_NAMES
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 FILE = "phrases.toml"
+COMMON = "common"
+LEAST_MENDED = 5  # letters of a word whose typing error is mended
 UNSPACED = "zh"
 _IDEOGRAPH = re.compile(r"[\u4e00-\u9fff]")
 
@@ -48,14 +54,27 @@ class Message:
     folded: str
 
     @classmethod
-    def of(cls, text: str) -> Message:
-        """Fold a message."""
-        return cls(text, " ".join(folded_word(text).split()))
+    def of(cls, text: str, knows: Callable[[str], bool] | None = None) -> Message:
+        """Fold a message, and mend words of phrases that have one typing error.
 
-    def find(self, key: str) -> Found | None:
-        """Return the first phrase of a kind in the message, the longest of those that begin there; None without one."""
+        Parameters
+        ----------
+        knows : whether a word is one of the shop's, which is no misspelling of another one; None mends nothing.
+        """
+        words = folded_word(text).split()
+        return cls(text, " ".join(words if knows is None else [_mended(word, knows) for word in words]))
+
+    def find(self, key: str, among: str | None = None) -> Found | None:
+        """Return the first phrase of a kind in the message, the longest of those that begin there; None without one.
+
+        Parameters
+        ----------
+        among : the language of the phrases; None for all.
+        """
         best: tuple[int, int, Found] | None = None
         for pattern, phrase, language in _patterns(key):
+            if among not in (None, language):
+                continue
             match = pattern.search(self.folded)
             if match and (best is None or (match.start(), -match.end()) < best[:2]):
                 found = Found(phrase, language, self.folded[: match.start()].strip(), self.folded[match.end() :].strip())
@@ -74,6 +93,16 @@ class Message:
                 rest = pattern.sub(" ", rest)
         return " ".join(rest.split())
 
+    def content(self, *keys: str) -> str:
+        """Return the words that are left without phrases of some kinds, frequent words of requests and numbers."""
+        words = [word for word in self.without(*keys).split() if word not in _common() and not word.isdigit()]
+        return " ".join(word for one in words if (word := _without_common_signs(one)))
+
+    @property
+    def asks(self) -> bool:
+        """Whether it begins as a question of its language does."""
+        return "?" in self.text or "？" in self.text or self.find("question", self.language) is not None
+
     @property
     def language(self) -> str | None:
         """The language that its words tell; None where they do not."""
@@ -81,6 +110,8 @@ class Message:
             return UNSPACED
         words = self.folded.split()
         counts = {language: sum(word in known for word in words) for language, known in _function_words().items()}
+        for language, known in _content()[COMMON].items():
+            counts[language] = counts.get(language, 0) + sum(word in known for word in words)
         for key in kinds():
             if found := self.find(key):
                 counts[found.language] = counts.get(found.language, 0) + len(found.phrase.split())
@@ -91,12 +122,50 @@ class Message:
 @cache
 def kinds() -> tuple[str, ...]:
     """Return the kinds of phrases."""
-    return tuple(_content())
+    return tuple(key for key in _content() if key != COMMON)
 
 
 @cache
 def _content() -> dict[str, dict[str, list[str]]]:
     return tomllib.loads(files("recsys.dialogue").joinpath(FILE).read_text(encoding="utf-8"))
+
+
+@cache
+def _common() -> frozenset[str]:
+    return frozenset(word for words in _content()[COMMON].values() for word in words)
+
+
+def _without_common_signs(word: str) -> str:
+    """Return a word of a language without spaces between words without its frequent signs."""
+    if not _IDEOGRAPH.search(word):
+        return word
+    for sign in sorted(_content()[COMMON][UNSPACED], key=len, reverse=True):
+        word = word.replace(sign, "")
+    return word
+
+
+@cache
+def _vocabulary() -> frozenset[str]:
+    phrases = (phrase for key in kinds() for some in _content()[key].values() for phrase in some)
+    return frozenset(word for phrase in phrases for word in phrase.strip("^$").split()) | _common()
+
+
+def _mended(word: str, knows: Callable[[str], bool]) -> str:
+    """Return the one word of the phrases that a word is one edit away from, with the same first letter; else the word."""
+    if len(word) < LEAST_MENDED or word in _vocabulary() or not word.isascii() or not word.isalpha() or knows(word):
+        return word
+    near = [known for known in _vocabulary() if known[0] == word[0] and len(known) >= LEAST_MENDED - 1 and _one_edit(word, known)]
+    return near[0] if len(near) == 1 else word
+
+
+def _one_edit(word: str, known: str) -> bool:
+    """Whether one letter is too many, missing, another one, or swapped with the next."""
+    if abs(len(word) - len(known)) > 1:
+        return False
+    begin = next((i for i, (one, other) in enumerate(zip(word, known, strict=False)) if one != other), min(len(word), len(known)))
+    rest, other = word[begin:], known[begin:]
+    swapped = rest[:2] == other[1::-1] and rest[2:] == other[2:] and len(rest) > 1
+    return rest[1:] == other or rest == other[1:] or rest[1:] == other[1:] or swapped
 
 
 @cache

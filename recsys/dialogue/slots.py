@@ -22,8 +22,10 @@ _INTRODUCED = re.compile(
     r"(?i)(?:order|bestellung|bestellnummer|auftrag|commande|pedido|订单号?)\s*(?:(?:no\.?|number|nr\.?|nummer|numero|número|numéro|号|#|:|is)\s*)*"
     r"#?((?:[A-Za-z]{1,5}-?)?\d[\dA-Za-z]*(?:-\d[\dA-Za-z]*)*)"
 )
+_SIZES = r"xxs|xs|s|m|l|xl|xxl|xxxl|\d{2,3}(?:[.,/]\d{1,3})?"
 _SIZE = re.compile(
-    r"(?i)\b(?:size|grösse|größe|groesse|taille|talla|尺码|尺寸)\s*[:=]?\s*([\w./,-]{1,12})|\b(xxs|xs|s|m|l|xl|xxl|xxxl|\d{2}(?:[.,]5)?)\b"
+    rf"(?i)\b(?:size|sizes|grösse|größe|groesse|taille|talla)\s*[:=]?\s*({_SIZES})(?![\w'’])|(?:尺码|尺寸)\s*[:：=]?\s*({_SIZES})(?![a-z0-9])"
+    rf"|(?<![\w'’])({_SIZES})(?![\w'’])"
 )
 # Dates that dateparser does not read, or reads wrongly: "03.05." and "5月3日".
 _NUMERIC = re.compile(
@@ -50,7 +52,7 @@ def read_slot(kind: SlotKind, message: Message, today: date, *, asked: bool) -> 
             return f"{limits[0].high or limits[0].low:g}" if limits else None
         case "size":
             size = _SIZE.search(message.text)
-            return next((part.upper() for part in size.groups() if part), None) if size and (asked or size.group(1)) else None
+            return next((part.upper() for part in size.groups() if part), None) if size and (asked or not size.group(3)) else None
         case _:
             return message.text.strip()[:MOST_TEXT] if asked and kind == "text" and message.folded else None
 

@@ -72,6 +72,7 @@ class DialogueState(_Part):
     product : id of the product that the conversation is about.
     offered : rows of the help pages that were offered in the last turn.
     pending : what was asked of a product in the last turn: it may be asked of the one that is named next.
+    last_flow : tool that answered in the last turn: what it needs may be asked of it again.
     failures : turns in a row that were not understood or not answered.
     handed_over : why a person has taken over; None while the assistant answers.
     tried : commands that ran, the last ones, for the person who takes over.
@@ -84,6 +85,7 @@ class DialogueState(_Part):
     flow: Flow | None = None
     offered: tuple[int, ...] = ()
     pending: str | None = None
+    last_flow: str | None = None
     failures: int = 0
     handed_over: HandOverReason | None = None
     transcript: tuple[Turn, ...] = ()

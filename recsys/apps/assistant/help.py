@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-import numpy as np
 import polars as pl
 
 from features.data.help_pages import HelpPages
@@ -26,6 +25,11 @@ if TYPE_CHECKING:
     from recsys.snapshot.help_texts import HelpTexts, QuestionEncoder
 
 MOST_PAGES = 5
+# A day in a message, which makes it less like the examples of a flow.
+_DATE = re.compile(
+    r"\b\d{4}-\d\d?-\d\d?\b|\b\d\d?\.\s?\d\d?\.(?:\s?\d{4})?|\d{4}年\d+月\d+[日号]"
+    r"|\b\d\d?(?:st|nd|rd|th|\.)?(?: de| of)? [^\W\d]+,?(?: de)? \d{4}\b|\b[A-Z][a-z]+ \d\d?,? \d{4}\b"
+)
 
 
 @dataclass(frozen=True)
@@ -81,15 +85,15 @@ class HelpDesk:
         return {name: getattr(pages, name)[row] for name in (QUESTION, ANSWER, LINK, LANGUAGE)}
 
     def flow(self, text: str) -> Guess | None:
-        """Return the flow that a message most likely asks for: by the classifier, or by the nearest example where there is none."""
-        if self.intents is not None:
-            read = self.intents.read([text])
-            best = int(np.nan_to_num(read.probabilities[0]).argmax())
-            name = self.intents.names[best]
-            return Guess(name, float(read.known[0] * read.probabilities[0, best])) if name in self.tools else None
-        found = self._examples.search([text], 1)
-        owner = self._examples.passages.tags[int(found.rows[0, 0])]
-        return Guess(owner, float(found.answers[0]))
+        """Return the flow that a message most likely asks for: by the classifier, or by the examples where it does not read the message."""
+        bare = " ".join(_DATE.sub(" ", text).split()) or text
+        read = self.intents.read([bare]) if self.intents is not None else None
+        if read is None or self.intents is None or read.unread.rows[0]:
+            found = self._examples.search([bare], 1)
+            return Guess(self._examples.passages.tags[int(found.rows[0, 0])], float(found.answers[0]))
+        best = int(read.probabilities[0].argmax())
+        name = self.intents.names[best]
+        return Guess(name, float(read.known[0] * read.probabilities[0, best])) if name in self.tools else None
 
     @cached_property
     def _examples(self) -> PassageIndex:

@@ -72,10 +72,10 @@ class Assistant(AssistantComponents):
         self.templates.write("not_understood", language=None)
 
     def _turn(self, request: AssistantRequest, before: DialogueState) -> Reply:
-        message = Message.of(request.text)
+        message = Message.of(request.text, self.search.words.spelling.knows)
         state = before.model_copy(update={"language": message.language or before.language})
         commands = self._understanding.commands(message, state, request.user)
-        done = TurnRunner(self, request, state.model_copy(update={"offered": (), "pending": None})).run(commands)
+        done = TurnRunner(self, request, state.model_copy(update={"offered": (), "pending": None, "last_flow": None})).run(commands)
         reply = Reply(request.conversation, self.recommender.bundle_id, commands, self._worded(done.content), done.state, done.answered)
         turn = Turn(customer=without_personal_data(request.text), assistant=reply.text)
         return replace(reply, state=done.state.told(turn, tuple(command.command for command in commands)))

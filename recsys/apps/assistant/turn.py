@@ -174,7 +174,7 @@ class TurnRunner:
         return Done(Question(joined([*messages, ask]), missing.name), self.state.model_copy(update={"flow": going}))
 
     def _call(self, name: str, slots: dict[str, str]) -> Done:
-        tool, ended = self.parts.tools[name], self.state.model_copy(update={"flow": None})
+        tool, ended = self.parts.tools[name], self.state.model_copy(update={"flow": None, "last_flow": name})
         try:
             found = self.parts.tools.call(name, slots, self.request.user)
         except ToolError as error:

@@ -26,12 +26,13 @@ if TYPE_CHECKING:
 HAND_OVERS: tuple[c.HandOverReason, ...] = ("human", "safety", "money", "angry")
 COURTESIES: tuple[c.SmallTalkKind, ...] = ("greeting", "thanks", "goodbye", "agreement", "refusal")
 ATTRIBUTES: tuple[c.Attribute, ...] = ("reviews", "stock", "brand", "price", "description")
+NAMES = ("hunde", "katzen", "kinder", "baby")  # beginnings of German compounds that say for whom something is
 ORDINALS = ("1", "2", "3", "4", "5", "last")
 SHORT = 6  # words of a message that may narrow a search
 SURE = 0.8  # probability of a help page that goes before a product that the conversation is about
 _BETWEEN = re.compile(r" (?:and|with|or|und|mit|oder|et|avec|ou|y|con|o) |[和与跟]")
-NEAR = 0.1  # probability of a help page that is offered
-MOST_OPTIONS = 3
+NEAR = 0.005  # probability of a help page that is offered
+MOST_OPTIONS = 5
 
 
 @dataclass(frozen=True)
@@ -89,7 +90,10 @@ class Understanding:
         """Return what a message asks for, at least one command."""
         if reason := self._stop(message, state):
             return (c.HandOver(reason=reason),)
-        steps = (self._in_flow, self._courtesy, self._offered, self._of_shown, self._of_product, self._narrowed, self._new)
+        steps = (
+            *(self._in_flow, self._courtesy, self._offered, self._again),
+            *(self._of_shown, self._priced, self._of_product, self._narrowed, self._new),
+        )
         for step in steps:
             if found := step(message, state, user):
                 return found
@@ -123,7 +127,27 @@ class Understanding:
 
     def _courtesy(self, message: Message, state: DialogueState, _user: str | None) -> tuple[c.Command, ...]:
         kind = next((kind for kind in COURTESIES if message.has(kind)), None)
-        return (c.SmallTalk(kind=kind),) if kind else ()
+        # "hi, i want milk" wants milk.
+        if (
+            kind is None
+            or len(message.folded.split()) > SHORT
+            or self.knowledge.sold(message.content(kind)) > 0
+            or self._asks_more(message, kind)
+        ):
+            return ()
+        return (c.SmallTalk(kind=kind),)
+
+    @staticmethod
+    def _asks_more(message: Message, kind: str) -> bool:
+        rest = Message.of(message.without(kind))
+        return any(rest.has(key) for key in ("find", "cheaper", "more", "recommend", "compare", "cancel")) or "?" in message.text
+
+    def _again(self, message: Message, state: DialogueState, _user: str | None) -> tuple[c.Command, ...]:
+        """Ask the tool of the last turn about something else: "and on 3 May 2017?"."""
+        if state.last_flow is None or len(message.folded.split()) > 2 * SHORT:
+            return ()
+        slots = tuple(self._slots(message, self.knowledge.slots(state.last_flow), None, {}, corrects=False))
+        return (c.StartFlow(flow=state.last_flow), *slots) if slots else ()
 
     def _offered(self, message: Message, state: DialogueState, _user: str | None) -> tuple[c.Command, ...]:
         """Choose one of the help pages that were offered."""
@@ -144,7 +168,7 @@ class Understanding:
         if not named:
             return ()
         attribute = self._attribute(message)
-        if attribute or message.has("question"):
+        if attribute or message.find("question", message.language):
             return (c.AskProduct(item=named[0], question=message.text, attribute=attribute),)
         if state.pending is not None:
             return (c.AskProduct(item=named[0], question=state.pending, attribute=self._attribute(Message.of(state.pending))),)
@@ -167,12 +191,17 @@ class Understanding:
     def _of_product(self, message: Message, state: DialogueState, user: str | None) -> tuple[c.Command, ...]:
         """Ask something about the product that the conversation is about, or about one that is named."""
         attribute = self._attribute(message)
-        asks = attribute is not None or message.has("question")
+        asks = attribute is not None or message.asks
         if not asks:
             return ()
-        rest = message.without(*(f"attribute_{attribute}",) if attribute else (), "it", "question", "find")
+        rest = message.content(*(f"attribute_{attribute}",) if attribute else (), "it", "question", "find")
         shown = state.focus.last if state.focus else ()
-        if (state.product or shown) and (message.has("it") or (state.product and attribute and not self.knowledge.sold(rest))):
+        if shown and attribute == "stock" and (message.has("only") or state.product is None) and not self.knowledge.sold(rest):
+            return (c.FindProducts(in_stock=True, refines=True),)
+        about_it = message.has("it") or not message.has("oneself")
+        if (state.product and about_it and (attribute is None or not self.knowledge.sold(rest))) or (
+            shown and message.has("it") and (attribute or message.find("question", message.language))
+        ):
             pages = self.knowledge.help(message) if attribute is None else ()
             if pages and pages[0][2] >= SURE:
                 return ()
@@ -192,21 +221,24 @@ class Understanding:
         if focus is None or not focus.shown:
             return ()
         if whom := message.find("for_whom"):
-            return (c.FindProducts(words=f"{_thing(focus.words)} {_without_own(whom.after)}".strip()),)
-        if len(message.folded.split()) > 2 * SHORT:
+            return (c.FindProducts(words=_for_whom(_thing(focus.words), whom.after)),)
+        if len(message.content().split()) > SHORT or (message.find("question", message.language) and not message.has("more")):
+            return ()
+        if (without := _unwanted(message)) and self.knowledge.sold(without):
+            return (c.FindProducts(without=(without,), refines=True),)
+        if message.has("more") and not self.knowledge.sold(message.content("more", "find")):
+            return (c.FindProducts(more=True, refines=True),)
+        return (c.FindProducts(in_stock=True, refines=True),) if message.has("in_stock") else ()
+
+    def _priced(self, message: Message, state: DialogueState, _user: str | None) -> tuple[c.Command, ...]:
+        """Narrow what is looked for by its price."""
+        focus = state.focus
+        if focus is None or not focus.shown or len(message.content().split()) > SHORT:
             return ()
         limit = next(iter(price_limits(fold(message.text))), None)
-        if limit is not None and not self.knowledge.sold(message.without("find", "cheaper")):
+        if limit is not None and not self.knowledge.sold(message.content("find", "cheaper", "it")):
             return (c.FindProducts(max_price=limit.high, min_price=limit.low, refines=True),)
-        if (priced := self._cheaper_or_dearer(message, [state.product] if state.product else focus.last)) or len(
-            message.folded.split()
-        ) > SHORT:
-            return priced
-        if (without := message.find("without")) and without.after:
-            return (c.FindProducts(without=(without.after,), refines=True),)
-        if message.has("more"):
-            return (c.FindProducts(more=True, refines=True),)
-        return (c.FindProducts(in_stock=True, refines=True),) if message.has("in_stock") and not message.has("question") else ()
+        return self._cheaper_or_dearer(message, [state.product] if state.product else focus.last)
 
     def _cheaper_or_dearer(self, message: Message, items: Sequence[str]) -> tuple[c.Command, ...]:
         """Ask for what costs less, or more, than the middle one of some products."""
@@ -223,20 +255,37 @@ class Understanding:
         pages = self.knowledge.help(message)
         flow = self.knowledge.flow(message)
         answers = pages[0][2] if pages else 0.0
-        wanted = message.without("find")
-        finds = message.has("find") and self.knowledge.sold(wanted) == 1
+        wanted = _trimmed(message.without("find"))
+        content = message.content("find")
+        finds = message.has("find") and self.knowledge.sold(content) == 1
         if flow and flow.probability >= max(self.flow_from, answers):
             slots = tuple(self._slots(message, self.knowledge.slots(flow.name), None, {}, corrects=False))
             return (c.StartFlow(flow=flow.name), *slots)
         if answers >= self.answer_from and not (finds and answers < SURE):
             return (c.AnswerQuestion(question=message.text, row=pages[0][0], probability=answers),)
         if message.has("recommend"):
-            about = message.without("recommend", "find", "question", "it")
+            about = message.content("recommend", "find", "question", "it")
             return (c.FindProducts(words=about if self.knowledge.sold(about) == 1 else ""),)
-        if finds or (self.knowledge.sold(wanted) >= (1 if message.has("question") else 0.5)):
-            return (c.FindProducts(words=message.text if not message.has("find") else wanted),)
+        if found := self._found(message, wanted, content, finds=finds):
+            return found
         near = pages[:MOST_OPTIONS] if answers >= NEAR else ()
         return (c.Clarify(pages=tuple(row for row, _, _ in near)),)
+
+    def _found(self, message: Message, wanted: str, content: str, *, finds: bool) -> tuple[c.Command, ...]:
+        """Look for products where what is left of the message names some."""
+        without = message.find("without")
+        if (
+            without
+            and self.knowledge.sold(thing := _trimmed(Message.of(without.before).without("find"))) == 1
+            and (unwanted := _unwanted(message))
+        ):
+            return (c.FindProducts(words=thing, without=(unwanted,)),)
+        asks = message.find("question", message.language) or message.has("oneself")
+        if not finds and self.knowledge.sold(content) < (1 if asks else 0.5):
+            return ()
+        if price_limits(fold(message.text)):
+            return (c.FindProducts(words=message.text),)
+        return (c.FindProducts(words=wanted or content),)
 
 
 def _places(message: Message, count: int) -> Iterator[int]:
@@ -260,7 +309,31 @@ def _thing(words: str) -> str:
     return words
 
 
-def _without_own(words: str) -> str:
-    """Return words without "my": the shop sells nothing that is already the customer's."""
-    own = {"my", "our", "the", "a", "mein", "meine", "meinen", "meinem", "unser", "unseren", "den", "die", "mon", "ma", "mes", "mi", "mis"}
-    return " ".join(word for word in words.split() if word not in own)
+def _for_whom(thing: str, whom: str) -> str:
+    """Return what is looked for, for someone else: neither the cat nor "my" stays in "cat food" and "my dog"."""
+    others, name = Message.of(thing).without("whom").split(), Message.of(whom).content()
+    kept = [next((rest for one in NAMES if (rest := _without_stem(word, one)) != word), word) for word in others]
+    if (kept != others or not thing.isascii()) and len(kept) == 1:  # a compound: "hundefutter", "狗粮"
+        return next((one for one in NAMES if name and one.startswith(name)), name) + kept[0]
+    return " ".join([*kept, name]).strip()
+
+
+def _without_stem(word: str, name: str) -> str:
+    """Return the rest of a compound: "futter" of "katzenfutter"."""
+    return word[len(name) :] if word.startswith(name) and len(word) >= len(name) + 3 else word
+
+
+def _unwanted(message: Message) -> str:
+    """Return what no product may have: what stands after "without", and before "isn't" nothing does."""
+    without = message.find("without")
+    return Message.of(without.after).content() if without else ""
+
+
+def _trimmed(words: str) -> str:
+    """Return words without the frequent words of requests at either end."""
+    some = words.split()
+    content = set(Message.of(words).content().split())
+    places = [place for place, word in enumerate(some) if word in content]
+    if not places:
+        return Message.of(words).content()
+    return " ".join(some[places[0] : places[-1] + 1])

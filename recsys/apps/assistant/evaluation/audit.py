@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -128,12 +129,13 @@ class FactAudit:
 
     def _price(self, item: str) -> float | None:
         value = float(self.assistant.recommender.snapshot.prices[self.assistant.row(item)])
-        return None if value != value else value
+        return None if math.isnan(value) else value
 
     @staticmethod
     def _money(piece: Piece, amount: float) -> bool:
-        """Whether a written amount has the digits of the value."""
-        return re.sub(r"\D", "", piece.text) == re.sub(r"\D", "", f"{amount:.2f}")
+        """Whether a written amount is the value, to a cent."""
+        digits = re.sub(r"\D", "", piece.text)
+        return bool(digits) and abs(int(digits) / 100 - amount) <= 0.005 + 1e-9
 
     def _cell(self, item: str, column: str) -> Any:
         found = self.assistant.recommender.snapshot.catalog.frame.filter(pl.col(ITEM_ID) == item)

@@ -17,11 +17,13 @@ from recsys.apps.assistant.evaluation.judge import TurnJudge
 from recsys.apps.assistant.evaluation.report import AssistantReport, DialogueResult, TurnResult
 from recsys.apps.assistant.pipeline import Assistant, outcome_of
 from recsys.apps.assistant.request import AssistantRequest
+from recsys.dialogue.commands import Clarify
 from recsys.dialogue.conversations import Conversations
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from recsys.apps.assistant.answers import Reply
     from recsys.apps.assistant.evaluation.dialogue_file import Dialogue
     from recsys.dialogue.tools import Tools
     from recsys.settings.settings import Settings
@@ -77,11 +79,19 @@ def _replayed(assistant: Assistant, audit: FactAudit, dialogue: Dialogue, conver
         began = time.perf_counter()
         reply = assistant.answer(AssistantRequest(case.say, conversation, dialogue.user))
         seconds = time.perf_counter() - began
+        if (number := _offered(assistant, reply, case.expect.page)) is not None:
+            reply = assistant.answer(AssistantRequest(str(number), conversation, dialogue.user))
         problems = TurnJudge(assistant, reply, before).problems(case.expect)
         turns.append(TurnResult(case.say, reply.text, outcome_of(reply), seconds, tuple(problems), tuple(audit.unsupported(reply))))
         before = reply.state.focus.last if reply.state.focus else ()
         language = reply.state.language or language
     return DialogueResult(dialogue.name, dialogue.kind, dialogue.language or language or "unknown", tuple(turns))
+
+
+def _offered(assistant: Assistant, reply: Reply, page: str | None) -> int | None:
+    """Return the number under which a help page is offered; the customer then chooses it."""
+    rows = reply.commands[0].pages if page is not None and isinstance(reply.commands[0], Clarify) else ()
+    return next((number for number, row in enumerate(rows, 1) if assistant.desk.page(row)["question"] == page), None)
 
 
 class RecordingTools:
