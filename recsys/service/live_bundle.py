@@ -25,7 +25,7 @@ from recsys.artifacts.bundle import CURRENT, Bundle, current_id, list_bundles
 from recsys.recommend.open import open_recommender
 from recsys.recommend.request import RecommendOptions
 from recsys.refresh.drift import psi
-from recsys.service.metrics import SWAPS
+from recsys.service.metrics import SWAPS, WORDINGS
 from recsys.settings.assistant import AssistantConfig
 
 if TYPE_CHECKING:
@@ -210,7 +210,7 @@ def _query_digests(bundle: Bundle) -> dict[str, str]:
 def _open_assistant(search: Search, config: AssistantConfig, workspace: Workspace) -> Assistant | None:
     """Return a warm assistant, or None, and the log says why: lists and searches are answered whatever is wrong with it."""
     try:
-        assistant = open_assistant(search, config, workspace.conversations)
+        assistant = open_assistant(search, config, workspace.conversations, lambda outcome: WORDINGS.labels(outcome).inc())
         assistant.warm()
     except RecsysError as error:
         _log.error("the assistant does not answer: %s", error)

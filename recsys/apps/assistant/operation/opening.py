@@ -10,23 +10,32 @@ from features.text.plain import counted
 from recsys.apps.assistant.pipeline import Assistant
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from recsys.apps.search.pipeline import Search
     from recsys.dialogue.conversations import Conversations
     from recsys.settings.assistant import AssistantConfig
+    from recsys.wording.rephraser import Outcome
 
 DAY = 86_400
 _log = logging.getLogger(__name__)
 
 
-def open_assistant(search: Search, config: AssistantConfig, conversations: Conversations) -> Assistant:
+def open_assistant(
+    search: Search, config: AssistantConfig, conversations: Conversations, count_wording: Callable[[Outcome], None] = lambda _: None
+) -> Assistant:
     """Return an assistant whose templates and tools have been read.
+
+    Parameters
+    ----------
+    count_wording : is told what became of each rewording, for a metric.
 
     Raises
     ------
     RecsysError
         The file of templates or a tool is wrong, or the conversations cannot be read or written.
     """
-    assistant = Assistant(search, config, conversations)
+    assistant = Assistant(search, config, conversations, count_wording)
     for line in assistant.templates.missing():
         _log.warning("%s", line)
     assert assistant.tools is not None  # read here, so that what is wrong is said now

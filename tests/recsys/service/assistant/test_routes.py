@@ -300,6 +300,13 @@ def test_a_tool_that_fails_costs_its_answer_alone(spare: Place, serve: Serve, mo
     assert "user-01" not in reply["text"]
 
 
+def test_rewordings_are_counted(spare: Place, start: Start) -> None:
+    client = start(spare, llm_url="http://127.0.0.1:9/v1", llm_seconds=0.2, llm_retries=0)
+    before = metric(client, 'recsys_wordings_total{outcome="http_error"}')
+    assert say(client, "hello")["text"]  # of the template
+    assert metric(client, 'recsys_wordings_total{outcome="http_error"}') == before + 1
+
+
 class Hook(BaseHTTPRequestHandler):
     """Keeps what is posted."""
 
