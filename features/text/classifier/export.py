@@ -51,7 +51,7 @@ class TorchReader:
 class ReaderGraph(nn.Module):
     """Lower layers of the text encoder and the network as one module: token ids and mask (n, L) to logits (n, classes)."""
 
-    def __init__(self, encoder: TextEncoder, network: UpperNetwork) -> None:
+    def __init__(self, encoder: TextEncoder, network: nn.Module) -> None:
         super().__init__()
         self.encoder, self.network = encoder, network
 
@@ -60,7 +60,7 @@ class ReaderGraph(nn.Module):
         return self.network(self.encoder.lower(ids, mask), mask)
 
 
-def reader_files(encoder: TextEncoder, network: UpperNetwork | nn.Module) -> dict[str, bytes]:
+def reader_files(encoder: TextEncoder, network: nn.Module) -> dict[str, bytes]:
     """Return the graph, the tokenizer, and the prompt as JSON, by file name."""
     inputs = {"ids": torch.zeros((2, 3), dtype=torch.long), "mask": torch.tensor([[True, True, True], [True, True, False]])}
     axes = dict.fromkeys(inputs, ("texts", "tokens"))
