@@ -34,7 +34,8 @@ class Regression:
         model = LogisticRegression(C=strength, max_iter=1000).fit(vectors, labels)
         # Of two classes, scikit-learn gives one logit.
         signs = np.array([[-0.5], [0.5]]) if len(model.classes_) == 2 else np.eye(len(model.classes_))
-        return cls((signs @ model.coef_).T.astype(np.float32), (signs @ model.intercept_).astype(np.float32))
+        weights = np.ascontiguousarray((signs @ model.coef_).T, dtype=np.float32)  # safetensors stores the memory as it lies
+        return cls(weights, (signs @ model.intercept_).astype(np.float32))
 
     def logits(self, vectors: np.ndarray) -> np.ndarray:
         """Return the logits, float32 (n, classes)."""
