@@ -61,7 +61,7 @@ def test_only_questions_and_answers_are_needed(tmp_path: Path, ingested: Ingeste
 
 def test_names_are_mapped_and_guessed(tmp_path: Path, ingested: Ingested) -> None:
     path = written(tmp_path / "help.csv", [{"Frage": "Warum?", "Antwort": "Darum."}])
-    with pytest.raises(DataError, match=r"is it Frage.*source.help_pages_columns"):
+    with pytest.raises(DataError, match=r'is Frage the question.*help_pages_columns. question = "Frage", answer = "Antwort"'):
         ingested(path)
     _, frame = ingested(path, help_pages_columns={"question": "Frage", "answer": "Antwort"})
     assert frame["answer"].to_list() == ["Darum."]
