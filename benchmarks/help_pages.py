@@ -138,7 +138,7 @@ class Experiment:
         ways = []
         for k1, b, answer, tags in itertools.product(K1, B, ANSWER_WEIGHTS, TAG_WEIGHTS):
             config = LexicalConfig(k1=k1, b=b, weights={QUESTION: 1.0, TAGS: tags, ANSWER: answer})
-            ways.append(tuple(self._bm25(part, config) for part in (self.shop.questions, self.shop.unanswered)))
+            ways.append((self._bm25(self.shop.questions, config), self._bm25(self.shop.unanswered, config)))
         return self.chosen(ways)
 
     def _bm25(self, questions: pl.DataFrame, config: LexicalConfig) -> np.ndarray:
@@ -155,8 +155,11 @@ class Experiment:
 
     def encoder(self, answered: np.ndarray, unanswered: np.ndarray) -> Scores:
         """Return the cosines of the frozen encoder."""
-        tables = ((answered, self.shop.questions[LANGUAGE]), (unanswered, self.shop.unanswered[LANGUAGE]))
-        return self.chosen([tuple(self.own_language(part[:, :, EVIDENCE.index(name)], of) for part, of in tables) for name in GROUPS])
+        of_answered, of_unanswered = self.shop.questions[LANGUAGE], self.shop.unanswered[LANGUAGE]
+        columns = [EVIDENCE.index(name) for name in GROUPS]
+        return self.chosen(
+            [(self.own_language(answered[:, :, i], of_answered), self.own_language(unanswered[:, :, i], of_unanswered)) for i in columns]
+        )
 
     def ours(self, answered: np.ndarray, unanswered: np.ndarray) -> tuple[Scores, list[np.ndarray]]:
         """Return the scores of the whole pipeline, and the weights of each direction."""

@@ -22,7 +22,7 @@ def grams_of(text: str) -> list[str]:
     for word in name_words(text):
         padded = f" {word} "
         for size in range(SHORTEST, LONGEST + 1):
-            runs += [padded[i : i + size] for i in range(max(1, len(padded) - size + 1))]
+            runs += [padded[i : i + size] for i in range(len(padded) - size + 1)]
     return runs
 
 

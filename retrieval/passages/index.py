@@ -211,7 +211,9 @@ class PassageIndex:
     def _evidence(self, questions: Sequence[str]) -> tuple[tuple[str, ...], np.ndarray]:
         of_languages = [[words.read(question) for words in self.words] for question in questions]
         # The language that knows most of the words says how they are spelt.
-        read = tuple(max(ways, key=lambda one: one.known).text for ways in of_languages)
+        read = tuple(
+            max(ways, key=lambda one: one.known).text if ways else question for question, ways in zip(questions, of_languages, strict=True)
+        )
         vectors = self._vectors([*questions, *read])
         out = np.zeros((len(questions), len(self), len(EVIDENCE)), dtype=np.float32)
         for place, (question, text, readings) in enumerate(zip(questions, read, of_languages, strict=True)):

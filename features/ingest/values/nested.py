@@ -147,7 +147,7 @@ def names_for(column: str) -> tuple[str, ...]:
 
 def separator_for(column: str) -> str:
     """Return what stands between the parts of a list in a canonical column."""
-    return "|" if column.endswith(("category", "barcode")) else " "
+    return "|" if column.endswith(("category", "barcode", "tags")) else " "
 
 
 def text_expression(value: pl.Expr, kind: Kind, separator: str, names: Iterable[str] = NAMES) -> pl.Expr:

@@ -12,6 +12,7 @@ de german deutsch allemand alemán tedesco
 el greek ελληνικά
 en english englisch anglais inglés inglese
 es spanish español castellano spanisch espagnol
+eo esperanto
 et estonian eesti
 eu basque euskara
 fa persian فارسی
@@ -34,6 +35,7 @@ pt portuguese português portugiesisch
 ro romanian română
 ru russian русский russisch
 sr serbian српски srpski
+st sesotho
 sv swedish svenska
 ta tamil தமிழ்
 th thai ไทย

@@ -30,7 +30,8 @@ def ingested(source: Source, tmp_path: Path) -> Ingested:
     def read(path: Path, **keys: object) -> tuple[IngestSummary, pl.DataFrame]:
         summary = ingest(source.model_copy(update={"help_pages": path, **keys}), tmp_path / "out")
         frame, counts = load_help_pages(tmp_path / "out"), summary.help_pages
-        assert frame is not None and counts is not None
+        assert frame is not None
+        assert counts is not None
         assert counts.read == counts.kept + counts.quarantined == frame.height + counts.quarantined
         return summary, frame
 

@@ -52,7 +52,9 @@ def write(folder: Path, **pages: str | bytes) -> Path:
     return folder
 
 
-@pytest.mark.parametrize(("language", "tags"), [("en", "[shipping, post]"), ("English", "shipping, post"), ("en-GB", "\n- shipping\n- post")])
+@pytest.mark.parametrize(
+    ("language", "tags"), [("en", "[shipping, post]"), ("English", "shipping, post"), ("en-GB", "\n- shipping\n- post")]
+)
 def test_each_heading_with_its_text_is_an_entry(language: str, tags: str, folder: Path, ingested: Ingested) -> None:
     summary, frame = ingested(write(folder, delivery=PAGE.format(language=language, tags=tags)))
     assert frame["question"].to_list() == ["How much does it cost?", "How fast?", "How fast?"]
