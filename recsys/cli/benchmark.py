@@ -41,6 +41,7 @@ def benchmark(
     product-qa, with --data, is about questions and their answers in passages; it takes only --device, --seed and --json.
     So do reviews and reviews-zh, about the sentiment of reviews; reviews-zh needs a multilingual encoder.model.
     aspects, likewise, is about whether a sentence of a review praises or blames a term in it.
+    intents, likewise, is about what a customer wants, and whether it is none of the intents.
     Trains and tunes all systems on the same split, in a subfolder of the workspace; finished steps are not repeated.
     Prints one table; writes JSON and a page with plots to reports/.
     """
@@ -73,6 +74,10 @@ def _of_texts(state: State, name: str, data: Path | None, device: Device, seed: 
         from recsys.offline.aspect_polarity.benchmark import run_aspects as run_it
         from recsys.offline.aspect_polarity.dataset import FILE, NAME
         from recsys.offline.aspect_polarity.result import table
+    elif name == "intents":
+        from recsys.offline.intents.benchmark import run_intents as run_it
+        from recsys.offline.intents.dataset import FILE, NAME
+        from recsys.offline.intents.result import table
     else:
         return _of_reviews(state, name, data, device, seed)
     if data is None:

@@ -18,6 +18,7 @@ from eval.protocol.benchmark_table import Result
 from eval.reports.benchmark import markdown
 from features.errors import DataError
 from recsys.offline.aspect_polarity import result as aspect_polarity
+from recsys.offline.intents import result as intents
 from recsys.offline.product_qa import result as product_qa
 from recsys.offline.public_datasets import SHOPS
 from recsys.offline.review_sentiment import result as review_sentiment
@@ -82,6 +83,11 @@ def read_aspects_result(path: Path) -> aspect_polarity.PolarityResult:
     return _read(path, aspect_polarity.PolarityResult)
 
 
+def read_intents_result(path: Path) -> intents.IntentResult:
+    """Read a result of `recsys benchmark intents`, as `read_result` does."""
+    return _read(path, intents.IntentResult)
+
+
 def _read(path: Path, kind: type[T]) -> T:
     try:
         return kind.model_validate_json(path.read_bytes())
@@ -102,6 +108,8 @@ def benchmarks_page(folder: Path) -> str:
     sections += [review_sentiment.markdown(read_reviews_result(path)) for path in reviews if path.exists()]
     if (path := folder / f"{aspect_polarity.NAME}.json").exists():
         sections.append(aspect_polarity.markdown(read_aspects_result(path)))
+    if (path := folder / f"{intents.NAME}.json").exists():
+        sections.append(intents.markdown(read_intents_result(path)))
     return "\n".join(map(_wrapped, "\n".join([_HEAD, *sections]).split("\n"))) if sections else _HEAD + _NONE
 
 
@@ -117,6 +125,7 @@ def keep(results: Sequence[Path], folder: Path) -> None:
     """Copy results into a folder, each under its shop's name."""
     for path in results:
         readers = {product_qa.NAME: read_product_qa_result, aspect_polarity.NAME: read_aspects_result}
+        readers[intents.NAME] = read_intents_result
         readers |= dict.fromkeys(review_sentiment.NAMES.values(), read_reviews_result)
         result = readers.get(path.stem.removeprefix("benchmark-"), read_result)(path)
         folder.mkdir(parents=True, exist_ok=True)

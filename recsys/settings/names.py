@@ -7,7 +7,7 @@ from typing import Literal
 
 Preset = Literal["quick", "full"]
 ShopName = Literal["completejourney", "beauty", "games", "online_retail"]
-BenchmarkName = Literal["completejourney", "beauty", "games", "online_retail", "product-qa", "reviews", "reviews-zh", "aspects"]
+BenchmarkName = Literal["completejourney", "beauty", "games", "online_retail", "product-qa", "reviews", "reviews-zh", "aspects", "intents"]
 Device = Literal["auto", "cpu", "cuda"]
 
 

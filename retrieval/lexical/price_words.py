@@ -49,7 +49,7 @@ _LESS = (
     r"|menos de|no mas de|mas baratos? (?:que|de)|por debajo de|como maximo|maximo"
     r"|meno di|al massimo|sotto i|abaixo de|no maximo|onder|minder dan|hooguit"
     r"|ponizej|mniej niz|tansze niz|дешевле|меньше|не дороже"
-    r"|<=?|≤|不超过|不超過|低于|低於|少于|少於|小于|便宜于)"
+    r"|<=?|≤|不超过|最多|不超過|低于|低於|少于|少於|小于|便宜于)"
 )
 _LESS_IF_MONEY = r"(?:up to|within|till|until|bis(?: zu)?|sous|hasta|bajo|fino a|sotto|ate|tot|do|до)"
 _MORE = (

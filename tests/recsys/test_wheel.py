@@ -35,7 +35,7 @@ def test_it_holds_the_layers_and_the_program(wheel: Path) -> None:
         assert "recsys = recsys.cli.main:main" in archive.read(entry).decode()
     assert {name.split("/")[0] for name in names if ".dist-info/" not in name} == set(LAYERS)
     for layer in LAYERS:
-        kinds = ("*.py", "*.j2", "*.css", "*.js", "*.csv", "*.toml", "*.txt")
+        kinds = ("*.py", "*.j2", "*.css", "*.js", "*.csv", "*.toml", "*.txt", "*.jsonl")
         expected = {path.relative_to(ROOT).as_posix() for kind in kinds for path in (ROOT / layer).rglob(kind)}
         assert expected <= set(names)
 

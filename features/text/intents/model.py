@@ -16,7 +16,7 @@ from features.text.classifier.onnx_reader import OnnxReader
 from features.text.classifier.readable import Unread, find_unread
 from features.text.intents.known import KnownTexts
 from features.text.intents.regression import Regression
-from features.text.intents.words import TrainedWords
+from features.text.intents.words import WordMargins
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -53,21 +53,21 @@ class Intents:
 
 @dataclass(frozen=True)
 class Classes:
-    """The intent of a text: two regressions, over the encoder's own vector and over that of the trained layers, mixed.
+    """The intent of a text: regressions over the encoder's own vector and over that of the trained layers, and margins of words, mixed.
 
     Attributes
     ----------
-    mix : weight of the log-probabilities of each regression, float64 (2,).
+    mix : weight of the log-probabilities of each regression, and of the margins, float64 (3,).
     """
 
     own: Regression
     tuned: Regression
     mix: np.ndarray
 
-    def probabilities(self, own: np.ndarray, tuned: np.ndarray) -> np.ndarray:
-        """Return probabilities from the logits of both, (n, classes), float32 (n, classes)."""
-        logs = (log_softmax(logits, axis=1) for logits in (own, tuned))
-        return softmax(sum(weight * part for weight, part in zip(self.mix, logs, strict=True)), axis=1).astype(np.float32)
+    def probabilities(self, own: np.ndarray, tuned: np.ndarray, margins: np.ndarray) -> np.ndarray:
+        """Return probabilities from the logits of both and the margins, (n, classes) each, float32 (n, classes)."""
+        parts = (log_softmax(own, axis=1), log_softmax(tuned, axis=1), margins)
+        return softmax(np.tensordot(self.mix, np.stack(parts), axes=1), axis=1).astype(np.float32)
 
     def to_arrays(self) -> dict[str, np.ndarray]:
         """Return the arrays by name."""
@@ -87,7 +87,7 @@ class IntentModel:
     ----------
     reader : gives the encoder's own vector and that of the trained layers, side by side.
     names : of the intents, in the order of the probabilities.
-    words : of the examples.
+    words : of the examples; they count as read, whatever their language.
     about : how it was trained.
     """
 
@@ -95,7 +95,7 @@ class IntentModel:
     names: tuple[str, ...]
     classes: Classes
     known: KnownTexts
-    words: TrainedWords
+    words: WordMargins
     about: Mapping[str, Any] = field(default_factory=dict)
 
     def read(self, texts: Sequence[str | None]) -> Intents:
@@ -108,9 +108,10 @@ class IntentModel:
         labels = np.full(len(distinct), NO_INTENT, dtype=np.int64)
         rows = np.flatnonzero(~unread.rows)
         if len(rows):
-            own, tuned = np.split(self.reader.logits([distinct[int(i)] for i in rows]), 2, axis=1)
+            some = [distinct[int(i)] for i in rows]
+            own, tuned = np.split(self.reader.logits(some), 2, axis=1)
             logits = self.classes.own.logits(own)
-            probabilities[rows] = self.classes.probabilities(logits, self.classes.tuned.logits(tuned))
+            probabilities[rows] = self.classes.probabilities(logits, self.classes.tuned.logits(tuned), self.words.margins(some))
             known[rows] = self.known.probabilities(logits, own)
             labels[rows] = np.where(known[rows] < self.known.threshold, NO_INTENT, probabilities[rows].argmax(axis=1))
         row_of = {text: row for row, text in enumerate(distinct)}
@@ -121,11 +122,15 @@ class IntentModel:
 
     def to_files(self) -> dict[str, bytes]:
         """Return the reader as an ONNX graph, arrays as safetensors, and the rest as JSON."""
-        about = {"names": list(self.names), "words": sorted(self.words.words), "about": dict(self.about)}
-        return self.reader.to_files() | {
-            "intents.json": json.dumps(about, ensure_ascii=False).encode(),
-            "intents.safetensors": save(self.classes.to_arrays() | self.known.to_arrays()),
-        }
+        about = {"names": list(self.names), "about": dict(self.about)}
+        return (
+            self.reader.to_files()
+            | self.words.to_files()
+            | {
+                "intents.json": json.dumps(about, ensure_ascii=False).encode(),
+                "intents.safetensors": save(self.classes.to_arrays() | self.known.to_arrays()),
+            }
+        )
 
     @classmethod
     def from_files(cls, files: Mapping[str, bytes], device: Device = "cpu") -> IntentModel:
@@ -138,7 +143,7 @@ class IntentModel:
         """
         try:
             arrays, about = load(files["intents.safetensors"]), json.loads(files["intents.json"])
-            reader, words = OnnxReader.from_files(files, device), TrainedWords(frozenset(about["words"]))
+            reader, words = OnnxReader.from_files(files, device), WordMargins.from_files(files)
             return cls(reader, tuple(about["names"]), Classes.of_arrays(arrays), KnownTexts.of_arrays(arrays), words, about["about"])
         except KeyError as error:
             raise BundleError(f"the intent classifier lacks {error.args[0]!r}: train it again, or roll back") from error

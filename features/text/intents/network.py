@@ -9,10 +9,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from features.text.classifier.network import UpperNetwork
 from features.text.encoder import pooled, run_layers
 
 if TYPE_CHECKING:
+    from features.text.classifier.network import UpperNetwork
     from features.text.encoder import TextEncoder
 
 SCALE = 20.0  # of cosines, before the first step

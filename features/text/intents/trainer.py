@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,18 +16,18 @@ from features.text.intents.known import fit_known
 from features.text.intents.model import Classes, IntentModel, clean_texts
 from features.text.intents.network import TwoVectors
 from features.text.intents.regression import Regression
-from features.text.intents.tuning import tuned_layers
-from features.text.intents.words import TrainedWords
+from features.text.intents.tuning import tuned_layers, words_left_out
+from features.text.intents.words import WordMargins
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from features.progress import Progress
+    from features.text.classifier.network import UpperNetwork
     from features.text.encoder import TextEncoder
     from features.text.intents.config import IntentConfig
 
-MIX = (0.5, 0.5)
-TUNED_STRENGTH = 3.0  # of the regression over trained vectors
+MIX = (0.5, 0.5, 1.0)  # of the encoder's own vector, of that of the trained layers, and of the words
 
 
 def fit_intents(
@@ -54,21 +55,62 @@ def fit_intents(
     DataError
         If texts and labels differ in number, a label is no intent, or there are less than two intents.
     """
-    _check(texts, labels, names)
-    column = clean_texts(texts)
-    rows = np.flatnonzero((column.str.contains(r"\p{L}") & column.is_first_distinct()).to_numpy())
-    examples = [*column.gather(rows), *map(words_of_name, names)]
-    target = np.concatenate([np.asarray(labels)[rows], np.arange(len(names))]).astype(np.int64)
+    examples = Examples.of(texts, labels, names)
+    return fit_upon(trained_reader(encoder, examples, config, seed, progress), examples, config, seed)
+
+
+def trained_reader(encoder: TextEncoder, examples: Examples, config: IntentConfig, seed: int, progress: Progress = silent) -> OnnxReader:
+    """Train upper layers on the examples and on copies with words left out, and return the reader of both vectors."""
     reader = reading(encoder, config.layers, config.max_tokens)
-    with progress("reading examples", len(examples)) as step, fast_arithmetic(reader):
-        states = reader.token_states(examples, step)
-    network = tuned_layers(reader, states, target, config, seed, progress)
-    onnx = OnnxReader.from_files(reader_files(reader, TwoVectors(reader, network)))
-    own, tuned = np.split(onnx.logits(examples), 2, axis=1)
-    classes = Classes(Regression.fit(own, target), Regression.fit(tuned, target, TUNED_STRENGTH), np.array(MIX))
-    known = fit_known(own, target, len(rows), config.refused, np.random.default_rng([seed, 1]))
-    about = {"examples": len(rows), "counts": np.bincount(target[: len(rows)], minlength=len(names)).tolist()}
-    return IntentModel(onnx, tuple(names), classes, known, TrainedWords.of(examples), about)
+    copies, rng = config.copies_of(len(examples.texts)), np.random.default_rng([seed, 2])
+    read = [*examples.texts, *(text for _ in range(copies) for text in words_left_out(examples.texts, config.left_out, rng))]
+    with progress("reading examples", len(read)) as step, fast_arithmetic(reader):
+        states = reader.token_states(read, step)
+    return two_vectors(reader, tuned_layers(reader, states, np.tile(examples.labels, 1 + copies), config, seed, progress))
+
+
+@dataclass(frozen=True)
+class Examples:
+    """What the classifier learns from.
+
+    Attributes
+    ----------
+    texts : the distinct examples with a word, and then the words of each intent's name.
+    labels : int64 (n,).
+    """
+
+    texts: list[str]
+    labels: np.ndarray
+    names: tuple[str, ...]
+
+    @classmethod
+    def of(cls, texts: Sequence[str], labels: np.ndarray, names: Sequence[str]) -> Examples:
+        """Return the examples of `fit_intents`, with its errors."""
+        _check(texts, labels, names)
+        column = clean_texts(texts)
+        rows = np.flatnonzero((column.str.contains(r"\p{L}") & column.is_first_distinct()).to_numpy())
+        target = np.concatenate([np.asarray(labels)[rows], np.arange(len(names))]).astype(np.int64)
+        return cls([*column.gather(rows), *map(words_of_name, names)], target, tuple(names))
+
+    @property
+    def count(self) -> int:
+        """Number of examples, names apart."""
+        return len(self.texts) - len(self.names)
+
+
+def two_vectors(encoder: TextEncoder, tuned: UpperNetwork) -> OnnxReader:
+    """Return the reader of the encoder's own vector and of that of trained layers, as the shop reads: in 8 bits."""
+    return OnnxReader.from_files(reader_files(encoder, TwoVectors(encoder, tuned)))
+
+
+def fit_upon(reader: OnnxReader, examples: Examples, config: IntentConfig, seed: int) -> IntentModel:
+    """Fit the regressions and the probability of any intent at all upon a reader's vectors."""
+    own, tuned = np.split(reader.logits(examples.texts), 2, axis=1)
+    labels, count = examples.labels, examples.count
+    classes = Classes(Regression.fit(own, labels), Regression.fit(tuned, labels), np.array(MIX))
+    known = fit_known(own, labels, count, config.refused, np.random.default_rng([seed, 1]))
+    about = {"examples": count, "counts": np.bincount(labels[:count], minlength=len(examples.names)).tolist()}
+    return IntentModel(reader, examples.names, classes, known, WordMargins.fit(examples.texts, labels), about)
 
 
 def words_of_name(name: str) -> str:

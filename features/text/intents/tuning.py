@@ -20,7 +20,7 @@ from features.text.classifier.network import UpperNetwork, fast_arithmetic, stat
 from features.text.intents.network import CosineHead
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from features.progress import Progress
     from features.text.encoder import TextEncoder
@@ -45,12 +45,21 @@ def tuned_layers(
     network = UpperNetwork.upon(encoder, 1, unit=True)
     head = CosineHead(state_vectors(network, states), labels).to(encoder.device)
     training = _Training(network, head, states, labels, config)
-    epochs = config.epochs(len(labels))
-    orders = [list(batches(labels, config.batch, np.random.default_rng([seed, epoch]))) for epoch in range(epochs)]
+    orders = [list(batches(labels, config.batch, np.random.default_rng([seed, epoch]))) for epoch in range(config.epochs)]
     with progress("intents", sum(map(len, orders))) as step:
         for loss in training.fit([batch for order in orders for batch in order]):
             step(note=f"loss {loss:.3f}")
     return network
+
+
+def words_left_out(texts: Sequence[str], share: float, rng: np.random.Generator) -> list[str]:
+    """Return each text without some of its words, drawn at random; at least one is left."""
+    out = []
+    for text in texts:
+        words = text.split()
+        kept = [word for word, draw in zip(words, rng.random(len(words)), strict=True) if draw >= share]
+        out.append(" ".join(kept or words))
+    return out
 
 
 def batches(labels: np.ndarray, size: int, rng: np.random.Generator) -> Iterator[np.ndarray]:
@@ -93,14 +102,8 @@ class _Training:
         config, layers = self.config, list(self.network.layers.parameters())
         groups = [{"params": layers, "lr": config.lr}, {"params": list(self.head.parameters()), "lr": config.head_lr, "weight_decay": 0.0}]
         optimizer = torch.optim.AdamW(groups, weight_decay=config.weight_decay)
-        rates = torch.optim.lr_scheduler.OneCycleLR(
-            optimizer,
-            [config.lr, config.head_lr],
-            total_steps=len(order) + 1,
-            pct_start=config.warmup,
-            anneal_strategy="linear",
-            cycle_momentum=False,
-        )
+        warm, steps = max(1, round(config.warmup * len(order))), len(order)
+        rates = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: min((step + 1) / warm, (steps - step + 1) / (steps - warm + 1)))
         self.network.train()
         for batch in order:
             loss = self._loss(batch)

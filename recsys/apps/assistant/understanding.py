@@ -31,7 +31,7 @@ ORDINALS = ("1", "2", "3", "4", "5", "last")
 SHORT = 6  # words of a message that may narrow a search
 SURE = 0.8  # probability of a help page that goes before a product that the conversation is about
 _BETWEEN = re.compile(r" (?:and|with|or|und|mit|oder|et|avec|ou|y|con|o) |[和与跟]")
-NEAR = 0.005  # probability of a help page that is offered
+NEAR = 0.002  # probability of a help page that is offered
 MOST_OPTIONS = 5
 
 
@@ -131,7 +131,7 @@ class Understanding:
         if (
             kind is None
             or len(message.folded.split()) > SHORT
-            or self.knowledge.sold(message.content(kind)) > 0
+            or self.knowledge.sold(message.content(kind, "praise")) > 0
             or self._asks_more(message, kind)
         ):
             return ()
@@ -191,8 +191,7 @@ class Understanding:
     def _of_product(self, message: Message, state: DialogueState, user: str | None) -> tuple[c.Command, ...]:
         """Ask something about the product that the conversation is about, or about one that is named."""
         attribute = self._attribute(message)
-        asks = attribute is not None or message.asks
-        if not asks:
+        if not (attribute is not None or message.asks) or (message.has("more") and not message.content("more", "find")):
             return ()
         rest = message.content(*(f"attribute_{attribute}",) if attribute else (), "it", "question", "find")
         shown = state.focus.last if state.focus else ()
@@ -281,10 +280,14 @@ class Understanding:
         ):
             return (c.FindProducts(words=thing, without=(unwanted,)),)
         asks = message.find("question", message.language) or message.has("oneself")
+        if not message.has("find") and message.has("how"):
+            return ()
         if not finds and self.knowledge.sold(content) < (1 if asks else 0.5):
             return ()
-        if price_limits(fold(message.text)):
-            return (c.FindProducts(words=message.text),)
+        if limit := next(iter(price_limits(fold(message.text))), None):
+            text = fold(message.text)
+            words = _trimmed(Message.of(f"{text[: limit.begin]} {text[limit.end :]}").without("find"))
+            return (c.FindProducts(words=words, max_price=limit.high, min_price=limit.low),)
         return (c.FindProducts(words=wanted or content),)
 
 

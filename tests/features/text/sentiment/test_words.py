@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 
-from features.text.sentiment.words import WordModel, kind_of_terms, terms_of
+from features.text.classifier.terms import kind_of_terms, terms_of
+from features.text.sentiment.words import WordModel
 
 TEXTS = ["bad bad zip", "bad zip, broke", "so so zip", "so so fit", "great fit", "great soft fit", "Great GREAT soft"]
 LABELS = np.array([0, 0, 1, 1, 2, 2, 2])

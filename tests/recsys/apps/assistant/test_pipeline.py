@@ -132,7 +132,8 @@ def test_something_understood_sets_failures_back(chat: Chat) -> None:
     assert failures == [1, 2, 0, 1]
 
 
-def test_what_the_shop_does_not_say_is_said_so(chat: Chat) -> None:
+def test_what_the_shop_does_not_say_is_said_so(assistant: Assistant) -> None:
+    chat = Chat(replace(assistant, config=AssistantConfig(evidence_from=1.0)))
     chat("seed roll")
     chat("the first one")
     reply = chat("is it dishwasher safe?")
