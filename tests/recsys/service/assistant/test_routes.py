@@ -5,21 +5,16 @@ from __future__ import annotations
 import json
 import logging
 import shutil
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
 from starlette.testclient import TestClient
 
-from recsys.apps.assistant.help import HelpDesk
 from recsys.apps.assistant.request import MOST_CHARACTERS
-from recsys.apps.assistant.understanding import Guess
 from recsys.dialogue.conversations import Conversations
-from recsys.dialogue.order_tool import OrderTool
 from recsys.privacy.erasure import erase
 from recsys.service.app import application
 from recsys.service.logs import JsonFormatter
@@ -28,7 +23,6 @@ from tests.recsys.service.conftest import HERE, Serve, inside, problem
 from tests.recsys.service.test_events import wait_for
 from tests.recsys.service.test_swap import publish
 
-Start = Callable[..., TestClient]
 pytestmark = pytest.mark.usefixtures("no_flows")
 
 
@@ -43,22 +37,6 @@ def place(_ready: Place, tmp_path_factory: pytest.TempPathFactory) -> Place:
 def client(place: Place) -> Iterator[TestClient]:
     with TestClient(application(place.workspace, place.settings), base_url=HERE, raise_server_exceptions=False) as client:
         yield client
-
-
-@pytest.fixture
-def start() -> Iterator[Start]:
-    """Starts the service of a place with other settings of [assistant]."""
-    opened = []
-
-    def started(place: Place, **changed: Any) -> TestClient:
-        assistant = place.settings.assistant.model_validate({**place.settings.assistant.model_dump(), **changed})
-        app = application(place.workspace, place.settings.model_copy(update={"assistant": assistant}))
-        opened.append(TestClient(app, base_url=HERE, raise_server_exceptions=False))
-        return opened[-1].__enter__()
-
-    yield started
-    for client in opened:
-        client.__exit__(None, None, None)
 
 
 def say(client: TestClient, text: str, conversation: str | None = None, user: str | None = None) -> Any:
@@ -255,95 +233,3 @@ def test_a_state_of_another_version_begins_anew(client: TestClient, place: Place
     reply = say(client, "hello", "older")
     assert (reply["turn"], reply["state"]["focus"]) == (2, None)
     assert "of another version" in caplog.text
-
-
-def test_conversations_expire_at_start(spare: Place, start: Start, caplog: pytest.LogCaptureFixture) -> None:
-    say(start(spare), "hello", "old")
-    spare.workspace.__dict__.pop("conversations", None)
-    with caplog.at_level(logging.INFO, "recsys"):
-        client = start(spare, keep_days=1e-9)
-    assert "1 conversation removed" in caplog.text
-    assert say(client, "hello", "old")["turn"] == 1
-
-
-def test_what_is_wrong_is_said_once_and_lists_are_answered(
-    spare: Place, start: Start, tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    wrong = tmp_path / "templates.toml"
-    wrong.write_text("[en]\ngreting = 'hi'\n")
-    client = start(spare, templates=str(wrong))
-    lines = [record.getMessage() for record in caplog.records if "the assistant does not answer" in record.getMessage()]
-    assert len(lines) == 1
-    assert "greting" in lines[0]
-    assert "\n" not in lines[0]
-    assert "does not answer" in problem(client.post("/v1/assistant", json={"text": "hello"}), 503)
-    assert client.post("/v1/recommend", json={}).status_code == 200
-    assert client.post("/assistant", data={"text": "hello"}).status_code == 503
-
-
-def test_languages_without_templates_are_named(spare: Place, start: Start, caplog: pytest.LogCaptureFixture) -> None:
-    client = start(spare, languages=("en", "fi"))
-    assert [record.getMessage().split(" lacks")[0] for record in caplog.records if " lacks " in record.getMessage()] == ["Finnish"]
-    assert say(client, "hello")["text"]
-
-
-def test_a_tool_that_fails_costs_its_answer_alone(spare: Place, serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
-    def failing(*_: Any) -> Any:
-        raise RuntimeError("order 12 of user-01")
-
-    monkeypatch.setattr(OrderTool, "call", failing)
-    monkeypatch.setattr(HelpDesk, "flow", lambda *_: Guess(OrderTool.name, 1.0))
-    client = serve(spare)
-    reply = say(client, "what did I order last?", user="user-01")
-    assert reply["commands"][0]["command"] == "start_flow"
-    assert reply["answered"] is False
-    assert "user-01" not in reply["text"]
-
-
-def test_rewordings_are_counted(spare: Place, start: Start) -> None:
-    client = start(spare, llm_url="http://127.0.0.1:9/v1", llm_seconds=0.2, llm_retries=0)
-    before = metric(client, 'recsys_wordings_total{outcome="http_error"}')
-    assert say(client, "hello")["text"]  # of the template
-    assert metric(client, 'recsys_wordings_total{outcome="http_error"}') == before + 1
-
-
-class Hook(BaseHTTPRequestHandler):
-    """Keeps what is posted."""
-
-    def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers["content-length"]))
-        self.server.posted.append(json.loads(body))  # type: ignore[attr-defined]
-        self.send_response(204)
-        self.end_headers()
-
-    def log_message(self, format: str, *args: Any) -> None: ...
-
-
-def test_a_hand_over_is_posted_once_with_what_was_said(spare: Place, start: Start) -> None:
-    server = HTTPServer(("127.0.0.1", 0), Hook)
-    server.posted = posted = []  # type: ignore[attr-defined]
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    client = start(spare, hand_over_webhook=f"http://127.0.0.1:{server.server_port}/")
-    say(client, "herbal infusion, and my mail is anna@example.com", "told", "user-01")
-    say(client, "this is urgent, I want a human", "told", "user-01")
-    say(client, "hello?", "told", "user-01")
-    inside(client).bundles.live.assistant.hand_overs._thread.shutdown()  # waits for what is posted
-    server.shutdown()
-    server.server_close()
-    (message,) = posted
-    assert (message["event"], message["conversation"], message["reason"]) == ("hand_over", "told", "human")
-    assert len(message["transcript"]) == 2
-    assert "herbal infusion" in message["transcript"][0]["customer"]
-    assert message["tried"][-1] == "hand_over"
-    assert message["state"]["turn"] == 2
-    assert "anna@example.com" not in json.dumps(message["transcript"])
-    assert "user-01" not in json.dumps(message)
-
-
-def test_a_webhook_that_fails_is_a_warning_and_the_conversation_waits(spare: Place, start: Start, caplog: pytest.LogCaptureFixture) -> None:
-    client = start(spare, hand_over_webhook="http://127.0.0.1:9/secret")
-    say(client, "I want a human", "waits")
-    inside(client).bundles.live.assistant.hand_overs._thread.shutdown()
-    assert "the post to the webhook failed" in caplog.text
-    assert "secret" not in caplog.text
-    assert [turn.conversation for turn in spare.workspace.conversations.turns("handed_over")] == ["waits"]
