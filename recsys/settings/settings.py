@@ -155,7 +155,7 @@ class Settings(BaseSettings):
 def load_settings(path: Path | None = None) -> Settings:
     """Read recsys.toml and the environment.
 
-    Paths in [source], and search.synonyms, are relative to the file's folder.
+    Paths in [source], search.synonyms and the files of [reviews] are relative to the file's folder.
 
     Parameters
     ----------
@@ -197,9 +197,10 @@ def _read(path: Path) -> dict[str, Any]:
         sql = source.get("sql")
         if isinstance(sql, dict) and str(sql.get("uri")).startswith(SQLITE):
             sql["uri"] = f"{SQLITE}{path.parent / sql['uri'].removeprefix(SQLITE)}"
-    search = table.get("search")
-    if isinstance(search, dict) and isinstance(search.get("synonyms"), str):
-        search["synonyms"] = str(path.parent / search["synonyms"])
+    for section, key in (("search", "synonyms"), ("reviews", "aspects"), ("reviews", "polarities")):
+        values = table.get(section)
+        if isinstance(values, dict) and isinstance(values.get(key), str):
+            values[key] = str(path.parent / values[key])
     return table
 
 

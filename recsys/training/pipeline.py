@@ -39,7 +39,7 @@ def train_model(job: TrainingJob, device: torch.device, work: Path, cache: Path)
     models = fit_text_models(job, device, work, cache)
     ranking, report = fit_ranking(job, models, work, device)
     search, pairs, of_search = fit_search(job, models, ranking, work)
-    sentiment, of_reviews = fit_reviews(job, models.encoder)
+    sentiment, polarity, of_reviews = fit_reviews(job, models.encoder)
     if job.reviews is not None and sentiment is not None:
         words = None if sentiment.words is None else sentiment.words.model
         of_reviews |= review_coverage(job.reviews, job.log, models.encoder.tokenizer, words)
@@ -75,4 +75,5 @@ def train_model(job: TrainingJob, device: torch.device, work: Path, cache: Path)
         search,
         pairs,
         sentiment,
+        polarity,
     )

@@ -20,15 +20,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from features.text.encoder_files import Pooling
-    from features.text.sentiment.config import SentimentConfig
     from features.text.token_states import TokenStates
 
 
-def review_encoder(encoder: TextEncoder, config: SentimentConfig) -> TextEncoder:
+def review_encoder(encoder: TextEncoder, layers: int, max_tokens: int) -> TextEncoder:
     """Return an encoder with the same weights that reads as many tokens as a review has, divided below the layers to train."""
-    layers = len(encoder.model.encoder.layer)
-    tokens = min(config.max_tokens, getattr(encoder.model.config, "max_position_embeddings", config.max_tokens))
-    update = {"max_tokens": tokens, "upper_layers": min(config.layers, layers)}
+    tokens = min(max_tokens, getattr(encoder.model.config, "max_position_embeddings", max_tokens))
+    update = {"max_tokens": tokens, "upper_layers": min(layers, len(encoder.model.encoder.layer))}
     tokenizer = Tokenizer.from_str(encoder.tokenizer.to_str())  # a copy: truncation is set on the tokenizer itself
     reader = TextEncoder(encoder.model, tokenizer, encoder.config.model_copy(update=update), encoder.sentence)
     return reader.train(encoder.training)

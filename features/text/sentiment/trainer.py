@@ -51,7 +51,7 @@ def fit_sentiment(
     """
     rows = LabelledTexts.of(texts, labels)
     if min(rows.counts[NEGATIVE], rows.counts[POSITIVE]) < config.few or 0 < rows.counts[NEUTRAL] < config.few:
-        return fit_few(review_encoder(encoder, config), rows.texts, rows.labels, seed)
+        return fit_few(review_encoder(encoder, config.layers, config.max_tokens), rows.texts, rows.labels, seed)
     rng = np.random.default_rng([seed, 0])
     chosen = rows.take(rng.permutation(len(rows.texts))[: config.word_rows])
     held = held_out(chosen.labels, min(config.held_out, HELD_OUT / len(chosen.texts)), rng)
@@ -106,7 +106,7 @@ def fit_rated(
     encoder: TextEncoder, rows: LabelledTexts, held: np.ndarray, config: SentimentConfig, seed: int, progress: Progress = silent
 ) -> SentimentModel:
     """Fit on the rows that are not held out, and calibrate on those that are, bool (n,)."""
-    reader = review_encoder(encoder, config)
+    reader = review_encoder(encoder, config.layers, config.max_tokens)
     every, held_rows = np.flatnonzero(~held), np.flatnonzero(held)
     train = every[capped(rows.labels[every], config.rows, np.random.default_rng([seed, 0]))]
     read = rows.take(np.concatenate([train, held_rows]))

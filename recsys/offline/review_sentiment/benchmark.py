@@ -176,7 +176,7 @@ class SentimentBench:
     @cached_property
     def reader(self) -> TextEncoder:
         """The text encoder, reading as many tokens as the classifier does."""
-        return review_encoder(self.encoder, self.config)
+        return review_encoder(self.encoder, self.config.layers, self.config.max_tokens)
 
     @cached_property
     def vectors(self) -> np.ndarray:
