@@ -8,6 +8,7 @@ import numpy as np
 import polars as pl
 
 from features.names import POLARITY, SENTENCE, SENTIMENTS
+from features.reviews.coverage import review_coverage
 from features.text.sentiment.labels import label_of_rating
 from features.text.sentiment.trainer import fit_sentiment
 from ranking.cross_encoder.aspect_polarity import LabelledMentions, fit_aspect_polarity
@@ -36,7 +37,8 @@ def fit_reviews(job: TrainingJob, encoder: TextEncoder) -> tuple[SentimentModel 
         return None, None, {"learned_from": "nothing: there are no reviews"}
     labels = label_of_rating(job.reviews.rating)
     model = fit_sentiment(encoder, job.reviews.full_text.to_list(), labels, job.settings.reviews.sentiment, job.seed, job.progress)
-    report = {"learned_from": model.about["way"], **model.about}
+    words = None if model.words is None else model.words.model
+    report = {"learned_from": model.about["way"], **model.about, **review_coverage(job.reviews, job.log, encoder.tokenizer, words)}
     if job.polarities is None:
         return model, None, report
     polarity, of_polarity = fit_polarity(job, job.polarities, encoder, model)
@@ -76,7 +78,12 @@ def fit_polarity(
     right, of_whole = told == judge["label"].to_numpy(), (judge["whole"] == judge["label"]).to_numpy()
     gain = np.bincount(judge[SENTENCE].to_numpy(), right.astype(float) - of_whole)[judge[SENTENCE].unique().to_numpy()]
     kept = significant_gain(gain)
-    about |= {"judged": len(judge), "accuracy": round(float(right.mean()), 4), "of_sentences": round(float(of_whole.mean()), 4), "kept": kept}
+    about |= {
+        "judged": len(judge),
+        "accuracy": round(float(right.mean()), 4),
+        "of_sentences": round(float(of_whole.mean()), 4),
+        "kept": kept,
+    }
     return polarity if kept else None, about
 
 
