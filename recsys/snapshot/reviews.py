@@ -96,7 +96,7 @@ def _read(
 
 def _with_polarity(read: Sentiments, told: pl.DataFrame, sentences: pl.Series, polarity: AspectPolarity) -> Sentiments:
     """Return the sentiment of mentions of aspects instead of their sentences'; a sentence that is not read stays so."""
-    rows = np.flatnonzero((told[ASPECT].is_not_null() & (read.labels >= 0)).to_numpy())
+    rows = np.flatnonzero(told[ASPECT].is_not_null().to_numpy() & (read.labels >= 0))
     probabilities, labels = read.probabilities.copy(), read.labels.copy()
     probabilities[rows] = polarity.probabilities(sentences, told[rows].select("begin", "end", sentence="at"))
     labels[rows] = probabilities[rows].argmax(axis=1)

@@ -95,7 +95,9 @@ def _polarities(settings: Settings, reviews: Reviews | None) -> Polarities | Non
     if settings.reviews.polarities is None:
         return None
     if reviews is None or not len(reviews):
-        _log.warning("note: reviews.polarities is not read, because there are no reviews: ingest some, or leave the key out")
+        _log.warning(
+            "note: reviews.polarities is not read, because there are no reviews before the end of the log: ingest some, or leave the key out"
+        )
         return None
     found = settings.reviews.read_polarities()
     assert found is not None
