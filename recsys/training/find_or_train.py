@@ -96,7 +96,7 @@ def _polarities(settings: Settings, reviews: Reviews | None) -> Polarities | Non
         return None
     if reviews is None or not len(reviews):
         _log.warning(
-            "note: reviews.polarities is not read, because there are no reviews before the end of the log: ingest some, or leave the key out"
+            "note: reviews.polarities is not read, because there are no reviews before the end of the log: ingest some, or omit it"
         )
         return None
     found = settings.reviews.read_polarities()
