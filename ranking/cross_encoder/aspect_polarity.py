@@ -13,16 +13,21 @@ from scipy.special import softmax
 
 from features.errors import DataError
 from features.progress import silent
+from features.storage.digests import digest, of_json
+from features.text.sentiment.network import review_encoder
+from features.text.state_cache import lower_fingerprint
+from ranking.cross_encoder.config import SentenceTermConfig
 from ranking.cross_encoder.mention_pairs import POLARITIES, MentionPairs, MentionTokens
 from ranking.cross_encoder.model import CrossEncoder
 from ranking.cross_encoder.trainer import fit_cross_encoder
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import polars as pl
 
     from features.progress import Progress
     from features.text.encoder import TextEncoder
-    from ranking.cross_encoder.config import SentenceTermConfig
 
 SENTENCES_A_PASS = 4096  # so that the token states of all reviews need not fit into memory
 
@@ -65,6 +70,22 @@ class AspectPolarity:
     model: CrossEncoder
     encoder: TextEncoder
 
+    @property
+    def digest(self) -> str:
+        """Digest of all that the probabilities depend on."""
+        return of_json([digest(self.to_files()), lower_fingerprint(self.encoder)])
+
+    def to_files(self) -> dict[str, bytes]:
+        """Return the files of the cross-encoder; the lower layers are stored with the text encoder."""
+        return self.model.to_files()
+
+    @classmethod
+    def from_files(cls, files: Mapping[str, bytes], encoder: TextEncoder) -> AspectPolarity:
+        """Read the files of `to_files`; `encoder` is the one that it was fitted upon, divided anywhere."""
+        model = CrossEncoder.from_files(files)
+        assert isinstance(model.config, SentenceTermConfig)
+        return cls(model, sentence_encoder(encoder, model.config))
+
     def probabilities(self, sentences: pl.Series, mentions: pl.DataFrame, progress: Progress = silent) -> np.ndarray:
         """Return the probabilities of negative, neutral and positive of each mention, float32 (m, 3).
 
@@ -94,6 +115,11 @@ class AspectPolarity:
         return out
 
 
+def sentence_encoder(encoder: TextEncoder, config: SentenceTermConfig) -> TextEncoder:
+    """Return an encoder with the same weights that reads whole sentences, divided below the layers that read the pair."""
+    return review_encoder(encoder, config.layers, config.sentence_tokens)
+
+
 def fit_aspect_polarity(
     encoder: TextEncoder,
     labelled: LabelledMentions,
@@ -102,7 +128,7 @@ def fit_aspect_polarity(
     folder: Path | None = None,
     progress: Progress = silent,
 ) -> AspectPolarity:
-    """Train the polarity of mentions, from people's labels or from `ranking.cross_encoder.weak_labels`.
+    """Train the polarity of mentions.
 
     Parameters
     ----------
@@ -117,7 +143,7 @@ def fit_aspect_polarity(
     if (counts > 0).sum() < 2:
         told = ", ".join(f"{count:,} {name}" for name, count in zip(POLARITIES, counts, strict=True))
         raise DataError(f"the polarity of aspects cannot be learned from {told} mentions, expected two polarities: give more reviews")
-    lower = encoder.with_upper_layers(config.layers)
+    lower = sentence_encoder(encoder, config)
     tokens = MentionTokens.of(lower, labelled.sentences, labelled.mentions)
     pairs = MentionPairs(tokens, labelled.labels.astype(np.int64), labelled.weights.astype(np.float32))
     torch.manual_seed(seed)

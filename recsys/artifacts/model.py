@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from features.text.encoder import TextEncoder
     from features.text.intents.model import IntentModel
     from features.text.sentiment.model import SentimentModel
+    from ranking.cross_encoder.aspect_polarity import AspectPolarity
     from ranking.cross_encoder.model import CrossEncoder
     from ranking.cross_encoder.onnx_model import OnnxCrossEncoder
     from recsys.settings.settings import Settings
@@ -56,6 +57,7 @@ class Model:
     search : ranks what a search found.
     pairs : the cross-encoder over query and item; None where it earns nothing.
     sentiment : the classifier of reviews; None where there were none.
+    polarity : the polarity of aspects in sentences of reviews; None where nobody labelled any, or it tells no more than `sentiment`.
     """
 
     encoder: TextEncoder
@@ -68,6 +70,7 @@ class Model:
     search: SearchRanker = field(default_factory=SearchRanker)
     pairs: CrossEncoder | None = None
     sentiment: SentimentModel | None = None
+    polarity: AspectPolarity | None = None
 
     @cached_property
     def fingerprint(self) -> str:
@@ -151,7 +154,8 @@ class Model:
         """Return the contents by file name."""
         files = self.fact_files()
         parts = {"encoder": self.encoder, "tower": self.tower, "query_tower": self.query_tower, "search": self.search}
-        optional = {"ranking": self.ranking, "learned": self.item_id_vectors, "pairs": self.pairs, "sentiment": self.sentiment}
+        optional = {"ranking": self.ranking, "learned": self.item_id_vectors, "pairs": self.pairs}
+        optional |= {"sentiment": self.sentiment, "polarity": self.polarity}
         for name, part in (parts | optional).items():
             if part is not None:
                 files |= in_folder(name, part.to_files())
@@ -167,11 +171,13 @@ class Model:
         """Read the files that `to_files` wrote."""
         from features.text.encoder import TextEncoder
         from features.text.sentiment.model import SentimentModel
+        from ranking.cross_encoder.aspect_polarity import AspectPolarity
         from ranking.cross_encoder.model import CrossEncoder
         from retrieval.query_tower.model import QueryTower
         from retrieval.two_tower.model import TwoTower
 
         about, encoder = json.loads(files["model.json"]), TextEncoder.from_files(Subfolder(files, "encoder"))
+        polarity = Subfolder(files, "polarity")
         towers = Subfolder(files, "query_tower")  # which models of earlier versions lack
         return cls(
             encoder=encoder,
@@ -184,6 +190,7 @@ class Model:
             search=SearchRanker.from_files(Subfolder(files, "search")),
             pairs=CrossEncoder.from_files(Subfolder(files, "pairs")) if "pairs/cross_encoder.json" in files else None,
             sentiment=SentimentModel.from_files(Subfolder(files, "sentiment")) if "sentiment/sentiment.json" in files else None,
+            polarity=AspectPolarity.from_files(polarity, encoder) if "cross_encoder.json" in polarity else None,
         )
 
 

@@ -123,7 +123,19 @@ def _reviews(report: dict[str, Any]) -> str:
             "no sentiment"
         )
         lines.append(f"- {report['copies']:,} are copies of an earlier review and count in no figure")
+    if "polarity" in report:
+        lines.append(f"- polarity of aspects: {_polarity(report['polarity'])}")
     return "\n".join(lines)
+
+
+def _polarity(report: dict[str, Any]) -> str:
+    """Return what the shop's labels of terms brought."""
+    if "lacking" in report:
+        return f"not learned: {report['lacking']}; a mention has the sentiment of its sentence"
+    ours, theirs = (f"{report[name]:.1%}" for name in ("accuracy", "of_sentences"))
+    told = f"learned from {report['labels']:,} labels; of the {report['judged']:,} that judge and do not train, it tells {ours} right"
+    kept = "it is used" if report["kept"] else "it is not used, because it is not better beyond chance"
+    return f"{told}, and the sentiment of the sentence {theirs}; {kept}"
 
 
 def marked(card: str) -> str:

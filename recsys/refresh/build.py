@@ -126,7 +126,8 @@ class Build:
         if reviews is None or not len(reviews):
             return ScoredReviews.empty(), ()
         folder = Subfolder({} if self.previous is None else self.previous.files, "snapshot/reviews")
-        return read_reviews(reviews, log, self._sentiment(), self.settings.reviews.read_aspects(), ScoredReviews.from_files(folder))
+        aspects, previous = self.settings.reviews.read_aspects(), ScoredReviews.from_files(folder)
+        return read_reviews(reviews, log, self._sentiment(), aspects, previous, self.model.polarity)
 
     def _sentiment(self) -> SentimentModel:
         """Return the model's classifier of reviews; without one, that of packaged sentences."""

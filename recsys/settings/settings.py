@@ -157,7 +157,7 @@ class Settings(BaseSettings):
 def load_settings(path: Path | None = None) -> Settings:
     """Read recsys.toml and the environment.
 
-    Paths in [source], search.synonyms and assistant.templates are relative to the file's folder.
+    Paths in [source], search.synonyms, assistant.templates and the files of [reviews] are relative to the file's folder.
 
     Parameters
     ----------
@@ -199,12 +199,10 @@ def _read(path: Path) -> dict[str, Any]:
         sql = source.get("sql")
         if isinstance(sql, dict) and str(sql.get("uri")).startswith(SQLITE):
             sql["uri"] = f"{SQLITE}{path.parent / sql['uri'].removeprefix(SQLITE)}"
-    search = table.get("search")
-    if isinstance(search, dict) and isinstance(search.get("synonyms"), str):
-        search["synonyms"] = str(path.parent / search["synonyms"])
-    assistant = table.get("assistant")
-    if isinstance(assistant, dict) and isinstance(assistant.get("templates"), str):
-        assistant["templates"] = str(path.parent / assistant["templates"])
+    for section, key in (("search", "synonyms"), ("assistant", "templates"), ("reviews", "aspects"), ("reviews", "polarities")):
+        values = table.get(section)
+        if isinstance(values, dict) and isinstance(values.get(key), str):
+            values[key] = str(path.parent / values[key])
     return table
 
 

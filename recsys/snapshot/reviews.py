@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,30 +20,38 @@ if TYPE_CHECKING:
     from features.data.reviews import Reviews
     from features.reviews.aspects import AspectList
     from features.text.sentiment.model import SentimentModel, Sentiments
+    from ranking.cross_encoder.aspect_polarity import AspectPolarity
 
 _READ = (*SENTIMENTS, SENTIMENT)
 
 
 def read_reviews(
-    reviews: Reviews, log: Interactions, model: SentimentModel, aspects: AspectList, previous: ScoredReviews
+    reviews: Reviews,
+    log: Interactions,
+    model: SentimentModel,
+    aspects: AspectList,
+    previous: ScoredReviews,
+    polarity: AspectPolarity | None = None,
 ) -> tuple[ScoredReviews, tuple[str, ...]]:
-    """Read reviews; texts that `previous` has from the same model and aspects are not read again.
+    """Read reviews; texts that `previous` has from the same models and aspects are not read again.
 
     Parameters
     ----------
     reviews : with the user rows of `log`.
+    polarity : tells the sentiment of a mention; without it, a mention has that of its sentence.
 
     Returns
     -------
     scored : of all reviews.
     notes : for the user: what was not read, and why.
     """
-    key = of_json([digest(model.to_files()), [repr(aspect) for aspect in aspects.aspects]])
+    read_by = [digest(model.to_files()), [repr(aspect) for aspect in aspects.aspects]]
+    key = of_json(read_by if polarity is None else [*read_by, polarity.digest])
     texts = pl.DataFrame({TEXT: _digests(reviews.full_text), "words": reviews.full_text})
     distinct = texts.unique(TEXT, maintain_order=True)
     known = previous.model == key
     new = distinct.filter(~pl.col(TEXT).is_in(previous.reviews[TEXT].implode())) if known else distinct
-    scores, mentions, notes = _read(new, model, aspects)
+    scores, mentions, notes = _read(new, model, aspects, polarity)
     if known:
         before = previous.reviews.select(REVIEW, TEXT, *_READ).unique(TEXT, maintain_order=True)
         told = previous.mentions.join(before.select(REVIEW, TEXT), on=REVIEW, maintain_order="left")
@@ -65,19 +74,33 @@ def read_reviews(
     return ScoredReviews(_typed(table, REVIEW_SCHEMA), _typed(found, MENTION_SCHEMA), key), notes
 
 
-def _read(texts: pl.DataFrame, model: SentimentModel, aspects: AspectList) -> tuple[pl.DataFrame, pl.DataFrame, tuple[str, ...]]:
+def _read(
+    texts: pl.DataFrame, model: SentimentModel, aspects: AspectList, polarity: AspectPolarity | None
+) -> tuple[pl.DataFrame, pl.DataFrame, tuple[str, ...]]:
     """Return the scores of distinct texts and what they mention, both by the digest of the text, and notes."""
     read = model.read(texts["words"].to_list())
     scores = pl.concat([texts.select(TEXT), _columns(read)], how="horizontal")
     sentences = split_sentences(texts["words"])
     sentences = sentences.with_row_index("at").with_columns(pl.col("at").cast(pl.Int64))
-    found = aspects.mentions(sentences[SENTENCE]).select(at=pl.col("sentence").cast(pl.Int64), **{ASPECT: pl.col("aspect")}).unique()
-    told = sentences.join(found, on="at", how="left").sort("at", ASPECT)
+    found = aspects.mentions(sentences[SENTENCE]).select("begin", "end", at=pl.col("sentence"), **{ASPECT: pl.col("aspect")})
+    found = found.unique(["at", ASPECT], keep="first", maintain_order=True)
+    told = sentences.drop("begin").join(found, on="at", how="left").sort("at", ASPECT)
     # Of a review that mentions nothing, the first sentence is kept, so that it can be quoted.
     nothing = pl.col(ASPECT).is_null().all().over("review") & (pl.col("at") == pl.col("at").min().over("review"))
     told = told.filter(pl.col(ASPECT).is_not_null() | nothing)
     mentions = told.select(texts[TEXT].gather(told["review"]).alias(TEXT), ASPECT, SENTENCE)
-    return scores, pl.concat([mentions, _columns(model.read(told[SENTENCE].to_list()))], how="horizontal"), read.notes
+    of_sentences = model.read(told[SENTENCE].to_list())
+    of_mentions = of_sentences if polarity is None else _with_polarity(of_sentences, told, sentences[SENTENCE], polarity)
+    return scores, pl.concat([mentions, _columns(of_mentions)], how="horizontal"), read.notes
+
+
+def _with_polarity(read: Sentiments, told: pl.DataFrame, sentences: pl.Series, polarity: AspectPolarity) -> Sentiments:
+    """Return the sentiment of mentions of aspects instead of their sentences'; a sentence that is not read stays so."""
+    rows = np.flatnonzero(told[ASPECT].is_not_null().to_numpy() & (read.labels >= 0))
+    probabilities, labels = read.probabilities.copy(), read.labels.copy()
+    probabilities[rows] = polarity.probabilities(sentences, told[rows].select("begin", "end", sentence="at"))
+    labels[rows] = probabilities[rows].argmax(axis=1)
+    return replace(read, probabilities=probabilities, labels=labels)
 
 
 def _columns(read: Sentiments) -> pl.DataFrame:

@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 
     from features.data.catalog import Catalog
     from features.data.interactions import Interactions
+    from features.data.reviews import Reviews
+    from features.reviews.polarities import Polarities
     from recsys.artifacts.bundle import Bundle
     from recsys.settings.settings import Settings
     from recsys.training.options import TrainOptions
@@ -75,16 +77,36 @@ class TrainingPlan:
         settings = with_profile(with_preset(settings, options.preset, device), ShopProfile.of(log))
         queries = None if options.queries is None else options.queries.between(None, until).with_users(log.user_ids)
         reviews = None if options.reviews is None else options.reviews.between(None, until)
-        more = [table.digest for table in (queries, reviews) if table is not None]
+        polarities = _polarities(settings, reviews)
+        more = [table.digest for table in (queries, reviews, polarities) if table is not None]
         data = of_json([fingerprint(catalog, log), *more]) if more else fingerprint(catalog, log)
         key = training_key(settings, options.seed, data, until)
         windows = Windows.plan(log, until)
-        job = TrainingJob(catalog, log, windows, settings, options.seed, queries, reviews, options.watch, terminal_progress)
+        job = TrainingJob(catalog, log, windows, settings, options.seed, queries, reviews, options.watch, terminal_progress, polarities)
         return cls(job, until, device, key)
 
     def find(self, store: Path) -> Bundle | None:
         """Return the plan's model in a store; None if there is none or a user in its data has been erased since."""
         return find_bundle(store, key=self.key, **{RETRAIN: None})
+
+
+def _polarities(settings: Settings, reviews: Reviews | None) -> Polarities | None:
+    """Read the polarities that people gave, and say what of them is of no use; None without any, or without reviews to read by them."""
+    if settings.reviews.polarities is None:
+        return None
+    if reviews is None or not len(reviews):
+        _log.warning(
+            "note: reviews.polarities is not read, because there are no reviews before the end of the log: ingest some, or omit it"
+        )
+        return None
+    found = settings.reviews.read_polarities()
+    assert found is not None
+    for note in found.notes:
+        _log.info("%s", note)
+    if found.lacking:
+        name = settings.reviews.polarities.name
+        _log.warning("note: %s: %s: nothing is learned from it, and an aspect has the sentiment of its sentence", name, found.lacking)
+    return found
 
 
 def find_or_train(

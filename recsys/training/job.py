@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from features.data.queries import Queries
     from features.data.reviews import Reviews
     from features.progress import Progress
+    from features.reviews.polarities import Polarities
     from features.text.token_states import ItemTokens
     from ranking.cross_encoder.trainer import TrainingPairs
     from recsys.artifacts.ranking import Ranking
@@ -50,6 +51,7 @@ class TrainingJob:
     ----------
     log : ends where training must not look further.
     queries, reviews : the shop's search log and reviews; None for a shop without them.
+    polarities : what people labelled in sentences of reviews; None for a shop without such labels.
     watch : called with the ranking and the data that it was fitted on.
     progress : reports the long stages.
     """
@@ -63,6 +65,7 @@ class TrainingJob:
     reviews: Reviews | None = None
     watch: Callable[[RankingData, Ranking], None] | None = None
     progress: Progress = silent
+    polarities: Polarities | None = None
 
     @cached_property
     def review_words(self) -> ReviewWords | None:

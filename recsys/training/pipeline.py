@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from features.reviews.coverage import review_coverage
 from recsys.artifacts.model import Model
 from recsys.training.ranking import fit_ranking
 from recsys.training.reviews import fit_reviews
@@ -39,10 +38,7 @@ def train_model(job: TrainingJob, device: torch.device, work: Path, cache: Path)
     models = fit_text_models(job, device, work, cache)
     ranking, report = fit_ranking(job, models, work, device)
     search, pairs, of_search = fit_search(job, models, ranking, work)
-    sentiment, of_reviews = fit_reviews(job, models.encoder)
-    if job.reviews is not None and sentiment is not None:
-        words = None if sentiment.words is None else sentiment.words.model
-        of_reviews |= review_coverage(job.reviews, job.log, models.encoder.tokenizer, words)
+    sentiment, polarity, of_reviews = fit_reviews(job, models.encoder)
     if job.settings.tower.user_encoder == "sequence" and job.settings.train.last_epochs:
         fit_last_epochs(job, models, work)
     for module in (models.encoder, models.tower, models.query_tower, ranking.cross_encoder):
@@ -75,4 +71,5 @@ def train_model(job: TrainingJob, device: torch.device, work: Path, cache: Path)
         search,
         pairs,
         sentiment,
+        polarity,
     )

@@ -14,7 +14,7 @@ from features.reviews.sentences import split_sentences
 from features.storage.digests import of_json
 from ranking.cross_encoder.aspect_polarity import LabelledMentions
 from ranking.cross_encoder.mention_pairs import POLARITIES
-from ranking.cross_encoder.weak_labels import weak_labels
+from recsys.offline.aspect_polarity.weak_labels import weak_labels
 from recsys.offline.text_data import read_text_data
 
 if TYPE_CHECKING:

@@ -55,3 +55,26 @@ def test_it_says_what_sentiment_was_learned_from_and_what_gets_none(way: str, to
 
 def test_a_shop_without_reviews_has_one_line() -> None:
     assert part({"learned_from": "nothing: there are no reviews"}) == ["- sentiment: learned from nothing: there are no reviews"]
+
+
+@pytest.mark.parametrize(
+    ("polarity", "told"),
+    [
+        (
+            {"labels": 1200, "judged": 240, "accuracy": 0.771, "of_sentences": 0.6304, "kept": True},
+            "learned from 1,200 labels; of the 240 that judge and do not train, "
+            "it tells 77.1% right, and the sentiment of the sentence 63.0%; it is used",
+        ),
+        (
+            {"labels": 144, "judged": 28, "accuracy": 0.5, "of_sentences": 0.5, "kept": False},
+            "learned from 144 labels; of the 28 that judge and do not train, "
+            "it tells 50.0% right, and the sentiment of the sentence 50.0%; it is not used, because it is not better beyond chance",
+        ),
+        (
+            {"labels": 7, "kept": False, "lacking": "7 usable labels, expected at least 100"},
+            "not learned: 7 usable labels, expected at least 100; a mention has the sentiment of its sentence",
+        ),
+    ],
+)
+def test_it_says_what_labels_of_terms_brought(polarity: dict[str, Any], told: str) -> None:
+    assert part({"learned_from": "few-shot", "polarity": polarity})[-1] == f"- polarity of aspects: {told}"

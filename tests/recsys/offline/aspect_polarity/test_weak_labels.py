@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from ranking.cross_encoder.weak_labels import FEWEST, weak_labels
+from recsys.offline.aspect_polarity.weak_labels import FEWEST, weak_labels
 
 SENTENCES = pl.Series(
     ["the price is bad", "good price", "price and size", "price is low but it broke", "the price", "Preis gut, aber klein"]
