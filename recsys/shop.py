@@ -10,10 +10,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from features.errors import ConfigError
 from recsys.environment import prepare_environment
 from recsys.frames import frame_of, store
-from recsys.moments import utc_moment
+from recsys.moments import end_of_training
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -24,6 +23,7 @@ if TYPE_CHECKING:
     from eval.protocol.report import Report
     from features.ingest.source import Source
     from features.ingest.summary import IngestSummary
+    from recsys.apps.assistant.pipeline import Assistant
     from recsys.apps.reviews.pipeline import ReviewsReader
     from recsys.apps.search.answers import SearchAnswer
     from recsys.apps.search.pipeline import Search
@@ -120,7 +120,7 @@ class Shop:
         Parameters
         ----------
         source : what to read; None takes the section [source] of the settings, completed by `options`.
-        options : dataset, items, interactions, queries, reviews or format.
+        options : dataset, items, interactions, queries, reviews, help_pages or format.
 
         Raises
         ------
@@ -130,10 +130,7 @@ class Shop:
         return self.workspace.ingest(self.settings.source_or_raise(source, **options))
 
     def check(self, source: Source | None = None, **options: Any) -> IngestSummary:
-        """Read and judge the shop's tables as `ingest` does, and store nothing; raises what that would.
-
-        The summary is that of the ingest that would be; its `profile` says how each column was understood.
-        """
+        """Read and judge the shop's tables as `ingest` does, and store nothing; `profile` says how each column was understood."""
         return self.workspace.dry_run(self.settings.source_or_raise(source, **options))
 
     def train(
@@ -153,16 +150,12 @@ class Shop:
 
         Raises
         ------
-        DataError: nothing was ingested. ModelError: no event lies before `until`.
+        DataError: nothing was ingested. ConfigError: `until` is no date or time. ModelError: no event lies before it.
         """
         from recsys.training.find_or_train import train
         from recsys.training.options import TrainOptions
 
-        try:
-            moment = None if until is None else utc_moment(until)
-        except ValueError:
-            raise ConfigError(f"until is {until!r}, expected an ISO 8601 date or time: give it as 2026-01-31") from None
-        return train(self.workspace, self.settings, TrainOptions(moment, preset, device, random_state))
+        return train(self.workspace, self.settings, TrainOptions(end_of_training(until), preset, device, random_state))
 
     def build_index(self, *, device: Device = "auto") -> str:
         """Encode the catalogue, build the index, and publish both with the model as one bundle. Returns one line."""
@@ -172,12 +165,7 @@ class Shop:
         return build_index(self.workspace, self.settings, device)
 
     def refresh(self, *, device: Device = "auto") -> Refreshed:
-        """Read the sources again, encode what is new or changed, and publish.
-
-        Raises
-        ------
-        RefusedError: a quality gate did not pass; the bundle in use stays.
-        """
+        """Read the sources again, and publish; raises RefusedError where a quality gate did not pass: the bundle in use stays."""
         from recsys.apps.reviews.watch import watch_reviews
         from recsys.refresh.refresh import refresh
 
@@ -186,12 +174,7 @@ class Shop:
 
     @cached_property
     def recommender(self) -> Recommender:
-        """The recommender of the bundle in use; `build_index` and `refresh` of this object open a new one.
-
-        Raises
-        ------
-        BundleError: no bundle is published, or it is damaged.
-        """
+        """The recommender of the bundle in use; raises BundleError where none is published, or it is damaged."""
         from recsys.recommend.open import open_recommender
 
         return open_recommender(self.workspace, device=self.settings.serve.device)
@@ -210,9 +193,16 @@ class Shop:
 
         return ReviewsReader(self.recommender, self.workspace.reports)
 
+    @cached_property
+    def assistant(self) -> Assistant:
+        """Answers customers' messages, over `recommender`; raises what that does, and where templates or a tool are wrong."""
+        from recsys.apps.assistant.operation.opening import open_assistant
+
+        return open_assistant(self.searcher, self.settings.assistant, self.workspace.conversations)
+
     def _close(self) -> None:
         """Forget the open recommender, so that the next call opens the bundle in use."""
-        for name in ("recommender", "searcher", "reviews"):
+        for name in ("recommender", "searcher", "reviews", "assistant"):
             self.__dict__.pop(name, None)
 
     def answers(self, options: RecommendOptions, users: Sequence[str | None]) -> Iterator[Answer]:
@@ -286,10 +276,7 @@ class Shop:
         return frame_of(map(vars, answer.items), types, self._kind)
 
     def evaluate(self, *, preset: Preset = "quick", random_state: int = 0) -> Report:
-        """Evaluate on the last weeks of the log, with a model that was trained before them and beside tuned baselines.
-
-        preset, random_state : as in `train`; the model of these is trained first where there is none.
-        """
+        """Evaluate on the log's last weeks beside tuned baselines, with the model of `train`'s options, trained first where there is none."""
         from recsys.offline.evaluate import evaluate
         from recsys.training.options import TrainOptions
 

@@ -65,7 +65,7 @@ class Run:
 
 
 @dataclass
-class Events:
+class SurgeEvents:
     """What happened on a day: bool (..., series), and the wealth that raised alerts."""
 
     raised: np.ndarray
@@ -114,7 +114,7 @@ class Detector:
         wealth, score = np.zeros(of_effects), np.zeros(of_effects)
         return cls(Reference.empty(shape), wealth, score, Run.empty(of_effects), is_open, surge, whole, since, calm, calm_run, before)
 
-    def step(self, negatives: np.ndarray, totals: np.ndarray, weekday: int, config: WatchConfig) -> Events:
+    def step(self, negatives: np.ndarray, totals: np.ndarray, weekday: int, config: WatchConfig) -> SurgeEvents:
         """Read a day's counts of all series; a day without reviews is 0 of 0."""
         usual = self.reference.usual(weekday, config)
         is_open = self.open > 0
@@ -167,7 +167,7 @@ class Detector:
         self.calm[none] = 0
         self.calm_run.clear(none)
 
-    def _decide(self, is_open: np.ndarray, config: WatchConfig) -> Events:
+    def _decide(self, is_open: np.ndarray, config: WatchConfig) -> SurgeEvents:
         """Raise and end alerts."""
         e_value = self.wealth.sum(-1)
         alarm = e_value >= config.false_alarm_days
@@ -177,7 +177,7 @@ class Detector:
         ended = is_open & ~alarm & calm & ~settled
         self._raise_alerts(raised, worsened)
         self._end_alerts(ended, settled)
-        return Events(raised, worsened, ended, settled, e_value)
+        return SurgeEvents(raised, worsened, ended, settled, e_value)
 
     def _raise_alerts(self, raised: np.ndarray, worsened: np.ndarray) -> None:
         """Open alerts, or count them up; the days of the surge leave the past."""

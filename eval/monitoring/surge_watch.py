@@ -1,10 +1,10 @@
-"""Watches many series of day counts for surges of negative reviews, day by day, with a state that JSON can hold."""
+"""Watches many series of day counts for surges of negative reviews, day by day."""
 
 from __future__ import annotations
 
 from dataclasses import fields, is_dataclass, replace
 from datetime import date, timedelta
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -14,11 +14,7 @@ from eval.monitoring.detector import Detector
 from features.errors import DataError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     import polars as pl
-
-VERSION = 1
 
 
 class SurgeWatch:
@@ -63,36 +59,6 @@ class SurgeWatch:
         self.day = day
         return found
 
-    def state(self) -> dict[str, Any]:
-        """Return everything that the next day needs, as JSON knows it."""
-        arrays = {name: values.tolist() for name, values in _arrays(self._detector)}
-        alerts = [alert.to_json() for alert in self.alerts]
-        return {"version": VERSION, "day": self.day and self.day.isoformat(), "series": self._keys, "alerts": alerts, "arrays": arrays}
-
-    @classmethod
-    def from_state(cls, state: dict[str, Any], config: WatchConfig | None = None) -> Self:
-        """Return the watch whose `state` this is.
-
-        Raises
-        ------
-        DataError
-            Another version of the program wrote the state.
-        """
-        if state.get("version") != VERSION:
-            raise DataError(
-                f"the state of the alerts has version {state.get('version')}, expected {VERSION}: delete it, and the watch begins anew"
-            )
-        watch = cls(config)
-        watch.day = state["day"] and date.fromisoformat(state["day"])
-        watch._add(state["series"])
-        for name, values in _arrays(watch._detector):
-            stored = np.asarray(state["arrays"][name], dtype=np.float64)
-            # Evidence for effects of another configuration cannot be used: that of the present ones begins at 0.
-            if stored.size == values.size:
-                values[...] = stored.reshape(values.shape)
-        watch._alerts = {values["series"]: Alert.from_json(values) for values in state["alerts"]}
-        return watch
-
     def _check(self, day: date, counts: pl.DataFrame) -> None:
         if self.day is not None and day <= self.day:
             raise DataError(f"the watch has read the days up to {self.day}, and was given {day}: give it the day after")
@@ -105,7 +71,7 @@ class SurgeWatch:
             raise DataError(f"series {key!r} has {negatives} negative of {total} reviews on {day}: expected 0 to {total}, check the counts")
 
     def _columns(self, counts: pl.DataFrame) -> tuple[np.ndarray, np.ndarray]:
-        """Return the counts of all series in the order of the state; series that are new are added."""
+        """Return the counts of all series in the order of the detector; series that are new are added."""
         keys = counts[SERIES].to_list()
         self._add([key for key in keys if key not in self._place])
         rows = [self._place[key] for key in keys]
@@ -151,16 +117,6 @@ class SurgeWatch:
     def _counts(self, row: int) -> dict[str, int]:
         whole = self._detector.whole
         return {"negatives": int(whole.negatives[row]), "total": int(whole.totals[row])}
-
-
-def _arrays(state: Any, prefix: str = "") -> Iterator[tuple[str, np.ndarray]]:
-    """Yield the arrays of a nested dataclass, named by their path."""
-    for field in fields(state):
-        value, name = getattr(state, field.name), prefix + field.name
-        if is_dataclass(value):
-            yield from _arrays(value, f"{name}.")
-        else:
-            yield name, value
 
 
 def _longer(first: Any, second: Any) -> Any:

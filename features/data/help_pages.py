@@ -13,7 +13,7 @@ from features.errors import DataError
 from features.names import ANSWER, LANGUAGE, LINK, QUESTION, ROW, TAGS
 from features.storage.columns import check_columns
 from features.storage.digests import of_strings
-from features.text.language_names import ENGLISH_NAMES
+from features.text.languages.names import ENGLISH_NAMES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

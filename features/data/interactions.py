@@ -11,9 +11,9 @@ import numpy as np
 import polars as pl
 from safetensors.numpy import save
 
-from features.data.clock import LogClock
 from features.data.ids import spellings
 from features.data.prices import exact, unit_price
+from features.data.times.clock import LogClock
 from features.errors import DataError
 from features.names import CART, DISLIKE, EVENT, EVENT_ID, EVENTS, ITEM_ID, PURCHASE, QUANTITY, RATING, TIMESTAMP, USER_ID, VALUE, VIEW
 from features.storage.arrays import arrays_of
@@ -67,7 +67,7 @@ class Interactions:
     n_items : int
         Items in the catalogue.
     ordinal : bool
-        Whether `time` is step time; see `features.data.step_time`.
+        Whether `time` is step time; see `features.data.times.step_time`.
     calendar : int64 (n,) or None
         Seconds since the epoch where `time` is step time and the source's times are real; else None.
     clock : LogClock or None

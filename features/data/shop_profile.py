@@ -26,7 +26,7 @@ class ShopProfile:
     Attributes
     ----------
     ordinal : bool
-        Whether the log is in step time; see `features.data.clock`.
+        Whether the log is in step time; see `features.data.times.clock`.
     basket : float
         Mean number of distinct items bought at one time.
     repeats : float

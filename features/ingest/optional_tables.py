@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
+from features.data.help_pages import HELP_COLUMNS
 from features.data.queries import QUERY_COLUMNS
 from features.data.reviews import REVIEW_COLUMNS
-from features.names import ITEM_ID, QUERY, ROW, STARS, TEXT, TIMESTAMP
+from features.names import ANSWER, ITEM_ID, QUERY, QUESTION, ROW, STARS, TEXT, TIMESTAMP, USER_ID
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     import polars as pl
 
 
-OptionalName = Literal["queries", "reviews"]
+OptionalName = Literal["queries", "reviews", "help_pages"]
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,16 @@ class OptionalTable:
         return f"{self.name}.parquet"
 
     @property
+    def of_users(self) -> bool:
+        """Whether its rows are of users, whom an erasure removes."""
+        return USER_ID in self.columns
+
+    @property
+    def of_items(self) -> bool:
+        """Whether its rows are of items."""
+        return ITEM_ID in self.columns
+
+    @property
     def inputs(self) -> tuple[str, ...]:
         """The columns that its file may have."""
         return tuple(name for name in self.columns if name != ROW)
@@ -50,5 +61,6 @@ class OptionalTable:
 
 QUERIES = OptionalTable("queries", "search log", QUERY_COLUMNS, (QUERY, TIMESTAMP))
 REVIEWS = OptionalTable("reviews", "table of reviews", REVIEW_COLUMNS, (ITEM_ID,), (TEXT, STARS))
-OPTIONAL: dict[OptionalName, OptionalTable] = {one.name: one for one in (QUERIES, REVIEWS)}
+HELP = OptionalTable("help_pages", "table of help pages", HELP_COLUMNS, (QUESTION, ANSWER))
+OPTIONAL: dict[OptionalName, OptionalTable] = {one.name: one for one in (QUERIES, REVIEWS, HELP)}
 FILES = ("items", "interactions", *OPTIONAL)  # keys of a source that name its files

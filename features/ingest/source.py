@@ -36,10 +36,11 @@ class Source(BaseModel):
     dataset : name of a public data set, instead of files.
     sql : queries of a database, instead of the files of the same names.
     items, interactions : the files. Without `items` the catalogue is taken from the log's rows (`items_columns` names its columns).
-    queries, reviews : the search log, and what customers say of items; optional.
+    queries, reviews, help_pages : the search log, what customers say of items, and questions with their answers; optional. Help pages
+        may also be a folder of Markdown files.
     format : the software that exported the files (`features.ingest.formats`); None recognises it by the header, table by table.
     encoding : encoding of text files that are not UTF-8; None recognises it.
-    items_columns, interactions_columns, queries_columns, reviews_columns : canonical name -> name in the shop's table.
+    items_columns, interactions_columns, queries_columns, reviews_columns, help_pages_columns : canonical name -> name in the shop's table.
     events, queries_events : the shop's word for an event of the log, or of the search log -> the canonical one.
     statuses : the shop's word for the state of an order -> paid, cancelled, refunded, failed or pending; only the first one counts.
     variants : whether each variant of a product is an item, or the product is one item (`group_id` says which are one product).
@@ -66,12 +67,14 @@ class Source(BaseModel):
     interactions: Path | None = None
     queries: Path | None = None
     reviews: Path | None = None
+    help_pages: Path | None = None
     format: Literal["canonical", "amazon", "shopify", "woocommerce", "magento", "google-merchant", "google-analytics"] | None = None
     encoding: str | None = None
     items_columns: dict[str, str] = {}
     interactions_columns: dict[str, str] = {}
     queries_columns: dict[str, str] = {}
     reviews_columns: dict[str, str] = {}
+    help_pages_columns: dict[str, str] = {}
     events: dict[str, str] = {}
     queries_events: dict[str, str] = {}
     statuses: dict[str, Literal["paid", "cancelled", "refunded", "failed", "pending"]] = {}
@@ -170,7 +173,7 @@ class SqlSource(BaseModel):
     ----------
     uri : sqlite:///PATH or postgresql://USER@HOST:PORT/NAME, without a password: libpq takes it from PGPASSWORD or ~/.pgpass.
     interactions, items : queries that give the tables. Without `items` the catalogue comes from `Source.items` or the log's rows.
-    queries, reviews : queries that give the search log and the reviews.
+    queries, reviews, help_pages : queries that give the search log, the reviews and the help pages.
     watermark : column of the log's query that only ever grows (a serial number, the time of insertion); a refresh queries no
         older rows.
     """
@@ -182,6 +185,7 @@ class SqlSource(BaseModel):
     items: str | None = None
     queries: str | None = None
     reviews: str | None = None
+    help_pages: str | None = None
     watermark: str | None = None
 
     @field_validator("uri")

@@ -59,7 +59,7 @@ class IngestSummary:
     ----------
     notes : each on one line; it begins with "note: ", which is added where it is missing.
     profile : how the columns were understood.
-    queries, reviews : row counts of the optional tables; None where the shop has none.
+    queries, reviews, help_pages : row counts of the optional tables; None where the shop has none.
     """
 
     items: TableSummary
@@ -68,6 +68,7 @@ class IngestSummary:
     profile: DataProfile | None = None
     queries: TableSummary | None = None
     reviews: TableSummary | None = None
+    help_pages: TableSummary | None = None
 
     def __post_init__(self) -> None:
         # The same note may come from several rules.

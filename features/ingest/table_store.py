@@ -16,7 +16,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from features.errors import DataError, disk_error, disk_errors
 from features.ingest.datasets import complete_journey_files
-from features.ingest.optional_tables import FILES, OPTIONAL, QUERIES, REVIEWS
+from features.ingest.help_pages.markdown import is_pages, page_files
+from features.ingest.optional_tables import FILES, HELP, OPTIONAL, QUERIES, REVIEWS
 from features.ingest.profile.measure import log_facts
 from features.ingest.profile.model import DataProfile
 from features.ingest.profile.optional_tables import facts_of
@@ -43,7 +44,7 @@ if TYPE_CHECKING:
     from features.ingest.erased_users import ErasedUsers
     from features.ingest.profile.model import TableProfile
 
-LOGS = (INTERACTIONS, *(one.file for one in OPTIONAL.values()))  # tables with users
+LOGS = (INTERACTIONS, *(one.file for one in OPTIONAL.values() if one.of_users))  # tables with users
 ERASED = "of an erased user"  # reason of the rows that an erasure removes
 SETTLED = 2_000_000_000  # nanoseconds: two writes within one tick of a file system's clock get the same time
 
@@ -105,6 +106,11 @@ def load_queries(out: Path) -> pl.DataFrame | None:
 def load_reviews(out: Path) -> pl.DataFrame | None:
     """Return the canonical reviews in `out`; None where the shop has none. Raises DataError like `load_queries`."""
     return _load(out, REVIEWS.file)
+
+
+def load_help_pages(out: Path) -> pl.DataFrame | None:
+    """Return the canonical help pages in `out`; None where the shop has none. Raises DataError like `load_queries`."""
+    return _load(out, HELP.file)
 
 
 def _load(out: Path, name: str) -> pl.DataFrame | None:
@@ -201,7 +207,8 @@ def unchanged(out: Path, source: Source) -> bool:
 def source_files(source: Source) -> list[Path] | None:
     """Return the files that a source is read from; None for a source without files."""
     own = list(complete_journey_files()) if source.dataset is not None else []
-    return [*own, *(path for name in FILES if (path := getattr(source, name)) is not None)] or None
+    named = [path for name in FILES if (path := getattr(source, name)) is not None]
+    return [*own, *(file for path in named for file in (page_files(path) if is_pages(path) else [path]))] or None
 
 
 def users_among(out: Path, erased_users: ErasedUsers) -> set[str]:
@@ -255,7 +262,9 @@ def _without(current: Path, new: Path, erased_users: ErasedUsers) -> int:
             theirs = pl.col("user_id").is_in(_theirs(current / name, erased_users)).fill_null(value=False)
             count += log.select(theirs.sum()).collect().item() or 0
             log.filter(~theirs).sink_parquet(new / name)
-    shutil.copyfile(current / ITEMS, new / ITEMS)
+    for name in (ITEMS, *(one.file for one in OPTIONAL.values() if not one.of_users)):
+        if (current / name).is_file():
+            shutil.copyfile(current / name, new / name)
     quarantine = pl.read_csv(current / QUARANTINE, infer_schema=False)
     quarantine.filter(~pl.col("table").is_in([Path(name).stem for name in LOGS])).write_csv(new / QUARANTINE)
     source = {"source": load_source(current).model_dump(mode="json")}
@@ -274,7 +283,7 @@ def _recounted(profile: DataProfile, folder: Path) -> DataProfile | None:
     facts = log_facts(log).model_copy(update={"words": profile.log.words, CURRENCY: profile.log.currency})
     changed: dict[str, object] = {"interactions": _less(profile.interactions, kept), "log": facts}
     for name, one in OPTIONAL.items():
-        if (table := getattr(profile, name)) is not None and (folder / one.file).is_file():
+        if one.of_users and (table := getattr(profile, name)) is not None and (folder / one.file).is_file():
             rows = pl.scan_parquet(folder / one.file)
             changed |= {name: _less(table, rows.select(pl.len()).collect().item()), **facts_of(name, rows)}
     return profile.model_copy(update=changed).without_personal_data()

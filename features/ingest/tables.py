@@ -13,6 +13,7 @@ from features.ingest.formats.canonical import CANONICAL
 from features.ingest.formats.known import layout_of, layouts
 from features.ingest.formats.layout import KEYS, REFUSED, REMARK, TableLayout
 from features.ingest.formats.orders import without_cancelled
+from features.ingest.help_pages.markdown import is_pages, read_pages
 from features.ingest.optional_tables import OPTIONAL
 from features.ingest.profile.column_names import other_spellings
 from features.ingest.profile.missing_columns import advice
@@ -58,6 +59,9 @@ def raw_optional(source: Source, folder: Path) -> dict[OptionalName, RawTable]:
 
 def _raw_optional(source: Source, name: OptionalName, path: Path, folder: Path) -> RawTable:
     one, mapping = OPTIONAL[name], getattr(source, f"{name}_columns")
+    if name == "help_pages" and is_pages(path):
+        spec = TableSpec(name, path, layouts(CANONICAL, name)[0].columns, one.required, encoding=source.encoding, format="markdown")
+        return read_pages(spec, folder / f"raw_{name}")
     head = read_head(path, source.encoding, name)
     form, layout, note = _layout(source, name, path, head)
     columns = _mapped(layout, mapping, head)

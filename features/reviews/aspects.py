@@ -90,13 +90,22 @@ class AspectList:
         DataError
             If the file cannot be read, or has another form.
         """
-        with disk_errors(path, "read"):
-            raw = path.read_bytes()
-        try:
-            content = tomllib.loads(raw.decode("utf-8-sig"))
-        except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-            raise DataError(f"{path} is not TOML ({' '.join(str(error).split())}): {FORM}; correct the file") from error
-        return _read(content, str(path))
+        return _read(_content(path), str(path))
+
+
+def own_names(path: Path) -> tuple[str, ...]:
+    """Return the names of the aspects that stand in a shop's file; raises what `AspectList.of_file` raises."""
+    AspectList.of_file(path)
+    return tuple(table["name"].strip() for table in _content(path)["aspect"])
+
+
+def _content(path: Path) -> dict[str, Any]:
+    with disk_errors(path, "read"):
+        raw = path.read_bytes()
+    try:
+        return tomllib.loads(raw.decode("utf-8-sig"))
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise DataError(f"{path} is not TOML ({' '.join(str(error).split())}): {FORM}; correct the file") from error
 
 
 def _read(content: Mapping[str, Any], place: str) -> AspectList:

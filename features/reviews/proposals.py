@@ -5,25 +5,29 @@ The list of aspects stays as it is until somebody writes a proposal into it, so 
 
 from __future__ import annotations
 
+import json
+from dataclasses import dataclass
 from importlib.resources import files
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import polars as pl
 
+from features.ingest.values.personal_data import KINDS
 from features.reviews.folding import folded
 from features.reviews.languages import FUNCTION_WORDS
-from features.text.plain import counted
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from features.reviews.aspects import AspectList
 
 SCHEMA = {"term": pl.String, "aspect": pl.String, "similarity": pl.Float64, "sentences": pl.Int64, "example": pl.Int64}
 QUOTE = 60  # characters of a good example
 CANDIDATES = 2000  # the most frequent are compared with the aspects
+FEWEST, LEAST = 20, 0.35  # sentences that have a proposed term, and its cosine to the nearest aspect
 _COMMON = frozenset(files("features.reviews").joinpath("common_words.txt").read_text(encoding="utf-8").split())
+_MASKED = rf"\[(?:{'|'.join(KINDS)})\]"  # what an ingest puts in the place of personal data
 _STOP = _COMMON | {word for words in FUNCTION_WORDS.values() for word in words.split()}
 
 
@@ -35,9 +39,26 @@ class Encoder(Protocol):
         ...
 
 
+@dataclass(frozen=True, eq=False)
+class Proposals:
+    """Proposed terms, and how many were to choose from.
+
+    Attributes
+    ----------
+    terms : pl.DataFrame
+        `term`, `aspect`, `similarity`, `sentences` (how many have it) and `example` (row in the sentences of a short one), by
+        aspect in the list's order, the best first.
+    frequent : int
+        Words and pairs of words that stand in enough sentences and that no aspect has.
+    """
+
+    terms: pl.DataFrame
+    frequent: int
+
+
 def propose_terms(
-    sentences: pl.Series, aspects: AspectList, encoder: Encoder, fewest: int = 20, least: float = 0.35, most: int = 5
-) -> pl.DataFrame:
+    sentences: pl.Series, aspects: AspectList, encoder: Encoder, fewest: int = FEWEST, least: float = LEAST, most: int = 5
+) -> Proposals:
     """Propose frequent words and pairs of words that no aspect has, each for the aspect whose terms are nearest.
 
     Parameters
@@ -51,17 +72,16 @@ def propose_terms(
 
     Returns
     -------
-    pl.DataFrame
-        `term`, `aspect`, `similarity`, `sentences` (how many have it) and `example` (row in `sentences` of a short one), by
-        aspect in the list's order, the best first. The same sentences and list give the same proposals.
+    Proposals
+        The same sentences and list give the same. Sentences of copied reviews count each time: leave those out before.
     """
     found = _candidates(sentences, aspects, fewest)
     if found.is_empty():
-        return pl.DataFrame(schema=SCHEMA)
+        return Proposals(pl.DataFrame(schema=SCHEMA), 0)
     vectors = encoder.encode(found["term"].to_list())
     similar = vectors @ _centres(aspects, encoder).T  # (terms, aspects)
     nearest = similar.argmax(axis=1)
-    return (
+    terms = (
         found.with_columns(
             place=pl.Series(nearest, dtype=pl.Int64),
             aspect=pl.Series([aspects.names[i] for i in nearest], dtype=pl.String),
@@ -73,14 +93,29 @@ def propose_terms(
         .head(most)
         .select(pl.col(name).cast(kind) for name, kind in SCHEMA.items())
     )
+    return Proposals(terms, len(found))
 
 
-def proposal_lines(proposals: pl.DataFrame, sentences: pl.Series) -> list[str]:
-    """Return a line for each proposal, with its count and an example, for a person to judge."""
-    return [
-        f'{row["aspect"]}: "{row["term"]}" ({counted(row["sentences"], "sentence")}), as in "{sentences[row["example"]]}"'
-        for row in proposals.iter_rows(named=True)
-    ]
+def as_toml(terms: pl.DataFrame, own: Collection[str] | None) -> str:
+    """Return `Proposals.terms` as lines for the shop's file of aspects, see `features.reviews.aspects.AspectList.of_file`.
+
+    Parameters
+    ----------
+    own : names of the aspects in the shop's file, whose tables exist and get the terms by hand; None for a shop without a file.
+    """
+    lines = ["extends = true"] if own is None else []
+    for (name,), table in terms.group_by("aspect", maintain_order=True):
+        found = [f"name = {_quoted(str(name))}", f"terms = [{', '.join(map(_quoted, table['term']))}]"]
+        if own and name in own:
+            found = [f"# The file has the aspect {_quoted(str(name))}: add to its terms", f"# {found[1]}"]
+        else:
+            found = ["[[aspect]]", *found]
+        lines += ["", *found] if lines else found
+    return "\n".join(lines)
+
+
+def _quoted(text: str) -> str:
+    return json.dumps(text, ensure_ascii=False)  # basic strings of TOML have the escapes of JSON
 
 
 def _centres(aspects: AspectList, encoder: Encoder) -> np.ndarray:
@@ -99,7 +134,7 @@ def _centres(aspects: AspectList, encoder: Encoder) -> np.ndarray:
 def _candidates(sentences: pl.Series, aspects: AspectList, fewest: int) -> pl.DataFrame:
     """Return words and pairs of words that stand in at least `fewest` sentences and in no term, the most frequent first."""
     words = (
-        pl.DataFrame({"sentence": pl.int_range(len(sentences), eager=True), "text": folded(sentences)})
+        pl.DataFrame({"sentence": pl.int_range(len(sentences), eager=True), "text": folded(sentences.str.replace_all(_MASKED, " 0 "))})
         .with_columns(word=pl.col("text").str.split(" "), length=pl.col("text").str.len_chars().cast(pl.Int64))
         .drop("text")
         .explode("word")

@@ -11,8 +11,12 @@ _UNSEEN = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
 
 def plain(text: str) -> str:
     """Replace control characters, and runs of white space, by one space."""
-    cleaned = "".join(" " if unicodedata.category(character) in _UNSEEN else character for character in text)
-    return " ".join(cleaned.split())
+    return " ".join(visible(text).split())
+
+
+def visible(text: str) -> str:
+    """Replace each control character by a space; line breaks stay."""
+    return "".join(" " if character != "\n" and unicodedata.category(character) in _UNSEEN else character for character in text)
 
 
 def counted(n: int, noun: str, plural: str | None = None) -> str:

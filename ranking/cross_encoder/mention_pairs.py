@@ -25,7 +25,7 @@ NEGATIVE, NEUTRAL, POSITIVE = range(3)
 POLARITIES = ("negative", "neutral", "positive")
 
 
-class Reader(Protocol):
+class TokenReader(Protocol):
     """What of a text encoder is needed to read sentences."""
 
     sentence: SentenceConfig
@@ -56,7 +56,7 @@ class MentionTokens:
     owner: np.ndarray
 
     @classmethod
-    def of(cls, encoder: Reader, sentences: pl.Series, mentions: pl.DataFrame) -> MentionTokens:
+    def of(cls, encoder: TokenReader, sentences: pl.Series, mentions: pl.DataFrame) -> MentionTokens:
         """Read the sentences that have mentions.
 
         Parameters
@@ -88,7 +88,7 @@ class MentionTokens:
         return np.where(place < lengths[:, None], order[index], -1)
 
 
-def _places(encoder: Reader, texts: list[str], owner: np.ndarray, mentions: pl.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+def _places(encoder: TokenReader, texts: list[str], owner: np.ndarray, mentions: pl.DataFrame) -> tuple[np.ndarray, np.ndarray]:
     """Return the first token of each mention and how many it has; the first token of all where the text was cut before it."""
     prompt = encoder.sentence.prompt("passage")
     found = encoder.tokenizer.encode_batch([prompt + text.encode("utf-8", "replace").decode("utf-8") for text in texts])

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from features.onnx.session import Device
     from features.text.encoder import TextEncoder
+    from features.text.intents.model import IntentModel
     from features.text.sentiment.model import SentimentModel
     from ranking.cross_encoder.model import CrossEncoder
     from ranking.cross_encoder.onnx_model import OnnxCrossEncoder
@@ -104,6 +105,11 @@ class Model:
     def tokenizer(self) -> Tokenizer:
         """The text encoder's."""
         return self.encoder.tokenizer
+
+    @property
+    def intents(self) -> IntentModel | None:
+        """Nothing: what customers want of the assistant is learned when a bundle is built."""
+        return None
 
     @property
     def search_fingerprint(self) -> str:
@@ -230,6 +236,15 @@ class ServedModel:
         from ranking.cross_encoder.onnx_model import OnnxCrossEncoder
 
         return OnnxCrossEncoder.from_files(Subfolder(self.files, "pairs"), self.device)
+
+    @cached_property
+    def intents(self) -> IntentModel | None:
+        """Tells what customers want of the assistant; None for a shop without help pages."""
+        if "intents/intents.json" not in self.files:
+            return None
+        from features.text.intents.model import IntentModel
+
+        return IntentModel.from_files(Subfolder(self.files, "intents"), self.device)
 
     def encode_queries(self, texts: Sequence[str]) -> EncodedQueries:
         """Return vectors and token states of search queries."""

@@ -41,12 +41,21 @@ build.
 - ranking learned from: {learned_from}
 - the cross-encoder over query and item {pairs_kept}
 
+## Reviews
+{reviews}
+
 ## Intended use and limits
 The model ranks a shop's items for its customers, by their purchases and the items' texts. A probability is the chance
 that the user buys the item within {days:.0f} days, calibrated on the calibration window; it is biased in a season that
 differs from it. Users without history get popular items. The model knows a person only by the log; do not use it to
 make decisions about people.
 """
+
+
+_WAYS = {
+    "few-shot": "few ratings and packaged sentences",
+    "packaged sentences": "packaged sentences alone: no review has words and a rating",
+}
 
 
 def model_card(model_id: str, about: dict[str, Any], encoder: str, days: float) -> str:
@@ -73,6 +82,7 @@ def model_card(model_id: str, about: dict[str, Any], encoder: str, days: float) 
         days=days,
         learned_from=_learned_from(search),
         pairs_kept=_pairs_kept(search),
+        reviews=_reviews(about["reviews"]),
         query_tower=_query_tower(search["query_tower"]),
         **about["data"],
     )
@@ -96,6 +106,24 @@ def _pairs_kept(search: dict[str, Any]) -> str:
         return "is not trained"
     kept = "is read" if search["reads_cross_encoder"] else "is not read: that is within chance, or it lowers NDCG@10"
     return f"changes the cross-entropy of held-out lists by {-search['cross_encoder_saves']:+.2%}, and {kept}"
+
+
+def _reviews(report: dict[str, Any]) -> str:
+    """Return lines on the sentiment of reviews; one line for a shop without any."""
+    lines = [f"- sentiment: learned from {_WAYS.get(report['learned_from'], report['learned_from'])}"]
+    if "counts" in report:
+        negative, neutral, positive = report["counts"]
+        classes = f"{negative:,} negative, {neutral:,} neutral and {positive:,} positive distinct texts with a rating"
+        lines[0] += f"; {classes}, of which {report['held_out']:,} only calibrate"
+        lines.append("- its accuracy is not measured here: `recsys evaluate reviews` does, on the newest reviews")
+    if "copies" in report:
+        none, foreign = (report[name] / report["reviews"] for name in ("without_words", "foreign"))
+        lines.append(
+            f"- of {report['reviews']:,} reviews, {none:.1%} have no words and {foreign:.1%} are in a language that is not read: they get "
+            "no sentiment"
+        )
+        lines.append(f"- {report['copies']:,} are copies of an earlier review and count in no figure")
+    return "\n".join(lines)
 
 
 def marked(card: str) -> str:

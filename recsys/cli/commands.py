@@ -21,7 +21,7 @@ from recsys.recommend.request import MAX_PER_GROUP, RecommendOptions
 from recsys.settings.names import Device, Preset
 
 Protocol = Literal["judged", "personal", "log"]
-Evaluated = Literal["search", "reviews"]
+Evaluated = Literal["search", "reviews", "assistant"]
 Form = Literal["canonical", "amazon", "shopify", "woocommerce", "magento", "google-merchant", "google-analytics"]
 if TYPE_CHECKING:
     from features.ingest.summary import IngestSummary
@@ -51,6 +51,9 @@ def ingest(
     interactions: Annotated[Path | None, typer.Option(metavar="FILE", help="The log: csv, tsv, jsonl (.gz) or parquet.")] = None,
     queries: Annotated[Path | None, typer.Option(metavar="FILE", help="The search log, if there is one, in the same formats.")] = None,
     reviews: Annotated[Path | None, typer.Option(metavar="FILE", help="Customers' reviews, if there are any, in the same formats.")] = None,
+    help_pages: Annotated[
+        Path | None, typer.Option(metavar="PATH", help="Help pages, if there are any: a file in the same formats, or a folder of Markdown.")
+    ] = None,
     format: Annotated[Form | None, typer.Option(help="The software that exported the files.  [default: by their header]")] = None,
     check: Annotated[bool, typer.Option("--check", help="Only look: read and judge everything, say how, and store nothing.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="With --check: print the data profile as JSON.")] = False,
@@ -67,10 +70,12 @@ def ingest(
         raise typer.BadParameter("a data set brings its own files: leave --items, --interactions and --format out", param_hint="--dataset")
     if items and not interactions and not state.settings.source:
         raise typer.BadParameter("the catalogue alone: give the log with --interactions FILE as well", param_hint="--items")
-    for option, table, what in (("--queries", queries, "the search log"), ("--reviews", reviews, "reviews")):
+    optional = (("--queries", queries, "the search log"), ("--reviews", reviews, "reviews"), ("--help-pages", help_pages, "help pages"))
+    for option, table, what in optional:
         if table and not interactions and not dataset and not state.settings.source:
             raise typer.BadParameter(f"{what} alone: give the log with --interactions FILE as well", param_hint=option)
-    options = {"dataset": dataset, "items": items, "interactions": interactions, "queries": queries, "reviews": reviews, "format": format}
+    tables = {"items": items, "interactions": interactions, "queries": queries, "reviews": reviews, "help_pages": help_pages}
+    options = {"dataset": dataset, **tables, "format": format}
     summary = state.shop.check(**options) if check else state.shop.ingest(**options)
     _show_ingest(summary, check, as_json)
     if not check and summary.quarantined:
@@ -220,15 +225,18 @@ def _recommend_to_file(state: State, options: RecommendOptions, users_file: Path
 
 def evaluate(
     context: typer.Context,
-    what: Annotated[Evaluated | None, typer.Argument(metavar="search|reviews", help="Leave it out for the recommendations.")] = None,
+    what: Annotated[
+        Evaluated | None, typer.Argument(metavar="search|reviews|assistant", help="Leave it out for the recommendations.")
+    ] = None,
     preset: Annotated[Preset, typer.Option(help="The preset that the model was trained with.")] = "quick",
     seed: Annotated[int, typer.Option(min=0, metavar="N", help="The seed that the model was trained with.")] = 0,
     judged: Annotated[Path | None, typer.Option(metavar="FILE", help="Search: judged queries, csv, jsonl or parquet.")] = None,
     protocol: Annotated[Protocol | None, typer.Option(help="Search: whose queries.  [default: the log's, if there is one]")] = None,
     queries: Annotated[int, typer.Option(min=1, metavar="N", help="Search: at most so many, without a file.")] = 2000,
+    dialogues: Annotated[Path | None, typer.Option(metavar="FILE", help="Assistant: dialogues to replay, JSON lines.")] = None,
     as_json: Json = False,
 ) -> None:
-    """How good the recommendations are, the search, or the sentiment of reviews.
+    """How good the recommendations are, the search, the sentiment of reviews, or the assistant.
 
     Judged on the last weeks of the log, beside honest baselines; a page with plots goes to reports/. See docs/metrics.md.
     """
@@ -250,12 +258,30 @@ def evaluate(
         of_reviews = evaluate_reviews(state.workspace, state.settings, seed)
         typer.echo(of_reviews.to_json(), nl=False) if as_json else stdout().print(of_reviews.table())
         return
+    if what == "assistant":
+        _evaluate_assistant(state, dialogues, as_json=as_json)
+        return
     if judged or protocol:
         raise typer.BadParameter("--judged and --protocol go with: recsys evaluate search", param_hint="search")
     from eval.reports.evaluation import table
 
     report = state.shop.evaluate(preset=preset, random_state=seed)
     typer.echo(report.to_json()) if as_json else stdout().print(table(report))
+
+
+def _evaluate_assistant(state: State, dialogues: Path | None, *, as_json: bool) -> None:
+    from recsys.apps.assistant.evaluation.evaluate import evaluate_assistant
+    from recsys.cli.render import stdout
+
+    if dialogues is None:
+        raise typer.BadParameter("expected a file of dialogues, see docs/assistant.md: add --dialogues FILE", param_hint="--dialogues")
+    report = evaluate_assistant(state.workspace, state.settings, dialogues)
+    if as_json:
+        typer.echo(report.to_json(), nl=False)
+        return
+    stdout().print(report.table())
+    for line in report.failure_lines():
+        typer.echo(line)
 
 
 def doctor(context: typer.Context, as_json: Json = False) -> None:

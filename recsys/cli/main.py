@@ -20,6 +20,7 @@ import typer
 
 from features.errors import NO_ROOM, DataError, RecsysError, disk_error, system_code
 from features.text.plain import plain
+from recsys.cli.assistant.command import assistant
 from recsys.cli.commands import COMMANDS
 from recsys.cli.options import State, state_of
 from recsys.cli.service import keys
@@ -33,6 +34,7 @@ _LAYERS = ("features", "retrieval", "ranking", "eval", "recsys")
 app = typer.Typer(name="recsys", rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=False)
 for command in COMMANDS:
     app.command(command.__name__.replace("_", "-"))(command)
+app.add_typer(assistant, name="assistant")
 app.add_typer(keys, name="keys")
 
 

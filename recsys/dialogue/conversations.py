@@ -1,26 +1,31 @@
 """The store of conversations: their states, what was asked and not answered, what a person must take over, and answers that were added.
 
-SQLite, as `recsys.workspace.events`. Texts of customers are stored with personal data masked. A conversation that nobody continues is
+SQLite, as in `recsys.workspace.events`. Texts of customers are stored with personal data masked. A conversation that nobody continues is
 deleted after `assistant.keep_days`.
 """
 
 from __future__ import annotations
 
-import sqlite3
-import threading
-from contextlib import closing, contextmanager
+import logging
+from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from pydantic import ValidationError
+
 from features.errors import DataError
+from features.storage.sqlite_file import SqliteFile
 from recsys.dialogue.state import DialogueState
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    import sqlite3
+    from collections.abc import Sequence
     from pathlib import Path
 
+    from features.ingest.erased_users import ErasedUsers
+
+_log = logging.getLogger(__name__)
 Outcome = Literal["answered", "asked", "unanswered", "handed_over"]
-BUSY_SECONDS = 5.0  # to wait for another worker's write
 _TABLES = """
 CREATE TABLE IF NOT EXISTS conversations (
     id TEXT PRIMARY KEY, user_id TEXT, state TEXT NOT NULL, turn INTEGER NOT NULL, updated INTEGER NOT NULL
@@ -36,6 +41,10 @@ CREATE TABLE IF NOT EXISTS answers (
     number INTEGER PRIMARY KEY AUTOINCREMENT, question TEXT NOT NULL, answer TEXT NOT NULL, language TEXT, link TEXT, time INTEGER NOT NULL
 );
 """
+
+
+class ConversationError(DataError):
+    """A conversation cannot be continued as it was asked for."""
 
 
 @dataclass(frozen=True)
@@ -80,29 +89,28 @@ class Conversations:
     """
 
     def __init__(self, path: Path) -> None:
-        self._path = path
-        self._local = threading.local()
+        self._file = SqliteFile(path, "conversations", _make)
 
     def state(self, conversation: str, user: str | None) -> DialogueState:
         """Return the state of a conversation; a new one if it is not known.
 
         Raises
         ------
-        DataError
+        ConversationError
             It is another customer's.
         """
-        with self._connection() as connection:
-            found = connection.execute("SELECT user_id, state FROM conversations WHERE id = ?", (conversation,)).fetchone()
+        with self._file.connected() as connection:
+            found = connection.execute("SELECT user_id, state, turn FROM conversations WHERE id = ?", (conversation,)).fetchone()
         if found is None:
             return DialogueState()
         if found[0] is not None and found[0] != user:
-            raise DataError(f"the conversation {conversation!r} cannot be continued: begin a new one")
-        return DialogueState.model_validate_json(found[1])
+            raise ConversationError(f"the conversation {conversation!r} cannot be continued: begin a new one")
+        return _state(*found[1:])
 
     def save(self, user: str | None, state: DialogueState, record: TurnRecord) -> bool:
         """Store a turn and the state after it; False, and nothing stored, if another turn of the conversation was stored meanwhile."""
         values = (user, state.model_dump_json(), state.turn, record.time)
-        with self._connection() as connection, connection:
+        with self._file.writing() as connection:
             connection.execute("BEGIN IMMEDIATE")
             known = connection.execute("SELECT turn FROM conversations WHERE id = ?", (record.conversation,)).fetchone()
             if (0 if known is None else known[0]) != state.turn - 1:
@@ -121,9 +129,15 @@ class Conversations:
             )
         return True
 
+    def kept(self, conversation: str) -> tuple[str | None, DialogueState] | None:
+        """Return a conversation's customer and state, for those who look after the assistant; None where it is not kept."""
+        with self._file.connected() as connection:
+            found = connection.execute("SELECT user_id, state, turn FROM conversations WHERE id = ?", (conversation,)).fetchone()
+        return None if found is None else (found[0], _state(*found[1:]))
+
     def rate(self, conversation: str, turn: int, thumb: int) -> bool:
         """Store what a customer thinks of an answer, 1 or -1; False where there is no such turn."""
-        with self._connection() as connection, connection:
+        with self._file.writing() as connection:
             done = connection.execute("UPDATE turns SET thumb = ? WHERE conversation = ? AND turn = ?", (thumb, conversation, turn))
         return done.rowcount > 0
 
@@ -133,12 +147,12 @@ class Conversations:
             "SELECT conversation, turn, time, language, question, outcome, reason, thumb FROM turns "
             "WHERE outcome = ? AND NOT done ORDER BY time DESC, turn DESC LIMIT ?"
         )
-        with self._connection() as connection:
+        with self._file.connected() as connection:
             return [TurnRecord(*row) for row in connection.execute(query, (outcome, most))]
 
     def counts(self) -> dict[str, int]:
         """Return how many turns ended in each way, and how many thumbs went up and down."""
-        with self._connection() as connection:
+        with self._file.connected() as connection:
             outcomes = dict(connection.execute("SELECT outcome, count(*) FROM turns GROUP BY outcome"))
             up, down = connection.execute(
                 "SELECT count(*) FILTER (WHERE thumb > 0), count(*) FILTER (WHERE thumb < 0) FROM turns"
@@ -147,23 +161,24 @@ class Conversations:
 
     def done(self, turns: Sequence[tuple[str, int]]) -> None:
         """Take turns (conversation, turn) off the lists: somebody has seen to them."""
-        with self._connection() as connection, connection:
+        with self._file.writing() as connection:
             connection.executemany("UPDATE turns SET done = 1 WHERE conversation = ? AND turn = ?", turns)
 
-    def add_answer(self, added: AddedAnswer, now: int) -> None:
-        """Store an answer; the next question may already be answered by it."""
+    def add_answer(self, added: AddedAnswer, now: int) -> int:
+        """Store an answer, and return its number; the next question may already be answered by it."""
         values = (added.question, added.answer, added.language, added.link, now)
-        with self._connection() as connection, connection:
-            connection.execute("INSERT INTO answers (question, answer, language, link, time) VALUES (?, ?, ?, ?, ?)", values)
+        with self._file.writing() as connection:
+            stored = connection.execute("INSERT INTO answers (question, answer, language, link, time) VALUES (?, ?, ?, ?, ?)", values)
+        return stored.lastrowid or 0
 
     def remove_answer(self, number: int) -> bool:
         """Delete an added answer; False where there is none of this number."""
-        with self._connection() as connection, connection:
+        with self._file.writing() as connection:
             return connection.execute("DELETE FROM answers WHERE number = ?", (number,)).rowcount > 0
 
     def answers(self) -> list[AddedAnswer]:
         """Return the answers that were added, in order."""
-        with self._connection() as connection:
+        with self._file.connected() as connection:
             return [
                 AddedAnswer(*row)
                 for row in connection.execute("SELECT question, answer, language, link, number FROM answers ORDER BY number")
@@ -171,36 +186,42 @@ class Conversations:
 
     def version(self) -> int:
         """Return a number that changes with the added answers."""
-        with self._connection() as connection:
+        with self._file.connected() as connection:
             return int(connection.execute("SELECT coalesce(max(number), 0) * 1000003 + count(*) FROM answers").fetchone()[0])
 
     def erase(self, user_ids: Sequence[str]) -> int:
-        """Delete the conversations of customers, and return how many there were."""
-        with self._connection() as connection, connection:
-            return sum(connection.execute("DELETE FROM conversations WHERE user_id = ?", (user,)).rowcount for user in user_ids)
+        """Remove the conversations of customers from the file, its free pages and its write-ahead log. Returns how many."""
+        return self._file.erase("DELETE FROM conversations WHERE user_id = ?", user_ids)
+
+    def forget(self, erased_users: ErasedUsers) -> int:
+        """Remove the conversations of all erased users, like `erase`. Returns how many."""
+        return self.erase(self.among(erased_users))
+
+    def among(self, erased_users: ErasedUsers) -> list[str]:
+        """Return erased users that have conversations."""
+        if not self._file.exists:
+            return []
+        with self._file.connected() as connection:
+            found = connection.execute("SELECT DISTINCT user_id FROM conversations WHERE user_id IS NOT NULL").fetchall()
+        return erased_users.among(user for (user,) in found)
 
     def expire(self, before: int) -> int:
         """Delete conversations that were last continued before a moment, in seconds since the epoch, and return how many there were."""
-        with self._connection() as connection, connection:
+        if not self._file.exists:
+            return 0
+        with self._file.writing() as connection:
             return connection.execute("DELETE FROM conversations WHERE updated < ?", (before,)).rowcount
 
-    @contextmanager
-    def _connection(self) -> Iterator[sqlite3.Connection]:
-        try:
-            connection = getattr(self._local, "connection", None)
-            if connection is None:
-                self._local.connection = connection = self._open()
-            yield connection
-        except (sqlite3.Error, OSError) as error:
-            raise DataError(
-                f"the conversations in {self._path} cannot be read or written ({error}): check the file and the disk"
-            ) from error
 
-    def _open(self) -> sqlite3.Connection:
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        connection = sqlite3.connect(self._path, timeout=BUSY_SECONDS, isolation_level=None)
-        with closing(connection.cursor()) as cursor:
-            cursor.execute("PRAGMA journal_mode = WAL")
-            cursor.execute("PRAGMA foreign_keys = ON")
-            cursor.executescript(_TABLES)
-        return connection
+def _state(stored: str, turn: int) -> DialogueState:
+    """Return a stored state; nothing but the number of turns where another version of the program stored it."""
+    try:
+        return DialogueState.model_validate_json(stored)
+    except ValidationError:
+        _log.warning("the state of a conversation is of another version: the conversation begins anew")
+        return DialogueState(turn=turn)
+
+
+def _make(connection: sqlite3.Connection) -> None:
+    with closing(connection.cursor()) as cursor:
+        cursor.executescript(_TABLES)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -9,13 +10,15 @@ import numpy as np
 
 from features.data.interactions import LABEL_EVENTS
 from features.names import TITLE
-from recsys.dialogue.tools import Slot, ToolError
+from recsys.dialogue.tools import Slot, ToolError, installed_tools
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from recsys.recommend.pipeline import Recommender
+    from recsys.settings.assistant import AssistantConfig
 
+_log = logging.getLogger(__name__)
 MOST_TITLES = 5
 _EXAMPLES = (
     *("what did I buy last time", "show me my last order", "my order history", "what was in my order of 3 May", "when did I last order"),
@@ -85,3 +88,9 @@ class OrderTool:
             "count": len(titles),
             "titles": "; ".join(titles[:MOST_TITLES]) + more,
         }
+
+
+def flow_examples(config: AssistantConfig) -> dict[str, Sequence[str]]:
+    """Return how customers ask for each tool: the packaged one, those of packages, and the hooks of the configuration."""
+    others = (*installed_tools(_log.error), *config.tools)
+    return {OrderTool.name: OrderTool.examples} | {tool.name: tool.examples for tool in others}

@@ -10,7 +10,7 @@ from importlib.resources import files
 
 from features.reviews.folding import folded_word
 from features.reviews.languages import FUNCTION_WORDS
-from features.text.language_names import ENGLISH_NAMES
+from features.text.languages.names import ENGLISH_NAMES
 
 FILE = "phrases.toml"
 UNSPACED = "zh"

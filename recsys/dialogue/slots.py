@@ -19,8 +19,8 @@ MOST_TEXT = 300  # characters of a free text
 _ORDER = re.compile(r"(?<![\w.,/-])#?((?:[A-Za-z]{1,5}-?)?\d[\dA-Za-z]*(?:-\d[\dA-Za-z]*)*)(?![\w/]|[.,]\d)")
 _LEAST_DIGITS = 3  # of an order number that no word introduces
 _INTRODUCED = re.compile(
-    r"(?i)(?:order|bestellung|bestellnummer|auftrag|commande|pedido|订单号?)\s*(?:no\.?|number|nr\.?|nummer|numero|número|numéro|号|#|:|is)*"
-    r"\s*#?((?:[A-Za-z]{1,5}-?)?\d[\dA-Za-z]*(?:-\d[\dA-Za-z]*)*)"
+    r"(?i)(?:order|bestellung|bestellnummer|auftrag|commande|pedido|订单号?)\s*(?:(?:no\.?|number|nr\.?|nummer|numero|número|numéro|号|#|:|is)\s*)*"
+    r"#?((?:[A-Za-z]{1,5}-?)?\d[\dA-Za-z]*(?:-\d[\dA-Za-z]*)*)"
 )
 _SIZE = re.compile(
     r"(?i)\b(?:size|grösse|größe|groesse|taille|talla|尺码|尺寸)\s*[:=]?\s*([\w./,-]{1,12})|\b(xxs|xs|s|m|l|xl|xxl|xxxl|\d{2}(?:[.,]5)?)\b"

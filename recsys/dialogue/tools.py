@@ -14,11 +14,13 @@ from dataclasses import dataclass, field
 from http.client import HTTPException
 from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from urllib.error import HTTPError
 
 from features.errors import ConfigError, RecsysError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
+    from importlib.metadata import EntryPoint
 
     from recsys.dialogue.slots import SlotKind
     from recsys.settings.assistant import HookConfig
@@ -60,12 +62,18 @@ class Tool(Protocol):
     texts : language -> what to say, with the names of the result's values in braces.
     """
 
-    name: str
-    examples: Sequence[str]
-    slots: Sequence[Slot]
-    needs_user: bool
-    result: Mapping[str, Any]
-    texts: Mapping[str, str]
+    @property
+    def name(self) -> str: ...
+    @property
+    def examples(self) -> Sequence[str]: ...
+    @property
+    def slots(self) -> Sequence[Slot]: ...
+    @property
+    def needs_user(self) -> bool: ...
+    @property
+    def result(self) -> Mapping[str, Any]: ...
+    @property
+    def texts(self) -> Mapping[str, str]: ...
 
     def call(self, slots: Mapping[str, str], user: str | None) -> Mapping[str, Any]:
         """Do it, and return the values for the text."""
@@ -124,6 +132,8 @@ class HookTool:
             with urllib.request.urlopen(request, timeout=self.config.seconds) as reply:
                 content = json.loads(reply.read(MOST_BYTES))
         except (OSError, HTTPException, ValueError) as error:
+            if isinstance(error, HTTPError):
+                error.close()
             raise ToolError(f"the hook of the tool {self.name!r} failed ({getattr(error, 'code', type(error).__name__)})") from error
         if not isinstance(content, dict):
             raise ToolError(f"the hook of the tool {self.name!r} answered {type(content).__name__}, expected a JSON object")
@@ -198,8 +208,12 @@ class Tools:
         return found
 
 
-def installed_tools() -> list[Tool]:
+def installed_tools(tell: Callable[[str], None] | None = None) -> list[Tool]:
     """Return the tools that installed packages bring, by the entry point group `recsys.assistant_tools`.
+
+    Parameters
+    ----------
+    tell : takes a line about each entry point that cannot be loaded or is no tool, which is then left out; None raises an error.
 
     Raises
     ------
@@ -209,12 +223,19 @@ def installed_tools() -> list[Tool]:
     found: list[Tool] = []
     for point in sorted(entry_points(group=GROUP), key=lambda point: point.name):
         try:
-            made = point.load()()
-        except Exception as error:
-            raise ConfigError(f"the tool {point.name!r} ({point.value}) cannot be loaded ({type(error).__name__}: {error})") from error
-        if not isinstance(made, Tool):
-            raise ConfigError(
-                f"the tool {point.name!r} ({point.value}) lacks attributes of recsys.dialogue.tools.Tool: see docs/assistant.md"
-            )
-        found.append(made)
+            found.append(_loaded(point))
+        except ConfigError as error:
+            if tell is None:
+                raise
+            tell(f"{error}; its flow is left out")
     return found
+
+
+def _loaded(point: EntryPoint) -> Tool:
+    try:
+        made = point.load()()
+    except Exception as error:  # a shop's code may raise anything
+        raise ConfigError(f"the tool {point.name!r} ({point.value}) cannot be loaded ({type(error).__name__}: {error})") from error
+    if not isinstance(made, Tool):
+        raise ConfigError(f"the tool {point.name!r} ({point.value}) lacks attributes of recsys.dialogue.tools.Tool: see docs/assistant.md")
+    return made

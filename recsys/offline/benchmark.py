@@ -5,7 +5,6 @@ Results are cached in a folder below the workspace, under a digest of all that t
 
 from __future__ import annotations
 
-import contextlib
 import json
 import logging
 import platform
@@ -13,7 +12,6 @@ import shutil
 import time
 from dataclasses import dataclass, replace
 from functools import cached_property
-from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel
@@ -38,7 +36,7 @@ from features.text.state_cache import cached_states
 from features.text.template import item_texts, text_hashes
 from recsys.artifacts.bundle import list_bundles
 from recsys.artifacts.job_cache import CachedResult, Clock, read_files, write_files
-from recsys.environment import usable_cores
+from recsys.environment import usable_cores, versions
 from recsys.offline.ablation import OURS, PARTS, Ablated, Variants, behaviour_names, fit_without
 from recsys.offline.evaluate import progress
 from recsys.offline.external_lists import about_external_lists, read_external_lists
@@ -69,7 +67,6 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 IDLE = "the cross-encoder is not used: on held-out users, its residual booster gained no more than chance explains"
 VERSION = 2  # raise it when our recommender is evaluated differently: cached results of other versions are not reused
-PACKAGES = ("two-tower-recsys", "faiss-cpu", "faiss-gpu", "implicit", "lightgbm", "numpy", "polars", "scipy", "torch", "transformers")
 
 
 def run_benchmark(workspace: Workspace, settings: Settings, options: BenchmarkOptions) -> Result:
@@ -282,15 +279,6 @@ class Bench:
             versions=versions(),
             machine={"cores": usable_cores(), "device": systems[0].settings.get("device", "cpu"), "system": platform.machine()},
         )
-
-
-def versions() -> dict[str, str]:
-    """Return the versions of Python and of the packages that compute."""
-    out = {"python": platform.python_version()}
-    for name in PACKAGES:
-        with contextlib.suppress(PackageNotFoundError):
-            out[name] = version(name)
-    return out
 
 
 def _labelled(progress: Progress, name: str) -> Progress:

@@ -44,6 +44,7 @@ class Erased:
     bundles : bundles rewritten.
     models : models marked for retraining.
     events : events removed from the service's store.
+    conversations : conversations with the assistant that were removed.
     """
 
     users: int = 0
@@ -51,11 +52,13 @@ class Erased:
     bundles: int = 0
     models: int = 0
     events: int = 0
+    conversations: int = 0
 
     def __str__(self) -> str:
-        if not self.users and not self.events:
+        if not self.users and not self.events and not self.conversations:
             return "nothing was found of them; their rows are left out if a later read of the sources has some"
-        done = f"{self.users:,} users erased: {self.rows:,} rows of the tables, {self.events:,} events, {self.bundles} bundles rewritten"
+        removed = f"{self.rows:,} rows of the tables, {self.events:,} events, {self.conversations:,} conversations"
+        done = f"{self.users:,} users erased: {removed}, {self.bundles} bundles rewritten"
         return f"{done}; {self.models} models were trained with them: run `recsys train`" if self.models else done
 
 
@@ -101,14 +104,15 @@ def sweep(workspace: Workspace) -> Erased:
     for folder in (workspace.cache / "gates", workspace.extracts, workspace.root / "simulations"):
         _remove(folder)
     rows = forget(workspace.data, erased_users)
-    events = workspace.events.forget(erased_users)
+    events, conversations = workspace.events.forget(erased_users), workspace.conversations.forget(erased_users)
     erased_users.done().write(workspace.erased)
-    return Erased(len(found), rows, bundles, models, events)
+    return Erased(len(found), rows, bundles, models, events, conversations)
 
 
 def _found(workspace: Workspace, erased_users: ErasedUsers) -> set[str]:
-    """Return erased users that are still in the tables, the events or a bundle."""
-    found = set(workspace.events.among(erased_users)) | users_among(workspace.data, erased_users)
+    """Return erased users that are still in the tables, the events, the conversations or a bundle."""
+    found = {*workspace.events.among(erased_users), *workspace.conversations.among(erased_users)}
+    found |= users_among(workspace.data, erased_users)
     for bundle_id in list_bundles(workspace.bundles):
         try:
             found.update(_gone(Bundle.open(workspace.bundles, bundle_id), erased_users))

@@ -9,8 +9,6 @@ from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from features.errors import BundleError, ModelError
 from features.reviews.scored import ScoredReviews
 from features.storage.arrays import Subfolder, in_folder
@@ -22,8 +20,10 @@ from recsys.artifacts.export import answering_files, model_digest
 from recsys.artifacts.model import Model, ServedModel
 from recsys.artifacts.model_store import to_be_trained
 from recsys.artifacts.publish import publish
+from recsys.dialogue.order_tool import flow_examples
 from recsys.privacy.erasure import sweep
 from recsys.progress import terminal_progress
+from recsys.refresh.flow_intents import flow_intents
 from recsys.refresh.offline_check import BundleUnderTest, collaborative_key
 from recsys.snapshot.canaries import canaries, encoded_before
 from recsys.snapshot.encode import Encoded, EncodeOptions, encode_catalog
@@ -100,8 +100,12 @@ class Build:
         aggregates = LogAggregates.of(catalog, log, now, self.model.retrieval, self._fitted(key), words)
         reviews, of_reviews = self._read(written, log)
         snapshot = indexed(catalog, aggregates, now, self.model, encoded, replace(self.indexing, reviews=reviews))
-        pages = HelpTexts.read(self.workspace.load_help_pages(), self.model)
-        snapshot = replace(snapshot, events_read=self.events_read, query_clicks=query_clicks(self.workspace, snapshot), help=pages)
+        pages = self.workspace.load_help_pages()
+        intents = flow_intents(
+            self.model.encoder, flow_examples(self.settings.assistant), pages, self.settings.assistant.intents, self.workspace.cache
+        )
+        of_help = HelpTexts.read(pages, self.model)
+        snapshot = replace(snapshot, events_read=self.events_read, query_clicks=query_clicks(self.workspace, snapshot), help=of_help)
         read = coverage(self.model.encoder.tokenizer, catalog)
         about = self._about(snapshot) | {"collaborative": key, COVERAGE: asdict(read)}
         drift = None
@@ -109,6 +113,7 @@ class Build:
             about["gates"], drift = self._compare(snapshot)
             about["drift"] = drift
         files = answering_files(self.model, self._model_key, self.previous) | in_folder("snapshot", snapshot.to_files())
+        files |= in_folder("intents", intents.to_files()) if intents else {}
         bundle_id = publish(self.workspace.bundles, files, about, self.settings.bundles.keep)
         if drift:
             self._report(bundle_id, about)
@@ -127,10 +132,10 @@ class Build:
         """Return the model's classifier of reviews; without one, that of packaged sentences."""
         if self.model.sentiment is not None:
             return self.model.sentiment
-        from features.text.sentiment.trainer import fit_sentiment
+        from recsys.refresh.packaged_sentiment import packaged_sentiment
 
         _log.warning("the model has learned from no reviews: they are read by packaged sentences; run `recsys train` to learn from them")
-        return fit_sentiment(self.model.encoder, [], np.zeros(0, dtype=np.int64), self.settings.reviews.sentiment, seed=0)
+        return packaged_sentiment(self.model.encoder, self.settings.reviews.sentiment, self.workspace.cache)
 
     @property
     def indexing(self) -> IndexSettings:

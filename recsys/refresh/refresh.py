@@ -71,15 +71,19 @@ def refresh(workspace: Workspace, settings: Settings, device: Device = "auto", w
     except (KeyboardInterrupt, SystemExit):
         raise
     except BaseException as error:
-        post(settings.refresh, {"event": "failed", "message": _line(error)})
+        _tell(settings, "failed", _line(error))
         raise
     if done.alerts:
         _log.warning("drift: %s", "; ".join(done.alerts))
-        post(settings.refresh, {"event": "drift", "message": "; ".join(done.alerts)})
+        _tell(settings, "drift", "; ".join(done.alerts))
     for sentence in done.surges:
         _log.warning("reviews: %s", sentence)
-        post(settings.refresh, {"event": "reviews", "message": sentence})
+        _tell(settings, "reviews", sentence)
     return done
+
+
+def _tell(settings: Settings, event: str, message: str) -> None:
+    post(settings.refresh.webhook, {"event": event, "message": message}, settings.refresh.webhook_seconds)
 
 
 def refresh_every(

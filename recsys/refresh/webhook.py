@@ -1,4 +1,4 @@
-"""Posts messages to the webhook of the configuration, if there is one."""
+"""Posts messages to a webhook of the configuration, if there is one."""
 
 from __future__ import annotations
 
@@ -6,26 +6,32 @@ import json
 import logging
 import urllib.request
 from http.client import HTTPException
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from recsys.settings.refresh import RefreshConfig
+    from collections.abc import Mapping
+
+    from pydantic import HttpUrl
 
 _log = logging.getLogger(__name__)
 
 
-def post(config: RefreshConfig, message: dict[str, str]) -> None:
-    """Post a message as JSON to `refresh.webhook`, if it is set.
+def post(address: HttpUrl | None, message: Mapping[str, Any], seconds: float) -> None:
+    """Post a message as JSON, if there is an address.
 
-    A failed post is a warning, not an error, because the refresh is done. The address may be a secret and is not
+    A failed post is a warning, not an error, because what it tells of is done. The address may be a secret and is not
     logged.
+
+    Parameters
+    ----------
+    seconds : after which the post has failed.
     """
-    if config.webhook is None:
+    if address is None:
         return
     body = json.dumps(message).encode()
-    request = urllib.request.Request(str(config.webhook), body, {"Content-Type": "application/json"})
+    request = urllib.request.Request(str(address), body, {"Content-Type": "application/json"})
     try:
-        with urllib.request.urlopen(request, timeout=config.webhook_seconds):
+        with urllib.request.urlopen(request, timeout=seconds):
             pass
     except (OSError, HTTPException, ValueError) as error:  # URLError and timeouts are OSErrors; a reply that is not HTTP is not
         _log.warning("the post to the webhook failed (%s)", getattr(error, "code", type(error).__name__))

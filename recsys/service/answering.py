@@ -197,11 +197,16 @@ class AnswerPipeline:
         self._retrieval = Threads("retrieve", config.threads)
         self._ranking = Threads("rank", config.threads)
         self._others = Threads("other", 1)
+        self._assistant = Threads("assistant", config.threads)
         self._breaker = CircuitBreaker(config.breaker_failures, config.breaker_seconds)
 
     async def run(self, work: Callable[[], T], times: StageTimes, stage: str) -> T:
         """Run work that is not a user's list in the thread for such work: a long one delays no list."""
         return await _timed(self._others, work, times, stage)
+
+    async def converse(self, work: Callable[[], T], times: StageTimes) -> T:
+        """Run one turn of a conversation in threads of its own: a tool that hangs delays neither a list nor a page."""
+        return await _timed(self._assistant, work, times, "assistant")
 
     async def answer(self, request: Request[T], times: StageTimes) -> tuple[T, bool]:
         """Return the list that was asked for and whether it is degraded: unranked although there is a ranker.
@@ -247,7 +252,7 @@ class AnswerPipeline:
 
     def stop(self) -> None:
         """Stop all threads."""
-        for threads in (self._retrieval, self._ranking, self._others):
+        for threads in (self._retrieval, self._ranking, self._others, self._assistant):
             threads.stop()
 
 

@@ -9,6 +9,7 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from recsys.service.access.guard import Access
 from recsys.service.admission import Admission
+from recsys.service.assistant.routes import assistant_router
 from recsys.service.container import Service
 from recsys.service.pages.routes import Views, pages
 from recsys.service.problems import add_problem_handlers
@@ -49,6 +50,7 @@ def application(workspace: Workspace, settings: Settings) -> Admission:
     app.include_router(router)
     app.include_router(search_router)
     app.include_router(reviews_router)
+    app.include_router(assistant_router)
     app.include_router(pages)
     return Admission(app, config)
 

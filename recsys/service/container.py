@@ -39,7 +39,7 @@ class Service:
     searches: SearchCounts = field(init=False, default_factory=SearchCounts)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "bundles", BundleWatcher(self.workspace, self.settings.serve))
+        object.__setattr__(self, "bundles", BundleWatcher(self.workspace, self.settings.serve, self.settings.assistant))
         object.__setattr__(self, "pipeline", AnswerPipeline(self.settings.serve))
 
     @cached_property

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from features.errors import BundleError, RecsysError
+from recsys.apps.assistant.operation.opening import open_assistant
 from recsys.apps.reviews.pipeline import ReviewsReader
 from recsys.apps.search.pipeline import Search
 from recsys.apps.search.request import SearchOptions
@@ -25,8 +26,10 @@ from recsys.recommend.open import open_recommender
 from recsys.recommend.request import RecommendOptions
 from recsys.refresh.drift import psi
 from recsys.service.metrics import SWAPS
+from recsys.settings.assistant import AssistantConfig
 
 if TYPE_CHECKING:
+    from recsys.apps.assistant.pipeline import Assistant
     from recsys.recommend.pipeline import Recommender
     from recsys.settings.serve import ServeConfig
     from recsys.workspace.workspace import Workspace
@@ -40,10 +43,12 @@ RETRY_SECONDS = 10.0  # until a refused bundle is tried again: the cause may be 
 
 @dataclass(frozen=True)
 class LiveBundle:
-    """A warm recommender with its search and reviews, and what its lists have shown.
+    """A warm recommender with its search, reviews and assistant, and what its lists have shown.
 
     Attributes
     ----------
+    assistant : Assistant or None
+        None where one of its files or tools is wrong.
     usual : float (n,)
         Probabilities in the lists of `SAMPLE` users of the log: the reference for drift.
     shown : set of str
@@ -56,18 +61,23 @@ class LiveBundle:
     recommender: Recommender
     search: Search
     reviews: ReviewsReader
+    assistant: Assistant | None
     usual: np.ndarray
     shown: set[str] = field(default_factory=set)
     latest: list[float] = field(default_factory=list)
 
     @classmethod
-    def open(cls, workspace: Workspace, bundle_id: str, before: LiveBundle | None, config: ServeConfig) -> LiveBundle:
+    def open(
+        cls, workspace: Workspace, bundle_id: str, before: LiveBundle | None, config: ServeConfig, about: AssistantConfig | None = None
+    ) -> LiveBundle:
         """Check every file and read all that answers need: the folder may be removed later.
 
         Parameters
         ----------
         before
             The bundle in use; its query encoder is reused where it is the same.
+        about
+            Settings of the assistant; None takes the defaults.
 
         Raises
         ------
@@ -82,7 +92,9 @@ class LiveBundle:
         if before is not None and _query_digests(before.bundle) == _query_digests(bundle):
             vars(recommender.model)["query"] = vars(before.recommender.model)["query"]
         search, reviews = Search(recommender), ReviewsReader(recommender, workspace.reports)
-        return cls(bundle, recommender, search, reviews, _warm(search, 0 if before is None else REST_FACTOR))
+        usual = _warm(search, 0 if before is None else REST_FACTOR)
+        assistant = _open_assistant(search, about or AssistantConfig(), workspace)
+        return cls(bundle, recommender, search, reviews, assistant, usual)
 
     def note(self, items: list[str], probabilities: list[float]) -> None:
         """Count a list that was shown."""
@@ -117,9 +129,9 @@ class BundleWatcher:
         The bundle in use; a request reads it once and keeps it. None until a bundle could be opened.
     """
 
-    def __init__(self, workspace: Workspace, config: ServeConfig) -> None:
+    def __init__(self, workspace: Workspace, config: ServeConfig, about: AssistantConfig | None = None) -> None:
         self.live: LiveBundle | None = None
-        self._workspace, self._config = workspace, config
+        self._workspace, self._config, self._about = workspace, config, about
         self._stop = threading.Event()
         self._refused: tuple[str, float] | None = None
         self._seen: tuple[int, ...] | None = None
@@ -164,7 +176,7 @@ class BundleWatcher:
 
     def _take(self, bundle_id: str) -> bool:
         try:
-            live = LiveBundle.open(self._workspace, bundle_id, self.live, self._config)
+            live = LiveBundle.open(self._workspace, bundle_id, self.live, self._config, self._about)
         except Exception as error:  # whatever is wrong, the old bundle stays in use
             self._refuse(bundle_id, error)
             return False
@@ -193,6 +205,17 @@ class BundleWatcher:
 
 def _query_digests(bundle: Bundle) -> dict[str, str]:
     return {name: entry.sha256 for name, entry in bundle.manifest.files.items() if name.startswith("query/")}
+
+
+def _open_assistant(search: Search, config: AssistantConfig, workspace: Workspace) -> Assistant | None:
+    """Return a warm assistant, or None, and the log says why: lists and searches are answered whatever is wrong with it."""
+    try:
+        assistant = open_assistant(search, config, workspace.conversations)
+        assistant.warm()
+    except RecsysError as error:
+        _log.error("the assistant does not answer: %s", error)
+        return None
+    return assistant
 
 
 def _warm(search: Search, rest_factor: float) -> np.ndarray:

@@ -17,6 +17,16 @@ SEARCHES = Counter("recsys_searches", "Searches answered.")
 SEARCH_FINDINGS = Counter(
     "recsys_search_findings", "Searches, by what became of them: zero_results, mended, relaxed, reformulated.", ("kind",)
 )
+WORDINGS = Counter(
+    "recsys_wordings",
+    "Rewordings by the language model, by outcome: accepted, unchanged, refused, placeholders, timeout, http_error, nonsense.",
+    ("outcome",),
+)
+ASSISTANT_TURNS = Counter(
+    "recsys_assistant_turns", "Messages to the assistant, by outcome: answered, asked, unanswered, handed_over.", ("outcome",)
+)
+HAND_OVERS = Counter("recsys_assistant_hand_overs", "Conversations that a person must take over, by reason.", ("reason",))
+THUMBS = Counter("recsys_assistant_thumbs", "What customers think of answers: up, down.", ("thumb",))
 REJECTED = Counter("recsys_rejected", "Requests refused, by reason.", ("reason",))
 EVENTS = Counter("recsys_events", "Events stored.")
 SWAPS = Counter("recsys_swaps", "New bundles, by outcome: taken, refused.", ("outcome",))

@@ -146,7 +146,7 @@ def _event(number: int, event: s.EventBody, guests: frozenset[str], snapshot: Sn
 
 @router.delete("/v1/users/{user_id:path}", dependencies=[Depends(needs(Scope.ADMIN))], responses=_ERASED)
 async def erase(request: Request, user_id: str, service: ServiceOf, live: LiveBundleOf, times: TimesOf) -> JSONResponse:
-    """Erase a user from events, log and all stored bundles, which are rewritten; see docs/privacy.md."""
+    """Erase a user from events, conversations, log and all stored bundles, which are rewritten; see docs/privacy.md."""
     from recsys.privacy.erasure import erase as erase_user
 
     request.scope["noted"]["user"] = service.pseudonym(user_id)
@@ -155,7 +155,13 @@ async def erase(request: Request, user_id: str, service: ServiceOf, live: LiveBu
             erased = await asyncio.to_thread(partial(erase_user, service.workspace, user_id, patience=ERASE_SECONDS))
     except (DataError, BundleError) as error:
         return problem(503, str(error), {"Retry-After": "60"})
-    body = {"events": erased.events, "rows": erased.rows, "bundles": erased.bundles, "models": erased.models}
+    body = {
+        "events": erased.events,
+        "conversations": erased.conversations,
+        "rows": erased.rows,
+        "bundles": erased.bundles,
+        "models": erased.models,
+    }
     return respond(request, live, times, body)
 
 

@@ -187,6 +187,7 @@ class ErasedUser(Answered):
     """How much was removed; `models` counts those trained with the user, which should be trained again."""
 
     events: int
+    conversations: int
     rows: int
     bundles: int
     models: int

@@ -7,6 +7,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, HttpUrl, SecretStr
 
+from features.text.intents.config import IntentConfig
+
 
 class HookSlot(BaseModel):
     """A slot of an HTTP hook, see `recsys.dialogue.tools.Slot`."""
@@ -50,7 +52,11 @@ class AssistantConfig(BaseModel):
     llm_retries: int = Field(default=1, ge=0, le=5, description="further tries after an error, within that time")
     answer_from: float = Field(default=0.5, ge=0, le=1, description="probability from which a help page answers")
     flow_from: float = Field(default=0.5, ge=0, le=1, description="probability from which a message starts a flow")
-    evidence_from: float = Field(default=0.6, ge=0, le=1, description="probability from which a product's text answers a question about it")
+    evidence_from: float = Field(default=0.55, ge=0, le=1, description="probability from which a product's text answers a question about it")
+    hand_over_webhook: HttpUrl | None = Field(
+        default=None, description="address to which conversations that a person must take over are posted as JSON"
+    )
+    intents: IntentConfig = IntentConfig()
     failures: int = Field(default=3, ge=1, description="turns in a row without an answer, after which a person takes over")
     tools: tuple[HookConfig, ...] = Field(default=(), description="HTTP hooks that flows call")
     tool_seconds: float = Field(default=4.0, gt=0, description="seconds after which any tool has failed")

@@ -157,7 +157,7 @@ class Settings(BaseSettings):
 def load_settings(path: Path | None = None) -> Settings:
     """Read recsys.toml and the environment.
 
-    Paths in [source], and search.synonyms, are relative to the file's folder.
+    Paths in [source], search.synonyms and assistant.templates are relative to the file's folder.
 
     Parameters
     ----------
@@ -202,6 +202,9 @@ def _read(path: Path) -> dict[str, Any]:
     search = table.get("search")
     if isinstance(search, dict) and isinstance(search.get("synonyms"), str):
         search["synonyms"] = str(path.parent / search["synonyms"])
+    assistant = table.get("assistant")
+    if isinstance(assistant, dict) and isinstance(assistant.get("templates"), str):
+        assistant["templates"] = str(path.parent / assistant["templates"])
     return table
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol, Self
+from typing import TYPE_CHECKING, Literal, Protocol, Self
 
 import numpy as np
 import polars as pl
@@ -43,7 +43,12 @@ class RememberingEncoder:
     known: dict[bytes, np.ndarray] = field(default_factory=dict)
     remembers: bool = True
 
-    def encode(self, texts: Sequence[str], kind: str = "passage") -> np.ndarray:
+    @property
+    def dim(self) -> int:
+        """Length of a vector."""
+        return self.encode(["a"]).shape[1]
+
+    def encode(self, texts: Sequence[str], kind: Literal["passage", "query"] = "passage") -> np.ndarray:
         """Return vectors of unit norm, float32 (n, dim)."""
         keys = [row.tobytes() for row in text_hashes(pl.Series(texts, dtype=pl.String))]
         new = {key: text for key, text in zip(keys, texts, strict=True) if key not in self.known}

@@ -77,7 +77,7 @@ def _read(texts: pl.DataFrame, model: SentimentModel, aspects: AspectList) -> tu
     nothing = pl.col(ASPECT).is_null().all().over("review") & (pl.col("at") == pl.col("at").min().over("review"))
     told = told.filter(pl.col(ASPECT).is_not_null() | nothing)
     mentions = told.select(texts[TEXT].gather(told["review"]).alias(TEXT), ASPECT, SENTENCE)
-    return scores, pl.concat([mentions, _columns(model.read(told[SENTENCE].to_list()))], how="horizontal"), read.unread.notes
+    return scores, pl.concat([mentions, _columns(model.read(told[SENTENCE].to_list()))], how="horizontal"), read.notes
 
 
 def _columns(read: Sentiments) -> pl.DataFrame:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from features.reviews.coverage import review_coverage
 from recsys.artifacts.model import Model
 from recsys.training.ranking import fit_ranking
 from recsys.training.reviews import fit_reviews
@@ -39,6 +40,9 @@ def train_model(job: TrainingJob, device: torch.device, work: Path, cache: Path)
     ranking, report = fit_ranking(job, models, work, device)
     search, pairs, of_search = fit_search(job, models, ranking, work)
     sentiment, of_reviews = fit_reviews(job, models.encoder)
+    if job.reviews is not None and sentiment is not None:
+        words = None if sentiment.words is None else sentiment.words.model
+        of_reviews |= review_coverage(job.reviews, job.log, models.encoder.tokenizer, words)
     if job.settings.tower.user_encoder == "sequence" and job.settings.train.last_epochs:
         fit_last_epochs(job, models, work)
     for module in (models.encoder, models.tower, models.query_tower, ranking.cross_encoder):

@@ -1,7 +1,7 @@
 """One template: text with placeholders in braces and optional parts in square brackets.
 
-"{name}[: {price}][, {stock}]" leaves a part in brackets out unless all of its placeholders have a value. "{{", "}}", "[[" and "]]" stand for
-the signs themselves. Values are inserted once and never read as a template.
+"{name}[: {price}][, {stock}]" leaves a part in brackets out unless all of its placeholders have a value. "{{", "}}", "[[" and "]]" are the
+signs themselves. Values are inserted once and never read as a template.
 """
 
 from __future__ import annotations

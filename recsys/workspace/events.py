@@ -9,9 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import sqlite3
-import threading
-from contextlib import closing, contextmanager
 from dataclasses import astuple, dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -19,17 +16,17 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from features.data.interactions import EVENTS, INTERACTION_COLUMNS, LABEL_EVENTS
-from features.errors import DataError
 from features.names import DISLIKE
+from features.storage.sqlite_file import SqliteFile
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    import sqlite3
+    from collections.abc import Sequence
     from pathlib import Path
 
     from features.ingest.erased_users import ErasedUsers
 
 KEPT_OF_USER = 1_000  # latest events of a user that models read; purchases before them still count as bought
-BUSY_SECONDS = 5.0  # to wait for another worker's write
 DERIVED = "derived:"  # prefix of ids that no client gave
 _VERSION = 1  # of the table; version 0 had no ids
 _COLUMNS = "user_id, item_id, event, time, quantity, value, event_id"
@@ -83,13 +80,11 @@ class EventStore:
     """
 
     def __init__(self, path: Path) -> None:
-        self._path = path
-        self._writing = threading.Lock()
-        self._local = threading.local()
+        self._file = SqliteFile(path, "events", _make)
 
     def add(self, events: Sequence[Event]) -> int:
         """Store all events durably, or none. Returns how many were new."""
-        with self._connected() as connection, self._writing, connection:
+        with self._file.writing() as connection:
             before = connection.total_changes
             connection.executemany(
                 # INSERT OR IGNORE would use up a number, and look like a new event.
@@ -101,11 +96,11 @@ class EventStore:
 
     def of_user(self, user_id: str) -> list[Event]:
         """Return the latest events of a user and all purchases, ratings and dislikes, oldest first."""
-        if not self._path.is_file():
+        if not self._file.exists:
             return []
         of_user = "FROM events WHERE user_id = ?"
         latest = f"SELECT number {of_user} ORDER BY time DESC, number DESC LIMIT ?"
-        with self._connected() as connection:
+        with self._file.connected() as connection:
             rows = connection.execute(
                 f"SELECT {_COLUMNS}, number {of_user} AND (event IN ({_MARKS}) OR number IN ({latest})) ORDER BY time, number",
                 (user_id, *_NEVER_CUT, user_id, KEPT_OF_USER),
@@ -115,8 +110,8 @@ class EventStore:
     def frame(self) -> pl.DataFrame:
         """Return all events, oldest first, in the log's canonical columns and with their `number`."""
         rows: list[tuple[object, ...]] = []
-        if self._path.is_file():
-            with self._connected() as connection:
+        if self._file.exists:
+            with self._file.connected() as connection:
                 found = connection.execute(f"SELECT {_COLUMNS}, number FROM events ORDER BY time, number")
                 rows = [
                     (user, item, datetime.fromtimestamp(time, UTC).replace(tzinfo=None), event, *rest)
@@ -126,16 +121,16 @@ class EventStore:
 
     def last(self) -> int:
         """Return the number of the last event ever stored, 0 without one. Removals do not lower it."""
-        if not self._path.is_file():
+        if not self._file.exists:
             return 0
-        with self._connected() as connection:
+        with self._file.connected() as connection:
             return connection.execute("SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'events'").fetchone()[0]
 
     def remove(self, numbers: Sequence[int]) -> int:
         """Remove events by number. Returns how many were removed."""
         if not len(numbers):
             return 0
-        with self._connected() as connection, self._writing, connection:
+        with self._file.writing() as connection:
             before = connection.total_changes
             connection.executemany("DELETE FROM events WHERE number = ?", [(number,) for number in numbers])
             return connection.total_changes - before
@@ -150,45 +145,13 @@ class EventStore:
 
     def among(self, erased_users: ErasedUsers) -> list[str]:
         """Return erased users that have events."""
-        if not self._path.is_file():
+        if not self._file.exists:
             return []
-        with self._connected() as connection:
+        with self._file.connected() as connection:
             return erased_users.among(user for (user,) in connection.execute("SELECT DISTINCT user_id FROM events"))
 
     def _erase(self, users: Sequence[str]) -> int:
-        if not self._path.is_file():
-            return 0
-        with self._connected() as connection, self._writing:
-            with connection:
-                before = connection.total_changes
-                connection.executemany("DELETE FROM events WHERE user_id = ?", [(user,) for user in users])
-                removed = connection.total_changes - before
-            # The write-ahead log still holds the old pages, and can be emptied only while nobody reads it.
-            # Also without users to remove: an earlier erasure may have removed the rows, and met a reader.
-            (busy, _, _) = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-            if busy:
-                raise DataError(f"{self._path} is being read, and its write-ahead log could not be emptied: erase again")
-        return removed
-
-    @contextmanager
-    def _connected(self) -> Iterator[sqlite3.Connection]:
-        """Yield this thread's connection."""
-        try:
-            if not hasattr(self._local, "connection"):
-                self._local.connection = self._opened()
-            yield self._local.connection
-        except (sqlite3.Error, OSError) as error:
-            raise DataError(f"the events in {self._path} cannot be read or written ({error}): check free space and permissions") from error
-
-    def _opened(self) -> sqlite3.Connection:
-        self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        connection = sqlite3.connect(self._path, timeout=BUSY_SECONDS, check_same_thread=False)
-        for pragma in ("journal_mode=WAL", "synchronous=FULL", "secure_delete=ON"):
-            with closing(connection.execute(f"PRAGMA {pragma}")) as done:
-                done.fetchall()
-        _make(connection)
-        self._path.chmod(0o600)
-        return connection
+        return self._file.erase("DELETE FROM events WHERE user_id = ?", users)
 
 
 def _make(connection: sqlite3.Connection) -> None:

@@ -13,14 +13,15 @@ import polars as pl
 from filelock import FileLock, Timeout
 
 from features.data.catalog import Catalog
+from features.data.help_pages import HelpPages
 from features.data.interactions import Interactions
 from features.data.queries import Queries
 from features.data.reviews import Reviews
-from features.data.step_time import with_step_time
+from features.data.times.step_time import with_step_time
 from features.errors import DataError, disk_errors
 from features.ingest.erased_users import ErasedUsers
 from features.ingest.pipeline import dry_run, ingest
-from features.ingest.table_store import load_queries, load_reviews, load_tables, table_digests
+from features.ingest.table_store import load_help_pages, load_queries, load_reviews, load_tables, table_digests
 from features.ingest.table_versions import INTERACTIONS, ITEMS, in_use
 from recsys.settings.events import EventWeights
 
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from features.ingest.profile.model import DataProfile
     from features.ingest.source import Source
     from features.ingest.summary import IngestSummary
+    from recsys.dialogue.conversations import Conversations
     from recsys.workspace.event_rules import Merged
     from recsys.workspace.events import EventStore
 
@@ -48,7 +50,7 @@ class Workspace:
     cache : cache/, what can be rebuilt (token states, vectors).
     reports : reports/, results of evaluation.
     erased : erased.json, the list of erased users.
-    service : service/, events received over HTTP, hashed API keys, the salt of the logs.
+    service : service/, events received over HTTP, conversations with the assistant, hashed API keys, the salt of the logs.
     rules : rules.toml, optional: what must never be recommended.
     """
 
@@ -96,6 +98,13 @@ class Workspace:
         from recsys.workspace.events import EventStore
 
         return EventStore(self.service / "events.sqlite")
+
+    @cached_property
+    def conversations(self) -> Conversations:
+        """Conversations with the assistant, and the answers that were added."""
+        from recsys.dialogue.conversations import Conversations
+
+        return Conversations(self.service / "conversations.sqlite")
 
     @contextmanager
     def alone(self, seconds: float = 0) -> Iterator[None]:
@@ -164,7 +173,7 @@ class Workspace:
             return dry_run(source, folder, erased, files)
 
     def load(self, events: EventWeights | Mapping[str, Any] | None = None) -> tuple[Catalog, Interactions]:
-        """Return the ingested catalogue and log, in step time if its clock asks for it (`features.data.clock`).
+        """Return the ingested catalogue and log, in step time if its clock asks for it (`features.data.times.clock`).
 
         Parameters
         ----------
@@ -204,6 +213,12 @@ class Workspace:
         with disk_errors(self.data, "read"):
             frame = load_reviews(self.data)
         return None if frame is None else Reviews.of(frame, catalog, user_ids)
+
+    def load_help_pages(self) -> HelpPages | None:
+        """Return the ingested help pages; None where the shop has none. Raises DataError like `load_queries`."""
+        with disk_errors(self.data, "read"):
+            frame = load_help_pages(self.data)
+        return None if frame is None else HelpPages.of(frame)
 
     def prune_events(self, config: EventWeights) -> int:
         """Remove old events of the service and those that the sources contain by now. Returns how many."""

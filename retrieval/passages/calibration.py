@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.optimize import minimize
 from scipy.special import expit, log_expit
 
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
 RIDGE = 1e-2
-LEAST = 8  # questions of each kind; with fewer, the probability rests on `PRIOR`
+LEAST = 8  # questions; with fewer there is nothing to calibrate on
 
 
 @dataclass(frozen=True)
@@ -31,6 +35,18 @@ class AnswerCalibration:
     def probabilities(self, evidence: np.ndarray) -> np.ndarray:
         """Return the probability for each row of evidence, (n, m), float32 (n,)."""
         return expit((evidence - self.mean) / self.scale @ self.weights + self.bias).astype(np.float32)
+
+    def to_arrays(self) -> dict[str, np.ndarray]:
+        """Return the arrays by name."""
+        return {"calibration.mean": self.mean, "calibration.scale": self.scale, "calibration.weights": np.append(self.weights, self.bias)}
+
+    @classmethod
+    def of_arrays(cls, arrays: Mapping[str, np.ndarray]) -> AnswerCalibration | None:
+        """Read what `to_arrays` gave; None where there is nothing of it."""
+        if "calibration.mean" not in arrays:
+            return None
+        weights = arrays["calibration.weights"]
+        return cls(arrays["calibration.mean"], arrays["calibration.scale"], weights[:-1], float(weights[-1]))
 
     @classmethod
     def fit(cls, evidence: np.ndarray, answered: np.ndarray) -> AnswerCalibration:

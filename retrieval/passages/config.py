@@ -16,19 +16,23 @@ class PassageWeights(BaseModel):
     words : BM25 over question, tags and answer, as a share of a passage that is best for every word.
     grams : cosine of the runs of letters in the question, and in the passage's question and tags.
     held_grams : share of the question's runs of letters that stand anywhere in the passage.
-    question : cosine of the vectors of the question and of the passage's question.
-    answer : cosine of the vectors of the question and of the nearest piece of the passage's answer.
     language : share of the question's words that passages of the same language have.
+    question : cosine of the vectors of the question, and of the passage's question and tags.
+    whole : the same with question, tags and answer.
+    phrases : the same with the passage's question, or the nearest of its tags.
+    pieces : the same with the nearest piece of the passage's answer, after its question.
     pair : logit of the cross-encoder, where there is one.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
-    words: float = Field(default=3.0, ge=0)
-    grams: float = Field(default=4.0, ge=0)
-    held_grams: float = Field(default=4.0, ge=0)
-    question: float = Field(default=10.0, ge=0)
-    answer: float = Field(default=5.0, ge=0)
-    language: float = Field(default=3.0, ge=0)
+    words: float = Field(default=1.5, ge=0)
+    grams: float = Field(default=2.0, ge=0)
+    held_grams: float = Field(default=3.5, ge=0)
+    language: float = Field(default=2.5, ge=0)
+    question: float = Field(default=4.0, ge=0)
+    whole: float = Field(default=3.0, ge=0)
+    phrases: float = Field(default=3.0, ge=0)
+    pieces: float = Field(default=4.0, ge=0)
     pair: float = Field(default=0.5, ge=0)
 
 

@@ -5,26 +5,36 @@ Words (BM25, spelling mended), runs of letters, and the cosine of text vectors a
 
 from __future__ import annotations
 
+import hashlib
+import json
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import polars as pl
+from safetensors import SafetensorError
+from safetensors.numpy import save
 
+from features.errors import BundleError
 from features.names import ANSWER, QUESTION, TAGS
+from features.storage.arrays import arrays_of
+from features.storage.digests import of_strings
 from retrieval.passages.calibration import LEAST, AnswerCalibration
 from retrieval.passages.config import PassageConfig
 from retrieval.passages.grams import GramIndex
 from retrieval.passages.perturbed import own_questions
-from retrieval.passages.pieces import pieces_of
-from retrieval.passages.words import PassageWords
+from retrieval.passages.vectors import GROUPS, PassageVectors
+from retrieval.passages.words import PassageWords, known_languages
 from retrieval.topk import top_k
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
-EVIDENCE = ("words", "grams", "held_grams", "question", "answer", "language")
+    from retrieval.passages.vectors import PassageEncoder
+
+_FILES = "passages"
+EVIDENCE = ("words", "grams", "held_grams", "language", *GROUPS)
 
 
 class Passages(Protocol):
@@ -45,14 +55,6 @@ class Passages(Protocol):
     def tags(self) -> pl.Series: ...
     @property
     def language(self) -> pl.Series: ...
-
-
-class PassageEncoder(Protocol):
-    """A text encoder."""
-
-    def encode(self, texts: Sequence[str], kind: str = "passage") -> np.ndarray:
-        """Return vectors of unit norm, float32 (n, dim)."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -83,9 +85,7 @@ class PassageIndex:
     encoder : of questions and passages.
     words : of the passages of each language.
     grams : of all.
-    question_vectors : of the passages' questions, float32 (n, dim); zeros where a passage has none.
-    piece_vectors : of pieces of the answers, float32 (p, dim).
-    piece_starts : first piece of each passage, int64 (n,).
+    vectors : of all.
     calibration : None where there are too few passages to calibrate on.
     pairs : cross-encoder, which gives logits for a question and texts of passages; None for none.
     """
@@ -95,9 +95,7 @@ class PassageIndex:
     config: PassageConfig
     words: tuple[PassageWords, ...]
     grams: GramIndex
-    question_vectors: np.ndarray
-    piece_vectors: np.ndarray
-    piece_starts: np.ndarray
+    vectors: PassageVectors
     calibration: AnswerCalibration | None = None
     pairs: Callable[[str, Sequence[str]], np.ndarray] | None = None
 
@@ -125,31 +123,59 @@ class PassageIndex:
         return replace(index, calibration=index._calibrated(seed))
 
     @classmethod
-    def _built(cls, passages: Passages, encoder: PassageEncoder, config: PassageConfig, real_words: frozenset[str]) -> PassageIndex:
+    def _built(
+        cls,
+        passages: Passages,
+        encoder: PassageEncoder,
+        config: PassageConfig,
+        real_words: frozenset[str],
+        vectors: PassageVectors | None = None,
+    ) -> PassageIndex:
         fields = pl.DataFrame({QUESTION: passages.question, TAGS: passages.tags, ANSWER: passages.answer})
-        words = []
-        for language in passages.language.unique().sort().to_list():
-            rows = (passages.language == language).arg_true().to_numpy().astype(np.int64)
+        languages, words = known_languages(passages.question + " " + passages.answer, passages.language), []
+        for language in languages.unique().sort().to_list():
+            rows = (languages == language).arg_true().to_numpy().astype(np.int64)
             words.append(PassageWords.build(language, rows, fields[rows], config, real_words))
         asked = (fields[QUESTION] + " " + fields[TAGS]).to_list()
         grams = GramIndex.build(asked, fields[ANSWER].to_list())
-        pieces = [pieces_of(text, config.piece_words, config.overlap) for text in fields[ANSWER].to_list()]
-        starts = np.concatenate([[0], np.cumsum([len(one) for one in pieces])]).astype(np.int64)[:-1]
-        questions = fields[QUESTION].to_list()
-        vectors = encoder.encode(questions, kind="query") * np.array([bool(text.strip()) for text in questions])[:, None]
-        return cls(
-            passages,
-            encoder,
-            config,
-            tuple(words),
-            grams,
-            vectors,
-            encoder.encode([one for text in pieces for one in text], kind="passage"),
-            starts,
-        )
+        vectors = vectors or PassageVectors.encode(fields, encoder, config.piece_words, config.overlap)
+        return cls(passages, encoder, config, tuple(words), grams, vectors)
+
+    def to_files(self) -> dict[str, bytes]:
+        """Return vectors and calibration as safetensors, and the configuration; the passages and the encoder are their owner's."""
+        arrays = self.vectors.to_arrays() | ({} if self.calibration is None else self.calibration.to_arrays())
+        about = {"config": self.config.model_dump(), "passages": _digest(self.passages)}
+        return {f"{_FILES}.safetensors": save(arrays), f"{_FILES}.json": json.dumps(about).encode()}
+
+    @classmethod
+    def from_files(
+        cls,
+        files: Mapping[str, bytes],
+        passages: Passages,
+        encoder: PassageEncoder,
+        *,
+        real_words: frozenset[str] = frozenset(),
+        pairs: Callable[[str, Sequence[str]], np.ndarray] | None = None,
+    ) -> PassageIndex:
+        """Read the files of `to_files`; words and runs of letters are counted again, and nothing is encoded.
+
+        Raises
+        ------
+        BundleError
+            If the files are no index, or one of other passages.
+        """
+        try:
+            about, arrays = json.loads(files[f"{_FILES}.json"]), arrays_of(files, f"{_FILES}.safetensors")
+            config, digest = PassageConfig.model_validate(about["config"]), about["passages"]
+            vectors, calibration = PassageVectors.of_arrays(arrays), AnswerCalibration.of_arrays(arrays)
+        except (KeyError, ValueError, TypeError, SafetensorError) as error:
+            raise BundleError(f"the index of passages cannot be read ({str(error)[:80]!r}): build the index again, or roll back") from error
+        if digest != _digest(passages):
+            raise BundleError("the index of passages is of other passages: build the index again")
+        return replace(cls._built(passages, encoder, config, real_words, vectors), calibration=calibration, pairs=pairs)
 
     def __len__(self) -> int:
-        return len(self.question_vectors)
+        return len(self.passages.question)
 
     def search(
         self, questions: Sequence[str], k: int = 5, languages: Collection[str] | None = None, allowed: np.ndarray | None = None
@@ -164,7 +190,7 @@ class PassageIndex:
         """
         may = np.ones((len(questions), len(self)), dtype=bool) if allowed is None else np.broadcast_to(allowed, (len(questions), len(self)))
         if languages is not None:
-            may = may & self.passages.language.is_in(list(languages)).to_numpy()
+            may = may & np.isin(np.arange(len(self)), np.concatenate([one.rows for one in self.words if one.language in languages] or [[]]))
         read, evidence = self._evidence(questions)
         scores = np.where(may, evidence @ self._weights, -np.inf)
         if self.pairs is not None:
@@ -178,13 +204,8 @@ class PassageIndex:
     def _weights(self) -> np.ndarray:
         return np.array([getattr(self.config.weights, name) for name in EVIDENCE], dtype=np.float32)
 
-    @cached_property
-    def _center(self) -> tuple[np.ndarray, np.ndarray]:
-        """Mean vectors of questions and of pieces: their cosine is that of a passage that has nothing to do with the question."""
-        return self.question_vectors.mean(axis=0), self.piece_vectors.mean(axis=0)
-
     def evidence(self, questions: Sequence[str]) -> np.ndarray:
-        """Return the evidence of each passage for each question, in the order of `EVIDENCE`, float32 (questions, n, 6)."""
+        """Return the evidence of each passage for each question, in the order of `EVIDENCE`, float32 (questions, n, 8)."""
         return self._evidence(questions)[1]
 
     def _evidence(self, questions: Sequence[str]) -> tuple[tuple[str, ...], np.ndarray]:
@@ -193,25 +214,18 @@ class PassageIndex:
         read = tuple(max(ways, key=lambda one: one.known).text for ways in of_languages)
         vectors = self._vectors([*questions, *read])
         out = np.zeros((len(questions), len(self), len(EVIDENCE)), dtype=np.float32)
-        for place, (question, text, ways) in enumerate(zip(questions, read, of_languages, strict=True)):
-            for words, way in zip(self.words, ways, strict=True):
-                out[place, words.rows, 0] = words.shares(way.tokens)
-                out[place, words.rows, 5] = way.known
-            typed, mended = self.grams.evidence(question), self.grams.evidence(text)
-            out[place, :, 1], out[place, :, 2] = np.maximum(typed[0], mended[0]), np.maximum(typed[1], mended[1])
-            both = [self._cosines(vectors[question]), self._cosines(vectors[text])] if question != text else [self._cosines(vectors[text])]
-            out[place, :, 3], out[place, :, 4] = np.maximum.reduce(both)
+        for place, (question, text, readings) in enumerate(zip(questions, read, of_languages, strict=True)):
+            for words, one in zip(self.words, readings, strict=True):
+                out[place, words.rows, 0] = words.shares(one.tokens)
+                out[place, words.rows, 3] = one.known
+            ways = dict.fromkeys([question, text])
+            out[place, :, 1:3] = np.max([self.grams.evidence(way) for way in ways], axis=0).T
+            out[place, :, 4:] = np.max([self.vectors.cosines(vectors[way]) for way in ways], axis=0)
         return read, out
 
     def _vectors(self, texts: Sequence[str]) -> dict[str, np.ndarray]:
         distinct = list(dict.fromkeys(texts))
         return dict(zip(distinct, self.encoder.encode(distinct, kind="query") if distinct else [], strict=True))
-
-    def _cosines(self, vector: np.ndarray) -> np.ndarray:
-        """Return of each passage the cosine of its question, and of the nearest piece of its answer, less the usual one, float32 (2, n)."""
-        questions, pieces = (center @ vector for center in self._center)
-        nearest = np.maximum.reduceat(self.piece_vectors @ vector, self.piece_starts)
-        return np.stack([self.question_vectors @ vector - questions, nearest - pieces])
 
     def _with_pairs(self, read: Sequence[str], scores: np.ndarray) -> np.ndarray:
         """Add the cross-encoder's logits to the best passages, and rank the others below them."""
@@ -224,22 +238,35 @@ class PassageIndex:
         return out
 
     def _calibrated(self, seed: int) -> AnswerCalibration | None:
-        """Calibrate on the passages' own questions: shortened and misspelt ones, and such whose passage is not there."""
+        """Calibrate on the passages' own questions, shortened and misspelt.
+
+        A question has an answer while its passage is there, and none while it is left out. Customers use other words than the passage
+        does: what speaks for the passage is drawn towards what speaks for the next best one, by a random share from none to all of it.
+        """
         texts, rows = own_questions(self.passages.question.to_list(), seed)
-        if len(rows) < LEAST:
+        if len(rows) < LEAST or len(self) < 2:
             return None
-        evidence, allowed = self.evidence(texts), np.ones((2, len(rows), len(self)), dtype=bool)
-        allowed[1, np.arange(len(rows)), rows] = False
-        scores = [np.where(may, evidence @ self._weights, -np.inf) for may in allowed]
+        evidence, places = self.evidence(texts), np.arange(len(rows))
+        absent = evidence @ self._weights
+        absent[places, rows] = -np.inf
+        share = np.random.default_rng(seed).random((len(rows), 1), dtype=np.float32)
+        drawn = evidence.copy()
+        drawn[places, rows] = share * evidence[places, rows] + (1 - share) * evidence[places, absent.argmax(axis=1)]
+        scores = [drawn @ self._weights, absent]
         if self.pairs is not None:
             scores = [self._with_pairs(texts, one) for one in scores]
-        signals = np.concatenate([_signals(one, evidence) for one in scores])
+        signals = np.concatenate([_signals(one, of) for one, of in zip(scores, (drawn, evidence), strict=True)])
         right = scores[0].argmax(axis=1) == rows
         return AnswerCalibration.fit(signals, np.concatenate([right, np.zeros(len(rows), dtype=bool)]))
 
 
+def _digest(passages: Passages) -> str:
+    columns = (passages.question, passages.answer, passages.tags, passages.language)
+    return hashlib.sha256(b"".join(of_strings(column.to_list()) for column in columns)).hexdigest()
+
+
 def _signals(scores: np.ndarray, evidence: np.ndarray) -> np.ndarray:
-    """Return what tells whether the best passage answers: its score, its lead over the second one, its evidence, float64 (b, 8)."""
+    """Return what tells whether the best passage answers: its score, its lead over the second one, its evidence, float64 (b, 10)."""
     if not scores.shape[1]:
         return np.zeros((len(scores), 2 + len(EVIDENCE)))
     two = np.sort(np.where(np.isfinite(scores), scores, 0), axis=1)[:, -2:]

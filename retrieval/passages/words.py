@@ -7,9 +7,12 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
+import polars as pl
 
 from features.names import ANSWER, QUESTION, TAGS
-from features.text.language_names import ENGLISH_NAMES
+from features.reviews.folding import folded
+from features.reviews.languages import FUNCTION_WORDS, languages_of
+from features.text.languages.names import CODES, ENGLISH_NAMES
 from retrieval.lexical.analyzer import LANGUAGES, NO_STEMMING
 from retrieval.lexical.catalogue_words import name_words
 from retrieval.lexical.index import LexicalIndex
@@ -18,9 +21,13 @@ from retrieval.lexical.stop_words import STOP_WORDS
 from retrieval.lexical.word_counts import WordCounts
 
 if TYPE_CHECKING:
-    import polars as pl
-
     from retrieval.passages.config import PassageConfig
+
+
+def known_languages(passages: pl.Series, languages: pl.Series) -> pl.Series:
+    """Return the language of each passage, ISO 639-1: as it is given, or by its function words; empty where they do not tell."""
+    guessed = languages_of(folded(passages), list(FUNCTION_WORDS)).replace_strict(CODES, default="", return_dtype=pl.String)
+    return pl.select(pl.when(languages == "").then(guessed.fill_null("")).otherwise(languages)).to_series()
 
 
 def analyzed_language(code: str) -> str:

@@ -12,10 +12,10 @@ import pytest
 from features.behavior.item_stats import ItemStats
 from features.behavior.recent_buyers import RecentBuyers
 from features.data.catalog import Catalog
-from features.data.clock import Kind
 from features.data.histories import Histories
 from features.data.interactions import Interactions
-from features.data.step_time import with_step_time
+from features.data.times.clock import Kind
+from features.data.times.step_time import with_step_time
 from ranking.ranker import with_features
 from ranking.reasons import GROUPS, Reasons, group_weights
 from retrieval.candidates import Candidates

@@ -14,8 +14,12 @@ import pytest
 from eval.protocol.report import Report
 from features.ingest.pipeline import ingest
 from features.ingest.source import Source
+from recsys.apps.assistant.answers import Answer as Answered
+from recsys.apps.assistant.answers import HandedOver, Reply, Statement
 from recsys.apps.search.answers import AppliedFilter, Facet, Hit, SearchAnswer
 from recsys.cli.main import run
+from recsys.dialogue.commands import AskProduct
+from recsys.dialogue.state import DialogueState, Turn
 from recsys.recommend.answers import Answer, Match, Matches, Recommendation
 from recsys.recommend.request import RecommendOptions
 from recsys.refresh import build
@@ -24,12 +28,15 @@ from recsys.shop import Shop
 from recsys.training import find_or_train
 from recsys.training.options import TrainOptions
 from recsys.training.windows import moment
+from recsys.wording.facts import Fact, FactKind
+from recsys.wording.message import Message, Piece
 from recsys.workspace.workspace import Workspace
 from tests.recsys.calls import Command, Said, toml
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from recsys.apps.assistant.request import AssistantRequest
     from recsys.artifacts.model import Model
     from recsys.settings.settings import Settings
 
@@ -56,6 +63,19 @@ FOUND = SearchAnswer(
     ),
     fallback="no item has these words: nearest in meaning",
 )
+
+
+def told(request: AssistantRequest) -> Reply:
+    """A reply that repeats the message beside a title that attacks; a message with "human" is handed over."""
+    state = DialogueState(turn=1, transcript=(Turn(customer=request.text, assistant=""),))
+    if "human" in request.text:
+        content = HandedOver(Message("hand_over_human", "en", (Piece("A colleague answers."),)), "human")
+        return Reply(request.conversation, "b1", (), content, state.model_copy(update={"handed_over": "human"}))
+    name = Piece(HOSTILE.title.replace("\n", " "), Fact("name", "x", FactKind.NAME, "catalogue", "sku-7"))
+    message = Message("product_list", "en", (Piece(f"Found for {request.text}:\n1. "), name))
+    return Reply(
+        request.conversation, "b1", (AskProduct(item="sku-7", question=request.text),), Answered((Statement(message),), ("sku-7",)), state
+    )
 
 
 class FakeShop:
@@ -103,6 +123,14 @@ class FakeShop:
     def search_answers(self, options, queries) -> Iterator[SearchAnswer]:
         self._note("search", self.root, options, queries)
         return iter([replace(FOUND, query=text, user_id=user, items=() if "none" in text else FOUND.items) for text, user in queries])
+
+    @property
+    def assistant(self) -> FakeShop:
+        return self
+
+    def answer(self, request: AssistantRequest) -> Reply:
+        self._note("assistant", request.text, request.conversation, request.user)
+        return told(request)
 
     def evaluate(self, **options) -> Report:
         self._note("evaluate", self.root)

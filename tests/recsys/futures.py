@@ -12,7 +12,7 @@ import polars as pl
 from features.data.catalog import Catalog
 from features.data.interactions import DAY, Interactions
 from features.data.shop_profile import ShopProfile
-from features.data.step_time import with_step_time
+from features.data.times.step_time import with_step_time
 from recsys.settings.auto import with_profile
 from recsys.training.job import TrainingJob
 from recsys.training.windows import Windows

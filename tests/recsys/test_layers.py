@@ -20,11 +20,11 @@ BELOW = {
 # Inside recsys, from left to right: a folder imports from folders to its left. `privacy` stands left of `training` and `refresh`, because
 # both finish an erasure that was interrupted.
 FOLDERS = (
-    *("settings", "wording", "workspace", "artifacts", "snapshot", "privacy", "training", "recommend", "refresh", "offline"),
-    *("apps", "service", "cli", "docs_tools"),
+    *("settings", "wording", "workspace", "artifacts", "snapshot", "privacy", "training", "recommend", "dialogue", "refresh"),
+    *("offline", "apps", "service", "cli", "docs_tools"),
 )
 # Inside recsys/apps, from left to right, by the same rule.
-APPS = ("reviews", "search")
+APPS = ("reviews", "search", "assistant")
 MODULES = {".".join(path.relative_to(ROOT).with_suffix("").parts): path for layer in BELOW for path in sorted((ROOT / layer).rglob("*.py"))}
 # Modules that run what a file tells them to.
 BANNED = {"pickle", "cPickle", "_pickle", "dill", "cloudpickle", "joblib", "shelve", "marshal"}

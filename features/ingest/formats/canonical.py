@@ -13,4 +13,5 @@ CANONICAL = Format(
     interactions=(TableLayout(columns={name: (name,) for name in LOG_INPUTS}),),
     queries=(TableLayout(columns={name: (name,) for name in OPTIONAL["queries"].inputs}),),
     reviews=(TableLayout(columns={name: (name,) for name in OPTIONAL["reviews"].inputs}),),
+    help_pages=(TableLayout(columns={name: (name,) for name in OPTIONAL["help_pages"].inputs}),),
 )

@@ -22,12 +22,13 @@ if TYPE_CHECKING:
 FORMATS: dict[str, Format] = {
     one.name: one for one in (CANONICAL, AMAZON, SHOPIFY, WOOCOMMERCE, MAGENTO, GOOGLE_MERCHANT, GOOGLE_ANALYTICS)
 }
-Table = Literal["items", "interactions", "queries", "reviews"]
+Table = Literal["items", "interactions", "queries", "reviews", "help_pages"]
 REQUIRED: dict[Table, frozenset[str]] = {
     "items": frozenset({"item_id", "title"}),
     "interactions": frozenset({"user_id", "item_id", "timestamp"}),
     "queries": frozenset(OPTIONAL["queries"].required),
     "reviews": frozenset(OPTIONAL["reviews"].required),
+    "help_pages": frozenset(OPTIONAL["help_pages"].required),
 }
 
 

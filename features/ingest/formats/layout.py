@@ -57,8 +57,8 @@ class Format:
     ----------
     name : value of `source.format`.
     title : name of the software, for messages.
-    items, interactions, queries, reviews : layouts of the tables, the most recent first. Empty where the software exports no such table:
-        then the table is recognised by its header.
+    items, interactions, queries, reviews, help_pages : layouts of the tables, the most recent first. Empty where the software
+        exports no such table: then the table is recognised by its header.
     defaults : keys of the source -> the values that the software's logs need, where the user gives none.
     """
 
@@ -68,4 +68,5 @@ class Format:
     interactions: tuple[TableLayout, ...] = ()
     queries: tuple[TableLayout, ...] = ()
     reviews: tuple[TableLayout, ...] = ()
+    help_pages: tuple[TableLayout, ...] = ()
     defaults: Mapping[str, Any] = field(default_factory=dict)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 from features.ingest.optional_tables import OPTIONAL
 from features.ingest.source import ITEM_INPUTS, LOG_INPUTS
 from features.names import (
+    ANSWER,
     ATTRIBUTES,
     AVAILABLE,
     BARCODE,
@@ -19,13 +20,17 @@ from features.names import (
     EVENT,
     EVENT_ID,
     ITEM_ID,
+    LANGUAGE,
+    LINK,
     ORDER_ID,
     PRICE,
     QUANTITY,
     QUERY,
+    QUESTION,
     RANK,
     STARS,
     STATUS,
+    TAGS,
     TEXT,
     TIMESTAMP,
     TITLE,
@@ -38,7 +43,7 @@ from features.text.closest import closest, plain_name
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-Table = Literal["items", "interactions", "queries", "reviews"]
+Table = Literal["items", "interactions", "queries", "reviews", "help_pages"]
 LIKE = 84  # similarity of a mistyped name, of 100
 _SHORTEST = 5  # letters of a name of which a misspelling is recognised
 
@@ -116,12 +121,20 @@ _SYNONYMS: dict[Table, dict[str, str]] = {
         TIMESTAMP: f"{_TIMES} review_date review_time reviewed_at review_creation_date submitted_at posted_at date_posted published_at",
         USER_ID: f"{_USER_IDS} author author_id reviewer reviewer_name nickname",
     },
+    "help_pages": {
+        QUESTION: "title heading headline q query topic subject frage titel überschrift titre pregunta domanda",
+        ANSWER: "text body content a reply response solution antwort inhalt réponse respuesta risposta",
+        TAGS: "tag keywords labels topics categories category schlagworte stichworte",
+        LANGUAGE: "lang locale language_code sprache langue idioma lingua",
+        LINK: "url uri href permalink page page_url address",
+    },
 }
 KNOWN: dict[Table, tuple[str, ...]] = {
     "items": ITEM_INPUTS,
     "interactions": LOG_INPUTS,
     "queries": OPTIONAL["queries"].inputs,
     "reviews": OPTIONAL["reviews"].inputs,
+    "help_pages": OPTIONAL["help_pages"].inputs,
 }
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from features.data.clock import clock_of
+from features.data.times.clock import clock_of
 from features.ingest.optional_tables import OPTIONAL
 from features.ingest.profile.column_guess import guesses
 from features.ingest.profile.column_names import KNOWN

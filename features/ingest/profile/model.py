@@ -11,7 +11,7 @@ from features.ingest.optional_tables import FILES, OPTIONAL
 from features.ingest.profile.value_forms import shape
 from features.names import CURRENCY, EVENT, ITEM_ID, STATUS
 
-Table = Literal["items", "interactions", "queries", "reviews"]
+Table = Literal["items", "interactions", "queries", "reviews", "help_pages"]
 EXACT = 100_000  # rows, up to which distinct values are counted and not estimated
 Reading = Literal["our name", "our name in another spelling", "mapped", "by the format", "not read"]
 # Columns of the logs whose values are words of the shop and not of a person.
@@ -193,6 +193,21 @@ class ReviewFacts(_Facts):
     stars: dict[int, int]
 
 
+class HelpFacts(_Facts):
+    """Facts of the help pages that were kept.
+
+    Attributes
+    ----------
+    linked, tagged : entries with a link, with tags.
+    languages : ISO 639-1 code, empty where it is unknown -> number of entries, most frequent first.
+    """
+
+    rows: int
+    linked: int
+    tagged: int
+    languages: dict[str, int]
+
+
 class DataProfile(_Facts):
     """What an ingest read, and how it understood it.
 
@@ -201,6 +216,7 @@ class DataProfile(_Facts):
     notes : what was guessed, mended or left out; not stored, because a note may name a user.
     queries, search : of the search log; None where the shop has none.
     reviews, opinions : of the reviews; None where the shop has none.
+    help_pages, help : of the help pages; None where the shop has none.
     """
 
     items: TableProfile
@@ -212,6 +228,8 @@ class DataProfile(_Facts):
     search: SearchFacts | None = None
     reviews: TableProfile | None = None
     opinions: ReviewFacts | None = None
+    help_pages: TableProfile | None = None
+    help: HelpFacts | None = None
 
     @property
     def tables(self) -> tuple[TableProfile, ...]:
@@ -226,7 +244,11 @@ class DataProfile(_Facts):
         return self.model_copy(
             update={
                 "interactions": _masked_table(self.interactions),
-                **{name: _masked_table(table) for name in OPTIONAL if (table := getattr(self, name)) is not None},
+                **{
+                    name: _masked_table(table)
+                    for name, one in OPTIONAL.items()
+                    if one.of_users and (table := getattr(self, name)) is not None
+                },
                 "log": self.log.model_copy(update={"dominant": dominant}),
                 "notes": (),
             }

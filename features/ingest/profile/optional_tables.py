@@ -8,9 +8,9 @@ import polars as pl
 
 from features.ingest.optional_tables import OPTIONAL
 from features.ingest.profile.measure import FORMS_OF, table_profile
-from features.ingest.profile.model import ReviewFacts, SearchFacts
+from features.ingest.profile.model import HelpFacts, ReviewFacts, SearchFacts
 from features.ingest.table_versions import ITEMS
-from features.names import EVENT, ITEM_ID, QUERY, SEARCH_EVENTS, STARS, TEXT, TIMESTAMP, TITLE, USER_ID
+from features.names import EVENT, ITEM_ID, LANGUAGE, LINK, QUERY, SEARCH_EVENTS, STARS, TAGS, TEXT, TIMESTAMP, TITLE, USER_ID
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -32,8 +32,10 @@ def with_optional(profile: DataProfile, source: Source, tables: Mapping[Optional
     return profile.model_copy(update=changed)
 
 
-def facts_of(name: str, rows: pl.LazyFrame) -> dict[str, SearchFacts | ReviewFacts]:
+def facts_of(name: str, rows: pl.LazyFrame) -> dict[str, SearchFacts | ReviewFacts | HelpFacts]:
     """Return the facts of an optional table's rows that were kept, under their name in the profile."""
+    if name == "help_pages":
+        return {"help": help_facts(rows)}
     return {"search": search_facts(rows)} if name == "queries" else {"opinions": review_facts(rows)}
 
 
@@ -71,3 +73,11 @@ def review_facts(reviews: pl.LazyFrame) -> ReviewFacts:
     facts = row.collect(engine="streaming").row(0, named=True)
     stars = {star: facts.pop(f"stars {star}") for star in range(1, 6)}
     return ReviewFacts(**facts, stars={star: count for star, count in stars.items() if count})
+
+
+def help_facts(pages: pl.LazyFrame) -> HelpFacts:
+    """Return the facts of the help pages that were kept."""
+    frame = pages.select(LANGUAGE, LINK, TAGS).collect()
+    counts = frame[LANGUAGE].value_counts(name="n").sort("n", LANGUAGE, descending=[True, False])
+    linked, tagged = (int((frame[name] != "").sum()) for name in (LINK, TAGS))
+    return HelpFacts(rows=frame.height, linked=linked, tagged=tagged, languages=dict(counts.iter_rows()))

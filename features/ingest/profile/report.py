@@ -127,7 +127,20 @@ def review_lines(profile: DataProfile) -> Iterator[str]:
     yield f"{facts.texts:,} with words, {facts.timed:,} with a time, {facts.rated:,} with a rating{stars}"
 
 
-_OPTIONAL_LINES: dict[OptionalName, Callable[[DataProfile], Iterator[str]]] = {"queries": search_lines, "reviews": review_lines}
+def help_lines(profile: DataProfile) -> Iterator[str]:
+    """Return facts of the help pages that were kept; none without help pages."""
+    facts = profile.help
+    if facts is None:
+        return
+    languages = ", ".join(f"{code or 'unknown language'} {count:,}" for code, count in facts.languages.items())
+    yield f"{counted(facts.rows, 'entry', 'entries')} ({languages}), {facts.linked:,} with a link, {facts.tagged:,} with tags"
+
+
+_OPTIONAL_LINES: dict[OptionalName, Callable[[DataProfile], Iterator[str]]] = {
+    "queries": search_lines,
+    "reviews": review_lines,
+    "help_pages": help_lines,
+}
 
 
 def _dominant(one: DominantId) -> str:

@@ -20,7 +20,7 @@ Kind = Literal["csv", "json", "xml", "parquet"]
 SUFFIXES = (".csv", ".tsv", ".txt", ".jsonl", ".ndjson", ".json", ".xml", ".parquet")
 BEGIN = 1 << 16  # bytes that tell the kind
 BINARY = 0.15  # share of control characters, zeros aside, that no text has in any encoding
-_WRITTEN = bytes({0, *b"\t\n\r\f\x1b", *range(32, 256)})
+WRITTEN = bytes({0, *b"\t\n\r\f\x1b", *range(32, 256)})
 _JSON = (".json", ".jsonl", ".ndjson")
 _EXCEL = "an Excel workbook: save its sheet as CSV UTF-8, and name that file"
 _OTHERS = (
@@ -71,7 +71,7 @@ def kind_of(path: Path, name: str) -> FileKind:
             raise DataError(f"{path} is a packed Parquet file: unpack it, Parquet is compressed already")
         return FileKind("parquet")
     what = next((what for magic, what in _OTHERS if head.startswith(magic)), None)
-    if what is None and len(head.translate(None, _WRITTEN)) > BINARY * len(head):
+    if what is None and len(head.translate(None, WRITTEN)) > BINARY * len(head):
         what = "a binary file of an unknown kind: export the table as csv, json lines or Parquet"
     if what is not None:
         raise DataError(f"{path} is {what}")

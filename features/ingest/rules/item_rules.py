@@ -8,7 +8,7 @@ import polars as pl
 
 from features.data.catalog import ITEM_COLUMNS
 from features.ingest.money import amounts
-from features.ingest.rules.checked_table import CheckedTable, checked, drop_rules, id_rules, layout_rules, survey, with_raw
+from features.ingest.rules.checked_table import CheckedTable, Rule, checked, drop_rules, id_rules, layout_rules, survey, with_raw
 from features.ingest.source import ITEM_INPUTS
 from features.ingest.times import time_forms, time_survey
 from features.ingest.times.moments import FIRST_DATE, tomorrow
@@ -46,23 +46,13 @@ def validate_items(table: pl.LazyFrame, source: Source, form: str = "canonical")
         available=available,
         created_at=pl.when((created >= FIRST_DATE) & ~no_time & ~later).then(created),
     )
-    rules = [
-        *layout_rules(table, "item_id"),
-        *id_rules(ids["item_id"]),
-        *drop_rules(source.drop_items),
-        (pl.col("title").is_null(), "no title", "title"),
-        *([] if amazon else [(present(PRICE).is_not_null() & read.read(PRICE).is_null(), "price is not a number", PRICE)]),
-        (pl.col("price") < 0, "negative price", "price"),
-        (unknown, "available is neither yes nor no", AVAILABLE),
-        (present(CREATED_AT).is_not_null() & created.is_null() & ~no_time, "created_at not understood", CREATED_AT),
-    ]
+    no_price = None if amazon else present(PRICE).is_not_null() & read.read(PRICE).is_null()
+    no_date = present(CREATED_AT).is_not_null() & created.is_null() & ~no_time
+    rules = [*layout_rules(table, "item_id"), *id_rules(ids["item_id"]), *_refusals(source, no_price, unknown, no_date)]
     told = words.notes(raws, AVAILABLE, unknown, facts) if facts[f"{AVAILABLE} present"] else []
-    defaults = []
-    if CREATED_AT in table.collect_schema():
-        defaults = [*time_survey.default_note(raws, CREATED_AT, no_time), *time_survey.future_note(raws, CREATED_AT, later & ~no_time)]
     notes = (
         *when.notes,
-        *defaults,
+        *(_date_notes(raws, no_time, later) if CREATED_AT in table.collect_schema() else []),
         *read.notes,
         *(read.unread(raws, PRICE) if amazon else []),
         *told,
@@ -73,6 +63,30 @@ def validate_items(table: pl.LazyFrame, source: Source, form: str = "canonical")
     described = {CREATED_AT: str(when), PRICE: read.described(PRICE), AVAILABLE: words.described(AVAILABLE, facts)}
     understood = {name: said for name, said in described.items() if facts.get(f"{name} present")}
     return CheckedTable(checked(frame, rules, [*ITEM_COLUMNS, GROUP_TITLE, CHANGES]), notes, advice, understood, read.currencies.chosen)
+
+
+def _refusals(source: Source, no_price: pl.Expr | None, unknown: pl.Expr, no_date: pl.Expr) -> list[Rule]:
+    """Return the rules on what an item says.
+
+    Parameters
+    ----------
+    no_price : a price is no number; None where that is no reason to lose the item.
+    unknown : the availability is no word that is known.
+    no_date : the day of its launch is not understood.
+    """
+    return [
+        *drop_rules(source.drop_items),
+        (pl.col("title").is_null(), "no title", "title"),
+        *([] if no_price is None else [(no_price, "price is not a number", PRICE)]),
+        (pl.col("price") < 0, "negative price", "price"),
+        (unknown, "available is neither yes nor no", AVAILABLE),
+        (no_date, "created_at not understood", CREATED_AT),
+    ]
+
+
+def _date_notes(raws: pl.LazyFrame, no_time: pl.Expr, later: pl.Expr) -> list[str]:
+    """Return notes on days of launch that are a program's default, or lie in the future."""
+    return [*time_survey.default_note(raws, CREATED_AT, no_time), *time_survey.future_note(raws, CREATED_AT, later & ~no_time)]
 
 
 def _barcodes(column: IdColumn) -> pl.Expr:

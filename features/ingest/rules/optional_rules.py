@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
+from features.ingest.help_pages import rules as help_rules
 from features.ingest.optional_tables import OPTIONAL
 from features.ingest.readers.raw_table import stored
 from features.ingest.rules import query_rules, review_rules
@@ -14,7 +15,7 @@ from features.ingest.rules.item_links import ItemLinks
 from features.ingest.rules.refusals import require_rows, without_erased
 from features.ingest.rules.variants import of_groups, with_groups
 from features.ingest.summary import NOTE
-from features.names import QUERY, TEXT
+from features.names import ANSWER, QUERY, TEXT
 from features.text.plain import agree, counted
 
 if TYPE_CHECKING:
@@ -67,6 +68,14 @@ _RULES: dict[OptionalName, _Rules] = {
         review_rules.described,
         TEXT,
     ),
+    "help_pages": _Rules(
+        lambda raw, _source: raw,
+        lambda table, _source, _items: help_rules.validate_help_pages(table),
+        help_rules.mark_repeated,
+        lambda frame, _links: frame,
+        help_rules.described,
+        ANSWER,
+    ),
 }
 
 
@@ -77,8 +86,11 @@ def judged_optional(
     of, title = _RULES[name], OPTIONAL[name].title
     raw, rules = of.private(raw, files), of.validate(raw.frame, files, items)
     checked = stored(of.once(stored(rules.frame, folder / f"{name}_checked.parquet")), folder / f"{name}_once.parquet")
-    if erased.users:
+    if erased.users and OPTIONAL[name].of_users:
         raw, checked = without_erased(erased, raw, replace(rules, frame=checked))
+    if not OPTIONAL[name].of_items:
+        require_rows(title, raw, checked, rules.advice)
+        return raw, of.described(replace(rules, frame=checked, notes=(*rules.notes, *_damaged(checked, of.text, title))))
     # A review may be of a product as a whole, whatever its variants are here.
     links = ItemLinks.find(checked, items if files.variants == "items" and name != "reviews" else with_groups(items), title)
     checked = of.linked(checked, links)

@@ -25,7 +25,7 @@ _ARRAYS = ("weights", "bias", "offsets")
 
 
 @dataclass(frozen=True)
-class Calibration:
+class SentimentCalibration:
     """Weights of the parts, and the bias and the threshold of each class.
 
     Attributes
@@ -53,12 +53,12 @@ class Calibration:
         return {name: getattr(self, name) for name in _ARRAYS}
 
     @classmethod
-    def of_arrays(cls, arrays: Mapping[str, np.ndarray], prefix: str = "") -> Calibration:
+    def of_arrays(cls, arrays: Mapping[str, np.ndarray], prefix: str = "") -> SentimentCalibration:
         """Read what `to_arrays` gave, each name after a prefix."""
         return cls(*(arrays[prefix + name] for name in _ARRAYS))
 
     @classmethod
-    def fit(cls, parts: Sequence[np.ndarray], labels: np.ndarray, weights: np.ndarray | None = None) -> Calibration:
+    def fit(cls, parts: Sequence[np.ndarray], labels: np.ndarray, weights: np.ndarray | None = None) -> SentimentCalibration:
         """Fit on rows that trained no part.
 
         Parameters

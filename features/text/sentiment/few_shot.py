@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from features.text.sentiment.calibration import Calibration
-from features.text.sentiment.export import TorchReader
+from features.text.classifier.export import TorchReader
+from features.text.classifier.network import UpperNetwork
+from features.text.sentiment.calibration import SentimentCalibration
 from features.text.sentiment.labels import CLASSES
 from features.text.sentiment.model import SentimentModel
-from features.text.sentiment.network import SentimentNetwork
 from features.text.sentiment.seed_sentences import SEED_SENTENCES
 
 if TYPE_CHECKING:
@@ -48,16 +48,16 @@ def fit_few(encoder: TextEncoder, texts: Sequence[str], labels: np.ndarray, seed
     for number in range(_FOLDS):
         left = judged[fold[judged] == number]
         logits[left] = fitted(np.flatnonzero(~np.isin(np.arange(len(target)), left))).decision_function(vectors[left])
-    found = Calibration.fit([logits[judged]], target[judged], _balanced(target[judged]))
+    found = SentimentCalibration.fit([logits[judged]], target[judged], _balanced(target[judged]))
     # Classes count alike in the fit, so no class is rarer than another.
-    calibration = Calibration(found.weights, found.bias, np.zeros(len(CLASSES)))
+    calibration = SentimentCalibration(found.weights, found.bias, np.zeros(len(CLASSES)))
     reader = TorchReader(encoder, _network(encoder, fitted(np.arange(len(target)))))
     way = "few-shot" if len(texts) else "packaged sentences"
     return SentimentModel(reader, None, calibration, {"way": way, "trained": len(texts), "held_out": 0, "counts": counts})
 
 
-def _network(encoder: TextEncoder, model: object) -> SentimentNetwork:
-    network = SentimentNetwork.upon(encoder, unit=True)
+def _network(encoder: TextEncoder, model: object) -> UpperNetwork:
+    network = UpperNetwork.upon(encoder, len(CLASSES), unit=True)
     with torch.no_grad():
         network.head.weight.copy_(torch.from_numpy(model.coef_.astype(np.float32)))  # pyright: ignore[reportAttributeAccessIssue]
         network.head.bias.copy_(torch.from_numpy(model.intercept_.astype(np.float32)))  # pyright: ignore[reportAttributeAccessIssue]

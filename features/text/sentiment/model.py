@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
@@ -16,39 +16,20 @@ from safetensors.numpy import load, save
 
 from features.errors import BundleError
 from features.progress import silent
-from features.text.sentiment.calibration import Calibration
+from features.text.classifier.onnx_reader import OnnxReader
+from features.text.classifier.readable import BLOCK, Unread, find_unread
+from features.text.sentiment.calibration import SentimentCalibration
 from features.text.sentiment.labels import CLASSES
-from features.text.sentiment.onnx_reader import OnnxReader
-from features.text.sentiment.readable import Unread, find_unread
 from features.text.sentiment.words import WordModel
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from tokenizers import Tokenizer
-
     from features.onnx.session import Device
     from features.progress import Progress
+    from features.text.classifier.onnx_reader import Reader
 
-BLOCK = 5_000  # texts that are tokenized together: 100,000 would take a gigabyte
 LONGEST = 4_000  # characters of a review that are read; the encoder's limit in tokens comes before it
-
-
-class Reader(Protocol):
-    """The network: texts to logits."""
-
-    @property
-    def tokenizer(self) -> Tokenizer:
-        """Tokenizer of the text encoder."""
-        ...
-
-    def logits(self, texts: Sequence[str]) -> np.ndarray:
-        """Return the logits, float32 (n, 3)."""
-        ...
-
-    def to_files(self) -> dict[str, bytes]:
-        """Return what `OnnxReader.from_files` reads."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -66,6 +47,11 @@ class Sentiments:
     labels: np.ndarray
     unread: Unread
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What to tell the user about texts without an opinion, if anything."""
+        return self.unread.notes("reviews", "no sentiment")
+
 
 @dataclass(frozen=True)
 class Words:
@@ -78,7 +64,7 @@ class Words:
     """
 
     model: WordModel
-    alone: Calibration
+    alone: SentimentCalibration
     settled: float
 
 
@@ -94,7 +80,7 @@ class SentimentModel:
 
     reader: Reader
     words: Words | None
-    calibration: Calibration
+    calibration: SentimentCalibration
     about: Mapping[str, Any] = field(default_factory=dict)
 
     def probabilities(self, texts: Sequence[str | None]) -> np.ndarray:
@@ -160,8 +146,8 @@ class SentimentModel:
             arrays, about = load(files["sentiment.safetensors"]), json.loads(files["sentiment.json"])
             words = None
             if "settled" in about:
-                words = Words(WordModel.from_files(files), Calibration.of_arrays(arrays, "alone."), about["settled"])
-            return cls(OnnxReader.from_files(files, device), words, Calibration.of_arrays(arrays), about["about"])
+                words = Words(WordModel.from_files(files), SentimentCalibration.of_arrays(arrays, "alone."), about["settled"])
+            return cls(OnnxReader.from_files(files, device), words, SentimentCalibration.of_arrays(arrays), about["about"])
         except KeyError as error:
             raise BundleError(f"the sentiment classifier lacks {error.args[0]!r}: train it again, or roll back") from error
 

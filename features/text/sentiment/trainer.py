@@ -12,12 +12,12 @@ from torch.nn import functional as F
 
 from features.errors import DataError
 from features.progress import silent
-from features.text.sentiment.calibration import Calibration
-from features.text.sentiment.export import TorchReader
+from features.text.classifier.export import TorchReader
+from features.text.classifier.network import UpperNetwork, fast_arithmetic, reading, state_logits
+from features.text.sentiment.calibration import SentimentCalibration
 from features.text.sentiment.few_shot import fit_few
 from features.text.sentiment.labels import CLASSES, NEGATIVE, NEUTRAL, POSITIVE
 from features.text.sentiment.model import SentimentModel, Words, review_texts
-from features.text.sentiment.network import SentimentNetwork, fast_arithmetic, review_encoder, state_logits
 from features.text.sentiment.words import ABSENT, WordModel
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def fit_sentiment(
     """
     rows = LabelledTexts.of(texts, labels)
     if min(rows.counts[NEGATIVE], rows.counts[POSITIVE]) < config.few or 0 < rows.counts[NEUTRAL] < config.few:
-        return fit_few(review_encoder(encoder, config), rows.texts, rows.labels, seed)
+        return fit_few(reading(encoder, config.layers, config.max_tokens), rows.texts, rows.labels, seed)
     rng = np.random.default_rng([seed, 0])
     chosen = rows.take(rng.permutation(len(rows.texts))[: config.word_rows])
     held = held_out(chosen.labels, min(config.held_out, HELD_OUT / len(chosen.texts)), rng)
@@ -106,20 +106,20 @@ def fit_rated(
     encoder: TextEncoder, rows: LabelledTexts, held: np.ndarray, config: SentimentConfig, seed: int, progress: Progress = silent
 ) -> SentimentModel:
     """Fit on the rows that are not held out, and calibrate on those that are, bool (n,)."""
-    reader = review_encoder(encoder, config)
+    reader = reading(encoder, config.layers, config.max_tokens)
     every, held_rows = np.flatnonzero(~held), np.flatnonzero(held)
     train = every[capped(rows.labels[every], config.rows, np.random.default_rng([seed, 0]))]
     read = rows.take(np.concatenate([train, held_rows]))
     with progress("reading reviews", len(read.texts)) as step, fast_arithmetic(reader):
         states = reader.token_states(read.texts, step)
     torch.manual_seed(seed)
-    network = SentimentNetwork.upon(reader)
+    network = UpperNetwork.upon(reader, len(CLASSES))
     _Training(network, states, read.labels, config, progress).fit(np.arange(len(train)), seed)
     words = WordModel.fit([rows.texts[i] for i in every], rows.labels[every])
     judged = np.arange(len(train), len(read.texts))
     parts = [state_logits(network, states.select(judged)), words.logits([read.texts[i] for i in judged])]
     about = {"way": "ratings", "trained": len(train), "words_trained": len(every), "held_out": len(judged), "counts": rows.counts}
-    both, alone = (Calibration.fit(some, read.labels[judged]) for some in (parts, parts[1:]))
+    both, alone = (SentimentCalibration.fit(some, read.labels[judged]) for some in (parts, parts[1:]))
     return SentimentModel(TorchReader(reader, network), Words(words, alone, config.settled), both, about)
 
 
@@ -138,7 +138,7 @@ def capped(labels: np.ndarray, most: int, rng: np.random.Generator) -> np.ndarra
 
 @dataclass
 class _Training:
-    network: SentimentNetwork
+    network: UpperNetwork
     states: TokenStates
     labels: np.ndarray
     config: SentimentConfig

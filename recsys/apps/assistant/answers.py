@@ -91,6 +91,11 @@ class Reply:
     answered: bool = True
 
     @property
+    def newly_handed_over(self) -> bool:
+        """Whether a person takes over from this turn on."""
+        return isinstance(self.content, HandedOver) and self.content.message.key != "still_handed_over"
+
+    @property
     def text(self) -> str:
         """All that is said."""
         if isinstance(self.content, Answer):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -10,17 +11,19 @@ import numpy as np
 
 from features.names import AVAILABLE
 from recsys.apps.assistant.help import HelpDesk
+from recsys.apps.assistant.operation.hand_over import HandOvers
 from recsys.apps.assistant.product_questions import ProductEvidence
-from recsys.apps.assistant.understanding import Guess
 from recsys.apps.search.reading import Reading
 from recsys.apps.search.request import SearchOptions
 from recsys.dialogue.order_tool import OrderTool
 from recsys.dialogue.tools import HookTool, Tools, installed_tools
+from recsys.wording.rephraser import Rephraser
 from recsys.wording.templates import Templates
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
+    from recsys.apps.assistant.understanding import Guess
     from recsys.apps.search.pipeline import Search
     from recsys.dialogue.conversations import Conversations
     from recsys.dialogue.phrases import Message
@@ -28,17 +31,25 @@ if TYPE_CHECKING:
     from recsys.recommend.pipeline import Recommender
     from recsys.settings.assistant import AssistantConfig
 
+_log = logging.getLogger(__name__)
+
 
 NAMED = 0.5  # share of the words that name a product which its text must have
 
 
 @dataclass(frozen=True)
 class AssistantComponents:
-    """What an assistant over one bundle needs; implements `recsys.apps.assistant.understanding.Knowledge`."""
+    """What an assistant over one bundle needs; implements `recsys.apps.assistant.understanding.Knowledge`.
+
+    Attributes
+    ----------
+    count_wording : is told what became of each rewording, for a metric.
+    """
 
     search: Search
     config: AssistantConfig
     conversations: Conversations
+    count_wording: Callable[[str], None] = lambda _: None
 
     @property
     def recommender(self) -> Recommender:
@@ -51,10 +62,20 @@ class AssistantComponents:
         return Templates.of(self.config.templates, self.config.languages)
 
     @cached_property
+    def rephraser(self) -> Rephraser:
+        """Rewords what is said, where a language model is configured."""
+        return Rephraser.of(self.config, self.count_wording)
+
+    @cached_property
     def tools(self) -> Tools:
         """What flows call."""
         hooks = [HookTool(one) for one in self.config.tools]
-        return Tools([OrderTool(self.recommender), *hooks, *installed_tools()], self.config.tool_seconds)
+        return Tools([OrderTool(self.recommender), *hooks, *installed_tools(_log.error)], self.config.tool_seconds)
+
+    @cached_property
+    def hand_overs(self) -> HandOvers:
+        """Tells the shop of conversations that a person must take over."""
+        return HandOvers(self.config.hand_over_webhook)
 
     @cached_property
     def desk(self) -> HelpDesk:

@@ -2,26 +2,49 @@
 
 from __future__ import annotations
 
+import re
+import threading
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from functools import cached_property
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import polars as pl
 
 from features.data.help_pages import HelpPages
-from features.names import ANSWER, LANGUAGE, LINK, QUESTION
+from features.names import ANSWER, LANGUAGE, LINK, QUESTION, TAGS
 from recsys.apps.assistant.understanding import Guess
-from recsys.snapshot.help_texts import RememberingEncoder
+from recsys.snapshot.help_texts import QuestionEncoder, RememberingEncoder
 from retrieval.passages.index import PassageIndex
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from features.text.intents.model import IntentModel
     from recsys.dialogue.conversations import Conversations
     from recsys.dialogue.tools import Tools
-    from recsys.snapshot.help_texts import HelpTexts, QuestionEncoder
+    from recsys.snapshot.help_texts import HelpTexts
 
 MOST_PAGES = 5
+
+
+class AssistantModel(QuestionEncoder, Protocol):
+    """What of a model the help desk reads."""
+
+    @property
+    def intents(self) -> IntentModel | None:
+        """Tells flows from help pages; None for a shop without help pages."""
+        ...
+
+
+@dataclass(frozen=True)
+class _Examples:
+    """How customers ask for flows, as passages; the tags name the flow."""
+
+    question: pl.Series
+    answer: pl.Series
+    tags: pl.Series
+    language: pl.Series
 
 
 @dataclass
@@ -34,15 +57,17 @@ class HelpDesk:
     """
 
     of_bundle: HelpTexts
-    model: QuestionEncoder
+    model: AssistantModel
     tools: Tools
     conversations: Conversations
-    _version: int | None = field(default=None, init=False)
-    _index: PassageIndex | None = field(default=None, init=False)
-    _all: HelpPages | None = field(default=None, init=False)
+    _latest: tuple[int, PassageIndex | None, HelpPages] | None = field(default=None, init=False)
+    _making: threading.Lock = field(default_factory=threading.Lock, init=False)
 
     def __post_init__(self) -> None:
-        self._encoder = RememberingEncoder(self.model, dict(self.of_bundle.known))
+        self._encoder = RememberingEncoder(self.model, dict(self.of_bundle.known), remembers=False)
+
+    def __len__(self) -> int:
+        return len(self._current()[1])
 
     def pages(self, text: str) -> Sequence[tuple[int, str, float]]:
         """Return the pages for a question, best first: row, the page's question, and the probability that the first one answers."""
@@ -50,7 +75,12 @@ class HelpDesk:
         if index is None or not len(pages):
             return ()
         found = index.search([text], MOST_PAGES)
-        return [(int(row), pages.question[int(row)], float(found.answers[0])) for row in found.rows[0] if row >= 0]
+        rows = [int(row) for row in found.rows[0] if row >= 0]
+        asked = _words(text)
+        same = next((row for row in rows if _words(pages.question[row]) == asked), None)
+        if same is not None:  # whoever adds an answer and tries it gets it, whatever the calibration says of few pages
+            return [(row, pages.question[row], 1.0) for row in (same, *(row for row in rows if row != same))]
+        return [(row, pages.question[row], float(found.answers[0])) for row in rows]
 
     def page(self, row: int) -> dict[str, str]:
         """Return question, answer, link and language of a page."""
@@ -58,33 +88,44 @@ class HelpDesk:
         return {name: getattr(pages, name)[row] for name in (QUESTION, ANSWER, LINK, LANGUAGE)}
 
     def flow(self, text: str) -> Guess | None:
-        """Return the flow whose examples are nearest to a message."""
-        owners, vectors = self._examples()
-        if not owners:
-            return None
-        similar = vectors @ self._encoder.encode([text], kind="query")[0]
-        best = int(np.argmax(similar))
-        return Guess(owners[best], float(np.clip((similar[best] - 0.5) / 0.4, 0, 1)))
+        """Return the flow that a message most likely asks for: by the classifier, or by the nearest example where there is none."""
+        if self.model.intents is not None:
+            read = self.model.intents.read([text])
+            best = int(np.nan_to_num(read.probabilities[0]).argmax())
+            name = self.model.intents.names[best]
+            return Guess(name, float(read.known[0] * read.probabilities[0, best])) if name in self.tools else None
+        found = self._examples.search([text], 1)
+        owner = self._examples.passages.tags[int(found.rows[0, 0])]
+        return Guess(owner, float(found.answers[0]))
 
-    def _examples(self) -> tuple[list[str], np.ndarray]:
-        if not hasattr(self, "_flows"):
-            pairs = [(tool.name, example) for tool in self.tools for example in tool.examples]
-            vectors = self._encoder.encode([example for _, example in pairs], kind="query") if pairs else np.zeros((0, 1), dtype=np.float32)
-            self._flows = [name for name, _ in pairs], vectors
-        return self._flows
+    @cached_property
+    def _examples(self) -> PassageIndex:
+        rows = [(example, tool.name) for tool in self.tools for example in tool.examples]
+        table = pl.DataFrame(rows, schema={QUESTION: pl.String, TAGS: pl.String}, orient="row")
+        blank = pl.repeat("", len(rows), dtype=pl.String, eager=True)
+        return PassageIndex.of(_Examples(table[QUESTION], blank, table[TAGS], blank), self._encoder)
 
     def _current(self) -> tuple[PassageIndex | None, HelpPages]:
         """Return the index over all pages; it is made anew when an answer was added or taken away."""
-        version = self.conversations.version()
-        if self._all is None or version != self._version:
-            added = self.conversations.answers()
-            frame = self.of_bundle.pages.frame
-            if added:
-                rows = [(one.question, one.answer, "", one.language or "", one.link or "", -one.number) for one in added]
-                frame = pl.concat([frame, pl.DataFrame(rows, schema=frame.schema, orient="row")])
-            self._all = HelpPages.of(frame)
-            self._encoder.remembers = True
-            self._index = PassageIndex.of(self._all, self._encoder) if len(self._all) else None
-            self._encoder.remembers = False
-            self._version = version
-        return self._index, self._all
+        with self._making:  # requests run in several threads
+            version = self.conversations.version()
+            if self._latest is None or self._latest[0] != version:
+                self._latest = version, *self._made()
+            return self._latest[1:]
+
+    def _made(self) -> tuple[PassageIndex | None, HelpPages]:
+        added = self.conversations.answers()
+        frame = self.of_bundle.pages.frame
+        if added:
+            rows = [(one.question, one.answer, "", one.language or "", one.link or "", -one.number) for one in added]
+            frame = pl.concat([frame, pl.DataFrame(rows, schema=frame.schema, orient="row")])
+        pages = HelpPages.of(frame)
+        self._encoder.remembers = True
+        index = PassageIndex.of(pages, self._encoder) if len(pages) else None
+        self._encoder.remembers = False
+        return index, pages
+
+
+def _words(text: str) -> list[str]:
+    """Return the words of a question, whatever their case and marks."""
+    return re.findall(r"\w+", text.casefold())

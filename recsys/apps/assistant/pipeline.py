@@ -5,27 +5,24 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from functools import cached_property
 from typing import TYPE_CHECKING
 
 import polars as pl
 
-from features.errors import DataError
 from features.ingest.values.personal_data import masked
-from recsys.apps.assistant.answers import HandedOver, Question, Reply
+from recsys.apps.assistant.answers import Answer, HandedOver, Question, Reply, Statement
 from recsys.apps.assistant.components import AssistantComponents
 from recsys.apps.assistant.turn import TurnRunner
 from recsys.apps.assistant.understanding import Understanding
-from recsys.dialogue.conversations import TurnRecord
+from recsys.dialogue.conversations import ConversationError, TurnRecord
 from recsys.dialogue.phrases import Message
-from recsys.dialogue.state import Turn
+from recsys.dialogue.state import DialogueState, Turn
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from recsys.apps.assistant.request import AssistantRequest
     from recsys.dialogue.conversations import Outcome
-    from recsys.dialogue.state import DialogueState
 
 TRIES = 3  # at a turn that another one of the same conversation overtakes
 REGIONS = ("US", "DE", "FR", "ES", "GB", "CN")  # whose phone numbers are masked
@@ -47,26 +44,49 @@ class Assistant(AssistantComponents):
 
         Raises
         ------
+        ConversationError
+            The conversation is another customer's, or several messages of it arrive at once.
         DataError
-            The conversation is another customer's, cannot be stored, or several messages of it arrive at once.
+            It cannot be stored.
         """
+        if request.user is not None:
+            request = replace(request, user=self.recommender.snapshot.log.spelt(request.user))
         for _ in range(TRIES):
             before = self.conversations.state(request.conversation, request.user)
             reply = self._turn(request, before)
             if self.conversations.save(request.user, reply.state, self._record(request, reply)):
+                if reply.newly_handed_over:
+                    self.hand_overs.tell(request.conversation, reply.state)
                 return reply
-        raise DataError(f"several messages of the conversation {request.conversation!r} arrived at once: send one after the other")
+        raise ConversationError(f"several messages of the conversation {request.conversation!r} arrived at once: send one after the other")
+
+    def warm(self) -> None:
+        """Read and encode what the first message needs.
+
+        Raises
+        ------
+        RecsysError
+            A file of templates, or a tool, is wrong.
+        """
+        self._understanding.commands(Message.of("warm"), DialogueState())
+        self.templates.write("not_understood", language=None)
 
     def _turn(self, request: AssistantRequest, before: DialogueState) -> Reply:
         message = Message.of(request.text)
         state = before.model_copy(update={"language": message.language or before.language})
         commands = self._understanding.commands(message, state, request.user)
         done = TurnRunner(self, request, state.model_copy(update={"offered": (), "pending": None})).run(commands)
-        reply = Reply(request.conversation, self.recommender.bundle_id, commands, done.content, done.state, done.answered)
+        reply = Reply(request.conversation, self.recommender.bundle_id, commands, self._worded(done.content), done.state, done.answered)
         turn = Turn(customer=without_personal_data(request.text), assistant=reply.text)
         return replace(reply, state=done.state.told(turn, tuple(command.command for command in commands)))
 
-    @cached_property
+    def _worded(self, content: Answer | Question | HandedOver) -> Answer | Question | HandedOver:
+        """Let a language model reword what is said, if one is configured."""
+        if isinstance(content, Answer):
+            return replace(content, statements=tuple(Statement(self.rephraser.reword(one.message)) for one in content.statements))
+        return replace(content, message=self.rephraser.reword(content.message))
+
+    @property
     def _understanding(self) -> Understanding:
         today = datetime.fromtimestamp(self.clock(), UTC).date()
         return Understanding(self, self.config.answer_from, self.config.flow_from, today)

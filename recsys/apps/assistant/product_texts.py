@@ -10,7 +10,7 @@ import polars as pl
 
 from features.names import ATTRIBUTES, DESCRIPTION, REVIEW, SENTENCE, SENTIMENT, TITLE
 from features.reviews.sentences import split_sentences
-from features.text.language_names import ENGLISH_NAMES
+from features.text.languages.names import ENGLISH_NAMES
 
 if TYPE_CHECKING:
     from recsys.snapshot.snapshot import Snapshot

@@ -6,6 +6,7 @@ import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from features.errors import DataError
 from features.names import ANSWER, LINK, QUESTION
 from recsys.apps.assistant.answers import Answer, HandedOver, Question, Statement
 from recsys.apps.assistant.products import ProductDesk
@@ -65,30 +66,32 @@ class TurnRunner:
     def _run(self, commands: Sequence[c.Command]) -> Done:
         first = commands[0]
         match first:
-            case c.HandOver():
-                return self._hand_over(first.reason)
             case c.StartFlow():
                 return self._flow(Flow(name=first.flow), commands[1:])
-            case c.SetSlot() if self.state.flow is not None:
+            case c.SetSlot():
+                assert self.state.flow is not None
                 return self._flow(self.state.flow, commands)
-            case c.CancelFlow():
-                return self._said("flow_cancelled", flow=None)
-            case c.SmallTalk():
-                return self._small_talk(first)
-            case c.FindProducts():
-                return self._find(first)
-            case c.CompareProducts():
-                return Done(self._desk.compare(first.items), self.state.model_copy(update={"product": None}))
-            case c.ShowProduct():
-                return Done(self._desk.show(first.item), self.state.model_copy(update={"product": first.item}))
-            case c.AskProduct():
-                return self._ask(first)
+            case c.FindProducts() | c.CompareProducts() | c.ShowProduct() | c.AskProduct():
+                return self._of_products(first)
             case c.AnswerQuestion():
                 return self._help(first.row)
             case c.Clarify():
                 return self._clarify(first)
-            case _:
-                raise AssertionError(f"no command {first.command}")
+            case c.HandOver():
+                return self._hand_over(first.reason)
+            case c.SmallTalk() | c.CancelFlow():
+                return self._courtesy(first)
+
+    def _of_products(self, command: c.FindProducts | c.CompareProducts | c.ShowProduct | c.AskProduct) -> Done:
+        match command:
+            case c.FindProducts():
+                return self._find(command)
+            case c.CompareProducts():
+                return Done(self._desk.compare(command.items), self.state.model_copy(update={"product": None}))
+            case c.ShowProduct():
+                return Done(self._desk.show(command.item), self.state.model_copy(update={"product": command.item}))
+            case c.AskProduct():
+                return self._ask(command)
 
     @property
     def _desk(self) -> ProductDesk:
@@ -98,9 +101,10 @@ class TurnRunner:
         key = "still_handed_over" if self.state.handed_over else f"hand_over_{reason}"
         return Done(HandedOver(self._write(key), reason), self.state.model_copy(update={"handed_over": reason, "flow": None}))
 
-    def _small_talk(self, command: c.SmallTalk) -> Done:
-        key = {"greeting": "greeting", "thanks": "thanks", "goodbye": "goodbye"}.get(command.kind, "what_else")
-        return self._said(key)
+    def _courtesy(self, command: c.SmallTalk | c.CancelFlow) -> Done:
+        if isinstance(command, c.CancelFlow):
+            return self._said("flow_cancelled", flow=None)
+        return self._said(command.kind if command.kind in ("greeting", "thanks", "goodbye") else "what_else")
 
     def _find(self, command: c.FindProducts) -> Done:
         found = self._desk.find(command, self.state.focus)
@@ -178,11 +182,17 @@ class TurnRunner:
             return Done(Answer((Statement(self._write("tool_unavailable")),)), ended, answered=False)
         if found.get("found") is False:
             return Done(Answer((Statement(self._write("tool_found_nothing")),)), ended)
-        language = self.state.language if self.state.language in tool.texts else next(iter(tool.texts))
+        known = self.state.language
+        language = known if known is not None and known in tool.texts else next(iter(tool.texts))
         facts = {
             key: Fact(key, value if isinstance(value, str) else str(value), FactKind.TEXT, f"tool {name}") for key, value in found.items()
         }
-        return Done(Answer((Statement(self.parts.templates.of_text(tool.texts[language], language, facts.values())),)), ended)
+        try:
+            told = self.parts.templates.of_text(tool.texts[language], language, facts.values())
+        except DataError as error:  # the tool has left out what its text names
+            _log.warning("%s", error)
+            return Done(Answer((Statement(self._write("tool_unavailable")),)), ended, answered=False)
+        return Done(Answer((Statement(told),)), ended)
 
     def _said(self, key: str, **changes: None) -> Done:
         return Done(Answer((Statement(self._write(key)),)), self.state.model_copy(update=changes))

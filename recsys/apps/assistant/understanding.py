@@ -6,6 +6,7 @@ refer to what was shown, and at last what a new request is: a flow, a question t
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, get_args
 
@@ -28,6 +29,7 @@ ATTRIBUTES: tuple[c.Attribute, ...] = ("reviews", "stock", "brand", "price", "de
 ORDINALS = ("1", "2", "3", "4", "5", "last")
 SHORT = 6  # words of a message that may narrow a search
 SURE = 0.8  # probability of a help page that goes before a product that the conversation is about
+_BETWEEN = re.compile(r" (?:and|with|or|und|mit|oder|et|avec|ou|y|con|o) |[和与跟]")
 NEAR = 0.1  # probability of a help page that is offered
 MOST_OPTIONS = 3
 
@@ -125,10 +127,8 @@ class Understanding:
 
     def _offered(self, message: Message, state: DialogueState, _user: str | None) -> tuple[c.Command, ...]:
         """Choose one of the help pages that were offered."""
-        if message.has("agreement") and len(state.offered) == 1:
-            chosen = [0]
-        else:
-            chosen = list(_places(message, len(state.offered)))
+        agrees = message.has("agreement") and len(state.offered) == 1
+        chosen = [0] if agrees else list(_places(message, len(state.offered)))
         if len(chosen) != 1:
             return ()
         return (c.AnswerQuestion(question=message.text, row=state.offered[chosen[0]], probability=1.0),)
@@ -172,7 +172,7 @@ class Understanding:
             return ()
         rest = message.without(*(f"attribute_{attribute}",) if attribute else (), "it", "question", "find")
         shown = state.focus.last if state.focus else ()
-        if (state.product or shown) and (message.has("it") or (attribute and not self.knowledge.sold(rest))):
+        if (state.product or shown) and (message.has("it") or (state.product and attribute and not self.knowledge.sold(rest))):
             pages = self.knowledge.help(message) if attribute is None else ()
             if pages and pages[0][2] >= SURE:
                 return ()
@@ -198,24 +198,25 @@ class Understanding:
         limit = next(iter(price_limits(fold(message.text))), None)
         if limit is not None and not self.knowledge.sold(message.without("find", "cheaper")):
             return (c.FindProducts(max_price=limit.high, min_price=limit.low, refines=True),)
-        prices = sorted(
-            price for item in ([state.product] if state.product else focus.last) if (price := self.knowledge.price(item)) is not None
-        )
-        if prices and (message.has("cheaper") or message.has("dearer")):
-            middle = prices[len(prices) // 2]
-            return (
-                c.FindProducts(max_price=middle - 0.01, refines=True)
-                if message.has("cheaper")
-                else c.FindProducts(min_price=middle + 0.01, refines=True),
-            )
-        if len(message.folded.split()) <= SHORT:
-            if (without := message.find("without")) and without.after:
-                return (c.FindProducts(without=(without.after,), refines=True),)
-            if message.has("more"):
-                return (c.FindProducts(more=True, refines=True),)
-            if message.has("in_stock") and not message.has("question"):
-                return (c.FindProducts(in_stock=True, refines=True),)
-        return ()
+        if (priced := self._cheaper_or_dearer(message, [state.product] if state.product else focus.last)) or len(
+            message.folded.split()
+        ) > SHORT:
+            return priced
+        if (without := message.find("without")) and without.after:
+            return (c.FindProducts(without=(without.after,), refines=True),)
+        if message.has("more"):
+            return (c.FindProducts(more=True, refines=True),)
+        return (c.FindProducts(in_stock=True, refines=True),) if message.has("in_stock") and not message.has("question") else ()
+
+    def _cheaper_or_dearer(self, message: Message, items: Sequence[str]) -> tuple[c.Command, ...]:
+        """Ask for what costs less, or more, than the middle one of some products."""
+        prices = sorted(price for item in items if (price := self.knowledge.price(item)) is not None)
+        if not prices:
+            return ()
+        middle = prices[len(prices) // 2]
+        if message.has("cheaper"):
+            return (c.FindProducts(max_price=round(middle - 0.01, 2), refines=True),)
+        return (c.FindProducts(min_price=round(middle + 0.01, 2), refines=True),) if message.has("dearer") else ()
 
     def _new(self, message: Message, state: DialogueState, user: str | None) -> tuple[c.Command, ...]:
         """A request of its own: a flow, a question that a help page answers, or products."""
@@ -249,26 +250,7 @@ def _places(message: Message, count: int) -> Iterator[int]:
 
 def _sides(words: str) -> list[str]:
     """Return the things that words set side by side."""
-    for between in (
-        " and ",
-        " with ",
-        " or ",
-        " und ",
-        " mit ",
-        " oder ",
-        " et ",
-        " avec ",
-        " ou ",
-        " y ",
-        " con ",
-        " o ",
-        "和",
-        "与",
-        "跟",
-    ):
-        if between in words:
-            return [part.strip() for part in words.split(between) if part.strip()]
-    return [words]
+    return [part.strip() for part in _BETWEEN.split(words) if part.strip()]
 
 
 def _thing(words: str) -> str:

@@ -86,7 +86,7 @@ def evaluate_reviews(workspace: Workspace, settings: Settings, seed: int = 0) ->
     encoder = TextEncoder.pretrained(settings.encoder)  # the shop's own may have learned from texts of later days
     model = fit_sentiment(encoder, data.texts_of(known), data.labels[known], settings.reviews.sentiment, seed, terminal_progress)
     read = model.read(data.texts_of(data.rows("test")))
-    for note in read.unread.notes:
+    for note in read.notes:
         _log.warning("%s", note)
     base, ours = Runs(probabilities, probabilities.argmax(axis=1)), Runs(read.probabilities, read.labels)
     labels, boot = data.labels[data.rows("test")], Bootstrap(settings.evaluate.resamples, settings.evaluate.seed)

@@ -18,6 +18,9 @@ def reviews(
     aspect: Annotated[str | None, typer.Option(help="Only this aspect, such as delivery.")] = None,
     alerts: Annotated[bool, typer.Option("--alerts", help="Surges of complaints that have not ended.")] = False,
     searches: Annotated[bool, typer.Option("--searches", help="What customers search for and do not find, by topic.")] = False,
+    propose_terms: Annotated[
+        bool, typer.Option("--propose-terms", help="Terms that reviews have and the list of aspects lacks, to put into the list by hand.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """What customers praise and complain of, and what they search for in vain.
@@ -28,10 +31,11 @@ def reviews(
     from recsys.cli.render import stdout
     from recsys.cli.reviews.render import render_alerts, render_reviews
 
-    if searches:
-        if alerts or any(option is not None for option in (item, brand, category, aspect)):
-            raise typer.BadParameter("goes without --item, --brand, --category, --aspect and --alerts", param_hint="--searches")
-        _searches(state_of(context), as_json=as_json)
+    if searches or propose_terms:
+        alone, others = ("--searches", "--propose-terms") if searches else ("--propose-terms", "--searches")
+        if alerts or searches == propose_terms or any(option is not None for option in (item, brand, category, aspect)):
+            raise typer.BadParameter(f"goes without --item, --brand, --category, --aspect, --alerts and {others}", param_hint=alone)
+        (_searches if searches else _proposals)(state_of(context), as_json=as_json)
         return
     if sum(option is not None for option in (item, brand, category)) > 1:
         raise typer.BadParameter("give one of --item, --brand and --category", param_hint="--item")
@@ -63,3 +67,16 @@ def _searches(state: State, *, as_json: bool) -> None:
         typer.echo(json.dumps(found.to_dict(), indent=2, allow_nan=False))
     else:
         render_topics(found, stdout())
+
+
+def _proposals(state: State, *, as_json: bool) -> None:
+    """Print terms for the list of aspects."""
+    from recsys.apps.reviews.proposals import propose
+    from recsys.cli.render import stdout
+    from recsys.cli.reviews.render import render_proposals
+
+    found = propose(state.workspace, state.settings)
+    if as_json:
+        typer.echo(json.dumps(found.to_dict(), indent=2, allow_nan=False))
+    else:
+        render_proposals(found, stdout())

@@ -1,4 +1,4 @@
-"""Prints what reviews say, alerts, and failed searches by topic."""
+"""Prints what reviews say, alerts, failed searches by topic, and proposed terms."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from rich.text import Text
 
 from eval.metrics.search_topics import TOPIC
 from eval.metrics.searches import NO_RESULTS, REFORMULATED
-from features.text.plain import plain
+from features.text.plain import counted, plain
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from eval.metrics.search_topics import FailedSearches
     from recsys.apps.reviews.answers import Quote, ReviewAlert, ReviewFigures, ReviewsAnswer
+    from recsys.apps.reviews.proposals import ProposedTerms
 
 SHOWN = 20  # topics of a kind
 _TRENDS = {"rising": "better", "falling": "worse", "steady": "steady", None: ""}
@@ -66,6 +67,25 @@ def render_topics(found: FailedSearches, console: Console) -> None:
         console.print(table)
         if topics.height > SHOWN:
             console.print(Text(f"and {topics.height - SHOWN:,} more: --json has all"))
+
+
+def render_proposals(found: ProposedTerms, console: Console) -> None:
+    """Print a table of the terms, and the lines of TOML that accept them."""
+    console.print(Text(f"{counted(found.sentences, 'sentence')} of {counted(found.reviews, 'review')}"))
+    if found.left_out:
+        console.print(Text(f"left out: {found.left_out:,}, which count in no figure, such as copies"))
+    if found.unread:
+        console.print(Text(f"left out: {found.unread:,}, no words or a language that is not read"))
+    if not found.terms:
+        console.print(Text(found.why_none))
+        return
+    table = Table("Aspect", "Term", "Sentences", "Such as", box=None, pad_edge=False, header_style="bold")
+    for term in found.terms:
+        table.add_row(Text(plain(term.aspect)), term.term, f"{term.sentences:,}", Text(f"“{plain(term.example)}”"))
+    console.print(table)
+    where = found.file or "a file that reviews.aspects in recsys.toml names"
+    console.print(Text(f"The list is unchanged. Put into {where} what is right, then run `recsys build-index`:\n"), soft_wrap=True)
+    console.print(Text(found.toml), soft_wrap=True)
 
 
 def _line(figures: ReviewFigures) -> str:

@@ -23,11 +23,10 @@ from features.text.encoder import TextEncoder
 from ranking.cross_encoder.aspect_polarity import fit_aspect_polarity
 from ranking.cross_encoder.config import SentenceTermConfig
 from recsys.artifacts.job_cache import read_files, write_files
-from recsys.environment import usable_cores
+from recsys.environment import usable_cores, versions
 from recsys.offline.aspect_polarity.baselines import NGRAMS, C, frozen, tfidf
 from recsys.offline.aspect_polarity.dataset import SETS, AspectTerms, read_aspect_terms, starred_mentions
 from recsys.offline.aspect_polarity.result import NAME, OURS, PolarityResult, row_of
-from recsys.offline.benchmark import versions
 from recsys.progress import terminal_progress
 from recsys.settings.presets import find_device
 

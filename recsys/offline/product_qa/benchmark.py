@@ -23,8 +23,7 @@ from features.storage.atomic import write_whole
 from features.storage.digests import of_json
 from features.text.encoder import TextEncoder
 from recsys.artifacts.job_cache import read_files, write_files
-from recsys.environment import usable_cores
-from recsys.offline.benchmark import versions
+from recsys.environment import usable_cores, versions
 from recsys.offline.product_qa.baselines import DENSE_SHARES, K1, WORDS, B, Bm25Grid, choose, fused
 from recsys.offline.product_qa.confidence import FAMILIES, EvidenceTraining, TopPassages
 from recsys.offline.product_qa.cross_encoder import PairTraining, mixed

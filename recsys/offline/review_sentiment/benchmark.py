@@ -20,16 +20,15 @@ from eval.metrics.intervals import Bootstrap
 from features.errors import ModelError
 from features.storage.atomic import write_whole
 from features.storage.digests import of_json
+from features.text.classifier.export import TorchReader
+from features.text.classifier.network import fast_arithmetic, reading
 from features.text.coverage import ADVICE, unread_texts
 from features.text.encoder import TextEncoder
-from features.text.sentiment.export import TorchReader
 from features.text.sentiment.few_shot import fit_few
 from features.text.sentiment.model import SentimentModel
-from features.text.sentiment.network import fast_arithmetic, review_encoder
 from features.text.sentiment.trainer import HELD_OUT, LabelledTexts, fit_rated
 from recsys.artifacts.job_cache import read_files, write_files
-from recsys.environment import usable_cores
-from recsys.offline.benchmark import versions
+from recsys.environment import usable_cores, versions
 from recsys.offline.review_sentiment import baselines
 from recsys.offline.review_sentiment.dataset import LabelledReviews, Language, read_reviews
 from recsys.offline.review_sentiment.result import NAMES, OURS, Runs, SentimentResult, row_of
@@ -177,7 +176,7 @@ class SentimentBench:
     @cached_property
     def reader(self) -> TextEncoder:
         """The text encoder, reading as many tokens as the classifier does."""
-        return review_encoder(self.encoder, self.config)
+        return reading(self.encoder, self.config.layers, self.config.max_tokens)
 
     @cached_property
     def vectors(self) -> np.ndarray:

@@ -23,6 +23,7 @@ FilterKeys = Annotated[tuple[Annotated[str, Field(max_length=512)], ...], Field(
 LABELS = {
     "user": "customer",
     "words": "search",
+    "text": "message",
     "k": "number of items",
     "min_price": "lowest price",
     "max_price": "highest price",
@@ -31,14 +32,10 @@ LABELS = {
 _RANGE = re.compile(r"(\d*\.?\d*)-(\d*\.?\d*)")
 
 
-class PageForm(Body):
+class FieldsForm(Body):
     """A form; an empty field counts as missing."""
 
     LISTS: ClassVar[tuple[str, ...]] = ()  # fields with several values
-    user: Id | None = None
-    category: Name | None = None
-    max_price: float | None = Field(default=None, ge=0)
-    in_stock: bool = False
 
     @classmethod
     def filled(cls, fields: Mapping[str, list[str]]) -> dict[str, list[str]]:
@@ -73,6 +70,15 @@ class PageForm(Body):
         invalid |= {"add"} if "basket" in invalid else set()
         valid = {name: values for name, values in fields.items() if name not in invalid}
         return cls.model_validate(valid), sentence([{**problem, "loc": ("body", *_labelled(problem["loc"]))} for problem in problems])
+
+
+class PageForm(FieldsForm):
+    """What the forms of lists and of the search have in common."""
+
+    user: Id | None = None
+    category: Name | None = None
+    max_price: float | None = Field(default=None, ge=0)
+    in_stock: bool = False
 
 
 class RecommendForm(PageForm):

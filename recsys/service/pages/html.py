@@ -13,7 +13,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from features.data.prices import price_text
 from features.errors import BundleError, DataError
-from features.text.plain import plain
+from features.text.plain import plain, visible
 from recsys.service.logs import LOGGER
 from recsys.service.problems import UNEXPECTED
 
@@ -29,8 +29,8 @@ HEADERS = {
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
 }
-# The search page has one script of ours, which fetches suggestions from here. No title can bring another.
-SEARCH_HEADERS = HEADERS | {"Content-Security-Policy": f"script-src 'self'; connect-src 'self'; {HEADERS['Content-Security-Policy']}"}
+# The search page and the chat have one script of ours each, which fetches from here alone. No title can bring another.
+SCRIPT_HEADERS = HEADERS | {"Content-Security-Policy": f"script-src 'self'; connect-src 'self'; {HEADERS['Content-Security-Policy']}"}
 # A report's page holds its own styles; it may run no scripts either.
 REPORT_HEADERS = HEADERS | {
     "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; frame-ancestors 'none'; sandbox"
@@ -74,6 +74,7 @@ _TEMPLATES = Environment(
 )
 _TEMPLATES.filters |= {
     "plain": plain,
+    "visible": visible,
     "ago": ago,
     "since": since,
     "figure": figure,
@@ -87,7 +88,7 @@ _TEMPLATES.filters |= {
 def page(request: Request, template: str, /, status: int = 200, **values: Any) -> HTMLResponse:
     """Render a template."""
     common = {"here": request.url.path, "free": request.app.state.access.free}
-    headers = SEARCH_HEADERS if template == "search" else HEADERS
+    headers = SCRIPT_HEADERS if template in ("search", "assistant") else HEADERS
     return HTMLResponse(_TEMPLATES.get_template(f"{template}.html.j2").render(common | values), status, headers)
 
 

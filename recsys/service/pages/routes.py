@@ -13,6 +13,8 @@ from features.errors import BundleError, DataError
 from recsys.apps.search.request import SearchOptions
 from recsys.service.answering import StageTimes
 from recsys.service.pages import reports
+from recsys.service.pages.assistant.chat import chat_pages, chat_script
+from recsys.service.pages.assistant.questions import QuestionVectors, question_changes, question_pages
 from recsys.service.pages.compare import ComparedBundle
 from recsys.service.pages.form import RecommendForm, fields_of
 from recsys.service.pages.html import PageRoute, page
@@ -43,6 +45,7 @@ class Views:
 
     def __init__(self, service: Service) -> None:
         self.compared = ComparedBundle(service.workspace)
+        self.questions = QuestionVectors()
         self._overview: Overview | None = None
 
     def overview(self, recommender: Recommender) -> Overview:
@@ -74,6 +77,12 @@ def _style() -> bytes:
 async def suggestions() -> Response:
     """Return the script of the search page."""
     return Response(script(), media_type="text/javascript; charset=utf-8", headers={"Cache-Control": "max-age=300"})
+
+
+@pages.get("/chat.js")
+async def chat() -> Response:
+    """Return the script of the chat."""
+    return Response(chat_script(), media_type="text/javascript; charset=utf-8", headers={"Cache-Control": "max-age=300"})
 
 
 @pages.get("/login")
@@ -195,4 +204,7 @@ async def item(request: Request, item_id: str, service: ServiceOf, live: LiveBun
 inside.include_router(report_pages)
 inside.include_router(search_pages)
 inside.include_router(review_pages)
+inside.include_router(chat_pages)
+inside.include_router(question_pages)
 pages.include_router(inside)
+pages.include_router(question_changes)

@@ -56,6 +56,18 @@ def visitor(request: Request) -> None:
     request.scope["noted"]["key"] = access.admit(_key(request), Scope.READ, "the session has ended: sign in again")
 
 
+def editor(request: Request) -> None:
+    """A FastAPI dependency that refuses requests without a session whose key may change what customers are told.
+
+    Raises
+    ------
+    HTTPException
+        See `visitor`; the scope is `write`.
+    """
+    access: Access = request.app.state.access
+    request.scope["noted"]["key"] = access.admit(_key(request), Scope.WRITE, "the session has ended: sign in again")
+
+
 def signed_in(request: Request, secret: str) -> RedirectResponse:
     """Start a session.
 

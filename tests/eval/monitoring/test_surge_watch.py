@@ -1,11 +1,9 @@
-import json
 from datetime import date, timedelta
 
 import numpy as np
 import polars as pl
 import pytest
 
-from eval.monitoring.config import WatchConfig
 from eval.monitoring.surge_watch import SurgeWatch
 from features.errors import DataError
 
@@ -80,22 +78,6 @@ def test_a_share_that_stays_becomes_the_usual_one():
     assert alerts[1].share_now == pytest.approx(0.3, abs=0.03)
 
 
-def test_a_watch_continues_from_its_state():
-    rng = np.random.default_rng(1)
-    days = [
-        counts([(f"s{row}", int(rng.binomial(40, 0.1 + 0.3 * (60 <= day < 67 and row < 2))), 40) for row in range(day // 20 + 2)])
-        for day in range(90)
-    ]
-    whole, parts, found = SurgeWatch(), SurgeWatch(), ([], [])
-    for number, table in enumerate(days):
-        parts = SurgeWatch.from_state(json.loads(json.dumps(parts.state())))
-        found[0].extend(whole.update(FIRST + timedelta(number), table))
-        found[1].extend(parts.update(FIRST + timedelta(number), table))
-    assert found[0] == found[1]
-    assert {alert.series for alert in found[0]} == {"s0", "s1"}
-    assert whole.state() == parts.state()
-
-
 @pytest.mark.parametrize(
     ("rows", "message"),
     [
@@ -118,24 +100,11 @@ def test_days_come_in_order():
 
 def test_days_that_are_left_out_are_days_without_reviews():
     left_out, empty = SurgeWatch(), SurgeWatch()
-    for watch in (left_out, empty):
-        watch.update(FIRST, counts([("mug", 3, 40)]))
-    for day in (1, 2):
-        empty.update(FIRST + timedelta(day), counts([]))
-    for watch in (left_out, empty):
-        watch.update(FIRST + timedelta(3), counts([("mug", 3, 40)]))
-    assert left_out.state() == empty.state()
-
-
-def test_a_state_of_another_version_is_refused():
-    with pytest.raises(DataError, match=r"has version 0, expected 1: delete it"):
-        SurgeWatch.from_state(SurgeWatch().state() | {"version": 0})
-
-
-def test_a_state_with_other_effects_keeps_the_past_and_begins_its_evidence_anew():
-    totals = np.full(50, 100)
-    run(watch := SurgeWatch(), stream(0.1, totals), totals)
-    other = SurgeWatch.from_state(watch.state(), WatchConfig(effects=(2.0, 4.0)))
-    assert other.state()["arrays"]["reference.totals"] == watch.state()["arrays"]["reference.totals"]
-    assert np.sum(other.state()["arrays"]["wealth"]) == 0
-    assert run(other, [10], [100], FIRST + timedelta(50)) == []
+    totals = np.full(DAYS, 100)
+    totals[[50, 51, 99]] = 0
+    negatives, found = stream(shares(), totals), []
+    for number, (negative, total) in enumerate(zip(negatives.tolist(), totals.tolist(), strict=True)):
+        if total:
+            found += left_out.update(FIRST + timedelta(number), counts([("mug", negative, total)]))
+    assert found == run(empty, negatives, totals)
+    assert [alert.event for alert in found] == ["raised", "ended"]

@@ -9,9 +9,9 @@ import pytest
 from features.behavior.item_stats import ItemStats
 from features.behavior.recent_buyers import RecentBuyers
 from features.data.catalog import Catalog
-from features.data.clock import Kind
 from features.data.interactions import DAY, Interactions
-from features.data.step_time import with_step_time
+from features.data.times.clock import Kind
+from features.data.times.step_time import with_step_time
 
 END = 20_000 * DAY + 3600
 # item -> age of its sales in days, each to another user

@@ -16,7 +16,7 @@ from features.data.histories import Histories
 from features.data.interactions import COLUMNS, DAY, Interactions
 from features.data.shop_profile import ShopProfile
 from features.data.split import Split
-from features.data.step_time import to_step_time
+from features.data.times.step_time import to_step_time
 from features.errors import DataError
 from features.names import DISLIKE, EVENTS, PURCHASE
 

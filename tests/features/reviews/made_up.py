@@ -13,8 +13,8 @@ from features.data.interactions import Interactions
 from features.data.reviews import Reviews
 from features.reviews.aspects import AspectList
 from features.reviews.scored import ScoredReviews
+from features.text.classifier.readable import Unread
 from features.text.sentiment.model import Sentiments
-from features.text.sentiment.readable import Unread
 from recsys.snapshot.reviews import read_reviews
 
 DAY_0 = datetime(2026, 1, 1)

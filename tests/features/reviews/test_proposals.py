@@ -1,16 +1,17 @@
-"""Proposals of new terms: frequent, not in the list, near an aspect, the same each time."""
+"""Proposals of new terms: frequent, not in the list, near an aspect, the same each time, and read back as a list."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import polars as pl
 import pytest
 
-from features.reviews.aspects import Aspect, AspectList
+from features.reviews.aspects import Aspect, AspectList, own_names
 from features.reviews.mentions import Term
-from features.reviews.proposals import SCHEMA, proposal_lines, propose_terms
+from features.reviews.proposals import SCHEMA, as_toml, propose_terms
 
 LIST = AspectList((Aspect("price", (Term("price", "english"),)), Aspect("sound", (Term("sound", "english"),))))
 MONEY = {"price", "dollars", "deal", "fair deal"}
@@ -34,7 +35,7 @@ SENTENCES = pl.Series(
 
 
 def test_frequent_words_near_an_aspect_are_proposed() -> None:
-    found = propose_terms(SENTENCES, LIST, ByMeaning(), fewest=20, least=0.9)
+    found = propose_terms(SENTENCES, LIST, ByMeaning(), fewest=20, least=0.9).terms
     assert found.select("term", "aspect", "sentences").rows() == [
         ("dollars", "price", 33),
         ("deal", "price", 25),
@@ -46,21 +47,50 @@ def test_frequent_words_near_an_aspect_are_proposed() -> None:
 
 
 def test_terms_of_the_list_are_not_proposed_in_any_form() -> None:
-    found = propose_terms(SENTENCES, LIST, ByMeaning(), fewest=1, least=-1.0, most=100)
+    found = propose_terms(SENTENCES, LIST, ByMeaning(), fewest=1, least=-1.0, most=100).terms
     assert not {"price", "prices", "sound", "sounds"} & set(found["term"])
     assert "guitar" in set(found["term"])
 
 
-@pytest.mark.parametrize(("fewest", "least"), [(1000, 0.0), (20, 2.0)])
-def test_nothing_is_proposed_below_the_limits(fewest: int, least: float) -> None:
-    assert propose_terms(SENTENCES, LIST, ByMeaning(), fewest, least).is_empty()
+@pytest.mark.parametrize(("fewest", "least", "frequent"), [(1000, 0.0, 0), (20, 2.0, 12)])
+def test_nothing_is_proposed_below_the_limits(fewest: int, least: float, frequent: int) -> None:
+    found = propose_terms(SENTENCES, LIST, ByMeaning(), fewest, least)
+    assert found.terms.is_empty()
+    assert found.frequent == frequent
 
 
 def test_the_order_of_the_reviews_changes_no_term() -> None:
-    back = propose_terms(SENTENCES.reverse(), LIST, ByMeaning(), 20, 0.9)
-    assert back.drop("example").equals(propose_terms(SENTENCES, LIST, ByMeaning(), 20, 0.9).drop("example"))
+    back = propose_terms(SENTENCES.reverse(), LIST, ByMeaning(), 20, 0.9).terms
+    assert back.drop("example").equals(propose_terms(SENTENCES, LIST, ByMeaning(), 20, 0.9).terms.drop("example"))
 
 
-def test_a_person_reads_count_and_example() -> None:
-    lines = proposal_lines(propose_terms(SENTENCES, LIST, ByMeaning(), 20, 0.9), SENTENCES)
-    assert lines[0] == 'price: "dollars" (33 sentences), as in "It cost forty dollars."'
+@pytest.mark.parametrize("mask", ["[mail]", "[phone]", "[card]", "[name]"])
+def test_what_stands_for_personal_data_is_no_word(mask: str) -> None:
+    sentences = pl.Series([f"My dollars, write {mask} today."] * 30)
+    found = propose_terms(sentences, LIST, ByMeaning(), 20, least=-1.0, most=100).terms
+    assert mask.strip("[]") not in " ".join(found["term"]).split()
+    assert "write today" not in found["term"].to_list()
+    assert "dollars" in found["term"].to_list()
+
+
+@pytest.mark.parametrize(
+    "before",
+    ["", 'extends = true\n[[aspect]]\nname = "noise"\nterms = ["rattle"]\n', '[[aspect]]\nname = " say \\"so\\" "\nterms = ["rattle"]\n'],
+    ids=["no file", "a file that adds", "a file that replaces"],
+)
+def test_the_lines_go_into_the_list_as_they_are(before: str, tmp_path: Path) -> None:
+    file = tmp_path / "aspects.toml"
+    file.write_text(before)
+    terms = pl.DataFrame({"aspect": ["price", "price", "noise", 'say "so"'], "term": ["dollars", "fair deal", "hum", "whistle"]})
+    own = own_names(file) if before else None
+    lines = as_toml(terms, own)
+    assert ("extends" in lines) == (own is None)
+    file.write_text(before + lines)
+    found = {aspect.name: [term.text for term in aspect.terms] for aspect in AspectList.of_file(file).aspects}
+    assert found["price"][-2:] == ["dollars", "fair deal"]
+    for name, term in (("noise", "hum"), ('say "so"', "whistle")):
+        if name in (own or ()):
+            assert found[name] == ["rattle"], "an aspect of the file is left to a person"
+            assert f'add to its terms\n# terms = ["{term}"]' in lines
+        else:
+            assert found[name] == [term]

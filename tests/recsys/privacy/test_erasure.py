@@ -20,6 +20,8 @@ from features.ingest.table_store import load_source
 from recsys.artifacts import model_store, publish
 from recsys.artifacts.bundle import Bundle, check_all, current_id, list_bundles
 from recsys.artifacts.model import Model
+from recsys.dialogue.conversations import AddedAnswer, TurnRecord
+from recsys.dialogue.state import DialogueState, Turn
 from recsys.privacy import erasure
 from recsys.privacy.erasure import Erased, erase
 from recsys.recommend import open
@@ -218,6 +220,21 @@ def test_a_reader_finds_the_new_one_where_the_old_one_went_while_it_was_read(spa
 
     monkeypatch.setattr(open, "_opened", slowly)
     assert open.open_recommender(spare.workspace).bundle_id == current_id(spare.workspace.bundles) == calls[1]
+
+
+def test_conversations_with_the_assistant_go_in_every_spelling_of_the_id(spare: Place, command) -> None:
+    kept = spare.workspace.conversations
+    for number, user in enumerate((" 42", "42", "42.00", "user-03", None)):
+        state = DialogueState().told(Turn(customer=f"a question of {user}", assistant="a reply"), ())
+        assert kept.save(user, state, TurnRecord(f"c{number}", 1, 0, "en", f"a question of {user}", "answered"))
+    kept.add_answer(AddedAnswer("a question?", "an answer"), 0)
+    said = command("erase", "--user", "42", workspace=spare.workspace.root)
+    assert said.out.startswith("3 users erased: 0 rows of the tables, 0 events, 3 conversations, 0 bundles rewritten"), said
+    assert [kept.kept(f"c{number}") is not None for number in range(5)] == [False, False, False, True, True]
+    assert kept.counts()["answered"] == 2
+    assert len(kept.answers()) == 1
+    assert traces(spare.workspace, "a question of 42") == traces(spare.workspace, "a question of  42") == []
+    assert len(traces(spare.workspace, "a question of user-03")) == 1
 
 
 def test_somebody_unknown_leaves_everything_as_it_is(spare: Place, command) -> None:

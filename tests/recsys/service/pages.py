@@ -6,6 +6,8 @@ import json
 from html.parser import HTMLParser
 from typing import Any
 
+from recsys.dialogue.conversations import AddedAnswer, TurnRecord
+from recsys.dialogue.state import DialogueState, Turn
 from tests.recsys.conftest import Place
 
 # Known elements go when a title is read; an element of nobody's stays text.
@@ -71,3 +73,13 @@ def write_reports(place: Place) -> None:
     for name, report in (("evaluation", evaluation), ("simulation-popular-x", simulation)):
         (place.workspace.reports / f"{name}.json").write_text(json.dumps(report))
         (place.workspace.reports / f"{name}.html").write_text("<!doctype html><title>plots</title><script>alert(3)</script>")
+
+
+def ask_questions(place: Place) -> None:
+    """Conversations that the page of questions shows: one without an answer, one that was handed over, and an added answer."""
+    kept = place.workspace.conversations
+    for name, question, reason in (("asked", "do you engrave rings?", None), ("waits", "I was charged twice", "money")):
+        turn = Turn(customer=question, assistant="a reply")
+        state = DialogueState().told(turn, ("clarify",)).model_copy(update={"handed_over": reason})
+        kept.save("user-05", state, TurnRecord(name, 1, 1_700_000_000, "en", question, "handed_over" if reason else "unanswered", reason))
+    kept.add_answer(AddedAnswer("is it free?", "Yes.", "en", "https://shop.example/help"), 0)

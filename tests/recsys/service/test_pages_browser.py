@@ -15,7 +15,7 @@ from recsys.apps.search.request import SearchOptions
 from recsys.service.app import application
 from tests.recsys.conftest import FOUND, Place
 from tests.recsys.service.conftest import listening
-from tests.recsys.service.pages import write_reports
+from tests.recsys.service.pages import ask_questions, write_reports
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium is installed: apt-get install chromium")
@@ -24,6 +24,8 @@ PATHS = (
     "/",
     "/search",
     "/searches",
+    "/assistant",
+    "/assistant/questions",
     "/map",
     "/map?group=1",
     "/items/sku-07",
@@ -42,6 +44,7 @@ def url(_ready: Place, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str
     place = Place(tmp_path_factory.mktemp("browser") / "shop", _ready.settings)
     shutil.copytree(_ready.folder, place.folder)
     write_reports(place)
+    ask_questions(place)
     with listening(application(place.workspace, place.settings)) as address:
         yield address
 

@@ -44,4 +44,4 @@ def test_every_answer_is_one_that_is_documented(url: str) -> None:
             case.call_and_validate(checks=CHECKS)
 
         asks()
-    assert {"/v1/recommend", "/v1/similar", "/v1/search", "/v1/suggest", "/v1/events", "/v1/users/{user_id}"} <= tried
+    assert {"/v1/recommend", "/v1/similar", "/v1/search", "/v1/suggest", "/v1/assistant", "/v1/events", "/v1/users/{user_id}"} <= tried

@@ -12,7 +12,7 @@ import pytest
 from features.data.catalog import Catalog
 from features.data.interactions import DAY, Interactions
 from features.data.shop_profile import REPEATS, SINGLE, ShopProfile
-from features.data.step_time import to_step_time
+from features.data.times.step_time import to_step_time
 from recsys.recommend import open
 from recsys.recommend.request import RecommendOptions
 from recsys.refresh import build

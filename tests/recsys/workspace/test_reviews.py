@@ -12,6 +12,7 @@ import pytest
 
 from features.data.reviews import NONE
 from features.ingest.source import Source
+from recsys.artifacts.bundle import Bundle
 from recsys.privacy.erasure import erase
 from recsys.refresh.refresh import refresh
 from recsys.shop import Shop
@@ -136,6 +137,10 @@ def told(spare: Place) -> Place:
 
 def test_their_words_are_learned_from_served_erased_and_missed(told: Place) -> None:
     told.shop.train()
+    card = Bundle.open(told.workspace.models).read("MODEL_CARD.md").decode()
+    reviews = 3 * len(pl.read_csv(told.items))
+    assert f"learned from few ratings and packaged sentences; 0 negative, 0 neutral and {reviews:,} positive" in card
+    assert f"of {reviews:,} reviews, 0.0% have no words" in card
     told.shop.build_index()
     recommender = told.shop.recommender
     words = recommender.snapshot.review_words

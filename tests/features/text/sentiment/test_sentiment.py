@@ -13,6 +13,7 @@ from features.errors import BundleError, DataError
 from features.text.encoder import TextEncoder
 from features.text.encoder_config import EncoderConfig
 from features.text.sentiment import model as model_module
+from features.text.sentiment import readable
 from features.text.sentiment.config import SentimentConfig
 from features.text.sentiment.labels import NEGATIVE, NEUTRAL, POSITIVE
 from features.text.sentiment.model import SentimentModel
@@ -93,7 +94,7 @@ def test_texts_without_words_get_no_opinion(rated: SentimentModel, nothing: str 
     found = rated.read(["green tea small", nothing, nothing])
     assert np.isnan(found.probabilities).all(axis=1).tolist() == [False, True, True]
     assert found.labels.tolist()[1:] == [-1, -1]
-    assert found.unread.notes == ("note: 2 of 3 reviews have no words (empty, or emoji only): they get no sentiment",)
+    assert found.notes == ("note: 2 of 3 reviews have no words (empty, or emoji only): they get no sentiment",)
 
 
 def test_no_texts_and_one_text_a_thousand_times(rated: SentimentModel) -> None:
@@ -107,6 +108,7 @@ def test_blocks_change_nothing(rated: SentimentModel, monkeypatch: pytest.Monkey
     texts = [*reviews((4, 4, 4), seed=6)[0], "", "😀"]
     whole = rated.read(texts)
     monkeypatch.setattr(model_module, "BLOCK", 5)
+    monkeypatch.setattr(readable, "BLOCK", 2)
     parts = rated.read(texts)
     assert parts.probabilities == pytest.approx(whole.probabilities, abs=0.02, nan_ok=True)
     assert (parts.unread.rows == whole.unread.rows).all()

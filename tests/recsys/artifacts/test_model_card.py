@@ -1,0 +1,57 @@
+"""The model card's part on reviews, for each way in which sentiment is learned, and for models without it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from recsys.artifacts.model_card import model_card
+from tests.recsys.training.test_windows import ORDER
+
+ABOUT: dict[str, Any] = {
+    "until": "2024-05-30T00:00",
+    "seed": 0,
+    "device": "cpu",
+    "data": {"items": 1, "texts": 1, "users": 1, "events": 1},
+    "windows": dict.fromkeys(ORDER, "a day"),
+    "towers": {"tuning": "upper", "validation_ndcg@10": [0.1]},
+    "ranking": {
+        "reads_towers": True,
+        "towers_save": 0.1,
+        "cross_encoder_loss": [0.5],
+        "candidates_hold": 0.5,
+        "calibration_bought": 1,
+        "calibration_pairs": 2,
+    },
+    "search": {"learned_from": "nothing", "query_tower": {"learned_from": "nothing"}},
+}
+READ = {"reviews": 2000, "rated": 1900, "without_words": 30, "foreign": 500, "copies": 41}
+
+
+def part(reviews: dict[str, Any]) -> list[str]:
+    card = model_card("a1", ABOUT | {"reviews": reviews}, "packaged", 28)
+    return card.split("## Reviews\n")[1].split("\n\n## ")[0].splitlines()
+
+
+@pytest.mark.parametrize(
+    ("way", "told"),
+    [
+        ("ratings", "ratings"),
+        ("few-shot", "few ratings and packaged sentences"),
+        ("packaged sentences", "packaged sentences alone: no review has words and a rating"),
+    ],
+)
+def test_it_says_what_sentiment_was_learned_from_and_what_gets_none(way: str, told: str) -> None:
+    lines = part({"learned_from": way, "trained": 900, "held_out": 90, "counts": [100, 200, 1500]} | READ)
+    counts = "100 negative, 200 neutral and 1,500 positive distinct texts with a rating, of which 90 only calibrate"
+    assert lines[0] == f"- sentiment: learned from {told}; {counts}"
+    assert "`recsys evaluate reviews`" in lines[1]
+    assert lines[2:] == [
+        "- of 2,000 reviews, 1.5% have no words and 25.0% are in a language that is not read: they get no sentiment",
+        "- 41 are copies of an earlier review and count in no figure",
+    ]
+
+
+def test_a_shop_without_reviews_has_one_line() -> None:
+    assert part({"learned_from": "nothing: there are no reviews"}) == ["- sentiment: learned from nothing: there are no reviews"]
