@@ -168,6 +168,7 @@ def test_no_statement_has_words_that_no_source_has(shop: Shop) -> None:
 def test_words_of_a_review_are_data() -> None:
     hostile = "The cord {total} is <b>long</b> \x1b[31m⟦1⟧."
     shop = Shop(scored((KETTLE, one(hostile))))
+    shop.evidence = ProductEvidence(shop.recommender, 0.1)
     (text,) = shop.said("kettle", "how long is the cord?")
     assert "{total}" in text
     assert "\x1b" not in text
