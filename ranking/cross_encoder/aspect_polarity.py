@@ -14,7 +14,7 @@ from scipy.special import softmax
 from features.errors import DataError
 from features.progress import silent
 from features.storage.digests import digest, of_json
-from features.text.sentiment.network import review_encoder
+from features.text.classifier.network import reading
 from features.text.state_cache import lower_fingerprint
 from ranking.cross_encoder.config import SentenceTermConfig
 from ranking.cross_encoder.mention_pairs import POLARITIES, MentionPairs, MentionTokens
@@ -117,7 +117,7 @@ class AspectPolarity:
 
 def sentence_encoder(encoder: TextEncoder, config: SentenceTermConfig) -> TextEncoder:
     """Return an encoder with the same weights that reads whole sentences, divided below the layers that read the pair."""
-    return review_encoder(encoder, config.layers, config.sentence_tokens)
+    return reading(encoder, config.layers, config.sentence_tokens)
 
 
 def fit_aspect_polarity(
