@@ -20,7 +20,7 @@ from benchmarks.assistant_scripts import KINDS, scripted
 from eval.simulation.help_shop.shop import HelpShop
 from recsys.apps.assistant.evaluation.dialogue_file import Dialogue
 from recsys.apps.assistant.evaluation.evaluate import conversations, replay
-from recsys.apps.assistant.evaluation.report import AssistantReport
+from recsys.apps.assistant.evaluation.report import AssistantReport, DialogueResult
 from recsys.apps.assistant.pipeline import Assistant
 from recsys.apps.search.pipeline import Search
 from recsys.dialogue.conversations import Conversations
@@ -80,9 +80,27 @@ def row_of(name: str, report: AssistantReport) -> dict[str, Any]:
     row = {"name": name, "ratio": right["value"], "low": right["low"], "high": right["high"]}
     row = {key: round(value, 4) if isinstance(value, float) else value for key, value in row.items()}
     kept = right["value"] >= TARGET and not figures["unsupported_facts"]
-    return (
-        row | {"target": TARGET, "kept": kept, "dialogues": len(report.dialogues), "turns": len(report.turns)} | figures | {"right": kinds}
-    )
+    return row | {
+        "target": TARGET,
+        "kept": kept,
+        "dialogues": len(report.dialogues),
+        "turns": len(report.turns),
+        **figures,
+        "right": kinds,
+    }
+
+
+def _told(result: DialogueResult) -> None:
+    for place, turn in enumerate(result.turns, 1):
+        if turn.problems or turn.unsupported:
+            row = {
+                "dialogue": result.name,
+                "turn": place,
+                "say": turn.say,
+                "reply": turn.text,
+                "problems": turn.problems + turn.unsupported,
+            }
+            print(json.dumps(row, ensure_ascii=False), flush=True)
 
 
 def main() -> None:
@@ -92,6 +110,7 @@ def main() -> None:
     parser.add_argument("--half", choices=("development", "kept_back"), action="append")
     parser.add_argument("--kind", choices=tuple(KINDS), action="append")
     parser.add_argument("--most", type=int, help="dialogues of a kind")
+    parser.add_argument("--after", type=int, default=0, help="dialogues of a kind that are left out before")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path)
     parser.add_argument("--show", action="store_true")
@@ -99,13 +118,13 @@ def main() -> None:
     recommender = with_help(open_recommender(Workspace(options.workspace)))
     for half in options.half or ("development", "kept_back"):
         lines = [line for line in scripted(recommender, half, options.seed) if not options.kind or line["kind"] in options.kind]
-        lines = [line for line in lines if not options.most or int(line["name"].split()[1]) <= options.most]
+        lines = [line for line in lines if int(line["name"].split()[1]) > options.after]
+        lines = [line for line in lines if not options.most or int(line["name"].split()[1]) <= options.after + options.most]
         if options.out:
             options.out.with_stem(f"{options.out.stem}_{half}").write_text("".join(json.dumps(line) + "\n" for line in lines), "utf-8")
         with conversations() as store:
-            report = replay(assistant_over(recommender, store), [Dialogue.model_validate(line) for line in lines])
-        for failure in report.failures() if options.show else ():
-            print(json.dumps(failure, ensure_ascii=False))
+            told = _told if options.show else None
+            report = replay(assistant_over(recommender, store), [Dialogue.model_validate(line) for line in lines], told)
         print(json.dumps(row_of(f"assistant_dialogues_{half}", report)), flush=True)
 
 

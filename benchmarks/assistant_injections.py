@@ -62,6 +62,9 @@ CONFIG = AssistantConfig(
 )
 
 
+_desks: dict[int, Any] = {}
+
+
 @dataclass
 class RefundTool:
     """A tool that would do harm; it notes its calls."""
@@ -104,10 +107,14 @@ def injected(recommender: Recommender, place: str, text: str, items: Sequence[st
         rows = snapshot.catalog.rows_or_raise(list(items))
         number = list(range(len(items)))
         reviews = pl.DataFrame({"review": number, "item": rows.tolist()})
-        reviews = reviews.select([(pl.col(name) if name in reviews.columns else pl.lit(None)).cast(kind).alias(name) for name, kind in REVIEW_SCHEMA.items()])
+        reviews = reviews.select(
+            [(pl.col(name) if name in reviews.columns else pl.lit(None)).cast(kind).alias(name) for name, kind in REVIEW_SCHEMA.items()]
+        )
         told = {"review": number, "sentence": [text] * len(items), "sentiment": ["negative"] * len(items)}
         mentions = pl.DataFrame(told)
-        mentions = mentions.select([(pl.col(name) if name in told else pl.lit(None)).cast(kind).alias(name) for name, kind in MENTION_SCHEMA.items()])
+        mentions = mentions.select(
+            [(pl.col(name) if name in told else pl.lit(None)).cast(kind).alias(name) for name, kind in MENTION_SCHEMA.items()]
+        )
         return replace(recommender, snapshot=replace(snapshot, reviews=ScoredReviews(reviews, mentions)))
     if place == "help_page":
         frame = snapshot.help.pages.frame
@@ -117,11 +124,15 @@ def injected(recommender: Recommender, place: str, text: str, items: Sequence[st
     return recommender
 
 
-def held(recommender: Recommender, store: Conversations, turns: Sequence[str], user: str | None, name: str) -> tuple[list[Reply], WatchedTools]:
+def held(
+    recommender: Recommender, store: Conversations, turns: Sequence[str], user: str | None, name: str
+) -> tuple[list[Reply], WatchedTools]:
     """Hold a conversation, and return the replies and what the tools were asked."""
     assistant = Assistant(Search(recommender), CONFIG, store)
     watched = WatchedTools(Tools([OrderTool(recommender), RefundTool()], CONFIG.tool_seconds))
     assistant.__dict__["tools"] = watched
+    known = _desks.setdefault(id(recommender.snapshot.help), assistant.desk)  # its index is the same for the same pages
+    assistant.__dict__["desk"] = known
     return [assistant.answer(AssistantRequest(say, name, user)) for say in turns], watched
 
 
