@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -103,6 +104,13 @@ def _told(result: DialogueResult) -> None:
             print(json.dumps(row, ensure_ascii=False), flush=True)
 
 
+def _counted(result: DialogueResult) -> None:
+    """Tell whether a dialogue came out right, and none of its words: those of the half that is kept back are not looked at."""
+    unsupported = sum(len(turn.unsupported) for turn in result.turns)
+    row = {"dialogue": result.name, "language": result.language, "right": result.right, "unsupported": unsupported}
+    print(json.dumps(row), file=sys.stderr, flush=True)
+
+
 def main() -> None:
     """Print one row for each half."""
     parser = argparse.ArgumentParser()
@@ -123,7 +131,7 @@ def main() -> None:
         if options.out:
             options.out.with_stem(f"{options.out.stem}_{half}").write_text("".join(json.dumps(line) + "\n" for line in lines), "utf-8")
         with conversations() as store:
-            told = _told if options.show else None
+            told = _told if options.show else _counted
             report = replay(assistant_over(recommender, store), [Dialogue.model_validate(line) for line in lines], told)
         print(json.dumps(row_of(f"assistant_dialogues_{half}", report)), flush=True)
 
