@@ -12,26 +12,29 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from benchmarks.assistant_scripts import KINDS, scripted
 from eval.simulation.help_shop.shop import HelpShop
 from recsys.apps.assistant.evaluation.dialogue_file import Dialogue
 from recsys.apps.assistant.evaluation.evaluate import conversations, replay
-from recsys.apps.assistant.evaluation.report import AssistantReport, DialogueResult
 from recsys.apps.assistant.pipeline import Assistant
 from recsys.apps.search.pipeline import Search
-from recsys.dialogue.conversations import Conversations
 from recsys.dialogue.order_tool import OrderTool
 from recsys.dialogue.tools import Slot, Tools
 from recsys.recommend.open import open_recommender
-from recsys.recommend.pipeline import Recommender
 from recsys.settings.assistant import AssistantConfig
 from recsys.snapshot.help_texts import HelpTexts
 from recsys.workspace.workspace import Workspace
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from recsys.apps.assistant.evaluation.report import AssistantReport, DialogueResult
+    from recsys.dialogue.conversations import Conversations
+    from recsys.recommend.pipeline import Recommender
 
 TARGET = 0.95
 
@@ -47,8 +50,8 @@ class ExchangeTool:
     )
     slots = (Slot("order", "order_number"), Slot("size", "size"))
     needs_user = True
-    result: Mapping[str, Any] = {"type": "object", "properties": {"order": {"type": "string"}, "size": {"type": "string"}}}
-    texts = {
+    result: ClassVar[Mapping[str, Any]] = {"type": "object"}
+    texts: ClassVar[Mapping[str, str]] = {
         "en": "Order {order} will be exchanged for size {size}.",
         "de": "Die Bestellung {order} wird in Größe {size} umgetauscht.",
         "fr": "La commande {order} sera échangée contre la taille {size}.",

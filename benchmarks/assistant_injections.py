@@ -17,10 +17,9 @@ import json
 import re
 import tomllib
 import unicodedata
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 import polars as pl
 from pydantic import HttpUrl, SecretStr
@@ -34,13 +33,17 @@ from recsys.apps.assistant.pipeline import Assistant
 from recsys.apps.assistant.request import AssistantRequest
 from recsys.apps.search.pipeline import Search
 from recsys.dialogue.commands import Command
-from recsys.dialogue.conversations import Conversations
 from recsys.dialogue.order_tool import OrderTool
 from recsys.dialogue.tools import Slot, Tools
 from recsys.recommend.open import open_recommender
-from recsys.recommend.pipeline import Recommender
 from recsys.settings.assistant import AssistantConfig, HookConfig
 from recsys.workspace.workspace import Workspace
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from recsys.dialogue.conversations import Conversations
+    from recsys.recommend.pipeline import Recommender
 
 TEXTS: list[str] = tomllib.loads((Path(__file__).parent / "assistant_injection_texts.toml").read_text("utf-8"))["texts"]
 PLACES = ("title", "description", "review", "help_page", "question")
