@@ -58,11 +58,10 @@ class ShopFacts:
         last = pl.col("day") == pl.col("day").max().over("user")
         found = days.with_columns(last=last).filter((pl.col("orders") == 1) & (pl.col("item").list.len() <= 5))
         titles = snapshot.catalog.frame["title"]
-        rows = found.sort("user", "day").with_columns(
+        return found.sort("user", "day").with_columns(
             pl.col("item").map_elements(lambda items: titles.gather(items).to_list(), return_dtype=pl.List(pl.String)).alias("titles"),
             pl.col("user").map_elements(lambda row: str(snapshot.log.user_ids[row]), return_dtype=pl.String).alias("id"),
         )
-        return rows
 
 
 @dataclass
@@ -139,22 +138,27 @@ class Script:
     def _nth(self, n: int) -> str:
         return WORDINGS["nths"][self.language][n - 1]
 
+    @property
+    def _asked_in(self) -> str:
+        return self.language if self.language in ("en", "de") else "en"
+
+    def _mine(self, questions: pl.DataFrame) -> pl.DataFrame:
+        """Return the questions of the half and the language."""
+        numbered = questions.with_row_index()
+        return numbered.filter((pl.col("language") == self._asked_in) & (pl.col("index") % 2 == (self.half == "kept_back")))
+
     def help(self) -> None:
         """Ask something that a help page answers, in one of its paraphrases; a customer of another language in English."""
-        shop, language = _help_shop(), self.language if self.language in ("en", "de") else "en"
-        asked = shop.questions.with_row_index().filter(
-            (pl.col("language") == language) & (pl.col("index") % 2 == (self.half == "kept_back"))
-        )
+        shop = _help_shop()
+        asked = self._mine(shop.questions)
         row = asked.row(self.rng.randrange(asked.height), named=True)
         page = shop.pages.question[row["row"]]
         self.turns.append({"say": row["text"], "expect": {"command": "answer_question", "page": page}})
 
     def no_help(self) -> None:
         """Ask something that no help page answers."""
-        shop, language = _help_shop(), self.language if self.language in ("en", "de") else "en"
-        asked = shop.unanswered.with_row_index().filter(
-            (pl.col("language") == language) & (pl.col("index") % 2 == (self.half == "kept_back"))
-        )
+        shop = _help_shop()
+        asked = self._mine(shop.unanswered)
         self.turns.append({"say": asked["text"][self.rng.randrange(asked.height)], "expect": {"answered": False}})
 
     def courtesy(self, step: str) -> None:

@@ -225,9 +225,7 @@ def _recommend_to_file(state: State, options: RecommendOptions, users_file: Path
 
 def evaluate(
     context: typer.Context,
-    what: Annotated[
-        Evaluated | None, typer.Argument(metavar="search|reviews|assistant", help="Leave it out for the recommendations.")
-    ] = None,
+    what: Annotated[Evaluated | None, typer.Argument(metavar="search|reviews|assistant", help="Without it: the recommendations.")] = None,
     preset: Annotated[Preset, typer.Option(help="The preset that the model was trained with.")] = "quick",
     seed: Annotated[int, typer.Option(min=0, metavar="N", help="The seed that the model was trained with.")] = 0,
     judged: Annotated[Path | None, typer.Option(metavar="FILE", help="Search: judged queries, csv, jsonl or parquet.")] = None,

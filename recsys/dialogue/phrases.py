@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 FILE = "phrases.toml"
-COMMON = "common"
+COMMON, PLACES = "common", "ordinal_words"
 LEAST_MENDED = 5  # letters of a word whose typing error is mended
 UNSPACED = "zh"
 _IDEOGRAPH = re.compile(r"[\u4e00-\u9fff]")
@@ -120,9 +120,16 @@ class Message:
 
 
 @cache
+def places_of_words() -> dict[str, int]:
+    """Return the places, from 0, that words for places name."""
+    named = {word: place for words in _content()[PLACES].values() for place, word in enumerate(words)}
+    return named | {str(place + 1): place for place in range(len(_content()[PLACES]["en"]))}
+
+
+@cache
 def kinds() -> tuple[str, ...]:
     """Return the kinds of phrases."""
-    return tuple(key for key in _content() if key != COMMON)
+    return tuple(key for key in _content() if key not in (COMMON, PLACES))
 
 
 @cache
@@ -155,6 +162,8 @@ def _mended(word: str, knows: Callable[[str], bool]) -> str:
     if len(word) < LEAST_MENDED or word in _vocabulary() or not word.isascii() or not word.isalpha() or knows(word):
         return word
     near = [known for known in _vocabulary() if known[0] == word[0] and len(known) >= LEAST_MENDED - 1 and _one_edit(word, known)]
+    if len(near) > 1:  # a letter is left out more often than added
+        near = [known for known in near if len(known) >= len(word)]
     return near[0] if len(near) == 1 else word
 
 

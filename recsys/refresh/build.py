@@ -206,6 +206,7 @@ def inputs(workspace: Workspace, settings: Settings) -> str:
     model: Any = Bundle.open(workspace.models).id if list_bundles(workspace.models) else _dumped(settings, "encoder", "tower", "retrieval")
     parts = [LAYOUT, *workspace.state(), model, _dumped(settings, "index", "search", "events"), settings.search.read_synonyms().rows]
     parts.append(repr(settings.reviews.read_aspects().aspects))
+    parts.append([flow_examples(settings.assistant), settings.assistant.intents.model_dump(mode="json")])
     return of_json(parts)
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from recsys.dialogue import commands as c
-from recsys.dialogue.phrases import Message
+from recsys.dialogue.phrases import Message, places_of_words
 from recsys.dialogue.slots import read_slot
 from retrieval.lexical.analyzer import fold
 from retrieval.lexical.price_words import price_limits
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from recsys.dialogue.state import DialogueState
     from recsys.dialogue.tools import Slot
+    from retrieval.lexical.price_words import PriceLimit
 
 HAND_OVERS: tuple[c.HandOverReason, ...] = ("human", "safety", "money", "angry")
 COURTESIES: tuple[c.SmallTalkKind, ...] = ("greeting", "thanks", "goodbye", "agreement", "refusal")
@@ -162,7 +163,8 @@ class Understanding:
         shown = state.focus.last if state.focus else ()
         named = self._numbered(message, shown)
         if message.has("compare"):
-            return self._compared(message, named, shown)
+            bare = [place for word in message.folded.split() if (place := places_of_words().get(word, len(shown))) < len(shown)]
+            return self._compared(message, named if len(named) >= 2 else [shown[place] for place in dict.fromkeys(bare)], shown)
         if not named and shown and message.has("cheapest") and len(message.folded.split()) <= SHORT:
             named = [min(shown, key=lambda item: (self.knowledge.price(item) is None, self.knowledge.price(item) or 0.0))]
         if not named:
@@ -223,8 +225,9 @@ class Understanding:
             return (c.FindProducts(words=_for_whom(_thing(focus.words), whom.after)),)
         if len(message.content().split()) > SHORT or (message.find("question", message.language) and not message.has("more")):
             return ()
-        if (without := _unwanted(message)) and self.knowledge.sold(without):
-            return (c.FindProducts(without=(without,), refines=True),)
+        without = message.find("without")
+        if without and (unwanted := _unwanted(message)) and (not without.before or self.knowledge.sold(unwanted)):
+            return (c.FindProducts(without=(unwanted,), refines=True),)
         if message.has("more") and not self.knowledge.sold(message.content("more", "find")):
             return (c.FindProducts(more=True, refines=True),)
         return (c.FindProducts(in_stock=True, refines=True),) if message.has("in_stock") else ()
@@ -235,7 +238,7 @@ class Understanding:
         if focus is None or not focus.shown or len(message.content().split()) > SHORT:
             return ()
         limit = next(iter(price_limits(fold(message.text))), None)
-        if limit is not None and not self.knowledge.sold(message.content("find", "cheaper", "it")):
+        if limit is not None and not self.knowledge.sold(_beside(message, limit).content("find", "cheaper", "it")):
             return (c.FindProducts(max_price=limit.high, min_price=limit.low, refines=True),)
         return self._cheaper_or_dearer(message, [state.product] if state.product else focus.last)
 
@@ -254,8 +257,8 @@ class Understanding:
         pages = self.knowledge.help(message)
         flow = self.knowledge.flow(message)
         answers = pages[0][2] if pages else 0.0
-        wanted = _trimmed(message.without("find"))
-        content = message.content("find")
+        wanted = _trimmed(message.without("find", "greeting"))
+        content = message.content("find", "greeting")
         finds = message.has("find") and self.knowledge.sold(content) == 1
         if flow and flow.probability >= max(self.flow_from, answers):
             slots = tuple(self._slots(message, self.knowledge.slots(flow.name), None, {}, corrects=False))
@@ -282,11 +285,10 @@ class Understanding:
         asks = message.find("question", message.language) or message.has("oneself")
         if not message.has("find") and message.has("how"):
             return ()
-        if not finds and self.knowledge.sold(content) < (1 if asks else 0.5):
+        if not finds and self.knowledge.sold(content) < (1 if asks and not message.has("find") else 0.5):
             return ()
         if limit := next(iter(price_limits(fold(message.text))), None):
-            text = fold(message.text)
-            words = _trimmed(Message.of(f"{text[: limit.begin]} {text[limit.end :]}").without("find"))
+            words = _trimmed(_beside(message, limit).without("find"))
             return (c.FindProducts(words=words, max_price=limit.high, min_price=limit.low),)
         return (c.FindProducts(words=wanted or content),)
 
@@ -324,6 +326,12 @@ def _for_whom(thing: str, whom: str) -> str:
 def _without_stem(word: str, name: str) -> str:
     """Return the rest of a compound: "futter" of "katzenfutter"."""
     return word[len(name) :] if word.startswith(name) and len(word) >= len(name) + 3 else word
+
+
+def _beside(message: Message, limit: PriceLimit) -> Message:
+    """Return a message without a limit of prices in it."""
+    text = fold(message.text)
+    return Message.of(f"{text[: limit.begin]} {text[limit.end :]}")
 
 
 def _unwanted(message: Message) -> str:

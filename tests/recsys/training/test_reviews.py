@@ -16,7 +16,7 @@ from features.reviews.polarities import Polarities, read_polarities
 from features.text.encoder import TextEncoder
 from features.text.encoder_config import EncoderConfig
 from features.text.sentiment.model import Sentiments
-from features.text.sentiment.readable import Unread
+from features.text.classifier.readable import Unread
 from ranking.cross_encoder.aspect_polarity import AspectPolarity, LabelledMentions, sentence_encoder
 from ranking.cross_encoder.config import SentenceTermConfig
 from recsys.artifacts.bundle import Bundle

@@ -49,9 +49,8 @@ class FactAudit:
     def _of_message(self, message: Message) -> Iterator[str]:
         columns = self._properties(message)
         for piece in message.pieces:
-            if piece.fact is not None and piece.fact.source:
-                if not self._supported(piece, message, columns):
-                    yield f"{message.key}: {piece.fact.name} {piece.text!r} of {piece.fact.about or '-'} ({piece.fact.source})"
+            if piece.fact is not None and piece.fact.source and not self._supported(piece, message, columns):
+                yield f"{message.key}: {piece.fact.name} {piece.text!r} of {piece.fact.about or '-'} ({piece.fact.source})"
         yield from self._loose_numbers(message)
 
     def _supported(self, piece: Piece, message: Message, columns: list[str]) -> bool:

@@ -21,7 +21,7 @@ from recsys.dialogue.commands import Clarify
 from recsys.dialogue.conversations import Conversations
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from recsys.apps.assistant.answers import Reply
     from recsys.apps.assistant.evaluation.dialogue_file import Dialogue
@@ -64,11 +64,20 @@ def conversations() -> Iterator[Conversations]:
         yield Conversations(Path(folder) / "conversations.sqlite")
 
 
-def replay(assistant: Assistant, dialogues: Sequence[Dialogue]) -> AssistantReport:
-    """Hold dialogues, and judge each turn."""
+def replay(assistant: Assistant, dialogues: Sequence[Dialogue], done: Callable[[DialogueResult], None] | None = None) -> AssistantReport:
+    """Hold dialogues, and judge each turn.
+
+    Parameters
+    ----------
+    done : is told each dialogue's result.
+    """
     audit = FactAudit(assistant)
     assistant.__dict__["tools"] = RecordingTools(assistant.tools, audit.returned)
-    results = [_replayed(assistant, audit, one, f"replayed-{number}") for number, one in enumerate(dialogues)]
+    results = []
+    for number, one in enumerate(dialogues):
+        results.append(_replayed(assistant, audit, one, f"replayed-{number}"))
+        if done is not None:
+            done(results[-1])
     return AssistantReport(tuple(results), assistant.recommender.bundle_id)
 
 
