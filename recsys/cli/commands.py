@@ -257,7 +257,9 @@ def evaluate(
         typer.echo(of_reviews.to_json(), nl=False) if as_json else stdout().print(of_reviews.table())
         return
     if what == "assistant":
-        _evaluate_assistant(state, dialogues, as_json=as_json)
+        from recsys.cli.assistant.evaluation import replay
+
+        replay(state, dialogues, as_json=as_json)
         return
     if judged or protocol:
         raise typer.BadParameter("--judged and --protocol go with: recsys evaluate search", param_hint="search")
@@ -265,21 +267,6 @@ def evaluate(
 
     report = state.shop.evaluate(preset=preset, random_state=seed)
     typer.echo(report.to_json()) if as_json else stdout().print(table(report))
-
-
-def _evaluate_assistant(state: State, dialogues: Path | None, *, as_json: bool) -> None:
-    from recsys.apps.assistant.evaluation.evaluate import evaluate_assistant
-    from recsys.cli.render import stdout
-
-    if dialogues is None:
-        raise typer.BadParameter("expected a file of dialogues, see docs/assistant.md: add --dialogues FILE", param_hint="--dialogues")
-    report = evaluate_assistant(state.workspace, state.settings, dialogues)
-    if as_json:
-        typer.echo(report.to_json(), nl=False)
-        return
-    stdout().print(report.table())
-    for line in report.failure_lines():
-        typer.echo(line)
 
 
 def doctor(context: typer.Context, as_json: Json = False) -> None:

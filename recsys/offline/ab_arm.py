@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from recsys.settings.arm import OURS
-from recsys.settings.keys import training_sections
 
 if TYPE_CHECKING:
     from recsys.settings.arm import ArmConfig
@@ -45,4 +44,4 @@ class AbArm:
         if self.config.system != OURS:
             fitted = repr(getattr(settings.baselines.all, self.config.system, None))
             return {"arm": config, "events": settings.events.model_dump(), "baseline": fitted}
-        return {"arm": config, "training": training_sections(settings)}
+        return {"arm": config, "training": settings.training_sections()}

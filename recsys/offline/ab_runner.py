@@ -17,7 +17,6 @@ from recsys.artifacts.bundle import sound_bundle
 from recsys.progress import terminal_progress
 from recsys.recommend.pipeline import BATCH, Recommender
 from recsys.settings.arm import OURS
-from recsys.settings.keys import training_sections
 from recsys.snapshot.encode import EncodeOptions, encode_catalog
 from recsys.snapshot.snapshot import take_snapshot
 from recsys.training.find_or_train import model_until
@@ -134,7 +133,7 @@ class AbRunner:
         stored in simulations/models/.
         """
         until = self.at(day)
-        key = digest({"settings": repr(training_sections(arm.settings)).encode(), "until": str(until).encode()})
+        key = digest({"settings": repr(arm.settings.training_sections()).encode(), "until": str(until).encode()})
         if key not in self._models:
             store = self.workspace.root / "simulations" / "models"
             model = model_until(self.workspace, store, arm.settings, self.train, (self.catalog, self.weighted(arm)), until)

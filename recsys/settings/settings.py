@@ -87,6 +87,15 @@ class Settings(BaseSettings):
     arm: ArmConfig = ArmConfig()
     assistant: AssistantConfig = AssistantConfig()
 
+    def training_sections(self) -> dict[str, Any]:
+        """Return the settings that a trained model depends on, as values that JSON can hold."""
+        sections = ("events", "encoder", "tower", "train", "index", "retrieval", "gbdt", "cross_encoder")
+        values = {name: getattr(self, name).model_dump(mode="json") for name in sections}
+        values["search"] = self.search.model_dump(mode="json", exclude={"synonyms"})
+        of_reviews = {"sentiment"} if self.reviews.polarities is None else {"sentiment", "polarity"}
+        values["reviews"] = self.reviews.model_dump(mode="json", include=of_reviews)
+        return values | {"events": self.events.weights}  # the rule for the service's events shows in the log's own digest
+
     @field_validator("source")
     @classmethod
     def _known_keys(cls, value: dict[str, Any]) -> dict[str, Any]:

@@ -20,7 +20,6 @@ from recsys.artifacts.publish import publish, use
 from recsys.privacy.erasure import finish
 from recsys.progress import terminal_progress
 from recsys.settings.auto import with_profile
-from recsys.settings.keys import training_sections
 from recsys.settings.presets import find_device, with_preset
 from recsys.snapshot.fingerprint import fingerprint
 from recsys.training.job import TrainingJob
@@ -169,7 +168,7 @@ def _from_store(workspace: Workspace, store: Path, plan: TrainingPlan) -> tuple[
 
 def training_key(settings: Settings, seed: int, data: str, until: int) -> str:
     """Return the SHA-256 of all that a model depends on; `MODEL_VERSION` stands for the code."""
-    facts = [MODEL_VERSION, training_sections(settings), seed, data, until]
+    facts = [MODEL_VERSION, settings.training_sections(), seed, data, until]
     return of_json(facts)
 
 

@@ -6,7 +6,7 @@ Nothing is concluded from a passage, not even a plain yes. Reviews are counted; 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
@@ -21,7 +21,6 @@ from retrieval.passages.product_evidence import EvidenceModel, evidence_features
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from recsys.apps.assistant.products import ProductDesk
     from recsys.dialogue.commands import AskProduct
     from recsys.recommend.pipeline import Recommender
     from recsys.wording.message import Message
@@ -71,6 +70,26 @@ class _Judged:
     answers: float
 
 
+class Desk(Protocol):
+    """What of the desk for products is needed."""
+
+    def row(self, item: str) -> int:
+        """Return the catalogue row of a product."""
+        ...
+
+    def name(self, item: str) -> Fact:
+        """Return the title of a product as a fact."""
+        ...
+
+    def wordings(self, words: str) -> list[tuple[str, ...]]:
+        """Return ways to say the same, each as terms of the catalogue's index."""
+        ...
+
+    def write(self, key: str, *facts: Fact) -> Message:
+        """Return a message in the customer's language."""
+        ...
+
+
 class ProductEvidence:
     """Answers questions about products of one bundle.
 
@@ -85,13 +104,13 @@ class ProductEvidence:
         self._analyzer = recommender.snapshot.lexical.analyzer
         self._vectors = _Vectors(lambda texts: recommender.model.encode_queries(texts).vectors)
 
-    def answer(self, desk: ProductDesk, command: AskProduct) -> Answer | None:
+    def answer(self, desk: Desk, command: AskProduct) -> Answer | None:
         """Answer a question about a product; None where nothing that is known of it does.
 
         Of allergens the shop alone is believed: no review is quoted.
         """
-        asked = _Asked(command.question, desk.parts.wordings(command.question))
-        passages = product_passages(self._snapshot, desk.parts.row(command.item))
+        asked = _Asked(command.question, desk.wordings(command.question))
+        passages = product_passages(self._snapshot, desk.row(command.item))
         if asks_for_allergens(command.question):
             passages = [passage for passage in passages if passage.kind != PassageKind.REVIEW]
         else:
@@ -134,32 +153,30 @@ class ProductEvidence:
         index = self._snapshot.lexical
         return rarity(index.vocabulary.get(term, 0), len(index))
 
-    def _of_shop(self, desk: ProductDesk, item: str, judged: _Judged) -> Statement:
+    def _of_shop(self, desk: Desk, item: str, judged: _Judged) -> Statement:
         passage, name = judged.passages[judged.best], desk.name(item)
         if passage.name:
             named = Fact("property", passage.name, FactKind.TEXT, "attributes", item)
-            return Statement(
-                _write(desk, "product_attribute", name, named, Fact("value", passage.value, FactKind.TEXT, "attributes", item))
-            )
+            return Statement(desk.write("product_attribute", name, named, Fact("value", passage.value, FactKind.TEXT, "attributes", item)))
         if passage.kind == PassageKind.TITLE:
-            named = Fact("property", _write(desk, "property_title").text, FactKind.TEXT)
-            return Statement(_write(desk, "product_attribute", name, named, Fact("value", passage.text, FactKind.TEXT, "title", item)))
+            named = Fact("property", desk.write("property_title").text, FactKind.TEXT)
+            return Statement(desk.write("product_attribute", name, named, Fact("value", passage.text, FactKind.TEXT, "title", item)))
         source = "attributes" if passage.kind == PassageKind.ATTRIBUTE else "description"
-        return Statement(_write(desk, "product_description", name, Fact("quote", passage.text, FactKind.QUOTE, source, item)))
+        return Statement(desk.write("product_description", name, Fact("quote", passage.text, FactKind.QUOTE, source, item)))
 
-    def _of_reviews(self, desk: ProductDesk, item: str, judged: _Judged) -> list[Statement]:
+    def _of_reviews(self, desk: Desk, item: str, judged: _Judged) -> list[Statement]:
         """Count and quote the reviews that say something about it; where they differ, each side."""
         said = self._saying(judged)
         if not said:
             return []
-        total = int((self._snapshot.reviews.counted["item"] == desk.parts.row(item)).sum())
+        total = int((self._snapshot.reviews.counted["item"] == desk.row(item)).sum())
         sides = {tone: [one for one in said if one.sentiment == tone] for tone in (POSITIVE, NEGATIVE)}
         if all(sides.values()):
             keys = {"reviews_praise": sides[POSITIVE], "reviews_complain": sides[NEGATIVE]}
         else:
             keys = {"product_reviews": said}
         facts = desk.name(item), Fact("total", total, FactKind.NUMBER, REVIEWS, item)
-        return [Statement(_write(desk, key, *facts, *_counted(item, some))) for key, some in keys.items()]
+        return [Statement(desk.write(key, *facts, *_counted(item, some))) for key, some in keys.items()]
 
     def _saying(self, judged: _Judged) -> list[ProductPassage]:
         """Return a sentence of each review that answers too, or has the same words of the question as the best passage, the best first."""
@@ -178,7 +195,3 @@ class ProductEvidence:
 def _counted(item: str, said: Sequence[ProductPassage]) -> tuple[Fact, Fact]:
     quote = Fact("quote", said[0].text, FactKind.QUOTE, REVIEWS, item)
     return Fact("count", len(said), FactKind.NUMBER, REVIEWS, item), quote
-
-
-def _write(desk: ProductDesk, key: str, *facts: Fact) -> Message:
-    return desk.parts.templates.write(key, *facts, language=desk.language)

@@ -53,17 +53,17 @@ class ProductDesk:
         if not hits:
             query = (_fact("query", focus.words, FactKind.TEXT, ""),) if focus.words else ()
             kept = before if before is not None and command.refines else focus
-            return Found(Answer((Statement(self._write("nothing_found", *query)),)), kept, found=False)
+            return Found(Answer((Statement(self.write("nothing_found", *query)),)), kept, found=False)
         shown = (*focus.shown, *items) if command.more else items
         focus = focus.model_copy(update={"shown": shown[-MOST_SHOWN:], "page": len(hits)})
         lines = joined([self._line(item, place, reason) for place, (item, reason) in enumerate(hits, 1)])
         query = (_fact("query", focus.words, FactKind.TEXT, ""),) if focus.words else ()
-        statements = [Statement(self._write("product_list", *query, products=lines))]
+        statements = [Statement(self.write("product_list", *query, products=lines))]
         if focus.without:
             left_out = _fact("words", ", ".join(focus.without), FactKind.TEXT, "")
-            statements.append(Statement(self._write("left_out_words", left_out)))
+            statements.append(Statement(self.write("left_out_words", left_out)))
         if relaxed:
-            statements.append(Statement(self._write("filters_relaxed", _fact("filters", ", ".join(relaxed), FactKind.TEXT, ""))))
+            statements.append(Statement(self.write("filters_relaxed", _fact("filters", ", ".join(relaxed), FactKind.TEXT, ""))))
         return Found(Answer(tuple(statements), items), focus, found=True)
 
     def _hits(self, focus: Focus, seen: Sequence[str]) -> tuple[list[tuple[str, str]], list[str]]:
@@ -90,7 +90,7 @@ class ProductDesk:
         if quote := self._text(item, DESCRIPTION):
             statements.append(
                 Statement(
-                    self._write("product_description", self.name(item), self._fact_of(item, "quote", quote[:MOST_QUOTED], FactKind.QUOTE))
+                    self.write("product_description", self.name(item), self._fact_of(item, "quote", quote[:MOST_QUOTED], FactKind.QUOTE))
                 )
             )
         return Answer(tuple(statements), (item,))
@@ -103,7 +103,7 @@ class ProductDesk:
                 value = None if price is None else self._fact_of(item, "value", price, FactKind.MONEY)
             case "stock":
                 key = "stock_yes" if self.parts.available(item) else "stock_no"
-                value = self._fact_of(item, "value", self._write(key).text, FactKind.TEXT)
+                value = self._fact_of(item, "value", self.write(key).text, FactKind.TEXT)
             case "brand" | "category":
                 text = self._text(item, BRAND if attribute == "brand" else CATEGORY)
                 value = None if not text else self._fact_of(item, "value", text, FactKind.NAME)
@@ -111,8 +111,8 @@ class ProductDesk:
                 return None
         if value is None:
             return None
-        named = self._write(f"property_{attribute}").text
-        message = self._write("product_attribute", self.name(item), _fact("property", named, FactKind.TEXT, ""), value)
+        named = self.write(f"property_{attribute}").text
+        message = self.write("product_attribute", self.name(item), _fact("property", named, FactKind.TEXT, ""), value)
         return Answer((Statement(message),), (item,))
 
     def compare(self, items: Sequence[str]) -> Answer:
@@ -126,8 +126,8 @@ class ProductDesk:
         if len(prices) >= 2 and min(prices)[0] < max(prices)[0]:
             low, high = min(prices), max(prices)
             difference = self._fact_of(low[1], "difference", round(high[0] - low[0], 2), FactKind.MONEY)
-            lines.append(self._write("comparison_cheaper", self.name(low[1]), difference))
-        return Answer((Statement(self._write("comparison", lines=joined(lines))),), tuple(items))
+            lines.append(self.write("comparison_cheaper", self.name(low[1]), difference))
+        return Answer((Statement(self.write("comparison", lines=joined(lines))),), tuple(items))
 
     def _line(self, item: str, place: int | None, reason: str) -> Message:
         facts = [self.name(item)]
@@ -137,8 +137,8 @@ class ProductDesk:
             facts.append(self._fact_of(item, "price", price, FactKind.MONEY))
         if reason and self.language in (None, REASONS_IN):
             facts.append(_fact("reason", reason, FactKind.TEXT, SEARCH, item))
-        stock = {} if self.parts.available(item) else {"stock": self._write("stock_no")}
-        return self._write("product_line", *facts, **stock)
+        stock = {} if self.parts.available(item) else {"stock": self.write("stock_no")}
+        return self.write("product_line", *facts, **stock)
 
     def name(self, item: str) -> Fact:
         """Return the title of a product as a fact."""
@@ -154,7 +154,16 @@ class ProductDesk:
     def _text(self, item: str, column: str) -> str:
         return self.parts.recommender.snapshot.catalog.frame[column][self.parts.row(item)] or ""
 
-    def _write(self, key: str, *facts: Fact, **parts: Message) -> Message:
+    def row(self, item: str) -> int:
+        """Return the catalogue row of a product."""
+        return self.parts.row(item)
+
+    def wordings(self, words: str) -> list[tuple[str, ...]]:
+        """Return ways to say the same, each as terms of the catalogue's index."""
+        return self.parts.wordings(words)
+
+    def write(self, key: str, *facts: Fact, **parts: Message) -> Message:
+        """Return a message in the customer's language."""
         return self.parts.templates.write(key, *facts, language=self.language, **parts)
 
 

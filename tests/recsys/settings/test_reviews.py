@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from features.errors import DataError
-from recsys.settings.keys import training_sections
 from recsys.settings.settings import Settings, load_settings
 
 LABELS = "sentence,term,polarity\nA weak battery,battery,negative\n"
@@ -48,9 +47,9 @@ def test_a_file_that_cannot_be_read_is_an_error_of_one_line(tmp_path: Path, cont
 
 def test_a_model_depends_on_the_training_of_polarities_only_where_there_are_some(tmp_path: Path) -> None:
     changed, plain = (settings_of(tmp_path, lines) for lines in ("[reviews.polarity]\nepochs = 9", ""))
-    assert training_sections(changed) == training_sections(plain)
+    assert changed.training_sections() == plain.training_sections()
     here = 'polarities = "{}"\n[reviews.polarity]\nepochs = {}'
     one, renamed, other = (settings_of(tmp_path, here.format(*given)) for given in (("a.csv", 9), ("b.csv", 9), ("a.csv", 2)))
-    assert training_sections(one) == training_sections(renamed)
-    assert training_sections(one) != training_sections(other)
-    assert training_sections(one) != training_sections(plain)
+    assert one.training_sections() == renamed.training_sections()
+    assert one.training_sections() != other.training_sections()
+    assert one.training_sections() != plain.training_sections()

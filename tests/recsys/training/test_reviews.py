@@ -13,10 +13,10 @@ import pytest
 from features.names import SENTIMENTS
 from features.progress import silent
 from features.reviews.polarities import Polarities, read_polarities
+from features.text.classifier.readable import Unread
 from features.text.encoder import TextEncoder
 from features.text.encoder_config import EncoderConfig
 from features.text.sentiment.model import Sentiments
-from features.text.classifier.readable import Unread
 from ranking.cross_encoder.aspect_polarity import AspectPolarity, LabelledMentions, sentence_encoder
 from ranking.cross_encoder.config import SentenceTermConfig
 from recsys.artifacts.bundle import Bundle
