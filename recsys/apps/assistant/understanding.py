@@ -123,7 +123,7 @@ class Understanding:
                 yield c.SetSlot(slot=slot.name, value=value, corrects=slot.name in known)
 
     def _courtesy(self, message: Message, state: DialogueState, _user: str | None) -> tuple[c.Command, ...]:
-        kind = next((kind for kind in COURTESIES if message.has(kind)), None)
+        kind: c.SmallTalkKind | None = next((kind for kind in COURTESIES if message.has(kind)), None)
         # "hi, i want milk" wants milk.
         if (
             kind is None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import polars as pl
 import pytest
@@ -13,6 +14,9 @@ from hypothesis import strategies as st
 from features.errors import DataError
 from features.reviews.polarities import FEWEST, Polarities, read_polarities
 
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
 GOOD = [
     {"sentence": "The screen is bright, the battery weak.", "term": "battery", "polarity": "negative"},
     {"sentence": "The screen is bright, the battery weak.", "term": "screen", "polarity": "positive"},
@@ -20,7 +24,7 @@ GOOD = [
 ]
 
 
-def read(folder: Path, rows: list[dict[str, str | None]]) -> Polarities:
+def read(folder: Path, rows: Sequence[Mapping[str, str | None]]) -> Polarities:
     path = folder / "labels.jsonl"
     path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
     return read_polarities(path)

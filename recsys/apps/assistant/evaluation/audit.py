@@ -75,8 +75,9 @@ class FactAudit:
         if not fact.about:  # one of several products to choose from
             return str(fact.value) in self._titles
         if fact.name == "difference":
-            prices = [float(one.value) for one in message.facts if one.name == "price" and one.kind == FactKind.MONEY]
-            return len(prices) > 1 and round(max(prices) - min(prices), 2) == fact.value and self._money(piece, float(fact.value))
+            prices = [one.value for one in message.facts if one.name == "price" and isinstance(one.value, float)]
+            apart = round(max(prices) - min(prices), 2) if len(prices) > 1 else None
+            return apart is not None and apart == fact.value and self._money(piece, apart)
         if fact.kind == FactKind.MONEY:
             price = self._price(fact.about)
             return price is not None and fact.value == price and self._money(piece, price)

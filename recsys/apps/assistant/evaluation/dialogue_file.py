@@ -28,8 +28,17 @@ def _pattern(text: str) -> str:
 
 Pattern = Annotated[str, AfterValidator(_pattern)]
 CommandName = Literal[
-    *("start_flow", "set_slot", "cancel_flow", "find_products", "compare_products", "show_product", "ask_product"),
-    *("answer_question", "clarify", "small_talk", "hand_over"),
+    "start_flow",
+    "set_slot",
+    "cancel_flow",
+    "find_products",
+    "compare_products",
+    "show_product",
+    "ask_product",
+    "answer_question",
+    "clarify",
+    "small_talk",
+    "hand_over",
 ]
 Place = Annotated[int, Field(ge=1)]
 
@@ -136,7 +145,7 @@ def _problem(error: ValidationError) -> str:
     first = error.errors(include_url=False)[0]
     place = ".".join(map(str, first["loc"]))
     if first["type"] == "json_invalid":
-        return f"no JSON ({first['ctx']['error']}), {FORM}"
+        return f"no JSON ({first.get('ctx', {}).get('error')}), {FORM}"
     if first["type"] == "extra_forbidden":
         known = Expectation if "expect" in first["loc"] else TurnCase if "turns" in first["loc"] else Dialogue
         return f"{place} is not known, expected one of {', '.join(known.model_fields)}"

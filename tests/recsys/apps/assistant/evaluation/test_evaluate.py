@@ -274,9 +274,8 @@ def test_a_file_without_a_dialogue(tmp_path: Path) -> None:
 
 
 def test_a_replay_keeps_dialogues_apart_and_names_what_failed() -> None:
-    first = Dialogue(
-        name="tea", user="u", turns=({"say": "tea", "expect": {"titles": "tea"}}, {"say": "cheaper", "expect": {"cheaper": True}})
-    )  # type: ignore[arg-type]
+    turns = [{"say": "tea", "expect": {"titles": "tea"}}, {"say": "cheaper", "expect": {"cheaper": True}}]
+    first = Dialogue.model_validate({"name": "tea", "user": "u", "turns": turns})
     second = Dialogue(name="thanks", kind="courtesy", language="en", turns=({"say": "thanks", "expect": {"command": "small_talk"}},))  # type: ignore[arg-type]
     focus = Focus(words="tea", shown=("a", "b", "c"), page=3)
     assistant = FakeAssistant([shown("a", "b", focus=focus), shown("c", focus=focus), THANKS])
