@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     from features.text.encoder import TextEncoder
     from features.text.intents.config import IntentConfig
 
-MIX = (0.5, 0.5, 1.0)  # of the encoder's own vector, of that of the trained layers, and of the words
+MIX = (0.3, 0.7)  # of the encoder's own vector, and of that of the trained layers
+MANY = 100  # examples of an intent from which on the words weigh 1; of fewer, they weigh less in proportion
 
 
 @dataclass(frozen=True)
@@ -102,7 +103,8 @@ def fit_upon(reader: OnnxReader, examples: Examples, config: IntentConfig, seed:
     """Fit the regressions and the probability of any intent at all upon a reader's vectors."""
     own, tuned = np.split(reader.logits(examples.texts), 2, axis=1)
     labels, count = examples.labels, examples.count
-    classes = Classes(Regression.fit(own, labels), Regression.fit(tuned, labels), np.array(MIX))
+    mix = np.array([*MIX, min(count / len(examples.names) / MANY, 1.0)])
+    classes = Classes(Regression.fit(own, labels), Regression.fit(tuned, labels), mix)
     known = fit_known(own, labels, count, config.refused, np.random.default_rng([seed, 1]))
     about = {"examples": count, "counts": np.bincount(labels[:count], minlength=len(examples.names)).tolist()}
     return IntentModel(reader, examples.names, classes, known, WordMargins.fit(examples.texts, labels), about)
