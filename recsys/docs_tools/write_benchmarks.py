@@ -53,6 +53,7 @@ recsys benchmark product-qa --data DIR
 recsys benchmark reviews --data DIR
 RECSYS_ENCODER__MODEL=FOLDER recsys benchmark reviews-zh --data DIR
 recsys benchmark aspects --data DIR
+recsys benchmark intents --data DIR
 ```
 """
 _NONE = "\nNo results are stored yet.\n"

@@ -71,7 +71,9 @@ class Terms:
         for text in texts:
             columns += [self.place[term] for term in terms_of(text, self.kind) if term in self.place]
             begin.append(len(columns))
-        matrix = sp.csr_array((np.ones(len(columns)), columns, begin), shape=(len(texts), len(self.place)))
+        # scikit-learn takes indices of 32 bits only.
+        place, rows = np.array(columns, dtype=np.int32), np.array(begin, dtype=np.int32)
+        matrix = sp.csr_array((np.ones(len(columns)), place, rows), shape=(len(texts), len(self.place)))
         matrix.sum_duplicates()
         matrix.data = (1 + np.log(matrix.data)) * self.idf[matrix.indices]
         norm = np.sqrt(matrix.multiply(matrix).sum(axis=1))

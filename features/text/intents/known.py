@@ -82,7 +82,7 @@ def fit_known(vectors: np.ndarray, labels: np.ndarray, texts: int, refused: floa
     unknown = np.concatenate([found for _, found in parts]) if parts else np.zeros((0, 2))
     weights = _fit(known, unknown)
     threshold = float(np.quantile(_probability(weights, known), refused)) if len(known) else 0.5
-    return KnownTexts(vectors, weights, threshold)
+    return KnownTexts(vectors.astype(np.float16).astype(np.float32), weights, threshold)  # as they are stored
 
 
 def _left_out(vectors: np.ndarray, labels: np.ndarray, texts: int, rng: np.random.Generator) -> Iterator[tuple[np.ndarray, np.ndarray]]:

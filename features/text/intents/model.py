@@ -123,14 +123,13 @@ class IntentModel:
     def to_files(self) -> dict[str, bytes]:
         """Return the reader as an ONNX graph, arrays as safetensors, and the rest as JSON."""
         about = {"names": list(self.names), "about": dict(self.about)}
-        return (
-            self.reader.to_files()
-            | self.words.to_files()
-            | {
-                "intents.json": json.dumps(about, ensure_ascii=False).encode(),
-                "intents.safetensors": save(self.classes.to_arrays() | self.known.to_arrays()),
-            }
-        )
+        arrays = self.classes.to_arrays() | self.known.to_arrays()
+        # safetensors writes the bytes as they lie, whatever the order of the axes.
+        own = {
+            "intents.json": json.dumps(about, ensure_ascii=False).encode(),
+            "intents.safetensors": save({name: np.ascontiguousarray(array) for name, array in arrays.items()}),
+        }
+        return self.reader.to_files() | self.words.to_files() | own
 
     @classmethod
     def from_files(cls, files: Mapping[str, bytes], device: Device = "cpu") -> IntentModel:

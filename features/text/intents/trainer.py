@@ -27,46 +27,8 @@ if TYPE_CHECKING:
     from features.text.encoder import TextEncoder
     from features.text.intents.config import IntentConfig
 
-MIX = (0.5, 0.5, 1.0)  # of the encoder's own vector, of that of the trained layers, and of the words
-
-
-def fit_intents(
-    encoder: TextEncoder,
-    texts: Sequence[str],
-    labels: np.ndarray,
-    names: Sequence[str],
-    config: IntentConfig,
-    seed: int,
-    progress: Progress = silent,
-) -> IntentModel:
-    """Fit the classifier.
-
-    The result reads with onnxruntime in 8 bits, and its regressions are fitted upon the vectors that it reads.
-
-    Parameters
-    ----------
-    texts : examples of what customers write; those without a word train nothing, and of equal ones the first counts.
-    labels : intent of each text as a row of `names`, int (n,).
-    names : of the intents; their words are read as one more example each, so that an intent may have no other.
-    seed : of the order of training, and of the intents that are left out to fit the probability of "none".
-
-    Raises
-    ------
-    DataError
-        If texts and labels differ in number, a label is no intent, or there are less than two intents.
-    """
-    examples = Examples.of(texts, labels, names)
-    return fit_upon(trained_reader(encoder, examples, config, seed, progress), examples, config, seed)
-
-
-def trained_reader(encoder: TextEncoder, examples: Examples, config: IntentConfig, seed: int, progress: Progress = silent) -> OnnxReader:
-    """Train upper layers on the examples and on copies with words left out, and return the reader of both vectors."""
-    reader = reading(encoder, config.layers, config.max_tokens)
-    copies, rng = config.copies_of(len(examples.texts)), np.random.default_rng([seed, 2])
-    read = [*examples.texts, *(text for _ in range(copies) for text in words_left_out(examples.texts, config.left_out, rng))]
-    with progress("reading examples", len(read)) as step, fast_arithmetic(reader):
-        states = reader.token_states(read, step)
-    return two_vectors(reader, tuned_layers(reader, states, np.tile(examples.labels, 1 + copies), config, seed, progress))
+MIX = (0.3, 0.7)  # of the encoder's own vector, and of that of the trained layers
+MANY = 100  # examples of an intent from which on the words weigh 1; of fewer, they weigh less in proportion
 
 
 @dataclass(frozen=True)
@@ -85,7 +47,19 @@ class Examples:
 
     @classmethod
     def of(cls, texts: Sequence[str], labels: np.ndarray, names: Sequence[str]) -> Examples:
-        """Return the examples of `fit_intents`, with its errors."""
+        """Return the examples of intents.
+
+        Parameters
+        ----------
+        texts : examples of what customers write; those without a word train nothing, and of equal ones the first counts.
+        labels : intent of each text as a row of `names`, int (n,).
+        names : of the intents; their words are read as one more example each, so that an intent may have no other.
+
+        Raises
+        ------
+        DataError
+            If texts and labels differ in number, a label is no intent, or there are less than two intents.
+        """
         _check(texts, labels, names)
         column = clean_texts(texts)
         rows = np.flatnonzero((column.str.contains(r"\p{L}") & column.is_first_distinct()).to_numpy())
@@ -98,6 +72,28 @@ class Examples:
         return len(self.texts) - len(self.names)
 
 
+def fit_intents(encoder: TextEncoder, examples: Examples, config: IntentConfig, seed: int, progress: Progress = silent) -> IntentModel:
+    """Fit the classifier.
+
+    The result reads with onnxruntime in 8 bits, and its regressions are fitted upon the vectors that it reads.
+
+    Parameters
+    ----------
+    seed : of the order of training, of the words left out, and of the intents left out to fit the probability of any intent at all.
+    """
+    return fit_upon(trained_reader(encoder, examples, config, seed, progress), examples, config, seed)
+
+
+def trained_reader(encoder: TextEncoder, examples: Examples, config: IntentConfig, seed: int, progress: Progress = silent) -> OnnxReader:
+    """Train upper layers on the examples and on copies with words left out, and return the reader of both vectors."""
+    reader = reading(encoder, config.layers, config.max_tokens)
+    copies, rng = config.copies_of(len(examples.texts)), np.random.default_rng([seed, 2])
+    read = [*examples.texts, *(text for _ in range(copies) for text in words_left_out(examples.texts, config.left_out, rng))]
+    with progress("reading examples", len(read)) as step, fast_arithmetic(reader):
+        states = reader.token_states(read, step)
+    return two_vectors(reader, tuned_layers(reader, states, np.tile(examples.labels, 1 + copies), config, seed, progress))
+
+
 def two_vectors(encoder: TextEncoder, tuned: UpperNetwork) -> OnnxReader:
     """Return the reader of the encoder's own vector and of that of trained layers, as the shop reads: in 8 bits."""
     return OnnxReader.from_files(reader_files(encoder, TwoVectors(encoder, tuned)))
@@ -107,7 +103,8 @@ def fit_upon(reader: OnnxReader, examples: Examples, config: IntentConfig, seed:
     """Fit the regressions and the probability of any intent at all upon a reader's vectors."""
     own, tuned = np.split(reader.logits(examples.texts), 2, axis=1)
     labels, count = examples.labels, examples.count
-    classes = Classes(Regression.fit(own, labels), Regression.fit(tuned, labels), np.array(MIX))
+    mix = np.array([*MIX, min(count / len(examples.names) / MANY, 1.0)])
+    classes = Classes(Regression.fit(own, labels), Regression.fit(tuned, labels), mix)
     known = fit_known(own, labels, count, config.refused, np.random.default_rng([seed, 1]))
     about = {"examples": count, "counts": np.bincount(labels[:count], minlength=len(examples.names)).tolist()}
     return IntentModel(reader, examples.names, classes, known, WordMargins.fit(examples.texts, labels), about)

@@ -41,7 +41,8 @@ class WordMargins:
         model = LinearSVC(C=STRENGTH, random_state=0).fit(terms.vectors(texts), labels)
         # Of two classes, scikit-learn gives one margin.
         signs = np.array([[-1.0], [1.0]]) if len(model.classes_) == 2 else np.eye(len(model.classes_))
-        return cls(terms, (signs @ model.coef_).T.astype(np.float32), (signs @ model.intercept_).astype(np.float32))
+        weights = (signs @ model.coef_).T.astype(np.float16)  # as they are stored
+        return cls(terms, weights.astype(np.float32), (signs @ model.intercept_).astype(np.float32))
 
     def margins(self, texts: Sequence[str]) -> np.ndarray:
         """Return the margins, float32 (n, classes); a text without a known term has those of no words."""
