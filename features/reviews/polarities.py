@@ -11,10 +11,11 @@ import polars as pl
 from features.errors import DataError
 from features.ingest.readers.files import read_table
 from features.ingest.readers.raw_table import SHOWN, MissingColumnError, TableSpec
-from features.names import POLARITY, ROW, SENTENCE, SENTIMENTS, TERM
+from features.names import ROW, SENTENCE, SENTIMENTS
 from features.reviews.folding import folded
 from features.storage.digests import of_json
 
+TERM, POLARITY = "term", "polarity"  # what a person judged in a sentence, and as which of SENTIMENTS
 COLUMNS = (SENTENCE, TERM, POLARITY)
 FEWEST = 100  # with fewer, a held-out fifth could not show what the training is worth
 # Scripts that put no spaces between words: there, a term is found inside of others.

@@ -39,11 +39,11 @@ def flow_intents(
     key = of_json([encoder.fingerprint, config.model_dump(mode="json"), {name: list(texts) for name, texts in examples.items()}])
     folder = cache / f"intents-{key[:16]}"
     if not folder.is_dir():
-        from features.text.intents.trainer import fit_intents
+        from features.text.intents.trainer import Examples, fit_intents
 
         texts = [text for of_one in examples.values() for text in of_one]
         labels = np.repeat(np.arange(len(examples)), [len(of_one) for of_one in examples.values()])
-        write_files(folder, fit_intents(encoder, texts, labels, tuple(examples), config, 0, terminal_progress).to_files())
+        write_files(folder, fit_intents(encoder, Examples.of(texts, labels, tuple(examples)), config, 0, terminal_progress).to_files())
     return IntentModel.from_files(read_files(folder))
 
 

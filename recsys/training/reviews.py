@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import polars as pl
 
-from features.names import POLARITY, SENTENCE, SENTIMENTS
+from features.names import SENTENCE, SENTIMENTS
 from features.reviews.coverage import review_coverage
+from features.reviews.polarities import POLARITY
 from features.text.sentiment.labels import label_of_rating
 from features.text.sentiment.trainer import fit_sentiment
 from ranking.cross_encoder.aspect_polarity import LabelledMentions, fit_aspect_polarity

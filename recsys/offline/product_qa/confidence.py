@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from features.names import PAIR_LOGIT
 from retrieval.lexical.analyzer import Analyzer
 from retrieval.passages.product_evidence import (
     FEATURES,
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from recsys.offline.product_qa.dataset import ProductQa
 
 FAMILIES = ("semiPQA", "hetPQA", "ePQA")
-PAIR = "pair"  # the cross-encoder's logit, one more feature
+PAIR = PAIR_LOGIT  # one more feature of the judge
 RIDGE = {"passage": 1.0, "answer": 0.3}  # inverse strength
 
 
