@@ -6,11 +6,11 @@ refer to what was shown, and at last what a new request is: a flow, a question t
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, get_args
 
 from recsys.dialogue import commands as c
+from recsys.dialogue.parts import beside, for_whom, places, sides, thing, trimmed, unwanted
 from recsys.dialogue.phrases import Message, places_of_words
 from recsys.dialogue.slots import read_slot
 from retrieval.lexical.analyzer import fold
@@ -22,16 +22,12 @@ if TYPE_CHECKING:
 
     from recsys.dialogue.state import DialogueState
     from recsys.dialogue.tools import Slot
-    from retrieval.lexical.price_words import PriceLimit
 
 HAND_OVERS: tuple[c.HandOverReason, ...] = ("human", "safety", "money", "angry")
 COURTESIES: tuple[c.SmallTalkKind, ...] = get_args(c.SmallTalkKind)
 ATTRIBUTES: tuple[c.Attribute, ...] = ("reviews", "stock", "brand", "price", "description")
-NAMES = ("hunde", "katzen", "kinder", "baby")  # beginnings of German compounds that say for whom something is
-ORDINALS = ("1", "2", "3", "4", "5", "last")
 SHORT = 6  # words of a message that may narrow a search
 SURE = 0.8  # probability of a help page that goes before a product that the conversation is about
-_BETWEEN = re.compile(r" (?:and|with|or|und|mit|oder|et|avec|ou|y|con|o) |[和与跟]")
 NEAR = 0.002  # probability of a help page that is offered
 MOST_OPTIONS = 5
 
@@ -153,7 +149,7 @@ class Understanding:
     def _offered(self, message: Message, state: DialogueState, _user: str | None) -> tuple[c.Command, ...]:
         """Choose one of the help pages that were offered."""
         agrees = message.has("agreement") and len(state.offered) == 1
-        chosen = [0] if agrees else list(_places(message, len(state.offered)))
+        chosen = [0] if agrees else list(places(message, len(state.offered)))
         if len(chosen) != 1:
             return ()
         return (c.AnswerQuestion(question=message.text, row=state.offered[chosen[0]], probability=1.0),)
@@ -178,13 +174,13 @@ class Understanding:
 
     def _numbered(self, message: Message, shown: Sequence[str]) -> list[str]:
         """Return the shown products that a message names by their numbers."""
-        return [shown[place] for place in _places(message, len(shown))]
+        return [shown[place] for place in places(message, len(shown))]
 
     def _compared(self, message: Message, named: Sequence[str], shown: Sequence[str]) -> tuple[c.Command, ...]:
         if len(named) >= 2:
             return (c.CompareProducts(items=tuple(named)),)
         rest = message.without("compare", "find", "both", "it")
-        parts = [part for part in _sides(rest) if self.knowledge.sold(part) > 0]
+        parts = [part for part in sides(rest) if self.knowledge.sold(part) > 0]
         items = [item for part in parts if (item := self.knowledge.product(part, None))]
         if len(dict.fromkeys(items)) >= 2:
             return (c.CompareProducts(items=tuple(dict.fromkeys(items))),)
@@ -222,12 +218,12 @@ class Understanding:
         if focus is None or not focus.shown:
             return ()
         if whom := message.find("for_whom"):
-            return (c.FindProducts(words=_for_whom(_thing(focus.words), whom.after)),)
+            return (c.FindProducts(words=for_whom(thing(focus.words), whom.after)),)
         if len(message.content().split()) > SHORT or (message.find("question", message.language) and not message.has("more")):
             return ()
         without = message.find("without")
-        if without and (unwanted := _unwanted(message)) and (not without.before or self.knowledge.sold(unwanted)):
-            return (c.FindProducts(without=(unwanted,), refines=True),)
+        if without and (gone := unwanted(message)) and (not without.before or self.knowledge.sold(gone)):
+            return (c.FindProducts(without=(gone,), refines=True),)
         if message.has("more") and not self.knowledge.sold(message.content("more", "find")):
             return (c.FindProducts(more=True, refines=True),)
         return (c.FindProducts(in_stock=True, refines=True),) if message.has("in_stock") else ()
@@ -238,7 +234,7 @@ class Understanding:
         if focus is None or not focus.shown or len(message.content().split()) > SHORT:
             return ()
         limit = next(iter(price_limits(fold(message.text))), None)
-        if limit is not None and not self.knowledge.sold(_beside(message, limit).content("find", "cheaper", "it")):
+        if limit is not None and not self.knowledge.sold(beside(message, limit).content("find", "cheaper", "it")):
             return (c.FindProducts(max_price=limit.high, min_price=limit.low, refines=True),)
         return self._cheaper_or_dearer(message, [state.product] if state.product else focus.last)
 
@@ -257,7 +253,7 @@ class Understanding:
         pages = self.knowledge.help(message)
         flow = self.knowledge.flow(message)
         answers = pages[0][2] if pages else 0.0
-        wanted = _trimmed(message.without("find", "greeting"))
+        wanted = trimmed(message.without("find", "greeting"))
         content = message.content("find", "greeting")
         finds = message.has("find") and self.knowledge.sold(content) == 1
         if flow and flow.probability >= max(self.flow_from, answers):
@@ -278,73 +274,16 @@ class Understanding:
         without = message.find("without")
         if (
             without
-            and self.knowledge.sold(thing := _trimmed(Message.of(without.before).without("find"))) == 1
-            and (unwanted := _unwanted(message))
+            and self.knowledge.sold(sought := trimmed(Message.of(without.before).without("find"))) == 1
+            and (gone := unwanted(message))
         ):
-            return (c.FindProducts(words=thing, without=(unwanted,)),)
+            return (c.FindProducts(words=sought, without=(gone,)),)
         asks = message.find("question", message.language) or message.has("oneself")
         if not message.has("find") and message.has("how"):
             return ()
         if not finds and self.knowledge.sold(content) < (1 if asks and not message.has("find") else 0.5):
             return ()
         if limit := next(iter(price_limits(fold(message.text))), None):
-            words = _trimmed(_beside(message, limit).without("find"))
+            words = trimmed(beside(message, limit).without("find"))
             return (c.FindProducts(words=words, max_price=limit.high, min_price=limit.low),)
         return (c.FindProducts(words=wanted or content),)
-
-
-def _places(message: Message, count: int) -> Iterator[int]:
-    """Return the places, from 0, that a message names by their numbers."""
-    for ordinal in ORDINALS:
-        if count and message.has(f"ordinal_{ordinal}"):
-            place = count - 1 if ordinal == "last" else int(ordinal) - 1
-            if place < count:
-                yield place
-
-
-def _sides(words: str) -> list[str]:
-    """Return the things that words set side by side."""
-    return [part.strip() for part in _BETWEEN.split(words) if part.strip()]
-
-
-def _thing(words: str) -> str:
-    """Return what is looked for without the person whom it is for: "shampoo for kids" is of shampoo."""
-    for of in (" for ", " für ", " fur ", " pour ", " para "):
-        words = words.split(of, maxsplit=1)[0]
-    return words
-
-
-def _for_whom(thing: str, whom: str) -> str:
-    """Return what is looked for, for someone else: neither the cat nor "my" stays in "cat food" and "my dog"."""
-    others, name = Message.of(thing).without("whom").split(), Message.of(whom).content()
-    kept = [next((rest for one in NAMES if (rest := _without_stem(word, one)) != word), word) for word in others]
-    if (kept != others or not thing.isascii()) and len(kept) == 1:  # a compound: "hundefutter", "狗粮"
-        return next((one for one in NAMES if name and one.startswith(name)), name) + kept[0]
-    return " ".join([*kept, name]).strip()
-
-
-def _without_stem(word: str, name: str) -> str:
-    """Return the rest of a compound: "futter" of "katzenfutter"."""
-    return word[len(name) :] if word.startswith(name) and len(word) >= len(name) + 3 else word
-
-
-def _beside(message: Message, limit: PriceLimit) -> Message:
-    """Return a message without a limit of prices in it."""
-    text = fold(message.text)
-    return Message.of(f"{text[: limit.begin]} {text[limit.end :]}")
-
-
-def _unwanted(message: Message) -> str:
-    """Return what no product may have: what stands after "without", and before "isn't" nothing does."""
-    without = message.find("without")
-    return Message.of(without.after).content() if without else ""
-
-
-def _trimmed(words: str) -> str:
-    """Return words without the frequent words of requests at either end."""
-    some = words.split()
-    content = set(Message.of(words).content().split())
-    places = [place for place, word in enumerate(some) if word in content]
-    if not places:
-        return Message.of(words).content()
-    return " ".join(some[places[0] : places[-1] + 1])

@@ -146,7 +146,7 @@ def test_two_named_products_are_compared() -> None:
     [
         (0.9, c.AnswerQuestion(question="how long does shipping take", row=7, probability=0.9)),
         (0.3, c.Clarify(pages=(7,))),
-        (0.05, c.Clarify()),
+        (0.001, c.Clarify()),
     ],
 )
 def test_help_pages_answer_are_offered_or_left_out(probability: float, expected: c.Command) -> None:
