@@ -70,6 +70,10 @@ class AssistantComponents:
         """Return the flow that a message most likely asks for."""
         return self.desk.flow(message.text)
 
+    def act(self, message: Message) -> Guess | None:
+        """Return what a message most likely wants of the conversation, a kind of phrase."""
+        return self.desk.act(message.text)
+
     def slots(self, flow: str) -> Sequence[Slot]:
         """Return the slots of a flow."""
         return self.tools[flow].slots

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING
 
-import numpy as np
 import polars as pl
 
 from features.data.help_pages import HelpPages
 from features.names import ANSWER, LANGUAGE, LINK, QUESTION
-from features.reviews.folding import folded_word
 from recsys.apps.assistant.understanding import Guess
 from recsys.snapshot.help_texts import RememberingEncoder
 from retrieval.passages.index import PassageIndex
@@ -19,12 +18,13 @@ from retrieval.passages.index import PassageIndex
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    import numpy as np
+
     from recsys.dialogue.conversations import Conversations
     from recsys.dialogue.tools import Tools
     from recsys.snapshot.help_texts import HelpTexts, QuestionEncoder
 
 MOST_PAGES = 5
-_IDEOGRAPH = re.compile(r"[\u4e00-\u9fff]")
 # A day in a message, which makes it less like the examples of a flow.
 _DATE = re.compile(
     r"\b\d{4}-\d\d?-\d\d?\b|\b\d\d?\.\s?\d\d?\.(?:\s?\d{4})?|\d{4}年\d+月\d+[日号]"
@@ -70,24 +70,25 @@ class HelpDesk:
 
     def flow(self, text: str) -> Guess | None:
         """Return the flow whose examples are nearest to a message."""
-        owners, vectors, grams = self._examples()
-        if not owners:
-            return None
         bare = " ".join(_DATE.sub(" ", text).split()) or text
-        alike = np.array([_dice(_grams(bare), one) for one in grams])
-        certain = np.clip((alike - 0.3) / 0.4, 0, 1)
-        if not _IDEOGRAPH.search(text):  # an encoder of other languages finds all of these texts alike
-            similar = (vectors @ self._encoder.encode([text, bare], kind="query").T).max(axis=1)
-            certain = np.maximum(certain, np.clip((similar - 0.5) / 0.4, 0, 1))
-        best = int(np.argmax(certain))
-        return Guess(owners[best], float(certain[best]))
+        found = self._flows.nearest(*dict.fromkeys((text, bare)))
+        return found and Guess(*found)
 
-    def _examples(self) -> tuple[list[str], np.ndarray, list[frozenset[str]]]:
-        if not hasattr(self, "_flows"):
-            pairs = [(tool.name, example) for tool in self.tools for example in tool.examples]
-            vectors = self._encoder.encode([example for _, example in pairs], kind="query") if pairs else np.zeros((0, 1), dtype=np.float32)
-            self._flows = [name for name, _ in pairs], vectors, [_grams(example) for _, example in pairs]
-        return self._flows
+    def act(self, text: str) -> Guess | None:
+        """Return what a message wants of the conversation by the packaged examples: a kind of phrase."""
+        found = self._acts.nearest(text)
+        return found and Guess(*found)
+
+    @cached_property
+    def _flows(self) -> Examples:
+        return Examples.of([(tool.name, example) for tool in self.tools for example in tool.examples], self._encoded)
+
+    @cached_property
+    def _acts(self) -> Examples:
+        return Examples.of(packaged(), self._encoded)
+
+    def _encoded(self, texts: list[str]) -> np.ndarray:
+        return self._encoder.encode(texts, kind="query")
 
     def _current(self) -> tuple[PassageIndex | None, HelpPages]:
         """Return the index over all pages; it is made anew when an answer was added or taken away."""
@@ -104,14 +105,3 @@ class HelpDesk:
             self._encoder.remembers = False
             self._version = version
         return self._index, self._all
-
-
-def _grams(text: str) -> frozenset[str]:
-    """Return the runs of letters in a text: of two in Chinese, of three elsewhere."""
-    folded = " ".join(folded_word(text).split())
-    size = 2 if _IDEOGRAPH.search(folded) else 3
-    return frozenset(folded[place : place + size] for place in range(max(1, len(folded) - size + 1)))
-
-
-def _dice(one: frozenset[str], other: frozenset[str]) -> float:
-    return 2 * len(one & other) / (len(one) + len(other))

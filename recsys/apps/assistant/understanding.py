@@ -6,6 +6,7 @@ refer to what was shown, and at last what a new request is: a flow, a question t
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, get_args
 
@@ -23,11 +24,17 @@ if TYPE_CHECKING:
     from recsys.dialogue.state import DialogueState
     from recsys.dialogue.tools import Slot
 
+# How what is like examples is said in words that the steps read.
+PLAINLY = {
+    "cheaper": "cheaper", "more": "more", "in_stock": "only in stock", "attribute_price": "what does it cost",
+    "attribute_brand": "which brand is it", "attribute_stock": "is it in stock",
+}
 HAND_OVERS: tuple[c.HandOverReason, ...] = ("human", "safety", "money", "angry")
 COURTESIES: tuple[c.SmallTalkKind, ...] = get_args(c.SmallTalkKind)
 ATTRIBUTES: tuple[c.Attribute, ...] = ("reviews", "stock", "brand", "price", "description")
 SHORT = 6  # words of a message that may narrow a search
 SURE = 0.8  # probability of a help page that goes before a product that the conversation is about
+_AMOUNT = re.compile(r"(?:^|[^\w.,])[$€£]?\s?(\d+(?:[.,]\d\d?)?)\s?(?:dollars?|bucks?|euros?|€|元|块)")
 NEAR = 0.002  # probability of a help page that is offered
 MOST_OPTIONS = 5
 
@@ -45,6 +52,10 @@ class Knowledge(Protocol):
 
     def flow(self, message: Message) -> Guess | None:
         """Return the flow that a message most likely asks for."""
+        ...
+
+    def act(self, message: Message) -> Guess | None:
+        """Return what a message most likely wants of the conversation, a kind of phrase."""
         ...
 
     def slots(self, flow: str) -> Sequence[Slot]:
@@ -89,7 +100,7 @@ class Understanding:
             return (c.HandOver(reason=reason),)
         steps = (
             *(self._in_flow, self._courtesy, self._offered, self._again),
-            *(self._of_shown, self._priced, self._of_product, self._narrowed, self._new),
+            *(self._of_shown, self._priced, self._of_product, self._narrowed, self._like_examples, self._new),
         )
         for step in steps:
             if found := step(message, state, user):
@@ -107,8 +118,12 @@ class Understanding:
             return (c.CancelFlow(),)
         slots = self.knowledge.slots(state.flow.name)
         found = tuple(self._slots(message, slots, state.flow.asking, state.flow.slots, corrects=message.has("corrects")))
+        # A value of a slot that is known already corrects it, whatever words stand around it.
+        found = found or tuple(self._slots(message, slots, state.flow.asking, state.flow.slots, corrects=True))
         if found:
             return found
+        if (act := self._act(message)) in ("cancel", *HAND_OVERS):
+            return (c.CancelFlow(),) if act == "cancel" else (c.HandOver(reason=act),)  # type: ignore[arg-type]
         other = self._new(message, state, _user)
         return other if other and not isinstance(other[0], c.Clarify) else ()
 
@@ -174,7 +189,11 @@ class Understanding:
 
     def _numbered(self, message: Message, shown: Sequence[str]) -> list[str]:
         """Return the shown products that a message names by their numbers."""
-        return [shown[place] for place in places(message, len(shown))]
+        named = [shown[place] for place in places(message, len(shown))]
+        words = message.content("it").split()
+        if not named and words and len(words) <= 2 and all(word in places_of_words() for word in words):  # "third please"
+            named = [shown[place] for word in words if (place := places_of_words()[word]) < len(shown)]
+        return named
 
     def _compared(self, message: Message, named: Sequence[str], shown: Sequence[str]) -> tuple[c.Command, ...]:
         if len(named) >= 2:
@@ -209,6 +228,28 @@ class Understanding:
             return (c.AskProduct(item=item, question=message.text, attribute=attribute),)
         return ()
 
+    def _act(self, message: Message) -> str | None:
+        """Return what a message wants of the conversation by its likeness to examples, where it names no product."""
+        if len(message.folded.split()) > 2 * SHORT or (message.has("find") and self.knowledge.sold(message.content("find")) == 1):
+            return None
+        guess = self.knowledge.act(message)
+        return guess.name if guess and guess.probability >= self.flow_from else None
+
+    def _like_examples(self, message: Message, state: DialogueState, user: str | None) -> tuple[c.Command, ...]:
+        """Do what messages ask for that this one is like."""
+        act = self._act(message)
+        if act is None:
+            return ()
+        if act in HAND_OVERS:
+            return (c.HandOver(reason=act),)  # type: ignore[arg-type]
+        if act == "recommend":
+            return (c.FindProducts(),)
+        if act in COURTESIES:
+            return (c.SmallTalk(kind=act),)  # type: ignore[arg-type]
+        plain = Message.of(PLAINLY.get(act, act))
+        steps = (self._priced, self._of_product, self._narrowed)
+        return next((found for step in steps if (found := step(plain, state, user))), ()) if act in PLAINLY else ()
+
     def _attribute(self, message: Message) -> c.Attribute | None:
         return next((name for name in ATTRIBUTES if message.has(f"attribute_{name}")), None)
 
@@ -236,6 +277,9 @@ class Understanding:
         limit = next(iter(price_limits(fold(message.text))), None)
         if limit is not None and not self.knowledge.sold(beside(message, limit).content("find", "cheaper", "it")):
             return (c.FindProducts(max_price=limit.high, min_price=limit.low, refines=True),)
+        amount = _AMOUNT.search(fold(message.text))
+        if limit is None and amount and not self.knowledge.sold(message.content("find", "cheaper", "it")):  # "my limit is 4 dollars"
+            return (c.FindProducts(max_price=float(amount[1].replace(",", ".")), refines=True),)
         return self._cheaper_or_dearer(message, [state.product] if state.product else focus.last)
 
     def _cheaper_or_dearer(self, message: Message, items: Sequence[str]) -> tuple[c.Command, ...]:
