@@ -20,9 +20,9 @@ from recsys.wording.templates import Templates
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from recsys.apps.assistant.understanding import Guess
     from recsys.apps.search.pipeline import Search
     from recsys.dialogue.conversations import Conversations
+    from recsys.dialogue.knowledge import Guess
     from recsys.dialogue.phrases import Message
     from recsys.dialogue.tools import Slot
     from recsys.recommend.pipeline import Recommender

@@ -11,8 +11,8 @@ import polars as pl
 
 from features.data.help_pages import HelpPages
 from features.names import ANSWER, LANGUAGE, LINK, QUESTION
-from recsys.apps.assistant.understanding import Guess
 from recsys.dialogue.examples import Examples, packaged
+from recsys.dialogue.knowledge import Guess
 from recsys.snapshot.help_texts import RememberingEncoder
 from retrieval.passages.index import PassageIndex
 

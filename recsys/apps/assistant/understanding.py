@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol, get_args
+from typing import TYPE_CHECKING, get_args
 
 from recsys.dialogue import commands as c
 from recsys.dialogue.parts import beside, for_whom, places, sides, thing, trimmed, unwanted
@@ -21,13 +21,18 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from datetime import date
 
+    from recsys.dialogue.knowledge import Knowledge
     from recsys.dialogue.state import DialogueState
     from recsys.dialogue.tools import Slot
 
 # How what is like examples is said in words that the steps read.
 PLAINLY = {
-    "cheaper": "cheaper", "more": "more", "in_stock": "only in stock", "attribute_price": "what does it cost",
-    "attribute_brand": "which brand is it", "attribute_stock": "is it in stock",
+    "cheaper": "cheaper",
+    "more": "more",
+    "in_stock": "only in stock",
+    "attribute_price": "what does it cost",
+    "attribute_brand": "which brand is it",
+    "attribute_stock": "is it in stock",
 }
 HAND_OVERS: tuple[c.HandOverReason, ...] = ("human", "safety", "money", "angry")
 COURTESIES: tuple[c.SmallTalkKind, ...] = get_args(c.SmallTalkKind)
@@ -37,46 +42,6 @@ SURE = 0.8  # probability of a help page that goes before a product that the con
 _AMOUNT = re.compile(r"(?:^|[^\w.,])[$€£]?\s?(\d+(?:[.,]\d\d?)?)\s?(?:dollars?|bucks?|euros?|€|元|块)")
 NEAR = 0.002  # probability of a help page that is offered
 MOST_OPTIONS = 5
-
-
-@dataclass(frozen=True)
-class Guess:
-    """Something that a message may mean, and its calibrated probability."""
-
-    name: str
-    probability: float
-
-
-class Knowledge(Protocol):
-    """What the shop knows, as far as understanding asks for it."""
-
-    def flow(self, message: Message) -> Guess | None:
-        """Return the flow that a message most likely asks for."""
-        ...
-
-    def act(self, message: Message) -> Guess | None:
-        """Return what a message most likely wants of the conversation, a kind of phrase."""
-        ...
-
-    def slots(self, flow: str) -> Sequence[Slot]:
-        """Return the slots of a flow."""
-        ...
-
-    def help(self, message: Message) -> Sequence[tuple[int, str, float]]:
-        """Return help pages for a message, best first: row, question, and the probability that the first one answers."""
-        ...
-
-    def sold(self, words: str) -> float:
-        """Return the share of the words that texts of products have; 0 without a word."""
-        ...
-
-    def product(self, words: str, user: str | None) -> str | None:
-        """Return the product that words name, if the shop sells one."""
-        ...
-
-    def price(self, item: str) -> float | None:
-        """Return the price of a product."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -119,7 +84,9 @@ class Understanding:
         slots = self.knowledge.slots(state.flow.name)
         found = tuple(self._slots(message, slots, state.flow.asking, state.flow.slots, corrects=message.has("corrects")))
         # A value of a slot that is known already corrects it, whatever words stand around it.
-        found = found or tuple(self._slots(message, slots, state.flow.asking, state.flow.slots, corrects=True))
+        found = found or tuple(self._slots(message, slots, None, state.flow.slots, corrects=True))
+        if state.offered and message.folded.isdigit() and (page := self._offered(message, state, _user)):
+            return page
         if found:
             return found
         if (act := self._act(message)) in ("cancel", *HAND_OVERS):

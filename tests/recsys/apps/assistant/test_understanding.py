@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recsys.apps.assistant.understanding import Guess, Understanding
+from recsys.apps.assistant.understanding import Understanding
 from recsys.dialogue import commands as c
+from recsys.dialogue.knowledge import Guess
 from recsys.dialogue.phrases import Message
 from recsys.dialogue.state import DialogueState, Flow, Focus
 from recsys.dialogue.tools import Slot
