@@ -6,15 +6,15 @@ import re
 import tomllib
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
-from functools import cached_property
+from functools import cache
 from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING, Any, Literal
 
-import numpy as np
 import polars as pl
 from babel.dates import format_date
 
+from benchmarks.assistant_shop_facts import ShopFacts
 from eval.search.variations import misspelt
 from eval.simulation.help_shop.shop import HelpShop
 
@@ -29,39 +29,6 @@ LANGUAGES = {"en": 0.6, "de": 0.2, "fr": 0.07, "es": 0.07, "zh": 0.06}
 TYPING_ERRORS = 0.1  # of the messages that may have them
 MISTYPED = ("find", "cheaper", "more", "without", "its_price", "human", "thanks", "recommend", "order_last", "compare")
 Half = Literal["development", "kept_back"]
-
-
-@dataclass(frozen=True)
-class ShopFacts:
-    """What the right outcomes are known from: catalogue, prices and log, read without the assistant."""
-
-    recommender: Recommender
-
-    @cached_property
-    def _items(self) -> pl.DataFrame:
-        frame = self.recommender.snapshot.catalog.frame
-        text = (pl.col("title") + " || " + pl.col("category").fill_null("")).str.to_lowercase()
-        return frame.select("title", text=text).with_columns(price=pl.Series(self.recommender.snapshot.prices))
-
-    def price(self, titles: str, quantile: float) -> float:
-        """Return a price in whole units below which a share of the products of a kind costs."""
-        prices = self._items.filter(pl.col("text").str.contains(titles))["price"].drop_nans().drop_nulls().to_numpy()
-        return max(1.0, float(np.ceil(np.quantile(prices, quantile))))
-
-    @cached_property
-    def orders(self) -> pl.DataFrame:
-        """Return user, time, day, titles: days on which a customer ordered once, up to five products."""
-        snapshot = self.recommender.snapshot
-        log = pl.DataFrame({"user": snapshot.log.user, "time": snapshot.log.time, "item": snapshot.log.item})
-        log = log.with_columns(day=pl.col("time") // 86_400).filter(pl.col("user") < 400)
-        days = log.group_by("user", "day").agg(pl.col("time").n_unique().alias("orders"), pl.col("time").first(), pl.col("item"))
-        last = pl.col("day") == pl.col("day").max().over("user")
-        found = days.with_columns(last=last).filter((pl.col("orders") == 1) & (pl.col("item").list.len() <= 5))
-        titles = snapshot.catalog.frame["title"]
-        return found.sort("user", "day").with_columns(
-            pl.col("item").map_elements(lambda items: titles.gather(items).to_list(), return_dtype=pl.List(pl.String)).alias("titles"),
-            pl.col("user").map_elements(lambda row: str(snapshot.log.user_ids[row]), return_dtype=pl.String).alias("id"),
-        )
 
 
 @dataclass
@@ -94,13 +61,9 @@ class Script:
             price = self.facts.price(titles, 0.5)
             self.say("find_below", expect | {"max_price": price}, product=name, price=f"{price:g}")
         elif way < 0.24 and self.language in self.product.get("word", {}):
-            self.say("find_without", expect | {"without": self._unwanted}, product=name, word=self.product["word"][self.language])
+            self.say("find_without", expect | {"without": self.product["without"]}, product=name, word=self.product["word"][self.language])
         else:
             self.say("find", expect, product=name)
-
-    @property
-    def _unwanted(self) -> str:
-        return self.product["without"]
 
     def narrow(self, *kinds: str) -> None:
         """Narrow the search."""
@@ -108,7 +71,7 @@ class Script:
         for kind in kinds:
             expect: dict[str, Any] = {"command": "find_products", "titles": titles}
             if kind == "without" and self.language in languages:
-                self.say("without", expect | {"without": self._unwanted}, word=languages[self.language])
+                self.say("without", expect | {"without": self.product["without"]}, word=languages[self.language])
             elif kind in ("below", "above"):
                 price = self.facts.price(titles, 0.6 if kind == "below" else 0.3)
                 bound = {"max_price" if kind == "below" else "min_price": price}
@@ -138,14 +101,10 @@ class Script:
     def _nth(self, n: int) -> str:
         return WORDINGS["nths"][self.language][n - 1]
 
-    @property
-    def _asked_in(self) -> str:
-        return self.language if self.language in ("en", "de") else "en"
-
     def _mine(self, questions: pl.DataFrame) -> pl.DataFrame:
         """Return the questions of the half and the language."""
-        numbered = questions.with_row_index()
-        return numbered.filter((pl.col("language") == self._asked_in) & (pl.col("index") % 2 == (self.half == "kept_back")))
+        numbered, language = questions.with_row_index(), self.language if self.language in ("en", "de") else "en"
+        return numbered.filter((pl.col("language") == language) & (pl.col("index") % 2 == (self.half == "kept_back")))
 
     def help(self) -> None:
         """Ask something that a help page answers, in one of its paraphrases; a customer of another language in English."""
@@ -338,10 +297,6 @@ def _languages(count: int, rng: Random) -> list[str]:
     return names[:count]
 
 
-_known: list[HelpShop] = []
-
-
+@cache
 def _help_shop() -> HelpShop:
-    if not _known:
-        _known.append(HelpShop.load())
-    return _known[0]
+    return HelpShop.load()

@@ -250,16 +250,9 @@ def evaluate(
         report = evaluate_search(state.workspace, state.settings, options)
         typer.echo(report.to_json()) if as_json else stdout().print(page.table(report))
         return
-    if what == "reviews":
-        from recsys.apps.reviews.evaluate import evaluate_reviews
-
-        of_reviews = evaluate_reviews(state.workspace, state.settings, seed)
-        typer.echo(of_reviews.to_json(), nl=False) if as_json else stdout().print(of_reviews.table())
-        return
-    if what == "assistant":
-        from recsys.cli.assistant.evaluation import replay
-
-        replay(state, dialogues, as_json=as_json)
+    if what is not None:
+        of_app = _evaluated_app(state, what, seed, dialogues)
+        typer.echo(of_app.to_json(), nl=False) if as_json else stdout().print(of_app.table())
         return
     if judged or protocol:
         raise typer.BadParameter("--judged and --protocol go with: recsys evaluate search", param_hint="search")
@@ -267,6 +260,16 @@ def evaluate(
 
     report = state.shop.evaluate(preset=preset, random_state=seed)
     typer.echo(report.to_json()) if as_json else stdout().print(table(report))
+
+
+def _evaluated_app(state: State, what: Evaluated, seed: int, dialogues: Path | None) -> Any:
+    if what == "assistant":
+        from recsys.apps.assistant.evaluation.evaluate import evaluate_assistant
+
+        return evaluate_assistant(state.workspace, state.settings, dialogues)
+    from recsys.apps.reviews.evaluate import evaluate_reviews
+
+    return evaluate_reviews(state.workspace, state.settings, seed)
 
 
 def doctor(context: typer.Context, as_json: Json = False) -> None:

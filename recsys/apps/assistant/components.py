@@ -23,9 +23,9 @@ from recsys.wording.templates import Templates
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from recsys.apps.assistant.understanding import Guess
     from recsys.apps.search.pipeline import Search
     from recsys.dialogue.conversations import Conversations
+    from recsys.dialogue.knowledge import Guess
     from recsys.dialogue.phrases import Message
     from recsys.dialogue.tools import Slot
     from recsys.recommend.pipeline import Recommender
@@ -93,6 +93,10 @@ class AssistantComponents:
     def flow(self, message: Message) -> Guess | None:
         """Return the flow that a message most likely asks for."""
         return self.desk.flow(message.text)
+
+    def act(self, message: Message) -> Guess | None:
+        """Return what a message most likely wants of the conversation, a kind of phrase."""
+        return self.desk.act(message.text)
 
     def slots(self, flow: str) -> Sequence[Slot]:
         """Return the slots of a flow."""

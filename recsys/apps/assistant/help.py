@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from features.data.help_pages import HelpPages
-from features.names import ANSWER, LANGUAGE, LINK, QUESTION, TAGS
+from features.names import ANSWER, LANGUAGE, LINK, QUESTION
 from recsys.apps.assistant.understanding import Guess
 from recsys.snapshot.help_texts import RememberingEncoder
 from retrieval.passages.index import PassageIndex
@@ -30,16 +30,6 @@ _DATE = re.compile(
     r"\b\d{4}-\d\d?-\d\d?\b|\b\d\d?\.\s?\d\d?\.(?:\s?\d{4})?|\d{4}年\d+月\d+[日号]"
     r"|\b\d\d?(?:st|nd|rd|th|\.)?(?: de| of)? [^\W\d]+,?(?: de)? \d{4}\b|\b[A-Z][a-z]+ \d\d?,? \d{4}\b"
 )
-
-
-@dataclass(frozen=True)
-class _Examples:
-    """How customers ask for flows, as passages; the tags name the flow."""
-
-    question: pl.Series
-    answer: pl.Series
-    tags: pl.Series
-    language: pl.Series
 
 
 @dataclass
@@ -89,18 +79,27 @@ class HelpDesk:
         bare = " ".join(_DATE.sub(" ", text).split()) or text
         read = self.intents.read([bare]) if self.intents is not None else None
         if read is None or self.intents is None or read.unread.rows[0]:
-            found = self._examples.search([bare], 1)
-            return Guess(self._examples.passages.tags[int(found.rows[0, 0])], float(found.answers[0]))
+            found = self._flows.nearest(*dict.fromkeys((text, bare)))
+            return found and Guess(*found)
         best = int(read.probabilities[0].argmax())
         name = self.intents.names[best]
         return Guess(name, float(read.known[0] * read.probabilities[0, best])) if name in self.tools else None
 
+    def act(self, text: str) -> Guess | None:
+        """Return what a message wants of the conversation by the packaged examples: a kind of phrase."""
+        found = self._acts.nearest(text)
+        return found and Guess(*found)
+
     @cached_property
-    def _examples(self) -> PassageIndex:
-        rows = [(example, tool.name) for tool in self.tools for example in tool.examples]
-        table = pl.DataFrame(rows, schema={QUESTION: pl.String, TAGS: pl.String}, orient="row")
-        blank = pl.repeat("", len(rows), dtype=pl.String, eager=True)
-        return PassageIndex.of(_Examples(table[QUESTION], blank, table[TAGS], blank), self._encoder)
+    def _flows(self) -> Examples:
+        return Examples.of([(tool.name, example) for tool in self.tools for example in tool.examples], self._encoded)
+
+    @cached_property
+    def _acts(self) -> Examples:
+        return Examples.of(packaged(), self._encoded)
+
+    def _encoded(self, texts: list[str]) -> np.ndarray:
+        return self._encoder.encode(texts, kind="query")
 
     def _current(self) -> tuple[PassageIndex | None, HelpPages]:
         """Return the index over all pages; it is made anew when an answer was added or taken away."""

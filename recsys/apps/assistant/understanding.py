@@ -6,11 +6,12 @@ refer to what was shown, and at last what a new request is: a flow, a question t
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, get_args
 
-from recsys.apps.assistant.wishes import beside, for_whom, places, sides, thing, trimmed, unwanted
 from recsys.dialogue import commands as c
+from recsys.dialogue.parts import beside, for_whom, places, sides, thing, trimmed, unwanted
 from recsys.dialogue.phrases import Message, places_of_words
 from recsys.dialogue.slots import read_slot
 from retrieval.lexical.analyzer import fold
@@ -20,52 +21,27 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from datetime import date
 
+    from recsys.dialogue.knowledge import Knowledge
     from recsys.dialogue.state import DialogueState
     from recsys.dialogue.tools import Slot
 
+# How what is like examples is said in words that the steps read.
+PLAINLY = {
+    "cheaper": "cheaper",
+    "more": "more",
+    "in_stock": "only in stock",
+    "attribute_price": "what does it cost",
+    "attribute_brand": "which brand is it",
+    "attribute_stock": "is it in stock",
+}
 HAND_OVERS: tuple[c.HandOverReason, ...] = ("human", "safety", "money", "angry")
-COURTESIES: tuple[c.SmallTalkKind, ...] = ("greeting", "thanks", "goodbye", "agreement", "refusal")
+COURTESIES: tuple[c.SmallTalkKind, ...] = get_args(c.SmallTalkKind)
 ATTRIBUTES: tuple[c.Attribute, ...] = ("reviews", "stock", "brand", "price", "description")
 SHORT = 6  # words of a message that may narrow a search
 SURE = 0.8  # probability of a help page that goes before a product that the conversation is about
+_AMOUNT = re.compile(r"(?:^|[^\w.,])[$€£]?\s?(\d+(?:[.,]\d\d?)?)\s?(?:dollars?|bucks?|euros?|€|元|块)")
 NEAR = 0.002  # probability of a help page that is offered
 MOST_OPTIONS = 5
-
-
-@dataclass(frozen=True)
-class Guess:
-    """Something that a message may mean, and its calibrated probability."""
-
-    name: str
-    probability: float
-
-
-class Knowledge(Protocol):
-    """What the shop knows, as far as understanding asks for it."""
-
-    def flow(self, message: Message) -> Guess | None:
-        """Return the flow that a message most likely asks for."""
-        ...
-
-    def slots(self, flow: str) -> Sequence[Slot]:
-        """Return the slots of a flow."""
-        ...
-
-    def help(self, message: Message) -> Sequence[tuple[int, str, float]]:
-        """Return help pages for a message, best first: row, question, and the probability that the first one answers."""
-        ...
-
-    def sold(self, words: str) -> float:
-        """Return the share of the words that texts of products have; 0 without a word."""
-        ...
-
-    def product(self, words: str, user: str | None) -> str | None:
-        """Return the product that words name, if the shop sells one."""
-        ...
-
-    def price(self, item: str) -> float | None:
-        """Return the price of a product."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -89,7 +65,7 @@ class Understanding:
             return (c.HandOver(reason=reason),)
         steps = (
             *(self._in_flow, self._courtesy, self._offered, self._again),
-            *(self._of_shown, self._priced, self._of_product, self._narrowed, self._new),
+            *(self._of_shown, self._priced, self._of_product, self._narrowed, self._like_examples, self._new),
         )
         for step in steps:
             if found := step(message, state, user):
@@ -107,8 +83,14 @@ class Understanding:
             return (c.CancelFlow(),)
         slots = self.knowledge.slots(state.flow.name)
         found = tuple(self._slots(message, slots, state.flow.asking, state.flow.slots, corrects=message.has("corrects")))
+        # A value of a slot that is known already corrects it, whatever words stand around it.
+        found = found or tuple(self._slots(message, slots, None, state.flow.slots, corrects=True))
+        if state.offered and message.folded.isdigit() and (page := self._offered(message, state, _user)):
+            return page
         if found:
             return found
+        if (act := self._act(message)) in ("cancel", *HAND_OVERS):
+            return (c.CancelFlow(),) if act == "cancel" else (c.HandOver(reason=act),)  # type: ignore[arg-type]
         other = self._new(message, state, _user)
         return other if other and not isinstance(other[0], c.Clarify) else ()
 
@@ -123,7 +105,7 @@ class Understanding:
                 yield c.SetSlot(slot=slot.name, value=value, corrects=slot.name in known)
 
     def _courtesy(self, message: Message, state: DialogueState, _user: str | None) -> tuple[c.Command, ...]:
-        kind: c.SmallTalkKind | None = next((kind for kind in COURTESIES if message.has(kind)), None)
+        kind = next((kind for kind in COURTESIES if message.has(kind)), None)
         # "hi, i want milk" wants milk.
         if (
             kind is None
@@ -174,7 +156,11 @@ class Understanding:
 
     def _numbered(self, message: Message, shown: Sequence[str]) -> list[str]:
         """Return the shown products that a message names by their numbers."""
-        return [shown[place] for place in places(message, len(shown))]
+        named = [shown[place] for place in places(message, len(shown))]
+        words = message.content("it").split()
+        if not named and words and len(words) <= 2 and all(word in places_of_words() for word in words):  # "third please"
+            named = [shown[place] for word in words if (place := places_of_words()[word]) < len(shown)]
+        return named
 
     def _compared(self, message: Message, named: Sequence[str], shown: Sequence[str]) -> tuple[c.Command, ...]:
         if len(named) >= 2:
@@ -209,6 +195,28 @@ class Understanding:
             return (c.AskProduct(item=item, question=message.text, attribute=attribute),)
         return ()
 
+    def _act(self, message: Message) -> str | None:
+        """Return what a message wants of the conversation by its likeness to examples, where it names no product."""
+        if len(message.folded.split()) > 2 * SHORT or (message.has("find") and self.knowledge.sold(message.content("find")) == 1):
+            return None
+        guess = self.knowledge.act(message)
+        return guess.name if guess and guess.probability >= self.flow_from else None
+
+    def _like_examples(self, message: Message, state: DialogueState, user: str | None) -> tuple[c.Command, ...]:
+        """Do what messages ask for that this one is like."""
+        act = self._act(message)
+        if act is None:
+            return ()
+        if act in HAND_OVERS:
+            return (c.HandOver(reason=act),)  # type: ignore[arg-type]
+        if act == "recommend":
+            return (c.FindProducts(),)
+        if act in COURTESIES:
+            return (c.SmallTalk(kind=act),)  # type: ignore[arg-type]
+        plain = Message.of(PLAINLY.get(act, act))
+        steps = (self._priced, self._of_product, self._narrowed)
+        return next((found for step in steps if (found := step(plain, state, user))), ()) if act in PLAINLY else ()
+
     def _attribute(self, message: Message) -> c.Attribute | None:
         return next((name for name in ATTRIBUTES if message.has(f"attribute_{name}")), None)
 
@@ -222,8 +230,8 @@ class Understanding:
         if len(message.content().split()) > SHORT or (message.find("question", message.language) and not message.has("more")):
             return ()
         without = message.find("without")
-        if without and (left_out := unwanted(message)) and (not without.before or self.knowledge.sold(left_out)):
-            return (c.FindProducts(without=(left_out,), refines=True),)
+        if without and (gone := unwanted(message)) and (not without.before or self.knowledge.sold(gone)):
+            return (c.FindProducts(without=(gone,), refines=True),)
         if message.has("more") and not self.knowledge.sold(message.content("more", "find")):
             return (c.FindProducts(more=True, refines=True),)
         return (c.FindProducts(in_stock=True, refines=True),) if message.has("in_stock") else ()
@@ -236,6 +244,9 @@ class Understanding:
         limit = next(iter(price_limits(fold(message.text))), None)
         if limit is not None and not self.knowledge.sold(beside(message, limit).content("find", "cheaper", "it")):
             return (c.FindProducts(max_price=limit.high, min_price=limit.low, refines=True),)
+        amount = _AMOUNT.search(fold(message.text))
+        if limit is None and amount and not self.knowledge.sold(message.content("find", "cheaper", "it")):  # "my limit is 4 dollars"
+            return (c.FindProducts(max_price=float(amount[1].replace(",", ".")), refines=True),)
         return self._cheaper_or_dearer(message, [state.product] if state.product else focus.last)
 
     def _cheaper_or_dearer(self, message: Message, items: Sequence[str]) -> tuple[c.Command, ...]:
@@ -274,10 +285,10 @@ class Understanding:
         without = message.find("without")
         if (
             without
-            and self.knowledge.sold(wish := trimmed(Message.of(without.before).without("find"))) == 1
-            and (left_out := unwanted(message))
+            and self.knowledge.sold(sought := trimmed(Message.of(without.before).without("find"))) == 1
+            and (gone := unwanted(message))
         ):
-            return (c.FindProducts(words=wish, without=(left_out,)),)
+            return (c.FindProducts(words=sought, without=(gone,)),)
         asks = message.find("question", message.language) or message.has("oneself")
         if not message.has("find") and message.has("how"):
             return ()

@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from features.errors import DataError
 from features.storage.atomic import write_whole
 from recsys.apps.assistant.evaluation.audit import FactAudit
 from recsys.apps.assistant.evaluation.dialogue_file import NAMED, read_dialogues
@@ -32,16 +33,18 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 
-def evaluate_assistant(workspace: Workspace, settings: Settings, file: Path) -> AssistantReport:
+def evaluate_assistant(workspace: Workspace, settings: Settings, file: Path | None) -> AssistantReport:
     """Replay a file of dialogues with the bundle in use, and write JSON to reports/.
 
     Raises
     ------
     DataError
-        The file cannot be read, or no line of it is a dialogue.
+        No file is named, it cannot be read, or no line of it is a dialogue.
     BundleError
         No bundle is published.
     """
+    if file is None:
+        raise DataError("no file of dialogues is named, expected JSON lines as in docs/assistant.md: add --dialogues FILE")
     from recsys.apps.search.pipeline import Search
     from recsys.recommend.open import open_recommender
 

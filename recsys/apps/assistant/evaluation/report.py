@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from rich.markup import escape
 from rich.table import Table
 from scipy.stats import binom, binomtest
 
@@ -131,6 +132,8 @@ class AssistantReport:
         for name, one in self.slices().items():
             right = one["metrics"]["right"]
             grid.add_row(f"right, {name} ({one['dialogues']})", f"{right['value']:.3f}", f"{right['low']:.3f} to {right['high']:.3f}")
+        grid.caption = escape("\n".join(self.failure_lines())) or None
+        grid.caption_justify = "left"
         grid.title = f"{len(self.dialogues):,} dialogues, {len(self.turns):,} turns"
         return grid
 

@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recsys.apps.assistant.understanding import Guess, Understanding
+from recsys.apps.assistant.understanding import Understanding
 from recsys.dialogue import commands as c
+from recsys.dialogue.knowledge import Guess
 from recsys.dialogue.phrases import Message
 from recsys.dialogue.state import DialogueState, Flow, Focus
 from recsys.dialogue.tools import Slot
@@ -29,12 +30,16 @@ class Shop:
     """A shop that knows a few words; a test sets what it finds."""
 
     flow_found: Guess | None = None
+    act_found: Guess | None = None
     pages: Sequence[tuple[int, str, float]] = ()
     named: dict[str, str] = field(default_factory=dict)
     prices: dict[str, float] = field(default_factory=lambda: {"a": 1.0, "b": 2.0, "c": 4.0})
 
     def flow(self, message: Message) -> Guess | None:
         return self.flow_found
+
+    def act(self, message: Message) -> Guess | None:
+        return self.act_found
 
     def slots(self, flow: str) -> Sequence[Slot]:
         return (Slot("order", "order_number"), Slot("day", "date", required=False))
@@ -189,3 +194,24 @@ def test_a_slot_is_corrected() -> None:
 def test_any_text_gives_a_command_in_any_state(text: str) -> None:
     for state in (DialogueState(), ABOUT_A, RUNNING):
         assert understood(text, state)
+
+
+@pytest.mark.parametrize(
+    ("act", "expected"),
+    [
+        ("more", c.FindProducts(more=True, refines=True)),
+        ("cheaper", c.FindProducts(max_price=1.99, refines=True)),
+        ("human", c.HandOver(reason="human")),
+        ("thanks", c.SmallTalk(kind="thanks")),
+        ("recommend", c.FindProducts()),
+        ("cancel", c.Clarify()),  # nothing runs
+    ],
+)
+def test_a_message_does_what_the_examples_do_that_it_is_like(act: str, expected: c.Command) -> None:
+    assert understood("xyzzy plugh", LIST, Shop(act_found=Guess(act, 0.9))) == (expected,)
+    assert understood("xyzzy plugh", LIST, Shop(act_found=Guess(act, 0.3))) == (c.Clarify(),)
+
+
+def test_a_known_slot_is_corrected_in_any_words() -> None:
+    state = DialogueState(flow=Flow(name="parcel", slots={"order": "4711"}, asking="day"))
+    assert understood("hmm 4712 then", state) == (c.SetSlot(slot="order", value="4712", corrects=True),)

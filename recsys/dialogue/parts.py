@@ -1,4 +1,4 @@
-"""Parts of messages that say what is wanted: numbers of shown products, sides of a comparison, for whom, and what not."""
+"""Reads parts of a message: places in a list, things set side by side, for whom something is, what is not wanted."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 
     from retrieval.lexical.price_words import PriceLimit
 
-NAMES = ("hunde", "katzen", "kinder", "baby")  # beginnings of German compounds that say for whom something is
 ORDINALS = ("1", "2", "3", "4", "5", "last")
+NAMES = ("hunde", "katzen", "kinder", "baby")  # beginnings of German compounds that say for whom something is
 _BETWEEN = re.compile(r" (?:and|with|or|und|mit|oder|et|avec|ou|y|con|o) |[和与跟]")
 
 
@@ -42,13 +42,13 @@ def thing(words: str) -> str:
 def for_whom(thing: str, whom: str) -> str:
     """Return what is looked for, for someone else: neither the cat nor "my" stays in "cat food" and "my dog"."""
     others, name = Message.of(thing).without("whom").split(), Message.of(whom).content()
-    kept = [next((rest for one in NAMES if (rest := _without_stem(word, one)) != word), word) for word in others]
+    kept = [next((rest for one in NAMES if (rest := without_stem(word, one)) != word), word) for word in others]
     if (kept != others or not thing.isascii()) and len(kept) == 1:  # a compound: "hundefutter", "狗粮"
         return next((one for one in NAMES if name and one.startswith(name)), name) + kept[0]
     return " ".join([*kept, name]).strip()
 
 
-def _without_stem(word: str, name: str) -> str:
+def without_stem(word: str, name: str) -> str:
     """Return the rest of a compound: "futter" of "katzenfutter"."""
     return word[len(name) :] if word.startswith(name) and len(word) >= len(name) + 3 else word
 

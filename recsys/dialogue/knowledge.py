@@ -1,0 +1,52 @@
+"""What understanding asks of a shop."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from recsys.dialogue.phrases import Message
+    from recsys.dialogue.tools import Slot
+
+
+@dataclass(frozen=True)
+class Guess:
+    """Something that a message may mean, and its calibrated probability."""
+
+    name: str
+    probability: float
+
+
+class Knowledge(Protocol):
+    """What the shop knows, as far as understanding asks for it."""
+
+    def flow(self, message: Message) -> Guess | None:
+        """Return the flow that a message most likely asks for."""
+        ...
+
+    def act(self, message: Message) -> Guess | None:
+        """Return what a message most likely wants of the conversation, a kind of phrase."""
+        ...
+
+    def slots(self, flow: str) -> Sequence[Slot]:
+        """Return the slots of a flow."""
+        ...
+
+    def help(self, message: Message) -> Sequence[tuple[int, str, float]]:
+        """Return help pages for a message, best first: row, question, and the probability that the first one answers."""
+        ...
+
+    def sold(self, words: str) -> float:
+        """Return the share of the words that texts of products have; 0 without a word."""
+        ...
+
+    def product(self, words: str, user: str | None) -> str | None:
+        """Return the product that words name, if the shop sells one."""
+        ...
+
+    def price(self, item: str) -> float | None:
+        """Return the price of a product."""
+        ...
