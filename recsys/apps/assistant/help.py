@@ -12,12 +12,15 @@ import polars as pl
 
 from features.data.help_pages import HelpPages
 from features.names import ANSWER, LANGUAGE, LINK, QUESTION
-from recsys.apps.assistant.understanding import Guess
+from recsys.dialogue.examples import Examples, packaged
+from recsys.dialogue.knowledge import Guess
 from recsys.snapshot.help_texts import RememberingEncoder
 from retrieval.passages.index import PassageIndex
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    import numpy as np
 
     from features.text.intents.model import IntentModel
     from recsys.dialogue.conversations import Conversations

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from recsys.apps.assistant.help import HelpDesk
-from recsys.apps.assistant.understanding import Guess
+from recsys.dialogue.knowledge import Guess
 from recsys.dialogue.order_tool import OrderTool
 from tests.recsys.conftest import Place
 from tests.recsys.service.assistant.conftest import Start
