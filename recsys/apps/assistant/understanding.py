@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING
 
 from recsys.dialogue import commands as c
 from recsys.dialogue.parts import beside, for_whom, places, sides, thing, trimmed, unwanted
@@ -35,7 +35,7 @@ PLAINLY = {
     "attribute_stock": "is it in stock",
 }
 HAND_OVERS: tuple[c.HandOverReason, ...] = ("human", "safety", "money", "angry")
-COURTESIES: tuple[c.SmallTalkKind, ...] = get_args(c.SmallTalkKind)
+COURTESIES: tuple[c.SmallTalkKind, ...] = ("greeting", "thanks", "goodbye", "agreement", "refusal")
 ATTRIBUTES: tuple[c.Attribute, ...] = ("reviews", "stock", "brand", "price", "description")
 SHORT = 6  # words of a message that may narrow a search
 SURE = 0.8  # probability of a help page that goes before a product that the conversation is about
@@ -105,7 +105,7 @@ class Understanding:
                 yield c.SetSlot(slot=slot.name, value=value, corrects=slot.name in known)
 
     def _courtesy(self, message: Message, state: DialogueState, _user: str | None) -> tuple[c.Command, ...]:
-        kind = next((kind for kind in COURTESIES if message.has(kind)), None)
+        kind: c.SmallTalkKind | None = next((kind for kind in COURTESIES if message.has(kind)), None)
         # "hi, i want milk" wants milk.
         if (
             kind is None

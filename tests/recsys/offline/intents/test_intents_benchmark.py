@@ -73,7 +73,12 @@ def test_every_system_is_judged_on_the_same_texts(run: tuple[Workspace, IntentRe
     for row in told:
         assert np.mean(row.by_run) == pytest.approx(row.score.value)
         assert (row.over_base.value == 0) or row.name != FROZEN
-    assert all(row.score.users == 24 and (row.score.low or 0) <= row.score.value <= (row.score.high or 0) for row in result.rows)
+    for score in (row.score for row in result.rows):
+        assert score.users == 24
+        assert score.low is not None
+        assert score.value is not None
+        assert score.high is not None
+        assert score.low <= score.value <= score.high
 
 
 def test_its_json_and_its_section_of_the_page(run: tuple[Workspace, IntentResult], tmp_path: Path) -> None:
