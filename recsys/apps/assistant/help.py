@@ -78,15 +78,21 @@ class HelpDesk:
         return {name: getattr(pages, name)[row] for name in (QUESTION, ANSWER, LINK, LANGUAGE)}
 
     def flow(self, text: str) -> Guess | None:
-        """Return the flow that a message most likely asks for: by the classifier, or by the examples where it does not read the message."""
+        """Return the flow that a message most likely asks for: by the classifier, and by the examples that the message is like.
+
+        Where the classifier reads the message, it decides between flows and help pages.
+        """
         bare = " ".join(_DATE.sub(" ", text).split()) or text
+        like = self._flows.nearest(*dict.fromkeys((text, bare)))
         read = self.intents.read([bare]) if self.intents is not None else None
         if read is None or self.intents is None or read.unread.rows[0]:
-            found = self._flows.nearest(*dict.fromkeys((text, bare)))
-            return found and Guess(*found)
+            return like and Guess(*like)
         best = int(read.probabilities[0].argmax())
         name = self.intents.names[best]
-        return Guess(name, float(read.known[0] * read.probabilities[0, best])) if name in self.tools else None
+        if name not in self.tools:
+            return None
+        certain = float(read.known[0] * read.probabilities[0, best])
+        return Guess(name, max(certain, like[1]) if like and like[0] == name else certain)
 
     def act(self, text: str) -> Guess | None:
         """Return what a message wants of the conversation by the packaged examples: a kind of phrase."""
