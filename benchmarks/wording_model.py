@@ -2,7 +2,7 @@
 
     python -m benchmarks.wording_model [tuned|held_out|last] [en|de|fr|es|zh] [--show]
 
-One JSON line for each language; `--show` adds each wording with its outcome. Needs the environment of `make .llm-env/.installed`.
+One JSON line for each language; `--show` adds each wording with its outcome. Needs the environment of `make llm-env`.
 """
 
 from __future__ import annotations

@@ -47,7 +47,7 @@ def test_refresh_tells_of_it(reviewed: Reviewed, caplog: pytest.LogCaptureFixtur
     from recsys.refresh import refresh as module
 
     posted: list[dict[str, str]] = []
-    monkeypatch.setattr(module, "post", lambda _config, message: posted.append(message))
+    monkeypatch.setattr(module, "post", lambda _address, message, _seconds: posted.append(message))
     place = reviewed(SURGE)
     refresh(place.workspace, place.settings, watch=watch_reviews)
     reviewed(DAYS)
