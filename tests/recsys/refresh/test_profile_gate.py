@@ -24,7 +24,7 @@ def accepting(place: Place, *keys: str) -> Settings:
 
 def test_a_column_that_is_gone_is_refused_until_it_is_accepted(spare: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     heard: list[dict[str, str]] = []
-    monkeypatch.setattr(module, "post", lambda config, message: heard.append(message))
+    monkeypatch.setattr(module, "post", lambda _address, message, _seconds: heard.append(message))
     before, bundle = in_use(spare.workspace.data), current_id(spare.workspace.bundles)
     pl.read_csv(spare.items).rename({"available": "in_stock"}).write_csv(spare.items)
     says = (

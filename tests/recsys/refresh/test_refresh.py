@@ -181,7 +181,7 @@ def test_the_loop_continues_after_any_failure_and_counts_it(monkeypatch: pytest.
 
 def test_an_unexpected_failure_is_posted_too(spare: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     posted: list[dict[str, str]] = []
-    monkeypatch.setattr("recsys.refresh.refresh.post", lambda _, message: posted.append(message))
+    monkeypatch.setattr("recsys.refresh.refresh.post", lambda _address, message, _seconds: posted.append(message))
     monkeypatch.setattr("recsys.refresh.refresh.load_source", lambda _: 1 // 0)
     with pytest.raises(ZeroDivisionError):
         refresh(spare.workspace, spare.settings)
