@@ -18,8 +18,8 @@ _PLAIN = re.compile(r"""(?!["'=])[!-~](?:[!-~]| (?! ))*(?<! )""")
 # Format characters (zero width, direction, soft hyphen, byte order mark), fillers and variation selectors.
 _INVISIBLE = r"[\p{Cf}\u{034f}\u{115f}\u{1160}\u{17b4}\u{17b5}\u{180b}-\u{180f}\u{2800}\u{3164}\u{fe00}-\u{fe0f}\u{ffa0}]"
 _QUOTES = "\"'“”„«»"
-_QUOTED = rf"^[={_QUOTES}]*[{_QUOTES}]\s*([^{_QUOTES}].*?)\s*[{_QUOTES}]+$"
-_OPEN = r'^"([^"]+)$'  # a quote that its file never closes
+_QUOTED = rf"^[={_QUOTES}]*[{_QUOTES}]\s*([^\s{_QUOTES}].*?)\s*[{_QUOTES}]+$"
+_OPEN = rf'^"\s*([^\s{_QUOTES}](?:[^"]*[^"\s])?)$'  # a quote that its file never closes
 _APOSTROPHE = r"^'([\d=+@-])"  # a spreadsheet's sign that what follows is text
 
 
