@@ -15,7 +15,7 @@ _WANTED = {
 }
 # Libraries that are not part of the light core, by their module, and the extra of the package that installs them.
 EXTRA_OF = {
-    **dict.fromkeys(("bm25s", "implicit", "matplotlib", "onnx", "peft", "sentencex", "sklearn", "torch", "transformers"), "train"),
+    **dict.fromkeys(("bm25s", "implicit", "matplotlib", "onnx", "peft", "sklearn", "torch", "transformers"), "train"),
     **dict.fromkeys(("fastapi", "httptools", "itsdangerous", "limits", "prometheus_client", "starlette", "uvicorn", "uvloop"), "serve"),
     "jinja2": "train",
     "adbc_driver_postgresql": "postgres",

@@ -41,7 +41,7 @@ class AssistantBody(Body):
 class RatingBody(Body):
     """What a customer thinks of an answer."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [{"conversation": _NAME, "turn": 1, "thumb": "up"}]})
+    model_config = ConfigDict(json_schema_extra={"examples": [{"conversation": _NAME, "turn": 1, "thumb": "up", "user": "123"}]})
 
     conversation: Conversation
     turn: int = Field(ge=1, le=1_000_000, description="as the answer gave it")

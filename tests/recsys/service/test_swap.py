@@ -6,6 +6,7 @@ import shutil
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import polars as pl
 import pytest
@@ -17,7 +18,6 @@ from recsys.recommend.pipeline import RequestGroup
 from recsys.refresh import build
 from recsys.service import live_bundle
 from recsys.service.live_bundle import LiveBundle
-from recsys.settings.serve import ServeConfig
 from recsys.workspace.workspace import Workspace
 from retrieval.candidates import Candidates
 from retrieval.query_tower.onnx_model import QueryEncoder
@@ -112,10 +112,10 @@ def test_what_was_refused_at_the_start_is_looked_at_again(spare: Place, serve: S
     new = publish(spare, 7.5)
     right = LiveBundle.open
 
-    def short_of_memory(workspace: Workspace, bundle_id: str, before: LiveBundle | None, config: ServeConfig) -> LiveBundle:
+    def short_of_memory(workspace: Workspace, bundle_id: str, *more: Any) -> LiveBundle:
         if bundle_id == new:
             raise MemoryError
-        return right(workspace, bundle_id, before, config)
+        return right(workspace, bundle_id, *more)
 
     monkeypatch.setattr(live_bundle, "RETRY_SECONDS", 0.1)
     with monkeypatch.context() as patch:
