@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import tomllib
 from dataclasses import dataclass
 from functools import cache
@@ -12,13 +11,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from features.reviews.folding import folded_word
+from recsys.dialogue.phrases import IDEOGRAPH
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 FILE = "examples.toml"
 UNLIKE, ALIKE = 0.35, 0.7  # cosine, above the usual one, of an example that says something else, and of one that says the same
-_IDEOGRAPH = re.compile(r"[\u4e00-\u9fff]")
 
 
 @dataclass(frozen=True)
@@ -51,7 +50,7 @@ class Examples:
             return None
         certain = np.max([[_dice(_grams(way), one) for one in self.grams] for way in ways], axis=0)
         certain = np.clip((certain - 0.3) / 0.4, 0, 1)
-        if not any(map(_IDEOGRAPH.search, ways)):  # an encoder of other languages finds all of these texts alike
+        if not any(map(IDEOGRAPH.search, ways)):  # an encoder of other languages finds all of these texts alike
             asked = self.encode(list(ways))
             usual = asked @ self.vectors.mean(axis=0)  # the cosine of a text that has nothing to do with the message
             similar = (self.vectors @ asked.T - usual).max(axis=1)
@@ -70,7 +69,7 @@ def packaged() -> tuple[tuple[str, str], ...]:
 def _grams(text: str) -> frozenset[str]:
     """Return the runs of letters in a text: of two in Chinese, of three elsewhere."""
     folded = " ".join(folded_word(text).split())
-    size = 2 if _IDEOGRAPH.search(folded) else 3
+    size = 2 if IDEOGRAPH.search(folded) else 3
     return frozenset(folded[place : place + size] for place in range(max(1, len(folded) - size + 1)))
 
 

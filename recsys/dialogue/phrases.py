@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 import tomllib
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from importlib.resources import files
 from typing import TYPE_CHECKING
+
+from rapidfuzz.distance import OSA
 
 from features.reviews.folding import folded_word
 from features.reviews.languages import FUNCTION_WORDS
@@ -20,7 +22,7 @@ FILE = "phrases.toml"
 COMMON, PLACES = "common", "ordinal_words"
 LEAST_MENDED = 5  # letters of a word whose typing error is mended
 UNSPACED = "zh"
-_IDEOGRAPH = re.compile(r"[\u4e00-\u9fff]")
+IDEOGRAPH = re.compile(r"[\u4e00-\u9fff]")
 
 
 @dataclass(frozen=True)
@@ -103,10 +105,10 @@ class Message:
         """Whether it begins as a question of its language does."""
         return "?" in self.text or "？" in self.text or self.find("question", self.language) is not None
 
-    @property
+    @cached_property
     def language(self) -> str | None:
         """The language that its words tell; None where they do not."""
-        if _IDEOGRAPH.search(self.text):
+        if IDEOGRAPH.search(self.text):
             return UNSPACED
         words = self.folded.split()
         counts = {language: sum(word in known for word in words) for language, known in _function_words().items()}
@@ -144,7 +146,7 @@ def _common() -> frozenset[str]:
 
 def _without_common_signs(word: str) -> str:
     """Return a word of a language without spaces between words without its frequent signs."""
-    if not _IDEOGRAPH.search(word):
+    if not IDEOGRAPH.search(word):
         return word
     for sign in sorted(_content()[COMMON][UNSPACED], key=len, reverse=True):
         word = word.replace(sign, "")
@@ -161,20 +163,11 @@ def _mended(word: str, knows: Callable[[str], bool]) -> str:
     """Return the one word of the phrases that a word is one edit away from, with the same first letter; else the word."""
     if len(word) < LEAST_MENDED or word in _vocabulary() or not word.isascii() or not word.isalpha() or knows(word):
         return word
-    near = [known for known in _vocabulary() if known[0] == word[0] and len(known) >= LEAST_MENDED - 1 and _one_edit(word, known)]
+    likely = (known for known in _vocabulary() if known[0] == word[0] and len(known) >= LEAST_MENDED - 1)
+    near = [known for known in likely if OSA.distance(word, known, score_cutoff=1) <= 1]
     if len(near) > 1:  # a letter is left out more often than added
         near = [known for known in near if len(known) >= len(word)]
     return near[0] if len(near) == 1 else word
-
-
-def _one_edit(word: str, known: str) -> bool:
-    """Whether one letter is too many, missing, another one, or swapped with the next."""
-    if abs(len(word) - len(known)) > 1:
-        return False
-    begin = next((i for i, (one, other) in enumerate(zip(word, known, strict=False)) if one != other), min(len(word), len(known)))
-    rest, other = word[begin:], known[begin:]
-    swapped = rest[:2] == other[1::-1] and rest[2:] == other[2:] and len(rest) > 1
-    return rest[1:] == other or rest == other[1:] or rest[1:] == other[1:] or swapped
 
 
 @cache
