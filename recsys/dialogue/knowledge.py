@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
@@ -50,3 +51,11 @@ class Knowledge(Protocol):
     def price(self, item: str) -> float | None:
         """Return the price of a product."""
         ...
+
+
+class AskedOnce:
+    """What a shop knows, asked each thing once: for the time of one turn, whose rules read a message several times."""
+
+    def __init__(self, shop: Knowledge) -> None:
+        self.flow, self.act, self.help, self.sold = cache(shop.flow), cache(shop.act), cache(shop.help), cache(shop.sold)
+        self.slots, self.product, self.price = shop.slots, shop.product, shop.price

@@ -15,6 +15,7 @@ from recsys.apps.assistant.components import AssistantComponents
 from recsys.apps.assistant.turn import TurnRunner
 from recsys.apps.assistant.understanding import Understanding
 from recsys.dialogue.conversations import ConversationError, TurnRecord
+from recsys.dialogue.knowledge import AskedOnce
 from recsys.dialogue.phrases import Message
 from recsys.dialogue.state import DialogueState, Turn
 
@@ -89,11 +90,11 @@ class Assistant(AssistantComponents):
     @property
     def _understanding(self) -> Understanding:
         today = datetime.fromtimestamp(self.clock(), UTC).date()
-        return Understanding(self, self.config.answer_from, self.config.flow_from, today)
+        return Understanding(AskedOnce(self), self.config.answer_from, self.config.flow_from, today)
 
     def _record(self, request: AssistantRequest, reply: Reply) -> TurnRecord:
         reason = reply.content.reason if isinstance(reply.content, HandedOver) else None
-        question, now = without_personal_data(request.text), int(self.clock())
+        question, now = reply.state.transcript[-1].customer, int(self.clock())  # masked
         return TurnRecord(request.conversation, reply.state.turn, now, reply.state.language, question, outcome_of(reply), reason)
 
 
