@@ -41,6 +41,21 @@ def serve() -> Iterator[Serve]:
 
 
 @pytest.fixture(scope="module")
+def place(_ready: Place, tmp_path_factory: pytest.TempPathFactory) -> Place:
+    """A copy of the shop for a whole module, whose conversations the module may change."""
+    place = Place(tmp_path_factory.mktemp("copy") / "shop", _ready.settings)
+    shutil.copytree(_ready.folder, place.folder)
+    return place
+
+
+@pytest.fixture(scope="module")
+def client(place: Place) -> Iterator[TestClient]:
+    """The service of that copy."""
+    with TestClient(application(place.workspace, place.settings), base_url=HERE, raise_server_exceptions=False) as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
 def shared(ready: Place) -> Iterator[TestClient]:
     """A service that only reads, for a whole module."""
     config = ready.settings.serve.model_copy(update={"budget_ms": 10_000.0})

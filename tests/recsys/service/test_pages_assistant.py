@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Iterator
-
 import numpy as np
 import pytest
 from starlette.testclient import TestClient
@@ -14,30 +11,16 @@ from recsys.apps.assistant.pipeline import Assistant
 from recsys.dialogue.conversations import AddedAnswer, Conversations, TurnRecord
 from recsys.dialogue.state import DialogueState, Turn
 from recsys.service.access.keys import Keys
-from recsys.service.app import application
 from recsys.service.pages.assistant.forms import ChatForm, QuestionForm
 from recsys.service.pages.assistant.questions import QuestionVectors
 from recsys.settings.names import Scope
 from recsys.wording.facts import Fact, FactKind
 from recsys.wording.message import Message, Piece
 from tests.recsys.conftest import Place
-from tests.recsys.service.conftest import HERE, Serve
+from tests.recsys.service.conftest import Serve
 from tests.recsys.service.pages import HOSTILE, ODD, Seen, seen
 
 pytestmark = pytest.mark.usefixtures("no_flows")
-
-
-@pytest.fixture(scope="module")
-def place(_ready: Place, tmp_path_factory: pytest.TempPathFactory) -> Place:
-    place = Place(tmp_path_factory.mktemp("chat") / "shop", _ready.settings)
-    shutil.copytree(_ready.folder, place.folder)
-    return place
-
-
-@pytest.fixture(scope="module")
-def client(place: Place) -> Iterator[TestClient]:
-    with TestClient(application(place.workspace, place.settings), base_url=HERE, raise_server_exceptions=False) as client:
-        yield client
 
 
 @pytest.fixture(autouse=True)

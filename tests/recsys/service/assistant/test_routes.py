@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import shutil
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -16,27 +14,13 @@ from starlette.testclient import TestClient
 from recsys.apps.assistant.request import MOST_CHARACTERS
 from recsys.dialogue.conversations import Conversations
 from recsys.privacy.erasure import erase
-from recsys.service.app import application
 from recsys.service.logs import JsonFormatter
 from tests.recsys.conftest import Place
-from tests.recsys.service.conftest import HERE, Serve, inside, problem
+from tests.recsys.service.conftest import Serve, inside, problem
 from tests.recsys.service.test_events import wait_for
 from tests.recsys.service.test_swap import publish
 
 pytestmark = pytest.mark.usefixtures("no_flows")
-
-
-@pytest.fixture(scope="module")
-def place(_ready: Place, tmp_path_factory: pytest.TempPathFactory) -> Place:
-    place = Place(tmp_path_factory.mktemp("assistant") / "shop", _ready.settings)
-    shutil.copytree(_ready.folder, place.folder)
-    return place
-
-
-@pytest.fixture(scope="module")
-def client(place: Place) -> Iterator[TestClient]:
-    with TestClient(application(place.workspace, place.settings), base_url=HERE, raise_server_exceptions=False) as client:
-        yield client
 
 
 def say(client: TestClient, text: str, conversation: str | None = None, user: str | None = None) -> Any:
