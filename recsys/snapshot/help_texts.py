@@ -11,7 +11,7 @@ import polars as pl
 from safetensors.numpy import save
 
 from features.data.help_pages import HelpPages
-from features.storage.arrays import arrays_of
+from features.storage.arrays import Subfolder, arrays_of, in_folder
 from features.text.template import text_hashes
 from retrieval.passages.index import PassageIndex
 
@@ -60,10 +60,17 @@ class RememberingEncoder:
 
 @dataclass(frozen=True)
 class HelpTexts:
-    """Help pages and the vectors of their texts."""
+    """Help pages, the index over them, and the vectors of their texts, from which an index with further pages is made.
+
+    Attributes
+    ----------
+    known : vector by the hash of its text, float32 (dim,).
+    index : files of the index, see `PassageIndex.to_files`; none of a shop without help pages.
+    """
 
     pages: HelpPages
     known: Mapping[bytes, np.ndarray] = field(default_factory=dict)
+    index: Mapping[str, bytes] = field(default_factory=dict)
 
     @classmethod
     def empty(cls) -> Self:
@@ -76,8 +83,8 @@ class HelpTexts:
         if pages is None or not len(pages):
             return cls.empty()
         encoder = RememberingEncoder(model)
-        PassageIndex.of(pages, encoder)
-        return cls(pages, encoder.known)
+        index = PassageIndex.of(pages, encoder)
+        return cls(pages, encoder.known, index.to_files())
 
     def to_files(self) -> dict[str, bytes]:
         """Return the pages as Parquet and the vectors as safetensors; no file of a shop without help pages."""
@@ -89,6 +96,7 @@ class HelpTexts:
         return {
             "pages.parquet": buffer.getvalue(),
             "vectors.safetensors": save({"hashes": hashes, "vectors": np.stack(list(self.known.values()))}),
+            **in_folder("index", self.index),
         }
 
     @classmethod
@@ -98,4 +106,5 @@ class HelpTexts:
             return cls.empty()
         arrays = arrays_of(files, "vectors.safetensors")
         known = {key.tobytes(): vector for key, vector in zip(arrays["hashes"], arrays["vectors"], strict=True)}
-        return cls(HelpPages.of(pl.read_parquet(io.BytesIO(files["pages.parquet"]))), known)
+        index = Subfolder(files, "index")
+        return cls(HelpPages.of(pl.read_parquet(io.BytesIO(files["pages.parquet"]))), known, {name: index[name] for name in index})

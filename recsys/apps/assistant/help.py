@@ -119,8 +119,10 @@ class HelpDesk:
             return self._latest[1:]
 
     def _made(self) -> tuple[PassageIndex | None, HelpPages]:
-        added = self.conversations.answers()
-        frame = self.of_bundle.pages.frame
+        added, own = self.conversations.answers(), self.of_bundle
+        if not added and own.index:
+            return PassageIndex.from_files(own.index, own.pages, self._encoder), own.pages
+        frame = own.pages.frame
         if added:
             rows = [(one.question, one.answer, "", one.language or "", one.link or "", -one.number) for one in added]
             frame = pl.concat([frame, pl.DataFrame(rows, schema=frame.schema, orient="row")])
