@@ -12,11 +12,9 @@ from features.data.help_pages import HelpPages
 from recsys.snapshot.help_texts import HelpTexts, RememberingEncoder
 from retrieval.passages.index import PassageIndex
 
-_PLACES = range(12)
+PLACES = range(12)
 PAGES = HelpPages.of(
-    pl.DataFrame({"question": [f"How do I do thing {i}?" for i in _PLACES], "answer": [f"Press key {i}." for i in _PLACES]})
-)
-    pl.DataFrame({"question": [f"How do I do thing {i}?" for i in range(12)], "answer": [f"Press key {i}." for i in range(12)]})
+    pl.DataFrame({"question": [f"How do I do thing {i}?" for i in PLACES], "answer": [f"Press key {i}." for i in PLACES]}),
 )
 
 
