@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import threading
+import time
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
@@ -22,11 +23,15 @@ from tests.recsys.service.conftest import Serve, inside, problem
 pytestmark = pytest.mark.usefixtures("no_flows")
 
 
-def test_conversations_expire_at_start(spare: Place, start: Start, caplog: pytest.LogCaptureFixture) -> None:
+def test_conversations_expire_at_start(
+    spare: Place, start: Start, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     say(start(spare), "hello", "old")
     spare.workspace.__dict__.pop("conversations", None)
+    two_days_later = time.time() + 2 * 86400
+    monkeypatch.setattr(time, "time", lambda: two_days_later)
     with caplog.at_level(logging.INFO, "recsys"):
-        client = start(spare, keep_days=1e-9)
+        client = start(spare, keep_days=1)
     assert "1 conversation removed" in caplog.text
     assert say(client, "hello", "old")["turn"] == 1
 
