@@ -43,6 +43,18 @@ TAGS: Final = "tags"  # words that customers look for, "refund, money back"
 LANGUAGE: Final = "language"  # ISO 639-1, such as "en"
 LINK: Final = "link"
 
+# Columns of customers, beside USER_ID, LANGUAGE and ATTRIBUTES. Their types are in `features.data.customers.CUSTOMER_COLUMNS`.
+CONSENT: Final = "consent"  # to be written to
+OPTED_OUT: Final = "opted_out"
+
+# Columns of campaigns, beside USER_ID, ITEM_ID and CATEGORY. Their types are in `features.data.campaigns.CAMPAIGN_COLUMNS`.
+CAMPAIGN_ID: Final = "campaign_id"
+SENT_AT: Final = "sent_at"
+OFFER: Final = "offer"
+COST: Final = "cost"  # of sending it, and of the offer where it was redeemed
+REDEEMED_AT: Final = "redeemed_at"
+HOLDOUT: Final = "holdout"  # chosen by chance and not written to
+
 # Columns that are read and not stored: they say what other columns mean.
 UNIT_PRICE: Final = "unit_price"  # of one piece: value = quantity * unit_price
 CURRENCY: Final = "currency"  # of a price or a value

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import polars as pl
 
 from features.errors import DataError, disk_errors
-from features.ingest.readers.raw_table import RawTable, malformed
+from features.ingest.readers.raw_table import ATTRIBUTE_PREFIX, RawTable, malformed
+
+if TYPE_CHECKING:
+    from features.ingest.optional_tables import OptionalName
 
 
 def complete_journey() -> tuple[RawTable, RawTable]:
@@ -69,3 +73,36 @@ def _title_case(name: str) -> pl.Expr:
 def _numbered(frame: pl.LazyFrame) -> RawTable:
     numbered = frame.with_row_index("row", offset=1).with_columns(pl.col("row").cast(pl.Int64))
     return RawTable(numbered, malformed(), frame.select(pl.len()).collect().item())
+
+
+def complete_journey_campaigns() -> dict[OptionalName, RawTable]:
+    """Return the campaigns and the demographics of Complete Journey, as raw optional tables.
+
+    A campaign's coupons are for many products, so its rows name no item. A redemption is the first of the campaign's coupons. Nobody was
+    held out by chance, and nothing says what a mailing cost. Demographics are attributes; whether a household agreed is not known.
+
+    Raises
+    ------
+    DataError
+        If the package is not installed or incomplete.
+    """
+    products, _ = complete_journey_files()
+    folder = products.parent
+    with disk_errors(folder, "read"):
+        sent, about, redeemed, households = (
+            pl.scan_parquet(folder / f"{name}.parquet")
+            for name in ("campaigns", "campaign_descriptions", "coupon_redemptions", "demographics")
+        )
+        keys = ("campaign_id", "household_id")
+        first = redeemed.group_by(*keys).agg(pl.col("redemption_date").min())
+        campaigns = sent.join(about, on="campaign_id").join(first, on=keys, how="left").sort("start_date", *keys)
+        campaigns = campaigns.select(
+            campaign_id=pl.col("campaign_id").cast(pl.String),
+            user_id=pl.col("household_id").cast(pl.String),
+            sent_at=pl.col("start_date").cast(pl.Datetime("us")),
+            offer="campaign_type",
+            redeemed_at=pl.col("redemption_date").cast(pl.Datetime("us")),
+        )
+        attributes = {ATTRIBUTE_PREFIX + name: name for name in households.collect_schema().names() if name != "household_id"}
+        customers = households.sort("household_id").select(user_id=pl.col("household_id").cast(pl.String), **attributes)
+        return {"customers": _numbered(customers), "campaigns": _numbered(campaigns)}

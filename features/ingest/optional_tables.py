@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
+from features.data.campaigns import CAMPAIGN_COLUMNS
+from features.data.customers import CUSTOMER_COLUMNS
 from features.data.help_pages import HELP_COLUMNS
 from features.data.queries import QUERY_COLUMNS
 from features.data.reviews import REVIEW_COLUMNS
-from features.names import ANSWER, ITEM_ID, QUERY, QUESTION, ROW, STARS, TEXT, TIMESTAMP, USER_ID
+from features.names import ANSWER, ATTRIBUTES, CAMPAIGN_ID, ITEM_ID, QUERY, QUESTION, ROW, SENT_AT, STARS, TEXT, TIMESTAMP, USER_ID
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -16,7 +18,8 @@ if TYPE_CHECKING:
     import polars as pl
 
 
-OptionalName = Literal["queries", "reviews", "help_pages"]
+OptionalName = Literal["queries", "reviews", "help_pages", "customers", "campaigns"]
+Table = Literal["items", "interactions", OptionalName]
 
 
 @dataclass(frozen=True)
@@ -30,6 +33,7 @@ class OptionalTable:
     columns : canonical columns as they are stored.
     required : columns that its file must have.
     either : columns of which its file must have one.
+    made : columns that are stored and not read by their names.
     """
 
     name: OptionalName
@@ -37,6 +41,7 @@ class OptionalTable:
     columns: Mapping[str, pl.DataType] = field(repr=False)
     required: tuple[str, ...]
     either: tuple[str, ...] = ()
+    made: tuple[str, ...] = (ROW,)
 
     @property
     def file(self) -> str:
@@ -56,11 +61,13 @@ class OptionalTable:
     @property
     def inputs(self) -> tuple[str, ...]:
         """The columns that its file may have."""
-        return tuple(name for name in self.columns if name != ROW)
+        return tuple(name for name in self.columns if name not in self.made)
 
 
 QUERIES = OptionalTable("queries", "search log", QUERY_COLUMNS, (QUERY, TIMESTAMP))
 REVIEWS = OptionalTable("reviews", "table of reviews", REVIEW_COLUMNS, (ITEM_ID,), (TEXT, STARS))
 HELP = OptionalTable("help_pages", "table of help pages", HELP_COLUMNS, (QUESTION, ANSWER))
-OPTIONAL: dict[OptionalName, OptionalTable] = {one.name: one for one in (QUERIES, REVIEWS, HELP)}
+CUSTOMERS = OptionalTable("customers", "table of customers", CUSTOMER_COLUMNS, (USER_ID,), made=(ATTRIBUTES,))
+CAMPAIGNS = OptionalTable("campaigns", "table of campaigns", CAMPAIGN_COLUMNS, (CAMPAIGN_ID, USER_ID, SENT_AT))
+OPTIONAL: dict[OptionalName, OptionalTable] = {one.name: one for one in (QUERIES, REVIEWS, HELP, CUSTOMERS, CAMPAIGNS)}
 FILES = ("items", "interactions", *OPTIONAL)  # keys of a source that name its files

@@ -57,7 +57,7 @@ def ingest(
     """Read, validate and store a shop's tables in the folder `out`.
 
     The new version (`features.ingest.table_versions`) holds items.parquet and interactions.parquet (canonical columns, rows in the
-    order of the source), queries.parquet, reviews.parquet and help_pages.parquet where the shop has such tables, quarantine.csv
+    order of the source), a file for each optional table that the shop has (`features.ingest.optional_tables`), quarantine.csv
     (table, row, reason, value), source.json and profile.json. It replaces the version in use as a whole, or nothing changes. The
     tables are never whole in memory; ten million rows peaked at 1.7 GiB (`benchmarks.ingest_10m`). Only one ingest may run in `out` at a
     time: `Workspace.ingest` takes the lock.
@@ -148,9 +148,7 @@ def _write_tables(source: Source, files: Source, folder: Path, erased: ErasedUse
     of_columns = (note for table in profile.tables for note in column_notes(table))
     unused = _without_effect(source, of_items, of_log, *optional.values())
     notes = (*of_columns, *judged.notes, *unused, *user_notes(out / INTERACTIONS), *_notes(out / ITEMS))
-    summary = IngestSummary(
-        of_items, of_log, notes, queries=optional.get("queries"), reviews=optional.get("reviews"), help_pages=optional.get("help_pages")
-    )
+    summary = IngestSummary(of_items, of_log, notes, optional=optional)
     return replace(summary, profile=profile.model_copy(update={"notes": summary.notes}))
 
 

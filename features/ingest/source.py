@@ -36,11 +36,13 @@ class Source(BaseModel):
     dataset : name of a public data set, instead of files.
     sql : queries of a database, instead of the files of the same names.
     items, interactions : the files. Without `items` the catalogue is taken from the log's rows (`items_columns` names its columns).
-    queries, reviews, help_pages : the search log, what customers say of items, and questions with their answers; optional. Help pages
-        may also be a folder of Markdown files.
+    queries, reviews, help_pages, customers, campaigns : the search log, what customers say of items, questions with their answers,
+        who may be written to, and what was sent to whom; optional. Help pages may also be a folder of Markdown files.
     format : the software that exported the files (`features.ingest.formats`); None recognises it by the header, table by table.
     encoding : encoding of text files that are not UTF-8; None recognises it.
-    items_columns, interactions_columns, queries_columns, reviews_columns, help_pages_columns : canonical name -> name in the shop's table.
+    items_columns, interactions_columns, queries_columns, reviews_columns, help_pages_columns, customers_columns, campaigns_columns :
+        canonical name -> name in the shop's table.
+    customers_attributes : names of columns of the table of customers, such as age, that are kept as they are. No other column is.
     events, queries_events : the shop's word for an event of the log, or of the search log -> the canonical one.
     statuses : the shop's word for the state of an order -> paid, cancelled, refunded, failed or pending; only the first one counts.
     variants : whether each variant of a product is an item, or the product is one item (`group_id` says which are one product).
@@ -49,9 +51,9 @@ class Source(BaseModel):
     drop_users : ids of users that are no customers (bots, tests, resellers); their rows are quarantined.
     guests : user ids that stand for everybody without an account. Each of their orders counts as a visitor of its own.
     min_rating : ratings below this count as dislikes; None takes the middle of the scale (3 of 5 stars).
-    timestamp_format, created_at_format, queries_timestamp_format, reviews_timestamp_format : strptime format of the times of log,
-        catalogue, search log and reviews, or a unit: "unix days", "spreadsheet days", "seconds", "milliseconds", "microseconds",
-        "nanoseconds". None: the column as a whole tells.
+    timestamp_format, created_at_format, queries_timestamp_format, reviews_timestamp_format, campaigns_timestamp_format : strptime format
+        of the times of log, catalogue, search log, reviews and campaigns, or a unit: "unix days", "spreadsheet days", "seconds",
+        "milliseconds", "microseconds", "nanoseconds". None: the column as a whole tells.
     reviews_scale : the lowest and the highest rating of the reviews' scale. None: the column as a whole tells.
     reviews_phone_regions : countries (ISO 3166) whose phone numbers are masked in reviews where they have no country code.
     decimal : the sign before decimals, in columns that do not tell.
@@ -68,6 +70,8 @@ class Source(BaseModel):
     queries: Path | None = None
     reviews: Path | None = None
     help_pages: Path | None = None
+    customers: Path | None = None
+    campaigns: Path | None = None
     format: Literal["canonical", "amazon", "shopify", "woocommerce", "magento", "google-merchant", "google-analytics"] | None = None
     encoding: str | None = None
     items_columns: dict[str, str] = {}
@@ -75,6 +79,9 @@ class Source(BaseModel):
     queries_columns: dict[str, str] = {}
     reviews_columns: dict[str, str] = {}
     help_pages_columns: dict[str, str] = {}
+    customers_columns: dict[str, str] = {}
+    customers_attributes: tuple[str, ...] = ()
+    campaigns_columns: dict[str, str] = {}
     events: dict[str, str] = {}
     queries_events: dict[str, str] = {}
     statuses: dict[str, Literal["paid", "cancelled", "refunded", "failed", "pending"]] = {}
@@ -87,6 +94,7 @@ class Source(BaseModel):
     created_at_format: str | None = None
     queries_timestamp_format: str | None = None
     reviews_timestamp_format: str | None = None
+    campaigns_timestamp_format: str | None = None
     reviews_scale: tuple[float, float] | None = None
     reviews_phone_regions: tuple[str, ...] = PHONE_REGIONS
     decimal: Literal[".", ","] | None = None
@@ -173,7 +181,7 @@ class SqlSource(BaseModel):
     ----------
     uri : sqlite:///PATH or postgresql://USER@HOST:PORT/NAME, without a password: libpq takes it from PGPASSWORD or ~/.pgpass.
     interactions, items : queries that give the tables. Without `items` the catalogue comes from `Source.items` or the log's rows.
-    queries, reviews, help_pages : queries that give the search log, the reviews and the help pages.
+    queries, reviews, help_pages, customers, campaigns : queries that give the optional tables.
     watermark : column of the log's query that only ever grows (a serial number, the time of insertion); a refresh queries no
         older rows.
     """
@@ -186,6 +194,8 @@ class SqlSource(BaseModel):
     queries: str | None = None
     reviews: str | None = None
     help_pages: str | None = None
+    customers: str | None = None
+    campaigns: str | None = None
     watermark: str | None = None
 
     @field_validator("uri")

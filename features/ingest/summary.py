@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from features.ingest.optional_tables import FILES
 from features.text.plain import plain
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from features.ingest.optional_tables import OptionalName
     from features.ingest.profile.model import DataProfile
 
 REASONS_SHOWN = 5
@@ -59,16 +59,14 @@ class IngestSummary:
     ----------
     notes : each on one line; it begins with "note: ", which is added where it is missing.
     profile : how the columns were understood.
-    queries, reviews, help_pages : row counts of the optional tables; None where the shop has none.
+    optional : row counts of the optional tables that the shop has.
     """
 
     items: TableSummary
     interactions: TableSummary
     notes: tuple[str, ...] = ()
     profile: DataProfile | None = None
-    queries: TableSummary | None = None
-    reviews: TableSummary | None = None
-    help_pages: TableSummary | None = None
+    optional: Mapping[OptionalName, TableSummary] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         # The same note may come from several rules.
@@ -89,7 +87,7 @@ class IngestSummary:
     @property
     def tables(self) -> tuple[TableSummary, ...]:
         """The tables that the shop has."""
-        return tuple(table for name in FILES if (table := getattr(self, name)) is not None)
+        return (self.items, self.interactions, *self.optional.values())
 
     @property
     def quarantined(self) -> int:

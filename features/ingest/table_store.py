@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from features.errors import DataError, disk_error, disk_errors
 from features.ingest.datasets import complete_journey_files
 from features.ingest.help_pages.markdown import is_pages, page_files
-from features.ingest.optional_tables import FILES, HELP, OPTIONAL, QUERIES, REVIEWS
+from features.ingest.optional_tables import CAMPAIGNS, CUSTOMERS, FILES, HELP, OPTIONAL, QUERIES, REVIEWS
 from features.ingest.profile.measure import log_facts
 from features.ingest.profile.model import DataProfile
 from features.ingest.profile.optional_tables import facts_of
@@ -111,6 +111,16 @@ def load_reviews(out: Path) -> pl.DataFrame | None:
 def load_help_pages(out: Path) -> pl.DataFrame | None:
     """Return the canonical help pages in `out`; None where the shop has none. Raises DataError like `load_queries`."""
     return _load(out, HELP.file)
+
+
+def load_customers(out: Path) -> pl.DataFrame | None:
+    """Return the canonical customers in `out`; None where the shop has no such table. Raises DataError like `load_queries`."""
+    return _load(out, CUSTOMERS.file)
+
+
+def load_campaigns(out: Path) -> pl.DataFrame | None:
+    """Return the canonical campaigns in `out`; None where the shop has none. Raises DataError like `load_queries`."""
+    return _load(out, CAMPAIGNS.file)
 
 
 def _load(out: Path, name: str) -> pl.DataFrame | None:

@@ -2,7 +2,7 @@
 
     data/CURRENT        the name of the version in use, one line
     data/<version>/     items.parquet, interactions.parquet, quarantine.csv, source.json, profile.json;
-                        queries.parquet, reviews.parquet and help_pages.parquet where the shop has such tables
+                        a file for each optional table that the shop has (`features.ingest.optional_tables`)
 
 A reader reads CURRENT once and everything else from the folder that it names. It takes no lock and writes nothing. A writer holds
 the lock of the workspace (`Workspace.alone`): it writes a new version, syncs it to the disk and replaces CURRENT. The previous version

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from features.errors import DataError
-from features.ingest.datasets import complete_journey
+from features.ingest.datasets import complete_journey, complete_journey_campaigns
 from features.ingest.formats.canonical import CANONICAL
 from features.ingest.formats.known import layout_of, layouts
 from features.ingest.formats.layout import KEYS, REFUSED, REMARK, TableLayout
@@ -18,16 +18,15 @@ from features.ingest.optional_tables import OPTIONAL
 from features.ingest.profile.column_names import other_spellings
 from features.ingest.profile.missing_columns import advice
 from features.ingest.readers.files import read_head, read_table
-from features.ingest.readers.raw_table import ITEM_PREFIX, MissingColumnError, RawTable, TableHead, TableSpec, stored
+from features.ingest.readers.raw_table import ATTRIBUTE_PREFIX, ITEM_PREFIX, MissingColumnError, RawTable, TableHead, TableSpec, stored
 from features.text.plain import agree, counted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from features.ingest.formats.known import Table
     from features.ingest.formats.layout import Format
-    from features.ingest.optional_tables import OptionalName
+    from features.ingest.optional_tables import OptionalName, Table
     from features.ingest.source import Source
 
 
@@ -54,7 +53,10 @@ def raw_tables(source: Source, folder: Path) -> tuple[RawTable | None, RawTable]
 
 def raw_optional(source: Source, folder: Path) -> dict[OptionalName, RawTable]:
     """Return the raw optional tables that the shop has. Raises DataError like `raw_tables`."""
-    return {name: _raw_optional(source, name, path, folder) for name in OPTIONAL if (path := getattr(source, name)) is not None}
+    given: dict[OptionalName, RawTable] = {
+        name: _raw_optional(source, name, path, folder) for name in OPTIONAL if (path := getattr(source, name)) is not None
+    }
+    return (complete_journey_campaigns() | given) if source.dataset is not None else given
 
 
 def _raw_optional(source: Source, name: OptionalName, path: Path, folder: Path) -> RawTable:
@@ -65,6 +67,8 @@ def _raw_optional(source: Source, name: OptionalName, path: Path, folder: Path) 
     head = read_head(path, source.encoding, name)
     form, layout, note = _layout(source, name, path, head)
     columns = _mapped(layout, mapping, head)
+    if name == "customers":
+        columns |= {ATTRIBUTE_PREFIX + theirs: (theirs,) for theirs in source.customers_attributes}
     found = [ours for ours in one.either if set(columns[ours]) & set(head.names)]
     required = (*one.required, *(found or one.either)[:1])
     spec = TableSpec(name, path, columns, required, tuple(mapping), source.encoding, layout, form.name)

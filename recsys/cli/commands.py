@@ -54,6 +54,10 @@ def ingest(
     help_pages: Annotated[
         Path | None, typer.Option(metavar="PATH", help="Help pages, if there are any: a file in the same formats, or a folder of Markdown.")
     ] = None,
+    customers: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Who may be written to, and attributes of customers, in the same formats.")
+    ] = None,
+    campaigns: Annotated[Path | None, typer.Option(metavar="FILE", help="What was sent to whom, in the same formats.")] = None,
     format: Annotated[Form | None, typer.Option(help="The software that exported the files.  [default: by their header]")] = None,
     check: Annotated[bool, typer.Option("--check", help="Only look: read and judge everything, say how, and store nothing.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="With --check: print the data profile as JSON.")] = False,
@@ -70,12 +74,12 @@ def ingest(
         raise typer.BadParameter("a data set brings its own files: leave --items, --interactions and --format out", param_hint="--dataset")
     if items and not interactions and not state.settings.source:
         raise typer.BadParameter("the catalogue alone: give the log with --interactions FILE as well", param_hint="--items")
-    optional = (("--queries", queries, "the search log"), ("--reviews", reviews, "reviews"), ("--help-pages", help_pages, "help pages"))
-    for option, table, what in optional:
+    optional = {"queries": queries, "reviews": reviews, "help_pages": help_pages, "customers": customers, "campaigns": campaigns}
+    for name, table in optional.items():
         if table and not interactions and not dataset and not state.settings.source:
-            raise typer.BadParameter(f"{what} alone: give the log with --interactions FILE as well", param_hint=option)
-    tables = {"items": items, "interactions": interactions, "queries": queries, "reviews": reviews, "help_pages": help_pages}
-    options = {"dataset": dataset, **tables, "format": format}
+            option = f"--{name.replace('_', '-')}"
+            raise typer.BadParameter("this table alone: give the log with --interactions FILE as well", param_hint=option)
+    options = {"dataset": dataset, "items": items, "interactions": interactions, **optional, "format": format}
     summary = state.shop.check(**options) if check else state.shop.ingest(**options)
     _show_ingest(summary, check, as_json)
     if not check and summary.quarantined:

@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 from filelock import FileLock, Timeout
 
+from features.data.campaigns import Campaigns
 from features.data.catalog import Catalog
+from features.data.customers import Customers
 from features.data.help_pages import HelpPages
 from features.data.interactions import Interactions
 from features.data.queries import Queries
@@ -21,7 +23,15 @@ from features.data.times.step_time import with_step_time
 from features.errors import DataError, disk_errors
 from features.ingest.erased_users import ErasedUsers
 from features.ingest.pipeline import dry_run, ingest
-from features.ingest.table_store import load_help_pages, load_queries, load_reviews, load_tables, table_digests
+from features.ingest.table_store import (
+    load_campaigns,
+    load_customers,
+    load_help_pages,
+    load_queries,
+    load_reviews,
+    load_tables,
+    table_digests,
+)
 from features.ingest.table_versions import INTERACTIONS, ITEMS, in_use
 from recsys.settings.events import EventWeights
 
@@ -219,6 +229,18 @@ class Workspace:
         with disk_errors(self.data, "read"):
             frame = load_help_pages(self.data)
         return None if frame is None else HelpPages.of(frame)
+
+    def load_customers(self) -> Customers | None:
+        """Return the ingested customers; None where the shop has no such table. Raises DataError like `load_queries`."""
+        with disk_errors(self.data, "read"):
+            frame = load_customers(self.data)
+        return None if frame is None else Customers.of(frame)
+
+    def load_campaigns(self) -> Campaigns | None:
+        """Return the ingested campaigns; None where the shop has none. Raises DataError like `load_queries`."""
+        with disk_errors(self.data, "read"):
+            frame = load_campaigns(self.data)
+        return None if frame is None else Campaigns.of(frame)
 
     def prune_events(self, config: EventWeights) -> int:
         """Remove old events of the service and those that the sources contain by now. Returns how many."""

@@ -51,9 +51,8 @@ def searched(tmp_path: Path) -> Callable[..., SearchLog]:
         summary = ingest(Source.model_validate(options), tmp_path / "out")
         rows = load_queries(tmp_path / "out")
         assert rows is not None
-        assert summary.queries is not None
-        assert summary.queries.read == summary.queries.kept + summary.queries.quarantined
-        assert summary.queries.kept == rows.height
+        assert summary.optional["queries"].read == summary.optional["queries"].kept + summary.optional["queries"].quarantined
+        assert summary.optional["queries"].kept == rows.height
         frame = load_quarantine(tmp_path / "out").filter(pl.col("table") == "queries")
         refused = [(int(row), reason, value or "") for _, row, reason, value in frame.iter_rows()]
         start = "note: the search log: "
@@ -88,9 +87,8 @@ def reviewed(tmp_path: Path) -> Callable[..., ReviewTable]:
         summary = ingest(Source.model_validate(options), tmp_path / "out")
         rows = load_reviews(tmp_path / "out")
         assert rows is not None
-        assert summary.reviews is not None
-        assert summary.reviews.read == summary.reviews.kept + summary.reviews.quarantined
-        assert summary.reviews.kept == rows.height
+        assert summary.optional["reviews"].read == summary.optional["reviews"].kept + summary.optional["reviews"].quarantined
+        assert summary.optional["reviews"].kept == rows.height
         frame = load_quarantine(tmp_path / "out").filter(pl.col("table") == "reviews")
         refused = [(int(row), reason, value or "") for _, row, reason, value in frame.iter_rows()]
         start = "note: the table of reviews: "

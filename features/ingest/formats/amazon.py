@@ -32,6 +32,7 @@ _REVIEWS = {
 }
 
 
+_REVIEW_SIGNS = (("parent_asin", "text"), ("asin", "reviewText"))
 AMAZON = Format(
     name="amazon",
     title="Amazon reviews",
@@ -60,5 +61,9 @@ AMAZON = Format(
             python=True,
         ),
     ),
-    reviews=tuple(TableLayout(_REVIEWS, frozenset(signs), python=True) for signs in (("parent_asin", "text"), ("asin", "reviewText"))),
+    optional={
+        "reviews": tuple(
+            TableLayout(_REVIEWS, frozenset(signs), python=True) for signs in (("parent_asin", "text"), ("asin", "reviewText"))
+        )
+    },
 )

@@ -11,7 +11,5 @@ CANONICAL = Format(
     title="our own names",
     items=(TableLayout(columns={name: (name,) for name in ITEM_INPUTS}),),
     interactions=(TableLayout(columns={name: (name,) for name in LOG_INPUTS}),),
-    queries=(TableLayout(columns={name: (name,) for name in OPTIONAL["queries"].inputs}),),
-    reviews=(TableLayout(columns={name: (name,) for name in OPTIONAL["reviews"].inputs}),),
-    help_pages=(TableLayout(columns={name: (name,) for name in OPTIONAL["help_pages"].inputs}),),
+    optional={name: (TableLayout(columns={column: (column,) for column in one.inputs}),) for name, one in OPTIONAL.items()},
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from features.ingest.formats.amazon import AMAZON
 from features.ingest.formats.canonical import CANONICAL
@@ -17,24 +17,22 @@ if TYPE_CHECKING:
     from collections.abc import Collection
 
     from features.ingest.formats.layout import Format, TableLayout
+    from features.ingest.optional_tables import Table
     from features.ingest.source import Source
 
 FORMATS: dict[str, Format] = {
     one.name: one for one in (CANONICAL, AMAZON, SHOPIFY, WOOCOMMERCE, MAGENTO, GOOGLE_MERCHANT, GOOGLE_ANALYTICS)
 }
-Table = Literal["items", "interactions", "queries", "reviews", "help_pages"]
 REQUIRED: dict[Table, frozenset[str]] = {
     "items": frozenset({"item_id", "title"}),
     "interactions": frozenset({"user_id", "item_id", "timestamp"}),
-    "queries": frozenset(OPTIONAL["queries"].required),
-    "reviews": frozenset(OPTIONAL["reviews"].required),
-    "help_pages": frozenset(OPTIONAL["help_pages"].required),
+    **{name: frozenset(one.required) for name, one in OPTIONAL.items()},
 }
 
 
 def layouts(one: Format, table: Table) -> tuple[TableLayout, ...]:
     """Return a format's layouts of a table."""
-    return getattr(one, table)
+    return {"items": one.items, "interactions": one.interactions, **one.optional}.get(table, ())
 
 
 def with_defaults(source: Source, name: str) -> Source:

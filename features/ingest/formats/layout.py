@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 
     import polars as pl
 
+    from features.ingest.optional_tables import OptionalName
     from features.ingest.source import Source
 
 Record = dict[str, Any]
@@ -57,8 +58,9 @@ class Format:
     ----------
     name : value of `source.format`.
     title : name of the software, for messages.
-    items, interactions, queries, reviews, help_pages : layouts of the tables, the most recent first. Empty where the software
-        exports no such table: then the table is recognised by its header.
+    items, interactions : layouts of the tables, the most recent first. Empty where the software exports no such table: then the table
+        is recognised by its header.
+    optional : the same of the optional tables that the software exports.
     defaults : keys of the source -> the values that the software's logs need, where the user gives none.
     """
 
@@ -66,7 +68,5 @@ class Format:
     title: str
     items: tuple[TableLayout, ...] = ()
     interactions: tuple[TableLayout, ...] = ()
-    queries: tuple[TableLayout, ...] = ()
-    reviews: tuple[TableLayout, ...] = ()
-    help_pages: tuple[TableLayout, ...] = ()
+    optional: Mapping[OptionalName, tuple[TableLayout, ...]] = field(default_factory=dict)
     defaults: Mapping[str, Any] = field(default_factory=dict)

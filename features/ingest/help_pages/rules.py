@@ -14,7 +14,7 @@ from features.ingest.values.placeholders import not_null_word, one_line, raw, tr
 from features.ingest.values.texts import CHANGES, DONE
 from features.names import ANSWER, LANGUAGE, LINK, QUESTION, TAGS
 from features.text.clean import CLEANED, cleaned
-from features.text.languages.names import language_code
+from features.text.languages.names import language_codes
 from features.text.plain import agree, counted
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def validate_help_pages(table: pl.LazyFrame) -> CheckedTable:
     texts = {name: pl.col(f"clean.{name}").struct.field("text") for name in _WORDS}
     answer = _lines(texts[ANSWER])
     language, link = trimmed(LANGUAGE), one_line(trimmed(LINK))
-    code = language.map_batches(_codes, return_dtype=pl.String, is_elementwise=True)
+    code = language.map_batches(language_codes, return_dtype=pl.String, is_elementwise=True)
     frame = frame.with_columns(
         question=not_null_word(one_line(texts[QUESTION])),
         answer=answer.str.head(LONGEST).str.strip_chars_end(),
@@ -59,10 +59,6 @@ def _rules() -> list[Rule]:
         (pl.col(QUESTION).str.len_chars() > LONGEST_QUESTION, f"{QUESTION} longer than {LONGEST_QUESTION:,} characters", QUESTION),
         (pl.col(ANSWER).is_null() | (pl.col(ANSWER) == ""), f"no {ANSWER}", QUESTION),
     ]
-
-
-def _codes(languages: pl.Series) -> pl.Series:
-    return languages.replace_strict({text: language_code(text) for text in languages.drop_nulls().unique()}, return_dtype=pl.String)
 
 
 def _lines(text: pl.Expr) -> pl.Expr:

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
     import polars as pl
 
-    from features.ingest.profile.column_names import Table
+    from features.ingest.optional_tables import Table
     from features.ingest.profile.value_forms import Kind, ValueForm
 
 EVENT_WORDS = frozenset(EVENTS).union(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from features.ingest.optional_tables import OPTIONAL
 from features.ingest.source import ITEM_INPUTS, LOG_INPUTS
@@ -13,21 +13,29 @@ from features.names import (
     AVAILABLE,
     BARCODE,
     BRAND,
+    CAMPAIGN_ID,
     CATEGORY,
+    CONSENT,
+    COST,
     CREATED_AT,
     CURRENCY,
     DESCRIPTION,
     EVENT,
     EVENT_ID,
+    HOLDOUT,
     ITEM_ID,
     LANGUAGE,
     LINK,
+    OFFER,
+    OPTED_OUT,
     ORDER_ID,
     PRICE,
     QUANTITY,
     QUERY,
     QUESTION,
     RANK,
+    REDEEMED_AT,
+    SENT_AT,
     STARS,
     STATUS,
     TAGS,
@@ -43,7 +51,8 @@ from features.text.closest import closest, plain_name
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-Table = Literal["items", "interactions", "queries", "reviews", "help_pages"]
+    from features.ingest.optional_tables import Table
+
 LIKE = 84  # similarity of a mistyped name, of 100
 _SHORTEST = 5  # letters of a name of which a misspelling is recognised
 
@@ -128,13 +137,28 @@ _SYNONYMS: dict[Table, dict[str, str]] = {
         LANGUAGE: "lang locale language_code sprache langue idioma lingua",
         LINK: "url uri href permalink page page_url address",
     },
+    "customers": {
+        USER_ID: _USER_IDS,
+        CONSENT: "opt_in optin opted_in newsletter subscribed accepts_marketing marketing_consent accepts_email_marketing einwilligung",
+        OPTED_OUT: "opt_out optout unsubscribed unsubscribe do_not_contact suppressed blocked abgemeldet désabonné",
+        LANGUAGE: "lang locale language_code preferred_language sprache langue idioma lingua",
+    },
+    "campaigns": {
+        CAMPAIGN_ID: "campaign campaign_name mailing mailing_id newsletter_id kampagne campagne campaña",
+        USER_ID: f"{_USER_IDS} recipient recipient_id",
+        SENT_AT: f"{_TIMES} sent send_time send_date sent_date sent_on delivered_at mailed_at start_date versendet_am",
+        OFFER: "coupon coupon_code voucher voucher_code promotion promotion_code offer_id incentive treatment gutschein",
+        ITEM_ID: _ITEM_IDS,
+        CATEGORY: "category_code category_name department product_category kategorie catégorie categoría categoria",
+        COST: "costs send_cost price_of_sending discount_cost kosten coût coste costo",
+        REDEEMED_AT: "redeemed redemption_date redeemed_on used_at converted_at eingelöst_am",
+        HOLDOUT: "hold_out control is_control control_group held_out kontrollgruppe",
+    },
 }
 KNOWN: dict[Table, tuple[str, ...]] = {
     "items": ITEM_INPUTS,
     "interactions": LOG_INPUTS,
-    "queries": OPTIONAL["queries"].inputs,
-    "reviews": OPTIONAL["reviews"].inputs,
-    "help_pages": OPTIONAL["help_pages"].inputs,
+    **{name: one.inputs for name, one in OPTIONAL.items()},
 }
 
 

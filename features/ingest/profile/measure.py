@@ -44,7 +44,8 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
     from pathlib import Path
 
-    from features.ingest.profile.model import Reading, Table
+    from features.ingest.optional_tables import Table
+    from features.ingest.profile.model import Reading
     from features.ingest.readers.raw_table import RawTable
     from features.ingest.source import Source
     from features.ingest.summary import TableSummary

@@ -14,7 +14,7 @@ from features.text.closest import closest
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from features.ingest.profile.column_names import Table
+    from features.ingest.optional_tables import Table
     from features.ingest.readers.raw_table import TableHead, TableSpec
 
 

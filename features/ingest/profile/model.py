@@ -7,11 +7,10 @@ from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict
 
-from features.ingest.optional_tables import FILES, OPTIONAL
+from features.ingest.optional_tables import FILES, OPTIONAL, Table
 from features.ingest.profile.value_forms import shape
 from features.names import CURRENCY, EVENT, ITEM_ID, STATUS
 
-Table = Literal["items", "interactions", "queries", "reviews", "help_pages"]
 EXACT = 100_000  # rows, up to which distinct values are counted and not estimated
 Reading = Literal["our name", "our name in another spelling", "mapped", "by the format", "not read"]
 # Columns of the logs whose values are words of the shop and not of a person.
@@ -208,6 +207,40 @@ class HelpFacts(_Facts):
     languages: dict[str, int]
 
 
+class CustomerFacts(_Facts):
+    """Facts of the customers that were kept.
+
+    Attributes
+    ----------
+    consenting, opted_out : customers who agreed to be written to, and who asked not to be.
+    attributes : name -> number of customers who have it.
+    """
+
+    rows: int
+    consenting: int
+    opted_out: int
+    attributes: dict[str, int]
+
+
+class CampaignFacts(_Facts):
+    """Facts of the campaigns that were kept.
+
+    Attributes
+    ----------
+    first, last : times of the first and the last row that was sent, UTC; None without rows.
+    campaigns, users : numbers of distinct ids.
+    held_out, redeemed : rows of customers who were not written to by chance, and with a redemption.
+    """
+
+    first: datetime | None
+    last: datetime | None
+    rows: int
+    campaigns: int
+    users: int
+    held_out: int
+    redeemed: int
+
+
 class DataProfile(_Facts):
     """What an ingest read, and how it understood it.
 
@@ -217,6 +250,8 @@ class DataProfile(_Facts):
     queries, search : of the search log; None where the shop has none.
     reviews, opinions : of the reviews; None where the shop has none.
     help_pages, help : of the help pages; None where the shop has none.
+    customers, audience : of the table of customers; None where the shop has none.
+    campaigns, mailings : of the campaigns; None where the shop has none.
     """
 
     items: TableProfile
@@ -230,6 +265,10 @@ class DataProfile(_Facts):
     opinions: ReviewFacts | None = None
     help_pages: TableProfile | None = None
     help: HelpFacts | None = None
+    customers: TableProfile | None = None
+    audience: CustomerFacts | None = None
+    campaigns: TableProfile | None = None
+    mailings: CampaignFacts | None = None
 
     @property
     def tables(self) -> tuple[TableProfile, ...]:

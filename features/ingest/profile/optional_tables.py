@@ -2,18 +2,40 @@
 
 from __future__ import annotations
 
+import json
+from collections import Counter
 from typing import TYPE_CHECKING
 
 import polars as pl
 
 from features.ingest.optional_tables import OPTIONAL
 from features.ingest.profile.measure import FORMS_OF, table_profile
-from features.ingest.profile.model import HelpFacts, ReviewFacts, SearchFacts
+from features.ingest.profile.model import CampaignFacts, CustomerFacts, HelpFacts, ReviewFacts, SearchFacts
 from features.ingest.table_versions import ITEMS
-from features.names import EVENT, ITEM_ID, LANGUAGE, LINK, QUERY, SEARCH_EVENTS, STARS, TAGS, TEXT, TIMESTAMP, TITLE, USER_ID
+from features.names import (
+    ATTRIBUTES,
+    CAMPAIGN_ID,
+    CONSENT,
+    EVENT,
+    HOLDOUT,
+    ITEM_ID,
+    LANGUAGE,
+    LINK,
+    OPTED_OUT,
+    QUERY,
+    REDEEMED_AT,
+    SEARCH_EVENTS,
+    SENT_AT,
+    STARS,
+    TAGS,
+    TEXT,
+    TIMESTAMP,
+    TITLE,
+    USER_ID,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from features.ingest.optional_tables import OptionalName
@@ -32,11 +54,10 @@ def with_optional(profile: DataProfile, source: Source, tables: Mapping[Optional
     return profile.model_copy(update=changed)
 
 
-def facts_of(name: str, rows: pl.LazyFrame) -> dict[str, SearchFacts | ReviewFacts | HelpFacts]:
+def facts_of(name: OptionalName, rows: pl.LazyFrame) -> dict[str, object]:
     """Return the facts of an optional table's rows that were kept, under their name in the profile."""
-    if name == "help_pages":
-        return {"help": help_facts(rows)}
-    return {"search": search_facts(rows)} if name == "queries" else {"opinions": review_facts(rows)}
+    key, facts = _FACTS[name]
+    return {key: facts(rows)}
 
 
 def search_facts(queries: pl.LazyFrame) -> SearchFacts:
@@ -81,3 +102,38 @@ def help_facts(pages: pl.LazyFrame) -> HelpFacts:
     counts = frame[LANGUAGE].value_counts(name="n").sort("n", LANGUAGE, descending=[True, False])
     linked, tagged = (int((frame[name] != "").sum()) for name in (LINK, TAGS))
     return HelpFacts(rows=frame.height, linked=linked, tagged=tagged, languages=dict(counts.iter_rows()))
+
+
+def customer_facts(customers: pl.LazyFrame) -> CustomerFacts:
+    """Return the facts of the customers that were kept."""
+    frame = customers.select(CONSENT, OPTED_OUT, ATTRIBUTES).collect()
+    counts = Counter(name for text in frame[ATTRIBUTES] for name, value in json.loads(text).items() if value is not None)
+    return CustomerFacts(
+        rows=frame.height,
+        consenting=int(frame[CONSENT].sum()),
+        opted_out=int(frame[OPTED_OUT].sum()),
+        attributes=dict(counts.most_common()),
+    )
+
+
+def campaign_facts(campaigns: pl.LazyFrame) -> CampaignFacts:
+    """Return the facts of the campaigns that were kept."""
+    row = campaigns.select(
+        first=pl.col(SENT_AT).min(),
+        last=pl.col(SENT_AT).max(),
+        rows=pl.len(),
+        campaigns=pl.col(CAMPAIGN_ID).n_unique(),
+        users=pl.col(USER_ID).hash().n_unique(),
+        held_out=pl.col(HOLDOUT).sum(),
+        redeemed=pl.col(REDEEMED_AT).count(),
+    )
+    return CampaignFacts(**row.collect(engine="streaming").row(0, named=True))
+
+
+_FACTS: dict[OptionalName, tuple[str, Callable[[pl.LazyFrame], object]]] = {
+    "queries": ("search", search_facts),
+    "reviews": ("opinions", review_facts),
+    "help_pages": ("help", help_facts),
+    "customers": ("audience", customer_facts),
+    "campaigns": ("mailings", campaign_facts),
+}

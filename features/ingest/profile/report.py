@@ -136,10 +136,30 @@ def help_lines(profile: DataProfile) -> Iterator[str]:
     yield f"{counted(facts.rows, 'entry', 'entries')} ({languages}), {facts.linked:,} with a link, {facts.tagged:,} with tags"
 
 
+def customer_lines(profile: DataProfile) -> Iterator[str]:
+    """Return facts of the customers that were kept; none without such a table."""
+    facts = profile.audience
+    if facts is None:
+        return
+    attributes = f"; attributes: {', '.join(f'{name} {count:,}' for name, count in facts.attributes.items())}" if facts.attributes else ""
+    yield f"{counted(facts.rows, 'customer')}, {facts.consenting:,} with consent, {facts.opted_out:,} opted out{attributes}"
+
+
+def campaign_lines(profile: DataProfile) -> Iterator[str]:
+    """Return facts of the campaigns that were kept; none without such a table."""
+    facts = profile.mailings
+    if facts is None or facts.first is None or facts.last is None:
+        return
+    who = f"{counted(facts.rows, 'row')} of {counted(facts.campaigns, 'campaign')} and {counted(facts.users, 'customer')}"
+    yield f"{who}, {facts.first:%Y-%m-%d} to {facts.last:%Y-%m-%d}, {facts.held_out:,} in a holdout, {facts.redeemed:,} redeemed"
+
+
 _OPTIONAL_LINES: dict[OptionalName, Callable[[DataProfile], Iterator[str]]] = {
     "queries": search_lines,
     "reviews": review_lines,
     "help_pages": help_lines,
+    "customers": customer_lines,
+    "campaigns": campaign_lines,
 }
 
 

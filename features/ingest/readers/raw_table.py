@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 ITEM_PREFIX = "item:"  # begins columns of the catalogue that are read from the log's rows
+ATTRIBUTE_PREFIX = "attribute:"  # begins columns of customers that are kept as attributes
 MAX_MALFORMED = 1_000_000  # with more than this the file has another format
 FORMULA = r"^[=+\-@\t\r]"
 SHOWN = 60  # characters of an offending value that the quarantine shows

@@ -100,14 +100,14 @@ def items_of_log(checked: pl.LazyFrame) -> pl.LazyFrame:
     return latest.join(titles, on="item_id", how="left").sort("row")
 
 
-def time_rules() -> list[Rule]:
+def time_rules(name: str = TIMESTAMP) -> list[Rule]:
     """Return the rules for the time of a row."""
-    time = pl.col("timestamp")
+    time = pl.col(name)
     return [
-        (present("timestamp").is_null(), "no timestamp", "timestamp"),
-        (time.is_null(), "timestamp not understood", "timestamp"),
-        (time < FIRST_DATE, "timestamp before 1971", "timestamp"),
-        (time > tomorrow(), "timestamp in the future", "timestamp"),
+        (present(name).is_null(), f"no {name}", name),
+        (time.is_null(), f"{name} not understood", name),
+        (time < FIRST_DATE, f"{name} before 1971", name),
+        (time > tomorrow(), f"{name} in the future", name),
     ]
 
 

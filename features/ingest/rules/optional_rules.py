@@ -10,12 +10,12 @@ import polars as pl
 from features.ingest.help_pages import rules as help_rules
 from features.ingest.optional_tables import OPTIONAL
 from features.ingest.readers.raw_table import stored
-from features.ingest.rules import query_rules, review_rules
+from features.ingest.rules import campaign_rules, customer_rules, query_rules, review_rules
 from features.ingest.rules.item_links import ItemLinks
 from features.ingest.rules.refusals import require_rows, without_erased
 from features.ingest.rules.variants import of_groups, with_groups
 from features.ingest.summary import NOTE
-from features.names import ANSWER, QUERY, TEXT
+from features.names import ANSWER, ATTRIBUTES, OFFER, QUERY, TEXT
 from features.text.plain import agree, counted
 
 if TYPE_CHECKING:
@@ -75,6 +75,22 @@ _RULES: dict[OptionalName, _Rules] = {
         lambda frame, _links: frame,
         help_rules.described,
         ANSWER,
+    ),
+    "customers": _Rules(
+        lambda raw, _source: raw,
+        lambda table, source, _items: customer_rules.validate_customers(table, source),
+        customer_rules.mark_repeated,
+        lambda frame, _links: frame,
+        customer_rules.described,
+        ATTRIBUTES,
+    ),
+    "campaigns": _Rules(
+        lambda raw, _source: raw,
+        lambda table, source, _items: campaign_rules.validate_campaigns(table, source),
+        campaign_rules.mark_repeated,
+        campaign_rules.linked,
+        campaign_rules.described,
+        OFFER,
     ),
 }
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import polars as pl
+
 # Code, the English name, and what speakers call it. The English name is the one that stemmers and stop words go by.
 _NAMES = """
 ar arabic العربية
@@ -54,3 +56,8 @@ def language_code(text: str) -> str:
     """Return the code of a language that is given by code, tag ("de-AT", "pt_BR") or name; empty if it is none of those known."""
     plain = text.strip().lower()
     return CODES.get(plain) or CODES.get(plain.replace("_", "-").split("-")[0], "")
+
+
+def language_codes(texts: pl.Series) -> pl.Series:
+    """Return the code of each text; see `language_code`. Null stays null."""
+    return texts.replace_strict({text: language_code(text) for text in texts.drop_nulls().unique()}, return_dtype=pl.String)

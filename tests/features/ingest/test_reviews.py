@@ -170,8 +170,7 @@ def test_an_erased_user_is_in_no_version_and_does_not_come_again(user: str, sour
     assert profile.opinions is not None
     assert (profile.opinions.rows, profile.opinions.users) == (2, 1)
     summary = ingest(source, tmp_path / "out", erased)
-    assert summary.reviews is not None
-    assert summary.reviews.reasons == {"of an erased user": 1}
+    assert summary.optional["reviews"].reasons == {"of an erased user": 1}
     assert user not in rows(tmp_path / "out")["user_id"].to_list()
 
 

@@ -65,7 +65,7 @@ def rows(out: Path) -> pl.DataFrame:
 
 def test_a_shop_without_one_has_none(source: Source, tmp_path: Path) -> None:
     summary = ingest(without(source), tmp_path / "out")
-    assert summary.queries is None
+    assert "queries" not in summary.optional
     assert summary.profile is not None
     assert (summary.profile.queries, summary.profile.search) == (None, None)
     assert load_queries(tmp_path / "out") is None
@@ -134,8 +134,7 @@ def test_an_erasure_takes_the_rows_of_its_users(source: Source, tmp_path: Path) 
     forget(out, ErasedUsers().with_users(["u1"]))
     assert rows(out)["query"].to_list() == ["tea"]
     summary = ingest(source, out, gone)
-    assert summary.queries is not None
-    assert summary.queries.reasons == {"of an erased user": 2}, "also the row that would be quarantined"
+    assert summary.optional["queries"].reasons == {"of an erased user": 2}, "also the row that would be quarantined"
 
 
 def test_the_stored_profile_holds_nothing_that_was_typed(source: Source, tmp_path: Path) -> None:

@@ -29,7 +29,7 @@ def ingested(source: Source, tmp_path: Path) -> Ingested:
 
     def read(path: Path, **keys: object) -> tuple[IngestSummary, pl.DataFrame]:
         summary = ingest(source.model_copy(update={"help_pages": path, **keys}), tmp_path / "out")
-        frame, counts = load_help_pages(tmp_path / "out"), summary.help_pages
+        frame, counts = load_help_pages(tmp_path / "out"), summary.optional["help_pages"]
         assert frame is not None
         assert counts is not None
         assert counts.read == counts.kept + counts.quarantined == frame.height + counts.quarantined

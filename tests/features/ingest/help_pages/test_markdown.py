@@ -87,8 +87,7 @@ def test_bad_pages_are_told_of_and_lose_nothing_else(folder: Path, ingested: Ing
     (folder / ".hidden.md").write_text("# Hidden\nNot read.\n")
     summary, frame = ingested(folder)
     assert sorted(frame["question"]) == ["A question", "Below", "Broken [link](((", "Grüße", "Large"]
-    assert summary.help_pages is not None
-    assert summary.help_pages.reasons == {
+    assert summary.optional["help_pages"].reasons == {
         "the file is no text": 3,
         "the page is empty": 2,
         "no text below the heading": 1,

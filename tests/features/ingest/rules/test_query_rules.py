@@ -229,8 +229,7 @@ def test_erased_users_stay_out_also_where_none_is_left(tmp_path: Path) -> None:
     (tmp_path / "queries.csv").write_text(text(row(user_id="gone"), row(user_id="5001.0", query="bread")))
     source = Source(items=tmp_path / "items.csv", interactions=tmp_path / "log.csv", queries=tmp_path / "queries.csv")
     summary = ingest(source, tmp_path / "out", ErasedUsers().with_users(["gone", "5001"]))
-    assert summary.queries is not None
-    assert summary.queries.reasons == {"of an erased user": 2}
+    assert summary.optional["queries"].reasons == {"of an erased user": 2}
     rows = load_queries(tmp_path / "out")
     assert rows is not None
     assert rows.height == 0
@@ -259,7 +258,7 @@ def test_whatever_becomes_of_a_row_it_is_counted(rows: list[tuple[str, ...]]) ->
         source = Source(items=folder / "items.csv", interactions=folder / "log.csv", queries=folder / "queries.parquet")
         summary = ingest(source, folder / "out")
         stored = load_queries(folder / "out")
-    table = summary.queries
+    table = summary.optional["queries"]
     assert table is not None
     assert stored is not None
     assert table.read == len(rows) + 1 == table.kept + table.quarantined

@@ -136,7 +136,7 @@ def test_rows_that_cannot_be_parsed_show_no_personal_data(reviewed: Reviewed) ->
 def test_the_same_review_again_is_refused_and_counted(copies: int, reviewed: Reviewed) -> None:
     found = reviewed(text(*[row(timestamp="" if again % 2 else "2026-01-02", rating=str(1 + again % 5)) for again in range(copies)]))
     assert found.rows.height == 1
-    assert found.summary.reviews.reasons == {"duplicate review (the first one stays)": copies - 1}
+    assert found.summary.optional["reviews"].reasons == {"duplicate review (the first one stays)": copies - 1}
 
 
 @pytest.mark.parametrize("other", [{"user_id": "u2"}, {"item_id": "B"}, {"text": "Another apple"}, {"title": "Other"}])
