@@ -1,0 +1,1 @@
+"""Campaigns: whom to send which offer under a budget, what to write, and what it brought."""
