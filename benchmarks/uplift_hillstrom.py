@@ -44,9 +44,9 @@ def rows(treatment: Treatment, seeds: int, config: UpliftConfig) -> list[dict]:
             held, learned = folds == fold, treatment.take(folds != fold)
             for learner in (*UPLIFT_LEARNERS, RESPONSE):
                 scores[learner][held] = fit_uplift(learner, learned, config, seed).predict(treatment.features[held])
-            model, choice = fit_chosen(learned, config, seed)
-            picks.append(choice.learner)
-            scores[CHOSEN][held] = model.predict(treatment.features[held])
+            chosen = fit_chosen(learned, config, seed)
+            picks.append(chosen.choice.learner)
+            scores[CHOSEN][held] = chosen.model.predict(treatment.features[held])
         for name, value in qini_values(scores, Trial(treatment.treated, treatment.outcomes), Bootstrap(200, seed), folds).items():
             found.setdefault(name, []).append((value.value, value.low, value.high))
     better = max(BASELINES, key=lambda name: np.mean([value for value, _, _ in found[name]]))

@@ -83,8 +83,7 @@ def qini_values(scores: dict[str, np.ndarray], trial: Trial, boot: Bootstrap, fo
 
     def means(weights: np.ndarray | None) -> list[float]:
         values = [
-            [qini(scores[name][part], _part(trial, part), None if weights is None else weights[part]) for part in parts]
-            for name in names
+            [qini(scores[name][part], _part(trial, part), None if weights is None else weights[part]) for part in parts] for name in names
         ]
         return [float(np.mean(row)) for row in values]
 

@@ -71,10 +71,34 @@ def choose_learner(treatment: Treatment, config: UpliftConfig, seed: int) -> Lea
     return LearnerChoice(learner, best, {name: values[name] for name in scores}, ahead)
 
 
-def fit_chosen(treatment: Treatment, config: UpliftConfig, seed: int) -> tuple[UpliftModel, LearnerChoice]:
+@dataclass(frozen=True)
+class ChosenModel:
+    """The chosen learner, fitted on all customers of the campaign.
+
+    Attributes
+    ----------
+    scale : what a prediction is multiplied by to be an uplift. A response says who is ahead of whom: the effect of the campaign is shared
+        out in proportion to it.
+    """
+
+    model: UpliftModel
+    choice: LearnerChoice
+    scale: float
+
+    def uplift(self, features: np.ndarray) -> np.ndarray:
+        """Return what writing to customers (n, m) is expected to add, float64 (n,)."""
+        return self.scale * self.model.predict(features)
+
+
+def fit_chosen(treatment: Treatment, config: UpliftConfig, seed: int) -> ChosenModel:
     """Choose a learner and fit it on all customers of the campaign."""
     choice = choose_learner(treatment, config, seed)
-    return fit_uplift(choice.learner, treatment, config, seed), choice
+    model = fit_uplift(choice.learner, treatment, config, seed)
+    scale = 1.0
+    if choice.learner == RESPONSE:
+        mean = float(treatment.outcomes.mean())
+        scale = Trial(treatment.treated, treatment.outcomes).effect / mean if mean > 0 else 0.0
+    return ChosenModel(model, choice, scale)
 
 
 def _folds(treatment: Treatment, rng: np.random.Generator) -> np.ndarray:
