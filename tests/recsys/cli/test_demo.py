@@ -110,8 +110,7 @@ def check(out: str, place: Workspace, shop: Any) -> None:
     assert "demo-oat-milk" in out
     talk = out[out.index("9. The assistant") :]
     assert [line.split(": ", 1)[1] for line in talk.splitlines() if line.startswith(f"Household {user[1]}: ")] == list(MESSAGES)
-    assert "(from " in talk
-    assert "(a person takes over, because: money)" in talk
+    assert "(a person takes over, because: " in talk
     assert place.load_help_pages() is not None
     assert not place.conversations.counts().get("handed_over")  # the shop's own conversations are left alone
     assert "is offered it, at place" in out or "is offered it among the first ten" in out
