@@ -28,7 +28,13 @@ from recsys.workspace import workspace
 from recsys.workspace.workspace import Workspace
 
 if TYPE_CHECKING:
-    pass
+    from collections.abc import Callable
+    from pathlib import Path
+
+    import torch
+
+    from recsys.artifacts.model import Model
+    from recsys.training.job import TrainingJob
 
 WORK = {
     "trained": (find_or_train, "train_model"),
@@ -38,8 +44,24 @@ WORK = {
 }
 
 
+@pytest.fixture(scope="module")
+def trained_once() -> Callable[..., Model]:
+    """Trains as `train_model`; a second time on the same data it gives the model that it has: training is not what is tested."""
+    train = find_or_train.train_model
+    models: dict[str, Model] = {}
+
+    def trained(job: TrainingJob, device: torch.device, work: Path, cache: Path) -> Model:
+        key = fingerprint(job.catalog, job.log) + job.settings.model_dump_json()
+        if key not in models:
+            models[key] = train(job, device, work, cache)
+        work.mkdir(parents=True, exist_ok=True)
+        return models[key]
+
+    return trained
+
+
 @pytest.fixture
-def done(monkeypatch: pytest.MonkeyPatch, shop: Any) -> list[str]:
+def done(monkeypatch: pytest.MonkeyPatch, shop: Any, trained_once: Callable[..., Model]) -> list[str]:
     """What the demo really does, in order; it finds the tiny shop where the data set should be."""
     bought = shop.events.filter(pl.col("event") == "purchase").drop("event")
     tables = [table.lazy().with_columns(pl.col(pl.Float64, pl.Boolean).cast(pl.String)) for table in (shop.items, bought)]
@@ -50,7 +72,8 @@ def done(monkeypatch: pytest.MonkeyPatch, shop: Any) -> list[str]:
         return lambda *arguments: done.append(name) or original(*arguments)
 
     for name, (module, function) in WORK.items():
-        monkeypatch.setattr(module, function, note(name, getattr(module, function)))
+        original = trained_once if name == "trained" else getattr(module, function)
+        monkeypatch.setattr(module, function, note(name, original))
     return done
 
 
