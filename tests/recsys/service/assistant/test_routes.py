@@ -13,6 +13,7 @@ from starlette.testclient import TestClient
 
 from recsys.apps.assistant.request import MOST_CHARACTERS
 from recsys.dialogue.conversations import Conversations
+from recsys.dialogue.state import MOST_TURNS, Turn
 from recsys.privacy.erasure import erase
 from recsys.service.access.keys import Keys
 from recsys.service.logs import JsonFormatter
@@ -257,6 +258,19 @@ def test_a_conversation_survives_a_new_bundle(spare: Place, serve: Serve) -> Non
     second = say(client, "the first one", "long")
     assert second["bundle_id"] != first["bundle_id"]
     assert (second["turn"], second["answer"]["items"]) == (2, first["answer"]["items"][:1])
+
+
+def test_the_thousandth_turn_is_answered_like_the_first(client: TestClient, place: Place) -> None:
+    first = say(client, "herbal infusion", "for-hours")
+    kept = place.workspace.conversations
+    state = kept.state("for-hours", None)
+    told = Turn(customer="herbal infusion", assistant=first["text"])
+    late = state.model_copy(update={"turn": 999, "transcript": (told,) * MOST_TURNS})
+    with kept._file.writing() as connection:
+        connection.execute("UPDATE conversations SET state = ?, turn = 999 WHERE id = 'for-hours'", (late.model_dump_json(),))
+    reply = say(client, "herbal infusion", "for-hours")
+    assert (reply["turn"], reply["text"], reply["answer"]["items"]) == (1000, first["text"], first["answer"]["items"])
+    assert len(kept.state("for-hours", None).transcript) == MOST_TURNS
 
 
 def test_a_state_of_another_version_begins_anew(client: TestClient, place: Place, caplog: pytest.LogCaptureFixture) -> None:
