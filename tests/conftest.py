@@ -187,5 +187,6 @@ def tiny_settings(tiny_bert: Path) -> Settings:
             },
             "gbdt": {"rounds": 10, "leaves": 7, "min_leaf": 10},
             "evaluate": {"tune": False, "resamples": 50},
+            "assistant": {"intents": {"layers": 1, "epochs": 1, "copies": 0}},
         }
     )

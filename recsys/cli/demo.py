@@ -25,12 +25,12 @@ from features.text.plain import plain
 from recsys.apps.search.pipeline import Search
 from recsys.apps.search.request import SearchOptions
 from recsys.artifacts.bundle import Bundle, find_bundle
+from recsys.cli.assistant.demo import show_conversation, write_help_pages
 from recsys.cli.render import recommendations_table, render_found, stdout
 from recsys.offline.evaluate import evaluate, evaluation_cut
 from recsys.recommend import open
 from recsys.recommend.request import RecommendOptions
 from recsys.refresh import build
-from recsys.snapshot.fingerprint import fingerprint
 from recsys.training.find_or_train import find_or_train
 from recsys.training.options import TrainOptions
 from recsys.training.windows import moment
@@ -72,7 +72,7 @@ class Stand:
 def run_demo(workspace: Workspace, settings: Settings) -> None:
     """Ingest, train, build, evaluate, recommend; steps that are done already are not repeated."""
     console = stdout()
-    console.rule("1. Ingest: Complete Journey, a real grocer's year")
+    console.rule("1. Ingest: Complete Journey, a real grocer's year, with help pages of a made-up grocer")
     _ingest(workspace, console)
     catalog, log = workspace.load(settings.events)
     cut = evaluation_cut(log)
@@ -93,22 +93,26 @@ def run_demo(workspace: Workspace, settings: Settings) -> None:
     _searches(stand, recommender, user)
     console.rule("8. A product that did not exist before")
     _new_product(stand)
+    console.rule("9. The assistant")
+    show_conversation(Search(recommender), settings, user, console)
 
 
 def _ingest(workspace: Workspace, console: Console) -> None:
-    source = Source(dataset=DATASET).absolute()
-    if not is_ingested(workspace.data):
-        console.print(Text(str(workspace.ingest(source))))
-    elif load_source(workspace.data) == source:
-        console.print("already ingested")
-    else:
+    source = Source(dataset=DATASET)
+    known = load_source(workspace.data) if is_ingested(workspace.data) else source
+    if known.model_copy(update={"help_pages": None}) != source:
         raise DataError(f"{workspace.data} holds another shop's data: choose another folder with --workspace, the demo fills its own")
+    if known.help_pages is not None:
+        console.print("already ingested")
+        return
+    pages = write_help_pages(workspace.root)
+    console.print(Text(str(workspace.ingest(source.model_copy(update={"help_pages": pages}).absolute()))))
 
 
 def _published(stand: Stand, catalog: Catalog) -> Recommender:
     """The recommender over these items and the log before the day: from a bundle that is kept, or from a new one."""
     model = build.current_model(stand.workspace, stand.settings)
-    inputs = build.bundle_inputs(model.to_files(), stand.settings, fingerprint(catalog, stand.before))
+    inputs = build.key_of(stand.workspace, stand.settings, model, catalog, stand.before)
     if bundle := find_bundle(stand.workspace.bundles, inputs=inputs):
         stand.console.print(f"bundle {bundle.id} is already there")
         return open.open_recommender(stand.workspace, bundle.id)

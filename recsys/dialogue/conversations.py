@@ -19,7 +19,7 @@ from recsys.dialogue.state import DialogueState
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from features.ingest.erased_users import ErasedUsers
@@ -45,6 +45,10 @@ CREATE TABLE IF NOT EXISTS answers (
 
 class ConversationError(DataError):
     """A conversation cannot be continued as it was asked for."""
+
+
+class UnknownConversationError(ConversationError):
+    """There is no such conversation."""
 
 
 @dataclass(frozen=True)
@@ -134,6 +138,35 @@ class Conversations:
         with self._file.connected() as connection:
             found = connection.execute("SELECT user_id, state, turn FROM conversations WHERE id = ?", (conversation,)).fetchone()
         return None if found is None else (found[0], _state(*found[1:]))
+
+    def hand_back(self, conversation: str, notice: Callable[[str | None], str], now: int) -> DialogueState:
+        """Let the assistant answer in a conversation that a person took over, take it off the queue, and return its state.
+
+        Parameters
+        ----------
+        notice : writes what the customer is told, in a language.
+
+        Raises
+        ------
+        UnknownConversationError
+            There is no such conversation.
+        ConversationError
+            It was not handed over.
+        """
+        with self._file.writing() as connection:
+            connection.execute("BEGIN IMMEDIATE")
+            found = connection.execute("SELECT state, turn FROM conversations WHERE id = ?", (conversation,)).fetchone()
+            if found is None:
+                raise UnknownConversationError(f"there is no conversation {conversation!r}: take the name from the queue or the webhook")
+            state = _state(*found)
+            if state.handed_over is None:
+                raise ConversationError(f"the conversation {conversation!r} is not handed over: the assistant answers in it already")
+            # It counts as a turn, so that a message that is answered at this moment is answered again, by the assistant.
+            state = state.handed_back(notice(state.language))
+            values = (state.model_dump_json(), state.turn, now, conversation)
+            connection.execute("UPDATE conversations SET state = ?, turn = ?, updated = ? WHERE id = ?", values)
+            connection.execute("UPDATE turns SET done = 1 WHERE conversation = ? AND outcome = 'handed_over'", (conversation,))
+        return state
 
     def rate(self, conversation: str, turn: int, thumb: int) -> bool:
         """Store what a customer thinks of an answer, 1 or -1; False where there is no such turn."""

@@ -56,7 +56,7 @@ class Flow(_Part):
 
 
 class Turn(_Part):
-    """What the customer wrote, with personal data masked, and what was answered."""
+    """What the customer wrote, with personal data masked, and what was answered. Nothing was written where a person handed back."""
 
     customer: str
     assistant: str
@@ -90,6 +90,11 @@ class DialogueState(_Part):
     handed_over: HandOverReason | None = None
     transcript: tuple[Turn, ...] = ()
     tried: tuple[str, ...] = ()
+
+    def handed_back(self, notice: str) -> DialogueState:
+        """Return the state in which the assistant answers again; a turn in which only it speaks tells the customer so."""
+        answering = self.model_copy(update={"handed_over": None, "failures": 0, "offered": (), "pending": None})
+        return answering.told(Turn(customer="", assistant=notice), ("hand_back",))
 
     def told(self, turn: Turn, commands: tuple[str, ...]) -> DialogueState:
         """Return the state after a turn, with the last turns and commands kept."""

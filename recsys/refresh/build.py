@@ -269,12 +269,20 @@ def publish_tables(
 
 def build(workspace: Workspace, settings: Settings, model: Model, catalog: Catalog, log: Interactions) -> str:
     """Publish a bundle of these tables. Vectors that the bundle in use has from the same model are reused."""
-    from recsys.snapshot.fingerprint import fingerprint
-
-    key, previous = bundle_inputs(model.to_files(), settings, fingerprint(catalog, log)), sound_bundle(workspace.bundles)
+    key, previous = key_of(workspace, settings, model, catalog, log), sound_bundle(workspace.bundles)
     if previous and previous.manifest.about["inputs"] == key:
         return _unchanged(previous, settings)
     return Build(workspace, settings, model, key, previous).publish(catalog, log)[0]
+
+
+def key_of(workspace: Workspace, settings: Settings, model: Model, catalog: Catalog, log: Interactions) -> str:
+    """Return the digest by which `build` recognises a bundle of these tables; help pages come from the workspace."""
+    from recsys.snapshot.fingerprint import fingerprint
+
+    pages = workspace.load_help_pages()
+    texts = [] if pages is None else [*pages.question, *pages.answer, *pages.tags, *pages.link]
+    data = fingerprint(catalog, log) + (hashlib.sha256(of_strings(texts)).hexdigest() if texts else "")
+    return bundle_inputs(model.to_files(), settings, data)
 
 
 def _unchanged(bundle: Bundle, settings: Settings) -> str:

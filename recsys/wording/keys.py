@@ -74,6 +74,7 @@ KEYS: dict[str, MessageKey] = {
     "flow_cancelled": _key(),
     "sign_in": _key(),
     "still_handed_over": _key(),
+    "handed_back": _key(),
     "not_understood": _key(),
     "left_out_words": _key("words"),
     "property_price": _key(),

@@ -10,6 +10,7 @@ import os
 import re
 import shlex
 import warnings
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -58,9 +59,14 @@ def test_the_two_commands_come_first() -> None:
     assert commands(README)[:2] == [["make", "demo"], ["make", "test"]]
 
 
+@cache
+def command_group() -> Any:
+    return typer.main.get_command(app)
+
+
 @pytest.mark.parametrize("line", sorted({shlex.join(words) for words in all_words() if words[0] == "recsys"}))
 def test_every_command_parses(line: str) -> None:
-    group: Any = typer.main.get_command(app)
+    group = command_group()
     context = typer.Context(group, info_name="recsys")
     _, verb, *rest = shlex.split(line)
     command = group.get_command(context, verb)
@@ -95,6 +101,7 @@ def test_links_lead_to_files_and_headings(page: Path) -> None:
         assert not anchor or anchor in headings(file), target
 
 
+@cache
 def headings(page: Path) -> set[str]:
     """The anchors of a page, as GitHub makes them."""
     titles = re.findall(r"^#+ (.+)$", page.read_text(encoding="utf-8"), re.MULTILINE)

@@ -61,6 +61,14 @@ class Assistant(AssistantComponents):
                 return reply
         raise ConversationError(f"several messages of the conversation {request.conversation!r} arrived at once: send one after the other")
 
+    def hand_back(self, conversation: str) -> DialogueState:
+        """Answer again in a conversation that a person took over. Raises like `recsys.dialogue.conversations.Conversations.hand_back`."""
+
+        def notice(language: str | None) -> str:
+            return self.templates.write("handed_back", language=language).text
+
+        return self.conversations.hand_back(conversation, notice, int(self.clock()))
+
     def warm(self) -> None:
         """Read and encode what the first message needs.
 

@@ -11,7 +11,7 @@ from fastapi.responses import JSONResponse  # noqa: TC002  FastAPI reads the ann
 from features.errors import DataError
 from recsys.apps.assistant.pipeline import outcome_of
 from recsys.apps.assistant.request import AssistantRequest
-from recsys.dialogue.conversations import ConversationError
+from recsys.dialogue.conversations import ConversationError, UnknownConversationError
 from recsys.service import schemas as common
 from recsys.service.access.guard import needs
 from recsys.service.assistant import schemas as s
@@ -22,6 +22,7 @@ from recsys.settings.names import Scope
 if TYPE_CHECKING:
     from recsys.apps.assistant.answers import Reply
     from recsys.apps.assistant.pipeline import Assistant
+    from recsys.dialogue.state import DialogueState
     from recsys.service.answering import StageTimes
     from recsys.service.container import Service
     from recsys.service.live_bundle import LiveBundle
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 assistant_router = APIRouter()
 _READ = [Depends(needs(Scope.READ))]
 _REPLIED = PROBLEMS | {200: {"model": s.Replied}, 409: common.PROBLEM}
+_WRITE = [Depends(needs(Scope.WRITE))]
+_HANDED_BACK = PROBLEMS | {200: {"model": s.HandedBack}, 404: common.PROBLEM, 409: common.PROBLEM}
 _RATED = PROBLEMS | {200: {"model": s.Rated}, 404: common.PROBLEM, 409: common.PROBLEM}
 
 
@@ -114,6 +117,25 @@ async def rated(service: Service, body: s.RatingBody, times: StageTimes) -> None
     THUMBS.labels(body.thumb).inc()
 
 
+async def handed_back(service: Service, live: LiveBundle, conversation: str, times: StageTimes) -> DialogueState:
+    """Let the assistant answer again in a conversation that a person took over.
+
+    Raises
+    ------
+    HTTPException
+        404 where there is no such conversation, 409 where it is not handed over, 503 where it cannot be stored.
+    """
+    assistant = assistant_of(live)
+    try:
+        return await service.pipeline.run(lambda: assistant.hand_back(conversation), times, "storing")
+    except UnknownConversationError as error:
+        raise HTTPException(404, str(error)) from None
+    except ConversationError as error:
+        raise HTTPException(409, str(error)) from None
+    except DataError as error:
+        raise HTTPException(503, str(error), {"Retry-After": "10"}) from None
+
+
 @assistant_router.post("/v1/assistant", dependencies=_READ, responses=_REPLIED)
 async def assistant(request: Request, body: s.AssistantBody, service: ServiceOf, live: LiveBundleOf, times: TimesOf) -> JSONResponse:
     """Answer a customer's message from what the shop knows, ask back, or hand over to a person."""
@@ -130,3 +152,11 @@ async def rating(request: Request, body: s.RatingBody, service: ServiceOf, live:
     request.scope["noted"]["user"] = service.pseudonym(user)
     await rated(service, body.model_copy(update={"user": user}), times)
     return respond(request, live, times, {"conversation": body.conversation, "turn": body.turn, "thumb": body.thumb})
+
+
+@assistant_router.post("/v1/assistant/hand-back", dependencies=_WRITE, responses=_HANDED_BACK)
+async def hand_back(request: Request, body: s.HandBackBody, service: ServiceOf, live: LiveBundleOf, times: TimesOf) -> JSONResponse:
+    """Give a conversation that a person took over back to the assistant. It leaves the queue."""
+    state = await handed_back(service, live, body.conversation, times)
+    answer = {"conversation": body.conversation, "turn": state.turn, "text": state.transcript[-1].assistant}
+    return respond(request, live, times, answer)

@@ -49,6 +49,14 @@ class RatingBody(Body):
     user: Id | None = Field(default=None, description="as in the message")
 
 
+class HandBackBody(Body):
+    """A conversation that the assistant is to answer again."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"conversation": _NAME}]})
+
+    conversation: Conversation = Field(description="as the queue or the webhook names it")
+
+
 class StatedFact(BaseModel):
     """A value that a statement holds, and where it comes from."""
 
@@ -99,6 +107,14 @@ class Replied(Answered):
     hand_over: HandsOver | None
     answered: bool = Field(description="whether the customer got what was asked for")
     state: dict[str, Any] = Field(description="what is understood so far")
+
+
+class HandedBack(Answered):
+    """The assistant answers again."""
+
+    conversation: str
+    turn: int = Field(description="in which the customer is told so")
+    text: str = Field(examples=["My colleague has given this conversation back to me. What else can I do for you?"])
 
 
 class Rated(Answered):

@@ -36,12 +36,18 @@ function asked(text) {
 async function say(fields, turn) {
   const { page, wrong } = await send(fields);
   if (wrong) throw new Error(wrong);
-  const replied = [...page.querySelectorAll("#log > .turn")].at(-1);
+  const turns = [...page.querySelectorAll("#log > .turn")];
+  const replied = turns.pop();
   if (!replied) throw new Error(LOST);
   for (const name of ["conversation", "asked_for"]) {
     const told = page.getElementById("say").elements[name].value;
     if (name === "conversation" && form.elements[name].value && form.elements[name].value !== told) log.replaceChildren(turn);
     form.elements[name].value = told;
+  }
+  // What was said meanwhile: a conversation that was given back, or a message from another window.
+  const shown = new Set([...log.children].map((one) => one.getAttribute("aria-label")));
+  for (const missed of turns) {
+    if (!shown.has(missed.getAttribute("aria-label"))) turn.before(document.importNode(missed, true));
   }
   turn.setAttribute("aria-label", replied.getAttribute("aria-label"));
   turn.append(...[...replied.children].slice(1).map((part) => document.importNode(part, true)));

@@ -315,7 +315,7 @@ def test_a_closed_pipe_ends_quietly() -> None:
     assert (process.returncode, errors) == (1, "")
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["doctor"]])
+@pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["keys", "add", "web", "--scope", "read"]])
 def test_an_output_that_cannot_be_written_is_blamed_itself(arguments: list[str], tmp_path: Path) -> None:
     if not Path("/dev/full").exists():
         pytest.skip("this system has no /dev/full")

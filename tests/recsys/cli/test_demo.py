@@ -11,20 +11,30 @@ import pytest
 
 from features.errors import DataError
 from features.ingest.datasets import _numbered
+from features.ingest.source import Source
 from recsys.artifacts.bundle import current_id, list_bundles
 from recsys.cli import demo
+from recsys.cli.assistant.demo import MESSAGES
+from recsys.cli.render import stdout
 from recsys.offline import evaluate
 from recsys.offline.evaluate import evaluation_cut
 from recsys.recommend import open
 from recsys.recommend.request import RecommendOptions
 from recsys.refresh import build
 from recsys.shop import Shop
+from recsys.snapshot.fingerprint import fingerprint
 from recsys.training import find_or_train
 from recsys.workspace import workspace
 from recsys.workspace.workspace import Workspace
 
 if TYPE_CHECKING:
-    pass
+    from collections.abc import Callable
+    from pathlib import Path
+
+    import torch
+
+    from recsys.artifacts.model import Model
+    from recsys.training.job import TrainingJob
 
 WORK = {
     "trained": (find_or_train, "train_model"),
@@ -34,8 +44,24 @@ WORK = {
 }
 
 
+@pytest.fixture(scope="module")
+def trained_once() -> Callable[..., Model]:
+    """Trains as `train_model`; a second time on the same data it gives the model that it has: training is not what is tested."""
+    train = find_or_train.train_model
+    models: dict[str, Model] = {}
+
+    def trained(job: TrainingJob, device: torch.device, work: Path, cache: Path) -> Model:
+        key = fingerprint(job.catalog, job.log) + job.settings.model_dump_json()
+        if key not in models:
+            models[key] = train(job, device, work, cache)
+        work.mkdir(parents=True, exist_ok=True)
+        return models[key]
+
+    return trained
+
+
 @pytest.fixture
-def done(monkeypatch: pytest.MonkeyPatch, shop: Any) -> list[str]:
+def done(monkeypatch: pytest.MonkeyPatch, shop: Any, trained_once: Callable[..., Model]) -> list[str]:
     """What the demo really does, in order; it finds the tiny shop where the data set should be."""
     bought = shop.events.filter(pl.col("event") == "purchase").drop("event")
     tables = [table.lazy().with_columns(pl.col(pl.Float64, pl.Boolean).cast(pl.String)) for table in (shop.items, bought)]
@@ -46,7 +72,8 @@ def done(monkeypatch: pytest.MonkeyPatch, shop: Any) -> list[str]:
         return lambda *arguments: done.append(name) or original(*arguments)
 
     for name, (module, function) in WORK.items():
-        monkeypatch.setattr(module, function, note(name, getattr(module, function)))
+        original = trained_once if name == "trained" else getattr(module, function)
+        monkeypatch.setattr(module, function, note(name, original))
     return done
 
 
@@ -81,7 +108,7 @@ def shown(out: str) -> str:
 
 def check(out: str, place: Workspace, shop: Any) -> None:
     """The household, its purchases and its list are those of the log."""
-    assert [f"{n}." in out for n in range(1, 8)] == [True] * 7
+    assert [f"{n}." in out for n in range(1, 10)] == [True] * 9
     assert f"interactions: {shop.events.filter(pl.col('event') == 'purchase').height:,} read" in out
     assert "NDCG@10" in out.upper()
     _, log = place.load()
@@ -104,6 +131,11 @@ def check(out: str, place: Workspace, shop: Any) -> None:
     assert any("* " in line for line in rows)
     assert "now buys" in out
     assert "demo-oat-milk" in out
+    talk = out[out.index("9. The assistant") :]
+    assert [line.split(": ", 1)[1] for line in talk.splitlines() if line.startswith(f"Household {user[1]}: ")] == list(MESSAGES)
+    assert "(a person takes over, because: " in talk
+    assert place.load_help_pages() is not None
+    assert not place.conversations.counts().get("handed_over")  # the shop's own conversations are left alone
     assert "is offered it, at place" in out or "is offered it among the first ten" in out
 
 
@@ -126,6 +158,21 @@ def test_another_shops_workspace_is_left_alone(done, ready, tmp_path):
     with pytest.raises(DataError, match="another shop's data: choose another folder"):
         demo.run_demo(place, ready.settings)
     assert {path: path.read_bytes() for path in place.root.rglob("*") if path.is_file()} == before
+    assert done == []
+
+
+def test_a_workspace_of_before_gets_the_help_pages_and_no_other_step_is_repeated(done, tmp_path, capsys):
+    place = Workspace(tmp_path / "demo")
+    place.ingest(Source(dataset=demo.DATASET))
+    before = place.load()
+    demo._ingest(place, stdout())
+    pages = place.load_help_pages()
+    assert pages is not None
+    assert len(pages) == 80
+    assert fingerprint(*before) == fingerprint(*place.load())
+    done.clear()
+    demo._ingest(place, stdout())
+    assert "already ingested" in capsys.readouterr().out
     assert done == []
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from features.errors import DataError
-from recsys.dialogue.conversations import AddedAnswer, Conversations, TurnRecord
+from recsys.dialogue.conversations import AddedAnswer, ConversationError, Conversations, TurnRecord, UnknownConversationError
 from recsys.dialogue.state import MOST_TURNS, DialogueState, Focus, Turn
 
 if TYPE_CHECKING:
@@ -97,3 +97,40 @@ def test_what_is_old_and_whom_is_erased_goes(store: Conversations) -> None:
     assert store.erase(["u1"]) == 1
     assert store.state("other", "u2").turn == 1
     assert store.counts()["answered"] == 1
+
+
+def _waiting(store: Conversations) -> DialogueState:
+    """A conversation in German, two turns after it was handed over."""
+    state = DialogueState(language="de", focus=Focus(words="tee"), failures=2, handed_over="human")
+    for turn in (1, 2):
+        state = _after(state)
+        store.save("u1", state, _record(turn, "handed_over"))
+    return state
+
+
+def test_a_conversation_is_given_back_and_leaves_the_queue(store: Conversations) -> None:
+    before = _waiting(store)
+    state = store.hand_back("c1", lambda language: f"wieder da ({language})", now=500)
+    assert store.state("c1", "u1") == state
+    assert (state.handed_over, state.failures, state.focus, state.turn) == (None, 0, before.focus, 3)
+    assert state.transcript[-1] == Turn(customer="", assistant="wieder da (de)")
+    assert store.turns("handed_over") == []
+    assert store.counts()["handed_over"] == 2
+    assert store.expire(400) == 0  # it counts as continued
+
+
+def test_a_message_that_was_answered_meanwhile_does_not_undo_the_giving_back(store: Conversations) -> None:
+    before = _waiting(store)
+    store.hand_back("c1", lambda _: "back", now=500)
+    assert not store.save("u1", _after(before), _record(3, "handed_over"))
+    assert store.state("c1", "u1").handed_over is None
+
+
+def test_only_what_was_handed_over_is_given_back(store: Conversations) -> None:
+    with pytest.raises(UnknownConversationError, match="there is no conversation 'c1'"):
+        store.hand_back("c1", lambda _: "back", now=500)
+    state = _after(DialogueState())
+    store.save("u1", state, _record(1))
+    with pytest.raises(ConversationError, match="is not handed over: the assistant answers in it already"):
+        store.hand_back("c1", lambda _: "back", now=500)
+    assert store.state("c1", "u1") == state

@@ -82,6 +82,14 @@ def test_a_conversation_with_the_script(chromium: Any, url: str, size: Any) -> N
     assert fits(window)
     assert problems(window) == []
     assert not said
+    conversation = window.locator("#say input[name=conversation]").input_value()
+    assert context.request.post("/v1/assistant/hand-back", data={"conversation": conversation}).ok
+    field.fill("herbal infusion")
+    window.keyboard.press("Enter")
+    window.locator(".turn").nth(4).locator(".reply").wait_for()
+    assert window.locator(".turn").nth(3).inner_text().startswith("Assistant")
+    assert "given this conversation back" in window.locator(".turn").nth(3).inner_text()
+    assert window.locator(".turn").count() == 5
     first.get_by_role("link").first.click()
     window.wait_for_url("**/items/sku-*")
     context.close()

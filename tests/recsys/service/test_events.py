@@ -46,16 +46,16 @@ def test_it_is_stored_before_the_answer_and_once(spare: Place, serve: Serve, tmp
 
 
 @pytest.mark.parametrize("time", [1_720_612_800, "1720612800", 1_720_612_800_000, 1_720_612_800_000_000, "2024-07-10 14:00:00+02:00"])
-def test_a_time_is_read_as_in_a_file(time: int | str, spare: Place, serve: Serve) -> None:
-    assert send(serve(spare), {"user": "new", "item": "sku-07", "timestamp": time}).status_code == 202
-    assert spare.workspace.events.of_user("new") == [Event("new", "sku-07", "purchase", 1_720_612_800)]
+def test_a_time_is_read_as_in_a_file(time: int | str, place: Place, client: TestClient) -> None:
+    user = f"at {time}"
+    assert send(client, {"user": user, "item": "sku-07", "timestamp": time}).status_code == 202
+    assert place.workspace.events.of_user(user) == [Event(user, "sku-07", "purchase", 1_720_612_800)]
 
 
-def test_all_of_them_or_none(spare: Place, serve: Serve) -> None:
-    client = serve(spare)
-    good, bad = {"user": "new", "item": "sku-07"}, {"user": "new", "item": "sku-08", "timestamp": "1969-01-01"}
+def test_all_of_them_or_none(place: Place, client: TestClient) -> None:
+    good, bad = {"user": "none", "item": "sku-07"}, {"user": "none", "item": "sku-08", "timestamp": "1969-01-01"}
     problem(send(client, good, bad), 422)
-    assert spare.workspace.events.of_user("new") == []
+    assert place.workspace.events.of_user("none") == []
 
 
 def test_the_next_answer_knows_it(spare: Place, serve: Serve) -> None:
@@ -168,12 +168,11 @@ def test_a_store_that_cannot_be_written_is_reported_and_lists_go_on(spare: Place
     assert client.post("/v1/recommend", json={"history": ["sku-07"]}).status_code == 200
 
 
-def test_ids_are_spelt_like_those_of_the_sources(spare: Place, serve: Serve) -> None:
-    client = serve(spare)
+def test_ids_are_spelt_like_those_of_the_sources(place: Place, client: TestClient) -> None:
     for number, user in enumerate((" zoe\u0301 ", "zoé", "\ufeffzoé", '"zoé"')):
         response = send(client, {"user": user, "item": "sku-07\u200b", "timestamp": 1_720_612_800 + number})
         assert response.json()["unknown_items"] == []
-    assert [event.item_id for event in spare.workspace.events.of_user("zoé")] == ["sku-07"] * 4
+    assert [event.item_id for event in place.workspace.events.of_user("zoé")] == ["sku-07"] * 4
     assert client.post("/v1/recommend", json={"user": "zoe\u0301"}).json()["user_id"] == "zoé"
 
 

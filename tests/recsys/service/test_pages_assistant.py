@@ -166,6 +166,29 @@ def test_what_was_seen_to_leaves_the_queue(client: TestClient, place: Place) -> 
     assert "Handed over 2" in words
 
 
+def test_a_conversation_is_given_back_on_the_page(client: TestClient, place: Place) -> None:
+    kept = place.workspace.conversations
+    form = {"text": "herbal infusion", "conversation": "c1"}
+    client.post("/assistant", data=form | {"text": "I want a human"})
+    assert "begin a new conversation" in seen(client.post("/assistant", data=form))
+    page = client.get("/assistant/questions")
+    assert "The assistant is silent in these conversations" in seen(page)
+    assert hidden(page.text, "conversation") == "c1"
+    words = seen(client.post("/assistant/questions", data={"act": "back", "conversation": "c1"}))
+    assert "The assistant answers in that conversation again" in words
+    assert "Nobody waits" in words
+    assert kept.turns("handed_over") == []
+    page = client.post("/assistant", data=form)
+    words = seen(page)
+    assert "Assistant My colleague has given this conversation back to me." in words
+    assert 'aria-label="Helpful: answer 4"' in page.text
+    assert 'aria-label="Helpful: answer 3"' not in page.text  # nobody asked anything in that turn
+    again = client.post("/assistant/questions", data={"act": "back", "conversation": "c1"})
+    assert "is not handed over" in seen(again, 409)
+    assert "there is no conversation" in seen(client.post("/assistant/questions", data={"act": "back", "conversation": "c2"}), 404)
+    assert "to give back is missing" in seen(client.post("/assistant/questions", data={"act": "back"}), 422)
+
+
 @pytest.mark.parametrize(
     ("form", "said"),
     [

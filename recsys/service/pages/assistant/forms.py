@@ -62,10 +62,11 @@ class ChatForm(FieldsForm):
 
 
 class QuestionForm(FieldsForm):
-    """The forms of the page of questions: add an answer, take one away, or take questions off a list."""
+    """The forms of the page of questions: add an answer, take one away, take questions off a list, or give a conversation back."""
 
     LISTS = ("turn",)
-    act: Literal["add", "remove", "done"] = "add"
+    act: Literal["add", "remove", "done", "back"] = "add"
+    conversation: Conversation | None = None
     question: str = Field(default="", max_length=MOST_CHARACTERS)
     answer: str = Field(default="", max_length=MOST_OF_ANSWER)
     language: str | None = None
@@ -94,7 +95,11 @@ class QuestionForm(FieldsForm):
 
     @property
     def lacks(self) -> str:
-        """What an answer to be added lacks, in one line; "" for nothing."""
+        """What the form lacks, in one line; "" for nothing."""
+        if self.act == "back":
+            return "" if self.conversation else "the conversation to give back is missing: send the form from the page"
+        if self.act != "add":
+            return ""
         lacking = [name for name in ("question", "answer") if not getattr(self, name)]
         if not lacking:
             return ""

@@ -7,13 +7,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import APIRouter, Depends, HTTPException, Request, Response
 from fastapi.responses import RedirectResponse
 
 from features.text.languages.names import ENGLISH_NAMES
 from recsys.apps.assistant.operation.clusters import QuestionCluster, clusters, wording
 from recsys.dialogue.conversations import AddedAnswer
 from recsys.service.answering import StageTimes
+from recsys.service.assistant.routes import handed_back
 from recsys.service.pages.assistant.forms import QuestionForm, own_site, turn_key, turn_keys
 from recsys.service.pages.html import PageRoute, page
 from recsys.service.pages.session import editor
@@ -78,16 +79,17 @@ class QuestionVectors:
 @question_pages.get("/assistant/questions")
 async def questions(request: Request, service: ServiceOf, live: LiveBundleOf) -> Response:
     """Show counts, questions without an answer, the queue and the added answers."""
-    return await _page(request, service, live, QuestionForm(), "")
+    return await _page(request, service, live, QuestionForm(), (200, ""))
 
 
 @question_changes.post("/assistant/questions")
 async def change(request: Request, service: ServiceOf, live: LiveBundleOf) -> Response:
-    """Add an answer, take one away, or take questions off a list; then show the page."""
+    """Add an answer, take one away, take questions off a list, or give a conversation back; then show the page."""
     form, wrong = QuestionForm.of(await request.body())
-    wrong = wrong or (form.lacks if form.act == "add" else "")
-    if wrong:
-        return await _page(request, service, live, form, wrong)
+    if wrong := wrong or form.lacks:
+        return await _page(request, service, live, form, (422, wrong))
+    if form.act == "back" and form.conversation:
+        return await _given_back(request, service, live, form, form.conversation)
     kept = service.workspace.conversations
 
     def changed() -> int:
@@ -105,7 +107,15 @@ async def change(request: Request, service: ServiceOf, live: LiveBundleOf) -> Re
     return RedirectResponse(f"/assistant/questions?added={number}#added" if number else "/assistant/questions", 303)
 
 
-async def _page(request: Request, service: Service, live: LiveBundle, form: QuestionForm, problem: str) -> Response:
+async def _given_back(request: Request, service: Service, live: LiveBundle, form: QuestionForm, conversation: str) -> Response:
+    try:
+        await handed_back(service, live, conversation, _times(request))
+    except HTTPException as error:
+        return await _page(request, service, live, form, (error.status_code, str(error.detail)))
+    return RedirectResponse("/assistant/questions?back=1#back", 303)
+
+
+async def _page(request: Request, service: Service, live: LiveBundle, form: QuestionForm, problem: tuple[int, str]) -> Response:
     vectors: QuestionVectors = request.app.state.views.questions
     number = request.query_params.get("added", "")
 
@@ -123,9 +133,10 @@ async def _page(request: Request, service: Service, live: LiveBundle, form: Ques
     found = await service.pipeline.run(read, _times(request), "page")
     languages = sorted({*service.settings.assistant.languages, *live.recommender.snapshot.help.pages.language} - {""})
     names = {code: ENGLISH_NAMES.get(code, code) for code in languages}
-    status = 422 if problem else 200
+    status, wrong = problem
     keys = {"turn_key": turn_key, "keys_of": turn_keys}
-    return page(request, "questions", status, **found, **keys, form=form, problem=problem, languages=names, most=SHOWN)
+    back = "back" in request.query_params
+    return page(request, "questions", status, **found, **keys, form=form, problem=wrong, back=back, languages=names, most=SHOWN)
 
 
 def _grouped(kept: Conversations, live: LiveBundle, vectors: QuestionVectors) -> list[QuestionCluster]:

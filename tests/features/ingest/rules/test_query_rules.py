@@ -247,8 +247,8 @@ CELLS = {
 }
 
 
-@settings(max_examples=40)
-@given(st.lists(st.tuples(*CELLS.values()), max_size=8))
+@settings(max_examples=15)  # of more rows each: an ingest costs more than its rows
+@given(st.lists(st.tuples(*CELLS.values()), max_size=24))
 def test_whatever_becomes_of_a_row_it_is_counted(rows: list[tuple[str, ...]]) -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)

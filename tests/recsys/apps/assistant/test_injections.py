@@ -20,6 +20,11 @@ LIST = DialogueState(focus=Focus(words="tea", shown=("a", "b"), page=2), product
 RUNNING = DialogueState(flow=Flow(name="parcel", asking="order"))
 
 
+@pytest.fixture(scope="module")
+def templates() -> Templates:
+    return Templates.of()
+
+
 @pytest.mark.parametrize("text", TEXTS)
 def test_a_question_chooses_among_the_commands(text: str) -> None:
     for state in (DialogueState(), LIST, RUNNING):
@@ -30,8 +35,7 @@ def test_a_question_chooses_among_the_commands(text: str) -> None:
 
 @pytest.mark.parametrize("language", ["en", "de", "fr", "es", "zh"])
 @pytest.mark.parametrize("text", TEXTS)
-def test_a_title_and_a_quote_are_written_as_they_are_and_act_on_nothing(text: str, language: str) -> None:
-    templates = Templates.of()
+def test_a_title_and_a_quote_are_written_as_they_are_and_act_on_nothing(templates: Templates, text: str, language: str) -> None:
     name = Fact("name", text, FactKind.NAME, "catalogue", "a")
     messages = [
         templates.write("product_line", name, Fact("price", 2.5, FactKind.MONEY, "catalogue", "a"), language=language),

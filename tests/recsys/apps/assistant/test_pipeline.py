@@ -214,7 +214,7 @@ def test_a_request_that_cannot_be_read_is_refused(text: str, conversation: str, 
         AssistantRequest(text, conversation)
 
 
-def test_a_conversation_of_a_thousand_turns_stays_small(assistant: Assistant) -> None:
+def test_a_long_conversation_stays_small(assistant: Assistant) -> None:
     chat = Chat(replace(assistant, config=AssistantConfig(failures=10_000)))
     reply = [chat("hello") for _ in range(100)][-1]
     assert reply.state.turn == 100

@@ -13,8 +13,11 @@ from starlette.testclient import TestClient
 
 from recsys.apps.assistant.request import MOST_CHARACTERS
 from recsys.dialogue.conversations import Conversations
+from recsys.dialogue.state import MOST_TURNS, Turn
 from recsys.privacy.erasure import erase
+from recsys.service.access.keys import Keys
 from recsys.service.logs import JsonFormatter
+from recsys.settings.names import Scope
 from tests.recsys.conftest import Place
 from tests.recsys.service.conftest import Serve, inside, problem
 from tests.recsys.service.test_events import wait_for
@@ -158,6 +161,53 @@ def test_ratings(client: TestClient, place: Place) -> None:
         problem(client.post("/v1/assistant/rating", json={"conversation": "rated", "turn": 1, "thumb": "up", **wrong}), 422)
 
 
+@pytest.mark.parametrize(
+    ("text", "back"), [("I want a human", "My colleague has given"), ("ich möchte einen Menschen sprechen", "Ich habe dieses")]
+)
+def test_a_conversation_is_given_back_to_the_assistant(client: TestClient, place: Place, text: str, back: str) -> None:
+    conversation = say(client, "herbal infusion", None, "user-04")["conversation"]
+    assert say(client, text, conversation, "user-04")["hand_over"]
+    silent = say(client, "herbal infusion", conversation, "user-04")
+    assert silent["hand_over"]["text"] == silent["text"]
+    answer = client.post("/v1/assistant/hand-back", json={"conversation": conversation}).json()
+    assert (answer["conversation"], answer["turn"]) == (conversation, 4)
+    assert answer["text"].startswith(back)
+    assert conversation not in {turn.conversation for turn in place.workspace.conversations.turns("handed_over")}
+    reply = say(client, "herbal infusion", conversation, "user-04")
+    assert (reply["turn"], reply["hand_over"], reply["state"]["handed_over"]) == (5, None, None)
+    assert reply["answer"]["items"]
+    assert say(client, text, conversation, "user-04")["hand_over"]["text"] != silent["text"]  # it may be handed over again
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "detail"),
+    [
+        ({"conversation": "unheard-of"}, 404, "there is no conversation 'unheard-of'"),
+        ({"conversation": "answered"}, 409, "'answered' is not handed over: the assistant answers in it already"),
+        ({"conversation": "a b"}, 422, "conversation is 'a b'"),
+        ({}, 422, "conversation is missing"),
+        ({"conversation": "answered", "user": "user-01"}, 422, "unknown key 'user'"),
+    ],
+)
+def test_what_cannot_be_given_back_is_said_in_one_line(client: TestClient, body: Any, status: int, detail: str) -> None:
+    say(client, "hello", "answered")
+    assert detail in problem(client.post("/v1/assistant/hand-back", json=body), status)
+
+
+def test_only_a_key_that_may_write_gives_a_conversation_back(spare: Place, serve: Serve) -> None:
+    client = serve(spare)
+    say(client, "I want a human", "waits")
+    path = spare.workspace.service / "keys.json"
+    with Keys.changing(path):
+        known, reads = Keys.read(path).added("reads", (Scope.READ,))
+        known, writes = known.added("writes", (Scope.WRITE,))
+        known.write(path)
+    body = {"conversation": "waits"}
+    problem(client.post("/v1/assistant/hand-back", json=body), 401)
+    assert "write" in problem(client.post("/v1/assistant/hand-back", json=body, headers={"authorization": f"Bearer {reads}"}), 403)
+    assert client.post("/v1/assistant/hand-back", json=body, headers={"authorization": f"Bearer {writes}"}).status_code == 200
+
+
 def test_metrics_tell_how_turns_ended(client: TestClient) -> None:
     names = [f'recsys_assistant_turns_total{{outcome="{outcome}"}}' for outcome in ("answered", "unanswered", "handed_over")]
     names.append('recsys_assistant_hand_overs_total{reason="human"}')
@@ -208,6 +258,19 @@ def test_a_conversation_survives_a_new_bundle(spare: Place, serve: Serve) -> Non
     second = say(client, "the first one", "long")
     assert second["bundle_id"] != first["bundle_id"]
     assert (second["turn"], second["answer"]["items"]) == (2, first["answer"]["items"][:1])
+
+
+def test_the_thousandth_turn_is_answered_like_the_first(client: TestClient, place: Place) -> None:
+    first = say(client, "herbal infusion", "for-hours")
+    kept = place.workspace.conversations
+    state = kept.state("for-hours", None)
+    told = Turn(customer="herbal infusion", assistant=first["text"])
+    late = state.model_copy(update={"turn": 999, "transcript": (told,) * MOST_TURNS})
+    with kept._file.writing() as connection:
+        connection.execute("UPDATE conversations SET state = ?, turn = 999 WHERE id = 'for-hours'", (late.model_dump_json(),))
+    reply = say(client, "herbal infusion", "for-hours")
+    assert (reply["turn"], reply["text"], reply["answer"]["items"]) == (1000, first["text"], first["answer"]["items"])
+    assert len(kept.state("for-hours", None).transcript) == MOST_TURNS
 
 
 def test_a_state_of_another_version_begins_anew(client: TestClient, place: Place, caplog: pytest.LogCaptureFixture) -> None:
