@@ -43,8 +43,8 @@ class PurchaseDays:
     n_users: int
 
     @classmethod
-    def of(cls, log: Interactions, before: int | None = None) -> PurchaseDays:
-        """Aggregate the purchases before a moment, seconds since the epoch; None takes all.
+    def of(cls, log: Interactions, before: int | None = None, since: int | None = None) -> PurchaseDays:
+        """Aggregate the purchases with since <= time < before, in seconds since the epoch; None means no bound.
 
         Raises
         ------
@@ -55,6 +55,8 @@ class PurchaseDays:
         bought = np.isin(log.event, LABEL_EVENTS)
         if before is not None:
             bought &= times < before
+        if since is not None:
+            bought &= times >= since
         user, time = log.user[bought].astype(np.int64), times[bought]
         paid = np.zeros(len(user)) if log.value is None else np.nan_to_num(log.value[bought])
         if log.ordinal:  # sorted by steps, and steps keep the order of time; a tie of steps may not
@@ -70,12 +72,6 @@ class PurchaseDays:
 
     def __len__(self) -> int:
         return len(self.user)
-
-    def between(self, start: int, end: int) -> PurchaseDays:
-        """Select the days with start <= time of the last purchase < end, in seconds since the epoch."""
-        mask = (self.time >= start) & (self.time < end)
-        columns = (column[mask] for column in (self.user, self.day, self.time, self.value, self.lines))
-        return PurchaseDays(*columns, self.n_users)
 
     def per_user(self, weights: np.ndarray | None = None) -> np.ndarray:
         """Return the days of each user row, or the sums of weights, float64 (n_users,)."""
