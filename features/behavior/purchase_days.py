@@ -25,8 +25,8 @@ class PurchaseDays:
         User rows.
     day : int64 (m,)
         Days since the epoch, UTC.
-    time : int64 (m,)
-        The last purchase of the day, seconds since the epoch.
+    first, time : int64 (m,)
+        The first and the last purchase of the day, seconds since the epoch.
     value : float64 (m,)
         What was paid on the day; lines without a value count as 0.
     lines : float64 (m,)
@@ -37,6 +37,7 @@ class PurchaseDays:
 
     user: np.ndarray
     day: np.ndarray
+    first: np.ndarray
     time: np.ndarray
     value: np.ndarray
     lines: np.ndarray
@@ -68,7 +69,7 @@ class PurchaseDays:
         lines = np.diff(np.append(starts, len(user))).astype(np.float64)
         ends = starts + lines.astype(np.int64) - 1
         value = np.add.reduceat(paid, starts) if len(starts) else np.zeros(0)
-        return cls(user[starts], day[starts], time[ends], value, lines, log.n_users)
+        return cls(user[starts], day[starts], time[starts], time[ends], value, lines, log.n_users)
 
     def __len__(self) -> int:
         return len(self.user)

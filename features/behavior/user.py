@@ -44,6 +44,14 @@ if TYPE_CHECKING:
 
 WINDOWS = (7, 14, 28, 56, 91, 182, 364)  # days
 HALF_LIVES = (14, 45, 120)  # days
+FEATURES = (
+    *(PURCHASE_DAYS, *(PURCHASE_DAYS_IN.format(days) for days in WINDOWS), *(PURCHASE_DAYS_DECAY.format(days) for days in HALF_LIVES)),
+    *(SPEND, *(SPEND_IN.format(days) for days in WINDOWS), *(SPEND_DECAY.format(days) for days in HALF_LIVES)),
+    *(PURCHASE_DAYS_TREND, SPEND_TREND, SPEND_PER_DAY, SPEND_DEVIATION, SPEND_LARGEST, LINES_PER_DAY),
+    *(RECENCY, TENURE, GAP_MEAN, GAP_MEDIAN, GAP_DEVIATION, GAP_LAST, OVERDUE),
+    *(WEEKDAY_AHEAD.format(days) for days in range(7)),
+    *(DISTINCT_ITEMS, DISTINCT_ITEMS_91, DISTINCT_CATEGORIES, INTEREST_28, LAST_EVENT),
+)
 Columns = dict[str, np.ndarray]
 
 
@@ -56,7 +64,7 @@ class UserFeatures:
     users : int64 (n,)
         Their user rows, sorted: those with an event before the moment.
     columns : dict of str to float32 (n,)
-        The features, by their names in `features.names`; nan where undefined, as the recency of a customer without purchases.
+        `FEATURES`, by their names in `features.names`; nan where undefined, as the recency of a customer without purchases.
     """
 
     users: np.ndarray
@@ -93,7 +101,7 @@ def user_features(log: Interactions, now: int, category: np.ndarray | None = Non
     columns = _counts_and_spend(days, age) | _gaps(days, age) | _rhythm(days, now)
     columns |= _breadth(log, times, now, category) | _other_events(log, times, now)
     known = np.bincount(log.user[times < now], minlength=log.n_users) > 0
-    return UserFeatures(np.flatnonzero(known), {name: column[known].astype(np.float32) for name, column in columns.items()})
+    return UserFeatures(np.flatnonzero(known), {name: columns[name][known].astype(np.float32) for name in FEATURES})
 
 
 def _counts_and_spend(days: PurchaseDays, age: np.ndarray) -> Columns:

@@ -9,7 +9,7 @@ import numpy as np
 
 from features.errors import ModelError
 from ranking.lightgbm_import import lightgbm
-from ranking.outcomes.examples import folds_of
+from ranking.outcomes.examples import MODEL_FEATURES, folds_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -78,7 +78,7 @@ def fit_boosters(
         held = part == fold
         learned = ~held & ~np.isnan(outcome)
         parameters = _parameters(config, int(learned.sum()), seed * config.folds + fold) | dict(objective)
-        table = lgb.Dataset(data.x[learned], outcome[learned], feature_name=list(data.names))
+        table = lgb.Dataset(data.x[learned], outcome[learned], feature_name=list(MODEL_FEATURES))
         model = lgb.train(parameters, table, config.rounds)
         out_of_fold[held] = np.asarray(model.predict(data.x[held], raw_score=True, num_threads=1)) if held.any() else 0
         models.append(model)

@@ -11,7 +11,7 @@ class OutcomeConfig(BaseModel):
     Attributes
     ----------
     windows : past moments that are learned from, at most.
-    stride : days between two of them.
+    stride : days between two of them; whole weeks keep the weekday.
     customers : customers of one moment, at most; a sample of more.
     least : customers that one moment must have, and of each class among them a twentieth of that; with fewer there is no model.
     folds : parts of the customers; each part is predicted by boosters that have not seen it, and these predictions calibrate.
@@ -23,8 +23,8 @@ class OutcomeConfig(BaseModel):
     stride: int = Field(default=14, ge=1)
     customers: int = Field(default=20_000, ge=1)
     least: int = Field(default=100, ge=20)
-    folds: int = Field(default=5, ge=2)
-    rounds: int = Field(default=150, ge=1)
+    folds: int = Field(default=3, ge=2)
+    rounds: int = Field(default=100, ge=1)
     learning_rate: float = Field(default=0.05, gt=0)
     leaves: int = Field(default=8, ge=2)
     min_leaf: int = Field(default=50, ge=1)

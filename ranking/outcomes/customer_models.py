@@ -6,7 +6,6 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
 import polars as pl
 
 from features.errors import ModelError
@@ -14,13 +13,16 @@ from features.names import CHANCE_28, NEXT_PURCHASE, SPEND_90, SPEND_90_HIGH, SP
 from features.progress import silent
 from ranking.outcomes.buying import BuyingModel
 from ranking.outcomes.config import OutcomeConfig
-from ranking.outcomes.examples import buyers, examples, model_features
+from ranking.outcomes.examples import MODEL_FEATURES, PastCustomers, buyers, examples
 from ranking.outcomes.next_purchase import NextPurchaseModel
 from ranking.outcomes.spend import SpendModel
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    import numpy as np
+
+    from features.behavior.user import UserFeatures
     from features.data.interactions import Interactions
     from features.progress import Progress
     from ranking.outcomes.examples import Examples
@@ -66,7 +68,10 @@ class CustomerModels:
         """
         if log.moments is None:
             return pl.DataFrame(schema=PREDICTIONS)
-        features = buyers(log, now)
+        return self.predict_of(buyers(log, now))
+
+    def predict_of(self, features: UserFeatures) -> pl.DataFrame:
+        """Return `predict` of customers with these features."""
         x = features.table(self.names)
         columns: dict[str, np.ndarray] = {}
         if self.buying is not None:
@@ -78,7 +83,11 @@ class CustomerModels:
         table = pl.DataFrame({USER_ROW: features.users, **columns})
         missing = [pl.lit(None, kind).alias(name) for name, kind in PREDICTIONS.items() if name not in table.columns]
         finite = pl.when(pl.col(NEXT_PURCHASE).is_finite()).then(pl.col(NEXT_PURCHASE))
-        return table.with_columns(missing).with_columns(finite.alias(NEXT_PURCHASE)).select(pl.col(name).cast(kind) for name, kind in PREDICTIONS.items())
+        return (
+            table.with_columns(missing)
+            .with_columns(finite.alias(NEXT_PURCHASE))
+            .select(pl.col(name).cast(kind) for name, kind in PREDICTIONS.items())
+        )
 
     def to_files(self) -> dict[str, bytes]:
         """Return all models, and what they are, as JSON and LightGBM's text."""
@@ -110,42 +119,55 @@ class CustomerModels:
 def fit_customer_models(
     log: Interactions, now: int, config: OutcomeConfig | None = None, seed: int = 0, progress: Progress = silent
 ) -> CustomerModels:
-    """Fit the models on what customers did before `now`, in seconds since the epoch. A model that has too little to learn from is left out."""
+    """Fit the models on what customers did before `now`, in seconds since the epoch. A model that has too little to learn from is left out.
+
+    Returns
+    -------
+    The models; `CustomerModels.notes` says which are missing and why.
+    """
     config = config or OutcomeConfig()
     if log.moments is None:
-        return CustomerModels(None, None, None, (), ("the log has only the order of events: nothing is expected of customers without dates",))
-    notes: list[str] = []
-    with progress("models of customers", 3) as step:
-        month = _enough(log, now, MONTH, config, seed, notes, f"the chance of buying in the next {MONTH} days")
-        buying = None if month is None else BuyingModel.fit(month, config, seed)
+        return CustomerModels(None, None, None, (), ("the log has only the order of events: without dates nothing is predicted",))
+    past = PastCustomers(log, config.customers, seed)
+    with progress("models of customers", 2) as step:
+        buying, month = fit_month(past, now, config, seed)
         step()
-        quarter = _enough(log, now, QUARTER, config, seed, notes, f"spend and purchases in the next {QUARTER} days")
-        following = None if quarter is None else NextPurchaseModel.fit(quarter, QUARTER, config, seed)
+        spend, following, quarter = fit_quarter(past, now, config, seed)
         step()
-        spend = None
-        if quarter is not None and not quarter.spend.any():
-            notes.append("the log has no values of purchases, so spend is not predicted: map the column value or unit_price")
-        elif quarter is not None:
-            spend = SpendModel.fit(quarter, config, seed)
-        step()
-    known = month or quarter
-    return CustomerModels(buying, spend, following, () if known is None else known.names, tuple(notes))
+    notes = tuple(note for note in (month, quarter) if note)
+    names = MODEL_FEATURES if buying or following else ()
+    return CustomerModels(buying, spend, following, names, notes)
 
 
-def _enough(
-    log: Interactions, now: int, days: int, config: OutcomeConfig, seed: int, notes: list[str], what: str
-) -> Examples | None:
-    """Return the examples, or None with a note where they are too few to learn from."""
-    data = examples(log, now, days, config, seed)
+def fit_month(past: PastCustomers, now: int, config: OutcomeConfig, seed: int) -> tuple[BuyingModel | None, str]:
+    """Return the model of the next 28 days, or None, and what is missing."""
+    data = examples(past, now, MONTH, config)
+    why = too_few(data, config)
+    if data is None or why:
+        return None, f"no chance of buying in the next {MONTH} days: {why}"
+    return BuyingModel.fit(data, config, seed), ""
+
+
+def fit_quarter(past: PastCustomers, now: int, config: OutcomeConfig, seed: int) -> tuple[SpendModel | None, NextPurchaseModel | None, str]:
+    """Return the models of the next 90 days, or None, and what is missing."""
+    data = examples(past, now, QUARTER, config)
+    why = too_few(data, config)
+    if data is None or why:
+        return None, None, f"no spend and next purchase within {QUARTER} days: {why}"
+    following = NextPurchaseModel.fit(data, config, seed)
+    if not data.spend[data.window == 0].any():
+        return None, following, "no spend: the log has no values of purchases; map the column value or unit_price"
+    return SpendModel.fit(data, config, seed), following, ""
+
+
+def too_few(data: Examples | None, config: OutcomeConfig) -> str:
+    """Return why customers at past moments are too few to learn from; empty if they are enough."""
     if data is None:
-        notes.append(f"{what}: the log is too short, expected {days} days and a history before them: null until then")
-        return None
+        return "the log is too short, expected as many days and four weeks before them"
     newest = data.bought[data.window == 0]
-    rare = int(min(newest.sum(), (~newest).sum()))
-    if len(newest) < config.least or rare < config.least // 20:
-        notes.append(
-            f"{what}: {len(newest):,} customers {days} days ago, of whom {int(newest.sum()):,} bought again; expected at least "
-            f"{config.least:,}, and {config.least // 20:,} of either kind: null until then"
-        )
-        return None
-    return data
+    again = int(newest.sum())
+    rare = config.least // 20
+    if len(newest) >= config.least and min(again, len(newest) - again) >= rare:
+        return ""
+    found = f"of {len(newest):,} customers at the newest moment that is known, {again:,} bought again"
+    return f"{found}; expected at least {config.least:,} customers, and {rare:,} who did and who did not"

@@ -1,8 +1,9 @@
 """What a customer will spend within some days: a mean whose total is calibrated, and an 80% interval.
 
-The mean is a booster with Tweedie's deviance, whose distributions have a mass at 0. The interval is that of two quantile boosters, shifted
-by what customers of the newest past moment needed (conformalized quantile regression). Both tails are shifted by themselves: who spends
-nothing cannot fall below an interval that begins at 0, so the upper tail takes the misses that the lower one cannot have.
+The mean is a booster with Tweedie's deviance, whose distributions have a mass at 0. The interval is that of quantile boosters, shifted by
+what customers whom they had not seen needed at the newest past moment (conformalized quantile regression). Who spends nothing with a
+chance of a tenth or more has an interval from 0 to the quantile of .8, which no lower end can miss; the others from that of .1 to that of
+.9. Both groups are corrected by themselves.
 
 References
 ----------
@@ -12,6 +13,7 @@ Romano, Patterson, Candès (2019), NeurIPS, Conformalized Quantile Regression. J
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -26,8 +28,12 @@ if TYPE_CHECKING:
     from ranking.outcomes.examples import Examples
 
 LEVEL = 0.8
-_MEAN, _LOW, _HIGH = "spend_mean", "spend_low", "spend_high"
-_NUMBERS = "spend.json"
+LEAST = 50  # customers of a group, for a correction
+_TAIL = (1 - LEVEL) / 2
+_QUANTILES = {"spend_low": _TAIL, "spend_high": 1 - _TAIL, "spend_most": LEVEL}
+_MEAN, _NUMBERS = "spend_mean", "spend.json"
+_POWER = 1.2  # of the variance of Tweedie's distribution
+_NOTHING = 1e-3  # a lower quantile below it, in units of the mean spend, is 0
 
 
 @dataclass(frozen=True)
@@ -37,35 +43,42 @@ class SpendModel:
     Attributes
     ----------
     mean : boosters of the logarithm of the mean, of spend in units of `unit`.
-    low, high : boosters of quantiles of log(1 + spend / unit).
+    low, high, most : boosters of the quantiles .1, .9 and .8 of log(1 + spend / unit).
     unit : the shop's mean spend.
     factor : what predictions are multiplied by, so that their total is that of the newest past moment.
-    shift_low, shift_high : what the quantiles are moved by.
+    down, up : what the ends `low` and `high` are moved by.
+    up_most : what the end `most` is moved up by.
     """
 
     mean: Boosters
     low: Boosters
     high: Boosters
+    most: Boosters
     unit: float
     factor: float
-    shift_low: float
-    shift_high: float
+    down: float
+    up: float
+    up_most: float
 
     @classmethod
     def fit(cls, data: Examples, config: OutcomeConfig, seed: int) -> SpendModel:
-        """Fit on customers at past moments; the newest one calibrates, with predictions of models that have not seen the customer."""
+        """Fit on customers at past moments; predictions of models that have not seen the customer correct at the newest one."""
         unit = float(data.spend.mean())
-        scaled = data.spend / unit
-        newest = data.window == 0
-        tweedie = {"objective": "tweedie", "tweedie_variance_power": 1.5}
+        scaled, newest = data.spend / unit, data.window == 0
+        tweedie = {"objective": "tweedie", "tweedie_variance_power": _POWER}
         mean, raw = fit_boosters(data, scaled, tweedie, config, seed)
-        total = np.exp(raw[newest]).sum()
-        logs, ends = np.log1p(scaled), []
-        for alpha in ((1 - LEVEL) / 2, (1 + LEVEL) / 2):
-            ends.append(fit_boosters(data, logs, {"objective": "quantile", "alpha": alpha}, config, seed))
-        (low, below), (high, above) = ends
-        shifts = tail_shifts(logs[newest], below[newest], above[newest])
-        return cls(mean, low, high, unit, float(scaled[newest].sum() / total), *shifts)
+        logs = np.log1p(scaled)
+        fitted = [fit_boosters(data, logs, {"objective": "quantile", "alpha": alpha}, config, seed) for alpha in _QUANTILES.values()]
+        low, high, most = (out_of_fold[newest] for _, out_of_fold in fitted)
+        y, from_nothing = logs[newest], low <= _NOTHING
+        some = ~from_nothing
+        shifts = (
+            correction(low[some] - y[some], 1 - _TAIL),
+            correction(y[some] - high[some], 1 - _TAIL),
+            correction(y[from_nothing] - most[from_nothing], LEVEL),
+        )
+        factor = float(scaled[newest].sum() / np.exp(raw[newest]).sum())
+        return cls(mean, *(boosters for boosters, _ in fitted), unit, factor, *shifts)
 
     def expected(self, x: np.ndarray) -> np.ndarray:
         """Return the expected spend of rows (n, features), float64 (n,)."""
@@ -73,36 +86,32 @@ class SpendModel:
 
     def interval(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return the ends of the 80% interval of rows (n, features), float64 (n,) each."""
-        low = np.maximum(self.low.raw(x) - self.shift_low, 0)
-        high = np.maximum(self.high.raw(x) + self.shift_high, low)
-        return np.expm1(low) * self.unit, np.expm1(high) * self.unit
+        quantile = self.low.raw(x)
+        from_nothing = quantile <= _NOTHING
+        low = np.where(from_nothing, 0, np.maximum(quantile - self.down, 0))
+        high = np.where(from_nothing, self.most.raw(x) + self.up_most, self.high.raw(x) + self.up)
+        return np.expm1(low) * self.unit, np.expm1(np.maximum(high, low)) * self.unit
 
     def to_files(self) -> dict[str, bytes]:
         """Return the boosters as LightGBM's text and the numbers as JSON."""
-        numbers = {name: getattr(self, name) for name in ("unit", "factor", "shift_low", "shift_high")}
-        files = self.mean.to_files(_MEAN) | self.low.to_files(_LOW) | self.high.to_files(_HIGH)
+        files = self.mean.to_files(_MEAN)
+        for name, boosters in zip(_QUANTILES, (self.low, self.high, self.most), strict=True):
+            files |= boosters.to_files(name)
+        numbers = {name: getattr(self, name) for name in ("unit", "factor", "down", "up", "up_most")}
         return files | {_NUMBERS: json.dumps(numbers).encode()}
 
     @classmethod
     def from_files(cls, files: Mapping[str, bytes]) -> SpendModel:
         """Read what `to_files` wrote."""
-        return cls(*(Boosters.from_files(files, name) for name in (_MEAN, _LOW, _HIGH)), **json.loads(files[_NUMBERS]))
+        return cls(*(Boosters.from_files(files, name) for name in (_MEAN, *_QUANTILES)), **json.loads(files[_NUMBERS]))
 
 
-def tail_shifts(y: np.ndarray, low: np.ndarray, high: np.ndarray, level: float = LEVEL) -> tuple[float, float]:
-    """Return how far the lower ends must go down and the upper ends up, so that a share `level` of `y` lies within.
+def correction(missed: np.ndarray, level: float) -> float:
+    """Return how far an end must move so that a share `level` of new cases lies within; 0 where fewer than `LEAST` say it.
 
     Parameters
     ----------
-    y, low, high : float (n,), not below 0; lower ends below 0 count as 0.
-
-    Returns
-    -------
-    The lower shift leaves half of the misses below. The upper shift leaves the others, and those that the lower ends at 0 cannot have.
+    missed : float (n,), how far each case lies beyond its end; negative within.
     """
-    n, misses = len(y), int((1 - level) * (len(y) + 1))
-    down = np.sort(low - y)[::-1]
-    shift_low = float(down[min(misses // 2, n - 1)])
-    missed_below = y < np.maximum(low - shift_low, 0)
-    up = np.sort(np.where(missed_below, -np.inf, y - high))[::-1]
-    return shift_low, float(up[min(misses - int(missed_below.sum()), n - 1)])
+    n = len(missed)
+    return float(np.sort(missed)[min(math.ceil(level * (n + 1)), n) - 1]) if n >= LEAST else 0.0

@@ -51,7 +51,12 @@ def _fitted(x: np.ndarray, labels: np.ndarray, penalty: float, degree: int) -> P
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import PolynomialFeatures, StandardScaler
 
-    parts = (StandardScaler(), PolynomialFeatures(degree, include_bias=False), StandardScaler(), LogisticRegression(C=penalty, max_iter=1000))
+    parts = (
+        StandardScaler(),
+        PolynomialFeatures(degree, include_bias=False),
+        StandardScaler(),
+        LogisticRegression(C=penalty, max_iter=1000),
+    )
     return make_pipeline(*parts).fit(x, labels)
 
 
