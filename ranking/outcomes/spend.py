@@ -85,12 +85,16 @@ class SpendModel:
         return np.exp(self.mean.raw(x)) * self.factor * self.unit
 
     def interval(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return the ends of the 80% interval of rows (n, features), float64 (n,) each."""
+        """Return the ends of the 80% interval of rows (n, features), float64 (n,) each; the expected spend lies within.
+
+        Where a few spend very much, the mean may exceed the quantile .9: the interval is wider then.
+        """
         quantile = self.low.raw(x)
         from_nothing = quantile <= _NOTHING
         low = np.where(from_nothing, 0, np.maximum(quantile - self.down, 0))
         high = np.where(from_nothing, self.most.raw(x) + self.up_most, self.high.raw(x) + self.up)
-        return np.expm1(low) * self.unit, np.expm1(np.maximum(high, low)) * self.unit
+        mean, ends = self.expected(x), (np.expm1(low) * self.unit, np.expm1(high) * self.unit)
+        return np.minimum(ends[0], mean), np.maximum(ends[1], mean)
 
     def to_files(self) -> dict[str, bytes]:
         """Return the boosters as LightGBM's text and the numbers as JSON."""
