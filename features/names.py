@@ -164,6 +164,41 @@ USER_LAST: Final = "user_last"
 USER_TRIP_GAP: Final = "user_trip_gap"
 USER_DECAY: Final = "user_decay"
 
+# Features of a customer, one row each, columns of `features.behavior.user.UserFeatures`. {} is a window or a half-life in days.
+PURCHASE_DAYS: Final = "purchase_days"
+PURCHASE_DAYS_IN: Final = "purchase_days_{}"
+PURCHASE_DAYS_DECAY: Final = "purchase_days_decay_{}"
+PURCHASE_DAYS_TREND: Final = "purchase_days_trend"
+SPEND: Final = "spend"
+SPEND_IN: Final = "spend_{}"
+SPEND_DECAY: Final = "spend_decay_{}"
+SPEND_TREND: Final = "spend_trend"
+SPEND_PER_DAY: Final = "spend_per_day"
+SPEND_DEVIATION: Final = "spend_deviation"
+SPEND_LARGEST: Final = "spend_largest"
+RECENCY: Final = "recency"
+TENURE: Final = "tenure"
+GAP_MEAN: Final = "gap_mean"  # between purchase days
+GAP_MEDIAN: Final = "gap_median"
+GAP_DEVIATION: Final = "gap_deviation"
+GAP_LAST: Final = "gap_last"
+OVERDUE: Final = "overdue"  # recency in mean gaps
+LINES_PER_DAY: Final = "lines_per_day"
+DISTINCT_ITEMS: Final = "distinct_items"
+DISTINCT_ITEMS_91: Final = "distinct_items_91"
+DISTINCT_CATEGORIES: Final = "distinct_categories"
+WEEKDAY_AHEAD: Final = "weekday_ahead_{}"  # share of the purchase days on the weekday so many days ahead
+INTEREST_28: Final = "interest_28"  # events of other kinds
+LAST_EVENT: Final = "last_event"  # days since the last event of any kind
+
+# What is expected of a customer, columns of `ranking.outcomes.customer_models.CustomerModels.predict`.
+USER_ROW: Final = "user"
+CHANCE_28: Final = "chance_28"
+SPEND_90: Final = "spend_90"
+SPEND_90_LOW: Final = "spend_90_low"
+SPEND_90_HIGH: Final = "spend_90_high"
+NEXT_PURCHASE: Final = "next_purchase"  # days from now
+
 # Candidate features of a search.
 RELEVANCE: Final = "relevance"  # BM25 and cosine mixed
 LEXICAL_SCORE: Final = "lexical"  # BM25 as a share of the best text's

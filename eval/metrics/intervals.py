@@ -11,7 +11,7 @@ import scipy.sparse as sp
 from eval.metrics.probabilities import log_losses, nan_as_wrong, roc_auc
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from eval.metrics.probabilities import Reliability, ScoredPairs
 
@@ -64,13 +64,15 @@ class Bootstrap:
         -------
         float64 (resamples, m)
         """
-        n, rng = columns.shape[0], np.random.default_rng(self.seed)
-        out = np.empty((self.resamples, columns.shape[1]))
+        return np.concatenate([counts @ columns for counts in self.draws(columns.shape[0])])
+
+    def draws(self, n: int) -> Iterator[np.ndarray]:
+        """Yield how often each of n users is drawn, for some of the resamples at a time, float64 (resamples of the block, n)."""
+        rng = np.random.default_rng(self.seed)
         for begin in range(0, self.resamples, _BLOCK):
             size = min(_BLOCK, self.resamples - begin)
             drawn = rng.integers(n, size=(size, n)) + n * np.arange(size)[:, None]
-            out[begin : begin + size] = np.bincount(drawn.ravel(), minlength=size * n).reshape(size, n).astype(float) @ columns
-        return out
+            yield np.bincount(drawn.ravel(), minlength=size * n).reshape(size, n).astype(float)
 
     def with_interval(self, value: float, drawn: np.ndarray, users: int) -> MetricValue:
         """Return a value with the interval of its resampled values.
@@ -134,6 +136,15 @@ class Bootstrap:
 
         The value is exact; the interval is computed on scores cut into bins of equal mass.
         """
+        return self.with_interval(roc_auc(pairs.labels, pairs.scores), self._auc_draws(pairs), pairs.users)
+
+    def auc_difference(self, a: ScoredPairs, b: ScoredPairs) -> MetricValue:
+        """Return the AUC of `a` minus that of `b`, of two systems on the same pairs, drawn together."""
+        value = roc_auc(a.labels, a.scores) - roc_auc(b.labels, b.scores)
+        return self.with_interval(value, self._auc_draws(a) - self._auc_draws(b), a.users)
+
+    def _auc_draws(self, pairs: ScoredPairs) -> np.ndarray:
+        """Return the AUC of each resample, on scores cut into bins of equal mass, float64 (resamples,)."""
         scores = nan_as_wrong(pairs.labels, pairs.scores)
         edges = np.unique(np.quantile(scores, np.arange(1, _AUC_BINS) / _AUC_BINS, method="inverted_cdf")) if len(scores) else np.empty(0)
         place = np.searchsorted(edges, scores)
@@ -144,8 +155,7 @@ class Bootstrap:
         drawn = self.sums(sp.coo_array((np.ones(len(column)), (pairs.user, column)), shape=shape).tocsr())
         bought, other = drawn[:, :bins], drawn[:, bins:]
         below = np.cumsum(other, axis=1) - other / 2
-        ratio = _ratio((bought * below).sum(axis=1), bought.sum(axis=1) * other.sum(axis=1))
-        return self.with_interval(roc_auc(pairs.labels, pairs.scores), ratio, pairs.users)
+        return _ratio((bought * below).sum(axis=1), bought.sum(axis=1) * other.sum(axis=1))
 
     def log_loss(self, pairs: ScoredPairs) -> MetricValue:
         """Return the mean of `log_losses` over the pooled pairs of all users."""

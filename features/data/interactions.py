@@ -74,6 +74,8 @@ class Interactions:
         What the source's times are taken for; None if nobody asked.
     dislikes : Interactions or None
         The dislikes of the same users, None without any: items that are never recommended to the user again.
+    value : float64 (n,) or None
+        What was paid for the whole quantity; nan where unknown. Recommendations do not read it, so `to_files` leaves it out: None then.
     """
 
     user_ids: np.ndarray
@@ -88,6 +90,7 @@ class Interactions:
     calendar: np.ndarray | None = None
     clock: LogClock | None = None
     dislikes: Interactions | None = None
+    value: np.ndarray | None = None
 
     @classmethod
     def from_frame(cls, frame: pl.DataFrame, catalog: Catalog, weights: Mapping[str, float] = EVENT_WEIGHTS) -> Interactions:
@@ -119,6 +122,7 @@ class Interactions:
                 code=pl.col("event").replace_strict(list(EVENTS), list(range(len(EVENTS))), return_dtype=pl.Int8),
                 weight=pl.col("event").replace_strict(list(weights), list(weights.values()), return_dtype=pl.Float32),
                 price=pl.Series(unit_price(value, quantity)),
+                paid=pl.Series(value),
             )
             # Items break ties, so that the same rows in any order give the same log.
             .sort("user", "time", "item", "code", "price")
@@ -132,6 +136,7 @@ class Interactions:
             weight=table["weight"].to_numpy(),
             price=table["price"].to_numpy(),
             n_items=len(catalog),
+            value=table["paid"].to_numpy(),
         )
         disliked = whole.event == EVENTS.index(DISLIKE)
         return replace(whole.where(~disliked), dislikes=whole.where(disliked)) if disliked.any() else whole
@@ -178,7 +183,8 @@ class Interactions:
 
     def where(self, mask: np.ndarray) -> Interactions:
         """Select the events where `mask`, bool (n,), is true; user rows, item rows and dislikes stay the same."""
-        return replace(self, **{name: column[mask] for name, column in self._columns.items()})
+        value = None if self.value is None else self.value[mask]
+        return replace(self, **{name: column[mask] for name, column in self._columns.items()}, value=value)
 
     def between(self, start: int | None, end: int | None) -> Interactions:
         """Select the events and dislikes with start <= time < end, in seconds since the epoch; None means no bound."""

@@ -21,7 +21,7 @@ from recsys.recommend.request import MAX_PER_GROUP, RecommendOptions
 from recsys.settings.names import Device, Preset
 
 Protocol = Literal["judged", "personal", "log"]
-Evaluated = Literal["search", "reviews", "assistant"]
+Evaluated = Literal["search", "reviews", "customers", "assistant"]
 Form = Literal["canonical", "amazon", "shopify", "woocommerce", "magento", "google-merchant", "google-analytics"]
 if TYPE_CHECKING:
     from features.ingest.summary import IngestSummary
@@ -229,7 +229,9 @@ def _recommend_to_file(state: State, options: RecommendOptions, users_file: Path
 
 def evaluate(
     context: typer.Context,
-    what: Annotated[Evaluated | None, typer.Argument(metavar="search|reviews|assistant", help="Without it: the recommendations.")] = None,
+    what: Annotated[
+        Evaluated | None, typer.Argument(metavar="search|reviews|customers|assistant", help="Without it: the recommendations.")
+    ] = None,
     preset: Annotated[Preset, typer.Option(help="The preset that the model was trained with.")] = "quick",
     seed: Annotated[int, typer.Option(min=0, metavar="N", help="The seed that the model was trained with.")] = 0,
     judged: Annotated[Path | None, typer.Option(metavar="FILE", help="Search: judged queries, csv, jsonl or parquet.")] = None,
@@ -238,7 +240,7 @@ def evaluate(
     dialogues: Annotated[Path | None, typer.Option(metavar="FILE", help="Assistant: dialogues to replay, JSON lines.")] = None,
     as_json: Json = False,
 ) -> None:
-    """How good the recommendations are, the search, the sentiment of reviews, or the assistant.
+    """How good the recommendations are, the search, the sentiment of reviews, what is expected of customers, or the assistant.
 
     Judged on the last weeks of the log, beside honest baselines; a page with plots goes to reports/. See docs/metrics.md.
     """
@@ -271,6 +273,10 @@ def _evaluated_app(state: State, what: Evaluated, seed: int, dialogues: Path | N
         from recsys.apps.assistant.evaluation.evaluate import evaluate_assistant
 
         return evaluate_assistant(state.workspace, state.settings, dialogues)
+    if what == "customers":
+        from recsys.apps.customers.evaluate import evaluate_customers
+
+        return evaluate_customers(state.workspace, state.settings, seed)
     from recsys.apps.reviews.evaluate import evaluate_reviews
 
     return evaluate_reviews(state.workspace, state.settings, seed)

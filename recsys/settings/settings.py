@@ -26,6 +26,7 @@ from ranking.cross_encoder.config import CrossEncoderConfig, QuestionPairConfig
 from ranking.gbdt import GBDTConfig
 from recsys.settings.arm import ArmConfig
 from recsys.settings.assistant import AssistantConfig
+from recsys.settings.customers import CustomersConfig
 from recsys.settings.events import EventWeights
 from recsys.settings.refresh import BundleConfig, RefreshConfig
 from recsys.settings.renamed_keys import RENAMED, spellings, with_new_keys, with_new_variables
@@ -75,6 +76,7 @@ class Settings(BaseSettings):
     retrieval: RetrievalConfig = RetrievalConfig()
     search: SearchConfig = SearchConfig()
     reviews: ReviewsConfig = ReviewsConfig()
+    customers: CustomersConfig = CustomersConfig()
     gbdt: GBDTConfig = GBDTConfig()
     cross_encoder: CrossEncoderConfig = CrossEncoderConfig()
     query_cross_encoder: QuestionPairConfig = QuestionPairConfig()
