@@ -24,6 +24,7 @@ from recsys.dialogue.order_tool import flow_examples
 from recsys.privacy.erasure import sweep
 from recsys.progress import terminal_progress
 from recsys.refresh.flow_intents import flow_intents
+from recsys.refresh.message_intents import message_intents
 from recsys.refresh.offline_check import BundleUnderTest, collaborative_key
 from recsys.snapshot.canaries import canaries, encoded_before
 from recsys.snapshot.encode import Encoded, EncodeOptions, encode_catalog
@@ -104,6 +105,7 @@ class Build:
         intents = flow_intents(
             self.model.encoder, flow_examples(self.settings.assistant), pages, self.settings.assistant.intents, self.workspace.cache
         )
+        messages = message_intents(self.model, self.model.search_fingerprint, flow_examples(self.settings.assistant), pages, self.workspace.cache)
         of_help = HelpTexts.read(pages, self.model)
         snapshot = replace(snapshot, events_read=self.events_read, query_clicks=query_clicks(self.workspace, snapshot), help=of_help)
         read = coverage(self.model.encoder.tokenizer, catalog)
@@ -114,6 +116,7 @@ class Build:
             about["drift"] = drift
         files = answering_files(self.model, self._model_key, self.previous) | in_folder("snapshot", snapshot.to_files())
         files |= in_folder("intents", intents.to_files()) if intents else {}
+        files |= in_folder("messages", messages.to_files())
         bundle_id = publish(self.workspace.bundles, files, about, self.settings.bundles.keep)
         if drift:
             self._report(bundle_id, about)

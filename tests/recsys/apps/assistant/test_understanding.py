@@ -18,7 +18,7 @@ from recsys.dialogue.state import DialogueState, Flow, Focus
 from recsys.dialogue.tools import Slot
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
 SOLD = {"tea", "green", "milk", "dog", "food", "shampoo", "vegan", "bread", "chocolate"}
 LIST = DialogueState(focus=Focus(words="tea", shown=("a", "b", "c"), page=3))
@@ -38,8 +38,11 @@ class Shop:
     def flow(self, message: Message) -> Guess | None:
         return self.flow_found
 
-    def act(self, message: Message) -> Guess | None:
-        return self.act_found
+    def acts(self, message: Message) -> Mapping[str, float]:
+        return {} if self.act_found is None else {self.act_found.name: self.act_found.probability, "else": 1 - self.act_found.probability}
+
+    def is_flow(self, act: str) -> bool:
+        return act == "order_contents"
 
     def slots(self, flow: str) -> Sequence[Slot]:
         return (Slot("order", "order_number"), Slot("day", "date", required=False))
