@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from recsys.dialogue import commands as c
 from recsys.dialogue.examples import frame_words
-from recsys.dialogue.parts import for_whom, named_places, thing
+from recsys.dialogue.parts import for_whom, named_places, places, thing
 from recsys.dialogue.phrases import Message
 from retrieval.lexical.analyzer import fold
 from retrieval.lexical.price_words import price_limits
@@ -32,6 +32,7 @@ OF_PRODUCTS = ("its_price", "its_brand", "its_stock", "ask_about")
 OF_ANSWERS = ("agreement", "refusal")  # to what was asked
 NOTHING = ("chat", "nonsense")
 FINDS = ("find", "find_below", "find_without")
+ACT_FROM, HANDED_FROM = 0.35, 0.7  # probability from which the classifier decides, and hands over
 SURE = 0.8  # probability of a help page that goes before products
 MOST_WORDS = 25  # of a message that wants one thing
 _NUMBER = re.compile(r"\d+(?:[.,]\d{1,2})?")
@@ -43,11 +44,11 @@ class Acts:
 
     Attributes
     ----------
-    sure : probability from which it decides.
+    flow_from : probability from which a flow starts.
     """
 
     knowledge: Knowledge
-    sure: float
+    flow_from: float
 
     def best(self, message: Message, state: DialogueState) -> str | None:
         """Return what a message wants most likely, among what the conversation allows; None where nothing is likely enough."""
@@ -56,7 +57,9 @@ class Acts:
         likely = {act: value for act, value in self.knowledge.acts(message).items() if act not in self._impossible(state)}
         total = sum(likely.values())
         act = max(likely, key=lambda one: likely[one], default=None)
-        return act if act is not None and likely[act] >= self.sure * total and likely[act] > 0 else None
+        if act is None or likely[act] < total * (HANDED_FROM if act in HAND_OVERS else ACT_FROM):
+            return None
+        return act if likely[act] >= self.flow_from * total or not self.knowledge.is_flow(act) else None
 
     def commands(self, message: Message, state: DialogueState) -> tuple[c.Command, ...]:
         """Return what a message asks for; nothing where the rules must decide."""
@@ -87,9 +90,9 @@ class Acts:
         return (*lists, *products, *(() if state.flow else OF_FLOWS), *(() if state.offered else OF_ANSWERS))
 
     def _found(self, message: Message, act: str) -> tuple[c.Command, ...]:
-        without = message.find("without") if act == "find_without" else None
-        if without:
-            gone, sought = Message.of(without.after).content(), _words(Message.of(without.before), *FINDS)
+        without = message.find("without")
+        if without and (sought := _words(Message.of(without.before), *FINDS)):
+            gone = Message.of(without.after).content()
             return (c.FindProducts(words=sought, without=(gone,)),) if gone and self.knowledge.sold(sought) >= 0.5 else ()
         limit = next(iter(price_limits(fold(message.text))), None)
         text = fold(message.text)
@@ -97,7 +100,10 @@ class Acts:
         words = self._sold_of(_words(rest, *FINDS)) or rest.content("find", "greeting")
         if self.knowledge.sold(words) < 0.5:
             return ()
-        return (c.FindProducts(words=words, max_price=limit and limit.high, min_price=limit and limit.low),)
+        high, amounts = limit and limit.high, _NUMBER.findall(text)
+        if limit is None and act == "find_below" and len(amounts) == 1:
+            high = float(amounts[0].replace(",", "."))
+        return (c.FindProducts(words=words, max_price=high, min_price=limit and limit.low),)
 
     def _sold_of(self, words: str) -> str:
         """Return the words without those around the product that the shop does not know: the classifier says that one is wanted."""
@@ -107,10 +113,13 @@ class Acts:
 
     def _of_product(self, message: Message, act: str, state: DialogueState) -> tuple[c.Command, ...]:
         attribute = ATTRIBUTES.get(act.removeprefix("its_"))
+        shown = state.focus.last if state.focus else ()
+        if len(named := list(places(message, len(shown)))) == 1:
+            return (c.AskProduct(item=shown[named[0]], question=message.text, attribute=attribute),)
         if state.product is None:
             if attribute == "stock":
                 return (c.FindProducts(in_stock=True, refines=True),)
-            return (c.Clarify(items=state.focus.last if state.focus else (), question=message.text),)
+            return (c.Clarify(items=shown, question=message.text),)
         return (c.AskProduct(item=state.product, question=message.text, attribute=attribute),)
 
     def _of_list(self, message: Message, act: str, state: DialogueState) -> tuple[c.Command, ...]:
