@@ -46,11 +46,7 @@ class Script:
 
     def say(self, step: str, expect: dict[str, Any], **values: Any) -> None:
         """Add a turn in one of the wordings of a step."""
-        if self.half == "fresh":
-            some = _FRESH[step][self.language]
-        else:
-            some = WORDINGS[step][self.language][self.half == "kept_back" :: 2]
-        text = self.rng.choice(some).format(**values)
+        text = self.rng.choice(_wordings(step, self.language, self.half)).format(**values)
         if step in MISTYPED and self.language in ("en", "de") and self.rng.random() < TYPING_ERRORS:
             text = misspelt(text, self.rng.randrange(1000)) or text
         self.turns.append({"say": text, "expect": expect})
@@ -298,6 +294,10 @@ def _languages(count: int, rng: Random) -> list[str]:
     names += ["en"] * (count - len(names))
     rng.shuffle(names)
     return names[:count]
+
+
+def _wordings(step: str, language: str, half: Half) -> list[str]:
+    return _FRESH[step][language] if half == "fresh" else WORDINGS[step][language][half == "kept_back" :: 2]
 
 
 def _products(half: Half) -> list[dict[str, Any]]:

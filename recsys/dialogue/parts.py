@@ -17,9 +17,30 @@ ORDINALS = ("1", "2", "3", "4", "5", "last")
 NAMES = ("hunde", "katzen", "kinder", "baby")  # beginnings of German compounds that say for whom something is
 _PLACE_WORD = re.compile(r"([一二三四五])|([^\W\u4e00-\u9fff]+)")
 _OTHER_ORDINALS = {
-    **{"1st": "1", "2nd": "2", "3rd": "3", "4th": "4", "5th": "5", "two": "2", "three": "3", "four": "4", "five": "5"},
-    **{"eins": "1", "zwei": "2", "drei": "3", "vier": "4", "funf": "5", "premiere": "1", "second": "2", "seconde": "2"},
-    **{"primer": "1", "tercer": "3", "1er": "1", "2e": "2", "3e": "3", "4e": "4", "5e": "5"},
+    "1st": "1",
+    "2nd": "2",
+    "3rd": "3",
+    "4th": "4",
+    "5th": "5",
+    "two": "2",
+    "three": "3",
+    "four": "4",
+    "five": "5",
+    "eins": "1",
+    "zwei": "2",
+    "drei": "3",
+    "vier": "4",
+    "funf": "5",
+    "premiere": "1",
+    "second": "2",
+    "seconde": "2",
+    "primer": "1",
+    "tercer": "3",
+    "1er": "1",
+    "2e": "2",
+    "3e": "3",
+    "4e": "4",
+    "5e": "5",
 }
 _BETWEEN = re.compile(r" (?:and|with|or|und|mit|oder|et|avec|ou|y|con|o) |[和与跟]")
 

@@ -102,10 +102,9 @@ class Build:
         reviews, of_reviews = self._read(written, log)
         snapshot = indexed(catalog, aggregates, now, self.model, encoded, replace(self.indexing, reviews=reviews))
         pages = self.workspace.load_help_pages()
-        intents = flow_intents(
-            self.model.encoder, flow_examples(self.settings.assistant), pages, self.settings.assistant.intents, self.workspace.cache
-        )
-        messages = message_intents(self.model, self.model.search_fingerprint, flow_examples(self.settings.assistant), pages, self.workspace.cache)
+        flows = flow_examples(self.settings.assistant)
+        intents = flow_intents(self.model.encoder, flows, pages, self.settings.assistant.intents, self.workspace.cache)
+        messages = message_intents(self.model, self.model.search_fingerprint, flows, pages, self.workspace.cache)
         of_help = HelpTexts.read(pages, self.model)
         snapshot = replace(snapshot, events_read=self.events_read, query_clicks=query_clicks(self.workspace, snapshot), help=of_help)
         read = coverage(self.model.encoder.tokenizer, catalog)

@@ -10,8 +10,8 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from recsys.apps.assistant.acts import HAND_OVERS, SURE, Acts, cheaper_or_dearer
 from recsys.dialogue import commands as c
+from recsys.dialogue.acts import HAND_OVERS, SURE, Acts, cheaper_or_dearer
 from recsys.dialogue.parts import beside, for_whom, places, sides, thing, trimmed, unwanted
 from recsys.dialogue.phrases import Message, places_of_words
 from recsys.dialogue.slots import read_slot
@@ -230,7 +230,6 @@ class Understanding:
             return ()
         items = [state.product] if state.product else focus.last
         return cheaper_or_dearer(self.knowledge, items, cheaper=message.has("cheaper"))
-
 
     def _new(self, message: Message, state: DialogueState, user: str | None) -> tuple[c.Command, ...]:
         """A request of its own: a flow, a question that a help page answers, or products."""

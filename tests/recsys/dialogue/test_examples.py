@@ -24,7 +24,8 @@ def test_no_word_of_a_product_stands_around_it() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "act"), [("too expensive!", "cheaper"), ("das ist mir viel zu teuer", "cheaper"), ("太贵了", "cheaper"), ("una persona real", "human")]
+    ("text", "act"),
+    [("too expensive!", "cheaper"), ("das ist mir viel zu teuer", "cheaper"), ("太贵了", "cheaper"), ("una persona real", "human")],
 )
 def test_letters_alone_find_the_nearest_example(text: str, act: str) -> None:
     examples = Examples.of([(name, one) for name in ("cheaper", "human", "more") for one in packaged()[name]])

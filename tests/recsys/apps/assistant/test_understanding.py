@@ -230,7 +230,7 @@ def test_a_known_slot_is_corrected_in_any_words() -> None:
         ("whatever you can ship", "in_stock", LIST, c.FindProducts(in_stock=True, refines=True)),
         ("chocolate is out of the question", "without", LIST, c.FindProducts(without=("chocolate question",), refines=True)),
         ("the zweite would do", "nth", LIST, c.ShowProduct(item="b")),
-        ("what about money for the 3rd", "nth_price", LIST, c.AskProduct(item="c", question="what about money for the 3rd", attribute="price")),
+        ("money for the 3rd", "nth_price", LIST, c.AskProduct(item="c", question="money for the 3rd", attribute="price")),
         ("third against first", "compare", LIST, c.CompareProducts(items=("c", "a"))),
         ("whose is it", "its_brand", ABOUT_A, c.AskProduct(item="a", question="whose is it", attribute="brand")),
         ("does it taste", "ask_about", ABOUT_A, c.AskProduct(item="a", question="does it taste")),

@@ -66,12 +66,8 @@ class Acts:
         act = self.best(message, state)
         if act is None or act in OF_FLOWS:
             return ()
-        if act in HAND_OVERS:
-            return (c.HandOver(reason=act),)  # type: ignore[arg-type]
-        if act in COURTESIES:
-            return (c.SmallTalk(kind=act),)  # type: ignore[arg-type]
-        if act == "recommend":
-            return (c.FindProducts(),)
+        if (plain := _plain(act)) is not None:
+            return (plain,)
         if act in NOTHING:
             return () if self.knowledge.sold(_words(message, "find")) == 1 else (c.Clarify(),)
         if act in (*FINDS, "ask_about") and (pages := self.knowledge.help(message)) and pages[0][2] >= SURE:
@@ -126,10 +122,8 @@ class Acts:
         assert state.focus is not None
         shown = state.focus.last
         match act:
-            case "more":
-                return (c.FindProducts(more=True, refines=True),)
-            case "in_stock":
-                return (c.FindProducts(in_stock=True, refines=True),)
+            case "more" | "in_stock":
+                return (c.FindProducts(more=act == "more", in_stock=act == "in_stock" or None, refines=True),)
             case "cheaper":
                 return cheaper_or_dearer(self.knowledge, [state.product] if state.product else shown, cheaper=True)
             case "below" | "above":
@@ -144,12 +138,7 @@ class Acts:
                 named = [shown[place] for place in named_places(message, len(shown))]
                 return (c.CompareProducts(items=tuple(named)),) if len(named) >= 2 else ()
             case _:
-                named = [shown[place] for place in named_places(message, len(shown))]
-                attribute = ATTRIBUTES.get(act.removeprefix("nth_"))
-                if len(named) != 1 or state.pending is not None:
-                    return ()
-                asks = c.AskProduct(item=named[0], question=message.text, attribute=attribute) if attribute else None
-                return (asks or c.ShowProduct(item=named[0]),)
+                return _nth(message, act, state)
 
 
 def cheaper_or_dearer(knowledge: Knowledge, items: tuple[str, ...] | list[str], *, cheaper: bool) -> tuple[c.Command, ...]:
@@ -161,6 +150,26 @@ def cheaper_or_dearer(knowledge: Knowledge, items: tuple[str, ...] | list[str], 
     if cheaper:
         return (c.FindProducts(max_price=round(middle - 0.01, 2), refines=True),)
     return (c.FindProducts(min_price=round(middle + 0.01, 2), refines=True),)
+
+
+def _plain(act: str) -> c.Command | None:
+    """Return the command of what needs no words."""
+    if act in HAND_OVERS:
+        return c.HandOver(reason=act)  # type: ignore[arg-type]
+    if act in COURTESIES:
+        return c.SmallTalk(kind=act)  # type: ignore[arg-type]
+    return c.FindProducts() if act == "recommend" else None
+
+
+def _nth(message: Message, act: str, state: DialogueState) -> tuple[c.Command, ...]:
+    """Show a product by its place in the list, or tell an attribute of it."""
+    shown = state.focus.last if state.focus else ()
+    named = [shown[place] for place in named_places(message, len(shown))]
+    attribute = ATTRIBUTES.get(act.removeprefix("nth_"))
+    if len(named) != 1 or state.pending is not None:
+        return ()
+    asks = c.AskProduct(item=named[0], question=message.text, attribute=attribute) if attribute else None
+    return (asks or c.ShowProduct(item=named[0]),)
 
 
 def _priced(message: Message, act: str) -> tuple[c.Command, ...]:
@@ -179,4 +188,5 @@ def _priced(message: Message, act: str) -> tuple[c.Command, ...]:
 def _words(message: Message, *acts: str) -> str:
     """Return the words of a message that stand around nothing in the examples: those of the product, or of what is not wanted."""
     around = frame_words(*acts)
-    return " ".join(word for word in message.content(*(act for act in acts if act in ("find", "without", "for_whom"))).split() if word not in around)
+    phrases = [act for act in acts if act in ("find", "without", "for_whom")]
+    return " ".join(word for word in message.content(*phrases).split() if word not in around)
