@@ -34,6 +34,7 @@ NOTHING = ("chat", "nonsense")
 FINDS = ("find", "find_below", "find_without")
 ACT_FROM, HANDED_FROM = 0.35, 0.7  # probability from which the classifier decides, and hands over
 SURE = 0.8  # probability of a help page that goes before products
+MAYBE = 0.1  # probability from which a question may be for products
 MOST_WORDS = 25  # of a message that wants one thing
 _NUMBER = re.compile(r"\d+(?:[.,]\d{1,2})?")
 
@@ -60,6 +61,13 @@ class Acts:
         if act is None or likely[act] < total * (HANDED_FROM if act in HAND_OVERS else ACT_FROM):
             return None
         return act if likely[act] >= self.flow_from * total or not self.knowledge.is_flow(act) else None
+
+    def products(self, message: Message) -> tuple[c.Command, ...]:
+        """Look for products that a question about the shop may mean as well: "any wipes in the shop?"."""
+        words = _words(message, *FINDS)
+        acts = self.knowledge.acts(message)
+        likely = not message.asks or sum(acts.get(act, 0.0) for act in FINDS) >= MAYBE
+        return self._found(message, "find") if likely and words and self.knowledge.sold(words) == 1 else ()
 
     def commands(self, message: Message, state: DialogueState) -> tuple[c.Command, ...]:
         """Return what a message asks for; nothing where the rules must decide."""

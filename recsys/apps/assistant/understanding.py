@@ -248,8 +248,9 @@ class Understanding:
         if message.has("recommend"):
             about = message.content("recommend", "find", "question", "it")
             return (c.FindProducts(words=about if self.knowledge.sold(about) == 1 else ""),)
-        names_products = not message.asks and answers < self.answer_from and self.knowledge.sold(content) == 1
-        if (not about_shop or names_products) and (found := self._found(message, wanted, content, finds=finds)):
+        if about_shop and (found := self._acts.products(message)):
+            return found
+        if not about_shop and (found := self._found(message, wanted, content, finds=finds)):
             return found
         near = pages[:MOST_OPTIONS] if answers >= NEAR else ()
         return (c.Clarify(pages=tuple(row for row, _, _ in near)),)
