@@ -1,10 +1,11 @@
 """Share of 300 scripted dialogues over Complete Journey that come to the right outcome.
 
-    python -m benchmarks.assistant_dialogues [--workspace DIR] [--half development|kept_back] [--kind KIND] [--show]
+    python -m benchmarks.assistant_dialogues [--workspace DIR] [--half development|kept_back|fresh] [--kind KIND] [--show]
 
-A bundle of Complete Journey must be in use. The help pages are those of the made shop, and a tool exchanges sizes. Rules
-and phrases were mended by the half for development; the wordings of the other half are judged once. `--show` lists what
-failed, `--out FILE` keeps the dialogues for `recsys evaluate assistant`.
+A bundle of Complete Journey must be in use. The help pages are those of the made shop, and a tool exchanges sizes. The
+classifier of messages is fitted anew, so that it knows both. Wordings of the first two halves are among its examples;
+the fresh half judges (assistant_wordings_fresh.toml). `--show` lists what failed, but never look at the fresh half.
+`--out FILE` keeps the dialogues for `recsys evaluate assistant`.
 """
 
 from __future__ import annotations

@@ -20,6 +20,7 @@ from recsys.artifacts.export import answering_files, model_digest
 from recsys.artifacts.model import Model, ServedModel
 from recsys.artifacts.model_store import to_be_trained
 from recsys.artifacts.publish import publish
+from recsys.dialogue.examples import packaged
 from recsys.dialogue.order_tool import flow_examples
 from recsys.privacy.erasure import sweep
 from recsys.progress import terminal_progress
@@ -208,6 +209,7 @@ def inputs(workspace: Workspace, settings: Settings) -> str:
     model: Any = Bundle.open(workspace.models).id if list_bundles(workspace.models) else _dumped(settings, "encoder", "tower", "retrieval")
     parts = [LAYOUT, *workspace.state(), model, _dumped(settings, "index", "search", "events"), settings.search.read_synonyms().rows]
     parts.append(repr(settings.reviews.read_aspects().aspects))
+    parts.append(of_json(dict(packaged())))
     parts.append([flow_examples(settings.assistant), settings.assistant.intents.model_dump(mode="json")])
     return of_json(parts)
 
