@@ -10,6 +10,7 @@ import numpy as np
 
 from features.data.interactions import LABEL_EVENTS
 from features.names import TITLE
+from recsys.dialogue.examples import packaged
 from recsys.dialogue.tools import Slot, ToolError, installed_tools
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ class OrderTool:
     """Finds the last order of a customer, or that of a day. Rows of one moment are one order: the log has no order numbers."""
 
     name = "order_contents"
-    examples = _EXAMPLES
+    examples = (*_EXAMPLES, *packaged()["order_contents"])
     slots = (Slot("date", "date", required=False),)
     needs_user = True
     result = _FOUND

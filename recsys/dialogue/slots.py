@@ -29,8 +29,10 @@ _SIZE = re.compile(
 )
 # Dates that dateparser does not read, or reads wrongly: "03.05." and "5月3日".
 _NUMERIC = re.compile(
-    r"(?<!\d)(?P<day>\d{1,2})\.\s?(?P<month>\d{1,2})\.(?:\s?(?P<year>\d{4}))?(?!\d)|(?:(?P<y>\d{4})年)?(?P<m>\d{1,2})月(?P<d>\d{1,2})[日号]"
+    r"(?<!\d)(?P<iso>\d{4})-(?P<iso_month>\d{1,2})-(?P<iso_day>\d{1,2})(?!\d)"
+    r"|(?<!\d)(?P<day>\d{1,2})\.\s?(?P<month>\d{1,2})\.(?:\s?(?P<year>\d{4}))?(?!\d)|(?:(?P<y>\d{4})年)?(?P<m>\d{1,2})月(?P<d>\d{1,2})[日号]"
 )
+_PARTS = (("year", "y", "iso"), ("month", "m", "iso_month"), ("day", "d", "iso_day"))
 _LANGUAGES = ("en", "de", "fr", "es", "zh")
 
 
@@ -71,7 +73,8 @@ def read_date(text: str, language: str | None, today: date) -> date | None:
     """Return the date that a text states, the latest that is not after today where the year is missing; None without one."""
     if found := _NUMERIC.search(text):
         parts = found.groupdict()
-        return _date(parts["year"] or parts["y"], parts["month"] or parts["m"], parts["day"] or parts["d"], today)
+        year, month, day = (next((parts[name] for name in names if parts[name]), "") for names in _PARTS)
+        return _date(year or None, month, day, today)
     from dateparser.search import search_dates  # half a second to import
 
     languages = (language,) if language in _LANGUAGES else _LANGUAGES

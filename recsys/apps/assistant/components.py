@@ -10,18 +10,19 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from features.names import AVAILABLE
-from recsys.apps.assistant.help import HelpDesk
+from recsys.apps.assistant.help import Classifiers, HelpDesk
 from recsys.apps.assistant.operation.hand_over import HandOvers
 from recsys.apps.assistant.product_questions import ProductEvidence
 from recsys.apps.search.reading import Reading
 from recsys.apps.search.request import SearchOptions
+from recsys.dialogue.examples import packaged
 from recsys.dialogue.order_tool import OrderTool
 from recsys.dialogue.tools import HookTool, Tools, installed_tools
 from recsys.wording.rephraser import Rephraser
 from recsys.wording.templates import Templates
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from recsys.apps.search.pipeline import Search
     from recsys.dialogue.conversations import Conversations
@@ -83,7 +84,7 @@ class AssistantComponents:
     def desk(self) -> HelpDesk:
         """Finds help pages, added answers and flows."""
         model = self.recommender.model
-        return HelpDesk(self.recommender.snapshot.help, model, model.intents, self.tools, self.conversations)
+        return HelpDesk(self.recommender.snapshot.help, model, Classifiers(model.intents, model.messages), self.tools, self.conversations)
 
     @cached_property
     def evidence(self) -> ProductEvidence:
@@ -94,9 +95,14 @@ class AssistantComponents:
         """Return the flow that a message most likely asks for."""
         return self.desk.flow(message.text)
 
-    def act(self, message: Message) -> Guess | None:
-        """Return what a message most likely wants of the conversation, a kind of phrase."""
-        return self.desk.act(message.text)
+    def acts(self, message: Message) -> Mapping[str, float]:
+        """Return the probability of each thing that a message may want."""
+        acts = self.desk.acts(message.text)
+        return {act: value for act, value in acts.items() if act in packaged() or act in self.tools}
+
+    def is_flow(self, act: str) -> bool:
+        """Whether what a message may want is a flow."""
+        return act in self.tools
 
     def slots(self, flow: str) -> Sequence[Slot]:
         """Return the slots of a flow."""
