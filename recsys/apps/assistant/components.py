@@ -92,7 +92,7 @@ class AssistantComponents:
 
     def flow(self, message: Message) -> Guess | None:
         """Return the flow that a message most likely asks for."""
-        return self.desk.flow(message.text)
+        return self.desk.flow(message.text, message.language)
 
     def act(self, message: Message) -> Guess | None:
         """Return what a message most likely wants of the conversation, a kind of phrase."""

@@ -12,7 +12,8 @@ import polars as pl
 import pytest
 
 from features.data.catalog import Catalog
-from features.names import NEGATIVE, NEUTRAL, POSITIVE
+from features.names import NEGATIVE, NEUTRAL, POSITIVE, SENTENCE
+from features.reviews.scored import SENTENCE_SCHEMA
 from recsys.apps.assistant.product_questions import ProductEvidence
 from recsys.apps.assistant.product_texts import PassageKind, attribute_passages, product_passages
 from recsys.apps.assistant.products import ProductDesk
@@ -104,6 +105,13 @@ class Shop:
     def said(self, item: str, question: str) -> list[str]:
         answer = self.ask(item, question)
         return [statement.message.text for statement in answer.statements] if answer else []
+
+
+def test_a_sentence_that_mentions_no_aspect_answers_too() -> None:
+    others = pl.DataFrame({"review": [3], SENTENCE: ["Mine whistles like a train."]}, schema=SENTENCE_SCHEMA)
+    said = Shop(replace(REVIEWS, others=others)).said("kettle", "does it whistle like a train?")
+    assert any("Mine whistles like a train." in text for text in said)
+    assert not Shop().said("kettle", "does it whistle like a train?")
 
 
 @pytest.fixture(scope="module")
