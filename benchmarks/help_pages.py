@@ -154,12 +154,10 @@ class Experiment:
         return out
 
     def encoder(self) -> Scores:
-        """Return the cosines of the frozen encoder, which reads questions and entries as they are written."""
+        """Return the cosines of the frozen encoder: entries as they are written, questions with misspelt words mended, too."""
         rows, config = self.shop.pages.frame.select(QUESTION, TAGS, ANSWER).rows(), self.index.config
         vectors = PassageVectors.encode([[row] for row in rows], self.index.encoder, config.piece_words, config.overlap)
-        answered, unanswered = (
-            np.stack([vectors.cosines(one) for one in self.index.encoder.encode(texts, kind="query")]) for texts in self.texts
-        )
+        answered, unanswered = (self._cosines(vectors, texts) for texts in self.texts)
         of_answered, of_unanswered = self.shop.questions[LANGUAGE], self.shop.unanswered[LANGUAGE]
         return self.chosen(
             [
@@ -167,6 +165,11 @@ class Experiment:
                 for i in range(len(GROUPS))
             ]
         )
+
+    def _cosines(self, vectors: PassageVectors, questions: list[str]) -> np.ndarray:
+        """Return the cosines of questions, as they are or with misspelt words mended, with each entry, float32 (q, n, 4)."""
+        ways = (self.index.encoder.encode(texts, kind="query") for texts in (questions, self.index.search(questions, 1).read))
+        return np.maximum(*(np.stack([vectors.cosines(one) for one in of_questions]) for of_questions in ways))
 
     def ours(self, answered: np.ndarray, unanswered: np.ndarray) -> tuple[Scores, list[np.ndarray]]:
         """Return the scores of the whole pipeline, and the weights of each direction."""

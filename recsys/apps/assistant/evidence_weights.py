@@ -1,6 +1,6 @@
 """The packaged judge of product passages; `python -m benchmarks.product_judge` fits it, on questions of a made shop.
 
-docs/decisions/103-passages-of-our-own.md says what it reaches.
+docs/decisions/100-product-questions.md says what it reaches.
 """
 
 from __future__ import annotations

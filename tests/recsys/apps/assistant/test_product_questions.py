@@ -18,7 +18,6 @@ from recsys.apps.assistant.product_questions import ProductEvidence
 from recsys.apps.assistant.product_texts import PassageKind, attribute_passages, product_passages
 from recsys.apps.assistant.products import ProductDesk
 from recsys.dialogue.commands import AskProduct
-from recsys.settings.assistant import AssistantConfig
 from recsys.wording.templates import Templates
 from retrieval.lexical.analyzer import Analyzer
 from retrieval.lexical.index import LexicalIndex
@@ -87,7 +86,7 @@ class Shop:
         self.encoded: list[str] = []
         parts: Any = self
         self.desk = ProductDesk(parts, language, None)
-        self.evidence = ProductEvidence(self.recommender, AssistantConfig().evidence_from)
+        self.evidence = ProductEvidence(self.recommender, 0.55)  # its vectors are of words alone, under which nothing is as sure
 
     def encode(self, texts: Sequence[str]) -> Any:
         self.encoded += texts
