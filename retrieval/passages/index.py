@@ -37,7 +37,6 @@ if TYPE_CHECKING:
     from retrieval.passages.vectors import PassageEncoder
 
 _FILES = "passages"
-KEPT = 1.0  # of what speaks for a passage's own question, the largest share that is kept to calibrate on
 EVIDENCE = ("words", "grams", "held_grams", "language", *GROUPS, "concepts", "held_concepts", "topics")
 
 
@@ -267,7 +266,7 @@ class PassageIndex:
         evidence, places = self.evidence(texts), np.arange(len(rows))
         absent = evidence @ self._weights
         absent[places, rows] = -np.inf
-        share = KEPT * np.random.default_rng(seed).random((len(rows), 1), dtype=np.float32)
+        share = np.random.default_rng(seed).random((len(rows), 1), dtype=np.float32)
         drawn = evidence.copy()
         drawn[places, rows] = share * evidence[places, rows] + (1 - share) * evidence[places, absent.argmax(axis=1)]
         scores = [drawn @ self._weights, absent]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Literal
+
 import numpy as np
 import polars as pl
 import pytest
@@ -9,6 +11,9 @@ import pytest
 from retrieval.passages.service import ReadPassages
 from retrieval.passages.service_topics import TopicVectors, packaged_topics
 from retrieval.passages.service_words import LANGUAGES, ConceptIndex, ServiceWords
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 WORDS = ServiceWords.packaged()
 
@@ -77,7 +82,7 @@ class Letters:
 
     dim = 26
 
-    def encode(self, texts: list[str], kind: str = "passage") -> np.ndarray:
+    def encode(self, texts: Sequence[str], kind: Literal["passage", "query"] = "passage") -> np.ndarray:
         """Return vectors."""
         return np.eye(26, dtype=np.float32)[[ord(text[0]) - 97 for text in texts]]
 
