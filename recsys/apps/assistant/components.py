@@ -93,7 +93,7 @@ class AssistantComponents:
 
     def flow(self, message: Message) -> Guess | None:
         """Return the flow that a message most likely asks for."""
-        return self.desk.flow(message.text)
+        return self.desk.flow(message.text, message.language)
 
     def acts(self, message: Message) -> Mapping[str, float]:
         """Return the probability of each thing that a message may want."""

@@ -14,6 +14,7 @@ from features.data.help_pages import HelpPages
 from features.names import ANSWER, LANGUAGE, LINK, QUESTION
 from recsys.dialogue.examples import Examples, folded, packaged
 from recsys.dialogue.knowledge import Guess
+from recsys.dialogue.slots import without_date
 from recsys.snapshot.help_texts import RememberingEncoder
 from retrieval.passages.index import PassageIndex
 
@@ -29,11 +30,6 @@ if TYPE_CHECKING:
     from recsys.snapshot.help_texts import HelpTexts, QuestionEncoder
 
 MOST_PAGES = 5
-# A day in a message, which makes it less like the examples of a flow.
-_DATE = re.compile(
-    r"\b\d{4}-\d\d?-\d\d?\b|\b\d\d?\.\s?\d\d?\.(?:\s?\d{4})?|\d{4}年\d+月\d+[日号]"
-    r"|\b\d\d?(?:st|nd|rd|th|\.)?(?: de| of)? [^\W\d]+,?(?: de)? \d{4}\b|\b[A-Z][a-z]+ \d\d?,? \d{4}\b"
-)
 
 
 @dataclass(frozen=True)
@@ -91,12 +87,12 @@ class HelpDesk:
         _, pages = self._current()
         return {name: getattr(pages, name)[row] for name in (QUESTION, ANSWER, LINK, LANGUAGE)}
 
-    def flow(self, text: str) -> Guess | None:
+    def flow(self, text: str, language: str | None) -> Guess | None:
         """Return the flow that a message most likely asks for: by the classifier, and by the examples that the message is like.
 
         Where the classifier reads the message, it decides between flows and help pages.
         """
-        bare = " ".join(_DATE.sub(" ", text).split()) or text
+        bare = without_date(text, language)
         like = self._flows.nearest(*dict.fromkeys((text, bare)))
         intents = self.classifiers.intents
         read = intents.read([bare]) if intents is not None else None
