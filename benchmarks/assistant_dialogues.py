@@ -28,7 +28,7 @@ from recsys.dialogue.order_tool import OrderTool
 from recsys.dialogue.tools import Slot, Tools
 from recsys.recommend.open import open_recommender
 from recsys.refresh.message_intents import message_intents
-from recsys.settings.assistant import AssistantConfig
+from recsys.settings.apps.assistant import AssistantConfig
 from recsys.snapshot.help_texts import HelpTexts
 from recsys.workspace.workspace import Workspace
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from features.data.catalog import Catalog
     from features.data.interactions import Interactions
-    from recsys.settings.assistant import AssistantConfig
+    from recsys.settings.apps.assistant import AssistantConfig
 
 _log = logging.getLogger(__name__)
 MOST_TITLES = 5

@@ -44,8 +44,8 @@ if TYPE_CHECKING:
     from features.data.interactions import Interactions
     from features.data.reviews import Reviews
     from features.text.sentiment.model import SentimentModel
+    from recsys.settings.apps.search import IndexSettings
     from recsys.settings.names import Device
-    from recsys.settings.search import IndexSettings
     from recsys.settings.settings import Settings
     from recsys.workspace.workspace import Workspace
 

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from recsys.dialogue.phrases import Message
     from recsys.dialogue.tools import Slot
     from recsys.recommend.pipeline import Recommender
-    from recsys.settings.assistant import AssistantConfig
+    from recsys.settings.apps.assistant import AssistantConfig
     from recsys.wording.rephraser import Outcome
 
 _log = logging.getLogger(__name__)
