@@ -36,7 +36,7 @@ from recsys.dialogue.commands import Command
 from recsys.dialogue.order_tool import OrderTool
 from recsys.dialogue.tools import Slot, Tools
 from recsys.recommend.open import open_recommender
-from recsys.settings.assistant import AssistantConfig, HookConfig
+from recsys.settings.apps.assistant import AssistantConfig, HookConfig
 from recsys.workspace.workspace import Workspace
 
 if TYPE_CHECKING:

@@ -28,7 +28,8 @@ WORDINGS = tomllib.loads((Path(__file__).parent / "assistant_wordings.toml").rea
 LANGUAGES = {"en": 0.6, "de": 0.2, "fr": 0.07, "es": 0.07, "zh": 0.06}
 TYPING_ERRORS = 0.1  # of the messages that may have them
 MISTYPED = ("find", "cheaper", "more", "without", "its_price", "human", "thanks", "recommend", "order_last", "compare")
-Half = Literal["development", "kept_back"]
+Half = Literal["development", "kept_back", "fresh"]
+_FRESH = tomllib.loads((Path(__file__).parent / "assistant_wordings_fresh.toml").read_text(encoding="utf-8"))
 
 
 @dataclass
@@ -45,15 +46,14 @@ class Script:
 
     def say(self, step: str, expect: dict[str, Any], **values: Any) -> None:
         """Add a turn in one of the wordings of a step."""
-        wordings = WORDINGS[step][self.language]
-        text = self.rng.choice(wordings[self.half == "kept_back" :: 2]).format(**values)
+        text = self.rng.choice(_wordings(step, self.language, self.half)).format(**values)
         if step in MISTYPED and self.language in ("en", "de") and self.rng.random() < TYPING_ERRORS:
             text = misspelt(text, self.rng.randrange(1000)) or text
         self.turns.append({"say": text, "expect": expect})
 
     def find(self) -> None:
         """Look for a product, in one of several ways."""
-        self.product = self.rng.choice([one for one in WORDINGS["products"] if self.language in one])
+        self.product = self.rng.choice([one for one in _products(self.half) if self.language in one])
         name, titles = self.rng.choice(self.product[self.language]), self.product["titles"]
         expect: dict[str, Any] = {"command": "find_products", "titles": titles}
         way = self.rng.random()
@@ -109,15 +109,14 @@ class Script:
     def help(self) -> None:
         """Ask something that a help page answers, in one of its paraphrases; a customer of another language in English."""
         shop = _help_shop()
-        asked = self._mine(shop.questions)
+        asked = _fresh_questions(self.language) if self.half == "fresh" else self._mine(shop.questions)
         row = asked.row(self.rng.randrange(asked.height), named=True)
         page = shop.pages.question[row["row"]]
         self.turns.append({"say": row["text"], "expect": {"command": "answer_question", "page": page}})
 
     def no_help(self) -> None:
         """Ask something that no help page answers."""
-        shop = _help_shop()
-        asked = self._mine(shop.unanswered)
+        asked = _fresh_unanswered(self.language) if self.half == "fresh" else self._mine(_help_shop().unanswered)
         self.turns.append({"say": asked["text"][self.rng.randrange(asked.height)], "expect": {"answered": False}})
 
     def courtesy(self, step: str) -> None:
@@ -252,7 +251,7 @@ def _hand_over(script: Script) -> None:
         script.help()
     reason = script.rng.choice(("human", "angry", "safety", "money"))
     script.say(reason, {"command": "hand_over", "hand_over": reason})
-    script.say("find", {"hand_over": reason}, product=script.rng.choice(WORDINGS["products"][0][script.language]))
+    script.say("find", {"hand_over": reason}, product=script.rng.choice(_products(script.half)[0][script.language]))
 
 
 def _failures(script: Script) -> None:
@@ -295,6 +294,24 @@ def _languages(count: int, rng: Random) -> list[str]:
     names += ["en"] * (count - len(names))
     rng.shuffle(names)
     return names[:count]
+
+
+def _wordings(step: str, language: str, half: Half) -> list[str]:
+    return _FRESH[step][language] if half == "fresh" else WORDINGS[step][language][half == "kept_back" :: 2]
+
+
+def _products(half: Half) -> list[dict[str, Any]]:
+    return (_FRESH if half == "fresh" else WORDINGS)["products"]
+
+
+def _fresh_questions(language: str) -> pl.DataFrame:
+    german = language == "de"  # the later half of the pages
+    return pl.DataFrame(_FRESH["help"]).filter((pl.col("row") >= len(_help_shop().pages) // 2) == german)
+
+
+def _fresh_unanswered(language: str) -> pl.DataFrame:
+    (one,) = (one for one in _FRESH["no_help"] if one["language"] == ("de" if language == "de" else "en"))
+    return pl.DataFrame({"text": one["text"]})
 
 
 @cache

@@ -31,7 +31,7 @@ from recsys.settings.settings import load_settings
 from retrieval.lexical.index import LexicalConfig, LexicalIndex
 from retrieval.passages.config import PassageConfig, PassageWeights
 from retrieval.passages.index import EVIDENCE, PassageIndex
-from retrieval.passages.vectors import GROUPS
+from retrieval.passages.vectors import GROUPS, PassageVectors
 from retrieval.passages.words import analyzed_language
 
 if TYPE_CHECKING:
@@ -153,13 +153,23 @@ class Experiment:
                 out[place, rows] = index.scores(index.analyzer.tokens(questions[TEXT][int(place)]))
         return out
 
-    def encoder(self, answered: np.ndarray, unanswered: np.ndarray) -> Scores:
-        """Return the cosines of the frozen encoder."""
+    def encoder(self) -> Scores:
+        """Return the cosines of the frozen encoder: entries as they are written, questions with misspelt words mended, too."""
+        rows, config = self.shop.pages.frame.select(QUESTION, TAGS, ANSWER).rows(), self.index.config
+        vectors = PassageVectors.encode([[row] for row in rows], self.index.encoder, config.piece_words, config.overlap)
+        answered, unanswered = (self._cosines(vectors, texts) for texts in self.texts)
         of_answered, of_unanswered = self.shop.questions[LANGUAGE], self.shop.unanswered[LANGUAGE]
-        columns = [EVIDENCE.index(name) for name in GROUPS]
         return self.chosen(
-            [(self.own_language(answered[:, :, i], of_answered), self.own_language(unanswered[:, :, i], of_unanswered)) for i in columns]
+            [
+                (self.own_language(answered[:, :, i], of_answered), self.own_language(unanswered[:, :, i], of_unanswered))
+                for i in range(len(GROUPS))
+            ]
         )
+
+    def _cosines(self, vectors: PassageVectors, questions: list[str]) -> np.ndarray:
+        """Return the cosines of questions, as they are or with misspelt words mended, with each entry, float32 (q, n, 4)."""
+        ways = (self.index.encoder.encode(texts, kind="query") for texts in (questions, self.index.search(questions, 1).read))
+        return np.maximum(*(np.stack([vectors.cosines(one) for one in of_questions]) for of_questions in ways))
 
     def ours(self, answered: np.ndarray, unanswered: np.ndarray) -> tuple[Scores, list[np.ndarray]]:
         """Return the scores of the whole pipeline, and the weights of each direction."""
@@ -244,7 +254,7 @@ def main() -> None:
     experiment = Experiment(shop, index)
     answered, unanswered = (index.evidence(texts) for texts in experiment.texts)
     ours, weights = experiment.ours(answered, unanswered)
-    methods = {"bm25": experiment.bm25(), "encoder": experiment.encoder(answered, unanswered), "ours": ours}
+    methods = {"bm25": experiment.bm25(), "encoder": experiment.encoder(), "ours": ours}
     for row in rows(shop, methods, Bootstrap(resamples=2000)):
         print(json.dumps({"model": config.model, **row}), flush=True)
     for found in (*weights, tuned(answered, shop.answers)):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Self
 
@@ -27,6 +27,7 @@ REVIEW_SCHEMA: dict[str, pl.DataType] = {
     LEFT_OUT: pl.String(),
 }
 MENTION_SCHEMA: dict[str, pl.DataType] = {REVIEW: pl.UInt32(), ASPECT: pl.String(), SENTENCE: pl.String(), **_PROBABILITIES}
+SENTENCE_SCHEMA: dict[str, pl.DataType] = {REVIEW: pl.UInt32(), SENTENCE: pl.String()}
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,11 +41,14 @@ class ScoredReviews:
     mentions : one row for each sentence of a review and aspect that it mentions: `MENTION_SCHEMA`. A review that mentions none
         has its first sentence with the aspect null.
     model : digest of the models and the list of aspects that they were read with.
+    others : sentences that mention no aspect and are not among `mentions`, in the order of the reviews: `SENTENCE_SCHEMA`. Their
+        sentiment is not read; questions about products are answered by them.
     """
 
     reviews: pl.DataFrame
     mentions: pl.DataFrame
     model: str = ""
+    others: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=SENTENCE_SCHEMA))
 
     @classmethod
     def empty(cls) -> Self:
@@ -66,6 +70,13 @@ class ScoredReviews:
         return self.mentions.join(of_review, on=REVIEW, how="inner", maintain_order="left")
 
     @cached_property
+    def counted_sentences(self) -> pl.DataFrame:
+        """Sentences of reviews that are not left out, with the item, and the sentiment of those that were read; ascending in time."""
+        told = self.mentions.select(REVIEW, SENTENCE, SENTIMENT).unique([REVIEW, SENTENCE], maintain_order=True)
+        both = pl.concat([told, self.others.with_columns(pl.lit(None, pl.String).alias(SENTIMENT))])
+        return both.join(self.counted.select(REVIEW, "item"), on=REVIEW, how="inner").sort(REVIEW, maintain_order=True)
+
+    @cached_property
     def telling_mentions(self) -> pl.DataFrame:
         """One of the counted mentions of each review and aspect that it names: that of the surest sentence which was read."""
         sure = pl.max_horizontal(*SENTIMENTS)
@@ -82,13 +93,16 @@ class ScoredReviews:
         """Remove the reviews of some authors."""
         gone = pl.col(USER_ID).is_in(list(user_ids)).fill_null(value=False)
         kept = self.reviews.filter(~gone)
-        return replace(self, reviews=kept, mentions=self.mentions.join(kept.select(REVIEW), on=REVIEW, how="semi", maintain_order="left"))
+        mentions, others = (
+            table.join(kept.select(REVIEW), on=REVIEW, how="semi", maintain_order="left") for table in (self.mentions, self.others)
+        )
+        return replace(self, reviews=kept, mentions=mentions, others=others)
 
     def to_files(self) -> dict[str, bytes]:
         """Return the tables as Parquet; no file of a shop without reviews."""
         if not len(self):
             return {}
-        tables = {"reviews.parquet": self.reviews, "mentions.parquet": self.mentions}
+        tables = {"reviews.parquet": self.reviews, "mentions.parquet": self.mentions, "sentences.parquet": self.others}
         return {"model.txt": self.model.encode()} | {name: _parquet(table) for name, table in tables.items()}
 
     @classmethod
@@ -96,8 +110,11 @@ class ScoredReviews:
         """Read the files that `to_files` wrote."""
         if "reviews.parquet" not in files:
             return cls.empty()
-        reviews, mentions = (pl.read_parquet(io.BytesIO(files[f"{name}.parquet"])) for name in ("reviews", "mentions"))
-        return cls(reviews, mentions, bytes(files["model.txt"]).decode())
+        tables = {name: pl.read_parquet(io.BytesIO(files[f"{name}.parquet"])) for name in ("reviews", "mentions")}
+        read = cls(**tables, model=bytes(files["model.txt"]).decode())
+        if "sentences.parquet" not in files:  # a bundle of an earlier version
+            return read
+        return replace(read, others=pl.read_parquet(io.BytesIO(files["sentences.parquet"])))
 
 
 def _parquet(table: pl.DataFrame) -> bytes:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from features.onnx.session import Device
     from features.text.encoder import TextEncoder
+    from features.text.intents.messages import MessageIntents
     from features.text.intents.model import IntentModel
     from features.text.sentiment.model import SentimentModel
     from ranking.cross_encoder.aspect_polarity import AspectPolarity
@@ -108,6 +109,11 @@ class Model:
     def tokenizer(self) -> Tokenizer:
         """The text encoder's."""
         return self.encoder.tokenizer
+
+    @property
+    def messages(self) -> MessageIntents | None:
+        """Nothing, as with `intents`."""
+        return None
 
     @property
     def intents(self) -> IntentModel | None:
@@ -243,6 +249,15 @@ class ServedModel:
         from ranking.cross_encoder.onnx_model import OnnxCrossEncoder
 
         return OnnxCrossEncoder.from_files(Subfolder(self.files, "pairs"), self.device)
+
+    @cached_property
+    def messages(self) -> MessageIntents | None:
+        """Tells what a message to the assistant wants; None in a bundle of another version."""
+        if "messages/messages.json" not in self.files:
+            return None
+        from features.text.intents.messages import MessageIntents
+
+        return MessageIntents.from_files(Subfolder(self.files, "messages"))
 
     @cached_property
     def intents(self) -> IntentModel | None:

@@ -7,7 +7,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from recsys.dialogue.phrases import Message
     from recsys.dialogue.tools import Slot
@@ -28,8 +28,12 @@ class Knowledge(Protocol):
         """Return the flow that a message most likely asks for."""
         ...
 
-    def act(self, message: Message) -> Guess | None:
-        """Return what a message most likely wants of the conversation, a kind of phrase."""
+    def acts(self, message: Message) -> Mapping[str, float]:
+        """Return the probability of each thing that a message may want: a section of the packaged examples, or a flow."""
+        ...
+
+    def is_flow(self, act: str) -> bool:
+        """Whether what a message may want is a flow."""
         ...
 
     def slots(self, flow: str) -> Sequence[Slot]:
@@ -57,5 +61,5 @@ class AskedOnce:
     """What a shop knows, asked each thing once: for the time of one turn, whose rules read a message several times."""
 
     def __init__(self, shop: Knowledge) -> None:
-        self.flow, self.act, self.help, self.sold = cache(shop.flow), cache(shop.act), cache(shop.help), cache(shop.sold)
-        self.slots, self.product, self.price = shop.slots, shop.product, shop.price
+        self.flow, self.acts, self.help, self.sold = cache(shop.flow), cache(shop.acts), cache(shop.help), cache(shop.sold)
+        self.is_flow, self.slots, self.product, self.price = shop.is_flow, shop.slots, shop.product, shop.price

@@ -10,6 +10,7 @@ import numpy as np
 
 from features.data.interactions import LABEL_EVENTS
 from features.names import TITLE
+from recsys.dialogue.examples import packaged
 from recsys.dialogue.tools import Slot, ToolError, installed_tools
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
     from features.data.catalog import Catalog
     from features.data.interactions import Interactions
-    from recsys.settings.assistant import AssistantConfig
+    from recsys.settings.apps.assistant import AssistantConfig
 
 _log = logging.getLogger(__name__)
 MOST_TITLES = 5
@@ -58,7 +59,7 @@ class OrderTool:
     """Finds the last order of a customer, or that of a day. Rows of one moment are one order: the log has no order numbers."""
 
     name = "order_contents"
-    examples = _EXAMPLES
+    examples = (*_EXAMPLES, *packaged()["order_contents"])
     slots = (Slot("date", "date", required=False),)
     needs_user = True
     result = _FOUND

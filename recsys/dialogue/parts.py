@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from recsys.dialogue.phrases import Message
+from recsys.dialogue.phrases import Message, places_of_words
 from retrieval.lexical.analyzer import fold
 
 if TYPE_CHECKING:
@@ -15,6 +15,33 @@ if TYPE_CHECKING:
 
 ORDINALS = ("1", "2", "3", "4", "5", "last")
 NAMES = ("hunde", "katzen", "kinder", "baby")  # beginnings of German compounds that say for whom something is
+_PLACE_WORD = re.compile(r"([一二三四五])|([^\W\u4e00-\u9fff]+)")
+_OTHER_ORDINALS = {
+    "1st": "1",
+    "2nd": "2",
+    "3rd": "3",
+    "4th": "4",
+    "5th": "5",
+    "two": "2",
+    "three": "3",
+    "four": "4",
+    "five": "5",
+    "eins": "1",
+    "zwei": "2",
+    "drei": "3",
+    "vier": "4",
+    "funf": "5",
+    "premiere": "1",
+    "second": "2",
+    "seconde": "2",
+    "primer": "1",
+    "tercer": "3",
+    "1er": "1",
+    "2e": "2",
+    "3e": "3",
+    "4e": "4",
+    "5e": "5",
+}
 _BETWEEN = re.compile(r" (?:and|with|or|und|mit|oder|et|avec|ou|y|con|o) |[和与跟]")
 
 
@@ -25,6 +52,20 @@ def places(message: Message, count: int) -> Iterator[int]:
             place = count - 1 if ordinal == "last" else int(ordinal) - 1
             if place < count:
                 yield place
+
+
+def named_places(message: Message, count: int) -> list[int]:
+    """Return the places, from 0, that any word of a message names, in its order: for a message that is known to name some."""
+    found = [place for match in _PLACE_WORD.finditer(message.folded) if (place := _place_of(match)) is not None and place < count]
+    return list(dict.fromkeys(found)) or list(places(message, count))
+
+
+def _place_of(match: re.Match[str]) -> int | None:
+    sign, word = match[1], match[2]
+    if sign is not None:
+        return places_of_words().get(sign)
+    ways = (word, word.rstrip("nrsm"), word[:-1] + "o", _OTHER_ORDINALS.get(word, ""))
+    return next((places_of_words()[way] for way in ways if way in places_of_words()), None)
 
 
 def sides(words: str) -> list[str]:

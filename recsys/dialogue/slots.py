@@ -29,8 +29,11 @@ _SIZE = re.compile(
 )
 # Dates that dateparser does not read, or reads wrongly: "03.05." and "5月3日".
 _NUMERIC = re.compile(
-    r"(?<!\d)(?P<day>\d{1,2})\.\s?(?P<month>\d{1,2})\.(?:\s?(?P<year>\d{4}))?(?!\d)|(?:(?P<y>\d{4})年)?(?P<m>\d{1,2})月(?P<d>\d{1,2})[日号]"
+    r"(?<!\d)(?P<iso>\d{4})-(?P<iso_month>\d{1,2})-(?P<iso_day>\d{1,2})(?!\d)"
+    r"|(?<!\d)(?P<day>\d{1,2})\.\s?(?P<month>\d{1,2})\.(?:\s?(?P<year>\d{4}))?(?!\d)|(?:(?P<y>\d{4})年)?(?P<m>\d{1,2})月(?P<d>\d{1,2})[日号]"
 )
+_PARTS = (("year", "y", "iso"), ("month", "m", "iso_month"), ("day", "d", "iso_day"))
+_ANY_DAY = date(2000, 1, 3)
 _LANGUAGES = ("en", "de", "fr", "es", "zh")
 
 
@@ -69,16 +72,30 @@ def order_number(text: str, *, asked: bool) -> str | None:
 
 def read_date(text: str, language: str | None, today: date) -> date | None:
     """Return the date that a text states, the latest that is not after today where the year is missing; None without one."""
+    return _stated(text, language, today)[0]
+
+
+def without_date(text: str, language: str | None) -> str:
+    """Return a text without the date that it states in digits, which makes it less like others; itself where nothing else is left."""
+    if not any(map(str.isdigit, text)):
+        return text
+    _, words = _stated(text, language, _ANY_DAY)
+    return " ".join(text.replace(words, " ", 1).split()) or text if words else text
+
+
+def _stated(text: str, language: str | None, today: date) -> tuple[date | None, str]:
+    """Return the date that a text states, and the words that state it; the words alone where there is no such day."""
     if found := _NUMERIC.search(text):
         parts = found.groupdict()
-        return _date(parts["year"] or parts["y"], parts["month"] or parts["m"], parts["day"] or parts["d"], today)
+        year, month, day = (next((parts[name] for name in names if parts[name]), "") for names in _PARTS)
+        return _date(year or None, month, day, today), found[0]
     from dateparser.search import search_dates  # half a second to import
 
     languages = (language,) if language in _LANGUAGES else _LANGUAGES
     base = datetime.combine(today, time())
     settings = {"PREFER_DATES_FROM": "past", "RELATIVE_BASE": base, "REQUIRE_PARTS": ["day", "month"]}
     dates = search_dates(text, languages=languages, settings=settings)
-    return dates[0][1].date() if dates else None
+    return (dates[0][1].date(), dates[0][0]) if dates else (None, "")
 
 
 def _date(year: str | None, month: str, day: str, today: date) -> date | None:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
 
     from recsys.dialogue.slots import SlotKind
-    from recsys.settings.assistant import HookConfig
+    from recsys.settings.apps.assistant import HookConfig
 
 GROUP = "recsys.assistant_tools"
 MOST_BYTES = 64_000  # of a hook's reply

@@ -20,10 +20,12 @@ from recsys.artifacts.export import answering_files, model_digest
 from recsys.artifacts.model import Model, ServedModel
 from recsys.artifacts.model_store import to_be_trained
 from recsys.artifacts.publish import publish
+from recsys.dialogue.examples import packaged
 from recsys.dialogue.order_tool import flow_examples
 from recsys.privacy.erasure import sweep
 from recsys.progress import terminal_progress
 from recsys.refresh.flow_intents import flow_intents
+from recsys.refresh.message_intents import message_intents
 from recsys.refresh.offline_check import BundleUnderTest, collaborative_key
 from recsys.snapshot.canaries import canaries, encoded_before
 from recsys.snapshot.encode import Encoded, EncodeOptions, encode_catalog
@@ -42,8 +44,8 @@ if TYPE_CHECKING:
     from features.data.interactions import Interactions
     from features.data.reviews import Reviews
     from features.text.sentiment.model import SentimentModel
+    from recsys.settings.apps.search import IndexSettings
     from recsys.settings.names import Device
-    from recsys.settings.search import IndexSettings
     from recsys.settings.settings import Settings
     from recsys.workspace.workspace import Workspace
 
@@ -101,9 +103,9 @@ class Build:
         reviews, of_reviews = self._read(written, log)
         snapshot = indexed(catalog, aggregates, now, self.model, encoded, replace(self.indexing, reviews=reviews))
         pages = self.workspace.load_help_pages()
-        intents = flow_intents(
-            self.model.encoder, flow_examples(self.settings.assistant), pages, self.settings.assistant.intents, self.workspace.cache
-        )
+        flows = flow_examples(self.settings.assistant)
+        intents = flow_intents(self.model.encoder, flows, pages, self.settings.assistant.intents, self.workspace.cache)
+        messages = message_intents(self.model, self.model.search_fingerprint, flows, pages, self.workspace.cache)
         of_help = HelpTexts.read(pages, self.model)
         snapshot = replace(snapshot, events_read=self.events_read, query_clicks=query_clicks(self.workspace, snapshot), help=of_help)
         read = coverage(self.model.encoder.tokenizer, catalog)
@@ -114,6 +116,7 @@ class Build:
             about["drift"] = drift
         files = answering_files(self.model, self._model_key, self.previous) | in_folder("snapshot", snapshot.to_files())
         files |= in_folder("intents", intents.to_files()) if intents else {}
+        files |= in_folder("messages", messages.to_files())
         bundle_id = publish(self.workspace.bundles, files, about, self.settings.bundles.keep)
         if drift:
             self._report(bundle_id, about)
@@ -206,6 +209,7 @@ def inputs(workspace: Workspace, settings: Settings) -> str:
     model: Any = Bundle.open(workspace.models).id if list_bundles(workspace.models) else _dumped(settings, "encoder", "tower", "retrieval")
     parts = [LAYOUT, *workspace.state(), model, _dumped(settings, "index", "search", "events"), settings.search.read_synonyms().rows]
     parts.append(repr(settings.reviews.read_aspects().aspects))
+    parts.append(of_json(dict(packaged())))
     parts.append([flow_examples(settings.assistant), settings.assistant.intents.model_dump(mode="json")])
     return of_json(parts)
 

@@ -26,7 +26,7 @@ from recsys.recommend.open import open_recommender
 from recsys.recommend.request import RecommendOptions
 from recsys.refresh.drift import psi
 from recsys.service.metrics import SWAPS, WORDINGS
-from recsys.settings.assistant import AssistantConfig
+from recsys.settings.apps.assistant import AssistantConfig
 
 if TYPE_CHECKING:
     from recsys.apps.assistant.pipeline import Assistant

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,7 +10,7 @@ import polars as pl
 
 from features.names import ASPECT, LEFT_OUT, REVIEW, ROW, SENTENCE, SENTIMENT, SENTIMENTS, STARS, TEXT, TIMESTAMP, USER_ID
 from features.reviews.authenticity import marks
-from features.reviews.scored import MENTION_SCHEMA, REVIEW_SCHEMA, ScoredReviews
+from features.reviews.scored import MENTION_SCHEMA, REVIEW_SCHEMA, SENTENCE_SCHEMA, ScoredReviews
 from features.reviews.sentences import split_sentences
 from features.storage.digests import digest, of_json
 from features.text.template import text_hashes
@@ -23,6 +23,27 @@ if TYPE_CHECKING:
     from ranking.cross_encoder.aspect_polarity import AspectPolarity
 
 _READ = (*SENTIMENTS, SENTIMENT)
+_KEPT = "all sentences"  # what is kept of a review: an earlier version kept those that mention an aspect
+
+
+@dataclass(frozen=True)
+class _ReadTexts:
+    """Scores of distinct texts, what they mention, and their other sentences, each by the digest of its text; and notes."""
+
+    scores: pl.DataFrame
+    mentions: pl.DataFrame
+    others: pl.DataFrame
+    notes: tuple[str, ...] = ()
+
+    def with_known(self, previous: ScoredReviews) -> _ReadTexts:
+        """Add what was read before."""
+        before = previous.reviews.select(REVIEW, TEXT, *_READ).unique(TEXT, maintain_order=True)
+        known = [
+            table.join(before.select(REVIEW, TEXT), on=REVIEW, maintain_order="left").select(own.columns)
+            for table, own in ((previous.mentions, self.mentions), (previous.others, self.others))
+        ]
+        mentions, others = (pl.concat([own, table]) for own, table in zip((self.mentions, self.others), known, strict=True))
+        return _ReadTexts(pl.concat([self.scores, before.select(self.scores.columns)]), mentions, others, self.notes)
 
 
 def read_reviews(
@@ -45,18 +66,15 @@ def read_reviews(
     scored : of all reviews.
     notes : for the user: what was not read, and why.
     """
-    read_by = [digest(model.to_files()), [repr(aspect) for aspect in aspects.aspects]]
+    read_by = [digest(model.to_files()), [repr(aspect) for aspect in aspects.aspects], _KEPT]
     key = of_json(read_by if polarity is None else [*read_by, polarity.digest])
     texts = pl.DataFrame({TEXT: _digests(reviews.full_text), "words": reviews.full_text})
     distinct = texts.unique(TEXT, maintain_order=True)
     known = previous.model == key
     new = distinct.filter(~pl.col(TEXT).is_in(previous.reviews[TEXT].implode())) if known else distinct
-    scores, mentions, notes = _read(new, model, aspects, polarity)
+    read = _read(new, model, aspects, polarity)
     if known:
-        before = previous.reviews.select(REVIEW, TEXT, *_READ).unique(TEXT, maintain_order=True)
-        told = previous.mentions.join(before.select(REVIEW, TEXT), on=REVIEW, maintain_order="left")
-        scores = pl.concat([scores, before.select(scores.columns)])
-        mentions = pl.concat([mentions, told.select(mentions.columns)])
+        read = read.with_known(previous)
     users = pl.Series(USER_ID, reviews.user_ids, dtype=pl.String)
     table = pl.DataFrame(
         {
@@ -69,15 +87,16 @@ def read_reviews(
             TEXT: texts[TEXT],
             LEFT_OUT: marks(reviews, log),
         }
-    ).join(scores, on=TEXT, how="left", maintain_order="left")
-    found = table.select(REVIEW, TEXT).join(mentions, on=TEXT, how="inner", maintain_order="left")
-    return ScoredReviews(_typed(table, REVIEW_SCHEMA), _typed(found, MENTION_SCHEMA), key), notes
+    ).join(read.scores, on=TEXT, how="left", maintain_order="left")
+    found, others = (
+        table.select(REVIEW, TEXT).join(of_texts, on=TEXT, how="inner", maintain_order="left") for of_texts in (read.mentions, read.others)
+    )
+    scored = ScoredReviews(_typed(table, REVIEW_SCHEMA), _typed(found, MENTION_SCHEMA), key, _typed(others, SENTENCE_SCHEMA))
+    return scored, read.notes
 
 
-def _read(
-    texts: pl.DataFrame, model: SentimentModel, aspects: AspectList, polarity: AspectPolarity | None
-) -> tuple[pl.DataFrame, pl.DataFrame, tuple[str, ...]]:
-    """Return the scores of distinct texts and what they mention, both by the digest of the text, and notes."""
+def _read(texts: pl.DataFrame, model: SentimentModel, aspects: AspectList, polarity: AspectPolarity | None) -> _ReadTexts:
+    """Read distinct texts."""
     read = model.read(texts["words"].to_list())
     scores = pl.concat([texts.select(TEXT), _columns(read)], how="horizontal")
     sentences = split_sentences(texts["words"])
@@ -87,11 +106,13 @@ def _read(
     told = sentences.drop("begin").join(found, on="at", how="left").sort("at", ASPECT)
     # Of a review that mentions nothing, the first sentence is kept, so that it can be quoted.
     nothing = pl.col(ASPECT).is_null().all().over("review") & (pl.col("at") == pl.col("at").min().over("review"))
-    told = told.filter(pl.col(ASPECT).is_not_null() | nothing)
+    told = told.with_columns(kept=pl.col(ASPECT).is_not_null() | nothing)
+    others, told = told.filter(~pl.col("kept")), told.filter("kept")
+    unread = others.select(texts[TEXT].gather(others["review"]).alias(TEXT), SENTENCE)
     mentions = told.select(texts[TEXT].gather(told["review"]).alias(TEXT), ASPECT, SENTENCE)
     of_sentences = model.read(told[SENTENCE].to_list())
     of_mentions = of_sentences if polarity is None else _with_polarity(of_sentences, told, sentences[SENTENCE], polarity)
-    return scores, pl.concat([mentions, _columns(of_mentions)], how="horizontal"), read.notes
+    return _ReadTexts(scores, pl.concat([mentions, _columns(of_mentions)], how="horizontal"), unread, read.notes)
 
 
 def _with_polarity(read: Sentiments, told: pl.DataFrame, sentences: pl.Series, polarity: AspectPolarity) -> Sentiments:

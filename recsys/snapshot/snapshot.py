@@ -24,7 +24,7 @@ from features.reviews.scored import ScoredReviews
 from features.storage.arrays import Subfolder, arrays_of, in_folder
 from features.text.embeddings import TextVectors, group
 from features.text.token_states import ItemTokens, TokenStates
-from recsys.settings.search import with_praise
+from recsys.settings.apps.search import with_praise
 from recsys.snapshot.help_texts import HelpTexts
 from retrieval.collaborative.models import Collaborative
 from retrieval.collaborative.review_words import ReviewWords
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from recsys.artifacts.model import Model
-    from recsys.settings.search import IndexSettings
+    from recsys.settings.apps.search import IndexSettings
     from recsys.snapshot.encode import Encoded
     from retrieval.collaborative.config import RetrievalConfig
 

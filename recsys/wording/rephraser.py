@@ -20,7 +20,7 @@ from recsys.wording.masking import REGIONS, mask
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from recsys.settings.assistant import AssistantConfig
+    from recsys.settings.apps.assistant import AssistantConfig
     from recsys.wording.message import Message
 
 _log = logging.getLogger(__name__)

@@ -100,7 +100,7 @@ class SearchQuery:
     notes: tuple[str, ...] = ()
 
 
-def read_query(text: str, words: CatalogueWords, ignore: Collection[str] = ()) -> SearchQuery:
+def read_query(text: str, words: CatalogueWords, ignore: Collection[str] = (), right: Collection[str] = ()) -> SearchQuery:
     """Read a query; any text can be read.
 
     Parameters
@@ -110,6 +110,8 @@ def read_query(text: str, words: CatalogueWords, ignore: Collection[str] = ()) -
     ignore : collection of str
         Keys of filters that are not to be applied. Their words are looked for instead, unless they name a currency. "spelling" leaves
         misspelt words as they are.
+    right : collection of str
+        Folded words that are no misspellings although the catalogue lacks them, such as those of a thesaurus.
     """
     read = _clipped(text)
     rest, filters = _price_filters(read, ignore)
@@ -119,7 +121,7 @@ def read_query(text: str, words: CatalogueWords, ignore: Collection[str] = ()) -
     cleaned = " ".join(_LOOSE.sub("", rest).split())
     corrections: list[Correction] = []
     if SPELLING not in ignore:
-        corrections = _corrections(cleaned, words)
+        corrections = _corrections(cleaned, words, right)
         cleaned = _mended(cleaned, corrections)
     if not any(one.kind == "brand" for one in filters):
         filters += [one for one in _brand_filters(cleaned, words) if one.key not in ignore]
@@ -246,9 +248,9 @@ def _brand_filters(text: str, words: CatalogueWords) -> list[QueryFilter]:
     return []
 
 
-def _corrections(text: str, words: CatalogueWords) -> list[Correction]:
+def _corrections(text: str, words: CatalogueWords, right: Collection[str]) -> list[Correction]:
     typed = [found[0] for found in _WORD.finditer(text) if not _beside_digit(text, found)]
-    kept = [word for word in typed if fold(word) not in words.brand_words and not is_unit(fold(word))]
+    kept = [word for word in typed if (one := fold(word)) not in words.brand_words and one not in right and not is_unit(one)]
     return words.spelling.correct(kept)
 
 

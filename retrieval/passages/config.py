@@ -21,18 +21,24 @@ class PassageWeights(BaseModel):
     whole : the same with question, tags and answer.
     phrases : the same with the passage's question, or the nearest of its tags.
     pieces : the same with the nearest piece of the passage's answer, after its question.
+    concepts : cosine of the concepts of shops' service in the question, and in the passage's question and tags.
+    held_concepts : share of the question's concepts that stand anywhere in the passage.
+    topics : how far the question, and the passage's question and tags, are like examples of the same topics of help pages.
     pair : logit of the cross-encoder, where there is one.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
-    words: float = Field(default=1.5, ge=0)
-    grams: float = Field(default=2.0, ge=0)
-    held_grams: float = Field(default=3.5, ge=0)
-    language: float = Field(default=2.5, ge=0)
-    question: float = Field(default=4.0, ge=0)
+    words: float = Field(default=1.0, ge=0)
+    grams: float = Field(default=1.0, ge=0)
+    held_grams: float = Field(default=2.5, ge=0)
+    language: float = Field(default=4.0, ge=0)
+    question: float = Field(default=2.0, ge=0)
     whole: float = Field(default=3.0, ge=0)
-    phrases: float = Field(default=3.0, ge=0)
-    pieces: float = Field(default=4.0, ge=0)
+    phrases: float = Field(default=2.5, ge=0)
+    pieces: float = Field(default=3.5, ge=0)
+    concepts: float = Field(default=1.2, ge=0)
+    held_concepts: float = Field(default=1.2, ge=0)
+    topics: float = Field(default=3.0, ge=0)
     pair: float = Field(default=0.5, ge=0)
 
 

@@ -24,6 +24,9 @@ from retrieval.passages.calibration import LEAST, AnswerCalibration
 from retrieval.passages.config import PassageConfig
 from retrieval.passages.grams import GramIndex
 from retrieval.passages.perturbed import own_questions
+from retrieval.passages.service import PassageService, ReadPassages
+from retrieval.passages.service_topics import TopicVectors, packaged_topics
+from retrieval.passages.service_words import ServiceWords
 from retrieval.passages.vectors import GROUPS, PassageVectors
 from retrieval.passages.words import PassageWords, known_languages
 from retrieval.topk import top_k
@@ -34,7 +37,7 @@ if TYPE_CHECKING:
     from retrieval.passages.vectors import PassageEncoder
 
 _FILES = "passages"
-EVIDENCE = ("words", "grams", "held_grams", "language", *GROUPS)
+EVIDENCE = ("words", "grams", "held_grams", "language", *GROUPS, "concepts", "held_concepts", "topics")
 
 
 class Passages(Protocol):
@@ -86,6 +89,7 @@ class PassageIndex:
     words : of the passages of each language.
     grams : of all.
     vectors : of all.
+    service : concepts of shops' service, and topics of help pages, of all.
     calibration : None where there are too few passages to calibrate on.
     pairs : cross-encoder, which gives logits for a question and texts of passages; None for none.
     """
@@ -96,6 +100,7 @@ class PassageIndex:
     words: tuple[PassageWords, ...]
     grams: GramIndex
     vectors: PassageVectors
+    service: PassageService
     calibration: AnswerCalibration | None = None
     pairs: Callable[[str, Sequence[str]], np.ndarray] | None = None
 
@@ -129,7 +134,7 @@ class PassageIndex:
         encoder: PassageEncoder,
         config: PassageConfig,
         real_words: frozenset[str],
-        vectors: PassageVectors | None = None,
+        arrays: Mapping[str, np.ndarray] | None = None,
     ) -> PassageIndex:
         fields = pl.DataFrame({QUESTION: passages.question, TAGS: passages.tags, ANSWER: passages.answer})
         languages, words = known_languages(passages.question + " " + passages.answer, passages.language), []
@@ -138,12 +143,19 @@ class PassageIndex:
             words.append(PassageWords.build(language, rows, fields[rows], config, real_words))
         asked = (fields[QUESTION] + " " + fields[TAGS]).to_list()
         grams = GramIndex.build(asked, fields[ANSWER].to_list())
-        vectors = vectors or PassageVectors.encode(fields, encoder, config.piece_words, config.overlap)
-        return cls(passages, encoder, config, tuple(words), grams, vectors)
+        read = ReadPassages.of(fields, languages)
+        if arrays is None:
+            vectors = PassageVectors.encode(read.ways, encoder, config.piece_words, config.overlap)
+            topics = TopicVectors.encode(encoder, packaged_topics())
+        else:
+            vectors, topics = PassageVectors.of_arrays(arrays), TopicVectors.of_arrays(arrays)
+        return cls(passages, encoder, config, tuple(words), grams, vectors, PassageService.of(read, vectors, topics))
 
     def to_files(self) -> dict[str, bytes]:
         """Return vectors and calibration as safetensors, and the configuration; the passages and the encoder are their owner's."""
-        arrays = self.vectors.to_arrays() | ({} if self.calibration is None else self.calibration.to_arrays())
+        arrays = (
+            self.vectors.to_arrays() | self.service.topics.to_arrays() | ({} if self.calibration is None else self.calibration.to_arrays())
+        )
         about = {"config": self.config.model_dump(), "passages": _digest(self.passages)}
         return {f"{_FILES}.safetensors": save(arrays), f"{_FILES}.json": json.dumps(about).encode()}
 
@@ -167,12 +179,12 @@ class PassageIndex:
         try:
             about, arrays = json.loads(files[f"{_FILES}.json"]), arrays_of(files, f"{_FILES}.safetensors")
             config, digest = PassageConfig.model_validate(about["config"]), about["passages"]
-            vectors, calibration = PassageVectors.of_arrays(arrays), AnswerCalibration.of_arrays(arrays)
+            calibration = AnswerCalibration.of_arrays(arrays)
+            if digest != _digest(passages):
+                raise BundleError("the index of passages is of other passages: build the index again")
+            return replace(cls._built(passages, encoder, config, real_words, arrays), calibration=calibration, pairs=pairs)
         except (KeyError, ValueError, TypeError, SafetensorError) as error:
             raise BundleError(f"the index of passages cannot be read ({str(error)[:80]!r}): build the index again, or roll back") from error
-        if digest != _digest(passages):
-            raise BundleError("the index of passages is of other passages: build the index again")
-        return replace(cls._built(passages, encoder, config, real_words, vectors), calibration=calibration, pairs=pairs)
 
     def __len__(self) -> int:
         return len(self.passages.question)
@@ -205,7 +217,7 @@ class PassageIndex:
         return np.array([getattr(self.config.weights, name) for name in EVIDENCE], dtype=np.float32)
 
     def evidence(self, questions: Sequence[str]) -> np.ndarray:
-        """Return the evidence of each passage for each question, in the order of `EVIDENCE`, float32 (questions, n, 8)."""
+        """Return the evidence of each passage for each question, in the order of `EVIDENCE`, float32 (questions, n, 11)."""
         return self._evidence(questions)[1]
 
     def _evidence(self, questions: Sequence[str]) -> tuple[tuple[str, ...], np.ndarray]:
@@ -214,15 +226,18 @@ class PassageIndex:
         read = tuple(
             max(ways, key=lambda one: one.known).text if ways else question for question, ways in zip(questions, of_languages, strict=True)
         )
-        vectors = self._vectors([*questions, *read])
+        said = [ServiceWords.packaged().read(text) for text in read]
+        vectors = self._vectors([*questions, *read, *(one.english for one in said)])
         out = np.zeros((len(questions), len(self), len(EVIDENCE)), dtype=np.float32)
-        for place, (question, text, readings) in enumerate(zip(questions, read, of_languages, strict=True)):
+        for place, (question, text, of_service, readings) in enumerate(zip(questions, read, said, of_languages, strict=True)):
             for words, one in zip(self.words, readings, strict=True):
                 out[place, words.rows, 0] = words.shares(one.tokens)
                 out[place, words.rows, 3] = one.known
             ways = dict.fromkeys([question, text])
             out[place, :, 1:3] = np.max([self.grams.evidence(way) for way in ways], axis=0).T
-            out[place, :, 4:] = np.max([self.vectors.cosines(vectors[way]) for way in ways], axis=0)
+            told = np.stack([vectors[way] for way in dict.fromkeys([*ways, of_service.english])])
+            out[place, :, 4:8] = np.max([self.vectors.cosines(vector) for vector in told], axis=0)
+            out[place, :, 8:] = self.service.evidence(of_service.concepts, told)
         return read, out
 
     def _vectors(self, texts: Sequence[str]) -> dict[str, np.ndarray]:
@@ -268,7 +283,7 @@ def _digest(passages: Passages) -> str:
 
 
 def _signals(scores: np.ndarray, evidence: np.ndarray) -> np.ndarray:
-    """Return what tells whether the best passage answers: its score, its lead over the second one, its evidence, float64 (b, 10)."""
+    """Return what tells whether the best passage answers: its score, its lead over the second one, its evidence, float64 (b, 13)."""
     if not scores.shape[1]:
         return np.zeros((len(scores), 2 + len(EVIDENCE)))
     two = np.sort(np.where(np.isfinite(scores), scores, 0), axis=1)[:, -2:]

@@ -11,7 +11,7 @@ import numpy as np
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    import polars as pl
+    Fields = tuple[str, str, str]
 
 
 class PassageEncoder(Protocol):
@@ -72,20 +72,21 @@ class PassageVectors:
     pieces: VectorGroup
 
     @classmethod
-    def encode(cls, fields: pl.DataFrame, encoder: PassageEncoder, words: int, overlap: int) -> PassageVectors:
+    def encode(cls, fields: Sequence[Sequence[Fields]], encoder: PassageEncoder, words: int, overlap: int) -> PassageVectors:
         """Encode passages.
 
         Parameters
         ----------
-        fields : question, tags and answer.
+        fields : question, tags and answer of each passage, in one way to say them or in several.
         words, overlap : of a piece, see `pieces_of`.
         """
-        rows = fields.rows()
-        phrases = [[question, *(tag.strip() for tag in tags.split(",") if tag.strip())] for question, tags, _ in rows]
-        pieces = [[f"{question} {piece}".strip() for piece in pieces_of(answer, words, overlap)] for question, _, answer in rows]
+        phrases = [[one for question, tags, _ in ways for one in (question, *_tags(tags))] for ways in fields]
+        pieces = [
+            [f"{question} {one}".strip() for question, _, answer in ways for one in pieces_of(answer, words, overlap)] for ways in fields
+        ]
         return cls(
-            _group([[f"{question} {tags}".strip()] for question, tags, _ in rows], encoder, "query"),
-            _group([[" ".join(filter(None, row))] for row in rows], encoder, "passage"),
+            _group([[f"{question} {tags}".strip() for question, tags, _ in ways] for ways in fields], encoder, "query"),
+            _group([[" ".join(filter(None, way)) for way in ways] for ways in fields], encoder, "passage"),
             _group(phrases, encoder, "query"),
             _group(pieces, encoder, "passage"),
         )
@@ -110,6 +111,10 @@ def pieces_of(text: str, words: int, overlap: int) -> list[str]:
     split = text.split()
     step = max(1, words - overlap)
     return [" ".join(split[start : start + words]) for start in range(0, max(1, len(split) - overlap), step)]
+
+
+def _tags(tags: str) -> list[str]:
+    return [tag.strip() for tag in tags.split(",") if tag.strip()]
 
 
 def _group(texts: Sequence[Sequence[str]], encoder: PassageEncoder, kind: Literal["passage", "query"]) -> VectorGroup:

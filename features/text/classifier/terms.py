@@ -56,11 +56,11 @@ class Terms:
     idf: np.ndarray
 
     @classmethod
-    def fit(cls, texts: Sequence[str], least: int) -> Terms:
-        """Return the terms that occur in so many texts at least."""
+    def fit(cls, texts: Sequence[str], least: int, kind: Kind | None = None) -> Terms:
+        """Return the terms that occur in so many texts at least; of the kind that fits the texts if none is given."""
         from sklearn.feature_extraction.text import TfidfVectorizer
 
-        kind = kind_of_terms(texts)
+        kind = kind or kind_of_terms(texts)
         counts = TfidfVectorizer(analyzer=lambda text: terms_of(text, kind), min_df=least, max_features=MOST, sublinear_tf=True).fit(texts)
         return cls(kind, {term: int(row) for term, row in counts.vocabulary_.items()}, counts.idf_)
 

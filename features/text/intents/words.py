@@ -14,6 +14,8 @@ from features.text.classifier.terms import Terms
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from features.text.classifier.terms import Kind
+
 STRENGTH = 0.5  # scikit-learn's C
 _MANY = 2_000  # texts from which on a term must occur in two
 
@@ -33,11 +35,11 @@ class WordMargins:
     bias: np.ndarray
 
     @classmethod
-    def fit(cls, texts: Sequence[str], labels: np.ndarray) -> WordMargins:
+    def fit(cls, texts: Sequence[str], labels: np.ndarray, kind: Kind | None = None) -> WordMargins:
         """Fit on texts with a word, and labels, int (n,), each of 0 .. classes - 1 at least once."""
         from sklearn.svm import LinearSVC
 
-        terms = Terms.fit(texts, 2 if len(texts) >= _MANY else 1)
+        terms = Terms.fit(texts, 2 if len(texts) >= _MANY else 1, kind)
         model = LinearSVC(C=STRENGTH, random_state=0).fit(terms.vectors(texts), labels)
         # Of two classes, scikit-learn gives one margin.
         signs = np.array([[-1.0], [1.0]]) if len(model.classes_) == 2 else np.eye(len(model.classes_))

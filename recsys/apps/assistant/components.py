@@ -10,18 +10,19 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from features.names import AVAILABLE
-from recsys.apps.assistant.help import HelpDesk
+from recsys.apps.assistant.help import Classifiers, HelpDesk
 from recsys.apps.assistant.operation.hand_over import HandOvers
 from recsys.apps.assistant.product_questions import ProductEvidence
 from recsys.apps.search.reading import Reading
 from recsys.apps.search.request import SearchOptions
+from recsys.dialogue.examples import packaged
 from recsys.dialogue.order_tool import OrderTool
 from recsys.dialogue.tools import HookTool, Tools, installed_tools
 from recsys.wording.rephraser import Rephraser
 from recsys.wording.templates import Templates
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from recsys.apps.search.pipeline import Search
     from recsys.dialogue.conversations import Conversations
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from recsys.dialogue.phrases import Message
     from recsys.dialogue.tools import Slot
     from recsys.recommend.pipeline import Recommender
-    from recsys.settings.assistant import AssistantConfig
+    from recsys.settings.apps.assistant import AssistantConfig
     from recsys.wording.rephraser import Outcome
 
 _log = logging.getLogger(__name__)
@@ -83,7 +84,7 @@ class AssistantComponents:
     def desk(self) -> HelpDesk:
         """Finds help pages, added answers and flows."""
         model = self.recommender.model
-        return HelpDesk(self.recommender.snapshot.help, model, model.intents, self.tools, self.conversations)
+        return HelpDesk(self.recommender.snapshot.help, model, Classifiers(model.intents, model.messages), self.tools, self.conversations)
 
     @cached_property
     def evidence(self) -> ProductEvidence:
@@ -92,11 +93,16 @@ class AssistantComponents:
 
     def flow(self, message: Message) -> Guess | None:
         """Return the flow that a message most likely asks for."""
-        return self.desk.flow(message.text)
+        return self.desk.flow(message.text, message.language)
 
-    def act(self, message: Message) -> Guess | None:
-        """Return what a message most likely wants of the conversation, a kind of phrase."""
-        return self.desk.act(message.text)
+    def acts(self, message: Message) -> Mapping[str, float]:
+        """Return the probability of each thing that a message may want."""
+        acts = self.desk.acts(message.text)
+        return {act: value for act, value in acts.items() if act in packaged() or act in self.tools}
+
+    def is_flow(self, act: str) -> bool:
+        """Whether what a message may want is a flow."""
+        return act in self.tools
 
     def slots(self, flow: str) -> Sequence[Slot]:
         """Return the slots of a flow."""

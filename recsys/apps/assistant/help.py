@@ -12,27 +12,38 @@ import polars as pl
 
 from features.data.help_pages import HelpPages
 from features.names import ANSWER, LANGUAGE, LINK, QUESTION
-from recsys.dialogue.examples import Examples, packaged
+from recsys.dialogue.examples import Examples, folded, packaged
 from recsys.dialogue.knowledge import Guess
+from recsys.dialogue.slots import without_date
 from recsys.snapshot.help_texts import RememberingEncoder
 from retrieval.passages.index import PassageIndex
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     import numpy as np
 
+    from features.text.intents.messages import MessageIntents
     from features.text.intents.model import IntentModel
     from recsys.dialogue.conversations import Conversations
     from recsys.dialogue.tools import Tools
     from recsys.snapshot.help_texts import HelpTexts, QuestionEncoder
 
 MOST_PAGES = 5
-# A day in a message, which makes it less like the examples of a flow.
-_DATE = re.compile(
-    r"\b\d{4}-\d\d?-\d\d?\b|\b\d\d?\.\s?\d\d?\.(?:\s?\d{4})?|\d{4}年\d+月\d+[日号]"
-    r"|\b\d\d?(?:st|nd|rd|th|\.)?(?: de| of)? [^\W\d]+,?(?: de)? \d{4}\b|\b[A-Z][a-z]+ \d\d?,? \d{4}\b"
-)
+
+
+@dataclass(frozen=True)
+class Classifiers:
+    """What reads messages.
+
+    Attributes
+    ----------
+    intents : tells flows from help pages; None for a shop without help pages.
+    messages : tells what a message wants; None for a bundle of another version.
+    """
+
+    intents: IntentModel | None
+    messages: MessageIntents | None
 
 
 @dataclass
@@ -42,12 +53,11 @@ class HelpDesk:
     Attributes
     ----------
     of_bundle : the shop's own.
-    intents : tells flows from help pages; None for a shop without help pages.
     """
 
     of_bundle: HelpTexts
     model: QuestionEncoder
-    intents: IntentModel | None
+    classifiers: Classifiers
     tools: Tools
     conversations: Conversations
     _latest: tuple[int, PassageIndex | None, HelpPages] | None = field(default=None, init=False)
@@ -77,27 +87,33 @@ class HelpDesk:
         _, pages = self._current()
         return {name: getattr(pages, name)[row] for name in (QUESTION, ANSWER, LINK, LANGUAGE)}
 
-    def flow(self, text: str) -> Guess | None:
+    def flow(self, text: str, language: str | None) -> Guess | None:
         """Return the flow that a message most likely asks for: by the classifier, and by the examples that the message is like.
 
         Where the classifier reads the message, it decides between flows and help pages.
         """
-        bare = " ".join(_DATE.sub(" ", text).split()) or text
+        bare = without_date(text, language)
         like = self._flows.nearest(*dict.fromkeys((text, bare)))
-        read = self.intents.read([bare]) if self.intents is not None else None
-        if read is None or self.intents is None or read.unread.rows[0]:
+        intents = self.classifiers.intents
+        read = intents.read([bare]) if intents is not None else None
+        if read is None or intents is None or read.unread.rows[0]:
             return like and Guess(*like)
+        if like and like[0] not in intents.names:  # a tool of which the bundle knows nothing
+            return Guess(*like)
         best = int(read.probabilities[0].argmax())
-        name = self.intents.names[best]
+        name = intents.names[best]
         if name not in self.tools:
             return None
         certain = float(read.known[0] * read.probabilities[0, best])
         return Guess(name, max(certain, like[1]) if like and like[0] == name else certain)
 
-    def act(self, text: str) -> Guess | None:
-        """Return what a message wants of the conversation by the packaged examples: a kind of phrase."""
-        found = self._acts.nearest(text)
-        return found and Guess(*found)
+    def acts(self, text: str) -> Mapping[str, float]:
+        """Return the probability of each thing that a message may want, by the classifier; without one, by the letters of examples."""
+        messages = self.classifiers.messages
+        if messages is None:
+            return self._acts.of_each(text)
+        (row,) = messages.read([folded(text)], self._encoded([text])).tolist()
+        return dict(zip(messages.names, row, strict=True))
 
     @cached_property
     def _flows(self) -> Examples:
@@ -105,7 +121,7 @@ class HelpDesk:
 
     @cached_property
     def _acts(self) -> Examples:
-        return Examples.of(packaged(), self._encoded)
+        return Examples.of([(act, text) for act, texts in packaged().items() for text in texts])
 
     def _encoded(self, texts: list[str]) -> np.ndarray:
         return self._encoder.encode(texts, kind="query")

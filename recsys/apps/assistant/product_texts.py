@@ -50,17 +50,14 @@ class ProductPassage:
 
 
 def product_passages(snapshot: Snapshot, row: int) -> list[ProductPassage]:
-    """Return the passages of a product, the shop's own before those of reviews, and of these the latest first.
-
-    Of reviews that count, the bundle holds the sentences that mention an aspect, and the first sentence of the others.
-    """
+    """Return the passages of a product, the shop's own before those of reviews that count, and of these the latest first."""
     item = snapshot.catalog.frame.row(row, named=True)
     passages = [ProductPassage(item[TITLE], PassageKind.TITLE)]
     passages += attribute_passages(item[ATTRIBUTES] or "")
     language = _CODES.get(snapshot.lexical.config.language, "en")
     sentences = split_sentences(pl.Series([item[DESCRIPTION] or ""]), language)[SENTENCE]
     passages += [ProductPassage(text, PassageKind.DESCRIPTION) for text in sentences]
-    told = snapshot.reviews.counted_mentions.filter(pl.col("item") == row).unique([REVIEW, SENTENCE], maintain_order=True)
+    told = snapshot.reviews.counted_sentences.filter(pl.col("item") == row)
     told = told.select(SENTENCE, REVIEW, SENTIMENT).reverse().head(MOST_SENTENCES)
     passages += [ProductPassage(text, PassageKind.REVIEW, review=review, sentiment=tone) for text, review, tone in told.iter_rows()]
     return [passage for passage in passages if passage.text.strip()]

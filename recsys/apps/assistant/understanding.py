@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from recsys.dialogue import commands as c
+from recsys.dialogue.acts import HAND_OVERS, SURE, Acts, cheaper_or_dearer
 from recsys.dialogue.parts import beside, for_whom, places, sides, thing, trimmed, unwanted
 from recsys.dialogue.phrases import Message, places_of_words
 from recsys.dialogue.slots import read_slot
@@ -25,20 +26,9 @@ if TYPE_CHECKING:
     from recsys.dialogue.state import DialogueState
     from recsys.dialogue.tools import Slot
 
-# How what is like examples is said in words that the steps read.
-PLAINLY = {
-    "cheaper": "cheaper",
-    "more": "more",
-    "in_stock": "only in stock",
-    "attribute_price": "what does it cost",
-    "attribute_brand": "which brand is it",
-    "attribute_stock": "is it in stock",
-}
-HAND_OVERS: tuple[c.HandOverReason, ...] = ("human", "safety", "money", "angry")
 COURTESIES: tuple[c.SmallTalkKind, ...] = ("greeting", "thanks", "goodbye", "agreement", "refusal")
 ATTRIBUTES: tuple[c.Attribute, ...] = ("reviews", "stock", "brand", "price", "description")
 SHORT = 6  # words of a message that may narrow a search
-SURE = 0.8  # probability of a help page that goes before a product that the conversation is about
 _AMOUNT = re.compile(r"(?:^|[^\w.,])[$€£]?\s?(\d+(?:[.,]\d\d?)?)\s?(?:dollars?|bucks?|euros?|€|元|块)")
 NEAR = 0.002  # probability of a help page that is offered
 MOST_OPTIONS = 5
@@ -64,8 +54,8 @@ class Understanding:
         if reason := self._stop(message, state):
             return (c.HandOver(reason=reason),)
         steps = (
-            *(self._in_flow, self._courtesy, self._offered, self._again),
-            *(self._of_shown, self._priced, self._of_product, self._narrowed, self._like_examples, self._new),
+            *(self._in_flow, self._offered, self._again, self._acted, self._courtesy),
+            *(self._of_shown, self._priced, self._of_product, self._narrowed, self._new),
         )
         for step in steps:
             if found := step(message, state, user):
@@ -89,10 +79,21 @@ class Understanding:
             return page
         if found:
             return found
-        if (act := self._act(message)) in ("cancel", *HAND_OVERS):
-            return (c.CancelFlow(),) if act == "cancel" else (c.HandOver(reason=act),)  # type: ignore[arg-type]
-        other = self._new(message, state, _user)
+        if self._acts.best(message, state) == "cancel":
+            return (c.CancelFlow(),)
+        other = self._acted(message, state, _user) or self._new(message, state, _user)
         return other if other and not isinstance(other[0], c.Clarify) else ()
+
+    @property
+    def _acts(self) -> Acts:
+        return Acts(self.knowledge, self.flow_from)
+
+    def _acted(self, message: Message, state: DialogueState, _user: str | None) -> tuple[c.Command, ...]:
+        """Do what the classifier reads, where it is sure of it."""
+        act = self._acts.best(message, state)
+        if act is not None and self.knowledge.is_flow(act):
+            return (c.StartFlow(flow=act), *self._slots(message, self.knowledge.slots(act), None, {}, corrects=False))
+        return self._acts.commands(message, state)
 
     def _slots(
         self, message: Message, slots: Sequence[Slot], asking: str | None, known: dict[str, str], *, corrects: bool
@@ -195,28 +196,6 @@ class Understanding:
             return (c.AskProduct(item=item, question=message.text, attribute=attribute),)
         return ()
 
-    def _act(self, message: Message) -> str | None:
-        """Return what a message wants of the conversation by its likeness to examples, where it names no product."""
-        if len(message.folded.split()) > 2 * SHORT or (message.has("find") and self.knowledge.sold(message.content("find")) == 1):
-            return None
-        guess = self.knowledge.act(message)
-        return guess.name if guess and guess.probability >= self.flow_from else None
-
-    def _like_examples(self, message: Message, state: DialogueState, user: str | None) -> tuple[c.Command, ...]:
-        """Do what messages ask for that this one is like."""
-        act = self._act(message)
-        if act is None:
-            return ()
-        if act in HAND_OVERS:
-            return (c.HandOver(reason=act),)  # type: ignore[arg-type]
-        if act == "recommend":
-            return (c.FindProducts(),)
-        if act in COURTESIES:
-            return (c.SmallTalk(kind=act),)  # type: ignore[arg-type]
-        plain = Message.of(PLAINLY.get(act, act))
-        steps = (self._priced, self._of_product, self._narrowed)
-        return next((found for step in steps if (found := step(plain, state, user))), ()) if act in PLAINLY else ()
-
     def _attribute(self, message: Message) -> c.Attribute | None:
         return next((name for name in ATTRIBUTES if message.has(f"attribute_{name}")), None)
 
@@ -247,35 +226,31 @@ class Understanding:
         amount = _AMOUNT.search(fold(message.text))
         if limit is None and amount and not self.knowledge.sold(message.content("find", "cheaper", "it")):  # "my limit is 4 dollars"
             return (c.FindProducts(max_price=float(amount[1].replace(",", ".")), refines=True),)
-        return self._cheaper_or_dearer(message, [state.product] if state.product else focus.last)
-
-    def _cheaper_or_dearer(self, message: Message, items: Sequence[str]) -> tuple[c.Command, ...]:
-        """Ask for what costs less, or more, than the middle one of some products."""
-        prices = sorted(price for item in items if (price := self.knowledge.price(item)) is not None)
-        if not prices:
+        if not (message.has("cheaper") or message.has("dearer")):
             return ()
-        middle = prices[len(prices) // 2]
-        if message.has("cheaper"):
-            return (c.FindProducts(max_price=round(middle - 0.01, 2), refines=True),)
-        return (c.FindProducts(min_price=round(middle + 0.01, 2), refines=True),) if message.has("dearer") else ()
+        items = [state.product] if state.product else focus.last
+        return cheaper_or_dearer(self.knowledge, items, cheaper=message.has("cheaper"))
 
     def _new(self, message: Message, state: DialogueState, user: str | None) -> tuple[c.Command, ...]:
         """A request of its own: a flow, a question that a help page answers, or products."""
         pages = self.knowledge.help(message)
         flow = self.knowledge.flow(message)
         answers = pages[0][2] if pages else 0.0
+        about_shop = self._acts.best(message, state) == "shop"
         wanted = trimmed(message.without("find", "greeting"))
         content = message.content("find", "greeting")
         finds = message.has("find") and self.knowledge.sold(content) == 1
         if flow and flow.probability >= max(self.flow_from, answers):
             slots = tuple(self._slots(message, self.knowledge.slots(flow.name), None, {}, corrects=False))
             return (c.StartFlow(flow=flow.name), *slots)
-        if answers >= self.answer_from and not (finds and answers < SURE):
+        if answers >= self.answer_from and (about_shop or not (finds and answers < SURE)):
             return (c.AnswerQuestion(question=message.text, row=pages[0][0], probability=answers),)
         if message.has("recommend"):
             about = message.content("recommend", "find", "question", "it")
             return (c.FindProducts(words=about if self.knowledge.sold(about) == 1 else ""),)
-        if found := self._found(message, wanted, content, finds=finds):
+        if about_shop and (found := self._acts.products(message)):
+            return found
+        if not about_shop and (found := self._found(message, wanted, content, finds=finds)):
             return found
         near = pages[:MOST_OPTIONS] if answers >= NEAR else ()
         return (c.Clarify(pages=tuple(row for row, _, _ in near)),)

@@ -103,7 +103,7 @@ def _other_spelling(search: SearchComponents, options: SearchOptions, query: str
     """Return the query as it would be mended, where it was taken as typed."""
     if not options.verbatim:
         return None
-    mended = read_query(query, search.words)
+    mended = read_query(query, search.words, right=search.thesaurus.single_words)
     return mended.cleaned if mended.corrections else None
 
 

@@ -41,7 +41,7 @@ class Reading:
     def of(cls, text: str, words: CatalogueWords, thesaurus: Thesaurus, options: SearchOptions) -> Reading:
         """Read a query; any text can be read."""
         ignore = (*options.ignore, *((SPELLING,) if options.verbatim else ()))
-        query = read_query(text, words, ignore)
+        query = read_query(text, words, ignore, thesaurus.single_words)
         if not query.tokens:
             return cls(query, ())
         read = thesaurus.read(query.cleaned, words.spelling.knows)

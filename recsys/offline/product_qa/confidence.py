@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -23,7 +24,7 @@ from retrieval.passages.product_evidence import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from recsys.offline.product_qa.dataset import ProductQa
 
@@ -57,6 +58,25 @@ class TopPassages:
 
 
 @dataclass(frozen=True)
+class _Terms:
+    """Terms of passages by one analyzer, and how many passages hold each."""
+
+    analyzer: Analyzer
+    terms: list[frozenset[str]]
+    counts: Mapping[str, int]
+
+    @classmethod
+    def of(cls, passages: Sequence[str], analyzer: Analyzer) -> _Terms:
+        terms = [frozenset(analyzer.stem(word) for word in analyzer.index_words(text)) for text in passages]
+        return cls(analyzer, terms, Counter(term for held in terms for term in held))
+
+    def shares(self, question: str, rows: np.ndarray) -> np.ndarray:
+        """Return the share of a question's terms that some passages hold, float64 (n,)."""
+        held = [self.terms[i] for i in rows]
+        return word_shares([self.analyzer.tokens(question)], held, lambda term: rarity(self.counts[term], len(self.terms)))
+
+
+@dataclass(frozen=True)
 class EvidenceTraining:
     """Fits the judge of passages on training questions.
 
@@ -64,27 +84,25 @@ class EvidenceTraining:
     ----------
     cosines : of question and passage by the frozen encoder, (p,).
     logits : of cross-encoders that saw nothing of the question's product, (p,), nan where there are none; None to do without.
+    languages : of each question, as `Analyzer` names them; None where all are English.
     """
 
     data: ProductQa
     cosines: np.ndarray
     logits: np.ndarray | None = None
+    languages: Sequence[str] | None = None
 
     @cached_property
     def features(self) -> np.ndarray:
         """What speaks for each pair, in the order of `FEATURES`, float64 (p, 4), or (p, 5) with logits."""
-        data, analyzer = self.data, Analyzer()
-        terms = [frozenset(analyzer.stem(word) for word in analyzer.index_words(text)) for text in data.passages]
-        counts: dict[str, int] = {}
-        for term in (term for held in terms for term in held):
-            counts[term] = counts.get(term, 0) + 1
+        data = self.data
+        languages = ["english"] * len(data.part) if self.languages is None else self.languages
+        words_of = {language: _Terms.of(data.passages, Analyzer(language)) for language in set(languages)}
         parts = []
-        for first, end in zip(data.offsets[:-1], data.offsets[1:], strict=True):
+        for first, end, language in zip(data.offsets[:-1], data.offsets[1:], languages, strict=True):
             question, rows = data.questions[data.question[first]], data.passage[first:end]
             texts = [data.passages[i] for i in rows]
-            words = word_shares(
-                [analyzer.tokens(question)], [terms[i] for i in rows], lambda term: rarity(counts.get(term, 0), len(data.passages))
-            )
+            words = words_of[language].shares(question, rows)
             parts.append(evidence_features(words, gram_shares(question, texts), self.cosines[first:end], texts))
         columns = np.concatenate(parts)
         return columns if self.logits is None else np.column_stack([columns, self.logits])

@@ -84,6 +84,11 @@ class Thesaurus:
         """Words, folded, that alone name something in English, or in the shop's own groups."""
         return frozenset(key[0] for key in self.phrases.by_key["en"] if len(key) == 1)
 
+    @cached_property
+    def single_words(self) -> frozenset[str]:
+        """Words, folded, that alone name something in any language of the thesaurus."""
+        return frozenset(key[0] for phrases in self.phrases.by_key.values() for key in phrases if len(key) == 1)
+
     def read(self, text: str, knows: Callable[[str], bool]) -> Rewording:
         """Read a query in the words of a catalogue.
 

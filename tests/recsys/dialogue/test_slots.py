@@ -7,7 +7,7 @@ from datetime import date
 import pytest
 
 from recsys.dialogue.phrases import Message
-from recsys.dialogue.slots import order_number, read_date, read_slot
+from recsys.dialogue.slots import order_number, read_date, read_slot, without_date
 
 TODAY = date(2026, 11, 29)
 
@@ -72,3 +72,20 @@ def test_what_is_no_date_is_none(text: str) -> None:
 )
 def test_other_kinds(kind: str, text: str, asked: bool, value: str | None) -> None:
     assert read_slot(kind, Message.of(text), TODAY, asked=asked) == value  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("text", "language", "bare"),
+    [
+        ("what did I buy on 2017-12-04?", "en", "what did I buy ?"),
+        ("show my order of 3 May 2017", "en", "show my order"),
+        ("was habe ich am 3. Mai 2017 gekauft", "de", "was habe ich gekauft"),
+        ("was war am 03.05.2024 dabei", "de", "was war am dabei"),
+        ("5月3日的订单", "zh", "的订单"),
+        ("2017-12-04", "en", "2017-12-04"),
+        ("two litres of milk under 3 dollars", "en", "two litres of milk under 3 dollars"),
+        ("where is my parcel", None, "where is my parcel"),
+    ],
+)
+def test_a_text_without_its_date(text: str, language: str | None, bare: str) -> None:
+    assert without_date(text, language) == bare

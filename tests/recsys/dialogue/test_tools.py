@@ -14,7 +14,7 @@ from pydantic import SecretStr
 from features.errors import ConfigError
 from recsys.dialogue import tools
 from recsys.dialogue.tools import HookTool, Slot, ToolError, Tools, installed_tools
-from recsys.settings.assistant import HookConfig
+from recsys.settings.apps.assistant import HookConfig
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

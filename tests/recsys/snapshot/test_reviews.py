@@ -34,6 +34,14 @@ def test_a_review_that_mentions_no_aspect_has_its_first_sentence() -> None:
     assert ("quality", "Good quality.") in told
     assert (None, "Bad.") in told
     assert all(sentence != "Never again." for _, sentence in told)
+    assert scored.others[SENTENCE].to_list() == ["I like it.", "Never again."]
+    assert scored.counted_sentences.select("item", SENTENCE, SENTIMENT).rows() == [
+        (0, "Good quality.", "positive"),
+        (0, "I like it.", None),
+        (1, "Bad.", "negative"),
+        (1, "Never again.", None),
+        (1, "🙂", None),
+    ]
     assert scored.reviews[SENTIMENT].to_list() == ["positive", "negative", None]
     assert "1 of 3" in notes[0]
 
@@ -45,6 +53,7 @@ def test_a_second_reading_is_the_same_and_reads_only_what_is_new() -> None:
     assert set(seen) == {"A good price"}
     whole, _, _ = read(more, ScoredReviews.empty())
     assert again.reviews.equals(whole.reviews)
+    assert again.others.equals(whole.others)
     assert again.mentions.sort(*again.mentions.columns).equals(whole.mentions.sort(*whole.mentions.columns))
 
 
@@ -95,3 +104,13 @@ def test_another_polarity_reads_everything_again() -> None:
     assert read(TWO, first, polarity=ByWordBefore())[1] == []
     assert len(read(TWO, first, polarity=ByWordBefore("p2"))[1]) >= len(TWO)
     assert len(read(TWO, first)[1]) >= len(TWO)
+
+
+def test_sentences_are_stored_and_go_with_their_author() -> None:
+    scored, _, _ = read(ROWS, ScoredReviews.empty())
+    back = ScoredReviews.from_files(scored.to_files())
+    assert back.others.equals(scored.others)
+    assert back.without_users(["u1"]).others[SENTENCE].to_list() == ["Never again."]
+    files = scored.to_files()
+    del files["sentences.parquet"]
+    assert ScoredReviews.from_files(files).counted_sentences[SENTENCE].to_list() == ["Good quality.", "Bad.", "🙂"]

@@ -21,7 +21,7 @@ from ranking.cross_encoder.aspect_polarity import AspectPolarity, LabelledMentio
 from ranking.cross_encoder.config import SentenceTermConfig
 from recsys.artifacts.bundle import Bundle
 from recsys.refresh import build
-from recsys.settings.reviews import ReviewsConfig
+from recsys.settings.apps.reviews import ReviewsConfig
 from recsys.training import find_or_train, reviews
 from recsys.training.find_or_train import TrainingPlan
 from recsys.training.options import TrainOptions

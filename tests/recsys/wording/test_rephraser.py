@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import pytest
 
-from recsys.settings.assistant import AssistantConfig
+from recsys.settings.apps.assistant import AssistantConfig
 from recsys.wording.chat_server import ChatServer
 from recsys.wording.facts import Fact, FactKind
 from recsys.wording.message import Message, Piece

@@ -229,3 +229,9 @@ def test_a_catalogue_of_titles_alone_has_no_names() -> None:
     query = read_query("milk under 3 dollars in dairy brand: x", words)
     assert filters(query) == {"max_price": 3.0}
     assert "milk" in query.tokens
+
+
+@pytest.mark.parametrize("word", ["Shampo", "SHAMPO", "shampo"])
+def test_a_word_that_is_known_to_be_right_is_not_mended(word: str) -> None:
+    assert read_query(word, WORDS).corrections
+    assert read_query(word, WORDS, right={"shampo"}).cleaned == word

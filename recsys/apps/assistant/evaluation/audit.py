@@ -102,7 +102,7 @@ class FactAudit:
         if fact.name == "count":
             total = next((one.value for one in message.facts if one.name == "total"), 0)
             return 0 < int(fact.value) <= int(total)  # type: ignore[arg-type]
-        sentences = reviews.counted_mentions.filter(pl.col("item") == row)[SENTENCE]
+        sentences = reviews.counted_sentences.filter(pl.col("item") == row)[SENTENCE]
         return any(inert(sentence) == fact.value for sentence in sentences)
 
     def _loose_numbers(self, message: Message) -> Iterator[str]:

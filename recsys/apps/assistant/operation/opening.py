@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from recsys.apps.search.pipeline import Search
     from recsys.dialogue.conversations import Conversations
-    from recsys.settings.assistant import AssistantConfig
+    from recsys.settings.apps.assistant import AssistantConfig
     from recsys.wording.rephraser import Outcome
 
 DAY = 86_400

@@ -16,7 +16,7 @@ from recsys.apps.assistant.request import MOST_CHARACTERS, AssistantRequest
 from recsys.apps.search.pipeline import Search
 from recsys.dialogue.conversations import AddedAnswer, Conversations
 from recsys.recommend import open
-from recsys.settings.assistant import AssistantConfig
+from recsys.settings.apps.assistant import AssistantConfig
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -12,12 +12,12 @@ import polars as pl
 import pytest
 
 from features.data.catalog import Catalog
-from features.names import NEGATIVE, NEUTRAL, POSITIVE
+from features.names import NEGATIVE, NEUTRAL, POSITIVE, SENTENCE
+from features.reviews.scored import SENTENCE_SCHEMA
 from recsys.apps.assistant.product_questions import ProductEvidence
 from recsys.apps.assistant.product_texts import PassageKind, attribute_passages, product_passages
 from recsys.apps.assistant.products import ProductDesk
 from recsys.dialogue.commands import AskProduct
-from recsys.settings.assistant import AssistantConfig
 from recsys.wording.templates import Templates
 from retrieval.lexical.analyzer import Analyzer
 from retrieval.lexical.index import LexicalIndex
@@ -86,7 +86,7 @@ class Shop:
         self.encoded: list[str] = []
         parts: Any = self
         self.desk = ProductDesk(parts, language, None)
-        self.evidence = ProductEvidence(self.recommender, AssistantConfig().evidence_from)
+        self.evidence = ProductEvidence(self.recommender, 0.55)  # its vectors are of words alone, under which nothing is as sure
 
     def encode(self, texts: Sequence[str]) -> Any:
         self.encoded += texts
@@ -104,6 +104,13 @@ class Shop:
     def said(self, item: str, question: str) -> list[str]:
         answer = self.ask(item, question)
         return [statement.message.text for statement in answer.statements] if answer else []
+
+
+def test_a_sentence_that_mentions_no_aspect_answers_too() -> None:
+    others = pl.DataFrame({"review": [3], SENTENCE: ["Mine whistles like a train."]}, schema=SENTENCE_SCHEMA)
+    said = Shop(replace(REVIEWS, others=others)).said("kettle", "does it whistle like a train?")
+    assert any("Mine whistles like a train." in text for text in said)
+    assert not Shop().said("kettle", "does it whistle like a train?")
 
 
 @pytest.fixture(scope="module")

@@ -18,7 +18,7 @@ from recsys.dialogue.state import DialogueState, Flow, Focus
 from recsys.dialogue.tools import Slot
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
 SOLD = {"tea", "green", "milk", "dog", "food", "shampoo", "vegan", "bread", "chocolate"}
 LIST = DialogueState(focus=Focus(words="tea", shown=("a", "b", "c"), page=3))
@@ -38,8 +38,11 @@ class Shop:
     def flow(self, message: Message) -> Guess | None:
         return self.flow_found
 
-    def act(self, message: Message) -> Guess | None:
-        return self.act_found
+    def acts(self, message: Message) -> Mapping[str, float]:
+        return {} if self.act_found is None else {self.act_found.name: self.act_found.probability, "else": 1 - self.act_found.probability}
+
+    def is_flow(self, act: str) -> bool:
+        return act == "order_contents"
 
     def slots(self, flow: str) -> Sequence[Slot]:
         return (Slot("order", "order_number"), Slot("day", "date", required=False))
@@ -215,3 +218,42 @@ def test_a_message_does_what_the_examples_do_that_it_is_like(act: str, expected:
 def test_a_known_slot_is_corrected_in_any_words() -> None:
     state = DialogueState(flow=Flow(name="parcel", slots={"order": "4711"}, asking="day"))
     assert understood("hmm 4712 then", state) == (c.SetSlot(slot="order", value="4712", corrects=True),)
+
+
+@pytest.mark.parametrize(
+    ("text", "act", "state", "expected"),
+    [
+        ("can you do that for a smaller sum", "cheaper", LIST, c.FindProducts(max_price=1.99, refines=True)),
+        ("spend 3 at the very most", "below", LIST, c.FindProducts(max_price=3.0, refines=True)),
+        ("3 or upwards", "above", LIST, c.FindProducts(min_price=3.0, refines=True)),
+        ("give us the rest", "more", LIST, c.FindProducts(more=True, refines=True)),
+        ("whatever you can ship", "in_stock", LIST, c.FindProducts(in_stock=True, refines=True)),
+        ("chocolate is out of the question", "without", LIST, c.FindProducts(without=("chocolate question",), refines=True)),
+        ("the zweite would do", "nth", LIST, c.ShowProduct(item="b")),
+        ("money for the 3rd", "nth_price", LIST, c.AskProduct(item="c", question="money for the 3rd", attribute="price")),
+        ("third against first", "compare", LIST, c.CompareProducts(items=("c", "a"))),
+        ("whose is it", "its_brand", ABOUT_A, c.AskProduct(item="a", question="whose is it", attribute="brand")),
+        ("does it taste", "ask_about", ABOUT_A, c.AskProduct(item="a", question="does it taste")),
+        ("does it taste", "ask_about", LIST, c.Clarify(items=("a", "b", "c"), question="does it taste")),
+        ("somebody help", "human", LIST, c.HandOver(reason="human")),
+        ("ta very much", "thanks", LIST, c.SmallTalk(kind="thanks")),
+        ("got a fancy for green tea", "find", LIST, c.FindProducts(words="green tea")),
+        ("who is the king", "chat", LIST, c.Clarify()),
+    ],
+)
+def test_the_classifier_decides_where_it_is_sure(text: str, act: str, state: DialogueState, expected: c.Command) -> None:
+    assert understood(text, state, Shop(act_found=Guess(act, 0.9))) == (expected,)
+
+
+@pytest.mark.parametrize("act", ["more", "nth", "compare", "cheaper", "its_price", "size"])
+def test_nothing_of_a_list_is_wanted_without_one(act: str) -> None:
+    assert understood("xyzzy plugh", DialogueState(), Shop(act_found=Guess(act, 0.99))) == (c.Clarify(),)
+
+
+def test_a_flow_that_the_classifier_reads_starts() -> None:
+    assert understood("my former basket", LIST, Shop(act_found=Guess("order_contents", 0.9))) == (c.StartFlow(flow="order_contents"),)
+
+
+def test_a_page_that_surely_answers_goes_before_products() -> None:
+    shop = Shop(act_found=Guess("find", 0.9), pages=[(3, "q", 0.95)])
+    assert isinstance(understood("do you have green tea vouchers", LIST, shop)[0], c.AnswerQuestion)

@@ -22,7 +22,7 @@ from recsys.artifacts.bundle import Bundle
 from recsys.artifacts.publish import publish
 from recsys.privacy.erasure import erase
 from recsys.recommend import open
-from recsys.settings.search import with_praise
+from recsys.settings.apps.search import with_praise
 from recsys.snapshot.snapshot import Snapshot, reviewed
 from retrieval.lexical.fields import REVIEWS, item_fields
 from retrieval.lexical.index import LexicalIndex

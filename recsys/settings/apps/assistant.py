@@ -52,7 +52,7 @@ class AssistantConfig(BaseModel):
     llm_retries: int = Field(default=1, ge=0, le=5, description="further tries after an error, within that time")
     answer_from: float = Field(default=0.5, ge=0, le=1, description="probability from which a help page answers")
     flow_from: float = Field(default=0.5, ge=0, le=1, description="probability from which a message starts a flow")
-    evidence_from: float = Field(default=0.55, ge=0, le=1, description="probability from which a product's text answers a question")
+    evidence_from: float = Field(default=0.65, ge=0, le=1, description="probability from which a product's text answers a question")
     hand_over_webhook: HttpUrl | None = Field(
         default=None, description="address to which conversations that a person must take over are posted as JSON"
     )
