@@ -25,14 +25,10 @@ from features.text.encoder_config import EncoderConfig
 from ranking.cross_encoder.config import CrossEncoderConfig, QuestionPairConfig
 from ranking.gbdt import GBDTConfig
 from recsys.settings.apps.assistant import AssistantConfig
+from recsys.settings.apps.customers import CustomersConfig
 from recsys.settings.apps.reviews import ReviewsConfig
 from recsys.settings.apps.search import IndexSettings, SearchConfig
 from recsys.settings.arm import ArmConfig
-<<<<<<< HEAD
-from recsys.settings.assistant import AssistantConfig
-from recsys.settings.apps.customers import CustomersConfig
-=======
->>>>>>> main
 from recsys.settings.events import EventWeights
 from recsys.settings.refresh import BundleConfig, RefreshConfig
 from recsys.settings.renamed_keys import RENAMED, spellings, with_new_keys, with_new_variables
