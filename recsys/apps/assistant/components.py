@@ -19,6 +19,7 @@ from recsys.dialogue.order_tool import OrderTool
 from recsys.dialogue.tools import HookTool, Tools, installed_tools
 from recsys.wording.rephraser import Rephraser
 from recsys.wording.templates import Templates
+from retrieval.query_tower.recent_queries import RecentQueries
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -83,7 +84,8 @@ class AssistantComponents:
     def desk(self) -> HelpDesk:
         """Finds help pages, added answers and flows."""
         model = self.recommender.model
-        return HelpDesk(self.recommender.snapshot.help, model, model.intents, self.tools, self.conversations)
+        # A turn compares its message with help pages, with examples of flows and with those of acts.
+        return HelpDesk(self.recommender.snapshot.help, RecentQueries(model), model.intents, self.tools, self.conversations)
 
     @cached_property
     def evidence(self) -> ProductEvidence:
