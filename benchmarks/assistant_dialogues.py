@@ -73,7 +73,9 @@ def with_help(recommender: Recommender) -> Recommender:
 def assistant_over(recommender: Recommender, store: Conversations) -> Assistant:
     """Return an assistant with the tool of orders and the one that exchanges sizes."""
     assistant = Assistant(Search(recommender), AssistantConfig(), store)
-    assistant.__dict__["tools"] = Tools([OrderTool(recommender), ExchangeTool()], assistant.config.tool_seconds)
+    snapshot = recommender.snapshot
+    tools = [OrderTool(snapshot.log, snapshot.catalog), ExchangeTool()]
+    assistant.__dict__["tools"] = Tools(tools, assistant.config.tool_seconds)
     return assistant
 
 
