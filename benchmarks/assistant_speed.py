@@ -33,7 +33,6 @@ from features.text.state_cache import cached_states
 from features.text.template import item_texts
 from recsys.apps.assistant.evaluation.evaluate import conversations
 from recsys.apps.assistant.request import AssistantRequest
-from recsys.dialogue.examples import packaged
 from recsys.recommend.open import open_recommender
 from recsys.workspace.workspace import Workspace
 
@@ -137,8 +136,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name, Rival("pipeline.py", "RIVALS") as rival, conversations() as store:
         rival.ask(do="limit", threads=1)
         texts = load_products(recommender.snapshot, workspace.cache, rival, Path(name))
-        rival.ask(do="read", passages=[*recommender.snapshot.help.pages.question.to_list(), *(text for _, text in packaged())])
         assistant = assistant_over(recommender, store)
+        examples = [example for tool in assistant.tools for example in tool.examples]
+        rival.ask(do="read", passages=[*recommender.snapshot.help.pages.question.to_list(), *examples])
         assistant.warm()
         list(turns(assistant, rival, texts, lines[:: options.most], "warm"))  # one dialogue of each kind is not counted
         measured = list(turns(assistant, rival, texts, lines, "dialogue"))
