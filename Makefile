@@ -13,7 +13,7 @@ RUN_EXTRAS := train,serve,demo
 DEV_EXTRAS := $(RUN_EXTRAS),postgres,notebooks,dev
 RUN_STAMP := $(VENV)/.installed-$(DEVICE)
 DEV_STAMP := $(VENV)/.installed-$(DEVICE)-dev
-BENCHMARKS := cold vectors same_weights one_user encode metrics sizes refresh search_speed search_typos search_refresh
+BENCHMARKS := cold vectors same_weights one_user encode metrics sizes refresh search_speed search_typos search_refresh assistant_speed
 TORTURES := kills others server starve power damage shops
 # Tests that time answers or take both cores run alone.
 ALONE := swaps ranker overload api soak

@@ -34,6 +34,7 @@ class Pipeline:
         self.cross_encoder = CrossEncoder(folder, num_labels=1, max_length=TOKENS, device="cpu")
         self.texts: list[str] = []
         self.index: Any = None
+        self.passages = np.zeros((0, 0), dtype=np.float32)
 
     def limit(self, threads: int) -> dict[str, Any]:
         """Use so many threads; two at the start."""
@@ -57,6 +58,26 @@ class Pipeline:
         scores = self.cross_encoder.predict([(history, self.texts[i]) for i in near[0]], show_progress_bar=False)
         best = near[0][np.argsort(-scores)[:10]]
         return {"seconds": time.perf_counter() - begun, "texts": best.tolist(), "nearest": near[0][:10].tolist()}
+
+    def read(self, passages: list[str]) -> dict[str, Any]:
+        """Encode the passages that messages are compared with: help pages, and examples of what customers want."""
+        self.passages = self.encoder.encode(passages, normalize_embeddings=True, show_progress_bar=False)
+        return {"passages": len(self.passages)}
+
+    def turn(self, message: str, query: str, candidates: int) -> dict[str, Any]:
+        """Read a message of a conversation, and return the ten best texts for a query; for an empty one the nearest passage alone."""
+        begun, cpu = time.perf_counter(), time.process_time()
+        vectors = self.encoder.encode([message, query] if query else [message], normalize_embeddings=True, show_progress_bar=False)
+        passage, best = int(np.argmax(self.passages @ vectors[0])), []
+        searched = time.process_time()
+        if query:
+            _, near = self.index.search(vectors[1:], candidates)
+            searched = time.process_time()
+            scores = self.cross_encoder.predict([(query, self.texts[i]) for i in near[0]], show_progress_bar=False)
+            best = near[0][np.argsort(-scores)[:10]].tolist()
+        ended = time.process_time()
+        parts = {"cpu": ended - cpu, "cpu_reranking": ended - searched}
+        return {"seconds": time.perf_counter() - begun, **parts, "passage": passage, "texts": best}
 
     def encode(self, texts: list[str], out: str) -> dict[str, Any]:
         """Encode texts, and write their vectors to a file."""

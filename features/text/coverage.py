@@ -9,6 +9,7 @@ from __future__ import annotations
 import unicodedata
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
 import polars as pl
 
@@ -26,6 +27,8 @@ _UNKNOWN = ("[UNK]", "<unk>")
 # Scripts whose single characters are syllables or words, so that a piece of one character is no spelling. An English vocabulary has some
 # of them by chance: 488 of its 30,522 pieces.
 _WHOLE = ("CJK UNIFIED", "HANGUL SYLLABLE", "HIRAGANA", "KATAKANA")
+# Of each tokenizer in use, those that it has whole: counting reads its whole vocabulary, 0.1 s, and a conversation asks at each message.
+_whole_of: WeakKeyDictionary[Tokenizer, frozenset[str]] = WeakKeyDictionary()
 _MANY, _SHARE = 1_000, 0.03
 _BATCH = 10_000  # words tokenized at once
 SHOWN = 40  # characters of the example
@@ -107,13 +110,15 @@ class _Vocabulary:
 
     tokenizer: Tokenizer
     unknown: int | None = field(init=False)
-    whole: set[str] = field(init=False)
+    whole: frozenset[str] = field(init=False)
     known: dict[int, bool | None] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         found = (self.tokenizer.token_to_id(name) for name in _UNKNOWN)
         self.unknown = next((number for number in found if number is not None), None)
-        self.whole = self._whole_scripts()
+        if self.tokenizer not in _whole_of:
+            _whole_of[self.tokenizer] = self._whole_scripts()
+        self.whole = _whole_of[self.tokenizer]
 
     def unread_letters(self, word: str, encoding: Encoding) -> int:
         """Return how many letters of a word are in unknown or spelling pieces."""
@@ -141,14 +146,14 @@ class _Vocabulary:
             piece = self.tokenizer.decoder.decode([piece])
         return piece.removeprefix("##").strip("▁ ")
 
-    def _whole_scripts(self) -> set[str]:
+    def _whole_scripts(self) -> frozenset[str]:
         size = self.tokenizer.get_vocab_size()
         counts = dict.fromkeys(_WHOLE, 0)
         for number in range(size):
             piece = self._text(number)
             if piece and piece[0] > "\u3000" and (script := _script(piece[0])) in counts:
                 counts[script] += 1
-        return {script for script, count in counts.items() if count > min(_MANY, _SHARE * size)}
+        return frozenset(script for script, count in counts.items() if count > min(_MANY, _SHARE * size))
 
 
 def _script(letter: str) -> str:

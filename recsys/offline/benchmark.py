@@ -90,8 +90,7 @@ def run_benchmark(workspace: Workspace, settings: Settings, options: BenchmarkOp
         names = (name for name in BASELINES if not (log.ordinal and name in NEED_TIMES))
         systems = [*ours, *(bench.baseline(name) for name in names), *(bench.listed(*pair) for pair in options.lists)]
     result = bench.result(shop, systems)
-    path = workspace.reports / f"benchmark-{options.name}.json"
-    write_whole(path, result.to_json())
+    path = workspace.write_benchmark(options.name, result.to_json())
     write_whole(path.with_suffix(".html"), page(result))
     _log.info("page with plots: %s", path.with_suffix(".html"))
     return result

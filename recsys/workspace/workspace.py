@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import tempfile
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -33,6 +34,7 @@ from features.ingest.table_store import (
     table_digests,
 )
 from features.ingest.table_versions import INTERACTIONS, ITEMS, in_use
+from features.storage.atomic import write_whole
 from recsys.settings.events import EventWeights
 
 if TYPE_CHECKING:
@@ -46,6 +48,8 @@ if TYPE_CHECKING:
     from recsys.dialogue.conversations import Conversations
     from recsys.workspace.event_rules import Merged
     from recsys.workspace.events import EventStore
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -89,6 +93,13 @@ class Workspace:
     @property
     def reports(self) -> Path:
         return self.root / "reports"
+
+    def write_benchmark(self, name: str, result: str) -> Path:
+        """Write the JSON of a benchmark to reports/, log where it lies, and return its path."""
+        path = self.reports / f"benchmark-{name}.json"
+        write_whole(path, result)
+        _log.info("result: %s", path)
+        return path
 
     @property
     def rules(self) -> Path:

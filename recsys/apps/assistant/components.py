@@ -20,6 +20,7 @@ from recsys.dialogue.order_tool import OrderTool
 from recsys.dialogue.tools import HookTool, Tools, installed_tools
 from recsys.wording.rephraser import Rephraser
 from recsys.wording.templates import Templates
+from retrieval.query_tower.recent_queries import RecentQueries
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -84,7 +85,9 @@ class AssistantComponents:
     def desk(self) -> HelpDesk:
         """Finds help pages, added answers and flows."""
         model = self.recommender.model
-        return HelpDesk(self.recommender.snapshot.help, model, Classifiers(model.intents, model.messages), self.tools, self.conversations)
+        classifiers = Classifiers(model.intents, model.messages)
+        # A turn compares its message with help pages, with examples of flows and with those of acts.
+        return HelpDesk(self.recommender.snapshot.help, RecentQueries(model), classifiers, self.tools, self.conversations)
 
     @cached_property
     def evidence(self) -> ProductEvidence:

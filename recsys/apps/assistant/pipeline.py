@@ -77,7 +77,7 @@ class Assistant(AssistantComponents):
         RecsysError
             A file of templates, or a tool, is wrong.
         """
-        self._understanding.commands(Message.of("warm"), DialogueState())
+        self._understanding.commands(Message.of("wärmt es?"), DialogueState())  # beyond ASCII the vocabulary's scripts are counted
         self.templates.write("not_understood", language=None)
 
     def _turn(self, request: AssistantRequest, before: DialogueState) -> Reply:

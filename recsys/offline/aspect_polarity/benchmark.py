@@ -7,7 +7,6 @@ them, laptops and restaurants together, once for each seed. Another one saw star
 from __future__ import annotations
 
 import json
-import logging
 import platform
 from dataclasses import dataclass
 from functools import cached_property
@@ -17,7 +16,6 @@ import numpy as np
 from safetensors.numpy import load, save
 
 from eval.metrics.intervals import Bootstrap
-from features.storage.atomic import write_whole
 from features.storage.digests import of_json
 from features.text.encoder import TextEncoder
 from ranking.cross_encoder.aspect_polarity import fit_aspect_polarity
@@ -40,7 +38,6 @@ if TYPE_CHECKING:
     from recsys.settings.settings import Settings
     from recsys.workspace.workspace import Workspace
 
-_log = logging.getLogger(__name__)
 CONFIG = SentenceTermConfig()
 SEEDS = 5
 STARS_SEEDS = 1
@@ -61,9 +58,7 @@ def run_aspects(workspace: Workspace, settings: Settings, folder: Path, device: 
     place = workspace.root / f"benchmark-{NAME}"
     bench = PolarityBench(data, starred, settings, place, find_device(device), tuple(range(seed, seed + SEEDS)), CONFIG)
     result = bench.result()
-    path = workspace.reports / f"benchmark-{NAME}.json"
-    write_whole(path, result.to_json())
-    _log.info("result: %s", path)
+    workspace.write_benchmark(NAME, result.to_json())
     return result
 
 

@@ -17,7 +17,6 @@ import numpy as np
 from safetensors.numpy import load, save
 
 from eval.metrics.intervals import Bootstrap
-from features.storage.atomic import write_whole
 from features.storage.digests import of_json
 from features.text.classifier.network import UpperNetwork, fast_arithmetic, reading
 from features.text.classifier.onnx_reader import OnnxReader
@@ -46,7 +45,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 CONFIG = IntentConfig()
 DRAWS = 3
-PARTS: dict[str, int | None] = {"5 examples": 5, "10 examples": 10, "all examples": None}
+PARTS: dict[str, int | None] = {"all examples": None, "10 examples": 10, "5 examples": 5}
 TF_IDF, FROZEN = "TF-IDF + SVM", "frozen encoder"
 Arrays = dict[str, np.ndarray]
 
@@ -62,9 +61,7 @@ def run_intents(workspace: Workspace, settings: Settings, folder: Path, device: 
     data = read_intents(folder)
     bench = IntentBench(data, settings, workspace.root / f"benchmark-{NAME}", find_device(device), seed, CONFIG)
     result = bench.result()
-    path = workspace.reports / f"benchmark-{NAME}.json"
-    write_whole(path, result.to_json())
-    _log.info("result: %s", path)
+    workspace.write_benchmark(NAME, result.to_json())
     return result
 
 
@@ -87,7 +84,7 @@ class IntentBench:
 
     def result(self) -> IntentResult:
         """Return the table."""
-        rows = [*(row for third in range(THIRDS) for row in self._none(third)), *(row for part in PARTS for row in self._accuracies(part))]
+        rows = [*(row for part in PARTS for row in self._accuracies(part)), *(row for third in range(THIRDS) for row in self._none(third))]
         return IntentResult(
             texts={"train": len(self.data.rows(test=False)), "test": len(self.data.rows(test=True))},
             rows=tuple(rows),

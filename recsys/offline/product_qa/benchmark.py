@@ -9,7 +9,6 @@ product.
 from __future__ import annotations
 
 import json
-import logging
 import platform
 from dataclasses import dataclass
 from functools import cached_property
@@ -19,7 +18,6 @@ import numpy as np
 from safetensors.numpy import load, save
 
 from eval.metrics.intervals import Bootstrap
-from features.storage.atomic import write_whole
 from features.storage.digests import of_json
 from features.text.encoder import TextEncoder
 from recsys.artifacts.job_cache import read_files, write_files
@@ -42,7 +40,6 @@ if TYPE_CHECKING:
     from recsys.settings.settings import Settings
     from recsys.workspace.workspace import Workspace
 
-_log = logging.getLogger(__name__)
 FOLDS = 2
 SEEDS = 3
 SPARSE, DENSE, CROSS = "BM25", "frozen encoder", "cross-encoder alone"
@@ -60,9 +57,7 @@ def run_product_qa(workspace: Workspace, settings: Settings, folder: Path, devic
     data = read_product_qa(folder, FOLDS)
     bench = QaBench(data, settings, workspace.root / f"benchmark-{NAME}", find_device(device), tuple(range(seed, seed + SEEDS)))
     result = bench.result()
-    path = workspace.reports / f"benchmark-{NAME}.json"
-    write_whole(path, result.to_json())
-    _log.info("result: %s", path)
+    workspace.write_benchmark(NAME, result.to_json())
     return result
 
 

@@ -6,7 +6,6 @@ The classifier trains on the training part, and calibrates on the validation par
 from __future__ import annotations
 
 import json
-import logging
 import platform
 from dataclasses import dataclass
 from functools import cached_property
@@ -18,7 +17,6 @@ from safetensors.numpy import load, save
 
 from eval.metrics.intervals import Bootstrap
 from features.errors import ModelError
-from features.storage.atomic import write_whole
 from features.storage.digests import of_json
 from features.text.classifier.export import TorchReader
 from features.text.classifier.network import fast_arithmetic, reading
@@ -45,7 +43,6 @@ if TYPE_CHECKING:
     from recsys.settings.settings import Settings
     from recsys.workspace.workspace import Workspace
 
-_log = logging.getLogger(__name__)
 SEEDS, DRAWS, PER_CLASS = 3, 5, 16
 RATED, FEW, NONE = "all ratings", f"{PER_CLASS} labels a class, {DRAWS} draws", "no labels"
 TF_IDF, SENTENCES = "TF-IDF + logistic regression", "the same with the packaged sentences"
@@ -72,9 +69,7 @@ def run_reviews(
     name = NAMES[language]
     bench = SentimentBench(data, language, settings, config, workspace.root / f"benchmark-{name}", find_device(device), seed)
     result = bench.result()
-    path = workspace.reports / f"benchmark-{name}.json"
-    write_whole(path, result.to_json())
-    _log.info("result: %s", path)
+    workspace.write_benchmark(name, result.to_json())
     return result
 
 

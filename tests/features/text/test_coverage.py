@@ -10,7 +10,8 @@ import pytest
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 
 from features.data.catalog import Catalog
-from features.text.coverage import Coverage, coverage
+from features.text import coverage as module
+from features.text.coverage import Coverage, coverage, unread_texts
 
 UNREAD = {
     "Thai": ["ชาเขียวญี่ปุ่น 100 กรัม", "กาแฟคั่วเข้ม", "รองเท้าผ้าใบสีขาว"],
@@ -100,3 +101,18 @@ def test_equal_texts_count_once(english: Tokenizer) -> None:
 def test_a_bundle_of_an_earlier_version_tells_nothing() -> None:
     assert Coverage.stored({"texts": 7}) == Coverage(7, 0)
     assert Coverage.stored({"coverage": {"texts": 7, "unread": 2, "item": "a", "example": "b"}}).unread == 2
+
+
+def test_a_vocabulary_is_counted_once_for_each_tokenizer_in_use(monkeypatch: pytest.MonkeyPatch) -> None:
+    counted, count = [], module._Vocabulary._whole_scripts
+    monkeypatch.setattr(module._Vocabulary, "_whole_scripts", lambda self: counted.append(self.tokenizer) or count(self))
+    chinese, latin = trained("WordPiece", ["牛奶 面包 茶"] * 3), trained("WordPiece", ["milk bread tea"] * 3)
+    before = len(module._whole_of)
+    for _ in range(3):
+        assert unread_texts(chinese, pl.Series(["牛奶 面包"])).to_list() == [False]
+        assert unread_texts(latin, pl.Series(["牛奶 面包"])).to_list() == [True]
+    assert [one is chinese for one in counted] == [True, False]
+    assert len(module._whole_of) == before + 2
+    counted.clear()
+    del chinese, latin
+    assert len(module._whole_of) == before  # a tokenizer that is gone leaves nothing behind
