@@ -16,11 +16,14 @@ Radcliffe (2007), Using control groups to target on predicted lift, Direct Marke
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import permutations
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from eval.metrics.intervals import Bootstrap, MetricValue
 
 
@@ -40,6 +43,10 @@ class Trial:
     def __len__(self) -> int:
         return len(self.treated)
 
+    def take(self, rows: np.ndarray) -> Trial:
+        """Select customers."""
+        return Trial(self.treated[rows], self.outcomes[rows])
+
     @property
     def effect(self) -> float:
         """Mean outcome of those who were written to, less that of the others."""
@@ -55,22 +62,15 @@ def qini_curve(scores: np.ndarray, trial: Trial, weights: np.ndarray | None = No
     weights : how often each customer counts, float (n,); None: once
     """
     order = np.argsort(-scores, kind="stable")
-    weight = np.ones(len(order)) if weights is None else weights[order].astype(np.float64)
-    treated = trial.treated[order] * weight
-    others, outcomes = weight - treated, trial.outcomes[order]
-    sums = [np.concatenate([[0.0], np.cumsum(column)]) for column in (weight, treated, others, treated * outcomes, others * outcomes)]
-    share, n_t, n_c, r_t, r_c = sums
-    expected = np.divide(r_c * n_t, n_c, out=np.zeros_like(n_c), where=n_c > 0)
-    return share / share[-1], (r_t - expected) / max(n_t[-1], 1e-12)
+    return _curve(trial.take(order), np.ones(len(order)) if weights is None else weights[order].astype(np.float64))
 
 
 def qini(scores: np.ndarray, trial: Trial, weights: np.ndarray | None = None) -> float:
     """Return the Qini coefficient of scores (n,); see the module for its formula, `qini_curve` for `weights`."""
-    share, gain = qini_curve(scores, trial, weights)
-    return float(np.trapezoid(gain - share * gain[-1], share))
+    return _area(*qini_curve(scores, trial, weights))
 
 
-def qini_values(scores: dict[str, np.ndarray], trial: Trial, boot: Bootstrap, folds: np.ndarray) -> dict[str, MetricValue]:
+def qini_values(scores: Mapping[str, np.ndarray], trial: Trial, boot: Bootstrap, folds: np.ndarray) -> dict[str, MetricValue]:
     """Return the mean Qini coefficient over folds of each score, and of the difference of each pair of scores ("a - b").
 
     Parameters
@@ -78,25 +78,34 @@ def qini_values(scores: dict[str, np.ndarray], trial: Trial, boot: Bootstrap, fo
     scores : name -> float (n,), predicted for each fold by a model that had not seen it; scores of two folds are not compared.
     folds : int (n,), of each customer.
     """
-    names, parts = list(scores), [np.flatnonzero(folds == fold) for fold in np.unique(folds)]
-    rng = np.random.default_rng(boot.seed)
+    n, rng = len(trial), np.random.default_rng(boot.seed)
+    parts = [np.flatnonzero(folds == fold) for fold in np.unique(folds)]
+    # Ordered once: a resample changes how often a customer counts, not the order.
+    ordered = {name: [part[np.argsort(-values[part], kind="stable")] for part in parts] for name, values in scores.items()}
+    sorted_trials = {name: [trial.take(rows) for rows in orders] for name, orders in ordered.items()}
 
-    def means(weights: np.ndarray | None) -> list[float]:
-        values = [
-            [qini(scores[name][part], _part(trial, part), None if weights is None else weights[part]) for part in parts] for name in names
-        ]
-        return [float(np.mean(row)) for row in values]
+    def mean(name: str, weights: np.ndarray) -> float:
+        pairs = zip(sorted_trials[name], ordered[name], strict=True)
+        return float(np.mean([_area(*_curve(part, weights[rows])) for part, rows in pairs]))
 
-    n = len(trial)
-    exact = means(None)
-    drawn = np.array([means(np.bincount(rng.integers(n, size=n), minlength=n)) for _ in range(boot.resamples)])
-    found = {name: boot.with_interval(exact[i], drawn[:, i], n) for i, name in enumerate(names)}
-    for i, a in enumerate(names):
-        for j, b in enumerate(names):
-            if i != j:
-                found[f"{a} - {b}"] = boot.with_interval(exact[i] - exact[j], drawn[:, i] - drawn[:, j], n)
+    exact = {name: mean(name, np.ones(n)) for name in scores}
+    resampled = [np.bincount(rng.integers(n, size=n), minlength=n).astype(np.float64) for _ in range(boot.resamples)]
+    drawn = {name: np.array([mean(name, weights) for weights in resampled]) for name in scores}
+    found = {name: boot.with_interval(exact[name], drawn[name], n) for name in scores}
+    for a, b in permutations(scores, 2):
+        found[f"{a} - {b}"] = boot.with_interval(exact[a] - exact[b], drawn[a] - drawn[b], n)
     return found
 
 
-def _part(trial: Trial, rows: np.ndarray) -> Trial:
-    return Trial(trial.treated[rows], trial.outcomes[rows])
+def _curve(trial: Trial, weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the curve of customers in the order of their scores."""
+    treated = trial.treated * weight
+    others = weight - treated
+    columns = (weight, treated, others, treated * trial.outcomes, others * trial.outcomes)
+    share, n_t, n_c, r_t, r_c = (np.concatenate([[0.0], np.cumsum(column)]) for column in columns)
+    expected = np.divide(r_c * n_t, n_c, out=np.zeros_like(n_c), where=n_c > 0)
+    return share / share[-1], (r_t - expected) / max(n_t[-1], 1e-12)
+
+
+def _area(share: np.ndarray, gain: np.ndarray) -> float:
+    return float(np.trapezoid(gain - share * gain[-1], share))
