@@ -26,6 +26,7 @@ from features.names import (
     PURCHASE_DAYS_DECAY,
     PURCHASE_DAYS_IN,
     PURCHASE_DAYS_TREND,
+    PURCHASE_RATE,
     RECENCY,
     SPEND,
     SPEND_DECAY,
@@ -33,6 +34,7 @@ from features.names import (
     SPEND_IN,
     SPEND_LARGEST,
     SPEND_PER_DAY,
+    SPEND_RATE,
     SPEND_TREND,
     TENURE,
     WEEKDAY_AHEAD,
@@ -44,10 +46,11 @@ if TYPE_CHECKING:
 
 WINDOWS = (7, 14, 28, 56, 91, 182, 364)  # days
 HALF_LIVES = (14, 45, 120)  # days
+RATE_PRIOR = 30.0  # days without a purchase, as if everybody had been known for so much longer
 FEATURES = (
     *(PURCHASE_DAYS, *(PURCHASE_DAYS_IN.format(days) for days in WINDOWS), *(PURCHASE_DAYS_DECAY.format(days) for days in HALF_LIVES)),
     *(SPEND, *(SPEND_IN.format(days) for days in WINDOWS), *(SPEND_DECAY.format(days) for days in HALF_LIVES)),
-    *(PURCHASE_DAYS_TREND, SPEND_TREND, SPEND_PER_DAY, SPEND_DEVIATION, SPEND_LARGEST, LINES_PER_DAY),
+    *(PURCHASE_RATE, SPEND_RATE, PURCHASE_DAYS_TREND, SPEND_TREND, SPEND_PER_DAY, SPEND_DEVIATION, SPEND_LARGEST, LINES_PER_DAY),
     *(RECENCY, TENURE, GAP_MEAN, GAP_MEDIAN, GAP_DEVIATION, GAP_LAST, OVERDUE),
     *(WEEKDAY_AHEAD.format(days) for days in range(7)),
     *(DISTINCT_ITEMS, DISTINCT_ITEMS_91, DISTINCT_CATEGORIES, INTEREST_28, LAST_EVENT),
@@ -99,6 +102,9 @@ def user_features(log: Interactions, now: int, category: np.ndarray | None = Non
     age = np.maximum(now - days.time, 0) / DAY
     times = calendar_of(log)
     columns = _counts_and_spend(days, age) | _gaps(days, age) | _rhythm(days, now)
+    columns |= {
+        rate: columns[total] / (columns[TENURE] + RATE_PRIOR) for rate, total in ((PURCHASE_RATE, PURCHASE_DAYS), (SPEND_RATE, SPEND))
+    }
     columns |= _breadth(log, times, now, category) | _other_events(log, times, now)
     known = np.bincount(log.user[times < now], minlength=log.n_users) > 0
     return UserFeatures(np.flatnonzero(known), {name: columns[name][known].astype(np.float32) for name in FEATURES})
