@@ -132,7 +132,7 @@ def held(
 ) -> tuple[list[Reply], WatchedTools]:
     """Hold a conversation, and return the replies and what the tools were asked."""
     assistant = Assistant(Search(recommender), CONFIG, store)
-    watched = WatchedTools(Tools([OrderTool(recommender), RefundTool()], CONFIG.tool_seconds))
+    watched = WatchedTools(Tools([OrderTool(recommender.snapshot.log, recommender.snapshot.catalog), RefundTool()], CONFIG.tool_seconds))
     assistant.__dict__["tools"] = watched
     known = _desks.setdefault(id(recommender.snapshot.help), assistant.desk)  # its index is the same for the same pages
     assistant.__dict__["desk"] = known
