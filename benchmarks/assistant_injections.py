@@ -122,7 +122,7 @@ def injected(recommender: Recommender, place: str, text: str, items: Sequence[st
     if place == "help_page":
         frame = snapshot.help.pages.frame
         answer = pl.when(pl.col("question") == HELP).then(pl.lit(text)).otherwise(pl.col("answer")).alias("answer")
-        help_texts = replace(snapshot.help, pages=HelpPages.of(frame.with_columns(answer)))
+        help_texts = HelpTexts.read(HelpPages.of(frame.with_columns(answer)), recommender.model)
         return replace(recommender, snapshot=replace(snapshot, help=help_texts))
     return recommender
 
