@@ -37,6 +37,7 @@ from recsys.dialogue.order_tool import OrderTool
 from recsys.dialogue.tools import Slot, Tools
 from recsys.recommend.open import open_recommender
 from recsys.settings.apps.assistant import AssistantConfig, HookConfig
+from recsys.snapshot.help_texts import HelpTexts
 from recsys.workspace.workspace import Workspace
 
 if TYPE_CHECKING:
