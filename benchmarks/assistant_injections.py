@@ -37,6 +37,7 @@ from recsys.dialogue.order_tool import OrderTool
 from recsys.dialogue.tools import Slot, Tools
 from recsys.recommend.open import open_recommender
 from recsys.settings.apps.assistant import AssistantConfig, HookConfig
+from recsys.snapshot.help_texts import HelpTexts
 from recsys.workspace.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -122,7 +123,7 @@ def injected(recommender: Recommender, place: str, text: str, items: Sequence[st
     if place == "help_page":
         frame = snapshot.help.pages.frame
         answer = pl.when(pl.col("question") == HELP).then(pl.lit(text)).otherwise(pl.col("answer")).alias("answer")
-        help_texts = replace(snapshot.help, pages=HelpPages.of(frame.with_columns(answer)))
+        help_texts = HelpTexts.read(HelpPages.of(frame.with_columns(answer)), recommender.model)
         return replace(recommender, snapshot=replace(snapshot, help=help_texts))
     return recommender
 
@@ -132,7 +133,7 @@ def held(
 ) -> tuple[list[Reply], WatchedTools]:
     """Hold a conversation, and return the replies and what the tools were asked."""
     assistant = Assistant(Search(recommender), CONFIG, store)
-    watched = WatchedTools(Tools([OrderTool(recommender), RefundTool()], CONFIG.tool_seconds))
+    watched = WatchedTools(Tools([OrderTool(recommender.snapshot.log, recommender.snapshot.catalog), RefundTool()], CONFIG.tool_seconds))
     assistant.__dict__["tools"] = watched
     known = _desks.setdefault(id(recommender.snapshot.help), assistant.desk)  # its index is the same for the same pages
     assistant.__dict__["desk"] = known

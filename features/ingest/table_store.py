@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from features.errors import DataError, disk_error, disk_errors
 from features.ingest.datasets import complete_journey_files
 from features.ingest.help_pages.markdown import is_pages, page_files
-from features.ingest.optional_tables import CAMPAIGNS, CUSTOMERS, FILES, HELP, OPTIONAL, QUERIES, REVIEWS
+from features.ingest.optional_tables import FILES, OPTIONAL
 from features.ingest.profile.measure import log_facts
 from features.ingest.profile.model import DataProfile
 from features.ingest.profile.optional_tables import facts_of
@@ -42,6 +42,7 @@ from features.storage.digests import of_file
 
 if TYPE_CHECKING:
     from features.ingest.erased_users import ErasedUsers
+    from features.ingest.optional_tables import OptionalName
     from features.ingest.profile.model import TableProfile
 
 LOGS = (INTERACTIONS, *(one.file for one in OPTIONAL.values() if one.of_users))  # tables with users
@@ -92,40 +93,17 @@ def load_tables(out: Path) -> tuple[pl.DataFrame, pl.DataFrame]:
     return read(out, lambda folder: (pl.read_parquet(present(folder / ITEMS)), pl.read_parquet(present(folder / INTERACTIONS))))
 
 
-def load_queries(out: Path) -> pl.DataFrame | None:
-    """Return the canonical search log in `out`; None where the shop has none.
+def load_optional(out: Path, name: OptionalName) -> pl.DataFrame | None:
+    """Return the canonical rows of an optional table in `out`; None where the shop has none.
 
     Raises
     ------
     DataError
         If nothing was ingested there, or it is damaged.
     """
-    return _load(out, QUERIES.file)
-
-
-def load_reviews(out: Path) -> pl.DataFrame | None:
-    """Return the canonical reviews in `out`; None where the shop has none. Raises DataError like `load_queries`."""
-    return _load(out, REVIEWS.file)
-
-
-def load_help_pages(out: Path) -> pl.DataFrame | None:
-    """Return the canonical help pages in `out`; None where the shop has none. Raises DataError like `load_queries`."""
-    return _load(out, HELP.file)
-
-
-def load_customers(out: Path) -> pl.DataFrame | None:
-    """Return the canonical customers in `out`; None where the shop has no such table. Raises DataError like `load_queries`."""
-    return _load(out, CUSTOMERS.file)
-
-
-def load_campaigns(out: Path) -> pl.DataFrame | None:
-    """Return the canonical campaigns in `out`; None where the shop has none. Raises DataError like `load_queries`."""
-    return _load(out, CAMPAIGNS.file)
-
-
-def _load(out: Path, name: str) -> pl.DataFrame | None:
     # A folder that is no whole version, such as a removed one, lacks its source: then `read` looks again.
-    return read(out, lambda folder: pl.read_parquet(folder / name) if present(folder / SOURCE) and (folder / name).is_file() else None)
+    file = OPTIONAL[name].file
+    return read(out, lambda folder: pl.read_parquet(folder / file) if present(folder / SOURCE) and (folder / file).is_file() else None)
 
 
 def load_quarantine(out: Path) -> pl.DataFrame:

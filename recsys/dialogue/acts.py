@@ -32,7 +32,7 @@ OF_PRODUCTS = ("its_price", "its_brand", "its_stock", "ask_about")
 OF_ANSWERS = ("agreement", "refusal")  # to what was asked
 NOTHING = ("chat", "nonsense")
 FINDS = ("find", "find_below", "find_without")
-ACT_FROM, HANDED_FROM = 0.35, 0.7  # probability from which the classifier decides, and hands over
+ACT_FROM, SURELY_FROM = 0.35, 0.7  # probability from which the classifier decides; and hands over, or answers with a courtesy alone
 SURE = 0.8  # probability of a help page that goes before products
 MAYBE = 0.1  # probability from which a question may be for products
 MOST_WORDS = 25  # of a message that wants one thing
@@ -58,7 +58,7 @@ class Acts:
         likely = {act: value for act, value in self.knowledge.acts(message).items() if act not in self._impossible(state)}
         total = sum(likely.values())
         act = max(likely, key=lambda one: likely[one], default=None)
-        if act is None or likely[act] < total * (HANDED_FROM if act in HAND_OVERS else ACT_FROM):
+        if act is None or likely[act] < total * (SURELY_FROM if act in (*HAND_OVERS, *COURTESIES) else ACT_FROM):
             return None
         return act if likely[act] >= self.flow_from * total or not self.knowledge.is_flow(act) else None
 
@@ -74,10 +74,12 @@ class Acts:
         act = self.best(message, state)
         if act is None or act in OF_FLOWS:
             return ()
+        if act in (*NOTHING, *COURTESIES) and self.knowledge.sold(_words(message, "find")) == 1:
+            return ()  # it names a product
         if (plain := _plain(act)) is not None:
             return (plain,)
         if act in NOTHING:
-            return () if self.knowledge.sold(_words(message, "find")) == 1 else (c.Clarify(),)
+            return (c.Clarify(),)
         if act in (*FINDS, "ask_about") and (pages := self.knowledge.help(message)) and pages[0][2] >= SURE:
             return ()  # a page answers it
         if act in FINDS:

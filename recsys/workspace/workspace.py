@@ -24,15 +24,7 @@ from features.data.times.step_time import with_step_time
 from features.errors import DataError, disk_errors
 from features.ingest.erased_users import ErasedUsers
 from features.ingest.pipeline import dry_run, ingest
-from features.ingest.table_store import (
-    load_campaigns,
-    load_customers,
-    load_help_pages,
-    load_queries,
-    load_reviews,
-    load_tables,
-    table_digests,
-)
+from features.ingest.table_store import load_optional, load_tables, table_digests
 from features.ingest.table_versions import INTERACTIONS, ITEMS, in_use
 from features.storage.atomic import write_whole
 from recsys.settings.events import EventWeights
@@ -42,6 +34,7 @@ if TYPE_CHECKING:
 
     import numpy as np
 
+    from features.ingest.optional_tables import OptionalName
     from features.ingest.profile.model import DataProfile
     from features.ingest.source import Source
     from features.ingest.summary import IngestSummary
@@ -225,33 +218,32 @@ class Workspace:
         DataError
             If nothing was ingested, or the table is damaged.
         """
-        with disk_errors(self.data, "read"):
-            frame = load_queries(self.data)
+        frame = self._optional("queries")
         return None if frame is None else Queries.of(frame, catalog, user_ids)
 
     def load_reviews(self, catalog: Catalog, user_ids: Sequence[str] | np.ndarray = ()) -> Reviews | None:
         """Return the ingested reviews over the rows of `load`; None where the shop has none. See `load_queries`."""
-        with disk_errors(self.data, "read"):
-            frame = load_reviews(self.data)
+        frame = self._optional("reviews")
         return None if frame is None else Reviews.of(frame, catalog, user_ids)
 
     def load_help_pages(self) -> HelpPages | None:
         """Return the ingested help pages; None where the shop has none. Raises DataError like `load_queries`."""
-        with disk_errors(self.data, "read"):
-            frame = load_help_pages(self.data)
+        frame = self._optional("help_pages")
         return None if frame is None else HelpPages.of(frame)
 
     def load_customers(self) -> Customers | None:
         """Return the ingested customers; None where the shop has no such table. Raises DataError like `load_queries`."""
-        with disk_errors(self.data, "read"):
-            frame = load_customers(self.data)
+        frame = self._optional("customers")
         return None if frame is None else Customers.of(frame)
 
     def load_campaigns(self) -> Campaigns | None:
         """Return the ingested campaigns; None where the shop has none. Raises DataError like `load_queries`."""
-        with disk_errors(self.data, "read"):
-            frame = load_campaigns(self.data)
+        frame = self._optional("campaigns")
         return None if frame is None else Campaigns.of(frame)
+
+    def _optional(self, name: OptionalName) -> pl.DataFrame | None:
+        with disk_errors(self.data, "read"):
+            return load_optional(self.data, name)
 
     def prune_events(self, config: EventWeights) -> int:
         """Remove old events of the service and those that the sources contain by now. Returns how many."""

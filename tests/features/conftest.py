@@ -11,7 +11,7 @@ import pytest
 from features.ingest.pipeline import ingest
 from features.ingest.source import Source
 from features.ingest.summary import IngestSummary
-from features.ingest.table_store import load_quarantine, load_queries, load_reviews, load_tables
+from features.ingest.table_store import load_optional, load_quarantine, load_tables
 from features.ingest.table_versions import in_use
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def searched(tmp_path: Path) -> Callable[..., SearchLog]:
             options[name] = tmp_path / f"{name}.csv"
             (tmp_path / f"{name}.csv").write_text(text, encoding="utf-8")
         summary = ingest(Source.model_validate(options), tmp_path / "out")
-        rows = load_queries(tmp_path / "out")
+        rows = load_optional(tmp_path / "out", "queries")
         assert rows is not None
         assert summary.optional["queries"].read == summary.optional["queries"].kept + summary.optional["queries"].quarantined
         assert summary.optional["queries"].kept == rows.height
@@ -85,7 +85,7 @@ def reviewed(tmp_path: Path) -> Callable[..., ReviewTable]:
             options[name.partition(".")[0]] = tmp_path / name
             (tmp_path / name).write_text(text, encoding="utf-8")
         summary = ingest(Source.model_validate(options), tmp_path / "out")
-        rows = load_reviews(tmp_path / "out")
+        rows = load_optional(tmp_path / "out", "reviews")
         assert rows is not None
         assert summary.optional["reviews"].read == summary.optional["reviews"].kept + summary.optional["reviews"].quarantined
         assert summary.optional["reviews"].kept == rows.height

@@ -10,7 +10,7 @@ import polars as pl
 
 from features.ingest.optional_tables import OPTIONAL
 from features.ingest.profile.measure import FORMS_OF, table_profile
-from features.ingest.profile.model import CampaignFacts, CustomerFacts, HelpFacts, ReviewFacts, SearchFacts
+from features.ingest.profile.optional_facts import CampaignFacts, CustomerFacts, HelpFacts, ReviewFacts, SearchFacts
 from features.ingest.table_versions import ITEMS
 from features.names import (
     ATTRIBUTES,

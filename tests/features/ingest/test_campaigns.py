@@ -14,7 +14,7 @@ from features.ingest.optional_tables import OptionalName
 from features.ingest.pipeline import ingest
 from features.ingest.source import Source
 from features.ingest.summary import IngestSummary
-from features.ingest.table_store import load_campaigns, load_customers
+from features.ingest.table_store import load_optional
 
 Ingested = Callable[..., tuple[IngestSummary, pl.DataFrame]]
 PEOPLE = "user_id,consent,opted_out,language,Age\n"
@@ -31,7 +31,7 @@ def ingested(tmp_path: Path) -> Ingested:
         (tmp_path / "table.csv").write_text(text)
         files = {"items": tmp_path / "items.csv", "interactions": tmp_path / "log.csv", name: tmp_path / "table.csv"}
         summary = ingest(Source.model_validate({**files, **keys}), tmp_path / "out", erased)
-        rows, counts = (load_customers if name == "customers" else load_campaigns)(tmp_path / "out"), summary.optional[name]
+        rows, counts = load_optional(tmp_path / "out", name), summary.optional[name]
         assert rows is not None
         assert counts.read == counts.kept + counts.quarantined == rows.height + counts.quarantined
         return summary, rows

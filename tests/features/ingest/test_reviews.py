@@ -21,7 +21,7 @@ from features.ingest.profile.changes import KEYS, changes
 from features.ingest.profile.report import full, short
 from features.ingest.readers.database import extract
 from features.ingest.source import Source
-from features.ingest.table_store import forget, load_profile, load_reviews, source_files, table_digests, unchanged
+from features.ingest.table_store import forget, load_optional, load_profile, source_files, table_digests, unchanged
 
 ITEMS = "item_id,title\nA,Apple\nB,Bread\n"
 LOG = "user_id,item_id,timestamp\nu1,A,2026-01-01\nu2,B,2026-01-02\n"
@@ -47,7 +47,7 @@ def source(tmp_path: Path) -> Source:
 
 
 def rows(out: Path) -> pl.DataFrame:
-    found = load_reviews(out)
+    found = load_optional(out, "reviews")
     assert found is not None
     return found
 
@@ -60,10 +60,10 @@ def written(source: Source, text: str) -> Source:
 
 def test_a_shop_without_reviews_has_none(source: Source, tmp_path: Path) -> None:
     ingest(source.model_copy(update={"reviews": None}), tmp_path / "out")
-    assert load_reviews(tmp_path / "out") is None
+    assert load_optional(tmp_path / "out", "reviews") is None
     assert len(table_digests(tmp_path / "out") or []) == 2
     with pytest.raises(DataError, match="run `recsys ingest` first"):
-        load_reviews(tmp_path / "nothing")
+        load_optional(tmp_path / "nothing", "reviews")
 
 
 def test_a_change_of_them_is_noticed(source: Source, tmp_path: Path) -> None:

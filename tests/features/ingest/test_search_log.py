@@ -22,9 +22,9 @@ from features.ingest.source import Source
 from features.ingest.summary import IngestSummary
 from features.ingest.table_store import (
     forget,
+    load_optional,
     load_profile,
     load_quarantine,
-    load_queries,
     load_source,
     load_tables,
     source_files,
@@ -58,7 +58,7 @@ def without(source: Source) -> Source:
 
 
 def rows(out: Path) -> pl.DataFrame:
-    found = load_queries(out)
+    found = load_optional(out, "queries")
     assert found is not None
     return found
 
@@ -68,13 +68,13 @@ def test_a_shop_without_one_has_none(source: Source, tmp_path: Path) -> None:
     assert "queries" not in summary.optional
     assert summary.profile is not None
     assert (summary.profile.queries, summary.profile.search) == (None, None)
-    assert load_queries(tmp_path / "out") is None
+    assert load_optional(tmp_path / "out", "queries") is None
     assert not (in_use(tmp_path / "out") / "queries.parquet").exists()
     digests = table_digests(tmp_path / "out")
     assert digests is not None
     assert len(digests) == 2
     with pytest.raises(DataError, match="run `recsys ingest` first"):
-        load_queries(tmp_path / "nothing")
+        load_optional(tmp_path / "nothing", "queries")
 
 
 def test_it_is_part_of_the_version(source: Source, tmp_path: Path) -> None:
@@ -89,7 +89,7 @@ def test_it_is_part_of_the_version(source: Source, tmp_path: Path) -> None:
     assert summary.quarantined == 1
     first = table_digests(out)
     ingest(without(source), out)
-    assert load_queries(out) is None
+    assert load_optional(out, "queries") is None
     assert first is not None
     assert table_digests(out) == first[:2], "the other two are the same"
 

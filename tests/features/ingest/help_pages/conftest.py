@@ -11,7 +11,7 @@ import pytest
 from features.ingest.pipeline import ingest
 from features.ingest.source import Source
 from features.ingest.summary import IngestSummary
-from features.ingest.table_store import load_help_pages
+from features.ingest.table_store import load_optional
 
 Ingested = Callable[..., tuple[IngestSummary, pl.DataFrame]]
 
@@ -29,7 +29,7 @@ def ingested(source: Source, tmp_path: Path) -> Ingested:
 
     def read(path: Path, **keys: object) -> tuple[IngestSummary, pl.DataFrame]:
         summary = ingest(source.model_copy(update={"help_pages": path, **keys}), tmp_path / "out")
-        frame, counts = load_help_pages(tmp_path / "out"), summary.optional["help_pages"]
+        frame, counts = load_optional(tmp_path / "out", "help_pages"), summary.optional["help_pages"]
         assert frame is not None
         assert counts is not None
         assert counts.read == counts.kept + counts.quarantined == frame.height + counts.quarantined

@@ -17,7 +17,7 @@ from features.ingest.pipeline import ingest
 from features.ingest.profile.report import full, short
 from features.ingest.readers.database import extract
 from features.ingest.source import Source
-from features.ingest.table_store import forget, load_help_pages, load_profile, load_quarantine, table_digests
+from features.ingest.table_store import forget, load_optional, load_profile, load_quarantine, table_digests
 from tests.features.ingest.help_pages.conftest import Ingested
 
 ROWS = [
@@ -106,9 +106,9 @@ def test_no_row_that_can_be_used_is_an_error(tmp_path: Path, ingested: Ingested)
 def test_an_erasure_keeps_them(tmp_path: Path, source: Source, ingested: Ingested) -> None:
     ingested(written(tmp_path / "help.csv", ROWS))
     erased = ErasedUsers.read(tmp_path / "erased.json")
-    before = load_help_pages(tmp_path / "out")
+    before = load_optional(tmp_path / "out", "help_pages")
     forget(tmp_path / "out", erased)
-    after = load_help_pages(tmp_path / "out")
+    after = load_optional(tmp_path / "out", "help_pages")
     assert before is not None
     assert after is not None
     assert before.equals(after)
@@ -120,7 +120,7 @@ def test_an_erasure_keeps_them(tmp_path: Path, source: Source, ingested: Ingeste
 
 def test_a_shop_without_them_has_none(tmp_path: Path, source: Source) -> None:
     ingest(source, tmp_path / "out")
-    assert load_help_pages(tmp_path / "out") is None
+    assert load_optional(tmp_path / "out", "help_pages") is None
     assert len(table_digests(tmp_path / "out") or []) == 2
 
 
@@ -132,7 +132,7 @@ def test_a_query_gives_them(tmp_path: Path) -> None:
     sql = {"uri": f"sqlite:///{tmp_path}/shop.db", "interactions": "select * from log", "help_pages": "select * from faq"}
     source = Source.model_validate({"sql": sql})
     ingest(source, tmp_path / "out", files=extract(source, tmp_path / "extract", ErasedUsers.read(tmp_path / "erased.json")))
-    frame = load_help_pages(tmp_path / "out")
+    frame = load_optional(tmp_path / "out", "help_pages")
     assert frame is not None
     assert frame["answer"].to_list() == ["So."]
 

@@ -19,7 +19,7 @@ from features.errors import DataError
 from features.ingest.erased_users import ErasedUsers
 from features.ingest.pipeline import ingest
 from features.ingest.source import Source
-from features.ingest.table_store import load_queries
+from features.ingest.table_store import load_optional
 
 Searched = Callable[..., Any]
 HEADER = ("timestamp", "query", "item_id", "event", "rank", "user_id")
@@ -230,7 +230,7 @@ def test_erased_users_stay_out_also_where_none_is_left(tmp_path: Path) -> None:
     source = Source(items=tmp_path / "items.csv", interactions=tmp_path / "log.csv", queries=tmp_path / "queries.csv")
     summary = ingest(source, tmp_path / "out", ErasedUsers().with_users(["gone", "5001"]))
     assert summary.optional["queries"].reasons == {"of an erased user": 2}
-    rows = load_queries(tmp_path / "out")
+    rows = load_optional(tmp_path / "out", "queries")
     assert rows is not None
     assert rows.height == 0
     assert "bread" not in (next((tmp_path / "out").glob("2*")) / "quarantine.csv").read_text()
@@ -257,7 +257,7 @@ def test_whatever_becomes_of_a_row_it_is_counted(rows: list[tuple[str, ...]]) ->
         pl.DataFrame([GOOD, *rows], schema=dict.fromkeys(HEADER, pl.String), orient="row").write_parquet(folder / "queries.parquet")
         source = Source(items=folder / "items.csv", interactions=folder / "log.csv", queries=folder / "queries.parquet")
         summary = ingest(source, folder / "out")
-        stored = load_queries(folder / "out")
+        stored = load_optional(folder / "out", "queries")
     table = summary.optional["queries"]
     assert table is not None
     assert stored is not None
