@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from features.behavior.user import UserFeatures
     from features.data.interactions import Interactions
     from features.progress import Progress
-    from ranking.outcomes.examples import Examples
+    from ranking.outcomes.examples import PastOutcomes
 
 MONTH, QUARTER = 28, 90  # days of the chance, and of spend and the next purchase
 PREDICTIONS: dict[str, pl.DataType] = {
@@ -127,7 +127,9 @@ def fit_customer_models(
     """
     config = config or OutcomeConfig()
     if log.moments is None:
-        return CustomerModels(None, None, None, (), ("the log has only the order of events: without dates nothing is predicted",))
+        return CustomerModels(
+            None, None, None, MODEL_FEATURES, ("the log has only the order of events: without dates nothing is predicted",)
+        )
     past = PastCustomers(log, config.customers, seed)
     with progress("models of customers", 2) as step:
         buying, month = fit_month(past, now, config, seed)
@@ -135,8 +137,7 @@ def fit_customer_models(
         spend, following, quarter = fit_quarter(past, now, config, seed)
         step()
     notes = tuple(note for note in (month, quarter) if note)
-    names = MODEL_FEATURES if buying or following else ()
-    return CustomerModels(buying, spend, following, names, notes)
+    return CustomerModels(buying, spend, following, MODEL_FEATURES, notes)
 
 
 def fit_month(past: PastCustomers, now: int, config: OutcomeConfig, seed: int) -> tuple[BuyingModel | None, str]:
@@ -160,7 +161,7 @@ def fit_quarter(past: PastCustomers, now: int, config: OutcomeConfig, seed: int)
     return SpendModel.fit(data, config, seed), following, ""
 
 
-def too_few(data: Examples | None, config: OutcomeConfig) -> str:
+def too_few(data: PastOutcomes | None, config: OutcomeConfig) -> str:
     """Return why customers at past moments are too few to learn from; empty if they are enough."""
     if data is None:
         return "the log is too short, expected as many days and four weeks before them"

@@ -79,7 +79,9 @@ class BgNbd:
         x, seen = summary.repeats, self.alpha + summary.age
         share = time / (seen + time)
         series = (1 - share) ** (a - 1) * hyp2f1(a + self.b - 1 - self.r, a - 1, a + self.b + x - 1, share)
-        return self.alive(summary) * (a + self.b + x - 1) / (a - 1) * (1 - series)
+        expected = self.alive(summary) * (a + self.b + x - 1) / (a - 1) * (1 - series)
+        stays = self.alive(summary) * (self.r + x) / seen * time  # where rates hardly vary, and the series cannot be summed
+        return np.where(np.isfinite(expected), expected, stays)
 
 
 def log_likelihood(parameters: np.ndarray, repeats: np.ndarray, last: np.ndarray, age: np.ndarray) -> np.ndarray:
