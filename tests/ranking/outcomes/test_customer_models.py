@@ -22,13 +22,13 @@ NOW = 20_000 * DAY
 
 
 def made_log(n_users: int = 300, days: int = 300, seed: int = 0, value: bool = True) -> Interactions:
-    """Return customers who each buy at their own rate and pay around their own mean, before NOW; a quarter has left halfway."""
+    """Return customers who each buy at their own rate and pay around their own mean, before NOW; a quarter has left early."""
     rng = np.random.default_rng(seed)
     rate, mean = rng.gamma(0.8, 1 / 25, n_users), rng.gamma(4, 10, n_users)
     counts = rng.poisson(rate * days)
     user = np.repeat(np.arange(n_users, dtype=np.int32), counts)
     back = rng.integers(1, days * DAY, len(user))
-    time = NOW - np.where(user % 4 == 3, days * DAY // 2 + back // 2, back)
+    time = NOW - np.where(user % 4 == 3, days * DAY * 4 // 5 + back // 5, back)
     order = np.lexsort((time, user))
     paid = rng.gamma(3, mean[user] / 3)
     ids = np.array([f"u{i:04}" for i in range(n_users)], dtype=object)
