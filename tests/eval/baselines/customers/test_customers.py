@@ -117,6 +117,13 @@ def test_expected_purchases_stay_finite(repeats: float) -> None:
         assert 0 <= model.chance(one, 90)[0] <= 1
 
 
+def test_customers_who_all_leave_alike_are_the_limit_of_the_series() -> None:
+    summary, _ = made(200)
+    summed = BgNbd(0.7, 9.0, 40.0, 900.0, 0.0, True)
+    too_large = BgNbd(0.7, 9.0, 40e4, 900e4, 0.0, True)
+    assert too_large.expected(summary, 90).sum() == pytest.approx(summed.expected(summary, 90).sum(), rel=0.02)
+
+
 def test_a_fit_that_runs_away_is_told(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING):
         found = most_likely("A model", lambda parameters: float(parameters.sum()), [(1.0, 1.0)])
