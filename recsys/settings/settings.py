@@ -26,7 +26,7 @@ from ranking.cross_encoder.config import CrossEncoderConfig, QuestionPairConfig
 from ranking.gbdt import GBDTConfig
 from recsys.settings.arm import ArmConfig
 from recsys.settings.assistant import AssistantConfig
-from recsys.settings.customers import CustomersConfig
+from recsys.settings.apps.customers import CustomersConfig
 from recsys.settings.events import EventWeights
 from recsys.settings.refresh import BundleConfig, RefreshConfig
 from recsys.settings.renamed_keys import RENAMED, spellings, with_new_keys, with_new_variables

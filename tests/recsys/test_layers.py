@@ -24,7 +24,7 @@ FOLDERS = (
     *("offline", "apps", "service", "cli", "docs_tools"),
 )
 # Inside recsys/apps, from left to right, by the same rule.
-APPS = ("reviews", "search", "assistant")
+APPS = ("reviews", "search", "customers", "assistant")
 MODULES = {".".join(path.relative_to(ROOT).with_suffix("").parts): path for layer in BELOW for path in sorted((ROOT / layer).rglob("*.py"))}
 # Modules that run what a file tells them to.
 BANNED = {"pickle", "cPickle", "_pickle", "dill", "cloudpickle", "joblib", "shelve", "marshal"}
