@@ -24,9 +24,9 @@ from features.text.closest import did_you_mean
 from features.text.encoder_config import EncoderConfig
 from ranking.cross_encoder.config import CrossEncoderConfig, QuestionPairConfig
 from ranking.gbdt import GBDTConfig
+from recsys.settings.apps.customers import CustomersConfig
 from recsys.settings.arm import ArmConfig
 from recsys.settings.assistant import AssistantConfig
-from recsys.settings.apps.customers import CustomersConfig
 from recsys.settings.events import EventWeights
 from recsys.settings.refresh import BundleConfig, RefreshConfig
 from recsys.settings.renamed_keys import RENAMED, spellings, with_new_keys, with_new_variables
