@@ -6,9 +6,11 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
 import polars as pl
 
-from features.errors import ModelError
+from features.data.split import LABEL_EVENTS
+from features.errors import DataError, ModelError
 from features.names import CHANCE_28, NEXT_PURCHASE, SPEND_90, SPEND_90_HIGH, SPEND_90_LOW, USER_ROW
 from features.progress import silent
 from ranking.outcomes.buying import BuyingModel
@@ -19,8 +21,6 @@ from ranking.outcomes.spend import SpendModel
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-    import numpy as np
 
     from features.behavior.user import UserFeatures
     from features.data.interactions import Interactions
@@ -48,7 +48,7 @@ class CustomerModels:
     names : tuple of str
         The features that the models take, in order.
     notes : tuple of str
-        What could not be fitted and why, one sentence each.
+        What could not be fitted and why, and what was assumed, one sentence each.
     """
 
     buying: BuyingModel | None
@@ -65,9 +65,16 @@ class CustomerModels:
         `PREDICTIONS`: the user row, the chance of a purchase within 28 days, the expected spend within 90 days with the ends of its 80%
         interval, and the days from now until the next purchase, null if none is expected within 90 days. A column is null where its model
         could not be fitted; `notes` says why.
+
+        Raises
+        ------
+        DataError
+            If the models have learned from values and the log has none, as that of a bundle.
         """
         if log.moments is None:
             return pl.DataFrame(schema=PREDICTIONS)
+        if self.spend is not None and log.value is None:
+            raise DataError("the models of customers read what was paid, and this log has no values: use the one of Workspace.load")
         return self.predict_of(buyers(log, now))
 
     def predict_of(self, features: UserFeatures) -> pl.DataFrame:
@@ -136,7 +143,7 @@ def fit_customer_models(
         step()
         spend, following, quarter = fit_quarter(past, now, config, seed)
         step()
-    notes = tuple(note for note in (month, quarter) if note)
+    notes = tuple(note for note in (month, quarter, without_value(log, now) if spend else "") if note)
     return CustomerModels(buying, spend, following, MODEL_FEATURES, notes)
 
 
@@ -159,6 +166,15 @@ def fit_quarter(past: PastCustomers, now: int, config: OutcomeConfig, seed: int)
     if not data.spend[data.window == 0].any():
         return None, following, "no spend: the log has no values of purchases; map the column value or unit_price"
     return SpendModel.fit(data, config, seed), following, ""
+
+
+def without_value(log: Interactions, now: int) -> str:
+    """Return how many purchases before `now` count as 0 because their value is unknown; empty if none does."""
+    if log.value is None or log.moments is None:
+        return ""
+    bought = np.isin(log.event, LABEL_EVENTS) & (log.moments < now)
+    unknown = int(np.isnan(log.value[bought]).sum())
+    return f"{unknown:,} of {int(bought.sum()):,} purchases have no value and count as 0 in spend" if unknown else ""
 
 
 def too_few(data: PastOutcomes | None, config: OutcomeConfig) -> str:

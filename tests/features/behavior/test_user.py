@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
@@ -17,12 +18,15 @@ from features.data.interactions import DAY, Interactions
 from features.data.times.step_time import with_step_time
 from features.errors import DataError
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
 START = datetime(2024, 1, 1, tzinfo=UTC)  # a Monday
 CATALOG = Catalog.from_frame(pl.DataFrame({"item_id": ["a", "b", "c"], "title": ["a", "b", "c"], "category": ["x", "x", None]}))
 Row = tuple[str, str, float, float | None]
 
 
-def log_of(rows: list[Row], event: str = "purchase") -> Interactions:
+def log_of(rows: Sequence[Row], event: str = "purchase") -> Interactions:
     """Return a log of (user, item, day, value)."""
     times = [(START + timedelta(days=row[2])).replace(tzinfo=None) for row in rows]
     columns = {"user_id": [row[0] for row in rows], "item_id": [row[1] for row in rows], "timestamp": times}

@@ -10,7 +10,7 @@ import pytest
 
 from features.data.interactions import DAY, Interactions
 from features.data.times.step_time import with_step_time
-from features.errors import ModelError
+from features.errors import DataError, ModelError
 from ranking.outcomes.buying import _level, _shifted
 from ranking.outcomes.config import OutcomeConfig
 from ranking.outcomes.customer_models import PREDICTIONS, CustomerModels, fit_customer_models
@@ -77,6 +77,7 @@ def test_predictions_say_what_happens(log: Interactions, models: CustomerModels)
 
 def test_nothing_after_the_moment_is_learned_from(log: Interactions, models: CustomerModels) -> None:
     now = NOW - 90 * DAY
+    assert log.value is not None
     rng = np.random.default_rng(1)
     after = log.time >= now
     scrambled = log.user.copy()
@@ -128,6 +129,17 @@ def test_without_values_only_spend_is_missing() -> None:
     assert table["spend_90"].null_count() == len(table)
     assert table["chance_28"].null_count() == 0
     assert table["next_purchase"].null_count() < len(table)
+
+
+def test_purchases_without_a_value_are_counted(log: Interactions) -> None:
+    assert log.value is not None
+    models = fit_customer_models(replace(log, value=np.where(np.arange(len(log)) < 7, np.nan, log.value)), NOW, SMALL)
+    assert models.notes == (f"7 of {len(log):,} purchases have no value and count as 0 in spend",)
+
+
+def test_a_log_without_values_is_refused_where_models_learned_from_them(log: Interactions, models: CustomerModels) -> None:
+    with pytest.raises(DataError, match="this log has no values"):
+        models.predict(Interactions.from_files(log.to_files()), NOW)
 
 
 def test_an_order_without_dates_predicts_nothing() -> None:
