@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
 
-from features.behavior.purchase_days import PurchaseDays
 from features.names import PURCHASE_DAYS, PURCHASE_DAYS_IN, RECENCY, SPEND, SPEND_IN, TENURE, USER_ROW, USUAL_GAP
+
+if TYPE_CHECKING:
+    from features.behavior.purchase_days import PurchaseDays
 
 GAPS_PRIOR = 2  # gaps of the shop's typical length that a customer's own are mixed with
 NO_GAP = 30.0  # days that stand for the typical gap where nobody has bought on two days

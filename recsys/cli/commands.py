@@ -137,15 +137,16 @@ def refresh(
     """Read the sources again and publish.
 
     Encodes only what is new or changed. No training; a product added today is recommendable after it.
-    What does not pass the gates of [refresh] is not published: exit code 1. Published, and a feature has drifted or complaints surge: 3.
+    What does not pass the gates of [refresh] is not published: exit code 1. Published, and a feature has drifted, complaints surge or
+    customers drift away: 3.
     See docs/refresh.md.
     """
     state = state_of(context)
     if every is not None:
-        from recsys.apps.reviews.watch import watch_reviews
+        from recsys.apps.watches import WATCHES
         from recsys.refresh.refresh import refresh_every
 
-        refresh_every(state.workspace, state.settings, every, typer.echo, device, watch_reviews)
+        refresh_every(state.workspace, state.settings, every, typer.echo, device, WATCHES)
         return
     done = state.shop.refresh(device=device)
     typer.echo(done)

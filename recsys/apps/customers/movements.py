@@ -31,8 +31,8 @@ def movements(rhythms: Rhythms, rules: SegmentRules, before: int, after: int) ->
 
     Returns
     -------
-    `from` and `to`, names of segments, or "no purchase yet"; `customers`; the `share` of those who were in `from`; what they paid in the 364
-    days before `after`. Those who stayed have a row as well, with `from` equal to `to`.
+    `from` and `to`, names of segments, or "no purchase yet"; `customers`; the `share` of those who were in `from`; `spend_364`, what they
+    paid in the 364 days before `after`. Those who stayed have a row as well, with `from` equal to `to`.
     """
     then, now = (rules.assign(rhythms.on(day)) for day in (before, after))
     both = now.select(USER_ROW, pl.col(SEGMENT).cast(pl.String).alias(TO), SPEND_IN.format(YEAR)).join(
@@ -48,6 +48,7 @@ def departures(rhythms: Rhythms, rules: SegmentRules, until: int) -> pl.DataFram
     """Return for each day how many customers began to drift away, or were lost, of those who had not yet.
 
     A customer drifts away on the day on which the time since the last purchase first exceeds the rule; the day depends on nothing after it.
+    The first days of a log are left out: twice the time after which a customer of the typical gap drifts away, or is lost.
 
     Parameters
     ----------
@@ -72,9 +73,9 @@ def departures(rhythms: Rhythms, rules: SegmentRules, until: int) -> pl.DataFram
         end = np.bincount((first + last).clip(max=length), minlength=length + 1)[:length]
         total = np.cumsum(begin - end)
         day = pl.Series([EPOCH + timedelta(start + i) for i in range(length)], dtype=pl.Date)
-        parts.append(
-            pl.DataFrame({DAY_OF: day, NEGATIVES: events.astype(np.int64), TOTAL: total}).with_columns(pl.lit(series).alias(SERIES))
-        )
+        warm = int(np.ceil(2 * factor * rhythms.typical))
+        table = pl.DataFrame({DAY_OF: day, NEGATIVES: events.astype(np.int64), TOTAL: total}).with_columns(pl.lit(series).alias(SERIES))
+        parts.append(table[warm:])
     return pl.concat(parts).select(DAY_OF, SERIES, NEGATIVES, TOTAL).filter(pl.col(TOTAL) > 0)
 
 

@@ -67,7 +67,9 @@ class SegmentRules:
         kept = customers.filter(rules.assign(customers)[SEGMENT] == OCCASIONAL)
         if not kept.height:
             return rules
-        value, frequency = (float(np.quantile(kept[name].to_numpy(), q)) for name, q in ((_VALUE, VALUE_SHARE), (_FREQUENCY, FREQUENCY_SHARE)))
+        value, frequency = (
+            float(np.quantile(kept[name].to_numpy(), q)) for name, q in ((_VALUE, VALUE_SHARE), (_FREQUENCY, FREQUENCY_SHARE))
+        )
         has_values = bool((kept[_VALUE] > 0).any())
         return cls(new_days, drift, lost, _rounded(value) if has_values else math.nan, math.floor(frequency), rhythms.typical)
 
@@ -102,7 +104,7 @@ class SegmentRules:
             DRIFTING: f"no purchase for more than {self.drift:.3g} usual gaps{drift}, after purchases on two days or more",
             ONE_PURCHASE: "purchases on one day only",
             BIG_SPENDERS: "none: the log has no values of purchases" if math.isnan(self.value) else value,
-            LOYAL: f"bought on more than {self.frequency:.0f} of the last {YEAR} days: the top {1 - FREQUENCY_SHARE:.0%} of those who keep buying",
+            LOYAL: f"bought on more than {self.frequency:.0f} of the last {YEAR} days: the top {1 - FREQUENCY_SHARE:.0%} of those",
             OCCASIONAL: "all others who keep buying",
         }[segment]
 
