@@ -47,6 +47,15 @@ if TYPE_CHECKING:
 Hidden = Callable[[set[str]], list[str]]  # those of some ids that must not be shown
 
 
+class UnknownCustomerError(DataError):
+    """The log has no purchase of a customer."""
+
+
+def unknown(user_id: str) -> str:
+    """Return the message that the log does not have a customer."""
+    return f"the log has no customer {user_id!r}: check the id; who came after the last build is known after `recsys refresh`"
+
+
 @dataclass(frozen=True)
 class CustomersReader:
     """Answers questions about customers over one recommender.
@@ -94,18 +103,20 @@ class CustomersReader:
 
         Raises
         ------
+        UnknownCustomerError
+            The log does not have the customer, or no purchase of theirs.
         DataError
-            The log does not have the customer, or no purchase of theirs, or what `table` raises.
+            What `table` raises.
         """
         table, log = self.table, self.recommender.snapshot.log
         row = int(log.user_rows([user_id])[0])
         if row < 0:
-            raise DataError(
-                f"the log has no customer {user_id!r}: check the id; who came after the last build is known after `recsys refresh`"
-            )
+            raise UnknownCustomerError(unknown(user_id))
         found = table.filter(pl.col(USER_ROW) == row)
         if found.is_empty():
-            raise DataError(f"customer {user_id!r} has bought nothing yet: of customers without a purchase nothing is known here")
+            raise UnknownCustomerError(
+                f"customer {user_id!r} has bought nothing yet: of customers without a purchase nothing is known here"
+            )
         (known,), facts = self._rows(found), found.row(0, named=True)
         new, abandoned = self._tastes.changes(row, facts[USUAL_GAP])
         return a.CustomerAnswer(
