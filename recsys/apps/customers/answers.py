@@ -214,6 +214,9 @@ class MovementsAnswer:
         return content | {"movements": moved}
 
 
+Answer = SegmentsAnswer | CustomersAnswer | CustomerAnswer | CohortsAnswer | MovementsAnswer
+
+
 def _named(figures: dict[str, Any]) -> dict[str, Any]:
     """Return the figures of a segment beside a list of its customers."""
     figures.pop("customers")

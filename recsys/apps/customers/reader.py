@@ -114,9 +114,7 @@ class CustomersReader:
             raise UnknownCustomerError(unknown(user_id))
         found = table.filter(pl.col(USER_ROW) == row)
         if found.is_empty():
-            raise UnknownCustomerError(
-                f"customer {user_id!r} has bought nothing yet: of customers without a purchase nothing is known here"
-            )
+            raise UnknownCustomerError(f"customer {user_id!r} has bought nothing yet: customers are those with a purchase")
         (known,), facts = self._rows(found), found.row(0, named=True)
         new, abandoned = self._tastes.changes(row, facts[USUAL_GAP])
         return a.CustomerAnswer(

@@ -11,9 +11,8 @@ import typer
 from recsys.cli.options import Json, State, parse_out, state_of
 
 if TYPE_CHECKING:
+    from recsys.apps.customers.answers import Answer
     from recsys.apps.customers.reader import CustomersReader
-
-    Answered = SegmentsAnswer | CustomersAnswer | CustomerAnswer | CohortsAnswer | MovementsAnswer
 
 
 def customers(
@@ -47,7 +46,7 @@ def customers(
     _show(state, _answer(reader, segment, user, k, cohorts=cohorts, movements=movements), k, as_json=as_json)
 
 
-def _answer(reader: CustomersReader, segment: str | None, user: str | None, k: int, *, cohorts: bool, movements: bool) -> Answered:
+def _answer(reader: CustomersReader, segment: str | None, user: str | None, k: int, *, cohorts: bool, movements: bool) -> Answer:
     if user is not None:
         return reader.customer(user)
     if segment is not None:
@@ -57,7 +56,7 @@ def _answer(reader: CustomersReader, segment: str | None, user: str | None, k: i
     return reader.movements() if movements else reader.segments()
 
 
-def _show(state: State, answer: Answered, k: int, *, as_json: bool) -> None:
+def _show(state: State, answer: Answer, k: int, *, as_json: bool) -> None:
     if as_json:
         typer.echo(json.dumps(answer.to_dict(), indent=2, allow_nan=False))
         return
