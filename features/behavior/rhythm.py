@@ -56,7 +56,8 @@ class Rhythms:
         ends = np.append(starts[1:], len(days))[: len(starts)] - 1
         again = number[ends] > 0
         typical = float(np.median(since_first[ends][again] / number[ends][again])) if again.any() else NO_GAP
-        gap = np.append(np.diff(days.day), 0).astype(np.float64)
+        gap = np.full(len(days), np.inf)
+        gap[:-1] = np.diff(days.day)
         gap[ends] = np.inf
         usual = (since_first + GAPS_PRIOR * typical) / (number + GAPS_PRIOR)
         return cls(days, typical, bool(again.any()), number, usual, gap)

@@ -165,8 +165,8 @@ def _without(workspace: Workspace, bundle: Bundle, erased_users: ErasedUsers) ->
     if len(reviews) < len(snapshot.reviews):
         snapshot = reviewed(snapshot, reviews)
     rows = snapshot.log.user_rows(gone)  # -1 of those who only wrote reviews
-    gone_rows, count = rows[rows >= 0], snapshot.log.n_users
-    left, customers = snapshot.log.without_users(gone_rows), snapshot.customers.without_users(gone_rows, count)
+    left = snapshot.log.without_users(rows[rows >= 0])
+    customers = snapshot.customers.of_users(snapshot.log.user_ids, left.user_ids)
     files = replace(recounted(snapshot, left, retrieval), customers=customers).to_files()
     # Its data differs now, so the next build does not reuse this bundle.
     about = bundle.manifest.about | {"inputs": None, RETRAIN: True}

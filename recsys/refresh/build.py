@@ -24,7 +24,7 @@ from recsys.dialogue.examples import packaged
 from recsys.dialogue.order_tool import flow_examples
 from recsys.privacy.erasure import sweep
 from recsys.progress import terminal_progress
-from recsys.refresh.customers import expected_of_customers
+from recsys.refresh.customers import customer_tables
 from recsys.refresh.flow_intents import flow_intents
 from recsys.refresh.message_intents import message_intents
 from recsys.refresh.offline_check import BundleUnderTest, collaborative_key
@@ -107,7 +107,7 @@ class Build:
         flows = flow_examples(self.settings.assistant)
         intents = flow_intents(self.model.encoder, flows, pages, self.settings.assistant.intents, self.workspace.cache)
         messages = message_intents(self.model, self.model.search_fingerprint, flows, pages, self.workspace.cache)
-        customers = expected_of_customers(log, self.settings.customers.models, self.workspace.cache)
+        customers = customer_tables(log, self.settings.customers.models, self.workspace.cache)
         parts = {"help": HelpTexts.read(pages, self.model), "customers": customers}
         snapshot = replace(snapshot, events_read=self.events_read, query_clicks=query_clicks(self.workspace, snapshot), **parts)
         read = coverage(self.model.encoder.tokenizer, catalog)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 from typing import TYPE_CHECKING
 
@@ -11,7 +12,7 @@ from ranking.outcomes.customer_models import CustomerModels, fit_customer_models
 from recsys.artifacts.job_cache import read_files, write_files
 from recsys.progress import terminal_progress
 from recsys.refresh.offline_check import log_digest
-from recsys.snapshot.customers import ExpectedOfCustomers
+from recsys.snapshot.customers import CustomerTables
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -23,15 +24,14 @@ FOLDER = "customers"  # of the cache; an erasure removes it
 VERSION = 1  # of the models' features and training
 
 
-def expected_of_customers(log: Interactions, config: OutcomeConfig, cache: Path) -> ExpectedOfCustomers:
-    """Predict at the end of the log, with models from the cache or fitted on the log."""
-    now = end_of(log)
-    key = of_json([VERSION, log_digest(log), now, config.model_dump(mode="json")])[:16]
+def customer_tables(log: Interactions, config: OutcomeConfig, cache: Path) -> CustomerTables:
+    """Read the customers of a log, with models from the cache or fitted on the log."""
+    # The log's own digest leaves out the values, which recommendations do not read.
+    values = hashlib.sha256(b"" if log.value is None else log.value.tobytes()).hexdigest()
+    key = of_json([VERSION, log_digest(log), values, config.model_dump(mode="json")])[:16]
     folder = cache / FOLDER / key
     if not folder.is_dir():
-        fitted = fit_customer_models(log, now, config, progress=terminal_progress)
+        fitted = fit_customer_models(log, end_of(log), config, progress=terminal_progress)
         shutil.rmtree(folder.parent, ignore_errors=True)  # of an earlier log
-        folder.parent.mkdir(parents=True, exist_ok=True)
         write_files(folder, fitted.to_files())
-    models = CustomerModels.from_files(read_files(folder))
-    return ExpectedOfCustomers(models.predict(log, now), models.notes)
+    return CustomerTables.of(log, CustomerModels.from_files(read_files(folder)))

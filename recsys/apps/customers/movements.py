@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 FROM, TO, CUSTOMERS, SHARE, SPEND = "from", "to", "customers", "share", "spend_364"
 NOT_YET = "no purchase yet"
+WARM_UP = 2.0
 YEARS = 3  # that the watch reads
 EPOCH = date(1970, 1, 1)
 
@@ -44,15 +45,16 @@ def movements(rhythms: Rhythms, rules: SegmentRules, before: int, after: int) ->
     return counts.with_columns(share).select(FROM, TO, CUSTOMERS, SHARE, SPEND).sort(CUSTOMERS, FROM, TO, descending=[True, False, False])
 
 
-def departures(rhythms: Rhythms, rules: SegmentRules, until: int) -> pl.DataFrame:
+def departures(rhythms: Rhythms, rules: SegmentRules, until: int, warm_up: float = WARM_UP) -> pl.DataFrame:
     """Return for each day how many customers began to drift away, or were lost, of those who had not yet.
 
     A customer drifts away on the day on which the time since the last purchase first exceeds the rule; the day depends on nothing after it.
-    The first days of a log are left out: twice the time after which a customer of the typical gap drifts away, or is lost.
 
     Parameters
     ----------
     until : last day, days since the epoch; the log is complete up to its end.
+    warm_up : first days of the log that are left out, as multiples of the time after which a customer of the typical gap drifts away or
+        is lost: until then few can.
 
     Returns
     -------
@@ -73,7 +75,7 @@ def departures(rhythms: Rhythms, rules: SegmentRules, until: int) -> pl.DataFram
         end = np.bincount((first + last).clip(max=length), minlength=length + 1)[:length]
         total = np.cumsum(begin - end)
         day = pl.Series([EPOCH + timedelta(start + i) for i in range(length)], dtype=pl.Date)
-        warm = int(np.ceil(2 * factor * rhythms.typical))
+        warm = int(np.ceil(warm_up * factor * rhythms.typical))
         table = pl.DataFrame({DAY_OF: day, NEGATIVES: events.astype(np.int64), TOTAL: total}).with_columns(pl.lit(series).alias(SERIES))
         parts.append(table[warm:])
     return pl.concat(parts).select(DAY_OF, SERIES, NEGATIVES, TOTAL).filter(pl.col(TOTAL) > 0)

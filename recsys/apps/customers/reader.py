@@ -11,9 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from features.behavior.purchase_days import PurchaseDays, end_of
 from features.behavior.rhythm import BEFORE, MONTH, YEAR, Rhythms
-from features.data.interactions import DAY
 from features.errors import DataError
 from features.names import (
     CHANCE_28,
@@ -172,21 +170,21 @@ class CustomersReader:
         DataError
             The bundle has no predictions, the log has no calendar, or nobody has bought anything.
         """
-        snapshot = self.recommender.snapshot
-        if not snapshot.customers.built:
+        customers = self.recommender.snapshot.customers
+        if not customers.built:
             raise DataError(
                 f"bundle {self.recommender.bundle_id} has no table of customers, it is of an earlier version: run `recsys build-index`"
             )
-        if snapshot.log.moments is None:
+        if not customers.until and len(self.recommender.snapshot.log):
             raise DataError("the log has only the order of events, and customers need dates: bring a log with times, then `recsys ingest`")
         table = self._rhythms.on(self._day)
         if table.is_empty():
             raise DataError("the log has no purchases, so it has no customers: bring a log with purchases, then `recsys ingest`")
-        return self._rules.assign(table).join(snapshot.customers.frame, on=USER_ROW, how="left")
+        return self._rules.assign(table).join(customers.expected, on=USER_ROW, how="left")
 
     @cached_property
     def _rhythms(self) -> Rhythms:
-        return Rhythms.of(PurchaseDays.of(self.recommender.snapshot.log))
+        return Rhythms.of(self.recommender.snapshot.customers.days)
 
     @cached_property
     def _rules(self) -> SegmentRules:
@@ -196,10 +194,10 @@ class CustomersReader:
     def _tastes(self) -> Tastes:
         return Tastes(self.recommender.snapshot.catalog, self.recommender.snapshot.log)
 
-    @cached_property
+    @property
     def _day(self) -> int:
         """The last day of the log, days since the epoch."""
-        return (end_of(self.recommender.snapshot.log) - 1) // DAY
+        return self.recommender.snapshot.customers.last_day
 
     @property
     def _notes(self) -> tuple[str, ...]:

@@ -25,6 +25,7 @@ SEGMENTS = (NEW, LOST, DRIFTING, ONE_PURCHASE, BIG_SPENDERS, LOYAL, OCCASIONAL)
 # Shares of the gaps between purchase days that are no longer; of the customers who spend no more; who buy on no more days.
 DRIFT_SHARE, LOST_SHARE, VALUE_SHARE, FREQUENCY_SHARE = 0.95, 0.995, 0.9, 0.6
 NEW_DAYS = 28  # at least
+LEAST_DRIFT, LEAST_LOST = 1.5, 2.0  # usual gaps, and multiples of drifting away: where all are as regular as clocks
 NO_DRIFT, NO_LOST = 2.0, 4.0  # usual gaps, where no gap has ended
 _VALUE, _FREQUENCY = SPEND_IN.format(YEAR), PURCHASE_DAYS_IN.format(YEAR)
 
@@ -59,9 +60,8 @@ class SegmentRules:
         """
         ratios = rhythms.ratios()
         drift, lost = (float(np.quantile(ratios, share)) for share in (DRIFT_SHARE, LOST_SHARE)) if len(ratios) else (NO_DRIFT, NO_LOST)
-        # A customer is never late before the usual gap has passed.
-        drift = max(1.0, _rounded(drift))
-        lost = max(drift, _rounded(lost))
+        drift = max(LEAST_DRIFT, _rounded(drift))
+        lost = max(LEAST_LOST * drift, _rounded(lost))
         new_days = max(NEW_DAYS, math.ceil(rhythms.typical)) if rhythms.repeats else NEW_DAYS
         rules = cls(new_days, drift, lost, math.nan, math.inf, rhythms.typical, rhythms.repeats)
         kept = customers.filter(rules.assign(customers)[SEGMENT] == OCCASIONAL)
@@ -96,7 +96,7 @@ class SegmentRules:
         drift = lost = ""
         if self.repeats:
             usual = f"the usual gap is the customer's mean gap between purchase days, mixed with {GAPS_PRIOR} of {self.typical:.3g} days"
-            drift, lost = (f", as {1 - share:.1%} of the gaps here are" for share in (DRIFT_SHARE, LOST_SHARE))
+            drift, lost = (f", as at most {1 - share:.1%} of the gaps here are" for share in (DRIFT_SHARE, LOST_SHARE))
         value = f"paid more than {self.value:,.2f} in the last {YEAR} days: the top {1 - VALUE_SHARE:.0%} of those who keep buying"
         return {
             NEW: f"first purchase at most {self.new_days} days ago",

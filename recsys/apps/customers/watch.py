@@ -8,15 +8,14 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Self
 
-from features.behavior.purchase_days import PurchaseDays, end_of
 from features.behavior.rhythm import Rhythms
-from features.data.interactions import DAY, Interactions
 from features.storage.arrays import Subfolder
 from features.storage.atomic import write_whole
 from recsys.apps.customers.movements import EPOCH, departures, find_alerts
 from recsys.apps.customers.segments import LOST, SegmentRules
 from recsys.apps.reviews.alerts import AlertLog
 from recsys.artifacts.bundle import Bundle
+from recsys.snapshot.customers import CustomerTables
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -62,11 +61,10 @@ def watch_customers(workspace: Workspace, settings: Settings) -> tuple[str, ...]
     told, bundle = AlertLog.of(workspace.reports, ALERTS), Bundle.open(workspace.bundles)
     if told.bundle_id == bundle.id:
         return ()
-    log = Interactions.from_files(Subfolder(bundle.files, "snapshot/log"))
-    if not end_of(log):
+    customers = CustomerTables.from_files(Subfolder(bundle.files, "snapshot/customers"))
+    if not len(customers.days):
         return ()
-    rhythms = Rhythms.of(PurchaseDays.of(log))
-    day = (end_of(log) - 1) // DAY
+    rhythms, day = Rhythms.of(customers.days), customers.last_day
     RefreshDays.of(workspace.reports).then(day).write(workspace.reports)
     rules = SegmentRules.of(rhythms, rhythms.on(day))
     # The last day may not be over.

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from functools import singledispatch
-from typing import TYPE_CHECKING
 
+from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from features.text.plain import plain
 from recsys.apps.customers.answers import CohortsAnswer, CustomerAnswer, CustomersAnswer, MovementsAnswer, SegmentsAnswer
-
-if TYPE_CHECKING:
-    from rich.console import Console
 
 COHORT_MONTHS = 12
 
