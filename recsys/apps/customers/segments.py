@@ -97,14 +97,15 @@ class SegmentRules:
         if self.repeats:
             usual = f"the usual gap is the customer's mean gap between purchase days, mixed with {GAPS_PRIOR} of {self.typical:.3g} days"
             drift, lost = (f", as at most {1 - share:.1%} of the gaps here are" for share in (DRIFT_SHARE, LOST_SHARE))
-        value = f"paid more than {self.value:,.2f} in the last {YEAR} days: the top {1 - VALUE_SHARE:.0%} of those who keep buying"
+        keep = "of those who keep buying"
+        value = f"paid more than {self.value:,.2f} in the last {YEAR} days: the top {1 - VALUE_SHARE:.0%} {keep}"
         return {
             NEW: f"first purchase at most {self.new_days} days ago",
             LOST: f"no purchase for more than {self.lost:.3g} usual gaps{lost}; {usual}",
             DRIFTING: f"no purchase for more than {self.drift:.3g} usual gaps{drift}, after purchases on two days or more",
             ONE_PURCHASE: "purchases on one day only",
             BIG_SPENDERS: "none: the log has no values of purchases" if math.isnan(self.value) else value,
-            LOYAL: f"bought on more than {self.frequency:.0f} of the last {YEAR} days: the top {1 - FREQUENCY_SHARE:.0%} of those",
+            LOYAL: f"bought on more than {self.frequency:.0f} of the last {YEAR} days: the top {1 - FREQUENCY_SHARE:.0%} {keep}",
             OCCASIONAL: "all others who keep buying",
         }[segment]
 

@@ -49,13 +49,15 @@ class Tastes:
         )
 
     def examples(self, row: int) -> tuple[Example, ...]:
-        """Return the items that a user buys most; older purchases count less, as in `categories`."""
+        """Return the items that a user buys most, one of each title; older purchases count less, as in `categories`."""
         item, age = self._of(row)
         items, place, times = np.unique(item, return_inverse=True, return_counts=True)
         weight = np.bincount(place, 0.5 ** (age / HALF_LIFE), minlength=len(items))
-        best = np.argsort(-weight, kind="stable")[:SHOWN]
-        titles, ids = self.catalog.frame[TITLE], self.catalog.ids
-        return tuple(Example(str(ids[items[i]]), titles[int(items[i])], int(times[i])) for i in best.tolist())
+        titles = self.catalog.frame[TITLE].gather(items)
+        found = pl.DataFrame({"item": items, TITLE: titles, "times": times, "weight": weight})
+        # Sizes and flavours often share a title, and would fill the list.
+        best = found.sort("weight", "item", descending=[True, False]).unique(TITLE, keep="first", maintain_order=True).head(SHOWN)
+        return tuple(Example(str(self.catalog.ids[row["item"]]), row[TITLE], row["times"]) for row in best.iter_rows(named=True))
 
     def changes(self, row: int, usual_gap: float) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """Return categories that a user has bought in the last 28 days and never before, and those bought regularly and not lately.
