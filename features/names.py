@@ -185,6 +185,7 @@ GAP_MEDIAN: Final = "gap_median"
 GAP_DEVIATION: Final = "gap_deviation"
 GAP_LAST: Final = "gap_last"
 OVERDUE: Final = "overdue"  # recency in mean gaps
+USUAL_GAP: Final = "usual_gap"  # mean gap, mixed with the shop's typical one where there are few
 LINES_PER_DAY: Final = "lines_per_day"
 DISTINCT_ITEMS: Final = "distinct_items"
 DISTINCT_ITEMS_91: Final = "distinct_items_91"
@@ -200,6 +201,7 @@ SPEND_90: Final = "spend_90"
 SPEND_90_LOW: Final = "spend_90_low"
 SPEND_90_HIGH: Final = "spend_90_high"
 NEXT_PURCHASE: Final = "next_purchase"  # days from now
+SEGMENT: Final = "segment"  # of `recsys.apps.customers.segments`
 
 # Candidate features of a search.
 RELEVANCE: Final = "relevance"  # BM25 and cosine mixed

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from features.ingest.source import Source
     from features.ingest.summary import IngestSummary
     from recsys.apps.assistant.pipeline import Assistant
+    from recsys.apps.customers.reader import CustomersReader
     from recsys.apps.reviews.pipeline import ReviewsReader
     from recsys.apps.search.answers import SearchAnswer
     from recsys.apps.search.pipeline import Search
@@ -166,11 +167,11 @@ class Shop:
 
     def refresh(self, *, device: Device = "auto") -> Refreshed:
         """Read the sources again, and publish; raises RefusedError where a quality gate did not pass: the bundle in use stays."""
-        from recsys.apps.reviews.watch import watch_reviews
+        from recsys.apps.watches import WATCHES
         from recsys.refresh.refresh import refresh
 
         self._close()
-        return refresh(self.workspace, self.settings, device, watch_reviews)
+        return refresh(self.workspace, self.settings, device, WATCHES)
 
     @cached_property
     def recommender(self) -> Recommender:
@@ -194,6 +195,13 @@ class Shop:
         return ReviewsReader(self.recommender, self.workspace.reports)
 
     @cached_property
+    def customers(self) -> CustomersReader:
+        """Who the customers are, over `recommender`; raises what that does."""
+        from recsys.apps.customers.reader import CustomersReader
+
+        return CustomersReader(self.recommender, self.workspace.reports)
+
+    @cached_property
     def assistant(self) -> Assistant:
         """Answers customers' messages, over `recommender`; raises what that does, and where templates or a tool are wrong."""
         from recsys.apps.assistant.operation.opening import open_assistant
@@ -202,7 +210,7 @@ class Shop:
 
     def _close(self) -> None:
         """Forget the open recommender, so that the next call opens the bundle in use."""
-        for name in ("recommender", "searcher", "reviews", "assistant"):
+        for name in ("recommender", "searcher", "reviews", "customers", "assistant"):
             self.__dict__.pop(name, None)
 
     def answers(self, options: RecommendOptions, users: Sequence[str | None]) -> Iterator[Answer]:

@@ -1,4 +1,4 @@
-"""Settings of the watch over negative reviews."""
+"""Settings of the watch over negative reviews, and over customers who drift away."""
 
 from __future__ import annotations
 

@@ -90,3 +90,8 @@ def calendar_of(log: Interactions) -> np.ndarray:
     if log.moments is None:
         raise DataError("the log has only the order of events, and what customers do next needs dates: bring a log with real times")
     return log.moments
+
+
+def end_of(log: Interactions) -> int:
+    """Return the second after the last event by the calendar; 0 without events or without a calendar."""
+    return int(log.moments.max()) + 1 if log.moments is not None and len(log) else 0

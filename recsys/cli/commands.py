@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from recsys.cli.benchmark import benchmark
+from recsys.cli.customers.command import customers
 from recsys.cli.maintenance import erase, rollback, verify
 from recsys.cli.options import Count, Json, PerGroup, State, parse_ids, parse_interval, parse_moment, parse_out, state_of
 from recsys.cli.reviews.command import reviews
@@ -137,15 +138,16 @@ def refresh(
     """Read the sources again and publish.
 
     Encodes only what is new or changed. No training; a product added today is recommendable after it.
-    What does not pass the gates of [refresh] is not published: exit code 1. Published, and a feature has drifted or complaints surge: 3.
+    What does not pass the gates of [refresh] is not published: exit code 1. Published, and a feature has drifted, complaints surge or
+    customers drift away: 3.
     See docs/refresh.md.
     """
     state = state_of(context)
     if every is not None:
-        from recsys.apps.reviews.watch import watch_reviews
+        from recsys.apps.watches import WATCHES
         from recsys.refresh.refresh import refresh_every
 
-        refresh_every(state.workspace, state.settings, every, typer.echo, device, watch_reviews)
+        refresh_every(state.workspace, state.settings, every, typer.echo, device, WATCHES)
         return
     done = state.shop.refresh(device=device)
     typer.echo(done)
@@ -305,6 +307,6 @@ def _print_json(value: Any) -> None:
 
 
 COMMANDS = (
-    *(demo, ingest, train, build_index, recommend, similar, search, reviews, evaluate, benchmark, simulate, off_policy),
+    *(demo, ingest, train, build_index, recommend, similar, search, reviews, customers, evaluate, benchmark, simulate, off_policy),
     *(refresh, verify, rollback, erase, serve, doctor),
 )

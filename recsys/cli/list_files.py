@@ -1,4 +1,7 @@
-"""Reads files of users or queries and writes files of lists, for `recommend --users-file` and `search --queries-file`."""
+"""Reads files of users or queries and writes files of lists and of customers.
+
+For `recommend --users-file`, `search --queries-file` and `customers --out`.
+"""
 
 from __future__ import annotations
 
@@ -25,12 +28,21 @@ from recsys.apps.search.request import MAX_LENGTH
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from recsys.apps.customers.answers import CustomerRow
     from recsys.apps.search.answers import SearchAnswer
     from recsys.recommend.answers import Answer
 
 _ITEM = [("item_id", pa.string()), ("rank", pa.int32()), ("probability", pa.float64()), ("reason", pa.string())]
 LISTS = pa.schema([("user_id", pa.string()), *_ITEM])
 FOUND = pa.schema([("query", pa.string()), ("user_id", pa.string()), *_ITEM, ("score", pa.float64())])
+_EXPECTED = ("chance_28", "spend_90", "spend_90_low", "spend_90_high")
+CUSTOMERS = pa.schema(
+    [
+        *(("user_id", pa.string()), ("segment", pa.string()), ("recency", pa.int64()), ("usual_gap", pa.float64())),
+        *(("purchase_days", pa.int64()), *((name, pa.float64()) for name in ("spend", "spend_28", "spend_28_before"))),
+        *(("next_purchase", pa.string()), *((name, pa.float64()) for name in _EXPECTED)),
+    ]
+)
 _ROWS_PER_GROUP = 50_000
 _TABLES = (".csv", ".tsv", ".json", ".jsonl", ".ndjson", ".xml", ".parquet")  # these have a header or names
 _USERS = "give a file with a column user_id, or with one id per line"
@@ -144,6 +156,11 @@ def write_found(answers: Iterable[SearchAnswer], path: Path) -> int:
         for item in answer.items
     )
     return _write(rows, FOUND, path)
+
+
+def write_customers(customers: Iterable[CustomerRow], path: Path) -> int:
+    """Write one row per customer and return the number of rows; see `_write`."""
+    return _write(({name: getattr(row, name) for name in CUSTOMERS.names} for row in customers), CUSTOMERS, path)
 
 
 def _write(rows: Iterable[dict[str, Any]], schema: pa.Schema, path: Path) -> int:

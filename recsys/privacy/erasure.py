@@ -101,7 +101,7 @@ def sweep(workspace: Workspace) -> Erased:
         renamed = rewrite(workspace.bundles, lambda bundle: _without(workspace, bundle, erased_users))
         bundles = sum(old != new for old, new in renamed.items())
     # Fits for quality gates, extracts of databases and simulated answers can be rebuilt without these users.
-    for folder in (workspace.cache / "gates", workspace.extracts, workspace.root / "simulations"):
+    for folder in (workspace.cache / "gates", workspace.cache / "customers", workspace.extracts, workspace.root / "simulations"):
         _remove(folder)
     rows = forget(workspace.data, erased_users)
     events, conversations = workspace.events.forget(erased_users), workspace.conversations.forget(erased_users)
@@ -166,7 +166,8 @@ def _without(workspace: Workspace, bundle: Bundle, erased_users: ErasedUsers) ->
         snapshot = reviewed(snapshot, reviews)
     rows = snapshot.log.user_rows(gone)  # -1 of those who only wrote reviews
     left = snapshot.log.without_users(rows[rows >= 0])
-    files = recounted(snapshot, left, retrieval).to_files()
+    customers = snapshot.customers.of_users(snapshot.log.user_ids, left.user_ids)
+    files = replace(recounted(snapshot, left, retrieval), customers=customers).to_files()
     # Its data differs now, so the next build does not reuse this bundle.
     about = bundle.manifest.about | {"inputs": None, RETRAIN: True}
     return in_folder("snapshot", files), about

@@ -24,6 +24,7 @@ from recsys.dialogue.examples import packaged
 from recsys.dialogue.order_tool import flow_examples
 from recsys.privacy.erasure import sweep
 from recsys.progress import terminal_progress
+from recsys.refresh.customers import customer_tables
 from recsys.refresh.flow_intents import flow_intents
 from recsys.refresh.message_intents import message_intents
 from recsys.refresh.offline_check import BundleUnderTest, collaborative_key
@@ -106,8 +107,9 @@ class Build:
         flows = flow_examples(self.settings.assistant)
         intents = flow_intents(self.model.encoder, flows, pages, self.settings.assistant.intents, self.workspace.cache)
         messages = message_intents(self.model, self.model.search_fingerprint, flows, pages, self.workspace.cache)
-        of_help = HelpTexts.read(pages, self.model)
-        snapshot = replace(snapshot, events_read=self.events_read, query_clicks=query_clicks(self.workspace, snapshot), help=of_help)
+        customers = customer_tables(log, self.settings.customers.models, self.workspace.cache)
+        parts = {"help": HelpTexts.read(pages, self.model), "customers": customers}
+        snapshot = replace(snapshot, events_read=self.events_read, query_clicks=query_clicks(self.workspace, snapshot), **parts)
         read = coverage(self.model.encoder.tokenizer, catalog)
         about = self._about(snapshot) | {"collaborative": key, COVERAGE: asdict(read)}
         drift = None
@@ -122,7 +124,7 @@ class Build:
             self._report(bundle_id, about)
         texts = f"{encoded.encoded:,} of {about['texts']:,} texts encoded"
         line = f"bundle {bundle_id} is in use: {len(catalog):,} items, {texts}, {snapshot.index.config.kind} index"
-        return "\n".join((line, *read.notes, *notes, *of_reviews)), drift
+        return "\n".join((line, *read.notes, *notes, *of_reviews, *(f"note: {note}" for note in customers.notes))), drift
 
     def _read(self, reviews: Reviews | None, log: Interactions) -> tuple[ScoredReviews, tuple[str, ...]]:
         """Read the shop's reviews; of those of the bundle in use only what is new."""
@@ -209,7 +211,7 @@ def inputs(workspace: Workspace, settings: Settings) -> str:
     model: Any = Bundle.open(workspace.models).id if list_bundles(workspace.models) else _dumped(settings, "encoder", "tower", "retrieval")
     parts = [LAYOUT, *workspace.state(), model, _dumped(settings, "index", "search", "events"), settings.search.read_synonyms().rows]
     parts.append(repr(settings.reviews.read_aspects().aspects))
-    parts.append(of_json(dict(packaged())))
+    parts += [of_json(dict(packaged())), settings.customers.models.model_dump(mode="json")]
     parts.append([flow_examples(settings.assistant), settings.assistant.intents.model_dump(mode="json")])
     return of_json(parts)
 
@@ -296,6 +298,7 @@ def _unchanged(bundle: Bundle, settings: Settings) -> str:
 
 def bundle_inputs(model_files: Mapping[str, bytes], settings: Settings, data: str) -> str:
     """Return the SHA-256 of all that a bundle is built from: model, index settings, `fingerprint` of the tables."""
-    parts = [str(LAYOUT), data, settings.index.model_dump_json(), settings.search.model_dump_json(), digest(model_files)]
+    sections = (settings.index, settings.search, settings.customers.models)
+    parts = [str(LAYOUT), data, *(one.model_dump_json() for one in sections), digest(model_files)]
     parts.append(of_json(settings.search.read_synonyms().rows))
     return hashlib.sha256(of_strings(parts)).hexdigest()

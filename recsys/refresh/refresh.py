@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from recsys.settings.settings import Settings
     from recsys.workspace.workspace import Workspace
 
-Watch = Callable[["Workspace", "Settings"], tuple[str, ...]]
+Watches = Mapping[str, Callable[["Workspace", "Settings"], tuple[str, ...]]]
 _log = logging.getLogger(__name__)
 
 
@@ -36,27 +36,32 @@ class Refreshed:
         A summary for the user.
     alerts : tuple of str
         Features that drifted past their limit.
-    surges : tuple of str
-        News of surges of complaints in reviews, a sentence each.
+    news : tuple of pairs of str
+        The event and a sentence of each surge that began, got worse or ended: "reviews" of complaints, "customers" of those who drift away.
     """
 
     message: str
     alerts: tuple[str, ...] = ()
-    surges: tuple[str, ...] = ()
+    news: tuple[tuple[str, str], ...] = ()
 
     def __str__(self) -> str:
         return self.message
 
+    @property
+    def surges(self) -> tuple[str, ...]:
+        """The sentences of `news`."""
+        return tuple(sentence for _, sentence in self.news)
 
-def refresh(workspace: Workspace, settings: Settings, device: Device = "auto", watch: Watch | None = None) -> Refreshed:
+
+def refresh(workspace: Workspace, settings: Settings, device: Device = "auto", watches: Watches | None = None) -> Refreshed:
     """Refresh once. A lock, which ends with its process, allows one refresh at a time.
 
     Parameters
     ----------
     device : Device
         Where new texts are encoded.
-    watch : callable
-        Looks at the bundle in use after the refresh, and returns what to tell of it, a sentence each.
+    watches : callables by the name of their event
+        Each looks at the bundle in use after the refresh, and returns what to tell of it, a sentence each.
 
     Raises
     ------
@@ -66,8 +71,8 @@ def refresh(workspace: Workspace, settings: Settings, device: Device = "auto", w
     try:
         with workspace.alone():
             done = _refresh(workspace, settings, device)
-            if watch is not None:
-                done = replace(done, surges=watch(workspace, settings))
+            for event, watch in (watches or {}).items():
+                done = replace(done, news=(*done.news, *((event, sentence) for sentence in watch(workspace, settings))))
     except (KeyboardInterrupt, SystemExit):
         raise
     except BaseException as error:
@@ -76,9 +81,9 @@ def refresh(workspace: Workspace, settings: Settings, device: Device = "auto", w
     if done.alerts:
         _log.warning("drift: %s", "; ".join(done.alerts))
         _tell(settings, "drift", "; ".join(done.alerts))
-    for sentence in done.surges:
-        _log.warning("reviews: %s", sentence)
-        _tell(settings, "reviews", sentence)
+    for event, sentence in done.news:
+        _log.warning("%s: %s", event, sentence)
+        _tell(settings, event, sentence)
     return done
 
 
@@ -92,14 +97,14 @@ def refresh_every(
     every: timedelta,
     report: Callable[[Refreshed], None],
     device: Device = "auto",
-    watch: Watch | None = None,
+    watches: Watches | None = None,
 ) -> None:
     """Refresh forever. A failed refresh is logged and counted, and leaves the bundle in use."""
     consecutive = total = 0
     while True:
         begun = time.monotonic()
         try:
-            done = refresh(workspace, settings, device, watch)
+            done = refresh(workspace, settings, device, watches)
         except (KeyboardInterrupt, SystemExit):
             raise
         except BaseException as error:  # a panic in a Rust library is not an Exception

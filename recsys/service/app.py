@@ -11,6 +11,7 @@ from recsys.service.access.guard import Access
 from recsys.service.admission import Admission
 from recsys.service.assistant.routes import assistant_router
 from recsys.service.container import Service
+from recsys.service.customers.routes import customers_router
 from recsys.service.pages.routes import Views, pages
 from recsys.service.problems import add_problem_handlers
 from recsys.service.reviews.routes import reviews_router
@@ -50,6 +51,7 @@ def application(workspace: Workspace, settings: Settings) -> Admission:
     app.include_router(router)
     app.include_router(search_router)
     app.include_router(reviews_router)
+    app.include_router(customers_router)
     app.include_router(assistant_router)
     app.include_router(pages)
     return Admission(app, config)

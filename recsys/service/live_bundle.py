@@ -18,6 +18,7 @@ import numpy as np
 
 from features.errors import BundleError, RecsysError
 from recsys.apps.assistant.operation.opening import open_assistant
+from recsys.apps.customers.reader import CustomersReader
 from recsys.apps.reviews.pipeline import ReviewsReader
 from recsys.apps.search.pipeline import Search
 from recsys.apps.search.request import SearchOptions
@@ -113,6 +114,11 @@ class LiveBundle:
         if len(self.latest) < LATEST // 10 or not len(self.usual):
             return 0.0
         return psi(self.usual, np.array(self.latest))
+
+    @cached_property
+    def customers(self) -> CustomersReader:
+        """Who the customers are; read from the log with the first request."""
+        return CustomersReader(self.recommender, self.reviews.reports)
 
     @cached_property
     def created(self) -> float:

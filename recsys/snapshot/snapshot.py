@@ -25,6 +25,7 @@ from features.storage.arrays import Subfolder, arrays_of, in_folder
 from features.text.embeddings import TextVectors, group
 from features.text.token_states import ItemTokens, TokenStates
 from recsys.settings.apps.search import with_praise
+from recsys.snapshot.customers import CustomerTables
 from recsys.snapshot.help_texts import HelpTexts
 from retrieval.collaborative.models import Collaborative
 from retrieval.collaborative.review_words import ReviewWords
@@ -75,6 +76,7 @@ class Snapshot:
     reviews : what was read in the shop's reviews; empty for a shop without them.
     review_words : the words of those reviews; None for a shop without them, or where the model does not read them.
     help : the shop's help pages; empty for a shop without them.
+    customers : what customers bought by day, and what is expected of them.
     item_id_vectors : learned offsets of the texts' vectors, float32 (t, dim); None for a model without them.
     events_read : number of the last service event in the log; 0 if there is none.
     """
@@ -99,6 +101,7 @@ class Snapshot:
     reviews: ScoredReviews = field(default_factory=ScoredReviews.empty)
     review_words: ReviewWords | None = None
     help: HelpTexts = field(default_factory=HelpTexts.empty)
+    customers: CustomerTables = field(default_factory=CustomerTables.empty)
     item_id_vectors: np.ndarray | None = None
     events_read: int = 0
 
@@ -149,6 +152,7 @@ class Snapshot:
             "search/clicks": self.query_clicks,
             "reviews": self.reviews,
             "help": self.help,
+            "customers": self.customers,
         }
         about: dict[str, Any] = {"now": self.now, "buys_again": self.buys_again, "events_read": self.events_read}
         about["text_search"] = self.text_search.model_dump()
@@ -190,6 +194,7 @@ class Snapshot:
             reviews=ScoredReviews.from_files(Subfolder(files, "reviews")),
             review_words=ReviewWords.from_files(Subfolder(files, "review_words")),
             help=HelpTexts.from_files(Subfolder(files, "help")),
+            customers=CustomerTables.from_files(Subfolder(files, "customers")),
             synonyms=tuple(map(tuple, json.loads(files["search/synonyms.json"]))),
             item_id_vectors=arrays_of(files, "learned.safetensors")["learned"] if "learned.safetensors" in files else None,
         )

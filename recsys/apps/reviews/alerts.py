@@ -108,16 +108,16 @@ class AlertLog:
     Attributes
     ----------
     alerts : as they stood when they were last told.
-    bundle_id : of the reviews that they were found in.
+    bundle_id : of the reviews, or of the log, that they were found in.
     """
 
     alerts: tuple[Alert, ...] = ()
     bundle_id: str = ""
 
     @classmethod
-    def of(cls, reports: Path) -> Self:
+    def of(cls, reports: Path, file: str = FILE) -> Self:
         """Read the file in a folder; empty without one, or with one of another version, which is said."""
-        path = reports / FILE
+        path = reports / file
         if not path.exists():
             return cls()
         try:
@@ -127,10 +127,10 @@ class AlertLog:
             _log.warning("%s cannot be read (%s): alerts that were told may be told again", path, error)
             return cls()
 
-    def write(self, reports: Path) -> None:
+    def write(self, reports: Path, file: str = FILE) -> None:
         """Write the file whole."""
         content = {"bundle_id": self.bundle_id, "alerts": [alert.to_json() for alert in self.alerts]}
-        write_whole(reports / FILE, json.dumps(content, indent=1))
+        write_whole(reports / file, json.dumps(content, indent=1))
 
     def followed_by(self, found: list[Alert], bundle_id: str) -> tuple[AlertLog, list[Alert]]:
         """Return the log after another look, and what is new: alerts raised, made worse, or ended since.

@@ -16,6 +16,7 @@ from recsys.service.pages import reports
 from recsys.service.pages.assistant.chat import chat_pages, chat_script
 from recsys.service.pages.assistant.questions import QuestionVectors, question_changes, question_pages
 from recsys.service.pages.compare import ComparedBundle
+from recsys.service.pages.customers.routes import customer_pages
 from recsys.service.pages.form import RecommendForm, fields_of
 from recsys.service.pages.html import PageRoute, page
 from recsys.service.pages.overview import Overview
@@ -204,6 +205,7 @@ async def item(request: Request, item_id: str, service: ServiceOf, live: LiveBun
 inside.include_router(report_pages)
 inside.include_router(search_pages)
 inside.include_router(review_pages)
+inside.include_router(customer_pages)
 inside.include_router(chat_pages)
 inside.include_router(question_pages)
 pages.include_router(inside)

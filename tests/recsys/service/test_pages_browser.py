@@ -26,6 +26,8 @@ PATHS = (
     "/searches",
     "/assistant",
     "/assistant/questions",
+    "/customers",
+    "/customers?segment=loyal",
     "/map",
     "/map?group=1",
     "/items/sku-07",

@@ -49,13 +49,13 @@ def test_refresh_tells_of_it(reviewed: Reviewed, caplog: pytest.LogCaptureFixtur
     posted: list[dict[str, str]] = []
     monkeypatch.setattr(module, "post", lambda _address, message, _seconds: posted.append(message))
     place = reviewed(SURGE)
-    refresh(place.workspace, place.settings, watch=watch_reviews)
+    refresh(place.workspace, place.settings, watches={"reviews": watch_reviews})
     reviewed(DAYS)
-    done = refresh(place.workspace, place.settings, watch=watch_reviews)
+    done = refresh(place.workspace, place.settings, watches={"reviews": watch_reviews})
     assert len(done.surges) == 1
     assert [message["event"] for message in posted] == ["reviews"]
     assert done.surges[0] in caplog.text
-    assert refresh(place.workspace, place.settings, watch=watch_reviews).surges == ()
+    assert refresh(place.workspace, place.settings, watches={"reviews": watch_reviews}).surges == ()
 
 
 def test_growing_sales_with_the_same_share_raise_nothing(reviewed: Reviewed) -> None:
