@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from recsys.apps.customers.audience.products import Product
     from recsys.recommend.pipeline import Recommender
 
-AT_ONCE = 25
+AT_ONCE = 100
 RESAMPLES = 1000
 MAILED = 100
 Rows = dict[str, list[float]]

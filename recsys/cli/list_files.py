@@ -25,11 +25,13 @@ from recsys.apps.search.request import MAX_LENGTH
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from recsys.apps.customers.audience.answers import Audience
     from recsys.apps.search.answers import SearchAnswer
     from recsys.recommend.answers import Answer
 
 _ITEM = [("item_id", pa.string()), ("rank", pa.int32()), ("probability", pa.float64()), ("reason", pa.string())]
 LISTS = pa.schema([("user_id", pa.string()), *_ITEM])
+AUDIENCE = pa.schema([("rank", pa.int64()), ("user_id", pa.string()), ("probability", pa.float64()), ("reason", pa.string())])
 FOUND = pa.schema([("query", pa.string()), ("user_id", pa.string()), *_ITEM, ("score", pa.float64())])
 _ROWS_PER_GROUP = 50_000
 _TABLES = (".csv", ".tsv", ".json", ".jsonl", ".ndjson", ".xml", ".parquet")  # these have a header or names
@@ -144,6 +146,11 @@ def write_found(answers: Iterable[SearchAnswer], path: Path) -> int:
         for item in answer.items
     )
     return _write(rows, FOUND, path)
+
+
+def write_audience(audience: Audience, path: Path) -> int:
+    """Write one row per customer and return the number of rows; see `_write`."""
+    return _write((vars(member) for member in audience.members), AUDIENCE, path)
 
 
 def _write(rows: Iterable[dict[str, Any]], schema: pa.Schema, path: Path) -> int:

@@ -25,6 +25,7 @@ from features.text.encoder_config import EncoderConfig
 from ranking.cross_encoder.config import CrossEncoderConfig, QuestionPairConfig
 from ranking.gbdt import GBDTConfig
 from recsys.settings.apps.assistant import AssistantConfig
+from recsys.settings.apps.audience import AudienceConfig
 from recsys.settings.apps.campaign_copy import CopyConfig
 from recsys.settings.apps.customers import CustomersConfig
 from recsys.settings.apps.reviews import ReviewsConfig
@@ -78,6 +79,7 @@ class Settings(BaseSettings):
     search: SearchConfig = SearchConfig()
     reviews: ReviewsConfig = ReviewsConfig()
     customers: CustomersConfig = CustomersConfig()
+    audience: AudienceConfig = AudienceConfig()
     campaign_copy: CopyConfig = CopyConfig()
     gbdt: GBDTConfig = GBDTConfig()
     cross_encoder: CrossEncoderConfig = CrossEncoderConfig()

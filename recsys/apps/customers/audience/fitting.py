@@ -35,7 +35,7 @@ WINDOW = 28  # days
 KINDS: tuple[Kind, ...] = ("sold", "unsold", "category")
 USERS = 20_000  # of a window
 PRODUCTS = {"sold": 300, "unsold": 300, "category": 150}  # of a window
-AT_ONCE = 25
+PAIRS_AT_ONCE = 250_000
 LEAST = 30  # purchases in a window, below which nothing can be learned
 NEGATIVES = 300_000  # of the window that a booster is fitted on
 
@@ -136,8 +136,9 @@ class Window:
         share = min(1.0, NEGATIVES / max(1, len(users) * len(products))) if sampled else 1.0
         parts: list[Examples] = []
         names: tuple[str, ...] = ()
-        for start in range(0, len(products), AT_ONCE):
-            some = products[start : start + AT_ONCE]
+        step = max(1, PAIRS_AT_ONCE // max(1, len(users)))
+        for start in range(0, len(products), step):
+            some = products[start : start + step]
             table = features.of(kind, some)
             names = tuple(sorted(table))
             y = self.bought(users, some)
