@@ -3,7 +3,7 @@
     python -m benchmarks.copy_checker [--texts 1000] [--seed 0] [--show]
 
 Each text is a packaged template over made products in one of five languages, with one fault put in: a number, an amount, a currency, a unit,
-a product's name, a brand, a negation, or a claim. A text without a fault is accepted, so a fault alone is what is caught. True rewordings
+a product's name, a brand, a negation, a sentence that claims something, or a word that does. A text without a fault is accepted, so a fault alone is what is caught. True rewordings
 are written by hand in `campaign_wordings.toml`, and not used to tune anything.
 """
 
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 FILE = Path(__file__).parent / "campaign_wordings.toml"
 UNITS = {" g": " kg", " ml": " l", " cm": " m", " kg": " g", " l": " ml", " W": " kW"}
 CURRENCIES = {"€": "$", "$": "£", "£": "€", "US$": "€"}
-KINDS = ("number", "amount", "currency", "unit", "name", "brand", "negation", "claim")
+KINDS = ("number", "amount", "currency", "unit", "name", "brand", "negation", "claim", "word")
 
 
 @dataclass(frozen=True)
@@ -95,6 +95,13 @@ def with_fault(message: Message, kind: str, words: Words, rng: np.random.Generat
     if kind == "claim":
         claims = words.table[message.language]["claims"]
         return f"{text} {claims[int(rng.integers(len(claims)))]}"
+    if kind == "word":  # of praise before the name, or "only" before the price
+        of_name, of_price = words.table[message.language]["words"], words.table[message.language]["only"]
+        price = next((piece.text for piece in message.pieces if piece.fact is not None and piece.fact.name == "price"), None)
+        space = "" if message.language == "zh" else " "
+        if price and rng.random() < 0.5:
+            return text.replace(price, f"{of_price}{space}{price}", 1)
+        return text.replace(by_name["title"], f"{of_name[int(rng.integers(len(of_name)))]}{space}{by_name['title']}", 1)
     if kind == "negation":
         found = [(before, after) for before, after in words.table[message.language]["negations"] if before in text]
         return text.replace(*found[int(rng.integers(len(found)))], 1) if found else None
