@@ -2,8 +2,8 @@
 
     python -m benchmarks.audience --workspace DIR [--items 500] [--seed 0]
 
-The workspace has a bundle that was trained until a date, and a log that goes on for 28 days after it. One JSON line a row: average precision
-over items of the two sides as a ratio, with a paired bootstrap over items. New buyers are ranked among the customers who had never bought
+The workspace has a bundle that was trained until a date, and a log that goes on for 28 days after it. One JSON line a row: mean average
+precision of the two sides as a ratio, with a paired bootstrap over items. New buyers are ranked among the customers who had never bought
 the item, repeat buyers among those who had. Products that nobody had bought are those of the first sales in the window.
 """
 

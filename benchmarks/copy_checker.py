@@ -2,9 +2,9 @@
 
     python -m benchmarks.copy_checker [--texts 1000] [--seed 0] [--show]
 
-Each text is a packaged template over made products in one of five languages, with one fault put in: a number, an amount, a currency, a unit,
-a product's name, a brand, a negation, a sentence that claims something, or a word that does. A text without a fault is accepted, so a fault alone is what is caught. True rewordings
-are written by hand in `campaign_wordings.toml`, and not used to tune anything.
+Each text is a packaged template over made products in one of five languages, with one fault put in: a number, an amount, a currency, a
+unit, a product's name, a brand, a negation, a sentence that claims something, or a word that does. A text without a fault is accepted, so a
+fault alone is what is caught. True rewordings are written by hand in `campaign_wordings.toml`, and nothing is tuned on them.
 """
 
 from __future__ import annotations

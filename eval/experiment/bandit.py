@@ -53,8 +53,8 @@ def thompson_shares(sent: np.ndarray, clicked: np.ndarray, seed: int = 0) -> np.
 def winner(sends: Sends) -> int | None:
     """Return the variant that has won against each other at some look; None while the test goes on.
 
-    Each pair has its always-valid interval of the difference, so one may look after each letter. Letters are weighted by the inverse of their
-    shares, which a bandit changes. The error of 5% is divided by the number of ordered opponents of a variant.
+    Each pair has its always-valid interval of the difference, so one may look after each letter. Letters are weighted by the inverse of
+    their shares, which a bandit changes. The error of 5% is divided by the number of a variant's opponents.
     """
     n, k = len(sends.variant), sends.variants
     if not n or k < 2:

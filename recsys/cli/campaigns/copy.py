@@ -76,6 +76,8 @@ def _render_results(state: TestState, console: Console) -> None:
     for name in ("Variant", "Sent", "Clicked", "Rate", "Next share"):
         table.add_column(name, justify="left" if name == "Variant" else "right")
     for one in state.variants:
-        table.add_row(Text(plain(one.name)), f"{one.sent:,}", f"{one.clicked:,}", f"{one.clicked / max(one.sent, 1):.1%}", f"{one.share:.1%}")
+        table.add_row(
+            Text(plain(one.name)), f"{one.sent:,}", f"{one.clicked:,}", f"{one.clicked / max(one.sent, 1):.1%}", f"{one.share:.1%}"
+        )
     console.print(table)
     console.print(Text(state.told))

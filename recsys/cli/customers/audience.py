@@ -25,7 +25,9 @@ def audience(
     text: Annotated[str | None, typer.Option(help="For a product in words, such as one that is not in the catalogue yet.")] = None,
     k: Annotated[int, typer.Option("-k", min=1, metavar="N", help="Number of customers.")] = 100,
     budget: Annotated[float | None, typer.Option(metavar="B", help="At most as many letters as this pays for.")] = None,
-    out: Annotated[Path | None, typer.Option(parser=parse_out, metavar="FILE", help="Where the list goes: .csv, .jsonl or .parquet.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(parser=parse_out, metavar="FILE", help="Where the list goes: .csv, .jsonl or .parquet.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Who is most likely to buy a product within 28 days.

@@ -45,7 +45,10 @@ def facts_of_item(recommender: Recommender, item_id: str, aspects: Mapping[str, 
         facts.append(Fact("category", category.rsplit("|", 1)[-1].strip(), FactKind.TEXT, CATALOGUE, item_id))
     name, _, value = (frame[ATTRIBUTES][row] or "").split(";")[0].partition(":")
     if name.strip() and value.strip():
-        facts += [Fact("attribute", name.strip(), FactKind.TEXT, CATALOGUE, item_id), Fact("value", value.strip(), FactKind.TEXT, CATALOGUE, item_id)]
+        facts += [
+            Fact("attribute", name.strip(), FactKind.TEXT, CATALOGUE, item_id),
+            Fact("value", value.strip(), FactKind.TEXT, CATALOGUE, item_id),
+        ]
     return facts + _praise(recommender, row, item_id, aspects)
 
 

@@ -11,7 +11,15 @@ CHANNELS: dict[str, tuple[str, ...]] = {"email": ("subject", "text"), "push": ("
 LANGUAGES = ("en", "de", "fr", "es", "zh")
 MAX_OFFER = 200  # characters
 # How each segment of customers is spoken to; a segment that is not named here is spoken to as anybody is.
-TONES = {"new": "new", "one purchase": "new", "drifting away": "back", "lost": "back", "loyal": "loyal", "big spenders": "loyal", "occasional": "any"}
+TONES = {
+    "new": "new",
+    "one purchase": "new",
+    "drifting away": "back",
+    "lost": "back",
+    "loyal": "loyal",
+    "big spenders": "loyal",
+    "occasional": "any",
+}
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import combinations
 from typing import TYPE_CHECKING
 
@@ -25,7 +25,13 @@ if TYPE_CHECKING:
     from recsys.settings.apps.campaign_copy import CopyConfig
     from recsys.wording.message import Message
 
-_GROUPS = (frozenset({"share", "mentions", "aspect"}), frozenset({"attribute", "value"}), frozenset({"category"}), frozenset({"brand"}), frozenset({"price"}))
+_GROUPS = (
+    frozenset({"share", "mentions", "aspect"}),
+    frozenset({"attribute", "value"}),
+    frozenset({"category"}),
+    frozenset({"brand"}),
+    frozenset({"price"}),
+)
 
 
 @dataclass(frozen=True)
@@ -39,7 +45,7 @@ class CopyWriter:
 
     config: CopyConfig
     banned: Banned
-    rephraser: Rephraser = Rephraser()
+    rephraser: Rephraser = field(default_factory=Rephraser)
 
     def write(self, request: CopyRequest, recommender: Recommender | None) -> Copy:
         """Return the variants of a request.

@@ -48,7 +48,12 @@ class Audience:
         """Return the stable form of `--json`."""
         sales = None
         if self.sales is not None:
-            sales = {"letters": len(self.members), "expected": round(self.sales.expected, 2), "low": self.sales.low, "high": self.sales.high}
+            sales = {
+                "letters": len(self.members),
+                "expected": round(self.sales.expected, 2),
+                "low": self.sales.low,
+                "high": self.sales.high,
+            }
         return {
             "product": self.product,
             "kind": self.kind,

@@ -74,12 +74,12 @@ class AudienceFinder:
         if model is None:
             notes.append(f"too little was bought of {product.kind} products to learn chances from: nearest first, without probabilities")
         elif product.kind == "unsold":
-            notes.append("chances are those of products that sold for the first time within such a window: they hold if this one is offered")
+            notes.append(
+                "chances are those of products that sold for the first time within such a window: they hold if this one is offered"
+            )
         members = self._members(users[best], product, model, chances)
         sales = None if model is None or chances is None else model.sales(chances.astype(np.float64))
-        return Audience(
-            product.name, product.kind, self.recommender.bundle_id, WINDOW, members, sales, len(users), left_out, tuple(notes)
-        )
+        return Audience(product.name, product.kind, self.recommender.bundle_id, WINDOW, members, sales, len(users), left_out, tuple(notes))
 
     def _letters(self, request: AudienceRequest) -> int:
         if request.budget is None:
@@ -102,9 +102,7 @@ class AudienceFinder:
             enough.append(saturated(self.recommender, histories, product, WINDOW))
         return np.concatenate(scores), np.concatenate(enough)
 
-    def _members(
-        self, users: np.ndarray, product: Product, model: AudienceModel | None, chances: np.ndarray | None
-    ) -> tuple[Member, ...]:
+    def _members(self, users: np.ndarray, product: Product, model: AudienceModel | None, chances: np.ndarray | None) -> tuple[Member, ...]:
         histories = self._histories(users)
         table = PairFeatures(self.recommender, histories).of(product.kind, [product])
         reasons = AudienceReasons(self.recommender, product, histories, table).sentences(model)

@@ -86,9 +86,7 @@ class Products:
         total = float(sales.sum())
         if total <= 0:
             raise DataError(f"nobody has bought anything of category {name!r}: ask for it by --text")
-        return Product(
-            "category", name, int(rows[sales.argmax()]), rows, (sales / total).astype(np.float32), np.zeros(0, np.float32)
-        )
+        return Product("category", name, int(rows[sales.argmax()]), rows, (sales / total).astype(np.float32), np.zeros(0, np.float32))
 
     def words(self, text: str) -> Product:
         """Return a product that has no row: the items nearest to its text in the space of the search tell of it."""

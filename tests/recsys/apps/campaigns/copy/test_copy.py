@@ -152,7 +152,11 @@ def test_faults_of_every_kind_are_caught() -> None:
 def test_a_language_model_writes_what_the_facts_say_and_no_more() -> None:
     template = texts_of("en").tones["any"]["text"][0]
     good = "We would like to show you Green tea, which costs €2.79."
-    for reply, used in ((good, True), ("We would like to show you Green tea, the best. It costs €2.79.", False), ("Green tea costs €1.79.", False)):
+    for reply, used in (
+        (good, True),
+        ("We would like to show you Green tea, the best. It costs €2.79.", False),
+        ("Green tea costs €1.79.", False),
+    ):
         with chat(lambda server, _, reply=reply: server.say(reply)) as (address, _seen):
             speaking = CopyWriter(CopyConfig(), Banned.of(), Rephraser(ChatServer(address, "m")))
             (made,), _ = speaking.variants("text", [template], [TITLE, PRICE], "en")
