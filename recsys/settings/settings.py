@@ -48,6 +48,11 @@ DEFAULT_FILE = Path("recsys.toml")
 PREFIX = "RECSYS_"
 # The command line reads these before it loads the settings.
 _COMMAND_LINE = {"RECSYS_WORKSPACE", "RECSYS_CONFIG"}
+# Keys outside [source] that name files, relative to the folder of the configuration.
+_FILES = (
+    *(("search", "synonyms"), ("assistant", "templates"), ("campaign_copy", "banned_words")),
+    *(("reviews", "aspects"), ("reviews", "polarities")),
+)
 
 
 class _Environment(EnvSettingsSource):
@@ -172,7 +177,7 @@ class Settings(BaseSettings):
 def load_settings(path: Path | None = None) -> Settings:
     """Read recsys.toml and the environment.
 
-    Paths in [source], search.synonyms, assistant.templates and the files of [reviews] are relative to the file's folder.
+    Paths in [source] and the keys of `_FILES` are relative to the file's folder.
 
     Parameters
     ----------
@@ -214,7 +219,7 @@ def _read(path: Path) -> dict[str, Any]:
         sql = source.get("sql")
         if isinstance(sql, dict) and str(sql.get("uri")).startswith(SQLITE):
             sql["uri"] = f"{SQLITE}{path.parent / sql['uri'].removeprefix(SQLITE)}"
-    for section, key in (("search", "synonyms"), ("assistant", "templates"), ("reviews", "aspects"), ("reviews", "polarities")):
+    for section, key in _FILES:
         values = table.get(section)
         if isinstance(values, dict) and isinstance(values.get(key), str):
             values[key] = str(path.parent / values[key])

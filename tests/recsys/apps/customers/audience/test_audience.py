@@ -98,14 +98,14 @@ def test_a_budget_buys_letters(finder: AudienceFinder) -> None:
 
 
 def test_more_than_there_are_is_said(finder: AudienceFinder) -> None:
-    found = ask(finder, category="bakery", k=1_000)
+    found = ask(finder, text="rye bread", k=1_000)
     assert len(found.members) == found.customers == 60
     assert any("1,000 customers were asked for, 60 of 60" in note for note in found.notes)
 
 
 def test_who_may_not_be_written_to_is_left_out_and_counted(finder: AudienceFinder) -> None:
     table = customers(finder, consent=lambda i: None if i % 3 == 0 else i % 3 == 1, opted_out=lambda i: i % 10 == 0)
-    found = ask(replace(finder, customers=table), category="bakery", k=60)
+    found = ask(replace(finder, customers=table), text="rye bread", k=60)
     assert found.left_out == {OPTED: 6, NO_CONSENT: 36}
     assert {int(one.user_id.split("-")[1]) % 3 for one in found.members} == {1}
     assert len(found.members) + sum(found.left_out.values()) == found.customers
