@@ -110,6 +110,15 @@ TOWER_RANK: Final = "tower_rank"  # from 0, among the candidates of the two towe
 ARRIVAL_SCORE: Final = "arrival"  # items added recently that nobody has bought
 UNSOLD_SCORE: Final = "unsold"  # all items that nobody has bought
 
+# Features of a customer and a product that stands for several items: one that nobody has bought, or a category.
+LIKE_TEXT: Final = "like_text"  # how near its text is to what the customer bought
+LIKE_EASE: Final = "like_ease"
+LIKE_KNN: Final = "like_knn"
+LIKE_ALS: Final = "like_als"
+LIKE_BOUGHT: Final = "like_bought"  # the customer's purchases of those items
+LIKE_SELLING: Final = "like_selling"  # buyers of those items
+LIKE_BUYERS: Final = "like_{}"  # statistics of those items, summed
+
 # Candidate features from the ranker.
 FUSED_SCORE: Final = "fused"  # reciprocal rank fusion over all sources
 BASE_LOG_ODDS: Final = "blend"  # of the base booster

@@ -33,16 +33,17 @@ def contrasts(values: np.ndarray, in_b: np.ndarray, share: float = 0.5) -> np.nd
     return np.where(in_b, 1 / share, -1 / (1 - share)) * (values - before)
 
 
-def confidence_sequence(x: np.ndarray, best_at: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return the running mean, and half the width of its 95% interval after each number.
+def confidence_sequence(x: np.ndarray, best_at: int, alpha: float = 1 - LEVEL) -> tuple[np.ndarray, np.ndarray]:
+    """Return the running mean, and half the width of its interval of level 1 - alpha after each number.
 
-    The probability that any of the n intervals misses is at most 5%, asymptotically: one may look, and stop, at any
+    The probability that any of the n intervals misses is at most alpha, asymptotically: one may look, and stop, at any
     time. As a test it is the mixture SPRT.
 
     Parameters
     ----------
     x : float (..., n)
-    best_at : after about how many numbers the interval is narrowest
+    best_at : after about how many numbers the interval is narrowest; chosen before the first look
+    alpha : of all looks together
 
     Returns
     -------
@@ -57,7 +58,6 @@ def confidence_sequence(x: np.ndarray, best_at: int) -> tuple[np.ndarray, np.nda
     t = np.arange(1, x.shape[-1] + 1)
     mean = np.cumsum(x, axis=-1) / t
     variance = np.maximum(np.cumsum(x**2, axis=-1) / t - mean**2, 0)
-    alpha = 1 - LEVEL
     rho2 = (-2 * math.log(alpha) + math.log(1 - 2 * math.log(alpha))) / max(best_at, 1)
     width = np.sqrt(2 * (t * rho2 + 1) / (t**2 * rho2) * np.log(np.sqrt(t * rho2 + 1) / alpha))
     return mean, np.where(t < FIRST_LOOK, np.inf, np.sqrt(variance) * width)

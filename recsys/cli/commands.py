@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from recsys.cli.benchmark import benchmark
+from recsys.cli.customers.audience import audience
 from recsys.cli.customers.command import customers
 from recsys.cli.maintenance import erase, rollback, verify
 from recsys.cli.options import Count, Json, PerGroup, State, parse_ids, parse_interval, parse_moment, parse_out, state_of
@@ -307,6 +308,6 @@ def _print_json(value: Any) -> None:
 
 
 COMMANDS = (
-    *(demo, ingest, train, build_index, recommend, similar, search, reviews, customers, evaluate, benchmark, simulate, off_policy),
-    *(refresh, verify, rollback, erase, serve, doctor),
+    *(demo, ingest, train, build_index, recommend, similar, search, reviews, customers, audience),
+    *(evaluate, benchmark, simulate, off_policy, refresh, verify, rollback, erase, serve, doctor),
 )

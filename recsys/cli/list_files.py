@@ -29,11 +29,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from recsys.apps.customers.answers import CustomerRow
+    from recsys.apps.customers.audience.answers import Audience
     from recsys.apps.search.answers import SearchAnswer
     from recsys.recommend.answers import Answer
 
 _ITEM = [("item_id", pa.string()), ("rank", pa.int32()), ("probability", pa.float64()), ("reason", pa.string())]
 LISTS = pa.schema([("user_id", pa.string()), *_ITEM])
+AUDIENCE = pa.schema([("rank", pa.int64()), ("user_id", pa.string()), ("probability", pa.float64()), ("reason", pa.string())])
 FOUND = pa.schema([("query", pa.string()), ("user_id", pa.string()), *_ITEM, ("score", pa.float64())])
 _EXPECTED = ("chance_28", "spend_90", "spend_90_low", "spend_90_high")
 CUSTOMERS = pa.schema(
@@ -161,6 +163,11 @@ def write_found(answers: Iterable[SearchAnswer], path: Path) -> int:
 def write_customers(customers: Iterable[CustomerRow], path: Path) -> int:
     """Write one row per customer and return the number of rows; see `_write`."""
     return _write(({name: getattr(row, name) for name in CUSTOMERS.names} for row in customers), CUSTOMERS, path)
+
+
+def write_audience(audience: Audience, path: Path) -> int:
+    """Write one row per customer and return the number of rows; see `_write`."""
+    return _write((vars(member) for member in audience.members), AUDIENCE, path)
 
 
 def _write(rows: Iterable[dict[str, Any]], schema: pa.Schema, path: Path) -> int:

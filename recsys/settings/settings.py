@@ -25,6 +25,8 @@ from features.text.encoder_config import EncoderConfig
 from ranking.cross_encoder.config import CrossEncoderConfig, QuestionPairConfig
 from ranking.gbdt import GBDTConfig
 from recsys.settings.apps.assistant import AssistantConfig
+from recsys.settings.apps.audience import AudienceConfig
+from recsys.settings.apps.campaign_copy import CopyConfig
 from recsys.settings.apps.customers import CustomersConfig
 from recsys.settings.apps.reviews import ReviewsConfig
 from recsys.settings.apps.search import IndexSettings, SearchConfig
@@ -46,6 +48,11 @@ DEFAULT_FILE = Path("recsys.toml")
 PREFIX = "RECSYS_"
 # The command line reads these before it loads the settings.
 _COMMAND_LINE = {"RECSYS_WORKSPACE", "RECSYS_CONFIG"}
+# Keys outside [source] that name files, relative to the folder of the configuration.
+_FILES = (
+    *(("search", "synonyms"), ("assistant", "templates"), ("campaign_copy", "banned_words")),
+    *(("reviews", "aspects"), ("reviews", "polarities")),
+)
 
 
 class _Environment(EnvSettingsSource):
@@ -77,6 +84,8 @@ class Settings(BaseSettings):
     search: SearchConfig = SearchConfig()
     reviews: ReviewsConfig = ReviewsConfig()
     customers: CustomersConfig = CustomersConfig()
+    audience: AudienceConfig = AudienceConfig()
+    campaign_copy: CopyConfig = CopyConfig()
     gbdt: GBDTConfig = GBDTConfig()
     cross_encoder: CrossEncoderConfig = CrossEncoderConfig()
     query_cross_encoder: QuestionPairConfig = QuestionPairConfig()
@@ -168,7 +177,7 @@ class Settings(BaseSettings):
 def load_settings(path: Path | None = None) -> Settings:
     """Read recsys.toml and the environment.
 
-    Paths in [source], search.synonyms, assistant.templates and the files of [reviews] are relative to the file's folder.
+    Paths in [source] and the keys of `_FILES` are relative to the file's folder.
 
     Parameters
     ----------
@@ -210,7 +219,7 @@ def _read(path: Path) -> dict[str, Any]:
         sql = source.get("sql")
         if isinstance(sql, dict) and str(sql.get("uri")).startswith(SQLITE):
             sql["uri"] = f"{SQLITE}{path.parent / sql['uri'].removeprefix(SQLITE)}"
-    for section, key in (("search", "synonyms"), ("assistant", "templates"), ("reviews", "aspects"), ("reviews", "polarities")):
+    for section, key in _FILES:
         values = table.get(section)
         if isinstance(values, dict) and isinstance(values.get(key), str):
             values[key] = str(path.parent / values[key])

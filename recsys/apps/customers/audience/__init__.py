@@ -1,0 +1,1 @@
+"""The ranker turned round: who is most likely to buy a product."""

@@ -1,0 +1,116 @@
+"""From a product to its customers: features of all of them, chances, who is left out, the best, and why."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from features.data.histories import Histories
+from features.errors import DataError
+from features.names import LIKE_ALS, LIKE_TEXT
+from recsys.apps.customers.audience.answers import Audience, Member
+from recsys.apps.customers.audience.contact import Contact
+from recsys.apps.customers.audience.due import saturated
+from recsys.apps.customers.audience.fitting import WINDOW
+from recsys.apps.customers.audience.pair_features import PairFeatures
+from recsys.apps.customers.audience.products import Products
+from recsys.apps.customers.audience.reasons import AudienceReasons
+
+if TYPE_CHECKING:
+    from features.data.customers import Customers
+    from recsys.apps.customers.audience.fitting import AudienceModels
+    from recsys.apps.customers.audience.model import AudienceModel
+    from recsys.apps.customers.audience.products import Product
+    from recsys.apps.customers.audience.request import AudienceRequest
+    from recsys.recommend.pipeline import Recommender
+
+USERS = 20_000  # scored at once
+ENOUGH = "not due within the window"
+
+
+@dataclass(frozen=True)
+class AudienceFinder:
+    """Finds audiences.
+
+    Attributes
+    ----------
+    customers : the shop's table; None without one.
+    letter_cost : of one letter, for a budget; None where it is not known.
+    """
+
+    recommender: Recommender
+    models: AudienceModels
+    customers: Customers | None = None
+    letter_cost: float | None = None
+
+    def answer(self, request: AudienceRequest) -> Audience:
+        """Return the customers of a product.
+
+        Raises
+        ------
+        DataError
+            If the product is unknown, the budget pays for no letter, or no customer may be written to.
+        """
+        log, notes = self.recommender.snapshot.log, list[str]()
+        k = self._letters(request)
+        product = Products(self.recommender).of(request)
+        model = self.models.models.get(product.kind)
+        users = np.unique(log.user)
+        scores, enough = self._scored(users, product, model)
+        contact = Contact.of(self.customers, log.user_ids[users])
+        notes += [contact.note] if contact.note else []
+        barred = contact.barred | {ENOUGH: enough & ~np.any([np.zeros(len(users), dtype=bool), *contact.barred.values()], axis=0)}
+        kept = np.flatnonzero(~np.any(list(barred.values()), axis=0))
+        left_out = {reason: int(mask.sum()) for reason, mask in barred.items() if mask.any()}
+        if not len(kept):
+            told = ", ".join(f"{count:,} {reason}" for reason, count in left_out.items())
+            raise DataError(f"none of {len(users):,} customers may be written to ({told}): record consent in the table of customers")
+        if request.k > len(kept):
+            notes.append(f"{request.k:,} customers were asked for, {len(kept):,} of {len(users):,} are there to be written to")
+        best = kept[np.argsort(-scores[kept], kind="stable")[:k]]
+        chances = None if model is None else model.calibration(scores[best])
+        if model is None:
+            notes.append(f"too little was bought of {product.kind} products to learn chances from: nearest first, without probabilities")
+        elif product.kind == "unsold":
+            notes.append(
+                "chances are those of products that sold for the first time within such a window: they hold if this one is offered"
+            )
+        members = self._members(users[best], product, model, chances)
+        sales = None if model is None or chances is None else model.sales(chances.astype(np.float64))
+        return Audience(product.name, product.kind, self.recommender.bundle_id, WINDOW, members, sales, len(users), left_out, tuple(notes))
+
+    def _letters(self, request: AudienceRequest) -> int:
+        if request.budget is None:
+            return request.k
+        if self.letter_cost is None:
+            raise DataError("the budget says nothing without the cost of a letter: set audience.letter_cost")
+        letters = int(request.budget / self.letter_cost + 1e-9)
+        if letters < 1:
+            raise DataError(f"the budget of {request.budget:g} pays for no letter at {self.letter_cost:g}: raise it")
+        return min(request.k, letters)
+
+    def _scored(self, users: np.ndarray, product: Product, model: AudienceModel | None) -> tuple[np.ndarray, np.ndarray]:
+        """Return each customer's log odds, or nearness without a model, and who has enough."""
+        scores, enough = [], []
+        for start in range(0, len(users), USERS):
+            histories = self._histories(users[start : start + USERS])
+            table = PairFeatures(self.recommender, histories).of(product.kind, [product])
+            nearness = LIKE_TEXT if product.kind == "unsold" else LIKE_ALS if product.kind == "category" else "als"
+            scores.append((table[nearness] if model is None else model.log_odds(table))[:, 0])
+            enough.append(saturated(self.recommender, histories, product, WINDOW))
+        return np.concatenate(scores), np.concatenate(enough)
+
+    def _members(self, users: np.ndarray, product: Product, model: AudienceModel | None, chances: np.ndarray | None) -> tuple[Member, ...]:
+        histories = self._histories(users)
+        table = PairFeatures(self.recommender, histories).of(product.kind, [product])
+        reasons = AudienceReasons(self.recommender, product, histories, table).sentences(model)
+        ids = self.recommender.snapshot.log.user_ids[users]
+        told = [None] * len(users) if chances is None else [round(float(p), 6) for p in chances]
+        return tuple(
+            Member(place, str(user), chance, reason) for place, (user, chance, reason) in enumerate(zip(ids, told, reasons, strict=True), 1)
+        )
+
+    def _histories(self, users: np.ndarray) -> Histories:
+        return Histories.of_users(self.recommender.snapshot.log, users, self.recommender.snapshot.now)
