@@ -25,6 +25,7 @@ from features.text.encoder_config import EncoderConfig
 from ranking.cross_encoder.config import CrossEncoderConfig, QuestionPairConfig
 from ranking.gbdt import GBDTConfig
 from recsys.settings.apps.assistant import AssistantConfig
+from recsys.settings.apps.campaigns import CampaignsConfig
 from recsys.settings.apps.customers import CustomersConfig
 from recsys.settings.apps.reviews import ReviewsConfig
 from recsys.settings.apps.search import IndexSettings, SearchConfig
@@ -77,6 +78,7 @@ class Settings(BaseSettings):
     search: SearchConfig = SearchConfig()
     reviews: ReviewsConfig = ReviewsConfig()
     customers: CustomersConfig = CustomersConfig()
+    campaigns: CampaignsConfig = CampaignsConfig()
     gbdt: GBDTConfig = GBDTConfig()
     cross_encoder: CrossEncoderConfig = CrossEncoderConfig()
     query_cross_encoder: QuestionPairConfig = QuestionPairConfig()
