@@ -102,22 +102,33 @@ class SendHistory:
         hits = [path for path in paths.unique().drop_nulls() if _is_in(path, wanted)]
         return paths.is_in(hits).fill_null(value=False).to_numpy()
 
-    def bought(self, sends: pl.DataFrame, since: int, before: int) -> np.ndarray:
-        """Return whether each customer bought what the offer is for, or anything where it is for everything, bool (n,).
+    def purchases(self, sends: pl.DataFrame, since: int, before: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return what customers bought of what their offers are for, or of everything where an offer is for everything.
 
         Parameters
         ----------
         since, before : seconds since the epoch; the second is not included.
+
+        Returns
+        -------
+        bought : whether each customer did, bool (n,).
+        spend : float64 (n,); lines without a value count as 0.
         """
         times, users = calendar_of(self.log), self.user_rows(sends)
-        bought = np.isin(self.log.event, LABEL_EVENTS) & (times >= since) & (times < before)
-        out = np.zeros(len(users), dtype=bool)
+        during = np.isin(self.log.event, LABEL_EVENTS) & (times >= since) & (times < before)
+        paid = np.zeros(len(self.log)) if self.log.value is None else np.nan_to_num(self.log.value)
+        bought, spend = np.zeros(len(users), dtype=bool), np.zeros(len(users))
         for rows, items in self._by_target(sends):
-            mask = bought if items is None else bought & items[self.log.item]
-            buyers = np.zeros(self.log.n_users + 1, dtype=bool)  # the last place stands for customers that the log lacks
-            buyers[self.log.user[mask]] = True
-            out[rows] = buyers[users[rows]]
-        return out
+            mask = during if items is None else during & items[self.log.item]
+            # The last place stands for customers that the log lacks.
+            lines = np.bincount(self.log.user[mask], minlength=self.log.n_users + 1)
+            bought[rows] = lines[users[rows]] > 0
+            spend[rows] = np.bincount(self.log.user[mask], paid[mask], minlength=self.log.n_users + 1)[users[rows]]
+        return bought, spend
+
+    def bought(self, sends: pl.DataFrame, since: int, before: int) -> np.ndarray:
+        """Return whether each customer bought, bool (n,), as `purchases`."""
+        return self.purchases(sends, since, before)[0]
 
     def _by_target(self, sends: pl.DataFrame) -> list[tuple[np.ndarray, np.ndarray | None]]:
         groups = sends.select(_TARGET).with_row_index("_place").group_by(_TARGET, maintain_order=True).agg("_place").iter_rows()

@@ -21,6 +21,7 @@ import typer
 from features.errors import NO_ROOM, DataError, RecsysError, disk_error, system_code
 from features.text.plain import plain
 from recsys.cli.assistant.command import assistant
+from recsys.cli.campaigns.command import campaign
 from recsys.cli.commands import COMMANDS
 from recsys.cli.options import State, state_of
 from recsys.cli.service import keys
@@ -35,6 +36,7 @@ app = typer.Typer(name="recsys", rich_markup_mode=None, pretty_exceptions_enable
 for command in COMMANDS:
     app.command(command.__name__.replace("_", "-"))(command)
 app.add_typer(assistant, name="assistant")
+app.add_typer(campaign, name="campaign")
 app.add_typer(keys, name="keys")
 
 

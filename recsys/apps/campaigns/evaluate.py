@@ -16,6 +16,7 @@ from eval.baselines.customers.rfm import RfmRegression
 from eval.metrics.grouped_auc import grouped_auc, grouped_auc_difference
 from eval.metrics.intervals import Bootstrap
 from eval.metrics.probabilities import ScoredPairs, reliability
+from eval.protocol.benchmark_table import Interval
 from eval.reports.benchmark import shown
 from features.behavior.campaigns import SEND_FEATURES, SendHistory
 from features.errors import DataError
@@ -25,7 +26,7 @@ from ranking.outcomes.response import PastSends, ResponseModel, past_sends, why_
 from recsys.progress import terminal_progress
 
 if TYPE_CHECKING:
-        from eval.metrics.intervals import MetricValue
+    from eval.metrics.intervals import MetricValue
     from features.progress import Progress
     from recsys.settings.apps.campaigns import CampaignsConfig
     from recsys.settings.settings import Settings
@@ -112,10 +113,9 @@ class CampaignsReport:
         """Return what the command prints."""
         grid = Table("", *_HEADINGS.values(), box=None, header_style="bold", title="The last campaigns, by what was known before each")
         for name, metrics in self.metrics.items():
-            grid.add_row(_NAMES[name], *("\n".join(shown(metrics[key], 3)) if key in metrics else "–" for key in _HEADINGS))
+            grid.add_row(_NAMES[name], *_cells(metrics))
         for name, metrics in self.differences.items():
-            ahead = metrics[AUC]
-            grid.add_row(f"ours less {_NAMES[name]}", "\n".join(shown(ahead, 3)), "\n".join(shown(metrics[POOLED], 3)), "–")
+            grid.add_row(f"ours less {_NAMES[name]}", *_cells(metrics))
         return grid
 
 
@@ -214,6 +214,11 @@ def _report(judged: Judged, boot: Bootstrap) -> CampaignsReport:
             differences[name] = {AUC: grouped_auc_difference(boot, ours, pairs, groups), POOLED: boot.auc_difference(ours, pairs)}
     slices = {name: {AUC: boot.auc(judged.pairs(OURS, index))} for index, name in enumerate(judged.names)}
     return CampaignsReport(metrics, differences, slices, judged.settings, judged.notes)
+
+
+def _cells(metrics: Metrics) -> list[str]:
+    intervals = {name: Interval.model_validate(values) for name, values in _values(metrics).items()}
+    return ["\n".join(shown(intervals.get(key), 3)) for key in _HEADINGS]
 
 
 def _values(metrics: Metrics) -> dict[str, dict[str, float | int | None]]:
