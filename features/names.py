@@ -203,6 +203,28 @@ WEEKDAY_AHEAD: Final = "weekday_ahead_{}"  # share of the purchase days on the w
 INTEREST_28: Final = "interest_28"  # events of other kinds
 LAST_EVENT: Final = "last_event"  # days since the last event of any kind
 
+# Features of a customer and an offer before it is sent, columns of `features.behavior.campaigns.SendHistory.at`.
+CONTACTS: Final = "contacts"
+CONTACTS_28: Final = "contacts_28"
+REDEMPTIONS: Final = "redemptions"
+CONTACT_RECENCY: Final = "contact_recency"
+REDEMPTION_RECENCY: Final = "redemption_recency"
+REDEMPTION_RATE: Final = "redemption_rate"  # of the customer, towards the common rate where there are few contacts
+OFFER_RATE: Final = "offer_rate"  # redeemed of what was sent under the offer's name
+OFFER_CONTACTS: Final = "offer_contacts"  # of the customer, under the offer's name
+OFFER_REDEMPTIONS: Final = "offer_redemptions"
+TARGET_LINES: Final = "target_lines"  # purchases of the item or category that the offer is for
+TARGET_SHARE: Final = "target_share"  # of all purchases of the customer
+TARGET_RECENCY: Final = "target_recency"
+
+# Features of a customer by prices paid, columns of `features.behavior.deals.deal_features`: shares of lines below the usual price.
+DEAL_SHARE_SMALL: Final = "deal_share_small"
+DEAL_SHARE: Final = "deal_share"
+DEAL_SHARE_DEEP: Final = "deal_share_deep"
+DEAL_SHARE_56: Final = "deal_share_56"
+DEAL_DEPTH: Final = "deal_depth"  # mean logarithm of price / usual price
+DEAL_LINES: Final = "deal_lines"
+
 # What is expected of a customer, columns of `ranking.outcomes.customer_models.CustomerModels.predict`.
 USER_ROW: Final = "user"
 CHANCE_28: Final = "chance_28"

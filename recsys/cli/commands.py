@@ -23,7 +23,7 @@ from recsys.recommend.request import MAX_PER_GROUP, RecommendOptions
 from recsys.settings.names import Device, Preset
 
 Protocol = Literal["judged", "personal", "log"]
-Evaluated = Literal["search", "reviews", "customers", "assistant"]
+Evaluated = Literal["search", "reviews", "customers", "campaigns", "assistant"]
 Form = Literal["canonical", "amazon", "shopify", "woocommerce", "magento", "google-merchant", "google-analytics"]
 if TYPE_CHECKING:
     from features.ingest.summary import IngestSummary
@@ -233,7 +233,7 @@ def _recommend_to_file(state: State, options: RecommendOptions, users_file: Path
 def evaluate(
     context: typer.Context,
     what: Annotated[
-        Evaluated | None, typer.Argument(metavar="search|reviews|customers|assistant", help="Without it: the recommendations.")
+        Evaluated | None, typer.Argument(metavar="search|reviews|customers|campaigns|assistant", help="Without it: the recommendations.")
     ] = None,
     preset: Annotated[Preset, typer.Option(help="The preset that the model was trained with.")] = "quick",
     seed: Annotated[int, typer.Option(min=0, metavar="N", help="The seed that the model was trained with.")] = 0,
@@ -243,7 +243,7 @@ def evaluate(
     dialogues: Annotated[Path | None, typer.Option(metavar="FILE", help="Assistant: dialogues to replay, JSON lines.")] = None,
     as_json: Json = False,
 ) -> None:
-    """How good the recommendations are, the search, the sentiment of reviews, what is expected of customers, or the assistant.
+    """How good the recommendations are, or the search, the sentiment of reviews, what is expected of customers or campaigns, the assistant.
 
     Judged on the last weeks of the log, beside honest baselines; a page with plots goes to reports/. See docs/metrics.md.
     """
@@ -280,6 +280,10 @@ def _evaluated_app(state: State, what: Evaluated, seed: int, dialogues: Path | N
         from recsys.apps.customers.evaluate import evaluate_customers
 
         return evaluate_customers(state.workspace, state.settings, seed)
+    if what == "campaigns":
+        from recsys.apps.campaigns.evaluate import evaluate_campaigns
+
+        return evaluate_campaigns(state.workspace, state.settings, seed)
     from recsys.apps.reviews.evaluate import evaluate_reviews
 
     return evaluate_reviews(state.workspace, state.settings, seed)

@@ -27,6 +27,7 @@ from ranking.gbdt import GBDTConfig
 from recsys.settings.apps.assistant import AssistantConfig
 from recsys.settings.apps.audience import AudienceConfig
 from recsys.settings.apps.campaign_copy import CopyConfig
+from recsys.settings.apps.campaigns import CampaignsConfig
 from recsys.settings.apps.customers import CustomersConfig
 from recsys.settings.apps.reviews import ReviewsConfig
 from recsys.settings.apps.search import IndexSettings, SearchConfig
@@ -86,6 +87,7 @@ class Settings(BaseSettings):
     customers: CustomersConfig = CustomersConfig()
     audience: AudienceConfig = AudienceConfig()
     campaign_copy: CopyConfig = CopyConfig()
+    campaigns: CampaignsConfig = CampaignsConfig()
     gbdt: GBDTConfig = GBDTConfig()
     cross_encoder: CrossEncoderConfig = CrossEncoderConfig()
     query_cross_encoder: QuestionPairConfig = QuestionPairConfig()
