@@ -84,7 +84,10 @@ def described(rules: CheckedTable) -> CheckedTable:
 
 
 def _notes(valid: pl.DataFrame) -> Iterator[str]:
-    if missing := valid[CONSENT].null_count():
+    missing = valid[CONSENT].null_count()
+    if missing == valid.height:
+        yield f"no row has {CONSENT}: whether a customer agreed to be written to is not known, and plans say so"
+    elif missing:
         yield f"{CONSENT} is not known of {missing:,} of {counted(valid.height, 'customer')}: a plan leaves them out"
     unknown = valid.drop_nulls(_UNKNOWN)
     if unknown.height:

@@ -58,11 +58,13 @@ def test_only_named_attributes_are_kept(ingested: Ingested) -> None:
 
 def test_the_row_that_forbids_to_write_stays(ingested: Ingested) -> None:
     text = f"{PEOPLE}u1,yes,,,\nu1,no,,,\nu2,yes,,,\nu2,yes,1,,\nu3,yes,,en,\nu3,yes,,de,\n"
-    summary, rows = ingested("customers", text)
+    summary, rows = ingested("customers", f"{text}u4,,,,\n")
+    assert "note: the table of customers: consent is not known of 1 of 4 customers: a plan leaves them out" in summary.notes
     assert rows.select("user_id", "consent", "opted_out", "language").rows() == [
         ("u1", False, None, ""),
         ("u2", True, True, ""),
         ("u3", True, None, "en"),
+        ("u4", None, None, ""),
     ]
     assert sum(summary.optional["customers"].reasons.values()) == 3
 
@@ -74,7 +76,7 @@ def test_bad_rows_of_customers_have_a_reason_each(ingested: Ingested) -> None:
         "no user_id": 1,
         "opted_out is neither yes nor no": 1,
     }
-    assert "note: the table of customers: consent is not known of 1 of 1 customer: a plan leaves them out" in summary.notes
+    assert any("no row has consent: whether a customer agreed to be written to is not known" in note for note in summary.notes)
     assert any("a language that is not understood ('xx' in row 3)" in note for note in summary.notes)
 
 
