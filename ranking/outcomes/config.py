@@ -13,7 +13,7 @@ class OutcomeConfig(BaseModel):
     windows : past moments that are learned from, at most.
     stride : days between two of them; whole weeks keep the weekday.
     customers : customers of one moment, at most; a sample of more.
-    least : customers that one moment must have, and of each class among them a twentieth of that; with fewer there is no model.
+    least : customers that the newest moment must have, and a twentieth of them must have bought again; with fewer there is no model.
     folds : parts of the customers; each part is predicted by boosters that have not seen it, and these predictions calibrate.
     features, rows : fraction of the features and of the rows that each tree sees.
     """

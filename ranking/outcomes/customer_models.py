@@ -182,9 +182,8 @@ def too_few(data: PastOutcomes | None, config: OutcomeConfig) -> str:
     if data is None:
         return "the log is too short, expected as many days and four weeks before them"
     newest = data.bought[data.window == 0]
-    again = int(newest.sum())
-    rare = config.least // 20
-    if len(newest) >= config.least and min(again, len(newest) - again) >= rare:
+    again, rare = int(newest.sum()), config.least // 20
+    if len(newest) >= config.least and again >= rare:
         return ""
     found = f"of {len(newest):,} customers at the newest moment that is known, {again:,} bought again"
-    return f"{found}; expected at least {config.least:,} customers, and {rare:,} who did and who did not"
+    return f"{found}; expected at least {config.least:,} customers, and {rare:,} who did"

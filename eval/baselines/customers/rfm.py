@@ -17,9 +17,16 @@ DEGREES = (1, 2, 3)  # of the polynomial of the three
 
 @dataclass(frozen=True)
 class RfmRegression:
-    """The fitted regression, and the setting that was chosen."""
+    """The fitted regression, and the setting that was chosen.
 
-    model: Pipeline
+    Attributes
+    ----------
+    model : None where all customers did the same.
+    share : of the customers that it was fitted on who bought.
+    """
+
+    model: Pipeline | None
+    share: float
     setting: dict[str, float]
 
     @classmethod
@@ -32,18 +39,20 @@ class RfmRegression:
         labels : bool (n,).
         window : int (n,), the moment of each row; 0 is the newest.
         """
-        x, valid = np.log1p(rfm), window == 0
+        x, valid, share = np.log1p(rfm), window == 0, float(labels.mean())
+        if share in (0.0, 1.0):
+            return cls(None, share, {})
         settings = list(product(PENALTIES, DEGREES))
         if valid.all() or labels[~valid].all() or not labels[~valid].any():
             best = settings[0]
         else:
             losses = [_loss(_fitted(x[~valid], labels[~valid], *setting), x[valid], labels[valid]) for setting in settings]
             best = settings[int(np.argmin(losses))]
-        return cls(_fitted(x, labels, *best), {"inverse_penalty": best[0], "degree": best[1]})
+        return cls(_fitted(x, labels, *best), share, {"inverse_penalty": best[0], "degree": best[1]})
 
     def chance(self, rfm: np.ndarray) -> np.ndarray:
         """Return the chance of rows (n, 3), float64 (n,)."""
-        return self.model.predict_proba(np.log1p(rfm))[:, 1]
+        return np.full(len(rfm), self.share) if self.model is None else self.model.predict_proba(np.log1p(rfm))[:, 1]
 
 
 def _fitted(x: np.ndarray, labels: np.ndarray, penalty: float, degree: int) -> Pipeline:

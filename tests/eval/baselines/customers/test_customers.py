@@ -165,6 +165,7 @@ def test_the_regression_is_tuned_on_the_newest_moment() -> None:
     assert set(model.setting) == {"inverse_penalty", "degree"}
     assert roc_auc(labels, model.chance(rfm)) > 0.6
     assert np.isfinite(RfmRegression.tuned(rfm[:200], labels[:200], np.zeros(200)).chance(rfm)).all()
+    assert set(RfmRegression.tuned(rfm, np.ones(600, dtype=bool), np.zeros(600)).chance(rfm)) == {1.0}
 
 
 @pytest.mark.parametrize(("wait", "rule"), [(1.0, "now"), (30.0, "another_gap")])

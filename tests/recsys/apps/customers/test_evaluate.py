@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
+from typing import Any
 
 import pytest
 from rich.console import Console
 
 from features.data.times.step_time import with_step_time
 from features.errors import DataError
+from features.ingest.source import Source
 from features.progress import silent
 from ranking.outcomes.examples import PastCustomers
 from recsys.apps.customers.evaluate import evaluate_log
 from recsys.apps.customers.past_predictions import cuts_of
+from recsys.cli.main import run
 from recsys.settings.settings import Settings
+from recsys.workspace.workspace import Workspace
 from tests.ranking.outcomes.test_customer_models import DAY, NOW, made_log
 
 MODELS = {"windows": 2, "rounds": 10, "folds": 2, "min_leaf": 10}
@@ -65,3 +70,26 @@ def test_an_order_without_dates_is_refused() -> None:
 def test_moments_are_a_week_apart_and_leave_their_days() -> None:
     cuts = cuts_of(PastCustomers(made_log(5), 100), NOW, 28, 3)
     assert cuts == [NOW - 28 * DAY, NOW - 35 * DAY, NOW - 42 * DAY]
+
+
+def test_the_command_judges_a_workspace_and_stores_the_json(
+    shop: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    items, log = shop.write(tmp_path)
+    workspace = Workspace(tmp_path / "workspace")
+    workspace.ingest(Source(items=items, interactions=log))
+    monkeypatch.chdir(tmp_path)
+    command = ["--workspace", str(workspace.root), "evaluate", "customers", "--json"]
+    assert run(command) == 1
+    (line,) = capsys.readouterr().err.strip().splitlines()
+    assert "no past moment can be judged" in line
+    assert "expected at least 100 customers" in line
+    (tmp_path / "recsys.toml").write_text(
+        "[customers]\ncuts = 2\n[customers.models]\nleast = 20\nwindows = 2\nrounds = 5\nfolds = 2\n[evaluate]\nresamples = 20\n"
+    )
+    assert run(command) == 0
+    content = json.loads(capsys.readouterr().out)
+    assert content == json.loads((workspace.reports / "customers_evaluation.json").read_text())
+    assert content["metrics"]["buys_auc"] == {"value": None, "low": None, "high": None, "users": 60}  # all customers come back
+    assert content["metrics"]["buys_calibration_error"]["value"] < 0.1
+    assert "no spend and next purchase within 90 days: the log is too short" in content["notes"][0]
