@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import lightgbm as lgb
 
     from ranking.outcomes.config import OutcomeConfig
-    from ranking.outcomes.examples import Examples
+    from ranking.outcomes.examples import PastOutcomes
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ class Boosters:
 
 
 def fit_boosters(
-    data: Examples, outcome: np.ndarray, objective: Mapping[str, Any], config: OutcomeConfig, seed: int
+    data: PastOutcomes, outcome: np.ndarray, objective: Mapping[str, Any], config: OutcomeConfig, seed: int
 ) -> tuple[Boosters, np.ndarray]:
     """Fit one model for each part of the customers, on the others.
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from ranking.outcomes.config import OutcomeConfig
-    from ranking.outcomes.examples import Examples
+    from ranking.outcomes.examples import PastOutcomes
 
 NAME = "buying"
 
@@ -35,7 +35,7 @@ class BuyingModel:
     level: float
 
     @classmethod
-    def fit(cls, data: Examples, config: OutcomeConfig, seed: int) -> BuyingModel:
+    def fit(cls, data: PastOutcomes, config: OutcomeConfig, seed: int) -> BuyingModel:
         """Fit on customers at past moments, and calibrate with predictions of models that have not seen the customer.
 
         The shape of the map needs many customers, so all moments give it; its level moves with the season, so the newest one gives that.

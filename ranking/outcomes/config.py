@@ -21,7 +21,7 @@ class OutcomeConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
     windows: int = Field(default=8, ge=1)
     stride: int = Field(default=14, ge=1)
-    customers: int = Field(default=20_000, ge=1)
+    customers: int = Field(default=10_000, ge=1)
     least: int = Field(default=100, ge=20)
     folds: int = Field(default=3, ge=2)
     rounds: int = Field(default=100, ge=1)

@@ -6,9 +6,11 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
 import polars as pl
 
-from features.errors import ModelError
+from features.data.split import LABEL_EVENTS
+from features.errors import DataError, ModelError
 from features.names import CHANCE_28, NEXT_PURCHASE, SPEND_90, SPEND_90_HIGH, SPEND_90_LOW, USER_ROW
 from features.progress import silent
 from ranking.outcomes.buying import BuyingModel
@@ -20,12 +22,10 @@ from ranking.outcomes.spend import SpendModel
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    import numpy as np
-
     from features.behavior.user import UserFeatures
     from features.data.interactions import Interactions
     from features.progress import Progress
-    from ranking.outcomes.examples import Examples
+    from ranking.outcomes.examples import PastOutcomes
 
 MONTH, QUARTER = 28, 90  # days of the chance, and of spend and the next purchase
 PREDICTIONS: dict[str, pl.DataType] = {
@@ -48,7 +48,7 @@ class CustomerModels:
     names : tuple of str
         The features that the models take, in order.
     notes : tuple of str
-        What could not be fitted and why, one sentence each.
+        What could not be fitted and why, and what was assumed, one sentence each.
     """
 
     buying: BuyingModel | None
@@ -65,9 +65,16 @@ class CustomerModels:
         `PREDICTIONS`: the user row, the chance of a purchase within 28 days, the expected spend within 90 days with the ends of its 80%
         interval, and the days from now until the next purchase, null if none is expected within 90 days. A column is null where its model
         could not be fitted; `notes` says why.
+
+        Raises
+        ------
+        DataError
+            If the models have learned from values and the log has none, as that of a bundle.
         """
         if log.moments is None:
             return pl.DataFrame(schema=PREDICTIONS)
+        if self.spend is not None and log.value is None:
+            raise DataError("the models of customers read what was paid, and this log has no values: use the one of Workspace.load")
         return self.predict_of(buyers(log, now))
 
     def predict_of(self, features: UserFeatures) -> pl.DataFrame:
@@ -127,16 +134,17 @@ def fit_customer_models(
     """
     config = config or OutcomeConfig()
     if log.moments is None:
-        return CustomerModels(None, None, None, (), ("the log has only the order of events: without dates nothing is predicted",))
+        return CustomerModels(
+            None, None, None, MODEL_FEATURES, ("the log has only the order of events: without dates nothing is predicted",)
+        )
     past = PastCustomers(log, config.customers, seed)
     with progress("models of customers", 2) as step:
         buying, month = fit_month(past, now, config, seed)
         step()
         spend, following, quarter = fit_quarter(past, now, config, seed)
         step()
-    notes = tuple(note for note in (month, quarter) if note)
-    names = MODEL_FEATURES if buying or following else ()
-    return CustomerModels(buying, spend, following, names, notes)
+    notes = tuple(note for note in (month, quarter, without_value(log, now) if spend else "") if note)
+    return CustomerModels(buying, spend, following, MODEL_FEATURES, notes)
 
 
 def fit_month(past: PastCustomers, now: int, config: OutcomeConfig, seed: int) -> tuple[BuyingModel | None, str]:
@@ -160,7 +168,16 @@ def fit_quarter(past: PastCustomers, now: int, config: OutcomeConfig, seed: int)
     return SpendModel.fit(data, config, seed), following, ""
 
 
-def too_few(data: Examples | None, config: OutcomeConfig) -> str:
+def without_value(log: Interactions, now: int) -> str:
+    """Return how many purchases before `now` count as 0 because their value is unknown; empty if none does."""
+    if log.value is None or log.moments is None:
+        return ""
+    bought = np.isin(log.event, LABEL_EVENTS) & (log.moments < now)
+    unknown = int(np.isnan(log.value[bought]).sum())
+    return f"{unknown:,} of {int(bought.sum()):,} purchases have no value and count as 0 in spend" if unknown else ""
+
+
+def too_few(data: PastOutcomes | None, config: OutcomeConfig) -> str:
     """Return why customers at past moments are too few to learn from; empty if they are enough."""
     if data is None:
         return "the log is too short, expected as many days and four weeks before them"

@@ -24,7 +24,7 @@ LEAST_HISTORY = 28  # days before a moment
 
 
 @dataclass(frozen=True)
-class Examples:
+class PastOutcomes:
     """One row for each customer and past moment, the newest moment first.
 
     Attributes
@@ -92,7 +92,7 @@ class PastCustomers:
         wait = np.full(self.log.n_users, np.inf)
         first = np.flatnonzero(np.diff(later.user, prepend=-1))
         wait[later.user[first]] = (later.first[first] - moment) / DAY
-        return later.per_user(later.value)[users], wait[users]
+        return np.maximum(later.per_user(later.value)[users], 0), wait[users]
 
 
 def buyers(log: Interactions, now: int) -> UserFeatures:
@@ -110,7 +110,7 @@ def past_moments(past: PastCustomers, now: int, days: int, config: OutcomeConfig
     return [moment for moment in moments if moment - past.start >= LEAST_HISTORY * DAY]
 
 
-def examples(past: PastCustomers, now: int, days: int, config: OutcomeConfig) -> Examples | None:
+def examples(past: PastCustomers, now: int, days: int, config: OutcomeConfig) -> PastOutcomes | None:
     """Return the customers at past moments with what they did in the `days` after them; None without any.
 
     Nothing at or after `now` is read.
@@ -118,10 +118,10 @@ def examples(past: PastCustomers, now: int, days: int, config: OutcomeConfig) ->
     parts = []
     for window, moment in enumerate(past_moments(past, now, days, config)):
         features, (spend, wait) = past.at(moment), past.outcome(moment, days)
-        parts.append(Examples(features.users, np.full(len(features), window), features.table(MODEL_FEATURES), spend, wait))
+        parts.append(PastOutcomes(features.users, np.full(len(features), window), features.table(MODEL_FEATURES), spend, wait))
     if not sum(map(len, parts)):
         return None
-    return Examples(*(np.concatenate([getattr(part, name) for part in parts]) for name in ("user", "window", "x", "spend", "wait")))
+    return PastOutcomes(*(np.concatenate([getattr(part, name) for part in parts]) for name in ("user", "window", "x", "spend", "wait")))
 
 
 def folds_of(users: np.ndarray, folds: int, seed: int) -> np.ndarray:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from ranking.outcomes.config import OutcomeConfig
-    from ranking.outcomes.examples import Examples
+    from ranking.outcomes.examples import PastOutcomes
 
 _WAIT, _RETURN = "next_purchase_days", "next_purchase_any"
 
@@ -30,7 +30,7 @@ class NextPurchaseModel:
     returns: Boosters
 
     @classmethod
-    def fit(cls, data: Examples, config: OutcomeConfig, seed: int) -> NextPurchaseModel:
+    def fit(cls, data: PastOutcomes, config: OutcomeConfig, seed: int) -> NextPurchaseModel:
         """Fit on customers at past moments, with the days until their next purchase, inf beyond the horizon."""
         days = np.where(data.bought, np.log1p(data.wait), np.nan)
         wait, _ = fit_boosters(data, days, {"objective": "quantile", "alpha": QUANTILE}, config, seed)

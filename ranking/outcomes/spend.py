@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from ranking.outcomes.config import OutcomeConfig
-    from ranking.outcomes.examples import Examples
+    from ranking.outcomes.examples import PastOutcomes
 
 LEVEL = 0.8
 LEAST = 50  # customers of a group, for a correction
@@ -61,7 +61,7 @@ class SpendModel:
     up_most: float
 
     @classmethod
-    def fit(cls, data: Examples, config: OutcomeConfig, seed: int) -> SpendModel:
+    def fit(cls, data: PastOutcomes, config: OutcomeConfig, seed: int) -> SpendModel:
         """Fit on customers at past moments; predictions of models that have not seen the customer correct at the newest one."""
         unit = float(data.spend.mean())
         scaled, newest = data.spend / unit, data.window == 0
@@ -72,13 +72,15 @@ class SpendModel:
         low, high, most = (out_of_fold[newest] for _, out_of_fold in fitted)
         y, from_nothing = logs[newest], low <= _NOTHING
         some = ~from_nothing
-        shifts = (
-            correction(low[some] - y[some], 1 - _TAIL),
-            correction(y[some] - high[some], 1 - _TAIL),
-            correction(y[from_nothing] - most[from_nothing], LEVEL),
+        return cls(
+            mean,
+            *(boosters for boosters, _ in fitted),
+            unit=unit,
+            factor=float(scaled[newest].sum() / np.exp(raw[newest]).sum()),
+            down=correction(low[some] - y[some], 1 - _TAIL),
+            up=correction(y[some] - high[some], 1 - _TAIL),
+            up_most=correction(y[from_nothing] - most[from_nothing], LEVEL),
         )
-        factor = float(scaled[newest].sum() / np.exp(raw[newest]).sum())
-        return cls(mean, *(boosters for boosters, _ in fitted), unit, factor, *shifts)
 
     def expected(self, x: np.ndarray) -> np.ndarray:
         """Return the expected spend of rows (n, features), float64 (n,)."""
@@ -107,7 +109,8 @@ class SpendModel:
     @classmethod
     def from_files(cls, files: Mapping[str, bytes]) -> SpendModel:
         """Read what `to_files` wrote."""
-        return cls(*(Boosters.from_files(files, name) for name in (_MEAN, *_QUANTILES)), **json.loads(files[_NUMBERS]))
+        mean, low, high, most = (Boosters.from_files(files, name) for name in (_MEAN, *_QUANTILES))
+        return cls(mean, low, high, most, **json.loads(files[_NUMBERS]))
 
 
 def correction(missed: np.ndarray, level: float) -> float:

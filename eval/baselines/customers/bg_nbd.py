@@ -78,8 +78,13 @@ class BgNbd:
         a = self.a + 1e-6 if abs(self.a - 1) < 1e-6 else self.a
         x, seen = summary.repeats, self.alpha + summary.age
         share = time / (seen + time)
-        series = (1 - share) ** (a - 1) * hyp2f1(a + self.b - 1 - self.r, a - 1, a + self.b + x - 1, share)
-        return self.alive(summary) * (a + self.b + x - 1) / (a - 1) * (1 - series)
+        with np.errstate(all="ignore"):
+            series = (1 - share) ** (a - 1) * hyp2f1(a + self.b - 1 - self.r, a - 1, a + self.b + x - 1, share)
+            expected = (a + self.b + x - 1) / (a - 1) * (1 - series)
+        # Where parameters are so large that the series cannot be summed, customers hardly differ in their probability of leaving.
+        leaves = a / (a + self.b + x)
+        alike = -np.expm1(-(self.r + x) * np.log1p(leaves * time / seen)) / leaves
+        return self.alive(summary) * np.where(np.isfinite(expected), expected, alike)
 
 
 def log_likelihood(parameters: np.ndarray, repeats: np.ndarray, last: np.ndarray, age: np.ndarray) -> np.ndarray:

@@ -41,7 +41,7 @@ def most_likely(model: str, total: Callable[[np.ndarray], float], starts: Sequen
     bounds = [(-_BOUND, _BOUND)] * len(starts[0])
     found = [minimize(loss, np.log(start), method="L-BFGS-B", bounds=bounds, options={"maxiter": 500}) for start in starts]
     best = min(found, key=lambda one: one.fun)
-    inside = bool((np.abs(best.x) < _BOUND - 1e-6).all())
+    inside = bool((np.abs(best.x) < _BOUND - 1e-3).all())
     if not best.success or not inside:
         why = "a parameter has run to its bound" if best.success else str(best.message)
         _log.warning("%s has not converged (%s): its figures say little about this log", model, why)

@@ -15,7 +15,6 @@ from eval.metrics import spend as spend_metrics
 from eval.metrics.intervals import Bootstrap
 from eval.metrics.probabilities import ScoredPairs, reliability
 from eval.metrics.spend import SpendPairs
-from eval.reports.benchmark import shown
 from features.errors import DataError
 from features.storage.atomic import write_whole
 from ranking.outcomes.customer_models import MONTH, QUARTER
@@ -84,7 +83,7 @@ class CustomersReport:
         """Return what the command prints."""
         grid = Table("", *_HEADINGS.values(), box=None, header_style="bold", title="Customers at past moments, a week apart")
         for name, metrics in self.metrics.items():
-            grid.add_row(_NAMES[name], *("\n".join(shown(metrics[key], 3)) if key in metrics else "–" for key in _HEADINGS))
+            grid.add_row(_NAMES[name], *(_cell(metrics.get(key)) for key in _HEADINGS))
         return grid
 
 
@@ -189,8 +188,8 @@ def _dates(rows: Rows, name: str, mask: np.ndarray) -> dict[str, SpendPairs]:
     wait, days = rows.actual["wait"], rows.said[name, "days"]
     back = mask & np.isfinite(wait)
     if_any = rows.said.get((name, "days_if_any"), days)
-    capped = (np.minimum(values, QUARTER) for values in (wait, days))
-    return {DATE: _pairs(rows, wait, if_any, back), DATE_ALL: _pairs(rows, *capped, mask)}
+    cut = np.minimum(wait, QUARTER)
+    return {DATE: _pairs(rows, wait, if_any, back), DATE_ALL: _pairs(rows, cut, np.minimum(days, QUARTER), mask)}
 
 
 def _chances(rows: Rows, name: str, mask: np.ndarray) -> ScoredPairs:
@@ -201,6 +200,12 @@ def _chances(rows: Rows, name: str, mask: np.ndarray) -> ScoredPairs:
 def _pairs(rows: Rows, actual: np.ndarray, said: np.ndarray, mask: np.ndarray) -> SpendPairs:
     user = np.unique(rows.user[mask], return_inverse=True)[1]
     return SpendPairs(user, actual[mask], said[mask], int(user.max(initial=-1)) + 1)
+
+
+def _cell(metric: MetricValue | None) -> str:
+    if metric is None or not math.isfinite(metric.value):
+        return "–"
+    return f"{metric.value:.3f}\n{metric.low:.3f}–{metric.high:.3f}"
 
 
 def _values(metrics: Metrics) -> dict[str, dict[str, float | int | None]]:

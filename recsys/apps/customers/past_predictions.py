@@ -55,9 +55,8 @@ class Rows:
         """Append the customers of one moment."""
         self.user = np.concatenate([self.user, users])
         self.cut = np.concatenate([self.cut, np.full(len(users), cut)])
-        for mine, new in ((self.actual, actual), (self.said, said)):
-            for key, values in new.items():
-                mine[key] = np.concatenate([mine.get(key, np.zeros(0)), values])
+        self.actual = {key: np.concatenate([self.actual.get(key, np.zeros(0)), values]) for key, values in actual.items()}
+        self.said = {key: np.concatenate([self.said.get(key, np.zeros(0)), values]) for key, values in said.items()}
 
 
 def cuts_of(past: PastCustomers, end: int, days: int, most: int) -> list[int]:
