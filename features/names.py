@@ -195,7 +195,7 @@ INTEREST_28: Final = "interest_28"  # events of other kinds
 LAST_EVENT: Final = "last_event"  # days since the last event of any kind
 
 # What is expected of a customer, columns of `ranking.outcomes.customer_models.CustomerModels.predict`.
-USER_ROW: Final = "user"
+USER_ROW: Final = "user_row"
 CHANCE_28: Final = "chance_28"
 SPEND_90: Final = "spend_90"
 SPEND_90_LOW: Final = "spend_90_low"
