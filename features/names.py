@@ -226,7 +226,7 @@ DEAL_DEPTH: Final = "deal_depth"  # mean logarithm of price / usual price
 DEAL_LINES: Final = "deal_lines"
 
 # What is expected of a customer, columns of `ranking.outcomes.customer_models.CustomerModels.predict`.
-USER_ROW: Final = "user"
+USER_ROW: Final = "user_row"
 CHANCE_28: Final = "chance_28"
 SPEND_90: Final = "spend_90"
 SPEND_90_LOW: Final = "spend_90_low"

@@ -78,7 +78,7 @@ class UserFeatures:
 
     def table(self, names: tuple[str, ...]) -> np.ndarray:
         """Return the named columns side by side, float32 (n, names)."""
-        return np.stack([self.columns[name] for name in names], axis=1) if names else np.zeros((len(self), 0), dtype=np.float32)
+        return np.stack([self.columns[name] for name in names], axis=1)
 
     def where(self, mask: np.ndarray) -> UserFeatures:
         """Select the customers where `mask`, bool (n,), is true."""

@@ -51,7 +51,7 @@ def test_every_customer_has_predictions_that_fit_together(log: Interactions, mod
     table = models.predict(log, NOW - 90 * DAY)
     assert models.notes == ()
     assert dict(table.schema) == PREDICTIONS
-    assert table["user"].to_list() == np.unique(log.user[log.time < NOW - 90 * DAY]).tolist()
+    assert table["user_row"].to_list() == np.unique(log.user[log.time < NOW - 90 * DAY]).tolist()
     assert table["chance_28"].is_between(0, 1, closed="none").all()
     assert (table["spend_90_low"] >= 0).all()
     assert (table["spend_90_low"] <= table["spend_90"]).all()
@@ -64,8 +64,8 @@ def test_predictions_say_what_happens(log: Interactions, models: CustomerModels)
     now = NOW - 90 * DAY
     table = models.predict(log, now)
     later = log.between(now, now + 90 * DAY)
-    spent = np.bincount(later.user, later.value, minlength=log.n_users)[table["user"].to_numpy()]
-    soon = np.bincount(log.between(now, now + 28 * DAY).user, minlength=log.n_users)[table["user"].to_numpy()] > 0
+    spent = np.bincount(later.user, later.value, minlength=log.n_users)[table["user_row"].to_numpy()]
+    soon = np.bincount(log.between(now, now + 28 * DAY).user, minlength=log.n_users)[table["user_row"].to_numpy()] > 0
     chance = table["chance_28"].to_numpy()
     assert chance[soon].mean() > chance[~soon].mean() + 0.1
     assert chance.mean() == pytest.approx(soon.mean(), abs=0.08)
@@ -117,7 +117,7 @@ def test_a_shop_with_too_little_gets_a_note_and_no_predictions(log: Interactions
     models = fit_customer_models(log, NOW, SMALL)
     assert said in " ".join(models.notes)
     table = CustomerModels.from_files(models.to_files()).predict(log, NOW)
-    assert table["user"].to_list() == np.unique(log.user).tolist()
+    assert table["user_row"].to_list() == np.unique(log.user).tolist()
     assert table["spend_90"].null_count() == table["next_purchase"].null_count() == len(table)
 
 
@@ -151,7 +151,7 @@ def test_an_order_without_dates_predicts_nothing() -> None:
 
 def test_a_customer_who_never_bought_is_left_out(models: CustomerModels, log: Interactions) -> None:
     looks = replace(log, event=np.where(log.user == 0, 2, 0).astype(np.int8))
-    assert 0 not in models.predict(looks, NOW)["user"].to_list()
+    assert 0 not in models.predict(looks, NOW)["user_row"].to_list()
 
 
 def test_moments_keep_the_weekday_and_end_before_now(log: Interactions) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from dataclasses import replace
 
@@ -27,7 +28,7 @@ def test_the_routes_say_what_the_command_line_says(shared: TestClient, ready: Pl
     one = shared.get(f"/v1/customers/{listed['customers'][0]['user_id']}").json()
     assert {name: one[name] for name in listed["customers"][0]} == listed["customers"][0]
     assert one["categories"]
-    said = ready.shop.customers.customer(one["user_id"]).to_dict()
+    said = json.loads(json.dumps(ready.shop.customers.customer(one["user_id"]).to_dict()))
     assert {name: one[name] for name in said} == said
 
 
@@ -70,8 +71,9 @@ def test_no_id_is_logged(shared: TestClient, caplog: pytest.LogCaptureFixture) -
     with caplog.at_level(logging.INFO):
         shared.get("/v1/customers/user-05")
         shared.post("/customers", data={"user": "user-05"})
-    assert caplog.records
-    assert not [record for record in caplog.records if "user-05" in f"{record.getMessage()} {vars(record)}"]
+    records = [record for record in caplog.records if record.name.startswith("recsys")]  # the test's own client logs addresses
+    assert len(records) >= 2
+    assert not [record for record in records if "user-05" in f"{record.getMessage()} {vars(record)}"]
 
 
 def test_a_bundle_without_customers_says_what_to_do(spare: Place, serve: Serve) -> None:

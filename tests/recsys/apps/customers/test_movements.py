@@ -45,13 +45,13 @@ def test_departures_are_those_of_the_segments(days: list[list[int]], day: int) -
     rhythms = Rhythms.of(bought(*days))
     rules = SegmentRules(-1, 2.0, 3.0, float("nan"), 1e9, rhythms.typical)  # nobody is new
     counts = departures(rhythms, rules, 120, warm_up=0).filter(pl.col("day") == EPOCH + timedelta(day))
-    then, now = (rules.assign(rhythms.on(one)).select("user", pl.col(SEGMENT).cast(pl.String)) for one in (day - 1, day))
-    both = now.join(then, on="user", how="left", suffix="_before")
+    then, now = (rules.assign(rhythms.on(one)).select("user_row", pl.col(SEGMENT).cast(pl.String)) for one in (day - 1, day))
+    both = now.join(then, on="user_row", how="left", suffix="_before")
     for name, late in ((DRIFTING, (DRIFTING, LOST)), (LOST, (LOST,))):
         again = both.filter(pl.col("segment").is_in(late), ~pl.col("segment_before").fill_null("").is_in(late))
         if name == DRIFTING:  # who bought once is lost without having drifted away
-            once = rhythms.on(day).filter(pl.col("purchase_days") == 1)["user"]
-            again = again.filter(~pl.col("user").is_in(once.implode()))
+            once = rhythms.on(day).filter(pl.col("purchase_days") == 1)["user_row"]
+            again = again.filter(~pl.col("user_row").is_in(once.implode()))
         found = counts.filter(pl.col("series") == name)
         assert (found["negatives"].sum(), found["total"].sum() >= again.height) == (again.height, True)
 
