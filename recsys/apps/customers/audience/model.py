@@ -22,15 +22,15 @@ if TYPE_CHECKING:
 
 LEVEL = 0.8  # of the interval of expected sales
 MAILING = 100  # customers, over whom the spread of sales is learned
-ROUNDS, SEEDS = 150, 2
+ROUNDS, SEEDS = 80, 1
 TREES: dict[str, Any] = {
     "objective": "binary",
-    "learning_rate": 0.06,
-    "num_leaves": 31,
+    "learning_rate": 0.08,
+    "num_leaves": 7,
     "feature_fraction": 0.5,
     "bagging_fraction": 0.7,
     "bagging_freq": 1,
-    "lambda_l2": 20.0,
+    "lambda_l2": 50.0,
     "deterministic": True,
     "force_row_wise": True,
     "num_threads": 1,
