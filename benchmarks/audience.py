@@ -162,7 +162,10 @@ def main() -> None:
     # The scorer of `recommend --unsold`, which sums over purchases instead of taking the nearest; no target was set against it.
     print(json.dumps(_row("audience: products never sold before, summed text", own, 1.0, options.seed)), flush=True)
     ratio, covered, count = bench.sales(options.items, options.seed)
-    print(json.dumps({"name": "audience: buyers over expected", "ratio": round(ratio, 3), "mailings": count, "covered": round(covered, 3)}), flush=True)
+    print(
+        json.dumps({"name": "audience: buyers over expected", "ratio": round(ratio, 3), "mailings": count, "covered": round(covered, 3)}),
+        flush=True,
+    )
 
 
 if __name__ == "__main__":
