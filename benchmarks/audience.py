@@ -22,7 +22,7 @@ from features.data.histories import Histories
 from features.data.interactions import DAY
 from features.data.split import LABEL_EVENTS
 from features.names import ALS_SCORE, BUYERS_EVER, CATEGORY, GROUP_LAST, LIKE_TEXT, OWN_COUNT, TOWER_SCORE, USER_LAST
-from recsys.apps.customers.audience.fitting import WINDOW, Window, models_of
+from recsys.apps.customers.audience.fitting import WINDOW, PastWindow, models_of
 from recsys.apps.customers.audience.pair_features import PairFeatures
 from recsys.apps.customers.audience.products import Products
 from recsys.recommend.open import open_recommender
@@ -48,7 +48,7 @@ class Bench:
 
     recommender: Recommender
     models: AudienceModels
-    window: Window
+    window: PastWindow
 
     @classmethod
     def of(cls, workspace: Workspace) -> Bench:
@@ -59,7 +59,7 @@ class Bench:
         rows = recommender.snapshot.log.user_rows(log.user_ids.tolist())
         after = log.between(now, now + WINDOW * DAY)
         after = after.where(np.isin(after.event, LABEL_EVENTS) & (rows[after.user] >= 0))
-        return cls(recommender, models_of(recommender, workspace.cache), Window(recommender, rows[after.user], after.item, 0))
+        return cls(recommender, models_of(recommender, workspace.cache), PastWindow(recommender, rows[after.user], after.item, 0))
 
     def sold(self, count: int, seed: int) -> tuple[Rows, Rows]:
         """Return average precisions of new and of repeat buyers, and of sales, of items that had sold and were bought in the window."""

@@ -16,7 +16,7 @@ from features.data.split import LABEL_EVENTS
 from features.errors import DataError
 from features.names import BUYERS_28, BUYERS_91, BUYERS_EVER
 from features.storage.arrays import Subfolder, in_folder
-from recsys.apps.customers.audience.model import AudienceModel, Examples, fit_model
+from recsys.apps.customers.audience.model import AudienceModel, LabelledPairs, fit_model
 from recsys.apps.customers.audience.pair_features import PairFeatures
 from recsys.apps.customers.audience.products import Product, Products
 from recsys.artifacts.job_cache import read_files, write_files
@@ -83,14 +83,14 @@ def fit_models(recommender: Recommender, seed: int = 0) -> AudienceModels:
     days = (snapshot.now - snapshot.log.start) / DAY
     if days < 4 * WINDOW:
         raise DataError(f"the log covers {days:.0f} days, expected at least {4 * WINDOW}: come back with a longer log")
-    pairs: dict[Kind, list[tuple[Examples, tuple[str, ...]]]] = {kind: [] for kind in KINDS}
+    pairs: dict[Kind, list[tuple[LabelledPairs, tuple[str, ...]]]] = {kind: [] for kind in KINDS}
     for back in (2, 1):
         cut = snapshot.now - back * WINDOW * DAY
         past = at_moment(recommender, cut)
         bought = snapshot.log.between(cut, cut + WINDOW * DAY)
         bought = bought.where(np.isin(bought.event, LABEL_EVENTS))
         for kind in KINDS:
-            pairs[kind].append(Window(past, bought.user, bought.item, seed + back).examples(kind, sampled=back == 2))
+            pairs[kind].append(PastWindow(past, bought.user, bought.item, seed + back).examples(kind, sampled=back == 2))
     models: dict[Kind, AudienceModel] = {}
     for kind, ((earlier, names), (later, _)) in pairs.items():
         if min(earlier.y.sum(), later.y.sum()) < LEAST:
@@ -115,7 +115,7 @@ def at_moment(recommender: Recommender, cut: int) -> Recommender:
 
 
 @dataclass(frozen=True)
-class Window:
+class PastWindow:
     """A past moment and what was bought within the window after it.
 
     Attributes
@@ -128,14 +128,14 @@ class Window:
     item: np.ndarray
     seed: int
 
-    def examples(self, kind: Kind, *, sampled: bool) -> tuple[Examples, tuple[str, ...]]:
+    def examples(self, kind: Kind, *, sampled: bool) -> tuple[LabelledPairs, tuple[str, ...]]:
         """Return pairs of one kind and the features' names; `sampled` keeps few of those that were not bought."""
         rng = np.random.default_rng([self.seed, KINDS.index(kind)])
         products, users = self.products(kind, rng, bought=sampled), self._users(rng)
         histories = Histories.of_users(self.past.snapshot.log, users, self.past.snapshot.now)
         features = PairFeatures(self.past, histories)
         share = min(1.0, NEGATIVES / max(1, len(users) * len(products))) if sampled else 1.0
-        parts: list[Examples] = []
+        parts: list[LabelledPairs] = []
         names: tuple[str, ...] = ()
         step = max(1, PAIRS_AT_ONCE // max(1, len(users)))
         for start in range(0, len(products), step):
@@ -147,11 +147,11 @@ class Window:
             x = np.stack([table[name][keep] for name in names], axis=1).astype(np.float32)
             y = y[keep]
             weight = np.where(y, 1, 1 / share).astype(np.float32)
-            parts.append(Examples(x, y, weight, start + np.nonzero(keep)[1]))
+            parts.append(LabelledPairs(x, y, weight, start + np.nonzero(keep)[1]))
         if not parts:
             empty = np.zeros(0)
-            return Examples(np.zeros((0, 0)), empty.astype(bool), empty, empty.astype(np.int64)), names
-        return Examples(*(np.concatenate([getattr(part, name) for part in parts]) for name in ("x", "y", "weight", "product"))), names
+            return LabelledPairs(np.zeros((0, 0)), empty.astype(bool), empty, empty.astype(np.int64)), names
+        return LabelledPairs(*(np.concatenate([getattr(part, name) for part in parts]) for name in ("x", "y", "weight", "product"))), names
 
     def products(self, kind: Kind, rng: np.random.Generator, *, bought: bool) -> list[Product]:
         """Sample products: those that were bought in the window, to learn an order from, or by what was known before, for calibration.
