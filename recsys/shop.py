@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from features.ingest.source import Source
     from features.ingest.summary import IngestSummary
     from recsys.apps.assistant.pipeline import Assistant
-    from recsys.apps.campaigns.copy.answers import Copy
-    from recsys.apps.campaigns.copy.request import CopyRequest
     from recsys.apps.customers.audience.answers import Audience
     from recsys.apps.customers.audience.request import AudienceRequest
     from recsys.apps.customers.reader import CustomersReader
@@ -217,12 +215,6 @@ class Shop:
         from recsys.apps.customers.audience.open import open_audience
 
         return open_audience(self.recommender, self.workspace, self.settings).answer(request)
-
-    def campaign_copy(self, request: CopyRequest) -> Copy:
-        """Write the texts of a campaign, see `recsys.apps.campaigns.copy`; an offer alone needs no bundle."""
-        from recsys.apps.campaigns.copy.open import open_copy
-
-        return open_copy(self.settings).write(request, None if request.item is None else self.recommender)
 
     def _close(self) -> None:
         """Forget the open recommender, so that the next call opens the bundle in use."""

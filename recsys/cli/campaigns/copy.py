@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from recsys.apps.campaigns.copy.answers import Copy
-    from recsys.apps.campaigns.copy.results import TestState
+    from recsys.apps.campaigns.copy.results import VariantTest
 
 
 def copy(
@@ -41,12 +41,15 @@ def copy(
             raise typer.BadParameter("goes without --item, --offer, --segment and --channel", param_hint="--results")
         from recsys.apps.campaigns.copy.results import read_results
 
-        state = read_results(results)
-        typer.echo(json.dumps(state.to_dict(), indent=2, allow_nan=False)) if as_json else _render_results(state, stdout())
+        test = read_results(results)
+        typer.echo(json.dumps(test.to_dict(), indent=2, allow_nan=False)) if as_json else _render_results(test, stdout())
         return
+    from recsys.apps.campaigns.copy.open import open_copy
     from recsys.apps.campaigns.copy.request import CopyRequest
 
-    found = state_of(context).shop.campaign_copy(CopyRequest(item, offer, segment, language, channel))
+    request, state = CopyRequest(item, offer, segment, language, channel), state_of(context)
+    # An offer alone needs no bundle.
+    found = open_copy(state.settings).write(request, None if item is None else state.shop.recommender)
     if as_json:
         typer.echo(json.dumps(found.to_dict(), indent=2, allow_nan=False, ensure_ascii=False))
     else:
@@ -66,7 +69,7 @@ def _render(found: Copy, console: Console) -> None:
         console.print(Text(f"  from {facts}{'; reworded by the language model' if one.reworded else ''}"))
 
 
-def _render_results(state: TestState, console: Console) -> None:
+def _render_results(test: VariantTest, console: Console) -> None:
     from rich.table import Table
     from rich.text import Text
 
@@ -75,9 +78,9 @@ def _render_results(state: TestState, console: Console) -> None:
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name in ("Variant", "Sent", "Clicked", "Rate", "Next share"):
         table.add_column(name, justify="left" if name == "Variant" else "right")
-    for one in state.variants:
+    for one in test.variants:
         table.add_row(
             Text(plain(one.name)), f"{one.sent:,}", f"{one.clicked:,}", f"{one.clicked / max(one.sent, 1):.1%}", f"{one.share:.1%}"
         )
     console.print(table)
-    console.print(Text(state.told))
+    console.print(Text(test.told))

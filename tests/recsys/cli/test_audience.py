@@ -9,7 +9,9 @@ from typing import Any
 import polars as pl
 import pytest
 
+from recsys.apps.campaigns.copy.answers import Copy
 from recsys.apps.campaigns.copy.request import CopyRequest
+from recsys.apps.campaigns.copy.writer import CopyWriter
 from recsys.apps.customers.audience.answers import Audience, Member
 from recsys.apps.customers.audience.model import Sales
 from recsys.apps.customers.audience.request import AudienceRequest
@@ -87,10 +89,7 @@ def test_copy_of_an_offer_needs_no_workspace(tmp_path: Path, monkeypatch: pytest
 
 def test_copy_takes_every_option(fake_shop: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[CopyRequest] = []
-    from recsys.apps.campaigns.copy.answers import Copy
-
-    found = Copy("a", None, "loyal", "de", ())
-    monkeypatch.setattr(FakeShop, "campaign_copy", lambda _, request: seen.append(request) or found, raising=False)
+    monkeypatch.setattr(CopyWriter, "write", lambda _, request, __: seen.append(request) or Copy("a", None, "loyal", "de", ()))
     assert run(["campaign", "copy", "--item", "a", "--segment", "loyal", "--language", "de", "--channel", "push"]) == 0
     assert seen == [CopyRequest("a", None, "loyal", "de", "push")]
 

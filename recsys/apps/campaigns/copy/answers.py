@@ -16,7 +16,7 @@ class UsedFact:
 
 
 @dataclass(frozen=True)
-class Variant:
+class CopyVariant:
     """One text of a campaign.
 
     Attributes
@@ -46,7 +46,7 @@ class Copy:
     offer: str | None
     segment: str | None
     language: str
-    variants: tuple[Variant, ...]
+    variants: tuple[CopyVariant, ...]
     notes: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:

@@ -29,7 +29,7 @@ class VariantState:
 
 
 @dataclass(frozen=True)
-class TestState:
+class VariantTest:
     """A test of variants. `winner`: the one that has won against each other; None while the test goes on."""
 
     variants: tuple[VariantState, ...]
@@ -47,7 +47,7 @@ class TestState:
         return {"variants": [vars(one) for one in self.variants], "winner": self.winner}
 
 
-def read_results(path: Path, seed: int = 0) -> TestState:
+def read_results(path: Path, seed: int = 0) -> VariantTest:
     """Read a file of letters and judge the test.
 
     Without the column `share` every variant was drawn equally often.
@@ -81,7 +81,7 @@ def read_results(path: Path, seed: int = 0) -> TestState:
     hits = np.bincount(variant, clicked.to_numpy(), minlength=len(known)).astype(int)
     shares, best = thompson_shares(sent, hits, seed), winner(sends)
     states = zip(known, sent.tolist(), hits.tolist(), shares.tolist(), strict=True)
-    return TestState(tuple(VariantState(name, *values) for name, *values in states), None if best is None else known[best])
+    return VariantTest(tuple(VariantState(name, *values) for name, *values in states), None if best is None else known[best])
 
 
 def _shares(frame: pl.DataFrame, variants: int, path: Path) -> np.ndarray:

@@ -7,7 +7,7 @@ from itertools import combinations
 from typing import TYPE_CHECKING
 
 from features.errors import DataError
-from recsys.apps.campaigns.copy.answers import Copy, UsedFact, Variant
+from recsys.apps.campaigns.copy.answers import Copy, CopyVariant, UsedFact
 from recsys.apps.campaigns.copy.facts import SHOP, facts_of_item
 from recsys.apps.campaigns.copy.texts import texts_of
 from recsys.wording.checking.checker import check
@@ -67,7 +67,7 @@ class CopyWriter:
                 notes.append(f"item {request.item} has no price: no text states one")
         if request.offer is not None:
             facts.append(Fact("offer", request.offer.strip(), FactKind.TEXT, SHOP))
-        variants: list[Variant] = []
+        variants: list[CopyVariant] = []
         for form in request.forms:
             made, told = self.variants(form, texts.tones[request.tone][form], facts, request.language)
             variants += made
@@ -76,9 +76,9 @@ class CopyWriter:
             raise DataError(f"no text may be sent: {'; '.join(notes)}")
         return Copy(request.item, request.offer, request.segment, request.language, tuple(variants), tuple(dict.fromkeys(notes)))
 
-    def variants(self, form: str, templates: Sequence[str], facts: Sequence[Fact], language: str) -> tuple[list[Variant], list[str]]:
+    def variants(self, form: str, templates: Sequence[str], facts: Sequence[Fact], language: str) -> tuple[list[CopyVariant], list[str]]:
         """Return the variants of one form, and what was left out."""
-        made: list[Variant] = []
+        made: list[CopyVariant] = []
         too_long, refused, shortest = 0, set[str](), 0
         limit = self.config.length(form)
         for template in templates:
@@ -92,7 +92,7 @@ class CopyWriter:
                 continue
             if all(text != other.text for other in made):
                 used = tuple(UsedFact(fact.name, str(fact.value), fact.source) for fact in message.facts)
-                made.append(Variant(f"{form}-{len(made) + 1}", form, text, used, reworded=text != message.template_text))
+                made.append(CopyVariant(f"{form}-{len(made) + 1}", form, text, used, reworded=text != message.template_text))
         notes = []
         if too_long:
             notes.append(

@@ -16,7 +16,7 @@ from features.data.split import LABEL_EVENTS
 from features.errors import DataError
 from features.names import BUYERS_28, BUYERS_91, BUYERS_EVER
 from features.storage.arrays import Subfolder, in_folder
-from recsys.apps.customers.audience.model import AudienceModel, Examples, fit_model
+from recsys.apps.customers.audience.model import AudienceModel, LabelledPairs, fit_model
 from recsys.apps.customers.audience.pair_features import PairFeatures
 from recsys.apps.customers.audience.products import Product, Products
 from recsys.artifacts.job_cache import read_files, write_files
@@ -34,10 +34,11 @@ FOLDER = "audience"  # of the cache
 WINDOW = 28  # days
 KINDS: tuple[Kind, ...] = ("sold", "unsold", "category")
 USERS = 20_000  # of a window
-PRODUCTS = {"sold": 300, "unsold": 300, "category": 150}  # of a window
+FITTED = {"sold": 500, "unsold": 1000, "category": 150}  # products of the window that a booster is fitted on
+CALIBRATED = {"sold": 200, "unsold": 200, "category": 100}  # of the window that it is calibrated on
 PAIRS_AT_ONCE = 250_000
 LEAST = 30  # purchases in a window, below which nothing can be learned
-NEGATIVES = 300_000  # of the window that a booster is fitted on
+NEGATIVES = 100_000  # of the window that a booster is fitted on
 
 
 @dataclass(frozen=True)
@@ -82,14 +83,14 @@ def fit_models(recommender: Recommender, seed: int = 0) -> AudienceModels:
     days = (snapshot.now - snapshot.log.start) / DAY
     if days < 4 * WINDOW:
         raise DataError(f"the log covers {days:.0f} days, expected at least {4 * WINDOW}: come back with a longer log")
-    pairs: dict[Kind, list[tuple[Examples, tuple[str, ...]]]] = {kind: [] for kind in KINDS}
+    pairs: dict[Kind, list[tuple[LabelledPairs, tuple[str, ...]]]] = {kind: [] for kind in KINDS}
     for back in (2, 1):
         cut = snapshot.now - back * WINDOW * DAY
         past = at_moment(recommender, cut)
         bought = snapshot.log.between(cut, cut + WINDOW * DAY)
         bought = bought.where(np.isin(bought.event, LABEL_EVENTS))
         for kind in KINDS:
-            pairs[kind].append(Window(past, bought.user, bought.item, seed + back).examples(kind, sampled=back == 2))
+            pairs[kind].append(PastWindow(past, bought.user, bought.item, seed + back).examples(kind, sampled=back == 2))
     models: dict[Kind, AudienceModel] = {}
     for kind, ((earlier, names), (later, _)) in pairs.items():
         if min(earlier.y.sum(), later.y.sum()) < LEAST:
@@ -114,7 +115,7 @@ def at_moment(recommender: Recommender, cut: int) -> Recommender:
 
 
 @dataclass(frozen=True)
-class Window:
+class PastWindow:
     """A past moment and what was bought within the window after it.
 
     Attributes
@@ -127,14 +128,14 @@ class Window:
     item: np.ndarray
     seed: int
 
-    def examples(self, kind: Kind, *, sampled: bool) -> tuple[Examples, tuple[str, ...]]:
+    def examples(self, kind: Kind, *, sampled: bool) -> tuple[LabelledPairs, tuple[str, ...]]:
         """Return pairs of one kind and the features' names; `sampled` keeps few of those that were not bought."""
         rng = np.random.default_rng([self.seed, KINDS.index(kind)])
-        products, users = self.products(kind, rng), self._users(rng)
+        products, users = self.products(kind, rng, bought=sampled), self._users(rng)
         histories = Histories.of_users(self.past.snapshot.log, users, self.past.snapshot.now)
         features = PairFeatures(self.past, histories)
         share = min(1.0, NEGATIVES / max(1, len(users) * len(products))) if sampled else 1.0
-        parts: list[Examples] = []
+        parts: list[LabelledPairs] = []
         names: tuple[str, ...] = ()
         step = max(1, PAIRS_AT_ONCE // max(1, len(users)))
         for start in range(0, len(products), step):
@@ -146,29 +147,33 @@ class Window:
             x = np.stack([table[name][keep] for name in names], axis=1).astype(np.float32)
             y = y[keep]
             weight = np.where(y, 1, 1 / share).astype(np.float32)
-            parts.append(Examples(x, y, weight, start + np.nonzero(keep)[1]))
+            parts.append(LabelledPairs(x, y, weight, start + np.nonzero(keep)[1]))
         if not parts:
             empty = np.zeros(0)
-            return Examples(np.zeros((0, 0)), empty.astype(bool), empty, empty.astype(np.int64)), names
-        return Examples(*(np.concatenate([getattr(part, name) for part in parts]) for name in ("x", "y", "weight", "product"))), names
+            return LabelledPairs(np.zeros((0, 0)), empty.astype(bool), empty, empty.astype(np.int64)), names
+        return LabelledPairs(*(np.concatenate([getattr(part, name) for part in parts]) for name in ("x", "y", "weight", "product"))), names
 
-    def products(self, kind: Kind, rng: np.random.Generator) -> list[Product]:
-        """Sample products by what was known at the moment; of those that nobody had bought, the ones that then sold for the first time.
+    def products(self, kind: Kind, rng: np.random.Generator, *, bought: bool) -> list[Product]:
+        """Sample products: those that were bought in the window, to learn an order from, or by what was known before, for calibration.
 
-        A product that nobody has bought is asked about by a shop that will offer it, so those that stayed on no shelf teach nothing.
+        Of those that nobody had bought, both have the ones that then sold for the first time: a shop asks about a product that it will
+        offer, and those that stayed on no shelf teach nothing.
         """
-        makes, stats = Products(self.past), self.past.snapshot.stats.columns
+        makes, stats, most = Products(self.past), self.past.snapshot.stats.columns, (FITTED if bought else CALIBRATED)[kind]
         if kind == "category":
             shelves = makes.shelves()
-            return [shelves[i] for i in rng.permutation(len(shelves))[: PRODUCTS[kind]]]
+            return [shelves[i] for i in rng.permutation(len(shelves))[:most]]
         if kind == "unsold":
             first = np.unique(self.item[stats[BUYERS_EVER][self.item] == 0])
-            chosen = rng.permutation(first)[: PRODUCTS[kind]]
+            chosen = rng.permutation(first)[:most]
             # Half are told without brand, price and own text, as words alone are.
             return [replace(makes.unsold(row), known=bool(i % 2)) for i, row in enumerate(chosen.tolist())]
+        if bought:
+            sold = np.unique(self.item[stats[BUYERS_EVER][self.item] > 0])
+            return [makes.item(row) for row in rng.permutation(sold)[:most].tolist()]
         selling = np.flatnonzero(stats[BUYERS_91] > 0)
         often = np.sqrt(stats[BUYERS_28][selling] + 1.0)
-        count = min(PRODUCTS[kind], len(selling))
+        count = min(most, len(selling))
         return [makes.item(row) for row in rng.choice(selling, count, replace=False, p=often / often.sum()).tolist()]
 
     def bought(self, users: np.ndarray, products: Sequence[Product]) -> np.ndarray:

@@ -22,15 +22,15 @@ if TYPE_CHECKING:
 
 LEVEL = 0.8  # of the interval of expected sales
 MAILING = 100  # customers, over whom the spread of sales is learned
-ROUNDS, SEEDS = 150, 2
+ROUNDS, SEEDS = 80, 1
 TREES: dict[str, Any] = {
     "objective": "binary",
-    "learning_rate": 0.06,
-    "num_leaves": 31,
+    "learning_rate": 0.08,
+    "num_leaves": 7,
     "feature_fraction": 0.5,
     "bagging_fraction": 0.7,
     "bagging_freq": 1,
-    "lambda_l2": 20.0,
+    "lambda_l2": 50.0,
     "deterministic": True,
     "force_row_wise": True,
     "num_threads": 1,
@@ -39,7 +39,7 @@ TREES: dict[str, Any] = {
 
 
 @dataclass(frozen=True)
-class Examples:
+class LabelledPairs:
     """Pairs and whether they were bought.
 
     Attributes
@@ -115,7 +115,7 @@ class AudienceModel:
         return cls(gbdt.from_files(files, "booster"), calibration, about["spread"], about["products"])
 
 
-def fit_model(earlier: Examples, later: Examples, names: Sequence[str], seed: int = 0) -> AudienceModel:
+def fit_model(earlier: LabelledPairs, later: LabelledPairs, names: Sequence[str], seed: int = 0) -> AudienceModel:
     """Fit on the pairs of one window, and calibrate on those of a later one, of which `weight` must be 1."""
     lgb = lightgbm()
     leaf = {"min_child_samples": max(1, min(200, int(earlier.y.sum()) // 5))}
@@ -131,7 +131,7 @@ def fit_model(earlier: Examples, later: Examples, names: Sequence[str], seed: in
     return AudienceModel(booster, calibration, max(0.0, over), len(expected))
 
 
-def _mailings(odds: np.ndarray, chances: np.ndarray, pairs: Examples) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _mailings(odds: np.ndarray, chances: np.ndarray, pairs: LabelledPairs) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return what was expected of a mailing of each product, its variance by chance, and what came."""
     order = np.lexsort((-odds, pairs.product))
     product = pairs.product[order]

@@ -39,9 +39,9 @@ def customers(finder: AudienceFinder, **columns: Any) -> Customers:
 def test_buyers_of_an_item_come_before_those_of_other_categories(finder: AudienceFinder) -> None:
     found = ask(finder, item="sku-00", k=60)
     assert (found.kind, found.product, found.days) == ("sold", "green tea small", WINDOW)
-    chances = [one.probability for one in found.members]
+    chances = [one.probability or 0 for one in found.members]
     assert chances == sorted(chances, reverse=True)
-    assert all(p is not None and 0 < p < 1 for p in chances)
+    assert all(0 < p < 1 for p in chances)
     mine = [one.user_id for one in found.members[:10]]  # category 0 is the favourite of users 0, 4, 8, ...
     assert sum(int(user.split("-")[1]) % 4 == 0 for user in mine) >= 8
     assert all(one.reason for one in found.members)
