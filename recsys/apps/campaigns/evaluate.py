@@ -146,7 +146,7 @@ def evaluate_history(history: SendHistory, settings: Settings, seed: int, progre
         raise DataError(
             "nobody was written to, all customers of the campaigns are in the holdout: mend the column holdout and ingest again"
         )
-    past = past_sends(history, last + timedelta(microseconds=1), config.response.model_copy(update={"moments": 10**6}))
+    past = past_sends(history, last + timedelta(days=config.response.days + 1), config.response.model_copy(update={"moments": 10**6}))
     past = past.where(~past.frame[HOLDOUT].to_numpy())
     if not past.responded.any():
         raise DataError("nothing of the campaigns was redeemed: ingest redeemed_at to judge who responds")

@@ -200,7 +200,7 @@ def _notes(history: SendHistory, rows: pl.DataFrame, since: int, days: int) -> I
         yield f"it was sent over {spread // DAY + 1} days, and all is counted from the first one"
     if unpriced := rows[COST].null_count():
         yield f"the cost of {unpriced:,} of {rows.height:,} rows is not known and counts as 0"
-    both = rows.group_by(USER_ID).agg(pl.col(HOLDOUT).n_unique() > 1)[HOLDOUT].sum()
+    both = rows.group_by(USER_ID).agg(pl.col(HOLDOUT).n_unique()).filter(pl.col(HOLDOUT) > 1).height
     if both:
         verbs = agree(both, "is", "are"), agree(both, "counts", "count")
         yield f"{counted(both, 'customer')} {verbs[0]} in the holdout and written to at once, and {verbs[1]} as written to"

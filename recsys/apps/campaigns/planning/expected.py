@@ -76,6 +76,8 @@ def expect(history: SendHistory, offers: list[Offer], users: np.ndarray, at: tup
         error = 0.0 if np.isnan(model.spread) else model.spread
         return Expected(chance, chance, error, "response", kind, (*notes, NO_HOLDOUT))
     gain, error, said = _uplift(history, [trial for trial in trials if trial], x.reshape(*shape, -1), at, config)
+    if kind == "bought":  # learned from customers who were not written to
+        chance = np.clip(chance + gain, 0, 1)
     return Expected(chance, gain, error, "uplift", kind, (*notes, *said))
 
 

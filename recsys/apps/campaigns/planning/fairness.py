@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Groups:
+class CustomerGroups:
     """The groups of an attribute.
 
     Attributes
@@ -48,7 +48,7 @@ class Groups:
         return max(abs(float(sent[self.code == group].mean()) - share) for group in range(len(self.names)))
 
 
-def groups_of(customers: Customers | None, attributes: Sequence[str], users: np.ndarray) -> list[Groups]:
+def groups_of(customers: Customers | None, attributes: Sequence[str], users: np.ndarray) -> list[CustomerGroups]:
     """Return the groups of customers by attributes of `campaigns.sensitive`.
 
     Raises
@@ -63,7 +63,7 @@ def groups_of(customers: Customers | None, attributes: Sequence[str], users: np.
     return [_groups(customers, name, users) for name in attributes]
 
 
-def _groups(customers: Customers, attribute: str, users: np.ndarray) -> Groups:
+def _groups(customers: Customers, attribute: str, users: np.ndarray) -> CustomerGroups:
     try:
         values = customers.attribute(attribute)
     except DataError as error:
@@ -74,10 +74,10 @@ def _groups(customers: Customers, attribute: str, users: np.ndarray) -> Groups:
     names = [name for name, count in counts.items() if count >= MIN_USERS]
     place = {name: i for i, name in enumerate(names)}
     code = np.array([place.get(one, NONE) for one in value], dtype=np.int64)
-    return Groups(attribute, names, code, {name: n for name, n in counts.items() if n < MIN_USERS}, value.null_count())
+    return CustomerGroups(attribute, names, code, {name: n for name, n in counts.items() if n < MIN_USERS}, value.null_count())
 
 
-def exposure_gaps(groups: Sequence[Groups], sent: np.ndarray) -> list[Gap]:
+def exposure_gaps(groups: Sequence[CustomerGroups], sent: np.ndarray) -> list[Gap]:
     """Return for each group its share that gets an offer, less the share of all groups.
 
     Parameters
@@ -87,7 +87,7 @@ def exposure_gaps(groups: Sequence[Groups], sent: np.ndarray) -> list[Gap]:
     return [gap for one in groups for gap in _gaps(one, one.code, sent.astype(np.float64))]
 
 
-def offer_gaps(groups: Sequence[Groups], sent: np.ndarray, offers: list[Offer]) -> dict[str, list[Gap]]:
+def offer_gaps(groups: Sequence[CustomerGroups], sent: np.ndarray, offers: list[Offer]) -> dict[str, list[Gap]]:
     """Return for each group the mean discount, and the mean cost of sending, of those who get an offer, less that of all groups.
 
     Parameters
@@ -102,7 +102,7 @@ def offer_gaps(groups: Sequence[Groups], sent: np.ndarray, offers: list[Offer]) 
     return found
 
 
-def _gaps(groups: Groups, code: np.ndarray, values: np.ndarray) -> list[Gap]:
+def _gaps(groups: CustomerGroups, code: np.ndarray, values: np.ndarray) -> list[Gap]:
     """Return each group's mean less the mean of all groups; the interval is that of group and rest, scaled."""
     found = []
     for index, name in enumerate(groups.names):

@@ -15,7 +15,7 @@ from features.data.interactions import DAY
 from features.names import USER_ID
 from features.text.plain import agree, counted
 from ranking.outcomes.allocation import NONE
-from recsys.apps.campaigns.planning.fairness import Groups, exposure_gaps, offer_gaps
+from recsys.apps.campaigns.planning.fairness import CustomerGroups, exposure_gaps, offer_gaps
 from recsys.apps.campaigns.planning.offers import amounts, table_of
 from recsys.apps.campaigns.planning.told import HoldoutTold, OfferTold, PlanTold, Value
 
@@ -45,7 +45,7 @@ class PlanCase:
     values: np.ndarray
     costs: np.ndarray
     held: np.ndarray
-    groups: list[Groups]
+    groups: list[CustomerGroups]
     gap: float
     days: int
 
