@@ -5,10 +5,9 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-import numpy as np
 import polars as pl
 
-from features.names import ASPECT, ATTRIBUTES, BRAND, CATEGORY, TITLE
+from features.names import ASPECT, ATTRIBUTES, BRAND, CATEGORY, PRICE, TITLE
 from features.reviews.summary import PRAISED, PRAISED_MENTIONS
 from recsys.wording.facts import Fact, FactKind
 
@@ -35,11 +34,12 @@ def facts_of_item(recommender: Recommender, item_id: str, aspects: Mapping[str, 
     """
     snapshot = recommender.snapshot
     row = int(snapshot.catalog.rows_or_raise([item_id])[0])
-    frame, price = snapshot.catalog.frame, float(snapshot.prices[row])
+    frame = snapshot.catalog.frame
     facts = [Fact("title", frame[TITLE][row], FactKind.NAME, CATALOGUE, item_id)]
     if brand := frame[BRAND][row]:
         facts.append(Fact("brand", brand, FactKind.NAME, CATALOGUE, item_id))
-    if np.isfinite(price):
+    # The catalogue's own price: what customers paid is no price that a letter may name.
+    if (price := frame[PRICE][row]) is not None:
         facts.append(Fact("price", Decimal(str(price)), FactKind.MONEY, CATALOGUE, item_id, currency))
     if category := frame[CATEGORY][row]:
         facts.append(Fact("category", category.rsplit("|", 1)[-1].strip(), FactKind.TEXT, CATALOGUE, item_id))

@@ -64,7 +64,9 @@ class CopyWriter:
         if request.item is not None and recommender is not None:
             facts = facts_of_item(recommender, request.item, texts.aspects, self.config.currency)
             if not any(fact.name == "price" for fact in facts):
-                notes.append(f"item {request.item} has no price: no text states one")
+                notes.append(f"item {request.item} has no price in the catalogue: no text states one")
+            elif self.config.currency is None:
+                notes.append("amounts are written without a currency: set campaign_copy.currency, such as EUR")
         if request.offer is not None:
             facts.append(Fact("offer", request.offer.strip(), FactKind.TEXT, SHOP))
         variants: list[CopyVariant] = []

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
 
 from benchmarks.copy_checker import KINDS, Words, faults, true_wordings
+from features.data.catalog import Catalog
 from features.errors import DataError
 from recsys.apps.campaigns.copy.banned import Banned
 from recsys.apps.campaigns.copy.facts import facts_of_item
@@ -95,8 +98,18 @@ def test_an_unknown_item_and_one_without_a_price_are_said(recommender: Any, monk
     facts = [fact for fact in facts_of_item(recommender, "sku-01", {}, None) if fact.name != "price"]
     monkeypatch.setattr("recsys.apps.campaigns.copy.writer.facts_of_item", lambda *_: facts)
     found = writer().write(CopyRequest("sku-01"), recommender)
-    assert found.notes == ("item sku-01 has no price: no text states one",)
+    assert found.notes == ("item sku-01 has no price in the catalogue: no text states one",)
     assert not any("1.99" in one.text or "costs" in one.text for one in found.variants)
+
+
+def test_a_price_comes_from_the_catalogue_alone(recommender: Any) -> None:
+    """Where the catalogue has none, the median paid is what the ranker reads, and no letter may name it."""
+    snapshot = recommender.snapshot
+    bare = Catalog.from_frame(snapshot.catalog.frame.with_columns(price=pl.lit(None, pl.Float64)))
+    unpriced = replace(recommender, snapshot=replace(snapshot, catalog=bare))
+    assert unpriced.snapshot.prices[1] > 0
+    assert "price" not in {fact.name for fact in facts_of_item(unpriced, "sku-01", {}, None)}
+    assert writer().write(CopyRequest("sku-01"), recommender).notes[0].startswith("amounts are written without a currency")
 
 
 @pytest.mark.parametrize("channel", CHANNELS)
