@@ -10,6 +10,7 @@ import json
 import os
 import re
 import tempfile
+from dataclasses import fields
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
@@ -23,13 +24,17 @@ from features.ingest.readers.files import read_head, read_lines, read_table
 from features.ingest.readers.raw_table import TableSpec, text_cell
 from features.ingest.values.ids import read_ids
 from features.text.plain import counted, plain
+from recsys.apps.customers.answers import CustomerRow
 from recsys.apps.search.request import MAX_LENGTH
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+<<<<<<< HEAD
     from recsys.apps.customers.answers import CustomerRow
     from recsys.apps.customers.audience.answers import Audience
+=======
+>>>>>>> segments
     from recsys.apps.search.answers import SearchAnswer
     from recsys.recommend.answers import Answer
 
@@ -37,14 +42,8 @@ _ITEM = [("item_id", pa.string()), ("rank", pa.int32()), ("probability", pa.floa
 LISTS = pa.schema([("user_id", pa.string()), *_ITEM])
 AUDIENCE = pa.schema([("rank", pa.int64()), ("user_id", pa.string()), ("probability", pa.float64()), ("reason", pa.string())])
 FOUND = pa.schema([("query", pa.string()), ("user_id", pa.string()), *_ITEM, ("score", pa.float64())])
-_EXPECTED = ("chance_28", "spend_90", "spend_90_low", "spend_90_high")
-CUSTOMERS = pa.schema(
-    [
-        *(("user_id", pa.string()), ("segment", pa.string()), ("recency", pa.int64()), ("usual_gap", pa.float64())),
-        *(("purchase_days", pa.int64()), *((name, pa.float64()) for name in ("spend", "spend_28", "spend_28_before"))),
-        *(("next_purchase", pa.string()), *((name, pa.float64()) for name in _EXPECTED)),
-    ]
-)
+_TYPES = {"str": pa.string(), "int": pa.int64(), "float": pa.float64()}
+CUSTOMERS = pa.schema([(column.name, _TYPES[str(column.type).removesuffix(" | None")]) for column in fields(CustomerRow)])
 _ROWS_PER_GROUP = 50_000
 _TABLES = (".csv", ".tsv", ".json", ".jsonl", ".ndjson", ".xml", ".parquet")  # these have a header or names
 _USERS = "give a file with a column user_id, or with one id per line"
@@ -162,7 +161,7 @@ def write_found(answers: Iterable[SearchAnswer], path: Path) -> int:
 
 def write_customers(customers: Iterable[CustomerRow], path: Path) -> int:
     """Write one row per customer and return the number of rows; see `_write`."""
-    return _write(({name: getattr(row, name) for name in CUSTOMERS.names} for row in customers), CUSTOMERS, path)
+    return _write((vars(row) for row in customers), CUSTOMERS, path)
 
 
 def write_audience(audience: Audience, path: Path) -> int:

@@ -176,3 +176,24 @@ def test_movements_since_the_refresh_before(spare: Place, shop: Shop) -> None:
     assert RefreshDays.of(spare.workspace.reports) == RefreshDays()
     shutil.rmtree(spare.workspace.reports)
     assert "28 days" in spare.shop.customers.movements().notes[0]
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("customers", ()),
+        ("customer", ("--user", "user-05")),
+        ("segment-customers", ("--segment", "lost")),
+        ("cohorts", ("--cohorts",)),
+        ("movements", ("--movements",)),
+    ],
+)
+def test_json_has_the_documented_keys(name: str, words: tuple[str, ...], ready: Place, capsys: pytest.CaptureFixture[str]) -> None:
+    page = (Path(__file__).parents[4] / "docs" / "json.md").read_text(encoding="utf-8")
+    documented = json.loads(page.split(f"```json {name}\n")[1].split("```")[0])
+    assert run(["--workspace", str(ready.workspace.root), "customers", *words, "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert list(found) == list(documented)
+    for key, value in documented.items():
+        if isinstance(value, list) and value and isinstance(value[0], dict) and found[key]:
+            assert list(found[key][0]) == list(value[0])
