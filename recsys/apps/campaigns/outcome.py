@@ -86,8 +86,10 @@ class CampaignOutcome:
         rate = self.redeemed / max(self.sent, 1)
         yield f"redeemed: {self.redeemed:,} ({rate:.1%}); cost {self.cost:,.2f}"
         for name, mean in self.means.items():
-            shown = f"{mean:.1%}" if name in _SHARES else f"{mean:,.2f}"
-            yield f"{_TITLES[name]}: {shown}" + (f", {_against(name, self.effects[name])}" if name in self.effects else "")
+            effect = self.effects.get(name)
+            value = mean if effect is None else effect.b  # adjusted like the holdout's
+            shown = f"{value:.1%}" if name in _SHARES else f"{value:,.2f}"
+            yield f"{_TITLES[name]}: {shown}" + (f", {_against(name, effect)}" if effect else "")
         if self.profit is not None:
             yield f"profit {self.profit.value:,.2f} [{self.profit.low:,.2f}, {self.profit.high:,.2f}]"
             yield f"spend before leaves {self.variance_left:.0%} of the variance of spend"

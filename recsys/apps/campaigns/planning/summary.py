@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
-from eval.experiment.effects import detectable
+from eval.experiment.effects import MIN_USERS, detectable
 from features.behavior.campaigns import seconds
 from features.data.interactions import DAY
 from features.names import USER_ID
@@ -91,7 +91,7 @@ def told(case: PlanCase, eligible: Eligible, expected: Expected, plan: np.ndarra
         exposure=exposure_gaps(case.groups, sent != NONE),
         offer_gaps=offer_gaps(case.groups, sent, list(request.offers)),
         exposure_limit=case.gap,
-        notes=_notes(case, eligible, expected),
+        notes=_notes(case, eligible, expected, plan),
     )
 
 
@@ -125,15 +125,19 @@ def _holdout(case: PlanCase, eligible: Eligible, plan: np.ndarray, history: Send
     return HoldoutTold(case.request.holdout, held, rate, float(spend.mean()), by_share, by_spend, days)
 
 
-def _notes(case: PlanCase, eligible: Eligible, expected: Expected) -> list[str]:
+def _notes(case: PlanCase, eligible: Eligible, expected: Expected, plan: np.ndarray) -> list[str]:
     """Return what a marketer must know before sending."""
     notes = list(expected.notes)
     if expected.by == "response":
         notes.append("the profit counts every response as earned, also of those who would have bought anyway")
+    held = int((case.held & (plan != NONE)).sum())
     if not case.request.holdout:
         notes.append(
             "no holdout, as asked for: nobody will be able to tell what this campaign brought, and the next plan cannot rank by uplift"
         )
+    elif held < MIN_USERS:
+        few = f"{counted(held, 'customer')} {agree(held, 'is', 'are')} held out, expected at least {MIN_USERS}"
+        notes.append(f"{few}: what this campaign brought will not be told; give a larger --holdout or budget")
     if eligible.overlapping:
         verb = agree(eligible.overlapping, "is", "are")
         who = counted(eligible.overlapping, "customer")

@@ -86,6 +86,14 @@ def test_no_holdout_only_where_asked_for_and_said(shop: MadeShop, small_settings
     assert any(note.startswith("no holdout, as asked for: nobody will be able to tell") for note in plan.told.notes)
 
 
+@pytest.mark.parametrize("holdout", [1e-9, 0.02])
+def test_a_holdout_too_small_to_tell_anything_is_said(shop: MadeShop, small_settings: Settings, holdout: float) -> None:
+    told = planned(shop, small_settings, replace(REQUEST, holdout=holdout)).told
+    held = sum(offer.held for offer in told.offers)
+    assert held < 20
+    assert any(f"{held} customer" in note and "held out, expected at least 20" in note for note in told.notes)
+
+
 def test_the_smallest_group_is_kept_of_those_who_are_written_to(shop: MadeShop, small_settings: Settings) -> None:
     told = planned(shop, small_settings, replace(REQUEST, min_group=40)).told
     assert all(offer.sent == 0 or offer.sent >= 40 for offer in told.offers)
