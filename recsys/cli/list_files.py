@@ -30,11 +30,7 @@ from recsys.apps.search.request import MAX_LENGTH
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-<<<<<<< HEAD
-    from recsys.apps.customers.answers import CustomerRow
     from recsys.apps.customers.audience.answers import Audience
-=======
->>>>>>> segments
     from recsys.apps.search.answers import SearchAnswer
     from recsys.recommend.answers import Answer
 
