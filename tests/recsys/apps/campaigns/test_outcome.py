@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -134,7 +135,7 @@ def test_a_log_that_ends_too_early_is_said(small_settings: Settings) -> None:
         ({"sent_at": pl.datetime(2026, 1, 1)}, "spring", "the log ends before campaign 'spring' was sent"),
     ],
 )
-def test_what_cannot_be_read_is_one_line(small_settings: Settings, rows: dict[str, object], name: str, expected: str) -> None:
+def test_what_cannot_be_read_is_one_line(small_settings: Settings, rows: dict[str, Any], name: str, expected: str) -> None:
     shop = made_shop(50)
     campaigns = Campaigns.of(sent(shop.users, DAY).with_columns(**rows) if "sent_at" in rows else sent(shop.users, DAY, **rows))
     with pytest.raises(DataError, match=expected):
