@@ -11,7 +11,7 @@ import polars as pl
 
 from features.data.split import LABEL_EVENTS
 from features.errors import DataError, ModelError
-from features.names import CHANCE_28, NEXT_PURCHASE, SPEND_90, SPEND_90_HIGH, SPEND_90_LOW, USER_ROW
+from features.names import CHANCE_28, NEXT_PURCHASE, SPEND, SPEND_90, SPEND_90_HIGH, SPEND_90_LOW, USER_ROW
 from features.progress import silent
 from ranking.outcomes.buying import BuyingModel
 from ranking.outcomes.config import OutcomeConfig
@@ -98,7 +98,7 @@ class CustomerModels:
 
     def to_files(self) -> dict[str, bytes]:
         """Return all models, and what they are, as JSON and LightGBM's text."""
-        parts = {name: getattr(self, name) for name in ("buying", "spend", "next_purchase")}
+        parts = {name: getattr(self, name) for name in ("buying", SPEND, NEXT_PURCHASE)}
         about = {"features": self.names, "notes": self.notes, "fitted": [name for name, part in parts.items() if part is not None]}
         files = {_ABOUT: json.dumps(about).encode()}
         for part in parts.values():
@@ -116,7 +116,7 @@ class CustomerModels:
         """
         try:
             about = json.loads(files[_ABOUT])
-            kinds = {"buying": BuyingModel, "spend": SpendModel, "next_purchase": NextPurchaseModel}
+            kinds = {"buying": BuyingModel, SPEND: SpendModel, NEXT_PURCHASE: NextPurchaseModel}
             parts = {name: kind.from_files(files) if name in about["fitted"] else None for name, kind in kinds.items()}
             return cls(**parts, names=tuple(about["features"]), notes=tuple(about["notes"]))
         except (KeyError, ValueError, TypeError) as error:

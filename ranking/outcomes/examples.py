@@ -10,7 +10,7 @@ import numpy as np
 from features.behavior.purchase_days import PurchaseDays, calendar_of
 from features.behavior.user import FEATURES, user_features
 from features.data.interactions import DAY
-from features.names import DISTINCT_CATEGORIES, PURCHASE_DAYS
+from features.names import DISTINCT_CATEGORIES, PURCHASE_DAYS, SPEND
 from features.storage.sorted_unique import sorted_unique
 
 if TYPE_CHECKING:
@@ -121,7 +121,7 @@ def examples(past: PastCustomers, now: int, days: int, config: OutcomeConfig) ->
         parts.append(PastOutcomes(features.users, np.full(len(features), window), features.table(MODEL_FEATURES), spend, wait))
     if not sum(map(len, parts)):
         return None
-    return PastOutcomes(*(np.concatenate([getattr(part, name) for part in parts]) for name in ("user", "window", "x", "spend", "wait")))
+    return PastOutcomes(*(np.concatenate([getattr(part, name) for part in parts]) for name in ("user", "window", "x", SPEND, "wait")))
 
 
 def folds_of(users: np.ndarray, folds: int, seed: int) -> np.ndarray:

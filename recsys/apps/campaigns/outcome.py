@@ -13,7 +13,7 @@ from features.behavior.campaigns import SendHistory, seconds
 from features.behavior.purchase_days import PurchaseDays, calendar_of
 from features.data.interactions import DAY
 from features.errors import DataError
-from features.names import CAMPAIGN_ID, CATEGORY, COST, HOLDOUT, ITEM_ID, OFFER, REDEEMED_AT, SENT_AT, USER_ID
+from features.names import CAMPAIGN_ID, CATEGORY, COST, HOLDOUT, ITEM_ID, OFFER, REDEEMED_AT, SENT_AT, SPEND, USER_ID
 from features.text.closest import did_you_mean
 from features.text.plain import agree, counted, plain
 from recsys.apps.campaigns.planning.told import Value, finite
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from recsys.workspace.workspace import Workspace
 
 RECENT_DAYS = 28
-BUYERS, SPEND, TARGET_BUYERS, TARGET_SPEND = "buyers", "spend", "target_buyers", "target_spend"
+BUYERS, TARGET_BUYERS, TARGET_SPEND = "buyers", "target_buyers", "target_spend"
 _TITLES = {
     BUYERS: "bought anything",
     SPEND: "spend a customer",

@@ -16,6 +16,7 @@ from eval.metrics.intervals import Bootstrap
 from eval.metrics.probabilities import ScoredPairs, reliability
 from eval.metrics.spend import SpendPairs
 from features.errors import DataError
+from features.names import SPEND
 from features.storage.atomic import write_whole
 from ranking.outcomes.customer_models import MONTH, QUARTER
 from ranking.outcomes.examples import PastCustomers
@@ -158,11 +159,11 @@ def _compare_month(rows: Rows, boot: Bootstrap) -> dict[str, Metrics]:
 
 def _judge_quarter(rows: Rows, name: str, mask: np.ndarray, boot: Bootstrap) -> Metrics:
     found: Metrics = {}
-    if (name, "spend") in rows.said:
-        pairs = _pairs(rows, rows.actual["spend"], rows.said[name, "spend"], mask)
+    if (name, SPEND) in rows.said:
+        pairs = _pairs(rows, rows.actual[SPEND], rows.said[name, SPEND], mask)
         found |= {GINI: spend_metrics.gini(boot, pairs), TOTAL: spend_metrics.total_ratio(boot, pairs)}
     if (name, "low") in rows.said:
-        pairs = _pairs(rows, rows.actual["spend"], rows.said[name, "low"], mask)
+        pairs = _pairs(rows, rows.actual[SPEND], rows.said[name, "low"], mask)
         found[COVERAGE] = spend_metrics.coverage(boot, pairs, rows.said[name, "high"][mask])
     if (name, "days") in rows.said:
         found |= {key: spend_metrics.median_error(boot, pairs) for key, pairs in _dates(rows, name, mask).items()}
@@ -171,11 +172,11 @@ def _judge_quarter(rows: Rows, name: str, mask: np.ndarray, boot: Bootstrap) -> 
 
 def _compare_quarter(rows: Rows, boot: Bootstrap) -> dict[str, Metrics]:
     everything = np.ones(len(rows), dtype=bool)
-    spent = rows.actual["spend"]
-    ours = _pairs(rows, spent, rows.said[OURS, "spend"], everything)
+    spent = rows.actual[SPEND]
+    ours = _pairs(rows, spent, rows.said[OURS, SPEND], everything)
     found: dict[str, Metrics] = {}
     for name in (BG_NBD, LAST_90):
-        found[name] = {GINI: spend_metrics.gini_difference(boot, ours, _pairs(rows, spent, rows.said[name, "spend"], everything))}
+        found[name] = {GINI: spend_metrics.gini_difference(boot, ours, _pairs(rows, spent, rows.said[name, SPEND], everything))}
     gap = _dates(rows, MEAN_GAP, everything)
     found[MEAN_GAP] = {
         key: spend_metrics.median_error_ratio(boot, pairs, gap[key]) for key, pairs in _dates(rows, OURS, everything).items()

@@ -14,7 +14,7 @@ from eval.baselines.customers.rfm import RfmRegression
 from eval.baselines.customers.summary import PurchaseSummary
 from features.behavior.purchase_days import PurchaseDays
 from features.data.interactions import DAY
-from features.names import GAP_MEAN, PURCHASE_DAYS, RECENCY, SPEND_PER_DAY
+from features.names import GAP_MEAN, OVERDUE, PURCHASE_DAYS, RECENCY, SPEND, SPEND_PER_DAY
 from ranking.outcomes.customer_models import MONTH, QUARTER, fit_month, fit_quarter
 from ranking.outcomes.examples import MODEL_FEATURES, examples
 
@@ -99,7 +99,7 @@ def add_quarter(rows: Rows, past: PastCustomers, cut: int, index: int, fit: tupl
     low, high = spend_model.interval(x)
     gap = MeanGap.tuned(data.x[:, MODEL_FEATURES.index(GAP_MEAN)], data.x[:, MODEL_FEATURES.index(RECENCY)], data.wait)
     said = {
-        (OURS, "spend"): spend_model.expected(x),
+        (OURS, SPEND): spend_model.expected(x),
         (OURS, "low"): low,
         (OURS, "high"): high,
         (OURS, "days"): next_model.days(x),
@@ -107,8 +107,8 @@ def add_quarter(rows: Rows, past: PastCustomers, cut: int, index: int, fit: tupl
         (MEAN_GAP, "days"): gap.days(features.columns[GAP_MEAN], features.columns[RECENCY]),
         **_classic_spend(past, cut, features),
     }
-    rows.settings.setdefault(MEAN_GAP, {"overdue": gap.rule})
-    rows.add(features.users, index, {"spend": spend, "wait": wait}, said)
+    rows.settings.setdefault(MEAN_GAP, {OVERDUE: gap.rule})
+    rows.add(features.users, index, {SPEND: spend, "wait": wait}, said)
 
 
 def _classic_spend(past: PastCustomers, cut: int, features: UserFeatures) -> dict[tuple[str, str], np.ndarray]:
@@ -116,6 +116,6 @@ def _classic_spend(past: PastCustomers, cut: int, features: UserFeatures) -> dic
     expected = BgNbd.fit(summary).expected(summary, QUARTER) * GammaGamma.fit(summary).expected(summary)
     before = PurchaseDays.of(past.log, cut, cut - QUARTER * DAY)
     return {
-        (BG_NBD, "spend"): summary.of_users(features.users, expected, 0),
-        (LAST_90, "spend"): before.per_user(before.value)[features.users],
+        (BG_NBD, SPEND): summary.of_users(features.users, expected, 0),
+        (LAST_90, SPEND): before.per_user(before.value)[features.users],
     }

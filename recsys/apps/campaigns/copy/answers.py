@@ -56,7 +56,7 @@ class Copy:
             | {"facts": [vars(fact) for fact in one.facts]}
             for one in self.variants
         ]
-        return {name: getattr(self, name) for name in ("item_id", "offer", "segment", "language")} | {
+        return {name: getattr(self, name) for name in ("item_id", "offer", SEGMENT, "language")} | {
             "variants": variants,
             "notes": list(self.notes),
         }

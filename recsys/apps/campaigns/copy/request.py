@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from features.errors import DataError
+from features.names import SEGMENT
 from features.text.closest import did_you_mean
 
 CHANNELS: dict[str, tuple[str, ...]] = {"email": ("subject", "text"), "push": ("push",), "sms": ("sms",)}
@@ -51,7 +52,7 @@ class CopyRequest:
             raise DataError("there is nothing to write of: give --item ID, --offer TEXT, or both")
         if self.offer is not None and not 0 < len(self.offer.strip()) <= MAX_OFFER:
             raise DataError(f"the offer has {len(self.offer.strip()):,} characters, expected 1 to {MAX_OFFER}: say it in a few words")
-        for name, known in (("segment", tuple(TONES)), ("language", LANGUAGES), ("channel", tuple(CHANNELS))):
+        for name, known in ((SEGMENT, tuple(TONES)), ("language", LANGUAGES), ("channel", tuple(CHANNELS))):
             value = getattr(self, name)
             if value is not None and value not in known:
                 hint = did_you_mean(value, known) or f": expected one of {', '.join(known)}"
