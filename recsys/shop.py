@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from features.ingest.source import Source
     from features.ingest.summary import IngestSummary
     from recsys.apps.assistant.pipeline import Assistant
-    from recsys.apps.customers.audience.answers import Audience
-    from recsys.apps.customers.audience.request import AudienceRequest
     from recsys.apps.customers.reader import CustomersReader
     from recsys.apps.reviews.pipeline import ReviewsReader
     from recsys.apps.search.answers import SearchAnswer
@@ -209,12 +207,6 @@ class Shop:
         from recsys.apps.assistant.operation.opening import open_assistant
 
         return open_assistant(self.searcher, self.settings.assistant, self.workspace.conversations)
-
-    def audience(self, request: AudienceRequest) -> Audience:
-        """Find the customers who are most likely to buy a product, see `recsys.apps.customers.audience`."""
-        from recsys.apps.customers.audience.open import open_audience
-
-        return open_audience(self.recommender, self.workspace, self.settings).answer(request)
 
     def _close(self) -> None:
         """Forget the open recommender, so that the next call opens the bundle in use."""

@@ -10,20 +10,19 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from recsys.cli.benchmark import benchmark
 from recsys.cli.customers.audience import audience
 from recsys.cli.customers.command import customers
 from recsys.cli.maintenance import erase, rollback, verify
+from recsys.cli.offline.benchmark import benchmark
+from recsys.cli.offline.evaluate import evaluate
+from recsys.cli.offline.simulate import off_policy, simulate
 from recsys.cli.options import Count, Json, PerGroup, State, parse_ids, parse_interval, parse_moment, parse_out, state_of
 from recsys.cli.reviews.command import reviews
 from recsys.cli.search import search, similar
 from recsys.cli.service import serve
-from recsys.cli.simulate import off_policy, simulate
 from recsys.recommend.request import MAX_PER_GROUP, RecommendOptions
 from recsys.settings.names import Device, Preset
 
-Protocol = Literal["judged", "personal", "log"]
-Evaluated = Literal["search", "reviews", "customers", "campaigns", "assistant"]
 Form = Literal["canonical", "amazon", "shopify", "woocommerce", "magento", "google-merchant", "google-analytics"]
 if TYPE_CHECKING:
     from features.ingest.summary import IngestSummary
@@ -228,65 +227,6 @@ def _recommend_to_file(state: State, options: RecommendOptions, users_file: Path
         typer.echo(note, err=True)
     rows = write_answers(state.shop.answers(options, users), out)
     typer.echo(f"{len(users):,} users, {rows:,} rows in {out}")
-
-
-def evaluate(
-    context: typer.Context,
-    what: Annotated[
-        Evaluated | None, typer.Argument(metavar="search|reviews|customers|campaigns|assistant", help="Without it: the recommendations.")
-    ] = None,
-    preset: Annotated[Preset, typer.Option(help="The preset that the model was trained with.")] = "quick",
-    seed: Annotated[int, typer.Option(min=0, metavar="N", help="The seed that the model was trained with.")] = 0,
-    judged: Annotated[Path | None, typer.Option(metavar="FILE", help="Search: judged queries, csv, jsonl or parquet.")] = None,
-    protocol: Annotated[Protocol | None, typer.Option(help="Search: whose queries.  [default: the log's, if there is one]")] = None,
-    queries: Annotated[int, typer.Option(min=1, metavar="N", help="Search: at most so many, without a file.")] = 2000,
-    dialogues: Annotated[Path | None, typer.Option(metavar="FILE", help="Assistant: dialogues to replay, JSON lines.")] = None,
-    as_json: Json = False,
-) -> None:
-    """How good the recommendations are, or the search, the sentiment of reviews, what is expected of customers or campaigns, the assistant.
-
-    Judged on the last weeks of the log, beside honest baselines; a page with plots goes to reports/. See docs/metrics.md.
-    """
-    from recsys.cli.render import stdout
-
-    state = state_of(context)
-    if what == "search":
-        from eval.reports import search as page
-        from recsys.apps.search.evaluate import SearchEvaluation, evaluate_search
-        from recsys.training.options import TrainOptions
-
-        options = SearchEvaluation(protocol, judged, queries, TrainOptions(preset=preset, seed=seed))
-        report = evaluate_search(state.workspace, state.settings, options)
-        typer.echo(report.to_json()) if as_json else stdout().print(page.table(report))
-        return
-    if what is not None:
-        of_app = _evaluated_app(state, what, seed, dialogues)
-        typer.echo(of_app.to_json(), nl=False) if as_json else stdout().print(of_app.table())
-        return
-    if judged or protocol:
-        raise typer.BadParameter("--judged and --protocol go with: recsys evaluate search", param_hint="search")
-    from eval.reports.evaluation import table
-
-    report = state.shop.evaluate(preset=preset, random_state=seed)
-    typer.echo(report.to_json()) if as_json else stdout().print(table(report))
-
-
-def _evaluated_app(state: State, what: Evaluated, seed: int, dialogues: Path | None) -> Any:
-    if what == "assistant":
-        from recsys.apps.assistant.evaluation.evaluate import evaluate_assistant
-
-        return evaluate_assistant(state.workspace, state.settings, dialogues)
-    if what == "customers":
-        from recsys.apps.customers.evaluate import evaluate_customers
-
-        return evaluate_customers(state.workspace, state.settings, seed)
-    if what == "campaigns":
-        from recsys.apps.campaigns.evaluate import evaluate_campaigns
-
-        return evaluate_campaigns(state.workspace, state.settings, seed)
-    from recsys.apps.reviews.evaluate import evaluate_reviews
-
-    return evaluate_reviews(state.workspace, state.settings, seed)
 
 
 def doctor(context: typer.Context, as_json: Json = False) -> None:

@@ -31,6 +31,7 @@ from recsys.offline.evaluate import evaluate, evaluation_cut
 from recsys.recommend import open
 from recsys.recommend.request import RecommendOptions
 from recsys.refresh import build
+from recsys.refresh.inputs import key_of
 from recsys.training.find_or_train import find_or_train
 from recsys.training.options import TrainOptions
 from recsys.training.windows import moment
@@ -112,7 +113,7 @@ def _ingest(workspace: Workspace, console: Console) -> None:
 def _published(stand: Stand, catalog: Catalog) -> Recommender:
     """The recommender over these items and the log before the day: from a bundle that is kept, or from a new one."""
     model = build.current_model(stand.workspace, stand.settings)
-    inputs = build.key_of(stand.workspace, stand.settings, model, catalog, stand.before)
+    inputs = key_of(stand.workspace, stand.settings, model, catalog, stand.before)
     if bundle := find_bundle(stand.workspace.bundles, inputs=inputs):
         stand.console.print(f"bundle {bundle.id} is already there")
         return open.open_recommender(stand.workspace, bundle.id)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import logging
 from dataclasses import asdict, dataclass, replace
@@ -13,19 +12,18 @@ from features.errors import BundleError, ModelError
 from features.reviews.scored import ScoredReviews
 from features.storage.arrays import Subfolder, in_folder
 from features.storage.atomic import write_whole
-from features.storage.digests import digest, of_json, of_strings
 from features.text.coverage import COVERAGE, Coverage, coverage
 from recsys.artifacts.bundle import LAYOUT, RETRAIN, Bundle, list_bundles, sound_bundle
 from recsys.artifacts.export import answering_files, model_digest
 from recsys.artifacts.model import Model, ServedModel
 from recsys.artifacts.model_store import to_be_trained
 from recsys.artifacts.publish import publish
-from recsys.dialogue.examples import packaged
 from recsys.dialogue.order_tool import flow_examples
 from recsys.privacy.erasure import sweep
 from recsys.progress import terminal_progress
 from recsys.refresh.customers import customer_tables
 from recsys.refresh.flow_intents import flow_intents
+from recsys.refresh.inputs import inputs, key_of
 from recsys.refresh.message_intents import message_intents
 from recsys.refresh.offline_check import BundleUnderTest, collaborative_key
 from recsys.snapshot.canaries import canaries, encoded_before
@@ -39,8 +37,6 @@ from retrieval.collaborative.review_words import ReviewWords
 from retrieval.lexical.index import LexicalIndex
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from features.data.catalog import Catalog
     from features.data.interactions import Interactions
     from features.data.reviews import Reviews
@@ -206,20 +202,6 @@ class Build:
             _log.warning("%s cannot be written: %s", self.workspace.reports / "drift.json", error.strerror or error)
 
 
-def inputs(workspace: Workspace, settings: Settings) -> str:
-    """Return the SHA-256 of all that a bundle is built from: tables, events, the model's id, settings, synonyms."""
-    model: Any = Bundle.open(workspace.models).id if list_bundles(workspace.models) else _dumped(settings, "encoder", "tower", "retrieval")
-    parts = [LAYOUT, *workspace.state(), model, _dumped(settings, "index", "search", "events"), settings.search.read_synonyms().rows]
-    parts.append(repr(settings.reviews.read_aspects().aspects))
-    parts += [of_json(dict(packaged())), settings.customers.models.model_dump(mode="json")]
-    parts.append([flow_examples(settings.assistant), settings.assistant.intents.model_dump(mode="json")])
-    return of_json(parts)
-
-
-def _dumped(settings: Settings, *sections: str) -> list[Any]:
-    return [getattr(settings, name).model_dump(mode="json") for name in sections]
-
-
 def current_model(workspace: Workspace, settings: Settings) -> Model:
     """Return the workspace's model; if none is trained, the pretrained encoder, with a warning.
 
@@ -281,24 +263,6 @@ def build(workspace: Workspace, settings: Settings, model: Model, catalog: Catal
     return Build(workspace, settings, model, key, previous).publish(catalog, log)[0]
 
 
-def key_of(workspace: Workspace, settings: Settings, model: Model, catalog: Catalog, log: Interactions) -> str:
-    """Return the digest by which `build` recognises a bundle of these tables; help pages come from the workspace."""
-    from recsys.snapshot.fingerprint import fingerprint
-
-    pages = workspace.load_help_pages()
-    texts = [] if pages is None else [*pages.question, *pages.answer, *pages.tags, *pages.link]
-    data = fingerprint(catalog, log) + (hashlib.sha256(of_strings(texts)).hexdigest() if texts else "")
-    return bundle_inputs(model.to_files(), settings, data)
-
-
 def _unchanged(bundle: Bundle, settings: Settings) -> str:
     notes = (*Coverage.stored(bundle.manifest.about).notes, *settings.search.read_synonyms().notes)
     return "\n".join((f"nothing has changed: bundle {bundle.id} stays in use", *notes))
-
-
-def bundle_inputs(model_files: Mapping[str, bytes], settings: Settings, data: str) -> str:
-    """Return the SHA-256 of all that a bundle is built from: model, index settings, `fingerprint` of the tables."""
-    sections = (settings.index, settings.search, settings.customers.models)
-    parts = [str(LAYOUT), data, *(one.model_dump_json() for one in sections), digest(model_files)]
-    parts.append(of_json(settings.search.read_synonyms().rows))
-    return hashlib.sha256(of_strings(parts)).hexdigest()

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from features.errors import RecsysError
 from features.ingest.table_store import load_profile, load_source, unchanged
 from recsys.artifacts.bundle import sound_bundle
-from recsys.refresh.build import inputs
+from recsys.refresh.inputs import inputs
 from recsys.refresh.profile_gate import NO_PROFILE, check_profile
 from recsys.refresh.webhook import post
 

@@ -39,11 +39,13 @@ def audience(
         raise typer.BadParameter("--out and --json go one without the other: the one writes a file, the other prints", param_hint="--out")
     if sum(option is not None for option in (item, category, text)) != 1:
         raise typer.BadParameter("give one of --item, --category and --text", param_hint="--item")
+    from recsys.apps.customers.audience.open import open_audience
     from recsys.apps.customers.audience.request import AudienceRequest
     from recsys.cli.render import stdout
 
     request = AudienceRequest(item, category, text, k, budget)
-    found = state_of(context).shop.audience(request)
+    state = state_of(context)
+    found = open_audience(state.shop.recommender, state.workspace, state.settings).answer(request)
     if as_json:
         typer.echo(json.dumps(found.to_dict(), indent=2, allow_nan=False))
         return

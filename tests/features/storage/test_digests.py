@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from features.storage.digests import digest, of_strings
-from recsys.refresh.build import bundle_inputs
+from recsys.refresh.inputs import bundle_inputs
 from recsys.settings.settings import Settings
 from recsys.snapshot.fingerprint import fingerprint
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from features.names import SEGMENT
+
 
 @dataclass(frozen=True)
 class UsedFact:
