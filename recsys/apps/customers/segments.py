@@ -121,8 +121,8 @@ def segment_of(name: str) -> str:
     wanted = re.sub(r"[\s_-]+", " ", name.strip().casefold())
     if wanted in SEGMENTS:
         return wanted
-    hint = did_you_mean(wanted, SEGMENTS) or ""
-    raise DataError(f"there is no segment {name!r}{hint}: expected one of {', '.join(SEGMENTS)}")
+    hint = did_you_mean(wanted, SEGMENTS) or f", expected one of {', '.join(SEGMENTS)}"
+    raise DataError(f"there is no segment {name!r}{hint}")
 
 
 def _rounded(value: float) -> float:

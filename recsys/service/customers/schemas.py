@@ -16,7 +16,7 @@ class CustomersQuery(BaseModel):
     k: K = 10
 
 
-class SegmentRow(BaseModel):
+class CustomerSegment(BaseModel):
     """A segment of the shop."""
 
     segment: str = Field(examples=["drifting away"])
@@ -33,7 +33,7 @@ class Segments(Answered):
 
     day: str = Field(examples=["2026-11-22"])
     customers: int = Field(examples=[2469])
-    segments: list[SegmentRow]
+    segments: list[CustomerSegment]
     notes: list[str]
 
 
