@@ -92,7 +92,7 @@ def _branch(program: _Program, closed: frozenset[int], used: frozenset[int]) -> 
     if plan is None:
         return None
     counts = np.bincount(plan[plan != NONE], minlength=program.problem.values.shape[1])
-    small = [j for j in np.flatnonzero((counts > 0) & (counts < program.problem.min_group)) if j not in used]
+    small = [int(j) for j in np.flatnonzero((counts > 0) & (counts < program.problem.min_group)) if j not in used]
     if not small:
         return plan
     plans = [_branch(program, closed | {small[0]}, used), _branch(program, closed, used | {small[0]})]

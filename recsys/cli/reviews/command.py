@@ -56,13 +56,13 @@ def reviews(
 
 def _searches(state: State, *, as_json: bool) -> None:
     """Print the failed searches by topic."""
-    from features.ingest.table_store import load_queries
+    from features.ingest.table_store import load_optional
     from recsys.apps.search.topics import search_topics
     from recsys.cli.render import stdout
     from recsys.cli.reviews.render import render_topics
 
     shop = state.shop
-    found = search_topics(shop.searcher, shop.settings.reviews.read_aspects(), load_queries(shop.workspace.data))
+    found = search_topics(shop.searcher, shop.settings.reviews.read_aspects(), load_optional(shop.workspace.data, "queries"))
     if as_json:
         typer.echo(json.dumps(found.to_dict(), indent=2, allow_nan=False))
     else:

@@ -13,7 +13,7 @@ from eval.metrics.searches import SearchFigures, figures
 from eval.reports.evaluation import COLUMNS
 from features.errors import BundleError, DataError
 from features.ingest.profile.report import catalogue_lines, log_lines
-from features.ingest.table_store import is_ingested, load_profile, load_queries
+from features.ingest.table_store import is_ingested, load_optional, load_profile
 from features.ingest.table_versions import PROFILE, in_use
 from recsys.apps.search.topics import search_topics
 from recsys.artifacts.bundle import Bundle, list_bundles
@@ -87,7 +87,7 @@ def read_searches(workspace: Workspace) -> SearchFigures | None:
 
 @lru_cache(maxsize=1)
 def _figures(data: Path, _version: str) -> SearchFigures | None:
-    log = load_queries(data)
+    log = load_optional(data, "queries")
     return None if log is None else figures(log)
 
 
@@ -102,7 +102,7 @@ def read_topics(workspace: Workspace, search: Search, aspects: AspectList) -> Fa
     key = (in_use(workspace.data).name, search.recommender.bundle_id, aspects)
     found = _TOPICS.get(key)
     if found is None:
-        found = search_topics(search, aspects, load_queries(workspace.data))
+        found = search_topics(search, aspects, load_optional(workspace.data, "queries"))
         _TOPICS.clear()  # of other versions
         _TOPICS[key] = found
     return found

@@ -38,5 +38,6 @@ def test_levels_between_groups_do_not_count_and_the_interval_holds_the_value() -
     shifted = grouped_auc(BOOT, ScoredPairs(users, labels, scores - 100 * groups, 150), groups)
     assert (found.value, found.low, found.high) == (shifted.value, shifted.low, shifted.high)
     assert found.low < found.value < found.high
-    same = grouped_auc_difference(BOOT, *(ScoredPairs(users, labels, scores, 150) for _ in range(2)), groups)
+    pairs = ScoredPairs(users, labels, scores, 150)
+    same = grouped_auc_difference(BOOT, pairs, pairs, groups)
     assert (same.value, same.low, same.high) == (0, 0, 0)

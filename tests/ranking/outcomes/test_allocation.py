@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from typing import Any
 
 import numpy as np
 import pytest
@@ -23,7 +24,7 @@ def cost(problem: AllocationProblem, plan: np.ndarray) -> float:
     return float(problem.costs[some, plan[some]].sum())
 
 
-def drawn(seed: int, n: int = 60, m: int = 3, **limits: object) -> AllocationProblem:
+def drawn(seed: int, n: int = 60, m: int = 3, **limits: Any) -> AllocationProblem:
     rng = np.random.default_rng(seed)
     values, costs = rng.normal(0.3, 1, (n, m)), rng.uniform(0.1, 1, (n, m))
     return AllocationProblem(values, costs, 6.0, rng.random((n, m)) < 0.8, **limits)

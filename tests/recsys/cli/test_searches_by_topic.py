@@ -24,7 +24,7 @@ LOG = pl.DataFrame(
 
 
 def logged(monkeypatch: pytest.MonkeyPatch, log: pl.DataFrame | None) -> None:
-    monkeypatch.setattr("features.ingest.table_store.load_queries", lambda _folder: log)
+    monkeypatch.setattr("features.ingest.table_store.load_optional", lambda _folder, _name: log)
 
 
 def test_people_see_topics_with_counts_and_examples(ready: Place, command: Command, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 from starlette.testclient import TestClient
 
-from features.ingest.table_store import load_queries
+from features.ingest.table_store import load_optional
 from features.reviews.aspects import AspectList
 from recsys.apps.search.answers import SearchAnswer, Suggestion
 from recsys.apps.search.pipeline import Search
@@ -181,7 +181,7 @@ def test_the_queries_that_failed_most_often(spare: Place, serve: Serve) -> None:
         ("2024-07-01T12:00:00", "tea", "sku-01", *shown),
     ]
     with_search_log(spare, rows)
-    assert load_queries(spare.workspace.data) is not None
+    assert load_optional(spare.workspace.data, "queries") is not None
     client = serve(spare)
     words = seen(client.get("/searches"))
     for said in (
