@@ -162,7 +162,7 @@ class TestShuffledLabels:
             merged |= {"price": np.full(len(user), np.nan, np.float32)}
             columns = {name: np.concatenate([getattr(past, name), values]) for name, values in merged.items()}
             order = np.lexsort((columns["time"], columns["user"]))
-            log = replace(shop.log, **{name: values[order] for name, values in columns.items()})
+            log = replace(shop.log, value=None, **{name: values[order] for name, values in columns.items()})
             some = self.labelled(replace(shop, log=log), language)
             auc, deviation = some.auc(some.labels, shop.settings)
             away.append((auc - 0.5) / deviation)
