@@ -120,7 +120,7 @@ class Build:
             self._report(bundle_id, about)
         texts = f"{encoded.encoded:,} of {about['texts']:,} texts encoded"
         line = f"bundle {bundle_id} is in use: {len(catalog):,} items, {texts}, {snapshot.index.config.kind} index"
-        return "\n".join((line, *read.notes, *notes, *of_reviews, *(f"note: {note}" for note in customers.notes))), drift
+        return "\n".join((line, *read.notes, *notes, *of_reviews)), drift
 
     def _read(self, reviews: Reviews | None, log: Interactions) -> tuple[ScoredReviews, tuple[str, ...]]:
         """Read the shop's reviews; of those of the bundle in use only what is new."""
