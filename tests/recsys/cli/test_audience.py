@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import polars as pl
@@ -25,7 +26,9 @@ FOUND = Audience("Green tea", "sold", "b1", 28, MEMBERS, Sales(0.375, 0, 1), 9, 
 @pytest.fixture
 def asked(fake_shop: Any, monkeypatch: pytest.MonkeyPatch) -> list[AudienceRequest]:
     seen: list[AudienceRequest] = []
-    monkeypatch.setattr(FakeShop, "audience", lambda _, request: seen.append(request) or FOUND, raising=False)
+    opened = SimpleNamespace(answer=lambda request: seen.append(request) or FOUND)
+    monkeypatch.setattr(FakeShop, "recommender", None, raising=False)
+    monkeypatch.setattr("recsys.apps.customers.audience.open.open_audience", lambda *_: opened)
     return seen
 
 
