@@ -1,23 +1,59 @@
-"""Boosters over one row a customer, one for each part of the customers that it has not seen."""
+"""Boosters over one row a customer: their parameters, and one for each part of the customers that it has not seen."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 import numpy as np
 
 from features.errors import ModelError
 from ranking.lightgbm_import import lightgbm
-from ranking.outcomes.examples import MODEL_FEATURES, folds_of
+from ranking.outcomes.examples import folds_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     import lightgbm as lgb
 
-    from ranking.outcomes.config import OutcomeConfig
-    from ranking.outcomes.examples import PastOutcomes
+
+class TreeConfig(Protocol):
+    """LightGBM's parameters. A leaf has `min_leaf` rows, or one of `leaf_parts` equal parts of all rows where that is less."""
+
+    leaf_parts: ClassVar[int]
+
+    @property
+    def rounds(self) -> int: ...
+    @property
+    def learning_rate(self) -> float: ...
+    @property
+    def leaves(self) -> int: ...
+    @property
+    def min_leaf(self) -> int: ...
+    @property
+    def features(self) -> float: ...
+    @property
+    def rows(self) -> float: ...
+    @property
+    def l2(self) -> float: ...
+
+
+class FoldedConfig(TreeConfig, Protocol):
+    """The same of boosters that are fitted one for each part of the customers."""
+
+    @property
+    def folds(self) -> int: ...
+
+
+class CustomerRows(Protocol):
+    """Rows to learn from: `x`, float32 (n, features), with their names, and the customer of each row."""
+
+    @property
+    def x(self) -> np.ndarray: ...
+    @property
+    def user(self) -> np.ndarray: ...
+    @property
+    def names(self) -> tuple[str, ...]: ...
 
 
 @dataclass(frozen=True)
@@ -57,7 +93,7 @@ class Boosters:
 
 
 def fit_boosters(
-    data: PastOutcomes, outcome: np.ndarray, objective: Mapping[str, Any], config: OutcomeConfig, seed: int
+    data: CustomerRows, outcome: np.ndarray, objective: Mapping[str, Any], config: FoldedConfig, seed: int
 ) -> tuple[Boosters, np.ndarray]:
     """Fit one model for each part of the customers, on the others.
 
@@ -73,23 +109,24 @@ def fit_boosters(
     """
     lgb = lightgbm()
     part = folds_of(data.user, config.folds, seed)
-    out_of_fold, models = np.zeros(len(data)), []
+    out_of_fold, models = np.zeros(len(outcome)), []
     for fold in range(config.folds):
         held = part == fold
         learned = ~held & ~np.isnan(outcome)
-        parameters = _parameters(config, int(learned.sum()), seed * config.folds + fold) | dict(objective)
-        table = lgb.Dataset(data.x[learned], outcome[learned], feature_name=list(MODEL_FEATURES))
+        parameters = tree_parameters(config, int(learned.sum()), seed * config.folds + fold) | dict(objective)
+        table = lgb.Dataset(data.x[learned], outcome[learned], feature_name=list(data.names))
         model = lgb.train(parameters, table, config.rounds)
         out_of_fold[held] = np.asarray(model.predict(data.x[held], raw_score=True, num_threads=1)) if held.any() else 0
         models.append(model)
     return Boosters(tuple(models)), out_of_fold
 
 
-def _parameters(config: OutcomeConfig, rows: int, seed: int) -> dict[str, Any]:
+def tree_parameters(config: TreeConfig, rows: int, seed: int) -> dict[str, Any]:
+    """Return LightGBM's parameters for so many rows, without an objective."""
     return {
         "learning_rate": config.learning_rate,
         "num_leaves": config.leaves,
-        "min_child_samples": max(1, min(config.min_leaf, rows // 50)),
+        "min_child_samples": max(1, min(config.min_leaf, rows // config.leaf_parts)),
         "feature_fraction": config.features,
         "bagging_fraction": config.rows,
         "bagging_freq": 1,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from pydantic import BaseModel, ConfigDict, Field
 
 
@@ -19,6 +21,7 @@ class OutcomeConfig(BaseModel):
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+    leaf_parts: ClassVar[int] = 50
     windows: int = Field(default=8, ge=1)
     stride: int = Field(default=14, ge=1)
     customers: int = Field(default=10_000, ge=1)

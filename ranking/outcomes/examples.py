@@ -51,6 +51,11 @@ class PastOutcomes:
         return len(self.user)
 
     @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the features."""
+        return MODEL_FEATURES
+
+    @property
     def bought(self) -> np.ndarray:
         """Whether the customer bought within the days, bool (n,)."""
         return np.isfinite(self.wait)

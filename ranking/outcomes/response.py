@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, ClassVar, Literal, Self
 
 import numpy as np
 import polars as pl
@@ -17,13 +17,10 @@ from features.behavior.campaigns import SEND_FEATURES, seconds
 from features.behavior.purchase_days import calendar_of
 from features.data.interactions import DAY
 from features.names import CAMPAIGN_ID, CATEGORY, HOLDOUT, ITEM_ID, OFFER, REDEEMED_AT, SENT_AT, USER_ID
-from features.storage.sorted_unique import sorted_unique
-from ranking.lightgbm_import import lightgbm
+from ranking.outcomes.boosters import Boosters, fit_boosters
 
 if TYPE_CHECKING:
     from datetime import datetime
-
-    import lightgbm as lgb
 
     from features.behavior.campaigns import SendHistory
 
@@ -44,6 +41,7 @@ class ResponseConfig(BaseModel):
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+    leaf_parts: ClassVar[int] = 20
     days: int = Field(default=28, ge=1)
     moments: int = Field(default=40, ge=1)
     least: int = Field(default=100, ge=20)
@@ -76,6 +74,16 @@ class PastSends:
     def where(self, mask: np.ndarray) -> Self:
         """Select the rows where `mask`, bool (n,), is true."""
         return type(self)(self.frame.filter(pl.Series(mask)), self.x[mask])
+
+    @property
+    def user(self) -> np.ndarray:
+        """The customer of each row, object (n,)."""
+        return self.frame[USER_ID].to_numpy()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the features."""
+        return SEND_FEATURES
 
     @property
     def responded(self) -> np.ndarray:
@@ -149,7 +157,7 @@ class ResponseModel:
     sends, responses : that were learned from.
     """
 
-    models: tuple[lgb.Booster, ...]
+    boosters: Boosters
     slope: float
     intercept: float
     spread: float
@@ -160,21 +168,14 @@ class ResponseModel:
     def fit(cls, past: PastSends, config: ResponseConfig, seed: int) -> Self:
         """Fit on sends whose outcome is known; `why_not` says whether they are enough."""
         y = past.responded.astype(np.float64)
-        part = _parts(past.frame[USER_ID].to_numpy(), config.folds, seed)
-        out_of_fold, models = np.zeros(len(y)), []
-        for fold in range(config.folds):
-            held = part == fold
-            table = lightgbm().Dataset(past.x[~held], y[~held].astype(np.float32), feature_name=list(SEND_FEATURES))
-            model = lightgbm().train(_parameters(config, int((~held).sum()), seed * config.folds + fold), table, config.rounds)
-            models.append(model)
-            out_of_fold[held] = _raw((model,), past.x[held])
+        boosters, out_of_fold = fit_boosters(past, y.astype(np.float32), {"objective": "binary"}, config, seed)
         slope, intercept = _line(out_of_fold, y)
         spread = _spread(past.frame[CAMPAIGN_ID].to_numpy(), y, _logistic(slope * out_of_fold + intercept))
-        return cls(tuple(models), slope, intercept, spread, len(y), int(y.sum()))
+        return cls(boosters, slope, intercept, spread, len(y), int(y.sum()))
 
     def chance(self, x: np.ndarray) -> np.ndarray:
         """Return the chance of a response of rows (n, features), float64 (n,)."""
-        return _logistic(self.slope * _raw(self.models, x) + self.intercept)
+        return _logistic(self.slope * self.boosters.raw(x) + self.intercept)
 
 
 def why_not(past: PastSends, config: ResponseConfig) -> str:
@@ -186,12 +187,6 @@ def why_not(past: PastSends, config: ResponseConfig) -> str:
     if min(responses, len(past) - responses) < least:
         return f"{responses:,} of {len(past):,} responded, expected {least:,} who did and {least:,} who did not"
     return ""
-
-
-def _raw(models: tuple[lgb.Booster, ...], x: np.ndarray) -> np.ndarray:
-    if not len(x):
-        return np.zeros(0)
-    return np.mean([np.asarray(model.predict(x, raw_score=True, num_threads=1)) for model in models], axis=0)
 
 
 def _logistic(log_odds: np.ndarray) -> np.ndarray:
@@ -219,27 +214,3 @@ def _spread(campaigns: np.ndarray, y: np.ndarray, expected: np.ndarray) -> float
     actual, said, noise = (column[large] for column in sums)
     variance = np.average((actual / said - 1) ** 2 - noise / said**2, weights=said)
     return float(np.sqrt(max(variance, 0.0)))
-
-
-def _parts(users: np.ndarray, folds: int, seed: int) -> np.ndarray:
-    """Return the part of each customer, int64 (n,)."""
-    known = sorted_unique(users)
-    return (np.random.default_rng(seed).permutation(len(known)) % folds)[np.searchsorted(known, users)]
-
-
-def _parameters(config: ResponseConfig, rows: int, seed: int) -> dict[str, Any]:
-    return {
-        "objective": "binary",
-        "learning_rate": config.learning_rate,
-        "num_leaves": config.leaves,
-        "min_child_samples": max(1, min(config.min_leaf, rows // 20)),
-        "feature_fraction": config.features,
-        "bagging_fraction": config.rows,
-        "bagging_freq": 1,
-        "lambda_l2": config.l2,
-        "seed": seed,
-        "deterministic": True,
-        "force_row_wise": True,
-        "num_threads": 1,
-        "verbose": -1,
-    }

@@ -13,13 +13,14 @@ Athey and Imbens (2016), Recursive partitioning for heterogeneous causal effects
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from features.errors import ModelError
 from ranking.lightgbm_import import lightgbm
+from ranking.outcomes.boosters import tree_parameters
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -41,6 +42,7 @@ class UpliftConfig(BaseModel):
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+    leaf_parts: ClassVar[int] = 20
     boosters: int = Field(default=1, ge=1)
     rounds: int = Field(default=60, ge=1)
     learning_rate: float = Field(default=0.05, gt=0)
@@ -176,19 +178,7 @@ def cross_fitted(learner: Learner, treatment: Treatment, folds: np.ndarray, conf
 
 
 def _boosted(x: np.ndarray, y: np.ndarray, config: UpliftConfig, seed: int, *, binary: bool, every_feature: bool) -> lgb.Booster:
-    parameters: dict[str, Any] = {
-        "objective": "binary" if binary else "regression",
-        "learning_rate": config.learning_rate,
-        "num_leaves": config.leaves,
-        # In a small campaign, `min_leaf` would leave no split.
-        "min_child_samples": max(1, min(config.min_leaf, len(y) // 20)),
-        "feature_fraction": 1.0 if every_feature else config.features,
-        "bagging_fraction": config.rows,
-        "bagging_freq": 1,
-        "lambda_l2": config.l2,
-        "seed": seed,
-        "deterministic": True,
-        "force_row_wise": True,
-        "verbose": -1,
-    }
+    parameters = tree_parameters(config, len(y), seed) | {"objective": "binary" if binary else "regression"}
+    if every_feature:
+        parameters["feature_fraction"] = 1.0
     return lightgbm().train(parameters, lightgbm().Dataset(x, y.astype(np.float32)), config.rounds)
