@@ -7,6 +7,7 @@ import json
 from dataclasses import dataclass
 from typing import Self
 
+import numpy as np
 import polars as pl
 
 from features.errors import DataError
@@ -21,6 +22,9 @@ CUSTOMER_COLUMNS: dict[str, pl.DataType] = {
     LANGUAGE: pl.String(),
     ATTRIBUTES: pl.String(),
 }
+
+# Why a customer may not be written to.
+OPTED, UNLISTED, REFUSED, UNKNOWN = "opted out", "not in the table of customers", "no consent", "consent is not known"
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,6 +78,28 @@ class Customers:
         for name in CUSTOMER_COLUMNS:
             digest.update(of_strings(self.frame[name].cast(pl.String).fill_null("").to_list()))
         return digest.hexdigest()
+
+    @property
+    def has_consent(self) -> bool:
+        """Whether the table says of anybody whether they agreed. Without, nothing is known of consent."""
+        return bool(self.frame[CONSENT].count())
+
+    def barred(self, user_ids: np.ndarray) -> dict[str, np.ndarray]:
+        """Return who of some customers may not be written to: reason -> bool (n,), each customer under the first reason that holds.
+
+        Unknown consent is none where the table has any, and so is that of a customer who is not in the table.
+        """
+        asked = pl.DataFrame({USER_ID: user_ids.astype(str)}, schema={USER_ID: pl.String})
+        known = self.frame.select(USER_ID, CONSENT, OPTED_OUT, listed=pl.lit(value=True))
+        table = asked.join(known, on=USER_ID, how="left", maintain_order="left")
+        reasons = {OPTED: pl.col(OPTED_OUT).fill_null(value=False)}
+        if self.has_consent:
+            reasons |= {UNLISTED: pl.col("listed").is_null(), REFUSED: ~pl.col(CONSENT), UNKNOWN: pl.col(CONSENT).is_null()}
+        found, left = {}, np.ones(table.height, dtype=bool)
+        for reason, rule in reasons.items():
+            found[reason] = left & table.select(rule.fill_null(value=False)).to_series().to_numpy()
+            left = left & ~found[reason]
+        return found
 
     def attribute(self, name: str) -> pl.DataFrame:
         """Return `user_id` and `value`, a string or null, of an attribute.

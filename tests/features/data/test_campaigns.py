@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
+import numpy as np
 import polars as pl
 import pytest
 
@@ -68,3 +69,13 @@ def test_customers_are_sorted_and_have_their_attributes() -> None:
         customers.attribute("income")
     with pytest.raises(DataError, match="not unique"):
         Customers.of(pl.concat([PEOPLE, PEOPLE]))
+
+
+def test_each_customer_is_barred_for_the_first_reason_that_holds() -> None:
+    table = {"user_id": ["a", "b", "c", "d"], "consent": [True, False, None, False], "opted_out": [None, False, None, True]}
+    ids = np.array(["a", "b", "c", "d", "e"], dtype=object)
+    barred = {reason: ids[mask].tolist() for reason, mask in Customers.of(pl.DataFrame(table)).barred(ids).items()}
+    assert barred == {"opted out": ["d"], "not in the table of customers": ["e"], "no consent": ["b"], "consent is not known": ["c"]}
+    silent = Customers.of(pl.DataFrame(table).drop("consent"))
+    assert not silent.has_consent
+    assert {reason: ids[mask].tolist() for reason, mask in silent.barred(ids).items()} == {"opted out": ["d"]}

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
-from features.names import CAMPAIGN_ID, CONSENT, HOLDOUT, OPTED_OUT, SENT_AT, USER_ID
+from features.names import CAMPAIGN_ID, HOLDOUT, SENT_AT, USER_ID
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -60,16 +60,14 @@ def eligible_customers(
     """Return which customers of the log and of the table of customers may be written to at a moment."""
     named = [log.user_ids] if customers is None else [log.user_ids, customers.frame[USER_ID].to_numpy()]
     table = pl.DataFrame({USER_ID: np.unique(np.concatenate(named).astype(str))}, schema={USER_ID: pl.String})
-    table, reasons, consent = _with_consent(table, customers)
+    barred, consent = _consent(table[USER_ID].to_numpy(), customers)
     table = table.join(_contacts(campaigns, moment, limits), on=USER_ID, how="left", maintain_order="left")
     often = f"written to {limits.contacts:,} times or more within {limits.within_days} days"
-    reasons |= {
-        often: pl.col("recent") >= limits.contacts,
-        f"written to less than {limits.rest_days} days ago": pl.col("resting"),
-    }
+    rules = {often: pl.col("recent") >= limits.contacts, f"written to less than {limits.rest_days} days ago": pl.col("resting")}
+    reasons = barred | {reason: table.select(rule.fill_null(value=False)).to_series().to_numpy() for reason, rule in rules.items()}
     left_out, mask = {}, np.ones(table.height, dtype=bool)
-    for reason, rule in reasons.items():
-        hit = mask & table.select(rule.fill_null(value=False)).to_series().to_numpy()
+    for reason, holds in reasons.items():
+        hit = mask & holds
         if hit.any():
             left_out[reason] = int(hit.sum())
         mask &= ~hit
@@ -77,21 +75,13 @@ def eligible_customers(
     return Eligible(table[USER_ID].to_numpy(), mask, left_out, consent, int((running & mask).sum()))
 
 
-def _with_consent(table: pl.DataFrame, customers: Customers | None) -> tuple[pl.DataFrame, dict[str, pl.Expr], str]:
+def _consent(users: np.ndarray, customers: Customers | None) -> tuple[dict[str, np.ndarray], str]:
+    """Return who may not be written to, by reason, and what is known of consent."""
     if customers is None:
-        said = "nothing is known of consent, the shop has no table of customers: check it before you send"
-        return table, {}, said
-    known = customers.frame.select(USER_ID, CONSENT, OPTED_OUT, listed=pl.lit(value=True))
-    table = table.join(known, on=USER_ID, how="left", maintain_order="left")
-    reasons = {"opted out": pl.col(OPTED_OUT)}
-    if not customers.frame[CONSENT].count():
-        return table, reasons, "nothing is known of consent, the table of customers has none: check it before you send"
-    reasons |= {
-        "not in the table of customers": pl.col("listed").is_null(),
-        "no consent": ~pl.col(CONSENT),
-        "consent is not known": pl.col(CONSENT).is_null(),
-    }
-    return table, reasons, "only customers with consent are written to"
+        return {}, "nothing is known of consent, the shop has no table of customers: check it before you send"
+    if not customers.has_consent:
+        return customers.barred(users), "nothing is known of consent, the table of customers has none: check it before you send"
+    return customers.barred(users), "only customers with consent are written to"
 
 
 def _contacts(campaigns: Campaigns, moment: datetime, limits: ContactLimits) -> pl.DataFrame:

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from features.names import CONSENT, OPTED_OUT, USER_ID
+from features.data.customers import OPTED
 
 if TYPE_CHECKING:
     from features.data.customers import Customers
 
-OPTED, NO_CONSENT = "opted out", "no consent"
+NO_CONSENT = "no consent"
 
 
 @dataclass(frozen=True)
@@ -33,9 +33,8 @@ class Contact:
         """Judge some customers by the shop's table; unknown consent is none where the table has any."""
         if customers is None:
             return cls({}, "nothing is known of consent and opt-outs: bring a table of customers before anybody is written to")
-        frame = customers.frame
-        out = np.isin(user_ids, frame.filter(frame[OPTED_OUT].fill_null(value=False))[USER_ID].to_numpy())
-        if not frame[CONSENT].is_not_null().any():
-            return cls({OPTED: out}, "the table of customers says nothing of consent: ask for it before anybody is written to")
-        agreed = np.isin(user_ids, frame.filter(frame[CONSENT].fill_null(value=False))[USER_ID].to_numpy())
-        return cls({OPTED: out, NO_CONSENT: ~agreed & ~out})
+        barred = customers.barred(user_ids)
+        out = {OPTED: barred.pop(OPTED)}
+        if not customers.has_consent:
+            return cls(out, "the table of customers says nothing of consent: ask for it before anybody is written to")
+        return cls(out | {NO_CONSENT: np.any(list(barred.values()), axis=0)})

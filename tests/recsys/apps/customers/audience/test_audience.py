@@ -9,11 +9,11 @@ import numpy as np
 import polars as pl
 import pytest
 
-from features.data.customers import Customers
+from features.data.customers import OPTED, Customers
 from features.errors import DataError
 from ranking.calibration import Calibration
 from recsys.apps.customers.audience.answers import Audience
-from recsys.apps.customers.audience.contact import NO_CONSENT, OPTED, Contact
+from recsys.apps.customers.audience.contact import NO_CONSENT, Contact
 from recsys.apps.customers.audience.fitting import WINDOW, AudienceModels, at_moment, fit_models, models_of
 from recsys.apps.customers.audience.model import AudienceModel
 from recsys.apps.customers.audience.pipeline import ENOUGH, AudienceFinder
