@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from features.data.help_pages import HelpPages
-    from recsys.snapshot.help_texts import QuestionEncoder
+    from retrieval.query_tower.recent_queries import QuestionEncoder
 
 SHOP = "shop"  # the intent of a question that help pages may answer
 BATCH = 256

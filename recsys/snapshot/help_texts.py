@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal, Protocol, Self
+from typing import TYPE_CHECKING, Literal, Self
 
 import numpy as np
 import polars as pl
@@ -18,15 +18,7 @@ from retrieval.passages.index import PassageIndex
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from retrieval.query_tower.encoded_queries import EncodedQueries
-
-
-class QuestionEncoder(Protocol):
-    """What of a model reads questions and passages: both by the side that reads queries."""
-
-    def encode_queries(self, texts: Sequence[str]) -> EncodedQueries:
-        """Return vectors and token states of texts."""
-        ...
+    from retrieval.query_tower.recent_queries import QuestionEncoder
 
 
 @dataclass

@@ -17,7 +17,7 @@ LATEST = 32  # texts that are remembered
 MOST = 4  # texts of a call; more are no message, and are encoded in one batch
 
 
-class QueryEncoder(Protocol):
+class QuestionEncoder(Protocol):
     """What encodes queries."""
 
     def encode_queries(self, texts: Sequence[str]) -> EncodedQueries:
@@ -33,7 +33,7 @@ class RecentQueries:
     encoder : of queries.
     """
 
-    def __init__(self, encoder: QueryEncoder) -> None:
+    def __init__(self, encoder: QuestionEncoder) -> None:
         self._encoder = encoder
         self._one = lru_cache(LATEST)(lambda text: encoder.encode_queries([text]))
 

@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     from features.text.intents.model import IntentModel
     from recsys.dialogue.conversations import Conversations
     from recsys.dialogue.tools import Tools
-    from recsys.snapshot.help_texts import HelpTexts, QuestionEncoder
+    from recsys.snapshot.help_texts import HelpTexts
+    from retrieval.query_tower.recent_queries import QuestionEncoder
 
 MOST_PAGES = 5
 
