@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from eval.metrics.probabilities import Reliability, ScoredPairs
 
 LEVEL = 0.95
+NORMAL_95 = 1.96  # standard errors from the mean of a normal distribution to the end of its 95% interval
 # Resamples drawn at once: 64 of 100,000 users are 51 MB of float64.
 _BLOCK = 64
 # Bins of equal mass on which the interval of the AUC is computed; its value is exact.
@@ -35,6 +37,11 @@ class MetricValue:
     low: float
     high: float
     users: int
+
+    def as_json(self, count: str = "users") -> dict[str, float | int | None]:
+        """Return value and interval for JSON, null where undefined; `count` is the key of how many they rest on."""
+        bounds = {name: float(getattr(self, name)) for name in ("value", "low", "high")}
+        return {name: value if math.isfinite(value) else None for name, value in bounds.items()} | {count: self.users}
 
 
 @dataclass(frozen=True)

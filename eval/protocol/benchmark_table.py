@@ -37,8 +37,7 @@ class Interval(BaseModel):
     @classmethod
     def of(cls, metric: MetricValue) -> Interval:
         """Convert from a `MetricValue`."""
-        value, low, high = (float(x) if math.isfinite(x) else None for x in (metric.value, metric.low, metric.high))
-        return cls(value=value, low=low, high=high, users=metric.users)
+        return cls.model_validate(metric.as_json())
 
 
 class Points(BaseModel):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -80,7 +79,4 @@ class Report:
 
 
 def _values(metrics: Mapping[str, MetricValue]) -> dict[str, dict[str, float | int | None]]:
-    def number(value: float) -> float | None:
-        return float(value) if math.isfinite(value) else None
-
-    return {name: {"value": number(m.value), "low": number(m.low), "high": number(m.high), "users": m.users} for name, m in metrics.items()}
+    return {name: metric.as_json() for name, metric in metrics.items()}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -115,10 +114,4 @@ class SearchReport:
 
 
 def _values(metrics: Mapping[str, MetricValue]) -> dict[str, dict[str, float | int | None]]:
-    def number(value: float) -> float | None:
-        return float(value) if math.isfinite(value) else None
-
-    return {
-        name: {"value": number(one.value), "low": number(one.low), "high": number(one.high), "queries": one.users}
-        for name, one in metrics.items()
-    }
+    return {name: metric.as_json("queries") for name, metric in metrics.items()}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -217,12 +216,9 @@ def _report(judged: Judged, boot: Bootstrap) -> CampaignsReport:
 
 
 def _cells(metrics: Metrics) -> list[str]:
-    intervals = {name: Interval.model_validate(values) for name, values in _values(metrics).items()}
+    intervals = {name: Interval.of(metric) for name, metric in metrics.items()}
     return ["\n".join(shown(intervals.get(key), 3)) for key in _HEADINGS]
 
 
 def _values(metrics: Metrics) -> dict[str, dict[str, float | int | None]]:
-    def number(value: float) -> float | None:
-        return float(value) if math.isfinite(value) else None
-
-    return {name: {"value": number(m.value), "low": number(m.low), "high": number(m.high), "users": m.users} for name, m in metrics.items()}
+    return {name: metric.as_json() for name, metric in metrics.items()}

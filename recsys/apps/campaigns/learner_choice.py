@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from eval.metrics.intervals import Bootstrap, MetricValue
+from eval.metrics.intervals import NORMAL_95, Bootstrap, MetricValue
 from eval.metrics.uplift import Trial, qini_values
 from ranking.outcomes.uplift import RESPONSE, UPLIFT_LEARNERS, Learner, UpliftConfig, UpliftModel, cross_fitted, fit_uplift
 
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
 FOLDS = 3
 RESAMPLES = 200
-_INTERVAL_TO_ERROR = 3.92  # standard errors that a 95% interval is wide
 
 
 @dataclass(frozen=True)
@@ -66,7 +65,7 @@ def choose_learner(treatment: Treatment, config: UpliftConfig, seed: int) -> Lea
     values = qini_values(scores, trial, Bootstrap(RESAMPLES, seed), folds) if n else {}
     best = max(UPLIFT_LEARNERS, key=lambda learner: values[learner].value)
     ahead = values[f"{best} - {RESPONSE}"]
-    error = (ahead.high - ahead.low) / _INTERVAL_TO_ERROR
+    error = (ahead.high - ahead.low) / (2 * NORMAL_95)
     learner = best if ahead.value > error else RESPONSE
     return LearnerChoice(learner, best, {name: values[name] for name in scores}, ahead)
 

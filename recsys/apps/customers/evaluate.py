@@ -210,7 +210,4 @@ def _cell(metric: MetricValue | None) -> str:
 
 
 def _values(metrics: Metrics) -> dict[str, dict[str, float | int | None]]:
-    def number(value: float) -> float | None:
-        return float(value) if math.isfinite(value) else None
-
-    return {name: {"value": number(m.value), "low": number(m.low), "high": number(m.high), "users": m.users} for name, m in metrics.items()}
+    return {name: metric.as_json() for name, metric in metrics.items()}

@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 
 from eval.experiment.effects import unpaired
+from eval.metrics.intervals import NORMAL_95
 from features.errors import DataError
 from features.names import CAMPAIGN_ID, HOLDOUT, OFFER, SENT_AT, USER_ID
 from features.text.plain import counted
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from recsys.settings.apps.campaigns import CampaignsConfig
 
 By = Literal["uplift", "response"]
-_LEVEL_95 = 1.96
 NO_HOLDOUT = (
     "no earlier campaign had a holdout, so nobody can tell who buys because of an offer and who would have bought anyway: "
     "this plan's holdout will tell it"
@@ -140,7 +140,7 @@ def _uplift(
         columns = [j for j, one in enumerate(trials) if one == trial]
         for j in columns:
             gain[:, j] = chosen.uplift(x[:, j])
-        errors[columns] = (effect.high - effect.low) / (2 * _LEVEL_95 * max(abs(effect.difference), 1e-9))
+        errors[columns] = (effect.high - effect.low) / (2 * NORMAL_95 * max(abs(effect.difference), 1e-9))
         of = "" if trial.offer is None else f", offer {trial.offer}"
         mean = f"{effect.difference:+.2%} [{effect.low:+.2%}, {effect.high:+.2%}] more customers bought than in its holdout"
         notes[f"by campaign {trial.campaign}{of}, {mean}; {chosen.choice}"] = None

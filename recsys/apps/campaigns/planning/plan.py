@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 
 EXPECTED_VALUE = "expected_value"
 _TRIES = 12  # allocations, each tighter than the last where the holdout's chance broke a limit
-_LEVEL_95 = 1.96
 
 
 @dataclass(frozen=True)

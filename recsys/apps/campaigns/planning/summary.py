@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 
 from eval.experiment.effects import MIN_USERS, detectable
+from eval.metrics.intervals import NORMAL_95
 from features.behavior.campaigns import seconds
 from features.data.interactions import DAY
 from features.names import USER_ID
@@ -24,8 +25,6 @@ if TYPE_CHECKING:
     from recsys.apps.campaigns.planning.eligible import Eligible
     from recsys.apps.campaigns.planning.expected import Expected
     from recsys.apps.campaigns.planning.request import PlanRequest
-
-_LEVEL_95 = 1.96
 
 
 @dataclass(frozen=True)
@@ -105,7 +104,7 @@ def _profit(case: PlanCase, expected: Expected, sent: np.ndarray) -> Value:
     noise = float((worth**2 * chance * (1 - chance)).sum())
     level = expected.error * float((worth * gain).sum())
     profit = total(case.values, sent)
-    reach = _LEVEL_95 * math.sqrt(noise + level**2)
+    reach = NORMAL_95 * math.sqrt(noise + level**2)
     return Value(profit, profit - reach, profit + reach)
 
 
