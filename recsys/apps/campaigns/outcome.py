@@ -16,7 +16,7 @@ from features.errors import DataError
 from features.names import CAMPAIGN_ID, CATEGORY, COST, HOLDOUT, ITEM_ID, OFFER, REDEEMED_AT, SENT_AT, SPEND, USER_ID
 from features.text.closest import did_you_mean
 from features.text.plain import agree, counted, plain
-from recsys.apps.campaigns.planning.told import Value, finite
+from recsys.apps.campaigns.planning.report import ProfitEstimate, finite
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -71,7 +71,7 @@ class CampaignOutcome:
     notes: list[str]
     effects: dict[str, Effect] = field(default_factory=dict)
     variance_left: float = 1.0
-    profit: Value | None = None
+    profit: ProfitEstimate | None = None
     split: float | None = None
     segments: list[SegmentOutcome] = field(default_factory=list)
 
@@ -140,7 +140,7 @@ def outcome_of(history: SendHistory, campaign_id: str, settings: Settings, share
     table, before = (_purchases(history, users, start, days) for start in (since, since - days * DAY))
     sent, cost = int((~held).sum()), float(rows[COST].fill_null(0).sum())
     redeemed = rows.filter(pl.col(REDEEMED_AT).is_not_null() & ~pl.col(HOLDOUT))[USER_ID].n_unique()
-    told = {
+    facts = {
         "campaign_id": campaign_id,
         "days": days,
         "sent": sent,
@@ -151,17 +151,17 @@ def outcome_of(history: SendHistory, campaign_id: str, settings: Settings, share
     }
     notes = list(_notes(history, rows, since, days))
     if not held.any():
-        return CampaignOutcome(**told, notes=[*notes, NO_HOLDOUT])
+        return CampaignOutcome(**facts, notes=[*notes, NO_HOLDOUT])
     covariates = np.stack([before[name] for name in (BUYERS, SPEND, TARGET_SPEND)], axis=1)
     adjusted = {name: cuped(values, covariates) for name, values in table.items()}
     effects = {name: unpaired(values[held], values[~held]) for name, values in adjusted.items()}
     extra = effects[SPEND]
     split = ratio_mismatch(sent, int(held.sum()), config.holdout if share is None else share)
     return CampaignOutcome(
-        **told,
+        **facts,
         effects=effects,
         variance_left=variance_left(table[SPEND], adjusted[SPEND]),
-        profit=Value(*(sent * config.margin * one - cost for one in (extra.difference, extra.low, extra.high))),
+        profit=ProfitEstimate(*(sent * config.margin * one - cost for one in (extra.difference, extra.low, extra.high))),
         split=split,
         segments=_segments(history, users, since, adjusted[SPEND]),
         notes=[*notes, *_judgement(effects[SPEND], split, config.margin)],

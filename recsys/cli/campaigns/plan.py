@@ -59,9 +59,9 @@ def plan(
 
         write_plan(found.frame, out)
     if as_json:
-        typer.echo(json.dumps(found.told.to_dict(), indent=2, allow_nan=False))
+        typer.echo(json.dumps(found.report.to_dict(), indent=2, allow_nan=False))
         return
-    for line in found.told.lines():
+    for line in found.report.lines():
         typer.echo(line)
     typer.echo(
         f"the plan is in {out}" if out is not None else "note: the plan is not kept: name a file with --out to send and to ingest it"

@@ -13,7 +13,7 @@ from features.errors import ConfigError, DataError
 from features.names import USER_ID
 from ranking.outcomes.allocation import NONE
 from recsys.apps.campaigns.planning.offers import Offer, amounts
-from recsys.apps.campaigns.planning.told import Gap
+from recsys.apps.campaigns.planning.report import Gap
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

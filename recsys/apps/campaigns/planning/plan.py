@@ -23,11 +23,11 @@ from recsys.apps.campaigns.planning.eligible import ContactLimits, Eligible, eli
 from recsys.apps.campaigns.planning.expected import expect
 from recsys.apps.campaigns.planning.fairness import groups_of
 from recsys.apps.campaigns.planning.offers import amounts, table_of
-from recsys.apps.campaigns.planning.summary import PlanCase, told, total
+from recsys.apps.campaigns.planning.summary import PlanCase, plan_report, total
 
 if TYPE_CHECKING:
+    from recsys.apps.campaigns.planning.report import PlanReport
     from recsys.apps.campaigns.planning.request import PlanRequest
-    from recsys.apps.campaigns.planning.told import PlanTold
     from recsys.settings.settings import Settings
     from recsys.workspace.workspace import Workspace
 
@@ -45,7 +45,7 @@ class Plan:
     """
 
     frame: pl.DataFrame
-    told: PlanTold
+    report: PlanReport
 
 
 def plan_campaign(workspace: Workspace, settings: Settings, request: PlanRequest) -> Plan:
@@ -85,7 +85,7 @@ def plan_campaign(workspace: Workspace, settings: Settings, request: PlanRequest
     if not (plan[~held] != NONE).any():
         advice = "raise the budget or the margins, or lower the smallest group"
         raise DataError(f"no offer is expected to earn its cost within a budget of {request.budget:g} and all limits: {advice}")
-    return Plan(_frame(case, eligible, plan), told(case, eligible, expected, plan, history))
+    return Plan(_frame(case, eligible, plan), plan_report(case, eligible, expected, plan, history))
 
 
 def _allocated(case: PlanCase) -> np.ndarray:

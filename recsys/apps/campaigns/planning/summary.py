@@ -18,7 +18,7 @@ from features.text.plain import agree, counted
 from ranking.outcomes.allocation import NONE
 from recsys.apps.campaigns.planning.fairness import CustomerGroups, exposure_gaps, offer_gaps
 from recsys.apps.campaigns.planning.offers import amounts, table_of
-from recsys.apps.campaigns.planning.told import HoldoutTold, OfferTold, PlanTold, Value
+from recsys.apps.campaigns.planning.report import HoldoutSummary, OfferSummary, PlanReport, ProfitEstimate
 
 if TYPE_CHECKING:
     from features.behavior.campaigns import SendHistory
@@ -54,11 +54,11 @@ def total(table: np.ndarray, plan: np.ndarray) -> float:
     return float(table[some, plan[some]].sum())
 
 
-def told(case: PlanCase, eligible: Eligible, expected: Expected, plan: np.ndarray, history: SendHistory) -> PlanTold:
+def plan_report(case: PlanCase, eligible: Eligible, expected: Expected, plan: np.ndarray, history: SendHistory) -> PlanReport:
     """Return what is said of a plan, whose `plan` holds the offer of each eligible customer, the holdout included."""
     request, sent = case.request, np.where(case.held, NONE, plan)
     offers = [
-        OfferTold(
+        OfferSummary(
             offer.name,
             int((sent == j).sum()),
             int((case.held & (plan == j)).sum()),
@@ -73,7 +73,7 @@ def told(case: PlanCase, eligible: Eligible, expected: Expected, plan: np.ndarra
     left_out = dict(eligible.left_out)
     if nothing := int((plan == NONE).sum()):
         left_out["not chosen: another customer is worth more within the limits, or no offer earns its cost"] = nothing
-    return PlanTold(
+    return PlanReport(
         campaign_id=request.campaign_id,
         send_at=f"{request.send_at:%Y-%m-%d}",
         by=expected.by,
@@ -94,7 +94,7 @@ def told(case: PlanCase, eligible: Eligible, expected: Expected, plan: np.ndarra
     )
 
 
-def _profit(case: PlanCase, expected: Expected, sent: np.ndarray) -> Value:
+def _profit(case: PlanCase, expected: Expected, sent: np.ndarray) -> ProfitEstimate:
     """Return the expected profit; its interval has the chance of each response, and how far campaigns are from expectation."""
     offers, some = list(case.request.offers), np.flatnonzero(sent != NONE)
     mine = sent[some]
@@ -105,10 +105,10 @@ def _profit(case: PlanCase, expected: Expected, sent: np.ndarray) -> Value:
     level = expected.error * float((worth * gain).sum())
     profit = total(case.values, sent)
     reach = NORMAL_95 * math.sqrt(noise + level**2)
-    return Value(profit, profit - reach, profit + reach)
+    return ProfitEstimate(profit, profit - reach, profit + reach)
 
 
-def _holdout(case: PlanCase, eligible: Eligible, plan: np.ndarray, history: SendHistory) -> HoldoutTold | None:
+def _holdout(case: PlanCase, eligible: Eligible, plan: np.ndarray, history: SendHistory) -> HoldoutSummary | None:
     """Return what the holdout can tell, by how many of the chosen bought what the offers are for lately."""
     chosen = np.flatnonzero(plan != NONE)
     held = int(case.held[chosen].sum())
@@ -121,7 +121,7 @@ def _holdout(case: PlanCase, eligible: Eligible, plan: np.ndarray, history: Send
     bought, spend = history.purchases(rows, now - days * DAY, now)
     rate, users = float(bought.mean()), (held, len(chosen) - held)
     by_share, by_spend = (detectable((variance, variance), users) for variance in (rate * (1 - rate), float(spend.var())))
-    return HoldoutTold(case.request.holdout, held, rate, float(spend.mean()), by_share, by_spend, days)
+    return HoldoutSummary(case.request.holdout, held, rate, float(spend.mean()), by_share, by_spend, days)
 
 
 def _notes(case: PlanCase, eligible: Eligible, expected: Expected, plan: np.ndarray) -> list[str]:

@@ -51,17 +51,17 @@ def with_settings(settings: Settings, **values: object) -> Settings:
 
 def test_a_plan_keeps_the_budget_and_holds_out_by_the_hash(shop: MadeShop, small_settings: Settings) -> None:
     plan = planned(shop, small_settings)
-    told, frame = plan.told, plan.frame
-    assert 0 < told.cost <= 60
-    assert frame["holdout"].to_list() == in_b(frame["user_id"], told.campaign_id, 0.2).tolist()
+    report, frame = plan.report, plan.frame
+    assert 0 < report.cost <= 60
+    assert frame["holdout"].to_list() == in_b(frame["user_id"], report.campaign_id, 0.2).tolist()
     assert 0 < frame["holdout"].sum() < frame.height
-    assert told.sent == frame.height - frame["holdout"].sum() == sum(offer.sent for offer in told.offers)
-    assert frame.height + sum(told.left_out.values()) == told.customers == 300
+    assert report.sent == frame.height - frame["holdout"].sum() == sum(offer.sent for offer in report.offers)
+    assert frame.height + sum(report.left_out.values()) == report.customers == 300
     assert frame.filter("holdout")["cost"].sum() == 0
-    assert told.profit.low < told.profit.value < told.profit.high
-    assert told.holdout is not None
-    assert told.holdout.detectable > 0
-    assert told.send_at == "2025-08-29"
+    assert report.profit.low < report.profit.value < report.profit.high
+    assert report.holdout is not None
+    assert report.holdout.detectable > 0
+    assert report.send_at == "2025-08-29"
 
 
 def test_the_holdout_is_like_those_who_are_written_to(shop: MadeShop, small_settings: Settings) -> None:
@@ -72,32 +72,32 @@ def test_the_holdout_is_like_those_who_are_written_to(shop: MadeShop, small_sett
 
 
 def test_without_a_holdout_anywhere_the_plan_is_by_response_and_says_why(shop: MadeShop, small_settings: Settings) -> None:
-    told = planned(shop, small_settings).told
-    assert (told.by, told.response) == ("response", "redeemed")
-    assert "uplift" not in "\n".join(told.lines())
-    assert any("no earlier campaign had a holdout" in note for note in told.notes)
-    assert any("would have bought anyway" in note for note in told.notes)
+    report = planned(shop, small_settings).report
+    assert (report.by, report.response) == ("response", "redeemed")
+    assert "uplift" not in "\n".join(report.lines())
+    assert any("no earlier campaign had a holdout" in note for note in report.notes)
+    assert any("would have bought anyway" in note for note in report.notes)
 
 
 def test_no_holdout_only_where_asked_for_and_said(shop: MadeShop, small_settings: Settings) -> None:
     plan = planned(shop, small_settings, replace(REQUEST, holdout=0.0))
     assert not plan.frame["holdout"].any()
-    assert plan.told.holdout is None
-    assert any(note.startswith("no holdout, as asked for: nobody will be able to tell") for note in plan.told.notes)
+    assert plan.report.holdout is None
+    assert any(note.startswith("no holdout, as asked for: nobody will be able to tell") for note in plan.report.notes)
 
 
 @pytest.mark.parametrize("holdout", [1e-9, 0.02])
 def test_a_holdout_too_small_to_tell_anything_is_said(shop: MadeShop, small_settings: Settings, holdout: float) -> None:
-    told = planned(shop, small_settings, replace(REQUEST, holdout=holdout)).told
-    held = sum(offer.held for offer in told.offers)
+    report = planned(shop, small_settings, replace(REQUEST, holdout=holdout)).report
+    held = sum(offer.held for offer in report.offers)
     assert held < 20
-    assert any(f"{held} customer" in note and "held out, expected at least 20" in note for note in told.notes)
+    assert any(f"{held} customer" in note and "held out, expected at least 20" in note for note in report.notes)
 
 
 def test_the_smallest_group_is_kept_of_those_who_are_written_to(shop: MadeShop, small_settings: Settings) -> None:
-    told = planned(shop, small_settings, replace(REQUEST, min_group=40)).told
-    assert all(offer.sent == 0 or offer.sent >= 40 for offer in told.offers)
-    assert told.cost <= 60
+    report = planned(shop, small_settings, replace(REQUEST, min_group=40)).report
+    assert all(offer.sent == 0 or offer.sent >= 40 for offer in report.offers)
+    assert report.cost <= 60
 
 
 def trial(effect: float, users: int = 600) -> MadeShop:
@@ -114,25 +114,25 @@ def trial(effect: float, users: int = 600) -> MadeShop:
 
 
 def test_an_earlier_holdout_makes_it_a_plan_by_uplift(small_settings: Settings) -> None:
-    told = planned(trial(0.5), small_settings, replace(REQUEST, offers=(OFFERS[1],))).told
-    assert (told.by, told.response) == ("uplift", "bought")
-    assert any("campaign old, offer tea" in note and "more customers bought than in its holdout" in note for note in told.notes)
-    assert told.offers[0].earned < told.offers[0].responses
-    assert not any("no earlier campaign had a holdout" in note for note in told.notes)
+    report = planned(trial(0.5), small_settings, replace(REQUEST, offers=(OFFERS[1],))).report
+    assert (report.by, report.response) == ("uplift", "bought")
+    assert any("campaign old, offer tea" in note and "more customers bought than in its holdout" in note for note in report.notes)
+    assert report.offers[0].earned < report.offers[0].responses
+    assert not any("no earlier campaign had a holdout" in note for note in report.notes)
 
 
 def test_everybody_in_an_earlier_holdout_tells_no_uplift(shop: MadeShop, small_settings: Settings) -> None:
     held = replace(shop, campaigns=Campaigns.of(sent(shop.users, 100, "old", holdout=True)))
-    told = planned(held, small_settings).told
-    assert told.by == "response"
-    assert any("no campaign was sent before" in note or "redemptions are too few" in note for note in told.notes)
+    report = planned(held, small_settings).report
+    assert report.by == "response"
+    assert any("no campaign was sent before" in note or "redemptions are too few" in note for note in report.notes)
 
 
 def test_no_sends_in_the_log_is_planned_by_purchases_and_said(shop: MadeShop, small_settings: Settings) -> None:
-    told = planned(replace(shop, campaigns=None), small_settings).told
-    assert (told.by, told.response) == ("response", "bought")
-    assert any(note.startswith("no campaign was sent before: a response is a purchase") for note in told.notes)
-    assert told.holdout is not None
+    report = planned(replace(shop, campaigns=None), small_settings).report
+    assert (report.by, report.response) == ("response", "bought")
+    assert any(note.startswith("no campaign was sent before: a response is a purchase") for note in report.notes)
+    assert report.holdout is not None
 
 
 @pytest.mark.parametrize(
@@ -180,18 +180,18 @@ def test_consent_opting_out_and_strangers(shop: MadeShop, small_settings: Settin
     plan = planned(replace(shop, customers=table), small_settings)
     allowed = {user for n, user in enumerate(shop.users[:-10]) if n % 3 == 0 and n % 30}
     assert set(plan.frame["user_id"]) <= allowed
-    left_out = plan.told.left_out
+    left_out = plan.report.left_out
     assert (left_out["opted out"], left_out["not in the table of customers"], left_out["no consent"]) == (10, 10, 97)
     assert left_out["consent is not known"] == 96
-    assert plan.told.consent == "only customers with consent are written to"
+    assert plan.report.consent == "only customers with consent are written to"
 
 
 @pytest.mark.parametrize("listed", [False, True])
 def test_unknown_consent_is_said(shop: MadeShop, small_settings: Settings, listed: bool) -> None:
     table = consents(shop.users, lambda n: (None, n == 0)) if listed else None
-    told = planned(replace(shop, customers=table), small_settings).told
-    assert told.consent.startswith("nothing is known of consent")
-    assert told.left_out.get("opted out", 0) == int(listed)
+    report = planned(replace(shop, customers=table), small_settings).report
+    assert report.consent.startswith("nothing is known of consent")
+    assert report.left_out.get("opted out", 0) == int(listed)
 
 
 def test_contact_limit_rest_and_running_campaigns(shop: MadeShop, small_settings: Settings) -> None:
@@ -200,12 +200,12 @@ def test_contact_limit_rest_and_running_campaigns(shop: MadeShop, small_settings
     recent = [sent(some, DAYS - back, f"r{back}") for back in (20, 10)]
     frame = pl.concat([shop.campaigns.frame, *recent], how="diagonal_relaxed")
     busy = replace(shop, campaigns=Campaigns.of(frame))
-    told = planned(busy, small_settings, replace(REQUEST, contacts=2, within_days=28)).told
+    told = planned(busy, small_settings, replace(REQUEST, contacts=2, within_days=28)).report
     assert told.left_out["written to 2 times or more within 28 days"] == 100
     assert not set(some) & set(planned(busy, small_settings, replace(REQUEST, contacts=2)).frame["user_id"])
-    rested = planned(busy, with_settings(small_settings, rest_days=15)).told
+    rested = planned(busy, with_settings(small_settings, rest_days=15)).report
     assert rested.left_out["written to less than 15 days ago"] == 100
-    free = planned(busy, small_settings).told
+    free = planned(busy, small_settings).report
     assert any(note.startswith("100 customers are in a campaign of the last 28 days") for note in free.notes)
     with pytest.raises(DataError, match="none of 300 customers may be written to"):
         planned(replace(shop, campaigns=Campaigns.of(sent(shop.users, DAYS - 5))), small_settings, replace(REQUEST, contacts=1))
@@ -217,7 +217,7 @@ def test_exposure_of_groups_is_kept_and_told(shop: MadeShop, small_settings: Set
     groups[:3] = ["other"] * 3
     table = pl.DataFrame({"user_id": shop.users, "attributes": [f'{{"age": "{name}"}}' for name in groups]})
     aged = replace(shop, customers=Customers.of(table))
-    unequal, equal = (planned(aged, with_settings(small_settings, sensitive=("age",), exposure_gap=gap)).told for gap in (1.0, 0.05))
+    unequal, equal = (planned(aged, with_settings(small_settings, sensitive=("age",), exposure_gap=gap)).report for gap in (1.0, 0.05))
     assert max(abs(gap.gap) for gap in unequal.exposure) > 0.05
     assert max(abs(gap.gap) for gap in equal.exposure) <= 0.05
     assert equal.profit.value < unequal.profit.value
@@ -248,4 +248,4 @@ def test_the_file_of_a_plan_is_one_of_campaigns(
 def test_the_same_seed_gives_the_same_plan_and_json_has_no_nan(shop: MadeShop, small_settings: Settings) -> None:
     first, second = (planned(shop, small_settings) for _ in range(2))
     assert first.frame.equals(second.frame)
-    assert json.loads(json.dumps(first.told.to_dict(), allow_nan=False))["by"] == "response"
+    assert json.loads(json.dumps(first.report.to_dict(), allow_nan=False))["by"] == "response"

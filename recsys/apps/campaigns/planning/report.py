@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Value:
+class ProfitEstimate:
     """An amount with its 95% interval."""
 
     value: float
@@ -22,7 +22,7 @@ class Value:
 
 
 @dataclass(frozen=True)
-class OfferTold:
+class OfferSummary:
     """An offer of the plan.
 
     Attributes
@@ -42,7 +42,7 @@ class OfferTold:
 
 
 @dataclass(frozen=True)
-class HoldoutTold:
+class HoldoutSummary:
     """The holdout.
 
     Attributes
@@ -74,7 +74,7 @@ class Gap:
 
 
 @dataclass(frozen=True)
-class PlanTold:
+class PlanReport:
     """What is said of a plan.
 
     Attributes
@@ -94,11 +94,11 @@ class PlanTold:
     sent: int
     left_out: dict[str, int]
     consent: str
-    offers: list[OfferTold]
+    offers: list[OfferSummary]
     budget: float
     cost: float
-    profit: Value
-    holdout: HoldoutTold | None
+    profit: ProfitEstimate
+    holdout: HoldoutSummary | None
     exposure: list[Gap]
     offer_gaps: dict[str, list[Gap]]
     exposure_limit: float
