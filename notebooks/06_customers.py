@@ -129,22 +129,19 @@ chosen = drifting.customers or tuple(reader.rows(None))[:15]
 one = reader.customer(chosen[0].user_id)
 row = one.customer
 unknown = "not known"
-pl.DataFrame(
-    {
-        "segment": row.segment,
-        "days bought": f"{row.purchase_days:,}",
-        "last purchase": f"{one.last_purchase}, {row.recency} days ago",
-        "usual gap": f"{row.usual_gap} days",
-        "paid in the last 28 days": f"{row.spend_28:,.2f}",
-        "paid in the 28 days before": f"{row.spend_28_before:,.2f}",
-        "chance of buying within 28 days": unknown if row.chance_28 is None else f"{row.chance_28:.1%}",
-        "expected day of the next purchase": row.next_purchase or f"none within 90 days, or {unknown}",
-        "expected spend in 90 days": unknown if row.spend_90 is None else f"{row.spend_90:,.2f}",
-        "80% interval": unknown if row.spend_90 is None else f"{row.spend_90_low:,.2f} to {row.spend_90_high:,.2f}",
-    }.items(),
-    schema=["what", "customer"],
-    orient="row",
-)
+known = {
+    "segment": row.segment,
+    "days bought": f"{row.purchase_days:,}",
+    "last purchase": f"{one.last_purchase}, {row.recency} days ago",
+    "usual gap": f"{row.usual_gap} days",
+    "paid in the last 28 days": f"{row.spend_28:,.2f}",
+    "paid in the 28 days before": f"{row.spend_28_before:,.2f}",
+    "chance of buying within 28 days": unknown if row.chance_28 is None else f"{row.chance_28:.1%}",
+    "expected day of the next purchase": row.next_purchase or f"none within 90 days, or {unknown}",
+    "expected spend in 90 days": unknown if row.spend_90 is None else f"{row.spend_90:,.2f}",
+    "80% interval": unknown if row.spend_90 is None else f"{row.spend_90_low:,.2f} to {row.spend_90_high:,.2f}",
+}
+pl.DataFrame({"what": list(known), "customer": list(known.values())})
 
 # %% [markdown]
 # The taste is what this customer buys more than the others do; purchases count half after 91 days.
@@ -168,12 +165,12 @@ listed(
 # begins at 0 says that nothing may come at all.
 
 # %% alt="Bars: expected spend in 90 days with its 80% interval, of the customers to call first"
-known = [(c.user_id, c.spend_90, c.spend_90_low, c.spend_90_high) for c in chosen if c.spend_90 is not None]
+bars = [(c.user_id, c.spend_90, c.spend_90_low, c.spend_90_high) for c in chosen if c.spend_90 is not None]
 figure, axes = plt.subplots(figsize=(8, 0.9 + 0.22 * len(chosen)), layout="constrained")
-axes.set(xlabel="expected spend in 90 days" if known else "nothing is predicted: too few customers or too short a log", ylabel="customer")
-axes.set_yticks(range(len(known)), [user for user, *_ in known])
+axes.set(xlabel="expected spend in 90 days" if bars else "nothing is predicted: too few customers or too short a log", ylabel="customer")
+axes.set_yticks(range(len(bars)), [user for user, *_ in bars])
 axes.invert_yaxis()
-for place, (_, middle, low, high) in enumerate(known):
+for place, (_, middle, low, high) in enumerate(bars):
     axes.plot([low, high], [place, place], color="tab:blue", linewidth=3, alpha=0.4)
     axes.plot(middle, place, "o", color="tab:blue")
 
@@ -294,8 +291,11 @@ pl.DataFrame(
 # %%
 boot = Bootstrap(settings.evaluate.resamples, settings.evaluate.seed)
 aucs = {name: boot.auc(ScoredPairs(np.arange(len(came)), came, alive[name].to_numpy(), len(came))) for name in ("alive", "expected")}
-for name, title in {"alive": "P(alive)", "expected": "expected purchases, the same model"}.items():
-    print(f"who buys within 28 days, by {title}: AUC {aucs[name].value:.3f} [{aucs[name].low:.3f}, {aucs[name].high:.3f}]")
+if came.all() or not came.any():
+    print("everybody bought again, or nobody: there is no order to judge")
+else:
+    for name, title in {"alive": "P(alive)", "expected": "expected purchases, the same model"}.items():
+        print(f"who buys within 28 days, by {title}: AUC {aucs[name].value:.3f} [{aucs[name].low:.3f}, {aucs[name].high:.3f}]")
 
 # %% [markdown]
 # An AUC of .5 is a coin. The same fitted model orders customers well by the purchases that it expects, so the fault is
