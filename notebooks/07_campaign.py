@@ -197,6 +197,7 @@ print(f"expected profit {plan.report.profit.value:,.2f} without the limit, {fair
 
 # %% [markdown]
 # What does the limit cost? Often next to nothing, because customers near the edge of the plan are worth about the same.
+# It may even seem to earn cents, because the budget can be met only as closely as the draw of the holdout allows.
 # A limit of few points is refused where groups are small: whom chance holds out moves the share of 50 customers by more.
 # `report.offer_gaps` has the same comparison for the discount and for the cost of sending.
 #
