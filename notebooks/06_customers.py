@@ -120,7 +120,7 @@ for (row, column), value in np.ndenumerate(bought):
 # ## One customer
 #
 # Whom would you call first? Of those who drift away, take the one with the largest expected spend; if nobody drifts away,
-# the one with the largest of all. Then look at the chance of buying: if it is high, the customer is late by the own
+# the one with the largest of all. Then look at the chance of buying: if it is high, the customer is late by their own
 # rhythm and will come all the same.
 
 # %%
