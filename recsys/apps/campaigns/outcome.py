@@ -122,7 +122,7 @@ def campaign_outcome(workspace: Workspace, settings: Settings, campaign_id: str,
     Raises
     ------
     DataError
-        If there is no such campaign, everybody was held out, or the log has nothing after it was sent.
+        If there is no such campaign, everybody was held out, or the log has no purchase of its customers after it was sent.
     """
     catalog, log = workspace.load(settings.events)
     campaigns = workspace.load_campaigns()
@@ -138,6 +138,11 @@ def outcome_of(history: SendHistory, campaign_id: str, settings: Settings, share
     users = rows.group_by(USER_ID).agg(pl.col(HOLDOUT).all(), pl.col(OFFER, ITEM_ID, CATEGORY).first()).sort(USER_ID)
     since, held = seconds(rows.select(pl.col(SENT_AT).min()).item()), users[HOLDOUT].to_numpy()
     table, before = (_purchases(history, users, start, days) for start in (since, since - days * DAY))
+    if not table[BUYERS].any():
+        strangers = int((history.user_rows(users) < 0).sum())
+        known = f"{strangers:,} of {counted(len(held), 'customer')} {agree(strangers, 'is', 'are')} not in the log"
+        advice = "ingest a log with the purchases after it" + (", and the customers' ids as the log has them" if strangers else "")
+        raise DataError(f"nobody of campaign {campaign_id!r} bought anything within {days} days after it was sent ({known}): {advice}")
     sent, cost = int((~held).sum()), float(rows[COST].fill_null(0).sum())
     redeemed = rows.filter(pl.col(REDEEMED_AT).is_not_null() & ~pl.col(HOLDOUT))[USER_ID].n_unique()
     facts = {

@@ -146,3 +146,19 @@ def test_one_customer(small_settings: Settings) -> None:
     shop = made_shop(1)
     found = read(replace(shop, campaigns=Campaigns.of(sent(shop.users, DAY))), small_settings)
     assert (found.sent, found.held) == (1, 0)
+
+
+@pytest.mark.parametrize("strangers", [0, 40])
+def test_a_campaign_after_which_nobody_bought_is_refused(small_settings: Settings, strangers: int) -> None:
+    bare, far = made_shop(60), DAYS + 30
+    late = sent(["u000"], far + 40).select(
+        "user_id", pl.col("sent_at").alias("timestamp"), item_id=pl.lit("i0"), value=pl.lit(5.0), quantity=pl.lit(1.0)
+    )
+    shop = made_shop(60, extra=late)
+    users = bare.users[:20] + [f"stranger{n}" for n in range(strangers)]
+    held = [n < 10 for n in range(len(users))]
+    shop = replace(shop, campaigns=Campaigns.of(sent(users, far, holdout=held)))
+    with pytest.raises(DataError, match="nobody of campaign 'spring' bought anything within 28 days after it was sent") as caught:
+        read(shop, small_settings)
+    assert f"{strangers} of {20 + strangers} customers are not in the log" in str(caught.value)
+    assert ("ids as the log has them" in str(caught.value)) == bool(strangers)

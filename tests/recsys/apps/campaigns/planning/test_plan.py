@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -84,6 +85,18 @@ def test_no_holdout_only_where_asked_for_and_said(shop: MadeShop, small_settings
     assert not plan.frame["holdout"].any()
     assert plan.report.holdout is None
     assert any(note.startswith("no holdout, as asked for: nobody will be able to tell") for note in plan.report.notes)
+
+
+def test_a_difference_that_cannot_be_is_not_promised(shop: MadeShop, small_settings: Settings) -> None:
+    few = planned(shop, small_settings, replace(REQUEST, holdout=0.02)).report
+    assert few.holdout is not None
+    assert few.holdout.customers < 20
+    assert math.isnan(few.holdout.detectable)
+    assert any(line.startswith("holdout: 2%") and line.endswith("no difference will be found") for line in few.lines())
+    assert few.to_dict()["holdout"]["detectable"] is None
+    enough = planned(shop, small_settings, replace(REQUEST, budget=200.0, holdout=0.4)).report.holdout
+    assert enough is not None
+    assert 0 < enough.detectable <= max(enough.rate, 1 - enough.rate)
 
 
 @pytest.mark.parametrize("holdout", [1e-9, 0.02])
@@ -224,6 +237,9 @@ def test_exposure_of_groups_is_kept_and_told(shop: MadeShop, small_settings: Set
     assert {gap.group for gap in equal.exposure} == {"old", "young"}
     assert any("too small to compare: other (3)" in note for note in equal.notes)
     assert set(equal.offer_gaps) == {"discount", "cost"}
+    assert "nan" not in "\n".join(equal.lines())
+    one = planned(aged, with_settings(small_settings, sensitive=("age",)), replace(REQUEST, offers=OFFERS[:1])).report
+    assert "discount: 1.00 for all groups alike" in list(one.lines())
     with pytest.raises(ConfigError, match=r"campaigns\.sensitive: no customer has the attribute 'income'"):
         planned(aged, with_settings(small_settings, sensitive=("income",)))
     with pytest.raises(ConfigError, match=r"campaigns\.sensitive needs a table of customers"):
