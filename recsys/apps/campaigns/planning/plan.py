@@ -84,8 +84,8 @@ def plan_campaign(workspace: Workspace, settings: Settings, request: PlanRequest
     plan = _allocated(case)
     if not (plan[~held] != NONE).any():
         advice = "raise the budget or the margins, or lower the smallest group"
-        base = " by what an earlier campaign brought beyond its holdout," if expected.by == "uplift" else ""
-        raise DataError(f"no offer is expected to earn its cost,{base} within a budget of {request.budget:g} and all limits: {advice}")
+        base = ", by what an earlier campaign brought beyond its holdout," if expected.by == "uplift" else ""
+        raise DataError(f"no offer is expected to earn its cost{base} within a budget of {request.budget:g} and all limits: {advice}")
     return Plan(_frame(case, eligible, plan), plan_report(case, eligible, expected, plan, history))
 
 

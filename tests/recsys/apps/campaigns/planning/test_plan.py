@@ -134,6 +134,11 @@ def test_an_earlier_holdout_makes_it_a_plan_by_uplift(small_settings: Settings) 
     assert not any("no earlier campaign had a holdout" in note for note in report.notes)
 
 
+def test_an_earlier_campaign_that_brought_nothing_is_named_as_the_reason(small_settings: Settings) -> None:
+    with pytest.raises(DataError, match="earn its cost, by what an earlier campaign brought beyond its holdout, within a budget of 60"):
+        planned(trial(0.0), small_settings, replace(REQUEST, offers=(replace(OFFERS[1], cost=2.9, margin=0.1),)))
+
+
 def test_everybody_in_an_earlier_holdout_tells_no_uplift(shop: MadeShop, small_settings: Settings) -> None:
     held = replace(shop, campaigns=Campaigns.of(sent(shop.users, 100, "old", holdout=True)))
     report = planned(held, small_settings).report
