@@ -21,9 +21,9 @@ from features.text.plain import counted
 from ranking.outcomes.allocation import NONE, AllocationProblem, ExposureLimit, allocate
 from recsys.apps.campaigns.planning.eligible import ContactLimits, Eligible, eligible_customers
 from recsys.apps.campaigns.planning.expected import expect
-from recsys.apps.campaigns.planning.fairness import groups_of
 from recsys.apps.campaigns.planning.offers import amounts, table_of
 from recsys.apps.campaigns.planning.summary import PlanCase, plan_report, total
+from recsys.apps.customers.groups import groups_of
 
 if TYPE_CHECKING:
     from features.data.customers import Customers
@@ -91,7 +91,8 @@ def plan_on(history: SendHistory, customers: Customers | None, settings: Setting
     plan = _allocated(case)
     if not (plan[~held] != NONE).any():
         advice = "raise the budget or the margins, or lower the smallest group"
-        raise DataError(f"no offer is expected to earn its cost within a budget of {request.budget:g} and all limits: {advice}")
+        base = ", by what an earlier campaign brought beyond its holdout," if expected.by == "uplift" else ""
+        raise DataError(f"no offer is expected to earn its cost{base} within a budget of {request.budget:g} and all limits: {advice}")
     return Plan(_frame(case, eligible, plan), plan_report(case, eligible, expected, plan, history))
 
 

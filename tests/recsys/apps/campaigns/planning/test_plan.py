@@ -101,6 +101,18 @@ def test_no_holdout_only_where_asked_for_and_said(shop: MadeShop, small_settings
     assert any(note.startswith("no holdout, as asked for: nobody will be able to tell") for note in plan.report.notes)
 
 
+def test_a_difference_that_cannot_be_is_not_promised(shop: MadeShop, small_settings: Settings) -> None:
+    few = planned(shop, small_settings, replace(REQUEST, holdout=0.02)).report
+    assert few.holdout is not None
+    assert few.holdout.customers < 20
+    assert math.isnan(few.holdout.detectable)
+    assert any(line.startswith("holdout: 2%") and line.endswith("no difference will be found") for line in few.lines())
+    assert few.to_dict()["holdout"]["detectable"] is None
+    enough = planned(shop, small_settings, replace(REQUEST, budget=200.0, holdout=0.4)).report.holdout
+    assert enough is not None
+    assert 0 < enough.detectable <= max(enough.rate, 1 - enough.rate)
+
+
 @pytest.mark.parametrize("holdout", [1e-9, 0.02])
 def test_a_holdout_too_small_to_tell_anything_is_said(shop: MadeShop, small_settings: Settings, holdout: float) -> None:
     report = planned(shop, small_settings, replace(REQUEST, holdout=holdout)).report
@@ -134,6 +146,11 @@ def test_an_earlier_holdout_makes_it_a_plan_by_uplift(small_settings: Settings) 
     assert any("campaign old, offer tea" in note and "more customers bought than in its holdout" in note for note in report.notes)
     assert report.offers[0].earned < report.offers[0].responses
     assert not any("no earlier campaign had a holdout" in note for note in report.notes)
+
+
+def test_an_earlier_campaign_that_brought_nothing_is_named_as_the_reason(small_settings: Settings) -> None:
+    with pytest.raises(DataError, match="earn its cost, by what an earlier campaign brought beyond its holdout, within a budget of 60"):
+        planned(trial(0.0), small_settings, replace(REQUEST, offers=(replace(OFFERS[1], cost=2.9, margin=0.1),)))
 
 
 def test_everybody_in_an_earlier_holdout_tells_no_uplift(shop: MadeShop, small_settings: Settings) -> None:
@@ -241,8 +258,10 @@ def test_exposure_of_groups_is_kept_and_told(shop: MadeShop, small_settings: Set
     assert set(equal.offer_gaps) == {"discount", "cost"}
     few = replace(equal.exposure[0], gap=0.125, low=math.nan, high=math.nan)
     lines = list(replace(equal, exposure=[few]).lines())
-    assert any("+12.5% from all, of too few customers for an interval" in line for line in lines)
+    assert any("+12.5% (interval not known, expected at least 20 customers)" in line for line in lines)
     assert not any("nan" in line for line in lines if "note" not in line)
+    one = planned(aged, with_settings(small_settings, sensitive=("age",)), replace(REQUEST, offers=OFFERS[:1])).report
+    assert "discount: 1.00 for all groups alike" in list(one.lines())
     with pytest.raises(ConfigError, match=r"campaigns\.sensitive: no customer has the attribute 'income'"):
         planned(aged, with_settings(small_settings, sensitive=("income",)))
     with pytest.raises(ConfigError, match=r"campaigns\.sensitive needs a table of customers"):
