@@ -94,7 +94,7 @@ class LiveBundle:
         search, reviews = Search(recommender), ReviewsReader(recommender, workspace.reports)
         usual = _warm(search, 0 if before is None else REST_FACTOR)
         assistant = _open_assistant(search, settings.assistant, workspace)
-        storefront = Storefront(recommender, settings.storefront)
+        storefront = Storefront.open(recommender, settings.storefront, workspace)
         storefront.answer(PageRequest("home"))
         return cls(bundle, recommender, search, reviews, assistant, storefront, usual)
 

@@ -15,8 +15,10 @@ import numpy as np
 
 from recsys.apps.storefront.answers import PageAnswer, RowAnswer
 from recsys.apps.storefront.page import Page
-from recsys.apps.storefront.rows.personal import BecauseYouBought, ForYou, RecentlyViewed
-from recsys.apps.storefront.rows.shop import NewArrivals, Popular
+from recsys.apps.storefront.places import Places
+from recsys.apps.storefront.rows.personal import BecauseYouBought, BuyAgain, ForYou, RecentlyViewed
+from recsys.apps.storefront.rows.related import AlternativesTo, BoughtTogether
+from recsys.apps.storefront.rows.shop import NewArrivals, Popular, Trending, TrendingHere
 from recsys.apps.storefront.visit import Visit
 from retrieval.candidates import Candidates
 
@@ -26,14 +28,33 @@ if TYPE_CHECKING:
     from recsys.apps.storefront.rows.row import RowKind
     from recsys.recommend.pipeline import Recommender
     from recsys.settings.apps.storefront import RowName, StorefrontConfig
+    from recsys.workspace.workspace import Workspace
 
 
 @dataclass(frozen=True)
 class Storefront:
-    """The rows over one recommender."""
+    """The rows over one recommender.
+
+    Attributes
+    ----------
+    places : None where `StorefrontConfig.place` names no attribute.
+    """
 
     recommender: Recommender
     config: StorefrontConfig
+    places: Places | None = None
+
+    @classmethod
+    def open(cls, recommender: Recommender, config: StorefrontConfig, workspace: Workspace) -> Storefront:
+        """Open the rows with what the workspace's table of customers says.
+
+        Raises
+        ------
+        DataError
+            `StorefrontConfig.place` names an attribute that no customer has.
+        """
+        customers = workspace.load_customers() if config.place else None
+        return cls(recommender, config, Places.read(customers, config.place) if customers and config.place else None)
 
     def answer(self, request: PageRequest, recent: Histories | None = None) -> PageAnswer:
         """Make a page.
@@ -65,8 +86,13 @@ class Storefront:
     def kinds(self) -> dict[RowName, RowKind]:
         """The rows that need no ranking."""
         return {
+            "buy_again": BuyAgain(),
+            "bought_together": BoughtTogether(),
+            "alternatives": AlternativesTo(self.recommender),
             "because_you_bought": BecauseYouBought(),
             "recently_viewed": RecentlyViewed(),
+            "trending": Trending(self.recommender),
+            "trending_here": TrendingHere(self.recommender, self.places),
             "new_arrivals": NewArrivals(self.recommender, self.recommender.model.retrieval.arrival_days),
             "popular": Popular(),
         }
@@ -130,8 +156,6 @@ class PageStages(VisitStages):
         config, visit = self.storefront.config, self.visit
         page = Page.of(visit, sum(k for _, k in self.layout), config)
         for name, k in self.layout:
-            if name != "for_you" and name not in self.storefront.kinds:
-                continue
             page.add(name, self.kind(name, best, degraded=degraded), k)
         request = visit.request
         rows = page.finish()

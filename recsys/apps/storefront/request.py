@@ -36,6 +36,7 @@ class PageRequest:
     viewed : items that the visitor looked at, oldest first; what the log knows of a user comes before them.
     rows : from top to bottom; empty: those that the settings give the page.
     in_stock, max_price : what may be shown, prices in the shop's currency.
+    place : where the visitor is; None: what the table of customers says.
     """
 
     page: PageKind
@@ -47,6 +48,7 @@ class PageRequest:
     rows: tuple[RowRequest, ...] = ()
     in_stock: bool = True
     max_price: float | None = None
+    place: str | None = None
 
     def layout(self, config: StorefrontConfig) -> list[tuple[RowName, int]]:
         """Return the rows and how many items each shows.

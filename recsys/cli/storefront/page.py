@@ -27,6 +27,7 @@ def page(
     rows: Annotated[list[str] | None, typer.Option(metavar="NAME,NAME", help="These rows, from top to bottom.")] = None,
     k: Annotated[int | None, typer.Option("-k", min=1, max=100, metavar="N", help="Items of a row.")] = None,
     max_price: Annotated[float | None, typer.Option(min=0, metavar="P", help="Only items that cost no more.")] = None,
+    place: Annotated[str | None, typer.Option(help="Where the visitor is; without it, what the table of customers says.")] = None,
     unavailable: Annotated[bool, typer.Option("--unavailable", help="Also items that are not available.")] = False,
     as_json: Json = False,
 ) -> None:
@@ -34,7 +35,6 @@ def page(
 
     Each with its items and their reasons. No product stands on a page twice.
     """
-    from recsys.apps.storefront.pipeline import Storefront
     from recsys.apps.storefront.request import PageRequest, RowRequest
     from recsys.cli.render import stdout
 
@@ -50,8 +50,9 @@ def page(
         tuple(RowRequest(name, k) for name in (_parse_rows(rows) or config.rows_of(kind))),
         in_stock=not unavailable,
         max_price=max_price,
+        place=place,
     )
-    answer = Storefront(state.shop.recommender, config).answer(asked)
+    answer = state.shop.storefront.answer(asked)
     if as_json:
         typer.echo(json.dumps(answer.to_dict(), indent=2, allow_nan=False))
         return

@@ -41,6 +41,7 @@ class PageBody(Body):
     rows: list[RowBody] = Field(default=[], max_length=MAX_ROWS, description="from top to bottom; empty: the rows of the settings")
     in_stock: bool = True
     max_price: float | None = Field(default=None, ge=0)
+    place: Name | None = Field(default=None, description="where the visitor is; null: what the table of customers says")
 
     @property
     def asked(self) -> PageRequest:
@@ -56,6 +57,7 @@ class PageBody(Body):
             rows,
             in_stock=self.in_stock,
             max_price=self.max_price,
+            place=self.place,
         )
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from features.data.histories import Histories
+from features.names import DUE_IN_DAYS, NEXT_IN_DAYS
 from recsys.apps.storefront.rows.row import PlainRow, Said, listed
 from recsys.recommend.present import present
 from retrieval.collaborative.scoring import TopScores
@@ -50,6 +51,41 @@ class ForYou(PlainRow):
         group = visit.group
         (answer,) = present(visit.recommender, group.options, group.users, found, personal=group.personal, ranked=self.by_model)
         return [Said(item.probability, item.reason) for item in answer.items]
+
+
+@dataclass(frozen=True)
+class BuyAgain(PlainRow):
+    """What the visitor bought before and will soon need again, by the chance that they buy it within the next days."""
+
+    title: str = "Buy again"
+    retriever: str = "own purchases that are due, by the gaps between them"
+
+    def missing(self, visit: Visit) -> str | None:
+        """See `RowKind`."""
+        if not visit.recommender.snapshot.buys_again:
+            return "customers of this shop do not buy an item again"
+        return None if visit.known else NOTHING_KNOWN
+
+    def retrieve(self, visit: Visit, k: int, mask: np.ndarray) -> Candidates:
+        """See `RowKind`."""
+        return visit.recommender.snapshot.related.buy_again.retrieve(visit.histories, k, mask)
+
+    def say(self, visit: Visit, found: Candidates) -> list[Said]:
+        """See `RowKind`."""
+        del visit
+        columns = (found.scores[0], found.features[DUE_IN_DAYS][0], found.features[NEXT_IN_DAYS][0])
+        return [Said(chance, _due(due, expected)) for chance, due, expected in zip(*(column.tolist() for column in columns), strict=True)]
+
+
+def _due(due_in: float, next_in: float) -> str:
+    """Return when an item is due, and when it is expected, in words."""
+    days = round(abs(due_in))
+    due = "due today" if not days else f"due in {_days(days)}" if due_in > 0 else f"due {_days(days)} ago"
+    return f"{due}, expected {f'in {_days(round(next_in))}' if round(next_in) else 'today'}"
+
+
+def _days(days: int) -> str:
+    return f"{days} day{'s' * (days != 1)}"
 
 
 @dataclass(frozen=True)
