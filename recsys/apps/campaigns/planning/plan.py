@@ -26,6 +26,7 @@ from recsys.apps.campaigns.planning.offers import amounts, table_of
 from recsys.apps.campaigns.planning.summary import PlanCase, plan_report, total
 
 if TYPE_CHECKING:
+    from features.data.customers import Customers
     from recsys.apps.campaigns.planning.report import PlanReport
     from recsys.apps.campaigns.planning.request import PlanRequest
     from recsys.settings.settings import Settings
@@ -57,8 +58,14 @@ def plan_campaign(workspace: Workspace, settings: Settings, request: PlanRequest
         If nobody may be written to, no offer is worth its cost to anybody, or too little is known to expect anything.
     """
     catalog, log = workspace.load(settings.events)
-    found, customers = workspace.load_campaigns(), workspace.load_customers()
+    found = workspace.load_campaigns()
     campaigns = Campaigns.of(pl.DataFrame(schema=CAMPAIGN_COLUMNS)) if found is None else found
+    return plan_on(SendHistory(log, catalog, campaigns), workspace.load_customers(), settings, request)
+
+
+def plan_on(history: SendHistory, customers: Customers | None, settings: Settings, request: PlanRequest) -> Plan:
+    """Choose who gets which offer, from tables, as `plan_campaign`; customers who are in neither log nor table are not known."""
+    log, campaigns = history.log, history.campaigns
     if not len(log):
         raise DataError("the log has no events: run `recsys ingest` with a log that has purchases")
     last = datetime.fromtimestamp(int(calendar_of(log).max()) // DAY * DAY, UTC).replace(tzinfo=None)
@@ -66,7 +73,7 @@ def plan_campaign(workspace: Workspace, settings: Settings, request: PlanRequest
     request = replace(request, campaign_id=request.campaign_id or f"plan-{moment:%Y-%m-%d}", send_at=moment)
     if request.campaign_id in campaigns.frame[CAMPAIGN_ID]:
         raise DataError(f"the campaign {request.campaign_id!r} is there already, expected a new name: give one with --campaign")
-    config, history = settings.campaigns, SendHistory(log, catalog, campaigns)
+    config = settings.campaigns
     limits = ContactLimits(
         request.contacts or config.contacts, request.within_days or config.within_days, config.rest_days, config.response.days
     )

@@ -133,11 +133,17 @@ class PlanReport:
     def _fairness(self) -> Iterator[str]:
         for gap in self.exposure:
             head = f"exposure, {plain(gap.attribute)} {plain(gap.group)}: {gap.mean:.1%} get an offer"
-            yield f"{head}, {gap.gap:+.1%} [{gap.low:+.1%}, {gap.high:+.1%}] from all; limit {self.exposure_limit:.1%}"
+            yield f"{head}, {_from_all(gap, '+.1%')}; limit {self.exposure_limit:.1%}"
         for name, gaps in self.offer_gaps.items():
             for gap in gaps:
-                head = f"{name}, {plain(gap.attribute)} {plain(gap.group)}: {gap.mean:.2f} on average"
-                yield f"{head}, {gap.gap:+.2f} [{gap.low:+.2f}, {gap.high:+.2f}] from all"
+                yield f"{name}, {plain(gap.attribute)} {plain(gap.group)}: {gap.mean:.2f} on average, {_from_all(gap, '+.2f')}"
+
+
+def _from_all(gap: Gap, form: str) -> str:
+    """Return how far a group is from all, with the interval where there are enough customers for one."""
+    if math.isnan(gap.low):
+        return f"{gap.gap:{form}} from all, of too few customers for an interval"
+    return f"{gap.gap:{form}} [{gap.low:{form}}, {gap.high:{form}}] from all"
 
 
 def finite(value: Any) -> Any:

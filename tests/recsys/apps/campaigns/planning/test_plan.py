@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,15 +14,16 @@ import polars as pl
 import pytest
 
 from eval.experiment.effects import in_b
+from features.behavior.campaigns import SendHistory, seconds
 from features.data.campaigns import Campaigns
 from features.data.customers import Customers
 from features.errors import ConfigError, DataError
 from recsys.apps.campaigns.planning.offers import Offer
-from recsys.apps.campaigns.planning.plan import EXPECTED_VALUE, Plan, plan_campaign
+from recsys.apps.campaigns.planning.plan import EXPECTED_VALUE, Plan, plan_campaign, plan_on
 from recsys.apps.campaigns.planning.plan_file import write_plan
 from recsys.apps.campaigns.planning.request import PlanRequest
 from recsys.settings.settings import Settings
-from tests.recsys.apps.campaigns.made_up import DAYS, MadeShop, made_shop, redeemed, sent
+from tests.recsys.apps.campaigns.made_up import DAYS, START, MadeShop, made_shop, redeemed, sent
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -69,6 +72,18 @@ def test_the_holdout_is_like_those_who_are_written_to(shop: MadeShop, small_sett
     means = frame.group_by("holdout").agg(pl.col(EXPECTED_VALUE).mean()).sort("holdout")[EXPECTED_VALUE]
     assert means[1] == pytest.approx(means[0], rel=0.35)
     assert set(frame.filter("holdout")["offer"]) == set(frame.filter(~pl.col("holdout"))["offer"])
+
+
+def test_a_plan_from_tables_of_a_moment_knows_nothing_later(shop: MadeShop, small_settings: Settings) -> None:
+    moment = START + timedelta(days=200)
+    late = shop.log.between(seconds(moment), None).with_known_users().user_ids[:30]
+    log = shop.log.where(~(np.isin(shop.log.user, shop.log.user_rows(late.tolist())) & (shop.log.time < seconds(moment))))
+    history = replace(shop, log=log).history
+    then = SendHistory(log.between(None, seconds(moment)).with_known_users(), shop.catalog, history.campaigns.before(moment))
+    plan = plan_on(then, None, small_settings, replace(REQUEST, send_at=moment))
+    assert plan.report.customers == then.log.n_users < len(shop.users)
+    assert not set(plan.frame["user_id"]) & set(late)
+    assert plan.report.send_at == f"{moment:%Y-%m-%d}"
 
 
 def test_without_a_holdout_anywhere_the_plan_is_by_response_and_says_why(shop: MadeShop, small_settings: Settings) -> None:
@@ -224,6 +239,10 @@ def test_exposure_of_groups_is_kept_and_told(shop: MadeShop, small_settings: Set
     assert {gap.group for gap in equal.exposure} == {"old", "young"}
     assert any("too small to compare: other (3)" in note for note in equal.notes)
     assert set(equal.offer_gaps) == {"discount", "cost"}
+    few = replace(equal.exposure[0], gap=0.125, low=math.nan, high=math.nan)
+    lines = list(replace(equal, exposure=[few]).lines())
+    assert any("+12.5% from all, of too few customers for an interval" in line for line in lines)
+    assert not any("nan" in line for line in lines if "note" not in line)
     with pytest.raises(ConfigError, match=r"campaigns\.sensitive: no customer has the attribute 'income'"):
         planned(aged, with_settings(small_settings, sensitive=("income",)))
     with pytest.raises(ConfigError, match=r"campaigns\.sensitive needs a table of customers"):
