@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from features.data.histories import Histories
-from features.names import DUE_IN_DAYS, NEXT_IN_DAYS
+from features.names import DUE_IN_DAYS, EASE_SCORE, NEXT_IN_DAYS
 from recsys.apps.storefront.rows.row import PlainRow, Said, listed
 from recsys.recommend.present import present
 from retrieval.collaborative.scoring import TopScores
@@ -93,7 +93,7 @@ class BecauseYouBought(PlainRow):
     """What customers buy who bought the visitor's latest purchase."""
 
     title: str = "Because you bought {}"
-    retriever: str = "item-kNN of one purchase"
+    retriever: str = "EASE from one purchase"
 
     def missing(self, visit: Visit) -> str | None:
         """See `RowKind`."""
@@ -110,7 +110,7 @@ class BecauseYouBought(PlainRow):
         """See `RowKind`."""
         snapshot = visit.recommender.snapshot
         purchase = Histories.of_baskets([[row for row in (self._purchase(visit),) if row is not None]], snapshot.now)
-        return TopScores(snapshot.collaborative.item_knn, "score").retrieve(purchase, k, mask)
+        return TopScores(snapshot.collaborative.ease, EASE_SCORE).retrieve(purchase, k, mask)
 
     def say(self, visit: Visit, found: Candidates) -> list[Said]:
         """See `RowKind`."""
@@ -118,11 +118,11 @@ class BecauseYouBought(PlainRow):
         return [Said(None, reason)] * int(found.valid.sum())
 
     def _purchase(self, visit: Visit) -> int | None:
-        """The latest purchase outside the basket that has neighbours."""
-        knn = visit.recommender.snapshot.collaborative.item_knn
+        """The latest purchase outside the basket that has neighbours: EASE has some only for items that enough customers bought."""
+        ease = visit.recommender.snapshot.collaborative.ease
         bought = visit.histories.purchases.item[::-1].astype(np.int64)
         bought = bought[~np.isin(bought, visit.basket)]
-        neighbours = np.diff(knn.weights.indptr)[bought] > 0
+        neighbours = np.diff(ease.weights.indptr)[bought] > 0
         return int(bought[neighbours.argmax()]) if neighbours.any() else None
 
 
