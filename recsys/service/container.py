@@ -16,6 +16,7 @@ from recsys.service.live_bundle import BundleWatcher
 from recsys.service.logs import pseudonym, salt_of
 from recsys.service.metrics import BUNDLE_AGE, COVERAGE, DRIFT
 from recsys.service.search.counts import SearchCounts
+from recsys.service.storefront.cursor import Cursors
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -39,7 +40,7 @@ class Service:
     searches: SearchCounts = field(init=False, default_factory=SearchCounts)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "bundles", BundleWatcher(self.workspace, self.settings.serve, self.settings.assistant))
+        object.__setattr__(self, "bundles", BundleWatcher(self.workspace, self.settings))
         object.__setattr__(self, "pipeline", AnswerPipeline(self.settings.serve))
 
     @cached_property
@@ -57,6 +58,11 @@ class Service:
         snapshot = recommender.snapshot
         events = self.workspace.events.of_user(snapshot.log.spelt(user))
         return recent_histories(snapshot, user, events, self.settings.events)
+
+    @cached_property
+    def cursors(self) -> Cursors:
+        """Of the rows of pages."""
+        return Cursors(self._salt)
 
     @cached_property
     def guests(self) -> frozenset[str]:
