@@ -96,7 +96,7 @@ class Moment:
         gap = factor * np.where(number > 0, tenure / np.maximum(number, 1), usual[item[last]])
         left = gap - (self.cut / DAY - self.pairs.day[last] - 0.5)
         found, days = self._actual(self._key)
-        return np.abs(np.where(left > 0, left, floor)[found] - days)
+        return np.abs(np.minimum(np.where(left > 0, left, floor), HORIZON)[found] - days)
 
     def by_constant(self, constant: float) -> np.ndarray:
         """Return the errors of one number of days for all."""
@@ -114,7 +114,7 @@ class Moment:
         return found, days[place[found]]
 
     def precision(self, config: BuyAgainConfig) -> dict[str, np.ndarray]:
-        """Return the share of the first ten that were bought within a week, by order, of customers with ten due items."""
+        """Return the share of the first ten that were bought within a week, by order, of customers with ten items in each."""
         pair, days = self.later
         soon = pair[days < WEEK]
         model = BuyAgain.fit(self.log, self.category, self.cut, config)

@@ -42,9 +42,9 @@ class BuyAgainConfig(BaseModel):
     horizon : float
         See `quantile`.
     within : float
-        Days within which an item must be due.
+        Days of the chance that an item is bought.
     least : float
-        Chance of a purchase within those days below which an item is not due, but given up.
+        Chance from which an item is retrieved: neither bought just now nor given up.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -152,9 +152,9 @@ class BuyAgain:
         return Due(user, item, *(column.astype(np.float32) for column in columns))
 
     def retrieve(self, users: Histories, k: int, allowed: np.ndarray | None = None) -> Candidates:
-        """Return at most k items that are due, by the chance that they are bought within the next days. See `Retriever`."""
+        """Return at most k items by the chance that they are bought within the next days. See `Retriever`."""
         found = self.due(users)
-        eligible = (found.due_in <= self.config.within) & (found.chance > self.config.least)
+        eligible = found.chance >= self.config.least
         if allowed is not None:
             eligible &= allowed[found.item] if allowed.ndim == 1 else allowed[found.user, found.item]
         chosen = np.flatnonzero(eligible)

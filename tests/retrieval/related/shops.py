@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import polars as pl
 
 from features.data.catalog import Catalog
 from features.data.interactions import DAY, Interactions
 from retrieval.related.substitutes import ItemTexts
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 def catalog_of(**columns: list) -> Catalog:
@@ -17,7 +22,7 @@ def catalog_of(**columns: list) -> Catalog:
     return Catalog.from_frame(pl.DataFrame({"item_id": ids, "title": ids, **columns}))
 
 
-def log_of(rows: list[tuple[str, int, float]], n_items: int) -> Interactions:
+def log_of(rows: Sequence[tuple[str, int, float]], n_items: int) -> Interactions:
     """A log of purchases (user, item row, day)."""
     ids = [f"i{i}" for i in range(n_items)]
     frame = pl.DataFrame([(u, ids[i], int(day * DAY) * 1_000_000) for u, i, day in rows], ["user_id", "item_id", "timestamp"], orient="row")
