@@ -115,7 +115,7 @@ def settings(bench: Bench) -> dict[str, dict[str, Callable[[], Lists]]]:
     tried += [(measure, keep, None, "log", 2) for measure in ("cosine", "tfidf", "bm25") for keep in (50, 100, 300)]
     tried += [("cosine", 100, half_life, count, 2) for half_life in (90.0, 180.0) for count in ("once", "log")]
     tried += [(measure, 100, None, "log", least) for measure in ("cosine", "tfidf") for least in (5, 10, 20, 50)]
-    tried += [("tfidf", 300, None, "log", least) for least in (5, 20)]
+    tried += [("tfidf", 300, None, "log", least) for least in (5, 20, 50, 100)]
     knn = {
         f"{measure}, keep {keep}, half-life {half_life}, count {count}, buyers {least}": ItemToItemConfig.model_validate(
             {"measure": measure, "keep": keep, "min_buyers": least, "weighting": {"count": count, "half_life": half_life}}
@@ -140,9 +140,9 @@ def settings(bench: Bench) -> dict[str, dict[str, Callable[[], Lists]]]:
 # The best settings of each system on the 28 days before the cut, by `--tune`.
 CHOSEN = {
     "complements": "half-life 120.0, shrinkage 20.0",
-    "item-kNN": "cosine, keep 100, half-life None, count log, buyers 2",
-    "item-kNN over baskets": "cosine, keep 100, half-life None, count log, buyers 2",
-    "similar": "towers, mean",
+    "item-kNN": "cosine, keep 100, half-life None, count log, buyers 5",
+    "item-kNN over baskets": "tfidf, keep 300, half-life None, count log, buyers 20",
+    "similar": "encoder, mean",
     "popular": "28 days",
 }
 
