@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from features.data.histories import Histories
     from features.data.interactions import Interactions
 
+_GIVEN_UP = 0.002  # share of gaps that never end, so that a time longer than all gaps of the log promises nothing
 _LATE = 30 / DAY  # ages are float32: half a minute, so that a purchase at midnight stays on its day
 
 
@@ -41,16 +42,16 @@ class BuyAgainConfig(BaseModel):
     horizon : float
         See `quantile`.
     within : float
-        Days within which an item must be due.
+        Days of the chance that an item is bought.
     least : float
-        Chance of a purchase within those days below which an item is not due, but given up.
+        Chance from which an item is retrieved: neither bought just now nor given up.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     item_prior: float = Field(default=5.0, ge=0)
     category_prior: float = Field(default=20.0, ge=0)
     own_prior: float = Field(default=4.0, gt=0)
-    quantile: float = Field(default=0.4, gt=0, lt=1)
+    quantile: float = Field(default=0.35, gt=0, lt=1)
     horizon: float = Field(default=56.0, gt=0)
     within: float = Field(default=7.0, gt=0)
     least: float = Field(default=0.02, ge=0, lt=1)
@@ -141,7 +142,8 @@ class BuyAgain:
         user, item, usual, stratum = gaps.user[last], gaps.item[last], usual[last], stratum[last]
         since = np.maximum(today - gaps.day[last] - 0.5, 0)  # a purchase day counts from its noon
         alive = survival_at(self.survival, stratum, since / usual)
-        chance = 1 - survival_at(self.survival, stratum, (since + self.config.within) / usual) / np.maximum(alive, 1e-9)
+        soon = alive - survival_at(self.survival, stratum, (since + self.config.within) / usual)
+        chance = soon / (alive + _GIVEN_UP)
         beyond = survival_at(self.survival, stratum, (since + self.config.horizon) / usual)
         ratio = last_share(self.survival, stratum, alive - self.config.quantile * (alive - beyond))
         # Where no gap of the log lasted as long, nothing is known: the same part of the horizon.
@@ -150,9 +152,9 @@ class BuyAgain:
         return Due(user, item, *(column.astype(np.float32) for column in columns))
 
     def retrieve(self, users: Histories, k: int, allowed: np.ndarray | None = None) -> Candidates:
-        """Return at most k items that are due, by the chance that they are bought within the next days. See `Retriever`."""
+        """Return at most k items by the chance that they are bought within the next days. See `Retriever`."""
         found = self.due(users)
-        eligible = (found.due_in <= self.config.within) & (found.chance > self.config.least)
+        eligible = found.chance >= self.config.least
         if allowed is not None:
             eligible &= allowed[found.item] if allowed.ndim == 1 else allowed[found.user, found.item]
         chosen = np.flatnonzero(eligible)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -33,8 +34,10 @@ class ComplementsConfig(BaseModel):
     ----------
     least_baskets : int
         Items in fewer baskets have no complements and are none.
-    least_together : int
-        Pairs in fewer common baskets say nothing.
+    half_life : float, optional
+        Days after which a basket counts half; None: all count the same.
+    least_together : float
+        Pairs whose common baskets do not weigh more say nothing: one basket does not make two items complements.
     most_items : int
         Baskets of more items are left out.
     shrinkage : float
@@ -47,41 +50,63 @@ class ComplementsConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     least_baskets: int = Field(default=5, ge=1)
-    least_together: int = Field(default=2, ge=1)
+    half_life: float | None = Field(default=120.0, gt=0)
+    least_together: float = Field(default=1.0, ge=0)
     most_items: int = Field(default=200, ge=2)
-    shrinkage: float = Field(default=50.0, ge=0)
+    shrinkage: float = Field(default=20.0, ge=0)
     near: float = Field(default=0.8, gt=0, le=1)
     keep: int = Field(default=50, ge=1)
 
 
 class Complements(ItemWeights):
-    """What each item adds to the chance that another one is in its basket. Implements `Retriever`.
+    """What each item adds to the chance that another one is in its basket.
 
     The weight of a pair is (c - e) / (n + s): of n baskets with the first item c hold the second one too, e would by chance, and s is
-    the shrinkage. Pairs that chance explains have none, nor have substitutes. Weights of several items add up.
+    the shrinkage; recent baskets count more. Pairs that chance explains have none, nor have substitutes. Weights of several items add up.
     """
 
     @classmethod
     def fit(cls, log: Interactions, texts: ItemTexts, config: ComplementsConfig | None = None) -> Complements:
         """Count the baskets of a log, with a cap on each user's share."""
         config = config or ComplementsConfig()
-        baskets = Baskets.of(log.capped(), config.most_items)
+        baskets = Baskets.of(log.capped(), config.most_items, config.half_life)
         rule = Substitutes(texts, SameCustomers.of(baskets), config.near)
         parts = list(_blocks(baskets, rule, config)) or [(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0, np.float32))]
         first, second, weight = (np.concatenate(column) for column in zip(*parts, strict=True))
         return cls(sp.coo_array((weight, (first, second)), shape=(log.n_items, log.n_items)).tocsr(), Weighting())
 
+
+@dataclass(frozen=True)
+class BoughtTogether:
+    """Complements of whole baskets: no item of the basket, and none that could replace one of them. Implements `Retriever`.
+
+    The left side is what the basket holds, `Histories.of_baskets`.
+
+    Attributes
+    ----------
+    complements : Complements
+    texts : ItemTexts
+        By which a complement of one item is told to be a substitute of another one: of its category, with a near text.
+    near : float
+        Cosine from which texts are near.
+    """
+
+    complements: Complements
+    texts: ItemTexts
+    near: float = ComplementsConfig().near
+
     def retrieve(self, users: Histories, k: int, allowed: np.ndarray | None = None) -> Candidates:
-        """Return at most k complements of each basket, best first, without its own items. See `Retriever`."""
+        """Return at most k complements of each basket, best first. See `Retriever`."""
         rows = np.full((len(users), k), -1, dtype=np.int64)
         scores = np.full((len(users), k), -np.inf, dtype=np.float32)
-        held = history_matrix(users, self.n_items, self.weighting)
-        sums = (held @ self.weights).tocsr()
+        held = history_matrix(users, self.complements.n_items, self.complements.weighting)
+        sums = (held @ self.complements.weights).tocsr()
         sums.sort_indices()  # ties go by row
         for user in range(len(users)):
             begin, end = sums.indptr[user : user + 2]
-            items, added = sums.indices[begin:end], sums.data[begin:end]
-            eligible = ~np.isin(items, held.indices[held.indptr[user] : held.indptr[user + 1]]) & (added > 0)
+            items, added = sums.indices[begin:end].astype(np.int64), sums.data[begin:end]
+            basket = held.indices[held.indptr[user] : held.indptr[user + 1]].astype(np.int64)
+            eligible = ~np.isin(items, basket) & ~self.texts.any_near(items, basket, self.near)
             if allowed is not None:
                 eligible &= (allowed if allowed.ndim == 1 else allowed[user])[items]
             items = items[eligible]
@@ -92,25 +117,20 @@ class Complements(ItemWeights):
 
 def _blocks(baskets: Baskets, rule: Substitutes, config: ComplementsConfig) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
     """Yield first item, second item and weight of the pairs that remain, for some first items at a time."""
-    count = np.bincount(baskets.item, minlength=baskets.n_items)
-    known = np.flatnonzero(count >= config.least_baskets)
-    place = np.full(baskets.n_items, -1)
-    place[known] = np.arange(len(known))
-    line = place[baskets.item] >= 0
-    shape = (max(len(baskets), 1), len(known))
-    ones = np.ones(int(line.sum()), dtype=np.float32)
-    by_basket = sp.coo_array((ones, (baskets.basket[line], place[baskets.item[line]])), shape=shape).tocsr()
+    known = np.flatnonzero(np.bincount(baskets.item, minlength=baskets.n_items) >= config.least_baskets)
+    count = np.bincount(baskets.item, baskets.weight[baskets.basket], minlength=baskets.n_items)
+    share = count / max(baskets.weight.sum(), 1e-9)
+    by_basket = baskets.matrix[:, known]
     by_item = by_basket.T.tocsr()
     for begin in range(0, len(known), _BLOCK):
-        together = (by_item[begin : begin + _BLOCK] @ by_basket).tocoo()
-        first, second, joint = together.row + begin, together.col, together.data.astype(np.float64)
-        pair = (joint >= config.least_together) & (first != second)
-        first, second, joint = known[first[pair]], known[second[pair]], joint[pair]
-        weight = (joint - count[first] * (count[second] / len(baskets))) / (count[first] + config.shrinkage)
+        joint = (by_item[begin : begin + _BLOCK] @ by_basket).tocoo()
+        first, second, together = joint.row + begin, joint.col, joint.data.astype(np.float64)
+        pair = (together > config.least_together) & (first != second)
+        first, second, together = known[first[pair]], known[second[pair]], together[pair]
+        weight = (together - count[first] * share[second]) / (count[first] + config.shrinkage)
         beyond = weight > 0
-        first, second, joint, weight = first[beyond], second[beyond], joint[beyond], weight[beyond]
-        bought_both = ~rule.among(first, second, joint)
-        first, second, weight = first[bought_both], second[bought_both], weight[bought_both]
+        beyond[beyond] = ~rule.among(first[beyond], second[beyond], together[beyond])
+        first, second, weight = first[beyond], second[beyond], weight[beyond]
         best = _strongest(first, second, weight, config.keep)
         yield first[best], second[best], weight[best].astype(np.float32)
 

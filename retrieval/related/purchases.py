@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+import scipy.sparse as sp
 
 from features.data.interactions import DAY
 from features.data.split import LABEL_EVENTS
@@ -27,6 +28,8 @@ class Baskets:
         Catalogue row; no item twice in a basket.
     user : int64 (n_baskets,)
         User row of each basket.
+    weight : float64 (n_baskets,)
+        1 at the end of the log, and halved by each half-life before it.
     n_items : int
         Items of the catalogue.
     """
@@ -34,15 +37,17 @@ class Baskets:
     basket: np.ndarray
     item: np.ndarray
     user: np.ndarray
+    weight: np.ndarray
     n_items: int
 
     @classmethod
-    def of(cls, log: Interactions, most: int | None = None) -> Baskets:
+    def of(cls, log: Interactions, most: int | None = None, half_life: float | None = None) -> Baskets:
         """Group the purchases of a log.
 
         Parameters
         ----------
         most : baskets of more items are left out: a reseller's or a canteen's order says nothing of two items in it.
+        half_life : days after which a basket counts half; None: all count the same.
         """
         bought = np.isin(log.event, LABEL_EVENTS)
         day = (log.time if log.moments is None else log.moments)[bought] // DAY
@@ -56,7 +61,15 @@ class Baskets:
             kept = np.bincount(basket, minlength=len(found)) <= most
             line = kept[basket]
             basket, item, found = (np.cumsum(kept) - 1)[basket[line]], item[line], found[kept]
-        return cls(basket, item, found // span, log.n_items)
+        age = span - 1 - found % span
+        weight = np.ones(len(found)) if half_life is None else np.exp2(-age / half_life)
+        return cls(basket, item, found // span, weight, log.n_items)
+
+    @property
+    def matrix(self) -> sp.csr_array:
+        """The baskets by their items, each line with the root of the basket's weight, float32 (n_baskets, n_items)."""
+        root = np.sqrt(self.weight).astype(np.float32)[self.basket]
+        return sp.coo_array((root, (self.basket, self.item)), shape=(len(self), self.n_items)).tocsr()
 
     def __len__(self) -> int:
         return len(self.user)

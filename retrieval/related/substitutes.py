@@ -54,6 +54,13 @@ class ItemTexts:
         texts = [(self.vectors[self.text_of[first[part]]], self.vectors[self.text_of[second[part]]]) for part in parts]
         return np.concatenate([np.zeros(0, dtype=np.float32), *(np.einsum("ij,ij->i", one, other) for one, other in texts)])
 
+    def any_near(self, items: np.ndarray, others: np.ndarray, near: float) -> np.ndarray:
+        """Return which items, int (m,), are of the category of one of the others, int (n,), and near to its text, bool (m,)."""
+        places, other = np.nonzero(self.same_category(items[:, None], others[None, :]))
+        found = np.zeros(len(items), dtype=bool)
+        found[places[self.cosines(items[places], others[other]) >= near]] = True
+        return found
+
 
 @dataclass(frozen=True)
 class SameCustomers:
@@ -62,25 +69,23 @@ class SameCustomers:
     Attributes
     ----------
     shares : float32 csr (n_items, n_users)
-        Baskets of the user with the item, over the root of the user's baskets.
+        Weight of the user's baskets with the item, over the root of the weight of all baskets of the user.
     """
 
     shares: sp.csr_array
 
     @classmethod
     def of(cls, baskets: Baskets) -> Self:
-        """Count the baskets of a log."""
+        """Count the baskets of a log by their weights."""
         n_users = int(baskets.user.max(initial=-1)) + 1
-        each = np.bincount(baskets.user, minlength=n_users)
+        each = np.bincount(baskets.user, baskets.weight, minlength=n_users)
         owner = baskets.user[baskets.basket]
-        weight = (1 / np.sqrt(np.maximum(each, 1)))[owner].astype(np.float32)
+        weight = (baskets.weight[baskets.basket] / np.sqrt(each[owner])).astype(np.float32)
         return cls(sp.coo_array((weight, (baskets.item, owner)), shape=(baskets.n_items, n_users)).tocsr())
 
     def expected(self, first: np.ndarray, second: np.ndarray) -> np.ndarray:
-        """Return the expected number of joint baskets of pairs of items, float (m,)."""
-        parts = [slice(begin, begin + _AT_ONCE) for begin in range(0, len(first), _AT_ONCE)]
-        sums = [self.shares[first[part]].multiply(self.shares[second[part]]).sum(axis=1) for part in parts]
-        return np.concatenate([np.zeros(0), *(np.asarray(each).ravel() for each in sums)])
+        """Return the expected weight of joint baskets of pairs of items, float (m,)."""
+        return row_products(self.shares, first, second)
 
 
 @dataclass(frozen=True)
@@ -106,11 +111,18 @@ class Substitutes:
         ----------
         first, second : int (m,)
             Catalogue rows.
-        together : (m,)
-            How many baskets hold both.
+        together : float (m,)
+            Weight of the baskets that hold both.
         """
         found = self.texts.same_category(first, second)
         pairs = np.flatnonzero(found)
         first, second, together = first[pairs], second[pairs], together[pairs]
         found[pairs] = (self.texts.cosines(first, second) >= self.near) | (self.customers.expected(first, second) > together)
         return found
+
+
+def row_products(matrix: sp.csr_array, first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Return the inner products of pairs of rows, float (m,)."""
+    parts = [slice(begin, begin + _AT_ONCE) for begin in range(0, len(first), _AT_ONCE)]
+    sums = [matrix[first[part]].multiply(matrix[second[part]]).sum(axis=1) for part in parts]
+    return np.concatenate([np.zeros(0), *(np.asarray(each).ravel() for each in sums)])
