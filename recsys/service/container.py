@@ -16,6 +16,7 @@ from recsys.service.live_bundle import BundleWatcher
 from recsys.service.logs import pseudonym, salt_of
 from recsys.service.metrics import BUNDLE_AGE, COVERAGE, DRIFT
 from recsys.service.search.counts import SearchCounts
+from recsys.service.storefront.impression_writer import ImpressionWriter
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -36,11 +37,14 @@ class Service:
     settings: Settings
     bundles: BundleWatcher = field(init=False)
     pipeline: AnswerPipeline = field(init=False)
+    impressions: ImpressionWriter = field(init=False)
     searches: SearchCounts = field(init=False, default_factory=SearchCounts)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "bundles", BundleWatcher(self.workspace, self.settings.serve, self.settings.assistant))
         object.__setattr__(self, "pipeline", AnswerPipeline(self.settings.serve))
+        writer = ImpressionWriter(self.workspace.impressions, self.settings.impressions, self.erased)
+        object.__setattr__(self, "impressions", writer)
 
     @cached_property
     def _salt(self) -> bytes:
@@ -85,3 +89,4 @@ class Service:
             yield
             self.bundles.stop()
             self.pipeline.stop()
+            self.impressions.stop()

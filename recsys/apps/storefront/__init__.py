@@ -1,0 +1,1 @@
+"""Pages of a shop: their rows, what was shown, experiments."""
