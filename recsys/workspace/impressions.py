@@ -74,7 +74,6 @@ _EXPOSED: dict[str, Any] = {
 }
 _DONE: dict[str, Any] = {
     **dict.fromkeys((n.UNIT, n.ACTION_NAME), pl.String),
-    "page_time": pl.Int64,
     n.TIME: pl.Int64,
     n.VALUE: pl.Float64,
 }
@@ -178,9 +177,9 @@ class ImpressionStore:
         return pl.DataFrame(rows, _EXPOSED, orient="row")
 
     def done(self, experiment: str, until: int) -> pl.DataFrame:
-        """Return what units of an experiment did before a moment: unit, action, time of the page, time, value."""
+        """Return what units of an experiment did before a moment: unit, action, time, value."""
         rows = self._rows(
-            f"SELECT {_UNIT}, a.action_name, p.time, a.time, a.value FROM exposures e JOIN pages p USING (page_id)"
+            f"SELECT {_UNIT}, a.action_name, a.time, a.value FROM exposures e JOIN pages p USING (page_id)"
             " JOIN impressions USING (page_id) JOIN actions a USING (impression_id) WHERE e.experiment = ? AND a.time < ?",
             (experiment, until),
         )

@@ -184,7 +184,7 @@ def test_exposures_name_the_unit_of_the_experiment(store: ImpressionStore) -> No
     store.add_actions([replace(CLICK, value=2.5)], NOW)
     seen = store.exposures("diverse", NOW + 1)
     assert seen.select("unit", "arm", "milliseconds", "outcome").rows() == [("ann", "b", 12.5, "ok"), ("s1", "a", 12.5, "failed")]
-    assert store.done("diverse", NOW + 1).rows() == [("ann", "click", NOW, NOW, 2.5)]
+    assert store.done("diverse", NOW + 1).rows() == [("ann", "click", NOW, 2.5)]
     assert store.exposures("diverse", NOW).is_empty()
     assert store.unexposed("diverse", 0, NOW + 1) == (1, 3)
 

@@ -112,7 +112,7 @@ class ReadOut:
         """What to do, in one sentence."""
         if not self.ratio_kept:
             sizes = ", ".join(f"{arm.arm} {arm.units:,}" for arm in self.arms)
-            return f"no result is valid: the arms have {sizes} units, p {self.ratio_p:.2g} under their shares: find out which units are missing"
+            return f"no result is valid: the arms have {sizes} units (p {self.ratio_p:.2g} under their shares): find out who is missing"
         if self.broken:
             names = ", ".join(f"{guardrail.arm} breaks {guardrail.name}" for guardrail in self.broken)
             return f"{names}: end the experiment, or the arm's share"
@@ -123,6 +123,16 @@ class ReadOut:
         counted = sum(arm.counted for arm in self.arms)
         return f"nothing is decided after {counted:,} {self.unit}s: the difference may be 0"
 
+    @property
+    def alert(self) -> str | None:
+        """What somebody should see to, in a few words that do not change from day to day; None for nothing."""
+        if not self.ratio_kept:
+            return "sample ratio mismatch"
+        if self.broken:
+            return " ".join(f"{guardrail.arm}/{guardrail.name}" for guardrail in self.broken)
+        decided = [one.arm for one in self.comparisons if one.decided is not None]
+        return f"decided: {' '.join(decided)}" if decided else None
+
     def to_dict(self) -> dict[str, Any]:
         """The stable form of `--json`; see docs/json.md."""
-        return asdict(self) | {"verdict": self.verdict}
+        return asdict(self) | {"verdict": self.verdict, "alert": self.alert}

@@ -43,7 +43,8 @@ def changed_design(experiment: Experiment, stored: str, since: int) -> str | Non
     begin = f"experiment {experiment.name!r}"
     gone = sorted(set(old["arms"]) - set(new["arms"]))
     if gone:
-        return f"{begin}: arm {gone[0]!r} has been shown since {day(since)} and is not in the file: put it back, or end the experiment with `to`"
+        shown = f"{begin}: arm {gone[0]!r} has been shown since {day(since)} and is not in the file"
+        return f"{shown}: put it back, or end the experiment with `to`"
     shares = [", ".join(f"{arm} {values['share']:.3g}" for arm, values in design["arms"].items()) for design in (old, new)]
     if shares[0] != shares[1]:
         return (

@@ -198,10 +198,10 @@ def _sentence(error: ValidationError) -> str:
         names = [field.alias or key for key, field in known.model_fields.items() if key != "name"]
         hint = did_you_mean(str(first["loc"][-1]), names) or f", known are {', '.join(names)}"
         return f"unknown key {where}{hint}".removesuffix("?")
+    if first["type"] == "missing":
+        return f"{where} is missing"
     message = first["msg"].removeprefix("Value error, ").removeprefix("Input ")
-    found = (
-        f"{where} is {first['input']!r}, " if where and first["type"] not in ("value_error", "missing") else f"{where} " if where else ""
-    )
+    found = f"{where} is {first['input']!r}, " if where else ""
     return f"{found}{message}"
 
 

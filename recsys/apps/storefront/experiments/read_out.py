@@ -33,7 +33,7 @@ class Units:
 
     Attributes
     ----------
-    frame : a row a unit: unit, arm, first, pages, failed and slow (shares of its pages), metric, revenue; only units whose window is over.
+    frame : a row a unit: unit, arm, first, metric, revenue, failed and slow (shares of its pages), all within its window, which is over.
     entered : units of each arm, also those whose window is not over.
     mixed : units that saw two arms; they are in neither.
     times : milliseconds of all pages, by arm.
@@ -52,18 +52,17 @@ class Units:
 def read_units(experiment: Experiment, store: ImpressionStore, now: int) -> Units:
     """Read the units of an experiment up to a moment."""
     pages = store.exposures(experiment.name, now).filter(pl.col(TIME) >= experiment.begin)
-    limit = experiment.guardrails.latency_p95_ms or float("inf")
+    limit, window = experiment.guardrails.latency_p95_ms or float("inf"), int(experiment.window_days * DAY)
+    within = pl.col(TIME) < pl.col(TIME).first() + window
     units = pages.group_by(UNIT, maintain_order=True).agg(
         pl.col(ARM).first(),
         pl.col(ARM).n_unique().alias("arms"),
         pl.col(TIME).first().alias("first"),
-        pl.len().alias("pages"),
-        (pl.col("outcome") == "failed").mean().alias("failed"),
-        (pl.col("milliseconds") > limit).mean().alias("slow"),
+        (pl.col("outcome") == "failed").filter(within).mean().alias("failed"),
+        (pl.col("milliseconds") > limit).filter(within).mean().alias("slow"),
     )
     mixed = units.filter(pl.col("arms") > 1)
     units = units.filter(pl.col("arms") == 1)
-    window = int(experiment.window_days * DAY)
     done = store.done(experiment.name, now).join(units.select(UNIT, "first"), on=UNIT)
     done = done.filter(pl.col(TIME) < pl.col("first") + window)
     spent = pl.col(VALUE).fill_null(0.0).filter(pl.col(ACTION_NAME) == METRIC_ACTIONS["revenue"]).sum()
