@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from features.data.ids import normal_id
 from features.ingest.erased_users import ErasedUsers
+from recsys.apps.storefront.experiments.assignment import ExperimentBook
 from recsys.recommend.recent_events import recent_histories
 from recsys.service.answering import AnswerPipeline
 from recsys.service.live_bundle import BundleWatcher
@@ -38,6 +39,7 @@ class Service:
     bundles: BundleWatcher = field(init=False)
     pipeline: AnswerPipeline = field(init=False)
     impressions: ImpressionWriter = field(init=False)
+    experiments: ExperimentBook = field(init=False)
     searches: SearchCounts = field(init=False, default_factory=SearchCounts)
 
     def __post_init__(self) -> None:
@@ -45,6 +47,7 @@ class Service:
         object.__setattr__(self, "pipeline", AnswerPipeline(self.settings.serve))
         writer = ImpressionWriter(self.workspace.impressions, self.settings.impressions, self.erased)
         object.__setattr__(self, "impressions", writer)
+        object.__setattr__(self, "experiments", ExperimentBook(self.workspace))
 
     @cached_property
     def _salt(self) -> bytes:

@@ -33,7 +33,7 @@ def export(
 ) -> None:
     """Write the log that `recsys off-policy` reads: a row a place, with propensity and reward.
 
-    It names users: keep it as the shop's own data. See docs/storefront-log.md.
+    It names users: keep it as the shop's own data. See docs/impressions.md.
     """
     from recsys.apps.storefront.impression_log import off_policy_log
 
