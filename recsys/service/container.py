@@ -17,6 +17,7 @@ from recsys.service.live_bundle import BundleWatcher
 from recsys.service.logs import pseudonym, salt_of
 from recsys.service.metrics import BUNDLE_AGE, COVERAGE, DRIFT
 from recsys.service.search.counts import SearchCounts
+from recsys.service.storefront.arm_bundles import ArmBundles
 from recsys.service.storefront.impression_writer import ImpressionWriter
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ class Service:
     bundles: BundleWatcher = field(init=False)
     pipeline: AnswerPipeline = field(init=False)
     impressions: ImpressionWriter = field(init=False)
+    arm_bundles: ArmBundles = field(init=False)
     experiments: ExperimentBook = field(init=False)
     searches: SearchCounts = field(init=False, default_factory=SearchCounts)
 
@@ -47,7 +49,8 @@ class Service:
         object.__setattr__(self, "pipeline", AnswerPipeline(self.settings.serve))
         writer = ImpressionWriter(self.workspace.impressions, self.settings.impressions, self.erased)
         object.__setattr__(self, "impressions", writer)
-        object.__setattr__(self, "experiments", ExperimentBook(self.workspace))
+        object.__setattr__(self, "arm_bundles", ArmBundles(self.workspace, self.settings.serve))
+        object.__setattr__(self, "experiments", ExperimentBook(self.workspace, self.arm_bundles.ready))
 
     @cached_property
     def _salt(self) -> bytes:

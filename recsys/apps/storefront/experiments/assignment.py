@@ -14,6 +14,8 @@ from recsys.apps.storefront.experiments.definition import ArmSettings, day, read
 from recsys.workspace.served_pages import Exposure
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from recsys.apps.storefront.experiments.definition import Experiment
     from recsys.workspace.workspace import Workspace
 
@@ -69,10 +71,14 @@ class ExperimentBook:
 
     A file that is wrong leaves the experiments as they were. An experiment whose design changed while it ran is off: everybody sees what
     the shop has, and the log says why.
+
+    Parameters
+    ----------
+    ready : whether a bundle can answer; an experiment with an arm whose bundle cannot is off for all its arms, or their sizes would differ.
     """
 
-    def __init__(self, workspace: Workspace) -> None:
-        self._workspace = workspace
+    def __init__(self, workspace: Workspace, ready: Callable[[str], bool] = lambda _: True) -> None:
+        self._workspace, self._ready = workspace, ready
         self._seen: tuple[int, int, int] | None = None
         self._experiments: tuple[Experiment, ...] = ()
         self._allowed: dict[str, bool] = {}
@@ -125,7 +131,9 @@ class ExperimentBook:
             if changed is not None:
                 _log.error("an experiment is off until its design is restored: %s", changed)
             self._allowed[experiment.name] = changed is None
-        return self._allowed[experiment.name]
+        bundles = [arm.settings.bundle for arm in experiment.arms.values() if arm.settings.bundle is not None]
+        ready = [self._ready(bundle) for bundle in bundles]  # all are asked, so that all are opened
+        return self._allowed[experiment.name] and all(ready)
 
 
 _OUTSIDE = Assigned()
