@@ -59,6 +59,22 @@ def test_a_read_out_says_what_came_of_it(place: Workspace, command: Any) -> None
     assert answer == json.loads((place.reports / "experiment-diverse.json").read_text())
 
 
+def shape(value: Any) -> Any:
+    """The keys of an answer at all depths; those of arms and settings are names."""
+    if isinstance(value, dict):
+        return {
+            key: None if key == "settings" or (key == "arms" and isinstance(part, dict)) else shape(part) for key, part in value.items()
+        }
+    return [shape(value[0])] if isinstance(value, list) and value and isinstance(value[0], dict) else None
+
+
+@pytest.mark.parametrize(("words", "name"), [(("list",), "experiment list"), (("read-out", "diverse"), "experiment read-out")])
+def test_the_keys_are_those_of_the_page(place: Workspace, command: Any, words: tuple[str, ...], name: str) -> None:
+    page = (Path(__file__).parents[4] / "docs" / "json.md").read_text(encoding="utf-8")
+    documented = json.loads(page.split(f"```json {name}\n")[1].split("```")[0])
+    assert shape(documented) == shape(command("experiment", *words, "--json", workspace=place.root).answer)
+
+
 def test_the_list_says_what_is_off(place: Workspace, command: Any) -> None:
     said = command("experiment", "list", workspace=place.root)
     assert said.out.startswith("diverse: running, off, from ")
