@@ -26,7 +26,7 @@ from features.data.interactions import DAY
 from recsys.apps.storefront.experiments.assignment import ExperimentBook
 from recsys.apps.storefront.experiments.definition import read_experiments
 from recsys.apps.storefront.experiments.read_out import read_out
-from recsys.workspace.served_pages import Action, Impression, PageOutcome, ServedPage, Shown
+from recsys.workspace.served_pages import Action, Impression, PageOutcome, ServedPage, ShownItem
 from recsys.workspace.workspace import Workspace
 
 BEGIN, DAYS, UNITS = 1_780_272_000, 10, 1_000  # 2026-06-01
@@ -118,7 +118,7 @@ class Visits:
         rng, key = self.rng, f"{user}-{time}"
         exposures = self.book.assign("home", user, user, time).exposures
         failed, slow = rng.random() < 0.02, float(rng.lognormal(5, 0.5))
-        rows = () if failed else (Impression(key, "for_you", (Shown("x"), Shown("y"))),)
+        rows = () if failed else (Impression(key, "for_you", (ShownItem("x"), ShownItem("y"))),)
         outcome: PageOutcome = "failed" if failed else "ok"
         page = ServedPage(key, "home", time, rows, user, user, exposures=exposures, milliseconds=slow, outcome=outcome)
         if failed or rng.random() >= rate * (self.effect if exposures[0].arm == self.last else 1):

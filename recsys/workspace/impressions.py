@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from features.ingest.erased_users import ErasedUsers
     from recsys.workspace.served_pages import Action, Impression, ServedPage
 
+AT_ONCE = 50_000  # rows that are read as Python objects
+EXPIRED_AT_ONCE = 1_000  # pages of one transaction
 _TABLES = """
 CREATE TABLE IF NOT EXISTS pages (
     page_id TEXT PRIMARY KEY, page TEXT NOT NULL, time INTEGER NOT NULL, user_id TEXT, session_id TEXT, bundle_id TEXT NOT NULL,
@@ -146,44 +148,43 @@ class ImpressionStore:
         """Return all places from a moment on, oldest page first: impression, page, row, user, session, time, bundle, context, place, item,
         propensity, rule.
         """
-        rows = self._rows(
+        frame = self._frame(
+            _PLACES,
             "SELECT i.impression_id, p.page, i.row, p.user_id, p.session_id, p.time, p.bundle_id, p.context,"
             " i.items, i.propensities, i.rules FROM impressions i JOIN pages p USING (page_id) WHERE p.time >= ?"
             " ORDER BY p.time, p.page_id, i.impression_id",
             (since,),
         )
-        frame = pl.DataFrame(rows, _PLACES, orient="row").with_columns(
-            pl.col(name).str.json_decode(pl.List(kind)) for name, kind in _LISTS.items()
-        )
+        frame = frame.with_columns(pl.col(name).str.json_decode(pl.List(kind)) for name, kind in _LISTS.items())
         numbered = frame.with_columns(pl.int_ranges(1, pl.col(n.ITEM_ID).list.len() + 1).alias(n.POSITION))
         return numbered.explode(*_LISTS, n.POSITION)
 
     def actions(self, since: int = 0) -> pl.DataFrame:
         """Return what was done with items of pages from a moment on: impression, item, place, action, time, value."""
-        rows = self._rows(
+        return self._frame(
+            _ACTIONS,
             "SELECT a.impression_id, a.item_id, a.position, a.action_name, a.time, a.value FROM actions a"
             " JOIN impressions USING (impression_id) JOIN pages p USING (page_id) WHERE p.time >= ? ORDER BY a.time",
             (since,),
         )
-        return pl.DataFrame(rows, _ACTIONS, orient="row")
 
     def exposures(self, experiment: str, until: int) -> pl.DataFrame:
         """Return the pages before a moment that a unit saw in an arm, oldest first: unit, arm, page, time, milliseconds, outcome."""
-        rows = self._rows(
+        return self._frame(
+            _EXPOSED,
             f"SELECT {_UNIT}, e.arm, p.page_id, p.time, p.milliseconds, p.outcome FROM exposures e JOIN pages p USING (page_id)"
             " WHERE e.experiment = ? AND p.time < ? ORDER BY p.time, p.page_id",
             (experiment, until),
         )
-        return pl.DataFrame(rows, _EXPOSED, orient="row")
 
     def done(self, experiment: str, until: int) -> pl.DataFrame:
         """Return what units of an experiment did before a moment: unit, action, time, value."""
-        rows = self._rows(
+        return self._frame(
+            _DONE,
             f"SELECT {_UNIT}, a.action_name, a.time, a.value FROM exposures e JOIN pages p USING (page_id)"
             " JOIN impressions USING (page_id) JOIN actions a USING (impression_id) WHERE e.experiment = ? AND a.time < ?",
             (experiment, until),
         )
-        return pl.DataFrame(rows, _DONE, orient="row")
 
     def unexposed(self, experiment: str, since: int, until: int) -> tuple[int, int]:
         """Return how many pages between two moments were outside an experiment, and how many there were."""
@@ -210,12 +211,27 @@ class ImpressionStore:
         """Remove pages from before a moment with their impressions and actions. Returns how many."""
         if not self._file.exists:
             return 0
-        with self._file.writing() as connection:
-            return connection.execute("DELETE FROM pages WHERE time < ?", (before,)).rowcount
+        removed, some = 0, "SELECT page_id FROM pages WHERE time < ? ORDER BY time LIMIT ?"
+        while True:  # in parts: other workers write in between
+            with self._file.writing() as connection:
+                count = connection.execute(f"DELETE FROM pages WHERE page_id IN ({some})", (before, EXPIRED_AT_ONCE)).rowcount
+            removed += count
+            if count < EXPIRED_AT_ONCE:
+                return removed
 
     def _erase(self, users: Sequence[str]) -> int:
         of_session = "SELECT session_id FROM pages WHERE user_id = ?1"
         return self._file.erase(f"DELETE FROM pages WHERE user_id = ?1 OR (user_id IS NULL AND session_id IN ({of_session}))", users)
+
+    def _frame(self, schema: dict[str, Any], query: str, values: tuple[object, ...]) -> pl.DataFrame:
+        """Return rows as a frame, made in parts, so that they are not all Python objects at once."""
+        parts = [pl.DataFrame([], schema, orient="row")]
+        if self._file.exists:
+            with self._file.connected() as connection:
+                found = connection.execute(query, values)
+                while rows := found.fetchmany(AT_ONCE):
+                    parts.append(pl.DataFrame(rows, schema, orient="row"))
+        return pl.concat(parts)
 
     def _rows(self, query: str, values: tuple[object, ...] = ()) -> list[Any]:
         if not self._file.exists:

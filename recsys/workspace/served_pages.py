@@ -17,7 +17,7 @@ DERIVED = "derived:"  # prefix of ids that no client gave
 
 
 @dataclass(frozen=True)
-class Shown:
+class ShownItem:
     """One place of a row.
 
     Attributes
@@ -40,11 +40,11 @@ class Impression:
 
     impression_id: str
     row: str
-    items: tuple[Shown, ...]
+    items: tuple[ShownItem, ...]
 
 
 @dataclass(frozen=True)
-class Exposure:
+class ArmExposure:
     """A unit saw an arm of an experiment. `unit`: whether the page's user or its session is the unit."""
 
     experiment: str
@@ -74,7 +74,7 @@ class ServedPage:
     context: str = ""
     milliseconds: float = 0.0
     outcome: PageOutcome = "ok"
-    exposures: tuple[Exposure, ...] = ()
+    exposures: tuple[ArmExposure, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shutil
 import threading
 from dataclasses import replace
 from pathlib import Path
@@ -13,13 +14,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from features.errors import DataError
+from recsys.workspace import impressions
 from recsys.workspace.action_rules import MOST_ACTIONS
 from recsys.workspace.impressions import ImpressionStore
-from recsys.workspace.served_pages import Action, Exposure, Impression, ServedPage, Shown, StoredActions
+from recsys.workspace.served_pages import Action, ArmExposure, Impression, ServedPage, ShownItem, StoredActions
 
 NOW = 1_780_000_000
-ROW = Impression("i1", "for_you", (Shown("a"), Shown("b", 0.9, "spring"), Shown("c", 0.05)))
-PAGE = ServedPage("p1", "home", NOW, (ROW,), "ann", "s1", "b1", "phone", 12.5, "ok", (Exposure("diverse", "b"),))
+ROW = Impression("i1", "for_you", (ShownItem("a"), ShownItem("b", 0.9, "spring"), ShownItem("c", 0.05)))
+PAGE = ServedPage("p1", "home", NOW, (ROW,), "ann", "s1", "b1", "phone", 12.5, "ok", (ArmExposure("diverse", "b"),))
 CLICK = Action("i1", "b", "click")
 
 
@@ -50,7 +52,7 @@ def test_a_page_counts_once(store: ImpressionStore) -> None:
 
 @pytest.mark.parametrize("propensity", [0.0, -0.1, 1.01, math.nan])
 def test_a_propensity_that_is_none_is_refused_and_nothing_is_stored(store: ImpressionStore, propensity: float) -> None:
-    wrong = replace(PAGE, page_id="p2", rows=(Impression("i2", "popular", (Shown("a", propensity),)),))
+    wrong = replace(PAGE, page_id="p2", rows=(Impression("i2", "popular", (ShownItem("a", propensity),)),))
     with pytest.raises(DataError, match="the propensity of 'a' in row 'popular'"):
         store.add_served([replace(PAGE, page_id="p3", rows=()), wrong])
     assert len(store.frame()) == 3
@@ -58,7 +60,7 @@ def test_a_propensity_that_is_none_is_refused_and_nothing_is_stored(store: Impre
 
 def test_an_item_twice_in_a_row_is_refused(store: ImpressionStore) -> None:
     with pytest.raises(DataError, match="1 different items at 2 places"):
-        store.add_served([replace(PAGE, page_id="p2", rows=(Impression("i2", "popular", (Shown("a"), Shown("a"))),))])
+        store.add_served([replace(PAGE, page_id="p2", rows=(Impression("i2", "popular", (ShownItem("a"), ShownItem("a"))),))])
 
 
 @pytest.mark.parametrize("action", [CLICK, replace(CLICK, action_id="x1"), Action("i1", "a", "purchase", float(NOW), 1, value=3.5)])
@@ -162,6 +164,28 @@ def test_old_pages_go_with_their_actions(store: ImpressionStore) -> None:
     assert store.actions().is_empty()
 
 
+def test_many_pages_are_read_and_removed_in_parts(store: ImpressionStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(impressions, "AT_ONCE", 2)
+    monkeypatch.setattr(impressions, "EXPIRED_AT_ONCE", 2)
+    store.add_served([replace(PAGE, page_id=f"x{i}", rows=(replace(ROW, impression_id=f"x{i}"),)) for i in range(6)])
+    assert store.frame()["impression_id"].to_list() == [name for name in ("i1", *(f"x{i}" for i in range(6))) for _ in ROW.items]
+    assert store.expire(NOW + 1) == 7
+    assert store.frame().is_empty()
+
+
+def test_what_lies_on_the_disk_at_any_moment_is_sound(store: ImpressionStore, tmp_path: Path) -> None:
+    store.add_served([replace(PAGE, page_id="p2", rows=(replace(ROW, impression_id="i2"),))])
+    shutil.copytree(tmp_path / "service", tmp_path / "then")
+    (tmp_path / "short").mkdir()
+    for path in (tmp_path / "service").iterdir():  # as after a power cut: the end of the write-ahead log is missing
+        content = path.read_bytes()
+        (tmp_path / "short" / path.name).write_bytes(content[:-100] if path.suffix == ".sqlite-wal" else content)
+    assert ImpressionStore(tmp_path / "then" / "impressions.sqlite").frame().equals(store.frame())
+    left = ImpressionStore(tmp_path / "short" / "impressions.sqlite")
+    assert left.frame()["impression_id"].unique().to_list() == ["i1"]
+    assert left.add_actions([CLICK, replace(CLICK, impression_id="i2")], NOW).unknown == 1
+
+
 def test_several_workers_write_at_once(store: ImpressionStore, tmp_path: Path) -> None:
     def work(number: int) -> None:
         own = ImpressionStore(tmp_path / "service" / "impressions.sqlite")
@@ -179,7 +203,7 @@ def test_several_workers_write_at_once(store: ImpressionStore, tmp_path: Path) -
 
 
 def test_exposures_name_the_unit_of_the_experiment(store: ImpressionStore) -> None:
-    of_session = replace(PAGE, page_id="p2", rows=(), outcome="failed", exposures=(Exposure("diverse", "a", "session"),))
+    of_session = replace(PAGE, page_id="p2", rows=(), outcome="failed", exposures=(ArmExposure("diverse", "a", "session"),))
     store.add_served([of_session, replace(PAGE, page_id="p3", rows=(), exposures=())])
     store.add_actions([replace(CLICK, value=2.5)], NOW)
     seen = store.exposures("diverse", NOW + 1)

@@ -13,7 +13,7 @@ GUARDRAIL_WORDS = {
 
 
 @dataclass(frozen=True)
-class Look:
+class DailyLook:
     """The difference between an arm and the control at the end of a day, with its always-valid interval; None before there is one."""
 
     day: str
@@ -29,7 +29,7 @@ class Look:
 
 
 @dataclass(frozen=True)
-class Comparison:
+class ArmComparison:
     """An arm against the control.
 
     Attributes
@@ -41,8 +41,8 @@ class Comparison:
     """
 
     arm: str
-    latest: Look | None
-    looks: tuple[Look, ...]
+    latest: DailyLook | None
+    looks: tuple[DailyLook, ...]
     decided: str | None
     better: bool
 
@@ -98,7 +98,7 @@ class ReadOut:
     ratio_p: float
     ratio_kept: bool
     arms: tuple[ArmResult, ...]
-    comparisons: tuple[Comparison, ...]
+    comparisons: tuple[ArmComparison, ...]
     guardrails: tuple[Guardrail, ...]
     notes: tuple[str, ...]
 

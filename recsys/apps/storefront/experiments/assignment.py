@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from eval.experiment.effects import arms_of
 from features.errors import RecsysError
 from recsys.apps.storefront.experiments.definition import ArmSettings, day, read_experiments
-from recsys.workspace.served_pages import Exposure
+from recsys.workspace.served_pages import ArmExposure
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,7 +28,7 @@ class Assigned:
     """What holds for one page: the settings of all its arms together, and the exposures to store with it."""
 
     settings: ArmSettings = field(default_factory=ArmSettings)
-    exposures: tuple[Exposure, ...] = ()
+    exposures: tuple[ArmExposure, ...] = ()
 
 
 def arm_of(experiment: Experiment, unit: str) -> str:
@@ -110,7 +110,7 @@ class ExperimentBook:
                 continue
             arm = arm_of(experiment, unit)
             settings |= experiment.arms[arm].settings.given
-            exposures.append(Exposure(experiment.name, arm, experiment.unit))
+            exposures.append(ArmExposure(experiment.name, arm, experiment.unit))
         return Assigned(ArmSettings(**settings), tuple(exposures)) if exposures else _OUTSIDE
 
     def _read(self, seen: tuple[int, int, int]) -> None:

@@ -16,7 +16,7 @@ from eval.experiment.effects import LEVEL, SRM_ALARM, arms_mismatch
 from eval.experiment.sequential import confidence_sequence, contrasts
 from features.data.interactions import DAY
 from features.names import ACTION_NAME, ARM, TIME, UNIT, VALUE
-from recsys.apps.storefront.experiments.answers import ArmResult, Comparison, Guardrail, Look, ReadOut
+from recsys.apps.storefront.experiments.answers import ArmComparison, ArmResult, DailyLook, Guardrail, ReadOut
 from recsys.apps.storefront.experiments.assignment import changed_design
 from recsys.apps.storefront.experiments.definition import METRIC_ACTIONS, day
 
@@ -128,7 +128,7 @@ def _mean(values: pl.Series) -> float | None:
     return float(mean) if isinstance(mean, int | float) else None
 
 
-def _compare(experiment: Experiment, units: Units, arm: str, now: int) -> Comparison:
+def _compare(experiment: Experiment, units: Units, arm: str, now: int) -> ArmComparison:
     """Compare an arm with the control at the end of each day and now."""
     own = units.of((experiment.base, arm))
     mean, half = _difference(experiment, own, arm, "metric", (1 - LEVEL) / (len(experiment.arms) - 1))
@@ -136,9 +136,12 @@ def _compare(experiment: Experiment, units: Units, arm: str, now: int) -> Compar
     known_at = own["first"].to_numpy() + int(experiment.window_days * DAY)
     ends = np.unique([*range(experiment.begin + DAY, min(now, int(known_at.max(initial=0)) + DAY) + 1, DAY), now])
     counts = np.searchsorted(known_at, ends, side="right")
-    looks = tuple(Look(day(end), n, *_interval(mean, half, n)) for end, n in zip(ends.tolist(), counts.tolist(), strict=True) if n > 0)
+    looks = tuple(DailyLook(day(end), n, *_interval(mean, half, n)) for end, n in zip(ends.tolist(), counts.tolist(), strict=True) if n > 0)
     found = next((look for look in looks if look.decides), None)
-    return Comparison(arm, looks[-1] if looks else None, looks, None if found is None else found.day, bool(found and (found.low or 0) > 0))
+    better = found is not None and found.low is not None and found.low > 0
+    return ArmComparison(
+        arm, looks[-1] if looks else None, looks, None if found is None else found.day, bool(found and (found.low or 0) > 0)
+    )
 
 
 def _difference(experiment: Experiment, own: pl.DataFrame, arm: str, column: str, alpha: float) -> tuple[np.ndarray, np.ndarray]:

@@ -15,7 +15,7 @@ from features.errors import ConfigError
 from recsys.apps.storefront.experiments.assignment import ExperimentBook, arm_of
 from recsys.apps.storefront.experiments.definition import Experiment, day, read_experiments
 from recsys.apps.storefront.experiments.read_out import read_out
-from recsys.workspace.served_pages import Action, Exposure, Impression, PageOutcome, ServedPage, Shown
+from recsys.workspace.served_pages import Action, ArmExposure, Impression, PageOutcome, ServedPage, ShownItem
 from recsys.workspace.workspace import Workspace
 
 DAY = 86_400
@@ -174,9 +174,9 @@ def run(workspace: Workspace, one: Experiment, units: int, rates: dict[str, floa
     for number in range(units):
         unit, time = f"u{number}", BEGIN + int(number / units * 10 * DAY)
         arm = arm_of(one, unit)
-        rows = (Impression(f"i{number}", "for_you", (Shown("x"), Shown("y"))),)
+        rows = (Impression(f"i{number}", "for_you", (ShownItem("x"), ShownItem("y"))),)
         kind = (outcome or {}).get(arm, "ok")
-        exposures = (Exposure(one.name, arm, "user"),)
+        exposures = (ArmExposure(one.name, arm, "user"),)
         pages.append(ServedPage(f"p{number}", "home", time, rows, unit, f"s{number}", exposures=exposures, milliseconds=20, outcome=kind))
         if rng.random() < rates[arm]:
             actions.append(Action(f"i{number}", "x", "click", time + 60))
@@ -242,8 +242,8 @@ def test_a_guardrail_that_breaks_comes_before_the_metric(workspace: Workspace) -
 def test_units_of_two_arms_and_pages_of_nobody_are_said(workspace: Workspace) -> None:
     one = experiment()
     pages = [
-        ServedPage("p1", "home", BEGIN, (), "ann", exposures=(Exposure("diverse", "a"),)),
-        ServedPage("p2", "home", BEGIN + 1, (), "ann", exposures=(Exposure("diverse", "b"),)),
+        ServedPage("p1", "home", BEGIN, (), "ann", exposures=(ArmExposure("diverse", "a"),)),
+        ServedPage("p2", "home", BEGIN + 1, (), "ann", exposures=(ArmExposure("diverse", "b"),)),
         ServedPage("p3", "home", BEGIN + 1, (), None, "s1"),
     ]
     workspace.impressions.add_served(pages)

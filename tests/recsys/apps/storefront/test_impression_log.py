@@ -14,7 +14,7 @@ from features.errors import DataError
 from recsys.apps.storefront.exploration import explore, place_probabilities
 from recsys.apps.storefront.impression_log import click_rates, off_policy_log
 from recsys.workspace.impressions import ImpressionStore
-from recsys.workspace.served_pages import Action, Impression, ServedPage, Shown
+from recsys.workspace.served_pages import Action, Impression, ServedPage, ShownItem
 from recsys.workspace.workspace import Workspace
 
 NOW = 1_780_000_000
@@ -25,7 +25,7 @@ SHARE, VISITS = 0.5, 6000
 
 def visit(number: int, items: np.ndarray, propensities: np.ndarray, clicks: np.ndarray) -> tuple[ServedPage, list[Action]]:
     """One page with one row, and the clicks on it."""
-    shown = tuple(Shown(f"item-{item}", float(p)) for item, p in zip(items, propensities, strict=True))
+    shown = tuple(ShownItem(f"item-{item}", float(p)) for item, p in zip(items, propensities, strict=True))
     page = ServedPage(f"p{number}", "home", NOW + number, (Impression(f"i{number}", "for_you", shown),), f"u{number}")
     return page, [Action(f"i{number}", shown[place].item_id, "click") for place in np.flatnonzero(clicks)]
 

@@ -13,7 +13,7 @@ from recsys.apps.storefront.experiments.assignment import ExperimentBook
 from recsys.apps.storefront.experiments.definition import day
 from recsys.apps.storefront.experiments.listing import watch_experiments
 from recsys.settings.settings import Settings
-from recsys.workspace.served_pages import Action, Exposure, Impression, ServedPage, Shown
+from recsys.workspace.served_pages import Action, ArmExposure, Impression, ServedPage, ShownItem
 from recsys.workspace.workspace import Workspace
 
 DAY = 86_400
@@ -40,7 +40,7 @@ def place(tmp_path: Path) -> Workspace:
     for number in range(600):
         when = TODAY - 9 * DAY + 600 * number
         (exposure,) = book.assign("home", f"u{number}", None, when).exposures
-        row = Impression(f"i{number}", "for_you", (Shown("x"),))
+        row = Impression(f"i{number}", "for_you", (ShownItem("x"),))
         pages.append(ServedPage(f"p{number}", "home", when, (row,), f"u{number}", exposures=(exposure,), milliseconds=30))
         if exposure.arm == "b":
             clicks.append(Action(f"i{number}", "x", "click", when))
@@ -100,7 +100,9 @@ def test_a_refresh_tells_a_verdict_once(place: Workspace) -> None:
     (told,) = watch_experiments(place, Settings())
     assert told.startswith("experiment diverse: b is better than a since")
     assert watch_experiments(place, Settings()) == ()
-    place.impressions.add_served([ServedPage(f"x{i}", "home", NOW, (), f"x{i}", exposures=(Exposure("diverse", "a"),)) for i in range(900)])
+    place.impressions.add_served(
+        [ServedPage(f"x{i}", "home", NOW, (), f"x{i}", exposures=(ArmExposure("diverse", "a"),)) for i in range(900)]
+    )
     (told,) = watch_experiments(place, Settings())
     assert "no result is valid" in told
     place.experiments.write_text("[experiments")

@@ -14,11 +14,11 @@ from recsys.service.container import Service
 from recsys.service.storefront.impression_writer import ImpressionWriter
 from recsys.settings.apps.impressions import ImpressionsConfig
 from recsys.workspace.impressions import ImpressionStore
-from recsys.workspace.served_pages import Impression, ServedPage, Shown
+from recsys.workspace.served_pages import Impression, ServedPage, ShownItem
 from tests.recsys.conftest import Place
 from tests.recsys.service.conftest import inside, problem
 
-PAGE = ServedPage("p1", "home", int(time.time()), (Impression("i1", "for_you", (Shown("sku-07"), Shown("sku-12"))),), "user-03")
+PAGE = ServedPage("p1", "home", int(time.time()), (Impression("i1", "for_you", (ShownItem("sku-07"), ShownItem("sku-12"))),), "user-03")
 
 
 def send(client: TestClient, *actions: dict[str, Any]) -> Any:
