@@ -139,9 +139,7 @@ def _compare(experiment: Experiment, units: Units, arm: str, now: int) -> ArmCom
     looks = tuple(DailyLook(day(end), n, *_interval(mean, half, n)) for end, n in zip(ends.tolist(), counts.tolist(), strict=True) if n > 0)
     found = next((look for look in looks if look.decides), None)
     better = found is not None and found.low is not None and found.low > 0
-    return ArmComparison(
-        arm, looks[-1] if looks else None, looks, None if found is None else found.day, bool(found and (found.low or 0) > 0)
-    )
+    return ArmComparison(arm, looks[-1] if looks else None, looks, None if found is None else found.day, better)
 
 
 def _difference(experiment: Experiment, own: pl.DataFrame, arm: str, column: str, alpha: float) -> tuple[np.ndarray, np.ndarray]:
