@@ -9,7 +9,10 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Any, Literal, Self
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 PageOutcome = Literal["ok", "degraded", "failed"]
 UnitKind = Literal["user", "session"]
@@ -75,6 +78,25 @@ class ServedPage:
     milliseconds: float = 0.0
     outcome: PageOutcome = "ok"
     exposures: tuple[ArmExposure, ...] = ()
+
+    @classmethod
+    def of_answer(cls, answer: Mapping[str, Any], time: int, **more: Any) -> Self:
+        """Make it from an answer of `POST /v1/page` as JSON. Rows that show nothing are left out.
+
+        Parameters
+        ----------
+        more : other attributes, such as `session_id` and `exposures`.
+        """
+        rows = tuple(
+            Impression(
+                row["impression_id"],
+                row["name"],
+                tuple(ShownItem(item["item_id"], item.get("propensity", 1.0), item.get("rule")) for item in row["items"]),
+            )
+            for row in answer["rows"]
+            if row["items"]
+        )
+        return cls(answer["page_id"], answer["page"], time, rows, answer["user_id"], bundle_id=answer["bundle_id"], **more)
 
 
 @dataclass(frozen=True)

@@ -1,1 +1,1 @@
-"""Pages of a shop: their rows, what was shown, experiments."""
+"""Pages of a storefront: named rows of products, none of them twice."""

@@ -1,1 +1,1 @@
-"""The routes of the storefront."""
+"""Routes of the storefront."""

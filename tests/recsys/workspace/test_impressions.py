@@ -45,6 +45,15 @@ def test_what_was_shown_comes_back_place_by_place(store: ImpressionStore) -> Non
     assert store.frame(NOW + 1).is_empty()
 
 
+def test_an_answer_becomes_the_page_that_was_served() -> None:
+    items = [{"position": 1, "item_id": "a", "propensity": 0.5}, {"position": 2, "item_id": "b", "rule": "spring"}]
+    rows = [{"name": "for_you", "impression_id": "i1", "items": items}, {"name": "empty", "impression_id": "i2", "items": []}]
+    answer = {"page_id": "p1", "page": "home", "user_id": None, "bundle_id": "b1", "rows": rows}
+    page = ServedPage.of_answer(answer, NOW, session_id="s1")
+    shown = (ShownItem("a", 0.5), ShownItem("b", 1.0, "spring"))
+    assert page == ServedPage("p1", "home", NOW, (Impression("i1", "for_you", shown),), None, "s1", "b1")
+
+
 def test_a_page_counts_once(store: ImpressionStore) -> None:
     assert store.add_served([PAGE, replace(PAGE, page_id="p2", rows=(replace(ROW, impression_id="i2"),))]) == 1
     assert store.frame()["impression_id"].unique().sort().to_list() == ["i1", "i2"]
