@@ -59,8 +59,10 @@ def main() -> None:
     done = done[: options.runs]
     for name in ("decided", "mismatch", "error_share", "latency_p95_ms", "revenue"):
         count = sum(run["alarms"].get(name, 0) > 0 for run in done)
-        row = {"name": f"live experiments, effect {options.effect:g}, {name}", "runs": len(done), "failures": count}
-        print(json.dumps(row | {"interval": binomial_interval(len(done)), "kept": flat(count, len(done), at_most=True)}))
+        row: dict[str, Any] = {"name": f"live experiments, effect {options.effect:g}, {name}", "runs": len(done), "failures": count}
+        if options.effect == 1:
+            row |= {"interval": binomial_interval(len(done)), "kept": flat(count, len(done), at_most=True)}
+        print(json.dumps(row))
     for metric in ("click", "purchase", "revenue"):
         some = [run for run in done if run["metric"] == metric]
         print(
