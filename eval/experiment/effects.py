@@ -14,7 +14,7 @@ import numpy as np
 from scipy import stats
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
 LEVEL = 0.95
 MIN_USERS = 20  # users a variant, below which a mean is too far from normal for an interval
@@ -56,15 +56,25 @@ def in_b(user_ids: Iterable[str], salt: str, share: float = 0.5) -> np.ndarray:
     -------
     bool (n,)
     """
+    return hash_positions(user_ids, salt) < np.uint64(min(int(share * 2**64), 2**64 - 1))
+
+
+def arms_of(unit_ids: Iterable[str], salt: str, shares: Sequence[float]) -> np.ndarray:
+    """Return the arm of each unit, int64 (n,): places of `shares`, which sum to 1. As stable as `in_b`."""
+    ends = [min(int(end * 2**64), 2**64 - 1) for end in np.cumsum(shares[:-1])]
+    return np.searchsorted(np.array(ends, dtype=np.uint64), hash_positions(unit_ids, salt), side="right")
+
+
+def hash_positions(unit_ids: Iterable[str], salt: str) -> np.ndarray:
+    """Return the first 8 bytes of SHA-256 of salt and each id as a number, uint64 (n,): evenly spread, and independent between salts."""
     prefix = hashlib.sha256(salt.encode() + b"\0")
 
-    def position(user_id: str) -> int:
+    def position(unit_id: str) -> int:
         digest = prefix.copy()
-        digest.update(user_id.encode())
+        digest.update(unit_id.encode())
         return int.from_bytes(digest.digest()[:8], "big")
 
-    positions = np.fromiter((position(user) for user in user_ids), dtype=np.uint64)
-    return positions < np.uint64(min(int(share * 2**64), 2**64 - 1))
+    return np.fromiter((position(unit) for unit in unit_ids), dtype=np.uint64)
 
 
 def paired(a: np.ndarray, b: np.ndarray) -> Effect:
@@ -171,8 +181,13 @@ def ratio_mismatch(users_a: int, users_b: int, share: float = 0.5) -> float:
     ----------
     Fabijan and others (2019), KDD, "Diagnosing sample ratio mismatch in online controlled experiments".
     """
-    n = users_a + users_b
-    return float(stats.chisquare([users_a, users_b], [n * (1 - share), n * share]).pvalue) if n else 1.0
+    return arms_mismatch([users_a, users_b], [1 - share, share])
+
+
+def arms_mismatch(users: Sequence[int], shares: Sequence[float]) -> float:
+    """Return `ratio_mismatch` of any number of arms, whose shares sum to 1."""
+    n = sum(users)
+    return float(stats.chisquare(users, [n * share for share in shares]).pvalue) if n else 1.0
 
 
 def users_needed(variances: tuple[float, float], difference: float, power: float = 0.8) -> float:

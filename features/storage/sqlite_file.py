@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 BUSY_SECONDS = 5.0  # to wait for another worker's write
-# A write-ahead log with `synchronous=FULL`: a committed row survives a power cut. `secure_delete`: a removed one is overwritten.
-_PRAGMAS = ("journal_mode=WAL", "synchronous=FULL", "secure_delete=ON", "foreign_keys=ON")
+# `secure_delete`: a removed row is overwritten.
+_PRAGMAS = ("journal_mode=WAL", "secure_delete=ON", "foreign_keys=ON")
 
 
 class SqliteFile:
@@ -25,6 +25,8 @@ class SqliteFile:
     ----------
     content : what it holds, for errors: "events".
     make : creates the tables that are missing.
+    durable : whether a commit waits for the disk, so that what it wrote survives a power cut. Without it a power cut may lose the last
+        commits; the file stays sound, and the end of a process loses nothing.
 
     Raises
     ------
@@ -32,8 +34,9 @@ class SqliteFile:
         From any method, if the file cannot be read or written.
     """
 
-    def __init__(self, path: Path, content: str, make: Callable[[sqlite3.Connection], None]) -> None:
+    def __init__(self, path: Path, content: str, make: Callable[[sqlite3.Connection], None], *, durable: bool = True) -> None:
         self.path = path
+        self._pragmas = (*_PRAGMAS, f"synchronous={'FULL' if durable else 'NORMAL'}")
         self._content, self._make = content, make
         self._writing = threading.Lock()
         self._local = threading.local()
@@ -78,7 +81,7 @@ class SqliteFile:
     def _opened(self) -> sqlite3.Connection:
         self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         connection = sqlite3.connect(self.path, timeout=BUSY_SECONDS, check_same_thread=False)
-        for pragma in _PRAGMAS:
+        for pragma in self._pragmas:
             with closing(connection.execute(f"PRAGMA {pragma}")) as done:
                 done.fetchall()
         self._make(connection)

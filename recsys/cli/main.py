@@ -25,6 +25,8 @@ from recsys.cli.campaigns.command import campaign
 from recsys.cli.commands import COMMANDS
 from recsys.cli.options import State, state_of
 from recsys.cli.service import keys
+from recsys.cli.storefront.experiments import experiment
+from recsys.cli.storefront.impressions import impressions
 from recsys.environment import missing_extra, prepare_environment
 
 if TYPE_CHECKING:
@@ -37,6 +39,8 @@ for command in COMMANDS:
     app.command(command.__name__.replace("_", "-"))(command)
 app.add_typer(assistant, name="assistant")
 app.add_typer(campaign, name="campaign")
+app.add_typer(experiment, name="experiment")
+app.add_typer(impressions, name="impressions")
 app.add_typer(keys, name="keys")
 
 

@@ -45,6 +45,7 @@ class Erased:
     models : models marked for retraining.
     events : events removed from the service's store.
     conversations : conversations with the assistant that were removed.
+    pages : pages of the storefront that were removed with their impressions.
     """
 
     users: int = 0
@@ -53,11 +54,13 @@ class Erased:
     models: int = 0
     events: int = 0
     conversations: int = 0
+    pages: int = 0
 
     def __str__(self) -> str:
-        if not self.users and not self.events and not self.conversations:
+        if not (self.users or self.events or self.conversations or self.pages):
             return "nothing was found of them; their rows are left out if a later read of the sources has some"
         removed = f"{self.rows:,} rows of the tables, {self.events:,} events, {self.conversations:,} conversations"
+        removed += f", {self.pages:,} pages" if self.pages else ""
         done = f"{self.users:,} users erased: {removed}, {self.bundles} bundles rewritten"
         return f"{done}; {self.models} models were trained with them: run `recsys train`" if self.models else done
 
@@ -105,13 +108,15 @@ def sweep(workspace: Workspace) -> Erased:
         _remove(folder)
     rows = forget(workspace.data, erased_users)
     events, conversations = workspace.events.forget(erased_users), workspace.conversations.forget(erased_users)
+    pages = workspace.impressions.forget(erased_users)
     erased_users.done().write(workspace.erased)
-    return Erased(len(found), rows, bundles, models, events, conversations)
+    return Erased(len(found), rows, bundles, models, events, conversations, pages)
 
 
 def _found(workspace: Workspace, erased_users: ErasedUsers) -> set[str]:
-    """Return erased users that are still in the tables, the events, the conversations or a bundle."""
-    found = {*workspace.events.among(erased_users), *workspace.conversations.among(erased_users)}
+    """Return erased users that are still in the tables, the events, the conversations, the impressions or a bundle."""
+    stores = (workspace.events, workspace.conversations, workspace.impressions)
+    found = {user for store in stores for user in store.among(erased_users)}
     found |= users_among(workspace.data, erased_users)
     for bundle_id in list_bundles(workspace.bundles):
         try:

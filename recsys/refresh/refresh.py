@@ -37,7 +37,8 @@ class Refreshed:
     alerts : tuple of str
         Features that drifted past their limit.
     news : tuple of pairs of str
-        The event and a sentence of each surge that began, got worse or ended: "reviews" of complaints, "customers" of those who drift away.
+        The event and a sentence of each surge that began, got worse or ended: "reviews" of complaints, "customers" of those who drift away,
+        "experiments" of those that are decided or go wrong.
     """
 
     message: str

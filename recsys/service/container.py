@@ -10,13 +10,16 @@ from typing import TYPE_CHECKING
 
 from features.data.ids import normal_id
 from features.ingest.erased_users import ErasedUsers
+from recsys.apps.storefront.experiments.assignment import ExperimentBook
 from recsys.recommend.recent_events import recent_histories
 from recsys.service.answering import AnswerPipeline
 from recsys.service.live_bundle import BundleWatcher
 from recsys.service.logs import pseudonym, salt_of
 from recsys.service.metrics import BUNDLE_AGE, COVERAGE, DRIFT
 from recsys.service.search.counts import SearchCounts
+from recsys.service.storefront.arm_bundles import ArmBundles
 from recsys.service.storefront.cursor import Cursors
+from recsys.service.storefront.impression_writer import ImpressionWriter
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -37,11 +40,18 @@ class Service:
     settings: Settings
     bundles: BundleWatcher = field(init=False)
     pipeline: AnswerPipeline = field(init=False)
+    impressions: ImpressionWriter = field(init=False)
+    arm_bundles: ArmBundles = field(init=False)
+    experiments: ExperimentBook = field(init=False)
     searches: SearchCounts = field(init=False, default_factory=SearchCounts)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "bundles", BundleWatcher(self.workspace, self.settings))
         object.__setattr__(self, "pipeline", AnswerPipeline(self.settings.serve))
+        writer = ImpressionWriter(self.workspace.impressions, self.settings.impressions, self.erased)
+        object.__setattr__(self, "impressions", writer)
+        object.__setattr__(self, "arm_bundles", ArmBundles(self.workspace, self.settings.serve))
+        object.__setattr__(self, "experiments", ExperimentBook(self.workspace, self.arm_bundles.ready))
 
     @cached_property
     def _salt(self) -> bytes:
@@ -91,3 +101,4 @@ class Service:
             yield
             self.bundles.stop()
             self.pipeline.stop()
+            self.impressions.stop()

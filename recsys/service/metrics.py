@@ -29,6 +29,9 @@ HAND_OVERS = Counter("recsys_assistant_hand_overs", "Conversations that a person
 THUMBS = Counter("recsys_assistant_thumbs", "What customers think of answers: up, down.", ("thumb",))
 REJECTED = Counter("recsys_rejected", "Requests refused, by reason.", ("reason",))
 EVENTS = Counter("recsys_events", "Events stored.")
+IMPRESSIONS = Counter("recsys_impressions", "Rows of pages stored as impressions.")
+LOST_PAGES = Counter("recsys_lost_pages", "Pages served that were not stored as impressions.")
+ACTIONS = Counter("recsys_actions", "Actions on impressions, by outcome: new, repeated, unknown, not_shown, too_many.", ("outcome",))
 SWAPS = Counter("recsys_swaps", "New bundles, by outcome: taken, refused.", ("outcome",))
 BUNDLE_AGE = Gauge("recsys_bundle_age_seconds", "Age of the bundle in use.", multiprocess_mode="mostrecent")
 COVERAGE = Gauge(

@@ -146,7 +146,7 @@ def _event(number: int, event: s.EventBody, guests: frozenset[str], snapshot: Sn
 
 @router.delete("/v1/users/{user_id:path}", dependencies=[Depends(needs(Scope.ADMIN))], responses=_ERASED)
 async def erase(request: Request, user_id: str, service: ServiceOf, live: LiveBundleOf, times: TimesOf) -> JSONResponse:
-    """Erase a user from events, conversations, log and all stored bundles, which are rewritten; see docs/privacy.md."""
+    """Erase a user from events, conversations, impressions, log and all stored bundles, which are rewritten; see docs/privacy.md."""
     from recsys.privacy.erasure import erase as erase_user
 
     request.scope["noted"]["user"] = service.pseudonym(user_id)
@@ -158,6 +158,7 @@ async def erase(request: Request, user_id: str, service: ServiceOf, live: LiveBu
     body = {
         "events": erased.events,
         "conversations": erased.conversations,
+        "pages": erased.pages,
         "rows": erased.rows,
         "bundles": erased.bundles,
         "models": erased.models,

@@ -188,6 +188,7 @@ class ErasedUser(Answered):
 
     events: int
     conversations: int
+    pages: int
     rows: int
     bundles: int
     models: int

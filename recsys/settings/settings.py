@@ -29,6 +29,7 @@ from recsys.settings.apps.audience import AudienceConfig
 from recsys.settings.apps.campaign_copy import CopyConfig
 from recsys.settings.apps.campaigns import CampaignsConfig
 from recsys.settings.apps.customers import CustomersConfig
+from recsys.settings.apps.impressions import ImpressionsConfig
 from recsys.settings.apps.reviews import ReviewsConfig
 from recsys.settings.apps.search import IndexSettings, SearchConfig
 from recsys.settings.apps.storefront import StorefrontConfig
@@ -89,6 +90,7 @@ class Settings(BaseSettings):
     audience: AudienceConfig = AudienceConfig()
     campaign_copy: CopyConfig = CopyConfig()
     campaigns: CampaignsConfig = CampaignsConfig()
+    impressions: ImpressionsConfig = ImpressionsConfig()
     gbdt: GBDTConfig = GBDTConfig()
     cross_encoder: CrossEncoderConfig = CrossEncoderConfig()
     query_cross_encoder: QuestionPairConfig = QuestionPairConfig()

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from recsys.dialogue.conversations import Conversations
     from recsys.workspace.event_rules import Merged
     from recsys.workspace.events import EventStore
+    from recsys.workspace.impressions import ImpressionStore
 
 _log = logging.getLogger(__name__)
 
@@ -57,8 +58,9 @@ class Workspace:
     cache : cache/, what can be rebuilt (token states, vectors).
     reports : reports/, results of evaluation.
     erased : erased.json, the list of erased users.
-    service : service/, events received over HTTP, conversations with the assistant, hashed API keys, the salt of the logs.
+    service : service/, events received over HTTP, impressions, conversations with the assistant, hashed API keys, the salt of the logs.
     rules : rules.toml, optional: what must never be recommended.
+    experiments : experiments.toml, optional: the live experiments.
     """
 
     root: Path
@@ -119,6 +121,17 @@ class Workspace:
         from recsys.dialogue.conversations import Conversations
 
         return Conversations(self.service / "conversations.sqlite")
+
+    @cached_property
+    def impressions(self) -> ImpressionStore:
+        """What the pages of the storefront showed, and what was done with it."""
+        from recsys.workspace.impressions import ImpressionStore
+
+        return ImpressionStore(self.service / "impressions.sqlite")
+
+    @property
+    def experiments(self) -> Path:
+        return self.root / "experiments.toml"
 
     @contextmanager
     def alone(self, seconds: float = 0) -> Iterator[None]:

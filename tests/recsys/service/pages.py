@@ -15,7 +15,7 @@ HOSTILE = '<script>alert("1")</script>\u202e"><img src=x onerror=alert(2)><x onc
 ODD = "a/b ?#%&é'\"<"  # an item's id
 PATHS = (
     *("/", "/map", "/map?group=0", "/items/sku-07", "/data", "/evaluation", "/searches", "/refreshes", "/simulations", "/items/nothing"),
-    *("/customers", "/login"),
+    *("/customers", "/experiments", "/login"),
 )
 
 

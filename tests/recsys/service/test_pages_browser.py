@@ -27,6 +27,7 @@ PATHS = (
     "/assistant",
     "/assistant/questions",
     "/customers",
+    "/experiments",
     "/customers?segment=loyal",
     "/map",
     "/map?group=1",

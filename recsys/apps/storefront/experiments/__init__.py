@@ -1,0 +1,1 @@
+"""Live experiments: which units see which arm, and what came of it."""

@@ -1,0 +1,66 @@
+"""The bundles that arms of running experiments name, beside the one in use."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from typing import TYPE_CHECKING
+
+from features.errors import BundleError, RecsysError
+from recsys.artifacts.bundle import Bundle
+from recsys.recommend.open import open_recommender
+from recsys.recommend.request import RecommendOptions
+
+if TYPE_CHECKING:
+    from recsys.recommend.pipeline import Recommender
+    from recsys.settings.serve import ServeConfig
+    from recsys.workspace.workspace import Workspace
+
+_log = logging.getLogger(__name__)
+RETRY_SECONDS = 60.0  # until a bundle that could not be opened is tried again
+
+
+class ArmBundles:
+    """Opens bundles in a thread of its own; until one is open, the experiment that names it is off for everybody.
+
+    A bundle whose folder is gone, removed by `bundles.keep` or rewritten by an erasure, is dropped: it may hold an erased user.
+    """
+
+    def __init__(self, workspace: Workspace, config: ServeConfig) -> None:
+        self._workspace, self._config = workspace, config
+        self._open: dict[str, Recommender] = {}
+        self._tried: dict[str, float] = {}
+        self._opening = threading.Lock()
+
+    def ready(self, bundle_id: str) -> bool:
+        """Return whether a bundle is open; the first call begins to open it."""
+        if not (self._workspace.bundles / bundle_id).is_dir():
+            if self._open.pop(bundle_id, None) is not None or bundle_id not in self._tried:
+                _log.error("an experiment is off: its bundle %s is not kept here: name another one, or raise bundles.keep", bundle_id)
+                self._tried[bundle_id] = time.monotonic()
+            return False
+        if bundle_id in self._open:
+            return True
+        if bundle_id not in self._tried or time.monotonic() > self._tried[bundle_id] + RETRY_SECONDS:
+            self._tried[bundle_id] = time.monotonic()
+            threading.Thread(target=self._take, args=(bundle_id,), name="arm-bundle", daemon=True).start()
+        return False
+
+    def recommender(self, bundle_id: str) -> Recommender | None:
+        """Return the recommender of an open bundle; None where it was dropped meanwhile."""
+        return self._open.get(bundle_id)
+
+    def _take(self, bundle_id: str) -> None:
+        with self._opening:  # one at a time: opening takes memory and both cores
+            try:
+                problems = Bundle.open(self._workspace.bundles, bundle_id).verify()
+                if problems:
+                    raise BundleError(problems[0])
+                recommender = open_recommender(self._workspace, bundle_id, shared=self._config.workers > 1, device=self._config.device)
+                list(recommender.answer(RecommendOptions(), [None]))  # so that the first page does not load its parts
+            except Exception as error:  # whatever is wrong, the bundle in use answers
+                reason = str(error) if isinstance(error, RecsysError) else f"unexpected {type(error).__name__}"
+                _log.error("an experiment is off: its bundle %s cannot be opened: %s", bundle_id, reason)
+                return
+            self._open[bundle_id] = recommender

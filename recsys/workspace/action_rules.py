@@ -1,0 +1,81 @@
+"""Decides which actions on impressions are stored, and at what time and place."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+from features.ingest.times.moments import FIRST_SECOND
+from recsys.workspace.served_pages import StoredActions
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from recsys.workspace.served_pages import Action
+
+MOST_ACTIONS = 100  # of one impression: what is sent from browsers must not fill the disk
+CLOCK_SECONDS = 300  # that an action may seem to come before its impression, or after now
+LATEST_SECOND = 4_102_444_800  # of 2100: a client's time beyond is not kept
+Refusal = Literal["unknown", "not_shown", "repeated", "too_many"]
+
+
+@dataclass(frozen=True)
+class Served:
+    """What is known of an impression: its items from the first place on, when it was served, and the actions that are stored of it."""
+
+    items: tuple[str, ...]
+    time: int
+    action_ids: set[str] = field(default_factory=set)
+
+
+def judge(actions: Sequence[Action], served: Mapping[str, Served], now: int) -> tuple[list[tuple[object, ...]], StoredActions]:
+    """Return the rows to store, and what became of each action. Ids of stored actions are added to `served`.
+
+    Parameters
+    ----------
+    served : the impressions that the actions name, by id, as far as they are known.
+    now : the server's time, in seconds since the epoch.
+    """
+    rows: list[tuple[object, ...]] = []
+    counts: Counter[str] = Counter()
+    example = ""
+    for action in actions:
+        impression = served.get(action.impression_id)
+        refusal = _refusal(action, impression)
+        if impression is None or refusal is not None:
+            counts[refusal or "unknown"] += 1
+            if refusal != "repeated":
+                example = example or repr(action.item_id if refusal == "not_shown" else action.impression_id)
+            continue
+        impression.action_ids.add(action.action_id)
+        place = impression.items.index(action.item_id) + 1
+        time, sent = _times(action.sent, impression.time, now)
+        counts["new"] += 1
+        counts["moved"] += action.position not in (None, place)
+        counts["clocks_off"] += time is None and action.sent is not None
+        placed = (action.impression_id, action.action_id, action.item_id, place, action.action_name)
+        rows.append((*placed, now if time is None else time, sent, action.client_id, action.session_id, action.value))
+    return rows, StoredActions(len(actions), **counts, example=example)
+
+
+def _refusal(action: Action, impression: Served | None) -> Refusal | None:
+    """Return why an action is not stored; None if it is."""
+    if impression is None:
+        return "unknown"
+    if action.item_id not in impression.items:
+        return "not_shown"
+    if action.action_id in impression.action_ids:
+        return "repeated"
+    return "too_many" if len(impression.action_ids) >= MOST_ACTIONS else None
+
+
+def _times(sent: float | None, shown_at: int, now: int) -> tuple[int | None, int | None]:
+    """Return an action's time, None where the client's cannot be, and the client's own time as far as it is a date at all."""
+    if sent is None or not (math.isfinite(sent) and FIRST_SECOND <= sent <= LATEST_SECOND):
+        return None, None
+    if not shown_at - CLOCK_SECONDS <= sent <= now + CLOCK_SECONDS:
+        return None, int(sent)
+    # Never before the page: a clock that is a minute slow would have customers act on what they have not seen.
+    return min(max(int(sent), shown_at), max(now, shown_at)), int(sent)
