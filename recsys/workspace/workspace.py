@@ -59,6 +59,7 @@ class Workspace:
     erased : erased.json, the list of erased users.
     service : service/, events received over HTTP, conversations with the assistant, hashed API keys, the salt of the logs.
     rules : rules.toml, optional: what must never be recommended.
+    merchandising : merchandising.toml, optional: what a merchandiser changes in ranked lists.
     """
 
     root: Path
@@ -97,6 +98,10 @@ class Workspace:
     @property
     def rules(self) -> Path:
         return self.root / "rules.toml"
+
+    @property
+    def merchandising(self) -> Path:
+        return self.root / "merchandising.toml"
 
     @property
     def erased(self) -> Path:
