@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from collections import Counter
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, get_args
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
@@ -24,6 +24,7 @@ DOCS = "see docs/merchandising.md"
 ATTRIBUTE = "attribute:"
 OBJECTIVE = "objective"  # the name under which the objective moves an item
 Kind = Literal["pin", "boost", "bury", "limit", "campaign"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
 
 
 class Rule(Schedule):
@@ -153,8 +154,7 @@ class MerchandisingRules(BaseModel):
 
     def named(self) -> Iterator[tuple[Kind, Pin | Boost | Bury | Limit | Campaign]]:
         """Yield all rules with their kind."""
-        kinds: tuple[Kind, ...] = ("pin", "boost", "bury", "limit", "campaign")
-        for kind in kinds:
+        for kind in KINDS:
             for rule in getattr(self, kind):
                 yield kind, rule
 
@@ -170,9 +170,15 @@ class MerchandisingRules(BaseModel):
 
     def only(self, *names: str) -> MerchandisingRules:
         """Return some of the rules, by name; `objective` names what lists are ordered by."""
-        kinds = ("pin", "boost", "bury", "limit", "campaign")
-        kept: dict[str, Any] = {kind: tuple(rule for rule in getattr(self, kind) if rule.name in names) for kind in kinds}
+        kept: dict[str, Any] = {kind: tuple(rule for rule in getattr(self, kind) if rule.name in names) for kind in KINDS}
         return self.model_copy(update=kept | ({} if OBJECTIVE in names else {"objective": Objective()}))
+
+    @property
+    def anywhere(self) -> MerchandisingRules:
+        """The same rules as if they held everywhere and at any time."""
+        free = {"where": Where(), "start": None, "end": None, "days": (), "hours": None}
+        kinds = {kind: tuple(rule.model_copy(update=free) for rule in getattr(self, kind)) for kind in KINDS}
+        return self.model_copy(update=kinds | {"objective": self.objective.model_copy(update={"where": Where()})})
 
     @classmethod
     def read(cls, path: Path) -> MerchandisingRules:

@@ -24,6 +24,7 @@ from recsys.cli.assistant.command import assistant
 from recsys.cli.campaigns.command import campaign
 from recsys.cli.commands import COMMANDS
 from recsys.cli.options import State, state_of
+from recsys.cli.rules.command import rules
 from recsys.cli.service import keys
 from recsys.environment import missing_extra, prepare_environment
 
@@ -38,6 +39,7 @@ for command in COMMANDS:
 app.add_typer(assistant, name="assistant")
 app.add_typer(campaign, name="campaign")
 app.add_typer(keys, name="keys")
+app.add_typer(rules, name="rules")
 
 
 def _print_version(wanted: bool) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
@@ -67,6 +67,10 @@ class Components:
         """The rules over the snapshot's items."""
         snapshot = self.snapshot
         return Merchandising(self.rules, snapshot.catalog, snapshot.prices, snapshot.stats.columns[BUYERS_28])
+
+    def with_rules(self, rules: MerchandisingRules) -> Self:
+        """Return the same parts under other rules of merchandising.toml."""
+        return replace(self, rules=rules)
 
     def rules_at(self, place: Place, max_per_group: int, moment: datetime | None = None) -> ActiveRules | None:
         """Return the rules that hold at a place, by default now, and the limit of variants; None where no rule does."""

@@ -137,7 +137,7 @@ class Recommender(Components):
 
     def best(self, candidates: Candidates, k: int, max_per_group: int = MAX_PER_GROUP, depth: int = 0) -> Candidates:
         """Rank: the best k candidates by probability of purchase; `depth` as in `first_places`."""
-        return self.first_places(self._ranked(candidates), k, max_per_group, depth)
+        return self.first_places(self.ranked(candidates), k, max_per_group, depth)
 
     def best_with_basket(self, candidates: Candidates, k: int, max_per_group: int = MAX_PER_GROUP, depth: int = 0) -> Candidates:
         """Rank for unknown visitors with a basket: what the basket makes likelier comes first.
@@ -145,7 +145,7 @@ class Recommender(Components):
         By probability alone every basket would get bananas and milk. So half of the log odds that an item has with any shopper are
         subtracted for the order. Scores stay probabilities and need not fall along the list.
         """
-        ranked = self._ranked(candidates)
+        ranked = self.ranked(candidates)
         usual = np.maximum(self.recent_share[np.maximum(ranked.rows, 0)], 0.5 / self.recent_shoppers)
         # Log odds, not probabilities: calibration makes equals of neighbours, and then the least sold of them would come first.
         by_lift = ranked.ranked(ranked.features[LOG_ODDS] - 0.5 * _log_odds(usual), probability=ranked.scores)
@@ -158,8 +158,8 @@ class Recommender(Components):
         """
         return reserve_places(self.group_limit(max_per_group).keep(ranked), k, self.model.retrieval.arrivals, depth)
 
-    def _ranked(self, candidates: Candidates) -> Candidates:
-        # Without a ranker the fused order stays; reasons need the features.
+    def ranked(self, candidates: Candidates) -> Candidates:
+        """All candidates by probability of purchase; without a ranker the fused order stays, with the features that reasons need."""
         return self.ranker.rank(candidates) if self.ranker else with_features(candidates, self.snapshot.stats)
 
 

@@ -26,7 +26,7 @@ FOLDERS = (
     *("offline", "apps", "service", "cli", "docs_tools"),
 )
 # Inside recsys/apps, from left to right, by the same rule.
-APPS = ("reviews", "search", "assistant", "customers", "campaigns")
+APPS = ("reviews", "search", "assistant", "customers", "campaigns", "storefront")
 MODULES = {".".join(path.relative_to(ROOT).with_suffix("").parts): path for layer in BELOW for path in sorted((ROOT / layer).rglob("*.py"))}
 # Modules that run what a file tells them to.
 BANNED = {"pickle", "cPickle", "_pickle", "dill", "cloudpickle", "joblib", "shelve", "marshal"}

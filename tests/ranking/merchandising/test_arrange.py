@@ -98,7 +98,9 @@ def test_a_list_that_is_not_in_the_order_of_its_scores_keeps_it() -> None:
     assert listed(ActiveRules(factors=(("up", mask(1), 5.0),)), rows=rows, scores=scores).rows.tolist() == [1, 3, 0, 2]
 
 
-@pytest.mark.parametrize("scores", [np.array([-1.0, -2.0, -3.0]), np.zeros(3), np.array([np.nan, np.nan, np.nan]), np.array([2.0, 1.0, np.nan])])
+@pytest.mark.parametrize(
+    "scores", [np.array([-1.0, -2.0, -3.0]), np.zeros(3), np.array([np.nan, np.nan, np.nan]), np.array([2.0, 1.0, np.nan])]
+)
 def test_scores_that_are_no_probabilities_can_be_weighed(scores: np.ndarray) -> None:
     one = listed(ActiveRules(factors=(("up", mask(2), 100.0),)), rows=np.arange(3), scores=scores)
     assert one.rows.tolist() == [2, 0, 1]

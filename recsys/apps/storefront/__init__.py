@@ -1,0 +1,1 @@
+"""Pages of a storefront: named rows of products, none of them twice."""
