@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from ranking.merchandising.facts import ActiveRules
 
 RuleNames = tuple[str | None, ...]  # of each place, the rule that put the item there
+Arrangement = tuple[Candidates, list[RuleNames]]  # lists, and the names for each
 
 
 @dataclass(frozen=True)
@@ -226,19 +227,31 @@ def _forced(
 
 
 def arrange_lists(
-    found: Candidates, k: int, rules: ActiveRules, between: Callable[[Candidates], Candidates] | None = None
-) -> tuple[Candidates, list[RuleNames]]:
+    found: Candidates,
+    k: int,
+    rules: ActiveRules,
+    between: Callable[[Candidates], Candidates] | None = None,
+    relevance: np.ndarray | None = None,
+) -> Arrangement:
     """Arrange the list of each user; also returns the rule that placed each item.
 
     Parameters
     ----------
     between : reorders the lists after objective and factors, and before pins, limits and campaigns: diversity.
+    relevance : float (b, m), what factors multiply; None: the scores.
     """
-    weighed = [weigh(rows, scores, rules) for rows, scores in zip(found.rows, found.scores, strict=True)]
+    scores_of = found.scores if relevance is None else relevance
+    weighed = [weigh(rows, scores, rules) for rows, scores in zip(found.rows, scores_of, strict=True)]
     found = found.take(_columns([order for order, _ in weighed], found.rows.shape[1]))
     found = found if between is None else between(found)
     filled = [fill(rows[rows >= 0], k, rules, moved) for rows, (_, moved) in zip(found.rows, weighed, strict=True)]
     return found.take(_columns([one.places for one in filled], min(k, found.rows.shape[1]))), [one.rules for one in filled]
+
+
+def as_ranked(found: Candidates, k: int) -> Arrangement:
+    """Return the first k of each list as they are, without a rule."""
+    lists = found.first(k)
+    return lists, [(None,) * int(count) for count in lists.valid.sum(axis=1)]
 
 
 def _columns(orders: Sequence[np.ndarray], width: int) -> np.ndarray:

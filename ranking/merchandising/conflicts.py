@@ -109,8 +109,8 @@ def _pins_over(merchandising: Merchandising, limit: Limit) -> Iterator[str]:
                 alike.append(other)
         if len(alike) > limit.most:
             names = " and ".join(repr(one.name) for one in alike[: limit.most + 1])
-            noun = "pin" if len(alike) == 1 else "pins"
-            yield f"{noun} {names} put {len(alike)} of one {limit.by} where limit {limit.name!r} allows {limit.most}: remove one of them"
+            noun, put = ("pin", "puts") if len(alike) == 1 else ("pins", "put")
+            yield f"{noun} {names} {put} {len(alike)} of one {limit.by} where limit {limit.name!r} allows {limit.most}: remove one of them"
             return
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -65,6 +65,16 @@ class ActiveRules:
     def __bool__(self) -> bool:
         """Whether any rule holds."""
         return bool(self.pins or self.factors or self.limits or self.campaigns or self.value is not None)
+
+    def among(self, rows: np.ndarray) -> ActiveRules:
+        """Return the rules with pins and campaigns for some catalogue rows alone."""
+        pins = {position: pin for position, pin in self.pins.items() if pin[0] in rows}
+        campaigns = []
+        for one in self.campaigns:
+            mask = np.zeros_like(one.mask)
+            mask[rows] = one.mask[rows]
+            campaigns.append(replace(one, mask=mask))
+        return replace(self, pins=pins, campaigns=tuple(campaigns))
 
     @cached_property
     def wanted(self) -> np.ndarray:
@@ -150,6 +160,13 @@ class Merchandising:
         rows = np.flatnonzero(self.masks[rule.name])
         best = rows[np.argsort(-self.buyers[rows], kind="stable")[:WANTED]]
         return ActiveCampaign(rule.name, self.masks[rule.name], rule.at_least, rule.first, best)
+
+    def asked_for(self, place: Place, moment: datetime) -> np.ndarray:
+        """Return the rows that rules for the searched text itself want to show, int64 (n,); other rules show what a search finds."""
+        bound = self.rules.model_copy(
+            update={kind: tuple(one for one in getattr(self.rules, kind) if one.where.queries) for kind in ("pin", "campaign")}
+        )
+        return replace(self, rules=bound).at(place, moment).wanted if bound.pin or bound.campaign else np.zeros(0, dtype=np.int64)
 
     def at(self, place: Place, moment: datetime) -> ActiveRules:
         """Return the rules that hold at a place and a moment, which has a zone."""

@@ -17,7 +17,7 @@ from features.names import BUYERS_28, BUYERS_EVER
 from features.reviews.summary import praise
 from features.storage.sorted_unique import sorted_unique
 from ranking.blocklist import Blocklist
-from ranking.merchandising.arrange import arrange_lists, beside, with_rows
+from ranking.merchandising.arrange import arrange_lists, as_ranked, beside, with_rows
 from ranking.merchandising.facts import ActiveLimit, Merchandising
 from ranking.merchandising.rules import MerchandisingRules
 from ranking.ranker import GBDTRanker
@@ -31,7 +31,7 @@ from retrieval.new_items.arrivals import Arrivals
 from retrieval.two_tower.retriever import TwoTowerRetriever
 
 if TYPE_CHECKING:
-    from ranking.merchandising.arrange import RuleNames
+    from ranking.merchandising.arrange import Arrangement
     from ranking.merchandising.facts import ActiveRules
     from ranking.merchandising.place import Place
     from recsys.artifacts.model import Model, ServedModel
@@ -82,9 +82,7 @@ class Components:
             return active or None
         return replace(active, limits=(*active.limits, ActiveLimit("max_per_group", groups, max_per_group)))
 
-    def arranged(
-        self, found: Candidates, k: int, place: Place, allowed: np.ndarray, max_per_group: int = MAX_PER_GROUP
-    ) -> tuple[Candidates, list[RuleNames]]:
+    def arranged(self, found: Candidates, k: int, place: Place, allowed: np.ndarray, max_per_group: int = MAX_PER_GROUP) -> Arrangement:
         """Arrange ranked lists by the rules that hold at a place now, such as a row of a page.
 
         Parameters
@@ -98,8 +96,7 @@ class Components:
         """
         rules = self.rules_at(place, max_per_group)
         if rules is None:
-            lists = found.first(k)
-            return lists, [(None,) * int(count) for count in lists.valid.sum(axis=1)]
+            return as_ranked(found, k)
         wanted = beside(found, rules.wanted, allowed & self.not_blocked)
         lowest = np.where(found.valid, found.scores, np.inf).min(axis=1, keepdims=True, initial=np.inf)
         scores = np.where(wanted >= 0, np.where(np.isfinite(lowest), lowest, 0), -np.inf).astype(np.float32)

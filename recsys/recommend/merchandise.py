@@ -12,7 +12,7 @@ from retrieval.candidates import Candidates
 
 if TYPE_CHECKING:
     from features.data.histories import Histories
-    from ranking.merchandising.arrange import RuleNames
+    from ranking.merchandising.arrange import Arrangement
     from ranking.merchandising.facts import ActiveRules
     from recsys.recommend.pipeline import Recommender, RequestGroup
 
@@ -49,7 +49,7 @@ def _with_features(recommender: Recommender, found: Candidates, rules: ActiveRul
     return with_rows(found, Candidates(users, rows, scores, recommender.retriever.features(users, rows)))
 
 
-def arranged(group: RequestGroup, best: Candidates, rules: ActiveRules) -> tuple[Candidates, list[RuleNames]]:
+def arranged(group: RequestGroup, best: Candidates, rules: ActiveRules) -> Arrangement:
     """Arrange ranked lists: objective and factors, diversity, then pins, limits and campaigns."""
     diversity, vectors_of = group.options.diversity, group.recommender.snapshot.vectors_of
     between = None if not diversity else lambda lists: diversify(lists, vectors_of, diversity, lists.rows.shape[1])

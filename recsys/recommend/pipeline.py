@@ -265,7 +265,7 @@ class RequestGroup:
         if self.route in ("popular", "unsold"):
             source = recommender.popular if self.route == "popular" else recommender.unsold_items
             return source(self.histories, self.depth, self.mask, self.options.max_per_group)
-        most = max(self.depth, recommender.model.retrieval.candidates)
+        most = max(self.width, recommender.model.retrieval.candidates)
         return recommender.candidates(self.histories, most, self.mask, self.options.max_per_group, self.width)
 
     def rank(self, candidates: Candidates) -> Candidates:
