@@ -175,21 +175,15 @@ class Pricer:
         inside = self.allowed & in_categories(self.recommender.snapshot.catalog, categories) if categories else self.allowed
 
         def several(users: Histories, k: int, allowed: np.ndarray | None) -> dict[str, Candidates]:
-            mask = inside if allowed is None else allowed & inside
-            out = {NONE: self.recommender.first_places(self._ranked(users, mask, None), k)}
+            recommender, mask = self.recommender, inside if allowed is None else allowed & inside
+            plain = recommender.ranked(recommender.candidates(users, recommender.model.retrieval.candidates, mask))
+            out = {NONE: recommender.first_places(plain, k)}
             for name, rules in active.items():
-                out[name] = arrange_lists(self._ranked(users, mask, rules), k, rules)[0]
+                ranked = ranked_with_wanted(recommender, users, mask, rules) if len(rules.wanted) else plain
+                out[name] = arrange_lists(recommender.first_places(ranked, k, len(mask), ARRANGED_AMONG), k, rules)[0]
             return out
 
         return runner.run_several(several, (NONE, *active), "all", K)
-
-    def _ranked(self, users: Histories, mask: np.ndarray, rules: ActiveRules | None) -> Candidates:
-        """Return ranked candidates; with rules, among them what those want to show."""
-        recommender = self.recommender
-        if rules is None:
-            return recommender.ranked(recommender.candidates(users, recommender.model.retrieval.candidates, mask))
-        ranked = ranked_with_wanted(recommender, users, mask, rules)
-        return recommender.first_places(ranked, K, len(mask), ARRANGED_AMONG)
 
     def _price(self, runner: EvaluationRunner, rule: tuple[str, str], lists: Mapping[str, Lists], categories: tuple[str, ...]) -> RulePrice:
         before, after = lists[NONE], lists.get(rule[0], lists[NONE])

@@ -189,8 +189,8 @@ def test_schedules_that_meet(one: dict[str, Any], other: dict[str, Any], meet: b
 
 
 SCHEDULES = st.builds(
-    lambda start, length, days, hours: Schedule(
-        start=start, end=date.fromordinal(start.toordinal() + length), days=tuple(days), hours=hours
+    lambda start, length, days, hours: Schedule.model_validate(
+        {"from": start, "to": date.fromordinal(start.toordinal() + length), "days": days, "hours": hours}
     ),
     st.dates(date(2026, 1, 1), date(2026, 2, 1)),
     st.integers(0, 40),
