@@ -19,6 +19,8 @@ CREATED_AT: Final = "created_at"
 GROUP_ID: Final = "group_id"  # of the product whose variant (size, colour) the item is
 ATTRIBUTES: Final = "attributes"  # "colour: red; size: 40"
 BARCODE: Final = "barcode"  # GTIN, EAN or UPC; several with | between them
+MARGIN: Final = "margin"  # of one piece, money
+STOCK: Final = "stock"  # pieces
 
 # Columns of the log, beside ITEM_ID. Their types are in `features.data.interactions.INTERACTION_COLUMNS`.
 USER_ID: Final = "user_id"

@@ -11,7 +11,21 @@ import polars as pl
 
 from features.data.ids import spellings
 from features.errors import DataError
-from features.names import ATTRIBUTES, AVAILABLE, BARCODE, BRAND, CATEGORY, CREATED_AT, DESCRIPTION, GROUP_ID, ITEM_ID, PRICE, TITLE
+from features.names import (
+    ATTRIBUTES,
+    AVAILABLE,
+    BARCODE,
+    BRAND,
+    CATEGORY,
+    CREATED_AT,
+    DESCRIPTION,
+    GROUP_ID,
+    ITEM_ID,
+    MARGIN,
+    PRICE,
+    STOCK,
+    TITLE,
+)
 from features.text.plain import counted
 
 if TYPE_CHECKING:
@@ -30,6 +44,8 @@ ITEM_COLUMNS: dict[str, pl.DataType] = {
     GROUP_ID: pl.String(),
     ATTRIBUTES: pl.String(),
     BARCODE: pl.String(),
+    MARGIN: pl.Float64(),
+    STOCK: pl.Float64(),
 }
 
 

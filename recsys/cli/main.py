@@ -24,6 +24,7 @@ from recsys.cli.assistant.command import assistant
 from recsys.cli.campaigns.command import campaign
 from recsys.cli.commands import COMMANDS
 from recsys.cli.options import State, state_of
+from recsys.cli.rules.command import rules
 from recsys.cli.service import keys
 from recsys.cli.storefront.experiments import experiment
 from recsys.cli.storefront.impressions import impressions
@@ -42,6 +43,7 @@ app.add_typer(campaign, name="campaign")
 app.add_typer(experiment, name="experiment")
 app.add_typer(impressions, name="impressions")
 app.add_typer(keys, name="keys")
+app.add_typer(rules, name="rules")
 
 
 def _print_version(wanted: bool) -> None:

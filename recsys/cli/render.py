@@ -62,7 +62,7 @@ def render_found(answer: SearchAnswer, console: Console) -> None:
     table = _table()
     table.add_column("Why", overflow="fold", ratio=4)
     for item in answer.items:
-        table.add_row(*_cells(item.rank, item.item_id, item.title, item.price), Text(plain(item.reason)))
+        table.add_row(*_cells(item.rank, item.item_id, item.title, item.price), Text(_why(item)))
     console.print(table)
     _print_contributions(answer.items, console)
     facets = (
@@ -91,9 +91,13 @@ def recommendations_table(items: Iterable[Recommendation]) -> Table:
         table.add_row(
             *_cells(item.rank, item.item_id, item.title, item.price),
             "" if item.probability is None else f"{item.probability:.1%}",
-            Text(plain(item.reason)),
+            Text(_why(item)),
         )
     return table
+
+
+def _why(item: Recommendation | Hit) -> str:
+    return plain(item.reason if item.rule is None else f"{item.reason}; placed by the rule {item.rule!r}")
 
 
 def render_matches(matches: Matches, console: Console) -> None:

@@ -66,22 +66,12 @@ def evaluate(workspace: Workspace, settings: Settings, options: TrainOptions | N
     options : TrainOptions, optional
         The preset, seed and device of the model; `until` is ignored.
     """
-    catalog, log = workspace.load(settings.events)
-    split = Split.by_time(log, evaluation_cut(log))
-    store = workspace.root / "evaluation"
-    reviews = workspace.load_reviews(catalog, log.user_ids)
-    options = replace(options or TrainOptions(), reviews=reviews)
-    model = model_until(workspace, store, settings, options, (catalog, split.history), split.cut)
-    encoded = encode_catalog(catalog, model, workspace.cache, options=EncodeOptions(progress=terminal_progress))
-    words = None if reviews is None or not model.retrieval.reviews else ReviewWords.of(reviews)
-    aggregates = LogAggregates.of(catalog, split.history, split.cut, model.retrieval, review_words=words)
-    snapshot = indexed(catalog, aggregates, split.cut, model, encoded, settings.indexing)
-    recommender = Recommender(model, snapshot)
-    calibrated = model.ranking is not None
+    recommender, split = recommender_at_cut(workspace, settings, options)
+    snapshot, calibrated = recommender.snapshot, recommender.ranker is not None
     system = System(
         recommender.recommend, stages={"retrieval": recommender.candidates}, calibrated=calibrated, unsold_items=recommender.unsold_items
     )
-    vectors = snapshot.vectors_of(np.arange(len(catalog)))
+    vectors = snapshot.vectors_of(np.arange(len(snapshot.catalog)))
     with progress() as show:
         report = evaluate_system(system, split, settings.evaluate, vectors, show)
         report = replace(report, reasons=reasons_hold(recommender, split.users), exposure=exposure(snapshot, split, report))
@@ -93,6 +83,19 @@ def evaluate(workspace: Workspace, settings: Settings, options: TrainOptions | N
     write_whole(workspace.reports / "evaluation.html", page(report))
     _log.info("page with plots: %s", workspace.reports / "evaluation.html")
     return report
+
+
+def recommender_at_cut(workspace: Workspace, settings: Settings, options: TrainOptions | None = None) -> tuple[Recommender, Split]:
+    """Return the recommender as it was at `evaluation_cut`, and the log split there; trains its model where there is none."""
+    catalog, log = workspace.load(settings.events)
+    split = Split.by_time(log, evaluation_cut(log))
+    reviews = workspace.load_reviews(catalog, log.user_ids)
+    options = replace(options or TrainOptions(), reviews=reviews)
+    model = model_until(workspace, workspace.root / "evaluation", settings, options, (catalog, split.history), split.cut)
+    encoded = encode_catalog(catalog, model, workspace.cache, options=EncodeOptions(progress=terminal_progress))
+    words = None if reviews is None or not model.retrieval.reviews else ReviewWords.of(reviews)
+    aggregates = LogAggregates.of(catalog, split.history, split.cut, model.retrieval, review_words=words)
+    return Recommender(model, indexed(catalog, aggregates, split.cut, model, encoded, settings.indexing)), split
 
 
 def exposure(snapshot: Snapshot, split: Split, report: Report) -> dict[str, list[Exposure]]:

@@ -11,6 +11,7 @@ class Recommendation:
     """One item of an answer.
 
     `probability`: calibrated, that it is bought; None without a trained model. `contributions`: feature and what it added to the log odds.
+    `rule`: the rule of merchandising.toml that placed it; None where the ranking did.
     """
 
     rank: int
@@ -21,9 +22,10 @@ class Recommendation:
     probability: float | None
     reason: str
     contributions: tuple[tuple[str, float], ...] = ()
+    rule: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        """The stable form of `--json`; `contributions` only where they were asked for."""
+        """The stable form of `--json`; `contributions` only where they were asked for, `rule` only where one placed the item."""
         values: dict[str, Any] = {
             "rank": self.rank,
             "item_id": self.item_id,
@@ -33,7 +35,8 @@ class Recommendation:
             "probability": self.probability,
             "reason": self.reason,
         }
-        return values | ({"contributions": dict(self.contributions)} if self.contributions else {})
+        values |= {"contributions": dict(self.contributions)} if self.contributions else {}
+        return values | ({} if self.rule is None else {"rule": self.rule})
 
 
 @dataclass(frozen=True)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
@@ -16,9 +17,13 @@ from features.names import BUYERS_28, BUYERS_EVER
 from features.reviews.summary import praise
 from features.storage.sorted_unique import sorted_unique
 from ranking.blocklist import Blocklist
+from ranking.merchandising.arrange import arrange_lists, as_ranked, beside, with_rows
+from ranking.merchandising.facts import ActiveLimit, Merchandising
+from ranking.merchandising.rules import MerchandisingRules
 from ranking.ranker import GBDTRanker
 from ranking.reasons import Reasons
 from ranking.variants import GroupLimit
+from recsys.recommend.request import MAX_PER_GROUP
 from retrieval.candidates import Candidates
 from retrieval.hybrid import HybridRetriever
 from retrieval.index import ItemIndex
@@ -26,6 +31,9 @@ from retrieval.new_items.arrivals import Arrivals
 from retrieval.two_tower.retriever import TwoTowerRetriever
 
 if TYPE_CHECKING:
+    from ranking.merchandising.arrange import Arrangement
+    from ranking.merchandising.facts import ActiveRules
+    from ranking.merchandising.place import Place
     from recsys.artifacts.model import Model, ServedModel
     from recsys.snapshot.snapshot import Snapshot
 
@@ -40,17 +48,59 @@ class Components:
     snapshot : catalogue, log, vectors and counts at one moment.
     bundle_id : the bundle that both come from; empty outside a bundle.
     blocklist : what must never be recommended.
+    rules : what a merchandiser changes in ranked lists.
     """
 
     model: Model | ServedModel
     snapshot: Snapshot
     bundle_id: str = ""
     blocklist: Blocklist = field(default_factory=Blocklist)
+    rules: MerchandisingRules = field(default_factory=MerchandisingRules)
 
     @cached_property
     def not_blocked(self) -> np.ndarray:
         """Items that the blocklist lets through, bool (n_items,)."""
         return self.blocklist.allowed(self.snapshot.catalog)
+
+    @cached_property
+    def merchandising(self) -> Merchandising:
+        """The rules over the snapshot's items."""
+        snapshot = self.snapshot
+        return Merchandising(self.rules, snapshot.catalog, snapshot.prices, snapshot.stats.columns[BUYERS_28])
+
+    def with_rules(self, rules: MerchandisingRules) -> Self:
+        """Return the same parts under other rules of merchandising.toml."""
+        return replace(self, rules=rules)
+
+    def rules_at(self, place: Place, max_per_group: int, moment: datetime | None = None) -> ActiveRules | None:
+        """Return the rules that hold at a place, by default now, and the limit of variants; None where no rule does."""
+        if self.rules.empty:
+            return None
+        active = self.merchandising.at(place, moment or datetime.now(UTC))
+        groups = self.snapshot.catalog.groups
+        if not active or groups is None:
+            return active or None
+        return replace(active, limits=(*active.limits, ActiveLimit("max_per_group", groups, max_per_group)))
+
+    def arranged(self, found: Candidates, k: int, place: Place, allowed: np.ndarray, max_per_group: int = MAX_PER_GROUP) -> Arrangement:
+        """Arrange ranked lists by the rules that hold at a place now, such as a row of a page.
+
+        Parameters
+        ----------
+        found : more candidates than k, if limits are to have a choice.
+        allowed : bool (n_items,), what the lists may hold; items that the rules want to show are looked for in it.
+
+        Returns
+        -------
+        The lists of k, and of each list the rule that placed each item: None where the ranking did.
+        """
+        rules = self.rules_at(place, max_per_group)
+        if rules is None:
+            return as_ranked(found, k)
+        wanted = beside(found, rules.wanted, allowed & self.not_blocked)
+        lowest = np.where(found.valid, found.scores, np.inf).min(axis=1, keepdims=True, initial=np.inf)
+        scores = np.where(wanted >= 0, np.where(np.isfinite(lowest), lowest, 0), -np.inf).astype(np.float32)
+        return arrange_lists(with_rows(found, Candidates(found.users, wanted, scores)), k, rules)
 
     @cached_property
     def retriever(self) -> HybridRetriever:

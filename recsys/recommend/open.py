@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 from features.errors import BundleError
 from features.storage.arrays import Subfolder
 from ranking.blocklist import Blocklist
+from ranking.merchandising.conflicts import check
+from ranking.merchandising.rules import MerchandisingRules
 from recsys.artifacts.bundle import Bundle, check_layout, current_id
 from recsys.artifacts.mapped import MappedFiles
 from recsys.artifacts.model import ServedModel
@@ -32,14 +34,17 @@ def open_recommender(
     Raises
     ------
     BundleError: there is none, it is damaged, of another layout, or it does not answer its canaries as it did when it was built.
-    ConfigError: the workspace's rules.toml cannot be read, or the device is not there.
+    ConfigError: the workspace's rules.toml or merchandising.toml cannot be read, rules contradict each other, or the device is not there.
     """
     while True:
         bundle = Bundle.open(workspace.bundles, bundle_id)
         check_layout(bundle)
         try:
             opened = _opened(bundle, MappedFiles(bundle) if shared else bundle.files, device)
-            return replace(opened, blocklist=Blocklist.read(workspace.rules))
+            ruled = replace(opened, blocklist=Blocklist.read(workspace.rules), rules=MerchandisingRules.read(workspace.merchandising))
+            if not ruled.rules.empty:
+                check(ruled.merchandising, ruled.blocklist)
+            return ruled
         except BundleError:
             # Another took its place, and it was removed, while it was being read.
             if bundle_id is not None or current_id(workspace.bundles) == bundle.id:

@@ -17,10 +17,10 @@ import numpy as np
 from features.data.histories import Histories
 from features.names import UNSOLD_SCORE
 from ranking.diversity import diversify
-from ranking.filters import Filters
 from ranking.ranker import LOG_ODDS, with_features
 from recsys.environment import usable_cores
 from recsys.recommend.components import Components
+from recsys.recommend.merchandise import ARRANGED_AMONG, arranged, with_wanted
 from recsys.recommend.present import matches, present
 from recsys.recommend.request import MAX_PER_GROUP
 from retrieval.candidates import Candidates
@@ -32,6 +32,7 @@ from retrieval.topk import top_k
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from ranking.merchandising.facts import ActiveRules
     from recsys.recommend.answers import Answer, Matches
     from recsys.recommend.request import RecommendOptions
 
@@ -134,28 +135,31 @@ class Recommender(Components):
             return allowed
         return users.permitted(np.ones(len(self.snapshot.catalog), dtype=bool) if allowed is None else allowed)
 
-    def best(self, candidates: Candidates, k: int, max_per_group: int = MAX_PER_GROUP) -> Candidates:
-        """Rank: the best k candidates by probability of purchase."""
-        return self.first_places(self._ranked(candidates), k, max_per_group)
+    def best(self, candidates: Candidates, k: int, max_per_group: int = MAX_PER_GROUP, depth: int = 0) -> Candidates:
+        """Rank: the best k candidates by probability of purchase; `depth` as in `first_places`."""
+        return self.first_places(self.ranked(candidates), k, max_per_group, depth)
 
-    def best_with_basket(self, candidates: Candidates, k: int, max_per_group: int = MAX_PER_GROUP) -> Candidates:
+    def best_with_basket(self, candidates: Candidates, k: int, max_per_group: int = MAX_PER_GROUP, depth: int = 0) -> Candidates:
         """Rank for unknown visitors with a basket: what the basket makes likelier comes first.
 
         By probability alone every basket would get bananas and milk. So half of the log odds that an item has with any shopper are
         subtracted for the order. Scores stay probabilities and need not fall along the list.
         """
-        ranked = self._ranked(candidates)
+        ranked = self.ranked(candidates)
         usual = np.maximum(self.recent_share[np.maximum(ranked.rows, 0)], 0.5 / self.recent_shoppers)
         # Log odds, not probabilities: calibration makes equals of neighbours, and then the least sold of them would come first.
         by_lift = ranked.ranked(ranked.features[LOG_ODDS] - 0.5 * _log_odds(usual), probability=ranked.scores)
-        return self.group_limit(max_per_group).keep(replace(by_lift, scores=by_lift.features["probability"])).first(k)
+        return self.group_limit(max_per_group).keep(replace(by_lift, scores=by_lift.features["probability"])).first(max(k, depth))
 
-    def first_places(self, ranked: Candidates, k: int, max_per_group: int = MAX_PER_GROUP) -> Candidates:
-        """The first k of ranked candidates, few variants of a product, with the places that are reserved for new items."""
-        return reserve_places(self.group_limit(max_per_group).keep(ranked), k, self.model.retrieval.arrivals)
+    def first_places(self, ranked: Candidates, k: int, max_per_group: int = MAX_PER_GROUP, depth: int = 0) -> Candidates:
+        """The first k of ranked candidates, few variants of a product, with the places that are reserved for new items.
 
-    def _ranked(self, candidates: Candidates) -> Candidates:
-        # Without a ranker the fused order stays; reasons need the features.
+        depth : how many items to return; those behind the first k follow in their order.
+        """
+        return reserve_places(self.group_limit(max_per_group).keep(ranked), k, self.model.retrieval.arrivals, depth)
+
+    def ranked(self, candidates: Candidates) -> Candidates:
+        """All candidates by probability of purchase; without a ranker the fused order stays, with the features that reasons need."""
         return self.ranker.rank(candidates) if self.ranker else with_features(candidates, self.snapshot.stats)
 
 
@@ -194,7 +198,7 @@ class RequestGroup:
         known = histories.lengths > 0
         for later in (recent, Histories.of_baskets([basket] * len(users), snapshot.now) if basket else None):
             histories = histories if later is None else histories.then(later)
-        allowed = _filters(recommender, options).allowed(snapshot.catalog, snapshot.prices, histories) & recommender.not_blocked
+        allowed = options.filters(snapshot).allowed(snapshot.catalog, snapshot.prices, histories) & recommender.not_blocked
         some_history = histories.lengths > 0
         routes: list[tuple[Route, np.ndarray]] = [
             ("personal", known),
@@ -225,6 +229,22 @@ class RequestGroup:
         """How many ranked items are needed: more than k only where diversity chooses among them."""
         return max(self.k, DIVERSE_AMONG) if self.options.diversity else self.k
 
+    @cached_property
+    def rules(self) -> ActiveRules | None:
+        """The rules of merchandising.toml that hold for the lists; None without any."""
+        options = self.options
+        return self.recommender.rules_at(options.place, options.max_per_group) if options.merchandising else None
+
+    @property
+    def depth(self) -> int:
+        """How many ranked items are kept: more than `width` only where rules arrange them."""
+        return self.width if self.rules is None else max(self.width, ARRANGED_AMONG)
+
+    @property
+    def max_per_group(self) -> int:
+        """The limit of variants in the ranking; where rules arrange a list they limit them, or a pinned variant might be lost."""
+        return self.options.max_per_group if self.rules is None else len(self.recommender.snapshot.catalog)
+
     @property
     def personal(self) -> bool:
         """Whether the list rests on the users' own events."""
@@ -237,11 +257,14 @@ class RequestGroup:
 
     def retrieve(self) -> Candidates:
         """Find candidates among the allowed items; the list itself on a route without ranking."""
+        found = self._found()
+        return found if self.rules is None else with_wanted(self, found, self.rules)
+
+    def _found(self) -> Candidates:
         recommender = self.recommender
-        if self.route == "popular":
-            return recommender.popular(self.histories, self.width, self.mask, self.options.max_per_group)
-        if self.route == "unsold":
-            return recommender.unsold_items(self.histories, self.width, self.mask, self.options.max_per_group)
+        if self.route in ("popular", "unsold"):
+            source = recommender.popular if self.route == "popular" else recommender.unsold_items
+            return source(self.histories, self.depth, self.mask, self.options.max_per_group)
         most = max(self.width, recommender.model.retrieval.candidates)
         return recommender.candidates(self.histories, most, self.mask, self.options.max_per_group, self.width)
 
@@ -249,9 +272,8 @@ class RequestGroup:
         """Order candidates by probability of purchase, or by what the basket makes likelier; scores are probabilities."""
         if not self.ranks:
             return self.unranked(candidates)
-        recommender = self.recommender
-        best = recommender.best if self.route == "personal" else recommender.best_with_basket
-        return best(candidates, self.width, self.options.max_per_group)
+        best = self.recommender.best if self.route == "personal" else self.recommender.best_with_basket
+        return best(candidates, self.width, self.max_per_group, self.depth)
 
     def unranked(self, candidates: Candidates) -> Candidates:
         """Keep the order of retrieval, with the features that reasons need."""
@@ -259,24 +281,17 @@ class RequestGroup:
             return candidates
         with_all = with_features(candidates, self.recommender.snapshot.stats)
         if self.route == "personal":
-            return self.recommender.first_places(with_all, self.width, self.options.max_per_group)
-        return self.recommender.group_limit(self.options.max_per_group).keep(with_all).first(self.width)
+            return self.recommender.first_places(with_all, self.width, self.max_per_group, self.depth)
+        return self.recommender.group_limit(self.max_per_group).keep(with_all).first(self.depth)
 
     def present(self, best: Candidates, *, degraded: bool = False) -> list[Answer]:
-        """Diversify, explain, and make one answer a user. degraded: `best` is `unranked` though there is a ranker."""
-        best = diversify(best, self.recommender.snapshot.vectors_of, self.options.diversity, self.k)
-        return present(self.recommender, self.options, self.users, best, personal=self.personal, ranked=self.ranks and not degraded)
-
-
-def _filters(recommender: Recommender, options: RecommendOptions) -> Filters:
-    snapshot = recommender.snapshot
-    return Filters(
-        categories=(options.category,) if options.category else (),
-        max_price=options.max_price,
-        in_stock=options.in_stock,
-        exclude=tuple(snapshot.catalog.rows_or_raise(list(options.exclude)).tolist()),
-        new_only=not snapshot.buys_again if options.new_only is None else options.new_only,
-    )
+        """Diversify, arrange, explain, and make one answer a user. degraded: `best` is `unranked` though there is a ranker."""
+        if self.rules is None:
+            best, placed = diversify(best, self.recommender.snapshot.vectors_of, self.options.diversity, self.k), []
+        else:
+            best, placed = arranged(self, best, self.rules)
+        ranked = self.ranks and not degraded
+        return present(self.recommender, self.options, self.users, best, placed, personal=self.personal, ranked=ranked)
 
 
 def _log_odds(probability: np.ndarray) -> np.ndarray:

@@ -3,6 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ranking.filters import Filters
+    from ranking.merchandising.place import Place
+    from recsys.snapshot.snapshot import Snapshot
 
 MAX_PER_GROUP = 1  # variants of a product in a list
 
@@ -22,6 +28,8 @@ class RecommendOptions:
     unsold : only items that nobody has bought yet, likely to sell soon and near to the user's purchases; without
         probabilities.
     explain : with what each feature added to the log odds.
+    page, row : where the list is shown, for the rules of merchandising.toml (`ranking.merchandising.place`).
+    merchandising : whether these rules arrange the list.
     """
 
     history: tuple[str, ...] = ()
@@ -35,3 +43,25 @@ class RecommendOptions:
     max_per_group: int = MAX_PER_GROUP
     unsold: bool = False
     explain: bool = False
+    page: str = "recommend"
+    row: str | None = None
+    merchandising: bool = True
+
+    def filters(self, snapshot: Snapshot) -> Filters:
+        """Return the filters over a snapshot's catalogue; raises DataError where it lacks an excluded item."""
+        from ranking.filters import Filters  # here: the command line reads this module for `--help`
+
+        return Filters(
+            categories=(self.category,) if self.category else (),
+            max_price=self.max_price,
+            in_stock=self.in_stock,
+            exclude=tuple(snapshot.catalog.rows_or_raise(list(self.exclude)).tolist()),
+            new_only=not snapshot.buys_again if self.new_only is None else self.new_only,
+        )
+
+    @property
+    def place(self) -> Place:
+        """Where the list is shown."""
+        from ranking.merchandising.place import Place
+
+        return Place(self.page, self.row, self.category)

@@ -147,6 +147,7 @@ class RecommendedItem(BaseModel):
     probability: float | None = Field(examples=[0.31])
     reason: str = Field(examples=["bought 6 times, about every 12 days, last 13 days ago"])
     contributions: dict[str, float] | None = None
+    rule: str | None = Field(default=None, description="the rule of merchandising.toml that placed the item; absent where the ranking did")
 
 
 class Recommended(Answered):

@@ -61,6 +61,7 @@ class Workspace:
     service : service/, events received over HTTP, impressions, conversations with the assistant, hashed API keys, the salt of the logs.
     rules : rules.toml, optional: what must never be recommended.
     experiments : experiments.toml, optional: the live experiments.
+    merchandising : merchandising.toml, optional: what a merchandiser changes in ranked lists.
     """
 
     root: Path
@@ -99,6 +100,10 @@ class Workspace:
     @property
     def rules(self) -> Path:
         return self.root / "rules.toml"
+
+    @property
+    def merchandising(self) -> Path:
+        return self.root / "merchandising.toml"
 
     @property
     def erased(self) -> Path:

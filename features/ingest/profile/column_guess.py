@@ -20,6 +20,7 @@ from features.names import (
     EVENT,
     EVENTS,
     ITEM_ID,
+    MARGIN,
     PRICE,
     QUANTITY,
     QUERY,
@@ -85,7 +86,7 @@ _STOCK_WORDS = re.compile(
 _KINDS: Mapping[str, tuple[Kind, ...]] = {
     TIMESTAMP: ("time",),
     CREATED_AT: ("time",),
-    **dict.fromkeys((PRICE, VALUE, UNIT_PRICE, QUANTITY), ("number",)),
+    **dict.fromkeys((PRICE, MARGIN, VALUE, UNIT_PRICE, QUANTITY), ("number",)),
     ITEM_ID: ("id", "number", "words", "text", "structure"),
     USER_ID: ("id", "number", "words", "text", "structure"),
     TITLE: ("text", "words", "id"),

@@ -26,6 +26,7 @@ from features.names import (
     ITEM_ID,
     LANGUAGE,
     LINK,
+    MARGIN,
     OFFER,
     OPTED_OUT,
     ORDER_ID,
@@ -90,6 +91,7 @@ _SYNONYMS: dict[Table, dict[str, str]] = {
         "inventory_quantity variant_inventory_qty on_stock quantity qty active is_active status",
         CREATED_AT: "created launch_date release_date date_added created_on creation_date create_date published_at publish_date added_at "
         "date_created available_from first_seen introduced",
+        MARGIN: "gross_margin unit_margin contribution_margin profit deckungsbeitrag marge margen",
         CURRENCY: "currency_code price_currency curr currency_id",
         ATTRIBUTES: "attribute specs spec specifications specification features feature properties property characteristics "
         "product_attributes eigenschaften merkmale caractéristiques características",

@@ -15,7 +15,7 @@ from features.ingest.times.moments import FIRST_DATE, tomorrow
 from features.ingest.values import words
 from features.ingest.values.placeholders import line, present, raw
 from features.ingest.values.texts import CHANGES, TEXTS, clean, with_clean_texts
-from features.names import AVAILABLE, BARCODE, CATEGORY, CREATED_AT, GROUP_ID, GROUP_TITLE, PRICE
+from features.names import AVAILABLE, BARCODE, CATEGORY, CREATED_AT, GROUP_ID, GROUP_TITLE, MARGIN, PRICE, STOCK
 
 if TYPE_CHECKING:
     from features.ingest.source import Source
@@ -26,10 +26,14 @@ _STEP = r"\s+(?:>|&gt;)\s+"  # between the parts of a category, as feeds write i
 
 def validate_items(table: pl.LazyFrame, source: Source, form: str = "canonical") -> CheckedTable:
     """Check the rows of the catalogue; `mark_duplicates` finds duplicates. A price of 0 is unknown."""
+    columns = table.collect_schema().names()
+    if STOCK in columns and AVAILABLE not in columns:  # what is in stock is available
+        table = table.with_columns(pl.col(STOCK).alias(AVAILABLE))
     raws = with_raw(table, ITEM_INPUTS)
-    facts, ids = survey(table, raws, "catalogue", ["item_id", GROUP_ID, BARCODE], CREATED_AT, [PRICE])
+    money = [PRICE, *([MARGIN] if MARGIN in columns else [])]
+    facts, ids = survey(table, raws, "catalogue", ["item_id", GROUP_ID, BARCODE], CREATED_AT, money)
     when = time_survey.decide(raws, CREATED_AT, facts, source.created_at_format, "source.created_at_format")
-    read = amounts.decide(raws, [PRICE], facts, source)
+    read = amounts.decide(raws, money, facts, source)
     amazon = form == "amazon"  # whose prices may be scraps of web pages, which is no reason to lose the item
     price, created = read.price(PRICE), time_forms.read(CREATED_AT, when)
     available = words.available(AVAILABLE, facts, source.availability)
@@ -43,6 +47,8 @@ def validate_items(table: pl.LazyFrame, source: Source, form: str = "canonical")
         **{name: line(clean(name)) for name in TEXTS if name != CATEGORY},
         category=line(clean(CATEGORY)).str.replace_all(_STEP, "|"),
         price=pl.when(price != 0).then(price),
+        margin=read.price(MARGIN) if MARGIN in money else pl.lit(None, pl.Float64),
+        stock=words.stock(STOCK),
         available=available,
         created_at=pl.when((created >= FIRST_DATE) & ~no_time & ~later).then(created),
     )
@@ -55,6 +61,8 @@ def validate_items(table: pl.LazyFrame, source: Source, form: str = "canonical")
         *(_date_notes(raws, no_time, later) if CREATED_AT in table.collect_schema() else []),
         *read.notes,
         *(read.unread(raws, PRICE) if amazon else []),
+        *(read.unread(raws, MARGIN) if MARGIN in money else []),
+        *(words.stock_notes(raws, STOCK) if {STOCK, AVAILABLE} <= set(columns) else []),
         *told,
         *ids["item_id"].notes,
         *ids[BARCODE].notes,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from features.ingest.readers.raw_table import stored
-from features.names import ATTRIBUTES, BARCODE, GROUP_ID, GROUP_TITLE
+from features.names import ATTRIBUTES, BARCODE, GROUP_ID, GROUP_TITLE, MARGIN, STOCK
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -27,7 +27,8 @@ def one_a_group(items: pl.LazyFrame, log: pl.LazyFrame, folder: Path) -> tuple[p
     """Make the valid rows of a group one item, and give it the events of all of them.
 
     The item has the group's id, the product's title, the lowest price and the first created_at; it is available if one of its variants
-    is. It has the attributes and barcodes of all. The row that stays is the product's own, or else the first; the others get a reason.
+    is. It has the margin of the cheapest one, and the stock, attributes and barcodes of all. The row that stays is the product's own, or
+    else the first; the others get a reason.
     """
     key = pl.coalesce(GROUP_ID, "item_id")
     valid = pl.col("reason").is_null()
@@ -41,13 +42,16 @@ def one_a_group(items: pl.LazyFrame, log: pl.LazyFrame, folder: Path) -> tuple[p
         # Nobody said that a variant is not available: it is.
         _available=pl.when(pl.col("available").is_not_null().any()).then(pl.col("available").fill_null(True).any()),
         _created_at=pl.col("created_at").min(),
+        _margin=pl.col(MARGIN).sort_by("price", nulls_last=True).drop_nulls().first(),
+        _stock=pl.when(pl.col(STOCK).is_not_null().any()).then(pl.col(STOCK).sum()),
         **{f"_{name}": pl.col(name).sort_by(*in_order).drop_nulls().first() for name in _FIRST},
         **{f"_{name}": _joined(name, sign) for name, sign in _OF_ALL.items()},
     )  # fmt: skip
     joined = items.join(groups, on="_key", how="left", maintain_order="left")
     other = valid & (pl.col("_place") != pl.col("_stays"))
     whole = {
-        name: pl.when(valid).then(f"_{name}").otherwise(name) for name in ("title", "price", "available", "created_at", *_FIRST, *_OF_ALL)
+        name: pl.when(valid).then(f"_{name}").otherwise(name)
+        for name in ("title", "price", "available", "created_at", MARGIN, STOCK, *_FIRST, *_OF_ALL)
     }
     merged = joined.with_columns(
         **whole,

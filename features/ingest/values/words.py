@@ -68,6 +68,24 @@ def available(name: str, facts: Mapping[str, bool], own: Mapping[str, bool]) -> 
     return pl.coalesce(mine, pl.when(word.is_in(NO)).then(False), stock, pl.when(word.is_in(YES)).then(True))
 
 
+def stock(name: str) -> pl.Expr:
+    """Return how many pieces there are; null where the text does not count them. Fewer than none, as of an oversold item, are none."""
+    text = present(name).str.to_lowercase()
+    count = text.str.extract(_COUNT).str.replace_all(",", "", literal=True).str.replace("−", "-", literal=True)
+    pieces = pl.coalesce(text.cast(pl.Float64, strict=False), count.cast(pl.Float64, strict=False))
+    return pl.when(pieces.is_finite()).then(pieces.clip(lower_bound=0))
+
+
+def stock_notes(table: pl.LazyFrame, name: str) -> list[str]:
+    """Return a note on the texts that count no pieces; none if all do."""
+    uncounted = table.filter(present(name).is_not_null() & stock(name).is_null())
+    left, row, text = uncounted.select(pl.len(), row=pl.col("row").first(), text=present(name).first()).collect(engine="streaming").row(0)
+    if not left:
+        return []
+    what = f"{counted(left, 'value')} of {name} {agree(left, 'is not a number', 'are not numbers')} ({text[:SHOWN]!r}, row {row:,})"
+    return [f"note: {what}: {agree(left, 'its row is', 'their rows are')} kept, with an unknown {name}"]
+
+
 def notes(table: pl.LazyFrame, name: str, unknown: pl.Expr, facts: Mapping[str, bool]) -> list[str]:
     """Return a note on the words that are not understood, or on numbers that are taken for a status; none if all is plain."""
     if facts.get(f"{name} status"):

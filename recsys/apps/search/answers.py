@@ -18,6 +18,7 @@ class Hit:
     probability : calibrated, that whoever searches for this buys the item; None where no log allows it.
     reason : why the item is there, in a sentence.
     contributions : feature and what it added to the score; only where they were asked for.
+    rule : the rule of merchandising.toml that placed it; None where the ranking did.
     """
 
     rank: int
@@ -29,11 +30,13 @@ class Hit:
     probability: float | None
     reason: str
     contributions: tuple[tuple[str, float], ...] = ()
+    rule: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        """The stable form of `--json`; `contributions` only where they were asked for."""
-        values = {name: value for name, value in vars(self).items() if name != "contributions"}
-        return values | ({"contributions": dict(self.contributions)} if self.contributions else {})
+        """The stable form of `--json`; `contributions` only where they were asked for, `rule` only where one placed the item."""
+        values = {name: value for name, value in vars(self).items() if name not in ("contributions", "rule")}
+        values |= {"contributions": dict(self.contributions)} if self.contributions else {}
+        return values | ({} if self.rule is None else {"rule": self.rule})
 
 
 @dataclass(frozen=True)

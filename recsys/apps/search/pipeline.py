@@ -7,6 +7,7 @@ the search, so k items still come back. Where words of the query ask for what no
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -16,9 +17,11 @@ from features.data.histories import Histories
 from features.names import LOG_CLICKS, PREFERENCE, RELEVANCE
 from ranking.cross_encoder.query_item import QueryTokens
 from ranking.filters import Filters
+from ranking.merchandising.arrange import arrange_lists, as_ranked, beside, with_rows
+from ranking.merchandising.place import Place
 from ranking.search_ranker import preferences, with_pair_logits, with_search_features
 from recsys.apps.search.components import SearchComponents
-from recsys.apps.search.present import Asked, present
+from recsys.apps.search.present import Asked, fits, present
 from recsys.apps.search.reading import Reading
 from retrieval.candidates import Candidates, joined
 from retrieval.lexical.catalogue_words import item_ids
@@ -27,6 +30,7 @@ from retrieval.text_search import Wording, query_key
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from ranking.merchandising.arrange import Arrangement
     from recsys.apps.search.answers import SearchAnswer, Suggestion
     from recsys.apps.search.request import SearchOptions
     from retrieval.lexical.query import QueryFilter
@@ -161,7 +165,18 @@ class SearchGroup:
         row = self._by_id(reading.query.text)
         if row >= 0:
             return self._beside(user, row, mask)
-        return search.text_search.retrieve(reading.wordings, vectors, user, mask)
+        return self._with_wanted(place, search.text_search.retrieve(reading.wordings, vectors, user, mask), mask)
+
+    def _with_wanted(self, place: int, found: Candidates, mask: np.ndarray) -> Candidates:
+        """Add the items that rules of merchandising.toml show for this very query; they are the least relevant until a rule places them."""
+        recommender = self.search.recommender
+        if recommender.rules.empty:
+            return found
+        rows = beside(found, recommender.merchandising.asked_for(self._shown(place), datetime.now(UTC)), mask)
+        return with_rows(found, Candidates(found.users, rows, np.where(rows >= 0, 0, -np.inf).astype(np.float32)))
+
+    def _shown(self, place: int) -> Place:
+        return Place("search", None, self.options.category, self.queries[place][0])
 
     @property
     def width(self) -> int:
@@ -227,7 +242,22 @@ class SearchGroup:
     def present(self, best: Candidates, *, degraded: bool = False) -> list[SearchAnswer]:
         """Make one answer a query. degraded: `best` is `unranked` though the users are known."""
         asked = [Asked(*query, reading, relaxed) for query, reading, relaxed in zip(self.queries, self.readings, self.relaxed, strict=True)]
-        return present(self.search, self.options, asked, best)
+        return present(self.search, self.options, asked, best, self._arranged(best))
+
+    def _arranged(self, best: Candidates) -> Arrangement:
+        """Arrange each query's candidates by the rules of merchandising.toml that hold for it."""
+        recommender, parts = self.search.recommender, []
+        if recommender.rules.empty:
+            return as_ranked(best, self.options.k)
+        for place in range(len(self.queries)):
+            rules = recommender.rules_at(self._shown(place), self.options.max_per_group)
+            one = best.for_users(np.array([place]))
+            if rules is not None:  # what is far from the query is not pinned into its list, unless a rule is for this very query
+                asked = recommender.merchandising.asked_for(self._shown(place), datetime.now(UTC))
+                rules = rules.among(np.union1d(one.rows[0][one.valid[0] & fits(one, 0)], asked))
+            odds = np.exp(one.scores.astype(float))  # scores are log odds, and factors multiply
+            parts.append(as_ranked(one, self.options.k) if rules is None else arrange_lists(one, self.options.k, rules, relevance=odds))
+        return replace(joined([lists for lists, _ in parts]), users=self.histories), [names[0] for _, names in parts]
 
 
 def _nothing(user: Histories) -> Candidates:

@@ -19,6 +19,7 @@ from retrieval.lexical.query import read_query
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from ranking.merchandising.arrange import Arrangement
     from ranking.reasons import Reason
     from recsys.apps.search.components import SearchComponents
     from recsys.apps.search.reading import Reading
@@ -44,10 +45,17 @@ class Asked:
     relaxed: tuple[QueryFilter, ...]
 
 
-def present(search: SearchComponents, options: SearchOptions, asked: Sequence[Asked], best: Candidates) -> list[SearchAnswer]:
-    """Make one answer a query from its ranked candidates."""
+def present(
+    search: SearchComponents, options: SearchOptions, asked: Sequence[Asked], best: Candidates, arranged: Arrangement
+) -> list[SearchAnswer]:
+    """Make one answer a query from its ranked candidates.
+
+    Parameters
+    ----------
+    arranged : the candidates that are shown, and of each list the rule that placed each of them.
+    """
     recommender = search.recommender
-    shown = best.first(options.k)
+    shown, rules = arranged
     only_repeats = np.zeros((len(GROUPS), *shown.rows.shape), dtype=np.float32)
     only_repeats[list(GROUPS).index("repeat")] = 1
     reasons, chances = recommender.reasons.explain(shown, only_repeats), search.ranker.probabilities(shown)
@@ -58,7 +66,7 @@ def present(search: SearchComponents, options: SearchOptions, asked: Sequence[As
         for place, facts in enumerate(recommender.facts(rows)):
             why = _reason(search, one.reading, int(rows[place]), reasons[b][place])
             parts = _contributions(shown, b, place) if options.explain else ()
-            hits.append(Hit(place + 1, *facts, float(shown.scores[b, place]), _chance(chances, b, place), why, parts))
+            hits.append(Hit(place + 1, *facts, float(shown.scores[b, place]), _chance(chances, b, place), why, parts, rules[b][place]))
         answers.append(_answer(search, options, one, tuple(hits), (best, b)))
     return answers
 
@@ -77,7 +85,7 @@ def _answer(
         corrections=tuple((one.typed, one.read) for one in reading.query.corrections),
         did_you_mean=_other_spelling(search, options, asked.query),
         filters=tuple(AppliedFilter(one.key, label(one), one.words, one in asked.relaxed) for one in reading.filters),
-        facets=facets_of(recommender.snapshot, search.praised, best.rows[b][best.valid[b] & _fits(best, b)]),
+        facets=facets_of(recommender.snapshot, search.praised, best.rows[b][best.valid[b] & fits(best, b)]),
         fallback=_fallback(best, b, reading),
     )
 
@@ -107,7 +115,8 @@ def _other_spelling(search: SearchComponents, options: SearchOptions, query: str
     return mended.cleaned if mended.corrections else None
 
 
-def _fits(best: Candidates, b: int) -> np.ndarray:
+def fits(best: Candidates, b: int) -> np.ndarray:
+    """Return which candidates of a query are near to it, bool (m,)."""
     if RELEVANCE not in best.features:
         return best.valid[b]
     relevance = np.nan_to_num(best.features[RELEVANCE][b], nan=0.0)

@@ -67,6 +67,7 @@ class HitItem(MatchedItem):
     probability: float | None = Field(examples=[None])
     reason: str = Field(examples=["matches: herbal infusion"])
     contributions: dict[str, float] | None = None
+    rule: str | None = Field(default=None, description="the rule of merchandising.toml that placed the item; absent where the ranking did")
 
 
 class MendedWord(BaseModel):

@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 
 from features.data.catalog import Catalog
-from features.names import ATTRIBUTES, BARCODE, GROUP_ID
+from features.names import ATTRIBUTES, BARCODE, GROUP_ID, MARGIN, STOCK
 from features.storage.digests import of_strings
 from features.text.template import item_texts
 from recsys.snapshot.fingerprint import fingerprint
@@ -32,3 +32,9 @@ def test_a_later_column_counts_where_it_has_a_value(shop: Any, column: str) -> N
     changed = Catalog(frame)
     assert fingerprint(changed, shop.log) != fingerprint(shop.catalog, shop.log)
     assert item_texts(changed).equals(item_texts(shop.catalog)), "no text that the encoder reads changes"
+
+
+@pytest.mark.parametrize("column", [MARGIN, STOCK])
+def test_what_no_model_reads_does_not_count(shop: Any, column: str) -> None:
+    changed = Catalog(shop.catalog.frame.with_columns(pl.lit(3.0).alias(column)))
+    assert fingerprint(changed, shop.log) == fingerprint(shop.catalog, shop.log)

@@ -1,4 +1,4 @@
-"""Attributes and barcodes of the catalogue."""
+"""Attributes, barcodes, margins and stock of the catalogue."""
 
 from __future__ import annotations
 
@@ -70,3 +70,38 @@ def test_a_product_of_variants_has_the_attributes_and_barcodes_of_all(ingested: 
         ("G", "colour: red; size: 40; size: 41", "01|02|03"),
         ("C", None, None),
     ]
+
+
+@pytest.mark.parametrize(
+    ("raw", "margin"), [("1.25", 1.25), ("$1.25", 1.25), ("-0.40", -0.4), ("1.25 USD", 1.25), ("", None), ("n/a", None), ("0", 0.0)]
+)
+def test_a_margin_is_money_and_may_be_negative(ingested: Ingest, raw: str, margin: float | None) -> None:
+    shop = ingested(LOG, f"item_id,title,margin\nA,Tea,{raw}\nB,Mug,2.50\n")
+    assert shop.items["margin"].to_list() == [margin, 2.5]
+
+
+def test_a_margin_that_is_no_number_is_unknown_and_said(ingested: Ingest) -> None:
+    shop = ingested(LOG, "item_id,title,margin\nA,Tea,high\nB,Mug,2.50\n")
+    assert shop.items["margin"].to_list() == [None, 2.5]
+    assert "1 value of margin is not a number ('high', row 1): its row is kept, with an unknown margin" in "".join(shop.summary.notes)
+
+
+@pytest.mark.parametrize(
+    ("raw", "stock", "available"),
+    [("12", 12.0, True), ("0", 0.0, False), ("12 in stock", 12.0, True), ("-3", 0.0, False), ("in stock", None, True), ("", None, None)],
+)
+def test_stock_alone_says_what_is_available(ingested: Ingest, raw: str, stock: float | None, available: bool | None) -> None:
+    shop = ingested(LOG, f"item_id,title,stock\nA,Tea,{raw}\nB,Mug,2\n")
+    assert shop.items.select("stock", "available").rows() == [(stock, available), (2.0, True)]
+
+
+def test_stock_beside_available_counts_pieces_alone(ingested: Ingest) -> None:
+    shop = ingested(LOG, 'item_id,title,available,stock\nA,Tea,no,"1,200"\nB,Mug,yes,lots\n')
+    assert shop.items.select("stock", "available").rows() == [(1200.0, False), (None, True)]
+    assert "1 value of stock is not a number ('lots', row 2)" in "".join(shop.summary.notes)
+
+
+def test_a_product_of_variants_has_the_stock_of_all(ingested: Ingest) -> None:
+    items = "item_id,title,group_id,price,margin,stock\nA,Shoe,G,40,9,3\nB,Shoe,G,35,8,4\nC,Mug,,5,,\n"
+    shop = ingested(LOG, items, variants="one")
+    assert shop.items.select("item_id", "margin", "stock").rows() == [("G", 8.0, 7.0), ("C", None, None)]

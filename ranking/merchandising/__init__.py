@@ -1,0 +1,1 @@
+"""Merchandising: what a shop's people change in a list after it is ranked, when, and where."""
