@@ -10,6 +10,7 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 from recsys.service.access.guard import Access
 from recsys.service.admission import Admission
 from recsys.service.assistant.routes import assistant_router
+from recsys.service.catalogue.routes import catalogue_router
 from recsys.service.container import Service
 from recsys.service.customers.routes import customers_router
 from recsys.service.pages.routes import Views, pages
@@ -49,6 +50,7 @@ def application(workspace: Workspace, settings: Settings) -> Admission:
         app.add_middleware(TrustedHostMiddleware, allowed_hosts=[*LOOPBACK, "[::1]"])
     add_problem_handlers(app)
     app.include_router(router)
+    app.include_router(catalogue_router)
     app.include_router(search_router)
     app.include_router(reviews_router)
     app.include_router(customers_router)

@@ -29,6 +29,7 @@ HAND_OVERS = Counter("recsys_assistant_hand_overs", "Conversations that a person
 THUMBS = Counter("recsys_assistant_thumbs", "What customers think of answers: up, down.", ("thumb",))
 REJECTED = Counter("recsys_rejected", "Requests refused, by reason.", ("reason",))
 EVENTS = Counter("recsys_events", "Events stored.")
+ITEM_CHANGES = Counter("recsys_item_changes", "Changes of prices and stock stored.")
 SWAPS = Counter("recsys_swaps", "New bundles, by outcome: taken, refused.", ("outcome",))
 BUNDLE_AGE = Gauge("recsys_bundle_age_seconds", "Age of the bundle in use.", multiprocess_mode="mostrecent")
 COVERAGE = Gauge(
