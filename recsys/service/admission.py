@@ -26,7 +26,16 @@ if TYPE_CHECKING:
 BODY_SECONDS = 10.0  # in which a body must arrive
 RETRY_SECONDS = 1
 REST_SECONDS = 0.005
-OPEN = ("/healthz", "/readyz", "/metrics", "/openapi.json", "/page.css", "/suggest.js", "/chat.js")  # answered even when the queue is full
+OPEN = (
+    "/healthz",
+    "/readyz",
+    "/metrics",
+    "/openapi.json",
+    "/page.css",
+    "/suggest.js",
+    "/chat.js",
+    "/storefront.js",
+)  # answered even when the queue is full
 TITLES = {408: "Request Timeout", 413: "Content Too Large", 429: "Too Many Requests", 500: "Internal Server Error"}
 
 

@@ -8,6 +8,7 @@ from fastapi import FastAPI
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from recsys.service.access.guard import Access
+from recsys.service.access.public import StorefrontOrigins
 from recsys.service.admission import Admission
 from recsys.service.assistant.routes import assistant_router
 from recsys.service.catalogue.routes import catalogue_router
@@ -18,6 +19,7 @@ from recsys.service.problems import add_problem_handlers
 from recsys.service.reviews.routes import reviews_router
 from recsys.service.routes import router
 from recsys.service.search.routes import search_router
+from recsys.service.storefront.script import script_router
 from recsys.settings.serve import LOOPBACK
 
 if TYPE_CHECKING:
@@ -48,6 +50,7 @@ def application(workspace: Workspace, settings: Settings) -> Admission:
     app.state.access = Access(workspace.service / "keys.json", config.rate_per_minute, open_without_keys=local)
     if local:  # a website open in a browser on this machine cannot send requests under another name
         app.add_middleware(TrustedHostMiddleware, allowed_hosts=[*LOOPBACK, "[::1]"])
+    app.add_middleware(StorefrontOrigins, origins=config.origins)
     add_problem_handlers(app)
     app.include_router(router)
     app.include_router(catalogue_router)
@@ -55,6 +58,7 @@ def application(workspace: Workspace, settings: Settings) -> Admission:
     app.include_router(reviews_router)
     app.include_router(customers_router)
     app.include_router(assistant_router)
+    app.include_router(script_router)
     app.include_router(pages)
     return Admission(app, config)
 

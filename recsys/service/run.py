@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 import tempfile
@@ -53,7 +54,7 @@ def serve(workspace: Workspace, settings: Settings, file: Path | None) -> None:
     salt_of(workspace.service / "salt")
     listening = _bound_socket(config)
     os.environ |= {"RECSYS_WORKSPACE": str(workspace.root.absolute())} | ({"RECSYS_CONFIG": str(file.absolute())} if file else {})
-    os.environ |= {f"RECSYS_SERVE__{name.upper()}": str(value) for name, value in config.model_dump().items()}
+    os.environ |= _environment(config)
     # Requests already run in parallel: more threads inside each would only compete for the cores.
     prepare_environment(OMP_NUM_THREADS="1")
     set_up_logs()
@@ -75,6 +76,12 @@ def serve(workspace: Workspace, settings: Settings, file: Path | None) -> None:
     with tempfile.TemporaryDirectory(prefix="recsys-metrics-") as folder:
         os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder
         Multiprocess(server_config, [listening]).run()
+
+
+def _environment(config: ServeConfig) -> dict[str, str]:
+    """Return [serve] as environment variables, which workers read: options of the command line are in no file."""
+    values = {name: value for name, value in config.model_dump(mode="json").items() if value is not None}
+    return {f"RECSYS_SERVE__{name.upper()}": value if isinstance(value, str) else json.dumps(value) for name, value in values.items()}
 
 
 def _access(workspace: Workspace, config: ServeConfig) -> str:
