@@ -20,6 +20,7 @@ from recsys.service.reviews.routes import reviews_router
 from recsys.service.routes import router
 from recsys.service.search.routes import search_router
 from recsys.service.storefront.script import script_router
+from recsys.service.traces.spans import Traces, traced
 from recsys.settings.serve import LOOPBACK
 
 if TYPE_CHECKING:
@@ -31,8 +32,8 @@ if TYPE_CHECKING:
 SWITCH_SECONDS = 0.0005
 
 
-def application(workspace: Workspace, settings: Settings) -> Admission:
-    """Return the service of a workspace as an ASGI application."""
+def application(workspace: Workspace, settings: Settings, traces: Traces | None = None) -> Admission:
+    """Return the service of a workspace as an ASGI application; `traces` takes the spans of its requests."""
     config = settings.serve
     service = Service(workspace, settings)
     app = FastAPI(
@@ -60,7 +61,7 @@ def application(workspace: Workspace, settings: Settings) -> Admission:
     app.include_router(assistant_router)
     app.include_router(script_router)
     app.include_router(pages)
-    return Admission(app, config)
+    return Admission(app, config, traces)
 
 
 def make() -> Admission:
@@ -76,4 +77,5 @@ def make() -> Admission:
     set_up_logs()
     sys.setswitchinterval(SWITCH_SECONDS)
     config = os.environ.get("RECSYS_CONFIG")
-    return application(Workspace(Path(os.environ["RECSYS_WORKSPACE"])), load_settings(Path(config) if config else None))
+    settings = load_settings(Path(config) if config else None)
+    return application(Workspace(Path(os.environ["RECSYS_WORKSPACE"])), settings, Traces.exported() if traced(settings.serve) else None)

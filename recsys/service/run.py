@@ -16,6 +16,7 @@ from recsys.artifacts.bundle import Bundle, list_bundles
 from recsys.environment import prepare_environment
 from recsys.service.access.keys import Keys
 from recsys.service.logs import LOGGER, salt_of, set_up_logs
+from recsys.service.traces.spans import Traces, traced
 from recsys.settings.serve import LOOPBACK
 
 if TYPE_CHECKING:
@@ -51,6 +52,8 @@ def serve(workspace: Workspace, settings: Settings, file: Path | None) -> None:
     if not list_bundles(workspace.bundles):
         Bundle.open(workspace.bundles)  # says what to do
     access = _access(workspace, config)
+    if traced(config):
+        Traces.exported()  # a library that is missing is said once, and not by each worker
     salt_of(workspace.service / "salt")
     listening = _bound_socket(config)
     os.environ |= {"RECSYS_WORKSPACE": str(workspace.root.absolute())} | ({"RECSYS_CONFIG": str(file.absolute())} if file else {})

@@ -29,6 +29,7 @@ class ServeConfig(BaseModel):
     max_body_kib: int = Field(default=256, ge=1, description="largest body of a request")
     max_k: int = Field(default=100, ge=1, description="most items in an answer")
     log_queries: bool = Field(default=False, description="whether the log holds the words of searches, which may name people")
+    traces: bool = Field(default=False, description="whether to send traces; also on where OTEL_EXPORTER_OTLP_ENDPOINT is set")
     poll_seconds: float = Field(default=0.5, gt=0, description="how often to look for a new bundle")
     origins: tuple[str, ...] = Field(
         default=(), description='the shop\'s pages that may ask from a browser, as in ["https://shop.example"]; empty: none'
