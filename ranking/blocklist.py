@@ -63,7 +63,11 @@ class Blocklist(BaseModel):
 
     def allowed(self, catalog: Catalog) -> np.ndarray:
         """Return which items may be shown, bool (n_items,). A rule that matches no item is logged as a warning."""
-        allowed = catalog.available.copy() if self.unavailable else np.ones(len(catalog), dtype=bool)
+        return self.listed(catalog) & catalog.available if self.unavailable else self.listed(catalog)
+
+    def listed(self, catalog: Catalog) -> np.ndarray:
+        """Return which items the rules on categories, brands and ids let through, bool (n_items,)."""
+        allowed = np.ones(len(catalog), dtype=bool)
         for name in self.categories:
             allowed &= ~_matched(lambda name=name: in_categories(catalog, (name,)), len(catalog))
         brands = catalog.frame["brand"].str.strip_chars().str.to_lowercase()

@@ -19,6 +19,8 @@ EXTRA_OF = {
     **dict.fromkeys(("fastapi", "httptools", "itsdangerous", "limits", "prometheus_client", "starlette", "uvicorn", "uvloop"), "serve"),
     "jinja2": "train",
     "adbc_driver_postgresql": "postgres",
+    "mcp": "mcp",
+    "opentelemetry": "trace",
 }
 # Those that compute.
 PACKAGES = ("two-tower-recsys", "faiss-cpu", "faiss-gpu", "implicit", "lightgbm", "numpy", "polars", "scipy", "torch", "transformers")

@@ -27,8 +27,8 @@ from features.ingest.rules.optional_rules import judged_optional
 from features.ingest.rules.refusals import reason_counts, refused_rows, require_rows, without_erased
 from features.ingest.rules.variants import one_a_group, with_groups
 from features.ingest.summary import IngestSummary, TableSummary
-from features.ingest.table_store import ERASED, stamps
-from features.ingest.table_versions import INTERACTIONS, ITEMS, PROFILE, QUARANTINE, SOURCE, publish, writing
+from features.ingest.table_store import ERASED, catalogue_written, stamps
+from features.ingest.table_versions import AS_OF, INTERACTIONS, ITEMS, PROFILE, QUARANTINE, SOURCE, publish, writing
 from features.ingest.tables import raw_optional, raw_tables
 from features.ingest.values.texts import text_notes
 from features.ingest.values.visitors import guest_notes, user_notes
@@ -86,6 +86,7 @@ def ingest(
         if accept is not None:
             accept(profile)
         about = {"source": source.model_dump(mode="json"), "files": seen and {path: stamp.model_dump() for path, stamp in seen.items()}}
+        about[AS_OF] = catalogue_written(files, seen)
         (new / SOURCE).write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
         (new / PROFILE).write_text(profile.without_personal_data().model_dump_json(indent=1) + "\n", encoding="utf-8")
         publish(new, out)

@@ -23,6 +23,7 @@ from features.ingest.profile.model import DataProfile
 from features.ingest.profile.optional_tables import facts_of
 from features.ingest.source import Source
 from features.ingest.table_versions import (
+    AS_OF,
     INTERACTIONS,
     ITEMS,
     PROFILE,
@@ -30,6 +31,7 @@ from features.ingest.table_versions import (
     SOURCE,
     damaged,
     in_use,
+    items_as_of,
     present,
     publish,
     read,
@@ -133,6 +135,16 @@ def table_digests(out: Path) -> list[str] | None:
 def is_ingested(out: Path) -> bool:
     """Return whether there are tables in `out`, without reading them."""
     return (in_use(out) / SOURCE).is_file()
+
+
+def catalogue_written(source: Source, seen: dict[str, Stamp] | None) -> float:
+    """Return when the file that has a source's catalogue was last written, seconds since the epoch; now where there is none."""
+    now = time.time()
+    path = source.items or source.interactions
+    if not seen or (path is not None and str(path) not in seen):
+        return now
+    of_items = [stamp.modified for name, stamp in seen.items() if path is None or name == str(path)]
+    return min(now, max(of_items) / 1e9)  # a file server's clock may be ahead
 
 
 def stamps(source: Source) -> dict[str, Stamp] | None:
@@ -255,7 +267,7 @@ def _without(current: Path, new: Path, erased_users: ErasedUsers) -> int:
             shutil.copyfile(current / name, new / name)
     quarantine = pl.read_csv(current / QUARANTINE, infer_schema=False)
     quarantine.filter(~pl.col("table").is_in([Path(name).stem for name in LOGS])).write_csv(new / QUARANTINE)
-    source = {"source": load_source(current).model_dump(mode="json")}
+    source = {"source": load_source(current).model_dump(mode="json"), AS_OF: items_as_of(current)}
     (new / SOURCE).write_text(json.dumps(source, indent=1) + "\n", encoding="utf-8")
     before = load_profile(current)
     if before is not None and (profile := _recounted(before, new)) is not None:

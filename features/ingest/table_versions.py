@@ -15,6 +15,7 @@ version once a writer has written the first one, and are removed with the next.
 from __future__ import annotations
 
 import errno
+import json
 import os
 import re
 import shutil
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 
 ITEMS, INTERACTIONS, QUARANTINE, SOURCE = "items.parquet", "interactions.parquet", "quarantine.csv", "source.json"
 PROFILE = "profile.json"
+AS_OF = "items_as_of"  # of SOURCE: when the shop wrote the catalogue
 CURRENT = "CURRENT"
 _VERSION = re.compile(r"\d{8}T\d{12}Z", re.ASCII)
 _TEMPORARY = ".tmp-"
@@ -61,6 +63,15 @@ def in_use(out: Path) -> Path:
     if not _VERSION.fullmatch(name):
         raise DataError(f"{path} is damaged: it holds {name[:60]!r}, expected the name of a version: run `recsys ingest` again")
     return out / name
+
+
+def items_as_of(out: Path) -> float:
+    """Return when the catalogue in `out` was written by the shop, seconds since the epoch; 0 where an earlier version did not note it."""
+    content = read(out, lambda folder: present(folder / SOURCE).read_bytes())
+    try:
+        return float(json.loads(content)[AS_OF])
+    except (ValueError, KeyError, TypeError):
+        return 0.0
 
 
 def versions(out: Path) -> list[Path]:

@@ -13,6 +13,7 @@ import typer
 from recsys.cli.customers.audience import audience
 from recsys.cli.customers.command import customers
 from recsys.cli.maintenance import erase, rollback, verify
+from recsys.cli.mcp.command import mcp
 from recsys.cli.offline.benchmark import benchmark
 from recsys.cli.offline.evaluate import evaluate
 from recsys.cli.offline.simulate import off_policy, simulate
@@ -254,5 +255,5 @@ def _print_json(value: Any) -> None:
 
 COMMANDS = (
     *(demo, ingest, train, build_index, recommend, page, similar, search, reviews, customers, audience),
-    *(evaluate, benchmark, simulate, off_policy, refresh, verify, rollback, erase, serve, doctor),
+    *(evaluate, benchmark, simulate, off_policy, refresh, verify, rollback, erase, serve, mcp, doctor),
 )

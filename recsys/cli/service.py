@@ -13,7 +13,9 @@ keys = typer.Typer(rich_markup_mode=None, no_args_is_help=True, help="The API ke
 Scopes = Annotated[
     list[Scope],
     typer.Option(
-        metavar="SCOPE", help="read: lists and metrics. write: events. admin: both, and erasing users. May be given more than once."
+        metavar="SCOPE",
+        help="read: lists and metrics. write: events, prices and stock. admin: both, and erasing users. storefront: pages and actions, for "
+        "a key that browsers of visitors hold. May be given more than once.",
     ),
 ]
 Name = Annotated[str, typer.Argument(metavar="NAME", help="Name of the key.")]

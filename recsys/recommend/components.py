@@ -57,10 +57,14 @@ class Components:
     blocklist: Blocklist = field(default_factory=Blocklist)
     rules: MerchandisingRules = field(default_factory=MerchandisingRules)
 
-    @cached_property
+    @property
     def not_blocked(self) -> np.ndarray:
         """Items that the blocklist lets through, bool (n_items,)."""
-        return self.blocklist.allowed(self.snapshot.catalog)
+        return self._listed & self.snapshot.catalog.available if self.blocklist.unavailable else self._listed
+
+    @cached_property
+    def _listed(self) -> np.ndarray:
+        return self.blocklist.listed(self.snapshot.catalog)
 
     @cached_property
     def merchandising(self) -> Merchandising:

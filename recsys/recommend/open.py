@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from features.errors import BundleError
+from features.errors import BundleError, DataError
 from features.storage.arrays import Subfolder
 from ranking.blocklist import Blocklist
 from ranking.merchandising.conflicts import check
@@ -13,6 +14,7 @@ from ranking.merchandising.rules import MerchandisingRules
 from recsys.artifacts.bundle import Bundle, check_layout, current_id
 from recsys.artifacts.mapped import MappedFiles
 from recsys.artifacts.model import ServedModel
+from recsys.recommend.live_items import ITEMS_AS_OF, LiveItems
 from recsys.recommend.pipeline import Recommender
 from recsys.snapshot.canaries import canaries
 from recsys.snapshot.snapshot import Snapshot
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
 
     from features.onnx.session import Device as AnsweringDevice
     from recsys.workspace.workspace import Workspace
+
+_log = logging.getLogger(__name__)
 
 
 def open_recommender(
@@ -41,14 +45,30 @@ def open_recommender(
         check_layout(bundle)
         try:
             opened = _opened(bundle, MappedFiles(bundle) if shared else bundle.files, device)
-            ruled = replace(opened, blocklist=Blocklist.read(workspace.rules), rules=MerchandisingRules.read(workspace.merchandising))
-            if not ruled.rules.empty:
-                check(ruled.merchandising, ruled.blocklist)
-            return ruled
+            recommender = replace(opened, blocklist=Blocklist.read(workspace.rules), rules=MerchandisingRules.read(workspace.merchandising))
+            catch_up(live_items(workspace, bundle, recommender))
+            if not recommender.rules.empty:
+                check(recommender.merchandising, recommender.blocklist)
+            return recommender
         except BundleError:
             # Another took its place, and it was removed, while it was being read.
             if bundle_id is not None or current_id(workspace.bundles) == bundle.id:
                 raise
+
+
+def live_items(workspace: Workspace, bundle: Bundle, recommender: Recommender) -> LiveItems:
+    """Return the prices and the availability that the shop changed since the catalogue of a bundle was written."""
+    return LiveItems(recommender.snapshot, workspace.item_changes, float(bundle.manifest.about.get(ITEMS_AS_OF) or 0))
+
+
+def catch_up(items: LiveItems) -> bool:
+    """Put new changes into answers. Returns False where they cannot be read, and the log says why: prices are then the catalogue's."""
+    try:
+        items.catch_up()
+    except DataError as error:
+        _log.error("new prices and stock are not shown: %s", error)
+        return False
+    return True
 
 
 def _opened(bundle: Bundle, files: Mapping[str, bytes], device: AnsweringDevice) -> Recommender:

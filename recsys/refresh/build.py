@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from features.errors import BundleError, ModelError
+from features.ingest.table_versions import items_as_of
 from features.reviews.scored import ScoredReviews
 from features.storage.arrays import Subfolder, in_folder
 from features.storage.atomic import write_whole
@@ -21,6 +22,8 @@ from recsys.artifacts.publish import publish
 from recsys.dialogue.order_tool import flow_examples
 from recsys.privacy.erasure import sweep
 from recsys.progress import terminal_progress
+from recsys.recommend.live_items import ITEMS_AS_OF
+from recsys.recommend.settled_items import settle
 from recsys.refresh.customers import customer_tables
 from recsys.refresh.flow_intents import flow_intents
 from recsys.refresh.inputs import inputs, key_of
@@ -65,6 +68,8 @@ class Build:
         Where texts are encoded.
     events_read : int
         See `Snapshot`.
+    items_as_of : float
+        When the shop wrote the catalogue, seconds since the epoch.
     """
 
     workspace: Workspace
@@ -75,6 +80,7 @@ class Build:
     gated: bool = False
     device: Device = "auto"
     events_read: int = 0
+    items_as_of: float = 0.0
 
     def publish(self, catalog: Catalog, log: Interactions) -> tuple[str, dict[str, Any] | None]:
         """Encode, count, index, compare and publish.
@@ -181,6 +187,7 @@ class Build:
             "index": snapshot.index.config.kind,
             "trained_until": self.model.about.get("until"),
             "canaries": canaries(snapshot),
+            ITEMS_AS_OF: self.items_as_of,
             RETRAIN: to_be_trained(self.workspace),
         }
 
@@ -253,7 +260,10 @@ def publish_tables(
     _log.info("%s", log.clock)
     if previous and previous.manifest.about["inputs"] == key:
         return _unchanged(previous, settings), None
-    return Build(workspace, settings, current_model(workspace, settings), key, previous, gated, device, read).publish(catalog, log)
+    as_of = items_as_of(workspace.data)
+    build = Build(workspace, settings, current_model(workspace, settings), key, previous, gated, device, read, as_of)
+    message, drift = build.publish(catalog, log)
+    return "\n".join((message, *settle(workspace, previous, as_of))), drift
 
 
 def build(workspace: Workspace, settings: Settings, model: Model, catalog: Catalog, log: Interactions) -> str:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from features.errors import RecsysError
 from features.ingest.table_store import load_profile, load_source, unchanged
 from recsys.artifacts.bundle import sound_bundle
+from recsys.recommend.settled_items import settle_unchanged
 from recsys.refresh.inputs import inputs
 from recsys.refresh.profile_gate import NO_PROFILE, check_profile
 from recsys.refresh.webhook import post
@@ -137,7 +138,8 @@ def _refresh(workspace: Workspace, settings: Settings, device: Device) -> Refres
     now = sound_bundle(workspace.bundles)
     if now and unchanged(workspace.data, files) and now.manifest.about["inputs"] == inputs(workspace, settings):
         workspace.remove_private(source, files)
-        return Refreshed(f"nothing has changed: bundle {now.id} stays in use")
+        message = f"nothing has changed: bundle {now.id} stays in use"
+        return Refreshed("\n".join((message, *settle_unchanged(workspace, files))))
     from recsys.refresh import build
 
     before = load_profile(workspace.data)

@@ -16,6 +16,7 @@ from recsys.service.problems import UNEXPECTED
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, MutableMapping
 
+    from recsys.service.traces.spans import Traces
     from recsys.settings.serve import ServeConfig
 
     Message = MutableMapping[str, Any]
@@ -26,7 +27,16 @@ if TYPE_CHECKING:
 BODY_SECONDS = 10.0  # in which a body must arrive
 RETRY_SECONDS = 1
 REST_SECONDS = 0.005
-OPEN = ("/healthz", "/readyz", "/metrics", "/openapi.json", "/page.css", "/suggest.js", "/chat.js")  # answered even when the queue is full
+OPEN = (
+    "/healthz",
+    "/readyz",
+    "/metrics",
+    "/openapi.json",
+    "/page.css",
+    "/suggest.js",
+    "/chat.js",
+    "/storefront.js",
+)  # answered even when the queue is full
 TITLES = {408: "Request Timeout", 413: "Content Too Large", 429: "Too Many Requests", 500: "Internal Server Error"}
 
 
@@ -41,8 +51,8 @@ class RejectedError(Exception):
 class Admission:
     """An ASGI application around another; it logs what the inner one writes into `scope["noted"]`."""
 
-    def __init__(self, app: App, config: ServeConfig) -> None:
-        self._app, self._config = app, config
+    def __init__(self, app: App, config: ServeConfig, traces: Traces | None = None) -> None:
+        self._app, self._config, self._traces = app, config, traces
         self._running = 0
         self._last_rest = 0.0
 
@@ -55,6 +65,8 @@ class Admission:
             scope = {**scope, "method": "GET"}
         start, status, noted = time.perf_counter(), 0, scope.setdefault("noted", {})
         noted["arrived"] = start
+        if self._traces is not None and scope["path"] not in OPEN:
+            noted["span"] = self._traces.begin(scope["headers"])
 
         async def watched(message: Message) -> None:
             nonlocal status
@@ -144,10 +156,12 @@ def _log_request(scope: MutableMapping[str, Any], status: int, seconds: float) -
     """Count and log a request by its route's pattern: the path itself may hold a user id."""
     route = getattr(scope.get("route"), "path", "none")
     REQUESTS.labels(route, str(status)).observe(seconds)
+    if "span" in scope["noted"]:
+        scope["noted"]["span"].end(scope["method"], route, status, scope["noted"])
     # A flood must not fill the disk; it is counted.
     level = logging.DEBUG if status == HTTPStatus.TOO_MANY_REQUESTS else logging.INFO
     if not LOGGER.isEnabledFor(level):
         return
-    fields = {name: value for name, value in scope["noted"].items() if name != "arrived"}
+    fields = {name: value for name, value in scope["noted"].items() if name not in ("arrived", "span")}
     request = {"method": scope["method"], "route": route, "status": status, "ms": round(1000 * seconds, 2)}
     LOGGER.log(level, "request", extra={"fields": request | fields})

@@ -12,7 +12,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import numpy as np
 
@@ -22,7 +22,7 @@ from recsys.service.breaker import CircuitBreaker
 from recsys.service.metrics import DEGRADED, STAGES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from features.data.histories import Histories
     from recsys.apps.search.answers import SearchAnswer
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from recsys.recommend.answers import Answer
     from recsys.recommend.pipeline import Recommender
     from recsys.recommend.request import RecommendOptions
+    from recsys.service.traces.spans import RequestSpan
     from recsys.settings.serve import ServeConfig
     from retrieval.candidates import Candidates
 
@@ -54,12 +55,20 @@ class StageTimes:
     ----------
     arrived : float
         `time.perf_counter()` when the request arrived.
+    span : RequestSpan or None
+        The request's trace, where there is one.
     milliseconds : dict of str to float
         Stage -> milliseconds; `waiting` is the time until a thread was free.
     """
 
     arrived: float
+    span: RequestSpan | None = None
     milliseconds: dict[str, float] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, noted: Mapping[str, Any]) -> StageTimes:
+        """Return those of a request, of which `recsys.service.admission` noted the arrival."""
+        return cls(noted["arrived"], noted.get("span"))
 
     @contextmanager
     def timed(self, stage: str) -> Iterator[None]:
@@ -71,9 +80,11 @@ class StageTimes:
             self.record(stage, time.perf_counter() - start)
 
     def record(self, stage: str, seconds: float) -> None:
-        """Record a stage, here and in the metrics."""
+        """Record a stage, here, in the metrics and in the trace."""
         self.milliseconds[stage] = round(1000 * seconds, 3)
         STAGES.labels(stage).observe(seconds)
+        if self.span is not None:
+            self.span.stage(stage, seconds)
 
     @property
     def elapsed(self) -> float:

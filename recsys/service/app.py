@@ -8,8 +8,10 @@ from fastapi import FastAPI
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from recsys.service.access.guard import Access
+from recsys.service.access.public import StorefrontOrigins
 from recsys.service.admission import Admission
 from recsys.service.assistant.routes import assistant_router
+from recsys.service.catalogue.routes import catalogue_router
 from recsys.service.container import Service
 from recsys.service.customers.routes import customers_router
 from recsys.service.pages.routes import Views, pages
@@ -19,6 +21,8 @@ from recsys.service.routes import router
 from recsys.service.search.routes import search_router
 from recsys.service.storefront.action_routes import actions_router
 from recsys.service.storefront.routes import storefront_router
+from recsys.service.storefront.script import script_router
+from recsys.service.traces.spans import Traces, traced
 from recsys.settings.serve import LOOPBACK
 
 if TYPE_CHECKING:
@@ -30,8 +34,8 @@ if TYPE_CHECKING:
 SWITCH_SECONDS = 0.0005
 
 
-def application(workspace: Workspace, settings: Settings) -> Admission:
-    """Return the service of a workspace as an ASGI application."""
+def application(workspace: Workspace, settings: Settings, traces: Traces | None = None) -> Admission:
+    """Return the service of a workspace as an ASGI application; `traces` takes the spans of its requests."""
     config = settings.serve
     service = Service(workspace, settings)
     app = FastAPI(
@@ -49,16 +53,19 @@ def application(workspace: Workspace, settings: Settings) -> Admission:
     app.state.access = Access(workspace.service / "keys.json", config.rate_per_minute, open_without_keys=local)
     if local:  # a website open in a browser on this machine cannot send requests under another name
         app.add_middleware(TrustedHostMiddleware, allowed_hosts=[*LOOPBACK, "[::1]"])
+    app.add_middleware(StorefrontOrigins, origins=config.origins)
     add_problem_handlers(app)
     app.include_router(router)
+    app.include_router(catalogue_router)
     app.include_router(search_router)
     app.include_router(reviews_router)
     app.include_router(customers_router)
     app.include_router(assistant_router)
     app.include_router(storefront_router)
     app.include_router(actions_router)
+    app.include_router(script_router)
     app.include_router(pages)
-    return Admission(app, config)
+    return Admission(app, config, traces)
 
 
 def make() -> Admission:
@@ -74,4 +81,5 @@ def make() -> Admission:
     set_up_logs()
     sys.setswitchinterval(SWITCH_SECONDS)
     config = os.environ.get("RECSYS_CONFIG")
-    return application(Workspace(Path(os.environ["RECSYS_WORKSPACE"])), load_settings(Path(config) if config else None))
+    settings = load_settings(Path(config) if config else None)
+    return application(Workspace(Path(os.environ["RECSYS_WORKSPACE"])), settings, Traces.exported() if traced(settings.serve) else None)

@@ -25,13 +25,14 @@ from recsys.apps.search.request import SearchOptions
 from recsys.apps.storefront.pipeline import Storefront
 from recsys.apps.storefront.request import PageRequest
 from recsys.artifacts.bundle import CURRENT, Bundle, current_id, list_bundles
-from recsys.recommend.open import open_recommender
+from recsys.recommend.open import catch_up, live_items, open_recommender
 from recsys.recommend.request import RecommendOptions
 from recsys.refresh.drift import psi
 from recsys.service.metrics import SWAPS, WORDINGS
 
 if TYPE_CHECKING:
     from recsys.apps.assistant.pipeline import Assistant
+    from recsys.recommend.live_items import LiveItems
     from recsys.recommend.pipeline import Recommender
     from recsys.settings.apps.assistant import AssistantConfig
     from recsys.settings.settings import Settings
@@ -41,6 +42,7 @@ _log = logging.getLogger(__name__)
 SAMPLE = 32  # users of the log whose lists warm a bundle and are the reference for drift
 LATEST = 2_000  # latest probabilities that drift is computed from
 REST_FACTOR = 3  # pause between warming lists, in units of the last one's duration: running requests get the cores
+ITEM_SECONDS = 0.2  # between two looks at prices and stock that another worker stored: a look takes a tenth of a millisecond
 RETRY_SECONDS = 10.0  # until a refused bundle is tried again: the cause may be passing, as too little memory
 
 
@@ -52,6 +54,8 @@ class LiveBundle:
     ----------
     assistant : Assistant or None
         None where one of its files or tools is wrong.
+    items : LiveItems
+        Prices and availability that changed since its catalogue was written.
     usual : float (n,)
         Probabilities in the lists of `SAMPLE` users of the log: the reference for drift.
     shown : set of str
@@ -66,6 +70,7 @@ class LiveBundle:
     reviews: ReviewsReader
     assistant: Assistant | None
     storefront: Storefront
+    items: LiveItems
     usual: np.ndarray
     shown: set[str] = field(default_factory=set)
     latest: list[float] = field(default_factory=list)
@@ -96,7 +101,8 @@ class LiveBundle:
         assistant = _open_assistant(search, settings.assistant, workspace)
         storefront = Storefront.open(recommender, settings.storefront, workspace)
         storefront.answer(PageRequest("home"))
-        return cls(bundle, recommender, search, reviews, assistant, storefront, usual)
+        items = live_items(workspace, bundle, recommender)
+        return cls(bundle, recommender, search, reviews, assistant, storefront, items, usual)
 
     def note(self, items: list[str], probabilities: list[float]) -> None:
         """Count a list that was shown."""
@@ -142,7 +148,7 @@ class BundleWatcher:
         self._stop = threading.Event()
         self._refused: tuple[str, float] | None = None
         self._seen: tuple[int, ...] | None = None
-        self._thread = threading.Thread(target=self._watch, name="bundles", daemon=True)
+        self._threads = [threading.Thread(target=run, name=run.__name__, daemon=True) for run in (self._watch, self._watch_items)]
 
     def start(self) -> None:
         """Open the bundle that CURRENT names, or else the newest intact one, and watch for the next."""
@@ -154,12 +160,14 @@ class BundleWatcher:
                     self._refused = refused  # so that what CURRENT names is tried again
                     _log.warning("CURRENT names no usable bundle: the newest intact one is in use")
                     break
-        self._thread.start()
+        for thread in self._threads:
+            thread.start()
 
     def stop(self) -> None:
         """Stop watching."""
         self._stop.set()
-        self._thread.join(timeout=10)
+        for thread in self._threads:
+            thread.join(timeout=10)
 
     def check(self) -> None:
         """Take the bundle that CURRENT names into use, if it is another one and intact."""
@@ -189,6 +197,7 @@ class BundleWatcher:
             return False
         if self.live is None:
             _freeze_modules()
+        catch_up(live.items)  # with what arrived while it was warmed
         self.live, self._refused = live, None
         SWAPS.labels("taken").inc()
         _log.info("bundle %s is in use", bundle_id)
@@ -208,6 +217,13 @@ class BundleWatcher:
             if self.live is not before:
                 del before
                 _trim_memory()
+
+    def _watch_items(self) -> None:
+        """Put new prices and stock into the answers of the bundle in use. In a thread of its own: opening a bundle takes seconds."""
+        fine = True
+        while not self._stop.wait(ITEM_SECONDS if fine else RETRY_SECONDS):
+            live = self.live
+            fine = live is None or catch_up(live.items)
 
 
 def _query_digests(bundle: Bundle) -> dict[str, str]:

@@ -32,6 +32,7 @@ EVENTS = Counter("recsys_events", "Events stored.")
 IMPRESSIONS = Counter("recsys_impressions", "Rows of pages stored as impressions.")
 LOST_PAGES = Counter("recsys_lost_pages", "Pages served that were not stored as impressions.")
 ACTIONS = Counter("recsys_actions", "Actions on impressions, by outcome: new, repeated, unknown, not_shown, too_many.", ("outcome",))
+ITEM_CHANGES = Counter("recsys_item_changes", "Changes of prices and stock stored.")
 SWAPS = Counter("recsys_swaps", "New bundles, by outcome: taken, refused.", ("outcome",))
 BUNDLE_AGE = Gauge("recsys_bundle_age_seconds", "Age of the bundle in use.", multiprocess_mode="mostrecent")
 COVERAGE = Gauge(

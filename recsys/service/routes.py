@@ -66,7 +66,7 @@ def respond(request: Request, live: LiveBundle, times: StageTimes, body: dict[st
 
 
 def _times(request: Request) -> StageTimes:
-    return StageTimes(request.scope["noted"]["arrived"])
+    return StageTimes.of(request.scope["noted"])
 
 
 TimesOf = Annotated[Any, Depends(_times)]

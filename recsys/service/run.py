@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 import tempfile
@@ -15,6 +16,7 @@ from recsys.artifacts.bundle import Bundle, list_bundles
 from recsys.environment import prepare_environment
 from recsys.service.access.keys import Keys
 from recsys.service.logs import LOGGER, salt_of, set_up_logs
+from recsys.service.traces.spans import Traces, traced
 from recsys.settings.serve import LOOPBACK
 
 if TYPE_CHECKING:
@@ -50,10 +52,12 @@ def serve(workspace: Workspace, settings: Settings, file: Path | None) -> None:
     if not list_bundles(workspace.bundles):
         Bundle.open(workspace.bundles)  # says what to do
     access = _access(workspace, config)
+    if traced(config):
+        Traces.exported()  # a library that is missing is said once, and not by each worker
     salt_of(workspace.service / "salt")
     listening = _bound_socket(config)
     os.environ |= {"RECSYS_WORKSPACE": str(workspace.root.absolute())} | ({"RECSYS_CONFIG": str(file.absolute())} if file else {})
-    os.environ |= {f"RECSYS_SERVE__{name.upper()}": str(value) for name, value in config.model_dump().items()}
+    os.environ |= _environment(config)
     # Requests already run in parallel: more threads inside each would only compete for the cores.
     prepare_environment(OMP_NUM_THREADS="1")
     set_up_logs()
@@ -75,6 +79,12 @@ def serve(workspace: Workspace, settings: Settings, file: Path | None) -> None:
     with tempfile.TemporaryDirectory(prefix="recsys-metrics-") as folder:
         os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder
         Multiprocess(server_config, [listening]).run()
+
+
+def _environment(config: ServeConfig) -> dict[str, str]:
+    """Return [serve] as environment variables, which workers read: options of the command line are in no file."""
+    values = {name: value for name, value in config.model_dump(mode="json").items() if value is not None}
+    return {f"RECSYS_SERVE__{name.upper()}": value if isinstance(value, str) else json.dumps(value) for name, value in values.items()}
 
 
 def _access(workspace: Workspace, config: ServeConfig) -> str:

@@ -14,9 +14,11 @@ Device = Literal["auto", "cpu", "cuda"]
 class Scope(StrEnum):
     """A scope of an API key.
 
-    READ allows recommendations and metrics, WRITE allows events, ADMIN allows both and erasure.
+    READ allows recommendations and metrics, WRITE allows events and changes of items, ADMIN allows both and erasure. STOREFRONT is for the
+    browsers of visitors, who can read the key: pages, suggestions, and actions on what a page showed.
     """
 
     READ = "read"
     WRITE = "write"
     ADMIN = "admin"
+    STOREFRONT = "storefront"

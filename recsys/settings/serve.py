@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+_ORIGIN = re.compile(r"https?://[a-z0-9.-]+(:\d{1,5})?|https?://\[[0-9a-f:]+\](:\d{1,5})?")
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
@@ -27,4 +29,16 @@ class ServeConfig(BaseModel):
     max_body_kib: int = Field(default=256, ge=1, description="largest body of a request")
     max_k: int = Field(default=100, ge=1, description="most items in an answer")
     log_queries: bool = Field(default=False, description="whether the log holds the words of searches, which may name people")
+    traces: bool = Field(default=False, description="whether to send traces; also on where OTEL_EXPORTER_OTLP_ENDPOINT is set")
     poll_seconds: float = Field(default=0.5, gt=0, description="how often to look for a new bundle")
+    origins: tuple[str, ...] = Field(
+        default=(), description='the shop\'s pages that may ask from a browser, as in ["https://shop.example"]; empty: none'
+    )
+
+    @field_validator("origins")
+    @classmethod
+    def _are_origins(cls, origins: tuple[str, ...]) -> tuple[str, ...]:
+        for origin in origins:
+            if not _ORIGIN.fullmatch(origin):
+                raise ValueError(f"origins has {origin!r}, expected scheme, host and port alone, such as https://shop.example")
+        return origins

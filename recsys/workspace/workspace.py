@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from recsys.workspace.event_rules import Merged
     from recsys.workspace.events import EventStore
     from recsys.workspace.impressions import ImpressionStore
+    from recsys.workspace.item_changes import ItemChanges
 
 _log = logging.getLogger(__name__)
 
@@ -59,6 +60,8 @@ class Workspace:
     reports : reports/, results of evaluation.
     erased : erased.json, the list of erased users.
     service : service/, events received over HTTP, impressions, conversations with the assistant, hashed API keys, the salt of the logs.
+    service : service/, events and changes of items received over HTTP, conversations with the assistant, hashed API keys,
+        the salt of the logs.
     rules : rules.toml, optional: what must never be recommended.
     experiments : experiments.toml, optional: the live experiments.
     merchandising : merchandising.toml, optional: what a merchandiser changes in ranked lists.
@@ -119,6 +122,13 @@ class Workspace:
         from recsys.workspace.events import EventStore
 
         return EventStore(self.service / "events.sqlite")
+
+    @cached_property
+    def item_changes(self) -> ItemChanges:
+        """Prices and availability that the shop changed since the catalogue was read."""
+        from recsys.workspace.item_changes import ItemChanges
+
+        return ItemChanges(self.service / "items.sqlite")
 
     @cached_property
     def conversations(self) -> Conversations:

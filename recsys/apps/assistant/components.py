@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from features.names import AVAILABLE
 from recsys.apps.assistant.help import Classifiers, HelpDesk
 from recsys.apps.assistant.operation.hand_over import HandOvers
 from recsys.apps.assistant.product_questions import ProductEvidence
@@ -166,4 +165,4 @@ class AssistantComponents:
 
     def available(self, item: str) -> bool:
         """Whether a product is in stock."""
-        return bool(self.recommender.snapshot.catalog.frame[AVAILABLE][self.row(item)])
+        return bool(self.recommender.snapshot.catalog.available[self.row(item)])

@@ -34,9 +34,10 @@ class Suggester:
     def of(cls, catalog: Catalog, sales: np.ndarray) -> Suggester:
         """Collect names; `sales` of the items, float (n_items,)."""
         found: dict[tuple[str, str], float] = {}
-        frame = catalog.frame.filter(catalog.frame["available"])
+        available = catalog.available  # once: it may be replaced while the service runs
+        frame = catalog.frame.filter(available)
         for (title, brand, path), sold in zip(
-            frame.select("title", "brand", "category").iter_rows(), sales[catalog.available].tolist(), strict=True
+            frame.select("title", "brand", "category").iter_rows(), sales[available].tolist(), strict=True
         ):
             names = [("item", title), ("brand", brand), ("category", path.rsplit("|", 1)[-1].strip() if path else None)]
             for kind, name in names:

@@ -14,15 +14,16 @@ from limits.strategies import FixedWindowRateLimiter
 
 from features.errors import ConfigError
 from recsys.service.access.keys import Keys
+from recsys.service.access.public import check_user, is_public, key_of_beacon
 from recsys.service.logs import LOGGER
 from recsys.service.metrics import REJECTED
+from recsys.settings.names import Scope
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
     from pathlib import Path
 
     from recsys.service.access.keys import Key
-    from recsys.settings.names import Scope
 
 _header = APIKeyHeader(name="X-API-Key", auto_error=False, description="created by `recsys keys add`")
 _bearer = HTTPBearer(auto_error=False, description="the same key")
@@ -120,16 +121,19 @@ class Access:
         return key.name
 
 
-def needs(scope: Scope) -> Callable[..., None]:
-    """Return a FastAPI dependency that refuses requests without the scope."""
+def needs(scope: Scope) -> Callable[..., Awaitable[None]]:
+    """Return a FastAPI dependency that refuses requests without the scope; `recsys.service.access.public` says what a public key opens."""
 
-    def check(
+    async def check(
         request: Request,
         header: Annotated[str | None, Security(_header)],
         bearer: Annotated[HTTPAuthorizationCredentials | None, Security(_bearer)],
     ) -> None:
         access: Access = request.app.state.access
-        name = access.check(header or (bearer.credentials if bearer else None), scope)
-        request.scope["noted"]["key"] = name
+        secret = header or (bearer.credentials if bearer else None) or key_of_beacon(request)
+        public = is_public(request, access.find(secret) if secret else None, scope)
+        request.scope["noted"]["key"] = access.check(secret, Scope.STOREFRONT if public else scope)
+        if public and access.keys is not None:
+            await check_user(request, access.keys)
 
     return check

@@ -33,7 +33,7 @@ async def reviews(
             return None, [], str(error)
         return answer, live.reviews.alerts(), ""
 
-    times = StageTimes(request.scope["noted"]["arrived"])
+    times = StageTimes.of(request.scope["noted"])
     answer, alerts, problem = await service.pipeline.run(read, times, "page")
     status = 422 if problem and len(live.recommender.snapshot.reviews) else 200
     return page(request, "reviews", status, form=form, answer=answer, alerts=alerts, problem=problem)

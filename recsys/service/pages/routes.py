@@ -124,7 +124,7 @@ async def _recommendations(
 ) -> HTMLResponse:
     recommender = live.recommender
     request.scope["noted"] |= {"user": service.pseudonym(form.user), "bundle_id": recommender.bundle_id}
-    times = StageTimes(request.scope["noted"]["arrived"])
+    times = StageTimes.of(request.scope["noted"])
     compared, bundle_error = None, ""
     if form.beside:
         try:
@@ -174,7 +174,7 @@ def _hits(service: Service, live: LiveBundle, form: RecommendForm) -> tuple[Hit,
 @inside.get("/map")
 async def catalogue_map(request: Request, service: ServiceOf, live: LiveBundleOf, views: ViewsOf) -> Response:
     """Show items by their vectors, all of them or one category."""
-    times = StageTimes(request.scope["noted"]["arrived"])
+    times = StageTimes.of(request.scope["noted"])
     overview = views.overview(live.recommender)
     full_map = await service.pipeline.run(lambda: overview.map, times, "page")
     number = request.query_params.get("group", "")
@@ -187,7 +187,7 @@ async def catalogue_map(request: Request, service: ServiceOf, live: LiveBundleOf
 @inside.get("/items/{item_id:path}")
 async def item(request: Request, item_id: str, service: ServiceOf, live: LiveBundleOf) -> Response:
     """Show an item and its nearest neighbours."""
-    recommender, times = live.recommender, StageTimes(request.scope["noted"]["arrived"])
+    recommender, times = live.recommender, StageTimes.of(request.scope["noted"])
     buyers = recommender.buyers
     row = int(recommender.snapshot.catalog.rows_or_raise([item_id])[0])
     near = await service.pipeline.run(lambda: recommender.similar(item_id, NEAREST), times, "page")

@@ -42,7 +42,7 @@ async def found(request: Request, service: ServiceOf, live: LiveBundleOf) -> Res
 
 async def _found(request: Request, service: Service, live: LiveBundle, form: SearchForm, error: str = "") -> HTMLResponse:
     request.scope["noted"] |= {"user": service.pseudonym(form.user), "bundle_id": live.bundle.id}
-    times = StageTimes(request.scope["noted"]["arrived"])
+    times = StageTimes.of(request.scope["noted"])
 
     def searched() -> tuple[SearchAnswer | None, str]:
         if error or not form.words:  # a list made without the faulty field would look like one that respects it
@@ -74,7 +74,7 @@ def _words(text: str) -> list[str]:
 async def suggested(request: Request, service: ServiceOf, live: LiveBundleOf) -> Response:
     """Return completions of what has been typed, for the page's script."""
     prefix = fields_of(await request.body()).get("prefix", [""])[-1][:PREFIX_LENGTH]
-    times = StageTimes(request.scope["noted"]["arrived"])
+    times = StageTimes.of(request.scope["noted"])
     texts = await service.pipeline.run(lambda: live.search.suggest(prefix), times, "suggestion")
     return JSONResponse([asdict(one) for one in texts], headers={"Cache-Control": HEADERS["Cache-Control"]})
 

@@ -100,7 +100,7 @@ async def _state(service: Service, request: Request, form: ChatForm, conversatio
 
 
 def _times(request: Request) -> StageTimes:
-    return StageTimes(request.scope["noted"]["arrived"])
+    return StageTimes.of(request.scope["noted"])
 
 
 @cache

@@ -159,4 +159,4 @@ def _queue(kept: Conversations) -> list[Queued]:
 
 
 def _times(request: Request) -> StageTimes:
-    return StageTimes(request.scope["noted"]["arrived"])
+    return StageTimes.of(request.scope["noted"])

@@ -53,7 +53,7 @@ async def one_customer(request: Request, service: ServiceOf, live: LiveBundleOf)
 
 
 async def _shown(request: Request, service: Service, live: LiveBundle, segment: str, user: str) -> Response:
-    times = StageTimes(request.scope["noted"]["arrived"])
+    times = StageTimes.of(request.scope["noted"])
     shown = await service.pipeline.run(lambda: _read(service, live, segment, user), times, "page")
     status = 422 if shown.problems and shown.segments is not None else 200
     return page(request, "customers", status, shown=shown, moved=MOVED, months=MONTHS)

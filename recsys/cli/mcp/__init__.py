@@ -1,0 +1,1 @@
+"""`recsys mcp`: the shop as tools of a language model."""
