@@ -23,7 +23,7 @@ from recsys.shop import Shop
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from recsys.settings.apps.storefront import RowName
+    from ranking.merchandising.place import RowName
 
 ROWS: tuple[RowName, ...] = ("for_you", "buy_again", "because_you_bought", "trending", "new_arrivals", "popular")
 TARGET = 1.5

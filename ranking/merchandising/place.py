@@ -7,8 +7,9 @@ from typing import Literal, get_args
 
 from pydantic import BaseModel, ConfigDict
 
-# `recommend` and `search` are the lists of those commands and routes; the others are pages of a storefront.
-Page = Literal["recommend", "search", "home", "product", "basket", "category", "empty_search"]
+PageKind = Literal["home", "product", "basket", "category", "empty_search"]  # pages of a storefront
+# `recommend` and `search` are the lists of those commands and routes.
+Page = Literal["recommend", "search", PageKind]
 RowName = Literal[
     "for_you",
     "buy_again",
@@ -22,6 +23,7 @@ RowName = Literal[
     "popular",
 ]
 PAGES: tuple[Page, ...] = get_args(Page)
+PAGE_KINDS: tuple[PageKind, ...] = get_args(PageKind)
 ROWS: tuple[RowName, ...] = get_args(RowName)
 
 

@@ -23,7 +23,6 @@ from recsys.apps.reviews.pipeline import ReviewsReader
 from recsys.apps.search.pipeline import Search
 from recsys.apps.search.request import SearchOptions
 from recsys.apps.storefront.pipeline import Storefront
-from recsys.apps.storefront.request import PageRequest
 from recsys.artifacts.bundle import CURRENT, Bundle, current_id, list_bundles
 from recsys.recommend.open import catch_up, live_items, open_recommender
 from recsys.recommend.request import RecommendOptions
@@ -100,7 +99,7 @@ class LiveBundle:
         usual = _warm(search, 0 if before is None else REST_FACTOR)
         assistant = _open_assistant(search, settings.assistant, workspace)
         storefront = Storefront.open(recommender, settings.storefront, workspace)
-        storefront.answer(PageRequest("home"))
+        storefront.warm()
         items = live_items(workspace, bundle, recommender)
         return cls(bundle, recommender, search, reviews, assistant, storefront, items, usual)
 

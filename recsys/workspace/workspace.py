@@ -59,8 +59,7 @@ class Workspace:
     cache : cache/, what can be rebuilt (token states, vectors).
     reports : reports/, results of evaluation.
     erased : erased.json, the list of erased users.
-    service : service/, events received over HTTP, impressions, conversations with the assistant, hashed API keys, the salt of the logs.
-    service : service/, events and changes of items received over HTTP, conversations with the assistant, hashed API keys,
+    service : service/, events and changes of items received over HTTP, impressions, conversations with the assistant, hashed API keys,
         the salt of the logs.
     rules : rules.toml, optional: what must never be recommended.
     experiments : experiments.toml, optional: the live experiments.

@@ -16,6 +16,7 @@ class Placed:
     score : what orders the row's items before anything moves them; larger is better; scores of two rows do not compare.
     probability : calibrated, that the visitor buys it; None where the row has none.
     propensity : the probability that this item is shown at this position.
+    rule : the rule of merchandising.toml that placed it; None for an item that stands where its row has it.
     """
 
     position: int
@@ -27,6 +28,7 @@ class Placed:
     probability: float | None
     reason: str
     propensity: float = 1.0
+    rule: str | None = None
 
 
 @dataclass(frozen=True)

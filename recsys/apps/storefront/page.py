@@ -10,27 +10,44 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ranking.diversity import diversify
+from ranking.merchandising.arrange import as_ranked
+from ranking.merchandising.place import Place
 from recsys.apps.storefront.answers import Placed, Row
+from recsys.apps.storefront.exploration import explore
 from recsys.apps.storefront.rows.row import listed
+from recsys.recommend.request import MAX_PER_GROUP
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ranking.merchandising.place import RowName
     from recsys.apps.storefront.request import Turn
     from recsys.apps.storefront.rows.row import RowKind
     from recsys.apps.storefront.visit import Visit
-    from recsys.settings.apps.storefront import RowName, StorefrontConfig
+    from recsys.settings.apps.storefront import StorefrontConfig
     from retrieval.candidates import Candidates
 
 NOTHING_LEFT = "nothing that may be shown is left for it"
 
 
-@dataclass
+@dataclass(frozen=True)
 class Filled:
-    """One row with the places of its list that are shown now and later."""
+    """One row with what it shows now and later.
+
+    Attributes
+    ----------
+    shown : the list of what it shows, of one visitor.
+    rules, propensity : of each item, the rule that placed it, and the probability that it is shown there.
+    later : rows of the items that follow, best first.
+    """
 
     name: RowName
     kind: RowKind
-    found: Candidates
-    now: list[int]
+    impression_id: str
+    shown: Candidates
+    rules: Sequence[str | None]
+    propensity: np.ndarray
     later: list[int]
 
 
@@ -42,12 +59,14 @@ class Page:
     ----------
     categories : code of each item's category, int (n_items,), -1 for none; None: no category is kept from taking over.
     most : how many places of the page one category may take while others have something to show.
+    pinned : row of the page -> catalogue rows that a rule pins there: no other row shows them.
     """
 
     visit: Visit
     config: StorefrontConfig
     categories: np.ndarray | None
     most: int
+    pinned: dict[RowName, list[int]] = field(default_factory=dict)
     rows: list[Filled] = field(default_factory=list)
     left_out: dict[str, str] = field(default_factory=dict)
 
@@ -56,34 +75,49 @@ class Page:
         self._places: Counter[int] = Counter()
 
     @classmethod
-    def of(cls, visit: Visit, places: int, config: StorefrontConfig) -> Page:
-        """Begin a page of so many places."""
+    def of(cls, visit: Visit, layout: Sequence[tuple[RowName, int]], config: StorefrontConfig) -> Page:
+        """Begin a page of some rows."""
         categories = None if visit.request.page == "category" else visit.recommender.reasons.shelves["category"]
-        return cls(visit, config, categories, max(2, math.ceil(config.category_share * places)))
+        most = max(2, math.ceil(config.category_share * sum(k for _, k in layout)))
+        page = cls(visit, config, categories, most)
+        if config.merchandising and visit.recommender.rules.pin:
+            for name, _ in layout:
+                rules = visit.recommender.rules_at(page.place(name), MAX_PER_GROUP)
+                page.pinned[name] = [] if rules is None else [row for row, _ in rules.pins.values()]
+        return page
+
+    def place(self, name: RowName) -> Place:
+        """Where a row is, for the rules of merchandising.toml."""
+        return Place(self.visit.request.page, name, self.visit.request.category)
 
     def add(self, name: RowName, kind: RowKind, k: int) -> None:
         """Add a row of k items below the others."""
+        allowed = self._free.copy()
+        allowed[[row for other, rows in self.pinned.items() if other != name for row in rows]] = False
         why = kind.missing(self.visit)
-        found = None if why else kind.retrieve(self.visit, k + self.config.depth, self._free)
-        ordered = [] if found is None else self._ordered(found, kind, k)
-        if found is None or not ordered:
+        found = None if why else self._ordered(kind.retrieve(self.visit, k + self.config.depth, allowed), kind, k, allowed)
+        filled = None if found is None else self._filled(name, kind, found, k, allowed)
+        if filled is None or not filled.shown.rows.size:
             self.left_out[name] = why or NOTHING_LEFT
             return
-        for place in ordered[:k]:
-            self._take(int(found.rows[0, place]))
-        self.rows.append(Filled(name, kind, found, ordered[:k], ordered[k : k + self.config.depth]))
+        for item in filled.shown.rows[0].tolist():
+            self._take(item)
+        self.rows.append(filled)
 
     def finish(self) -> tuple[Row, ...]:
         """Return the rows. What follows when one is turned over stands neither on the page nor in what follows another."""
         done = []
         for row in self.rows:
             rest = []
-            for item in row.found.rows[0, row.later].tolist():
+            for item in row.later[: self.config.depth]:
                 if self._free[item]:
                     self._take(item)
                     rest.append(item)
-            shown = row.found.take(np.array([row.now], dtype=np.int64))
-            done.append(self._row(row.name, row.kind, self._placed(shown, row.kind), rest))
+            items = [
+                replace(item, rule=rule, propensity=propensity)
+                for item, rule, propensity in zip(self._placed(row.shown, row.kind), row.rules, row.propensity.tolist(), strict=True)
+            ]
+            done.append(self._row(row.name, row.kind, items, rest, row.impression_id))
         return tuple(done)
 
     def turned(self, turn: Turn, kind: RowKind) -> Row:
@@ -99,7 +133,7 @@ class Page:
         of_row = dict(zip(still, self._placed(found.take(np.array([[place[row] for row in still]], dtype=np.int64)), kind), strict=True))
         items = [of_row[row] if row in of_row else self._not_found(row) for row in now]
         numbered = [replace(item, position=turn.after + i) for i, item in enumerate(items, start=1)]
-        return replace(self._row(turn.row, kind, numbered, rest), gone=len(wanted) - len(permitted))
+        return replace(self._row(turn.row, kind, numbered, rest, uuid.uuid4().hex), gone=len(wanted) - len(permitted))
 
     def _take(self, item: int) -> None:
         groups = self.visit.recommender.snapshot.catalog.groups
@@ -109,15 +143,15 @@ class Page:
         if self.categories is not None:
             self._places[int(self.categories[item])] += 1
 
-    def _ordered(self, found: Candidates, kind: RowKind, k: int) -> list[int]:
-        """Return the places of a list as they are shown: one item of a product, categories that have their share last."""
+    def _ordered(self, found: Candidates, kind: RowKind, k: int, allowed: np.ndarray) -> Candidates:
+        """Return a list as it is shown, without padding: one item of a product, categories that have their share of the page last."""
         groups, places = self.visit.recommender.snapshot.catalog.groups, self._places.copy()
         first: list[int] = []
         later: list[int] = []
         seen: set[int] = set()
         for place, item in enumerate(found.rows[0].tolist()):
             group = item if groups is None else int(groups[item])
-            if item < 0 or not self._free[item] or group in seen:
+            if item < 0 or not allowed[item] or group in seen:
                 continue
             seen.add(group)
             code = -1 if self.categories is None or not kind.spreads else int(self.categories[item])
@@ -126,7 +160,25 @@ class Page:
             else:
                 places[code] += 1
                 first.append(place)
-        return first + later
+        ordered = found.take(np.array([first + later], dtype=np.int64).reshape(1, -1))
+        vectors_of = self.visit.recommender.snapshot.vectors_of
+        return diversify(ordered, vectors_of, self.config.diversity, ordered.rows.shape[1]) if self.config.diversity else ordered
+
+    def _filled(self, name: RowName, kind: RowKind, ordered: Candidates, k: int, allowed: np.ndarray) -> Filled:
+        """Arrange a row by the rules that hold there, or else let chance draw its lower places where exploration is on."""
+        recommender, impression_id = self.visit.recommender, uuid.uuid4().hex
+        ruled = self.config.merchandising and recommender.rules_at(self.place(name), MAX_PER_GROUP) is not None
+        if ruled:
+            shown, (rules,) = recommender.arranged(ordered, k, self.place(name), allowed)
+            shown = shown.take(np.flatnonzero(shown.rows[0] >= 0)[None])
+            propensity = np.ones(shown.rows.shape[1])
+        else:
+            explored = explore(ordered.rows.shape[1], k, self.config.exploration, impression_id)
+            shown, (rules,) = as_ranked(ordered.take(explored.order[None]), k)
+            propensity = explored.propensity
+        held = set(shown.rows[0].tolist())
+        later = [row for row in ordered.rows[0].tolist() if row not in held]
+        return Filled(name, kind, impression_id, shown, rules, propensity, later)
 
     def _placed(self, shown: Candidates, kind: RowKind) -> list[Placed]:
         """Return the items of a list without padding, with what the row says of them."""
@@ -137,11 +189,11 @@ class Page:
         ]
 
     def _not_found(self, row: int) -> Placed:
-        """Return an item that the row would not find any more: it keeps its place, with what sells of it."""
+        """Return an item that the row would not find any more: it keeps its place, with what is said of its sales."""
         (fact,) = self.visit.recommender.facts(np.array([row]))
         return Placed(0, *fact, 0.0, None, self.visit.recommender.buyers.sales(row))
 
-    def _row(self, name: RowName, kind: RowKind, items: list[Placed], rest: list[int]) -> Row:
+    def _row(self, name: RowName, kind: RowKind, items: list[Placed], rest: list[int], impression_id: str) -> Row:
         title = self.config.titles.get(name, kind.title).replace("{}", kind.subject(self.visit))
         ids = self.visit.recommender.snapshot.catalog.ids
-        return Row(name, title, uuid.uuid4().hex, kind.retriever, tuple(items), tuple(str(ids[item]) for item in rest))
+        return Row(name, title, impression_id, kind.retriever, tuple(items), tuple(str(ids[item]) for item in rest))

@@ -13,9 +13,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ranking.merchandising.place import ROWS
 from recsys.apps.storefront.answers import PageAnswer, RowAnswer
 from recsys.apps.storefront.page import Page
 from recsys.apps.storefront.places import Places
+from recsys.apps.storefront.request import PageRequest, RowRequest
 from recsys.apps.storefront.rows.personal import BecauseYouBought, BuyAgain, ForYou, RecentlyViewed
 from recsys.apps.storefront.rows.related import AlternativesTo, BoughtTogether
 from recsys.apps.storefront.rows.shop import NewArrivals, Popular, Trending, TrendingHere
@@ -24,10 +26,11 @@ from retrieval.candidates import Candidates
 
 if TYPE_CHECKING:
     from features.data.histories import Histories
-    from recsys.apps.storefront.request import PageRequest, Turn
+    from ranking.merchandising.place import RowName
+    from recsys.apps.storefront.request import Turn
     from recsys.apps.storefront.rows.row import RowKind
     from recsys.recommend.pipeline import Recommender
-    from recsys.settings.apps.storefront import RowName, StorefrontConfig
+    from recsys.settings.apps.storefront import StorefrontConfig
     from recsys.workspace.workspace import Workspace
 
 
@@ -82,6 +85,12 @@ class Storefront:
         stages = TurnStages.of(self, turn, recent)
         return stages.present(stages.rank(stages.retrieve()))[0]
 
+    def warm(self) -> None:
+        """Make a page of all rows, so that the first visitor does not wait for what they count."""
+        users, items = self.recommender.snapshot.log.user_ids[:1].tolist(), self.recommender.snapshot.catalog.ids[:1].tolist()
+        for user in (None, *users):
+            self.answer(PageRequest("home", user, basket=tuple(items), rows=tuple(RowRequest(name, 1) for name in ROWS)))
+
     @cached_property
     def kinds(self) -> dict[RowName, RowKind]:
         """The rows that need no ranking."""
@@ -104,10 +113,12 @@ class VisitStages:
 
     Attributes
     ----------
+    config : the storefront's, or that of an arm of an experiment.
     listed : whether the answer has the row `for_you`, and something is known of the visitor.
     """
 
     storefront: Storefront
+    config: StorefrontConfig
     visit: Visit
     listed: bool
 
@@ -142,19 +153,22 @@ class PageStages(VisitStages):
     layout: tuple[tuple[RowName, int], ...]
 
     @classmethod
-    def of(cls, storefront: Storefront, request: PageRequest, recent: Histories | None = None) -> PageStages:
-        """Look up what a request names."""
-        layout = request.layout(storefront.config)
+    def of(
+        cls, storefront: Storefront, request: PageRequest, recent: Histories | None = None, config: StorefrontConfig | None = None
+    ) -> PageStages:
+        """Look up what a request names; `config` None takes the storefront's."""
+        config = config or storefront.config
+        layout = request.layout(config)
         places = sum(k for _, k in layout)
         # The list for the visitor must survive the rows above it.
-        visit = Visit.of(storefront.recommender, request, places + storefront.config.depth, recent)
+        visit = Visit.of(storefront.recommender, request, places + config.depth, recent, merchandising=config.merchandising)
         listed = visit.known and any(name == "for_you" for name, _ in layout)
-        return cls(storefront, visit, listed, tuple(layout))
+        return cls(storefront, config, visit, listed, tuple(layout))
 
     def present(self, best: Candidates, *, degraded: bool = False) -> list[PageAnswer]:
         """Fill the rows. degraded: `best` is `unranked` though there is a ranker."""
-        config, visit = self.storefront.config, self.visit
-        page = Page.of(visit, sum(k for _, k in self.layout), config)
+        config, visit = self.config, self.visit
+        page = Page.of(visit, self.layout, config)
         for name, k in self.layout:
             page.add(name, self.kind(name, best, degraded=degraded), k)
         request = visit.request
@@ -172,16 +186,16 @@ class TurnStages(VisitStages):
     @classmethod
     def of(cls, storefront: Storefront, turn: Turn, recent: Histories | None = None) -> TurnStages:
         """Look up what the page's request named, and the items."""
-        visit = Visit.of(storefront.recommender, turn.request, len(turn.items), recent)
+        visit = Visit.of(storefront.recommender, turn.request, len(turn.items), recent, merchandising=False)
         rows = storefront.recommender.snapshot.catalog.rows(turn.items)
         mask = np.zeros(len(visit.mask), dtype=bool)
         mask[rows[rows >= 0]] = True
         mask &= visit.mask
         visit = replace(visit, mask=mask, group=replace(visit.group, mask=mask))
-        return cls(storefront, visit, visit.known and turn.row == "for_you", turn)
+        return cls(storefront, storefront.config, visit, visit.known and turn.row == "for_you", turn)
 
     def present(self, best: Candidates, *, degraded: bool = False) -> list[RowAnswer]:
         """Put the items into the page's order. degraded: `best` is `unranked` though there is a ranker."""
-        turn, config = self.turn, self.storefront.config
-        row = Page.of(self.visit, turn.k, config).turned(turn, self.kind(turn.row, best, degraded=degraded))
+        turn = self.turn
+        row = Page.of(self.visit, (), self.config).turned(turn, self.kind(turn.row, best, degraded=degraded))
         return [RowAnswer(self.storefront.recommender.bundle_id, row)]

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from features.errors import DataError
 
 if TYPE_CHECKING:
-    from recsys.settings.apps.storefront import PageKind, RowName, StorefrontConfig
+    from ranking.merchandising.place import PageKind, RowName
+    from recsys.settings.apps.storefront import StorefrontConfig
 
 MAX_ROWS = 20
 
@@ -37,6 +38,8 @@ class PageRequest:
     rows : from top to bottom; empty: those that the settings give the page.
     in_stock, max_price : what may be shown, prices in the shop's currency.
     place : where the visitor is; None: what the table of customers says.
+    session : names the visit, for experiments and impressions.
+    context : what a reward model may distinguish, in a few values, such as a device; it is stored with the impressions.
     """
 
     page: PageKind
@@ -49,6 +52,8 @@ class PageRequest:
     in_stock: bool = True
     max_price: float | None = None
     place: str | None = None
+    session: str | None = None
+    context: str = ""
 
     def layout(self, config: StorefrontConfig) -> list[tuple[RowName, int]]:
         """Return the rows and how many items each shows.

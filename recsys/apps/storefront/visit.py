@@ -44,13 +44,16 @@ class Visit:
     notes: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, recommender: Recommender, request: PageRequest, depth: int, recent: Histories | None = None) -> Visit:
+    def of(
+        cls, recommender: Recommender, request: PageRequest, depth: int, recent: Histories | None = None, *, merchandising: bool = True
+    ) -> Visit:
         """Look up what a request names.
 
         Parameters
         ----------
         depth : how many items the list for the visitor must hold.
         recent : what the user did after the snapshot.
+        merchandising : whether the list has what rules want to show in it, ranked with the others.
 
         Raises
         ------
@@ -74,6 +77,9 @@ class Visit:
             max_price=request.max_price,
             in_stock=request.in_stock,
             exclude=tuple(held),
+            page=request.page,
+            row="for_you",
+            merchandising=merchandising,
         )
         ((_, group),) = RequestGroup.groups(recommender, options, [request.user], recent)
         mask = group.mask if group.mask.ndim == 1 else group.mask[0]

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ranking.merchandising.place import ROWS, PageKind, RowName
 from recsys.cli.options import Json, parse_ids, state_of
-from recsys.settings.apps.storefront import ROW_NAMES, PageKind, RowName
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -63,9 +63,9 @@ def _parse_rows(values: list[str] | None) -> list[RowName]:
     names = parse_ids(values, "--rows") if values else ()
     known: list[RowName] = []
     for name in names:
-        match = next((row for row in ROW_NAMES if row == name), None)
+        match = next((row for row in ROWS if row == name), None)
         if match is None:
-            raise typer.BadParameter(f"{name!r} is no row: the rows are {', '.join(ROW_NAMES)}", param_hint="--rows")
+            raise typer.BadParameter(f"{name!r} is no row: the rows are {', '.join(ROWS)}", param_hint="--rows")
         known.append(match)
     return known
 

@@ -12,8 +12,8 @@ from features.errors import DataError
 from recsys.apps.storefront.request import PageRequest, Turn
 
 if TYPE_CHECKING:
+    from ranking.merchandising.place import RowName
     from recsys.apps.storefront.answers import Row
-    from recsys.settings.apps.storefront import RowName
 
 
 class Cursors:
@@ -27,7 +27,7 @@ class Cursors:
         if not row.rest:
             return None
         # The rows of the page say nothing of what follows in this one.
-        asked = {name: value for name, value in asdict(request).items() if name != "rows" and value not in (None, ())}
+        asked = {name: value for name, value in asdict(request).items() if name != "rows" and value not in (None, (), "")}
         return str(self._signer.dumps([asked, row.name, row.items[-1].position if row.items else 0, row.rest]))
 
     def read(self, cursor: str, k: int) -> Turn:

@@ -6,9 +6,9 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from ranking.merchandising.place import PageKind, RowName  # noqa: TC001  pydantic reads them
 from recsys.apps.storefront.request import MAX_ROWS, PageRequest, RowRequest
 from recsys.service.schemas import Answered, Body, Id, Items, K, Name
-from recsys.settings.apps.storefront import PageKind, RowName  # noqa: TC001  pydantic reads them
 
 Cursor = Annotated[str, Field(min_length=1, max_length=100_000, description="of the row, from an answer")]
 
@@ -42,6 +42,8 @@ class PageBody(Body):
     in_stock: bool = True
     max_price: float | None = Field(default=None, ge=0)
     place: Name | None = Field(default=None, description="where the visitor is; null: what the table of customers says")
+    session: Name | None = Field(default=None, description="names the visit, for experiments and impressions")
+    context: str = Field(default="", max_length=64, description="such as a device; stored with the impressions")
 
     @property
     def asked(self) -> PageRequest:
@@ -58,6 +60,8 @@ class PageBody(Body):
             in_stock=self.in_stock,
             max_price=self.max_price,
             place=self.place,
+            session=self.session,
+            context=self.context,
         )
 
 
@@ -80,6 +84,7 @@ class PlacedItem(BaseModel):
     probability: float | None = Field(examples=[0.041])
     reason: str = Field(examples=["bought 3 times, about every 21 days, last 24 days ago"])
     propensity: float = Field(examples=[1.0])
+    rule: str | None = Field(examples=[None])
 
 
 class PageRow(BaseModel):

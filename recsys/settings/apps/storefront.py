@@ -2,25 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal, get_args
-
 from pydantic import BaseModel, ConfigDict, Field
 
-PageKind = Literal["home", "product", "basket", "category", "empty_search"]
-RowName = Literal[
-    "for_you",
-    "buy_again",
-    "bought_together",
-    "alternatives",
-    "because_you_bought",
-    "recently_viewed",
-    "trending",
-    "trending_here",
-    "new_arrivals",
-    "popular",
-]
-PAGE_KINDS: tuple[PageKind, ...] = get_args(PageKind)
-ROW_NAMES: tuple[RowName, ...] = get_args(RowName)
+from ranking.merchandising.place import PageKind, RowName
 
 
 class StorefrontConfig(BaseModel):
@@ -35,6 +19,9 @@ class StorefrontConfig(BaseModel):
         a category, and not for alternatives.
     titles : other titles of rows, by name.
     place : attribute of the table of customers that says where they live, for the row trending_here.
+    diversity : within a row: 0 keeps its order, 1 wants the items as different as possible.
+    exploration : share of the showings of a row whose lower places are drawn by chance; rows that a rule arranges are not drawn.
+    merchandising : whether the rules of merchandising.toml arrange the rows.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -48,6 +35,9 @@ class StorefrontConfig(BaseModel):
     category_share: float = Field(default=0.4, gt=0, le=1)
     titles: dict[RowName, str] = {}
     place: str | None = None
+    diversity: float = Field(default=0.0, ge=0, le=1)
+    exploration: float = Field(default=0.0, ge=0, le=1)
+    merchandising: bool = True
 
     def rows_of(self, page: PageKind) -> tuple[RowName, ...]:
         """Return the rows of a kind of page."""

@@ -12,11 +12,14 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from features.errors import ConfigError
 from features.names import CART, CLICK, PURCHASE
 from features.text.closest import did_you_mean
+from ranking.merchandising.place import PageKind, RowName
 from recsys.moments import utc_moment
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from recsys.settings.apps.storefront import StorefrontConfig
 
 Metric = Literal["click", "cart", "purchase", "revenue"]
 METRIC_ACTIONS: dict[str, str] = {CLICK: CLICK, CART: CART, PURCHASE: PURCHASE, "revenue": PURCHASE}
@@ -58,7 +61,7 @@ class ArmSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     diversity: Share | None = None
-    rows: dict[str, Annotated[tuple[str, ...], Field(min_length=1)]] | None = None
+    rows: dict[PageKind, Annotated[tuple[RowName, ...], Field(min_length=1)]] | None = None
     merchandising: bool | None = None
     exploration: Share | None = None
     bundle: Annotated[str, Field(min_length=1)] | None = None
@@ -67,6 +70,11 @@ class ArmSettings(BaseModel):
     def given(self) -> dict[str, Any]:
         """The settings that are changed."""
         return self.model_dump(mode="json", exclude_none=True)
+
+    def over(self, config: StorefrontConfig) -> StorefrontConfig:
+        """Return the storefront's settings as they are in this arm."""
+        changed = {name: value for name, value in self.given.items() if name not in ("rows", "bundle")}
+        return config.model_copy(update=changed | (self.rows or {}))
 
 
 class Arm(BaseModel):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -53,8 +52,9 @@ class AlternativesTo(PlainRow):
     retriever: str = "items of the category with a similar text and price"
     spreads = False
 
-    @cached_property
+    @property
     def _source(self) -> Alternatives:
+        """Made for each row: prices and stock change while a bundle is in use."""
         snapshot = self.recommender.snapshot
         return Alternatives.of(snapshot.catalog, snapshot.item_texts, snapshot.prices)
 

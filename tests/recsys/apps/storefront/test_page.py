@@ -15,10 +15,11 @@ from hypothesis import strategies as st
 from features.data.catalog import Catalog
 from features.errors import DataError
 from ranking.blocklist import Blocklist
+from ranking.merchandising.place import PAGE_KINDS, ROWS
 from recsys.apps.storefront.pipeline import Storefront
 from recsys.apps.storefront.request import MAX_ROWS, PageRequest, RowRequest, Turn
 from recsys.recommend.request import RecommendOptions
-from recsys.settings.apps.storefront import PAGE_KINDS, ROW_NAMES, StorefrontConfig
+from recsys.settings.apps.storefront import StorefrontConfig
 
 if TYPE_CHECKING:
     from recsys.apps.storefront.answers import PageAnswer, Row
@@ -55,7 +56,7 @@ def all_of(storefront: Storefront, request: PageRequest, row: Row) -> list[str]:
     return found
 
 
-rows = st.builds(RowRequest, st.sampled_from(ROW_NAMES), st.integers(1, 6))
+rows = st.builds(RowRequest, st.sampled_from(ROWS), st.integers(1, 6))
 pages = st.builds(
     PageRequest,
     page=st.sampled_from(PAGE_KINDS),
@@ -64,7 +65,7 @@ pages = st.builds(
     item=st.sampled_from(ITEMS),
     category=st.sampled_from(["bakery", "drinks"]) | st.none(),
     viewed=st.lists(st.sampled_from([*ITEMS, "gone"]), max_size=4).map(tuple),
-    rows=st.lists(st.builds(RowRequest, st.sampled_from(ROW_NAMES), st.integers(1, 6)), max_size=6, unique_by=lambda row: row.name).map(
+    rows=st.lists(st.builds(RowRequest, st.sampled_from(ROWS), st.integers(1, 6)), max_size=6, unique_by=lambda row: row.name).map(
         tuple
     ),
     in_stock=st.booleans(),

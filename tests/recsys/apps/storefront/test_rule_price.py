@@ -119,7 +119,7 @@ def test_expected_profit_earns_more_and_is_told_where_margins_are_known(
 
 def test_a_rule_of_a_category_is_judged_on_its_lists(price: Callable[..., dict[str, RulePrice]]) -> None:
     (one,) = price(bury=[{"name": "b", "items": ["sku-01"], "where": {"categories": ["drinks"]}}]).values()
-    assert 0 < one.lists
+    assert one.lists > 0
     assert one.before[NDCG].users < 30, "those who bought of the category"
     (other,) = price(bury=[{"name": "b", "items": ["sku-31"], "where": {"categories": ["drinks"]}}]).values()
     assert other.lists == 0
