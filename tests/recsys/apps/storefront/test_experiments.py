@@ -253,6 +253,15 @@ def test_units_of_two_arms_and_pages_of_nobody_are_said(workspace: Workspace) ->
     assert any(note.startswith("1 units saw two arms") for note in found.notes)
 
 
+def test_pages_that_are_no_longer_kept_are_said(workspace: Workspace) -> None:
+    one = experiment(units=2000)
+    run(workspace, one, 500, {"a": 0.1, "b": 0.4})
+    assert not any("kept" in note for note in read_out(one, workspace.impressions, BEGIN + 12 * DAY).notes)
+    workspace.impressions.expire(BEGIN + 5 * DAY)
+    (note,) = [note for note in read_out(one, workspace.impressions, BEGIN + 12 * DAY).notes if "kept" in note]
+    assert note.startswith("its pages are kept from 2026-06-06 on, though it was first shown on 2026-06-01: raise impressions.keep_days")
+
+
 def test_before_anything_was_shown_nothing_is_decided(workspace: Workspace) -> None:
     found = read_out(experiment(), workspace.impressions, BEGIN - DAY)
     assert (found.state, found.verdict) == ("planned", "nothing is decided after 0 users: the difference may be 0")
