@@ -7,7 +7,8 @@ before a customer's last purchase less that of the 28 days after the moment, of 
 
 Rows of alerts are simulated shops of 400 customers and two years, each customer with a gap of their own around 7 days or, in shops of rare
 purchases, 40. In stable shops, `ratio` is the false alarms a year; in others a share of the customers leaves on day 500, and `ratio` is the
-share of shops in which that is found within 60 days. Rows of costs are seconds and bytes of the workspace's shop.
+share of shops in which that is found within 60 days. `alerts_of_the_shop_a_year` is the alerts in the workspace's own log; nobody knows
+which of them are false. Rows of costs are seconds and bytes of the workspace's shop.
 """
 
 from __future__ import annotations
@@ -55,6 +56,11 @@ def say(name: str, ratio: float, interval: tuple[float, float], **more: object) 
 def exact(hits: int, n: int) -> tuple[float, float]:
     """Return the 95% interval of a share."""
     return (0.0 if not hits else beta.ppf(0.025, hits, n - hits + 1), 1.0 if hits == n else beta.ppf(0.975, hits + 1, n - hits))
+
+
+def a_year(alarms: int, years: float) -> tuple[float, float]:
+    """Return the 95% interval of alarms a year."""
+    return (chi2.ppf(0.025, 2 * alarms) / 2 / years if alarms else 0.0, chi2.ppf(0.975, 2 * alarms + 2) / 2 / years)
 
 
 def until(days: PurchaseDays, day: int) -> PurchaseDays:
@@ -152,17 +158,20 @@ def judge_alerts(shops: int) -> None:
                 found += bool(hit)
                 waits += hit[:1]
             if not leave:
-                low = chi2.ppf(0.025, 2 * alarms) / 2 / years if alarms else 0.0
-                say(
-                    f"alerts_{name}_false_a_year",
-                    alarms / years,
-                    (low, chi2.ppf(0.975, 2 * alarms + 2) / 2 / years),
-                    shops=shops,
-                    alarms=alarms,
-                )
+                say(f"alerts_{name}_false_a_year", alarms / years, a_year(alarms, years), shops=shops, alarms=alarms)
             else:
                 days = round(float(np.mean(waits)), 1) if waits else None
                 say(f"alerts_{name}_found_{leave:.0%}_leave", found / shops, exact(found, shops), shops=shops, days=days)
+
+
+def judge_past(log: Interactions) -> None:
+    """Print the alerts that a watch from the log's first day on would have raised, by the rules of its last day."""
+    rhythms, last = Rhythms.of(PurchaseDays.of(log)), (end_of(log) - 1) // DAY
+    counts = departures(rhythms, SegmentRules.of(rhythms, rhythms.on(last)), last - 1)
+    alarms = len(find_alerts(counts, EPOCH + timedelta(last - 1), WatchConfig(margin=0.0)))
+    years = counts["day"].n_unique() / 365
+    if years:
+        say("alerts_of_the_shop_a_year", alarms / years, a_year(alarms, years), alarms=alarms, days=round(365 * years))
 
 
 def judge_costs(log: Interactions) -> None:
@@ -196,6 +205,8 @@ def main() -> None:
     log = None if asked.workspace is None else Workspace(asked.workspace).load(Settings().events)[1]
     if log is not None and asked.only in (None, "segments"):
         judge_segments(log)
+    if log is not None and asked.only in (None, "alerts"):
+        judge_past(log)
     if asked.only in (None, "alerts"):
         judge_alerts(asked.shops)
     if log is not None and asked.only in (None, "costs"):

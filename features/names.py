@@ -125,6 +125,12 @@ TOWER_SCORE: Final = "tower"
 TOWER_RANK: Final = "tower_rank"  # from 0, among the candidates of the two towers
 ARRIVAL_SCORE: Final = "arrival"  # items added recently that nobody has bought
 UNSOLD_SCORE: Final = "unsold"  # all items that nobody has bought
+COMPLEMENT_SCORE: Final = "complement"  # what the items of a basket add to the chance that this one is in it
+ALTERNATIVE_SCORE: Final = "alternative"  # cosine of the texts times nearness of the prices
+DUE_CHANCE: Final = "due_chance"  # that the user buys the item again within the next days
+DUE_IN_DAYS: Final = "due_in_days"  # until the usual gap since the user's last purchase of it is over; below 0: overdue
+NEXT_IN_DAYS: Final = "next_in_days"  # until the next purchase is expected, after the time that has already gone by
+GROWTH: Final = "growth"  # buyers of the last days over those expected
 
 # Features of a customer and a product that stands for several items: one that nobody has bought, or a category.
 LIKE_TEXT: Final = "like_text"  # how near its text is to what the customer bought

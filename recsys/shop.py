@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from recsys.apps.search.answers import SearchAnswer
     from recsys.apps.search.pipeline import Search
     from recsys.apps.search.request import SearchOptions
+    from recsys.apps.storefront.pipeline import Storefront
     from recsys.privacy.erasure import Erased
     from recsys.recommend.answers import Answer
     from recsys.recommend.pipeline import Recommender
@@ -202,6 +203,18 @@ class Shop:
         return CustomersReader(self.recommender, self.workspace.reports)
 
     @cached_property
+    def storefront(self) -> Storefront:
+        """The pages over the bundle in use.
+
+        Raises
+        ------
+        BundleError: no bundle is in use, or it is damaged.
+        """
+        from recsys.apps.storefront.pipeline import Storefront
+
+        return Storefront.open(self.recommender, self.settings.storefront, self.workspace)
+
+    @cached_property
     def assistant(self) -> Assistant:
         """Answers customers' messages, over `recommender`; raises what that does, and where templates or a tool are wrong."""
         from recsys.apps.assistant.operation.opening import open_assistant
@@ -210,7 +223,7 @@ class Shop:
 
     def _close(self) -> None:
         """Forget the open recommender, so that the next call opens the bundle in use."""
-        for name in ("recommender", "searcher", "reviews", "customers", "assistant"):
+        for name in ("recommender", "searcher", "reviews", "customers", "assistant", "storefront"):
             self.__dict__.pop(name, None)
 
     def answers(self, options: RecommendOptions, users: Sequence[str | None]) -> Iterator[Answer]:

@@ -75,12 +75,15 @@ class SendHistory:
             If the log has no calendar.
         """
         now = seconds(moment)
-        features, deals = user_features(self.log, now), deal_features(self.log, now)
+        users = self.user_rows(sends)
         # The last place stands for customers that the log lacks.
+        asked = np.zeros(self.log.n_users + 1, dtype=bool)
+        asked[users] = True
+        # A campaign goes to few customers, and features of a customer need no other; what is usually paid for an item needs all.
+        features, deals = user_features(self.log.where(asked[self.log.user]), now), deal_features(self.log, now)
         table = np.full((self.log.n_users + 1, len(_USER_FEATURES) + len(DEAL_FEATURES)), np.nan, dtype=np.float32)
         table[features.users, : len(_USER_FEATURES)] = features.table(_USER_FEATURES)
         table[:-1, len(_USER_FEATURES) :] = np.stack([deals[name] for name in DEAL_FEATURES], axis=1)
-        users = self.user_rows(sends)
         columns = _contacts(self.campaigns.before(moment).frame, sends, moment) | self._targets(sends, users, now)
         own = np.stack([columns[name] for name in CAMPAIGN_FEATURES], axis=1).astype(np.float32)
         return np.concatenate([table[users], own], axis=1)

@@ -20,6 +20,7 @@ from recsys.cli.options import Count, Json, PerGroup, State, parse_ids, parse_in
 from recsys.cli.reviews.command import reviews
 from recsys.cli.search import search, similar
 from recsys.cli.service import serve
+from recsys.cli.storefront.page import page
 from recsys.recommend.request import MAX_PER_GROUP, RecommendOptions
 from recsys.settings.names import Device, Preset
 
@@ -252,6 +253,6 @@ def _print_json(value: Any) -> None:
 
 
 COMMANDS = (
-    *(demo, ingest, train, build_index, recommend, similar, search, reviews, customers, audience),
+    *(demo, ingest, train, build_index, recommend, page, similar, search, reviews, customers, audience),
     *(evaluate, benchmark, simulate, off_policy, refresh, verify, rollback, erase, serve, doctor),
 )

@@ -31,7 +31,7 @@ from recsys.snapshot.encode import Encoded, EncodeOptions, encode_catalog
 from recsys.snapshot.help_texts import HelpTexts
 from recsys.snapshot.reviews import read_reviews
 from recsys.snapshot.search_clicks import query_clicks
-from recsys.snapshot.snapshot import LogAggregates, Snapshot, indexed
+from recsys.snapshot.snapshot import LogAggregates, Snapshot, indexed, with_related
 from retrieval.collaborative.models import Collaborative
 from retrieval.collaborative.review_words import ReviewWords
 from retrieval.lexical.index import LexicalIndex
@@ -106,6 +106,7 @@ class Build:
         customers = customer_tables(log, self.settings.customers.models, self.workspace.cache)
         parts = {"help": HelpTexts.read(pages, self.model), "customers": customers}
         snapshot = replace(snapshot, events_read=self.events_read, query_clicks=query_clicks(self.workspace, snapshot), **parts)
+        snapshot = with_related(snapshot)
         read = coverage(self.model.encoder.tokenizer, catalog)
         about = self._about(snapshot) | {"collaborative": key, COVERAGE: asdict(read)}
         drift = None

@@ -18,6 +18,7 @@ from recsys.service.reviews.routes import reviews_router
 from recsys.service.routes import router
 from recsys.service.search.routes import search_router
 from recsys.service.storefront.action_routes import actions_router
+from recsys.service.storefront.routes import storefront_router
 from recsys.settings.serve import LOOPBACK
 
 if TYPE_CHECKING:
@@ -55,6 +56,7 @@ def application(workspace: Workspace, settings: Settings) -> Admission:
     app.include_router(customers_router)
     app.include_router(assistant_router)
     app.include_router(actions_router)
+    app.include_router(storefront_router)
     app.include_router(pages)
     return Admission(app, config)
 

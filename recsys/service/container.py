@@ -18,6 +18,7 @@ from recsys.service.logs import pseudonym, salt_of
 from recsys.service.metrics import BUNDLE_AGE, COVERAGE, DRIFT
 from recsys.service.search.counts import SearchCounts
 from recsys.service.storefront.arm_bundles import ArmBundles
+from recsys.service.storefront.cursor import Cursors
 from recsys.service.storefront.impression_writer import ImpressionWriter
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ class Service:
     searches: SearchCounts = field(init=False, default_factory=SearchCounts)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "bundles", BundleWatcher(self.workspace, self.settings.serve, self.settings.assistant))
+        object.__setattr__(self, "bundles", BundleWatcher(self.workspace, self.settings))
         object.__setattr__(self, "pipeline", AnswerPipeline(self.settings.serve))
         writer = ImpressionWriter(self.workspace.impressions, self.settings.impressions, self.erased)
         object.__setattr__(self, "impressions", writer)
@@ -67,6 +68,11 @@ class Service:
         snapshot = recommender.snapshot
         events = self.workspace.events.of_user(snapshot.log.spelt(user))
         return recent_histories(snapshot, user, events, self.settings.events)
+
+    @cached_property
+    def cursors(self) -> Cursors:
+        """Of the rows of pages."""
+        return Cursors(self._salt)
 
     @cached_property
     def guests(self) -> frozenset[str]:

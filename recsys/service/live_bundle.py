@@ -22,17 +22,19 @@ from recsys.apps.customers.reader import CustomersReader
 from recsys.apps.reviews.pipeline import ReviewsReader
 from recsys.apps.search.pipeline import Search
 from recsys.apps.search.request import SearchOptions
+from recsys.apps.storefront.pipeline import Storefront
+from recsys.apps.storefront.request import PageRequest
 from recsys.artifacts.bundle import CURRENT, Bundle, current_id, list_bundles
 from recsys.recommend.open import open_recommender
 from recsys.recommend.request import RecommendOptions
 from recsys.refresh.drift import psi
 from recsys.service.metrics import SWAPS, WORDINGS
-from recsys.settings.apps.assistant import AssistantConfig
 
 if TYPE_CHECKING:
     from recsys.apps.assistant.pipeline import Assistant
     from recsys.recommend.pipeline import Recommender
-    from recsys.settings.serve import ServeConfig
+    from recsys.settings.apps.assistant import AssistantConfig
+    from recsys.settings.settings import Settings
     from recsys.workspace.workspace import Workspace
 
 _log = logging.getLogger(__name__)
@@ -63,22 +65,19 @@ class LiveBundle:
     search: Search
     reviews: ReviewsReader
     assistant: Assistant | None
+    storefront: Storefront
     usual: np.ndarray
     shown: set[str] = field(default_factory=set)
     latest: list[float] = field(default_factory=list)
 
     @classmethod
-    def open(
-        cls, workspace: Workspace, bundle_id: str, before: LiveBundle | None, config: ServeConfig, about: AssistantConfig | None = None
-    ) -> LiveBundle:
+    def open(cls, workspace: Workspace, bundle_id: str, before: LiveBundle | None, settings: Settings) -> LiveBundle:
         """Check every file and read all that answers need: the folder may be removed later.
 
         Parameters
         ----------
         before
             The bundle in use; its query encoder is reused where it is the same.
-        about
-            Settings of the assistant; None takes the defaults.
 
         Raises
         ------
@@ -89,13 +88,15 @@ class LiveBundle:
         problems = bundle.verify()
         if problems:
             raise BundleError(problems[0])
-        recommender = open_recommender(workspace, bundle_id, shared=config.workers > 1, device=config.device)
+        recommender = open_recommender(workspace, bundle_id, shared=settings.serve.workers > 1, device=settings.serve.device)
         if before is not None and _query_digests(before.bundle) == _query_digests(bundle):
             vars(recommender.model)["query"] = vars(before.recommender.model)["query"]
         search, reviews = Search(recommender), ReviewsReader(recommender, workspace.reports)
         usual = _warm(search, 0 if before is None else REST_FACTOR)
-        assistant = _open_assistant(search, about or AssistantConfig(), workspace)
-        return cls(bundle, recommender, search, reviews, assistant, usual)
+        assistant = _open_assistant(search, settings.assistant, workspace)
+        storefront = Storefront.open(recommender, settings.storefront, workspace)
+        storefront.answer(PageRequest("home"))
+        return cls(bundle, recommender, search, reviews, assistant, storefront, usual)
 
     def note(self, items: list[str], probabilities: list[float]) -> None:
         """Count a list that was shown."""
@@ -135,9 +136,9 @@ class BundleWatcher:
         The bundle in use; a request reads it once and keeps it. None until a bundle could be opened.
     """
 
-    def __init__(self, workspace: Workspace, config: ServeConfig, about: AssistantConfig | None = None) -> None:
+    def __init__(self, workspace: Workspace, settings: Settings) -> None:
         self.live: LiveBundle | None = None
-        self._workspace, self._config, self._about = workspace, config, about
+        self._workspace, self._settings = workspace, settings
         self._stop = threading.Event()
         self._refused: tuple[str, float] | None = None
         self._seen: tuple[int, ...] | None = None
@@ -182,7 +183,7 @@ class BundleWatcher:
 
     def _take(self, bundle_id: str) -> bool:
         try:
-            live = LiveBundle.open(self._workspace, bundle_id, self.live, self._config, self._about)
+            live = LiveBundle.open(self._workspace, bundle_id, self.live, self._settings)
         except Exception as error:  # whatever is wrong, the old bundle stays in use
             self._refuse(bundle_id, error)
             return False
@@ -201,7 +202,7 @@ class BundleWatcher:
         self._refused = (bundle_id, time.monotonic() + RETRY_SECONDS)
 
     def _watch(self) -> None:
-        while not self._stop.wait(self._config.poll_seconds):
+        while not self._stop.wait(self._settings.serve.poll_seconds):
             before = self.live
             self.check()
             if self.live is not before:

@@ -32,6 +32,7 @@ from recsys.settings.apps.customers import CustomersConfig
 from recsys.settings.apps.impressions import ImpressionsConfig
 from recsys.settings.apps.reviews import ReviewsConfig
 from recsys.settings.apps.search import IndexSettings, SearchConfig
+from recsys.settings.apps.storefront import StorefrontConfig
 from recsys.settings.arm import ArmConfig
 from recsys.settings.events import EventWeights
 from recsys.settings.refresh import BundleConfig, RefreshConfig
@@ -101,6 +102,7 @@ class Settings(BaseSettings):
     simulate: SimulateConfig = SimulateConfig()
     arm: ArmConfig = ArmConfig()
     assistant: AssistantConfig = AssistantConfig()
+    storefront: StorefrontConfig = StorefrontConfig()
 
     def training_sections(self) -> dict[str, Any]:
         """Return the settings that a trained model depends on, as values that JSON can hold."""

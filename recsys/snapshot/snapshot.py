@@ -34,6 +34,8 @@ from retrieval.lexical.catalogue_words import CatalogueWords
 from retrieval.lexical.fields import text_fields
 from retrieval.lexical.index import LexicalIndex
 from retrieval.new_items.unsold import UnsoldItems
+from retrieval.related.models import Related
+from retrieval.related.substitutes import ItemTexts
 from retrieval.text_search import TextSearchConfig
 from retrieval.two_tower.item_ids import in_space
 
@@ -77,6 +79,7 @@ class Snapshot:
     review_words : the words of those reviews; None for a shop without them, or where the model does not read them.
     help : the shop's help pages; empty for a shop without them.
     customers : what customers bought by day, and what is expected of them.
+    related : complements, and what is bought again; empty until `with_related`.
     item_id_vectors : learned offsets of the texts' vectors, float32 (t, dim); None for a model without them.
     events_read : number of the last service event in the log; 0 if there is none.
     """
@@ -102,6 +105,7 @@ class Snapshot:
     review_words: ReviewWords | None = None
     help: HelpTexts = field(default_factory=HelpTexts.empty)
     customers: CustomerTables = field(default_factory=CustomerTables.empty)
+    related: Related = field(default_factory=Related.nothing)
     item_id_vectors: np.ndarray | None = None
     events_read: int = 0
 
@@ -129,6 +133,11 @@ class Snapshot:
         """Current price of each item, an exact decimal, float64 (n_items,): the catalogue's, else the median paid, else nan."""
         return self.stats.current_prices(self.catalog)
 
+    @cached_property
+    def item_texts(self) -> ItemTexts:
+        """Categories and texts of the items, as complements and alternatives compare them."""
+        return ItemTexts.of(self.catalog, self.search_texts.vectors, self.search_texts.text_of)
+
     @property
     def tokens(self) -> ItemTokens | None:
         """Token states by item, the input of a cross-encoder; None without states."""
@@ -153,6 +162,7 @@ class Snapshot:
             "reviews": self.reviews,
             "help": self.help,
             "customers": self.customers,
+            "related": self.related,
         }
         about: dict[str, Any] = {"now": self.now, "buys_again": self.buys_again, "events_read": self.events_read}
         about["text_search"] = self.text_search.model_dump()
@@ -173,8 +183,9 @@ class Snapshot:
         """Read the files that `to_files` wrote."""
         about = json.loads(files["about.json"])
         lexical = LexicalIndex.from_files(Subfolder(files, "search/lexical"))
+        catalog = Catalog.from_frame(pl.read_parquet(io.BytesIO(files["catalog.parquet"])))
         return cls(
-            catalog=Catalog.from_frame(pl.read_parquet(io.BytesIO(files["catalog.parquet"]))),
+            catalog=catalog,
             log=Interactions.from_files(Subfolder(files, "log")),
             now=about["now"],
             buys_again=about["buys_again"],
@@ -195,6 +206,7 @@ class Snapshot:
             review_words=ReviewWords.from_files(Subfolder(files, "review_words")),
             help=HelpTexts.from_files(Subfolder(files, "help")),
             customers=CustomerTables.from_files(Subfolder(files, "customers")),
+            related=Related.from_files(Subfolder(files, "related"), len(catalog)),
             synonyms=tuple(map(tuple, json.loads(files["search/synonyms.json"]))),
             item_id_vectors=arrays_of(files, "learned.safetensors")["learned"] if "learned.safetensors" in files else None,
         )
@@ -231,6 +243,7 @@ def indexed(catalog: Catalog, aggregates: LogAggregates, now: int, model: Model,
         text_search=model.matching(index.retrieval),
         query_clicks=QueryClicks.empty(),
         reviews=index.reviews,
+        related=Related.nothing(len(catalog)),
         item_id_vectors=item_id_vectors,
         **vars(aggregates),
     )
@@ -246,7 +259,13 @@ def reviewed(snapshot: Snapshot, reviews: ScoredReviews) -> Snapshot:
 def recounted(snapshot: Snapshot, log: Interactions, retrieval: RetrievalConfig) -> Snapshot:
     """Return the snapshot of the same moment and catalogue with another log."""
     aggregates = LogAggregates.of(snapshot.catalog, log, snapshot.now, retrieval, review_words=snapshot.review_words)
-    return replace(snapshot, **vars(aggregates))
+    counted = replace(snapshot, **vars(aggregates))
+    return with_related(counted) if snapshot.related.built else counted
+
+
+def with_related(snapshot: Snapshot) -> Snapshot:
+    """Return the snapshot with the models of related items, which only bundles need: no list of candidates reads them."""
+    return replace(snapshot, related=Related.fit(snapshot.log, snapshot.item_texts, snapshot.now))
 
 
 @dataclass(frozen=True)

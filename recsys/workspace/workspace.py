@@ -217,6 +217,10 @@ class Workspace:
         interactions = Interactions.from_frame(self._merged(log, config).log, catalog, config.weights)
         return catalog, with_step_time(interactions, None if config.clock == "auto" else config.clock)
 
+    def load_catalog(self) -> Catalog:
+        """Return the ingested catalogue alone, as `load`."""
+        return Catalog.from_frame(self._tables()[0])
+
     def load_queries(self, catalog: Catalog, user_ids: Sequence[str] | np.ndarray = ()) -> Queries | None:
         """Return the ingested search log over the rows of `load`; None where the shop has none.
 

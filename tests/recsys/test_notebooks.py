@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import runpy
 import tempfile
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from unittest import mock
@@ -15,12 +15,17 @@ import matplotlib.pyplot as plt
 import polars as pl
 import pytest
 
+from eval.experiment.effects import in_b
 from features.errors import ConfigError, DataError
+from features.ingest.pipeline import ingest
+from features.ingest.source import Source
+from features.names import USER_ID
 from recsys.notebook import begin
 from recsys.offline.evaluate import evaluation_cut
 from recsys.refresh.build import build_index
 from recsys.training.find_or_train import train
 from recsys.training.options import TrainOptions
+from tests.conftest import N_USERS, START
 from tests.recsys.calls import toml
 from tests.recsys.conftest import Place
 
@@ -31,16 +36,27 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[2]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.py"))
+OPTED_OUT = 7  # the number of a customer of the tiny shop
 
 
 @pytest.fixture(scope="module")
 def place(shop: Any, tiny_settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> Place:
-    """The tiny shop with one broken row, trained until the day on which evaluation begins, published; recsys.toml beside the workspace."""
+    """The tiny shop with one broken row, trained until the day on which evaluation begins, published; recsys.toml beside the workspace.
+
+    It has ages of customers, of whom one has opted out, and three campaigns without a holdout.
+    """
     found = Place(tmp_path_factory.mktemp("notebooks"), tiny_settings)
-    _, log = shop.write(found.folder)
+    items, log = shop.write(found.folder)
     with log.open("a", encoding="utf-8") as file:
         file.write("user-01,sku-99,2024-03-01T00:00:00,purchase,1,1\n")
-    found.ingest()
+    customers, campaigns = found.folder / "customers.csv", found.folder / "campaigns.csv"
+    users = pl.DataFrame({USER_ID: [f"user-{n:02}" for n in range(N_USERS)]}).with_row_index("n")
+    users.select(USER_ID, age=pl.format("{}+", 20 + 20 * (pl.col("n") % 2)), opted_out=pl.col("n") == OPTED_OUT).write_csv(customers)
+    sent = [users.with_columns(campaign_id=pl.lit(f"c{day}"), sent_at=pl.lit(START + timedelta(days=day))) for day in (60, 90, 120)]
+    redeemed = pl.when(pl.col("n") % 3 == 0).then(pl.col("sent_at") + timedelta(days=5))
+    pl.concat(sent).with_columns(offer=pl.lit("Type A"), redeemed_at=redeemed).drop("n").write_csv(campaigns)
+    source = Source(items=items, interactions=log, customers=customers, campaigns=campaigns, customers_attributes=("age",))
+    ingest(source, found.workspace.data)
     end = evaluation_cut(found.workspace.load()[1])
     train(found.workspace, tiny_settings, TrainOptions(until=datetime.fromtimestamp(end, UTC).replace(tzinfo=None)))
     build_index(found.workspace, tiny_settings)
@@ -128,6 +144,48 @@ def test_two_files_end_in_lists_and_a_judgement(run_notebook: Callable[[str], di
     assert names["report"].cut.startswith(names["cut"].isoformat())
     assert not (names["shop"].root / "evaluation").exists()  # the model that was trained is the one that was judged
     assert names["rival"] in names["report"].baselines
+
+
+def test_customers_are_as_the_log_says_and_the_lack_of_models_is_told(
+    run_notebook: Callable[[str], dict[str, Any]], shop: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    names = run_notebook("06")
+    bought = shop.events.filter(pl.col("event") == "purchase")
+    assert sum(one.customers for one in names["segments"].segments) == bought["user_id"].n_unique() == N_USERS
+    assert any("expected at least" in note for note in names["segments"].notes)
+    assert (names["bought"][:, 0] == 100).all(), "everybody buys in the month of the first purchase"
+    assert names["row"].purchase_days == bought.filter(pl.col("user_id") == names["row"].user_id)["timestamp"].dt.date().n_unique()
+    assert names["report"] is None
+    out = capsys.readouterr().out
+    assert "no past moment can be judged" in out
+    assert "everybody bought again" in out
+    then = datetime.fromtimestamp(names["now"], UTC).replace(tzinfo=None)
+    assert names["came"].sum() == bought.filter(pl.col("timestamp") >= then)["user_id"].n_unique() == N_USERS
+
+
+def test_a_campaign_is_planned_before_it_is_read(
+    run_notebook: Callable[[str], dict[str, Any]], shop: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    names = run_notebook("07")
+    plan, moment = names["rows"], names["moment"]
+    assert names["known"].log.time.max() < names["now"] == moment.replace(tzinfo=UTC).timestamp()
+    assert shop.events["timestamp"].max() - moment >= timedelta(days=28)
+    assert f"user-{OPTED_OUT:02}" not in plan["user_id"]
+    assert names["plan"].report.left_out["opted out"] == 1
+    assert names["plan"].report.response == "redeemed"
+    assert {gap.group for gap in names["fair"].report.exposure} == {"20+", "40+"}
+    assert plan["holdout"].to_list() == in_b(plan["user_id"], "sweet", 0.2).tolist()
+    assert pl.read_csv(names["folder"] / "plan.csv").height == plan.height
+    assert names["nothing"].redeemed == 0 < names["lift"].redeemed
+    sent = plan.height - plan["holdout"].sum()
+    assert names["lift"].redeemed == (names["bought"] & ~plan["holdout"]).sum()
+    assert names["lift"].means["target_spend"] - names["nothing"].means["target_spend"] == pytest.approx(names["truth"])
+    assert names["lift"].cost == pytest.approx(0.1 * sent + names["lift"].redeemed)
+    assert all("fewer than 20" in " ".join(names[name].notes) for name in ("nothing", "lift")), "12 of 60 customers are held out"
+    assert names["missed"] == [0, 0], "without an interval none can miss"
+    assert {one.form for one in names["copy"].variants} == {"subject", "text", "push", "sms"}
+    assert len(names["audience"].members) <= N_USERS - 1
+    assert "expected profit" in capsys.readouterr().out
 
 
 def test_begin_says_what_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

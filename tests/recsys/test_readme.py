@@ -232,6 +232,7 @@ def apart(documented: Any, found: Any, name: str = "") -> list[str]:
     ("name", "line"),
     [
         ("recommend", ["recommend", "--user", "123", "-k", "1", "--explain"]),
+        ("page", ["page", "home", "--user", "123", "--basket", "gone", "--rows", "for_you", "-k", "1"]),
         ("matches", ["similar", "--item", "sku-07"]),
         ("search", ["search", "rye breadd under 9 dollars", "--user", "123", "--explain"]),
         ("evaluate", ["evaluate"]),

@@ -12,6 +12,7 @@ from eval.experiment.effects import MIN_USERS, SRM_ALARM, Effect, cuped, ratio_m
 from features.behavior.campaigns import SendHistory, seconds
 from features.behavior.purchase_days import PurchaseDays, calendar_of
 from features.data.interactions import DAY
+from features.data.split import LABEL_EVENTS
 from features.errors import DataError
 from features.names import CAMPAIGN_ID, CATEGORY, COST, HOLDOUT, ITEM_ID, OFFER, REDEEMED_AT, SENT_AT, SPEND, USER_ID
 from features.text.closest import did_you_mean
@@ -122,7 +123,7 @@ def campaign_outcome(workspace: Workspace, settings: Settings, campaign_id: str,
     Raises
     ------
     DataError
-        If there is no such campaign, everybody was held out, or the log has nothing after it was sent.
+        If there is no such campaign, everybody was held out, or the log has none of its customers, or no purchases after it was sent.
     """
     catalog, log = workspace.load(settings.events)
     campaigns = workspace.load_campaigns()
@@ -138,6 +139,7 @@ def outcome_of(history: SendHistory, campaign_id: str, settings: Settings, share
     users = rows.group_by(USER_ID).agg(pl.col(HOLDOUT).all(), pl.col(OFFER, ITEM_ID, CATEGORY).first()).sort(USER_ID)
     since, held = seconds(rows.select(pl.col(SENT_AT).min()).item()), users[HOLDOUT].to_numpy()
     table, before = (_purchases(history, users, start, days) for start in (since, since - days * DAY))
+    strangers = _strangers(history, campaign_id, users, since, days)
     sent, cost = int((~held).sum()), float(rows[COST].fill_null(0).sum())
     redeemed = rows.filter(pl.col(REDEEMED_AT).is_not_null() & ~pl.col(HOLDOUT))[USER_ID].n_unique()
     facts = {
@@ -149,7 +151,7 @@ def outcome_of(history: SendHistory, campaign_id: str, settings: Settings, share
         "cost": cost,
         "means": {name: float(values[~held].mean()) for name, values in table.items()},
     }
-    notes = list(_notes(history, rows, since, days))
+    notes = [*strangers, *_notes(history, rows, since, days)]
     if not held.any():
         return CampaignOutcome(**facts, notes=[*notes, NO_HOLDOUT])
     covariates = np.stack([before[name] for name in (BUYERS, SPEND, TARGET_SPEND)], axis=1)
@@ -180,6 +182,19 @@ def _rows_of(history: SendHistory, campaign_id: str) -> pl.DataFrame:
     if not len(history.log) or int(calendar_of(history.log).max()) < seconds(rows.select(pl.col(SENT_AT).min()).item()):
         raise DataError(f"the log ends before campaign {campaign_id!r} was sent, expected days after it: ingest a newer log")
     return rows
+
+
+def _strangers(history: SendHistory, campaign_id: str, users: pl.DataFrame, since: int, days: int) -> list[str]:
+    """Return what is to be said of customers whom the log lacks; raises DataError where it can tell of nobody what was bought."""
+    lacking, times = int((history.user_rows(users) < 0).sum()), calendar_of(history.log)
+    who = f"{lacking:,} of {counted(users.height, 'customer')} of campaign {campaign_id!r} {agree(lacking, 'is', 'are')} not in the log"
+    if lacking == users.height:
+        raise DataError(f"{who}, expected those who had bought before: ingest it with ids as the log has them")
+    bought = np.isin(history.log.event, LABEL_EVENTS) & (times >= since) & (times < since + days * DAY)
+    if not bought.any() and users.height >= MIN_USERS:  # of fewer, that nobody bought is nothing strange
+        found = f"the log has no purchase of anybody within {days} days after campaign {campaign_id!r} was sent"
+        raise DataError(f"{found}, expected some: ingest a log that has them")
+    return [f"{who} and {agree(lacking, 'counts', 'count')} as without purchases: check that both have the same ids"] if lacking else []
 
 
 def _purchases(history: SendHistory, users: pl.DataFrame, since: int, days: int) -> dict[str, np.ndarray]:

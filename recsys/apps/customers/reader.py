@@ -118,7 +118,7 @@ class CustomersReader:
         return a.CustomerAnswer(
             bundle_id=self.recommender.bundle_id,
             customer=known,
-            rule=self._rules.sentence(known.segment),
+            rule=self.rules.sentence(known.segment),
             first_purchase=self._date(self._day - facts[TENURE]),
             last_purchase=self._date(self._day - facts[RECENCY]),
             categories=self._tastes.categories(row),
@@ -151,7 +151,7 @@ class CustomersReader:
         notes = ()
         if before is None or before >= self._day:
             before, notes = self._day - MONTH, (f"no refresh with an earlier log is known: movements of the last {MONTH} days",)
-        found = movements(self._rhythms, self._rules, before, self._day)
+        found = movements(self._rhythms, self.rules, before, self._day)
         stayed = found.filter(pl.col(FROM) == pl.col(TO))[CUSTOMERS].sum()
         moved = found.filter(pl.col(FROM) != pl.col(TO))
         rows = tuple(
@@ -180,15 +180,16 @@ class CustomersReader:
         table = self._rhythms.on(self._day)
         if table.is_empty():
             raise DataError("the log has no purchases, so it has no customers: bring a log with purchases, then `recsys ingest`")
-        return self._rules.assign(table).join(customers.expected, on=USER_ROW, how="left")
+        return self.rules.assign(table).join(customers.expected, on=USER_ROW, how="left")
+
+    @cached_property
+    def rules(self) -> SegmentRules:
+        """The thresholds of the segments, from this shop's own customers."""
+        return SegmentRules.of(self._rhythms, self._rhythms.on(self._day))
 
     @cached_property
     def _rhythms(self) -> Rhythms:
         return Rhythms.of(self.recommender.snapshot.customers.days)
-
-    @cached_property
-    def _rules(self) -> SegmentRules:
-        return SegmentRules.of(self._rhythms, self._rhythms.on(self._day))
 
     @cached_property
     def _tastes(self) -> Tastes:
@@ -216,7 +217,7 @@ class CustomersReader:
         count = found[CUSTOMERS]
         return a.SegmentFigures(
             segment=name,
-            rule=self._rules.sentence(name),
+            rule=self.rules.sentence(name),
             customers=count,
             share=round(count / self.table.height, 4),
             spend=round(found[SPEND], 2),

@@ -48,10 +48,17 @@ def plan(
     from recsys.apps.campaigns.planning.request import PlanRequest
 
     state = state_of(context)
-    catalog, _ = state.workspace.load(state.settings.events)
     share = state.settings.campaigns.holdout if holdout is None else holdout
     request = PlanRequest(
-        tuple(read_offers(offers, catalog)), budget, share, name, contacts, within, min_group=min_group, send_at=send_at, seed=seed
+        tuple(read_offers(offers, state.workspace.load_catalog())),
+        budget,
+        share,
+        name,
+        contacts,
+        within,
+        min_group=min_group,
+        send_at=send_at,
+        seed=seed,
     )
     found = plan_campaign(state.workspace, state.settings, request)
     if out is not None:

@@ -56,6 +56,8 @@ def audience(
         for note in found.notes:
             typer.echo(f"note: {note}", err=True)
         typer.echo(f"{rows:,} customers in {out}; {told(found)}")
+        for gap in found.exposure:
+            typer.echo(gap.exposure("into the audience", found.exposure_limit))
         return
     render(found, stdout())
 
@@ -80,6 +82,8 @@ def render(found: Audience, console: Console) -> None:
         typer.echo(f"note: {note}", err=True)
     console.print(Text(f"For {plain(found.product)}, from bundle {found.bundle_id}"))
     console.print(Text(f"{len(found.members):,} of {found.customers:,} customers; {told(found)}"))
+    for gap in found.exposure:
+        console.print(Text(gap.exposure("into the audience", found.exposure_limit)))
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name in ("#", "Customer", "Chance", "Why"):
         table.add_column(name, overflow="fold", justify="right" if name in ("#", "Chance") else "left")

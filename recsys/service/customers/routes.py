@@ -17,13 +17,14 @@ from recsys.service.routes import PROBLEMS, LiveBundleOf, ServiceOf, TimesOf, ch
 from recsys.settings.names import Scope
 
 if TYPE_CHECKING:
-    from recsys.apps.customers.answers import CustomerAnswer, CustomersAnswer, SegmentsAnswer
+    from recsys.apps.customers.answers import CohortsAnswer, CustomerAnswer, CustomersAnswer, MovementsAnswer, SegmentsAnswer
     from recsys.service.container import Service
     from recsys.service.live_bundle import LiveBundle
 
 customers_router = APIRouter()
 _READ = [Depends(needs(Scope.READ))]
 _LISTED = PROBLEMS | {200: {"model": s.Segments | s.SegmentCustomers}}
+_COHORTS, _MOVEMENTS = PROBLEMS | {200: {"model": s.Cohorts}}, PROBLEMS | {200: {"model": s.Movements}}
 _KNOWN = PROBLEMS | {200: {"model": s.Customer}, 404: common.PROBLEM}
 
 
@@ -67,4 +68,27 @@ async def customer(request: Request, user_id: str, service: ServiceOf, live: Liv
         answer = await service.pipeline.run(lambda: known_customer(service, live, user_id), times, "customers")
     except UnknownCustomerError as error:
         return problem(404, str(error))
+    return respond(request, live, times, answer.to_dict())
+
+
+# Not below /v1/customers/, where they would hide customers of these ids.
+@customers_router.get("/v1/cohorts", dependencies=_READ, responses=_COHORTS)
+async def cohorts(request: Request, service: ServiceOf, live: LiveBundleOf, times: TimesOf) -> JSONResponse:
+    """Return customers by the month of their first purchase: who came back, and what they spent."""
+
+    def read() -> CohortsAnswer:
+        return live.customers.cohorts()
+
+    answer = await service.pipeline.run(read, times, "customers")
+    return respond(request, live, times, answer.to_dict())
+
+
+@customers_router.get("/v1/movements", dependencies=_READ, responses=_MOVEMENTS)
+async def movements(request: Request, service: ServiceOf, live: LiveBundleOf, times: TimesOf) -> JSONResponse:
+    """Return who moved between segments since the refresh before, and alerts that have not ended."""
+
+    def read() -> MovementsAnswer:
+        return live.customers.movements()
+
+    answer = await service.pipeline.run(read, times, "customers")
     return respond(request, live, times, answer.to_dict())

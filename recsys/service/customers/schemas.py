@@ -97,3 +97,50 @@ class Customer(Answered, CustomerSummary):
     new_categories: list[str] = Field(description="bought in the last 28 days and never before")
     abandoned_categories: list[str] = Field(description="bought regularly, and not lately")
     notes: list[str]
+
+
+class CohortMonthRow(BaseModel):
+    """A month of a cohort; 0 is that of the first purchase."""
+
+    months_since: int = Field(examples=[1])
+    bought: float = Field(examples=[0.62], description="share of the cohort")
+    spend: float = Field(examples=[410.2], description="of all of them together")
+
+
+class CohortRow(BaseModel):
+    """The customers whose first purchase was in a month."""
+
+    cohort: str = Field(examples=["2026-11"])
+    customers: int = Field(examples=[6])
+    months: list[CohortMonthRow]
+
+
+class Cohorts(Answered):
+    """Cohorts by month, the oldest first."""
+
+    day: str = Field(examples=["2026-11-22"], description="last day of the log: its month is not over")
+    earlier: int = Field(examples=[0], description="cohorts before those that are listed")
+    cohorts: list[CohortRow]
+
+
+class MovementRow(BaseModel):
+    """Customers who moved from one segment to another."""
+
+    model_config = ConfigDict(populate_by_name=True)
+
+    source: str = Field(alias="from", examples=["loyal"])
+    to: str = Field(examples=["drifting away"])
+    customers: int = Field(examples=[46])
+    share: float = Field(examples=[0.0762], description="of those who were in `from`")
+    spend: float = Field(examples=[110206.58], description="paid by them in the last 364 days")
+
+
+class Movements(Answered):
+    """Movements between segments by the rules of the later day, those with the most customers first."""
+
+    since: str = Field(examples=["2026-10-25"])
+    day: str = Field(examples=["2026-11-22"])
+    stayed: int = Field(examples=[2105], description="customers who are in the segment that they were in")
+    movements: list[MovementRow]
+    alerts: list[str]
+    notes: list[str]

@@ -146,3 +146,13 @@ def test_deals_are_lines_below_the_usual_price_of_the_item() -> None:
     ann, bob = log.user_rows(["ann", "bob"])
     assert (found[DEAL_SHARE][ann], found[DEAL_SHARE][bob]) == (0, 1), "an item that sold once has no usual price"
     assert np.isnan(found[DEAL_SHARE][log.user_rows(["cy"])[0]])
+
+
+def test_customers_are_told_alike_alone_and_among_others() -> None:
+    log = log_of([("ann", "tea", 10, 5.0), ("ann", "mug", 30, 8.0), ("bob", "rye", 3, 2.0), ("bob", "tea", 40, 6.0)])
+    history = SendHistory(log, CATALOG, campaigns_of([("ann", 90, "A", 80, False)]))
+    asked = pl.DataFrame({"user_id": ["bob", "new", "ann"], "offer": "A", "item_id": None, "category": ["Bread", None, "Bread"]})
+    asked = asked.with_columns(pl.col("item_id").cast(pl.String))
+    together = history.at(asked, NOW)
+    for row in range(3):
+        np.testing.assert_array_equal(history.at(asked[row : row + 1], NOW), together[row : row + 1])

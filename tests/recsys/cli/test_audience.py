@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -16,11 +17,13 @@ from recsys.apps.campaigns.copy.writer import CopyWriter
 from recsys.apps.customers.audience.answers import Audience, Member
 from recsys.apps.customers.audience.model import Sales
 from recsys.apps.customers.audience.request import AudienceRequest
+from recsys.apps.customers.groups import Gap
 from recsys.cli.main import run
 from tests.recsys.conftest import FakeShop
 
 MEMBERS = (Member(1, "u1", 0.25, "bought 3 times"), Member(2, "=cmd()", 0.125, "[red]x\x1b[31m[/red]"))
-FOUND = Audience("Green tea", "sold", "b1", 28, MEMBERS, Sales(0.375, 0, 1), 9, {"opted out": 4}, ("consent is not known",))
+GAPS = (Gap("age", "old", 30, 0.5, 0.25, 0.125, 0.375), Gap("age", "[b]young", 30, 0.25, -0.25, math.nan, math.nan))
+FOUND = Audience("Green tea", "sold", "b1", 28, MEMBERS, Sales(0.375, 0, 1), 9, {"opted out": 4}, ("consent is not known",), GAPS, 0.1)
 
 
 @pytest.fixture
@@ -106,3 +109,20 @@ def test_results_go_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
     assert "none has won yet" in capsys.readouterr().out
     assert run(["campaign", "copy", "--results", str(tmp_path / "gone.csv")]) == 1
     assert capsys.readouterr().err.startswith("error: ")
+
+
+@pytest.mark.parametrize("options", [[], ["--out", "list.csv"]])
+def test_exposure_by_group_is_printed(
+    asked: list[AudienceRequest], options: list[str], capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert run(["audience", "--item", "a", *options]) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert "exposure, age old: 50.0% get into the audience, +25.0% [+12.5%, +37.5%] from all; limit 10.0%" in said
+    assert "exposure, age [b]young: 25.0% get into the audience, -25.0% (interval not known, expected at least 20 customers)" in said
+
+
+def test_json_has_no_nan(asked: list[AudienceRequest], capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["audience", "--item", "a", "--json"]) == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert [gap["low"] for gap in answer["exposure"]] == [0.125, None]

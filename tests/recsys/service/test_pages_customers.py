@@ -32,6 +32,15 @@ def test_the_routes_say_what_the_command_line_says(shared: TestClient, ready: Pl
     assert {name: one[name] for name in said} == said
 
 
+def test_cohorts_and_movements_are_those_of_the_command_line(shared: TestClient, ready: Place) -> None:
+    reader = ready.shop.customers
+    for name, said in (("cohorts", reader.cohorts()), ("movements", reader.movements())):
+        answer = shared.get(f"/v1/{name}").json()
+        expected = json.loads(json.dumps(said.to_dict()))
+        assert expected[name]
+        assert {key: answer[key] for key in expected} == expected
+
+
 def test_what_is_wrong_is_one_line(shared: TestClient) -> None:
     assert "did you mean 'loyal'" in problem(shared.get("/v1/customers", params={"segment": "loyl"}), 422)
     assert "no customer 'nobody'" in problem(shared.get("/v1/customers/nobody"), 404)
@@ -81,5 +90,6 @@ def test_a_bundle_without_customers_says_what_to_do(spare: Place, serve: Serve) 
     live = inside(client).bundles.live
     snapshot = replace(live.recommender.snapshot, customers=CustomerTables.empty())
     object.__setattr__(live, "recommender", replace(live.recommender, snapshot=snapshot))
-    assert "recsys build-index" in problem(client.get("/v1/customers"), 422)
+    for route in ("customers", "cohorts", "movements"):
+        assert "recsys build-index" in problem(client.get(f"/v1/{route}"), 422)
     assert "recsys build-index" in seen(client.get("/customers"))

@@ -15,12 +15,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from features.data.catalog import Catalog
+from features.data.histories import Histories
 from features.data.interactions import DAY
 from features.names import PRICE
 from features.text.template import item_texts
 from recsys.artifacts.model import Model
 from recsys.snapshot.encode import Encoded, EncodeOptions, distinct_hashes, encode_catalog
-from recsys.snapshot.snapshot import Snapshot, take_snapshot
+from recsys.snapshot.snapshot import Snapshot, recounted, take_snapshot, with_related
+from retrieval.related.complements import BoughtTogether
+from retrieval.related.models import Related
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -209,3 +212,20 @@ def test_nothing_after_now_is_in_it(model, shop, tiny_settings):
     cut = take_snapshot(shop.catalog, shop.log.between(None, now), now, model, encoded, tiny_settings.indexing)
     assert whole.to_files() == cut.to_files()
     assert whole.log.end <= now
+
+
+def test_related_items_are_fitted_for_bundles_alone_and_again_where_the_log_is_recounted(model, snapshot, shop):
+    assert not any(name.startswith("related/") for name in snapshot.to_files())
+    nobody = Histories.of_baskets([[0, 1]], snapshot.now)
+    assert not snapshot.related.complements.scores(nobody).any()
+    whole = with_related(snapshot)
+    again = Snapshot.from_files(whole.to_files())
+    assert again.related.built
+    assert again.related.to_files() == whole.related.to_files()
+    assert len(whole.related.buy_again.gap) == len(shop.catalog)
+    found = BoughtTogether(again.related.complements, again.item_texts).retrieve(nobody, 3)
+    assert found.rows.shape == (1, 3)
+    rows = np.arange(shop.log.n_users)
+    left = snapshot.log.without_users(rows[::2])
+    assert recounted(whole, left, model.retrieval).related.to_files() == Related.fit(left, whole.item_texts, whole.now).to_files()
+    assert not recounted(snapshot, left, model.retrieval).related.built

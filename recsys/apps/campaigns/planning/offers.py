@@ -57,7 +57,8 @@ def read_offers(path: Path, catalog: Catalog) -> list[Offer]:
     """
     rows = _rows(path)
     if not rows:
-        raise DataError(f"{path} has no offers, expected at least one: write a table [[offer]] with name, margin and cost")
+        how = "a row" if path.suffix == ".csv" else "a table [[offer]]"
+        raise DataError(f"{path} has no offers, expected at least one: write {how} with name, margin and cost")
     offers = [_offer(row, f"{path}, offer {number}", catalog) for number, row in enumerate(rows, start=1)]
     names = [offer.name for offer in offers]
     if twice := sorted({name for name in names if names.count(name) > 1}):
@@ -83,7 +84,7 @@ def _rows(path: Path) -> list[dict[str, Any]]:
         with disk_errors(path, "read"):
             text = path.read_text(encoding="utf-8-sig")
         if path.suffix == ".csv":
-            return [{key: value for key, value in row.items() if value} for row in csv.DictReader(text.splitlines())]
+            return _csv_rows(path, text)
         content = tomllib.loads(text)
     except (UnicodeDecodeError, tomllib.TOMLDecodeError, csv.Error) as error:
         raise DataError(f"{path} cannot be read ({error}), expected UTF-8 text: see docs/campaigns.md for its form") from error
@@ -93,6 +94,20 @@ def _rows(path: Path) -> list[dict[str, Any]]:
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
         raise DataError(f"{path}: `offer` is not a list of tables: write [[offer]] above each offer")
     return rows
+
+
+def _csv_rows(path: Path, text: str) -> list[dict[str, Any]]:
+    rows = csv.DictReader(text.splitlines())
+    header = ",".join(rows.fieldnames or ())
+    if "," not in header and any(sign in header for sign in ";\t"):
+        raise DataError(f"{path}: the columns are {header!r}, expected commas between them, and amounts such as 1.50: write it so")
+    found = []
+    for number, row in enumerate(rows, start=1):
+        if more := row.get(None):  # pyright: ignore[reportArgumentType] # where DictReader puts what no column is left for
+            advice = "write amounts as 1.50, and quote what has a comma"
+            raise DataError(f"{path}, offer {number} has more values than columns ({', '.join(more)!r} is left over): {advice}")
+        found.append({key: value for key, value in row.items() if value})
+    return found
 
 
 def _offer(row: dict[str, Any], where: str, catalog: Catalog) -> Offer:
@@ -126,7 +141,7 @@ def _amount(row: dict[str, Any], key: str, where: str) -> float:
             raise DataError(f"{where} has no margin, expected what a redemption earns before the discount: add margin = ...")
         return 0.0
     try:
-        value = float(row[key])
+        value = math.nan if isinstance(row[key], bool) else float(row[key])
     except (TypeError, ValueError):
         value = math.nan
     if not math.isfinite(value):

@@ -21,11 +21,12 @@ from features.text.plain import counted
 from ranking.outcomes.allocation import NONE, AllocationProblem, ExposureLimit, allocate
 from recsys.apps.campaigns.planning.eligible import ContactLimits, Eligible, eligible_customers
 from recsys.apps.campaigns.planning.expected import expect
-from recsys.apps.campaigns.planning.fairness import groups_of
 from recsys.apps.campaigns.planning.offers import amounts, table_of
 from recsys.apps.campaigns.planning.summary import PlanCase, plan_report, total
+from recsys.apps.customers.groups import groups_of
 
 if TYPE_CHECKING:
+    from features.data.customers import Customers
     from recsys.apps.campaigns.planning.report import PlanReport
     from recsys.apps.campaigns.planning.request import PlanRequest
     from recsys.settings.settings import Settings
@@ -57,8 +58,14 @@ def plan_campaign(workspace: Workspace, settings: Settings, request: PlanRequest
         If nobody may be written to, no offer is worth its cost to anybody, or too little is known to expect anything.
     """
     catalog, log = workspace.load(settings.events)
-    found, customers = workspace.load_campaigns(), workspace.load_customers()
+    found = workspace.load_campaigns()
     campaigns = Campaigns.of(pl.DataFrame(schema=CAMPAIGN_COLUMNS)) if found is None else found
+    return plan_on(SendHistory(log, catalog, campaigns), workspace.load_customers(), settings, request)
+
+
+def plan_on(history: SendHistory, customers: Customers | None, settings: Settings, request: PlanRequest) -> Plan:
+    """Choose who gets which offer, from tables, as `plan_campaign`; customers who are in neither log nor table are not known."""
+    log, campaigns = history.log, history.campaigns
     if not len(log):
         raise DataError("the log has no events: run `recsys ingest` with a log that has purchases")
     last = datetime.fromtimestamp(int(calendar_of(log).max()) // DAY * DAY, UTC).replace(tzinfo=None)
@@ -66,7 +73,7 @@ def plan_campaign(workspace: Workspace, settings: Settings, request: PlanRequest
     request = replace(request, campaign_id=request.campaign_id or f"plan-{moment:%Y-%m-%d}", send_at=moment)
     if request.campaign_id in campaigns.frame[CAMPAIGN_ID]:
         raise DataError(f"the campaign {request.campaign_id!r} is there already, expected a new name: give one with --campaign")
-    config, history = settings.campaigns, SendHistory(log, catalog, campaigns)
+    config = settings.campaigns
     limits = ContactLimits(
         request.contacts or config.contacts, request.within_days or config.within_days, config.rest_days, config.response.days
     )
@@ -84,7 +91,8 @@ def plan_campaign(workspace: Workspace, settings: Settings, request: PlanRequest
     plan = _allocated(case)
     if not (plan[~held] != NONE).any():
         advice = "raise the budget or the margins, or lower the smallest group"
-        raise DataError(f"no offer is expected to earn its cost within a budget of {request.budget:g} and all limits: {advice}")
+        base = ", by what an earlier campaign brought beyond its holdout," if expected.by == "uplift" else ""
+        raise DataError(f"no offer is expected to earn its cost{base} within a budget of {request.budget:g} and all limits: {advice}")
     return Plan(_frame(case, eligible, plan), plan_report(case, eligible, expected, plan, history))
 
 

@@ -11,6 +11,8 @@ from features.text.plain import agree, counted, plain
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from recsys.apps.customers.groups import Gap
+
 
 @dataclass(frozen=True)
 class ProfitEstimate:
@@ -48,7 +50,8 @@ class HoldoutSummary:
     Attributes
     ----------
     rate, spend : share of the chosen who bought what the offers are for within as many days before, and the mean spend on it.
-    detectable, detectable_spend : the smallest differences of them that the campaign finds with probability 80%.
+    detectable, detectable_spend : the smallest differences of them that the campaign finds with probability 80%; nan where none can be
+        found: with fewer than 20 customers on one side, where all or none bought, and where the share cannot rise or fall by as much.
     """
 
     share: float
@@ -58,19 +61,6 @@ class HoldoutSummary:
     detectable: float
     detectable_spend: float
     days: int
-
-
-@dataclass(frozen=True)
-class Gap:
-    """A group's mean, and that less the mean of all groups with its 95% interval; nan with fewer than 20 customers."""
-
-    attribute: str
-    group: str
-    customers: int
-    mean: float
-    gap: float
-    low: float
-    high: float
 
 
 @dataclass(frozen=True)
@@ -125,19 +115,23 @@ class PlanReport:
         if held := self.holdout:
             head = f"holdout: {held.share:.0%}, {counted(held.customers, 'customer')}; of the chosen {held.rate:.1%} bought and"
             before = f"spent {held.spend:,.2f} each on what the offers are for within {held.days} days before"
-            yield f"{head} {before}: a difference of {held.detectable:.1%} or of {held.detectable_spend:,.2f} will be found"
+            amounts = (f"{held.detectable:.1%}", held.detectable), (f"{held.detectable_spend:,.2f}", held.detectable_spend)
+            found = " or of ".join(shown for shown, value in amounts if not math.isnan(value))
+            yield f"{head} {before}: " + (f"a difference of {found} will be found" if found else "no difference will be found")
         yield from self._fairness()
         for note in self.notes:
             yield f"note: {plain(note)}"
 
     def _fairness(self) -> Iterator[str]:
         for gap in self.exposure:
-            head = f"exposure, {plain(gap.attribute)} {plain(gap.group)}: {gap.mean:.1%} get an offer"
-            yield f"{head}, {gap.gap:+.1%} [{gap.low:+.1%}, {gap.high:+.1%}] from all; limit {self.exposure_limit:.1%}"
+            yield gap.exposure("an offer", self.exposure_limit)
         for name, gaps in self.offer_gaps.items():
+            if gaps and max(gap.mean for gap in gaps) - min(gap.mean for gap in gaps) < 1e-9:
+                yield f"{name}: {gaps[0].mean:.2f} for all groups alike"
+                continue
             for gap in gaps:
                 head = f"{name}, {plain(gap.attribute)} {plain(gap.group)}: {gap.mean:.2f} on average"
-                yield f"{head}, {gap.gap:+.2f} [{gap.low:+.2f}, {gap.high:+.2f}] from all"
+                yield f"{head}, {gap.gap:+.2f} {gap.interval('+.2f')} from all"
 
 
 def finite(value: Any) -> Any:

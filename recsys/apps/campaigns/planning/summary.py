@@ -16,9 +16,10 @@ from features.data.interactions import DAY
 from features.names import USER_ID
 from features.text.plain import agree, counted
 from ranking.outcomes.allocation import NONE
-from recsys.apps.campaigns.planning.fairness import CustomerGroups, exposure_gaps, offer_gaps
+from recsys.apps.campaigns.planning.fairness import offer_gaps
 from recsys.apps.campaigns.planning.offers import amounts, table_of
 from recsys.apps.campaigns.planning.report import HoldoutSummary, OfferSummary, PlanReport, ProfitEstimate
+from recsys.apps.customers.groups import CustomerGroups, exposure_gaps, group_notes
 
 if TYPE_CHECKING:
     from features.behavior.campaigns import SendHistory
@@ -120,8 +121,15 @@ def _holdout(case: PlanCase, eligible: Eligible, plan: np.ndarray, history: Send
     rows = offers.with_columns(pl.Series(USER_ID, eligible.chosen[chosen].astype(str)))
     bought, spend = history.purchases(rows, now - days * DAY, now)
     rate, users = float(bought.mean()), (held, len(chosen) - held)
-    by_share, by_spend = (detectable((variance, variance), users) for variance in (rate * (1 - rate), float(spend.var())))
+    by_share, by_spend = (_detectable(variance, users) for variance in (rate * (1 - rate), float(spend.var())))
+    if by_share > max(rate, 1 - rate):  # a share cannot change by more
+        by_share = math.nan
     return HoldoutSummary(case.request.holdout, held, rate, float(spend.mean()), by_share, by_spend, days)
+
+
+def _detectable(variance: float, users: tuple[int, int]) -> float:
+    """Return the smallest difference that is found; nan where nothing varies, or too few customers are on one side for any interval."""
+    return detectable((variance, variance), users) if variance > 0 and min(users) >= MIN_USERS else math.nan
 
 
 def _notes(case: PlanCase, eligible: Eligible, expected: Expected, plan: np.ndarray) -> list[str]:
@@ -141,10 +149,4 @@ def _notes(case: PlanCase, eligible: Eligible, expected: Expected, plan: np.ndar
         verb = agree(eligible.overlapping, "is", "are")
         who = counted(eligible.overlapping, "customer")
         notes.append(f"{who} {verb} in a campaign of the last {case.days} days: what they buy counts for both campaigns")
-    for one in case.groups:
-        if one.small:
-            names = ", ".join(f"{name} ({count:,})" for name, count in one.small.items())
-            notes.append(f"groups of {one.attribute} too small to compare: {names}")
-        if one.unknown:
-            notes.append(f"{one.attribute} is not known of {counted(one.unknown, 'customer')}, who are not compared")
-    return notes
+    return notes + group_notes(case.groups)

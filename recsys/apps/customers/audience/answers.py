@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from recsys.apps.customers.audience.model import Sales
+    from recsys.apps.customers.groups import Gap
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,8 @@ class Audience:
     customers : how many the log knows.
     left_out : reason -> customers.
     notes : what was not known, guessed or limited.
+    exposure : of the attributes of `campaigns.sensitive`, among all who may be written to.
+    exposure_limit : how wide a gap a plan would allow.
     """
 
     product: str
@@ -43,6 +47,8 @@ class Audience:
     customers: int
     left_out: dict[str, int]
     notes: tuple[str, ...] = ()
+    exposure: tuple[Gap, ...] = ()
+    exposure_limit: float = 1.0
 
     def to_dict(self) -> dict[str, Any]:
         """Return the stable form of `--json`."""
@@ -62,6 +68,11 @@ class Audience:
             "buyers": sales,
             "customers": self.customers,
             "left_out": self.left_out,
+            "exposure": [
+                {key: None if isinstance(value, float) and math.isnan(value) else value for key, value in asdict(gap).items()}
+                for gap in self.exposure
+            ],
+            "exposure_limit": self.exposure_limit,
             "notes": list(self.notes),
             "members": [vars(member) for member in self.members],
         }

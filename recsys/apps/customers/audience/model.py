@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 from scipy.stats import nbinom, norm
@@ -14,6 +14,7 @@ from ranking import gbdt
 from ranking.calibration import Calibration
 from ranking.gbdt import Booster
 from ranking.lightgbm_import import lightgbm
+from ranking.outcomes.boosters import tree_parameters
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -22,20 +23,20 @@ if TYPE_CHECKING:
 
 LEVEL = 0.8  # of the interval of expected sales
 MAILING = 100  # customers, over whom the spread of sales is learned
-ROUNDS, SEEDS = 80, 1
-TREES: dict[str, Any] = {
-    "objective": "binary",
-    "learning_rate": 0.08,
-    "num_leaves": 7,
-    "feature_fraction": 0.5,
-    "bagging_fraction": 0.7,
-    "bagging_freq": 1,
-    "lambda_l2": 50.0,
-    "deterministic": True,
-    "force_row_wise": True,
-    "num_threads": 1,
-    "verbose": -1,
-}
+
+
+@dataclass(frozen=True)
+class PairTrees:
+    """LightGBM's parameters; a leaf's part is of the pairs that were bought, because hundreds of others stand beside each."""
+
+    leaf_parts: ClassVar[int] = 5
+    rounds: int = 80
+    learning_rate: float = 0.08
+    leaves: int = 7
+    min_leaf: int = 200
+    features: float = 0.5
+    rows: float = 0.7
+    l2: float = 50.0
 
 
 @dataclass(frozen=True)
@@ -117,13 +118,10 @@ class AudienceModel:
 
 def fit_model(earlier: LabelledPairs, later: LabelledPairs, names: Sequence[str], seed: int = 0) -> AudienceModel:
     """Fit on the pairs of one window, and calibrate on those of a later one, of which `weight` must be 1."""
-    lgb = lightgbm()
-    leaf = {"min_child_samples": max(1, min(200, int(earlier.y.sum()) // 5))}
-    boosters = []
-    for one in range(seed * SEEDS, (seed + 1) * SEEDS):
-        data = lgb.Dataset(earlier.x, earlier.y.astype(np.float32), weight=earlier.weight, feature_name=list(names))
-        boosters.append(lgb.train(TREES | leaf | {"seed": one}, data, ROUNDS))
-    booster = Booster(tuple(boosters), tuple(names))
+    lgb, trees = lightgbm(), PairTrees()
+    data = lgb.Dataset(earlier.x, earlier.y.astype(np.float32), weight=earlier.weight, feature_name=list(names))
+    parameters = tree_parameters(trees, int(earlier.y.sum()), seed) | {"objective": "binary"}
+    booster = Booster((lgb.train(parameters, data, trees.rounds),), tuple(names))
     odds = booster.raw(later.x)
     calibration = Calibration.fit(odds, later.y)
     expected, variance, bought = _mailings(odds, calibration(odds).astype(np.float64), later)

@@ -24,7 +24,12 @@ def open_audience(recommender: Recommender, workspace: Workspace, settings: Sett
     """
     cost = settings.audience.letter_cost
     return AudienceFinder(
-        recommender, models_of(recommender, workspace.cache), workspace.load_customers(), _past_cost(workspace) if cost is None else cost
+        recommender,
+        models_of(recommender, workspace.cache),
+        workspace.load_customers(),
+        _past_cost(workspace) if cost is None else cost,
+        settings.campaigns.sensitive,
+        settings.campaigns.exposure_gap,
     )
 
 

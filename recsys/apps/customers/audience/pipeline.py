@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,6 +17,7 @@ from recsys.apps.customers.audience.fitting import WINDOW
 from recsys.apps.customers.audience.pair_features import PairFeatures
 from recsys.apps.customers.audience.products import Products
 from recsys.apps.customers.audience.reasons import AudienceReasons
+from recsys.apps.customers.groups import Gap, exposure_gaps, group_notes, groups_of
 
 if TYPE_CHECKING:
     from features.data.customers import Customers
@@ -38,12 +39,15 @@ class AudienceFinder:
     ----------
     customers : the shop's table; None without one.
     letter_cost : of one letter, for a budget; None where it is not known.
+    sensitive, exposure_gap : attributes whose groups are compared, and the gap from which it is said, as of `recsys campaign plan`.
     """
 
     recommender: Recommender
     models: AudienceModels
     customers: Customers | None = None
     letter_cost: float | None = None
+    sensitive: tuple[str, ...] = ()
+    exposure_gap: float = 1.0
 
     def answer(self, request: AudienceRequest) -> Audience:
         """Return the customers of a product.
@@ -77,9 +81,23 @@ class AudienceFinder:
             notes.append(
                 "chances are those of products that sold for the first time within such a window: they hold if this one is offered"
             )
+        exposure, told = self._exposure(log.user_ids[users], np.isin(np.arange(len(users)), best), contact)
+        notes += told
         members = self._members(users[best], product, model, chances)
         sales = None if model is None or chances is None else model.sales(chances.astype(np.float64))
-        return Audience(product.name, product.kind, self.recommender.bundle_id, WINDOW, members, sales, len(users), left_out, tuple(notes))
+        found = Audience(product.name, product.kind, self.recommender.bundle_id, WINDOW, members, sales, len(users), left_out, tuple(notes))
+        return replace(found, exposure=exposure, exposure_limit=self.exposure_gap)
+
+    def _exposure(self, ids: np.ndarray, chosen: np.ndarray, contact: Contact) -> tuple[tuple[Gap, ...], list[str]]:
+        """Return which share of each group of those who may be written to is chosen, bool (n,), and what is to be said of it."""
+        may = ~np.any([np.zeros(len(ids), dtype=bool), *contact.barred.values()], axis=0)
+        groups = groups_of(self.customers, self.sensitive, ids[may])
+        gaps, notes = exposure_gaps(groups, chosen[may]), group_notes(groups)
+        if wide := [gap for gap in gaps if abs(gap.gap) > self.exposure_gap]:
+            widest = max(wide, key=lambda gap: abs(gap.gap))
+            who = f"{len(wide)} of {len(gaps)} groups, such as {widest.attribute} {widest.group} ({widest.gap:+.1%})"
+            notes.append(f"the exposure of {who}, is beyond campaigns.exposure_gap: `recsys campaign plan` keeps it")
+        return tuple(gaps), notes
 
     def _letters(self, request: AudienceRequest) -> int:
         if request.budget is None:

@@ -146,3 +146,28 @@ def test_one_customer(small_settings: Settings) -> None:
     shop = made_shop(1)
     found = read(replace(shop, campaigns=Campaigns.of(sent(shop.users, DAY))), small_settings)
     assert (found.sent, found.held) == (1, 0)
+
+
+def test_a_log_without_purchases_after_the_sends_is_refused(small_settings: Settings) -> None:
+    far = DAYS + 30
+    late = sent(["u000"], far + 40).select(
+        "user_id", pl.col("sent_at").alias("timestamp"), item_id=pl.lit("i0"), value=pl.lit(5.0), quantity=pl.lit(1.0)
+    )
+    shop = made_shop(60, extra=late)
+    shop = replace(shop, campaigns=Campaigns.of(sent(shop.users, far, holdout=[n < 25 for n in range(60)])))
+    with pytest.raises(
+        DataError, match="the log has no purchase of anybody within 28 days after campaign 'spring' was sent, expected some"
+    ):
+        read(shop, small_settings)
+
+
+def test_customers_whom_the_log_lacks_are_said(small_settings: Settings) -> None:
+    shop = made_shop(60)
+    strangers = [f"stranger{n}" for n in range(25)]
+    held = [n % 2 == 0 for n in range(85)]
+    some = replace(shop, campaigns=Campaigns.of(sent([*shop.users, *strangers], DAY, holdout=held)))
+    assert any("25 of 85 customers of campaign 'spring' are not in the log" in note for note in read(some, small_settings).notes)
+    assert not any("not in the log" in note for note in read(with_effect(0.0), small_settings).notes)
+    none = replace(shop, campaigns=Campaigns.of(sent(strangers, DAY, holdout=held[:25])))
+    with pytest.raises(DataError, match="25 of 25 customers of campaign 'spring' are not in the log, expected those who had bought before"):
+        read(none, small_settings)

@@ -39,7 +39,13 @@ def test_both_forms_give_the_same_offers(tmp_path: Path, name: str, text: str) -
     ("name", "text", "expected"),
     [
         ("o.toml", "", "has no offers"),
+        ("o.toml", "", "write a table [[offer]]"),
         ("o.csv", "name,margin\n", "has no offers"),
+        ("o.csv", "", "write a row with name, margin and cost"),
+        ("o.csv", "name;margin;cost\na;1,50;0,10\n", "the columns are 'name;margin;cost', expected commas between them"),
+        ("o.csv", "name\tmargin\na\t1\n", "expected commas between them"),
+        ("o.csv", "name,margin,cost\na,1,50,0,10\n", "offer 1 has more values than columns ('0, 10' is left over)"),
+        ("o.toml", '[[offer]]\nname = "a"\nmargin = true', "margin is True, expected an amount"),
         ("o.toml", "[[offer]]\nmargin = 1", "offer 1 has no name"),
         ("o.toml", '[[offer]]\nname = "a"', "has no margin"),
         ("o.toml", '[[offer]]\nname = "a"\nmargin = 1\ncost = -0.5', "cost is -0.5, expected 0 or more"),

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,15 +14,16 @@ import polars as pl
 import pytest
 
 from eval.experiment.effects import in_b
+from features.behavior.campaigns import SendHistory, seconds
 from features.data.campaigns import Campaigns
 from features.data.customers import Customers
 from features.errors import ConfigError, DataError
 from recsys.apps.campaigns.planning.offers import Offer
-from recsys.apps.campaigns.planning.plan import EXPECTED_VALUE, Plan, plan_campaign
+from recsys.apps.campaigns.planning.plan import EXPECTED_VALUE, Plan, plan_campaign, plan_on
 from recsys.apps.campaigns.planning.plan_file import write_plan
 from recsys.apps.campaigns.planning.request import PlanRequest
 from recsys.settings.settings import Settings
-from tests.recsys.apps.campaigns.made_up import DAYS, MadeShop, made_shop, redeemed, sent
+from tests.recsys.apps.campaigns.made_up import DAYS, START, MadeShop, made_shop, redeemed, sent
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -71,6 +74,18 @@ def test_the_holdout_is_like_those_who_are_written_to(shop: MadeShop, small_sett
     assert set(frame.filter("holdout")["offer"]) == set(frame.filter(~pl.col("holdout"))["offer"])
 
 
+def test_a_plan_from_tables_of_a_moment_knows_nothing_later(shop: MadeShop, small_settings: Settings) -> None:
+    moment = START + timedelta(days=200)
+    late = shop.log.between(seconds(moment), None).with_known_users().user_ids[:30]
+    log = shop.log.where(~(np.isin(shop.log.user, shop.log.user_rows(late.tolist())) & (shop.log.time < seconds(moment))))
+    history = replace(shop, log=log).history
+    then = SendHistory(log.between(None, seconds(moment)).with_known_users(), shop.catalog, history.campaigns.before(moment))
+    plan = plan_on(then, None, small_settings, replace(REQUEST, send_at=moment))
+    assert plan.report.customers == then.log.n_users < len(shop.users)
+    assert not set(plan.frame["user_id"]) & set(late)
+    assert plan.report.send_at == f"{moment:%Y-%m-%d}"
+
+
 def test_without_a_holdout_anywhere_the_plan_is_by_response_and_says_why(shop: MadeShop, small_settings: Settings) -> None:
     report = planned(shop, small_settings).report
     assert (report.by, report.response) == ("response", "redeemed")
@@ -84,6 +99,18 @@ def test_no_holdout_only_where_asked_for_and_said(shop: MadeShop, small_settings
     assert not plan.frame["holdout"].any()
     assert plan.report.holdout is None
     assert any(note.startswith("no holdout, as asked for: nobody will be able to tell") for note in plan.report.notes)
+
+
+def test_a_difference_that_cannot_be_is_not_promised(shop: MadeShop, small_settings: Settings) -> None:
+    few = planned(shop, small_settings, replace(REQUEST, holdout=0.02)).report
+    assert few.holdout is not None
+    assert few.holdout.customers < 20
+    assert math.isnan(few.holdout.detectable)
+    assert any(line.startswith("holdout: 2%") and line.endswith("no difference will be found") for line in few.lines())
+    assert few.to_dict()["holdout"]["detectable"] is None
+    enough = planned(shop, small_settings, replace(REQUEST, budget=200.0, holdout=0.4)).report.holdout
+    assert enough is not None
+    assert 0 < enough.detectable <= max(enough.rate, 1 - enough.rate)
 
 
 @pytest.mark.parametrize("holdout", [1e-9, 0.02])
@@ -119,6 +146,11 @@ def test_an_earlier_holdout_makes_it_a_plan_by_uplift(small_settings: Settings) 
     assert any("campaign old, offer tea" in note and "more customers bought than in its holdout" in note for note in report.notes)
     assert report.offers[0].earned < report.offers[0].responses
     assert not any("no earlier campaign had a holdout" in note for note in report.notes)
+
+
+def test_an_earlier_campaign_that_brought_nothing_is_named_as_the_reason(small_settings: Settings) -> None:
+    with pytest.raises(DataError, match="earn its cost, by what an earlier campaign brought beyond its holdout, within a budget of 60"):
+        planned(trial(0.0), small_settings, replace(REQUEST, offers=(replace(OFFERS[1], cost=2.9, margin=0.1),)))
 
 
 def test_everybody_in_an_earlier_holdout_tells_no_uplift(shop: MadeShop, small_settings: Settings) -> None:
@@ -224,6 +256,12 @@ def test_exposure_of_groups_is_kept_and_told(shop: MadeShop, small_settings: Set
     assert {gap.group for gap in equal.exposure} == {"old", "young"}
     assert any("too small to compare: other (3)" in note for note in equal.notes)
     assert set(equal.offer_gaps) == {"discount", "cost"}
+    few = replace(equal.exposure[0], gap=0.125, low=math.nan, high=math.nan)
+    lines = list(replace(equal, exposure=[few]).lines())
+    assert any("+12.5% (interval not known, expected at least 20 customers)" in line for line in lines)
+    assert not any("nan" in line for line in lines if "note" not in line)
+    one = planned(aged, with_settings(small_settings, sensitive=("age",)), replace(REQUEST, offers=OFFERS[:1])).report
+    assert "discount: 1.00 for all groups alike" in list(one.lines())
     with pytest.raises(ConfigError, match=r"campaigns\.sensitive: no customer has the attribute 'income'"):
         planned(aged, with_settings(small_settings, sensitive=("income",)))
     with pytest.raises(ConfigError, match=r"campaigns\.sensitive needs a table of customers"):

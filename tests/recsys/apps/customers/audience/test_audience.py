@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from typing import Any
 
@@ -10,7 +11,7 @@ import polars as pl
 import pytest
 
 from features.data.customers import OPTED, Customers
-from features.errors import DataError
+from features.errors import ConfigError, DataError
 from ranking.calibration import Calibration
 from recsys.apps.customers.audience.answers import Audience
 from recsys.apps.customers.audience.contact import NO_CONSENT, Contact
@@ -18,6 +19,7 @@ from recsys.apps.customers.audience.fitting import WINDOW, AudienceModels, at_mo
 from recsys.apps.customers.audience.model import AudienceModel
 from recsys.apps.customers.audience.pipeline import ENOUGH, AudienceFinder
 from recsys.apps.customers.audience.request import MAX_LENGTH, AudienceRequest
+from recsys.apps.customers.groups import exposure_gaps, groups_of
 from recsys.recommend import open
 
 
@@ -181,3 +183,35 @@ def test_the_interval_holds_what_comes_as_often_as_it_says() -> None:
         assert 0.78 <= ((told.low <= came) & (came <= told.high)).mean() <= 0.93, spread
     assert model(0.0).sales(np.zeros(3)).high == 0
     assert AudienceModels({}).to_files() == {}
+
+
+def test_exposure_is_told_by_group_as_of_a_plan(finder: AudienceFinder) -> None:
+    table = customers(finder, attributes=lambda i: json.dumps({"age": "young" if i % 4 == 0 else "old"}), opted_out=lambda i: i == 1)
+    aged = replace(finder, customers=table, sensitive=("age",), exposure_gap=0.1)
+    found = aged.answer(AudienceRequest(item="sku-00", k=15))
+    chosen = {member.user_id for member in found.members}
+    ids = table.frame["user_id"].to_list()
+    may = [user for i, user in enumerate(ids) if i != 1]
+    young = [user for i, user in enumerate(ids) if i % 4 == 0]
+    told = {gap.group: gap for gap in found.exposure}
+    assert told == {gap.group: gap for gap in exposure_gaps(groups_of(table, ("age",), np.array(may)), np.isin(may, list(chosen)))}
+    assert any("too small to compare" in note for note in found.notes) == (len(young) < 20)
+    answer = json.loads(json.dumps(found.to_dict(), allow_nan=False))
+    assert [gap["group"] for gap in answer["exposure"]] == list(told)
+    assert answer["exposure_limit"] == 0.1
+
+
+def test_a_gap_beyond_the_limit_is_said(finder: AudienceFinder) -> None:
+    first = {one.user_id for one in ask(finder, item="sku-00", k=20).members}
+    ids = sorted(finder.recommender.snapshot.log.user_ids.tolist())
+    table = customers(finder, attributes=lambda i: json.dumps({"age": "young" if ids[i] in first else "old"}))
+    aged = replace(finder, customers=table, sensitive=("age",), exposure_gap=0.1)
+    found = aged.answer(AudienceRequest(item="sku-00", k=20))
+    assert {gap.group: gap.mean for gap in found.exposure} == {"old": 0.0, "young": 1.0}
+    assert any(note.startswith("the exposure of 2 of 2 groups, such as age young (+") for note in found.notes)
+    lines = [gap.exposure("into the audience", found.exposure_limit) for gap in found.exposure]
+    assert any(line.startswith("exposure, age young: 100.0% get into the audience, +") and "limit 10.0%" in line for line in lines)
+    with pytest.raises(ConfigError, match=r"campaigns\.sensitive needs a table of customers"):
+        replace(finder, sensitive=("age",)).answer(AudienceRequest(item="sku-00"))
+    with pytest.raises(ConfigError, match="no customer has the attribute 'agee'"):
+        replace(aged, sensitive=("agee",)).answer(AudienceRequest(item="sku-00"))

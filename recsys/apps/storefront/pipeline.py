@@ -1,0 +1,187 @@
+"""The storefront of one bundle: makes pages, and turns their rows over.
+
+The list for the visitor is the one that `recsys recommend` gives, with the same stages: retrieve, rank, present. The other rows are cheap
+and are filled while the page is presented.
+"""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from recsys.apps.storefront.answers import PageAnswer, RowAnswer
+from recsys.apps.storefront.page import Page
+from recsys.apps.storefront.places import Places
+from recsys.apps.storefront.rows.personal import BecauseYouBought, BuyAgain, ForYou, RecentlyViewed
+from recsys.apps.storefront.rows.related import AlternativesTo, BoughtTogether
+from recsys.apps.storefront.rows.shop import NewArrivals, Popular, Trending, TrendingHere
+from recsys.apps.storefront.visit import Visit
+from retrieval.candidates import Candidates
+
+if TYPE_CHECKING:
+    from features.data.histories import Histories
+    from recsys.apps.storefront.request import PageRequest, Turn
+    from recsys.apps.storefront.rows.row import RowKind
+    from recsys.recommend.pipeline import Recommender
+    from recsys.settings.apps.storefront import RowName, StorefrontConfig
+    from recsys.workspace.workspace import Workspace
+
+
+@dataclass(frozen=True)
+class Storefront:
+    """The rows over one recommender.
+
+    Attributes
+    ----------
+    places : None where `StorefrontConfig.place` names no attribute.
+    """
+
+    recommender: Recommender
+    config: StorefrontConfig
+    places: Places | None = None
+
+    @classmethod
+    def open(cls, recommender: Recommender, config: StorefrontConfig, workspace: Workspace) -> Storefront:
+        """Open the rows with what the workspace's table of customers says.
+
+        Raises
+        ------
+        DataError
+            `StorefrontConfig.place` names an attribute that no customer has.
+        """
+        customers = workspace.load_customers() if config.place else None
+        return cls(recommender, config, Places.read(customers, config.place) if customers and config.place else None)
+
+    def answer(self, request: PageRequest, recent: Histories | None = None) -> PageAnswer:
+        """Make a page.
+
+        Parameters
+        ----------
+        recent : what the user did after the snapshot.
+
+        Raises
+        ------
+        DataError
+            See `PageRequest.layout` and `Visit.of`.
+        """
+        stages = PageStages.of(self, request, recent)
+        return stages.present(stages.rank(stages.retrieve()))[0]
+
+    def turn(self, turn: Turn, recent: Histories | None = None) -> RowAnswer:
+        """Turn a row over: the items that follow, in the order that the page gave them, from whatever bundle is in use by now.
+
+        Raises
+        ------
+        DataError
+            The item of the product page, or the category, is not in the catalogue any more.
+        """
+        stages = TurnStages.of(self, turn, recent)
+        return stages.present(stages.rank(stages.retrieve()))[0]
+
+    @cached_property
+    def kinds(self) -> dict[RowName, RowKind]:
+        """The rows that need no ranking."""
+        return {
+            "buy_again": BuyAgain(),
+            "bought_together": BoughtTogether(),
+            "alternatives": AlternativesTo(self.recommender),
+            "because_you_bought": BecauseYouBought(),
+            "recently_viewed": RecentlyViewed(),
+            "trending": Trending(self.recommender),
+            "trending_here": TrendingHere(self.recommender, self.places),
+            "new_arrivals": NewArrivals(self.recommender, self.recommender.model.retrieval.arrival_days),
+            "popular": Popular(),
+        }
+
+
+@dataclass(frozen=True)
+class VisitStages:
+    """The stages of an answer to one visitor: those of the list for the visitor, where the answer has one.
+
+    Attributes
+    ----------
+    listed : whether the answer has the row `for_you`, and something is known of the visitor.
+    """
+
+    storefront: Storefront
+    visit: Visit
+    listed: bool
+
+    @property
+    def ranks(self) -> bool:
+        """Whether there is a ranking stage."""
+        return self.listed and self.visit.group.ranks
+
+    def retrieve(self) -> Candidates:
+        """Find candidates of the list for the visitor."""
+        if self.listed:
+            return self.visit.group.retrieve()
+        return Candidates(self.visit.histories, np.empty((1, 0), dtype=np.int64), np.empty((1, 0), dtype=np.float32))
+
+    def rank(self, candidates: Candidates) -> Candidates:
+        """Order them by probability of purchase."""
+        return self.visit.group.rank(candidates) if self.listed else candidates
+
+    def unranked(self, candidates: Candidates) -> Candidates:
+        """Keep the order of retrieval."""
+        return self.visit.group.unranked(candidates) if self.listed else candidates
+
+    def kind(self, name: RowName, best: Candidates, *, degraded: bool) -> RowKind:
+        """Return a row, the list for the visitor being `best`."""
+        return ForYou(best, self.ranks and not degraded) if name == "for_you" else self.storefront.kinds[name]
+
+
+@dataclass(frozen=True)
+class PageStages(VisitStages):
+    """The stages of a page."""
+
+    layout: tuple[tuple[RowName, int], ...]
+
+    @classmethod
+    def of(cls, storefront: Storefront, request: PageRequest, recent: Histories | None = None) -> PageStages:
+        """Look up what a request names."""
+        layout = request.layout(storefront.config)
+        places = sum(k for _, k in layout)
+        # The list for the visitor must survive the rows above it.
+        visit = Visit.of(storefront.recommender, request, places + storefront.config.depth, recent)
+        listed = visit.known and any(name == "for_you" for name, _ in layout)
+        return cls(storefront, visit, listed, tuple(layout))
+
+    def present(self, best: Candidates, *, degraded: bool = False) -> list[PageAnswer]:
+        """Fill the rows. degraded: `best` is `unranked` though there is a ranker."""
+        config, visit = self.storefront.config, self.visit
+        page = Page.of(visit, sum(k for _, k in self.layout), config)
+        for name, k in self.layout:
+            page.add(name, self.kind(name, best, degraded=degraded), k)
+        request = visit.request
+        rows = page.finish()
+        bundle_id = self.storefront.recommender.bundle_id
+        return [PageAnswer(request.page, request.user, bundle_id, uuid.uuid4().hex, rows, page.left_out, visit.notes)]
+
+
+@dataclass(frozen=True)
+class TurnStages(VisitStages):
+    """The stages of turning a row over: only the items that follow are candidates."""
+
+    turn: Turn
+
+    @classmethod
+    def of(cls, storefront: Storefront, turn: Turn, recent: Histories | None = None) -> TurnStages:
+        """Look up what the page's request named, and the items."""
+        visit = Visit.of(storefront.recommender, turn.request, len(turn.items), recent)
+        rows = storefront.recommender.snapshot.catalog.rows(turn.items)
+        mask = np.zeros(len(visit.mask), dtype=bool)
+        mask[rows[rows >= 0]] = True
+        mask &= visit.mask
+        visit = replace(visit, mask=mask, group=replace(visit.group, mask=mask))
+        return cls(storefront, visit, visit.known and turn.row == "for_you", turn)
+
+    def present(self, best: Candidates, *, degraded: bool = False) -> list[RowAnswer]:
+        """Put the items into the page's order. degraded: `best` is `unranked` though there is a ranker."""
+        turn, config = self.turn, self.storefront.config
+        row = Page.of(self.visit, turn.k, config).turned(turn, self.kind(turn.row, best, degraded=degraded))
+        return [RowAnswer(self.storefront.recommender.bundle_id, row)]

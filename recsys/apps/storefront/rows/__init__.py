@@ -1,0 +1,1 @@
+"""The rows of a page: where each finds its items, and what it says of them."""

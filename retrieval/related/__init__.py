@@ -1,0 +1,1 @@
+"""Items that are related to others, or due: complements, alternatives, what is bought again, and what grows."""

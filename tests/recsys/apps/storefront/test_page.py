@@ -1,0 +1,188 @@
+"""Pages: no product twice, nothing that may not be shown, the list of `recommend` for the visitor, rows that are turned over."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from features.data.catalog import Catalog
+from features.errors import DataError
+from ranking.blocklist import Blocklist
+from recsys.apps.storefront.pipeline import Storefront
+from recsys.apps.storefront.request import MAX_ROWS, PageRequest, RowRequest, Turn
+from recsys.recommend.request import RecommendOptions
+from recsys.settings.apps.storefront import PAGE_KINDS, ROW_NAMES, StorefrontConfig
+
+if TYPE_CHECKING:
+    from recsys.apps.storefront.answers import PageAnswer, Row
+
+USERS = [None, "nobody", *(f"user-{number:02}" for number in range(1, 13))]
+ITEMS = [f"sku-{number:02}" for number in range(1, 40)]
+
+
+@pytest.fixture(scope="module")
+def storefront(ready: Any) -> Storefront:
+    """The tiny shop, in which three items are variants of one product and some are sold out."""
+    found = ready.shop.recommender
+    frame = found.snapshot.catalog.frame.with_columns(
+        group_id=pl.when(pl.col("item_id").is_in(ITEMS[:3])).then(pl.lit("one product")),
+        available=~pl.col("item_id").is_in(["sku-20", "sku-21"]),
+    )
+    snapshot = replace(found.snapshot, catalog=Catalog.from_frame(frame))
+    return Storefront(replace(found, snapshot=snapshot, blocklist=Blocklist(items=("sku-30",))), StorefrontConfig(depth=12))
+
+
+def shown(answer: PageAnswer) -> list[str]:
+    return [item.item_id for row in answer.rows for item in row.items]
+
+
+def all_of(storefront: Storefront, request: PageRequest, row: Row) -> list[str]:
+    """The items that follow in a row, turned over two by two."""
+    found: list[str] = []
+    after, rest = len(row.items), row.rest
+    while rest:
+        part = storefront.turn(Turn(request, row.name, rest, after, 2)).row
+        assert [item.position for item in part.items] == list(range(after + 1, after + 1 + len(part.items)))
+        found += [item.item_id for item in part.items]
+        after, rest = after + len(part.items), part.rest
+    return found
+
+
+rows = st.builds(RowRequest, st.sampled_from(ROW_NAMES), st.integers(1, 6))
+pages = st.builds(
+    PageRequest,
+    page=st.sampled_from(PAGE_KINDS),
+    user=st.sampled_from(USERS),
+    basket=st.lists(st.sampled_from([*ITEMS, "gone"]), max_size=3).map(tuple),
+    item=st.sampled_from(ITEMS),
+    category=st.sampled_from(["bakery", "drinks"]) | st.none(),
+    viewed=st.lists(st.sampled_from([*ITEMS, "gone"]), max_size=4).map(tuple),
+    rows=st.lists(st.builds(RowRequest, st.sampled_from(ROW_NAMES), st.integers(1, 6)), max_size=6, unique_by=lambda row: row.name).map(
+        tuple
+    ),
+    in_stock=st.booleans(),
+    max_price=st.none() | st.floats(0, 20),
+).filter(lambda page: page.page != "category" or page.category is not None)
+
+
+@settings(max_examples=150, deadline=None)
+@given(request=pages)
+def test_no_product_stands_twice_on_a_page_nor_in_what_follows(storefront: Storefront, request: PageRequest) -> None:
+    answer = storefront.answer(request)
+    every = shown(answer) + [item for row in answer.rows for item in row.rest]
+    assert len(every) == len(set(every))
+    assert sum(item in ITEMS[:3] for item in every) <= 1  # variants of one product
+    assert not {*request.basket, request.item, "sku-30"} & set(every)
+    catalog = storefront.recommender.snapshot.catalog
+    if request.in_stock:
+        assert catalog.available[catalog.rows(every)].all()
+    if request.max_price is not None:
+        assert (storefront.recommender.snapshot.prices[catalog.rows(every)] <= request.max_price + 0.005).all()
+    asked = [row.name for row in request.rows] or list(storefront.config.rows_of(request.page))
+    assert sorted([row.name for row in answer.rows] + list(answer.left_out)) == sorted(asked)
+    for row in answer.rows:
+        assert 0 < len(row.items) <= {each.name: each.k for each in request.rows}.get(row.name, storefront.config.k)
+        assert all(item.reason for item in row.items)
+
+
+def test_the_row_for_the_visitor_is_the_list_of_recommend(storefront: Storefront) -> None:
+    (expected,) = storefront.recommender.answer(RecommendOptions(k=5, in_stock=True), ["user-01"])
+    config = storefront.config.model_copy(update={"category_share": 1.0})
+    (row,) = Storefront(storefront.recommender, config).answer(PageRequest("home", "user-01", rows=(RowRequest("for_you", 5),))).rows
+    assert [(item.item_id, item.probability, item.reason) for item in row.items] == [
+        (item.item_id, item.probability, item.reason) for item in expected.items
+    ]
+
+
+def test_rows_without_anything_to_show_say_why(storefront: Storefront) -> None:
+    answer = storefront.answer(
+        PageRequest("home", None, rows=tuple(RowRequest(name) for name in ("for_you", "recently_viewed", "popular")))
+    )
+    assert answer.left_out == {
+        "for_you": "nothing is known of the visitor",
+        "recently_viewed": "no view of the visitor is known",
+    }
+    assert [row.name for row in answer.rows] == ["popular"]
+
+
+def test_what_was_looked_at_comes_latest_first(storefront: Storefront) -> None:
+    asked = PageRequest("home", viewed=("sku-05", "sku-07", "gone", "sku-05"), rows=(RowRequest("recently_viewed"),))
+    answer = storefront.answer(asked)
+    assert shown(answer) == ["sku-05", "sku-07"]
+    assert answer.notes == ("1 of 4 items of those viewed are not in the catalogue: left out",)
+
+
+def test_a_row_is_turned_over_without_repeating_or_skipping(storefront: Storefront) -> None:
+    request = PageRequest("home", "user-01", rows=(RowRequest("for_you", 3), RowRequest("popular", 3)))
+    answer = storefront.answer(request)
+    for row in answer.rows:
+        assert row.rest
+        assert all_of(storefront, request, row) == list(row.rest)
+
+
+def test_what_may_no_longer_be_shown_is_left_out_and_counted(storefront: Storefront) -> None:
+    request = PageRequest("home", "user-01", rows=(RowRequest("popular", 3),))
+    (row,) = storefront.answer(request).rows
+    blocked = replace(storefront.recommender, blocklist=Blocklist(items=(row.rest[1],)))
+    later = Storefront(blocked, storefront.config).turn(Turn(request, "popular", (*row.rest, "gone"), 3, 50)).row
+    assert [item.item_id for item in later.items] == [row.rest[0], *row.rest[2:]]
+    assert later.gone == 2
+
+
+def test_an_item_that_its_row_does_not_find_any_more_keeps_its_place(storefront: Storefront) -> None:
+    turn = Turn(PageRequest("home", "nobody"), "recently_viewed", ("sku-05", "sku-07"), 3, 5)
+    assert [(item.position, item.item_id) for item in storefront.turn(turn).row.items] == [(4, "sku-05"), (5, "sku-07")]
+
+
+def test_no_category_takes_over_a_page_while_others_have_something_to_show(storefront: Storefront) -> None:
+    rows = (RowRequest("popular", 10),)
+
+    def largest(share: float) -> int:
+        config = storefront.config.model_copy(update={"category_share": share})
+        answer = Storefront(storefront.recommender, config).answer(PageRequest("home", rows=rows))
+        assert len(answer.rows[0].items) == 10
+        return max(Counter(item.category for item in answer.rows[0].items).values())
+
+    assert largest(0.3) <= 3 < largest(1.0)
+
+
+@pytest.mark.parametrize(
+    ("request_", "said"),
+    [
+        (PageRequest("product"), "a product page needs its item"),
+        (PageRequest("category"), "a category page needs its category"),
+        (PageRequest("home", rows=(RowRequest("popular"), RowRequest("popular"))), "'popular' is asked for 2 times"),
+        (PageRequest("home", rows=(RowRequest("popular"),) * 1000), f"1,000 rows are asked for, expected {MAX_ROWS} at most"),
+        (PageRequest("product", item="nothing"), "'nothing' is not in the catalogue"),
+        (PageRequest("category", category="nothing"), "no item is in category 'nothing'"),
+    ],
+)
+def test_wrong_requests_are_refused_in_a_line(storefront: Storefront, request_: PageRequest, said: str) -> None:
+    with pytest.raises(DataError, match=said.replace("(", r"\(")) as error:
+        storefront.answer(request_)
+    assert "\n" not in str(error.value)
+
+
+def test_titles_of_rows_are_the_shops_own(storefront: Storefront) -> None:
+    config = StorefrontConfig(titles={"popular": "Beliebt", "because_you_bought": "Weil Sie {} kauften"})
+    rows = (RowRequest("because_you_bought", 3), RowRequest("popular", 3))
+    first, second = Storefront(storefront.recommender, config).answer(PageRequest("home", "user-01", rows=rows)).rows
+    assert second.title == "Beliebt"
+    assert first.title.startswith("Weil Sie ")
+    assert "{}" not in first.title
+
+
+def test_new_items_are_those_of_the_last_weeks(storefront: Storefront) -> None:
+    answer = storefront.answer(PageRequest("home", rows=(RowRequest("new_arrivals", 5),), in_stock=False))
+    snapshot = storefront.recommender.snapshot
+    created = snapshot.catalog.frame["created_at"].dt.epoch("s").to_numpy()
+    for item in shown(answer):
+        age = (snapshot.now - created[snapshot.catalog.rows([item])[0]]) / 86_400
+        assert np.isnan(age) or age <= storefront.recommender.model.retrieval.arrival_days

@@ -1,0 +1,103 @@
+"""What the routes of pages answer, and how they refuse."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from starlette.testclient import TestClient
+
+from recsys.apps.storefront.request import MAX_ROWS, PageRequest, RowRequest
+from tests.recsys.service.conftest import inside, problem
+
+# Drawn anew for each page.
+NAMES = {"page_id", "impression_id", "cursor", "more"}
+
+
+def without_names(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: without_names(inner) for key, inner in value.items() if key not in NAMES}
+    return [without_names(inner) for inner in value] if isinstance(value, list) else value
+
+
+@pytest.mark.parametrize(
+    ("body", "asked"),
+    [
+        ({"page": "home", "user": "user-01"}, PageRequest("home", "user-01")),
+        (
+            {"page": "product", "item": "sku-07", "rows": [{"name": "popular", "k": 3}, {"name": "alternatives"}], "max_price": 9},
+            PageRequest("product", item="sku-07", rows=(RowRequest("popular", 3), RowRequest("alternatives")), max_price=9),
+        ),
+        (
+            {"page": "basket", "basket": ["sku-01", "gone"], "viewed": ["sku-02"], "in_stock": False},
+            PageRequest("basket", basket=("sku-01", "gone"), viewed=("sku-02",), in_stock=False),
+        ),
+        ({"page": "category", "category": "bakery", "place": "Ulm"}, PageRequest("category", category="bakery", place="Ulm")),
+    ],
+)
+def test_a_page_is_the_storefronts(shared: TestClient, body: dict[str, Any], asked: PageRequest) -> None:
+    response = shared.post("/v1/page", json=body)
+    assert response.status_code == 200, response.text
+    answer = response.json()
+    expected = json.loads(json.dumps(inside(shared).bundles.live.storefront.answer(asked).to_dict()))
+    assert without_names({key: answer[key] for key in expected}) == without_names(expected)
+    assert answer["degraded"] is False
+    for row in answer["rows"]:
+        assert (row["cursor"] is None) == (row["more"] == 0)
+
+
+def test_a_row_is_turned_over_to_its_end(shared: TestClient) -> None:
+    rows = [{"name": "for_you", "k": 3}, {"name": "popular", "k": 3}]
+    page = shared.post("/v1/page", json={"page": "home", "user": "user-01", "rows": rows}).json()
+    seen = [item["item_id"] for row in page["rows"] for item in row["items"]]
+    for row in page["rows"]:
+        left, place, cursor = row["more"], 3, row["cursor"]
+        while cursor:
+            answer = shared.post("/v1/page/turn", json={"cursor": cursor, "k": 4})
+            assert answer.status_code == 200, answer.text
+            part = answer.json()["row"]
+            assert [item["position"] for item in part["items"]] == list(range(place + 1, place + 1 + len(part["items"])))
+            seen += [item["item_id"] for item in part["items"]]
+            place, left, cursor = place + len(part["items"]), left - len(part["items"]), part["cursor"]
+            assert part["more"] == left
+        assert left == 0
+    assert len(seen) == len(set(seen)) > 6
+
+
+def test_a_cursor_of_somebody_else_is_refused(shared: TestClient) -> None:
+    page = shared.post("/v1/page", json={"page": "home", "rows": [{"name": "popular", "k": 2}]}).json()
+    cursor = page["rows"][0]["cursor"]
+    for wrong in ("x", cursor[:-2], cursor[1:], cursor.swapcase()):
+        assert "the cursor is not one of this shop's pages" in problem(shared.post("/v1/page/turn", json={"cursor": wrong}), 422)
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ({}, "page"),
+        ({"page": "hone"}, "page is 'hone'"),
+        ({"page": "product"}, "a product page needs its item"),
+        ({"page": "home", "rows": [{"name": "popular", "k": 1000}]}, "k is 1000, expected 1 to"),
+        ({"page": "home", "rows": [{"name": "popular"}] * 1000}, str(MAX_ROWS)),
+        ({"page": "home", "rows": [{"name": "popular"}, {"name": "popular"}]}, "asked for 2 times"),
+        ({"page": "product", "item": "nothing"}, "'nothing' is not in the catalogue"),
+        ({"page": "home", "rule": 1}, "'rule'"),
+    ],
+)
+def test_wrong_pages_are_refused_in_a_line(shared: TestClient, body: dict[str, Any], said: str) -> None:
+    response = shared.post("/v1/page", json=body)
+    detail = problem(response, 422)
+    assert said in detail
+    assert "\n" not in detail
+
+
+def test_the_documented_keys_are_those_of_an_answer(shared: TestClient) -> None:
+    page = (Path(__file__).parents[4] / "docs" / "json.md").read_text(encoding="utf-8")
+    example = json.loads(page.split("```json page\n")[1].split("```")[0])
+    answer = shared.post("/v1/page", json={"page": "home", "user": "user-01"}).json()
+    assert example.keys() <= answer.keys()
+    (row,) = example["rows"]
+    assert row.keys() | {"cursor"} == answer["rows"][0].keys()
+    assert row["items"][0].keys() == answer["rows"][0]["items"][0].keys()
