@@ -50,7 +50,7 @@ class Service:
         object.__setattr__(self, "pipeline", AnswerPipeline(self.settings.serve))
         writer = ImpressionWriter(self.workspace.impressions, self.settings.impressions, self.erased)
         object.__setattr__(self, "impressions", writer)
-        object.__setattr__(self, "arm_bundles", ArmBundles(self.workspace, self.settings.serve))
+        object.__setattr__(self, "arm_bundles", ArmBundles(self.workspace, self.settings))
         object.__setattr__(self, "experiments", ExperimentBook(self.workspace, self.arm_bundles.ready))
 
     @cached_property

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from recsys.apps.storefront.answers import Placed, Row
+from recsys.apps.storefront.exploration import explore
 from recsys.apps.storefront.rows.row import listed
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from recsys.settings.apps.storefront import RowName, StorefrontConfig
     from retrieval.candidates import Candidates
 
+IN_ORDER = ("recently_viewed",)  # rows that promise an order, of which nothing is drawn
 NOTHING_LEFT = "nothing that may be shown is left for it"
 
 
@@ -77,14 +79,24 @@ class Page:
         """Return the rows. What follows when one is turned over stands neither on the page nor in what follows another."""
         done = []
         for row in self.rows:
-            rest = []
-            for item in row.found.rows[0, row.later].tolist():
+            later = []
+            for place in row.later:
+                item = int(row.found.rows[0, place])
                 if self._free[item]:
                     self._take(item)
-                    rest.append(item)
-            shown = row.found.take(np.array([row.now], dtype=np.int64))
-            done.append(self._row(row.name, row.kind, self._placed(shown, row.kind), rest))
+                    later.append(place)
+            done.append(self._shown(row, row.now + later))
         return tuple(done)
+
+    def _shown(self, row: Filled, ordered: list[int]) -> Row:
+        """Return a row with the first of its places, or with lower ones drawn from what follows."""
+        name, share = uuid.uuid4().hex, 0.0 if row.name in IN_ORDER else self.visit.request.exploration
+        drawn = explore(len(ordered), len(row.now), share, name)
+        now = [ordered[at] for at in drawn.order.tolist()]
+        rest = [place for place in ordered if place not in set(now)]
+        items = self._placed(row.found.take(np.array([now], dtype=np.int64)), row.kind)
+        items = [replace(item, propensity=share) for item, share in zip(items, drawn.propensity.tolist(), strict=True)]
+        return replace(self._row(row.name, row.kind, items, row.found.rows[0, rest].tolist()), impression_id=name)
 
     def turned(self, turn: Turn, kind: RowKind) -> Row:
         """Return the next part of a row in the order that the page gave it."""

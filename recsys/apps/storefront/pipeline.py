@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ranking.diversity import diversify
 from recsys.apps.storefront.answers import PageAnswer, RowAnswer
 from recsys.apps.storefront.page import Page
 from recsys.apps.storefront.places import Places
@@ -155,6 +156,8 @@ class PageStages(VisitStages):
         """Fill the rows. degraded: `best` is `unranked` though there is a ranker."""
         config, visit = self.storefront.config, self.visit
         page = Page.of(visit, sum(k for _, k in self.layout), config)
+        if self.listed:
+            best = diversify(best, visit.recommender.snapshot.vectors_of, visit.request.diversity, best.rows.shape[1])
         for name, k in self.layout:
             page.add(name, self.kind(name, best, degraded=degraded), k)
         request = visit.request

@@ -37,6 +37,9 @@ class PageRequest:
     rows : from top to bottom; empty: those that the settings give the page.
     in_stock, max_price : what may be shown, prices in the shop's currency.
     place : where the visitor is; None: what the table of customers says.
+    session : id of the visit, for experiments by session.
+    diversity : of the list for the visitor: 0 keeps its order, 1 wants it as unlike as possible.
+    exploration : share of the showings of a row whose lower places are drawn, see `recsys.apps.storefront.exploration`.
     """
 
     page: PageKind
@@ -49,6 +52,9 @@ class PageRequest:
     in_stock: bool = True
     max_price: float | None = None
     place: str | None = None
+    session: str | None = None
+    diversity: float = 0.0
+    exploration: float = 0.0
 
     def layout(self, config: StorefrontConfig) -> list[tuple[RowName, int]]:
         """Return the rows and how many items each shows.

@@ -8,13 +8,13 @@ import time
 from typing import TYPE_CHECKING
 
 from features.errors import BundleError, RecsysError
+from recsys.apps.storefront.pipeline import Storefront
+from recsys.apps.storefront.request import PageRequest
 from recsys.artifacts.bundle import Bundle
 from recsys.recommend.open import open_recommender
-from recsys.recommend.request import RecommendOptions
 
 if TYPE_CHECKING:
-    from recsys.recommend.pipeline import Recommender
-    from recsys.settings.serve import ServeConfig
+    from recsys.settings.settings import Settings
     from recsys.workspace.workspace import Workspace
 
 _log = logging.getLogger(__name__)
@@ -27,9 +27,9 @@ class ArmBundles:
     A bundle whose folder is gone, removed by `bundles.keep` or rewritten by an erasure, is dropped: it may hold an erased user.
     """
 
-    def __init__(self, workspace: Workspace, config: ServeConfig) -> None:
-        self._workspace, self._config = workspace, config
-        self._open: dict[str, Recommender] = {}
+    def __init__(self, workspace: Workspace, settings: Settings) -> None:
+        self._workspace, self._settings = workspace, settings
+        self._open: dict[str, Storefront] = {}
         self._tried: dict[str, float] = {}
         self._opening = threading.Lock()
 
@@ -47,8 +47,8 @@ class ArmBundles:
             threading.Thread(target=self._take, args=(bundle_id,), name="arm-bundle", daemon=True).start()
         return False
 
-    def recommender(self, bundle_id: str) -> Recommender | None:
-        """Return the recommender of an open bundle; None where it was dropped meanwhile."""
+    def storefront(self, bundle_id: str) -> Storefront | None:
+        """Return the storefront of an open bundle; None where it was dropped meanwhile."""
         return self._open.get(bundle_id)
 
     def _take(self, bundle_id: str) -> None:
@@ -57,10 +57,12 @@ class ArmBundles:
                 problems = Bundle.open(self._workspace.bundles, bundle_id).verify()
                 if problems:
                     raise BundleError(problems[0])
-                recommender = open_recommender(self._workspace, bundle_id, shared=self._config.workers > 1, device=self._config.device)
-                list(recommender.answer(RecommendOptions(), [None]))  # so that the first page does not load its parts
+                config = self._settings.serve
+                recommender = open_recommender(self._workspace, bundle_id, shared=config.workers > 1, device=config.device)
+                storefront = Storefront.open(recommender, self._settings.storefront, self._workspace)
+                storefront.answer(PageRequest("home"))  # so that the first page does not load its parts
             except Exception as error:  # whatever is wrong, the bundle in use answers
                 reason = str(error) if isinstance(error, RecsysError) else f"unexpected {type(error).__name__}"
                 _log.error("an experiment is off: its bundle %s cannot be opened: %s", bundle_id, reason)
                 return
-            self._open[bundle_id] = recommender
+            self._open[bundle_id] = storefront

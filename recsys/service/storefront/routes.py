@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import uuid
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from fastapi import APIRouter, Depends, HTTPException, Request
 from fastapi.responses import JSONResponse  # noqa: TC002  FastAPI reads the annotations of a route
 
-from features.errors import DataError
+from features.errors import DataError, RecsysError
 from recsys.apps.storefront.pipeline import PageStages, TurnStages
 from recsys.service.access.guard import needs
 from recsys.service.routes import PROBLEMS, LiveBundleOf, ServiceOf, TimesOf, check_k, respond
 from recsys.service.storefront import schemas as s
+from recsys.service.storefront.serving import PageInArms
 from recsys.settings.names import Scope
 
 if TYPE_CHECKING:
@@ -60,12 +62,21 @@ async def page(request: Request, body: s.PageBody, service: ServiceOf, live: Liv
     for row in body.rows:
         check_k(request, row.k or 1)
     request.scope["noted"]["user"] = service.pseudonym(body.user)
-    asked = body.asked
-    recent = lambda: service.recent(live.recommender, body.user)  # noqa: E731
-    answer, degraded = await service.pipeline.answer(ForPage(live.storefront, asked, recent), times)
+    page = PageInArms.of(service, live, body.asked, body.context)
+    recommender = page.storefront.recommender
+    recent = lambda: service.recent(recommender, body.user)  # noqa: E731
+    try:
+        answer, degraded = await service.pipeline.answer(ForPage(page.storefront, page.asked, recent), times)
+    except RecsysError:
+        raise
+    except Exception:
+        page.store_failure(times)
+        raise
     live.note([item.item_id for row in answer.rows for item in row.items], [])
-    rows = [_row(service, asked, row) for row in answer.rows]
-    return respond(request, live, times, answer.to_dict() | {"rows": rows, "degraded": degraded})
+    content = answer.to_dict()
+    page.store(content, times, degraded=degraded)
+    rows = [_row(service, page.asked, row) for row in answer.rows]
+    return respond(request, live, times, content | {"rows": rows, "degraded": degraded})
 
 
 @storefront_router.post("/v1/page/turn", dependencies=_READ, responses=PROBLEMS | {200: {"model": s.Turned}})
@@ -80,7 +91,10 @@ async def turn(request: Request, body: s.TurnBody, service: ServiceOf, live: Liv
     recent = lambda: service.recent(live.recommender, asked.request.user)  # noqa: E731
     answer, degraded = await service.pipeline.answer(ForTurn(live.storefront, asked, recent), times)
     live.note([item.item_id for item in answer.row.items], [])
-    return respond(request, live, times, answer.to_dict() | {"row": _row(service, asked.request, answer.row), "degraded": degraded})
+    content = answer.to_dict()
+    about = {"page_id": uuid.uuid4().hex, "page": asked.request.page, "user_id": asked.request.user, "rows": [content["row"]]}
+    PageInArms.of(service, live, asked.request).store(content | about, times, degraded=degraded)
+    return respond(request, live, times, content | {"row": _row(service, asked.request, answer.row), "degraded": degraded})
 
 
 def _row(service: Service, asked: PageRequest, row: Row) -> dict[str, Any]:

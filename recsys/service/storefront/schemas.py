@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from recsys.apps.storefront.request import MAX_ROWS, PageRequest, RowRequest
 from recsys.service.schemas import Answered, Body, Id, Items, K, Name
@@ -42,6 +42,10 @@ class PageBody(Body):
     in_stock: bool = True
     max_price: float | None = Field(default=None, ge=0)
     place: Name | None = Field(default=None, description="where the visitor is; null: what the table of customers says")
+    session: Name | None = Field(default=None, description="id of the visit, for experiments by session; without it a visitor has none")
+    context: Annotated[str, StringConstraints(max_length=64)] = Field(
+        default="", description="stored with what was shown, such as the kind of device; a few values"
+    )
 
     @property
     def asked(self) -> PageRequest:
@@ -58,6 +62,7 @@ class PageBody(Body):
             in_stock=self.in_stock,
             max_price=self.max_price,
             place=self.place,
+            session=self.session,
         )
 
 

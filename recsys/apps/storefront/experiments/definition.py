@@ -13,6 +13,7 @@ from features.errors import ConfigError
 from features.names import CART, CLICK, PURCHASE
 from features.text.closest import did_you_mean
 from recsys.moments import utc_moment
+from recsys.settings.apps.storefront import PageKind, RowName
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,7 +35,7 @@ def _moment(value: Any) -> Any:
         raise ValueError("expected a date or time such as 2026-12-01") from None
 
 
-def _known_pages(pages: tuple[str, ...]) -> tuple[str, ...]:
+def _each_once(pages: tuple[str, ...]) -> tuple[str, ...]:
     if len(set(pages)) < len(pages):
         raise ValueError("expected each page once")
     return pages
@@ -58,7 +59,7 @@ class ArmSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     diversity: Share | None = None
-    rows: dict[str, Annotated[tuple[str, ...], Field(min_length=1)]] | None = None
+    rows: dict[PageKind, Annotated[tuple[RowName, ...], Field(min_length=1)]] | None = None
     merchandising: bool | None = None
     exploration: Share | None = None
     bundle: Annotated[str, Field(min_length=1)] | None = None
@@ -113,7 +114,7 @@ class Experiment(BaseModel):
     end: Moment = Field(alias="to")
     arms: dict[Annotated[str, Field(pattern=r"^[\w.-]{1,64}$")], Arm]
     control: str = ""
-    pages: Annotated[tuple[str, ...], AfterValidator(_known_pages)] = ()
+    pages: Annotated[tuple[PageKind, ...], AfterValidator(_each_once)] = ()
     metric: Metric = "click"
     window_days: float = Field(default=1.0, gt=0, le=365)
     units: int = Field(default=10_000, ge=1)
