@@ -39,6 +39,7 @@ class PageRequest:
     place : where the visitor is; None: what the table of customers says.
     session : id of the visit, for experiments by session.
     diversity : of the list for the visitor: 0 keeps its order, 1 wants it as unlike as possible.
+    merchandising : whether rules of merchandising apply.
     exploration : share of the showings of a row whose lower places are drawn, see `recsys.apps.storefront.exploration`.
     """
 
@@ -54,6 +55,7 @@ class PageRequest:
     place: str | None = None
     session: str | None = None
     diversity: float = 0.0
+    merchandising: bool = True
     exploration: float = 0.0
 
     def layout(self, config: StorefrontConfig) -> list[tuple[RowName, int]]:

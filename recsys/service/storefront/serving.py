@@ -44,7 +44,8 @@ class PageInArms:
                 return cls(service, live.storefront, asked, Assigned(), context)
             storefront = found
         rows = asked.rows or tuple(RowRequest(row) for row in (settings.rows or {}).get(asked.page, ()))
-        asked = replace(asked, rows=rows, diversity=settings.diversity or 0.0, exploration=settings.exploration or 0.0)
+        drawn, rules = settings.exploration or 0.0, settings.merchandising is not False
+        asked = replace(asked, rows=rows, diversity=settings.diversity or 0.0, merchandising=rules, exploration=drawn)
         return cls(service, storefront, asked, assigned, context)
 
     def store(self, answer: Mapping[str, Any], times: StageTimes, *, degraded: bool) -> None:
