@@ -23,10 +23,11 @@ Refusal = Literal["unknown", "not_shown", "repeated", "too_many"]
 
 @dataclass(frozen=True)
 class Served:
-    """What is known of an impression: its items from the first place on, when it was served, and the actions that are stored of it."""
+    """What is known of an impression: its items from the place `first` on, when it was served, and the actions that are stored of it."""
 
     items: tuple[str, ...]
     time: int
+    first: int = 1
     action_ids: set[str] = field(default_factory=set)
 
 
@@ -50,7 +51,7 @@ def judge(actions: Sequence[Action], served: Mapping[str, Served], now: int) -> 
                 example = example or repr(action.item_id if refusal == "not_shown" else action.impression_id)
             continue
         impression.action_ids.add(action.action_id)
-        place = impression.items.index(action.item_id) + 1
+        place = impression.items.index(action.item_id) + impression.first
         time, sent = _times(action.sent, impression.time, now)
         counts["new"] += 1
         counts["moved"] += action.position not in (None, place)

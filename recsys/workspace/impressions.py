@@ -44,7 +44,7 @@ CREATE TABLE IF NOT EXISTS exposures (
 CREATE INDEX IF NOT EXISTS exposures_of_page ON exposures (page_id);
 CREATE TABLE IF NOT EXISTS impressions (
     impression_id TEXT PRIMARY KEY, page_id TEXT NOT NULL REFERENCES pages (page_id) ON DELETE CASCADE, row TEXT NOT NULL,
-    items TEXT NOT NULL, propensities TEXT NOT NULL, rules TEXT NOT NULL
+    first INTEGER NOT NULL, items TEXT NOT NULL, propensities TEXT NOT NULL, rules TEXT NOT NULL
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS impressions_of_page ON impressions (page_id);
 CREATE TABLE IF NOT EXISTS actions (
@@ -58,7 +58,9 @@ CREATE TABLE IF NOT EXISTS designs (experiment TEXT PRIMARY KEY, design TEXT NOT
 _PLACES: dict[str, Any] = {
     **dict.fromkeys((n.IMPRESSION_ID, n.PAGE, n.PAGE_ROW, n.USER_ID, n.SESSION_ID), pl.String),
     n.TIME: pl.Int64,
-    **dict.fromkeys((n.BUNDLE_ID, n.CONTEXT, n.ITEM_ID, n.PROPENSITY, n.RULE), pl.String),
+    **dict.fromkeys((n.BUNDLE_ID, n.CONTEXT), pl.String),
+    n.POSITION: pl.Int64,
+    **dict.fromkeys((n.ITEM_ID, n.PROPENSITY, n.RULE), pl.String),
 }
 _LISTS = {n.ITEM_ID: pl.String, n.PROPENSITY: pl.Float64, n.RULE: pl.String}
 _ACTIONS: dict[str, Any] = {
@@ -117,8 +119,8 @@ class ImpressionStore:
                 new += 1
                 exposed = [(one.experiment, page.page_id, one.arm, one.unit) for one in page.exposures]
                 connection.executemany("INSERT OR IGNORE INTO exposures VALUES (?, ?, ?, ?)", exposed)
-                rows = [(row.impression_id, page.page_id, row.row, *_lists(row)) for row in page.rows]
-                connection.executemany("INSERT OR IGNORE INTO impressions VALUES (?, ?, ?, ?, ?, ?)", rows)
+                rows = [(row.impression_id, page.page_id, row.row, row.first, *_lists(row)) for row in page.rows]
+                connection.executemany("INSERT OR IGNORE INTO impressions VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
             return new
 
     def add_actions(self, actions: Sequence[Action], now: int) -> StoredActions:
@@ -151,12 +153,13 @@ class ImpressionStore:
         frame = self._frame(
             _PLACES,
             "SELECT i.impression_id, p.page, i.row, p.user_id, p.session_id, p.time, p.bundle_id, p.context,"
-            " i.items, i.propensities, i.rules FROM impressions i JOIN pages p USING (page_id) WHERE p.time >= ?"
+            " i.first, i.items, i.propensities, i.rules FROM impressions i JOIN pages p USING (page_id) WHERE p.time >= ?"
             " ORDER BY p.time, p.page_id, i.impression_id",
             (since,),
         )
         frame = frame.with_columns(pl.col(name).str.json_decode(pl.List(kind)) for name, kind in _LISTS.items())
-        numbered = frame.with_columns(pl.int_ranges(1, pl.col(n.ITEM_ID).list.len() + 1).alias(n.POSITION))
+        end = pl.col(n.POSITION) + pl.col(n.ITEM_ID).list.len()
+        numbered = frame.with_columns(pl.int_ranges(pl.col(n.POSITION), end).alias(n.POSITION))
         return numbered.explode(*_LISTS, n.POSITION)
 
     def actions(self, since: int = 0) -> pl.DataFrame:
@@ -257,9 +260,9 @@ def _store(connection: sqlite3.Connection, actions: Sequence[Action], now: int) 
     ids = sorted({action.impression_id for action in actions})
     of = f"WHERE impression_id IN ({', '.join('?' * len(ids))})"
     served = {
-        impression: Served(tuple(json.loads(items)), time)
-        for impression, items, time in connection.execute(
-            f"SELECT impression_id, items, time FROM impressions JOIN pages USING (page_id) {of}", ids
+        impression: Served(tuple(json.loads(items)), time, first)
+        for impression, first, items, time in connection.execute(
+            f"SELECT impression_id, first, items, time FROM impressions JOIN pages USING (page_id) {of}", ids
         )
     }
     for impression, action_id in connection.execute(f"SELECT impression_id, action_id FROM actions {of}", ids):

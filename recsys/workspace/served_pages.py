@@ -36,7 +36,7 @@ class ShownItem:
 
 @dataclass(frozen=True)
 class Impression:
-    """One row of a page as it was shown; `items` from the first place on, each item once.
+    """One row of a page as it was shown, each item once. `first`: the first item's place, above 1 in a row that was turned over.
 
     A row that shows nothing is not an impression: leave it out.
     """
@@ -44,6 +44,7 @@ class Impression:
     impression_id: str
     row: str
     items: tuple[ShownItem, ...]
+    first: int = 1
 
 
 @dataclass(frozen=True)
@@ -92,6 +93,7 @@ class ServedPage:
                 row["impression_id"],
                 row["name"],
                 tuple(ShownItem(item["item_id"], item.get("propensity", 1.0), item.get("rule")) for item in row["items"]),
+                row["items"][0]["position"],
             )
             for row in answer["rows"]
             if row["items"]

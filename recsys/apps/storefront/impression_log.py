@@ -40,7 +40,7 @@ _NOTHING = "nothing was shown yet: pages of `POST /v1/page` are stored as they a
 
 
 def off_policy_log(store: ImpressionStore, reward: str = CLICK, since: int = 0) -> pl.DataFrame:
-    """Return the impressions in the form that `eval.off_policy.log.read_log` reads, with one reward a place.
+    """Return the impressions in the form that `eval.off_policy.log.read_log` reads, with one reward a place; without rows turned over.
 
     Parameters
     ----------
@@ -52,7 +52,8 @@ def off_policy_log(store: ImpressionStore, reward: str = CLICK, since: int = 0) 
     DataError
         Nothing was shown.
     """
-    places, actions = store.frame(since), store.actions(since)
+    # What a row shows when it is turned over depends on what it showed before, and has no propensity of its own.
+    places, actions = store.frame(since).filter(pl.col(POSITION).min().over(IMPRESSION_ID) == 1), store.actions(since)
     if places.is_empty():
         raise DataError(_NOTHING)
     if reward == REVENUE:

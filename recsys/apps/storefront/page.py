@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from recsys.settings.apps.storefront import StorefrontConfig
     from retrieval.candidates import Candidates
 
+IN_ORDER = ("recently_viewed",)  # rows that promise an order, of which nothing is drawn
 NOTHING_LEFT = "nothing that may be shown is left for it"
 
 
@@ -173,7 +174,8 @@ class Page:
             shown = shown.take(np.flatnonzero(shown.rows[0] >= 0)[None])
             propensity = np.ones(shown.rows.shape[1])
         else:
-            explored = explore(ordered.rows.shape[1], k, self.config.exploration, impression_id)
+            share = 0.0 if name in IN_ORDER else self.config.exploration
+            explored = explore(ordered.rows.shape[1], k, share, impression_id)
             shown, (rules,) = as_ranked(ordered.take(explored.order[None]), k)
             propensity = explored.propensity
         held = set(shown.rows[0].tolist())

@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from features.errors import DataError
+from recsys.apps.storefront.impression_log import off_policy_log
 from recsys.workspace import impressions
 from recsys.workspace.action_rules import MOST_ACTIONS
 from recsys.workspace.impressions import ImpressionStore
@@ -46,12 +47,12 @@ def test_what_was_shown_comes_back_place_by_place(store: ImpressionStore) -> Non
 
 
 def test_an_answer_becomes_the_page_that_was_served() -> None:
-    items = [{"position": 1, "item_id": "a", "propensity": 0.5}, {"position": 2, "item_id": "b", "rule": "spring"}]
+    items = [{"position": 4, "item_id": "a", "propensity": 0.5}, {"position": 5, "item_id": "b", "rule": "spring"}]
     rows = [{"name": "for_you", "impression_id": "i1", "items": items}, {"name": "empty", "impression_id": "i2", "items": []}]
     answer = {"page_id": "p1", "page": "home", "user_id": None, "bundle_id": "b1", "rows": rows}
     page = ServedPage.of_answer(answer, NOW, session_id="s1")
     shown = (ShownItem("a", 0.5), ShownItem("b", 1.0, "spring"))
-    assert page == ServedPage("p1", "home", NOW, (Impression("i1", "for_you", shown),), None, "s1", "b1")
+    assert page == ServedPage("p1", "home", NOW, (Impression("i1", "for_you", shown, 4),), None, "s1", "b1")
 
 
 def test_a_page_counts_once(store: ImpressionStore) -> None:
@@ -95,6 +96,14 @@ def test_what_was_not_shown_is_not_stored_and_said(store: ImpressionStore) -> No
         "1 of 2 actions name items that were not shown there: not stored",
     )
     assert len(store.actions()) == 1
+
+
+def test_a_row_that_was_turned_over_goes_on_with_its_places(store: ImpressionStore) -> None:
+    store.add_served([ServedPage("p2", "home", NOW, (Impression("i2", "for_you", (ShownItem("d"), ShownItem("e")), 4),))])
+    assert store.frame().filter(pl.col("impression_id") == "i2").select("item_id", "position").rows() == [("d", 4), ("e", 5)]
+    assert store.add_actions([Action("i2", "e", "click", position=5)], NOW).moved == 0
+    assert store.actions()["position"].to_list() == [5]
+    assert off_policy_log(store)["impression_id"].unique().to_list() == ["i1"]
 
 
 def test_without_a_file_nothing_was_served(tmp_path: Path) -> None:

@@ -37,7 +37,7 @@ def _moment(value: Any) -> Any:
         raise ValueError("expected a date or time such as 2026-12-01") from None
 
 
-def _known_pages(pages: tuple[str, ...]) -> tuple[str, ...]:
+def _each_once(pages: tuple[str, ...]) -> tuple[str, ...]:
     if len(set(pages)) < len(pages):
         raise ValueError("expected each page once")
     return pages
@@ -121,7 +121,7 @@ class Experiment(BaseModel):
     end: Moment = Field(alias="to")
     arms: dict[Annotated[str, Field(pattern=r"^[\w.-]{1,64}$")], Arm]
     control: str = ""
-    pages: Annotated[tuple[str, ...], AfterValidator(_known_pages)] = ()
+    pages: Annotated[tuple[PageKind, ...], AfterValidator(_each_once)] = ()
     metric: Metric = "click"
     window_days: float = Field(default=1.0, gt=0, le=365)
     units: int = Field(default=10_000, ge=1)

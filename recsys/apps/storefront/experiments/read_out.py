@@ -37,12 +37,14 @@ class Units:
     entered : units of each arm, also those whose window is not over.
     mixed : units that saw two arms; they are in neither.
     times : milliseconds of all pages, by arm.
+    begin : time of the first page that is kept; None without one.
     """
 
     frame: pl.DataFrame
     entered: dict[str, int]
     mixed: int
     times: dict[str, np.ndarray]
+    begin: int | None
 
     def of(self, arms: tuple[str, ...]) -> pl.DataFrame:
         """Return the units of some arms, in order."""
@@ -76,6 +78,7 @@ def read_units(experiment: Experiment, store: ImpressionStore, now: int) -> Unit
         {arm: known.get(arm, 0) for arm in experiment.shares},
         len(mixed),
         {arm: pages.filter(pl.col(ARM) == arm)["milliseconds"].to_numpy() for arm in experiment.shares},
+        int(pages[TIME][0]) if len(pages) else None,
     )
 
 
@@ -83,7 +86,6 @@ def read_out(experiment: Experiment, store: ImpressionStore, now: int) -> ReadOu
     """Read an experiment out at a moment, in seconds since the epoch."""
     units = read_units(experiment, store, now)
     design = store.registered().get(experiment.name)
-    refused = changed_design(experiment, *design) if design else None
     mismatch = arms_mismatch(list(units.entered.values()), list(experiment.shares.values()))
     others = [arm for arm in experiment.arms if arm != experiment.base]
     return ReadOut(
@@ -100,7 +102,7 @@ def read_out(experiment: Experiment, store: ImpressionStore, now: int) -> ReadOu
         arms=tuple(_arm(experiment, units, arm) for arm in experiment.arms),
         comparisons=tuple(_compare(experiment, units, arm, now) for arm in others),
         guardrails=tuple(guardrail for arm in others for guardrail in _guardrails(experiment, units, arm)),
-        notes=tuple(_notes(experiment, store, units, refused, now)),
+        notes=tuple(_notes(experiment, store, units, design, now)),
     )
 
 
@@ -178,8 +180,12 @@ def _last(mean: np.ndarray, half: np.ndarray) -> tuple[float | None, float | Non
     return _interval(mean, half, len(mean)) if len(mean) else (None, None, None)
 
 
-def _notes(experiment: Experiment, store: ImpressionStore, units: Units, refused: str | None, now: int) -> list[str]:
+def _notes(experiment: Experiment, store: ImpressionStore, units: Units, design: tuple[str, int] | None, now: int) -> list[str]:
+    refused = changed_design(experiment, *design) if design else None
     notes = [] if refused is None else [f"it is off: {refused}"]
+    if design and (units.begin or now) > design[1] + DAY:
+        kept = "none of its pages is kept" if units.begin is None else f"its pages are kept from {day(units.begin)} on"
+        notes.append(f"{kept}, though it was first shown on {day(design[1])}: raise impressions.keep_days, unless nobody came")
     outside, pages = store.unexposed(experiment.name, experiment.begin, min(now, experiment.end))
     if outside:
         why = f"they came without a {experiment.unit}" + (", or are other pages" if experiment.pages else "")

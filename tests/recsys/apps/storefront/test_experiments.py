@@ -61,6 +61,9 @@ def test_the_file_is_read(workspace: Workspace, tmp_path: Path) -> None:
     [
         ("diversity = 0.3", "diversty = 0.3", "experiment 'diverse': unknown key arms.b.settings.diversty, did you mean 'diversity'"),
         ("diversity = 0.3", "diversity = 3", "arms.b.settings.diversity is 3, should be less than or equal to 1"),
+        ("diversity = 0.3", 'rows = {home = ["for_yu"]}', "arms.b.settings.rows.home.0 is 'for_yu', should be 'for_you', 'buy_again'"),
+        ("diversity = 0.3", "rows = {home = []}", "arms.b.settings.rows.home is [], Tuple should have at least 1 item"),
+        ("arms.a = {}", 'arms.a = {}\npages = ["front"]', "pages.0 is 'front', should be 'home', 'product'"),
         ("weight = 1", "weight = 0", "arms.b.weight is 0, should be greater than 0"),
         ("arms.a = {}", "", "experiment 'diverse': found b, expected two arms or more"),
         ("to = 2026-06-15", "to = 2026-05-15", "`from` is not before `to`"),
@@ -251,6 +254,15 @@ def test_units_of_two_arms_and_pages_of_nobody_are_said(workspace: Workspace) ->
     assert sum(arm.units for arm in found.arms) == 0
     assert any(note.startswith("1 of 3 pages in its time are not part of it: they came without a user") for note in found.notes)
     assert any(note.startswith("1 units saw two arms") for note in found.notes)
+
+
+def test_pages_that_are_no_longer_kept_are_said(workspace: Workspace) -> None:
+    one = experiment(units=2000)
+    run(workspace, one, 500, {"a": 0.1, "b": 0.4})
+    assert not any("kept" in note for note in read_out(one, workspace.impressions, BEGIN + 12 * DAY).notes)
+    workspace.impressions.expire(BEGIN + 5 * DAY)
+    (note,) = [note for note in read_out(one, workspace.impressions, BEGIN + 12 * DAY).notes if "kept" in note]
+    assert note.startswith("its pages are kept from 2026-06-06 on, though it was first shown on 2026-06-01: raise impressions.keep_days")
 
 
 def test_before_anything_was_shown_nothing_is_decided(workspace: Workspace) -> None:

@@ -10,7 +10,6 @@ import pytest
 from recsys.apps.storefront.experiments.assignment import ExperimentBook
 from recsys.artifacts.bundle import current_id
 from recsys.service.storefront.arm_bundles import ArmBundles
-from recsys.settings.serve import ServeConfig
 from tests.recsys.conftest import Place
 
 
@@ -27,30 +26,30 @@ def test_an_experiment_waits_for_its_bundle_and_ends_with_it(spare: Place, caplo
     workspace, bundle_id = spare.workspace, current_id(spare.workspace.bundles)
     arms = f'[experiments.model.arms]\na = {{}}\nb = {{settings = {{bundle = "{bundle_id}"}}}}\n'
     workspace.experiments.write_text(f"[experiments.model]\nfrom = 2026-01-01\nto = 2027-01-01\n{arms}")
-    bundles = ArmBundles(workspace, ServeConfig())
+    bundles = ArmBundles(workspace, spare.settings)
     book, now = ExperimentBook(workspace, bundles.ready), 1_780_000_000
-    assert bundles.recommender(bundle_id) is None
+    assert bundles.storefront(bundle_id) is None
     assert all(book.assign("home", f"u{i}", None, now).exposures == () for i in range(20)), "neither arm is shown while it opens"
     assert opened(bundles, bundle_id)
     found = {one.exposures[0].arm: one.settings.bundle for one in (book.assign("home", f"u{i}", None, now) for i in range(20))}
     assert found == {"a": None, "b": bundle_id}
-    recommender = bundles.recommender(bundle_id)
-    assert recommender is not None
-    assert recommender.bundle_id == bundle_id
+    storefront = bundles.storefront(bundle_id)
+    assert storefront is not None
+    assert storefront.recommender.bundle_id == bundle_id
     shutil.rmtree(workspace.bundles / bundle_id)
     assert book.assign("home", "u1", None, now).exposures == ()
-    assert bundles.recommender(bundle_id) is None
+    assert bundles.storefront(bundle_id) is None
     assert [record.message for record in caplog.records if "is not kept here" in record.message]
 
 
 def test_a_bundle_that_is_damaged_is_not_used(spare: Place, caplog: pytest.LogCaptureFixture) -> None:
     bundle_id = current_id(spare.workspace.bundles)
     (spare.workspace.bundles / bundle_id / "manifest.json").write_text("{}")
-    bundles = ArmBundles(spare.workspace, ServeConfig())
+    bundles = ArmBundles(spare.workspace, spare.settings)
     assert not bundles.ready(bundle_id)
     until = time.monotonic() + 60
     while not any("cannot be opened" in record.message for record in caplog.records):
         assert time.monotonic() < until
         time.sleep(0.05)
     assert not bundles.ready(bundle_id)
-    assert bundles.recommender(bundle_id) is None
+    assert bundles.storefront(bundle_id) is None
