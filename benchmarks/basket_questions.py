@@ -13,7 +13,7 @@ from features.data.interactions import DAY
 from retrieval.collaborative.popularity import Popularity
 from retrieval.related.complements import ComplementsConfig
 from retrieval.related.purchases import Baskets
-from retrieval.related.substitutes import ItemTexts, SameCustomers, Substitutes, row_products
+from retrieval.related.substitutes import CategoryTexts, SameCustomers, Substitutes, row_products
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -48,8 +48,8 @@ class Bench:
 
     log: Interactions
     cut: int
-    texts: ItemTexts
-    towers: ItemTexts
+    texts: CategoryTexts
+    towers: CategoryTexts
 
     @cached_property
     def history(self) -> Interactions:

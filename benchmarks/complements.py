@@ -26,7 +26,7 @@ from recsys.artifacts.bundle import Bundle
 from recsys.workspace.workspace import Workspace
 from retrieval.collaborative.item_knn import ItemToItem, ItemToItemConfig
 from retrieval.related.complements import BoughtTogether, Complements, ComplementsConfig
-from retrieval.related.substitutes import ItemTexts
+from retrieval.related.substitutes import CategoryTexts
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -76,7 +76,7 @@ def _summed(bench: Bench, model: ItemWeights) -> Lists:
     return lists
 
 
-def similar(bench: Bench, texts: ItemTexts, *, nearest: bool) -> Lists:
+def similar(bench: Bench, texts: CategoryTexts, *, nearest: bool) -> Lists:
     """Items whose texts are near to the mean of the basket, or to one of its items; equal texts by recent buyers."""
     order = np.lexsort((-bench.popularity, texts.text_of))
     order = order[bench.known[order]]
@@ -218,7 +218,7 @@ def main() -> None:
     catalog, log = workspace.load()
     files = Bundle.open(workspace.bundles).files
     of = {name: TextVectors.from_files(Subfolder(files, f"snapshot/{name}")) for name in ("texts", "search/texts")}
-    towers, texts = (ItemTexts.of(catalog, vectors.vectors, vectors.text_of) for vectors in of.values())
+    towers, texts = (CategoryTexts.of(catalog, vectors.vectors, vectors.text_of) for vectors in of.values())
     cut = log.end - WINDOW * (2 if options.tune else 1)
     bench = Bench(log, cut, texts, towers)
     if options.tune:

@@ -35,7 +35,7 @@ from retrieval.lexical.fields import text_fields
 from retrieval.lexical.index import LexicalIndex
 from retrieval.new_items.unsold import UnsoldItems
 from retrieval.related.models import Related
-from retrieval.related.substitutes import ItemTexts
+from retrieval.related.substitutes import CategoryTexts
 from retrieval.text_search import TextSearchConfig
 from retrieval.two_tower.item_ids import in_space
 
@@ -134,9 +134,9 @@ class Snapshot:
         return self.stats.current_prices(self.catalog)
 
     @cached_property
-    def item_texts(self) -> ItemTexts:
+    def category_texts(self) -> CategoryTexts:
         """Categories and texts of the items, as complements and alternatives compare them."""
-        return ItemTexts.of(self.catalog, self.search_texts.vectors, self.search_texts.text_of)
+        return CategoryTexts.of(self.catalog, self.search_texts.vectors, self.search_texts.text_of)
 
     @property
     def tokens(self) -> ItemTokens | None:
@@ -265,7 +265,7 @@ def recounted(snapshot: Snapshot, log: Interactions, retrieval: RetrievalConfig)
 
 def with_related(snapshot: Snapshot) -> Snapshot:
     """Return the snapshot with the models of related items, which only bundles need: no list of candidates reads them."""
-    return replace(snapshot, related=Related.fit(snapshot.log, snapshot.item_texts, snapshot.now))
+    return replace(snapshot, related=Related.fit(snapshot.log, snapshot.category_texts, snapshot.now))
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from retrieval.topk import top_k
 if TYPE_CHECKING:
     from features.data.catalog import Catalog
     from features.data.histories import Histories
-    from retrieval.related.substitutes import ItemTexts
+    from retrieval.related.substitutes import CategoryTexts
 
 PRICE_SCALE = 1.0  # ratio of prices, as a natural logarithm, at which an alternative counts 1/e
 UNKNOWN_PRICE = 0.5  # what it counts where one of the two prices is unknown
@@ -29,7 +29,7 @@ class Alternatives:
 
     Attributes
     ----------
-    texts : ItemTexts
+    texts : CategoryTexts
     prices : float (n_items,)
         Current prices, nan where unknown.
     groups : int (n_items,) or None
@@ -38,13 +38,13 @@ class Alternatives:
         What may be sold; it counts where a request does not say what is allowed.
     """
 
-    texts: ItemTexts
+    texts: CategoryTexts
     prices: np.ndarray
     groups: np.ndarray | None
     in_stock: np.ndarray
 
     @classmethod
-    def of(cls, catalog: Catalog, texts: ItemTexts, prices: np.ndarray) -> Alternatives:
+    def of(cls, catalog: Catalog, texts: CategoryTexts, prices: np.ndarray) -> Alternatives:
         """Take products and stock from the catalogue."""
         return cls(texts, prices, catalog.groups, catalog.available)
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from features.data.histories import Histories
     from features.data.interactions import Interactions
-    from retrieval.related.substitutes import ItemTexts
+    from retrieval.related.substitutes import CategoryTexts
 
 _BLOCK = 1024  # items whose pairs are counted at once
 
@@ -66,7 +66,7 @@ class Complements(ItemWeights):
     """
 
     @classmethod
-    def fit(cls, log: Interactions, texts: ItemTexts, config: ComplementsConfig | None = None) -> Complements:
+    def fit(cls, log: Interactions, texts: CategoryTexts, config: ComplementsConfig | None = None) -> Complements:
         """Count the baskets of a log, with a cap on each user's share."""
         config = config or ComplementsConfig()
         baskets = Baskets.of(log.capped(), config.most_items, config.half_life)
@@ -85,14 +85,14 @@ class BoughtTogether:
     Attributes
     ----------
     complements : Complements
-    texts : ItemTexts
+    texts : CategoryTexts
         By which a complement of one item is told to be a substitute of another one: of its category, with a near text.
     near : float
         Cosine from which texts are near.
     """
 
     complements: Complements
-    texts: ItemTexts
+    texts: CategoryTexts
     near: float = ComplementsConfig().near
 
     def retrieve(self, users: Histories, k: int, allowed: np.ndarray | None = None) -> Candidates:

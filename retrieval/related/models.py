@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from features.data.interactions import Interactions
-    from retrieval.related.substitutes import ItemTexts
+    from retrieval.related.substitutes import CategoryTexts
 
 _COMPLEMENTS, _BUY_AGAIN = "complements", "buy_again"
 
@@ -38,7 +38,7 @@ class Related:
     built: bool = True
 
     @classmethod
-    def fit(cls, log: Interactions, texts: ItemTexts, now: int) -> Self:
+    def fit(cls, log: Interactions, texts: CategoryTexts, now: int) -> Self:
         """Fit on the events before `now`, in seconds since the epoch."""
         return cls(Complements.fit(log.between(None, now), texts), BuyAgain.fit(log, texts.category, now))
 

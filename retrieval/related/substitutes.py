@@ -22,7 +22,7 @@ _AT_ONCE = 100_000  # pairs
 
 
 @dataclass(frozen=True)
-class ItemTexts:
+class CategoryTexts:
     """Categories and text vectors of a catalogue.
 
     Attributes
@@ -94,13 +94,13 @@ class Substitutes:
 
     Attributes
     ----------
-    texts : ItemTexts
+    texts : CategoryTexts
     customers : SameCustomers
     near : float
         Cosine of texts from which items of one category are substitutes.
     """
 
-    texts: ItemTexts
+    texts: CategoryTexts
     customers: SameCustomers
     near: float
 

@@ -223,9 +223,9 @@ def test_related_items_are_fitted_for_bundles_alone_and_again_where_the_log_is_r
     assert again.related.built
     assert again.related.to_files() == whole.related.to_files()
     assert len(whole.related.buy_again.gap) == len(shop.catalog)
-    found = BoughtTogether(again.related.complements, again.item_texts).retrieve(nobody, 3)
+    found = BoughtTogether(again.related.complements, again.category_texts).retrieve(nobody, 3)
     assert found.rows.shape == (1, 3)
     rows = np.arange(shop.log.n_users)
     left = snapshot.log.without_users(rows[::2])
-    assert recounted(whole, left, model.retrieval).related.to_files() == Related.fit(left, whole.item_texts, whole.now).to_files()
+    assert recounted(whole, left, model.retrieval).related.to_files() == Related.fit(left, whole.category_texts, whole.now).to_files()
     assert not recounted(snapshot, left, model.retrieval).related.built

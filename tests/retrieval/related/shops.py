@@ -9,7 +9,7 @@ import polars as pl
 
 from features.data.catalog import Catalog
 from features.data.interactions import DAY, Interactions
-from retrieval.related.substitutes import ItemTexts
+from retrieval.related.substitutes import CategoryTexts
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,7 +30,7 @@ def log_of(rows: Sequence[tuple[str, int, float]], n_items: int) -> Interactions
     return Interactions.from_frame(frame.with_columns(pl.col("timestamp").cast(pl.Datetime("us"))), catalog)
 
 
-def texts_of(category: list[int], vectors: list[list[float]]) -> ItemTexts:
+def texts_of(category: list[int], vectors: list[list[float]]) -> CategoryTexts:
     """Items with a text each."""
     made = np.array(vectors, dtype=np.float32)
-    return ItemTexts(np.array(category), made / np.linalg.norm(made, axis=1, keepdims=True), np.arange(len(category)))
+    return CategoryTexts(np.array(category), made / np.linalg.norm(made, axis=1, keepdims=True), np.arange(len(category)))

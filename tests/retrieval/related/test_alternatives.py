@@ -8,7 +8,7 @@ import pytest
 from features.data.histories import Histories
 from features.names import ALTERNATIVE_SCORE
 from retrieval.related.alternatives import UNKNOWN_PRICE, Alternatives
-from retrieval.related.substitutes import ItemTexts
+from retrieval.related.substitutes import CategoryTexts
 from tests.retrieval.related.shops import catalog_of
 
 SIX, NEAR, DEAR, LAMP, GONE, VARIANT, UNPRICED, UNSORTED = range(8)
@@ -19,7 +19,7 @@ CATALOG = catalog_of(
     group_id=["g", None, None, None, None, "g", None, None],
 )
 VECTORS = np.array([[1, 0], [0.8, 0.6]], dtype=np.float32)
-TEXTS = ItemTexts.of(CATALOG, VECTORS, np.array([0, 1, 0, 0, 0, 0, 0, 0]))
+TEXTS = CategoryTexts.of(CATALOG, VECTORS, np.array([0, 1, 0, 0, 0, 0, 0, 0]))
 PRICES = CATALOG.frame["price"].fill_null(float("nan")).to_numpy()
 ROW = Alternatives.of(CATALOG, TEXTS, PRICES)
 

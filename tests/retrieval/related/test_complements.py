@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from features.data.histories import Histories
 from features.names import COMPLEMENT_SCORE
@@ -121,3 +123,26 @@ def test_a_log_without_purchases_or_with_rare_ones_has_none():
     log = log_of([("a", 0, 1), ("a", 1, 1)], 6)
     assert Complements.fit(log, TEXTS).weights.nnz == 0
     assert Complements.fit(log.where(np.zeros(2, dtype=bool)), TEXTS).weights.shape == (6, 6)
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    st.lists(st.tuples(st.integers(0, 4), st.integers(0, 5), st.integers(0, 6)), min_size=1, max_size=80),
+    st.lists(st.lists(st.integers(0, 5), max_size=4), min_size=1, max_size=4),
+    st.lists(st.booleans(), min_size=6, max_size=6),
+)
+def test_whatever_was_bought_a_list_keeps_its_promises(rows, baskets, allowed):
+    log = log_of([(f"u{user}", item, day) for user, item, day in rows], 6)
+    config = ComplementsConfig(least_baskets=1, least_together=0, half_life=None, shrinkage=1)
+    row = BoughtTogether(Complements.fit(log, TEXTS, config), TEXTS)
+    users, permitted = Histories.of_baskets(baskets, 100), np.array(allowed)
+    found = row.retrieve(users, 3, permitted)
+    for place, basket_rows in enumerate(baskets):
+        listed = found.rows[place][found.valid[place]]
+        assert len(set(listed.tolist())) == len(listed)
+        assert not set(listed.tolist()) & set(basket_rows)
+        assert permitted[listed].all()
+        assert not TEXTS.any_near(listed, np.array(basket_rows, dtype=np.int64), config.near).any()
+        assert (np.diff(found.scores[place][found.valid[place]]) <= 0).all()
+        alone = row.retrieve(users.take(np.array([place])), 3, permitted)
+        assert alone.rows[0].tolist() == found.rows[place].tolist(), "a list does not depend on its batch"

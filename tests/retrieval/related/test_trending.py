@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import numpy as np
+import polars as pl
 import pytest
 
+from features.data.customers import Customers
 from features.data.histories import Histories
 from features.data.interactions import DAY
 from features.data.times.step_time import with_step_time
+from features.errors import DataError
 from features.names import GROWTH
-from retrieval.related.trending import SHRINKAGE, Trend
+from retrieval.related.trending import SHRINKAGE, Trend, customers_with
 from tests.retrieval.related.shops import log_of
 
 NOW = 100 * DAY
@@ -47,6 +50,15 @@ def test_some_customers_can_have_a_trend_of_their_own():
     there = np.array([user.startswith("v") for user in log.user_ids])
     assert Trend.of(log, NOW, among=there).buyers.tolist() == [20, 0, 0, 0, 20]
     assert Trend.of(log, NOW, among=~there).scores.argmax() == RISING
+
+
+def test_customers_of_a_place_are_found_by_the_table_of_customers():
+    table = Customers.of(pl.DataFrame({"user_id": ["u00", "v00", "w00"], "attributes": ['{"place": "Graz"}', '{"place": "Linz"}', "{}"]}))
+    users = np.array(["u00", "u01", "v00", "w00"], dtype=object)
+    assert customers_with(table, "place", "Graz", users).tolist() == [True, False, False, False]
+    assert not customers_with(table, "place", "Wien", users).any()
+    with pytest.raises(DataError, match="no customer has the attribute 'town', found place"):
+        customers_with(table, "town", "Graz", users)
 
 
 def test_lists_hold_what_grows_alone():
