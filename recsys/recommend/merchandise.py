@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from ranking.merchandising.facts import ActiveRules
     from recsys.recommend.pipeline import Recommender, RequestGroup
 
-ARRANGED_AMONG = 100  # ranked items among which limits and factors choose
+ARRANGED_AMONG = 100  # items of an unranked list among which rules choose, and ranked ones that diversity reorders for them
 
 
 def with_wanted(group: RequestGroup, found: Candidates, rules: ActiveRules) -> Candidates:
@@ -52,5 +52,10 @@ def _with_features(recommender: Recommender, found: Candidates, rules: ActiveRul
 def arranged(group: RequestGroup, best: Candidates, rules: ActiveRules) -> Arrangement:
     """Arrange ranked lists: objective and factors, diversity, then pins, limits and campaigns."""
     diversity, vectors_of = group.options.diversity, group.recommender.snapshot.vectors_of
-    between = None if not diversity else lambda lists: diversify(lists, vectors_of, diversity, lists.rows.shape[1])
-    return arrange_lists(best, group.k, rules, between)
+
+    def diverse(lists: Candidates) -> Candidates:
+        first = diversify(lists.first(ARRANGED_AMONG), vectors_of, diversity, ARRANGED_AMONG)
+        behind = np.arange(first.rows.shape[1], lists.rows.shape[1])
+        return with_rows(first, lists.take(np.tile(behind, (len(lists.users), 1))))
+
+    return arrange_lists(best, group.k, rules, diverse if diversity else None)

@@ -235,10 +235,9 @@ class RequestGroup:
         options = self.options
         return self.recommender.rules_at(options.place, options.max_per_group) if options.merchandising else None
 
-    @property
-    def depth(self) -> int:
-        """How many ranked items are kept: more than `width` only where rules arrange them."""
-        return self.width if self.rules is None else max(self.width, ARRANGED_AMONG)
+    def depth(self, found: int) -> int:
+        """How many ranked items are kept: all that were found where rules arrange them, or one that they want might be lost."""
+        return self.width if self.rules is None else max(self.width, found)
 
     @property
     def max_per_group(self) -> int:
@@ -264,7 +263,7 @@ class RequestGroup:
         recommender = self.recommender
         if self.route in ("popular", "unsold"):
             source = recommender.popular if self.route == "popular" else recommender.unsold_items
-            return source(self.histories, self.depth, self.mask, self.options.max_per_group)
+            return source(self.histories, self.depth(ARRANGED_AMONG), self.mask, self.options.max_per_group)
         most = max(self.width, recommender.model.retrieval.candidates)
         return recommender.candidates(self.histories, most, self.mask, self.options.max_per_group, self.width)
 
@@ -273,7 +272,7 @@ class RequestGroup:
         if not self.ranks:
             return self.unranked(candidates)
         best = self.recommender.best if self.route == "personal" else self.recommender.best_with_basket
-        return best(candidates, self.width, self.max_per_group, self.depth)
+        return best(candidates, self.width, self.max_per_group, self.depth(candidates.rows.shape[1]))
 
     def unranked(self, candidates: Candidates) -> Candidates:
         """Keep the order of retrieval, with the features that reasons need."""
@@ -281,8 +280,8 @@ class RequestGroup:
             return candidates
         with_all = with_features(candidates, self.recommender.snapshot.stats)
         if self.route == "personal":
-            return self.recommender.first_places(with_all, self.width, self.max_per_group, self.depth)
-        return self.recommender.group_limit(self.max_per_group).keep(with_all).first(self.depth)
+            return self.recommender.first_places(with_all, self.width, self.max_per_group, self.depth(candidates.rows.shape[1]))
+        return self.recommender.group_limit(self.max_per_group).keep(with_all).first(self.depth(candidates.rows.shape[1]))
 
     def present(self, best: Candidates, *, degraded: bool = False) -> list[Answer]:
         """Diversify, arrange, explain, and make one answer a user. degraded: `best` is `unranked` though there is a ranker."""
