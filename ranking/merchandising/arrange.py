@@ -286,3 +286,9 @@ def beside(found: Candidates, wanted: np.ndarray, allowed: np.ndarray) -> np.nda
     may = np.broadcast_to(allowed, (len(found.users), allowed.shape[-1]))
     new = np.take_along_axis(may, rows, axis=1) & ~(found.rows[:, :, None] == wanted).any(axis=1)
     return np.where(new, rows, -1)
+
+
+def lowest_scores(found: Candidates, rows: np.ndarray) -> np.ndarray:
+    """Return scores for rows (b, w) that join lists: the lowest of each list, -inf for padding."""
+    lowest = np.where(found.valid, found.scores, np.inf).min(axis=1, keepdims=True, initial=np.inf)
+    return np.where(rows >= 0, np.where(np.isfinite(lowest), lowest, 0), -np.inf).astype(np.float32)

@@ -17,7 +17,7 @@ from features.names import BUYERS_28, BUYERS_EVER
 from features.reviews.summary import praise
 from features.storage.sorted_unique import sorted_unique
 from ranking.blocklist import Blocklist
-from ranking.merchandising.arrange import arrange_lists, as_ranked, beside, with_rows
+from ranking.merchandising.arrange import arrange_lists, as_ranked, beside, lowest_scores, with_rows
 from ranking.merchandising.facts import ActiveLimit, Merchandising
 from ranking.merchandising.rules import MerchandisingRules
 from ranking.ranker import GBDTRanker
@@ -102,9 +102,7 @@ class Components:
         if rules is None:
             return as_ranked(found, k)
         wanted = beside(found, rules.wanted, allowed & self.not_blocked)
-        lowest = np.where(found.valid, found.scores, np.inf).min(axis=1, keepdims=True, initial=np.inf)
-        scores = np.where(wanted >= 0, np.where(np.isfinite(lowest), lowest, 0), -np.inf).astype(np.float32)
-        return arrange_lists(with_rows(found, Candidates(found.users, wanted, scores)), k, rules)
+        return arrange_lists(with_rows(found, Candidates(found.users, wanted, lowest_scores(found, wanted))), k, rules)
 
     @cached_property
     def retriever(self) -> HybridRetriever:

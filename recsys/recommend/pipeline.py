@@ -20,7 +20,7 @@ from ranking.diversity import diversify
 from ranking.ranker import LOG_ODDS, with_features
 from recsys.environment import usable_cores
 from recsys.recommend.components import Components
-from recsys.recommend.merchandise import ARRANGED_AMONG, arranged, with_wanted
+from recsys.recommend.merchandise import ARRANGED_AMONG, arranged, with_rule_names, with_wanted
 from recsys.recommend.present import matches, present
 from recsys.recommend.request import MAX_PER_GROUP
 from retrieval.candidates import Candidates
@@ -235,10 +235,9 @@ class RequestGroup:
         options = self.options
         return self.recommender.rules_at(options.place, options.max_per_group) if options.merchandising else None
 
-    @property
-    def depth(self) -> int:
-        """How many ranked items are kept: more than `width` only where rules arrange them."""
-        return self.width if self.rules is None else max(self.width, ARRANGED_AMONG)
+    def depth(self, found: int) -> int:
+        """How many ranked items are kept: all that were found where rules arrange them, or one that they want might be lost."""
+        return self.width if self.rules is None else max(self.width, found)
 
     @property
     def max_per_group(self) -> int:
@@ -257,23 +256,21 @@ class RequestGroup:
 
     def retrieve(self) -> Candidates:
         """Find candidates among the allowed items; the list itself on a route without ranking."""
-        found = self._found()
-        return found if self.rules is None else with_wanted(self, found, self.rules)
-
-    def _found(self) -> Candidates:
-        recommender = self.recommender
+        recommender, source = self.recommender, None
         if self.route in ("popular", "unsold"):
             source = recommender.popular if self.route == "popular" else recommender.unsold_items
-            return source(self.histories, self.depth, self.mask, self.options.max_per_group)
-        most = max(self.width, recommender.model.retrieval.candidates)
-        return recommender.candidates(self.histories, most, self.mask, self.options.max_per_group, self.width)
+            found = source(self.histories, self.depth(ARRANGED_AMONG), self.mask, self.options.max_per_group)
+        else:
+            most = max(self.width, recommender.model.retrieval.candidates)
+            found = recommender.candidates(self.histories, most, self.mask, self.options.max_per_group, self.width)
+        return found if self.rules is None else with_wanted(recommender, found, self.rules, self.mask, source)
 
     def rank(self, candidates: Candidates) -> Candidates:
         """Order candidates by probability of purchase, or by what the basket makes likelier; scores are probabilities."""
         if not self.ranks:
             return self.unranked(candidates)
         best = self.recommender.best if self.route == "personal" else self.recommender.best_with_basket
-        return best(candidates, self.width, self.max_per_group, self.depth)
+        return best(candidates, self.width, self.max_per_group, self.depth(candidates.rows.shape[1]))
 
     def unranked(self, candidates: Candidates) -> Candidates:
         """Keep the order of retrieval, with the features that reasons need."""
@@ -281,17 +278,18 @@ class RequestGroup:
             return candidates
         with_all = with_features(candidates, self.recommender.snapshot.stats)
         if self.route == "personal":
-            return self.recommender.first_places(with_all, self.width, self.max_per_group, self.depth)
-        return self.recommender.group_limit(self.max_per_group).keep(with_all).first(self.depth)
+            return self.recommender.first_places(with_all, self.width, self.max_per_group, self.depth(candidates.rows.shape[1]))
+        return self.recommender.group_limit(self.max_per_group).keep(with_all).first(self.depth(candidates.rows.shape[1]))
 
     def present(self, best: Candidates, *, degraded: bool = False) -> list[Answer]:
         """Diversify, arrange, explain, and make one answer a user. degraded: `best` is `unranked` though there is a ranker."""
+        parts, placed = self.recommender, None
         if self.rules is None:
-            best, placed = diversify(best, self.recommender.snapshot.vectors_of, self.options.diversity, self.k), []
+            best = diversify(best, parts.snapshot.vectors_of, self.options.diversity, self.k)
         else:
-            best, placed = arranged(self, best, self.rules)
-        ranked = self.ranks and not degraded
-        return present(self.recommender, self.options, self.users, best, placed, personal=self.personal, ranked=ranked)
+            best, placed = arranged(parts, best, self.k, self.rules, self.options.diversity)
+        answers = present(parts, self.options, self.users, best, personal=self.personal, ranked=self.ranks and not degraded)
+        return answers if placed is None else with_rule_names(answers, placed)
 
 
 def _log_odds(probability: np.ndarray) -> np.ndarray:

@@ -12,7 +12,6 @@ from recsys.recommend.answers import Answer, Match, Matches, Recommendation
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ranking.merchandising.arrange import RuleNames
     from recsys.recommend.components import Components
     from recsys.recommend.request import RecommendOptions
     from retrieval.candidates import Candidates
@@ -26,20 +25,12 @@ UNTRAINED = "no model has been trained: fused retrieval order, without probabili
 
 
 def present(
-    parts: Components,
-    options: RecommendOptions,
-    users: Sequence[str | None],
-    best: Candidates,
-    rules: Sequence[RuleNames] = (),
-    *,
-    personal: bool,
-    ranked: bool,
+    parts: Components, options: RecommendOptions, users: Sequence[str | None], best: Candidates, *, personal: bool, ranked: bool
 ) -> list[Answer]:
     """Make one answer a user.
 
     Parameters
     ----------
-    rules : of each list, the rule that placed each item; empty: none did.
     personal : whether the lists rest on the users' own events.
     ranked : whether scores are the ranker's probabilities.
     """
@@ -58,8 +49,7 @@ def present(
         for k in np.flatnonzero(best.valid[b]).tolist():
             probability = float(best.scores[b, k]) if ranked or popular else None  # of the popular: the share of recent shoppers
             moved = _largest({name: float(column[b, k]) for name, column in contributions.items()})
-            rule = rules[b][k] if rules else None
-            items.append(Recommendation(len(items) + 1, *next(facts), probability, reasons[b][k], moved, rule))
+            items.append(Recommendation(len(items) + 1, *next(facts), probability, reasons[b][k], moved))
         answers.append(Answer(user, parts.bundle_id, _fallback(parts, options, user, personal=personal), tuple(items)))
     return answers
 

@@ -26,17 +26,14 @@ _STEP = r"\s+(?:>|&gt;)\s+"  # between the parts of a category, as feeds write i
 
 def validate_items(table: pl.LazyFrame, source: Source, form: str = "canonical") -> CheckedTable:
     """Check the rows of the catalogue; `mark_duplicates` finds duplicates. A price of 0 is unknown."""
-    columns = table.collect_schema().names()
-    if STOCK in columns and AVAILABLE not in columns:  # what is in stock is available
-        table = table.with_columns(pl.col(STOCK).alias(AVAILABLE))
+    columns, table = table.collect_schema().names(), _with_availability(table)
     raws = with_raw(table, ITEM_INPUTS)
-    money = [PRICE, *([MARGIN] if MARGIN in columns else [])]
+    money = [name for name in (PRICE, MARGIN) if name in (PRICE, *columns)]
     facts, ids = survey(table, raws, "catalogue", ["item_id", GROUP_ID, BARCODE], CREATED_AT, money)
-    when = time_survey.decide(raws, CREATED_AT, facts, source.created_at_format, "source.created_at_format")
     read = amounts.decide(raws, money, facts, source)
+    when = time_survey.decide(raws, CREATED_AT, facts, source.created_at_format, "source.created_at_format")
     amazon = form == "amazon"  # whose prices may be scraps of web pages, which is no reason to lose the item
-    price, created = read.price(PRICE), time_forms.read(CREATED_AT, when)
-    available = words.available(AVAILABLE, facts, source.availability)
+    price, created, available = read.price(PRICE), time_forms.read(CREATED_AT, when), words.available(AVAILABLE, facts, source.availability)
     unknown, no_time = present(AVAILABLE).is_not_null() & available.is_null(), time_forms.is_default(CREATED_AT, when)
     later = created > tomorrow()  # a date of a launch to come, or a typing error: no new arrival
     frame = with_clean_texts(raws).with_columns(
@@ -58,19 +55,28 @@ def validate_items(table: pl.LazyFrame, source: Source, form: str = "canonical")
     told = words.notes(raws, AVAILABLE, unknown, facts) if facts[f"{AVAILABLE} present"] else []
     notes = (
         *when.notes,
-        *(_date_notes(raws, no_time, later) if CREATED_AT in table.collect_schema() else []),
+        *(_date_notes(raws, no_time, later) if CREATED_AT in columns else []),
         *read.notes,
-        *(read.unread(raws, PRICE) if amazon else []),
-        *(read.unread(raws, MARGIN) if MARGIN in money else []),
-        *(words.stock_notes(raws, STOCK) if {STOCK, AVAILABLE} <= set(columns) else []),
+        *(note for name in ([PRICE] if amazon else []) + money[1:] for note in read.unread(raws, name)),
         *told,
-        *ids["item_id"].notes,
-        *ids[BARCODE].notes,
+        *_stock_notes(raws, columns),
+        *(note for name in ("item_id", BARCODE) for note in ids[name].notes),
     )
     advice = {**when.advice, **read.advice, "available is neither yes nor no": "".join(told[:1]).removeprefix("note: ")}
     described = {CREATED_AT: str(when), PRICE: read.described(PRICE), AVAILABLE: words.described(AVAILABLE, facts)}
     understood = {name: said for name, said in described.items() if facts.get(f"{name} present")}
     return CheckedTable(checked(frame, rules, [*ITEM_COLUMNS, GROUP_TITLE, CHANGES]), notes, advice, understood, read.currencies.chosen)
+
+
+def _with_availability(table: pl.LazyFrame) -> pl.LazyFrame:
+    """Read what is in stock as available, where nothing else says what is."""
+    columns = table.collect_schema().names()
+    return table.with_columns(pl.col(STOCK).alias(AVAILABLE)) if STOCK in columns and AVAILABLE not in columns else table
+
+
+def _stock_notes(raws: pl.LazyFrame, columns: list[str]) -> list[str]:
+    """Return a note on stock that is not understood; where it says what is available, that is noted already."""
+    return words.stock_notes(raws, STOCK) if {STOCK, AVAILABLE} <= set(columns) else []
 
 
 def _refusals(source: Source, no_price: pl.Expr | None, unknown: pl.Expr, no_date: pl.Expr) -> list[Rule]:

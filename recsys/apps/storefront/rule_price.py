@@ -24,7 +24,7 @@ from ranking.merchandising.conflicts import check, notes
 from ranking.merchandising.place import Place
 from ranking.merchandising.rules import FILE, OBJECTIVE, MerchandisingRules
 from recsys.offline.evaluate import progress, recommender_at_cut
-from recsys.recommend.merchandise import ARRANGED_AMONG, ranked_with_wanted
+from recsys.recommend.merchandise import with_wanted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -176,11 +176,12 @@ class Pricer:
 
         def several(users: Histories, k: int, allowed: np.ndarray | None) -> dict[str, Candidates]:
             recommender, mask = self.recommender, inside if allowed is None else allowed & inside
-            plain = recommender.ranked(recommender.candidates(users, recommender.model.retrieval.candidates, mask))
+            found = recommender.candidates(users, recommender.model.retrieval.candidates, mask)
+            plain = recommender.ranked(found)
             out = {NONE: recommender.first_places(plain, k)}
             for name, rules in active.items():
-                ranked = ranked_with_wanted(recommender, users, mask, rules) if len(rules.wanted) else plain
-                out[name] = arrange_lists(recommender.first_places(ranked, k, len(mask), ARRANGED_AMONG), k, rules)[0]
+                ranked = recommender.ranked(with_wanted(recommender, found, rules, mask)) if len(rules.wanted) else plain
+                out[name] = arrange_lists(recommender.first_places(ranked, k, mask.shape[-1], ranked.rows.shape[1]), k, rules)[0]
             return out
 
         return runner.run_several(several, (NONE, *active), "all", K)

@@ -15,7 +15,7 @@ from features.data.histories import Histories
 from ranking.blocklist import Blocklist
 from ranking.merchandising.place import Place as Shown
 from ranking.merchandising.rules import MerchandisingRules
-from recsys.recommend import open
+from recsys.recommend import merchandise, open, pipeline
 from recsys.recommend.pipeline import RequestGroup
 from recsys.recommend.request import RecommendOptions
 
@@ -63,6 +63,15 @@ def test_a_pinned_item_stands_at_its_position_and_says_so(plain: Recommender, ro
     if route != "diverse":
         assert rest == [item for item in ids(before) if item != "sku-17"][:9]
     assert after.items[1].reason
+
+
+@pytest.mark.parametrize("route", list(ROUTES))
+def test_a_pinned_item_may_rank_behind_all_that_are_looked_at(plain: Recommender, route: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in (pipeline, merchandise):
+        monkeypatch.setattr(module, "ARRANGED_AMONG", 4)
+    last = ids(ask(plain, route, k=40))[-1]
+    assert ids(ask(ruled(plain, pin=[PIN | {"item": last}]), route, k=3))[1] == last
+    assert last in ids(ask(ruled(plain, campaign=[{"name": "c", "items": [last], "first": 3}]), route, k=3))
 
 
 def test_a_pinned_item_has_its_own_probability(plain: Recommender) -> None:
@@ -167,7 +176,6 @@ def test_without_rules_the_list_is_what_it_was(plain: Recommender) -> None:
 def test_reserved_places_stay_at_the_end_of_the_list(plain: Recommender) -> None:
     rules = ruled(plain, limit=[{"name": "l", "by": "brand", "value": "nobody", "most": 1}])
     (_, group), *_ = RequestGroup.groups(rules, RecommendOptions(), ["user-03"])
-    assert group.depth > group.k
     deep = group.rank(group.retrieve())
     items = deep.rows[0][deep.valid[0]].tolist()
     assert len(items) > group.k
