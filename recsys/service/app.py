@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from fastapi import FastAPI
 from starlette.middleware.trustedhost import TrustedHostMiddleware
@@ -18,6 +18,7 @@ from recsys.service.pages.routes import Views, pages
 from recsys.service.problems import add_problem_handlers
 from recsys.service.reviews.routes import reviews_router
 from recsys.service.routes import router
+from recsys.service.schemas import Problem
 from recsys.service.search.routes import search_router
 from recsys.service.storefront.script import script_router
 from recsys.service.traces.spans import Traces, traced
@@ -41,6 +42,7 @@ def application(workspace: Workspace, settings: Settings, traces: Traces | None 
         summary="What a user is most likely to buy, with probabilities and reasons.",
         version="1",
         lifespan=service.lifespan,
+        generate_unique_id_function=lambda route: route.name,  # generated clients name their functions by it
         # FastAPI's own documentation pages load scripts from a CDN; /openapi.json holds the same.
         docs_url=None,
         redoc_url=None,
@@ -61,7 +63,15 @@ def application(workspace: Workspace, settings: Settings, traces: Traces | None 
     app.include_router(assistant_router)
     app.include_router(script_router)
     app.include_router(pages)
+    app.openapi_schema = _described(app)
     return Admission(app, config, traces)
+
+
+def _described(app: FastAPI) -> dict[str, Any]:
+    """Return the description of the routes, with the one body that all errors have."""
+    description = app.openapi()
+    description["components"]["schemas"]["Problem"] = Problem.model_json_schema()
+    return description
 
 
 def make() -> Admission:
