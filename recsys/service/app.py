@@ -8,6 +8,7 @@ from fastapi import FastAPI
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from recsys.service.access.guard import Access
+from recsys.service.access.oidc import Provider
 from recsys.service.access.public import StorefrontOrigins
 from recsys.service.admission import Admission
 from recsys.service.assistant.routes import assistant_router
@@ -47,10 +48,12 @@ def application(workspace: Workspace, settings: Settings, traces: Traces | None 
         docs_url=None,
         redoc_url=None,
     )
-    local = config.host in LOOPBACK
+    local, provider = config.host in LOOPBACK, Provider.of(config)
     app.state.service = service
     app.state.views = Views(service)
-    app.state.access = Access(workspace.service / "keys.json", config.rate_per_minute, open_without_keys=local)
+    app.state.access = Access(
+        workspace.service / "keys.json", config.rate_per_minute, open_without_keys=local and provider is None, provider=provider
+    )
     if local:  # a website open in a browser on this machine cannot send requests under another name
         app.add_middleware(TrustedHostMiddleware, allowed_hosts=[*LOOPBACK, "[::1]"])
     app.add_middleware(StorefrontOrigins, origins=config.origins)
