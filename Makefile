@@ -10,7 +10,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # --no-compile: a run imports a small part of 2 GB of modules, and Python compiles those on import.
 INSTALL := $(BIN)/python -m pip install --quiet --prefer-binary --no-compile
 RUN_EXTRAS := train,serve,demo
-DEV_EXTRAS := $(RUN_EXTRAS),mcp,trace,postgres,notebooks,dev
+DEV_EXTRAS := $(RUN_EXTRAS),mcp,oidc,trace,postgres,notebooks,dev
 RUN_STAMP := $(VENV)/.installed-$(DEVICE)
 DEV_STAMP := $(VENV)/.installed-$(DEVICE)-dev
 BENCHMARKS := cold vectors same_weights one_user encode metrics sizes refresh search_speed search_typos search_refresh assistant_speed
@@ -26,7 +26,7 @@ define install_extras
 endef
 comma := ,
 
-.PHONY: help setup demo test lint docs notebooks bench llm-env statistics torture torture-ci clean
+.PHONY: help setup demo test lint docs clients notebooks bench llm-env statistics torture torture-ci clean
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /make \1\t/' | expand -t 16
@@ -48,6 +48,12 @@ docs: $(DEV_STAMP) ## Regenerate the parts of docs/ that follow from the code
 	$(BIN)/python -m recsys.docs_tools.write_docs
 	$(BIN)/python -m recsys.docs_tools.write_benchmarks
 	$(BIN)/python -m benchmarks.write_performance
+
+clients: ## Install generators of API clients into build/clients, for the tests of clients/
+	mkdir -p build/clients && cp clients/package.json build/clients
+	env -u PIP_CONSTRAINT $(PYTHON) -m venv build/clients/venv
+	env -u PIP_CONSTRAINT build/clients/venv/bin/pip install --quiet --requirement clients/requirements.txt
+	cd build/clients && npm install --no-audit --no-fund --silent
 
 notebooks: $(DEV_STAMP) ## Run the notebooks on the workspace of make demo, or RECSYS_WORKSPACE, and render them into docs/notebooks
 	rm -rf build/notebooks docs/notebooks && mkdir -p build/notebooks

@@ -19,6 +19,7 @@ EXTRA_OF = {
     **dict.fromkeys(("fastapi", "httptools", "itsdangerous", "limits", "prometheus_client", "starlette", "uvicorn", "uvloop"), "serve"),
     "jinja2": "train",
     "adbc_driver_postgresql": "postgres",
+    "joserfc": "oidc",
     "mcp": "mcp",
     "opentelemetry": "trace",
 }

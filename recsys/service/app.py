@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from fastapi import FastAPI
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from recsys.service.access.guard import Access
+from recsys.service.access.oidc import Provider
 from recsys.service.access.public import StorefrontOrigins
 from recsys.service.admission import Admission
 from recsys.service.assistant.routes import assistant_router
@@ -18,6 +19,7 @@ from recsys.service.pages.routes import Views, pages
 from recsys.service.problems import add_problem_handlers
 from recsys.service.reviews.routes import reviews_router
 from recsys.service.routes import router
+from recsys.service.schemas import Problem
 from recsys.service.search.routes import search_router
 from recsys.service.storefront.action_routes import actions_router
 from recsys.service.storefront.routes import storefront_router
@@ -43,14 +45,17 @@ def application(workspace: Workspace, settings: Settings, traces: Traces | None 
         summary="What a user is most likely to buy, with probabilities and reasons.",
         version="1",
         lifespan=service.lifespan,
+        generate_unique_id_function=lambda route: route.name,  # generated clients name their functions by it
         # FastAPI's own documentation pages load scripts from a CDN; /openapi.json holds the same.
         docs_url=None,
         redoc_url=None,
     )
-    local = config.host in LOOPBACK
+    local, provider = config.host in LOOPBACK, Provider.of(config)
     app.state.service = service
     app.state.views = Views(service)
-    app.state.access = Access(workspace.service / "keys.json", config.rate_per_minute, open_without_keys=local)
+    app.state.access = Access(
+        workspace.service / "keys.json", config.rate_per_minute, open_without_keys=local and provider is None, provider=provider
+    )
     if local:  # a website open in a browser on this machine cannot send requests under another name
         app.add_middleware(TrustedHostMiddleware, allowed_hosts=[*LOOPBACK, "[::1]"])
     app.add_middleware(StorefrontOrigins, origins=config.origins)
@@ -65,7 +70,15 @@ def application(workspace: Workspace, settings: Settings, traces: Traces | None 
     app.include_router(actions_router)
     app.include_router(script_router)
     app.include_router(pages)
+    app.openapi_schema = _described(app)
     return Admission(app, config, traces)
+
+
+def _described(app: FastAPI) -> dict[str, Any]:
+    """Return the description of the routes, with the one body that all errors have."""
+    description = app.openapi()
+    description["components"]["schemas"]["Problem"] = Problem.model_json_schema()
+    return description
 
 
 def make() -> Admission:

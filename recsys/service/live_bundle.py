@@ -219,10 +219,11 @@ class BundleWatcher:
 
     def _watch_items(self) -> None:
         """Put new prices and stock into the answers of the bundle in use. In a thread of its own: opening a bundle takes seconds."""
-        fine = True
-        while not self._stop.wait(ITEM_SECONDS if fine else RETRY_SECONDS):
+        pause = ITEM_SECONDS
+        while not self._stop.wait(pause):
             live = self.live
             fine = live is None or catch_up(live.items)
+            pause = ITEM_SECONDS if fine else min(2 * pause, RETRY_SECONDS)  # the file may be locked for a moment, or broken for long
 
 
 def _query_digests(bundle: Bundle) -> dict[str, str]:

@@ -52,8 +52,10 @@ def serve(workspace: Workspace, settings: Settings, file: Path | None) -> None:
     if not list_bundles(workspace.bundles):
         Bundle.open(workspace.bundles)  # says what to do
     access = _access(workspace, config)
+    if config.oidc_issuer:
+        import joserfc  # noqa: F401  a library that is missing is said once, and not by each worker
     if traced(config):
-        Traces.exported()  # a library that is missing is said once, and not by each worker
+        Traces.exported()  # as above
     salt_of(workspace.service / "salt")
     listening = _bound_socket(config)
     os.environ |= {"RECSYS_WORKSPACE": str(workspace.root.absolute())} | ({"RECSYS_CONFIG": str(file.absolute())} if file else {})
@@ -92,6 +94,8 @@ def _access(workspace: Workspace, config: ServeConfig) -> str:
     keys = Keys.read(workspace.service / "keys.json").keys
     if keys:
         return f"{len(keys)} keys"
+    if config.oidc_issuer:
+        return "no keys, so the pages alone, for those whom the OpenID provider signs in"
     if config.host not in LOOPBACK:
         advice = "create one with `recsys keys add NAME --scope read`, or serve on --host 127.0.0.1"
         raise ConfigError(f"there are no API keys, and {config.host} is open to others: {advice}")

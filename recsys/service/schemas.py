@@ -30,7 +30,7 @@ class Body(BaseModel):
 
 def _document_debuts(schema: dict[str, Any]) -> None:
     """Add the former name of `unsold` to the schema: pydantic documents the first of the aliases alone."""
-    about = {"title": "Debuts", "type": "boolean", "default": False, "deprecated": True}
+    about = {"title": "Debuts", "type": "boolean", "deprecated": True}  # no default: generated clients send those, and both are refused
     schema["properties"]["debuts"] = about | {"description": "former name of `unsold`, accepted for one more release"}
 
 
@@ -204,4 +204,4 @@ class Problem(BaseModel):
     detail: str = Field(examples=["k is 500, expected 1 to 100"])
 
 
-PROBLEM: dict[str, Any] = {"content": {"application/problem+json": {"schema": Problem.model_json_schema()}}}
+PROBLEM: dict[str, Any] = {"content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}}

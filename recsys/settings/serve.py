@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from typing import Literal
+from typing import Literal, Self
+from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 _ORIGIN = re.compile(r"https?://[a-z0-9.-]+(:\d{1,5})?|https?://\[[0-9a-f:]+\](:\d{1,5})?")
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
@@ -29,11 +30,25 @@ class ServeConfig(BaseModel):
     max_body_kib: int = Field(default=256, ge=1, description="largest body of a request")
     max_k: int = Field(default=100, ge=1, description="most items in an answer")
     log_queries: bool = Field(default=False, description="whether the log holds the words of searches, which may name people")
+    oidc_issuer: str | None = Field(default=None, description="address of the OpenID provider that signs people in to the pages")
+    oidc_client_id: str = Field(default="", description="what the provider calls this service; its secret is in OIDC_CLIENT_SECRET")
+    oidc_editors: tuple[str, ...] = Field(default=(), description="e-mail addresses of those who may also change what customers are told")
     traces: bool = Field(default=False, description="whether to send traces; also on where OTEL_EXPORTER_OTLP_ENDPOINT is set")
     poll_seconds: float = Field(default=0.5, gt=0, description="how often to look for a new bundle")
     origins: tuple[str, ...] = Field(
         default=(), description='the shop\'s pages that may ask from a browser, as in ["https://shop.example"]; empty: none'
     )
+
+    @model_validator(mode="after")
+    def _whole_provider(self) -> Self:
+        if self.oidc_issuer is None:
+            return self
+        parts = urlsplit(self.oidc_issuer)
+        if not parts.hostname or (parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in LOOPBACK)):
+            raise ValueError(f"oidc_issuer is {self.oidc_issuer!r}, expected an address that begins with https://")
+        if not self.oidc_client_id:
+            raise ValueError("oidc_issuer needs oidc_client_id: the provider gives it with the registration")
+        return self
 
     @field_validator("origins")
     @classmethod

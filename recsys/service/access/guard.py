@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from recsys.service.access.keys import Key
+    from recsys.service.access.oidc import Provider
 
 _header = APIKeyHeader(name="X-API-Key", auto_error=False, description="created by `recsys keys add`")
 _bearer = HTTPBearer(auto_error=False, description="the same key")
@@ -39,9 +40,12 @@ class Access:
     open_without_keys
         Whether requests need no key as long as none exists; for loopback only. Once a key exists, every request
         needs one.
+    provider
+        Who signs people in to the pages, beside keys.
     """
 
-    def __init__(self, path: Path, rate_per_minute: int, *, open_without_keys: bool) -> None:
+    def __init__(self, path: Path, rate_per_minute: int, *, open_without_keys: bool, provider: Provider | None = None) -> None:
+        self.provider = provider
         self._path, self._open = path, open_without_keys
         self._rate = RateLimitItemPerMinute(rate_per_minute) if rate_per_minute else None
         self._limiter = FixedWindowRateLimiter(MemoryStorage())

@@ -87,7 +87,8 @@ _TEMPLATES.filters |= {
 
 def page(request: Request, template: str, /, status: int = 200, **values: Any) -> HTMLResponse:
     """Render a template."""
-    common = {"here": request.url.path, "free": request.app.state.access.free}
+    access = request.app.state.access
+    common = {"here": request.url.path, "free": access.free, "provider": access.provider}
     headers = SCRIPT_HEADERS if template in ("search", "assistant") else HEADERS
     return HTMLResponse(_TEMPLATES.get_template(f"{template}.html.j2").render(common | values), status, headers)
 

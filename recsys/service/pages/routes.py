@@ -19,6 +19,7 @@ from recsys.service.pages.compare import ComparedBundle
 from recsys.service.pages.customers.routes import customer_pages
 from recsys.service.pages.form import RecommendForm, fields_of
 from recsys.service.pages.html import PageRoute, page
+from recsys.service.pages.oidc_routes import oidc_pages
 from recsys.service.pages.overview import Overview
 from recsys.service.pages.report_routes import report_pages
 from recsys.service.pages.review_routes import review_pages
@@ -212,3 +213,4 @@ inside.include_router(chat_pages)
 inside.include_router(question_pages)
 pages.include_router(inside)
 pages.include_router(question_changes)
+pages.include_router(oidc_pages)
