@@ -17,6 +17,14 @@ ROWS = [{"name": "popular", "k": 4}]
 NOW_AND_LONG = "from = 2020-01-01\nto = 2100-01-01"
 
 
+@pytest.fixture
+def clean(spare: Place) -> Place:
+    """A shop that has shown nothing: other tests ask the one that it is a copy of for pages."""
+    for path in spare.workspace.service.glob("impressions.sqlite*"):
+        path.unlink()
+    return spare
+
+
 def asked(client: TestClient, **more: Any) -> dict[str, Any]:
     """A home page; what it showed is stored when this returns."""
     response = client.post("/v1/page", json={"page": "home"} | more)
@@ -34,11 +42,11 @@ def arms_of(place: Place, name: str) -> dict[str, str]:
     return dict(place.workspace.impressions.exposures(name, 2**40).select("unit", "arm").unique().iter_rows())
 
 
-def test_what_a_page_showed_is_stored_and_takes_actions(spare: Place, serve: Serve) -> None:
-    client = serve(spare)
+def test_what_a_page_showed_is_stored_and_takes_actions(clean: Place, serve: Serve) -> None:
+    client = serve(clean)
     page = asked(client, user="user-01", session="s1", context="phone", rows=ROWS)
     (row,) = page["rows"]
-    stored = spare.workspace.impressions.frame()
+    stored = clean.workspace.impressions.frame()
     assert stored["item_id"].to_list() == [item["item_id"] for item in row["items"]]
     assert stored["propensity"].to_list() == [item["propensity"] for item in row["items"]] == [1.0] * 4
     first = stored.row(0, named=True)
@@ -48,11 +56,11 @@ def test_what_a_page_showed_is_stored_and_takes_actions(spare: Place, serve: Ser
     assert client.post("/v1/actions", json={"actions": [click, click | {"object_id": "sku-99"}]}).json()["notes"] == [
         "1 of 2 actions name items that were not shown there: not stored, such as 'sku-99'"
     ]
-    assert off_policy_log(spare.workspace.impressions)["reward"].to_list() == [0, 0, 1, 0]
+    assert off_policy_log(clean.workspace.impressions)["reward"].to_list() == [0, 0, 1, 0]
 
 
-def test_a_row_that_is_turned_over_is_an_impression_of_its_own(spare: Place, serve: Serve) -> None:
-    client = serve(spare)
+def test_a_row_that_is_turned_over_is_an_impression_of_its_own(clean: Place, serve: Serve) -> None:
+    client = serve(clean)
     page = asked(client, rows=ROWS)
     turned = client.post("/v1/page/turn", json={"cursor": page["rows"][0]["cursor"], "k": 3}).json()["row"]
     click = {"action_name": "click", "query_id": turned["impression_id"], "object_id": turned["items"][0]["item_id"], "position": 5}
@@ -60,13 +68,13 @@ def test_a_row_that_is_turned_over_is_an_impression_of_its_own(spare: Place, ser
     assert (answer["new"], answer["moved"]) == (1, 0)
 
 
-def test_an_arm_changes_rows_order_and_chance(spare: Place, serve: Serve) -> None:
-    spare.workspace.experiments.write_text(
+def test_an_arm_changes_rows_order_and_chance(clean: Place, serve: Serve) -> None:
+    clean.workspace.experiments.write_text(
         experiment("rows", 'rows = {home = ["popular", "for_you"]}') + experiment("draw", "exploration = 1.0")
     )
-    client = serve(spare)
+    client = serve(clean)
     pages = {user: asked(client, user=user) for user in (f"user-{number:02}" for number in range(1, 21))}
-    rows, draw = arms_of(spare, "rows"), arms_of(spare, "draw")
+    rows, draw = arms_of(clean, "rows"), arms_of(clean, "draw")
     assert set(rows.values()) == set(draw.values()) == {"a", "b"}
     for user, page in pages.items():
         names = [row["name"] for row in page["rows"]]
@@ -79,34 +87,34 @@ def test_an_arm_changes_rows_order_and_chance(spare: Place, serve: Serve) -> Non
             assert shown[: (len(shown) + 1) // 2] == [1.0] * ((len(shown) + 1) // 2), "the upper places stay"
     own = asked(client, user=next(user for user, arm in rows.items() if arm == "b"), rows=ROWS)
     assert [row["name"] for row in own["rows"]] == ["popular"], "a request's own rows stay"
-    assert (spare.workspace.impressions.frame()["propensity"] < 1).any()
+    assert (clean.workspace.impressions.frame()["propensity"] < 1).any()
 
 
-def test_an_arm_makes_the_list_more_diverse(spare: Place, serve: Serve) -> None:
-    spare.workspace.experiments.write_text(experiment("diverse", "diversity = 1.0"))
-    client, rows = serve(spare), [{"name": "for_you", "k": 8}]
+def test_an_arm_makes_the_list_more_diverse(clean: Place, serve: Serve) -> None:
+    clean.workspace.experiments.write_text(experiment("diverse", "diversity = 1.0"))
+    client, rows = serve(clean), [{"name": "for_you", "k": 8}]
     pages = {user: asked(client, user=user, rows=rows) for user in (f"user-{number:02}" for number in range(1, 13))}
-    spare.workspace.experiments.unlink()
+    clean.workspace.experiments.unlink()
     moved = {}
     for user, page in pages.items():
         usual = asked(client, user=user, rows=rows)
         moved[user] = [item["item_id"] for item in page["rows"][0]["items"]] != [item["item_id"] for item in usual["rows"][0]["items"]]
-    assert moved == {user: arm == "b" for user, arm in arms_of(spare, "diverse").items()}
+    assert moved == {user: arm == "b" for user, arm in arms_of(clean, "diverse").items()}
 
 
-def test_sessions_are_units_of_their_own_and_nobody_is_in_no_arm(spare: Place, serve: Serve) -> None:
-    spare.workspace.experiments.write_text(experiment("visits", "exploration = 0.5", "session"))
-    client = serve(spare)
+def test_sessions_are_units_of_their_own_and_nobody_is_in_no_arm(clean: Place, serve: Serve) -> None:
+    clean.workspace.experiments.write_text(experiment("visits", "exploration = 0.5", "session"))
+    client = serve(clean)
     for number in range(12):
         asked(client, session=f"s{number}", rows=ROWS)
     asked(client, rows=ROWS)
-    assert set(arms_of(spare, "visits")) == {f"s{number}" for number in range(12)}
-    assert spare.workspace.impressions.unexposed("visits", 0, 2**40) == (1, 13)
+    assert set(arms_of(clean, "visits")) == {f"s{number}" for number in range(12)}
+    assert clean.workspace.impressions.unexposed("visits", 0, 2**40) == (1, 13)
 
 
-def test_a_page_that_fails_is_counted_in_its_arm(spare: Place, serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
-    spare.workspace.experiments.write_text(experiment("draw", "exploration = 0.5"))
-    client = serve(spare)
+def test_a_page_that_fails_is_counted_in_its_arm(clean: Place, serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    clean.workspace.experiments.write_text(experiment("draw", "exploration = 0.5"))
+    client = serve(clean)
 
     async def fails(*_: object) -> None:
         raise RuntimeError
@@ -114,8 +122,8 @@ def test_a_page_that_fails_is_counted_in_its_arm(spare: Place, serve: Serve, mon
     monkeypatch.setattr(AnswerPipeline, "answer", fails)
     assert client.post("/v1/page", json={"page": "home", "user": "user-01"}).status_code == 500
     inside(client).impressions.flush()
-    assert spare.workspace.impressions.exposures("draw", 2**40)["outcome"].to_list() == ["failed"]
+    assert clean.workspace.impressions.exposures("draw", 2**40)["outcome"].to_list() == ["failed"]
     monkeypatch.undo()
     assert client.post("/v1/page", json={"page": "product", "item": "nothing", "user": "user-01"}).status_code == 422
     inside(client).impressions.flush()
-    assert len(spare.workspace.impressions.exposures("draw", 2**40).filter(pl.col("outcome") != "failed")) == 0
+    assert len(clean.workspace.impressions.exposures("draw", 2**40).filter(pl.col("outcome") != "failed")) == 0
