@@ -57,22 +57,6 @@ COST: Final = "cost"  # of sending it, and of the offer where it was redeemed
 REDEEMED_AT: Final = "redeemed_at"
 HOLDOUT: Final = "holdout"  # chosen by chance and not written to
 
-# Columns of impressions, beside ITEM_ID, USER_ID and VALUE: what was shown where, and what was done with it. The action's name is UBI's.
-IMPRESSION_ID: Final = "impression_id"  # of one list of a page
-PAGE: Final = "page"  # home, product, basket and so on
-PAGE_ROW: Final = "row"  # the list's name on its page
-SESSION_ID: Final = "session_id"
-TIME: Final = "time"  # seconds since the epoch
-BUNDLE_ID: Final = "bundle_id"
-POSITION: Final = "position"  # in the list, from 1
-PROPENSITY: Final = "propensity"  # probability that the item was shown there
-RULE: Final = "rule"  # of merchandising, that placed the item
-CONTEXT: Final = "context"
-REWARD: Final = "reward"
-ACTION_NAME: Final = "action_name"
-ARM: Final = "arm"
-UNIT: Final = "unit"  # of an experiment: a user id or a session id
-
 # Columns that are read and not stored: they say what other columns mean.
 UNIT_PRICE: Final = "unit_price"  # of one piece: value = quantity * unit_price
 CURRENCY: Final = "currency"  # of a price or a value
@@ -97,6 +81,9 @@ SearchEventKind = Literal["shown", "click", "cart", "purchase"]
 SHOWN: Final = "shown"
 CLICK: Final = "click"
 SEARCH_EVENTS: tuple[SearchEventKind, ...] = (SHOWN, CLICK, CART, PURCHASE)
+
+# What an experiment compares: how often a unit did so, or what it paid.
+ActionMetric = Literal["click", "cart", "purchase", "revenue"]
 
 # Columns of reviews that were read for their sentiment, and of what they mention.
 REVIEW: Final = "review"  # index of the review

@@ -16,6 +16,7 @@ import polars as pl
 from features import names as n
 from features.errors import DataError
 from features.storage.sqlite_file import SqliteFile
+from recsys.workspace import impression_columns as columns
 from recsys.workspace.action_rules import Served, judge
 from recsys.workspace.served_pages import StoredActions
 
@@ -56,29 +57,29 @@ CREATE TABLE IF NOT EXISTS actions (
 CREATE TABLE IF NOT EXISTS designs (experiment TEXT PRIMARY KEY, design TEXT NOT NULL, since INTEGER NOT NULL);
 """
 _PLACES: dict[str, Any] = {
-    **dict.fromkeys((n.IMPRESSION_ID, n.PAGE, n.PAGE_ROW, n.USER_ID, n.SESSION_ID), pl.String),
-    n.TIME: pl.Int64,
-    **dict.fromkeys((n.BUNDLE_ID, n.CONTEXT), pl.String),
-    n.POSITION: pl.Int64,
-    **dict.fromkeys((n.ITEM_ID, n.PROPENSITY, n.RULE), pl.String),
+    **dict.fromkeys((columns.IMPRESSION_ID, columns.PAGE, columns.PAGE_ROW, n.USER_ID, columns.SESSION_ID), pl.String),
+    columns.TIME: pl.Int64,
+    **dict.fromkeys((columns.BUNDLE_ID, columns.CONTEXT), pl.String),
+    columns.POSITION: pl.Int64,
+    **dict.fromkeys((n.ITEM_ID, columns.PROPENSITY, columns.RULE), pl.String),
 }
-_LISTS = {n.ITEM_ID: pl.String, n.PROPENSITY: pl.Float64, n.RULE: pl.String}
+_LISTS = {n.ITEM_ID: pl.String, columns.PROPENSITY: pl.Float64, columns.RULE: pl.String}
 _ACTIONS: dict[str, Any] = {
-    **dict.fromkeys((n.IMPRESSION_ID, n.ITEM_ID), pl.String),
-    n.POSITION: pl.Int64,
-    n.ACTION_NAME: pl.String,
-    n.TIME: pl.Int64,
+    **dict.fromkeys((columns.IMPRESSION_ID, n.ITEM_ID), pl.String),
+    columns.POSITION: pl.Int64,
+    columns.ACTION_NAME: pl.String,
+    columns.TIME: pl.Int64,
     n.VALUE: pl.Float64,
 }
 _EXPOSED: dict[str, Any] = {
-    **dict.fromkeys((n.UNIT, n.ARM, "page_id"), pl.String),
-    n.TIME: pl.Int64,
+    **dict.fromkeys((columns.UNIT, columns.ARM, "page_id"), pl.String),
+    columns.TIME: pl.Int64,
     "milliseconds": pl.Float64,
     "outcome": pl.String,
 }
 _DONE: dict[str, Any] = {
-    **dict.fromkeys((n.UNIT, n.ACTION_NAME), pl.String),
-    n.TIME: pl.Int64,
+    **dict.fromkeys((columns.UNIT, columns.ACTION_NAME), pl.String),
+    columns.TIME: pl.Int64,
     n.VALUE: pl.Float64,
 }
 _UNIT = "CASE e.unit WHEN 'user' THEN p.user_id ELSE p.session_id END"
@@ -158,9 +159,9 @@ class ImpressionStore:
             (since,),
         )
         frame = frame.with_columns(pl.col(name).str.json_decode(pl.List(kind)) for name, kind in _LISTS.items())
-        end = pl.col(n.POSITION) + pl.col(n.ITEM_ID).list.len()
-        numbered = frame.with_columns(pl.int_ranges(pl.col(n.POSITION), end).alias(n.POSITION))
-        return numbered.explode(*_LISTS, n.POSITION)
+        end = pl.col(columns.POSITION) + pl.col(n.ITEM_ID).list.len()
+        numbered = frame.with_columns(pl.int_ranges(pl.col(columns.POSITION), end).alias(columns.POSITION))
+        return numbered.explode(*_LISTS, columns.POSITION)
 
     def actions(self, since: int = 0) -> pl.DataFrame:
         """Return what was done with items of pages from a moment on: impression, item, place, action, time, value."""

@@ -11,24 +11,8 @@ from eval.off_policy.log import KEYS
 from features.behavior.click_propensities import ClickPropensities
 from features.data.queries import NONE, Queries
 from features.errors import DataError
-from features.names import (
-    ACTION_NAME,
-    CLICK,
-    CONTEXT,
-    IMPRESSION_ID,
-    ITEM_ID,
-    PAGE,
-    PAGE_ROW,
-    POSITION,
-    PROPENSITY,
-    PURCHASE,
-    REWARD,
-    SEARCH_EVENTS,
-    SHOWN,
-    TIME,
-    USER_ID,
-    VALUE,
-)
+from features.names import CLICK, ITEM_ID, PURCHASE, SEARCH_EVENTS, SHOWN, USER_ID, VALUE
+from recsys.workspace.impression_columns import ACTION_NAME, CONTEXT, IMPRESSION_ID, PAGE, PAGE_ROW, POSITION, PROPENSITY, REWARD, TIME
 
 if TYPE_CHECKING:
     from recsys.workspace.impressions import ImpressionStore

@@ -6,13 +6,11 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from features.names import ROW
+from recsys.workspace.impression_columns import PAGE_ROW, POSITION, RULE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-RULE = "rule"
-POSITION = "position"
 TOP = 3  # positions that are seen without a turn of the row
 
 
@@ -29,11 +27,11 @@ def rule_shares(impressions: pl.DataFrame, rules: Mapping[str, str] | None = Non
     A frame with rule, row, places, share (of all places of the row), share_top (of its first three positions) and mean_position.
     """
     top = pl.col(POSITION) <= TOP
-    of_rows = impressions.group_by(ROW).agg(all=pl.len(), all_top=top.sum())
-    taken = impressions.drop_nulls(RULE).group_by(RULE, ROW).agg(places=pl.len(), top=top.sum(), mean_position=pl.col(POSITION).mean())
-    shares = taken.join(of_rows, on=ROW, nulls_equal=True).select(
+    of_rows = impressions.group_by(PAGE_ROW).agg(all=pl.len(), all_top=top.sum())
+    taken = impressions.drop_nulls(RULE).group_by(RULE, PAGE_ROW).agg(places=pl.len(), top=top.sum(), mean_position=pl.col(POSITION).mean())
+    shares = taken.join(of_rows, on=PAGE_ROW, nulls_equal=True).select(
         RULE,
-        ROW,
+        PAGE_ROW,
         "places",
         share=pl.col("places") / pl.col("all"),
         share_top=pl.when(pl.col("all_top") > 0).then(pl.col("top") / pl.col("all_top")),

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from features.names import CLICK
 from recsys.cli.options import parse_moment, parse_out, state_of
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ def export(
     out: Out,
     reward: Annotated[
         str, typer.Option(metavar="ACTION", help="What counts as 1: click, cart, purchase; or revenue, what was paid.")
-    ] = "click",
+    ] = CLICK,
     since: Since = None,
 ) -> None:
     """Write the log that `recsys off-policy` reads: a row a place, with propensity and reward.

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 from pydantic import ConfigDict, Field, model_validator
 
 from features.ingest.times.moments import read_moment
+from features.names import CLICK
 from recsys.service.schemas import Answered, Body, Id, Name
 from recsys.workspace.served_pages import Action
 
@@ -24,7 +25,7 @@ class ActionBody(Body):
     """
 
     model_config = ConfigDict(
-        json_schema_extra={"examples": [{"action_name": "click", "query_id": "q7Hc0aX2", "object_id": "sku-07", "position": 1}]}
+        json_schema_extra={"examples": [{"action_name": CLICK, "query_id": "q7Hc0aX2", "object_id": "sku-07", "position": 1}]}
     )
 
     action_name: ActionName = Field(description="click, cart, purchase or another one")

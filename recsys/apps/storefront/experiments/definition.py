@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from features.errors import ConfigError
-from features.names import CART, CLICK, PURCHASE
+from features.names import CART, CLICK, PURCHASE, ActionMetric
 from features.text.closest import did_you_mean
 from ranking.merchandising.place import PageKind, RowName
 from recsys.moments import utc_moment
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
     from recsys.settings.apps.storefront import StorefrontConfig
 
-Metric = Literal["click", "cart", "purchase", "revenue"]
 METRIC_ACTIONS: dict[str, str] = {CLICK: CLICK, CART: CART, PURCHASE: PURCHASE, "revenue": PURCHASE}
 
 
@@ -122,7 +121,7 @@ class Experiment(BaseModel):
     arms: dict[Annotated[str, Field(pattern=r"^[\w.-]{1,64}$")], Arm]
     control: str = ""
     pages: Annotated[tuple[PageKind, ...], AfterValidator(_each_once)] = ()
-    metric: Metric = "click"
+    metric: ActionMetric = CLICK
     window_days: float = Field(default=1.0, gt=0, le=365)
     units: int = Field(default=10_000, ge=1)
     guardrails: Guardrails = Guardrails()

@@ -15,10 +15,11 @@ import polars as pl
 from eval.experiment.effects import LEVEL, SRM_ALARM, arms_mismatch
 from eval.experiment.sequential import confidence_sequence, contrasts
 from features.data.interactions import DAY
-from features.names import ACTION_NAME, ARM, TIME, UNIT, VALUE
+from features.names import VALUE
 from recsys.apps.storefront.experiments.answers import ArmComparison, ArmResult, DailyLook, Guardrail, ReadOut
 from recsys.apps.storefront.experiments.assignment import changed_design
 from recsys.apps.storefront.experiments.definition import METRIC_ACTIONS, day
+from recsys.workspace.impression_columns import ACTION_NAME, ARM, TIME, UNIT
 
 if TYPE_CHECKING:
     from recsys.apps.storefront.experiments.definition import Experiment

@@ -65,9 +65,7 @@ pages = st.builds(
     item=st.sampled_from(ITEMS),
     category=st.sampled_from(["bakery", "drinks"]) | st.none(),
     viewed=st.lists(st.sampled_from([*ITEMS, "gone"]), max_size=4).map(tuple),
-    rows=st.lists(st.builds(RowRequest, st.sampled_from(ROWS), st.integers(1, 6)), max_size=6, unique_by=lambda row: row.name).map(
-        tuple
-    ),
+    rows=st.lists(st.builds(RowRequest, st.sampled_from(ROWS), st.integers(1, 6)), max_size=6, unique_by=lambda row: row.name).map(tuple),
     in_stock=st.booleans(),
     max_price=st.none() | st.floats(0, 20),
 ).filter(lambda page: page.page != "category" or page.category is not None)
