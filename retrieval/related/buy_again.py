@@ -51,7 +51,7 @@ class BuyAgainConfig(BaseModel):
     item_prior: float = Field(default=5.0, ge=0)
     category_prior: float = Field(default=20.0, ge=0)
     own_prior: float = Field(default=4.0, gt=0)
-    quantile: float = Field(default=0.35, gt=0, lt=1)
+    quantile: float = Field(default=0.4, gt=0, lt=1)
     horizon: float = Field(default=56.0, gt=0)
     within: float = Field(default=7.0, gt=0)
     least: float = Field(default=0.02, ge=0, lt=1)

@@ -73,7 +73,8 @@ class Complements(ItemWeights):
         rule = Substitutes(texts, SameCustomers.of(baskets), config.near)
         parts = list(_blocks(baskets, rule, config)) or [(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0, np.float32))]
         first, second, weight = (np.concatenate(column) for column in zip(*parts, strict=True))
-        return cls(sp.coo_array((weight, (first, second)), shape=(log.n_items, log.n_items)).tocsr(), Weighting())
+        pairs = (first.astype(np.int32), second.astype(np.int32))  # in a bundle, int64 would be half of the matrix
+        return cls(sp.coo_array((weight, pairs), shape=(log.n_items, log.n_items)).tocsr(), Weighting())
 
 
 @dataclass(frozen=True)
