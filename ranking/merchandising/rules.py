@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import tomllib
-from datetime import UTC, tzinfo
 from collections import Counter
+from datetime import UTC, tzinfo
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, get_args
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
