@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from collections import Counter
+from datetime import UTC, tzinfo
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, get_args
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -120,8 +121,10 @@ class Objective(BaseModel):
 
 
 def _zone(value: Any) -> Any:
+    if isinstance(value, tzinfo) or value == "UTC":
+        return UTC if value == "UTC" else value
     try:
-        return ZoneInfo(value) if isinstance(value, str) else value
+        return ZoneInfo(str(value))
     except (ZoneInfoNotFoundError, ValueError, OSError):
         raise ValueError(f"{value!r} is no time zone, expected a name such as Europe/Berlin") from None
 
@@ -135,7 +138,7 @@ class MerchandisingRules(BaseModel):
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
-    time_zone: Annotated[ZoneInfo, BeforeValidator(_zone)] = ZoneInfo("UTC")
+    time_zone: Annotated[tzinfo, BeforeValidator(_zone)] = UTC
     objective: Objective = Objective()
     pin: tuple[Pin, ...] = ()
     boost: tuple[Boost, ...] = ()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, get_args
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 if TYPE_CHECKING:
-    from zoneinfo import ZoneInfo
+    from datetime import tzinfo
 
 Weekday = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 WEEKDAYS: tuple[Weekday, ...] = get_args(Weekday)
@@ -60,14 +60,14 @@ class Schedule(BaseModel):
             raise ValueError(f"hours are {list(self.hours)}, expected two different ones: leave the key out for the whole day")
         return self
 
-    def between(self, zone: ZoneInfo) -> tuple[datetime | None, datetime | None]:
+    def between(self, zone: tzinfo) -> tuple[datetime | None, datetime | None]:
         """Return the moments from which and until which it holds, in the zone; None: without a bound."""
         end = self.end
         if end is not None and not isinstance(end, datetime):
             end += timedelta(days=1)  # the last day is included
         return _in_zone(self.start, zone), _in_zone(end, zone)
 
-    def holds(self, moment: datetime, zone: ZoneInfo) -> bool:
+    def holds(self, moment: datetime, zone: tzinfo) -> bool:
         """Return whether it holds at a moment, which has a zone."""
         start, end = self.between(zone)
         local = moment.astimezone(zone)
@@ -78,7 +78,7 @@ class Schedule(BaseModel):
             and local.hour in self._hours
         )
 
-    def meets(self, other: Schedule, zone: ZoneInfo) -> bool:
+    def meets(self, other: Schedule, zone: tzinfo) -> bool:
         """Return whether there may be a moment at which both hold."""
         starts, ends = zip(self.between(zone), other.between(zone), strict=True)
         start = max((one for one in starts if one is not None), default=None)
@@ -88,7 +88,7 @@ class Schedule(BaseModel):
         days = set(self.days or WEEKDAYS) & set(other.days or WEEKDAYS)
         return bool(days) and not self._hours.isdisjoint(other._hours)
 
-    def is_over(self, moment: datetime, zone: ZoneInfo) -> bool:
+    def is_over(self, moment: datetime, zone: tzinfo) -> bool:
         """Return whether it will never hold again after a moment."""
         end = self.between(zone)[1]
         return end is not None and moment >= end
@@ -101,7 +101,7 @@ class Schedule(BaseModel):
         return frozenset(range(first, last) if first < last else [*range(first, DAY_HOURS), *range(last)])
 
 
-def _in_zone(moment: date | datetime | None, zone: ZoneInfo) -> datetime | None:
+def _in_zone(moment: date | datetime | None, zone: tzinfo) -> datetime | None:
     if moment is None:
         return None
     if not isinstance(moment, datetime):
