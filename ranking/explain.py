@@ -8,7 +8,7 @@ row satisfies, so they are precomputed for every such combination and looked up.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -197,12 +197,18 @@ def _shap_values(leaf: Leaf) -> np.ndarray:
     """
     u = len(leaf.features)
     meets = (np.arange(2**u)[:, None] >> np.arange(u)) & 1  # (2^u, u)
-    points, weights = np.polynomial.legendre.leggauss(u // 2 + 1)
+    points, weights = _quadrature(u // 2 + 1)
     total = np.zeros((2**u, u))
     for point, weight in zip((points + 1) / 2, weights / 2, strict=True):
         factors = leaf.share * (1 - point) + meets * point
         total += weight * factors.prod(axis=1, keepdims=True) / factors
     return (leaf.value * (meets - leaf.share) * total).astype(np.float32)
+
+
+@cache
+def _quadrature(points: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return points and weights of Gauss-Legendre quadrature, which thousands of leaves share."""
+    return np.polynomial.legendre.leggauss(points)
 
 
 class Explainer:
@@ -219,6 +225,11 @@ class Explainer:
     @cached_property
     def _shap(self) -> GroupedShap | None:
         return GroupedShap.of(self._booster.trees(), 1 / len(self._booster.models), self._groups)
+
+    def build(self) -> None:
+        """Build the table now: a service does it before it answers, and not in the middle of its hundredth list."""
+        self._explained += TABLE_AFTER
+        _ = self._shap
 
     def __call__(self, rows: np.ndarray) -> np.ndarray:
         """Return the contributions of rows (n, features), float32 (n, groups)."""

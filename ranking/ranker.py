@@ -101,6 +101,11 @@ class GBDTRanker:
         base, residual = (Explainer(booster, group_weights(booster.names)) for booster in (self.base, self.residual))
         return base, residual
 
+    def warm(self) -> None:
+        """Build what explains many lists."""
+        for explainer in self._explainers if self.cross_encoder else self._explainers[:1]:
+            explainer.build()
+
     def strengths(self, candidates: Candidates) -> np.ndarray:
         """Return `contributions` summed over feature groups, float32 (groups, b, k) in the order of `GROUPS`."""
         base, residual = self._explainers

@@ -146,6 +146,10 @@ class Reasons:
         matrix.data[:] = 1
         return matrix
 
+    def warm(self) -> None:
+        """Build what the first sentence of its kind would wait for."""
+        _ = self._bought, self.commonness
+
     @cached_property
     def shelves(self) -> dict[str, np.ndarray]:
         """Category and brand code of each item, int32 (n_items,); -1 where the catalogue has none."""

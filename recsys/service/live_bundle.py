@@ -254,6 +254,9 @@ def _warm(search: Search, rest_factor: float) -> np.ndarray:
         probabilities += [item.probability for item in answer.items if item.probability is not None]
     for options in (RecommendOptions(), RecommendOptions(history=(str(items[0]),), diversity=0.5), RecommendOptions(unsold=True)):
         list(recommender.answer(options, [None]))
+    recommender.reasons.warm()
+    if recommender.ranker is not None:
+        recommender.ranker.warm()
     recommender.similar(str(items[0]), 1)
     search.answer(SearchOptions(k=1), [("warm", None)])
     search.suggest("wa")

@@ -69,3 +69,11 @@ def test_the_first_rows_are_explained_without_a_table(monkeypatch):
     second = explainer(some)
     assert vars(explainer)["_shap"] is not None
     assert np.allclose(first, second, atol=1e-5)
+
+
+def test_a_table_is_built_before_it_is_needed():
+    explainer, some = Explainer(fitted(), GROUPS), rows(10)
+    explainer.build()
+    built = vars(explainer)["_shap"]
+    assert built is not None
+    assert np.array_equal(explainer(some), built(some))

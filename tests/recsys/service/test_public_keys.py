@@ -69,7 +69,8 @@ def test_a_user_must_be_signed(spare: Place, serve: Serve, body: dict[str, Any])
     hashes = {key.name: key.sha256 for key in Keys.read(spare.workspace.service / "keys.json").keys}
     client = with_page(serve(spare))
     for wrong in ("", "0" * 64, signature("user-02", hashes["server"]), signature("user-01", hashes["public"]), "ж"):
-        response = client.post("/v1/page", json=body, headers=head | ({"x-user-signature": wrong.encode()} if wrong else {}))
+        heads: Any = head | ({"x-user-signature": wrong.encode()} if wrong else {})
+        response = client.post("/v1/page", json=body, headers=heads)
         assert "needs a signature of the shop's server" in problem(response, 403)
     right = {"x-user-signature": signature("user-01", hashes["server"])}
     assert client.post("/v1/page", json=body, headers=head | right).json() == body

@@ -174,7 +174,7 @@ def test_every_example_of_the_documentation_works(shared: TestClient) -> None:
     for path, operations in document["paths"].items():
         for about in operations.values():
             schema = about.get("requestBody", {}).get("content", {}).get("application/json", {}).get("schema")
-            if schema is None or path == "/v1/events":
+            if schema is None or path in ("/v1/events", "/v1/items"):  # which change the shop
                 continue
             for example in document["components"]["schemas"][schema["$ref"].rsplit("/", 1)[1]]["examples"]:
                 if path == "/v1/assistant/hand-back":  # of a conversation that waits for a person

@@ -49,7 +49,7 @@ class Shop:
                 self.end_headers()
                 self.wfile.write(site.html.encode() if self.path != "/favicon.ico" else b"")
 
-            def log_message(self, *_: Any) -> None:
+            def log_message(self, format: str, *args: Any) -> None:
                 pass
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Pages)

@@ -54,7 +54,8 @@ def test_each_stage_is_a_span(
     traced_client: TestClient, kept: InMemorySpanExporter, path: str, body: dict[str, Any], stages: list[str]
 ) -> None:
     answer = traced_client.post(path, json=body, headers={"traceparent": f"00-{TRACE}-{CALLER}-01"})
-    *parts, request = kept.get_finished_spans()
+    finished: tuple[Any, ...] = kept.get_finished_spans()
+    *parts, request = finished
     assert [part.name for part in parts] == stages == list(answer.json()["stages"])
     assert request.name == f"POST {path}"
     assert request.parent is not None
@@ -77,7 +78,8 @@ def test_a_refusal_has_a_span_and_a_failure_is_an_error(
     traced_client.post("/v1/recommend", json={"k": 0})
     monkeypatch.setattr("recsys.service.routes.check_k", lambda *_: 1 / 0)
     traced_client.post("/v1/recommend", json={})
-    refused, failed = kept.get_finished_spans()
+    finished: tuple[Any, ...] = kept.get_finished_spans()
+    refused, failed = finished
     assert (refused.attributes["http.response.status_code"], refused.status.status_code) == (422, StatusCode.UNSET)
     assert (failed.attributes["http.response.status_code"], failed.status.status_code) == (500, StatusCode.ERROR)
 
