@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from features.data.histories import Histories
-from features.names import DUE_IN_DAYS, EASE_SCORE, NEXT_IN_DAYS
+from features.names import DUE_IN_DAYS, EASE_SCORE
 from recsys.apps.storefront.rows.row import PlainRow, Said, listed
 from recsys.recommend.present import present
 from retrieval.collaborative.scoring import TopScores
@@ -72,20 +72,14 @@ class BuyAgain(PlainRow):
 
     def say(self, visit: Visit, found: Candidates) -> list[Said]:
         """See `RowKind`."""
-        del visit
-        columns = (found.scores[0], found.features[DUE_IN_DAYS][0], found.features[NEXT_IN_DAYS][0])
-        return [Said(chance, _due(due, expected)) for chance, due, expected in zip(*(column.tolist() for column in columns), strict=True)]
-
-
-def _due(due_in: float, next_in: float) -> str:
-    """Return when an item is due, and when it is expected, in words."""
-    days = round(abs(due_in))
-    due = "due today" if not days else f"due in {_days(days)}" if due_in > 0 else f"due {_days(days)} ago"
-    return f"{due}, expected {f'in {_days(round(next_in))}' if round(next_in) else 'today'}"
-
-
-def _days(days: int) -> str:
-    return f"{days} day{'s' * (days != 1)}"
+        bought = visit.histories.purchases
+        said = []
+        for place, row in enumerate(found.rows[0].tolist()):
+            since = float(np.nanmin(bought.days[bought.item == row]))
+            usual = max(1, round(since + float(found.features[DUE_IN_DAYS][0, place])))
+            last = f"{round(since)} day{'s' * (round(since) != 1)} ago" if round(since) else "today"
+            said.append(Said(float(found.scores[0, place]), f"usually every {usual} day{'s' * (usual != 1)}, last {last}"))
+        return said
 
 
 @dataclass(frozen=True)

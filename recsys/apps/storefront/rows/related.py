@@ -56,7 +56,7 @@ class AlternativesTo(PlainRow):
     def _source(self) -> Alternatives:
         """Made for each row: prices and stock change while a bundle is in use."""
         snapshot = self.recommender.snapshot
-        return Alternatives.of(snapshot.catalog, snapshot.item_texts, snapshot.prices)
+        return Alternatives.of(snapshot.catalog, snapshot.category_texts, snapshot.prices)
 
     def missing(self, visit: Visit) -> str | None:
         """See `RowKind`."""
