@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import replace
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Self
 
-from features.errors import BundleError, DataError
+from features.errors import BundleError, ConfigError, DataError
 from features.storage.arrays import Subfolder
-from ranking.blocklist import Blocklist
-from ranking.merchandising.conflicts import check
-from ranking.merchandising.rules import MerchandisingRules
 from recsys.artifacts.bundle import Bundle, check_layout, current_id
 from recsys.artifacts.mapped import MappedFiles
 from recsys.artifacts.model import ServedModel
 from recsys.recommend.live_items import ITEMS_AS_OF, LiveItems
+from recsys.recommend.live_rules import LiveRules, with_rules_of
 from recsys.recommend.pipeline import Recommender
 from recsys.snapshot.canaries import canaries
 from recsys.snapshot.snapshot import Snapshot
@@ -45,15 +43,35 @@ def open_recommender(
         check_layout(bundle)
         try:
             opened = _opened(bundle, MappedFiles(bundle) if shared else bundle.files, device)
-            recommender = replace(opened, blocklist=Blocklist.read(workspace.rules), rules=MerchandisingRules.read(workspace.merchandising))
-            catch_up(live_items(workspace, bundle, recommender))
-            if not recommender.rules.empty:
-                check(recommender.merchandising, recommender.blocklist)
-            return recommender
+            catch_up(live_items(workspace, bundle, opened))
+            return with_rules_of(opened, workspace)
         except BundleError:
             # Another took its place, and it was removed, while it was being read.
             if bundle_id is not None or current_id(workspace.bundles) == bundle.id:
                 raise
+
+
+@dataclass(frozen=True)
+class LiveChanges:
+    """What changes in the answers of an opened bundle while it is in use: prices, stock and rules."""
+
+    items: LiveItems
+    rules: LiveRules
+
+    @classmethod
+    def of(cls, workspace: Workspace, bundle: Bundle, recommender: Recommender) -> Self:
+        """Watch for the changes of a workspace."""
+        return cls(live_items(workspace, bundle, recommender), LiveRules(recommender, workspace))
+
+    def catch_up(self) -> bool:
+        """Put new changes into answers. Returns False where some cannot be read, and the log says why."""
+        fine = catch_up(self.items)
+        try:
+            if self.rules.catch_up():
+                _log.info("the rules of rules.toml and merchandising.toml are in use as they are now")
+        except ConfigError as error:
+            _log.error("the rules stay as they were: %s", error)
+        return fine
 
 
 def live_items(workspace: Workspace, bundle: Bundle, recommender: Recommender) -> LiveItems:
@@ -62,7 +80,7 @@ def live_items(workspace: Workspace, bundle: Bundle, recommender: Recommender) -
 
 
 def catch_up(items: LiveItems) -> bool:
-    """Put new changes into answers. Returns False where they cannot be read, and the log says why: prices are then the catalogue's."""
+    """Put new prices and stock into answers. Returns False where they cannot be read, and the log says why."""
     try:
         items.catch_up()
     except DataError as error:

@@ -46,11 +46,11 @@ class Service:
     searches: SearchCounts = field(init=False, default_factory=SearchCounts)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "bundles", BundleWatcher(self.workspace, self.settings))
+        object.__setattr__(self, "arm_bundles", ArmBundles(self.workspace, self.settings))
+        object.__setattr__(self, "bundles", BundleWatcher(self.workspace, self.settings, self.arm_bundles.catch_up))
         object.__setattr__(self, "pipeline", AnswerPipeline(self.settings.serve))
         writer = ImpressionWriter(self.workspace.impressions, self.settings.impressions, self.erased)
         object.__setattr__(self, "impressions", writer)
-        object.__setattr__(self, "arm_bundles", ArmBundles(self.workspace, self.settings))
         object.__setattr__(self, "experiments", ExperimentBook(self.workspace, self.arm_bundles.ready))
 
     @cached_property

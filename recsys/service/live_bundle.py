@@ -24,14 +24,15 @@ from recsys.apps.search.pipeline import Search
 from recsys.apps.search.request import SearchOptions
 from recsys.apps.storefront.pipeline import Storefront
 from recsys.artifacts.bundle import CURRENT, Bundle, current_id, list_bundles
-from recsys.recommend.open import catch_up, live_items, open_recommender
+from recsys.recommend.open import LiveChanges, open_recommender
 from recsys.recommend.request import RecommendOptions
 from recsys.refresh.drift import psi
 from recsys.service.metrics import SWAPS, WORDINGS
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from recsys.apps.assistant.pipeline import Assistant
-    from recsys.recommend.live_items import LiveItems
     from recsys.recommend.pipeline import Recommender
     from recsys.settings.apps.assistant import AssistantConfig
     from recsys.settings.settings import Settings
@@ -69,7 +70,7 @@ class LiveBundle:
     reviews: ReviewsReader
     assistant: Assistant | None
     storefront: Storefront
-    items: LiveItems
+    changes: LiveChanges
     usual: np.ndarray
     shown: set[str] = field(default_factory=set)
     latest: list[float] = field(default_factory=list)
@@ -100,8 +101,8 @@ class LiveBundle:
         assistant = _open_assistant(search, settings.assistant, workspace)
         storefront = Storefront.open(recommender, settings.storefront, workspace)
         storefront.warm()
-        items = live_items(workspace, bundle, recommender)
-        return cls(bundle, recommender, search, reviews, assistant, storefront, items, usual)
+        changes = LiveChanges.of(workspace, bundle, recommender)
+        return cls(bundle, recommender, search, reviews, assistant, storefront, changes, usual)
 
     def note(self, items: list[str], probabilities: list[float]) -> None:
         """Count a list that was shown."""
@@ -141,9 +142,9 @@ class BundleWatcher:
         The bundle in use; a request reads it once and keeps it. None until a bundle could be opened.
     """
 
-    def __init__(self, workspace: Workspace, settings: Settings) -> None:
+    def __init__(self, workspace: Workspace, settings: Settings, also: Callable[[], None] = lambda: None) -> None:
         self.live: LiveBundle | None = None
-        self._workspace, self._settings = workspace, settings
+        self._workspace, self._settings, self._also = workspace, settings, also
         self._stop = threading.Event()
         self._refused: tuple[str, float] | None = None
         self._seen: tuple[int, ...] | None = None
@@ -196,7 +197,7 @@ class BundleWatcher:
             return False
         if self.live is None:
             _freeze_modules()
-        catch_up(live.items)  # with what arrived while it was warmed
+        live.changes.catch_up()  # with what arrived while it was warmed
         self.live, self._refused = live, None
         SWAPS.labels("taken").inc()
         _log.info("bundle %s is in use", bundle_id)
@@ -218,11 +219,12 @@ class BundleWatcher:
                 _trim_memory()
 
     def _watch_items(self) -> None:
-        """Put new prices and stock into the answers of the bundle in use. In a thread of its own: opening a bundle takes seconds."""
+        """Put new prices, stock and rules into answers. In a thread of its own: opening a bundle takes seconds."""
         pause = ITEM_SECONDS
         while not self._stop.wait(pause):
             live = self.live
-            fine = live is None or catch_up(live.items)
+            fine = live is None or live.changes.catch_up()
+            self._also()
             pause = ITEM_SECONDS if fine else min(2 * pause, RETRY_SECONDS)  # the file may be locked for a moment, or broken for long
 
 

@@ -10,7 +10,6 @@ from fastapi import APIRouter, Depends, Request
 from fastapi.responses import JSONResponse  # noqa: TC002  FastAPI reads the annotations of a route
 
 from features.errors import DataError
-from recsys.recommend.open import catch_up
 from recsys.service.access.guard import needs
 from recsys.service.catalogue import schemas as s
 from recsys.service.metrics import ITEM_CHANGES
@@ -34,7 +33,7 @@ async def items(request: Request, body: s.ItemsBody, service: ServiceOf, live: L
 
     def store() -> int:
         new = service.workspace.item_changes.add(changes)
-        catch_up(live.items)
+        live.changes.catch_up()
         return new
 
     try:
@@ -42,7 +41,7 @@ async def items(request: Request, body: s.ItemsBody, service: ServiceOf, live: L
     except DataError as error:
         return problem(503, str(error), {"Retry-After": "10"})
     ITEM_CHANGES.inc(new)
-    outdated = sum(max(change.price_time, change.stock_time) <= live.items.as_of for change in changes)
+    outdated = sum(max(change.price_time, change.stock_time) <= live.changes.items.as_of for change in changes)
     ids = [change.item_id for change in changes]
     unknown = sorted({item for item, row in zip(ids, catalog.rows(ids).tolist(), strict=True) if row < 0})
     return respond(request, live, times, {"accepted": len(changes), "new": new, "outdated": outdated, "unknown_items": unknown}, 202)

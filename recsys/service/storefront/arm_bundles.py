@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from features.errors import BundleError, RecsysError
 from recsys.apps.storefront.pipeline import Storefront
 from recsys.artifacts.bundle import Bundle
-from recsys.recommend.open import open_recommender
+from recsys.recommend.open import LiveChanges, open_recommender
 
 if TYPE_CHECKING:
     from recsys.settings.settings import Settings
@@ -28,7 +28,7 @@ class ArmBundles:
 
     def __init__(self, workspace: Workspace, settings: Settings) -> None:
         self._workspace, self._settings = workspace, settings
-        self._open: dict[str, Storefront] = {}
+        self._open: dict[str, tuple[Storefront, LiveChanges]] = {}
         self._tried: dict[str, float] = {}
         self._opening = threading.Lock()
 
@@ -48,12 +48,19 @@ class ArmBundles:
 
     def storefront(self, bundle_id: str) -> Storefront | None:
         """Return the storefront of an open bundle; None where it was dropped meanwhile."""
-        return self._open.get(bundle_id)
+        found = self._open.get(bundle_id)
+        return None if found is None else found[0]
+
+    def catch_up(self) -> None:
+        """Put new prices, stock and rules into the answers of all open bundles."""
+        for _, changes in list(self._open.values()):
+            changes.catch_up()
 
     def _take(self, bundle_id: str) -> None:
         with self._opening:  # one at a time: opening takes memory and both cores
             try:
-                problems = Bundle.open(self._workspace.bundles, bundle_id).verify()
+                bundle = Bundle.open(self._workspace.bundles, bundle_id)
+                problems = bundle.verify()
                 if problems:
                     raise BundleError(problems[0])
                 serve = self._settings.serve
@@ -64,4 +71,4 @@ class ArmBundles:
                 reason = str(error) if isinstance(error, RecsysError) else f"unexpected {type(error).__name__}"
                 _log.error("an experiment is off: its bundle %s cannot be opened: %s", bundle_id, reason)
                 return
-            self._open[bundle_id] = storefront
+            self._open[bundle_id] = storefront, LiveChanges.of(self._workspace, bundle, recommender)

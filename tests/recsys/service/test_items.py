@@ -231,6 +231,6 @@ def test_readers_of_an_unchanged_store_build_nothing(spare: Place, serve: Serve)
     send(client, {"item": "sku-07", "price": 0.07})
     live = inside(client).bundles.live
     prices, available = live.recommender.snapshot.prices, live.recommender.snapshot.catalog.available
-    assert live.items.catch_up() == 0
+    assert live.changes.items.catch_up() == 0
     assert live.recommender.snapshot.prices is prices
     assert live.recommender.snapshot.catalog.available is available
