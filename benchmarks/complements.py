@@ -25,7 +25,7 @@ from features.text.embeddings import TextVectors
 from recsys.artifacts.bundle import Bundle
 from recsys.workspace.workspace import Workspace
 from retrieval.collaborative.item_knn import ItemToItem, ItemToItemConfig
-from retrieval.related.complements import BoughtTogether, Complements, ComplementsConfig
+from retrieval.related.complements import ComplementRetriever, Complements, ComplementsConfig
 from retrieval.related.substitutes import CategoryTexts
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ RESAMPLES = 1000
 
 def ours(bench: Bench, config: ComplementsConfig) -> Lists:
     """Complements, as a page shows them."""
-    row = BoughtTogether(Complements.fit(bench.history, bench.texts, config), bench.texts, config.near)
+    row = ComplementRetriever(Complements.fit(bench.history, bench.texts, config), bench.texts, config.near)
     return lambda baskets: row.retrieve(Histories.of_baskets([basket.tolist() for basket in baskets], bench.cut), DEPTH, bench.known).rows
 
 

@@ -78,7 +78,7 @@ class Complements(ItemWeights):
 
 
 @dataclass(frozen=True)
-class BoughtTogether:
+class ComplementRetriever:
     """Complements of whole baskets: no item of the basket, and none that could replace one of them. Implements `Retriever`.
 
     The left side is what the basket holds, `Histories.of_baskets`.

@@ -6,16 +6,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-import polars as pl
 
 from features.behavior.item_stats import distinct_buyers
 from features.data.interactions import DAY
 from features.data.split import LABEL_EVENTS
-from features.names import GROWTH, USER_ID
+from features.names import GROWTH
 from retrieval.collaborative.scoring import TopOfAll
 
 if TYPE_CHECKING:
-    from features.data.customers import Customers
     from features.data.interactions import Interactions
 
 RECENT = 7  # days
@@ -73,15 +71,3 @@ class Trend:
     def retriever(self) -> TopOfAll:
         """The items that grow, most growth first."""
         return TopOfAll(self.scores, GROWTH)
-
-
-def customers_with(customers: Customers, attribute: str, value: str, user_ids: np.ndarray) -> np.ndarray:
-    """Return which users of a log have a value of an attribute, such as those of one place, bool (n_users,): `among` of a trend.
-
-    Raises
-    ------
-    DataError
-        If no customer has the attribute.
-    """
-    table = customers.attribute(attribute)
-    return np.isin(user_ids.astype(str), table.filter(pl.col("value") == value)[USER_ID].to_numpy().astype(str))

@@ -59,19 +59,20 @@ class Storefront:
         customers = workspace.load_customers() if config.place else None
         return cls(recommender, config, Places.read(customers, config.place) if customers and config.place else None)
 
-    def answer(self, request: PageRequest, recent: Histories | None = None) -> PageAnswer:
+    def answer(self, request: PageRequest, recent: Histories | None = None, config: StorefrontConfig | None = None) -> PageAnswer:
         """Make a page.
 
         Parameters
         ----------
         recent : what the user did after the snapshot.
+        config : other settings than the storefront's.
 
         Raises
         ------
         DataError
             See `PageRequest.layout` and `Visit.of`.
         """
-        stages = PageStages.of(self, request, recent)
+        stages = PageStages.of(self, request, recent, config)
         return stages.present(stages.rank(stages.retrieve()))[0]
 
     def turn(self, turn: Turn, recent: Histories | None = None) -> RowAnswer:

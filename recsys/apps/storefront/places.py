@@ -41,4 +41,4 @@ class Places:
 
     def users(self, place: str, user_ids: np.ndarray) -> np.ndarray:
         """Return which of some users live in a place, bool (n,)."""
-        return np.array([self.of.get(str(user)) == place for user in user_ids], dtype=bool)
+        return np.isin(user_ids.astype(str), [user for user, known in self.of.items() if known == place])

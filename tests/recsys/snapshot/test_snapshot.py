@@ -22,7 +22,7 @@ from features.text.template import item_texts
 from recsys.artifacts.model import Model
 from recsys.snapshot.encode import Encoded, EncodeOptions, distinct_hashes, encode_catalog
 from recsys.snapshot.snapshot import Snapshot, recounted, take_snapshot, with_related
-from retrieval.related.complements import BoughtTogether
+from retrieval.related.complements import ComplementRetriever
 from retrieval.related.models import Related
 
 if TYPE_CHECKING:
@@ -223,7 +223,7 @@ def test_related_items_are_fitted_for_bundles_alone_and_again_where_the_log_is_r
     assert again.related.built
     assert again.related.to_files() == whole.related.to_files()
     assert len(whole.related.buy_again.gap) == len(shop.catalog)
-    found = BoughtTogether(again.related.complements, again.category_texts).retrieve(nobody, 3)
+    found = ComplementRetriever(again.related.complements, again.category_texts).retrieve(nobody, 3)
     assert found.rows.shape == (1, 3)
     rows = np.arange(shop.log.n_users)
     left = snapshot.log.without_users(rows[::2])

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from features.data.histories import Histories
 from features.names import COMPLEMENT_SCORE
-from retrieval.related.complements import BoughtTogether, Complements, ComplementsConfig
+from retrieval.related.complements import ComplementRetriever, Complements, ComplementsConfig
 from retrieval.related.purchases import Baskets
 from retrieval.related.substitutes import SameCustomers
 from tests.retrieval.related.shops import log_of, texts_of
@@ -101,7 +101,7 @@ def test_lists_leave_out_the_basket_what_is_not_allowed_and_substitutes_of_any_i
     weights[PASTA, [SAUCE, RED, WHITE]] = [0.5, 0.4, 0.3]
     weights[SAUCE, [PASTA, BREAD]] = [0.6, 0.2]
     fitted = Complements.fit(shop(), TEXTS, PLAIN)
-    row = BoughtTogether(Complements(type(fitted.weights)(weights), fitted.weighting), TEXTS)
+    row = ComplementRetriever(Complements(type(fitted.weights)(weights), fitted.weighting), TEXTS)
     found = row.retrieve(Histories.of_baskets([[PASTA], [PASTA, SAUCE], [PASTA, WHITE], [], [RARE]], 100), 4)
     assert found.rows.tolist() == [[SAUCE, RED, WHITE, -1], [RED, WHITE, BREAD, -1], [SAUCE, -1, -1, -1], [-1] * 4, [-1] * 4]
     np.testing.assert_allclose(found.scores[0, :3], [0.5, 0.4, 0.3])
@@ -134,7 +134,7 @@ def test_a_log_without_purchases_or_with_rare_ones_has_none():
 def test_whatever_was_bought_a_list_keeps_its_promises(rows, baskets, allowed):
     log = log_of([(f"u{user}", item, day) for user, item, day in rows], 6)
     config = ComplementsConfig(least_baskets=1, least_together=0, half_life=None, shrinkage=1)
-    row = BoughtTogether(Complements.fit(log, TEXTS, config), TEXTS)
+    row = ComplementRetriever(Complements.fit(log, TEXTS, config), TEXTS)
     users, permitted = Histories.of_baskets(baskets, 100), np.array(allowed)
     found = row.retrieve(users, 3, permitted)
     for place, basket_rows in enumerate(baskets):

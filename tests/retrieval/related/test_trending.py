@@ -3,16 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-import polars as pl
-import pytest
 
-from features.data.customers import Customers
-from features.data.histories import Histories
 from features.data.interactions import DAY
-from features.data.times.step_time import with_step_time
-from features.errors import DataError
-from features.names import GROWTH
-from retrieval.related.trending import SHRINKAGE, Trend, customers_with
+from retrieval.related.trending import SHRINKAGE, Trend
 from tests.retrieval.related.shops import log_of
 
 NOW = 100 * DAY
@@ -50,29 +43,3 @@ def test_some_customers_can_have_a_trend_of_their_own():
     there = np.array([user.startswith("v") for user in log.user_ids])
     assert Trend.of(log, NOW, among=there).buyers.tolist() == [20, 0, 0, 0, 20]
     assert Trend.of(log, NOW, among=~there).scores.argmax() == RISING
-
-
-def test_customers_of_a_place_are_found_by_the_table_of_customers():
-    table = Customers.of(pl.DataFrame({"user_id": ["u00", "v00", "w00"], "attributes": ['{"place": "Graz"}', '{"place": "Linz"}', "{}"]}))
-    users = np.array(["u00", "u01", "v00", "w00"], dtype=object)
-    assert customers_with(table, "place", "Graz", users).tolist() == [True, False, False, False]
-    assert not customers_with(table, "place", "Wien", users).any()
-    with pytest.raises(DataError, match="no customer has the attribute 'town', found place"):
-        customers_with(table, "town", "Graz", users)
-
-
-def test_lists_hold_what_grows_alone():
-    found = Trend.of(log_of(rows(), 5), NOW).retriever.retrieve(Histories.of_baskets([[], [RISING]], NOW), 3)
-    assert found.rows.tolist() == [[RISING, -1, -1]] * 2
-    assert found.features[GROWTH][0, 0] > 1
-
-
-@pytest.mark.parametrize("log", [with_step_time(log_of(rows(), 5), "steps"), log_of(rows(), 5).where(np.zeros(len(rows()), dtype=bool))])
-def test_nothing_grows_without_a_calendar_or_purchases(log):
-    assert not Trend.of(log, NOW).scores.any()
-
-
-def test_what_comes_later_does_not_count():
-    later = [(f"u{user:02}", FALLING, 101) for user in range(20)]
-    one, other = (Trend.of(log_of(some, 5), NOW) for some in (rows(), rows() + later))
-    np.testing.assert_array_equal(one.scores, other.scores)

@@ -10,6 +10,7 @@ import numpy as np
 from features.data.histories import Histories
 from recsys.apps.storefront.rows.row import PlainRow, Said
 from retrieval.related.alternatives import Alternatives
+from retrieval.related.complements import ComplementRetriever
 
 if TYPE_CHECKING:
     from recsys.apps.storefront.visit import Visit
@@ -35,7 +36,8 @@ class BoughtTogether(PlainRow):
 
     def retrieve(self, visit: Visit, k: int, mask: np.ndarray) -> Candidates:
         """See `RowKind`."""
-        return visit.recommender.snapshot.related.complements.retrieve(visit.in_hand, k, mask)
+        snapshot = visit.recommender.snapshot
+        return ComplementRetriever(snapshot.related.complements, snapshot.category_texts).retrieve(visit.in_hand, k, mask)
 
     def say(self, visit: Visit, found: Candidates) -> list[Said]:
         """See `RowKind`."""

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
+from polars.testing import assert_frame_equal
 
 from features.errors import DataError
 from recsys.apps.storefront.exploration import explore, place_probabilities
@@ -80,7 +81,7 @@ def test_rates_are_those_of_the_items_and_not_of_their_places(logged: Path, comm
     assert error["rate"] < error["raw"] / 2
     said = command("impressions", "rates", "--out", "rates.parquet", workspace=logged)
     assert said.out.startswith("10 items in rates.parquet; looked at by place, against the first: 1.00, ")
-    assert pl.read_parquet("rates.parquet").equals(frame)
+    assert_frame_equal(pl.read_parquet("rates.parquet"), frame)
 
 
 def test_rewards_are_of_one_kind_and_of_a_time(tmp_path: Path) -> None:

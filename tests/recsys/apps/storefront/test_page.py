@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import polars as pl
 import pytest
+import scipy.sparse as sp
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -20,6 +22,9 @@ from recsys.apps.storefront.pipeline import Storefront
 from recsys.apps.storefront.request import MAX_ROWS, PageRequest, RowRequest, Turn
 from recsys.recommend.request import RecommendOptions
 from recsys.settings.apps.storefront import StorefrontConfig
+from retrieval.collaborative.scoring import Weighting
+from retrieval.related.complements import Complements
+from retrieval.related.models import Related
 
 if TYPE_CHECKING:
     from recsys.apps.storefront.answers import PageAnswer, Row
@@ -36,7 +41,12 @@ def storefront(ready: Any) -> Storefront:
         group_id=pl.when(pl.col("item_id").is_in(ITEMS[:3])).then(pl.lit("one product")),
         available=~pl.col("item_id").is_in(["sku-20", "sku-21"]),
     )
-    snapshot = replace(found.snapshot, catalog=Catalog.from_frame(frame))
+    n = len(frame)
+    # Each item is bought together with three of the next category, the nearest most.
+    apart = [11, 12, 13]
+    weights = sp.diags_array([np.full(n - by, 1 / by, dtype=np.float32) for by in apart], offsets=apart, shape=(n, n)).tocsr()
+    related = Related(Complements(weights, Weighting()), found.snapshot.related.buy_again)
+    snapshot = replace(found.snapshot, catalog=Catalog.from_frame(frame), related=related)
     return Storefront(replace(found, snapshot=snapshot, blocklist=Blocklist(items=("sku-30",))), StorefrontConfig(depth=12))
 
 
@@ -185,3 +195,23 @@ def test_new_items_are_those_of_the_last_weeks(storefront: Storefront) -> None:
     for item in shown(answer):
         age = (snapshot.now - created[snapshot.catalog.rows([item])[0]]) / 86_400
         assert np.isnan(age) or age <= storefront.recommender.model.retrieval.arrival_days
+
+
+def test_rows_beside_an_item_name_it(storefront: Storefront) -> None:
+    rows = (RowRequest("bought_together", 3), RowRequest("alternatives", 3))
+    together, instead = storefront.answer(PageRequest("product", item="sku-10", rows=rows, in_stock=False)).rows
+    catalog = storefront.recommender.snapshot.catalog
+    title = catalog.frame["title"][int(catalog.rows(["sku-10"])[0])]
+    assert {item.item_id for item in together.items} == {"sku-21", "sku-22", "sku-23"}
+    assert {item.reason for item in together.items} == {f"often bought together with {title}"}
+    assert instead.title == f"Instead of {title}"
+    category = catalog.frame["category"][int(catalog.rows(["sku-10"])[0])]
+    assert {item.category for item in instead.items} == {category}
+    assert not {item.item_id for item in together.items} & {item.item_id for item in instead.items}
+
+
+def test_what_is_due_is_told_with_its_gap(storefront: Storefront) -> None:
+    (row,) = storefront.answer(PageRequest("home", "user-01", rows=(RowRequest("buy_again", 3),))).rows
+    for item in row.items:
+        assert re.fullmatch(r"usually every \d+ days?, last (today|\d+ days? ago)", item.reason)
+        assert item.probability == pytest.approx(item.score)
