@@ -39,6 +39,7 @@ class Filled:
     Attributes
     ----------
     shown : the list of what it shows, of one visitor.
+    found : whether the row itself found each item, bool (k,); a rule may show others.
     rules, propensity : of each item, the rule that placed it, and the probability that it is shown there.
     later : rows of the items that follow, best first.
     """
@@ -47,6 +48,7 @@ class Filled:
     kind: RowKind
     impression_id: str
     shown: Candidates
+    found: np.ndarray
     rules: Sequence[str | None]
     propensity: np.ndarray
     later: list[int]
@@ -114,9 +116,13 @@ class Page:
                 if self._free[item]:
                     self._take(item)
                     rest.append(item)
+            known = self._placed(row.shown.take(np.flatnonzero(row.found)[None]), row.kind)
+            of_row = dict(zip(row.shown.rows[0][row.found].tolist(), known, strict=True))
             items = [
-                replace(item, rule=rule, propensity=propensity)
-                for item, rule, propensity in zip(self._placed(row.shown, row.kind), row.rules, row.propensity.tolist(), strict=True)
+                replace(of_row[item] if item in of_row else self._not_found(item), position=position, rule=rule, propensity=propensity)
+                for position, (item, rule, propensity) in enumerate(
+                    zip(row.shown.rows[0].tolist(), row.rules, row.propensity.tolist(), strict=True), start=1
+                )
             ]
             done.append(self._row(row.name, row.kind, items, rest, row.impression_id))
         return tuple(done)
@@ -178,9 +184,8 @@ class Page:
             explored = explore(ordered.rows.shape[1], k, share, impression_id)
             shown, (rules,) = as_ranked(ordered.take(explored.order[None]), k)
             propensity = explored.propensity
-        held = set(shown.rows[0].tolist())
-        later = [row for row in ordered.rows[0].tolist() if row not in held]
-        return Filled(name, kind, impression_id, shown, rules, propensity, later)
+        later = ordered.rows[0][~np.isin(ordered.rows[0], shown.rows[0])].tolist()
+        return Filled(name, kind, impression_id, shown, np.isin(shown.rows[0], ordered.rows[0]), rules, propensity, later)
 
     def _placed(self, shown: Candidates, kind: RowKind) -> list[Placed]:
         """Return the items of a list without padding, with what the row says of them."""
@@ -191,7 +196,7 @@ class Page:
         ]
 
     def _not_found(self, row: int) -> Placed:
-        """Return an item that the row would not find any more: it keeps its place, with what is said of its sales."""
+        """Return an item that the row does not find, or not any more, with what is said of its sales."""
         (fact,) = self.visit.recommender.facts(np.array([row]))
         return Placed(0, *fact, 0.0, None, self.visit.recommender.buyers.sales(row))
 

@@ -1,13 +1,15 @@
-"""Defines `recsys rules` and its commands: check and price."""
+"""Defines `recsys rules` and its commands: check, price and share."""
 
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from recsys.cli.options import Json, state_of
+from features.errors import DataError
+from recsys.cli.options import Json, parse_moment, state_of
 from recsys.settings.names import Preset
 
 if TYPE_CHECKING:
@@ -15,7 +17,9 @@ if TYPE_CHECKING:
 
 WIDTH = 200  # of the table in a pipe or a file
 rules = typer.Typer(
-    rich_markup_mode=None, no_args_is_help=True, help="The rules of merchandising.toml: whether they hold together, and their price."
+    rich_markup_mode=None,
+    no_args_is_help=True,
+    help="The rules of merchandising.toml: whether they hold together, their price, and their share of places.",
 )
 
 
@@ -57,6 +61,50 @@ def price(
         typer.echo(found.to_json())
         return
     _show(found)
+
+
+@rules.command()
+def share(
+    context: typer.Context,
+    since: Annotated[
+        datetime | None,
+        typer.Option(parser=parse_moment, metavar="DATE", help="Pages from then on.  [default: all that are kept]"),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """What share of the places each rule has taken since it holds, by row of the pages.
+
+    From the impressions that the service stores. Rules that took no place are named too.
+    """
+    from rich.table import Table
+    from rich.text import Text
+
+    from features.text.plain import plain
+    from ranking.merchandising.rules import MerchandisingRules
+    from recsys.apps.storefront.rule_shares import rule_shares
+    from recsys.cli.render import stdout
+    from recsys.workspace.impression_columns import PAGE_ROW, RULE
+
+    state = state_of(context)
+    shown = state.workspace.impressions.frame(0 if since is None else int(since.replace(tzinfo=UTC).timestamp()))
+    if shown.is_empty():
+        raise DataError("nothing was shown yet: pages of `POST /v1/page` are stored as they are served; see docs/impressions.md")
+    in_force = {rule.name: kind for kind, rule in MerchandisingRules.read(state.workspace.merchandising).named()}
+    found = rule_shares(shown, in_force)
+    if as_json:
+        typer.echo(json.dumps({"places": len(shown), "rules": found.to_dicts()}, indent=2, allow_nan=False))
+        return
+    console = stdout(WIDTH)
+    console.print(f"{len(shown):,} places were shown")
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in ("Rule", "Row", "Places", "Share", "Of the first three", "Mean position"):
+        table.add_column(column, overflow="fold")
+    for one in found.iter_rows(named=True):
+        seen = "" if one["share_top"] is None else f"{one['share_top']:.1%}"
+        mean = "" if one["mean_position"] is None else f"{one['mean_position']:.1f}"
+        cells = (f"{one['places']:,}", f"{one['share']:.1%}", seen, mean)
+        table.add_row(Text(plain(one[RULE])), one[PAGE_ROW] or "", *cells)
+    console.print(table)
 
 
 def _show(found: RulePrices) -> None:

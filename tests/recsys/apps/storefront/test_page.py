@@ -18,6 +18,7 @@ from features.data.catalog import Catalog
 from features.errors import DataError
 from ranking.blocklist import Blocklist
 from ranking.merchandising.place import PAGE_KINDS, ROWS
+from ranking.merchandising.rules import MerchandisingRules
 from recsys.apps.storefront.pipeline import Storefront
 from recsys.apps.storefront.request import MAX_ROWS, PageRequest, RowRequest, Turn
 from recsys.recommend.request import RecommendOptions
@@ -215,3 +216,32 @@ def test_what_is_due_is_told_with_its_gap(storefront: Storefront) -> None:
     for item in row.items:
         assert re.fullmatch(r"usually every \d+ days?, last (today|\d+ days? ago)", item.reason)
         assert item.probability == pytest.approx(item.score)
+
+
+def test_a_rule_shows_what_its_row_does_not_find(storefront: Storefront) -> None:
+    pins = [{"name": f"pin {row}", "item": "sku-39", "position": 1, "where": {"rows": [row]}} for row in ("buy_again", "bought_together")]
+    for pin in pins:
+        ruled = Storefront(storefront.recommender.with_rules(MerchandisingRules.model_validate({"pin": [pin]})), storefront.config)
+        (name,) = pin["where"]["rows"]
+        rows = (RowRequest("popular", 5), RowRequest(name, 3))
+        answer = ruled.answer(PageRequest("product", "user-01", item="sku-10", rows=rows, in_stock=False))
+        upper, row = answer.rows
+        assert (row.items[0].item_id, row.items[0].rule, row.items[0].position) == ("sku-39", pin["name"], 1)
+        assert row.items[0].reason
+        assert [item.rule for item in row.items[1:]] == [None] * (len(row.items) - 1)
+        assert "sku-39" not in {item.item_id for item in upper.items}, "kept for the row that it is pinned to"
+
+
+def test_drawn_rows_say_how_probable_they_were(storefront: Storefront) -> None:
+    config = storefront.config.model_copy(update={"exploration": 1.0})
+    asked = PageRequest("home", rows=(RowRequest("popular", 6),))
+    lists = [storefront.answer(asked, config=config).rows[0] for _ in range(20)]
+    assert len({tuple(item.item_id for item in row.items) for row in lists}) > 1
+    for row in lists:
+        assert [item.propensity for item in row.items[:3]] == [1.0] * 3
+        assert all(item.propensity == pytest.approx(1 / 6) for item in row.items[3:])
+        assert not {item.item_id for item in row.items} & set(row.rest)
+    pinned = storefront.recommender.with_rules(
+        MerchandisingRules.model_validate({"pin": [{"name": "now", "item": "sku-39", "position": 2}]})
+    )
+    assert len({tuple(i.item_id for i in Storefront(pinned, config).answer(asked).rows[0].items) for _ in range(5)}) == 1

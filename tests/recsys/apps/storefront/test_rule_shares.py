@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+import json
+from typing import TYPE_CHECKING, Any
+
 import polars as pl
 import pytest
 
 from recsys.apps.storefront.rule_shares import rule_shares
+from recsys.workspace.served_pages import Impression, ServedPage, ShownItem
+from recsys.workspace.workspace import Workspace
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 SHOWN = pl.DataFrame(
     {
@@ -38,3 +46,23 @@ def test_no_impressions_give_no_shares() -> None:
 def test_a_list_without_a_row_counts_by_itself() -> None:
     found = rule_shares(pl.DataFrame({"rule": ["a", None], "row": pl.Series([None, None], dtype=pl.String), "position": [1, 2]}))
     assert found.select("rule", "row", "share").rows() == [("a", None, 0.5)]
+
+
+def test_the_command_reads_the_impressions_of_the_service(tmp_path: Path, command: Any) -> None:
+    said = command("rules", "share", workspace=tmp_path)
+    assert said.code == 1
+    assert "nothing was shown yet" in said.err
+    items = (ShownItem("a", rule="now"), ShownItem("b"), ShownItem("c"), ShownItem("d"))
+    page = ServedPage("p", "home", 1_780_000_000, (Impression("i", "popular", items),))
+    Workspace(tmp_path).impressions.add_served([page])
+    (tmp_path / "merchandising.toml").write_text('[[pin]]\nname = "later"\nitem = "x"\nposition = 1\n', encoding="utf-8")
+    found = json.loads(command("rules", "share", "--json", workspace=tmp_path).out)
+    assert found["places"] == 4
+    assert [(one["rule"], one["share"], one["share_top"]) for one in found["rules"]] == [
+        ("now", 0.25, pytest.approx(1 / 3)),
+        ("later", 0, 0),
+    ]
+    said = command("rules", "share", workspace=tmp_path).out
+    assert "4 places were shown" in said
+    assert "later" in said
+    assert "nothing was shown yet" in command("rules", "share", "--since", "2100-01-01", workspace=tmp_path).err
