@@ -89,7 +89,7 @@ class Draws:
         pins = [{"name": f"pin {i}", "item": self.one(self.items), "position": int(rng.integers(1, 9)), "where": where()} for i in range(4)]
         kinds = ["brand", "category"]
         limits = [
-            {"name": f"limit {i}", "by": kinds[i % 2], "most": int(rng.integers(1, 4)), "first": int(rng.integers(3, 13))}
+            {"name": f"limit {i}", "by": kinds[i % 2], "most": int(rng.integers(1, 4)), "first": int(rng.integers(4, 13))}
             | ({"where": where()} if rng.random() < 0.5 else {})
             for i in range(int(rng.integers(3)))
         ]

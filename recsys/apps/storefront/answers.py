@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ranking.merchandising.place import RowName
 
 
 @dataclass(frozen=True)
@@ -42,7 +45,7 @@ class Row:
     gone : how many items of this part of the row may not be shown any more.
     """
 
-    name: str
+    name: RowName
     title: str
     impression_id: str
     retriever: str

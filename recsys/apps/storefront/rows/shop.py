@@ -84,7 +84,7 @@ class NewArrivals(PlainRow):
     def say(self, visit: Visit, found: Candidates) -> list[Said]:
         """See `RowKind`."""
         buyers = visit.recommender.buyers
-        return [Said(None, f"new, {_ago(self._age[row])}; {buyers.sales(row)}") for row in found.rows[0].tolist()]
+        return [Said(None, f"new, {_ago(float(self._age[row]))}; {buyers.sales(row)}") for row in found.rows[0].tolist()]
 
 
 @dataclass(frozen=True)

@@ -98,7 +98,7 @@ def test_no_product_stands_twice_on_a_page_nor_in_what_follows(storefront: Store
     asked = [row.name for row in request.rows] or list(storefront.config.rows_of(request.page))
     assert sorted([row.name for row in answer.rows] + list(answer.left_out)) == sorted(asked)
     for row in answer.rows:
-        assert 0 < len(row.items) <= {each.name: each.k for each in request.rows}.get(row.name, storefront.config.k)
+        assert 0 < len(row.items) <= dict(request.layout(storefront.config))[row.name]
         assert all(item.reason for item in row.items)
 
 
