@@ -110,7 +110,7 @@ def test_rules_in_force_with_price_and_places(spare: Place, serve: Serve) -> Non
     assert page.count("Places taken none") == 2  # buried items, and a campaign to come
     assert "Price not estimated yet" in page  # of the campaign
     assert "All rules together" in page
-    assert "keeps 1 item out of every answer, by 1 item." in page
+    assert "keeps 1 item out of every answer. It names 1 item." in page
     assert "has changed since" not in page
 
 
@@ -195,6 +195,6 @@ def test_health_in_words_with_thresholds() -> None:
 def test_the_page_of_refreshes_shows_the_health_of_the_service(shared: TestClient) -> None:
     response = shared.get("/refreshes")
     page = seen(response)
-    assert "Bundle in use published" in page
-    assert "Pages that were not stored 0 none: experiments and shares of rules miss them fine" in page
+    assert "Bundle in use fine published" in page
+    assert "Pages that were not stored fine 0 none: experiments and shares of rules miss them" in page
     assert "/searches" in Seen(response.text).addresses

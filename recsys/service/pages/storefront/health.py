@@ -70,7 +70,7 @@ def _of_bundle(values: _Values) -> list[HealthCheck]:
         HealthCheck(
             "Drift of the probabilities",
             f"{drift:.3f}" if drift else "too few lists yet",
-            f"a population stability index of at most {MAX_DRIFT:g} against those of the log's customers",
+            f"a population stability index of at most {MAX_DRIFT:g}",
             drift <= MAX_DRIFT if drift else None,
         ),
         HealthCheck(

@@ -20,7 +20,7 @@ def test_the_page_shows_what_the_read_out_found(place: Place, client: TestClient
     shown = seen(client.get("/experiments"))
     assert found.verdict.split(":")[0] in shown
     assert "b against a, day by day" in shown
-    assert "error_share: kept" in shown
+    assert "error share: kept" in shown
     assert "visitor-" not in shown
     workspace.experiments.write_text(text.replace("0.5", "0.6"))
     assert "restore that, or give the experiment a new name" in seen(client.get("/experiments"))
