@@ -149,7 +149,7 @@ def test_the_command_prints_a_table_and_json(
     assert "note: pin 'gone' changes nothing" in said.out
     assert "note: 'gone' holds in the rows popular: its price is that of the same rule in the personal list" in said.out
     written = spare.workspace.reports / PRICES
-    assert [one["rule"] for one in json.loads(written.read_text())["rules"]] == ["acme down", "gone", ALL]
+    assert [one["rule"] for one in json.loads(written.read_text())["rules"]] == ["gone", "acme down", ALL]
     written.unlink()
     answer = command("rules", "price", "--rule", "acme down", "--json", workspace=root).answer
     assert not written.exists()  # the prices of the other rules would be missing
