@@ -238,6 +238,17 @@ def test_navigation_by_keyboard(page: Any) -> None:
     assert page.get_by_role("heading", name="sku-33 first").is_visible()
 
 
+def test_the_words_of_a_table_stay_whole(page: Any) -> None:
+    page.goto("/experiments")
+    assert "b is better than a" in page.locator("main").inner_text()
+    for cell in ("Arm", "Share", "Revenue"):
+        box = page.get_by_role("columnheader", name=cell, exact=True).bounding_box()
+        assert box["height"] < 70, cell  # two lines, for the names of other columns
+        assert box["width"] > 40, cell
+    scrolled = page.get_by_role("region", name="Arms").evaluate("one => [one.scrollWidth > one.clientWidth, one.tabIndex]")
+    assert scrolled == [page.viewport_size["width"] < 800, 0]
+
+
 def test_every_link_leads_to_a_page_without_an_error(chromium: Any, url: str) -> None:
     context = chromium.new_context(base_url=url)
     window = context.new_page()

@@ -168,7 +168,7 @@ def test_health_in_words_with_thresholds() -> None:
     }
     found = said(good)
     assert found == {
-        "Bundle in use": ("published 2 hours ago", True),
+        "Age of the bundle": ("published 2 hours ago", True),
         "Drift of the probabilities": ("0.100", True),
         "Catalogue that lists have shown": ("40.0%", True),
         "Answers without ranking": ("100 of 20,000, 0.5%", True),
@@ -195,6 +195,6 @@ def test_health_in_words_with_thresholds() -> None:
 def test_the_page_of_refreshes_shows_the_health_of_the_service(shared: TestClient) -> None:
     response = shared.get("/refreshes")
     page = seen(response)
-    assert "Bundle in use fine published" in page
+    assert "Age of the bundle fine published" in page
     assert "Pages that were not stored fine 0 none: experiments and shares of rules miss them" in page
     assert "/searches" in Seen(response.text).addresses

@@ -65,7 +65,10 @@ def _of_bundle(values: _Values) -> list[HealthCheck]:
     enough = values.answers >= ENOUGH_FOR_COVERAGE or coverage >= MIN_COVERAGE
     return [
         HealthCheck(
-            "Bundle in use", f"published {ago(age)}", f"at most {MAX_AGE_DAYS} days ago: the refresh runs daily", age <= MAX_AGE_DAYS * DAY
+            "Age of the bundle",
+            f"published {ago(age)}",
+            f"at most {MAX_AGE_DAYS} days ago, where the refresh runs daily",
+            age <= MAX_AGE_DAYS * DAY,
         ),
         HealthCheck(
             "Drift of the probabilities",
