@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import os
+from typing import TYPE_CHECKING
 
 from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
+
+if TYPE_CHECKING:
+    from prometheus_client.samples import Sample
 
 BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.4, 0.6, 1, 2.5, 5, 10)  # seconds
 
@@ -47,8 +51,18 @@ DRIFT = Gauge(
 
 def page() -> bytes:
     """Return all metrics in Prometheus' text format."""
+    return generate_latest(_registry())
+
+
+def samples() -> list[Sample]:
+    """Return the present values of all metrics."""
+    return [sample for metric in _registry().collect() for sample in metric.samples]
+
+
+def _registry() -> CollectorRegistry:
+    """Return the metrics of all workers."""
     if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
-        return generate_latest(REGISTRY)
+        return REGISTRY
     registry = CollectorRegistry()
     MultiProcessCollector(registry)
-    return generate_latest(registry)
+    return registry

@@ -163,6 +163,11 @@ class ImpressionStore:
         numbered = frame.with_columns(pl.int_ranges(pl.col(columns.POSITION), end).alias(columns.POSITION))
         return numbered.explode(*_LISTS, columns.POSITION)
 
+    def time_of_latest(self, pages: int) -> int | None:
+        """Return when the first of so many latest pages was shown; None where there is no page."""
+        (found,) = self._rows("SELECT min(time) FROM (SELECT time FROM pages ORDER BY time DESC LIMIT ?)", (pages,)) or [(None,)]
+        return found[0]
+
     def actions(self, since: int = 0) -> pl.DataFrame:
         """Return what was done with items of pages from a moment on: impression, item, place, action, time, value."""
         return self._frame(

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from ranking.merchandising.facts import Merchandising
     from recsys.recommend.pipeline import Recommender
 
+PRICES = "rule-prices.json"  # the last report of `recsys rules price` on all rules, in reports/
+
 
 @dataclass(frozen=True)
 class RuleState:

@@ -16,6 +16,7 @@ from eval.metrics.lists import ndcg
 from eval.protocol.ground_truth import GroundTruth
 from eval.protocol.runner import EvaluationRunner
 from features.errors import ConfigError
+from features.storage.atomic import write_whole
 from features.text.closest import did_you_mean
 from ranking.blocklist import Blocklist
 from ranking.filters import in_categories
@@ -23,6 +24,7 @@ from ranking.merchandising.arrange import arrange_lists
 from ranking.merchandising.conflicts import check, notes
 from ranking.merchandising.place import Place
 from ranking.merchandising.rules import FILE, OBJECTIVE, MerchandisingRules
+from recsys.apps.storefront.rule_check import PRICES
 from recsys.offline.evaluate import progress, recommender_at_cut
 from recsys.recommend.merchandise import with_wanted
 
@@ -89,7 +91,8 @@ class RulePrices:
 def rule_prices(workspace: Workspace, settings: Settings, name: str | None = None, options: TrainOptions | None = None) -> RulePrices:
     """Estimate what each rule of merchandising.toml changes, or one of them, by name.
 
-    The model is that of `recsys evaluate`: trained on the log before its last weeks, once.
+    The model is that of `recsys evaluate`: trained on the log before its last weeks, once. The report on all rules is also written to
+    reports/, where the page of rules reads it; that on one rule would leave the others out.
 
     Raises
     ------
@@ -110,12 +113,15 @@ def rule_prices(workspace: Workspace, settings: Settings, name: str | None = Non
     with progress() as show:
         runner = EvaluationRunner(GroundTruth.of(split, settings.evaluate.max_users, settings.evaluate.seed), settings.evaluate, show)
         prices = pricer.prices(runner, named if name is None else [name])
-    return RulePrices(
+    found = RulePrices(
         cut=datetime.fromtimestamp(split.cut, UTC).isoformat(),
         users=len(runner.ground_truth.users),
         rules=tuple(prices),
         notes=(*notes(merchandising, datetime.now(UTC)), *pricer.notes(named if name is None else [name])),
     )
+    if name is None:
+        write_whole(workspace.reports / PRICES, found.to_json())
+    return found
 
 
 def _merchandising(recommender: Recommender, rules: MerchandisingRules) -> Merchandising:

@@ -50,7 +50,8 @@ def price(
     """What each rule costs or brings, before it goes live.
 
     Lists with the rule and without it, judged on what users bought in the last weeks of the log, which the model has not seen: NDCG,
-    revenue and profit with 95% intervals. See docs/merchandising.md.
+    revenue and profit with 95% intervals. Without --rule also written to reports/, where the page of the service shows it. See
+    docs/merchandising.md.
     """
     from recsys.apps.storefront.rule_price import rule_prices
     from recsys.training.options import TrainOptions

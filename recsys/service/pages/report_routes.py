@@ -10,8 +10,10 @@ from fastapi import APIRouter, HTTPException, Request, Response
 from fastapi.responses import HTMLResponse
 
 from features.errors import DataError
+from recsys.service import metrics
 from recsys.service.pages import reports
 from recsys.service.pages.html import REPORT_HEADERS, PageRoute, page
+from recsys.service.pages.storefront.health import health
 from recsys.service.routes import ServiceOf  # noqa: TC001  FastAPI reads the annotations of a route
 
 if TYPE_CHECKING:
@@ -66,12 +68,14 @@ async def searches(request: Request, service: ServiceOf) -> Response:
 
 @report_pages.get("/refreshes")
 async def refreshes(request: Request, service: ServiceOf) -> Response:
-    """Show all stored bundles."""
+    """Show the service's health and all stored bundles."""
+    service.measure()
     live = service.bundles.live
     bundles = reports.published(service.workspace, live.bundle.id if live else None)
     log = live.recommender.snapshot.log if live else None
     until = datetime.fromtimestamp(log.end, UTC) if log is not None and len(log) and log.moments is not None else None
-    return page(request, "refreshes", bundles=bundles, config=service.settings.refresh, until=until)
+    checks = health(metrics.samples(), bundle=live is not None)
+    return page(request, "refreshes", bundles=bundles, config=service.settings.refresh, until=until, checks=checks)
 
 
 @report_pages.get("/simulations")

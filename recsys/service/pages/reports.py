@@ -62,6 +62,11 @@ def read_simulation(path: Path) -> dict[str, Any] | None:
     return _read(path, "a", "b", "rows", "start", "days", "users", "visits", "alike")
 
 
+def read_rule_prices(path: Path) -> dict[str, Any] | None:
+    """Read the report of `recsys rules price`; see `_read`."""
+    return _read(path, "cut", "users", "rules", "notes")
+
+
 def read_profile(workspace: Workspace) -> dict[str, Any]:
     """Read the data profile of the last ingest, the time it was written, and the tables' facts as lines; the profile may be None."""
     profile = load_profile(workspace.data) if is_ingested(workspace.data) else None

@@ -26,6 +26,8 @@ from recsys.service.pages.review_routes import review_pages
 from recsys.service.pages.search_routes import script, search_pages
 from recsys.service.pages.session import signed_in, signed_out, visitor
 from recsys.service.pages.storefront.experiment_routes import experiment_pages
+from recsys.service.pages.storefront.routes import storefront_pages
+from recsys.service.pages.storefront.rule_routes import rule_pages
 from recsys.service.pages.trace import SOURCES, Trace, subjects, trace
 from recsys.service.routes import LiveBundleOf, ServiceOf  # noqa: TC001  FastAPI reads the annotations of a route
 
@@ -208,6 +210,8 @@ inside.include_router(report_pages)
 inside.include_router(search_pages)
 inside.include_router(review_pages)
 inside.include_router(customer_pages)
+inside.include_router(storefront_pages)
+inside.include_router(rule_pages)
 inside.include_router(experiment_pages)
 inside.include_router(chat_pages)
 inside.include_router(question_pages)

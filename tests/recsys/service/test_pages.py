@@ -27,6 +27,8 @@ def test_nothing_of_a_page_runs_or_comes_from_elsewhere(hostile: TestClient) -> 
         hostile.post("/", data={"category": HOSTILE[:9], "beside": HOSTILE}),
         hostile.post("/customers", data={"user": HOSTILE}),
         hostile.post("/customers", data={"user": "user-05"}),
+        hostile.post("/storefront", data={"user": HOSTILE, "basket": HOSTILE, "place": HOSTILE}),
+        hostile.post("/storefront", data={"page": "product", "item": "sku-07", "user": "user-05"}),
     ]
     pages += [
         hostile.post("/", data={"basket": [HOSTILE, "sku-07"], "exclude": ["sku-01"]}),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
@@ -12,10 +13,11 @@ import pytest
 from recsys.apps.search.answers import SearchAnswer, Suggestion
 from recsys.apps.search.pipeline import Search
 from recsys.apps.search.request import SearchOptions
+from recsys.apps.storefront.experiments.listing import read_out_named
 from recsys.service.app import application
 from tests.recsys.conftest import FOUND, Place
 from tests.recsys.service.conftest import listening
-from tests.recsys.service.pages import ask_questions, write_reports
+from tests.recsys.service.pages import ask_questions, rules_with_prices, running_experiment, write_reports
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium is installed: apt-get install chromium")
@@ -28,6 +30,8 @@ PATHS = (
     "/assistant/questions",
     "/customers",
     "/experiments",
+    "/storefront",
+    "/rules",
     "/customers?segment=loyal",
     "/map",
     "/map?group=1",
@@ -48,6 +52,9 @@ def url(_ready: Place, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str
     shutil.copytree(_ready.folder, place.folder)
     write_reports(place)
     ask_questions(place)
+    rules_with_prices(place)
+    running_experiment(place)
+    read_out_named(place.workspace, "diverse", int(time.time()))
     with listening(application(place.workspace, place.settings)) as address:
         yield address
 
@@ -194,6 +201,78 @@ def test_from_the_map_to_an_item_and_its_list(page: Any) -> None:
     assert page.get_by_role("heading", name="For this basket").is_visible()
 
 
+def test_a_page_of_the_storefront_by_keyboard(page: Any) -> None:
+    page.goto("/storefront")
+    page.get_by_label("Kind of page").select_option("basket")
+    page.get_by_label("Customer").focus()
+    page.keyboard.type("user-05")
+    submit(page, lambda: page.keyboard.press("Enter"))
+    assert page.get_by_role("heading", name="Basket page of user-05").is_visible()
+    assert 0 <= page.get_by_role("region", name="Results").bounding_box()["y"] < 400
+    add = page.locator(".card").first.get_by_role("button", name="Add to basket")
+    item = add.get_attribute("value")
+    add.focus()
+    submit(page, lambda: page.keyboard.press("Enter"))
+    assert page.get_by_role("textbox", name="Basket").input_value() == item
+    assert page.get_by_label("Kind of page").input_value() == "basket"
+    assert page.get_by_label("Customer").input_value() == "user-05"
+    page.locator(".card").first.get_by_role("link").focus()
+    submit(page, lambda: page.keyboard.press("Enter"))
+    assert page.get_by_role("button", name="Recommend for a basket with this item").is_visible()
+
+
+def test_navigation_by_keyboard(page: Any) -> None:
+    page.goto("/storefront")
+    menu, link = page.get_by_text("Pages", exact=True), page.get_by_role("link", name="Rules", exact=True)
+    narrow = page.viewport_size["width"] < 800
+    assert page.locator("header").bounding_box()["height"] < 110
+    assert menu.is_visible() == narrow
+    if narrow:
+        assert link.count() == 0
+        menu.focus()
+        page.keyboard.press("Enter")
+    assert page.get_by_role("link", name="Storefront", exact=True).get_attribute("aria-current") == "page"
+    link.focus()
+    submit(page, lambda: page.keyboard.press("Enter"))
+    assert page.get_by_role("heading", name="Rules", level=1).is_visible()
+    assert page.get_by_role("heading", name="sku-33 first").is_visible()
+
+
+def test_the_words_of_a_table_stay_whole(page: Any) -> None:
+    page.goto("/experiments")
+    assert "b is better than a" in page.locator("main").inner_text()
+    for cell in ("Arm", "Share", "Revenue"):
+        box = page.get_by_role("columnheader", name=cell, exact=True).bounding_box()
+        assert box["height"] < 70, cell  # two lines, for the names of other columns
+        assert box["width"] > 40, cell
+    scrolled = page.get_by_role("region", name="Arms").evaluate("one => [one.scrollWidth > one.clientWidth, one.tabIndex]")
+    assert scrolled == [page.viewport_size["width"] < 800, 0]
+
+
+def test_every_link_leads_to_a_page_without_an_error(chromium: Any, url: str) -> None:
+    context = chromium.new_context(base_url=url)
+    window = context.new_page()
+    said: list[str] = []
+    window.on("console", lambda message: said.append(f"{window.url}: {message.text}"))
+    window.on("pageerror", lambda error: said.append(f"{window.url}: {error}"))
+    waiting, seen = [f"{url}/"], {f"{url}/"}
+    while waiting:
+        address = waiting.pop()
+        answer = window.goto(address)
+        assert answer.status < 400, address
+        found = window.eval_on_selector_all("a[href]", "all => all.map(one => new URL(one.getAttribute('href'), location).href)")
+        links = {link.partition("#")[0] for link in found}
+        new = {link for link in links if link.startswith(url)} - seen
+        seen |= new
+        waiting += sorted(new)
+    context.close()
+    visited = {address.removeprefix(url) for address in seen}
+    assert {path for path in PATHS if "?" not in path and path != "/login"} <= visited
+    assert {"/items/sku-07", "/map?group=1", "/customers?segment=loyal", "/evaluation/report"} <= visited
+    # The reports with plots hold a script here, which their page must not run.
+    assert [line for line in said if "/report: " not in line] == []
+
+
 def test_no_page_is_wider_than_the_window(page: Any) -> None:
     for path in PATHS:
         page.goto(path)
@@ -224,9 +303,17 @@ def test_axe_finds_nothing(chromium: Any, url: str, scheme: Any, monkeypatch: py
     window.get_by_label("Customer").fill("user-05")
     window.get_by_label("Search for items").fill("tea")
     submit(window, lambda: window.keyboard.press("Enter"))
-    for details in window.locator("summary").all():
+    for details in window.locator("main summary").all():
         details.click()
     assert problems() == []
+    window.goto("/storefront")
+    window.get_by_label("Customer").fill("user-05")
+    submit(window, lambda: window.keyboard.press("Enter"))
+    assert problems() == []
+    window.set_viewport_size({"width": 390, "height": 844})
+    window.get_by_text("Pages", exact=True).click()
+    assert problems() == []
+    window.set_viewport_size({"width": 1280, "height": 900})
     monkeypatch.setattr(Search, "answer", lambda *_: [FOUND])
     window.goto("/search")
     window.get_by_label("Search for").fill("gren tea")

@@ -46,6 +46,13 @@ def test_what_was_shown_comes_back_place_by_place(store: ImpressionStore) -> Non
     assert store.frame(NOW + 1).is_empty()
 
 
+def test_the_time_of_the_latest_pages(store: ImpressionStore, tmp_path: Path) -> None:
+    rows = [replace(ROW, impression_id=f"later {n}") for n in (1, 2)]
+    store.add_served([replace(PAGE, page_id=row.impression_id, time=NOW + 60 * n, rows=(row,)) for n, row in enumerate(rows, start=1)])
+    assert [store.time_of_latest(pages) for pages in (1, 2, 3, 100)] == [NOW + 120, NOW + 60, NOW, NOW]
+    assert ImpressionStore(tmp_path / "none.sqlite").time_of_latest(1) is None
+
+
 def test_an_answer_becomes_the_page_that_was_served() -> None:
     items = [{"position": 4, "item_id": "a", "propensity": 0.5}, {"position": 5, "item_id": "b", "rule": "spring"}]
     rows = [{"name": "for_you", "impression_id": "i1", "items": items}, {"name": "empty", "impression_id": "i2", "items": []}]

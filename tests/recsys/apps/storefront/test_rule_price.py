@@ -19,6 +19,7 @@ from features.data.split import Split
 from features.errors import ConfigError
 from ranking.merchandising.rules import MerchandisingRules
 from recsys.apps.storefront import rule_price
+from recsys.apps.storefront.rule_check import PRICES
 from recsys.apps.storefront.rule_price import ALL, EXPECTED_PROFIT, EXPECTED_REVENUE, NDCG, REVENUE, Pricer, RulePrice
 from recsys.offline.evaluate import evaluation_cut
 from recsys.recommend import open
@@ -147,7 +148,11 @@ def test_the_command_prints_a_table_and_json(
     assert "acme down" in said.out
     assert "note: pin 'gone' changes nothing" in said.out
     assert "note: 'gone' holds in the rows popular: its price is that of the same rule in the personal list" in said.out
+    written = spare.workspace.reports / PRICES
+    assert [one["rule"] for one in json.loads(written.read_text())["rules"]] == ["gone", "acme down", ALL]
+    written.unlink()
     answer = command("rules", "price", "--rule", "acme down", "--json", workspace=root).answer
+    assert not written.exists()  # the prices of the other rules would be missing
     assert [one["rule"] for one in answer["rules"]] == ["acme down"]
     page = (Path(__file__).parents[4] / "docs" / "json.md").read_text(encoding="utf-8")
     example = json.loads(page.split("```json rules-price\n")[1].split("```")[0])
