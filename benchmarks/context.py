@@ -35,11 +35,10 @@ from features.storage.sorted_unique import sorted_unique
 from recsys.environment import prepare_environment
 from recsys.recommend.open import open_recommender
 from recsys.workspace.workspace import Workspace
-from retrieval.topk import top_k
 
 K, WINDOW = 10, 28
 LEVELS = ("item", "category", "item within category")
-SHRINKAGES = (3.0, 10.0, 30.0, 100.0, 300.0)
+SHRINKAGES = (10.0, 30.0, 100.0, 300.0)
 WEIGHTS = (0.25, 0.5, 1.0, 1.5)
 FOLDS = 5
 SEEDS = (0, 1, 2)
@@ -113,8 +112,10 @@ class Window:
 
     def lists(self, added: np.ndarray | float = 0.0) -> np.ndarray:
         """Return the ten best candidates, int (n, 10)."""
-        columns, _ = top_k(self.visits.odds + added, K)
-        return np.where(columns >= 0, np.take_along_axis(self.visits.rows, np.maximum(columns, 0), axis=1), -1)
+        scores = self.visits.odds + added
+        first = np.sort(np.argpartition(-scores, K, axis=1)[:, :K], axis=1)  # sorted, so that the ranker's order settles ties
+        order = np.argsort(-np.take_along_axis(scores, first, axis=1), axis=1, kind="stable")
+        return np.take_along_axis(self.visits.rows, np.take_along_axis(first, order, axis=1), axis=1)
 
     def ndcg(self, lists: np.ndarray) -> np.ndarray:
         """Return NDCG@10 of each visit."""

@@ -44,7 +44,9 @@ class Lines:
         hour = local.dt.hour().to_numpy().astype(np.int64)
         place = _places(log)
         part = np.searchsorted(PART_BEGINS, hour, side="right") % len(PART_BEGINS)
-        codes = dict(zip(CONTEXTS, (hour, part, local.dt.weekday().to_numpy().astype(np.int64) - 1, place), strict=True))
+        codes: dict[str, np.ndarray] = dict(
+            zip(CONTEXTS, (hour, part, local.dt.weekday().to_numpy().astype(np.int64) - 1, place), strict=True)
+        )
         return cls(log, codes, dict(zip(CONTEXTS, (24, len(PART_BEGINS), 7, int(place.max()) + 1), strict=True)))
 
     def where(self, mask: np.ndarray) -> Self:
