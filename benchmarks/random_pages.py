@@ -86,7 +86,10 @@ class Draws:
     def _rules(self) -> dict[str, list[dict[str, Any]]]:
         rng = self.rng
         where = lambda: {"rows": [ROWS[int(rng.integers(len(ROWS)))]]}  # noqa: E731
-        pins = [{"name": f"pin {i}", "item": self.one(self.items), "position": int(rng.integers(1, 9)), "where": where()} for i in range(4)]
+        pins = [
+            {"name": f"pin {i}", "item": self.one(self.items), "position": int(rng.integers(1, 9))} | ({"where": where()} if i else {})
+            for i in range(4)
+        ]
         kinds = ["brand", "category"]
         limits = [
             {"name": f"limit {i}", "by": kinds[i % 2], "most": int(rng.integers(1, 4)), "first": int(rng.integers(4, 13))}
@@ -122,11 +125,20 @@ def faults(storefront: Storefront, request: PageRequest, answer: PageAnswer) -> 
                 Counter(codes[codes >= 0].tolist()).values(), default=0
             ) > limit.most:
                 yield "a limit is exceeded"
-        asked = next(one.k or storefront.config.k for one in request.rows if one.name == row.name)
+    yield from _lost_pins(storefront, request, answer, mask)
+
+
+def _lost_pins(storefront: Storefront, request: PageRequest, answer: PageAnswer, mask: np.ndarray) -> Iterator[str]:
+    """Yield a fault for each pin that the first row which could show it does not show at its position."""
+    asked = {row.name: row.k or storefront.config.k for row in request.rows}
+    recommender, seen = storefront.recommender, set[int]()
+    for row in answer.rows:
         for pin in recommender.rules.pin:
-            item = merchandising.pinned[pin.name]
-            if row.name not in pin.where.rows or item < 0 or not mask[item] or pin.position > asked:
+            item = recommender.merchandising.pinned[pin.name]
+            here = (not pin.where.rows or row.name in pin.where.rows) and pin.position <= asked[row.name]
+            if not here or item < 0 or not mask[item] or item in seen:
                 continue
+            seen.add(item)
             if [one.position for one in row.items if one.rule == pin.name] != [min(pin.position, len(row.items))]:
                 yield "a pinned item does not stand at its position"
 
@@ -145,7 +157,7 @@ def main() -> None:
             rules = draws.rules()
             # In place: what else is built over the recommender stays.
             merchandising = storefront.recommender.with_rules(rules).merchandising
-            vars(storefront.recommender).update(rules=rules, merchandising=merchandising)
+            vars(storefront.recommender).update(rules=rules, _merchandising=merchandising)
             changed = {"exploration": float(draws.rng.choice([0, 0.3])), "diversity": float(draws.rng.choice([0, 0.3]))}
         request = draws.request()
         config = storefront.config.model_copy(update=changed)

@@ -107,6 +107,11 @@ class Catalog:
         return self.frame["available"].to_numpy()
 
     @cached_property
+    def stock(self) -> np.ndarray:
+        """Pieces of each item, float64 (n,); nan where unknown."""
+        return self.frame[STOCK].to_numpy().astype(np.float64)
+
+    @cached_property
     def groups(self) -> np.ndarray | None:
         """Code of each item's group, int64 (n,); an item without a group is one of its own. None: no group has two items."""
         codes = self.codes(GROUP_ID).astype(np.int64)

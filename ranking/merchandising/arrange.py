@@ -141,9 +141,12 @@ def fill(rows: np.ndarray, k: int, rules: ActiveRules, moved: Mapping[int, str])
     moved : row -> the rule that moved it so far.
     """
     n = len(rows)
-    k = min(k, n)
     at = {row: place for place, row in enumerate(rows.tolist())}
-    pins = {position: (at[row], name) for position, (row, name) in rules.pins.items() if row in at and position <= k}
+    asked = {position: (at[row], name) for position, (row, name) in rules.pins.items() if row in at and position <= k}
+    k = min(k, n)
+    pins: dict[int, tuple[int, str]] = {}
+    for position in sorted(asked, reverse=True):  # a pin behind the end of a short list moves up to it
+        pins[min(position, min(pins, default=k + 1) - 1)] = asked[position]
     limits = [_Window(one.name, one.most, _codes(one.codes[rows]), min(one.first or k, k)) for one in rules.limits]
     campaigns = [_Window(one.name, one.at_least, np.where(one.mask[rows], 0, -1), min(one.first, k)) for one in rules.campaigns]
     free = np.ones(n, dtype=bool)

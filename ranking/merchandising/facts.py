@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
-from features.names import BRAND, CATEGORY, GROUP_ID, MARGIN, STOCK
+from features.names import BRAND, CATEGORY, GROUP_ID, MARGIN
 from ranking.merchandising.rules import ATTRIBUTE
 from ranking.merchandising.selection import attribute_values
 
@@ -89,7 +89,7 @@ class Merchandising:
 
     Attributes
     ----------
-    prices : current prices, float (n_items,), nan where unknown.
+    prices, stock : current prices and pieces, float (n_items,), nan where unknown.
     buyers : buyers of each item in the last `SALES_DAYS` days, float (n_items,).
     """
 
@@ -97,6 +97,12 @@ class Merchandising:
     catalog: Catalog
     prices: np.ndarray
     buyers: np.ndarray
+    stock: np.ndarray
+
+    @cached_property
+    def by_numbers(self) -> bool:
+        """Whether any rule reads prices, margins or stock, which change while a bundle is in use."""
+        return not self.rules.objective.plain or any(one.by_numbers for one in (*self.rules.boost, *self.rules.bury, *self.rules.campaign))
 
     @cached_property
     def known_margins(self) -> np.ndarray:
@@ -117,8 +123,7 @@ class Merchandising:
             usual = float(np.nanmedian(margins)) if not np.isnan(margins).all() else 1.0
             value = np.where(np.isnan(margins), usual, margins)
         if objective.stock_pressure:
-            stock = self.catalog.frame[STOCK].to_numpy().astype(float)
-            cover = stock * SALES_DAYS / np.maximum(self.buyers, 1)
+            cover = self.stock * SALES_DAYS / np.maximum(self.buyers, 1)
             excess = np.clip(np.nan_to_num(cover) / objective.cover_days - 1, 0, 1)
             pressure = 1 + objective.stock_pressure * excess
             value = np.where(value >= 0, value * pressure, value / pressure)

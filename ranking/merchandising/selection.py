@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, model_validator
 
 from features.data.ids import spellings
 from features.errors import DataError
-from features.names import ATTRIBUTES, BRAND, GROUP_ID, STOCK
+from features.names import ATTRIBUTES, BRAND, GROUP_ID
 from ranking.filters import in_categories
 
 if TYPE_CHECKING:
@@ -49,6 +49,11 @@ class Selection(BaseModel):
             raise ValueError(f"no items are named, expected at least one of {', '.join(KEYS)}")
         return self
 
+    @property
+    def by_numbers(self) -> bool:
+        """Whether margin or stock decides, which change while a bundle is in use."""
+        return any(value is not None for value in (self.min_margin, self.max_margin, self.min_stock, self.max_stock))
+
     def mask(self, catalog: Catalog, margins: np.ndarray) -> np.ndarray:
         """Return the items that meet the conditions, bool (n_items,); names that the catalogue lacks match nothing.
 
@@ -68,8 +73,7 @@ class Selection(BaseModel):
             mask &= np.any([_in_category(catalog, one) for one in self.categories], axis=0)
         if self.attributes:
             mask &= np.any([with_attribute(frame, one) for one in self.attributes], axis=0)
-        stock = frame[STOCK].to_numpy().astype(float)
-        for low, high, values in ((self.min_margin, self.max_margin, margins), (self.min_stock, self.max_stock, stock)):
+        for low, high, values in ((self.min_margin, self.max_margin, margins), (self.min_stock, self.max_stock, catalog.stock)):
             if low is not None:
                 mask &= values >= low
             if high is not None:

@@ -66,11 +66,18 @@ class Components:
     def _listed(self) -> np.ndarray:
         return self.blocklist.listed(self.snapshot.catalog)
 
-    @cached_property
+    @property
     def merchandising(self) -> Merchandising:
-        """The rules over the snapshot's items."""
+        """The rules over the snapshot's items, made anew where a rule reads prices or stock and these have changed."""
+        found, snapshot = self._merchandising, self.snapshot
+        if found.by_numbers and (found.prices is not snapshot.prices or found.stock is not snapshot.catalog.stock):
+            vars(self)["_merchandising"] = found = replace(found, prices=snapshot.prices, stock=snapshot.catalog.stock)
+        return found
+
+    @cached_property
+    def _merchandising(self) -> Merchandising:
         snapshot = self.snapshot
-        return Merchandising(self.rules, snapshot.catalog, snapshot.prices, snapshot.stats.columns[BUYERS_28])
+        return Merchandising(self.rules, snapshot.catalog, snapshot.prices, snapshot.stats.columns[BUYERS_28], snapshot.catalog.stock)
 
     def with_rules(self, rules: MerchandisingRules) -> Self:
         """Return the same parts under other rules of merchandising.toml."""

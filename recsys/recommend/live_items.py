@@ -1,7 +1,7 @@
 """Prices and availability that the shop changed after its catalogue was read, in answers of the bundle that is in use.
 
-Whatever answers reads two arrays: `Snapshot.prices` and `Catalog.available`. `LiveItems.catch_up` replaces them by changed copies, so that
-a request that has begun keeps those that it took, and nothing is built anew. Features of the ranker stay as the build counted them.
+Whatever answers reads three arrays: `Snapshot.prices`, `Catalog.available` and `Catalog.stock`. `LiveItems.catch_up` replaces them by
+changed copies, and nothing is built anew; a request that has begun may see either. Features of the ranker stay as the build counted them.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from features.data.prices import exact
+from features.names import AVAILABLE, STOCK
 from recsys.workspace.item_changes import Known
 
 if TYPE_CHECKING:
@@ -31,13 +32,11 @@ class LiveItems:
     Attributes
     ----------
     as_of : when the catalogue was written, seconds since the epoch; earlier changes give way to it.
-    stock : row -> pieces in stock, of the changes that say so.
     """
 
     snapshot: Snapshot
     store: ItemChanges
     as_of: float
-    stock: dict[int, float] = field(default_factory=dict)
     _known: Known = field(default_factory=Known)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -60,10 +59,10 @@ class LiveItems:
     def _apply(self, changes: Sequence[ItemChange], *, whole: bool) -> int:
         catalog = self.snapshot.catalog
         if whole:
-            prices, available = self.snapshot.stats.current_prices(catalog), catalog.frame["available"].to_numpy().copy()
-            self.stock.clear()
+            prices, available = self.snapshot.stats.current_prices(catalog), catalog.frame[AVAILABLE].to_numpy().copy()
+            stock = catalog.frame[STOCK].to_numpy().astype(np.float64)
         else:
-            prices, available = self.snapshot.prices.copy(), catalog.available.copy()
+            prices, available, stock = self.snapshot.prices.copy(), catalog.available.copy(), catalog.stock.copy()
         rows = catalog.rows([change.item_id for change in changes])
         known = [(row, change) for row, change in zip(rows.tolist(), changes, strict=True) if row >= 0]
         priced = [(row, change.price) for row, change in known if change.price is not None]
@@ -71,10 +70,11 @@ class LiveItems:
         for row, change in known:
             if change.available is not None:
                 available[row] = change.available
-                self.stock.pop(row, None)
+                stock[row] = np.nan  # known no more, unless the change says it
             if change.stock is not None:
-                self.stock[row] = change.stock
+                stock[row] = change.stock
         # Each is replaced at once: a reader has the old array or the new one, never a half-written one.
         vars(self.snapshot)["prices"] = prices
         vars(catalog)["available"] = available
+        vars(catalog)["stock"] = stock
         return sum(change.price is not None or change.available is not None for _, change in known)

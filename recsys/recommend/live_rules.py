@@ -53,7 +53,7 @@ class LiveRules:
         ruled = with_rules_of(self.recommender, self.workspace)
         # In place, or all that is built over the recommender would be built again. A request that has begun may take either rules.
         parts = {"blocklist": ruled.blocklist, "_listed": ruled.blocklist.listed(ruled.snapshot.catalog)}
-        vars(self.recommender).update(parts, merchandising=ruled.merchandising, rules=ruled.rules)
+        vars(self.recommender).update(parts, _merchandising=ruled.merchandising, rules=ruled.rules)
         return True
 
 

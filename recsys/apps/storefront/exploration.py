@@ -24,12 +24,12 @@ class Explored:
     ----------
     order : int64 (k,), places in the ranked list.
     propensity : float64 (k,), the probability that this item is shown there, above 0.
-    drawn : whether this answer's lower places were drawn.
+    reach : how many of the ranked items may be shown, from the best one on.
     """
 
     order: np.ndarray
     propensity: np.ndarray
-    drawn: bool
+    reach: int
 
 
 def explore(ranked: int, k: int, share: float, key: str, kept: int | None = None) -> Explored:
@@ -40,7 +40,7 @@ def explore(ranked: int, k: int, share: float, key: str, kept: int | None = None
     ranked : how many items there are, best first. Only the first k count where nothing is drawn.
     share : of the answers that are drawn; 0 shows the best k.
     key : of the answer, such as its impression_id: the same one draws the same list.
-    kept : places from the top that are never drawn; None keeps half. Places that a rule of merchandising filled must be among them.
+    kept : places from the top that are never drawn; None keeps half.
     """
     k = min(k, ranked)
     kept = min(k, int(np.ceil(KEPT * k)) if kept is None else kept)
@@ -48,15 +48,14 @@ def explore(ranked: int, k: int, share: float, key: str, kept: int | None = None
     pool = min(ranked - kept, POOL * drawn_places)
     order, propensity = np.arange(k), np.ones(k)
     if share <= 0 or pool < 2:  # there is nothing to draw from
-        return Explored(order, propensity, drawn=False)
+        return Explored(order, propensity, k)
     seed = int.from_bytes(hashlib.sha256(key.encode()).digest()[:8], "big")
     rng = np.random.default_rng(seed)
-    drawn = bool(rng.random() < share)
-    if drawn:
+    if rng.random() < share:
         order[kept:] = kept + rng.permutation(pool)[:drawn_places]
     usual = order == np.arange(k)
     propensity[kept:] = (share / pool + (1 - share) * usual)[kept:]
-    return Explored(order, propensity, drawn)
+    return Explored(order, propensity, kept + pool)
 
 
 def place_probabilities(ranked: int, k: int, share: float, kept: int | None = None) -> np.ndarray:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 import uuid
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ranking.diversity import diversify
-from ranking.merchandising.arrange import as_ranked
 from ranking.merchandising.place import Place
 from recsys.apps.storefront.answers import Placed, Row
 from recsys.apps.storefront.exploration import explore
@@ -19,8 +19,6 @@ from recsys.apps.storefront.rows.row import listed
 from recsys.recommend.request import MAX_PER_GROUP
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from ranking.merchandising.place import RowName
     from recsys.apps.storefront.request import Turn
     from recsys.apps.storefront.rows.row import RowKind
@@ -28,8 +26,8 @@ if TYPE_CHECKING:
     from recsys.settings.apps.storefront import StorefrontConfig
     from retrieval.candidates import Candidates
 
-IN_ORDER = ("recently_viewed",)  # rows that promise an order, of which nothing is drawn
 NOTHING_LEFT = "nothing that may be shown is left for it"
+Layout = Sequence[tuple["RowName", "RowKind", int]]  # rows from top to bottom, and how many items each shows
 
 
 @dataclass(frozen=True)
@@ -42,6 +40,8 @@ class Filled:
     found : whether the row itself found each item, bool (k,); a rule may show others.
     rules, propensity : of each item, the rule that placed it, and the probability that it is shown there.
     later : rows of the items that follow, best first.
+    best : rows of the items that stand there where chance draws nothing.
+    held : rows of the items that chance may show here, and no other row may.
     """
 
     name: RowName
@@ -52,6 +52,8 @@ class Filled:
     rules: Sequence[str | None]
     propensity: np.ndarray
     later: list[int]
+    best: list[int]
+    held: frozenset[int] = frozenset()
 
 
 @dataclass
@@ -62,7 +64,7 @@ class Page:
     ----------
     categories : code of each item's category, int (n_items,), -1 for none; None: no category is kept from taking over.
     most : how many places of the page one category may take while others have something to show.
-    pinned : row of the page -> catalogue rows that a rule pins there: no other row shows them.
+    pinned : row of the page -> items that a rule pins there: no other row shows them or their variants.
     """
 
     visit: Visit
@@ -78,16 +80,24 @@ class Page:
         self._places: Counter[int] = Counter()
 
     @classmethod
-    def of(cls, visit: Visit, layout: Sequence[tuple[RowName, int]], config: StorefrontConfig) -> Page:
+    def of(cls, visit: Visit, layout: Layout, config: StorefrontConfig) -> Page:
         """Begin a page of some rows."""
         categories = None if visit.request.page == "category" else visit.recommender.reasons.shelves["category"]
-        most = max(2, math.ceil(config.category_share * sum(k for _, k in layout)))
+        most = max(2, math.ceil(config.category_share * sum(k for _, _, k in layout)))
         page = cls(visit, config, categories, most)
         if config.merchandising and visit.recommender.rules.pin:
-            for name, _ in layout:
-                rules = visit.recommender.rules_at(page.place(name), MAX_PER_GROUP)
-                page.pinned[name] = [] if rules is None else [row for row, _ in rules.pins.values()]
+            page._keep_pinned(layout)
         return page
+
+    def _keep_pinned(self, layout: Layout) -> None:
+        """Keep each pinned item for the first row that pins it and can show it."""
+        kept: set[int] = set()
+        for name, kind, k in layout:
+            rules = self.visit.recommender.rules_at(self.place(name), MAX_PER_GROUP)
+            if rules is not None and kind.missing(self.visit) is None:
+                mine = [item for position, (item, _) in rules.pins.items() if position <= k and item not in kept and self._free[item]]
+                self.pinned[name] = mine
+                kept.update(mine)
 
     def place(self, name: RowName) -> Place:
         """Where a row is, for the rules of merchandising.toml."""
@@ -96,15 +106,19 @@ class Page:
     def add(self, name: RowName, kind: RowKind, k: int) -> None:
         """Add a row of k items below the others."""
         allowed = self._free.copy()
-        allowed[[row for other, rows in self.pinned.items() if other != name for row in rows]] = False
+        for item in [item for other, items in self.pinned.items() if other != name for item in items]:
+            allowed[self._variants(item)] = False
         why = kind.missing(self.visit)
         found = None if why else self._ordered(kind.retrieve(self.visit, k + self.config.depth, allowed), kind, k, allowed)
         filled = None if found is None else self._filled(name, kind, found, k, allowed)
         if filled is None or not filled.shown.rows.size:
             self.left_out[name] = why or NOTHING_LEFT
             return
-        for item in filled.shown.rows[0].tolist():
+        # What rows below show must not depend on what chance drew here, and so must neither their propensities.
+        for item in filled.best:
             self._take(item)
+        for item in filled.held:
+            self._free[self._variants(item)] = False
         self.rows.append(filled)
 
     def finish(self) -> tuple[Row, ...]:
@@ -113,7 +127,7 @@ class Page:
         for row in self.rows:
             rest = []
             for item in row.later[: self.config.depth]:
-                if self._free[item]:
+                if self._free[item] or item in row.held:
                     self._take(item)
                     rest.append(item)
             known = self._placed(row.shown.take(np.flatnonzero(row.found)[None]), row.kind)
@@ -142,16 +156,20 @@ class Page:
         numbered = [replace(item, position=turn.after + i) for i, item in enumerate(items, start=1)]
         return replace(self._row(turn.row, kind, numbered, rest, uuid.uuid4().hex), gone=len(wanted) - len(permitted))
 
-    def _take(self, item: int) -> None:
+    def _variants(self, item: int) -> np.ndarray:
+        """Return the rows of an item and its variants, int64 (m,)."""
         groups = self.visit.recommender.snapshot.catalog.groups
-        self._free[item] = False
-        if groups is not None:
-            self._free[groups == groups[item]] = False
+        return np.array([item]) if groups is None else np.flatnonzero(groups == groups[item])
+
+    def _take(self, item: int) -> None:
+        self._free[self._variants(item)] = False
         if self.categories is not None:
             self._places[int(self.categories[item])] += 1
 
     def _ordered(self, found: Candidates, kind: RowKind, k: int, allowed: np.ndarray) -> Candidates:
         """Return a list as it is shown, without padding: one item of a product, categories that have their share of the page last."""
+        if self.config.diversity and not kind.in_order:
+            found = diversify(found, self.visit.recommender.snapshot.vectors_of, self.config.diversity, found.rows.shape[1])
         groups, places = self.visit.recommender.snapshot.catalog.groups, self._places.copy()
         first: list[int] = []
         later: list[int] = []
@@ -161,31 +179,30 @@ class Page:
             if item < 0 or not allowed[item] or group in seen:
                 continue
             seen.add(group)
-            code = -1 if self.categories is None or not kind.spreads else int(self.categories[item])
+            code = -1 if self.categories is None or kind.in_order or not kind.spreads else int(self.categories[item])
             if len(first) == k or (code >= 0 and places[code] >= self.most):
                 later.append(place)
             else:
                 places[code] += 1
                 first.append(place)
-        ordered = found.take(np.array([first + later], dtype=np.int64).reshape(1, -1))
-        vectors_of = self.visit.recommender.snapshot.vectors_of
-        return diversify(ordered, vectors_of, self.config.diversity, ordered.rows.shape[1]) if self.config.diversity else ordered
+        return found.take(np.array([first + later], dtype=np.int64).reshape(1, -1))
 
     def _filled(self, name: RowName, kind: RowKind, ordered: Candidates, k: int, allowed: np.ndarray) -> Filled:
         """Arrange a row by the rules that hold there, or else let chance draw its lower places where exploration is on."""
         recommender, impression_id = self.visit.recommender, uuid.uuid4().hex
         ruled = self.config.merchandising and recommender.rules_at(self.place(name), MAX_PER_GROUP) is not None
-        if ruled:
-            shown, (rules,) = recommender.arranged(ordered, k, self.place(name), allowed)
-            shown = shown.take(np.flatnonzero(shown.rows[0] >= 0)[None])
-            propensity = np.ones(shown.rows.shape[1])
-        else:
-            share = 0.0 if name in IN_ORDER else self.config.exploration
-            explored = explore(ordered.rows.shape[1], k, share, impression_id)
-            shown, (rules,) = as_ranked(ordered.take(explored.order[None]), k)
-            propensity = explored.propensity
-        later = ordered.rows[0][~np.isin(ordered.rows[0], shown.rows[0])].tolist()
-        return Filled(name, kind, impression_id, shown, np.isin(shown.rows[0], ordered.rows[0]), rules, propensity, later)
+        if ruled:  # with what follows, so that the rules hold there too
+            lists, (rules,) = recommender.arranged(ordered, k + self.config.depth, self.place(name), allowed)
+            arranged = lists.take(np.flatnonzero(lists.rows[0] >= 0)[None])
+            shown, rest = arranged.first(k), arranged.rows[0, k:].tolist()
+            found, best = np.isin(shown.rows[0], ordered.rows[0]), shown.rows[0].tolist()
+            return Filled(name, kind, impression_id, shown, found, rules[:k], np.ones(shown.rows.shape[1]), rest, best)
+        items = ordered.rows[0].tolist()
+        drawn = explore(len(items), k, 0.0 if kind.in_order else self.config.exploration, impression_id)
+        shown = ordered.take(drawn.order[None])
+        later = [item for place, item in enumerate(items) if place not in set(drawn.order.tolist())]
+        found, held = np.ones(len(drawn.order), dtype=bool), frozenset(items[: drawn.reach])
+        return Filled(name, kind, impression_id, shown, found, (None,) * len(drawn.order), drawn.propensity, later, items[:k], held)
 
     def _placed(self, shown: Candidates, kind: RowKind) -> list[Placed]:
         """Return the items of a list without padding, with what the row says of them."""

@@ -169,9 +169,10 @@ class PageStages(VisitStages):
     def present(self, best: Candidates, *, degraded: bool = False) -> list[PageAnswer]:
         """Fill the rows. degraded: `best` is `unranked` though there is a ranker."""
         config, visit = self.config, self.visit
-        page = Page.of(visit, self.layout, config)
-        for name, k in self.layout:
-            page.add(name, self.kind(name, best, degraded=degraded), k)
+        layout = [(name, self.kind(name, best, degraded=degraded), k) for name, k in self.layout]
+        page = Page.of(visit, layout, config)
+        for row in layout:
+            page.add(*row)
         request = visit.request
         rows = page.finish()
         bundle_id = self.storefront.recommender.bundle_id

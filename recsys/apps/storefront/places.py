@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Self
 
 import numpy as np
@@ -37,7 +38,11 @@ class Places:
 
     def named(self, place: str) -> str | None:
         """Return a place as the table spells it; None where nobody lives there."""
-        return next((known for known in set(self.of.values()) if known.casefold() == place.casefold()), None)
+        return self._spelt.get(place.casefold())
+
+    @cached_property
+    def _spelt(self) -> dict[str, str]:
+        return {place.casefold(): place for place in sorted(set(self.of.values()))}
 
     def users(self, place: str, user_ids: np.ndarray) -> np.ndarray:
         """Return which of some users live in a place, bool (n,)."""

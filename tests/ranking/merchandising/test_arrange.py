@@ -237,3 +237,9 @@ def test_wanted_items_join_the_lists_that_lack_them() -> None:
     assert both.rows.tolist() == [[0, 1, 2, 7, -1, -1], [3, 7, 2, -1, -1, -1]]
     assert np.isnan(both.features["y"][0, :2]).all()
     assert both.features["y"][0, 2:4].tolist() == [2, 7]
+
+
+def test_pins_behind_a_short_list_move_up_to_its_end() -> None:
+    one = listed(ActiveRules(pins={5: (0, "five"), 6: (1, "six"), 9: (2, "nine")}), k=6, rows=np.arange(4))
+    assert one.rows.tolist() == [2, 3, 0, 1]
+    assert one.rules == (None, None, "five", "six")

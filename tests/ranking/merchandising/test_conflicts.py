@@ -36,7 +36,7 @@ PRICES = np.array([4.0, 4.0, 10.0, np.nan, 3.0])
 
 
 def facts(**rules: Any) -> Merchandising:
-    return Merchandising(MerchandisingRules.model_validate(rules), CATALOG, PRICES, np.array([10.0, 10.0, 1.0, 1.0, 0.0]))
+    return Merchandising(MerchandisingRules.model_validate(rules), CATALOG, PRICES, np.array([10.0, 10.0, 1.0, 1.0, 0.0]), CATALOG.stock)
 
 
 @pytest.mark.parametrize(

@@ -234,3 +234,18 @@ def test_readers_of_an_unchanged_store_build_nothing(spare: Place, serve: Serve)
     assert live.changes.items.catch_up() == 0
     assert live.recommender.snapshot.prices is prices
     assert live.recommender.snapshot.catalog.available is available
+
+
+def test_rules_follow_prices_and_stock(spare: Place, serve: Serve) -> None:
+    spare.workspace.merchandising.write_text(
+        '[[bury]]\nname = "nearly sold out"\nmax_stock = 3\n\n[objective]\nby = "expected_profit"\nmargin = 0.5\n', encoding="utf-8"
+    )
+    client = serve(spare)
+    recommender = inside(client).bundles.live.recommender
+    row = int(recommender.snapshot.catalog.rows(["sku-07"])[0])
+    assert not recommender.merchandising.masks["nearly sold out"][row]
+    send(client, {"item": "sku-07", "price": 40, "stock": 2})
+    assert recommender.merchandising.masks["nearly sold out"][row]
+    assert recommender.merchandising.known_margins[row] == 20
+    send(client, {"item": "sku-07", "stock": 9})
+    assert not recommender.merchandising.masks["nearly sold out"][row]

@@ -126,6 +126,7 @@ class RecentlyViewed(PlainRow):
 
     title: str = "Recently viewed"
     retriever: str = "the visitor's views and carts"
+    in_order = True
 
     def missing(self, visit: Visit) -> str | None:
         """See `RowKind`."""

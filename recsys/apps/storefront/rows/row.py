@@ -41,6 +41,11 @@ class RowKind(Protocol):
         """Whether categories that have their share of the page come last; not where the row is of one category by its nature."""
         ...
 
+    @property
+    def in_order(self) -> bool:
+        """Whether the row promises its order: neither diversity nor chance nor a category's share moves its items."""
+        ...
+
     def missing(self, visit: Visit) -> str | None:
         """Return why this row has nothing to show on a page; None where it can be tried."""
         ...
@@ -62,6 +67,7 @@ class PlainRow:
     """The usual answers of a row: it needs nothing, its title names nothing, and no category takes it over."""
 
     spreads = True
+    in_order = False
 
     def missing(self, visit: Visit) -> str | None:
         """See `RowKind`."""

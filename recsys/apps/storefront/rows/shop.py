@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from functools import cached_property
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,11 +15,14 @@ from retrieval.collaborative.scoring import TopOfAll
 from retrieval.related.trending import Trend
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from recsys.apps.storefront.places import Places
     from recsys.apps.storefront.visit import Visit
     from recsys.recommend.pipeline import Recommender
     from retrieval.candidates import Candidates
 
+KEPT_PLACES = 50
 NO_GROWTH = "nothing has grown in the last week"
 
 
@@ -127,7 +130,6 @@ class TrendingHere(PlainRow):
     places: Places | None
     title: str = "Trending in {}"
     retriever: str = "growth of the buyers of the last week in one place"
-    _trends: dict[str, Trend] = field(default_factory=dict)
 
     def missing(self, visit: Visit) -> str | None:
         """See `RowKind`."""
@@ -155,13 +157,17 @@ class TrendingHere(PlainRow):
             return None
         return self.places.named(visit.request.place) if visit.request.place else self.places.of_user(visit.request.user)
 
-    def _trend(self, place: str) -> Trend:
-        """Return the trend of one place, counted when it is first asked for."""
-        if place not in self._trends:
-            snapshot = self.recommender.snapshot
-            among = np.zeros(snapshot.log.n_users, dtype=bool) if self.places is None else self.places.users(place, snapshot.log.user_ids)
-            self._trends[place] = Trend.of(snapshot.log, snapshot.now, among=among)
-        return self._trends[place]
+    @cached_property
+    def _trend(self) -> Callable[[str], Trend]:
+        """The trend of a place, counted when it is first asked for; a trend has two numbers an item, so not all are kept."""
+        snapshot, places = self.recommender.snapshot, self.places
+
+        @lru_cache(maxsize=KEPT_PLACES)
+        def counted(place: str) -> Trend:
+            among = np.zeros(snapshot.log.n_users, dtype=bool) if places is None else places.users(place, snapshot.log.user_ids)
+            return Trend.of(snapshot.log, snapshot.now, among=among)
+
+        return counted
 
 
 def _grown(trend: Trend, found: Candidates) -> list[Said]:

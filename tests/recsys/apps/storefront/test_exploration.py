@@ -39,4 +39,4 @@ def test_nothing_is_drawn_by_default() -> None:
     found = explore(30, 10, 0.0, "any")
     assert found.order.tolist() == list(range(10))
     assert found.propensity.tolist() == [1.0] * 10
-    assert not found.drawn
+    assert found.reach == len(found.order)

@@ -245,3 +245,61 @@ def test_drawn_rows_say_how_probable_they_were(storefront: Storefront) -> None:
         MerchandisingRules.model_validate({"pin": [{"name": "now", "item": "sku-39", "position": 2}]})
     )
     assert len({tuple(i.item_id for i in Storefront(pinned, config).answer(asked).rows[0].items) for _ in range(5)}) == 1
+
+
+def ruled(storefront: Storefront, **rules: list[dict[str, Any]]) -> Storefront:
+    return Storefront(storefront.recommender.with_rules(MerchandisingRules.model_validate(rules)), storefront.config)
+
+
+def test_a_pin_for_all_rows_stands_in_the_first_that_can_show_it(storefront: Storefront) -> None:
+    pin = {"name": "now", "item": "sku-17", "position": 2}
+    rows = (RowRequest("buy_again", 3), RowRequest("trending", 1), RowRequest("popular", 4), RowRequest("new_arrivals", 4))
+    answer = ruled(storefront, pin=[pin]).answer(PageRequest("home", rows=rows))  # nothing is due for a visitor; trending has one place
+    placed = [(row.name, item.position) for row in answer.rows for item in row.items if item.item_id == "sku-17"]
+    assert placed == [("popular", 2)]
+
+
+def test_a_pinned_variant_takes_the_place_of_the_others(storefront: Storefront) -> None:
+    pin = {"name": "now", "item": "sku-02", "position": 1, "where": {"rows": ["popular"]}}
+    upper, lower = (RowRequest("recently_viewed", 3), RowRequest("popular", 3))
+    answer = ruled(storefront, pin=[pin]).answer(PageRequest("home", viewed=("sku-01", "sku-09"), rows=(upper, lower)))
+    assert [shown_.item_id for shown_ in answer.rows[0].items] == ["sku-09"]
+    assert answer.rows[1].items[0].item_id == "sku-02"
+
+
+def test_rules_hold_in_what_follows(storefront: Storefront) -> None:
+    asked = PageRequest("home", rows=(RowRequest("popular", 3),), in_stock=False)
+    limit = {"name": "no bread", "by": "category", "value": "bakery", "most": 0}
+    catalog = storefront.recommender.snapshot.catalog
+    bakery = {str(item) for item, path in zip(catalog.ids, catalog.frame["category"], strict=True) if path and path.startswith("bakery")}
+    (plain,) = storefront.answer(asked).rows
+    assert bakery & set(plain.rest)
+    (row,) = ruled(storefront, limit=[limit]).answer(asked).rows
+    assert row.rest
+    assert not bakery & {*row.rest, *(item.item_id for item in row.items)}
+    (row,) = ruled(storefront, bury=[{"name": "last", "categories": ["bakery"]}]).answer(asked).rows
+    buried = [item in bakery for item in row.rest]
+    assert buried == sorted(buried), "behind all others"
+
+
+def test_rows_below_do_not_depend_on_what_chance_drew(storefront: Storefront) -> None:
+    asked = PageRequest("home", "user-01", rows=(RowRequest("for_you", 4), RowRequest("popular", 4)))
+    drawn = storefront.config.model_copy(update={"exploration": 1.0})
+    pages = [storefront.answer(asked, config=drawn) for _ in range(30)]
+    assert len({tuple(item.item_id for item in page.rows[0].items) for page in pages}) > 1
+    first = Counter(page.rows[1].items[0].item_id for page in pages)
+    assert len(first) == 1, "its propensity is 1"
+    assert {page.rows[1].items[0].propensity for page in pages} == {1.0}
+
+
+def test_what_was_looked_at_keeps_its_order_whatever_the_settings(storefront: Storefront) -> None:
+    viewed = tuple(f"sku-{number:02}" for number in (5, 6, 7, 8, 15, 16))
+    asked = PageRequest("home", viewed=viewed, rows=(RowRequest("recently_viewed", 6),))
+    config = storefront.config.model_copy(update={"category_share": 0.1, "diversity": 0.9, "exploration": 1.0})
+    assert shown(storefront.answer(asked, config=config)) == list(reversed(viewed))
+
+
+def test_a_diverse_row_keeps_the_share_of_a_category(storefront: Storefront) -> None:
+    config = storefront.config.model_copy(update={"category_share": 0.2, "diversity": 0.5})
+    (row,) = storefront.answer(PageRequest("home", rows=(RowRequest("popular", 8),)), config=config).rows
+    assert max(Counter(item.category for item in row.items).values()) <= 2
