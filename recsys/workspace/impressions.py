@@ -50,8 +50,7 @@ CREATE TABLE IF NOT EXISTS impressions (
 CREATE INDEX IF NOT EXISTS impressions_of_page ON impressions (page_id);
 CREATE TABLE IF NOT EXISTS actions (
     impression_id TEXT NOT NULL REFERENCES impressions (impression_id) ON DELETE CASCADE, action_id TEXT NOT NULL,
-    item_id TEXT NOT NULL, position INTEGER NOT NULL, action_name TEXT NOT NULL, time INTEGER NOT NULL, sent INTEGER,
-    client_id TEXT, session_id TEXT, value REAL,
+    item_id TEXT NOT NULL, position INTEGER NOT NULL, action_name TEXT NOT NULL, time INTEGER NOT NULL, value REAL,
     PRIMARY KEY (impression_id, action_id)
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS designs (experiment TEXT PRIMARY KEY, design TEXT NOT NULL, since INTEGER NOT NULL);
@@ -82,6 +81,7 @@ _DONE: dict[str, Any] = {
     columns.TIME: pl.Int64,
     n.VALUE: pl.Float64,
 }
+_STORED = "impression_id, action_id, item_id, position, action_name, time, value"  # of an action, also in a file of an older version
 _UNIT = "CASE e.unit WHEN 'user' THEN p.user_id ELSE p.session_id END"
 
 
@@ -269,7 +269,7 @@ def _store(connection: sqlite3.Connection, actions: Sequence[Action], now: int) 
     for impression, action_id in connection.execute(f"SELECT impression_id, action_id FROM actions {of}", ids):
         served[impression].action_ids.add(action_id)
     rows, stored = judge(actions, served, now)
-    connection.executemany("INSERT INTO actions VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
+    connection.executemany(f"INSERT INTO actions ({_STORED}) VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
     return stored
 
 

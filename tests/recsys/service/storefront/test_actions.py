@@ -76,6 +76,7 @@ def test_the_form_of_user_behavior_insights_is_read(place: Place, client: TestCl
     assert answer["notes"] == ["1 of 1 actions have a time that cannot be: the server's time is stored"]
     stored = place.workspace.impressions.actions().row(-1, named=True)
     assert stored["item_id"] == "sku-12"
+    assert b"device" not in b"".join(path.read_bytes() for path in place.workspace.service.glob("impressions.sqlite*"))
     assert abs(stored["time"] - time.time()) < 600
 
 
@@ -86,15 +87,16 @@ def test_a_clock_that_cannot_be_does_not_lose_the_action(client: TestClient, whe
     assert (answer["new"], answer["clocks_off"]) == (1, 1)
 
 
-@pytest.mark.parametrize("body", [{}, {"actions": []}, {"actions": [{"action_name": "click"}]}, {"actions": [click(odd=1)]}])
+@pytest.mark.parametrize("body", [{}, {"actions": []}, {"actions": [{"action_name": "click"}]}, {"actions": [click(odd=1)]}, {"actions": [click(value=1e12)]}])
 def test_what_is_no_batch_is_refused_in_one_line(client: TestClient, body: dict[str, Any]) -> None:
     problem(client.post("/v1/actions", json=body), 422)
 
 
 def test_an_erased_user_leaves_no_pages_and_gets_none(spare: Place, serve: Any) -> None:
     client = serve(spare)
-    row = shown(client, 1)
-    assert send(client, click(impression=row)).json()["new"] == 1
+    row, visitor = shown(client, 1), shown(client, 3, user_id=None)
+    about = {"client_id": "user-03", "session_id": "user-03"}  # an action on a visitor's page that says who it was
+    assert send(client, click(impression=row), click(impression=visitor, **about)).json()["new"] == 2
     assert client.delete("/v1/users/user-03").json()["pages"] == 1
     again = shown(client, 2)
     assert send(client, click(impression=row), click(impression=again)).json()["unknown"] == 2
