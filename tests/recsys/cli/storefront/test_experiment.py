@@ -38,6 +38,7 @@ def place(tmp_path: Path) -> Workspace:
     workspace.root.mkdir()
     workspace.experiments.write_text(FILE)
     book = ExperimentBook(workspace)
+    book.catch_up(TODAY - 9 * DAY)
     pages, clicks = [], []
     for number in range(600):
         when = TODAY - 9 * DAY + 600 * number

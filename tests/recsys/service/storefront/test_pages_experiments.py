@@ -25,6 +25,7 @@ def test_the_page_shows_what_the_read_out_found(place: Place, client: TestClient
     workspace.experiments.write_text(text)
     assert "Not read out yet" in seen(client.get("/experiments"))
     book, pages, clicks = ExperimentBook(workspace), [], []
+    book.catch_up(now)
     for number in range(400):
         when = today - 4 * DAY + 500 * number
         (exposure,) = book.assign("home", f"visitor-{number}", None, when).exposures

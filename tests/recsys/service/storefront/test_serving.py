@@ -95,6 +95,7 @@ def test_an_arm_makes_the_list_more_diverse(clean: Place, serve: Serve) -> None:
     client, rows = serve(clean), [{"name": "for_you", "k": 8}]
     pages = {user: asked(client, user=user, rows=rows) for user in (f"user-{number:02}" for number in range(1, 13))}
     clean.workspace.experiments.unlink()
+    inside(client).catch_up()
     moved = {}
     for user, page in pages.items():
         usual = asked(client, user=user, rows=rows)
