@@ -82,6 +82,7 @@ _DONE: dict[str, Any] = {
     n.VALUE: pl.Float64,
 }
 _STORED = "impression_id, action_id, item_id, position, action_name, time, value"  # of an action, also in a file of an older version
+_TURNED = "EXISTS (SELECT 1 FROM impressions i WHERE i.page_id = p.page_id AND i.first > 1)"
 _UNIT = "CASE e.unit WHEN 'user' THEN p.user_id ELSE p.session_id END"
 
 
@@ -106,8 +107,7 @@ class ImpressionStore:
             A propensity is not above 0 and up to 1, or an item stands in a row twice.
         """
         for page in pages:
-            for row in page.rows:
-                _check(row)
+            check_page(page)
         with self._file.writing() as connection:
             new = 0
             for page in pages:
@@ -173,11 +173,14 @@ class ImpressionStore:
         )
 
     def exposures(self, experiment: str, until: int) -> pl.DataFrame:
-        """Return the pages before a moment that a unit saw in an arm, oldest first: unit, arm, page, time, milliseconds, outcome."""
+        """Return the pages before a moment that a unit saw in an arm, oldest first: unit, arm, page, time, milliseconds, outcome.
+
+        A row that was turned over is not a page: it shows the rest of one that may be from before the experiment.
+        """
         return self._frame(
             _EXPOSED,
             f"SELECT {_UNIT}, e.arm, p.page_id, p.time, p.milliseconds, p.outcome FROM exposures e JOIN pages p USING (page_id)"
-            " WHERE e.experiment = ? AND p.time < ? ORDER BY p.time, p.page_id",
+            f" WHERE e.experiment = ? AND p.time < ? AND NOT {_TURNED} ORDER BY p.time, p.page_id",
             (experiment, until),
         )
 
@@ -242,6 +245,12 @@ class ImpressionStore:
             return []
         with self._file.connected() as connection:
             return connection.execute(query, values).fetchall()
+
+
+def check_page(page: ServedPage) -> None:
+    """Raise DataError where a page cannot be stored, see `ImpressionStore.add_served`."""
+    for row in page.rows:
+        _check(row)
 
 
 def _check(row: Impression) -> None:
