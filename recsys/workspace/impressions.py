@@ -147,16 +147,17 @@ class ImpressionStore:
         """Return the design and first moment of each experiment that has run."""
         return {name: (design, since) for name, design, since in self._rows("SELECT experiment, design, since FROM designs")}
 
-    def frame(self, since: int = 0) -> pl.DataFrame:
+    def frame(self, since: int = 0, arm: tuple[str, str] | None = None) -> pl.DataFrame:
         """Return all places from a moment on, oldest page first: impression, page, row, user, session, time, bundle, context, place, item,
-        propensity, rule.
+        propensity, rule; of an experiment and its arm, only those of its pages.
         """
+        exposed = "" if arm is None else " AND p.page_id IN (SELECT page_id FROM exposures WHERE experiment = ? AND arm = ?)"
         frame = self._frame(
             _PLACES,
             "SELECT i.impression_id, p.page, i.row, p.user_id, p.session_id, p.time, p.bundle_id, p.context,"
-            " i.first, i.items, i.propensities, i.rules FROM impressions i JOIN pages p USING (page_id) WHERE p.time >= ?"
+            f" i.first, i.items, i.propensities, i.rules FROM impressions i JOIN pages p USING (page_id) WHERE p.time >= ?{exposed}"
             " ORDER BY p.time, p.page_id, i.impression_id",
-            (since,),
+            (since, *(arm or ())),
         )
         frame = frame.with_columns(pl.col(name).str.json_decode(pl.List(kind)) for name, kind in _LISTS.items())
         end = pl.col(columns.POSITION) + pl.col(n.ITEM_ID).list.len()
@@ -192,6 +193,16 @@ class ImpressionStore:
             " JOIN impressions USING (page_id) JOIN actions a USING (impression_id) WHERE e.experiment = ? AND a.time < ?",
             (experiment, until),
         )
+
+    def arms(self, since: int = 0) -> list[tuple[str, str]]:
+        """Return the experiments and arms that pages from a moment on were in."""
+        query = "SELECT DISTINCT e.experiment, e.arm FROM exposures e JOIN pages p USING (page_id) WHERE p.time >= ? ORDER BY 1, 2"
+        return self._rows(query, (since,))
+
+    def latest(self) -> int | None:
+        """Return when the latest page was served; None without one."""
+        ((found,),) = self._rows("SELECT max(time) FROM pages") or [(None,)]
+        return found
 
     def unexposed(self, experiment: str, since: int, until: int) -> tuple[int, int]:
         """Return how many pages between two moments were outside an experiment, and how many there were."""

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from recsys.apps.storefront.experiments.assignment import ExperimentBook
 from recsys.apps.storefront.experiments import listing
+from recsys.apps.storefront.experiments.assignment import ExperimentBook
 from recsys.apps.storefront.experiments.definition import Experiment, day
 from recsys.apps.storefront.experiments.listing import watch_experiments
 from recsys.apps.storefront.experiments.read_out import read_out
@@ -121,7 +121,9 @@ def test_an_experiment_that_cannot_be_read_out_does_not_hide_the_others(
         return read_out(found, *more)
 
     monkeypatch.setattr(listing, "read_out", fails)
-    place.experiments.write_text(FILE.replace("diverse", "broken").replace("diversity", "exploration").replace(', bundle = "gone"', "") + FILE)
+    place.experiments.write_text(
+        FILE.replace("diverse", "broken").replace("diversity", "exploration").replace(', bundle = "gone"', "") + FILE
+    )
     (told,) = watch_experiments(place, Settings())
     assert told.startswith("experiment diverse: b is better")
     assert "experiment broken is not read out: unexpected ValueError" in caplog.messages

@@ -93,7 +93,9 @@ def test_a_clock_that_cannot_be_does_not_lose_the_action(client: TestClient, whe
     assert (answer["new"], answer["clocks_off"]) == (1, 1)
 
 
-@pytest.mark.parametrize("body", [{}, {"actions": []}, {"actions": [{"action_name": "click"}]}, {"actions": [click(odd=1)]}, {"actions": [click(value=1e12)]}])
+@pytest.mark.parametrize(
+    "body", [{}, {"actions": []}, {"actions": [{"action_name": "click"}]}, {"actions": [click(odd=1)]}, {"actions": [click(value=1e12)]}]
+)
 def test_what_is_no_batch_is_refused_in_one_line(client: TestClient, body: dict[str, Any]) -> None:
     problem(client.post("/v1/actions", json=body), 422)
 
