@@ -84,7 +84,9 @@ def simulated(run: int, effect: float) -> dict[str, Any]:
             FILE.format(unit=unit, metric=metric, units=UNITS, arms="\n".join(f"{name} = {{}}" for name in names))
         )
         (experiment,) = read_experiments(workspace.experiments)
-        visits = Visits(ExperimentBook(workspace), names[-1], effect, rng)
+        book = ExperimentBook(workspace)
+        book.catch_up(BEGIN)
+        visits = Visits(book, names[-1], effect, rng)
         rates = rng.beta(1, 6, UNITS)
         comes = np.sort(rng.integers(0, DAYS, UNITS))
         for day in range(DAYS):

@@ -208,12 +208,17 @@ class AnswerPipeline:
         self._retrieval = Threads("retrieve", config.threads)
         self._ranking = Threads("rank", config.threads)
         self._others = Threads("other", 1)
+        self._actions = Threads("actions", 1)
         self._assistant = Threads("assistant", config.threads)
         self._breaker = CircuitBreaker(config.breaker_failures, config.breaker_seconds)
 
     async def run(self, work: Callable[[], T], times: StageTimes, stage: str) -> T:
         """Run work that is not a user's list in the thread for such work: a long one delays no list."""
         return await _timed(self._others, work, times, stage)
+
+    async def store_actions(self, work: Callable[[], T], times: StageTimes) -> T:
+        """Store actions on impressions in a thread of its own: where it waits for the disk, prices and events do not."""
+        return await _timed(self._actions, work, times, "storing")
 
     async def converse(self, work: Callable[[], T], times: StageTimes) -> T:
         """Run one turn of a conversation in threads of its own: a tool that hangs delays neither a list nor a page."""
@@ -263,7 +268,7 @@ class AnswerPipeline:
 
     def stop(self) -> None:
         """Stop all threads."""
-        for threads in (self._retrieval, self._ranking, self._others, self._assistant):
+        for threads in (self._retrieval, self._ranking, self._others, self._actions, self._assistant):
             threads.stop()
 
 

@@ -46,12 +46,21 @@ class Service:
     searches: SearchCounts = field(init=False, default_factory=SearchCounts)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "arm_bundles", ArmBundles(self.workspace, self.settings))
-        object.__setattr__(self, "bundles", BundleWatcher(self.workspace, self.settings, self.arm_bundles.catch_up))
+        object.__setattr__(self, "arm_bundles", ArmBundles(self.workspace, self.settings, self._live_id))
+        object.__setattr__(self, "bundles", BundleWatcher(self.workspace, self.settings, self.catch_up))
         object.__setattr__(self, "pipeline", AnswerPipeline(self.settings.serve))
         writer = ImpressionWriter(self.workspace.impressions, self.settings.impressions, self.erased)
         object.__setattr__(self, "impressions", writer)
         object.__setattr__(self, "experiments", ExperimentBook(self.workspace, self.arm_bundles.ready))
+
+    def catch_up(self) -> None:
+        """Take changed experiments into use, and keep the bundles of their arms up to date."""
+        now = int(time.time())
+        self.experiments.catch_up(now)
+        self.arm_bundles.catch_up(self.experiments.bundles(now))
+
+    def _live_id(self) -> str | None:
+        return None if self.bundles.live is None else self.bundles.live.bundle.id
 
     @cached_property
     def _salt(self) -> bytes:
@@ -97,6 +106,7 @@ class Service:
         from threadpoolctl import threadpool_limits
 
         with threadpool_limits(1):  # requests already run in parallel
+            self.experiments.catch_up(int(time.time()))
             self.bundles.start()
             yield
             self.bundles.stop()

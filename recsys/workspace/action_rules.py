@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
-from features.ingest.times.moments import FIRST_SECOND
 from recsys.workspace.served_pages import StoredActions
 
 if TYPE_CHECKING:
@@ -17,7 +15,6 @@ if TYPE_CHECKING:
 
 MOST_ACTIONS = 100  # of one impression: what is sent from browsers must not fill the disk
 CLOCK_SECONDS = 300  # that an action may seem to come before its impression, or after now
-LATEST_SECOND = 4_102_444_800  # of 2100: a client's time beyond is not kept
 Refusal = Literal["unknown", "not_shown", "repeated", "too_many"]
 
 
@@ -52,12 +49,12 @@ def judge(actions: Sequence[Action], served: Mapping[str, Served], now: int) -> 
             continue
         impression.action_ids.add(action.action_id)
         place = impression.items.index(action.item_id) + impression.first
-        time, sent = _times(action.sent, impression.time, now)
+        time = _time(action.sent, impression.time, now)
         counts["new"] += 1
         counts["moved"] += action.position not in (None, place)
         counts["clocks_off"] += time is None and action.sent is not None
         placed = (action.impression_id, action.action_id, action.item_id, place, action.action_name)
-        rows.append((*placed, now if time is None else time, sent, action.client_id, action.session_id, action.value))
+        rows.append((*placed, now if time is None else time, action.value))
     return rows, StoredActions(len(actions), **counts, example=example)
 
 
@@ -72,11 +69,9 @@ def _refusal(action: Action, impression: Served | None) -> Refusal | None:
     return "too_many" if len(impression.action_ids) >= MOST_ACTIONS else None
 
 
-def _times(sent: float | None, shown_at: int, now: int) -> tuple[int | None, int | None]:
-    """Return an action's time, None where the client's cannot be, and the client's own time as far as it is a date at all."""
-    if sent is None or not (math.isfinite(sent) and FIRST_SECOND <= sent <= LATEST_SECOND):
-        return None, None
-    if not shown_at - CLOCK_SECONDS <= sent <= now + CLOCK_SECONDS:
-        return None, int(sent)
+def _time(sent: float | None, shown_at: int, now: int) -> int | None:
+    """Return an action's time; None where the client's cannot be, also where it is nan."""
+    if sent is None or not shown_at - CLOCK_SECONDS <= sent <= now + CLOCK_SECONDS:
+        return None
     # Never before the page: a clock that is a minute slow would have customers act on what they have not seen.
-    return min(max(int(sent), shown_at), max(now, shown_at)), int(sent)
+    return min(max(int(sent), shown_at), max(now, shown_at))

@@ -50,8 +50,7 @@ CREATE TABLE IF NOT EXISTS impressions (
 CREATE INDEX IF NOT EXISTS impressions_of_page ON impressions (page_id);
 CREATE TABLE IF NOT EXISTS actions (
     impression_id TEXT NOT NULL REFERENCES impressions (impression_id) ON DELETE CASCADE, action_id TEXT NOT NULL,
-    item_id TEXT NOT NULL, position INTEGER NOT NULL, action_name TEXT NOT NULL, time INTEGER NOT NULL, sent INTEGER,
-    client_id TEXT, session_id TEXT, value REAL,
+    item_id TEXT NOT NULL, position INTEGER NOT NULL, action_name TEXT NOT NULL, time INTEGER NOT NULL, value REAL,
     PRIMARY KEY (impression_id, action_id)
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS designs (experiment TEXT PRIMARY KEY, design TEXT NOT NULL, since INTEGER NOT NULL);
@@ -82,6 +81,8 @@ _DONE: dict[str, Any] = {
     columns.TIME: pl.Int64,
     n.VALUE: pl.Float64,
 }
+_STORED = "impression_id, action_id, item_id, position, action_name, time, value"  # of an action, also in a file of an older version
+_TURNED = "EXISTS (SELECT 1 FROM impressions i WHERE i.page_id = p.page_id AND i.first > 1)"
 _UNIT = "CASE e.unit WHEN 'user' THEN p.user_id ELSE p.session_id END"
 
 
@@ -106,8 +107,7 @@ class ImpressionStore:
             A propensity is not above 0 and up to 1, or an item stands in a row twice.
         """
         for page in pages:
-            for row in page.rows:
-                _check(row)
+            check_page(page)
         with self._file.writing() as connection:
             new = 0
             for page in pages:
@@ -147,16 +147,17 @@ class ImpressionStore:
         """Return the design and first moment of each experiment that has run."""
         return {name: (design, since) for name, design, since in self._rows("SELECT experiment, design, since FROM designs")}
 
-    def frame(self, since: int = 0) -> pl.DataFrame:
+    def frame(self, since: int = 0, arm: tuple[str, str] | None = None) -> pl.DataFrame:
         """Return all places from a moment on, oldest page first: impression, page, row, user, session, time, bundle, context, place, item,
-        propensity, rule.
+        propensity, rule; of an experiment and its arm, only those of its pages.
         """
+        exposed = "" if arm is None else " AND p.page_id IN (SELECT page_id FROM exposures WHERE experiment = ? AND arm = ?)"
         frame = self._frame(
             _PLACES,
             "SELECT i.impression_id, p.page, i.row, p.user_id, p.session_id, p.time, p.bundle_id, p.context,"
-            " i.first, i.items, i.propensities, i.rules FROM impressions i JOIN pages p USING (page_id) WHERE p.time >= ?"
+            f" i.first, i.items, i.propensities, i.rules FROM impressions i JOIN pages p USING (page_id) WHERE p.time >= ?{exposed}"
             " ORDER BY p.time, p.page_id, i.impression_id",
-            (since,),
+            (since, *(arm or ())),
         )
         frame = frame.with_columns(pl.col(name).str.json_decode(pl.List(kind)) for name, kind in _LISTS.items())
         end = pl.col(columns.POSITION) + pl.col(n.ITEM_ID).list.len()
@@ -178,11 +179,14 @@ class ImpressionStore:
         )
 
     def exposures(self, experiment: str, until: int) -> pl.DataFrame:
-        """Return the pages before a moment that a unit saw in an arm, oldest first: unit, arm, page, time, milliseconds, outcome."""
+        """Return the pages before a moment that a unit saw in an arm, oldest first: unit, arm, page, time, milliseconds, outcome.
+
+        A row that was turned over is not a page: it shows the rest of one that may be from before the experiment.
+        """
         return self._frame(
             _EXPOSED,
             f"SELECT {_UNIT}, e.arm, p.page_id, p.time, p.milliseconds, p.outcome FROM exposures e JOIN pages p USING (page_id)"
-            " WHERE e.experiment = ? AND p.time < ? ORDER BY p.time, p.page_id",
+            f" WHERE e.experiment = ? AND p.time < ? AND NOT {_TURNED} ORDER BY p.time, p.page_id",
             (experiment, until),
         )
 
@@ -194,6 +198,16 @@ class ImpressionStore:
             " JOIN impressions USING (page_id) JOIN actions a USING (impression_id) WHERE e.experiment = ? AND a.time < ?",
             (experiment, until),
         )
+
+    def arms(self, since: int = 0) -> list[tuple[str, str]]:
+        """Return the experiments and arms that pages from a moment on were in."""
+        query = "SELECT DISTINCT e.experiment, e.arm FROM exposures e JOIN pages p USING (page_id) WHERE p.time >= ? ORDER BY 1, 2"
+        return self._rows(query, (since,))
+
+    def latest(self) -> int | None:
+        """Return when the latest page was served; None without one."""
+        ((found,),) = self._rows("SELECT max(time) FROM pages") or [(None,)]
+        return found
 
     def unexposed(self, experiment: str, since: int, until: int) -> tuple[int, int]:
         """Return how many pages between two moments were outside an experiment, and how many there were."""
@@ -249,6 +263,12 @@ class ImpressionStore:
             return connection.execute(query, values).fetchall()
 
 
+def check_page(page: ServedPage) -> None:
+    """Raise DataError where a page cannot be stored, see `ImpressionStore.add_served`."""
+    for row in page.rows:
+        _check(row)
+
+
 def _check(row: Impression) -> None:
     ids = [shown.item_id for shown in row.items]
     if not ids or len(set(ids)) < len(ids):
@@ -274,7 +294,7 @@ def _store(connection: sqlite3.Connection, actions: Sequence[Action], now: int) 
     for impression, action_id in connection.execute(f"SELECT impression_id, action_id FROM actions {of}", ids):
         served[impression].action_ids.add(action_id)
     rows, stored = judge(actions, served, now)
-    connection.executemany("INSERT INTO actions VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
+    connection.executemany(f"INSERT INTO actions ({_STORED}) VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
     return stored
 
 

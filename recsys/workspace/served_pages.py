@@ -119,8 +119,6 @@ class Action:
     action_name: str
     sent: float | None = None
     position: int | None = None
-    client_id: str | None = None
-    session_id: str | None = None
     value: float | None = None
     action_id: str = ""
 

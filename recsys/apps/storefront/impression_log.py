@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,7 +12,8 @@ from eval.off_policy.log import KEYS
 from features.behavior.click_propensities import ClickPropensities
 from features.data.queries import NONE, Queries
 from features.errors import DataError
-from features.names import CLICK, ITEM_ID, PURCHASE, SEARCH_EVENTS, SHOWN, USER_ID, VALUE
+from features.names import CART, CLICK, ITEM_ID, PURCHASE, SEARCH_EVENTS, SHOWN, USER_ID, VALUE
+from features.text.closest import did_you_mean
 from recsys.workspace.impression_columns import ACTION_NAME, CONTEXT, IMPRESSION_ID, PAGE, PAGE_ROW, POSITION, PROPENSITY, REWARD, TIME
 
 if TYPE_CHECKING:
@@ -23,23 +25,30 @@ _LOG = (IMPRESSION_ID, POSITION, ITEM_ID, PROPENSITY, REWARD, USER_ID, CONTEXT)
 _NOTHING = "nothing was shown yet: pages of `POST /v1/page` are stored as they are served"
 
 
-def off_policy_log(store: ImpressionStore, reward: str = CLICK, since: int = 0) -> pl.DataFrame:
+def off_policy_log(store: ImpressionStore, reward: str = CLICK, since: int = 0, arm: tuple[str, str] | None = None) -> pl.DataFrame:
     """Return the impressions in the form that `eval.off_policy.log.read_log` reads, with one reward a place; without rows turned over.
 
     Parameters
     ----------
     reward : an action's name: 1 where it was done, however often; "revenue": what was paid.
     since : seconds since the epoch, of the page.
+    arm : names of an experiment and its arm, whose pages alone are returned.
 
     Raises
     ------
     DataError
-        Nothing was shown.
+        Nothing was shown, no page was in the arm, or nothing of this reward's name can be done.
     """
+    if arm is not None and arm not in (known := store.arms(since)):
+        shown = ", ".join(f"{one} of {experiment}" for experiment, one in known)
+        raise DataError(f"no page was in arm {arm[1]!r} of experiment {arm[0]!r}: known are {shown or 'none'}")
     # What a row shows when it is turned over depends on what it showed before, and has no propensity of its own.
-    places, actions = store.frame(since).filter(pl.col(POSITION).min().over(IMPRESSION_ID) == 1), store.actions(since)
+    places, actions = store.frame(since, arm).filter(pl.col(POSITION).min().over(IMPRESSION_ID) == 1), store.actions(since)
     if places.is_empty():
-        raise DataError(_NOTHING)
+        raise DataError(_nothing(store, since))
+    names = {CLICK, CART, PURCHASE, REVENUE, *actions[ACTION_NAME].unique()}
+    if reward not in names:
+        raise DataError(f"nobody did {reward!r} with what was shown{did_you_mean(reward, names)}: known are {', '.join(sorted(names))}")
     if reward == REVENUE:
         earned = actions.filter(pl.col(ACTION_NAME) == PURCHASE).group_by(IMPRESSION_ID, POSITION).agg(pl.col(VALUE).sum().alias(REWARD))
     else:
@@ -67,7 +76,7 @@ def click_rates(store: ImpressionStore, since: int = 0) -> tuple[pl.DataFrame, C
     """
     places, actions = store.frame(since), store.actions(since).filter(pl.col(ACTION_NAME) == CLICK)
     if places.is_empty():
-        raise DataError(_NOTHING)
+        raise DataError(_nothing(store, since))
     clicked = actions.select(*KEYS).unique().with_columns(pl.lit(1).alias("clicks"))
     rows = places.join(clicked, on=[*KEYS], how="left", maintain_order="left").with_columns(pl.col("clicks").fill_null(0))
     found = ClickPropensities.estimate(_as_searches(rows))
@@ -82,6 +91,13 @@ def click_rates(store: ImpressionStore, since: int = 0) -> tuple[pl.DataFrame, C
     rate = (pl.col("clicks") + PRIOR * mean) / (pl.col("looks") + PRIOR)
     best = items.with_columns(debiased_click_rate=rate).sort("debiased_click_rate", ITEM_ID, descending=[True, False])
     return best.select(ITEM_ID, "shown", "clicks", "click_rate", "looks", "debiased_click_rate"), found
+
+
+def _nothing(store: ImpressionStore, since: int) -> str:
+    latest = store.latest()
+    if latest is None or latest >= since:
+        return _NOTHING
+    return f"nothing was shown since then: the latest page is of {datetime.fromtimestamp(latest, UTC):%Y-%m-%d}"
 
 
 def _as_searches(rows: pl.DataFrame) -> Queries:

@@ -31,6 +31,8 @@ def export(
         str, typer.Option(metavar="ACTION", help="What counts as 1: click, cart, purchase; or revenue, what was paid.")
     ] = CLICK,
     since: Since = None,
+    experiment: Annotated[str | None, typer.Option(metavar="NAME", help="Pages of one arm of this experiment only; with --arm.")] = None,
+    arm: Annotated[str | None, typer.Option(metavar="ARM", help="The arm of --experiment.")] = None,
 ) -> None:
     """Write the log that `recsys off-policy` reads: a row a place, with propensity and reward.
 
@@ -38,11 +40,21 @@ def export(
     """
     from recsys.apps.storefront.impression_log import off_policy_log
 
-    frame = off_policy_log(state_of(context).workspace.impressions, reward, _seconds(since))
+    if (experiment is None) != (arm is None):
+        raise typer.BadParameter("--experiment and --arm go together: name both, or neither for all pages")
+    store, chosen = state_of(context).workspace.impressions, None if experiment is None or arm is None else (experiment, arm)
+    frame = off_policy_log(store, reward, _seconds(since), chosen)
     _write(frame, out)
     drawn = frame.filter(frame["propensity"] < 1)["impression_id"].n_unique()
     lists = frame["impression_id"].n_unique()
     typer.echo(f"{len(frame):,} places of {lists:,} impressions in {out}; rewards {frame['reward'].sum():,.6g}")
+    if not frame["reward"].sum():
+        names = ", ".join(sorted(store.actions(_seconds(since))["action_name"].unique())) or "none"
+        typer.echo(f"note: every reward is 0: nothing shown here has a {reward}; stored actions are {names}", err=True)
+    if chosen is None and (arms := store.arms(_seconds(since))):
+        named = f"--experiment {arms[0][0]} --arm {arms[0][1]}"
+        mixed = f"note: the log mixes pages of {len(arms)} arms of experiments, with and without exploration"
+        typer.echo(f"{mixed}: choose one, as {named}", err=True)
     if not drawn:
         typer.echo(
             "note: every propensity is 1, so the log says nothing of other lists: let an experiment's arm set exploration above 0", err=True

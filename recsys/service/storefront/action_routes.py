@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from recsys.workspace.served_pages import StoredActions
 
 actions_router = APIRouter()
+FLUSH_SECONDS = 0.2  # usually a page is stored within milliseconds; an action on one that is not is told as unknown
 _OUTCOMES = ("new", "repeated", "unknown", "not_shown", "too_many")
 
 
@@ -33,11 +34,11 @@ async def actions(request: Request, body: s.ActionsBody, service: ServiceOf, liv
     batch = [action.action(spelt(action.object_id)) for action in body.actions]
 
     def store() -> StoredActions:
-        service.impressions.flush()  # a page of this worker may still wait
+        service.impressions.flush(FLUSH_SECONDS)  # a page of this worker may still wait
         return service.workspace.impressions.add_actions(batch, int(time.time()))
 
     try:
-        stored = await service.pipeline.run(store, times, "storing")
+        stored = await service.pipeline.store_actions(store, times)
     except DataError as error:
         return problem(503, str(error), {"Retry-After": "10"})
     for outcome in _OUTCOMES:

@@ -21,7 +21,7 @@ class ActionBody(Body):
     """What a customer did with an item that was shown.
 
     UBI's nested `event_attributes.object.object_id` and `event_attributes.position.ordinal` are read as well, and its `application`,
-    `message`, `message_type` and `user_query` are accepted and not stored.
+    `client_id`, `session_id`, `message`, `message_type` and `user_query` are accepted and not stored.
     """
 
     model_config = ConfigDict(
@@ -35,13 +35,13 @@ class ActionBody(Body):
     timestamp: str | float | None = Field(
         default=None, description="on the client's clock, ISO 8601 or an epoch; where it cannot be, the server's time is stored"
     )
-    client_id: Name | None = None
-    session_id: Name | None = None
-    value: float | None = Field(default=None, ge=0, description="price paid for the whole quantity")
+    value: float | None = Field(default=None, ge=0, lt=1e12, description="price paid for the whole quantity")
     action_id: Name | None = Field(
         default=None, description="equal ids of one impression count once; null: derived from item and action_name"
     )
     application: Any = Field(default=None, exclude=True)
+    client_id: Any = Field(default=None, exclude=True)
+    session_id: Any = Field(default=None, exclude=True)
     message: Any = Field(default=None, exclude=True)
     message_type: Any = Field(default=None, exclude=True)
     user_query: Any = Field(default=None, exclude=True)
@@ -65,8 +65,7 @@ class ActionBody(Body):
         if self.timestamp is not None:
             moment = read_moment(self.timestamp)
             sent = math.nan if moment is None else moment.replace(tzinfo=UTC).timestamp()
-        ids = (self.client_id, self.session_id)
-        return Action(self.query_id, item_id, self.action_name, sent, self.position, *ids, self.value, self.action_id or "")
+        return Action(self.query_id, item_id, self.action_name, sent, self.position, self.value, self.action_id or "")
 
 
 class ActionsBody(Body):

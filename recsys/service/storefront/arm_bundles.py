@@ -13,6 +13,8 @@ from recsys.artifacts.bundle import Bundle
 from recsys.recommend.open import LiveChanges, open_recommender
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from recsys.settings.settings import Settings
     from recsys.workspace.workspace import Workspace
 
@@ -23,17 +25,24 @@ RETRY_SECONDS = 60.0  # until a bundle that could not be opened is tried again
 class ArmBundles:
     """Opens bundles in a thread of its own; until one is open, the experiment that names it is off for everybody.
 
-    A bundle whose folder is gone, removed by `bundles.keep` or rewritten by an erasure, is dropped: it may hold an erased user.
+    A bundle whose folder is gone, removed by `bundles.keep` or rewritten by an erasure, is dropped: it may hold an erased user. So is one
+    that no running experiment names any more.
+
+    Parameters
+    ----------
+    live : returns the id of the bundle in use, which answers without being opened again.
     """
 
-    def __init__(self, workspace: Workspace, settings: Settings) -> None:
-        self._workspace, self._settings = workspace, settings
+    def __init__(self, workspace: Workspace, settings: Settings, live: Callable[[], str | None] = lambda: None) -> None:
+        self._workspace, self._settings, self._live = workspace, settings, live
         self._open: dict[str, tuple[Storefront, LiveChanges]] = {}
         self._tried: dict[str, float] = {}
         self._opening = threading.Lock()
 
     def ready(self, bundle_id: str) -> bool:
-        """Return whether a bundle is open; the first call begins to open it."""
+        """Return whether a bundle can answer; the first call begins to open it."""
+        if bundle_id == self._live():
+            return True
         if not (self._workspace.bundles / bundle_id).is_dir():
             if self._open.pop(bundle_id, None) is not None or bundle_id not in self._tried:
                 _log.error("an experiment is off: its bundle %s is not kept here: name another one, or raise bundles.keep", bundle_id)
@@ -51,10 +60,19 @@ class ArmBundles:
         found = self._open.get(bundle_id)
         return None if found is None else found[0]
 
-    def catch_up(self) -> None:
-        """Put new prices, stock and rules into the answers of all open bundles."""
-        for _, changes in list(self._open.values()):
-            changes.catch_up()
+    def catch_up(self, named: set[str]) -> None:
+        """Put new prices, stock and rules into the answers of all open bundles, and drop those that are not needed any more.
+
+        Parameters
+        ----------
+        named : bundles of running experiments.
+        """
+        for bundle_id, (_, changes) in list(self._open.items()):
+            if bundle_id not in named or bundle_id == self._live() or not (self._workspace.bundles / bundle_id).is_dir():
+                self._open.pop(bundle_id, None)
+                self._tried.pop(bundle_id, None)
+            else:
+                changes.catch_up()
 
     def _take(self, bundle_id: str) -> None:
         with self._opening:  # one at a time: opening takes memory and both cores

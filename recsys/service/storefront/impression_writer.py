@@ -6,11 +6,13 @@ import logging
 import queue
 import threading
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from features.data.interactions import DAY
-from features.errors import RecsysError
+from features.errors import DataError, RecsysError
 from recsys.service.metrics import IMPRESSIONS, LOST_PAGES
+from recsys.workspace.impressions import check_page
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 AT_ONCE = 200  # pages of one transaction
 FLUSH_SECONDS = 5.0
+STOP_SECONDS = 10.0
+RETRY_SECONDS = 60.0  # until old pages that could not be removed are tried again
 
 
 class ImpressionWriter:
@@ -48,22 +52,27 @@ class ImpressionWriter:
         except queue.Full:
             LOST_PAGES.inc()
 
-    def flush(self) -> None:
-        """Wait until the pages that were put before are stored, for at most `FLUSH_SECONDS`."""
+    def flush(self, seconds: float = FLUSH_SECONDS) -> None:
+        """Wait until the pages that were put before are stored, for at most some seconds."""
         if self._thread is None:
             return
-        done = threading.Event()
+        done, until = threading.Event(), time.monotonic() + seconds
         try:
-            self._waiting.put(done, timeout=FLUSH_SECONDS)
+            self._waiting.put(done, timeout=seconds)
         except queue.Full:
             return
-        done.wait(FLUSH_SECONDS)
+        done.wait(max(0.0, until - time.monotonic()))
 
     def stop(self) -> None:
-        """Store what waits, and end the thread."""
-        if self._thread is not None:
-            self._waiting.put(None)
-            self._thread.join(timeout=10)
+        """Store what waits, and end the thread; what cannot be stored within `STOP_SECONDS` is lost, and the log says how much."""
+        if self._thread is None:
+            return
+        until = time.monotonic() + STOP_SECONDS
+        with suppress(queue.Full):
+            self._waiting.put(None, timeout=STOP_SECONDS)
+        self._thread.join(timeout=max(0.0, until - time.monotonic()))
+        if self._thread.is_alive():
+            _log.error("about %s pages are not stored: the service ends before the disk has taken them", f"{self._waiting.qsize():,}")
 
     def _start(self) -> None:
         with self._starting:
@@ -81,6 +90,8 @@ class ImpressionWriter:
                 self._write(pages)
             except Exception as error:  # whatever is wrong, the next pages are tried again
                 self._lose(pages, error)
+            else:
+                self._expire()
             for one in batch:
                 if isinstance(one, threading.Event):
                     one.set()
@@ -90,18 +101,36 @@ class ImpressionWriter:
     def _write(self, pages: list[ServedPage]) -> None:
         users = {page.user_id for page in pages if page.user_id is not None}
         erased = set(self._erased(users)) if users else set()
-        kept = [page for page in pages if page.user_id not in erased]
+        kept = [page for page in pages if page.user_id not in erased and self._sound(page)]
         if kept:
             IMPRESSIONS.inc(sum(len(page.rows) for page in kept[: self._store.add_served(kept)]))
         for user in self._erased(users - erased) if users else ():  # an erasure that ran in between has not seen these pages
             self._store.erase(user)
-        now = time.time()
-        if now >= self._expires:
-            self._expires = now + DAY
-            expired = self._store.expire(int(now - DAY * self._config.keep_days))
-            if expired:
-                _log.info("%s pages removed with their impressions: older than %g days", f"{expired:,}", self._config.keep_days)
         self._failed = False
+
+    def _sound(self, page: ServedPage) -> bool:
+        """Return whether a page can be stored; one that cannot must not take the others of its batch along."""
+        try:
+            check_page(page)
+        except DataError as error:
+            LOST_PAGES.inc()
+            _log.error("a page is not stored as impressions: %s", error)
+            return False
+        return True
+
+    def _expire(self) -> None:
+        now = time.time()
+        if now < self._expires:
+            return
+        self._expires = now + DAY
+        try:
+            expired = self._store.expire(int(now - DAY * self._config.keep_days))
+        except RecsysError as error:
+            self._expires = now + RETRY_SECONDS
+            _log.error("pages older than %g days are not removed, and that is tried again: %s", self._config.keep_days, error)
+            return
+        if expired:
+            _log.info("%s pages removed with their impressions: older than %g days", f"{expired:,}", self._config.keep_days)
 
     def _lose(self, pages: list[ServedPage], error: Exception) -> None:
         LOST_PAGES.inc(len(pages))

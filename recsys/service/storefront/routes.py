@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from fastapi import APIRouter, Depends, HTTPException, Request
 from fastapi.responses import JSONResponse  # noqa: TC002  FastAPI reads the annotations of a route
 
-from features.errors import DataError, RecsysError
+from features.errors import DataError
 from recsys.apps.storefront.pipeline import PageStages, TurnStages
 from recsys.service.access.guard import needs
 from recsys.service.routes import PROBLEMS, LiveBundleOf, ServiceOf, TimesOf, check_k, respond
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from recsys.apps.storefront.answers import Row
     from recsys.apps.storefront.request import PageRequest, Turn
     from recsys.service.container import Service
+    from recsys.service.live_bundle import LiveBundle
 
 storefront_router = APIRouter()
 _READ = [Depends(needs(Scope.READ))]
@@ -59,7 +60,9 @@ async def page(request: Request, body: s.PageBody, service: ServiceOf, live: Liv
     served = PageInArms.of(service, live, body.asked)
     try:
         answer, degraded = await service.pipeline.answer(ForPage(served), times)
-    except RecsysError:
+    except DataError:
+        if served.storefront is not live.storefront and await service.pipeline.run(lambda: _answers(served, live), times, "retrieval"):
+            served.store_failure(times)  # what the arm's bundle lacks
         raise
     except Exception:
         served.store_failure(times)
@@ -83,9 +86,19 @@ async def turn(request: Request, body: s.TurnBody, service: ServiceOf, live: Liv
     answer, degraded = await service.pipeline.answer(ForTurn(served, asked), times)
     live.note([item.item_id for item in answer.row.items], [])
     content = answer.to_dict() | {"row": _row(service, asked.request, answer.row)}
-    about = {"page_id": uuid.uuid4().hex, "page": asked.request.page, "user_id": asked.request.user, "rows": [content["row"]]}
-    served.store(content | about, times, degraded=degraded)
+    if answer.row.items:
+        about = {"page_id": uuid.uuid4().hex, "page": asked.request.page, "rows": [content["row"]]}
+        served.store(content | about, times, degraded=degraded)
     return respond(request, live, times, content | {"degraded": degraded})
+
+
+def _answers(page: PageInArms, live: LiveBundle) -> bool:
+    """Return whether the bundle in use has what a request names."""
+    try:
+        ForPage(replace(page, storefront=live.storefront)).stages()
+    except DataError:
+        return False
+    return True
 
 
 def _recent(page: PageInArms) -> Histories | None:

@@ -29,12 +29,14 @@ class PageInArms:
     Attributes
     ----------
     storefront : that of an arm's bundle, or the one in use.
+    user : as the log spells the id.
     """
 
     service: Service
     storefront: Storefront
     asked: PageRequest
     assigned: Assigned
+    user: str | None
 
     @classmethod
     def of(cls, service: Service, live: LiveBundle, asked: PageRequest) -> PageInArms:
@@ -45,9 +47,9 @@ class PageInArms:
         if bundle_id is not None and bundle_id != live.bundle.id:
             found = service.arm_bundles.storefront(bundle_id)
             if found is None:  # it went this very moment: the page is in no arm
-                return cls(service, live.storefront, asked, Assigned())
+                return cls(service, live.storefront, asked, Assigned(), user)
             storefront = found
-        return cls(service, storefront, asked, assigned)
+        return cls(service, storefront, asked, assigned, user)
 
     @property
     def config(self) -> StorefrontConfig:
@@ -57,12 +59,13 @@ class PageInArms:
     def store(self, answer: Mapping[str, Any], times: StageTimes, *, degraded: bool) -> None:
         """Store what was shown, soon."""
         outcome: PageOutcome = "degraded" if degraded else "ok"
-        self.service.impressions.put(ServedPage.of_answer(answer, int(time.time()), outcome=outcome, **self._about(times)))
+        shown = {**answer, "user_id": self.user}
+        self.service.impressions.put(ServedPage.of_answer(shown, int(time.time()), outcome=outcome, **self._about(times)))
 
     def store_failure(self, times: StageTimes) -> None:
         """Store that the page failed, for the guardrails."""
         about = self._about(times)
-        failed = ServedPage(uuid.uuid4().hex, self.asked.page, int(time.time()), (), self.asked.user, outcome="failed", **about)
+        failed = ServedPage(uuid.uuid4().hex, self.asked.page, int(time.time()), (), self.user, outcome="failed", **about)
         self.service.impressions.put(failed)
 
     def _about(self, times: StageTimes) -> dict[str, Any]:

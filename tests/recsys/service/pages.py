@@ -132,6 +132,7 @@ def running_experiment(place: Place) -> str:
     text = f"[experiments.diverse]\n{span}\n[experiments.diverse.arms]\na = {{}}\nb = {{settings = {{diversity = 0.5}}}}\n"
     workspace.experiments.write_text(text)
     book, pages, clicks = ExperimentBook(workspace), [], []
+    book.catch_up(now)
     for number in range(400):
         when = today - 4 * DAY + 500 * number
         (exposure,) = book.assign("home", f"visitor-{number}", None, when).exposures

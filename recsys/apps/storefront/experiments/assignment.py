@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import threading
+import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 SALT = "experiment/{}"
+RETRY_SECONDS = 60.0  # until a design that could not be stored is tried again
 
 
 @dataclass(frozen=True)
@@ -67,10 +69,10 @@ def _json(value: Any) -> str:
 
 
 class ExperimentBook:
-    """The experiments of a workspace for the service; the file is read again when it changes.
+    """The experiments of a workspace for the service. What the file says holds from the next `catch_up` on.
 
     A file that is wrong leaves the experiments as they were. An experiment whose design changed while it ran is off: everybody sees what
-    the shop has, and the log says why.
+    the shop has, and the log says why. So is one whose design cannot be stored, until that is tried again.
 
     Parameters
     ----------
@@ -82,58 +84,69 @@ class ExperimentBook:
         self._seen: tuple[int, int, int] | None = None
         self._experiments: tuple[Experiment, ...] = ()
         self._allowed: dict[str, bool] = {}
+        self._retry = 0.0
         self._reading = threading.Lock()
 
-    @property
-    def experiments(self) -> tuple[Experiment, ...]:
-        """All experiments of the file."""
-        try:
-            status = self._workspace.experiments.stat()
-            seen = (status.st_mtime_ns, status.st_ino, status.st_size)
-        except OSError:
-            seen = (0, 0, 0)
-        if seen != self._seen:
-            with self._reading:
-                if seen != self._seen:
-                    self._read(seen)
-        return self._experiments
+    def catch_up(self, now: int) -> None:
+        """Read the file if it changed, and register what has begun. It may wait for the disk and for other writers."""
+        with self._reading:
+            experiments, allowed = self._experiments, dict(self._allowed)
+            if (seen := self._status()) != self._seen:
+                self._seen = seen
+                try:
+                    experiments, allowed, self._retry = read_experiments(self._workspace.experiments), {}, 0.0
+                except RecsysError as error:
+                    _log.error("the experiments stay as they were: %s", error)
+            for experiment in experiments:
+                if experiment.runs(now) and experiment.name not in allowed and time.monotonic() >= self._retry:
+                    self._register(experiment, allowed, now)
+            self._allowed, self._experiments = allowed, experiments
+
+    def bundles(self, now: int) -> set[str]:
+        """Return the bundles that arms of running experiments name."""
+        arms = (arm for experiment in self._experiments if experiment.runs(now) for arm in experiment.arms.values())
+        return {arm.settings.bundle for arm in arms if arm.settings.bundle is not None}
 
     def assign(self, page: str, user: str | None, session: str | None, now: int) -> Assigned:
-        """Return the arms of a page that somebody asks for."""
+        """Return the arms of a page that somebody asks for; waits for nothing."""
         settings: dict[str, Any] = {}
         exposures = []
-        for experiment in self.experiments:
+        for experiment in self._experiments:
             unit = user if experiment.unit == "user" else session
             if unit is None or not experiment.runs(now) or (experiment.pages and page not in experiment.pages):
                 continue
-            if not self._may_run(experiment, now):
+            if not self._may_run(experiment):
                 continue
             arm = arm_of(experiment, unit)
             settings |= experiment.arms[arm].settings.given
             exposures.append(ArmExposure(experiment.name, arm, experiment.unit))
         return Assigned(ArmSettings(**settings), tuple(exposures)) if exposures else _OUTSIDE
 
-    def _read(self, seen: tuple[int, int, int]) -> None:
+    def _status(self) -> tuple[int, int, int]:
         try:
-            self._experiments, self._allowed = read_experiments(self._workspace.experiments), {}
-        except RecsysError as error:
-            _log.error("the experiments stay as they were: %s", error)
-        self._seen = seen
+            status = self._workspace.experiments.stat()
+        except OSError:
+            return 0, 0, 0
+        return status.st_mtime_ns, status.st_ino, status.st_size
 
-    def _may_run(self, experiment: Experiment, now: int) -> bool:
-        """Return whether the design is the one under which the experiment first ran; the first page registers it."""
-        if experiment.name not in self._allowed:
-            try:
-                changed = changed_design(experiment, *self._workspace.impressions.register(experiment.name, experiment.design, now))
-            except RecsysError as error:
-                _log.error("experiment %s is off for a page: %s", experiment.name, error)
-                return False
-            if changed is not None:
-                _log.error("an experiment is off until its design is restored: %s", changed)
-            self._allowed[experiment.name] = changed is None
+    def _register(self, experiment: Experiment, allowed: dict[str, bool], now: int) -> None:
+        """Note whether the design is the one under which the experiment first ran."""
+        try:
+            changed = changed_design(experiment, *self._workspace.impressions.register(experiment.name, experiment.design, now))
+        except RecsysError as error:
+            _log.error("experiment %s is off, and is tried again in %g seconds: %s", experiment.name, RETRY_SECONDS, error)
+            self._retry = time.monotonic() + RETRY_SECONDS
+            return
+        if changed is not None:
+            _log.error("an experiment is off until its design is restored: %s", changed)
+        allowed[experiment.name] = changed is None
+
+    def _may_run(self, experiment: Experiment) -> bool:
+        if not self._allowed.get(experiment.name, False):
+            return False
         bundles = [arm.settings.bundle for arm in experiment.arms.values() if arm.settings.bundle is not None]
         ready = [self._ready(bundle) for bundle in bundles]  # all are asked, so that all are opened
-        return self._allowed[experiment.name] and all(ready)
+        return all(ready)
 
 
 _OUTSIDE = Assigned()

@@ -28,11 +28,9 @@ def _moment(value: Any) -> Any:
     """Read a TOML date or time, or an ISO 8601 text, as seconds since the epoch; a date is its midnight in UTC."""
     if isinstance(value, date) and not isinstance(value, datetime):
         value = datetime(value.year, value.month, value.day)
-    if isinstance(value, int):  # as it is stored
-        return value
     try:
         return int(utc_moment(value).replace(tzinfo=UTC).timestamp())
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, AttributeError, OverflowError):  # a number, true, a time of day, a moment before the year 1
         raise ValueError("expected a date or time such as 2026-12-01") from None
 
 

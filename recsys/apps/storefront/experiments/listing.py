@@ -106,13 +106,19 @@ def watch_experiments(workspace: Workspace, settings: Settings) -> tuple[str, ..
     now, told = int(time.time()), []
     try:
         begun = [one.name for one in read_experiments(workspace.experiments) if state_of(one, now) != "planned"]
-        for name in begun:
-            before = _last_alert(report_of(workspace.reports, name))
-            found = read_out_named(workspace, name, now)
-            if found.alert is not None and found.alert != before:
-                told.append(f"experiment {name}: {found.verdict}")
     except RecsysError as error:  # a refresh has been published, whatever is wrong here
         _log.error("the experiments are not read out: %s", error)
+        return ()
+    for name in begun:
+        before = _last_alert(report_of(workspace.reports, name))
+        try:
+            found = read_out_named(workspace, name, now)
+        except Exception as error:  # the others are read out, whatever is wrong with this one
+            reason = str(error) if isinstance(error, RecsysError) else f"unexpected {type(error).__name__}"
+            _log.error("experiment %s is not read out: %s", name, reason)
+            continue
+        if found.alert is not None and found.alert != before:
+            told.append(f"experiment {name}: {found.verdict}")
     return tuple(told)
 
 

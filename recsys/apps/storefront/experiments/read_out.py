@@ -67,7 +67,7 @@ def read_units(experiment: Experiment, store: ImpressionStore, now: int) -> Unit
     mixed = units.filter(pl.col("arms") > 1)
     units = units.filter(pl.col("arms") == 1)
     done = store.done(experiment.name, now).join(units.select(UNIT, "first"), on=UNIT)
-    done = done.filter(pl.col(TIME) < pl.col("first") + window)
+    done = done.filter(pl.col(TIME) >= pl.col("first"), pl.col(TIME) < pl.col("first") + window)
     spent = pl.col(VALUE).fill_null(0.0).filter(pl.col(ACTION_NAME) == METRIC_ACTIONS["revenue"]).sum()
     times = (pl.col(ACTION_NAME) == METRIC_ACTIONS[experiment.metric]).sum().cast(pl.Float64)
     metric = spent if experiment.metric == "revenue" else times

@@ -11,10 +11,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from features.errors import ConfigError
+from features.errors import ConfigError, DataError
+from recsys.apps.storefront.experiments import assignment
 from recsys.apps.storefront.experiments.assignment import ExperimentBook, arm_of
 from recsys.apps.storefront.experiments.definition import Experiment, day, read_experiments
 from recsys.apps.storefront.experiments.read_out import read_out
+from recsys.workspace.impressions import ImpressionStore
 from recsys.workspace.served_pages import Action, ArmExposure, Impression, PageOutcome, ServedPage, ShownItem
 from recsys.workspace.workspace import Workspace
 
@@ -69,6 +71,10 @@ def test_the_file_is_read(workspace: Workspace, tmp_path: Path) -> None:
         ("to = 2026-06-15", "to = 2026-05-15", "`from` is not before `to`"),
         ("to = 2026-06-15", "", "experiment 'diverse': to is missing"),
         ("from = 2026-06-01", 'from = "soon"', "from is 'soon', expected a date or time such as 2026-12-01"),
+        ("from = 2026-06-01", "from = 2026", "from is 2026, expected a date or time such as 2026-12-01"),
+        ("from = 2026-06-01", "from = true", "from is True, expected a date or time such as 2026-12-01"),
+        ("from = 2026-06-01", "from = 08:00:00", "expected a date or time such as 2026-12-01"),
+        ("from = 2026-06-01", "from = 0001-01-01T00:00:00+14:00", "expected a date or time such as 2026-12-01"),
         ("arms.a = {}", 'arms.a = {}\ncontrol = "c"', "the control 'c' is none of its arms a, b"),
         ("arms.a = {}", "arms.a = {}\nguardrail = 1", "unknown key guardrail, did you mean 'guardrails'"),
         ("[experiments.diverse]", "[diverse]", "found 'diverse', expected tables [experiments.NAME]"),
@@ -119,15 +125,22 @@ def test_arms_get_their_shares_and_experiments_are_independent() -> None:
     assert all(abs(count - 1500) < 130 for count in both.values())
 
 
-def test_the_book_assigns_who_takes_part(workspace: Workspace) -> None:
+def book_of(workspace: Workspace, now: int = BEGIN) -> ExperimentBook:
     book = ExperimentBook(workspace)
+    book.catch_up(now)
+    return book
+
+
+def test_the_book_assigns_who_takes_part(workspace: Workspace) -> None:
+    book = book_of(workspace)
     users = [f"user-{i}" for i in range(50)]
     found = {user: book.assign("home", user, "s1", BEGIN) for user in users}
     assert {one.exposures[0].arm: one.settings.given for one in found.values()} == {"a": {}, "b": {"diversity": 0.3}}
-    assert found == {user: ExperimentBook(workspace).assign("product", user, None, BEGIN + DAY) for user in users}
+    assert found == {user: book_of(workspace).assign("product", user, None, BEGIN + DAY) for user in users}
     for user, now in ((None, BEGIN), ("user-1", BEGIN - 1), ("user-1", BEGIN + 14 * DAY)):
         assert book.assign("home", user, "s1", now).exposures == ()
     workspace.experiments.write_text(FILE.replace("arms.a", 'pages = ["basket"]\nunit = "session"\narms.a').replace("diverse", "two"))
+    book.catch_up(BEGIN)
     assert book.assign("home", None, "s1", BEGIN).exposures == ()
     assert [one.unit for one in book.assign("basket", None, "s1", BEGIN).exposures] == ["session"]
 
@@ -149,25 +162,55 @@ def test_the_book_assigns_who_takes_part(workspace: Workspace) -> None:
 def test_what_changes_midway_turns_the_experiment_off_and_is_said(
     workspace: Workspace, caplog: pytest.LogCaptureFixture, old: str, new: str, line: str
 ) -> None:
-    book = ExperimentBook(workspace)
+    book = book_of(workspace)
     before = book.assign("home", "user-1", "s1", BEGIN)
     assert before.exposures
     workspace.experiments.write_text(FILE.replace(old, new))
+    book.catch_up(BEGIN + DAY)
     assert book.assign("home", "user-1", "s1", BEGIN + DAY).exposures == ()
-    book.assign("home", "user-1", "s1", BEGIN + DAY)
+    book.catch_up(BEGIN + DAY)
     assert [line in record.message for record in caplog.records] == [True]
     (changed,) = read_experiments(workspace.experiments)
     assert any(line in note for note in read_out(changed, workspace.impressions, BEGIN + DAY).notes)
     workspace.experiments.write_text(FILE + "# restored\n")
+    book.catch_up(BEGIN + DAY)
     assert book.assign("home", "user-1", "s1", BEGIN + DAY) == before
 
 
 def test_a_file_that_is_wrong_leaves_the_experiments_as_they_were(workspace: Workspace, caplog: pytest.LogCaptureFixture) -> None:
-    book = ExperimentBook(workspace)
+    book = book_of(workspace)
     before = book.assign("home", "user-1", "s1", BEGIN)
     workspace.experiments.write_text("[experiments")
+    book.catch_up(BEGIN)
+    book.catch_up(BEGIN)
     assert book.assign("home", "user-1", "s1", BEGIN) == before
     assert ["stay as they were" in record.message for record in caplog.records] == [True]
+
+
+def test_an_experiment_begins_once_its_design_is_stored_and_a_page_waits_for_nothing(
+    workspace: Workspace, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried: list[str] = []
+
+    def locked(_: ImpressionStore, name: str, *__: object) -> tuple[str, int]:
+        tried.append(name)
+        raise DataError("database is locked")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(ImpressionStore, "register", locked)
+        book = book_of(workspace, BEGIN - DAY)
+        assert tried == [], "it has not begun"
+        for _ in range(3):
+            book.catch_up(BEGIN)
+            assert book.assign("home", "user-1", "s1", BEGIN).exposures == ()
+        assert tried == ["diverse"]
+        assert ["is off, and is tried again in 60 seconds" in message for message in caplog.messages] == [True]
+    book.catch_up(BEGIN)
+    assert book.assign("home", "user-1", "s1", BEGIN).exposures == (), "a failure is remembered for a while"
+    monkeypatch.setattr(assignment.time, "monotonic", lambda: float("inf"))
+    book.catch_up(BEGIN)
+    assert book.assign("home", "user-1", "s1", BEGIN).exposures
+    assert book.bundles(BEGIN) == set()
 
 
 def run(workspace: Workspace, one: Experiment, units: int, rates: dict[str, float], outcome: dict[str, PageOutcome] | None = None) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from features.errors import DataError
 from recsys.apps.storefront.exploration import explore, place_probabilities
 from recsys.apps.storefront.impression_log import click_rates, off_policy_log
 from recsys.workspace.impressions import ImpressionStore
-from recsys.workspace.served_pages import Action, Impression, ServedPage, ShownItem
+from recsys.workspace.served_pages import Action, ArmExposure, Impression, ServedPage, ShownItem
 from recsys.workspace.workspace import Workspace
 
 NOW = 1_780_000_000
@@ -109,3 +110,44 @@ def test_a_log_without_chance_says_that_it_says_nothing_of_others(tmp_path: Path
     stored(tmp_path, [visit(0, np.arange(3), np.ones(3), np.zeros(3))])
     assert "every propensity is 1" in command("impressions", "export", "--out", "log.csv", workspace=tmp_path).err
     assert "the shares by place are assumed" in command("impressions", "rates", "--out", "rates.csv", workspace=tmp_path).err
+
+
+def test_a_log_is_of_one_arm_or_says_that_it_mixes_them(tmp_path: Path, command: Any) -> None:
+    store = Workspace(tmp_path).impressions
+    for number, (arm, propensity) in enumerate((("a", 1.0), ("b", 0.5), ("b", 0.5))):
+        page, _ = visit(number, np.arange(3), np.full(3, propensity), np.zeros(3))
+        store.add_served([replace(page, exposures=(ArmExposure("draw", arm),))])
+    said = command("impressions", "export", "--out", "all.csv", workspace=tmp_path)
+    assert "note: the log mixes pages of 2 arms of experiments" in said.err
+    assert "choose one, as --experiment draw --arm a" in said.err
+    said = command("impressions", "export", "--out", "b.csv", "--experiment", "draw", "--arm", "b", workspace=tmp_path)
+    assert said.out.startswith("6 places of 2 impressions in b.csv")
+    assert "mixes" not in said.err
+    assert pl.read_csv("b.csv")["propensity"].unique().to_list() == [0.5]
+    said = command("impressions", "export", "--out", "c.csv", "--experiment", "draw", "--arm", "c", workspace=tmp_path)
+    assert (said.code, said.err.count("\n")) == (1, 1)
+    assert "no page was in arm 'c' of experiment 'draw': known are a of draw, b of draw" in said.err
+    said = command("impressions", "export", "--out", "c.csv", "--arm", "b", workspace=tmp_path)
+    assert said.code != 0
+    assert "--experiment and --arm go together" in said.err
+
+
+def test_a_reward_that_nobody_can_have_is_refused(tmp_path: Path, command: Any) -> None:
+    page, clicks = visit(0, np.arange(3), np.full(3, 0.5), np.array([1, 0, 0]))
+    store = stored(tmp_path, [(page, clicks)])
+    store.add_actions([Action("i0", "item-1", "wish")], NOW)
+    said = command("impressions", "export", "--out", "x.csv", "--reward", "purchse", workspace=tmp_path)
+    assert (said.code, said.err.count("\n")) == (1, 1)
+    assert "nobody did 'purchse' with what was shown, did you mean 'purchase'?: known are cart, click, purchase, revenue, wish" in said.err
+    assert not Path("x.csv").exists()
+    assert "rewards 1" in command("impressions", "export", "--out", "x.csv", "--reward", "wish", workspace=tmp_path).out
+    said = command("impressions", "export", "--out", "x.csv", "--reward", "revenue", workspace=tmp_path)
+    assert "note: every reward is 0: nothing shown here has a revenue; stored actions are click, wish" in said.err
+
+
+def test_a_time_after_the_last_page_says_when_that_was(tmp_path: Path, command: Any) -> None:
+    stored(tmp_path, [visit(0, np.arange(3), np.ones(3), np.zeros(3))])
+    for verb in ("export", "rates"):
+        said = command("impressions", verb, "--out", "x.csv", "--since", "2999-01-01", workspace=tmp_path)
+        assert said.code == 1
+        assert "nothing was shown since then: the latest page is of 2026-05-28" in said.err

@@ -9,9 +9,11 @@ from typing import Any
 
 import pytest
 
+from recsys.apps.storefront.experiments import listing
 from recsys.apps.storefront.experiments.assignment import ExperimentBook
-from recsys.apps.storefront.experiments.definition import day
+from recsys.apps.storefront.experiments.definition import Experiment, day
 from recsys.apps.storefront.experiments.listing import watch_experiments
+from recsys.apps.storefront.experiments.read_out import read_out
 from recsys.settings.settings import Settings
 from recsys.workspace.served_pages import Action, ArmExposure, Impression, ServedPage, ShownItem
 from recsys.workspace.workspace import Workspace
@@ -36,6 +38,7 @@ def place(tmp_path: Path) -> Workspace:
     workspace.root.mkdir()
     workspace.experiments.write_text(FILE)
     book = ExperimentBook(workspace)
+    book.catch_up(TODAY - 9 * DAY)
     pages, clicks = [], []
     for number in range(600):
         when = TODAY - 9 * DAY + 600 * number
@@ -107,3 +110,20 @@ def test_a_refresh_tells_a_verdict_once(place: Workspace) -> None:
     assert "no result is valid" in told
     place.experiments.write_text("[experiments")
     assert watch_experiments(place, Settings()) == ()
+
+
+def test_an_experiment_that_cannot_be_read_out_does_not_hide_the_others(
+    place: Workspace, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(found: Experiment, *more: Any) -> Any:
+        if found.name == "broken":
+            raise ValueError("Out of range float values are not JSON compliant")
+        return read_out(found, *more)
+
+    monkeypatch.setattr(listing, "read_out", fails)
+    place.experiments.write_text(
+        FILE.replace("diverse", "broken").replace("diversity", "exploration").replace(', bundle = "gone"', "") + FILE
+    )
+    (told,) = watch_experiments(place, Settings())
+    assert told.startswith("experiment diverse: b is better")
+    assert "experiment broken is not read out: unexpected ValueError" in caplog.messages

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
 import pytest
 from starlette.testclient import TestClient
 
+from features.errors import DataError
 from recsys.privacy.erasure import erase
 from recsys.service.container import Service
+from recsys.service.metrics import LOST_PAGES
+from recsys.service.storefront import impression_writer
 from recsys.service.storefront.impression_writer import ImpressionWriter
 from recsys.settings.apps.impressions import ImpressionsConfig
 from recsys.workspace.impressions import ImpressionStore
@@ -76,6 +82,7 @@ def test_the_form_of_user_behavior_insights_is_read(place: Place, client: TestCl
     assert answer["notes"] == ["1 of 1 actions have a time that cannot be: the server's time is stored"]
     stored = place.workspace.impressions.actions().row(-1, named=True)
     assert stored["item_id"] == "sku-12"
+    assert b"device" not in b"".join(path.read_bytes() for path in place.workspace.service.glob("impressions.sqlite*"))
     assert abs(stored["time"] - time.time()) < 600
 
 
@@ -86,15 +93,18 @@ def test_a_clock_that_cannot_be_does_not_lose_the_action(client: TestClient, whe
     assert (answer["new"], answer["clocks_off"]) == (1, 1)
 
 
-@pytest.mark.parametrize("body", [{}, {"actions": []}, {"actions": [{"action_name": "click"}]}, {"actions": [click(odd=1)]}])
+@pytest.mark.parametrize(
+    "body", [{}, {"actions": []}, {"actions": [{"action_name": "click"}]}, {"actions": [click(odd=1)]}, {"actions": [click(value=1e12)]}]
+)
 def test_what_is_no_batch_is_refused_in_one_line(client: TestClient, body: dict[str, Any]) -> None:
     problem(client.post("/v1/actions", json=body), 422)
 
 
 def test_an_erased_user_leaves_no_pages_and_gets_none(spare: Place, serve: Any) -> None:
     client = serve(spare)
-    row = shown(client, 1)
-    assert send(client, click(impression=row)).json()["new"] == 1
+    row, visitor = shown(client, 1), shown(client, 3, user_id=None)
+    about = {"client_id": "user-03", "session_id": "user-03"}  # an action on a visitor's page that says who it was
+    assert send(client, click(impression=row), click(impression=visitor, **about)).json()["new"] == 2
     assert client.delete("/v1/users/user-03").json()["pages"] == 1
     again = shown(client, 2)
     assert send(client, click(impression=row), click(impression=again)).json()["unknown"] == 2
@@ -135,3 +145,89 @@ def test_what_waits_is_stored_at_the_end_and_old_pages_go(tmp_path: Any) -> None
     writer.stop()
     assert store.frame()["impression_id"].n_unique() == 300
     assert store.unexposed("none", 0, 2**40) == (300, 300)
+
+
+@contextmanager
+def held(monkeypatch: pytest.MonkeyPatch, name: str) -> Iterator[threading.Event]:
+    """Hold one kind of writing up until this ends; the event says that it has begun."""
+    begun, free, usual = threading.Event(), threading.Event(), getattr(ImpressionStore, name)
+
+    def waits(*given: Any) -> Any:
+        begun.set()
+        free.wait(60)
+        return usual(*given)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(ImpressionStore, name, waits)
+        yield begun
+        free.set()
+
+
+def test_new_prices_do_not_wait_for_actions(spare: Place, serve: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    client = serve(spare)
+    row = shown(client, 1)
+    with held(monkeypatch, "add_actions") as begun:
+        thread = threading.Thread(target=send, args=(client, click(impression=row)))
+        thread.start()
+        assert begun.wait(60)
+        assert client.post("/v1/items", json={"items": [{"item": "sku-07", "price": 3.5}]}).status_code == 202
+        assert thread.is_alive(), "the action is still being stored"
+    thread.join()
+
+
+def test_an_action_waits_only_a_moment_for_its_page(spare: Place, serve: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    client, flush, waits = serve(spare), ImpressionWriter.flush, []
+
+    def noted(writer: ImpressionWriter, seconds: float = impression_writer.FLUSH_SECONDS) -> None:
+        waits.append(seconds)
+        flush(writer, seconds)
+
+    with held(monkeypatch, "add_served") as begun, monkeypatch.context() as patched:
+        patched.setattr(ImpressionWriter, "flush", noted)
+        row = shown(client, 1)
+        assert begun.wait(60)
+        assert send(client, click(impression=row)).json()["unknown"] == 1
+        assert waits == [0.2]
+    inside(client).impressions.flush()
+    assert send(client, click(impression=row)).json()["new"] == 1
+
+
+def test_a_service_ends_though_its_disk_hangs(tmp_path: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    monkeypatch.setattr(impression_writer, "STOP_SECONDS", 0.05)
+    writer = ImpressionWriter(ImpressionStore(tmp_path / "impressions.sqlite"), ImpressionsConfig(waiting=1), lambda _: [])
+    with held(monkeypatch, "add_served") as begun:
+        writer.put(PAGE)
+        assert begun.wait(60)
+        writer.put(replace(PAGE, page_id="p2"))
+        stopping = threading.Thread(target=writer.stop, daemon=True)
+        stopping.start()
+        stopping.join(30)
+        assert not stopping.is_alive()
+    assert "about 1 pages are not stored: the service ends before the disk has taken them" in caplog.messages
+
+
+def test_one_page_that_is_wrong_does_not_take_the_others_along(tmp_path: Any, caplog: pytest.LogCaptureFixture) -> None:
+    store, lost = ImpressionStore(tmp_path / "impressions.sqlite"), LOST_PAGES._value.get()
+    writer = ImpressionWriter(store, ImpressionsConfig(), lambda _: [])
+    wrong = (Impression("i2", "popular", (ShownItem("sku-07", 0.0),)),)
+    writer._write([PAGE, replace(PAGE, page_id="p2", rows=wrong)])
+    assert store.frame()["impression_id"].unique().to_list() == ["i1"]
+    assert LOST_PAGES._value.get() == lost + 1
+    assert "the propensity of 'sku-07' in row 'popular' is 0.0" in caplog.text
+
+
+def test_pages_are_not_lost_where_old_ones_cannot_be_removed(
+    tmp_path: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fails(*_: object) -> int:
+        raise DataError("database is locked")
+
+    monkeypatch.setattr(ImpressionStore, "expire", fails)
+    store, lost = ImpressionStore(tmp_path / "impressions.sqlite"), LOST_PAGES._value.get()
+    writer = ImpressionWriter(store, ImpressionsConfig(), lambda _: [])
+    writer.put(PAGE)
+    writer.stop()
+    assert len(store.frame()) == 2
+    assert LOST_PAGES._value.get() == lost
+    assert [message for message in caplog.messages if "could not be stored" in message] == []
+    assert "are not removed, and that is tried again: database is locked" in caplog.text

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import polars as pl
 import pytest
 from starlette.testclient import TestClient
 
+from features.data.interactions import Interactions
+from features.errors import DataError
 from recsys.apps.storefront.impression_log import off_policy_log
+from recsys.apps.storefront.pipeline import PageStages, Storefront
 from recsys.service.answering import AnswerPipeline
+from recsys.service.storefront.arm_bundles import ArmBundles
 from tests.recsys.conftest import Place
 from tests.recsys.service.conftest import Serve, inside
 
@@ -95,6 +100,7 @@ def test_an_arm_makes_the_list_more_diverse(clean: Place, serve: Serve) -> None:
     client, rows = serve(clean), [{"name": "for_you", "k": 8}]
     pages = {user: asked(client, user=user, rows=rows) for user in (f"user-{number:02}" for number in range(1, 13))}
     clean.workspace.experiments.unlink()
+    inside(client).catch_up()
     moved = {}
     for user, page in pages.items():
         usual = asked(client, user=user, rows=rows)
@@ -127,3 +133,55 @@ def test_a_page_that_fails_is_counted_in_its_arm(clean: Place, serve: Serve, mon
     assert client.post("/v1/page", json={"page": "product", "item": "nothing", "user": "user-01"}).status_code == 422
     inside(client).impressions.flush()
     assert len(clean.workspace.impressions.exposures("draw", 2**40).filter(pl.col("outcome") != "failed")) == 0
+
+
+def turned(client: TestClient, page: dict[str, Any]) -> dict[str, Any]:
+    row = client.post("/v1/page/turn", json={"cursor": page["rows"][0]["cursor"], "k": 2}).json()["row"]
+    inside(client).impressions.flush()
+    return row
+
+
+def test_a_row_that_is_turned_over_is_no_page_of_an_experiment_but_its_actions_count(clean: Place, serve: Serve) -> None:
+    client, store = serve(clean), clean.workspace.impressions
+    before = asked(client, user="user-01", rows=ROWS)
+    clean.workspace.experiments.write_text(experiment("draw", "diversity = 0.5"))
+    inside(client).catch_up()
+    turned(client, before)
+    assert store.exposures("draw", 2**40).is_empty(), "the page is from before the experiment"
+    row = turned(client, asked(client, user="user-01", rows=ROWS))
+    assert len(store.exposures("draw", 2**40)) == 1
+    click = {"action_name": "click", "query_id": row["impression_id"], "object_id": row["items"][0]["item_id"]}
+    assert client.post("/v1/actions", json={"actions": [click]}).json()["new"] == 1
+    assert store.done("draw", 2**40)["unit"].to_list() == ["user-01"]
+
+
+def test_what_an_arms_bundle_lacks_is_a_failure_of_that_arm(clean: Place, serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    clean.workspace.experiments.write_text(experiment("model", 'bundle = "other"'))
+    monkeypatch.setattr(ArmBundles, "ready", lambda *_: True)
+    client = serve(clean)
+    other, of = copy.copy(inside(client).bundles.live.storefront), PageStages.of
+
+    def lacking(storefront: Storefront, *more: Any) -> PageStages:
+        if storefront is other:
+            raise DataError("the item 'sku-07' is unknown")
+        return of(storefront, *more)
+
+    monkeypatch.setattr(ArmBundles, "storefront", lambda *_: other)
+    monkeypatch.setattr(PageStages, "of", lacking)
+    users = [f"user-{number:02}" for number in range(1, 13)]
+    for item in ("sku-07", "nothing"):
+        for user in users:
+            client.post("/v1/page", json={"page": "product", "item": item, "user": user})
+    inside(client).impressions.flush()
+    seen = clean.workspace.impressions.exposures("model", 2**40)
+    assert sorted(seen["unit"]) == users, "an item that no bundle has is the mistake of who asks"
+    assert set(seen.select("arm", "outcome").rows()) == {("a", "ok"), ("b", "failed")}
+
+
+def test_a_user_is_stored_as_the_log_spells_them(clean: Place, serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Interactions, "spelt", lambda _, user: user.removesuffix(".0"))
+    clean.workspace.experiments.write_text(experiment("draw", "diversity = 0.5"))
+    client = serve(clean)
+    for user in ("77", "77.0"):
+        assert asked(client, user=user, rows=ROWS)["user_id"] == user
+    assert clean.workspace.impressions.exposures("draw", 2**40)["unit"].to_list() == ["77", "77"]
