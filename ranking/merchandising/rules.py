@@ -160,7 +160,8 @@ class MerchandisingRules(BaseModel):
         for kind, rule in self.named():
             start, end = rule.between(self.time_zone)
             if start is not None and end is not None and start >= end:
-                raise ValueError(f"{kind} {rule.name!r} never holds, for from is {rule.start} and to is {rule.end}: expected from before to")
+                found = f"from is {rule.start} and to is {rule.end}"
+                raise ValueError(f"{kind} {rule.name!r} never holds: {found}, expected from before to")
         return self
 
     def named(self) -> Iterator[tuple[Kind, Pin | Boost | Bury | Limit | Campaign]]:
