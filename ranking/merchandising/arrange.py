@@ -39,19 +39,6 @@ class Arranged:
     rules: RuleNames
 
 
-def arrange(rows: np.ndarray, scores: np.ndarray, k: int, rules: ActiveRules) -> Arranged:
-    """Arrange a list of k from ranked candidates.
-
-    Parameters
-    ----------
-    rows : int64 (m,), distinct catalogue rows, best first, with -1 for padding. A pin or campaign has its item here, or has no effect.
-    scores : float (m,), probabilities, or other numbers from 0; they need not fall along the list.
-    """
-    order, moved = weigh(rows, scores, rules)
-    filled = fill(rows[order], k, rules, moved)
-    return Arranged(filled.rows, order[filled.places], filled.rules)
-
-
 def weigh(rows: np.ndarray, scores: np.ndarray, rules: ActiveRules) -> tuple[np.ndarray, dict[int, str]]:
     """Order candidates by objective and factors.
 
@@ -68,8 +55,8 @@ def weigh(rows: np.ndarray, scores: np.ndarray, rules: ActiveRules) -> tuple[np.
         return valid, {}
     items = rows[valid]
     factor, names = _factors(items, rules)
-    value = factor if rules.value is None else factor * rules.value[items]
-    order = np.argsort(-_place_scores(scores[valid]) * value, kind="stable")
+    weight = _place_scores(scores[valid]) * _weighed_values(items, factor, rules)
+    order = np.argsort(-np.where(factor > 0, weight, -np.inf), kind="stable")
     shift = order - np.arange(len(order))  # above 0: moved up
     moved: dict[int, str] = {}
     for place, up in zip(order.tolist(), shift.tolist(), strict=True):
@@ -92,6 +79,14 @@ def _factors(items: np.ndarray, rules: ActiveRules) -> tuple[np.ndarray, list[st
             if strength > strongest[place]:
                 strongest[place], names[place] = strength, name
     return factor, names
+
+
+def _weighed_values(items: np.ndarray, factor: np.ndarray, rules: ActiveRules) -> np.ndarray:
+    """Return what each item is worth times its factor; of a loss it is a divisor, for a boost must lift what loses money too."""
+    if rules.value is None:
+        return factor
+    value = rules.value[items]
+    return np.where(value >= 0, value * factor, value / np.where(factor > 0, factor, 1))
 
 
 def _place_scores(scores: np.ndarray) -> np.ndarray:

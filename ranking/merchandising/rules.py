@@ -155,6 +155,15 @@ class MerchandisingRules(BaseModel):
             raise ValueError(f"a rule has the name {OBJECTIVE!r}, which stands for the section [objective]: rename it")
         return self
 
+    @model_validator(mode="after")
+    def _begin_before_they_end(self) -> Self:
+        for kind, rule in self.named():
+            start, end = rule.between(self.time_zone)
+            if start is not None and end is not None and start >= end:
+                found = f"from is {rule.start} and to is {rule.end}"
+                raise ValueError(f"{kind} {rule.name!r} never holds: {found}, expected from before to")
+        return self
+
     def named(self) -> Iterator[tuple[Kind, Pin | Boost | Bury | Limit | Campaign]]:
         """Yield all rules with their kind."""
         for kind in KINDS:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 Weekday = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 WEEKDAYS: tuple[Weekday, ...] = get_args(Weekday)
 DAY_HOURS = 24
+YEARS = range(1971, 2101)  # near the ends of the calendar a time zone or the day after has no date
 
 
 def _moment(value: Any) -> Any:
@@ -24,6 +25,8 @@ def _moment(value: Any) -> Any:
             value = None
     if not isinstance(value, date):
         raise ValueError("expected a day or a time such as 2026-12-01 or 2026-12-01T18:00")
+    if value.year not in YEARS:
+        raise ValueError(f"the year is {value.year}, expected {YEARS[0]} to {YEARS[-1]}: leave the key out for no bound")
     return value
 
 
@@ -56,7 +59,8 @@ class Schedule(BaseModel):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        if self.hours is not None and self.hours[0] == self.hours[1]:
+        # 24 and 0 are one moment, but that [0, 24] is the whole day.
+        if self.hours not in (None, (0, DAY_HOURS)) and self.hours[0] % DAY_HOURS == self.hours[1] % DAY_HOURS:
             raise ValueError(f"hours are {list(self.hours)}, expected two different ones: leave the key out for the whole day")
         return self
 

@@ -48,7 +48,7 @@ def with_wanted(parts: Components, found: Candidates, rules: ActiveRules, mask: 
     return with_rows(found, Candidates(users, rows, lowest_scores(found, rows), parts.retriever.features(users, rows)))
 
 
-def arranged(parts: Components, best: Candidates, k: int, rules: ActiveRules, diversity: float) -> Arrangement:
+def arrange_ranked(parts: Components, best: Candidates, k: int, rules: ActiveRules, diversity: float) -> Arrangement:
     """Arrange ranked lists: objective and factors, diversity, then pins, limits and campaigns."""
     vectors_of = parts.snapshot.vectors_of
 

@@ -20,7 +20,7 @@ from ranking.diversity import diversify
 from ranking.ranker import LOG_ODDS, with_features
 from recsys.environment import usable_cores
 from recsys.recommend.components import Components
-from recsys.recommend.merchandise import ARRANGED_AMONG, arranged, with_rule_names, with_wanted
+from recsys.recommend.merchandise import ARRANGED_AMONG, arrange_ranked, with_rule_names, with_wanted
 from recsys.recommend.present import matches, present
 from recsys.recommend.request import MAX_PER_GROUP
 from retrieval.candidates import Candidates
@@ -287,7 +287,7 @@ class RequestGroup:
         if self.rules is None:
             best = diversify(best, parts.snapshot.vectors_of, self.options.diversity, self.k)
         else:
-            best, placed = arranged(parts, best, self.k, self.rules, self.options.diversity)
+            best, placed = arrange_ranked(parts, best, self.k, self.rules, self.options.diversity)
         answers = present(parts, self.options, self.users, best, personal=self.personal, ranked=self.ranks and not degraded)
         return answers if placed is None else with_rule_names(answers, placed)
 

@@ -222,10 +222,19 @@ class BundleWatcher:
         """Put new prices, stock and rules into answers. In a thread of its own: opening a bundle takes seconds."""
         pause = ITEM_SECONDS
         while not self._stop.wait(pause):
-            live = self.live
-            fine = live is None or live.changes.catch_up()
-            self._also()
+            fine = self._look()
             pause = ITEM_SECONDS if fine else min(2 * pause, RETRY_SECONDS)  # the file may be locked for a moment, or broken for long
+
+    def _look(self) -> bool:
+        """Look for changes once. Whatever is wrong with them, the thread lives, and both kinds are looked for again."""
+        live, fine = self.live, True
+        for look in (self._also,) if live is None else (live.changes.catch_up, self._also):
+            try:
+                fine = look() is not False and fine
+            except Exception as error:
+                _log.error("what changed is not in answers: unexpected %s", type(error).__name__)
+                fine = False
+        return fine
 
 
 def _query_digests(bundle: Bundle) -> dict[str, str]:

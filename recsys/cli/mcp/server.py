@@ -18,14 +18,13 @@ from features.errors import DataError, RecsysError
 from recsys.apps.search.pipeline import Search
 from recsys.apps.search.request import SearchOptions, checked_text
 from recsys.artifacts.bundle import Bundle, current_id
-from recsys.recommend.open import catch_up, live_items, open_recommender
+from recsys.recommend.open import LiveChanges, open_recommender
 from recsys.recommend.pipeline import RequestGroup
 from recsys.recommend.request import RecommendOptions
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from recsys.recommend.live_items import LiveItems
     from recsys.settings.settings import Settings
     from recsys.workspace.workspace import Workspace
 
@@ -47,12 +46,12 @@ class OpenShop:
 
     workspace: Workspace
     settings: Settings
-    _open: tuple[Search, LiveItems] | None = None
+    _open: tuple[Search, LiveChanges] | None = None
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     @property
     def search(self) -> Search:
-        """The search over the bundle in use, with the latest prices and stock.
+        """The search over the bundle in use, with the latest prices, stock and rules.
 
         Raises
         ------
@@ -64,9 +63,9 @@ class OpenShop:
             if self._open is None or self._open[0].recommender.bundle_id != bundle_id:
                 recommender = open_recommender(self.workspace, device=self.settings.serve.device)
                 bundle = Bundle.open(self.workspace.bundles, recommender.bundle_id)
-                self._open = Search(recommender), live_items(self.workspace, bundle, recommender)
-            search, items = self._open
-            catch_up(items)
+                self._open = Search(recommender), LiveChanges.of(self.workspace, bundle, recommender)
+            search, changes = self._open
+            changes.catch_up()
             return search
 
 

@@ -14,7 +14,7 @@ from limits.strategies import FixedWindowRateLimiter
 
 from features.errors import ConfigError
 from recsys.service.access.keys import Keys
-from recsys.service.access.public import check_user, is_public, key_of_beacon
+from recsys.service.access.public import check_signature, check_user, is_public, key_of_beacon
 from recsys.service.logs import LOGGER
 from recsys.service.metrics import REJECTED
 from recsys.settings.names import Scope
@@ -137,7 +137,21 @@ def needs(scope: Scope) -> Callable[..., Awaitable[None]]:
         secret = header or (bearer.credentials if bearer else None) or key_of_beacon(request)
         public = is_public(request, access.find(secret) if secret else None, scope)
         request.scope["noted"]["key"] = access.check(secret, Scope.STOREFRONT if public else scope)
+        request.state.keys = access.keys if public else None
         if public and access.keys is not None:
             await check_user(request, access.keys)
 
     return check
+
+
+def check_named(request: Request, user: str | None) -> None:
+    """Refuse a public key for a user whom the request names elsewhere than in the open, as a cursor does, without their signature.
+
+    Raises
+    ------
+    HTTPException
+        See `recsys.service.access.public.check_user`.
+    """
+    keys: Keys | None = request.state.keys
+    if keys is not None and user is not None:
+        check_signature(request, user, keys)

@@ -57,14 +57,19 @@ async def check_user(request: Request, keys: Keys) -> None:
         body = json.loads(await request.body())
     except ValueError:
         return  # the route refuses it
-    given = request.headers.get(SIGNATURE, "")
     for user in _named(body):
-        if not any(hmac.compare_digest(one.encode(), given.encode()) for one in _signatures(str(user), keys)):
-            REJECTED.labels("403").inc()
-            raise HTTPException(
-                403,
-                f"this key is public, and a user needs a signature of the shop's server in the header {SIGNATURE}: see docs/integration.md",
-            )
+        check_signature(request, str(user), keys)
+
+
+def check_signature(request: Request, user: str, keys: Keys) -> None:
+    """Refuse a request in the name of a user, see `check_user`."""
+    given = request.headers.get(SIGNATURE, "")
+    if not any(hmac.compare_digest(one.encode(), given.encode()) for one in _signatures(user, keys)):
+        REJECTED.labels("403").inc()
+        raise HTTPException(
+            403,
+            f"this key is public, and a user needs a signature of the shop's server in the header {SIGNATURE}: see docs/integration.md",
+        )
 
 
 def signature(user_id: str, key_hash: str) -> str:

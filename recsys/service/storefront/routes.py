@@ -11,7 +11,7 @@ from fastapi.responses import JSONResponse  # noqa: TC002  FastAPI reads the ann
 
 from features.errors import DataError
 from recsys.apps.storefront.pipeline import PageStages, TurnStages
-from recsys.service.access.guard import needs
+from recsys.service.access.guard import check_named, needs
 from recsys.service.routes import PROBLEMS, LiveBundleOf, ServiceOf, TimesOf, check_k, respond
 from recsys.service.storefront import schemas as s
 from recsys.service.storefront.serving import PageInArms
@@ -81,6 +81,7 @@ async def turn(request: Request, body: s.TurnBody, service: ServiceOf, live: Liv
         asked = service.cursors.read(body.cursor, body.k)
     except DataError as error:
         raise HTTPException(422, str(error)) from None
+    check_named(request, asked.request.user)
     request.scope["noted"]["user"] = service.pseudonym(asked.request.user)
     served = PageInArms.of(service, live, asked.request)
     answer, degraded = await service.pipeline.answer(ForTurn(served, asked), times)

@@ -82,7 +82,7 @@ class PlacedItem(BaseModel):
     price: float | None = Field(examples=[4.5])
     score: float = Field(examples=[0.041])
     probability: float | None = Field(examples=[0.041])
-    reason: str = Field(examples=["bought 3 times, about every 21 days, last 24 days ago"])
+    reason: str = Field(examples=["usually every 21 days, last 24 days ago"])
     propensity: float = Field(examples=[1.0])
     rule: str | None = Field(examples=[None])
 
@@ -93,7 +93,7 @@ class PageRow(BaseModel):
     name: str = Field(examples=["buy_again"])
     title: str = Field(examples=["Buy again"])
     impression_id: str = Field(examples=["f9d3c1a2b4e54f0f8c6f1a2b3c4d5e6f"])
-    retriever: str = Field(examples=["purchases that are due, by the gaps between them"])
+    retriever: str = Field(examples=["own purchases that are due, by the gaps between them"])
     items: list[PlacedItem]
     more: int = Field(examples=[12], description="how many items follow when the row is turned over")
     gone: int = Field(examples=[0], description="how many items of this part may not be shown any more")

@@ -5,26 +5,23 @@
   const { key = "", user, userSignature, link } = tag.dataset;
   const base = new URL(tag.src).origin;
   const json = "application/json";
-  const refused = navigator.doNotTrack === "1" || navigator.globalPrivacyControl === true;
+  const refused = navigator.doNotTrack === "1" || navigator.globalPrivacyControl;
   let consent = tag.dataset.consent !== "required";
   let waiting = [];
-  let timer = 0;
+  let timer;
   const sent = new Set();
+  const shown = {};
 
   const mayTell = () => consent && !refused;
-  function kept(name, value) {
+  function stored(use) {
     try {
-      if (value) sessionStorage.setItem(`recsys.${name}`, value);
-      return sessionStorage.getItem(`recsys.${name}`);
-    } catch {
-      return null; // this window may store nothing
-    }
+      return use(sessionStorage);
+    } catch {} // this window may store nothing
   }
+  const keep = () => mayTell() && stored((all) => Object.assign(all, shown));
+  const session = () => stored((all) => (all["recsys.session"] ??= crypto.getRandomValues(new Uint32Array(4)).join("-")));
 
-  const drawn = () => crypto.getRandomValues(new Uint32Array(4)).join("-");
-  const session = () => kept("session") ?? kept("session", drawn()) ?? undefined;
-
-  const post = (url, headers, body, keepalive = false) => fetch(url, { method: "POST", headers, body, keepalive, credentials: "omit" });
+  const post = (url, headers, body, keepalive) => fetch(url, { method: "POST", headers, body, keepalive, credentials: "omit" });
 
   async function ask(body) {
     const headers = { "content-type": json };
@@ -37,8 +34,7 @@
   }
 
   function flush() {
-    clearTimeout(timer);
-    timer = 0;
+    timer = clearTimeout(timer);
     if (!waiting.length) return;
     const body = JSON.stringify({ actions: waiting });
     const address = `${base}/v1/actions${key && `?key=${encodeURIComponent(key)}`}`;
@@ -47,9 +43,9 @@
     post(address, { "content-type": json }, body, true).catch(() => {});
   }
 
-  // Told once for a place that was shown; places are remembered for the pages that follow.
+  // Told once for a place, also on a later page.
   function action(name, item) {
-    const place = mayTell() && JSON.parse(kept(item) ?? "null");
+    const place = mayTell() && JSON.parse(stored((all) => all[`recsys.${item}`]) ?? "null");
     const action_id = place && `${place.query_id}:${place.position}:${name}`;
     if (!place || sent.has(action_id)) return false;
     sent.add(action_id);
@@ -67,11 +63,10 @@
   }
 
   function show(place, row) {
-    for (const { item_id, position } of mayTell() ? row.items : []) {
-      kept(item_id, JSON.stringify({ query_id: row.impression_id, position }));
-    }
+    for (const { item_id, position } of row.items) shown[`recsys.${item_id}`] = JSON.stringify({ query_id: row.impression_id, position });
+    keep();
     place.hidden = !row.items.length;
-    // A page that draws its rows itself prevents the default.
+    // Prevented where a page draws its rows itself.
     if (!place.dispatchEvent(new CustomEvent("recsys:row", { detail: row, bubbles: true, cancelable: true }))) return;
     place.replaceChildren();
     made("h2", row.title, place);
@@ -93,7 +88,7 @@
       (pages[JSON.stringify({ page, item, category, basket: basket?.split(",") })] ??= []).push(place);
     }
     for (const [page, places] of Object.entries(pages)) {
-      const rows = places.map(({ dataset: { recsysRow: name, recsysK: k = 6 } }) => ({ name, k: Number(k) }));
+      const rows = places.map(({ dataset: { recsysRow: name, recsysK: k = 6 } }) => ({ name, k: +k }));
       try {
         const told = await ask({ ...JSON.parse(page), ...(mayTell() && { user, session: session() }), rows });
         for (const place of places) {
@@ -110,6 +105,12 @@
     if (entry) action("click", entry.dataset.recsysItem);
   });
   for (const leaving of ["visibilitychange", "pagehide"]) addEventListener(leaving, flush);
-  window.recsys = { fill, flush, action, consent: (given) => ((consent = given), given || (waiting = [])) };
+  function agree(given) {
+    consent = given;
+    if (given) return keep();
+    waiting = [];
+    stored((all) => Object.keys(all).forEach((name) => name.startsWith("recsys.") && delete all[name]));
+  }
+  window.recsys = { fill, flush, action, consent: agree };
   document.readyState === "loading" ? addEventListener("DOMContentLoaded", fill) : fill();
 })();

@@ -2,9 +2,24 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict, Field
+from collections import Counter
+from typing import Annotated
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from ranking.merchandising.place import PageKind, RowName
+
+
+def _each_once(rows: tuple[RowName, ...]) -> tuple[RowName, ...]:
+    name, count = Counter(rows).most_common(1)[0] if rows else ("", 0)
+    if not rows:
+        raise ValueError("expected at least one row")
+    if count > 1:
+        raise ValueError(f"found {name!r} {count} times, expected each row once: leave out the others")
+    return rows
+
+
+Rows = Annotated[tuple[RowName, ...], AfterValidator(_each_once)]  # of a page, from top to bottom
 
 
 class StorefrontConfig(BaseModel):
@@ -25,11 +40,11 @@ class StorefrontConfig(BaseModel):
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
-    home: tuple[RowName, ...] = ("for_you", "buy_again", "because_you_bought", "recently_viewed", "trending", "new_arrivals", "popular")
-    product: tuple[RowName, ...] = ("bought_together", "alternatives", "recently_viewed", "for_you")
-    basket: tuple[RowName, ...] = ("bought_together", "buy_again", "for_you", "popular")
-    category: tuple[RowName, ...] = ("for_you", "trending", "new_arrivals", "popular")
-    empty_search: tuple[RowName, ...] = ("for_you", "recently_viewed", "trending", "popular")
+    home: Rows = ("for_you", "buy_again", "because_you_bought", "recently_viewed", "trending", "new_arrivals", "popular")
+    product: Rows = ("bought_together", "alternatives", "recently_viewed", "for_you")
+    basket: Rows = ("bought_together", "buy_again", "for_you", "popular")
+    category: Rows = ("for_you", "trending", "new_arrivals", "popular")
+    empty_search: Rows = ("for_you", "recently_viewed", "trending", "popular")
     k: int = Field(default=10, ge=1, le=100)
     depth: int = Field(default=60, ge=1, le=500)
     category_share: float = Field(default=0.4, gt=0, le=1)

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from features.data.histories import Histories
-from ranking.merchandising.arrange import Arranged, arrange, arrange_lists, beside, with_rows
+from ranking.merchandising.arrange import Arranged, arrange_lists, beside, with_rows
 from ranking.merchandising.facts import ActiveCampaign, ActiveLimit, ActiveRules
 from retrieval.candidates import Candidates
 
@@ -29,6 +29,17 @@ def limit(most: int, first: int | None = None, codes: np.ndarray = BRAND) -> Act
 
 def campaign(rows: tuple[int, ...], at_least: int, first: int) -> ActiveCampaign:
     return ActiveCampaign("campaign", mask(*rows), at_least, first, np.array(rows))
+
+
+NOBODY = Histories.of_baskets([[]], 0)
+
+
+def arrange(rows: np.ndarray, scores: np.ndarray, k: int, rules: ActiveRules) -> Arranged:
+    """One list, as `arrange_lists` arranges it among others."""
+    found = Candidates(NOBODY, rows[None], scores[None], {"place": np.arange(len(rows), dtype=np.float32)[None]})
+    lists, (names,) = arrange_lists(found, k, rules)
+    shown = lists.rows[0] >= 0
+    return Arranged(lists.rows[0][shown], lists.features["place"][0][shown].astype(np.int64), names)
 
 
 def listed(rules: ActiveRules, k: int = 6, rows: np.ndarray | None = None, scores: np.ndarray | None = None) -> Arranged:
@@ -90,6 +101,23 @@ def test_expected_profit_orders_by_probability_times_margin() -> None:
     both = listed(ActiveRules(value=margin, factors=(("up", mask(6), 100.0),)))
     assert both.rows.tolist()[:2] == [6, 5]
     assert both.rules[:2] == ("up", "objective")
+
+
+@pytest.mark.parametrize(
+    ("loser", "factor", "expected"),
+    [
+        (2, 100.0, [0, 2, 1]),  # boosted: above the smaller loss
+        (1, 0.05, [0, 2, 1]),  # buried: below the larger loss
+        (1, 0.0, [0, 2, 1]),  # behind all others
+        (0, 0.0, [1, 2, 0]),  # also what earns money
+    ],
+)
+def test_a_factor_moves_what_loses_money_as_it_moves_the_rest(loser: int, factor: float, expected: list[int]) -> None:
+    margin = np.where(np.arange(N) == 1, -0.2, np.where(np.arange(N) == 2, -1.0, 1.0))
+    assert listed(ActiveRules(value=margin), rows=np.arange(3)).rows.tolist() == [0, 1, 2]
+    one = listed(ActiveRules(value=margin, factors=(("it", mask(loser), factor),)), rows=np.arange(3))
+    assert one.rows.tolist() == expected
+    assert factor < 1 or one.rules == (None, "it", None)
 
 
 def test_a_list_that_is_not_in_the_order_of_its_scores_keeps_it() -> None:

@@ -103,6 +103,17 @@ LIMIT = '[[limit]]\nname = "c"\nby = "brand"\n'
         (PIN + "where = { page = ['home'] }\n", "unknown key pin 1: where.page, did you mean 'pages'?"),
         (PIN + "hours = [8, 25]\n", "pin 1: hours.1: expected hours as two whole numbers from 0 to 24, such as [18, 22]"),
         (PIN + "hours = [8, 8]\n", "hours are [8, 8], expected two different ones"),
+        (PIN + "hours = [24, 0]\n", "hours are [24, 0], expected two different ones"),
+        (PIN + "hours = [0, 0]\n", "hours are [0, 0], expected two different ones"),
+        (PIN + "to = 9999-12-31\n", "pin 1: to: the year is 9999, expected 1971 to 2100: leave the key out for no bound"),
+        (PIN + 'from = "0001-01-01T00:00:00+14:00"\n', "pin 1: from: the year is 1, expected 1971 to 2100"),
+        (PIN + "from = 1970-12-31T12:00:00Z\n", "pin 1: from: the year is 1970, expected 1971 to 2100"),
+        (PIN + "from = 2026-12-24\nto = 2026-12-01\n", "pin 'a' never holds: from is 2026-12-24 and to is 2026-12-01"),
+        (PIN + "from = 2026-12-01T18:00:00\nto = 2026-12-01T18:00:00\n", "pin 'a' never holds: from is 2026-12-01 18:00:00"),
+        (
+            'time_zone = "Europe/Berlin"\n' + PIN + "from = 2026-12-01T18:30:00\nto = 2026-12-01T17:30:00Z\n",
+            "pin 'a' never holds: from is 2026-12-01 18:30:00 and to is 2026-12-01 17:30:00+00:00",
+        ),
         (PIN + 'from = "1.12.2026"\n', "pin 1: from: expected a day or a time such as 2026-12-01 or 2026-12-01T18:00"),
         (PIN + 'days = ["Monday"]\n', "pin 1: days.0 is 'Monday', should be 'mon', 'tue'"),
         (BOOST, "boost 1: no items are named, expected at least one of items, brands"),
@@ -125,6 +136,13 @@ def test_what_is_wrong_is_said_in_one_line(tmp_path: Path, text: str, said: str)
     assert said in str(error.value)
     assert str(error.value).startswith(f"{tmp_path / 'merchandising.toml'}: ")
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("bounds", ["from = 1971-01-01\nto = 2100-12-31", "from = 2026-12-01\nto = 2026-12-01", "hours = [0, 24]"])
+def test_the_widest_and_the_narrowest_schedules_hold(tmp_path: Path, bounds: str) -> None:
+    for zone in ("Pacific/Kiritimati", "Pacific/Pago_Pago", "UTC"):
+        (pin,) = MerchandisingRules.read(written(tmp_path, f'time_zone = "{zone}"\n{PIN}{bounds}\n')).pin
+        assert pin.holds(datetime(2026, 12, 1, 12, tzinfo=ZoneInfo(zone)), ZoneInfo(zone))
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from recsys.artifacts.bundle import current_id
+from recsys.recommend.live_rules import LiveRules
 from recsys.recommend.open import open_recommender
 from recsys.recommend.request import RecommendOptions
 from recsys.refresh import build
@@ -249,3 +250,15 @@ def test_rules_follow_prices_and_stock(spare: Place, serve: Serve) -> None:
     assert recommender.merchandising.known_margins[row] == 20
     send(client, {"item": "sku-07", "stock": 9})
     assert not recommender.merchandising.masks["nearly sold out"][row]
+
+
+def test_an_unforeseen_error_does_not_end_the_watch(spare: Place, serve: Serve, monkeypatch: pytest.MonkeyPatch, caplog: Any) -> None:
+    def overflow(_: LiveRules) -> bool:
+        raise OverflowError("date value out of range")
+
+    client, right = serve(spare), LiveRules.catch_up
+    monkeypatch.setattr(LiveRules, "catch_up", overflow)
+    wait_until(lambda: "what changed is not in answers: unexpected OverflowError" in caplog.text)
+    monkeypatch.setattr(LiveRules, "catch_up", right)
+    spare.workspace.merchandising.write_text('[[pin]]\nname = "now"\nitem = "sku-33"\nposition = 1\n', encoding="utf-8")
+    wait_until(lambda: client.post("/v1/recommend", json={"user": "user-01", "k": 1}).json()["items"][0]["item_id"] == "sku-33")

@@ -78,6 +78,24 @@ def test_a_user_must_be_signed(spare: Place, serve: Serve, body: dict[str, Any])
     assert client.post("/v1/page", json=body, headers={"x-api-key": add(spare, "reader", Scope.READ)}).status_code == 200
 
 
+def test_a_row_of_a_customers_page_is_turned_with_the_signature_alone(spare: Place, serve: Serve) -> None:
+    public = {"x-api-key": add(spare, "public", Scope.STOREFRONT)}
+    server = {"x-api-key": add(spare, "server", Scope.READ)}
+    hashes = {key.name: key.sha256 for key in Keys.read(spare.workspace.service / "keys.json").keys}
+    client = serve(spare)
+
+    def turn(headers: dict[str, str], **body: Any) -> Any:
+        asked = {"page": "home", "rows": [{"name": "popular", "k": 2}]} | body
+        page = client.post("/v1/page", json=asked, headers=server).json()
+        return client.post("/v1/page/turn", json={"cursor": page["rows"][0]["cursor"], "k": 2}, headers=headers)
+
+    for wrong in ({}, {"x-user-signature": signature("user-02", hashes["server"])}):
+        assert "needs a signature of the shop's server" in problem(turn(public | wrong, user="user-01"), 403)
+    right = {"x-user-signature": signature("user-01", hashes["server"])}
+    for headers, body in ((public | right, {"user": "user-01"}), (public, {}), (server, {"user": "user-01"})):
+        assert turn(headers, **body).status_code == 200
+
+
 def test_only_pages_of_the_shop_may_read_the_answers(spare: Place, serve: Serve) -> None:
     client = with_page(serve(spare, origins=(SHOP,)))
     asks = {"access-control-request-method": "POST", "access-control-request-headers": "content-type,x-api-key,x-user-signature"}

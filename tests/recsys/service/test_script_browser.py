@@ -258,6 +258,41 @@ def test_with_consent_it_tells(visit: Visit, site: Shop) -> None:
 
 
 @in_chromium
+def test_consent_counts_for_rows_that_are_filled(visit: Visit, site: Shop) -> None:
+    page = visit(consent="required")
+    page.get_by_text("Pear").wait_for()
+    assert page.evaluate("recsys.action('click', 'sku-2')") is False
+    page.evaluate("recsys.consent(true)")
+    assert page.evaluate("recsys.action('click', 'sku-2')") is True
+    page.evaluate("recsys.flush()")
+    wait_until(lambda: site.told)
+    assert (site.told[0]["query_id"], site.told[0]["object_id"]) == ("i-for_you", "sku-2")
+    assert len(site.asked) == 1, "the row is not asked for again"
+
+
+@in_chromium
+def test_nothing_stays_in_the_browser_when_consent_is_taken_back(visit: Visit, site: Shop) -> None:
+    page = visit(before="<script>sessionStorage.setItem('theirs', '1')</script>")
+    page.get_by_text("Pear").wait_for()
+    page.wait_for_function("sessionStorage.length === 4")
+    page.evaluate("recsys.action('click', 'sku-2'); recsys.consent(false); recsys.flush()")
+    assert page.evaluate("Object.keys(sessionStorage)") == ["theirs"]
+    page.evaluate("recsys.fill()")
+    wait_until(lambda: len(site.asked) == 2)
+    page.wait_for_timeout(300)
+    assert page.evaluate("Object.keys(sessionStorage)") == ["theirs"]
+    assert (site.told, site.asked[1].keys() & {"user", "session"}) == ([], set())
+
+
+@in_chromium
+def test_consent_does_not_outweigh_do_not_track(visit: Visit, site: Shop) -> None:
+    page = visit(before=REFUSALS["doNotTrack"], consent="required")
+    page.get_by_text("Pear").wait_for()
+    page.evaluate("recsys.consent(true)")
+    assert page.evaluate("[recsys.action('click', 'sku-2'), sessionStorage.length]") == [False, 0]
+
+
+@in_chromium
 def test_a_shop_draws_its_rows_itself(visit: Visit) -> None:
     drawn = "addEventListener('recsys:row', (event) => { event.preventDefault(); event.target.textContent = event.detail.items.length })"
     page = visit(before=f"<script>{drawn}</script>")

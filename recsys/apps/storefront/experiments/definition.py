@@ -12,14 +12,14 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from features.errors import ConfigError
 from features.names import CART, CLICK, PURCHASE, ActionMetric
 from features.text.closest import did_you_mean
-from ranking.merchandising.place import PageKind, RowName
+from ranking.merchandising.place import PageKind
 from recsys.moments import utc_moment
+from recsys.settings.apps.storefront import Rows, StorefrontConfig
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from recsys.settings.apps.storefront import StorefrontConfig
 
 METRIC_ACTIONS: dict[str, str] = {CLICK: CLICK, CART: CART, PURCHASE: PURCHASE, "revenue": PURCHASE}
 
@@ -58,7 +58,7 @@ class ArmSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     diversity: Share | None = None
-    rows: dict[PageKind, Annotated[tuple[RowName, ...], Field(min_length=1)]] | None = None
+    rows: dict[PageKind, Rows] | None = None
     merchandising: bool | None = None
     exploration: Share | None = None
     bundle: Annotated[str, Field(min_length=1)] | None = None

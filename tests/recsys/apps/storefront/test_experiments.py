@@ -64,7 +64,12 @@ def test_the_file_is_read(workspace: Workspace, tmp_path: Path) -> None:
         ("diversity = 0.3", "diversty = 0.3", "experiment 'diverse': unknown key arms.b.settings.diversty, did you mean 'diversity'"),
         ("diversity = 0.3", "diversity = 3", "arms.b.settings.diversity is 3, should be less than or equal to 1"),
         ("diversity = 0.3", 'rows = {home = ["for_yu"]}', "arms.b.settings.rows.home.0 is 'for_yu', should be 'for_you', 'buy_again'"),
-        ("diversity = 0.3", "rows = {home = []}", "arms.b.settings.rows.home is [], Tuple should have at least 1 item"),
+        ("diversity = 0.3", "rows = {home = []}", "arms.b.settings.rows.home is [], expected at least one row"),
+        (
+            "diversity = 0.3",
+            'rows = {home = ["popular", "for_you", "popular"]}',
+            "arms.b.settings.rows.home is ['popular', 'for_you', 'popular'], found 'popular' 2 times, expected each row once",
+        ),
         ("arms.a = {}", 'arms.a = {}\npages = ["front"]', "pages.0 is 'front', should be 'home', 'product'"),
         ("weight = 1", "weight = 0", "arms.b.weight is 0, should be greater than 0"),
         ("arms.a = {}", "", "experiment 'diverse': found b, expected two arms or more"),

@@ -116,6 +116,21 @@ def test_a_new_price_and_a_new_bundle_need_no_restart(spare: Place) -> None:
     assert rebuilt[1] == 0.07
 
 
+def test_changed_rules_need_no_restart(spare: Place) -> None:
+    async def ask(client: Client) -> list[Any]:
+        seen = []
+        for text in ("", '[[pin]]\nname = "now"\nitem = "sku-33"\nposition = 1\n', "[[pim]]", ""):
+            spare.workspace.merchandising.write_text(text, encoding="utf-8")
+            told = (await client.call_tool("recommend", {"user": "user-03", "k": 3})).structured_content
+            assert told is not None
+            seen.append((told["items"][0]["item_id"], told["items"][0].get("rule")))
+        return seen
+
+    before, pinned, wrong, after = told(spare, ask)
+    assert pinned == wrong == ("sku-33", "now")
+    assert before == after != pinned
+
+
 def test_the_command_speaks_on_stdin_and_stdout(ready: Place) -> None:
     code = "import sys; from recsys.cli.main import run; sys.exit(run(sys.argv[1:]))"
     words = ["-c", code, "--workspace", str(ready.workspace.root), "mcp"]

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
+from itsdangerous import TimestampSigner, URLSafeTimedSerializer
 from starlette.testclient import TestClient
 
 from recsys.apps.storefront.request import MAX_ROWS, PageRequest, RowRequest
@@ -71,6 +74,35 @@ def test_a_cursor_of_somebody_else_is_refused(shared: TestClient) -> None:
     cursor = page["rows"][0]["cursor"]
     for wrong in ("x", cursor[:-2], cursor[1:], cursor.swapcase()):
         assert "the cursor is not one of this shop's pages" in problem(shared.post("/v1/page/turn", json={"cursor": wrong}), 422)
+
+
+def test_a_cursor_is_good_for_a_day(shared: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    page = shared.post("/v1/page", json={"page": "home", "rows": [{"name": "popular", "k": 2}]}).json()
+    body, now = {"cursor": page["rows"][0]["cursor"], "k": 2}, time.time()
+    monkeypatch.setattr(TimestampSigner, "get_timestamp", lambda _: int(now + 86_300))
+    assert shared.post("/v1/page/turn", json=body).status_code == 200
+    monkeypatch.setattr(TimestampSigner, "get_timestamp", lambda _: int(now + 86_500))
+    assert "the cursor is older than a day: ask for the page again" in problem(shared.post("/v1/page/turn", json=body), 422)
+
+
+SALT = "recsys row 2"
+OTHERS = {
+    "of another version": ("recsys row", [{"page": "home"}, "popular", 2, ["sku-07"]]),
+    "with another key": (SALT, [{"page": "home", "colour": "red"}, "popular", 2, ["sku-07"]]),
+    "without a page": (SALT, [{}, "popular", 2, ["sku-07"]]),
+    "with a number for a list": (SALT, [{"page": "home", "basket": 7}, "popular", 2, ["sku-07"]]),
+    "with one more": (SALT, [{"page": "home"}, "popular", 2, ["sku-07"], 1]),
+    "with a list": (SALT, [["page", "basket"], "popular", 2, ["sku-07"]]),
+    "of a number": (SALT, 7),
+}
+
+
+@pytest.mark.parametrize("other", OTHERS)
+def test_a_cursor_of_another_shape_is_refused(shared: TestClient, other: str) -> None:
+    salt, content = OTHERS[other]
+    secret = inside(shared).cursors._signer.secret_keys
+    cursor = URLSafeTimedSerializer(secret, salt=salt, signer_kwargs={"digest_method": hashlib.sha256}).dumps(content)
+    assert "the cursor is not one of this shop's pages" in problem(shared.post("/v1/page/turn", json={"cursor": cursor}), 422)
 
 
 @pytest.mark.parametrize(
