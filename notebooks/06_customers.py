@@ -305,4 +305,4 @@ else:
 # ## What next
 #
 # Write to those for whom it pays: notebook 7 plans a campaign. docs/customers.md has the commands, and `recsys customers
-# --segment "drifting away" --out FILE` the list for your mailing.
+# --segment "drifting away" --out drifting.csv` the list for your mailing.

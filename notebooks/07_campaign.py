@@ -352,6 +352,6 @@ print(f"of {runs} draws, {missed[0]} miss without an effect and {missed[1]} with
 #
 # ## What next
 #
-# Ingest the filled plan with `recsys ingest --campaigns`, and `recsys campaign evaluate` reads it out. From then on there
-# is a campaign with a holdout, and the next plan ranks by uplift: by what an offer adds, and no longer by who redeems.
-# docs/campaigns.md has the steps.
+# Ingest the filled plan with `recsys ingest --campaigns plan.csv`, and `recsys campaign evaluate` reads it out. From
+# then on there is a campaign with a holdout, and the next plan ranks by uplift: by what an offer adds, and no longer by
+# who redeems. docs/campaigns.md has the steps.
