@@ -169,7 +169,7 @@ class PageStages(VisitStages):
     def present(self, best: Candidates, *, degraded: bool = False) -> list[PageAnswer]:
         """Fill the rows. degraded: `best` is `unranked` though there is a ranker."""
         config, visit = self.config, self.visit
-        layout = [(name, self.kind(name, best, degraded=degraded), k) for name, k in self.layout]
+        layout: list[tuple[RowName, RowKind, int]] = [(name, self.kind(name, best, degraded=degraded), k) for name, k in self.layout]
         page = Page.of(visit, layout, config)
         for row in layout:
             page.add(*row)

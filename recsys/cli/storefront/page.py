@@ -60,14 +60,12 @@ def page(
 
 
 def _parse_rows(values: list[str] | None) -> list[RowName]:
+    known: dict[str, RowName] = {row: row for row in ROWS}
     names = parse_ids(values, "--rows") if values else ()
-    known: list[RowName] = []
-    for name in names:
-        match = next((row for row in ROWS if row == name), None)
-        if match is None:
-            raise typer.BadParameter(f"{name!r} is no row: the rows are {', '.join(ROWS)}", param_hint="--rows")
-        known.append(match)
-    return known
+    wrong = [name for name in names if name not in known]
+    if wrong:
+        raise typer.BadParameter(f"{wrong[0]!r} is no row: the rows are {', '.join(ROWS)}", param_hint="--rows")
+    return [known[name] for name in names]
 
 
 def render(answer: PageAnswer, console: Console) -> None:
