@@ -38,14 +38,14 @@ def judge(actions: Sequence[Action], served: Mapping[str, Served], now: int) -> 
     """
     rows: list[tuple[object, ...]] = []
     counts: Counter[str] = Counter()
-    example = ""
+    examples: dict[str, str] = {}
     for action in actions:
         impression = served.get(action.impression_id)
         refusal = _refusal(action, impression)
         if impression is None or refusal is not None:
             counts[refusal or "unknown"] += 1
             if refusal != "repeated":
-                example = example or repr(action.item_id if refusal == "not_shown" else action.impression_id)
+                examples.setdefault(refusal or "unknown", repr(action.item_id if refusal == "not_shown" else action.impression_id))
             continue
         impression.action_ids.add(action.action_id)
         place = impression.items.index(action.item_id) + impression.first
@@ -55,7 +55,7 @@ def judge(actions: Sequence[Action], served: Mapping[str, Served], now: int) -> 
         counts["clocks_off"] += time is None and action.sent is not None
         placed = (action.impression_id, action.action_id, action.item_id, place, action.action_name)
         rows.append((*placed, now if time is None else time, action.value))
-    return rows, StoredActions(len(actions), **counts, example=example)
+    return rows, StoredActions(len(actions), **counts, examples=examples)
 
 
 def _refusal(action: Action, impression: Served | None) -> Refusal | None:

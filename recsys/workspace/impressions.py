@@ -132,7 +132,9 @@ class ImpressionStore:
         now : the server's time, in seconds since the epoch. It stands for a client's time before the impression or after now.
         """
         if not self._file.exists:
-            return StoredActions(len(actions), unknown=len(actions), example=repr(actions[0].impression_id) if actions else "")
+            return StoredActions(
+                len(actions), unknown=len(actions), examples={"unknown": repr(actions[0].impression_id)} if actions else {}
+            )
         with self._file.writing() as connection:
             connection.execute("BEGIN IMMEDIATE")
             return _store(connection, actions, now)

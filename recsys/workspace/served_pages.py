@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 if TYPE_CHECKING:
@@ -140,7 +140,7 @@ class StoredActions:
     too_many : came after the most that are kept of one impression.
     moved : of the stored ones, those that named another place than the item's; the item's place is stored.
     clocks_off : of the stored ones, those whose time cannot be; the server's is stored.
-    example : of what was not stored, or ""
+    examples : of what was not stored, one a kind.
     """
 
     received: int
@@ -151,19 +151,21 @@ class StoredActions:
     too_many: int = 0
     moved: int = 0
     clocks_off: int = 0
-    example: str = ""
+    examples: dict[str, str] = field(default_factory=dict)
 
     @property
     def notes(self) -> tuple[str, ...]:
         """A line for each kind of action that was not stored as it was sent."""
         of = f"of {self.received:,} actions"
-        example = f", such as {self.example}" if self.example else ""
+        such_as = {kind: f", such as {example}" for kind, example in self.examples.items()}
         told = (
-            (self.unknown, f"{of} name impressions that were not served here, or are no longer kept: not stored"),
-            (self.not_shown, f"{of} name items that were not shown there: not stored"),
-            (self.too_many, f"{of} came after the most that one impression may have: not stored"),
+            (
+                self.unknown,
+                f"{of} name impressions that were not served here, or are no longer kept: not stored{such_as.get('unknown', '')}",
+            ),
+            (self.not_shown, f"{of} name items that were not shown there: not stored{such_as.get('not_shown', '')}"),
+            (self.too_many, f"{of} came after the most that one impression may have: not stored{such_as.get('too_many', '')}"),
             (self.moved, f"{of} name another place than the item had: the item's place is stored"),
             (self.clocks_off, f"{of} have a time that cannot be: the server's time is stored"),
         )
-        lines = [f"{count:,} {text}" for count, text in told if count]
-        return (f"{lines[0]}{example}", *lines[1:]) if lines else ()
+        return tuple(f"{count:,} {text}" for count, text in told if count)

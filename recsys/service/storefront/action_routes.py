@@ -43,5 +43,5 @@ async def actions(request: Request, body: s.ActionsBody, service: ServiceOf, liv
         return problem(503, str(error), {"Retry-After": "10"})
     for outcome in _OUTCOMES:
         ACTIONS.labels(outcome).inc(getattr(stored, outcome))
-    counts = {name: value for name, value in asdict(stored).items() if name != "example"}
+    counts = {name: value for name, value in asdict(stored).items() if name != "examples"}
     return respond(request, live, times, counts | {"notes": list(stored.notes)}, 202)

@@ -100,7 +100,7 @@ def test_what_was_not_shown_is_not_stored_and_said(store: ImpressionStore) -> No
     stored = store.add_actions([Action("never", "a", "click"), Action("i1", "z", "click")], NOW)
     assert stored.notes == (
         "1 of 2 actions name impressions that were not served here, or are no longer kept: not stored, such as 'never'",
-        "1 of 2 actions name items that were not shown there: not stored",
+        "1 of 2 actions name items that were not shown there: not stored, such as 'z'",
     )
     assert len(store.actions()) == 1
 
