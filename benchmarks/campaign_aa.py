@@ -16,7 +16,8 @@ import numpy as np
 import polars as pl
 
 from eval.experiment.aa_test import flat
-from eval.experiment.effects import binomial_interval, in_b
+from eval.experiment.effects import binomial_interval
+from eval.experiment.splits import in_b
 from features.behavior.campaigns import SendHistory, seconds
 from features.data.campaigns import Campaigns
 from features.data.interactions import DAY

@@ -25,7 +25,8 @@ import numpy as np
 import polars as pl
 from IPython.display import Markdown
 
-from eval.experiment.effects import binomial_interval, in_b
+from eval.experiment.effects import binomial_interval
+from eval.experiment.splits import in_b
 from features.behavior.campaigns import SendHistory, seconds
 from features.data.campaigns import CAMPAIGN_COLUMNS, Campaigns
 from features.data.interactions import DAY, Interactions

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy import stats
 
-from eval.experiment.effects import LEVEL, binomial_interval, cuped, in_b
+from eval.experiment.effects import LEVEL, binomial_interval, cuped
 from eval.experiment.sequential import FIRST_LOOK, confidence_sequence, contrasts
+from eval.experiment.splits import in_b
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -1,11 +1,10 @@
-"""Comparing two variants of an experiment whose unit is the user: assignment, differences, CUPED, power, checks.
+"""Comparing two variants of an experiment whose unit is the user: differences, CUPED, power, checks.
 
 Throughout, `a` and `b` hold one number a user, float (n,) each, without nan. A difference is b's mean minus a's.
 """
 
 from __future__ import annotations
 
-import hashlib
 import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -14,7 +13,7 @@ import numpy as np
 from scipy import stats
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
 LEVEL = 0.95
 MIN_USERS = 20  # users a variant, below which a mean is too far from normal for an interval
@@ -44,37 +43,6 @@ class Effect:
     relative_low: float
     relative_high: float
     users: int
-
-
-def in_b(user_ids: Iterable[str], salt: str, share: float = 0.5) -> np.ndarray:
-    """Return whether each user is in variant b.
-
-    The first 8 bytes of SHA-256 of salt and id, as a number in [0, 1), are compared with `share`. The assignment of a
-    user never changes under one salt, whatever other users there are, and is independent between salts.
-
-    Returns
-    -------
-    bool (n,)
-    """
-    return hash_positions(user_ids, salt) < np.uint64(min(int(share * 2**64), 2**64 - 1))
-
-
-def arms_of(unit_ids: Iterable[str], salt: str, shares: Sequence[float]) -> np.ndarray:
-    """Return the arm of each unit, int64 (n,): places of `shares`, which sum to 1. As stable as `in_b`."""
-    ends = [min(int(end * 2**64), 2**64 - 1) for end in np.cumsum(shares[:-1])]
-    return np.searchsorted(np.array(ends, dtype=np.uint64), hash_positions(unit_ids, salt), side="right")
-
-
-def hash_positions(unit_ids: Iterable[str], salt: str) -> np.ndarray:
-    """Return the first 8 bytes of SHA-256 of salt and each id as a number, uint64 (n,): evenly spread, and independent between salts."""
-    prefix = hashlib.sha256(salt.encode() + b"\0")
-
-    def position(unit_id: str) -> int:
-        digest = prefix.copy()
-        digest.update(unit_id.encode())
-        return int.from_bytes(digest.digest()[:8], "big")
-
-    return np.fromiter((position(unit) for unit in unit_ids), dtype=np.uint64)
 
 
 def paired(a: np.ndarray, b: np.ndarray) -> Effect:

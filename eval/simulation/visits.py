@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from eval.baselines.registry import fit_baseline
-from eval.experiment.effects import in_b
+from eval.experiment.splits import in_b
 from eval.metrics.lists import coverage, hit_rate, ndcg
 from eval.metrics.user_items import UserItems
 from features.behavior.item_stats import median_paid

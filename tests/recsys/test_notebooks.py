@@ -15,7 +15,7 @@ import matplotlib.pyplot as plt
 import polars as pl
 import pytest
 
-from eval.experiment.effects import in_b
+from eval.experiment.splits import in_b
 from features.errors import ConfigError, DataError
 from features.ingest.pipeline import ingest
 from features.ingest.source import Source

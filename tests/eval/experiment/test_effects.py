@@ -14,7 +14,6 @@ from eval.experiment.effects import (
     binomial_interval,
     cuped,
     detectable,
-    in_b,
     paired,
     power_of,
     ratio_mismatch,
@@ -22,6 +21,7 @@ from eval.experiment.effects import (
     users_needed,
     variance_left,
 )
+from eval.experiment.splits import in_b
 
 USERS = [f"user-{number}" for number in range(20_000)]
 

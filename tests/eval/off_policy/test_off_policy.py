@@ -5,7 +5,7 @@ import polars as pl
 import pytest
 
 from benchmarks.off_policy import CASES, World, coverage
-from eval.experiment.effects import in_b
+from eval.experiment.splits import in_b
 from eval.off_policy.estimators import FEWEST, Logged, Target, effective_size, off_policy, weights
 from eval.off_policy.log import read_log
 from eval.reports.off_policy import as_dict, lines, table

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
-from eval.experiment.effects import in_b
+from eval.experiment.splits import in_b
 from features.behavior.campaigns import SendHistory
 from features.behavior.purchase_days import calendar_of
 from features.data.campaigns import CAMPAIGN_COLUMNS, Campaigns

@@ -9,7 +9,7 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from eval.experiment.effects import arms_of
+from eval.experiment.splits import arms_of
 from features.errors import RecsysError
 from recsys.apps.storefront.experiments.definition import ArmSettings, day, read_experiments
 from recsys.workspace.served_pages import ArmExposure

@@ -157,6 +157,10 @@ class Experiment(BaseModel):
         chosen = {"unit": self.unit, "from": self.begin, "control": self.base, "pages": sorted(self.pages), "metric": self.metric}
         return json.dumps(chosen | {"window_days": self.window_days, "units": self.units, "arms": arms}, sort_keys=True)
 
+    def state(self, now: float) -> str:
+        """Return whether it is planned, running or ended."""
+        return "planned" if now < self.begin else "running" if now < self.end else "ended"
+
     def runs(self, now: float) -> bool:
         """Return whether pages of a moment are part of it."""
         return self.begin <= now < self.end

@@ -13,7 +13,6 @@ from features.storage.atomic import write_whole
 from features.text.closest import did_you_mean
 from recsys.apps.storefront.experiments.assignment import changed_design
 from recsys.apps.storefront.experiments.definition import day, read_experiments
-from recsys.apps.storefront.experiments.read_out import read_out, state_of
 from recsys.artifacts.bundle import list_bundles
 
 if TYPE_CHECKING:
@@ -57,7 +56,7 @@ def listed(workspace: Workspace, now: int) -> tuple[Listed, ...]:
     return tuple(
         Listed(
             one.name,
-            state_of(one, now),
+            one.state(now),
             one.unit,
             one.metric,
             day(one.begin),
@@ -91,6 +90,8 @@ def read_out_named(workspace: Workspace, name: str, now: int) -> ReadOut:
     if name not in known:
         hint = did_you_mean(name, known) or (f": known are {', '.join(known)}" if known else ": the file names none")
         raise DataError(f"there is no experiment {name!r} in {workspace.experiments}{hint}")
+    from recsys.apps.storefront.experiments.read_out import read_out  # here: the service lists experiments, and needs no statistics
+
     found = read_out(known[name], workspace.impressions, now)
     write_whole(report_of(workspace.reports, name), json.dumps(found.to_dict(), indent=2, allow_nan=False))
     return found
@@ -105,7 +106,7 @@ def watch_experiments(workspace: Workspace, settings: Settings) -> tuple[str, ..
     """Read all experiments out that have begun, and return the verdicts that differ from those of the last time, a sentence each."""
     now, told = int(time.time()), []
     try:
-        begun = [one.name for one in read_experiments(workspace.experiments) if state_of(one, now) != "planned"]
+        begun = [one.name for one in read_experiments(workspace.experiments) if one.state(now) != "planned"]
     except RecsysError as error:  # a refresh has been published, whatever is wrong here
         _log.error("the experiments are not read out: %s", error)
         return ()

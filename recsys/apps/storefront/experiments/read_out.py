@@ -97,7 +97,7 @@ def read_out(experiment: Experiment, store: ImpressionStore, now: int) -> ReadOu
         begin=day(experiment.begin),
         end=day(experiment.end),
         now=day(now),
-        state=state_of(experiment, now),
+        state=experiment.state(now),
         ratio_p=mismatch,
         ratio_kept=mismatch >= SRM_ALARM,
         arms=tuple(_arm(experiment, units, arm) for arm in experiment.arms),
@@ -105,11 +105,6 @@ def read_out(experiment: Experiment, store: ImpressionStore, now: int) -> ReadOu
         guardrails=tuple(guardrail for arm in others for guardrail in _guardrails(experiment, units, arm)),
         notes=tuple(_notes(experiment, store, units, design, now)),
     )
-
-
-def state_of(experiment: Experiment, now: float) -> str:
-    """Return whether an experiment is planned, running or ended."""
-    return "planned" if now < experiment.begin else "running" if now < experiment.end else "ended"
 
 
 def _arm(experiment: Experiment, units: Units, arm: str) -> ArmResult:

@@ -12,7 +12,7 @@ import polars as pl
 import pytest
 
 from eval.experiment.aa_test import flat
-from eval.experiment.effects import in_b
+from eval.experiment.splits import in_b
 from features.data.campaigns import Campaigns
 from features.errors import DataError
 from recsys.apps.campaigns.outcome import NO_HOLDOUT, SPEND, TARGET_BUYERS, CampaignOutcome, outcome_of

@@ -9,11 +9,10 @@ from typing import Any
 
 import pytest
 
-from recsys.apps.storefront.experiments import listing
+from recsys.apps.storefront.experiments import read_out
 from recsys.apps.storefront.experiments.assignment import ExperimentBook
 from recsys.apps.storefront.experiments.definition import Experiment, day
 from recsys.apps.storefront.experiments.listing import watch_experiments
-from recsys.apps.storefront.experiments.read_out import read_out
 from recsys.settings.settings import Settings
 from recsys.workspace.served_pages import Action, ArmExposure, Impression, ServedPage, ShownItem
 from recsys.workspace.workspace import Workspace
@@ -118,9 +117,10 @@ def test_an_experiment_that_cannot_be_read_out_does_not_hide_the_others(
     def fails(found: Experiment, *more: Any) -> Any:
         if found.name == "broken":
             raise ValueError("Out of range float values are not JSON compliant")
-        return read_out(found, *more)
+        return right(found, *more)
 
-    monkeypatch.setattr(listing, "read_out", fails)
+    right = read_out.read_out
+    monkeypatch.setattr(read_out, "read_out", fails)
     place.experiments.write_text(
         FILE.replace("diverse", "broken").replace("diversity", "exploration").replace(', bundle = "gone"', "") + FILE
     )

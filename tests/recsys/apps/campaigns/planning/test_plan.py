@@ -13,7 +13,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from eval.experiment.effects import in_b
+from eval.experiment.splits import in_b
 from features.behavior.campaigns import SendHistory, seconds
 from features.data.campaigns import Campaigns
 from features.data.customers import Customers
