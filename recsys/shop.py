@@ -204,12 +204,7 @@ class Shop:
 
     @cached_property
     def storefront(self) -> Storefront:
-        """The pages over the bundle in use.
-
-        Raises
-        ------
-        BundleError: no bundle is in use, or it is damaged.
-        """
+        """The pages of a storefront, over `recommender`; raises what that does, and where `storefront.place` is wrong."""
         from recsys.apps.storefront.pipeline import Storefront
 
         return Storefront.open(self.recommender, self.settings.storefront, self.workspace)
@@ -256,14 +251,7 @@ class Shop:
         return frame_of(rows, {"user_id": str, "item_id": str, "rank": int, "probability": float, "reason": str}, self._kind)
 
     def similar(self, item_id: object, k: int = 10, *, variants: bool = False) -> Any:
-        """Find the k items nearest to an item: a frame with item_id, title, rank and score (cosine).
-
-        variants : whether the item's own variants (sizes, colours) may be among them.
-
-        Raises
-        ------
-        DataError: the item is unknown.
-        """
+        """Find the k items nearest to an item, with `variants` also its own: a frame with item_id, title, rank and score (cosine)."""
         items = self.recommender.similar(str(item_id), k, variants=variants).items
         return frame_of(map(vars, items), {"item_id": str, "title": str, "rank": int, "score": float}, self._kind)
 

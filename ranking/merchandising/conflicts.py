@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from ranking.blocklist import Blocklist
     from ranking.merchandising.facts import Merchandising
-    from ranking.merchandising.rules import Limit, Pin, Rule
+    from ranking.merchandising.rules import Limit, MerchandisingRule, Pin
 
 
 def check(merchandising: Merchandising, blocklist: Blocklist) -> None:
@@ -66,7 +66,7 @@ def _conflicts(merchandising: Merchandising, blocklist: Blocklist) -> Iterator[s
                 yield f"boost {boost.name!r} and bury {bury.name!r} are about the same {count} at overlapping times: remove one of them"
 
 
-def _together(merchandising: Merchandising, one: Rule, other: Rule) -> bool:
+def _together(merchandising: Merchandising, one: MerchandisingRule, other: MerchandisingRule) -> bool:
     """Return whether there may be a place and a moment at which both rules hold."""
     return one.where.meets(other.where) and one.meets(other, merchandising.rules.time_zone)
 

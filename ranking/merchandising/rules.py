@@ -28,33 +28,33 @@ Kind = Literal["pin", "boost", "bury", "limit", "campaign"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
 
-class Rule(Schedule):
+class MerchandisingRule(Schedule):
     """What every rule has: a name, a place and a schedule."""
 
     name: str = Field(min_length=1, max_length=100)
     where: Where = Where()
 
 
-class Pin(Rule):
+class Pin(MerchandisingRule):
     """One item at one position, from 1."""
 
     item: str
     position: int = Field(ge=1, le=100)
 
 
-class Boost(Rule, Selection):
+class Boost(MerchandisingRule, Selection):
     """The probability of the selected items counts for `factor` times as much."""
 
     factor: float = Field(gt=1, le=100)
 
 
-class Bury(Rule, Selection):
+class Bury(MerchandisingRule, Selection):
     """The probability of the selected items counts for less; 0 puts them behind all others."""
 
     factor: float = Field(default=0.0, ge=0, lt=1)
 
 
-class Limit(Rule):
+class Limit(MerchandisingRule):
     """At most so many items of one kind among the first of a list.
 
     Attributes
@@ -82,7 +82,7 @@ class Limit(Rule):
         return self
 
 
-class Campaign(Rule, Selection):
+class Campaign(MerchandisingRule, Selection):
     """Products of a campaign: at least so many of them among the first of a list, the likeliest ones."""
 
     at_least: int = Field(default=1, ge=1, le=100)

@@ -63,24 +63,15 @@ _PLACES: dict[str, Any] = {
     **dict.fromkeys((n.ITEM_ID, columns.PROPENSITY, columns.RULE), pl.String),
 }
 _LISTS = {n.ITEM_ID: pl.String, columns.PROPENSITY: pl.Float64, columns.RULE: pl.String}
-_ACTIONS: dict[str, Any] = {
-    **dict.fromkeys((columns.IMPRESSION_ID, n.ITEM_ID), pl.String),
-    columns.POSITION: pl.Int64,
-    columns.ACTION_NAME: pl.String,
-    columns.TIME: pl.Int64,
-    n.VALUE: pl.Float64,
-}
+_ACTIONS = {columns.IMPRESSION_ID: pl.String, n.ITEM_ID: pl.String, columns.POSITION: pl.Int64, columns.ACTION_NAME: pl.String}
+_ACTIONS = _ACTIONS | {columns.TIME: pl.Int64, n.VALUE: pl.Float64}
 _EXPOSED: dict[str, Any] = {
     **dict.fromkeys((columns.UNIT, columns.ARM, "page_id"), pl.String),
     columns.TIME: pl.Int64,
     "milliseconds": pl.Float64,
     "outcome": pl.String,
 }
-_DONE: dict[str, Any] = {
-    **dict.fromkeys((columns.UNIT, columns.ACTION_NAME), pl.String),
-    columns.TIME: pl.Int64,
-    n.VALUE: pl.Float64,
-}
+_DONE = {columns.UNIT: pl.String, columns.ACTION_NAME: pl.String, columns.TIME: pl.Int64, n.VALUE: pl.Float64}
 _STORED = "impression_id, action_id, item_id, position, action_name, time, value"  # of an action, also in a file of an older version
 _TURNED = "EXISTS (SELECT 1 FROM impressions i WHERE i.page_id = p.page_id AND i.first > 1)"
 _UNIT = "CASE e.unit WHEN 'user' THEN p.user_id ELSE p.session_id END"

@@ -20,7 +20,7 @@ from recsys.recommend.request import MAX_PER_GROUP
 
 if TYPE_CHECKING:
     from ranking.merchandising.place import RowName
-    from recsys.apps.storefront.request import Turn
+    from recsys.apps.storefront.request import RowTurn
     from recsys.apps.storefront.rows.row import RowKind
     from recsys.apps.storefront.visit import Visit
     from recsys.settings.apps.storefront import StorefrontConfig
@@ -141,7 +141,7 @@ class Page:
             done.append(self._row(row.name, row.kind, items, rest, row.impression_id))
         return tuple(done)
 
-    def turned(self, turn: Turn, kind: RowKind) -> Row:
+    def turned(self, turn: RowTurn, kind: RowKind) -> Row:
         """Return the next part of a row in the order that the page gave it."""
         wanted = self.visit.recommender.snapshot.catalog.rows(turn.items).tolist()
         permitted = [row for row in wanted if row >= 0 and self._free[row]]

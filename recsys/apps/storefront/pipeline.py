@@ -18,7 +18,7 @@ from recsys.apps.storefront.answers import PageAnswer, RowAnswer
 from recsys.apps.storefront.page import Page
 from recsys.apps.storefront.places import Places
 from recsys.apps.storefront.request import PageRequest, RowRequest
-from recsys.apps.storefront.rows.personal import BecauseYouBought, BuyAgain, ForYou, RecentlyViewed
+from recsys.apps.storefront.rows.personal import BecauseYouBought, BuyAgainRow, ForYou, RecentlyViewed
 from recsys.apps.storefront.rows.related import AlternativesTo, BoughtTogether
 from recsys.apps.storefront.rows.shop import NewArrivals, Popular, Trending, TrendingHere
 from recsys.apps.storefront.visit import Visit
@@ -27,7 +27,7 @@ from retrieval.candidates import Candidates
 if TYPE_CHECKING:
     from features.data.histories import Histories
     from ranking.merchandising.place import RowName
-    from recsys.apps.storefront.request import Turn
+    from recsys.apps.storefront.request import RowTurn
     from recsys.apps.storefront.rows.row import RowKind
     from recsys.recommend.pipeline import Recommender
     from recsys.settings.apps.storefront import StorefrontConfig
@@ -75,7 +75,7 @@ class Storefront:
         stages = PageStages.of(self, request, recent, config)
         return stages.present(stages.rank(stages.retrieve()))[0]
 
-    def turn(self, turn: Turn, recent: Histories | None = None) -> RowAnswer:
+    def turn(self, turn: RowTurn, recent: Histories | None = None) -> RowAnswer:
         """Turn a row over: the items that follow, in the order that the page gave them, from whatever bundle is in use by now.
 
         Raises
@@ -96,7 +96,7 @@ class Storefront:
     def kinds(self) -> dict[RowName, RowKind]:
         """The rows that need no ranking."""
         return {
-            "buy_again": BuyAgain(),
+            "buy_again": BuyAgainRow(),
             "bought_together": BoughtTogether(),
             "alternatives": AlternativesTo(self.recommender),
             "because_you_bought": BecauseYouBought(),
@@ -183,10 +183,10 @@ class PageStages(VisitStages):
 class TurnStages(VisitStages):
     """The stages of turning a row over: only the items that follow are candidates."""
 
-    turn: Turn
+    turn: RowTurn
 
     @classmethod
-    def of(cls, storefront: Storefront, turn: Turn, recent: Histories | None = None) -> TurnStages:
+    def of(cls, storefront: Storefront, turn: RowTurn, recent: Histories | None = None) -> TurnStages:
         """Look up what the page's request named, and the items."""
         visit = Visit.of(storefront.recommender, turn.request, len(turn.items), recent, merchandising=False)
         rows = storefront.recommender.snapshot.catalog.rows(turn.items)

@@ -76,7 +76,7 @@ class PageRequest:
 
 
 @dataclass(frozen=True)
-class Turn:
+class RowTurn:
     """Asks for the items that follow in a row of a page.
 
     Attributes

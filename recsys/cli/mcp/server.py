@@ -72,7 +72,7 @@ class OpenShop:
 def server(workspace: Workspace, settings: Settings) -> MCPServer[Any]:
     """Return the server of a workspace."""
     made = MCPServer("recsys", instructions=INSTRUCTIONS, version=version("two-tower-recsys"), log_level="WARNING")
-    tools = Tools(OpenShop(workspace, settings))
+    tools = ShopTools(OpenShop(workspace, settings))
     reads = ToolAnnotations(read_only_hint=True, open_world_hint=False)
     for tool in (tools.search, tools.recommend, tools.similar, tools.explain):
         made.add_tool(tool, annotations=reads, structured_output=True)
@@ -80,7 +80,7 @@ def server(workspace: Workspace, settings: Settings) -> MCPServer[Any]:
 
 
 @dataclass(frozen=True)
-class Tools:
+class ShopTools:
     """The tools. Their docstrings and parameters are what a client's model reads."""
 
     shop: OpenShop

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from itsdangerous import BadData, SignatureExpired, URLSafeTimedSerializer
 
 from features.errors import DataError
-from recsys.apps.storefront.request import PageRequest, Turn
+from recsys.apps.storefront.request import PageRequest, RowTurn
 
 if TYPE_CHECKING:
     from ranking.merchandising.place import RowName
@@ -33,7 +33,7 @@ class Cursors:
         asked = {name: value for name, value in asdict(request).items() if name != "rows" and value not in (None, (), "")}
         return str(self._signer.dumps([asked, row.name, row.items[-1].position if row.items else 0, row.rest]))
 
-    def read(self, cursor: str, k: int) -> Turn:
+    def read(self, cursor: str, k: int) -> RowTurn:
         """Return what a cursor asks for.
 
         Raises
@@ -45,7 +45,7 @@ class Cursors:
             asked, name, after, items = self._signer.loads(cursor, max_age=MAX_AGE_SECONDS)
             row: RowName = name
             lists = {key: tuple(asked[key]) for key in ("basket", "viewed") if key in asked}
-            return Turn(PageRequest(**(asked | lists)), row, tuple(items), after, k)
+            return RowTurn(PageRequest(**(asked | lists)), row, tuple(items), after, k)
         except SignatureExpired:
             raise DataError("the cursor is older than a day: ask for the page again") from None
         except (BadData, TypeError, KeyError, ValueError):

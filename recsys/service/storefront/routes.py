@@ -20,7 +20,7 @@ from recsys.settings.names import Scope
 if TYPE_CHECKING:
     from features.data.histories import Histories
     from recsys.apps.storefront.answers import Row
-    from recsys.apps.storefront.request import PageRequest, Turn
+    from recsys.apps.storefront.request import PageRequest, RowTurn
     from recsys.service.container import Service
     from recsys.service.live_bundle import LiveBundle
 
@@ -44,7 +44,7 @@ class ForTurn:
     """A request to turn a row of a page over."""
 
     page: PageInArms
-    turn: Turn
+    turn: RowTurn
 
     def stages(self) -> TurnStages:
         """Look up what the request names."""

@@ -54,7 +54,7 @@ class ForYou(PlainRow):
 
 
 @dataclass(frozen=True)
-class BuyAgain(PlainRow):
+class BuyAgainRow(PlainRow):
     """What the visitor bought before and will soon need again, by the chance that they buy it within the next days."""
 
     title: str = "Buy again"

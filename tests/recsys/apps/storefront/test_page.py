@@ -20,7 +20,7 @@ from ranking.blocklist import Blocklist
 from ranking.merchandising.place import PAGE_KINDS, ROWS
 from ranking.merchandising.rules import MerchandisingRules
 from recsys.apps.storefront.pipeline import Storefront
-from recsys.apps.storefront.request import MAX_ROWS, PageRequest, RowRequest, Turn
+from recsys.apps.storefront.request import MAX_ROWS, PageRequest, RowRequest, RowTurn
 from recsys.recommend.request import RecommendOptions
 from recsys.settings.apps.storefront import StorefrontConfig
 from retrieval.collaborative.scoring import Weighting
@@ -60,7 +60,7 @@ def all_of(storefront: Storefront, request: PageRequest, row: Row) -> list[str]:
     found: list[str] = []
     after, rest = len(row.items), row.rest
     while rest:
-        part = storefront.turn(Turn(request, row.name, rest, after, 2)).row
+        part = storefront.turn(RowTurn(request, row.name, rest, after, 2)).row
         assert [item.position for item in part.items] == list(range(after + 1, after + 1 + len(part.items)))
         found += [item.item_id for item in part.items]
         after, rest = after + len(part.items), part.rest
@@ -141,13 +141,13 @@ def test_what_may_no_longer_be_shown_is_left_out_and_counted(storefront: Storefr
     request = PageRequest("home", "user-01", rows=(RowRequest("popular", 3),))
     (row,) = storefront.answer(request).rows
     blocked = replace(storefront.recommender, blocklist=Blocklist(items=(row.rest[1],)))
-    later = Storefront(blocked, storefront.config).turn(Turn(request, "popular", (*row.rest, "gone"), 3, 50)).row
+    later = Storefront(blocked, storefront.config).turn(RowTurn(request, "popular", (*row.rest, "gone"), 3, 50)).row
     assert [item.item_id for item in later.items] == [row.rest[0], *row.rest[2:]]
     assert later.gone == 2
 
 
 def test_an_item_that_its_row_does_not_find_any_more_keeps_its_place(storefront: Storefront) -> None:
-    turn = Turn(PageRequest("home", "nobody"), "recently_viewed", ("sku-05", "sku-07"), 3, 5)
+    turn = RowTurn(PageRequest("home", "nobody"), "recently_viewed", ("sku-05", "sku-07"), 3, 5)
     assert [(item.position, item.item_id) for item in storefront.turn(turn).row.items] == [(4, "sku-05"), (5, "sku-07")]
 
 
