@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -64,6 +64,13 @@ class GroupLimit:
 
     def _mask(self, allowed: np.ndarray | None) -> np.ndarray:
         return np.ones(len(self.popularity), dtype=bool) if allowed is None else allowed
+
+
+def bar_products(mask: np.ndarray, groups: np.ndarray | None, rows: Sequence[int]) -> None:
+    """Take items and their variants out of a mask, bool (n_items,), in place."""
+    mask[list(rows)] = False
+    if groups is not None and len(rows):
+        mask[np.isin(groups, groups[list(rows)])] = False
 
 
 def within_limit(rows: np.ndarray, groups: np.ndarray, most: int) -> np.ndarray:

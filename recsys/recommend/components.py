@@ -23,7 +23,6 @@ from ranking.merchandising.rules import MerchandisingRules
 from ranking.ranker import GBDTRanker
 from ranking.reasons import Reasons
 from ranking.variants import GroupLimit
-from recsys.recommend.request import MAX_PER_GROUP
 from retrieval.candidates import Candidates
 from retrieval.hybrid import HybridRetriever
 from retrieval.index import ItemIndex
@@ -93,8 +92,8 @@ class Components:
             return active or None
         return replace(active, limits=(*active.limits, ActiveLimit("max_per_group", groups, max_per_group)))
 
-    def arranged(self, found: Candidates, k: int, place: Place, allowed: np.ndarray, max_per_group: int = MAX_PER_GROUP) -> Arrangement:
-        """Arrange ranked lists by the rules that hold at a place now, such as a row of a page.
+    def arranged(self, found: Candidates, k: int, rules: ActiveRules | None, allowed: np.ndarray) -> Arrangement:
+        """Arrange ranked lists by the rules of `rules_at`, such as those of a row of a page.
 
         Parameters
         ----------
@@ -105,7 +104,6 @@ class Components:
         -------
         The lists of k, and of each list the rule that placed each item: None where the ranking did.
         """
-        rules = self.rules_at(place, max_per_group)
         if rules is None:
             return as_ranked(found, k)
         wanted = beside(found, rules.wanted, allowed & self.not_blocked)

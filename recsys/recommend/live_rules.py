@@ -5,13 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from features.storage.file_stamp import file_stamp
 from ranking.blocklist import Blocklist
 from ranking.merchandising.conflicts import check
 from ranking.merchandising.rules import MerchandisingRules
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from recsys.recommend.pipeline import Recommender
     from recsys.workspace.workspace import Workspace
 
@@ -46,7 +45,7 @@ class LiveRules:
         ConfigError
             See `with_rules_of`; once for each change.
         """
-        seen = tuple(_stamp(path) for path in (self.workspace.rules, self.workspace.merchandising))
+        seen = tuple(file_stamp(path) for path in (self.workspace.rules, self.workspace.merchandising))
         if seen == self._seen:
             return False
         self._seen = seen
@@ -55,11 +54,3 @@ class LiveRules:
         parts = {"blocklist": ruled.blocklist, "_listed": ruled.blocklist.listed(ruled.snapshot.catalog)}
         vars(self.recommender).update(parts, _merchandising=ruled.merchandising, rules=ruled.rules)
         return True
-
-
-def _stamp(path: Path) -> tuple[int, int, int] | None:
-    try:
-        status = path.stat()
-    except OSError:
-        return None
-    return status.st_mtime_ns, status.st_ino, status.st_size

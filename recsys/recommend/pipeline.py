@@ -18,6 +18,7 @@ from features.data.histories import Histories
 from features.names import UNSOLD_SCORE
 from ranking.diversity import diversify
 from ranking.ranker import LOG_ODDS, with_features
+from ranking.variants import bar_products
 from recsys.environment import usable_cores
 from recsys.recommend.components import Components
 from recsys.recommend.merchandise import ARRANGED_AMONG, arrange_ranked, with_rule_names, with_wanted
@@ -85,9 +86,7 @@ class Recommender(Components):
         snapshot = self.snapshot
         row = int(snapshot.catalog.rows_or_raise([item_id])[0])
         allowed = snapshot.catalog.available & self.not_blocked
-        allowed[row] = False
-        if snapshot.catalog.groups is not None and not variants:
-            allowed &= snapshot.catalog.groups != snapshot.catalog.groups[row]
+        bar_products(allowed, None if variants else snapshot.catalog.groups, [row])
         vector = snapshot.space[snapshot.text_of[row]]
         return matches(self, item_id, *self.nearest(self.retriever.towers, vector, k, allowed, max_per_group))
 

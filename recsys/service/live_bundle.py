@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from features.errors import BundleError, RecsysError
+from features.storage.file_stamp import file_stamp
 from recsys.apps.assistant.operation.opening import open_assistant
 from recsys.apps.customers.reader import CustomersReader
 from recsys.apps.reviews.pipeline import ReviewsReader
@@ -171,11 +172,9 @@ class BundleWatcher:
 
     def check(self) -> None:
         """Take the bundle that CURRENT names into use, if it is another one and intact."""
-        try:
-            status = (self._workspace.bundles / CURRENT).stat()
-        except OSError:
+        seen = file_stamp(self._workspace.bundles / CURRENT)
+        if seen is None:
             return
-        seen = (status.st_mtime_ns, status.st_ino, status.st_size)
         if seen == self._seen and (self._refused is None or time.monotonic() < self._refused[1]):
             return
         self._seen = seen

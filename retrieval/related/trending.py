@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -61,13 +62,13 @@ class Trend:
         usual = np.mean(before, axis=0)
         return cls(buyers, usual * (buyers.sum() / usual.sum()) if usual.any() else nothing, days)
 
-    @property
+    @cached_property
     def scores(self) -> np.ndarray:
         """Logarithm of the shrunk growth, float32 (n_items,); 0 for items of few buyers and those that do not grow."""
         growth = np.log((self.buyers + SHRINKAGE) / (self.expected + SHRINKAGE))
         return np.where(self.buyers >= LEAST_BUYERS, np.maximum(growth, 0), 0).astype(np.float32)
 
-    @property
+    @cached_property
     def retriever(self) -> TopOfAll:
         """The items that grow, most growth first."""
         return TopOfAll(self.scores, GROWTH)

@@ -13,12 +13,14 @@ import numpy as np
 
 from ranking.diversity import diversify
 from ranking.merchandising.place import Place
+from ranking.variants import bar_products
 from recsys.apps.storefront.answers import Placed, Row
 from recsys.apps.storefront.exploration import explore
-from recsys.apps.storefront.rows.row import listed
+from recsys.apps.storefront.rows.row import Said, listed
 from recsys.recommend.request import MAX_PER_GROUP
 
 if TYPE_CHECKING:
+    from ranking.merchandising.facts import ActiveRules
     from ranking.merchandising.place import RowName
     from recsys.apps.storefront.request import RowTurn
     from recsys.apps.storefront.rows.row import RowKind
@@ -36,8 +38,8 @@ class Filled:
 
     Attributes
     ----------
-    shown : the list of what it shows, of one visitor.
-    found : whether the row itself found each item, bool (k,); a rule may show others.
+    found : the list that the row found, of one visitor.
+    shown : rows of the items that it shows; a rule may show some that the row did not find.
     rules, propensity : of each item, the rule that placed it, and the probability that it is shown there.
     later : rows of the items that follow, best first.
     best : rows of the items that stand there where chance draws nothing.
@@ -47,8 +49,8 @@ class Filled:
     name: RowName
     kind: RowKind
     impression_id: str
-    shown: Candidates
-    found: np.ndarray
+    found: Candidates
+    shown: list[int]
     rules: Sequence[str | None]
     propensity: np.ndarray
     later: list[int]
@@ -78,6 +80,7 @@ class Page:
     def __post_init__(self) -> None:
         self._free = self.visit.mask.copy()
         self._places: Counter[int] = Counter()
+        self._groups = self.visit.recommender.snapshot.catalog.groups
 
     @classmethod
     def of(cls, visit: Visit, layout: Layout, config: StorefrontConfig) -> Page:
@@ -85,7 +88,7 @@ class Page:
         categories = None if visit.request.page == "category" else visit.recommender.reasons.shelves["category"]
         most = max(2, math.ceil(config.category_share * sum(k for _, _, k in layout)))
         page = cls(visit, config, categories, most)
-        if config.merchandising and visit.recommender.rules.pin:
+        if visit.recommender.rules.pin:
             page._keep_pinned(layout)
         return page
 
@@ -93,32 +96,32 @@ class Page:
         """Keep each pinned item for the first row that pins it and can show it."""
         kept: set[int] = set()
         for name, kind, k in layout:
-            rules = self.visit.recommender.rules_at(self.place(name), MAX_PER_GROUP)
+            rules = self._rules(name)
             if rules is not None and kind.missing(self.visit) is None:
                 mine = [item for position, (item, _) in rules.pins.items() if position <= k and item not in kept and self._free[item]]
                 self.pinned[name] = mine
                 kept.update(mine)
 
-    def place(self, name: RowName) -> Place:
-        """Where a row is, for the rules of merchandising.toml."""
-        return Place(self.visit.request.page, name, self.visit.request.category)
+    def _rules(self, name: RowName) -> ActiveRules | None:
+        """Return the rules of merchandising.toml that hold for a row; None where none does."""
+        request = self.visit.request
+        place = Place(request.page, name, request.category)
+        return self.visit.recommender.rules_at(place, MAX_PER_GROUP) if self.config.merchandising else None
 
     def add(self, name: RowName, kind: RowKind, k: int) -> None:
         """Add a row of k items below the others."""
         allowed = self._free.copy()
-        for item in [item for other, items in self.pinned.items() if other != name for item in items]:
-            allowed[self._variants(item)] = False
+        bar_products(allowed, self._groups, [item for other, items in self.pinned.items() if other != name for item in items])
         why = kind.missing(self.visit)
         found = None if why else self._ordered(kind.retrieve(self.visit, k + self.config.depth, allowed), kind, k, allowed)
         filled = None if found is None else self._filled(name, kind, found, k, allowed)
-        if filled is None or not filled.shown.rows.size:
+        if filled is None or not filled.shown:
             self.left_out[name] = why or NOTHING_LEFT
             return
         # What rows below show must not depend on what chance drew here, and so must neither their propensities.
         for item in filled.best:
             self._take(item)
-        for item in filled.held:
-            self._free[self._variants(item)] = False
+        bar_products(self._free, self._groups, list(filled.held))
         self.rows.append(filled)
 
     def finish(self) -> tuple[Row, ...]:
@@ -130,13 +133,10 @@ class Page:
                 if self._free[item] or item in row.held:
                     self._take(item)
                     rest.append(item)
-            known = self._placed(row.shown.take(np.flatnonzero(row.found)[None]), row.kind)
-            of_row = dict(zip(row.shown.rows[0][row.found].tolist(), known, strict=True))
+            placed = self._placed(row.shown, row.found, row.kind)
             items = [
-                replace(of_row[item] if item in of_row else self._not_found(item), position=position, rule=rule, propensity=propensity)
-                for position, (item, rule, propensity) in enumerate(
-                    zip(row.shown.rows[0].tolist(), row.rules, row.propensity.tolist(), strict=True), start=1
-                )
+                replace(item, rule=rule, propensity=propensity)
+                for item, rule, propensity in zip(placed, row.rules, row.propensity.tolist(), strict=True)
             ]
             done.append(self._row(row.name, row.kind, items, rest, row.impression_id))
         return tuple(done)
@@ -148,21 +148,12 @@ class Page:
         found = listed(self.visit, np.array(permitted))
         if kind.missing(self.visit) is None:
             found = kind.retrieve(self.visit, len(wanted), self._free)
-        place = {row: at for at, row in enumerate(found.rows[0].tolist()) if row >= 0}
         now, rest = permitted[: turn.k], permitted[turn.k :]
-        still = [row for row in now if row in place]
-        of_row = dict(zip(still, self._placed(found.take(np.array([[place[row] for row in still]], dtype=np.int64)), kind), strict=True))
-        items = [of_row[row] if row in of_row else self._not_found(row) for row in now]
-        numbered = [replace(item, position=turn.after + i) for i, item in enumerate(items, start=1)]
-        return replace(self._row(turn.row, kind, numbered, rest, uuid.uuid4().hex), gone=len(wanted) - len(permitted))
-
-    def _variants(self, item: int) -> np.ndarray:
-        """Return the rows of an item and its variants, int64 (m,)."""
-        groups = self.visit.recommender.snapshot.catalog.groups
-        return np.array([item]) if groups is None else np.flatnonzero(groups == groups[item])
+        items = self._placed(now, found, kind, turn.after)
+        return replace(self._row(turn.row, kind, items, rest, uuid.uuid4().hex), gone=len(wanted) - len(permitted))
 
     def _take(self, item: int) -> None:
-        self._free[self._variants(item)] = False
+        bar_products(self._free, self._groups, [item])
         if self.categories is not None:
             self._places[int(self.categories[item])] += 1
 
@@ -170,7 +161,7 @@ class Page:
         """Return a list as it is shown, without padding: one item of a product, categories that have their share of the page last."""
         if self.config.diversity and not kind.in_order:
             found = diversify(found, self.visit.recommender.snapshot.vectors_of, self.config.diversity, found.rows.shape[1])
-        groups, places = self.visit.recommender.snapshot.catalog.groups, self._places.copy()
+        groups, places = self._groups, self._places.copy()
         first: list[int] = []
         later: list[int] = []
         seen: set[int] = set()
@@ -189,33 +180,35 @@ class Page:
 
     def _filled(self, name: RowName, kind: RowKind, ordered: Candidates, k: int, allowed: np.ndarray) -> Filled:
         """Arrange a row by the rules that hold there, or else let chance draw its lower places where exploration is on."""
-        recommender, impression_id = self.visit.recommender, uuid.uuid4().hex
-        ruled = self.config.merchandising and recommender.rules_at(self.place(name), MAX_PER_GROUP) is not None
-        if ruled:  # with what follows, so that the rules hold there too
-            lists, (rules,) = recommender.arranged(ordered, k + self.config.depth, self.place(name), allowed)
-            arranged = lists.take(np.flatnonzero(lists.rows[0] >= 0)[None])
-            shown, rest = arranged.first(k), arranged.rows[0, k:].tolist()
-            found, best = np.isin(shown.rows[0], ordered.rows[0]), shown.rows[0].tolist()
-            return Filled(name, kind, impression_id, shown, found, rules[:k], np.ones(shown.rows.shape[1]), rest, best)
+        impression_id, rules = uuid.uuid4().hex, self._rules(name)
+        if rules is not None:  # with what follows, so that the rules hold there too
+            lists, (names,) = self.visit.recommender.arranged(ordered, k + self.config.depth, rules, allowed)
+            items = lists.rows[0][lists.valid[0]].tolist()
+            shown = items[:k]
+            return Filled(name, kind, impression_id, ordered, shown, names[:k], np.ones(len(shown)), items[k:], shown)
         items = ordered.rows[0].tolist()
         drawn = explore(len(items), k, 0.0 if kind.in_order else self.config.exploration, impression_id)
-        shown = ordered.take(drawn.order[None])
-        later = [item for place, item in enumerate(items) if place not in set(drawn.order.tolist())]
-        found, held = np.ones(len(drawn.order), dtype=bool), frozenset(items[: drawn.reach])
-        return Filled(name, kind, impression_id, shown, found, (None,) * len(drawn.order), drawn.propensity, later, items[:k], held)
+        shown = [items[place] for place in drawn.order.tolist()]
+        later, held = [item for item in items if item not in set(shown)], frozenset(items[: drawn.reach])
+        return Filled(name, kind, impression_id, ordered, shown, (None,) * len(shown), drawn.propensity, later, items[:k], held)
 
-    def _placed(self, shown: Candidates, kind: RowKind) -> list[Placed]:
-        """Return the items of a list without padding, with what the row says of them."""
-        facts, scores = self.visit.recommender.facts(shown.rows[0]), shown.scores[0].tolist()
-        return [
-            Placed(position, *fact, score, said.probability, said.reason)
-            for position, (fact, score, said) in enumerate(zip(facts, scores, kind.say(self.visit, shown), strict=True), start=1)
-        ]
+    def _placed(self, rows: list[int], found: Candidates, kind: RowKind, after: int = 0) -> list[Placed]:
+        """Return items with what the row says of them; of those that it did not find, how they sell.
 
-    def _not_found(self, row: int) -> Placed:
-        """Return an item that the row does not find, or not any more, with what is said of its sales."""
-        (fact,) = self.visit.recommender.facts(np.array([row]))
-        return Placed(0, *fact, 0.0, None, self.visit.recommender.buyers.sales(row))
+        Parameters
+        ----------
+        after : the position before the first of them.
+        """
+        recommender = self.visit.recommender
+        place = {row: at for at, row in enumerate(found.rows[0].tolist()) if row >= 0}
+        known = [row for row in rows if row in place]
+        own = found.take(np.array([place[row] for row in known], dtype=np.int64).reshape(1, -1))
+        said = dict(zip(known, zip(own.scores[0].tolist(), kind.say(self.visit, own), strict=True), strict=True))
+        placed = []
+        for position, (row, fact) in enumerate(zip(rows, recommender.facts(np.array(rows, dtype=np.int64)), strict=True), start=after + 1):
+            score, about = said[row] if row in said else (0.0, Said(None, recommender.buyers.sales(row)))
+            placed.append(Placed(position, *fact, score, about.probability, about.reason))
+        return placed
 
     def _row(self, name: RowName, kind: RowKind, items: list[Placed], rest: list[int], impression_id: str) -> Row:
         title = self.config.titles.get(name, kind.title).replace("{}", kind.subject(self.visit))

@@ -98,7 +98,7 @@ class Storefront:
         return {
             "buy_again": BuyAgainRow(),
             "bought_together": BoughtTogether(),
-            "alternatives": AlternativesTo(self.recommender),
+            "alternatives": AlternativesTo(),
             "because_you_bought": BecauseYouBought(),
             "recently_viewed": RecentlyViewed(),
             "trending": Trending(self.recommender),

@@ -10,6 +10,7 @@ import numpy as np
 
 from features.data.histories import Histories
 from features.names import CART, EVENTS, VIEW
+from ranking.variants import bar_products
 from recsys.recommend.pipeline import RequestGroup
 from recsys.recommend.request import RecommendOptions
 
@@ -82,8 +83,8 @@ class Visit:
             merchandising=merchandising,
         )
         ((_, group),) = RequestGroup.groups(recommender, options, [request.user], recent)
-        mask = group.mask if group.mask.ndim == 1 else group.mask[0]
-        mask = _without_groups(mask, catalog.groups, [*basket, *([] if item is None else [item])])
+        mask = (group.mask if group.mask.ndim == 1 else group.mask[0]).copy()
+        bar_products(mask, catalog.groups, [*basket, *([] if item is None else [item])])
         return cls(recommender, request, group, tuple(basket), item, tuple(viewed), mask, tuple(notes))
 
     @property
@@ -118,14 +119,3 @@ def _known(recommender: Recommender, items: tuple[str, ...]) -> tuple[list[int],
     rows = recommender.snapshot.catalog.rows(items).tolist() if items else []
     known = [row for row in rows if row >= 0]
     return known, len(rows) - len(known)
-
-
-def _without_groups(mask: np.ndarray, groups: np.ndarray | None, rows: list[int]) -> np.ndarray:
-    """Return the mask without some items and their variants."""
-    if not rows:
-        return mask
-    mask = mask.copy()
-    mask[rows] = False
-    if groups is not None:
-        mask[np.isin(groups, groups[rows])] = False
-    return mask

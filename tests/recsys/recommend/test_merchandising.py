@@ -189,12 +189,13 @@ def test_rows_of_pages_are_arranged(plain: Recommender) -> None:
     users = Histories.of_baskets([[]], plain.snapshot.now)
     found, everything = plain.popular(users, 20), np.ones(len(plain.snapshot.catalog), dtype=bool)
     row = int(plain.snapshot.catalog.rows(["sku-17"])[0])
-    lists, names = recommender.arranged(found, 5, Shown("home", "popular"), everything)
+    home = recommender.rules_at(Shown("home", "popular"), 1)
+    lists, names = recommender.arranged(found, 5, home, everything)
     assert (int(lists.rows[0, 1]), names[0][1]) == (row, "tea first")
-    lists, names = recommender.arranged(found, 5, Shown("basket", "popular"), everything)
+    lists, names = recommender.arranged(found, 5, recommender.rules_at(Shown("basket", "popular"), 1), everything)
     assert lists.rows.tolist() == found.first(5).rows.tolist()
     assert names == [(None,) * 5]
-    lists, _ = recommender.arranged(found, 5, Shown("home", "popular"), np.arange(len(everything)) != row)
+    lists, _ = recommender.arranged(found, 5, home, np.arange(len(everything)) != row)
     if row not in found.rows:
         assert row not in lists.rows
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from eval.experiment.splits import arms_of
 from features.errors import RecsysError
+from features.storage.file_stamp import file_stamp
 from recsys.apps.storefront.experiments.definition import ArmSettings, day, read_experiments
 from recsys.workspace.served_pages import ArmExposure
 
@@ -91,7 +92,7 @@ class ExperimentBook:
         """Read the file if it changed, and register what has begun. It may wait for the disk and for other writers."""
         with self._reading:
             experiments, allowed = self._experiments, dict(self._allowed)
-            if (seen := self._status()) != self._seen:
+            if (seen := file_stamp(self._workspace.experiments)) != self._seen:
                 self._seen = seen
                 try:
                     experiments, allowed, self._retry = read_experiments(self._workspace.experiments), {}, 0.0
@@ -121,13 +122,6 @@ class ExperimentBook:
             settings |= experiment.arms[arm].settings.given
             exposures.append(ArmExposure(experiment.name, arm, experiment.unit))
         return Assigned(ArmSettings(**settings), tuple(exposures)) if exposures else _OUTSIDE
-
-    def _status(self) -> tuple[int, int, int]:
-        try:
-            status = self._workspace.experiments.stat()
-        except OSError:
-            return 0, 0, 0
-        return status.st_mtime_ns, status.st_ino, status.st_size
 
     def _register(self, experiment: Experiment, allowed: dict[str, bool], now: int) -> None:
         """Note whether the design is the one under which the experiment first ran."""

@@ -14,7 +14,6 @@ from retrieval.related.complements import ComplementRetriever
 
 if TYPE_CHECKING:
     from recsys.apps.storefront.visit import Visit
-    from recsys.recommend.pipeline import Recommender
     from retrieval.candidates import Candidates
 
 
@@ -49,16 +48,9 @@ class BoughtTogether(PlainRow):
 class AlternativesTo(PlainRow):
     """What a customer could take instead of the item in view, or of the last one in the basket."""
 
-    recommender: Recommender
     title: str = "Instead of {}"
     retriever: str = "items of the category with a similar text and price"
     spreads = False
-
-    @property
-    def _source(self) -> Alternatives:
-        """Made for each row: prices and stock change while a bundle is in use."""
-        snapshot = self.recommender.snapshot
-        return Alternatives.of(snapshot.catalog, snapshot.category_texts, snapshot.prices)
 
     def missing(self, visit: Visit) -> str | None:
         """See `RowKind`."""
@@ -70,7 +62,9 @@ class AlternativesTo(PlainRow):
 
     def retrieve(self, visit: Visit, k: int, mask: np.ndarray) -> Candidates:
         """See `RowKind`."""
-        return self._source.retrieve(Histories.of_baskets([[self._item(visit)]], visit.recommender.snapshot.now), k, mask)
+        snapshot = visit.recommender.snapshot
+        source = Alternatives.of(snapshot.catalog, snapshot.category_texts, snapshot.prices)  # made anew: prices and stock change
+        return source.retrieve(Histories.of_baskets([[self._item(visit)]], snapshot.now), k, mask)
 
     def say(self, visit: Visit, found: Candidates) -> list[Said]:
         """See `RowKind`."""
