@@ -78,6 +78,9 @@ def told(request: AssistantRequest) -> Reply:
     )
 
 
+WITHOUT_IMPRESSIONS = shutil.ignore_patterns("impressions.sqlite*")  # pages that other tests asked the shared service for
+
+
 class FakeShop:
     """Stands in for `recsys.Shop`; remembers how it was called."""
 
@@ -210,7 +213,7 @@ def ready(_ready: Place) -> Place:
 @pytest.fixture
 def spare(_ready: Place, tmp_path: Path) -> Place:
     """A copy of `ready` to change; its sources are read from the copy."""
-    shutil.copytree(_ready.folder, tmp_path / "shop")
+    shutil.copytree(_ready.folder, tmp_path / "shop", ignore=WITHOUT_IMPRESSIONS)
     place = Place(tmp_path / "shop", _ready.settings, _ready.trained, _ready.built)
     for record in place.workspace.data.glob("*/source.json"):
         text = record.read_text(encoding="utf-8")

@@ -20,7 +20,7 @@ from recsys.refresh import build
 from recsys.service.answering import AnswerPipeline
 from recsys.service.app import application
 from recsys.service.live_bundle import BundleWatcher
-from tests.recsys.conftest import Place
+from tests.recsys.conftest import WITHOUT_IMPRESSIONS, Place
 from tests.recsys.service.pages import HOSTILE, ODD, write_reports
 
 Serve = Callable[..., TestClient]
@@ -44,7 +44,7 @@ def serve() -> Iterator[Serve]:
 def place(_ready: Place, tmp_path_factory: pytest.TempPathFactory) -> Place:
     """A copy of the shop for a whole module, whose conversations the module may change."""
     place = Place(tmp_path_factory.mktemp("copy") / "shop", _ready.settings)
-    shutil.copytree(_ready.folder, place.folder)
+    shutil.copytree(_ready.folder, place.folder, ignore=WITHOUT_IMPRESSIONS)
     return place
 
 
@@ -115,7 +115,7 @@ def problem(response: Any, status: int) -> str:
 def hostile(_ready: Place, tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
     """A shop whose texts attack, with reports."""
     place = Place(tmp_path_factory.mktemp("hostile") / "shop", _ready.settings)
-    shutil.copytree(_ready.folder, place.folder)
+    shutil.copytree(_ready.folder, place.folder, ignore=WITHOUT_IMPRESSIONS)
     items = pl.read_csv(place.items, schema_overrides={"brand": pl.String})
     texts = {name: pl.concat_str(pl.lit(HOSTILE), pl.col(name).fill_null("")) for name in ("title", "brand", "description", "category")}
     odd = items[:1].with_columns(item_id=pl.lit(ODD))
