@@ -12,6 +12,7 @@ from prometheus_client.samples import Sample
 from starlette.testclient import TestClient
 
 from recsys.apps.storefront.rule_check import PRICES
+from recsys.recommend.live_rules import LiveRules
 from recsys.service.pages.storefront.health import health
 from tests.recsys.conftest import Place
 from tests.recsys.service.conftest import Serve, inside
@@ -115,7 +116,8 @@ def test_rules_in_force_with_price_and_places(spare: Place, serve: Serve) -> Non
     assert "has changed since" not in page
 
 
-def test_a_file_that_changed_is_not_in_force_yet(spare: Place, serve: Serve) -> None:
+def test_a_file_that_changed_is_not_in_force_yet(spare: Place, serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(LiveRules, "catch_up", lambda _: False)  # the service has not looked yet
     client = serve(spare)
     page = seen(client.get("/rules"))
     assert "There are no rules" in page
@@ -123,8 +125,8 @@ def test_a_file_that_changed_is_not_in_force_yet(spare: Place, serve: Serve) -> 
     spare.workspace.merchandising.write_text('[[bury]]\nname = "b"\nbrands = ["acme"]\n')
     spare.workspace.rules.write_text('items = ["sku-01"]\n')
     page = seen(client.get("/rules"))
-    assert "merchandising.toml has changed: the next bundle puts it in force" in page
-    assert "rules.toml has changed: the next bundle puts it in force" in page
+    assert "merchandising.toml has changed: it is in force within a second" in page
+    assert "rules.toml has changed: it is in force within a second" in page
     assert "There are no rules" in page
     spare.workspace.merchandising.write_text("[[burry]]\n")
     assert "did you mean 'bury'" in seen(client.get("/rules"))

@@ -87,7 +87,7 @@ def _compare_files(shown: ShownRules, workspace: Workspace, recommender: Recomme
     try:
         changed = [merchandising.name] if MerchandisingRules.read(merchandising) != recommender.rules else []
         changed += [blocklist.name] if Blocklist.read(blocklist) != recommender.blocklist else []
-        shown.problems += [f"{name} has changed: the next bundle puts it in force, or a restart of the service" for name in changed]
+        shown.problems += [f"{name} has changed: it is in force within a second" for name in changed]
     except ConfigError as error:
         shown.problems.append(f"{error}. The rules below stay in force, but the service takes no new bundle until this is mended")
 
