@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+import json
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 _TEMPLATE = """# Model card: {id}
 
@@ -44,6 +48,9 @@ build.
 ## Reviews
 {reviews}
 
+## Robustness
+{robustness}
+
 ## Intended use and limits
 The model ranks a shop's items for its customers, by their purchases and the items' texts. A probability is the chance
 that the user buys the item within {days:.0f} days, calibrated on the calibration window; it is biased in a season that
@@ -52,14 +59,22 @@ make decisions about people.
 """
 
 
+ROBUSTNESS_REPORT = "robustness.json"  # in reports/
 _WAYS = {
     "few-shot": "few ratings and packaged sentences",
     "packaged sentences": "packaged sentences alone: no review has words and a rating",
 }
 
 
-def model_card(model_id: str, about: dict[str, Any], encoder: str, days: float) -> str:
-    """Return the card as Markdown; `about` is the model's, and `days` the length of the calibration window."""
+def model_card(model_id: str, about: dict[str, Any], encoder: str, days: float, reports: Path) -> str:
+    """Return the card as Markdown.
+
+    Parameters
+    ----------
+    about : the model's.
+    days : length of the calibration window.
+    reports : folder of the last evaluation of robustness, whichever model that was of.
+    """
     towers, ranking, search = about["towers"], about["ranking"], about["search"]
     curve = towers["validation_ndcg@10"]
     return _TEMPLATE.format(
@@ -83,6 +98,7 @@ def model_card(model_id: str, about: dict[str, Any], encoder: str, days: float) 
         learned_from=_learned_from(search),
         pairs_kept=_pairs_kept(search),
         reviews=_reviews(about["reviews"]),
+        robustness=_robustness(reports / ROBUSTNESS_REPORT),
         query_tower=_query_tower(search["query_tower"]),
         **about["data"],
     )
@@ -136,6 +152,27 @@ def _polarity(report: dict[str, Any]) -> str:
     told = f"learned from {report['labels']:,} labels; of the {report['judged']:,} that judge and do not train, it tells {ours} right"
     kept = "it is used" if report["kept"] else "it is not used, because it is not better beyond chance"
     return f"{told}, and the sentiment of the sentence {theirs}; {kept}"
+
+
+def _robustness(path: Path) -> str:
+    """Return lines on the last evaluation of robustness."""
+    if not path.is_file():
+        return "Not measured: `recsys evaluate robustness` does, and the next model's card repeats what it finds."
+    report = json.loads(path.read_text(encoding="utf-8"))
+    lines = [f"Measured on the model trained until {report['until']}, over lists of {report['users']:,} users."]
+    for name, one in report["perturbations"].items():
+        parts = [
+            f"{kind}: {_share(metrics['overlap@10'])} of the first ten stay, NDCG@10 is {_share(metrics['ndcg_kept'])} of what it was"
+            for kind, metrics in one["metrics"].items()
+        ]
+        found = "; ".join(parts) or "nothing to change in this catalogue"
+        lines.append(f"- {name} ({one['changed']:.0%} of the items' texts): {found}")
+    return "\n".join(lines)
+
+
+def _share(metric: dict[str, float | None]) -> str:
+    value = metric["value"]
+    return "an unknown share" if value is None else f"{value:.1%}"
 
 
 def marked(card: str) -> str:

@@ -31,10 +31,13 @@ from retrieval.collaborative.review_words import ReviewWords
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     from eval.metrics.exposure import Exposure
     from eval.protocol.report import Report
+    from features.data.catalog import Catalog
     from features.data.interactions import Interactions
+    from recsys.artifacts.model import Model
     from recsys.settings.settings import Settings
     from recsys.snapshot.snapshot import Snapshot
     from recsys.workspace.workspace import Workspace
@@ -92,10 +95,15 @@ def recommender_at_cut(workspace: Workspace, settings: Settings, options: TrainO
     reviews = workspace.load_reviews(catalog, log.user_ids)
     options = replace(options or TrainOptions(), reviews=reviews)
     model = model_until(workspace, workspace.root / "evaluation", settings, options, (catalog, split.history), split.cut)
-    encoded = encode_catalog(catalog, model, workspace.cache, options=EncodeOptions(progress=terminal_progress))
     words = None if reviews is None or not model.retrieval.reviews else ReviewWords.of(reviews)
     aggregates = LogAggregates.of(catalog, split.history, split.cut, model.retrieval, review_words=words)
-    return Recommender(model, indexed(catalog, aggregates, split.cut, model, encoded, settings.indexing)), split
+    return recommender_over(catalog, aggregates, split.cut, model, settings, workspace.cache), split
+
+
+def recommender_over(catalog: Catalog, aggregates: LogAggregates, now: int, model: Model, settings: Settings, cache: Path) -> Recommender:
+    """Return a model's recommender over a catalogue and a log that ends before `now`; `cache` is the folder of token states."""
+    encoded = encode_catalog(catalog, model, cache, options=EncodeOptions(progress=terminal_progress))
+    return Recommender(model, indexed(catalog, aggregates, now, model, encoded, settings.indexing))
 
 
 def exposure(snapshot: Snapshot, split: Split, report: Report) -> dict[str, list[Exposure]]:

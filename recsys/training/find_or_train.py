@@ -154,7 +154,7 @@ def _from_store(workspace: Workspace, store: Path, plan: TrainingPlan) -> tuple[
     model = train_model(plan.job, device, work, workspace.cache)
     settings = plan.job.settings
     about = {"key": key, "read": read_at.isoformat(), **model.about}
-    card = model_card(key[:16], model.about, settings.encoder.model, plan.job.windows.calibration.days)
+    card = model_card(key[:16], model.about, settings.encoder.model, plan.job.windows.calibration.days, workspace.reports)
     if ErasedUsers.read(workspace.erased).among(plan.job.log.user_ids.tolist()):  # while it trained
         about, card = about | {RETRAIN: True}, marked(card)
     model_id = publish(store, model.to_files() | {"MODEL_CARD.md": card.encode()}, about, settings.bundles.keep)

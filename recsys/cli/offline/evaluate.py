@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 import typer
 
@@ -11,13 +11,13 @@ from recsys.cli.options import Json, State, state_of
 from recsys.settings.names import Preset
 
 Protocol = Literal["judged", "personal", "log"]
-Evaluated = Literal["search", "reviews", "customers", "campaigns", "assistant"]
+Evaluated = Literal["search", "reviews", "customers", "campaigns", "assistant", "robustness"]
 
 
 def evaluate(
     context: typer.Context,
     what: Annotated[
-        Evaluated | None, typer.Argument(metavar="search|reviews|customers|campaigns|assistant", help="Without it: the recommendations.")
+        Evaluated | None, typer.Argument(metavar="|".join(get_args(Evaluated)), help="Without it: the recommendations.")
     ] = None,
     preset: Annotated[Preset, typer.Option(help="The preset that the model was trained with.")] = "quick",
     seed: Annotated[int, typer.Option(min=0, metavar="N", help="The seed that the model was trained with.")] = 0,
@@ -28,6 +28,8 @@ def evaluate(
     as_json: Json = False,
 ) -> None:
     """How good the recommendations are, or the search, the sentiment of reviews, what is expected of customers or campaigns, the assistant.
+
+    robustness: how far lists stay the same when the catalogue's texts change as a supplier's next export may change them.
 
     Judged on the last weeks of the log, beside honest baselines; a page with plots goes to reports/. See docs/metrics.md.
     """
@@ -42,6 +44,13 @@ def evaluate(
         options = SearchEvaluation(protocol, judged, queries, TrainOptions(preset=preset, seed=seed))
         report = evaluate_search(state.workspace, state.settings, options)
         typer.echo(report.to_json()) if as_json else stdout().print(page.table(report))
+        return
+    if what == "robustness":
+        from recsys.offline.robustness.evaluate import evaluate_robustness
+        from recsys.training.options import TrainOptions
+
+        robust = evaluate_robustness(state.workspace, state.settings, TrainOptions(preset=preset, seed=seed))
+        typer.echo(robust.to_json(), nl=False) if as_json else stdout().print(robust.table())
         return
     if what is not None:
         of_app = _evaluated_app(state, what, seed, dialogues)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -30,7 +31,7 @@ READ = {"reviews": 2000, "rated": 1900, "without_words": 30, "foreign": 500, "co
 
 
 def part(reviews: dict[str, Any]) -> list[str]:
-    card = model_card("a1", ABOUT | {"reviews": reviews}, "packaged", 28)
+    card = model_card("a1", ABOUT | {"reviews": reviews}, "packaged", 28, Path("no reports"))
     return card.split("## Reviews\n")[1].split("\n\n## ")[0].splitlines()
 
 
@@ -78,3 +79,8 @@ def test_a_shop_without_reviews_has_one_line() -> None:
 )
 def test_it_says_what_labels_of_terms_brought(polarity: dict[str, Any], told: str) -> None:
     assert part({"learned_from": "few-shot", "polarity": polarity})[-1] == f"- polarity of aspects: {told}"
+
+
+def test_it_says_that_robustness_was_not_measured() -> None:
+    card = model_card("a1", ABOUT | {"reviews": {"learned_from": "nothing"}}, "packaged", 28, Path("no reports"))
+    assert "## Robustness\nNot measured: `recsys evaluate robustness` does" in card
