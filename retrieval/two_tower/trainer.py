@@ -16,7 +16,7 @@ import torch
 from features.data.histories import Histories
 from features.progress import silent
 from retrieval.checkpoints import load_checkpoint, save_checkpoint, set_rate
-from retrieval.two_tower.sequence_batches import SequenceBatch, SequenceSampler, encode_by_length, sequence_loss
+from retrieval.two_tower.sequence_batches import SequenceBatch, SequenceSampler, sequence_loss
 from retrieval.two_tower.text_tuning import autocast
 from retrieval.two_tower.window_batches import WindowBatch, WindowSampler, sampled_softmax_loss
 
@@ -136,7 +136,7 @@ def _fit_phase(run: TrainingRun, config: TrainConfig, phase: Phase, best: float)
         module.requires_grad_(not phase.tune)
     towers = [weight for module in run.modules(False).values() for weight in module.parameters()]
     weights, rate = (run.texts.trainable(), config.encoder_lr) if phase.tune else (towers, config.lr)
-    optimizer = torch.optim.AdamW(weights, lr=rate, weight_decay=config.weight_decay)
+    optimizer = torch.optim.AdamW(weights, lr=rate, weight_decay=config.weight_decay, fused=True)
     modules = run.modules(phase.tune)
     last, top = run.folder / f"{phase.name}-last.safetensors", run.folder / f"{phase.name}-best.safetensors"
     run.folder.mkdir(parents=True, exist_ok=True)
@@ -194,15 +194,16 @@ def _loss(run: TrainingRun, batch: WindowBatch | SequenceBatch, tune: bool) -> t
     scale = run.tower.scale.exp().clamp(max=100)
     with autocast(run.device):
         if isinstance(batch, SequenceBatch):
-            histories, items = _vectors(run, batch.rows, batch.candidates, tune)
-            return sequence_loss(encode_by_length(run.tower, histories, batch.rows), items, scale, batch)
+            real = batch.rows >= 0
+            histories, items = _vectors(run, batch.rows[real], batch.candidates, tune)
+            return sequence_loss(run.tower.encode_packed(histories, real.sum(axis=1)), items, scale, batch)
         recent = run.tower.user_encoder.recent(batch.users, run.sampler.log.n_items)
         histories, items = _vectors(run, recent.rows, batch.candidates, tune)
         return sampled_softmax_loss((run.tower.user(histories, recent) @ items.T).float() * scale, batch)
 
 
 def _vectors(run: TrainingRun, histories: np.ndarray, candidates: np.ndarray, tune: bool) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return item vectors of histories (b, n) and candidates (m,): (b, n, dim) and (m, dim)."""
+    """Return item vectors of histories, of any shape, and of candidates (m,): (*shape, dim) and (m, dim)."""
     rows = np.maximum(histories, 0)
     distinct, place = np.unique(np.concatenate([rows.ravel(), candidates]), return_inverse=True)
     at = torch.from_numpy(place).to(run.device)
@@ -214,7 +215,8 @@ def _vectors(run: TrainingRun, histories: np.ndarray, candidates: np.ndarray, tu
         pooled = pooled.index_copy(0, fresh, run.texts.encode(candidates))
     item_id_vectors = None if run.item_id_vectors is None else run.item_id_vectors(torch.from_numpy(distinct).to(run.device))
     vectors = run.tower.item(pooled, item_id_vectors)  # (distinct, dim)
-    return vectors[at[: rows.size]].view(*rows.shape, -1), vectors[at[rows.size :]]
+    # Not by indexing, whose gradient is summed element by element.
+    return vectors.index_select(0, at[: rows.size]).view(*rows.shape, -1), vectors.index_select(0, at[rows.size :])
 
 
 def mine_negatives(run: TrainingRun, sampler: WindowSampler, pool: int = 100, skip: int = 10) -> np.ndarray:
