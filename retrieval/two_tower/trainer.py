@@ -21,7 +21,7 @@ from retrieval.two_tower.text_tuning import autocast
 from retrieval.two_tower.window_batches import WindowBatch, WindowSampler, sampled_softmax_loss
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from features.progress import Progress
@@ -30,6 +30,27 @@ if TYPE_CHECKING:
     from retrieval.two_tower.text_tuning import TrainableTexts
 
 _log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Teacher:
+    """A trained sequence tower whose scores another one learns.
+
+    Attributes
+    ----------
+    vectors : float32 (n_texts, dim)
+        By the tower.
+    """
+
+    tower: TwoTower
+    vectors: np.ndarray
+
+    @torch.no_grad()
+    def scores(self, rows: np.ndarray, lengths: np.ndarray, candidates: np.ndarray) -> torch.Tensor:
+        """Return scores of candidates (m,) over the temperature after each position of packed histories, float32 (t, m)."""
+        device, tower = self.tower.mean.device, self.tower.eval()
+        seen, scored = (torch.from_numpy(self.vectors[some]).to(device) for some in (rows, candidates))
+        return tower.encode_packed(seen, lengths) * tower.scale.exp().clamp(max=100) @ scored.T
 
 
 @dataclass
@@ -53,6 +74,8 @@ class TrainingRun:
         Trained with the towers.
     progress : Progress
         Reports the steps of each epoch.
+    teachers : sequence of Teacher
+        A sequence tower learns the mean of their scores beside what was bought.
     """
 
     sampler: WindowSampler | SequenceSampler
@@ -63,6 +86,7 @@ class TrainingRun:
     seed: int
     item_id_vectors: ItemIdEmbedding | None = None
     progress: Progress = silent
+    teachers: Sequence[Teacher] = ()
 
     @property
     def device(self) -> torch.device:
@@ -138,12 +162,14 @@ def _fit_phase(run: TrainingRun, config: TrainConfig, phase: Phase, best: float)
     weights, rate = (run.texts.trainable(), config.encoder_lr) if phase.tune else (towers, config.lr)
     optimizer = torch.optim.AdamW(weights, lr=rate, weight_decay=config.weight_decay, fused=True)
     modules = run.modules(phase.tune)
+    kept: np.ndarray | None = run.texts.pooled.copy()  # by the weights of the best epoch; None if they are in a file alone
     last, top = run.folder / f"{phase.name}-last.safetensors", run.folder / f"{phase.name}-best.safetensors"
     run.folder.mkdir(parents=True, exist_ok=True)
     progress = load_checkpoint(last, modules, optimizer) or {"epoch": -1}
     curve = [progress[f"curve{i}"] for i in range(int(progress["epoch"]) + 1)]
     if phase.tune and curve:  # resumed: the encoder's weights have changed
         run.texts.refresh()
+        kept = None
     if not top.exists():
         save_checkpoint(top, modules, optimizer, {})
     for epoch in range(len(curve), phase.epochs):
@@ -157,11 +183,14 @@ def _fit_phase(run: TrainingRun, config: TrainConfig, phase: Phase, best: float)
         _log.info("%s epoch %d of %d: loss %.4f%s", phase.name, epoch + 1, phase.epochs, loss, metric)
         if curve[-1] >= max([best, *curve]):
             save_checkpoint(top, modules, optimizer, {})
+            kept = run.texts.pooled.copy()
         counters = {"epoch": float(epoch)} | {f"curve{i}": value for i, value in enumerate(curve)}
         save_checkpoint(last, modules, optimizer, counters)
     load_checkpoint(top, modules, optimizer)
-    if phase.tune:
+    if phase.tune and kept is None:
         run.texts.refresh()
+    elif kept is not None:
+        run.texts.pooled = kept
     return curve
 
 
@@ -195,8 +224,12 @@ def _loss(run: TrainingRun, batch: WindowBatch | SequenceBatch, tune: bool) -> t
     with autocast(run.device):
         if isinstance(batch, SequenceBatch):
             real = batch.rows >= 0
-            histories, items = _vectors(run, batch.rows[real], batch.candidates, tune)
-            return sequence_loss(run.tower.encode_packed(histories, real.sum(axis=1)), items, scale, batch)
+            rows, lengths = batch.rows[real], real.sum(axis=1)
+            histories, items = _vectors(run, rows, batch.candidates, tune)
+            # The text encoder learns from what was bought alone: it was no part of the teachers' training.
+            teachers = () if tune else run.teachers
+            taught = sum(teacher.scores(rows, lengths, batch.candidates) for teacher in teachers) / len(teachers) if teachers else None
+            return sequence_loss(run.tower.encode_packed(histories, lengths), items, scale, batch, taught)
         recent = run.tower.user_encoder.recent(batch.users, run.sampler.log.n_items)
         histories, items = _vectors(run, recent.rows, batch.candidates, tune)
         return sampled_softmax_loss((run.tower.user(histories, recent) @ items.T).float() * scale, batch)

@@ -11,7 +11,7 @@ import torch
 from features.data.interactions import Interactions
 from features.data.split import LABEL_EVENTS
 from retrieval.two_tower.config import TrainConfig
-from retrieval.two_tower.sequence_batches import SequenceBatch, SequenceSampler, sequence_loss
+from retrieval.two_tower.sequence_batches import TAUGHT, SequenceBatch, SequenceSampler, sequence_loss
 
 N_ITEMS = 12
 CONFIG = TrainConfig(users=4, negatives=3, steps_per_epoch=2)
@@ -212,6 +212,22 @@ class TestLoss:
                     corrected[item] = 3.0 * float(users[position] @ items[at]) - float(self.BATCH.log_q[at])
             losses.append(np.log(sum(map(np.exp, corrected.values()))) - corrected[target])
         assert self.loss(self.BATCH) == pytest.approx(np.mean(losses), rel=1e-5)
+
+    def test_teachers_are_learned_beside_what_was_bought(self) -> None:
+        """Their probabilities are over the same candidates, with the same correction."""
+        users, items = (part.double().numpy() for part in self.vectors())
+        taught = np.random.default_rng(1).normal(size=(3, 5))
+        losses = []
+        for position, (user, place) in enumerate([(0, 0), (0, 1), (1, 0)]):
+            target = int(np.searchsorted(self.BATCH.candidates, self.BATCH.targets[user, place]))
+            some = [at for at in range(5) if at == target or not self.BATCH.bought[user, at]]
+            odds = 3.0 * items[some] @ users[position] - self.BATCH.log_q[some]
+            log_share = odds - np.log(np.exp(odds).sum())
+            teacher = np.exp(taught[position, some] - self.BATCH.log_q[some])
+            wanted = TAUGHT * teacher / teacher.sum() + (1 - TAUGHT) * (np.array(some) == target)
+            losses.append(-(wanted * log_share).sum())
+        found = sequence_loss(*self.vectors(), torch.tensor(3.0), self.BATCH, torch.from_numpy(taught).float())
+        assert found.item() == pytest.approx(np.mean(losses), rel=1e-5)
 
     def test_other_items_of_the_user_are_no_negatives(self) -> None:
         """Their gradient is zero if no other user is in the batch."""
