@@ -104,13 +104,13 @@ def test_learns_transitions(begin: Callable[..., TrainingRun], tmp_path: Path) -
 
 
 def test_a_tower_learns_from_teachers(begin: Callable[..., TrainingRun], tmp_path: Path) -> None:
-    """What no log tells: teachers that never saw the walks say that item i + 3 follows."""
+    """What no log tells: teachers that never saw the walks say that item i + 7 follows."""
     config = CONFIG.model_copy(update={"epochs": 25, "tuned_epochs": 0, "lr": 0.01})
     run = begin(tmp_path, always, config)
 
     class Jumps(Teacher):
         def scores(self, rows: np.ndarray, lengths: np.ndarray, candidates: np.ndarray) -> torch.Tensor:
-            return torch.from_numpy(20.0 * (candidates == (rows[:, None] + 3) % N_ITEMS)).float()
+            return torch.from_numpy(20.0 * (candidates == (rows[:, None] + 7) % N_ITEMS)).float()
 
     run.teachers = [Jumps(run.tower, run.vectors())]
     fit_towers(run, config)
@@ -118,7 +118,7 @@ def test_a_tower_learns_from_teachers(begin: Callable[..., TrainingRun], tmp_pat
     scores = run.tower.user_vectors(Histories.of_baskets(walks, now=0), vectors) @ vectors.T
     best = np.argsort(-scores, axis=1)[:, :2]
     last = np.array(walks)[:, -1:]
-    assert (np.sort((best - last) % N_ITEMS, axis=1) == [1, 3]).all(axis=1).mean() > 0.8
+    assert (np.sort((best - last) % N_ITEMS, axis=1) == [1, 7]).all(axis=1).mean() > 0.8
 
 
 def test_a_teacher_scores_as_the_users_of_its_tower(begin: Callable[..., TrainingRun], tmp_path: Path) -> None:
