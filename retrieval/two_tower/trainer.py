@@ -228,7 +228,8 @@ def _loss(run: TrainingRun, batch: WindowBatch | SequenceBatch, tune: bool) -> t
             histories, items = _vectors(run, rows, batch.candidates, tune)
             # The text encoder learns from what was bought alone: it was no part of the teachers' training.
             teachers = () if tune else run.teachers
-            taught = sum(teacher.scores(rows, lengths, batch.candidates) for teacher in teachers) / len(teachers) if teachers else None
+            scores = [teacher.scores(rows, lengths, batch.candidates) for teacher in teachers]
+            taught = torch.stack(scores).mean(0) if scores else None
             return sequence_loss(run.tower.encode_packed(histories, lengths), items, scale, batch, taught)
         recent = run.tower.user_encoder.recent(batch.users, run.sampler.log.n_items)
         histories, items = _vectors(run, recent.rows, batch.candidates, tune)
