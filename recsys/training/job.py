@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from features.progress import silent
+from retrieval.collaborative.models import Collaborative
 from retrieval.collaborative.review_words import ReviewWords
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from ranking.cross_encoder.trainer import TrainingPairs
     from recsys.artifacts.ranking import Ranking
     from recsys.settings.settings import Settings
-    from recsys.training.windows import Windows
+    from recsys.training.windows import Window, Windows
 
 
 @dataclass(frozen=True)
@@ -71,3 +72,18 @@ class TrainingJob:
     def review_words(self) -> ReviewWords | None:
         """The words of the reviews; None for a shop without them, or where nothing reads them."""
         return None if self.reviews is None or not self.settings.retrieval.reviews else ReviewWords.of(self.reviews)
+
+    def collaborative(self, window: Window) -> Collaborative:
+        """Return the collaborative models of the events before a window; the last ones, if it begins at the same moment.
+
+        With step times all windows do, and search stands where the calibration's window begins.
+        """
+        if window.start not in self._collaborative:
+            self._collaborative.clear()
+            history = self.log.between(None, window.start)
+            self._collaborative[window.start] = Collaborative.fit(history, window.start, self.settings.retrieval, self.review_words)
+        return self._collaborative[window.start]
+
+    @cached_property
+    def _collaborative(self) -> dict[int, Collaborative]:
+        return {}

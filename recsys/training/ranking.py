@@ -20,7 +20,6 @@ from ranking.gbdt import CROSS_ENCODER, TOWERS, fit_base, fit_residual
 from ranking.ranker import order_by_base, rerank_top, with_features, with_residual
 from recsys.artifacts.ranking import Ranking
 from recsys.training.job import RankingData
-from retrieval.collaborative.models import Collaborative
 from retrieval.hybrid import HybridRetriever
 from retrieval.index import ItemIndex
 from retrieval.two_tower.retriever import TwoTowerRetriever
@@ -117,7 +116,7 @@ def window_candidates(job: TrainingJob, models: TextModels, window: Window, user
     """
     split = window.split(job.log)
     ground_truth = GroundTruth.of(split, users or job.settings.gbdt.users, job.seed)
-    collaborative = Collaborative.fit(split.history, window.start, job.settings.retrieval, job.review_words)
+    collaborative = job.collaborative(window)
     index = ItemIndex.build(models.vectors, job.settings.index)
     towers = TwoTowerRetriever(models.tower, models.vectors, index, models.text_of, collaborative.popularity.ranking)
     retriever = HybridRetriever(collaborative, towers, job.settings.retrieval)

@@ -24,7 +24,6 @@ from ranking.search_ranker import LabelledLists, SearchRanker, fit_search_booste
 from recsys.training.search_examples import SearchExamples, search_examples
 from recsys.training.search_tower import fit_queries
 from retrieval.candidates import joined
-from retrieval.collaborative.models import Collaborative
 from retrieval.hybrid import HybridRetriever
 from retrieval.index import ItemIndex
 from retrieval.lexical.fields import text_fields
@@ -64,7 +63,7 @@ class SearchWindow:
         """Stand at the start of the calibration's window: the ranking's scores are out of sample there."""
         window, settings = job.windows.calibration, job.settings
         split = window.split(job.log)
-        collaborative = Collaborative.fit(split.history, window.start, settings.retrieval, job.review_words)
+        collaborative = job.collaborative(window)
         stats = ItemStats.fit(split.history, job.catalog, window.start)
         sales = collaborative.popularity.ranking
         towers = TwoTowerRetriever(models.tower, models.vectors, ItemIndex.build(models.vectors, settings.index), models.text_of, sales)

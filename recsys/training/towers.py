@@ -23,7 +23,7 @@ from retrieval.topk import top_k
 from retrieval.two_tower.model import ItemIdEmbedding, TwoTower
 from retrieval.two_tower.sequence_batches import SequenceSampler
 from retrieval.two_tower.text_tuning import TrainableTexts
-from retrieval.two_tower.trainer import TrainingRun, fit_towers, no_validation
+from retrieval.two_tower.trainer import Teacher, TrainingRun, fit_towers, no_validation
 from retrieval.two_tower.window_batches import WindowSampler
 
 if TYPE_CHECKING:
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 VALIDATION_USERS = 2_000  # for early stopping of the towers
 LAST_RATE = 0.3  # factor on the towers' learning rate in their last epochs
+SEEDS_APART = 1_000_000  # between the seeds of teachers, so that no two trainings share one
 
 
 @dataclass(frozen=True)
@@ -88,15 +89,11 @@ def fit_text_models(job: TrainingJob, device: torch.device, work: Path, cache: P
         tuning = affordable_tuning("quick", device)
     query_tower = QueryTower.upon(encoder).to(device)
     source = TrainableTexts(encoder, distinct, states, tuning)
-    torch.manual_seed(job.seed)
-    tower = TwoTower(encoder.width, settings.tower)
-    tower.start_from(source.pooled)
-    tower.to(device)
-    sequence = settings.tower.user_encoder == "sequence"
-    item_id_vectors = ItemIdEmbedding(len(distinct), settings.tower.dim, settings.train.id_dropout).to(device) if sequence else None
     log = replace(job.log, item=text_of[job.log.item].astype(np.int32), n_items=len(distinct))
     split = windows.validation.split(log)
+    tower, item_id_vectors = _untrained(job, source, job.seed)
     run = TrainingRun(sampler_of(split.history, job), tower, source, validation_ndcg(split), work, job.seed, item_id_vectors, job.progress)
+    run.teachers, metrics = fit_teachers(job, run)
     fitted = fit_towers(run, settings.train)
     if tuning in ("lora", "full"):  # the lower layers have changed
         states = cached_states(encoder, distinct, cache, job.progress)
@@ -107,7 +104,48 @@ def fit_text_models(job: TrainingJob, device: torch.device, work: Path, cache: P
         "validation_ndcg@10": [round(value, 4) for value in fitted.curve],
         "hard_negatives_masked": fitted.masked_hard_negatives,
     }
+    if metrics:
+        report["teachers_ndcg@10"] = [round(value, 4) for value in metrics]
     return TextModels(text_of, encoder, tower, query_tower, run.vectors(), states, report, item_id_vectors)
+
+
+def fit_teachers(job: TrainingJob, run: TrainingRun) -> tuple[list[Teacher], list[float]]:
+    """Train the towers whose scores that of a run learns, each with a seed of its own.
+
+    Returns
+    -------
+    teachers : none if `train.ensemble` is 1.
+    metrics : the validation NDCG@10 of each.
+    """
+    train = job.settings.train
+    teachers: list[Teacher] = []
+    metrics: list[float] = []
+    if train.ensemble > 1 and not isinstance(run.sampler, SequenceSampler):
+        _log.warning(
+            "note: train.ensemble = %d is not read: only towers over sequences learn from others, and these read sets", train.ensemble
+        )
+        return teachers, metrics
+    for number in range(1, train.ensemble + 1) if train.ensemble > 1 else ():
+        seed = job.seed + number * SEEDS_APART
+        tower, item_id_vectors = _untrained(job, run.texts, seed)
+        folder = run.folder / f"teacher{number}"
+        one = replace(run, tower=tower, item_id_vectors=item_id_vectors, seed=seed, folder=folder)
+        _log.info("teacher %d of %d", number, train.ensemble)
+        metrics.append(fit_towers(one, train.model_copy(update={"tuned_epochs": 0})).best)
+        teachers.append(Teacher(tower, one.vectors()))
+    return teachers, metrics
+
+
+def _untrained(job: TrainingJob, source: TrainableTexts, seed: int) -> tuple[TwoTower, ItemIdEmbedding | None]:
+    """Return a tower and, for sequences, a vector of each text, on the encoder's device."""
+    settings, device = job.settings, source.encoder.device
+    torch.manual_seed(seed)
+    tower = TwoTower(source.encoder.width, settings.tower)
+    tower.start_from(source.pooled)
+    tower.to(device)
+    if settings.tower.user_encoder != "sequence":
+        return tower, None
+    return tower, ItemIdEmbedding(len(source.pooled), settings.tower.dim, settings.train.id_dropout).to(device)
 
 
 def fit_last_epochs(job: TrainingJob, models: TextModels, work: Path) -> None:
@@ -144,8 +182,10 @@ def validation_ndcg(split: Split) -> Callable[[TwoTower, np.ndarray], float]:
     allowed = ground_truth.allowed(kind, np.arange(len(ground_truth.users)))
 
     def evaluate(tower: TwoTower, vectors: np.ndarray) -> float:
-        scores = tower.user_vectors(histories, vectors) @ vectors.T
-        rows, _ = top_k(np.where(allowed, scores, -np.inf), 10)
+        users = tower.user_vectors(histories, vectors)
+        # Some users at a time, so that their scores fit into the processor's cache.
+        parts = [slice(begin, begin + 64) for begin in range(0, len(users), 64)]
+        rows = np.concatenate([top_k(np.where(allowed[part], users[part] @ vectors.T, -np.inf), 10)[0] for part in parts])
         return float(np.nanmean(ndcg(rows, relevant, 10)))
 
     return evaluate

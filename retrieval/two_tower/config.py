@@ -68,6 +68,8 @@ class TrainConfig(BaseModel):
         Epochs of the towers alone, then of the text encoder.
     last_epochs : int
         Epochs of sequence encoders on the whole log, after everything else is fitted.
+    ensemble : int
+        Sequence towers of different seeds whose mean scores the kept one learns, so that answers cost the same; 1: none.
     steps_per_epoch : int
         Batches of an epoch.
     patience : int
@@ -95,6 +97,7 @@ class TrainConfig(BaseModel):
     epochs: int = Field(default=6, ge=1)
     tuned_epochs: int = Field(default=1, ge=0)
     last_epochs: int = Field(default=0, ge=0)
+    ensemble: int = Field(default=1, ge=1)
     steps_per_epoch: int = Field(default=40, ge=1)
     patience: int = Field(default=3, ge=1)
     tuning: Literal["auto", "frozen", "upper", "lora", "full"] = "auto"

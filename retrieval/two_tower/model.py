@@ -109,9 +109,17 @@ class TwoTower(nn.Module):
         TypeError
             If the user encoder is not a `SequenceUserEncoder`.
         """
+        return self._sequence_encoder.encode_positions(vectors)
+
+    def encode_packed(self, vectors: Tensor, lengths: np.ndarray) -> Tensor:
+        """Return `encode_positions` of histories without padding, see `SequenceUserEncoder.encode_packed`."""
+        return self._sequence_encoder.encode_packed(vectors, lengths)
+
+    @property
+    def _sequence_encoder(self) -> SequenceUserEncoder:
         if not isinstance(self.user_encoder, SequenceUserEncoder):
             raise TypeError("this user tower encodes sets: only one over sequences has a vector for every position")
-        return self.user_encoder.encode_positions(vectors)
+        return self.user_encoder
 
     @torch.inference_mode()
     def item_vectors(self, pooled: np.ndarray, item_id_vectors: np.ndarray | None = None) -> np.ndarray:
@@ -123,13 +131,14 @@ class TwoTower(nn.Module):
     def user_vectors(self, users: Histories, item_vectors: np.ndarray) -> np.ndarray:
         """Return user vectors float32 (b, dim) of histories over item vectors float32 (n_items, dim)."""
         self.eval()
-        out = [np.zeros((0, self.config.dim), dtype=np.float32)]
+        out = np.zeros((len(users), self.config.dim), dtype=np.float32)
+        by_length = np.argsort(users.lengths, kind="stable")  # few histories are long, and the others are padded to them
         for start in range(0, len(users), BATCH):
-            part = users.take(np.arange(start, min(start + BATCH, len(users))))
-            recent = self.user_encoder.recent(part, len(item_vectors))
+            some = by_length[start : start + BATCH]
+            recent = self.user_encoder.recent(users.take(some), len(item_vectors))
             vectors = torch.from_numpy(item_vectors[np.maximum(recent.rows, 0)]).to(self.mean.device)
-            out.append(self.user(vectors, recent).cpu().numpy())
-        return np.concatenate(out)
+            out[some] = self.user(vectors, recent).cpu().numpy()
+        return out
 
     def to_files(self) -> dict[str, bytes]:
         """Return the sizes in JSON and the weights in safetensors."""

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
     from features.data.interactions import Interactions
     from retrieval.two_tower.config import TrainConfig
-    from retrieval.two_tower.model import TwoTower
 
 
 @dataclass(frozen=True)
@@ -117,48 +116,44 @@ class SequenceSampler:
         return np.where(real[:, 1:], items[:, :-1], -1), targets
 
 
-def encode_by_length(tower: TwoTower, histories: Tensor, rows: np.ndarray) -> Tensor:
-    """Return `TwoTower.encode_positions` of a batch, in four groups, so that short histories need less padding.
-
-    Parameters
-    ----------
-    tower : TwoTower
-    histories : (b, n, dim)
-        Item vectors of `rows`.
-    rows : int64 (b, n)
-        See `SequenceBatch`.
-    """
-    lengths = (rows >= 0).sum(axis=1)
-    parts = []
-    for group in np.array_split(np.arange(len(rows)), min(4, len(rows))):
-        n = int(lengths[group].max())
-        vectors = tower.encode_positions(histories[group[0] : group[-1] + 1, :n])
-        parts.append(F.pad(vectors, (0, 0, 0, histories.shape[1] - n)))
-    return torch.cat(parts)
+MASKED = -1e9  # finite, because minus infinity times a probability of zero is nan
+TAUGHT = 0.5  # share of the teachers' probabilities in what a tower with teachers learns; the rest is what was bought
 
 
-def sequence_loss(users: Tensor, items: Tensor, scale: Tensor, batch: SequenceBatch) -> Tensor:
+def sequence_loss(users: Tensor, items: Tensor, scale: Tensor, batch: SequenceBatch, taught: Tensor | None = None) -> Tensor:
     """Return the mean cross-entropy over the predicted positions; zero if no position is predicted.
 
     Items that the user buys at other positions are no negatives, because many of them come later.
 
     Parameters
     ----------
-    users : (b, n, dim)
-        Unit vectors after each position.
+    users : (t, dim)
+        Unit vectors after each position of one history after the other, without padding.
     items : (m, dim)
         Unit vectors of the candidates.
     scale : scalar
         1 / temperature.
     batch : SequenceBatch
+    taught : (t, m), optional
+        Scores of the candidates by teachers. Their probabilities are learned beside what was bought (Hinton, Vinyals and
+        Dean 2015, arXiv 1503.02531).
     """
     device = users.device
-    owner, place = np.nonzero(batch.targets >= 0)
-    at = np.searchsorted(batch.candidates, batch.targets[owner, place])
-    others = batch.bought[owner]  # (positions, m)
+    owner, place = np.nonzero(batch.rows >= 0)
+    targets = batch.targets[owner, place]
+    predicted = np.flatnonzero(targets >= 0)
+    at = np.searchsorted(batch.candidates, targets[predicted])
+    others = batch.bought[owner[predicted]]  # (positions, m)
     others[np.arange(len(at)), at] = False
-    scores = (users[torch.from_numpy(owner), torch.from_numpy(place)] @ items.T).float() * scale
-    corrected = scores - torch.from_numpy(batch.log_q).to(device, scores.dtype)
-    corrected = corrected.masked_fill(torch.from_numpy(others).to(device), -torch.inf)
+    chosen, masked = torch.from_numpy(predicted).to(device), torch.from_numpy(others).to(device)
+    log_q, label = torch.from_numpy(batch.log_q).to(device, torch.float32), torch.from_numpy(at).to(device)
+    # One product with the correction as its bias: each pass over all scores costs as much as a layer of the encoder.
+    with torch.autocast(device.type, enabled=False):
+        corrected = F.linear(users.index_select(0, chosen).float() * scale, items.float(), -log_q)
+    corrected = corrected.masked_fill_(masked, MASKED)
     # The mean over no position would be nan, and would make all weights nan.
-    return F.cross_entropy(corrected, torch.from_numpy(at).to(device), reduction="sum") / max(len(at), 1)
+    loss = F.cross_entropy(corrected, label, reduction="sum") / max(len(at), 1)
+    if taught is None:
+        return loss
+    probabilities = (taught.index_select(0, chosen) - log_q).masked_fill_(masked, MASKED).softmax(-1)
+    return (1 - TAUGHT) * loss + TAUGHT * F.cross_entropy(corrected, probabilities, reduction="sum") / max(len(at), 1)

@@ -16,12 +16,12 @@ import torch
 from features.data.histories import Histories
 from features.progress import silent
 from retrieval.checkpoints import load_checkpoint, save_checkpoint, set_rate
-from retrieval.two_tower.sequence_batches import SequenceBatch, SequenceSampler, encode_by_length, sequence_loss
+from retrieval.two_tower.sequence_batches import SequenceBatch, SequenceSampler, sequence_loss
 from retrieval.two_tower.text_tuning import autocast
 from retrieval.two_tower.window_batches import WindowBatch, WindowSampler, sampled_softmax_loss
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from features.progress import Progress
@@ -30,6 +30,27 @@ if TYPE_CHECKING:
     from retrieval.two_tower.text_tuning import TrainableTexts
 
 _log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Teacher:
+    """A trained sequence tower whose scores another one learns.
+
+    Attributes
+    ----------
+    vectors : float32 (n_texts, dim)
+        By the tower.
+    """
+
+    tower: TwoTower
+    vectors: np.ndarray
+
+    @torch.no_grad()
+    def scores(self, rows: np.ndarray, lengths: np.ndarray, candidates: np.ndarray) -> torch.Tensor:
+        """Return scores of candidates (m,) over the temperature after each position of packed histories, float32 (t, m)."""
+        device, tower = self.tower.mean.device, self.tower.eval()
+        seen, scored = (torch.from_numpy(self.vectors[some]).to(device) for some in (rows, candidates))
+        return tower.encode_packed(seen, lengths) * tower.scale.exp().clamp(max=100) @ scored.T
 
 
 @dataclass
@@ -53,6 +74,8 @@ class TrainingRun:
         Trained with the towers.
     progress : Progress
         Reports the steps of each epoch.
+    teachers : sequence of Teacher
+        A sequence tower learns the mean of their scores beside what was bought.
     """
 
     sampler: WindowSampler | SequenceSampler
@@ -63,6 +86,7 @@ class TrainingRun:
     seed: int
     item_id_vectors: ItemIdEmbedding | None = None
     progress: Progress = silent
+    teachers: Sequence[Teacher] = ()
 
     @property
     def device(self) -> torch.device:
@@ -136,14 +160,16 @@ def _fit_phase(run: TrainingRun, config: TrainConfig, phase: Phase, best: float)
         module.requires_grad_(not phase.tune)
     towers = [weight for module in run.modules(False).values() for weight in module.parameters()]
     weights, rate = (run.texts.trainable(), config.encoder_lr) if phase.tune else (towers, config.lr)
-    optimizer = torch.optim.AdamW(weights, lr=rate, weight_decay=config.weight_decay)
+    optimizer = torch.optim.AdamW(weights, lr=rate, weight_decay=config.weight_decay, fused=True)
     modules = run.modules(phase.tune)
+    kept: np.ndarray | None = run.texts.pooled.copy()  # by the weights of the best epoch; None if they are in a file alone
     last, top = run.folder / f"{phase.name}-last.safetensors", run.folder / f"{phase.name}-best.safetensors"
     run.folder.mkdir(parents=True, exist_ok=True)
     progress = load_checkpoint(last, modules, optimizer) or {"epoch": -1}
     curve = [progress[f"curve{i}"] for i in range(int(progress["epoch"]) + 1)]
     if phase.tune and curve:  # resumed: the encoder's weights have changed
         run.texts.refresh()
+        kept = None
     if not top.exists():
         save_checkpoint(top, modules, optimizer, {})
     for epoch in range(len(curve), phase.epochs):
@@ -157,11 +183,14 @@ def _fit_phase(run: TrainingRun, config: TrainConfig, phase: Phase, best: float)
         _log.info("%s epoch %d of %d: loss %.4f%s", phase.name, epoch + 1, phase.epochs, loss, metric)
         if curve[-1] >= max([best, *curve]):
             save_checkpoint(top, modules, optimizer, {})
+            kept = run.texts.pooled.copy()
         counters = {"epoch": float(epoch)} | {f"curve{i}": value for i, value in enumerate(curve)}
         save_checkpoint(last, modules, optimizer, counters)
     load_checkpoint(top, modules, optimizer)
-    if phase.tune:
+    if phase.tune and kept is None:
         run.texts.refresh()
+    elif kept is not None:
+        run.texts.pooled = kept
     return curve
 
 
@@ -194,15 +223,21 @@ def _loss(run: TrainingRun, batch: WindowBatch | SequenceBatch, tune: bool) -> t
     scale = run.tower.scale.exp().clamp(max=100)
     with autocast(run.device):
         if isinstance(batch, SequenceBatch):
-            histories, items = _vectors(run, batch.rows, batch.candidates, tune)
-            return sequence_loss(encode_by_length(run.tower, histories, batch.rows), items, scale, batch)
+            real = batch.rows >= 0
+            rows, lengths = batch.rows[real], real.sum(axis=1)
+            histories, items = _vectors(run, rows, batch.candidates, tune)
+            # The text encoder learns from what was bought alone: it was no part of the teachers' training.
+            teachers = () if tune else run.teachers
+            scores = [teacher.scores(rows, lengths, batch.candidates) for teacher in teachers]
+            taught = torch.stack(scores).mean(0) if scores else None
+            return sequence_loss(run.tower.encode_packed(histories, lengths), items, scale, batch, taught)
         recent = run.tower.user_encoder.recent(batch.users, run.sampler.log.n_items)
         histories, items = _vectors(run, recent.rows, batch.candidates, tune)
         return sampled_softmax_loss((run.tower.user(histories, recent) @ items.T).float() * scale, batch)
 
 
 def _vectors(run: TrainingRun, histories: np.ndarray, candidates: np.ndarray, tune: bool) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return item vectors of histories (b, n) and candidates (m,): (b, n, dim) and (m, dim)."""
+    """Return item vectors of histories, of any shape, and of candidates (m,): (*shape, dim) and (m, dim)."""
     rows = np.maximum(histories, 0)
     distinct, place = np.unique(np.concatenate([rows.ravel(), candidates]), return_inverse=True)
     at = torch.from_numpy(place).to(run.device)
@@ -214,7 +249,8 @@ def _vectors(run: TrainingRun, histories: np.ndarray, candidates: np.ndarray, tu
         pooled = pooled.index_copy(0, fresh, run.texts.encode(candidates))
     item_id_vectors = None if run.item_id_vectors is None else run.item_id_vectors(torch.from_numpy(distinct).to(run.device))
     vectors = run.tower.item(pooled, item_id_vectors)  # (distinct, dim)
-    return vectors[at[: rows.size]].view(*rows.shape, -1), vectors[at[rows.size :]]
+    # Not by indexing, whose gradient is summed element by element.
+    return vectors.index_select(0, at[: rows.size]).view(*rows.shape, -1), vectors.index_select(0, at[rows.size :])
 
 
 def mine_negatives(run: TrainingRun, sampler: WindowSampler, pool: int = 100, skip: int = 10) -> np.ndarray:

@@ -7,8 +7,10 @@ at once.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -18,7 +20,7 @@ from features.names import POSITIVE_EVENTS
 from retrieval.two_tower.user_inputs import recent_of, user_inputs
 
 if TYPE_CHECKING:
-    import numpy as np
+    from collections.abc import Sequence
 
     from features.data.histories import Histories, RecentItems
     from retrieval.two_tower.config import TowerConfig
@@ -110,6 +112,27 @@ class SequenceUserEncoder(nn.Module):
         hidden = self.transformer(self.dropout(self.norm(hidden)), mask=causal, is_causal=True)
         return F.normalize(vectors + self.output_projection(self.output_norm(hidden)), dim=-1)
 
+    def encode_packed(self, vectors: Tensor, lengths: np.ndarray) -> Tensor:
+        """Return unit user vectors (t, dim) after each position of histories without padding.
+
+        Most histories are short and some are long: in a padded batch, most positions are padding.
+
+        Parameters
+        ----------
+        vectors : (t, dim)
+            Item vectors of one history after the other.
+        lengths : int64 (b,)
+            Of the histories, ascending; their sum is t.
+        """
+        place = torch.from_numpy(np.arange(lengths.sum()) - np.repeat(np.cumsum(lengths) - lengths, lengths)).to(vectors.device)
+        hidden = self.input_projection(vectors) * self.scale + self.position(place)
+        hidden = dropout(self.norm(hidden), self.config.dropout if self.training else 0)
+        groups = attention_groups(lengths, vectors.device)
+        for layer in self.transformer.layers:
+            assert isinstance(layer, Layer)
+            hidden = layer.packed(hidden, groups)
+        return F.normalize(vectors + self.output_projection(self.output_norm(hidden)), dim=-1)
+
     def forward(self, vectors: Tensor, recent: RecentItems) -> Tensor:
         """Return user vectors (b, dim) of histories with item vectors (b, n, dim); zero without history."""
         return self.encode(vectors, *_tensors(recent, self.config, vectors.device))
@@ -138,6 +161,61 @@ class Layer(nn.TransformerEncoderLayer):
         for bias in (attn_mask, None if key_padding_mask is None else key_padding_mask[:, None, None, :]):
             scores = scores if bias is None else scores + bias
         return attention.out_proj((scores.softmax(-1) @ value).transpose(1, 2).flatten(2))
+
+    def packed(self, x: Tensor, groups: Sequence[AttentionGroup]) -> Tensor:
+        """Return what `forward` does with a causal mask, for histories without padding, (t, hidden)."""
+        attention, rate = self.self_attn, self.dropout.p if self.training else 0.0
+        mixed = F.linear(self.norm1(x), attention.in_proj_weight, attention.in_proj_bias)
+        seen = []
+        for group in groups:
+            padded = mixed.index_select(0, group.place.flatten()).unflatten(0, group.place.shape)
+            query, key, value = padded.unflatten(-1, (3, attention.num_heads, attention.head_dim)).permute(2, 0, 3, 1, 4)
+            heads = F.scaled_dot_product_attention(query, key, value, dropout_p=rate, is_causal=True)  # (b, heads, n, d)
+            seen.append(heads.transpose(1, 2).flatten(2).flatten(0, 1).index_select(0, group.real))
+        x = x + dropout(attention.out_proj(torch.cat(seen)), rate)
+        inner = dropout(F.gelu(self.linear1(self.norm2(x))), rate)
+        return x + dropout(self.linear2(inner), rate)
+
+
+@dataclass(frozen=True)
+class AttentionGroup:
+    """Histories of similar length, padded for attention alone.
+
+    Attributes
+    ----------
+    place : int64 (b, n)
+        Positions in the packed batch; padding, which comes last and which no real position sees, repeats one.
+    real : int64 (r,)
+        Which of the b x n are no padding.
+    """
+
+    place: Tensor
+    real: Tensor
+
+
+def attention_groups(lengths: np.ndarray, device: torch.device, groups: int = 8) -> list[AttentionGroup]:
+    """Divide packed histories, int64 (b,) of ascending lengths, into groups of equally many."""
+    begins = np.cumsum(lengths) - lengths
+    found = []
+    for some in np.array_split(np.arange(len(lengths)), min(groups, len(lengths))):
+        at = np.arange(lengths[some].max())
+        place = np.minimum(begins[some][:, None] + at, lengths.sum() - 1)
+        real = np.flatnonzero(at < lengths[some][:, None])
+        found.append(AttentionGroup(torch.from_numpy(place).to(device), torch.from_numpy(real).to(device)))
+    return found
+
+
+def dropout(x: Tensor, rate: float) -> Tensor:
+    """Zero a share of elements, to the nearest 256th, and scale the rest so that the expectation stays.
+
+    On a CPU, torch draws a random number an element, which took a fifth of a step: here one gives eight.
+    """
+    if not rate or x.device.type != "cpu":
+        return F.dropout(x, rate)
+    zeroed = min(round(256 * rate), 255)
+    drawn = torch.empty(-(-x.numel() // 8), dtype=torch.int64).random_(-(2**63), None)
+    kept = drawn.view(torch.uint8)[: x.numel()].view(x.shape) >= zeroed
+    return x * (kept.to(x.dtype) * (256 / (256 - zeroed)))
 
 
 def _transformer(config: TowerConfig) -> nn.TransformerEncoder:

@@ -10,9 +10,8 @@ import torch
 
 from features.data.interactions import Interactions
 from features.data.split import LABEL_EVENTS
-from retrieval.two_tower.config import TowerConfig, TrainConfig
-from retrieval.two_tower.model import TwoTower
-from retrieval.two_tower.sequence_batches import SequenceBatch, SequenceSampler, encode_by_length, sequence_loss
+from retrieval.two_tower.config import TrainConfig
+from retrieval.two_tower.sequence_batches import TAUGHT, SequenceBatch, SequenceSampler, sequence_loss
 
 N_ITEMS = 12
 CONFIG = TrainConfig(users=4, negatives=3, steps_per_epoch=2)
@@ -63,18 +62,6 @@ def owners(log: Interactions, batch: SequenceBatch) -> list[list[int]]:
                     users.append(user)
         found.append(users)
     return found
-
-
-def test_encoding_by_length_equals_encoding_the_whole_batch() -> None:
-    rows = SequenceSampler(shop(), TrainConfig(users=9, negatives=3), most=15).draw(np.random.default_rng(0)).rows
-    torch.manual_seed(0)
-    tower = TwoTower(16, TowerConfig(dim=8, hidden=8, heads=2, user_encoder="sequence")).eval()
-    torch.nn.init.normal_(tower.user_encoder.output_projection.weight)  # zero at first: a position would be its item
-    seen = torch.nn.functional.normalize(torch.randn(*rows.shape, 8), dim=-1)
-    assert len(set((rows >= 0).sum(axis=1).tolist())) > 3
-    real = torch.from_numpy(rows >= 0)
-    with torch.inference_mode():
-        assert torch.allclose(encode_by_length(tower, seen, rows)[real], tower.encode_positions(seen)[real], atol=1e-6)
 
 
 class TestSampler:
@@ -208,7 +195,7 @@ class TestLoss:
 
     def vectors(self) -> tuple[torch.Tensor, torch.Tensor]:
         generator = torch.Generator().manual_seed(0)
-        users = torch.nn.functional.normalize(torch.randn(2, 2, 4, generator=generator), dim=-1)
+        users = torch.nn.functional.normalize(torch.randn(3, 4, generator=generator), dim=-1)
         return users, torch.nn.functional.normalize(torch.randn(5, 4, generator=generator), dim=-1)
 
     def loss(self, batch: SequenceBatch, scale: float = 3.0) -> float:
@@ -217,21 +204,37 @@ class TestLoss:
     def test_equals_a_plain_computation(self) -> None:
         users, items = (part.double().numpy() for part in self.vectors())
         losses = []
-        for user, place in ((0, 0), (0, 1), (1, 0)):
+        for position, (user, place) in enumerate([(0, 0), (0, 1), (1, 0)]):
             target = int(self.BATCH.targets[user, place])
             corrected = {}
             for at, item in enumerate(self.BATCH.candidates.tolist()):
                 if item == target or not self.BATCH.bought[user, at]:
-                    corrected[item] = 3.0 * float(users[user, place] @ items[at]) - float(self.BATCH.log_q[at])
+                    corrected[item] = 3.0 * float(users[position] @ items[at]) - float(self.BATCH.log_q[at])
             losses.append(np.log(sum(map(np.exp, corrected.values()))) - corrected[target])
         assert self.loss(self.BATCH) == pytest.approx(np.mean(losses), rel=1e-5)
+
+    def test_teachers_are_learned_beside_what_was_bought(self) -> None:
+        """Their probabilities are over the same candidates, with the same correction."""
+        users, items = (part.double().numpy() for part in self.vectors())
+        taught = np.random.default_rng(1).normal(size=(3, 5))
+        losses = []
+        for position, (user, place) in enumerate([(0, 0), (0, 1), (1, 0)]):
+            target = int(np.searchsorted(self.BATCH.candidates, self.BATCH.targets[user, place]))
+            some = [at for at in range(5) if at == target or not self.BATCH.bought[user, at]]
+            odds = 3.0 * items[some] @ users[position] - self.BATCH.log_q[some]
+            log_share = odds - np.log(np.exp(odds).sum())
+            teacher = np.exp(taught[position, some] - self.BATCH.log_q[some])
+            wanted = TAUGHT * teacher / teacher.sum() + (1 - TAUGHT) * (np.array(some) == target)
+            losses.append(-(wanted * log_share).sum())
+        found = sequence_loss(*self.vectors(), torch.tensor(3.0), self.BATCH, torch.from_numpy(taught).float())
+        assert found.item() == pytest.approx(np.mean(losses), rel=1e-5)
 
     def test_other_items_of_the_user_are_no_negatives(self) -> None:
         """Their gradient is zero if no other user is in the batch."""
         users, items = self.vectors()
         items.requires_grad_()
         first = replace(self.BATCH, rows=self.BATCH.rows[:1], targets=np.array([[3, -1]]), bought=self.BATCH.bought[:1])
-        sequence_loss(users[:1], items, torch.tensor(3.0), first).backward()
+        sequence_loss(users[:2], items, torch.tensor(3.0), first).backward()
         assert items.grad is not None
         moved = items.grad.abs().sum(1) > 0
         assert moved.tolist() == [False, True, True, False, True]  # the user has 0 and 4
@@ -248,8 +251,9 @@ class TestLoss:
     def test_positions_without_a_target_do_not_count(self) -> None:
         users, items = self.vectors()
         other = users.clone()
-        other[1, 1] = -other[1, 1]
-        losses = [sequence_loss(some, items, torch.tensor(3.0), self.BATCH).item() for some in (users, other)]
+        other[1] = -other[1]
+        batch = replace(self.BATCH, targets=np.array([[3, -1], [2, -1]]))
+        losses = [sequence_loss(some, items, torch.tensor(3.0), batch).item() for some in (users, other)]
         assert losses[0] == losses[1]
 
     def test_no_targets_give_no_loss_and_no_gradient(self) -> None:

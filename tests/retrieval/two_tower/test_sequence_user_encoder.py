@@ -10,7 +10,7 @@ from features.data.histories import Histories, RecentItems
 from features.data.interactions import DAY
 from retrieval.two_tower.config import TowerConfig
 from retrieval.two_tower.model import TwoTower
-from retrieval.two_tower.user_encoders import SequenceUserEncoder
+from retrieval.two_tower.user_encoders import SequenceUserEncoder, dropout
 
 WIDTH, N_ITEMS, MOST = 12, 30, 6
 CONFIG = TowerConfig(dim=8, hidden=16, layers=2, heads=2, history=MOST, dropout=0.5, user_encoder="sequence")
@@ -74,6 +74,70 @@ def test_each_position_equals_the_user_of_the_history_so_far(tower: TwoTower) ->
     assert np.allclose(positions(tower, rows), alone, atol=1e-5)
 
 
+def test_packed_histories_equal_each_alone(tower: TwoTower) -> None:
+    """Also where there are fewer histories than groups, and where a group mixes lengths."""
+    items, rng = torch.from_numpy(tower.item_vectors(POOLED)), np.random.default_rng(0)
+    for n_users in (1, 3, 40):
+        lengths = np.sort(rng.integers(1, MOST + 1, n_users))
+        rows = [rng.integers(N_ITEMS, size=length).tolist() for length in lengths]
+        with torch.inference_mode():
+            packed = tower.encode_packed(items[torch.from_numpy(np.concatenate(rows).astype(np.int64))], lengths).numpy()
+        assert np.allclose(packed, np.concatenate([positions(tower, some) for some in rows]), atol=1e-5)
+
+
+def test_packed_histories_have_the_gradients_of_padded_ones(tower: TwoTower) -> None:
+    rows = [[7], [3, 9], [1, 2, 3, 4]]
+    found = []
+    for packed in (True, False):
+        items = torch.from_numpy(tower.item_vectors(POOLED)).requires_grad_()
+        if packed:
+            vectors = tower.encode_packed(items[torch.tensor([7, 3, 9, 1, 2, 3, 4])], np.array([1, 2, 4]))
+        else:
+            vectors = torch.cat([tower.encode_positions(items[torch.tensor(some)][None])[0] for some in rows])
+        (vectors * torch.arange(8)).sum().backward()
+        assert items.grad is not None
+        found.append(items.grad.numpy())
+    assert np.abs(found[0]).max() > 0.01
+    assert np.allclose(*found, atol=1e-4)
+
+
+class TestDropout:
+    def test_share_and_scale(self) -> None:
+        torch.manual_seed(0)
+        for rate in (0.1, 0.3, 0.9):
+            x = dropout(torch.ones(50_001, 3), rate)
+            zero = x == 0
+            assert zero.float().mean().item() == pytest.approx(rate, abs=0.01)
+            assert x.mean().item() == pytest.approx(1, abs=0.03)  # the expectation stays
+            assert len(x[~zero].unique()) == 1
+
+    def test_elements_are_independent(self) -> None:
+        """Eight of them share a drawn number."""
+        torch.manual_seed(0)
+        kept = (dropout(torch.ones(20_000, 8), 0.5) > 0).double().numpy()
+        assert np.abs(np.corrcoef(kept.T) - np.eye(8)).max() < 0.04
+        assert np.abs(kept.mean(axis=0) - 0.5).max() < 0.02
+
+    def test_follows_the_seed(self) -> None:
+        draws = []
+        for seed in (1, 1, 2):
+            torch.manual_seed(seed)
+            draws.append(dropout(torch.ones(100), 0.5))
+        assert torch.equal(draws[0], draws[1])
+        assert not torch.equal(draws[0], draws[2])
+
+    def test_a_rate_of_zero_changes_nothing(self) -> None:
+        x = torch.randn(7)
+        assert torch.equal(dropout(x, 0), x)
+
+    def test_gradients_flow_through_what_is_kept(self) -> None:
+        x = torch.ones(64, requires_grad=True)
+        y = dropout(x, 0.5)
+        y.sum().backward()
+        assert x.grad is not None
+        assert torch.equal(x.grad, y.detach())
+
+
 def test_padding_has_no_effect(tower: TwoTower) -> None:
     items = torch.from_numpy(tower.item_vectors(POOLED))
     answers = []
@@ -126,6 +190,8 @@ def test_files_round_trip(tower: TwoTower) -> None:
 def test_a_set_encoder_has_no_positions() -> None:
     with pytest.raises(TypeError, match="encodes sets"):
         positions(tower_of(CONFIG.model_copy(update={"user_encoder": "set"})), [1, 2])
+    with pytest.raises(TypeError, match="encodes sets"):
+        tower_of(CONFIG.model_copy(update={"user_encoder": "set"})).encode_packed(torch.zeros(1, 8), np.array([1]))
 
 
 def test_user_vectors_are_without_dropout(tower: TwoTower) -> None:

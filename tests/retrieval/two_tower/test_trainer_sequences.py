@@ -17,7 +17,7 @@ from retrieval.two_tower.config import TrainConfig
 from retrieval.two_tower.model import ItemIdEmbedding, TwoTower
 from retrieval.two_tower.sequence_batches import SequenceBatch, SequenceSampler
 from retrieval.two_tower.text_tuning import TrainableTexts
-from retrieval.two_tower.trainer import TrainingResult, TrainingRun, fit_towers
+from retrieval.two_tower.trainer import Teacher, TrainingResult, TrainingRun, fit_towers
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -101,6 +101,33 @@ def test_learns_transitions(begin: Callable[..., TrainingRun], tmp_path: Path) -
     assert fitted.curve[0] < 0.3
     assert fitted.best > 0.8  # 1 / 35 by chance
     assert hits(run.tower, run.vectors()) == fitted.best
+
+
+def test_a_tower_learns_from_teachers(begin: Callable[..., TrainingRun], tmp_path: Path) -> None:
+    """What no log tells: teachers that never saw the walks say that item i + 7 follows."""
+    config = CONFIG.model_copy(update={"epochs": 25, "tuned_epochs": 0, "lr": 0.01})
+    run = begin(tmp_path, always, config)
+
+    class Jumps(Teacher):
+        def scores(self, rows: np.ndarray, lengths: np.ndarray, candidates: np.ndarray) -> torch.Tensor:
+            return torch.from_numpy(20.0 * (candidates == (rows[:, None] + 7) % N_ITEMS)).float()
+
+    run.teachers = [Jumps(run.tower, run.vectors())]
+    fit_towers(run, config)
+    walks, vectors = walks_from(range(0, N_ITEMS, 2), 3), run.vectors()
+    scores = run.tower.user_vectors(Histories.of_baskets(walks, now=0), vectors) @ vectors.T
+    best = np.argsort(-scores, axis=1)[:, :2]
+    last = np.array(walks)[:, -1:]
+    assert (np.sort((best - last) % N_ITEMS, axis=1) == [1, 7]).all(axis=1).mean() > 0.8
+
+
+def test_a_teacher_scores_as_the_users_of_its_tower(begin: Callable[..., TrainingRun], tmp_path: Path) -> None:
+    run = begin(tmp_path, always)
+    fit_towers(run, CONFIG)
+    teacher = Teacher(run.tower.train(), run.vectors())  # without dropout, whatever the mode
+    found = teacher.scores(np.array([4, 1, 2, 3]), np.array([1, 3]), np.array([0, 5, 9])).numpy()
+    users = run.tower.user_vectors(Histories.of_baskets([[4], [1], [1, 2], [1, 2, 3]], now=0), teacher.vectors)
+    assert np.allclose(found, run.tower.scale.exp().item() * users @ teacher.vectors[[0, 5, 9]].T, atol=1e-4)
 
 
 class TestInterruption:
