@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from features.progress import Progress
     from retrieval.two_tower.config import TrainConfig
+    from retrieval.two_tower.continual.proximal import ProximalTerm
     from retrieval.two_tower.model import ItemIdEmbedding, TwoTower
     from retrieval.two_tower.text_tuning import TrainableTexts
 
@@ -53,6 +54,8 @@ class TrainingRun:
         Trained with the towers.
     progress : Progress
         Reports the steps of each epoch.
+    proximal : ProximalTerm, optional
+        Of a training that goes on from given weights.
     """
 
     sampler: WindowSampler | SequenceSampler
@@ -63,6 +66,7 @@ class TrainingRun:
     seed: int
     item_id_vectors: ItemIdEmbedding | None = None
     progress: Progress = silent
+    proximal: ProximalTerm | None = None
 
     @property
     def device(self) -> torch.device:
@@ -137,6 +141,8 @@ def _fit_phase(run: TrainingRun, config: TrainConfig, phase: Phase, best: float)
     towers = [weight for module in run.modules(False).values() for weight in module.parameters()]
     weights, rate = (run.texts.trainable(), config.encoder_lr) if phase.tune else (towers, config.lr)
     optimizer = torch.optim.AdamW(weights, lr=rate, weight_decay=config.weight_decay)
+    if run.proximal is not None:
+        run.proximal.attach(optimizer)  # before a checkpoint is loaded: the weights are those that the training began with
     modules = run.modules(phase.tune)
     last, top = run.folder / f"{phase.name}-last.safetensors", run.folder / f"{phase.name}-best.safetensors"
     run.folder.mkdir(parents=True, exist_ok=True)
