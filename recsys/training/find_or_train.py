@@ -122,6 +122,7 @@ def find_or_train(
 
     Parameters
     ----------
+    options : the training goes on from the model in use in `store` only if `warm_start` is True.
     until : seconds since the epoch; later events are left out of the log.
 
     Returns
@@ -129,7 +130,7 @@ def find_or_train(
     model : the model.
     message : one line for the user.
     """
-    return _from_store(workspace, store, TrainingPlan.of(settings, options, tables, until))
+    return _from_store(workspace, store, TrainingPlan.of(settings, options, tables, until), warm_start=options.warm_start is True)
 
 
 def model_until(
