@@ -1,8 +1,9 @@
 """Monthly training that goes on from the last model, against training from nothing, after some months.
 
-    python -m benchmarks.continual SHOP --workspace DIR [--data DIR] [--months 6] [--users N]
+    python -m benchmarks.continual SHOP --workspace DIR [--data DIR] [--months 6] [--judged 3 6] [--users N]
 
-Both are trained until 28 days before the log's end; one of them in monthly steps from a model of `--months` earlier.
+The last training ends 28 days before the log, and the first one `--months` earlier. After each month of `--judged`, the
+model that went on month by month is compared with one from nothing.
 Search is hardly fitted in either, because lists do not depend on it: without that, the ratio of the times is higher.
 What was trained is kept in the workspace, and a second run takes it from there.
 
@@ -51,7 +52,7 @@ LISTS_ONLY = {"search": {"tower": {"steps": 0}, "pairs": {"queries": 8, "epochs"
 
 @dataclass(frozen=True)
 class Trial:
-    """One shop, trained in both ways until one moment."""
+    """One shop, trained in both ways."""
 
     place: Workspace
     settings: Settings
@@ -75,33 +76,33 @@ class Trial:
             path.write_text(json.dumps({"seconds": seconds, "towers": model.about["towers"], "continued": model.about.get("continued")}))
         return model, json.loads(path.read_text())["seconds"]
 
-    @cached_property
-    def split(self) -> Split:
-        """The test: 28 days after both trainings."""
-        return Split.by_time(self.log, self.cut(self.months))
+    def test(self, month: int) -> Split:
+        """Return the 28 days after the trainings of a month."""
+        return Split.by_time(self.log.between(None, self.cut(month) + MONTH), self.cut(month))
 
     @cached_property
     def kind(self) -> str:
         """Which items are ranked, as in `recsys evaluate`."""
-        return "all" if ShopProfile.of(self.split.history).buys_again else "unseen"
+        return "all" if ShopProfile.of(self.test(0).history).buys_again else "unseen"
 
-    def recommender(self, model: Model) -> Recommender:
-        """Return the recommender at the test's begin."""
-        encoded = encode_catalog(self.catalog, model, self.place.cache)
-        aggregates = LogAggregates.of(self.catalog, self.split.history, self.split.cut, model.retrieval)
-        return Recommender(model, indexed(self.catalog, aggregates, self.split.cut, model, encoded, self.settings.indexing))
+    def recommender(self, model: Model, month: int) -> Recommender:
+        """Return the recommender at the begin of a month's test."""
+        encoded, split = encode_catalog(self.catalog, model, self.place.cache), self.test(month)
+        aggregates = LogAggregates.of(self.catalog, split.history, split.cut, model.retrieval)
+        return Recommender(model, indexed(self.catalog, aggregates, split.cut, model, encoded, self.settings.indexing))
 
-    def lists(self, recommender: Recommender) -> np.ndarray:
-        """Return NDCG@10 of each user of the test."""
-        truth = GroundTruth.of(self.split, USERS, 0)
+    def lists(self, recommender: Recommender, month: int) -> np.ndarray:
+        """Return NDCG@10 of each user of a month's test."""
+        split = self.test(month)
+        truth = GroundTruth.of(split, USERS, 0)
         allowed = truth.allowed(self.kind, np.arange(len(truth.users)))
-        found = recommender.recommend(self.split.histories(truth.users), 10, allowed)
+        found = recommender.recommend(split.histories(truth.users), 10, allowed)
         return ndcg(found.rows, truth.relevant(self.kind), 10)
 
     def old_window(self, recommender: Recommender) -> np.ndarray:
         """Return NDCG@10 over texts of each user of the first model's validation window, by the towers alone."""
         history = Split.by_time(self.log, self.cut(0)).history
-        text_of, vectors = recommender.snapshot.text_of, recommender.snapshot.tower_vectors
+        text_of, vectors = recommender.snapshot.text_of, recommender.snapshot.space
         log = replace(history, item=text_of[history.item].astype(np.int32), n_items=len(vectors))
         split = Windows.plan(history.with_known_users().capped(), self.cut(0)).validation.split(log)
         truth = GroundTruth.of(split, USERS, 0)
@@ -136,26 +137,36 @@ def row(name: str, one: np.ndarray, other: np.ndarray, target: float, **more: An
 
 
 def main() -> None:
-    """Print three rows."""
+    """Print three rows for each month that is judged."""
     parser = argparse.ArgumentParser()
     parser.add_argument("shop")
     parser.add_argument("--workspace", type=Path, default=Path("workspace"))
     parser.add_argument("--data", type=Path)
     parser.add_argument("--months", type=int, default=6)
+    parser.add_argument("--judged", type=int, nargs="*")
     parser.add_argument("--users", type=int)
     options = parser.parse_args()
-    trial = opened(options.shop, options)
+    trial, spent = opened(options.shop, options), []
     first, _ = trial.trained("continued", 0, warm_start=False)
-    steps = [trial.trained("continued", month, warm_start=True) for month in range(1, options.months + 1)]
-    fresh, seconds = trial.trained("fresh", options.months, warm_start=False)
-    one, other = (trial.recommender(model) for model in (steps[-1][0], fresh))
-    row("continual_quality", trial.lists(one), trial.lists(other), 0.99, shop=options.shop, months=options.months)
-    before = round(float(np.nanmean(trial.old_window(trial.recommender(first)))), 4)
-    row("continual_forgetting", trial.old_window(one), trial.old_window(other), 0.99, shop=options.shop, first_model=before)
-    spent = np.array([used for _, used in steps]) / seconds
-    times = {"ratio": np.mean(spent), "low": spent.min(), "high": spent.max(), "target": 0.3, "kept": None}
-    rounded = {key: value if value is None else round(float(value), 4) for key, value in times.items()}
-    print(json.dumps({"name": "continual_time"} | rounded | {"shop": options.shop, "from_nothing_seconds": round(seconds)}), flush=True)
+    before = round(float(np.nanmean(trial.old_window(trial.recommender(first, 0)))), 4)
+    for month in range(1, options.months + 1):
+        model, used = trial.trained("continued", month, warm_start=True)
+        spent.append(used)
+        if month in (options.judged or [options.months]):
+            judge(trial, model, month, before, spent)
+
+
+def judge(trial: Trial, model: Model, month: int, before: float, spent: list[float]) -> None:
+    """Print the rows of a month; `before` is what the first model reached on its own window, `spent` the seconds of each step."""
+    fresh, seconds = trial.trained("fresh", month, warm_start=False)
+    one, other = (trial.recommender(each, month) for each in (model, fresh))
+    about = {"shop": trial.place.root.name, "months": month}
+    row("continual_quality", trial.lists(one, month), trial.lists(other, month), 0.99, **about)
+    row("continual_forgetting", trial.old_window(one), trial.old_window(other), 0.99, first_model=before, **about)
+    share = np.array(spent) / seconds
+    times = {"ratio": share.mean(), "low": share.min(), "high": share.max(), "target": 0.3}
+    rounded = {name: round(float(value), 4) for name, value in times.items()}
+    print(json.dumps({"name": "continual_time"} | rounded | {"kept": None, "from_nothing_seconds": round(seconds)} | about), flush=True)
 
 
 if __name__ == "__main__":
