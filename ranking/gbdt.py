@@ -154,7 +154,19 @@ def fit_booster(parts: Sequence[Labelled], config: GBDTConfig, seed: int, names:
     return Booster(tuple(_fit_one(parts, names, config, each) for each in seeds), names)
 
 
-def _fit_one(parts: Sequence[Labelled], names: Sequence[str], config: GBDTConfig, seed: int) -> lgb.Booster:
+def continue_base(base: Booster, parts: Sequence[Labelled], config: GBDTConfig, seed: int, rounds: int) -> Booster:
+    """Return a base booster with `rounds` more trees, fitted on `parts` over what its own trees leave; 0 returns it as it is."""
+    if not rounds:
+        return base
+    seeds = range(seed * config.boosters, (seed + 1) * config.boosters)
+    changed = config.model_copy(update={"rounds": rounds})
+    models = (_fit_one(parts, base.names, changed, each, model) for each, model in zip(seeds, base.models, strict=False))
+    return Booster(tuple(models), base.names)
+
+
+def _fit_one(
+    parts: Sequence[Labelled], names: Sequence[str], config: GBDTConfig, seed: int, begun: lgb.Booster | None = None
+) -> lgb.Booster:
     y = np.concatenate([labels[candidates.valid] for candidates, labels in parts])
     share = min(1.0, config.negatives / max(int((~y).sum()), 1))
     sampled = y | (np.random.default_rng(seed).random(len(y)) < share)
@@ -164,7 +176,7 @@ def _fit_one(parts: Sequence[Labelled], names: Sequence[str], config: GBDTConfig
     y = y[sampled]
     weight = np.where(y, 1.0, 1.0 / share).astype(np.float32)
     data = lightgbm().Dataset(x, y.astype(np.float32), weight=weight, feature_name=list(names))
-    return lightgbm().train(_parameters(config, len(y), seed), data, config.rounds)
+    return lightgbm().train(_parameters(config, len(y), seed), data, config.rounds, init_model=begun)
 
 
 def fit_residual(candidates: Candidates, labels: np.ndarray, config: GBDTConfig, seed: int) -> Booster:

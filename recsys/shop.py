@@ -136,28 +136,29 @@ class Shop:
         return self.workspace.dry_run(self.settings.source_or_raise(source, **options))
 
     def train(
-        self, until: str | datetime | None = None, *, preset: Preset = "quick", device: Device = "auto", random_state: int = 0
+        self,
+        until: str | datetime | None = None,
+        *,
+        preset: Preset = "quick",
+        device: Device = "auto",
+        random_state: int = 0,
+        warm_start: bool | None = None,
     ) -> str:
-        """Train the models on what was ingested, and use the result from now on.
+        """Train the models, unless some of the same data, settings and seed exist. Returns one line: the model, and where its card is.
+
+        Raises DataError where nothing was ingested, ConfigError where `until` is no date, ModelError where no event lies before it.
 
         Parameters
         ----------
         until : learn only from events before this moment, ISO 8601, UTC without a zone; None learns from all.
         preset : `quick` for two cores, `full` for a GPU or a night.
         random_state : the same value and data give the same model on one machine.
-
-        Returns
-        -------
-        One line: the model, and where its card is. A model of the same data, settings and seed is not trained again.
-
-        Raises
-        ------
-        DataError: nothing was ingested. ConfigError: `until` is no date or time. ModelError: no event lies before it.
+        warm_start : whether to go on from the last model where that may be done; None takes `continual.enabled`.
         """
         from recsys.training.find_or_train import train
         from recsys.training.options import TrainOptions
 
-        return train(self.workspace, self.settings, TrainOptions(end_of_training(until), preset, device, random_state))
+        return train(self.workspace, self.settings, TrainOptions(end_of_training(until), preset, device, random_state, warm_start))
 
     def build_index(self, *, device: Device = "auto") -> str:
         """Encode the catalogue, build the index, and publish both with the model as one bundle. Returns one line."""

@@ -17,6 +17,7 @@ from features.storage.digests import of_json
 from ranking.cross_encoder.config import CrossEncoderConfig
 from ranking.search_ranker import SearchRanker
 from recsys.artifacts.ranking import Ranking, ServedRanking
+from recsys.artifacts.towers_start import TowersStart
 from retrieval.collaborative.config import RetrievalConfig
 from retrieval.two_tower.item_ids import ItemIdVectors
 
@@ -59,6 +60,7 @@ class Model:
     pairs : the cross-encoder over query and item; None where it earns nothing.
     sentiment : the classifier of reviews; None where there were none.
     polarity : the polarity of aspects in sentences of reviews; None where nobody labelled any, or it tells no more than `sentiment`.
+    start : towers from which a continued training starts; None where it starts from `tower`.
     """
 
     encoder: TextEncoder
@@ -72,6 +74,7 @@ class Model:
     pairs: CrossEncoder | None = None
     sentiment: SentimentModel | None = None
     polarity: AspectPolarity | None = None
+    start: TowersStart | None = None
 
     @cached_property
     def fingerprint(self) -> str:
@@ -161,7 +164,7 @@ class Model:
         files = self.fact_files()
         parts = {"encoder": self.encoder, "tower": self.tower, "query_tower": self.query_tower, "search": self.search}
         optional = {"ranking": self.ranking, "learned": self.item_id_vectors, "pairs": self.pairs}
-        optional |= {"sentiment": self.sentiment, "polarity": self.polarity}
+        optional |= {"sentiment": self.sentiment, "polarity": self.polarity, "start": self.start}
         for name, part in (parts | optional).items():
             if part is not None:
                 files |= in_folder(name, part.to_files())
@@ -197,6 +200,7 @@ class Model:
             pairs=CrossEncoder.from_files(Subfolder(files, "pairs")) if "pairs/cross_encoder.json" in files else None,
             sentiment=SentimentModel.from_files(Subfolder(files, "sentiment")) if "sentiment/sentiment.json" in files else None,
             polarity=AspectPolarity.from_files(polarity, encoder) if "cross_encoder.json" in polarity else None,
+            start=TowersStart.from_files(Subfolder(files, "start")),
         )
 
 

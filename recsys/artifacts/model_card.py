@@ -19,14 +19,7 @@ Seed {seed}, device {device}, text encoder `{encoder}`, tuning: {tuning}.
 ## Windows
 Each part is fitted on out-of-sample scores of the earlier parts.
 
-| fitted | on purchases of |
-|---|---|
-| towers | {w[towers]} |
-| early stopping of the towers | {w[validation]} |
-| cross-encoder, base booster | {w[early]} |
-| base booster | {w[late]} |
-| residual booster, which adds the cross-encoder | {w[correction]} |
-| calibration | {w[calibration]} |
+{windows}
 
 Collaborative models, popularity and behaviour features are computed again at the start of each window, and at every
 build.
@@ -60,6 +53,37 @@ make decisions about people.
 
 
 ROBUSTNESS_REPORT = "robustness.json"  # in reports/
+def _windows(about: dict[str, Any]) -> str:
+    """Return the table of windows; that of a model which goes on from an earlier one says what each part has seen in addition."""
+    windows, continued = about["windows"], about.get("continued")
+    rows = {
+        "towers": windows["towers"],
+        "early stopping of the towers": windows["validation"],
+        "cross-encoder, base booster": windows["early"],
+        "base booster": windows["late"],
+        "residual booster, which adds the cross-encoder": windows["correction"],
+        "calibration": windows["calibration"],
+    }
+    if continued is not None:
+        rows["towers"] += f": events since {continued['new_since']}, beside earlier ones, from the weights of the earlier model"
+        rows["base booster"] += ", in addition to the trees of the earlier model"
+        del rows["cross-encoder, base booster"]
+        if "cross-encoder" in continued["kept"]:
+            del rows["residual booster, which adds the cross-encoder"]
+        else:
+            rows |= {"cross-encoder": windows["late"]}
+    table = "\n".join(("| fitted | on purchases of |", "|---|---|", *(f"| {part} | {window} |" for part, window in rows.items())))
+    return table if continued is None else f"{table}\n\n{_continued(continued)}"
+
+
+def _continued(continued: dict[str, Any]) -> str:
+    """Return which model this one goes on from, and which parts it took over."""
+    kept = f"Taken over as they were: {', '.join(continued['kept'])}." if continued["kept"] else "No part was taken over as it was."
+    begun = f"The training went on from model {continued['parent']}, which was trained until {continued['until']} (UTC)"
+    count = f"it is number {continued['generation']} in a row since a training from nothing"
+    return f"{begun}; {count}.\n{kept} No part had seen a window that is listed for a part after it."
+
+
 _WAYS = {
     "few-shot": "few ratings and packaged sentences",
     "packaged sentences": "packaged sentences alone: no review has words and a rating",
@@ -84,7 +108,7 @@ def model_card(model_id: str, about: dict[str, Any], encoder: str, days: float, 
         device=about["device"],
         encoder=encoder,
         tuning=towers["tuning"],
-        w=about["windows"],
+        windows=_windows(about),
         curve=", ".join(f"{value:.4f}" for value in curve),
         best=max(range(len(curve)), key=lambda epoch: (curve[epoch], epoch)),
         uses="uses" if ranking["reads_towers"] else "does not use",

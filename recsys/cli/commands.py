@@ -112,12 +112,18 @@ def train(
     preset: Annotated[Preset, typer.Option(help="How much to train: what two cores can do, or what a GPU can.")] = "quick",
     device: Annotated[Device, typer.Option(help="Where to train.")] = "auto",
     seed: Annotated[int, typer.Option(min=0, metavar="N", help="The same seed and data make the same model on one machine.")] = 0,
+    warm_start: Annotated[
+        bool | None,
+        typer.Option("--continue/--from-scratch", help="Go on from the last model, or begin from nothing. Default: continual.enabled."),
+    ] = None,
 ) -> None:
     """Train the models on what was ingested.
 
     Text and user towers, collaborative models, cross-encoder, gradient-boosted ranker and calibration; by default on the whole log.
+    --continue costs a part of that and is for a schedule: see docs/refresh.md.
     """
-    typer.echo(state_of(context).shop.train(until, preset=preset, device=device, random_state=seed))
+    shop = state_of(context).shop
+    typer.echo(shop.train(until, preset=preset, device=device, random_state=seed, warm_start=warm_start))
 
 
 def build_index(context: typer.Context, device: Annotated[Device, typer.Option(help="Where to encode texts.")] = "auto") -> None:

@@ -34,6 +34,7 @@ from recsys.settings.apps.reviews import ReviewsConfig
 from recsys.settings.apps.search import IndexSettings, SearchConfig
 from recsys.settings.apps.storefront import StorefrontConfig
 from recsys.settings.arm import ArmConfig
+from recsys.settings.continual import ContinualConfig
 from recsys.settings.events import EventWeights
 from recsys.settings.refresh import BundleConfig, RefreshConfig
 from recsys.settings.renamed_keys import RENAMED, spellings, with_new_keys, with_new_variables
@@ -82,6 +83,7 @@ class Settings(BaseSettings):
     encoder: EncoderConfig = EncoderConfig()
     tower: TowerConfig = TowerConfig()
     train: TrainConfig = TrainConfig()
+    continual: ContinualConfig = ContinualConfig()
     index: IndexConfig = IndexConfig()
     retrieval: RetrievalConfig = RetrievalConfig()
     search: SearchConfig = SearchConfig()

@@ -22,6 +22,8 @@ from recsys.progress import terminal_progress
 from recsys.settings.auto import with_profile
 from recsys.settings.presets import find_device, with_preset
 from recsys.snapshot.fingerprint import fingerprint
+from recsys.training.continual.parent import Parent
+from recsys.training.continual.pipeline import continue_model
 from recsys.training.job import TrainingJob
 from recsys.training.options import TrainOptions
 from recsys.training.pipeline import MODEL_VERSION, train_model
@@ -84,9 +86,14 @@ class TrainingPlan:
         job = TrainingJob(catalog, log, windows, settings, options.seed, queries, reviews, options.watch, terminal_progress, polarities)
         return cls(job, until, device, key)
 
-    def find(self, store: Path) -> Bundle | None:
-        """Return the plan's model in a store; None if there is none or a user in its data has been erased since."""
-        return find_bundle(store, key=self.key, **{RETRAIN: None})
+    def find(self, store: Path, *, continued: bool = False) -> Bundle | None:
+        """Return the plan's model in a store; None if there is none or a user in its data has been erased since.
+
+        Parameters
+        ----------
+        continued : whether a model that goes on from an earlier one will do.
+        """
+        return find_bundle(store, **{"plan" if continued else "key": self.key, RETRAIN: None})
 
 
 def _polarities(settings: Settings, reviews: Reviews | None) -> Polarities | None:
@@ -115,6 +122,7 @@ def find_or_train(
 
     Parameters
     ----------
+    options : the training goes on from the model in use in `store` only if `warm_start` is True.
     until : seconds since the epoch; later events are left out of the log.
 
     Returns
@@ -122,7 +130,7 @@ def find_or_train(
     model : the model.
     message : one line for the user.
     """
-    return _from_store(workspace, store, TrainingPlan.of(settings, options, tables, until))
+    return _from_store(workspace, store, TrainingPlan.of(settings, options, tables, until), warm_start=options.warm_start is True)
 
 
 def model_until(
@@ -143,18 +151,23 @@ def model_until(
     return model
 
 
-def _from_store(workspace: Workspace, store: Path, plan: TrainingPlan) -> tuple[Model, str]:
-    """Find the plan's model in the store, or train and publish it."""
+def _from_store(workspace: Workspace, store: Path, plan: TrainingPlan, *, warm_start: bool = False) -> tuple[Model, str]:
+    """Find the plan's model in the store, or train and publish it; `warm_start` goes on from the model in use where it may."""
     key, device = plan.key, plan.device
-    if bundle := plan.find(store):
+    if bundle := plan.find(store, continued=warm_start):
         use(store, bundle.id)
         return Model.from_files(bundle.files), f"model {bundle.id} is already there for this data, these settings and this seed"
-    work = workspace.cache / f"training-{key[:16]}"
     read_at = datetime.now(UTC)
-    model = train_model(plan.job, device, work, workspace.cache)
-    settings = plan.job.settings
-    about = {"key": key, "read": read_at.isoformat(), **model.about}
-    card = model_card(key[:16], model.about, settings.encoder.model, plan.job.windows.calibration.days, workspace.reports)
+    parent = parent_for(workspace, store, plan) if warm_start else None
+    if parent is not None:
+        # An erasure since the oldest data in the line of models was read concerns this one too.
+        key, read_at = parent.key_of(plan.key, plan.job), min(read_at, parent.read)
+    cache, job = workspace.cache, plan.job
+    work = cache / f"training-{key[:16]}"
+    model = train_model(job, device, work, cache) if parent is None else continue_model(parent, job, device, work, cache)
+    settings = job.settings
+    about = {"key": key, "plan": plan.key, "read": read_at.isoformat(), **model.about}
+    card = model_card(key[:16], model.about, settings.encoder.model, job.windows.calibration.days, workspace.reports)
     if ErasedUsers.read(workspace.erased).among(plan.job.log.user_ids.tolist()):  # while it trained
         about, card = about | {RETRAIN: True}, marked(card)
     model_id = publish(store, model.to_files() | {"MODEL_CARD.md": card.encode()}, about, settings.bundles.keep)
@@ -162,8 +175,24 @@ def _from_store(workspace: Workspace, store: Path, plan: TrainingPlan) -> tuple[
     if erased.since(read_at):  # by an erasure that listed the models just before this one was published
         mark(store, erased)
     shutil.rmtree(work)
-    message = f"model {model_id} trained until {model.about['until']} on {device.type}; its card is {store / model_id / 'MODEL_CARD.md'}"
-    return model, message
+    begun = "" if parent is None else f", going on from model {parent.name}"
+    trained = f"trained until {model.about['until']} on {device.type}{begun}"
+    return model, f"model {model_id} {trained}; its card is {store / model_id / 'MODEL_CARD.md'}"
+
+
+def parent_for(workspace: Workspace, store: Path, plan: TrainingPlan) -> Parent | None:
+    """Return the model in use if a training may go on from it, and say which or why not."""
+    parent = Parent.current(store)
+    if parent is None:
+        _log.warning("note: there is no model to go on from: this training begins from nothing")
+        return None
+    if reason := parent.obstacle(plan.job, ErasedUsers.read(workspace.erased)):
+        _log.warning("note: this training begins from nothing and does not go on from model %s: %s", parent.bundle.id, reason)
+        return None
+    of = plan.job.settings.continual.fresh_every
+    text = "going on from model %s, trained until %s: %d of at most %d in a row; --from-scratch begins from nothing"
+    _log.info(text, parent.name, parent.about["until"], parent.generation + 1, of)
+    return parent
 
 
 def training_key(settings: Settings, seed: int, data: str, until: int) -> str:
@@ -180,5 +209,6 @@ def train(workspace: Workspace, settings: Settings, options: TrainOptions) -> st
     until = log.end if options.until is None else min(log.end, int(options.until.replace(tzinfo=UTC).timestamp()))
     queries, reviews = (load(catalog, log.user_ids) for load in (workspace.load_queries, workspace.load_reviews))
     options = replace(options, queries=queries, reviews=reviews)
-    _, message = find_or_train(workspace, workspace.models, settings, options, (catalog, log), until)
-    return message
+    plan = TrainingPlan.of(settings, options, (catalog, log), until)
+    warm_start = settings.continual.enabled if options.warm_start is None else options.warm_start
+    return _from_store(workspace, workspace.models, plan, warm_start=warm_start)[1]

@@ -23,6 +23,7 @@ class TrainOptions:
     Attributes
     ----------
     until : train only on events before this moment, UTC without time zone; None: on all events.
+    warm_start : whether to go on from the workspace's model where that may be done; None takes `continual.enabled`.
     queries, reviews : the shop's search log and reviews; None for a shop without them.
     watch : called with a fitted ranking and the data that it was fitted on.
     """
@@ -31,6 +32,7 @@ class TrainOptions:
     preset: Preset = "quick"
     device: Device = "auto"
     seed: int = 0
+    warm_start: bool | None = None
     queries: Queries | None = None
     reviews: Reviews | None = None
     watch: Callable[[RankingData, Ranking], None] | None = None

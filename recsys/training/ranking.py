@@ -73,7 +73,7 @@ def fit_ranking(job: TrainingJob, models: TextModels, work: Path, device: torch.
     with_towers = TOWERS[0] in base.names
     _log.info("base booster fitted on %s and %s, %s the towers' scores", windows.early, windows.late, "with" if with_towers else "without")
     cross_encoder = CrossEncoder.upon(models.encoder, settings.cross_encoder).to(device)
-    best = _best(_ordered(early.pairs, base), 3 * settings.cross_encoder.rerank_depth)
+    best = rerankable(early.pairs, base, 3 * settings.cross_encoder.rerank_depth)
     losses = fit_cross_encoder(cross_encoder, best, tokens, work, seed, job.progress)
     data = RankingData(tuple(parts), second.pairs, third.pairs, tokens, settings, seed)
     residual, calibration = fit_residual_and_calibration(base, cross_encoder, data)
@@ -155,6 +155,11 @@ def _ordered(pairs: TrainingPairs, base: Booster) -> TrainingPairs:
     candidates = order_by_base(with_place, base)
     place = np.nan_to_num(candidates.features.pop("_place")).astype(np.int64)
     return TrainingPairs(candidates, np.take_along_axis(pairs.labels, place, axis=1) & candidates.valid)
+
+
+def rerankable(pairs: TrainingPairs, base: Booster, k: int) -> TrainingPairs:
+    """Return the base booster's first k candidates of each user."""
+    return _best(_ordered(pairs, base), k)
 
 
 def _best(pairs: TrainingPairs, k: int) -> TrainingPairs:

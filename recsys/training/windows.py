@@ -113,6 +113,11 @@ class Windows:
         later = [Window(begin, end) for begin, end in itertools.pairwise(edges)]
         return cls(Window(log.start, edges[0]), *later)
 
+    @property
+    def after_towers(self) -> dict[str, Window]:
+        """The windows after that of the towers, by name."""
+        return {name: window for name, window in vars(self).items() if name != "towers"}
+
     def to_dict(self) -> dict[str, str]:
         """Return a description of each window by its name."""
         return {name: str(window) for name, window in vars(self).items()}

@@ -75,8 +75,17 @@ class SequenceSampler:
 
     def steps(self, tune: bool) -> int:
         """Return the batches of an epoch: one pass over the users, fewer if `tune`, because such steps are slow."""
-        one_pass = max(1, -(-len(self.users) // self.config.users))
+        one_pass = max(1, -(-self.pass_over // self.config.users))
         return min(one_pass, self.config.steps_per_epoch) if tune else one_pass
+
+    @property
+    def pass_over(self) -> int:
+        """Users of an epoch."""
+        return len(self.users)
+
+    def choose(self, rng: np.random.Generator, most: int) -> np.ndarray:
+        """Return at most `most` random users, int64."""
+        return rng.choice(self.users, min(len(self.users), most), replace=False)
 
     def draw(self, rng: np.random.Generator, texts: int | None = None) -> SequenceBatch:
         """Return a batch of random users.
@@ -90,7 +99,7 @@ class SequenceSampler:
         config = self.config
         b = config.users if texts is None else max(2, int(texts / (2 * self.targets_a_user)))
         negatives = config.negatives if texts is None else max(1, texts // 2)
-        users = rng.choice(self.users, min(len(self.users), b), replace=False)
+        users = self.choose(rng, b)
         rows, targets = self._sequences(users[np.argsort(self.lengths[users], kind="stable")], rng)
         positives = targets[targets >= 0]
         sampled = rng.integers(self.log.n_items, size=negatives)

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from features.progress import Progress
     from retrieval.two_tower.config import TrainConfig
+    from retrieval.two_tower.continual.proximal import ProximalTerm
     from retrieval.two_tower.model import ItemIdEmbedding, TwoTower
     from retrieval.two_tower.text_tuning import TrainableTexts
 
@@ -76,6 +77,8 @@ class TrainingRun:
         Reports the steps of each epoch.
     teachers : sequence of Teacher
         A sequence tower learns the mean of their scores beside what was bought.
+    proximal : ProximalTerm, optional
+        Of a training that goes on from given weights.
     """
 
     sampler: WindowSampler | SequenceSampler
@@ -87,6 +90,7 @@ class TrainingRun:
     item_id_vectors: ItemIdEmbedding | None = None
     progress: Progress = silent
     teachers: Sequence[Teacher] = ()
+    proximal: ProximalTerm | None = None
 
     @property
     def device(self) -> torch.device:
@@ -161,6 +165,8 @@ def _fit_phase(run: TrainingRun, config: TrainConfig, phase: Phase, best: float)
     towers = [weight for module in run.modules(False).values() for weight in module.parameters()]
     weights, rate = (run.texts.trainable(), config.encoder_lr) if phase.tune else (towers, config.lr)
     optimizer = torch.optim.AdamW(weights, lr=rate, weight_decay=config.weight_decay, fused=True)
+    if run.proximal is not None:
+        run.proximal.attach(optimizer)  # before a checkpoint is loaded: the weights are those that the training began with
     modules = run.modules(phase.tune)
     kept: np.ndarray | None = run.texts.pooled.copy()  # by the weights of the best epoch; None if they are in a file alone
     last, top = run.folder / f"{phase.name}-last.safetensors", run.folder / f"{phase.name}-best.safetensors"

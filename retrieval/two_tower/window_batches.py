@@ -125,10 +125,14 @@ class WindowSampler:
         histories = Histories.joined([moment.histories for moment in moments])
         return WindowBatch(histories, positives, candidates, np.log(np.maximum(expected, 1e-9)), bought)
 
+    def event(self, rng: np.random.Generator) -> int:
+        """Return the position of a random event in the log, at whose time histories end."""
+        return int(rng.integers(len(self.log)))
+
     def _moment(self, most: int, rng: np.random.Generator) -> _Moment:
         """Return at most `most` users who bought something in the window after a random moment."""
         log = self.log
-        moment = int(log.time[rng.integers(len(log))])
+        moment = int(log.time[self.event(rng)])
         window = self._window(moment)
         if not len(window):  # the moment was of a view without a purchase after it: take that of a purchase
             moment = int(log.time[rng.choice(self.label)])

@@ -199,3 +199,24 @@ def test_models_that_were_stored_in_one_file_are_read(candidates, booster):
 def test_what_lightgbm_cannot_read_is_refused() -> None:
     with pytest.raises(ModelError, match="train again"):
         gbdt.from_files({"x.0.txt": b"no model"}, "x")
+
+
+class TestContinuing:
+    def test_adds_trees_and_keeps_those_that_are_there(self, booster: Booster, candidates: Candidates) -> None:
+        more = gbdt.continue_base(booster, [(candidates, bought(candidates))], CONFIG, 0, 4)
+        for model, before in zip(more.models, booster.models, strict=True):
+            assert model.num_trees() == before.num_trees() + 4
+            rows = gbdt.table(candidates, booster.names)[0]
+            assert np.allclose(model.predict(rows, raw_score=True, num_iteration=before.num_trees()), before.predict(rows, raw_score=True))
+        assert Booster(gbdt.from_files(gbdt.to_files(more, "x"), "x").models, more.names).names == booster.names
+
+    def test_learns_what_has_changed(self, booster: Booster) -> None:
+        """Nobody buys any more what everybody bought."""
+        later, newest = made_up(300, 20, seed=5), made_up(300, 20, seed=6)
+        turned = [~bought(each, seed) & each.valid for each, seed in ((later, 5), (newest, 6))]
+        more = gbdt.continue_base(booster, [(later, turned[0])], CONFIG, 0, 40)
+        before, after = (auc(each.log_odds(newest), turned[1], newest.valid) for each in (booster, more))
+        assert before < 0.5 < after
+
+    def test_no_trees_are_no_change(self, booster: Booster, candidates: Candidates) -> None:
+        assert gbdt.continue_base(booster, [(candidates, bought(candidates))], CONFIG, 0, 0) is booster

@@ -102,8 +102,8 @@ class FakeShop:
         if self.error:
             raise self.error
 
-    def train(self, until, *, preset, device, random_state) -> str:
-        self._note("train", self.root, until, preset, device, random_state)
+    def train(self, until, *, preset, device, random_state, warm_start) -> str:
+        self._note("train", self.root, until, preset, device, random_state, warm_start)
         return "trained"
 
     def build_index(self, *, device) -> str:

@@ -108,9 +108,15 @@ def test_lists_of_many_users(fake_shop: Any, tmp_path: Path, capsys: pytest.Capt
 def test_train_options(fake_shop: Any) -> None:
     line = "--workspace w train --until 2017-12-04T01:00:00+01:00 --preset full --device cpu --seed 7"
     assert run(line.split()) == 0
-    assert fake_shop.calls == [("train", Path("w"), datetime(2017, 12, 4), "full", "cpu", 7)]
+    assert fake_shop.calls == [("train", Path("w"), datetime(2017, 12, 4), "full", "cpu", 7, None)]
     assert run(["train", "--until", "2017-12-04"]) == 0
-    assert fake_shop.calls[-1] == ("train", Path("workspace"), datetime(2017, 12, 4), "quick", "auto", 0)
+    assert fake_shop.calls[-1] == ("train", Path("workspace"), datetime(2017, 12, 4), "quick", "auto", 0, None)
+
+
+@pytest.mark.parametrize(("option", "warm_start"), [("--continue", True), ("--from-scratch", False)])
+def test_train_goes_on_or_begins_from_nothing(fake_shop: Any, option: str, warm_start: bool) -> None:
+    assert run(["train", option]) == 0
+    assert fake_shop.calls[-1][-1] is warm_start
 
 
 @pytest.mark.parametrize("line", ["build-index", "refresh"])
