@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from eval.metrics.user_items import UserItems
+from features.behavior.item_stats import FEW_BUYERS
 from features.data.split import LABEL_EVENTS
 from features.errors import DataError
 
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from features.data.split import Split
 
 ACTIVITY = ("light", "medium", "heavy")
-FEW_BUYERS = 5  # items with fewer before the cut make the list "few"
 
 
 @dataclass(frozen=True)
@@ -51,6 +51,11 @@ class GroundTruth:
             raise DataError("nobody with events before the cut buys after it: move the cut, or give a longer log")
         if max_users is not None and len(users) > max_users:
             users = np.sort(np.random.default_rng(seed).choice(users, max_users, replace=False))
+        return cls.over(split, users)
+
+    @classmethod
+    def over(cls, split: Split, users: np.ndarray) -> GroundTruth:
+        """Make the ground truth of given user rows, sorted."""
         return cls(split, users, _purchases(split.history, users), _purchases(split.labels, users))
 
     @property

@@ -141,8 +141,10 @@ def test_the_towers_are_read_unless_they_mislead_about_what_is_new_to_a_user():
         return replace(candidates, features=features), bought(candidates, seed)
 
     def chosen(labels: np.ndarray) -> tuple[tuple[str, ...], float]:
-        base, saved = fit_base(parts, [(later, labels)], CONFIG, 0)
-        return base.names, saved
+        fitted = fit_base(parts, [(later, labels)], CONFIG, 0)
+        assert fitted.without_towers.names == plain
+        assert fitted.reads_towers == ("tower" in fitted.booster.names)
+        return fitted.booster.names, fitted.saved
 
     parts, (later, labels) = [decided_by_towers(0)], decided_by_towers(1)
     shuffled = np.random.default_rng(0).permuted(labels, axis=1)
@@ -154,8 +156,8 @@ def test_the_towers_are_read_unless_they_mislead_about_what_is_new_to_a_user():
     names, saved = chosen(np.where(own, labels, shuffled))
     assert names == plain
     assert saved < 0
-    assert gbdt.to_files(fit_base(parts, [(later, labels)], CONFIG, 0)[0], "x") == gbdt.to_files(fit_booster(parts, CONFIG, 0), "x")
-    assert fit_base(parts, [(later.for_users(NOBODY), labels[NOBODY])], CONFIG, 0)[0].names == everything
+    assert gbdt.to_files(fit_base(parts, [(later, labels)], CONFIG, 0).booster, "x") == gbdt.to_files(fit_booster(parts, CONFIG, 0), "x")
+    assert fit_base(parts, [(later.for_users(NOBODY), labels[NOBODY])], CONFIG, 0).booster.names == everything
 
 
 def test_the_residual_starts_from_the_base_log_odds():

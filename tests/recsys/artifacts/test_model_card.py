@@ -23,6 +23,7 @@ ABOUT: dict[str, Any] = {
         "candidates_hold": 0.5,
         "calibration_bought": 1,
         "calibration_pairs": 2,
+        "text_parts": {"towers": {"few buyers": {"idle": "nobody bought one"}}},
     },
     "search": {"learned_from": "nothing", "query_tower": {"learned_from": "nothing"}},
 }
