@@ -11,7 +11,7 @@ from sklearn.metrics import roc_auc_score
 from features.data.histories import Histories
 from features.errors import ModelError
 from ranking import gbdt
-from ranking.gbdt import CROSS_ENCODER, Booster, GBDTConfig, fit_base, fit_booster, fit_residual
+from ranking.gbdt import BUYERS, CROSS_ENCODER, RESIDUAL, RESIDUAL_FEW, Booster, GBDTConfig, fit_base, fit_booster, fit_residual
 from retrieval.candidates import Candidates
 
 CONFIG = GBDTConfig(rounds=20, leaves=7, min_leaf=5)
@@ -176,6 +176,25 @@ def test_the_residual_starts_from_the_base_log_odds():
     assert residual(odds - 3, noise).mean() > 1
     knows = residual(np.zeros_like(odds), candidates.features["good"])
     assert np.corrcoef(knows.ravel(), odds.ravel())[0, 1] > 0.8  # what the cross-encoder knows and the base does not
+
+
+@pytest.mark.parametrize("names", [RESIDUAL, RESIDUAL_FEW])
+def test_whom_a_residual_booster_corrects_is_stored_with_it(names):
+    candidates = made_up(200, K)
+    start = np.zeros(candidates.rows.shape, np.float32)
+    columns = {"blend": start, "own_count": start, BUYERS: start + 2, CROSS_ENCODER: candidates.features["good"]}
+    fitted = fit_residual(replace(candidates, scores=start, features=columns), bought(candidates), CONFIG, 0, names)
+    again = gbdt.from_files(gbdt.to_files(fitted, "x"), "x")
+    assert not again.idle
+    assert again.names == names
+    assert again.few_only == (names == RESIDUAL_FEW)
+
+
+def test_items_with_four_buyers_and_new_ones_have_few_and_padding_has_none():
+    candidates = made_up(2, 4, padded=1)
+    buyers = np.array([[0, 4, 5, np.nan], [1, 9, 4, 5]], np.float32)
+    few = gbdt.few_buyers(replace(candidates, features={BUYERS: buyers}))
+    assert few.tolist() == [[True, True, False, False], [True, False, True, False]]
 
 
 def test_an_unknown_feature_is_ignored(booster, candidates):

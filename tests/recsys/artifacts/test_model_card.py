@@ -79,3 +79,25 @@ def test_a_shop_without_reviews_has_one_line() -> None:
 )
 def test_it_says_what_labels_of_terms_brought(polarity: dict[str, Any], told: str) -> None:
     assert part({"learned_from": "few-shot", "polarity": polarity})[-1] == f"- polarity of aspects: {told}"
+
+
+def test_it_says_what_text_parts_earn_and_why_idle_ones_are_idle() -> None:
+    earned = {"change": 0.01234, "low": 0.002, "high": 0.02, "without": 0.05, "users": 1234}
+    lost = earned | {"change": -0.004, "low": -0.01, "high": 0.001}
+    idle = {"idle": "chance explains it"}
+    parts = {
+        "towers": {"well known": idle, "few buyers": earned, "never sold": idle},
+        "cross-encoder": {"well known": lost, "few buyers": idle, "never sold": idle},
+    }
+    about = ABOUT | {"ranking": ABOUT["ranking"] | {"text_parts": parts}, "reviews": {"learned_from": "nothing"}}
+    lines = model_card("a1", about, "packaged", 28).split("## What the text parts earn\n")[1].split("\n\n", 2)[1:]
+    assert lines[0].splitlines() == [
+        "| part | well known | few buyers | never sold |",
+        "|---|---|---|---|",
+        "| towers | idle | +0.0123 [+0.0020, +0.0200] on 0.0500, 1,234 users | idle |",
+        "| cross-encoder | -0.0040 [-0.0100, +0.0010] on 0.0500, 1,234 users | idle | idle |",
+    ]
+    assert lines[1].split("\n\n")[0].splitlines() == [
+        "- towers, well known and never sold: chance explains it",
+        "- cross-encoder, few buyers and never sold: chance explains it",
+    ]
