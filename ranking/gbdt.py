@@ -13,8 +13,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
+from features.behavior.item_stats import FEW_BUYERS
 from features.errors import ModelError
-from features.names import BASE_LOG_ODDS, CROSS_ENCODER_LOGIT, OWN_COUNT, REVIEW_EASE_SCORE, TOWER_RANK, TOWER_SCORE
+from features.names import (
+    BASE_LOG_ODDS,
+    BUYERS_EVER,
+    CROSS_ENCODER_LOGIT,
+    ITEM_STAT_PREFIX,
+    OWN_COUNT,
+    REVIEW_EASE_SCORE,
+    TOWER_RANK,
+    TOWER_SCORE,
+)
 from ranking.lightgbm_import import lightgbm
 from retrieval.significance import significant_gain
 
@@ -32,6 +42,8 @@ TOWERS = (TOWER_SCORE, TOWER_RANK)  # candidate features from the towers
 NO_SPLIT = 1e30  # a minimum gain that no split reaches
 # `BASE_LOG_ODDS` is called "blend" in stored models.
 RESIDUAL = (CROSS_ENCODER, BASE_LOG_ODDS, OWN_COUNT)  # features of the residual booster
+BUYERS = ITEM_STAT_PREFIX + BUYERS_EVER
+RESIDUAL_FEW = (CROSS_ENCODER, BASE_LOG_ODDS, BUYERS)  # of one that corrects only items with few buyers
 
 
 class GBDTConfig(BaseModel):
@@ -40,6 +52,8 @@ class GBDTConfig(BaseModel):
     Attributes
     ----------
     users : users per window, at most.
+    few_buyer_users : users per window, at most, of lists that hold only items with few buyers; 0 makes no such lists.
+    hidden_items : share of the items whose purchases are hidden for further such lists; 0 hides none.
     visitors : anonymous baskets per window, at most, sampled from the window's baskets.
     negatives : negative candidates that the base booster is fitted on, at most; sampled ones are weighted up, so log
         odds stay unbiased.
@@ -49,6 +63,8 @@ class GBDTConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     users: int = Field(default=4000, ge=1)
+    few_buyer_users: int = Field(default=1000, ge=0)
+    hidden_items: float = Field(default=0.2, ge=0, lt=1)
     visitors: int = Field(default=500, ge=0)
     negatives: int = Field(default=500_000, ge=1)
     boosters: int = Field(default=3, ge=1)
@@ -77,6 +93,11 @@ class Booster:
     def idle(self) -> bool:
         """Whether no tree splits, so that all candidates get the same log odds."""
         return not self.gain().any()
+
+    @property
+    def few_only(self) -> bool:
+        """Whether it is a residual booster that corrects only items with few buyers."""
+        return self.names == RESIDUAL_FEW
 
     def gain(self) -> np.ndarray:
         """Return the total gain of each feature's splits, float64 (features,)."""
@@ -115,6 +136,27 @@ class Booster:
         return self.names, out
 
 
+@dataclass(frozen=True)
+class BaseFit:
+    """A fitted base booster.
+
+    Attributes
+    ----------
+    booster : the one that was chosen.
+    without_towers : the one that does not read the towers' scores.
+    saved : relative reduction of the cross-entropy by the towers' scores; negative if they raise it.
+    """
+
+    booster: Booster
+    without_towers: Booster
+    saved: float
+
+    @property
+    def reads_towers(self) -> bool:
+        """Whether the chosen booster reads the towers' scores."""
+        return TOWERS[0] in self.booster.names
+
+
 def table(candidates: Candidates, names: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
     """Return the named features of the n real candidates, float32 (n, features), and their users, int64 (n,).
 
@@ -127,24 +169,19 @@ def table(candidates: Candidates, names: Sequence[str]) -> tuple[np.ndarray, np.
     return columns, np.nonzero(valid)[0]
 
 
-def fit_base(parts: Sequence[Labelled], later: Sequence[Labelled], config: GBDTConfig, seed: int) -> tuple[Booster, float]:
+def fit_base(parts: Sequence[Labelled], later: Sequence[Labelled], config: GBDTConfig, seed: int) -> BaseFit:
     """Fit the base booster on `parts`, with the towers' scores if they lower the cross-entropy on the `later` windows.
 
     The towers are trained on an earlier period than all other features, so their scores mislead where sales have
     shifted since. Only items new to the user are compared: over the rest, boosters that differ in their seed alone
     differ more (docs/LOG.md).
-
-    Returns
-    -------
-    booster : the one that was chosen.
-    saved : relative reduction of the cross-entropy by the towers' scores; negative if they raise it.
     """
     names = tuple(sorted(parts[0][0].features))
     with_towers = fit_booster(parts, config, seed, names)
     without = fit_booster(parts, config, seed, [name for name in names if name not in TOWERS])
     before, after = (np.concatenate([_losses_on_new(booster, *part) for part in later]) for booster in (without, with_towers))
     saved = float((before - after).sum() / max(before.sum(), 1e-9))
-    return with_towers if saved >= 0 else without, saved
+    return BaseFit(with_towers if saved >= 0 else without, without, saved)
 
 
 def fit_booster(parts: Sequence[Labelled], config: GBDTConfig, seed: int, names: Sequence[str] = ()) -> Booster:
@@ -179,21 +216,26 @@ def _fit_one(
     return lightgbm().train(_parameters(config, len(y), seed), data, config.rounds, init_model=begun)
 
 
-def fit_residual(candidates: Candidates, labels: np.ndarray, config: GBDTConfig, seed: int) -> Booster:
+def few_buyers(candidates: Candidates) -> np.ndarray:
+    """Return which candidates are items with few buyers, or none, bool (b, k)."""
+    return candidates.valid & (candidates.features[BUYERS] < FEW_BUYERS)
+
+
+def fit_residual(candidates: Candidates, labels: np.ndarray, config: GBDTConfig, seed: int, names: tuple[str, ...] = RESIDUAL) -> Booster:
     """Fit the residual booster on candidates with a cross-encoder logit, starting from their scores: the base log odds.
 
-    Its features are few (`RESIDUAL`): with all of them it would overfit the window. A quarter of the users is held out
+    Its features are few (`RESIDUAL` or `RESIDUAL_FEW`): with all of them it would overfit the window. A quarter of the users is held out
     for early stopping and for a test: unless the booster lowers their cross-entropy significantly, a booster without
     splits (`Booster.idle`) is returned.
     """
     lgb = lightgbm()
-    x, user = table(candidates, RESIDUAL)
+    x, user = table(candidates, names)
     y, begin = labels[candidates.valid].astype(np.float32), candidates.scores[candidates.valid]
     held = user % 4 == 3
     parameters = _parameters(config, len(y), seed) | {"learning_rate": 0.03, "num_leaves": 4, "feature_fraction": 1.0, "bagging_freq": 0}
-    data = lgb.Dataset(x[~held], y[~held], init_score=begin[~held], feature_name=list(RESIDUAL))
+    data = lgb.Dataset(x[~held], y[~held], init_score=begin[~held], feature_name=list(names))
     if not held.any():
-        return Booster((lgb.train(parameters, data, 1),), RESIDUAL)
+        return Booster((lgb.train(parameters, data, 1),), names)
     validation = lgb.Dataset(x[held], y[held], init_score=begin[held], reference=data)
     stop = lgb.early_stopping(10, verbose=False)
     model = lgb.train(parameters, data, config.rounds, valid_sets=[validation], callbacks=[stop])
@@ -201,7 +243,7 @@ def fit_residual(candidates: Candidates, labels: np.ndarray, config: GBDTConfig,
     _, place = np.unique(user[held], return_inverse=True)
     if not significant_gain(np.bincount(place, weights=_losses(begin[held], y[held]) - _losses(after, y[held]))):
         model = lgb.train(parameters | {"min_gain_to_split": NO_SPLIT}, data, 1)
-    return Booster((model,), RESIDUAL)
+    return Booster((model,), names)
 
 
 def _losses(odds: np.ndarray, y: np.ndarray) -> np.ndarray:

@@ -14,7 +14,7 @@ import numpy as np
 from features.behavior.user_item import behavior_features
 from features.names import BASE_LOG_ODDS, FUSED_SCORE, LOG_ODDS
 from ranking.explain import Explainer
-from ranking.gbdt import CROSS_ENCODER, table
+from ranking.gbdt import CROSS_ENCODER, few_buyers, table
 from ranking.reasons import GROUPS, group_weights
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ class GBDTRanker:
     def order(self, candidates: Candidates) -> Candidates:
         """Rank candidates that already have their behaviour features, as `rank` does."""
         ranked = order_by_base(candidates, self.base)
-        ranked = rerank_top(ranked, self.cross_encoder, self.tokens)
+        ranked = rerank_top(ranked, self.cross_encoder, self.tokens, few_only=self.residual.few_only)
         odds = with_residual(ranked, self.residual)
         ranked = ranked.ranked(odds, None, **{LOG_ODDS: np.where(ranked.valid, odds, np.nan).astype(np.float32)})
         # Ordered before calibration: isotonic regression maps neighbours to equal probabilities, which would lose their
@@ -125,14 +125,26 @@ def order_by_base(candidates: Candidates, booster: Booster) -> Candidates:
     return candidates.ranked(odds, None, **{BASE_LOG_ODDS: np.where(candidates.valid, odds, np.nan).astype(np.float32)})
 
 
-def rerank_top(candidates: Candidates, model: PairScorer | None, tokens: ItemTokens | None) -> Candidates:
-    """Add the cross-encoder's logit as a feature of each user's best candidates; nan elsewhere."""
+def rerank_top(candidates: Candidates, model: PairScorer | None, tokens: ItemTokens | None, *, few_only: bool = False) -> Candidates:
+    """Add the cross-encoder's logit as a feature of each user's best candidates; nan elsewhere.
+
+    Parameters
+    ----------
+    few_only : of these, only items with few buyers are read.
+    """
     logits = np.full(candidates.rows.shape, np.nan, dtype=np.float32)
-    some = np.flatnonzero(candidates.users.lengths > 0)
-    if model is not None and len(some) and (read := model.config.rerank_depth):
-        if tokens is None:
-            raise ValueError("the cross-encoder needs token states, found none: encode the catalogue with `states=True`")
-        logits[some, :read] = model.logits(candidates.users.take(some), candidates.rows[some, :read], tokens)
+    if model is not None and (depth := model.config.rerank_depth):
+        read = few_buyers(candidates)[:, :depth] if few_only else candidates.valid[:, :depth]
+        # A user without a history or without an item to read costs nothing.
+        some = np.flatnonzero((candidates.users.lengths > 0) & read.any(axis=1))
+        if len(some):
+            if tokens is None:
+                raise ValueError("the cross-encoder needs token states, found none: encode the catalogue with `states=True`")
+            order = np.argsort(~read[some], axis=1, kind="stable")[:, : int(read[some].sum(axis=1).max())]
+            chosen = np.take_along_axis(read[some], order, axis=1)
+            rows = np.where(chosen, np.take_along_axis(candidates.rows[some, :depth], order, axis=1), -1)
+            user, place = np.nonzero(chosen)
+            logits[some[user], order[user, place]] = model.logits(candidates.users.take(some), rows, tokens)[user, place]
     return replace(candidates, features=candidates.features | {CROSS_ENCODER: logits})
 
 

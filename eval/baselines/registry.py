@@ -117,7 +117,7 @@ class BaselinesConfig(BaseModel):
     ----------
     names : the baselines that are evaluated; `text_knn` and `title_knn` only where there are texts
     all : settings for the list of all items
-    new : settings for the lists of new, cold and unseen items
+    new : settings for the lists of new, few-buyer, cold and unseen items
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

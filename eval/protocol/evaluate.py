@@ -7,6 +7,7 @@ catalogue:
 |---|---|---|
 | all | items known before the cut | known items bought after it, repeats included |
 | new | known items that the user had not bought | those of them bought after the cut |
+| few | known items with fewer than five buyers that the user had not bought | those of them bought after the cut |
 | cold | every item that the user had not bought | items never sold before the cut |
 | unseen | every item that the user had not bought | those of them bought after the cut, known or not |
 
@@ -15,7 +16,8 @@ masked.
 
 The slice "repeat" evaluates the list "all", as it is, on what the user had bought before. The thirds of users by
 activity ("light", "medium", "heavy") evaluate it on everything relevant to them. A user with nothing relevant is left
-out of a metric; its `users` says how many remain. Users with nothing relevant in "new" or "cold" get no such list.
+out of a metric; its `users` says how many remain. Users with nothing relevant in "new", "few" or "cold" get no
+such list.
 """
 
 from __future__ import annotations
@@ -51,7 +53,7 @@ class System:
     Attributes
     ----------
     recommend : the whole system
-    explore : recommends for the lists "new", "cold" and "unseen"; None: `recommend` does
+    explore : recommends for the lists "new", "few", "cold" and "unseen"; None: `recommend` does
     stages : its candidate stages, by name, called in the same way
     calibrated : whether its scores are probabilities
     unsold_items : recommends for the list "cold"; None: `explore` or `recommend` does
@@ -72,7 +74,7 @@ class System:
 
 def lists_of(split: Split) -> tuple[str, ...]:
     """Return the lists that a split is evaluated on, the main one first: AUC and calibration are of its candidates."""
-    return ("all", "new", "cold", "unseen") if split.history.ordinal else ("all", "new", "cold")
+    return ("all", "new", "few", "cold", *(("unseen",) if split.history.ordinal else ()))
 
 
 def evaluate(
@@ -114,7 +116,7 @@ def build_report(
     main = next(iter(lists))
     rows_of = {name: found.rows for name, found in lists.items()} | ({"repeat": lists["all"].rows} if "all" in lists else {})
     tables = {name: _accuracy(rows, ground_truth.relevant(name)) for name, rows in rows_of.items()}
-    order = sorted(tables.keys() - {main}, key=("repeat", "new", "cold", "all", "unseen").index)
+    order = sorted(tables.keys() - {main}, key=("repeat", "new", "few", "cold", "all", "unseen").index)
     third = ground_truth.activity()
     by_activity = {
         name: {metric: np.where(third == i, values, np.nan) for metric, values in tables[main].items()} for i, name in enumerate(ACTIVITY)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from eval.metrics.user_items import UserItems
+from features.behavior.item_stats import FEW_BUYERS
 from features.data.split import LABEL_EVENTS
 from features.errors import DataError
 
@@ -49,12 +51,22 @@ class GroundTruth:
             raise DataError("nobody with events before the cut buys after it: move the cut, or give a longer log")
         if max_users is not None and len(users) > max_users:
             users = np.sort(np.random.default_rng(seed).choice(users, max_users, replace=False))
+        return cls.over(split, users)
+
+    @classmethod
+    def over(cls, split: Split, users: np.ndarray) -> GroundTruth:
+        """Make the ground truth of given user rows, sorted."""
         return cls(split, users, _purchases(split.history, users), _purchases(split.labels, users))
 
     @property
     def known(self) -> np.ndarray:
         """Items known before the cut, bool (n_items,)."""
         return self.split.known
+
+    @cached_property
+    def few(self) -> np.ndarray:
+        """Known items with fewer than `FEW_BUYERS` buyers before the cut, bool (n_items,)."""
+        return self.known & (self.buyers()[0] < FEW_BUYERS)
 
     def relevant(self, name: str) -> UserItems:
         """Return the distinct items bought after the cut that are relevant in a list or slice.
@@ -66,12 +78,14 @@ class GroundTruth:
             - "all": those known before the cut
             - "repeat": those known before the cut that the user had bought before it
             - "new": those known before the cut that the user had not bought before it
+            - "few": those known before the cut with few buyers before it, that the user had not bought
             - "cold": those not known before the cut
             - "unseen": those that the user had not bought before the cut, known or not
         """
         known = self.known[self.bought.item]
         before = self.seen.has(self.bought.user, self.bought.item)
         keep = {"all": known, "repeat": known & before, "new": known & ~before, "cold": ~known, "unseen": ~before}
+        keep["few"] = self.few[self.bought.item] & ~before
         return self.bought.where(keep[name])
 
     def allowed(self, name: str, users: np.ndarray) -> np.ndarray:
@@ -79,8 +93,8 @@ class GroundTruth:
 
         Parameters
         ----------
-        name : "all": items known before the cut; "new": those of them that the user had not bought; "cold" and
-            "unseen": every item that the user had not bought
+        name : "all": items known before the cut; "new": those of them that the user had not bought; "few": those of
+            these with few buyers; "cold" and "unseen": every item that the user had not bought
         users : int (c,), places in `self.users`
 
         Returns
@@ -90,7 +104,7 @@ class GroundTruth:
         if name == "all":
             return self.known
         unseen = ~self.seen.mask(users)
-        return unseen & self.known if name == "new" else unseen
+        return unseen & {"new": self.known, "few": self.few}.get(name, True)
 
     def activity(self) -> np.ndarray:
         """Return the third of each user by number of events before the cut: 0 light, 1 medium, 2 heavy.

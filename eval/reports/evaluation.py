@@ -23,6 +23,7 @@ COLUMNS = (
     ("Recall@10 all", "", "recall@10"),
     ("NDCG@10 new", "new", "ndcg@10"),
     ("Recall@20 new", "new", "recall@20"),
+    ("NDCG@10 few buyers", "few", "ndcg@10"),
     ("NDCG@10 cold", "cold", "ndcg@10"),
     ("Coverage@10", "", "coverage@10"),
 )

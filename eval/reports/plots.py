@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 # Okabe and Ito's palette, which colour-blind readers can tell apart; ours has the first colour and the thickest line.
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#D55E00", "#56B4E9", "#999999", "#000000")
-HARD = ("new", "cold", "unseen")  # lists with much lower values
+HARD = ("new", "few", "cold", "unseen")  # lists with much lower values
 
 
 def recall_plot(curves: Mapping[str, MetricValues]) -> Figure:
@@ -94,7 +94,7 @@ def bars_plot(panels: Mapping[str, Mapping[str, tuple[str, float, float, float]]
 
 
 def slices_plot(systems: Mapping[str, Mapping[str, MetricValues]], metric: str = "ndcg@10") -> Figure:
-    """Plot a metric by slice and system with 95% intervals; new and cold items have a scale of their own."""
+    """Plot a metric by slice and system with 95% intervals; new, few-buyer and cold items have a scale of their own."""
     figure = Figure(figsize=(7, 4.6), layout="constrained")
     names = list(next(iter(systems.values())))
     hard = [name for name in names if name in HARD]

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from features.data.interactions import Interactions
 
 
+FEW_BUYERS = 5  # the log says little of an item with fewer
 CODES = (CATEGORY, BRAND, TEXT)
 BUYER_DAYS = {BUYERS_7: 7.0, BUYERS_28: 28.0, BUYERS_91: 91.0, BUYERS_EVER: math.inf}
 

@@ -16,9 +16,11 @@ import torch
 from torch.nn import functional as F
 
 from features.progress import silent
+from retrieval.candidates import joined
 from retrieval.checkpoints import load_checkpoint, save_checkpoint, set_rate
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from torch import Tensor
@@ -64,6 +66,13 @@ class TrainingPairs:
 
     candidates: Candidates
     labels: np.ndarray
+
+    @classmethod
+    def joined(cls, parts: Sequence[TrainingPairs]) -> TrainingPairs:
+        """Concatenate the users of several lists, padded to the longest."""
+        width = max(part.labels.shape[1] for part in parts)
+        labels = [np.pad(part.labels, ((0, 0), (0, width - part.labels.shape[1]))) for part in parts]
+        return cls(joined([part.candidates for part in parts]), np.concatenate(labels))
 
     @property
     def labelled(self) -> tuple[Candidates, np.ndarray]:

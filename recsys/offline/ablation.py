@@ -20,7 +20,7 @@ from features.names import ARRIVAL_SCORE, FUSED_SCORE, OWN_COUNT, TOWER_RANK
 from ranking import gbdt
 from ranking.calibration import Calibration
 from ranking.cross_encoder.trainer import TrainingPairs
-from ranking.gbdt import Booster, fit_booster
+from ranking.gbdt import BUYERS, Booster, fit_booster
 from ranking.ranker import GBDTRanker, with_features
 from recsys.training.ranking import fit_residual_and_calibration
 from retrieval.hybrid import FUSION
@@ -86,8 +86,9 @@ def kind_of(name: str, behaviour: frozenset[str]) -> str:
 def without(candidates: Candidates, part: Part, behaviour: frozenset[str]) -> tuple[Candidates, np.ndarray]:
     """Return the candidates as they would be without a part, and their former places, int64 (b, k), padded with -1."""
     features = {name: column for name, column in candidates.features.items() if kind_of(name, behaviour) not in part.features}
-    if OWN_COUNT not in features:  # the residual booster needs it
-        features[OWN_COUNT] = np.full(candidates.rows.shape, np.nan, dtype=np.float32)
+    for name in (OWN_COUNT, BUYERS):  # the residual booster needs them
+        if name not in features:
+            features[name] = np.full(candidates.rows.shape, np.nan, dtype=np.float32)
     place = np.where(candidates.valid, np.arange(candidates.rows.shape[1]), -1)
     if "towers" in part.features:
         rank = candidates.features[TOWER_RANK]
@@ -126,7 +127,8 @@ def fit_without(part: Part, data: RankingData, ranking: Ranking, behaviour: froz
         parts = [narrowed(pairs) for pairs in data.base]
         names = [name for name in ranking.base.names if name in parts[0].candidates.features]
         first = fit_booster([pairs.labelled for pairs in parts], data.settings.gbdt, data.seed, names)
-    ablated = replace(data, residual=narrowed(data.residual), calibration=narrowed(data.calibration))
+    few = None if data.few_residual is None else narrowed(data.few_residual)
+    ablated = replace(data, residual=narrowed(data.residual), calibration=narrowed(data.calibration), few_residual=few)
     return Ablated(first, *fit_residual_and_calibration(first, ranking.cross_encoder if part.reads else None, ablated))
 
 

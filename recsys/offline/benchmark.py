@@ -66,6 +66,7 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 IDLE = "the cross-encoder is not used: on held-out users, its residual booster gained no more than chance explains"
+FEW_ONLY = "the cross-encoder is used for items with few buyers alone: over others, its residual booster gained no more than chance"
 VERSION = 2  # raise it when our recommender is evaluated differently: cached results of other versions are not reused
 
 
@@ -76,20 +77,12 @@ def run_benchmark(workspace: Workspace, settings: Settings, options: BenchmarkOp
     ------
     DataError: the shop's files are missing, or a file of lists cannot be used.
     """
-    shop = SHOPS[options.name]
-    place = Workspace(workspace.root / f"benchmark-{options.name}")
-    if summary := ingest_once(source_of(options.name, options.data), place):
-        _log.info("%s", summary)
-    catalog, log = place.load(settings.events)
-    split = Split.by_time(log, shop.cut_of(log))
     with progress() as report:
-        config = settings.evaluate.model_copy(update={"max_users": options.max_users})
-        runner = EvaluationRunner(GroundTruth.of(split, config.max_users, config.seed), config, report)
-        bench = Bench(place, settings, options, catalog, runner)
+        bench = Bench.open(workspace, settings, options, report)
         ours = bench.ours()
-        names = (name for name in BASELINES if not (log.ordinal and name in NEED_TIMES))
+        names = (name for name in BASELINES if not (bench.split.history.ordinal and name in NEED_TIMES))
         systems = [*ours, *(bench.baseline(name) for name in names), *(bench.listed(*pair) for pair in options.lists)]
-    result = bench.result(shop, systems)
+    result = bench.result(SHOPS[options.name], systems)
     path = workspace.write_benchmark(options.name, result.to_json())
     write_whole(path.with_suffix(".html"), page(result))
     _log.info("page with plots: %s", path.with_suffix(".html"))
@@ -105,6 +98,18 @@ class Bench:
     options: BenchmarkOptions
     catalog: Catalog
     runner: EvaluationRunner
+
+    @classmethod
+    def open(cls, workspace: Workspace, settings: Settings, options: BenchmarkOptions, report: Progress) -> Bench:
+        """Ingest the shop where that has not been done, and cut its log."""
+        place = Workspace(workspace.root / f"benchmark-{options.name}")
+        if summary := ingest_once(source_of(options.name, options.data), place):
+            _log.info("%s", summary)
+        catalog, log = place.load(settings.events)
+        split = Split.by_time(log, SHOPS[options.name].cut_of(log))
+        config = settings.evaluate.model_copy(update={"max_users": options.max_users})
+        runner = EvaluationRunner(GroundTruth.of(split, config.max_users, config.seed), config, report)
+        return cls(place, settings, options, catalog, runner)
 
     @property
     def split(self) -> Split:
@@ -131,9 +136,9 @@ class Bench:
         """Evaluate our recommender and its ablations on the same candidates."""
         model, seconds = self._trained()
         parts = PARTS if self.options.ablations else ()
-        idle = model.ranking is not None and model.ranking.residual.idle
+        note = "" if model.ranking is None else IDLE if model.ranking.residual.idle else FEW_ONLY * model.ranking.residual.few_only
         facts = self._facts | {"model": digest(model.to_files())} | {"way": VERSION}
-        notes = {OURS: IDLE if idle else ""} | {part.name: part.note for part in parts}
+        notes = {OURS: note} | {part.name: part.note for part in parts}
         cached = {name: CachedResult(self.place.root / "results", f"without-{name}" if name != OURS else name, facts) for name in notes}
         if all(result.exists for result in cached.values()):
             return [result.load() for result in cached.values()]

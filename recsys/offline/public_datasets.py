@@ -44,10 +44,10 @@ class PublicDataset:
 
 PACKAGED = "completejourney"
 SHOPS = {
-    PACKAGED: PublicDataset("Complete Journey (84.51°): a year of a grocer's households", ("all", "new", "cold")),
-    "beauty": PublicDataset("Amazon Beauty, 5-core of 2014 (McAuley, UCSD)", ("unseen",)),
-    "games": PublicDataset("Amazon Video Games, 5-core of 2018 (McAuley, UCSD)", ("unseen",)),
-    "online_retail": PublicDataset("Online Retail (Chen 2015, UCI)", ("all", "repeat", "new"), "2011-10-09"),
+    PACKAGED: PublicDataset("Complete Journey (84.51°): a year of a grocer's households", ("all", "new", "few", "cold")),
+    "beauty": PublicDataset("Amazon Beauty, 5-core of 2014 (McAuley, UCSD)", ("unseen", "few")),
+    "games": PublicDataset("Amazon Video Games, 5-core of 2018 (McAuley, UCSD)", ("unseen", "few")),
+    "online_retail": PublicDataset("Online Retail (Chen 2015, UCI)", ("all", "repeat", "new", "few"), "2011-10-09"),
 }
 
 

@@ -32,8 +32,9 @@ class RankingData:
 
     Attributes
     ----------
-    base : of the windows of the base booster, anonymous baskets included.
+    base : of the windows of the base booster, anonymous baskets and lists of items with few buyers included.
     residual, calibration : of the windows of the residual booster and of the calibration.
+    few_residual, few_calibration : lists of items with few buyers in the same windows; None where there are none.
     """
 
     base: tuple[TrainingPairs, ...]
@@ -42,6 +43,8 @@ class RankingData:
     tokens: ItemTokens
     settings: Settings
     seed: int
+    few_residual: TrainingPairs | None = None
+    few_calibration: TrainingPairs | None = None
 
 
 @dataclass(frozen=True)

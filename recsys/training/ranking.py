@@ -3,26 +3,26 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from eval.metrics.user_items import UserItems
 from eval.protocol.ground_truth import GroundTruth
-from features.behavior.item_stats import ItemStats
 from features.data.histories import Histories
 from features.text.token_states import ItemTokens
 from ranking.calibration import Calibration
 from ranking.cross_encoder.model import CrossEncoder
 from ranking.cross_encoder.trainer import TrainingPairs, fit_cross_encoder
-from ranking.gbdt import CROSS_ENCODER, TOWERS, fit_base, fit_residual
-from ranking.ranker import order_by_base, rerank_top, with_features, with_residual
+from ranking.gbdt import CROSS_ENCODER, RESIDUAL_FEW, few_buyers, fit_base, fit_residual
+from ranking.ranker import rerank_top, with_residual
 from recsys.artifacts.ranking import Ranking
+from recsys.training.few_buyers.lists import few_buyer_lists
+from recsys.training.few_buyers.ordered import first_of, ordered_by_base
+from recsys.training.few_buyers.text_parts import text_parts
+from recsys.training.few_buyers.window_retriever import WindowRetriever
 from recsys.training.job import RankingData
-from retrieval.hybrid import HybridRetriever
-from retrieval.index import ItemIndex
-from retrieval.two_tower.retriever import TwoTowerRetriever
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
     from features.data.split import Split
     from ranking.gbdt import Booster
+    from recsys.settings.settings import Settings
     from recsys.training.job import TrainingJob
     from recsys.training.towers import TextModels
     from recsys.training.windows import Window
@@ -48,11 +49,23 @@ class WindowCandidates:
     pairs : of users who bought in the window.
     anonymous : of anonymous baskets.
     recall : share of the users' purchases that is among their candidates.
+    few : lists of items with few buyers; None where nobody bought one.
     """
 
     pairs: TrainingPairs
     anonymous: TrainingPairs
     recall: float
+    few: TrainingPairs | None = None
+
+    @property
+    def parts(self) -> tuple[TrainingPairs, ...]:
+        """What a base booster is fitted on."""
+        return (self.pairs, self.anonymous, *self.judged[1:])
+
+    @property
+    def judged(self) -> tuple[TrainingPairs, ...]:
+        """What a base booster is judged on."""
+        return (self.pairs,) if self.few is None else (self.pairs, self.few)
 
 
 def fit_ranking(job: TrainingJob, models: TextModels, work: Path, device: torch.device) -> tuple[Ranking, dict[str, Any]]:
@@ -66,43 +79,60 @@ def fit_ranking(job: TrainingJob, models: TextModels, work: Path, device: torch.
     settings, windows, seed = job.settings, job.windows, job.seed
     tokens = ItemTokens(models.states, models.text_of)
     early, late = window_candidates(job, models, windows.early), window_candidates(job, models, windows.late)
-    parts = [pairs for window in (early, late) for pairs in (window.pairs, window.anonymous)]
     users = settings.cross_encoder.users  # only as many as the cross-encoder is trained on
     second, third = (window_candidates(job, models, window, users) for window in (windows.correction, windows.calibration))
-    base, saved = fit_base([pairs.labelled for pairs in parts], [second.pairs.labelled, third.pairs.labelled], settings.gbdt, seed)
-    with_towers = TOWERS[0] in base.names
+    parts = (*early.parts, *late.parts)
+    later = [pairs.labelled for window in (second, third) for pairs in window.judged]
+    fitted = fit_base([pairs.labelled for pairs in parts], later, settings.gbdt, seed)
+    base, with_towers = fitted.booster, fitted.reads_towers
     _log.info("base booster fitted on %s and %s, %s the towers' scores", windows.early, windows.late, "with" if with_towers else "without")
     cross_encoder = CrossEncoder.upon(models.encoder, settings.cross_encoder).to(device)
-    best = rerankable(early.pairs, base, 3 * settings.cross_encoder.rerank_depth)
+    best = rerankable(early, base, settings)
     losses = fit_cross_encoder(cross_encoder, best, tokens, work, seed, job.progress)
-    data = RankingData(tuple(parts), second.pairs, third.pairs, tokens, settings, seed)
+    data = RankingData(parts, second.pairs, third.pairs, tokens, settings, seed, second.few, third.few)
     residual, calibration = fit_residual_and_calibration(base, cross_encoder, data)
     ranking = Ranking(base, residual, cross_encoder, calibration)
     if job.watch:
         job.watch(data, ranking)
     report = {
         "reads_towers": with_towers,
-        "towers_save": round(saved, 5),
+        "towers_save": round(fitted.saved, 5),
         "cross_encoder_loss": [round(loss, 4) for loss in losses],
         "candidates_hold": round(third.recall, 4),
         "calibration_pairs": int(third.pairs.candidates.valid.sum()),
         "calibration_bought": int(third.pairs.labels.sum()),
         "cross_encoder_gain": round(float(residual.gain()[residual.names.index(CROSS_ENCODER)]), 1),
+        "text_parts": text_parts(ranking, fitted.without_towers, data),
     }
     return ranking, report
 
 
+def rerankable(window: WindowCandidates, base: Booster, settings: Settings) -> TrainingPairs:
+    """Return a window's candidates that the cross-encoder learns from: the base booster's best of each list."""
+    depth = 3 * settings.cross_encoder.rerank_depth
+    return TrainingPairs.joined([first_of(ordered_by_base(pairs, base), depth) for pairs in window.judged])
+
+
 def fit_residual_and_calibration(base: Booster, cross_encoder: CrossEncoder | None, data: RankingData) -> tuple[Booster, Calibration]:
-    """Fit the residual booster on reranked candidates and the calibration on all; `cross_encoder` may be None."""
+    """Fit the residual booster on reranked candidates and the calibration on all; `cross_encoder` may be None.
 
-    def reranked(pairs: TrainingPairs) -> TrainingPairs:
-        pairs = _ordered(pairs, base)
-        return TrainingPairs(rerank_top(pairs.candidates, cross_encoder, data.tokens), pairs.labels)
-
+    A residual booster that gains no more than chance over all items may still gain over those with few buyers.
+    """
     settings = data.settings
-    best = _best(reranked(data.residual), settings.cross_encoder.rerank_depth)
+    depth = settings.cross_encoder.rerank_depth
+
+    def reranked(pairs: TrainingPairs, *, few_only: bool = False) -> TrainingPairs:
+        pairs = ordered_by_base(pairs, base)
+        return TrainingPairs(rerank_top(pairs.candidates, cross_encoder, data.tokens, few_only=few_only), pairs.labels)
+
+    best = first_of(reranked(data.residual), depth)
     residual = fit_residual(best.candidates, best.labels, settings.gbdt, data.seed)
-    third = reranked(data.calibration)
+    if residual.idle and data.few_residual is not None and cross_encoder is not None:
+        few = first_of(reranked(data.few_residual, few_only=True), depth)
+        read = few.candidates.take(np.where(few_buyers(few.candidates), np.arange(few.labels.shape[1]), -1))
+        if read.valid.any():
+            residual = fit_residual(read, few.labels, settings.gbdt, data.seed, RESIDUAL_FEW)
+    third = reranked(data.calibration, few_only=residual.few_only)
     valid = third.candidates.valid
     return residual, Calibration.fit(with_residual(third.candidates, residual)[valid], third.labels[valid])
 
@@ -116,19 +146,12 @@ def window_candidates(job: TrainingJob, models: TextModels, window: Window, user
     """
     split = window.split(job.log)
     ground_truth = GroundTruth.of(split, users or job.settings.gbdt.users, job.seed)
-    collaborative = job.collaborative(window)
-    index = ItemIndex.build(models.vectors, job.settings.index)
-    towers = TwoTowerRetriever(models.tower, models.vectors, index, models.text_of, collaborative.popularity.ranking)
-    retriever = HybridRetriever(collaborative, towers, job.settings.retrieval)
-    stats = ItemStats.fit(split.history, job.catalog, window.start)
-    candidates = retriever.retrieve(split.histories(ground_truth.users), job.settings.retrieval.candidates)
-    candidates = with_features(candidates, stats)
-    labels = ground_truth.bought.hits(candidates.rows)
+    found = WindowRetriever.of(job, models, split.history, window.start, models.vectors, job.collaborative(window))
+    pairs = found.labelled(split.histories(ground_truth.users), ground_truth.bought)
     baskets, rest = anonymous_baskets(split, job.settings.gbdt.visitors, np.random.default_rng([job.seed, len(split.labels)]))
-    of_baskets = with_features(retriever.retrieve(baskets, job.settings.retrieval.candidates), stats)
-    recall = float(labels.sum() / ground_truth.bought.counts.sum())
+    recall = float(pairs.labels.sum() / ground_truth.bought.counts.sum())
     _log.info("candidates of %s: %d users, %.1f%% of their purchases found", window, len(ground_truth.users), 100 * recall)
-    return WindowCandidates(TrainingPairs(candidates, labels), TrainingPairs(of_baskets, rest.hits(of_baskets.rows)), recall)
+    return WindowCandidates(pairs, found.labelled(baskets, rest), recall, few_buyer_lists(job, models, split, found))
 
 
 def anonymous_baskets(split: Split, most: int, rng: np.random.Generator) -> tuple[Histories, UserItems]:
@@ -146,24 +169,3 @@ def anonymous_baskets(split: Split, most: int, rng: np.random.Generator) -> tupl
     owner = np.repeat(np.arange(len(baskets)), [len(basket) - KNOWN_OF_BASKET for basket in baskets])
     rest = np.concatenate([np.zeros(0, dtype=np.int64), *(basket[KNOWN_OF_BASKET:] for basket in baskets)])
     return histories, UserItems.of(owner, rest, len(baskets), labels.n_items)
-
-
-def _ordered(pairs: TrainingPairs, base: Booster) -> TrainingPairs:
-    """Return candidates and labels in the order of the base booster."""
-    at = np.broadcast_to(np.arange(pairs.labels.shape[1], dtype=np.float32), pairs.labels.shape)
-    with_place = replace(pairs.candidates, features=pairs.candidates.features | {"_place": at})
-    candidates = order_by_base(with_place, base)
-    place = np.nan_to_num(candidates.features.pop("_place")).astype(np.int64)
-    return TrainingPairs(candidates, np.take_along_axis(pairs.labels, place, axis=1) & candidates.valid)
-
-
-def rerankable(pairs: TrainingPairs, base: Booster, k: int) -> TrainingPairs:
-    """Return the base booster's first k candidates of each user."""
-    return _best(_ordered(pairs, base), k)
-
-
-def _best(pairs: TrainingPairs, k: int) -> TrainingPairs:
-    """Return the first k candidates of each user."""
-    k = min(k, pairs.labels.shape[1])
-    order = np.broadcast_to(np.arange(k), (len(pairs.labels), k))
-    return TrainingPairs(pairs.candidates.take(order), pairs.labels[:, :k])

@@ -54,6 +54,7 @@ class TextModels:
     query_tower : vectors for search, by the encoder as it was before its upper layers were tuned.
     report : facts for the model card.
     item_id_vectors : vectors that the towers learned of single items; None for towers over texts alone.
+    text_vectors : `vectors` without those of single items, as a new item of the text gets them; None where they are equal.
     """
 
     text_of: np.ndarray
@@ -64,6 +65,7 @@ class TextModels:
     states: TokenStates
     report: dict[str, Any]
     item_id_vectors: ItemIdEmbedding | None = None
+    text_vectors: np.ndarray | None = None
 
 
 def fit_text_models(job: TrainingJob, device: torch.device, work: Path, cache: Path) -> TextModels:
@@ -106,7 +108,8 @@ def fit_text_models(job: TrainingJob, device: torch.device, work: Path, cache: P
     }
     if metrics:
         report["teachers_ndcg@10"] = [round(value, 4) for value in metrics]
-    return TextModels(text_of, encoder, tower, query_tower, run.vectors(), states, report, item_id_vectors)
+    text_vectors = None if item_id_vectors is None else tower.item_vectors(source.pooled)
+    return TextModels(text_of, encoder, tower, query_tower, run.vectors(), states, report, item_id_vectors, text_vectors)
 
 
 def fit_teachers(job: TrainingJob, run: TrainingRun) -> tuple[list[Teacher], list[float]]:

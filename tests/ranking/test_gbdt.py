@@ -11,7 +11,7 @@ from sklearn.metrics import roc_auc_score
 from features.data.histories import Histories
 from features.errors import ModelError
 from ranking import gbdt
-from ranking.gbdt import CROSS_ENCODER, Booster, GBDTConfig, fit_base, fit_booster, fit_residual
+from ranking.gbdt import BUYERS, CROSS_ENCODER, RESIDUAL, RESIDUAL_FEW, Booster, GBDTConfig, fit_base, fit_booster, fit_residual
 from retrieval.candidates import Candidates
 
 CONFIG = GBDTConfig(rounds=20, leaves=7, min_leaf=5)
@@ -141,8 +141,10 @@ def test_the_towers_are_read_unless_they_mislead_about_what_is_new_to_a_user():
         return replace(candidates, features=features), bought(candidates, seed)
 
     def chosen(labels: np.ndarray) -> tuple[tuple[str, ...], float]:
-        base, saved = fit_base(parts, [(later, labels)], CONFIG, 0)
-        return base.names, saved
+        fitted = fit_base(parts, [(later, labels)], CONFIG, 0)
+        assert fitted.without_towers.names == plain
+        assert fitted.reads_towers == ("tower" in fitted.booster.names)
+        return fitted.booster.names, fitted.saved
 
     parts, (later, labels) = [decided_by_towers(0)], decided_by_towers(1)
     shuffled = np.random.default_rng(0).permuted(labels, axis=1)
@@ -154,8 +156,8 @@ def test_the_towers_are_read_unless_they_mislead_about_what_is_new_to_a_user():
     names, saved = chosen(np.where(own, labels, shuffled))
     assert names == plain
     assert saved < 0
-    assert gbdt.to_files(fit_base(parts, [(later, labels)], CONFIG, 0)[0], "x") == gbdt.to_files(fit_booster(parts, CONFIG, 0), "x")
-    assert fit_base(parts, [(later.for_users(NOBODY), labels[NOBODY])], CONFIG, 0)[0].names == everything
+    assert gbdt.to_files(fit_base(parts, [(later, labels)], CONFIG, 0).booster, "x") == gbdt.to_files(fit_booster(parts, CONFIG, 0), "x")
+    assert fit_base(parts, [(later.for_users(NOBODY), labels[NOBODY])], CONFIG, 0).booster.names == everything
 
 
 def test_the_residual_starts_from_the_base_log_odds():
@@ -174,6 +176,25 @@ def test_the_residual_starts_from_the_base_log_odds():
     assert residual(odds - 3, noise).mean() > 1
     knows = residual(np.zeros_like(odds), candidates.features["good"])
     assert np.corrcoef(knows.ravel(), odds.ravel())[0, 1] > 0.8  # what the cross-encoder knows and the base does not
+
+
+@pytest.mark.parametrize("names", [RESIDUAL, RESIDUAL_FEW])
+def test_whom_a_residual_booster_corrects_is_stored_with_it(names):
+    candidates = made_up(200, K)
+    start = np.zeros(candidates.rows.shape, np.float32)
+    columns = {"blend": start, "own_count": start, BUYERS: start + 2, CROSS_ENCODER: candidates.features["good"]}
+    fitted = fit_residual(replace(candidates, scores=start, features=columns), bought(candidates), CONFIG, 0, names)
+    again = gbdt.from_files(gbdt.to_files(fitted, "x"), "x")
+    assert not again.idle
+    assert again.names == names
+    assert again.few_only == (names == RESIDUAL_FEW)
+
+
+def test_items_with_four_buyers_and_new_ones_have_few_and_padding_has_none():
+    candidates = made_up(2, 4, padded=1)
+    buyers = np.array([[0, 4, 5, np.nan], [1, 9, 4, 5]], np.float32)
+    few = gbdt.few_buyers(replace(candidates, features={BUYERS: buyers}))
+    assert few.tolist() == [[True, True, False, False], [True, False, True, False]]
 
 
 def test_an_unknown_feature_is_ignored(booster, candidates):

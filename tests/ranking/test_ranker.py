@@ -11,7 +11,7 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from features.data.histories import Histories
-from ranking.gbdt import CROSS_ENCODER, RESIDUAL, GBDTConfig, fit_booster, fit_residual
+from ranking.gbdt import BUYERS, CROSS_ENCODER, RESIDUAL, RESIDUAL_FEW, GBDTConfig, fit_booster, fit_residual
 from ranking.ranker import LOG_ODDS, GBDTRanker, with_features
 from ranking.reasons import group_weights
 from retrieval.candidates import Candidates
@@ -147,6 +147,46 @@ def test_only_the_first_candidates_are_reranked(bench):
     base = ranked.features["blend"]
     for b in range(len(base)):  # in the base booster's order
         assert base[b][read[b]].min() >= base[b][~read[b] & ranked.valid[b]].max(initial=-np.inf)
+
+
+@pytest.mark.parametrize("of_few", ["some", "none", "all"])
+def test_a_residual_booster_for_few_buyers_leaves_other_items_unread_and_as_they_are(bench, of_few):
+    """And a user without such an item among the first costs nothing."""
+    featured = with_features(bench.candidates, bench.ranker.stats)
+    buyers = {"some": np.where(featured.rows % 3 == 0, 4, 5), "none": np.full(featured.rows.shape, 5), "all": featured.rows * 0}[of_few]
+    featured = replace(featured, features=featured.features | {BUYERS: buyers.astype(np.float32)})
+    asked = []
+
+    class Counted(type(bench.ranker.cross_encoder)):
+        def logits(self, left, rows, tokens):
+            asked.append((len(left), rows))
+            return super().logits(left, rows, tokens)
+
+    counted = Counted(list(bench.ranker.cross_encoder.layers), bench.ranker.cross_encoder.model_config, bench.ranker.cross_encoder.config)
+    counted.load_state_dict(bench.ranker.cross_encoder.state_dict())
+    whole = bench.ranker.order(featured)
+    residual = replace(bench.ranker.residual, names=RESIDUAL_FEW)
+    ranked = replace(bench.ranker, cross_encoder=counted.eval(), residual=residual).order(featured)
+    assert bench.ranker.residual.names == RESIDUAL
+    read = ~np.isnan(ranked.features[CROSS_ENCODER])
+    assert read.any() == (of_few != "none") == bool(asked)
+    assert (ranked.features[BUYERS][read] < 5).all()
+    assert np.array_equal(ranked.features[LOG_ODDS][~read], ranked.features["blend"][~read], equal_nan=True)
+    for b in range(len(read)):
+        first = np.argsort(-ranked.features["blend"][b], kind="stable")[:6]  # what a booster for all items would read
+        expected = {
+            int(row) for row, few in zip(ranked.rows[b, first], ranked.features[BUYERS][b, first] < 5, strict=True) if few and row >= 0
+        }
+        assert set(ranked.rows[b][read[b]].tolist()) == expected
+        logits = dict(zip(whole.rows[b].tolist(), whole.features[CROSS_ENCODER][b].tolist(), strict=True))
+        assert all(
+            logits[row] == pytest.approx(value, abs=1e-4)
+            for row, value in zip(ranked.rows[b][read[b]], ranked.features[CROSS_ENCODER][b][read[b]], strict=True)
+        )
+    if asked:
+        ((users, rows),) = asked
+        assert users == read.any(axis=1).sum()
+        assert rows.shape[1] == read.sum(axis=1).max()
 
 
 def test_contributions_tell_the_whole_difference_between_two_items(bench):

@@ -46,8 +46,7 @@ def continue_ranking(
     settings, windows, models = job.settings, job.windows, texts.models
     late = window_candidates(job, models, windows.late)
     newest = window_candidates(job, models, windows.calibration, settings.cross_encoder.users)
-    parts = (late.pairs, late.anonymous)
-    base = continue_base(before.base, [pairs.labelled for pairs in parts], settings.gbdt, job.seed, settings.continual.rounds)
+    base = continue_base(before.base, [pairs.labelled for pairs in late.parts], settings.gbdt, job.seed, settings.continual.rounds)
     valid = newest.pairs.candidates.valid
     report: dict[str, Any] = {
         "candidates_hold": round(newest.recall, 4),
@@ -60,10 +59,10 @@ def continue_ranking(
     tokens = ItemTokens(models.states, models.text_of)
     fitting = before.cross_encoder if texts.same_states else CrossEncoder.upon(models.encoder, settings.cross_encoder)
     cross_encoder = fitting.to(device)
-    best = rerankable(late.pairs, base, 3 * settings.cross_encoder.rerank_depth)
+    best = rerankable(late, base, settings)
     losses = fit_cross_encoder(cross_encoder, best, tokens, work, job.seed, job.progress)
     second = window_candidates(job, models, windows.correction, settings.cross_encoder.users)
-    data = RankingData(parts, second.pairs, newest.pairs, tokens, settings, job.seed)
+    data = RankingData(late.parts, second.pairs, newest.pairs, tokens, settings, job.seed, second.few, newest.few)
     residual, calibration = fit_residual_and_calibration(base, cross_encoder, data)
     gain = float(np.asarray(residual.gain())[residual.names.index(CROSS_ENCODER)])
     report |= {"cross_encoder_loss": [round(loss, 4) for loss in losses], "cross_encoder_gain": round(gain, 1)}

@@ -21,7 +21,7 @@ from retrieval.collaborative.scoring import Weighting
 
 QUICK = EvaluateConfig(resamples=50)
 SETTINGS = BaselineSettings(personal_frequency=Weighting(half_life=1.0))
-KINDS = ("all", "new", "cold", "unseen")
+KINDS = ("all", "new", "few", "cold", "unseen")
 LOG3, LOG5 = math.log2(3), math.log2(5)
 # Relevant to u0: 0 and 2. Every list is 0 1 2 3.
 FIRST_AND_THIRD = (1 + 1 / 2) / (1 + 1 / LOG3)

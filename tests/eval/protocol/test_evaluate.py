@@ -51,10 +51,18 @@ def test_the_list_of_all_items_on_paper(paper_report):
 def test_the_slices_on_paper(paper_report):
     ndcg = {name: value(values, "ndcg@10") for name, values in paper_report.slices.items()}
     one = (1 + 1 / 2) / (1 + 1 / LOG3)
-    expected = {"repeat": (1 + 1 / 2) / 2, "new": 1.0, "cold": 1 / math.log2(5), "light": math.nan, "medium": 1 / 2, "heavy": one}
+    expected = {
+        "repeat": (1 + 1 / 2) / 2,
+        "new": 1.0,
+        "few": 1.0,
+        "cold": 1 / math.log2(5),
+        "light": math.nan,
+        "medium": 1 / 2,
+        "heavy": one,
+    }
     assert ndcg == pytest.approx(expected, nan_ok=True)
     users = {name: values["ndcg@10"].users for name, values in paper_report.slices.items()}
-    assert users == {"repeat": 2, "new": 1, "cold": 2, "light": 0, "medium": 1, "heavy": 1}
+    assert users == {"repeat": 2, "new": 1, "few": 1, "cold": 2, "light": 0, "medium": 1, "heavy": 1}
 
 
 def test_the_scores_on_paper(paper_report):
@@ -82,6 +90,7 @@ def test_requests_to_the_system(paper_split):
     assert calls == [
         (3, 200, [known] * 3),
         (1, 20, [[0, 0, 1, 1, 0, 0]]),  # new: only u0 bought something new
+        (1, 20, [[0, 0, 1, 1, 0, 0]]),  # few buyers: every known item has at most two
         (2, 20, [[0, 0, 1, 1, 1, 1], [1, 1, 1, 0, 1, 1]]),  # cold: u0 and u2
     ]
 
@@ -108,6 +117,18 @@ def test_unseen_items_are_those_the_user_had_not_bought_cold_or_not(paper_split)
     assert ground_truth.allowed("unseen", np.array([0])).tolist() == [[False, False, True, True, True, True]]
 
 
+def test_few_buyers_are_fewer_than_five_distinct_ones_of_a_known_item():
+    events = [(f"u{i}", 0, 1) for i in range(5)]  # five buyers
+    events += [(f"u{i}", 1, 1) for i in range(4)] + [("u0", 1, 2)] * 3  # four buyers, seven purchases
+    events += [("u5", 2, 1, "view")]  # known, and nobody bought it
+    after = [("u5", item, 11) for item in (0, 1, 2, 3)] + [("u0", 1, 11)]  # nobody knew 3; u0 had bought 1
+    ground_truth = GroundTruth.of(Split.by_time(log_of(events + after, 5), at_day(10)))
+    assert ground_truth.few.tolist() == [False, True, True, False, False]
+    relevant = ground_truth.relevant("few")
+    assert list(zip(relevant.user.tolist(), relevant.item.tolist(), strict=True)) == [(1, 1), (1, 2)]
+    assert ground_truth.allowed("few", np.arange(2)).tolist() == [[False, False, True, False, False], [False, True, True, False, False]]
+
+
 def test_a_sample_of_the_users_depends_on_the_seed(paper_split):
     some = [GroundTruth.of(paper_split, 2, seed).users.tolist() for seed in range(8)]
     assert all(len(users) == 2 and set(users) < {0, 1, 2} for users in some)
@@ -132,7 +153,7 @@ def test_the_json_keeps_the_contract_and_is_strict(paper_split, paper_report):
     assert found["split"] == {"cut": "2024-01-11T00:00:00+00:00", "users": 3, "items": 4}
     assert found["bundle_id"] == "b1"
     assert set(found["baselines"]["popular"]) == {"metrics", "slices"}
-    assert set(found["slices"]) == {"repeat", "new", "cold", "light", "medium", "heavy"}
+    assert set(found["slices"]) == {"repeat", "new", "few", "cold", "light", "medium", "heavy"}
     assert set(found["metrics"]["ndcg@10"]) == {"value", "low", "high", "users"}
     assert {f"{m}@{k}" for m in ("recall", "ndcg", "mrr", "map") for k in (5, 10, 20)} < set(found["metrics"])
     assert found["slices"]["light"]["ndcg@10"] == {"value": None, "low": None, "high": None, "users": 0}
@@ -219,6 +240,7 @@ def test_progress_counts_users(paper_split):
         ("ranking, all items", 2, 3),
         ("ranking, all items", 3, 3),
         ("ranking, new items", 1, 1),
+        ("ranking, few items", 1, 1),
         ("ranking, cold items", 2, 2),
     ]
 

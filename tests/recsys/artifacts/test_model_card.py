@@ -24,6 +24,7 @@ ABOUT: dict[str, Any] = {
         "candidates_hold": 0.5,
         "calibration_bought": 1,
         "calibration_pairs": 2,
+        "text_parts": {"towers": {"few buyers": {"idle": "nobody bought one"}}},
     },
     "search": {"learned_from": "nothing", "query_tower": {"learned_from": "nothing"}},
 }
@@ -84,3 +85,23 @@ def test_it_says_what_labels_of_terms_brought(polarity: dict[str, Any], told: st
 def test_it_says_that_robustness_was_not_measured() -> None:
     card = model_card("a1", ABOUT | {"reviews": {"learned_from": "nothing"}}, "packaged", 28, Path("no reports"))
     assert "## Robustness\nNot measured: `recsys evaluate robustness` does" in card
+def test_it_says_what_text_parts_earn_and_why_idle_ones_are_idle() -> None:
+    earned = {"change": 0.01234, "low": 0.002, "high": 0.02, "without": 0.05, "users": 1234}
+    lost = earned | {"change": -0.004, "low": -0.01, "high": 0.001}
+    idle = {"idle": "chance explains it"}
+    parts = {
+        "towers": {"well known": idle, "few buyers": earned, "never sold": idle},
+        "cross-encoder": {"well known": lost, "few buyers": idle, "never sold": idle},
+    }
+    about = ABOUT | {"ranking": ABOUT["ranking"] | {"text_parts": parts}, "reviews": {"learned_from": "nothing"}}
+    lines = model_card("a1", about, "packaged", 28, Path("no reports")).split("## What the text parts earn\n")[1].split("\n\n", 2)[1:]
+    assert lines[0].splitlines() == [
+        "| part | well known | few buyers | never sold |",
+        "|---|---|---|---|",
+        "| towers | idle | +0.0123 [+0.0020, +0.0200] on 0.0500, 1,234 users | idle |",
+        "| cross-encoder | -0.0040 [-0.0100, +0.0010] on 0.0500, 1,234 users | idle | idle |",
+    ]
+    assert lines[1].split("\n\n")[0].splitlines() == [
+        "- towers, well known and never sold: chance explains it",
+        "- cross-encoder, few buyers and never sold: chance explains it",
+    ]

@@ -96,7 +96,7 @@ def test_the_table_holds_ours_without_each_part_and_the_baselines(done: Run) -> 
     result = done.result
     assert {row.name for row in result.rows} == ROWS
     assert result.rows[0].name == "ours"
-    assert result.lists == ("all", "repeat", "new")
+    assert result.lists == ("all", "repeat", "new", "few")
     assert result.split.cut == "2011-10-09T00:00"
     for row in result.rows:
         assert row.lists.keys() == set(result.lists)

@@ -26,7 +26,7 @@ def test_evaluation_is_json_and_a_page_beside_honest_baselines(spare):
     for figure in result["metrics"].values():
         assert figure.keys() == {"value", "low", "high", "users"}
     assert result["metrics"]["ndcg@10"]["low"] <= result["metrics"]["ndcg@10"]["value"] <= result["metrics"]["ndcg@10"]["high"]
-    assert {"repeat", "new", "cold"} <= result["slices"].keys()
+    assert {"repeat", "new", "few", "cold"} <= result["slices"].keys()
     assert {"retrieval", "ranking"} <= result["stages"].keys()
     assert len(result["baselines"]) >= 6
     assert all(baseline.keys() == {"metrics", "slices"} for baseline in result["baselines"].values())

@@ -40,12 +40,12 @@ def world(request: pytest.FixtureRequest, shop: Any) -> Case:
 class TestWhoKnowsNothing:
     """150 users, 120 items, every tenth not sold before the cut; what is bought has nothing to do with what was bought before."""
 
-    N_ITEMS, LISTS = 120, ("all", "new", "cold", "unseen")
+    N_ITEMS, LISTS = 120, ("all", "new", "few", "cold", "unseen")
 
     def judge(self) -> EvaluationRunner:
         rng = np.random.default_rng(5)
         known = np.flatnonzero(np.arange(self.N_ITEMS) % 10 != 4)
-        before = [(u, i, 1) for u in range(150) for i in rng.permutation(known)[:6]]
+        before = [(u, i, 1) for u in range(150) for i in rng.permutation(known)[:4]]
         after = [(u, i, 12) for u in range(150) for i in rng.permutation(self.N_ITEMS)[:8]]
         user, item, day = np.array(sorted([*before, *after], key=lambda row: (row[0], row[2])), dtype=np.int64).T
         ones = np.ones(len(user), np.float32)

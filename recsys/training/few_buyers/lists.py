@@ -1,0 +1,103 @@
+"""Lists of items that the log says little of, from which the ranking learns to judge a product by its words.
+
+Items with few buyers are ranked among themselves. Few of them are bought in a window, so further lists are cold by
+design: a random share of the items keeps at most a few of its purchases in the log and its text, and everything that is
+computed from a log, the users' histories included, is computed from what is left.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from eval.metrics.user_items import UserItems
+from eval.protocol.ground_truth import GroundTruth
+from features.behavior.item_stats import FEW_BUYERS
+from features.storage.sorted_unique import sorted_unique
+from ranking.cross_encoder.trainer import TrainingPairs
+from recsys.training.few_buyers.window_retriever import WindowRetriever
+
+if TYPE_CHECKING:
+    from features.data.interactions import Interactions
+    from features.data.split import Split
+    from recsys.training.job import TrainingJob
+    from recsys.training.towers import TextModels
+
+_log = logging.getLogger(__name__)
+MOST = 200  # candidates a user: these lists are short of items that a user could like
+
+
+def few_buyer_lists(job: TrainingJob, models: TextModels, split: Split, found: WindowRetriever) -> TrainingPairs | None:
+    """Return labelled lists of items with few buyers, of users who bought one in the window; None where nobody did.
+
+    Parameters
+    ----------
+    found : retrieval over the split's whole history.
+    """
+    config, parts = job.settings.gbdt, []
+    if not config.few_buyer_users:
+        return None
+    rng = np.random.default_rng([job.seed, len(split.labels)])
+    whole = GroundTruth.over(split, split.users)
+    users = _some(whole.relevant("few").user, config.few_buyer_users, rng)
+    parts.append(_labelled(found, split, whole, users, whole.few))
+    if config.hidden_items:
+        parts.append(_hidden(job, models, whole, rng))
+    given = [part for part in parts if part is not None]
+    _log.info("lists of items with few buyers: %s users", " and ".join(str(len(part.labels)) for part in given) or "no")
+    return TrainingPairs.joined(given) if given else None
+
+
+def without_purchases(log: Interactions, hidden: np.ndarray, rng: np.random.Generator) -> Interactions:
+    """Return a log in which each of the `hidden` items, bool (n_items,), keeps 0 to `FEW_BUYERS` - 1 events, drawn at random."""
+    order = rng.permutation(len(log))
+    order = order[np.argsort(log.item[order], kind="stable")]
+    place = np.empty(len(log), dtype=np.int64)  # of each event among its item's, in random order
+    place[order] = np.arange(len(log)) - np.searchsorted(log.item[order], log.item[order])
+    kept = rng.integers(FEW_BUYERS, size=log.n_items)
+    return log.where(~hidden[log.item] | (place < kept[log.item]))
+
+
+def _hidden(job: TrainingJob, models: TextModels, whole: GroundTruth, rng: np.random.Generator) -> TrainingPairs | None:
+    """Return lists of hidden items and items with few buyers, of users who bought a hidden item for the first time."""
+    config, split = job.settings.gbdt, whole.split
+    hidden = rng.random(split.history.n_items) < config.hidden_items
+    left = replace(split, history=without_purchases(split.history, hidden, rng))
+    bought = whole.bought
+    first = hidden[bought.item] & ~whole.seen.has(bought.user, bought.item) & np.isin(whole.users, left.users)[bought.user]
+    users = _some(bought.user[first], config.few_buyer_users, rng)
+    if not len(users):
+        return None
+    vectors = models.vectors
+    if models.text_vectors is not None:  # without what the towers have learned of the items themselves
+        hidden_texts = np.isin(np.arange(len(vectors)), models.text_of[hidden])
+        vectors = np.where(hidden_texts[:, None], models.text_vectors, vectors)
+    found = WindowRetriever.of(job, models, left.history, split.cut, vectors)
+    return _labelled(found, left, whole, users, hidden | whole.few)
+
+
+def _some(users: np.ndarray, most: int, rng: np.random.Generator) -> np.ndarray:
+    """Return distinct users, `most` of them drawn at random where there are more."""
+    distinct = sorted_unique(users)
+    return distinct if len(distinct) <= most else np.sort(rng.choice(distinct, most, replace=False))
+
+
+def _labelled(found: WindowRetriever, split: Split, whole: GroundTruth, users: np.ndarray, items: np.ndarray) -> TrainingPairs | None:
+    """Return lists of some users over items that they had not bought; None without users.
+
+    Parameters
+    ----------
+    split : its history is what is known of the users.
+    whole : what they bought before and after the cut, nothing hidden.
+    users : places in `whole.users`, sorted.
+    items : what the lists may hold, bool (n_items,).
+    """
+    if not len(users):
+        return None
+    bought, chosen = whole.bought, np.isin(whole.bought.user, users)
+    of_users = UserItems.of(np.searchsorted(users, bought.user[chosen]), bought.item[chosen], len(users), bought.n_items)
+    lists = found.labelled(split.histories(whole.users[users]), of_users, items & ~whole.seen.mask(users))
+    return TrainingPairs(lists.candidates.first(MOST), lists.labels[:, :MOST])
