@@ -119,8 +119,10 @@ def window_candidates(job: TrainingJob, models: TextModels, window: Window, user
     ground_truth = GroundTruth.of(split, users or job.settings.gbdt.users, job.seed)
     collaborative = Collaborative.fit(split.history, window.start, job.settings.retrieval, job.review_words)
     index = ItemIndex.build(models.vectors, job.settings.index)
-    towers = TwoTowerRetriever(models.tower, models.vectors, index, models.text_of, collaborative.popularity.ranking)
-    retriever = HybridRetriever(collaborative, towers, job.settings.retrieval)
+    sales = collaborative.popularity.ranking
+    towers = TwoTowerRetriever(models.tower, models.vectors, index, models.text_of, sales)
+    texts = job.text_similarity(models.text_of, sales)
+    retriever = HybridRetriever(collaborative, towers, job.settings.retrieval, texts=texts)
     stats = ItemStats.fit(split.history, job.catalog, window.start)
     candidates = retriever.retrieve(split.histories(ground_truth.users), job.settings.retrieval.candidates)
     candidates = with_features(candidates, stats)
