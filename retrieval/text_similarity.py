@@ -14,11 +14,11 @@ import numpy as np
 import scipy.sparse as sp
 
 from features.names import BRAND, TEXT_LAST, TEXT_SIMILARITY, TITLE
-from retrieval.candidates import Candidates
 from retrieval.collaborative.scoring import TopScores, batches, gather
 
 if TYPE_CHECKING:
     from features.data.histories import Histories
+    from retrieval.candidates import Candidates
     from retrieval.lexical.index import LexicalIndex
 
 LAST = 10  # distinct texts of a history that are compared, the newest
