@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import scipy.sparse as sp
 
-from features.names import BRAND, TEXT_LAST, TEXT_SIMILARITY, TITLE
+from features.names import BRAND, TITLE, WORDS_LAST, WORDS_SIMILARITY
 from retrieval.collaborative.scoring import TopScores, batches, gather
 
 if TYPE_CHECKING:
@@ -93,11 +93,11 @@ class TextSimilarity:
 
     def pair_scores(self, users: Histories, rows: np.ndarray) -> np.ndarray:
         """Return `scores` of catalogue rows (b, k) without the part of the sales, float32 (b, k); 0 where the row is -1."""
-        return self.features(users, rows)[TEXT_SIMILARITY]
+        return self.features(users, rows)[WORDS_SIMILARITY]
 
     def features(self, users: Histories, rows: np.ndarray) -> dict[str, np.ndarray]:
         """Return both similarities of catalogue rows (b, k), float32 (b, k) each; 0 where the row is -1."""
-        out = {name: np.zeros(rows.shape, dtype=np.float32) for name in (TEXT_LAST, TEXT_SIMILARITY)}
+        out = {name: np.zeros(rows.shape, dtype=np.float32) for name in (WORDS_LAST, WORDS_SIMILARITY)}
         for part in batches(len(users)):
             some = users if len(part) == len(users) else users.take(part)
             texts = np.where(rows[part] >= 0, self.text_of[np.maximum(rows[part], 0)], -1)
@@ -107,4 +107,4 @@ class TextSimilarity:
 
     def retrieve(self, users: Histories, k: int, allowed: np.ndarray | None = None) -> Candidates:
         """See `Retriever`."""
-        return TopScores(self, TEXT_SIMILARITY).retrieve(users, k, allowed)
+        return TopScores(self, WORDS_SIMILARITY).retrieve(users, k, allowed)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from features.data.histories import Histories
 from features.data.interactions import DAY
-from features.names import BRAND, TEXT_LAST, TEXT_SIMILARITY, TITLE
+from features.names import BRAND, TITLE, WORDS_LAST, WORDS_SIMILARITY
 from retrieval.collaborative.scoring import BATCH
 from retrieval.lexical.fields import REVIEWS
 from retrieval.lexical.index import LexicalIndex
@@ -72,15 +72,15 @@ class TestFeatures:
     def test_the_last_moment_and_the_last_items(self) -> None:
         rows = np.array([[0, 1, 2, -1]])
         found = SIMILARITY.features(sequence(2, 0), rows)
-        assert found[TEXT_LAST][0, 0] == pytest.approx(1, abs=1e-5)
-        assert found[TEXT_LAST][0, 2] == 0
-        assert found[TEXT_SIMILARITY][0, 2] == pytest.approx(FADE, abs=1e-5)
-        assert found[TEXT_LAST][0, 3] == found[TEXT_SIMILARITY][0, 3] == 0
-        np.testing.assert_array_equal(SIMILARITY.pair_scores(sequence(2, 0), rows), found[TEXT_SIMILARITY])
+        assert found[WORDS_LAST][0, 0] == pytest.approx(1, abs=1e-5)
+        assert found[WORDS_LAST][0, 2] == 0
+        assert found[WORDS_SIMILARITY][0, 2] == pytest.approx(FADE, abs=1e-5)
+        assert found[WORDS_LAST][0, 3] == found[WORDS_SIMILARITY][0, 3] == 0
+        np.testing.assert_array_equal(SIMILARITY.pair_scores(sequence(2, 0), rows), found[WORDS_SIMILARITY])
 
     def test_a_basket_is_one_moment(self) -> None:
         found = SIMILARITY.features(Histories.of_baskets([[2, 0]], DAY), np.array([[0, 2]]))
-        assert found[TEXT_LAST] == pytest.approx(1, abs=1e-5)
+        assert found[WORDS_LAST] == pytest.approx(1, abs=1e-5)
 
     def test_many_users_are_scored_like_one(self) -> None:
         rng = np.random.default_rng(0)
@@ -89,4 +89,4 @@ class TestFeatures:
         found = SIMILARITY.features(Histories.of_baskets(baskets, DAY), rows)
         for at in (0, BATCH, BATCH + 4):
             one = SIMILARITY.features(Histories.of_baskets([baskets[at]], DAY), rows[:1])
-            np.testing.assert_array_equal(found[TEXT_SIMILARITY][at], one[TEXT_SIMILARITY][0])
+            np.testing.assert_array_equal(found[WORDS_SIMILARITY][at], one[WORDS_SIMILARITY][0])
