@@ -2,10 +2,10 @@
 
     python -m benchmarks.young_shops --data DIR [--workspace DIR] [--shop NAME]... [--share SHARE]... [--baseline NAME]...
 
-DIR holds the folders of the shops' files. A young shop has the first 2, 5 or 10% of the customers, by their first purchase, or by their row
-where times carry only an order. It has the whole catalogue, and its purchases go on until the benchmark's cut. Each row is NDCG@10 of the
-shop's main list over that of the best baseline, with the paired interval over customers. All baselines are tuned on validation data. Results
-are kept in the workspace, so that a run that was stopped goes on.
+DIR holds the folders of the shops' files. A young shop has the first 2, 5 or 10% of the customers, by their first purchase, or by
+their row where times carry only an order. It has the whole catalogue, and its purchases go on until the benchmark's cut. Each row is
+NDCG@10 of the shop's main list over that of the best baseline, with the paired interval over customers. All baselines are tuned on
+validation data. Results are kept in the workspace, so that a run that was stopped goes on.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -20,7 +21,6 @@ from eval.baselines.registry import BASELINES, NEED_TIMES
 from eval.metrics.intervals import Bootstrap
 from eval.protocol.ground_truth import GroundTruth
 from eval.protocol.runner import EvaluationRunner
-from features.data.interactions import Interactions
 from features.data.split import Split
 from recsys.offline.benchmark import Bench
 from recsys.offline.options import BenchmarkOptions
@@ -28,6 +28,9 @@ from recsys.offline.public_datasets import SHOPS, ingest_once, source_of
 from recsys.settings.settings import load_settings
 from recsys.training.options import TrainOptions
 from recsys.workspace.workspace import Workspace
+
+if TYPE_CHECKING:
+    from features.data.interactions import Interactions
 
 YOUNG = ("online_retail", "beauty")
 SHARES = (0.02, 0.05, 0.1)
