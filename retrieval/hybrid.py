@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from retrieval.collaborative.config import RetrievalConfig
     from retrieval.collaborative.models import Collaborative
     from retrieval.new_items.arrivals import Arrivals
+    from retrieval.text_similarity import TextSimilarity
     from retrieval.two_tower.retriever import TwoTowerRetriever
 
 FUSION = 60  # the constant k of reciprocal rank fusion, as in the paper
@@ -62,12 +63,15 @@ class HybridRetriever:
         Quota of each source.
     arrivals : Arrivals, optional
         Scorer of new items that nobody has bought.
+    texts : TextSimilarity, optional
+        Scorer by the words of the last items.
     """
 
     collaborative: Collaborative
     towers: TwoTowerRetriever
     config: RetrievalConfig
     arrivals: Arrivals | None = None
+    texts: TextSimilarity | None = None
 
     @property
     def n_items(self) -> int:
@@ -80,6 +84,7 @@ class HybridRetriever:
         markov = {"markov": (TopScores(models.markov, MARKOV_SCORE), config.markov)} if models.markov else {}
         reviews = {"reviews": (TopScores(models.review_ease, REVIEW_EASE_SCORE), config.reviews)} if models.review_ease else {}
         arrivals = {"arrival": (TopScores(self.arrivals, ARRIVAL_SCORE), config.arrivals)} if self.arrivals else {}
+        texts = {"texts": (self.texts, config.texts)} if self.texts else {}
         return {
             **arrivals,
             "own": (RepeatPurchases(self.n_items), config.repeat_purchases),
@@ -90,6 +95,7 @@ class HybridRetriever:
             "popular": (TopOfAll(models.popularity.ranking, "popular"), config.popular),
             **markov,
             **reviews,
+            **texts,
         }
 
     def retrieve(self, users: Histories, k: int, allowed: np.ndarray | None = None) -> Candidates:
@@ -166,7 +172,7 @@ class HybridRetriever:
         """Return each model's score of candidate rows (b, k), float32 (b, k).
 
         The column "arrival" exists only where there are arrivals; it is nan for all other items. "review_ease" exists only
-        where there are reviews.
+        where there are reviews, and the similarities of texts only where they are a source.
         """
         models = self.collaborative
         out = {EASE_SCORE: models.ease.pair_scores(users, rows), ITEM_KNN_SCORE: models.item_knn.pair_scores(users, rows)}
@@ -176,6 +182,8 @@ class HybridRetriever:
         for name, model in optional:
             if model:
                 out[name] = model.pair_scores(users, rows)
+        if self.texts:
+            out |= self.texts.features(users, rows)
         out[TOWER_SCORE] = self.towers.pair_scores(users, rows)
         if self.arrivals:
             near = self.arrivals.pair_scores(users, rows)

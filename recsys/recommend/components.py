@@ -27,6 +27,7 @@ from retrieval.candidates import Candidates
 from retrieval.hybrid import HybridRetriever
 from retrieval.index import ItemIndex
 from retrieval.new_items.arrivals import Arrivals
+from retrieval.text_similarity import TextSimilarity
 from retrieval.two_tower.retriever import TwoTowerRetriever
 
 if TYPE_CHECKING:
@@ -116,7 +117,9 @@ class Components:
         towers = TwoTowerRetriever(model.tower, snapshot.space, snapshot.index, snapshot.text_of, snapshot.collaborative.popularity.ranking)
         new = self._new_items
         arrivals = Arrivals.of(self.text_retriever, new) if len(new) else None
-        return HybridRetriever(snapshot.collaborative, towers, model.retrieval, arrivals)
+        sales = snapshot.collaborative.popularity.ranking
+        texts = TextSimilarity.of(snapshot.lexical, snapshot.text_of, sales) if model.retrieval.texts else None
+        return HybridRetriever(snapshot.collaborative, towers, model.retrieval, arrivals, texts)
 
     @cached_property
     def text_retriever(self) -> TwoTowerRetriever:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 SEQUENCE: dict[str, dict[str, Any]] = {
     "tower": {"user_encoder": "sequence", "dropout": 0.3, "history": 50, "heads": 2},
     "train": {"lr": 1e-3, "negatives": 1024, "epochs": 8, "patience": 2, "last_epochs": 2},
-    "retrieval": {"tower": 200, "markov": 100},
+    "retrieval": {"tower": 200, "markov": 100, "texts": 100},
 }
 SET: dict[str, dict[str, Any]] = {"tower": {"user_encoder": "set"}}
 

@@ -7,11 +7,18 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from features.progress import silent
+from features.text.embeddings import group
+from features.text.template import item_texts, text_hashes
 from retrieval.collaborative.models import Collaborative
 from retrieval.collaborative.review_words import ReviewWords
+from retrieval.lexical.fields import text_fields
+from retrieval.lexical.index import LexicalIndex
+from retrieval.text_similarity import TextSimilarity
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    import numpy as np
 
     from features.data.catalog import Catalog
     from features.data.interactions import Interactions
@@ -90,3 +97,13 @@ class TrainingJob:
     @cached_property
     def _collaborative(self) -> dict[int, Collaborative]:
         return {}
+
+    @cached_property
+    def lexical(self) -> LexicalIndex:
+        """The words of the catalogue's distinct texts."""
+        first, text_of = group(text_hashes(item_texts(self.catalog)))
+        return LexicalIndex.build(text_fields(self.catalog.frame, text_of, first), self.settings.search.words)
+
+    def text_similarity(self, text_of: np.ndarray, sales: np.ndarray) -> TextSimilarity | None:
+        """Return the similarity of the catalogue's texts; None if the settings do not use it."""
+        return TextSimilarity.of(self.lexical, text_of, sales) if self.settings.retrieval.texts else None

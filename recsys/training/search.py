@@ -26,8 +26,6 @@ from recsys.training.search_tower import fit_queries
 from retrieval.candidates import joined
 from retrieval.hybrid import HybridRetriever
 from retrieval.index import ItemIndex
-from retrieval.lexical.fields import text_fields
-from retrieval.lexical.index import LexicalIndex
 from retrieval.significance import significant_gain
 from retrieval.text_search import TextSearch, Wording, count_clicks, query_key
 from retrieval.two_tower.retriever import TwoTowerRetriever
@@ -68,7 +66,7 @@ class SearchWindow:
         sales = collaborative.popularity.ranking
         towers = TwoTowerRetriever(models.tower, models.vectors, ItemIndex.build(models.vectors, settings.index), models.text_of, sales)
         first, text_of = group(text_hashes(item_texts(job.catalog)))
-        lexical = LexicalIndex.build(text_fields(job.catalog.frame, text_of, first), settings.search.words)
+        lexical = job.lexical
         vectors = models.query_tower.vectors(models.states)
         category_of = job.catalog.codes("category")[first]
         index = ItemIndex.build(vectors, settings.index)
@@ -76,8 +74,9 @@ class SearchWindow:
         before = None if job.queries is None else job.queries.between(None, window.start)
         clicks = count_clicks(before, lexical, debiased=debiased)
         prices = stats.current_prices(job.catalog)
+        retriever = HybridRetriever(collaborative, towers, settings.retrieval, texts=job.text_similarity(models.text_of, sales))
         ranker = GBDTRanker(stats, ranking.base, ranking.residual, None, None, ranking.calibration)
-        return cls(split, text_search, stats, HybridRetriever(collaborative, towers, settings.retrieval), ranker, clicks, prices)
+        return cls(split, text_search, stats, retriever, ranker, clicks, prices)
 
     def lists(self, examples: SearchExamples, vectors: np.ndarray) -> LabelledLists:
         """Retrieve for each query, whose vectors are float32 (n, dim), with all features."""

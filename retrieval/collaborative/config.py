@@ -36,6 +36,8 @@ class RetrievalConfig(BaseModel):
         At most so many candidates a user from each source; `repeat_purchases` are items that the user bought before.
     reviews : int
         The same for EASE beside the words of reviews, in a shop that has reviews; 0 does not fit it.
+    texts : int
+        The same for items whose words are similar to those of the last items bought; 0 does not compare words.
     markov : int
         The same for Markov transitions. They cost most, and help most where order matters; 0 does not fit them. With
         them comes `next_item_model`, a candidate feature and not a source: the transitions from the last step alone,
@@ -57,6 +59,7 @@ class RetrievalConfig(BaseModel):
     als: int = Field(default=40, ge=0)
     markov: int = Field(default=0, ge=0)
     reviews: int = Field(default=60, ge=0)
+    texts: int = Field(default=0, ge=0)
     tower: int = Field(default=60, ge=0)
     popular: int = Field(default=60, ge=0)
     arrivals: int = Field(default=1, ge=0)

@@ -56,9 +56,11 @@ class WindowRetriever:
         settings = job.settings
         collaborative = collaborative or Collaborative.fit(history, start, settings.retrieval, job.review_words)
         index = ItemIndex.build(vectors, settings.index)
-        towers = TwoTowerRetriever(models.tower, vectors, index, models.text_of, collaborative.popularity.ranking)
+        sales = collaborative.popularity.ranking
+        towers = TwoTowerRetriever(models.tower, vectors, index, models.text_of, sales)
+        texts = job.text_similarity(models.text_of, sales)
         stats = ItemStats.fit(history, job.catalog, start)
-        return cls(HybridRetriever(collaborative, towers, settings.retrieval), stats, settings.retrieval.candidates)
+        return cls(HybridRetriever(collaborative, towers, settings.retrieval, texts=texts), stats, settings.retrieval.candidates)
 
     def labelled(self, users: Histories, bought: UserItems, allowed: np.ndarray | None = None) -> TrainingPairs:
         """Return candidates with all their features, and which of them were bought.

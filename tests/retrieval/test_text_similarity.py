@@ -1,0 +1,92 @@
+"""Similarity of words to the last items of a history: alone, as a source of candidates, and as features."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from features.data.histories import Histories
+from features.data.interactions import DAY
+from features.names import BRAND, TITLE, WORDS_LAST, WORDS_SIMILARITY
+from retrieval.collaborative.scoring import BATCH
+from retrieval.lexical.fields import REVIEWS
+from retrieval.lexical.index import LexicalIndex
+from retrieval.text_similarity import FADE, TIE, TextSimilarity
+
+TITLES = ["red lipstick", "red lipstick matte", "nail file", "nail polish", "shampoo", "xylophone"]
+TEXT_OF = np.array([0, 1, 2, 3, 4, 5, 1])  # items 1 and 6 share a text
+SALES = np.array([3, 1, 0, 2, 0, 0, 8], dtype=np.float32)
+
+
+def similarity_of(**fields: list[str]) -> TextSimilarity:
+    return TextSimilarity.of(LexicalIndex.build({TITLE: TITLES} | fields), TEXT_OF, SALES)
+
+
+SIMILARITY = similarity_of()
+
+
+def sequence(*items: int) -> Histories:
+    """One user who bought an item a day, the last one yesterday."""
+    n = len(items)
+    age = np.arange(n, 0, -1).astype(np.float32)
+    weight = np.ones(n, dtype=np.float32)
+    return Histories(np.array([0, n]), np.array(items, dtype=np.int32), age, np.zeros(n, np.int8), weight, weight.astype(np.float64), DAY)
+
+
+class TestScores:
+    def test_shared_words_count_and_rare_ones_most(self) -> None:
+        (scores,) = SIMILARITY.scores(sequence(0))
+        assert scores[0] > scores[1] > 0
+        assert (scores[[2, 3, 4, 5]] == 0).all()  # not even sales give an item without a shared word a place
+
+    def test_the_newest_item_counts_most(self) -> None:
+        (later,) = SIMILARITY.scores(sequence(2, 0))
+        assert later[0] == pytest.approx(1, abs=2 * TIE)
+        assert later[2] == pytest.approx(FADE, abs=2 * TIE)
+
+    def test_among_equal_texts_the_best_seller_comes_first(self) -> None:
+        assert SIMILARITY.retrieve(sequence(0), 3).rows[0].tolist() == [0, 6, 1]
+
+    def test_a_filter_and_an_empty_history(self) -> None:
+        allowed = np.ones(len(TEXT_OF), dtype=bool)
+        allowed[0] = False
+        assert SIMILARITY.retrieve(sequence(0), 4, allowed).rows[0].tolist() == [6, 1, -1, -1]
+        assert (SIMILARITY.retrieve(Histories.of_baskets([[]], DAY), 3).rows == -1).all()
+
+    def test_brands_count_and_the_words_of_reviews_do_not(self) -> None:
+        brands = similarity_of(**{BRAND: ["acme", "", "", "", "acme", ""]})
+        assert brands.scores(sequence(0))[0, 4] > 0
+        praised = similarity_of(**{REVIEWS: ["lovely", "", "", "", "lovely", ""]})
+        assert praised.scores(sequence(0))[0, 4] == 0
+
+    @given(st.lists(st.integers(0, 6), min_size=1, max_size=15))
+    def test_similarities_are_cosines(self, items: list[int]) -> None:
+        (scores,) = SIMILARITY.scores(sequence(*items))
+        assert ((scores >= 0) & (scores <= 1 + 2 * TIE)).all()
+        assert scores[items[-1]] == pytest.approx(1, abs=2 * TIE)
+
+
+class TestFeatures:
+    def test_the_last_moment_and_the_last_items(self) -> None:
+        rows = np.array([[0, 1, 2, -1]])
+        found = SIMILARITY.features(sequence(2, 0), rows)
+        assert found[WORDS_LAST][0, 0] == pytest.approx(1, abs=1e-5)
+        assert found[WORDS_LAST][0, 2] == 0
+        assert found[WORDS_SIMILARITY][0, 2] == pytest.approx(FADE, abs=1e-5)
+        assert found[WORDS_LAST][0, 3] == found[WORDS_SIMILARITY][0, 3] == 0
+        np.testing.assert_array_equal(SIMILARITY.pair_scores(sequence(2, 0), rows), found[WORDS_SIMILARITY])
+
+    def test_a_basket_is_one_moment(self) -> None:
+        found = SIMILARITY.features(Histories.of_baskets([[2, 0]], DAY), np.array([[0, 2]]))
+        assert found[WORDS_LAST] == pytest.approx(1, abs=1e-5)
+
+    def test_many_users_are_scored_like_one(self) -> None:
+        rng = np.random.default_rng(0)
+        baskets = [rng.integers(0, 7, 3).tolist() for _ in range(BATCH + 5)]
+        rows = np.tile(np.arange(7), (len(baskets), 1))
+        found = SIMILARITY.features(Histories.of_baskets(baskets, DAY), rows)
+        for at in (0, BATCH, BATCH + 4):
+            one = SIMILARITY.features(Histories.of_baskets([baskets[at]], DAY), rows[:1])
+            np.testing.assert_array_equal(found[WORDS_SIMILARITY][at], one[WORDS_SIMILARITY][0])
