@@ -31,8 +31,6 @@ from recsys.workspace.workspace import Workspace
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from recsys.apps.search.pipeline import Search
-
 Language = Literal["en", "zh"]
 OTHER: dict[Language, Language] = {"en": "zh", "zh": "en"}
 FOLDER = ROOT / "tests" / "benchmarks"
@@ -52,7 +50,9 @@ def queries() -> pl.DataFrame:
 def in_languages(languages: Sequence[Language]) -> pl.DataFrame:
     """Return the catalogue with each product in the language of its row."""
     table = goods().with_columns(language=pl.Series(languages))
-    chosen = [pl.when(pl.col("language") == "zh").then(f"{name}_zh").otherwise(f"{name}_en") for name in ("title", "category", "description")]
+    chosen = [
+        pl.when(pl.col("language") == "zh").then(f"{name}_zh").otherwise(f"{name}_en") for name in ("title", "category", "description")
+    ]
     return table.select("item_id", *(one.alias(name) for one, name in zip(chosen, ("title", "category", "description"), strict=True)))
 
 
@@ -72,10 +72,9 @@ def shop_of(items: pl.DataFrame, encoder: str, folder: Path) -> Shop:
     return shop
 
 
-def hits(search: Search | Shop, asked: Sequence[str], wanted: Sequence[str]) -> np.ndarray:
+def hits(shop: Shop, asked: Sequence[str], wanted: Sequence[str]) -> np.ndarray:
     """Return whether each query has its product among the first ten, float64 (n,)."""
-    assert isinstance(search, Shop)
-    answers = search.search_answers(SearchOptions(k=K), [(text, None) for text in asked])
+    answers = shop.search_answers(SearchOptions(k=K), [(text, None) for text in asked])
     return np.array([item in {hit.item_id for hit in answer.items} for item, answer in zip(wanted, answers, strict=True)], dtype=float)
 
 

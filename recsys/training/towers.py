@@ -18,6 +18,7 @@ from features.text.encoder import TextEncoder
 from features.text.state_cache import cached_states
 from features.text.template import item_texts, text_hashes
 from recsys.settings.presets import affordable_tuning
+from recsys.training.pretraining import NO_STATES, ShopTexts, pretrain
 from retrieval.query_tower.model import QueryTower
 from retrieval.topk import top_k
 from retrieval.two_tower.model import ItemIdEmbedding, TwoTower
@@ -87,6 +88,12 @@ def fit_text_models(job: TrainingJob, device: torch.device, work: Path, cache: P
     if tuning == "auto":
         tuning = affordable_tuning("quick", device)
     query_tower = QueryTower.upon(encoder).to(device)
+    log = replace(job.log, item=text_of[job.log.item].astype(np.int32), n_items=len(distinct))
+    split = windows.validation.split(log)
+    validate = validation_ndcg(split)
+    of_pretraining: dict[str, Any] = {"kept": False, "why": NO_STATES}
+    if tuning in ("frozen", "upper"):  # search keeps the encoder as it is: `query_tower` is a copy
+        of_pretraining = pretrain(job, encoder, ShopTexts(first, text_of, states, split.history), validate, work)
     source = TrainableTexts(encoder, distinct, states, tuning)
     torch.manual_seed(job.seed)
     tower = TwoTower(encoder.width, settings.tower)
@@ -94,9 +101,7 @@ def fit_text_models(job: TrainingJob, device: torch.device, work: Path, cache: P
     tower.to(device)
     sequence = settings.tower.user_encoder == "sequence"
     item_id_vectors = ItemIdEmbedding(len(distinct), settings.tower.dim, settings.train.id_dropout).to(device) if sequence else None
-    log = replace(job.log, item=text_of[job.log.item].astype(np.int32), n_items=len(distinct))
-    split = windows.validation.split(log)
-    run = TrainingRun(sampler_of(split.history, job), tower, source, validation_ndcg(split), work, job.seed, item_id_vectors, job.progress)
+    run = TrainingRun(sampler_of(split.history, job), tower, source, validate, work, job.seed, item_id_vectors, job.progress)
     fitted = fit_towers(run, settings.train)
     if tuning in ("lora", "full"):  # the lower layers have changed
         states = cached_states(encoder, distinct, cache, job.progress)
@@ -104,6 +109,7 @@ def fit_text_models(job: TrainingJob, device: torch.device, work: Path, cache: P
     report = {
         "reads": settings.tower.user_encoder,
         "tuning": tuning,
+        "pretraining": of_pretraining,
         "validation_ndcg@10": [round(value, 4) for value in fitted.curve],
         "hard_negatives_masked": fitted.masked_hard_negatives,
     }

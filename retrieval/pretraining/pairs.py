@@ -149,7 +149,9 @@ class KnownPositives:
 
     def mask(self, left: np.ndarray, right: np.ndarray) -> np.ndarray:
         """Return whether texts (b,) and (c,) belong together, bool (b, c)."""
-        found = (left[:, None] == right[None, :]) | ((self.group[left][:, None] == self.group[right][None, :]) & (self.group[left] >= 0)[:, None])
+        found = (left[:, None] == right[None, :]) | (
+            (self.group[left][:, None] == self.group[right][None, :]) & (self.group[left] >= 0)[:, None]
+        )
         if len(self.together):
             keys = left[:, None] * len(self.group) + right[None, :]
             place = np.minimum(np.searchsorted(self.together, keys), len(self.together) - 1)
