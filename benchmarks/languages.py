@@ -111,9 +111,9 @@ class Catalogues:
     def rows(self) -> list[tuple[str, np.ndarray, np.ndarray]]:
         """Return the name of each comparison, the hits of queries in the other language, and those in the catalogue's own."""
         n, found = len(self.asked), []
-        for own in OTHER:
-            same = self.hits([own] * len(goods()), [own] * n)
-            found.append((f"{OTHER[own]}_to_{own}", self.hits([own] * len(goods()), [OTHER[own]] * n), same))
+        for own, other in OTHER.items():
+            catalogue = [own] * len(goods())
+            found.append((f"{other}_to_{own}", self.hits(catalogue, [other] * n), self.hits(catalogue, [own] * n)))
         mixed: list[Language] = ["zh" if place % 2 else "en" for place in range(len(goods()))]
         own_of = dict(zip(goods()["item_id"].to_list(), mixed, strict=True))
         spoken = [own_of[item] for item in self.asked["item_id"].to_list()]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -75,7 +75,7 @@ def pretrain(
     if result is None:
         return {"kept": False, "why": NO_PAIRS}
     trained = _untrained(job, encoder, texts.states, validate)
-    kept = significant_gain(result.after - result.before) and trained > untrained
+    kept = earns(result.after - result.before, (untrained, trained))
     if not kept:
         encoder.model.load_state_dict(before)
     return {
@@ -84,6 +84,16 @@ def pretrain(
         "held_out_mrr": [round(float(ranks.mean()), 4) for ranks in (result.before, result.after)],
         "ndcg@10_of_untrained_towers": [round(untrained, 4), round(trained, 4)],
     }
+
+
+def earns(gain: np.ndarray, untrained: tuple[float, float]) -> bool:
+    """Return whether held-out pairs rank higher by more than chance, and untrained towers with it are better than without."""
+    return significant_gain(gain) and untrained[1] > untrained[0]
+
+
+def over_texts(log: Interactions, text_of: np.ndarray, n_texts: int) -> Interactions:
+    """Return a log over distinct texts in the place of items."""
+    return replace(log, item=text_of[log.item].astype(np.int32), n_items=n_texts)
 
 
 def _pairs(job: TrainingJob, texts: ShopTexts) -> tuple[list[TextPairs], np.ndarray]:

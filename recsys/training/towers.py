@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,7 +18,7 @@ from features.text.encoder import TextEncoder
 from features.text.state_cache import cached_states
 from features.text.template import item_texts, text_hashes
 from recsys.settings.presets import affordable_tuning
-from recsys.training.pretraining import NO_STATES, ShopTexts, pretrain
+from recsys.training.pretraining import NO_STATES, ShopTexts, over_texts, pretrain
 from retrieval.query_tower.model import QueryTower
 from retrieval.topk import top_k
 from retrieval.two_tower.model import ItemIdEmbedding, TwoTower
@@ -88,7 +88,7 @@ def fit_text_models(job: TrainingJob, device: torch.device, work: Path, cache: P
     if tuning == "auto":
         tuning = affordable_tuning("quick", device)
     query_tower = QueryTower.upon(encoder).to(device)
-    log = replace(job.log, item=text_of[job.log.item].astype(np.int32), n_items=len(distinct))
+    log = over_texts(job.log, text_of, len(distinct))
     split = windows.validation.split(log)
     validate = validation_ndcg(split)
     of_pretraining: dict[str, Any] = {"kept": False, "why": NO_STATES}
@@ -124,7 +124,7 @@ def fit_last_epochs(job: TrainingJob, models: TextModels, work: Path) -> None:
     train = job.settings.train
     changed = {"epochs": train.last_epochs, "patience": train.last_epochs, "tuned_epochs": 0, "lr": train.lr * LAST_RATE}
     settings = train.model_copy(update=changed)
-    log = replace(job.log, item=models.text_of[job.log.item].astype(np.int32), n_items=len(models.vectors))
+    log = over_texts(job.log, models.text_of, len(models.vectors))
     source = TrainableTexts(models.encoder, [], models.states, "frozen")
     sampler = SequenceSampler(log, settings, job.settings.tower.history)
     run = TrainingRun(sampler, models.tower, source, no_validation, work / "rest", job.seed, models.item_id_vectors, job.progress)

@@ -9,14 +9,14 @@ import polars as pl
 import pytest
 
 from benchmarks.languages import OTHER, TARGET, Catalogues, goods, in_languages, purchases, queries, ratio
+from features.data.catalog import Catalog
 from features.text.encoder import TextEncoder
 from features.text.encoder_config import EncoderConfig
 from features.text.template import item_texts
-from features.data.catalog import Catalog
 from tests.benchmarks.encoders import multilingual
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    pass
 
 CHINESE = r"\p{Han}"
 
