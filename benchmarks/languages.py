@@ -62,9 +62,14 @@ def purchases(items: pl.DataFrame) -> pl.DataFrame:
     return items.select("item_id", user_id=pl.format("u{}", pl.int_range(pl.len()) % 20), timestamp=pl.Series(times))
 
 
+def settings_of(encoder: str) -> Settings:
+    """Return settings with a text encoder, and with as little as possible of the assistant's, which no search reads."""
+    return Settings.model_validate({"encoder": {"model": encoder}, "assistant": {"intents": {"layers": 1, "epochs": 1, "copies": 0}}})
+
+
 def shop_of(items: pl.DataFrame, encoder: str, folder: Path) -> Shop:
     """Ingest the catalogue and build its index without training."""
-    shop = Shop(Workspace(folder / "workspace"), Settings.model_validate({"encoder": {"model": encoder}}))
+    shop = Shop(Workspace(folder / "workspace"), settings_of(encoder))
     for name, table in {"items": items, "interactions": purchases(items)}.items():
         table.write_parquet(folder / f"{name}.parquet")
     shop.ingest(items=folder / "items.parquet", interactions=folder / "interactions.parquet")
@@ -104,7 +109,7 @@ class Catalogues:
     def _shop(self, name: str, languages: Sequence[Language]) -> Shop:
         folder = self.folder / name
         if (folder / "workspace").exists():
-            return Shop(Workspace(folder / "workspace"), Settings.model_validate({"encoder": {"model": self.encoder}}))
+            return Shop(Workspace(folder / "workspace"), settings_of(self.encoder))
         folder.mkdir(parents=True)
         return shop_of(in_languages(languages), self.encoder, folder)
 

@@ -34,7 +34,6 @@ from recsys.training.find_or_train import TrainingPlan
 from recsys.training.options import TrainOptions
 from recsys.training.towers import TextModels, fit_text_models
 from recsys.workspace.workspace import Workspace
-from retrieval.pretraining.config import PretrainConfig
 from retrieval.topk import top_k
 from retrieval.two_tower.model import TwoTower
 

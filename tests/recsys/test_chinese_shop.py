@@ -33,6 +33,11 @@ interactions_columns = {user_id = "会员号", item_id = "商品编号", timesta
 events = {"购买" = "purchase", "浏览" = "view", "加购" = "cart"}
 availability = {"有货" = true, "缺货" = false}
 currency = "CNY"
+
+[assistant.intents]
+layers = 1
+epochs = 1
+copies = 0
 """
 
 
