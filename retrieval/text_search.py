@@ -2,6 +2,9 @@
 
 References
 ----------
+J. Libovický, R. Rosa and A. Fraser (2020). On the Language Neutrality of Pre-trained Multilingual Representations. Findings of EMNLP: the
+mean vector of each language is subtracted.
+
 S. Bruch, S. Gai and A. Ingber (2023). An Analysis of Fusion Functions for Hybrid Retrieval. ACM TOIS 42(1): a convex
 combination of normalised scores is better than reciprocal rank fusion, and hardly depends on how they are normalised.
 """
@@ -18,6 +21,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from features.behavior.query_clicks import QueryClicks
 from features.names import DENSE_SCORE, LEXICAL_SCORE, RELEVANCE
 from features.storage.sorted_unique import sorted_unique
+from features.text.languages.scripts import script_of
 from retrieval.candidates import Candidates
 from retrieval.items_of_texts import ItemsOfTexts
 
@@ -40,6 +44,7 @@ class TextSearchConfig(BaseModel):
     lexical : weight of BM25; the cosine has the rest.
     category : weight of the relevance of the item's category: the mean of its best texts.
     a_text : items of one text among the candidates, at most.
+    other_script : weight of the cosine of a text in another script than the query, none of whose words it can hold.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -48,6 +53,7 @@ class TextSearchConfig(BaseModel):
     lexical: float = Field(default=0.6, ge=0, le=1)
     category: float = Field(default=0.3, ge=0)
     a_text: int = Field(default=20, ge=1)
+    other_script: float = Field(default=0.6, ge=0, le=1)
 
 
 @dataclass(frozen=True)
@@ -93,6 +99,7 @@ class TextSearch:
     text_of : each item's text, int64 (n_items,).
     category_of : code of each text's category, int32 (t,); -1 without one.
     sales : order among items of one text, float (n_items,).
+    scripts : of each text, from `features.text.languages.scripts`, int8 (t,); None for a catalogue in one script.
     """
 
     lexical: LexicalIndex
@@ -102,11 +109,18 @@ class TextSearch:
     category_of: np.ndarray
     sales: np.ndarray
     config: TextSearchConfig = field(default_factory=TextSearchConfig)
+    scripts: np.ndarray | None = None
 
     @cached_property
     def _center(self) -> np.ndarray:
         """The mean vector: its cosine is that of a text that has nothing to do with the query, float32 (dim,)."""
         return self.vectors.mean(axis=0)
+
+    @cached_property
+    def _centers(self) -> dict[int, np.ndarray]:
+        """The mean vector of each script: a multilingual encoder places every language apart (Libovický et al. 2020)."""
+        scripts = np.zeros(0, dtype=np.int8) if self.scripts is None else self.scripts
+        return {int(code): self.vectors[scripts == code].mean(axis=0) for code in np.unique(scripts[scripts >= 0])}
 
     @cached_property
     def _items_of(self) -> ItemsOfTexts:
@@ -129,12 +143,13 @@ class TextSearch:
         """
         permitted = self._items_of.texts_with(allowed) if len(self.text_of) else np.zeros(0, dtype=bool)
         lexical = [self.lexical.scores_and_best(wording.tokens) for wording in wordings]
-        near, _ = self.index.search(vectors, min(self.config.texts, len(self.vectors)), permitted)
+        scored = [(*found, vector) for found, vector in zip(lexical, vectors, strict=True)]
+        near = self._nearest(vectors, permitted)
         matching = [_best(np.where(permitted, scores, 0), self.config.texts) for scores, _ in lexical]
-        texts = sorted_unique(np.concatenate([near[near >= 0], *matching]).astype(np.int64))
+        texts = sorted_unique(np.concatenate([near, *matching]).astype(np.int64))
         if not len(texts):
             return Candidates(user, np.zeros((1, 0), dtype=np.int64), np.zeros((1, 0), dtype=np.float32))
-        parts = [self._relevance(texts, *scored, vector) for scored, vector in zip(lexical, vectors, strict=True)]
+        parts = [self._relevance(texts, *one, self._foreign(texts, two.text)) for one, two in zip(scored, wordings, strict=True)]
         mixed = np.stack([part[0] * wording.weight for part, wording in zip(parts, wordings, strict=True)])
         best, places = mixed.argmax(axis=0), np.arange(len(texts))
         relevance = mixed[best, places]
@@ -143,18 +158,40 @@ class TextSearch:
         words, cosine = (np.stack([part[i] for part in parts])[best, places] for i in (1, 2))
         return self._items(texts, {RELEVANCE: relevance, LEXICAL_SCORE: words, DENSE_SCORE: cosine}, user, allowed)
 
+    def _nearest(self, vectors: np.ndarray, permitted: np.ndarray) -> np.ndarray:
+        """Return the texts nearest to the wordings, of each script as many, since texts of the query's own are nearer as a rule."""
+        most = min(self.config.texts, len(self.vectors))
+        masks = [permitted] if self.scripts is None else [permitted, *(permitted & (self.scripts == code) for code in self._centers)]
+        found = np.concatenate([self.index.search(vectors, most, mask)[0].ravel() for mask in masks])
+        return found[found >= 0]
+
+    def _foreign(self, texts: np.ndarray, wording: str) -> np.ndarray:
+        """Return which texts (m,) are in another script than a wording whose script the catalogue has, bool (m,)."""
+        if self.scripts is None or (own := script_of(wording)) not in self._centers:
+            return np.zeros(len(texts), dtype=bool)
+        return (self.scripts[texts] >= 0) & (self.scripts[texts] != own)
+
+    def _usual(self, texts: np.ndarray, vector: np.ndarray) -> np.ndarray:
+        """Return the cosine of a text of each text's script that has nothing to do with the query, float (m,)."""
+        usual = np.full(len(texts), self._center @ vector, dtype=np.float32)
+        if self.scripts is not None:
+            for code, center in self._centers.items():
+                usual[self.scripts[texts] == code] = center @ vector
+        return usual
+
     def _relevance(
-        self, texts: np.ndarray, lexical: np.ndarray, full: float, vector: np.ndarray
+        self, texts: np.ndarray, lexical: np.ndarray, full: float, vector: np.ndarray, foreign: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Return the relevance of texts (m,) to one wording, and its parts: BM25 as a share of the full score, and cosine."""
         words, cosine = lexical[texts], self.vectors[texts] @ vector
-        usual = float(self._center @ vector)
-        nearness = (cosine - usual) / max(float(cosine.max()) - usual, 1e-6)
+        nearness = cosine - self._usual(texts, vector)
+        nearness = nearness / max(float(nearness.max()), 1e-6)
         if words.max() <= 0:  # no text has one of the words: they say nothing
             return nearness, words, cosine
         words = words / full
         share = self.config.lexical
-        return share * words + (1 - share) * nearness, words, cosine
+        alone = np.where(foreign & (words <= 0), self.config.other_script, 1 - share)
+        return share * words + alone * nearness, words, cosine
 
     def _of_category(self, texts: np.ndarray, relevance: np.ndarray) -> np.ndarray:
         """Return the relevance of each text's category, 0 to 1: the mean of its best texts, those beyond the list counted as 0."""

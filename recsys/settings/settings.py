@@ -41,6 +41,7 @@ from recsys.settings.renamed_keys import RENAMED, spellings, with_new_keys, with
 from recsys.settings.serve import ServeConfig
 from retrieval.collaborative.config import RetrievalConfig
 from retrieval.index import IndexConfig
+from retrieval.pretraining.config import PretrainConfig
 from retrieval.two_tower.config import TowerConfig, TrainConfig
 
 if TYPE_CHECKING:
@@ -82,6 +83,7 @@ class Settings(BaseSettings):
     events: EventWeights = EventWeights()
     encoder: EncoderConfig = EncoderConfig()
     tower: TowerConfig = TowerConfig()
+    pretrain: PretrainConfig = PretrainConfig()
     train: TrainConfig = TrainConfig()
     continual: ContinualConfig = ContinualConfig()
     index: IndexConfig = IndexConfig()
@@ -108,7 +110,7 @@ class Settings(BaseSettings):
 
     def training_sections(self) -> dict[str, Any]:
         """Return the settings that a trained model depends on, as values that JSON can hold."""
-        sections = ("events", "encoder", "tower", "train", "index", "retrieval", "gbdt", "cross_encoder")
+        sections = ("events", "encoder", "pretrain", "tower", "train", "index", "retrieval", "gbdt", "cross_encoder")
         values = {name: getattr(self, name).model_dump(mode="json") for name in sections}
         values["search"] = self.search.model_dump(mode="json", exclude={"synonyms"})
         of_reviews = {"sentiment"} if self.reviews.polarities is None else {"sentiment", "polarity"}

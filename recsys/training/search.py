@@ -13,6 +13,7 @@ from eval.metrics.user_items import UserItems
 from features.behavior.item_stats import ItemStats
 from features.names import LOG_CLICKS, PREFERENCE, RELEVANCE
 from features.text.embeddings import group
+from features.text.languages.scripts import scripts_beside_each_other
 from features.text.template import item_texts, text_hashes
 from features.text.token_states import ItemTokens
 from ranking.calibration import Calibration
@@ -70,7 +71,8 @@ class SearchWindow:
         vectors = models.query_tower.vectors(models.states)
         category_of = job.catalog.codes("category")[first]
         index = ItemIndex.build(vectors, settings.index)
-        text_search = TextSearch(lexical, vectors, index, text_of, category_of, sales, settings.search.retrieval)
+        scripts = scripts_beside_each_other(job.catalog.frame["title"].gather(first), models.encoder.tokenizer)
+        text_search = TextSearch(lexical, vectors, index, text_of, category_of, sales, settings.search.retrieval, scripts)
         before = None if job.queries is None else job.queries.between(None, window.start)
         clicks = count_clicks(before, lexical, debiased=debiased)
         prices = stats.current_prices(job.catalog)

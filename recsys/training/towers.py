@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,6 +18,7 @@ from features.text.encoder import TextEncoder
 from features.text.state_cache import cached_states
 from features.text.template import item_texts, text_hashes
 from recsys.settings.presets import affordable_tuning
+from recsys.training.pretraining import NO_STATES, ShopTexts, over_texts, pretrain
 from retrieval.query_tower.model import QueryTower
 from retrieval.topk import top_k
 from retrieval.two_tower.model import ItemIdEmbedding, TwoTower
@@ -90,11 +91,15 @@ def fit_text_models(job: TrainingJob, device: torch.device, work: Path, cache: P
     if tuning == "auto":
         tuning = affordable_tuning("quick", device)
     query_tower = QueryTower.upon(encoder).to(device)
-    source = TrainableTexts(encoder, distinct, states, tuning)
-    log = replace(job.log, item=text_of[job.log.item].astype(np.int32), n_items=len(distinct))
+    log = over_texts(job.log, text_of, len(distinct))
     split = windows.validation.split(log)
+    validate = validation_ndcg(split)
+    of_pretraining: dict[str, Any] = {"kept": False, "why": NO_STATES}
+    if tuning in ("frozen", "upper"):  # search keeps the encoder as it is: `query_tower` is a copy
+        of_pretraining = pretrain(job, encoder, ShopTexts(first, text_of, states, split.history), validate, work)
+    source = TrainableTexts(encoder, distinct, states, tuning)
     tower, item_id_vectors = _untrained(job, source, job.seed)
-    run = TrainingRun(sampler_of(split.history, job), tower, source, validation_ndcg(split), work, job.seed, item_id_vectors, job.progress)
+    run = TrainingRun(sampler_of(split.history, job), tower, source, validate, work, job.seed, item_id_vectors, job.progress)
     run.teachers, metrics = fit_teachers(job, run)
     fitted = fit_towers(run, settings.train)
     if tuning in ("lora", "full"):  # the lower layers have changed
@@ -103,6 +108,7 @@ def fit_text_models(job: TrainingJob, device: torch.device, work: Path, cache: P
     report = {
         "reads": settings.tower.user_encoder,
         "tuning": tuning,
+        "pretraining": of_pretraining,
         "validation_ndcg@10": [round(value, 4) for value in fitted.curve],
         "hard_negatives_masked": fitted.masked_hard_negatives,
     }
@@ -159,7 +165,7 @@ def fit_last_epochs(job: TrainingJob, models: TextModels, work: Path) -> None:
     train = job.settings.train
     changed = {"epochs": train.last_epochs, "patience": train.last_epochs, "tuned_epochs": 0, "lr": train.lr * LAST_RATE}
     settings = train.model_copy(update=changed)
-    log = replace(job.log, item=models.text_of[job.log.item].astype(np.int32), n_items=len(models.vectors))
+    log = over_texts(job.log, models.text_of, len(models.vectors))
     source = TrainableTexts(models.encoder, [], models.states, "frozen")
     sampler = SequenceSampler(log, settings, job.settings.tower.history)
     run = TrainingRun(sampler, models.tower, source, no_validation, work / "rest", job.seed, models.item_id_vectors, job.progress)

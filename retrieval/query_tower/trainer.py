@@ -11,23 +11,21 @@ of BM25 a query.
 from __future__ import annotations
 
 import copy
-import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from torch.nn import functional as F
 
 from features.progress import silent
-from retrieval.checkpoints import load_checkpoint, save_checkpoint, set_rate
+from retrieval.contrastive import ContrastiveTraining, fit_contrastive, info_nce
 from retrieval.significance import significant_gain
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from torch import Tensor, nn
+    from torch import Tensor
 
     from features.progress import Progress
     from features.text.token_states import TokenStates
@@ -36,8 +34,6 @@ if TYPE_CHECKING:
     from retrieval.query_tower.model import QueryTower
     from retrieval.query_tower.pairs import KnownPositives, QueryPairs
 
-_log = logging.getLogger(__name__)
-CHECKS = 6  # evaluations on the held-out pairs
 POOL = 20  # best texts of BM25 that are no known positives, of which hard negatives are drawn
 QUERY_TOKENS = 32
 
@@ -87,44 +83,22 @@ def fit_query_tower(tower: QueryTower, training: QueryTraining, config: QueryTow
     """
     frozen = copy.deepcopy(tower.queries)
     before = training.judge(tower)
-    best = _train(tower, training, config, before)
+    batches = _Batches(training, config)
+    run = ContrastiveTraining(
+        tower.queries,
+        lambda step: _loss(tower, batches.draw(step), config),
+        lambda: float(training.judge(tower)[::2].mean()),
+        training.folder / "query-tower-last.safetensors",
+        "search's query side",
+        training.progress,
+    )
+    best = fit_contrastive(run, config, float(before[::2].mean()))
     tower.queries.load_state_dict(best.state_dict())
     after = training.judge(tower)
     kept = significant_gain((after - before)[1::2])
     if not kept:
         tower.queries.load_state_dict(frozen.state_dict())
     return Judgement(before[1::2], after[1::2], kept)
-
-
-def _train(tower: QueryTower, training: QueryTraining, config: QueryTowerConfig, before: np.ndarray) -> nn.Module:
-    """Return the queries' side that found most, by the first half of the held-out queries."""
-    training.folder.mkdir(parents=True, exist_ok=True)
-    path = training.folder / "query-tower-last.safetensors"
-    best = copy.deepcopy(tower.queries)
-    modules = {"queries": tower.queries, "best": best}
-    optimizer = torch.optim.AdamW(tower.queries.parameters(), lr=config.lr, weight_decay=config.weight_decay)
-    saved = load_checkpoint(path, modules, optimizer) or {"step": 0, "stale": 0, "found": float(before[::2].mean())}
-    step, stale, found = int(saved["step"]), int(saved["stale"]), saved["found"]
-    batches = _Batches(training, config)
-    span = -(-config.steps // CHECKS)
-    with training.progress("search's query side", config.steps) as report:
-        report(step)
-        while step < config.steps and stale < config.patience:
-            losses = []
-            for number in range(step, min(step + span, config.steps)):
-                set_rate(optimizer, number, config.steps, config.warmup)
-                losses.append(_step(tower, optimizer, batches.draw(number), config))
-                report(note=f"loss {np.mean(losses):.3f}")
-            step = min(step + span, config.steps)
-            tower.eval()
-            now = float(training.judge(tower)[::2].mean())
-            stale = 0 if now > found else stale + 1
-            if now > found:
-                found = now
-                best.load_state_dict(tower.queries.state_dict())
-            save_checkpoint(path, modules, optimizer, {"step": step, "stale": stale, "found": found})
-            _log.info("search's query side, step %d of %d: loss %.3f, held-out MRR %.4f", step, config.steps, np.mean(losses), now)
-    return best
 
 
 @dataclass(frozen=True)
@@ -172,17 +146,9 @@ class _Batches:
         return self.hard[query]
 
 
-def _step(tower: QueryTower, optimizer: torch.optim.Optimizer, batch: _Batch, config: QueryTowerConfig) -> float:
+def _loss(tower: QueryTower, batch: _Batch, config: QueryTowerConfig) -> Tensor:
     # Dropout stays off: the texts' vectors were made without it, and few steps need no regulariser.
     device = next(tower.parameters()).device
     vectors = tower.query(batch.hidden.to(device), batch.mask.to(device))
     logits = vectors @ batch.texts.to(device).T / config.temperature
-    logits = logits.masked_fill(batch.ignored.to(device), torch.finfo(logits.dtype).min)
-    losses = F.cross_entropy(logits, batch.own.to(device), reduction="none")
-    weight = batch.weight.to(device)
-    loss = (losses * weight).sum() / weight.sum()
-    loss.backward()
-    torch.nn.utils.clip_grad_norm_(tower.queries.parameters(), 1.0)
-    optimizer.step()
-    optimizer.zero_grad(set_to_none=True)
-    return float(loss.item())
+    return info_nce(logits, batch.own.to(device), batch.ignored.to(device), batch.weight.to(device))

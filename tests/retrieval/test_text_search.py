@@ -147,3 +147,57 @@ def test_words_that_texts_write_as_one_have_a_full_score():
     assert np.isfinite(found.scores).all()
     assert found.rows[0, 0] == 0
     assert found.features[LEXICAL_SCORE][0, 0] == 1
+
+
+class TestScripts:
+    """Ten products in each of two languages; vectors have an axis for each product and one for each language."""
+
+    N = 10
+
+    def over(self, *, told: bool = True, **config: Any) -> TextSearch:
+        titles = [f"cup {chr(97 + row) * 3}" for row in range(self.N)] + [f"杯 {chr(0x4E10 + row) * 2}" for row in range(self.N)]
+        vectors = np.stack([self.vector(row % self.N, row // self.N) for row in range(2 * self.N)])
+        lexical = LexicalIndex.build({"title": titles}, LexicalConfig(weights={"title": 1.0}))
+        n = 2 * self.N
+        settings = TextSearchConfig.model_validate({"category": 0.0, "texts": 10} | config)
+        scripts = np.repeat([0, 1], self.N).astype(np.int8) if told else None
+        none = np.full(n, -1, dtype=np.int32)
+        return TextSearch(lexical, vectors, ItemIndex.build(vectors), np.arange(n), none, np.zeros(n), settings, scripts)
+
+    def vector(self, product: int, language: int) -> np.ndarray:
+        vector = np.zeros(self.N + 2, dtype=np.float32)
+        vector[product], vector[self.N + language] = 0.5, 1.0
+        return vector / np.linalg.norm(vector)
+
+    def order(self, search: TextSearch, text: str, vector: np.ndarray) -> list[int]:
+        wording = Wording(text, tuple(search.lexical.analyzer.tokens(text)))
+        return search.retrieve([wording], vector[None], NOBODY, np.ones(2 * self.N, dtype=bool)).rows[0].tolist()
+
+    @pytest.mark.parametrize("product", range(N))
+    def test_a_product_of_the_other_language_is_beside_that_of_the_querys_own(self, product: int) -> None:
+        query = self.vector(product, 0)
+        assert set(self.order(self.over(), "cup", query)[:2]) == {product, self.N + product}
+        assert self.N + product not in self.order(self.over(told=False), "cup", query)[:5]
+
+    def test_texts_of_the_other_language_are_among_the_candidates_however_far(self) -> None:
+        """Ten texts a source are taken, and all ten of the query's language are nearer."""
+        assert set(self.order(self.over(), "cup", self.vector(3, 0))) >= {*range(self.N), self.N + 3}
+
+    def test_what_has_the_words_comes_before_what_is_as_near(self) -> None:
+        assert self.order(self.over(), "cup ddd", self.vector(3, 0))[:2] == [3, self.N + 3]
+        assert self.order(self.over(), "杯 丑丑", self.vector(1, 1))[:2] == [self.N + 1, 1]
+
+    def test_the_weight_is_a_setting(self) -> None:
+        assert self.N + 3 not in self.order(self.over(other_script=0.0), "cup", self.vector(3, 0))[:9]
+
+    def test_a_query_in_a_script_that_the_catalogue_lacks_is_judged_as_before(self) -> None:
+        search = self.over()
+        assert not search._foreign(np.arange(2 * self.N), "чашка").any()
+        assert search._foreign(np.arange(2 * self.N), "cup").tolist() == [False] * self.N + [True] * self.N
+        assert search._foreign(np.arange(2 * self.N), "杯").tolist() == [True] * self.N + [False] * self.N
+
+    def test_only_what_is_allowed_is_found(self) -> None:
+        search, allowed = self.over(), np.zeros(2 * self.N, dtype=bool)
+        allowed[[4, self.N + 5]] = True
+        found = search.retrieve([Wording("cup", ("cup",))], self.vector(3, 0)[None], NOBODY, allowed)
+        assert set(found.rows[0].tolist()) == {4, self.N + 5}

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from features.reviews.praise import PraisedAspects, praising_words
+from features.text.languages.scripts import scripts_beside_each_other
 from recsys.apps.search.suggest import Suggester
 from retrieval.lexical.catalogue_words import item_barcodes
 from retrieval.lexical.spelling import whole_words
@@ -44,11 +45,13 @@ class SearchComponents:
     def text_search(self) -> TextSearch:
         """The catalogue's texts by words and vectors."""
         snapshot = self.recommender.snapshot
-        category_of = snapshot.catalog.codes("category")[np.unique(snapshot.text_of, return_index=True)[1]]
+        first = np.unique(snapshot.text_of, return_index=True)[1]
+        category_of = snapshot.catalog.codes("category")[first]
+        scripts = scripts_beside_each_other(snapshot.catalog.frame["title"].gather(first), self.recommender.model.tokenizer)
         sales = snapshot.collaborative.popularity.ranking
         texts = snapshot.search_texts
         return TextSearch(
-            snapshot.lexical, texts.vectors, snapshot.search_index, snapshot.text_of, category_of, sales, snapshot.text_search
+            snapshot.lexical, texts.vectors, snapshot.search_index, snapshot.text_of, category_of, sales, snapshot.text_search, scripts
         )
 
     @cached_property

@@ -97,15 +97,15 @@ def test_it_continues_where_it_was_interrupted(
         pass
 
     steps = []
-    plain = trainer._step
+    plain = trainer._loss
 
-    def counted(*args: object) -> float:
+    def counted(*args: object) -> torch.Tensor:
         steps.append(1)
         if len(steps) == 18:
             raise Interrupted
         return plain(*args)  # pyright: ignore[reportArgumentType]
 
-    monkeypatch.setattr(trainer, "_step", counted)
+    monkeypatch.setattr(trainer, "_loss", counted)
     part = QueryTower.upon(encoder)
     with pytest.raises(Interrupted):
         fit_query_tower(part, training_of(search, pairs, encoder, tmp_path / "part"), CONFIG)
