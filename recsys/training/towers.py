@@ -22,8 +22,9 @@ from retrieval.query_tower.model import QueryTower
 from retrieval.topk import top_k
 from retrieval.two_tower.model import ItemIdEmbedding, TwoTower
 from retrieval.two_tower.sequence_batches import SequenceSampler
-from retrieval.two_tower.text_tuning import TrainableTexts
+from retrieval.two_tower.text_tuning import ALL_LAYERS, TrainableTexts
 from retrieval.two_tower.trainer import TrainingRun, fit_towers, no_validation
+from retrieval.two_tower.tuning.augmentation import Augmentation
 from retrieval.two_tower.window_batches import WindowSampler
 
 if TYPE_CHECKING:
@@ -87,7 +88,8 @@ def fit_text_models(job: TrainingJob, device: torch.device, work: Path, cache: P
     if tuning == "auto":
         tuning = affordable_tuning("quick", device)
     query_tower = QueryTower.upon(encoder).to(device)
-    source = TrainableTexts(encoder, distinct, states, tuning)
+    augmentation = Augmentation.of(encoder, distinct, settings.train.augment, settings.search.read_synonyms().rows)
+    source = TrainableTexts(encoder, distinct, states, tuning, augmentation, settings.train.adversarial)
     torch.manual_seed(job.seed)
     tower = TwoTower(encoder.width, settings.tower)
     tower.start_from(source.pooled)
@@ -98,7 +100,7 @@ def fit_text_models(job: TrainingJob, device: torch.device, work: Path, cache: P
     split = windows.validation.split(log)
     run = TrainingRun(sampler_of(split.history, job), tower, source, validation_ndcg(split), work, job.seed, item_id_vectors, job.progress)
     fitted = fit_towers(run, settings.train)
-    if tuning in ("lora", "full"):  # the lower layers have changed
+    if tuning in ALL_LAYERS:  # the lower layers have changed
         states = cached_states(encoder, distinct, cache, job.progress)
         query_tower = QueryTower.upon(encoder).to(device)
     report = {
