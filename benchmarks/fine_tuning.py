@@ -19,7 +19,7 @@ import shutil
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -37,7 +37,6 @@ from features.text.embeddings import group
 from features.text.encoder import TextEncoder, pooled, run_layers
 from features.text.state_cache import cached_states
 from features.text.template import item_texts, text_hashes
-from features.text.token_states import TokenStates
 from recsys.offline.public_datasets import SHOPS
 from recsys.settings.auto import with_profile
 from recsys.settings.settings import Settings
@@ -51,6 +50,9 @@ from retrieval.two_tower.text_tuning import TrainableTexts
 from retrieval.two_tower.trainer import TrainingRun, fit_towers, no_validation
 from retrieval.two_tower.tuning.augmentation import Augmentation
 from retrieval.two_tower.window_batches import WindowSampler
+
+if TYPE_CHECKING:
+    from features.text.token_states import TokenStates
 
 FEW = 5  # buyers from which a text is not "few"
 USERS = 4_000  # of the few and cold lists
