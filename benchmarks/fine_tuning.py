@@ -211,9 +211,12 @@ class Bench:
 def trained_towers(bench: Bench) -> Path:
     """Train the towers alone, or find them; return the folder of their checkpoints."""
     folder = bench.work / "towers"
+    if (folder / "done").exists():
+        return folder
     source = TrainableTexts(bench.encoder, [], bench.states, "frozen")
     run = bench.run(source, folder, 0)
     fit_towers(replace(run, validate=validation_ndcg(bench.validation)), bench.settings.train.model_copy(update={"tuned_epochs": 0}))
+    (folder / "done").touch()
     return folder
 
 
