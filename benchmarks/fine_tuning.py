@@ -4,10 +4,10 @@
 
 The towers are trained once, by the training's own code until its validation window, and kept in --work with every result,
 so that a second run prints these and goes on. Each practice then tunes the encoder under them for --steps steps, and the
-last step is taken, better or not. Rows compare NDCG@10 over texts with the encoder as it was (`frozen`): of the validation
-window's purchases ("warm"), and of all later purchases of texts with 1 to 4 buyers in the towers' window ("few") and of
-texts without any ("cold"), each ranked among texts of its kind. Intervals are paired, over users. `kept` is the share of
-the frozen encoder's warm NDCG@10, and `cpu_seconds` are those of the text phase.
+last step is taken, better or not. Rows compare with the encoder as it was (`frozen`): NDCG@10 over texts of the validation
+window's purchases ("warm"), and NDCG@10 and AUC of all later purchases of texts with 1 to 4 buyers in the towers' window
+("few") and of texts without any ("cold"), each ranked among texts of its kind. Intervals are paired, over users. `kept` is
+the share of the frozen encoder's warm NDCG@10, and `cpu_seconds` are those of the text phase.
 """
 
 from __future__ import annotations
@@ -30,7 +30,6 @@ from torch import nn
 from eval.metrics.intervals import Bootstrap
 from eval.metrics.lists import ndcg
 from eval.protocol.ground_truth import GroundTruth
-from features.data.interactions import Interactions
 from features.data.shop_profile import ShopProfile
 from features.data.split import Split
 from features.text.embeddings import group
@@ -52,6 +51,7 @@ from retrieval.two_tower.tuning.augmentation import Augmentation
 from retrieval.two_tower.window_batches import WindowSampler
 
 if TYPE_CHECKING:
+    from features.data.interactions import Interactions
     from features.text.token_states import TokenStates
 
 FEW = 5  # buyers from which a text is not "few"
@@ -187,25 +187,41 @@ class Bench:
         )
         return TrainingRun(sampler, tower, texts, no_validation, folder, seed, ids)
 
-    def ndcgs(self, tower: TwoTower, vectors: np.ndarray) -> dict[str, np.ndarray]:
-        """Return each user's NDCG@10 by list; nan for users without a purchase that belongs in it."""
+    def measures(self, tower: TwoTower, vectors: np.ndarray) -> dict[str, np.ndarray]:
+        """Return each user's measures by list; nan for users without a purchase that belongs in it."""
         kind = "all" if ShopProfile.of(self.validation.history).buys_again else "unseen"
         warm = GroundTruth.of(self.validation, 2_000)
-        found = {"warm": self._ndcg(warm, tower, vectors, kind, None)}
+        found = {"warm_ndcg": self._lists(warm, tower, vectors, kind, None)["ndcg"]}
         truth = GroundTruth.of(self.split, USERS)
         buyers, _ = GroundTruth.of(self.split).buyers()
         for name, chosen in (("few", (buyers > 0) & (buyers < FEW)), ("cold", buyers == 0)):
             if chosen[truth.bought.item].sum() >= 30:
-                found[name] = self._ndcg(truth, tower, vectors, "unseen", chosen)
+                lists = self._lists(truth, tower, vectors, "unseen", chosen)
+                found |= {f"{name}_{measure}": values for measure, values in lists.items()}
         return found
 
-    def _ndcg(self, truth: GroundTruth, tower: TwoTower, vectors: np.ndarray, kind: str, chosen: np.ndarray | None) -> np.ndarray:
+    def _lists(
+        self, truth: GroundTruth, tower: TwoTower, vectors: np.ndarray, kind: str, chosen: np.ndarray | None
+    ) -> dict[str, np.ndarray]:
+        """Return NDCG@10 and AUC of each user's list of the chosen texts."""
         relevant = truth.relevant(kind)
         relevant = relevant if chosen is None else relevant.where(chosen[relevant.item])
-        allowed = truth.allowed(kind, np.arange(len(truth.users)))
+        allowed = np.broadcast_to(truth.allowed(kind, np.arange(len(truth.users))), (len(truth.users), len(vectors)))
+        allowed = allowed if chosen is None else allowed & chosen
         scores = tower.user_vectors(truth.split.histories(truth.users), vectors) @ vectors.T
-        rows, _ = top_k(np.where(allowed if chosen is None else allowed & chosen, scores, -np.inf), 10)
-        return ndcg(rows, relevant, 10)
+        rows, _ = top_k(np.where(allowed, scores, -np.inf), 10)
+        bought = relevant.mask(np.arange(len(truth.users))) & allowed
+        aucs = [_auc(scores[i, allowed[i]], bought[i, allowed[i]]) for i in range(len(scores))]
+        return {"ndcg": ndcg(rows, relevant, 10), "auc": np.array(aucs)}
+
+
+def _auc(scores: np.ndarray, bought: np.ndarray) -> float:
+    """Return the share of pairs of a bought text and another in which the bought one is higher; nan without such pairs."""
+    if not bought.any() or bought.all():
+        return np.nan
+    order = np.sort(scores[~bought])
+    below = np.searchsorted(order, scores[bought], "left") + np.searchsorted(order, scores[bought], "right")
+    return float(below.mean() / (2 * len(order)))
 
 
 def trained_towers(bench: Bench) -> Path:
@@ -228,7 +244,7 @@ def towers_of(bench: Bench, folder: Path, texts: TrainableTexts, seed: int, work
 
 
 def tuned(bench: Bench, folder: Path, name: str, options: argparse.Namespace, seed: int) -> dict[str, Any]:
-    """Tune the encoder by a practice; return each user's NDCG@10 by list, and the seconds."""
+    """Tune the encoder by a practice; return each user's measures by list, and the seconds."""
     changed = {"texts_a_step": options.texts_a_step, "steps_per_epoch": options.steps, "tuned_epochs": 1, **PRACTICES.get(name, {})}
     tuning = changed.pop("tuning", "frozen")
     train = type(bench.settings.train).model_validate(bench.settings.train.model_dump() | changed)
@@ -243,7 +259,7 @@ def tuned(bench: Bench, folder: Path, name: str, options: argparse.Namespace, se
     epoch = iter(range(1, 1000))
     fit_towers(replace(run, validate=lambda *_: float(next(epoch))), train)  # the last epoch is taken
     seconds = time.process_time() - begun
-    return {"cpu_seconds": seconds} | bench.ndcgs(run.tower, run.vectors())
+    return {"cpu_seconds": seconds} | bench.measures(run.tower, run.vectors())
 
 
 def kept(bench: Bench, folder: Path, name: str, options: argparse.Namespace, seed: int) -> dict[str, Any]:
@@ -276,7 +292,7 @@ def main() -> None:
     frozen = kept(bench, folder, "frozen", options, 0)
     for name in options.practices.split(","):
         runs = [kept(bench, folder, name, options, seed) for seed in range(options.seeds)]
-        warm = float(np.nanmean([run["warm"] for run in runs]) / np.nanmean(frozen["warm"]))
+        warm = float(np.nanmean([run["warm_ndcg"] for run in runs]) / np.nanmean(frozen["warm_ndcg"]))
         for which in [key for key in frozen if key != "cpu_seconds"]:
             values = np.mean([run[which] for run in runs], axis=0)
             ratio = Bootstrap().paired_ratio(values, frozen[which])
@@ -285,7 +301,7 @@ def main() -> None:
             row = {key: round(value, 4) if isinstance(value, float) else value for key, value in row.items()}
             cpu = round(float(np.mean([run["cpu_seconds"] for run in runs])))
             base = round(float(np.nanmean(frozen[which])), 4)
-            print(json.dumps(row | {"ndcg": seeds, "frozen": base, "users": ratio.users, "cpu_seconds": cpu}), flush=True)
+            print(json.dumps(row | {"values": seeds, "frozen": base, "users": ratio.users, "cpu_seconds": cpu}), flush=True)
 
 
 if __name__ == "__main__":
