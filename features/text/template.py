@@ -11,7 +11,7 @@ import polars as pl
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from tokenizers import Tokenizer
+    from tokenizers import Encoding, Tokenizer
 
     from features.data.catalog import Catalog
 
@@ -50,6 +50,11 @@ def text_hashes(texts: pl.Series) -> np.ndarray:
 
 def token_ids(tokenizer: Tokenizer, texts: Sequence[str], prompt: str = "") -> list[list[int]]:
     """Tokenize each text after a prompt; the tokenizer truncates as configured."""
+    return [encoding.ids for encoding in encodings(tokenizer, texts, prompt)]
+
+
+def encodings(tokenizer: Tokenizer, texts: Sequence[str], prompt: str = "") -> list[Encoding]:
+    """Tokenize as `token_ids` does; an encoding also says which word a token belongs to."""
     # A Python string may hold lone surrogates, but the tokenizer needs valid UTF-8.
     clean = [prompt + text.encode("utf-8", "replace").decode("utf-8") for text in texts]
-    return [encoding.ids for encoding in tokenizer.encode_batch(clean)]
+    return tokenizer.encode_batch(clean)

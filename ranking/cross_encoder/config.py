@@ -20,6 +20,7 @@ class CrossEncoderConfig(BaseModel):
     item_tokens : first tokens of each item's text.
     users : users of one epoch.
     positives, negatives : candidates a user in one epoch, at most.
+    distillation : weight of the base booster's probability beside the label; 0 learns from labels alone.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -35,6 +36,7 @@ class CrossEncoderConfig(BaseModel):
     head_lr: float = Field(default=1e-3, gt=0)
     weight_decay: float = Field(default=0.01, ge=0)
     warmup: float = Field(default=0.1, ge=0, le=1)
+    distillation: float = Field(default=0.0, ge=0, le=1)
 
     @property
     def right_tokens(self) -> int:

@@ -13,6 +13,7 @@ from eval.protocol.ground_truth import GroundTruth
 from features.data.histories import Histories
 from features.text.token_states import ItemTokens
 from ranking.calibration import Calibration
+from ranking.cross_encoder.distillation import taught
 from ranking.cross_encoder.model import CrossEncoder
 from ranking.cross_encoder.trainer import TrainingPairs, fit_cross_encoder
 from ranking.gbdt import CROSS_ENCODER, RESIDUAL_FEW, few_buyers, fit_base, fit_residual
@@ -88,7 +89,7 @@ def fit_ranking(job: TrainingJob, models: TextModels, work: Path, device: torch.
     _log.info("base booster fitted on %s and %s, %s the towers' scores", windows.early, windows.late, "with" if with_towers else "without")
     cross_encoder = CrossEncoder.upon(models.encoder, settings.cross_encoder).to(device)
     best = rerankable(early, base, settings)
-    losses = fit_cross_encoder(cross_encoder, best, tokens, work, seed, job.progress)
+    losses = fit_cross_encoder(cross_encoder, taught(best, settings.cross_encoder), tokens, work, seed, job.progress)
     data = RankingData(parts, second.pairs, third.pairs, tokens, settings, seed, second.few, third.few)
     residual, calibration = fit_residual_and_calibration(base, cross_encoder, data)
     ranking = Ranking(base, residual, cross_encoder, calibration)

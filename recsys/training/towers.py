@@ -23,8 +23,9 @@ from retrieval.query_tower.model import QueryTower
 from retrieval.topk import top_k
 from retrieval.two_tower.model import ItemIdEmbedding, TwoTower
 from retrieval.two_tower.sequence_batches import SequenceSampler
-from retrieval.two_tower.text_tuning import TrainableTexts
+from retrieval.two_tower.text_tuning import ALL_LAYERS, TrainableTexts
 from retrieval.two_tower.trainer import Teacher, TrainingRun, fit_towers, no_validation
+from retrieval.two_tower.tuning.augmentation import Augmentation
 from retrieval.two_tower.window_batches import WindowSampler
 
 if TYPE_CHECKING:
@@ -97,12 +98,13 @@ def fit_text_models(job: TrainingJob, device: torch.device, work: Path, cache: P
     of_pretraining: dict[str, Any] = {"kept": False, "why": NO_STATES}
     if tuning in ("frozen", "upper"):  # search keeps the encoder as it is: `query_tower` is a copy
         of_pretraining = pretrain(job, encoder, ShopTexts(first, text_of, states, split.history), validate, work)
-    source = TrainableTexts(encoder, distinct, states, tuning)
+    augmentation = Augmentation.of(encoder, distinct, settings.train.augment, settings.search.read_synonyms().rows)
+    source = TrainableTexts(encoder, distinct, states, tuning, augmentation, settings.train.adversarial)
     tower, item_id_vectors = _untrained(job, source, job.seed)
     run = TrainingRun(sampler_of(split.history, job), tower, source, validate, work, job.seed, item_id_vectors, job.progress)
     run.teachers, metrics = fit_teachers(job, run)
     fitted = fit_towers(run, settings.train)
-    if tuning in ("lora", "full"):  # the lower layers have changed
+    if tuning in ALL_LAYERS:  # the lower layers have changed
         states = cached_states(encoder, distinct, cache, job.progress)
         query_tower = QueryTower.upon(encoder).to(device)
     report = {

@@ -41,6 +41,22 @@ class TowerConfig(BaseModel):
         return cls(**{"user_encoder" if name == "reads" else name: value for name, value in values.items()})
 
 
+class AugmentConfig(BaseModel):
+    """Random changes of item texts while the text encoder is tuned.
+
+    Attributes
+    ----------
+    word_drop : float
+        Probability with which a word is dropped.
+    synonyms : float
+        Probability with which a word of the thesaurus is replaced by a synonym.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    word_drop: float = Field(default=0.0, ge=0, lt=1)
+    synonyms: float = Field(default=0.0, ge=0, le=1)
+
+
 class TrainConfig(BaseModel):
     """Parameters of the towers' training.
 
@@ -56,8 +72,8 @@ class TrainConfig(BaseModel):
         Sampled negatives of a batch.
     hard_negatives : int
         Hard negatives of a user, mined again every epoch.
-    lr, encoder_lr : float
-        Peak learning rates of the towers and of the text encoder.
+    lr, encoder_lr, adapter_lr : float
+        Peak learning rates of the towers, of the text encoder, and of its adapters.
     weight_decay : float
         Of AdamW.
     id_dropout : float
@@ -81,6 +97,9 @@ class TrainConfig(BaseModel):
         About so many texts are encoded in a step that tunes the encoder.
     accumulate : int
         Batches over which gradients are accumulated.
+    augment : AugmentConfig
+    adversarial : float
+        Length of an adversarial step as a share of the length of a text's states; 0 takes none.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -91,6 +110,7 @@ class TrainConfig(BaseModel):
     hard_negatives: int = Field(default=0, ge=0)
     lr: float = Field(default=3e-3, gt=0)
     encoder_lr: float = Field(default=2e-5, gt=0)
+    adapter_lr: float = Field(default=1e-3, gt=0)
     weight_decay: float = Field(default=0.01, ge=0)
     id_dropout: float = Field(default=0.2, ge=0, lt=1)
     warmup: float = Field(default=0.05, ge=0, le=1)
@@ -100,6 +120,8 @@ class TrainConfig(BaseModel):
     ensemble: int = Field(default=1, ge=1)
     steps_per_epoch: int = Field(default=40, ge=1)
     patience: int = Field(default=3, ge=1)
-    tuning: Literal["auto", "frozen", "upper", "lora", "full"] = "auto"
+    tuning: Literal["auto", "frozen", "upper", "lora", "adalora", "ia3", "full"] = "auto"
     texts_a_step: int = Field(default=256, ge=1)
     accumulate: int = Field(default=1, ge=1)
+    augment: AugmentConfig = AugmentConfig()
+    adversarial: float = Field(default=0.0, ge=0, lt=1)

@@ -104,7 +104,7 @@ class TrainingRun:
     def modules(self, encoder: bool) -> dict[str, torch.nn.Module]:
         """Return the modules of a checkpoint, with or without the text encoder."""
         item_ids = {"learned": self.item_id_vectors} if self.item_id_vectors is not None else {}
-        return {"tower": self.tower, **item_ids} | ({"encoder": self.texts.encoder.model} if encoder else {})
+        return {"tower": self.tower, **item_ids} | (self.texts.modules() if encoder else {})
 
 
 @dataclass
@@ -163,7 +163,9 @@ def _fit_phase(run: TrainingRun, config: TrainConfig, phase: Phase, best: float)
     for module in run.modules(False).values():
         module.requires_grad_(not phase.tune)
     towers = [weight for module in run.modules(False).values() for weight in module.parameters()]
-    weights, rate = (run.texts.trainable(), config.encoder_lr) if phase.tune else (towers, config.lr)
+    steps = phase.epochs * run.sampler.steps(phase.tune)
+    rate = (config.encoder_lr if run.texts.tuning in ("upper", "full") else config.adapter_lr) if phase.tune else config.lr
+    weights = run.texts.trainable(steps) if phase.tune else towers
     optimizer = torch.optim.AdamW(weights, lr=rate, weight_decay=config.weight_decay, fused=True)
     if run.proximal is not None:
         run.proximal.attach(optimizer)  # before a checkpoint is loaded: the weights are those that the training began with
@@ -216,10 +218,14 @@ def _epoch(run: TrainingRun, config: TrainConfig, phase: Phase, epoch: int, opti
             for _ in range(config.accumulate):
                 batch = run.sampler.draw(rng, config.texts_a_step if phase.tune else None)
                 loss = _loss(run, batch, phase.tune) / config.accumulate
-                loss.backward()
+                (loss + run.texts.penalty() / config.accumulate).backward()
                 total += loss.item()
+                if phase.tune and run.texts.adversarial:
+                    with run.texts.moved():
+                        (_loss(run, batch, phase.tune) / config.accumulate).backward()
             torch.nn.utils.clip_grad_norm_([w for group in optimizer.param_groups for w in group["params"]], 1.0)
             optimizer.step()
+            run.texts.after_step(epoch * steps + step)
             optimizer.zero_grad(set_to_none=True)
             report(note=f"loss {total / (step + 1):.3f}")
     return total / steps

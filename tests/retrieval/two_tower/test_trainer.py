@@ -5,21 +5,22 @@ from __future__ import annotations
 import logging
 import re
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
 import pytest
 import torch
-from peft.tuners.lora import LoraLayer
+from peft.tuners.tuners_utils import BaseTunerLayer
 
 from features.data.histories import Histories
 from features.data.interactions import DAY, Interactions
 from features.text.encoder import TextEncoder
 from features.text.template import item_texts
-from retrieval.two_tower.config import TrainConfig
+from retrieval.two_tower.config import AugmentConfig, TrainConfig
 from retrieval.two_tower.model import TwoTower
 from retrieval.two_tower.text_tuning import TrainableTexts, Tuning
 from retrieval.two_tower.trainer import TrainingResult, TrainingRun, fit_towers, mine_negatives
+from retrieval.two_tower.tuning.augmentation import Augmentation
 from retrieval.two_tower.window_batches import WindowSampler
 
 if TYPE_CHECKING:
@@ -49,9 +50,12 @@ class TrainingData:
     def past(self) -> Interactions:
         return self.log.between(None, self.cut)
 
-    def run(self, folder: Path, validate: Callable[[TwoTower, np.ndarray], float], tuning: Tuning = "upper") -> TrainingRun:
+    def run(
+        self, folder: Path, validate: Callable[[TwoTower, np.ndarray], float], tuning: Tuning = "upper", config: TrainConfig = SHORT
+    ) -> TrainingRun:
         encoder = TextEncoder.pretrained(self.settings.encoder)  # type: ignore[attr-defined]
-        texts = TrainableTexts(encoder, self.strings, encoder.token_states(self.strings), tuning)
+        augmentation = Augmentation.of(encoder, self.strings, config.augment, ())
+        texts = TrainableTexts(encoder, self.strings, encoder.token_states(self.strings), tuning, augmentation, config.adversarial)
         torch.manual_seed(0)
         tower = TwoTower(encoder.width, self.settings.tower)  # type: ignore[attr-defined]
         tower.start_from(texts.pooled)
@@ -119,18 +123,25 @@ class TestInterruption:
             # Distance from the untrained weights: it rises each epoch, so the last epoch is taken.
             return float(tower.project.weight.detach().sub(start).norm() + np.abs(run.texts.pooled - first).sum())
 
-        run = data.run(folder, validate, tuning)
+        run = data.run(folder, validate, tuning, config)
         start, first = run.tower.project.weight.detach().clone(), run.texts.pooled.copy()
         if interrupted_at is not None:
             with pytest.raises(Cut):
                 fit_towers(run, config)
             torch.manual_seed(99)  # another process has another random state
-            run = data.run(folder, validate, tuning)
+            run = data.run(folder, validate, tuning, config)
         fitted = fit_towers(run, config)
         return fitted, weights(run) | {"pooled": torch.from_numpy(run.texts.pooled)}
 
     @pytest.mark.parametrize(
-        ("tuning", "options"), [("upper", {}), ("lora", {}), ("full", {"accumulate": 2}), ("frozen", {"hard_negatives": 2})]
+        ("tuning", "options"),
+        [
+            ("upper", {"augment": AugmentConfig(word_drop=0.3, synonyms=0.5), "adversarial": 0.05}),
+            ("lora", {}),
+            ("adalora", {}),
+            ("full", {"accumulate": 2}),
+            ("frozen", {"hard_negatives": 2}),
+        ],
     )
     def test_a_resumed_training_equals_an_uninterrupted_one(
         self, data: TrainingData, tmp_path: Path, tuning: Tuning, options: dict
@@ -192,7 +203,7 @@ class TestEarlyStopping:
         assert np.allclose(run.texts.pooled, run.texts.encoder.pool(run.texts.states))
 
 
-@pytest.mark.parametrize("tuning", ["frozen", "upper", "lora", "full"])
+@pytest.mark.parametrize("tuning", get_args(Tuning))
 def test_every_tuning_leaves_a_plain_encoder(data: TrainingData, tmp_path: Path, tuning: Tuning) -> None:
     run = data.run(tmp_path, always, tuning)
     before, lower, kept = run.texts.encoder.fingerprint, run.texts.encoder.model.embeddings.word_embeddings.weight.clone(), run.texts.pooled
@@ -203,7 +214,7 @@ def test_every_tuning_leaves_a_plain_encoder(data: TrainingData, tmp_path: Path,
     assert (encoder.fingerprint == before) == (tuning == "frozen")
     assert np.array_equal(run.texts.pooled, kept) == (tuning == "frozen")
     assert torch.equal(encoder.model.embeddings.word_embeddings.weight, lower) == (tuning != "full")
-    assert not any(isinstance(module, LoraLayer) for module in encoder.modules())
+    assert not any(isinstance(module, BaseTunerLayer) for module in encoder.modules())
     assert not any(module.training for module in (*encoder.modules(), *run.tower.modules()))
     back = TextEncoder.from_files(encoder.to_files())
     assert back.fingerprint == encoder.fingerprint
