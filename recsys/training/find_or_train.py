@@ -22,6 +22,7 @@ from recsys.progress import terminal_progress
 from recsys.settings.auto import with_profile
 from recsys.settings.presets import find_device, with_preset
 from recsys.snapshot.fingerprint import fingerprint
+from recsys.tracking.run import tracked
 from recsys.training.job import TrainingJob
 from recsys.training.options import TrainOptions
 from recsys.training.pipeline import MODEL_VERSION, train_model
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from features.reviews.polarities import Polarities
     from recsys.artifacts.bundle import Bundle
     from recsys.settings.settings import Settings
+    from recsys.tracking.run import TrackedRun
     from recsys.training.options import TrainOptions
     from recsys.workspace.workspace import Workspace
 
@@ -145,19 +147,29 @@ def model_until(
 
 def _from_store(workspace: Workspace, store: Path, plan: TrainingPlan) -> tuple[Model, str]:
     """Find the plan's model in the store, or train and publish it."""
-    key, device = plan.key, plan.device
     if bundle := plan.find(store):
         use(store, bundle.id)
         return Model.from_files(bundle.files), f"model {bundle.id} is already there for this data, these settings and this seed"
+    settings = plan.job.settings
+    facts = {**settings.training_sections(), "seed": plan.job.seed, "device": plan.device.type, "until": moment(plan.until)}
+    with tracked(settings.tracking, "train", facts) as run:
+        return _trained(workspace, store, plan, run)
+
+
+def _trained(workspace: Workspace, store: Path, plan: TrainingPlan, run: TrackedRun) -> tuple[Model, str]:
+    """Train the plan's model and publish it."""
+    key, device = plan.key, plan.device
     work = workspace.cache / f"training-{key[:16]}"
     read_at = datetime.now(UTC)
-    model = train_model(plan.job, device, work, workspace.cache)
+    model = train_model(replace(plan.job, on_epoch=run.epoch), device, work, workspace.cache)
     settings = plan.job.settings
     about = {"key": key, "read": read_at.isoformat(), **model.about}
     card = model_card(key[:16], model.about, settings.encoder.model, plan.job.windows.calibration.days)
     if ErasedUsers.read(workspace.erased).among(plan.job.log.user_ids.tolist()):  # while it trained
         about, card = about | {RETRAIN: True}, marked(card)
     model_id = publish(store, model.to_files() | {"MODEL_CARD.md": card.encode()}, about, settings.bundles.keep)
+    run.results({name: model.about.get(name, {}) for name in ("towers", "ranking", "search")})
+    run.tags["model_id"] = model_id
     erased = ErasedUsers.read(workspace.erased)
     if erased.since(read_at):  # by an erasure that listed the models just before this one was published
         mark(store, erased)

@@ -97,6 +97,7 @@ def fit_text_models(job: TrainingJob, device: torch.device, work: Path, cache: P
     log = replace(job.log, item=text_of[job.log.item].astype(np.int32), n_items=len(distinct))
     split = windows.validation.split(log)
     run = TrainingRun(sampler_of(split.history, job), tower, source, validation_ndcg(split), work, job.seed, item_id_vectors, job.progress)
+    run.on_epoch = job.on_epoch
     fitted = fit_towers(run, settings.train)
     if tuning in ("lora", "full"):  # the lower layers have changed
         states = cached_states(encoder, distinct, cache, job.progress)

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from features.data.histories import Histories
-from features.progress import silent
+from features.progress import silent, unwatched
 from retrieval.checkpoints import load_checkpoint, save_checkpoint, set_rate
 from retrieval.two_tower.sequence_batches import SequenceBatch, SequenceSampler, encode_by_length, sequence_loss
 from retrieval.two_tower.text_tuning import autocast
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from features.progress import Progress
+    from features.progress import EpochWatch, Progress
     from retrieval.two_tower.config import TrainConfig
     from retrieval.two_tower.model import ItemIdEmbedding, TwoTower
     from retrieval.two_tower.text_tuning import TrainableTexts
@@ -53,6 +53,8 @@ class TrainingRun:
         Trained with the towers.
     progress : Progress
         Reports the steps of each epoch.
+    on_epoch : EpochWatch
+        Told loss and validation metric of each epoch.
     """
 
     sampler: WindowSampler | SequenceSampler
@@ -63,6 +65,7 @@ class TrainingRun:
     seed: int
     item_id_vectors: ItemIdEmbedding | None = None
     progress: Progress = silent
+    on_epoch: EpochWatch = unwatched
 
     @property
     def device(self) -> torch.device:
@@ -159,6 +162,7 @@ def _fit_phase(run: TrainingRun, config: TrainConfig, phase: Phase, best: float)
             save_checkpoint(top, modules, optimizer, {})
         counters = {"epoch": float(epoch)} | {f"curve{i}": value for i, value in enumerate(curve)}
         save_checkpoint(last, modules, optimizer, counters)
+        run.on_epoch(phase.name, epoch, {"loss": loss} | ({"validation_ndcg": curve[-1]} if metric else {}))
     load_checkpoint(top, modules, optimizer)
     if phase.tune:
         run.texts.refresh()
