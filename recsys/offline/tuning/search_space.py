@@ -131,7 +131,8 @@ def checked_keys(keys: Sequence[str]) -> frozenset[str]:
     known = known_keys()
     for key in keys:
         if key not in known:
-            raise ConfigError(f"unknown key {key}{did_you_mean(key, known) or f'; keys that are searched are {", ".join(known)}'}")
+            hint = did_you_mean(key, known) or f"; the search has the keys {', '.join(known)}"
+            raise ConfigError(f"unknown key {key}{hint}")
     return frozenset(keys)
 
 

@@ -17,7 +17,10 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
+import optuna
 from filelock import FileLock
+from optuna.storages.journal import JournalFileBackend
+from optuna.trial import TrialState
 
 from features.errors import RecsysError
 from features.storage.digests import of_json
@@ -25,8 +28,6 @@ from features.storage.digests import of_json
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
-
-    import optuna
 
     from recsys.offline.tuning.search_space import Knob, Values
 
@@ -36,11 +37,11 @@ CUT_OFF = "cut_off"
 VALUES = "values"
 
 
-class OutOfTime(Exception):  # noqa: N818  (no error: the trial goes on another time)
+class OutOfTime(Exception):
     """The minutes are over."""
 
 
-class Pruned(Exception):  # noqa: N818  (no error either)
+class Pruned(Exception):
     """The trial lies below the median of the others."""
 
 
@@ -121,7 +122,7 @@ class Stage:
     seed: int = 0
 
     def run(self, objective: Objective, budget: Budget, most: int | None = None, watch: Watch | None = None) -> list[Trial]:
-        """Run trials until the budget or the number of trials is used up; return all of the journal with a value, the current settings first.
+        """Run trials until the budget or the number of trials is used up; return those of the journal with a value, the current ones first.
 
         Parameters
         ----------
@@ -143,10 +144,8 @@ class Stage:
         return trials
 
     def _study(self) -> optuna.Study:
-        import optuna
-
         optuna.logging.set_verbosity(optuna.logging.WARNING)
-        backend = optuna.storages.journal.JournalFileBackend(str(self.journal), lock_obj=_Lock(self.journal))
+        backend = JournalFileBackend(str(self.journal), lock_obj=_Lock(self.journal))  # pyright: ignore[reportArgumentType]  (its base class is not public)
         storage = optuna.storages.JournalStorage(backend)
         study = optuna.create_study(storage=storage, study_name=self.name, direction="maximize", load_if_exists=True)
         # Another seed for each call, so that a search that goes on does not draw the same settings again.
@@ -156,8 +155,6 @@ class Stage:
 
     def _resume(self, study: optuna.Study) -> None:
         """Enqueue the current settings and trials that were cut off."""
-        from optuna.trial import TrialState
-
         last = {of_json(trial.params): trial for trial in study.trials}
         if of_json(self.current) not in last:
             study.enqueue_trial(self.current)
@@ -169,8 +166,6 @@ class Stage:
 
     def _one(self, study: optuna.Study, objective: Objective, budget: Budget, watch: Watch | None) -> bool:
         """Run one trial; return whether there is time for another."""
-        from optuna.trial import TrialState
-
         trial = study.ask()
         values = {knob.key: knob.rounded(_suggest(trial, knob)) for knob in self.knobs}
         trial.set_user_attr(VALUES, values)
@@ -216,8 +211,6 @@ class Stage:
 
     def counts(self) -> dict[str, int]:
         """Return how many trials have ended in which way."""
-        from optuna.trial import TrialState
-
         states = [trial.state for trial in self._study().get_trials(deepcopy=False) if not trial.user_attrs.get(CUT_OFF)]
         kinds = {"complete": TrialState.COMPLETE, "pruned": TrialState.PRUNED, "failed": TrialState.FAIL}
         return {name: states.count(state) for name, state in kinds.items()}
@@ -233,8 +226,6 @@ class Stage:
 
     def _done(self, study: optuna.Study) -> list[Trial]:
         """Return the complete trials, the current settings first."""
-        from optuna.trial import TrialState
-
         done = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
         found = [Trial(trial.user_attrs[VALUES], float(trial.value or 0.0), float(trial.user_attrs.get("seconds", 0.0))) for trial in done]
         return sorted(found, key=lambda trial: trial.values != self.current)
@@ -243,8 +234,6 @@ class Stage:
         return any(trial.values == self.current for trial in self._done(study))
 
     def _count(self, study: optuna.Study) -> int:
-        from optuna.trial import TrialState
-
         ended = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL))
         return sum(not trial.user_attrs.get(CUT_OFF) for trial in ended)
 
@@ -278,6 +267,10 @@ def mend(journal: Path) -> None:
     whole = content[: content.rfind(b"\n") + 1]
     if len(whole) < len(content):
         journal.write_bytes(whole)
+
+
+def unreported(step: int, value: float) -> None:
+    """Take the value after a step, and do nothing; implements `Report`."""
 
 
 def _suggest(trial: optuna.Trial, knob: Knob) -> Any:

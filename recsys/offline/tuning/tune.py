@@ -20,7 +20,7 @@ from recsys.offline.tuning.comparison import Candidate, compare
 from recsys.offline.tuning.objectives import RankingObjective, ReadingObjective, TowersObjective, TuningShop
 from recsys.offline.tuning.report import Change, StageResult, TuningReport
 from recsys.offline.tuning.search_space import checked_keys, knobs_of, open_knobs, set_by_user, value_of, with_values
-from recsys.offline.tuning.trials import Budget, OutOfTime, Stage, best_of, mend
+from recsys.offline.tuning.trials import Budget, OutOfTime, Stage, best_of, mend, unreported
 from recsys.offline.tuning.watch import TrialLog
 from recsys.privacy.erasure import finish
 from recsys.tracking.run import tracked
@@ -134,7 +134,7 @@ class Search:
 
     def run(self, budget: Budget, split: Split) -> TuningReport:
         """Run all stages, and look at the test once."""
-        towers, current_towers = self._towers(budget.share(UNTIL["towers"]))
+        towers, current_towers = self._towers(budget)
         ranking, values, validation = self._ranking(budget, towers, current_towers)
         values |= self._cross_encoder(budget, ranking, values)
         test = None
@@ -174,7 +174,8 @@ class Search:
         """Search the towers' settings; return values and folder of the best towers, and of the current ones."""
         stage = self._stage("towers")
         try:
-            trials = self._run(stage, TowersObjective(self.shop), budget, self.options.trials)
+            self._run(stage, TowersObjective(self.shop), budget, 1)  # the current settings may take all of the time
+            trials = self._run(stage, TowersObjective(self.shop), budget.share(UNTIL["towers"]), self.options.trials)
         except OutOfTime:
             raise self._too_short("training the towers with the current settings") from None
         best = best_of(trials)
@@ -186,7 +187,7 @@ class Search:
         self, budget: Budget, towers: tuple[Values, Path], current: tuple[Values, Path]
     ) -> tuple[RankingObjective, Values, MetricValue]:
         """Search the ranking's settings over the better towers; return what judges them, the best values and the gain by them."""
-        widest = {knob.key: int(knob.high) for knob in self._all_knobs("ranking") if knob.key.startswith("retrieval.")}
+        widest: Values = {knob.key: int(knob.high) for knob in self._all_knobs("ranking") if knob.key.startswith("retrieval.")}
         before = RankingObjective(self.shop, widest, current)
         objective, stage = before, self._stage("ranking", current[0])
         try:
@@ -199,7 +200,7 @@ class Search:
                     self._towers_changed(towers[0], current[0])
                 else:
                     self.notes.append(
-                        f"the towers' best trial makes no better list ({first.value:.4f} against {start.value:.4f}): its changes are left out"
+                        f"the best trial of the towers makes no better list, {first.value:.4f} against {start.value:.4f}: left out"
                     )
             trials = self._run(stage, objective, budget.share(UNTIL["ranking"]), self.options.trials)
         except OutOfTime:
@@ -222,7 +223,7 @@ class Search:
             if before == after:
                 continue
             values = {**best.values, knob.key: before}
-            value = objective(values, stage.folder_of(values), lambda _step, _value: None)
+            value = objective(values, stage.folder_of(values), unreported)
             if value >= best.value:
                 best = replace(best, values=values, value=value)
             else:
