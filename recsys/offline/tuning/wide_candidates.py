@@ -52,7 +52,7 @@ class WideCandidates:
         fused, tower_rank = np.zeros(self.candidates.rows.shape, dtype=np.float32), self.candidates.features[TOWER_RANK]
         for source, rank in self.ranks.items():
             listed = (rank >= 0) & (rank < getattr(config, QUOTA_OF.get(source, source)))
-            fused += np.where(listed, 1 / (FUSION + 1 + rank), 0).astype(np.float32)
+            fused = (fused + np.where(listed, 1 / (FUSION + 1 + rank), 0)).astype(np.float32)  # rounded as the retrieval rounds
             if source == "tower":
                 tower_rank = np.where(listed, rank, np.nan).astype(np.float32)
         features = self.candidates.features | {FUSED_SCORE: fused, TOWER_RANK: tower_rank}
