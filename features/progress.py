@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from contextlib import AbstractContextManager
 
 
@@ -34,3 +34,15 @@ def silent(label: str, total: int) -> Iterator[Step]:
 
 def _ignore(advance: int = 1, note: str = "") -> None:
     """Ignore a step."""
+
+
+class EpochWatch(Protocol):
+    """Told how training stands after each epoch, whose checkpoint is written by then; an exception of it ends the training."""
+
+    def __call__(self, phase: str, epoch: int, values: Mapping[str, float]) -> None:
+        """Take the values of an epoch, counted from 0, such as its loss."""
+        ...
+
+
+def unwatched(phase: str, epoch: int, values: Mapping[str, float]) -> None:
+    """Ignore an epoch."""

@@ -22,6 +22,8 @@ EXTRA_OF = {
     "joserfc": "oidc",
     "mcp": "mcp",
     "opentelemetry": "trace",
+    "optuna": "tune",
+    **dict.fromkeys(("alembic", "mlflow", "sqlalchemy", "tensorboard"), "track"),
 }
 # Those that compute.
 PACKAGES = ("two-tower-recsys", "faiss-cpu", "faiss-gpu", "implicit", "lightgbm", "numpy", "polars", "scipy", "torch", "transformers")

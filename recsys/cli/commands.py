@@ -17,6 +17,7 @@ from recsys.cli.mcp.command import mcp
 from recsys.cli.offline.benchmark import benchmark
 from recsys.cli.offline.evaluate import evaluate
 from recsys.cli.offline.simulate import off_policy, simulate
+from recsys.cli.offline.tune import tune
 from recsys.cli.options import Count, Json, PerGroup, State, parse_ids, parse_interval, parse_moment, parse_out, state_of
 from recsys.cli.reviews.command import reviews
 from recsys.cli.search import search, similar
@@ -261,5 +262,5 @@ def _print_json(value: Any) -> None:
 
 COMMANDS = (
     *(demo, ingest, train, build_index, recommend, page, similar, search, reviews, customers, audience),
-    *(evaluate, benchmark, simulate, off_policy, refresh, verify, rollback, erase, serve, mcp, doctor),
+    *(evaluate, tune, benchmark, simulate, off_policy, refresh, verify, rollback, erase, serve, mcp, doctor),
 )

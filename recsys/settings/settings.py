@@ -39,6 +39,7 @@ from recsys.settings.events import EventWeights
 from recsys.settings.refresh import BundleConfig, RefreshConfig
 from recsys.settings.renamed_keys import RENAMED, spellings, with_new_keys, with_new_variables
 from recsys.settings.serve import ServeConfig
+from recsys.settings.tracking import TrackingConfig
 from retrieval.collaborative.config import RetrievalConfig
 from retrieval.index import IndexConfig
 from retrieval.pretraining.config import PretrainConfig
@@ -57,6 +58,7 @@ _COMMAND_LINE = {"RECSYS_WORKSPACE", "RECSYS_CONFIG"}
 _FILES = (
     *(("search", "synonyms"), ("assistant", "templates"), ("campaign_copy", "banned_words")),
     *(("reviews", "aspects"), ("reviews", "polarities")),
+    *(("tracking", "mlflow"), ("tracking", "tensorboard")),
 )
 
 
@@ -107,6 +109,7 @@ class Settings(BaseSettings):
     arm: ArmConfig = ArmConfig()
     assistant: AssistantConfig = AssistantConfig()
     storefront: StorefrontConfig = StorefrontConfig()
+    tracking: TrackingConfig = TrackingConfig()
 
     def training_sections(self) -> dict[str, Any]:
         """Return the settings that a trained model depends on, as values that JSON can hold."""
@@ -231,7 +234,7 @@ def _read(path: Path) -> dict[str, Any]:
             sql["uri"] = f"{SQLITE}{path.parent / sql['uri'].removeprefix(SQLITE)}"
     for section, key in _FILES:
         values = table.get(section)
-        if isinstance(values, dict) and isinstance(values.get(key), str):
+        if isinstance(values, dict) and isinstance(values.get(key), str) and "://" not in values[key]:
             values[key] = str(path.parent / values[key])
     return table
 

@@ -24,6 +24,7 @@ from recsys.settings.presets import find_device, with_preset
 from recsys.snapshot.fingerprint import fingerprint
 from recsys.training.continual.parent import Parent
 from recsys.training.continual.pipeline import continue_model
+from recsys.tracking.run import tracked
 from recsys.training.job import TrainingJob
 from recsys.training.options import TrainOptions
 from recsys.training.pipeline import MODEL_VERSION, train_model
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from features.reviews.polarities import Polarities
     from recsys.artifacts.bundle import Bundle
     from recsys.settings.settings import Settings
+    from recsys.tracking.run import TrackedRun
     from recsys.training.options import TrainOptions
     from recsys.workspace.workspace import Workspace
 
@@ -153,16 +155,23 @@ def model_until(
 
 def _from_store(workspace: Workspace, store: Path, plan: TrainingPlan, *, warm_start: bool = False) -> tuple[Model, str]:
     """Find the plan's model in the store, or train and publish it; `warm_start` goes on from the model in use where it may."""
-    key, device = plan.key, plan.device
     if bundle := plan.find(store, continued=warm_start):
         use(store, bundle.id)
         return Model.from_files(bundle.files), f"model {bundle.id} is already there for this data, these settings and this seed"
-    read_at = datetime.now(UTC)
+    settings = plan.job.settings
+    facts = {**settings.training_sections(), "seed": plan.job.seed, "device": plan.device.type, "until": moment(plan.until)}
+    with tracked(settings.tracking, "train", facts) as run:
+        return _trained(workspace, store, plan, run, warm_start=warm_start)
+
+
+def _trained(workspace: Workspace, store: Path, plan: TrainingPlan, run: TrackedRun, *, warm_start: bool) -> tuple[Model, str]:
+    """Train the plan's model and publish it."""
+    key, device, read_at = plan.key, plan.device, datetime.now(UTC)
     parent = parent_for(workspace, store, plan) if warm_start else None
     if parent is not None:
         # An erasure since the oldest data in the line of models was read concerns this one too.
         key, read_at = parent.key_of(plan.key, plan.job), min(read_at, parent.read)
-    cache, job = workspace.cache, plan.job
+    cache, job = workspace.cache, replace(plan.job, on_epoch=run.epoch)
     work = cache / f"training-{key[:16]}"
     model = train_model(job, device, work, cache) if parent is None else continue_model(parent, job, device, work, cache)
     settings = job.settings
@@ -171,6 +180,8 @@ def _from_store(workspace: Workspace, store: Path, plan: TrainingPlan, *, warm_s
     if ErasedUsers.read(workspace.erased).among(plan.job.log.user_ids.tolist()):  # while it trained
         about, card = about | {RETRAIN: True}, marked(card)
     model_id = publish(store, model.to_files() | {"MODEL_CARD.md": card.encode()}, about, settings.bundles.keep)
+    run.results({name: model.about.get(name, {}) for name in ("towers", "ranking", "search")})
+    run.tags["model_id"] = model_id
     erased = ErasedUsers.read(workspace.erased)
     if erased.since(read_at):  # by an erasure that listed the models just before this one was published
         mark(store, erased)

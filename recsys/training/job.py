@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from features.progress import silent
+from features.progress import silent, unwatched
 from features.text.embeddings import group
 from features.text.template import item_texts, text_hashes
 from retrieval.collaborative.models import Collaborative
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from features.data.interactions import Interactions
     from features.data.queries import Queries
     from features.data.reviews import Reviews
-    from features.progress import Progress
+    from features.progress import EpochWatch, Progress
     from features.reviews.polarities import Polarities
     from features.text.token_states import ItemTokens
     from ranking.cross_encoder.trainer import TrainingPairs
@@ -65,6 +65,7 @@ class TrainingJob:
     polarities : what people labelled in sentences of reviews; None for a shop without such labels.
     watch : called with the ranking and the data that it was fitted on.
     progress : reports the long stages.
+    on_epoch : told how the towers stand after each epoch.
     """
 
     catalog: Catalog
@@ -77,6 +78,7 @@ class TrainingJob:
     watch: Callable[[RankingData, Ranking], None] | None = None
     progress: Progress = silent
     polarities: Polarities | None = None
+    on_epoch: EpochWatch = unwatched
 
     @cached_property
     def review_words(self) -> ReviewWords | None:

@@ -103,6 +103,7 @@ def fit_text_models(job: TrainingJob, device: torch.device, work: Path, cache: P
     tower, item_id_vectors = _untrained(job, source, job.seed)
     run = TrainingRun(sampler_of(split.history, job), tower, source, validate, work, job.seed, item_id_vectors, job.progress)
     run.teachers, metrics = fit_teachers(job, run)
+    run.on_epoch = job.on_epoch
     fitted = fit_towers(run, settings.train)
     if tuning in ALL_LAYERS:  # the lower layers have changed
         states = cached_states(encoder, distinct, cache, job.progress)

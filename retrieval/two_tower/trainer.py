@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from features.data.histories import Histories
-from features.progress import silent
+from features.progress import silent, unwatched
 from retrieval.checkpoints import load_checkpoint, save_checkpoint, set_rate
 from retrieval.two_tower.sequence_batches import SequenceBatch, SequenceSampler, sequence_loss
 from retrieval.two_tower.text_tuning import autocast
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
-    from features.progress import Progress
+    from features.progress import EpochWatch, Progress
     from retrieval.two_tower.config import TrainConfig
     from retrieval.two_tower.continual.proximal import ProximalTerm
     from retrieval.two_tower.model import ItemIdEmbedding, TwoTower
@@ -79,6 +79,8 @@ class TrainingRun:
         A sequence tower learns the mean of their scores beside what was bought.
     proximal : ProximalTerm, optional
         Of a training that goes on from given weights.
+    on_epoch : EpochWatch
+        Told loss and validation metric of each epoch.
     """
 
     sampler: WindowSampler | SequenceSampler
@@ -91,6 +93,7 @@ class TrainingRun:
     progress: Progress = silent
     teachers: Sequence[Teacher] = ()
     proximal: ProximalTerm | None = None
+    on_epoch: EpochWatch = unwatched
 
     @property
     def device(self) -> torch.device:
@@ -194,6 +197,7 @@ def _fit_phase(run: TrainingRun, config: TrainConfig, phase: Phase, best: float)
             kept = run.texts.pooled.copy()
         counters = {"epoch": float(epoch)} | {f"curve{i}": value for i, value in enumerate(curve)}
         save_checkpoint(last, modules, optimizer, counters)
+        run.on_epoch(phase.name, epoch, {"loss": loss} | ({"validation_ndcg": curve[-1]} if metric else {}))
     load_checkpoint(top, modules, optimizer)
     if phase.tune and kept is None:
         run.texts.refresh()

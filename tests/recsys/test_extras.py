@@ -151,7 +151,9 @@ def test_every_library_of_an_extra_is_known_to_the_message() -> None:
         assert not names or names & {canonicalize_name(Requirement(text).name) for text in EXTRAS[extra]}, module
     named = {canonicalize_name(name) for module in EXTRA_OF for name in owners.get(module, [])}
     wanted = {
-        canonicalize_name(Requirement(text).name) for extra in ("train", "serve", "mcp", "oidc", "postgres") for text in EXTRAS[extra]
+        canonicalize_name(Requirement(text).name)
+        for extra in ("train", "serve", "mcp", "oidc", "tune", "track", "postgres")
+        for text in EXTRAS[extra]
     }
     installed = {canonicalize_name(name) for names in owners.values() for name in names}
     assert wanted & installed <= named

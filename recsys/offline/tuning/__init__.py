@@ -1,0 +1,1 @@
+"""Searches for settings on validation windows: `recsys tune`."""

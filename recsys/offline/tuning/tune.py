@@ -1,0 +1,254 @@
+"""`recsys tune`: searches settings on validation windows, and tells once on the test what they earn."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from filelock import FileLock, Timeout
+
+from eval.metrics.intervals import Bootstrap
+from features.data.split import Split
+from features.errors import DataError
+from features.storage.atomic import write_whole
+from features.storage.digests import of_json
+from recsys.offline.evaluate import evaluation_cut
+from recsys.offline.tuning.comparison import Candidate, compare
+from recsys.offline.tuning.objectives import RankingObjective, ReadingObjective, TowersObjective, TuningShop
+from recsys.offline.tuning.report import Change, StageResult, TuningReport
+from recsys.offline.tuning.search_space import checked_keys, knobs_of, open_knobs, set_by_user, value_of, with_values
+from recsys.offline.tuning.trials import Budget, OutOfTime, Stage, best_of, mend, unreported
+from recsys.offline.tuning.watch import TrialLog
+from recsys.privacy.erasure import finish
+from recsys.tracking.run import tracked
+from recsys.training.find_or_train import TrainingPlan
+from recsys.training.options import TrainOptions
+from recsys.training.windows import moment
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from eval.metrics.intervals import MetricValue
+    from recsys.offline.tuning.search_space import Knob, StageName, Values
+    from recsys.offline.tuning.trials import Objective, Trial
+    from recsys.settings.settings import Settings
+    from recsys.workspace.workspace import Workspace
+
+_log = logging.getLogger(__name__)
+VERSION = 1  # rises where values of trials that were run before mean something else
+UNTIL = {"towers": 0.5, "ranking": 0.7}  # share of the time that is left which a stage may take; the last takes the rest
+
+
+@dataclass(frozen=True)
+class TuneOptions:
+    """Options of a search.
+
+    Attributes
+    ----------
+    minutes : how long trials may begin and run; the comparison on the test comes on top. None: no limit.
+    trials : at most so many a stage, the current settings and those of earlier calls included; None: no limit.
+    users : users a window in the trials of the ranking.
+    keep : keys that stay as they are, besides those that the settings set.
+    test : whether the test is looked at.
+    train : preset, device and seed.
+    """
+
+    minutes: float | None = 30
+    trials: int | None = None
+    users: int = 2000
+    keep: tuple[str, ...] = ()
+    test: bool = True
+    train: TrainOptions = field(default_factory=TrainOptions)
+
+
+def tune(workspace: Workspace, settings: Settings, options: TuneOptions, budget: Budget | None = None) -> TuningReport:
+    """Search settings, and write best.toml and report.json to tuning/ of the workspace.
+
+    Raises
+    ------
+    DataError
+        If there is no data, the log is too short, another search runs, or the minutes end before the first trial.
+    ConfigError
+        If a key to keep is not one of the search.
+    """
+    fixed = set_by_user(settings) | checked_keys(options.keep)
+    finish(workspace)
+    catalog, log = workspace.load(settings.events)
+    split = Split.by_time(log, evaluation_cut(log))
+    train = replace(options.train, reviews=workspace.load_reviews(catalog, log.user_ids))
+    plan = TrainingPlan.of(settings, train, (catalog, split.history), split.cut)
+    root = workspace.root / "tuning"
+    key = of_json([VERSION, plan.key, options.users, sorted(fixed)])[:16]
+    shop = TuningShop(plan.job, plan.device, workspace.cache, options.users)
+    facts = {**plan.job.settings.training_sections(), "users": options.users, "minutes": options.minutes}
+    with _alone(root), tracked(settings.tracking, "tune", facts) as run:
+        mend(root / "journal.jsonl")
+        search = Search(shop, root / "journal.jsonl", workspace.cache / "tuning" / key, fixed, options, TrialLog(settings.tracking))
+        report = search.run(budget or Budget.of(options.minutes), split)
+        write_whole(root / "best.toml", report.toml)
+        write_whole(root / "report.json", report.to_json())
+        run.results({"validation": {stage.name: {"current": stage.current, "best": stage.best} for stage in report.stages}})
+        if report.test is not None:
+            run.log({"test/current": report.test.current.value, "test/tuned": report.test.tuned.value})
+        run.tags |= {change.key: str(change.after) for change in report.changes}
+    return report
+
+
+@contextmanager
+def _alone(root: Path) -> Iterator[None]:
+    root.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(root / ".lock", timeout=0)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise DataError(f"another recsys tune is at work in {root}: wait until it is done") from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+@dataclass
+class Search:
+    """The stages of a search, one after the other, and what they have found so far.
+
+    Attributes
+    ----------
+    folder : for the checkpoints of all trials.
+    fixed : keys that stay as they are.
+    """
+
+    shop: TuningShop
+    journal: Path
+    folder: Path
+    fixed: frozenset[str]
+    options: TuneOptions
+    watch: TrialLog
+    stages: list[StageResult] = field(default_factory=list)
+    changes: list[Change] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    def run(self, budget: Budget, split: Split) -> TuningReport:
+        """Run all stages, and look at the test once."""
+        towers, current_towers = self._towers(budget)
+        ranking, values, validation = self._ranking(budget, towers, current_towers)
+        values |= self._cross_encoder(budget, ranking, values)
+        test = None
+        if self.changes and self.options.test:
+            _log.info("comparing tuned and current settings on the test after %s; this trains both until then", moment(split.cut))
+            tuned = Candidate(with_values(self.shop.settings, {**ranking.towers[0], **values}), ranking.towers[1])
+            test = compare(self.shop, split, Candidate(self.shop.settings, current_towers[1]), tuned, self.folder / "test")
+        return TuningReport(
+            tuple(self.stages),
+            tuple(self.changes),
+            tuple(sorted(self.fixed & {knob.key for stage in ("towers", "ranking", "cross-encoder") for knob in self._all_knobs(stage)})),
+            validation if self.changes else None,
+            test,
+            moment(split.cut),
+            self.options.users,
+            tuple(self.notes),
+        )
+
+    def _all_knobs(self, stage: StageName) -> list[Knob]:
+        return knobs_of(stage, self.shop.settings, reviews=self.shop.job.review_words is not None)
+
+    def _stage(self, name: StageName, *given: Values) -> Stage:
+        """Return a stage whose values depend on what earlier stages gave."""
+        knobs = open_knobs(self._all_knobs(name), self.fixed)
+        current = {knob.key: value_of(self.shop.settings, knob.key) for knob in knobs}
+        study = f"{name}-{of_json([self.folder.name, *given])[:12]}"
+        return Stage(study, knobs, current, self.journal, self.folder / study, self.shop.job.seed)
+
+    def _run(self, stage: Stage, objective: Objective, budget: Budget, most: int | None) -> list[Trial]:
+        return stage.run(objective, budget, most if stage.knobs else 1, self.watch)
+
+    def _told(self, name: StageName, stage: Stage, trials: list[Trial], best: float) -> None:
+        counts = stage.counts()
+        self.stages.append(StageResult(name, counts["complete"], counts["pruned"], counts["failed"], trials[0].value, best))
+
+    def _towers(self, budget: Budget) -> tuple[tuple[Values, Path], tuple[Values, Path]]:
+        """Search the towers' settings; return values and folder of the best towers, and of the current ones."""
+        stage = self._stage("towers")
+        try:
+            self._run(stage, TowersObjective(self.shop), budget, 1)  # the current settings may take all of the time
+            trials = self._run(stage, TowersObjective(self.shop), budget.share(UNTIL["towers"]), self.options.trials)
+        except OutOfTime:
+            raise self._too_short("training the towers with the current settings") from None
+        best = best_of(trials)
+        self._told("towers", stage, trials, best.value)
+        self._tidy(stage, [trials[0], best])
+        return (best.values, stage.folder_of(best.values)), (trials[0].values, stage.folder_of(trials[0].values))
+
+    def _ranking(
+        self, budget: Budget, towers: tuple[Values, Path], current: tuple[Values, Path]
+    ) -> tuple[RankingObjective, Values, MetricValue]:
+        """Search the ranking's settings over the better towers; return what judges them, the best values and the gain by them."""
+        widest: Values = {knob.key: int(knob.high) for knob in self._all_knobs("ranking") if knob.key.startswith("retrieval.")}
+        before = RankingObjective(self.shop, widest, current)
+        objective, stage = before, self._stage("ranking", current[0])
+        try:
+            (start, *_) = self._run(stage, before, budget, 1)
+            if towers != current:
+                other, over = RankingObjective(self.shop, widest, towers), self._stage("ranking", towers[0])
+                (first, *_) = self._run(over, other, budget, 1)
+                if first.value > start.value:
+                    objective, stage = other, over
+                    self._towers_changed(towers[0], current[0])
+                else:
+                    self.notes.append(
+                        f"the best trial of the towers makes no better list, {first.value:.4f} against {start.value:.4f}: left out"
+                    )
+            trials = self._run(stage, objective, budget.share(UNTIL["ranking"]), self.options.trials)
+        except OutOfTime:
+            raise self._too_short("fitting the ranking with the current settings") from None
+        best = self._simplest(stage, objective, best_of(trials), "ranking")
+        self._told("ranking", stage, [start, *trials[1:]], best.value)
+        gain = Bootstrap().paired_ratio(objective.per_user(best.values), before.per_user(stage.current))
+        return objective, best.values, gain
+
+    def _towers_changed(self, values: Values, current: Values) -> None:
+        changed = [key for key, value in values.items() if value != current[key]]
+        best = self.stages[-1]
+        gain = best.best - best.current if len(changed) == 1 else None
+        self.changes += [Change(key, "towers", current[key], values[key], gain) for key in changed]
+
+    def _simplest(self, stage: Stage, objective: Objective, best: Trial, name: StageName) -> Trial:
+        """Take each change back that gains nothing by itself, and note what each of the others gains."""
+        for knob in stage.knobs:
+            before, after = stage.current[knob.key], best.values[knob.key]
+            if before == after:
+                continue
+            values = {**best.values, knob.key: before}
+            value = objective(values, stage.folder_of(values), unreported)
+            if value >= best.value:
+                best = replace(best, values=values, value=value)
+            else:
+                self.changes.append(Change(knob.key, name, before, after, round(best.value - value, 6)))
+        return best
+
+    def _cross_encoder(self, budget: Budget, ranking: RankingObjective, chosen: Values) -> Values:
+        """Search the cross-encoder's settings over the chosen ranking; return the best values."""
+        if budget.over:
+            self.notes.append("no time was left for the cross-encoder's settings: run it again, or give more --minutes")
+            return {}
+        stage, objective = self._stage("cross-encoder", ranking.towers[0], chosen), ReadingObjective(ranking, chosen)
+        trials = self._run(stage, objective, budget, self.options.trials)
+        best = self._simplest(stage, objective, best_of(trials), "cross-encoder")
+        self._told("cross-encoder", stage, trials, best.value)
+        return best.values
+
+    def _too_short(self, what: str) -> DataError:
+        return DataError(
+            f"{self.options.minutes:g} minutes ended before {what} did: give more --minutes, or run it again, which goes on from there"
+        )
+
+    def _tidy(self, stage: Stage, kept: list[Trial]) -> None:
+        """Remove the checkpoints of trials that have ended, the given ones' excepted: each holds an encoder."""
+        keep = {stage.folder_of(trial.values) for trial in kept} | {stage.folder_of(values) for values in stage.cut_off()}
+        for path in stage.folder.glob("*"):
+            if path not in keep:
+                shutil.rmtree(path, ignore_errors=True)

@@ -1,0 +1,1 @@
+"""Logs runs to MLflow and TensorBoard, where the settings name one."""
