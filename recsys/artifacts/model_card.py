@@ -60,6 +60,8 @@ make decisions about people.
 
 
 ROBUSTNESS_REPORT = "robustness.json"  # in reports/
+
+
 def _windows(about: dict[str, Any]) -> str:
     """Return the table of windows; that of a model which goes on from an earlier one says what each part has seen in addition."""
     windows, continued = about["windows"], about.get("continued")

@@ -22,9 +22,9 @@ from recsys.progress import terminal_progress
 from recsys.settings.auto import with_profile
 from recsys.settings.presets import find_device, with_preset
 from recsys.snapshot.fingerprint import fingerprint
+from recsys.tracking.run import tracked
 from recsys.training.continual.parent import Parent
 from recsys.training.continual.pipeline import continue_model
-from recsys.tracking.run import tracked
 from recsys.training.job import TrainingJob
 from recsys.training.options import TrainOptions
 from recsys.training.pipeline import MODEL_VERSION, train_model

@@ -85,6 +85,8 @@ def test_it_says_what_labels_of_terms_brought(polarity: dict[str, Any], told: st
 def test_it_says_that_robustness_was_not_measured() -> None:
     card = model_card("a1", ABOUT | {"reviews": {"learned_from": "nothing"}}, "packaged", 28, Path("no reports"))
     assert "## Robustness\nNot measured: `recsys evaluate robustness` does" in card
+
+
 def test_it_says_what_text_parts_earn_and_why_idle_ones_are_idle() -> None:
     earned = {"change": 0.01234, "low": 0.002, "high": 0.02, "without": 0.05, "users": 1234}
     lost = earned | {"change": -0.004, "low": -0.01, "high": 0.001}
