@@ -74,7 +74,7 @@ def continue_text_models(job: TrainingJob, parent: Model, since: int, device: to
     split = job.windows.validation.split(log)
     sampler, pull = _sampler(split.history, job, config, since), ProximalTerm(job.settings.continual.proximal)
     validate, ids = validation_ndcg(split), None if ids is None else ids.to(device)
-    run = TrainingRun(sampler, tower, source, validate, work, job.seed, ids, job.progress, pull)
+    run = TrainingRun(sampler, tower, source, validate, work, job.seed, ids, job.progress, proximal=pull, on_epoch=job.on_epoch)
     fitted = fit_towers(run, config)
     query_tower, same = parent.query_tower.to(device), lower_fingerprint(encoder) == before
     if not same:
