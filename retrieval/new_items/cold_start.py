@@ -20,7 +20,7 @@ from features.storage.arrays import arrays_of
 from features.storage.digests import unit_fraction
 from retrieval.collaborative.scoring import gather
 from retrieval.new_items.debuts import HABITS, SIGNS, TASTES, Examples, PastWindow
-from retrieval.new_items.evidence import Kinds, TextGraph, UnsoldTexts, habits, tastes
+from retrieval.new_items.evidence import Kinds, TextGraph, UnsoldTexts, habits, similarity, tastes
 from retrieval.new_items.logistic import Logistic, probabilities
 
 if TYPE_CHECKING:
@@ -126,6 +126,10 @@ class ColdStartScorer:
     @property
     def n_items(self) -> int:
         return len(self.kinds.text)
+
+    def similarity(self, users: Histories) -> np.ndarray:
+        """Return the summed sharpened cosine of each distinct unsold text to what each user bought, float32 (b, g)."""
+        return similarity(users, self.cold_start.unsold, self.kinds)
 
     def log_odds(self, users: Histories) -> np.ndarray:
         """Return the log odds of each distinct unsold text, float32 (b, g)."""

@@ -28,13 +28,11 @@ SIGNS = {
     "novelty": 1,
     "rate": 1,
     "sharing": -1,
-    "near_sales": 1,
-    "near_debuts": 1,
 }
 TASTES = ("text", "factors", "category", "brand", "price")
 HABITS = ("events", "novelty")
-BUYERS = 2000  # whose purchases are examples, at most
-SAMPLED = 300  # users whose other texts are examples
+BUYERS = 500  # whose purchases are examples, at most
+SAMPLED = 150  # users whose other texts are examples
 NEAREST, OTHERS = 100, 100  # of each of them: the texts nearest to their taste, and some of all others
 AT_ONCE = 32  # users
 

@@ -26,7 +26,8 @@ NEIGHBOURS = 50  # nearest sold texts of a text
 SQUARINGS = 3  # of the cosine, to its 8th power: .9 counts .43, .5 counts .004
 RECENT, LONG = 28, 91  # days over which sales and first sales are counted
 SHRINKAGE = 10.0  # items of the wider group that a text's, or a category's, rate of first sales counts with
-RIDGE = 30.0  # of the map from texts to collaborative factors
+RIDGE = 0.03  # of the map from texts to collaborative factors
+FLOOR = 0.1  # similarity of what is near to nothing that a user bought
 HISTORY = Weighting(count="log", half_life=90.0)
 
 
@@ -133,7 +134,7 @@ class UnsoldTexts:
         texts, first, group = np.unique(kinds.text[rows], return_index=True, return_inverse=True)
         sold_texts = np.bincount(kinds.text[sold], minlength=len(vectors)) > 0
         near = graph.table(texts, sold_texts)
-        columns = _columns(log, now, kinds, first_sale, near)[rows[first]]
+        columns = _columns(log, now, kinds, first_sale)[rows[first]]
         mapped = map_factors(vectors, kinds.text[sold], factors[sold], texts)
         return cls(rows, group, rows[first], near, mapped, columns, first_sale)
 
@@ -160,42 +161,35 @@ def map_factors(vectors: np.ndarray, text_of: np.ndarray, factors: np.ndarray, t
     return ((vectors[texts] - centre) @ weights).astype(np.float32)
 
 
-def _columns(log: Interactions, now: int, kinds: Kinds, first_sale: np.ndarray, near: sp.csr_array) -> np.ndarray:
-    """Return what is known of each item's text at `now`, float32 (n_items, 4).
+def _columns(log: Interactions, now: int, kinds: Kinds, first_sale: np.ndarray) -> np.ndarray:
+    """Return what is known of each item's text at `now`, float32 (n_items, 2).
 
-    The log rates of first sales by text, shrunk to brand and category; the log of the number of unsold items that share the text;
-    the logs of recent buyers of the nearest sold texts, and of those among them that sold for the first time.
+    The log rate of first sales by text, shrunk to brand and category, and the log of the number of unsold items that share the text.
     """
     unsold = np.isnan(first_sale)
     newly = first_sale <= LONG
-    age = (now - log.time) / DAY
-    recent, long = distinct_buyers(log, age <= RECENT), distinct_buyers(log, age <= LONG)
-    buyers, tried = np.where(newly, long, 0), (unsold | newly).astype(float)
+    buyers = np.where(newly, distinct_buyers(log, (now - log.time) / DAY <= LONG), 0)
+    tried = (unsold | newly).astype(float)
     rate = np.full(log.n_items, (buyers.sum() + 1) / (tried.sum() + 1))
     for code in kinds.coarse_to_fine:
         rate = (np.bincount(code, buyers)[code] + SHRINKAGE * rate) / (np.bincount(code, tried)[code] + SHRINKAGE)
-    sharing = np.bincount(kinds.text, unsold)
-    nearest = [
-        np.bincount(kinds.text, amount, minlength=near.shape[0]) @ near for amount in (recent, np.where(first_sale <= RECENT, recent, 0))
-    ]
-    place = np.zeros(near.shape[0], dtype=np.int64)
-    place[np.unique(kinds.text[unsold])] = np.arange(near.shape[1])
-    around = [np.log(0.1 + amount)[place[kinds.text]] if near.shape[1] else np.zeros(log.n_items) for amount in nearest]
-    return np.stack([np.log(rate), np.log(np.maximum(sharing, 1))[kinds.text] if len(sharing) else rate, *around], axis=1).astype(np.float32)
+    sharing = np.bincount(kinds.text, unsold)[kinds.text]
+    return np.stack([np.log(rate), np.log(np.maximum(sharing, 1))], axis=1).astype(np.float32)
+
+
+def similarity(users: Histories, unsold: UnsoldTexts, kinds: Kinds) -> np.ndarray:
+    """Return the sharpened cosine of each unsold text to what each user bought, summed over purchases by weight, float32 (b, g)."""
+    return (history_matrix(users.with_items(kinds.text), unsold.near.shape[0], HISTORY) @ unsold.near).toarray()
 
 
 def tastes(users: Histories, unsold: UnsoldTexts, kinds: Kinds, user_factors: np.ndarray) -> dict[str, np.ndarray]:
     """Return how near each unsold text is to what each user bought, float32 (b, g) each."""
     first = unsold.first
-    by_text = history_matrix(users.with_items(kinds.text), unsold.near.shape[0], HISTORY)
-    out = {"text": np.log(FLOOR + (by_text @ unsold.near).toarray()), "factors": user_factors @ unsold.factors.T}
+    out = {"text": np.log(FLOOR + similarity(users, unsold, kinds)), "factors": user_factors @ unsold.factors.T}
     for name, code in (("category", kinds.category), ("brand", kinds.brand)):
         bought = history_matrix(users.with_items(code), int(code.max(initial=0)) + 1, HISTORY)
         out[name] = np.log(FLOOR + bought[:, code[first]].toarray())
     return out | {"price": _price_gap(users, kinds.price[first])}
-
-
-FLOOR = 0.1  # similarity of what is near to nothing that a user bought
 
 
 def _price_gap(users: Histories, prices: np.ndarray) -> np.ndarray:
