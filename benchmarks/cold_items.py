@@ -28,7 +28,8 @@ from features.text.embeddings import group
 from features.text.encoder import TextEncoder
 from features.text.state_cache import cached_states
 from features.text.template import item_texts, text_hashes
-from recsys.artifacts.model_store import load_model
+from recsys.artifacts.bundle import Bundle
+from recsys.artifacts.model import Model
 from recsys.offline.public_datasets import SHOPS
 from recsys.settings.settings import Settings
 from recsys.snapshot.cold_start import DAYS
@@ -72,7 +73,7 @@ class Bench:
             encoder = TextEncoder.pretrained(settings.encoder)
             vectors = encoder.pool(cached_states(encoder, texts.gather(first).to_list(), workspace.cache))
             return cls(catalog, log, vectors / np.linalg.norm(vectors, axis=1, keepdims=True), text_of)
-        encoded = encode_catalog(catalog, load_model(workspace.models), workspace.cache)
+        encoded = encode_catalog(catalog, Model.from_files(Bundle.open(workspace.models).files), workspace.cache)
         first, text_of = group(encoded.vectors.hashes)
         return cls(catalog, log, encoded.vectors.vectors[first], text_of)
 
@@ -144,10 +145,10 @@ def ceiling(truth: GroundTruth, text_of: np.ndarray) -> dict[str, float]:
     rate = np.where(sharing > 0, sales / np.maximum(sharing, 1), 0)
     best = np.argsort(-rate[text_of] * unsold, kind="stable")[:K]
     of_all, of_user = [], []
-    for user in np.unique(cold.user):
+    for user in np.unique(cold.user).tolist():
         items = cold.item[cold.user == user]
         texts, count = np.unique(text_of[items], return_counts=True)
-        ideal = discount[: len(items)].sum()
+        ideal = float(discount[: len(items)].sum())
         chance = dict(zip(texts.tolist(), (count / sharing[texts]).tolist(), strict=True))
         of_all.append(sum(chance.get(text, 0) * d for text, d in zip(text_of[best].tolist(), discount, strict=True)) / ideal)
         own = -np.sort(-np.repeat(count / sharing[texts], sharing[texts]))[:K]

@@ -62,7 +62,7 @@ class RetrievalConfig(BaseModel):
     reviews: int = Field(default=60, ge=0)
     tower: int = Field(default=60, ge=0)
     popular: int = Field(default=60, ge=0)
-    exploration: float = Field(default=0.1, ge=0, le=1)
+    exploration: float = Field(default=0.02, ge=0, le=1)
     arrival_days: float = Field(default=28.0, gt=0)
     ease_model: EASEConfig = EASEConfig()
     item_knn_model: ItemToItemConfig = ItemToItemConfig()

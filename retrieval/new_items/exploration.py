@@ -45,7 +45,7 @@ def explore_new_items(ranked: Candidates, k: int, share: float, keys: Sequence[s
     order = np.arange(k)
     order = np.tile(np.where(order < ranked.rows.shape[1], order, -1), (len(ranked.users), 1))
     arrival = ranked.features.get(ARRIVAL_SCORE, np.full(ranked.rows.shape, np.nan))
-    some = np.flatnonzero(~np.isnan(arrival).all(axis=1))
+    some = np.flatnonzero(~np.isnan(arrival).all(axis=1)).tolist()
     for b, places in zip(some, explored_places([keys[b] for b in some], k, share), strict=True):
         new = np.sort(_drawn(arrival[b], int(places), k, keys[b]))
         behind = new[new >= k]
