@@ -9,7 +9,7 @@ import io
 import json
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
@@ -46,15 +46,8 @@ if TYPE_CHECKING:
     from recsys.artifacts.model import Model
     from recsys.settings.apps.search import IndexSettings
     from recsys.snapshot.encode import Encoded
+    from recsys.snapshot.part import SnapshotPart
     from retrieval.collaborative.config import RetrievalConfig
-
-
-class SnapshotPart(Protocol):
-    """A part of a snapshot that is stored in files."""
-
-    def to_files(self) -> dict[str, bytes]:
-        """Return the contents by file name."""
-        ...
 
 
 @dataclass(frozen=True)

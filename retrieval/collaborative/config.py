@@ -77,6 +77,8 @@ class RetrievalConfig(BaseModel):
         """Read the former key `arrivals`, places of a list, as the share of ten places."""
         if not isinstance(values, dict) or "arrivals" not in values:
             return values
+        if "exploration" in values:
+            raise ValueError("retrieval.arrivals and retrieval.exploration are the same: delete arrivals, the former name")
         try:
             places = int(values["arrivals"])
         except (TypeError, ValueError):
@@ -86,7 +88,7 @@ class RetrievalConfig(BaseModel):
         _log.warning(
             "retrieval.arrivals is retrieval.exploration now: %d of ten places are read as exploration = %g; rename it", places, share
         )
-        return {"exploration": share} | rest
+        return rest | {"exploration": share}
 
     @classmethod
     def from_stored(cls, values: Mapping[str, Any]) -> RetrievalConfig:
