@@ -34,6 +34,7 @@ from retrieval.candidates import Candidates
 from retrieval.collaborative.popularity import Trended
 from retrieval.collaborative.repeat_purchases import RepeatPurchases
 from retrieval.collaborative.scoring import TopOfAll, TopScores, batches
+from retrieval.new_items.arrivals import OFFERED, Arrivals
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -42,7 +43,6 @@ if TYPE_CHECKING:
     from retrieval.candidates import Retriever
     from retrieval.collaborative.config import RetrievalConfig
     from retrieval.collaborative.models import Collaborative
-    from retrieval.new_items.arrivals import Arrivals
     from retrieval.text_similarity import TextSimilarity
     from retrieval.two_tower.retriever import TwoTowerRetriever
 
@@ -62,7 +62,7 @@ class HybridRetriever:
     config : RetrievalConfig
         Quota of each source.
     arrivals : Arrivals, optional
-        Scorer of new items that nobody has bought.
+        Scorer of new items that nobody has bought, by probability.
     texts : TextSimilarity, optional
         Scorer by the words of the last items.
     """
@@ -83,7 +83,7 @@ class HybridRetriever:
         models, config = self.collaborative, self.config
         markov = {"markov": (TopScores(models.markov, MARKOV_SCORE), config.markov)} if models.markov else {}
         reviews = {"reviews": (TopScores(models.review_ease, REVIEW_EASE_SCORE), config.reviews)} if models.review_ease else {}
-        arrivals = {"arrival": (TopScores(self.arrivals, ARRIVAL_SCORE), config.arrivals)} if self.arrivals else {}
+        arrivals = {"arrival": (TopScores(self.arrivals, ARRIVAL_SCORE), OFFERED)} if self.arrivals else {}
         texts = {"texts": (self.texts, config.texts)} if self.texts else {}
         return {
             **arrivals,
@@ -186,6 +186,6 @@ class HybridRetriever:
             out |= self.texts.features(users, rows)
         out[TOWER_SCORE] = self.towers.pair_scores(users, rows)
         if self.arrivals:
-            near = self.arrivals.pair_scores(users, rows)
-            out[ARRIVAL_SCORE] = np.where(near > 0, near, np.nan).astype(np.float32)
+            chance = self.arrivals.pair_scores(users, rows)
+            out[ARRIVAL_SCORE] = np.where(chance > 0, chance, np.nan).astype(np.float32)
         return out

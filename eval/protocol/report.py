@@ -36,6 +36,8 @@ class Report:
     shown : int (users, 10), the first ten of the main list
     reasons : list -> the share of reasons whose item scores lower without what they name
     exposure : "brand" and "price" -> groups
+    exploration : what the places for new items cost: their share, and NDCG@10 over all items with and without them; empty where there
+        are no new items
     """
 
     metrics: MetricValues
@@ -52,6 +54,7 @@ class Report:
     shown: np.ndarray | None = field(default=None, repr=False, compare=False)
     reasons: MetricValues = field(default_factory=dict)
     exposure: dict[str, list[Exposure]] = field(default_factory=dict)
+    exploration: MetricValues = field(default_factory=dict)
 
     def beside(self, baselines: Mapping[str, Report], bundle_id: str | None = None) -> Report:
         """Return the same report with baselines on the same split, and the id of the bundle it describes."""
@@ -71,6 +74,7 @@ class Report:
             "bundle_id": self.bundle_id,
             "reasons": _values(self.reasons),
             "exposure": {name: [vars(group) for group in groups] for name, groups in self.exposure.items()},
+            "exploration": _values(self.exploration),
         }
 
     def to_json(self) -> str:

@@ -69,6 +69,9 @@ def lines(report: Report) -> list[str]:
     out.append(
         f"Exposure: Gini {shown(report.metrics.get('gini@10'))}, popularity (ARP) {shown(report.metrics.get('arp@10'), interval=True)}"
     )
+    if report.exploration:
+        parts = [f"{name} {shown(value, interval=True)}" for name, value in report.exploration.items()]
+        out.append(f"Places for new items (retrieval.exploration): {', '.join(parts)}")
     for kind in ("all", "new"):
         if report.baselines:
             baseline, ratio = best_baseline(report, kind)

@@ -41,3 +41,8 @@ def digest(files: Mapping[str, bytes]) -> str:
     for name in names:
         total.update(hashlib.sha256(files[name]).digest())
     return total.hexdigest()[:16]
+
+
+def unit_fraction(*parts: str) -> float:
+    """Return a number in [0, 1) that depends on the strings alone, spread evenly: a draw that repeats."""
+    return int.from_bytes(hashlib.sha256(of_strings(parts)).digest()[:8], "big") / 2**64

@@ -11,8 +11,11 @@ import numpy as np
 
 from eval.baselines.tune import evaluate_baselines, tune_baselines
 from eval.metrics.exposure import brands, price_bands, seen, shares
+from eval.metrics.intervals import Bootstrap
+from eval.metrics.lists import ndcg
 from eval.protocol.evaluate import System
 from eval.protocol.evaluate import evaluate as evaluate_system
+from eval.protocol.ground_truth import GroundTruth
 from eval.reports.evaluation import page
 from features.data.interactions import DAY
 from features.data.split import LABEL_EVENTS, Split
@@ -22,6 +25,7 @@ from recsys.artifacts.bundle import Bundle
 from recsys.offline.reason_check import reasons_hold
 from recsys.progress import open_bar, terminal_progress
 from recsys.recommend.pipeline import Recommender
+from recsys.recommend.request import MAX_PER_GROUP
 from recsys.snapshot.encode import EncodeOptions, encode_catalog
 from recsys.snapshot.snapshot import LogAggregates, indexed
 from recsys.training.find_or_train import model_until
@@ -34,7 +38,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from eval.metrics.exposure import Exposure
-    from eval.protocol.report import Report
+    from eval.protocol.report import MetricValues, Report
+    from eval.protocol.runner import EvaluateConfig
     from features.data.catalog import Catalog
     from features.data.interactions import Interactions
     from recsys.artifacts.model import Model
@@ -42,6 +47,7 @@ if TYPE_CHECKING:
     from recsys.snapshot.snapshot import Snapshot
     from recsys.workspace.workspace import Workspace
 
+PLACES = 10  # of the lists that the places for new items are priced on
 _log = logging.getLogger(__name__)
 
 
@@ -78,6 +84,7 @@ def evaluate(workspace: Workspace, settings: Settings, options: TrainOptions | N
     with progress() as show:
         report = evaluate_system(system, split, settings.evaluate, vectors, show)
         report = replace(report, reasons=reasons_hold(recommender, split.users), exposure=exposure(snapshot, split, report))
+        report = replace(report, exploration=exploration_price(recommender, split, settings.evaluate))
         baselines = settings.baselines
         if settings.evaluate.tune:
             baselines = tune_baselines(split, progress=show)
@@ -104,6 +111,33 @@ def recommender_over(catalog: Catalog, aggregates: LogAggregates, now: int, mode
     """Return a model's recommender over a catalogue and a log that ends before `now`; `cache` is the folder of token states."""
     encoded = encode_catalog(catalog, model, cache, options=EncodeOptions(progress=terminal_progress))
     return Recommender(model, indexed(catalog, aggregates, now, model, encoded, settings.indexing))
+
+
+def exploration_price(recommender: Recommender, split: Split, config: EvaluateConfig) -> MetricValues:
+    """Return what the places for new items cost: their share of all places, and NDCG@10 over all items with and without them.
+
+    New items are those of the catalogue's `created_at`; empty where there are none, or where `retrieval.exploration` is 0.
+    """
+    if recommender.retriever.arrivals is None:
+        return {}
+    truth, boot = GroundTruth.of(split, config.max_users, config.seed), Bootstrap(config.resamples, config.seed)
+    places, sides = [], {"ndcg@10": [], "ndcg@10 without": []}
+    for start in range(0, len(truth.users), config.batch):
+        users = split.histories(truth.users[start : start + config.batch])
+        ranked = recommender.ranked(recommender.candidates(users, recommender.model.retrieval.candidates))
+        plain = recommender.group_limit(MAX_PER_GROUP).keep(ranked).first(PLACES)
+        explored = recommender.first_places(ranked, PLACES)
+        moved = ~(explored.rows[:, :, None] == plain.rows[:, None, :]).any(axis=2) & explored.valid
+        places.append(moved.mean(axis=1))
+        sides["ndcg@10"].append(explored.rows)
+        sides["ndcg@10 without"].append(plain.rows)
+    of_users = {name: ndcg(_padded(rows), truth.bought, PLACES) for name, rows in sides.items()}
+    return boot.means({"share of places": np.concatenate(places)} | of_users)
+
+
+def _padded(parts: list[np.ndarray]) -> np.ndarray:
+    """Return lists of several batches, int64 (b, `PLACES`)."""
+    return np.concatenate([np.pad(rows, ((0, 0), (0, PLACES - rows.shape[1])), constant_values=-1) for rows in parts])
 
 
 def exposure(snapshot: Snapshot, split: Split, report: Report) -> dict[str, list[Exposure]]:

@@ -13,7 +13,7 @@ from features.behavior.recent_buyers import RecentBuyers
 from features.data.histories import Histories
 from features.data.interactions import DAY
 from features.data.split import LABEL_EVENTS
-from features.names import BUYERS_28, BUYERS_EVER
+from features.names import ARRIVAL_SCORE, BUYERS_28, BUYERS_EVER
 from features.reviews.summary import praise
 from features.storage.sorted_unique import sorted_unique
 from ranking.blocklist import Blocklist
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from ranking.merchandising.place import Place
     from recsys.artifacts.model import Model, ServedModel
     from recsys.snapshot.snapshot import Snapshot
+    from retrieval.new_items.cold_start import ColdStartScorer
 
 
 @dataclass(frozen=True)
@@ -116,10 +117,29 @@ class Components:
         snapshot, model = self.snapshot, self.model
         towers = TwoTowerRetriever(model.tower, snapshot.space, snapshot.index, snapshot.text_of, snapshot.collaborative.popularity.ranking)
         new = self._new_items
-        arrivals = Arrivals.of(self.text_retriever, new) if len(new) else None
+        arrivals = Arrivals(self.cold_start, new) if new.any() else None
         sales = snapshot.collaborative.popularity.ranking
         texts = TextSimilarity.of(snapshot.lexical, snapshot.text_of, sales) if model.retrieval.texts else None
         return HybridRetriever(snapshot.collaborative, towers, model.retrieval, arrivals, texts)
+
+    @cached_property
+    def cold_start(self) -> ColdStartScorer:
+        """The scorer of items that nobody has bought."""
+        snapshot = self.snapshot
+        return snapshot.cold_start.scorer(snapshot.catalog, snapshot.text_of, snapshot.collaborative.als)
+
+    def with_chances(self, ranked: Candidates) -> Candidates:
+        """Give new arrivals the expert's probability, and their place by it; where past debuts calibrate none, the ranker's stays."""
+        chance = ranked.features.get(ARRIVAL_SCORE)
+        if chance is None or not self.snapshot.cold_start.calibrated:
+            return ranked
+        return ranked.ranked(np.where(np.isnan(chance), ranked.scores, chance))
+
+    def list_keys(self, users: Histories) -> list[str]:
+        """Return user and day of each list, by which its explored places are drawn; unknown users share one key."""
+        ids, day = self.snapshot.log.user_ids, users.now // DAY
+        rows = np.full(len(users), -1) if users.rows is None else users.rows
+        return [f"{ids[row] if row >= 0 else ''} {day}" for row in rows.tolist()]
 
     @cached_property
     def text_retriever(self) -> TwoTowerRetriever:
@@ -196,8 +216,8 @@ class Components:
 
     @cached_property
     def _new_items(self) -> np.ndarray:
-        """Rows of items that were created recently and never sold, int64 (m,)."""
+        """Which items were created recently and never sold, bool (n_items,)."""
         config, snapshot = self.model.retrieval, self.snapshot
         created = snapshot.catalog.frame["created_at"].dt.epoch("s").fill_null(-1).to_numpy()
         new = (created >= snapshot.now - int(config.arrival_days * DAY)) & (snapshot.stats.columns[BUYERS_EVER] == 0)
-        return np.flatnonzero(new & (config.arrivals > 0))
+        return new & (config.exploration > 0)

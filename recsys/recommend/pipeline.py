@@ -26,8 +26,7 @@ from recsys.recommend.present import matches, present
 from recsys.recommend.request import MAX_PER_GROUP
 from retrieval.candidates import Candidates
 from retrieval.collaborative.scoring import TopScores
-from retrieval.new_items.reserved_places import reserve_places
-from retrieval.new_items.unsold import UnsoldScorer
+from retrieval.new_items.exploration import explore_new_items
 from retrieval.topk import top_k
 
 if TYPE_CHECKING:
@@ -104,16 +103,14 @@ class Recommender(Components):
         return limit.retrieve(lambda some, mask: self.retriever.retrieve(some, k, mask), users, min(places, k), permitted)
 
     def unsold_items(self, users: Histories, k: int, allowed: np.ndarray | None = None, max_per_group: int = MAX_PER_GROUP) -> Candidates:
-        """Retrieve never-sold items: those likely to sell soon and near to the user's purchases first; scores are no probabilities.
+        """Retrieve never-sold items by the probability that the user buys them, where debuts of the past calibrate it.
 
         Fewer than k where fewer are unsold.
         """
-        snapshot = self.snapshot
-        scorer = UnsoldScorer(snapshot.unsold_items, snapshot.text_vectors, snapshot.text_of)
-        source, limit = TopScores(scorer, UNSOLD_SCORE), self.group_limit(max_per_group)
+        source, limit = TopScores(self.cold_start, UNSOLD_SCORE), self.group_limit(max_per_group)
         permitted = self._permitted(users, allowed)
         found = limit.retrieve(lambda some, mask: source.retrieve(some, k, mask), users, k, permitted)
-        return with_features(limit.keep(found).first(k), snapshot.stats)
+        return with_features(limit.keep(found).first(k), self.snapshot.stats)
 
     def popular(self, users: Histories, k: int, allowed: np.ndarray | None = None, max_per_group: int = MAX_PER_GROUP) -> Candidates:
         """Retrieve what sells now. The score is the share of recent shoppers who bought the item."""
@@ -151,15 +148,21 @@ class Recommender(Components):
         return self.group_limit(max_per_group).keep(replace(by_lift, scores=by_lift.features["probability"])).first(max(k, depth))
 
     def first_places(self, ranked: Candidates, k: int, max_per_group: int = MAX_PER_GROUP, depth: int = 0) -> Candidates:
-        """The first k of ranked candidates, few variants of a product, with the places that are reserved for new items.
+        """The first k of ranked candidates, few variants of a product, with the places that are explored with new items.
 
         depth : how many items to return; those behind the first k follow in their order.
         """
-        return reserve_places(self.group_limit(max_per_group).keep(ranked), k, self.model.retrieval.arrivals, depth)
+        kept, share = self.group_limit(max_per_group).keep(ranked), self.model.retrieval.exploration
+        return explore_new_items(kept, k, share, self.list_keys(ranked.users), depth)
 
     def ranked(self, candidates: Candidates) -> Candidates:
-        """All candidates by probability of purchase; without a ranker the fused order stays, with the features that reasons need."""
-        return self.ranker.rank(candidates) if self.ranker else with_features(candidates, self.snapshot.stats)
+        """All candidates by probability of purchase; without a ranker the fused order stays, with the features that reasons need.
+
+        The ranker learned from items that had sold. New arrivals have the probability of the cold-start expert.
+        """
+        if not self.ranker:
+            return with_features(candidates, self.snapshot.stats)
+        return self.with_chances(self.ranker.rank(candidates))
 
 
 @dataclass(frozen=True)

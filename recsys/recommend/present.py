@@ -42,12 +42,14 @@ def present(
     else:
         strength = ranker.strengths(best) if ranker else np.zeros((len(GROUPS), *best.rows.shape), dtype=np.float32)
         reasons = parts.reasons.sentences(best, strength)
+    # Of the popular: the share of recent shoppers.
+    chances = popular or (parts.snapshot.cold_start.calibrated if options.unsold else ranked)
     facts = iter(parts.facts(best.rows[best.valid]))
     answers = []
     for b, user in enumerate(users):
         items = []
         for k in np.flatnonzero(best.valid[b]).tolist():
-            probability = float(best.scores[b, k]) if ranked or popular else None  # of the popular: the share of recent shoppers
+            probability = float(best.scores[b, k]) if chances else None
             moved = _largest({name: float(column[b, k]) for name, column in contributions.items()})
             items.append(Recommendation(len(items) + 1, *next(facts), probability, reasons[b][k], moved))
         answers.append(Answer(user, parts.bundle_id, _fallback(parts, options, user, personal=personal), tuple(items)))

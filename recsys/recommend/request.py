@@ -25,8 +25,7 @@ class RecommendOptions:
     new_only : only items that the user has not bought; None: only where users of this shop never buy an item again.
     diversity : 0 ranks by probability alone, 1 wants the items as different as possible.
     max_per_group : how many variants of a product (`group_id`) a list may hold.
-    unsold : only items that nobody has bought yet, likely to sell soon and near to the user's purchases; without
-        probabilities.
+    unsold : only items that nobody has bought yet, by the probability that the user buys them.
     explain : with what each feature added to the log odds.
     page, row : where the list is shown, for the rules of merchandising.toml (`ranking.merchandising.place`).
     merchandising : whether these rules arrange the list.

@@ -47,7 +47,7 @@ class RulesBody(Body):
         default=None, description="only items the user has not bought; null: true in a shop without repeat purchases"
     )
     unsold: bool = Field(
-        default=False, validation_alias=AliasChoices("unsold", "debuts"), description="only never-sold items, without probabilities"
+        default=False, validation_alias=AliasChoices("unsold", "debuts"), description="only never-sold items, by probability of a purchase"
     )
 
 

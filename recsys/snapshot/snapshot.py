@@ -9,7 +9,7 @@ import io
 import json
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
@@ -25,6 +25,7 @@ from features.storage.arrays import Subfolder, arrays_of, in_folder
 from features.text.embeddings import TextVectors, group
 from features.text.token_states import ItemTokens, TokenStates
 from recsys.settings.apps.search import with_praise
+from recsys.snapshot.cold_start import fit_cold_start
 from recsys.snapshot.customers import CustomerTables
 from recsys.snapshot.help_texts import HelpTexts
 from retrieval.collaborative.models import Collaborative
@@ -33,7 +34,7 @@ from retrieval.index import ItemIndex
 from retrieval.lexical.catalogue_words import CatalogueWords
 from retrieval.lexical.fields import text_fields
 from retrieval.lexical.index import LexicalIndex
-from retrieval.new_items.unsold import UnsoldItems
+from retrieval.new_items.cold_start import ColdStart
 from retrieval.related.models import Related
 from retrieval.related.substitutes import CategoryTexts
 from retrieval.text_search import TextSearchConfig
@@ -45,15 +46,8 @@ if TYPE_CHECKING:
     from recsys.artifacts.model import Model
     from recsys.settings.apps.search import IndexSettings
     from recsys.snapshot.encode import Encoded
+    from recsys.snapshot.part import SnapshotPart
     from retrieval.collaborative.config import RetrievalConfig
-
-
-class SnapshotPart(Protocol):
-    """A part of a snapshot that is stored in files."""
-
-    def to_files(self) -> dict[str, bytes]:
-        """Return the contents by file name."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -69,6 +63,7 @@ class Snapshot:
     index : over `space`.
     search_texts : vectors of the distinct texts for search.
     search_index : over those.
+    cold_start : the probability of items that nobody has bought.
     lexical : the words of the distinct texts.
     catalogue_words : what the catalogue calls things.
     text_search : how a query is matched with them.
@@ -92,7 +87,7 @@ class Snapshot:
     index: ItemIndex
     collaborative: Collaborative
     stats: ItemStats
-    unsold_items: UnsoldItems
+    cold_start: ColdStart
     search_texts: TextVectors
     search_index: ItemIndex
     lexical: LexicalIndex
@@ -153,7 +148,7 @@ class Snapshot:
             "index": self.index,
             "collaborative": self.collaborative,
             "stats": self.stats,
-            "unsold": self.unsold_items,
+            "unsold": self.cold_start,
             "search/texts": self.search_texts,
             "search/index": self.search_index,
             "search/lexical": self.lexical,
@@ -197,7 +192,7 @@ class Snapshot:
             index=ItemIndex.from_files(Subfolder(files, "index")),
             collaborative=Collaborative.from_files(Subfolder(files, "collaborative")),
             stats=ItemStats.from_files(Subfolder(files, "stats")),
-            unsold_items=UnsoldItems.from_files(Subfolder(files, "unsold")),
+            cold_start=ColdStart.from_files(Subfolder(files, "unsold")),
             search_texts=TextVectors.from_files(Subfolder(files, "search/texts")),
             search_index=ItemIndex.from_files(Subfolder(files, "search/index")),
             lexical=lexical,
@@ -229,12 +224,15 @@ def indexed(catalog: Catalog, aggregates: LogAggregates, now: int, model: Model,
     first, _ = group(encoded.vectors.hashes)
     item_id_vectors = None if model.item_id_vectors is None else model.item_id_vectors.of_texts(catalog.ids, texts.text_of, len(texts))
     lexical = index.lexical(text_fields(catalog.frame, texts.text_of, first), texts.text_of)
+    in_use = ItemIndex.build(in_space(texts.vectors, item_id_vectors), index.vectors)
+    own_index = in_use if item_id_vectors is None else None
     return Snapshot(
         catalog=catalog,
         now=now,
         texts=texts,
         states=encoded.states,
-        index=ItemIndex.build(in_space(texts.vectors, item_id_vectors), index.vectors),
+        index=in_use,
+        cold_start=fit_cold_start(catalog, (aggregates.log, aggregates.collaborative.als), now, texts, own_index),
         search_texts=search,
         search_index=ItemIndex.build(search.vectors, index.vectors),
         lexical=lexical,
@@ -259,7 +257,9 @@ def reviewed(snapshot: Snapshot, reviews: ScoredReviews) -> Snapshot:
 def recounted(snapshot: Snapshot, log: Interactions, retrieval: RetrievalConfig) -> Snapshot:
     """Return the snapshot of the same moment and catalogue with another log."""
     aggregates = LogAggregates.of(snapshot.catalog, log, snapshot.now, retrieval, review_words=snapshot.review_words)
-    counted = replace(snapshot, **vars(aggregates))
+    index = snapshot.index if snapshot.item_id_vectors is None else None
+    fitted = fit_cold_start(snapshot.catalog, (log, aggregates.collaborative.als), snapshot.now, snapshot.texts, index)
+    counted = replace(snapshot, cold_start=fitted, **vars(aggregates))
     return with_related(counted) if snapshot.related.built else counted
 
 
@@ -275,7 +275,6 @@ class LogAggregates:
     log: Interactions
     collaborative: Collaborative
     stats: ItemStats
-    unsold_items: UnsoldItems
     buys_again: bool
     review_words: ReviewWords | None = None
 
@@ -294,7 +293,6 @@ class LogAggregates:
             log=log,
             collaborative=collaborative or Collaborative.fit(log, now, retrieval, review_words),
             stats=ItemStats.fit(log, catalog, now),
-            unsold_items=UnsoldItems.fit(log, catalog, now, 1.0 if log.ordinal else 28.0),
             buys_again=ShopProfile.of(log).buys_again,
             review_words=review_words,
         )

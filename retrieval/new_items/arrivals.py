@@ -1,4 +1,4 @@
-"""New arrivals: recently created items that nobody has bought. They are scored by their text alone."""
+"""New arrivals: recently created items that nobody has bought, offered to users who bought something near to them."""
 
 from __future__ import annotations
 
@@ -6,46 +6,43 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-import scipy.sparse as sp
 
-from retrieval.collaborative.scoring import Weighting, gather, history_matrix
+from retrieval.collaborative.scoring import gather
 
 if TYPE_CHECKING:
     from features.data.histories import Histories
-    from retrieval.two_tower.retriever import TwoTowerRetriever
+    from retrieval.new_items.cold_start import ColdStartScorer
 
-NEIGHBOURS = 20  # nearest texts of an arrival; buyers of their items may like it
+OFFERED = 20  # candidates a user
+NEAR = 0.5**8  # summed sharpened cosine from which a text is near to what a user bought: one purchase with a cosine of .5
 
 
 @dataclass(frozen=True)
 class Arrivals:
-    """Scorer of arrivals by their similarity to what the user bought. Implements `ItemScorer`.
+    """Scorer of arrivals by the probability that the user buys them. Implements `ItemScorer`.
 
     Attributes
     ----------
-    near : float32 csr (n_items, n_items)
-        Cosine from an item to each arrival that has the item's text among its `NEIGHBOURS` nearest.
+    scorer : of all never-sold items.
+    new : bool (n_items,), the arrivals.
     """
 
-    near: sp.csr_array
+    scorer: ColdStartScorer
+    new: np.ndarray
 
     @property
     def n_items(self) -> int:
-        return self.near.shape[0]
-
-    @classmethod
-    def of(cls, towers: TwoTowerRetriever, arrivals: np.ndarray) -> Arrivals:
-        """Find the nearest texts of the items `arrivals`, int64 (m,)."""
-        n = len(towers.text_of)
-        texts, cosine = towers.index.search(towers.vectors[towers.text_of[arrivals]], NEIGHBOURS)  # (m, NEIGHBOURS)
-        arrival, place = np.nonzero((texts >= 0) & (cosine > 0))
-        by_text = (cosine[arrival, place], (texts[arrival, place], arrivals[arrival]))
-        table = sp.coo_array(by_text, shape=(len(towers.vectors), n), dtype=np.float32).tocsr()
-        return cls(table[towers.text_of])
+        return len(self.new)
 
     def scores(self, users: Histories) -> np.ndarray:
-        """Return the sum of cosines to what the user bought, float32 (b, n_items); 0 for other items."""
-        return (history_matrix(users, self.n_items, Weighting()) @ self.near).toarray()
+        """Return probabilities, float32 (b, n_items); 0 for other items, and for arrivals near to nothing that the user bought."""
+        return users.once(self, "scores", lambda: self._scores(users))
+
+    def _scores(self, users: Histories) -> np.ndarray:
+        unsold, out = self.scorer.cold_start.unsold, self.scorer.scores(users)
+        near = np.zeros(out.shape, dtype=bool)
+        near[:, unsold.rows] = (self.scorer.similarity(users) >= NEAR)[:, unsold.group]
+        return np.where(near & self.new, out, 0)
 
     def pair_scores(self, users: Histories, rows: np.ndarray) -> np.ndarray:
         """See `ItemScorer`."""

@@ -12,15 +12,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from features.data.histories import Histories
 from features.errors import ConfigError, DataError
 from recsys.recommend import open
 from recsys.recommend.answers import Answer
 from recsys.recommend.pipeline import DIVERSE_AMONG, Recommender
 from recsys.recommend.request import RecommendOptions
 from recsys.snapshot.snapshot import Snapshot
-from retrieval.candidates import Candidates
-from retrieval.new_items.reserved_places import reserve_places
 from tests.recsys.truth import check_reason
 
 EVERYBODY = [f"user-{n:02}" for n in range(60)]
@@ -250,27 +247,6 @@ def test_explained_in_order_of_weight(recommender):
         assert sizes[-1] > 0
         assert item.to_dict() == same.to_dict() | {"contributions": dict(item.contributions)}
     assert any(name.startswith("own_") for name, _ in explained.items[0].contributions)
-
-
-@pytest.mark.parametrize(
-    ("arrivals", "at", "places"),
-    [
-        (1, {6: 0.9, 7: 0.5}, [0, 1, 2, 6]),
-        (1, {2: 0.9, 7: 0.5}, [0, 1, 2, 3]),  # there by itself
-        (2, {3: 0.9, 7: 0.5}, [0, 1, 3, 7]),  # and not pushed out by the other
-        (2, {7: 0.9, 5: 0.5, 6: 0.7}, [0, 1, 6, 7]),  # the two nearest, in the ranker's order
-        (2, {}, [0, 1, 2, 3]),
-        (0, {6: 0.9}, [0, 1, 2, 3]),
-        (9, {0: 0.9, 4: 0.5, 5: 0.5, 6: 0.5, 7: 0.4}, [0, 4, 5, 6]),
-    ],
-)
-def test_places_kept_for_arrivals(arrivals, at, places):
-    """`at`: place in the ranker's order -> how near. The list has four places."""
-    rows = np.arange(8)[None]
-    near = np.full((1, 8), np.nan, np.float32)
-    near[0, list(at)] = list(at.values())
-    ranked = Candidates(Histories.of_baskets([[1]], 0), rows, -rows.astype(np.float32), {"arrival": near})
-    assert reserve_places(ranked, 4, arrivals).rows.tolist() == [places]
 
 
 def test_neighbours_of_an_item(recommender, shop):

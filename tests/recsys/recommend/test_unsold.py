@@ -2,8 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import numpy as np
 import pytest
 
+from eval.protocol.runner import EvaluateConfig
+from features.data.interactions import DAY
+from features.data.split import Split
+from features.names import ARRIVAL_SCORE
+from recsys.offline.evaluate import exploration_price
 from recsys.recommend import open
 from recsys.recommend.request import RecommendOptions
 from recsys.refresh import build
@@ -27,8 +35,34 @@ def test_only_who_has_a_history_gets_a_personal_list(place: Place) -> None:
     assert visitor.fallback == "nothing is known of the visitor: what is likely to sell soon"
     for answer in (known, unknown, visitor):
         assert {item.item_id for item in answer.items} == {f"sku-new-{n}" for n in range(3)}
-        assert all(item.probability is None for item in answer.items)
+        assert all(item.probability is None for item in answer.items)  # too few debuts to calibrate any
     for answer in (unknown, visitor):
         assert {item.reason for item in answer.items} == {"nobody has bought it yet"}
     (basket,) = recommender.answer(RecommendOptions(unsold=True, history=("sku-03",)), [None])
     assert basket.fallback is None
+
+
+def test_new_items_have_the_experts_probability_and_their_places_have_a_price(place: Place) -> None:
+    opened = open.open_recommender(place.workspace)
+    snapshot = opened.snapshot
+    sure = replace(snapshot, cold_start=replace(snapshot.cold_start, calibrated=True))
+    recommender = replace(opened, snapshot=sure)
+    new = np.array([item.startswith("sku-new") for item in snapshot.catalog.ids.tolist()])
+    vars(recommender)["_new_items"] = new
+    split = Split.by_time(snapshot.log, snapshot.log.end - 7 * DAY)
+    users = split.histories(split.users)
+    ranked = recommender.ranked(recommender.candidates(users, 100))
+    chance = recommender.cold_start.pair_scores(users, ranked.rows)
+    offered = ~np.isnan(ranked.features[ARRIVAL_SCORE])
+    assert offered.any()
+    assert np.array_equal(offered, offered & new[ranked.rows])
+    assert np.array_equal(ranked.scores[offered], chance[offered])
+    assert (np.diff(np.where(ranked.valid, ranked.scores, -1), axis=1) <= 0).all()
+    for share in (0.02, 0.2):
+        retrieval = recommender.model.retrieval.model_copy(update={"exploration": share})
+        other = replace(recommender, model=replace(recommender.model, retrieval=retrieval))
+        vars(other)["_new_items"] = new
+        price = exploration_price(other, split, EvaluateConfig())
+        assert 0 < price["share of places"].value <= 2 * share
+        assert price["ndcg@10"].value <= price["ndcg@10 without"].value
+    assert exploration_price(opened, split, EvaluateConfig()) == {}

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 Kind = Literal["sold", "unsold", "category"]
 NEAR = 20  # products that sell and are nearest in text to one that does not
-SQUARINGS = 3  # of the cosine, to its 8th power, as in `retrieval.new_items.unsold`
+SQUARINGS = 3  # of the cosine, to its 8th power, as in `retrieval.new_items.evidence`
 
 
 @dataclass(frozen=True)

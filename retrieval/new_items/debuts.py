@@ -1,0 +1,143 @@
+"""Past debuts as examples: pairs of a user and a text that nobody had bought before a window, and whether the user bought it within."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from features.data.histories import Histories
+from features.data.split import LABEL_EVENTS
+from retrieval.new_items.evidence import habits, tastes
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from features.data.interactions import Interactions
+    from retrieval.collaborative.als import ALS
+    from retrieval.new_items.evidence import Kinds, UnsoldTexts
+
+SIGNS = {
+    "text": 1,
+    "factors": 1,
+    "category": 1,
+    "brand": 1,
+    "price": -1,
+    "events": 1,
+    "novelty": 1,
+    "rate": 1,
+    "sharing": -1,
+}
+TASTES = ("text", "factors", "category", "brand", "price")
+HABITS = ("events", "novelty")
+BUYERS = 500  # whose purchases are examples, at most
+SAMPLED = 150  # users whose other texts are examples
+NEAREST, OTHERS = 100, 100  # of each of them: the texts nearest to their taste, and some of all others
+AT_ONCE = 32  # users
+
+
+@dataclass(frozen=True)
+class Examples:
+    """Labelled pairs; a pair stands for `weight` pairs of a user and an item.
+
+    Attributes
+    ----------
+    x : float32 (n, columns), in the order of `SIGNS`.
+    y : bool (n,)
+    weight : float32 (n,)
+    """
+
+    x: np.ndarray
+    y: np.ndarray
+    weight: np.ndarray
+
+    @property
+    def bought(self) -> int:
+        """Number of purchases among the examples."""
+        return int(self.y.sum())
+
+    @classmethod
+    def joined(cls, parts: list[Examples]) -> Examples:
+        """Concatenate the examples of several windows."""
+        return cls(*(np.concatenate([getattr(part, name) for part in parts]) for name in ("x", "y", "weight")))
+
+
+@dataclass(frozen=True)
+class PastWindow:
+    """A past moment and what was bought after it.
+
+    Attributes
+    ----------
+    log : events before `now`.
+    labels : events of the window that begins there.
+    """
+
+    log: Interactions
+    labels: Interactions
+    now: int
+    unsold: UnsoldTexts
+    kinds: Kinds
+    als: ALS
+
+    def examples(self, rng: np.random.Generator) -> Examples:
+        """Return all purchases of never-sold items, and a sample of what was not bought, weighted to stand for all of it."""
+        bought, known = self._bought(), np.unique(self.log.user)
+        buyers = np.intersect1d(bought[0], known)
+        kept = rng.permutation(buyers)[:BUYERS]
+        sampled = rng.permutation(known)[:SAMPLED]
+        parts = [
+            part
+            for users, x in self._described(np.union1d(kept, sampled))
+            for part in self._of_users(users, x, bought, (kept, sampled, len(buyers) / max(1, len(kept)), len(known)), rng)
+        ]
+        empty = Examples(np.zeros((0, len(SIGNS)), np.float32), np.zeros(0, bool), np.zeros(0, np.float32))
+        return Examples.joined([empty, *parts])
+
+    def _bought(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return the distinct pairs of a user and a never-sold item that were bought, as users and places of texts, int64 (p,) each."""
+        place = np.full(self.log.n_items, -1, dtype=np.int64)
+        place[self.unsold.rows] = self.unsold.group
+        labels = self.labels.where(np.isin(self.labels.event, LABEL_EVENTS) & (place[self.labels.item] >= 0))
+        key = np.unique(labels.user.astype(np.int64) * self.log.n_items + labels.item)
+        return key // self.log.n_items, place[key % self.log.n_items]
+
+    def _described(self, users: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Yield some users and their columns with each text, float32 (b, g, columns)."""
+        for start in range(0, len(users), AT_ONCE):
+            some = users[start : start + AT_ONCE]
+            histories = Histories.of_users(self.log, some, self.now)
+            yield some, describe(histories, self.unsold, self.kinds, self.als)
+
+    def _of_users(
+        self,
+        users: np.ndarray,
+        x: np.ndarray,
+        bought: tuple[np.ndarray, np.ndarray],
+        sample: tuple[np.ndarray, np.ndarray, float, int],
+        rng: np.random.Generator,
+    ) -> Iterator[Examples]:
+        kept, sampled, each, known = sample
+        sharing = np.bincount(self.unsold.group, minlength=x.shape[1]).astype(np.float32)
+        for at, user in enumerate(users.tolist()):
+            mine = bought[1][bought[0] == user]
+            if len(mine) and user in kept:
+                yield Examples(x[at, mine], np.ones(len(mine), bool), np.full(len(mine), each, np.float32))
+            if user in sampled:
+                order = np.argsort(-x[at, :, 0], kind="stable")
+                rest = order[NEAREST:]
+                some = rng.permutation(rest)[:OTHERS]
+                texts = np.concatenate([order[:NEAREST], some])
+                weight = sharing[texts] - np.bincount(mine, minlength=x.shape[1])[texts]
+                weight[NEAREST:] *= len(rest) / max(1, len(some))
+                yield Examples(x[at, texts], np.zeros(len(texts), bool), (weight * known / len(sampled)).astype(np.float32))
+
+
+def describe(users: Histories, unsold: UnsoldTexts, kinds: Kinds, als: ALS) -> np.ndarray:
+    """Return the columns of each user with each unsold text, float32 (b, g, columns) in the order of `SIGNS`."""
+    taste = tastes(users, unsold, kinds, als.user_factors(users))
+    shape = (len(users), len(unsold.first))
+    columns = [taste[name] for name in TASTES]
+    columns += [np.broadcast_to(column[:, None], shape) for column in habits(users, unsold.first_sale).values()]
+    columns += [np.broadcast_to(column, shape) for column in unsold.columns.T]
+    return np.stack(columns, axis=-1).astype(np.float32)
