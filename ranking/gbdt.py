@@ -197,7 +197,7 @@ def continue_base(base: Booster, parts: Sequence[Labelled], config: GBDTConfig, 
         return base
     seeds = range(seed * config.boosters, (seed + 1) * config.boosters)
     changed = config.model_copy(update={"rounds": rounds})
-    models = (_fit_one(parts, base.names, changed, each, model) for each, model in zip(seeds, base.models, strict=False))
+    models = (_fit_one(parts, base.names, changed, each, model) for each, model in zip(seeds, base.models, strict=True))
     return Booster(tuple(models), base.names)
 
 

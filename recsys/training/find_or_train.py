@@ -153,9 +153,14 @@ def model_until(
     return model
 
 
-def _from_store(workspace: Workspace, store: Path, plan: TrainingPlan, *, warm_start: bool = False) -> tuple[Model, str]:
-    """Find the plan's model in the store, or train and publish it; `warm_start` goes on from the model in use where it may."""
-    if bundle := plan.find(store, continued=warm_start):
+def _from_store(workspace: Workspace, store: Path, plan: TrainingPlan, *, warm_start: bool | None = False) -> tuple[Model, str]:
+    """Find the plan's model in the store, or train and publish it.
+
+    Parameters
+    ----------
+    warm_start : whether to go on from the model in use where that may be done; None does not, and says that it may be done.
+    """
+    if bundle := plan.find(store, continued=bool(warm_start)):
         use(store, bundle.id)
         return Model.from_files(bundle.files), f"model {bundle.id} is already there for this data, these settings and this seed"
     settings = plan.job.settings
@@ -164,10 +169,10 @@ def _from_store(workspace: Workspace, store: Path, plan: TrainingPlan, *, warm_s
         return _trained(workspace, store, plan, run, warm_start=warm_start)
 
 
-def _trained(workspace: Workspace, store: Path, plan: TrainingPlan, run: TrackedRun, *, warm_start: bool) -> tuple[Model, str]:
+def _trained(workspace: Workspace, store: Path, plan: TrainingPlan, run: TrackedRun, *, warm_start: bool | None) -> tuple[Model, str]:
     """Train the plan's model and publish it."""
     key, device, read_at = plan.key, plan.device, datetime.now(UTC)
-    parent = parent_for(workspace, store, plan) if warm_start else None
+    parent = None if warm_start is False else parent_for(workspace, store, plan, offered=warm_start is None)
     if parent is not None:
         # An erasure since the oldest data in the line of models was read concerns this one too.
         key, read_at = parent.key_of(plan.key, plan.job), min(read_at, parent.read)
@@ -191,13 +196,18 @@ def _trained(workspace: Workspace, store: Path, plan: TrainingPlan, run: Tracked
     return model, f"model {model_id} {trained}; its card is {store / model_id / 'MODEL_CARD.md'}"
 
 
-def parent_for(workspace: Workspace, store: Path, plan: TrainingPlan) -> Parent | None:
-    """Return the model in use if a training may go on from it, and say which or why not."""
+def parent_for(workspace: Workspace, store: Path, plan: TrainingPlan, *, offered: bool = False) -> Parent | None:
+    """Return the model in use if a training may go on from it, and say which or why not; `offered` only says that it may."""
     parent = Parent.current(store)
+    reason = None if parent is None else parent.obstacle(plan.job, ErasedUsers.read(workspace.erased))
+    if offered:
+        if parent is not None and reason is None:
+            _log.info("note: this training begins from nothing; `recsys train --continue` would go on from model %s", parent.name)
+        return None
     if parent is None:
         _log.warning("note: there is no model to go on from: this training begins from nothing")
         return None
-    if reason := parent.obstacle(plan.job, ErasedUsers.read(workspace.erased)):
+    if reason:
         _log.warning("note: this training begins from nothing and does not go on from model %s: %s", parent.bundle.id, reason)
         return None
     of = plan.job.settings.continual.fresh_every
@@ -221,5 +231,5 @@ def train(workspace: Workspace, settings: Settings, options: TrainOptions) -> st
     queries, reviews = (load(catalog, log.user_ids) for load in (workspace.load_queries, workspace.load_reviews))
     options = replace(options, queries=queries, reviews=reviews)
     plan = TrainingPlan.of(settings, options, (catalog, log), until)
-    warm_start = settings.continual.enabled if options.warm_start is None else options.warm_start
+    warm_start = True if options.warm_start is None and settings.continual.enabled else options.warm_start
     return _from_store(workspace, workspace.models, plan, warm_start=warm_start)[1]

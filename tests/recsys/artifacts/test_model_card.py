@@ -107,3 +107,42 @@ def test_it_says_what_text_parts_earn_and_why_idle_ones_are_idle() -> None:
         "- towers, well known and never sold: chance explains it",
         "- cross-encoder, few buyers and never sold: chance explains it",
     ]
+
+
+CONTINUED = {
+    "parent": "abc",
+    "until": "2024-04-30T00:00",
+    "generation": 3,
+    "new_since": "2024-01-01T00:00",
+    "kept": ["search", "cross-encoder"],
+}
+
+
+def windows(**continued: Any) -> list[str]:
+    about = ABOUT | {"reviews": {"learned_from": "nothing: there are no reviews"}}
+    about |= {"continued": CONTINUED | continued} if continued else {}
+    card = model_card("a1", about, "packaged", 28, Path("no reports"))
+    return card.split("## Windows\n")[1].split("\n\nCollaborative models")[0].splitlines()
+
+
+def test_each_part_is_listed_with_what_it_was_fitted_on() -> None:
+    rows = [row for row in windows() if row.startswith("|")]
+    assert len(rows) == 2 + len(ORDER)
+    assert "| cross-encoder, base booster | a day |" in rows
+
+
+def test_a_model_that_went_on_says_from_which_and_what_each_part_has_seen() -> None:
+    lines = windows(generation=3)
+    assert "| towers | a day: events since 2024-01-01T00:00, beside earlier ones, from the weights of the earlier model |" in lines
+    assert "| base booster | a day, in addition to the trees of the earlier model |" in lines
+    assert not [line for line in lines if "cross-encoder" in line and line.startswith("|")]
+    told = "\n".join(lines)
+    assert "went on from model abc, which was trained until 2024-04-30T00:00 (UTC); it is number 3 in a row" in told
+    assert "Taken over as they were: search, cross-encoder." in told
+
+
+def test_a_cross_encoder_that_was_trained_on_has_its_window() -> None:
+    lines = windows(kept=[])
+    assert "| cross-encoder | a day |" in lines
+    assert "| residual booster, which adds the cross-encoder | a day |" in lines
+    assert "No part was taken over as it was." in "\n".join(lines)

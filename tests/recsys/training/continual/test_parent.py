@@ -104,9 +104,12 @@ def test_an_erasure_marks_the_models_that_went_on_too(begun: Monthly, caplog: py
 
 
 @pytest.mark.parametrize("enabled", [True, False])
-def test_the_key_decides_where_no_option_does(begun: Monthly, enabled: bool) -> None:
-    begun.train(SECOND, warm_start=None, enabled=enabled)
+def test_the_key_decides_where_no_option_does(begun: Monthly, caplog: pytest.LogCaptureFixture, enabled: bool) -> None:
+    first = begun.about()["key"][:16]
+    with caplog.at_level(logging.INFO):
+        begun.train(SECOND, warm_start=None, enabled=enabled)
     assert ("continued" in begun.about()) == enabled
+    assert (f"`recsys train --continue` would go on from model {first}" in caplog.text) != enabled
 
 
 @pytest.mark.parametrize(
