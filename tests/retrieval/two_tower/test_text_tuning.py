@@ -32,7 +32,9 @@ def texts_of(tiny_bert: Path, shop, tuning: Tuning) -> TrainableTexts:
 def train(texts: TrainableTexts) -> None:
     """Train two steps, with dropout, towards zero vectors of the first texts."""
     # One of lora's two matrices starts at zero, so the other has a gradient from the second step on.
-    optimizer = torch.optim.SGD(texts.trainable(2), lr=1e-2)
+    weights = texts.trainable(2)
+    small = texts.tuning in ("adalora", "ia3")  # what starts at zero or one moves little in two plain steps
+    optimizer = torch.optim.Adam(weights, lr=5e-2) if small else torch.optim.SGD(weights, lr=1e-2)
     texts.encoder.train()
     for step in range(2):
         optimizer.zero_grad()
