@@ -150,7 +150,10 @@ class TrainableTexts:
                 source[places] = F.pad(hidden, (0, 0, 0, more - hidden.shape[1]))
                 mask[places] = F.pad(other, (0, more - other.shape[1]))
         else:
-            source, mask = self.encoder.batch([drawn.reworded.get(place, self.tokens[row]) for place, row in enumerate(rows)])
+            tokens = [self.tokens[row] for row in rows]
+            for place, ids in drawn.reworded.items():
+                tokens[place] = ids
+            source, mask = self.encoder.batch(tokens)
         return _Inputs(source, mask & drawn.kept(mask.shape[1]).to(device))
 
     def _run(self, inputs: _Inputs) -> Tensor:

@@ -33,8 +33,8 @@ def train(texts: TrainableTexts) -> None:
     """Train two steps, with dropout, towards zero vectors of the first texts."""
     # One of lora's two matrices starts at zero, so the other has a gradient from the second step on.
     weights = texts.trainable(2)
-    small = texts.tuning in ("adalora", "ia3")  # what starts at zero or one moves little in two plain steps
-    optimizer = torch.optim.Adam(weights, lr=5e-2) if small else torch.optim.SGD(weights, lr=1e-2)
+    rate = {"adalora": 0.05, "ia3": 0.5}.get(texts.tuning)  # what starts at zero or one moves little in two plain steps
+    optimizer = torch.optim.SGD(weights, lr=1e-2) if rate is None else torch.optim.Adam(weights, lr=rate)
     texts.encoder.train()
     for step in range(2):
         optimizer.zero_grad()
