@@ -67,12 +67,10 @@ PRACTICES: dict[str, dict[str, Any]] = {
     "full": {"tuning": "full"},
     "word_drop": {"tuning": "upper", "augment": {"word_drop": 0.15}},
     "synonyms": {"tuning": "upper", "augment": {"synonyms": 0.25}},
+    "word_drop_less": {"tuning": "upper", "augment": {"word_drop": 0.05}},
     "adversarial": {"tuning": "upper", "adversarial": 0.02},
+    "adversarial_less": {"tuning": "upper", "adversarial": 0.002},
     "upper_fast": {"tuning": "upper", "encoder_lr": 1e-4},
-    "upper_epochs": {"tuning": "upper", "tuned_epochs": 4, "encoder_lr": 5e-5},
-    "word_drop_epochs": {"tuning": "upper", "tuned_epochs": 4, "encoder_lr": 5e-5, "augment": {"word_drop": 0.15}},
-    "synonyms_epochs": {"tuning": "upper", "tuned_epochs": 4, "encoder_lr": 5e-5, "augment": {"synonyms": 0.25}},
-    "adversarial_epochs": {"tuning": "upper", "tuned_epochs": 4, "encoder_lr": 5e-5, "adversarial": 0.02},
 }
 
 
@@ -254,7 +252,7 @@ def tuned(bench: Bench, folder: Path, name: str, options: argparse.Namespace, se
     else:
         augmentation = Augmentation.of(bench.encoder, bench.texts, train.augment, ())
         texts = TrainableTexts(bench.encoder, bench.texts, bench.states, tuning, augmentation, train.adversarial)
-    run = towers_of(bench, folder, texts, seed, bench.work / "now")
+    run = towers_of(bench, folder, texts, seed, bench.work / f"{name}-now")
     begun = time.process_time()
     epoch = iter(range(1, 1000))
     fit_towers(replace(run, validate=lambda *_: float(next(epoch))), train)  # the last epoch is taken
