@@ -67,17 +67,15 @@ PRACTICES: dict[str, dict[str, Any]] = {
     "full": {"tuning": "full"},
     "word_drop": {"tuning": "upper", "augment": {"word_drop": 0.15}},
     "synonyms": {"tuning": "upper", "augment": {"synonyms": 0.25}},
+    "word_drop_less": {"tuning": "upper", "augment": {"word_drop": 0.05}},
     "adversarial": {"tuning": "upper", "adversarial": 0.02},
+    "adversarial_less": {"tuning": "upper", "adversarial": 0.002},
     "upper_fast": {"tuning": "upper", "encoder_lr": 1e-4},
-    "upper_epochs": {"tuning": "upper", "tuned_epochs": 4, "encoder_lr": 5e-5},
-    "word_drop_epochs": {"tuning": "upper", "tuned_epochs": 4, "encoder_lr": 5e-5, "augment": {"word_drop": 0.15}},
-    "synonyms_epochs": {"tuning": "upper", "tuned_epochs": 4, "encoder_lr": 5e-5, "augment": {"synonyms": 0.25}},
-    "adversarial_epochs": {"tuning": "upper", "tuned_epochs": 4, "encoder_lr": 5e-5, "adversarial": 0.02},
 }
 
 
 class _Prefix(nn.Module):
-    """Keys and values before those of a batch, in the form of transformers' caches."""
+    """Keys and values before those of a batch, as transformers' caches give them."""
 
     def __init__(self, model: Any) -> None:
         super().__init__()
@@ -190,8 +188,7 @@ class Bench:
     def measures(self, tower: TwoTower, vectors: np.ndarray) -> dict[str, np.ndarray]:
         """Return each user's measures by list; nan for users without a purchase that belongs in it."""
         kind = "all" if ShopProfile.of(self.validation.history).buys_again else "unseen"
-        warm = GroundTruth.of(self.validation, 2_000)
-        found = {"warm_ndcg": self._lists(warm, tower, vectors, kind, None)["ndcg"]}
+        found = {"warm_ndcg": self._lists(GroundTruth.of(self.validation, 2_000), tower, vectors, kind, None)["ndcg"]}
         truth = GroundTruth.of(self.split, USERS)
         buyers, _ = GroundTruth.of(self.split).buyers()
         for name, chosen in (("few", (buyers > 0) & (buyers < FEW)), ("cold", buyers == 0)):
@@ -236,13 +233,6 @@ def trained_towers(bench: Bench) -> Path:
     return folder
 
 
-def towers_of(bench: Bench, folder: Path, texts: TrainableTexts, seed: int, work: Path) -> TrainingRun:
-    """Return a run that starts at the text phase: its folder has the towers' checkpoints."""
-    shutil.rmtree(work, ignore_errors=True)
-    shutil.copytree(folder, work)
-    return bench.run(texts, work, seed)
-
-
 def tuned(bench: Bench, folder: Path, name: str, options: argparse.Namespace, seed: int) -> dict[str, Any]:
     """Tune the encoder by a practice; return each user's measures by list, and the seconds."""
     changed = {"texts_a_step": options.texts_a_step, "steps_per_epoch": options.steps, "tuned_epochs": 1, **PRACTICES.get(name, {})}
@@ -254,12 +244,14 @@ def tuned(bench: Bench, folder: Path, name: str, options: argparse.Namespace, se
     else:
         augmentation = Augmentation.of(bench.encoder, bench.texts, train.augment, ())
         texts = TrainableTexts(bench.encoder, bench.texts, bench.states, tuning, augmentation, train.adversarial)
-    run = towers_of(bench, folder, texts, seed, bench.work / "now")
+    work = bench.work / f"{name}-now"
+    shutil.rmtree(work, ignore_errors=True)
+    shutil.copytree(folder, work)  # so that the run starts at the text phase
+    run = bench.run(texts, work, seed)
     begun = time.process_time()
     epoch = iter(range(1, 1000))
     fit_towers(replace(run, validate=lambda *_: float(next(epoch))), train)  # the last epoch is taken
-    seconds = time.process_time() - begun
-    return {"cpu_seconds": seconds} | bench.measures(run.tower, run.vectors())
+    return {"cpu_seconds": time.process_time() - begun} | bench.measures(run.tower, run.vectors())
 
 
 def kept(bench: Bench, folder: Path, name: str, options: argparse.Namespace, seed: int) -> dict[str, Any]:

@@ -83,9 +83,10 @@ class TrainableTexts:
         augmentation: Augmentation | None = None,
         adversarial: float = 0.0,
     ) -> None:
-        self.encoder, self.states, self.tuning = encoder, states, tuning
+        self.encoder, self.states = encoder, states
+        self.tuning: Tuning = tuning
         self.augmentation, self.adversarial = augmentation, adversarial
-        self.tokens = encoder.tokens(texts) if tuning in ALL_LAYERS else []
+        self.tokens: list[list[int]] = encoder.tokens(texts) if tuning in ALL_LAYERS else []
         self.pooled = encoder.pool(states)
         self.adapter: Adapter | None = None
         self._inputs: _Inputs | None = None
@@ -107,8 +108,10 @@ class TrainableTexts:
 
     def modules(self) -> dict[str, nn.Module]:
         """Return what a checkpoint of the tuning must hold."""
-        allocation = None if self.adapter is None else self.adapter.allocation
-        return {"encoder": self.encoder.model} | ({} if allocation is None else {"ranks": allocation})
+        found: dict[str, nn.Module] = {"encoder": self.encoder.model}
+        if self.adapter is not None and self.adapter.allocation is not None:
+            found["ranks"] = self.adapter.allocation
+        return found
 
     def penalty(self) -> Tensor | float:
         """Return what an adapter adds to the loss."""
@@ -147,7 +150,10 @@ class TrainableTexts:
                 source[places] = F.pad(hidden, (0, 0, 0, more - hidden.shape[1]))
                 mask[places] = F.pad(other, (0, more - other.shape[1]))
         else:
-            source, mask = self.encoder.batch([drawn.reworded.get(place, self.tokens[row]) for place, row in enumerate(rows)])
+            tokens = [self.tokens[row] for row in rows]
+            for place, ids in drawn.reworded.items():
+                tokens[place] = ids
+            source, mask = self.encoder.batch(tokens)
         return _Inputs(source, mask & drawn.kept(mask.shape[1]).to(device))
 
     def _run(self, inputs: _Inputs) -> Tensor:

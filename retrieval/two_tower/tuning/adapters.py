@@ -10,7 +10,8 @@ can hold them, so an answer would cost more and the ONNX graph would need anothe
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal, get_args
+import math
+from typing import TYPE_CHECKING, Any, Literal, cast, get_args
 
 import torch
 from peft import AdaLoraConfig, AdaLoraModel, IA3Config, IA3Model, LoraConfig, LoraModel
@@ -50,9 +51,9 @@ class Adapter:
             targets = rf"(.*\.(key|value)|{_FEED_FORWARD})"
             self.tuner = IA3Model(model, IA3Config(target_modules=targets, feedforward_modules=_FEED_FORWARD), _ADAPTER)
         else:
-            schedule = {"total_step": steps, "tinit": int(_WARM * steps), "tfinal": min(steps - 1, -(-steps * 3 // 10))}
             # The update of rank 12 is scaled by 24 / 12, as that of `lora`.
-            config = AdaLoraConfig(init_r=12, target_r=8, lora_alpha=24, target_modules=_QUERY_VALUE, **schedule)
+            config = AdaLoraConfig(init_r=12, target_r=8, lora_alpha=24, target_modules=_QUERY_VALUE, total_step=steps)
+            config.tinit, config.tfinal = int(_WARM * steps), min(steps - 1, math.ceil(_FINAL * steps))
             self.tuner = AdaLoraModel(model, config, _ADAPTER)
             self.allocation = RankAllocation(self.tuner)
 
@@ -104,7 +105,7 @@ class RankAllocation(nn.Module):
     def update(self, step: int) -> None:
         """Update the importance of each rank by the gradients, and zero the ranks beyond the step's budget."""
         tuner = self._tuner[0]
-        allocator, config = tuner.rankallocator, tuner.peft_config[_ADAPTER]
+        allocator, config = tuner.rankallocator, cast("AdaLoraConfig", tuner.peft_config[_ADAPTER])
         names = [name for name, _ in self._weights()]
         values = [name for name, _ in self._singular_values()]
         for place, (name, weight) in enumerate(self._weights()):

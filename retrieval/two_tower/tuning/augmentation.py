@@ -89,7 +89,7 @@ class Augmentation:
         words = [self._words[row] for row in rows]
         reworded: dict[int, list[int]] = {}
         if self._reword is not None:
-            new = {place: text for place, row in enumerate(rows) if (text := self._reword(self.texts[row], rng)) is not None}
+            new = {place: text for place, row in enumerate(rows) if (text := self._reword(self.texts[int(row)], rng)) is not None}
             for place, encoding in zip(new, self._encode(list(new.values())), strict=True):
                 reworded[place], words[place] = encoding.ids, _words(encoding)
         return DrawnTexts(reworded, [_kept(one, self.config.word_drop, rng) for one in words])

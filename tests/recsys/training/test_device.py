@@ -23,6 +23,7 @@ from recsys.training.job import TrainingJob
 from recsys.training.pipeline import train_model
 from recsys.training.windows import Windows
 from retrieval.query_tower.model import QueryTower
+from retrieval.two_tower.config import AugmentConfig
 from retrieval.two_tower.model import TwoTower
 from tests.recsys.fake_gpu import CPU, CUDA, FakeGpu, on_gpu
 
@@ -90,10 +91,11 @@ def weights(module: nn.Module) -> list[torch.Tensor]:
     return [*module.parameters(), *module.buffers()]
 
 
-@pytest.mark.parametrize(("reads", "tuning"), [("set", "upper"), ("set", "lora"), ("sequence", "full")])
+@pytest.mark.parametrize(("reads", "tuning"), [("set", "upper"), ("set", "adalora"), ("sequence", "full")])
 def test_training_stands_on_the_device_from_end_to_end(small, tmp_path, monkeypatch, reads, tuning):
     tower = small.settings.tower.model_copy(update={"user_encoder": reads})
-    train = small.settings.train.model_copy(update={"tuning": tuning, "hard_negatives": 2, "last_epochs": 1})
+    changed = {"augment": AugmentConfig(word_drop=0.2, synonyms=0.5), "adversarial": 0.05, "hard_negatives": 2, "last_epochs": 1}
+    train = small.settings.train.model_copy(update={"tuning": tuning, **changed})
     shop = replace(small, settings=small.settings.model_copy(update={"tower": tower, "train": train}))
     with fake_gpu(monkeypatch) as stood:
         model = train_model(shop, CUDA, tmp_path / "work", tmp_path)

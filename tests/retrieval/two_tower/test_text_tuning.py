@@ -32,7 +32,9 @@ def texts_of(tiny_bert: Path, shop, tuning: Tuning) -> TrainableTexts:
 def train(texts: TrainableTexts) -> None:
     """Train two steps, with dropout, towards zero vectors of the first texts."""
     # One of lora's two matrices starts at zero, so the other has a gradient from the second step on.
-    optimizer = torch.optim.SGD(texts.trainable(2), lr=1e-2)
+    weights = texts.trainable(2)
+    rate = {"adalora": 0.05, "ia3": 0.5}.get(texts.tuning)  # what starts at zero or one moves little in two plain steps
+    optimizer = torch.optim.SGD(weights, lr=1e-2) if rate is None else torch.optim.Adam(weights, lr=rate)
     texts.encoder.train()
     for step in range(2):
         optimizer.zero_grad()

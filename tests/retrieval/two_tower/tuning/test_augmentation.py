@@ -46,7 +46,7 @@ def test_so_many_words_are_dropped_and_each_whole(encoder: TextEncoder, share: f
             assert len(set(kept[own == word])) == 1
         if row == 0:
             dropped.append(len(np.unique(own[(own >= 0) & ~kept])) / len(np.unique(own[own >= 0])))
-    assert np.mean(dropped) == pytest.approx(share, abs=0.06)
+    assert np.mean(dropped) == pytest.approx(share - share**4, abs=0.03)  # none where all four would be
     assert any((words[1] == word).sum() > 1 for word in words[1] if word >= 0)  # a word of several tokens was among them
 
 
