@@ -152,7 +152,7 @@ def window_candidates(job: TrainingJob, models: TextModels, window: Window, user
     baskets, rest = anonymous_baskets(split, job.settings.gbdt.visitors, np.random.default_rng([job.seed, len(split.labels)]))
     recall = float(pairs.labels.sum() / ground_truth.bought.counts.sum())
     _log.info("candidates of %s: %d users, %.1f%% of their purchases found", window, len(ground_truth.users), 100 * recall)
-    return WindowCandidates(pairs, found.labelled(baskets, rest), recall, few_buyer_lists(job, models, split, found))
+    return WindowCandidates(pairs, found.labelled(baskets, rest), recall, few_buyer_lists(job, models, split, found, users))
 
 
 def anonymous_baskets(split: Split, most: int, rng: np.random.Generator) -> tuple[Histories, UserItems]:

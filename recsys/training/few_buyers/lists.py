@@ -30,22 +30,26 @@ _log = logging.getLogger(__name__)
 MOST = 200  # candidates a user: these lists are short of items that a user could like
 
 
-def few_buyer_lists(job: TrainingJob, models: TextModels, split: Split, found: WindowRetriever) -> TrainingPairs | None:
+def few_buyer_lists(
+    job: TrainingJob, models: TextModels, split: Split, found: WindowRetriever, most: int | None = None
+) -> TrainingPairs | None:
     """Return labelled lists of items with few buyers, of users who bought one in the window; None where nobody did.
 
     Parameters
     ----------
     found : retrieval over the split's whole history.
+    most : users of each kind of list, at most; None for the base booster's number.
     """
     config, parts = job.settings.gbdt, []
-    if not config.few_buyer_users:
+    most = config.few_buyer_users if most is None else min(most, config.few_buyer_users)
+    if not most:
         return None
     rng = np.random.default_rng([job.seed, len(split.labels)])
     whole = GroundTruth.over(split, split.users)
-    users = _some(whole.relevant("few").user, config.few_buyer_users, rng)
+    users = _some(whole.relevant("few").user, most, rng)
     parts.append(_labelled(found, split, whole, users, whole.few))
     if config.hidden_items:
-        parts.append(_hidden(job, models, whole, rng))
+        parts.append(_hidden(job, models, whole, most, rng))
     given = [part for part in parts if part is not None]
     _log.info("lists of items with few buyers: %s users", " and ".join(str(len(part.labels)) for part in given) or "no")
     return TrainingPairs.joined(given) if given else None
@@ -61,14 +65,14 @@ def without_purchases(log: Interactions, hidden: np.ndarray, rng: np.random.Gene
     return log.where(~hidden[log.item] | (place < kept[log.item]))
 
 
-def _hidden(job: TrainingJob, models: TextModels, whole: GroundTruth, rng: np.random.Generator) -> TrainingPairs | None:
+def _hidden(job: TrainingJob, models: TextModels, whole: GroundTruth, most: int, rng: np.random.Generator) -> TrainingPairs | None:
     """Return lists of hidden items and items with few buyers, of users who bought a hidden item for the first time."""
-    config, split = job.settings.gbdt, whole.split
-    hidden = rng.random(split.history.n_items) < config.hidden_items
+    split = whole.split
+    hidden = rng.random(split.history.n_items) < job.settings.gbdt.hidden_items
     left = replace(split, history=without_purchases(split.history, hidden, rng))
     bought = whole.bought
     first = hidden[bought.item] & ~whole.seen.has(bought.user, bought.item) & np.isin(whole.users, left.users)[bought.user]
-    users = _some(bought.user[first], config.few_buyer_users, rng)
+    users = _some(bought.user[first], most, rng)
     if not len(users):
         return None
     vectors = models.vectors

@@ -23,6 +23,7 @@ from recsys.training.windows import Windows
 from tests.eval.shops import log_of
 
 if TYPE_CHECKING:
+    from features.data.histories import Histories
     from features.data.split import Split
     from ranking.cross_encoder.trainer import TrainingPairs
 
@@ -49,6 +50,12 @@ def split_of(job: TrainingJob) -> Split:
     return job.windows.early.split(job.log)
 
 
+def who(users: Histories) -> np.ndarray:
+    """Return the users' rows in the log."""
+    assert users.rows is not None
+    return users.rows
+
+
 def lists(job: TrainingJob, models: TextModels, split: Split | None = None) -> TrainingPairs | None:
     split = split or split_of(job)
     return few_buyer_lists(job, models, split, WindowRetriever.of(job, models, split.history, split.cut, models.vectors))
@@ -65,7 +72,7 @@ def test_hidden_items_have_few_buyers_and_others_are_as_they_were(job: TrainingJ
     truly = distinct_buyers(split.history, np.ones(len(split.history), dtype=bool))
     assert (truly[candidates.rows[candidates.valid]] >= FEW_BUYERS).any()  # or nothing was hidden
     truth = GroundTruth.of(split)
-    for users, rows, labels in zip(candidates.users.rows, candidates.rows, found.labels, strict=True):
+    for users, rows, labels in zip(who(candidates.users), candidates.rows, found.labels, strict=True):
         (place,) = np.flatnonzero(truth.users == users)
         before, after = (set(part.item[part.user == place].tolist()) for part in (truth.seen, truth.bought))
         assert not before & set(rows[rows >= 0].tolist())
@@ -80,7 +87,7 @@ def test_a_hidden_item_is_in_no_history_more_often_than_it_keeps_purchases(job: 
     shown = np.unique(found.candidates.rows[found.candidates.valid])
     users = found.candidates.users
     for item in shown:
-        assert len(np.unique(users.rows[users.user[users.item == item]])) < FEW_BUYERS
+        assert len(np.unique(who(users)[users.user[users.item == item]])) < FEW_BUYERS
 
 
 def test_without_hidden_items_only_those_with_few_buyers_are_listed(job: TrainingJob, models: TextModels) -> None:
@@ -122,7 +129,7 @@ def test_nothing_is_known_of_the_window(job: TrainingJob, models: TextModels) ->
     assert one is not None
     assert two is not None
     first, second = (
-        {u: set(r[r >= 0].tolist()) for u, r in zip(p.candidates.users.rows, p.candidates.rows, strict=True)} for p in (one, two)
+        {u: set(r[r >= 0].tolist()) for u, r in zip(who(p.candidates.users), p.candidates.rows, strict=True)} for p in (one, two)
     )
     common = first.keys() & second.keys()
     assert len(common) > 3
