@@ -29,7 +29,7 @@ build.
 
 ## How training went
 - validation NDCG@10 of the towers, over texts, by epoch from 0:
-  {curve}; the model is that of epoch {best}
+  {curve}; the model is that of epoch {best}{teachers}
 - the base booster {uses} the towers' scores: they {change} its binary cross-entropy over items new to the user, in the
   windows of residual booster and calibration, by {saved:.2%}
 - binary cross-entropy of the cross-encoder by epoch: {losses}
@@ -72,6 +72,7 @@ def model_card(model_id: str, about: dict[str, Any], encoder: str, days: float) 
         w=about["windows"],
         curve=", ".join(f"{value:.4f}" for value in curve),
         best=max(range(len(curve)), key=lambda epoch: (curve[epoch], epoch)),
+        teachers=_teachers(towers.get("teachers_ndcg@10", [])),
         uses="uses" if ranking["reads_towers"] else "does not use",
         change="lower" if ranking["reads_towers"] else "raise",
         saved=abs(ranking["towers_save"]),
@@ -85,6 +86,14 @@ def model_card(model_id: str, about: dict[str, Any], encoder: str, days: float) 
         reviews=_reviews(about["reviews"]),
         query_tower=_query_tower(search["query_tower"]),
         **about["data"],
+    )
+
+
+def _teachers(metrics: list[float]) -> str:
+    if not metrics:
+        return ""
+    return (
+        f"\n- the towers learned from {len(metrics)} others, whose validation NDCG@10 is {', '.join(f'{value:.4f}' for value in metrics)}"
     )
 
 

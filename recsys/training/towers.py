@@ -87,6 +87,8 @@ def fit_text_models(job: TrainingJob, device: torch.device, work: Path, cache: P
     tuning = settings.train.tuning
     if tuning == "auto":
         tuning = affordable_tuning("quick", device)
+    if not settings.train.tuned_epochs:
+        tuning = "frozen"
     query_tower = QueryTower.upon(encoder).to(device)
     source = TrainableTexts(encoder, distinct, states, tuning)
     log = replace(job.log, item=text_of[job.log.item].astype(np.int32), n_items=len(distinct))
