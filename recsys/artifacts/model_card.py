@@ -26,7 +26,7 @@ build.
 
 ## How training went
 - validation NDCG@10 of the towers, over texts, by epoch from 0:
-  {curve}; the model is that of epoch {best}
+  {curve}; the model is that of epoch {best}{teachers}
 - the base booster {uses} the towers' scores: they {change} its binary cross-entropy over items new to the user, in the
   windows of residual booster and calibration, by {saved:.2%}
 - binary cross-entropy of the cross-encoder by epoch: {losses}
@@ -120,6 +120,7 @@ def model_card(model_id: str, about: dict[str, Any], encoder: str, days: float, 
         windows=_windows(about),
         curve=", ".join(f"{value:.4f}" for value in curve),
         best=max(range(len(curve)), key=lambda epoch: (curve[epoch], epoch)),
+        teachers=_teachers(towers.get("teachers_ndcg@10", [])),
         uses="uses" if ranking["reads_towers"] else "does not use",
         change="lower" if ranking["reads_towers"] else "raise",
         saved=abs(ranking["towers_save"]),
@@ -156,6 +157,14 @@ def _earned(figures: dict[str, Any]) -> str:
         return "idle"
     change, low, high = (f"{figures[name]:+.4f}" for name in ("change", "low", "high"))
     return f"{change} [{low}, {high}] on {figures['without']:.4f}, {figures['users']:,} users"
+
+
+def _teachers(metrics: list[float]) -> str:
+    if not metrics:
+        return ""
+    return (
+        f"\n- the towers learned from {len(metrics)} others, whose validation NDCG@10 is {', '.join(f'{value:.4f}' for value in metrics)}"
+    )
 
 
 def _learned_from(search: dict[str, Any]) -> str:

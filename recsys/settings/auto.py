@@ -13,10 +13,11 @@ if TYPE_CHECKING:
     from recsys.settings.settings import Settings
 
 
-# The sizes with which a sequence encoder of users learns best: docs/decisions/013.
+# The sizes with which a sequence encoder of users learns best: docs/decisions/013. The text encoder stays as it is, since
+# each item has a vector of its own besides the text's: docs/decisions/122.
 SEQUENCE: dict[str, dict[str, Any]] = {
     "tower": {"user_encoder": "sequence", "dropout": 0.3, "history": 50, "heads": 2},
-    "train": {"lr": 1e-3, "negatives": 1024, "epochs": 8, "patience": 2, "last_epochs": 2},
+    "train": {"lr": 1e-3, "negatives": 1024, "epochs": 8, "patience": 2, "tuned_epochs": 0, "last_epochs": 2},
     "retrieval": {"tower": 200, "markov": 100, "texts": 100},
 }
 SET: dict[str, dict[str, Any]] = {"tower": {"user_encoder": "set"}}

@@ -91,6 +91,8 @@ def fit_text_models(job: TrainingJob, device: torch.device, work: Path, cache: P
     tuning = settings.train.tuning
     if tuning == "auto":
         tuning = affordable_tuning("quick", device)
+    if not settings.train.tuned_epochs:
+        tuning = "frozen"
     query_tower = QueryTower.upon(encoder).to(device)
     log = over_texts(job.log, text_of, len(distinct))
     split = windows.validation.split(log)

@@ -154,15 +154,17 @@ def sequence_loss(users: Tensor, items: Tensor, scale: Tensor, batch: SequenceBa
     at = np.searchsorted(batch.candidates, targets[predicted])
     others = batch.bought[owner[predicted]]  # (positions, m)
     others[np.arange(len(at)), at] = False
-    chosen, masked = torch.from_numpy(predicted).to(device), torch.from_numpy(others).to(device)
+    chosen, masked = (torch.from_numpy(some).to(device) for some in (predicted, np.flatnonzero(others)))
     log_q, label = torch.from_numpy(batch.log_q).to(device, torch.float32), torch.from_numpy(at).to(device)
     # One product with the correction as its bias: each pass over all scores costs as much as a layer of the encoder.
     with torch.autocast(device.type, enabled=False):
         corrected = F.linear(users.index_select(0, chosen).float() * scale, items.float(), -log_q)
-    corrected = corrected.masked_fill_(masked, MASKED)
+    with torch.no_grad():  # their probability is zero, and so is their gradient
+        corrected.view(-1).index_fill_(0, masked, MASKED)
     # The mean over no position would be nan, and would make all weights nan.
     loss = F.cross_entropy(corrected, label, reduction="sum") / max(len(at), 1)
     if taught is None:
         return loss
-    probabilities = (taught.index_select(0, chosen) - log_q).masked_fill_(masked, MASKED).softmax(-1)
+    probabilities = taught.index_select(0, chosen) - log_q
+    probabilities = probabilities.view(-1).index_fill_(0, masked, MASKED).view_as(corrected).softmax(-1)
     return (1 - TAUGHT) * loss + TAUGHT * F.cross_entropy(corrected, probabilities, reduction="sum") / max(len(at), 1)

@@ -193,11 +193,15 @@ class AttentionGroup:
     real: Tensor
 
 
-def attention_groups(lengths: np.ndarray, device: torch.device, groups: int = 8) -> list[AttentionGroup]:
-    """Divide packed histories, int64 (b,) of ascending lengths, into groups of equally many."""
+def attention_groups(lengths: np.ndarray, device: torch.device) -> list[AttentionGroup]:
+    """Divide packed histories, int64 (b,) of ascending lengths, into those of up to 4, 16, 64 and so on.
+
+    Each group costs calls of its own, so they are few; padding is short where most histories are.
+    """
+    quarter = np.ceil(np.log2(np.maximum(lengths, 2)) / 2)
     begins = np.cumsum(lengths) - lengths
     found = []
-    for some in np.array_split(np.arange(len(lengths)), min(groups, len(lengths))):
+    for some in np.split(np.arange(len(lengths)), np.flatnonzero(np.diff(quarter)) + 1):
         at = np.arange(lengths[some].max())
         place = np.minimum(begins[some][:, None] + at, lengths.sum() - 1)
         real = np.flatnonzero(at < lengths[some][:, None])

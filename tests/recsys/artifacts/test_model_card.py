@@ -55,6 +55,15 @@ def test_it_says_what_sentiment_was_learned_from_and_what_gets_none(way: str, to
     ]
 
 
+def test_it_says_whom_the_towers_learned_from() -> None:
+    reviews = {"reviews": {"learned_from": "nothing: there are no reviews"}}
+    taught = {"towers": ABOUT["towers"] | {"teachers_ndcg@10": [0.25, 0.5]}}
+    assert "learned from 2 others, whose validation NDCG@10 is 0.2500, 0.5000\n" in model_card(
+        "a1", ABOUT | reviews | taught, "packaged", 28
+    )
+    assert "others" not in model_card("a1", ABOUT | reviews, "packaged", 28)
+
+
 def test_a_shop_without_reviews_has_one_line() -> None:
     assert part({"learned_from": "nothing: there are no reviews"}) == ["- sentiment: learned from nothing: there are no reviews"]
 
