@@ -221,8 +221,9 @@ class Stage:
         return [trial.user_attrs[VALUES] for trial in trials if trial.user_attrs.get(CUT_OFF) and VALUES in trial.user_attrs]
 
     def folder_of(self, values: Values) -> Path:
-        """Return the folder of the trial with these values."""
-        return self.folder / of_json(values)[:16]
+        """Return the folder of the trial with these values: what differs from the current settings, whichever keys are searched."""
+        changed = {key: value for key, value in values.items() if value != self.current.get(key)}
+        return self.folder / of_json(changed)[:16]
 
     def _done(self, study: optuna.Study) -> list[Trial]:
         """Return the complete trials, the current settings first."""

@@ -82,12 +82,12 @@ def tune(workspace: Workspace, settings: Settings, options: TuneOptions, budget:
     train = replace(options.train, reviews=workspace.load_reviews(catalog, log.user_ids))
     plan = TrainingPlan.of(settings, train, (catalog, split.history), split.cut)
     root = workspace.root / "tuning"
-    key = of_json([VERSION, plan.key, options.users, sorted(fixed)])[:16]
+    folder = workspace.cache / "tuning" / of_json([VERSION, plan.key])[:16]
     shop = TuningShop(plan.job, plan.device, workspace.cache, options.users)
     facts = {**plan.job.settings.training_sections(), "users": options.users, "minutes": options.minutes}
     with _alone(root), tracked(settings.tracking, "tune", facts) as run:
         mend(root / "journal.jsonl")
-        search = Search(shop, root / "journal.jsonl", workspace.cache / "tuning" / key, fixed, options, TrialLog(settings.tracking))
+        search = Search(shop, root / "journal.jsonl", folder, fixed, options, TrialLog(settings.tracking))
         report = search.run(budget or Budget.of(options.minutes), split)
         write_whole(root / "best.toml", report.toml)
         write_whole(root / "report.json", report.to_json())
@@ -157,11 +157,14 @@ class Search:
         return knobs_of(stage, self.shop.settings, reviews=self.shop.job.review_words is not None)
 
     def _stage(self, name: StageName, *given: Values) -> Stage:
-        """Return a stage whose values depend on what earlier stages gave."""
+        """Return a stage whose values depend on what earlier stages changed."""
+        given = tuple({key: value for key, value in values.items() if value != value_of(self.shop.settings, key)} for values in given)
         knobs = open_knobs(self._all_knobs(name), self.fixed)
         current = {knob.key: value_of(self.shop.settings, knob.key) for knob in knobs}
-        study = f"{name}-{of_json([self.folder.name, *given])[:12]}"
-        return Stage(study, knobs, current, self.journal, self.folder / study, self.shop.job.seed)
+        searched = [self.folder.name, sorted(current), self.shop.users if name != "towers" else None, *given]
+        # Checkpoints depend on what was given alone, so that another set of keys finds those of the current settings.
+        folder = self.folder / f"{name}-{of_json(given)[:12]}"
+        return Stage(f"{name}-{of_json(searched)[:12]}", knobs, current, self.journal, folder, self.shop.job.seed)
 
     def _run(self, stage: Stage, objective: Objective, budget: Budget, most: int | None) -> list[Trial]:
         return stage.run(objective, budget, most if stage.knobs else 1, self.watch)
