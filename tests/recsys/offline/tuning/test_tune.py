@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import tomllib
 from datetime import UTC, datetime
 from pathlib import Path
@@ -140,7 +141,12 @@ def test_the_command(searched, command) -> None:
     _, workspace = searched
     words = ("tune", "--trials", 2, "--users", 40, "--keep", "gbdt.learning_rate,gbdt.features", "--keep", "train.lr")
     answer = command(*words, "--json", workspace=workspace.root).answer
-    assert {"changes", "fixed", "stages", "validation", "test", "cut", "users", "toml", "notes"} == set(answer)
+    page = (Path(__file__).parents[4] / "docs" / "json.md").read_text(encoding="utf-8")
+    example = json.loads(page.partition("```json tune\n")[2].partition("```")[0])
+    assert example.keys() == answer.keys()
+    for key in ("changes", "stages"):
+        assert all(entry.keys() == example[key][0].keys() for entry in answer[key])
+    assert answer["test"] is None or answer["test"].keys() == example["test"].keys()
     assert {"gbdt.learning_rate", "gbdt.features", "train.lr"} <= set(answer["fixed"])
     assert (answer["test"] is None) == (answer["changes"] == [])
     shown = command(*words, workspace=workspace.root)
