@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 UNPRUNED = 2  # complete trials of a stage before which none is ended early
-CUT_OFF = "cut_off"
+CUT_OFF, FAILED = "cut_off", "failed"
 VALUES = "values"
 
 
@@ -194,6 +194,7 @@ class Stage:
             self._told(watch, "cut off", None)
             return False
         except (RecsysError, ArithmeticError, RuntimeError, ValueError) as error:
+            trial.set_user_attr(FAILED, True)
             study.tell(trial, state=TrialState.FAIL)
             self._told(watch, "failed", None)
             if first:
@@ -211,7 +212,7 @@ class Stage:
 
     def counts(self) -> dict[str, int]:
         """Return how many trials have ended in which way."""
-        states = [trial.state for trial in self._study().get_trials(deepcopy=False) if not trial.user_attrs.get(CUT_OFF)]
+        states = [trial.state for trial in self._ended(self._study())]
         kinds = {"complete": TrialState.COMPLETE, "pruned": TrialState.PRUNED, "failed": TrialState.FAIL}
         return {name: states.count(state) for name, state in kinds.items()}
 
@@ -235,8 +236,15 @@ class Stage:
         return any(trial.values == self.current for trial in self._done(study))
 
     def _count(self, study: optuna.Study) -> int:
-        ended = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL))
-        return sum(not trial.user_attrs.get(CUT_OFF) for trial in ended)
+        return len(self._ended(study))
+
+    def _ended(self, study: optuna.Study) -> list[optuna.trial.FrozenTrial]:
+        """Return the trials that do not go on another time; one whose process was killed has ended as failed, without the mark."""
+        states = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
+        ended = study.get_trials(deepcopy=False, states=states)
+        return [
+            trial for trial in ended if not trial.user_attrs.get(CUT_OFF) and (trial.state != TrialState.FAIL or FAILED in trial.user_attrs)
+        ]
 
 
 class Watch(Protocol):

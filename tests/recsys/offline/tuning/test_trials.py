@@ -97,6 +97,7 @@ def test_a_killed_trial_goes_on_from_its_checkpoint(stage, when: tuple[int, int]
     assert again.seen[0] == killed.seen[-1]
     assert again.epochs[0] == (0, when[1])
     assert trials[0].values == CURRENT
+    assert stage().counts()["failed"] == 0
     assert killed.seen[:-1] == [] or killed.seen[0] not in again.seen  # what is done is not repeated
 
 
