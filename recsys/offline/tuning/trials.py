@@ -72,7 +72,7 @@ class Budget:
         return self.end is not None and self.clock() >= self.end
 
 
-class Report(Protocol):
+class StepReport(Protocol):
     """Told how a trial stands; ends it by an exception where it does not go on."""
 
     def __call__(self, step: int, value: float) -> None:
@@ -80,16 +80,16 @@ class Report(Protocol):
         ...
 
 
-class Objective(Protocol):
+class TrialObjective(Protocol):
     """The value of settings on validation data, a function of them and of the checkpoints in a folder alone."""
 
-    def __call__(self, values: Values, folder: Path, report: Report) -> float:
+    def __call__(self, values: Values, folder: Path, report: StepReport) -> float:
         """Return the value; higher is better. A second call with the same folder goes on where the first ended."""
         ...
 
 
 @dataclass(frozen=True)
-class Trial:
+class TrialResult:
     """A trial that has ended with a value.
 
     Attributes
@@ -121,7 +121,7 @@ class Stage:
     folder: Path
     seed: int = 0
 
-    def run(self, objective: Objective, budget: Budget, most: int | None = None, watch: Watch | None = None) -> list[Trial]:
+    def run(self, objective: TrialObjective, budget: Budget, most: int | None = None, watch: Watch | None = None) -> list[TrialResult]:
         """Run trials until the budget or the number of trials is used up; return those of the journal with a value, the current ones first.
 
         Parameters
@@ -164,7 +164,7 @@ class Stage:
             if trial.params and (trial.state == TrialState.RUNNING or trial.user_attrs.get(CUT_OFF)):
                 study.enqueue_trial(trial.params)
 
-    def _one(self, study: optuna.Study, objective: Objective, budget: Budget, watch: Watch | None) -> bool:
+    def _one(self, study: optuna.Study, objective: TrialObjective, budget: Budget, watch: Watch | None) -> bool:
         """Run one trial; return whether there is time for another."""
         trial = study.ask()
         values = {knob.key: knob.rounded(_suggest(trial, knob)) for knob in self.knobs}
@@ -226,10 +226,12 @@ class Stage:
         changed = {key: value for key, value in values.items() if value != self.current.get(key)}
         return self.folder / of_json(changed)[:16]
 
-    def _done(self, study: optuna.Study) -> list[Trial]:
+    def _done(self, study: optuna.Study) -> list[TrialResult]:
         """Return the complete trials, the current settings first."""
         done = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
-        found = [Trial(trial.user_attrs[VALUES], float(trial.value or 0.0), float(trial.user_attrs.get("seconds", 0.0))) for trial in done]
+        found = [
+            TrialResult(trial.user_attrs[VALUES], float(trial.value or 0.0), float(trial.user_attrs.get("seconds", 0.0))) for trial in done
+        ]
         return sorted(found, key=lambda trial: trial.values != self.current)
 
     def _current(self, study: optuna.Study) -> bool:
@@ -263,7 +265,7 @@ class Watch(Protocol):
         ...
 
 
-def best_of(trials: Sequence[Trial]) -> Trial:
+def best_of(trials: Sequence[TrialResult]) -> TrialResult:
     """Return the trial with the highest value; of equal ones the first, so that a tie changes nothing."""
     return max(trials, key=lambda trial: trial.value)
 
@@ -279,7 +281,7 @@ def mend(journal: Path) -> None:
 
 
 def unreported(step: int, value: float) -> None:
-    """Take the value after a step, and do nothing; implements `Report`."""
+    """Take the value after a step, and do nothing; implements `StepReport`."""
 
 
 def _suggest(trial: optuna.Trial, knob: Knob) -> Any:

@@ -11,7 +11,7 @@ import pytest
 
 from features.errors import ModelError
 from recsys.offline.tuning.search_space import Knob, Values
-from recsys.offline.tuning.trials import Budget, OutOfTime, Report, Stage, best_of, mend
+from recsys.offline.tuning.trials import Budget, OutOfTime, Stage, StepReport, best_of, mend
 
 KNOBS = (Knob("train.lr", "float", 1e-4, 1e-1, log=True), Knob("gbdt.leaves", "int", 2, 64), Knob("tower.dim", "choice", choices=(64, 128)))
 CURRENT: Values = {"train.lr": 0.001, "gbdt.leaves": 31, "tower.dim": 64}
@@ -28,7 +28,7 @@ class Objective:
     def __init__(self, at: Callable[[int, int], None] = lambda _trial, _epoch: None) -> None:
         self.at, self.seen, self.epochs = at, [], []
 
-    def __call__(self, values: Values, folder: Path, report: Report) -> float:
+    def __call__(self, values: Values, folder: Path, report: StepReport) -> float:
         self.seen.append(values)
         folder.mkdir(parents=True, exist_ok=True)
         done = folder / "epochs"
