@@ -76,7 +76,7 @@ class TowersObjective:
     shop: TuningShop
 
     def __call__(self, values: Values, folder: Path, report: StepReport) -> float:
-        """Train towers; see `recsys.offline.tuning.trials.Objective`."""
+        """Train towers; see `recsys.offline.tuning.trials.TrialObjective`."""
         job = self.shop.with_values(values)
         first_text = job.settings.train.epochs
 
@@ -115,7 +115,7 @@ class RankingObjective:
         return {name: JudgedWindow.of(job, self.models, getattr(job.windows, name), users) for name in names}
 
     def __call__(self, values: Values, folder: Path, report: StepReport) -> float:
-        """Fit the base booster, first on a part of the users; see `recsys.offline.tuning.trials.Objective`."""
+        """Fit the base booster, first on a part of the users; see `recsys.offline.tuning.trials.TrialObjective`."""
         settings = with_values(self.shop.settings, values)
         part = [pairs.take(np.arange(0, len(pairs.labels), QUARTER)).labelled for pairs in self._parts(settings) if len(pairs.labels)]
         report(0, float(np.nanmean(self.judged(settings, fit_booster(part, settings.gbdt, self.shop.job.seed)))))
@@ -164,7 +164,7 @@ class ReadingObjective:
         return self.ranking.base(with_values(self.ranking.shop.settings, self.chosen))
 
     def __call__(self, values: Values, folder: Path, report: StepReport) -> float:
-        """Train a cross-encoder; see `recsys.offline.tuning.trials.Objective`."""
+        """Train a cross-encoder; see `recsys.offline.tuning.trials.TrialObjective`."""
         return float(np.nanmean(self.per_user(values, folder, report)))
 
     def per_user(self, values: Mapping[str, Value], folder: Path, report: StepReport) -> np.ndarray:

@@ -26,9 +26,10 @@ from features.errors import RecsysError
 from features.storage.digests import of_json
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
+    from recsys.offline.tuning.budget import Budget
     from recsys.offline.tuning.search_space import Knob, Values
 
 _log = logging.getLogger(__name__)
@@ -43,33 +44,6 @@ class OutOfTime(Exception):
 
 class Pruned(Exception):
     """The trial lies below the median of the others."""
-
-
-@dataclass(frozen=True)
-class Budget:
-    """When a search has to end.
-
-    Attributes
-    ----------
-    end : of the clock, in seconds; None for a search without limit.
-    """
-
-    end: float | None = None
-    clock: Callable[[], float] = time.monotonic
-
-    @classmethod
-    def of(cls, minutes: float | None, clock: Callable[[], float] = time.monotonic) -> Budget:
-        """Begin a budget."""
-        return cls(None if minutes is None else clock() + 60 * minutes, clock)
-
-    def share(self, part: float) -> Budget:
-        """Return the budget of the first `part` of the time that is left."""
-        return self if self.end is None else Budget(self.clock() + part * (self.end - self.clock()), self.clock)
-
-    @property
-    def over(self) -> bool:
-        """Whether the time is up."""
-        return self.end is not None and self.clock() >= self.end
 
 
 class StepReport(Protocol):
@@ -229,9 +203,8 @@ class Stage:
     def _done(self, study: optuna.Study) -> list[TrialResult]:
         """Return the complete trials, the current settings first."""
         done = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
-        found = [
-            TrialResult(trial.user_attrs[VALUES], float(trial.value or 0.0), float(trial.user_attrs.get("seconds", 0.0))) for trial in done
-        ]
+        seconds = [float(trial.user_attrs.get("seconds", 0.0)) for trial in done]
+        found = [TrialResult(trial.user_attrs[VALUES], float(trial.value or 0.0), took) for trial, took in zip(done, seconds, strict=True)]
         return sorted(found, key=lambda trial: trial.values != self.current)
 
     def _current(self, study: optuna.Study) -> bool:
@@ -244,9 +217,8 @@ class Stage:
         """Return the trials that do not go on another time; one whose process was killed has ended as failed, without the mark."""
         states = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
         ended = study.get_trials(deepcopy=False, states=states)
-        return [
-            trial for trial in ended if not trial.user_attrs.get(CUT_OFF) and (trial.state != TrialState.FAIL or FAILED in trial.user_attrs)
-        ]
+        done = [trial for trial in ended if trial.state != TrialState.FAIL or FAILED in trial.user_attrs]
+        return [trial for trial in done if not trial.user_attrs.get(CUT_OFF)]
 
 
 class Watch(Protocol):

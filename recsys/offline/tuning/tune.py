@@ -16,11 +16,12 @@ from features.errors import DataError
 from features.storage.atomic import write_whole
 from features.storage.digests import of_json
 from recsys.offline.evaluate import evaluation_cut
+from recsys.offline.tuning.budget import Budget
 from recsys.offline.tuning.comparison import Candidate, compare
 from recsys.offline.tuning.objectives import RankingObjective, ReadingObjective, TowersObjective, TuningShop
 from recsys.offline.tuning.report import SettingChange, StageResult, TuningReport
 from recsys.offline.tuning.search_space import checked_keys, knobs_of, open_knobs, set_by_user, value_of, with_values
-from recsys.offline.tuning.trials import Budget, OutOfTime, Stage, best_of, mend, unreported
+from recsys.offline.tuning.trials import OutOfTime, Stage, best_of, mend, unreported
 from recsys.offline.tuning.watch import TrialLog
 from recsys.privacy.erasure import finish
 from recsys.tracking.run import tracked

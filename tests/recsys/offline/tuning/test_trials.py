@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from features.errors import ModelError
+from recsys.offline.tuning.budget import Budget
 from recsys.offline.tuning.search_space import Knob, Values
-from recsys.offline.tuning.trials import Budget, OutOfTime, Stage, StepReport, best_of, mend
+from recsys.offline.tuning.trials import OutOfTime, Stage, StepReport, best_of, mend
 
 KNOBS = (Knob("train.lr", "float", 1e-4, 1e-1, log=True), Knob("gbdt.leaves", "int", 2, 64), Knob("tower.dim", "choice", choices=(64, 128)))
 CURRENT: Values = {"train.lr": 0.001, "gbdt.leaves": 31, "tower.dim": 64}

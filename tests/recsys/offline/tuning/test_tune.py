@@ -15,11 +15,12 @@ from features.errors import DataError
 from features.ingest.pipeline import ingest
 from features.ingest.source import Source
 from recsys.offline.evaluate import evaluation_cut
+from recsys.offline.tuning.budget import Budget
 from recsys.offline.tuning.report import TuningReport
 from recsys.offline.tuning.search_space import value_of, with_values
-from recsys.offline.tuning.trials import Budget
 from recsys.offline.tuning.tune import TuneOptions, tune
 from recsys.settings.settings import Settings, load_settings
+from recsys.training.options import TrainOptions
 from recsys.workspace.workspace import Workspace
 
 SMALL = TuneOptions(minutes=None, trials=2, users=40, test=False)
@@ -114,7 +115,7 @@ def test_keys_to_keep(searched, quick: Settings) -> None:
 
 def test_too_few_minutes(searched, quick: Settings) -> None:
     _, workspace = searched
-    options = TuneOptions(minutes=0.5, users=40, keep=("gbdt.l2",))
+    options = TuneOptions(minutes=0.5, users=40, train=TrainOptions(seed=5))
     with pytest.raises(DataError) as caught:
         tune(workspace, quick, options, Budget(0.0, lambda: 1.0))
     said = "0.5 minutes ended before training the towers with the current settings did"
