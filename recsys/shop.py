@@ -287,16 +287,10 @@ class Shop:
 
     def evaluate(self, *, preset: Preset = "quick", random_state: int = 0) -> Report:
         """Evaluate on the last weeks of the log beside tuned baselines; options as in `train`, which runs first where need be."""
-        from recsys.offline.evaluate import evaluate
-        from recsys.tracking.run import tracked
+        from recsys.offline.evaluate import tracked_evaluation
         from recsys.training.options import TrainOptions
 
-        facts = {"evaluate": self.settings.evaluate.model_dump(mode="json"), "preset": preset, "seed": random_state}
-        with tracked(self.settings.tracking, "evaluate", facts) as run:
-            report = evaluate(self.workspace, self.settings, TrainOptions(preset=preset, seed=random_state))
-            run.log({name: metric.value for name, metric in report.metrics.items()})
-            run.tags |= {"cut": report.cut, "bundle_id": str(report.bundle_id)}
-        return report
+        return tracked_evaluation(self.workspace, self.settings, TrainOptions(preset=preset, seed=random_state))
 
     def erase(self, *user_ids: object) -> Erased:
         """Erase users from tables, events and bundles; they stay out when the same sources are read again."""

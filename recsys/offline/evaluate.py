@@ -28,6 +28,7 @@ from recsys.recommend.pipeline import Recommender
 from recsys.recommend.request import MAX_PER_GROUP
 from recsys.snapshot.encode import EncodeOptions, encode_catalog
 from recsys.snapshot.snapshot import LogAggregates, indexed
+from recsys.tracking.run import tracked
 from recsys.training.find_or_train import model_until
 from recsys.training.options import TrainOptions
 from recsys.training.windows import LENGTHS, STRETCHES, unless_thin
@@ -92,6 +93,16 @@ def evaluate(workspace: Workspace, settings: Settings, options: TrainOptions | N
     write_whole(workspace.reports / "evaluation.json", report.to_json())
     write_whole(workspace.reports / "evaluation.html", page(report))
     _log.info("page with plots: %s", workspace.reports / "evaluation.html")
+    return report
+
+
+def tracked_evaluation(workspace: Workspace, settings: Settings, options: TrainOptions) -> Report:
+    """Evaluate, and log the metrics where [tracking] says so."""
+    facts = {"evaluate": settings.evaluate.model_dump(mode="json"), "preset": options.preset, "seed": options.seed}
+    with tracked(settings.tracking, "evaluate", facts) as run:
+        report = evaluate(workspace, settings, options)
+        run.log({name: metric.value for name, metric in report.metrics.items()})
+        run.tags |= {"cut": report.cut, "bundle_id": str(report.bundle_id)}
     return report
 
 

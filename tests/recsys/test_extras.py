@@ -144,6 +144,13 @@ def test_a_missing_extra_is_one_line(ready, words: list[str], extra: str) -> Non
     assert f'pip install "two-tower-recsys[{extra}]"' in line
 
 
+def test_a_search_for_settings_needs_the_extra_tune_beside_that_of_training(ready) -> None:
+    done = command(blocked("train"), "--workspace", str(ready.workspace.root), "tune")
+    assert done.returncode == 1
+    (line,) = done.stderr.splitlines()
+    assert line == 'error: this needs optuna, which is not installed: pip install "two-tower-recsys[tune]"'
+
+
 def test_every_library_of_an_extra_is_known_to_the_message() -> None:
     owners = packages_distributions()
     for module, extra in EXTRA_OF.items():

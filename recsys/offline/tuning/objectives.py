@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from ranking.gbdt import Booster
     from recsys.offline.tuning.search_space import Value, Values
-    from recsys.offline.tuning.trials import Report
+    from recsys.offline.tuning.trials import StepReport
     from recsys.settings.settings import Settings
     from recsys.training.job import TrainingJob
     from recsys.training.towers import TextModels
@@ -75,8 +75,8 @@ class TowersObjective:
 
     shop: TuningShop
 
-    def __call__(self, values: Values, folder: Path, report: Report) -> float:
-        """Train towers; see `recsys.offline.tuning.trials.Objective`."""
+    def __call__(self, values: Values, folder: Path, report: StepReport) -> float:
+        """Train towers; see `recsys.offline.tuning.trials.TrialObjective`."""
         job = self.shop.with_values(values)
         first_text = job.settings.train.epochs
 
@@ -114,8 +114,8 @@ class RankingObjective:
         names = ("early", "late", "correction", "calibration")
         return {name: JudgedWindow.of(job, self.models, getattr(job.windows, name), users) for name in names}
 
-    def __call__(self, values: Values, folder: Path, report: Report) -> float:
-        """Fit the base booster, first on a part of the users; see `recsys.offline.tuning.trials.Objective`."""
+    def __call__(self, values: Values, folder: Path, report: StepReport) -> float:
+        """Fit the base booster, first on a part of the users; see `recsys.offline.tuning.trials.TrialObjective`."""
         settings = with_values(self.shop.settings, values)
         part = [pairs.take(np.arange(0, len(pairs.labels), QUARTER)).labelled for pairs in self._parts(settings) if len(pairs.labels)]
         report(0, float(np.nanmean(self.judged(settings, fit_booster(part, settings.gbdt, self.shop.job.seed)))))
@@ -163,11 +163,11 @@ class ReadingObjective:
         """The base booster with the chosen settings."""
         return self.ranking.base(with_values(self.ranking.shop.settings, self.chosen))
 
-    def __call__(self, values: Values, folder: Path, report: Report) -> float:
-        """Train a cross-encoder; see `recsys.offline.tuning.trials.Objective`."""
+    def __call__(self, values: Values, folder: Path, report: StepReport) -> float:
+        """Train a cross-encoder; see `recsys.offline.tuning.trials.TrialObjective`."""
         return float(np.nanmean(self.per_user(values, folder, report)))
 
-    def per_user(self, values: Mapping[str, Value], folder: Path, report: Report) -> np.ndarray:
+    def per_user(self, values: Mapping[str, Value], folder: Path, report: StepReport) -> np.ndarray:
         """Return the NDCG@10 of each user of the last window, nan for users without a relevant item."""
         shop, windows, models = self.ranking.shop, self.ranking.windows, self.ranking.models
         settings = with_values(shop.settings, {**self.chosen, **values})

@@ -41,7 +41,7 @@ class StageResult:
 
 
 @dataclass(frozen=True)
-class Change:
+class SettingChange:
     """A key whose value changes.
 
     Attributes
@@ -69,7 +69,7 @@ class TuningReport:
     """
 
     stages: tuple[StageResult, ...]
-    changes: tuple[Change, ...]
+    changes: tuple[SettingChange, ...]
     fixed: tuple[str, ...]
     validation: MetricValue | None
     test: Compared | None
@@ -99,7 +99,7 @@ class TuningReport:
         return json.dumps(values, indent=2, allow_nan=False)
 
 
-def as_toml(changes: Iterable[Change]) -> str:
+def as_toml(changes: Iterable[SettingChange]) -> str:
     """Return changed keys as sections of recsys.toml."""
     sections: dict[str, list[str]] = {}
     for change in changes:

@@ -26,14 +26,15 @@ from features.errors import RecsysError
 from features.storage.digests import of_json
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
+    from recsys.offline.tuning.budget import Budget
     from recsys.offline.tuning.search_space import Knob, Values
 
 _log = logging.getLogger(__name__)
 UNPRUNED = 2  # complete trials of a stage before which none is ended early
-CUT_OFF = "cut_off"
+CUT_OFF, FAILED = "cut_off", "failed"
 VALUES = "values"
 
 
@@ -45,34 +46,7 @@ class Pruned(Exception):
     """The trial lies below the median of the others."""
 
 
-@dataclass(frozen=True)
-class Budget:
-    """When a search has to end.
-
-    Attributes
-    ----------
-    end : of the clock, in seconds; None for a search without limit.
-    """
-
-    end: float | None = None
-    clock: Callable[[], float] = time.monotonic
-
-    @classmethod
-    def of(cls, minutes: float | None, clock: Callable[[], float] = time.monotonic) -> Budget:
-        """Begin a budget."""
-        return cls(None if minutes is None else clock() + 60 * minutes, clock)
-
-    def share(self, part: float) -> Budget:
-        """Return the budget of the first `part` of the time that is left."""
-        return self if self.end is None else Budget(self.clock() + part * (self.end - self.clock()), self.clock)
-
-    @property
-    def over(self) -> bool:
-        """Whether the time is up."""
-        return self.end is not None and self.clock() >= self.end
-
-
-class Report(Protocol):
+class StepReport(Protocol):
     """Told how a trial stands; ends it by an exception where it does not go on."""
 
     def __call__(self, step: int, value: float) -> None:
@@ -80,16 +54,16 @@ class Report(Protocol):
         ...
 
 
-class Objective(Protocol):
+class TrialObjective(Protocol):
     """The value of settings on validation data, a function of them and of the checkpoints in a folder alone."""
 
-    def __call__(self, values: Values, folder: Path, report: Report) -> float:
+    def __call__(self, values: Values, folder: Path, report: StepReport) -> float:
         """Return the value; higher is better. A second call with the same folder goes on where the first ended."""
         ...
 
 
 @dataclass(frozen=True)
-class Trial:
+class TrialResult:
     """A trial that has ended with a value.
 
     Attributes
@@ -121,7 +95,7 @@ class Stage:
     folder: Path
     seed: int = 0
 
-    def run(self, objective: Objective, budget: Budget, most: int | None = None, watch: Watch | None = None) -> list[Trial]:
+    def run(self, objective: TrialObjective, budget: Budget, most: int | None = None, watch: Watch | None = None) -> list[TrialResult]:
         """Run trials until the budget or the number of trials is used up; return those of the journal with a value, the current ones first.
 
         Parameters
@@ -164,7 +138,7 @@ class Stage:
             if trial.params and (trial.state == TrialState.RUNNING or trial.user_attrs.get(CUT_OFF)):
                 study.enqueue_trial(trial.params)
 
-    def _one(self, study: optuna.Study, objective: Objective, budget: Budget, watch: Watch | None) -> bool:
+    def _one(self, study: optuna.Study, objective: TrialObjective, budget: Budget, watch: Watch | None) -> bool:
         """Run one trial; return whether there is time for another."""
         trial = study.ask()
         values = {knob.key: knob.rounded(_suggest(trial, knob)) for knob in self.knobs}
@@ -194,6 +168,7 @@ class Stage:
             self._told(watch, "cut off", None)
             return False
         except (RecsysError, ArithmeticError, RuntimeError, ValueError) as error:
+            trial.set_user_attr(FAILED, True)
             study.tell(trial, state=TrialState.FAIL)
             self._told(watch, "failed", None)
             if first:
@@ -211,7 +186,7 @@ class Stage:
 
     def counts(self) -> dict[str, int]:
         """Return how many trials have ended in which way."""
-        states = [trial.state for trial in self._study().get_trials(deepcopy=False) if not trial.user_attrs.get(CUT_OFF)]
+        states = [trial.state for trial in self._ended(self._study())]
         kinds = {"complete": TrialState.COMPLETE, "pruned": TrialState.PRUNED, "failed": TrialState.FAIL}
         return {name: states.count(state) for name, state in kinds.items()}
 
@@ -221,21 +196,29 @@ class Stage:
         return [trial.user_attrs[VALUES] for trial in trials if trial.user_attrs.get(CUT_OFF) and VALUES in trial.user_attrs]
 
     def folder_of(self, values: Values) -> Path:
-        """Return the folder of the trial with these values."""
-        return self.folder / of_json(values)[:16]
+        """Return the folder of the trial with these values: what differs from the current settings, whichever keys are searched."""
+        changed = {key: value for key, value in values.items() if value != self.current.get(key)}
+        return self.folder / of_json(changed)[:16]
 
-    def _done(self, study: optuna.Study) -> list[Trial]:
+    def _done(self, study: optuna.Study) -> list[TrialResult]:
         """Return the complete trials, the current settings first."""
         done = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
-        found = [Trial(trial.user_attrs[VALUES], float(trial.value or 0.0), float(trial.user_attrs.get("seconds", 0.0))) for trial in done]
+        seconds = [float(trial.user_attrs.get("seconds", 0.0)) for trial in done]
+        found = [TrialResult(trial.user_attrs[VALUES], float(trial.value or 0.0), took) for trial, took in zip(done, seconds, strict=True)]
         return sorted(found, key=lambda trial: trial.values != self.current)
 
     def _current(self, study: optuna.Study) -> bool:
         return any(trial.values == self.current for trial in self._done(study))
 
     def _count(self, study: optuna.Study) -> int:
-        ended = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL))
-        return sum(not trial.user_attrs.get(CUT_OFF) for trial in ended)
+        return len(self._ended(study))
+
+    def _ended(self, study: optuna.Study) -> list[optuna.trial.FrozenTrial]:
+        """Return the trials that do not go on another time; one whose process was killed has ended as failed, without the mark."""
+        states = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
+        ended = study.get_trials(deepcopy=False, states=states)
+        done = [trial for trial in ended if trial.state != TrialState.FAIL or FAILED in trial.user_attrs]
+        return [trial for trial in done if not trial.user_attrs.get(CUT_OFF)]
 
 
 class Watch(Protocol):
@@ -254,7 +237,7 @@ class Watch(Protocol):
         ...
 
 
-def best_of(trials: Sequence[Trial]) -> Trial:
+def best_of(trials: Sequence[TrialResult]) -> TrialResult:
     """Return the trial with the highest value; of equal ones the first, so that a tie changes nothing."""
     return max(trials, key=lambda trial: trial.value)
 
@@ -270,7 +253,7 @@ def mend(journal: Path) -> None:
 
 
 def unreported(step: int, value: float) -> None:
-    """Take the value after a step, and do nothing; implements `Report`."""
+    """Take the value after a step, and do nothing; implements `StepReport`."""
 
 
 def _suggest(trial: optuna.Trial, knob: Knob) -> Any:

@@ -16,11 +16,12 @@ from features.errors import DataError
 from features.storage.atomic import write_whole
 from features.storage.digests import of_json
 from recsys.offline.evaluate import evaluation_cut
+from recsys.offline.tuning.budget import Budget
 from recsys.offline.tuning.comparison import Candidate, compare
 from recsys.offline.tuning.objectives import RankingObjective, ReadingObjective, TowersObjective, TuningShop
-from recsys.offline.tuning.report import Change, StageResult, TuningReport
+from recsys.offline.tuning.report import SettingChange, StageResult, TuningReport
 from recsys.offline.tuning.search_space import checked_keys, knobs_of, open_knobs, set_by_user, value_of, with_values
-from recsys.offline.tuning.trials import Budget, OutOfTime, Stage, best_of, mend, unreported
+from recsys.offline.tuning.trials import OutOfTime, Stage, best_of, mend, unreported
 from recsys.offline.tuning.watch import TrialLog
 from recsys.privacy.erasure import finish
 from recsys.tracking.run import tracked
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 
     from eval.metrics.intervals import MetricValue
     from recsys.offline.tuning.search_space import Knob, StageName, Values
-    from recsys.offline.tuning.trials import Objective, Trial
+    from recsys.offline.tuning.trials import TrialObjective, TrialResult
     from recsys.settings.settings import Settings
     from recsys.workspace.workspace import Workspace
 
@@ -82,12 +83,12 @@ def tune(workspace: Workspace, settings: Settings, options: TuneOptions, budget:
     train = replace(options.train, reviews=workspace.load_reviews(catalog, log.user_ids))
     plan = TrainingPlan.of(settings, train, (catalog, split.history), split.cut)
     root = workspace.root / "tuning"
-    key = of_json([VERSION, plan.key, options.users, sorted(fixed)])[:16]
+    folder = workspace.cache / "tuning" / of_json([VERSION, plan.key])[:16]
     shop = TuningShop(plan.job, plan.device, workspace.cache, options.users)
     facts = {**plan.job.settings.training_sections(), "users": options.users, "minutes": options.minutes}
     with _alone(root), tracked(settings.tracking, "tune", facts) as run:
         mend(root / "journal.jsonl")
-        search = Search(shop, root / "journal.jsonl", workspace.cache / "tuning" / key, fixed, options, TrialLog(settings.tracking))
+        search = SettingsSearch(shop, root / "journal.jsonl", folder, fixed, options, TrialLog(settings.tracking))
         report = search.run(budget or Budget.of(options.minutes), split)
         write_whole(root / "best.toml", report.toml)
         write_whole(root / "report.json", report.to_json())
@@ -113,7 +114,7 @@ def _alone(root: Path) -> Iterator[None]:
 
 
 @dataclass
-class Search:
+class SettingsSearch:
     """The stages of a search, one after the other, and what they have found so far.
 
     Attributes
@@ -129,7 +130,7 @@ class Search:
     options: TuneOptions
     watch: TrialLog
     stages: list[StageResult] = field(default_factory=list)
-    changes: list[Change] = field(default_factory=list)
+    changes: list[SettingChange] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
     def run(self, budget: Budget, split: Split) -> TuningReport:
@@ -157,16 +158,19 @@ class Search:
         return knobs_of(stage, self.shop.settings, reviews=self.shop.job.review_words is not None)
 
     def _stage(self, name: StageName, *given: Values) -> Stage:
-        """Return a stage whose values depend on what earlier stages gave."""
+        """Return a stage whose values depend on what earlier stages changed."""
+        given = tuple({key: value for key, value in values.items() if value != value_of(self.shop.settings, key)} for values in given)
         knobs = open_knobs(self._all_knobs(name), self.fixed)
         current = {knob.key: value_of(self.shop.settings, knob.key) for knob in knobs}
-        study = f"{name}-{of_json([self.folder.name, *given])[:12]}"
-        return Stage(study, knobs, current, self.journal, self.folder / study, self.shop.job.seed)
+        searched = [self.folder.name, sorted(current), self.shop.users if name != "towers" else None, *given]
+        # Checkpoints depend on what was given alone, so that another set of keys finds those of the current settings.
+        folder = self.folder / f"{name}-{of_json(given)[:12]}"
+        return Stage(f"{name}-{of_json(searched)[:12]}", knobs, current, self.journal, folder, self.shop.job.seed)
 
-    def _run(self, stage: Stage, objective: Objective, budget: Budget, most: int | None) -> list[Trial]:
+    def _run(self, stage: Stage, objective: TrialObjective, budget: Budget, most: int | None) -> list[TrialResult]:
         return stage.run(objective, budget, most if stage.knobs else 1, self.watch)
 
-    def _told(self, name: StageName, stage: Stage, trials: list[Trial], best: float) -> None:
+    def _told(self, name: StageName, stage: Stage, trials: list[TrialResult], best: float) -> None:
         counts = stage.counts()
         self.stages.append(StageResult(name, counts["complete"], counts["pruned"], counts["failed"], trials[0].value, best))
 
@@ -214,9 +218,9 @@ class Search:
         changed = [key for key, value in values.items() if value != current[key]]
         best = self.stages[-1]
         gain = best.best - best.current if len(changed) == 1 else None
-        self.changes += [Change(key, "towers", current[key], values[key], gain) for key in changed]
+        self.changes += [SettingChange(key, "towers", current[key], values[key], gain) for key in changed]
 
-    def _simplest(self, stage: Stage, objective: Objective, best: Trial, name: StageName) -> Trial:
+    def _simplest(self, stage: Stage, objective: TrialObjective, best: TrialResult, name: StageName) -> TrialResult:
         """Take each change back that gains nothing by itself, and note what each of the others gains."""
         for knob in stage.knobs:
             before, after = stage.current[knob.key], best.values[knob.key]
@@ -227,7 +231,7 @@ class Search:
             if value >= best.value:
                 best = replace(best, values=values, value=value)
             else:
-                self.changes.append(Change(knob.key, name, before, after, round(best.value - value, 6)))
+                self.changes.append(SettingChange(knob.key, name, before, after, round(best.value - value, 6)))
         return best
 
     def _cross_encoder(self, budget: Budget, ranking: RankingObjective, chosen: Values) -> Values:
@@ -246,7 +250,7 @@ class Search:
             f"{self.options.minutes:g} minutes ended before {what} did: give more --minutes, or run it again, which goes on from there"
         )
 
-    def _tidy(self, stage: Stage, kept: list[Trial]) -> None:
+    def _tidy(self, stage: Stage, kept: list[TrialResult]) -> None:
         """Remove the checkpoints of trials that have ended, the given ones' excepted: each holds an encoder."""
         keep = {stage.folder_of(trial.values) for trial in kept} | {stage.folder_of(values) for values in stage.cut_off()}
         for path in stage.folder.glob("*"):

@@ -10,6 +10,7 @@ from features.errors import ConfigError
 from recsys.offline.tuning.search_space import (
     STAGES,
     Knob,
+    Value,
     checked_keys,
     knobs_of,
     known_keys,
@@ -24,7 +25,7 @@ from recsys.settings.settings import Settings
 SHOPS = {"set": completed(Settings(), SET), "sequence": completed(Settings(), SEQUENCE)}
 
 
-def draw(knob: Knob, share: float) -> float | int:
+def draw(knob: Knob, share: float) -> Value:
     """A value of the knob's range."""
     if knob.kind == "choice":
         return knob.choices[min(int(share * len(knob.choices)), len(knob.choices) - 1)]

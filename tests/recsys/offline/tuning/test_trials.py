@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from features.errors import ModelError
+from recsys.offline.tuning.budget import Budget
 from recsys.offline.tuning.search_space import Knob, Values
-from recsys.offline.tuning.trials import Budget, OutOfTime, Report, Stage, best_of, mend
+from recsys.offline.tuning.trials import OutOfTime, Stage, StepReport, best_of, mend
 
 KNOBS = (Knob("train.lr", "float", 1e-4, 1e-1, log=True), Knob("gbdt.leaves", "int", 2, 64), Knob("tower.dim", "choice", choices=(64, 128)))
 CURRENT: Values = {"train.lr": 0.001, "gbdt.leaves": 31, "tower.dim": 64}
@@ -28,7 +29,7 @@ class Objective:
     def __init__(self, at: Callable[[int, int], None] = lambda _trial, _epoch: None) -> None:
         self.at, self.seen, self.epochs = at, [], []
 
-    def __call__(self, values: Values, folder: Path, report: Report) -> float:
+    def __call__(self, values: Values, folder: Path, report: StepReport) -> float:
         self.seen.append(values)
         folder.mkdir(parents=True, exist_ok=True)
         done = folder / "epochs"
@@ -97,6 +98,7 @@ def test_a_killed_trial_goes_on_from_its_checkpoint(stage, when: tuple[int, int]
     assert again.seen[0] == killed.seen[-1]
     assert again.epochs[0] == (0, when[1])
     assert trials[0].values == CURRENT
+    assert stage().counts()["failed"] == 0
     assert killed.seen[:-1] == [] or killed.seen[0] not in again.seen  # what is done is not repeated
 
 

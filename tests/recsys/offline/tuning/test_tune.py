@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import tomllib
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,11 +15,12 @@ from features.errors import DataError
 from features.ingest.pipeline import ingest
 from features.ingest.source import Source
 from recsys.offline.evaluate import evaluation_cut
+from recsys.offline.tuning.budget import Budget
 from recsys.offline.tuning.report import TuningReport
 from recsys.offline.tuning.search_space import value_of, with_values
-from recsys.offline.tuning.trials import Budget
 from recsys.offline.tuning.tune import TuneOptions, tune
 from recsys.settings.settings import Settings, load_settings
+from recsys.training.options import TrainOptions
 from recsys.workspace.workspace import Workspace
 
 SMALL = TuneOptions(minutes=None, trials=2, users=40, test=False)
@@ -113,11 +115,11 @@ def test_keys_to_keep(searched, quick: Settings) -> None:
 
 def test_too_few_minutes(searched, quick: Settings) -> None:
     _, workspace = searched
-    options = TuneOptions(minutes=0.5, users=40, keep=("gbdt.l2",))
+    options = TuneOptions(minutes=0.5, users=40, train=TrainOptions(seed=5))
     with pytest.raises(DataError) as caught:
         tune(workspace, quick, options, Budget(0.0, lambda: 1.0))
-    said = "0.5 minutes ended before training the towers with the current settings did: give more --minutes, or run it again, which goes on from there"
-    assert str(caught.value) == said
+    said = "0.5 minutes ended before training the towers with the current settings did"
+    assert str(caught.value) == f"{said}: give more --minutes, or run it again, which goes on from there"
 
 
 def test_no_time_for_the_last_stage_is_told(searched, quick: Settings) -> None:
@@ -140,7 +142,12 @@ def test_the_command(searched, command) -> None:
     _, workspace = searched
     words = ("tune", "--trials", 2, "--users", 40, "--keep", "gbdt.learning_rate,gbdt.features", "--keep", "train.lr")
     answer = command(*words, "--json", workspace=workspace.root).answer
-    assert {"changes", "fixed", "stages", "validation", "test", "cut", "users", "toml", "notes"} == set(answer)
+    page = (Path(__file__).parents[4] / "docs" / "json.md").read_text(encoding="utf-8")
+    example = json.loads(page.partition("```json tune\n")[2].partition("```")[0])
+    assert example.keys() == answer.keys()
+    for key in ("changes", "stages"):
+        assert all(entry.keys() == example[key][0].keys() for entry in answer[key])
+    assert answer["test"] is None or answer["test"].keys() == example["test"].keys()
     assert {"gbdt.learning_rate", "gbdt.features", "train.lr"} <= set(answer["fixed"])
     assert (answer["test"] is None) == (answer["changes"] == [])
     shown = command(*words, workspace=workspace.root)
