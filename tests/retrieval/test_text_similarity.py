@@ -10,10 +10,18 @@ from hypothesis import strategies as st
 from features.data.histories import Histories
 from features.data.interactions import DAY
 from features.names import BRAND, TITLE, WORDS_LAST, WORDS_SIMILARITY
+from features.text.embeddings import group
+from features.text.encoder import TextEncoder
+from features.text.template import item_texts, text_hashes
+from retrieval.collaborative.models import Collaborative
 from retrieval.collaborative.scoring import BATCH
-from retrieval.lexical.fields import REVIEWS
+from retrieval.hybrid import HybridRetriever
+from retrieval.index import ItemIndex
+from retrieval.lexical.fields import REVIEWS, text_fields
 from retrieval.lexical.index import LexicalIndex
 from retrieval.text_similarity import FADE, TIE, TextSimilarity
+from retrieval.two_tower.model import TwoTower
+from retrieval.two_tower.retriever import TwoTowerRetriever
 
 TITLES = ["red lipstick", "red lipstick matte", "nail file", "nail polish", "shampoo", "xylophone"]
 TEXT_OF = np.array([0, 1, 2, 3, 4, 5, 1])  # items 1 and 6 share a text
@@ -90,3 +98,28 @@ class TestFeatures:
         for at in (0, BATCH, BATCH + 4):
             one = SIMILARITY.features(Histories.of_baskets([baskets[at]], DAY), rows[:1])
             np.testing.assert_array_equal(found[WORDS_SIMILARITY][at], one[WORDS_SIMILARITY][0])
+
+
+def test_a_source_of_candidates_and_features_of_all(shop, tiny_settings) -> None:
+    encoder = TextEncoder.pretrained(tiny_settings.encoder)
+    first, text_of = group(text_hashes(item_texts(shop.catalog)))
+    pooled = encoder.pool(encoder.token_states(item_texts(shop.catalog).gather(first).to_list()))
+    tower = TwoTower(encoder.width, tiny_settings.tower).eval()
+    tower.start_from(pooled)
+    vectors = tower.item_vectors(pooled)
+    config = tiny_settings.retrieval.model_copy(update={"texts": 20})
+    models = Collaborative.fit(shop.log, shop.log.end, config)
+    sales = models.popularity.ranking
+    lexical = LexicalIndex.build(text_fields(shop.catalog.frame, text_of, first))
+    texts = TextSimilarity.of(lexical, text_of, sales)
+    towers = TwoTowerRetriever(tower, vectors, ItemIndex.build(vectors), text_of, sales)
+    users = Histories.of_users(shop.log, np.arange(5), shop.log.end)
+    found = HybridRetriever(models, towers, config, texts=texts).retrieve(users, 50)
+    wanted = texts.features(users, found.rows)
+    for name in (WORDS_LAST, WORDS_SIMILARITY):
+        np.testing.assert_array_equal(found.features[name][found.valid], wanted[name][found.valid])
+        assert found.features[name].max() > 0.5
+    listed = HybridRetriever(models, towers, config, texts=texts).places(users, found.rows)["texts"]
+    assert (listed >= 0).any()
+    assert set(listed[listed >= 0].tolist()) <= set(range(20))
+    assert not {WORDS_LAST, WORDS_SIMILARITY} & set(HybridRetriever(models, towers, config).retrieve(users, 50).features)
