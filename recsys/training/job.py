@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from recsys.artifacts.ranking import Ranking
     from recsys.settings.settings import Settings
     from recsys.training.windows import Windows
+    from retrieval.collaborative.models import Collaborative
 
 
 @dataclass(frozen=True)
@@ -85,6 +86,6 @@ class TrainingJob:
         first, text_of = group(text_hashes(item_texts(self.catalog)))
         return LexicalIndex.build(text_fields(self.catalog.frame, text_of, first), self.settings.search.words)
 
-    def text_similarity(self, text_of: np.ndarray, sales: np.ndarray) -> TextSimilarity | None:
+    def text_similarity(self, text_of: np.ndarray, models: Collaborative) -> TextSimilarity | None:
         """Return the similarity of the catalogue's texts; None if the settings do not use it."""
-        return TextSimilarity.of(self.lexical, text_of, sales) if self.settings.retrieval.texts else None
+        return TextSimilarity.of(self.lexical, text_of, models) if self.settings.retrieval.texts else None

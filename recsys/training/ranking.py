@@ -121,7 +121,7 @@ def window_candidates(job: TrainingJob, models: TextModels, window: Window, user
     index = ItemIndex.build(models.vectors, job.settings.index)
     sales = collaborative.popularity.ranking
     towers = TwoTowerRetriever(models.tower, models.vectors, index, models.text_of, sales)
-    texts = job.text_similarity(models.text_of, sales)
+    texts = job.text_similarity(models.text_of, collaborative)
     retriever = HybridRetriever(collaborative, towers, job.settings.retrieval, texts=texts)
     stats = ItemStats.fit(split.history, job.catalog, window.start)
     candidates = retriever.retrieve(split.histories(ground_truth.users), job.settings.retrieval.candidates)
