@@ -101,9 +101,8 @@ class TextSimilarity:
 
     def _by_words(self, history: sp.csr_array) -> np.ndarray:
         """Return the weighted sum of the cosines to the items of histories (b, n_items), float32 (b, n_items)."""
-        texts = sp.csr_array(
-            (history.data, self.text_of[history.indices], history.indptr), shape=(history.shape[0], len(self.words.indptr) - 1)
-        )
+        shape = (history.shape[0], self.words.shape[0])
+        texts = sp.csr_array((history.data, self.text_of[history.indices], history.indptr), shape=shape)
         return ((texts @ self.words) @ self._texts_by_word).toarray()[:, self.text_of]
 
     def pair_scores(self, users: Histories, rows: np.ndarray) -> np.ndarray:
