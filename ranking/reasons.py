@@ -31,6 +31,7 @@ from features.names import (
     REVIEW_EASE_SCORE,
     TOWER_SCORE,
     UNSOLD_SCORE,
+    WORDS_KNN,
     WORDS_LAST,
     WORDS_SIMILARITY,
 )
@@ -49,7 +50,7 @@ if TYPE_CHECKING:
 GROUPS: dict[str, tuple[str, ...]] = {
     "repeat": (OWN_PREFIX,),
     "item_knn": (EASE_SCORE, EASE_TREND_SCORE, ITEM_KNN_SCORE, ALS_SCORE, MARKOV_SCORE, NEXT_ITEM_SCORE, FUSED_SCORE),
-    "close": (TOWER_SCORE, CROSS_ENCODER_LOGIT, REVIEW_EASE_SCORE, WORDS_LAST, WORDS_SIMILARITY),
+    "close": (TOWER_SCORE, CROSS_ENCODER_LOGIT, REVIEW_EASE_SCORE, WORDS_LAST, WORDS_SIMILARITY, WORDS_KNN),
     "category": ("category_",),
     "brand": ("brand_",),
     "popular": (ITEM_STAT_PREFIX,),

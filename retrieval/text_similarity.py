@@ -13,23 +13,26 @@ from typing import TYPE_CHECKING
 import numpy as np
 import scipy.sparse as sp
 
-from features.names import BRAND, TITLE, WORDS_LAST, WORDS_SIMILARITY
+from features.names import TITLE, WORDS_KNN, WORDS_LAST, WORDS_SIMILARITY
 from retrieval.collaborative.scoring import TopScores, batches, gather
 
 if TYPE_CHECKING:
     from features.data.histories import Histories
     from retrieval.candidates import Candidates
+    from retrieval.collaborative.models import Collaborative
     from retrieval.lexical.index import LexicalIndex
 
-LAST = 10  # distinct texts of a history that are compared, the newest
-FADE = 0.9  # weight of a text of the history relative to the next newer one
-FIELDS = {TITLE: 1.0, BRAND: 0.3}  # weights of the words that are compared
-TIE = 1e-4  # the most that sales add to a similarity: among equal texts the best seller comes first
+LAST = 10  # distinct items of a history that are compared, the newest
+FADE = 0.7  # weight of an item of the history relative to one of the next moment
+FIELDS = (TITLE,)  # whose words are compared; brand and category have features of their own
+TIE = 1e-4  # the most that sales add to a score: among equal texts the best seller comes first
 
 
 @dataclass(frozen=True, eq=False)
 class TextSimilarity:
-    """Cosine of TF-IDF vectors between items and the last items of a history. Implements `ItemScorer` and `Retriever`.
+    """Sum of similarities between an item and the last items of a history. Implements `ItemScorer` and `Retriever`.
+
+    The similarity of two items is the cosine of the TF-IDF vectors of their titles, plus that of their buyers.
 
     Attributes
     ----------
@@ -37,26 +40,29 @@ class TextSimilarity:
         TF-IDF of the distinct texts, rows of unit norm or empty.
     text_of : int64 (n_items,)
         The text of each item.
+    neighbours : float32 csr (n_items, n_items)
+        Similarity by buyers.
     sales : float32 (n_items,)
         Order among items of equal similarity.
     """
 
     words: sp.csr_array
     text_of: np.ndarray
+    neighbours: sp.csr_array
     sales: np.ndarray
 
     @classmethod
-    def of(cls, lexical: LexicalIndex, text_of: np.ndarray, sales: np.ndarray) -> TextSimilarity:
-        """Weight the words that search has counted by their rarity; the words of reviews do not count."""
-        weights = np.array([FIELDS.get(field, 0.0) for field in lexical.config.weights])
+    def of(cls, lexical: LexicalIndex, text_of: np.ndarray, models: Collaborative) -> TextSimilarity:
+        """Weight the words that search has counted by their rarity."""
+        weights = np.array([float(field in FIELDS) for field in lexical.config.weights])
         counts = sp.csr_array(lexical.counts.weighted(weights), dtype=np.float32)
         counts.eliminate_zeros()
         texts_with = np.bincount(counts.indices, minlength=counts.shape[1])
         rarity = 1 + np.log((1 + counts.shape[0]) / (1 + texts_with))
-        counts.data = (np.log1p(counts.data) * rarity[counts.indices]).astype(np.float32)
+        counts.data = ((1 + np.log(counts.data)) * rarity[counts.indices]).astype(np.float32)
         norms = np.sqrt(np.asarray(counts.multiply(counts).sum(axis=1)).ravel())
         words = sp.csr_array(sp.diags_array(1 / np.where(norms > 0, norms, 1)) @ counts, dtype=np.float32)
-        return cls(words, text_of, sales)
+        return cls(words, text_of, models.item_knn.weights, models.popularity.ranking)
 
     @property
     def n_items(self) -> int:
@@ -71,40 +77,50 @@ class TextSimilarity:
         return (TIE * self.sales / max(float(self.sales.max(initial=0)), 1e-9)).astype(np.float32)
 
     def scores(self, users: Histories) -> np.ndarray:
-        """Return the largest similarity to the last texts, faded from the newest on, float32 (b, n_items); 0 where nothing is similar."""
-        similarity = users.once(self, "similarity", lambda: self._similarities(users))[1][:, self.text_of]
-        return np.where(similarity > 0, similarity + self._ties, 0)
+        """Return the sums, and a trifle for sales, float32 (b, n_items); 0 where nothing is similar."""
+        together = self._similarities(users)[WORDS_KNN]
+        return np.where(together > 0, together + self._ties, 0)
 
-    def _similarities(self, users: Histories) -> tuple[np.ndarray, np.ndarray]:
-        """Return the largest similarity to the texts of the last moment, and to the last texts, faded, float32 (b, t) each."""
-        recent = users.with_items(self.text_of).recent_items(self.words.shape[0], LAST)
-        shape = (len(users), self.words.shape[0])
-        last, faded = np.zeros(shape, dtype=np.float32), np.zeros(shape, dtype=np.float32)
-        for user, (texts, ages) in enumerate(zip(recent.rows, recent.age, strict=True)):
-            newest, age = texts[texts >= 0][::-1], ages[texts >= 0][::-1]
-            if not len(newest):
-                continue
-            cosine = (self.words[newest] @ self._texts_by_word).toarray()
-            # Everything of one moment is equally new.
-            step = np.concatenate([[0], np.cumsum(np.diff(age) > 0)]).astype(np.float32)
-            last[user] = cosine[step == 0].max(axis=0)
-            faded[user] = (cosine * np.power(np.float32(FADE), step)[:, None]).max(axis=0)
-        return last, faded
+    def _similarities(self, users: Histories) -> dict[str, np.ndarray]:
+        """Return the features of all items, float32 (b, n_items) each, cached for these users."""
+        return users.once(self, "similarities", lambda: self._compute(users))
+
+    def _compute(self, users: Histories) -> dict[str, np.ndarray]:
+        recent = users.recent_items(self.n_items, LAST)
+        user, place = np.nonzero(recent.rows >= 0)
+        # Oldest first: everything of one moment is equally new.
+        newer = np.zeros(recent.rows.shape, dtype=np.float32)
+        steps = (np.diff(recent.age, axis=1) != 0) & (recent.rows[:, 1:] >= 0)
+        newer[:, :-1] = np.cumsum(steps[:, ::-1], axis=1)[:, ::-1]
+        newer, item = newer[user, place], recent.rows[user, place]
+        shape = (len(users), self.n_items)
+        faded = sp.coo_array((np.power(np.float32(FADE), newer), (user, item)), shape=shape).tocsr()
+        last = sp.coo_array((np.float32(newer == 0), (user, item)), shape=shape).tocsr()
+        by_words = {WORDS_LAST: self._by_words(last), WORDS_SIMILARITY: self._by_words(faded)}
+        return by_words | {WORDS_KNN: by_words[WORDS_SIMILARITY] + (faded @ self.neighbours).toarray()}
+
+    def _by_words(self, history: sp.csr_array) -> np.ndarray:
+        """Return the weighted sum of the cosines to the items of histories (b, n_items), float32 (b, n_items)."""
+        shape = (history.shape[0], self.words.shape[0])
+        texts = sp.csr_array((history.data, self.text_of[history.indices], history.indptr), shape=shape)
+        return ((texts @ self.words) @ self._texts_by_word).toarray()[:, self.text_of]
 
     def pair_scores(self, users: Histories, rows: np.ndarray) -> np.ndarray:
-        """Return `scores` of catalogue rows (b, k) without the part of the sales, float32 (b, k); 0 where the row is -1."""
-        return self.features(users, rows)[WORDS_SIMILARITY]
+        """Return the sums of catalogue rows (b, k), float32 (b, k); 0 where the row is -1."""
+        return self.features(users, rows)[WORDS_KNN]
 
     def features(self, users: Histories, rows: np.ndarray) -> dict[str, np.ndarray]:
-        """Return both similarities of catalogue rows (b, k), float32 (b, k) each; 0 where the row is -1."""
-        out = {name: np.zeros(rows.shape, dtype=np.float32) for name in (WORDS_LAST, WORDS_SIMILARITY)}
+        """Return the similarities of catalogue rows (b, k), float32 (b, k) each; 0 where the row is -1.
+
+        By words to what was bought last, by words to the last items, and the sum over these by words and buyers.
+        """
+        out = {name: np.zeros(rows.shape, dtype=np.float32) for name in (WORDS_LAST, WORDS_SIMILARITY, WORDS_KNN)}
         for part in batches(len(users)):
-            some = users if len(part) == len(users) else users.take(part)
-            texts = np.where(rows[part] >= 0, self.text_of[np.maximum(rows[part], 0)], -1)
-            for name, found in zip(out, some.once(self, "similarity", lambda some=some: self._similarities(some)), strict=True):
-                out[name][part] = gather(found, texts)
+            found = self._similarities(users if len(part) == len(users) else users.take(part))
+            for name, column in out.items():
+                column[part] = gather(found[name], rows[part])
         return out
 
     def retrieve(self, users: Histories, k: int, allowed: np.ndarray | None = None) -> Candidates:
         """See `Retriever`."""
-        return TopScores(self, WORDS_SIMILARITY).retrieve(users, k, allowed)
+        return TopScores(self, WORDS_KNN).retrieve(users, k, allowed)

@@ -118,8 +118,7 @@ class Components:
         towers = TwoTowerRetriever(model.tower, snapshot.space, snapshot.index, snapshot.text_of, snapshot.collaborative.popularity.ranking)
         new = self._new_items
         arrivals = Arrivals(self.cold_start, new) if new.any() else None
-        sales = snapshot.collaborative.popularity.ranking
-        texts = TextSimilarity.of(snapshot.lexical, snapshot.text_of, sales) if model.retrieval.texts else None
+        texts = TextSimilarity.of(snapshot.lexical, snapshot.text_of, snapshot.collaborative) if model.retrieval.texts else None
         return HybridRetriever(snapshot.collaborative, towers, model.retrieval, arrivals, texts)
 
     @cached_property

@@ -106,6 +106,6 @@ class TrainingJob:
         first, text_of = group(text_hashes(item_texts(self.catalog)))
         return LexicalIndex.build(text_fields(self.catalog.frame, text_of, first), self.settings.search.words)
 
-    def text_similarity(self, text_of: np.ndarray, sales: np.ndarray) -> TextSimilarity | None:
+    def text_similarity(self, text_of: np.ndarray, models: Collaborative) -> TextSimilarity | None:
         """Return the similarity of the catalogue's texts; None if the settings do not use it."""
-        return TextSimilarity.of(self.lexical, text_of, sales) if self.settings.retrieval.texts else None
+        return TextSimilarity.of(self.lexical, text_of, models) if self.settings.retrieval.texts else None

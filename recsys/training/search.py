@@ -76,7 +76,7 @@ class SearchWindow:
         before = None if job.queries is None else job.queries.between(None, window.start)
         clicks = count_clicks(before, lexical, debiased=debiased)
         prices = stats.current_prices(job.catalog)
-        retriever = HybridRetriever(collaborative, towers, settings.retrieval, texts=job.text_similarity(models.text_of, sales))
+        retriever = HybridRetriever(collaborative, towers, settings.retrieval, texts=job.text_similarity(models.text_of, collaborative))
         ranker = GBDTRanker(stats, ranking.base, ranking.residual, None, None, ranking.calibration)
         return cls(split, text_search, stats, retriever, ranker, clicks, prices)
 

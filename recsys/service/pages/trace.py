@@ -35,6 +35,7 @@ SOURCES = {
     "popular": "popular now",
     "markov": "often bought next",
     "reviews": "fits the history by the words of reviews (EASE)",
+    "texts": "words like those of the last purchases",
     "arrival": "new in the catalogue",
 }
 # What each group of features describes, in the order of `ranking.reasons.group_weights`; "" is for the rest.

@@ -56,9 +56,8 @@ class WindowRetriever:
         settings = job.settings
         collaborative = collaborative or Collaborative.fit(history, start, settings.retrieval, job.review_words)
         index = ItemIndex.build(vectors, settings.index)
-        sales = collaborative.popularity.ranking
-        towers = TwoTowerRetriever(models.tower, vectors, index, models.text_of, sales)
-        texts = job.text_similarity(models.text_of, sales)
+        towers = TwoTowerRetriever(models.tower, vectors, index, models.text_of, collaborative.popularity.ranking)
+        texts = job.text_similarity(models.text_of, collaborative)
         stats = ItemStats.fit(history, job.catalog, start)
         return cls(HybridRetriever(collaborative, towers, settings.retrieval, texts=texts), stats, settings.retrieval.candidates)
 
