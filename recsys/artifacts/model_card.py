@@ -28,6 +28,7 @@ Collaborative models, popularity and behaviour features are computed again at th
 build.
 
 ## How training went
+- pre-training of the text encoder on the shop: {pretraining}
 - validation NDCG@10 of the towers, over texts, by epoch from 0:
   {curve}; the model is that of epoch {best}
 - the base booster {uses} the towers' scores: they {change} its binary cross-entropy over items new to the user, in the
@@ -70,6 +71,7 @@ def model_card(model_id: str, about: dict[str, Any], encoder: str, days: float) 
         encoder=encoder,
         tuning=towers["tuning"],
         w=about["windows"],
+        pretraining=_pretraining(towers.get("pretraining", {"why": "not known to this version"})),
         curve=", ".join(f"{value:.4f}" for value in curve),
         best=max(range(len(curve)), key=lambda epoch: (curve[epoch], epoch)),
         uses="uses" if ranking["reads_towers"] else "does not use",
@@ -86,6 +88,15 @@ def model_card(model_id: str, about: dict[str, Any], encoder: str, days: float) 
         query_tower=_query_tower(search["query_tower"]),
         **about["data"],
     )
+
+
+def _pretraining(report: dict[str, Any]) -> str:
+    if "why" in report:
+        return f"none: {report['why']}"
+    pairs = ", ".join(f"{count:,} of {kind}" for kind, count in report["pairs"].items())
+    ranks, lists = report["held_out_mrr"], report["ndcg@10_of_untrained_towers"]
+    change = f"mean reciprocal rank of held-out pairs {ranks[0]:.3f} to {ranks[1]:.3f}, NDCG@10 of untrained towers {lists[0]:.4f} to"
+    return f"{pairs}; {change} {lists[1]:.4f}; {'kept' if report['kept'] else 'not kept'}"
 
 
 def _learned_from(search: dict[str, Any]) -> str:
