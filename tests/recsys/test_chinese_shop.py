@@ -93,8 +93,8 @@ def opened(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Callable[[str,
         (tmp_path / "recsys.toml").write_text(f'{told}\n[encoder]\nmodel = "{encoder}"\n', encoding="utf-8")
         shop = ChineseShop(tmp_path, capsys)
         out, err = shop.run("ingest", "--items", str(tmp_path / "商品.csv"), "--interactions", str(tmp_path / "订单.csv"))
-        assert "200 items" in out + err, out + err
-        assert "960" in out + err, out + err
+        assert "items: 200 read = 200 kept + 0 quarantined" in out + err, out + err
+        assert "interactions: 960 read = 960 kept + 0 quarantined" in out + err, out + err
         return shop
 
     return make
