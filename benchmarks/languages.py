@@ -56,6 +56,11 @@ def in_languages(languages: Sequence[Language]) -> pl.DataFrame:
     return table.select("item_id", *(one.alias(name) for one, name in zip(chosen, ("title", "category", "description"), strict=True)))
 
 
+def in_one_language(language: Language) -> pl.DataFrame:
+    """Return the catalogue in one language."""
+    return in_languages(all_in(language, len(goods())))
+
+
 def purchases(items: pl.DataFrame) -> pl.DataFrame:
     """Return a log in which every product is bought once, so that sales say nothing."""
     times = [datetime(2026, 1, 1) + timedelta(hours=place) for place in range(len(items))]
@@ -117,13 +122,18 @@ class Catalogues:
         """Return the name of each comparison, the hits of queries in the other language, and those in the catalogue's own."""
         n, found = len(self.asked), []
         for own, other in OTHER.items():
-            catalogue = [own] * len(goods())
-            found.append((f"{other}_to_{own}", self.hits(catalogue, [other] * n), self.hits(catalogue, [own] * n)))
+            catalogue = all_in(own, len(goods()))
+            found.append((f"{other}_to_{own}", self.hits(catalogue, all_in(other, n)), self.hits(catalogue, all_in(own, n))))
         mixed: list[Language] = ["zh" if place % 2 else "en" for place in range(len(goods()))]
         own_of = dict(zip(goods()["item_id"].to_list(), mixed, strict=True))
-        spoken = [own_of[item] for item in self.asked["item_id"].to_list()]
+        spoken: list[Language] = [own_of[item] for item in self.asked["item_id"].to_list()]
         same, other = self.hits(mixed, spoken), self.hits(mixed, [OTHER[one] for one in spoken])
         return [*found, ("other_language_in_mixed", other, same)]
+
+
+def all_in(language: Language, n: int) -> list[Language]:
+    """Return one language for each of n texts."""
+    return [language] * n
 
 
 def ratio(other: np.ndarray, same: np.ndarray, seed: int = 0) -> tuple[float, float, float]:

@@ -120,7 +120,7 @@ def main() -> None:
     kept = float(np.mean([report["kept"] for (_, report), _ in runs]))
     seconds = [float(np.mean([run[side][1]["cpu_seconds"] for run in runs])) for side in (0, 1)]
     for name in runs[0][0][0]:
-        ours, plain = (np.nanmean([run[side][0][name] for run in runs], axis=0) for side in (0, 1))
+        ours, plain = (np.mean([run[side][0][name] for run in runs], axis=0) for side in (0, 1))
         ratio = Bootstrap().paired_ratio(ours, plain)
         row = {"name": f"{given.shop}_{name}", "ratio": ratio.value, "low": ratio.low, "high": ratio.high, "target": 1.0, "kept": kept}
         row |= {"ndcg": float(np.nanmean(ours)), "ndcg_without": float(np.nanmean(plain))}

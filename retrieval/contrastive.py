@@ -85,7 +85,7 @@ def fit_contrastive(training: ContrastiveTraining, config: ContrastiveConfig, be
     """
     training.path.parent.mkdir(parents=True, exist_ok=True)
     best = copy.deepcopy(training.layers)
-    modules = {"queries": training.layers, "best": best}
+    modules = {"layers": training.layers, "best": best}
     optimizer = torch.optim.AdamW(training.layers.parameters(), lr=config.lr, weight_decay=config.weight_decay)
     saved = load_checkpoint(training.path, modules, optimizer) or {"step": 0, "stale": 0, "found": before}
     step, stale, found = int(saved["step"]), int(saved["stale"]), saved["found"]

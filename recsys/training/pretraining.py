@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
+from torch import nn
 
 from features.reviews.sentences import split_sentences
 from retrieval.pretraining.pairs import KnownPositives, TextPairs, catalogue_pairs, held_out_texts, pairs_together, review_pairs
@@ -65,7 +67,7 @@ def pretrain(
     config = job.settings.pretrain
     if not config.steps:
         return {"kept": False, "why": OFF}
-    before = {name: tensor.clone() for name, tensor in encoder.model.state_dict().items()}
+    before = copy.deepcopy(nn.ModuleList(encoder.upper_layers).state_dict())
     untrained = _untrained(job, encoder, texts.states, validate)
     pairs, together = _pairs(job, texts)
     positives = KnownPositives.of(job.catalog.codes("category")[texts.first].astype(np.int64), together)
@@ -77,7 +79,7 @@ def pretrain(
     trained = _untrained(job, encoder, texts.states, validate)
     kept = earns(result.after - result.before, (untrained, trained))
     if not kept:
-        encoder.model.load_state_dict(before)
+        nn.ModuleList(encoder.upper_layers).load_state_dict(before)
     return {
         "kept": kept,
         "pairs": result.pairs,

@@ -155,3 +155,26 @@ def test_a_cross_encoder_that_was_trained_on_has_its_window() -> None:
     assert "| cross-encoder | a day |" in lines
     assert "| residual booster, which adds the cross-encoder | a day |" in lines
     assert "No part was taken over as it was." in "\n".join(lines)
+
+
+@pytest.mark.parametrize(
+    ("report", "line"),
+    [
+        ({"kept": False, "why": "pretrain.steps is 0"}, "none: pretrain.steps is 0"),
+        (
+            {
+                "kept": True,
+                "pairs": {"title and category": 1200, "bought together": 60},
+                "held_out_mrr": [0.1, 0.25],
+                "ndcg@10_of_untrained_towers": [0.01, 0.0123],
+            },
+            "1,200 of title and category, 60 of bought together; mean reciprocal rank of held-out pairs 0.100 to 0.250, "
+            "NDCG@10 of untrained towers 0.0100 to 0.0123; kept",
+        ),
+        (None, "none: not known to this version"),
+    ],
+)
+def test_it_says_what_pre_training_earned(report: dict[str, Any] | None, line: str) -> None:
+    towers = ABOUT["towers"] | ({} if report is None else {"pretraining": report})
+    card = model_card("a1", ABOUT | {"towers": towers, "reviews": {"learned_from": "ratings"}}, "packaged", 28, Path("no reports"))
+    assert f"- pre-training of the text encoder on the shop: {line}\n" in card

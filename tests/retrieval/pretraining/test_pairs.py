@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
@@ -16,11 +16,14 @@ from features.data.catalog import Catalog
 from features.data.interactions import Interactions
 from retrieval.pretraining.pairs import KnownPositives, catalogue_pairs, held_out_texts, pairs_together, review_pairs
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
 IDS = [f"i{place:02}" for place in range(12)]
 NONE = np.zeros(0, dtype=np.int64)
 
 
-def log_of(rows: list[tuple[str, int, float]], event: str = "purchase") -> Interactions:
+def log_of(rows: Sequence[tuple[str, int, float]], event: str = "purchase") -> Interactions:
     """A log of user, item and day."""
     catalog = Catalog.from_frame(pl.DataFrame({"item_id": IDS, "title": IDS}))
     events = [
