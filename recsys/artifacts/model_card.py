@@ -118,12 +118,8 @@ def model_card(model_id: str, about: dict[str, Any], encoder: str, days: float, 
         device=about["device"],
         encoder=encoder,
         tuning=towers["tuning"],
-<<<<<<< HEAD
         windows=_windows(about),
-=======
-        w=about["windows"],
         pretraining=_pretraining(towers.get("pretraining", {"why": "not known to this version"})),
->>>>>>> pretrain
         curve=", ".join(f"{value:.4f}" for value in curve),
         best=max(range(len(curve)), key=lambda epoch: (curve[epoch], epoch)),
         teachers=_teachers(towers.get("teachers_ndcg@10", [])),
@@ -145,7 +141,6 @@ def model_card(model_id: str, about: dict[str, Any], encoder: str, days: float, 
     )
 
 
-<<<<<<< HEAD
 def _text_parts(parts: dict[str, dict[str, dict[str, Any]]]) -> str:
     """Return the table of what each text part earns by slice of the items, and below it why idle ones are idle."""
     slices = list(next(iter(parts.values())))
@@ -172,7 +167,8 @@ def _teachers(metrics: list[float]) -> str:
     return (
         f"\n- the towers learned from {len(metrics)} others, whose validation NDCG@10 is {', '.join(f'{value:.4f}' for value in metrics)}"
     )
-=======
+
+
 def _pretraining(report: dict[str, Any]) -> str:
     if "why" in report:
         return f"none: {report['why']}"
@@ -180,7 +176,6 @@ def _pretraining(report: dict[str, Any]) -> str:
     ranks, lists = report["held_out_mrr"], report["ndcg@10_of_untrained_towers"]
     change = f"mean reciprocal rank of held-out pairs {ranks[0]:.3f} to {ranks[1]:.3f}, NDCG@10 of untrained towers {lists[0]:.4f} to"
     return f"{pairs}; {change} {lists[1]:.4f}; {'kept' if report['kept'] else 'not kept'}"
->>>>>>> pretrain
 
 
 def _learned_from(search: dict[str, Any]) -> str:
