@@ -151,8 +151,8 @@ def ceiling(truth: GroundTruth, text_of: np.ndarray) -> dict[str, float]:
         ideal = float(discount[: len(items)].sum())
         chance = dict(zip(texts.tolist(), (count / sharing[texts]).tolist(), strict=True))
         of_all.append(sum(chance.get(text, 0) * d for text, d in zip(text_of[best].tolist(), discount, strict=True)) / ideal)
-        own = -np.sort(-np.repeat(count / sharing[texts], sharing[texts]))[:K]
-        of_user.append((own * discount[: len(own)]).sum() / ideal)
+        own = np.sort(np.repeat(count / sharing[texts], sharing[texts]))[::-1][:K]
+        of_user.append(float(own @ discount[: len(own)]) / ideal)
     return {"one_list_that_knows_sales": float(np.mean(of_all)), "lists_that_know_each_users_texts": float(np.mean(of_user))}
 
 

@@ -38,7 +38,7 @@ AT_ONCE = 32  # users
 
 
 @dataclass(frozen=True)
-class Examples:
+class DebutExamples:
     """Labelled pairs; a pair stands for `weight` pairs of a user and an item.
 
     Attributes
@@ -58,7 +58,7 @@ class Examples:
         return int(self.y.sum())
 
     @classmethod
-    def joined(cls, parts: list[Examples]) -> Examples:
+    def joined(cls, parts: list[DebutExamples]) -> DebutExamples:
         """Concatenate the examples of several windows."""
         return cls(*(np.concatenate([getattr(part, name) for part in parts]) for name in ("x", "y", "weight")))
 
@@ -91,7 +91,7 @@ class Described:
 
 
 @dataclass(frozen=True)
-class PastWindow:
+class DebutWindow:
     """A past moment and what was bought after it.
 
     Attributes
@@ -107,7 +107,7 @@ class PastWindow:
     kinds: Kinds
     als: ALS
 
-    def examples(self, rng: np.random.Generator) -> Examples:
+    def examples(self, rng: np.random.Generator) -> DebutExamples:
         """Return all purchases of never-sold items, and a sample of what was not bought, weighted to stand for all of it."""
         bought, known = self._bought(), np.unique(self.log.user)
         buyers = np.intersect1d(bought[0], known)
@@ -118,8 +118,8 @@ class PastWindow:
             for users, known_of in self._described(np.union1d(kept, sampled))
             for part in self._of_users(users, known_of, bought, (kept, sampled, len(buyers) / max(1, len(kept)), len(known)), rng)
         ]
-        empty = Examples(np.zeros((0, len(SIGNS)), np.float32), np.zeros(0, bool), np.zeros(0, np.float32))
-        return Examples.joined([empty, *parts])
+        empty = DebutExamples(np.zeros((0, len(SIGNS)), np.float32), np.zeros(0, bool), np.zeros(0, np.float32))
+        return DebutExamples.joined([empty, *parts])
 
     def _bought(self) -> tuple[np.ndarray, np.ndarray]:
         """Return the distinct pairs of a user and a never-sold item that were bought, as users and places of texts, int64 (p,) each."""
@@ -143,13 +143,13 @@ class PastWindow:
         bought: tuple[np.ndarray, np.ndarray],
         sample: tuple[np.ndarray, np.ndarray, float, int],
         rng: np.random.Generator,
-    ) -> Iterator[Examples]:
+    ) -> Iterator[DebutExamples]:
         kept, sampled, each, known = sample
         sharing = np.bincount(self.unsold.group).astype(np.float32)
         for at, user in enumerate(users.tolist()):
             mine = bought[1][bought[0] == user]
             if len(mine) and user in kept:
-                yield Examples(known_of.pairs(at, mine), np.ones(len(mine), bool), np.full(len(mine), each, np.float32))
+                yield DebutExamples(known_of.pairs(at, mine), np.ones(len(mine), bool), np.full(len(mine), each, np.float32))
             if user in sampled:
                 order = np.argsort(-known_of.taste["text"][at], kind="stable")
                 rest = order[NEAREST:]
@@ -157,4 +157,6 @@ class PastWindow:
                 texts = np.concatenate([order[:NEAREST], some])
                 weight = sharing[texts] - np.bincount(mine, minlength=len(sharing))[texts]
                 weight[NEAREST:] *= len(rest) / max(1, len(some))
-                yield Examples(known_of.pairs(at, texts), np.zeros(len(texts), bool), (weight * known / len(sampled)).astype(np.float32))
+                yield DebutExamples(
+                    known_of.pairs(at, texts), np.zeros(len(texts), bool), (weight * known / len(sampled)).astype(np.float32)
+                )
