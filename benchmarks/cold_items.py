@@ -159,7 +159,7 @@ def ceiling(truth: GroundTruth, text_of: np.ndarray) -> dict[str, float]:
 def _row(name: str, ours: np.ndarray, other: np.ndarray | float, target: float) -> dict[str, object]:
     """Compare the means over users, with a bootstrap, paired where the other side has users too."""
     drawn = np.random.default_rng(0).integers(len(ours), size=(RESAMPLES, len(ours)))
-    base = other if isinstance(other, float) else other[drawn].mean(axis=1)
+    base = other[drawn].mean(axis=1) if isinstance(other, np.ndarray) else other
     low, high = np.quantile(ours[drawn].mean(axis=1) / base, [0.025, 0.975])
     mean = float(np.mean(other))
     ratio = float(ours.mean()) / mean
