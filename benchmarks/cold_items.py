@@ -151,15 +151,15 @@ def ceiling(truth: GroundTruth, text_of: np.ndarray) -> dict[str, float]:
         ideal = float(discount[: len(items)].sum())
         chance = dict(zip(texts.tolist(), (count / sharing[texts]).tolist(), strict=True))
         of_all.append(sum(chance.get(text, 0) * d for text, d in zip(text_of[best].tolist(), discount, strict=True)) / ideal)
-        own = -np.sort(-np.repeat(count / sharing[texts], sharing[texts]))[:K]
-        of_user.append((own * discount[: len(own)]).sum() / ideal)
+        own = np.sort(np.repeat(count / sharing[texts], sharing[texts]))[::-1][:K]
+        of_user.append(float(own @ discount[: len(own)]) / ideal)
     return {"one_list_that_knows_sales": float(np.mean(of_all)), "lists_that_know_each_users_texts": float(np.mean(of_user))}
 
 
 def _row(name: str, ours: np.ndarray, other: np.ndarray | float, target: float) -> dict[str, object]:
     """Compare the means over users, with a bootstrap, paired where the other side has users too."""
     drawn = np.random.default_rng(0).integers(len(ours), size=(RESAMPLES, len(ours)))
-    base = other if isinstance(other, float) else other[drawn].mean(axis=1)
+    base = other[drawn].mean(axis=1) if isinstance(other, np.ndarray) else other
     low, high = np.quantile(ours[drawn].mean(axis=1) / base, [0.025, 0.975])
     mean = float(np.mean(other))
     ratio = float(ours.mean()) / mean

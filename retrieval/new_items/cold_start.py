@@ -19,9 +19,9 @@ from features.data.interactions import DAY
 from features.storage.arrays import arrays_of
 from features.storage.digests import unit_fraction
 from retrieval.collaborative.scoring import gather
-from retrieval.new_items.debuts import HABITS, SIGNS, TASTES, Examples, PastWindow
+from retrieval.new_items.debuts import HABITS, SIGNS, TASTES, DebutExamples, DebutWindow
 from retrieval.new_items.evidence import Kinds, TextGraph, UnsoldTexts, habits, similarity, tastes
-from retrieval.new_items.logistic import Logistic, probabilities
+from retrieval.new_items.logistic import SignedLogistic, probabilities
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 WINDOWS = 4  # past windows: the newest calibrates, the others are fitted on
 LEAST = 20  # purchases of never-sold items, to fit on and to calibrate with
 TIE = 1e-3  # log odds by which items of one text differ
-WITHOUT_DATA = Logistic(np.array([1.0, *np.zeros(len(SIGNS) - 1)]), -8.0)  # by text alone
+WITHOUT_DATA = SignedLogistic(np.array([1.0, *np.zeros(len(SIGNS) - 1)]), -8.0)  # by text alone
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class ColdStart:
 
     unsold: UnsoldTexts
     tie: np.ndarray
-    model: Logistic
+    model: SignedLogistic
     calibrated: bool
 
     @classmethod
@@ -85,7 +85,7 @@ class ColdStart:
         windows = []
         for start in starts:
             before = log.between(None, start)
-            past = PastWindow(before, log.between(start, start + length), start, at(before, start), kinds, als)
+            past = DebutWindow(before, log.between(start, start + length), start, at(before, start), kinds, als)
             windows.append(past.examples(rng))
         unsold = at(log, now)
         tie = np.array([TIE * unit_fraction(item) for item in catalog.ids[unsold.rows].tolist()], dtype=np.float32)
@@ -112,7 +112,7 @@ class ColdStart:
             (arrays["near_data"], arrays["near_indices"], arrays["near_indptr"]), shape=tuple(arrays["near_shape"].tolist())
         )
         unsold = UnsoldTexts(near=near, **{name: arrays[name] for name in ("rows", "group", "first", "factors", "columns", "first_sale")})
-        return cls(unsold, arrays["tie"], Logistic(arrays["weights"], float(arrays["intercept"][0])), about["calibrated"])
+        return cls(unsold, arrays["tie"], SignedLogistic(arrays["weights"], float(arrays["intercept"][0])), about["calibrated"])
 
 
 @dataclass(frozen=True)
@@ -159,14 +159,14 @@ def _sold(log: Interactions, n_items: int) -> np.ndarray:
     return np.bincount(log.item, minlength=n_items) > 0
 
 
-def _fitted(windows: list[Examples]) -> tuple[Logistic, bool]:
+def _fitted(windows: list[DebutExamples]) -> tuple[SignedLogistic, bool]:
     """Return the model of the earlier windows, calibrated on the newest, and whether there were enough purchases for it."""
     earlier, newest = windows[:-1], windows[-1:]
-    if not earlier or Examples.joined(earlier).bought < LEAST or newest[0].bought < LEAST:
+    if not earlier or DebutExamples.joined(earlier).bought < LEAST or newest[0].bought < LEAST:
         return WITHOUT_DATA, False
-    known = Examples.joined(earlier)
-    model = Logistic.fit(known.x, known.y, known.weight, list(SIGNS.values()))
+    known = DebutExamples.joined(earlier)
+    model = SignedLogistic.fit(known.x, known.y, known.weight, list(SIGNS.values()))
     held = newest[0]
-    map_ = Logistic.fit(model(held.x)[:, None], held.y, held.weight, [1])
+    map_ = SignedLogistic.fit(model(held.x)[:, None], held.y, held.weight, [1])
     slope = float(map_.weights[0])
-    return Logistic(model.weights * slope, model.intercept * slope + map_.intercept), True
+    return SignedLogistic(model.weights * slope, model.intercept * slope + map_.intercept), True

@@ -38,7 +38,7 @@ AT_ONCE = 32  # users
 
 
 @dataclass(frozen=True)
-class Examples:
+class DebutExamples:
     """Labelled pairs; a pair stands for `weight` pairs of a user and an item.
 
     Attributes
@@ -58,13 +58,40 @@ class Examples:
         return int(self.y.sum())
 
     @classmethod
-    def joined(cls, parts: list[Examples]) -> Examples:
+    def joined(cls, parts: list[DebutExamples]) -> DebutExamples:
         """Concatenate the examples of several windows."""
         return cls(*(np.concatenate([getattr(part, name) for part in parts]) for name in ("x", "y", "weight")))
 
 
 @dataclass(frozen=True)
-class PastWindow:
+class Described:
+    """What is known of some users with each unsold text.
+
+    Attributes
+    ----------
+    taste : see `tastes`, (b, g) each.
+    habit : see `habits`, (b,) each.
+    columns : of the texts, (g, columns).
+    """
+
+    taste: dict[str, np.ndarray]
+    habit: dict[str, np.ndarray]
+    columns: np.ndarray
+
+    @classmethod
+    def of(cls, users: Histories, unsold: UnsoldTexts, kinds: Kinds, als: ALS) -> Described:
+        """Describe users at the moment of `unsold`."""
+        return cls(tastes(users, unsold, kinds, als.user_factors(users)), habits(users, unsold.first_sale), unsold.columns)
+
+    def pairs(self, user: int, texts: np.ndarray) -> np.ndarray:
+        """Return the columns of a user with some texts, float32 (len(texts), columns) in the order of `SIGNS`."""
+        taste = [self.taste[name][user, texts] for name in TASTES]
+        habit = [np.full(len(texts), self.habit[name][user]) for name in HABITS]
+        return np.column_stack([*taste, *habit, self.columns[texts]]).astype(np.float32)
+
+
+@dataclass(frozen=True)
+class DebutWindow:
     """A past moment and what was bought after it.
 
     Attributes
@@ -80,7 +107,7 @@ class PastWindow:
     kinds: Kinds
     als: ALS
 
-    def examples(self, rng: np.random.Generator) -> Examples:
+    def examples(self, rng: np.random.Generator) -> DebutExamples:
         """Return all purchases of never-sold items, and a sample of what was not bought, weighted to stand for all of it."""
         bought, known = self._bought(), np.unique(self.log.user)
         buyers = np.intersect1d(bought[0], known)
@@ -88,11 +115,11 @@ class PastWindow:
         sampled = rng.permutation(known)[:SAMPLED]
         parts = [
             part
-            for users, x in self._described(np.union1d(kept, sampled))
-            for part in self._of_users(users, x, bought, (kept, sampled, len(buyers) / max(1, len(kept)), len(known)), rng)
+            for users, known_of in self._described(np.union1d(kept, sampled))
+            for part in self._of_users(users, known_of, bought, (kept, sampled, len(buyers) / max(1, len(kept)), len(known)), rng)
         ]
-        empty = Examples(np.zeros((0, len(SIGNS)), np.float32), np.zeros(0, bool), np.zeros(0, np.float32))
-        return Examples.joined([empty, *parts])
+        empty = DebutExamples(np.zeros((0, len(SIGNS)), np.float32), np.zeros(0, bool), np.zeros(0, np.float32))
+        return DebutExamples.joined([empty, *parts])
 
     def _bought(self) -> tuple[np.ndarray, np.ndarray]:
         """Return the distinct pairs of a user and a never-sold item that were bought, as users and places of texts, int64 (p,) each."""
@@ -102,42 +129,34 @@ class PastWindow:
         key = np.unique(labels.user.astype(np.int64) * self.log.n_items + labels.item)
         return key // self.log.n_items, place[key % self.log.n_items]
 
-    def _described(self, users: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Yield some users and their columns with each text, float32 (b, g, columns)."""
+    def _described(self, users: np.ndarray) -> Iterator[tuple[np.ndarray, Described]]:
+        """Yield some users and what is known of them with each text."""
         for start in range(0, len(users), AT_ONCE):
             some = users[start : start + AT_ONCE]
             histories = Histories.of_users(self.log, some, self.now)
-            yield some, describe(histories, self.unsold, self.kinds, self.als)
+            yield some, Described.of(histories, self.unsold, self.kinds, self.als)
 
     def _of_users(
         self,
         users: np.ndarray,
-        x: np.ndarray,
+        known_of: Described,
         bought: tuple[np.ndarray, np.ndarray],
         sample: tuple[np.ndarray, np.ndarray, float, int],
         rng: np.random.Generator,
-    ) -> Iterator[Examples]:
+    ) -> Iterator[DebutExamples]:
         kept, sampled, each, known = sample
-        sharing = np.bincount(self.unsold.group, minlength=x.shape[1]).astype(np.float32)
+        sharing = np.bincount(self.unsold.group).astype(np.float32)
         for at, user in enumerate(users.tolist()):
             mine = bought[1][bought[0] == user]
             if len(mine) and user in kept:
-                yield Examples(x[at, mine], np.ones(len(mine), bool), np.full(len(mine), each, np.float32))
+                yield DebutExamples(known_of.pairs(at, mine), np.ones(len(mine), bool), np.full(len(mine), each, np.float32))
             if user in sampled:
-                order = np.argsort(-x[at, :, 0], kind="stable")
+                order = np.argsort(-known_of.taste["text"][at], kind="stable")
                 rest = order[NEAREST:]
                 some = rng.permutation(rest)[:OTHERS]
                 texts = np.concatenate([order[:NEAREST], some])
-                weight = sharing[texts] - np.bincount(mine, minlength=x.shape[1])[texts]
+                weight = sharing[texts] - np.bincount(mine, minlength=len(sharing))[texts]
                 weight[NEAREST:] *= len(rest) / max(1, len(some))
-                yield Examples(x[at, texts], np.zeros(len(texts), bool), (weight * known / len(sampled)).astype(np.float32))
-
-
-def describe(users: Histories, unsold: UnsoldTexts, kinds: Kinds, als: ALS) -> np.ndarray:
-    """Return the columns of each user with each unsold text, float32 (b, g, columns) in the order of `SIGNS`."""
-    taste = tastes(users, unsold, kinds, als.user_factors(users))
-    shape = (len(users), len(unsold.first))
-    columns = [taste[name] for name in TASTES]
-    columns += [np.broadcast_to(column[:, None], shape) for column in habits(users, unsold.first_sale).values()]
-    columns += [np.broadcast_to(column, shape) for column in unsold.columns.T]
-    return np.stack(columns, axis=-1).astype(np.float32)
+                yield DebutExamples(
+                    known_of.pairs(at, texts), np.zeros(len(texts), bool), (weight * known / len(sampled)).astype(np.float32)
+                )

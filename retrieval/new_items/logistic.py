@@ -16,14 +16,14 @@ ROUNDS = 200
 
 
 @dataclass(frozen=True)
-class Logistic:
+class SignedLogistic:
     """Log odds are `intercept` plus the columns times `weights`, float64 (columns,)."""
 
     weights: np.ndarray
     intercept: float
 
     @classmethod
-    def fit(cls, x: np.ndarray, y: np.ndarray, weight: np.ndarray, signs: Sequence[int]) -> Logistic:
+    def fit(cls, x: np.ndarray, y: np.ndarray, weight: np.ndarray, signs: Sequence[int]) -> SignedLogistic:
         """Fit on examples (n, columns), labels bool (n,) and the weights of the examples (n,).
 
         Parameters

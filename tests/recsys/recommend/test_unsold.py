@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import replace
 
 import numpy as np
@@ -60,7 +61,9 @@ def test_new_items_have_the_experts_probability_and_their_places_have_a_price(pl
     assert (np.diff(np.where(ranked.valid, ranked.scores, -1), axis=1) <= 0).all()
     for share in (0.02, 0.2):
         retrieval = recommender.model.retrieval.model_copy(update={"exploration": share})
-        other = replace(recommender, model=replace(recommender.model, retrieval=retrieval))
+        model = copy.copy(recommender.model)
+        vars(model)["retrieval"] = retrieval
+        other = replace(recommender, model=model)
         vars(other)["_new_items"] = new
         price = exploration_price(other, split, EvaluateConfig())
         assert 0 < price["share of places"].value <= 2 * share
