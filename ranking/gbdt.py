@@ -224,9 +224,10 @@ def few_buyers(candidates: Candidates) -> np.ndarray:
 def fit_residual(candidates: Candidates, labels: np.ndarray, config: GBDTConfig, seed: int, names: tuple[str, ...] = RESIDUAL) -> Booster:
     """Fit the residual booster on candidates with a cross-encoder logit, starting from their scores: the base log odds.
 
-    Its features are few (`RESIDUAL` or `RESIDUAL_FEW`): with all of them it would overfit the window. A quarter of the users is held out
-    for early stopping and for a test: unless the booster lowers their cross-entropy significantly, a booster without
-    splits (`Booster.idle`) is returned.
+    Its features are few (`RESIDUAL` or `RESIDUAL_FEW`): with all of them it would overfit the window. A quarter of the
+    users is held out for early stopping and for a test: unless the booster lowers their cross-entropy significantly, a
+    booster without splits (`Booster.idle`) is returned. With `RESIDUAL_FEW` it must lower that of a booster without the
+    logit: base log odds are easily corrected by the number of buyers, and that is no reason to read a text.
     """
     lgb = lightgbm()
     x, user = table(candidates, names)
@@ -236,12 +237,20 @@ def fit_residual(candidates: Candidates, labels: np.ndarray, config: GBDTConfig,
     data = lgb.Dataset(x[~held], y[~held], init_score=begin[~held], feature_name=list(names))
     if not held.any():
         return Booster((lgb.train(parameters, data, 1),), names)
-    validation = lgb.Dataset(x[held], y[held], init_score=begin[held], reference=data)
-    stop = lgb.early_stopping(10, verbose=False)
-    model = lgb.train(parameters, data, config.rounds, valid_sets=[validation], callbacks=[stop])
-    after = begin[held] + np.asarray(model.predict(x[held], raw_score=True))
+
+    def corrected(rows: np.ndarray) -> tuple[lgb.Booster, np.ndarray]:
+        """Fit on the other users, and return the model and the log odds of those held out."""
+        training = lgb.Dataset(rows[~held], y[~held], init_score=begin[~held], feature_name=list(names))
+        validation = lgb.Dataset(rows[held], y[held], init_score=begin[held], reference=training)
+        stop = lgb.early_stopping(10, verbose=False)
+        model = lgb.train(parameters, training, config.rounds, valid_sets=[validation], callbacks=[stop])
+        return model, begin[held] + np.asarray(model.predict(rows[held], raw_score=True))
+
+    model, after = corrected(x)
+    silent = np.where(np.array(names) == CROSS_ENCODER, np.float32(np.nan), x)
+    before = corrected(silent)[1] if names == RESIDUAL_FEW else begin[held]
     _, place = np.unique(user[held], return_inverse=True)
-    if not significant_gain(np.bincount(place, weights=_losses(begin[held], y[held]) - _losses(after, y[held]))):
+    if not significant_gain(np.bincount(place, weights=_losses(before, y[held]) - _losses(after, y[held]))):
         model = lgb.train(parameters | {"min_gain_to_split": NO_SPLIT}, data, 1)
     return Booster((model,), names)
 

@@ -190,6 +190,25 @@ def test_whom_a_residual_booster_corrects_is_stored_with_it(names):
     assert again.few_only == (names == RESIDUAL_FEW)
 
 
+def test_a_correction_by_the_number_of_buyers_alone_reads_no_text():
+    """The base is wrong about items with one buyer, and the logit is noise: correcting the base is no reason to read."""
+    candidates = made_up(400, K)
+    odds = (2 * np.nan_to_num(candidates.features["good"]) - 1).astype(np.float32)
+    buyers = np.random.default_rng(5).integers(1, 5, odds.shape).astype(np.float32)
+    start = odds - 3 * (buyers == 1)
+
+    def fitted(logit: np.ndarray, names: tuple[str, ...]) -> Booster:
+        columns = {"blend": start, "own_count": buyers, BUYERS: buyers, CROSS_ENCODER: logit}
+        read = replace(candidates, scores=np.where(candidates.valid, start, -np.inf), features=columns)
+        return fit_residual(read, bought(candidates), GBDTConfig(rounds=300, min_leaf=20), 0, names)
+
+    noise = candidates.features["noise"]
+    assert not fitted(noise, RESIDUAL).idle
+    assert fitted(noise, RESIDUAL_FEW).idle
+    start = np.zeros_like(odds)  # now the base knows nothing, and the logit does
+    assert not fitted(candidates.features["good"], RESIDUAL_FEW).idle
+
+
 def test_items_with_four_buyers_and_new_ones_have_few_and_padding_has_none():
     candidates = made_up(2, 4, padded=1)
     buyers = np.array([[0, 4, 5, np.nan], [1, 9, 4, 5]], np.float32)
