@@ -173,7 +173,7 @@ def _fit_phase(run: TrainingRun, config: TrainConfig, phase: Phase, best: float)
     if run.proximal is not None:
         run.proximal.attach(optimizer)  # before a checkpoint is loaded: the weights are those that the training began with
     modules = run.modules(phase.tune)
-    kept: np.ndarray | None = run.texts.pooled.copy()  # by the weights of the best epoch; None if they are in a file alone
+    kept = run.texts.pooled.copy() if phase.tune else None  # by the best epoch's weights; None if those are in a file alone
     last, top = run.folder / f"{phase.name}-last.safetensors", run.folder / f"{phase.name}-best.safetensors"
     run.folder.mkdir(parents=True, exist_ok=True)
     progress = load_checkpoint(last, modules, optimizer) or {"epoch": -1}
@@ -194,15 +194,15 @@ def _fit_phase(run: TrainingRun, config: TrainConfig, phase: Phase, best: float)
         _log.info("%s epoch %d of %d: loss %.4f%s", phase.name, epoch + 1, phase.epochs, loss, metric)
         if curve[-1] >= max([best, *curve]):
             save_checkpoint(top, modules, optimizer, {})
-            kept = run.texts.pooled.copy()
+            kept = run.texts.pooled.copy() if phase.tune else None
         counters = {"epoch": float(epoch)} | {f"curve{i}": value for i, value in enumerate(curve)}
         save_checkpoint(last, modules, optimizer, counters)
         run.on_epoch(phase.name, epoch, {"loss": loss} | ({"validation_ndcg": curve[-1]} if metric else {}))
     load_checkpoint(top, modules, optimizer)
-    if phase.tune and kept is None:
-        run.texts.refresh()
-    elif kept is not None:
+    if kept is not None:
         run.texts.pooled = kept
+    elif phase.tune:
+        run.texts.refresh()
     return curve
 
 
