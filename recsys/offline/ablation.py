@@ -16,7 +16,7 @@ import numpy as np
 
 from features.behavior.user_item import behavior_features
 from features.data.histories import Histories
-from features.names import ARRIVAL_SCORE, FUSED_SCORE, OWN_COUNT, TOWER_RANK
+from features.names import ARRIVAL_SCORE, FUSED_SCORE, OWN_COUNT, TOWER_RANK, WORDS_KNN, WORDS_LAST, WORDS_SIMILARITY
 from ranking import gbdt
 from ranking.calibration import Calibration
 from ranking.cross_encoder.trainer import TrainingPairs
@@ -65,7 +65,9 @@ PARTS = (
     ),
     Part("collaborative", "same candidates without collaborative scores and fused rank; fitted again", ("collaborative", FUSED_SCORE)),
     Part("behaviour", "same candidates without counts, recency, sales, categories, brands and prices; fitted again", ("behaviour",)),
-    Part("text", "neither towers nor cross-encoder; ranker and calibration fitted again", ("towers",), reads=False),
+    Part(
+        "text", "neither towers, scores of words nor cross-encoder; ranker and calibration fitted again", ("towers", "words"), reads=False
+    ),
 )
 
 
@@ -80,6 +82,8 @@ def kind_of(name: str, behaviour: frozenset[str]) -> str:
         return "behaviour"
     if name in gbdt.TOWERS:
         return "towers"
+    if name in (WORDS_LAST, WORDS_SIMILARITY, WORDS_KNN):
+        return "words"
     return name if name in (FUSED_SCORE, ARRIVAL_SCORE) else "collaborative"
 
 
