@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     from features.data.split import Split
     from features.text.token_states import TokenStates
     from recsys.training.job import TrainingJob
+    from retrieval.two_tower.config import TrainConfig
+    from retrieval.two_tower.text_tuning import Tuning
 
 _log = logging.getLogger(__name__)
 VALIDATION_USERS = 2_000  # for early stopping of the towers
@@ -88,11 +90,7 @@ def fit_text_models(job: TrainingJob, device: torch.device, work: Path, cache: P
     first, text_of = group(text_hashes(texts))
     distinct = texts.gather(first).to_list()
     states = cached_states(encoder, distinct, cache, job.progress)
-    tuning = settings.train.tuning
-    if tuning == "auto":
-        tuning = affordable_tuning("quick", device)
-    if not settings.train.tuned_epochs:
-        tuning = "frozen"
+    tuning = _tuning(settings.train, device)
     query_tower = QueryTower.upon(encoder).to(device)
     log = over_texts(job.log, text_of, len(distinct))
     split = windows.validation.split(log)
@@ -121,6 +119,13 @@ def fit_text_models(job: TrainingJob, device: torch.device, work: Path, cache: P
         report["teachers_ndcg@10"] = [round(value, 4) for value in metrics]
     text_vectors = None if item_id_vectors is None else tower.item_vectors(source.pooled)
     return TextModels(text_of, encoder, tower, query_tower, run.vectors(), states, report, item_id_vectors, text_vectors)
+
+
+def _tuning(config: TrainConfig, device: torch.device) -> Tuning:
+    """Return how the text encoder is tuned."""
+    if not config.tuned_epochs:
+        return "frozen"
+    return affordable_tuning("quick", device) if config.tuning == "auto" else config.tuning
 
 
 def fit_teachers(job: TrainingJob, run: TrainingRun) -> tuple[list[Teacher], list[float]]:

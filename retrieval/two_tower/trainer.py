@@ -160,7 +160,8 @@ def no_validation(_tower: TwoTower, _vectors: np.ndarray) -> float:
     return 1.0
 
 
-def _fit_phase(run: TrainingRun, config: TrainConfig, phase: Phase, best: float) -> list[float]:
+def _optimizer(run: TrainingRun, config: TrainConfig, phase: Phase) -> torch.optim.Optimizer:
+    """Unfreeze what a phase trains, freeze the rest, and return the optimizer."""
     torch.manual_seed(run.seed)  # adapters are initialised at random
     # The text phase freezes the towers: its small batches would undo what large ones have taught them.
     for module in run.modules(False).values():
@@ -172,6 +173,11 @@ def _fit_phase(run: TrainingRun, config: TrainConfig, phase: Phase, best: float)
     optimizer = torch.optim.AdamW(weights, lr=rate, weight_decay=config.weight_decay, fused=True)
     if run.proximal is not None:
         run.proximal.attach(optimizer)  # before a checkpoint is loaded: the weights are those that the training began with
+    return optimizer
+
+
+def _fit_phase(run: TrainingRun, config: TrainConfig, phase: Phase, best: float) -> list[float]:
+    optimizer = _optimizer(run, config, phase)
     modules = run.modules(phase.tune)
     kept = run.texts.pooled.copy() if phase.tune else None  # by the best epoch's weights; None if those are in a file alone
     last, top = run.folder / f"{phase.name}-last.safetensors", run.folder / f"{phase.name}-best.safetensors"
