@@ -35,6 +35,7 @@ from recsys.refresh.inputs import key_of
 from recsys.training.find_or_train import find_or_train
 from recsys.training.options import TrainOptions
 from recsys.training.windows import moment
+from retrieval.collaborative.scoring import batches
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -229,6 +230,7 @@ def _asked(recommender: Recommender, item: str) -> list[Answer]:
     arrivals = recommender.retriever.arrivals
     if arrivals is None:
         return []
-    near = arrivals.pair_scores(everybody, np.tile(row, (len(everybody), 1)))[:, 0]
+    parts = batches(len(everybody))  # a row of scores is as long as the catalogue
+    near = np.concatenate([arrivals.pair_scores(everybody.take(part), np.tile(row, (len(part), 1)))[:, 0] for part in parts])
     users = [str(snapshot.log.user_ids[i]) for i in np.argsort(-near, kind="stable")[:ASKED]]
     return list(recommender.answer(RecommendOptions(), users))

@@ -185,11 +185,20 @@ def similarity(users: Histories, unsold: UnsoldTexts, kinds: Kinds) -> np.ndarra
 def tastes(users: Histories, unsold: UnsoldTexts, kinds: Kinds, user_factors: np.ndarray) -> dict[str, np.ndarray]:
     """Return how near each unsold text is to what each user bought, float32 (b, g) each."""
     first = unsold.first
-    out = {"text": np.log(FLOOR + similarity(users, unsold, kinds)), "factors": user_factors @ unsold.factors.T}
+    out = {"text": np.log(FLOOR + similarity(users, unsold, kinds)), "factors": _products(user_factors, unsold.factors)}
     for name, code in (("category", kinds.category), ("brand", kinds.brand)):
         bought = history_matrix(users.with_items(code), int(code.max(initial=0)) + 1, HISTORY)
         out[name] = np.log(FLOOR + bought[:, code[first]].toarray())
     return out | {"price": _price_gap(users, kinds.price[first])}
+
+
+def _products(users: np.ndarray, texts: np.ndarray) -> np.ndarray:
+    """Return the products of users (b, d) and texts (g, d), float32 (b, g)."""
+    out = np.empty((len(users), len(texts)), dtype=np.float32)
+    # One product a user: BLAS sums a batch in another order, and a list would depend on the rest of the batch.
+    for row, user in zip(out, users, strict=True):
+        np.matmul(texts, user, out=row)
+    return out
 
 
 def _price_gap(users: Histories, prices: np.ndarray) -> np.ndarray:

@@ -140,6 +140,13 @@ def test_pair_scores_are_those_of_the_whole(place: Place) -> None:
     assert place.scorer.pair_scores(users, rows) == pytest.approx(np.where(rows >= 0, np.take_along_axis(whole, np.maximum(rows, 0), 1), 0))
 
 
+def test_a_user_is_scored_alone_as_in_a_batch(place: Place) -> None:
+    users = place.histories()
+    whole = place.scorer.scores(users)
+    for user in (0, 7, 31):
+        assert np.array_equal(place.scorer.scores(users.take(np.array([user])))[0], whole[user])
+
+
 class TestArrivals:
     def test_only_new_items_near_to_a_purchase_are_offered(self, place: Place) -> None:
         unsold = place.expert.unsold.rows
