@@ -27,7 +27,7 @@ from recsys.training.continual.parent import Parent
 from recsys.training.continual.pipeline import continue_model
 from recsys.training.job import TrainingJob
 from recsys.training.options import TrainOptions
-from recsys.training.pipeline import MODEL_VERSION, train_model
+from recsys.training.pipeline import MODEL_VERSION, settings_digests, train_model
 from recsys.training.windows import Windows, moment
 
 if TYPE_CHECKING:
@@ -180,7 +180,8 @@ def _trained(workspace: Workspace, store: Path, plan: TrainingPlan, run: Tracked
     work = cache / f"training-{key[:16]}"
     model = train_model(job, device, work, cache) if parent is None else continue_model(parent, job, device, work, cache)
     settings = job.settings
-    about = {"key": key, "plan": plan.key, "read": read_at.isoformat(), **model.about}
+    made_by = {"version": MODEL_VERSION, "settings": settings_digests(job)}  # what the next training compares, see `Parent.obstacle`
+    about = {"key": key, "plan": plan.key, "read": read_at.isoformat(), **made_by, **model.about}
     card = model_card(key[:16], model.about, settings.encoder.model, job.windows.calibration.days, workspace.reports)
     if ErasedUsers.read(workspace.erased).among(plan.job.log.user_ids.tolist()):  # while it trained
         about, card = about | {RETRAIN: True}, marked(card)

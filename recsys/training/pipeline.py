@@ -132,8 +132,6 @@ def _about(job: TrainingJob, fitted: Fitted, device: torch.device) -> dict[str, 
         "ranking": fitted.report,
         "search": fitted.search.report,
         "reviews": fitted.reviews.report,
-        "version": MODEL_VERSION,
-        "settings": settings_digests(job),
         "edges": {name: [window.start, window.end] for name, window in windows.after_towers.items()},
         "inputs": {"search": fitted.search.inputs, "reviews": fitted.reviews.inputs},
     }
