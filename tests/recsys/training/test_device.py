@@ -96,7 +96,8 @@ def test_training_stands_on_the_device_from_end_to_end(small, tmp_path, monkeypa
     tower = small.settings.tower.model_copy(update={"user_encoder": reads})
     changed = {"augment": AugmentConfig(word_drop=0.2, synonyms=0.5), "adversarial": 0.05, "hard_negatives": 2, "last_epochs": 1}
     train = small.settings.train.model_copy(update={"tuning": tuning, **changed})
-    shop = replace(small, settings=small.settings.model_copy(update={"tower": tower, "train": train}))
+    pairs = small.settings.cross_encoder.model_copy(update={"distillation": 0.5})
+    shop = replace(small, settings=small.settings.model_copy(update={"tower": tower, "train": train, "cross_encoder": pairs}))
     with fake_gpu(monkeypatch) as stood:
         model = train_model(shop, CUDA, tmp_path / "work", tmp_path)
     assert dict(stood.at) == {stage: {"cuda"} for stage in STAGES}
