@@ -35,7 +35,8 @@ if TYPE_CHECKING:
 
     from retrieval.candidates import Candidates
 
-    Labelled = tuple[Candidates, np.ndarray]  # candidates and whether each was bought, bool (b, k)
+    # Candidates, whether each was bought, bool (b, k), and what one that was not bought counts, 1 by default.
+    Labelled = tuple[Candidates, np.ndarray] | tuple[Candidates, np.ndarray, float]
 
 CROSS_ENCODER = CROSS_ENCODER_LOGIT
 TOWERS = (TOWER_SCORE, TOWER_RANK)  # candidate features from the towers
@@ -204,14 +205,15 @@ def continue_base(base: Booster, parts: Sequence[Labelled], config: GBDTConfig, 
 def _fit_one(
     parts: Sequence[Labelled], names: Sequence[str], config: GBDTConfig, seed: int, begun: lgb.Booster | None = None
 ) -> lgb.Booster:
-    y = np.concatenate([labels[candidates.valid] for candidates, labels in parts])
+    y = np.concatenate([part[1][part[0].valid] for part in parts])
+    counts = np.concatenate([np.full(int(part[0].valid.sum()), (*part[2:], 1.0)[0], dtype=np.float32) for part in parts])
     share = min(1.0, config.negatives / max(int((~y).sum()), 1))
     sampled = y | (np.random.default_rng(seed).random(len(y)) < share)
-    ends = np.cumsum([int(candidates.valid.sum()) for candidates, _ in parts])[:-1]
+    ends = np.cumsum([int(part[0].valid.sum()) for part in parts])[:-1]
     # Part by part: a table of all candidates of all windows would dominate the memory.
-    x = np.concatenate([table(candidates, names)[0][rows] for (candidates, _), rows in zip(parts, np.split(sampled, ends), strict=True)])
+    x = np.concatenate([table(candidates, names)[0][rows] for (candidates, *_), rows in zip(parts, np.split(sampled, ends), strict=True)])
     y = y[sampled]
-    weight = np.where(y, 1.0, 1.0 / share).astype(np.float32)
+    weight = np.where(y, 1.0, counts[sampled] / share).astype(np.float32)
     data = lightgbm().Dataset(x, y.astype(np.float32), weight=weight, feature_name=list(names))
     return lightgbm().train(_parameters(config, len(y), seed), data, config.rounds, init_model=begun)
 
@@ -260,10 +262,11 @@ def _losses(odds: np.ndarray, y: np.ndarray) -> np.ndarray:
     return np.logaddexp(0, odds) - y * odds
 
 
-def _losses_on_new(booster: Booster, candidates: Candidates, labels: np.ndarray) -> np.ndarray:
+def _losses_on_new(booster: Booster, candidates: Candidates, labels: np.ndarray, counts: float = 1.0) -> np.ndarray:
     """Return the summed binary cross-entropy of each user's candidates that the user never bought, (b,)."""
     new = candidates.valid & ~(candidates.features[OWN_COUNT] > 0)
-    return np.where(new, _losses(np.where(new, booster.log_odds(candidates), 0), labels), 0).sum(axis=1)
+    losses = _losses(np.where(new, booster.log_odds(candidates), 0), labels) * np.where(labels, 1.0, counts)
+    return np.where(new, losses, 0).sum(axis=1)
 
 
 def _parameters(config: GBDTConfig, rows: int, seed: int) -> dict[str, Any]:

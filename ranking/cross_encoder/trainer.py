@@ -7,7 +7,7 @@ with terms (`ranking.cross_encoder.mention_pairs`).
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -62,26 +62,31 @@ class TrainingPairs:
     Attributes
     ----------
     labels : bool (b, k).
+    stands_for : users that each list stands for where users who bought nothing of it got none: what a candidate that was
+        not bought counts in the base booster, or its log odds would be too high.
     """
 
     candidates: Candidates
     labels: np.ndarray
+    stands_for: float = 1.0
 
     @classmethod
     def joined(cls, parts: Sequence[TrainingPairs]) -> TrainingPairs:
         """Concatenate the users of several lists, padded to the longest."""
         width = max(part.labels.shape[1] for part in parts)
         labels = [np.pad(part.labels, ((0, 0), (0, width - part.labels.shape[1]))) for part in parts]
-        return cls(joined([part.candidates for part in parts]), np.concatenate(labels))
+        users = np.array([len(part.labels) for part in parts])
+        stands_for = float(users @ [part.stands_for for part in parts] / max(users.sum(), 1))
+        return cls(joined([part.candidates for part in parts]), np.concatenate(labels), stands_for)
 
     @property
-    def labelled(self) -> tuple[Candidates, np.ndarray]:
-        """Both as a tuple, the form that `ranking.gbdt` takes."""
-        return self.candidates, self.labels
+    def labelled(self) -> tuple[Candidates, np.ndarray, float]:
+        """All as a tuple, the form that `ranking.gbdt` takes."""
+        return self.candidates, self.labels, self.stands_for
 
     def take(self, users: np.ndarray) -> TrainingPairs:
         """Return the pairs of some users, given by their positions."""
-        return TrainingPairs(self.candidates.for_users(users), self.labels[users])
+        return replace(self, candidates=self.candidates.for_users(users), labels=self.labels[users])
 
     @property
     def useful(self) -> np.ndarray:

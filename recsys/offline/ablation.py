@@ -19,7 +19,6 @@ from features.data.histories import Histories
 from features.names import ARRIVAL_SCORE, FUSED_SCORE, OWN_COUNT, TOWER_RANK, WORDS_KNN, WORDS_LAST, WORDS_SIMILARITY
 from ranking import gbdt
 from ranking.calibration import Calibration
-from ranking.cross_encoder.trainer import TrainingPairs
 from ranking.gbdt import BUYERS, Booster, fit_booster
 from ranking.ranker import GBDTRanker, with_features
 from recsys.training.ranking import fit_residual_and_calibration
@@ -29,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from features.behavior.item_stats import ItemStats
+    from ranking.cross_encoder.trainer import TrainingPairs
     from recsys.artifacts.ranking import Ranking
     from recsys.recommend.pipeline import Recommender
     from recsys.training.job import RankingData
@@ -124,7 +124,8 @@ def fit_without(part: Part, data: RankingData, ranking: Ranking, behaviour: froz
 
     def narrowed(pairs: TrainingPairs) -> TrainingPairs:
         candidates, place = without(pairs.candidates, part, behaviour)
-        return TrainingPairs(candidates, np.take_along_axis(pairs.labels, np.maximum(place, 0), axis=1) & (place >= 0))
+        labels = np.take_along_axis(pairs.labels, np.maximum(place, 0), axis=1) & (place >= 0)
+        return replace(pairs, candidates=candidates, labels=labels)
 
     first = ranking.base
     if part.features:

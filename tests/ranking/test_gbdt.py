@@ -84,6 +84,21 @@ def test_candidates_left_out_are_counted_for_by_those_that_are_kept():
     assert auc(few.log_odds(later), bought(later, 7), later.valid) > 0.75
 
 
+def test_lists_that_only_buyers_got_stand_for_those_of_others():
+    """Without it, what was bought in those lists would look likelier than it is."""
+    candidates, later = made_up(600, K), made_up(150, K, 7)
+    labels = bought(candidates) & (np.random.default_rng(3).random((600, K)) < 0.1)
+    buyers = np.flatnonzero(labels.any(axis=1))
+    assert 100 < len(buyers) < 450
+    whole = fit_booster([(candidates, labels)], CONFIG, seed=0)
+    chosen = candidates.for_users(buyers), labels[buyers]
+    plain, weighted = fit_booster([chosen], CONFIG, seed=0), fit_booster([(*chosen, 600 / len(buyers))], CONFIG, seed=0)
+    chance = [float((1 / (1 + np.exp(-model.log_odds(later)[later.valid]))).mean()) for model in (whole, plain, weighted)]
+    assert chance[2] == pytest.approx(chance[0], rel=0.15)
+    assert chance[1] > 1.4 * chance[0]
+    assert gbdt.to_files(fit_booster([(*chosen, 1.0)], CONFIG, seed=0), "x") == gbdt.to_files(plain, "x")
+
+
 def test_padding_is_worst_and_the_rest_is_finite(booster, candidates):
     odds = booster.log_odds(candidates)
     assert odds.dtype == np.float32

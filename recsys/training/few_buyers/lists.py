@@ -8,7 +8,7 @@ computed from a log, the users' histories included, is computed from what is lef
 from __future__ import annotations
 
 import logging
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -46,8 +46,8 @@ def few_buyer_lists(
         return None
     rng = np.random.default_rng([job.seed, len(split.labels)])
     whole = GroundTruth.over(split, split.users)
-    users = _some(whole.relevant("few").user, most, rng)
-    parts.append(_labelled(found, split, whole, users, whole.few))
+    buyers = whole.relevant("few").user
+    parts.append(_labelled(found, split, whole, _Users.of(buyers, len(whole.users), most, rng), whole.few))
     if config.hidden_items:
         parts.append(_hidden(job, models, whole, most, rng))
     given = [part for part in parts if part is not None]
@@ -71,9 +71,10 @@ def _hidden(job: TrainingJob, models: TextModels, whole: GroundTruth, most: int,
     hidden = rng.random(split.history.n_items) < job.settings.gbdt.hidden_items
     left = replace(split, history=without_purchases(split.history, hidden, rng))
     bought = whole.bought
-    first = hidden[bought.item] & ~whole.seen.has(bought.user, bought.item) & np.isin(whole.users, left.users)[bought.user]
-    users = _some(bought.user[first], most, rng)
-    if not len(users):
+    known = np.isin(whole.users, left.users)
+    first = hidden[bought.item] & ~whole.seen.has(bought.user, bought.item) & known[bought.user]
+    users = _Users.of(bought.user[first], int(known.sum()), most, rng)
+    if not len(users.chosen):
         return None
     vectors = models.vectors
     if models.text_vectors is not None:  # without what the towers have learned of the items themselves
@@ -83,25 +84,34 @@ def _hidden(job: TrainingJob, models: TextModels, whole: GroundTruth, most: int,
     return _labelled(found, left, whole, users, hidden | whole.few)
 
 
-def _some(users: np.ndarray, most: int, rng: np.random.Generator) -> np.ndarray:
-    """Return distinct users, `most` of them drawn at random where there are more."""
-    distinct = sorted_unique(users)
-    return distinct if len(distinct) <= most else np.sort(rng.choice(distinct, most, replace=False))
+@dataclass(frozen=True)
+class _Users:
+    """Users who bought some of a list's items, as sorted places in `GroundTruth.users`, and how many users each stands for."""
+
+    chosen: np.ndarray
+    stands_for: float
+
+    @classmethod
+    def of(cls, buyers: np.ndarray, of_users: int, most: int, rng: np.random.Generator) -> _Users:
+        """Draw `most` of the buyers, each of whom may stand there several times, out of `of_users` who could have bought."""
+        distinct = sorted_unique(buyers)
+        chosen = distinct if len(distinct) <= most else np.sort(rng.choice(distinct, most, replace=False))
+        return cls(chosen, of_users / max(len(distinct), 1))
 
 
-def _labelled(found: WindowRetriever, split: Split, whole: GroundTruth, users: np.ndarray, items: np.ndarray) -> TrainingPairs | None:
+def _labelled(found: WindowRetriever, split: Split, whole: GroundTruth, of: _Users, items: np.ndarray) -> TrainingPairs | None:
     """Return lists of some users over items that they had not bought; None without users.
 
     Parameters
     ----------
     split : its history is what is known of the users.
     whole : what they bought before and after the cut, nothing hidden.
-    users : places in `whole.users`, sorted.
     items : what the lists may hold, bool (n_items,).
     """
+    users = of.chosen
     if not len(users):
         return None
     bought, chosen = whole.bought, np.isin(whole.bought.user, users)
     of_users = UserItems.of(np.searchsorted(users, bought.user[chosen]), bought.item[chosen], len(users), bought.n_items)
     lists = found.labelled(split.histories(whole.users[users]), of_users, items & ~whole.seen.mask(users))
-    return TrainingPairs(lists.candidates.first(MOST), lists.labels[:, :MOST])
+    return TrainingPairs(lists.candidates.first(MOST), lists.labels[:, :MOST], of.stands_for)

@@ -66,6 +66,7 @@ def test_hidden_items_have_few_buyers_and_others_are_as_they_were(job: TrainingJ
     assert found is not None
     assert len(found.labels) > 8
     assert found.labels.any(axis=1).mean() > 0.5
+    assert found.stands_for > 1  # some of the users bought nothing of the kind
     candidates, split = found.candidates, split_of(job)
     buyers = candidates.features[BUYERS]
     assert (buyers[candidates.valid] < FEW_BUYERS).all()
