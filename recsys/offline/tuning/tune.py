@@ -196,23 +196,29 @@ class SettingsSearch:
         objective, stage = before, self._stage("ranking", current[0])
         try:
             (start, *_) = self._run(stage, before, budget, 1)
-            if towers != current:
-                other, over = RankingObjective(self.shop, widest, towers), self._stage("ranking", towers[0])
-                (first, *_) = self._run(over, other, budget, 1)
-                if first.value > start.value:
-                    objective, stage = other, over
-                    self._towers_changed(towers[0], current[0])
-                else:
-                    self.notes.append(
-                        f"the best trial of the towers makes no better list, {first.value:.4f} against {start.value:.4f}: left out"
-                    )
-            trials = self._run(stage, objective, budget.share(UNTIL["ranking"]), self.options.trials)
         except OutOfTime:
             raise self._too_short("fitting the ranking with the current settings") from None
+        if towers != current:
+            other, over = RankingObjective(self.shop, widest, towers), self._stage("ranking", towers[0])
+            if self._lists_are_better(over, other, budget, start.value):
+                objective, stage = other, over
+                self._towers_changed(towers[0], current[0])
+        trials = self._run(stage, objective, budget.share(UNTIL["ranking"]), self.options.trials)
         best = self._simplest(stage, objective, best_of(trials), "ranking")
         self._told("ranking", stage, [start, *trials[1:]], best.value)
         gain = Bootstrap().paired_ratio(objective.per_user(best.values), before.per_user(stage.current))
         return objective, best.values, gain
+
+    def _lists_are_better(self, stage: Stage, objective: RankingObjective, budget: Budget, start: float) -> bool:
+        """Return whether the current ranking makes better lists over the best towers than its value over the current ones."""
+        try:
+            (first, *_) = self._run(stage, objective, budget, 1)
+        except OutOfTime:
+            self.notes.append("no time was left to rank over the best trial of the towers: run it again, or give more --minutes")
+            return False
+        if first.value <= start:
+            self.notes.append(f"the best trial of the towers makes no better list, {first.value:.4f} against {start:.4f}: left out")
+        return first.value > start
 
     def _towers_changed(self, values: Values, current: Values) -> None:
         changed = [key for key, value in values.items() if value != current[key]]

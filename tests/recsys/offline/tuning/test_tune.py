@@ -19,6 +19,7 @@ from recsys.offline.tuning.budget import Budget
 from recsys.offline.tuning.report import TuningReport
 from recsys.offline.tuning.search_space import value_of, with_values
 from recsys.offline.tuning.tune import TuneOptions, tune
+from recsys.offline.tuning.watch import TrialLog
 from recsys.settings.settings import Settings, load_settings
 from recsys.training.options import TrainOptions
 from recsys.workspace.workspace import Workspace
@@ -127,6 +128,21 @@ def test_no_time_for_the_last_stage_is_told(searched, quick: Settings) -> None:
     report = tune(workspace, quick, SMALL, Budget(0.0, lambda: 1.0))
     assert [stage.name for stage in report.stages] == ["towers", "ranking"]
     assert report.notes == ("no time was left for the cross-encoder's settings: run it again, or give more --minutes",)
+
+
+def test_no_time_to_rank_over_better_towers_is_told(searched, quick: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    first, workspace = searched
+    assert first.stages[0].best > first.stages[0].current, "the towers of this shop have a better trial"
+    ended: list[str] = []
+    monkeypatch.setattr(TrialLog, "end", lambda log, how, value: ended.append(log.name))
+    options = TuneOptions(minutes=1, trials=2, users=30, test=False)  # other users: no trial of the ranking is in the journal
+    report = tune(workspace, quick, options, Budget(0.5, lambda: float(len(ended))))
+    assert ended[0].startswith("ranking trial ")
+    assert report.changes == ()
+    assert report.notes == (
+        "no time was left to rank over the best trial of the towers: run it again, or give more --minutes",
+        "no time was left for the cross-encoder's settings: run it again, or give more --minutes",
+    )
 
 
 def test_one_search_at_a_time(searched, quick: Settings) -> None:
