@@ -65,9 +65,7 @@ PARTS = (
     ),
     Part("collaborative", "same candidates without collaborative scores and fused rank; fitted again", ("collaborative", FUSED_SCORE)),
     Part("behaviour", "same candidates without counts, recency, sales, categories, brands and prices; fitted again", ("behaviour",)),
-    Part(
-        "text", "neither towers, scores of words nor cross-encoder; ranker and calibration fitted again", ("towers", "words"), reads=False
-    ),
+    Part("text", "no towers, scores of words or cross-encoder; ranker and calibration fitted again", ("towers", "words"), reads=False),
 )
 
 

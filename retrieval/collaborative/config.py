@@ -40,7 +40,7 @@ class RetrievalConfig(BaseModel):
     reviews : int
         The same for EASE beside the words of reviews, in a shop that has reviews; 0 does not fit it.
     texts : int
-        The same for items whose words are similar to those of the last items bought; 0 does not compare words.
+        The same for items like the last ones bought, by the words of titles and by buyers; 0 does not compare titles.
     markov : int
         The same for Markov transitions. They cost most, and help most where order matters; 0 does not fit them. With
         them comes `next_item_model`, a candidate feature and not a source: the transitions from the last step alone,
